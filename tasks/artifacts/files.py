@@ -1,0 +1,183 @@
+"""Atomic publishing: a file or folder is there whole, or it is not there.
+
+Everything is written to a temporary name in the folder where it is to live, flushed to the disk, and renamed. The writer
+holds a lock on the temporary file; a lock ends with its process, so a temporary file that nobody locks was left behind by
+a crash, and the next run sweeps it away.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.artifacts.keys import KEY_LENGTH, file_sha256
+from tasks.errors import StoreError
+
+TEMPORARY_PREFIX = ".tmp-"
+
+
+@contextmanager
+def publishing(path: Path) -> Iterator[Path]:
+    """Write a file under a temporary name and publish it when the block ends without an exception.
+
+    Args:
+        path: Where the file is to be; folders above it are made. A file that is there already is replaced as one step.
+
+    Yields:
+        The temporary path, an empty file in the same folder.
+    """
+    with _temporary(path, folder=False) as temporary:
+        yield temporary
+        _move(temporary, path)
+
+
+def publish_shard(folder: Path, table: pa.Table, rows_per_group: int) -> Path:
+    """Publish a table as a Parquet file named by its content.
+
+    Returns:
+        The file: `part-`, the first 16 hex digits of the sha256 of its bytes, `.parquet`.
+    """
+    with _temporary(folder / "part.parquet", folder=False) as temporary:
+        pq.write_table(table, temporary, compression="zstd", row_group_size=rows_per_group)
+        shard = folder / f"part-{file_sha256(temporary)[:KEY_LENGTH]}.parquet"
+        _move(temporary, shard)
+        return shard
+
+
+@contextmanager
+def publish_folder(path: Path) -> Iterator[Path]:
+    """Fill a folder under a temporary name and publish it when the block ends without an exception.
+
+    Where the folder is there already (another run was faster), that one stays and the new one is dropped.
+
+    Yields:
+        The temporary path, an empty folder beside the final one.
+    """
+    with _temporary(path, folder=True) as temporary:
+        yield temporary
+        for parent, _, names in os.walk(temporary):
+            for name in names:
+                with open(os.path.join(parent, name), "rb") as file:
+                    os.fsync(file.fileno())
+            _flush_folder(Path(parent))
+        try:
+            temporary.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+        _flush_folder(path.parent)
+
+
+def publish_bytes(path: Path, data: bytes) -> None:
+    """Publish a file of these bytes."""
+    with publishing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def publish_json(path: Path, value: object) -> None:
+    """Publish a JSON file that people can read: indented, Unicode kept."""
+    publish_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def publish_parquet(path: Path, table: pa.Table, rows_per_group: int = 65536) -> None:
+    """Publish a table as a Parquet file (zstd)."""
+    with publishing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", row_group_size=rows_per_group)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of the data root.
+
+    Raises:
+        FileNotFoundError: There is none.
+        StoreError: It is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as exc:
+        raise StoreError(f"{path} is damaged ({exc}). Delete it; the next run writes it again.") from exc
+
+
+def sweep(folder: Path) -> int:
+    """Remove what crashed writers left in a folder (not below it); files that are still being written stay.
+
+    Returns:
+        How many files and folders were removed.
+    """
+    removed = 0
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*") if folder.is_dir() else ():
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        else:
+            _remove(path)
+            removed += 1
+        finally:
+            os.close(descriptor)
+    return removed
+
+
+@contextmanager
+def _temporary(path: Path, *, folder: bool) -> Iterator[Path]:
+    """Make a locked temporary file or folder beside `path`; remove it at the end if it is still there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary, descriptor = _make_locked(path, folder=folder)
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+        os.close(descriptor)
+
+
+def _move(temporary: Path, path: Path) -> None:
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    _flush_folder(path.parent)
+
+
+def _make_locked(path: Path, *, folder: bool) -> tuple[Path, int]:
+    while True:
+        temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}-{path.name[-100:]}")
+        if folder:
+            temporary.mkdir()
+        else:
+            temporary.touch()
+        try:
+            descriptor = os.open(temporary, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # A sweep between making and locking took it for a leftover: then the name is gone, and another is made.
+        if temporary.exists():
+            return temporary, descriptor
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,28 @@
+"""Keys: what a cached thing is called, from what went into it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+#: Hex digits of a key, 64 bits: enough that two of a million million keys meet with a chance of 3 in 100.
+KEY_LENGTH = 16
+
+
+def fingerprint(ingredients: Mapping[str, object]) -> str:
+    """Key a thing by its ingredients.
+
+    Args:
+        ingredients: Anything that JSON can hold; the order of keys does not matter.
+
+    Returns:
+        The first 16 lower-case hex digits of the sha256 of the canonical JSON.
+    """
+    text = json.dumps(ingredients, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file's bytes in bounded memory; 64 lower-case hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,56 @@
+"""Where each thing lives below the data root."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DataRoot:
+    """The folder that holds everything the stages write.
+
+    Args:
+        path: The folder; it is made when something is first published.
+    """
+
+    path: Path
+
+    def downloads(self, dataset: str) -> Path:
+        """Folder of a dataset's archive and of what was extracted from it."""
+        return self.path / "download" / dataset
+
+    def snapshot(self, key: str) -> Path:
+        """The Parquet file of a snapshot, one row a photo."""
+        return self.path / "snapshot" / f"{key}.parquet"
+
+    def snapshots(self, dataset: str) -> Path:
+        """Folder of a dataset's pointers from dates to snapshots, and of the hashes known of its files."""
+        return self.path / "snapshot" / dataset
+
+    def decode(self, key: str) -> Path:
+        """Folder of a decoded store."""
+        return self.path / "decode" / key
+
+    def rejected(self, key: str) -> Path:
+        """Folder of the photos that a decoded store has no picture of."""
+        return self.decode(key) / "rejected"
+
+    def bottleneck(self, key: str) -> Path:
+        """Folder of a bottleneck store."""
+        return self.path / "bottleneck" / key
+
+    def train(self, key: str) -> Path:
+        """Folder of a head and its checkpoints."""
+        return self.path / "train" / key
+
+    def evaluate(self, key: str) -> Path:
+        """Folder of an evaluation: metrics, predictions, figures, report."""
+        return self.path / "evaluate" / key
+
+    def runs(self, dataset: str) -> Path:
+        """Folder of a dataset's run records."""
+        return self.path / "runs" / dataset
+
+
+def manifest(store: Path, snapshot: str) -> Path:
+    """The file that says that a store holds all that a snapshot needs, and in which shards."""
+    return store / "manifests" / f"{snapshot}.json"

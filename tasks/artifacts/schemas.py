@@ -1,0 +1,77 @@
+"""Parquet schemas: public, since people and other tools read these files.
+
+Row keys (`sha256`) are the 64 lower-case hex digits of the sha256 of a photo's bytes. Every file carries key-value
+metadata: `schema_version`, `stage`, `key`, and `settings`, the settings behind the key as JSON.
+"""
+
+import json
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+SNAPSHOT = pa.schema(
+    [
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("duplicate_of", pa.string()),
+        pa.field("conflict", pa.bool_(), nullable=False),
+    ]
+)
+
+DECODE = pa.schema(
+    [
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("image", pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())]), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("format", pa.string(), nullable=False),
+        pa.field("mode", pa.string(), nullable=False),
+    ]
+)
+
+REJECTED = pa.schema(
+    [
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("message", pa.string(), nullable=False),
+    ]
+)
+
+PREDICTIONS = pa.schema(
+    [
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("predicted", pa.string(), nullable=False),
+        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+    ]
+)
+
+
+def bottleneck_schema(width: int) -> pa.Schema:
+    """Schema of a bottleneck store whose vectors have `width` numbers."""
+    return pa.schema(
+        [
+            pa.field("sha256", pa.string(), nullable=False),
+            pa.field("view", pa.int8(), nullable=False),
+            pa.field("bottleneck", pa.list_(pa.field("item", pa.float32(), nullable=False), width), nullable=False),
+        ]
+    )
+
+
+def describe(schema: pa.Schema, stage: str, key: str, settings: Mapping[str, object]) -> pa.Schema:
+    """Put the metadata on a schema that every file of ours carries."""
+    return schema.with_metadata(
+        {
+            "schema_version": str(SCHEMA_VERSION),
+            "stage": stage,
+            "key": key,
+            "settings": json.dumps(settings, sort_keys=True, ensure_ascii=False),
+        }
+    )

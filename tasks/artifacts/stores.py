@@ -1,0 +1,99 @@
+"""A store: a folder of immutable Parquet shards, each named by its content."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.artifacts.files import publish_shard, sweep
+from tasks.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Store:
+    """Rows keyed by `sha256`, spread over shards that are written once and never changed.
+
+    Two runs that write the same rows at once leave them twice; a reader gets each key's rows from one shard only.
+
+    Args:
+        folder: Where the shards are.
+        schema: The columns, `sha256` among them, and the metadata of `describe`.
+        rows_per_group: Rows of a Parquet row group at most: what a reader holds in memory at once.
+    """
+
+    folder: Path
+    schema: pa.Schema
+    rows_per_group: int
+
+    def append(self, table: pa.Table) -> Path:
+        """Publish a table as one more shard, and return its path."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return publish_shard(self.folder, table.cast(self.schema), self.rows_per_group)
+
+    def sweep(self) -> int:
+        """Remove what crashed writers left; returns how many files that were."""
+        return sweep(self.folder)
+
+    def shards(self) -> list[Path]:
+        """Every shard, in the order of their names."""
+        return sorted(self.folder.glob("part-*.parquet"))
+
+    def missing(self, wanted: pa.Array) -> pa.Array:
+        """Those of the wanted keys that have no row, in the order given."""
+        found = np.zeros(len(wanted), bool)
+        for shard in self.shards():
+            found |= _is_in(wanted, self._open(shard).read(["sha256"]).column("sha256"))
+        return wanted.filter(pa.array(~found))
+
+    def holding(self, wanted: pa.Array) -> list[Path]:
+        """The shards that hold rows of the wanted keys."""
+        return [
+            shard
+            for shard in self.shards()
+            if _is_in(self._open(shard).read(["sha256"]).column("sha256"), wanted).any()
+        ]
+
+    def rows(
+        self, wanted: pa.Array, columns: Sequence[str] | None = None, shards: Sequence[Path] | None = None
+    ) -> Iterator[pa.Table]:
+        """Stream the rows of the wanted keys, a row group at a time.
+
+        Args:
+            wanted: Keys, each once.
+            columns: Those to read; None reads all.
+            shards: Where to look, as a manifest names them; None looks everywhere.
+
+        Yields:
+            Tables that are not empty and together hold every row of the wanted keys that are there, each once.
+        """
+        seen = np.zeros(len(wanted), bool)
+        for shard in self.shards() if shards is None else shards:
+            file = self._open(shard)
+            here = np.zeros(len(wanted), bool)
+            for group in range(file.num_row_groups):
+                keys = file.read_row_group(group, ["sha256"]).column("sha256")
+                places = np.asarray(pc.fill_null(pc.index_in(keys, value_set=wanted), -1))
+                take = (places >= 0) & ~seen[places]
+                if take.any():
+                    here[places[take]] = True
+                    yield file.read_row_group(group, columns).filter(pa.array(take))
+            seen |= here
+
+    def _open(self, shard: Path) -> pq.ParquetFile:
+        try:
+            file = pq.ParquetFile(shard)
+        except (pa.ArrowException, OSError) as exc:
+            raise StoreError(f"{shard} is damaged ({exc}). Delete it; the next run writes its rows again.") from exc
+        if not file.schema_arrow.equals(self.schema):
+            raise StoreError(f"{shard} has other columns than this version writes. Move it away and run again.")
+        return file
+
+
+def _is_in(
+    keys: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.asarray(pc.is_in(keys, value_set=among))
