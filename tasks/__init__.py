@@ -1,0 +1,1 @@
+"""The stages, one package each, in the order in which data flows."""

@@ -1,8 +1,8 @@
 """Atomic publishing: a file or folder is there whole, or it is not there.
 
-Everything is written to a temporary name in the folder where it is to live, flushed to the disk, and renamed. The writer
-holds a lock on the temporary file; a lock ends with its process, so a temporary file that nobody locks was left behind by
-a crash, and the next run sweeps it away.
+Everything is written to a temporary name in the folder where it is to live, flushed to the disk, and renamed. The
+writer holds a lock on the temporary file; a lock ends with its process, so a temporary file that nobody locks was left
+behind by a crash, and the next run sweeps it away.
 """
 
 import fcntl
@@ -63,17 +63,14 @@ def publish_folder(path: Path) -> Iterator[Path]:
     """
     with _temporary(path, folder=True) as temporary:
         yield temporary
-        for parent, _, names in os.walk(temporary):
-            for name in names:
-                with open(os.path.join(parent, name), "rb") as file:
-                    os.fsync(file.fileno())
-            _flush_folder(Path(parent))
+        for written in (*temporary.rglob("*"), temporary):
+            _flush(written)
         try:
             temporary.rename(path)
         except OSError:
             if not path.is_dir():
                 raise
-        _flush_folder(path.parent)
+        _flush(path.parent)
 
 
 def publish_bytes(path: Path, data: bytes) -> None:
@@ -143,10 +140,9 @@ def _temporary(path: Path, *, folder: bool) -> Iterator[Path]:
 
 
 def _move(temporary: Path, path: Path) -> None:
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
+    _flush(temporary)
     temporary.replace(path)
-    _flush_folder(path.parent)
+    _flush(path.parent)
 
 
 def _make_locked(path: Path, *, folder: bool) -> tuple[Path, int]:
@@ -174,9 +170,9 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    """Make a file's bytes, or a folder's names, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

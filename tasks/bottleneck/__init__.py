@@ -1,0 +1,1 @@
+"""Stage: decoded photos -> one vector a photo and view; backbones live here."""

@@ -1,7 +1,7 @@
 """EfficientNet-Lite 0, 1 and 2 as Keras models, with the published ImageNet weights.
 
-The architecture is EfficientNet's (Tan & Le 2019, https://arxiv.org/abs/1905.11946) without squeeze-and-excitation, with
-ReLU6 in place of swish, and with stem and head left at their width, as
+The architecture is EfficientNet's (Tan & Le 2019, https://arxiv.org/abs/1905.11946) without squeeze-and-excitation,
+with ReLU6 in place of swish, and with stem and head left at their width, as
 https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite has it. The weights come as PyTorch
 files that were converted from TensorFlow's checkpoints, hence TensorFlow's 'same' padding and epsilon.
 """
@@ -66,7 +66,7 @@ def build(variant: int, size: int | None = None) -> keras.Model:
     """
     width_multiplier, depth_multiplier = SCALES[variant]
     pixels = keras.Input((size, size, 3), name="pixels")
-    x = _convolve(pixels, "stem", STEM_WIDTH, kernel=3, stride=2)
+    x = _activate(_convolve(pixels, "stem", STEM_WIDTH, kernel=3, stride=2), "stem")
     block = 0
     for index, stage in enumerate(STAGES):
         fixed = index in (0, len(STAGES) - 1)
@@ -75,7 +75,7 @@ def build(variant: int, size: int | None = None) -> keras.Model:
             width = scaled_width(stage.width, width_multiplier)
             x = _block(x, f"block{block}", stage._replace(width=width, stride=stage.stride if repeat == 0 else 1))
             block += 1
-    x = _convolve(x, "head", BOTTLENECK_WIDTH, kernel=1)
+    x = _activate(_convolve(x, "head", BOTTLENECK_WIDTH, kernel=1), "head")
     bottleneck = layers.GlobalAveragePooling2D(name="bottleneck")(x)
     scores = layers.Dense(CLASSES, name="classes")(bottleneck)
     return keras.Model(pixels, [bottleneck, scores], name=f"efficientnet_lite{variant}")
@@ -86,20 +86,22 @@ def _block(x: Any, name: str, stage: _Stage) -> Any:
     width = x.shape[-1]
     y = x
     if stage.expand != 1:
-        y = _convolve(y, f"{name}_expand", width * stage.expand, kernel=1)
+        y = _activate(_convolve(y, f"{name}_expand", width * stage.expand, kernel=1), f"{name}_expand")
     y = layers.DepthwiseConv2D(
         stage.kernel, stage.stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv"
     )(y)
-    y = _normalise(y, f"{name}_depthwise")
-    y = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(y)
-    y = _convolve(y, f"{name}_project", stage.width, kernel=1, activate=False)
+    y = _activate(_normalise(y, f"{name}_depthwise"), f"{name}_depthwise")
+    y = _convolve(y, f"{name}_project", stage.width, kernel=1)
     return layers.Add(name=f"{name}_add")([y, x]) if stage.stride == 1 and width == stage.width else y
 
 
-def _convolve(x: Any, name: str, width: int, *, kernel: int, stride: int = 1, activate: bool = True) -> Any:
+def _convolve(x: Any, name: str, width: int, *, kernel: int, stride: int = 1) -> Any:
     x = layers.Conv2D(width, kernel, stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    x = _normalise(x, name)
-    return layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
+    return _normalise(x, name)
+
+
+def _activate(x: Any, name: str) -> Any:
+    return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
 def _normalise(x: Any, name: str) -> Any:
@@ -144,7 +146,7 @@ def _torch_names(layer: str) -> list[str]:
 
 
 def _to_keras(tensor: npt.NDArray[Any], layer: layers.Layer) -> npt.NDArray[Any]:
-    """Reorder axes: convolutions OIHW -> HWIO (depthwise [C, 1, H, W] -> [H, W, C, 1]), dense [out, in] -> [in, out]."""
+    """Reorder axes: convolution OIHW -> HWIO, depthwise [C, 1, H, W] -> [H, W, C, 1], dense [out, in] -> [in, out]."""
     if tensor.ndim == 4:
         return tensor.transpose((2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0))
     return np.asarray(tensor).T
