@@ -1,13 +1,22 @@
-"""How a plain function tells of its progress without knowing who listens."""
+"""How a plain function tells of its progress without knowing who listens, and the live line that listens."""
 
-from typing import Protocol
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from tqdm import tqdm
+
+#: Seconds between two reports, where a live line shows progress and where a log takes a line for each.
+LIVE_INTERVAL, LOG_INTERVAL = 1.0, 60.0
 
 
 class Progress(Protocol):
     """What a long-running function is given to report to."""
 
     def start(self, total: int, unit: str) -> None:
-        """Begin: `total` units of work are ahead (photos, bytes, steps)."""
+        """Begin: `total` units of work are ahead (photos, bytes as "B", steps)."""
 
     def advance(self, count: int) -> None:
         """`count` more units are done."""
@@ -21,3 +30,67 @@ class Silence:
 
     def advance(self, count: int) -> None:
         """Do nothing."""
+
+
+class LiveLine:
+    """Progress as one live line on a terminal; without a terminal, as a plain line a minute.
+
+    Args:
+        stage: The name at the start of the line.
+        tell: Called at most once a second with the line and the percentage done.
+    """
+
+    def __init__(self, stage: str, tell: Callable[[str, int], None]) -> None:
+        self._stage, self._tell = stage, tell
+        self._bar: tqdm[Any] | None = None
+        self._told = time.monotonic()
+        self._live = sys.stderr.isatty()
+
+    def start(self, total: int, unit: str) -> None:
+        """Begin a line; one that was begun before is cleared."""
+        self.close()
+        self._bar = tqdm(
+            total=total,
+            desc=self._stage,
+            unit=unit if unit == "B" else f" {unit}",
+            unit_scale=unit == "B",
+            leave=False,
+            dynamic_ncols=True,
+            file=sys.stderr if self._live else _Nowhere(),
+        )
+
+    def advance(self, count: int) -> None:
+        """Count `count` more units as done."""
+        if self._bar is None:
+            return
+        self._bar.update(count)
+        now = time.monotonic()
+        if now - self._told < (LIVE_INTERVAL if self._live else LOG_INTERVAL):
+            return
+        self._told = now
+        line = str(self._bar)
+        if not self._live:
+            sys.stderr.write(f"{line}\n")
+        self._tell(line, round(100 * self._bar.n / max(self._bar.total or 1, 1)))
+
+    def close(self) -> None:
+        """Clear the line."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+
+class _Nowhere:
+    """A stream that swallows the live line where there is no terminal; tqdm still counts."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass

@@ -15,6 +15,7 @@ from tasks.artifacts.files import (
 )
 from tasks.artifacts.keys import KEY_LENGTH, file_sha256, fingerprint
 from tasks.artifacts.layout import DataRoot, manifest
+from tasks.artifacts.manifests import Manifest, read_manifest
 from tasks.artifacts.schemas import (
     DECODE,
     PREDICTIONS,
@@ -34,6 +35,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "SNAPSHOT",
     "DataRoot",
+    "Manifest",
     "Store",
     "bottleneck_schema",
     "describe",
@@ -46,5 +48,6 @@ __all__ = [
     "publish_parquet",
     "publishing",
     "read_json",
+    "read_manifest",
     "sweep",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -42,12 +43,12 @@ class Store:
         """Every shard, in the order of their names."""
         return sorted(self.folder.glob("part-*.parquet"))
 
-    def missing(self, wanted: pa.Array) -> pa.Array:
-        """Those of the wanted keys that have no row, in the order given."""
+    def found(self, wanted: pa.Array) -> npt.NDArray[np.bool_]:
+        """Which of the wanted keys have a row: bool [N], in the order given."""
         found = np.zeros(len(wanted), bool)
         for shard in self.shards():
             found |= _is_in(wanted, self._open(shard).read(["sha256"]).column("sha256"))
-        return wanted.filter(pa.array(~found))
+        return found
 
     def holding(self, wanted: pa.Array) -> list[Path]:
         """The shards that hold rows of the wanted keys."""
@@ -93,7 +94,5 @@ class Store:
         return file
 
 
-def _is_in(
-    keys: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _is_in(keys: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.is_in(keys, value_set=among))

@@ -1,0 +1,63 @@
+"""Manifests: the small file that a stage writes last, its Luigi output."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.files import publish_json, read_json
+from tasks.artifacts.schemas import SCHEMA_VERSION
+from tasks.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a stage holds for a snapshot, and what the run that completed it had to do.
+
+    Args:
+        stage: The stage's name.
+        key: Key of its store or folder.
+        snapshot: Key of the snapshot that it is complete for.
+        run: The run that completed it.
+        settings: The settings behind the key.
+        photos: Distinct photos that it has a result for.
+        new: How many of them this run made.
+        reused: How many were there already.
+        seconds: How long this run took for it.
+        shards: Names of the shards that hold them; empty where the stage keeps no store.
+        details: What else the stage has to say; the run record repeats it.
+    """
+
+    stage: str
+    key: str
+    snapshot: str
+    run: str
+    settings: Mapping[str, Any]
+    photos: int
+    new: int
+    reused: int
+    seconds: float
+    shards: tuple[str, ...]
+    details: Mapping[str, Any]
+
+    def publish(self, path: Path) -> None:
+        """Write the manifest; from then on the stage counts as done."""
+        publish_json(path, {"schema_version": SCHEMA_VERSION, **asdict(self)})
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        FileNotFoundError: There is none.
+        StoreError: It is damaged or of another version.
+    """
+    values = read_json(path)
+    try:
+        version = values.pop("schema_version")
+        manifest = Manifest(**{**values, "shards": tuple(values["shards"])})
+    except (AttributeError, KeyError, TypeError) as exc:
+        raise StoreError(f"{path} is not a manifest of this version. Delete it; the next run writes it again.") from exc
+    if version != SCHEMA_VERSION:
+        raise StoreError(f"{path} has schema version {version}, this is {SCHEMA_VERSION}. Delete it and run again.")
+    return manifest

@@ -1,0 +1,89 @@
+"""Luigi parameters that check their values and say in a sentence what is wrong with one."""
+
+import dataclasses
+import json
+import math
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import luigi
+
+from tasks.errors import SettingError
+
+SettingsT = TypeVar("SettingsT")
+NumberT = TypeVar("NumberT", bound=float)
+
+
+class SettingsParameter(luigi.Parameter[SettingsT]):
+    """A frozen dataclass of settings as one parameter, as JSON on the command line and in Luigi's web page."""
+
+    def __init__(self, kind: type[SettingsT], **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self._kind = kind
+
+    def parse(self, x: str) -> SettingsT:
+        """Read JSON; raises `SettingError` where it does not describe these settings."""
+        try:
+            return _build(self._kind, json.loads(x))
+        except (ValueError, TypeError, KeyError) as exc:
+            raise SettingError(f"{x!r} are no {self._kind.__name__} ({exc}). Give all of its fields as JSON.") from exc
+
+    def serialize(self, x: Any) -> str:
+        """Write JSON."""
+        return json.dumps(dataclasses.asdict(x), sort_keys=True)
+
+
+def _build(kind: type[SettingsT], values: Mapping[str, Any]) -> SettingsT:
+    """Make a dataclass from JSON, and the dataclasses and tuples inside it."""
+    hints = typing.get_type_hints(kind)
+    arguments = {}
+    for name, value in values.items():
+        if dataclasses.is_dataclass(hints[name]):
+            arguments[name] = _build(typing.cast("type[Any]", hints[name]), value)
+        else:
+            arguments[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**arguments)
+
+
+class Number(luigi.Parameter[NumberT]):
+    """A whole or real number between two bounds, both allowed."""
+
+    def __init__(self, kind: type[NumberT], least: NumberT, most: NumberT | None = None, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self._kind, self._least, self._most = kind, least, most
+
+    def parse(self, x: str) -> NumberT:
+        """Read the number; raises `SettingError` where it is none."""
+        try:
+            return self._kind(x)
+        except ValueError as exc:
+            raise SettingError(f"{_option(self)} is {x!r}; it takes {self._range()}.") from exc
+
+    def normalize(self, x: NumberT) -> NumberT:
+        """Check the bounds; raises `SettingError` beyond them."""
+        if not math.isfinite(x) or x < self._least or (self._most is not None and x > self._most):
+            raise SettingError(f"{_option(self)} is {x}; it takes {self._range()}.")
+        return x
+
+    def _range(self) -> str:
+        kind = "a whole number" if self._kind is int else "a number"
+        return f"{kind} of at least {self._least}" + ("" if self._most is None else f" and at most {self._most}")
+
+
+class Choice(luigi.Parameter[str]):
+    """One of a few words."""
+
+    def __init__(self, *words: str, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self._words = words
+
+    def normalize(self, x: str) -> str:
+        """Check the word; raises `SettingError` for another."""
+        if x not in self._words:
+            raise SettingError(f"{_option(self)} is {x!r}; it takes {' or '.join(self._words)}.")
+        return x
+
+
+def _option(parameter: luigi.Parameter[Any]) -> str:
+    return "--" + str(parameter._attribute_name).replace("_", "-")  # noqa: SLF001 (Luigi has no public name for it)

@@ -1,0 +1,112 @@
+"""The Luigi side that every stage shares: a task that works, publishes a manifest, and tells of it in plain words."""
+
+import logging
+import sys
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import luigi
+
+from tasks.artifacts import DataRoot, Manifest, read_manifest
+from tasks.errors import PipelineError
+from tasks.progress import LiveLine, Progress
+
+
+def say(line: str) -> None:
+    """Write a line for the person at the terminal."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+class PlainErrors(logging.Filter):
+    """Shows an error that the user can mend as its sentence, without the traceback that Luigi adds."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record in place; every record passes."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, PipelineError):
+            record.msg, record.args, record.exc_info = "%s", (str(error),), None
+        return True
+
+
+logging.getLogger("luigi-interface").addFilter(PlainErrors())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage's work came to; the fields are those of `Manifest`."""
+
+    photos: int
+    new: int
+    reused: int
+    shards: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class StageTask(luigi.Task):
+    """A stage of the pipeline: does its work, then publishes a manifest, which is its output.
+
+    Subclasses set `stage`, and say where the manifest is, what is behind the key, and how the work is done.
+    """
+
+    data_root: luigi.Parameter[str] = luigi.Parameter(description="Folder of everything the stages write.")
+    run_id: luigi.Parameter[str] = luigi.Parameter(
+        default="by hand", significant=False, description="The run that this stage belongs to."
+    )
+
+    stage: ClassVar[str]
+
+    @property
+    def root(self) -> DataRoot:
+        """The data root."""
+        return DataRoot(Path(self.data_root))
+
+    @abstractmethod
+    def manifest_path(self) -> Path:
+        """Where the manifest is."""
+
+    @abstractmethod
+    def identity(self) -> tuple[str, str, Mapping[str, Any]]:
+        """Key, snapshot key, and the settings behind the key, once the work is done."""
+
+    @abstractmethod
+    def work(self, progress: Progress) -> Outcome:
+        """Do what is missing; everything but the manifest is published when it returns."""
+
+    def output(self) -> luigi.LocalTarget:
+        """The manifest."""
+        return luigi.LocalTarget(self.manifest_path())  # type: ignore[no-untyped-call]  # Luigi's has no types
+
+    def manifest(self) -> Manifest:
+        """Read the manifest."""
+        return read_manifest(self.manifest_path())
+
+    def _tell(self, message: str, percentage: int) -> None:
+        """Show progress on Luigi's web page; Luigi sets neither function outside a worker."""
+        if self.set_status_message is not None:
+            self.set_status_message(message)
+        if self.set_progress_percentage is not None:
+            self.set_progress_percentage(percentage)
+
+    def run(self) -> None:
+        """Work, measure the time, and publish the manifest."""
+        started = time.monotonic()
+        with LiveLine(self.stage, self._tell) as progress:
+            outcome = self.work(progress)
+        seconds = round(time.monotonic() - started, 3)
+        key, snapshot, settings = self.identity()
+        manifest = Manifest(
+            stage=self.stage,
+            key=key,
+            snapshot=snapshot,
+            run=self.run_id,
+            settings=settings,
+            seconds=seconds,
+            **{name: getattr(outcome, name) for name in ("photos", "new", "reused", "shards", "details")},
+        )
+        manifest.publish(self.manifest_path())
+        say(f"{self.stage:<10} {outcome.new:>7,} new, {outcome.reused:>7,} reused  {seconds:7.1f} s")
