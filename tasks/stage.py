@@ -13,6 +13,7 @@ import luigi
 
 from tasks.artifacts import DataRoot, Manifest, read_manifest
 from tasks.errors import PipelineError
+from tasks.parameters import Number
 from tasks.progress import LiveLine, Progress
 
 
@@ -40,6 +41,9 @@ logging.getLogger("luigi-interface").addFilter(PlainErrors())
 class Outcome:
     """What a stage's work came to; the fields are those of `Manifest`."""
 
+    key: str
+    snapshot: str
+    settings: Mapping[str, Any]
     photos: int
     new: int
     reused: int
@@ -50,7 +54,7 @@ class Outcome:
 class StageTask(luigi.Task):
     """A stage of the pipeline: does its work, then publishes a manifest, which is its output.
 
-    Subclasses set `stage`, and say where the manifest is, what is behind the key, and how the work is done.
+    Subclasses set `stage`, say where the manifest is, and do the work.
     """
 
     data_root: luigi.Parameter[str] = luigi.Parameter(description="Folder of everything the stages write.")
@@ -70,10 +74,6 @@ class StageTask(luigi.Task):
         """Where the manifest is."""
 
     @abstractmethod
-    def identity(self) -> tuple[str, str, Mapping[str, Any]]:
-        """Key, snapshot key, and the settings behind the key, once the work is done."""
-
-    @abstractmethod
     def work(self, progress: Progress) -> Outcome:
         """Do what is missing; everything but the manifest is published when it returns."""
 
@@ -85,6 +85,15 @@ class StageTask(luigi.Task):
         """Read the manifest."""
         return read_manifest(self.manifest_path())
 
+    def run(self) -> None:
+        """Work, measure the time, and publish the manifest."""
+        started = time.monotonic()
+        with LiveLine(self.stage, self._tell) as progress:
+            outcome = self.work(progress)
+        seconds = round(time.monotonic() - started, 3)
+        Manifest(self.stage, self.run_id, seconds, **vars(outcome)).publish(self.manifest_path())
+        say(f"{self.stage:<10} {outcome.new:>7,} new {outcome.reused:>9,} reused {seconds:>8.1f} s")
+
     def _tell(self, message: str, percentage: int) -> None:
         """Show progress on Luigi's web page; Luigi sets neither function outside a worker."""
         if self.set_status_message is not None:
@@ -92,21 +101,24 @@ class StageTask(luigi.Task):
         if self.set_progress_percentage is not None:
             self.set_progress_percentage(percentage)
 
-    def run(self) -> None:
-        """Work, measure the time, and publish the manifest."""
-        started = time.monotonic()
-        with LiveLine(self.stage, self._tell) as progress:
-            outcome = self.work(progress)
-        seconds = round(time.monotonic() - started, 3)
-        key, snapshot, settings = self.identity()
-        manifest = Manifest(
-            stage=self.stage,
-            key=key,
-            snapshot=snapshot,
-            run=self.run_id,
-            settings=settings,
-            seconds=seconds,
-            **{name: getattr(outcome, name) for name in ("photos", "new", "reused", "shards", "details")},
-        )
-        manifest.publish(self.manifest_path())
-        say(f"{self.stage:<10} {outcome.new:>7,} new, {outcome.reused:>7,} reused  {seconds:7.1f} s")
+
+class SnapshotStageTask(StageTask):
+    """A stage that works on a snapshot, whose key is known by then."""
+
+    snapshot: luigi.Parameter[str] = luigi.Parameter(description="Key of the snapshot.")
+    folder: luigi.Parameter[str] = luigi.Parameter(
+        significant=False, description="The folder that the snapshot's paths are relative to."
+    )
+    max_rejected: Number[float] = Number(
+        float, 0, 1, default=0.05, description="Share of photos that may be rejected before the run ends with an error."
+    )
+
+    def shared(self) -> dict[str, Any]:
+        """The parameters that the stage before this one takes too."""
+        return {
+            "data_root": self.data_root,
+            "run_id": self.run_id,
+            "snapshot": self.snapshot,
+            "folder": self.folder,
+            "max_rejected": self.max_rejected,
+        }

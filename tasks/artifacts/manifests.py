@@ -16,27 +16,27 @@ class Manifest:
 
     Args:
         stage: The stage's name.
+        run: The run that completed it.
+        seconds: How long this run took for it.
         key: Key of its store or folder.
         snapshot: Key of the snapshot that it is complete for.
-        run: The run that completed it.
         settings: The settings behind the key.
         photos: Distinct photos that it has a result for.
         new: How many of them this run made.
         reused: How many were there already.
-        seconds: How long this run took for it.
         shards: Names of the shards that hold them; empty where the stage keeps no store.
         details: What else the stage has to say; the run record repeats it.
     """
 
     stage: str
+    run: str
+    seconds: float
     key: str
     snapshot: str
-    run: str
     settings: Mapping[str, Any]
     photos: int
     new: int
     reused: int
-    seconds: float
     shards: tuple[str, ...]
     details: Mapping[str, Any]
 

@@ -1,0 +1,1 @@
+"""Stage: bottlenecks -> a head, with checkpoints."""

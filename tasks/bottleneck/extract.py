@@ -1,0 +1,153 @@
+"""Bottleneck extraction: every decoded photo that has no bottleneck yet gets one vector a view.
+
+Three things overlap: a thread reads and decodes the next pictures, the forward pass works on a batch, and a thread
+writes the last shard. What is in memory at once is a few batches and two shards, however many photos there are.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tasks.artifacts import Store
+from tasks.decode.images import read_pixels
+from tasks.progress import Progress
+
+PHOTOS_PER_SHARD = 1024
+BATCHES_AHEAD = 3
+
+Pixels = npt.NDArray[np.uint8]
+Vectors = npt.NDArray[np.float32]
+T = TypeVar("T")
+
+
+class Forward(Protocol):
+    """What turns batches of pixels into bottlenecks; `tasks.bottleneck.forward` has the real one."""
+
+    batch_size: int
+
+    def __call__(self, pixels: Pixels) -> Vectors:
+        """Pixels, uint8 [N, size, size, 3], N at most `batch_size`, to bottlenecks, float32 [N, D]."""
+
+
+def plain(pixels: Pixels) -> Pixels:
+    """The photo as it is: uint8 [N, H, W, 3] to the same."""
+    return pixels
+
+
+def mirror(pixels: Pixels) -> Pixels:
+    """The photo's mirror image, left to right: uint8 [N, H, W, 3] to the same."""
+    return pixels[:, :, ::-1]
+
+
+#: A view's number is its place here.
+VIEWS: tuple[Callable[[Pixels], Pixels], ...] = (plain, mirror)
+
+
+def extract_bottlenecks(pictures: Iterable[pa.Table], forward: Forward, sink: "ShardWriter", progress: Progress) -> int:
+    """Compute the bottlenecks of pictures and write them, a row a photo and view.
+
+    Args:
+        pictures: Tables with the columns sha256 and image of the decoded store; read in a thread of its own.
+        forward: The backbone.
+        sink: Takes the vectors.
+        progress: Told of every photo.
+
+    Returns:
+        How many photos there were.
+    """
+    count = 0
+    for keys, pixels in prefetch(_batches(pictures, forward.batch_size), BATCHES_AHEAD):
+        vectors = np.stack([forward(view(pixels)) for view in VIEWS[: sink.views]], axis=1)
+        sink.add(keys, vectors)
+        progress.advance(len(keys))
+        count += len(keys)
+    return count
+
+
+def _batches(pictures: Iterable[pa.Table], size: int) -> Iterator[tuple[list[str], Pixels]]:
+    """Regroup pictures into batches of one size, the last one smaller, and decode them."""
+    keys: list[str] = []
+    pixels: list[Pixels] = []
+    for table in pictures:
+        encoded = table.column("image").combine_chunks().field("bytes")
+        for key, image in zip(table.column("sha256").to_pylist(), encoded, strict=True):
+            keys.append(key)
+            pixels.append(read_pixels(image.as_py()))
+            if len(keys) == size:
+                yield keys, np.stack(pixels)
+                keys, pixels = [], []
+    if keys:
+        yield keys, np.stack(pixels)
+
+
+class ShardWriter:
+    """Collects bottlenecks and publishes them as shards in a thread of its own.
+
+    What was added when an exception ends the block is published too, so that a failure loses no finished work.
+
+    Args:
+        store: The bottleneck store.
+        views: Vectors of each photo.
+        photos_per_shard: Photos after which a shard is published.
+    """
+
+    def __init__(self, store: Store, views: int, photos_per_shard: int = PHOTOS_PER_SHARD) -> None:
+        self.views = views
+        self._store, self._photos_per_shard = store, photos_per_shard
+        self._keys: list[str] = []
+        self._vectors: list[Vectors] = []
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[Path] | None = None
+
+    def add(self, keys: list[str], vectors: Vectors) -> None:
+        """Take the vectors of photos: float32 [N, views, D]."""
+        self._keys += keys
+        self._vectors.append(vectors)
+        if len(self._keys) >= self._photos_per_shard:
+            self._publish()
+
+    def _publish(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+        if self._keys:
+            table = _table(self._keys, np.concatenate(self._vectors), self._store.schema)
+            self._writing = self._thread.submit(self._store.append, table)
+            self._keys, self._vectors = [], []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        with self._thread:
+            self._publish()
+            if self._writing is not None:
+                self._writing.result()
+
+
+def _table(keys: list[str], vectors: Vectors, schema: pa.Schema) -> pa.Table:
+    """Lay float32 [N, V, D] out as N x V rows."""
+    photos, views, width = vectors.shape
+    numbers = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), width)
+    columns = [
+        pa.array(np.repeat(np.array(keys, dtype=object), views), pa.string()),
+        pa.array(np.tile(np.arange(views, dtype=np.int8), photos)),
+        numbers.cast(schema.field("bottleneck").type),
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
+    """Compute up to `depth` items ahead in a thread of its own, and yield them in order."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        ahead = deque(pool.submit(next, iterator, end) for _ in range(depth))
+        while (item := ahead.popleft().result()) is not end:
+            ahead.append(pool.submit(next, iterator, end))
+            yield item  # type: ignore[misc]  # the sentinel never gets here

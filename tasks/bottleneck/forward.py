@@ -1,0 +1,65 @@
+"""The forward pass: a backbone frozen into one graph from a photo's pixels to its bottleneck."""
+
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from tasks.bottleneck.backbones import Backbone
+
+Pixels = npt.NDArray[np.uint8]
+Vectors = npt.NDArray[np.float32]
+
+
+class Forward:
+    """Turns pixels into bottlenecks, always in batches of one size.
+
+    The graph's variables are constants and its batch size is fixed: TensorFlow then folds the batch-norms into the
+    convolutions and never chooses other kernels for a last, smaller batch, so a photo's bottleneck does not depend on
+    which photos it shares a batch with.
+
+    Args:
+        backbone: The backbone to load.
+        batch_size: Photos in a batch.
+
+    Raises:
+        BackboneError: The weights are missing or not as they should be.
+    """
+
+    def __init__(self, backbone: Backbone, batch_size: int = 16) -> None:
+        self.size = backbone.size
+        self.width = backbone.family.width
+        self.batch_size = batch_size
+        self._graph = _freeze(backbone, batch_size)
+
+    def __call__(self, pixels: Pixels) -> Vectors:
+        """Compute bottlenecks.
+
+        Args:
+            pixels: uint8 [N, size, size, 3], RGB, 0 to 255, N at most `batch_size`.
+
+        Returns:
+            float32 [N, D].
+        """
+        count = len(pixels)
+        padded = pixels
+        if count < self.batch_size:
+            padded = np.zeros((self.batch_size, *pixels.shape[1:]), np.uint8)
+            padded[:count] = pixels
+        return np.asarray(self._graph(tf.constant(padded))[0])[:count]
+
+
+def _freeze(backbone: Backbone, batch_size: int) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    model = backbone.load()
+
+    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow's decorator has no types
+    def bottlenecks(pixels: tf.Tensor) -> tf.Tensor:
+        scaled = (tf.cast(pixels, tf.float32) - backbone.family.mean) / backbone.family.scale
+        return model(scaled, training=False)[0]
+
+    shape = tf.TensorSpec((batch_size, backbone.size, backbone.size, 3), tf.uint8)
+    frozen = convert_variables_to_constants_v2(bottlenecks.get_concrete_function(shape))
+    return cast("Callable[[tf.Tensor], list[tf.Tensor]]", frozen)

@@ -1,0 +1,50 @@
+"""Luigi task of the bottleneck stage."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from tasks.artifacts import manifest
+from tasks.bottleneck.settings import BottleneckSettings
+from tasks.decode.task import DecodePhotos
+from tasks.parameters import SettingsParameter
+from tasks.progress import Progress
+from tasks.stage import Outcome, SnapshotStageTask
+
+
+class ExtractBottlenecks(SnapshotStageTask):
+    """Computes the bottlenecks of a snapshot's photos that were never embedded with these settings."""
+
+    settings: SettingsParameter[BottleneckSettings] = SettingsParameter(
+        BottleneckSettings, description="Settings, as JSON."
+    )
+
+    stage = "bottleneck"
+
+    def requires(self) -> DecodePhotos:
+        """The pictures."""
+        return DecodePhotos(**self.shared(), settings=self.settings.decode)
+
+    def manifest_path(self) -> Path:
+        """One a snapshot, in the store."""
+        return manifest(self.root.bottleneck(self.settings.key), self.snapshot)
+
+    def work(self, progress: Progress) -> Outcome:
+        """Embed what is missing; TensorFlow is loaded only if anything is."""
+        from tasks.bottleneck.photos import embed_photos  # noqa: PLC0415 (only where there is work)
+        from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415
+
+        wanted = usable(read_snapshot(self.root, self.snapshot)).column("sha256").combine_chunks()
+        counts = embed_photos(wanted, self.requires().manifest(), self.settings, self.root, progress)
+        return Outcome(
+            key=self.settings.key,
+            snapshot=self.snapshot,
+            settings=asdict(self.settings),
+            photos=counts.new + counts.reused,
+            new=counts.new,
+            reused=counts.reused,
+            shards=counts.shards,
+            details={
+                "rows": (counts.new + counts.reused) * self.settings.views,
+                "rows_new": counts.new * self.settings.views,
+            },
+        )
