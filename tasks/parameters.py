@@ -71,6 +71,31 @@ class Number(luigi.Parameter[NumberT]):
         return f"{kind} of at least {self._least}" + ("" if self._most is None else f" and at most {self._most}")
 
 
+class Numbers(luigi.Parameter[tuple[float, ...]]):
+    """One or more real numbers, separated by commas, none below a bound."""
+
+    def __init__(self, least: float, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self._least = least
+
+    def parse(self, x: str) -> tuple[float, ...]:
+        """Read the numbers; raises `SettingError` where one is none."""
+        try:
+            return tuple(float(part) for part in x.split(","))
+        except ValueError as exc:
+            raise SettingError(f"{_option(self)} is {x!r}; it takes numbers with commas between them.") from exc
+
+    def serialize(self, x: Any) -> str:
+        """Write the numbers as they are read."""
+        return ",".join(repr(number) for number in x)
+
+    def normalize(self, x: tuple[float, ...]) -> tuple[float, ...]:
+        """Check the bound; raises `SettingError` below it."""
+        if not x or not all(math.isfinite(number) and number >= self._least for number in x):
+            raise SettingError(f"{_option(self)} is {self.serialize(x)!r}; it takes numbers of at least {self._least}.")
+        return x
+
+
 class Choice(luigi.Parameter[str]):
     """One of a few words."""
 

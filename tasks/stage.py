@@ -1,6 +1,7 @@
 """The Luigi side that every stage shares: a task that works, publishes a manifest, and tells of it in plain words."""
 
 import logging
+import os
 import sys
 import time
 from abc import abstractmethod
@@ -35,6 +36,10 @@ class PlainErrors(logging.Filter):
 
 
 logging.getLogger("luigi-interface").addFilter(PlainErrors())
+
+# TensorFlow reads this when it is imported, in some stage's `run`; it logs a screen of advice otherwise, and an error
+# wherever there is no GPU. What really fails raises an exception.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,10 @@ class StageTask(luigi.Task):
     def output(self) -> luigi.LocalTarget:
         """The manifest."""
         return luigi.LocalTarget(self.manifest_path())  # type: ignore[no-untyped-call]  # Luigi's has no types
+
+    def is_published(self) -> bool:
+        """Whether the manifest is there."""
+        return self.manifest_path().is_file()
 
     def manifest(self) -> Manifest:
         """Read the manifest."""

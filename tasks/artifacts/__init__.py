@@ -5,6 +5,7 @@ elsewhere is one more implementation of its verbs and not a rewrite.
 """
 
 from tasks.artifacts.files import (
+    exclusive,
     publish_bytes,
     publish_folder,
     publish_json,
@@ -39,6 +40,7 @@ __all__ = [
     "Store",
     "bottleneck_schema",
     "describe",
+    "exclusive",
     "file_sha256",
     "fingerprint",
     "manifest",

@@ -90,6 +90,18 @@ def publish_parquet(path: Path, table: pa.Table, rows_per_group: int = 65536) ->
         pq.write_table(table, temporary, compression="zstd", row_group_size=rows_per_group)
 
 
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Let one process at a time work in a folder; the others wait. The lock ends with its process, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file of the data root.
 

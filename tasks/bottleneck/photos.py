@@ -41,8 +41,8 @@ def embed_photos(
     there = wanted.filter(pa.array(pictures.found(wanted)))
     if len(there) != decoded.photos:
         raise StoreError(
-            f"The decoded store {pictures.folder} has {len(there):,} of {decoded.photos:,} pictures: shards are missing. "
-            f"Delete its folder manifests; the next run decodes again what is gone."
+            f"The decoded store {pictures.folder} has {len(there):,} of {decoded.photos:,} pictures: shards are gone. "
+            "Delete its folder manifests; the next run decodes again what is missing."
         )
     store = settings.store(root)
     store.sweep()

@@ -1,0 +1,1 @@
+"""Stage: photos -> upright RGB at the backbone's input size, and the rejected ones."""

@@ -1,0 +1,1 @@
+"""Stage: archive, URL or folder -> files on disk."""

@@ -1,0 +1,1 @@
+"""Stage: head -> metrics, predictions, figures, report."""

@@ -1,0 +1,1 @@
+"""Stage: files -> one row a photo: path, label, sha256."""

@@ -24,7 +24,7 @@ CHECKPOINTS_KEPT = 3
 
 
 @dataclass(frozen=True)
-class Photos:
+class Examples:
     """Bottlenecks of photos and what they show.
 
     Args:
@@ -35,9 +35,9 @@ class Photos:
     vectors: Floats
     labels: npt.NDArray[np.int64]
 
-    def take(self, which: npt.NDArray[np.bool_]) -> "Photos":
+    def take(self, which: npt.NDArray[np.bool_]) -> "Examples":
         """Those photos for which `which`, bool [N], is true."""
-        return Photos(self.vectors[which], self.labels[which])
+        return Examples(self.vectors[which], self.labels[which])
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class _Heads:
 
 
 def fit_head(
-    train: Photos, validation: Photos, settings: TrainSettings, labels: tuple[str, ...], watch: Watch
+    train: Examples, validation: Examples, settings: TrainSettings, labels: tuple[str, ...], watch: Watch
 ) -> tuple[Head, tuple[Choice, ...]]:
     """Train a head, and choose its weight decay on the validation split by the log loss.
 
@@ -150,7 +150,7 @@ def fit_head(
     return heads[best], choices
 
 
-def _try(head: Head, validation: Photos) -> Choice:
+def _try(head: Head, validation: Examples) -> Choice:
     probabilities = head.probabilities(validation.vectors)
     right = probabilities[np.arange(len(probabilities)), validation.labels]
     return Choice(
@@ -160,7 +160,9 @@ def _try(head: Head, validation: Photos) -> Choice:
     )
 
 
-def _fit(vectors: Floats, photos: Photos, settings: TrainSettings, classes: int, watch: Watch) -> tuple[Floats, Floats]:
+def _fit(
+    vectors: Floats, photos: Examples, settings: TrainSettings, classes: int, watch: Watch
+) -> tuple[Floats, Floats]:
     """Fit all strengths; returns the averaged weights [D, G, C] and biases [G, C]."""
     count, views, width = vectors.shape
     steps_per_epoch = math.ceil(count * views / settings.batch_size)

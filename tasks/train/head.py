@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,10 @@ class Head:
     biases: Floats
     standardisation: Standardisation
     facts: Mapping[str, Any]
+
+    def with_facts(self, facts: Mapping[str, Any]) -> "Head":
+        """The same head with more facts."""
+        return replace(self, facts={**self.facts, **facts})
 
     def probabilities(self, vectors: Floats) -> Floats:
         """Predict photos.

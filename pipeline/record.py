@@ -1,0 +1,100 @@
+"""The run record: the small file that says what a nightly run came to."""
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tasks.artifacts import SCHEMA_VERSION, Manifest, publish_json, read_json
+from tasks.catalog import Dataset
+from tasks.errors import StoreError
+
+
+class Occasion(NamedTuple):
+    """Which run a record is of.
+
+    Args:
+        run: The run's identity.
+        date: The date that it is for.
+        dataset: The dataset.
+        parameters: Every other parameter, as text.
+    """
+
+    run: str
+    date: dt.date
+    dataset: Dataset
+    parameters: Mapping[str, str]
+
+
+def publish_record(path: Path, occasion: Occasion, stages: Mapping[str, Manifest], results: Path) -> None:
+    """Write the record of a run that is done.
+
+    Args:
+        path: Where.
+        occasion: Which run.
+        stages: Manifests of all stages by name, in the order in which they ran.
+        results: Folder of the evaluation.
+    """
+    snapshot, evaluate = stages["snapshot"], stages["evaluate"]
+    publish_json(
+        path,
+        {
+            "schema_version": SCHEMA_VERSION,
+            "run": occasion.run,
+            "date": f"{occasion.date}",
+            "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "dataset": {"name": occasion.dataset.name, "location": occasion.dataset.location},
+            "parameters": dict(occasion.parameters),
+            "state": snapshot.details["state"],
+            "snapshot": snapshot.key,
+            "bottleneck": stages["bottleneck"].key,
+            "head": stages["train"].key,
+            "evaluation": evaluate.key,
+            "report": str(results / "report.html"),
+            "photos": stages["bottleneck"].photos,
+            "rejected": stages["decode"].details["missing"],
+            "metrics": headline(evaluate),
+            "seconds": round(sum(_own(stage, occasion.run)["seconds"] for stage in stages.values()), 3),
+            "stages": {name: _own(stage, occasion.run) for name, stage in stages.items()},
+        },
+    )
+
+
+def headline(evaluate: Manifest) -> dict[str, Any]:
+    """The figures that matter first: test accuracy and cross-validated accuracy, with their 95 % intervals."""
+    test, crossed = evaluate.details["test"], evaluate.details["cross_validation"]
+    return {
+        "test": {name: test[name] for name in ("photos", "accuracy", "interval")},
+        "cross_validation": dict(crossed),
+    }
+
+
+def _own(stage: Manifest, run: str) -> dict[str, Any]:
+    """What this run did in a stage; where an earlier run had done it all, everything counts as reused."""
+    own = stage.run == run
+    details = {
+        name: value for name, value in stage.details.items() if name not in ("state", "test", "cross_validation")
+    }
+    return {
+        "key": stage.key,
+        "photos": stage.photos,
+        "new": stage.new if own else 0,
+        "reused": stage.reused if own else stage.photos,
+        "seconds": stage.seconds if own else 0.0,
+        "details": details,
+    }
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Read a record; None where there is none.
+
+    Raises:
+        StoreError: It is damaged or of another version.
+    """
+    try:
+        record = read_json(path)
+    except FileNotFoundError:
+        return None
+    if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
+        raise StoreError(f"{path} is no record of this version. Delete it; the next run writes it again.")
+    return record

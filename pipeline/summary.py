@@ -1,0 +1,64 @@
+"""The last lines on the terminal: what a run came to, in plain words."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.catalog import SAMPLE
+
+
+def summarise(record: Mapping[str, Any], path: Path, dataset: str) -> list[str]:
+    """Say what a finished run came to and what to do next.
+
+    Args:
+        record: The run's record.
+        path: Where the record is.
+        dataset: The dataset as the user gave it.
+    """
+    test, crossed = record["metrics"]["test"], record["metrics"]["cross_validation"]
+    new = record["stages"]["bottleneck"]["new"]
+    conflicts = record["stages"]["snapshot"]["details"]["conflicts"]
+    return [
+        "",
+        f"Dataset         {record['dataset']['name']}, {record['date']}",
+        f"Photos          {record['photos']:,} used, {new:,} of them new; {record['rejected']:,} rejected"
+        + (f"; {conflicts:,} left out, since they stand under two labels" if conflicts else ""),
+        f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
+        f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds",
+        f"Time            {record['seconds']:.0f} s",
+        f"Report          {record['report']}",
+        f"Run record      {path}",
+        f"Head            {Path(record['report']).parents[2] / 'train' / record['head']}",
+        "",
+        *_next(dataset),
+    ]
+
+
+def summarise_nothing(record: Mapping[str, Any], path: Path, dataset: str) -> list[str]:
+    """Say that a run has nothing to do.
+
+    Args:
+        record: The record of the run that did it.
+        path: Where the record is.
+        dataset: The dataset as the user gave it.
+    """
+    test = record["metrics"]["test"]
+    return [
+        f"Nothing to do: {record['dataset']['name']} was trained for {record['date']} on these very photos.",
+        f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
+        f"Report          {record['report']}",
+        f"Run record      {path}",
+        *_next(dataset),
+    ]
+
+
+def _share(measured: Mapping[str, Any]) -> str:
+    interval = measured["interval"]
+    return f"{measured['accuracy']:.1%} (95 % interval {interval['low']:.1%} to {interval['high']:.1%})"
+
+
+def _next(dataset: str) -> list[str]:
+    command = "luigi --module pipeline RetrainFlowers --dataset"
+    if dataset == SAMPLE:
+        return [f"Real photos:    {command} flower_photos", f"Your own:       {command} path/to/folder"]
+    return ["Add photos to the dataset and run the same command again: only what is new is computed."]

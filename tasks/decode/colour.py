@@ -1,0 +1,98 @@
+"""From every mode that a photo can have to RGB in the colour space sRGB.
+
+`resamplable` comes before resizing and `to_srgb` after it, so that all that can be done on the few pixels of the result
+is done there.
+"""
+
+import io
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageCms
+
+_WHITE = (255, 255, 255, 255)
+_INTEGER_16 = ("I;16", "I;16L", "I;16B")
+_RESAMPLABLE = ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I", "F", *_INTEGER_16)
+# Where values cannot be averaged (indices, bits, what Pillow cannot resize): the nearest mode in which they can.
+_NEAREST = {"1": "L", "P": "RGB", "La": "LA"}
+
+Range = tuple[float, float]
+
+
+def resamplable(image: Image.Image) -> Image.Image:
+    """Bring an image to a mode whose pixels can be averaged, without loss.
+
+    Transparency that stands beside the pixels (a transparent colour or palette entry) becomes an alpha channel.
+    """
+    if image.mode in _RESAMPLABLE and ("transparency" not in image.info or image.mode in _INTEGER_16):
+        return image
+    if image.has_transparency_data and image.mode != "La":
+        return image.convert("RGBA")
+    return image.convert(_NEAREST.get(image.mode, "RGB"))
+
+
+def value_range(image: Image.Image) -> Range:
+    """Find the values that stand for black and white.
+
+    Args:
+        image: Any image; the values of those with 32 bits a pixel are looked at, since their format fixes no range.
+
+    Returns:
+        Black and white: 0 and 65535 for 16 bits; 0 and 1 for floats that stay within; for other floats, and for
+        integers of 32 bits, the smallest and the largest finite value; 0 and 255 for all else.
+    """
+    if image.mode in _INTEGER_16:
+        return 0.0, 65535.0
+    if image.mode not in ("I", "F"):
+        return 0.0, 255.0
+    values = np.asarray(image)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    return (0.0, 1.0) if image.mode == "F" and low >= 0.0 and high <= 1.0 else (low, high)
+
+
+def to_srgb(image: Image.Image, black_white: Range, profile: bytes | None) -> Image.Image:
+    """Convert an image to RGB in sRGB, alpha laid onto white.
+
+    Args:
+        image: What `resamplable` gave, or a resized copy of it.
+        black_white: What `value_range` gave.
+        profile: The ICC profile that the photo embeds. One that is damaged, or is for other channels than the photo's,
+            is passed over, as browsers do.
+    """
+    if image.mode in ("LA", "RGBA"):
+        opaque = to_srgb(image.convert(image.mode[:-1]), black_white, profile).convert("RGBA")
+        opaque.putalpha(image.getchannel("A"))
+        return Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), opaque).convert("RGB")
+    if image.mode in ("I", "F", *_INTEGER_16):
+        image = _scaled(image, black_white)
+    transform = _transform(profile or b"", image.mode)
+    if transform is None:
+        return image.convert("RGB")
+    return transform.apply(image)
+
+
+def _scaled(image: Image.Image, black_white: Range) -> Image.Image:
+    """Scale values to 8 bits, rounding to the nearest; what is not a number becomes black."""
+    low, high = black_white
+    scale = 255.0 / (high - low) if high > low else 0.0
+    values = np.nan_to_num((np.asarray(image).astype(np.float64) - low) * scale, nan=0.0, posinf=255.0, neginf=0.0)
+    return Image.fromarray(np.rint(values.clip(0.0, 255.0)).astype(np.uint8))
+
+
+# A dataset has few profiles, and to build a transform takes longer than to apply it.
+@lru_cache(maxsize=32)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Build the way from a photo's colour space to sRGB; None where there is none, or none is needed."""
+    if mode == "LAB":
+        source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    if not profile:
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if mode == "RGB" and "sRGB" in ImageCms.getProfileDescription(source):
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return None

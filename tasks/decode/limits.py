@@ -1,0 +1,54 @@
+"""How many photos may be missing from the decoded store before a run is not worth finishing."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from tasks.errors import DatasetError
+
+_WORST = 10
+
+
+class Missing(NamedTuple):
+    """A wanted photo without a picture: its path, the reason code and the message."""
+
+    path: str
+    reason: str
+    message: str
+
+
+def check_missing(missing: Sequence[Missing], wanted: int, most: float) -> None:
+    """Refuse to go on when too many photos have no picture.
+
+    Args:
+        missing: The photos without a picture.
+        wanted: How many photos there are.
+        most: Share of them that may be missing, 0 to 1.
+
+    Raises:
+        DatasetError: It is more; lists the most frequent reasons and some photos.
+    """
+    if len(missing) <= most * wanted:
+        return
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in Counter(row.reason for row in missing).most_common())
+    worst = "".join(f"\n  {row.path}: {row.message}" for row in missing[:_WORST])
+    more = f"\n  and {len(missing) - _WORST:,} more" if len(missing) > _WORST else ""
+    raise DatasetError(
+        f"{len(missing):,} of {wanted:,} photos cannot be decoded ({reasons}), more than --max-rejected {most:g} lets "
+        f"pass. Mend or remove these photos, or allow more:{worst}{more}"
+    )
+
+
+def missing_photos(wanted: pa.Table, rejected: pa.Table, skipped: Sequence[Missing]) -> list[Missing]:
+    """Join the rejected rows with the paths that the snapshot knows, in the order of paths.
+
+    Args:
+        wanted: Usable photos of the snapshot, columns sha256 and path.
+        rejected: Rows of the rejected store.
+        skipped: Photos that were missing, unreadable or changed when they were to be read.
+    """
+    paths = dict(zip(wanted.column("sha256").to_pylist(), wanted.column("path").to_pylist(), strict=True))
+    rows = [Missing(paths[row["sha256"]], row["reason"], row["message"]) for row in rejected.to_pylist()]
+    return sorted([*rows, *skipped])

@@ -1,0 +1,174 @@
+"""Brings the decoded store up to date with the photos that are wanted."""
+
+import os
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from tasks.artifacts import DECODE, REJECTED, DataRoot, Store, describe
+from tasks.decode.images import Picture
+from tasks.decode.rejections import Rejection
+from tasks.decode.settings import DecodeSettings
+from tasks.decode.workers import Outcome, Photo, decode_files, in_processes
+from tasks.progress import Progress
+
+ROWS_PER_SHARD = 512
+ROWS_PER_GROUP = 256
+
+
+@dataclass(frozen=True)
+class DecodeStores:
+    """The two stores of one way to decode; a photo that was tried has a row in one of them.
+
+    Args:
+        settings: The way to decode.
+        decoded: The pictures.
+        rejected: The photos of which no picture can be made.
+    """
+
+    settings: DecodeSettings
+    decoded: Store
+    rejected: Store
+
+
+class Skipped(NamedTuple):
+    """A photo whose file vanished, changed since the snapshot, or could not be read."""
+
+    photo: Photo
+    rejection: Rejection
+
+
+@dataclass(frozen=True)
+class DecodeCounts:
+    """What became of the photos that were wanted.
+
+    Args:
+        new: Photos decoded now.
+        reused: Photos that had a picture before.
+        rejected: Photos rejected now.
+        rejected_before: Photos that had been rejected before and were not tried again.
+        skipped: Photos that have a row in neither store, because of their file and not of its bytes. The run can go on
+            without them; the next one tries them again.
+    """
+
+    new: int
+    reused: int
+    rejected: int
+    rejected_before: int
+    skipped: tuple[Skipped, ...]
+
+
+def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
+    """Find the stores of these settings below the data root; nothing needs to be there yet."""
+    key, ingredients = settings.key, settings.ingredients()
+    return DecodeStores(
+        settings,
+        Store(root.decode(key), describe(DECODE, "decode", key, ingredients), ROWS_PER_GROUP),
+        Store(root.rejected(key), describe(REJECTED, "decode", key, ingredients), ROWS_PER_GROUP),
+    )
+
+
+def decode_photos(
+    photos: pa.Table, folder: Path, stores: DecodeStores, progress: Progress, workers: int | None = None
+) -> DecodeCounts:
+    """Decode the wanted photos that have a row in neither store.
+
+    A shard is published every 512 rows, so that a run that is killed loses no more than those. Memory is bounded by
+    them and by the batches in flight, whatever the number of photos. Rows are in the order of the photos.
+
+    Args:
+        photos: Those wanted, with the columns `sha256` (each once) and `path`.
+        folder: What the paths are relative to.
+        stores: Where the rows go.
+        progress: Told of each photo that is tried.
+        workers: Processes at most; None is one a core.
+
+    Returns:
+        What became of them.
+
+    Raises:
+        StoreError: A shard is damaged or of another version.
+    """
+    stores.decoded.sweep()
+    stores.rejected.sweep()
+    paths = dict(zip(photos.column("sha256").to_pylist(), photos.column("path").to_pylist(), strict=True))
+    keys = pa.array(paths, pa.string())
+    decoded = stores.decoded.found(keys)
+    rejected = stores.rejected.found(keys) & ~decoded
+    untried = [Photo(*photo) for photo, tried in zip(paths.items(), decoded | rejected, strict=True) if not tried]
+    progress.start(len(untried), "photos")
+    writer = _Writer(stores.settings.encoding, _Shards(stores.decoded), _Shards(stores.rejected))
+    work = partial(decode_files, folder=folder, settings=stores.settings)
+    with closing(in_processes(work, untried, workers or _cores())) as batches:
+        for outcomes in batches:
+            for outcome in outcomes:
+                writer.add(outcome)
+            progress.advance(len(outcomes))
+    writer.decoded.publish()
+    writer.rejected.publish()
+    return DecodeCounts(
+        new=writer.decoded.total,
+        reused=int(decoded.sum()),
+        rejected=writer.rejected.total,
+        rejected_before=int(rejected.sum()),
+        skipped=tuple(writer.skipped),
+    )
+
+
+@dataclass
+class _Shards:
+    """The rows that wait to be a store's next shard."""
+
+    store: Store
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    total: int = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+        self.total += 1
+        if len(self.rows) == ROWS_PER_SHARD:
+            self.publish()
+
+    def publish(self) -> None:
+        if self.rows:
+            self.store.append(pa.Table.from_pylist(self.rows, self.store.schema))
+            self.rows.clear()
+
+
+@dataclass
+class _Writer:
+    """Puts each outcome where it belongs."""
+
+    encoding: str
+    decoded: _Shards
+    rejected: _Shards
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        (sha256, path), result = outcome
+        if isinstance(result, Picture):
+            self.decoded.add(_decoded_row(sha256, f"{sha256}.{self.encoding}", result))
+        elif result.reason.lasting:
+            self.rejected.add({"sha256": sha256, "path": path, "reason": result.reason, "message": result.message})
+        else:
+            self.skipped.append(Skipped(outcome.photo, result))
+
+
+def _decoded_row(sha256: str, name: str, picture: Picture) -> dict[str, Any]:
+    return {
+        "sha256": sha256,
+        "image": {"bytes": picture.image, "path": name},
+        "width": picture.width,
+        "height": picture.height,
+        "format": picture.format,
+        "mode": picture.mode,
+    }
+
+
+def _cores() -> int:
+    """Count the cores that this process may use; macOS knows no such limit."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,106 @@
+"""Why a photo has no picture: the reason codes, and how a file that Pillow does not know is named."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from tasks.errors import PipelineError
+
+
+class Reason(StrEnum):
+    """The fixed codes in the column `reason`.
+
+    Those up to `CRASHED` say something about the bytes, which have the same fate in every run: they are kept in the
+    rejected store. Those from `VANISHED` on say something about the file just now, and are tried again in the next run.
+    """
+
+    EMPTY = "empty"
+    UNKNOWN_FORMAT = "unknown_format"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TRUNCATED = "truncated"
+    DAMAGED = "damaged"
+    TOO_LARGE = "too_large"
+    CRASHED = "crashed"
+    VANISHED = "vanished"
+    UNREADABLE = "unreadable"
+    CHANGED = "changed"
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the reason lies in the bytes, so that trying again is of no use."""
+        return self not in (Reason.VANISHED, Reason.UNREADABLE, Reason.CHANGED)
+
+
+class Rejection(NamedTuple):
+    """Why one photo has no picture, as a value that can be kept and sent.
+
+    Args:
+        reason: The code.
+        message: The cause and the remedy, for a person who has the photo's path beside it.
+    """
+
+    reason: Reason
+    message: str
+
+
+class Rejected(PipelineError):  # noqa: N818 - a row of the rejected store rather than an error of the run
+    """A photo that no picture can be made of.
+
+    Args:
+        reason: The code.
+        message: The cause and the remedy, for a person who has the photo's path beside it.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.rejection = Rejection(reason, message)
+
+
+_SUPPORTED = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+)
+_UNSUPPORTED = (
+    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
+    (b"8BPS", "Photoshop"),
+    (b"%PDF", "PDF"),
+)
+# ISO/IEC 14496-12: such a file starts with a box `ftyp`, whose first four letters name the brand.
+_BRANDS = dict.fromkeys(("heic", "heix", "hevc", "mif1", "msf1"), "HEIC") | dict.fromkeys(("avif", "avis"), "AVIF")
+
+
+def unidentified(data: bytes) -> Rejected:
+    """Say why Pillow found no photo in the bytes, by how they start."""
+    supported = next((name for start, name in _SUPPORTED if data.startswith(start)), None)
+    if _is_webp(data):
+        supported = "WebP"
+    if supported:
+        return Rejected(
+            Reason.DAMAGED,
+            f"It starts like a {supported} file, but its header is damaged or cut short. Copy it again or delete it.",
+        )
+    unsupported = next((name for start, name in _UNSUPPORTED if data.startswith(start)), None)
+    if data[4:8] == b"ftyp":
+        unsupported = _BRANDS.get(data[8:12].decode("latin-1"), "video or other ISO media")
+    if unsupported:
+        return Rejected(
+            Reason.UNSUPPORTED_FORMAT, f"It is a {unsupported} file, which is not read here. Convert it to JPEG or PNG."
+        )
+    return Rejected(
+        Reason.UNKNOWN_FORMAT,
+        "Its content is no photo: neither JPEG, PNG, WebP, GIF, BMP nor TIFF, whatever its name says. Delete it.",
+    )
+
+
+def is_short_webp(data: bytes) -> bool:
+    """Whether the bytes are a WebP file that is longer by its own account; its decoder does not say what is wrong."""
+    return _is_webp(data) and int.from_bytes(data[4:8], "little") + 8 > len(data)
+
+
+def _is_webp(data: bytes) -> bool:
+    return data.startswith(b"RIFF") and data[8:12] == b"WEBP"

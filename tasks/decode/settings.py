@@ -1,0 +1,57 @@
+"""How photos become pictures, as one value with a key."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+from tasks.artifacts import fingerprint
+from tasks.errors import SettingError
+
+#: Raised when the pixels or bytes that are stored for a photo change.
+CODE_VERSION = 1
+
+Resampling = Literal["bicubic", "bilinear", "lanczos"]
+Encoding = Literal["jpeg", "png"]
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """How photos become pictures.
+
+    Args:
+        size: Height and width of the square that is stored, in pixels.
+        resize: Pixels of the photo's short side before the square is cropped from its centre; `size` at least.
+        resampling: The filter, always antialiased.
+        encoding: `jpeg` is quality 95 without chroma subsampling; `png` is lossless.
+
+    Raises:
+        SettingError: One of them cannot be.
+    """
+
+    size: int
+    resize: int
+    resampling: Resampling = "bicubic"
+    encoding: Encoding = "jpeg"
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise SettingError(f"Pictures of {self.size} pixels cannot be: give a size of 1 or more.")
+        if self.resize < self.size:
+            raise SettingError(
+                f"A square of {self.size} pixels cannot be cropped from a photo whose short side is {self.resize}: "
+                f"give a resize of {self.size} or more."
+            )
+        for name, value, known in (
+            ("resampling", self.resampling, get_args(Resampling)),
+            ("encoding", self.encoding, get_args(Encoding)),
+        ):
+            if value not in known:
+                raise SettingError(f"There is no {name} {value!r}. Known are {', '.join(known)}.")
+
+    def ingredients(self) -> dict[str, object]:
+        """All that decides what is stored for a photo: the settings and the code version."""
+        return {**asdict(self), "crop": "centre", "code_version": CODE_VERSION}
+
+    @property
+    def key(self) -> str:
+        """Key of the decoded store."""
+        return fingerprint(self.ingredients())

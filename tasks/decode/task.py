@@ -1,0 +1,63 @@
+"""Luigi task of the decode stage."""
+
+from collections import Counter
+from pathlib import Path
+
+from tasks.artifacts import manifest
+from tasks.decode.settings import DecodeSettings
+from tasks.parameters import SettingsParameter
+from tasks.progress import Progress
+from tasks.stage import Outcome, SnapshotStageTask
+
+
+class DecodePhotos(SnapshotStageTask):
+    """Turns the photos of a snapshot that were never decoded with these settings into pictures."""
+
+    settings: SettingsParameter[DecodeSettings] = SettingsParameter(DecodeSettings, description="Settings, as JSON.")
+
+    stage = "decode"
+
+    def manifest_path(self) -> Path:
+        """One a snapshot, in the store."""
+        return manifest(self.root.decode(self.settings.key), self.snapshot)
+
+    def complete(self) -> bool:
+        """Whether the store holds the snapshot and no more photos were rejected than this run allows."""
+        if not self.is_published():
+            return False
+        found = self.manifest()
+        missing = int(found.details["missing"])
+        return missing <= self.max_rejected * (found.photos + missing)
+
+    def work(self, progress: Progress) -> Outcome:
+        """Decode what is missing, and check that enough is left."""
+        from tasks.decode.limits import Missing, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
+        from tasks.decode.photos import decode_photos, open_stores  # noqa: PLC0415
+        from tasks.snapshot.photos import check_labels, count_labels, read_snapshot, usable  # noqa: PLC0415
+
+        wanted = usable(read_snapshot(self.root, self.snapshot))
+        keys = wanted.column("sha256").combine_chunks()
+        stores = open_stores(self.root, self.settings)
+        counts = decode_photos(wanted, Path(self.folder), stores, progress)
+        skipped = [Missing(item.photo.path, item.rejection.reason, item.rejection.message) for item in counts.skipped]
+        rejected = stores.rejected.read(keys)
+        missing = missing_photos(wanted, rejected, skipped)
+        check_missing(missing, wanted.num_rows, self.max_rejected)
+        found = stores.decoded.found(keys)
+        check_labels(count_labels(wanted.filter(found)))
+        return Outcome(
+            key=self.settings.key,
+            snapshot=self.snapshot,
+            settings=self.settings.ingredients(),
+            photos=int(found.sum()),
+            new=counts.new,
+            reused=counts.reused,
+            shards=tuple(shard.name for shard in stores.decoded.holding(keys)),
+            details={
+                "missing": len(missing),
+                "rejected": rejected.num_rows,
+                "rejected_new": counts.rejected,
+                "skipped": len(skipped),
+                "reasons": dict(Counter(row.reason for row in missing)),
+            },
+        )

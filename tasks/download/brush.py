@@ -1,0 +1,123 @@
+"""Draw plants from shapes that are given in the plant's own units."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ImageDraw
+
+Floats = npt.NDArray[np.float64]
+Colour = Sequence[float] | Floats
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a shape is put on a picture.
+
+    Args:
+        x: Its centre, in pixels from the left.
+        y: Its centre, in pixels from the top.
+        scale: Pixels of one unit.
+        turn: Radians, clockwise, in the plane of the picture.
+        squash: Height over width of what is round: 1 is seen from above, less from aside.
+        lean: Radians, clockwise: the direction along which it is squashed.
+    """
+
+    x: float
+    y: float
+    scale: float
+    turn: float = 0.0
+    squash: float = 1.0
+    lean: float = 0.0
+
+    def place(self, points: Floats) -> Floats:
+        """Bring points, shape (..., 2), from the plant's units to pixels."""
+        turned = points @ _rotation(self.turn - self.lean)
+        flat = turned * (1.0, self.squash) @ _rotation(self.lean)
+        placed: Floats = flat * self.scale + (self.x, self.y)
+        return placed
+
+
+class Brush:
+    """Draws at a pose.
+
+    Args:
+        draw: The picture; its mode must be RGBA for colours that let something through.
+        pose: Where.
+    """
+
+    def __init__(self, draw: ImageDraw.ImageDraw, pose: Pose) -> None:
+        self._draw = draw
+        self._pose = pose
+
+    def shapes(self, outlines: Floats, colours: Floats) -> None:
+        """Fill shapes in their order.
+
+        Args:
+            outlines: Shape (K, N, 2), in units.
+            colours: Shape (K, 3) or (K, 4), 0 to 255.
+        """
+        places = self._pose.place(outlines).reshape(len(outlines), -1).tolist()
+        for place, colour in zip(places, fills(colours), strict=True):
+            self._draw.polygon(place, fill=colour)
+
+    def discs(self, centres: Floats, radii: Floats, colours: Floats) -> None:
+        """Fill small discs in their order; they are round whatever the pose.
+
+        Args:
+            centres: Shape (K, 2), in units.
+            radii: Shape (K,), in units.
+            colours: Shape (K, 3) or (K, 4), 0 to 255.
+        """
+        places = self._pose.place(centres).tolist()
+        for (x, y), radius, colour in zip(places, (radii * self._pose.scale).tolist(), fills(colours), strict=True):
+            self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+
+    def line(self, points: Floats, width: float, colour: Floats) -> None:
+        """Draw a line through points, shape (N, 2), in units, as is its width."""
+        place = self._pose.place(points).ravel().tolist()
+        self._draw.line(
+            place, fill=fills(colour[None])[0], width=max(1, round(width * self._pose.scale)), joint="curve"
+        )
+
+
+def petal(length: float, width: float, widest: float, blunt: float = 0.8) -> Floats:
+    """Outline of a petal or leaf that grows from the origin along -y.
+
+    Args:
+        length: From base to tip.
+        width: At its widest.
+        widest: Where it is widest, as a part of its length.
+        blunt: 0.5 makes a round tip, 1 or more a pointed one.
+
+    Returns:
+        Shape (18, 2).
+    """
+    along = np.linspace(0.0, 1.0, 9)
+    half = width / 2 * np.sin(np.pi * along ** (np.log(0.5) / np.log(widest))) ** blunt
+    right = np.stack([half, -length * along], axis=1)
+    return np.concatenate([right, (right * (-1.0, 1.0))[::-1]])
+
+
+def ring(outline: Floats, angles: Floats, sizes: Floats) -> Floats:
+    """Copies of an outline, shape (N, 2), turned by `angles` and scaled by `sizes`, both of shape (K,): (K, N, 2)."""
+    return np.stack([outline @ _rotation(angle) * size for angle, size in zip(angles, sizes, strict=True)])
+
+
+def vary(colour: Colour, count: int, spread: float, rng: np.random.Generator) -> Floats:
+    """`count` colours around one, mostly lighter or darker by `spread`: shape (count, 3)."""
+    light = rng.normal(0.0, spread, (count, 1)) + rng.normal(0.0, spread / 3, (count, 3))
+    varied: Floats = np.asarray(colour) + light
+    return varied
+
+
+def _rotation(angle: float) -> Floats:
+    """The matrix that turns row vectors clockwise on a picture, where y points down."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, sin], [-sin, cos]])
+
+
+def fills(colours: Floats) -> list[tuple[int, ...]]:
+    """Colours as Pillow takes them: shape (K, C), cut to 0 to 255, as K tuples."""
+    return [tuple(colour) for colour in np.minimum(np.maximum(colours, 0), 255).astype(int).tolist()]

@@ -1,0 +1,173 @@
+"""Fetch a file by its URL: whole and verified, or not at all."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tasks.artifacts import file_sha256, publish_json, read_json
+from tasks.download.partial import Origin, Partial, partial_of
+from tasks.download.transfer import Patience, Transfer, Unreachable
+from tasks.errors import DownloadError, StoreError
+from tasks.progress import Progress
+
+__all__ = ["Expected", "Fetched", "Patience", "fetch"]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is known of a file before it is fetched.
+
+    Args:
+        size: Its bytes.
+        sha256: The hash of its bytes, 64 lower-case hex digits.
+    """
+
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that is there, verified.
+
+    Args:
+        path: Where it is.
+        size: Its bytes.
+        sha256: The hash of its bytes.
+        etag: The server's name of this version; None where the server gave none or was not asked.
+        last_modified: When the server says that the file changed; None likewise.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True)
+class _State:
+    """What an earlier fetch wrote beside its file."""
+
+    url: str
+    etag: str | None
+    last_modified: str | None
+    sha256: str
+    size: int
+
+
+def fetch(
+    url: str,
+    path: Path,
+    expected: Expected,
+    progress: Progress,
+    patience: Patience = Patience(),  # noqa: B008 - frozen
+) -> Fetched:
+    """Fetch a file, if it is not there already.
+
+    A file at `path` with the expected hash is taken without asking the server, and so is one that a person put there
+    (no `<name>.json` is beside it) if no hash is expected. A file that an earlier fetch brought is asked for again only
+    if no hash is expected, and only a changed one is sent. What comes is kept in `<name>.part` until it is verified; a
+    file that was at `path` stays until then.
+
+    Args:
+        url: Where the file is.
+        path: Where it is to be; folders above it are made.
+        expected: Its size and hash, as far as they are known.
+        progress: Is told of the bytes as they come.
+        patience: How long to keep trying.
+
+    Raises:
+        DownloadError: The server could not be had, or the file is not the expected one.
+        StoreError: The state beside the file is damaged.
+    """
+    try:
+        with partial_of(path) as partial:
+            state = _read_state(path)
+            present = _present(path, expected, state)
+            if present and _settled(present, expected, state):
+                return present
+            conditions = _conditions(present) if state and state.url == url else {}
+            origin = Transfer(url, partial, expected.size, progress).run(patience, conditions)
+            if origin is None and present:
+                return present
+            return _publish(partial, path, expected, origin or Origin(url, None, None))
+    except Unreachable as exc:
+        raise DownloadError(f"{url} could not be fetched ({exc}). {_remedy(path, expected)}") from exc
+    except OSError as exc:
+        raise DownloadError(
+            f"{path} could not be written ({exc.strerror or exc}). Make room for it or mend the folder's rights, and "
+            "run again: what has come already is kept."
+        ) from exc
+
+
+def _present(path: Path, expected: Expected, state: _State | None) -> Fetched | None:
+    """The file that is there, with what is known of it, if it is as expected."""
+    if not path.is_file() or expected.size not in {None, path.stat().st_size}:
+        return None
+    present = Fetched(path, path.stat().st_size, file_sha256(path))
+    if expected.sha256 not in {None, present.sha256}:
+        return None
+    if state and state.sha256 == present.sha256:
+        return Fetched(path, present.size, present.sha256, state.etag, state.last_modified)
+    return present
+
+
+def _settled(present: Fetched, expected: Expected, state: _State | None) -> bool:
+    """Whether the file that is there is taken without asking the server."""
+    return expected.sha256 == present.sha256 or state is None
+
+
+def _conditions(present: Fetched | None) -> dict[str, str]:
+    """Headers that make the server send the file only if it is another version than ours."""
+    conditions = {}
+    if present and present.etag:
+        conditions["If-None-Match"] = present.etag
+    if present and present.last_modified:
+        conditions["If-Modified-Since"] = present.last_modified
+    return conditions
+
+
+def _publish(partial: Partial, path: Path, expected: Expected, origin: Origin) -> Fetched:
+    size, sha256 = partial.size, file_sha256(partial.flushed())
+    wrong = None
+    if expected.size not in {None, size}:
+        wrong = f"it has {size:,} bytes, expected are {expected.size:,}"
+    elif expected.sha256 not in {None, sha256}:
+        wrong = f"its sha256 is {sha256}, expected is {expected.sha256}"
+    if wrong:
+        partial.clear()
+        raise DownloadError(
+            f"{origin.url} is not the file that it should be: {wrong}. Run again in case it was damaged on its way; if "
+            f"the server has a new version that you trust, mend data/catalog.toml, or put the right file at {path}."
+        )
+    # The state goes first: a crash between the two leaves a state of another file, which makes the next run ask again,
+    # and never a file without a state, which would count as put there by a person.
+    publish_json(_state_path(path), asdict(_State(origin.url, origin.etag, origin.last_modified, sha256, size)))
+    partial.publish(path)
+    return Fetched(path, size, sha256, origin.etag, origin.last_modified)
+
+
+def _state_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _read_state(path: Path) -> _State | None:
+    state = _state_path(path)
+    if not state.is_file():
+        return None
+    try:
+        return _State(**read_json(state))
+    except TypeError as exc:
+        raise StoreError(f"{state} is damaged ({exc}). Delete it; the next run writes it again.") from exc
+
+
+def _remedy(path: Path, expected: Expected) -> str:
+    remedy = (
+        "Check the URL and the connection and run again, what has come already is kept; without internet, put the file "
+        f"at {path} or use --dataset sample."
+    )
+    if not path.is_file():
+        return remedy
+    if expected.sha256:
+        return f"{remedy} The file that is there now has another size or sha256 than the catalog's {expected.sha256}."
+    return f"{remedy} To go on with the file that is there now, delete {_state_path(path).name} beside it."

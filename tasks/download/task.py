@@ -1,0 +1,101 @@
+"""Luigi task of the download stage."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import luigi
+
+from tasks.artifacts import file_sha256, publish_folder
+from tasks.catalog import Dataset
+from tasks.errors import DownloadError
+from tasks.parameters import SettingsParameter
+from tasks.progress import Progress
+from tasks.stage import Outcome, StageTask
+
+
+class FetchDataset(StageTask):
+    """Brings the photos of a URL, an archive or `sample` onto the disk; a folder needs none of this."""
+
+    dataset: SettingsParameter[Dataset] = SettingsParameter(Dataset, description="The dataset, as JSON.")
+    date: luigi.DateParameter = luigi.DateParameter(description="Date of the run, on which a URL is asked again.")
+
+    stage = "download"
+
+    def manifest_path(self) -> Path:
+        """A URL whose hash nobody knows may serve another file each day; everything else stays what it is."""
+        name = "manifest" if self.dataset.sha256 or self.dataset.kind != "url" else f"{self.date}"
+        return self.root.downloads(self.dataset.name) / f"{name}.json"
+
+    def complete(self) -> bool:
+        """Whether the photos are there, and an archive of the user's is still the one they came from."""
+        if not self.is_published():
+            return False
+        manifest = self.manifest()
+        if self.dataset.kind == "archive" and manifest.details["state"] != archive_state(self.dataset):
+            return False
+        return self.extracted(manifest.key).is_dir()
+
+    def extracted(self, key: str) -> Path:
+        """Where the archive of that key was extracted to."""
+        return self.root.downloads(self.dataset.name) / key
+
+    def photos(self) -> Path:
+        """The folder of the label folders, once the task is complete."""
+        from tasks.download.archives import photos_folder  # noqa: PLC0415 (not needed where nothing is to be done)
+
+        return photos_folder(self.extracted(self.manifest().key))
+
+    def work(self, progress: Progress) -> Outcome:
+        """Fetch or draw the archive, then extract it."""
+        from tasks.download.archives import extract  # noqa: PLC0415
+
+        # Before the hash, so that an archive that is replaced meanwhile is seen to have changed.
+        state = archive_state(self.dataset) if self.dataset.kind == "archive" else ""
+        archive = self._archive(progress)
+        sha256 = file_sha256(archive)
+        folder = self.extracted(sha256[:16])
+        new = 0
+        if not folder.is_dir():
+            with publish_folder(folder) as temporary:
+                new = extract(archive, temporary, progress)
+        photos = sum(1 for path in folder.rglob("*") if path.is_file())
+        return Outcome(
+            key=folder.name,
+            snapshot="",
+            settings=asdict(self.dataset),
+            photos=photos,
+            new=new,
+            reused=photos - new,
+            details={"sha256": sha256, "bytes": archive.stat().st_size, "state": state},
+        )
+
+    def _archive(self, progress: Progress) -> Path:
+        from tasks.download.fetch import Expected, fetch  # noqa: PLC0415
+        from tasks.download.sample import draw_sample  # noqa: PLC0415
+
+        folder = self.root.downloads(self.dataset.name)
+        if self.dataset.kind == "archive":
+            return Path(self.dataset.location)
+        if self.dataset.kind == "sample":
+            archive = folder / "sample.tgz"
+            if not archive.is_file():
+                draw_sample(archive, int(self.dataset.location), progress)
+            return archive
+        archive = folder / (self.dataset.location.rsplit("/", 1)[-1].split("?")[0] or "archive")
+        expected = Expected(self.dataset.size, self.dataset.sha256)
+        return fetch(self.dataset.location, archive, expected, progress).path
+
+
+def archive_state(dataset: Dataset) -> str:
+    """How a user's archive looks from outside: its size and mtime in nanoseconds.
+
+    Raises:
+        DownloadError: It is gone.
+    """
+    try:
+        status = Path(dataset.location).stat()
+    except OSError as exc:
+        raise DownloadError(
+            f"The archive {dataset.location} cannot be read ({exc.strerror}). Put it back or give another --dataset."
+        ) from exc
+    return f"{status.st_size} {status.st_mtime_ns}"

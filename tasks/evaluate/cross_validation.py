@@ -1,0 +1,42 @@
+"""Cross-validation: the same recipe on every fold, so that each photo is predicted by a head that never saw it."""
+
+from tasks.evaluate.metrics import wilson_interval
+from tasks.evaluate.report import CrossValidation
+from tasks.progress import Progress, Silence
+from tasks.snapshot.splits import assign_folds
+from tasks.train.fit import Examples, Watch, fit_head
+from tasks.train.photos import Photos
+from tasks.train.settings import TrainSettings
+
+
+def cross_validate(photos: Photos, settings: TrainSettings, folds: int, progress: Progress) -> CrossValidation:
+    """Measure the accuracy of a recipe over all photos.
+
+    A fold's head is trained on the photos of the other folds, less those of the validation split, on which its weight
+    decay is chosen; the photos of the fold itself are then predicted.
+
+    Args:
+        photos: The photos.
+        settings: The recipe.
+        folds: How many folds.
+        progress: Told of every fold.
+    """
+    fold_of = assign_folds(photos.sha256, folds)
+    everything = Examples(photos.vectors, photos.truth)
+    correct = 0
+    progress.start(folds, "fold")
+    for fold in range(folds):
+        held_out = fold_of == fold
+        validation = ~held_out & photos.of("validation")
+        train = ~held_out & ~photos.of("validation")
+        # Of a few dozen photos a fold can be empty, or hold the whole validation split.
+        if not held_out.any() or not train.any():
+            continue
+        validation = validation if validation.any() else train
+        examples = everything.take(train), everything.take(validation)
+        head, _ = fit_head(*examples, settings, photos.labels, Watch(Silence()))
+        predicted = head.probabilities(photos.vectors[held_out]).argmax(axis=1)
+        correct += int((predicted == photos.truth[held_out]).sum())
+        progress.advance(1)
+    total = len(photos.sha256)
+    return CrossValidation(folds, correct / total, wilson_interval(correct, total))

@@ -1,0 +1,26 @@
+"""Everything that shapes an evaluation, as one value with a key."""
+
+from dataclasses import dataclass
+
+from tasks.artifacts import fingerprint
+from tasks.train.settings import TrainSettings
+
+#: Raised when the same settings give other metrics, figures or reports.
+CODE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """Everything that shapes an evaluation.
+
+    Args:
+        train: The head, and how cross-validation trains its own.
+        folds: Folds of the cross-validation.
+    """
+
+    train: TrainSettings
+    folds: int
+
+    def key(self, snapshot: str) -> str:
+        """Key of the evaluation on a snapshot."""
+        return fingerprint({"train": self.train.key(snapshot), "folds": self.folds, "code_version": CODE_VERSION})

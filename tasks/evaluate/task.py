@@ -1,0 +1,62 @@
+"""Luigi task of the evaluate stage."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import luigi
+
+from tasks.artifacts import Manifest, sweep
+from tasks.evaluate.settings import EvaluateSettings
+from tasks.parameters import SettingsParameter
+from tasks.progress import Progress
+from tasks.stage import Outcome, SnapshotStageTask
+from tasks.train.task import TrainHead
+
+
+class EvaluateHead(SnapshotStageTask):
+    """Measures a head on the test split and its recipe by cross-validation; writes metrics, predictions and report."""
+
+    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
+        EvaluateSettings, description="Settings, as JSON."
+    )
+    dataset: luigi.Parameter[str] = luigi.Parameter(significant=False, description="Name, shown in the report.")
+    date: luigi.DateParameter = luigi.DateParameter(significant=False, description="Date, shown in the report.")
+
+    stage = "evaluate"
+
+    def requires(self) -> TrainHead:
+        """The head."""
+        return TrainHead(**self.shared(), settings=self.settings.train)
+
+    def results(self) -> Path:
+        """Folder of the evaluation."""
+        return self.root.evaluate(self.settings.key(self.snapshot))
+
+    def manifest_path(self) -> Path:
+        """Beside the report."""
+        return self.results() / "manifest.json"
+
+    def before(self) -> dict[str, Manifest]:
+        """Manifests of the stages that this one stands on, by stage, in the order in which they run."""
+        train = self.requires()
+        bottleneck = train.requires()
+        decode = bottleneck.requires()
+        return {task.stage: task.manifest() for task in (decode, bottleneck, train)}
+
+    def work(self, progress: Progress) -> Outcome:
+        """Predict every photo, measure, and write the results."""
+        from tasks.evaluate.evaluation import Occasion, evaluate  # noqa: PLC0415 (only where there is work)
+
+        sweep(self.results())
+        occasion = Occasion(self.dataset, self.date, self.before())
+        evaluation = evaluate(self.snapshot, self.settings, occasion, self.root, progress)
+        photos = evaluation.metrics.photos
+        return Outcome(
+            key=self.results().name,
+            snapshot=self.snapshot,
+            settings=asdict(self.settings),
+            photos=photos,
+            new=photos,
+            reused=0,
+            details=evaluation.to_json(),
+        )

@@ -1,0 +1,158 @@
+"""The hashes of a dataset's files: read what is new, and recall what the last snapshot read."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.artifacts import file_sha256
+from tasks.progress import Progress
+from tasks.snapshot.walk import File
+
+#: One row a file: what is recalled for a file whose size and mtime are still the same.
+HASHES = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("mtime_ns", pa.int64(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
+    ]
+)
+
+#: A file that is modified again this soon may keep its mtime: FAT counts in steps of two seconds.
+RACY_NS = 2_000_000_000
+
+# Files that a thread takes at once: enough that a million need few futures, few enough that progress is seen.
+_CHUNK = 64
+_NAMED = 10
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Hashed:
+    """The files of a dataset with their hashes.
+
+    Args:
+        table: Columns of `HASHES`, in the order of the files given; those that could not be read have no row.
+        read: How many files were read, recalled ones not among them.
+        unreadable: How many are there but could not be read.
+    """
+
+    table: pa.Table
+    read: int
+    unreadable: int
+
+
+def read_hashes(path: Path) -> pa.Table | None:
+    """Read the hashes that the last snapshot left.
+
+    They only spare work: where the file is damaged or of another version, that is logged, and all is read again.
+
+    Returns:
+        A table of `HASHES`, or None where there is none of use.
+    """
+    try:
+        table = pq.ParquetFile(path).read()
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, OSError) as exc:
+        _log.warning("The known hashes in %s are damaged (%s): every photo is hashed again.", path, exc)
+        return None
+    if not table.schema.equals(HASHES):
+        _log.warning("The known hashes in %s are of another version: every photo is hashed again.", path)
+        return None
+    return table
+
+
+def hash_files(root: Path, files: Sequence[File], known: pa.Table | None, progress: Progress) -> Hashed:
+    """Hash files, but recall the hash of each whose size and mtime are known.
+
+    A file that vanished is left out; one that cannot be read is left out, counted and logged.
+
+    Args:
+        root: The dataset's folder.
+        files: What `list_files` found there.
+        known: What `trustworthy` kept of an earlier table, or None.
+        progress: Told of the files that are read.
+    """
+    table = _tabulate(files)
+    recalled = _recall(table, known)
+    places = [place for place, key in enumerate(recalled) if key is None]
+    unreadable: list[tuple[str, OSError]] = []
+    read = 0
+    for place, result in zip(places, _read(root, [files[place].path for place in places], progress), strict=True):
+        if isinstance(result, str):
+            recalled[place] = result
+            read += 1
+        elif not isinstance(result, FileNotFoundError | NotADirectoryError):
+            unreadable.append((files[place].path, result))
+    _warn(unreadable)
+    column = pa.array(recalled, pa.string())
+    table = table.append_column(HASHES.field("sha256"), column).filter(column.is_valid())
+    return Hashed(table.cast(HASHES), read, len(unreadable))
+
+
+def trustworthy(hashes: pa.Table, moment_ns: int) -> pa.Table:
+    """Keep the rows that a later snapshot may recall: those of files not modified close to when they were read.
+
+    A file that changes after it was read, but within the resolution of its mtime, looks unchanged; git calls such an
+    entry racily clean. It can only be a file whose mtime is hardly older than the moment of reading, or younger.
+
+    Args:
+        hashes: Columns of `HASHES`.
+        moment_ns: A moment before the files were listed and read, in nanoseconds since 1970.
+    """
+    return hashes.filter(pc.less(hashes["mtime_ns"], moment_ns - RACY_NS))
+
+
+def _tabulate(files: Sequence[File]) -> pa.Table:
+    return pa.table(
+        [
+            pa.array([file.path for file in files], pa.string()),
+            pa.array([file.size for file in files], pa.int64()),
+            pa.array([file.mtime_ns for file in files], pa.int64()),
+        ],
+        schema=pa.schema([HASHES.field(name) for name in ("path", "bytes", "mtime_ns")]),
+    )
+
+
+def _recall(table: pa.Table, known: pa.Table | None) -> list[str | None]:
+    """Find the known hash of each row, None where the file has to be read."""
+    if known is None:
+        return [None] * table.num_rows
+    last = known.take(pc.index_in(table["path"], value_set=known["path"].combine_chunks()))
+    same = pc.and_(pc.equal(table["bytes"], last["bytes"]), pc.equal(table["mtime_ns"], last["mtime_ns"]))
+    keys: list[str | None] = pc.if_else(same, last["sha256"], None).to_pylist()
+    return keys
+
+
+def _read(root: Path, paths: Sequence[str], progress: Progress) -> Iterator[str | OSError]:
+    """Hash files in threads (hashing and reading release the GIL), in the order given."""
+    if not paths:
+        return
+    progress.start(len(paths), "photo")
+    chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
+    with ThreadPoolExecutor() as pool:
+        for results in pool.map(lambda chunk: [_digest(root / path) for path in chunk], chunks):
+            yield from results
+            progress.advance(len(results))
+
+
+def _digest(path: Path) -> str | OSError:
+    try:
+        return file_sha256(path)
+    except OSError as exc:
+        return exc
+
+
+def _warn(unreadable: Sequence[tuple[str, OSError]]) -> None:
+    if unreadable:
+        named = ", ".join(f"{path} ({exc.strerror})" for path, exc in unreadable[:_NAMED])
+        more = f" and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
+        _log.warning("Photos that cannot be read are left out: %s%s. Check their permissions.", named, more)

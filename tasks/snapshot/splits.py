@@ -1,0 +1,134 @@
+"""Who trains and who tests: splits and folds from the photos' content hashes.
+
+A photo's side depends on its bytes alone, so it stays there whatever is added around it or wherever it moves; the
+exception is small labels, where a photo may have to fill in for a split that has none.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tasks.errors import SettingError
+from tasks.snapshot.photos import check_labels
+
+SPLITS = ("train", "validation", "test")
+
+_POSITIONS = 2**64
+_TRAIN_END = _POSITIONS * 8 // 10
+_VALIDATION_END = _POSITIONS * 9 // 10
+_RANGES = (range(_TRAIN_END), range(_TRAIN_END, _VALIDATION_END), range(_VALIDATION_END, _POSITIONS))
+# The outer ranges choose first: where a label has all its photos on one side, each split then gets the nearest ones.
+_FILL_ORDER = (2, 0, 1)
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A photo that stands in for a split which the thresholds left without photos of its label.
+
+    Args:
+        label: The label.
+        split: The split that it fills, one of `SPLITS`.
+        sha256: The photo.
+    """
+
+    label: str
+    split: str
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The split of each photo.
+
+    Args:
+        ids: Index into `SPLITS` of each photo, int8 [N], in the order of the photos given.
+        filled: The photos that thresholds alone would have put elsewhere, sorted by label and split.
+    """
+
+    ids: npt.NDArray[np.int8]
+    filled: tuple[Fill, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Name of the split of each photo."""
+        return [SPLITS[split] for split in self.ids]
+
+
+def assign_splits(sha256: Sequence[str], labels: Sequence[str]) -> Splits:
+    """Split photos 80/10/10 into train, validation and test by thresholds on their content hashes.
+
+    The position of a photo is the number in the first 16 hex digits of its sha256, as a fraction of 2**64: below 0.8 it
+    trains, below 0.9 it validates, from there it tests. Where that leaves a split without photos of a label, the photo
+    whose position is nearest to that split's range fills in, taken from a split that has two at least.
+
+    Args:
+        sha256: Keys of N usable photos, each once, 64 hex digits.
+        labels: Their labels, N.
+
+    Raises:
+        DatasetError: A label has fewer than three photos, or there are fewer than two labels.
+    """
+    encoded = pa.array(labels, pa.string()).dictionary_encode()
+    names: list[str] = encoded.dictionary.to_pylist()
+    codes = np.asarray(encoded.indices).astype(np.int64)
+    sizes = np.bincount(codes, minlength=len(names))
+    check_labels(dict(zip(names, sizes.tolist(), strict=True)), least=len(SPLITS))
+
+    positions = _digits(sha256, 0)
+    ids = np.searchsorted(np.array([_TRAIN_END, _VALIDATION_END], np.uint64), positions, side="right").astype(np.int8)
+    present = np.bincount(codes * len(SPLITS) + ids, minlength=len(names) * len(SPLITS)).reshape(-1, len(SPLITS)) > 0
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(sizes)[:-1])
+    filled: list[Fill] = []
+    for code in np.flatnonzero(~present.all(axis=1)):
+        photos = {sha256[place]: place for place in members[code]}
+        own = {key: int(ids[place]) for key, place in photos.items()}
+        for key, split in _fill({key: int(positions[place]) for key, place in photos.items()}, own):
+            ids[photos[key]] = split
+            filled.append(Fill(names[code], SPLITS[split], key))
+    return Splits(ids, tuple(sorted(filled, key=lambda fill: (fill.label, SPLITS.index(fill.split)))))
+
+
+def assign_folds(sha256: Sequence[str], folds: int) -> npt.NDArray[np.int64]:
+    """Deal photos into folds for cross-validation by hash digits that the splits do not use.
+
+    Folds know nothing of labels: one with few photos may be missing from a fold, or from all folds but one.
+
+    Args:
+        sha256: Keys of N photos, 64 hex digits.
+        folds: How many folds, two at least.
+
+    Returns:
+        The fold of each photo, int64 [N] from 0 to `folds` - 1.
+
+    Raises:
+        SettingError: There are fewer than two folds.
+    """
+    if folds < 2:
+        raise SettingError(f"Cross-validation in {folds} folds cannot be. Give two folds at least.")
+    return (_digits(sha256, 16) % np.uint64(folds)).astype(np.int64)
+
+
+def _fill(positions: dict[str, int], splits: dict[str, int]) -> Iterator[tuple[str, int]]:
+    """Move photos of one label until each split has one; `splits` is changed, each move is yielded."""
+    for split in _FILL_ORDER:
+        count = Counter(splits.values())
+        if not count[split]:
+            spare = [key for key in positions if count[splits[key]] > 1]
+            # Keys tell apart what lies equally near, so that the order of photos never matters.
+            nearest = min(spare, key=lambda key: (_distance(positions[key], _RANGES[split]), key))
+            splits[nearest] = split
+            yield nearest, split
+
+
+def _distance(position: int, span: range) -> int:
+    return max(span[0] - position, position - span[-1], 0)
+
+
+def _digits(sha256: Sequence[str], start: int) -> npt.NDArray[np.uint64]:
+    """Read 16 hex digits of each key from `start` on as a number, uint64 [N]."""
+    digits = bytes.fromhex("".join(key[start : start + 16] for key in sha256))
+    return np.frombuffer(digits, ">u8").astype(np.uint64)

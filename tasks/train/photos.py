@@ -1,0 +1,80 @@
+"""The photos that a head is trained and tested on: bottlenecks, labels and splits, side by side."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.artifacts import DataRoot, Manifest
+from tasks.bottleneck.settings import BottleneckSettings
+from tasks.errors import StoreError
+from tasks.snapshot.photos import read_snapshot, usable
+from tasks.snapshot.splits import SPLITS, Splits, assign_splits
+
+
+@dataclass(frozen=True, eq=False)
+class Photos:
+    """N photos of C labels, sorted by sha256.
+
+    Args:
+        sha256: Their keys, N.
+        paths: Their paths in the dataset, N.
+        labels: The labels, C, sorted.
+        truth: Each photo's place in `labels`, int64 [N].
+        splits: Each photo's split.
+        vectors: Their bottlenecks, float32 [N, V, D].
+    """
+
+    sha256: list[str]
+    paths: list[str]
+    labels: tuple[str, ...]
+    truth: npt.NDArray[np.int64]
+    splits: Splits
+    vectors: npt.NDArray[np.float32]
+
+    def of(self, split: str) -> npt.NDArray[np.bool_]:
+        """Which photos are in a split: bool [N]."""
+        chosen: npt.NDArray[np.bool_] = self.splits.ids == SPLITS.index(split)
+        return chosen
+
+
+def load_photos(snapshot: str, bottlenecks: Manifest, settings: BottleneckSettings, root: DataRoot) -> Photos:
+    """Load a snapshot's usable photos that have bottlenecks.
+
+    Args:
+        snapshot: The snapshot's key.
+        bottlenecks: What the bottleneck stage says that it has of them.
+        settings: Which bottlenecks.
+        root: Where the stores are.
+
+    Raises:
+        StoreError: The store has lost bottlenecks since, or a shard is damaged.
+    """
+    table = usable(read_snapshot(root, snapshot))
+    store = settings.store(root)
+    keys = table.column("sha256").combine_chunks()
+    vectors = np.empty((len(keys), settings.views, settings.width), np.float32)
+    filled = np.zeros((len(keys), settings.views), bool)
+    for rows in store.rows(keys, shards=[store.folder / name for name in bottlenecks.shards]):
+        places = np.asarray(pc.index_in(rows.column("sha256"), value_set=keys))
+        views = np.asarray(rows.column("view"))
+        numbers = rows.column("bottleneck").combine_chunks().flatten()
+        vectors[places, views] = np.asarray(numbers).reshape(-1, settings.width)
+        filled[places, views] = True
+    there = filled.all(axis=1)
+    if there.sum() != bottlenecks.photos:
+        raise StoreError(
+            f"The bottleneck store {store.folder} has {there.sum():,} of {bottlenecks.photos:,} photos: shards are "
+            "missing. Delete its folder manifests; the next run computes again what is gone."
+        )
+    return _photos(table.filter(pa.array(there)), vectors if there.all() else vectors[there])
+
+
+def _photos(table: pa.Table, vectors: npt.NDArray[np.float32]) -> Photos:
+    sha256, names = table.column("sha256").to_pylist(), table.column("label").to_pylist()
+    labels = tuple(sorted(set(names)))
+    place = {label: index for index, label in enumerate(labels)}
+    truth = np.array([place[name] for name in names], np.int64)
+    return Photos(sha256, table.column("path").to_pylist(), labels, truth, assign_splits(sha256, names), vectors)

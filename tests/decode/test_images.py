@@ -1,0 +1,262 @@
+"""One photo to one picture: formats, orientation, crop, size, and what is rejected."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.decode.images import MAX_PIXELS, decode_photo, read_pixels
+from tasks.decode.rejections import Reason, Rejected
+from tasks.decode.settings import DecodeSettings
+from tasks.errors import StoreError
+from tests.decode.drawing import Pixels, encode, noise, png, smooth
+
+EXACT = DecodeSettings(size=20, resize=20, encoding="png")
+
+
+def pixels_of(data: bytes, settings: DecodeSettings = EXACT) -> Pixels:
+    return read_pixels(decode_photo(data, settings).image)
+
+
+def rejection_of(data: bytes) -> Reason:
+    with pytest.raises(Rejected) as caught:
+        decode_photo(data, EXACT)
+    return caught.value.rejection.reason
+
+
+def upright(stored: Pixels, orientation: int) -> Pixels:
+    """Exif 2.3, tag 0x0112: where row 0 and column 0 of the stored pixels are to be seen."""
+    return {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.swapaxes(0, 1),
+        6: stored[::-1].swapaxes(0, 1),
+        7: stored[::-1, ::-1].swapaxes(0, 1),
+        8: stored[:, ::-1].swapaxes(0, 1),
+    }[orientation]
+
+
+LOSSLESS: list[tuple[str, dict[str, Any]]] = [
+    ("PNG", {}),
+    ("WEBP", {"lossless": True}),
+    ("BMP", {}),
+    ("TIFF", {}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+]
+
+
+@pytest.mark.parametrize(("form", "options"), LOSSLESS)
+def test_a_photo_of_the_size_stored_keeps_its_pixels(form: str, options: dict[str, Any]) -> None:
+    pixels = noise(20, 20)
+    picture = decode_photo(encode(Image.fromarray(pixels), form, **options), EXACT)
+    assert np.array_equal(read_pixels(picture.image), pixels)
+    assert (picture.width, picture.height, picture.format, picture.mode) == (20, 20, form, "RGB")
+
+
+def test_a_jpeg_is_decoded() -> None:
+    photo = smooth(20, 20)
+    assert (
+        np.abs(pixels_of(encode(photo, "JPEG", quality=95, subsampling=0)) - np.asarray(photo).astype(int)).max() < 12
+    )
+
+
+def test_a_jpeg_with_a_second_picture_gives_the_first() -> None:
+    data = encode(Image.new("RGB", (20, 20), "red"), "MPO", save_all=True, append_images=[Image.new("RGB", (20, 20))])
+    assert decode_photo(data, EXACT).format == "MPO"
+    assert np.abs(pixels_of(data)[0, 0] - np.array([255, 0, 0])).max() < 4
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
+def test_an_animation_gives_its_first_frame(form: str) -> None:
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("blue", "red")]
+    data = encode(frames[0], form, save_all=True, append_images=frames[1:])
+    assert np.abs(pixels_of(data)[10, 10] - np.array([0, 0, 255])).max() < 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("form", "options"), [("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True})])
+def test_orientation_is_applied_to_the_pixel(form: str, options: dict[str, Any], orientation: int) -> None:
+    stored = noise(30, 20)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = decode_photo(encode(Image.fromarray(stored), form, exif=exif, **options), EXACT)
+    turned = upright(stored, orientation)
+    top, left = ((length - 20) // 2 for length in turned.shape[:2])
+    assert np.array_equal(read_pixels(picture.image), turned[top : top + 20, left : left + 20])
+    assert (picture.height, picture.width) == turned.shape[:2]
+
+
+def test_orientation_of_a_reduced_jpeg_is_applied() -> None:
+    photo = Image.new("RGB", (800, 400), "white")
+    photo.paste("black", (0, 0, 400, 400))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = pixels_of(encode(photo, "JPEG", exif=exif))
+    assert pixels[:8].max() < 8, "the left of the stored pixels is the top"
+    assert pixels[12:].min() > 247
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"]
+)
+def test_broken_exif_is_passed_over(exif: bytes) -> None:
+    photo = smooth(20, 20)
+    assert np.array_equal(pixels_of(encode(photo, "JPEG", exif=exif)), pixels_of(encode(photo, "JPEG")))
+
+
+def test_the_centre_is_cropped_after_resizing() -> None:
+    photo = Image.fromarray(noise(96, 60))
+    expected = np.asarray(photo.resize((48, 30), Image.Resampling.BICUBIC))[3:27, 12:36]
+    assert np.array_equal(pixels_of(encode(photo, "PNG"), DecodeSettings(24, 30, encoding="png")), expected)
+
+
+@pytest.mark.parametrize("resampling", ["bicubic", "bilinear", "lanczos"])
+def test_resizing_is_antialiased(resampling: Any) -> None:
+    stripes = np.zeros((200, 200, 3), np.uint8)
+    stripes[:, ::2] = 255
+    pixels = pixels_of(encode(Image.fromarray(stripes), "PNG"), DecodeSettings(20, 20, resampling, "png"))
+    assert np.abs(pixels[:, 2:-2].astype(int) - 128).max() <= 2
+
+
+def test_a_small_photo_is_enlarged() -> None:
+    assert (pixels_of(encode(Image.new("RGB", (1, 1), (9, 8, 7)), "PNG")) == (9, 8, 7)).all()
+
+
+@pytest.mark.parametrize("size", [(20000, 1), (1, 20000), (3, 15000)])
+def test_an_extremely_long_photo_gives_its_middle(size: tuple[int, int]) -> None:
+    photo = Image.new("RGB", size, "white")
+    middle = tuple(length // 2 for length in size)
+    photo.paste("black", (max(middle[0] - 8, 0), max(middle[1] - 8, 0), middle[0] + 8, middle[1] + 8))
+    assert pixels_of(encode(photo, "PNG")).max() == 0
+
+
+def test_a_large_jpeg_decoded_at_reduced_size_looks_as_at_its_own() -> None:
+    photo = Image.fromarray(noise(24, 16)).resize((1200, 801), Image.Resampling.BICUBIC)
+    data = encode(photo, "JPEG", quality=95, subsampling=0)
+    settings = DecodeSettings(64, 72, encoding="png")
+    whole = encode(Image.open(io.BytesIO(data)), "BMP")
+    difference = pixels_of(data, settings).astype(float) - pixels_of(whole, settings)
+    assert 10 * np.log10(255**2 / np.square(difference).mean()) > 45
+
+
+def test_jpeg_is_stored_without_chroma_subsampling_near_the_lossless_picture() -> None:
+    photo = encode(smooth(90, 60), "PNG")
+    picture = decode_photo(photo, DecodeSettings(32, 32))
+    stored = Image.open(io.BytesIO(picture.image))
+    assert stored.format == "JPEG"
+    assert {layer[1:3] for layer in stored.layer} == {(1, 1)}  # type: ignore[attr-defined] # Pillow types no plugin's
+    lossless = pixels_of(photo, DecodeSettings(32, 32, encoding="png"))
+    assert np.abs(read_pixels(picture.image).astype(int) - lossless).max() < 10
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "png"])
+def test_what_is_stored_depends_on_nothing_but_the_pixels(encoding: Any) -> None:
+    settings = DecodeSettings(20, 20, encoding=encoding)
+    photo = smooth(40, 30)
+    plain = decode_photo(encode(photo, "JPEG"), settings)
+    profile = io.BytesIO(encode(photo, "JPEG", comment="private", dpi=(300, 300)))
+    assert decode_photo(profile.getvalue(), settings).image == plain.image
+    assert decode_photo(encode(photo, "JPEG"), settings) == plain
+
+
+def test_a_photo_that_pillow_warns_of_is_decoded_in_silence() -> None:
+    rows = (b"\0" + bytes(1188)) * 9500
+    assert pixels_of(png(9500, 9500, 1, 0, rows)).max() == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(20000, 20000, 8, 2, b""),
+        png(2**16, MAX_PIXELS // 2**16 + 1, 1, 0, b""),
+        b"GIF89a" + b"\xff\xff\xff\xff" + bytes(20) + b"," + bytes(20),
+        b"BM" + bytes(12) + b"\x28\0\0\0" + b"\0\0\1\0" + b"\0\0\1\0" + b"\1\0\x18\0" + bytes(24),
+    ],
+    ids=["png", "png just above", "gif", "bmp"],
+)
+def test_a_photo_of_too_many_pixels_is_rejected_by_its_header(data: bytes) -> None:
+    assert rejection_of(data) == Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", Reason.EMPTY),
+        (b"A note on these photos.\n", Reason.UNKNOWN_FORMAT),
+        (bytes(5000), Reason.UNKNOWN_FORMAT),
+        (b"P6 1 1 255 abc", Reason.UNKNOWN_FORMAT),
+        (b"%PDF-1.7\n", Reason.UNSUPPORTED_FORMAT),
+        (b"\0\0\0\x18ftypheic" + bytes(100), Reason.UNSUPPORTED_FORMAT),
+        (b"\xff\xd8\xff\xe0" + bytes(100), Reason.DAMAGED),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), Reason.DAMAGED),
+    ],
+)
+def test_what_is_no_photo_is_rejected_with_a_reason(data: bytes, reason: Reason) -> None:
+    assert rejection_of(data) == reason
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"\0\0\0\x18ftypheic", "HEIC"),
+        (b"\0\0\0\x18ftypavif", "AVIF"),
+        (b"8BPS", "Photoshop"),
+        (b"\xff\x0a", "JPEG XL"),
+    ],
+)
+def test_a_format_that_is_not_read_is_named(start: bytes, name: str) -> None:
+    with pytest.raises(Rejected, match=f"{name} .*Convert it"):
+        decode_photo(start + bytes(100), EXACT)
+
+
+@pytest.mark.parametrize(
+    ("form", "options"), [("JPEG", {}), ("JPEG", {"progressive": True}), ("WEBP", {}), ("GIF", {}), *LOSSLESS]
+)
+def test_a_photo_cut_short_anywhere_is_rejected(form: str, options: dict[str, Any]) -> None:
+    data = encode(Image.fromarray(noise(60, 40)), form, **options)
+    reasons = [rejection_of(data[:length]) for length in range(1, len(data) * 9 // 10, 97)]
+    assert set(reasons) <= {Reason.TRUNCATED, Reason.DAMAGED, Reason.UNKNOWN_FORMAT}
+    if form != "TIFF":  # libtiff tells of nothing but an error
+        assert reasons[-1] == Reason.TRUNCATED
+
+
+@pytest.mark.parametrize(("form", "options"), [("JPEG", {}), ("GIF", {}), ("WEBP", {}), *LOSSLESS])
+def test_damaged_bytes_are_rejected_or_decoded_but_never_raise_another_error(
+    form: str, options: dict[str, Any]
+) -> None:
+    data = encode(Image.fromarray(noise(30, 20)), form, **options)
+    random = np.random.default_rng(7)
+    rejected = 0
+    for _ in range(60):
+        damaged = np.frombuffer(data, np.uint8).copy()
+        damaged[random.integers(0, min(len(data), 200), 6)] = random.integers(0, 256, 6)
+        try:
+            pixels_of(damaged.tobytes())
+        except Rejected as exc:
+            rejected += exc.rejection.message.endswith("it.")
+    assert rejected > 0
+
+
+def test_a_truncated_photo_says_what_to_do() -> None:
+    with pytest.raises(Rejected, match=r"ends early .* Copy it again or delete it\.$"):
+        decode_photo(encode(smooth(40, 40), "JPEG")[:-200], EXACT)
+
+
+def test_a_damaged_picture_is_an_error_of_the_store() -> None:
+    picture = decode_photo(encode(smooth(40, 40), "JPEG"), EXACT)
+    with pytest.raises(StoreError, match="damaged"):
+        read_pixels(picture.image[:50])
+
+
+def test_a_real_photo_looks_as_pillow_shows_it(flower_photos: Any) -> None:
+    path = min(flower_photos.rglob("*.jpg"))
+    with Image.open(path) as photo:
+        short = min(photo.size)
+        left, top = ((length - short) // 2 for length in photo.size)
+        expected = photo.crop((left, top, left + short, top + short)).resize((64, 64), Image.Resampling.BICUBIC)
+    difference = pixels_of(path.read_bytes(), DecodeSettings(64, 64)).astype(int) - np.asarray(expected)
+    assert np.abs(difference).mean() < 4

@@ -1,0 +1,250 @@
+"""The decoded store kept up to date: nothing twice, nothing lost, whatever dies."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.artifacts import DataRoot, Store
+from tasks.decode.images import read_pixels
+from tasks.decode.photos import ROWS_PER_GROUP, ROWS_PER_SHARD, DecodeCounts, DecodeStores, decode_photos, open_stores
+from tasks.decode.rejections import Reason
+from tasks.decode.settings import DecodeSettings
+from tasks.progress import Silence
+from tests.decode.drawing import encode, smooth
+
+SETTINGS = DecodeSettings(size=16, resize=16)
+MANY = 3 * ROWS_PER_SHARD // 2
+
+RUN = """
+import sys
+from pathlib import Path
+import pyarrow.parquet as pq
+from tasks.artifacts import DataRoot
+from tasks.decode.settings import DecodeSettings
+from tasks.decode.photos import decode_photos, open_stores
+from tasks.progress import Silence
+
+photos, folder, root = map(Path, sys.argv[1:])
+stores = open_stores(DataRoot(root), DecodeSettings(size=16, resize=16))
+print(decode_photos(pq.read_table(photos), folder, stores, Silence(), workers=2).new)
+"""
+
+
+@dataclass
+class Counted:
+    """Progress that remembers."""
+
+    total: int = -1
+    unit: str = ""
+    done: int = 0
+
+    def start(self, total: int, unit: str) -> None:
+        """Remember what is ahead."""
+        self.total, self.unit = total, unit
+
+    def advance(self, count: int) -> None:
+        """Add up."""
+        self.done += count
+
+
+def draw(folder: Path, start: int, stop: int, width: int = 40) -> None:
+    """Write photos that differ in their bytes: what follows the end of a JPEG does not show."""
+    folder.mkdir(exist_ok=True)
+    data = encode(smooth(width, width * 3 // 4), "JPEG")
+    for number in range(start, stop):
+        (folder / f"{number:05}.jpg").write_bytes(data + str(number).encode())
+
+
+def table_of(folder: Path) -> pa.Table:
+    """What a snapshot says of a folder."""
+    files = sorted(folder.iterdir())
+    keys = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    return pa.table({"sha256": keys, "path": [file.name for file in files]})
+
+
+def keys_in(store: Store) -> list[str]:
+    """Every row's key, shard by shard."""
+    return [key for shard in store.shards() for key in pq.read_table(shard)["sha256"].to_pylist()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    draw(tmp_path / "photos", 0, 20)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> DecodeStores:
+    return open_stores(DataRoot(tmp_path / "data"), SETTINGS)
+
+
+def test_exactly_the_missing_photos_are_decoded(folder: Path, stores: DecodeStores) -> None:
+    first = decode_photos(table_of(folder), folder, stores, Silence())
+    draw(folder, 20, 27)
+    progress = Counted()
+    second = decode_photos(table_of(folder), folder, stores, progress)
+    assert (first, second) == (DecodeCounts(20, 0, 0, 0, ()), DecodeCounts(7, 20, 0, 0, ()))
+    assert progress == Counted(total=7, unit="photos", done=7)
+    assert sorted(keys_in(stores.decoded)) == sorted(table_of(folder)["sha256"].to_pylist())
+
+
+def test_a_run_with_nothing_new_writes_nothing(folder: Path, stores: DecodeStores) -> None:
+    decode_photos(table_of(folder), folder, stores, Silence())
+    before = stores.decoded.shards()
+    assert decode_photos(table_of(folder), folder, stores, Silence()).reused == 20
+    assert stores.decoded.shards() == before
+
+
+def test_no_photos_at_all_is_no_error(tmp_path: Path, stores: DecodeStores) -> None:
+    nothing = pa.table({"sha256": pa.array([], pa.string()), "path": pa.array([], pa.string())})
+    assert decode_photos(nothing, tmp_path, stores, Silence()) == DecodeCounts(0, 0, 0, 0, ())
+
+
+def test_a_row_shows_its_photo(folder: Path, stores: DecodeStores) -> None:
+    photos = table_of(folder)
+    decode_photos(photos, folder, stores, Silence())
+    [shard] = stores.decoded.shards()
+    rows = pq.read_table(shard).to_pylist()
+    assert [row["sha256"] for row in rows] == photos["sha256"].to_pylist(), "in the order of the photos"
+    assert rows[0]["image"]["path"] == f"{rows[0]['sha256']}.jpeg"
+    assert read_pixels(rows[0]["image"]["bytes"]).shape == (16, 16, 3)
+    assert [rows[0][name] for name in ("width", "height", "format", "mode")] == [40, 30, "JPEG", "RGB"]
+
+
+def test_every_shard_says_what_it_is(folder: Path, stores: DecodeStores) -> None:
+    (folder / "note.jpg").write_text("text")
+    decode_photos(table_of(folder), folder, stores, Silence())
+    for store in (stores.decoded, stores.rejected):
+        [shard] = store.shards()
+        metadata = pq.read_schema(shard).metadata
+        assert metadata[b"stage"] == b"decode"
+        assert metadata[b"key"] == SETTINGS.key.encode() == store.schema.metadata[b"key"]
+        assert json.loads(metadata[b"settings"]) == SETTINGS.ingredients()
+
+
+def test_shards_and_row_groups_are_bounded(tmp_path: Path, stores: DecodeStores) -> None:
+    folder = tmp_path / "many"
+    draw(folder, 0, MANY)
+    decode_photos(table_of(folder), folder, stores, Silence())
+    files = [pq.ParquetFile(shard) for shard in stores.decoded.shards()]
+    assert sorted(file.metadata.num_rows for file in files) == [MANY - ROWS_PER_SHARD, ROWS_PER_SHARD]
+    assert all(
+        file.metadata.row_group(group).num_rows <= ROWS_PER_GROUP
+        for file in files
+        for group in range(file.num_row_groups)
+    )
+
+
+def test_a_rejected_photo_is_kept_with_its_reason_and_not_tried_again(folder: Path, stores: DecodeStores) -> None:
+    (folder / "note.jpg").write_text("text")
+    photos = table_of(folder)
+    assert decode_photos(photos, folder, stores, Silence()) == DecodeCounts(20, 0, 1, 0, ())
+    progress = Counted()
+    assert decode_photos(photos, folder, stores, progress) == DecodeCounts(0, 20, 0, 1, ())
+    assert progress.total == 0
+    [row] = pq.read_table(stores.rejected.shards()[0]).to_pylist()
+    assert (row["path"], row["reason"]) == ("note.jpg", "unknown_format")
+    assert row["sha256"] == hashlib.sha256(b"text").hexdigest()
+
+
+def test_a_photo_that_changed_or_vanished_is_in_no_store_and_tried_again(folder: Path, stores: DecodeStores) -> None:
+    photos = table_of(folder)
+    original = (folder / "00003.jpg").read_bytes()
+    (folder / "00003.jpg").write_bytes(original + b" edited")
+    (folder / "00005.jpg").rename(folder / "moved.jpg")
+    counts = decode_photos(photos, folder, stores, Silence())
+    assert (counts.new, counts.rejected) == (18, 0)
+    assert [(skip.photo.path, skip.rejection.reason) for skip in counts.skipped] == [
+        ("00003.jpg", Reason.CHANGED),
+        ("00005.jpg", Reason.VANISHED),
+    ]
+    (folder / "00003.jpg").write_bytes(original)
+    (folder / "moved.jpg").rename(folder / "00005.jpg")
+    assert decode_photos(photos, folder, stores, Silence()) == DecodeCounts(2, 18, 0, 0, ())
+
+
+def test_other_settings_have_stores_of_their_own(tmp_path: Path, folder: Path, stores: DecodeStores) -> None:
+    decode_photos(table_of(folder), folder, stores, Silence())
+    others = open_stores(DataRoot(tmp_path / "data"), DecodeSettings(size=16, resize=18))
+    assert decode_photos(table_of(folder), folder, others, Silence()).new == 20
+
+
+@dataclass
+class Bench:
+    """Everything that a run in a process of its own needs."""
+
+    photos: pa.Table
+    folder: Path
+    stores: DecodeStores
+    root: Path
+
+    def run(self) -> subprocess.Popen[str]:
+        """Start it."""
+        table = self.root.with_suffix(".parquet")
+        pq.write_table(self.photos, table)
+        arguments = [sys.executable, "-c", RUN, str(table), str(self.folder), str(self.root)]
+        return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run_until_first_shard(self) -> subprocess.Popen[str]:
+        """Start it, and return in the middle of its work."""
+        process = self.run()
+        deadline = time.monotonic() + 60
+        while not self.stores.decoded.shards():
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        return process
+
+
+@pytest.fixture
+def bench(tmp_path: Path, stores: DecodeStores) -> Bench:
+    folder = tmp_path / "many"
+    draw(folder, 0, MANY, width=300)
+    return Bench(table_of(folder), folder, stores, tmp_path / "data")
+
+
+def test_a_killed_run_is_taken_up_at_its_last_shard_and_leaves_no_process(bench: Bench) -> None:
+    process = bench.run_until_first_shard()
+    workers = psutil.Process(process.pid).children(recursive=True)
+    (bench.stores.decoded.folder / ".tmp-left").touch()
+    process.kill()
+    process.communicate()
+    assert len(workers) >= 3, "two workers and the server that forks them"
+    assert not psutil.wait_procs(workers, timeout=10)[1], "a worker that outlives its parent waits for ever"
+    counts = decode_photos(bench.photos, bench.folder, bench.stores, Silence())
+    assert counts == DecodeCounts(MANY - ROWS_PER_SHARD, ROWS_PER_SHARD, 0, 0, ())
+    assert sorted(keys_in(bench.stores.decoded)) == sorted(bench.photos["sha256"].to_pylist())
+    assert not list(bench.stores.decoded.folder.glob(".tmp-*"))
+
+
+def test_ctrl_c_ends_a_run_soon_and_all_its_processes(bench: Bench) -> None:
+    process = bench.run_until_first_shard()
+    workers = psutil.Process(process.pid).children(recursive=True)
+    for member in (process.pid, *(worker.pid for worker in workers)):
+        psutil.Process(member).send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=10)[1]
+    assert process.returncode == -signal.SIGINT
+    assert "KeyboardInterrupt" in errors
+    assert "Process-" not in errors, "no worker tells of an exception of its own"
+    assert not psutil.wait_procs(workers, timeout=10)[1]
+
+
+def test_two_runs_at_once_both_end_well_and_readers_see_each_photo_once(bench: Bench) -> None:
+    runs = [bench.run(), bench.run()]
+    for run in runs:
+        assert run.communicate(timeout=60)[1] == ""
+        assert run.returncode == 0
+    wanted = bench.photos["sha256"].combine_chunks()
+    seen = [key for rows in bench.stores.decoded.rows(wanted, ["sha256"]) for key in rows["sha256"].to_pylist()]
+    assert sorted(seen) == sorted(wanted.to_pylist())
+    assert decode_photos(bench.photos, bench.folder, bench.stores, Silence()).new == 0

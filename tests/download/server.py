@@ -1,0 +1,123 @@
+"""A real HTTP server of one file on this machine, which misbehaves when told to."""
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Mood:
+    """How one request is answered, where it is not answered well.
+
+    Args:
+        status: An error to answer with instead of the file.
+        headers: What to send along with the error.
+        cut_after: Break the connection off after so many bytes of the body.
+        ignore_range: Send the whole file whatever was asked for.
+        ignore_if_range: Send the rest of the file even if it is another version.
+        stall: Send the headers and then nothing.
+        piece: Send so many bytes of the rest at most, though all of it was asked for.
+    """
+
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    cut_after: int | None = None
+    ignore_range: bool = False
+    ignore_if_range: bool = False
+    stall: bool = False
+    piece: int | None = None
+
+
+@dataclass
+class FileServer:
+    """What the server has, how it feels, and what it was asked.
+
+    Args:
+        content: The bytes of the file.
+        etag: Sent along if it is given.
+        last_modified: Sent along if it is given.
+        moods: One for each of the next requests; afterwards all are answered well.
+    """
+
+    content: bytes
+    etag: str | None = None
+    last_modified: str | None = None
+    moods: list[Mood] = field(default_factory=list)
+    requests: list[dict[str, str]] = field(default_factory=list)
+    url: str = ""
+    released: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the content, in hex digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@contextmanager
+def serving(files: FileServer) -> Iterator[FileServer]:
+    """Serve until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            _answer(self, files)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    files.url = f"http://127.0.0.1:{server.server_port}/photos.tgz"
+    try:
+        yield files
+    finally:
+        files.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _answer(handler: BaseHTTPRequestHandler, files: FileServer) -> None:
+    asked = dict(handler.headers.items())
+    files.requests.append(asked)
+    mood = files.moods.pop(0) if files.moods else Mood()
+    status, headers, body = _response(asked, files, mood)
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    if status != 304:
+        handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    if mood.stall:
+        files.released.wait(10)
+        body = b""
+    if mood.cut_after is not None or mood.stall:
+        body = body[: mood.cut_after]
+        handler.close_connection = True
+    handler.wfile.write(body)
+
+
+def _response(asked: dict[str, str], files: FileServer, mood: Mood) -> tuple[int, dict[str, str], bytes]:
+    if mood.status:
+        return mood.status, mood.headers, b"no"
+    named = {"ETag": files.etag, "Last-Modified": files.last_modified}
+    headers = {name: value for name, value in named.items() if value}
+    if files.etag and asked.get("If-None-Match") == files.etag:
+        return 304, headers, b""
+    if files.last_modified and asked.get("If-Modified-Since") == files.last_modified:
+        return 304, headers, b""
+    wanted = re.fullmatch(r"bytes=(\d+)-", asked.get("Range", ""))
+    same = asked.get("If-Range") in headers.values() or mood.ignore_if_range
+    if not wanted or mood.ignore_range or not same:
+        return 200, headers, files.content
+    start, total = int(wanted[1]), len(files.content)
+    if start >= total:
+        return 416, {"Content-Range": f"bytes */{total}"}, b""
+    end = min(total, start + (mood.piece or total))
+    return 206, headers | {"Content-Range": f"bytes {start}-{end - 1}/{total}"}, files.content[start:end]

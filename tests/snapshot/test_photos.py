@@ -1,0 +1,253 @@
+"""Snapshots: keys, duplicates, conflicts, and what is done again on the next night."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.artifacts import SNAPSHOT, publish_parquet
+from tasks.errors import DatasetError
+from tasks.progress import Silence
+from tasks.snapshot.hashes import HASHES, read_hashes
+from tasks.snapshot.photos import Snapshot, _compare, check_labels, count_labels, take_snapshot, usable
+
+
+def put(root: Path, path: str, data: str, mtime_s: int = 1_000) -> None:
+    """Write a photo that was last modified long ago."""
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(data)
+    os.utime(file, (mtime_s, mtime_s))
+
+
+def sha(data: str) -> str:
+    return hashlib.sha256(data.encode()).hexdigest()
+
+
+def take(root: Path, last: Snapshot | None = None) -> Snapshot:
+    return take_snapshot(root, last and last.hashes, Silence())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two labels of three photos, nothing twice."""
+    for number in range(3):
+        put(tmp_path, f"roses/{number}.jpg", f"rose {number}")
+        put(tmp_path, f"tulips/{number}.jpg", f"tulip {number}")
+    return tmp_path
+
+
+def test_a_snapshot_has_one_row_a_photo_sorted_by_path(root: Path) -> None:
+    put(root, "roses/more/ü.jpg", "another rose")
+    table = take(root).table
+    assert table["path"].to_pylist() == sorted(table["path"].to_pylist())
+    assert table.num_rows == 7
+    assert table.slice(3, 1).to_pylist() == [
+        {
+            "sha256": sha("another rose"),
+            "path": "roses/more/ü.jpg",
+            "label": "roses",
+            "bytes": 12,
+            "duplicate_of": None,
+            "conflict": False,
+        }
+    ]
+
+
+def test_both_tables_carry_the_metadata_of_every_file_of_ours(root: Path) -> None:
+    snapshot = take(root)
+    for table, schema in ((snapshot.table, SNAPSHOT), (snapshot.hashes, HASHES)):
+        assert table.schema.equals(schema)
+        metadata = {name.decode(): value.decode() for name, value in table.schema.metadata.items()}
+        assert (metadata["stage"], metadata["key"], metadata["schema_version"]) == ("snapshot", snapshot.key, "1")
+        assert json.loads(metadata["settings"]) == {}
+
+
+def test_the_key_is_the_hash_of_the_sorted_paths_labels_and_hashes(tmp_path: Path) -> None:
+    put(tmp_path, "b/2.jpg", "two")
+    put(tmp_path, "a/1.jpg", "one")
+    rows = f"a/1.jpg\0a\0{sha('one')}\nb/2.jpg\0b\0{sha('two')}\n"
+    assert take(tmp_path).key == sha(rows)[:16]
+
+
+def test_the_key_does_not_depend_on_mtimes_or_on_where_the_dataset_lies(root: Path, tmp_path: Path) -> None:
+    before = take(root)
+    moved = shutil.copytree(root, tmp_path / "elsewhere")
+    os.utime(moved / "roses" / "0.jpg", (2_000, 2_000))
+    after = take(moved)
+    assert after.key == before.key
+    assert after.state != before.state
+
+
+def test_the_key_tells_an_edited_a_moved_a_deleted_and_an_added_photo(root: Path) -> None:
+    keys = [take(root).key]
+    put(root, "roses/0.jpg", "edited")
+    keys.append(take(root).key)
+    (root / "roses" / "0.jpg").rename(root / "roses" / "9.jpg")
+    keys.append(take(root).key)
+    (root / "roses" / "9.jpg").rename(root / "tulips" / "9.jpg")
+    keys.append(take(root).key)
+    (root / "tulips" / "9.jpg").unlink()
+    keys.append(take(root).key)
+    put(root, "tulips/10.jpg", "added")
+    keys.append(take(root).key)
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_second_snapshot_reads_no_file_and_is_the_same(root: Path) -> None:
+    first = take(root)
+    second = take(root, first)
+    assert (first.hashed, second.hashed) == (6, 0)
+    assert (second.key, second.state, second.table) == (first.key, first.state, first.table)
+
+
+def test_only_new_and_edited_photos_are_read_again(root: Path) -> None:
+    first = take(root)
+    put(root, "roses/new.jpg", "new")
+    put(root, "tulips/1.jpg", "TULIP 1", mtime_s=2_000)
+    (root / "tulips" / "2.jpg").unlink()
+    second = take(root, first)
+    assert second.hashed == 2
+    assert second.table == take(root).table
+
+
+def test_hashes_survive_being_published(root: Path, tmp_path: Path) -> None:
+    publish_parquet(tmp_path / "hashes.parquet", take(root).hashes)
+    assert take_snapshot(root, read_hashes(tmp_path / "hashes.parquet"), Silence()).hashed == 0
+
+
+def test_a_photo_changed_within_its_mtimes_resolution_is_noticed(root: Path) -> None:
+    path = root / "roses" / "0.jpg"
+    path.write_text("before")
+    first = take(root)
+    modified = path.stat().st_mtime_ns
+    path.write_text("behind")
+    os.utime(path, ns=(modified, modified))
+    second = take(root, first)
+    assert second.state == first.state
+    assert second.hashed == 1
+    assert sha("behind") in second.table["sha256"].to_pylist()
+
+
+def test_the_same_bytes_twice_under_a_label_are_a_duplicate_of_the_smallest_path(root: Path) -> None:
+    for path in ("roses/z.jpg", "roses/a/y.jpg", "roses/x.jpg"):
+        put(root, path, "again")
+    snapshot = take(root)
+    rows = {row["path"]: row for row in snapshot.table.to_pylist() if row["sha256"] == sha("again")}
+    assert {path: row["duplicate_of"] for path, row in rows.items()} == {
+        "roses/a/y.jpg": None,
+        "roses/x.jpg": "roses/a/y.jpg",
+        "roses/z.jpg": "roses/a/y.jpg",
+    }
+    assert not any(row["conflict"] for row in rows.values())
+    assert (snapshot.photos, snapshot.duplicates, snapshot.conflicts) == (9, 2, 0)
+
+
+def test_the_same_bytes_under_two_labels_are_a_conflict_in_every_row(root: Path) -> None:
+    put(root, "roses/same.jpg", "same")
+    put(root, "tulips/same.jpg", "same")
+    put(root, "tulips/twice.jpg", "same")
+    snapshot = take(root)
+    rows = {row["path"]: (row["conflict"], row["duplicate_of"]) for row in snapshot.table.to_pylist()}
+    assert rows["roses/same.jpg"] == (True, None)
+    assert rows["tulips/same.jpg"] == (True, None)
+    assert rows["tulips/twice.jpg"] == (True, "tulips/same.jpg")
+    assert rows["roses/0.jpg"] == (False, None)
+    assert (snapshot.duplicates, snapshot.conflicts) == (1, 3)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", "z", "é"])), max_size=30))
+def test_duplicates_and_conflicts_are_those_of_a_naive_comparison(photos: list[tuple[str, str]]) -> None:
+    paths = sorted(f"{label}/{number:02}" for number, (label, _) in enumerate(photos))
+    contents = {path: photos[int(path[2:])][1] for path in paths}
+    table = _compare(
+        pa.table([paths, [1] * len(paths), [2] * len(paths), [contents[path] for path in paths]], schema=HASHES)
+    )
+
+    first: dict[tuple[str, str], str] = {}
+    labels = defaultdict(set)
+    for path in paths:
+        first.setdefault((path[0], contents[path]), path)
+        labels[contents[path]].add(path[0])
+    expected = [(path, first[path[0], contents[path]], len(labels[contents[path]]) > 1) for path in paths]
+    assert [(row["path"], row["duplicate_of"] or row["path"], row["conflict"]) for row in table.to_pylist()] == expected
+
+
+def test_usable_photos_have_no_conflict_and_stand_once_in_the_order_of_their_hashes(root: Path) -> None:
+    for path in ("roses/same.jpg", "tulips/same.jpg", "tulips/twice.jpg"):
+        put(root, path, "same")
+    put(root, "roses/again.jpg", "rose 1")
+    table = usable(take(root).table)
+    expected = {sha(f"rose {n}"): f"roses/{n}.jpg" for n in range(3)}
+    expected |= {sha(f"tulip {n}"): f"tulips/{n}.jpg" for n in range(3)}
+    assert list(zip(table["sha256"].to_pylist(), table["path"].to_pylist(), strict=True)) == sorted(expected.items())
+
+
+def test_labels_count_distinct_usable_photos_and_none_is_forgotten(root: Path) -> None:
+    put(root, "roses/again.jpg", "rose 1")
+    put(root, "roses/same.jpg", "same")
+    put(root, "daisy/same.jpg", "same")
+    assert take(root).labels == {"daisy": 0, "roses": 3, "tulips": 3}
+
+
+def test_what_cannot_be_read_is_counted_with_what_is_ignored(root: Path) -> None:
+    unreadable = Path("/proc/self/mem")
+    if not unreadable.is_file():
+        pytest.skip("needs a file that nobody can read from its beginning, as Linux has one")
+    put(root, "roses/.hidden", "")
+    (root / "roses" / "a.jpg").symlink_to(unreadable)
+    (root / "roses" / "no suffix").symlink_to(unreadable)
+    snapshot = take(root)
+    assert snapshot.ignored == {"hidden": 1, "unreadable": 2}
+    assert (snapshot.photos, snapshot.hashed) == (6, 6)
+
+
+def test_an_empty_folder_has_an_empty_snapshot(tmp_path: Path) -> None:
+    snapshot = take(tmp_path)
+    assert (snapshot.photos, snapshot.duplicates, snapshot.conflicts, snapshot.labels) == (0, 0, 0, {})
+    assert take(tmp_path, snapshot).key == snapshot.key
+
+
+def test_the_real_photos_have_one_conflict_and_one_duplicate(flower_photos: Path) -> None:
+    snapshot = take(flower_photos)
+    rows = snapshot.table.to_pylist()
+    assert [row["path"] for row in rows if row["conflict"]] == [
+        "roses/15922772266_1167a06620.jpg",
+        "tulips/15922772266_1167a06620.jpg",
+    ]
+    assert {row["path"]: row["duplicate_of"] for row in rows if row["duplicate_of"]} == {
+        "sunflowers/15066430311_fb57fa92b0_m.jpg": "sunflowers/14889392928_9742aed45b_m.jpg"
+    }
+    assert usable(snapshot.table).num_rows == sum(count_labels(snapshot.table).values()) == 2000 - 3
+
+
+def test_labels_with_three_photos_each_are_accepted() -> None:
+    check_labels({"roses": 3, "tulips": 3})
+
+
+def test_labels_with_too_few_photos_are_named_with_their_counts() -> None:
+    with pytest.raises(DatasetError, match=r"fewer than 3 usable photos: 'fern' \(2\), 'moss' \(0\)\. Add photos"):
+        check_labels({"fern": 2, "moss": 0, "roses": 100})
+
+
+def test_of_many_labels_with_too_few_photos_ten_are_named() -> None:
+    with pytest.raises(DatasetError, match=r"'label 09' \(1\) and 15 more\. Add photos") as caught:
+        check_labels({f"label {number:02}": 1 for number in range(25)})
+    assert "label 10" not in str(caught.value)
+
+
+def test_a_single_label_is_refused_with_the_layout_that_is_expected() -> None:
+    with pytest.raises(DatasetError, match=r"only the label 'flower_photos' .* 3670.*<dataset>/<label>/<photo>\.jpg"):
+        check_labels({"flower_photos": 3670})
+
+
+def test_a_dataset_without_photos_is_refused_with_the_layout_that_is_expected() -> None:
+    with pytest.raises(DatasetError, match=r"no photos in folders.*<dataset>/<label>/<photo>\.jpg"):
+        check_labels({})

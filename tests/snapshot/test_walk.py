@@ -1,0 +1,205 @@
+"""The walk: which files are photos, which are ignored and why."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tasks.errors import DatasetError
+from tasks.snapshot.walk import File, Listing, fingerprint_rows, list_files
+
+
+def put(root: Path, *paths: str, data: bytes = b"x") -> None:
+    for path in paths:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+
+
+def paths(root: Path) -> list[str]:
+    return [file.path for file in list_files(root).files]
+
+
+def ignored(root: Path) -> dict[str, int]:
+    return dict(list_files(root).ignored)
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """A dataset in which one folder lies too deep to be read, by root either."""
+    root = tmp_path / "dataset"
+    (root / "roses").mkdir(parents=True)
+    folder = os.open(root / "roses", os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=folder)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    yield root
+    shutil.rmtree(root)
+
+
+def test_files_of_all_depths_are_listed_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    put(tmp_path, "tulips/b.jpg", "tulips/2024/may/a.jpg", "roses/c.jpg", "roses-2/a.jpg")
+    assert paths(tmp_path) == ["roses-2/a.jpg", "roses/c.jpg", "tulips/2024/may/a.jpg", "tulips/b.jpg"]
+
+
+def test_a_file_has_its_size_and_its_mtime_to_the_nanosecond(tmp_path: Path) -> None:
+    put(tmp_path, "roses/a.jpg", data=b"12345")
+    os.utime(tmp_path / "roses" / "a.jpg", ns=(1, 1_234_567_890_123_456_789))
+    (file,) = list_files(tmp_path).files
+    assert file.size == 5
+    assert file.mtime_ns == (tmp_path / "roses" / "a.jpg").stat().st_mtime_ns
+    assert file.mtime_ns // 1_000_000_000 == 1_234_567_890
+
+
+@pytest.mark.parametrize("label", ["Sonnenblume ", "バラ", "très GRAND", "a\\b", "line\nfeed", "100%"])
+def test_a_label_is_the_verbatim_name_of_the_first_folder(tmp_path: Path, label: str) -> None:
+    put(tmp_path, f"{label}/more/a.jpg")
+    assert [file.label for file in list_files(tmp_path).files] == [label]
+
+
+def test_hidden_files_and_folders_are_ignored_and_a_folder_counts_once(tmp_path: Path) -> None:
+    put(tmp_path, "roses/.a.jpg", "roses/.cache/a.jpg", "roses/.cache/b.jpg", ".git/a.jpg", "roses/._a.jpg")
+    assert paths(tmp_path) == []
+    assert ignored(tmp_path) == {"hidden": 4}
+
+
+def test_what_systems_and_archives_leave_behind_is_ignored_by_name(tmp_path: Path) -> None:
+    put(tmp_path, "LICENSE.txt", "roses/Thumbs.db", "roses/desktop.ini", "roses/Desktop.ini", "__MACOSX/roses/a.jpg")
+    assert paths(tmp_path) == []
+    assert ignored(tmp_path) == {"licence": 1, "system file": 4}
+
+
+def test_files_directly_in_the_root_have_no_label_and_are_ignored(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", "roses/a.jpg")
+    assert paths(tmp_path) == ["roses/a.jpg"]
+    assert ignored(tmp_path) == {"outside a label": 1}
+
+
+@pytest.mark.parametrize(
+    "suffix", [".jpg", ".JPG", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".Bmp", ".tif", ".tiff", ".heic"]
+)
+def test_a_photo_is_known_by_its_suffix_in_any_case_without_being_read(tmp_path: Path, suffix: str) -> None:
+    put(tmp_path, f"roses/a{suffix}", data=b"")
+    assert paths(tmp_path) == [f"roses/a{suffix}"]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("name", ["photo", "photo.orig", "jpg", "IMG.2024-05-01"])
+def test_a_photo_without_a_known_suffix_is_known_by_its_first_bytes(tmp_path: Path, kind: str, name: str) -> None:
+    (tmp_path / "roses").mkdir()
+    Image.new("RGB", (3, 2), "red").save(tmp_path / "roses" / name, kind)
+    assert paths(tmp_path) == [f"roses/{name}"]
+
+
+@pytest.mark.parametrize("data", [b"", b"BM", b"BMW and other makes", b"RIFF\0\0\0\0WAVEfmt ", b"#!/bin/sh", b"II*"])
+def test_other_files_without_a_known_suffix_are_ignored(tmp_path: Path, data: bytes) -> None:
+    put(tmp_path, "roses/thing", data=data)
+    assert ignored(tmp_path) == {"not a photo": 1}
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.JSON", "a.mp4", "a.nef", "jpg.csv"])
+def test_a_suffix_of_another_kind_is_believed_whatever_the_file_begins_with(tmp_path: Path, name: str) -> None:
+    put(tmp_path, f"roses/{name}", data=b"II*\0 such as a raw photo's beginning")
+    assert ignored(tmp_path) == {"not a photo": 1}
+
+
+def test_pipes_sockets_and_broken_links_are_ignored(tmp_path: Path) -> None:
+    folder = tmp_path / "roses"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe.jpg")
+    os.mkfifo(folder / "pipe without a suffix")
+    (folder / "broken.jpg").symlink_to("nowhere.jpg")
+    (folder / "circle.jpg").symlink_to("circle.jpg")
+    (folder / "device.jpg").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as server, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # a socket's path may have about 100 characters only
+        server.bind("socket.jpg")
+    assert paths(tmp_path) == []
+    assert ignored(tmp_path) == {"not a regular file": 6}
+
+
+def test_names_that_are_not_utf8_are_ignored(tmp_path: Path) -> None:
+    put(tmp_path, "roses/ü.jpg")
+    try:
+        (tmp_path / "roses" / os.fsdecode(b"caf\xe9.jpg")).touch()
+        (tmp_path / os.fsdecode(b"\xff")).mkdir()
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+    assert paths(tmp_path) == ["roses/ü.jpg"]
+    assert ignored(tmp_path) == {"name not UTF-8": 2}
+
+
+def test_links_to_files_and_a_linked_label_are_followed(tmp_path: Path) -> None:
+    put(tmp_path, "elsewhere/a.jpg", data=b"12345")
+    root = tmp_path / "dataset"
+    (root / "roses").mkdir(parents=True)
+    (root / "roses" / "link.jpg").symlink_to(tmp_path / "elsewhere" / "a.jpg")
+    (root / "tulips").symlink_to(tmp_path / "elsewhere")
+    assert [(file.path, file.size) for file in list_files(root).files] == [("roses/link.jpg", 5), ("tulips/a.jpg", 5)]
+
+
+def test_linked_folders_below_a_label_are_ignored_so_that_a_circle_ends(tmp_path: Path) -> None:
+    put(tmp_path, "roses/a.jpg")
+    (tmp_path / "roses" / "up").symlink_to(tmp_path)
+    (tmp_path / "circle").symlink_to(tmp_path)
+    assert paths(tmp_path) == ["circle/roses/a.jpg", "roses/a.jpg"]
+    # The circle leads to itself, and to the link inside roses.
+    assert ignored(tmp_path) == {"linked folder": 3}
+
+
+def test_a_file_whose_first_bytes_cannot_be_read_is_ignored(tmp_path: Path) -> None:
+    unreadable = Path("/proc/self/mem")
+    if not unreadable.is_file():
+        pytest.skip("needs a file that nobody can read from its beginning, as Linux has one")
+    (tmp_path / "roses").mkdir()
+    (tmp_path / "roses" / "photo").symlink_to(unreadable)
+    assert ignored(tmp_path) == {"unreadable": 1}
+
+
+def test_an_empty_dataset_lists_nothing(tmp_path: Path) -> None:
+    (tmp_path / "roses").mkdir()
+    listing = list_files(tmp_path)
+    assert (listing.files, dict(listing.ignored)) == ((), {})
+
+
+def test_a_missing_root_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no folder of photos at .*/nowhere"):
+        list_files(tmp_path / "nowhere")
+
+
+def test_a_root_that_is_a_file_is_an_error(tmp_path: Path) -> None:
+    put(tmp_path, "file.jpg")
+    with pytest.raises(DatasetError, match=r"no folder of photos at .*/file\.jpg"):
+        list_files(tmp_path / "file.jpg")
+
+
+def test_a_folder_that_cannot_be_read_is_an_error_that_names_it(deep: Path) -> None:
+    with pytest.raises(DatasetError, match=r"The folder .*/roses/d+.* cannot be read"):
+        list_files(deep)
+
+
+def test_the_state_is_the_same_as_long_as_paths_sizes_and_mtimes_are(tmp_path: Path) -> None:
+    put(tmp_path, "roses/a.jpg", "tulips/b.jpg")
+    state = list_files(tmp_path).state()
+    put(tmp_path, "roses/.hidden")
+    assert list_files(tmp_path).state() == state
+
+
+@pytest.mark.parametrize(
+    "other",
+    [File("roses/b.jpg", 1, 2), File("tulips/a.jpg", 1, 2), File("roses/a.jpg", 2, 2), File("roses/a.jpg", 1, 3)],
+)
+def test_the_state_tells_a_change_of_path_size_or_mtime(other: File) -> None:
+    assert Listing((File("roses/a.jpg", 1, 2),), {}).state() != Listing((other,), {}).state()
+
+
+def test_a_fingerprint_keeps_strings_and_rows_apart() -> None:
+    rows: list[list[tuple[str, ...]]] = [[("a", "b")], [("ab",)], [("a",), ("b",)], [("", "ab")], [("b",), ("a",)]]
+    assert len({fingerprint_rows(row) for row in rows}) == len(rows)
