@@ -4,6 +4,7 @@ import datetime as dt
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import luigi
 
@@ -13,7 +14,7 @@ from tasks.artifacts import DataRoot, fingerprint
 from tasks.bottleneck.backbones import describe_backbone
 from tasks.bottleneck.settings import bottleneck_settings
 from tasks.catalog import Dataset, find_backbone, find_dataset
-from tasks.decode.settings import DecodeSettings
+from tasks.decode.settings import DecodeSettings, Encoding
 from tasks.errors import PipelineError
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
@@ -110,7 +111,8 @@ class RetrainFlowers(luigi.Task):
             SettingError: A name or size is not known.
         """
         backbone = describe_backbone(find_backbone(self.backbone), self.image_size)
-        decode = DecodeSettings(backbone.size, backbone.size, backbone.family.resampling, self.image_encoding)
+        encoding = cast("Encoding", self.image_encoding)  # Choice lets no other pass
+        decode = DecodeSettings(backbone.size, backbone.size, backbone.family.resampling, encoding)
         train = TrainSettings(
             bottleneck=bottleneck_settings(backbone, decode, self.views),
             l2=self.l2,

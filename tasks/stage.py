@@ -1,7 +1,6 @@
 """The Luigi side that every stage shares: a task that works, publishes a manifest, and tells of it in plain words."""
 
 import logging
-import os
 import sys
 import time
 from abc import abstractmethod
@@ -36,10 +35,6 @@ class PlainErrors(logging.Filter):
 
 
 logging.getLogger("luigi-interface").addFilter(PlainErrors())
-
-# TensorFlow reads this when it is imported, in some stage's `run`; it logs a screen of advice otherwise, and an error
-# wherever there is no GPU. What really fails raises an exception.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @dataclass(frozen=True)

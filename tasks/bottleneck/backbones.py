@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.artifacts import file_sha256
 from tasks.catalog import BackboneEntry
+from tasks.decode.settings import Resampling
 from tasks.errors import BackboneError, SettingError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Family:
         multiple: Its input size should be a multiple of this many pixels, since it halves the size that often.
     """
 
-    resampling: str
+    resampling: Resampling
     mean: float
     scale: float
     width: int

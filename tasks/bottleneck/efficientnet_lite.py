@@ -10,12 +10,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import numpy.typing as npt
-from keras import layers
 
 from tasks.errors import BackboneError
+from tasks.quiet_tensorflow import keras
+
+layers = keras.layers
 
 BATCH_NORM_EPSILON = 1e-3
 STEM_WIDTH = 32
@@ -145,7 +146,7 @@ def _torch_names(layer: str) -> list[str]:
     return [f"{prefix}_bn{norm}.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
 
 
-def _to_keras(tensor: npt.NDArray[Any], layer: layers.Layer) -> npt.NDArray[Any]:
+def _to_keras(tensor: npt.NDArray[Any], layer: Any) -> npt.NDArray[Any]:
     """Reorder axes: convolution OIHW -> HWIO, depthwise [C, 1, H, W] -> [H, W, C, 1], dense [out, in] -> [in, out]."""
     if tensor.ndim == 4:
         return tensor.transpose((2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0))

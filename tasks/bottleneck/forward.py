@@ -5,10 +5,9 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tasks.bottleneck.backbones import Backbone
+from tasks.quiet_tensorflow import freeze, tf
 
 Pixels = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
@@ -61,5 +60,5 @@ def _freeze(backbone: Backbone, batch_size: int) -> Callable[[tf.Tensor], list[t
         return model(scaled, training=False)[0]
 
     shape = tf.TensorSpec((batch_size, backbone.size, backbone.size, 3), tf.uint8)
-    frozen = convert_variables_to_constants_v2(bottlenecks.get_concrete_function(shape))
+    frozen = freeze(bottlenecks.get_concrete_function(shape))
     return cast("Callable[[tf.Tensor], list[tf.Tensor]]", frozen)

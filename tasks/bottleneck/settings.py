@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from tasks.artifacts import DataRoot, Store, bottleneck_schema, describe, fingerprint
 from tasks.bottleneck.backbones import Backbone
-from tasks.decode.images import DecodeSettings
+from tasks.decode.settings import DecodeSettings
 
 #: Raised when the vectors that are written for a picture change.
 CODE_VERSION = 1

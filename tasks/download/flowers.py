@@ -151,7 +151,7 @@ def _clock(brush: Brush, rng: np.random.Generator) -> None:
     brush.discs(np.zeros((1, 2)), np.ones(1), np.array([[225, 228, 225, 70]]))
     for tip in tips:
         brush.line(np.stack([tip * 0.15, tip]), 0.012, np.array([232, 232, 226, 190]))
-    spokes = ring(petal(0.22, 0.03, 0.5), rng.uniform(0, 6.3, 5), np.ones(5))
+    spokes = ring(petal(0.17, 0.03, 0.5), _around(7, rng, 0), np.ones(7))
     stars = (tips[:, None, None] + spokes[None]).reshape(-1, *spokes.shape[1:])
     brush.shapes(stars, np.tile([[246, 246, 242, 200]], (len(stars), 1)))
     brush.discs(np.zeros((1, 2)), np.full(1, 0.13), np.array([[120, 104, 74]]))

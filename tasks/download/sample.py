@@ -4,8 +4,9 @@ import gzip
 import io
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -42,26 +43,31 @@ def draw_sample(archive: Path, photos: int, progress: Progress, seed: int = 0) -
     progress.start(photos, "photos")
     indices = [index for first in range(len(LABELS)) for index in range(first, photos, len(LABELS))]
     with (
+        closing(_draw(indices, seed)) as drawn,
         publishing(archive) as temporary,
         temporary.open("wb") as file,
         # Neither a name nor a time goes into the header. JPEGs hardly shrink: the fastest level does.
         gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for index, photo in zip(indices, _draw(indices, seed), strict=True):
+        for index, photo in zip(indices, drawn, strict=True):
             member = tarfile.TarInfo(f"sample/{LABELS[index % len(LABELS)]}/{index:06d}.jpg")
             member.size = len(photo)
             tar.addfile(member, io.BytesIO(photo))
             progress.advance(1)
 
 
-def _draw(indices: list[int], seed: int) -> Iterator[bytes]:
+def _draw(indices: list[int], seed: int) -> Generator[bytes]:
     """Draw photos, on all cores if there are many."""
     draw = partial(draw_photo, seed)
     if len(indices) < _FEW:
         yield from map(draw, indices)
         return
     # Forking is not safe beside the threads of a process that has loaded TensorFlow.
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(_cores(), get_context("spawn")) as pool:
         for first in range(0, len(indices), _BATCH):
             yield from pool.map(draw, indices[first : first + _BATCH], chunksize=5)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

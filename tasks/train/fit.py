@@ -8,12 +8,11 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from tasks.progress import Progress
+from tasks.quiet_tensorflow import keras, tf
 from tasks.train.head import Floats, Head, standardisation
 from tasks.train.settings import TrainSettings
 
