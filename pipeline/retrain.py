@@ -18,7 +18,7 @@ from tasks.decode.settings import DecodeSettings, Encoding
 from tasks.errors import PipelineError
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
-from tasks.parameters import Choice, Number, Numbers
+from tasks.parameters import Choice, Day, Number, Numbers
 from tasks.snapshot.task import TakeSnapshot, is_current
 from tasks.stage import say
 from tasks.train.settings import TrainSettings
@@ -30,7 +30,7 @@ _START = secrets.token_hex(4)
 class RetrainFlowers(luigi.Task):
     """Retrains the classifier of a dataset for a date: snapshot, decode, bottlenecks, head, evaluation."""
 
-    date: luigi.DateParameter = luigi.DateParameter(
+    date: Day = Day(
         default=dt.date.today(), description="Date of the run; today's looks at the photos again, a past one does not."
     )
     dataset: luigi.Parameter[str] = luigi.Parameter(
@@ -77,7 +77,9 @@ class RetrainFlowers(luigi.Task):
 
     def _parameters(self) -> dict[str, str]:
         parameters = self.to_str_params(only_significant=True)  # type: ignore[no-untyped-call]  # Luigi's has no types
-        return {name: value for name, value in parameters.items() if name not in ("date", "data_root")}
+        # The dataset names the record's folder, whichever way it was given.
+        apart = ("date", "data_root", "dataset", "sample_photos")
+        return {name: value for name, value in parameters.items() if name not in apart}
 
     def _hash(self) -> str:
         return fingerprint(self._parameters())[:8]

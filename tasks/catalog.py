@@ -13,6 +13,8 @@ from tasks.errors import DatasetError, SettingError
 
 CATALOG = Path(__file__).parent.parent / "data" / "catalog.toml"
 SAMPLE = "sample"
+#: Raised when `sample` is drawn in another way.
+SAMPLE_VERSION = 1
 
 DatasetKind = Literal["sample", "url", "archive", "folder"]
 

@@ -1,6 +1,7 @@
 """Luigi parameters that check their values and say in a sentence what is wrong with one."""
 
 import dataclasses
+import datetime as dt
 import json
 import math
 import typing
@@ -108,6 +109,17 @@ class Choice(luigi.Parameter[str]):
         if x not in self._words:
             raise SettingError(f"{_option(self)} is {x!r}; it takes {' or '.join(self._words)}.")
         return x
+
+
+class Day(luigi.DateParameter):
+    """A date."""
+
+    def parse(self, x: str) -> dt.date:
+        """Read YYYY-MM-DD; raises `SettingError` where it is none."""
+        try:
+            return dt.date.fromisoformat(x)
+        except ValueError as exc:
+            raise SettingError(f"{_option(self)} is {x!r}; it takes a date as YYYY-MM-DD.") from exc
 
 
 def _option(parameter: luigi.Parameter[Any]) -> str:

@@ -1,5 +1,6 @@
 """The Luigi side that every stage shares: a task that works, publishes a manifest, and tells of it in plain words."""
 
+import errno
 import logging
 import sys
 import time
@@ -12,9 +13,12 @@ from typing import Any, ClassVar
 import luigi
 
 from tasks.artifacts import DataRoot, Manifest, read_manifest
-from tasks.errors import PipelineError
+from tasks.errors import PipelineError, StoreError
 from tasks.parameters import Number
 from tasks.progress import LiveLine, Progress
+
+
+_UNWRITABLE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS)
 
 
 def say(line: str) -> None:
@@ -29,7 +33,7 @@ class PlainErrors(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record in place; every record passes."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, PipelineError):
+        if isinstance(error, (PipelineError, luigi.parameter.ParameterException)):
             record.msg, record.args, record.exc_info = "%s", (str(error),), None
         return True
 
@@ -92,8 +96,16 @@ class StageTask(luigi.Task):
     def run(self) -> None:
         """Work, measure the time, and publish the manifest."""
         started = time.monotonic()
-        with LiveLine(self.stage, self._tell) as progress:
-            outcome = self.work(progress)
+        try:
+            with LiveLine(self.stage, self._tell) as progress:
+                outcome = self.work(progress)
+        except OSError as exc:
+            if exc.errno not in _UNWRITABLE:
+                raise
+            raise StoreError(
+                f"The stage {self.stage} cannot write to {exc.filename or self.data_root} ({exc.strerror}). Make room "
+                "or mend the folder's rights, and run again; what was published is kept."
+            ) from exc
         seconds = round(time.monotonic() - started, 3)
         Manifest(self.stage, self.run_id, seconds, **vars(outcome)).publish(self.manifest_path())
         say(f"{self.stage:<10} {outcome.new:>7,} new {outcome.reused:>9,} reused {seconds:>8.1f} s")

@@ -28,7 +28,7 @@ class Forward:
         BackboneError: The weights are missing or not as they should be.
     """
 
-    def __init__(self, backbone: Backbone, batch_size: int = 16) -> None:
+    def __init__(self, backbone: Backbone, batch_size: int = 8) -> None:
         self.size = backbone.size
         self.width = backbone.family.width
         self.batch_size = batch_size

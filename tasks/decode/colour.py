@@ -51,14 +51,14 @@ def value_range(image: Image.Image) -> Range:
     return (0.0, 1.0) if image.mode == "F" and low >= 0.0 and high <= 1.0 else (low, high)
 
 
-def to_srgb(image: Image.Image, black_white: Range, profile: bytes | None) -> Image.Image:
+def to_srgb(image: Image.Image, black_white: Range, profile: object) -> Image.Image:
     """Convert an image to RGB in sRGB, alpha laid onto white.
 
     Args:
         image: What `resamplable` gave, or a resized copy of it.
         black_white: What `value_range` gave.
-        profile: The ICC profile that the photo embeds. One that is damaged, or is for other channels than the photo's,
-            is passed over, as browsers do.
+        profile: The ICC profile that the photo embeds, as bytes. All else that Pillow finds in its place, a profile
+            that is damaged, and one for other channels than the photo's are passed over, as browsers do.
     """
     if image.mode in ("LA", "RGBA"):
         opaque = to_srgb(image.convert(image.mode[:-1]), black_white, profile).convert("RGBA")
@@ -66,7 +66,7 @@ def to_srgb(image: Image.Image, black_white: Range, profile: bytes | None) -> Im
         return Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), opaque).convert("RGB")
     if image.mode in ("I", "F", *_INTEGER_16):
         image = _scaled(image, black_white)
-    transform = _transform(profile or b"", image.mode)
+    transform = _transform(profile if isinstance(profile, bytes) else b"", image.mode)
     if transform is None:
         return image.convert("RGB")
     return transform.apply(image)

@@ -76,8 +76,8 @@ def decode_photo(data: bytes, settings: DecodeSettings) -> Picture:
         mode = photo.mode
         with _rejecting(data):
             extent = _load(photo, settings)
-        square = _square(resamplable(photo), extent, settings)
-        square = to_srgb(square, value_range(photo), photo.info.get("icc_profile"))
+            ready = resamplable(photo)
+        square = to_srgb(_square(ready, extent, settings), value_range(ready), photo.info.get("icc_profile"))
         orientation = _orientation(photo)
     # Turned last, when it is small: the centred square of a turned photo is the turned square.
     if orientation in _UPRIGHT:

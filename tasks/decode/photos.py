@@ -96,7 +96,7 @@ def decode_photos(
     stores.decoded.sweep()
     stores.rejected.sweep()
     paths = dict(zip(photos.column("sha256").to_pylist(), photos.column("path").to_pylist(), strict=True))
-    keys = pa.array(paths, pa.string())
+    keys = pa.array(list(paths), pa.string())
     decoded = stores.decoded.found(keys)
     rejected = stores.rejected.found(keys) & ~decoded
     untried = [Photo(*photo) for photo, tried in zip(paths.items(), decoded | rejected, strict=True) if not tried]

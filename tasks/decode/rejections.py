@@ -71,7 +71,8 @@ _UNSUPPORTED = (
     (b"%PDF", "PDF"),
 )
 # ISO/IEC 14496-12: such a file starts with a box `ftyp`, whose first four letters name the brand.
-_BRANDS = dict.fromkeys(("heic", "heix", "hevc", "mif1", "msf1"), "HEIC") | dict.fromkeys(("avif", "avis"), "AVIF")
+_BRANDS = dict.fromkeys((b"heic", b"heix", b"hevc"), "HEIC") | dict.fromkeys((b"avif", b"avis"), "AVIF")
+_BRANDS |= dict.fromkeys((b"mif1", b"msf1"), "HEIF")
 
 
 def unidentified(data: bytes) -> Rejected:
@@ -86,7 +87,7 @@ def unidentified(data: bytes) -> Rejected:
         )
     unsupported = next((name for start, name in _UNSUPPORTED if data.startswith(start)), None)
     if data[4:8] == b"ftyp":
-        unsupported = _BRANDS.get(data[8:12].decode("latin-1"), "video or other ISO media")
+        unsupported = _BRANDS.get(data[8:12], "video or other ISO media")
     if unsupported:
         return Rejected(
             Reason.UNSUPPORTED_FORMAT, f"It is a {unsupported} file, which is not read here. Convert it to JPEG or PNG."

@@ -102,7 +102,9 @@ def petal(length: float, width: float, widest: float, blunt: float = 0.8) -> Flo
 
 def ring(outline: Floats, angles: Floats, sizes: Floats) -> Floats:
     """Copies of an outline, shape (N, 2), turned by `angles` and scaled by `sizes`, both of shape (K,): (K, N, 2)."""
-    return np.stack([outline @ _rotation(angle) * size for angle, size in zip(angles, sizes, strict=True)])
+    cos, sin = np.cos(angles) * sizes, np.sin(angles) * sizes
+    copies: Floats = outline @ np.stack([cos, sin, -sin, cos], axis=1).reshape(-1, 2, 2)
+    return copies
 
 
 def vary(colour: Colour, count: int, spread: float, rng: np.random.Generator) -> Floats:

@@ -6,7 +6,7 @@ from pathlib import Path
 import luigi
 
 from tasks.artifacts import file_sha256, publish_folder
-from tasks.catalog import Dataset
+from tasks.catalog import SAMPLE_VERSION, Dataset
 from tasks.errors import DownloadError
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
@@ -27,13 +27,15 @@ class FetchDataset(StageTask):
         return self.root.downloads(self.dataset.name) / f"{name}.json"
 
     def complete(self) -> bool:
-        """Whether the photos are there, and an archive of the user's is still the one they came from."""
+        """Whether the photos are there, and their source still looks as it did."""
         if not self.is_published():
             return False
         manifest = self.manifest()
-        if self.dataset.kind == "archive" and manifest.details["state"] != archive_state(self.dataset):
+        try:
+            return manifest.details["state"] == outside(self.dataset) and self.extracted(manifest.key).is_dir()
+        except DownloadError:
+            # Luigi would show a traceback here; `run` meets the same error and shows its sentence.
             return False
-        return self.extracted(manifest.key).is_dir()
 
     def extracted(self, key: str) -> Path:
         """Where the archive of that key was extracted to."""
@@ -50,7 +52,7 @@ class FetchDataset(StageTask):
         from tasks.download.archives import extract  # noqa: PLC0415
 
         # Before the hash, so that an archive that is replaced meanwhile is seen to have changed.
-        state = archive_state(self.dataset) if self.dataset.kind == "archive" else ""
+        state = outside(self.dataset)
         archive = self._archive(progress)
         sha256 = file_sha256(archive)
         folder = self.extracted(sha256[:16])
@@ -77,7 +79,7 @@ class FetchDataset(StageTask):
         if self.dataset.kind == "archive":
             return Path(self.dataset.location)
         if self.dataset.kind == "sample":
-            archive = folder / "sample.tgz"
+            archive = folder / f"sample-{SAMPLE_VERSION}.tgz"
             if not archive.is_file():
                 draw_sample(archive, int(self.dataset.location), progress)
             return archive
@@ -86,12 +88,23 @@ class FetchDataset(StageTask):
         return fetch(self.dataset.location, archive, expected, progress).path
 
 
-def archive_state(dataset: Dataset) -> str:
-    """How a user's archive looks from outside: its size and mtime in nanoseconds.
+def outside(dataset: Dataset) -> str:
+    """How the source of an archive looks from outside: changed, it is fetched, drawn or extracted again.
+
+    Args:
+        dataset: Anything but a folder.
+
+    Returns:
+        Size and mtime in nanoseconds of a user's archive, the version of the drawing of `sample`; a URL looks alike
+        always, and is asked again on the next date.
 
     Raises:
-        DownloadError: It is gone.
+        DownloadError: The user's archive is gone.
     """
+    if dataset.kind == "sample":
+        return f"version {SAMPLE_VERSION}"
+    if dataset.kind == "url":
+        return "a URL"
     try:
         status = Path(dataset.location).stat()
     except OSError as exc:

@@ -8,7 +8,7 @@ import luigi
 
 from tasks.artifacts import Manifest, publish_parquet, sweep
 from tasks.catalog import Dataset
-from tasks.download.task import FetchDataset, archive_state
+from tasks.download.task import FetchDataset, outside
 from tasks.errors import PipelineError
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
@@ -95,14 +95,14 @@ def source_state(dataset: Dataset) -> str:
     """How a dataset's source looks from outside, without reading photos: cheap, and it raises nothing.
 
     Returns:
-        For a folder a fingerprint of paths, sizes and mtimes, for an archive its size and mtime; empty where the source
-        cannot change within a day or cannot be read, so that the stage itself says what is wrong.
+        For a folder a fingerprint of paths, sizes and mtimes, else what the download stage sees of it; empty where the
+        source cannot be read: the stage that needs it says what is wrong.
     """
     from tasks.snapshot.walk import list_files  # noqa: PLC0415
 
     try:
         if dataset.kind == "folder":
             return list_files(Path(dataset.location)).state()
-        return archive_state(dataset) if dataset.kind == "archive" else "fixed"
+        return outside(dataset)
     except PipelineError:
         return ""
