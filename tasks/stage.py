@@ -17,7 +17,6 @@ from tasks.errors import PipelineError, StoreError
 from tasks.parameters import Number
 from tasks.progress import LiveLine, Progress
 
-
 _UNWRITABLE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS)
 
 
