@@ -97,6 +97,7 @@ def find_dataset(text: str, sample_photos: int) -> Dataset:
 
     Raises:
         DatasetError: It is none of these; lists the known names.
+        SettingError: The catalog's entry is not complete.
     """
     datasets = read_catalog().get("datasets", {})
     if text == SAMPLE:
@@ -104,20 +105,15 @@ def find_dataset(text: str, sample_photos: int) -> Dataset:
             f"{SAMPLE}-{sample_photos}", "sample", str(sample_photos), licence=str(datasets[SAMPLE]["licence"])
         )
     if text in datasets:
-        entry = datasets[text]
-        return Dataset(
-            text, "url", entry["url"], entry["bytes"], entry["sha256"], entry["licence"], entry["description"]
-        )
+        return _of_catalog(text, datasets[text])
     if re.match(r"https?://", text):
         return Dataset(_slug(text.rsplit("/", 1)[-1], text), "url", text)
-    path = Path(text).expanduser().resolve()
-    if path.is_dir():
-        return Dataset(_slug(path.name, str(path)), "folder", str(path))
-    if path.is_file():
-        return Dataset(_slug(path.name, str(path)), "archive", str(path))
+    local = _find_local(text)
+    if local is not None:
+        return local
     raise DatasetError(
-        f"There is no dataset {text!r}: no file or folder is at {path}, and the catalog knows "
-        f"{', '.join(sorted(datasets))}. Give one of these names, a folder, an archive, or a URL."
+        f"There is no dataset {text!r}: no file or folder can be read at {Path(text).absolute() if text else text!r}, "
+        f"and the catalog knows {', '.join(sorted(datasets))}. Give one of these names, a folder, an archive, or a URL."
     )
 
 
@@ -136,6 +132,27 @@ def find_backbone(name: str) -> BackboneEntry:
     except TypeError as exc:
         known = ", ".join(field.name for field in fields(BackboneEntry)[1:])
         raise SettingError(f"The catalog's backbone {name!r} needs exactly: {known}. Mend {CATALOG.name}.") from exc
+
+
+def _find_local(text: str) -> Dataset | None:
+    # An empty text is a shell's unset variable, not the folder that the run was started in.
+    if not text:
+        return None
+    try:
+        path = Path(text).expanduser().resolve()
+        kind: DatasetKind | None = "folder" if path.is_dir() else "archive" if path.is_file() else None
+    except (OSError, RuntimeError):  # a folder above it that may not be entered, a name too long; an unknown ~user
+        return None
+    return Dataset(_slug(path.name, str(path)), kind, str(path)) if kind else None
+
+
+def _of_catalog(name: str, entry: Mapping[str, Any]) -> Dataset:
+    try:
+        return Dataset(
+            name, "url", entry["url"], entry["bytes"], entry["sha256"], entry["licence"], entry["description"]
+        )
+    except KeyError as exc:
+        raise SettingError(f"The catalog's dataset {name!r} lacks {exc}. Add it in {CATALOG.name}.") from exc
 
 
 def _slug(name: str, identity: str) -> str:

@@ -27,8 +27,10 @@ class SettingsParameter(luigi.Parameter[SettingsT]):
         """Read JSON; raises `SettingError` where it does not describe these settings."""
         try:
             return _build(self._kind, json.loads(x))
-        except (ValueError, TypeError, KeyError) as exc:
-            raise SettingError(f"{x!r} are no {self._kind.__name__} ({exc}). Give all of its fields as JSON.") from exc
+        except (ValueError, TypeError, KeyError, AttributeError) as exc:
+            raise SettingError(
+                f"{_option(self)} is {x!r}; it takes all fields of {self._kind.__name__} as JSON ({exc})."
+            ) from exc
 
     def serialize(self, x: Any) -> str:
         """Write JSON."""
@@ -62,8 +64,10 @@ class Number(luigi.Parameter[NumberT]):
             raise SettingError(f"{_option(self)} is {x!r}; it takes {self._range()}.") from exc
 
     def normalize(self, x: NumberT) -> NumberT:
-        """Check the bounds; raises `SettingError` beyond them."""
-        if not math.isfinite(x) or x < self._least or (self._most is not None and x > self._most):
+        """Check the bounds; raises `SettingError` beyond them. RangeDaily hands over what its JSON holds, text too."""
+        x = self.parse(str(x))
+        # Comparisons alone: `math.isfinite` overflows on a whole number of 400 digits; nan fails the first one.
+        if not self._least <= x < math.inf or (self._most is not None and x > self._most):
             raise SettingError(f"{_option(self)} is {x}; it takes {self._range()}.")
         return x
 
@@ -91,7 +95,8 @@ class Numbers(luigi.Parameter[tuple[float, ...]]):
         return ",".join(repr(number) for number in x)
 
     def normalize(self, x: tuple[float, ...]) -> tuple[float, ...]:
-        """Check the bound; raises `SettingError` below it."""
+        """Check the bound; raises `SettingError` below it. RangeDaily hands over what its JSON holds, text too."""
+        x = self.parse(x if isinstance(x, str) else ",".join(map(str, x)))
         if not x or not all(math.isfinite(number) and number >= self._least for number in x):
             raise SettingError(f"{_option(self)} is {self.serialize(x)!r}; it takes numbers of at least {self._least}.")
         return x

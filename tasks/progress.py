@@ -16,7 +16,7 @@ class Progress(Protocol):
     """What a long-running function is given to report to."""
 
     def start(self, total: int, unit: str) -> None:
-        """Begin: `total` units of work are ahead (photos, bytes as "B", steps)."""
+        """Begin: `total` units of work are ahead (photos, bytes as "B", steps); 0 where nobody knows how many."""
 
     def advance(self, count: int) -> None:
         """`count` more units are done."""
@@ -71,7 +71,7 @@ class LiveLine:
         line = str(self._bar)
         if not self._live:
             sys.stderr.write(f"{line}\n")
-        self._tell(line, round(100 * self._bar.n / max(self._bar.total or 1, 1)))
+        self._tell(line, min(round(100 * self._bar.n / self._bar.total), 100) if self._bar.total else 0)
 
     def close(self) -> None:
         """Clear the line."""

@@ -84,9 +84,17 @@ class StageTask(luigi.Task):
         """The manifest."""
         return luigi.LocalTarget(self.manifest_path())  # type: ignore[no-untyped-call]  # Luigi's has no types
 
+    def complete(self) -> bool:
+        """Whether the stage is done."""
+        return self.is_published()
+
     def is_published(self) -> bool:
-        """Whether the manifest is there."""
-        return self.manifest_path().is_file()
+        """Whether the manifest is there; one that cannot be read counts as absent, and the next run replaces it."""
+        try:
+            self.manifest()
+        except (FileNotFoundError, StoreError):
+            return False
+        return True
 
     def manifest(self) -> Manifest:
         """Read the manifest."""
@@ -98,6 +106,8 @@ class StageTask(luigi.Task):
         try:
             with LiveLine(self.stage, self._tell) as progress:
                 outcome = self.work(progress)
+            seconds = round(time.monotonic() - started, 3)
+            Manifest(self.stage, self.run_id, seconds, **vars(outcome)).publish(self.manifest_path())
         except OSError as exc:
             if exc.errno not in _UNWRITABLE:
                 raise
@@ -105,8 +115,6 @@ class StageTask(luigi.Task):
                 f"The stage {self.stage} cannot write to {exc.filename or self.data_root} ({exc.strerror}). Make room "
                 "or mend the folder's rights, and run again; what was published is kept."
             ) from exc
-        seconds = round(time.monotonic() - started, 3)
-        Manifest(self.stage, self.run_id, seconds, **vars(outcome)).publish(self.manifest_path())
         say(f"{self.stage:<10} {outcome.new:>7,} new {outcome.reused:>9,} reused {seconds:>8.1f} s")
 
     def _tell(self, message: str, percentage: int) -> None:

@@ -46,7 +46,7 @@ def publish_shard(folder: Path, table: pa.Table, rows_per_group: int) -> Path:
         The file: `part-`, the first 16 hex digits of the sha256 of its bytes, `.parquet`.
     """
     with _temporary(folder / "part.parquet", folder=False) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=rows_per_group)
+        _write_parquet(table, temporary, rows_per_group)
         shard = folder / f"part-{file_sha256(temporary)[:KEY_LENGTH]}.parquet"
         _move(temporary, shard)
         return shard
@@ -81,13 +81,15 @@ def publish_bytes(path: Path, data: bytes) -> None:
 
 def publish_json(path: Path, value: object) -> None:
     """Publish a JSON file that people can read: indented, Unicode kept."""
-    publish_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # A path that is not UTF-8 holds lone surrogates; written as \udcXX they are JSON's own notation for them.
+    publish_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def publish_parquet(path: Path, table: pa.Table, rows_per_group: int = 65536) -> None:
     """Publish a table as a Parquet file (zstd)."""
     with publishing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=rows_per_group)
+        _write_parquet(table, temporary, rows_per_group)
 
 
 @contextmanager
@@ -151,6 +153,11 @@ def _temporary(path: Path, *, folder: bool) -> Iterator[Path]:
         os.close(descriptor)
 
 
+def _write_parquet(table: pa.Table, path: Path, rows_per_group: int) -> None:
+    """Write with a checksum a page: without, zstd passes on flipped bits in silence."""
+    pq.write_table(table, path, compression="zstd", row_group_size=rows_per_group, write_page_checksum=True)
+
+
 def _move(temporary: Path, path: Path) -> None:
     _flush(temporary)
     temporary.replace(path)
@@ -159,7 +166,8 @@ def _move(temporary: Path, path: Path) -> None:
 
 def _make_locked(path: Path, *, folder: bool) -> tuple[Path, int]:
     while True:
-        temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}-{path.name[-100:]}")
+        # The end hides it from `*.parquet`; 50 characters of 4 bytes stay within the 255 bytes of a file name.
+        temporary = path.with_name(f"{TEMPORARY_PREFIX}{path.name[:50]}-{secrets.token_hex(6)}")
         if folder:
             temporary.mkdir()
         else:

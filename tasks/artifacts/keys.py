@@ -19,7 +19,8 @@ def fingerprint(ingredients: Mapping[str, object]) -> str:
         The first 16 lower-case hex digits of the sha256 of the canonical JSON.
     """
     text = json.dumps(ingredients, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+    # A path that is not UTF-8 holds lone surrogates, which have no bytes of their own.
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:KEY_LENGTH]
 
 
 def file_sha256(path: Path) -> str:

@@ -1,6 +1,7 @@
 """A store: a folder of immutable Parquet shards, each named by its content."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,16 +48,12 @@ class Store:
         """Which of the wanted keys have a row: bool [N], in the order given."""
         found = np.zeros(len(wanted), bool)
         for shard in self.shards():
-            found |= _is_in(wanted, self._open(shard).read(["sha256"]).column("sha256"))
+            found |= _is_in(wanted, self._keys(shard))
         return found
 
     def holding(self, wanted: pa.Array) -> list[Path]:
         """The shards that hold rows of the wanted keys."""
-        return [
-            shard
-            for shard in self.shards()
-            if _is_in(self._open(shard).read(["sha256"]).column("sha256"), wanted).any()
-        ]
+        return [shard for shard in self.shards() if _is_in(self._keys(shard), wanted).any()]
 
     def rows(
         self, wanted: pa.Array, columns: Sequence[str] | None = None, shards: Sequence[Path] | None = None
@@ -70,32 +67,59 @@ class Store:
 
         Yields:
             Tables that are not empty and together hold every row of the wanted keys that are there, each once.
+
+        Raises:
+            StoreError: A shard is missing or damaged, or has other columns.
         """
+        if not len(wanted):
+            return
         seen = np.zeros(len(wanted), bool)
         for shard in self.shards() if shards is None else shards:
             file = self._open(shard)
             here = np.zeros(len(wanted), bool)
             for group in range(file.num_row_groups):
-                keys = file.read_row_group(group, ["sha256"]).column("sha256")
+                with _reading(shard):
+                    keys = file.read_row_group(group, ["sha256"]).column("sha256")
                 places = np.asarray(pc.fill_null(pc.index_in(keys, value_set=wanted), -1))
                 take = (places >= 0) & ~seen[places]
                 if take.any():
                     here[places[take]] = True
-                    yield file.read_row_group(group, columns).filter(pa.array(take))
+                    with _reading(shard):
+                        rows = file.read_row_group(group, columns)
+                    yield rows.filter(pa.array(take))
             seen |= here
 
     def read(self, wanted: pa.Array) -> pa.Table:
         """All rows of the wanted keys at once, for stores whose rows are small."""
         return pa.concat_tables([self.schema.empty_table(), *self.rows(wanted)])
 
+    def _keys(self, shard: Path) -> pa.ChunkedArray:
+        file = self._open(shard)
+        with _reading(shard):
+            return file.read(["sha256"]).column("sha256")
+
     def _open(self, shard: Path) -> pq.ParquetFile:
-        try:
-            file = pq.ParquetFile(shard)
-        except (pa.ArrowException, OSError) as exc:
-            raise StoreError(f"{shard} is damaged ({exc}). Delete it; the next run writes its rows again.") from exc
+        with _reading(shard):
+            file = pq.ParquetFile(shard, page_checksum_verification=True)
         if not file.schema_arrow.equals(self.schema):
             raise StoreError(f"{shard} has other columns than this version writes. Move it away and run again.")
         return file
+
+
+@contextmanager
+def _reading(shard: Path) -> Iterator[None]:
+    """Name the shard in an error; the manifests must go too, since they say that the shard is there."""
+    try:
+        yield
+    except FileNotFoundError as exc:
+        raise StoreError(
+            f"{shard} is gone. Delete the folder manifests of its store; the next run writes its rows again."
+        ) from exc
+    except (pa.ArrowInvalid, OSError) as exc:
+        raise StoreError(
+            f"{shard} is damaged ({exc}). Delete it and the folder manifests of its store; "
+            "the next run writes its rows again."
+        ) from exc
 
 
 def _is_in(keys: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:

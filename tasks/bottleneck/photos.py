@@ -39,7 +39,8 @@ def embed_photos(
     """
     pictures = open_stores(root, settings.decode).decoded
     there = wanted.filter(pa.array(pictures.found(wanted)))
-    if len(there) != decoded.photos:
+    # More is no harm: another run has decoded since what this one had to leave out.
+    if len(there) < decoded.photos:
         raise StoreError(
             f"The decoded store {pictures.folder} has {len(there):,} of {decoded.photos:,} pictures: shards are gone. "
             "Delete its folder manifests; the next run decodes again what is missing."
@@ -48,13 +49,11 @@ def embed_photos(
     store.sweep()
     missing = there.filter(pa.array(~store.found(there)))
     if len(missing):
-        _embed(missing, decoded, settings, root, progress)
+        _embed(missing, settings, root, progress)
     return EmbedCounts(len(missing), len(there) - len(missing), tuple(shard.name for shard in store.holding(there)))
 
 
-def _embed(
-    missing: pa.Array, decoded: Manifest, settings: BottleneckSettings, root: DataRoot, progress: Progress
-) -> None:
+def _embed(missing: pa.Array, settings: BottleneckSettings, root: DataRoot, progress: Progress) -> None:
     from tasks.bottleneck.extract import ShardWriter, extract_bottlenecks  # noqa: PLC0415 (only where there is work)
     from tasks.bottleneck.forward import Forward  # noqa: PLC0415 (imports TensorFlow)
 
@@ -62,8 +61,6 @@ def _embed(
     if backbone.weights_sha256 != settings.weights_sha256:
         raise BackboneError(f"The catalog now has other weights for {settings.backbone}. Start the run again.")
     progress.start(len(missing), "photo")
-    pictures = open_stores(root, settings.decode).decoded
-    shards = [pictures.folder / name for name in decoded.shards]
-    tables = pictures.rows(missing, ["sha256", "image"], shards)
+    tables = open_stores(root, settings.decode).decoded.rows(missing, ["sha256", "image"])
     with ShardWriter(settings.store(root), settings.views) as sink:
         extract_bottlenecks(tables, Forward(backbone), sink, progress)

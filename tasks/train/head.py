@@ -1,11 +1,11 @@
 """The head: one softmax layer on standardised bottlenecks. Plain numpy, so that predicting needs no TensorFlow."""
 
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from tasks.errors import StoreError
 
 Floats = npt.NDArray[np.float32]
 ARRAYS = ("weights", "biases", "mean", "deviation")
+#: What zipfile and numpy raise on a damaged archive, and Python on JSON that is something else.
+_DAMAGES = (AttributeError, BadZipFile, EOFError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,15 @@ def load_head(folder: Path) -> Head:
         StoreError: It is damaged.
     """
     facts = read_json(folder / "head.json")
-    path = folder / "head.npz"
+    archive = io.BytesIO((folder / "head.npz").read_bytes())
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(archive, allow_pickle=False) as arrays:
             weights, biases, mean, deviation = (arrays[name] for name in ARRAYS)
         labels = tuple(facts.pop("labels"))
         if weights.shape != (len(mean), len(labels)) or biases.shape != (len(labels),):
             raise ValueError(f"weights of shape {weights.shape} do not fit {len(labels)} labels")
-    except (KeyError, ValueError, json.JSONDecodeError) as exc:
+        if mean.ndim != 1 or mean.shape != deviation.shape:
+            raise ValueError(f"a mean of shape {mean.shape} does not fit deviations of shape {deviation.shape}")
+    except _DAMAGES as exc:
         raise StoreError(f"The head in {folder} is damaged ({exc}). Delete the folder and run again.") from exc
     return Head(labels, weights, biases, Standardisation(mean, deviation), facts)

@@ -64,7 +64,7 @@ def load_photos(snapshot: str, bottlenecks: Manifest, settings: BottleneckSettin
         vectors[places, views] = np.asarray(numbers).reshape(-1, settings.width)
         filled[places, views] = True
     there = filled.all(axis=1)
-    if there.sum() != bottlenecks.photos:
+    if there.sum() < bottlenecks.photos:
         raise StoreError(
             f"The bottleneck store {store.folder} has {there.sum():,} of {bottlenecks.photos:,} photos: shards are "
             "missing. Delete its folder manifests; the next run computes again what is gone."

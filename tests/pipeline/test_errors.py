@@ -1,0 +1,74 @@
+"""What a person sees when something cannot be: one sentence that names the thing, and an exit code."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.command import Project, draw, luigi
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A dataset that could be trained on."""
+    folder = tmp_path_factory.mktemp("errors")
+    project = Project(folder / "photos", folder / "data")
+    draw(project.photos, range(12))
+    return project
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        ({"dataset": "nope"}, 30, "the catalog knows flower_photos, sample"),
+        ({"backbone": "resnet"}, 30, "Known are efficientnet_lite0"),
+        ({"image_size": "5"}, 30, "--image-size is 5"),
+        ({"views": "3"}, 40, "--views is 3; it takes a whole number of at least 1 and at most 2"),
+        ({"views": "two"}, 40, "--views is 'two'"),
+        ({"l2": "0.1;0.2"}, 40, "--l2 is '0.1;0.2'"),
+        ({"image_encoding": "gif"}, 40, "--image-encoding is 'gif'; it takes jpeg or png"),
+        ({"learning_rate": "nan"}, 40, "--learning-rate is nan"),
+        ({"date": "yesterday"}, 40, "--date is 'yesterday'; it takes a date as YYYY-MM-DD"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named(project: Project, options: dict[str, str], code: int, says: str) -> None:
+    done = project.retrain(**options)
+    assert done.code == code
+    assert says in done.errors
+    assert "Traceback" not in done.errors
+    assert not project.root.exists()
+
+
+def test_a_label_with_two_photos_is_refused_before_any_work_is_done(tmp_path: Path) -> None:
+    project = Project(tmp_path / "photos", tmp_path / "data")
+    draw(project.photos, range(12))
+    for extra in list(project.photos.glob("roses/*.jpg"))[2:]:
+        extra.unlink()
+    done = project.retrain()
+    assert done.code == 30
+    assert "'roses' (2)" in done.errors
+    assert "Traceback" not in done.errors
+    assert not (project.root / "decode").exists()
+
+
+def test_a_dataset_that_is_no_folder_of_labels_is_refused(project: Project) -> None:
+    done = project.retrain(dataset=str(project.photos / "daisy"))
+    assert done.code == 30
+    assert "<dataset>/<label>/<photo>.jpg" in done.errors
+
+
+def test_too_many_rejected_photos_end_the_run_and_the_worst_are_listed(tmp_path: Path) -> None:
+    project = Project(tmp_path / "photos", tmp_path / "data")
+    draw(project.photos, range(18))
+    for name in ("a", "b"):
+        (project.photos / "daisy" / f"{name}.jpg").write_bytes(b"no photo " + name.encode())
+    done = project.retrain()
+    assert done.code == 30
+    assert "2 of 20 photos cannot be decoded (unknown_format 2), more than --max-rejected 0.05" in done.errors
+    assert "daisy/a.jpg" in done.errors
+    assert "Traceback" not in done.errors
+    assert not (project.root / "bottleneck").exists()
+    assert project.retrain(max_rejected="0.1").code == 0
+
+
+def test_a_misspelt_task_is_an_error() -> None:
+    assert luigi("RetrainFlower", {}).code != 0

@@ -1,0 +1,81 @@
+"""The README says what the code does: its commands, tables and queries are run or compared here."""
+
+import configparser
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import luigi
+import pytest
+
+from pipeline import RetrainFlowers
+from tests.pipeline.command import LUIGI, REPOSITORY, Project, draw
+
+README = (REPOSITORY / "README.md").read_text()
+BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+PARAMETERS = RetrainFlowers.get_params()  # type: ignore[no-untyped-call]  # Luigi's has no types
+SQL = [code for language, code in BLOCKS if language == "sql"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `data/` in it, as a run leaves it: with a rejected photo, a duplicate and mistakes."""
+    folder = tmp_path_factory.mktemp("readme")
+    project = Project(folder / "photos", folder / "data")
+    draw(project.photos, range(60), labels=5)
+    (project.photos / "tulips" / "broken.jpg").write_bytes(b"broken")
+    done = project.retrain()
+    assert done.code == 0, done.errors
+    return folder
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_each_python_example_runs_as_written(folder: Path, code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout or (folder / "photo.png").is_file()
+
+
+@pytest.mark.parametrize("code", SQL)
+def test_each_query_runs_as_written_and_finds_rows(folder: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    found = duckdb.sql(code)
+    assert found is not None
+    assert found.fetchall()
+
+
+def rows(header: str) -> list[list[str]]:
+    """The cells of the table under a header line."""
+    table = README.split(f"{header}\n", 1)[1].split("\n\n", 1)[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[1:]]
+
+
+def test_the_table_of_parameters_has_each_with_its_default() -> None:
+    told = {name.strip("`"): default for name, default, _ in rows("| parameter | default | meaning |")}
+    known = {}
+    for name, parameter in PARAMETERS:
+        value = parameter._default
+        known[name] = f"`{parameter.serialize(value)}`".replace("False", "false")
+    assert told == known | {"date": "today", "dataset": "`sample`, in luigi.cfg"}
+
+
+def test_the_table_of_exit_codes_is_that_of_luigi_cfg() -> None:
+    config = configparser.ConfigParser()
+    config.read(REPOSITORY / "luigi.cfg")
+    told = {int(code) for code, *_ in rows("| exit code | meaning | remedy |")}
+    assert told == {0, 2} | {int(code) for code in dict(config["retcode"]).values()}
+    assert config["RetrainFlowers"]["dataset"] == "sample"
+
+
+def test_help_describes_every_parameter() -> None:
+    command = [str(LUIGI), "--module", "pipeline", "RetrainFlowers", "--help"]
+    wide = {**os.environ, "COLUMNS": "400"}
+    done = subprocess.run(command, cwd=REPOSITORY, env=wide, capture_output=True, text=True, check=True)
+    for name, parameter in PARAMETERS:
+        assert isinstance(parameter, luigi.Parameter)
+        assert f"--{name.replace('_', '-')} " in done.stdout
+        assert str(parameter.description) in done.stdout
