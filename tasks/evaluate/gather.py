@@ -11,6 +11,7 @@ import pyarrow as pa
 from tasks.artifacts import DataRoot
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
+from tasks.errors import StoreError
 from tasks.evaluate.figures import confusion_matrix_figure
 from tasks.evaluate.metrics import Metrics
 from tasks.evaluate.report import LabelCount, Mistake, PhotoPath, Picture, Rejection, Report, Summary
@@ -49,6 +50,9 @@ def gather_report(
         snapshot: The snapshot's table.
         decode: The settings of the decoded store, which holds the pictures.
         root: Where the stores are.
+
+    Raises:
+        StoreError: The decoded store has lost pictures since, or a shard is damaged.
     """
     photos = predicted.photos
     mistakes = _most_confident_mistakes(predicted)
@@ -106,12 +110,17 @@ def _most_confident_mistakes(predicted: Predicted) -> list[int]:
 def _pictures(photos: Photos, which: set[int], decode: DecodeSettings, root: DataRoot) -> dict[int, Picture]:
     """Read the pictures of some photos from the decoded store."""
     places = {photos.sha256[index]: index for index in which}
-    rows = open_stores(root, decode).decoded.rows(pa.array(places, pa.string()), ["sha256", "image"])
+    store = open_stores(root, decode).decoded
     found = {}
-    for table in rows:
+    for table in store.rows(pa.array(places, pa.string()), ["sha256", "image"]):
         for row in table.to_pylist():
             index = places[row["sha256"]]
             found[index] = Picture(photos.paths[index], photos.labels[photos.truth[index]], row["image"]["bytes"])
+    if len(found) < len(places):
+        raise StoreError(
+            f"The decoded store {store.folder} has {len(found):,} of {len(places):,} pictures for the report: shards "
+            "are gone. Delete its folder manifests; the next run decodes again what is missing."
+        )
     return found
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tasks.errors import StoreError
 from tasks.progress import Progress
 from tasks.quiet_tensorflow import keras, tf
 from tasks.train.head import Floats, Head, standardisation
@@ -138,6 +139,9 @@ def fit_head(
 
     Returns:
         The head with the smallest validation log loss, and how each strength did.
+
+    Raises:
+        StoreError: The checkpoint to go on from is damaged.
     """
     standard = standardisation(train.vectors)
     weights, biases = _fit(standard(train.vectors), train, settings, len(labels), watch)
@@ -203,10 +207,20 @@ def _shares(labels: npt.NDArray[np.int64], classes: int, settings: TrainSettings
 
 
 def _restore(heads: _Heads, folder: Path | None) -> tf.train.CheckpointManager | None:
-    """Go on from the newest checkpoint where there is one."""
+    """Go on from the newest checkpoint where there is one.
+
+    Raises:
+        StoreError: It is damaged, or of other heads.
+    """
     if folder is None:
         return None
     manager = tf.train.CheckpointManager(heads.checkpoint, str(folder), CHECKPOINTS_KEPT, checkpoint_name="head")
     if manager.latest_checkpoint:
-        heads.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+        try:
+            heads.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+        except (tf.errors.OpError, AssertionError, LookupError, RuntimeError, ValueError) as exc:
+            raise StoreError(
+                f"The checkpoint {manager.latest_checkpoint} is damaged ({exc}). Delete the folder {folder}; "
+                "the next run trains from the start."
+            ) from exc
     return manager

@@ -1,0 +1,61 @@
+"""Exclusive folders: one process at a time, and no lock outlives its holder."""
+
+import select
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tasks.artifacts import exclusive
+from tests.artifacts.processes import started
+
+HOLDER = """
+import sys
+from pathlib import Path
+from tasks.artifacts import exclusive
+
+with exclusive(Path(sys.argv[1])):
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+
+WAITER = """
+import sys
+from pathlib import Path
+from tasks.artifacts import exclusive
+
+print("ready", flush=True)
+with exclusive(Path(sys.argv[1])):
+    print("inside", flush=True)
+"""
+
+
+def is_inside(waiter: subprocess.Popen[str], within_s: float) -> bool:
+    assert waiter.stdout is not None
+    readable, _, _ = select.select([waiter.stdout], [], [], within_s)
+    return bool(readable) and waiter.stdout.readline() == "inside\n"
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_a_second_process_waits_until_the_first_is_done_or_dead(kill: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "head"
+    with started(HOLDER, folder) as holder, started(WAITER, folder) as waiter:
+        assert not is_inside(waiter, within_s=0.3)
+        if kill:
+            holder.send_signal(signal.SIGKILL)
+        else:
+            holder.communicate("done\n")
+        assert is_inside(waiter, within_s=20)
+
+
+def test_an_exception_lets_the_next_one_in(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="training"), exclusive(tmp_path):
+        raise ValueError("training")
+    with started(WAITER, tmp_path) as waiter:
+        assert is_inside(waiter, within_s=20)
+
+
+def test_another_folder_is_free(tmp_path: Path) -> None:
+    with exclusive(tmp_path / "one"), started(WAITER, tmp_path / "other") as waiter:
+        assert is_inside(waiter, within_s=20)

@@ -1,0 +1,222 @@
+"""Stores: shards that are written once, and a reader that gets each key's rows once."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.artifacts import REJECTED, Store, bottleneck_schema, describe
+from tasks.errors import StoreError
+
+WIDTH = 3
+
+
+def key(number: int) -> str:
+    return f"{number:064x}"
+
+
+def keys(*numbers: int) -> pa.Array:
+    return pa.array([key(number) for number in numbers], pa.string())
+
+
+def bottlenecks(numbers: Sequence[int], views: int = 1, first: float = 0) -> pa.Table:
+    """Rows of these keys, each view beside the others; every vector says which key and view it is of."""
+    rows = [(number, view) for number in numbers for view in range(views)]
+    return pa.table(
+        {
+            "sha256": [key(number) for number, _ in rows],
+            "view": pa.array([view for _, view in rows], pa.int8()),
+            "bottleneck": [[first, number, view] for number, view in rows],
+        }
+    )
+
+
+def rows_of(table: pa.Table) -> list[tuple[int, int]]:
+    return sorted((int(row["sha256"], 16), row["view"]) for row in table.to_pylist())
+
+
+def open_store(folder: Path) -> Store:
+    return Store(folder, describe(bottleneck_schema(WIDTH), "bottleneck", "cafe", {"views": 2}), rows_per_group=4)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store of bottlenecks that nothing was written to."""
+    return open_store(tmp_path / "store")
+
+
+def test_a_store_that_was_never_written_to_has_nothing(store: Store) -> None:
+    assert store.found(keys(1, 2)).tolist() == [False, False]
+    assert store.shards() == store.holding(keys(1)) == list(store.rows(keys(1))) == []
+    assert store.sweep() == 0
+
+
+def test_found_answers_in_the_order_of_the_question(store: Store) -> None:
+    store.append(bottlenecks([5, 3]))
+    store.append(bottlenecks([8]))
+    found = store.found(keys(1, 3, 8, 2, 5))
+    assert found.dtype == np.bool_
+    assert found.tolist() == [False, True, True, False, True]
+
+
+def test_rows_are_read_as_they_were_written(store: Store) -> None:
+    table = bottlenecks(range(10), views=2)
+    store.append(table)
+    assert store.read(keys(*range(10))).equals(table.cast(store.schema))
+
+
+def test_only_the_wanted_keys_are_read(store: Store) -> None:
+    store.append(bottlenecks(range(10)))
+    store.append(bottlenecks(range(10, 20)))
+    assert rows_of(store.read(keys(19, 4, 77))) == [(4, 0), (19, 0)]
+
+
+def test_nothing_wanted_is_nothing_read(store: Store) -> None:
+    store.append(bottlenecks(range(10)))
+    assert list(store.rows(keys())) == []
+    assert store.read(keys()).equals(store.schema.empty_table())
+    assert store.found(keys()).tolist() == []
+
+
+def test_keys_that_two_shards_hold_come_once(store: Store) -> None:
+    store.append(bottlenecks(range(6), views=2, first=1))
+    store.append(bottlenecks(range(3, 9), views=2, first=2))
+    assert len(store.shards()) == 2
+    wanted = keys(*range(9))
+    assert rows_of(store.read(wanted)) == [(number, view) for number in range(9) for view in range(2)]
+    origins = {(row["sha256"], row["bottleneck"][0]) for row in store.read(wanted).to_pylist()}
+    assert len(origins) == 9, "both views of a photo come from the same shard"
+
+
+def test_all_views_of_a_key_come_though_they_span_row_groups(store: Store) -> None:
+    shard = store.append(bottlenecks(range(5), views=3))
+    groups = pq.ParquetFile(shard).num_row_groups
+    assert groups == 4, "15 rows, 4 a group: no group ends where a key does"
+    assert rows_of(store.read(keys(1, 2, 4))) == [(number, view) for number in (1, 2, 4) for view in range(3)]
+
+
+def test_rows_stream_a_row_group_at_a_time(store: Store) -> None:
+    store.append(bottlenecks(range(10)))
+    tables = list(store.rows(keys(*range(10))))
+    assert [table.num_rows for table in tables] == [4, 4, 2]
+
+
+def test_groups_without_a_wanted_key_yield_nothing(store: Store) -> None:
+    store.append(bottlenecks(range(12)))
+    assert [table.num_rows for table in store.rows(keys(0, 11))] == [1, 1]
+
+
+def test_only_the_columns_that_are_asked_for_are_read(store: Store) -> None:
+    store.append(bottlenecks(range(3)))
+    (table,) = store.rows(keys(1), ["sha256", "view"])
+    assert table.to_pylist() == [{"sha256": key(1), "view": 0}]
+
+
+def test_only_the_shards_that_are_named_are_read(store: Store) -> None:
+    first = store.append(bottlenecks(range(3)))
+    store.append(bottlenecks(range(3, 6)))
+    (table,) = store.rows(keys(*range(6)), shards=[first])
+    assert rows_of(table) == [(0, 0), (1, 0), (2, 0)]
+
+
+def test_holding_names_the_shards_of_the_wanted_keys(store: Store) -> None:
+    first, second, _ = (store.append(bottlenecks(range(start, start + 3))) for start in (0, 3, 6))
+    assert store.holding(keys(1, 5, 99)) == sorted([first, second])
+
+
+def test_row_groups_stay_within_their_bound(store: Store) -> None:
+    metadata = pq.ParquetFile(store.append(bottlenecks(range(9)))).metadata
+    assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [4, 4, 1]
+
+
+def test_the_same_rows_appended_twice_are_one_shard(store: Store) -> None:
+    assert store.append(bottlenecks(range(3))) == store.append(bottlenecks(range(3)))
+    assert len(store.shards()) == 1
+
+
+def test_a_sweep_removes_what_a_crash_left_and_no_shard(store: Store) -> None:
+    shard = store.append(bottlenecks(range(3)))
+    (store.folder / ".tmp-part.parquet-0123").write_bytes(b"PAR1 half of a shard")
+    assert store.shards() == [shard]
+    assert store.sweep() == 1
+    assert [*store.folder.iterdir()] == [shard]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shards=st.lists(st.sets(st.integers(0, 12), min_size=1), max_size=3),
+    views=st.integers(1, 3),
+    wanted=st.lists(st.integers(0, 15), unique=True),
+)
+def test_whatever_lies_where_each_wanted_key_has_its_views_once(
+    tmp_path_factory: pytest.TempPathFactory, shards: list[set[int]], views: int, wanted: list[int]
+) -> None:
+    store = open_store(tmp_path_factory.mktemp("store"))
+    for number, numbers in enumerate(shards):
+        store.append(bottlenecks(sorted(numbers), views, first=number))
+    there = set().union(*shards)
+    assert store.found(keys(*wanted)).tolist() == [number in there for number in wanted]
+    expected = [(number, view) for number in sorted(there & set(wanted)) for view in range(views)]
+    assert rows_of(store.read(keys(*wanted))) == expected
+
+
+def cut(shard: Path) -> None:
+    shard.write_bytes(shard.read_bytes()[:-20])
+
+
+def flip_a_bit(shard: Path, column: int) -> None:
+    """Damage the last byte of a column's first chunk, which is a number of its last page."""
+    damaged = bytearray(shard.read_bytes())
+    chunk = pq.ParquetFile(shard).metadata.row_group(0).column(column)
+    start = chunk.data_page_offset if chunk.dictionary_page_offset is None else chunk.dictionary_page_offset
+    damaged[start + chunk.total_compressed_size - 1] ^= 1
+    shard.write_bytes(damaged)
+
+
+def flip_a_bit_of_a_key(shard: Path) -> None:
+    flip_a_bit(shard, 0)
+
+
+@pytest.mark.parametrize("damage", [cut, flip_a_bit_of_a_key])
+def test_a_damaged_shard_is_named_with_the_remedy(store: Store, damage: Callable[[Path], None]) -> None:
+    shard = store.append(bottlenecks(range(20)))
+    damage(shard)
+    says = re.escape(f"{shard} is damaged (") + r"(?s:.*)Delete it and the folder manifests of its store"
+    for use in (store.found, store.holding, store.read):
+        with pytest.raises(StoreError, match=says):
+            use(keys(1))
+
+
+def test_one_flipped_bit_of_a_vector_is_not_passed_on(store: Store) -> None:
+    shard = store.append(bottlenecks(range(4)))
+    flip_a_bit(shard, 2)
+    with pytest.raises(StoreError, match="is damaged"):
+        store.read(keys(1))
+
+
+def test_a_shard_that_is_gone_is_named(store: Store) -> None:
+    shard = store.append(bottlenecks(range(3)))
+    shard.unlink()
+    with pytest.raises(StoreError, match=re.escape(f"{shard} is gone. Delete the folder manifests")):
+        list(store.rows(keys(1), shards=[shard]))
+
+
+def test_a_shard_of_other_columns_is_named_with_the_remedy(store: Store) -> None:
+    other = Store(store.folder, REJECTED, 4).append(
+        pa.table({"sha256": [key(1)], "path": ["a"], "reason": ["b"], "message": ["c"]})
+    )
+    for use in (store.found, store.holding, store.read):
+        with pytest.raises(StoreError, match=re.escape(f"{other} has other columns") + ".* Move it away"):
+            use(keys(1))
+
+
+def test_bottlenecks_of_another_width_are_other_columns(store: Store) -> None:
+    store.append(bottlenecks(range(3)))
+    with pytest.raises(StoreError, match="other columns"):
+        Store(store.folder, bottleneck_schema(WIDTH + 1), 4).read(keys(1))

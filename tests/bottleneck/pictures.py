@@ -1,0 +1,95 @@
+"""Small decoded and bottleneck stores, for the tests of what comes after decoding."""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from PIL import Image
+
+from tasks.artifacts import DataRoot, Manifest, Store
+from tasks.decode.photos import open_stores
+from tasks.decode.settings import DecodeSettings
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def key_of(number: int) -> str:
+    """The key of a photo that is only a number."""
+    return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+def draw(number: int, size: int) -> Pixels:
+    """Draw a picture that is like no other: uint8 [size, size, 3], two by two blocks."""
+    blocks = np.random.default_rng(number).integers(0, 256, (2, 2, 3), dtype=np.uint8)
+    return blocks.repeat(size // 2, axis=0).repeat(size // 2, axis=1)
+
+
+def encode(pixels: Pixels) -> bytes:
+    """Store pixels without loss."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def add_pictures(store: Store, numbers: Sequence[int], size: int) -> Path:
+    """Publish the pictures of some numbers as one shard, and return its path."""
+    rows = [
+        {
+            "sha256": key_of(number),
+            "image": {"bytes": encode(draw(number, size)), "path": f"{number}.png"},
+            "width": size,
+            "height": size,
+            "format": "PNG",
+            "mode": "RGB",
+        }
+        for number in numbers
+    ]
+    return store.append(pa.Table.from_pylist(rows, store.schema))
+
+
+def vectors_of(number: int, views: int, width: int) -> npt.NDArray[np.float32]:
+    """Bottlenecks of a photo that is only a number: float32 [views, width], like no other photo's."""
+    return np.random.default_rng(number).uniform(0, 1, (views, width)).astype(np.float32)
+
+
+def add_bottlenecks(store: Store, numbers: Sequence[int], views: int, width: int) -> Path:
+    """Publish the bottlenecks of some numbers as one shard, and return its path."""
+    rows = [
+        {"sha256": key_of(number), "view": view, "bottleneck": vector}
+        for number in numbers
+        for view, vector in enumerate(vectors_of(number, views, width))
+    ]
+    return store.append(pa.Table.from_pylist(rows, store.schema))
+
+
+def keys_of(numbers: Sequence[int]) -> pa.Array:
+    """The keys of some numbers, in the order of a snapshot."""
+    return pa.array(sorted(key_of(number) for number in numbers), pa.string())
+
+
+def manifest_of(stage: str, photos: int, shards: Sequence[Path]) -> Manifest:
+    """What a stage says that it holds."""
+    return Manifest(
+        stage=stage,
+        run="test",
+        seconds=0.0,
+        key="key",
+        snapshot="snapshot",
+        settings={},
+        photos=photos,
+        new=photos,
+        reused=0,
+        shards=tuple(shard.name for shard in shards),
+        details={},
+    )
+
+
+def decoded_store(root: DataRoot, settings: DecodeSettings, shards: Sequence[Sequence[int]]) -> Manifest:
+    """Fill a decoded store with the pictures of numbers, a sequence a shard."""
+    store = open_stores(root, settings).decoded
+    paths = [add_pictures(store, numbers, settings.size) for numbers in shards]
+    return manifest_of("decode", sum(map(len, shards)), paths)

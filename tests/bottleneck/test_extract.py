@@ -1,0 +1,192 @@
+"""Extraction: the right row for every photo and view, little in memory, and no finished work lost."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.artifacts import DataRoot, Store, bottleneck_schema, describe
+from tasks.bottleneck.extract import Pixels, ShardWriter, Vectors, extract_bottlenecks, mirror, prefetch
+from tasks.decode.photos import open_stores
+from tasks.decode.settings import DecodeSettings
+from tasks.errors import StoreError
+from tasks.progress import Silence
+from tests.bottleneck.pictures import add_pictures, draw, key_of
+
+SIZE = 8
+WAIT = 0.05
+
+
+class Corners:
+    """A cheap backbone: the pixel at the top left and the one at the bottom left, six numbers.
+
+    Args:
+        batch_size: Pictures in a batch.
+        good: Batches after which it fails.
+    """
+
+    def __init__(self, batch_size: int = 4, good: int = 1000) -> None:
+        self.batch_size, self._good = batch_size, good
+        self.batches: list[int] = []
+
+    def __call__(self, pixels: Pixels) -> Vectors:
+        """Look at pixels: uint8 [N, 8, 8, 3] to float32 [N, 6]."""
+        if len(self.batches) == self._good:
+            raise RuntimeError("The backbone broke.")
+        self.batches.append(len(pixels))
+        return pixels[:, [0, -1], 0].reshape(len(pixels), 6).astype(np.float32)
+
+
+@pytest.fixture
+def decoded(tmp_path: Path) -> Store:
+    return open_stores(DataRoot(tmp_path), DecodeSettings(SIZE, SIZE, encoding="png")).decoded
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "bottleneck", describe(bottleneck_schema(6), "bottleneck", "key", {}), 4096)
+
+
+def tables(decoded: Store, shards: list[list[int]]) -> Iterator[pa.Table]:
+    """Pictures as a decoded store yields them, shard by shard."""
+    for numbers in shards:
+        yield pq.read_table(add_pictures(decoded, numbers, SIZE), columns=["sha256", "image"])
+
+
+def expected(number: int, view: int) -> list[float]:
+    pixels = draw(number, SIZE)
+    column = pixels[:, -1] if view else pixels[:, 0]
+    return [float(value) for value in (*column[0], *column[-1])]
+
+
+def test_every_photo_has_a_row_for_each_view_in_the_order_of_the_pictures(decoded: Store, store: Store) -> None:
+    forward = Corners()
+    with ShardWriter(store, views=2) as sink:
+        count = extract_bottlenecks(tables(decoded, [[0, 1, 2], [3, 4, 5, 6, 7], [8, 9]]), forward, sink, Silence())
+    assert count == 10
+    (shard,) = store.shards()
+    assert pq.read_table(shard).to_pylist() == [
+        {"sha256": key_of(number), "view": view, "bottleneck": expected(number, view)}
+        for number in range(10)
+        for view in range(2)
+    ]
+    assert pq.read_schema(shard).equals(store.schema)
+    assert pq.read_schema(shard).metadata == store.schema.metadata
+
+
+def test_batches_span_shards_and_only_the_last_is_smaller(decoded: Store, store: Store) -> None:
+    forward = Corners()
+    with ShardWriter(store, views=1) as sink:
+        extract_bottlenecks(tables(decoded, [[0], [1, 2, 3, 4, 5], [6, 7, 8, 9]]), forward, sink, Silence())
+    assert forward.batches == [4, 4, 2]
+
+
+def test_one_view_is_the_plain_photo(decoded: Store, store: Store) -> None:
+    with ShardWriter(store, views=1) as sink:
+        extract_bottlenecks(tables(decoded, [[3]]), Corners(), sink, Silence())
+    assert pq.read_table(store.shards()[0]).to_pylist() == [
+        {"sha256": key_of(3), "view": 0, "bottleneck": expected(3, 0)}
+    ]
+
+
+def test_no_pictures_make_no_shard(decoded: Store, store: Store) -> None:
+    with ShardWriter(store, views=2) as sink:
+        assert extract_bottlenecks(tables(decoded, []), Corners(), sink, Silence()) == 0
+    assert store.shards() == []
+
+
+def test_mirror_swaps_left_and_right_only() -> None:
+    pixels = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
+    for photo, row, column, channel in np.ndindex(pixels.shape):
+        assert mirror(pixels)[photo, row, column, channel] == pixels[photo, row, 3 - column, channel]
+
+
+def test_shards_are_published_as_soon_as_they_are_full(decoded: Store, store: Store) -> None:
+    with ShardWriter(store, views=2, photos_per_shard=8) as sink:
+        extract_bottlenecks(tables(decoded, [list(range(20))]), Corners(), sink, Silence())
+    assert sorted(pq.read_metadata(shard).num_rows for shard in store.shards()) == [8, 16, 16]
+
+
+def test_finished_work_is_published_when_the_backbone_fails(decoded: Store, store: Store) -> None:
+    threads, forward = threading.active_count(), Corners(good=3)
+    with pytest.raises(RuntimeError, match="broke"), ShardWriter(store, views=1) as sink:
+        extract_bottlenecks(tables(decoded, [list(range(20))]), forward, sink, Silence())
+    keys = [key for shard in store.shards() for key in pq.read_table(shard)["sha256"].to_pylist()]
+    assert keys == [key_of(number) for number in range(12)]
+    assert threading.active_count() == threads
+
+
+def test_damaged_picture_is_an_error_after_the_batches_before_it(decoded: Store, store: Store) -> None:
+    def damaged() -> Iterator[pa.Table]:
+        yield from tables(decoded, [[0, 1, 2, 3]])
+        image = pa.array([{"bytes": b"no picture", "path": "x"}], decoded.schema.field("image").type)
+        yield pa.table({"sha256": [key_of(4)], "image": image})
+
+    with pytest.raises(StoreError, match="picture of the decoded store is damaged"), ShardWriter(store, 1) as sink:
+        extract_bottlenecks(damaged(), Corners(), sink, Silence())
+    assert sum(pq.read_metadata(shard).num_rows for shard in store.shards()) == 4
+
+
+def test_shard_that_cannot_be_written_is_an_error(decoded: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    store = Store(tmp_path / "file" / "store", bottleneck_schema(6), 4096)
+    with pytest.raises(OSError, match="file"), ShardWriter(store, views=1, photos_per_shard=4) as sink:
+        extract_bottlenecks(tables(decoded, [list(range(8))]), Corners(), sink, Silence())
+
+
+def test_every_photo_is_told(decoded: Store, store: Store) -> None:
+    class Told(Silence):
+        counts: list[int] = []  # noqa: RUF012 - one listener
+
+        def advance(self, count: int) -> None:
+            self.counts.append(count)
+
+    with ShardWriter(store, views=2) as sink:
+        extract_bottlenecks(tables(decoded, [list(range(10))]), Corners(), sink, told := Told())
+    assert told.counts == [4, 4, 2]
+
+
+def test_prefetch_yields_everything_in_order() -> None:
+    assert list(prefetch(range(100), 3)) == list(range(100))
+    assert list(prefetch([], 3)) == []
+
+
+def test_prefetch_runs_ahead_as_far_as_its_depth_and_no_further() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(20):
+            made.append(item)
+            yield item
+
+    for item in prefetch(items(), 3):
+        allowed = min(item + 4, 20)  # this one and three more
+        deadline = time.monotonic() + 5
+        while len(made) < allowed and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(WAIT if item < 4 else 0)  # time for it to run too far
+        assert len(made) == allowed
+
+
+def test_prefetch_raises_what_the_items_raise_after_those_before() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise ValueError("no sixth")
+
+    ahead = prefetch(items(), 3)
+    assert [next(ahead) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="no sixth"):
+        next(ahead)
+
+
+def test_prefetch_that_is_left_early_ends_its_thread() -> None:
+    threads = threading.active_count()
+    for item in prefetch(range(100), 3):
+        if item == 4:
+            break
+    assert threading.active_count() == threads

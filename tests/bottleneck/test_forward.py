@@ -1,0 +1,55 @@
+"""The forward pass: the model's own numbers, and the same ones whoever shares the batch."""
+
+import numpy as np
+import pytest
+
+from tasks.bottleneck.backbones import Backbone, describe_backbone
+from tasks.bottleneck.extract import mirror
+from tasks.bottleneck.forward import Forward, Pixels
+from tasks.catalog import find_backbone
+
+SIZE, BATCH = 64, 8
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return describe_backbone(find_backbone("efficientnet_lite0"), SIZE)
+
+
+@pytest.fixture(scope="module")
+def forward(backbone: Backbone) -> Forward:
+    return Forward(backbone, BATCH)
+
+
+@pytest.fixture(scope="module")
+def pixels() -> Pixels:
+    """As many as three batches: photos are smooth, hence small pictures enlarged; uint8 [24, 64, 64, 3]."""
+    small = np.random.default_rng(5).integers(0, 256, (3 * BATCH, 8, 8, 3), dtype=np.uint8)
+    return small.repeat(8, axis=1).repeat(8, axis=2)
+
+
+def test_bottlenecks_are_the_model_s_of_scaled_pixels(forward: Forward, backbone: Backbone, pixels: Pixels) -> None:
+    expected, _ = backbone.load()((pixels[:BATCH].astype(np.float32) - 127) / 128, training=False)
+    got = forward(pixels[:BATCH])
+    assert got.shape == (BATCH, 1280)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_bottleneck_is_bit_identical_at_any_place_and_beside_any_photos(forward: Forward, pixels: Pixels) -> None:
+    in_order = np.concatenate([forward(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
+    assert len(np.unique(in_order, axis=0)) == len(pixels)
+    order = np.random.default_rng(6).permutation(len(pixels))
+    shuffled = [forward(pixels[order[start : start + BATCH]]) for start in range(0, len(pixels), BATCH)]
+    np.testing.assert_array_equal(np.concatenate(shuffled), in_order[order])
+
+
+@pytest.mark.parametrize("count", [1, 3, BATCH - 1])
+def test_bottleneck_is_bit_identical_in_a_smaller_batch(forward: Forward, pixels: Pixels, count: int) -> None:
+    np.testing.assert_array_equal(forward(pixels[:count]), forward(pixels[:BATCH])[:count])
+
+
+def test_mirror_view_is_the_bottleneck_of_another_picture(forward: Forward, pixels: Pixels) -> None:
+    flipped = np.ascontiguousarray(np.flip(pixels[:BATCH], axis=2))
+    np.testing.assert_array_equal(forward(mirror(pixels[:BATCH])), forward(flipped))
+    assert np.abs(forward(flipped) - forward(pixels[:BATCH])).max() > 0.1

@@ -1,0 +1,248 @@
+"""PyTorch's legacy files: every tensor is read right, and nothing but tensors is ever built."""
+
+import pickle
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from tasks.bottleneck.backbones import find_weights
+from tasks.bottleneck.torch_weights import MAGIC_NUMBER, PROTOCOL_VERSION, _rebuild_tensor, read_torch_weights
+from tasks.catalog import find_backbone
+from tasks.errors import BackboneError
+
+MACHINE = {"protocol_version": PROTOCOL_VERSION, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+ORDERED_DICT = b"ccollections\nOrderedDict\n"
+REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
+START, STOP = b"\x80\x02", b"."
+
+
+class Window(NamedTuple):
+    """A tensor to be pickled: a window onto a storage."""
+
+    storage: str
+    length: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int = 0
+    kind: bytes = b"torch\nFloatStorage\n"
+
+
+def code(value: object) -> bytes:
+    """The opcodes that push a plain value."""
+    return pickle.dumps(value, 2)[2:-1]
+
+
+def tensor(window: Window) -> bytes:
+    """The opcodes that push a tensor as torch pickles it."""
+    storage = code("storage") + b"c" + window.kind + code(window.storage) + code("cpu") + code(window.length)
+    place = code(window.offset) + code(window.shape) + code(window.strides) + code(False) + ORDERED_DICT + b")R"
+    return REBUILD + b"((" + storage + code(None) + b"tQ" + place + b"tR"
+
+
+def state_dict(tensors: dict[str, Window]) -> bytes:
+    """The pickle of a state dict."""
+    items = b"".join(code(name) + tensor(window) for name, window in tensors.items())
+    return START + ORDERED_DICT + b")R(" + items + b"u" + STOP
+
+
+def storage_of(values: list[float], dtype: str = "<f4") -> bytes:
+    """A storage as it follows the pickles: its length and its raw values."""
+    return struct.pack("<q", len(values)) + np.array(values, dtype).tobytes()
+
+
+def pickles(state: bytes, keys: list[str]) -> list[bytes]:
+    """The five pickles of a file."""
+    plain = (pickle.dumps(value, 2) for value in (MAGIC_NUMBER, PROTOCOL_VERSION, MACHINE))
+    return [*plain, state, pickle.dumps(keys, 2)]
+
+
+def write(folder: Path, *parts: bytes) -> Path:
+    path = folder / "weights.pth"
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+@pytest.fixture
+def small() -> bytes:
+    """A whole file of two tensors that share no storage."""
+    windows = {
+        "weight": Window("7", 6, (2, 3), (3, 1)),
+        "count": Window("8", 1, (), (), kind=b"torch\nLongStorage\n"),
+    }
+    storages = storage_of([0, 1, 2, 3, 4, 5]) + storage_of([9], "<i8")
+    return b"".join(pickles(state_dict(windows), ["7", "8"])) + storages
+
+
+def test_packaged_weights_have_torch_s_names_shapes_and_dtypes() -> None:
+    weights = read_torch_weights(find_weights(find_backbone("efficientnet_lite0")))
+    assert len(weights) == 296
+    assert {name: weights[name].shape for name in ("_conv_stem.weight", "_blocks.1._depthwise_conv.weight")} == {
+        "_conv_stem.weight": (32, 3, 3, 3),
+        "_blocks.1._depthwise_conv.weight": (96, 1, 3, 3),
+    }
+    assert weights["_fc.bias"].shape == (1000,)
+    assert weights["_bn0.num_batches_tracked"].shape == ()
+    assert {array.dtype for name, array in weights.items() if "num_batches" in name} == {np.dtype(np.int64)}
+    assert {array.dtype for name, array in weights.items() if "num_batches" not in name} == {np.dtype(np.float32)}
+
+
+def test_packaged_classifier_is_what_lies_behind_its_length_in_the_raw_file() -> None:
+    path = find_weights(find_backbone("efficientnet_lite0"))
+    raw = path.read_bytes()
+    length = struct.pack("<q", 1000 * 1280)  # no other tensor has as many values
+    assert raw.count(length) == 1
+    values = struct.unpack_from(f"<{1000 * 1280}f", raw, raw.index(length) + 8)
+    # The file keeps TensorFlow's order, [in, out]; torch's strides turn it round.
+    assert read_torch_weights(path)["_fc.weight"].tolist() == np.reshape(values, (1280, 1000)).T.tolist()
+
+
+def test_tensors_are_windows_of_any_offset_and_strides_onto_shared_storages(tmp_path: Path) -> None:
+    windows = {
+        "transposed": Window("s", 7, (3, 2), (1, 3)),
+        "shifted": Window("s", 7, (2,), (2,), offset=4),
+        "repeated": Window("s", 7, (2, 2), (0, 1)),
+        "scalar": Window("s", 7, (), (), offset=6),
+    }
+    path = write(tmp_path, *pickles(state_dict(windows), ["s"]), storage_of([0, 1, 2, 3, 4, 5, 6]))
+    assert {name: array.tolist() for name, array in read_torch_weights(path).items()} == {
+        "transposed": [[0, 3], [1, 4], [2, 5]],
+        "shifted": [4, 6],
+        "repeated": [[0, 1], [0, 1]],
+        "scalar": 6,
+    }
+
+
+def test_file_cut_short_anywhere_is_an_error(tmp_path: Path, small: bytes) -> None:
+    assert read_torch_weights(write(tmp_path, small))["weight"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    for length in range(len(small)):
+        with pytest.raises(BackboneError, match="legacy format"):
+            read_torch_weights(write(tmp_path, small[:length]))
+
+
+def test_any_changed_byte_gives_an_error_of_ours_or_arrays_and_nothing_else(tmp_path: Path, small: bytes) -> None:
+    refused = 0
+    for place in range(len(small)):
+        for flip in (0x01, 0x80, 0xFF):
+            changed = bytearray(small)
+            changed[place] ^= flip
+            try:
+                arrays = read_torch_weights(write(tmp_path, bytes(changed)))
+            except BackboneError:
+                refused += 1
+            else:
+                assert all(type(array) is np.ndarray for array in arrays.values())
+    assert refused > len(small)
+
+
+@pytest.mark.parametrize(
+    ("window", "cause"),
+    [
+        (Window("s", 4, (5,), (1,)), "reaches beyond"),
+        (Window("s", 4, (2, 2), (3, 1)), "reaches beyond"),
+        (Window("s", 4, (1,), (1,), offset=4), "reaches beyond"),
+        (Window("s", 4, (1,), (1,), offset=-1), "reaches beyond"),
+        (Window("s", 4, (2,), (-1,), offset=3), "reaches beyond"),
+        (Window("s", 4, (-2,), (1,), offset=3), ""),
+        (Window("s", 4, (2, 2), (1,)), ""),
+        (Window("s", 5, (4,), (1,)), "has 4 values where 5 are announced"),
+        (Window("s", 3, (3,), (1,)), "has 4 values where 3 are announced"),
+        (Window("s", -1, (4,), (1,)), "has 4 values where -1 are announced"),
+        (Window("other", 4, (4,), (1,)), ""),
+        (Window("s", 4, (4,), (1,), kind=b"torch\nDoubleStorage\n"), "DoubleStorage"),
+    ],
+)
+def test_tensor_that_does_not_fit_its_storage_is_an_error(tmp_path: Path, window: Window, cause: str) -> None:
+    path = write(tmp_path, *pickles(state_dict({"w": window}), ["s"]), storage_of([0, 1, 2, 3]))
+    with pytest.raises(BackboneError, match=f"legacy format .*{cause}"):
+        read_torch_weights(path)
+
+
+@pytest.mark.parametrize("length", [-1, 2**40, 2**62])
+def test_storage_of_absurd_length_is_an_error(tmp_path: Path, length: int) -> None:
+    state = state_dict({"w": Window("s", length, (1,), (1,))})
+    with pytest.raises(BackboneError, match="legacy format"):
+        read_torch_weights(write(tmp_path, *pickles(state, ["s"]), struct.pack("<q", length), bytes(8)))
+
+
+def test_wrong_magic_protocol_and_byte_order_are_errors(tmp_path: Path, small: bytes) -> None:
+    magic, protocol, machine = (pickle.dumps(value, 2) for value in (MAGIC_NUMBER, PROTOCOL_VERSION, MACHINE))
+    rest = small[len(magic + protocol + machine) :]
+    other = pickle.dumps(MAGIC_NUMBER + 1, 2), pickle.dumps(1002, 2), pickle.dumps({**MACHINE, "little_endian": False})
+    for parts, cause in (
+        ((other[0], protocol, machine), "magic number"),
+        ((magic, other[1], machine), "magic number"),
+        ((magic, protocol, other[2]), "big-endian"),
+    ):
+        with pytest.raises(BackboneError, match=cause):
+            read_torch_weights(write(tmp_path, *parts, rest))
+
+
+def test_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match=r"no weights at .*gone\.pth"):
+        read_torch_weights(tmp_path / "gone.pth")
+
+
+def payloads(marker: Path) -> dict[str, bytes]:
+    """Pickles that create `marker` when a trusting unpickler reads them; each goes another way."""
+    shell, python = f"touch {marker}", f"open({str(marker)!r}, 'w').close()"
+    return {
+        "system": START + b"cos\nsystem\n" + code(shell) + b"\x85R" + STOP,
+        "eval": START + b"cbuiltins\neval\n" + code(python) + b"\x85R" + STOP,
+        "exec": START + b"cbuiltins\nexec\n" + code(python) + b"\x85R" + STOP,
+        "instance": START + b"(" + code(shell) + b"ios\nsystem\n" + STOP,
+        "object": START + b"(cos\nsystem\n" + code(shell) + b"o" + STOP,
+        "stack": b"\x80\x04" + b"\x8c\x02os\x8c\x06system\x93" + code(shell) + b"\x85R" + STOP,
+        "attribute": START + b"cbuiltins\ngetattr\ncos\npath\n" + code("os") + b"\x86R0cos\nsystem\n"
+        + code(shell) + b"\x85R" + STOP,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["system", "eval", "exec", "instance", "object", "stack", "attribute"])
+@pytest.mark.parametrize("place", range(5))
+def test_pickle_that_names_a_function_is_refused_and_never_run(tmp_path: Path, way: str, place: int) -> None:
+    marker = tmp_path / "was-here"
+    payload = payloads(marker)[way]
+    parts = pickles(state_dict({"w": Window("s", 1, (1,), (1,))}), ["s"])
+    parts[place] = payload
+    with pytest.raises(BackboneError, match=r"it asks for (os|posix|builtins)\."):
+        read_torch_weights(write(tmp_path, *parts, storage_of([1])))
+    assert not marker.exists()
+    pickle.loads(payload)  # noqa: S301 - the payload is ours; this shows that it would have worked
+    assert marker.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch.nn.modules.linear Linear",
+        "torch nn.Linear",
+        "torch load",
+        "torch._utils _rebuild_tensor",
+        "numpy load",
+        "collections OrderedDict.fromkeys",
+        "tasks.errors PipelineError",
+    ],
+)
+def test_every_name_but_those_of_tensors_is_refused(tmp_path: Path, name: str) -> None:
+    state = START + b"c" + name.replace(" ", "\n").encode() + b"\n)R" + STOP
+    with pytest.raises(BackboneError, match="which no tensor needs"):
+        read_torch_weights(write(tmp_path, *pickles(state, [])))
+
+
+def test_pickle_cannot_change_how_later_files_are_read(tmp_path: Path, small: bytes) -> None:
+    change = REBUILD + code((None, {"__defaults__": (0, (), ())})) + b"b0"
+    state = state_dict({"w": Window("s", 1, (1,), (1,))})
+    path = write(tmp_path, *pickles(START + change + state[2:], ["s"]), storage_of([1]))
+    with pytest.raises(BackboneError, match="legacy format"):
+        read_torch_weights(path)
+    assert _rebuild_tensor.__defaults__ is None
+    assert read_torch_weights(write(tmp_path, small))["count"] == 9
+
+
+def test_state_dict_of_anything_but_tensors_is_an_error(tmp_path: Path) -> None:
+    for state in ({"w": [1.0]}, {"w": {"deeper": 1}}, [1.0], "text"):
+        with pytest.raises(BackboneError, match="legacy format"):
+            read_torch_weights(write(tmp_path, *pickles(pickle.dumps(state, 2), [])))

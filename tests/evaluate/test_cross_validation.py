@@ -1,0 +1,54 @@
+"""Cross-validation: each photo is predicted once, by a head that never saw it."""
+
+import numpy as np
+import pytest
+
+from tasks.evaluate.cross_validation import cross_validate
+from tasks.evaluate.metrics import wilson_interval
+from tasks.progress import Silence
+from tasks.train.fit import Examples, Watch, fit_head
+from tests.evaluate.drawing import photos_of
+from tests.train.examples import draw_examples, settings
+
+LABELS = ("daisy", "roses")
+
+
+def test_random_labels_are_predicted_by_chance_though_each_head_knows_its_own_photos_by_heart() -> None:
+    vectors = np.random.default_rng(1).exponential(1, (200, 1, 400)).astype(np.float32)
+    examples = Examples(vectors, np.random.default_rng(2).permutation(200) % 2)
+    photos, how = photos_of(examples, LABELS), settings(l2=(1e-4,))
+    head, _ = fit_head(examples, examples, how, LABELS, Watch(Silence()))
+    assert (head.probabilities(vectors).argmax(axis=1) == examples.labels).all()
+    crossed = cross_validate(photos, how, 4, Silence())
+    # Chance is a half, give or take 3.5 % for 200 photos.
+    assert abs(crossed.accuracy - 0.5) < 0.12
+
+
+def test_labels_that_are_far_apart_are_all_predicted_rightly() -> None:
+    photos = photos_of(draw_examples((60, 40), apart=50), LABELS)
+    crossed = cross_validate(photos, settings(), 3, Silence())
+    assert (crossed.folds, crossed.accuracy) == (3, 1.0)
+    assert crossed.interval == wilson_interval(100, 100)
+
+
+def test_every_fold_is_told() -> None:
+    class Told(Silence):
+        def __init__(self) -> None:
+            self.total, self.unit, self.done = 0, "", 0
+
+        def start(self, total: int, unit: str) -> None:
+            self.total, self.unit = total, unit
+
+        def advance(self, count: int) -> None:
+            self.done += count
+
+    cross_validate(photos_of(draw_examples((15, 15)), LABELS), settings(l2=(0.1,)), 2, told := Told())
+    assert (told.total, told.unit, told.done) == (2, "fold", 2)
+
+
+@pytest.mark.parametrize(("counts", "folds"), [((3, 3), 5), ((3, 3), 2), ((4, 3, 3), 3)])
+def test_handful_of_photos_gives_a_number(counts: tuple[int, ...], folds: int) -> None:
+    photos = photos_of(draw_examples(counts, apart=5), (*LABELS, "tulips")[: len(counts)])
+    crossed = cross_validate(photos, settings(l2=(0.1,)), folds, Silence())
+    assert 0 <= crossed.accuracy <= 1
+    assert crossed.interval.low <= crossed.accuracy <= crossed.interval.high

@@ -1,0 +1,43 @@
+"""The table of predictions: a row a photo, in the public schema."""
+
+import numpy as np
+import pytest
+
+from tasks.artifacts import PREDICTIONS
+from tasks.evaluate.predictions import tabulate_predictions
+from tasks.train.photos import Photos
+from tests.evaluate.drawing import draw_probabilities, photos_of
+from tests.train.examples import draw_examples
+
+LABELS = ("Gänseblümchen", "roses", "two words")
+
+
+@pytest.fixture
+def photos() -> Photos:
+    return photos_of(draw_examples((10, 20, 15)), LABELS)
+
+
+def test_table_has_the_public_schema(photos: Photos) -> None:
+    assert tabulate_predictions(photos, draw_probabilities(45, 3)).schema.equals(PREDICTIONS)
+
+
+def test_each_row_says_what_the_head_says_of_that_photo(photos: Photos) -> None:
+    probabilities = draw_probabilities(45, 3)
+    rows = tabulate_predictions(photos, probabilities).to_pylist()
+    assert [row["sha256"] for row in rows] == photos.sha256 == sorted(photos.sha256)
+    for place, row in enumerate(rows):
+        assert row["probabilities"] == probabilities[place].tolist()
+        assert row["predicted"] == LABELS[max(range(3), key=row["probabilities"].__getitem__)]
+        assert row["label"] == LABELS[photos.truth[place]] == row["path"].split("/")[0]
+        assert row["path"] == photos.paths[place]
+        assert row["split"] == photos.splits.names[place]
+
+
+def test_probabilities_of_a_photo_sum_to_one(photos: Photos) -> None:
+    rows = tabulate_predictions(photos, draw_probabilities(45, 3)).to_pylist()
+    np.testing.assert_allclose([sum(row["probabilities"]) for row in rows], 1, rtol=1e-6)
+
+
+def test_every_split_is_in_the_table(photos: Photos) -> None:
+    table = tabulate_predictions(photos, draw_probabilities(45, 3))
+    assert set(table["split"].to_pylist()) == {"train", "validation", "test"}

@@ -1,0 +1,72 @@
+"""luigi.cfg: every section and key reaches something, and the exit codes are those of the README."""
+
+import configparser
+from pathlib import Path
+
+import luigi.cmdline
+import pytest
+from luigi.task_register import Register, TaskClassException
+
+import pipeline
+
+CONFIG = (Path(__file__).parent.parent.parent / "luigi.cfg").read_text(encoding="utf-8")
+#: Where a section's class may be defined; the tests define tasks too.
+PACKAGES = (luigi.cmdline.__name__.partition(".")[0], pipeline.__name__, "tasks")
+
+
+def strangers(text: str) -> list[str]:
+    """Sections that no task or class of Luigi's reads, and keys that are none of their parameters."""
+    config = configparser.ConfigParser()
+    config.read_string(text)
+    found = []
+    for section in config.sections():
+        try:
+            reader = Register.get_task_cls(section)  # type: ignore[no-untyped-call]  # Luigi's has no types
+        except TaskClassException:
+            found.append(f"[{section}]")
+            continue
+        if reader.__module__.partition(".")[0] not in PACKAGES:
+            found.append(f"[{section}]")
+        known = {name for name, _ in reader.get_params()} | getattr(reader, "ignore_unconsumed", set())
+        found += [f"[{section}] {key}" for key in config[section] if key.replace("-", "_") not in known]
+    return found
+
+
+def test_every_section_and_key_of_luigi_cfg_is_read_by_something() -> None:
+    assert strangers(CONFIG) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[RetrainFlower]\nviews=1", ["[RetrainFlower]"]),
+        ("[retrainflowers]\nviews=1", ["[retrainflowers]"]),
+        ("[RetrainFlowers]\nview=1\nl2=0.1", ["[RetrainFlowers] view"]),
+        ("[RetrainFlowers]\nimage-size=64", []),
+        ("[core]\nlocal_schedule=true", ["[core] local_schedule"]),
+        ("[cores]\nlocal_scheduler=true", ["[cores]"]),
+    ],
+)
+def test_a_misspelt_section_or_key_would_be_found(text: str, found: list[str]) -> None:
+    assert strangers(text) == found
+
+
+def test_the_bare_command_has_a_dataset_and_needs_no_server() -> None:
+    config = configparser.ConfigParser()
+    config.read_string(CONFIG)
+    assert config["RetrainFlowers"]["dataset"] == "sample"
+    assert config.getboolean("core", "local_scheduler")
+    assert config.getboolean("worker", "check_complete_on_run")
+
+
+def test_each_way_to_fail_has_its_own_exit_code() -> None:
+    config = configparser.ConfigParser()
+    config.read_string(CONFIG)
+    assert {name: int(code) for name, code in config["retcode"].items()} == {
+        "already_running": 10,
+        "missing_data": 20,
+        "not_run": 25,
+        "task_failed": 30,
+        "scheduling_error": 35,
+        "unhandled_exception": 40,
+    }

@@ -1,0 +1,65 @@
+"""What holds for the repository as a whole and no linter checks."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+HEAVY = {"PIL", "httpx", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"}
+LUIGI_MODULES = {"task.py", "stage.py", "parameters.py"}
+SOURCES = sorted(path.relative_to(REPOSITORY) for path in (REPOSITORY / "tasks").rglob("*.py"))
+
+
+def imported(path: Path, *, at_the_top: bool) -> Iterator[str]:
+    """Packages that a module imports: anywhere in it, or only while it is being imported itself."""
+    tree = ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
+    for node in tree.body if at_the_top else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
+
+
+def test_importing_pipeline_stays_light() -> None:
+    script = f"import pipeline, sys; print(*sorted({HEAVY} & {{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []
+
+
+def test_all_stages_are_looked_at() -> None:
+    stages = {"artifacts", "download", "snapshot", "decode", "bottleneck", "train", "evaluate"}
+    assert stages <= {path.parts[1] for path in SOURCES}
+
+
+def test_plain_modules_never_import_luigi() -> None:
+    plain = [path for path in SOURCES if path.name not in LUIGI_MODULES]
+    assert [path for path in plain if "luigi" in imported(path, at_the_top=False)] == []
+
+
+def test_tensorflow_is_loaded_by_its_two_stages_alone() -> None:
+    others = [path for path in SOURCES if path.parts[1] not in ("bottleneck", "train", "quiet_tensorflow.py")]
+    assert [path for path in others if {"tensorflow", "keras"} & set(imported(path, at_the_top=True))] == []
+
+
+def test_the_top_of_the_repository_holds_nothing_else() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"],  # noqa: S607 (the developer's git, wherever it is)
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    top = {line.partition("/")[0] for line in listed.stdout.splitlines()}
+    assert {name for name in top if not name.startswith(".")} == {
+        "pyproject.toml",
+        "README.md",
+        "luigi.cfg",
+        "pipeline",
+        "tasks",
+        "data",
+        "tests",
+    }

@@ -1,0 +1,188 @@
+"""The catalog: complete entries, and what a user may give in place of a name."""
+
+import os
+import re
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+
+from tasks.artifacts import file_sha256
+from tasks.catalog import CATALOG, Dataset, find_backbone, find_dataset, read_catalog
+from tasks.errors import DatasetError, SettingError
+
+DATASETS, BACKBONES = sorted(read_catalog()["datasets"]), sorted(read_catalog()["backbones"])
+SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{8}")
+
+
+def test_the_catalog_has_the_datasets_and_backbones_of_the_architecture() -> None:
+    assert DATASETS == ["flower_photos", "sample"]
+    assert BACKBONES == ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+
+
+def test_flower_photos_is_the_archive_that_the_architecture_names() -> None:
+    dataset = find_dataset("flower_photos", sample_photos=400)
+    assert (dataset.name, dataset.kind) == ("flower_photos", "url")
+    assert dataset.location == "https://download.tensorflow.org/example_images/flower_photos.tgz"
+    assert dataset.size == 228_813_984
+    assert dataset.sha256 == "4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c"
+    assert "3,670 photos" in dataset.description
+    assert dataset.licence.startswith("CC-BY-2.0")
+
+
+def test_sample_is_another_dataset_for_another_number_of_photos() -> None:
+    small, large = (find_dataset("sample", photos) for photos in (400, 100_000))
+    assert asdict(small) == asdict(Dataset("sample-400", "sample", "400", licence="CC0-1.0"))
+    assert (large.name, large.location) == ("sample-100000", "100000")
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_backbone_is_complete(name: str) -> None:
+    entry = find_backbone(name)
+    assert all(value not in ("", None) for value in asdict(entry).values())
+    assert re.fullmatch(r"[0-9a-f]{64}", entry.sha256)
+    assert entry.bytes > 1_000_000
+    assert 100 <= entry.size <= 600
+    assert entry.licence == "Apache-2.0"
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_the_installed_weights_are_those_of_the_catalog(name: str) -> None:
+    entry = find_backbone(name)
+    try:
+        path = Path(str(distribution(entry.package).locate_file(entry.file)))
+    except PackageNotFoundError:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI needs {entry.package}")
+        pytest.skip(f"{entry.package} is not installed")
+    assert path.stat().st_size == entry.bytes
+    assert file_sha256(path) == entry.sha256
+
+
+@pytest.mark.parametrize(
+    "text", ["flowerphotos", "Sample", "", "no/such/folder", "~nobody-of-this-name/photos", "x" * 300]
+)
+def test_an_unknown_dataset_lists_the_known_ones(text: str) -> None:
+    with pytest.raises(DatasetError) as caught:
+        find_dataset(text, sample_photos=400)
+    assert repr(text) in str(caught.value)
+    assert "flower_photos, sample" in str(caught.value)
+
+
+def test_the_place_that_was_looked_at_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match=re.escape(str(tmp_path / "photos"))):
+        find_dataset("photos", sample_photos=400)
+
+
+def test_an_unknown_backbone_lists_the_known_ones() -> None:
+    with pytest.raises(SettingError, match=r"'resnet'.*efficientnet_lite0, efficientnet_lite1, efficientnet_lite2"):
+        find_backbone("resnet")
+
+
+def test_a_folder_is_used_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    dataset = find_dataset("photos", sample_photos=400)
+    assert (dataset.kind, dataset.location) == ("folder", str(tmp_path / "photos"))
+
+
+def test_one_folder_has_one_name_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "link").symlink_to("photos")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ways = ["photos", "photos/", "./photos", str(tmp_path / "photos"), "photos/../photos", "~/photos", "link"]
+    assert len({find_dataset(way, sample_photos=400) for way in ways}) == 1
+
+
+def test_a_folder_called_like_a_dataset_needs_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sample").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_dataset("sample", sample_photos=400).kind == "sample"
+    assert find_dataset("./sample", sample_photos=400).kind == "folder"
+
+
+def test_a_file_is_an_archive(tmp_path: Path) -> None:
+    (tmp_path / "Flowers 2026.tgz").touch()
+    dataset = find_dataset(str(tmp_path / "Flowers 2026.tgz"), sample_photos=400)
+    assert (dataset.kind, dataset.location) == ("archive", str(tmp_path / "Flowers 2026.tgz"))
+    assert dataset.name.startswith("flowers-2026-tgz-")
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8000/flowers.zip", "https://host/a/flowers.zip"])
+def test_a_url_is_fetched(url: str) -> None:
+    dataset = find_dataset(url, sample_photos=400)
+    assert (dataset.kind, dataset.location) == ("url", url)
+    assert (dataset.size, dataset.sha256) == (None, None)
+    assert dataset.name.startswith("flowers-zip-")
+
+
+@pytest.mark.parametrize(
+    ("name", "readable"),
+    [
+        ("photos", "photos"),
+        ("My Photos  2026", "my-photos-2026"),
+        ("été à Paris", "t-paris"),
+        ("蒲公英", "dataset"),
+        ("--x--", "x"),
+        ("a" * 200, "a" * 40),
+    ],
+)
+def test_a_name_is_safe_as_a_folder_and_an_option(tmp_path: Path, name: str, readable: str) -> None:
+    (tmp_path / name).mkdir()
+    slug = find_dataset(str(tmp_path / name), sample_photos=400).name
+    assert slug.startswith(f"{readable}-")
+    assert SLUG.fullmatch(slug)
+
+
+def test_a_folder_that_is_not_utf8_has_a_name_too(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/r\xe9sum\xe9"
+    os.mkdir(path)  # noqa: PTH102 (a Path cannot be made of bytes)
+    assert SLUG.fullmatch(find_dataset(os.fsdecode(path), sample_photos=400).name)
+
+
+def test_two_folders_of_one_name_are_two_datasets(tmp_path: Path) -> None:
+    for parent in ("one", "other"):
+        (tmp_path / parent / "photos").mkdir(parents=True)
+    one, other = (find_dataset(str(tmp_path / parent / "photos"), sample_photos=400) for parent in ("one", "other"))
+    assert one.name != other.name
+
+
+def test_two_urls_that_end_alike_are_two_datasets() -> None:
+    one, other = (find_dataset(f"https://host/{parent}/photos.tgz", 400) for parent in ("one", "other"))
+    assert one.name != other.name
+
+
+def test_a_missing_catalog_is_named_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / CATALOG.name
+    with pytest.raises(SettingError, match=re.escape(f"There is no catalog at {path}. ") + "Install"):
+        read_catalog(path)
+
+
+def test_a_catalog_that_is_not_toml_is_named_with_the_line(tmp_path: Path) -> None:
+    path = tmp_path / CATALOG.name
+    path.write_text("[datasets.sample]\ndescription = no quotes\n")
+    with pytest.raises(SettingError, match=re.escape(str(path)) + r" is not valid TOML .*line 2"):
+        read_catalog(path)
+
+
+@pytest.fixture
+def other_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A catalog that a user has edited, in place of the project's."""
+    path = tmp_path / CATALOG.name
+    monkeypatch.setattr("tasks.catalog.read_catalog", lambda: read_catalog(path))
+    return path
+
+
+def test_a_dataset_that_lacks_a_key_is_named_with_the_key(other_catalog: Path) -> None:
+    other_catalog.write_text('[datasets.mine]\nurl = "https://host/mine.tgz"\nbytes = 5\n')
+    with pytest.raises(SettingError, match=r"dataset 'mine' lacks 'sha256'. Add it in catalog.toml"):
+        find_dataset("mine", sample_photos=400)
+
+
+def test_a_backbone_that_lacks_a_key_is_named_with_all_keys(other_catalog: Path) -> None:
+    other_catalog.write_text('[backbones.mine]\nfamily = "efficientnet_lite"\n')
+    with pytest.raises(SettingError, match=r"backbone 'mine' needs exactly: family, variant, size, package, file"):
+        find_backbone("mine")

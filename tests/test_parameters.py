@@ -1,0 +1,169 @@
+"""Parameters: each reads its text, keeps to its bounds, and names its option where it cannot."""
+
+import datetime as dt
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import luigi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import SettingError
+from tasks.parameters import Choice, Day, Number, Numbers, SettingsParameter
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Settings inside others."""
+
+    size: int
+    encoding: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of all kinds that occur."""
+
+    picture: Picture
+    l2: tuple[float, ...]
+    name: str
+    licence: str | None
+    seed: int = 0
+
+
+RECIPE = Recipe(Picture(288, "jpeg"), (0.003, 0.1), "Größe", None, 7)
+
+
+class Settings(luigi.Task):
+    """A task with a parameter of each kind."""
+
+    batch_size: Number[int] = Number(int, 1, default=128)
+    max_rejected: Number[float] = Number(float, 0, 1, default=0.05)
+    weight_decay: Numbers = Numbers(0, default=(0.1,))
+    image_encoding: Choice = Choice("jpeg", "png", default="jpeg")
+    first_day: Day = Day(default=dt.date(2026, 1, 31))
+    train_recipe: SettingsParameter[Recipe] = SettingsParameter(Recipe, default=RECIPE)
+
+
+def read(**texts: str) -> Settings:
+    """Read parameters as the command line gives them."""
+    return Settings.from_str_params(texts)  # type: ignore[no-untyped-call, no-any-return]  # Luigi's has no types
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", 1), ("  64 ", 64), ("1000000", 1_000_000)])
+def test_a_whole_number_is_read(text: str, value: int) -> None:
+    assert read(batch_size=text).batch_size == value
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "2.5", "1e3", "many", "", "9" * 5000])
+def test_no_other_whole_number_is_taken(text: str) -> None:
+    with pytest.raises(SettingError, match=r"^--batch-size is .*; it takes a whole number of at least 1\.$"):
+        read(batch_size=text)
+
+
+def test_a_whole_number_without_a_bound_may_be_large() -> None:
+    assert read(batch_size="9" * 400).batch_size == int("9" * 400)
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0.0), ("1", 1.0), ("0.25", 0.25), ("1e-3", 0.001)])
+def test_a_real_number_is_read_with_its_bounds(text: str, value: float) -> None:
+    assert read(max_rejected=text).max_rejected == value
+
+
+@pytest.mark.parametrize("text", ["-0.01", "1.01", "nan", "inf", "-inf", "5 %", ""])
+def test_no_other_real_number_is_taken(text: str) -> None:
+    with pytest.raises(SettingError, match=r"^--max-rejected is .*; it takes a number of at least 0 and at most 1\.$"):
+        read(max_rejected=text)
+
+
+def test_a_number_given_in_python_is_checked_too() -> None:
+    with pytest.raises(SettingError, match=r"^--max-rejected is 2(\.0)?; "):
+        Settings(max_rejected=2)
+
+
+@pytest.mark.parametrize(("text", "values"), [("0", (0.0,)), ("0.1,1e-3", (0.1, 0.001)), ("1, 2", (1.0, 2.0))])
+def test_numbers_are_read_in_their_order(text: str, values: tuple[float, ...]) -> None:
+    assert read(weight_decay=text).weight_decay == values
+
+
+@pytest.mark.parametrize("text", ["", "0.1,", "0.1;0.2", "0.1,-0.2", "nan", "0.1,inf"])
+def test_no_other_numbers_are_taken(text: str) -> None:
+    with pytest.raises(SettingError, match=r"^--weight-decay is '.*'; it takes numbers "):
+        read(weight_decay=text)
+
+
+def test_at_least_one_number_is_needed() -> None:
+    with pytest.raises(SettingError, match="--weight-decay is ''"):
+        Settings(weight_decay=())
+
+
+@pytest.mark.parametrize("word", ["jpeg", "png"])
+def test_a_word_is_read(word: str) -> None:
+    assert read(image_encoding=word).image_encoding == word
+
+
+@pytest.mark.parametrize("word", ["gif", "JPEG", "jpe", ""])
+def test_another_word_is_refused_with_all_that_are_taken(word: str) -> None:
+    with pytest.raises(SettingError, match=f"^--image-encoding is '{word}'; it takes jpeg or png.$"):
+        read(image_encoding=word)
+
+
+def test_a_day_is_read() -> None:
+    assert read(first_day="2024-02-29").first_day == dt.date(2024, 2, 29)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-02-30", "31.01.2026", ""])
+def test_what_is_no_day_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match=r"^--first-day is '.*'; it takes a date as YYYY-MM-DD\.$"):
+        read(first_day=text)
+
+
+def test_settings_are_read_with_the_dataclasses_and_tuples_inside_them() -> None:
+    text = '{"picture": {"size": 64, "encoding": "png"}, "l2": [0.5], "name": "x", "licence": null}'
+    assert read(train_recipe=text).train_recipe == Recipe(Picture(64, "png"), (0.5,), "x", None, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"more": 1},
+        {"picture": {"size": 64}},
+        {"picture": {"size": 64, "encoding": "png", "more": 1}},
+        {"picture": 64},
+        {"picture": None},
+    ],
+)
+def test_settings_with_other_fields_are_refused(change: dict[str, Any]) -> None:
+    text = json.dumps(asdict(RECIPE) | change)
+    with pytest.raises(SettingError, match=r"^--train-recipe is '.*'; it takes all fields of Recipe as JSON"):
+        read(train_recipe=text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[1]", "null", "3", '"x"'])
+def test_what_describes_no_settings_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match=r"^--train-recipe is '.*'; it takes all fields of Recipe as JSON"):
+        read(train_recipe=text)
+
+
+@given(
+    batch_size=st.integers(1, 10**30),
+    max_rejected=st.floats(0, 1),
+    weight_decay=st.lists(st.floats(0, 1e300), min_size=1).map(tuple),
+    image_encoding=st.sampled_from(["jpeg", "png"]),
+    first_day=st.dates(dt.date(1900, 1, 1)),
+    train_recipe=st.builds(
+        Recipe,
+        st.builds(Picture, st.integers(), st.text()),
+        st.lists(st.floats(allow_nan=False, allow_infinity=False)).map(tuple),
+        st.text(),
+        st.none() | st.text(),
+        st.integers(),
+    ),
+)
+def test_every_parameter_survives_being_written_as_text(**values: Any) -> None:
+    task = Settings(**values)
+    again = Settings.from_str_params(task.to_str_params())  # type: ignore[no-untyped-call]  # Luigi's has no types
+    assert {name: getattr(again, name) for name in values} == values
+    assert again.task_id == task.task_id

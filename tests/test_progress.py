@@ -1,0 +1,162 @@
+"""Progress: a live line for a person, a line a minute for a log."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tasks import progress
+from tasks.progress import LiveLine, Progress, Silence
+
+Told = list[tuple[str, int]]
+
+#: Half of the work, a pause in which the test looks, the rest.
+SCRIPT = """
+import sys, time
+from tasks import progress
+
+progress.LIVE_INTERVAL = 0
+with progress.LiveLine("decode", lambda line, percentage: None) as line:
+    line.start(200, "photos")
+    for _ in range(100):
+        line.advance(1)
+        time.sleep(0.003)
+    sys.stdin.readline()
+    line.advance(100)
+print("done")
+"""
+
+
+@pytest.fixture
+def told() -> Told:
+    return []
+
+
+def listener(told: Told) -> Callable[[str, int], None]:
+    return lambda line, percentage: told.append((line, percentage))
+
+
+@pytest.fixture
+def quick_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that takes every line."""
+    monkeypatch.setattr(progress, "LOG_INTERVAL", 0)
+
+
+def test_silence_and_a_live_line_listen_to_the_same_calls(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(listener: Progress) -> None:
+        listener.start(2, "photos")
+        listener.advance(2)
+
+    work(Silence())
+    with LiveLine("decode", lambda *_: None) as line:
+        work(line)
+    assert capsys.readouterr().err == ""
+
+
+def test_without_a_terminal_nothing_is_written_within_a_minute(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveLine("decode", listener(told)) as line:
+        line.start(1000, "photos")
+        for _ in range(1000):
+            line.advance(1)
+    assert capsys.readouterr().err == ""
+    assert told == []
+
+
+def test_without_a_terminal_each_minute_is_a_plain_line(
+    told: Told, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("tasks.progress.time.monotonic", lambda: now)
+    with LiveLine("decode", listener(told)) as line:
+        line.start(400, "photos")
+        lines: list[str] = []
+        for minutes in range(1, 5):
+            now += 59
+            line.advance(50)
+            assert capsys.readouterr().err == ""
+            now += 2
+            line.advance(50)
+            lines += capsys.readouterr().err.splitlines(keepends=True)
+            assert len(lines) == minutes
+    assert lines[0].startswith("decode:  25%")
+    assert all("\r" not in line and "photos" in line for line in lines)
+    assert [f"{line}\n" for line, _ in told] == lines
+    assert [percentage for _, percentage in told] == [25, 50, 75, 100]
+
+
+@pytest.mark.usefixtures("quick_log")
+def test_a_second_start_begins_to_count_anew(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveLine("download", listener(told)) as line:
+        line.start(10, "B")
+        line.advance(10)
+        line.start(4, "photos")
+        line.advance(1)
+    assert [percentage for _, percentage in told] == [100, 25]
+    assert capsys.readouterr().err.count("\n") == 2
+
+
+@pytest.mark.usefixtures("quick_log")
+@pytest.mark.parametrize(("total", "percentage"), [(0, 0), (3, 100)])
+def test_a_percentage_is_one_though_the_total_is_unknown_or_wrong(
+    told: Told, capsys: pytest.CaptureFixture[str], total: int, percentage: int
+) -> None:
+    with LiveLine("download", listener(told)) as line:
+        line.start(total, "B")
+        line.advance(5)
+    assert told[-1][1] == percentage
+    assert capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick_log")
+def test_bytes_are_shown_in_larger_units(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveLine("download", listener(told)) as line:
+        line.start(228_000_000, "B")
+        line.advance(114_000_000)
+    assert "114M/228M" in capsys.readouterr().err
+
+
+def test_what_is_counted_before_a_start_is_dropped(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveLine("decode", listener(told)) as line:
+        line.advance(1)
+    assert capsys.readouterr().err == ""
+
+
+def read_for(terminal: int, within_s: float, until: str = "\0") -> str:
+    """Read what a terminal shows until a text is there or the time is up."""
+    seen, end = b"", time.monotonic() + within_s
+    while until.encode() not in seen and (left := end - time.monotonic()) > 0:
+        if select.select([terminal], [], [], left)[0]:
+            try:
+                seen += os.read(terminal, 65536)
+            except OSError:  # Linux's way to say that the other side is closed
+                break
+    return seen.decode()
+
+
+def test_on_a_terminal_one_live_line_is_shown_and_cleared() -> None:
+    terminal, other_side = pty.openpty()
+    termios.tcsetwinsize(other_side, (24, 80))
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=other_side, text=True
+    )
+    os.close(other_side)
+    with process:
+        shown = read_for(terminal, within_s=20, until="/200")
+        shown += read_for(terminal, within_s=0.3)
+        out, _ = process.communicate("go on\n", timeout=20)
+        shown += read_for(terminal, within_s=0.3)
+    os.close(terminal)
+    assert out == "done\n"
+    assert "decode:" in shown
+    assert "photos" in shown
+    assert "\n" not in shown, "one line, written over and over"
+    pictures = shown.split("\r")
+    assert len(pictures) > 3, "it lives"
+    assert pictures[-1] == ""
+    assert pictures[-2].strip() == "", "nothing is left of it"

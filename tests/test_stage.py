@@ -1,0 +1,191 @@
+"""The Luigi side of a stage, run by the real `luigi` in a process of its own."""
+
+import errno
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import luigi
+import pytest
+
+from tasks.artifacts import Manifest, publish_bytes, read_manifest
+from tasks.errors import DatasetError
+from tasks.progress import Progress
+from tasks.stage import Outcome, PlainErrors, StageTask
+
+REPOSITORY = Path(__file__).parent.parent
+SENTENCE = "There are no photos in shelf. Add some."
+
+
+class CountPhotos(StageTask):
+    """A stage that publishes something and then ends as it is told to."""
+
+    ends: luigi.Parameter[str] = luigi.Parameter(default="well", description="How.")
+
+    stage = "count"
+
+    def manifest_path(self) -> Path:
+        """Beside what it publishes."""
+        return self.root.path / "count" / "manifest.json"
+
+    def published(self) -> Path:
+        """What it publishes."""
+        return self.manifest_path().with_name("published")
+
+    def work(self, progress: Progress) -> Outcome:
+        """Publish something, then end."""
+        progress.start(3, "photos")
+        progress.advance(3)
+        publish_bytes(self.published(), b"manifest" if self.manifest_path().exists() else b"no manifest")
+        match self.ends:
+            case "dataset":
+                raise DatasetError(SENTENCE)
+            case "bug":
+                raise ValueError("a bug")
+            case "full":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "shard")
+            case "broken":
+                raise OSError(errno.EIO, os.strerror(errno.EIO), "shard")
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+        return Outcome("cafe", "beef", {"size": 288}, 1203, 1200, 3, ("part-a.parquet",), {"reasons": {}})
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    output: str
+    errors: str
+
+
+def run(root: Path, ends: str, *options: str) -> Finished:
+    command = [sys.executable, "-m", "luigi", "--module", "tests.test_stage", "CountPhotos"]
+    done = subprocess.run(
+        [*command, "--data-root", str(root), "--ends", ends, *options],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> CountPhotos:
+    return CountPhotos(data_root=str(tmp_path))
+
+
+def test_the_manifest_is_published_last_and_says_what_was_done(tmp_path: Path, task: CountPhotos) -> None:
+    done = run(tmp_path, "well", "--run-id", "2026-01-31-cafe")
+    assert (done.code, done.errors) == (0, "")
+    assert done.output.split() == ["count", "1,200", "new", "3", "reused", "0.0", "s"]
+    assert task.published().read_bytes() == b"no manifest"
+    manifest = task.manifest()
+    assert 0 <= manifest.seconds < 5
+    assert manifest == Manifest(
+        stage="count",
+        run="2026-01-31-cafe",
+        seconds=manifest.seconds,
+        key="cafe",
+        snapshot="beef",
+        settings={"size": 288},
+        photos=1203,
+        new=1200,
+        reused=3,
+        shards=("part-a.parquet",),
+        details={"reasons": {}},
+    )
+
+
+def test_a_stage_that_is_done_is_not_done_again(tmp_path: Path, task: CountPhotos) -> None:
+    task.run()
+    before = task.manifest_path().stat().st_mtime_ns
+    done = run(tmp_path, "bug")
+    assert (done.code, done.output, done.errors) == (0, "", "")
+    assert task.manifest_path().stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("data", ["{", "{}", json.dumps({"schema_version": 0})])
+def test_a_damaged_manifest_counts_as_none_and_is_replaced(task: CountPhotos, data: str) -> None:
+    publish_bytes(task.manifest_path(), data.encode())
+    assert not task.complete()
+    task.run()
+    assert task.complete()
+    assert read_manifest(task.manifest_path()).photos == 1203
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one worker", "two workers"])
+def test_an_error_that_the_user_can_mend_is_logged_as_its_sentence(
+    tmp_path: Path, task: CountPhotos, options: tuple[str, ...]
+) -> None:
+    done = run(tmp_path, "dataset", *options)
+    assert done.code == 30
+    assert done.errors == f"ERROR: {SENTENCE}\n"
+    assert done.output == ""
+    assert task.published().exists()
+    assert not task.manifest_path().exists()
+
+
+def test_a_full_disk_is_an_error_that_the_user_can_mend(tmp_path: Path, task: CountPhotos) -> None:
+    done = run(tmp_path, "full")
+    assert done.code == 30
+    assert done.errors.startswith("ERROR: The stage count cannot write to shard (No space left on device). Make room")
+    assert "Traceback" not in done.errors
+    assert not task.manifest_path().exists()
+
+
+@pytest.mark.parametrize(("ends", "error"), [("bug", "ValueError: a bug"), ("broken", "OSError: [Errno 5]")])
+def test_any_other_error_keeps_its_traceback(tmp_path: Path, task: CountPhotos, ends: str, error: str) -> None:
+    done = run(tmp_path, ends)
+    assert done.code == 30
+    assert "Traceback (most recent call last)" in done.errors
+    assert error in done.errors
+    assert "in work" in done.errors
+    assert not task.manifest_path().exists()
+
+
+def test_a_killed_stage_leaves_no_manifest_and_keeps_what_it_published(tmp_path: Path, task: CountPhotos) -> None:
+    assert run(tmp_path, "killed").code == -signal.SIGKILL
+    assert task.published().exists()
+    assert not task.complete()
+
+
+def test_the_run_and_how_it_is_told_of_do_not_make_another_task(tmp_path: Path) -> None:
+    one, other = (CountPhotos(data_root=str(tmp_path), run_id=run_id) for run_id in ("one", "other"))
+    assert one.task_id == other.task_id
+
+
+def test_progress_reaches_luigi_where_luigi_listens(task: CountPhotos) -> None:
+    told: list[object] = []
+    task._tell("nobody listens", 10)
+    task.set_status_message = task.set_progress_percentage = told.append
+    task._tell("half", 50)
+    assert told == ["half", 50]
+
+
+def record(error: BaseException) -> logging.LogRecord:
+    return logging.LogRecord("luigi-interface", logging.ERROR, "", 0, "failed %s", ("x",), (type(error), error, None))
+
+
+def test_a_sentence_with_per_cent_signs_is_shown_as_it_is() -> None:
+    shown = record(DatasetError("50 %s of all photos"))
+    assert PlainErrors().filter(shown)
+    assert shown.getMessage() == "50 %s of all photos"
+    assert shown.exc_info is None
+
+
+def test_other_records_pass_untouched() -> None:
+    bug = record(ValueError("a bug"))
+    plain = logging.LogRecord("luigi-interface", logging.INFO, "", 0, "done %s", ("x",), None)
+    assert PlainErrors().filter(bug)
+    assert PlainErrors().filter(plain)
+    assert (bug.getMessage(), plain.getMessage()) == ("failed x", "done x")
+    assert bug.exc_info is not None

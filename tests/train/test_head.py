@@ -1,0 +1,177 @@
+"""The head: its arithmetic against naive rewritings, and its files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import scipy.special
+
+from tasks.errors import StoreError
+from tasks.train.head import ARRAYS, Head, Standardisation, load_head, save_head, softmax, standardisation
+
+Floats = npt.NDArray[np.float32]
+
+
+def bottlenecks(photos: int = 12, views: int = 2, width: int = 5, seed: int = 1) -> Floats:
+    """As averaged activations are: not negative, with a long tail; float32 [N, V, D]."""
+    return np.random.default_rng(seed).exponential(2, (photos, views, width)).astype(np.float32)
+
+
+@pytest.fixture
+def head() -> Head:
+    random = np.random.default_rng(2)
+    weights, biases = random.normal(size=(5, 3)), random.normal(size=3)
+    labels = ("Gänseblümchen", "roses", "two words")
+    facts = {"l2": 0.1, "settings": {"seed": 0}}
+    return Head(
+        labels, weights.astype(np.float32), biases.astype(np.float32), standardisation(bottlenecks(seed=3)), facts
+    )
+
+
+@pytest.fixture
+def saved(head: Head, tmp_path: Path) -> Path:
+    save_head(head, tmp_path)
+    return tmp_path
+
+
+def test_softmax_is_scipy_s() -> None:
+    scores = np.random.default_rng(0).normal(0, 5, (4, 2, 7)).astype(np.float32)
+    np.testing.assert_allclose(softmax(scores), scipy.special.softmax(scores, axis=-1), rtol=1e-5)
+
+
+def test_softmax_of_huge_scores_does_not_overflow() -> None:
+    np.testing.assert_array_equal(softmax(np.array([[1e30, 1e30, -1e30]], np.float32)), [[0.5, 0.5, 0]])
+
+
+def test_standardisation_is_that_of_the_square_roots_over_photos_and_views() -> None:
+    vectors = bottlenecks()
+    standard = standardisation(vectors)
+    for place in range(vectors.shape[-1]):
+        roots = [float(value) ** 0.5 for value in vectors[..., place].ravel()]
+        mean = sum(roots) / len(roots)
+        deviation = (sum((root - mean) ** 2 for root in roots) / len(roots)) ** 0.5
+        expected = [(root - mean) / deviation for root in roots]
+        np.testing.assert_allclose(standard(vectors)[..., place].ravel(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_numbers_below_zero_keep_their_sign_under_the_root() -> None:
+    standard = Standardisation(mean=np.zeros(3, np.float32), deviation=np.ones(3, np.float32))
+    np.testing.assert_array_equal(standard(np.array([-4, 0, 9], np.float32)), [-2, 0, 3])
+
+
+def test_constant_number_is_shifted_to_zero_and_not_divided() -> None:
+    vectors = bottlenecks()
+    vectors[..., 1] = 0.3
+    standard = standardisation(vectors)
+    assert standard.deviation[1] == 1
+    np.testing.assert_allclose(standard(vectors)[..., 1], 0, atol=1e-6)
+
+
+def test_probabilities_are_the_mean_of_the_views_softmaxes(head: Head) -> None:
+    vectors = bottlenecks(photos=3)
+    got = head.probabilities(vectors)
+    assert got.dtype == np.float32
+    for photo, row in enumerate(got):
+        standard = (np.sqrt(vectors[photo]) - head.standardisation.mean) / head.standardisation.deviation
+        each = [scipy.special.softmax(view @ head.weights + head.biases) for view in standard]
+        np.testing.assert_allclose(row, np.mean(each, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_facts_are_added_and_the_old_ones_stay(head: Head) -> None:
+    assert head.with_facts({"snapshot": "abc", "settings": {}}).facts == {"l2": 0.1, "snapshot": "abc", "settings": {}}
+
+
+def test_head_is_read_as_it_was_written(head: Head, saved: Path) -> None:
+    read = load_head(saved)
+    assert (read.labels, read.facts) == (head.labels, head.facts)
+    np.testing.assert_array_equal(read.probabilities(bottlenecks()), head.probabilities(bottlenecks()))
+
+
+def test_files_are_json_that_keeps_unicode_and_arrays_without_pickle(head: Head, saved: Path) -> None:
+    assert sorted(file.name for file in saved.iterdir()) == ["head.json", "head.npz"]
+    assert "Gänseblümchen" in (saved / "head.json").read_text(encoding="utf-8")
+    with np.load(saved / "head.npz", allow_pickle=False) as arrays:
+        assert {name: (arrays[name].dtype.name, arrays[name].shape) for name in arrays} == {
+            "weights": ("float32", (5, 3)),
+            "biases": ("float32", (3,)),
+            "mean": ("float32", (5,)),
+            "deviation": ("float32", (5,)),
+        }
+        np.testing.assert_array_equal(arrays["weights"], head.weights)
+
+
+def test_head_that_was_never_saved_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_head(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["head.json", "head.npz"])
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.99])
+def test_file_cut_short_is_an_error(saved: Path, file: str, share: float) -> None:
+    data = (saved / file).read_bytes()
+    (saved / file).write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(StoreError, match="damaged"):
+        load_head(saved)
+
+
+def test_any_changed_byte_of_the_arrays_gives_an_error_or_the_head(head: Head, saved: Path) -> None:
+    data = (saved / "head.npz").read_bytes()
+    refused = 0
+    for place in range(len(data)):
+        (saved / "head.npz").write_bytes(data[:place] + bytes([data[place] ^ 0x40]) + data[place + 1 :])
+        try:
+            read = load_head(saved)
+        except StoreError:
+            refused += 1
+        else:
+            np.testing.assert_array_equal(read.weights, head.weights)
+    assert refused > len(data) / 2
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "3", '{"labels": 3}', '{"labels": ["only", "two"]}'])
+def test_json_that_does_not_fit_the_arrays_is_an_error(saved: Path, text: str) -> None:
+    (saved / "head.json").write_text(text)
+    with pytest.raises(StoreError, match="damaged"):
+        load_head(saved)
+
+
+@pytest.mark.parametrize("missing", ARRAYS)
+def test_missing_array_is_an_error(saved: Path, missing: str) -> None:
+    with np.load(saved / "head.npz") as arrays:
+        kept = {name: arrays[name] for name in ARRAYS if name != missing}
+    np.savez(saved / "head.npz", **kept)
+    with pytest.raises(StoreError, match=missing):
+        load_head(saved)
+
+
+def test_mean_and_deviation_of_different_widths_are_an_error(saved: Path) -> None:
+    with np.load(saved / "head.npz") as arrays:
+        changed = {**arrays, "deviation": np.ones(4, np.float32)}
+    np.savez(saved / "head.npz", **changed)
+    with pytest.raises(StoreError, match="damaged"):
+        load_head(saved)
+
+
+def test_pickled_array_is_refused_and_never_run(saved: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "was-here"
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (marker,)
+
+    with np.load(saved / "head.npz") as arrays:
+        kept = {name: arrays[name] for name in ARRAYS}
+    np.savez(saved / "head.npz", **{**kept, "biases": np.array([Payload()] * 3, dtype=object)}, allow_pickle=True)
+    with pytest.raises(StoreError, match="damaged"):
+        load_head(saved)
+    assert not marker.exists()
+    with np.load(saved / "head.npz", allow_pickle=True) as arrays:
+        assert arrays["biases"].shape == (3,)
+    assert marker.exists(), "a trusting reader would have run it"
+
+
+def test_facts_are_plain_json(head: Head, saved: Path) -> None:
+    assert json.loads((saved / "head.json").read_bytes()) == {"labels": list(head.labels), **head.facts}
