@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from tasks.errors import DatasetError, SettingError
 
@@ -107,7 +108,7 @@ def find_dataset(text: str, sample_photos: int) -> Dataset:
     if text in datasets:
         return _of_catalog(text, datasets[text])
     if re.match(r"https?://", text):
-        return Dataset(_slug(text.rsplit("/", 1)[-1], text), "url", text)
+        return Dataset(_slug(urlsplit(text).path.rsplit("/", 1)[-1], text), "url", text)
     local = _find_local(text)
     if local is not None:
         return local

@@ -1,7 +1,7 @@
 """What is kept between the stages: where it lives, what it is keyed by, its schemas, and how it is published.
 
-The leaf that every stage stands on, and the only package that knows paths, renames or lists files, so that a data root
-elsewhere is one more implementation of its verbs and not a rewrite.
+The leaf that every stage stands on, and the only package that knows where things are and publishes them, so that a data
+root elsewhere is one more implementation of its verbs and not a rewrite.
 """
 
 from tasks.artifacts.files import (

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.bottleneck.backbones import Backbone
-from tasks.quiet_tensorflow import freeze, tf
+from tasks.quiet_tensorflow import freeze, keras, tf
 
 Pixels = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
@@ -33,6 +33,8 @@ class Forward:
         self.width = backbone.family.width
         self.batch_size = batch_size
         self._graph = _freeze(backbone, batch_size)
+        # Keras remembers the model, and the model and its graphs refer to each other: 200 MB that nobody needs now.
+        keras.utils.clear_session(free_memory=True)
 
     def __call__(self, pixels: Pixels) -> Vectors:
         """Compute bottlenecks.

@@ -23,13 +23,14 @@ def cross_validate(photos: Photos, settings: TrainSettings, folds: int, progress
     """
     fold_of = assign_folds(photos.sha256, folds)
     everything = Examples(photos.vectors, photos.truth)
-    correct = 0
+    correct = total = 0
     progress.start(folds, "fold")
     for fold in range(folds):
         held_out = fold_of == fold
         validation = ~held_out & photos.of("validation")
         train = ~held_out & ~photos.of("validation")
-        # Of a few dozen photos a fold can be empty, or hold the whole validation split.
+        progress.advance(1)
+        # Of a few dozen photos a fold can be empty, or hold all of the training or validation split.
         if not held_out.any() or not train.any():
             continue
         validation = validation if validation.any() else train
@@ -37,6 +38,5 @@ def cross_validate(photos: Photos, settings: TrainSettings, folds: int, progress
         head, _ = fit_head(*examples, settings, photos.labels, Watch(Silence()))
         predicted = head.probabilities(photos.vectors[held_out]).argmax(axis=1)
         correct += int((predicted == photos.truth[held_out]).sum())
-        progress.advance(1)
-    total = len(photos.sha256)
+        total += len(predicted)
     return CrossValidation(folds, correct / total, wilson_interval(correct, total))
