@@ -72,9 +72,10 @@ def headline(evaluate: Manifest) -> dict[str, Any]:
 def _own(stage: Manifest, run: str) -> dict[str, Any]:
     """What this run did in a stage; where an earlier run had done it all, everything counts as reused."""
     own = stage.run == run
-    details = {
-        name: value for name, value in stage.details.items() if name not in ("state", "test", "cross_validation")
-    }
+    apart = ("state", "test", "cross_validation")
+    details = {name: value for name, value in stage.details.items() if name not in apart}
+    if not own:
+        details |= {name: 0 for name in details if name.endswith("_new")}
     return {
         "key": stage.key,
         "photos": stage.photos,

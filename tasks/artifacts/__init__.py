@@ -26,7 +26,7 @@ from tasks.artifacts.schemas import (
     bottleneck_schema,
     describe,
 )
-from tasks.artifacts.stores import Store
+from tasks.artifacts.stores import KeyIndex, Store
 
 __all__ = [
     "DECODE",
@@ -36,6 +36,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "SNAPSHOT",
     "DataRoot",
+    "KeyIndex",
     "Manifest",
     "Store",
     "bottleneck_schema",

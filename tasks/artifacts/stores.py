@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.artifacts.files import publish_shard, sweep
@@ -46,14 +45,16 @@ class Store:
 
     def found(self, wanted: pa.Array) -> npt.NDArray[np.bool_]:
         """Which of the wanted keys have a row: bool [N], in the order given."""
-        found = np.zeros(len(wanted), bool)
+        index, found = KeyIndex(wanted), np.zeros(len(wanted), bool)
         for shard in self.shards():
-            found |= _is_in(wanted, self._keys(shard))
+            places = index.places(self._keys(shard))
+            found[places[places >= 0]] = True
         return found
 
     def holding(self, wanted: pa.Array) -> list[Path]:
         """The shards that hold rows of the wanted keys."""
-        return [shard for shard in self.shards() if _is_in(self._keys(shard), wanted).any()]
+        index = KeyIndex(wanted)
+        return [shard for shard in self.shards() if (index.places(self._keys(shard)) >= 0).any()]
 
     def rows(
         self, wanted: pa.Array, columns: Sequence[str] | None = None, shards: Sequence[Path] | None = None
@@ -71,17 +72,16 @@ class Store:
         Raises:
             StoreError: A shard is missing or damaged, or has other columns.
         """
-        if not len(wanted):
-            return
-        seen = np.zeros(len(wanted), bool)
+        index, seen = KeyIndex(wanted), np.zeros(len(wanted), bool)
         for shard in self.shards() if shards is None else shards:
             file = self._open(shard)
             here = np.zeros(len(wanted), bool)
             for group in range(file.num_row_groups):
                 with _reading(shard):
                     keys = file.read_row_group(group, ["sha256"]).column("sha256")
-                places = np.asarray(pc.fill_null(pc.index_in(keys, value_set=wanted), -1))
-                take = (places >= 0) & ~seen[places]
+                places = index.places(keys)
+                take = places >= 0
+                take[take] = ~seen[places[take]]
                 if take.any():
                     here[places[take]] = True
                     with _reading(shard):
@@ -122,5 +122,26 @@ def _reading(shard: Path) -> Iterator[None]:
         ) from exc
 
 
-def _is_in(keys: pa.Array | pa.ChunkedArray, among: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    return np.asarray(pc.is_in(keys, value_set=among))
+class KeyIndex:
+    """Finds the places of keys among those wanted: built once, so that a shard costs no more the more are wanted.
+
+    Args:
+        wanted: Keys, each once.
+    """
+
+    def __init__(self, wanted: pa.Array) -> None:
+        keys = _as_bytes(wanted)
+        self._order = np.argsort(keys)
+        self._sorted = keys[self._order]
+
+    def places(self, keys: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+        """Place of each key among those wanted, int64 [N]; -1 where it is not wanted."""
+        if not len(self._sorted):
+            return np.full(len(keys), -1)
+        asked = _as_bytes(keys)
+        nearest = np.minimum(np.searchsorted(self._sorted, asked), len(self._sorted) - 1)
+        return np.where(self._sorted[nearest] == asked, self._order[nearest], -1)
+
+
+def _as_bytes(keys: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bytes_]:
+    return np.array(keys.to_pylist(), np.bytes_)

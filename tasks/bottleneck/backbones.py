@@ -24,18 +24,18 @@ class Family:
         mean: Subtracted from each channel value (0 to 255).
         scale: Then divided by this.
         width: Numbers in its bottleneck.
-        multiple: Its input size should be a multiple of this many pixels, since it halves the size that often.
+        least_size: Height and width of the smallest input in pixels that leaves one to average at the end.
     """
 
     resampling: Resampling
     mean: float
     scale: float
     width: int
-    multiple: int
+    least_size: int
 
 
 #: Bicubic, and (x - 127) / 128: as the published weights were trained and evaluated.
-FAMILIES = {"efficientnet_lite": Family(resampling="bicubic", mean=127.0, scale=128.0, width=1280, multiple=32)}
+FAMILIES = {"efficientnet_lite": Family(resampling="bicubic", mean=127.0, scale=128.0, width=1280, least_size=32)}
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def describe_backbone(entry: BackboneEntry, size: int = 0) -> Backbone:
         raise SettingError(f"The catalog gives {entry.name} the family {entry.family!r}; known: {', '.join(FAMILIES)}.")
     family = FAMILIES[entry.family]
     size = size or entry.size
-    if size < family.multiple:
-        raise SettingError(f"--image-size is {size}, {entry.name} needs at least {family.multiple} pixels.")
+    if size < family.least_size:
+        raise SettingError(f"--image-size is {size}, {entry.name} needs at least {family.least_size} pixels.")
     return Backbone(entry.name, size, family, entry.sha256, lambda: _load_efficientnet_lite(entry, size))
 
 

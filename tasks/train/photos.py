@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tasks.artifacts import DataRoot, Manifest
+from tasks.artifacts import DataRoot, KeyIndex, Manifest
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.errors import StoreError
 from tasks.snapshot.photos import read_snapshot, usable
@@ -57,8 +56,9 @@ def load_photos(snapshot: str, bottlenecks: Manifest, settings: BottleneckSettin
     keys = table.column("sha256").combine_chunks()
     vectors = np.empty((len(keys), settings.views, settings.width), np.float32)
     filled = np.zeros((len(keys), settings.views), bool)
+    index = KeyIndex(keys)
     for rows in store.rows(keys, shards=[store.folder / name for name in bottlenecks.shards]):
-        places = np.asarray(pc.index_in(rows.column("sha256"), value_set=keys))
+        places = index.places(rows.column("sha256"))
         views = np.asarray(rows.column("view"))
         numbers = rows.column("bottleneck").combine_chunks().flatten()
         vectors[places, views] = np.asarray(numbers).reshape(-1, settings.width)
