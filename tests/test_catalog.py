@@ -184,5 +184,5 @@ def test_a_dataset_that_lacks_a_key_is_named_with_the_key(other_catalog: Path) -
 
 def test_a_backbone_that_lacks_a_key_is_named_with_all_keys(other_catalog: Path) -> None:
     other_catalog.write_text('[backbones.mine]\nfamily = "efficientnet_lite"\n')
-    with pytest.raises(SettingError, match=r"backbone 'mine' needs exactly: family, variant, size, package, file"):
+    with pytest.raises(SettingError, match=r"backbone 'mine' needs exactly: family, variant, size, package, url, file"):
         find_backbone("mine")

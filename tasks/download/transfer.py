@@ -1,5 +1,6 @@
 """Bring a file's bytes over HTTP: resumed where it broke off, tried again where that may help."""
 
+import logging
 import re
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from tasks.download.partial import Origin, Partial
 from tasks.errors import DownloadError
 from tasks.progress import Progress
 
+_LOG = logging.getLogger(__name__)
 _TRANSIENT = {408, 425, 429}
 
 
@@ -86,6 +88,7 @@ class Transfer:
             retry=retry_if_exception(lambda exc: _is_passing(exc, patience)),
             stop=lambda _: self._fruitless >= patience.attempts,
             wait=lambda state: max(growing(state), _asked_pause(state)),
+            before_sleep=self._tell_pause,
             reraise=True,
         )
         try:
@@ -95,6 +98,10 @@ class Transfer:
             attempts = retrying.statistics["attempt_number"]
             times = "once" if attempts == 1 else f"{attempts} times"
             raise Unreachable(f"tried {times}, last: {exc or type(exc).__name__}") from exc
+
+    def _tell_pause(self, state: RetryCallState) -> None:
+        cause = state.outcome.exception() if state.outcome else None
+        _LOG.warning("%s: %s; trying again in %.0f s", self._url, cause or type(cause).__name__, state.upcoming_sleep)
 
     def _attempt(self, client: httpx.Client, conditions: Mapping[str, str]) -> Origin | None:
         try:

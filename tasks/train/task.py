@@ -49,7 +49,13 @@ class TrainHead(SnapshotStageTask):
                 photos.labels,
                 Watch(progress, folder / "checkpoints"),
             )
-            facts = {"snapshot": self.snapshot, "settings": asdict(self.settings), "choices": [*map(asdict, choices)]}
+            facts = {
+                "snapshot": self.snapshot,
+                "bottleneck": self.settings.bottleneck.key,
+                "standardisation": "(sign(x) * sqrt(abs(x)) - mean) / deviation",
+                "settings": asdict(self.settings),
+                "choices": [asdict(choice) for choice in choices],
+            }
             save_head(head.with_facts(facts), folder)
         best = next(choice for choice in choices if choice.l2 == head.facts["l2"])
         return Outcome(

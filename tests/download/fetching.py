@@ -1,0 +1,53 @@
+"""What the tests of fetching share: a file, little patience, and progress that remembers."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.download.fetch import Expected, Fetched, Patience, fetch
+from tasks.errors import DownloadError
+from tasks.progress import Silence
+from tests.download.server import FileServer, Mood
+
+CONTENT = bytes(range(256)) * 800
+QUICK = Patience(attempts=3, first_pause=0.01, longest_pause=0.02, timeout=5.0)
+
+
+ANYTHING = Expected()
+
+
+class Recorder:
+    """Progress that remembers the last beginning and all that was done since."""
+
+    def __init__(self) -> None:
+        self.total = -1
+        self.done = 0
+        self.beginnings = 0
+
+    def start(self, total: int, unit: str) -> None:
+        """Begin anew."""
+        assert unit == "B"
+        self.total, self.done = total, 0
+        self.beginnings += 1
+
+    def advance(self, count: int) -> None:
+        """Count."""
+        self.done += count
+
+
+def exactly(files: FileServer) -> Expected:
+    return Expected(len(files.content), files.sha256)
+
+
+def get(files: FileServer, path: Path, expected: Expected = ANYTHING, patience: Patience = QUICK) -> Fetched:
+    return fetch(files.url, path, expected, Silence(), patience)
+
+
+def broken_off(files: FileServer, path: Path, after: int = 70_000) -> None:
+    """Leave a part of the file behind."""
+    files.moods = [Mood(cut_after=after)]
+    with pytest.raises(DownloadError):
+        get(files, path, patience=Patience(attempts=0, first_pause=0, timeout=5.0))
+    assert path.with_name("photos.tgz.part").stat().st_size == after
+    assert not path.exists()
+    files.requests.clear()

@@ -1,0 +1,141 @@
+"""A transfer that breaks off goes on where it was, if the rest still belongs to it."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks.download.fetch import Fetched, fetch
+from tasks.errors import DownloadError
+from tasks.progress import Silence
+from tests.download.fetching import ANYTHING, CONTENT, QUICK, Recorder, broken_off, exactly, get
+from tests.download.server import FileServer, Mood
+
+
+def test_progress_counts_every_byte_once_even_when_the_transfer_breaks_off(server: FileServer, path: Path) -> None:
+    server.moods = [Mood(cut_after=70_000)]
+    recorder = Recorder()
+    fetch(server.url, path, ANYTHING, recorder, QUICK)
+    assert (recorder.total, recorder.done, recorder.beginnings) == (len(CONTENT), len(CONTENT), 1)
+
+
+def test_a_transfer_that_broke_off_goes_on_where_it_was(server: FileServer, path: Path) -> None:
+    server.moods = [Mood(cut_after=70_000)]
+    assert get(server, path, exactly(server)).sha256 == server.sha256
+    first, second = server.requests
+    assert "Range" not in first
+    assert (second["Range"], second["If-Range"]) == ("bytes=70000-", '"one"')
+
+
+def test_attempts_that_bring_something_new_do_not_use_up_the_patience(server: FileServer, path: Path) -> None:
+    server.moods = [Mood(cut_after=20_000) for _ in range(9)]
+    assert get(server, path, exactly(server)).sha256 == server.sha256
+    assert len(server.requests) == 10
+
+
+def test_a_server_that_always_breaks_off_at_the_same_place_is_given_up(server: FileServer, path: Path) -> None:
+    server.moods = [Mood(cut_after=20_000, ignore_range=True) for _ in range(50)]
+    with pytest.raises(DownloadError, match="could not be fetched"):
+        get(server, path)
+    assert len(server.requests) == 1 + QUICK.attempts
+
+
+@pytest.mark.parametrize("validator", ['"one"', None], ids=["etag", "last-modified"])
+def test_another_process_goes_on_where_a_killed_one_was(server: FileServer, path: Path, validator: str | None) -> None:
+    server.etag, server.last_modified = validator, "Mon, 01 Jan 2024 00:00:00 GMT"
+    server.moods = [Mood(cut_after=70_000)]
+    code = (
+        "import sys; from pathlib import Path; from tasks.progress import Silence\n"
+        "from tasks.download.fetch import Expected, Patience, fetch\n"
+        "fetch(sys.argv[1], Path(sys.argv[2]), Expected(), Silence(), Patience(first_pause=60, longest_pause=60))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, server.url, str(path)])
+    part = path.with_name("photos.tgz.part")
+    deadline = time.monotonic() + 20
+    while not (part.exists() and part.stat().st_size >= 60_000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    held = part.stat().st_size
+
+    recorder = Recorder()
+    assert fetch(server.url, path, exactly(server), recorder, QUICK).sha256 == server.sha256
+    assert server.requests[1]["Range"] == f"bytes={held}-"
+    assert server.requests[1]["If-Range"] == (validator or server.last_modified)
+    assert recorder.done == recorder.total == len(CONTENT)
+
+
+def test_a_server_that_ignores_range_is_read_from_the_start(server: FileServer, path: Path) -> None:
+    broken_off(server, path)
+    server.moods = [Mood(ignore_range=True)]
+    assert get(server, path).sha256 == server.sha256
+
+
+def test_a_file_that_changed_meanwhile_is_read_from_the_start(server: FileServer, path: Path) -> None:
+    broken_off(server, path)
+    server.content, server.etag = CONTENT[::-1], '"two"'
+    assert get(server, path) == Fetched(path, len(CONTENT), server.sha256, '"two"', None)
+    assert path.read_bytes() == CONTENT[::-1]
+
+
+def test_a_changed_file_is_noticed_even_if_the_server_ignores_if_range(server: FileServer, path: Path) -> None:
+    broken_off(server, path)
+    server.content, server.etag = CONTENT[::-1], '"two"'
+    server.moods = [Mood(ignore_if_range=True)]
+    get(server, path)
+    assert path.read_bytes() == CONTENT[::-1]
+
+
+def test_a_server_that_sends_the_rest_in_pieces_is_asked_for_all_of_them(server: FileServer, path: Path) -> None:
+    broken_off(server, path)
+    server.moods = [Mood(piece=50_000), Mood(piece=50_000)]
+    get(server, path)
+    assert path.read_bytes() == CONTENT
+    assert [asked["Range"] for asked in server.requests] == ["bytes=70000-", "bytes=120000-", "bytes=170000-"]
+
+
+def test_without_a_validator_nothing_is_resumed(server: FileServer, path: Path) -> None:
+    server.etag = None
+    broken_off(server, path)
+    get(server, path)
+    assert "Range" not in server.requests[0]
+
+
+def test_a_weak_etag_is_not_used_to_resume(server: FileServer, path: Path) -> None:
+    server.etag = 'W/"one"'
+    broken_off(server, path)
+    get(server, path)
+    assert "Range" not in server.requests[0]
+
+
+def test_a_part_of_another_url_is_not_used(server: FileServer, path: Path) -> None:
+    broken_off(server, path)
+    fetch(f"{server.url}?version=2", path, exactly(server), Silence(), QUICK)
+    assert "Range" not in server.requests[0]
+
+
+def test_a_part_that_is_whole_is_published_when_the_server_says_that_nothing_follows(
+    server: FileServer, path: Path
+) -> None:
+    broken_off(server, path)
+    path.with_name("photos.tgz.part").write_bytes(CONTENT)
+    assert get(server, path).sha256 == server.sha256
+    assert server.requests[0]["Range"] == f"bytes={len(CONTENT)}-"
+
+
+def test_a_part_that_is_longer_than_the_file_is_dropped(server: FileServer, path: Path) -> None:
+    broken_off(server, path)
+    path.with_name("photos.tgz.part").write_bytes(CONTENT + b"more")
+    get(server, path)
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_part_of_the_expected_size_is_verified_without_the_server(server: FileServer, path: Path) -> None:
+    broken_off(server, path)
+    path.with_name("photos.tgz.part").write_bytes(CONTENT)
+    get(server, path, exactly(server))
+    assert server.requests == []
+    assert path.read_bytes() == CONTENT
