@@ -56,7 +56,7 @@ class Forward:
 def _freeze(backbone: Backbone, batch_size: int) -> Callable[[tf.Tensor], list[tf.Tensor]]:
     model = backbone.load()
 
-    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow's decorator has no types
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow's decorator has no types
     def bottlenecks(pixels: tf.Tensor) -> tf.Tensor:
         scaled = (tf.cast(pixels, tf.float32) - backbone.family.mean) / backbone.family.scale
         return model(scaled, training=False)[0]

@@ -1,5 +1,6 @@
 """Cross-validation: the same recipe on every fold, so that each photo is predicted by a head that never saw it."""
 
+from tasks.errors import DatasetError
 from tasks.evaluate.metrics import wilson_interval
 from tasks.evaluate.report import CrossValidation
 from tasks.progress import Progress, Silence
@@ -20,6 +21,9 @@ def cross_validate(photos: Photos, settings: TrainSettings, folds: int, progress
         settings: The recipe.
         folds: How many folds.
         progress: Told of every fold.
+
+    Raises:
+        DatasetError: There are so few photos that all of them fell into one fold.
     """
     fold_of = assign_folds(photos.sha256, folds)
     everything = Examples(photos.vectors, photos.truth)
@@ -39,4 +43,9 @@ def cross_validate(photos: Photos, settings: TrainSettings, folds: int, progress
         predicted = head.probabilities(photos.vectors[held_out]).argmax(axis=1)
         correct += int((predicted == photos.truth[held_out]).sum())
         total += len(predicted)
+    if not total:
+        raise DatasetError(
+            f"{len(photos.sha256)} photos are too few for a cross-validation in {folds} folds: all of them fell into "
+            "one. Add photos, or give more --folds."
+        )
     return CrossValidation(folds, correct / total, wilson_interval(correct, total))

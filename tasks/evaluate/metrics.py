@@ -95,6 +95,8 @@ def wilson_interval(correct: int, total: int, confidence: float = CONFIDENCE) ->
     Raises:
         ValueError: The counts or the confidence are outside these bounds.
     """
+    if total < 1:  # scipy raises or returns nan, depending on its version
+        raise ValueError(f"a share of {total} trials has no interval: give 1 trial at least")
     bounds = binomtest(correct, total).proportion_ci(confidence_level=confidence, method="wilson")
     return Interval(float(bounds.low), float(bounds.high))
 

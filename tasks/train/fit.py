@@ -94,12 +94,17 @@ class _Heads:
         self._l2 = tf.constant(settings.l2, tf.float32)
         self._decay = settings.averaging
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # TensorFlow's has no types
+    # Without AutoGraph, which does not cope with the syntax trees of Python 3.13.
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow's has no types
     def run_epoch(self, vectors: tf.Tensor, labels: tf.Tensor, shares: tf.Tensor, order: tf.Tensor) -> None:
         """Step through batches: `order`, int64 [steps, batch], names the rows of each; -1 fills up the last one."""
-        for step in tf.range(tf.shape(order)[0]):
+
+        def body(step: tf.Tensor) -> tf.Tensor:
             rows = tf.boolean_mask(order[step], order[step] >= 0)
             self._step(tf.gather(vectors, rows), tf.gather(labels, rows), tf.gather(shares, rows))
+            return step + 1
+
+        tf.while_loop(lambda step: step < tf.shape(order)[0], body, [tf.constant(0)])
 
     def _step(self, vectors: tf.Tensor, labels: tf.Tensor, shares: tf.Tensor) -> None:
         """One step down the mean cross-entropy plus l2 / 2 times the squared weights, for each head on its own."""

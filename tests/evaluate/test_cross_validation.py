@@ -1,8 +1,11 @@
 """Cross-validation: each photo is predicted once, by a head that never saw it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from tasks.errors import DatasetError
 from tasks.evaluate.cross_validation import cross_validate
 from tasks.evaluate.metrics import wilson_interval
 from tasks.progress import Silence
@@ -52,3 +55,10 @@ def test_handful_of_photos_gives_a_number(counts: tuple[int, ...], folds: int) -
     crossed = cross_validate(photos, settings(l2=(0.1,)), folds, Silence())
     assert 0 <= crossed.accuracy <= 1
     assert crossed.interval.low <= crossed.accuracy <= crossed.interval.high
+
+
+def test_photos_that_all_fell_into_one_fold_are_too_few() -> None:
+    photos = photos_of(draw_examples((3, 3)), LABELS)
+    alike = [f"{number:016x}{0:048x}" for number in range(6)]
+    with pytest.raises(DatasetError, match="6 photos are too few for a cross-validation in 5 folds"):
+        cross_validate(replace(photos, sha256=alike), settings(l2=(0.1,)), 5, Silence())

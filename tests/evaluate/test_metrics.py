@@ -43,7 +43,7 @@ def test_interval_widens_with_confidence_and_stays_within_0_and_1() -> None:
 
 
 def test_interval_of_no_photos_is_an_error() -> None:
-    with pytest.raises(ValueError, match="not less than 1"):
+    with pytest.raises(ValueError, match="1 trial at least"):
         wilson_interval(0, 0)
 
 
