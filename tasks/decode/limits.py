@@ -1,12 +1,13 @@
 """How many photos may be missing from the decoded store before a run is not worth finishing."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from tasks.errors import DatasetError
+from tasks.snapshot.photos import check_labels
 
 _WORST = 10
 
@@ -33,12 +34,32 @@ def check_missing(missing: Sequence[Missing], wanted: int, most: float) -> None:
     if len(missing) <= most * wanted:
         return
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in Counter(row.reason for row in missing).most_common())
-    worst = "".join(f"\n  {row.path}: {row.message}" for row in missing[:_WORST])
-    more = f"\n  and {len(missing) - _WORST:,} more" if len(missing) > _WORST else ""
     raise DatasetError(
         f"{len(missing):,} of {wanted:,} photos cannot be decoded ({reasons}), more than --max-rejected {most:g} lets "
-        f"pass. Mend or remove these photos, or allow more:{worst}{more}"
+        f"pass. Mend or remove these photos, or allow more:{_worst(missing)}"
     )
+
+
+def check_left(left: Mapping[str, int], missing: Sequence[Missing]) -> None:
+    """Refuse to go on when a label has too few photos left to train on.
+
+    Args:
+        left: Photos with a picture of each label of the snapshot.
+        missing: The photos without a picture.
+
+    Raises:
+        DatasetError: It names these labels, and lists some photos that cannot be decoded.
+    """
+    try:
+        check_labels(left)
+    except DatasetError as exc:
+        raise DatasetError(f"{exc} These photos cannot be decoded:{_worst(missing)}") from exc
+
+
+def _worst(missing: Sequence[Missing]) -> str:
+    lines = [f"\n  {row.path}: {row.message}" for row in missing[:_WORST]]
+    more = f"\n  and {len(missing) - _WORST:,} more" if len(missing) > _WORST else ""
+    return "".join(lines) + more
 
 
 def missing_photos(wanted: pa.Table, rejected: pa.Table, skipped: Sequence[Missing]) -> list[Missing]:

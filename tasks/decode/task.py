@@ -31,9 +31,9 @@ class DecodePhotos(SnapshotStageTask):
 
     def work(self, progress: Progress) -> Outcome:
         """Decode what is missing, and check that enough is left."""
-        from tasks.decode.limits import Missing, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
+        from tasks.decode.limits import Missing, check_left, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
         from tasks.decode.photos import decode_photos, open_stores  # noqa: PLC0415
-        from tasks.snapshot.photos import check_labels, count_labels, read_snapshot, usable  # noqa: PLC0415
+        from tasks.snapshot.photos import count_labels, read_snapshot, usable  # noqa: PLC0415
 
         wanted = usable(read_snapshot(self.root, self.snapshot))
         keys = wanted.column("sha256").combine_chunks()
@@ -44,7 +44,8 @@ class DecodePhotos(SnapshotStageTask):
         missing = missing_photos(wanted, rejected, skipped)
         check_missing(missing, wanted.num_rows, self.max_rejected)
         found = stores.decoded.found(keys)
-        check_labels(count_labels(wanted.filter(found)))
+        left = count_labels(wanted.filter(found))
+        check_left({label: left.get(label, 0) for label in count_labels(wanted)}, missing)
         return Outcome(
             key=self.settings.key,
             snapshot=self.snapshot,

@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -77,31 +77,35 @@ def evaluate(
     probabilities = load_head(root.train(train.key(snapshot))).probabilities(photos.vectors)
     test = photos.of("test")
     metrics = measure(photos.truth[test], probabilities[test], photos.labels)
+    predicted = Predicted(photos, probabilities, metrics)
     evaluation = Evaluation(metrics, cross_validate(photos, train, settings.folds, progress))
 
     folder, key = root.evaluate(settings.key(snapshot)), settings.key(snapshot)
     facts = {"labels": list(photos.labels), "snapshot": snapshot, "head": train.key(snapshot)}
     predictions = tabulate_predictions(photos, probabilities)
-    publish_parquet(
-        folder / "predictions.parquet", predictions.cast(describe(predictions.schema, "evaluate", key, facts))
-    )
+    schema = describe(predictions.schema, "evaluate", key, facts)
+    publish_parquet(folder / "predictions.parquet", predictions.cast(schema))
     publish_json(folder / "metrics.json", evaluation.to_json())
-    seconds = {name: stage.seconds for name, stage in occasion.stages.items()}
-    summary = Summary(
-        dataset=occasion.dataset,
-        date=occasion.date,
-        backbone=train.bottleneck.backbone,
-        photos=len(photos.sha256),
-        rejected=occasion.stages["decode"].details["missing"],
-        cross_validation=evaluation.cross_validation,
-        seconds={**seconds, "evaluate": time.monotonic() - started},
-        provenance=_provenance(snapshot, settings, occasion),
-    )
-    predicted = Predicted(photos, probabilities, metrics)
+    summary = _summarise(snapshot, settings, occasion, evaluation)
+    summary = replace(summary, seconds={**summary.seconds, "evaluate": time.monotonic() - started})
     report = gather_report(summary, predicted, read_snapshot(root, snapshot), train.bottleneck.decode, root)
     publish_bytes(folder / "confusion-matrix.png", report.confusion_matrix)
     publish_bytes(folder / "report.html", render_report(report).encode())
     return evaluation
+
+
+def _summarise(snapshot: str, settings: EvaluateSettings, occasion: Occasion, evaluation: Evaluation) -> Summary:
+    stages = occasion.stages
+    return Summary(
+        dataset=occasion.dataset,
+        date=occasion.date,
+        backbone=settings.train.bottleneck.backbone,
+        photos=stages["bottleneck"].photos,
+        rejected=stages["decode"].details["missing"],
+        cross_validation=evaluation.cross_validation,
+        seconds={name: stage.seconds for name, stage in stages.items()},
+        provenance=_provenance(snapshot, settings, occasion),
+    )
 
 
 def _provenance(snapshot: str, settings: EvaluateSettings, occasion: Occasion) -> dict[str, str]:

@@ -70,5 +70,19 @@ def test_too_many_rejected_photos_end_the_run_and_the_worst_are_listed(tmp_path:
     assert project.retrain(max_rejected="0.1").code == 0
 
 
+def test_a_label_that_decoding_leaves_too_small_is_named_with_its_photos(tmp_path: Path) -> None:
+    project = Project(tmp_path / "photos", tmp_path / "data")
+    draw(project.photos, range(18))
+    for number in range(3):
+        broken = project.photos / "cacti" / f"{number}.jpg"
+        broken.parent.mkdir(exist_ok=True)
+        broken.write_bytes(b"no photo %d" % number)
+    done = project.retrain(max_rejected="0.5")
+    assert done.code == 30
+    assert "'cacti' (0)" in done.errors
+    assert "cacti/0.jpg" in done.errors
+    assert "Traceback" not in done.errors
+
+
 def test_a_misspelt_task_is_an_error() -> None:
     assert luigi("RetrainFlower", {}).code != 0
