@@ -70,7 +70,9 @@ class LiveLine:
         self._told = now
         line = str(self._bar)
         if not self._live:
-            sys.stderr.write(f"{line}\n")
+            # Standard error is for what is wrong: cron mails it.
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
         self._tell(line, min(round(100 * self._bar.n / self._bar.total), 100) if self._bar.total else 0)
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ def test_silence_and_a_live_line_listen_to_the_same_calls(capsys: pytest.Capture
     work(Silence())
     with LiveLine("decode", lambda *_: None) as line:
         work(line)
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr() == ("", "")
 
 
 def test_without_a_terminal_nothing_is_written_within_a_minute(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +64,7 @@ def test_without_a_terminal_nothing_is_written_within_a_minute(told: Told, capsy
         line.start(1000, "photos")
         for _ in range(1000):
             line.advance(1)
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr() == ("", "")
     assert told == []
 
 
@@ -79,10 +79,10 @@ def test_without_a_terminal_each_minute_is_a_plain_line(
         for minutes in range(1, 5):
             now += 59
             line.advance(50)
-            assert capsys.readouterr().err == ""
+            assert capsys.readouterr() == ("", "")
             now += 2
             line.advance(50)
-            lines += capsys.readouterr().err.splitlines(keepends=True)
+            lines += capsys.readouterr().out.splitlines(keepends=True)
             assert len(lines) == minutes
     assert lines[0].startswith("decode:  25%")
     assert all("\r" not in line and "photos" in line for line in lines)
@@ -98,7 +98,7 @@ def test_a_second_start_begins_to_count_anew(told: Told, capsys: pytest.CaptureF
         line.start(4, "photos")
         line.advance(1)
     assert [percentage for _, percentage in told] == [100, 25]
-    assert capsys.readouterr().err.count("\n") == 2
+    assert capsys.readouterr().out.count("\n") == 2
 
 
 @pytest.mark.usefixtures("quick_log")
@@ -110,7 +110,7 @@ def test_a_percentage_is_one_though_the_total_is_unknown_or_wrong(
         line.start(total, "B")
         line.advance(5)
     assert told[-1][1] == percentage
-    assert capsys.readouterr().err
+    assert capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("quick_log")
@@ -118,13 +118,13 @@ def test_bytes_are_shown_in_larger_units(told: Told, capsys: pytest.CaptureFixtu
     with LiveLine("download", listener(told)) as line:
         line.start(228_000_000, "B")
         line.advance(114_000_000)
-    assert "114M/228M" in capsys.readouterr().err
+    assert "114M/228M" in capsys.readouterr().out
 
 
 def test_what_is_counted_before_a_start_is_dropped(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
     with LiveLine("decode", listener(told)) as line:
         line.advance(1)
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr() == ("", "")
 
 
 def read_for(terminal: int, within_s: float, until: str = "\0") -> str:

@@ -15,7 +15,7 @@ from tasks.download.partial import Origin, Partial
 from tasks.errors import DownloadError
 from tasks.progress import Progress
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _TRANSIENT = {408, 425, 429}
 
 
@@ -101,7 +101,7 @@ class Transfer:
 
     def _tell_pause(self, state: RetryCallState) -> None:
         cause = state.outcome.exception() if state.outcome else None
-        _LOG.warning("%s: %s; trying again in %.0f s", self._url, cause or type(cause).__name__, state.upcoming_sleep)
+        _log.warning("%s: %s; trying again in %.0f s", self._url, cause or type(cause).__name__, state.upcoming_sleep)
 
     def _attempt(self, client: httpx.Client, conditions: Mapping[str, str]) -> Origin | None:
         try:
