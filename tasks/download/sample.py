@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tasks.artifacts import publishing
-from tasks.download.composition import LABELS, draw_photo
+from tasks.download.drawing.composition import LABELS, draw_photo
 from tasks.errors import SettingError
 from tasks.progress import Progress
 

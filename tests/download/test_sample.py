@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tasks.download.archives import extract, photos_folder
-from tasks.download.composition import draw_photo
+from tasks.download.drawing.composition import draw_photo
 from tasks.download.sample import LABELS, draw_sample
 from tasks.errors import SettingError
 from tasks.progress import Silence

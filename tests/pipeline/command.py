@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.download.composition import draw_photo
+from tasks.download.drawing.composition import draw_photo
 from tasks.download.sample import LABELS
 
 REPOSITORY = Path(__file__).parent.parent.parent

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ImageDraw
 
-from tasks.download.brush import Brush, Colour, Floats, Pose, petal, ring, vary
+from tasks.download.drawing.brush import Brush, Colour, Floats, Pose, petal, ring, vary
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from tasks.download.brush import Colour, Floats, Pose, fills, vary
-from tasks.download.foliage import HABITS, draw_blades, draw_leaf
+from tasks.download.drawing.brush import Colour, Floats, Pose, fills, vary
+from tasks.download.drawing.foliage import HABITS, draw_blades, draw_leaf
 
 Size = tuple[int, int]
 _GREENS = ((70, 112, 42), (94, 136, 58), (48, 86, 40), (118, 140, 66))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.download.brush import Brush, Colour, Floats, petal, ring, vary
+from tasks.download.drawing.brush import Brush, Colour, Floats, petal, ring, vary
 
 Head = Callable[[Brush, np.random.Generator], None]
 

@@ -5,10 +5,10 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from tasks.download.backgrounds import Size, clouds, draw_background
-from tasks.download.brush import Brush, Floats, Pose
-from tasks.download.flowers import HEADS
-from tasks.download.foliage import HABITS, draw_blades, draw_leaf, draw_stem
+from tasks.download.drawing.backgrounds import Size, clouds, draw_background
+from tasks.download.drawing.brush import Brush, Floats, Pose
+from tasks.download.drawing.flowers import HEADS
+from tasks.download.drawing.foliage import HABITS, draw_blades, draw_leaf, draw_stem
 
 LABELS = tuple(HEADS)
 
