@@ -5,14 +5,12 @@ import logging
 import sys
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import luigi
 
-from tasks.artifacts import DataRoot, Manifest, read_manifest
+from tasks.artifacts import DataRoot, Manifest, Outcome, read_manifest
 from tasks.errors import PipelineError, StoreError
 from tasks.parameters import Number
 from tasks.progress import LiveLine, Progress
@@ -38,20 +36,6 @@ class PlainErrors(logging.Filter):
 
 
 logging.getLogger("luigi-interface").addFilter(PlainErrors())
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a stage's work came to; the fields are those of `Manifest`."""
-
-    key: str
-    snapshot: str
-    settings: Mapping[str, Any]
-    photos: int
-    new: int
-    reused: int
-    shards: tuple[str, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class StageTask(luigi.Task):
@@ -107,7 +91,8 @@ class StageTask(luigi.Task):
             with LiveLine(self.stage, self._tell) as progress:
                 outcome = self.work(progress)
             seconds = round(time.monotonic() - started, 3)
-            Manifest(self.stage, self.run_id, seconds, **vars(outcome)).publish(self.manifest_path())
+            manifest = Manifest(stage=self.stage, run=self.run_id, seconds=seconds, **vars(outcome))
+            manifest.publish(self.manifest_path())
         except OSError as exc:
             if exc.errno not in _UNWRITABLE:
                 raise

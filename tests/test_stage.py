@@ -13,10 +13,10 @@ from pathlib import Path
 import luigi
 import pytest
 
-from tasks.artifacts import Manifest, publish_bytes, read_manifest
+from tasks.artifacts import Manifest, Outcome, publish_bytes, read_manifest
 from tasks.errors import DatasetError
 from tasks.progress import Progress
-from tasks.stage import Outcome, PlainErrors, StageTask
+from tasks.stage import PlainErrors, StageTask
 
 REPOSITORY = Path(__file__).parent.parent
 SENTENCE = "There are no photos in shelf. Add some."

@@ -16,7 +16,7 @@ from tasks.artifacts.files import (
 )
 from tasks.artifacts.keys import KEY_LENGTH, file_sha256, fingerprint
 from tasks.artifacts.layout import DataRoot, manifest
-from tasks.artifacts.manifests import Manifest, read_manifest
+from tasks.artifacts.manifests import Manifest, Outcome, read_manifest
 from tasks.artifacts.schemas import (
     DECODE,
     PREDICTIONS,
@@ -38,6 +38,7 @@ __all__ = [
     "DataRoot",
     "KeyIndex",
     "Manifest",
+    "Outcome",
     "Store",
     "bottleneck_schema",
     "describe",

@@ -1,7 +1,7 @@
 """Manifests: the small file that a stage writes last, its Luigi output."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,10 @@ from tasks.errors import StoreError
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """What a stage holds for a snapshot, and what the run that completed it had to do.
+class Outcome:
+    """What a stage's work came to.
 
     Args:
-        stage: The stage's name.
-        run: The run that completed it.
-        seconds: How long this run took for it.
         key: Key of its store or folder.
         snapshot: Key of the snapshot that it is complete for.
         settings: The settings behind the key.
@@ -28,17 +25,29 @@ class Manifest:
         details: What else the stage has to say; the run record repeats it.
     """
 
-    stage: str
-    run: str
-    seconds: float
     key: str
     snapshot: str
     settings: Mapping[str, Any]
     photos: int
     new: int
     reused: int
-    shards: tuple[str, ...]
-    details: Mapping[str, Any]
+    shards: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Outcome):
+    """What a stage holds for a snapshot, and what the run that completed it had to do.
+
+    Args:
+        stage: The stage's name.
+        run: The run that completed it.
+        seconds: How long this run took for it.
+    """
+
+    stage: str
+    run: str
+    seconds: float
 
     def publish(self, path: Path) -> None:
         """Write the manifest; from then on the stage counts as done."""

@@ -3,12 +3,12 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from tasks.artifacts import manifest
+from tasks.artifacts import Outcome, manifest
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
-from tasks.stage import Outcome, SnapshotStageTask
+from tasks.stage import SnapshotStageTask
 
 
 class ExtractBottlenecks(SnapshotStageTask):

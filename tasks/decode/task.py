@@ -3,11 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
-from tasks.artifacts import manifest
+from tasks.artifacts import Outcome, manifest
 from tasks.decode.settings import DecodeSettings
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
-from tasks.stage import Outcome, SnapshotStageTask
+from tasks.stage import SnapshotStageTask
 
 
 class DecodePhotos(SnapshotStageTask):

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import luigi
 
-from tasks.artifacts import file_sha256, publish_folder
+from tasks.artifacts import Outcome, file_sha256, publish_folder
 from tasks.catalog import SAMPLE_VERSION, Dataset
 from tasks.errors import DownloadError
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
-from tasks.stage import Outcome, StageTask
+from tasks.stage import StageTask
 
 
 class FetchDataset(StageTask):

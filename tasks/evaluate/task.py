@@ -5,11 +5,11 @@ from pathlib import Path
 
 import luigi
 
-from tasks.artifacts import Manifest, sweep
+from tasks.artifacts import Manifest, Outcome, sweep
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
-from tasks.stage import Outcome, SnapshotStageTask
+from tasks.stage import SnapshotStageTask
 from tasks.train.task import TrainHead
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import luigi
 
-from tasks.artifacts import Manifest, publish_parquet, sweep
+from tasks.artifacts import Manifest, Outcome, publish_parquet, sweep
 from tasks.catalog import Dataset
 from tasks.download.task import FetchDataset, outside
 from tasks.errors import PipelineError
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
-from tasks.stage import Outcome, StageTask
+from tasks.stage import StageTask
 
 
 class TakeSnapshot(StageTask):

@@ -3,10 +3,11 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from tasks.artifacts import Outcome
 from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
-from tasks.stage import Outcome, SnapshotStageTask
+from tasks.stage import SnapshotStageTask
 from tasks.train.settings import TrainSettings
 
 
