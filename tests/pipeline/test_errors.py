@@ -1,5 +1,7 @@
 """What a person sees when something cannot be: one sentence that names the thing, and an exit code."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,5 +86,24 @@ def test_a_label_that_decoding_leaves_too_small_is_named_with_its_photos(tmp_pat
     assert "Traceback" not in done.errors
 
 
-def test_a_misspelt_task_is_an_error() -> None:
-    assert luigi("RetrainFlower", {}).code != 0
+def test_a_misspelt_task_is_answered_with_the_nearest_one() -> None:
+    done = luigi("RetrainFlower", {})
+    assert done.code == 1
+    assert done.errors.rstrip().endswith("RetrainFlowers")
+
+
+def test_a_misspelt_option_is_named() -> None:
+    done = luigi("RetrainFlowers", {"vews": "2"})
+    assert done.code == 2
+    assert "unrecognized arguments: --vews 2" in done.errors
+
+
+def test_the_same_command_twice_at_once_is_told_that_it_is_running(tmp_path: Path) -> None:
+    project = Project(tmp_path / "photos", tmp_path / "data")
+    draw(project.photos, range(12))
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(project.retrain)
+        while not project.root.exists() and not first.done():
+            time.sleep(0.02)
+        assert project.retrain().code == 10
+        assert first.result().code == 0
