@@ -109,6 +109,14 @@ def _open_locked(path: Path) -> BinaryIO:
         file = path.open("a+b")
         fcntl.flock(file, fcntl.LOCK_EX)
         # Who held the lock before may have published or removed the file: then its name is another's, or nobody's.
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        if _names(path, file):
             return file
         file.close()
+
+
+def _names(path: Path, file: BinaryIO) -> bool:
+    """Whether a path still is the name of an open file; somebody may remove it at any time."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -139,3 +139,26 @@ def test_a_part_of_the_expected_size_is_verified_without_the_server(server: File
     get(server, path, exactly(server))
     assert server.requests == []
     assert path.read_bytes() == CONTENT
+
+
+def test_many_at_once_take_turns_though_each_removes_what_it_leaves_empty(path: Path) -> None:
+    script = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tasks.download.partial import partial_of
+
+inside = []
+
+def turn(number):
+    with partial_of(Path(sys.argv[1])):
+        inside.append(number)
+        assert len(inside) == 1
+        inside.clear()
+
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(turn, range(4000)))
+"""
+    # In a process of its own: a lock that is never given back must not keep the other tests waiting.
+    subprocess.run([sys.executable, "-c", script, path], check=True, timeout=60)
+    assert list(path.parent.iterdir()) == []
