@@ -16,25 +16,6 @@ QUICK = Patience(attempts=3, first_pause=0.01, longest_pause=0.02, timeout=5.0)
 ANYTHING = Expected()
 
 
-class Recorder:
-    """Progress that remembers the last beginning and all that was done since."""
-
-    def __init__(self) -> None:
-        self.total = -1
-        self.done = 0
-        self.beginnings = 0
-
-    def start(self, total: int, unit: str) -> None:
-        """Begin anew."""
-        assert unit == "B"
-        self.total, self.done = total, 0
-        self.beginnings += 1
-
-    def advance(self, count: int) -> None:
-        """Count."""
-        self.done += count
-
-
 def exactly(files: FileServer) -> Expected:
     return Expected(len(files.content), files.sha256)
 

@@ -12,30 +12,13 @@ import pytest
 from tasks.download.archives import extract, photos_folder
 from tasks.errors import DownloadError
 from tasks.progress import Silence
+from tests.listening import Tally
 
 FILES = {
     "flowers/daisy/1.jpg": hashlib.shake_256(b"1").digest(30_000),
     "flowers/Löwenzahn groß/2 b.jpg": hashlib.shake_256(b"2").digest(70_000),
     "flowers/LICENSE.txt": b"CC-BY",
 }
-
-
-class Recorder:
-    """Progress that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.done = 0
-
-    def start(self, total: int, unit: str) -> None:
-        """Begin."""
-        self.total = total
-        assert unit == "B"
-
-    def advance(self, count: int) -> None:
-        """Count."""
-        assert count >= 0
-        self.done += count
 
 
 def tar_of(path: Path, mode: str, members: Sequence[tarfile.TarInfo] | None = None) -> Path:
@@ -83,12 +66,13 @@ EVERY_FORMAT = pytest.mark.parametrize("write", [write for _, write in FORMATS],
 
 @EVERY_FORMAT
 def test_every_format_is_recognised_by_its_content(tmp_path: Path, folder: Path, write: Callable[[Path], Path]) -> None:
-    recorder = Recorder()
+    recorder = Tally()
     archive = write(tmp_path / "a-name-that-says-nothing")
     assert extract(archive, folder, recorder) == 3
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert found == FILES
     assert recorder.done == recorder.total == archive.stat().st_size
+    assert recorder.unit == "B"
 
 
 def test_files_get_default_permissions(tmp_path: Path, folder: Path) -> None:

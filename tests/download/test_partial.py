@@ -11,15 +11,17 @@ import pytest
 from tasks.download.fetch import Fetched, fetch
 from tasks.errors import DownloadError
 from tasks.progress import Silence
-from tests.download.fetching import ANYTHING, CONTENT, QUICK, Recorder, broken_off, exactly, get
+from tests.download.fetching import ANYTHING, CONTENT, QUICK, broken_off, exactly, get
 from tests.download.server import FileServer, Mood
+from tests.listening import Tally
 
 
 def test_progress_counts_every_byte_once_even_when_the_transfer_breaks_off(server: FileServer, path: Path) -> None:
     server.moods = [Mood(cut_after=70_000)]
-    recorder = Recorder()
+    recorder = Tally()
     fetch(server.url, path, ANYTHING, recorder, QUICK)
     assert (recorder.total, recorder.done, recorder.beginnings) == (len(CONTENT), len(CONTENT), 1)
+    assert recorder.unit == "B"
 
 
 def test_a_transfer_that_broke_off_goes_on_where_it_was(server: FileServer, path: Path) -> None:
@@ -61,11 +63,12 @@ def test_another_process_goes_on_where_a_killed_one_was(server: FileServer, path
     process.wait()
     held = part.stat().st_size
 
-    recorder = Recorder()
+    recorder = Tally()
     assert fetch(server.url, path, exactly(server), recorder, QUICK).sha256 == server.sha256
     assert server.requests[1]["Range"] == f"bytes={held}-"
     assert server.requests[1]["If-Range"] == (validator or server.last_modified)
     assert recorder.done == recorder.total == len(CONTENT)
+    assert recorder.unit == "B"
 
 
 def test_a_server_that_ignores_range_is_read_from_the_start(server: FileServer, path: Path) -> None:

@@ -15,22 +15,7 @@ from tasks.download.drawing.composition import draw_photo
 from tasks.download.sample import LABELS, draw_sample
 from tasks.errors import SettingError
 from tasks.progress import Silence
-
-
-class Recorder:
-    """Progress that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.started: tuple[int, str] | None = None
-        self.done = 0
-
-    def start(self, total: int, unit: str) -> None:
-        """Begin."""
-        self.started = (total, unit)
-
-    def advance(self, count: int) -> None:
-        """Count."""
-        self.done += count
+from tests.listening import Tally
 
 
 def drawn(path: Path, photos: int, seed: int = 0) -> dict[str, bytes]:
@@ -118,16 +103,16 @@ def test_photos_are_neither_black_nor_white_nor_flat() -> None:
 
 
 def test_progress_counts_photos(tmp_path: Path) -> None:
-    recorder = Recorder()
+    recorder = Tally()
     draw_sample(tmp_path / "sample.tgz", 6, recorder)
-    assert (recorder.started, recorder.done) == ((6, "photos"), 6)
+    assert (recorder.total, recorder.unit, recorder.done) == (6, "photos", 6)
 
 
 def test_a_sample_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     class Stop(Exception):  # noqa: N818 - stands for whatever ends a run
         pass
 
-    class Stopping(Recorder):
+    class Stopping(Tally):
         def advance(self, count: int) -> None:
             raise Stop(count)
 

@@ -11,6 +11,7 @@ from tasks.evaluate.metrics import wilson_interval
 from tasks.progress import Silence
 from tasks.train.fit import Examples, Watch, fit_head
 from tests.evaluate.drawing import photos_of
+from tests.listening import Tally
 from tests.train.examples import draw_examples, settings
 
 LABELS = ("daisy", "roses")
@@ -35,17 +36,7 @@ def test_labels_that_are_far_apart_are_all_predicted_rightly() -> None:
 
 
 def test_every_fold_is_told() -> None:
-    class Told(Silence):
-        def __init__(self) -> None:
-            self.total, self.unit, self.done = 0, "", 0
-
-        def start(self, total: int, unit: str) -> None:
-            self.total, self.unit = total, unit
-
-        def advance(self, count: int) -> None:
-            self.done += count
-
-    cross_validate(photos_of(draw_examples((15, 15)), LABELS), settings(l2=(0.1,)), 2, told := Told())
+    cross_validate(photos_of(draw_examples((15, 15)), LABELS), settings(l2=(0.1,)), 2, told := Tally())
     assert (told.total, told.unit, told.done) == (2, "fold", 2)
 
 

@@ -12,21 +12,7 @@ from tasks.artifacts import file_sha256, publish_parquet
 from tasks.progress import Silence
 from tasks.snapshot.hashes import HASHES, RACY_NS, hash_files, read_hashes, trustworthy
 from tasks.snapshot.walk import File, list_files
-
-
-class Tally:
-    """Progress that adds up."""
-
-    def __init__(self) -> None:
-        self.total, self.unit, self.done = -1, "", 0
-
-    def start(self, total: int, unit: str) -> None:
-        """Keep what is ahead."""
-        self.total, self.unit = total, unit
-
-    def advance(self, count: int) -> None:
-        """Add it."""
-        self.done += count
+from tests.listening import Tally
 
 
 class Interrupt(Silence):

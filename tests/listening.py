@@ -1,0 +1,30 @@
+"""Progress for the tests of functions that tell of theirs."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Tally:
+    """Progress that remembers the last beginning and adds up what was done since.
+
+    Args:
+        total: What was ahead; -1 before the first beginning.
+        unit: Of what.
+        done: How much of it is done.
+        beginnings: How often something was begun.
+    """
+
+    total: int = -1
+    unit: str = ""
+    done: int = 0
+    beginnings: int = 0
+
+    def start(self, total: int, unit: str) -> None:
+        """Begin anew."""
+        self.total, self.unit, self.done = total, unit, 0
+        self.beginnings += 1
+
+    def advance(self, count: int) -> None:
+        """Add up; nothing is ever undone."""
+        assert count >= 0
+        self.done += count
