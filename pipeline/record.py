@@ -10,41 +10,42 @@ from tasks.catalog import Dataset
 from tasks.errors import StoreError
 
 
-class Occasion(NamedTuple):
+class Run(NamedTuple):
     """Which run a record is of.
 
     Args:
-        run: The run's identity.
+        id: Names the run in the manifests of the stages that it completed.
         date: The date that it is for.
         dataset: The dataset.
         parameters: Every other parameter, as text.
     """
 
-    run: str
+    id: str
     date: dt.date
     dataset: Dataset
     parameters: Mapping[str, str]
 
 
-def publish_record(path: Path, occasion: Occasion, stages: Mapping[str, Manifest], results: Path) -> None:
+def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest], results: Path) -> None:
     """Write the record of a run that is done.
 
     Args:
         path: Where.
-        occasion: Which run.
+        run: Which run.
         stages: Manifests of all stages by name, in the order in which they ran.
         results: Folder of the evaluation.
     """
     snapshot, evaluate = stages["snapshot"], stages["evaluate"]
+    own = {name: _own(stage, run.id) for name, stage in stages.items()}
     publish_json(
         path,
         {
             "schema_version": SCHEMA_VERSION,
-            "run": occasion.run,
-            "date": f"{occasion.date}",
+            "run": run.id,
+            "date": f"{run.date}",
             "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "dataset": {"name": occasion.dataset.name, "location": occasion.dataset.location},
-            "parameters": dict(occasion.parameters),
+            "dataset": {"name": run.dataset.name, "location": run.dataset.location},
+            "parameters": dict(run.parameters),
             "state": snapshot.details["state"],
             "snapshot": snapshot.key,
             "bottleneck": stages["bottleneck"].key,
@@ -53,14 +54,14 @@ def publish_record(path: Path, occasion: Occasion, stages: Mapping[str, Manifest
             "report": str(results / "report.html"),
             "photos": stages["bottleneck"].photos,
             "rejected": stages["decode"].details["missing"],
-            "metrics": headline(evaluate),
-            "seconds": round(sum(_own(stage, occasion.run)["seconds"] for stage in stages.values()), 3),
-            "stages": {name: _own(stage, occasion.run) for name, stage in stages.items()},
+            "metrics": _headline(evaluate),
+            "seconds": round(sum(stage["seconds"] for stage in own.values()), 3),
+            "stages": own,
         },
     )
 
 
-def headline(evaluate: Manifest) -> dict[str, Any]:
+def _headline(evaluate: Manifest) -> dict[str, Any]:
     """The figures that matter first: test accuracy and cross-validated accuracy, with their 95 % intervals."""
     test, crossed = evaluate.details["test"], evaluate.details["cross_validation"]
     return {

@@ -2,13 +2,13 @@
 
 import datetime as dt
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import luigi
 
-from pipeline.record import Occasion, publish_record, read_record
+from pipeline.record import Run, publish_record, read_record
 from pipeline.summary import summarise, summarise_nothing
 from tasks.artifacts import DataRoot, fingerprint
 from tasks.bottleneck.backbones import describe_backbone, find_weights
@@ -151,24 +151,21 @@ class RetrainFlowers(luigi.Task):
             **evaluate.before(),
             "evaluate": evaluate.manifest(),
         }
-        occasion = Occasion(self.run_id, self.date, source, self._parameters())
-        publish_record(self.record_path(), occasion, stages, evaluate.results())
+        run = Run(self.run_id, self.date, source, self._parameters())
+        publish_record(self.record_path(), run, stages, evaluate.results())
 
 
-def _tell(lines: list[str]) -> None:
-    for line in lines:
+def _tell(task: RetrainFlowers, summary: Callable[[Mapping[str, Any], Path, str], list[str]]) -> None:
+    record = read_record(task.record_path())
+    for line in summary(record, task.record_path(), task.dataset) if record is not None else ():
         say(line)
 
 
 @RetrainFlowers.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's
 def _tell_results(task: RetrainFlowers) -> None:
-    record = read_record(task.record_path())
-    if record is not None:
-        _tell(summarise(record, task.record_path(), task.dataset))
+    _tell(task, summarise)
 
 
 @RetrainFlowers.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
 def _tell_nothing(task: RetrainFlowers) -> None:
-    record = read_record(task.record_path())
-    if record is not None:
-        _tell(summarise_nothing(record, task.record_path(), task.dataset))
+    _tell(task, summarise_nothing)

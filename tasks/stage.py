@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import luigi
 
-from tasks.artifacts import DataRoot, Manifest, Outcome, read_manifest
+from tasks.artifacts import DataRoot, Manifest, Outcome, read_manifest, sweep
 from tasks.errors import PipelineError, StoreError
 from tasks.parameters import Number
 from tasks.progress import LiveLine, Progress
@@ -85,9 +85,10 @@ class StageTask(luigi.Task):
         return read_manifest(self.manifest_path())
 
     def run(self) -> None:
-        """Work, measure the time, and publish the manifest."""
+        """Clear up after crashed runs, work, measure the time, and publish the manifest."""
         started = time.monotonic()
         try:
+            sweep(self.manifest_path().parent)
             with LiveLine(self.stage, self._tell) as progress:
                 outcome = self.work(progress)
             seconds = round(time.monotonic() - started, 3)

@@ -93,6 +93,18 @@ class Store:
         """All rows of the wanted keys at once, for stores whose rows are small."""
         return pa.concat_tables([self.schema.empty_table(), *self.rows(wanted)])
 
+    def check(self, found: int, promised: int, what: str) -> None:
+        """Compare what was found with what a manifest promised; more is no harm, another run may have added it.
+
+        Raises:
+            StoreError: Less was found.
+        """
+        if found < promised:
+            raise StoreError(
+                f"The store {self.folder} has {found:,} of {promised:,} {what}: shards are gone. "
+                "Delete its folder manifests; the next run makes again what is missing."
+            )
+
     def _keys(self, shard: Path) -> pa.ChunkedArray:
         file = self._open(shard)
         with _reading(shard):

@@ -4,13 +4,10 @@ from collections.abc import Callable
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
 from tasks.bottleneck.backbones import Backbone
+from tasks.bottleneck.extract import Pixels, Vectors
 from tasks.quiet_tensorflow import freeze, keras, tf
-
-Pixels = npt.NDArray[np.uint8]
-Vectors = npt.NDArray[np.float32]
 
 
 class Forward:

@@ -9,7 +9,7 @@ from tasks.bottleneck.backbones import describe_backbone
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.catalog import find_backbone
 from tasks.decode.photos import open_stores
-from tasks.errors import BackboneError, StoreError
+from tasks.errors import BackboneError
 from tasks.progress import Progress
 
 
@@ -39,12 +39,7 @@ def embed_photos(
     """
     pictures = open_stores(root, settings.decode).decoded
     there = wanted.filter(pa.array(pictures.found(wanted)))
-    # More is no harm: another run has decoded since what this one had to leave out.
-    if len(there) < decoded.photos:
-        raise StoreError(
-            f"The decoded store {pictures.folder} has {len(there):,} of {decoded.photos:,} pictures: shards are gone. "
-            "Delete its folder manifests; the next run decodes again what is missing."
-        )
+    pictures.check(len(there), decoded.photos, "pictures")
     store = settings.store(root)
     store.sweep()
     missing = there.filter(pa.array(~store.found(there)))

@@ -2,22 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import pyarrow as pa
 
+from tasks.decode.rejections import Missing
 from tasks.errors import DatasetError
 from tasks.snapshot.photos import check_labels
 
 _WORST = 10
-
-
-class Missing(NamedTuple):
-    """A wanted photo without a picture: its path, the reason code and the message."""
-
-    path: str
-    reason: str
-    message: str
 
 
 def check_missing(missing: Sequence[Missing], wanted: int, most: float) -> None:
@@ -62,7 +54,7 @@ def _worst(missing: Sequence[Missing]) -> str:
     return "".join(lines) + more
 
 
-def missing_photos(wanted: pa.Table, rejected: pa.Table, skipped: Sequence[Missing]) -> list[Missing]:
+def missing_photos(wanted: pa.Table, rejected: pa.Table, skipped: Sequence[Missing] = ()) -> list[Missing]:
     """Join the rejected rows with the paths that the snapshot knows, in the order of paths.
 
     Args:

@@ -1,19 +1,19 @@
 """Brings the decoded store up to date with the photos that are wanted."""
 
-import os
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
 from tasks.artifacts import DECODE, REJECTED, DataRoot, Store, describe
+from tasks.cores import available_cores
 from tasks.decode.images import Picture
-from tasks.decode.rejections import Rejection
+from tasks.decode.rejections import Missing
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import Outcome, Photo, decode_files, in_processes
+from tasks.decode.workers import Photo, Tried, decode_files, in_processes
 from tasks.progress import Progress
 
 ROWS_PER_SHARD = 512
@@ -35,13 +35,6 @@ class DecodeStores:
     rejected: Store
 
 
-class Skipped(NamedTuple):
-    """A photo whose file vanished, changed since the snapshot, or could not be read."""
-
-    photo: Photo
-    rejection: Rejection
-
-
 @dataclass(frozen=True)
 class DecodeCounts:
     """What became of the photos that were wanted.
@@ -59,7 +52,7 @@ class DecodeCounts:
     reused: int
     rejected: int
     rejected_before: int
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[Missing, ...]
 
 
 def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
@@ -103,11 +96,11 @@ def decode_photos(
     progress.start(len(untried), "photos")
     writer = _Writer(stores.settings.encoding, _Shards(stores.decoded), _Shards(stores.rejected))
     work = partial(decode_files, folder=folder, settings=stores.settings)
-    with closing(in_processes(work, untried, workers or _cores())) as batches:
-        for outcomes in batches:
-            for outcome in outcomes:
-                writer.add(outcome)
-            progress.advance(len(outcomes))
+    with closing(in_processes(work, untried, workers or available_cores())) as batches:
+        for batch in batches:
+            for tried in batch:
+                writer.add(tried)
+            progress.advance(len(batch))
     writer.decoded.publish()
     writer.rejected.publish()
     return DecodeCounts(
@@ -141,21 +134,21 @@ class _Shards:
 
 @dataclass
 class _Writer:
-    """Puts each outcome where it belongs."""
+    """Puts what became of each photo where it belongs."""
 
     encoding: str
     decoded: _Shards
     rejected: _Shards
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[Missing] = field(default_factory=list)
 
-    def add(self, outcome: Outcome) -> None:
-        (sha256, path), result = outcome
+    def add(self, tried: Tried) -> None:
+        (sha256, path), result = tried
         if isinstance(result, Picture):
             self.decoded.add(_decoded_row(sha256, f"{sha256}.{self.encoding}", result))
         elif result.reason.lasting:
             self.rejected.add({"sha256": sha256, "path": path, "reason": result.reason, "message": result.message})
         else:
-            self.skipped.append(Skipped(outcome.photo, result))
+            self.skipped.append(Missing(path, *result))
 
 
 def _decoded_row(sha256: str, name: str, picture: Picture) -> dict[str, Any]:
@@ -167,8 +160,3 @@ def _decoded_row(sha256: str, name: str, picture: Picture) -> dict[str, Any]:
         "format": picture.format,
         "mode": picture.mode,
     }
-
-
-def _cores() -> int:
-    """Count the cores that this process may use; macOS knows no such limit."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -42,6 +42,20 @@ class Rejection(NamedTuple):
     message: str
 
 
+class Missing(NamedTuple):
+    """A wanted photo without a picture, as reports and errors list it.
+
+    Args:
+        path: Its path within the dataset.
+        reason: The code.
+        message: The cause and the remedy.
+    """
+
+    path: str
+    reason: str
+    message: str
+
+
 class Rejected(PipelineError):  # noqa: N818 - a row of the rejected store rather than an error of the run
     """A photo that no picture can be made of.
 

@@ -31,7 +31,7 @@ class DecodePhotos(SnapshotStageTask):
 
     def work(self, progress: Progress) -> Outcome:
         """Decode what is missing, and check that enough is left."""
-        from tasks.decode.limits import Missing, check_left, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
+        from tasks.decode.limits import check_left, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
         from tasks.decode.photos import decode_photos, open_stores  # noqa: PLC0415
         from tasks.snapshot.photos import count_labels, read_snapshot, usable  # noqa: PLC0415
 
@@ -39,9 +39,8 @@ class DecodePhotos(SnapshotStageTask):
         keys = wanted.column("sha256").combine_chunks()
         stores = open_stores(self.root, self.settings)
         counts = decode_photos(wanted, Path(self.folder), stores, progress)
-        skipped = [Missing(item.photo.path, item.rejection.reason, item.rejection.message) for item in counts.skipped]
         rejected = stores.rejected.read(keys)
-        missing = missing_photos(wanted, rejected, skipped)
+        missing = missing_photos(wanted, rejected, counts.skipped)
         check_missing(missing, wanted.num_rows, self.max_rejected)
         found = stores.decoded.found(keys)
         left = count_labels(wanted.filter(found))
@@ -58,7 +57,7 @@ class DecodePhotos(SnapshotStageTask):
                 "missing": len(missing),
                 "rejected": rejected.num_rows,
                 "rejected_new": counts.rejected,
-                "skipped": len(skipped),
+                "skipped": len(counts.skipped),
                 "reasons": dict(Counter(row.reason for row in missing)),
             },
         )

@@ -43,17 +43,17 @@ class Photo(NamedTuple):
     path: str
 
 
-class Outcome(NamedTuple):
+class Tried(NamedTuple):
     """What became of a photo."""
 
     photo: Photo
     result: Picture | Rejection
 
 
-Work = Callable[[Sequence[Photo]], list[Outcome]]
+Work = Callable[[Sequence[Photo]], list[Tried]]
 
 
-def decode_files(photos: Sequence[Photo], *, folder: Path, settings: DecodeSettings) -> list[Outcome]:
+def decode_files(photos: Sequence[Photo], *, folder: Path, settings: DecodeSettings) -> list[Tried]:
     """Read and decode photos, one after the other.
 
     Args:
@@ -64,10 +64,10 @@ def decode_files(photos: Sequence[Photo], *, folder: Path, settings: DecodeSetti
     Returns:
         An outcome for each, in their order.
     """
-    return [Outcome(photo, _decode_file(photo, folder, settings)) for photo in photos]
+    return [Tried(photo, _decode_file(photo, folder, settings)) for photo in photos]
 
 
-def in_processes(work: Work, photos: Sequence[Photo], workers: int) -> Generator[list[Outcome], None, None]:
+def in_processes(work: Work, photos: Sequence[Photo], workers: int) -> Generator[list[Tried], None, None]:
     """Do the work in batches on several processes.
 
     Where a worker dies, what it may have died of is tried again in a process of its own, in ever smaller parts; a photo
@@ -89,9 +89,9 @@ def in_processes(work: Work, photos: Sequence[Photo], workers: int) -> Generator
         yield from _until_broken(work, batches, min(workers, len(batches)))
 
 
-def _until_broken(work: Work, batches: deque[Sequence[Photo]], workers: int) -> Iterator[list[Outcome]]:
+def _until_broken(work: Work, batches: deque[Sequence[Photo]], workers: int) -> Iterator[list[Tried]]:
     """Take batches from the left, until none is left or a worker died; all that was taken is also yielded."""
-    flying: deque[tuple[Sequence[Photo], Future[list[Outcome]]]] = deque()
+    flying: deque[tuple[Sequence[Photo], Future[list[Tried]]]] = deque()
     broken = False
     with _pool(workers) as pool:
         while flying or (batches and not broken):
@@ -106,17 +106,17 @@ def _until_broken(work: Work, batches: deque[Sequence[Photo]], workers: int) -> 
             yield outcomes
 
 
-def _submit(pool: ProcessPoolExecutor, work: Work, batch: Sequence[Photo]) -> Future[list[Outcome]]:
+def _submit(pool: ProcessPoolExecutor, work: Work, batch: Sequence[Photo]) -> Future[list[Tried]]:
     """Submit to a pool that may have broken just now: that comes to light with the result, as for all others."""
     try:
         return pool.submit(work, batch)
     except BrokenProcessPool as exc:
-        future: Future[list[Outcome]] = Future()
+        future: Future[list[Tried]] = Future()
         future.set_exception(exc)
         return future
 
 
-def _isolated(work: Work, batch: Sequence[Photo]) -> list[Outcome]:
+def _isolated(work: Work, batch: Sequence[Photo]) -> list[Tried]:
     """Do a batch in a fresh process; where that dies, do each half likewise, down to the photo that kills it."""
     with _pool(1) as pool:
         pool.submit(work, []).result()
@@ -125,7 +125,7 @@ def _isolated(work: Work, batch: Sequence[Photo]) -> list[Outcome]:
         except BrokenProcessPool:
             if len(batch) == 1:
                 message = "The process that decoded it died each time. Store it in another format or delete it."
-                return [Outcome(batch[0], Rejection(Reason.CRASHED, message))]
+                return [Tried(batch[0], Rejection(Reason.CRASHED, message))]
     middle = len(batch) // 2
     return _isolated(work, batch[:middle]) + _isolated(work, batch[middle:])
 

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import os
 import tarfile
 from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tasks.artifacts import publishing
+from tasks.cores import available_cores
 from tasks.download.drawing.composition import LABELS, draw_photo
 from tasks.errors import SettingError
 from tasks.progress import Progress
@@ -64,10 +64,6 @@ def _draw(indices: list[int], seed: int) -> Generator[bytes]:
         yield from map(draw, indices)
         return
     # Forking is not safe beside the threads of a process that has loaded TensorFlow.
-    with ProcessPoolExecutor(_cores(), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(available_cores(), get_context("spawn")) as pool:
         for first in range(0, len(indices), _BATCH):
             yield from pool.map(draw, indices[first : first + _BATCH], chunksize=5)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import luigi
 
-from tasks.artifacts import Outcome, file_sha256, publish_folder
+from tasks.artifacts import KEY_LENGTH, Outcome, file_sha256, publish_folder
 from tasks.catalog import SAMPLE_VERSION, Dataset
 from tasks.errors import DownloadError
 from tasks.parameters import SettingsParameter
@@ -55,12 +55,12 @@ class FetchDataset(StageTask):
         state = outside(self.dataset)
         archive = self._archive(progress)
         sha256 = file_sha256(archive)
-        folder = self.extracted(sha256[:16])
-        new = 0
-        if not folder.is_dir():
+        folder = self.extracted(sha256[:KEY_LENGTH])
+        if folder.is_dir():
+            new, photos = 0, sum(1 for path in folder.rglob("*") if path.is_file())
+        else:
             with publish_folder(folder) as temporary:
-                new = extract(archive, temporary, progress)
-        photos = sum(1 for path in folder.rglob("*") if path.is_file())
+                new = photos = extract(archive, temporary, progress)
         return Outcome(
             key=folder.name,
             snapshot="",

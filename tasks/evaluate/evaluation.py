@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -74,27 +74,30 @@ def evaluate(
     started = time.monotonic()
     train = settings.train
     photos = load_photos(snapshot, occasion.stages["bottleneck"], train.bottleneck, root)
-    probabilities = load_head(root.train(train.key(snapshot))).probabilities(photos.vectors)
+    head = train.key(snapshot)
+    probabilities = load_head(root.train(head)).probabilities(photos.vectors)
     test = photos.of("test")
     metrics = measure(photos.truth[test], probabilities[test], photos.labels)
     predicted = Predicted(photos, probabilities, metrics)
     evaluation = Evaluation(metrics, cross_validate(photos, train, settings.folds, progress))
 
-    folder, key = root.evaluate(settings.key(snapshot)), settings.key(snapshot)
-    facts = {"labels": list(photos.labels), "snapshot": snapshot, "head": train.key(snapshot)}
+    key = settings.key(snapshot)
+    folder = root.evaluate(key)
+    facts = {"labels": list(photos.labels), "snapshot": snapshot, "head": head}
     predictions = tabulate_predictions(photos, probabilities)
     schema = describe(predictions.schema, "evaluate", key, facts)
     publish_parquet(folder / "predictions.parquet", predictions.cast(schema))
     publish_json(folder / "metrics.json", evaluation.to_json())
-    summary = _summarise(snapshot, settings, occasion, evaluation)
-    summary = replace(summary, seconds={**summary.seconds, "evaluate": time.monotonic() - started})
+    summary = _summarise(snapshot, settings, occasion, evaluation, time.monotonic() - started)
     report = gather_report(summary, predicted, read_snapshot(root, snapshot), train.bottleneck.decode, root)
     publish_bytes(folder / "confusion-matrix.png", report.confusion_matrix)
     publish_bytes(folder / "report.html", render_report(report).encode())
     return evaluation
 
 
-def _summarise(snapshot: str, settings: EvaluateSettings, occasion: Occasion, evaluation: Evaluation) -> Summary:
+def _summarise(
+    snapshot: str, settings: EvaluateSettings, occasion: Occasion, evaluation: Evaluation, seconds: float
+) -> Summary:
     stages = occasion.stages
     return Summary(
         dataset=occasion.dataset,
@@ -103,7 +106,7 @@ def _summarise(snapshot: str, settings: EvaluateSettings, occasion: Occasion, ev
         photos=stages["bottleneck"].photos,
         rejected=stages["decode"].details["missing"],
         cross_validation=evaluation.cross_validation,
-        seconds={name: stage.seconds for name, stage in stages.items()},
+        seconds={**{name: stage.seconds for name, stage in stages.items()}, "evaluate": seconds},
         provenance=_provenance(snapshot, settings, occasion),
     )
 

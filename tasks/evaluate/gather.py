@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.artifacts import DataRoot
+from tasks.decode.limits import missing_photos
 from tasks.decode.photos import open_stores
+from tasks.decode.rejections import Missing
 from tasks.decode.settings import DecodeSettings
-from tasks.errors import StoreError
 from tasks.evaluate.figures import confusion_matrix_figure
 from tasks.evaluate.metrics import Metrics
-from tasks.evaluate.report import LabelCount, Mistake, PhotoPath, Picture, Rejection, Report, Summary
+from tasks.evaluate.report import LabelCount, Mistake, PhotoPath, Picture, Report, Summary
 from tasks.snapshot.photos import usable
 from tasks.snapshot.splits import SPLITS, Fill
 from tasks.train.photos import Photos
@@ -70,8 +72,8 @@ def gather_report(
             Mistake(pictures[index], photos.labels[predictions[index]], float(predicted.probabilities[index].max()))
             for index in mistakes
         ],
-        rejected=_rejections(snapshot, decode, root),
-        conflicts=_same_photos(snapshot.filter(snapshot.column("conflict"))),
+        rejected=_rejected(snapshot, decode, root),
+        conflicts=_group(snapshot.filter(snapshot.column("conflict")), ("sha256",)),
         duplicates=_duplicates(snapshot),
     )
 
@@ -116,33 +118,25 @@ def _pictures(photos: Photos, which: set[int], decode: DecodeSettings, root: Dat
         for row in table.to_pylist():
             index = places[row["sha256"]]
             found[index] = Picture(photos.paths[index], photos.labels[photos.truth[index]], row["image"]["bytes"])
-    if len(found) < len(places):
-        raise StoreError(
-            f"The decoded store {store.folder} has {len(found):,} of {len(places):,} pictures for the report: shards "
-            "are gone. Delete its folder manifests; the next run decodes again what is missing."
-        )
+    store.check(len(found), len(places), "pictures for the report")
     return found
 
 
-def _rejections(snapshot: pa.Table, decode: DecodeSettings, root: DataRoot) -> list[Rejection]:
-    table = usable(snapshot)
-    paths = dict(zip(table.column("sha256").to_pylist(), table.column("path").to_pylist(), strict=True))
-    rows = open_stores(root, decode).rejected.read(pa.array(paths, pa.string())).to_pylist()
-    found = [Rejection(paths[row["sha256"]], row["reason"], row["message"]) for row in rows]
-    return sorted(found, key=lambda rejection: rejection.path)
+def _rejected(snapshot: pa.Table, decode: DecodeSettings, root: DataRoot) -> list[Missing]:
+    wanted = usable(snapshot)
+    return missing_photos(wanted, open_stores(root, decode).rejected.read(wanted.column("sha256").combine_chunks()))
 
 
-def _duplicates(snapshot: pa.Table) -> list[Sequence[PhotoPath]]:
-    repeated = snapshot.column("duplicate_of").drop_null().unique()
-    rows = snapshot.to_pylist() if len(repeated) else []
-    groups = defaultdict(list)
-    for row in rows:
-        groups[row["duplicate_of"] or row["path"]].append(PhotoPath(row["path"], row["label"]))
-    return [group for group in groups.values() if len(group) > 1]
+def _duplicates(snapshot: pa.Table) -> list[list[PhotoPath]]:
+    """Group each photo that others of its label repeat with these others."""
+    originals = snapshot.column("duplicate_of").drop_null().unique()
+    repeated = pc.or_(pc.is_valid(snapshot.column("duplicate_of")), pc.is_in(snapshot.column("path"), originals))
+    return _group(snapshot.filter(repeated), ("label", "sha256"))
 
 
-def _same_photos(rows: pa.Table) -> list[Sequence[PhotoPath]]:
+def _group(rows: pa.Table, same: Sequence[str]) -> list[list[PhotoPath]]:
+    """Group photos that are the same in some columns, in the order of the rows."""
     groups = defaultdict(list)
     for row in rows.to_pylist():
-        groups[row["sha256"]].append(PhotoPath(row["path"], row["label"]))
+        groups[tuple(row[name] for name in same)].append(PhotoPath(row["path"], row["label"]))
     return list(groups.values())

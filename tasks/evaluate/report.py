@@ -9,6 +9,7 @@ from datetime import date
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from tasks.decode.rejections import Missing
 from tasks.evaluate.figures import DOTS_PER_INCH
 from tasks.evaluate.metrics import Interval, Metrics
 
@@ -114,15 +115,6 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Rejection:
-    """A photo that could not be decoded: its path within the dataset, the fixed reason code, and a message."""
-
-    path: str
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True)
 class Report:
     """What a report shows. All sequences are shown in the order given.
 
@@ -146,7 +138,7 @@ class Report:
     notes: Sequence[str]
     samples: Sequence[Picture]
     mistakes: Sequence[Mistake]
-    rejected: Sequence[Rejection]
+    rejected: Sequence[Missing]
     conflicts: Sequence[Sequence[PhotoPath]]
     duplicates: Sequence[Sequence[PhotoPath]]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import luigi
 
-from tasks.artifacts import Manifest, Outcome, sweep
+from tasks.artifacts import Manifest, Outcome
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
@@ -47,7 +47,6 @@ class EvaluateHead(SnapshotStageTask):
         """Predict every photo, measure, and write the results."""
         from tasks.evaluate.evaluation import Occasion, evaluate  # noqa: PLC0415 (only where there is work)
 
-        sweep(self.results())
         occasion = Occasion(self.dataset, self.date, self.before())
         evaluation = evaluate(self.snapshot, self.settings, occasion, self.root, progress)
         photos = evaluation.metrics.photos

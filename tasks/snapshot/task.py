@@ -6,7 +6,7 @@ from pathlib import Path
 
 import luigi
 
-from tasks.artifacts import Manifest, Outcome, publish_parquet, sweep
+from tasks.artifacts import Manifest, Outcome, publish_parquet
 from tasks.catalog import Dataset
 from tasks.download.task import FetchDataset, outside
 from tasks.errors import PipelineError
@@ -55,9 +55,7 @@ class TakeSnapshot(StageTask):
         from tasks.snapshot.hashes import read_hashes  # noqa: PLC0415 (not needed where nothing is to be done)
         from tasks.snapshot.photos import check_labels, take_snapshot  # noqa: PLC0415
 
-        folder = self.root.snapshots(self.dataset.name)
-        sweep(folder)
-        hashes = folder / "hashes.parquet"
+        hashes = self.root.snapshots(self.dataset.name) / "hashes.parquet"
         snapshot = take_snapshot(self.photos(), read_hashes(hashes), progress)
         publish_parquet(hashes, snapshot.hashes)
         check_labels(snapshot.labels)

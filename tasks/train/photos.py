@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from tasks.artifacts import DataRoot, KeyIndex, Manifest
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.errors import StoreError
 from tasks.snapshot.photos import read_snapshot, usable
 from tasks.snapshot.splits import SPLITS, Splits, assign_splits
 
@@ -64,11 +63,7 @@ def load_photos(snapshot: str, bottlenecks: Manifest, settings: BottleneckSettin
         vectors[places, views] = np.asarray(numbers).reshape(-1, settings.width)
         filled[places, views] = True
     there = filled.all(axis=1)
-    if there.sum() < bottlenecks.photos:
-        raise StoreError(
-            f"The bottleneck store {store.folder} has {there.sum():,} of {bottlenecks.photos:,} photos: shards are "
-            "missing. Delete its folder manifests; the next run computes again what is gone."
-        )
+    store.check(int(there.sum()), bottlenecks.photos, "photos")
     return _photos(table.filter(pa.array(there)), vectors if there.all() else vectors[there])
 
 

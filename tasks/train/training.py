@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from tasks.artifacts import exclusive, sweep
+from tasks.artifacts import exclusive
 from tasks.progress import Progress
 from tasks.train.fit import Choice, Examples, Watch, fit_head
 from tasks.train.head import save_head
@@ -32,7 +32,6 @@ def train_head(photos: Photos, settings: TrainSettings, snapshot: str, folder: P
     everything = Examples(photos.vectors, photos.truth)
     train, validation = everything.take(photos.of("train")), everything.take(photos.of("validation"))
     with exclusive(folder):
-        sweep(folder)
         watch = Watch(progress, folder / "checkpoints")
         head, choices = fit_head(train, validation, settings, photos.labels, watch)
         facts = {

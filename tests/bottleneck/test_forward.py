@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tasks.bottleneck.backbones import Backbone, describe_backbone
-from tasks.bottleneck.extract import mirror
-from tasks.bottleneck.forward import Forward, Pixels
+from tasks.bottleneck.extract import Pixels, mirror
+from tasks.bottleneck.forward import Forward
 from tasks.catalog import find_backbone
 
 SIZE, BATCH = 64, 8

@@ -3,7 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from tasks.decode.limits import Missing, check_left, check_missing, missing_photos
+from tasks.decode.limits import check_left, check_missing, missing_photos
+from tasks.decode.rejections import Missing
 from tasks.errors import DatasetError
 
 

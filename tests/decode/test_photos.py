@@ -21,6 +21,7 @@ from tasks.decode.rejections import Reason
 from tasks.decode.settings import DecodeSettings
 from tasks.progress import Silence
 from tests.decode.drawing import encode, smooth
+from tests.listening import Tally
 
 SETTINGS = DecodeSettings(size=16, resize=16)
 MANY = 3 * ROWS_PER_SHARD // 2
@@ -38,23 +39,6 @@ photos, folder, root = map(Path, sys.argv[1:])
 stores = open_stores(DataRoot(root), DecodeSettings(size=16, resize=16))
 print(decode_photos(pq.read_table(photos), folder, stores, Silence(), workers=2).new)
 """
-
-
-@dataclass
-class Counted:
-    """Progress that remembers."""
-
-    total: int = -1
-    unit: str = ""
-    done: int = 0
-
-    def start(self, total: int, unit: str) -> None:
-        """Remember what is ahead."""
-        self.total, self.unit = total, unit
-
-    def advance(self, count: int) -> None:
-        """Add up."""
-        self.done += count
 
 
 def draw(folder: Path, start: int, stop: int, width: int = 40) -> None:
@@ -91,10 +75,10 @@ def stores(tmp_path: Path) -> DecodeStores:
 def test_exactly_the_missing_photos_are_decoded(folder: Path, stores: DecodeStores) -> None:
     first = decode_photos(table_of(folder), folder, stores, Silence())
     draw(folder, 20, 27)
-    progress = Counted()
+    progress = Tally()
     second = decode_photos(table_of(folder), folder, stores, progress)
     assert (first, second) == (DecodeCounts(20, 0, 0, 0, ()), DecodeCounts(7, 20, 0, 0, ()))
-    assert progress == Counted(total=7, unit="photos", done=7)
+    assert progress == Tally(total=7, unit="photos", done=7, beginnings=1)
     assert sorted(keys_in(stores.decoded)) == sorted(table_of(folder)["sha256"].to_pylist())
 
 
@@ -149,7 +133,7 @@ def test_a_rejected_photo_is_kept_with_its_reason_and_not_tried_again(folder: Pa
     (folder / "note.jpg").write_text("text")
     photos = table_of(folder)
     assert decode_photos(photos, folder, stores, Silence()) == DecodeCounts(20, 0, 1, 0, ())
-    progress = Counted()
+    progress = Tally()
     assert decode_photos(photos, folder, stores, progress) == DecodeCounts(0, 20, 0, 1, ())
     assert progress.total == 0
     [row] = pq.read_table(stores.rejected.shards()[0]).to_pylist()
@@ -164,7 +148,7 @@ def test_a_photo_that_changed_or_vanished_is_in_no_store_and_tried_again(folder:
     (folder / "00005.jpg").rename(folder / "moved.jpg")
     counts = decode_photos(photos, folder, stores, Silence())
     assert (counts.new, counts.rejected) == (18, 0)
-    assert [(skip.photo.path, skip.rejection.reason) for skip in counts.skipped] == [
+    assert [(skip.path, skip.reason) for skip in counts.skipped] == [
         ("00003.jpg", Reason.CHANGED),
         ("00005.jpg", Reason.VANISHED),
     ]

@@ -15,31 +15,31 @@ from tasks.decode import workers
 from tasks.decode.images import Picture
 from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import BATCH, Outcome, Photo, decode_files, in_processes
+from tasks.decode.workers import BATCH, Photo, Tried, decode_files, in_processes
 from tests.decode.drawing import encode, smooth
 
 SETTINGS = DecodeSettings(size=16, resize=16)
 DEADLY = "deadly"
 
 
-def die_of_the_deadly(photos: Sequence[Photo]) -> list[Outcome]:
+def die_of_the_deadly(photos: Sequence[Photo]) -> list[Tried]:
     """Stand in for a codec that crashes: the process dies as it does of a segmentation fault."""
     if any(photo.path == DEADLY for photo in photos):
         os.kill(os.getpid(), signal.SIGKILL)
-    return [Outcome(photo, Rejection(Reason.EMPTY, str(os.getpid()))) for photo in photos]
+    return [Tried(photo, Rejection(Reason.EMPTY, str(os.getpid()))) for photo in photos]
 
 
-def linger(photos: Sequence[Photo]) -> list[Outcome]:
+def linger(photos: Sequence[Photo]) -> list[Tried]:
     time.sleep(0.05)
     return die_of_the_deadly(photos)
 
 
-def die_at_once(photos: Sequence[Photo]) -> list[Outcome]:
+def die_at_once(photos: Sequence[Photo]) -> list[Tried]:
     os.kill(os.getpid(), signal.SIGKILL)
     return die_of_the_deadly(photos)
 
 
-def fail(photos: Sequence[Photo]) -> list[Outcome]:
+def fail(photos: Sequence[Photo]) -> list[Tried]:
     raise ZeroDivisionError(f"a bug met {len(photos)} photos")
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from tasks.artifacts import SNAPSHOT, DataRoot
 from tasks.decode.photos import open_stores
+from tasks.decode.rejections import Missing
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
 from tasks.evaluate.gather import MOST_MISTAKES, MOST_SAMPLES, SAMPLES_PER_LABEL, Predicted, gather_report
 from tasks.evaluate.metrics import measure, wilson_interval
-from tasks.evaluate.report import CrossValidation, LabelCount, PhotoPath, Rejection, Report, Summary
+from tasks.evaluate.report import CrossValidation, LabelCount, PhotoPath, Report, Summary
 from tasks.train.photos import Photos
 from tests.bottleneck.pictures import decoded_store, draw, encode, key_of
 from tests.evaluate.drawing import Probabilities, draw_probabilities, photos_of
@@ -173,8 +174,8 @@ def test_rejected_photos_are_named_as_this_snapshot_names_them(root: DataRoot, p
     here = [row(2, "tulips/z.jpg"), row(1, "daisy/a.jpg"), row(9, "roses/good.jpg")]
     report = gather(root, photos, draw_probabilities(COUNT, 3), here)
     assert report.rejected == [
-        Rejection("daisy/a.jpg", "damaged", "message 1"),
-        Rejection("tulips/z.jpg", "damaged", "message 2"),
+        Missing("daisy/a.jpg", "damaged", "message 1"),
+        Missing("tulips/z.jpg", "damaged", "message 2"),
     ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.decode.rejections import Missing
 from tasks.evaluate.figures import confusion_matrix_figure
 from tasks.evaluate.metrics import Interval, measure
 from tasks.evaluate.report import (
@@ -21,7 +22,6 @@ from tasks.evaluate.report import (
     Mistake,
     PhotoPath,
     Picture,
-    Rejection,
     Report,
     Summary,
     render_report,
@@ -102,7 +102,7 @@ def report() -> Report:
         notes=[f"Label {EVIL}: validation was filled from the nearest hashes."],
         samples=[Picture("daisy/1.jpg", "daisy", image()), Picture("x/2.png", EVIL, image("PNG"))],
         mistakes=[Mistake(Picture(f"x/{EVIL}.jpg", EVIL, image()), "daisy", 0.7)],
-        rejected=[Rejection(f"daisy/{EVIL}.jpg", "truncated", f"ends early {EVIL}")],
+        rejected=[Missing(f"daisy/{EVIL}.jpg", "truncated", f"ends early {EVIL}")],
         conflicts=[[PhotoPath("daisy/c.jpg", "daisy"), PhotoPath(f"x/{EVIL}", EVIL)]],
         duplicates=[[PhotoPath("daisy/d.jpg", "daisy"), PhotoPath("daisy/e.jpg", "daisy")]],
     )
@@ -204,7 +204,7 @@ def test_conflicts_and_duplicates_list_every_path(page: Page) -> None:
 
 
 def test_long_lists_are_cut_and_say_how_many_more_there_are(report: Report) -> None:
-    many = [Rejection(f"daisy/{number:04}.jpg", "empty", "no bytes") for number in range(LISTED + 1234)]
+    many = [Missing(f"daisy/{number:04}.jpg", "empty", "no bytes") for number in range(LISTED + 1234)]
     text = Page(render_report(replace(report, rejected=many))).text
     assert "1,334 photos rejected" in text
     assert f"These are the first {LISTED}; 1,234 photos more." in text
