@@ -4,12 +4,11 @@ import dataclasses
 import datetime as dt
 import json
 import math
-import typing
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import luigi
 
+from tasks.artifacts import settings_from
 from tasks.errors import SettingError
 
 SettingsT = TypeVar("SettingsT")
@@ -26,7 +25,7 @@ class SettingsParameter(luigi.Parameter[SettingsT]):
     def parse(self, x: str) -> SettingsT:
         """Read JSON; raises `SettingError` where it does not describe these settings."""
         try:
-            return _build(self._kind, json.loads(x))
+            return settings_from(self._kind, json.loads(x))
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
             raise SettingError(
                 f"{_option(self)} is {x!r}; it takes all fields of {self._kind.__name__} as JSON ({exc})."
@@ -35,18 +34,6 @@ class SettingsParameter(luigi.Parameter[SettingsT]):
     def serialize(self, x: Any) -> str:
         """Write JSON."""
         return json.dumps(dataclasses.asdict(x), sort_keys=True)
-
-
-def _build(kind: type[SettingsT], values: Mapping[str, Any]) -> SettingsT:
-    """Make a dataclass from JSON, and the dataclasses and tuples inside it."""
-    hints = typing.get_type_hints(kind)
-    arguments = {}
-    for name, value in values.items():
-        if dataclasses.is_dataclass(hints[name]):
-            arguments[name] = _build(typing.cast("type[Any]", hints[name]), value)
-        else:
-            arguments[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**arguments)
 
 
 class Number(luigi.Parameter[NumberT]):
@@ -100,6 +87,31 @@ class Numbers(luigi.Parameter[tuple[float, ...]]):
         if not x or not all(math.isfinite(number) and number >= self._least for number in x):
             raise SettingError(f"{_option(self)} is {self.serialize(x)!r}; it takes numbers of at least {self._least}.")
         return x
+
+
+class Sizes(luigi.Parameter[tuple[int, ...]]):
+    """One or more whole numbers above zero, separated by commas; `all` is 0."""
+
+    def parse(self, x: str) -> tuple[int, ...]:
+        """Read the sizes; raises `SettingError` where one is none."""
+        try:
+            return tuple(0 if part.strip() == "all" else int(part) for part in x.split(","))
+        except ValueError as exc:
+            raise self._refusal(x) from exc
+
+    def serialize(self, x: Any) -> str:
+        """Write the sizes as they are read."""
+        return ",".join("all" if size == 0 else str(size) for size in x)
+
+    def normalize(self, x: tuple[int, ...]) -> tuple[int, ...]:
+        """Check the sizes; raises `SettingError` for one below zero, one that stands twice, and for none."""
+        x = self.parse(x if isinstance(x, str) else self.serialize(x))
+        if min(x, default=-1) < 0 or len(set(x)) < len(x):
+            raise self._refusal(self.serialize(x))
+        return x
+
+    def _refusal(self, text: str) -> SettingError:
+        return SettingError(f"{_option(self)} is {text!r}; it takes different whole numbers above zero, or all.")
 
 
 class Choice(luigi.Parameter[str]):

@@ -21,6 +21,9 @@ class Progress(Protocol):
     def advance(self, count: int) -> None:
         """`count` more units are done."""
 
+    def tell(self, line: str) -> None:
+        """Say something that stays to be read, such as a result on the way."""
+
 
 class Silence:
     """Progress that nobody listens to."""
@@ -29,6 +32,9 @@ class Silence:
         """Do nothing."""
 
     def advance(self, count: int) -> None:
+        """Do nothing."""
+
+    def tell(self, line: str) -> None:
         """Do nothing."""
 
 
@@ -74,6 +80,11 @@ class LiveLine:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
         self._tell(line, min(round(100 * self._bar.n / self._bar.total), 100) if self._bar.total else 0)
+
+    def tell(self, line: str) -> None:
+        """Write a line that stays, above the live one."""
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
 
     def close(self) -> None:
         """Clear the line."""

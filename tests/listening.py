@@ -1,6 +1,6 @@
 """Progress for the tests of functions that tell of theirs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -12,12 +12,14 @@ class Tally:
         unit: Of what.
         done: How much of it is done.
         beginnings: How often something was begun.
+        lines: What was told.
     """
 
     total: int = -1
     unit: str = ""
     done: int = 0
     beginnings: int = 0
+    lines: list[str] = field(default_factory=list)
 
     def start(self, total: int, unit: str) -> None:
         """Begin anew."""
@@ -28,3 +30,7 @@ class Tally:
         """Add up; nothing is ever undone."""
         assert count >= 0
         self.done += count
+
+    def tell(self, line: str) -> None:
+        """Keep the line."""
+        self.lines.append(line)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import SettingError
-from tasks.parameters import Choice, Day, Number, Numbers, SettingsParameter
+from tasks.parameters import Choice, Day, Number, Numbers, SettingsParameter, Sizes
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,25 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Vector:
+    """Other settings in the same place."""
+
+    width: int
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Settings of all kinds that occur."""
 
-    picture: Picture
+    picture: Picture | Vector
+    thumbnail: Picture | None
     l2: tuple[float, ...]
     name: str
     licence: str | None
     seed: int = 0
 
 
-RECIPE = Recipe(Picture(288, "jpeg"), (0.003, 0.1), "Größe", None, 7)
+RECIPE = Recipe(Picture(288, "jpeg"), Picture(9, "png"), (0.003, 0.1), "Größe", None, 7)
 
 
 class Settings(luigi.Task):
@@ -42,6 +50,7 @@ class Settings(luigi.Task):
     batch_size: Number[int] = Number(int, 1, default=128)
     max_rejected: Number[float] = Number(float, 0, 1, default=0.05)
     weight_decay: Numbers = Numbers(0, default=(0.1,))
+    photo_counts: Sizes = Sizes(default=(5, 0))
     image_encoding: Choice = Choice("jpeg", "png", default="jpeg")
     first_day: Day = Day(default=dt.date(2026, 1, 31))
     train_recipe: SettingsParameter[Recipe] = SettingsParameter(Recipe, default=RECIPE)
@@ -114,6 +123,17 @@ def test_a_day_is_read() -> None:
     assert read(first_day="2024-02-29").first_day == dt.date(2024, 2, 29)
 
 
+@pytest.mark.parametrize(("text", "value"), [("5,20, all", (5, 20, 0)), ("all", (0,)), ("7", (7,))])
+def test_sizes_are_read(text: str, value: tuple[int, ...]) -> None:
+    assert read(photo_counts=text).photo_counts == value
+
+
+@pytest.mark.parametrize("text", ["", "5,", "-1", "2.5", "5,5", "all,0", "many"])
+def test_what_are_no_sizes_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match=r"^--photo-counts is '.*'; it takes different whole numbers above zero, or"):
+        read(photo_counts=text)
+
+
 @pytest.mark.parametrize("text", ["yesterday", "2026-02-30", "31.01.2026", ""])
 def test_what_is_no_day_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match=r"^--first-day is '.*'; it takes a date as YYYY-MM-DD\.$"):
@@ -121,8 +141,8 @@ def test_what_is_no_day_is_refused(text: str) -> None:
 
 
 def test_settings_are_read_with_the_dataclasses_and_tuples_inside_them() -> None:
-    text = '{"picture": {"size": 64, "encoding": "png"}, "l2": [0.5], "name": "x", "licence": null}'
-    assert read(train_recipe=text).train_recipe == Recipe(Picture(64, "png"), (0.5,), "x", None, 0)
+    text = '{"picture": {"width": 64}, "thumbnail": null, "l2": [0.5], "name": "x", "licence": null}'
+    assert read(train_recipe=text).train_recipe == Recipe(Vector(64), None, (0.5,), "x", None, 0)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +153,7 @@ def test_settings_are_read_with_the_dataclasses_and_tuples_inside_them() -> None
         {"picture": {"size": 64, "encoding": "png", "more": 1}},
         {"picture": 64},
         {"picture": None},
+        {"thumbnail": {"width": 64}},
     ],
 )
 def test_settings_with_other_fields_are_refused(change: dict[str, Any]) -> None:
@@ -151,11 +172,13 @@ def test_what_describes_no_settings_is_refused(text: str) -> None:
     batch_size=st.integers(1, 10**30),
     max_rejected=st.floats(0, 1),
     weight_decay=st.lists(st.floats(0, 1e300), min_size=1).map(tuple),
+    photo_counts=st.lists(st.integers(0, 10**30), min_size=1, unique=True).map(tuple),
     image_encoding=st.sampled_from(["jpeg", "png"]),
     first_day=st.dates(dt.date(1900, 1, 1)),
     train_recipe=st.builds(
         Recipe,
-        st.builds(Picture, st.integers(), st.text()),
+        st.builds(Picture, st.integers(), st.text()) | st.builds(Vector, st.integers()),
+        st.none() | st.builds(Picture, st.integers(), st.text()),
         st.lists(st.floats(allow_nan=False, allow_infinity=False)).map(tuple),
         st.text(),
         st.none() | st.text(),

@@ -59,6 +59,15 @@ def test_silence_and_a_live_line_listen_to_the_same_calls(capsys: pytest.Capture
     assert capsys.readouterr() == ("", "")
 
 
+def test_what_is_told_stays_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveLine("train", lambda *_: None) as line:
+        line.tell("before it began")
+        line.start(2, "steps")
+        line.tell("Step 100: 87.0%")
+    Silence().tell("nobody hears this")
+    assert capsys.readouterr() == ("before it began\nStep 100: 87.0%\n", "")
+
+
 def test_without_a_terminal_nothing_is_written_within_a_minute(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
     with LiveLine("decode", listener(told)) as line:
         line.start(1000, "photos")

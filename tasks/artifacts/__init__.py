@@ -6,6 +6,7 @@ root elsewhere is one more implementation of its verbs and not a rewrite.
 
 from tasks.artifacts.files import (
     exclusive,
+    is_locked,
     publish_bytes,
     publish_folder,
     publish_json,
@@ -18,6 +19,8 @@ from tasks.artifacts.keys import KEY_LENGTH, file_sha256, fingerprint
 from tasks.artifacts.layout import DataRoot, manifest
 from tasks.artifacts.manifests import Manifest, Outcome, read_manifest
 from tasks.artifacts.schemas import (
+    COMPARISON,
+    CURVE,
     DECODE,
     PREDICTIONS,
     REJECTED,
@@ -26,9 +29,12 @@ from tasks.artifacts.schemas import (
     bottleneck_schema,
     describe,
 )
+from tasks.artifacts.settings import settings_from
 from tasks.artifacts.stores import KeyIndex, Store
 
 __all__ = [
+    "COMPARISON",
+    "CURVE",
     "DECODE",
     "KEY_LENGTH",
     "PREDICTIONS",
@@ -45,6 +51,7 @@ __all__ = [
     "exclusive",
     "file_sha256",
     "fingerprint",
+    "is_locked",
     "manifest",
     "publish_bytes",
     "publish_folder",
@@ -53,5 +60,6 @@ __all__ = [
     "publishing",
     "read_json",
     "read_manifest",
+    "settings_from",
     "sweep",
 ]

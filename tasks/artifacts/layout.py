@@ -26,6 +26,10 @@ class DataRoot:
         """Folder of a dataset's pointers from dates to snapshots, and of the hashes known of its files."""
         return self.path / "snapshot" / dataset
 
+    def backbone(self, name: str) -> Path:
+        """Folder of what is known of a backbone, and of its weights where they were fetched."""
+        return self.path / "backbone" / name
+
     def decode(self, key: str) -> Path:
         """Folder of a decoded store."""
         return self.path / "decode" / key
@@ -45,6 +49,18 @@ class DataRoot:
     def evaluate(self, key: str) -> Path:
         """Folder of an evaluation: metrics, predictions, figures, report."""
         return self.path / "evaluate" / key
+
+    def comparison(self, key: str) -> Path:
+        """Folder of a comparison: table, figures, report."""
+        return self.path / "compare" / key
+
+    def cells(self) -> Path:
+        """Folder of the cells of all comparisons, one manifest a cell."""
+        return self.path / "compare" / "cells"
+
+    def comparisons(self, dataset: str) -> Path:
+        """Folder of the records of a dataset's comparisons."""
+        return self.path / "compare" / "runs" / dataset
 
     def runs(self, dataset: str) -> Path:
         """Folder of a dataset's run records."""

@@ -53,6 +53,37 @@ PREDICTIONS = pa.schema(
     ]
 )
 
+#: One row a checkpoint; `l2` is the strength of weight decay that did best at that step, `time` when it was measured.
+CURVE = pa.schema(
+    [
+        pa.field("step", pa.int64(), nullable=False),
+        pa.field("accuracy", pa.float64(), nullable=False),
+        pa.field("log_loss", pa.float64(), nullable=False),
+        pa.field("l2", pa.float64(), nullable=False),
+        pa.field("photos", pa.int64(), nullable=False),
+        pa.field("time", pa.timestamp("ms", "UTC"), nullable=False),
+    ]
+)
+
+#: One row a cell; `photos_per_label` is null where all photos of every label train.
+COMPARISON = pa.schema(
+    [
+        pa.field("way", pa.string(), nullable=False),
+        pa.field("photos_per_label", pa.int32()),
+        pa.field("seed", pa.int32(), nullable=False),
+        pa.field("photos", pa.int64(), nullable=False),
+        pa.field("test_photos", pa.int64(), nullable=False),
+        pa.field("correct", pa.int64(), nullable=False),
+        pa.field("accuracy", pa.float64(), nullable=False),
+        pa.field("low", pa.float64(), nullable=False),
+        pa.field("high", pa.float64(), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),
+        pa.field("passes", pa.int64(), nullable=False),
+        pa.field("cut", pa.bool_(), nullable=False),
+        pa.field("cell", pa.string(), nullable=False),
+    ]
+)
+
 
 def bottleneck_schema(width: int) -> pa.Schema:
     """Schema of a bottleneck store whose vectors have `width` numbers."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import exclusive
+from tasks.artifacts import exclusive, is_locked
 from tests.artifacts.processes import started
 
 HOLDER = """
@@ -59,3 +59,18 @@ def test_an_exception_lets_the_next_one_in(tmp_path: Path) -> None:
 def test_another_folder_is_free(tmp_path: Path) -> None:
     with exclusive(tmp_path / "one"), started(WAITER, tmp_path / "other") as waiter:
         assert is_inside(waiter, within_s=20)
+
+
+def test_a_folder_is_locked_as_long_as_its_holder_lives_and_asking_changes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "head"
+    assert not is_locked(folder)
+    assert not folder.exists()
+    with started(HOLDER, folder) as holder:
+        assert is_locked(folder)
+        assert is_locked(folder)
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(timeout=20)
+        assert not is_locked(folder)
+    with exclusive(folder):
+        assert is_locked(folder)
+    assert not is_locked(folder)

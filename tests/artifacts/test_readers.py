@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pandas as pd  # type: ignore[import-untyped]  # ships no types
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds

@@ -1,0 +1,32 @@
+"""Settings read back from the JSON that the data root keeps of them."""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+SettingsT = TypeVar("SettingsT")
+
+
+def settings_from(kind: type[SettingsT], values: Mapping[str, Any]) -> SettingsT:
+    """Make settings of what `dataclasses.asdict` and JSON made of them.
+
+    Args:
+        kind: The dataclass; its fields may be dataclasses, or one of several, and tuples.
+        values: The fields as JSON has them.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: The values are not those of such settings.
+    """
+    hints = typing.get_type_hints(kind)
+    return kind(**{name: _value(hints[name], value) for name, value in values.items()})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    options = typing.get_args(hint) or (hint,)
+    kinds = [kind for kind in options if dataclasses.is_dataclass(kind)]
+    if not kinds or (value is None and type(None) in options):
+        return tuple(value) if isinstance(value, list) else value
+    # Of several dataclasses it is the one that has these very fields.
+    (kind,) = (kind for kind in kinds if {field.name for field in dataclasses.fields(kind)} == set(value))
+    return settings_from(typing.cast("type[Any]", kind), value)

@@ -1,0 +1,59 @@
+"""Settings read back: what JSON holds of them becomes the very same value again."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+import pytest
+
+from tasks.artifacts import settings_from
+
+
+@dataclass(frozen=True)
+class Small:
+    """One of two kinds."""
+
+    steps: int
+
+
+@dataclass(frozen=True)
+class Large:
+    """The other kind."""
+
+    strengths: tuple[float, ...]
+    inner: Small
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of all shapes that there are."""
+
+    name: str
+    kind: Small | Large
+    further: Small | None
+
+
+SETTINGS = Settings("ä", Large((0.1, 1.0), Small(3)), None)
+
+
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, replace(SETTINGS, kind=Small(1)), replace(SETTINGS, further=Small(2)), SETTINGS.kind]
+)
+def test_settings_are_read_back_as_they_were(settings: Settings) -> None:
+    assert settings_from(type(settings), json.loads(json.dumps(asdict(settings)))) == settings
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        [],
+        None,
+        {"name": "a", "kind": {"steps": 1}},
+        {"name": "a", "kind": {"steps": 1}, "further": None, "more": 1},
+        {"name": "a", "kind": {"other": 1}, "further": None},
+        {"name": "a", "kind": 3, "further": None},
+    ],
+)
+def test_values_of_other_settings_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises((AttributeError, KeyError, TypeError, ValueError)):
+        settings_from(Settings, values)
