@@ -19,10 +19,14 @@ class Expected:
     Args:
         size: Its bytes.
         sha256: The hash of its bytes, 64 lower-case hex digits.
+        amend: What to do where another file is the right one.
+        otherwise: What to do where the file cannot be had at all, following "put the file there".
     """
 
     size: int | None = None
     sha256: str | None = None
+    amend: str = "mend data/catalog.toml"
+    otherwise: str = " or use --dataset sample"
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ def _publish(partial: Partial, path: Path, expected: Expected, origin: Origin) -
         partial.clear()
         raise DownloadError(
             f"{origin.url} is not the file that it should be: {wrong}. Run again in case it was damaged on its way; if "
-            f"the server has a new version that you trust, mend data/catalog.toml, or put the right file at {path}."
+            f"the server has a new version that you trust, {expected.amend}, or put the right file at {path}."
         )
     # The state goes first: a crash between the two leaves a state of another file, which makes the next run ask again,
     # and never a file without a state, which would count as put there by a person.
@@ -164,10 +168,13 @@ def _read_state(path: Path) -> _State | None:
 def _remedy(path: Path, expected: Expected) -> str:
     remedy = (
         "Check the URL and the connection and run again, what has come already is kept; without internet, put the file "
-        f"at {path} or use --dataset sample."
+        f"at {path}{expected.otherwise}."
     )
     if not path.is_file():
         return remedy
     if expected.sha256:
-        return f"{remedy} The file that is there now has another size or sha256 than the catalog's {expected.sha256}."
+        return (
+            f"{remedy} The file that is there now has another size or sha256 than the expected {expected.sha256}; "
+            f"if it is the right one, {expected.amend}."
+        )
     return f"{remedy} To go on with the file that is there now, delete {_state_path(path).name} beside it."
