@@ -52,7 +52,7 @@ class Picture:
 
 
 def decode_photo(data: bytes, settings: DecodeSettings) -> Picture:
-    """Decode a photo, turn it upright, convert it to sRGB, and crop the square from its centre.
+    """Decode a photo, turn it upright, convert it to sRGB, and make the square of it.
 
     The same bytes and settings always give the same picture. Of an animation it is the first frame.
 
@@ -119,10 +119,12 @@ def _load(photo: Image.Image, settings: DecodeSettings) -> tuple[float, float]:
 
 def _square(photo: Image.Image, extent: tuple[float, float], settings: DecodeSettings) -> Image.Image:
     """Resize and crop as one step, which resamples only what stays."""
-    short = min(extent)
-    side = min(short * settings.size / settings.resize, short)
-    left, top = ((length - side) / 2 for length in extent)
-    box = (left, top, min(left + side, extent[0]), min(top + side, extent[1]))
+    box = (0.0, 0.0, *extent)
+    if settings.crop == "centre":
+        short = min(extent)
+        side = min(short * settings.size / settings.resize, short)
+        left, top = ((length - side) / 2 for length in extent)
+        box = (left, top, min(left + side, extent[0]), min(top + side, extent[1]))
     return photo.resize((settings.size, settings.size), Image.Resampling[settings.resampling.upper()], box)
 
 

@@ -11,6 +11,7 @@ CODE_VERSION = 1
 
 Resampling = Literal["bicubic", "bilinear", "lanczos"]
 Encoding = Literal["jpeg", "png"]
+Crop = Literal["centre", "stretch"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class DecodeSettings:
         resize: Pixels of the photo's short side before the square is cropped from its centre; `size` at least.
         resampling: The filter, always antialiased.
         encoding: `jpeg` is quality 95 without chroma subsampling; `png` is lossless.
+        crop: `centre` keeps proportions and cuts off what is beyond the square; `stretch` squeezes the whole photo into
+            it, as the networks of 2015 were fed.
 
     Raises:
         SettingError: One of them cannot be.
@@ -31,6 +34,7 @@ class DecodeSettings:
     resize: int
     resampling: Resampling = "bicubic"
     encoding: Encoding = "jpeg"
+    crop: Crop = "centre"
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -43,13 +47,14 @@ class DecodeSettings:
         for name, value, known in (
             ("resampling", self.resampling, get_args(Resampling)),
             ("encoding", self.encoding, get_args(Encoding)),
+            ("crop", self.crop, get_args(Crop)),
         ):
             if value not in known:
                 raise SettingError(f"There is no {name} {value!r}. Known are {', '.join(known)}.")
 
     def ingredients(self) -> dict[str, object]:
         """All that decides what is stored for a photo: the settings and the code version."""
-        return {**asdict(self), "crop": "centre", "code_version": CODE_VERSION}
+        return {**asdict(self), "code_version": CODE_VERSION}
 
     @property
     def key(self) -> str:

@@ -57,6 +57,15 @@ def test_a_photo_of_the_size_stored_keeps_its_pixels(form: str, options: dict[st
     assert (picture.width, picture.height, picture.format, picture.mode) == (20, 20, form, "RGB")
 
 
+@pytest.mark.parametrize(("width", "height"), [(60, 20), (20, 60), (41, 33)])
+def test_a_stretched_photo_is_squeezed_into_the_square_with_all_that_it_shows(width: int, height: int) -> None:
+    photo = smooth(width, height)
+    stretched = pixels_of(encode(photo, "PNG"), DecodeSettings(20, 20, "bilinear", "png", "stretch"))
+    assert np.array_equal(stretched, np.asarray(photo.resize((20, 20), Image.Resampling.BILINEAR)))
+    centred = pixels_of(encode(photo, "PNG"), DecodeSettings(20, 20, "bilinear", "png"))
+    assert not np.array_equal(stretched, centred)
+
+
 def test_a_jpeg_is_decoded() -> None:
     photo = smooth(20, 20)
     assert (
