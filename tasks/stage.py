@@ -101,7 +101,11 @@ class StageTask(luigi.Task):
                 f"The stage {self.stage} cannot write to {exc.filename or self.data_root} ({exc.strerror}). Make room "
                 "or mend the folder's rights, and run again; what was published is kept."
             ) from exc
-        say(f"{self.stage:<10} {outcome.new:>7,} new {outcome.reused:>9,} reused {seconds:>8.1f} s")
+        say(self.closing(manifest))
+
+    def closing(self, manifest: Manifest) -> str:
+        """The line that a person reads when the stage is done."""
+        return f"{self.stage:<10} {manifest.new:>7,} new {manifest.reused:>9,} reused {manifest.seconds:>8.1f} s"
 
     def _tell(self, message: str, percentage: int) -> None:
         """Show progress on Luigi's web page; Luigi sets neither function outside a worker."""
@@ -118,6 +122,9 @@ class SnapshotStageTask(StageTask):
     folder: luigi.Parameter[str] = luigi.Parameter(
         significant=False, description="The folder that the snapshot's paths are relative to."
     )
+    weights: luigi.Parameter[str] = luigi.Parameter(
+        significant=False, description="Where the backbone's weights are; their hash is in the settings."
+    )
     max_rejected: Number[float] = Number(
         float, 0, 1, default=0.05, description="Share of photos that may be rejected before the run ends with an error."
     )
@@ -129,5 +136,6 @@ class SnapshotStageTask(StageTask):
             "run_id": self.run_id,
             "snapshot": self.snapshot,
             "folder": self.folder,
+            "weights": self.weights,
             "max_rejected": self.max_rejected,
         }

@@ -5,7 +5,7 @@ writes the last shard. What is in memory at once is a few batches and two shards
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -16,13 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.artifacts import Store
+from tasks.bottleneck.views import Pixels, Views
 from tasks.decode.images import read_pixels
 from tasks.progress import Progress
 
 PHOTOS_PER_SHARD = 1024
 BATCHES_AHEAD = 3
 
-Pixels = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
 T = TypeVar("T")
 
@@ -36,25 +36,14 @@ class Forward(Protocol):
         """Pixels, uint8 [N, size, size, 3], N at most `batch_size`, to bottlenecks, float32 [N, D]."""
 
 
-def plain(pixels: Pixels) -> Pixels:
-    """The photo as it is: uint8 [N, H, W, 3] to the same."""
-    return pixels
-
-
-def mirror(pixels: Pixels) -> Pixels:
-    """The photo's mirror image, left to right: uint8 [N, H, W, 3] to the same."""
-    return pixels[:, :, ::-1]
-
-
-#: A view's number is its place here.
-VIEWS: tuple[Callable[[Pixels], Pixels], ...] = (plain, mirror)
-
-
-def extract_bottlenecks(pictures: Iterable[pa.Table], forward: Forward, sink: "ShardWriter", progress: Progress) -> int:
+def extract_bottlenecks(
+    pictures: Iterable[pa.Table], views: Views, forward: Forward, sink: "Sink", progress: Progress
+) -> int:
     """Compute the bottlenecks of pictures and write them, a row a photo and view.
 
     Args:
         pictures: Tables with the columns sha256 and image of the decoded store; read in a thread of its own.
+        views: What the backbone is shown of each.
         forward: The backbone.
         sink: Takes the vectors.
         progress: Told of every photo.
@@ -64,7 +53,7 @@ def extract_bottlenecks(pictures: Iterable[pa.Table], forward: Forward, sink: "S
     """
     count = 0
     for keys, pixels in prefetch(_batches(pictures, forward.batch_size), BATCHES_AHEAD):
-        vectors = np.stack([forward(view(pixels)) for view in VIEWS[: sink.views]], axis=1)
+        vectors = np.stack([forward(view) for view in views.of(keys, pixels)], axis=1)
         sink.add(keys, vectors)
         progress.advance(len(keys))
         count += len(keys)
@@ -87,6 +76,13 @@ def _batches(pictures: Iterable[pa.Table], size: int) -> Iterator[tuple[list[str
         yield keys, np.stack(pixels)
 
 
+class Sink(Protocol):
+    """What takes the vectors as they come."""
+
+    def add(self, keys: list[str], vectors: Vectors) -> None:
+        """Take the vectors of photos: float32 [N, V, D]."""
+
+
 class ShardWriter:
     """Collects bottlenecks and publishes them as shards in a thread of its own.
 
@@ -94,12 +90,10 @@ class ShardWriter:
 
     Args:
         store: The bottleneck store.
-        views: Vectors of each photo.
         photos_per_shard: Photos after which a shard is published.
     """
 
-    def __init__(self, store: Store, views: int, photos_per_shard: int = PHOTOS_PER_SHARD) -> None:
-        self.views = views
+    def __init__(self, store: Store, photos_per_shard: int = PHOTOS_PER_SHARD) -> None:
         self._store, self._photos_per_shard = store, photos_per_shard
         self._keys: list[str] = []
         self._vectors: list[Vectors] = []
@@ -107,7 +101,7 @@ class ShardWriter:
         self._writing: Future[Path] | None = None
 
     def add(self, keys: list[str], vectors: Vectors) -> None:
-        """Take the vectors of photos: float32 [N, views, D]."""
+        """Take the vectors of photos: float32 [N, V, D]."""
         self._keys += keys
         self._vectors.append(vectors)
         if len(self._keys) >= self._photos_per_shard:

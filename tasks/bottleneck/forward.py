@@ -5,8 +5,10 @@ from typing import cast
 
 import numpy as np
 
-from tasks.bottleneck.backbones import Backbone
-from tasks.bottleneck.extract import Pixels, Vectors
+from tasks.backbone.backbones import Prepared
+from tasks.backbone.load import load_network
+from tasks.bottleneck.extract import Vectors
+from tasks.bottleneck.views import Pixels
 from tasks.quiet_tensorflow import freeze, keras, tf
 
 
@@ -18,18 +20,18 @@ class Forward:
     which photos it shares a batch with.
 
     Args:
-        backbone: The backbone to load.
+        prepared: The backbone to load.
         batch_size: Photos in a batch.
 
     Raises:
         BackboneError: The weights are missing or not as they should be.
     """
 
-    def __init__(self, backbone: Backbone, batch_size: int = 8) -> None:
-        self.size = backbone.size
-        self.width = backbone.family.width
+    def __init__(self, prepared: Prepared, batch_size: int = 8) -> None:
+        self.size = prepared.backbone.size
+        self.width = prepared.backbone.width
         self.batch_size = batch_size
-        self._graph = _freeze(backbone, batch_size)
+        self._graph = _freeze(prepared, batch_size)
         # Keras remembers the model, and the model and its graphs refer to each other: 200 MB that nobody needs now.
         keras.utils.clear_session(free_memory=True)
 
@@ -50,14 +52,12 @@ class Forward:
         return np.asarray(self._graph(tf.constant(padded))[0])[:count]
 
 
-def _freeze(backbone: Backbone, batch_size: int) -> Callable[[tf.Tensor], list[tf.Tensor]]:
-    model = backbone.load()
+def _freeze(prepared: Prepared, batch_size: int) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    network, size = load_network(prepared), prepared.backbone.size
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow's decorator has no types
     def bottlenecks(pixels: tf.Tensor) -> tf.Tensor:
-        scaled = (tf.cast(pixels, tf.float32) - backbone.family.mean) / backbone.family.scale
-        return model(scaled, training=False)[0]
+        return network(tf.cast(pixels, tf.float32))
 
-    shape = tf.TensorSpec((batch_size, backbone.size, backbone.size, 3), tf.uint8)
-    frozen = freeze(bottlenecks.get_concrete_function(shape))
+    frozen = freeze(bottlenecks.get_concrete_function(tf.TensorSpec((batch_size, size, size, 3), tf.uint8)))
     return cast("Callable[[tf.Tensor], list[tf.Tensor]]", frozen)

@@ -3,12 +3,33 @@
 from dataclasses import asdict, dataclass
 
 from tasks.artifacts import DataRoot, Store, bottleneck_schema, describe, fingerprint
-from tasks.bottleneck.backbones import Backbone
-from tasks.decode.settings import DecodeSettings
+from tasks.backbone.backbones import Backbone
+from tasks.decode.settings import DecodeSettings, Encoding
 
 #: Raised when the vectors that are written for a picture change.
-CODE_VERSION = 1
+CODE_VERSION = 2
 ROWS_PER_GROUP = 4096
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """How distorted views are drawn; see `tasks.bottleneck.views`.
+
+    Args:
+        views: Distorted views of each photo.
+        flip_left_right: Whether half of them are mirrored.
+        random_crop: Margin that is cropped away at a random place, in per cent of what stays.
+        random_scale: How much larger the picture is made at most before it is cropped, in per cent.
+        random_brightness: How much brighter or darker it is made at most, in per cent.
+        seed: Of the draw.
+    """
+
+    views: int
+    flip_left_right: bool
+    random_crop: int
+    random_scale: int
+    random_brightness: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -16,24 +37,28 @@ class BottleneckSettings:
     """Everything that shapes a bottleneck.
 
     Args:
-        backbone: Name of the backbone.
-        weights_sha256: Hash of its weights.
-        mean: Subtracted from each channel value (0 to 255).
-        scale: Then divided by this.
-        width: Numbers in a bottleneck.
+        backbone: The backbone.
+        encoding: How its pictures are stored.
         precision: What the forward pass computes in.
-        views: 1 is the plain photo, 2 adds its mirror image.
-        decode: How photos became pictures.
+        views: Views that predict: 1 is the plain photo, 2 adds its mirror image.
+        distortion: How the further views, which only train, are drawn; None where there are none.
     """
 
-    backbone: str
-    weights_sha256: str
-    mean: float
-    scale: float
-    width: int
+    backbone: Backbone
+    encoding: Encoding
     precision: str
     views: int
-    decode: DecodeSettings
+    distortion: Distortion | None = None
+
+    @property
+    def decode(self) -> DecodeSettings:
+        """How photos become its pictures."""
+        return self.backbone.decode(self.encoding)
+
+    @property
+    def all_views(self) -> int:
+        """Vectors of each photo."""
+        return self.views + (self.distortion.views if self.distortion else 0)
 
     @property
     def key(self) -> str:
@@ -42,19 +67,5 @@ class BottleneckSettings:
 
     def store(self, root: DataRoot) -> Store:
         """The store of the bottlenecks made with these settings."""
-        schema = describe(bottleneck_schema(self.width), "bottleneck", self.key, asdict(self))
+        schema = describe(bottleneck_schema(self.backbone.width), "bottleneck", self.key, asdict(self))
         return Store(root.bottleneck(self.key), schema, ROWS_PER_GROUP)
-
-
-def bottleneck_settings(backbone: Backbone, decode: DecodeSettings, views: int) -> BottleneckSettings:
-    """Settings of a backbone's bottlenecks, in float32."""
-    return BottleneckSettings(
-        backbone=backbone.name,
-        weights_sha256=backbone.weights_sha256,
-        mean=backbone.family.mean,
-        scale=backbone.family.scale,
-        width=backbone.family.width,
-        precision="float32",
-        views=views,
-        decode=decode,
-    )

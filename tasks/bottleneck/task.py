@@ -30,11 +30,12 @@ class ExtractBottlenecks(SnapshotStageTask):
 
     def work(self, progress: Progress) -> Outcome:
         """Embed what is missing; TensorFlow is loaded only if anything is."""
-        from tasks.bottleneck.photos import embed_photos  # noqa: PLC0415 (only where there is work)
+        from tasks.bottleneck.photos import Wanted, embed_photos  # noqa: PLC0415 (only where there is work)
         from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415
 
-        wanted = usable(read_snapshot(self.root, self.snapshot)).column("sha256").combine_chunks()
-        counts = embed_photos(wanted, self.requires().manifest(), self.settings, self.root, progress)
+        keys = usable(read_snapshot(self.root, self.snapshot)).column("sha256").combine_chunks()
+        wanted = Wanted(keys, self.requires().manifest())
+        counts = embed_photos(wanted, self.settings, Path(self.weights), self.root, progress)
         return Outcome(
             key=self.settings.key,
             snapshot=self.snapshot,
@@ -44,7 +45,7 @@ class ExtractBottlenecks(SnapshotStageTask):
             reused=counts.reused,
             shards=counts.shards,
             details={
-                "rows": (counts.new + counts.reused) * self.settings.views,
-                "rows_new": counts.new * self.settings.views,
+                "rows": (counts.new + counts.reused) * self.settings.all_views,
+                "rows_new": counts.new * self.settings.all_views,
             },
         )

@@ -21,7 +21,7 @@ import luigi
 
 from pipeline import RetrainFlowers
 from tasks.bottleneck.task import ExtractBottlenecks
-from tasks.snapshot.task import TakeSnapshot
+from tasks.train.settings import TrainSettings
 
 #: Linux counts in KiB, macOS in bytes.
 UNIT = 1 if sys.platform == "darwin" else 1024
@@ -41,15 +41,20 @@ def multiply(source: Path, target: Path, photos: int) -> None:
 def stage(photos: Path, root: Path, *, until_decoded: bool) -> ExtractBottlenecks:
     """Run the pipeline up to the decode stage, or the bottleneck stage alone after that."""
     run = RetrainFlowers(dataset=str(photos), data_root=str(root), date=dt.date(2026, 1, 1))
-    snapshot = TakeSnapshot(data_root=str(root), run_id="", dataset=run._source(), date=run.date)
+    backbone, snapshot = run.prepare_backbone(), run.take_snapshot()
     if until_decoded:
+        build(backbone)
         build(snapshot)
+    prepared = backbone.prepared()
+    train = run.settings(prepared.backbone).train
+    assert isinstance(train, TrainSettings)
     bottlenecks = ExtractBottlenecks(
         data_root=str(root),
         snapshot=snapshot.manifest().key,
         folder=str(photos),
+        weights=str(prepared.weights),
         max_rejected=0.0,
-        settings=run.settings().train.bottleneck,
+        settings=train.bottleneck,
     )
     build(bottlenecks.requires() if until_decoded else bottlenecks)
     return bottlenecks

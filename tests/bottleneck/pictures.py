@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +35,12 @@ def encode(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def add_pictures(store: Store, numbers: Sequence[int], size: int) -> Path:
+def add_pictures(store: Store, numbers: Sequence[int], size: int, picture: Callable[[int, int], Pixels] = draw) -> Path:
     """Publish the pictures of some numbers as one shard, and return its path."""
     rows = [
         {
             "sha256": key_of(number),
-            "image": {"bytes": encode(draw(number, size)), "path": f"{number}.png"},
+            "image": {"bytes": encode(picture(number, size)), "path": f"{number}.png"},
             "width": size,
             "height": size,
             "format": "PNG",

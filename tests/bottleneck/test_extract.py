@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.artifacts import DataRoot, Store, bottleneck_schema, describe
-from tasks.bottleneck.extract import Pixels, ShardWriter, Vectors, extract_bottlenecks, mirror, prefetch
+from tasks.bottleneck.extract import ShardWriter, Vectors, extract_bottlenecks, prefetch
+from tasks.bottleneck.settings import Distortion
+from tasks.bottleneck.views import Pixels, Views, distort
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
@@ -20,6 +22,7 @@ from tests.bottleneck.pictures import add_pictures, draw, key_of
 
 SIZE = 8
 WAIT = 0.05
+PLAIN, BOTH = Views(1), Views(2)
 
 
 class Corners:
@@ -66,8 +69,10 @@ def expected(number: int, view: int) -> list[float]:
 
 def test_every_photo_has_a_row_for_each_view_in_the_order_of_the_pictures(decoded: Store, store: Store) -> None:
     forward = Corners()
-    with ShardWriter(store, views=2) as sink:
-        count = extract_bottlenecks(tables(decoded, [[0, 1, 2], [3, 4, 5, 6, 7], [8, 9]]), forward, sink, Silence())
+    with ShardWriter(store) as sink:
+        count = extract_bottlenecks(
+            tables(decoded, [[0, 1, 2], [3, 4, 5, 6, 7], [8, 9]]), BOTH, forward, sink, Silence()
+        )
     assert count == 10
     (shard,) = store.shards()
     assert pq.read_table(shard).to_pylist() == [
@@ -81,41 +86,49 @@ def test_every_photo_has_a_row_for_each_view_in_the_order_of_the_pictures(decode
 
 def test_batches_span_shards_and_only_the_last_is_smaller(decoded: Store, store: Store) -> None:
     forward = Corners()
-    with ShardWriter(store, views=1) as sink:
-        extract_bottlenecks(tables(decoded, [[0], [1, 2, 3, 4, 5], [6, 7, 8, 9]]), forward, sink, Silence())
+    with ShardWriter(store) as sink:
+        extract_bottlenecks(tables(decoded, [[0], [1, 2, 3, 4, 5], [6, 7, 8, 9]]), PLAIN, forward, sink, Silence())
     assert forward.batches == [4, 4, 2]
 
 
 def test_one_view_is_the_plain_photo(decoded: Store, store: Store) -> None:
-    with ShardWriter(store, views=1) as sink:
-        extract_bottlenecks(tables(decoded, [[3]]), Corners(), sink, Silence())
+    with ShardWriter(store) as sink:
+        extract_bottlenecks(tables(decoded, [[3]]), PLAIN, Corners(), sink, Silence())
     assert pq.read_table(store.shards()[0]).to_pylist() == [
         {"sha256": key_of(3), "view": 0, "bottleneck": expected(3, 0)}
     ]
 
 
 def test_no_pictures_make_no_shard(decoded: Store, store: Store) -> None:
-    with ShardWriter(store, views=2) as sink:
-        assert extract_bottlenecks(tables(decoded, []), Corners(), sink, Silence()) == 0
+    with ShardWriter(store) as sink:
+        assert extract_bottlenecks(tables(decoded, []), BOTH, Corners(), sink, Silence()) == 0
     assert store.shards() == []
 
 
-def test_mirror_swaps_left_and_right_only() -> None:
-    pixels = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
-    for photo, row, column, channel in np.ndindex(pixels.shape):
-        assert mirror(pixels)[photo, row, column, channel] == pixels[photo, row, 3 - column, channel]
+def test_distorted_views_follow_the_plain_ones(decoded: Store, store: Store) -> None:
+    distortion = Distortion(2, flip_left_right=True, random_crop=20, random_scale=10, random_brightness=30, seed=1)
+    with ShardWriter(store) as sink:
+        extract_bottlenecks(tables(decoded, [[0, 1]]), Views(1, distortion), Corners(), sink, Silence())
+    rows = pq.read_table(store.shards()[0]).to_pylist()
+    assert [(row["sha256"], row["view"]) for row in rows] == [
+        (key_of(number), v) for number in (0, 1) for v in range(3)
+    ]
+    for number in (0, 1):
+        for view in (1, 2):
+            seen = Corners()(distort(draw(number, SIZE), key_of(number), view, distortion)[None])
+            assert rows[3 * number + view]["bottleneck"] == seen[0].tolist()
 
 
 def test_shards_are_published_as_soon_as_they_are_full(decoded: Store, store: Store) -> None:
-    with ShardWriter(store, views=2, photos_per_shard=8) as sink:
-        extract_bottlenecks(tables(decoded, [list(range(20))]), Corners(), sink, Silence())
+    with ShardWriter(store, photos_per_shard=8) as sink:
+        extract_bottlenecks(tables(decoded, [list(range(20))]), BOTH, Corners(), sink, Silence())
     assert sorted(pq.read_metadata(shard).num_rows for shard in store.shards()) == [8, 16, 16]
 
 
 def test_finished_work_is_published_when_the_backbone_fails(decoded: Store, store: Store) -> None:
     threads, forward = threading.active_count(), Corners(good=3)
-    with pytest.raises(RuntimeError, match="broke"), ShardWriter(store, views=1) as sink:
-        extract_bottlenecks(tables(decoded, [list(range(20))]), forward, sink, Silence())
+    with pytest.raises(RuntimeError, match="broke"), ShardWriter(store) as sink:
+        extract_bottlenecks(tables(decoded, [list(range(20))]), PLAIN, forward, sink, Silence())
     keys = [key for shard in store.shards() for key in pq.read_table(shard)["sha256"].to_pylist()]
     assert keys == [key_of(number) for number in range(12)]
     assert threading.active_count() == threads
@@ -127,16 +140,16 @@ def test_damaged_picture_is_an_error_after_the_batches_before_it(decoded: Store,
         image = pa.array([{"bytes": b"no picture", "path": "x"}], decoded.schema.field("image").type)
         yield pa.table({"sha256": [key_of(4)], "image": image})
 
-    with pytest.raises(StoreError, match="picture of the decoded store is damaged"), ShardWriter(store, 1) as sink:
-        extract_bottlenecks(damaged(), Corners(), sink, Silence())
+    with pytest.raises(StoreError, match="picture of the decoded store is damaged"), ShardWriter(store) as sink:
+        extract_bottlenecks(damaged(), PLAIN, Corners(), sink, Silence())
     assert sum(pq.read_metadata(shard).num_rows for shard in store.shards()) == 4
 
 
 def test_shard_that_cannot_be_written_is_an_error(decoded: Store, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = Store(tmp_path / "file" / "store", bottleneck_schema(6), 4096)
-    with pytest.raises(OSError, match="file"), ShardWriter(store, views=1, photos_per_shard=4) as sink:
-        extract_bottlenecks(tables(decoded, [list(range(8))]), Corners(), sink, Silence())
+    with pytest.raises(OSError, match="file"), ShardWriter(store, photos_per_shard=4) as sink:
+        extract_bottlenecks(tables(decoded, [list(range(8))]), PLAIN, Corners(), sink, Silence())
 
 
 def test_every_photo_is_told(decoded: Store, store: Store) -> None:
@@ -146,8 +159,8 @@ def test_every_photo_is_told(decoded: Store, store: Store) -> None:
         def advance(self, count: int) -> None:
             self.counts.append(count)
 
-    with ShardWriter(store, views=2) as sink:
-        extract_bottlenecks(tables(decoded, [list(range(10))]), Corners(), sink, told := Told())
+    with ShardWriter(store) as sink:
+        extract_bottlenecks(tables(decoded, [list(range(10))]), BOTH, Corners(), sink, told := Told())
     assert told.counts == [4, 4, 2]
 
 

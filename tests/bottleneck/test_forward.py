@@ -3,22 +3,24 @@
 import numpy as np
 import pytest
 
-from tasks.bottleneck.backbones import Backbone, describe_backbone
-from tasks.bottleneck.extract import Pixels, mirror
+from tasks.backbone.backbones import Prepared
+from tasks.backbone.efficientnet_lite import build, load_weights
+from tasks.backbone.torch_weights import read_torch_weights
 from tasks.bottleneck.forward import Forward
-from tasks.catalog import find_backbone
+from tasks.bottleneck.views import Pixels, Views
+from tests.bottleneck.lite import lite
 
 SIZE, BATCH = 64, 8
 
 
 @pytest.fixture(scope="module")
-def backbone() -> Backbone:
-    return describe_backbone(find_backbone("efficientnet_lite0"), SIZE)
+def prepared() -> Prepared:
+    return lite(SIZE)
 
 
 @pytest.fixture(scope="module")
-def forward(backbone: Backbone) -> Forward:
-    return Forward(backbone, BATCH)
+def forward(prepared: Prepared) -> Forward:
+    return Forward(prepared, BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,10 @@ def pixels() -> Pixels:
     return small.repeat(8, axis=1).repeat(8, axis=2)
 
 
-def test_bottlenecks_are_the_model_s_of_scaled_pixels(forward: Forward, backbone: Backbone, pixels: Pixels) -> None:
-    expected, _ = backbone.load()((pixels[:BATCH].astype(np.float32) - 127) / 128, training=False)
+def test_bottlenecks_are_the_model_s_of_scaled_pixels(forward: Forward, prepared: Prepared, pixels: Pixels) -> None:
+    model = build(0, SIZE)
+    load_weights(model, read_torch_weights(prepared.weights))
+    expected, _ = model((pixels[:BATCH].astype(np.float32) - 127) / 128, training=False)
     got = forward(pixels[:BATCH])
     assert got.shape == (BATCH, 1280)
     assert got.dtype == np.float32
@@ -51,5 +55,5 @@ def test_bottleneck_is_bit_identical_in_a_smaller_batch(forward: Forward, pixels
 
 def test_mirror_view_is_the_bottleneck_of_another_picture(forward: Forward, pixels: Pixels) -> None:
     flipped = np.ascontiguousarray(np.flip(pixels[:BATCH], axis=2))
-    np.testing.assert_array_equal(forward(mirror(pixels[:BATCH])), forward(flipped))
+    np.testing.assert_array_equal(forward(Views(2).of([], pixels[:BATCH])[1]), forward(flipped))
     assert np.abs(forward(flipped) - forward(pixels[:BATCH])).max() > 0.1

@@ -1,0 +1,81 @@
+"""Views: the pictures that a photo is shown to the backbone as.
+
+The plain one is number 0 and its mirror image number 1; distorted ones follow. Distortions are those of TensorFlow's
+retrain.py (https://github.com/tensorflow/hub/blob/master/examples/image_retraining/retrain.py,
+`add_input_distortions`), which drew new ones for every step; here each is drawn once, from a seed and the photo's
+sha256, so that it is the same one whenever and wherever it is drawn, and is cached like any view.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tasks.bottleneck.settings import Distortion
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Views:
+    """The views of a photo.
+
+    Args:
+        plain: 1 is the plain photo alone, 2 adds its mirror image.
+        distortion: How the further ones are drawn; None where there are none.
+    """
+
+    plain: int
+    distortion: Distortion | None = None
+
+    def of(self, keys: list[str], pixels: Pixels) -> list[Pixels]:
+        """Draw all views of some photos.
+
+        Args:
+            keys: The photos' sha256, N.
+            pixels: Their pictures, uint8 [N, S, S, 3].
+
+        Returns:
+            An array for each view in the order of their numbers, uint8 [N, S, S, 3].
+        """
+        views = [pixels, pixels[:, :, ::-1]][: self.plain]
+        if self.distortion is not None:
+            for view in range(self.plain, self.plain + self.distortion.views):
+                drawn = [distort(*photo, view, self.distortion) for photo in zip(pixels, keys, strict=True)]
+                views.append(np.stack(drawn))
+        return views
+
+
+def distort(pixels: Pixels, key: str, view: int, distortion: Distortion) -> Pixels:
+    """Draw one distorted view of a photo.
+
+    The picture is enlarged by 1 + `random_crop` / 100 times a factor between 1 and 1 + `random_scale` / 100, and a
+    square of its former size is cut from it at a random place: here as one step, which resamples only what stays.
+
+    Args:
+        pixels: The picture, uint8 [S, S, 3].
+        key: The photo's sha256.
+        view: The view's number.
+        distortion: How to draw it.
+
+    Returns:
+        uint8 [S, S, 3].
+    """
+    random = np.random.default_rng((distortion.seed, int(key, 16), view))
+    # All numbers are drawn whichever of them are used: one distortion more leaves the others as they were.
+    scale, left, top, mirrored, brightness = random.uniform(size=5)
+    enlarged = (1 + distortion.random_crop / 100) * (1 + scale * distortion.random_scale / 100)
+    size = len(pixels)
+    side = size / enlarged
+    left, top = left * (size - side), top * (size - side)
+    picture = Image.fromarray(pixels)
+    if enlarged > 1:
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR, (left, top, left + side, top + side))
+    view_pixels = np.asarray(picture)
+    if distortion.flip_left_right and mirrored < 0.5:
+        view_pixels = view_pixels[:, ::-1]
+    if distortion.random_brightness:
+        factor = 1 + (2 * brightness - 1) * distortion.random_brightness / 100
+        view_pixels = np.clip(np.rint(view_pixels * factor), 0, 255).astype(np.uint8)
+    return view_pixels
