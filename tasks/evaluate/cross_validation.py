@@ -5,12 +5,13 @@ from tasks.evaluate.metrics import wilson_interval
 from tasks.evaluate.report import CrossValidation
 from tasks.progress import Progress, Silence
 from tasks.snapshot.splits import assign_folds
-from tasks.train.fit import Examples, Watch, fit_head
-from tasks.train.photos import Photos
+from tasks.train.examples import Examples, Watch
+from tasks.train.fit import fit_head
+from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import TrainSettings
 
 
-def cross_validate(photos: Photos, settings: TrainSettings, folds: int, progress: Progress) -> CrossValidation:
+def cross_validate(photos: EmbeddedPhotos, settings: TrainSettings, folds: int, progress: Progress) -> CrossValidation:
     """Measure the accuracy of a recipe over all photos.
 
     A fold's head is trained on the photos of the other folds, less those of the validation split, on which its weight
@@ -38,9 +39,12 @@ def cross_validate(photos: Photos, settings: TrainSettings, folds: int, progress
         if not held_out.any() or not train.any():
             continue
         validation = validation if validation.any() else train
-        examples = everything.take(train), everything.take(validation)
+        examples = (
+            everything.take(train, settings.training_views),
+            everything.take(validation, settings.predicting_views),
+        )
         head, _ = fit_head(*examples, settings, photos.labels, Watch(Silence()))
-        predicted = head.probabilities(photos.vectors[held_out]).argmax(axis=1)
+        predicted = head.probabilities(photos.vectors[held_out, settings.predicting_views]).argmax(axis=1)
         correct += int((predicted == photos.truth[held_out]).sum())
         total += len(predicted)
     if not total:

@@ -1,29 +1,34 @@
-"""Pictures of an evaluation, as PNG files; drawn with Agg alone, without pyplot's global state."""
+"""Pictures of an evaluation, as PNG files."""
 
-import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.image import AxesImage
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-DOTS_PER_INCH = 144
+from tasks.evaluate.drawing import FONT, GRID, INK, font, new_figure, to_png
+from tasks.train.curve import Weights
 
-_FONT = "DejaVu Sans"  # Matplotlib brings it along, so that the figure looks the same everywhere
-_INK = "#26313b"
 _COUNTED_LABELS = 25  # beyond, a cell is too small for its count
 _NAME_LENGTH = 28
 _LARGEST_SIDE = 20.0  # inches
 _LINE_PITCH = 0.12  # inches between the smallest legible names
+_MARKED_POINTS = 25
+_LEAST_SPAN = 0.1  # of accuracies: the noise of a few photos is not to fill the figure
+#: Name, colour and dashes of each line; colours for any kind of colour vision (Okabe & Ito 2008).
+_CURVES: Mapping[Weights, tuple[str, str, str]] = {
+    "averages": ("moving averages of the weights", "#0072b2", "-"),
+    "plain": ("the weights as they are", "#d55e00", "--"),
+}
 
 
 def confusion_matrix_figure(confusion: NDArray[np.integer[Any]], labels: Sequence[str]) -> bytes:
@@ -42,8 +47,7 @@ def confusion_matrix_figure(confusion: NDArray[np.integer[Any]], labels: Sequenc
     count = len(labels)
     cell = _cell_side(count)
     side = cell * count
-    figure = Figure(figsize=(side + 1.0, side), facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(side + 1.0, side)
     axes = figure.add_axes((0, 0, side / (side + 1.0), 1))
     totals = confusion.sum(axis=1, keepdims=True)
     # The root brings out the small shares: a mistake in a hundred is what one looks for.
@@ -54,10 +58,41 @@ def confusion_matrix_figure(confusion: NDArray[np.integer[Any]], labels: Sequenc
     if count <= _COUNTED_LABELS:
         _write_counts(axes, confusion, cell)
     _draw_scale(figure, picture, side)
-    buffer = io.BytesIO()
-    # The version of Matplotlib would make the same figure another file after an upgrade.
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", metadata={"Software": None})
-    return buffer.getvalue()
+    return to_png(figure)
+
+
+def learning_curve_figure(curves: Mapping[Weights, pa.Table]) -> bytes:
+    """Draw the accuracy on the validation split against the training steps, a line for each kind of weights.
+
+    Args:
+        curves: Tables of the columns of `CURVE`, in the order of their steps, none of them empty.
+
+    Returns:
+        The bytes of a PNG file.
+    """
+    figure = new_figure(7.0, 3.4)
+    axes = figure.add_axes((0.1, 0.16, 0.88, 0.72))
+    for weights, curve in curves.items():
+        name, colour, dashes = _CURVES[weights]
+        # With a few points the eye needs marks; with many they would hide the line.
+        mark = "o" if len(curve) <= _MARKED_POINTS else ""
+        steps, accuracies = curve["step"].to_numpy(), curve["accuracy"].to_numpy()
+        axes.plot(steps, accuracies, dashes, label=name, color=colour, linewidth=1.8, marker=mark, markersize=4)
+    low, high = axes.dataLim.intervaly
+    spread = max(0.0, _LEAST_SPAN - (high - low)) / 2 + 0.01
+    axes.set_ylim(max(0.0, low - spread), min(1.0, high + spread) + 0.005)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_xlabel("Training steps", fontproperties=font(10), color=INK)
+    axes.set_ylabel("Accuracy on validation photos", fontproperties=font(10), color=INK)
+    axes.grid(visible=True, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9, labelfontfamily=FONT, labelcolor=INK, color=INK)
+    axes.legend(prop=font(9), loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, labelcolor=INK)
+    return to_png(figure)
 
 
 def _cell_side(count: int) -> float:
@@ -75,8 +110,8 @@ def _draw_scale(figure: Figure, picture: AxesImage, side: float) -> None:
         format=PercentFormatter(1.0, decimals=0),
         ticks=[0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1],
     )
-    bar.set_label("Share of the true label's photos", fontproperties=_font(9), color=_INK)
-    bar.ax.tick_params(labelsize=8, labelfontfamily=_FONT, labelcolor=_INK, color=_INK, width=0.6)
+    bar.set_label("Share of the true label's photos", fontproperties=font(9), color=INK)
+    bar.ax.tick_params(labelsize=8, labelfontfamily=FONT, labelcolor=INK, color=INK, width=0.6)
     bar.outline.set_visible(False)
 
 
@@ -84,43 +119,41 @@ def _name_axes(axes: Axes, labels: Sequence[str], cell: float) -> None:
     step = math.ceil(_LINE_PITCH / cell)  # of many labels only every so many-th has room for its name
     places = range(0, len(labels), step)
     names = [_drawable(label, number) for number, label in enumerate(labels, 1)][::step]
-    font = _font(min(9.0, 72 * max(cell, _LINE_PITCH) * 0.7))
-    axes.set_xticks(places, names, parse_math=False, fontproperties=font, color=_INK)
-    axes.set_yticks(places, names, parse_math=False, fontproperties=font, color=_INK)
+    name_font = font(min(9.0, 72 * max(cell, _LINE_PITCH) * 0.7))
+    axes.set_xticks(places, names, parse_math=False, fontproperties=name_font, color=INK)
+    axes.set_yticks(places, names, parse_math=False, fontproperties=name_font, color=INK)
     if max(map(len, names)) * 0.09 > cell:  # inches a letter; they would run into each other
         upright = cell < 0.3
         for name in axes.get_xticklabels():
             name.set(rotation=90 if upright else 45, rotation_mode="anchor")
             name.set(horizontalalignment="right", verticalalignment="center" if upright else "top")
-    axes.set_xlabel("Predicted label", fontproperties=_font(10), color=_INK, labelpad=8)
-    axes.set_ylabel("True label", fontproperties=_font(10), color=_INK, labelpad=8)
+    axes.set_xlabel("Predicted label", fontproperties=font(10), color=INK, labelpad=8)
+    axes.set_ylabel("True label", fontproperties=font(10), color=INK, labelpad=8)
     edges = np.arange(len(labels) + 1) - 0.5
-    axes.vlines(edges, edges[0], edges[-1], color="#dfe5ea", linewidth=min(1.0, 2.5 * cell))
-    axes.hlines(edges, edges[0], edges[-1], color="#dfe5ea", linewidth=min(1.0, 2.5 * cell))
+    axes.vlines(edges, edges[0], edges[-1], color=GRID, linewidth=min(1.0, 2.5 * cell))
+    axes.hlines(edges, edges[0], edges[-1], color=GRID, linewidth=min(1.0, 2.5 * cell))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
 
 def _write_counts(axes: Axes, confusion: NDArray[np.integer[Any]], cell: float) -> None:
     digits = len(str(confusion.max()))
-    font = _font(min(11.0, 72 * cell * 0.85 / (0.64 * digits)))  # DejaVu's digits are 0.64 em wide
+    count_font = font(min(11.0, 72 * cell * 0.85 / (0.64 * digits)))  # DejaVu's digits are 0.64 em wide
     totals = confusion.sum(axis=1)
     for row, column in zip(*np.nonzero(confusion), strict=True):
         dark = confusion[row, column] > 0.3 * totals[row]
-        colour = "white" if dark else _INK
-        axes.text(column, row, str(confusion[row, column]), ha="center", va="center", fontproperties=font, color=colour)
+        colour = "white" if dark else INK
+        axes.text(
+            column, row, str(confusion[row, column]), ha="center", va="center", fontproperties=count_font, color=colour
+        )
 
 
 def _drawable(label: str, number: int) -> str:
     """Return the label as the font can draw it: a character that it lacks would be a warning and an empty space."""
-    glyphs = get_font(findfont(_FONT)).get_charmap()
+    glyphs = get_font(findfont(FONT)).get_charmap()
     drawn = "".join(letter if ord(letter) in glyphs and letter.isprintable() else "□" for letter in label)
     if drawn != label:
         drawn = f"{number} {drawn}"
     if len(drawn) > _NAME_LENGTH:
         drawn = f"{drawn[: _NAME_LENGTH - 11]}…{drawn[-10:]}"
     return drawn
-
-
-def _font(points: float) -> FontProperties:
-    return FontProperties(family=_FONT, size=points)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,12 @@ from tasks.decode.limits import missing_photos
 from tasks.decode.photos import open_stores
 from tasks.decode.rejections import Missing
 from tasks.decode.settings import DecodeSettings
-from tasks.evaluate.figures import confusion_matrix_figure
+from tasks.evaluate.figures import confusion_matrix_figure, learning_curve_figure
 from tasks.evaluate.metrics import Metrics
 from tasks.evaluate.report import LabelCount, Mistake, PhotoPath, Picture, Report, Summary
 from tasks.snapshot.photos import usable
 from tasks.snapshot.splits import SPLITS, Fill
+from tasks.train.curve import WEIGHTS, curve_path, read_curve
 from tasks.train.photos import Photos
 
 SAMPLES_PER_LABEL = 8
@@ -76,6 +78,23 @@ def gather_report(
         conflicts=_group(snapshot.filter(snapshot.column("conflict")), ("sha256",)),
         duplicates=_duplicates(snapshot),
     )
+
+
+def gather_curve(head: Path) -> bytes | None:
+    """Draw the learning curve that a watcher kept; None where nobody watched.
+
+    Args:
+        head: Folder of the head.
+
+    Returns:
+        The bytes of a PNG file.
+
+    Raises:
+        StoreError: The file of the curve is damaged.
+    """
+    curves = {weights: read_curve(curve_path(head, weights)) for weights in WEIGHTS}
+    seen = {weights: curve for weights, curve in curves.items() if len(curve)}
+    return learning_curve_figure(seen) if seen else None
 
 
 def _counts(photos: Photos) -> list[LabelCount]:

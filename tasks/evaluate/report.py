@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from tasks.decode.rejections import Missing
-from tasks.evaluate.figures import DOTS_PER_INCH
+from tasks.evaluate.drawing import DOTS_PER_INCH
 from tasks.evaluate.metrics import Interval, Metrics
 
 THUMBNAIL_SIDE = 144
@@ -46,7 +46,7 @@ class Summary:
         backbone: The backbone's name.
         photos: How many photos were used: in one of the splits.
         rejected: How many photos could not be decoded.
-        cross_validation: The cross-validated accuracy of the same recipe.
+        cross_validation: The cross-validated accuracy of the same recipe; None where it was not measured.
         seconds: How long each stage took, in the order in which they ran.
         provenance: What the result came from: keys, versions, parameters; in the order to be shown.
     """
@@ -56,7 +56,7 @@ class Summary:
     backbone: str
     photos: int
     rejected: int
-    cross_validation: CrossValidation
+    cross_validation: CrossValidation | None
     seconds: Mapping[str, float]
     provenance: Mapping[str, str]
 
@@ -129,6 +129,7 @@ class Report:
         rejected: Photos that could not be decoded.
         conflicts: Each a photo that lies under several labels, with all the places where it lies.
         duplicates: Each a photo that lies at several paths of one label, with all these places.
+        learning_curve: The picture of the learning curve, a PNG file; None where nobody watched the training.
     """
 
     summary: Summary
@@ -141,6 +142,7 @@ class Report:
     rejected: Sequence[Missing]
     conflicts: Sequence[Sequence[PhotoPath]]
     duplicates: Sequence[Sequence[PhotoPath]]
+    learning_curve: bytes | None = None
 
 
 def render_report(report: Report) -> str:
@@ -158,13 +160,12 @@ def render_report(report: Report) -> str:
     samples = {
         count.label: [photo for photo in report.samples if photo.label == count.label] for count in report.counts
     }
-    page = _environment().get_template("report.html.j2")
+    page = page_environment().get_template("report.html.j2")
     return page.render(
         report=report,
         summary=report.summary,
         metrics=report.metrics,
         samples=samples,
-        matrix_width=_width(report.confusion_matrix),
         listed=LISTED,
         side=THUMBNAIL_SIDE,
     )
@@ -190,9 +191,14 @@ def thumbnail(image: bytes, side: int = THUMBNAIL_SIDE) -> bytes:
     return buffer.getvalue()
 
 
-def _environment() -> Environment:
+def page_environment(package: str = "tasks.evaluate") -> Environment:
+    """Where pages are rendered: with this package's templates, the style of all reports, and how numbers are written.
+
+    Args:
+        package: The package whose templates are found by their names.
+    """
     environment = Environment(
-        loader=PackageLoader("tasks.evaluate", "."),
+        loader=ChoiceLoader([PackageLoader(package, "."), PackageLoader("tasks.evaluate", ".")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -206,6 +212,7 @@ def _environment() -> Environment:
         "counted": _counted,
         "picture": lambda image: _data_uri(thumbnail(image), "image/jpeg"),
         "figure": lambda image: _data_uri(image, "image/png"),
+        "inches": _width,
     }
     return environment
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from tasks.artifacts import fingerprint
-from tasks.train.settings import TrainSettings
+from tasks.train.settings import FinetuneSettings, TrainSettings
 
 #: Raised when the same settings give other metrics, figures or reports.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -14,11 +14,11 @@ class EvaluateSettings:
     """Everything that shapes an evaluation.
 
     Args:
-        train: The head, and how cross-validation trains its own.
-        folds: Folds of the cross-validation.
+        train: The head, and how cross-validation trains its own; or the fine-tuned network.
+        folds: Folds of a head's cross-validation; 0 does without one.
     """
 
-    train: TrainSettings
+    train: TrainSettings | FinetuneSettings
     folds: int
 
     def key(self, snapshot: str) -> str:

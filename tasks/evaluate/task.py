@@ -10,11 +10,15 @@ from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
-from tasks.train.task import TrainHead
+from tasks.train.settings import TrainSettings
+from tasks.train.task import FinetuneNetwork, TrainHead
 
 
 class EvaluateHead(SnapshotStageTask):
-    """Measures a head on the test split and its recipe by cross-validation; writes metrics, predictions and report."""
+    """Measures a head or a whole network on the test split; writes metrics, predictions and report.
+
+    The recipe of a head is measured by cross-validation too.
+    """
 
     settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
         EvaluateSettings, description="Settings, as JSON."
@@ -24,9 +28,12 @@ class EvaluateHead(SnapshotStageTask):
 
     stage = "evaluate"
 
-    def requires(self) -> TrainHead:
-        """The head."""
-        return TrainHead(**self.shared(), settings=self.settings.train)
+    def requires(self) -> TrainHead | FinetuneNetwork:
+        """The head or the network."""
+        train = self.settings.train
+        if isinstance(train, TrainSettings):
+            return TrainHead(**self.shared(), settings=train)
+        return FinetuneNetwork(**self.shared(), settings=train)
 
     def results(self) -> Path:
         """Folder of the evaluation."""
@@ -39,15 +46,13 @@ class EvaluateHead(SnapshotStageTask):
     def before(self) -> dict[str, Manifest]:
         """Manifests of the stages that this one stands on, by stage, in the order in which they run."""
         train = self.requires()
-        bottleneck = train.requires()
-        decode = bottleneck.requires()
-        return {task.stage: task.manifest() for task in (decode, bottleneck, train)}
+        return {task.stage: task.manifest() for task in (*train.before(), train)}
 
     def work(self, progress: Progress) -> Outcome:
         """Predict every photo, measure, and write the results."""
         from tasks.evaluate.evaluation import Occasion, evaluate  # noqa: PLC0415 (only where there is work)
 
-        occasion = Occasion(self.dataset, self.date, self.before())
+        occasion = Occasion(self.dataset, self.date, self.before(), Path(self.weights))
         evaluation = evaluate(self.snapshot, self.settings, occasion, self.root, progress)
         photos = evaluation.metrics.photos
         return Outcome(

@@ -1,4 +1,4 @@
-"""The head: one softmax layer on standardised bottlenecks. Plain numpy, so that predicting needs no TensorFlow."""
+"""The head: one softmax layer on bottlenecks. Plain numpy, so that predicting needs no TensorFlow."""
 
 import io
 from collections.abc import Mapping
@@ -8,13 +8,15 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
 
 from tasks.artifacts import publish_bytes, publish_json, read_json
 from tasks.errors import StoreError
+from tasks.train.examples import Choice, Examples, Floats
 
-Floats = npt.NDArray[np.float32]
-ARRAYS = ("weights", "biases", "mean", "deviation")
+LAYER = ("weights", "biases")
+STANDARD = ("mean", "deviation")
+#: What a head's JSON file says of its standardisation, for whoever rewrites it elsewhere.
+FORMULA = "(sign(x) * sqrt(abs(x)) - mean) / deviation"
 #: What zipfile and numpy raise on a damaged archive, and Python on JSON that is something else.
 _DAMAGES = (AttributeError, BadZipFile, EOFError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
@@ -64,14 +66,14 @@ class Head:
         labels: The labels in the order of the columns.
         weights: float32 [D, C].
         biases: float32 [C].
-        standardisation: Applied to bottlenecks first.
+        standardisation: Applied to bottlenecks first; None takes them as they are.
         facts: What else belongs to the head and goes to its JSON file: settings, chosen L2, validation results.
     """
 
     labels: tuple[str, ...]
     weights: Floats
     biases: Floats
-    standardisation: Standardisation
+    standardisation: Standardisation | None
     facts: Mapping[str, Any]
 
     def with_facts(self, facts: Mapping[str, Any]) -> "Head":
@@ -87,9 +89,21 @@ class Head:
         Returns:
             float32 [N, C]: the mean of the views' probabilities; each row sums to 1.
         """
-        each_view = softmax(self.standardisation(vectors) @ self.weights + self.biases)
+        standard = vectors if self.standardisation is None else self.standardisation(vectors)
+        each_view = softmax(standard @ self.weights + self.biases)
         mean: Floats = each_view.mean(axis=1)
         return mean
+
+
+def validate(head: Head, photos: Examples) -> Choice:
+    """Measure a head on photos that it was not trained on; their views are those that predict."""
+    probabilities = head.probabilities(photos.vectors)
+    right = probabilities[np.arange(len(probabilities)), photos.labels]
+    return Choice(
+        l2=head.facts.get("l2", 0.0),
+        accuracy=float((probabilities.argmax(axis=1) == photos.labels).mean()),
+        log_loss=float(-np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()),
+    )
 
 
 def softmax(scores: Floats) -> Floats:
@@ -100,17 +114,15 @@ def softmax(scores: Floats) -> Floats:
 
 
 def save_head(head: Head, folder: Path) -> None:
-    """Write `head.npz` (arrays) and `head.json` (labels and facts) into a folder."""
+    """Write `head.npz` (arrays) and `head.json` (labels, standardisation and facts) into a folder."""
+    arrays = {"weights": head.weights, "biases": head.biases}
+    if head.standardisation is not None:
+        arrays |= {"mean": head.standardisation.mean, "deviation": head.standardisation.deviation}
     buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        weights=head.weights,
-        biases=head.biases,
-        mean=head.standardisation.mean,
-        deviation=head.standardisation.deviation,
-    )
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # arrays alone, none of them called `allow_pickle`
     publish_bytes(folder / "head.npz", buffer.getvalue())
-    publish_json(folder / "head.json", {"labels": list(head.labels), **head.facts})
+    formula = None if head.standardisation is None else FORMULA
+    publish_json(folder / "head.json", {"labels": list(head.labels), "standardisation": formula, **head.facts})
 
 
 def load_head(folder: Path) -> Head:
@@ -123,13 +135,20 @@ def load_head(folder: Path) -> Head:
     facts = read_json(folder / "head.json")
     archive = io.BytesIO((folder / "head.npz").read_bytes())
     try:
+        standardised = facts.pop("standardisation") is not None
         with np.load(archive, allow_pickle=False) as arrays:
-            weights, biases, mean, deviation = (arrays[name] for name in ARRAYS)
+            weights, biases = (arrays[name] for name in LAYER)
+            standard = Standardisation(*(arrays[name] for name in STANDARD)) if standardised else None
         labels = tuple(facts.pop("labels"))
-        if weights.shape != (len(mean), len(labels)) or biases.shape != (len(labels),):
-            raise ValueError(f"weights of shape {weights.shape} do not fit {len(labels)} labels")
-        if mean.ndim != 1 or mean.shape != deviation.shape:
-            raise ValueError(f"a mean of shape {mean.shape} does not fit deviations of shape {deviation.shape}")
+        _check(weights, biases, standard, labels)
     except _DAMAGES as exc:
         raise StoreError(f"The head in {folder} is damaged ({exc}). Delete the folder and run again.") from exc
-    return Head(labels, weights, biases, Standardisation(mean, deviation), facts)
+    return Head(labels, weights, biases, standard, facts)
+
+
+def _check(weights: Floats, biases: Floats, standard: Standardisation | None, labels: tuple[str, ...]) -> None:
+    """Raise ValueError where the parts of a head do not fit each other."""
+    if weights.ndim != 2 or weights.shape[1] != len(labels) or biases.shape != (len(labels),):
+        raise ValueError(f"weights of shape {weights.shape} do not fit {len(labels)} labels")
+    if standard is not None and not standard.mean.shape == standard.deviation.shape == weights.shape[:1]:
+        raise ValueError(f"a mean of shape {standard.mean.shape} does not fit weights of shape {weights.shape}")

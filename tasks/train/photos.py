@@ -1,4 +1,4 @@
-"""The photos that a head is trained and tested on: bottlenecks, labels and splits, side by side."""
+"""The photos that a head is trained and tested on: labels and splits, and their bottlenecks or pictures."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from tasks.artifacts import DataRoot, KeyIndex, Manifest
 from tasks.bottleneck.settings import BottleneckSettings
+from tasks.decode.photos import open_stores
+from tasks.decode.settings import DecodeSettings
 from tasks.snapshot.photos import read_snapshot, usable
 from tasks.snapshot.splits import SPLITS, Splits, assign_splits
 
@@ -22,7 +24,6 @@ class Photos:
         labels: The labels, C, sorted.
         truth: Each photo's place in `labels`, int64 [N].
         splits: Each photo's split.
-        vectors: Their bottlenecks, float32 [N, V, D].
     """
 
     sha256: list[str]
@@ -30,7 +31,6 @@ class Photos:
     labels: tuple[str, ...]
     truth: npt.NDArray[np.int64]
     splits: Splits
-    vectors: npt.NDArray[np.float32]
 
     def of(self, split: str) -> npt.NDArray[np.bool_]:
         """Which photos are in a split: bool [N]."""
@@ -38,7 +38,18 @@ class Photos:
         return chosen
 
 
-def load_photos(snapshot: str, bottlenecks: Manifest, settings: BottleneckSettings, root: DataRoot) -> Photos:
+@dataclass(frozen=True, eq=False)
+class EmbeddedPhotos(Photos):
+    """Photos with their bottlenecks.
+
+    Args:
+        vectors: float32 [N, V, D].
+    """
+
+    vectors: npt.NDArray[np.float32]
+
+
+def load_photos(snapshot: str, bottlenecks: Manifest, settings: BottleneckSettings, root: DataRoot) -> EmbeddedPhotos:
     """Load a snapshot's usable photos that have bottlenecks.
 
     Args:
@@ -53,23 +64,43 @@ def load_photos(snapshot: str, bottlenecks: Manifest, settings: BottleneckSettin
     table = usable(read_snapshot(root, snapshot))
     store = settings.store(root)
     keys = table.column("sha256").combine_chunks()
-    vectors = np.empty((len(keys), settings.views, settings.width), np.float32)
-    filled = np.zeros((len(keys), settings.views), bool)
+    vectors = np.empty((len(keys), settings.all_views, settings.backbone.width), np.float32)
+    filled = np.zeros((len(keys), settings.all_views), bool)
     index = KeyIndex(keys)
     for rows in store.rows(keys, shards=[store.folder / name for name in bottlenecks.shards]):
         places = index.places(rows.column("sha256"))
         views = np.asarray(rows.column("view"))
         numbers = rows.column("bottleneck").combine_chunks().flatten()
-        vectors[places, views] = np.asarray(numbers).reshape(-1, settings.width)
+        vectors[places, views] = np.asarray(numbers).reshape(-1, settings.backbone.width)
         filled[places, views] = True
     there = filled.all(axis=1)
     store.check(int(there.sum()), bottlenecks.photos, "photos")
-    return _photos(table.filter(pa.array(there)), vectors if there.all() else vectors[there])
+    photos = _photos(table.filter(pa.array(there)))
+    return EmbeddedPhotos(**vars(photos), vectors=vectors if there.all() else vectors[there])
 
 
-def _photos(table: pa.Table, vectors: npt.NDArray[np.float32]) -> Photos:
+def load_pictured(snapshot: str, decoded: Manifest, settings: DecodeSettings, root: DataRoot) -> Photos:
+    """Load a snapshot's usable photos that have a picture.
+
+    Args:
+        snapshot: The snapshot's key.
+        decoded: What the decode stage says that it has of them.
+        settings: Which pictures.
+        root: Where the stores are.
+
+    Raises:
+        StoreError: The store has lost pictures since, or a shard is damaged.
+    """
+    table = usable(read_snapshot(root, snapshot))
+    store = open_stores(root, settings).decoded
+    there = store.found(table.column("sha256").combine_chunks())
+    store.check(int(there.sum()), decoded.photos, "pictures")
+    return _photos(table.filter(pa.array(there)))
+
+
+def _photos(table: pa.Table) -> Photos:
     sha256, names = table.column("sha256").to_pylist(), table.column("label").to_pylist()
     labels = tuple(sorted(set(names)))
     place = {label: index for index, label in enumerate(labels)}
     truth = np.array([place[name] for name in names], np.int64)
-    return Photos(sha256, table.column("path").to_pylist(), labels, truth, assign_splits(sha256, names), vectors)
+    return Photos(sha256, table.column("path").to_pylist(), labels, truth, assign_splits(sha256, names))

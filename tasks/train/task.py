@@ -1,14 +1,15 @@
-"""Luigi task of the train stage."""
+"""Luigi tasks of the train stage."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 from tasks.artifacts import Outcome
 from tasks.bottleneck.task import ExtractBottlenecks
+from tasks.decode.task import DecodePhotos
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
-from tasks.train.settings import TrainSettings
+from tasks.train.settings import AdamRecipe, FinetuneSettings, TrainSettings
 
 
 class TrainHead(SnapshotStageTask):
@@ -21,6 +22,10 @@ class TrainHead(SnapshotStageTask):
     def requires(self) -> ExtractBottlenecks:
         """The bottlenecks."""
         return ExtractBottlenecks(**self.shared(), settings=self.settings.bottleneck)
+
+    def before(self) -> tuple[SnapshotStageTask, ...]:
+        """The stages that this one stands on, in the order in which they run."""
+        return self.requires().requires(), self.requires()
 
     def head(self) -> Path:
         """Folder of the head."""
@@ -48,8 +53,51 @@ class TrainHead(SnapshotStageTask):
             details={
                 "labels": list(photos.labels),
                 "validation_photos": int(photos.of("validation").sum()),
-                "l2": best.l2,
+                **({"l2": best.l2} if isinstance(self.settings.recipe, AdamRecipe) else {}),
                 "validation_accuracy": best.accuracy,
                 "validation_log_loss": best.log_loss,
             },
+        )
+
+
+class FinetuneNetwork(SnapshotStageTask):
+    """Trains all weights of a backbone, and a head on it, on the pictures of a snapshot's photos."""
+
+    settings: SettingsParameter[FinetuneSettings] = SettingsParameter(
+        FinetuneSettings, description="Settings, as JSON."
+    )
+
+    stage = "train"
+
+    def requires(self) -> DecodePhotos:
+        """The pictures."""
+        return DecodePhotos(**self.shared(), settings=self.settings.decode)
+
+    def before(self) -> tuple[SnapshotStageTask, ...]:
+        """The stages that this one stands on, in the order in which they run."""
+        return (self.requires(),)
+
+    def network(self) -> Path:
+        """Folder of the network."""
+        return self.root.train(self.settings.key(self.snapshot))
+
+    def manifest_path(self) -> Path:
+        """Beside the network."""
+        return self.network() / "manifest.json"
+
+    def work(self, progress: Progress) -> Outcome:
+        """Train, going on from a checkpoint where an earlier try left one."""
+        from tasks.train.finetune import Pictured, finetune  # noqa: PLC0415 (imports TensorFlow)
+
+        source = Pictured(self.snapshot, self.requires().manifest())
+        facts = finetune(source, self.settings, Path(self.weights), self.root, progress)
+        told = ("labels", "validation_photos", "validation_accuracy", "validation_log_loss", "steps", "passes")
+        return Outcome(
+            key=self.network().name,
+            snapshot=self.snapshot,
+            settings=asdict(self.settings),
+            photos=facts["train_photos"],
+            new=facts["train_photos"],
+            reused=0,
+            details={name: facts[name] for name in told},
         )

@@ -9,10 +9,11 @@ from tasks.errors import DatasetError
 from tasks.evaluate.cross_validation import cross_validate
 from tasks.evaluate.metrics import wilson_interval
 from tasks.progress import Silence
-from tasks.train.fit import Examples, Watch, fit_head
+from tasks.train.examples import Examples, Watch
+from tasks.train.fit import fit_head
 from tests.evaluate.drawing import photos_of
 from tests.listening import Tally
-from tests.train.examples import draw_examples, settings
+from tests.train.examples import classic, draw_examples, settings
 
 LABELS = ("daisy", "roses")
 
@@ -33,6 +34,13 @@ def test_labels_that_are_far_apart_are_all_predicted_rightly() -> None:
     crossed = cross_validate(photos, settings(), 3, Silence())
     assert (crossed.folds, crossed.accuracy) == (3, 1.0)
     assert crossed.interval == wilson_interval(100, 100)
+
+
+def test_the_classic_recipe_is_crossed_too_and_predicts_from_the_plain_view_alone() -> None:
+    photos = photos_of(draw_examples((60, 40), apart=50), LABELS)
+    # The mirror images say the opposite of what the photos say, and twice as loud.
+    photos.vectors[:, 1] = 2 * photos.vectors[:, 0][:, [1, 0, 2, 3, 4, 5]]
+    assert cross_validate(photos, classic(), 2, Silence()).accuracy == 1.0
 
 
 def test_every_fold_is_told() -> None:

@@ -179,6 +179,12 @@ def test_the_summary_says_what_the_run_was_and_how_good_it_is(page: Page) -> Non
         assert shown in page.text
 
 
+def test_without_a_cross_validation_its_figure_is_left_out(report: Report) -> None:
+    text = Page(render_report(replace(report, summary=replace(report.summary, cross_validation=None)))).text
+    assert "Test accuracy 66.7 %" in text
+    assert "Cross-validated" not in text
+
+
 def test_counts_stand_by_label_and_split_with_their_sums(page: Page) -> None:
     assert "Label Train Validation Test All daisy 1,000 20 30 1,050" in page.text
     assert "All labels 1,803 74 95 1,972" in page.text
@@ -223,6 +229,15 @@ def test_a_run_without_mistakes_and_left_out_photos_says_so(report: Report) -> N
     ):
         assert shown in page.text
     assert "notes" not in [tag.get("id") for tag in page.all("section")]
+
+
+def test_the_learning_curve_is_shown_where_somebody_watched_the_training(report: Report, page: Page) -> None:
+    watched = Page(render_report(replace(report, learning_curve=report.confusion_matrix)))
+    assert len(watched.all("img")) == len(page.all("img")) + 1
+    assert watched.all("img")[-1]["alt"].startswith("Learning curve")
+    for shown, there in ((watched, True), (page, False)):
+        assert ({"href": "#learning"} in shown.all("a")) is there
+        assert ("learning" in [tag.get("id") for tag in shown.all("section")]) is there
 
 
 def test_tables_have_captions_and_their_headings_a_scope(page: Page) -> None:

@@ -1,40 +1,36 @@
 """Bottlenecks drawn for the tests of training."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
+from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.decode.settings import DecodeSettings
-from tasks.train.fit import Examples
-from tasks.train.settings import TrainSettings
+from tasks.train.examples import Examples
+from tasks.train.settings import AdamRecipe, ClassicRecipe, TrainSettings
 
 BOTTLENECK = BottleneckSettings(
-    backbone="drawn",
-    weights_sha256="0" * 64,
-    mean=127.0,
-    scale=128.0,
-    width=6,
+    backbone=Backbone("drawn", "efficientnet_lite", "lite0", "0" * 64, size=8, width=6, scaling="inception"),
+    encoding="png",
     precision="float32",
     views=2,
-    decode=DecodeSettings(size=8, resize=8, encoding="png"),
 )
 
-SETTINGS = TrainSettings(
-    bottleneck=BOTTLENECK,
-    l2=(0.01, 0.1),
-    epochs=10,
-    batch_size=64,
-    learning_rate=0.01,
-    averaging=0.99,
-    class_weights=False,
-    seed=0,
-)
+ADAM = AdamRecipe(l2=(0.01, 0.1), epochs=10, batch_size=64, learning_rate=0.01, averaging=0.99, class_weights=False)
+CLASSIC = ClassicRecipe(steps=300, batch_size=20, learning_rate=0.01, averaging=0.99)
 
 
 def settings(**changes: object) -> TrainSettings:
-    """The settings with some of them changed."""
-    return replace(SETTINGS, **changes)  # type: ignore[arg-type]  # each of its own type
+    """The settings of the recipe `adam` with some of them, or of the recipe's own, changed."""
+    own = {field.name for field in fields(AdamRecipe)}
+    recipe = replace(ADAM, **{name: value for name, value in changes.items() if name in own})  # type: ignore[arg-type]
+    others = {name: value for name, value in changes.items() if name not in own}
+    return replace(TrainSettings(BOTTLENECK, recipe, seed=0), **others)  # type: ignore[arg-type]  # each of its own type
+
+
+def classic(**changes: object) -> TrainSettings:
+    """The settings of the recipe `classic` with some of the recipe's changed."""
+    return TrainSettings(BOTTLENECK, replace(CLASSIC, **changes), seed=0)  # type: ignore[arg-type]  # each of its type
 
 
 def draw_examples(counts: tuple[int, ...], width: int = 6, apart: float = 1.0, seed: int = 0) -> Examples:

@@ -1,145 +1,26 @@
-"""Fitting heads: the minimum that a naive minimisation finds, and the choice between strengths."""
+"""Fitting: each recipe trains its own kind of head."""
 
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import pytest
-import scipy.optimize
-import scipy.special
-import sklearn.metrics
-
-from tasks.progress import Progress, Silence
-from tasks.train.fit import LEAST_STEPS, Examples, Watch, _fit, _order, _shares, fit_head
-from tasks.train.head import standardisation
+from tasks.progress import Silence
+from tasks.train.examples import Watch
+from tasks.train.fit import fit_head
 from tasks.train.settings import TrainSettings
-from tests.train.examples import draw_examples, settings
+from tests.train.examples import ADAM, CLASSIC, classic, draw_examples, settings
 
 LABELS = ("daisy", "roses", "tulips")
-QUIET = Watch(Silence())
-
-Array = npt.NDArray[np.float64]
 
 
-def fit(examples: Examples, how: TrainSettings, classes: int = 3) -> tuple[Any, Any]:
-    """Fit all strengths, as `fit_head` does before it chooses."""
-    vectors = standardisation(examples.vectors)(examples.vectors)
-    return _fit(vectors, examples, how, classes, QUIET)
-
-
-def objective(flat: Array, rows: Array, truth: npt.NDArray[np.int64], shares: Array, l2: float) -> float:
-    """The mean weighted cross-entropy and l2 / 2 times the squared weights; biases are free."""
-    weights, biases = np.split(flat.reshape(-1, 3), [rows.shape[1]])
-    log_probabilities = scipy.special.log_softmax(rows @ weights + biases, axis=1)
-    losses = -log_probabilities[np.arange(len(truth)), truth] * shares
-    return float(losses.mean() + l2 / 2 * (weights**2).sum())
-
-
-@pytest.mark.parametrize("class_weights", [False, True])
-def test_head_is_the_minimum_of_regularised_logistic_regression(class_weights: bool) -> None:
-    examples = draw_examples((40, 15, 5))
-    how = settings(l2=(0.3,), batch_size=120, epochs=2000, learning_rate=0.02, class_weights=class_weights)
-    weights, biases = fit(examples, how)
-
-    rows = standardisation(examples.vectors)(examples.vectors).reshape(-1, 6).astype(np.float64)
-    truth = np.repeat(examples.labels, 2)
-    each = {label: 60 / 3 / count for label, count in enumerate((40, 15, 5))} if class_weights else {}
-    shares = np.array([each.get(label, 1.0) for label in truth.tolist()])
-    found = scipy.optimize.minimize(objective, np.zeros(7 * 3), (rows, truth, shares, 0.3), method="BFGS", tol=1e-6)
-    expected_weights, expected_biases = np.split(found.x.reshape(-1, 3), [6])
-    np.testing.assert_allclose(weights[:, 0], expected_weights, atol=2e-4)
-    # Biases are found up to a common shift, which changes no probability.
-    np.testing.assert_allclose(biases[0] - biases[0].mean(), expected_biases[0] - expected_biases.mean(), atol=2e-4)
-
-
-def test_strengths_side_by_side_are_each_as_if_fitted_alone() -> None:
-    examples = draw_examples((30, 30, 30))
-    together = fit(examples, settings(l2=(0.001, 0.1, 1.0)))
-    for index, l2 in enumerate((0.001, 0.1, 1.0)):
-        alone = fit(examples, settings(l2=(l2,)))
-        np.testing.assert_allclose(together[0][:, index], alone[0][:, 0], atol=1e-4)
-        np.testing.assert_allclose(together[1][index], alone[1][0], atol=1e-4)
-
-
-def test_same_arguments_give_the_same_bits_and_another_seed_other_ones() -> None:
-    examples = draw_examples((30, 30, 30))
-    first, second, other = (fit(examples, settings(seed=seed)) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first[0], second[0])
-    np.testing.assert_array_equal(first[1], second[1])
-    assert not np.array_equal(first[0], other[0])
-
-
-@pytest.mark.parametrize(
-    ("validation", "best"),
-    [
-        (draw_examples((20, 20, 20), apart=3, seed=5), min),
-        (Examples(draw_examples((20, 20, 20), seed=5).vectors, np.arange(60) % 3), max),
-    ],
-    ids=["alike", "random"],
-)
-@pytest.mark.parametrize("grid", [(0.001, 0.1, 2.0), (2.0, 0.001, 0.1)])
-def test_strength_with_the_smallest_validation_log_loss_is_chosen(
-    validation: Examples, best: Callable[..., float], grid: tuple[float, ...]
-) -> None:
-    train = draw_examples((20, 20, 20), apart=3, seed=4)
-    head, choices = fit_head(train, validation, settings(l2=grid), LABELS, QUIET)
-    assert tuple(choice.l2 for choice in choices) == grid
-    chosen = min(choices, key=lambda choice: choice.log_loss)
-    assert head.facts["l2"] == chosen.l2 == best(grid)
-    probabilities = head.probabilities(validation.vectors)
-    assert chosen.log_loss == pytest.approx(sklearn.metrics.log_loss(validation.labels, probabilities), rel=1e-5)
-    assert chosen.accuracy == (probabilities.argmax(axis=1) == validation.labels).mean()
-
-
-def test_standardisation_is_measured_on_the_training_photos_alone() -> None:
-    train, validation = draw_examples((20, 20, 20)), draw_examples((9, 9, 9), apart=50, seed=1)
-    head, _ = fit_head(train, validation, settings(), LABELS, QUIET)
-    expected = standardisation(train.vectors)
-    np.testing.assert_array_equal(head.standardisation.mean, expected.mean)
-    np.testing.assert_array_equal(head.standardisation.deviation, expected.deviation)
-
-
-def test_photo_that_a_perfect_head_gets_wrong_has_a_finite_log_loss() -> None:
-    train = draw_examples((20, 20, 20), apart=30)
-    far = Examples(train.vectors * np.float32(1e6), (train.labels + 1) % 3)
-    _, choices = fit_head(train, far, settings(l2=(1e-6,), learning_rate=1.0), LABELS, QUIET)
-    assert np.isfinite(choices[0].log_loss)
-
-
-@pytest.mark.parametrize(("rows", "batch"), [(10, 4), (8, 4), (3, 64), (1, 1)])
-def test_epoch_draws_every_row_once_and_fills_up_the_last_batch(rows: int, batch: int) -> None:
-    order = _order(rows, settings(batch_size=batch), epoch=0)
-    assert order.shape == (-(-rows // batch), batch)
-    assert sorted(order[order >= 0].tolist()) == list(range(rows))
-    assert (order.ravel()[rows:] == -1).all()
-
-
-def test_epochs_draw_in_another_order_each() -> None:
-    assert _order(50, settings(), 0).tolist() != _order(50, settings(), 1).tolist()
-
-
-def test_class_weights_let_every_label_that_is_there_count_alike() -> None:
-    labels = np.array([0, 0, 0, 0, 0, 0, 1, 1, 3])
-    shares = _shares(labels, 4, settings(class_weights=True))
-    assert [float(shares[labels == label].sum()) for label in (0, 1, 3)] == pytest.approx([3, 3, 3])
-    assert _shares(labels, 4, settings(class_weights=False)).tolist() == [1] * 9
-
-
-def test_few_photos_get_more_epochs_and_each_epoch_is_told() -> None:
-    class Told(Silence):
-        def __init__(self) -> None:
-            self.total, self.done = 0, 0
-
-        def start(self, total: int, unit: str) -> None:
-            self.total += total
-            assert unit == "epoch"
-
-        def advance(self, count: int) -> None:
-            self.done += count
-
-    progress: Progress = (told := Told())
+def fit(how: TrainSettings) -> tuple[bool, int]:
+    """Whether the head standardises, and how many strengths of weight decay there were to choose from."""
     examples = draw_examples((20, 20, 20))
-    fit_head(examples, examples, settings(batch_size=50, epochs=7), LABELS, Watch(progress))
-    # 60 photos in 2 views are 3 batches of 50.
-    assert told.total == told.done == -(-LEAST_STEPS // 3)
+    head, choices = fit_head(examples, examples, how, LABELS, Watch(Silence()))
+    return head.standardisation is not None, len(choices)
+
+
+def test_adam_chooses_from_strengths_on_standardised_bottlenecks() -> None:
+    assert isinstance(settings().recipe, type(ADAM))
+    assert fit(settings()) == (True, len(ADAM.l2))
+
+
+def test_classic_takes_bottlenecks_as_they_are_and_has_one_head() -> None:
+    assert isinstance(classic().recipe, type(CLASSIC))
+    assert fit(classic()) == (False, 1)

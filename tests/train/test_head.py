@@ -1,6 +1,7 @@
 """The head: its arithmetic against naive rewritings, and its files."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,17 @@ import pytest
 import scipy.special
 
 from tasks.errors import StoreError
-from tasks.train.head import ARRAYS, Head, Standardisation, load_head, save_head, softmax, standardisation
+from tasks.train.head import (
+    FORMULA,
+    LAYER,
+    STANDARD,
+    Head,
+    Standardisation,
+    load_head,
+    save_head,
+    softmax,
+    standardisation,
+)
 
 Floats = npt.NDArray[np.float32]
 
@@ -71,6 +82,7 @@ def test_constant_number_is_shifted_to_zero_and_not_divided() -> None:
 
 def test_probabilities_are_the_mean_of_the_views_softmaxes(head: Head) -> None:
     vectors = bottlenecks(photos=3)
+    assert head.standardisation is not None
     got = head.probabilities(vectors)
     assert got.dtype == np.float32
     for photo, row in enumerate(got):
@@ -88,6 +100,20 @@ def test_head_is_read_as_it_was_written(head: Head, saved: Path) -> None:
     read = load_head(saved)
     assert (read.labels, read.facts) == (head.labels, head.facts)
     np.testing.assert_array_equal(read.probabilities(bottlenecks()), head.probabilities(bottlenecks()))
+
+
+def test_head_without_standardisation_takes_bottlenecks_as_they_are_and_is_read_as_it_was_written(
+    head: Head, tmp_path: Path
+) -> None:
+    plain = replace(head, standardisation=None)
+    expected = [[scipy.special.softmax(view @ head.weights + head.biases) for view in photo] for photo in bottlenecks()]
+    np.testing.assert_allclose(plain.probabilities(bottlenecks()), np.mean(expected, axis=1), rtol=1e-4)
+    save_head(plain, tmp_path)
+    read = load_head(tmp_path)
+    assert read.standardisation is None
+    assert (read.labels, read.facts) == (plain.labels, plain.facts)
+    np.testing.assert_array_equal(read.probabilities(bottlenecks()), plain.probabilities(bottlenecks()))
+    assert json.loads((tmp_path / "head.json").read_bytes())["standardisation"] is None
 
 
 def test_files_are_json_that_keeps_unicode_and_arrays_without_pickle(head: Head, saved: Path) -> None:
@@ -138,19 +164,28 @@ def test_json_that_does_not_fit_the_arrays_is_an_error(saved: Path, text: str) -
         load_head(saved)
 
 
-@pytest.mark.parametrize("missing", ARRAYS)
+@pytest.mark.parametrize("missing", [*LAYER, *STANDARD])
 def test_missing_array_is_an_error(saved: Path, missing: str) -> None:
     with np.load(saved / "head.npz") as arrays:
-        kept = {name: arrays[name] for name in ARRAYS if name != missing}
+        kept = {name: arrays[name] for name in (*LAYER, *STANDARD) if name != missing}
     np.savez(saved / "head.npz", **kept)
     with pytest.raises(StoreError, match=missing):
         load_head(saved)
 
 
-def test_mean_and_deviation_of_different_widths_are_an_error(saved: Path) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"deviation": np.ones(4, np.float32)},
+        {"mean": np.ones(4, np.float32), "deviation": np.ones(4, np.float32)},
+        {"weights": np.ones(3, np.float32)},
+        {"biases": np.ones(4, np.float32)},
+    ],
+)
+def test_arrays_that_do_not_fit_each_other_are_an_error(saved: Path, changed: dict[str, Floats]) -> None:
     with np.load(saved / "head.npz") as arrays:
-        changed = {**arrays, "deviation": np.ones(4, np.float32)}
-    np.savez(saved / "head.npz", **changed)
+        everything = {**arrays, **changed}
+    np.savez(saved / "head.npz", **everything)
     with pytest.raises(StoreError, match="damaged"):
         load_head(saved)
 
@@ -163,7 +198,7 @@ def test_pickled_array_is_refused_and_never_run(saved: Path, tmp_path: Path) -> 
             return Path.touch, (marker,)
 
     with np.load(saved / "head.npz") as arrays:
-        kept = {name: arrays[name] for name in ARRAYS}
+        kept = {name: arrays[name] for name in (*LAYER, *STANDARD)}
     np.savez(saved / "head.npz", **{**kept, "biases": np.array([Payload()] * 3, dtype=object)}, allow_pickle=True)
     with pytest.raises(StoreError, match="damaged"):
         load_head(saved)
@@ -174,4 +209,8 @@ def test_pickled_array_is_refused_and_never_run(saved: Path, tmp_path: Path) -> 
 
 
 def test_facts_are_plain_json(head: Head, saved: Path) -> None:
-    assert json.loads((saved / "head.json").read_bytes()) == {"labels": list(head.labels), **head.facts}
+    assert json.loads((saved / "head.json").read_bytes()) == {
+        "labels": list(head.labels),
+        "standardisation": FORMULA,
+        **head.facts,
+    }

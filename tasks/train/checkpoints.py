@@ -1,0 +1,50 @@
+"""Checkpoints of a training: the whole of its state, from which it goes on after an interruption."""
+
+from pathlib import Path
+
+from tasks.errors import StoreError
+from tasks.quiet_tensorflow import tf
+
+CHECKPOINTS_KEPT = 3
+#: A checkpoint is `<name>-<global step>`.
+NAME = "head"
+
+
+def restore(checkpoint: tf.train.Checkpoint, folder: Path | None) -> tf.train.CheckpointManager | None:
+    """Go on from the newest checkpoint where there is one.
+
+    Args:
+        checkpoint: The state, overwritten by what is found.
+        folder: Where checkpoints go; None keeps none.
+
+    Returns:
+        What saves further ones.
+
+    Raises:
+        StoreError: The newest one is damaged, or of another state.
+    """
+    if folder is None:
+        return None
+    manager = tf.train.CheckpointManager(checkpoint, str(folder), CHECKPOINTS_KEPT, checkpoint_name=NAME)
+    if manager.latest_checkpoint:
+        try:
+            checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+        except (tf.errors.OpError, AssertionError, LookupError, RuntimeError, ValueError) as exc:
+            raise StoreError(
+                f"The checkpoint {manager.latest_checkpoint} is damaged ({exc}). Delete the folder {folder}; "
+                "the next run trains from the start."
+            ) from exc
+    return manager
+
+
+def decay_after(steps: tf.Tensor, decay: float) -> tf.Tensor:
+    """Decay of a moving average after some steps: it grows to its full value, so that the start is soon forgotten.
+
+    Args:
+        steps: Steps done, float32.
+        decay: The full value.
+
+    Returns:
+        min(decay, (1 + steps) / (10 + steps)), as tf.train.ExponentialMovingAverage has it.
+    """
+    return tf.minimum(decay, (1 + steps) / (10 + steps))

@@ -1,0 +1,138 @@
+"""The recipe `classic`: the training loop of retrain.py, one softmax layer by plain gradient descent.
+
+What TensorFlow for Poets trained
+(https://github.com/tensorflow/hub/blob/master/examples/image_retraining/retrain.py): weights that begin as a truncated
+normal of deviation 0.001, biases at zero, bottlenecks as they are, a fixed rate, and no weight decay. Each row of a
+batch is drawn anew and put back: a label first, all of them alike, then a photo of that label, so that a rare label is
+seen as often as a frequent one.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.quiet_tensorflow import tf
+from tasks.train.checkpoints import decay_after, restore
+from tasks.train.examples import Choice, Examples, Lesson, Watch
+from tasks.train.head import Head, validate
+from tasks.train.settings import ClassicRecipe
+
+#: Steps between two validations, and between two checkpoints.
+STEPS_PER_VALIDATION = 100
+DEVIATION = 0.001
+#: What is drawn from a seed: rows of the training photos at a step, and of the validation photos.
+_TRAINING, _VALIDATION = 0, 1
+
+Rows = npt.NDArray[np.int64]
+
+
+class LabelledRows:
+    """Rows that are drawn by their labels: the label first, each as often as any other, then a row of that label.
+
+    Args:
+        labels: The label of each row, int64 [N], N at least 1; labels that have no row are never drawn.
+    """
+
+    def __init__(self, labels: npt.NDArray[np.int64]) -> None:
+        self._by_label = np.argsort(labels, kind="stable")
+        counts = np.bincount(labels)
+        self._counts = counts[counts > 0]
+        self._starts = np.cumsum(self._counts) - self._counts
+
+    def draw(self, shape: int | tuple[int, int], seed: tuple[int, ...]) -> Rows:
+        """Draw rows with replacement: int64 of this shape, the same ones for the same seed."""
+        random = np.random.default_rng(seed)
+        label = random.integers(len(self._counts), size=shape)
+        drawn: Rows = self._by_label[self._starts[label] + random.integers(self._counts[label])]
+        return drawn
+
+
+class _Layer:
+    """The softmax layer and the state of its training; `checkpoint` holds all of it.
+
+    `weights` is [D, C], `biases` [C]; `average_weights` and `average_biases` are their moving averages.
+    """
+
+    def __init__(self, width: int, labels: int, recipe: ClassicRecipe, seed: int) -> None:
+        # A seed of any length becomes the two numbers that TensorFlow takes.
+        start = np.random.SeedSequence(seed).generate_state(2).astype(np.int64)
+        drawn = tf.random.stateless_truncated_normal((width, labels), start, stddev=DEVIATION)
+        self.weights = tf.Variable(drawn)
+        self.biases = tf.Variable(tf.zeros(labels))
+        self.average_weights = tf.Variable(self.weights)
+        self.average_biases = tf.Variable(self.biases)
+        self.step = tf.Variable(0, dtype=tf.int64)
+        self.checkpoint = tf.train.Checkpoint(
+            weights=self.weights,
+            biases=self.biases,
+            average_weights=self.average_weights,
+            average_biases=self.average_biases,
+            step=self.step,
+        )
+        self._recipe = recipe
+
+    # Without AutoGraph, which does not cope with the syntax trees of Python 3.13.
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow's has no types
+    def run(self, vectors: tf.Tensor, labels: tf.Tensor, draws: tf.Tensor) -> None:
+        """Step through batches: `draws`, int64 [steps, batch], names the rows of each."""
+
+        def body(step: tf.Tensor) -> tf.Tensor:
+            self._descend(tf.gather(vectors, draws[step]), tf.gather(labels, draws[step]))
+            return step + 1
+
+        tf.while_loop(lambda step: step < tf.shape(draws)[0], body, [tf.constant(0)])
+
+    def _descend(self, vectors: tf.Tensor, labels: tf.Tensor) -> None:
+        """One step down the mean cross-entropy of a batch."""
+        with tf.GradientTape() as tape:
+            scores = vectors @ self.weights + self.biases
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
+        variables = [self.weights, self.biases]
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+            variable.assign_sub(self._recipe.learning_rate * gradient)
+        self.step.assign_add(1)
+        keep = decay_after(tf.cast(self.step, tf.float32), self._recipe.averaging)
+        for average, value in ((self.average_weights, self.weights), (self.average_biases, self.biases)):
+            average.assign(keep * average + (1 - keep) * value)
+
+    def head(self, labels: tuple[str, ...]) -> Head:
+        """The head as it is now: its weights and not their averages, as retrain.py predicts."""
+        return Head(labels, self.weights.numpy(), self.biases.numpy(), None, {"l2": 0.0})
+
+
+def fit(lesson: Lesson, recipe: ClassicRecipe, seed: int, watch: Watch) -> tuple[Head, tuple[Choice, ...]]:
+    """Train a head for a fixed number of steps, and say every 100 steps how it does on some validation photos.
+
+    Args:
+        lesson: What to train on.
+        recipe: How.
+        seed: Of the first weights and of what is drawn.
+        watch: Who is told of every 100 steps, and where checkpoints go.
+
+    Returns:
+        The head after the last step, and how it does on the whole validation split.
+
+    Raises:
+        StoreError: The checkpoint to go on from is damaged.
+    """
+    _, views, width = lesson.train.vectors.shape
+    layer = _Layer(width, len(lesson.labels), recipe, seed)
+    manager = restore(layer.checkpoint, watch.checkpoints)
+    labels = np.repeat(lesson.train.labels, views)
+    examples = tf.constant(lesson.train.vectors.reshape(-1, width)), tf.constant(labels)
+    rows, validation = LabelledRows(labels), LabelledRows(lesson.validation.labels)
+    watch.progress.start(recipe.steps, "step")
+    watch.progress.advance(int(layer.step))
+    for done in range(int(layer.step), recipe.steps, STEPS_PER_VALIDATION):
+        steps = min(STEPS_PER_VALIDATION, recipe.steps - done)
+        layer.run(*examples, tf.constant(rows.draw((steps, recipe.batch_size), (seed, _TRAINING, done))))
+        drawn = validation.draw(recipe.batch_size, (seed, _VALIDATION, done))
+        some = Examples(lesson.validation.vectors[drawn], lesson.validation.labels[drawn])
+        accuracy = validate(layer.head(lesson.labels), some).accuracy
+        watch.progress.tell(
+            f"Step {done + steps}: validation accuracy on {recipe.batch_size} random photos = {accuracy:.1%}"
+        )
+        if manager is not None:
+            manager.save(int(layer.step))
+        watch.progress.advance(steps)
+    head = layer.head(lesson.labels)
+    return head, (validate(head, lesson.validation),)

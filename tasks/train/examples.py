@@ -1,0 +1,71 @@
+"""What a head is trained on, who looks on, and how it did."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.progress import Progress
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Bottlenecks of photos and what they show.
+
+    Args:
+        vectors: float32 [N, V, D].
+        labels: int64 [N], each a place in the list of labels.
+    """
+
+    vectors: Floats
+    labels: npt.NDArray[np.int64]
+
+    def take(self, which: npt.NDArray[np.bool_], views: slice = slice(None)) -> "Examples":
+        """Those photos for which `which`, bool [N], is true, and those of their views."""
+        return Examples(self.vectors[which, views], self.labels[which])
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a head is trained on, and what it is measured on meanwhile.
+
+    Args:
+        train: The training photos, with the views that train.
+        validation: The validation photos, with the views that predict.
+        labels: The labels in order; C of them.
+    """
+
+    train: Examples
+    validation: Examples
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How one strength of weight decay did on the validation split.
+
+    Args:
+        l2: The strength; 0 where a recipe has none.
+        accuracy: Share of validation photos that are right.
+        log_loss: Mean negative log of the probability given to the right label.
+    """
+
+    l2: float
+    accuracy: float
+    log_loss: float
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who looks on while a head is trained.
+
+    Args:
+        progress: Told of every epoch or step.
+        checkpoints: Folder of the checkpoints, from which an interrupted training goes on; None writes none.
+    """
+
+    progress: Progress
+    checkpoints: Path | None = None

@@ -1,0 +1,94 @@
+"""Fine-tunes a network on the photos of a snapshot and keeps it."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tasks.artifacts import DataRoot, Manifest, exclusive, read_json
+from tasks.backbone.backbones import Prepared
+from tasks.progress import Progress
+from tasks.train.examples import Watch
+from tasks.train.network import FACTS, Network, save_network
+from tasks.train.network_training import train_network
+from tasks.train.photos import Photos, load_pictured
+from tasks.train.pictures import open_pictures
+from tasks.train.schedule import NetworkRecipe
+from tasks.train.settings import FinetuneSettings
+from tasks.train.underway import CHECKPOINTS, Training, announce
+
+
+class Pictured(NamedTuple):
+    """A snapshot's key, and what the decode stage says that it has of its photos."""
+
+    snapshot: str
+    decoded: Manifest
+
+
+def finetune(
+    source: Pictured, settings: FinetuneSettings, weights: Path, root: DataRoot, progress: Progress
+) -> Mapping[str, Any]:
+    """Fine-tune a network on the training split, measure it on the validation split, and publish it.
+
+    Goes on from a checkpoint where an earlier try left one; a second process that trains the same network waits.
+
+    Args:
+        source: The photos.
+        settings: How to train.
+        weights: Where the backbone's weights are.
+        root: Where everything is.
+        progress: Told of every photo.
+
+    Returns:
+        The labels and facts of the network, as `network.json` has them.
+
+    Raises:
+        SettingError: The backbone cannot be trained, or the loss is no number any more.
+        BackboneError: The backbone's weights are not as they should be.
+        StoreError: The decoded store has lost pictures since, or a checkpoint is damaged.
+    """
+    photos = load_pictured(source.snapshot, source.decoded, settings.decode, root)
+    folder = root.train(settings.key(source.snapshot))
+    recipe = NetworkRecipe(
+        start="pretrained",
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+    )
+    with exclusive(folder):
+        if not (folder / FACTS).is_file():
+            announce(Training(settings, source.snapshot), folder)
+            watch = Watch(progress, folder / CHECKPOINTS)
+            with open_pictures(photos, photos.of("train"), settings.decode, root) as pictures:
+                network = train_network(Prepared(settings.backbone, weights), pictures, photos.labels, recipe, watch)
+            facts = {
+                **network.facts,
+                **_validate(network, photos, settings, root, progress),
+                "snapshot": source.snapshot,
+                "decode": settings.decode.key,
+                "settings": asdict(settings),
+                "train_photos": len(pictures),
+            }
+            save_network(Network(network.model, network.labels, facts), folder)
+        # Three times the network's weights each, and of no use to anybody now.
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        published: dict[str, Any] = read_json(folder / FACTS)
+    return published
+
+
+def _validate(
+    network: Network, photos: Photos, settings: FinetuneSettings, root: DataRoot, progress: Progress
+) -> dict[str, float | int]:
+    """Measure the network on the validation split."""
+    with open_pictures(photos, photos.of("validation"), settings.decode, root) as pictures:
+        probabilities = network.probabilities(pictures, progress)
+    right = probabilities[np.arange(len(pictures)), pictures.labels]
+    return {
+        "validation_photos": len(pictures),
+        "validation_accuracy": float((probabilities.argmax(axis=1) == pictures.labels).mean()),
+        "validation_log_loss": float(-np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()),
+    }

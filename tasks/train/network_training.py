@@ -1,0 +1,153 @@
+"""Trains a whole network, from the pretrained weights of a backbone or from random ones.
+
+Adam (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980) on the cross-entropy of photos of which half are mirrored.
+
+Batch-norms: fine-tuning leaves them as they were, with the means and variances of ImageNet, as Keras advises
+(https://keras.io/guides/transfer_learning/#finetuning). From random weights they are trained, and their averages follow
+faster than usual, so that a few hundred steps are enough for them.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from tasks.backbone.backbones import Prepared
+from tasks.errors import SettingError
+from tasks.quiet_tensorflow import keras, tf
+from tasks.train.checkpoints import restore
+from tasks.train.examples import Watch
+from tasks.train.network import Network, build_network
+from tasks.train.pictures import Batch, Pictures
+from tasks.train.schedule import Budget, NetworkRecipe, rate_at
+
+#: Of the averages of batch-norms, from random weights: Keras' 0.99 still holds much of the start after 200 steps.
+BATCH_NORM_MOMENTUM = 0.9
+#: A checkpoint is saved, and the loss told, after every pass, but not oftener or more seldom than after so many steps.
+REPORT_STEPS = (25, 250)
+
+
+def train_network(
+    prepared: Prepared, pictures: Pictures, labels: tuple[str, ...], recipe: NetworkRecipe, watch: Watch
+) -> Network:
+    """Train all weights of a network.
+
+    Args:
+        prepared: The backbone.
+        pictures: The training photos.
+        labels: The labels in order; C of them.
+        recipe: How to train. Its time runs from the call on, in a training that goes on from a checkpoint anew.
+        watch: Told of every photo, and now and then of the loss; names the folder of the checkpoints.
+
+    Returns:
+        The network. Its facts tell how many `steps` were made, how often a photo was shown to it as `passes`, and
+        whether the time was too short for the epochs asked for as `cut`.
+
+    Raises:
+        SettingError: The backbone cannot be trained, or the loss is no number any more.
+        BackboneError: The backbone's weights are not as they should be.
+        StoreError: The checkpoint to go on from is damaged, or a picture is.
+    """
+    budget = Budget(recipe.seconds)
+    # Keras draws random weights from Python's global generator.
+    keras.utils.set_random_seed(recipe.seed)
+    model = build_network(prepared, len(labels), pretrained=recipe.start == "pretrained")
+    training = _Training(model, recipe, len(pictures))
+    _descend(training, pictures, budget, watch)
+    steps = training.done
+    cut = steps < recipe.steps(len(pictures))
+    facts = {"steps": steps, "passes": steps * recipe.batch_size, "cut": cut}
+    keras.utils.clear_session(free_memory=True)
+    return Network(model, labels, facts)
+
+
+class _Training:
+    """A network with the state of its training; `checkpoint` holds all of it.
+
+    `steps` says how many there are to be in all; a budget can make them fewer.
+    """
+
+    def __init__(self, model: "keras.Model", recipe: NetworkRecipe, photos: int) -> None:
+        self.recipe, self.photos = recipe, photos
+        self.optimizer = keras.optimizers.Adam(0.0)
+        self.optimizer.build(model.trainable_variables)
+        self.steps = tf.Variable(recipe.steps(photos), dtype=tf.int64)
+        self.checkpoint = tf.train.Checkpoint(model=model, optimizer=self.optimizer, steps=self.steps)
+        self._model, self._fresh = model, recipe.start == "random"
+        if self._fresh:
+            for layer in _layers(model):
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.momentum = BATCH_NORM_MOMENTUM
+        self._graph = tf.function(self._step, autograph=False)
+
+    @property
+    def done(self) -> int:
+        """Steps that have been made."""
+        return int(self.optimizer.iterations)
+
+    @property
+    def planned(self) -> int:
+        """Steps that there are to be in all."""
+        return int(self.steps)
+
+    def step(self, batch: Batch) -> float:
+        """Make a step; returns the loss before it."""
+        rate = rate_at(self.done, self.planned, self.recipe.learning_rate)
+        loss = float(self._graph(tf.constant(batch.pixels), tf.constant(batch.labels), tf.constant(rate)))
+        if not math.isfinite(loss):
+            raise SettingError(
+                f"The training of the network has come apart: in step {self.done:,} its loss is {loss}. Give a smaller "
+                f"--learning-rate than {self.recipe.learning_rate:g}."
+            )
+        return loss
+
+    def _step(self, pixels: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            scores = self._model(tf.cast(pixels, tf.float32), training=self._fresh)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
+        variables = self._model.trainable_variables
+        for slope, variable in zip(tape.gradient(loss, variables), variables, strict=True):
+            # A backbone may still have weights behind its bottleneck, such as its old classes.
+            if slope is not None:
+                # Not `apply_gradients`: it leaves behind a custom gradient for good, and with it this whole graph.
+                self.optimizer.update_step(slope, variable, rate)
+        self.optimizer.iterations.assign_add(1)
+        return loss
+
+
+def _layers(model: "keras.Model") -> Iterator[Any]:
+    """All layers, those of models within the model among them."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _descend(training: _Training, pictures: Pictures, budget: Budget, watch: Watch) -> None:
+    """Make all steps that are still to be made."""
+    manager = restore(training.checkpoint, watch.checkpoints)
+    batch_size, progress = training.recipe.batch_size, watch.progress
+    shortest, longest = REPORT_STEPS
+    every = min(max(math.ceil(training.photos / batch_size), shortest), longest)
+    losses = []
+    _announce(training, watch)
+    with closing(pictures.shuffled(batch_size, training.recipe.seed, training.done)) as batches:
+        while training.done < training.planned:
+            losses.append(training.step(next(batches)))
+            progress.advance(batch_size)
+            affordable = budget.affordable(training.done)
+            if affordable is not None and affordable < training.planned:
+                training.steps.assign(affordable)
+                _announce(training, watch)
+            if training.done % every == 0 or training.done == training.planned:
+                progress.tell(f"After {training.done} training steps, loss = {sum(losses) / len(losses):.3g}")
+                losses.clear()
+                if manager is not None:
+                    manager.save(training.done)
+
+
+def _announce(training: _Training, watch: Watch) -> None:
+    """Say how much there is to do, and how much of it is done."""
+    watch.progress.start(training.planned * training.recipe.batch_size, "photo")
+    watch.progress.advance(training.done * training.recipe.batch_size)

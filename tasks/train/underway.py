@@ -1,0 +1,74 @@
+"""A training that is underway: what it says of itself to whoever watches, and how it stands."""
+
+from dataclasses import asdict, dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+from tasks.artifacts import SCHEMA_VERSION, is_locked, publish_json, read_json, settings_from
+from tasks.errors import StoreError
+from tasks.train.settings import FinetuneSettings, TrainSettings
+
+ANNOUNCEMENT = "training.json"
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is being trained.
+
+    Args:
+        settings: How.
+        snapshot: Key of the snapshot whose photos it is trained on.
+    """
+
+    settings: TrainSettings | FinetuneSettings
+    snapshot: str
+
+
+class State(Enum):
+    """How a training stands."""
+
+    AHEAD = auto()
+    UNDERWAY = auto()
+    ENDED = auto()
+    BROKEN_OFF = auto()
+
+
+def announce(training: Training, folder: Path) -> None:
+    """Say what is being trained in a folder; call it when the folder is locked."""
+    told = {"schema_version": SCHEMA_VERSION, "snapshot": training.snapshot, "settings": asdict(training.settings)}
+    publish_json(folder / ANNOUNCEMENT, told)
+
+
+def read_announced(folder: Path) -> Training | None:
+    """Read what is being trained, or was, in a folder; None where no training has begun.
+
+    Raises:
+        StoreError: What is there is damaged or of another version.
+    """
+    try:
+        told = read_json(folder / ANNOUNCEMENT)
+    except FileNotFoundError:
+        return None
+    try:
+        training = settings_from(Training, {name: told[name] for name in ("settings", "snapshot")})
+        if training.settings.key(training.snapshot) != folder.name:
+            raise ValueError("its key is another one")
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise StoreError(
+            f"{folder / ANNOUNCEMENT} was not written by this version ({exc}). Delete the folder and train again."
+        ) from exc
+    return training
+
+
+def state_of(folder: Path) -> State:
+    """Look how the training in a folder stands."""
+    # In this order: a training announces itself after it took the lock, and keeps its head before it gives it back.
+    announced = (folder / ANNOUNCEMENT).is_file()
+    if (folder / "manifest.json").is_file():
+        return State.ENDED
+    if is_locked(folder):
+        return State.UNDERWAY
+    if (folder / "head.json").is_file():
+        return State.ENDED
+    return State.BROKEN_OFF if announced else State.AHEAD

@@ -1,0 +1,189 @@
+"""The running evaluator: beside a training it measures each new checkpoint on the whole validation split.
+
+By default it puts the moving averages in the place of the weights, as the evaluator of the book does whose recipe this
+is. It only reads what the training publishes, so it can be started, stopped and started again at any time.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tasks.artifacts import DataRoot, manifest, read_manifest
+from tasks.errors import SettingError, StoreError
+from tasks.quiet_tensorflow import tf
+from tasks.train.curve import Point, Weights, add_point
+from tasks.train.examples import Examples, Floats
+from tasks.train.head import Head, Standardisation, standardisation, validate
+from tasks.train.photos import load_photos
+from tasks.train.settings import AdamRecipe, TrainSettings
+from tasks.train.training import examples_of
+from tasks.train.underway import CHECKPOINTS, State, read_announced, state_of
+
+#: What TensorFlow raises on a checkpoint that vanishes, is cut short, or holds something else.
+_UNREADABLE = (tf.errors.OpError, LookupError, RuntimeError, ValueError)
+#: What tf.train.Checkpoint adds to the name of a variable.
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_VARIABLES = {"averages": ("average_weights", "average_biases"), "plain": ("weights", "biases")}
+
+
+def watch_training(folder: Path, weights: Weights, interval: float, tell: Callable[[str], None]) -> bool:
+    """Measure each new checkpoint until the training has ended.
+
+    Args:
+        folder: The head's folder, where the training may not have begun yet.
+        weights: Which of a checkpoint's weights to measure.
+        interval: Seconds between two looks for a newer one.
+        tell: Called with each line.
+
+    Returns:
+        Whether the training came to its end; False where it broke off.
+
+    Raises:
+        SettingError: It trains no head.
+        StoreError: What it trains on is gone or damaged.
+    """
+    watcher = _Watcher(folder, weights, tell)
+    while True:
+        # Before the look: a training that has ended by now has written its last checkpoint.
+        state = state_of(folder)
+        watcher.look()
+        if state is State.ENDED:
+            tell("Training has ended.")
+            return True
+        if state is State.BROKEN_OFF:
+            tell(f"The training in {folder} stopped before its end. Start it again: it goes on from its checkpoint.")
+            return False
+        time.sleep(interval)
+
+
+def look_once(folder: Path, weights: Weights, tell: Callable[[str], None]) -> bool:
+    """Measure the newest checkpoint.
+
+    Args:
+        folder: The head's folder.
+        weights: Which of its weights to measure.
+        tell: Called with the line that says how it did, or that there is none.
+
+    Returns:
+        Whether there is one that could be read.
+
+    Raises:
+        SettingError: The training trains no head.
+        StoreError: What it trains on is gone or damaged.
+    """
+    return _Watcher(folder, weights, tell).look()
+
+
+@dataclass(frozen=True, eq=False)
+class _Examination:
+    """What checkpoints are measured with.
+
+    Args:
+        settings: How the head is trained.
+        labels: The labels in order; C of them.
+        validation: The validation photos, with the views that predict.
+        standard: The head's standardisation; None where it has none.
+    """
+
+    settings: TrainSettings
+    labels: tuple[str, ...]
+    validation: Examples
+    standard: Standardisation | None
+
+    def measure(self, step: int, weights: Floats, biases: Floats) -> Point:
+        """Measure a head of each strength and keep the best: `weights` is [D, G, C] or [D, C], `biases` [G, C] or [C].
+
+        Raises:
+            ValueError: The arrays are of other shapes.
+        """
+        recipe = self.settings.recipe
+        strengths = recipe.l2 if isinstance(recipe, AdamRecipe) else (0.0,)
+        shape = len(strengths), len(self.labels)
+        layers = weights.reshape(-1, *shape), biases.reshape(shape)
+        heads = [
+            Head(self.labels, layers[0][:, index], layers[1][index], self.standard, {"l2": l2})
+            for index, l2 in enumerate(strengths)
+        ]
+        best = min((validate(head, self.validation) for head in heads), key=lambda choice: choice.log_loss)
+        now = dt.datetime.now(dt.UTC)
+        return Point(step, best.accuracy, best.log_loss, best.l2, len(self.validation.labels), now)
+
+
+def _prepare(folder: Path) -> _Examination | None:
+    """Load what the checkpoints in a folder are measured with; None where no training has begun."""
+    training = read_announced(folder)
+    if training is None:
+        return None
+    settings = training.settings
+    if not isinstance(settings, TrainSettings):
+        raise SettingError(
+            f"{folder} holds a whole network, whose checkpoints `watch` cannot measure: it watches heads alone. "
+            "Its own run tells how its training goes."
+        )
+    root = DataRoot(folder.parent.parent)
+    promised = manifest(root.bottleneck(settings.bottleneck.key), training.snapshot)
+    try:
+        photos = load_photos(training.snapshot, read_manifest(promised), settings.bottleneck, root)
+    except FileNotFoundError as exc:
+        raise StoreError(f"The bottlenecks behind {folder} are gone: {promised} is missing. Train again.") from exc
+    validation = examples_of(photos, "validation", settings.predicting_views)
+    standard = None
+    if isinstance(settings.recipe, AdamRecipe):
+        standard = standardisation(examples_of(photos, "train", settings.training_views).vectors)
+    return _Examination(settings, photos.labels, validation, standard)
+
+
+class _Watcher:
+    """Looks for a new checkpoint, and remembers what it has told."""
+
+    def __init__(self, folder: Path, weights: Weights, tell: Callable[[str], None]) -> None:
+        self._folder, self._weights, self._tell = folder, weights, tell
+        self._examination: _Examination | None = None
+        self._step = -1
+        self._trouble = ""
+
+    def look(self) -> bool:
+        """Measure the newest checkpoint if it is a new one; whether there is one that could be read."""
+        self._examination = self._examination or _prepare(self._folder)
+        checkpoint = _newest(self._folder / CHECKPOINTS)
+        if self._examination is None or checkpoint is None:
+            return self._fail(f"No checkpoint file found in {self._folder / CHECKPOINTS}")
+        step = int(checkpoint.rpartition("-")[2])
+        if step == self._step:
+            return True
+        try:
+            point = self._examination.measure(step, *_read(checkpoint, self._weights))
+        except _UNREADABLE:
+            return self._fail(f"The checkpoint {checkpoint} has vanished or is damaged")
+        add_point(point, self._folder, self._weights, self._examination.settings)
+        strength = f" (L2 {point.l2:g})" if point.l2 else ""
+        self._tell(f"After {step} training steps, validation accuracy = {point.accuracy:.3g}{strength}")
+        self._step, self._trouble = step, ""
+        return True
+
+    def _fail(self, trouble: str) -> bool:
+        """Tell of a trouble, once as long as it lasts."""
+        if trouble != self._trouble:
+            self._tell(trouble)
+        self._trouble = trouble
+        return False
+
+
+def _newest(folder: Path) -> str | None:
+    """The newest checkpoint, as the training's own list names it with its step; it may be gone by now."""
+    try:
+        state = tf.train.get_checkpoint_state(str(folder))
+    except ValueError:  # an empty list
+        return None
+    path = str(state.model_checkpoint_path) if state is not None else ""
+    return path if path.rpartition("-")[2].isdecimal() else None
+
+
+def _read(checkpoint: str, weights: Weights) -> tuple[Floats, ...]:
+    """Read a checkpoint's weights and biases."""
+    reader = tf.train.load_checkpoint(checkpoint)
+    return tuple(np.asarray(reader.get_tensor(name + _VALUE)) for name in _VARIABLES[weights])

@@ -1,0 +1,62 @@
+"""A data root with drawn bottlenecks in it, as the stages before training leave it, for the tests of watching."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+
+from tasks.artifacts import SNAPSHOT, DataRoot, Manifest, Outcome, manifest, publish_parquet, read_manifest
+from tasks.progress import Progress, Silence
+from tasks.train.examples import Examples
+from tasks.train.photos import EmbeddedPhotos, load_photos
+from tasks.train.settings import TrainSettings
+from tasks.train.training import train_head
+from tests.bottleneck.pictures import key_of, manifest_of
+from tests.train.examples import BOTTLENECK, draw_examples
+
+SNAPSHOT_KEY = "snap"
+LABELS = ("daisy", "roses", "tulips")
+
+
+def fill(root: DataRoot, examples: Examples | None = None) -> None:
+    """Publish a snapshot, its bottlenecks, and the manifest that says that they are all there.
+
+    Args:
+        root: The data root.
+        examples: Bottlenecks of up to three labels; None draws 150.
+    """
+    examples = draw_examples((60, 50, 40), apart=1.5) if examples is None else examples
+    names = [LABELS[label] for label in examples.labels]
+    rows = [
+        {"sha256": key_of(number), "path": f"{name}/{number}.jpg", "label": name, "bytes": 1, "conflict": False}
+        for number, name in enumerate(names)
+    ]
+    publish_parquet(root.snapshot(SNAPSHOT_KEY), pa.Table.from_pylist(rows, SNAPSHOT))
+    store = BOTTLENECK.store(root)
+    vectors = [
+        {"sha256": key_of(number), "view": view, "bottleneck": vector}
+        for number, views in enumerate(examples.vectors)
+        for view, vector in enumerate(views)
+    ]
+    shard = store.append(pa.Table.from_pylist(vectors, store.schema))
+    manifest_of("bottleneck", len(names), [shard]).publish(manifest(store.folder, SNAPSHOT_KEY))
+
+
+def photos(root: DataRoot) -> EmbeddedPhotos:
+    """Load what `fill` published."""
+    there = read_manifest(manifest(root.bottleneck(BOTTLENECK.key), SNAPSHOT_KEY))
+    return load_photos(SNAPSHOT_KEY, there, BOTTLENECK, root)
+
+
+def head_folder(root: DataRoot, settings: TrainSettings) -> Path:
+    """Folder of the head that these settings give."""
+    return root.train(settings.key(SNAPSHOT_KEY))
+
+
+def train(root: DataRoot, settings: TrainSettings, progress: Progress | None = None) -> Path:
+    """Train a head and publish its manifest, as the train stage does; returns the head's folder."""
+    folder = head_folder(root, settings)
+    best = train_head(photos(root), settings, SNAPSHOT_KEY, folder, progress or Silence())
+    outcome = Outcome(folder.name, SNAPSHOT_KEY, asdict(settings), 1, 1, 0, details={"l2": best.l2})
+    Manifest(stage="train", run="test", seconds=0.0, **vars(outcome)).publish(folder / "manifest.json")
+    return folder

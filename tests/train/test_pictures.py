@@ -1,0 +1,165 @@
+"""The pictures that a network is trained on: every photo once a pass, half of them mirrored, and nothing left over."""
+
+import threading
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.artifacts import DataRoot
+from tasks.decode.photos import open_stores
+from tasks.errors import StoreError
+from tasks.train.photos import Photos
+from tasks.train.pictures import Batch, Pictures, open_pictures
+from tests.bottleneck.pictures import key_of
+from tests.train.tiny import DECODE, SIZE, coloured, coloured_photos
+
+COUNT = 30
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    return DataRoot(tmp_path)
+
+
+@pytest.fixture
+def photos(root: DataRoot) -> Photos:
+    return coloured_photos(root, COUNT)[0]
+
+
+def everything(photos: Photos) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.ones(len(photos.sha256), bool)
+
+
+def drawings() -> dict[bytes, tuple[int, bool]]:
+    """Every picture by its pixels: its number, and whether it is mirrored."""
+    found = {}
+    for number in range(COUNT):
+        pixels = coloured(number, SIZE)
+        found[pixels.tobytes()], found[pixels[:, ::-1].tobytes()] = (number, False), (number, True)
+    return found
+
+
+def identify(batches: list[Batch]) -> list[tuple[int, bool]]:
+    """Which photos are in batches, and which of them are mirrored; each stands beside its own label."""
+    known, shown = drawings(), []
+    for pixels, labels in batches:
+        assert pixels.dtype == np.uint8
+        for picture, label in zip(pixels, labels, strict=True):
+            number, mirrored = known[picture.tobytes()]
+            assert label == number % 2
+            shown.append((number, mirrored))
+    return shown
+
+
+def take(pictures: Pictures, batches: int, seed: int = 0, first: int = 0) -> list[tuple[int, bool]]:
+    """The photos of some batches of 8."""
+    return identify(list(islice(pictures.shuffled(8, seed, first), batches)))
+
+
+def test_in_order_every_photo_is_read_once_and_unmirrored_and_the_last_batch_is_smaller(
+    root: DataRoot, photos: Photos
+) -> None:
+    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
+        batches = list(pictures.in_order(8))
+    assert [len(batch.labels) for batch in batches] == [8, 8, 8, 6]
+    assert identify(batches) == [(number, False) for number in sorted(range(COUNT), key=key_of)]
+
+
+def test_only_the_photos_asked_for_are_there_in_the_order_of_the_photos(root: DataRoot, photos: Photos) -> None:
+    which = photos.of("train")
+    with open_pictures(photos, which, DECODE, root) as pictures:
+        assert pictures.keys == [key for key, wanted in zip(photos.sha256, which, strict=True) if wanted]
+        assert len(pictures) == which.sum() < COUNT
+        assert [key_of(number) for number, _ in identify(list(pictures.in_order(8)))] == pictures.keys
+
+
+def test_shuffled_batches_are_full_and_each_pass_shows_every_photo_once(root: DataRoot, photos: Photos) -> None:
+    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
+        shown = [number for number, _ in take(pictures, batches=15)]  # four passes
+    passes = [shown[start : start + COUNT] for start in range(0, len(shown), COUNT)]
+    assert [sorted(one) for one in passes] == [list(range(COUNT))] * 4
+    assert len(set(map(tuple, passes))) == 4
+
+
+def test_fewer_photos_than_a_batch_fill_it_in_several_passes(root: DataRoot, photos: Photos) -> None:
+    few = np.arange(COUNT) < 3
+    with open_pictures(photos, few, DECODE, root) as pictures:
+        shown = Counter(number for number, _ in take(pictures, batches=3))
+    assert set(shown.values()) == {8}
+
+
+def test_the_seed_decides(root: DataRoot, photos: Photos) -> None:
+    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
+        assert take(pictures, 8) == take(pictures, 8)
+        assert take(pictures, 8) != take(pictures, 8, seed=1)
+
+
+@pytest.mark.parametrize("first", [1, 3, 4, 11])
+def test_going_on_shows_what_would_have_come_anyway(root: DataRoot, photos: Photos, first: int) -> None:
+    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
+        assert take(pictures, 15)[8 * first :] == take(pictures, 15 - first, first=first)
+
+
+def test_half_of_the_photos_are_mirrored_and_not_always_the_same(root: DataRoot, photos: Photos) -> None:
+    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
+        shown = take(pictures, batches=150)
+    mirrored = Counter(number for number, turned in shown if turned)
+    assert 0.42 < mirrored.total() / len(shown) < 0.58  # five standard deviations of 1,200 draws
+    assert all(0 < mirrored[number] < 40 for number in range(COUNT))
+
+
+def test_whether_a_photo_is_mirrored_depends_on_no_other_photo(root: DataRoot, photos: Photos) -> None:
+    with (
+        open_pictures(photos, everything(photos), DECODE, root) as pictures,
+        open_pictures(photos, photos.of("train"), DECODE, root) as fewer,
+    ):
+        among_all = dict(take(pictures, 4)[:COUNT])
+        among_fewer = dict(take(fewer, 4)[: len(fewer)])
+    assert among_fewer == {number: among_all[number] for number in among_fewer}
+
+
+def test_the_order_does_not_depend_on_the_shards(tmp_path: Path) -> None:
+    shown = []
+    for name, count in (("one", COUNT), ("other", COUNT + 9)):
+        root = DataRoot(tmp_path / name)
+        photos, _ = coloured_photos(root, count)
+        wanted = np.array([int(path.split("/")[1].removesuffix(".png")) < COUNT for path in photos.paths])
+        with open_pictures(photos, wanted, DECODE, root) as pictures:
+            shown.append(take(pictures, 8))
+    assert shown[0] == shown[1]
+
+
+def test_nothing_is_left_in_the_data_root_and_nothing_is_seen_there_meanwhile(root: DataRoot, photos: Photos) -> None:
+    before = sorted(root.path.rglob("*"))
+    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
+        assert len(pictures) == COUNT
+        assert sorted(root.path.rglob("*")) == before
+    assert sorted(root.path.rglob("*")) == before
+
+
+def test_reading_that_is_left_early_ends_its_threads(root: DataRoot, photos: Photos) -> None:
+    threads = threading.active_count()
+    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
+        for _ in islice(batches := pictures.shuffled(8, 0), 2):
+            assert threading.active_count() > threads
+        batches.close()
+        assert threading.active_count() == threads
+
+
+def test_lost_pictures_are_an_error_that_says_what_to_delete(root: DataRoot, photos: Photos) -> None:
+    open_stores(root, DECODE).decoded.shards()[0].unlink()
+    with (
+        pytest.raises(StoreError, match=r"20 of 30 pictures: shards are gone\. Delete its folder manifests"),
+        open_pictures(photos, everything(photos), DECODE, root),
+    ):
+        pass
+
+
+def test_damaged_picture_is_an_error(root: DataRoot, photos: Photos) -> None:
+    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
+        pictures.extents[7, 1] //= 2
+        with pytest.raises(StoreError, match="picture of the decoded store is damaged"):
+            list(pictures.in_order(8))

@@ -1,0 +1,241 @@
+"""The running evaluator: it measures what a checkpoint holds, and survives all that happens to checkpoints."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+
+from tasks.artifacts import DataRoot
+from tasks.errors import SettingError, StoreError
+from tasks.quiet_tensorflow import tf
+from tasks.train.curve import Weights, curve_path, read_curve
+from tasks.train.examples import Examples
+from tasks.train.head import LAYER, Head, load_head, validate
+from tasks.train.settings import TrainSettings
+from tasks.train.training import examples_of
+from tasks.train.underway import Training, announce
+from tasks.train.watching import _Watcher, look_once, watch_training
+from tests.listening import Tally
+from tests.train.data_root import LABELS, SNAPSHOT_KEY, fill, head_folder, photos, train
+from tests.train.examples import BOTTLENECK, classic, settings
+from tests.train.test_underway import FINETUNE
+
+CLASSIC = classic(learning_rate=0.05)
+ADAM = settings(epochs=10)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+    """A data root with a head of each recipe."""
+    root = DataRoot(tmp_path_factory.mktemp("watching") / "data")
+    fill(root)
+    for how in (CLASSIC, ADAM):
+        train(root, how)
+    return root
+
+
+@pytest.fixture
+def root(trained: DataRoot, tmp_path: Path) -> DataRoot:
+    """A copy, to be changed."""
+    shutil.copytree(trained.path, tmp_path / "data")
+    return DataRoot(tmp_path / "data")
+
+
+def validation(root: DataRoot, how: TrainSettings) -> Examples:
+    return examples_of(photos(root), "validation", how.predicting_views)
+
+
+def newest(folder: Path, part: str) -> Path:
+    """A file of the newest checkpoint."""
+    return Path(f"{tf.train.latest_checkpoint(str(folder / 'checkpoints'))}.{part}")
+
+
+@pytest.mark.parametrize(("weights", "names"), [("averages", "average_{}"), ("plain", "{}")])
+def test_the_whole_validation_split_is_measured_with_what_the_checkpoint_holds(
+    root: DataRoot, weights: Weights, names: str
+) -> None:
+    folder, told = head_folder(root, CLASSIC), Tally()
+    assert look_once(folder, weights, told.tell)
+    reader = tf.train.load_checkpoint(str(folder / "checkpoints"))
+    layer = {name: reader.get_tensor(f"{names.format(name)}/.ATTRIBUTES/VARIABLE_VALUE") for name in LAYER}
+    measured = validate(Head(LABELS, layer["weights"], layer["biases"], None, {}), validation(root, CLASSIC))
+    (row,) = read_curve(curve_path(folder, weights)).to_pylist()
+    assert (row["step"], row["accuracy"], row["log_loss"]) == (300, measured.accuracy, measured.log_loss)
+    assert (row["l2"], row["photos"]) == (0, len(validation(root, CLASSIC).labels))
+    assert told.lines == [f"After 300 training steps, validation accuracy = {measured.accuracy:.3g}"]
+
+
+@pytest.mark.parametrize("how", [CLASSIC, ADAM], ids=["classic", "adam"])
+def test_averages_and_plain_weights_differ(root: DataRoot, how: TrainSettings) -> None:
+    folder = head_folder(root, how)
+    losses = []
+    for weights in ("averages", "plain"):
+        look_once(folder, weights, Tally().tell)
+        losses.append(read_curve(curve_path(folder, weights))["log_loss"][0].as_py())
+    assert losses[0] != losses[1]
+
+
+def test_plain_weights_of_classic_and_averages_of_adam_do_as_the_kept_heads(root: DataRoot) -> None:
+    kept: list[tuple[TrainSettings, Weights]] = [(CLASSIC, "plain"), (ADAM, "averages")]
+    for how, weights in kept:
+        folder = head_folder(root, how)
+        look_once(folder, weights, Tally().tell)
+        choice = validate(load_head(folder), validation(root, how))
+        (row,) = read_curve(curve_path(folder, weights)).to_pylist()
+        assert (row["accuracy"], row["l2"]) == (choice.accuracy, choice.l2)
+        assert row["log_loss"] == pytest.approx(choice.log_loss, rel=1e-6)
+
+
+def test_of_several_strengths_the_best_one_is_named(root: DataRoot) -> None:
+    told = Tally()
+    look_once(head_folder(root, ADAM), "averages", told.tell)
+    best = load_head(head_folder(root, ADAM)).facts["l2"]
+    assert told.lines[0].startswith("After 500 training steps, validation accuracy = ")
+    assert told.lines[0].endswith(f" (L2 {best:g})")
+
+
+def test_without_a_checkpoint_it_says_so(root: DataRoot) -> None:
+    folder, told = head_folder(root, CLASSIC), Tally()
+    shutil.rmtree(folder / "checkpoints")
+    assert not look_once(folder, "averages", told.tell)
+    assert told.lines == [f"No checkpoint file found in {folder / 'checkpoints'}"]
+    assert not curve_path(folder, "averages").exists()
+
+
+def vanish(folder: Path) -> None:
+    newest(folder, "index").unlink()
+
+
+def half_write(folder: Path) -> None:
+    path = newest(folder, "data-00000-of-00001")
+    path.write_bytes(path.read_bytes()[:20])
+
+
+def half_write_the_index(folder: Path) -> None:
+    path = newest(folder, "index")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(folder: Path) -> None:
+    path = newest(folder, "data-00000-of-00001")
+    path.write_bytes(bytes(byte ^ 0xFF for byte in path.read_bytes()))
+
+
+def empty_the_list(folder: Path) -> None:
+    (folder / "checkpoints" / "checkpoint").write_text("")
+
+
+def spoil_the_list(folder: Path) -> None:
+    (folder / "checkpoints" / "checkpoint").write_bytes(b"\x00\xffmodel")
+
+
+def put_another_in_its_place(folder: Path) -> None:
+    other = tf.train.Checkpoint(weights=tf.Variable(tf.zeros((2, 2))))
+    other.write(str(newest(folder, "index").with_suffix("")))
+
+
+def name_no_step_in_the_list(folder: Path) -> None:
+    (folder / "checkpoints" / "checkpoint").write_text('model_checkpoint_path: "head-"')
+
+
+DAMAGES = [
+    name_no_step_in_the_list,
+    vanish,
+    half_write,
+    half_write_the_index,
+    flip,
+    empty_the_list,
+    spoil_the_list,
+    put_another_in_its_place,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_checkpoint_that_cannot_be_read_is_told_of_once_and_tried_again(
+    root: DataRoot, damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    folder, told = head_folder(root, CLASSIC), Tally()
+    shutil.copytree(folder, tmp_path / "good")
+    damage(folder)
+    watcher = _Watcher(folder, "averages", told.tell)
+    assert not watcher.look()
+    assert not watcher.look()
+    assert len(told.lines) == 1
+    assert "No checkpoint file found" in told.lines[0] or "head-300 has vanished or is damaged" in told.lines[0]
+    shutil.copytree(tmp_path / "good" / "checkpoints", folder / "checkpoints", dirs_exist_ok=True)
+    assert watcher.look()
+    assert told.lines[1].startswith("After 300 training steps")
+
+
+def test_nothing_is_said_twice_of_a_step_and_a_new_watcher_goes_on_with_the_curve(root: DataRoot) -> None:
+    folder, told = head_folder(root, CLASSIC), Tally()
+    state = folder / "checkpoints" / "checkpoint"
+    last = state.read_text()
+    state.write_text('model_checkpoint_path: "head-200"')
+    first = _Watcher(folder, "averages", told.tell)
+    assert first.look()
+    assert first.look()
+    assert len(told.lines) == 1
+    state.write_text(last)
+    second = _Watcher(folder, "averages", told.tell)
+    assert second.look()
+    assert [line.split(",")[0] for line in told.lines] == ["After 200 training steps", "After 300 training steps"]
+    table = read_curve(curve_path(folder, "averages"))
+    assert table["step"].to_pylist() == [200, 300]
+    assert pc.all(pc.greater(table["accuracy"], 0.3)).as_py()
+
+
+def test_a_watcher_waits_for_a_training_that_has_not_begun_and_ends_with_it(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path / "data")
+    fill(root)
+    folder = head_folder(root, CLASSIC)
+    folder.mkdir(parents=True)
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        if len(lines) == 1:
+            train(root, CLASSIC)
+
+    assert watch_training(folder, "averages", 0.01, tell)
+    assert lines[0] == f"No checkpoint file found in {folder / 'checkpoints'}"
+    assert lines[1].startswith("After 300 training steps, validation accuracy = ")
+    assert lines[2:] == ["Training has ended."]
+
+
+def test_a_training_that_stopped_before_its_end_is_told_of_after_its_last_checkpoint(root: DataRoot) -> None:
+    folder, told = head_folder(root, CLASSIC), Tally()
+    for name in ("manifest.json", "head.json"):
+        (folder / name).unlink()
+    assert not watch_training(folder, "averages", 0.01, told.tell)
+    assert told.lines[0].startswith("After 300 training steps")
+    assert told.lines[1:] == [
+        f"The training in {folder} stopped before its end. Start it again: it goes on from its checkpoint."
+    ]
+
+
+def test_a_whole_network_is_not_watched_and_told_so(tmp_path: Path) -> None:
+    folder = tmp_path / FINETUNE.key("snap")
+    announce(Training(FINETUNE, "snap"), folder)
+    with pytest.raises(SettingError, match="holds a whole network"):
+        look_once(folder, "averages", Tally().tell)
+
+
+def test_bottlenecks_that_are_gone_are_an_error(root: DataRoot) -> None:
+    shutil.rmtree(root.bottleneck(BOTTLENECK.key))
+    with pytest.raises(StoreError, match=r"bottlenecks behind .* are gone"):
+        look_once(head_folder(root, CLASSIC), "averages", Tally().tell)
+
+
+def test_measuring_leaves_no_trace_but_the_curve(root: DataRoot) -> None:
+    before = {path: path.stat().st_mtime_ns for path in root.path.rglob("*") if path.is_file()}
+    folder = head_folder(root, ADAM)
+    look_once(folder, "plain", Tally().tell)
+    after = {path: path.stat().st_mtime_ns for path in root.path.rglob("*") if path.is_file()}
+    assert set(after) - set(before) == {curve_path(folder, "plain")}
+    assert all(after[path] == time for path, time in before.items())
+    assert np.isfinite(read_curve(curve_path(folder, "plain"))["log_loss"].to_numpy()).all()
+    assert folder.name == ADAM.key(SNAPSHOT_KEY)
