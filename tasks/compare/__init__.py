@@ -1,0 +1,1 @@
+"""Stage: one dataset, three ways to train, growing numbers of photos -> what each way is worth."""

@@ -1,0 +1,89 @@
+"""Pictures of a comparison, as PNG files: accuracy against photos, and against seconds."""
+
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
+
+from tasks.compare.settings import WAYS, Way
+from tasks.compare.table import Point
+from tasks.evaluate.drawing import GRID, INK, font, new_figure, to_png
+
+#: Colours that people with any kind of colour vision tell apart, and marks for print (Okabe & Ito 2008).
+_LOOKS: dict[Way, tuple[str, str]] = {
+    "head": ("#0072b2", "o"),
+    "scratch": ("#d55e00", "s"),
+    "finetune": ("#009e73", "^"),
+}
+
+
+def photos_figure(points: Sequence[Point]) -> bytes:
+    """Draw the accuracy of each way against its number of training photos, with its 95 % interval.
+
+    Args:
+        points: As `average` gives them.
+
+    Returns:
+        The bytes of a PNG file.
+    """
+    figure, axes = _draw(points, lambda point: float(point.photos), "Training photos")
+    ticks = sorted({point.photos for point in points})
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    return to_png(figure)
+
+
+def seconds_figure(points: Sequence[Point]) -> bytes:
+    """Draw the accuracy of each way against the seconds that its training took, with its 95 % interval.
+
+    Args:
+        points: As `average` gives them.
+
+    Returns:
+        The bytes of a PNG file.
+    """
+    figure, axes = _draw(points, lambda point: point.seconds, "Seconds of training; at each mark, its training photos")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    for point in points:
+        axes.annotate(
+            f"{point.photos:,}",
+            (point.seconds, point.accuracy),
+            xytext=(4, 5),
+            textcoords="offset points",
+            fontproperties=font(7.5),
+            color=INK,
+        )
+    return to_png(figure)
+
+
+def _draw(points: Sequence[Point], place: Callable[[Point], float], name: str) -> tuple[Figure, Axes]:
+    figure = new_figure(7.6, 4.6)
+    axes = figure.add_axes((0.09, 0.13, 0.89, 0.84))
+    for way, (colour, mark) in _LOOKS.items():
+        own = [point for point in points if point.way == way]
+        x, y = [place(point) for point in own], [point.accuracy for point in own]
+        bounds = [[p.accuracy - p.interval.low for p in own], [p.interval.high - p.accuracy for p in own]]
+        axes.errorbar(
+            x,
+            y,
+            yerr=bounds,
+            color=colour,
+            marker=mark,
+            markersize=6,
+            linewidth=1.8,
+            elinewidth=1,
+            capsize=3,
+            label=WAYS[way],
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_xlabel(name, fontproperties=font(10), color=INK)
+    axes.set_ylabel("Test accuracy, with 95 % interval", fontproperties=font(10), color=INK)
+    axes.grid(visible=True, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9, labelcolor=INK, color=INK)
+    axes.legend(prop=font(9), loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, labelcolor=INK)
+    return figure, axes

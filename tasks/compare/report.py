@@ -1,0 +1,58 @@
+"""Publishes a comparison: table, figures, and a report that needs nothing beside itself."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.artifacts import Manifest, describe, publish_bytes, publish_parquet
+from tasks.compare.figures import photos_figure, seconds_figure
+from tasks.compare.settings import WAYS
+from tasks.compare.table import average, tabulate_cells
+from tasks.evaluate.report import page_environment
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What a comparison was about.
+
+    Args:
+        dataset: Name of the dataset.
+        date: Date of the run.
+        backbone: Name of the backbone.
+        size: Height and width of its input in pixels.
+        provenance: What the result came from, in the order to be shown.
+    """
+
+    dataset: str
+    date: dt.date
+    backbone: str
+    size: int
+    provenance: Mapping[str, str]
+
+
+def publish_comparison(folder: Path, cells: Sequence[Manifest], occasion: Occasion) -> None:
+    """Write comparison.parquet, accuracy-by-photos.png, accuracy-by-seconds.png and report.html into a folder.
+
+    Args:
+        folder: Where; its name is the comparison's key.
+        cells: All cells.
+        occasion: What the report says of the run.
+    """
+    table = tabulate_cells(cells)
+    points = average(table)
+    photos, seconds = photos_figure(points), seconds_figure(points)
+    schema = describe(table.schema, "compare", folder.name, {**occasion.provenance, "backbone": occasion.backbone})
+    publish_parquet(folder / "comparison.parquet", table.cast(schema))
+    publish_bytes(folder / "accuracy-by-photos.png", photos)
+    publish_bytes(folder / "accuracy-by-seconds.png", seconds)
+    page = page_environment("tasks.compare").get_template("comparison.html.j2")
+    text = page.render(
+        occasion=occasion,
+        ways=WAYS,
+        points=points,
+        photos=photos,
+        seconds=seconds,
+        test_photos=table.column("test_photos")[0].as_py(),
+    )
+    publish_bytes(folder / "report.html", text.encode())

@@ -1,0 +1,56 @@
+"""Luigi tasks of the compare stage."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from tasks.artifacts import Manifest, Outcome
+from tasks.compare.settings import ALL, CellSettings
+from tasks.decode.task import DecodePhotos
+from tasks.parameters import SettingsParameter
+from tasks.progress import Progress
+from tasks.stage import SnapshotStageTask
+
+
+class TrainCell(SnapshotStageTask):
+    """Trains one way on so many photos, and tests it on the snapshot's test split."""
+
+    settings: SettingsParameter[CellSettings] = SettingsParameter(CellSettings, description="Settings, as JSON.")
+
+    stage = "compare"
+    #: One at a time, whatever `--workers` says: each measures how long it takes.
+    resources = {"stopwatch": 1}  # noqa: RUF012 (Luigi reads it from the class)
+
+    def requires(self) -> DecodePhotos:
+        """The pictures."""
+        return DecodePhotos(**self.shared(), settings=self.settings.decode)
+
+    def manifest_path(self) -> Path:
+        """One a cell, whichever comparison asked for it."""
+        return self.root.cells() / f"{self.settings.key(self.snapshot)}.json"
+
+    def work(self, progress: Progress) -> Outcome:
+        """Train and test."""
+        from tasks.compare.cells import train_cell  # noqa: PLC0415 (imports TensorFlow)
+        from tasks.train.photos import load_pictured  # noqa: PLC0415 (only where there is work)
+
+        photos = load_pictured(self.snapshot, self.requires().manifest(), self.settings.decode, self.root)
+        result = train_cell(photos, self.settings, Path(self.weights), self.root, progress)
+        return Outcome(
+            key=self.settings.key(self.snapshot),
+            snapshot=self.snapshot,
+            settings=asdict(self.settings),
+            photos=result.photos,
+            new=result.photos,
+            reused=0,
+            details=asdict(result),
+        )
+
+    def closing(self, manifest: Manifest) -> str:
+        """What came out."""
+        settings, details = self.settings, manifest.details
+        size = "all" if settings.photos_per_label == ALL else f"{settings.photos_per_label}"
+        accuracy = details["correct"] / details["test_photos"]
+        return (
+            f"{settings.way:<10} {size:>7} photos a label, draw {settings.seed}: {accuracy:>6.1%} after "
+            f"{details['passes']:>7,} photo passes in {details['seconds']:>7.1f} s{' (cut)' if details['cut'] else ''}"
+        )

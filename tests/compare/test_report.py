@@ -1,0 +1,60 @@
+"""What a comparison publishes: a table for tools, two figures, and a report that needs nothing beside itself."""
+
+import datetime as dt
+import io
+import re
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from tasks.compare.report import Occasion, publish_comparison
+from tasks.compare.settings import Way
+from tests.compare.photos import cell_of
+
+CORRECT: dict[Way, int] = {"head": 40, "scratch": 10, "finetune": 38}
+CELLS = [
+    cell_of(way, size, 0, correct + size // 5, cut=way == "scratch")
+    for way, correct in CORRECT.items()
+    for size in (5, 20, 0)
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compare") / "cafe"
+    occasion = Occasion("<b>flowers</b>", dt.date(2026, 11, 24), "efficientnet_lite0", 128, {"epochs": "12"})
+    publish_comparison(folder, CELLS, occasion)
+    return folder
+
+
+def test_table_opens_in_duckdb_and_names_its_stage(folder: Path) -> None:
+    rows = duckdb.execute(f"SELECT way, count(*) FROM '{folder / 'comparison.parquet'}' GROUP BY ALL").fetchall()  # noqa: S608
+    assert dict(rows) == {"head": 3, "scratch": 3, "finetune": 3}
+    metadata = pq.read_schema(folder / "comparison.parquet").metadata
+    assert (metadata[b"stage"], metadata[b"key"]) == (b"compare", b"cafe")
+
+
+@pytest.mark.parametrize("name", ["accuracy-by-photos.png", "accuracy-by-seconds.png"])
+def test_each_figure_has_a_line_of_each_way_s_colour(folder: Path, name: str) -> None:
+    pixels = np.asarray(Image.open(io.BytesIO((folder / name).read_bytes())).convert("RGB")).reshape(-1, 3)
+    for colour in ((0, 114, 178), (213, 94, 0), (0, 158, 115)):
+        assert (np.abs(pixels.astype(int) - colour).max(axis=1) < 8).sum() > 300
+
+
+def test_report_shows_every_number_and_asks_the_network_for_nothing(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    assert page.count("<tr>") == 10
+    assert page.count("(cut)") == 3
+    assert "82.0\u00a0%" in page
+    assert page.count("data:image/png;base64,") == 2
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+
+
+def test_report_escapes_what_a_dataset_is_called(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    assert "<b>flowers</b>" not in page
+    assert "&lt;b&gt;flowers" in page
