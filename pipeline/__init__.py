@@ -2,6 +2,7 @@
 
 from luigi.tools.range import RangeDaily
 
+from pipeline.compare import CompareTraining
 from pipeline.retrain import RetrainFlowers
 
-__all__ = ["RangeDaily", "RetrainFlowers"]
+__all__ = ["CompareTraining", "RangeDaily", "RetrainFlowers"]

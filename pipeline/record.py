@@ -36,6 +36,9 @@ def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest], results
         results: Folder of the evaluation.
     """
     snapshot, evaluate = stages["snapshot"], stages["evaluate"]
+    # Fine-tuning goes from pictures to a network, without bottlenecks or a head on them.
+    bottleneck = stages.get("bottleneck")
+    trained = stages["train"].key
     own = {name: _own(stage, run.id) for name, stage in stages.items()}
     publish_json(
         path,
@@ -47,12 +50,14 @@ def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest], results
             "dataset": {"name": run.dataset.name, "location": run.dataset.location},
             "parameters": dict(run.parameters),
             "state": snapshot.details["state"],
+            "backbone_state": stages["backbone"].details["asked"],
             "snapshot": snapshot.key,
-            "bottleneck": stages["bottleneck"].key,
-            "head": stages["train"].key,
+            "bottleneck": bottleneck.key if bottleneck else None,
+            "head": trained if bottleneck else None,
+            "network": None if bottleneck else trained,
             "evaluation": evaluate.key,
             "report": str(results / "report.html"),
-            "photos": stages["bottleneck"].photos,
+            "photos": (bottleneck or stages["decode"]).photos,
             "rejected": stages["decode"].details["missing"],
             "metrics": _headline(evaluate),
             "seconds": round(sum(stage["seconds"] for stage in own.values()), 3),
@@ -62,18 +67,18 @@ def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest], results
 
 
 def _headline(evaluate: Manifest) -> dict[str, Any]:
-    """The figures that matter first: test accuracy and cross-validated accuracy, with their 95 % intervals."""
+    """The figures that matter first: test accuracy and, if measured, cross-validated accuracy, with 95 % intervals."""
     test, crossed = evaluate.details["test"], evaluate.details["cross_validation"]
     return {
         "test": {name: test[name] for name in ("photos", "accuracy", "interval")},
-        "cross_validation": dict(crossed),
+        "cross_validation": dict(crossed) if crossed else None,
     }
 
 
 def _own(stage: Manifest, run: str) -> dict[str, Any]:
     """What this run did in a stage; where an earlier run had done it all, everything counts as reused."""
     own = stage.run == run
-    apart = ("state", "test", "cross_validation")
+    apart = ("asked", "found", "state", "test", "cross_validation")
     details = {name: value for name, value in stage.details.items() if name not in apart}
     if not own:
         details |= {name: 0 for name in details if name.endswith("_new")}

@@ -1,7 +1,5 @@
 """RetrainFlowers: the nightly root task and its parameters."""
 
-import datetime as dt
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -9,149 +7,163 @@ from typing import Any, cast
 import luigi
 
 from pipeline.record import Run, publish_record, read_record
+from pipeline.root import RootTask
 from pipeline.summary import summarise, summarise_nothing
-from tasks.artifacts import DataRoot, fingerprint
-from tasks.bottleneck.backbones import describe_backbone, find_weights
-from tasks.bottleneck.settings import bottleneck_settings
-from tasks.catalog import Dataset, find_backbone, find_dataset
-from tasks.decode.settings import DecodeSettings, Encoding
-from tasks.errors import PipelineError
+from tasks.backbone.backbones import Backbone
+from tasks.bottleneck.settings import BottleneckSettings, Distortion
+from tasks.decode.settings import Encoding
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
-from tasks.parameters import Choice, Day, Number, Numbers
-from tasks.snapshot.task import TakeSnapshot, is_current
+from tasks.parameters import Choice, Number, Numbers
 from tasks.stage import say
-from tasks.train.settings import TrainSettings
-
-#: Tells one start of the program from another; a worker's children inherit it.
-_START = secrets.token_hex(4)
+from tasks.train.settings import AdamRecipe, ClassicRecipe, FinetuneSettings, TrainSettings
 
 
-class RetrainFlowers(luigi.Task):
+class RetrainFlowers(RootTask):
     """Retrains the classifier of a dataset for a date: snapshot, decode, bottlenecks, head, evaluation."""
 
-    date: Day = Day(
-        default=dt.date.today(), description="Date of the run; today's looks at the photos again, a past one does not."
-    )
-    dataset: luigi.Parameter[str] = luigi.Parameter(
-        description="A name of data/catalog.toml, a folder <label>/<photo>, an archive of one, or its URL."
-    )
-    data_root: luigi.Parameter[str] = luigi.Parameter(
-        default="data", description="Folder of everything that the stages write."
-    )
-    sample_photos: Number[int] = Number(int, 15, default=400, description="How many photos `sample` draws.")
-    max_rejected: Number[float] = Number(
-        float, 0, 1, default=0.05, description="Share of photos that may be unreadable before the run fails."
-    )
-
-    backbone: luigi.Parameter[str] = luigi.Parameter(
-        default="efficientnet_lite0", description="The frozen network: a name of data/catalog.toml."
-    )
-    image_size: Number[int] = Number(
-        int, 0, 4096, default=0, description="Height and width of its input in pixels; 0 is the backbone's own."
-    )
-    image_encoding: Choice = Choice("jpeg", "png", default="jpeg", description="How decoded photos are stored.")
     views: Number[int] = Number(
         int, 1, 2, default=2, description="Views of a photo: 1 is the plain photo, 2 adds its mirror image."
     )
-
-    l2: Numbers = Numbers(
-        0, default=(0.003, 0.01, 0.03, 0.1, 0.3), description="Strengths of weight decay to choose from."
+    flip_left_right: luigi.BoolParameter = luigi.BoolParameter(
+        default=False, description="Train on distorted views too, half of them mirrored."
     )
-    epochs: Number[int] = Number(int, 1, default=40, description="Passes over the training photos at least.")
-    batch_size: Number[int] = Number(int, 1, default=128, description="Bottlenecks in a training step.")
-    learning_rate: Number[float] = Number(float, 1e-8, 10, default=0.003, description="Adam's rate at the start.")
+    random_crop: Number[int] = Number(
+        int, 0, 100, default=0, description="Train on distorted views too, with a margin of this per cent cropped away."
+    )
+    random_scale: Number[int] = Number(
+        int, 0, 400, default=0, description="Train on distorted views too, enlarged by up to this per cent."
+    )
+    random_brightness: Number[int] = Number(
+        int, 0, 100, default=0, description="Train on distorted views too, brighter or darker by up to this per cent."
+    )
+    distorted_views: Number[int] = Number(
+        int, 1, 100, default=8, description="Distorted views of a photo, where any distortion is asked for."
+    )
+
+    train: Choice = Choice(
+        "head", "finetune", default="head", description="Train a head on bottlenecks, or fine-tune the whole network."
+    )
+    recipe: Choice = Choice(
+        "adam",
+        "classic",
+        default="adam",
+        description="How a head is trained: adam is this project's recipe, classic the loop of retrain.py.",
+    )
+    l2: Numbers = Numbers(
+        0, default=(0.003, 0.01, 0.03, 0.1, 0.3), description="Of adam: strengths of weight decay to choose from."
+    )
+    epochs: Number[int] = Number(
+        int,
+        0,
+        default=0,
+        description="Passes over the training photos; 0 is 40 (at least) for adam, 5 for finetune.",
+    )
+    steps: Number[int] = Number(int, 1, default=4000, description="Of classic: steps of gradient descent.")
+    batch_size: Number[int] = Number(
+        int,
+        0,
+        default=0,
+        description="Examples in a step; 0 is 128 for adam, 100 for classic, 32 for finetune.",
+    )
+    learning_rate: Number[float] = Number(
+        float, 0, 10, default=0, description="0 is 0.003 for adam, 0.01 for classic, 0.0003 for finetune."
+    )
     averaging: Number[float] = Number(
-        float, 0, 0.99999, default=0.99, description="Decay of the moving average of the weights."
+        float, 0, 0.99999, default=0.99, description="Decay of the moving average of a head's weights."
     )
     class_weights: luigi.BoolParameter = luigi.BoolParameter(
-        default=False, description="Let every label count alike, however many photos it has."
+        default=False, description="Of adam: let every label count alike, however many photos it has."
     )
-    seed: Number[int] = Number(int, 0, default=0, description="Of the order in which the head sees bottlenecks.")
-    folds: Number[int] = Number(int, 2, 100, default=5, description="Folds of the cross-validation.")
+    seed: Number[int] = Number(int, 0, default=0, description="Of everything that is drawn.")
+    folds: Number[int] = Number(
+        int, 0, 100, default=5, description="Folds of a head's cross-validation; 0 does without one."
+    )
 
-    @property
-    def run_id(self) -> str:
-        """Names this run in the manifests of the stages that it completes."""
-        return f"{self.date}-{self._hash()}-{_START}"
+    def settings(self, backbone: Backbone) -> EvaluateSettings:
+        """All settings, each stage's inside the next one's."""
+        if self.train == "finetune":
+            return EvaluateSettings(self._finetune(backbone), folds=0)
+        bottleneck = BottleneckSettings(
+            backbone=backbone,
+            encoding=self._encoding(),
+            precision="float32",
+            views=self.views,
+            distortion=self._distortion(),
+        )
+        return EvaluateSettings(TrainSettings(bottleneck, self._recipe(), self.seed), self.folds)
 
-    def _parameters(self) -> dict[str, str]:
-        parameters = self.to_str_params(only_significant=True)  # type: ignore[no-untyped-call]  # Luigi's has no types
-        # The dataset names the record's folder, whichever way it was given.
-        apart = ("date", "data_root", "dataset", "sample_photos")
-        return {name: value for name, value in parameters.items() if name not in apart}
+    def _encoding(self) -> Encoding:
+        return cast("Encoding", self.image_encoding)  # Choice lets no other pass
 
-    def _hash(self) -> str:
-        return fingerprint(self._parameters())[:8]
-
-    def _source(self) -> Dataset:
-        return find_dataset(self.dataset, self.sample_photos)
-
-    def record_path(self) -> Path:
-        """Where the run's record is."""
-        return DataRoot(Path(self.data_root)).runs(self._source().name) / f"{self.date}-{self._hash()}.json"
-
-    def output(self) -> luigi.LocalTarget:
-        """The run record."""
-        return luigi.LocalTarget(self.record_path())  # type: ignore[no-untyped-call]  # Luigi's has no types
-
-    def complete(self) -> bool:
-        """Whether the date's record is there and, for today, the source still looks as it did."""
-        try:
-            record = read_record(self.record_path())
-            if record is None:
-                return False
-            return is_current(self.date, record["run"] == self.run_id, record["state"], self._source())
-        except PipelineError:
-            # Luigi would show a traceback here; `run` meets the same error and shows its sentence.
-            return False
-
-    def settings(self) -> EvaluateSettings:
-        """All settings, each stage's inside the next one's.
-
-        Raises:
-            SettingError: A name or size is not known.
-        """
-        backbone = describe_backbone(find_backbone(self.backbone), self.image_size)
-        encoding = cast("Encoding", self.image_encoding)  # Choice lets no other pass
-        decode = DecodeSettings(backbone.size, backbone.size, backbone.family.resampling, encoding)
-        train = TrainSettings(
-            bottleneck=bottleneck_settings(backbone, decode, self.views),
-            l2=self.l2,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            averaging=self.averaging,
-            class_weights=self.class_weights,
+    def _distortion(self) -> Distortion | None:
+        if not (self.flip_left_right or self.random_crop or self.random_scale or self.random_brightness):
+            return None
+        return Distortion(
+            views=self.distorted_views,
+            flip_left_right=self.flip_left_right,
+            random_crop=self.random_crop,
+            random_scale=self.random_scale,
+            random_brightness=self.random_brightness,
             seed=self.seed,
         )
-        return EvaluateSettings(train, self.folds)
+
+    def _recipe(self) -> AdamRecipe | ClassicRecipe:
+        if self.recipe == "classic":
+            return ClassicRecipe(
+                steps=self.steps,
+                batch_size=self.batch_size or 100,
+                learning_rate=self.learning_rate or 0.01,
+                averaging=self.averaging,
+            )
+        return AdamRecipe(
+            l2=self.l2,
+            epochs=self.epochs or 40,
+            batch_size=self.batch_size or 128,
+            learning_rate=self.learning_rate or 0.003,
+            averaging=self.averaging,
+            class_weights=self.class_weights,
+        )
+
+    def _finetune(self, backbone: Backbone) -> FinetuneSettings:
+        return FinetuneSettings(
+            backbone=backbone,
+            encoding=self._encoding(),
+            epochs=self.epochs or 5,
+            batch_size=self.batch_size or 32,
+            learning_rate=self.learning_rate or 0.0003,
+            seed=self.seed,
+        )
 
     def run(self) -> Iterator[luigi.Task]:
-        """Take the snapshot, then ask for everything that its key implies, then write the record."""
-        settings, source = self.settings(), self._source()
-        # Weights that are not there are told of now, and not after all photos are decoded.
-        find_weights(find_backbone(self.backbone))
-        snapshot = TakeSnapshot(data_root=self.data_root, run_id=self.run_id, dataset=source, date=self.date)
+        """Prepare the backbone and take the snapshot, then ask for all that they imply, then write the record."""
+        backbone, snapshot = self.prepare_backbone(), self.take_snapshot()
+        # First, so that weights that are not there are told of now, and not after all photos are decoded.
+        yield backbone
+        prepared = backbone.prepared()
+        if self.train == "finetune":
+            prepared.backbone.check_trainable()
         yield snapshot
         evaluate = EvaluateHead(
             data_root=self.data_root,
             run_id=self.run_id,
             snapshot=snapshot.manifest().key,
             folder=str(snapshot.photos()),
+            weights=str(prepared.weights),
             max_rejected=self.max_rejected,
-            settings=settings,
-            dataset=source.name,
+            settings=self.settings(prepared.backbone),
+            dataset=self.source().name,
             date=self.date,
         )
         yield evaluate
         stages = {
+            "backbone": backbone.manifest(),
             **snapshot.before(),
             "snapshot": snapshot.manifest(),
             **evaluate.before(),
             "evaluate": evaluate.manifest(),
         }
-        run = Run(self.run_id, self.date, source, self._parameters())
+        run = Run(self.run_id, self.date, self.source(), self.parameters())
         publish_record(self.record_path(), run, stages, evaluate.results())
 
 

@@ -16,19 +16,20 @@ def summarise(record: Mapping[str, Any], path: Path, dataset: str) -> list[str]:
         dataset: The dataset as the user gave it.
     """
     test, crossed = record["metrics"]["test"], record["metrics"]["cross_validation"]
-    new = record["stages"]["bottleneck"]["new"]
-    conflicts = record["stages"]["snapshot"]["details"]["conflicts"]
+    stages = record["stages"]
+    new = stages.get("bottleneck", stages["decode"])["new"]
+    conflicts = stages["snapshot"]["details"]["conflicts"]
     return [
         "",
         f"Dataset         {record['dataset']['name']}, {record['date']}",
         f"Photos          {record['photos']:,} used, {new:,} of them new; {record['rejected']:,} rejected"
         + (f"; {conflicts:,} left out, since they stand under two labels" if conflicts else ""),
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
-        f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds",
+        *([f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds"] if crossed else []),
         f"Time            {record['seconds']:.0f} s",
         f"Report          {record['report']}",
         f"Run record      {path}",
-        f"Head            {Path(record['report']).parents[2] / 'train' / record['head']}",
+        f"{'Head   ' if record['head'] else 'Network'}         {_trained(record)}",
         "",
         *_next(dataset),
     ]
@@ -50,6 +51,11 @@ def summarise_nothing(record: Mapping[str, Any], path: Path, dataset: str) -> li
         f"Run record      {path}",
         *_next(dataset),
     ]
+
+
+def _trained(record: Mapping[str, Any]) -> Path:
+    """Folder of the head or of the network."""
+    return Path(record["report"]).parents[2] / "train" / str(record["head"] or record["network"])
 
 
 def _share(measured: Mapping[str, Any]) -> str:

@@ -5,20 +5,26 @@ import re
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tasks.artifacts import file_sha256
-from tasks.catalog import CATALOG, Dataset, find_backbone, find_dataset, read_catalog
+from tasks.backbone.backbones import KINDS
+from tasks.backbone.scaling import SCALINGS
+from tasks.catalog import CATALOG, Dataset, backbone_names, find_backbone, find_dataset, read_catalog
+from tasks.decode.settings import Crop, Resampling
 from tasks.errors import DatasetError, SettingError
 
-DATASETS, BACKBONES = sorted(read_catalog()["datasets"]), sorted(read_catalog()["backbones"])
+DATASETS = sorted(read_catalog()["datasets"])
+PACKAGED = [name for name in backbone_names() if find_backbone(name).package]
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{8}")
 
 
 def test_the_catalog_has_the_datasets_and_backbones_of_the_architecture() -> None:
     assert DATASETS == ["flower_photos", "sample"]
-    assert BACKBONES == ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+    assert PACKAGED == ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+    assert backbone_names() == [*PACKAGED, "inception_2015"]
 
 
 def test_flower_photos_is_the_archive_that_the_architecture_names() -> None:
@@ -37,17 +43,36 @@ def test_sample_is_another_dataset_for_another_number_of_photos() -> None:
     assert (large.name, large.location) == ("sample-100000", "100000")
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", backbone_names())
 def test_a_backbone_is_complete(name: str) -> None:
     entry = find_backbone(name)
-    assert all(value not in ("", None) for value in asdict(entry).values())
-    assert re.fullmatch(r"[0-9a-f]{64}", entry.sha256)
-    assert entry.bytes > 1_000_000
+    assert entry.kind in KINDS
+    assert entry.scaling in SCALINGS
+    assert entry.resampling in get_args(Resampling)
+    assert entry.crop in get_args(Crop)
+    assert entry.url.startswith("https://")
     assert 100 <= entry.size <= 600
     assert entry.licence == "Apache-2.0"
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", PACKAGED)
+def test_a_backbone_of_a_package_has_a_size_and_hash(name: str) -> None:
+    entry = find_backbone(name)
+    assert entry.package
+    assert entry.sha256 is not None
+    assert re.fullmatch(r"[0-9a-f]{64}", entry.sha256)
+    assert entry.bytes is not None
+    assert entry.bytes > 1_000_000
+
+
+def test_the_network_of_2015_is_fetched_and_read_where_its_graph_allows_batches() -> None:
+    entry = find_backbone("inception_2015")
+    assert entry.url.endswith("/models/inception_dec_2015.zip")
+    assert (entry.file, entry.package, entry.sha256) == ("tensorflow_inception_graph.pb", "", None)
+    assert (entry.input_tensor, entry.bottleneck_tensor, entry.size) == ("Mul:0", "pool_3:0", 299)
+
+
+@pytest.mark.parametrize("name", PACKAGED)
 def test_the_installed_weights_are_those_of_the_catalog(name: str) -> None:
     entry = find_backbone(name)
     try:
@@ -77,7 +102,7 @@ def test_the_place_that_was_looked_at_is_named(tmp_path: Path, monkeypatch: pyte
 
 
 def test_an_unknown_backbone_lists_the_known_ones() -> None:
-    with pytest.raises(SettingError, match=r"'resnet'.*efficientnet_lite0, efficientnet_lite1, efficientnet_lite2"):
+    with pytest.raises(SettingError, match=r"'resnet'.*efficientnet_lite0, .*inception_2015.*keras:<Name>"):
         find_backbone("resnet")
 
 
@@ -183,6 +208,8 @@ def test_a_dataset_that_lacks_a_key_is_named_with_the_key(other_catalog: Path) -
 
 
 def test_a_backbone_that_lacks_a_key_is_named_with_all_keys(other_catalog: Path) -> None:
-    other_catalog.write_text('[backbones.mine]\nfamily = "efficientnet_lite"\n')
-    with pytest.raises(SettingError, match=r"backbone 'mine' needs exactly: family, variant, size, package, url, file"):
+    other_catalog.write_text('[backbones.mine]\nkind = "efficientnet_lite"\n')
+    with pytest.raises(
+        SettingError, match=r"backbone 'mine' needs kind, size, url, file, licence, .*may have model, crop"
+    ):
         find_backbone("mine")

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.bottleneck.backbones import find_weights
-from tasks.bottleneck.efficientnet_lite import (
+from tasks.backbone.efficientnet_lite import (
     SCALES,
     _block,
     _Stage,
@@ -17,7 +16,8 @@ from tasks.bottleneck.efficientnet_lite import (
     load_weights,
     scaled_width,
 )
-from tasks.bottleneck.torch_weights import Tensor, read_torch_weights
+from tasks.backbone.torch_weights import Tensor, read_torch_weights
+from tasks.backbone.weights import packaged_weights
 from tasks.catalog import find_backbone
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.settings import DecodeSettings
@@ -41,7 +41,7 @@ class Loaded(NamedTuple):
 
 
 def tensors_of(variant: int) -> dict[str, Tensor]:
-    return read_torch_weights(find_weights(find_backbone(f"efficientnet_lite{variant}")))
+    return read_torch_weights(packaged_weights(find_backbone(f"efficientnet_lite{variant}")))
 
 
 @pytest.fixture(scope="module", params=SCALES)

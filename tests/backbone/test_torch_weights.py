@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from tasks.bottleneck.backbones import find_weights
-from tasks.bottleneck.torch_weights import MAGIC_NUMBER, PROTOCOL_VERSION, _rebuild_tensor, read_torch_weights
+from tasks.backbone.torch_weights import MAGIC_NUMBER, PROTOCOL_VERSION, _rebuild_tensor, read_torch_weights
+from tasks.backbone.weights import packaged_weights
 from tasks.catalog import find_backbone
 from tasks.errors import BackboneError
 
@@ -77,7 +77,7 @@ def small() -> bytes:
 
 
 def test_packaged_weights_have_torch_s_names_shapes_and_dtypes() -> None:
-    weights = read_torch_weights(find_weights(find_backbone("efficientnet_lite0")))
+    weights = read_torch_weights(packaged_weights(find_backbone("efficientnet_lite0")))
     assert len(weights) == 296
     assert {name: weights[name].shape for name in ("_conv_stem.weight", "_blocks.1._depthwise_conv.weight")} == {
         "_conv_stem.weight": (32, 3, 3, 3),
@@ -90,7 +90,7 @@ def test_packaged_weights_have_torch_s_names_shapes_and_dtypes() -> None:
 
 
 def test_packaged_classifier_is_what_lies_behind_its_length_in_the_raw_file() -> None:
-    path = find_weights(find_backbone("efficientnet_lite0"))
+    path = packaged_weights(find_backbone("efficientnet_lite0"))
     raw = path.read_bytes()
     length = struct.pack("<q", 1000 * 1280)  # no other tensor has as many values
     assert raw.count(length) == 1

@@ -1,0 +1,139 @@
+"""CompareTraining: what transfer learning is worth beside training everything, measured."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import luigi
+
+from pipeline.record import read_record
+from pipeline.root import RootTask
+from tasks.artifacts import SCHEMA_VERSION, fingerprint, publish_json
+from tasks.backbone.backbones import Prepared
+from tasks.compare.plan import Plan, plan_cells
+from tasks.compare.task import TrainCell
+from tasks.decode.settings import Encoding
+from tasks.decode.task import DecodePhotos
+from tasks.parameters import Number, Sizes
+from tasks.snapshot.task import TakeSnapshot
+from tasks.stage import say
+
+
+class CompareTraining(RootTask):
+    """Compares a head on frozen bottlenecks with whole networks, on growing numbers of training photos."""
+
+    image_size: Number[int] = Number(
+        int, 0, 4096, default=128, description="Height and width of the input in pixels; 0 is the backbone's own."
+    )
+    photos_per_label: Sizes = Sizes(
+        default=(5, 20, 50, 100, 0), description="Numbers of training photos a label, with commas between them; or all."
+    )
+    seeds: Number[int] = Number(
+        int, 1, 100, default=3, description="Draws of the training photos, where they are 50 a label or fewer."
+    )
+    epochs: Number[int] = Number(
+        int, 1, default=12, description="Passes of a whole network over its training photos; few photos get more."
+    )
+    budget_minutes: Number[float] = Number(
+        float, 0, default=25, description="What training the whole networks may take in all; 0 is no limit."
+    )
+
+    def record_path(self) -> Path:
+        """Where the comparison's record is."""
+        return self.root.comparisons(self.source().name) / super().record_path().name
+
+    def run(self) -> Iterator[luigi.Task | list[TrainCell]]:
+        """Prepare the backbone, take the snapshot, decode, train all cells, and publish what they came to."""
+        backbone, snapshot = self.prepare_backbone(), self.take_snapshot()
+        yield backbone
+        prepared = backbone.prepared()
+        prepared.backbone.check_trainable()
+        yield snapshot
+        decode = self._decode(prepared, snapshot)
+        yield decode
+        cells = self._cells(prepared, snapshot, decode)
+        yield cells
+        self._publish(cells, snapshot, backbone.manifest().details["asked"])
+
+    def _shared(self, prepared: Prepared, snapshot: TakeSnapshot) -> dict[str, Any]:
+        return {
+            "data_root": self.data_root,
+            "run_id": self.run_id,
+            "snapshot": snapshot.manifest().key,
+            "folder": str(snapshot.photos()),
+            "weights": str(prepared.weights),
+            "max_rejected": self.max_rejected,
+        }
+
+    def _encoding(self) -> Encoding:
+        return cast("Encoding", self.image_encoding)  # Choice lets no other pass
+
+    def _decode(self, prepared: Prepared, snapshot: TakeSnapshot) -> DecodePhotos:
+        return DecodePhotos(**self._shared(prepared, snapshot), settings=prepared.backbone.decode(self._encoding()))
+
+    def _cells(self, prepared: Prepared, snapshot: TakeSnapshot, decode: DecodePhotos) -> list[TrainCell]:
+        from tasks.train.photos import load_pictured  # noqa: PLC0415 (not needed where nothing is to be done)
+
+        photos = load_pictured(snapshot.manifest().key, decode.manifest(), decode.settings, self.root)
+        training = [int((photos.of("train") & (photos.truth == label)).sum()) for label in range(len(photos.labels))]
+        plan = Plan(self.photos_per_label, self.seeds, self.epochs, self.budget_minutes)
+        shared = self._shared(prepared, snapshot)
+        cells = plan_cells(plan, training, prepared.backbone, self._encoding())
+        return [TrainCell(**shared, settings=settings) for settings in cells]
+
+    def _publish(self, cells: list[TrainCell], snapshot: TakeSnapshot, asked: str) -> None:
+        from tasks.compare.report import Occasion, publish_comparison  # noqa: PLC0415 (imports matplotlib)
+
+        manifests = [cell.manifest() for cell in cells]
+        folder = self.root.comparison(fingerprint({"cells": [manifest.key for manifest in manifests]}))
+        backbone = cells[0].settings.backbone
+        occasion = Occasion(
+            dataset=self.source().name,
+            date=self.date,
+            backbone=backbone.name,
+            size=backbone.size,
+            provenance={"snapshot": snapshot.manifest().key, "comparison": folder.name, **self.parameters()},
+        )
+        publish_comparison(folder, manifests, occasion)
+        own = [manifest for manifest in manifests if manifest.run == self.run_id]
+        publish_json(
+            self.record_path(),
+            {
+                "schema_version": SCHEMA_VERSION,
+                "run": self.run_id,
+                "date": f"{self.date}",
+                "dataset": {"name": self.source().name, "location": self.source().location},
+                "parameters": self.parameters(),
+                "state": snapshot.manifest().details["state"],
+                "backbone_state": asked,
+                "snapshot": snapshot.manifest().key,
+                "comparison": folder.name,
+                "table": str(folder / "comparison.parquet"),
+                "report": str(folder / "report.html"),
+                "cells": len(cells),
+                "cells_new": len(own),
+                "seconds": round(sum(manifest.seconds for manifest in own), 3),
+            },
+        )
+
+
+def _tell(task: CompareTraining, nothing: bool) -> None:
+    record = read_record(task.record_path())
+    if record is None:
+        return
+    if nothing:
+        say(f"Nothing to do: {record['dataset']['name']} was compared for {record['date']} on these very photos.")
+    else:
+        say(f"\nCells     {record['cells']}, {record['cells_new']} of them trained now in {record['seconds']:,.0f} s")
+    say(f"Table     {record['table']}")
+    say(f"Report    {record['report']}")
+
+
+@CompareTraining.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's
+def _tell_results(task: CompareTraining) -> None:
+    _tell(task, nothing=False)
+
+
+@CompareTraining.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
+def _tell_nothing(task: CompareTraining) -> None:
+    _tell(task, nothing=True)

@@ -1,0 +1,137 @@
+"""What the root tasks share: their photos, their backbone, and the record that says what they came to."""
+
+import datetime as dt
+import secrets
+from pathlib import Path
+
+import luigi
+
+from pipeline.record import read_record
+from tasks.artifacts import DataRoot, fingerprint
+from tasks.backbone.request import AUTO, BackboneRequest
+from tasks.backbone.task import PrepareBackbone
+from tasks.catalog import Dataset, find_dataset
+from tasks.errors import PipelineError
+from tasks.parameters import Choice, Day, Number
+from tasks.snapshot.task import TakeSnapshot, is_current
+
+#: Tells one start of the program from another; a worker's children inherit it.
+_START = secrets.token_hex(4)
+
+
+class RootTask(luigi.Task):
+    """A task that a person starts: it works on a dataset for a date, with a backbone, and ends with a record."""
+
+    date: Day = Day(
+        default=dt.date.today(), description="Date of the run; today's looks at the photos again, a past one does not."
+    )
+    dataset: luigi.Parameter[str] = luigi.Parameter(
+        description="A name of data/catalog.toml, a folder <label>/<photo>, an archive of one, or its URL."
+    )
+    data_root: luigi.Parameter[str] = luigi.Parameter(
+        default="data", description="Folder of everything that the stages write."
+    )
+    sample_photos: Number[int] = Number(int, 15, default=400, description="How many photos `sample` draws.")
+    max_rejected: Number[float] = Number(
+        float, 0, 1, default=0.05, description="Share of photos that may be unreadable before the run fails."
+    )
+
+    backbone: luigi.Parameter[str] = luigi.Parameter(
+        default="efficientnet_lite0",
+        description="The pretrained network: a name of data/catalog.toml, keras:<Name> for a model of "
+        "keras.applications, or the path of a SavedModel, a .keras file or a frozen graph (.pb).",
+    )
+    weights: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="A file or URL in place of the backbone's own weights; empty takes its own."
+    )
+    image_size: Number[int] = Number(
+        int, 0, 4096, default=0, description="Height and width of its input in pixels; 0 is the backbone's own."
+    )
+    image_encoding: Choice = Choice("jpeg", "png", default="jpeg", description="How decoded photos are stored.")
+    scaling: Choice = Choice(
+        AUTO,
+        "raw",
+        "unit",
+        "symmetric",
+        "inception",
+        "torch",
+        "caffe",
+        default=AUTO,
+        description="How a model of your own wants its pixels: raw is 0 to 255, unit 0 to 1, symmetric -1 to 1, "
+        "inception (x - 128) / 128, torch and caffe as Keras' modes of these names; auto is the backbone's own.",
+    )
+    input_tensor: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Of a frozen graph of your own: the tensor that takes the scaled pixels."
+    )
+    bottleneck_tensor: luigi.Parameter[str] = luigi.Parameter(
+        default="", description="Of a model of your own: the tensor, output or layer that gives the bottleneck."
+    )
+
+    @property
+    def root(self) -> DataRoot:
+        """The data root."""
+        return DataRoot(Path(self.data_root))
+
+    @property
+    def run_id(self) -> str:
+        """Names this run in the manifests of the stages that it completes."""
+        return f"{self.date}-{self._hash()}-{_START}"
+
+    def parameters(self) -> dict[str, str]:
+        """Every parameter that tells this run from others of its dataset and date, as text."""
+        parameters = self.to_str_params(only_significant=True)  # type: ignore[no-untyped-call]  # Luigi's has no types
+        # The dataset names the record's folder, whichever way it was given.
+        apart = ("date", "data_root", "dataset", "sample_photos")
+        return {name: value for name, value in parameters.items() if name not in apart}
+
+    def _hash(self) -> str:
+        return fingerprint(self.parameters())[:8]
+
+    def source(self) -> Dataset:
+        """The dataset.
+
+        Raises:
+            DatasetError: There is none of that name.
+        """
+        return find_dataset(self.dataset, self.sample_photos)
+
+    def record_path(self) -> Path:
+        """Where the run's record is."""
+        return self.root.runs(self.source().name) / f"{self.date}-{self._hash()}.json"
+
+    def output(self) -> luigi.LocalTarget:
+        """The run record."""
+        return luigi.LocalTarget(self.record_path())  # type: ignore[no-untyped-call]  # Luigi's has no types
+
+    def complete(self) -> bool:
+        """Whether the date's record is there and, for today, the photos and the user's model still look as they did."""
+        try:
+            record = read_record(self.record_path())
+            if record is None:
+                return False
+            own = record["run"] == self.run_id
+            # A past date no longer looks at the files that the run was made of.
+            same_model = own or self.date < dt.date.today() or record["backbone_state"] == self.request().state()
+            return same_model and is_current(self.date, own, record["state"], self.source())
+        except PipelineError:
+            # Luigi would show a traceback here; `run` meets the same error and shows its sentence.
+            return False
+
+    def request(self) -> BackboneRequest:
+        """What the user asks for as backbone."""
+        return BackboneRequest(
+            backbone=self.backbone,
+            weights=self.weights,
+            size=self.image_size,
+            scaling=self.scaling,
+            input_tensor=self.input_tensor,
+            bottleneck_tensor=self.bottleneck_tensor,
+        )
+
+    def prepare_backbone(self) -> PrepareBackbone:
+        """The task that finds or fetches the backbone."""
+        return PrepareBackbone(data_root=self.data_root, run_id=self.run_id, request=self.request())
+
+    def take_snapshot(self) -> TakeSnapshot:
+        """The task that takes the snapshot."""
+        return TakeSnapshot(data_root=self.data_root, run_id=self.run_id, dataset=self.source(), date=self.date)

@@ -1,0 +1,301 @@
+"""Models of keras.applications: any by its name, with its own preprocessing, over weights from Keras or from a file."""
+
+import hashlib
+import importlib
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tasks.artifacts import file_sha256
+from tasks.backbone.backbones import Prepared
+from tasks.backbone.keras_applications import _preprocess, build, default_size, model_names, prepare
+from tasks.backbone.load import load_network
+from tasks.backbone.request import BackboneRequest
+from tasks.bottleneck.forward import Forward
+from tasks.errors import BackboneError, SettingError
+from tasks.progress import Silence
+from tasks.quiet_tensorflow import keras
+from tests.download.server import FileServer, serving
+from tests.listening import Tally
+
+# Keras 3.15 makes numpy arrays of its variables in a way that numpy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SIZE = 32
+SMALL = "keras:MobileNet"
+#: What these tests let Keras fetch: Keras builds it otherwise for its weights, and checks their hash.
+FETCHED = "keras:EfficientNetB0"
+Array = npt.NDArray[Any]
+
+
+@pytest.fixture(scope="module")
+def pixels() -> Array:
+    """Eight pictures, uint8 [8, 32, 32, 3], as smooth as photos."""
+    small = np.random.default_rng(5).integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
+    return small.repeat(4, axis=1).repeat(4, axis=2)
+
+
+def network(name: str, *, top: bool = False) -> Any:
+    """Build one as anybody would, with random weights."""
+    shape = {} if top else {"input_shape": (SIZE, SIZE, 3), "pooling": "avg"}
+    return getattr(keras.applications, name)(include_top=top, weights=None, **shape)
+
+
+def see(model: Any, scaled: Array) -> Any:
+    """Give each batch-norm the statistics of pictures; with others, random weights make all bottlenecks alike."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(scaled, training=True)
+    return model
+
+
+def scale(module: str, pixels: Array) -> Array:
+    return np.asarray(getattr(keras.applications, module).preprocess_input(pixels.astype(np.float32)))
+
+
+@pytest.fixture(scope="module")
+def whole() -> Any:
+    """MobileNet with its classes."""
+    return network("MobileNet", top=True)
+
+
+@pytest.fixture(scope="module")
+def headless() -> Any:
+    """MobileNet without its classes."""
+    return network("MobileNet")
+
+
+@pytest.fixture(scope="module")
+def small(headless: Any, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """The backbone of a file of MobileNet's weights."""
+    file = tmp_path_factory.mktemp("weights") / "small.weights.h5"
+    headless.save_weights(file)
+    return prepare(BackboneRequest(SMALL, str(file), SIZE), file.parent / "folder", Silence())
+
+
+def assert_close(got: Array, expected: Array) -> None:
+    """The same to what float32 allows over many layers, and not the same for all photos."""
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    assert np.abs(expected - expected[0]).max() > 0.01 * np.abs(expected).max()
+
+
+def test_every_model_of_keras_is_known_and_has_a_preprocessing_of_its_own_module() -> None:
+    names = model_names()
+    assert {"ConvNeXtTiny", "InceptionV3", "MobileNetV3Large", "NASNetMobile", "ResNet50V2", "VGG16"} <= set(names)
+    assert len(names) >= 38
+    black = {name: float(_preprocess(name)(np.zeros((1, 1, 1, 3), np.float32))[0, 0, 0, 0]) for name in names}
+    assert black["InceptionV3"] == -1
+    assert black["ResNet50"] == pytest.approx(-103.939)
+    assert black["DenseNet201"] == pytest.approx(-0.485 / 0.229)
+    assert black["EfficientNetB7"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("inceptionv3", "keras:InceptionV3"), ("Inception", "keras:InceptionV3"), ("mobilenet", "keras:MobileNet")],
+)
+def test_unknown_name_is_an_error_that_names_near_ones(tmp_path: Path, name: str, near: str) -> None:
+    with pytest.raises(
+        SettingError, match=f"no model {name!r}; near it are .*{near}.*https://keras.io/api/applications"
+    ):
+        prepare(BackboneRequest(f"keras:{name}"), tmp_path, Silence())
+
+
+def test_no_name_at_all_is_an_error_that_says_where_the_list_is(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"no model ''\. Give keras:<Name> with a name of the list at https"):
+        prepare(BackboneRequest("keras:"), tmp_path, Silence())
+
+
+@pytest.mark.parametrize(
+    "request_", [BackboneRequest(SMALL, scaling="raw"), BackboneRequest(SMALL, bottleneck_tensor="out_relu")]
+)
+def test_parameters_of_other_models_are_refused(tmp_path: Path, request_: BackboneRequest) -> None:
+    with pytest.raises(SettingError, match="keras:MobileNet brings its own"):
+        prepare(request_, tmp_path, Silence())
+
+
+def test_size_below_the_model_s_least_is_an_error_that_says_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"--image-size 74 does not go with keras:InceptionV3 .*at least 75x75"):
+        prepare(BackboneRequest("keras:InceptionV3", size=74), tmp_path, Silence())
+
+
+@pytest.mark.parametrize(("name", "size"), [("Xception", 299), ("MobileNetV3Small", 224)])
+def test_default_size_is_the_model_s_own(name: str, size: int) -> None:
+    assert default_size(name) == size
+
+
+def test_backbone_is_described_by_the_model_and_its_file(small: Prepared) -> None:
+    backbone = small.backbone
+    assert (backbone.name, backbone.kind, backbone.model) == (SMALL, "keras_application", "MobileNet")
+    assert (backbone.size, backbone.width, backbone.scaling) == (SIZE, 1024, "own")
+    assert (backbone.resampling, backbone.crop) == ("bilinear", "centre")
+    assert backbone.weights_sha256 == file_sha256(small.weights)
+
+
+def test_size_is_the_model_s_own_where_none_is_given(small: Prepared, tmp_path: Path) -> None:
+    assert prepare(BackboneRequest(SMALL, str(small.weights)), tmp_path, Silence()).backbone.size == 224
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("MobileNet", "mobilenet"),  # scaled to -1 to 1
+        ("DenseNet121", "densenet"),  # by ImageNet's mean and deviation
+        ("ResNet50", "resnet"),  # BGR, less ImageNet's mean
+        ("MobileNetV3Small", "mobilenet_v3"),  # scaled by a layer of its own
+    ],
+)
+def test_bottlenecks_are_the_network_s_of_keras_s_own_scaling(
+    pixels: Array, small: Prepared, name: str, module: str
+) -> None:
+    built, scaled = build(replace(small.backbone, model=name), None), scale(module, pixels)
+    inner = see(built.layers[-1], scaled)
+    assert_close(built(pixels, training=False), inner(scaled, training=False))
+
+
+def test_frozen_bottlenecks_are_what_keras_predicts(small: Prepared, headless: Any, pixels: Array) -> None:
+    expected = headless.predict(scale("mobilenet", pixels), verbose=0)
+    np.testing.assert_allclose(Forward(small, len(pixels))(pixels), expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ending", "classes"),
+    [(".weights.h5", False), (".weights.h5", True), (".h5", False), (".h5", True), (".keras", True)],
+)
+def test_weights_come_from_any_file_of_keras_with_or_without_classes(
+    tmp_path: Path, small: Prepared, request: pytest.FixtureRequest, ending: str, classes: bool
+) -> None:
+    model, file = request.getfixturevalue("whole" if classes else "headless"), tmp_path / f"given{ending}"
+    if ending == ".weights.h5":
+        model.save_weights(file)
+    else:
+        model.save(file)
+    built = build(small.backbone, file)
+    assert 100 < len(built.weights) == len(model.weights) - (2 if classes else 0)
+    for mine, theirs in zip(built.weights, model.weights, strict=not classes):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_model_without_weights_is_random_and_can_be_trained(small: Prepared, headless: Any) -> None:
+    model = build(small.backbone, None)
+    assert model.input_shape == (None, SIZE, SIZE, 3)
+    assert model.output_shape == (None, 1024)
+    assert len(model.trainable_weights) == len(headless.trainable_weights)
+    assert np.abs(np.asarray(model.weights[0]) - np.asarray(headless.weights[0])).max() > 0.01
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".h5"])
+def test_weights_of_another_network_are_an_error_that_names_the_file(
+    tmp_path: Path, small: Prepared, ending: str
+) -> None:
+    other, file = network("MobileNetV3Small"), tmp_path / f"other{ending}"
+    if ending == ".weights.h5":
+        other.save_weights(file)
+    else:
+        other.save(file)
+    with pytest.raises(
+        BackboneError, match=rf"{file} are damaged, or are not those of keras\.applications\.MobileNet \("
+    ):
+        build(small.backbone, file)
+
+
+@pytest.mark.parametrize("name", ["cut.weights.h5", "cut.h5", "cut.keras"])
+def test_weights_that_are_cut_short_are_an_error(tmp_path: Path, small: Prepared, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(small.weights.read_bytes()[:100_000])
+    with pytest.raises(BackboneError, match=f"{file} are damaged"):
+        build(small.backbone, file)
+
+
+def test_weights_with_a_flipped_name_are_an_error(tmp_path: Path, small: Prepared) -> None:
+    file = tmp_path / "flipped.weights.h5"
+    file.write_bytes(small.weights.read_bytes().replace(b"conv2d", b"conv3d"))
+    with pytest.raises(BackboneError, match=f"{file} are damaged"):
+        build(small.backbone, file)
+
+
+def test_file_of_another_kind_is_an_error_that_lists_the_endings(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    file.touch()
+    with pytest.raises(BackboneError, match=r"its name ends in none of \.weights\.h5, \.h5, \.keras"):
+        prepare(BackboneRequest(SMALL, str(file), SIZE), tmp_path, Silence())
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory, pixels: Array) -> bytes:
+    """What the server of Keras has: in the old format, and with ImageNet's mean and deviation."""
+    model = network("EfficientNetB0")
+    deviation = np.array([0.229, 0.224, 0.225])
+    model.get_layer(index=2).set_weights([np.array([0.485, 0.456, 0.406]), deviation, np.array(0)])
+    file = tmp_path_factory.mktemp("published") / "published.h5"
+    see(model, pixels.astype(np.float32)).save(file)
+    return file.read_bytes()
+
+
+@pytest.fixture
+def server(published: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """A server that Keras takes for its own, and an empty cache of Keras'."""
+    with serving(FileServer(published)) as files:
+        point_keras_to(files.url.rpartition("/")[0] + "/", published, tmp_path / "cache", monkeypatch)
+        yield files
+
+
+def point_keras_to(url: str, published: bytes, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("keras.src.applications.efficientnet")
+    md5 = hashlib.md5(published, usedforsecurity=False).hexdigest()
+    cache.mkdir(exist_ok=True)
+    monkeypatch.setattr(module, "BASE_WEIGHTS_PATH", url)
+    monkeypatch.setitem(module.WEIGHTS_HASHES, "b0", ("", md5))
+    monkeypatch.setattr(importlib.import_module("keras.src.backend.config"), "_KERAS_DIR", str(cache))
+
+
+def test_weights_through_keras_make_keras_s_own_bottlenecks(server: FileServer, tmp_path: Path, pixels: Array) -> None:
+    prepared = prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", Silence())
+    model = keras.applications.EfficientNetB0(
+        include_top=False, weights="imagenet", input_shape=(SIZE, SIZE, 3), pooling="avg"
+    )
+    assert len(server.requests) == 1
+    assert_close(load_network(prepared)(pixels), model(pixels.astype(np.float32), training=False))
+
+
+@pytest.mark.usefixtures("server")
+def test_weights_through_keras_are_kept_for_when_there_is_no_network(
+    published: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    progress = Tally()
+    prepared = prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", progress)
+    assert capfd.readouterr().out == ""
+    assert progress.lines == ["Fetching the ImageNet weights of keras:EfficientNetB0 through Keras"]
+    assert [path.name for path in (tmp_path / "folder").rglob("*")] == ["imagenet", "EfficientNetB0.weights.h5"]
+    point_keras_to("http://127.0.0.1:1/", published, tmp_path / "another cache", monkeypatch)
+    assert prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", progress) == prepared
+    assert len(progress.lines) == 1
+
+
+def test_file_of_another_hash_is_an_error_and_is_not_kept(server: FileServer, published: bytes, tmp_path: Path) -> None:
+    server.content = published[:-1] + b"?"
+    with pytest.raises(BackboneError, match=r"Keras could not get .*Incomplete or corrupted file"):
+        prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", Silence())
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_offline_is_an_error_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as closed:  # a port that nobody listens at
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        point_keras_to(url, b"", tmp_path, monkeypatch)
+        with pytest.raises(BackboneError) as caught:
+            prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", Silence())
+    for part in (f"{url}efficientnetb0_notop.h5", "offline", "--weights", "--backbone efficientnet_lite0"):
+        assert part in str(caught.value)
+    assert capfd.readouterr().out == ""
+    assert socket.getdefaulttimeout() is None

@@ -1,0 +1,87 @@
+"""Fine-tuning as a person starts it: the real command, its report, and a second time that has nothing to do."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.quiet_tensorflow import keras
+from tests.pipeline.command import Finished, Project, draw
+from tests.train.tiny import tiny
+
+PHOTOS = 60
+OPTIONS = {"date": "2026-03-01", "train": "finetune", "batch_size": "8", "epochs": "2"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Photos of three labels, drawn."""
+    folder = tmp_path_factory.mktemp("finetune")
+    project = Project(folder / "photos", folder / "data")
+    draw(project.photos, range(PHOTOS))
+    return project
+
+
+@pytest.fixture(scope="module")
+def done(project: Project) -> Finished:
+    """The run that fine-tunes the default backbone, and ends well."""
+    done = project.retrain(**OPTIONS)
+    assert done.code == 0, done.errors
+    return done
+
+
+def test_network_is_trained_on_pictures_and_evaluated_as_a_head_is(project: Project, done: Finished) -> None:
+    assert "Test accuracy" in done.output
+    record = project.record("2026-03-01")
+    assert list(record["stages"]) == ["backbone", "snapshot", "decode", "train", "evaluate"]
+    assert (record["bottleneck"], record["head"], record["network"]) == (None, None, record["stages"]["train"]["key"])
+    assert (record["photos"], record["stages"]["decode"]["new"]) == (PHOTOS, PHOTOS)
+    assert record["metrics"]["cross_validation"] is None
+    # The flowers are drawn: a network that has learnt anything at all tells most of them apart.
+    results = Path(record["report"]).parent
+    rows = pq.read_table(results / "predictions.parquet").to_pylist()
+    assert sum(row["predicted"] == row["label"] for row in rows) > 0.8 * PHOTOS
+    assert json.loads((results / "metrics.json").read_text())["cross_validation"] is None
+    assert "finetune: all weights" in (results / "report.html").read_text()
+    assert not (project.root / "bottleneck").exists()
+    folder = project.root / "train" / record["network"]
+    assert {path.name for path in folder.iterdir()} >= {"network.json", "network.weights.h5", "manifest.json"}
+    assert not (folder / "checkpoints").exists()
+
+
+def test_the_last_lines_say_where_the_network_is(project: Project, done: Finished) -> None:
+    network = project.root / "train" / project.record("2026-03-01")["network"]
+    assert f"Network         {network}" in done.output
+    assert "60 used, 60 of them new" in done.output
+    assert "Cross-validated" not in done.output
+    assert "After 100 training steps, loss = " in done.output
+    assert "Traceback" not in done.errors
+
+
+def test_the_same_run_again_has_nothing_to_do(project: Project, done: Finished) -> None:
+    assert "Nothing to do" not in done.output
+    again = project.retrain(**OPTIONS)
+    assert again.code == 0
+    assert again.output.startswith("Nothing to do")
+    assert project.retrain(**{**OPTIONS, "date": "2026-03-02"}).code == 0
+    new = project.new("2026-03-02")
+    assert (new["decode"], new["train"], new["evaluate"]) == (0, 0, 0)
+
+
+def test_a_head_can_do_without_cross_validation(project: Project) -> None:
+    assert project.retrain(date="2026-03-03", folds="0").code == 0
+    record = project.record("2026-03-03")
+    assert record["metrics"]["cross_validation"] is None
+    assert record["head"] == record["stages"]["train"]["key"]
+    assert record["network"] is None
+
+
+def test_a_graph_is_refused_before_any_photo_is_looked_at(project: Project, tmp_path: Path) -> None:
+    keras.saving.load_model(tiny(tmp_path).weights).export(tmp_path / "graph", verbose=False)
+    apart = Project(project.photos, tmp_path / "data")
+    done = apart.retrain(**OPTIONS, backbone=str(tmp_path / "graph"), image_size="0", scaling="symmetric")
+    assert done.code == 30
+    assert "graph is a graph whose weights are constants: it cannot be trained further" in done.errors
+    assert "Traceback" not in done.errors
+    assert not (apart.root / "snapshot").exists()
