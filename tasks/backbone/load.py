@@ -1,0 +1,108 @@
+"""Loads a backbone: as a frozen function from pixels to bottlenecks, or as a Keras model that can be trained."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.backbone.backbones import TRAINABLE, Backbone, Prepared
+from tasks.backbone.scaling import SCALINGS
+from tasks.backbone.weights import weights_sha256
+from tasks.errors import BackboneError
+from tasks.quiet_tensorflow import keras, tf
+
+Network = Callable[[Any], Any]
+
+
+def load_network(prepared: Prepared) -> Network:
+    """Load a backbone for computing bottlenecks.
+
+    Returns:
+        A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks,
+        float32 [N, D].
+
+    Raises:
+        BackboneError: The weights are not those of the backbone, or are not as they should be.
+    """
+    backbone = prepared.backbone
+    if backbone.kind in TRAINABLE:
+        model = build_model(prepared)
+        return lambda pixels: model(pixels, training=False)
+    _check_weights(prepared)
+    if backbone.kind == "frozen_graph":
+        from tasks.backbone.frozen_graph import frozen_network  # noqa: PLC0415 (only where it is one)
+
+        graph = frozen_network(prepared.weights, backbone.input_tensor, backbone.bottleneck_tensor)
+        return lambda pixels: graph(SCALINGS[backbone.scaling].apply(pixels))
+    from tasks.backbone.saved_models import saved_network  # noqa: PLC0415 (only where it is one)
+
+    return saved_network(prepared)
+
+
+def build_model(prepared: Prepared, *, pretrained: bool = True) -> "keras.Model":
+    """Build a backbone whose weights can be trained further.
+
+    Args:
+        prepared: The backbone.
+        pretrained: Whether it has its own weights; else they are random, as they are before any training.
+
+    Returns:
+        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks, float32 [N, D].
+
+    Raises:
+        SettingError: It is a graph, whose weights are constants.
+        BackboneError: The weights are not those of the backbone, or are not as they should be.
+    """
+    backbone = prepared.backbone
+    backbone.check_trainable()
+    _check_weights(prepared)
+    if backbone.kind == "keras_application":
+        from tasks.backbone.keras_applications import build  # noqa: PLC0415 (only where it is one)
+
+        return build(backbone, prepared.weights if pretrained else None)
+    if backbone.kind == "keras_file":
+        from tasks.backbone.keras_files import build_keras  # noqa: PLC0415 (only where it is one)
+
+        return build_keras(backbone, prepared.weights, pretrained=pretrained)
+    return _build_lite(backbone, prepared.weights if pretrained else None)
+
+
+def measure_width(prepared: Prepared) -> Prepared:
+    """Learn the width of a backbone's bottleneck by running it on two pictures.
+
+    Raises:
+        BackboneError: What comes is not one vector a picture.
+    """
+    backbone = prepared.backbone
+    noise = np.random.default_rng(0).integers(0, 256, (2, backbone.size, backbone.size, 3))
+    network = tf.function(load_network(prepared), autograph=False)
+    vectors = np.asarray(network(tf.constant(noise, tf.float32)))
+    if vectors.ndim != 2 or len(vectors) != 2 or not np.isfinite(vectors).all():
+        raise BackboneError(
+            f"{prepared.weights} makes {vectors.shape} numbers of two pictures where one vector of finite numbers each "
+            "is needed. Name another --bottleneck-tensor, or another --scaling."
+        )
+    return replace(prepared, backbone=replace(backbone, width=vectors.shape[1]))
+
+
+def _check_weights(prepared: Prepared) -> None:
+    found = weights_sha256(prepared.weights) if prepared.weights.exists() else "no file"
+    if found != prepared.backbone.weights_sha256:
+        raise BackboneError(
+            f"{prepared.weights} has changed since the run began: its sha256 is {found}, not "
+            f"{prepared.backbone.weights_sha256}. Start the run again."
+        )
+
+
+def _build_lite(backbone: Backbone, weights: Path | None) -> "keras.Model":
+    from tasks.backbone import efficientnet_lite  # noqa: PLC0415 (only where it is one)
+    from tasks.backbone.torch_weights import read_torch_weights  # noqa: PLC0415
+
+    model = efficientnet_lite.build(int(backbone.model), backbone.size)
+    if weights is not None:
+        efficientnet_lite.load_weights(model, read_torch_weights(weights))
+    pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
+    bottleneck, _ = model(SCALINGS[backbone.scaling].apply(pixels))
+    return keras.Model(pixels, bottleneck, name=model.name)

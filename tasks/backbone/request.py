@@ -1,0 +1,60 @@
+"""What a user asks for as backbone, before anything is looked at."""
+
+import hashlib
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tasks.artifacts import fingerprint
+
+KERAS_PREFIX = "keras:"
+#: What `--scaling` says where the user leaves it to the backbone.
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class BackboneRequest:
+    """What a user asks for as backbone.
+
+    Args:
+        backbone: A name of the catalog, `keras:<Name>`, or a path of a SavedModel, a `.keras` file or a frozen graph.
+        weights: A file or URL that takes the place of the backbone's own weights; empty takes its own.
+        size: Height and width of the input in pixels; 0 takes the backbone's own.
+        scaling: How a model of the user's wants its pixels; `auto` is the backbone's own.
+        input_tensor: Of a frozen graph: the tensor that takes the scaled pixels.
+        bottleneck_tensor: Of a model of the user's: the tensor, output or layer that gives the bottleneck.
+    """
+
+    backbone: str
+    weights: str = ""
+    size: int = 0
+    scaling: str = AUTO
+    input_tensor: str = ""
+    bottleneck_tensor: str = ""
+
+    @property
+    def key(self) -> str:
+        """Key of the request; what it came to also depends on the files that it names."""
+        return fingerprint(asdict(self))
+
+    @property
+    def slug(self) -> str:
+        """A folder's name for the backbone: readable, and another one for another."""
+        plain = re.sub(r"[^A-Za-z0-9_]+", "-", Path(self.backbone).name).strip("-")[:40]
+        if plain == self.backbone:
+            return plain
+        return f"{plain or 'backbone'}-{hashlib.sha256(self.backbone.encode(errors='surrogateescape')).hexdigest()[:8]}"
+
+    def state(self) -> str:
+        """How the user's own files look from outside, without reading them: changed, they are looked at again."""
+        return ", ".join(look(Path(text).expanduser()) for text in (self.backbone, self.weights) if text)
+
+
+def look(path: Path) -> str:
+    """Sizes and mtimes in nanoseconds of a file, or of all files of a SavedModel; empty where there is none."""
+    try:
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        seen = [(file, file.stat()) for file in files]
+    except (OSError, RuntimeError):
+        return ""
+    return fingerprint({str(file): f"{status.st_size} {status.st_mtime_ns}" for file, status in seen})

@@ -1,0 +1,129 @@
+"""A SavedModel of the user's as a backbone.
+
+Loading one runs no Python of the model's: it is a graph. Yet a graph may hold any op of TensorFlow's, also one that
+reads or writes files, so take it from people that you trust.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tasks.backbone.backbones import Prepared
+from tasks.backbone.foreign_files import UNREADABLE, first_line, input_size
+from tasks.backbone.scaling import SCALINGS
+from tasks.errors import BackboneError, SettingError
+from tasks.quiet_tensorflow import tf
+
+SIGNATURE = "serving_default"
+
+
+class _Entrance(NamedTuple):
+    """How a SavedModel is called: with pixels, giving its outputs by name; and the specification of the pixels."""
+
+    call: Callable[[Any], Mapping[str, Any]]
+    pixels: Any
+    outputs: tuple[str, ...]
+
+
+def saved_size(path: Path) -> int | None:
+    """Tell in which size a SavedModel wants its pixels; None where it leaves that open.
+
+    Raises:
+        BackboneError: It cannot be loaded, or takes something else than photos.
+    """
+    pixels = _open(path).pixels
+    shape = pixels.shape
+    if shape.rank is None or pixels.dtype != tf.float32:
+        raise BackboneError(
+            f"{path} takes {pixels.dtype.name} of shape {shape}, but float32 of [None, size, size, 3] is needed: any "
+            "number of square photos in RGB. Export it with such an input."
+        )
+    return input_size(path, shape.as_list())
+
+
+def saved_network(prepared: Prepared) -> Callable[[Any], Any]:
+    """Load a SavedModel for computing bottlenecks.
+
+    Returns:
+        A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks,
+        float32 [N, D]. A feature map is averaged over height and width.
+
+    Raises:
+        SettingError: It is not clear which of its outputs is the bottleneck.
+        BackboneError: It cannot be loaded.
+    """
+    entrance = _open(prepared.weights)
+    output = _output(prepared, entrance.outputs)
+    scaling = SCALINGS[prepared.backbone.scaling]
+
+    def network(pixels: Any) -> Any:
+        vectors = entrance.call(scaling.apply(pixels))[output]
+        return tf.cast(tf.reduce_mean(vectors, (1, 2)) if vectors.shape.rank == 4 else vectors, tf.float32)
+
+    return network
+
+
+def _open(path: Path) -> _Entrance:
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except UNREADABLE as exc:
+        raise BackboneError(
+            f"The SavedModel {path} is damaged, or TensorFlow {tf.__version__} cannot load it ({first_line(exc)}). "
+            "Export it again."
+        ) from exc
+    if SIGNATURE in loaded.signatures:
+        return _by_signature(path, loaded)
+    if not callable(loaded):
+        raise BackboneError(
+            f"The SavedModel {path} has no signature {SIGNATURE}, and cannot be called as a whole. Export it with "
+            "model.export(folder)."
+        )
+    return _by_call(path, loaded)
+
+
+def _by_signature(path: Path, loaded: Any) -> _Entrance:
+    signature = loaded.signatures[SIGNATURE]
+    pixels = _pixels(path, signature)
+    (name,) = signature.structured_input_signature[1]
+
+    def call(inputs: Any) -> Mapping[str, Any]:
+        # By way of what was loaded, which holds the variables: the signature alone does not keep them.
+        return loaded.signatures[SIGNATURE](**{name: inputs})  # type: ignore[no-any-return]  # TensorFlow ships no types
+
+    return _Entrance(call, pixels, tuple(sorted(signature.structured_outputs)))
+
+
+def _by_call(path: Path, loaded: Any) -> _Entrance:
+    """Call a SavedModel as a whole, as those of TensorFlow Hub are."""
+    function = loaded.__call__.concrete_functions[0]
+    outputs = function.structured_outputs
+
+    def call(inputs: Any) -> Mapping[str, Any]:
+        result = loaded(inputs)
+        return result if isinstance(result, Mapping) else {"": result}
+
+    return _Entrance(call, _pixels(path, function), tuple(sorted(outputs)) if isinstance(outputs, Mapping) else ("",))
+
+
+def _pixels(path: Path, function: Any) -> Any:
+    """The specification of the one input."""
+    positional, named = function.structured_input_signature
+    tensors = [each for each in (*positional, *named.values()) if isinstance(each, tf.TensorSpec)]
+    if len(tensors) != 1:
+        raise BackboneError(
+            f"{path} takes {len(tensors)} inputs, but only photos can be given. Export it with one input."
+        )
+    return tensors[0]
+
+
+def _output(prepared: Prepared, outputs: tuple[str, ...]) -> str:
+    name = prepared.backbone.bottleneck_tensor
+    if not name and len(outputs) == 1:
+        return outputs[0]
+    if name not in outputs:
+        listed = ", ".join(filter(None, outputs)) or "a single one without a name"
+        raise SettingError(
+            f"{prepared.weights} has {f'no output {name!r}' if name else 'several outputs'}. Name one with "
+            f"--bottleneck-tensor: {listed}."
+        )
+    return name

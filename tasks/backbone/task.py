@@ -1,0 +1,58 @@
+"""Luigi task of the backbone stage."""
+
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from tasks.artifacts import Outcome, fingerprint
+from tasks.backbone.backbones import Backbone, Prepared
+from tasks.backbone.request import BackboneRequest, look
+from tasks.parameters import SettingsParameter
+from tasks.progress import Progress
+from tasks.stage import StageTask
+
+
+class PrepareBackbone(StageTask):
+    """Finds or fetches the weights of a backbone and describes it."""
+
+    request: SettingsParameter[BackboneRequest] = SettingsParameter(BackboneRequest, description="The wish, as JSON.")
+
+    stage = "backbone"
+
+    def folder(self) -> Path:
+        """Where what is fetched is kept."""
+        return self.root.backbone(self.request.slug)
+
+    def manifest_path(self) -> Path:
+        """One a request."""
+        return self.folder() / f"{self.request.key}.json"
+
+    def complete(self) -> bool:
+        """Whether it is known, and the files that it was made of look as they did."""
+        if not self.is_published():
+            return False
+        details = self.manifest().details
+        return bool(details["asked"] == self.request.state() and details["found"] == look(self.prepared().weights))
+
+    def prepared(self) -> Prepared:
+        """The backbone, once the task is complete."""
+        manifest = self.manifest()
+        names = [field.name for field in fields(Backbone)]
+        backbone = Backbone(**{name: manifest.settings[name] for name in names})
+        return Prepared(backbone, Path(manifest.details["weights"]))
+
+    def work(self, progress: Progress) -> Outcome:
+        """Find or fetch the weights; TensorFlow is loaded only if the catalog does not say what they are."""
+        from tasks.backbone.prepare import prepare_backbone  # noqa: PLC0415 (only where there is work)
+
+        # Before anything is read, so that a file that is replaced meanwhile is seen to have changed.
+        asked = self.request.state()
+        prepared = prepare_backbone(self.request, self.folder(), progress)
+        return Outcome(
+            key=fingerprint(asdict(prepared.backbone)),
+            snapshot="",
+            settings=asdict(prepared.backbone),
+            photos=0,
+            new=1,
+            reused=0,
+            details={"weights": str(prepared.weights), "asked": asked, "found": look(prepared.weights)},
+        )
