@@ -57,7 +57,7 @@ class RetrainFlowers(RootTask):
         int,
         0,
         default=0,
-        description="Passes over the training photos; 0 is 40 (at least) for adam, 5 for finetune.",
+        description="Passes over the training photos, more where they are few; 0 is 40 for adam, 5 for finetune.",
     )
     steps: Number[int] = Number(int, 1, default=4000, description="Of classic: steps of gradient descent.")
     batch_size: Number[int] = Number(

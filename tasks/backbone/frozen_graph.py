@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
+from tasks.backbone.foreign_files import first_line
 from tasks.backbone.graph_cut import cut, leading_to
 from tasks.backbone.graph_nodes import Nodes, tensor_of
 from tasks.backbone.old_batch_norm import fold_batch_norms
@@ -33,7 +34,7 @@ def read_graph(path: Path) -> tf.compat.v1.GraphDef:
     except OSError as exc:
         raise BackboneError(f"The graph {path} cannot be read ({exc.strerror or exc}). {remedy}") from exc
     except DecodeError as exc:
-        raise BackboneError(f"{path} is no frozen graph, or is damaged ({_first_line(exc)}). {remedy}") from exc
+        raise BackboneError(f"{path} is no frozen graph, or is damaged ({first_line(exc)}). {remedy}") from exc
     if not graph.node:
         raise BackboneError(f"{path} is no frozen graph: it holds no nodes. {remedy}")
     return graph
@@ -96,7 +97,7 @@ def frozen_network(path: Path, input_tensor: str, bottleneck_tensor: str) -> Cal
             (result,) = tf.import_graph_def(network, inputs, outputs, name="frozen")
         except (ValueError, tf.errors.OpError) as exc:
             raise BackboneError(
-                f"{path}: {input_tensor} does not take float32 pixels {pixels.shape} ({_first_line(exc)}). Give the "
+                f"{path}: {input_tensor} does not take float32 pixels {pixels.shape} ({first_line(exc)}). Give the "
                 "size that the graph was made for with --image-size, or another tensor with --input-tensor."
             ) from exc
         return _flatten(result, pixels, f"{path}: {bottleneck_tensor}")
@@ -176,7 +177,3 @@ def _flatten(result: tf.Tensor, pixels: tf.Tensor, name: str) -> tf.Tensor:
             "comes before its batch is fixed with --bottleneck-tensor."
         )
     return tf.cast(tf.reshape(result, (-1, shape[1:].num_elements())), tf.float32)
-
-
-def _first_line(exc: Exception) -> str:
-    return str(exc).partition("\n")[0]

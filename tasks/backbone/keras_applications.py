@@ -6,7 +6,6 @@ Their ImageNet weights come through Keras, and are then kept as a file of ours; 
 import io
 import math
 import socket
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from difflib import get_close_matches
@@ -212,16 +211,17 @@ def _imagenet_weights(name: str, folder: Path, progress: Progress) -> Path:
 
 
 def _fetched(name: str) -> "keras.Model":
+    # Of the model's own size, whatever --image-size is: MobileNet has other weights for smaller ones, and a NASNetLarge
+    # for any size has other layers than its weights.
+    shape = (default_size(name),) * 2 + (3,)
     try:
-        # Keras draws its progress bar on standard output, thousands of characters in a log. It warns that MobileNet has
-        # other weights for smaller photos: those of the model's own size are wanted, whatever --image-size is.
-        with redirect_stdout(io.StringIO()), warnings.catch_warnings(), _limited_patience():
-            warnings.simplefilter("ignore", UserWarning)
-            return _constructor(name)(include_top=False, pooling="avg", weights="imagenet")
+        # Keras draws its progress bar on standard output, thousands of characters in a log.
+        with redirect_stdout(io.StringIO()), _limited_patience():
+            return _constructor(name)(include_top=False, input_shape=shape, pooling="avg", weights="imagenet")
     except Exception as exc:  # Keras raises no narrower one
         raise BackboneError(
             f"Keras could not get the ImageNet weights of {KERAS_PREFIX}{name} ({first_line(exc)}). If this machine is "
-            f"offline, make the file on one that is not, with keras.applications.{name}(include_top=False)"
+            f"offline, make the file on one that is not, with keras.applications.{name}()"
             f".save_weights('{name}.weights.h5'), and give it as --weights; or take --backbone efficientnet_lite0, "
             "whose weights are installed."
         ) from exc

@@ -10,6 +10,7 @@ import numpy as np
 
 from tasks.backbone.backbones import Backbone
 from tasks.backbone.foreign_files import UNREADABLE, first_line, input_size, strictly
+from tasks.backbone.layers import leaves
 from tasks.backbone.scaling import SCALINGS
 from tasks.errors import BackboneError, SettingError
 from tasks.quiet_tensorflow import keras
@@ -111,19 +112,10 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
 
 def _first_layers(model: "keras.Model") -> Iterator[Any]:
     """The layers before the first one that learns."""
-    for layer in _leaves(model):
+    for layer in leaves(model):
         if layer.weights and not isinstance(layer, keras.layers.Normalization):
             return
         yield layer
-
-
-def _leaves(model: "keras.Model") -> Iterator[Any]:
-    """All layers in their order, those of models within the model among them."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
-        else:
-            yield layer
 
 
 def _scales_pixels(layer: Any) -> bool:
@@ -176,7 +168,7 @@ def _unfreeze(model: "keras.Model") -> None:
 def _untrained(model: "keras.Model") -> "keras.Model":
     """Draw the weights anew, but for what a `Normalization` knows of the pixels."""
     clone = keras.models.clone_model(model)
-    for mine, known in zip(_leaves(clone), _leaves(model), strict=True):
+    for mine, known in zip(leaves(clone), leaves(model), strict=True):
         if isinstance(known, keras.layers.Normalization):
             mine.set_weights(known.get_weights())
             mine.finalize_state()

@@ -79,6 +79,7 @@ def measure_width(prepared: Prepared) -> Prepared:
     noise = np.random.default_rng(0).integers(0, 256, (2, backbone.size, backbone.size, 3))
     network = tf.function(load_network(prepared), autograph=False)
     vectors = np.asarray(network(tf.constant(noise, tf.float32)))
+    keras.utils.clear_session(free_memory=True)
     if vectors.ndim != 2 or len(vectors) != 2 or not np.isfinite(vectors).all():
         raise BackboneError(
             f"{prepared.weights} makes {vectors.shape} numbers of two pictures where one vector of finite numbers each "
@@ -103,6 +104,7 @@ def _build_lite(backbone: Backbone, weights: Path | None) -> "keras.Model":
     model = efficientnet_lite.build(int(backbone.model), backbone.size)
     if weights is not None:
         efficientnet_lite.load_weights(model, read_torch_weights(weights))
+    below_classes = keras.Model(model.input, model.outputs[0], name=model.name)
     pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
-    bottleneck, _ = model(SCALINGS[backbone.scaling].apply(pixels))
+    bottleneck = below_classes(SCALINGS[backbone.scaling].apply(pixels))
     return keras.Model(pixels, bottleneck, name=model.name)

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 #: ImageNet's mean and standard deviation of each channel, as torchvision and Keras' mode `torch` have them.
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_MEAN, _DEVIATION = np.array(((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), np.float32)
 #: ImageNet's mean of blue, green and red, as Caffe and Keras' mode `caffe` have it.
-_CAFFE_MEAN = (103.939, 116.779, 123.68)
+_CAFFE_MEAN = np.array((103.939, 116.779, 123.68), np.float32)
 
 
 @dataclass(frozen=True)

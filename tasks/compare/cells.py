@@ -137,7 +137,17 @@ def _train_network(
 ) -> _Trained:
     training, testing = pictures
     started = time.monotonic()
-    network = train_network(prepared, training, labels, network_recipe(settings), Watch(progress))
+    network = train_network(prepared, training, labels, network_recipe(settings), Watch(_Counting(progress)))
     seconds = time.monotonic() - started
     passes, cut = network.facts["passes"], network.facts["cut"]
     return _Trained(network.probabilities(testing, Silence()), seconds, passes, cut)
+
+
+class _Counting:
+    """Progress without the lines that stay: of so many trainings, each tells its result alone."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.start, self.advance = progress.start, progress.advance
+
+    def tell(self, line: str) -> None:
+        """Do nothing."""

@@ -91,10 +91,7 @@ def build_network(prepared: Prepared, classes: int, *, pretrained: bool) -> "ker
     """
     backbone = build_model(prepared, pretrained=pretrained)
     scores = keras.layers.Dense(classes, kernel_initializer="zeros", name="labels")(backbone.output)
-    model = keras.Model(backbone.input, scores, name="network")
-    # A model of the user's may have been saved with some of its layers frozen.
-    model.trainable = True
-    return model
+    return keras.Model(backbone.input, scores, name="network")
 
 
 def save_network(network: Network, folder: Path) -> None:

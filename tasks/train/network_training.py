@@ -8,11 +8,10 @@ faster than usual, so that a few hundred steps are enough for them.
 """
 
 import math
-from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 from tasks.backbone.backbones import Prepared
+from tasks.backbone.layers import leaves
 from tasks.errors import SettingError
 from tasks.quiet_tensorflow import keras, tf
 from tasks.train.checkpoints import restore
@@ -75,7 +74,7 @@ class _Training:
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=self.optimizer, steps=self.steps)
         self._model, self._fresh = model, recipe.start == "random"
         if self._fresh:
-            for layer in _layers(model):
+            for layer in leaves(model):
                 if isinstance(layer, keras.layers.BatchNormalization):
                     layer.momentum = BATCH_NORM_MOMENTUM
         self._graph = tf.function(self._step, autograph=False)
@@ -115,15 +114,6 @@ class _Training:
         return loss
 
 
-def _layers(model: "keras.Model") -> Iterator[Any]:
-    """All layers, those of models within the model among them."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer
-
-
 def _descend(training: _Training, pictures: Pictures, budget: Budget, watch: Watch) -> None:
     """Make all steps that are still to be made."""
     manager = restore(training.checkpoint, watch.checkpoints)
@@ -131,7 +121,7 @@ def _descend(training: _Training, pictures: Pictures, budget: Budget, watch: Wat
     shortest, longest = REPORT_STEPS
     every = min(max(math.ceil(training.photos / batch_size), shortest), longest)
     losses = []
-    _announce(training, watch)
+    _begin(training, watch)
     with closing(pictures.shuffled(batch_size, training.recipe.seed, training.done)) as batches:
         while training.done < training.planned:
             losses.append(training.step(next(batches)))
@@ -139,7 +129,7 @@ def _descend(training: _Training, pictures: Pictures, budget: Budget, watch: Wat
             affordable = budget.affordable(training.done)
             if affordable is not None and affordable < training.planned:
                 training.steps.assign(affordable)
-                _announce(training, watch)
+                _begin(training, watch)
             if training.done % every == 0 or training.done == training.planned:
                 progress.tell(f"After {training.done} training steps, loss = {sum(losses) / len(losses):.3g}")
                 losses.clear()
@@ -147,7 +137,7 @@ def _descend(training: _Training, pictures: Pictures, budget: Budget, watch: Wat
                     manager.save(training.done)
 
 
-def _announce(training: _Training, watch: Watch) -> None:
+def _begin(training: _Training, watch: Watch) -> None:
     """Say how much there is to do, and how much of it is done."""
     watch.progress.start(training.planned * training.recipe.batch_size, "photo")
     watch.progress.advance(training.done * training.recipe.batch_size)

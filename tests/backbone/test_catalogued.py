@@ -99,7 +99,7 @@ def test_graph_of_2015_is_taken_as_it_is_where_it_is_given_without_an_archive(tm
 
 
 def test_graph_of_2015_has_one_size(tmp_path: Path, archive: Path) -> None:
-    with pytest.raises(SettingError, match="--image-size is 128, inception_2015 takes only 299 pixels"):
+    with pytest.raises(SettingError, match="--image-size is 128, inception_2015 takes 299 pixels only"):
         prepare_backbone(replace(OLD, weights=str(archive), size=128), tmp_path, Tally())
 
 

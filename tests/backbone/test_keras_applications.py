@@ -29,8 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 SIZE = 32
 SMALL = "keras:MobileNet"
-#: What these tests let Keras fetch: Keras builds it otherwise for its weights, and checks their hash.
-FETCHED = "keras:EfficientNetB0"
+FETCHED = "keras:MobileNetV3Small"
 Array = npt.NDArray[Any]
 
 
@@ -228,59 +227,70 @@ def test_file_of_another_kind_is_an_error_that_lists_the_endings(tmp_path: Path)
         prepare(BackboneRequest(SMALL, str(file), SIZE), tmp_path, Silence())
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory, pixels: Array) -> bytes:
-    """What the server of Keras has: in the old format, and with ImageNet's mean and deviation."""
-    model = network("EfficientNetB0")
-    deviation = np.array([0.229, 0.224, 0.225])
-    model.get_layer(index=2).set_weights([np.array([0.485, 0.456, 0.406]), deviation, np.array(0)])
-    file = tmp_path_factory.mktemp("published") / "published.h5"
-    see(model, pixels.astype(np.float32)).save(file)
-    return file.read_bytes()
-
-
-@pytest.fixture
-def server(published: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    """A server that Keras takes for its own, and an empty cache of Keras'."""
-    with serving(FileServer(published)) as files:
-        point_keras_to(files.url.rpartition("/")[0] + "/", published, tmp_path / "cache", monkeypatch)
-        yield files
+def write_h5(model: Any, folder: Path) -> bytes:
+    """What the server of Keras has: weights in the old format."""
+    model.save(folder / "published.h5")
+    return (folder / "published.h5").read_bytes()
 
 
 def point_keras_to(url: str, published: bytes, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = importlib.import_module("keras.src.applications.efficientnet")
+    """Let Keras fetch from another server, expect what is published there, and keep it in another folder."""
     md5 = hashlib.md5(published, usedforsecurity=False).hexdigest()
     cache.mkdir(exist_ok=True)
-    monkeypatch.setattr(module, "BASE_WEIGHTS_PATH", url)
-    monkeypatch.setitem(module.WEIGHTS_HASHES, "b0", ("", md5))
     monkeypatch.setattr(importlib.import_module("keras.src.backend.config"), "_KERAS_DIR", str(cache))
+    for name, attribute, key in (
+        ("efficientnet", "BASE_WEIGHTS_PATH", "b0"),
+        ("mobilenet_v3", "BASE_WEIGHT_PATH", "small_224_1.0_float"),
+    ):
+        module = importlib.import_module(f"keras.src.applications.{name}")
+        monkeypatch.setattr(module, attribute, url)
+        monkeypatch.setitem(module.WEIGHTS_HASHES, key, ("", md5))
 
 
-def test_weights_through_keras_make_keras_s_own_bottlenecks(server: FileServer, tmp_path: Path, pixels: Array) -> None:
-    prepared = prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", Silence())
-    model = keras.applications.EfficientNetB0(
-        include_top=False, weights="imagenet", input_shape=(SIZE, SIZE, 3), pooling="avg"
-    )
-    assert len(server.requests) == 1
-    assert_close(load_network(prepared)(pixels), model(pixels.astype(np.float32), training=False))
+def served_at(files: FileServer) -> str:
+    return files.url.rpartition("/")[0] + "/"
 
 
-@pytest.mark.usefixtures("server")
+def test_weights_through_keras_make_keras_s_own_bottlenecks(
+    tmp_path: Path, pixels: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EfficientNet's, since Keras builds it with one more layer for its weights of ImageNet, and without it else."""
+    published = network("EfficientNetB0")
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    published.get_layer(index=2).set_weights([mean, deviation, np.array(0)])
+    with serving(FileServer(write_h5(see(published, pixels.astype(np.float32)), tmp_path))) as files:
+        point_keras_to(served_at(files), files.content, tmp_path, monkeypatch)
+        prepared = prepare(BackboneRequest("keras:EfficientNetB0", size=SIZE), tmp_path / "folder", Silence())
+        own = keras.applications.EfficientNetB0(
+            include_top=False, weights="imagenet", input_shape=(SIZE, SIZE, 3), pooling="avg"
+        )
+        assert len(files.requests) == 1
+    assert_close(load_network(prepared)(pixels), own(pixels.astype(np.float32), training=False))
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """A server of MobileNetV3Small's weights that Keras takes for its own, and an empty cache of Keras'."""
+    with serving(FileServer(write_h5(network("MobileNetV3Small"), tmp_path))) as files:
+        point_keras_to(served_at(files), files.content, tmp_path / "cache", monkeypatch)
+        yield files
+
+
 def test_weights_through_keras_are_kept_for_when_there_is_no_network(
-    published: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     progress = Tally()
     prepared = prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", progress)
     assert capfd.readouterr().out == ""
-    assert progress.lines == ["Fetching the ImageNet weights of keras:EfficientNetB0 through Keras"]
-    assert [path.name for path in (tmp_path / "folder").rglob("*")] == ["imagenet", "EfficientNetB0.weights.h5"]
-    point_keras_to("http://127.0.0.1:1/", published, tmp_path / "another cache", monkeypatch)
+    assert progress.lines == ["Fetching the ImageNet weights of keras:MobileNetV3Small through Keras"]
+    assert [path.name for path in (tmp_path / "folder").rglob("*")] == ["imagenet", "MobileNetV3Small.weights.h5"]
+    point_keras_to("http://127.0.0.1:1/", server.content, tmp_path / "another cache", monkeypatch)
     assert prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", progress) == prepared
-    assert len(progress.lines) == 1
+    assert len(progress.lines) == len(server.requests) == 1
 
 
-def test_file_of_another_hash_is_an_error_and_is_not_kept(server: FileServer, published: bytes, tmp_path: Path) -> None:
-    server.content = published[:-1] + b"?"
+def test_file_of_another_hash_is_an_error_and_is_not_kept(server: FileServer, tmp_path: Path) -> None:
+    server.content = server.content[:-1] + b"?"
     with pytest.raises(BackboneError, match=r"Keras could not get .*Incomplete or corrupted file"):
         prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", Silence())
     assert list((tmp_path / "folder").iterdir()) == []
@@ -295,7 +305,12 @@ def test_offline_is_an_error_that_says_what_to_do(
         point_keras_to(url, b"", tmp_path, monkeypatch)
         with pytest.raises(BackboneError) as caught:
             prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", Silence())
-    for part in (f"{url}efficientnetb0_notop.h5", "offline", "--weights", "--backbone efficientnet_lite0"):
+    for part in (
+        f"{url}weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
+        "offline",
+        "--weights",
+        "--backbone efficientnet_lite0",
+    ):
         assert part in str(caught.value)
     assert capfd.readouterr().out == ""
     assert socket.getdefaulttimeout() is None

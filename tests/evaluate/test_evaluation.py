@@ -12,13 +12,14 @@ from tasks.artifacts import DataRoot, Manifest
 from tasks.backbone.backbones import Prepared
 from tasks.evaluate.evaluation import Evaluation, Occasion, evaluate
 from tasks.evaluate.settings import EvaluateSettings
+from tasks.parameters import SettingsParameter
 from tasks.progress import Silence
 from tasks.train.finetune import Pictured, finetune
 from tasks.train.photos import load_photos
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tasks.train.training import train_head
 from tests.bottleneck.pictures import add_bottlenecks, manifest_of
-from tests.train.examples import settings
+from tests.train.examples import classic, settings
 from tests.train.tiny import LABELS, coloured_snapshot, tiny
 
 COUNT = 90
@@ -112,3 +113,11 @@ def test_settings_of_the_evaluation_are_in_its_key(prepared: Prepared) -> None:
         EvaluateSettings(settings(), folds=2).key("snap"),
     }
     assert len(keys) == 5
+
+
+def test_settings_of_every_way_to_train_come_back_from_the_command_line(prepared: Prepared) -> None:
+    parameter = SettingsParameter(EvaluateSettings)
+    network = FinetuneSettings(prepared.backbone, "png", epochs=2, batch_size=8, learning_rate=0.01, seed=0)
+    for train in (settings(), classic(), network):
+        how = EvaluateSettings(train, folds=0)
+        assert parameter.parse(parameter.serialize(how)) == how

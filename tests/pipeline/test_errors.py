@@ -24,7 +24,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ({"dataset": "nope"}, 30, "the catalog knows flower_photos, sample"),
         ({"backbone": "resnet"}, 30, "the catalog knows efficientnet_lite0"),
         ({"backbone": "keras:ResNet51"}, 30, "ResNet50"),
-        ({"backbone": "inception_2015", "image_size": "128"}, 30, "--image-size is 128, inception_2015 takes only 299"),
+        ({"backbone": "inception_2015", "image_size": "128"}, 30, "inception_2015 takes 299 pixels only"),
         ({"scaling": "unit"}, 30, "--scaling, --input-tensor and --bottleneck-tensor are for models of your own"),
         ({"weights": "no/such/file.pth"}, 30, "There are no weights at"),
         ({"scaling": "huge"}, 40, "--scaling is 'huge'; it takes auto or raw or unit"),

@@ -127,3 +127,14 @@ def test_weights_that_are_not_those_of_the_settings_are_an_error(
     others = replace(settings, backbone=replace(settings.backbone, weights_sha256="0" * 64))
     with pytest.raises(BackboneError, match="has changed since the run began"):
         finetune(Pictured("snap", decoded), others, prepared.weights, root, Silence())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"encoding": "jpeg"}, {"epochs": 3}, {"batch_size": 9}, {"learning_rate": 0.02}, {"seed": 1}, {"size": SIZE + 1}],
+)
+def test_every_setting_changes_the_key(settings: FinetuneSettings, change: dict[str, object]) -> None:
+    if "size" in change:
+        change = {"backbone": replace(settings.backbone, size=SIZE + 1)}
+    changed = replace(settings, **change)  # type: ignore[arg-type]  # each of its own type
+    assert changed.key("snap") != settings.key("snap") != settings.key("other")
