@@ -17,7 +17,6 @@ from tests.pipeline.command import LUIGI, REPOSITORY, Project, draw
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
-PARAMETERS = RetrainFlowers.get_params()  # type: ignore[no-untyped-call]  # Luigi's has no types
 SQL = [code for language, code in BLOCKS if language == "sql"]
 
 
@@ -81,11 +80,11 @@ def test_the_table_of_exit_codes_is_that_of_luigi_cfg() -> None:
     assert config["RetrainFlowers"]["dataset"] == "sample"
 
 
-def test_help_describes_every_parameter() -> None:
-    command = [str(LUIGI), "--module", "pipeline", "RetrainFlowers", "--help"]
+@pytest.mark.parametrize("task", [RetrainFlowers, CompareTraining])
+def test_help_describes_every_parameter(task: type[luigi.Task]) -> None:
+    command = [str(LUIGI), "--module", "pipeline", task.__name__, "--help"]
     wide = {**os.environ, "COLUMNS": "400"}
     done = subprocess.run(command, cwd=REPOSITORY, env=wide, capture_output=True, text=True, check=True)
-    for name, parameter in PARAMETERS:
-        assert isinstance(parameter, luigi.Parameter)
+    for name, parameter in task.get_params():  # type: ignore[no-untyped-call]  # Luigi's has no types
         assert f"--{name.replace('_', '-')} " in done.stdout
         assert str(parameter.description) in done.stdout

@@ -54,6 +54,16 @@ class CellResult:
 
 
 @dataclass(frozen=True, eq=False)
+class _Material:
+    """What a cell is made of: the backbone, the photos to train and to test on, and the labels in order."""
+
+    prepared: Prepared
+    training: Pictures
+    testing: Pictures
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class _Trained:
     """Predictions of the test photos, float32 [N, C], and what it took to come to them."""
 
@@ -80,13 +90,13 @@ def train_cell(photos: Photos, settings: CellSettings, weights: Path, root: Data
     which = np.zeros(len(photos.sha256), bool)
     which[draw_training(photos, settings.photos_per_label, settings.seed)] = True
     test = photos.of("test")
-    prepared = Prepared(settings.backbone, weights)
     with (
         open_pictures(photos, which, settings.decode, root) as training,
         open_pictures(photos, test, settings.decode, root) as testing,
     ):
-        way = _train_head if settings.way == "head" else _train_network
-        trained = way(prepared, (training, testing), photos.labels, settings, progress)
+        material = _Material(Prepared(settings.backbone, weights), training, testing, photos.labels)
+        train = _train_head if settings.way == "head" else _train_network
+        trained = train(material, settings, progress)
     keras.utils.clear_session(free_memory=True)
     return CellResult(
         photos=int(which.sum()),
@@ -98,24 +108,26 @@ def train_cell(photos: Photos, settings: CellSettings, weights: Path, root: Data
     )
 
 
-def _train_head(
-    prepared: Prepared,
-    pictures: tuple[Pictures, Pictures],
-    labels: tuple[str, ...],
-    settings: CellSettings,
-    progress: Progress,
-) -> _Trained:
-    training, testing = pictures
+def _train_head(material: _Material, settings: CellSettings, progress: Progress) -> _Trained:
     started = time.monotonic()
-    forward = Forward(prepared)
-    examples = Examples(_embed(training, forward, progress), training.labels)
-    bottleneck = BottleneckSettings(prepared.backbone, settings.encoding, "float32", HEAD_VIEWS)
+    forward = Forward(material.prepared)
+    examples = Examples(_embed(material.training, forward, progress), material.training.labels)
+    bottleneck = BottleneckSettings(settings.backbone, settings.encoding, "float32", HEAD_VIEWS)
     recipe = TrainSettings(bottleneck, HEAD_RECIPE, settings.seed)
     # With one strength of weight decay there is nothing to choose, so any photos can stand in for the validation split.
-    head, _ = fit_head(examples, examples, recipe, labels, Watch(progress))
+    head, _ = fit_head(examples, examples, recipe, material.labels, Watch(progress))
     seconds = time.monotonic() - started
-    probabilities = head.probabilities(_embed(testing, forward, Silence()))
-    return _Trained(probabilities, seconds, len(training) * HEAD_VIEWS)
+    probabilities = head.probabilities(_embed(material.testing, forward, Silence()))
+    return _Trained(probabilities, seconds, len(material.training) * HEAD_VIEWS)
+
+
+def _train_network(material: _Material, settings: CellSettings, progress: Progress) -> _Trained:
+    started = time.monotonic()
+    watch = Watch(_Counting(progress))
+    network = train_network(material.prepared, material.training, material.labels, network_recipe(settings), watch)
+    seconds = time.monotonic() - started
+    passes, cut = network.facts["passes"], network.facts["cut"]
+    return _Trained(network.probabilities(material.testing, Silence()), seconds, passes, cut)
 
 
 def _embed(pictures: Pictures, forward: Forward, progress: Progress) -> Floats:
@@ -126,21 +138,6 @@ def _embed(pictures: Pictures, forward: Forward, progress: Progress) -> Floats:
         vectors.append(np.stack([forward(view) for view in Views(HEAD_VIEWS).of([], pixels)], axis=1))
         progress.advance(len(pixels))
     return np.concatenate(vectors)
-
-
-def _train_network(
-    prepared: Prepared,
-    pictures: tuple[Pictures, Pictures],
-    labels: tuple[str, ...],
-    settings: CellSettings,
-    progress: Progress,
-) -> _Trained:
-    training, testing = pictures
-    started = time.monotonic()
-    network = train_network(prepared, training, labels, network_recipe(settings), Watch(_Counting(progress)))
-    seconds = time.monotonic() - started
-    passes, cut = network.facts["passes"], network.facts["cut"]
-    return _Trained(network.probabilities(testing, Silence()), seconds, passes, cut)
 
 
 class _Counting:

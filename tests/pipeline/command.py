@@ -28,8 +28,11 @@ class Finished:
 
 
 def luigi(task: str, options: Mapping[str, str], environment: Mapping[str, str] | None = None) -> Finished:
-    """Run `luigi --module pipeline TASK` from the repository's root, as the README has it."""
-    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    """Run `luigi --module pipeline TASK` from the repository's root, as the README has it.
+
+    An option without a value is one that is on or off.
+    """
+    words = [word for name, value in options.items() for word in (f"--{name}", value) if word]
     done = subprocess.run(
         [LUIGI, "--module", "pipeline", task, *words],
         cwd=REPOSITORY,

@@ -17,7 +17,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_distorted_views_are_drawn_once_and_both_recipes_train_on_them(project: Project) -> None:
-    distortions = {"flip_left_right": "true", "random_crop": "10", "random_scale": "20", "random_brightness": "30"}
+    distortions = {"flip_left_right": "", "random_crop": "10", "random_scale": "20", "random_brightness": "30"}
     options = {**distortions, "distorted_views": "3"}
     classic = project.retrain(**options, recipe="classic", steps="200", date="2026-03-01")
     assert classic.code == 0, classic.errors

@@ -1,0 +1,81 @@
+"""Cells: each way trains on the photos drawn, is tested on the test split, and counts what it took."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.artifacts import DataRoot
+from tasks.backbone.backbones import Prepared
+from tasks.compare.cells import CellResult, train_cell
+from tasks.compare.settings import CellSettings, Way
+from tasks.progress import Silence
+from tasks.train.photos import Photos
+from tests.listening import Tally
+from tests.train.tiny import coloured_photos, tiny
+
+COUNT = 120
+
+Train = Callable[..., CellResult]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+    return DataRoot(tmp_path_factory.mktemp("cells"))
+
+
+@pytest.fixture(scope="module")
+def photos(root: DataRoot) -> Photos:
+    return coloured_photos(root, COUNT)[0]
+
+
+@pytest.fixture(scope="module")
+def prepared(root: DataRoot) -> Prepared:
+    return tiny(root.path)
+
+
+@pytest.fixture
+def train(root: DataRoot, photos: Photos, prepared: Prepared) -> Train:
+    """Train a cell on the coloured photos."""
+
+    def trained(way: Way, size: int = 0, seconds: float | None = None, of: Photos = photos) -> CellResult:
+        settings = CellSettings(way, size, 0, prepared.backbone, "png", 1, seconds)
+        return train_cell(of, settings, prepared.weights, root, Silence())
+
+    return trained
+
+
+def test_head_is_trained_on_the_photos_drawn_and_told_of_test_photos_it_never_saw(train: Train, photos: Photos) -> None:
+    every, few = train("head"), train("head", size=2)
+    assert (every.photos, few.photos) == (int(photos.of("train").sum()), 4)
+    assert every.test_photos == few.test_photos == int(photos.of("test").sum())
+    assert (every.passes, few.passes) == (every.photos * 2, 8)
+    assert every.correct / every.test_photos > 0.8
+    assert every.seconds > 0
+    assert not every.cut
+
+
+@pytest.mark.parametrize("way", ["scratch", "finetune"])
+def test_network_passes_its_photos_until_it_has_learned_or_its_time_is_over(train: Train, way: Way) -> None:
+    whole = train(way)
+    assert whole.passes == 100 * 32  # the least steps, since the photos are few
+    assert whole.correct / whole.test_photos > 0.8
+    assert not whole.cut
+    short = train(way, seconds=0.01)
+    assert short.cut
+    assert 0 < short.passes < whole.passes
+
+
+def test_labels_of_validation_photos_take_no_part(train: Train, photos: Photos) -> None:
+    wrong = np.where(photos.of("validation"), 1 - photos.truth, photos.truth)
+    assert train("head", of=replace(photos, truth=wrong)).correct == train("head").correct
+
+
+def test_progress_is_told_of_counts_and_of_no_losses(root: DataRoot, photos: Photos, prepared: Prepared) -> None:
+    progress = Tally()
+    settings = CellSettings("finetune", 2, 0, prepared.backbone, "png", 1, 0.01)
+    train_cell(photos, settings, Path(prepared.weights), root, progress)
+    assert progress.done > 0
+    assert progress.lines == []
