@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tasks.backbone import catalogued
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.request import KERAS_PREFIX, BackboneRequest
+from tasks.backbone.request import KERAS_PREFIX, BackboneRequest, local_path
 from tasks.catalog import backbone_names, find_backbone
 from tasks.errors import SettingError
 from tasks.progress import Progress
@@ -27,11 +27,11 @@ def prepare_backbone(request: BackboneRequest, folder: Path, progress: Progress)
         from tasks.backbone import keras_applications  # noqa: PLC0415 (imports TensorFlow)
 
         return keras_applications.prepare(request, folder, progress)
-    path = Path(request.backbone).expanduser()
-    if request.backbone in backbone_names() or not request.backbone or not path.exists():
+    path = local_path(request.backbone)
+    if path is None or request.backbone in backbone_names():
         return catalogued.prepare(request, find_backbone(request.backbone), folder, progress)
     if request.weights:
         raise SettingError(f"--weights does not go with {path}: that model has weights of its own. Leave it out.")
     from tasks.backbone import own_models  # noqa: PLC0415 (imports TensorFlow)
 
-    return own_models.prepare(request, path.absolute())
+    return own_models.prepare(request, path)

@@ -47,7 +47,17 @@ class BackboneRequest:
 
     def state(self) -> str:
         """How the user's own files look from outside, without reading them: changed, they are looked at again."""
-        return ", ".join(look(Path(text).expanduser()) for text in (self.backbone, self.weights) if text)
+        paths = [local_path(text) for text in (self.backbone, self.weights)]
+        return ", ".join(look(path) if path else "" for path in paths)
+
+
+def local_path(text: str) -> Path | None:
+    """The file or folder that a text names; None where there is none."""
+    try:
+        path = Path(text).expanduser().absolute()
+        return path if text and path.exists() else None
+    except (OSError, RuntimeError):  # a folder above it that may not be entered, a name too long; an unknown ~user
+        return None
 
 
 def look(path: Path) -> str:
@@ -55,6 +65,6 @@ def look(path: Path) -> str:
     try:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         seen = [(file, file.stat()) for file in files]
-    except (OSError, RuntimeError):
+    except OSError:
         return ""
     return fingerprint({str(file): f"{status.st_size} {status.st_mtime_ns}" for file, status in seen})

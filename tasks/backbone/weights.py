@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tasks.artifacts import file_sha256
+from tasks.backbone.request import local_path
 from tasks.catalog import BackboneEntry
 from tasks.errors import BackboneError
 from tasks.progress import Progress
@@ -61,7 +62,9 @@ def given_weights(text: str, folder: Path, progress: Progress) -> Path:
     if re.match(r"https?://", text):
         name = urlsplit(text).path.rsplit("/", 1)[-1] or "weights"
         return fetch_locked(text, folder / name, progress, progress.tell).path
-    path = Path(text).expanduser().absolute()
-    if not path.exists():
-        raise BackboneError(f"There are no weights at {path}. Give --weights the path or URL of a file that is there.")
+    path = local_path(text)
+    if path is None:
+        raise BackboneError(
+            f"There are no weights at {Path(text).absolute()}. Give --weights the path or URL of a file that is there."
+        )
     return path

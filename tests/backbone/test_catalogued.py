@@ -117,7 +117,7 @@ def test_file_that_is_no_archive_is_an_error(tmp_path: Path) -> None:
         prepare_backbone(replace(OLD, weights=str(tmp_path / "torn.zip")), tmp_path, Tally())
 
 
-@pytest.mark.parametrize("name", ["resnet", "", "no/such/model.keras"])
+@pytest.mark.parametrize("name", ["resnet", "", "no/such/model.keras", "~nobody-of-this-name/x", "x" * 300])
 def test_unknown_backbone_lists_what_can_be_given(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingError, match=r"no backbone .*efficientnet_lite0, .*keras:<Name>.*SavedModel"):
         prepare_backbone(BackboneRequest(name), tmp_path, Tally())

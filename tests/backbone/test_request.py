@@ -68,3 +68,8 @@ def test_state_is_another_when_the_weights_are_gone(tmp_path: Path) -> None:
     before = request.state()
     weights.unlink()
     assert request.state() != before
+
+
+@pytest.mark.parametrize("text", ["efficientnet_lite0", "keras:ResNet50", "~nobody-of-this-name/x", "x" * 300])
+def test_what_names_no_file_looks_like_nothing(text: str) -> None:
+    assert BackboneRequest(text, weights=text).state() == ", "

@@ -63,6 +63,12 @@ def test_path_given_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) 
         given_weights(str(tmp_path / "mine.h5"), tmp_path, Tally())
 
 
+@pytest.mark.parametrize("text", ["~nobody-of-this-name/mine.h5", "x" * 300])
+def test_path_that_cannot_be_is_an_error_too(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BackboneError, match="There are no weights at"):
+        given_weights(text, tmp_path, Tally())
+
+
 def test_url_given_is_fetched_once_and_its_hash_is_told_and_kept(tmp_path: Path) -> None:
     progress = Tally()
     with serving(FileServer(b"mine" * 1000)) as server:
