@@ -81,9 +81,9 @@ def find_head(run: str, root: DataRoot) -> Path:
         StoreError: The record is damaged.
     """
     path = Path(run).absolute()
-    runs = path.parent.parent
-    if path.is_file() and runs.name == "runs":
-        folder = DataRoot(runs.parent).train((read_record(path) or {}).get("head", ""))
+    if path.is_file() and path.parent.parent.name == "runs":
+        record = read_record(path) or {}
+        folder = DataRoot.above(path.parent).train(record.get("head") or record.get("network") or "")
     else:
         folder = path if path.parent.name == "train" else root.train(run)
     if not _KEY.fullmatch(folder.name) or not folder.is_dir():

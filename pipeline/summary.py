@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.artifacts import DataRoot
 from tasks.catalog import SAMPLE
 
 
@@ -55,7 +56,7 @@ def summarise_nothing(record: Mapping[str, Any], path: Path, dataset: str) -> li
 
 def _trained(record: Mapping[str, Any]) -> Path:
     """Folder of the head or of the network."""
-    return Path(record["report"]).parents[2] / "train" / str(record["head"] or record["network"])
+    return DataRoot.above(Path(record["report"]).parent).train(record["head"] or record["network"])
 
 
 def _share(measured: Mapping[str, Any]) -> str:

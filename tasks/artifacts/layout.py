@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,11 @@ class DataRoot:
     """
 
     path: Path
+
+    @classmethod
+    def above(cls, folder: Path) -> Self:
+        """The data root that a folder `<stage>/<name>` lies in, such as a head's or that of a dataset's records."""
+        return cls(folder.parent.parent)
 
     def downloads(self, dataset: str) -> Path:
         """Folder of a dataset's archive and of what was extracted from it."""

@@ -37,7 +37,7 @@ class Forward(Protocol):
 
 
 def extract_bottlenecks(
-    pictures: Iterable[pa.Table], views: Views, forward: Forward, sink: "Sink", progress: Progress
+    pictures: Iterable[pa.Table], views: Views, forward: Forward, sink: "ShardWriter", progress: Progress
 ) -> int:
     """Compute the bottlenecks of pictures and write them, a row a photo and view.
 
@@ -74,13 +74,6 @@ def _batches(pictures: Iterable[pa.Table], size: int) -> Iterator[tuple[list[str
                 keys, pixels = [], []
     if keys:
         yield keys, np.stack(pixels)
-
-
-class Sink(Protocol):
-    """What takes the vectors as they come."""
-
-    def add(self, keys: list[str], vectors: Vectors) -> None:
-        """Take the vectors of photos: float32 [N, V, D]."""
 
 
 class ShardWriter:

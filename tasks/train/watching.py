@@ -124,7 +124,7 @@ def _prepare(folder: Path) -> _Examination | None:
             f"{folder} holds a whole network, whose checkpoints `watch` cannot measure: it watches heads alone. "
             "Its own run tells how its training goes."
         )
-    root = DataRoot(folder.parent.parent)
+    root = DataRoot.above(folder)
     promised = manifest(root.bottleneck(settings.bottleneck.key), training.snapshot)
     try:
         photos = load_photos(training.snapshot, read_manifest(promised), settings.bottleneck, root)

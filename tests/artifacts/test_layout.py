@@ -56,3 +56,9 @@ def test_no_dataset_that_a_user_may_give_leaves_the_root(given: str) -> None:
 def test_no_two_things_share_a_place() -> None:
     for one, other in itertools.combinations(places(DATASET).values(), 2):
         assert one != other
+
+
+def test_data_root_is_found_from_the_folders_in_it() -> None:
+    root = DataRoot(Path("some") / "data")
+    for folder in (root.train("cafe"), root.runs("sample-400"), root.evaluate("beef")):
+        assert DataRoot.above(folder) == root

@@ -16,9 +16,11 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli import app
 from tasks.artifacts import SCHEMA_VERSION, DataRoot
+from tasks.train.settings import FinetuneSettings
+from tasks.train.underway import Training, announce
 from tests.pipeline.command import REPOSITORY
 from tests.train.data_root import fill, head_folder, train
-from tests.train.examples import classic
+from tests.train.examples import BOTTLENECK, classic
 
 CLASSIC = classic(learning_rate=0.05)
 FIRST_WORD_WITHIN_S = 120  # importing TensorFlow on a busy machine
@@ -167,6 +169,18 @@ def test_a_run_is_given_by_key_folder_or_record(trained: DataRoot, monkeypatch: 
     monkeypatch.chdir(trained.path)
     assert call(f"train/{folder.name}", "--once").exit_code == 0
     assert call(folder.name, "--data-root", ".", "--once").exit_code == 0
+
+
+def test_a_fine_tuned_network_is_none_to_be_watched(root: DataRoot) -> None:
+    how = FinetuneSettings(BOTTLENECK.backbone, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
+    folder = root.train(how.key("snap"))
+    announce(Training(how, "snap"), folder)
+    record = root.runs("flowers") / "2026-03-01-0123abcd.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "head": None, "network": folder.name}))
+    done = call(record, "--once")
+    assert done.exit_code == 1
+    assert "it watches heads alone" in done.stderr
 
 
 @pytest.mark.parametrize("run", ["0123456789abcdef", "no key", ".", "..", "", "manifest.json", "record.json"])
