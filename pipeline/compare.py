@@ -1,22 +1,20 @@
 """CompareTraining: what transfer learning is worth beside training everything, measured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import luigi
 
-from pipeline.record import read_record
+from pipeline.record import identify
 from pipeline.root import RootTask
-from tasks.artifacts import SCHEMA_VERSION, fingerprint, publish_json
+from tasks.artifacts import Manifest, fingerprint, publish_json
 from tasks.backbone.backbones import Prepared
 from tasks.compare.plan import Plan, plan_cells
 from tasks.compare.task import TrainCell
-from tasks.decode.settings import Encoding
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import Number, Sizes
 from tasks.snapshot.task import TakeSnapshot
-from tasks.stage import say
 
 
 class CompareTraining(RootTask):
@@ -53,23 +51,10 @@ class CompareTraining(RootTask):
         yield decode
         cells = self._cells(prepared, snapshot, decode)
         yield cells
-        self._publish(cells, snapshot, backbone.manifest().details["asked"])
-
-    def _shared(self, prepared: Prepared, snapshot: TakeSnapshot) -> dict[str, Any]:
-        return {
-            "data_root": self.data_root,
-            "run_id": self.run_id,
-            "snapshot": snapshot.manifest().key,
-            "folder": str(snapshot.photos()),
-            "weights": str(prepared.weights),
-            "max_rejected": self.max_rejected,
-        }
-
-    def _encoding(self) -> Encoding:
-        return cast("Encoding", self.image_encoding)  # Choice lets no other pass
+        self._publish(cells, backbone.manifest(), snapshot.manifest())
 
     def _decode(self, prepared: Prepared, snapshot: TakeSnapshot) -> DecodePhotos:
-        return DecodePhotos(**self._shared(prepared, snapshot), settings=prepared.backbone.decode(self._encoding()))
+        return DecodePhotos(**self.shared(prepared, snapshot), settings=prepared.backbone.decode(self.encoding))
 
     def _cells(self, prepared: Prepared, snapshot: TakeSnapshot, decode: DecodePhotos) -> list[TrainCell]:
         from tasks.train.photos import load_pictured  # noqa: PLC0415 (not needed where nothing is to be done)
@@ -77,11 +62,11 @@ class CompareTraining(RootTask):
         photos = load_pictured(snapshot.manifest().key, decode.manifest(), decode.settings, self.root)
         training = [int((photos.of("train") & (photos.truth == label)).sum()) for label in range(len(photos.labels))]
         plan = Plan(self.photos_per_label, self.seeds, self.epochs, self.budget_minutes)
-        shared = self._shared(prepared, snapshot)
-        cells = plan_cells(plan, training, prepared.backbone, self._encoding())
+        shared = self.shared(prepared, snapshot)
+        cells = plan_cells(plan, training, prepared.backbone, self.encoding)
         return [TrainCell(**shared, settings=settings) for settings in cells]
 
-    def _publish(self, cells: list[TrainCell], snapshot: TakeSnapshot, asked: str) -> None:
+    def _publish(self, cells: list[TrainCell], prepared: Manifest, snapshot: Manifest) -> None:
         from tasks.compare.report import Occasion, publish_comparison  # noqa: PLC0415 (imports matplotlib)
 
         manifests = [cell.manifest() for cell in cells]
@@ -92,21 +77,14 @@ class CompareTraining(RootTask):
             date=self.date,
             backbone=backbone.name,
             size=backbone.size,
-            provenance={"snapshot": snapshot.manifest().key, "comparison": folder.name, **self.parameters()},
+            provenance={"snapshot": snapshot.key, "comparison": folder.name, **self.parameters()},
         )
         publish_comparison(folder, manifests, occasion)
         own = [manifest for manifest in manifests if manifest.run == self.run_id]
         publish_json(
             self.record_path(),
             {
-                "schema_version": SCHEMA_VERSION,
-                "run": self.run_id,
-                "date": f"{self.date}",
-                "dataset": {"name": self.source().name, "location": self.source().location},
-                "parameters": self.parameters(),
-                "state": snapshot.manifest().details["state"],
-                "backbone_state": asked,
-                "snapshot": snapshot.manifest().key,
+                **identify(self.about(), prepared, snapshot),
                 "comparison": folder.name,
                 "table": str(folder / "comparison.parquet"),
                 "report": str(folder / "report.html"),
@@ -116,24 +94,12 @@ class CompareTraining(RootTask):
             },
         )
 
-
-def _tell(task: CompareTraining, nothing: bool) -> None:
-    record = read_record(task.record_path())
-    if record is None:
-        return
-    if nothing:
-        say(f"Nothing to do: {record['dataset']['name']} was compared for {record['date']} on these very photos.")
-    else:
-        say(f"\nCells     {record['cells']}, {record['cells_new']} of them trained now in {record['seconds']:,.0f} s")
-    say(f"Table     {record['table']}")
-    say(f"Report    {record['report']}")
-
-
-@CompareTraining.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's
-def _tell_results(task: CompareTraining) -> None:
-    _tell(task, nothing=False)
-
-
-@CompareTraining.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
-def _tell_nothing(task: CompareTraining) -> None:
-    _tell(task, nothing=True)
+    def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
+        """What the comparison came to, or that there was nothing to do."""
+        if anew:
+            trained = f"{record['cells_new']} of them trained now in {record['seconds']:,.0f} s"
+            first = f"\nCells     {record['cells']}, {trained}"
+        else:
+            name, date = record["dataset"]["name"], record["date"]
+            first = f"Nothing to do: {name} was compared for {date} on these very photos."
+        return [first, f"Table     {record['table']}", f"Report    {record['report']}"]

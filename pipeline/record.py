@@ -26,6 +26,27 @@ class Run(NamedTuple):
     parameters: Mapping[str, str]
 
 
+def identify(run: Run, backbone: Manifest, snapshot: Manifest) -> dict[str, Any]:
+    """What every record begins with: which run it is of, and how what it was made of looked.
+
+    Args:
+        run: Which run.
+        backbone: Manifest of its backbone.
+        snapshot: Manifest of its snapshot.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": run.id,
+        "date": f"{run.date}",
+        "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "dataset": {"name": run.dataset.name, "location": run.dataset.location},
+        "parameters": dict(run.parameters),
+        "state": snapshot.details["state"],
+        "backbone_state": backbone.details["asked"],
+        "snapshot": snapshot.key,
+    }
+
+
 def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest], results: Path) -> None:
     """Write the record of a run that is done.
 
@@ -35,7 +56,7 @@ def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest], results
         stages: Manifests of all stages by name, in the order in which they ran.
         results: Folder of the evaluation.
     """
-    snapshot, evaluate = stages["snapshot"], stages["evaluate"]
+    evaluate = stages["evaluate"]
     # Fine-tuning goes from pictures to a network, without bottlenecks or a head on them.
     bottleneck = stages.get("bottleneck")
     trained = stages["train"].key
@@ -43,15 +64,7 @@ def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest], results
     publish_json(
         path,
         {
-            "schema_version": SCHEMA_VERSION,
-            "run": run.id,
-            "date": f"{run.date}",
-            "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "dataset": {"name": run.dataset.name, "location": run.dataset.location},
-            "parameters": dict(run.parameters),
-            "state": snapshot.details["state"],
-            "backbone_state": stages["backbone"].details["asked"],
-            "snapshot": snapshot.key,
+            **identify(run, stages["backbone"], stages["snapshot"]),
             "bottleneck": bottleneck.key if bottleneck else None,
             "head": trained if bottleneck else None,
             "network": None if bottleneck else trained,

@@ -1,21 +1,18 @@
 """RetrainFlowers: the nightly root task and its parameters."""
 
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import luigi
 
-from pipeline.record import Run, publish_record, read_record
+from pipeline.record import publish_record
 from pipeline.root import RootTask
 from pipeline.summary import summarise, summarise_nothing
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
-from tasks.decode.settings import Encoding
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.parameters import Choice, Number, Numbers
-from tasks.stage import say
 from tasks.train.settings import AdamRecipe, ClassicRecipe, FinetuneSettings, TrainSettings
 
 
@@ -86,15 +83,12 @@ class RetrainFlowers(RootTask):
             return EvaluateSettings(self._finetune(backbone), folds=0)
         bottleneck = BottleneckSettings(
             backbone=backbone,
-            encoding=self._encoding(),
+            encoding=self.encoding,
             precision="float32",
             views=self.views,
             distortion=self._distortion(),
         )
         return EvaluateSettings(TrainSettings(bottleneck, self._recipe(), self.seed), self.folds)
-
-    def _encoding(self) -> Encoding:
-        return cast("Encoding", self.image_encoding)  # Choice lets no other pass
 
     def _distortion(self) -> Distortion | None:
         if not (self.flip_left_right or self.random_crop or self.random_scale or self.random_brightness):
@@ -128,7 +122,7 @@ class RetrainFlowers(RootTask):
     def _finetune(self, backbone: Backbone) -> FinetuneSettings:
         return FinetuneSettings(
             backbone=backbone,
-            encoding=self._encoding(),
+            encoding=self.encoding,
             epochs=self.epochs or 5,
             batch_size=self.batch_size or 32,
             learning_rate=self.learning_rate or 0.0003,
@@ -145,12 +139,7 @@ class RetrainFlowers(RootTask):
             prepared.backbone.check_trainable()
         yield snapshot
         evaluate = EvaluateHead(
-            data_root=self.data_root,
-            run_id=self.run_id,
-            snapshot=snapshot.manifest().key,
-            folder=str(snapshot.photos()),
-            weights=str(prepared.weights),
-            max_rejected=self.max_rejected,
+            **self.shared(prepared, snapshot),
             settings=self.settings(prepared.backbone),
             dataset=self.source().name,
             date=self.date,
@@ -163,21 +152,8 @@ class RetrainFlowers(RootTask):
             **evaluate.before(),
             "evaluate": evaluate.manifest(),
         }
-        run = Run(self.run_id, self.date, self.source(), self.parameters())
-        publish_record(self.record_path(), run, stages, evaluate.results())
+        publish_record(self.record_path(), self.about(), stages, evaluate.results())
 
-
-def _tell(task: RetrainFlowers, summary: Callable[[Mapping[str, Any], Path, str], list[str]]) -> None:
-    record = read_record(task.record_path())
-    for line in summary(record, task.record_path(), task.dataset) if record is not None else ():
-        say(line)
-
-
-@RetrainFlowers.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's
-def _tell_results(task: RetrainFlowers) -> None:
-    _tell(task, summarise)
-
-
-@RetrainFlowers.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
-def _tell_nothing(task: RetrainFlowers) -> None:
-    _tell(task, summarise_nothing)
+    def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
+        """What the run came to, or that there was nothing to do."""
+        return (summarise if anew else summarise_nothing)(record, self.record_path(), self.dataset)

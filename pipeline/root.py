@@ -2,18 +2,24 @@
 
 import datetime as dt
 import secrets
+from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import luigi
 
-from pipeline.record import read_record
+from pipeline.record import Run, read_record
 from tasks.artifacts import DataRoot, fingerprint
+from tasks.backbone.backbones import Prepared
 from tasks.backbone.request import AUTO, BackboneRequest
 from tasks.backbone.task import PrepareBackbone
 from tasks.catalog import Dataset, find_dataset
+from tasks.decode.settings import Encoding
 from tasks.errors import PipelineError
 from tasks.parameters import Choice, Day, Number
 from tasks.snapshot.task import TakeSnapshot, is_current
+from tasks.stage import say
 
 #: Tells one start of the program from another; a worker's children inherit it.
 _START = secrets.token_hex(4)
@@ -135,3 +141,48 @@ class RootTask(luigi.Task):
     def take_snapshot(self) -> TakeSnapshot:
         """The task that takes the snapshot."""
         return TakeSnapshot(data_root=self.data_root, run_id=self.run_id, dataset=self.source(), date=self.date)
+
+    def shared(self, prepared: Prepared, snapshot: TakeSnapshot) -> dict[str, Any]:
+        """The parameters of every stage that works on a snapshot; see `SnapshotStageTask`."""
+        return {
+            "data_root": self.data_root,
+            "run_id": self.run_id,
+            "snapshot": snapshot.manifest().key,
+            "folder": str(snapshot.photos()),
+            "weights": str(prepared.weights),
+            "max_rejected": self.max_rejected,
+        }
+
+    @property
+    def encoding(self) -> Encoding:
+        """How pictures are stored."""
+        return cast("Encoding", self.image_encoding)  # Choice lets no other pass
+
+    def about(self) -> Run:
+        """Which run it is, for its record."""
+        return Run(self.run_id, self.date, self.source(), self.parameters())
+
+    @abstractmethod
+    def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
+        """The last lines on the terminal.
+
+        Args:
+            record: The run's record.
+            anew: Whether this run made it; else there was nothing to do.
+        """
+
+
+def _tell(task: RootTask, *, anew: bool) -> None:
+    record = read_record(task.record_path())
+    for line in task.told(record, anew=anew) if record is not None else ():
+        say(line)
+
+
+@RootTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
+def _tell_results(task: RootTask) -> None:
+    _tell(task, anew=True)
+
+
+@RootTask.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
+def _tell_nothing(task: RootTask) -> None:
+    _tell(task, anew=False)

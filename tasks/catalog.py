@@ -160,15 +160,22 @@ def find_backbone(name: str) -> BackboneEntry:
         ) from exc
 
 
-def _find_local(text: str) -> Dataset | None:
+def local_path(text: str) -> Path | None:
+    """The file or folder that a text names; None where there is none."""
     # An empty text is a shell's unset variable, not the folder that the run was started in.
-    if not text:
-        return None
     try:
-        path = Path(text).expanduser().resolve()
-        kind: DatasetKind | None = "folder" if path.is_dir() else "archive" if path.is_file() else None
+        path = Path(text).expanduser().absolute()
+        return path if text and path.exists() else None
     except (OSError, RuntimeError):  # a folder above it that may not be entered, a name too long; an unknown ~user
         return None
+
+
+def _find_local(text: str) -> Dataset | None:
+    path = local_path(text)
+    if path is None:
+        return None
+    path = path.resolve()
+    kind: DatasetKind | None = "folder" if path.is_dir() else "archive" if path.is_file() else None
     return Dataset(_slug(path.name, str(path)), kind, str(path)) if kind else None
 
 

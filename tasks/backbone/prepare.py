@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tasks.backbone import catalogued
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.request import KERAS_PREFIX, BackboneRequest, local_path
-from tasks.catalog import backbone_names, find_backbone
+from tasks.backbone.request import KERAS_PREFIX, BackboneRequest
+from tasks.catalog import backbone_names, find_backbone, local_path
 from tasks.errors import SettingError
 from tasks.progress import Progress
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tasks.artifacts import fingerprint
+from tasks.catalog import local_path
 
 KERAS_PREFIX = "keras:"
 #: What `--scaling` says where the user leaves it to the backbone.
@@ -49,15 +50,6 @@ class BackboneRequest:
         """How the user's own files look from outside, without reading them: changed, they are looked at again."""
         paths = [local_path(text) for text in (self.backbone, self.weights)]
         return ", ".join(look(path) if path else "" for path in paths)
-
-
-def local_path(text: str) -> Path | None:
-    """The file or folder that a text names; None where there is none."""
-    try:
-        path = Path(text).expanduser().absolute()
-        return path if text and path.exists() else None
-    except (OSError, RuntimeError):  # a folder above it that may not be entered, a name too long; an unknown ~user
-        return None
 
 
 def look(path: Path) -> str:

@@ -7,8 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tasks.artifacts import file_sha256
-from tasks.backbone.request import local_path
-from tasks.catalog import BackboneEntry
+from tasks.catalog import BackboneEntry, local_path
 from tasks.errors import BackboneError
 from tasks.progress import Progress
 

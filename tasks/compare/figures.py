@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from tasks.compare.settings import WAYS, Way
 from tasks.compare.table import Point
-from tasks.evaluate.drawing import GRID, INK, font, new_figure, to_png
+from tasks.evaluate.drawing import INK, dress, font, new_figure, to_png
 
 #: Colours that people with any kind of colour vision tell apart, and marks for print (Okabe & Ito 2008).
 _LOOKS: dict[Way, tuple[str, str]] = {
@@ -78,12 +78,5 @@ def _draw(points: Sequence[Point], place: Callable[[Point], float], name: str) -
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(0, 1)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xlabel(name, fontproperties=font(10), color=INK)
-    axes.set_ylabel("Test accuracy, with 95 % interval", fontproperties=font(10), color=INK)
-    axes.grid(visible=True, color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9, labelcolor=INK, color=INK)
-    axes.legend(prop=font(9), loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, labelcolor=INK)
+    dress(axes, name, "Test accuracy, with 95 % interval")
     return figure, axes

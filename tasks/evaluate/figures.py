@@ -15,7 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from tasks.evaluate.drawing import FONT, GRID, INK, font, new_figure, to_png
+from tasks.evaluate.drawing import FONT, GRID, INK, dress, font, new_figure, to_png
 from tasks.train.curve import Weights
 
 _COUNTED_LABELS = 25  # beyond, a cell is too small for its count
@@ -84,14 +84,7 @@ def learning_curve_figure(curves: Mapping[Weights, pa.Table]) -> bytes:
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.set_xlabel("Training steps", fontproperties=font(10), color=INK)
-    axes.set_ylabel("Accuracy on validation photos", fontproperties=font(10), color=INK)
-    axes.grid(visible=True, color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9, labelfontfamily=FONT, labelcolor=INK, color=INK)
-    axes.legend(prop=font(9), loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, labelcolor=INK)
+    dress(axes, "Training steps", "Accuracy on validation photos")
     return to_png(figure)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.quiet_tensorflow import keras, tf
-from tasks.train.checkpoints import decay_after, restore
+from tasks.train.checkpoints import follow, restore
 from tasks.train.examples import Choice, Floats, Lesson, Watch
 from tasks.train.head import Head, Standardisation, standardisation, validate
 from tasks.train.settings import AdamRecipe
@@ -72,9 +72,7 @@ class _Heads:
             loss = tf.reduce_sum(data + decay)
         variables = [self.weights, self.biases]
         self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        keep = decay_after(tf.cast(self.optimizer.iterations, tf.float32), self._decay)
-        for average, value in ((self.average_weights, self.weights), (self.average_biases, self.biases)):
-            average.assign(keep * average + (1 - keep) * value)
+        follow((self.average_weights, self.average_biases), variables, self.optimizer.iterations, self._decay)
 
 
 def fit(lesson: Lesson, recipe: AdamRecipe, seed: int, watch: Watch) -> tuple[Head, tuple[Choice, ...]]:

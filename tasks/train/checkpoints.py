@@ -1,5 +1,6 @@
 """Checkpoints of a training: the whole of its state, from which it goes on after an interruption."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.errors import StoreError
@@ -48,3 +49,17 @@ def decay_after(steps: tf.Tensor, decay: float) -> tf.Tensor:
         min(decay, (1 + steps) / (10 + steps)), as tf.train.ExponentialMovingAverage has it.
     """
     return tf.minimum(decay, (1 + steps) / (10 + steps))
+
+
+def follow(averages: Sequence[tf.Variable], values: Sequence[tf.Variable], steps: tf.Tensor, decay: float) -> None:
+    """Let moving averages follow their variables by one step, in place.
+
+    Args:
+        averages: The averages.
+        values: Their variables, in the same order.
+        steps: Steps done, of any type of number.
+        decay: The decay that `decay_after` grows to.
+    """
+    keep = decay_after(tf.cast(steps, tf.float32), decay)
+    for average, value in zip(averages, values, strict=True):
+        average.assign(keep * average + (1 - keep) * value)

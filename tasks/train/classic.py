@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.quiet_tensorflow import tf
-from tasks.train.checkpoints import decay_after, restore
+from tasks.train.checkpoints import follow, restore
 from tasks.train.examples import Choice, Examples, Lesson, Watch
 from tasks.train.head import Head, validate
 from tasks.train.settings import ClassicRecipe
@@ -90,9 +90,7 @@ class _Layer:
         for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
             variable.assign_sub(self._recipe.learning_rate * gradient)
         self.step.assign_add(1)
-        keep = decay_after(tf.cast(self.step, tf.float32), self._recipe.averaging)
-        for average, value in ((self.average_weights, self.weights), (self.average_biases, self.biases)):
-            average.assign(keep * average + (1 - keep) * value)
+        follow((self.average_weights, self.average_biases), variables, self.step, self._recipe.averaging)
 
     def head(self, labels: tuple[str, ...]) -> Head:
         """The head as it is now: its weights and not their averages, as retrain.py predicts."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,22 @@ class Lesson:
     train: Examples
     validation: Examples
     labels: tuple[str, ...]
+
+
+class Mark(NamedTuple):
+    """How predictions did: the share that is right, and the mean negative log of the right label's probability."""
+
+    accuracy: float
+    log_loss: float
+
+
+def mark(probabilities: Floats, labels: npt.NDArray[np.int64]) -> Mark:
+    """Measure predictions, float32 [N, C], against the labels, int64 [N]."""
+    right = probabilities[np.arange(len(probabilities)), labels]
+    return Mark(
+        accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
+        log_loss=float(-np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()),
+    )
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from tasks.artifacts import DataRoot, Manifest, exclusive, read_json
 from tasks.backbone.backbones import Prepared
 from tasks.progress import Progress
-from tasks.train.examples import Watch
+from tasks.train.examples import Watch, mark
 from tasks.train.network import FACTS, Network, save_network
 from tasks.train.network_training import train_network
 from tasks.train.photos import Photos, load_pictured
@@ -85,10 +83,9 @@ def _validate(
 ) -> dict[str, float | int]:
     """Measure the network on the validation split."""
     with open_pictures(photos, photos.of("validation"), settings.decode, root) as pictures:
-        probabilities = network.probabilities(pictures, progress)
-    right = probabilities[np.arange(len(pictures)), pictures.labels]
+        found = mark(network.probabilities(pictures, progress), pictures.labels)
     return {
         "validation_photos": len(pictures),
-        "validation_accuracy": float((probabilities.argmax(axis=1) == pictures.labels).mean()),
-        "validation_log_loss": float(-np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()),
+        "validation_accuracy": found.accuracy,
+        "validation_log_loss": found.log_loss,
     }

@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks.artifacts import publish_bytes, publish_json, read_json
 from tasks.errors import StoreError
-from tasks.train.examples import Choice, Examples, Floats
+from tasks.train.examples import Choice, Examples, Floats, mark
 
 LAYER = ("weights", "biases")
 STANDARD = ("mean", "deviation")
@@ -97,13 +97,7 @@ class Head:
 
 def validate(head: Head, photos: Examples) -> Choice:
     """Measure a head on photos that it was not trained on; their views are those that predict."""
-    probabilities = head.probabilities(photos.vectors)
-    right = probabilities[np.arange(len(probabilities)), photos.labels]
-    return Choice(
-        l2=head.facts.get("l2", 0.0),
-        accuracy=float((probabilities.argmax(axis=1) == photos.labels).mean()),
-        log_loss=float(-np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()),
-    )
+    return Choice(head.facts.get("l2", 0.0), *mark(head.probabilities(photos.vectors), photos.labels))
 
 
 def softmax(scores: Floats) -> Floats:

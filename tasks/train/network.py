@@ -2,19 +2,20 @@
 
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from tasks.artifacts import publish_bytes, publish_json, read_json
 from tasks.backbone.backbones import Prepared
+from tasks.backbone.fixed_batch import FixedBatch
 from tasks.backbone.load import build_model
 from tasks.errors import StoreError
 from tasks.progress import Progress
-from tasks.quiet_tensorflow import freeze, keras, tf
+from tasks.quiet_tensorflow import keras, tf
 from tasks.train.examples import Floats
 from tasks.train.pictures import Pictures
 
@@ -52,26 +53,14 @@ class Network:
         Returns:
             float32 [N, C], in the order of the photos; each row sums to 1.
         """
-        predict = _freeze(self.model)
+        size = self.model.input_shape[1]
+        predict = FixedBatch(lambda pixels: tf.nn.softmax(self.model(pixels, training=False)), size, BATCH_SIZE)
         progress.start(len(pictures), "photo")
         predicted = [np.empty((0, len(self.labels)), np.float32)]
         for pixels, _ in pictures.in_order(BATCH_SIZE):
-            padded = np.zeros((BATCH_SIZE, *pixels.shape[1:]), np.uint8)
-            padded[: len(pixels)] = pixels
-            predicted.append(np.asarray(predict(tf.constant(padded))[0])[: len(pixels)])
+            predicted.append(predict(pixels))
             progress.advance(len(pixels))
         return np.concatenate(predicted)
-
-
-def _freeze(model: "keras.Model") -> Callable[[tf.Tensor], list[tf.Tensor]]:
-    """Make the model a graph from pixels, uint8 [BATCH_SIZE, S, S, 3], to probabilities, its weights constants."""
-
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow's decorator has no types
-    def probabilities(pixels: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(model(tf.cast(pixels, tf.float32), training=False))
-
-    batch = tf.TensorSpec((BATCH_SIZE, *model.input_shape[1:]), tf.uint8)
-    return cast("Callable[[tf.Tensor], list[tf.Tensor]]", freeze(probabilities.get_concrete_function(batch)))
 
 
 def build_network(prepared: Prepared, classes: int, *, pretrained: bool) -> "keras.Model":
