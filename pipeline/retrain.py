@@ -9,6 +9,8 @@ from pipeline.record import publish_record
 from pipeline.root import RootTask
 from pipeline.summary import summarise, summarise_nothing
 from tasks.backbone.backbones import Backbone
+from tasks.bottleneck.hardware import find_hardware
+from tasks.bottleneck.precision import AUTO, PRECISIONS, resolve_precision
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
@@ -21,6 +23,13 @@ class RetrainFlowers(RootTask):
 
     views: Number[int] = Number(
         int, 1, 2, default=2, description="Views of a photo: 1 is the plain photo, 2 adds its mirror image."
+    )
+    precision: Choice = Choice(
+        AUTO,
+        *PRECISIONS,
+        default=AUTO,
+        description="What bottlenecks are computed in; auto is int8 for EfficientNet-Lite on a processor, else "
+        "bfloat16 where the hardware computes in it, else float32.",
     )
     flip_left_right: luigi.BoolParameter = luigi.BoolParameter(
         default=False, description="Train on distorted views too, half of them mirrored."
@@ -84,7 +93,7 @@ class RetrainFlowers(RootTask):
         bottleneck = BottleneckSettings(
             backbone=backbone,
             encoding=self.encoding,
-            precision="float32",
+            precision=resolve_precision(self.precision, backbone, find_hardware()),
             views=self.views,
             distortion=self._distortion(),
         )

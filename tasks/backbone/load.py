@@ -1,6 +1,7 @@
 """Loads a backbone: as a frozen function from pixels to bottlenecks, or as a Keras model that can be trained."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,25 @@ from tasks.quiet_tensorflow import keras, tf
 Network = Callable[[Any], Any]
 
 
-def load_network(prepared: Prepared) -> Network:
+def load_network(prepared: Prepared, *, bfloat16: bool = False) -> Network:
     """Load a backbone for computing bottlenecks.
 
+    Args:
+        prepared: The backbone.
+        bfloat16: Whether its layers compute in bfloat16, with weights in float32 (Keras' `mixed_bfloat16`): for a
+            network that is built here, on a GPU. A graph or a file stays as it is.
+
     Returns:
-        A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks,
-        float32 [N, D].
+        A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks
+        [N, D] of whatever it computes in.
 
     Raises:
         BackboneError: The weights are not those of the backbone, or are not as they should be.
     """
     backbone = prepared.backbone
     if backbone.kind in TRAINABLE:
-        model = build_model(prepared)
+        with _computing_in("mixed_bfloat16" if bfloat16 else "float32"):
+            model = build_model(prepared)
         return lambda pixels: model(pixels, training=False)
     _check_weights(prepared)
     if backbone.kind == "frozen_graph":
@@ -86,6 +93,17 @@ def measure_width(prepared: Prepared) -> Prepared:
             "is needed. Name another --bottleneck-tensor, or another --scaling."
         )
     return replace(prepared, backbone=replace(backbone, width=vectors.shape[1]))
+
+
+@contextmanager
+def _computing_in(policy: str) -> Iterator[None]:
+    """Let the layers that are built in the block compute in this."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _check_weights(prepared: Prepared) -> None:

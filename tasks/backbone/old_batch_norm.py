@@ -9,6 +9,7 @@ from collections import Counter
 
 import numpy as np
 
+from tasks.backbone.folding import scale_filter
 from tasks.backbone.graph_nodes import Nodes, Value, become, operation_of
 from tasks.quiet_tensorflow import tf
 
@@ -36,7 +37,7 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, bottleneck_tensor: str) -> No
         scale, offset = constants
         before = nodes[norm.input[0]]
         added = nodes.add_constant(f"{norm.name}/offset", offset)
-        if readers[before.name] == 1 and _scale_filter(nodes, before, scale):
+        if readers[before.name] == 1 and scale_filter(nodes, before, scale):
             become(norm, "BiasAdd", norm.input[0], added)
             continue
         scaled = nodes.add(f"{norm.name}/scaled", "Mul")
@@ -60,20 +61,3 @@ def _scale_and_offset(nodes: Nodes, norm: tf.compat.v1.NodeDef) -> tuple[Value, 
     offset = beta - mean * scale
     kind = np.result_type(*(value.dtype for value in values if value is not None))
     return scale.astype(kind), offset.astype(kind)
-
-
-def _scale_filter(nodes: Nodes, convolution: tf.compat.v1.NodeDef, scale: Value) -> bool:
-    """Scale a convolution's outputs by scaling its filter; returns whether that can be done."""
-    if convolution.op not in {"Conv2D", "DepthwiseConv2dNative"} or not _channels_last(convolution):
-        return False
-    filters = nodes.constant(convolution.input[1])
-    if filters is None:
-        return False
-    # The output channels are a filter's last axis; a depthwise one has them as its last two, [..., C, multiplier].
-    shape = filters.shape[2:] if convolution.op == "DepthwiseConv2dNative" else filters.shape[3:]
-    convolution.input[1] = nodes.add_constant(f"{convolution.name}/scaled_filter", filters * scale.reshape(shape))
-    return True
-
-
-def _channels_last(convolution: tf.compat.v1.NodeDef) -> bool:
-    return "data_format" not in convolution.attr or convolution.attr["data_format"].s == b"NHWC"

@@ -42,7 +42,8 @@ class PrepareBackbone(StageTask):
 
     def work(self, progress: Progress) -> Outcome:
         """Find or fetch the weights; TensorFlow is loaded only if the catalog does not say what they are."""
-        from tasks.backbone.prepare import prepare_backbone  # noqa: PLC0415 (only where there is work)
+        with progress.preparing("imports"):
+            from tasks.backbone.prepare import prepare_backbone  # noqa: PLC0415 (only where there is work)
 
         # Before anything is read, so that a file that is replaced meanwhile is seen to have changed.
         asked = self.request.state()

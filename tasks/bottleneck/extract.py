@@ -1,39 +1,27 @@
 """Bottleneck extraction: every decoded photo that has no bottleneck yet gets one vector a view.
 
-Three things overlap: a thread reads and decodes the next pictures, the forward pass works on a batch, and a thread
-writes the last shard. What is in memory at once is a few batches and two shards, however many photos there are.
+Three things overlap: the next pictures are read, as many batches as the forward pass takes at once are decoded and go
+through it, each in a thread of its own, and a thread writes the last shard. What is in memory at once is a few batches
+and two shards, however many photos there are.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.artifacts import Store
-from tasks.bottleneck.views import Pixels, Views
+from tasks.bottleneck.forward import Forward, Vectors
+from tasks.bottleneck.views import Views
 from tasks.decode.images import read_pixels
 from tasks.progress import Progress
+from tasks.threads import in_threads
 
 PHOTOS_PER_SHARD = 1024
-BATCHES_AHEAD = 3
-
-Vectors = npt.NDArray[np.float32]
-T = TypeVar("T")
-
-
-class Forward(Protocol):
-    """What turns batches of pixels into bottlenecks; `tasks.bottleneck.forward` has the real one."""
-
-    batch_size: int
-
-    def __call__(self, pixels: Pixels) -> Vectors:
-        """Pixels, uint8 [N, size, size, 3], N at most `batch_size`, to bottlenecks, float32 [N, D]."""
 
 
 def extract_bottlenecks(
@@ -42,7 +30,7 @@ def extract_bottlenecks(
     """Compute the bottlenecks of pictures and write them, a row a photo and view.
 
     Args:
-        pictures: Tables with the columns sha256 and image of the decoded store; read in a thread of its own.
+        pictures: Tables with the columns sha256 and image of the decoded store.
         views: What the backbone is shown of each.
         forward: The backbone.
         sink: Takes the vectors.
@@ -51,29 +39,34 @@ def extract_bottlenecks(
     Returns:
         How many photos there were.
     """
+
+    def embed(batch: tuple[list[str], list[bytes]]) -> tuple[list[str], Vectors]:
+        keys, images = batch
+        pixels = np.stack([read_pixels(image) for image in images])
+        return keys, np.stack([forward(view) for view in views.of(keys, pixels)], axis=1)
+
     count = 0
-    for keys, pixels in prefetch(_batches(pictures, forward.batch_size), BATCHES_AHEAD):
-        vectors = np.stack([forward(view) for view in views.of(keys, pixels)], axis=1)
+    for keys, vectors in in_threads(embed, _batches(pictures, forward.batch_size), forward.workers):
         sink.add(keys, vectors)
         progress.advance(len(keys))
         count += len(keys)
     return count
 
 
-def _batches(pictures: Iterable[pa.Table], size: int) -> Iterator[tuple[list[str], Pixels]]:
-    """Regroup pictures into batches of one size, the last one smaller, and decode them."""
+def _batches(pictures: Iterable[pa.Table], size: int) -> Iterator[tuple[list[str], list[bytes]]]:
+    """Regroup pictures into batches of one size, the last one smaller: keys and encoded pictures."""
     keys: list[str] = []
-    pixels: list[Pixels] = []
+    images: list[bytes] = []
     for table in pictures:
         encoded = table.column("image").combine_chunks().field("bytes")
         for key, image in zip(table.column("sha256").to_pylist(), encoded, strict=True):
             keys.append(key)
-            pixels.append(read_pixels(image.as_py()))
+            images.append(image.as_py())
             if len(keys) == size:
-                yield keys, np.stack(pixels)
-                keys, pixels = [], []
+                yield keys, images
+                keys, images = [], []
     if keys:
-        yield keys, np.stack(pixels)
+        yield keys, images
 
 
 class ShardWriter:
@@ -128,13 +121,3 @@ def _table(keys: list[str], vectors: Vectors, schema: pa.Schema) -> pa.Table:
         numbers.cast(schema.field("bottleneck").type),
     ]
     return pa.table(columns, schema=schema)
-
-
-def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
-    """Compute up to `depth` items ahead in a thread of its own, and yield them in order."""
-    iterator, end = iter(items), object()
-    with ThreadPoolExecutor(1) as pool:
-        ahead = deque(pool.submit(next, iterator, end) for _ in range(depth))
-        while (item := ahead.popleft().result()) is not end:
-            ahead.append(pool.submit(next, iterator, end))
-            yield item  # type: ignore[misc]  # the sentinel never gets here

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from tasks.artifacts import DataRoot, Manifest
-from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.decode.photos import open_stores
 from tasks.progress import Progress
@@ -55,12 +54,14 @@ def embed_photos(
 
 
 def _embed(missing: pa.Array, settings: BottleneckSettings, weights: Path, root: DataRoot, progress: Progress) -> None:
-    from tasks.bottleneck.extract import ShardWriter, extract_bottlenecks  # noqa: PLC0415 (only where there is work)
-    from tasks.bottleneck.forward import Forward  # noqa: PLC0415 (imports TensorFlow)
-    from tasks.bottleneck.views import Views  # noqa: PLC0415
+    with progress.preparing("imports"):
+        from tasks.bottleneck.extract import ShardWriter, extract_bottlenecks  # noqa: PLC0415 (only where there is work)
+        from tasks.bottleneck.forward import open_forward  # noqa: PLC0415
+        from tasks.bottleneck.views import Views  # noqa: PLC0415
 
+    store = settings.store(root)
+    forward = open_forward(settings, weights, store.folder, progress)
     progress.start(len(missing), "photo")
     tables = open_stores(root, settings.decode).decoded.rows(missing, ["sha256", "image"])
-    forward = Forward(Prepared(settings.backbone, weights))
-    with ShardWriter(settings.store(root)) as sink:
+    with ShardWriter(store) as sink:
         extract_bottlenecks(tables, Views(settings.views, settings.distortion), forward, sink, progress)

@@ -4,10 +4,11 @@ from dataclasses import asdict, dataclass
 
 from tasks.artifacts import DataRoot, Store, bottleneck_schema, describe, fingerprint
 from tasks.backbone.backbones import Backbone
+from tasks.bottleneck.precision import Precision
 from tasks.decode.settings import DecodeSettings, Encoding
 
 #: Raised when the vectors that are written for a picture change.
-CODE_VERSION = 2
+CODE_VERSION = 3
 ROWS_PER_GROUP = 4096
 
 
@@ -46,7 +47,7 @@ class BottleneckSettings:
 
     backbone: Backbone
     encoding: Encoding
-    precision: str
+    precision: Precision
     views: int
     distortion: Distortion | None = None
 

@@ -45,6 +45,7 @@ class ExtractBottlenecks(SnapshotStageTask):
             reused=counts.reused,
             shards=counts.shards,
             details={
+                "precision": self.settings.precision,
                 "rows": (counts.new + counts.reused) * self.settings.all_views,
                 "rows_new": counts.new * self.settings.all_views,
             },

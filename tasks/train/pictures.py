@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.artifacts import DataRoot
-from tasks.bottleneck.extract import prefetch
 from tasks.bottleneck.views import Pixels
 from tasks.cores import available_cores
 from tasks.decode.images import read_pixels
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
+from tasks.threads import prefetch
 from tasks.train.photos import Photos
 
 BATCHES_AHEAD = 3

@@ -17,7 +17,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.backbone.keras_applications import _preprocess, build, default_size, model_names, prepare
 from tasks.backbone.load import load_network
 from tasks.backbone.request import BackboneRequest
-from tasks.bottleneck.forward import Forward
+from tasks.bottleneck.float_forward import FloatForward
 from tasks.errors import BackboneError, SettingError
 from tasks.progress import Silence
 from tasks.quiet_tensorflow import keras
@@ -161,7 +161,7 @@ def test_bottlenecks_are_the_network_s_of_keras_s_own_scaling(
 
 def test_frozen_bottlenecks_are_what_keras_predicts(small: Prepared, headless: Any, pixels: Array) -> None:
     expected = headless.predict(scale("mobilenet", pixels), verbose=0)
-    np.testing.assert_allclose(Forward(small, len(pixels))(pixels), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(FloatForward(small, len(pixels))(pixels), expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.artifacts import DataRoot, Store, bottleneck_schema, describe
-from tasks.bottleneck.extract import ShardWriter, Vectors, extract_bottlenecks, prefetch
+from tasks.bottleneck.extract import ShardWriter, extract_bottlenecks
+from tasks.bottleneck.forward import Vectors
 from tasks.bottleneck.settings import Distortion
 from tasks.bottleneck.views import Pixels, Views, distort
 from tasks.decode.photos import open_stores
@@ -21,7 +22,6 @@ from tasks.progress import Silence
 from tests.bottleneck.pictures import add_pictures, draw, key_of
 
 SIZE = 8
-WAIT = 0.05
 PLAIN, BOTH = Views(1), Views(2)
 
 
@@ -31,10 +31,11 @@ class Corners:
     Args:
         batch_size: Pictures in a batch.
         good: Batches after which it fails.
+        workers: Threads that may call it at once.
     """
 
-    def __init__(self, batch_size: int = 4, good: int = 1000) -> None:
-        self.batch_size, self._good = batch_size, good
+    def __init__(self, batch_size: int = 4, good: int = 1000, workers: int = 1) -> None:
+        self.batch_size, self.workers, self._good = batch_size, workers, good
         self.batches: list[int] = []
 
     def __call__(self, pixels: Pixels) -> Vectors:
@@ -152,6 +153,20 @@ def test_shard_that_cannot_be_written_is_an_error(decoded: Store, tmp_path: Path
         extract_bottlenecks(tables(decoded, [list(range(8))]), PLAIN, Corners(), sink, Silence())
 
 
+def test_rows_are_in_the_order_of_the_pictures_however_many_threads_work_on_them(decoded: Store, store: Store) -> None:
+    class Slow(Corners):
+        def __call__(self, pixels: Pixels) -> Vectors:
+            if 0 < len(self.batches) < 3:
+                time.sleep(0.05)
+            return super().__call__(pixels)
+
+    forward = Slow(batch_size=2, workers=4)
+    with ShardWriter(store) as sink:
+        extract_bottlenecks(tables(decoded, [list(range(20))]), BOTH, forward, sink, Silence())
+    rows = pq.read_table(store.shards()[0]).to_pylist()
+    assert [row["bottleneck"] for row in rows] == [expected(number, view) for number in range(20) for view in (0, 1)]
+
+
 def test_every_photo_is_told(decoded: Store, store: Store) -> None:
     class Told(Silence):
         counts: list[int] = []  # noqa: RUF012 - one listener
@@ -162,44 +177,3 @@ def test_every_photo_is_told(decoded: Store, store: Store) -> None:
     with ShardWriter(store) as sink:
         extract_bottlenecks(tables(decoded, [list(range(10))]), BOTH, Corners(), sink, told := Told())
     assert told.counts == [4, 4, 2]
-
-
-def test_prefetch_yields_everything_in_order() -> None:
-    assert list(prefetch(range(100), 3)) == list(range(100))
-    assert list(prefetch([], 3)) == []
-
-
-def test_prefetch_runs_ahead_as_far_as_its_depth_and_no_further() -> None:
-    made: list[int] = []
-
-    def items() -> Iterator[int]:
-        for item in range(20):
-            made.append(item)
-            yield item
-
-    for item in prefetch(items(), 3):
-        allowed = min(item + 4, 20)  # this one and three more
-        deadline = time.monotonic() + 5
-        while len(made) < allowed and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(WAIT if item < 4 else 0)  # time for it to run too far
-        assert len(made) == allowed
-
-
-def test_prefetch_raises_what_the_items_raise_after_those_before() -> None:
-    def items() -> Iterator[int]:
-        yield from range(5)
-        raise ValueError("no sixth")
-
-    ahead = prefetch(items(), 3)
-    assert [next(ahead) for _ in range(5)] == [0, 1, 2, 3, 4]
-    with pytest.raises(ValueError, match="no sixth"):
-        next(ahead)
-
-
-def test_prefetch_that_is_left_early_ends_its_thread() -> None:
-    threads = threading.active_count()
-    for item in prefetch(range(100), 3):
-        if item == 4:
-            break
-    assert threading.active_count() == threads

@@ -1,59 +1,50 @@
-"""The forward pass: the model's own numbers, and the same ones whoever shares the batch."""
+"""Opening the forward pass: the precision of the settings is the one that computes, and what it prepares is told."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tasks.backbone.backbones import Prepared
-from tasks.backbone.efficientnet_lite import build, load_weights
-from tasks.backbone.torch_weights import read_torch_weights
-from tasks.bottleneck.forward import Forward
-from tasks.bottleneck.views import Pixels, Views
+from tasks.bottleneck.float_forward import FloatForward
+from tasks.bottleneck.forward import open_forward
+from tasks.bottleneck.hardware import find_hardware
+from tasks.bottleneck.int8 import Int8Forward
+from tasks.bottleneck.precision import Precision
+from tasks.bottleneck.settings import BottleneckSettings
 from tests.bottleneck.lite import lite
+from tests.listening import Tally
 
-SIZE, BATCH = 64, 8
-
-
-@pytest.fixture(scope="module")
-def prepared() -> Prepared:
-    return lite(SIZE)
+PREPARED = lite(32)
+PIXELS = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
 
 
-@pytest.fixture(scope="module")
-def forward(prepared: Prepared) -> Forward:
-    return Forward(prepared, BATCH)
+def test_each_precision_has_its_own_forward_pass(tmp_path: Path) -> None:
+    precisions: list[Precision] = ["float32", "int8"]
+    if find_hardware().bfloat16:
+        precisions.append("bfloat16")
+    vectors = {}
+    for precision in precisions:
+        settings = BottleneckSettings(PREPARED.backbone, "png", precision, views=1)
+        progress = Tally()
+        forward = open_forward(settings, PREPARED.weights, tmp_path / precision, progress)
+        assert isinstance(forward, Int8Forward if precision == "int8" else FloatForward)
+        assert forward.workers >= 1
+        assert forward.batch_size >= len(PIXELS)
+        vectors[precision] = forward(PIXELS)
+        assert progress.prepared == ["imports", "network"]
+    for other in precisions[1:]:
+        assert not np.array_equal(vectors[other], vectors["float32"])
+        assert np.corrcoef(vectors[other].ravel(), vectors["float32"].ravel())[0, 1] > 0.97
 
 
-@pytest.fixture(scope="module")
-def pixels() -> Pixels:
-    """As many as three batches: photos are smooth, hence small pictures enlarged; uint8 [24, 64, 64, 3]."""
-    small = np.random.default_rng(5).integers(0, 256, (3 * BATCH, 8, 8, 3), dtype=np.uint8)
-    return small.repeat(8, axis=1).repeat(8, axis=2)
+def test_int8_network_lies_beside_the_bottlenecks(tmp_path: Path) -> None:
+    settings = BottleneckSettings(PREPARED.backbone, "png", "int8", views=1)
+    open_forward(settings, PREPARED.weights, tmp_path, Tally())
+    assert [path.suffix for path in tmp_path.iterdir()] == [".tflite"]
 
 
-def test_bottlenecks_are_the_model_s_of_scaled_pixels(forward: Forward, prepared: Prepared, pixels: Pixels) -> None:
-    model = build(0, SIZE)
-    load_weights(model, read_torch_weights(prepared.weights))
-    expected, _ = model((pixels[:BATCH].astype(np.float32) - 127) / 128, training=False)
-    got = forward(pixels[:BATCH])
-    assert got.shape == (BATCH, 1280)
-    assert got.dtype == np.float32
-    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
-
-
-def test_bottleneck_is_bit_identical_at_any_place_and_beside_any_photos(forward: Forward, pixels: Pixels) -> None:
-    in_order = np.concatenate([forward(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
-    assert len(np.unique(in_order, axis=0)) == len(pixels)
-    order = np.random.default_rng(6).permutation(len(pixels))
-    shuffled = [forward(pixels[order[start : start + BATCH]]) for start in range(0, len(pixels), BATCH)]
-    np.testing.assert_array_equal(np.concatenate(shuffled), in_order[order])
-
-
-@pytest.mark.parametrize("count", [1, 3, BATCH - 1])
-def test_bottleneck_is_bit_identical_in_a_smaller_batch(forward: Forward, pixels: Pixels, count: int) -> None:
-    np.testing.assert_array_equal(forward(pixels[:count]), forward(pixels[:BATCH])[:count])
-
-
-def test_mirror_view_is_the_bottleneck_of_another_picture(forward: Forward, pixels: Pixels) -> None:
-    flipped = np.ascontiguousarray(np.flip(pixels[:BATCH], axis=2))
-    np.testing.assert_array_equal(forward(Views(2).of([], pixels[:BATCH])[1]), forward(flipped))
-    assert np.abs(forward(flipped) - forward(pixels[:BATCH])).max() > 0.1
+@pytest.mark.skipif(not find_hardware().bfloat16, reason="This processor does not compute in bfloat16.")
+def test_bfloat16_stays_within_its_own_graph() -> None:
+    before = FloatForward(PREPARED)(PIXELS)
+    FloatForward(PREPARED, precision="bfloat16")(PIXELS)
+    np.testing.assert_array_equal(FloatForward(PREPARED)(PIXELS), before)

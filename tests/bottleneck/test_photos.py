@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.artifacts import DataRoot, Manifest
-from tasks.bottleneck.forward import Forward
+from tasks.bottleneck.float_forward import FloatForward
 from tasks.bottleneck.photos import EmbedCounts, Wanted, embed_photos
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.bottleneck.views import Views
@@ -71,7 +71,7 @@ def test_only_what_is_missing_is_embedded_and_its_rows_are_the_backbone_s(root: 
     ]
 
     pictures = {key_of(number): draw(number, SIZE)[None] for number in (5, 6)}
-    forward = Forward(PREPARED)
+    forward = FloatForward(PREPARED)
     for row in rows:
         view = Views(2).of([row["sha256"]], pictures[row["sha256"]])[row["view"]]
         expected = forward(view)[0]

@@ -1,0 +1,55 @@
+"""Precision: what a forward pass computes in."""
+
+from typing import Literal, cast, get_args
+
+from tasks.backbone.backbones import Backbone, Kind
+from tasks.bottleneck.hardware import Hardware
+from tasks.errors import SettingError
+
+Precision = Literal["float32", "bfloat16", "int8"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+AUTO = "auto"
+
+#: EfficientNet-Lite was made to be quantised: no swish, no squeeze-and-excitation, activations from 0 to 6.
+_MADE_FOR_INT8: tuple[Kind, ...] = ("efficientnet_lite",)
+#: What a GPU computes in bfloat16: networks that are built here, layer by layer, and can be built in it.
+BUILT_HERE: tuple[Kind, ...] = ("efficientnet_lite", "keras_application")
+
+
+def resolve_precision(wish: str, backbone: Backbone, hardware: Hardware) -> Precision:
+    """Decide what a backbone's forward pass computes in.
+
+    `auto` is int8 on a processor for the backbones that were made for it; for the others bfloat16 where the hardware
+    computes in it, else float32.
+
+    Args:
+        wish: One of `PRECISIONS`, or `auto`.
+        backbone: The backbone.
+        hardware: Where it runs.
+
+    Raises:
+        SettingError: The hardware does not compute in what is asked for.
+    """
+    if wish != AUTO:
+        if wish == "bfloat16" and not _computes_bfloat16(backbone, hardware):
+            raise SettingError(_no_bfloat16(backbone, hardware))
+        return cast("Precision", wish)
+    if backbone.kind in _MADE_FOR_INT8 and not hardware.gpu:
+        return "int8"
+    return "bfloat16" if _computes_bfloat16(backbone, hardware) else "float32"
+
+
+def _computes_bfloat16(backbone: Backbone, hardware: Hardware) -> bool:
+    return backbone.kind in BUILT_HERE if hardware.gpu else hardware.bfloat16
+
+
+def _no_bfloat16(backbone: Backbone, hardware: Hardware) -> str:
+    if hardware.gpu:
+        return (
+            f"{backbone.name} comes as a finished graph or file, which a GPU computes in float32 only. "
+            "Give --precision float32 or auto."
+        )
+    return (
+        "This processor does not compute in bfloat16: it has neither AVX512-BF16 nor AMX. Give --precision float32, "
+        "int8 or auto."
+    )

@@ -1,0 +1,123 @@
+"""The int8 forward pass: near the backbone's own numbers, the same for everybody, made once."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.backbone.backbones import Prepared
+from tasks.backbone.request import BackboneRequest
+from tasks.bottleneck.int8 import Int8Forward, int8_network, quantise
+from tasks.bottleneck.views import Pixels
+from tasks.decode.images import decode_photo, read_pixels
+from tasks.download.drawing.composition import draw_photo
+from tasks.errors import BackboneError, StoreError
+from tasks.progress import Silence
+from tests.bottleneck.lite import lite
+
+SIZE = 64
+
+RUN = """
+import sys
+from pathlib import Path
+from tasks.bottleneck.int8 import Int8Forward, int8_network
+from tasks.progress import Silence
+from tests.bottleneck.test_int8 import pictures_of, prepared_lite
+
+prepared = prepared_lite()
+network = int8_network(prepared, prepared.backbone.decode("jpeg"), Path(sys.argv[1]), Silence())
+print(Int8Forward(network, 2)(pictures_of(range(100, 102))).shape)
+sys.exit("tensorflow" in sys.modules)
+"""
+
+
+def prepared_lite() -> Prepared:
+    return lite(SIZE)
+
+
+def pictures_of(numbers: range) -> Pixels:
+    """Drawn pictures, none of them among those that the ranges were measured on: uint8 [N, 64, 64, 3]."""
+    decode = prepared_lite().backbone.decode("jpeg")
+    return np.stack([read_pixels(decode_photo(draw_photo(0, number), decode).image) for number in numbers])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def network(folder: Path) -> bytes:
+    prepared = prepared_lite()
+    return int8_network(prepared, prepared.backbone.decode("jpeg"), folder, Silence())
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Pixels:
+    return pictures_of(range(100, 140))
+
+
+def test_bottlenecks_point_where_those_in_float32_do(network: bytes, pictures: Pixels) -> None:
+    from tasks.bottleneck.float_forward import FloatForward  # noqa: PLC0415 (imports TensorFlow)
+
+    got = Int8Forward(network, 1)(pictures)
+    expected = np.concatenate([FloatForward(prepared_lite(), len(pictures))(pictures)])
+    assert got.shape == (40, 1280)
+    assert got.dtype == np.float32
+    lengths = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
+    cosines = (got * expected).sum(axis=1) / lengths
+    assert cosines.mean() > 0.98
+    # It is another computation all the same: were it float32, nothing would have been gained.
+    assert cosines.max() < 0.9999
+
+
+def test_bottleneck_depends_on_its_photo_alone(network: bytes, pictures: Pixels) -> None:
+    forward = Int8Forward(network, 2)
+    together = forward(pictures)
+    with ThreadPoolExecutor(2) as pool:
+        alone = np.concatenate(list(pool.map(lambda photo: forward(photo[None]), pictures)))
+    np.testing.assert_array_equal(alone, together)
+
+
+def test_network_is_made_once_and_the_second_time_without_tensorflow(folder: Path, network: bytes) -> None:
+    (kept,) = folder.glob("int8-*.tflite")
+    assert kept.read_bytes() == network
+    command = [sys.executable, "-c", RUN, str(folder)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(2, 1280)\n", "")
+    assert list(folder.glob("int8-*.tflite")) == [kept]
+
+
+def test_network_is_the_same_wherever_it_is_made(network: bytes, pictures: Pixels) -> None:
+    prepared = prepared_lite()
+    again = Int8Forward(quantise(prepared, prepared.backbone.decode("jpeg")), 1)
+    np.testing.assert_array_equal(again(pictures), Int8Forward(network, 1)(pictures))
+
+
+def test_damaged_network_is_an_error_that_says_what_to_delete(tmp_path: Path, network: bytes) -> None:
+    prepared = prepared_lite()
+    path = tmp_path / "int8-0123456789abcdef.tflite"
+    path.write_bytes(network[:-1])
+    with pytest.raises(StoreError, match=rf"{path.name} is damaged.* Delete it and run again"):
+        int8_network(prepared, prepared.backbone.decode("jpeg"), tmp_path, Silence())
+
+
+def test_network_that_cannot_be_quantised_is_an_error_that_names_other_precisions(tmp_path: Path) -> None:
+    from tasks.backbone.prepare import prepare_backbone  # noqa: PLC0415 (imports TensorFlow)
+    from tasks.quiet_tensorflow import tf  # noqa: PLC0415
+
+    module = tf.Module()
+    # LiteRT has no singular values.
+    module.call = tf.function(
+        lambda pixels: tf.linalg.svd(pixels[..., 0], compute_uv=False),
+        autograph=False,
+        input_signature=[tf.TensorSpec((None, 32, 32, 3), tf.float32)],
+    )
+    folder = tmp_path / "singular"
+    tf.saved_model.save(module, str(folder), signatures=module.call.get_concrete_function())
+    prepared = prepare_backbone(BackboneRequest(str(folder), scaling="raw"), folder, Silence())
+    with pytest.raises(BackboneError, match=r"singular cannot be computed in int8 \(.+\)\. Give --precision float32"):
+        quantise(prepared, prepared.backbone.decode("jpeg"))

@@ -1,0 +1,101 @@
+"""Threads: order is kept, no more is taken than can be worked on soon, and nothing goes on when nobody listens."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tasks.threads import WAITING, in_threads, prefetch
+
+WAIT = 0.05
+
+
+def test_prefetch_yields_everything_in_order() -> None:
+    assert list(prefetch(range(100), 3)) == list(range(100))
+    assert list(prefetch([], 3)) == []
+
+
+def test_prefetch_runs_ahead_as_far_as_its_depth_and_no_further() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(20):
+            made.append(item)
+            yield item
+
+    for item in prefetch(items(), 3):
+        allowed = min(item + 4, 20)  # this one and three more
+        deadline = time.monotonic() + 5
+        while len(made) < allowed and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(WAIT if item < 4 else 0)  # time for it to run too far
+        assert len(made) == allowed
+
+
+def test_prefetch_raises_what_the_items_raise_after_those_before() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise ValueError("no sixth")
+
+    ahead = prefetch(items(), 3)
+    assert [next(ahead) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="no sixth"):
+        next(ahead)
+
+
+def test_prefetch_that_is_left_early_ends_its_thread() -> None:
+    threads = threading.active_count()
+    for item in prefetch(range(100), 3):
+        if item == 4:
+            break
+    assert threading.active_count() == threads
+
+
+def test_items_worked_on_in_threads_come_in_order() -> None:
+    def slowest_first(item: int) -> int:
+        time.sleep(0.02 if item % 4 == 0 else 0)
+        return -item
+
+    assert list(in_threads(slowest_first, range(50), 4)) == [-item for item in range(50)]
+    assert list(in_threads(slowest_first, [], 4)) == []
+
+
+def test_threads_work_side_by_side() -> None:
+    both = threading.Barrier(2, timeout=5)
+    assert list(in_threads(lambda _: both.wait() >= 0, range(2), 2)) == [True, True]
+
+
+def test_items_are_taken_only_as_far_ahead_as_threads_can_use_them() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(20):
+            taken.append(item)
+            yield item
+
+    for done, _ in enumerate(in_threads(str, items(), 2), start=1):
+        assert len(taken) == min(done + 2 * (1 + WAITING) - 1, 20)
+
+
+def test_failure_comes_after_the_results_before_it_and_ends_the_threads() -> None:
+    threads = threading.active_count()
+
+    def fail_at_five(item: int) -> int:
+        if item == 5:
+            raise ValueError("no sixth")
+        return item
+
+    done = in_threads(fail_at_five, range(100), 3)
+    assert [next(done) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="no sixth"):
+        next(done)
+    assert threading.active_count() == threads
+
+
+def test_threads_end_when_they_are_left_early() -> None:
+    threads = threading.active_count()
+    for item in in_threads(str, range(100), 3):
+        if item == "4":
+            break
+    assert threading.active_count() == threads
