@@ -137,5 +137,5 @@ def _gpu() -> dict[str, str]:
 
 
 def _short(figure: float) -> str:
-    """Three significant digits at least, thousands with commas."""
-    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"
+    """Four significant digits, thousands with commas."""
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.4g}"
