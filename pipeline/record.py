@@ -1,13 +1,30 @@
 """The run record: the small file that says what a nightly run came to."""
 
 import datetime as dt
-from collections.abc import Mapping
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.artifacts import SCHEMA_VERSION, Manifest, publish_json, read_json
 from tasks.catalog import Dataset
 from tasks.errors import StoreError
+
+
+def _age() -> float:
+    """Seconds since the system started this process; 0 where it does not say."""
+    if sys.platform == "linux":
+        # Field 22 of proc_pid_stat(5), counted from the end of the name, which may hold spaces and brackets.
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+#: What came before this import: Python's own start, and Luigi's modules and ours. A worker's children inherit both.
+_PROGRAM = _age()
+_STARTED = time.monotonic() - _PROGRAM
 
 
 class Run(NamedTuple):
@@ -29,6 +46,9 @@ class Run(NamedTuple):
 def identify(run: Run, backbone: Manifest, snapshot: Manifest) -> dict[str, Any]:
     """What every record begins with: which run it is of, and how what it was made of looked.
 
+    `elapsed` is in seconds, from the program's start to now. It leaves out what comes after the record: the last lines
+    and Python's end. Where Luigi makes the runs of many dates in one go, it holds those before this one.
+
     Args:
         run: Which run.
         backbone: Manifest of its backbone.
@@ -39,6 +59,7 @@ def identify(run: Run, backbone: Manifest, snapshot: Manifest) -> dict[str, Any]
         "run": run.id,
         "date": f"{run.date}",
         "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "elapsed": round(time.monotonic() - _STARTED, 3),
         "dataset": {"name": run.dataset.name, "location": run.dataset.location},
         "parameters": dict(run.parameters),
         "state": snapshot.details["state"],
@@ -74,6 +95,7 @@ def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest], results
             "rejected": stages["decode"].details["missing"],
             "metrics": _headline(evaluate),
             "seconds": round(sum(stage["seconds"] for stage in own.values()), 3),
+            "startup": _startup(stage["startup"] for stage in own.values()),
             "stages": own,
         },
     )
@@ -101,8 +123,18 @@ def _own(stage: Manifest, run: str) -> dict[str, Any]:
         "new": stage.new if own else 0,
         "reused": stage.reused if own else stage.photos,
         "seconds": stage.seconds if own else 0.0,
+        "startup": dict(stage.startup) if own else {},
         "details": details,
     }
+
+
+def _startup(stages: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """What was no work: seconds in all, of the program before any stage, and in the stages by what was prepared."""
+    parts = {"program": _PROGRAM}
+    for stage in stages:
+        for what, seconds in stage.items():
+            parts[what] = parts.get(what, 0.0) + seconds
+    return {what: round(seconds, 3) for what, seconds in {"seconds": sum(parts.values()), **parts}.items()}
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ def summarise(record: Mapping[str, Any], path: Path, dataset: str) -> list[str]:
         + (f"; {conflicts:,} left out, since they stand under two labels" if conflicts else ""),
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
         *([f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds"] if crossed else []),
-        f"Time            {record['seconds']:.0f} s",
+        f"Time            {record['elapsed']:.0f} s, {record['startup']['seconds']:.0f} s of them starting up",
         f"Report          {record['report']}",
         f"Run record      {path}",
         f"{'Head   ' if record['head'] else 'Network'}         {_trained(record)}",

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -24,6 +25,13 @@ class Progress(Protocol):
     def tell(self, line: str) -> None:
         """Say something that stays to be read, such as a result on the way."""
 
+    def preparing(self, what: str) -> AbstractContextManager[None]:
+        """Tell that the block is no work itself, but what work waits for: "imports", "network" or "processes".
+
+        Blocks may repeat and stand in each other; each second counts once, for the innermost. They belong to the thread
+        that the work is asked of: what is prepared beside work costs it nothing.
+        """
+
 
 class Silence:
     """Progress that nobody listens to."""
@@ -36,6 +44,42 @@ class Silence:
 
     def tell(self, line: str) -> None:
         """Do nothing."""
+
+    def preparing(self, what: str) -> AbstractContextManager[None]:  # noqa: ARG002 (nobody listens)
+        """Do nothing."""
+        return nullcontext()
+
+
+class Preparations:
+    """Seconds that went into what is no work, by what was prepared."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._open: list[str] = []
+        self._since = 0.0
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Seconds of each, to the millisecond."""
+        return {what: round(seconds, 3) for what, seconds in self._seconds.items()}
+
+    @contextmanager
+    def preparing(self, what: str) -> Iterator[None]:
+        """Time a block; the clock of a block around it rests meanwhile."""
+        self._count()
+        self._open.append(what)
+        try:
+            yield
+        finally:
+            self._count()
+            self._open.pop()
+
+    def _count(self) -> None:
+        """Give the innermost block the time since the last look at the clock."""
+        now = time.monotonic()
+        if self._open:
+            self._seconds[self._open[-1]] = self._seconds.get(self._open[-1], 0.0) + now - self._since
+        self._since = now
 
 
 class LiveLine:
@@ -51,6 +95,12 @@ class LiveLine:
         self._bar: tqdm[Any] | None = None
         self._told = time.monotonic()
         self._live = sys.stderr.isatty()
+        self._preparations = Preparations()
+
+    @property
+    def startup(self) -> Mapping[str, float]:
+        """Seconds of the stage that were no work, by what was prepared."""
+        return self._preparations.seconds
 
     def start(self, total: int, unit: str) -> None:
         """Begin a line; one that was begun before is cleared."""
@@ -62,7 +112,7 @@ class LiveLine:
             unit_scale=unit == "B",
             leave=False,
             dynamic_ncols=True,
-            file=sys.stderr if self._live else _Nowhere(),
+            file=self._stream(),
         )
 
     def advance(self, count: int) -> None:
@@ -85,6 +135,28 @@ class LiveLine:
         """Write a line that stays, above the live one."""
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
+
+    @contextmanager
+    def preparing(self, what: str) -> Iterator[None]:
+        """Show what is being prepared, and add up the seconds."""
+        own = self._bar is None
+        if self._bar is None:
+            self._bar = tqdm(bar_format="{desc}", leave=False, dynamic_ncols=True, file=self._stream())
+        bar = self._bar
+        before = bar.desc
+        bar.set_description_str(f"{self._stage}: preparing the {what}")
+        try:
+            with self._preparations.preparing(what):
+                yield
+        finally:
+            # The block may have begun a line of its own.
+            if bar is self._bar:
+                bar.set_description_str(before)
+                if own:
+                    self.close()
+
+    def _stream(self) -> Any:
+        return sys.stderr if self._live else _Nowhere()
 
     def close(self) -> None:
         """Clear the line."""

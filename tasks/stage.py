@@ -1,6 +1,8 @@
 """The Luigi side that every stage shares: a task that works, publishes a manifest, and tells of it in plain words."""
 
+import atexit
 import errno
+import gc
 import logging
 import sys
 import time
@@ -92,7 +94,9 @@ class StageTask(luigi.Task):
             with LiveLine(self.stage, self._tell) as progress:
                 outcome = self.work(progress)
             seconds = round(time.monotonic() - started, 3)
-            manifest = Manifest(stage=self.stage, run=self.run_id, seconds=seconds, **vars(outcome))
+            manifest = Manifest(
+                stage=self.stage, run=self.run_id, seconds=seconds, startup=progress.startup, **vars(outcome)
+            )
             manifest.publish(self.manifest_path())
         except OSError as exc:
             if exc.errno not in _UNWRITABLE:
@@ -113,6 +117,17 @@ class StageTask(luigi.Task):
             self.set_status_message(message)
         if self.set_progress_percentage is not None:
             self.set_progress_percentage(percentage)
+
+
+@StageTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
+def _leave_memory_alone(_: StageTask) -> None:
+    """Let Luigi's program end at once.
+
+    Python would first look through all that TensorFlow made for what refers to itself: seconds, for memory that goes
+    back to the system anyway.
+    """
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
 
 
 class SnapshotStageTask(StageTask):

@@ -1,5 +1,7 @@
 """Progress for the tests of functions that tell of theirs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
@@ -13,6 +15,7 @@ class Tally:
         done: How much of it is done.
         beginnings: How often something was begun.
         lines: What was told.
+        prepared: What was prepared, in the order in which it was done.
     """
 
     total: int = -1
@@ -20,6 +23,7 @@ class Tally:
     done: int = 0
     beginnings: int = 0
     lines: list[str] = field(default_factory=list)
+    prepared: list[str] = field(default_factory=list)
 
     def start(self, total: int, unit: str) -> None:
         """Begin anew."""
@@ -34,3 +38,9 @@ class Tally:
     def tell(self, line: str) -> None:
         """Keep the line."""
         self.lines.append(line)
+
+    @contextmanager
+    def preparing(self, what: str) -> Iterator[None]:
+        """Keep what was prepared."""
+        yield
+        self.prepared.append(what)

@@ -16,14 +16,18 @@ from tasks.progress import LiveLine, Progress, Silence
 
 Told = list[tuple[str, int]]
 
-#: Half of the work, a pause in which the test looks, the rest.
+#: What comes before the work, half of it, a pause in which the test looks, the rest.
 SCRIPT = """
 import sys, time
 from tasks import progress
 
 progress.LIVE_INTERVAL = 0
 with progress.LiveLine("decode", lambda line, percentage: None) as line:
+    with line.preparing("imports"):
+        pass
     line.start(200, "photos")
+    with line.preparing("network"):
+        pass
     for _ in range(100):
         line.advance(1)
         time.sleep(0.003)
@@ -50,6 +54,8 @@ def quick_log(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_silence_and_a_live_line_listen_to_the_same_calls(capsys: pytest.CaptureFixture[str]) -> None:
     def work(listener: Progress) -> None:
+        with listener.preparing("imports"):
+            pass
         listener.start(2, "photos")
         listener.advance(2)
 
@@ -66,6 +72,84 @@ def test_what_is_told_stays_on_standard_output(capsys: pytest.CaptureFixture[str
         line.tell("Step 100: 87.0%")
     Silence().tell("nobody hears this")
     assert capsys.readouterr() == ("before it began\nStep 100: 87.0%\n", "")
+
+
+class Clock:
+    """A clock that stands still between the steps of a test."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        """What the clock shows, in seconds."""
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        """Let time go by."""
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("tasks.progress.time.monotonic", clock)
+    return clock
+
+
+def test_what_is_prepared_again_adds_up_and_work_between_does_not_count(clock: Clock) -> None:
+    with LiveLine("bottleneck", lambda *_: None) as line:
+        for seconds in (2.0, 0.25):
+            with line.preparing("network"):
+                clock.wait(seconds)
+            clock.wait(30)
+        with line.preparing("processes"):
+            clock.wait(1.23456)
+    assert line.startup == {"network": 2.25, "processes": 1.235}
+
+
+def test_what_is_prepared_inside_another_preparation_counts_once_for_the_inner_one(clock: Clock) -> None:
+    with LiveLine("bottleneck", lambda *_: None) as line, line.preparing("network"):
+        clock.wait(1)
+        with line.preparing("imports"):
+            clock.wait(10)
+            with line.preparing("network"):
+                clock.wait(100)
+        clock.wait(1000)
+    assert line.startup == {"network": 1101, "imports": 10}
+
+
+def test_a_preparation_that_fails_is_timed_and_over(clock: Clock) -> None:
+    line = LiveLine("bottleneck", lambda *_: None)
+
+    def fail() -> None:
+        with line.preparing("network"):
+            clock.wait(3)
+            raise ValueError("no such network")
+
+    with pytest.raises(ValueError, match="no such network"):
+        fail()
+    clock.wait(5)
+    with line.preparing("imports"):
+        clock.wait(7)
+    assert line.startup == {"network": 3, "imports": 7}
+
+
+@pytest.mark.usefixtures("quick_log")
+def test_a_line_that_a_preparation_begins_outlives_it(told: Told) -> None:
+    with LiveLine("bottleneck", listener(told)) as line:
+        with line.preparing("network"):
+            line.start(4, "photos")
+        line.advance(1)
+    assert [percentage for _, percentage in told] == [25]
+    assert told[0][0].startswith("bottleneck:  25%")
+
+
+@pytest.mark.usefixtures("quick_log")
+def test_nothing_is_counted_after_a_preparation_without_a_line(told: Told) -> None:
+    with LiveLine("bottleneck", listener(told)) as line:
+        with line.preparing("network"):
+            pass
+        line.advance(1)
+    assert told == []
 
 
 def test_without_a_terminal_nothing_is_written_within_a_minute(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,7 +246,9 @@ def test_on_a_terminal_one_live_line_is_shown_and_cleared() -> None:
         shown += read_for(terminal, within_s=0.3)
     os.close(terminal)
     assert out == "done\n"
-    assert "decode:" in shown
+    assert [shown.count(f"decode: preparing the {what}") for what in ("imports", "network")] == [1, 1]
+    assert "decode: preparing the network:   0%" in shown, "beside the line that was begun before"
+    assert "decode: " in shown.rpartition("preparing the network")[2], "and no longer when it is done"
     assert "photos" in shown
     assert "\n" not in shown, "one line, written over and over"
     pictures = shown.split("\r")

@@ -1,7 +1,7 @@
 """Manifests: the small file that a stage writes last, its Luigi output."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,14 @@ class Manifest(Outcome):
         stage: The stage's name.
         run: The run that completed it.
         seconds: How long this run took for it.
+        startup: How many of these seconds were no work, by what was prepared: imports, network, processes. Empty in
+            what an earlier version of this project wrote.
     """
 
     stage: str
     run: str
     seconds: float
+    startup: Mapping[str, float] = field(default_factory=dict)
 
     def publish(self, path: Path) -> None:
         """Write the manifest; from then on the stage counts as done."""
@@ -70,3 +73,22 @@ def read_manifest(path: Path) -> Manifest:
     if version != SCHEMA_VERSION:
         raise StoreError(f"{path} has schema version {version}, this is {SCHEMA_VERSION}. Delete it and run again.")
     return manifest
+
+
+def rename_shards(folder: Path, moved: Mapping[str, Collection[str]]) -> None:
+    """Let the manifests of a folder name other shards in the place of some.
+
+    A manifest that cannot be read counts as absent everywhere, and is left to the next run.
+
+    Args:
+        folder: Where the manifests are; it need not be there.
+        moved: The names of the shards that have the rows now, by the name of the one that had them.
+    """
+    for path in sorted(folder.glob("*.json")):
+        try:
+            manifest = read_manifest(path)
+        except (FileNotFoundError, StoreError):
+            continue
+        if not moved.keys().isdisjoint(manifest.shards):
+            names = {name for shard in manifest.shards for name in moved.get(shard, (shard,))}
+            replace(manifest, shards=tuple(sorted(names))).publish(path)

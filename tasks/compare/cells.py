@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tasks.artifacts import DataRoot
 from tasks.backbone.backbones import Prepared
-from tasks.bottleneck.forward import Forward
+from tasks.bottleneck.float_forward import FloatForward
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.views import Views
 from tasks.compare.draw import draw_training
@@ -110,7 +110,7 @@ def train_cell(photos: Photos, settings: CellSettings, weights: Path, root: Data
 
 def _train_head(material: _Material, settings: CellSettings, progress: Progress) -> _Trained:
     started = time.monotonic()
-    forward = Forward(material.prepared)
+    forward = FloatForward(material.prepared)
     examples = Examples(_embed(material.training, forward, progress), material.training.labels)
     bottleneck = BottleneckSettings(settings.backbone, settings.encoding, "float32", HEAD_VIEWS)
     recipe = TrainSettings(bottleneck, HEAD_RECIPE, settings.seed)
@@ -130,7 +130,7 @@ def _train_network(material: _Material, settings: CellSettings, progress: Progre
     return _Trained(network.probabilities(material.testing, Silence()), seconds, passes, cut)
 
 
-def _embed(pictures: Pictures, forward: Forward, progress: Progress) -> Floats:
+def _embed(pictures: Pictures, forward: FloatForward, progress: Progress) -> Floats:
     """Compute bottlenecks: float32 [N, 2, D], in the order of the pictures."""
     progress.start(len(pictures), "photo")
     vectors: list[npt.NDArray[np.float32]] = []
@@ -144,7 +144,7 @@ class _Counting:
     """Progress without the lines that stay: of so many trainings, each tells its result alone."""
 
     def __init__(self, progress: Progress) -> None:
-        self.start, self.advance = progress.start, progress.advance
+        self.start, self.advance, self.preparing = progress.start, progress.advance, progress.preparing
 
     def tell(self, line: str) -> None:
         """Do nothing."""

@@ -30,8 +30,9 @@ class TrainCell(SnapshotStageTask):
 
     def work(self, progress: Progress) -> Outcome:
         """Train and test."""
-        from tasks.compare.cells import train_cell  # noqa: PLC0415 (imports TensorFlow)
-        from tasks.train.photos import load_pictured  # noqa: PLC0415 (only where there is work)
+        with progress.preparing("imports"):
+            from tasks.compare.cells import train_cell  # noqa: PLC0415 (imports TensorFlow)
+            from tasks.train.photos import load_pictured  # noqa: PLC0415 (only where there is work)
 
         photos = load_pictured(self.snapshot, self.requires().manifest(), self.settings.decode, self.root)
         result = train_cell(photos, self.settings, Path(self.weights), self.root, progress)

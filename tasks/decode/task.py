@@ -31,9 +31,10 @@ class DecodePhotos(SnapshotStageTask):
 
     def work(self, progress: Progress) -> Outcome:
         """Decode what is missing, and check that enough is left."""
-        from tasks.decode.limits import check_left, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
-        from tasks.decode.photos import decode_photos, open_stores  # noqa: PLC0415
-        from tasks.snapshot.photos import count_labels, read_snapshot, usable  # noqa: PLC0415
+        with progress.preparing("imports"):
+            from tasks.decode.limits import check_left, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
+            from tasks.decode.photos import decode_photos, open_stores  # noqa: PLC0415
+            from tasks.snapshot.photos import count_labels, read_snapshot, usable  # noqa: PLC0415
 
         wanted = usable(read_snapshot(self.root, self.snapshot))
         keys = wanted.column("sha256").combine_chunks()

@@ -49,7 +49,8 @@ class FetchDataset(StageTask):
 
     def work(self, progress: Progress) -> Outcome:
         """Fetch or draw the archive, then extract it."""
-        from tasks.download.archives import extract  # noqa: PLC0415
+        with progress.preparing("imports"):
+            from tasks.download.archives import extract  # noqa: PLC0415 (only where there is work)
 
         # Before the hash, so that an archive that is replaced meanwhile is seen to have changed.
         state = outside(self.dataset)
@@ -72,8 +73,9 @@ class FetchDataset(StageTask):
         )
 
     def _archive(self, progress: Progress) -> Path:
-        from tasks.download.fetch import Expected, fetch  # noqa: PLC0415
-        from tasks.download.sample import draw_sample  # noqa: PLC0415
+        with progress.preparing("imports"):
+            from tasks.download.fetch import Expected, fetch  # noqa: PLC0415 (only where there is work)
+            from tasks.download.sample import draw_sample  # noqa: PLC0415
 
         folder = self.root.downloads(self.dataset.name)
         if self.dataset.kind == "archive":

@@ -50,7 +50,8 @@ class EvaluateHead(SnapshotStageTask):
 
     def work(self, progress: Progress) -> Outcome:
         """Predict every photo, measure, and write the results."""
-        from tasks.evaluate.evaluation import Occasion, evaluate  # noqa: PLC0415 (only where there is work)
+        with progress.preparing("imports"):
+            from tasks.evaluate.evaluation import Occasion, evaluate  # noqa: PLC0415 (only where there is work)
 
         occasion = Occasion(self.dataset, self.date, self.before(), Path(self.weights))
         evaluation = evaluate(self.snapshot, self.settings, occasion, self.root, progress)

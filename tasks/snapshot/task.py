@@ -52,8 +52,9 @@ class TakeSnapshot(StageTask):
 
     def work(self, progress: Progress) -> Outcome:
         """Hash what is new, and publish the snapshot."""
-        from tasks.snapshot.hashes import read_hashes  # noqa: PLC0415 (not needed where nothing is to be done)
-        from tasks.snapshot.photos import check_labels, take_snapshot  # noqa: PLC0415
+        with progress.preparing("imports"):
+            from tasks.snapshot.hashes import read_hashes  # noqa: PLC0415 (not needed where nothing is to be done)
+            from tasks.snapshot.photos import check_labels, take_snapshot  # noqa: PLC0415
 
         hashes = self.root.snapshots(self.dataset.name) / "hashes.parquet"
         snapshot = take_snapshot(self.photos(), read_hashes(hashes), progress)

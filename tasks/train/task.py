@@ -37,8 +37,9 @@ class TrainHead(SnapshotStageTask):
 
     def work(self, progress: Progress) -> Outcome:
         """Train, going on from a checkpoint where an earlier try left one."""
-        from tasks.train.photos import load_photos  # noqa: PLC0415 (only where there is work)
-        from tasks.train.training import train_head  # noqa: PLC0415 (imports TensorFlow)
+        with progress.preparing("imports"):
+            from tasks.train.photos import load_photos  # noqa: PLC0415 (only where there is work)
+            from tasks.train.training import train_head  # noqa: PLC0415 (imports TensorFlow)
 
         photos = load_photos(self.snapshot, self.requires().manifest(), self.settings.bottleneck, self.root)
         best = train_head(photos, self.settings, self.snapshot, self.head(), progress)
@@ -87,7 +88,8 @@ class FinetuneNetwork(SnapshotStageTask):
 
     def work(self, progress: Progress) -> Outcome:
         """Train, going on from a checkpoint where an earlier try left one."""
-        from tasks.train.finetune import Pictured, finetune  # noqa: PLC0415 (imports TensorFlow)
+        with progress.preparing("imports"):
+            from tasks.train.finetune import Pictured, finetune  # noqa: PLC0415 (imports TensorFlow)
 
         source = Pictured(self.snapshot, self.requires().manifest())
         facts = finetune(source, self.settings, Path(self.weights), self.root, progress)

@@ -15,6 +15,7 @@ MANIFEST = Manifest(
     stage="decode",
     run="2026-01-31-cafe",
     seconds=12.345,
+    startup={"imports": 2.5},
     key="0123456789abcdef",
     snapshot="fedcba9876543210",
     settings={"size": 288, "label": "Gänseblümchen"},
@@ -36,6 +37,12 @@ def test_a_manifest_is_read_as_it_was_written(path: Path, shards: tuple[str, ...
     manifest = replace(MANIFEST, shards=shards)
     manifest.publish(path)
     assert read_manifest(path) == manifest
+
+
+def test_a_manifest_from_before_start_up_was_told_is_read_without_it(path: Path) -> None:
+    MANIFEST.publish(path)
+    publish_json(path, {name: value for name, value in read_json(path).items() if name != "startup"})
+    assert read_manifest(path) == replace(MANIFEST, startup={})
 
 
 def test_a_manifest_carries_the_version_of_its_schema(path: Path) -> None:

@@ -1,0 +1,88 @@
+"""The run record: what it says of the time that a run took."""
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.record import Run, publish_record
+from tasks.artifacts import Manifest
+from tasks.catalog import Dataset
+from tests.pipeline.command import REPOSITORY
+
+RUN = Run("2026-03-01-cafe-1", dt.date(2026, 3, 1), Dataset("photos", "folder", "photos"), {"views": "2"})
+SHARE = {"photos": 4, "accuracy": 0.75, "interval": {"low": 0.3, "high": 0.95}}
+DETAILS = {"state": "", "asked": "", "missing": 0, "test": SHARE, "cross_validation": None}
+STAGES = {
+    stage: Manifest(
+        stage=stage,
+        run=RUN.id,
+        seconds=10.5,
+        startup=startup,
+        key=stage,
+        snapshot="",
+        settings={},
+        photos=40,
+        new=40,
+        reused=0,
+        details=DETAILS,
+    )
+    for stage, startup in {
+        "backbone": {"imports": 0.1},
+        "snapshot": {},
+        "decode": {"imports": 0.2, "processes": 0.4},
+        "bottleneck": {"imports": 6.5, "network": 2.25},
+        "train": {"network": 0.5},
+        "evaluate": {"imports": 1.0},
+    }.items()
+}
+#: A program that loads the pipeline late and writes a record later still.
+LATE = """
+import sys, time
+from pathlib import Path
+time.sleep(0.3)
+from tests.pipeline.test_record import RUN, STAGES, publish_record
+time.sleep(0.2)
+publish_record(Path(sys.argv[1]), RUN, STAGES, Path("results"))
+"""
+
+
+def publish(path: Path, stages: dict[str, Manifest]) -> dict[str, Any]:
+    publish_record(path, RUN, stages, Path("results"))
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "record.json"
+
+
+def test_start_up_is_told_of_each_stage_and_added_up(path: Path) -> None:
+    record = publish(path, STAGES)
+    assert record["stages"]["bottleneck"]["startup"] == {"imports": 6.5, "network": 2.25}
+    startup = record["startup"]
+    parts = {what: seconds for what, seconds in startup.items() if what not in ("seconds", "program")}
+    assert parts == {"imports": 7.8, "processes": 0.4, "network": 2.75}
+    assert startup["seconds"] == pytest.approx(startup["program"] + 7.8 + 0.4 + 2.75, abs=0.002)
+    assert record["seconds"] == 63
+
+
+def test_what_an_earlier_run_prepared_is_not_this_run_s(path: Path) -> None:
+    stages = {**STAGES, "bottleneck": replace(STAGES["bottleneck"], run="2026-02-28-cafe-1")}
+    record = publish(path, stages)
+    assert record["stages"]["bottleneck"]["startup"] == {}
+    assert "network" in record["startup"]
+    assert record["startup"]["imports"] == 1.3
+
+
+def test_time_counts_from_the_start_of_the_process(path: Path) -> None:
+    subprocess.run([sys.executable, "-c", LATE, path], cwd=REPOSITORY, check=True, timeout=60)
+    record = json.loads(path.read_text())
+    assert record["startup"]["program"] >= (0.3 if sys.platform == "linux" else 0)
+    assert record["startup"]["program"] + 0.2 <= record["elapsed"] < 30
