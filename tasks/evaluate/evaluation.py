@@ -24,6 +24,7 @@ from tasks.train.examples import Floats
 from tasks.train.head import load_head
 from tasks.train.photos import Photos, load_photos, load_pictured
 from tasks.train.settings import FinetuneSettings, TrainSettings
+from tasks.train.vectors import choose
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _judge_head(
     train, folds = how
     photos = load_photos(snapshot, occasion.stages["bottleneck"], train.bottleneck, root)
     head = load_head(root.train(train.key(snapshot)))
-    probabilities = head.probabilities(photos.vectors[:, train.predicting_views])
+    probabilities = head.probabilities(choose(photos.vectors, slice(None), train.predicting_views))
     return _Judged(photos, probabilities, cross_validate(photos, train, folds, progress) if folds else None)
 
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from tasks.quiet_tensorflow import keras, tf
 from tasks.train.checkpoints import follow, restore
 from tasks.train.examples import Choice, Floats, Lesson, Watch
-from tasks.train.head import Head, Standardisation, standardisation, validate
+from tasks.train.feed import feed
+from tasks.train.head import Head, Standardisation, standardisation, validate_all
 from tasks.train.settings import AdamRecipe
 
 #: Steps at least: a few hundred photos need more epochs than a few thousand to come as far.
@@ -48,7 +49,7 @@ class _Heads:
 
     # Without AutoGraph, which does not cope with the syntax trees of Python 3.13.
     @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow's has no types
-    def run_epoch(self, vectors: tf.Tensor, labels: tf.Tensor, shares: tf.Tensor, order: tf.Tensor) -> None:
+    def run(self, vectors: tf.Tensor, labels: tf.Tensor, shares: tf.Tensor, order: tf.Tensor) -> None:
         """Step through batches: `order`, int64 [steps, batch], names the rows of each; -1 fills up the last one."""
 
         def body(step: tf.Tensor) -> tf.Tensor:
@@ -71,7 +72,11 @@ class _Heads:
             # The heads share no weights, so the gradient of the sum is each head's own gradient.
             loss = tf.reduce_sum(data + decay)
         variables = [self.weights, self.biases]
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        rate = self.optimizer.learning_rate
+        for slope, variable in zip(tape.gradient(loss, variables), variables, strict=True):
+            # Not `apply_gradients`: it leaves behind a custom gradient for good, and with it this whole graph.
+            self.optimizer.update_step(slope, variable, rate)
+        self.optimizer.iterations.assign_add(1)
         follow((self.average_weights, self.average_biases), variables, self.optimizer.iterations, self._decay)
 
 
@@ -96,7 +101,7 @@ def fit(lesson: Lesson, recipe: AdamRecipe, seed: int, watch: Watch) -> tuple[He
         Head(lesson.labels, weights[:, index], biases[index], standard, {"l2": l2})
         for index, l2 in enumerate(recipe.l2)
     ]
-    choices = tuple(validate(head, lesson.validation) for head in heads)
+    choices = validate_all(heads, lesson.validation)
     best = min(range(len(heads)), key=lambda index: (choices[index].log_loss, index))
     return heads[best], choices
 
@@ -111,29 +116,18 @@ def _fit(
     epochs = max(recipe.epochs, math.ceil(LEAST_STEPS / steps_per_epoch))
     heads = _Heads(width, classes, recipe, epochs * steps_per_epoch)
     manager = restore(heads.checkpoint, watch.checkpoints)
-    rows = (
-        tf.constant(standard(photos.vectors).reshape(-1, width)),
-        tf.constant(np.repeat(photos.labels, views)),
-        tf.constant(np.repeat(_shares(photos.labels, classes, recipe), views)),
-    )
+    columns = np.repeat(photos.labels, views), np.repeat(_shares(photos.labels, classes, recipe), views)
+    rows = feed(photos.vectors, columns, standard)
     watch.progress.start(epochs, "epoch")
     watch.progress.advance(int(heads.epoch))
     for epoch in range(int(heads.epoch), epochs):
-        order = _order(count * views, recipe.batch_size, (seed, epoch))
-        heads.run_epoch(*rows, tf.constant(order))
+        for part in rows.epoch(recipe.batch_size, (seed, epoch)):
+            heads.run(*part)
         heads.epoch.assign_add(1)
         if manager is not None and ((epoch + 1) % EPOCHS_PER_CHECKPOINT == 0 or epoch + 1 == epochs):
             manager.save(int(heads.optimizer.iterations))
         watch.progress.advance(1)
     return heads.average_weights.numpy(), heads.average_biases.numpy()
-
-
-def _order(rows: int, batch_size: int, seed: tuple[int, int]) -> npt.NDArray[np.int64]:
-    """Draw an epoch's batches without replacement: int64 [steps, batch_size], the last one filled up with -1."""
-    steps = math.ceil(rows / batch_size)
-    order = np.full(steps * batch_size, -1, np.int64)
-    order[:rows] = np.random.default_rng(seed).permutation(rows)
-    return order.reshape(steps, batch_size)
 
 
 def _shares(labels: npt.NDArray[np.int64], classes: int, recipe: AdamRecipe) -> Floats:

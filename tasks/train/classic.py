@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tasks.quiet_tensorflow import tf
 from tasks.train.checkpoints import follow, restore
 from tasks.train.examples import Choice, Examples, Lesson, Watch
+from tasks.train.feed import feed
 from tasks.train.head import Head, validate
 from tasks.train.settings import ClassicRecipe
 
@@ -116,13 +117,14 @@ def fit(lesson: Lesson, recipe: ClassicRecipe, seed: int, watch: Watch) -> tuple
     layer = _Layer(width, len(lesson.labels), recipe, seed)
     manager = restore(layer.checkpoint, watch.checkpoints)
     labels = np.repeat(lesson.train.labels, views)
-    examples = tf.constant(lesson.train.vectors.reshape(-1, width)), tf.constant(labels)
+    examples = feed(lesson.train.vectors, [labels])
     rows, validation = LabelledRows(labels), LabelledRows(lesson.validation.labels)
     watch.progress.start(recipe.steps, "step")
     watch.progress.advance(int(layer.step))
     for done in range(int(layer.step), recipe.steps, STEPS_PER_VALIDATION):
         steps = min(STEPS_PER_VALIDATION, recipe.steps - done)
-        layer.run(*examples, tf.constant(rows.draw((steps, recipe.batch_size), (seed, _TRAINING, done))))
+        for part in examples.draw(rows.draw((steps, recipe.batch_size), (seed, _TRAINING, done))):
+            layer.run(*part)
         drawn = validation.draw(recipe.batch_size, (seed, _VALIDATION, done))
         some = Examples(lesson.validation.vectors[drawn], lesson.validation.labels[drawn])
         accuracy = validate(layer.head(lesson.labels), some).accuracy

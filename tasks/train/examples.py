@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.progress import Progress
+from tasks.train.vectors import Vectors, choose
 
 Floats = npt.NDArray[np.float32]
 
@@ -17,16 +18,16 @@ class Examples:
     """Bottlenecks of photos and what they show.
 
     Args:
-        vectors: float32 [N, V, D].
+        vectors: float32 [N, V, D], in memory or on disk.
         labels: int64 [N], each a place in the list of labels.
     """
 
-    vectors: Floats
+    vectors: Vectors
     labels: npt.NDArray[np.int64]
 
     def take(self, which: npt.NDArray[np.bool_], views: slice = slice(None)) -> "Examples":
         """Those photos for which `which`, bool [N], is true, and those of their views."""
-        return Examples(self.vectors[which, views], self.labels[which])
+        return Examples(choose(self.vectors, which, views), self.labels[which])
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,35 @@ class Mark(NamedTuple):
     log_loss: float
 
 
+class Answers:
+    """What is kept of predictions until all of them are there to be measured.
+
+    Args:
+        labels: The right labels, int64 [N].
+    """
+
+    def __init__(self, labels: npt.NDArray[np.int64]) -> None:
+        self._labels = labels
+        self._hit = np.empty(len(labels), bool)
+        self._right = np.empty(len(labels), np.float32)
+
+    def add(self, photos: slice, probabilities: Floats) -> None:
+        """Take the predictions of some photos: float32 [n, C]."""
+        labels = self._labels[photos]
+        self._hit[photos] = probabilities.argmax(axis=1) == labels
+        self._right[photos] = probabilities[np.arange(len(labels)), labels]
+
+    def mark(self) -> Mark:
+        """Measure them."""
+        log_loss = -np.log(np.maximum(self._right, np.finfo(np.float32).tiny)).mean()
+        return Mark(float(self._hit.mean()), float(log_loss))
+
+
 def mark(probabilities: Floats, labels: npt.NDArray[np.int64]) -> Mark:
     """Measure predictions, float32 [N, C], against the labels, int64 [N]."""
-    right = probabilities[np.arange(len(probabilities)), labels]
-    return Mark(
-        accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
-        log_loss=float(-np.log(np.maximum(right, np.finfo(np.float32).tiny)).mean()),
-    )
+    answers = Answers(labels)
+    answers.add(slice(len(labels)), probabilities)
+    return answers.mark()
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,20 @@
 """The head: one softmax layer on bottlenecks. Plain numpy, so that predicting needs no TensorFlow."""
 
 import io
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import numpy.typing as npt
 
 from tasks.artifacts import publish_bytes, publish_json, read_json
 from tasks.errors import StoreError
-from tasks.train.examples import Choice, Examples, Floats, mark
+from tasks.train.examples import Answers, Choice, Examples, Floats
+from tasks.train.vectors import Vectors, blocks
 
 LAYER = ("weights", "biases")
 STANDARD = ("mean", "deviation")
@@ -19,6 +22,10 @@ STANDARD = ("mean", "deviation")
 FORMULA = "(sign(x) * sqrt(abs(x)) - mean) / deviation"
 #: What zipfile and numpy raise on a damaged archive, and Python on JSON that is something else.
 _DAMAGES = (AttributeError, BadZipFile, EOFError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+#: Rows that stay in the processor's cache from one step of a formula to the next.
+_ROWS_AT_ONCE = 64
+
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,24 +44,54 @@ class Standardisation:
     mean: Floats
     deviation: Floats
 
-    def __call__(self, vectors: Floats) -> Floats:
-        """Standardise bottlenecks: float32 [..., D] to the same shape."""
-        standard: Floats = (_square_root(vectors) - self.mean) / self.deviation
+    def __call__(self, vectors: Floats, out: Floats | None = None) -> Floats:
+        """Standardise bottlenecks.
+
+        Args:
+            vectors: float32 [..., D].
+            out: Where the result goes: contiguous, of the same shape; may be `vectors` itself. None makes a new array.
+
+        Returns:
+            float32 [..., D].
+        """
+        width = len(self.mean)
+        standard: Floats = np.empty(vectors.shape, np.float32) if out is None else out
+        rows, results = vectors.reshape(-1, width), standard.reshape(-1, width)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            here = slice(start, start + _ROWS_AT_ONCE)
+            roots = _square_root(rows[here])
+            roots -= self.mean
+            np.divide(roots, self.deviation, out=results[here])
         return standard
 
 
-def standardisation(vectors: Floats) -> Standardisation:
-    """Measure the standardisation of training bottlenecks, float32 [N, V, D]."""
-    roots = _square_root(vectors)
-    deviation = roots.std(axis=(0, 1), dtype=np.float64)
-    return Standardisation(
-        roots.mean(axis=(0, 1), dtype=np.float64).astype(np.float32),
-        np.where(deviation > 0, deviation, 1).astype(np.float32),
-    )
+def standardisation(vectors: Vectors) -> Standardisation:
+    """Measure the standardisation of training bottlenecks, float32 [N, V, D].
+
+    The sums are made row by row, so that the result does not depend on how the bottlenecks are read.
+    """
+    count = math.prod(vectors.shape[:2])
+    mean = _sum(vectors, lambda roots: roots) / count
+    deviation = np.sqrt(_sum(vectors, lambda roots: (roots - mean) ** 2) / count)
+    return Standardisation(mean.astype(np.float32), np.where(deviation > 0, deviation, 1).astype(np.float32))
+
+
+def _sum(vectors: Vectors, term: Callable[[Floats], Floats | Doubles]) -> Doubles:
+    """Sum a term of the square roots over all rows: float64 [D]."""
+    width = vectors.shape[-1]
+    total = np.zeros(width)
+    for _, block in blocks(vectors):
+        rows = block.reshape(-1, width)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            terms = term(_square_root(rows[start : start + _ROWS_AT_ONCE]))
+            total = np.add.reduce(np.concatenate((total[None], terms)), axis=0)
+    return total
 
 
 def _square_root(vectors: Floats) -> Floats:
-    roots: Floats = np.sign(vectors) * np.sqrt(np.abs(vectors))
+    roots: Floats = np.abs(vectors)
+    np.sqrt(roots, out=roots)
+    roots *= np.sign(vectors)
     return roots
 
 
@@ -80,7 +117,7 @@ class Head:
         """The same head with more facts."""
         return replace(self, facts={**self.facts, **facts})
 
-    def probabilities(self, vectors: Floats) -> Floats:
+    def probabilities(self, vectors: Vectors) -> Floats:
         """Predict photos.
 
         Args:
@@ -89,15 +126,34 @@ class Head:
         Returns:
             float32 [N, C]: the mean of the views' probabilities; each row sums to 1.
         """
-        standard = vectors if self.standardisation is None else self.standardisation(vectors)
-        each_view = softmax(standard @ self.weights + self.biases)
-        mean: Floats = each_view.mean(axis=1)
+        predicted = np.empty((len(vectors), len(self.labels)), np.float32)
+        for photos, block in blocks(vectors):
+            predicted[photos] = self._predict(_standardise(block, self.standardisation))
+        return predicted
+
+    def _predict(self, standard: Floats) -> Floats:
+        """Predict photos from bottlenecks that are standardised already: float32 [N, V, D] to [N, C]."""
+        mean: Floats = softmax(standard @ self.weights + self.biases).mean(axis=1)
         return mean
 
 
 def validate(head: Head, photos: Examples) -> Choice:
     """Measure a head on photos that it was not trained on; their views are those that predict."""
-    return Choice(head.facts.get("l2", 0.0), *mark(head.probabilities(photos.vectors), photos.labels))
+    return validate_all([head], photos)[0]
+
+
+def validate_all(heads: Sequence[Head], photos: Examples) -> tuple[Choice, ...]:
+    """Measure heads of one standardisation on photos that they were not trained on, which are read once for all."""
+    answers = [Answers(photos.labels) for _ in heads]
+    for which, block in blocks(photos.vectors):
+        standard = _standardise(block, heads[0].standardisation)
+        for head, own in zip(heads, answers, strict=True):
+            own.add(which, head._predict(standard))  # noqa: SLF001 (a head's own module)
+    return tuple(Choice(head.facts.get("l2", 0.0), *own.mark()) for head, own in zip(heads, answers, strict=True))
+
+
+def _standardise(vectors: Floats, standard: Standardisation | None) -> Floats:
+    return vectors if standard is None else standard(vectors)
 
 
 def softmax(scores: Floats) -> Floats:

@@ -12,6 +12,8 @@ from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
 from tasks.snapshot.photos import read_snapshot, usable
 from tasks.snapshot.splits import SPLITS, Splits, assign_splits
+from tasks.threads import prefetch
+from tasks.train.vectors import Vectors, choose, make_room
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +45,10 @@ class EmbeddedPhotos(Photos):
     """Photos with their bottlenecks.
 
     Args:
-        vectors: float32 [N, V, D].
+        vectors: float32 [N, V, D], in memory or on disk.
     """
 
-    vectors: npt.NDArray[np.float32]
+    vectors: Vectors
 
 
 def load_photos(snapshot: str, bottlenecks: Manifest, settings: BottleneckSettings, root: DataRoot) -> EmbeddedPhotos:
@@ -59,24 +61,25 @@ def load_photos(snapshot: str, bottlenecks: Manifest, settings: BottleneckSettin
         root: Where the stores are.
 
     Raises:
-        StoreError: The store has lost bottlenecks since, or a shard is damaged.
+        StoreError: The store has lost bottlenecks since, a shard is damaged, or there are more bottlenecks than fit in
+            memory, and the disk has no room for them either.
     """
     table = usable(read_snapshot(root, snapshot))
     store = settings.store(root)
     keys = table.column("sha256").combine_chunks()
-    vectors = np.empty((len(keys), settings.all_views, settings.backbone.width), np.float32)
+    vectors = make_room((len(keys), settings.all_views, settings.backbone.width), store.folder)
     filled = np.zeros((len(keys), settings.all_views), bool)
     index = KeyIndex(keys)
-    for rows in store.rows(keys, shards=[store.folder / name for name in bottlenecks.shards]):
+    for rows in prefetch(store.rows(keys, shards=[store.folder / name for name in bottlenecks.shards]), 1):
         places = index.places(rows.column("sha256"))
         views = np.asarray(rows.column("view"))
         numbers = rows.column("bottleneck").combine_chunks().flatten()
         vectors[places, views] = np.asarray(numbers).reshape(-1, settings.backbone.width)
         filled[places, views] = True
-    there = filled.all(axis=1)
+    there = np.asarray(filled.all(axis=1))
     store.check(int(there.sum()), bottlenecks.photos, "photos")
     photos = _photos(table.filter(pa.array(there)))
-    return EmbeddedPhotos(**vars(photos), vectors=vectors if there.all() else vectors[there])
+    return EmbeddedPhotos(**vars(photos), vectors=vectors if there.all() else choose(vectors, there))
 
 
 def load_pictured(snapshot: str, decoded: Manifest, settings: DecodeSettings, root: DataRoot) -> Photos:

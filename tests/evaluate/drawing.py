@@ -7,6 +7,7 @@ from tasks.snapshot.splits import assign_splits
 from tasks.train.examples import Examples
 from tasks.train.photos import EmbeddedPhotos
 from tests.bottleneck.pictures import key_of
+from tests.train.examples import read
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -17,7 +18,7 @@ def photos_of(examples: Examples, labels: tuple[str, ...]) -> EmbeddedPhotos:
     truth = examples.labels[numbers]
     keys, names = [key_of(number) for number in numbers], [labels[label] for label in truth]
     paths = [f"{name}/{number}.jpg" for name, number in zip(names, numbers, strict=True)]
-    return EmbeddedPhotos(keys, paths, labels, truth, assign_splits(keys, names), examples.vectors[numbers])
+    return EmbeddedPhotos(keys, paths, labels, truth, assign_splits(keys, names), read(examples.vectors)[numbers])
 
 
 def draw_probabilities(photos: int, labels: int, seed: int = 0) -> Probabilities:

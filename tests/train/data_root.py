@@ -12,7 +12,7 @@ from tasks.train.photos import EmbeddedPhotos, load_photos
 from tasks.train.settings import TrainSettings
 from tasks.train.training import train_head
 from tests.bottleneck.pictures import key_of, manifest_of
-from tests.train.examples import BOTTLENECK, draw_examples
+from tests.train.examples import BOTTLENECK, draw_examples, read
 
 SNAPSHOT_KEY = "snap"
 LABELS = ("daisy", "roses", "tulips")
@@ -35,7 +35,7 @@ def fill(root: DataRoot, examples: Examples | None = None) -> None:
     store = BOTTLENECK.store(root)
     vectors = [
         {"sha256": key_of(number), "view": view, "bottleneck": vector}
-        for number, views in enumerate(examples.vectors)
+        for number, views in enumerate(read(examples.vectors))
         for view, vector in enumerate(views)
     ]
     shard = store.append(pa.Table.from_pylist(vectors, store.schema))

@@ -1,13 +1,15 @@
 """Bottlenecks drawn for the tests of training."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.train.examples import Examples
+from tasks.train.examples import Examples, Floats
 from tasks.train.settings import AdamRecipe, ClassicRecipe, TrainSettings
+from tasks.train.vectors import ScratchVectors, Vectors, make_room
 
 BOTTLENECK = BottleneckSettings(
     backbone=Backbone("drawn", "efficientnet_lite", "lite0", "0" * 64, size=8, width=6, scaling="inception"),
@@ -31,6 +33,21 @@ def settings(**changes: object) -> TrainSettings:
 def classic(**changes: object) -> TrainSettings:
     """The settings of the recipe `classic` with some of the recipe's changed."""
     return TrainSettings(BOTTLENECK, replace(CLASSIC, **changes), seed=0)  # type: ignore[arg-type]  # each of its type
+
+
+def read(vectors: Vectors) -> Floats:
+    """All vectors as an array: float32 [N, V, D]; a change of it changes those in memory."""
+    return vectors[:]
+
+
+def put_on_disk(examples: Examples, folder: Path) -> Examples:
+    """Lay the same examples in a scratch file; `MOST_IN_MEMORY` has to be lowered for that."""
+    photos, views, width = examples.vectors.shape
+    vectors = make_room((photos, views, width), folder)
+    assert isinstance(vectors, ScratchVectors)
+    for view in range(views):
+        vectors[np.arange(photos), np.full(photos, view)] = np.ascontiguousarray(read(examples.vectors)[:, view])
+    return Examples(vectors, examples.labels)
 
 
 def draw_examples(counts: tuple[int, ...], width: int = 6, apart: float = 1.0, seed: int = 0) -> Examples:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ import scipy.special
 import sklearn.metrics
 
 from tasks.progress import Silence
-from tasks.train.adam import LEAST_STEPS, _fit, _order, _shares, fit
+from tasks.train.adam import LEAST_STEPS, _fit, _shares, fit
 from tasks.train.examples import Choice, Examples, Lesson, Watch
 from tasks.train.head import Head, standardisation
 from tasks.train.settings import AdamRecipe
 from tests.listening import Tally
-from tests.train.examples import ADAM, draw_examples
+from tests.train.examples import ADAM, draw_examples, put_on_disk, read
 
 LABELS = ("daisy", "roses", "tulips")
 QUIET = Watch(Silence())
@@ -55,7 +56,7 @@ def test_head_is_the_minimum_of_regularised_logistic_regression(class_weights: b
     how = recipe(l2=(0.3,), batch_size=120, epochs=2000, learning_rate=0.02, class_weights=class_weights)
     weights, biases = fit_all(examples, how)
 
-    rows = standardisation(examples.vectors)(examples.vectors).reshape(-1, 6).astype(np.float64)
+    rows = standardisation(examples.vectors)(read(examples.vectors)).reshape(-1, 6).astype(np.float64)
     truth = np.repeat(examples.labels, 2)
     each = {label: 60 / 3 / count for label, count in enumerate((40, 15, 5))} if class_weights else {}
     shares = np.array([each.get(label, 1.0) for label in truth.tolist()])
@@ -116,21 +117,53 @@ def test_standardisation_is_measured_on_the_training_photos_alone() -> None:
 
 def test_photo_that_a_perfect_head_gets_wrong_has_a_finite_log_loss() -> None:
     train = draw_examples((20, 20, 20), apart=30)
-    far = Examples(train.vectors * np.float32(1e6), (train.labels + 1) % 3)
+    far = Examples(read(train.vectors) * np.float32(1e6), (train.labels + 1) % 3)
     _, choices = choose(train, far, recipe(l2=(1e-6,), learning_rate=1.0))
     assert np.isfinite(choices[0].log_loss)
 
 
-@pytest.mark.parametrize(("rows", "batch"), [(10, 4), (8, 4), (3, 64), (1, 1)])
-def test_epoch_draws_every_row_once_and_fills_up_the_last_batch(rows: int, batch: int) -> None:
-    order = _order(rows, batch, (0, 0))
-    assert order.shape == (-(-rows // batch), batch)
-    assert sorted(order[order >= 0].tolist()) == list(range(rows))
-    assert (order.ravel()[rows:] == -1).all()
+@pytest.fixture
+def on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Examples], Examples]:
+    monkeypatch.setattr("tasks.train.vectors.MOST_IN_MEMORY", 0)
+    return lambda examples: put_on_disk(examples, tmp_path)
 
 
-def test_epochs_draw_in_another_order_each() -> None:
-    assert _order(50, 64, (0, 0)).tolist() != _order(50, 64, (0, 1)).tolist()
+def test_bottlenecks_on_disk_give_the_head_of_those_in_memory(on_disk: Callable[[Examples], Examples]) -> None:
+    """All of them are in each batch, so that only rounding depends on their order."""
+    train, validation = draw_examples((40, 15, 5)), draw_examples((9, 9, 9), seed=1)
+    how = recipe(batch_size=200, epochs=300)
+    (one, one_choices), (other, other_choices) = (
+        choose(each(train), each(validation), how) for each in (lambda here: here, on_disk)
+    )
+    assert one.facts == other.facts
+    np.testing.assert_allclose(one.weights, other.weights, atol=1e-4)
+    assert [choice.accuracy for choice in one_choices] == [choice.accuracy for choice in other_choices]
+    assert one.standardisation is not None
+    assert other.standardisation is not None
+    np.testing.assert_array_equal(one.standardisation.mean, other.standardisation.mean)
+    np.testing.assert_array_equal(one.standardisation.deviation, other.standardisation.deviation)
+
+
+def test_training_from_disk_that_broke_off_goes_on_and_ends_with_the_same_bits(
+    on_disk: Callable[[Examples], Examples], tmp_path: Path
+) -> None:
+    class Stopper(Silence):
+        told = 0
+
+        def advance(self, count: int) -> None:
+            self.told += count
+            if self.told == 17:
+                raise InterruptedError
+
+    train = on_disk(draw_examples((100, 100, 100)))
+    how, lesson = recipe(batch_size=30, epochs=30), Lesson(train, train, LABELS)
+    undisturbed, _ = fit(lesson, how, 0, QUIET)
+    with pytest.raises(InterruptedError):
+        fit(lesson, how, 0, Watch(Stopper(), tmp_path / "checkpoints"))
+    resumed, _ = fit(lesson, how, 0, Watch(told := Tally(), tmp_path / "checkpoints"))
+    assert told.done == 30
+    np.testing.assert_array_equal(resumed.weights, undisturbed.weights)
+    np.testing.assert_array_equal(resumed.biases, undisturbed.biases)
 
 
 def test_class_weights_let_every_label_that_is_there_count_alike() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +14,14 @@ from tasks.train.classic import LabelledRows, fit
 from tasks.train.examples import Choice, Examples, Lesson, Watch
 from tasks.train.head import Head, validate
 from tests.listening import Tally
-from tests.train.examples import CLASSIC, draw_examples
+from tests.train.examples import CLASSIC, draw_examples, put_on_disk, read
 
 LABELS = ("daisy", "roses", "tulips")
 
 
 def lesson(apart: float = 3.0) -> Lesson:
     train, validation = (draw_examples((40, 15, 5), apart=apart, seed=seed) for seed in (0, 1))
-    return Lesson(train, Examples(validation.vectors[:, :1], validation.labels), LABELS)
+    return Lesson(train, validation.take(validation.labels >= 0, slice(1)), LABELS)
 
 
 def train(steps: int, seed: int = 0, learning_rate: float = 0.01, told: Tally | None = None) -> tuple[Head, Choice]:
@@ -32,7 +33,7 @@ def train(steps: int, seed: int = 0, learning_rate: float = 0.01, told: Tally | 
 def descend(weights: npt.NDArray[np.float64], drawn: Examples, rate: float) -> npt.NDArray[np.float64]:
     """One naive step: `weights` is [D + 1, C] with the biases last, `drawn` a batch of one view."""
     gradient = np.zeros_like(weights)
-    for vector, label in zip(drawn.vectors[:, 0], drawn.labels, strict=True):
+    for vector, label in zip(read(drawn.vectors)[:, 0], drawn.labels, strict=True):
         row = np.append(vector.astype(np.float64), 1)
         error = scipy.special.softmax(row @ weights)
         error[label] -= 1
@@ -45,7 +46,7 @@ def test_a_training_is_naive_gradient_descent_on_what_is_drawn() -> None:
     start, _ = train(steps=1, learning_rate=0)
     head, _ = train(steps=250, learning_rate=0.05)
     photos = lesson().train
-    rows, labels = photos.vectors.reshape(-1, 1, 6), np.repeat(photos.labels, 2)
+    rows, labels = read(photos.vectors).reshape(-1, 1, 6), np.repeat(photos.labels, 2)
     weights = np.vstack([start.weights, start.biases]).astype(np.float64)
     for done, steps in ((0, 100), (100, 100), (200, 50)):
         for batch in LabelledRows(labels).draw((steps, CLASSIC.batch_size), (0, 0, done)):
@@ -72,11 +73,21 @@ def test_same_arguments_give_the_same_bits_and_another_seed_other_ones() -> None
     assert not np.array_equal(first.weights, other.weights)
 
 
+def test_bottlenecks_on_disk_give_the_same_bits_as_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = lesson()
+    monkeypatch.setattr("tasks.train.vectors.MOST_IN_MEMORY", 0)
+    there = Lesson(put_on_disk(here.train, tmp_path), put_on_disk(here.validation, tmp_path), LABELS)
+    (one, one_choice), (other, other_choice) = (fit(each, CLASSIC, 0, Watch(Silence())) for each in (here, there))
+    np.testing.assert_array_equal(one.weights, other.weights)
+    np.testing.assert_array_equal(one.biases, other.biases)
+    assert one_choice == other_choice
+
+
 def test_bottlenecks_are_taken_as_they_are() -> None:
     head, _ = train(steps=100)
     assert head.standardisation is None
     photos = lesson().validation
-    scores = photos.vectors[:, 0] @ head.weights + head.biases
+    scores = read(photos.vectors)[:, 0] @ head.weights + head.biases
     np.testing.assert_allclose(head.probabilities(photos.vectors), scipy.special.softmax(scores, axis=1), rtol=1e-5)
 
 

@@ -13,7 +13,7 @@ from tasks.errors import DatasetError, StoreError
 from tasks.snapshot.splits import assign_splits
 from tasks.train.photos import load_photos
 from tests.bottleneck.pictures import add_bottlenecks, key_of, manifest_of, vectors_of
-from tests.train.examples import BOTTLENECK
+from tests.train.examples import BOTTLENECK, read
 
 LABELS = ("a daisy", "roses", "Tulpen")
 COUNT = 30
@@ -39,8 +39,10 @@ def snapshot(root: DataRoot, numbers: Sequence[int], extra: Sequence[dict[str, o
     publish_parquet(root.snapshot("snap"), pa.Table.from_pylist([*rows, *extra], SNAPSHOT))
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+@pytest.fixture(params=["memory", "disk"])
+def root(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> DataRoot:
+    if request.param == "disk":
+        monkeypatch.setattr("tasks.train.vectors.MOST_IN_MEMORY", 0)
     return DataRoot(tmp_path)
 
 
@@ -64,7 +66,7 @@ def test_rows_are_in_order_of_keys_and_every_column_is_of_the_same_photo(root: D
         number = number_of[key]
         assert photos.labels[photos.truth[place]] == label_of(number)
         assert photos.paths[place] == f"{label_of(number)}/{number}.jpg"
-        np.testing.assert_array_equal(photos.vectors[place], vectors_of(number, 2, 6))
+        np.testing.assert_array_equal(read(photos.vectors)[place], vectors_of(number, 2, 6))
 
 
 def test_each_photo_is_of_the_split_that_its_key_and_label_give(root: DataRoot, store: Store) -> None:
@@ -104,7 +106,7 @@ def test_photo_that_is_in_two_shards_is_taken_once(root: DataRoot, store: Store)
     snapshot(root, range(COUNT))
     manifest = replace(fill(store, [range(COUNT), range(5, 10)]), photos=COUNT)
     photos = load_photos("snap", manifest, BOTTLENECK, root)
-    np.testing.assert_array_equal(photos.vectors[photos.sha256.index(key_of(7))], vectors_of(7, 2, 6))
+    np.testing.assert_array_equal(read(photos.vectors)[photos.sha256.index(key_of(7))], vectors_of(7, 2, 6))
     assert len(photos.sha256) == COUNT
 
 

@@ -11,7 +11,7 @@ from tasks.train.training import WORTH_WATCHING, train_head
 from tasks.train.underway import State, Training, read_announced, state_of
 from tests.evaluate.drawing import photos_of
 from tests.listening import Tally
-from tests.train.examples import classic, draw_examples, settings
+from tests.train.examples import classic, draw_examples, read, settings
 
 LABELS = ("daisy", "roses")
 
@@ -33,7 +33,7 @@ def test_the_kept_head_predicts_and_names_what_it_stands_on(tmp_path: Path) -> N
 def test_test_photos_take_no_part_in_training(tmp_path: Path) -> None:
     photos, how = photos_of(draw_examples((60, 40), apart=1), LABELS), settings(l2=(0.1,))
     train_head(photos, how, "", tmp_path / "one", Silence())
-    photos.vectors[photos.of("test")] = 1e6
+    read(photos.vectors)[photos.of("test")] = 1e6
     train_head(photos, how, "", tmp_path / "two", Silence())
     assert (load_head(tmp_path / "one").weights == load_head(tmp_path / "two").weights).all()
 
@@ -42,7 +42,7 @@ def test_classic_ends_with_the_accuracy_on_the_whole_test_split(tmp_path: Path) 
     photos = photos_of(draw_examples((60, 40), apart=5), LABELS)
     train_head(photos, classic(), "", tmp_path / "head", told := Tally())
     test = photos.of("test")
-    predicted = load_head(tmp_path / "head").probabilities(photos.vectors[test, :1]).argmax(axis=1)
+    predicted = load_head(tmp_path / "head").probabilities(read(photos.vectors)[test, :1]).argmax(axis=1)
     accuracy = 100 * (predicted == photos.truth[test]).mean()
     assert told.lines[-1] == f"Final test accuracy = {accuracy:.1f}% (N={test.sum()})"
     assert len(told.lines) == 4

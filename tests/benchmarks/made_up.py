@@ -1,0 +1,61 @@
+"""Stores and snapshots of made-up photos: as many rows, shards and keys as a real one, and next to no bytes."""
+
+import binascii
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.artifacts import SNAPSHOT, Store
+
+
+def make_keys(count: int, seed: int = 0) -> pa.Array:
+    """Draw keys that look as those of photos do, sorted as a snapshot's are."""
+    digits = binascii.hexlify(np.random.default_rng(seed).bytes(32 * count))
+    ends = np.arange(0, 64 * count + 1, 64, dtype=np.int32)
+    keys = pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(digits))
+    return keys.take(pc.sort_indices(keys))
+
+
+def fill_decoded(store: Store, keys: pa.Array, rows_per_shard: int) -> None:
+    """Append pictures of no bytes, in shards as a cold run cuts them."""
+    for start in range(0, len(keys), rows_per_shard):
+        own = keys.slice(start, rows_per_shard)
+        nothing = pa.array([b""] * len(own))
+        columns = {
+            "sha256": own,
+            "image": pa.StructArray.from_arrays([nothing, own], ["bytes", "path"]),
+            **{name: pa.array([1] * len(own), pa.int32()) for name in ("width", "height")},
+            "format": pa.array(["JPEG"] * len(own)),
+            "mode": pa.array(["RGB"] * len(own)),
+        }
+        store.append(pa.table(columns))
+
+
+def fill_bottlenecks(store: Store, keys: pa.Array, rows_per_shard: int) -> None:
+    """Append vectors of zeros, one view a photo, in shards as a cold run cuts them."""
+    kind = store.schema.field("bottleneck").type
+    for start in range(0, len(keys), rows_per_shard):
+        own = keys.slice(start, rows_per_shard)
+        zeros = pa.array(np.zeros(len(own) * kind.list_size, np.float32))
+        vectors = pa.FixedSizeListArray.from_arrays(zeros, kind.list_size).cast(kind)
+        views = pa.array(np.zeros(len(own), np.int8))
+        store.append(pa.table([own, views, vectors], schema=store.schema))
+
+
+def make_snapshot(keys: pa.Array) -> pa.Table:
+    """A snapshot's table of so many photos of five labels, without duplicates or conflicts, sorted by path."""
+    places = np.random.default_rng(0).permutation(len(keys))
+    labels = pa.array([f"label{place % 5}" for place in range(len(keys))])
+    paths = pc.binary_join_element_wise(labels, pa.array([f"{place:09d}.jpg" for place in range(len(keys))]), "/")
+    table = pa.table(
+        {
+            "sha256": keys.take(pa.array(places)),
+            "path": paths,
+            "label": labels,
+            "bytes": pa.array(np.full(len(keys), 60_000)),
+            "duplicate_of": pa.nulls(len(keys), pa.string()),
+            "conflict": pa.array(np.zeros(len(keys), bool)),
+        }
+    )
+    return table.sort_by("path").cast(SNAPSHOT)
