@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import numpy as np
+
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.fixed_batch import FixedBatch
 from tasks.backbone.load import load_network
@@ -42,3 +44,5 @@ class FloatForward(FixedBatch):
         self.workers = WORKERS
         # Keras remembers the model, and the model and its graphs refer to each other: 200 MB that nobody needs now.
         keras.utils.clear_session(free_memory=True)
+        # TensorFlow rewrites the graph at the first call: no photo should wait for it.
+        self(np.zeros((1, prepared.backbone.size, prepared.backbone.size, 3), np.uint8))

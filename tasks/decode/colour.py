@@ -7,7 +7,6 @@ is done there.
 import io
 from functools import lru_cache
 
-import numpy as np
 from PIL import Image, ImageCms
 
 _WHITE = (255, 255, 255, 255)
@@ -45,6 +44,8 @@ def value_range(image: Image.Image) -> Range:
         return 0.0, 65535.0
     if image.mode not in ("I", "F"):
         return 0.0, 255.0
+    import numpy as np  # noqa: PLC0415 (few photos need it, and each start of processes would wait)
+
     values = np.asarray(image)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
@@ -68,13 +69,15 @@ def to_srgb(image: Image.Image, black_white: Range, profile: object) -> Image.Im
         image = _scaled(image, black_white)
     transform = _transform(profile if isinstance(profile, bytes) else b"", image.mode)
     if transform is None:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     return transform.apply(image)
 
 
 def _scaled(image: Image.Image, black_white: Range) -> Image.Image:
     """Scale values to 8 bits, rounding to the nearest; what is not a number becomes black."""
     low, high = black_white
+    import numpy as np  # noqa: PLC0415 (as above)
+
     scale = 255.0 / (high - low) if high > low else 0.0
     values = np.nan_to_num((np.asarray(image).astype(np.float64) - low) * scale, nan=0.0, posinf=255.0, neginf=0.0)
     return Image.fromarray(np.rint(values.clip(0.0, 255.0)).astype(np.uint8))

@@ -5,15 +5,18 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tasks.decode.colour import resamplable, to_srgb, value_range
 from tasks.decode.rejections import Reason, Rejected, is_short_webp, unidentified
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 #: Pixels of a photo at most, by its header: Pillow needs 4 bytes a pixel, so 512 MiB a process.
 MAX_PIXELS = 2**27
@@ -87,7 +90,7 @@ def decode_photo(data: bytes, settings: DecodeSettings) -> Picture:
     return Picture(_encode(square, settings), width, height, photo.format or "", mode)
 
 
-def read_pixels(image: bytes) -> npt.NDArray[np.uint8]:
+def read_pixels(image: bytes) -> "npt.NDArray[np.uint8]":
     """Decode a stored picture.
 
     Args:
@@ -99,6 +102,8 @@ def read_pixels(image: bytes) -> npt.NDArray[np.uint8]:
     Raises:
         StoreError: They are damaged.
     """
+    import numpy as np  # noqa: PLC0415 (the processes that decode do without)
+
     try:
         return np.asarray(Image.open(io.BytesIO(image), formats=("JPEG", "PNG")))
     except (OSError, SyntaxError, ValueError) as exc:

@@ -1,10 +1,12 @@
 """Brings the decoded store up to date with the photos that are wanted."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -70,8 +72,9 @@ def decode_photos(
 ) -> DecodeCounts:
     """Decode the wanted photos that have a row in neither store.
 
-    A shard is published every 512 rows, so that a run that is killed loses no more than those. Memory is bounded by
-    them and by the batches in flight, whatever the number of photos. Rows are in the order of the photos.
+    A shard is published every 512 rows, while the processes go on, so that a run that is killed loses no more than two
+    of them. Memory is bounded by those and by the batches in flight, whatever the number of photos. Rows are in the
+    order of the photos.
 
     Args:
         photos: Those wanted, with the columns `sha256` (each once) and `path`.
@@ -94,15 +97,15 @@ def decode_photos(
     rejected = stores.rejected.found(keys) & ~decoded
     untried = [Photo(*photo) for photo, tried in zip(paths.items(), decoded | rejected, strict=True) if not tried]
     progress.start(len(untried), "photos")
-    writer = _Writer(stores.settings.encoding, _Shards(stores.decoded), _Shards(stores.rejected))
     work = partial(decode_files, folder=folder, settings=stores.settings)
-    with closing(in_processes(work, untried, workers or available_cores())) as batches:
+    with (
+        _Writer(stores) as writer,
+        closing(in_processes(work, untried, workers or available_cores())) as batches,
+    ):
         for batch in batches:
             for tried in batch:
                 writer.add(tried)
             progress.advance(len(batch))
-    writer.decoded.publish()
-    writer.rejected.publish()
     return DecodeCounts(
         new=writer.decoded.total,
         reused=int(decoded.sum()),
@@ -120,35 +123,64 @@ class _Shards:
     rows: list[dict[str, Any]] = field(default_factory=list)
     total: int = 0
 
-    def add(self, row: dict[str, Any]) -> None:
-        self.rows.append(row)
-        self.total += 1
-        if len(self.rows) == ROWS_PER_SHARD:
-            self.publish()
-
-    def publish(self) -> None:
-        if self.rows:
-            self.store.append(pa.Table.from_pylist(self.rows, self.store.schema))
-            self.rows.clear()
+    def take(self) -> list[dict[str, Any]]:
+        """Hand over the rows that wait."""
+        rows, self.rows = self.rows, []
+        return rows
 
 
-@dataclass
 class _Writer:
-    """Puts what became of each photo where it belongs."""
+    """Puts what became of each photo where it belongs, and publishes shards in a thread of its own.
 
-    encoding: str
-    decoded: _Shards
-    rejected: _Shards
-    skipped: list[Missing] = field(default_factory=list)
+    No more than one shard waits for the disk: where that is slower than the processes, they wait too. Rows that make no
+    full shard are published at the end, unless an exception ends the block.
+    """
+
+    def __init__(self, stores: DecodeStores) -> None:
+        self.decoded, self.rejected = _Shards(stores.decoded), _Shards(stores.rejected)
+        self.skipped: list[Missing] = []
+        self._encoding = stores.settings.encoding
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
 
     def add(self, tried: Tried) -> None:
         (sha256, path), result = tried
         if isinstance(result, Picture):
-            self.decoded.add(_decoded_row(sha256, f"{sha256}.{self.encoding}", result))
+            self._add(self.decoded, _decoded_row(sha256, f"{sha256}.{self._encoding}", result))
         elif result.reason.lasting:
-            self.rejected.add({"sha256": sha256, "path": path, "reason": result.reason, "message": result.message})
+            row = {"sha256": sha256, "path": path, "reason": result.reason, "message": result.message}
+            self._add(self.rejected, row)
         else:
             self.skipped.append(Missing(path, *result))
+
+    def _add(self, shards: _Shards, row: dict[str, Any]) -> None:
+        shards.rows.append(row)
+        shards.total += 1
+        if len(shards.rows) == ROWS_PER_SHARD:
+            self._publish(shards)
+
+    def _publish(self, shards: _Shards) -> None:
+        self._wait()
+        if shards.rows:
+            self._writing = self._thread.submit(_publish, shards.store, shards.take())
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        with self._thread:
+            if kind is None:
+                self._publish(self.decoded)
+                self._publish(self.rejected)
+                self._wait()
+
+
+def _publish(store: Store, rows: list[dict[str, Any]]) -> None:
+    store.append(pa.Table.from_pylist(rows, store.schema))
 
 
 def _decoded_row(sha256: str, name: str, picture: Picture) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
-from tasks.artifacts import fingerprint
 from tasks.errors import SettingError
 
 #: Raised when the pixels or bytes that are stored for a photo change.
@@ -59,4 +58,6 @@ class DecodeSettings:
     @property
     def key(self) -> str:
         """Key of the decoded store."""
+        from tasks.artifacts import fingerprint  # noqa: PLC0415 (pyarrow, which the processes that decode do without)
+
         return fingerprint(self.ingredients())

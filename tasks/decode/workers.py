@@ -19,7 +19,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.artifacts import file_sha256
 from tasks.decode.images import Picture, decode_photo
 from tasks.decode.rejections import Reason, Rejected, Rejection
 from tasks.decode.settings import DecodeSettings
@@ -160,7 +159,7 @@ def _decode_file(photo: Photo, folder: Path, settings: DecodeSettings) -> Pictur
     try:
         large = path.stat().st_size > MAX_BYTES
         data = b"" if large else path.read_bytes()
-        sha256 = file_sha256(path) if large else hashlib.sha256(data).hexdigest()
+        sha256 = _large_sha256(path) if large else hashlib.sha256(data).hexdigest()
     except (FileNotFoundError, NotADirectoryError):
         return Rejection(Reason.VANISHED, "The file is no longer there. Run again, for a new snapshot.")
     except OSError as exc:
@@ -173,3 +172,9 @@ def _decode_file(photo: Photo, folder: Path, settings: DecodeSettings) -> Pictur
         return decode_photo(data, settings)
     except Rejected as exc:
         return exc.rejection
+
+
+def _large_sha256(path: Path) -> str:
+    from tasks.artifacts import file_sha256  # noqa: PLC0415 (pyarrow, which would make every start of processes wait)
+
+    return file_sha256(path)

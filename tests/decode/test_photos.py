@@ -129,6 +129,25 @@ def test_shards_and_row_groups_are_bounded(tmp_path: Path, stores: DecodeStores)
     )
 
 
+def test_rows_of_several_shards_are_in_the_order_of_the_photos(tmp_path: Path, stores: DecodeStores) -> None:
+    folder = tmp_path / "many"
+    draw(folder, 0, MANY)
+    photos = table_of(folder)
+    decode_photos(photos, folder, stores, Silence())
+    larger, smaller = sorted((pq.read_table(shard) for shard in stores.decoded.shards()), key=len, reverse=True)
+    assert larger["sha256"].to_pylist() + smaller["sha256"].to_pylist() == photos["sha256"].to_pylist()
+
+
+@pytest.mark.parametrize("photos", [20, MANY])
+def test_a_shard_that_cannot_be_written_ends_the_run(tmp_path: Path, stores: DecodeStores, photos: int) -> None:
+    folder = tmp_path / "many"
+    draw(folder, 0, photos)
+    stores.decoded.folder.parent.mkdir(parents=True)
+    stores.decoded.folder.write_text("a file where the folder is to be")
+    with pytest.raises(OSError, match=stores.decoded.folder.name):
+        decode_photos(table_of(folder), folder, stores, Silence())
+
+
 def test_a_rejected_photo_is_kept_with_its_reason_and_not_tried_again(folder: Path, stores: DecodeStores) -> None:
     (folder / "note.jpg").write_text("text")
     photos = table_of(folder)

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -111,6 +113,14 @@ def test_leaving_early_ends_the_processes() -> None:
     assert living_workers()
     batches.close()
     assert not living_workers()
+
+
+def test_processes_start_without_what_only_their_parent_needs() -> None:
+    code = (
+        "import sys; import tasks.decode.workers; print([name for name in ('luigi', 'pyarrow') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
 
 
 def test_a_photo_is_read_and_decoded(tmp_path: Path) -> None:
