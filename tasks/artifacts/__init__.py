@@ -7,6 +7,7 @@ root elsewhere is one more implementation of its verbs and not a rewrite.
 from tasks.artifacts.files import (
     exclusive,
     is_locked,
+    open_scratch,
     publish_bytes,
     publish_folder,
     publish_json,
@@ -15,6 +16,7 @@ from tasks.artifacts.files import (
     read_json,
     sweep,
 )
+from tasks.artifacts.key_index import KeyIndex
 from tasks.artifacts.keys import KEY_LENGTH, file_sha256, fingerprint
 from tasks.artifacts.layout import DataRoot, manifest
 from tasks.artifacts.manifests import Manifest, Outcome, read_manifest
@@ -30,7 +32,7 @@ from tasks.artifacts.schemas import (
     describe,
 )
 from tasks.artifacts.settings import settings_from
-from tasks.artifacts.stores import KeyIndex, Store
+from tasks.artifacts.stores import Search, Store
 
 __all__ = [
     "COMPARISON",
@@ -45,6 +47,7 @@ __all__ = [
     "KeyIndex",
     "Manifest",
     "Outcome",
+    "Search",
     "Store",
     "bottleneck_schema",
     "describe",
@@ -53,6 +56,7 @@ __all__ = [
     "fingerprint",
     "is_locked",
     "manifest",
+    "open_scratch",
     "publish_bytes",
     "publish_folder",
     "publish_json",

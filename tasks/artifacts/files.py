@@ -10,15 +10,17 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tasks.artifacts.keys import KEY_LENGTH, file_sha256
+from tasks.artifacts.parquet import write_parquet
 from tasks.errors import StoreError
 
 TEMPORARY_PREFIX = ".tmp-"
@@ -39,14 +41,14 @@ def publishing(path: Path) -> Iterator[Path]:
         _move(temporary, path)
 
 
-def publish_shard(folder: Path, table: pa.Table, rows_per_group: int) -> Path:
-    """Publish a table as a Parquet file named by its content.
+def publish_shard(folder: Path, tables: Iterable[pa.Table], schema: pa.Schema, rows_per_group: int) -> Path:
+    """Publish tables as one Parquet file named by its content; they are asked for one after the other.
 
     Returns:
         The file: `part-`, the first 16 hex digits of the sha256 of its bytes, `.parquet`.
     """
     with _temporary(folder / "part.parquet", folder=False) as temporary:
-        _write_parquet(table, temporary, rows_per_group)
+        write_parquet(temporary, tables, schema, rows_per_group)
         shard = folder / f"part-{file_sha256(temporary)[:KEY_LENGTH]}.parquet"
         _move(temporary, shard)
         return shard
@@ -89,7 +91,14 @@ def publish_json(path: Path, value: object) -> None:
 def publish_parquet(path: Path, table: pa.Table, rows_per_group: int = 65536) -> None:
     """Publish a table as a Parquet file (zstd)."""
     with publishing(path) as temporary:
-        _write_parquet(table, temporary, rows_per_group)
+        write_parquet(temporary, [table], table.schema, rows_per_group)
+
+
+def remove_shards(shards: Sequence[Path]) -> None:
+    """Remove shards of one folder; those that are gone already are no harm."""
+    for shard in shards:
+        shard.unlink(missing_ok=True)
+        _flush(shard.parent)
 
 
 @contextmanager
@@ -118,6 +127,31 @@ def is_locked(folder: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def open_scratch(folder: Path, size: int) -> FileIO:
+    """Open a file without a name, for what does not fit in memory: it is gone when it is closed or its process ends.
+
+    Args:
+        folder: On whose disk it is to be; it is made.
+        size: How many bytes it has, all zero at first.
+
+    Returns:
+        The file, open for reading and writing.
+
+    Raises:
+        StoreError: The disk has no room for it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise StoreError(
+            f"The disk of {folder} has {free / 1e9:.1f} GB free, and a scratch file of {size / 1e9:.1f} GB is needed. "
+            "Free some, or move the data root to a larger disk."
+        )
+    file = tempfile.TemporaryFile(dir=folder, prefix=TEMPORARY_PREFIX, buffering=0)  # noqa: SIM115 (the caller's to close)
+    file.truncate(size)
+    return file
 
 
 def read_json(path: Path) -> Any:
@@ -167,11 +201,6 @@ def _temporary(path: Path, *, folder: bool) -> Iterator[Path]:
     finally:
         _remove(temporary)
         os.close(descriptor)
-
-
-def _write_parquet(table: pa.Table, path: Path, rows_per_group: int) -> None:
-    """Write with a checksum a page: without, zstd passes on flipped bits in silence."""
-    pq.write_table(table, path, compression="zstd", row_group_size=rows_per_group, write_page_checksum=True)
 
 
 def _move(temporary: Path, path: Path) -> None:

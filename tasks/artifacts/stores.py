@@ -1,7 +1,6 @@
 """A store: a folder of immutable Parquet shards, each named by its content."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.artifacts.files import publish_shard, sweep
+from tasks.artifacts.key_index import KeyIndex
+from tasks.artifacts.shards import ShardGoneError, merged_into, places_in, reading, rows_in
 from tasks.errors import StoreError
 
 
@@ -33,7 +34,7 @@ class Store:
     def append(self, table: pa.Table) -> Path:
         """Publish a table as one more shard, and return its path."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        return publish_shard(self.folder, table.cast(self.schema), self.rows_per_group)
+        return publish_shard(self.folder, [table], self.schema, self.rows_per_group)
 
     def sweep(self) -> int:
         """Remove what crashed writers left; returns how many files that were."""
@@ -41,30 +42,37 @@ class Store:
 
     def shards(self) -> list[Path]:
         """Every shard, in the order of their names."""
-        return sorted(self.folder.glob("part-*.parquet"))
+        listed: list[Path] | None = None
+        # A folder is not listed as one step: a shard merged meanwhile could be gone before its name is reached, and the
+        # large one be there only after its place was passed. What two listings agree on has seen neither.
+        while (again := sorted(self.folder.glob("part-*.parquet"))) != listed:
+            listed = again
+        return again
+
+    def search(self, wanted: pa.Array) -> "Search":
+        """Look which shards hold the wanted keys; the answer can be brought up to date later, see `Search`."""
+        search = Search(self, wanted)
+        search.look()
+        return search
 
     def found(self, wanted: pa.Array) -> npt.NDArray[np.bool_]:
         """Which of the wanted keys have a row: bool [N], in the order given."""
-        index, found = KeyIndex(wanted), np.zeros(len(wanted), bool)
-        for shard in self.shards():
-            places = index.places(self._keys(shard))
-            found[places[places >= 0]] = True
-        return found
+        return self.search(wanted).found
 
     def holding(self, wanted: pa.Array) -> list[Path]:
-        """The shards that hold rows of the wanted keys."""
-        index = KeyIndex(wanted)
-        return [shard for shard in self.shards() if (index.places(self._keys(shard)) >= 0).any()]
+        """The shards that hold rows of the wanted keys; of several that hold the same, one."""
+        return self.search(wanted).shards()
 
     def rows(
         self, wanted: pa.Array, columns: Sequence[str] | None = None, shards: Sequence[Path] | None = None
     ) -> Iterator[pa.Table]:
-        """Stream the rows of the wanted keys, a row group at a time.
+        """Stream the rows of the wanted keys, a row group at a time, until all are found.
 
         Args:
             wanted: Keys, each once.
             columns: Those to read; None reads all.
-            shards: Where to look, as a manifest names them; None looks everywhere.
+            shards: Where to look, as a manifest names them; None looks everywhere. Where one was merged into another
+                since, the other is read in its place.
 
         Yields:
             Tables that are not empty and together hold every row of the wanted keys that are there, each once.
@@ -72,22 +80,15 @@ class Store:
         Raises:
             StoreError: A shard is missing or damaged, or has other columns.
         """
-        index, seen = KeyIndex(wanted), np.zeros(len(wanted), bool)
-        for shard in self.shards() if shards is None else shards:
-            file = self._open(shard)
-            here = np.zeros(len(wanted), bool)
-            for group in range(file.num_row_groups):
-                with _reading(shard):
-                    keys = file.read_row_group(group, ["sha256"]).column("sha256")
-                places = index.places(keys)
-                take = places >= 0
-                take[take] = ~seen[places[take]]
-                if take.any():
-                    here[places[take]] = True
-                    with _reading(shard):
-                        rows = file.read_row_group(group, columns)
-                    yield rows.filter(pa.array(take))
-            seen |= here
+        index, missing = KeyIndex(wanted), np.ones(len(wanted), bool)
+        for shard, file in self.files(shards) if len(wanted) else ():
+            places = places_in(shard, file, index)
+            take = places >= 0
+            take[take] = missing[places[take]]
+            yield from rows_in(shard, file, take, columns)
+            missing[places[take]] = False
+            if not missing.any():
+                return
 
     def read(self, wanted: pa.Array) -> pa.Table:
         """All rows of the wanted keys at once, for stores whose rows are small."""
@@ -105,55 +106,94 @@ class Store:
                 "Delete its folder manifests; the next run makes again what is missing."
             )
 
-    def _keys(self, shard: Path) -> pa.ChunkedArray:
-        file = self._open(shard)
-        with _reading(shard):
-            return file.read(["sha256"]).column("sha256")
+    def files(self, shards: Sequence[Path] | None = None) -> Iterator[tuple[Path, pq.ParquetFile]]:
+        """Open shards one after the other; each is closed when the next is asked for.
 
-    def _open(self, shard: Path) -> pq.ParquetFile:
-        with _reading(shard):
+        A shard that is gone may have been merged into another since it was named (`tasks.artifacts.compaction`): then
+        all others of the folder are opened too, and one of them says that it holds its rows.
+
+        Args:
+            shards: Which; None opens every shard.
+
+        Raises:
+            StoreError: A shard is damaged, has other columns, or is gone and no other one has taken its place.
+        """
+        opened: set[Path] = set()
+        gone: dict[str, ShardGoneError] = {}
+        merged: set[str] = set()
+        ahead = self.shards() if shards is None else list(shards)
+        while ahead:
+            known = len(gone)
+            for shard in ahead:
+                try:
+                    file = self.open(shard)
+                except ShardGoneError as exc:
+                    gone[shard.name] = exc
+                    continue
+                with file:
+                    merged.update(merged_into(file))
+                    yield shard, file
+            opened.update(ahead)
+            ahead = [shard for shard in self.shards() if shard not in opened] if len(gone) > known else []
+        for name in gone.keys() - merged:
+            raise gone[name]
+
+    def open(self, shard: Path) -> pq.ParquetFile:
+        """Open a shard; whoever asks closes it.
+
+        Raises:
+            ShardGoneError: It is gone.
+            StoreError: It is damaged or has other columns.
+        """
+        with reading(shard):
             file = pq.ParquetFile(shard, page_checksum_verification=True)
         if not file.schema_arrow.equals(self.schema):
+            file.close()
             raise StoreError(f"{shard} has other columns than this version writes. Move it away and run again.")
         return file
 
 
-@contextmanager
-def _reading(shard: Path) -> Iterator[None]:
-    """Name the shard in an error; the manifests must go too, since they say that the shard is there."""
-    try:
-        yield
-    except FileNotFoundError as exc:
-        raise StoreError(
-            f"{shard} is gone. Delete the folder manifests of its store; the next run writes its rows again."
-        ) from exc
-    except (pa.ArrowInvalid, OSError) as exc:
-        raise StoreError(
-            f"{shard} is damaged ({exc}). Delete it and the folder manifests of its store; "
-            "the next run writes its rows again."
-        ) from exc
+class Search:
+    """Where a store has the wanted keys. Asked again, it opens only the shards that are new.
 
-
-class KeyIndex:
-    """Finds the places of keys among those wanted: built once, so that a shard costs no more the more are wanted.
+    It holds 4 bytes a key beside the index.
 
     Args:
+        store: The store.
         wanted: Keys, each once.
     """
 
-    def __init__(self, wanted: pa.Array) -> None:
-        keys = _as_bytes(wanted)
-        self._order = np.argsort(keys)
-        self._sorted = keys[self._order]
+    def __init__(self, store: Store, wanted: pa.Array) -> None:
+        self._store, self._index = store, KeyIndex(wanted)
+        self._shards: list[Path] = []
+        self._holder = np.full(len(wanted), -1, np.int32)
 
-    def places(self, keys: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-        """Place of each key among those wanted, int64 [N]; -1 where it is not wanted."""
-        if not len(self._sorted):
-            return np.full(len(keys), -1)
-        asked = _as_bytes(keys)
-        nearest = np.minimum(np.searchsorted(self._sorted, asked), len(self._sorted) - 1)
-        return np.where(self._sorted[nearest] == asked, self._order[nearest], -1)
+    def look(self) -> None:
+        """Look into the shards that were not there before.
 
+        Raises:
+            StoreError: A shard is damaged or has other columns.
+        """
+        there, looked = self._store.shards(), set(self._shards)
+        lost = looked.difference(there)
+        self._holder[np.isin(self._holder, [self._shards.index(shard) for shard in lost])] = -1
+        for shard, file in self._store.files([shard for shard in there if shard not in looked]):
+            places = places_in(shard, file, self._index)
+            places = places[places >= 0]
+            self._holder[places[self._holder[places] < 0]] = len(self._shards)
+            self._shards.append(shard)
 
-def _as_bytes(keys: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bytes_]:
-    return np.array(keys.to_pylist(), np.bytes_)
+    @property
+    def found(self) -> npt.NDArray[np.bool_]:
+        """Which of the wanted keys have a row: bool [N], in their order."""
+        found: npt.NDArray[np.bool_] = self._holder >= 0
+        return found
+
+    def shards(self, which: npt.NDArray[np.bool_] | None = None) -> list[Path]:
+        """The shards that hold rows of the wanted keys, of several that hold the same, one; in the order of names.
+
+        Args:
+            which: Of which wanted keys: bool [N]; None is all.
+        """
+        holders = np.unique(self._holder if which is None else self._holder[which])
+        return sorted(self._shards[holder] for holder in holders[holders >= 0])

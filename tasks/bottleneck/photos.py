@@ -19,6 +19,13 @@ class EmbedCounts(NamedTuple):
     shards: tuple[str, ...]
 
 
+class Missing(NamedTuple):
+    """Keys of the photos to be embedded, and the shards that have their pictures."""
+
+    keys: pa.Array
+    shards: list[Path]
+
+
 class Wanted(NamedTuple):
     """Keys of a snapshot's usable photos, and what the decode stage says that it has of them."""
 
@@ -43,17 +50,22 @@ def embed_photos(
         BackboneError: The weights are missing, or are not those of the settings.
     """
     pictures = open_stores(root, settings.decode).decoded
-    there = wanted.keys.filter(pa.array(pictures.found(wanted.keys)))
+    pictured = pictures.search(wanted.keys)
+    there = wanted.keys.filter(pa.array(pictured.found))
     pictures.check(len(there), wanted.decoded.photos, "pictures")
     store = settings.store(root)
     store.sweep()
-    missing = there.filter(pa.array(~store.found(there)))
+    embedded = store.search(there)
+    missing = there.filter(pa.array(~embedded.found))
     if len(missing):
-        _embed(missing, settings, weights, root, progress)
-    return EmbedCounts(len(missing), len(there) - len(missing), tuple(shard.name for shard in store.holding(there)))
+        which = pictured.found.copy()
+        which[which] = ~embedded.found
+        _embed(Missing(missing, pictured.shards(which)), settings, weights, root, progress)
+        embedded.look()
+    return EmbedCounts(len(missing), len(there) - len(missing), tuple(shard.name for shard in embedded.shards()))
 
 
-def _embed(missing: pa.Array, settings: BottleneckSettings, weights: Path, root: DataRoot, progress: Progress) -> None:
+def _embed(missing: Missing, settings: BottleneckSettings, weights: Path, root: DataRoot, progress: Progress) -> None:
     with progress.preparing("imports"):
         from tasks.bottleneck.extract import ShardWriter, extract_bottlenecks  # noqa: PLC0415 (only where there is work)
         from tasks.bottleneck.forward import open_forward  # noqa: PLC0415
@@ -61,7 +73,7 @@ def _embed(missing: pa.Array, settings: BottleneckSettings, weights: Path, root:
 
     store = settings.store(root)
     forward = open_forward(settings, weights, store.folder, progress)
-    progress.start(len(missing), "photo")
-    tables = open_stores(root, settings.decode).decoded.rows(missing, ["sha256", "image"])
+    progress.start(len(missing.keys), "photo")
+    tables = open_stores(root, settings.decode).decoded.rows(missing.keys, ["sha256", "image"], missing.shards)
     with ShardWriter(store) as sink:
         extract_bottlenecks(tables, Views(settings.views, settings.distortion), forward, sink, progress)

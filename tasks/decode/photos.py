@@ -91,11 +91,11 @@ def decode_photos(
     """
     stores.decoded.sweep()
     stores.rejected.sweep()
-    paths = dict(zip(photos.column("sha256").to_pylist(), photos.column("path").to_pylist(), strict=True))
-    keys = pa.array(list(paths), pa.string())
+    keys = photos.column("sha256").combine_chunks()
     decoded = stores.decoded.found(keys)
     rejected = stores.rejected.found(keys) & ~decoded
-    untried = [Photo(*photo) for photo, tried in zip(paths.items(), decoded | rejected, strict=True) if not tried]
+    left = photos.filter(pa.array(~(decoded | rejected)))
+    untried = list(map(Photo, left.column("sha256").to_pylist(), left.column("path").to_pylist()))
     progress.start(len(untried), "photos")
     work = partial(decode_files, folder=folder, settings=stores.settings)
     with (

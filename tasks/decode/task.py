@@ -43,7 +43,8 @@ class DecodePhotos(SnapshotStageTask):
         rejected = stores.rejected.read(keys)
         missing = missing_photos(wanted, rejected, counts.skipped)
         check_missing(missing, wanted.num_rows, self.max_rejected)
-        found = stores.decoded.found(keys)
+        decoded = stores.decoded.search(keys)
+        found = decoded.found
         left = count_labels(wanted.filter(found))
         check_left({label: left.get(label, 0) for label in count_labels(wanted)}, missing)
         return Outcome(
@@ -53,7 +54,7 @@ class DecodePhotos(SnapshotStageTask):
             photos=int(found.sum()),
             new=counts.new,
             reused=counts.reused,
-            shards=tuple(shard.name for shard in stores.decoded.holding(keys)),
+            shards=tuple(shard.name for shard in decoded.shards()),
             details={
                 "missing": len(missing),
                 "rejected": rejected.num_rows,

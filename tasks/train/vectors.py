@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tasks.artifacts.files import open_scratch
+from tasks.artifacts import open_scratch
 from tasks.errors import StoreError
 from tasks.threads import prefetch
 

@@ -169,14 +169,20 @@ def test_a_query_over_all_parquet_files_meets_no_temporary_one(tmp_path: Path) -
         assert list(tmp_path.glob("*.parquet")) == []
 
 
+def publish(folder: Path, rows: int) -> Path:
+    """Publish so many rows as a shard with row groups of 4."""
+    table = pa.table({"n": range(rows)})
+    return publish_shard(folder, [table], table.schema, 4)
+
+
 def test_a_shard_is_named_by_the_sha256_of_its_bytes(tmp_path: Path) -> None:
-    shard = publish_shard(tmp_path / "store", pa.table({"n": range(10)}), 4)
+    shard = publish(tmp_path / "store", 10)
     assert shard.name == f"part-{hashlib.sha256(shard.read_bytes()).hexdigest()[:16]}.parquet"
     assert names(tmp_path / "store") == [shard.name]
 
 
 def test_the_same_rows_make_the_same_shard_and_others_another_one(tmp_path: Path) -> None:
-    first, again, other = (publish_shard(tmp_path, pa.table({"n": range(size)}), 4) for size in (10, 10, 11))
+    first, again, other = (publish(tmp_path, size) for size in (10, 10, 11))
     assert first == again != other
     assert names(tmp_path) == sorted([first.name, other.name])
 
@@ -187,6 +193,30 @@ def test_a_table_is_published_with_its_metadata_in_row_groups(tmp_path: Path) ->
     file = pq.ParquetFile(tmp_path / "table.parquet")
     assert file.read().equals(table, check_metadata=True)
     assert [file.metadata.row_group(group).num_rows for group in range(3)] == [4, 4, 2]
+
+
+def test_pictures_are_stored_as_they_are_vectors_split_by_bytes_and_all_else_compressed(tmp_path: Path) -> None:
+    picture = {"bytes": b"\xff\xd8" * 99, "path": "a.jpeg"}
+    vector = pa.array([[0.5, 1.5]], pa.list_(pa.float32(), 2))
+    publish_parquet(tmp_path / "table.parquet", pa.table({"key": ["a"], "image": [picture], "bottleneck": vector}))
+    group = pq.ParquetFile(tmp_path / "table.parquet").metadata.row_group(0)
+    columns = {column.path_in_schema: column for column in map(group.column, range(group.num_columns))}
+    assert {path: column.compression for path, column in columns.items()} == {
+        "key": "ZSTD",
+        "image.bytes": "UNCOMPRESSED",
+        "image.path": "ZSTD",
+        "bottleneck.list.element": "ZSTD",
+    }
+    assert "BYTE_STREAM_SPLIT" in columns["bottleneck.list.element"].encodings
+    assert [path for path, column in columns.items() if column.has_dictionary_page] == ["key", "image.path"]
+
+
+def test_flipped_bits_of_a_picture_come_to_light(tmp_path: Path) -> None:
+    path, picture = tmp_path / "table.parquet", b"one picture" + bytes(9999)
+    publish_parquet(path, pa.table({"image": [picture]}))
+    path.write_bytes(path.read_bytes().replace(picture, picture.replace(b"one", b"two")))
+    with pytest.raises(OSError, match="checksum"):
+        pq.ParquetFile(path, page_checksum_verification=True).read()
 
 
 def test_json_is_readable_and_keeps_unicode(tmp_path: Path) -> None:

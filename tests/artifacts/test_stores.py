@@ -1,7 +1,7 @@
 """Stores: shards that are written once, and a reader that gets each key's rows once."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,38 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.artifacts import REJECTED, Store, bottleneck_schema, describe
+from tasks.artifacts import REJECTED, Store, bottleneck_schema
+from tasks.artifacts.shards import MERGED
 from tasks.errors import StoreError
-
-WIDTH = 3
-
-
-def key(number: int) -> str:
-    return f"{number:064x}"
-
-
-def keys(*numbers: int) -> pa.Array:
-    return pa.array([key(number) for number in numbers], pa.string())
-
-
-def bottlenecks(numbers: Sequence[int], views: int = 1, first: float = 0) -> pa.Table:
-    """Rows of these keys, each view beside the others; every vector says which key and view it is of."""
-    rows = [(number, view) for number in numbers for view in range(views)]
-    return pa.table(
-        {
-            "sha256": [key(number) for number, _ in rows],
-            "view": pa.array([view for _, view in rows], pa.int8()),
-            "bottleneck": [[first, number, view] for number, view in rows],
-        }
-    )
-
-
-def rows_of(table: pa.Table) -> list[tuple[int, int]]:
-    return sorted((int(row["sha256"], 16), row["view"]) for row in table.to_pylist())
-
-
-def open_store(folder: Path) -> Store:
-    return Store(folder, describe(bottleneck_schema(WIDTH), "bottleneck", "cafe", {"views": 2}), rows_per_group=4)
+from tests.artifacts.rows import WIDTH, bottlenecks, key, keys, open_store, rows_of
 
 
 @pytest.fixture
@@ -128,6 +100,47 @@ def test_only_the_shards_that_are_named_are_read(store: Store) -> None:
 def test_holding_names_the_shards_of_the_wanted_keys(store: Store) -> None:
     first, second, _ = (store.append(bottlenecks(range(start, start + 3))) for start in (0, 3, 6))
     assert store.holding(keys(1, 5, 99)) == sorted([first, second])
+
+
+def test_a_search_that_looks_again_opens_only_what_is_new(store: Store) -> None:
+    first = store.append(bottlenecks(range(3)))
+    search = store.search(keys(1, 4, 9))
+    assert search.found.tolist() == [True, False, False]
+    second = store.append(bottlenecks(range(3, 6)))
+    cut(first)
+    search.look()
+    assert search.found.tolist() == [True, True, False]
+    assert search.shards() == sorted([first, second])
+    assert search.shards(np.array([False, True, True])) == [second]
+
+
+def test_a_search_forgets_what_is_gone_and_finds_it_where_it_is_now(store: Store) -> None:
+    first, second = (store.append(bottlenecks(range(start, start + 3))) for start in (0, 3))
+    search = store.search(keys(1, 4))
+    first.unlink()
+    search.look()
+    assert search.found.tolist() == [False, True]
+    again = store.append(bottlenecks(range(2), first=7))
+    search.look()
+    assert search.found.tolist() == [True, True]
+    assert search.shards() == sorted([again, second])
+
+
+def test_rows_of_a_shard_that_was_merged_into_another_are_found_there(store: Store) -> None:
+    gone, other = (store.append(bottlenecks(range(start, start + 3))) for start in (0, 3))
+    metadata = store.schema.metadata | {MERGED: f'["{gone.name}"]'.encode()}
+    merged = Store(store.folder, store.schema.with_metadata(metadata), 4).append(bottlenecks(range(3)))
+    gone.unlink()
+    for shards in ([gone], [gone, other], [other, gone, merged]):
+        assert rows_of(pa.concat_tables(store.rows(keys(0, 2, 4, 99), shards=shards))) == [(0, 0), (2, 0), (4, 0)]
+
+
+def test_another_shard_that_holds_a_key_does_not_excuse_one_that_is_gone(store: Store) -> None:
+    gone = store.append(bottlenecks(range(3)))
+    store.append(bottlenecks(range(2), first=7))
+    gone.unlink()
+    with pytest.raises(StoreError, match=re.escape(f"{gone} is gone.")):
+        list(store.rows(keys(1, 2), shards=[gone]))
 
 
 def test_row_groups_stay_within_their_bound(store: Store) -> None:

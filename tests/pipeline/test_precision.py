@@ -18,7 +18,8 @@ def project(tmp_path: Path) -> Project:
 def test_precision_is_resolved_recorded_and_part_of_the_key(project: Project) -> None:
     done = project.retrain(date="2026-03-01", folds="0")
     assert done.code == 0, done.errors
-    assert done.errors == ""
+    assert "delegate" not in done.errors + done.output
+    assert "trackable_obj" not in done.errors + done.output
     auto = project.record("2026-03-01")
     assert auto["parameters"]["precision"] == "auto"
     assert auto["stages"]["bottleneck"]["details"]["precision"] == "int8"

@@ -1,0 +1,1 @@
+"""The verbs of `python -m pipeline`, a module each."""

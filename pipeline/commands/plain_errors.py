@@ -1,0 +1,22 @@
+"""How every verb ends that cannot do what it was asked for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from tasks.errors import PipelineError
+
+INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Show an error that the user can mend as its sentence, and end quietly on Ctrl-C."""
+    try:
+        yield
+    except PipelineError as exc:
+        typer.echo(str(exc), err=True)
+        raise typer.Exit(1) from exc
+    except KeyboardInterrupt as exc:
+        raise typer.Exit(INTERRUPTED) from exc

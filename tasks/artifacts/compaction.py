@@ -1,0 +1,180 @@
+"""Compaction: the small shards of a store merged into large ones, beside whoever reads and writes.
+
+A large shard is published first; its metadata names the shards that it takes the place of. Then the manifests that name
+these are rewritten, and then they are removed. Killed anywhere in between, rows stand twice, which no reader minds, and
+the next compaction drops them. A reader that holds the name of a shard that is gone finds its rows by that metadata.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.artifacts.files import exclusive, publish_shard, remove_shards
+from tasks.artifacts.key_index import KeyIndex
+from tasks.artifacts.layout import DataRoot
+from tasks.artifacts.manifests import rename_shards
+from tasks.artifacts.merge_plan import Repeats, ShardFacts, plan_merges
+from tasks.artifacts.schemas import SCHEMA_VERSION
+from tasks.artifacts.shards import MERGED, reading
+from tasks.artifacts.stores import Store
+from tasks.errors import StoreError
+from tasks.progress import Progress
+
+
+class Extent(NamedTuple):
+    """How large a store is.
+
+    Args:
+        shards: How many shards it has.
+        rows: Their rows, those that stand twice counted twice.
+        bytes: Size of the files; None where it is not known before they are written.
+    """
+
+    shards: int
+    rows: int
+    bytes: int | None
+
+    @classmethod
+    def of(cls, shards: Iterable[ShardFacts]) -> Self:
+        """Add up shards."""
+        facts = list(shards)
+        return cls(len(facts), sum(shard.rows for shard in facts), sum(shard.bytes for shard in facts))
+
+
+class Compacted(NamedTuple):
+    """What a compaction came to, or would come to.
+
+    Args:
+        before: The store when it began.
+        after: The same shards when it had ended.
+    """
+
+    before: Extent
+    after: Extent
+
+
+def store_folders(root: DataRoot) -> list[Path]:
+    """Folders of a data root's stores that have shards: the decoded and the rejected ones, then the bottlenecks."""
+    decoded = sorted(path.name for path in root.decode("").glob("*"))
+    embedded = sorted(path.name for path in root.bottleneck("").glob("*"))
+    folders = [place(key) for key in decoded for place in (root.decode, root.rejected)]
+    folders += [root.bottleneck(key) for key in embedded]
+    return [folder for folder in folders if any(folder.glob("part-*.parquet"))]
+
+
+def open_store(folder: Path, rows_per_group: Mapping[str, int]) -> Store:
+    """Find a store from its shards alone.
+
+    Args:
+        folder: Where at least one shard is.
+        rows_per_group: Of a row group at most, by the stage that the shards name.
+
+    Raises:
+        StoreError: The first shard is damaged, or was written by another version.
+    """
+    first = min(folder.glob("part-*.parquet"))
+    with reading(first):
+        schema = pq.read_schema(first)
+    metadata = {name: value for name, value in (schema.metadata or {}).items() if name != MERGED}
+    stage = metadata.get(b"stage", b"").decode(errors="replace")
+    if metadata.get(b"schema_version") != str(SCHEMA_VERSION).encode() or stage not in rows_per_group:
+        raise StoreError(f"{first} was written by another version. Move its folder away and run again.")
+    return Store(folder, schema.with_metadata(metadata), rows_per_group[stage])
+
+
+def plan_compaction(store: Store, rows_per_shard: int) -> Compacted:
+    """Say what `run_compaction` would do, and change nothing; see there."""
+    plan = plan_merges(store, rows_per_shard)
+    before = Extent.of(plan.shards)
+    shards = before.shards - sum(len(group) - 1 for group in plan.groups)
+    rows = before.rows - sum(repeated.rows for repeated in plan.repeats.values())
+    return Compacted(before, Extent(shards, rows, None if plan.groups else before.bytes))
+
+
+def run_compaction(store: Store, rows_per_shard: int, progress: Progress) -> Compacted:
+    """Merge a store's small shards into large ones, and drop rows that stand twice.
+
+    Small is what has less than half the rows asked for. Memory holds two row groups, and 24 bytes for each key of the
+    store while it looks for rows that stand twice; the disk holds one large shard more than before.
+
+    Args:
+        store: The store; its schema's metadata is that of the large shards.
+        rows_per_shard: Rows of a large shard at most.
+        progress: Told of the rows of each large shard once it is done.
+
+    Raises:
+        StoreError: A shard is damaged or has other columns, or there is no room; the shards that are done are kept.
+    """
+    with exclusive(store.folder), _writing(store.folder):
+        plan = plan_merges(store, rows_per_shard)
+        progress.start(sum(shard.rows for group in plan.groups for shard in group), "rows")
+        written = []
+        into: dict[str, str] = {}
+        for group in plan.groups:
+            merged = _merge(store, group, plan.repeats)
+            written.append(merged)
+            into.update((shard.path.name, merged.path.name) for shard in group)
+            rename_shards(store.folder / "manifests", _whereabouts(into, plan.repeats))
+            remove_shards([shard.path for shard in group])
+            progress.advance(sum(shard.rows for shard in group))
+    kept = set(plan.shards) - {shard for group in plan.groups for shard in group}
+    return Compacted(Extent.of(plan.shards), Extent.of([*kept, *written]))
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise StoreError(
+            f"The store {folder} cannot be compacted ({exc}). Make room or mend the folder's rights, and run again; "
+            "the shards that are done are kept."
+        ) from exc
+
+
+def _whereabouts(into: Mapping[str, str], repeats: Repeats) -> dict[str, set[str]]:
+    """Where the rows of merged shards are: in what they were merged into, and where the repeated ones are kept."""
+    places = {name: {merged} for name, merged in into.items()}
+    for shard, repeated in repeats.items():
+        if shard.name in places:
+            places[shard.name] |= {into.get(owner.name, owner.name) for owner in repeated.owners}
+    return places
+
+
+def _merge(store: Store, group: Sequence[ShardFacts], repeats: Repeats) -> ShardFacts:
+    """Publish the rows of some shards as one, row group by row group."""
+    names = sorted({name for shard in group for name in (shard.path.name, *shard.merged)})
+    schema = store.schema.with_metadata({**(store.schema.metadata or {}), MERGED: json.dumps(names)})
+    tables = _regroup(_kept(store, group, repeats), store.rows_per_group)
+    path = publish_shard(store.folder, tables, schema, store.rows_per_group)
+    return ShardFacts(path, pq.read_metadata(path).num_rows, path.stat().st_size, tuple(names), group[0].starts[:0])
+
+
+def _kept(store: Store, group: Sequence[ShardFacts], repeats: Repeats) -> Iterator[pa.Table]:
+    """Read a group's rows, but for those that stand in another shard too."""
+    for shard in group:
+        repeated = KeyIndex(pa.array(repeats[shard.path].keys.astype(str))) if shard.path in repeats else None
+        with store.open(shard.path) as file:
+            for number in range(file.num_row_groups):
+                with reading(shard.path):
+                    table = file.read_row_group(number)
+                if repeated is not None:
+                    table = table.filter(pa.array(repeated.places(table.column("sha256")) < 0))
+                yield table
+
+
+def _regroup(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+    """Cut tables anew, so that each has `size` rows and only the last one fewer."""
+    waiting: pa.Table | None = None
+    for table in tables:
+        waiting = table if waiting is None else pa.concat_tables([waiting, table])
+        while waiting.num_rows >= size:
+            yield waiting.slice(0, size)
+            waiting = waiting.slice(size)
+    if waiting is not None and waiting.num_rows:
+        yield waiting
