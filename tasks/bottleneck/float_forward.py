@@ -12,8 +12,8 @@ from tasks.quiet_tensorflow import keras
 
 #: What a batch needs at once should fit the processor's cache; a GPU wants much at once.
 BATCH_SIZE, GPU_BATCH_SIZE = 8, 64
-#: Two batches under way: while one waits for its last core, or for its pictures, the other one computes.
-WORKERS = 2
+#: Two batches under way keep all cores busy, since one of them always computes; a third one is decoded meanwhile.
+WORKERS = 3
 
 
 class FloatForward(FixedBatch):
