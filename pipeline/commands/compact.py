@@ -73,11 +73,11 @@ def _tell(folder: Path, done: Compacted) -> str:
     twice = f", {before.rows - after.rows:,} that stood twice dropped" if before.rows > after.rows else ""
     if before == after:
         return f"{folder}: {before.shards:,} shards, {before.rows:,} rows, {_megabytes(before.bytes)}: nothing to merge"
-    return (
-        f"{folder}: {before.shards:,} shards become {after.shards:,}, {after.rows:,} rows{twice}, "
-        f"{_megabytes(before.bytes)} become {_megabytes(after.bytes)}"
-    )
+    size, become = _megabytes(before.bytes), "would become"
+    if after.bytes is not None:
+        size, become = f"{size} become {_megabytes(after.bytes)}", "become"
+    return f"{folder}: {before.shards:,} shards {become} {after.shards:,}, {after.rows:,} rows{twice}, {size}"
 
 
 def _megabytes(size: int | None) -> str:
-    return "? MB" if size is None else f"{size / 1e6:,.1f} MB"
+    return f"{(size or 0) / 1e6:,.1f} MB"
