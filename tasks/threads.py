@@ -3,7 +3,8 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 #: Items that wait for each thread, so that none is idle while the next one is made.
 WAITING = 2
@@ -41,3 +42,31 @@ def in_threads(work: Callable[[ItemT], DoneT], items: Iterable[ItemT], threads: 
             yield under_way.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Behind:
+    """Does one thing after the other in a thread of its own, while the caller goes on.
+
+    One thing is under way at a time: whoever hands over the next one waits for it, and is raised what it raised. The
+    thread ends with the block; what a last thing raised is raised by `wait` alone.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._under_way: Future[Any] | None = None
+
+    def do(self, work: Callable[..., object], *arguments: object) -> None:
+        """Wait for the thing before, then begin this one."""
+        self.wait()
+        self._under_way = self._thread.submit(work, *arguments)
+
+    def wait(self) -> None:
+        """Wait until nothing is under way."""
+        if self._under_way is not None:
+            self._under_way.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._thread.shutdown()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.threads import WAITING, in_threads, prefetch
+from tasks.threads import WAITING, Behind, in_threads, prefetch
 
 WAIT = 0.05
 
@@ -99,3 +99,25 @@ def test_threads_end_when_they_are_left_early() -> None:
         if item == "4":
             break
     assert threading.active_count() == threads
+
+
+def test_things_are_done_behind_the_caller_one_after_the_other() -> None:
+    threads, go_on, done = threading.active_count(), threading.Event(), list[int]()
+    with Behind() as behind:
+        behind.do(go_on.wait, 5)
+        assert not done
+        go_on.set()
+        for number in range(3):
+            behind.do(done.append, number)
+        behind.wait()
+        assert done == [0, 1, 2]
+    assert threading.active_count() == threads
+
+
+def test_what_fails_behind_the_caller_is_raised_with_the_next_thing() -> None:
+    done: list[int] = []
+    with Behind() as behind:
+        behind.do(int, "none")
+        with pytest.raises(ValueError, match="none"):
+            behind.do(done.append, 1)
+    assert not done

@@ -59,10 +59,6 @@ class Store:
         """Which of the wanted keys have a row: bool [N], in the order given."""
         return self.search(wanted).found
 
-    def holding(self, wanted: pa.Array) -> list[Path]:
-        """The shards that hold rows of the wanted keys; of several that hold the same, one."""
-        return self.search(wanted).shards()
-
     def rows(
         self, wanted: pa.Array, columns: Sequence[str] | None = None, shards: Sequence[Path] | None = None
     ) -> Iterator[pa.Table]:

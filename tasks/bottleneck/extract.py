@@ -6,8 +6,6 @@ and two shards, however many photos there are.
 """
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +17,7 @@ from tasks.bottleneck.forward import Forward, Vectors
 from tasks.bottleneck.views import Views
 from tasks.decode.images import read_pixels
 from tasks.progress import Progress
-from tasks.threads import in_threads
+from tasks.threads import Behind, in_threads
 
 PHOTOS_PER_SHARD = 1024
 
@@ -83,8 +81,7 @@ class ShardWriter:
         self._store, self._photos_per_shard = store, photos_per_shard
         self._keys: list[str] = []
         self._vectors: list[Vectors] = []
-        self._thread = ThreadPoolExecutor(1)
-        self._writing: Future[Path] | None = None
+        self._behind = Behind()
 
     def add(self, keys: list[str], vectors: Vectors) -> None:
         """Take the vectors of photos: float32 [N, V, D]."""
@@ -94,21 +91,20 @@ class ShardWriter:
             self._publish()
 
     def _publish(self) -> None:
-        if self._writing is not None:
-            self._writing.result()
         if self._keys:
-            table = _table(self._keys, np.concatenate(self._vectors), self._store.schema)
-            self._writing = self._thread.submit(self._store.append, table)
+            self._behind.do(self._write, self._keys, self._vectors)
             self._keys, self._vectors = [], []
+
+    def _write(self, keys: list[str], vectors: list[Vectors]) -> None:
+        self._store.append(_table(keys, np.concatenate(vectors), self._store.schema))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        with self._thread:
+        with self._behind:
             self._publish()
-            if self._writing is not None:
-                self._writing.result()
+            self._behind.wait()
 
 
 def _table(keys: list[str], vectors: Vectors, schema: pa.Schema) -> pa.Table:

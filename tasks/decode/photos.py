@@ -1,6 +1,5 @@
 """Brings the decoded store up to date with the photos that are wanted."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +16,7 @@ from tasks.decode.rejections import Missing
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.workers import Photo, Tried, decode_files, in_processes
 from tasks.progress import Progress
+from tasks.threads import Behind
 
 ROWS_PER_SHARD = 512
 ROWS_PER_GROUP = 256
@@ -140,8 +140,7 @@ class _Writer:
         self.decoded, self.rejected = _Shards(stores.decoded), _Shards(stores.rejected)
         self.skipped: list[Missing] = []
         self._encoding = stores.settings.encoding
-        self._thread = ThreadPoolExecutor(1)
-        self._writing: Future[None] | None = None
+        self._behind = Behind()
 
     def add(self, tried: Tried) -> None:
         (sha256, path), result = tried
@@ -160,23 +159,18 @@ class _Writer:
             self._publish(shards)
 
     def _publish(self, shards: _Shards) -> None:
-        self._wait()
         if shards.rows:
-            self._writing = self._thread.submit(_publish, shards.store, shards.take())
-
-    def _wait(self) -> None:
-        if self._writing is not None:
-            self._writing.result()
+            self._behind.do(_publish, shards.store, shards.take())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        with self._thread:
+        with self._behind:
             if kind is None:
                 self._publish(self.decoded)
                 self._publish(self.rejected)
-                self._wait()
+                self._behind.wait()
 
 
 def _publish(store: Store, rows: list[dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from tasks.errors import SettingError, StoreError
 from tasks.quiet_tensorflow import tf
 from tasks.train.curve import Point, Weights, add_point
 from tasks.train.examples import Examples, Floats
-from tasks.train.head import Head, Standardisation, standardisation, validate
+from tasks.train.head import Head, Standardisation, standardisation, validate_all
 from tasks.train.photos import load_photos
 from tasks.train.settings import AdamRecipe, TrainSettings
 from tasks.train.training import examples_of
@@ -108,7 +108,7 @@ class _Examination:
             Head(self.labels, layers[0][:, index], layers[1][index], self.standard, {"l2": l2})
             for index, l2 in enumerate(strengths)
         ]
-        best = min((validate(head, self.validation) for head in heads), key=lambda choice: choice.log_loss)
+        best = min(validate_all(heads, self.validation), key=lambda choice: choice.log_loss)
         now = dt.datetime.now(dt.UTC)
         return Point(step, best.accuracy, best.log_loss, best.l2, len(self.validation.labels), now)
 

@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_store_that_was_never_written_to_has_nothing(store: Store) -> None:
     assert store.found(keys(1, 2)).tolist() == [False, False]
-    assert store.shards() == store.holding(keys(1)) == list(store.rows(keys(1))) == []
+    assert store.shards() == store.search(keys(1)).shards() == list(store.rows(keys(1))) == []
     assert store.sweep() == 0
 
 
@@ -99,7 +99,7 @@ def test_only_the_shards_that_are_named_are_read(store: Store) -> None:
 
 def test_holding_names_the_shards_of_the_wanted_keys(store: Store) -> None:
     first, second, _ = (store.append(bottlenecks(range(start, start + 3))) for start in (0, 3, 6))
-    assert store.holding(keys(1, 5, 99)) == sorted([first, second])
+    assert store.search(keys(1, 5, 99)).shards() == sorted([first, second])
 
 
 def test_a_search_that_looks_again_opens_only_what_is_new(store: Store) -> None:
@@ -201,7 +201,7 @@ def test_a_damaged_shard_is_named_with_the_remedy(store: Store, damage: Callable
     shard = store.append(bottlenecks(range(20)))
     damage(shard)
     says = re.escape(f"{shard} is damaged (") + r"(?s:.*)Delete it and the folder manifests of its store"
-    for use in (store.found, store.holding, store.read):
+    for use in (store.found, store.search, store.read):
         with pytest.raises(StoreError, match=says):
             use(keys(1))
 
@@ -224,7 +224,7 @@ def test_a_shard_of_other_columns_is_named_with_the_remedy(store: Store) -> None
     other = Store(store.folder, REJECTED, 4).append(
         pa.table({"sha256": [key(1)], "path": ["a"], "reason": ["b"], "message": ["c"]})
     )
-    for use in (store.found, store.holding, store.read):
+    for use in (store.found, store.search, store.read):
         with pytest.raises(StoreError, match=re.escape(f"{other} has other columns") + ".* Move it away"):
             use(keys(1))
 

@@ -46,7 +46,7 @@ def found(folder: Path, keys: int) -> Callable[[], object]:
 def holding(folder: Path, keys: int) -> Callable[[], object]:
     """Which shards hold all keys."""
     store, wanted = open_made_up(folder), make_keys(keys)
-    return lambda: store.holding(wanted)
+    return lambda: store.search(wanted).shards()
 
 
 def rows(folder: Path, keys: int) -> Callable[[], object]:
