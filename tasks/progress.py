@@ -9,8 +9,8 @@ from typing import Any, Protocol, Self
 
 from tqdm import tqdm
 
-#: Seconds between two reports, where a live line shows progress and where a log takes a line for each.
-LIVE_INTERVAL, LOG_INTERVAL = 1.0, 60.0
+#: Seconds between two reports to whoever listens, and between two lines of a log, where there is no live line.
+TELL_INTERVAL, LOG_INTERVAL = 1.0, 60.0
 
 
 class Progress(Protocol):
@@ -87,13 +87,13 @@ class LiveLine:
 
     Args:
         stage: The name at the start of the line.
-        tell: Called at most once a second with the line and the percentage done.
+        tell: Called at the start, at most once a second, and at the end, with the line and the percentage done.
     """
 
     def __init__(self, stage: str, tell: Callable[[str, int], None]) -> None:
         self._stage, self._tell = stage, tell
         self._bar: tqdm[Any] | None = None
-        self._told = time.monotonic()
+        self._told = self._logged = time.monotonic()
         self._live = sys.stderr.isatty()
         self._preparations = Preparations()
 
@@ -114,6 +114,7 @@ class LiveLine:
             dynamic_ncols=True,
             file=self._stream(),
         )
+        self._report()
 
     def advance(self, count: int) -> None:
         """Count `count` more units as done."""
@@ -121,15 +122,20 @@ class LiveLine:
             return
         self._bar.update(count)
         now = time.monotonic()
-        if now - self._told < (LIVE_INTERVAL if self._live else LOG_INTERVAL):
-            return
-        self._told = now
-        line = str(self._bar)
-        if not self._live:
+        if now - self._told >= TELL_INTERVAL:
+            self._report()
+        if not self._live and now - self._logged >= LOG_INTERVAL:
+            self._logged = now
             # Standard error is for what is wrong: cron mails it.
-            sys.stdout.write(f"{line}\n")
+            sys.stdout.write(f"{self._bar}\n")
             sys.stdout.flush()
-        self._tell(line, min(round(100 * self._bar.n / self._bar.total), 100) if self._bar.total else 0)
+
+    def _report(self) -> None:
+        """Tell whoever listens how it stands."""
+        bar = self._bar
+        if bar is not None:
+            self._told = time.monotonic()
+            self._tell(str(bar), min(round(100 * bar.n / bar.total), 100) if bar.total else 0)
 
     def tell(self, line: str) -> None:
         """Write a line that stays, above the live one."""
@@ -145,6 +151,8 @@ class LiveLine:
         bar = self._bar
         before = bar.desc
         bar.set_description_str(f"{self._stage}: preparing the {what}")
+        if own:
+            self._tell(bar.desc, 0)
         try:
             with self._preparations.preparing(what):
                 yield
@@ -161,6 +169,8 @@ class LiveLine:
     def close(self) -> None:
         """Clear the line."""
         if self._bar is not None:
+            if self._bar.n:
+                self._report()
             self._bar.close()
             self._bar = None
 
