@@ -5,7 +5,9 @@
     ├── DatasetError              the photos: missing, too few, too many rejected
     ├── DownloadError             the network, a file's length or hash, an archive's members
     ├── BackboneError             weights that are missing, damaged or of another model
-    └── StoreError                a file of the data root that is damaged or of another version
+    ├── StoreError                a file of the data root that is damaged or of another version
+    ├── ModelError                a trained model that is missing, or whose export says something else
+    └── VerdictError              a new model that is not good enough
 
 The task layer shows these without a traceback; every other exception is a bug and keeps its own.
 """
@@ -33,3 +35,11 @@ class BackboneError(PipelineError):
 
 class StoreError(PipelineError):
     """A file below the data root is damaged or was written by another version."""
+
+
+class ModelError(PipelineError):
+    """A trained model is missing or incomplete, or what it was exported as does not say what it says."""
+
+
+class VerdictError(PipelineError):
+    """A new model is not good enough: worse than the champion, or below the accuracy that was asked for."""

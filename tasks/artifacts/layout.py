@@ -52,9 +52,33 @@ class DataRoot:
         """Folder of a head and its checkpoints."""
         return self.path / "train" / key
 
+    def export(self, key: str) -> Path:
+        """Folder of what a head or network was exported as."""
+        return self.train(key) / "export"
+
     def evaluate(self, key: str) -> Path:
-        """Folder of an evaluation: metrics, predictions, figures, report."""
+        """Folder of an evaluation: metrics and predictions."""
         return self.path / "evaluate" / key
+
+    def champion(self, dataset: str) -> Path:
+        """The file that says which model of a dataset is the best so far."""
+        return self.path / "champion" / f"{dataset}.json"
+
+    def decisions(self, dataset: str) -> Path:
+        """Folder of the decisions on a dataset's champion, one manifest a decision."""
+        return self.path / "champion" / dataset
+
+    def report(self, key: str) -> Path:
+        """Folder of a run's report."""
+        return self.path / "report" / key
+
+    def index(self) -> Path:
+        """The page that lists all runs."""
+        return self.path / "index.html"
+
+    def predict(self, key: str) -> Path:
+        """Folder of what a model says of a folder of photos."""
+        return self.path / "predict" / key
 
     def comparison(self, key: str) -> Path:
         """Folder of a comparison: table, figures, report."""

@@ -53,6 +53,20 @@ PREDICTIONS = pa.schema(
     ]
 )
 
+#: One row a photo from outside. Where it could not be read or decoded, `reason` and `message` say why, and what a model
+#: would say of it is null; `sha256` is null too where there were no bytes to hash.
+PREDICTED = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("sha256", pa.string()),
+        pa.field("predicted", pa.string()),
+        pa.field("probability", pa.float32()),
+        pa.field("probabilities", pa.list_(pa.float32())),
+        pa.field("reason", pa.string()),
+        pa.field("message", pa.string()),
+    ]
+)
+
 #: One row a checkpoint; `l2` is the strength of weight decay that did best at that step, `time` when it was measured.
 CURVE = pa.schema(
     [

@@ -78,16 +78,20 @@ class Listing:
         return fingerprint_rows((file.path, str(file.size), str(file.mtime_ns)) for file in self.files)
 
 
-def list_files(root: Path) -> Listing:
-    """List the photos below a dataset's folder.
+def list_files(root: Path, *, labelled: bool = True) -> Listing:
+    """List the photos below a folder, such as a dataset's.
 
     Links to files are followed, and a label may be a link to a folder; linked folders deeper down are left out, since
     they may lead in a circle. A file is a photo by its suffix or, where the suffix tells nothing, by its first bytes.
 
+    Args:
+        root: The folder.
+        labelled: Whether each photo must be in a label's folder; otherwise those beside the folders count too.
+
     Raises:
         DatasetError: The folder is missing or is none, or a folder below it cannot be read.
     """
-    found = _Found()
+    found = _Found(labelled)
     while found.folders:
         folder = found.folders.pop()
         try:
@@ -98,7 +102,7 @@ def list_files(root: Path) -> Listing:
             if not folder:
                 raise DatasetError(
                     f"There is no folder of photos at {root} ({exc.strerror}). "
-                    "Give a folder that holds one folder a label."
+                    f"Give a folder that holds {'one folder a label' if labelled else 'photos'}."
                 ) from exc
         except OSError as exc:
             raise DatasetError(
@@ -129,11 +133,13 @@ class _Found:
     """What a walk has found so far.
 
     Args:
+        labelled: Whether files beside the labels' folders are left out.
         files: The photos.
         ignored: Entries left out, by reason.
         folders: Those still to be read: the root as "", all others with a `/` at their end.
     """
 
+    labelled: bool = True
     files: list[File] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     folders: list[str] = field(default_factory=lambda: [""])
@@ -148,14 +154,15 @@ class _Found:
             elif stat.S_ISDIR(status.st_mode):
                 reason = self._enter(entry, folder)
             else:
-                reason = _unwanted_file(entry, folder, status)
+                outside = self.labelled and not folder
+                reason = _unwanted_file(entry, status, outside=outside)
                 if reason is None:
                     self.files.append(File(folder + entry.name, status.st_size, status.st_mtime_ns))
         if reason is not None:
             self.ignored[reason] += 1
 
     def _enter(self, entry: os.DirEntry[str], folder: str) -> str | None:
-        if folder and entry.is_symlink():
+        if (folder or not self.labelled) and entry.is_symlink():
             return LINKED_FOLDER
         self.folders.append(f"{folder}{entry.name}/")
         return None
@@ -184,10 +191,10 @@ def _follow(entry: os.DirEntry[str]) -> os.stat_result | None:
         raise
 
 
-def _unwanted_file(entry: os.DirEntry[str], folder: str, status: os.stat_result) -> str | None:
+def _unwanted_file(entry: os.DirEntry[str], status: os.stat_result, *, outside: bool) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return NOT_REGULAR
-    if not folder:
+    if outside:
         return OUTSIDE
     if _PHOTO_SUFFIX.search(entry.name):
         return None

@@ -41,6 +41,11 @@ class Network:
     labels: tuple[str, ...]
     facts: Mapping[str, Any]
 
+    def predictor(self) -> FixedBatch:
+        """What turns pixels, uint8 [N, S, S, 3], N at most `BATCH_SIZE`, into probabilities, float32 [N, C]."""
+        size = self.model.input_shape[1]
+        return FixedBatch(lambda pixels: tf.nn.softmax(self.model(pixels, training=False)), size, BATCH_SIZE)
+
     def probabilities(self, pictures: Pictures, progress: Progress) -> Floats:
         """Predict photos from their plain pictures.
 
@@ -53,8 +58,7 @@ class Network:
         Returns:
             float32 [N, C], in the order of the photos; each row sums to 1.
         """
-        size = self.model.input_shape[1]
-        predict = FixedBatch(lambda pixels: tf.nn.softmax(self.model(pixels, training=False)), size, BATCH_SIZE)
+        predict = self.predictor()
         progress.start(len(pictures), "photo")
         predicted = [np.empty((0, len(self.labels)), np.float32)]
         for pixels, _ in pictures.in_order(BATCH_SIZE):

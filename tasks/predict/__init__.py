@@ -1,0 +1,1 @@
+"""Stage: photos from outside -> what a trained model says of them."""

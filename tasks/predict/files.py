@@ -1,0 +1,65 @@
+"""Which files are to be predicted: those that a user names, and the photos in folders."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from tasks.decode.rejections import Reason, Rejection
+from tasks.decode.workers import Photo, Tried
+from tasks.errors import DatasetError
+from tasks.snapshot.walk import Listing, list_files
+
+
+class Found(NamedTuple):
+    """What paths lead to.
+
+    Args:
+        photos: The files, each once, without keys.
+        refused: Folders that cannot be read.
+        ignored: How many entries of folders were left out, by reason.
+    """
+
+    photos: list[Photo]
+    refused: list[Tried]
+    ignored: Counter[str]
+
+
+def find_photos(paths: Iterable[Path]) -> Found:
+    """Find the files that paths lead to.
+
+    Args:
+        paths: A file is taken whatever its name, and whether it is there or not; of a folder, the photos in it, at any
+            depth.
+    """
+    files: dict[str, None] = {}
+    refused: list[Tried] = []
+    ignored: Counter[str] = Counter()
+    for path in paths:
+        if not _is_folder(path):
+            files[str(path)] = None
+            continue
+        try:
+            listing = list_photos(path)
+        except DatasetError as exc:
+            refused.append(Tried(Photo("", str(path)), Rejection(Reason.UNREADABLE, str(exc))))
+        else:
+            files |= dict.fromkeys(str(path / file.path) for file in listing.files)
+            ignored.update(listing.ignored)
+    return Found([Photo("", file) for file in files], refused, ignored)
+
+
+def list_photos(folder: Path) -> Listing:
+    """List the photos in a folder and below, by the rules of the snapshot stage; linked folders are left out.
+
+    Raises:
+        DatasetError: The folder is missing or is none, or a folder below it cannot be read.
+    """
+    return list_files(folder, labelled=False)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # it is tried as a file, and its row says what is wrong

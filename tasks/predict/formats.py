@@ -1,0 +1,86 @@
+"""Rows of predictions as files that people and programs read; a table at a time, however many there are."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import pyarrow as pa
+
+from tasks.artifacts import PREDICTED, describe
+from tasks.artifacts.parquet import write_parquet
+from tasks.predict.models import Model
+from tasks.predict.stream import regroup
+
+ROWS_PER_GROUP = 4096
+#: Decimals of a probability as text.
+_DECIMALS = 6
+
+
+class Row(NamedTuple):
+    """What is said of a photo.
+
+    Args:
+        path: The photo.
+        sha256: Its key; None where it could not be read.
+        ranked: Labels with their probabilities, the most probable first; empty where it could not be decoded.
+        reason: Why it could not; else None.
+        message: The cause and the remedy likewise.
+    """
+
+    path: str
+    sha256: str | None
+    ranked: tuple[tuple[str, float], ...]
+    reason: str | None
+    message: str | None
+
+
+def rows_of(tables: Iterable[pa.Table], labels: Sequence[str], top: int) -> Iterator[Row]:
+    """Read rows of tables of `PREDICTED`, with the `top` most probable labels of each."""
+    for table in tables:
+        for row in table.to_pylist():
+            pairs = zip(labels, row["probabilities"] or (), strict=False)
+            ranked = sorted(pairs, key=lambda pair: -pair[1])[:top]
+            told = tuple((label, round(probability, _DECIMALS)) for label, probability in ranked)
+            yield Row(row["path"], row["sha256"], told, row["reason"], row["message"])
+
+
+def write_csv(rows: Iterable[Row], top: int, file: TextIO) -> None:
+    """Write rows as CSV with a header: predicted and probability, then predicted_2, probability_2 and so on."""
+    places = [f"_{place}" if place > 1 else "" for place in range(1, top + 1)]
+    ranked = [f"{name}{place}" for place in places for name in ("predicted", "probability")]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["path", *ranked, "reason", "message", "sha256"])
+    for row in rows:
+        told = [value for pair in row.ranked for value in pair]
+        writer.writerow([row.path, *told, *[""] * (len(ranked) - len(told)), row.reason, row.message, row.sha256])
+
+
+def write_json(rows: Iterable[Row], file: TextIO) -> None:
+    """Write rows as one JSON list, an object a line."""
+    before = "[\n"
+    for row in rows:
+        file.write(f"{before}{json.dumps(_object(row), ensure_ascii=False)}")
+        before = ",\n"
+    file.write("\n]\n" if before == ",\n" else "[]\n")
+
+
+def _object(row: Row) -> dict[str, Any]:
+    predicted, probability = row.ranked[0] if row.ranked else (None, None)
+    return {
+        "path": row.path,
+        "predicted": predicted,
+        "probability": probability,
+        "probabilities": dict(row.ranked) or None,
+        "reason": row.reason,
+        "message": row.message,
+        "sha256": row.sha256,
+    }
+
+
+def write_rows(tables: Iterable[pa.Table], model: Model, path: Path) -> None:
+    """Write tables of `PREDICTED` as one Parquet file; its metadata names the model and its labels."""
+    facts = {"model": model.key, "labels": list(model.labels)}
+    schema = describe(PREDICTED, "predict", model.key, facts)
+    write_parquet(path, regroup(tables, ROWS_PER_GROUP), schema, ROWS_PER_GROUP)

@@ -1,0 +1,107 @@
+"""A trained model as its folder describes it: how photos become its input, what it says, and where its weights are."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tasks.artifacts import DataRoot, Manifest, read_manifest
+from tasks.backbone.backbones import Backbone, Prepared
+from tasks.errors import ModelError, StoreError
+from tasks.train.settings import FinetuneSettings, TrainSettings
+from tasks.train.underway import read_announced
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained head with its backbone, or a fine-tuned network.
+
+    Args:
+        folder: Where it is: `data/train/<key>`.
+        settings: How it was trained: of a head, or of a network.
+        snapshot: Key of the snapshot that it was trained on.
+        labels: Its labels, in the order of its probabilities.
+        prepared: Its backbone, with the weights at hand.
+    """
+
+    folder: Path
+    settings: TrainSettings | FinetuneSettings
+    snapshot: str
+    labels: tuple[str, ...]
+    prepared: Prepared
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+        return self.folder.name
+
+
+def read_model(folder: Path, weights: Path | None = None) -> Model:
+    """Read what a folder of the train stage holds.
+
+    Args:
+        folder: The folder, `data/train/<key>`.
+        weights: Where the backbone's weights are; None looks where the backbone stage of the same data root found them.
+
+    Raises:
+        ModelError: There is no model, its training has not ended, or the backbone's weights are not at hand.
+        StoreError: A file of it is damaged or of another version.
+    """
+    # A relative path, such as `.`, has no name, and the key is the name.
+    folder = folder.absolute()
+    training = read_announced(folder)
+    if training is None:
+        raise ModelError(f"There is no model in {folder}. Train one with luigi --module pipeline RetrainFlowers.")
+    try:
+        manifest = read_manifest(folder / "manifest.json")
+    except FileNotFoundError as exc:
+        raise ModelError(
+            f"The training in {folder} has not ended. Let it end, or start the run again that began it."
+        ) from exc
+    backbone = training.settings.backbone
+    prepared = Prepared(backbone, weights or _find_weights(backbone, DataRoot.above(folder)))
+    return Model(folder, training.settings, training.snapshot, _labels(manifest, folder), prepared)
+
+
+def _labels(manifest: Manifest, folder: Path) -> tuple[str, ...]:
+    try:
+        return tuple(manifest.details["labels"])
+    except (KeyError, TypeError) as exc:
+        raise StoreError(
+            f"{folder / 'manifest.json'} does not name the model's labels. Delete the folder and train again."
+        ) from exc
+
+
+def _find_weights(backbone: Backbone, root: DataRoot) -> Path:
+    places = list(dict.fromkeys(_places(backbone, root)))
+    for place in places:
+        if place.exists():
+            return place
+    if places:
+        raise ModelError(
+            f"The weights of {backbone.name}, the model's backbone, are no longer at {places[0]}. Put them back, or "
+            "start the run again that trained the model: it fetches them."
+        )
+    raise ModelError(
+        f"Nothing in {root.path / 'backbone'} says where the weights of {backbone.name}, the model's backbone, are. "
+        "Start the run again that trained the model: it finds them, and trains nothing anew."
+    )
+
+
+def _places(backbone: Backbone, root: DataRoot) -> Iterator[Path]:
+    """Where the backbone stage found or put a backbone's weights."""
+    for path in sorted(root.path.glob("backbone/*/*.json")):
+        try:
+            manifest = read_manifest(path)
+        except (FileNotFoundError, StoreError):
+            continue  # what else lies there, such as the hash of a download, is not for us to judge
+        if manifest.settings == asdict(backbone) and "weights" in manifest.details:
+            found = Path(manifest.details["weights"])
+            yield found
+            # What was fetched lies beside the manifest, also in a data root that was moved or is named from elsewhere.
+            yield path.parent.joinpath(*_below(found, path.parent.name))
+
+
+def _below(path: Path, folder: str) -> tuple[str, ...]:
+    """What of a path comes after the last folder of a name; its end alone where it has none of that name."""
+    parts = path.parts
+    return parts[len(parts) - parts[::-1].index(folder) :] if folder in parts else parts[-1:]

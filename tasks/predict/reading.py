@@ -1,0 +1,46 @@
+"""Photos from outside -> pictures, for the processes that decode: as the decode stage, but of files without a key."""
+
+import hashlib
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.decode.rejections import Reason, Rejection
+from tasks.decode.settings import DecodeSettings
+from tasks.decode.workers import Photo, Tried, decode_files
+
+
+def read_photos(photos: Sequence[Photo], *, folder: Path, settings: DecodeSettings) -> list[Tried]:
+    """Read and decode photos, one after the other.
+
+    Args:
+        photos: Which; the key of one that nobody has hashed yet is empty.
+        folder: What their paths are relative to.
+        settings: What to make of them.
+
+    Returns:
+        An outcome for each, in their order, with its key; the key of one that cannot be read stays empty.
+    """
+    return [_read(photo, folder, settings) for photo in photos]
+
+
+def _read(photo: Photo, folder: Path, settings: DecodeSettings) -> Tried:
+    if not photo.sha256:
+        digest = _digest(folder / photo.path)
+        if isinstance(digest, Rejection):
+            return Tried(photo, digest)
+        photo = Photo(digest, photo.path)
+    (tried,) = decode_files([photo], folder=folder, settings=settings)
+    return tried
+
+
+def _digest(path: Path) -> str | Rejection:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for for ever
+            return Rejection(Reason.UNREADABLE, "It is neither a file nor a folder.")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return Rejection(Reason.VANISHED, "There is no such file. Check its path.")
+    except OSError as exc:
+        return Rejection(Reason.UNREADABLE, f"The file cannot be read ({exc.strerror}). Mend that and run again.")

@@ -1,0 +1,104 @@
+"""Photos from outside -> rows of predictions, as a stream: what is in memory at once does not grow with their number.
+
+Processes read and decode photos while threads take the pictures through the model, as in the stages before training.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.artifacts import PREDICTED
+from tasks.cores import available_cores
+from tasks.decode.images import Picture, read_pixels
+from tasks.decode.rejections import Reason
+from tasks.decode.workers import Photo, Tried, in_processes
+from tasks.predict.predictor import Predictor
+from tasks.predict.reading import read_photos
+from tasks.progress import Progress
+from tasks.threads import in_threads
+from tasks.train.examples import Floats
+
+#: What the decode stage says of these has to do with its snapshot, and there is none here.
+_MESSAGES = {
+    Reason.VANISHED: "There is no such file. Check its path.",
+    Reason.CHANGED: "The file was changed while it was read. Run again.",
+}
+
+
+def predict_photos(
+    photos: Sequence[Photo], folder: Path, predictor: Predictor, progress: Progress
+) -> Iterator[pa.Table]:
+    """Predict photos; one that cannot be read or decoded gets a row that says why.
+
+    Args:
+        photos: Which; their keys may be empty.
+        folder: What their paths are relative to.
+        predictor: The model.
+        progress: Told of every photo.
+
+    Yields:
+        Tables of the columns of `PREDICTED`, of a few rows each; all together have a row a photo, in their order.
+    """
+
+    def judge(tried: Sequence[Tried]) -> pa.Table:
+        pictures = [read_pixels(result.image) for _, result in tried if isinstance(result, Picture)]
+        probabilities = predictor.predict_batch(np.stack(pictures)) if pictures else np.empty((0, 0), np.float32)
+        return tabulate(tried, probabilities, predictor.model.labels)
+
+    progress.start(len(photos), "photo")
+    work = partial(read_photos, folder=folder, settings=predictor.model.settings.decode)
+    with closing(in_processes(work, photos, available_cores())) as batches:
+        for table in in_threads(judge, _groups(batches, predictor.batch_size), predictor.workers):
+            progress.advance(table.num_rows)
+            yield table
+
+
+def _groups(batches: Iterable[list[Tried]], size: int) -> Iterator[list[Tried]]:
+    """Regroup what comes from the processes into what the model takes at once."""
+    each = chain.from_iterable(batches)
+    while group := list(islice(each, size)):
+        yield group
+
+
+def regroup(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Join small tables into ones of at least so many rows, the last one smaller; none is empty."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= rows:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if any(map(len, waiting)):
+        yield pa.concat_tables(waiting)
+
+
+def tabulate(tried: Sequence[Tried], probabilities: Floats, labels: Sequence[str]) -> pa.Table:
+    """Lay out what became of photos as rows.
+
+    Args:
+        tried: Photos with a picture or without.
+        probabilities: What the model says of those with one, float32 [N, C].
+        labels: The model's labels, C.
+
+    Returns:
+        A table of the columns of `PREDICTED`.
+    """
+    said = iter(probabilities)
+    return pa.Table.from_pylist([_row(each, said, labels) for each in tried], PREDICTED)
+
+
+def _row(tried: Tried, said: Iterator[Floats], labels: Sequence[str]) -> dict[str, Any]:
+    (sha256, path), result = tried
+    # A name that is not UTF-8 holds lone surrogates, which Parquet has no bytes for.
+    row = {"path": path.encode(errors="backslashreplace").decode(), "sha256": sha256 or None}
+    if not isinstance(result, Picture):
+        return {**row, "reason": str(result.reason), "message": _MESSAGES.get(result.reason, result.message)}
+    own = next(said)
+    best = int(own.argmax())
+    return {**row, "predicted": labels[best], "probability": own[best], "probabilities": own}

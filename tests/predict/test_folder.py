@@ -1,0 +1,130 @@
+"""A folder's predictions: every photo has a row, and the model is asked of each photo once."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.artifacts import PREDICTED, DataRoot
+from tasks.predict.folder import Counts, look_at, predict_folder, predictions_key
+from tests.listening import Tally
+from tests.predict.trained import COUNT, Trained, draw
+
+
+@pytest.fixture
+def photos(trained: Trained, tmp_path: Path) -> Path:
+    """A copy of the photos that may be changed, older than a file system's clock is coarse."""
+    folder = tmp_path / "in"
+    shutil.copytree(trained.photos, folder)
+    age(folder)
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    return DataRoot(tmp_path / "data")
+
+
+def age(folder: Path) -> None:
+    """Let all photos look as if they were made long ago."""
+    for path in folder.rglob("*.jpg"):
+        os.utime(path, (10**9, 10**9))
+
+
+def predict(trained: Trained, photos: Path, root: DataRoot, told: Tally | None = None) -> tuple[Counts, pa.Table]:
+    """Predict the folder, and read what was published."""
+    source = look_at(photos)
+    counts = predict_folder(source, trained.folder, root, told or Tally())
+    key = predictions_key(trained.folder.name, source.listing)
+    return counts, pq.read_table(root.predict(key) / "predictions.parquet")
+
+
+def test_every_photo_has_a_row_with_the_numbers_of_the_evaluation(
+    trained: Trained, photos: Path, root: DataRoot
+) -> None:
+    counts, table = predict(trained, photos, root)
+    assert (counts.new, counts.reused, sum(counts.labels.values()), counts.reasons) == (COUNT, 0, COUNT, {})
+    assert table.schema == PREDICTED
+    paths = table["path"].to_pylist()
+    assert paths == sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.jpg"))
+    own = {row["path"]: row for row in table.to_pylist()}
+    for row in trained.evaluated().to_pylist():
+        np.testing.assert_allclose(own[row["path"]]["probabilities"], row["probabilities"], atol=1e-6)
+
+
+def test_only_new_photos_are_hashed_and_predicted(trained: Trained, photos: Path, root: DataRoot) -> None:
+    predict(trained, photos, root)
+    draw(photos / "new.jpg", COUNT)
+    shutil.copy(photos / "red" / "01.jpg", photos / "copy.jpg")
+    (photos / "blue" / "00.jpg").rename(photos / "moved.jpg")
+    counts, table = predict(trained, photos, root, told := Tally())
+    assert (counts.new, counts.reused) == (1, COUNT + 1)
+    # Hashed are the new one, the copy and the moved one; the model is asked of one photo.
+    assert (told.beginnings, told.total, told.done) == (2, 1, 1)
+    rows = {row["path"]: row for row in table.to_pylist()}
+    assert len(rows) == COUNT + 2
+    assert {**rows["copy.jpg"], "path": ""} == {**rows["red/01.jpg"], "path": ""}
+
+
+def test_another_folder_with_the_same_photos_asks_the_model_of_none(
+    trained: Trained, photos: Path, root: DataRoot, tmp_path: Path
+) -> None:
+    predict(trained, photos, root)
+    shutil.copytree(photos, tmp_path / "other" / "deep")
+    counts, _ = predict(trained, tmp_path / "other", root, told := Tally())
+    assert (counts.new, counts.reused) == (0, COUNT)
+    assert told.prepared == []
+
+
+def test_run_that_was_killed_goes_on_from_its_last_shard(
+    trained: Trained, photos: Path, root: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.predict.folder.ROWS_PER_SHARD", 10)
+
+    class Killed(Tally):
+        def advance(self, count: int) -> None:
+            super().advance(count)
+            if self.prepared and self.done > COUNT / 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict(trained, photos, root, Killed())
+    kept = sum(pq.read_metadata(shard).num_rows for shard in root.path.glob("predict/*/part-*.parquet"))
+    assert kept >= 10
+    assert not list(root.path.glob("predict/*/predictions.parquet"))
+    counts, table = predict(trained, photos, root)
+    assert (counts.new, counts.reused) == (COUNT - kept, kept)
+    assert len(table) == COUNT
+    assert table["predicted"].null_count == 0
+
+
+def test_photos_without_a_prediction_are_rows_and_are_tried_again(
+    trained: Trained, photos: Path, root: DataRoot
+) -> None:
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    (photos / "empty.jpg").touch()
+    shutil.copy(photos / "broken.jpg", photos / "broken too.jpg")
+    source = look_at(photos)
+    (photos / "red" / "01.jpg").unlink()  # between the walk and the reading
+    counts = predict_folder(source, trained.folder, root, Tally())
+    assert (counts.new, counts.reused) == (COUNT - 1, 0)
+    assert counts.reasons == {"damaged": 2, "empty": 1, "vanished": 1}
+    table = pq.read_table(root.predict(predictions_key(trained.folder.name, source.listing)) / "predictions.parquet")
+    missing = {row["path"]: row for row in table.to_pylist() if row["predicted"] is None}
+    assert set(missing) == {"broken too.jpg", "broken.jpg", "empty.jpg", "red/01.jpg"}
+    assert missing["red/01.jpg"]["sha256"] is None
+    assert missing["broken.jpg"]["sha256"] == missing["broken too.jpg"]["sha256"] is not None
+    again, _ = predict(trained, photos, root)
+    assert (again.new, again.reused, again.reasons) == (0, COUNT - 1, {"damaged": 2, "empty": 1})
+
+
+def test_folder_without_photos_gives_an_empty_table(trained: Trained, root: DataRoot, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    counts, table = predict(trained, tmp_path / "empty", root)
+    assert counts == Counts(0, 0, {}, {})
+    assert table.schema == PREDICTED
+    assert len(table) == 0

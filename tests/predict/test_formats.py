@@ -1,0 +1,98 @@
+"""Predictions as files: what other programs read of them."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.artifacts import PREDICTED
+from tasks.decode.images import Picture
+from tasks.decode.rejections import Reason, Rejection
+from tasks.decode.workers import Photo, Tried
+from tasks.predict.formats import Row, rows_of, write_csv, write_json, write_rows
+from tasks.predict.predictor import Predictor
+from tasks.predict.stream import tabulate
+
+LABELS = ("daisy", "roses", "tulips")
+PICTURE = Picture(b"", 1, 1, "JPEG", "RGB")
+KEY = "0" * 64
+
+
+@pytest.fixture
+def tables() -> list[pa.Table]:
+    """Two photos with a prediction, and one without between them."""
+    tried = [
+        Tried(Photo(KEY, 'a, "b".jpg'), PICTURE),
+        Tried(Photo("", "missing.jpg"), Rejection(Reason.VANISHED, "It is gone.")),
+        Tried(Photo(KEY, "café.jpg"), PICTURE),
+    ]
+    probabilities = np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], np.float32)
+    return [tabulate(tried[:2], probabilities[:1], LABELS), tabulate(tried[2:], probabilities[1:], LABELS)]
+
+
+def as_csv(tables: list[pa.Table], top: int) -> list[dict[str, str]]:
+    file = io.StringIO()
+    write_csv(rows_of(tables, LABELS, top), top, file)
+    return list(csv.DictReader(io.StringIO(file.getvalue())))
+
+
+def as_json(tables: list[pa.Table], top: int) -> tuple[str, list[dict[str, Any]]]:
+    file = io.StringIO()
+    write_json(rows_of(tables, LABELS, top), file)
+    return file.getvalue(), json.loads(file.getvalue())
+
+
+def test_rows_have_the_most_probable_labels_first(tables: list[pa.Table]) -> None:
+    first, missing, last = rows_of(tables, LABELS, 2)
+    assert first == Row('a, "b".jpg', KEY, (("tulips", 0.7), ("roses", 0.2)), None, None)
+    assert missing == Row("missing.jpg", None, (), "vanished", "There is no such file. Check its path.")
+    # Of labels that are as probable, the first one.
+    assert last.ranked == (("daisy", 0.5), ("roses", 0.25))
+
+
+def test_csv_has_a_column_for_each_place(tables: list[pa.Table]) -> None:
+    first, missing, _ = as_csv(tables, 2)
+    assert list(first) == [
+        "path", "predicted", "probability", "predicted_2", "probability_2", "reason", "message", "sha256"
+    ]  # fmt: skip
+    assert (first["path"], first["predicted"], first["probability_2"]) == ('a, "b".jpg', "tulips", "0.2")
+    assert (missing["predicted"], missing["probability_2"], missing["reason"]) == ("", "", "vanished")
+    assert list(as_csv(tables, 1)[0]) == ["path", "predicted", "probability", "reason", "message", "sha256"]
+
+
+def test_csv_is_read_by_pandas(tables: list[pa.Table]) -> None:
+    file = io.StringIO()
+    write_csv(rows_of(tables, LABELS, 1), 1, file)
+    frame = pd.read_csv(io.StringIO(file.getvalue()))
+    assert frame["probability"].dtype == np.float64
+    assert frame["predicted"].isna().tolist() == [False, True, False]
+
+
+def test_json_is_a_list_with_an_object_a_line(tables: list[pa.Table]) -> None:
+    text, (first, missing, last) = as_json(tables, 3)
+    assert [line[0] for line in text.splitlines()] == ["[", "{", "{", "{", "]"]
+    assert (first["predicted"], first["probability"]) == ("tulips", 0.7)
+    assert list(first["probabilities"]) == ["tulips", "roses", "daisy"]
+    assert (missing["predicted"], missing["probabilities"], missing["sha256"]) == (None, None, None)
+    assert last["path"] == "café.jpg"
+    assert as_json([], 1) == ("[]\n", [])
+
+
+def test_parquet_has_all_probabilities_and_names_their_labels(
+    tables: list[pa.Table], predictor: Predictor, tmp_path: Path
+) -> None:
+    model = predictor.model
+    write_rows(iter(tables), model, tmp_path / "out.parquet")
+    file = pq.ParquetFile(tmp_path / "out.parquet")
+    assert file.num_row_groups == 1
+    assert file.schema_arrow.equals(PREDICTED)
+    assert json.loads(file.schema_arrow.metadata[b"settings"]) == {"model": model.key, "labels": list(model.labels)}
+    assert file.schema_arrow.metadata[b"stage"] == b"predict"
+    assert file.read().to_pylist() == pa.concat_tables(tables).to_pylist()

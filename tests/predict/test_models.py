@@ -1,0 +1,120 @@
+"""What is read of a trained model, and where its backbone's weights are found."""
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from tasks.artifacts import DataRoot, Manifest, Outcome
+from tasks.errors import ModelError, StoreError
+from tasks.predict.models import read_model
+from tasks.train.settings import FinetuneSettings, TrainSettings
+from tasks.train.underway import Training, announce
+from tests.train.examples import BOTTLENECK, settings
+
+HEAD = settings()
+NETWORK = FinetuneSettings(BOTTLENECK.backbone, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
+
+
+def publish(stage: str, path: Path, how: object, details: dict[str, object]) -> None:
+    """Publish a stage's manifest."""
+    outcome = Outcome("key", "snap", asdict(how), 1, 1, 0, details=details)  # type: ignore[call-overload]  # a dataclass
+    Manifest(stage=stage, run="test", seconds=0.0, **vars(outcome)).publish(path)
+
+
+def add_model(root: DataRoot, how: TrainSettings | FinetuneSettings = HEAD) -> Path:
+    """Publish what `read_model` reads of a model."""
+    folder = root.train(how.key("snap"))
+    announce(Training(how, "snap"), folder)
+    publish("train", folder / "manifest.json", how, {"labels": ["daisy", "roses"]})
+    return folder
+
+
+def add_backbone(root: DataRoot, weights: Path, how: object = BOTTLENECK.backbone) -> None:
+    """Publish the manifest of a backbone, `drawn`."""
+    publish("backbone", root.backbone("drawn") / "0123.json", how, {"weights": str(weights)})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    return DataRoot(tmp_path / "data")
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.pth"
+    path.touch()
+    return path
+
+
+@pytest.mark.parametrize("how", [HEAD, NETWORK], ids=["head", "network"])
+def test_model_is_described_by_its_folder(
+    root: DataRoot, weights: Path, how: TrainSettings | FinetuneSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_backbone(root, weights)
+    folder = add_model(root, how)
+    monkeypatch.chdir(folder)
+    for model in (read_model(folder), read_model(Path())):
+        assert (model.folder, model.key, model.settings) == (folder, how.key("snap"), how)
+        assert (model.snapshot, model.labels) == ("snap", ("daisy", "roses"))
+        assert (model.prepared.backbone, model.prepared.weights) == (BOTTLENECK.backbone, weights)
+
+
+def test_weights_that_are_given_are_not_looked_for(root: DataRoot) -> None:
+    assert read_model(add_model(root), Path("mine.pth")).prepared.weights == Path("mine.pth")
+
+
+@pytest.mark.parametrize("named", ["data/backbone/drawn/imagenet/w.h5", "/old/data/backbone/drawn/imagenet/w.h5"])
+def test_fetched_weights_are_found_in_a_data_root_that_was_moved(root: DataRoot, named: str) -> None:
+    add_backbone(root, Path(named))
+    weights = root.backbone("drawn") / "imagenet" / "w.h5"
+    weights.parent.mkdir()
+    weights.touch()
+    assert read_model(add_model(root)).prepared.weights == weights
+
+
+def test_other_files_and_other_backbones_are_passed_over(root: DataRoot, weights: Path) -> None:
+    folder = add_model(root)
+    (root.backbone("drawn") / "lock").mkdir(parents=True)
+    (root.backbone("drawn") / "some.json").write_text("{")
+    add_backbone(root, weights, replace(BOTTLENECK.backbone, size=16))
+    with pytest.raises(ModelError, match=r"Nothing in .*backbone says where the weights of drawn"):
+        read_model(folder)
+
+
+def test_weights_that_are_gone_are_named_with_the_remedy(root: DataRoot, weights: Path) -> None:
+    add_backbone(root, weights)
+    weights.unlink()
+    with pytest.raises(ModelError, match=r"no longer at .*weights\.pth\. Put them back, or start the run again"):
+        read_model(add_model(root))
+
+
+def test_folder_without_a_model_is_an_error(root: DataRoot) -> None:
+    with pytest.raises(ModelError, match=r"There is no model in .*0123"):
+        read_model(root.train("0123"))
+
+
+def test_training_that_has_not_ended_is_an_error(root: DataRoot, weights: Path) -> None:
+    add_backbone(root, weights)
+    folder = add_model(root)
+    (folder / "manifest.json").unlink()
+    with pytest.raises(ModelError, match="has not ended"):
+        read_model(folder)
+
+
+def test_manifest_without_labels_is_an_error_of_the_store(root: DataRoot, weights: Path) -> None:
+    add_backbone(root, weights)
+    manifest = add_model(root) / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "details": {}}))
+    with pytest.raises(StoreError, match="does not name the model's labels"):
+        read_model(manifest.parent)
+
+
+def test_folder_under_another_name_is_an_error_of_the_store(root: DataRoot, weights: Path) -> None:
+    add_backbone(root, weights)
+    other = root.train("0" * 16)
+    shutil.copytree(add_model(root), other)
+    with pytest.raises(StoreError, match="its key is another one"):
+        read_model(other)

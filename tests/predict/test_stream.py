@@ -1,0 +1,68 @@
+"""The stream of predictions: the numbers of the evaluation, a row for every photo, in order."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tasks.artifacts import PREDICTED
+from tasks.decode.rejections import Reason, Rejection
+from tasks.decode.workers import Photo, Tried
+from tasks.predict.files import find_photos
+from tasks.predict.predictor import Predictor
+from tasks.predict.stream import predict_photos, regroup, tabulate
+from tests.listening import Tally
+from tests.predict.trained import COUNT, Trained, draw
+
+
+def test_photos_are_predicted_as_their_evaluation_did(trained: Trained, predictor: Predictor) -> None:
+    photos = find_photos([trained.photos]).photos
+    tables = list(predict_photos(photos, Path(), predictor, told := Tally()))
+    assert max(map(len, tables)) <= predictor.batch_size
+    table = pa.concat_tables(tables)
+    assert table.schema == PREDICTED
+    assert table["path"].to_pylist() == [photo.path for photo in photos]
+    assert (told.total, told.unit, told.done) == (COUNT, "photo", COUNT)
+    expected = {row["sha256"]: row for row in trained.evaluated().to_pylist()}
+    for row in table.to_pylist():
+        own = expected[row["sha256"]]
+        np.testing.assert_allclose(row["probabilities"], own["probabilities"], atol=1e-6)
+        assert row["predicted"] == own["predicted"]
+        assert row["probability"] == max(row["probabilities"])
+        assert (row["reason"], row["message"]) == (None, None)
+
+
+def test_photos_that_cannot_be_read_are_rows_in_their_places(
+    trained: Trained, predictor: Predictor, tmp_path: Path
+) -> None:
+    draw(tmp_path / "first.jpg", 1)
+    (tmp_path / "empty.jpg").touch()
+    shutil.copy(next(trained.photos.rglob("*.jpg")), tmp_path / "last.jpg")
+    known = [Photo("", name) for name in ("first.jpg", "missing.jpg", "empty.jpg")]
+    photos = [*known, Photo("0" * 64, "last.jpg"), Photo("0" * 64, "gone.jpg"), Photo("", "last.jpg")]
+    rows = pa.concat_tables(predict_photos(photos, tmp_path, predictor, Tally())).to_pylist()
+    assert [row["reason"] for row in rows] == [None, "vanished", "empty", "changed", "vanished", None]
+    assert [row["predicted"] is None for row in rows] == [False, True, True, True, True, False]
+    assert rows[1]["sha256"] is None
+    assert rows[2]["sha256"] is not None
+    # The decode stage would speak of a snapshot.
+    assert not any("snapshot" in (row["message"] or "") for row in rows)
+
+
+def test_name_that_is_not_utf8_is_written_with_escapes() -> None:
+    path = os.fsdecode(b"caf\xe9.jpg")
+    tried = [Tried(Photo("", path), Rejection(Reason.UNREADABLE, "It cannot."))]
+    table = tabulate(tried, np.empty((0, 0), np.float32), ["daisy"])
+    assert table["path"].to_pylist() == ["caf\\udce9.jpg"]
+
+
+@pytest.mark.parametrize(("rows", "sizes"), [(1, [2, 2, 1]), (3, [4, 1]), (9, [5])])
+def test_tables_are_joined_until_they_are_large_enough(rows: int, sizes: list[int]) -> None:
+    parts = [pa.table({"n": [1, 2]}), pa.table({"n": [3, 4]}), pa.table({"n": [5]})]
+    joined = list(regroup(parts, rows))
+    assert [len(table) for table in joined] == sizes
+    assert pa.concat_tables(joined)["n"].to_pylist() == [1, 2, 3, 4, 5]
+    assert list(regroup([PREDICTED.empty_table()], rows)) == []
