@@ -7,9 +7,9 @@ for everybody, and not on the user's photos: so what comes out for a photo depen
 
 import hashlib
 import queue
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from tasks.bottleneck.views import Pixels
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.settings import DecodeSettings
 from tasks.download.drawing.composition import draw_photo
-from tasks.errors import BackboneError, StoreError
+from tasks.errors import BackboneError, PipelineError, StoreError
 from tasks.hush import hushed
 from tasks.progress import Progress
 
@@ -111,31 +111,46 @@ def quantise(prepared: Prepared, decode: DecodeSettings) -> bytes:
     Raises:
         BackboneError: The weights are missing or not as they should be, or LiteRT cannot compute the network in int8.
     """
-    from tasks.backbone.foreign_files import first_line  # noqa: PLC0415 (imports TensorFlow)
-    from tasks.backbone.load import load_network  # noqa: PLC0415
-    from tasks.quiet_tensorflow import freeze, keras, tf  # noqa: PLC0415
+    from tasks.backbone.load import load_network  # noqa: PLC0415 (imports TensorFlow)
+    from tasks.quiet_tensorflow import keras  # noqa: PLC0415
 
-    size = prepared.backbone.size
-    network = tf.function(load_network(prepared), autograph=False)
-    # Frozen first: the converter does not see the weights of a network otherwise.
-    frozen = freeze(network.get_concrete_function(tf.TensorSpec((1, size, size, 3), tf.float32)))
-    # Both the converter and what it calls have much to say; what matters they raise.
-    with hushed(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    converted = quantise_network(load_network(prepared), decode, prepared.backbone.name)
+    keras.utils.clear_session(free_memory=True)
+    return converted
+
+
+def quantise_network(network: Callable[[Any], Any], decode: DecodeSettings, name: str) -> bytes:
+    """Make a TFLite model of a network that computes in int8.
+
+    Args:
+        network: For inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to float32 [1, K].
+        decode: How its pictures are made.
+        name: What people call it.
+
+    Returns:
+        A TFLite model from pixels, uint8 [1, size, size, 3], to float32 [1, K].
+
+    Raises:
+        BackboneError: LiteRT cannot compute the network in int8.
+    """
+    from tasks.backbone.foreign_files import first_line  # noqa: PLC0415 (imports TensorFlow)
+    from tasks.bottleneck.tflite import convert  # noqa: PLC0415
+    from tasks.quiet_tensorflow import tf  # noqa: PLC0415
+
+    def configure(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([picture] for picture in _calibration(decode))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
-        try:
-            converted: bytes = converter.convert()
-        except Exception as exc:
-            raise BackboneError(
-                f"{prepared.backbone.name} cannot be computed in int8 ({first_line(exc)}). Give --precision float32, "
-                "bfloat16 or auto."
-            ) from exc
-    keras.utils.clear_session(free_memory=True)
-    return converted
+
+    try:
+        return convert(network, [tf.TensorSpec((1, decode.size, decode.size, 3), tf.float32)], configure)
+    except PipelineError:
+        raise
+    except Exception as exc:
+        raise BackboneError(
+            f"{name} cannot be computed in int8 ({first_line(exc)}). Give --precision float32, bfloat16 or auto."
+        ) from exc
 
 
 def _calibration(decode: DecodeSettings) -> Iterator[npt.NDArray[np.float32]]:

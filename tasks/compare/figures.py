@@ -1,4 +1,4 @@
-"""Pictures of a comparison, as PNG files: accuracy against photos, and against seconds."""
+"""Figures of a comparison: accuracy against photos, and against seconds."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,39 +8,39 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from tasks.compare.settings import WAYS, Way
 from tasks.compare.table import Point
-from tasks.evaluate.drawing import INK, dress, font, new_figure, to_png
+from tasks.report.drawing import BLUE, GREEN, SOFT, VERMILION, add_legend, dress, font, new_figure, to_svg
 
-#: Colours that people with any kind of colour vision tell apart, and marks for print (Okabe & Ito 2008).
+#: Colours, and marks for who sees none.
 _LOOKS: dict[Way, tuple[str, str]] = {
-    "head": ("#0072b2", "o"),
-    "scratch": ("#d55e00", "s"),
-    "finetune": ("#009e73", "^"),
+    "head": (BLUE, "o"),
+    "scratch": (VERMILION, "s"),
+    "finetune": (GREEN, "^"),
 }
 
 
-def photos_figure(points: Sequence[Point]) -> bytes:
+def photos_figure(points: Sequence[Point]) -> str:
     """Draw the accuracy of each way against its number of training photos, with its 95 % interval.
 
     Args:
         points: As `average` gives them.
 
     Returns:
-        The bytes of a PNG file.
+        An SVG element.
     """
     figure, axes = _draw(points, lambda point: float(point.photos), "Training photos")
     ticks = sorted({point.photos for point in points})
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    return to_png(figure)
+    return to_svg(figure, "by-photos", "Test accuracy of each way against the number of training photos.")
 
 
-def seconds_figure(points: Sequence[Point]) -> bytes:
+def seconds_figure(points: Sequence[Point]) -> str:
     """Draw the accuracy of each way against the seconds that its training took, with its 95 % interval.
 
     Args:
         points: As `average` gives them.
 
     Returns:
-        The bytes of a PNG file.
+        An SVG element.
     """
     figure, axes = _draw(points, lambda point: point.seconds, "Seconds of training; at each mark, its training photos")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
@@ -51,9 +51,9 @@ def seconds_figure(points: Sequence[Point]) -> bytes:
             xytext=(4, 5),
             textcoords="offset points",
             fontproperties=font(7.5),
-            color=INK,
+            color=SOFT,
         )
-    return to_png(figure)
+    return to_svg(figure, "by-seconds", "Test accuracy of each way against the seconds of its training.")
 
 
 def _draw(points: Sequence[Point], place: Callable[[Point], float], name: str) -> tuple[Figure, Axes]:
@@ -79,4 +79,5 @@ def _draw(points: Sequence[Point], place: Callable[[Point], float], name: str) -
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(0, 1)
     dress(axes, name, "Test accuracy, with 95 % interval")
+    add_legend(axes)
     return figure, axes

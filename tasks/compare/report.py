@@ -9,7 +9,7 @@ from tasks.artifacts import Manifest, describe, publish_bytes, publish_parquet
 from tasks.compare.figures import photos_figure, seconds_figure
 from tasks.compare.settings import WAYS
 from tasks.compare.table import average, tabulate_cells
-from tasks.evaluate.report import page_environment
+from tasks.report.page import page_environment
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Occasion:
 
 
 def publish_comparison(folder: Path, cells: Sequence[Manifest], occasion: Occasion) -> None:
-    """Write comparison.parquet, accuracy-by-photos.png, accuracy-by-seconds.png and report.html into a folder.
+    """Write comparison.parquet, accuracy-by-photos.svg, accuracy-by-seconds.svg and report.html into a folder.
 
     Args:
         folder: Where; its name is the comparison's key.
@@ -44,8 +44,8 @@ def publish_comparison(folder: Path, cells: Sequence[Manifest], occasion: Occasi
     photos, seconds = photos_figure(points), seconds_figure(points)
     schema = describe(table.schema, "compare", folder.name, {**occasion.provenance, "backbone": occasion.backbone})
     publish_parquet(folder / "comparison.parquet", table.cast(schema))
-    publish_bytes(folder / "accuracy-by-photos.png", photos)
-    publish_bytes(folder / "accuracy-by-seconds.png", seconds)
+    publish_bytes(folder / "accuracy-by-photos.svg", photos.encode())
+    publish_bytes(folder / "accuracy-by-seconds.svg", seconds.encode())
     page = page_environment("tasks.compare").get_template("comparison.html.j2")
     text = page.render(
         occasion=occasion,

@@ -1,1 +1,1 @@
-"""Stage: head -> metrics, predictions, figures, report."""
+"""Stage: head -> metrics and predictions."""

@@ -5,8 +5,7 @@ import numpy.typing as npt
 
 from tasks.cores import available_cores
 from tasks.errors import DatasetError
-from tasks.evaluate.metrics import wilson_interval
-from tasks.evaluate.report import CrossValidation
+from tasks.evaluate.metrics import CrossValidation, wilson_interval
 from tasks.progress import Progress, Silence
 from tasks.snapshot.splits import assign_folds
 from tasks.threads import in_threads

@@ -81,6 +81,21 @@ class Metrics:
         }
 
 
+@dataclass(frozen=True)
+class CrossValidation:
+    """The accuracy over all photos, each predicted by a head that was not trained on it.
+
+    Args:
+        folds: Number of folds.
+        accuracy: Share of the photos predicted rightly.
+        interval: Its 95 % interval.
+    """
+
+    folds: int
+    accuracy: float
+    interval: Interval
+
+
 def wilson_interval(correct: int, total: int, confidence: float = CONFIDENCE) -> Interval:
     """Bound the share of which `correct` out of `total` is a sample.
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from tasks.artifacts import fingerprint
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
-#: Raised when the same settings give other metrics, figures or reports.
-CODE_VERSION = 2
+#: Raised when the same settings give other metrics or predictions.
+CODE_VERSION = 3
 
 
 @dataclass(frozen=True)

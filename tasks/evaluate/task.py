@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from pathlib import Path
 
-import luigi
-
 from tasks.artifacts import Manifest, Outcome
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import SettingsParameter
@@ -15,7 +13,7 @@ from tasks.train.task import FinetuneNetwork, TrainHead
 
 
 class EvaluateHead(SnapshotStageTask):
-    """Measures a head or a whole network on the test split; writes metrics, predictions and report.
+    """Measures a head or a whole network on the test split; writes metrics and predictions.
 
     The recipe of a head is measured by cross-validation too.
     """
@@ -23,8 +21,6 @@ class EvaluateHead(SnapshotStageTask):
     settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
         EvaluateSettings, description="Settings, as JSON."
     )
-    dataset: luigi.Parameter[str] = luigi.Parameter(significant=False, description="Name, shown in the report.")
-    date: luigi.DateParameter = luigi.DateParameter(significant=False, description="Date, shown in the report.")
 
     stage = "evaluate"
 
@@ -40,7 +36,7 @@ class EvaluateHead(SnapshotStageTask):
         return self.root.evaluate(self.settings.key(self.snapshot))
 
     def manifest_path(self) -> Path:
-        """Beside the report."""
+        """Beside the metrics."""
         return self.results() / "manifest.json"
 
     def before(self) -> dict[str, Manifest]:
@@ -51,10 +47,10 @@ class EvaluateHead(SnapshotStageTask):
     def work(self, progress: Progress) -> Outcome:
         """Predict every photo, measure, and write the results."""
         with progress.preparing("imports"):
-            from tasks.evaluate.evaluation import Occasion, evaluate  # noqa: PLC0415 (only where there is work)
+            from tasks.evaluate.evaluation import Source, evaluate  # noqa: PLC0415 (only where there is work)
 
-        occasion = Occasion(self.dataset, self.date, self.before(), Path(self.weights))
-        evaluation = evaluate(self.snapshot, self.settings, occasion, self.root, progress)
+        source = Source(self.requires().requires().manifest(), Path(self.weights))
+        evaluation = evaluate(self.snapshot, self.settings, source, self.root, progress)
         photos = evaluation.metrics.photos
         return Outcome(
             key=self.results().name,

@@ -22,14 +22,13 @@ import luigi
 
 from pipeline import RetrainFlowers
 from tasks.download.sample import draw_sample
-from tasks.evaluate.task import EvaluateHead
 from tasks.progress import Silence
 from tasks.stage import StageTask
 from tests.benchmarks.queries import KEYS, SHARDS, measure_queries
 from tests.benchmarks.resident import peak
 from tests.benchmarks.table import Table, parser, tell
 
-STAGES = ("download", "snapshot", "backbone", "decode", "bottleneck", "train", "evaluate")
+STAGES = ("download", "snapshot", "backbone", "decode", "bottleneck", "train", "evaluate", "export", "champion", "report")
 
 
 @dataclass(frozen=True)
@@ -53,18 +52,13 @@ def take_first(drawn: Path, photos: int, archive: Path) -> None:
 def find_stage(stage: str, archive: Path, root: Path, image_size: int) -> StageTask:
     """The task of a stage whose earlier ones are done."""
     run = RetrainFlowers(dataset=str(archive), data_root=str(root), date=dt.date(2026, 1, 1), image_size=image_size)
-    snapshot = run.take_snapshot()
-    early = {"download": snapshot.requires(), "snapshot": snapshot, "backbone": run.prepare_backbone()}
-    if stage in early:
-        task = early[stage]
+    if stage == "download":
+        task = run.take_snapshot().requires()
         assert task is not None
         return task
-    prepared = run.prepare_backbone().prepared()
-    settings = run.settings(prepared.backbone)
-    evaluate = EvaluateHead(**run.shared(prepared, snapshot), settings=settings, dataset="grown", date=run.date)
-    train = evaluate.requires()
-    late = {task.stage: task for task in (*train.before(), train, evaluate)}
-    return late[stage]
+    if stage in ("backbone", "snapshot"):
+        return run.prepare_backbone() if stage == "backbone" else run.take_snapshot()
+    return run.stage_tasks(run.prepare_backbone().prepared())[stage]
 
 
 def run_stage(stage: str, archive: Path, root: Path, image_size: int) -> tuple[float, float]:

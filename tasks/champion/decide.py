@@ -1,0 +1,128 @@
+"""Makes a decision on a dataset's champion and keeps what it came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from tasks.artifacts import exclusive, sweep
+from tasks.champion.asking import ChampionGoneError, Source
+from tasks.champion.choose import Candidate, choose
+from tasks.champion.comparison import compare_hits
+from tasks.champion.decision import Comparison, Decision
+from tasks.champion.hits import Paired, pair_hits
+from tasks.champion.state import Champion, publish_champion, read_champion
+from tasks.errors import StoreError
+from tasks.progress import Progress
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What is decided on.
+
+    Args:
+        key: Key of the decision.
+        dataset: Name of the dataset.
+        run: The run that asks.
+        snapshot: Key of the new model's snapshot.
+        evaluation: Key of its evaluation.
+        test: Photos, accuracy and interval of the new model on the test split.
+        new: The new model.
+    """
+
+    key: str
+    dataset: str
+    run: str
+    snapshot: str
+    evaluation: str
+    test: Mapping[str, Any]
+    new: Candidate
+
+
+class Decided(NamedTuple):
+    """What was decided.
+
+    Args:
+        decision: The decision.
+        asked: Photos that the champion was asked of for it.
+        recalled: Photos that it had been tested on before.
+    """
+
+    decision: Decision
+    asked: int
+    recalled: int
+
+
+def decide(occasion: Occasion, source: Source, progress: Progress) -> Decided:
+    """Decide, and publish who is champion where that is another one than before.
+
+    One decision of a dataset is made at a time; a second one waits for the first. A decision that was published before,
+    by a run that was killed before it could say so, is taken as it is.
+
+    Args:
+        occasion: What to decide on.
+        source: Where everything is.
+        progress: Told of photos that the champion is asked of, and of what is damaged.
+
+    Raises:
+        StoreError: A store, or what the new model says, is damaged.
+    """
+    path = source.root.champion(occasion.dataset)
+    with exclusive(source.root.decisions(occasion.dataset)):
+        sweep(path.parent)
+        damage: StoreError | None = None
+        try:
+            champion = read_champion(path)
+        except StoreError as exc:
+            champion, damage = None, exc
+            progress.tell(str(exc))
+        if champion is not None and champion.decided == occasion.key:
+            return Decided(champion.decision, 0, 0)
+        umpire = _Umpire(occasion.evaluation, source, progress)
+        decision = choose(occasion.new, champion, umpire.compare)
+        if damage and decision.verdict == "first":
+            reason = f"The model is taken for the first of its dataset: {path}, which named the champion, was damaged."
+            decision = replace(decision, reason=reason)
+        after = _after(decision, champion, occasion)
+        if after is not None and after != champion:
+            publish_champion(path, occasion.dataset, after)
+        return Decided(decision, umpire.asked, umpire.recalled)
+
+
+def _after(decision: Decision, champion: Champion | None, occasion: Occasion) -> Champion | None:
+    """Who is champion after a decision."""
+    if decision.verdict in ("first", "new"):
+        return Champion(
+            model=decision.model,
+            since=decision.since or occasion.new.date,
+            evaluation=occasion.evaluation,
+            snapshot=occasion.snapshot,
+            run=occasion.run,
+            test=occasion.test,
+            decided=occasion.key,
+            decision=decision,
+        )
+    if champion is not None and decision.verdict == "same":
+        # Its older evaluation may be gone by now.
+        return replace(champion, evaluation=occasion.evaluation)
+    return champion
+
+
+class _Umpire:
+    """Compares a new model with the champion, and counts of how many photos it had to ask."""
+
+    def __init__(self, evaluation: str, source: Source, progress: Progress) -> None:
+        self._evaluation, self._source, self._progress = evaluation, source, progress
+        self.asked = self.recalled = 0
+
+    def compare(self, champion: Champion) -> Comparison | None:
+        paired = self._pair(champion)
+        self.asked, self.recalled = paired.asked, len(paired.new) - paired.asked
+        return compare_hits(paired.new, paired.champion, paired.left_out) if len(paired.new) else None
+
+    def _pair(self, champion: Champion) -> Paired:
+        try:
+            return pair_hits(self._evaluation, champion, self._source, self._progress)
+        except ChampionGoneError as exc:
+            # Its sentence names the file and the remedy; the decision only says what it meant for the champion.
+            self._progress.tell(str(exc.__cause__))
+            raise

@@ -1,0 +1,88 @@
+"""What a new model and the champion hit on the same photos: the test split of the new model's snapshot."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.champion.asking import Source, ask, needing, open_champion
+from tasks.champion.comparison import Hits
+from tasks.champion.state import Champion
+from tasks.errors import StoreError
+from tasks.progress import Progress
+
+_LEARNT_FROM = pa.array(["train", "validation"])
+
+
+class Paired(NamedTuple):
+    """What both models hit.
+
+    Args:
+        new: Whether the new model is right: bool [N].
+        champion: Whether the champion is, on the same photos: bool [N].
+        asked: How many of the N the champion was asked of now.
+        left_out: Photos of the test split that are not among the N: the champion learnt from them, or has no picture.
+    """
+
+    new: Hits
+    champion: Hits
+    asked: int
+    left_out: int
+
+
+def read_predictions(evaluation: Path) -> pa.Table:
+    """Read what a model says of all photos of its snapshot, without the probabilities.
+
+    Args:
+        evaluation: Folder of its evaluation.
+
+    Returns:
+        A table with the columns `sha256`, `path`, `label`, `predicted` and `split`, sorted by the first.
+
+    Raises:
+        StoreError: It is missing or damaged.
+    """
+    path = evaluation / "predictions.parquet"
+    try:
+        table = pq.read_table(path, columns=["sha256", "path", "label", "predicted", "split"])
+    except (pa.ArrowException, OSError) as exc:
+        raise StoreError(f"The predictions {path} cannot be read ({exc}). Delete their folder and run again.") from exc
+    return table.combine_chunks()
+
+
+def pair_hits(evaluation: str, champion: Champion, source: Source, progress: Progress) -> Paired:
+    """Look what the new model and the champion hit on the test split of the new model's snapshot.
+
+    Photos that the champion was trained on, or had its weight decay chosen on, are left out. What it said of a photo
+    that it was tested on is recalled; of the others it is asked. A label that it does not know it never hits.
+
+    Args:
+        evaluation: Key of the new model's evaluation.
+        champion: The champion.
+        source: Where everything is.
+        progress: Told of photos of which the champion needs pictures.
+
+    Raises:
+        ChampionGoneError: Something of the champion is gone or damaged.
+        StoreError: A store, or what the new model says, is damaged.
+    """
+    new = read_predictions(source.root.evaluate(evaluation))
+    test = new.filter(pc.equal(new["split"], "test"))
+    asked = open_champion(champion.model, source)
+    with needing("what it said of its photos"):
+        before = read_predictions(source.root.evaluate(champion.evaluation))
+    there = pc.index_in(test["sha256"], value_set=before["sha256"].combine_chunks())
+    fair = pc.invert(pc.is_in(before["split"].take(there), value_set=_LEARNT_FROM))
+    compared, recalled = test.filter(fair), before["predicted"].take(there).filter(fair)
+    answers = ask(asked, compared.filter(pc.is_null(recalled)), source, progress)
+    said = pc.coalesce(recalled, pa.array([answers.get(key) for key in compared["sha256"].to_pylist()], pa.string()))
+    known = pc.is_valid(said)
+    compared, said = compared.filter(known), said.filter(known)
+    return Paired(
+        new=pc.equal(compared["predicted"], compared["label"]).to_numpy(),
+        champion=pc.equal(said, compared["label"]).to_numpy(),
+        asked=len(answers),
+        left_out=test.num_rows - compared.num_rows,
+    )

@@ -1,0 +1,102 @@
+"""Luigi task of the champion stage."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import luigi
+
+from tasks.artifacts import Outcome, fingerprint
+from tasks.backbone.backbones import Prepared
+from tasks.champion.state import read_champion
+from tasks.errors import StoreError
+from tasks.evaluate.settings import EvaluateSettings
+from tasks.evaluate.task import EvaluateHead
+from tasks.parameters import Number, SettingsParameter
+from tasks.progress import Progress
+from tasks.stage import SnapshotStageTask
+
+#: Raised when the same models give another decision.
+CODE_VERSION = 1
+
+
+class ChooseChampion(SnapshotStageTask):
+    """Decides whether a new model takes the place of its dataset's champion.
+
+    A decision stands for as long as its champion does: once another model is champion, it is made anew when it is asked
+    for again, such as where a dataset goes back to the photos that it had before.
+    """
+
+    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
+        EvaluateSettings, description="Settings, as JSON."
+    )
+    dataset: luigi.Parameter[str] = luigi.Parameter(description="Name of the dataset.")
+    date: luigi.DateParameter = luigi.DateParameter(significant=False, description="Date of the run.")
+    min_accuracy: Number[float] = Number(
+        float, 0, 1, default=0, description="Test accuracy below which a model never becomes champion."
+    )
+
+    stage = "champion"
+
+    def requires(self) -> EvaluateHead:
+        """The evaluation."""
+        return EvaluateHead(**self.shared(), settings=self.settings)
+
+    def key(self) -> str:
+        """Key of the decision."""
+        return fingerprint(
+            {
+                "dataset": self.dataset,
+                "evaluation": self.settings.key(self.snapshot),
+                "min_accuracy": self.min_accuracy,
+                "code_version": CODE_VERSION,
+            }
+        )
+
+    def manifest_path(self) -> Path:
+        """One a decision."""
+        return self.root.decisions(self.dataset) / f"{self.key()}.json"
+
+    def complete(self) -> bool:
+        """Whether it was decided, and who became or stayed champion still is; what this very run decided stands."""
+        if not self.is_published():
+            return False
+        made = self.manifest()
+        return made.run == self.run_id or made.details.get("champion") == self._champion()
+
+    def work(self, progress: Progress) -> Outcome:
+        """Decide, and publish who is champion where that is another one."""
+        with progress.preparing("imports"):
+            from tasks.champion.asking import Source  # noqa: PLC0415 (only where there is work)
+            from tasks.champion.choose import Candidate  # noqa: PLC0415
+            from tasks.champion.decide import Occasion, decide  # noqa: PLC0415
+
+        train, evaluation = self.settings.train, self.requires().manifest()
+        test = {name: evaluation.details["test"][name] for name in ("photos", "accuracy", "interval")}
+        occasion = Occasion(
+            key=self.key(),
+            dataset=self.dataset,
+            run=self.run_id,
+            snapshot=self.snapshot,
+            evaluation=evaluation.key,
+            test=test,
+            new=Candidate(train.key(self.snapshot), self.date, test["accuracy"], self.min_accuracy),
+        )
+        source = Source(self.root, Path(self.folder), Prepared(train.backbone, Path(self.weights)))
+        decision, asked, recalled = decide(occasion, source, progress)
+        return Outcome(
+            key=self.key(),
+            snapshot=self.snapshot,
+            settings={"dataset": self.dataset, "min_accuracy": self.min_accuracy, **asdict(self.settings)},
+            photos=asked + recalled,
+            new=asked,
+            reused=recalled,
+            details=decision.to_json(),
+        )
+
+    def _champion(self) -> str | None:
+        """Key of the champion of now; None where there is none, or where the file that names it is damaged."""
+        try:
+            champion = read_champion(self.root.champion(self.dataset))
+        except StoreError:
+            return None
+        return champion.model if champion else None

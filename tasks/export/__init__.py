@@ -1,0 +1,1 @@
+"""Stage: head -> files that other programs predict with."""

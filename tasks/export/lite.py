@@ -1,0 +1,51 @@
+"""The exports that take pixels and run without TensorFlow: TFLite models in float and in int8."""
+
+from typing import Any
+
+from tasks.backbone.foreign_files import first_line
+from tasks.bottleneck.tflite import convert
+from tasks.errors import ModelError
+from tasks.export.chain import Chain, Part
+from tasks.export.classifier import Classifier, FrozenGraph
+from tasks.quiet_tensorflow import tf
+
+
+def float_lite(graph: FrozenGraph, size: int) -> bytes:
+    """Convert a classifier: pixels, uint8 [1, size, size, 3], to probabilities, float32 [1, C].
+
+    Raises:
+        ModelError: LiteRT cannot compute it.
+    """
+    try:
+        return convert(graph.call, [tf.TensorSpec((1, size, size, 3), tf.uint8, "pixels")])
+    except Exception as exc:  # the converter has no exceptions of its own
+        raise ModelError(
+            f"LiteRT cannot compute the network ({first_line(exc)}). Take another --backbone to export to LiteRT."
+        ) from exc
+
+
+def int8_lite(network: bytes, classifier: Classifier) -> bytes:
+    """Put the head, in float, behind a network in int8, and show it the classifier's views.
+
+    The head stays in float: square roots and a sum of a thousand products lose too much in 8 bits.
+
+    Args:
+        network: A TFLite model: pixels, uint8 [1, S, S, 3], to what `classifier.network` gives, float32 [1, K].
+        classifier: The classifier.
+
+    Returns:
+        A TFLite model: pixels, uint8 [1, S, S, 3], to probabilities, float32 [1, C].
+    """
+    backbone = Part(network)
+    chain = Chain(backbone)
+    views = [chain.inputs[0]]
+    if classifier.views == 2:
+        pixels = tf.TensorSpec((1, classifier.size, classifier.size, 3), tf.uint8)
+        views += chain.call(Part(convert(lambda plain: plain[:, :, ::-1], [pixels])), chain.inputs)
+    vectors = [output for view in views for output in chain.call(backbone, [view])]
+    width = int(backbone.graph.tensors[backbone.graph.outputs[0]].shape[-1])
+
+    def head(*of_views: Any) -> Any:
+        return tf.reduce_mean(classifier.head(tf.concat(of_views, 0)), 0, keepdims=True)
+
+    return chain.finish(chain.call(Part(convert(head, [tf.TensorSpec((1, width), tf.float32)] * len(views))), vectors))

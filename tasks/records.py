@@ -1,0 +1,132 @@
+"""What run records say: the small files that every nightly run ends with."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from tasks.artifacts import SCHEMA_VERSION, DataRoot, read_json
+from tasks.errors import StoreError
+
+#: What became of a run's model beside its dataset's champion: the first one there is, a new one that took its place,
+#: the champion itself trained again, a worse one, or one below the accuracy that was asked for.
+Verdict = Literal["first", "new", "same", "stays", "refused"]
+VERDICTS: tuple[str, ...] = get_args(Verdict)
+
+
+@dataclass(frozen=True)
+class Night:
+    """A run, as its record tells of it.
+
+    Args:
+        record: Where the record is.
+        dataset: Name of the dataset.
+        date: The date that the run is for.
+        finished: When it ended, UTC.
+        snapshot: Key of its snapshot.
+        model: Key of its head or network.
+        photos: Photos that were used.
+        new: How many of them no run had seen before.
+        rejected: Photos that could not be decoded.
+        test_photos: Photos of the test split.
+        accuracy: Test accuracy, in [0, 1].
+        low: Lower bound of its 95 % interval.
+        high: Upper bound likewise.
+        cross_validated: Accuracy over all photos, in [0, 1]; None where it was not measured.
+        verdict: What became of the model; None in records of an earlier version of this project.
+        elapsed: Seconds from the program's start to the record.
+        report: The report.
+        parameters: Every parameter but the date, as text.
+    """
+
+    record: Path
+    dataset: str
+    date: dt.date
+    finished: dt.datetime
+    snapshot: str
+    model: str
+    photos: int
+    new: int
+    rejected: int
+    test_photos: int
+    accuracy: float
+    low: float
+    high: float
+    cross_validated: float | None
+    verdict: Verdict | None
+    elapsed: float
+    report: Path
+    parameters: Mapping[str, str]
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Read a record; None where there is none.
+
+    Raises:
+        StoreError: It is damaged or of another version.
+    """
+    try:
+        record = read_json(path)
+    except FileNotFoundError:
+        return None
+    if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
+        raise StoreError(f"{path} is no record of this version. Delete it; the next run writes it again.")
+    return record
+
+
+class Nights(NamedTuple):
+    """The runs of a dataset.
+
+    Args:
+        runs: In the order of their dates, those of one date in the order in which they ended.
+        damaged: Why a record could not be read, one error each.
+    """
+
+    runs: list[Night]
+    damaged: list[StoreError]
+
+
+def read_nights(root: DataRoot, dataset: str) -> Nights:
+    """Read all runs of a dataset; a record that is damaged or of another version keeps no other from being read."""
+    runs, damaged = [], []
+    for path in sorted(root.runs(dataset).glob("*.json")):
+        try:
+            runs.append(_read_night(path))
+        except StoreError as exc:
+            damaged.append(exc)
+    return Nights(sorted(runs, key=lambda night: (night.date, night.finished)), damaged)
+
+
+def recorded_datasets(root: DataRoot) -> list[str]:
+    """Names of the datasets that have runs, sorted."""
+    return sorted(folder.name for folder in root.runs("x").parent.glob("*") if any(folder.glob("*.json")))
+
+
+def _read_night(path: Path) -> Night:
+    record = read_record(path) or {}
+    try:
+        test, crossed = record["metrics"]["test"], record["metrics"]["cross_validation"]
+        stages = record["stages"]
+        return Night(
+            record=path,
+            dataset=record["dataset"]["name"],
+            date=dt.date.fromisoformat(record["date"]),
+            finished=dt.datetime.fromisoformat(record["finished"]),
+            snapshot=record["snapshot"],
+            model=record["head"] or record["network"],
+            photos=record["photos"],
+            new=stages.get("bottleneck", stages["decode"])["new"],
+            rejected=record["rejected"],
+            test_photos=test["photos"],
+            accuracy=test["accuracy"],
+            low=test["interval"]["low"],
+            high=test["interval"]["high"],
+            cross_validated=crossed["accuracy"] if crossed else None,
+            verdict=record.get("champion", {}).get("verdict"),
+            elapsed=record.get("elapsed", record["seconds"]),
+            report=Path(record["report"]),
+            parameters=record["parameters"],
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise StoreError(f"{path} is damaged ({exc!r}). Delete it; the next run writes it again.") from exc

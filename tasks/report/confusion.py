@@ -1,0 +1,113 @@
+"""The confusion matrix as a figure."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from tasks.report.drawing import BLUE, FONT, GRID, INK, NAME_LENGTH, PERCENT, SOFT, font, new_figure, to_svg, write
+
+_COUNTED_LABELS = 25  # beyond, a cell is too small for its count
+_LARGEST_SIDE = 20.0  # inches
+_LINE_PITCH = 0.12  # inches between the smallest legible names
+_LETTER = 0.09  # inches, of the widest names
+_LIGHT_FROM = 0.8  # of a cell's colour: from there on, white is read better on it than ink
+_SCALE = (0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1)
+
+
+def confusion_figure(confusion: NDArray[np.integer[Any]], labels: Sequence[str]) -> str:
+    """Draw a confusion matrix, coloured by the share of a true label's photos.
+
+    Up to 25 labels every cell that is not 0 also shows its count. Of many labels, every so many-th has a name.
+
+    Args:
+        confusion: int [C, C], photos by true label (rows) and predicted label (columns); C at least 1.
+        labels: The C labels, in the order of rows and columns.
+
+    Returns:
+        An SVG element.
+    """
+    count = len(labels)
+    cell = _cell_side(count)
+    side = cell * count
+    figure = new_figure(side + 1.0, side)
+    axes = figure.add_axes((0, 0, side / (side + 1.0), 1))
+    axes.patch.set_visible(False)
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axes.imshow(_blue(shares), interpolation="none")
+    _name_axes(axes, labels, cell)
+    if count <= _COUNTED_LABELS:
+        _write_counts(axes, confusion, shares, cell)
+    _draw_scale(figure, side)
+    right = f"{np.trace(confusion):,} of {confusion.sum():,} photos lie on its diagonal"
+    return to_svg(figure, "confusion", f"Confusion matrix of the test split, true labels by row: {right}.")
+
+
+def _cell_side(count: int) -> float:
+    """Height and width of a cell in inches: large for few labels, and bounded as a whole for many."""
+    if count <= _COUNTED_LABELS:
+        return min(1.2, max(0.45, 3.8 / count))
+    return min(max(0.16, 8 / count), _LARGEST_SIDE / count)
+
+
+def _blue(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Colour shares, [R, C] in [0, 1], by more or less of one blue on the page's ground: uint8 [R, C, 4], RGBA."""
+    # The root brings out the small shares: a mistake in a hundred is what one looks for.
+    colours = np.broadcast_to((*to_rgb(BLUE), 0.0), (*shares.shape, 4)).copy()
+    colours[..., 3] = np.sqrt(shares)
+    return np.round(255 * colours).astype(np.uint8)
+
+
+def _draw_scale(figure: Figure, side: float) -> None:
+    height = min(1.0, 4.0 / side)
+    axes = figure.add_axes(((side + 0.15) / (side + 1.0), 1 - height, 0.16 / (side + 1.0), height))
+    steps = np.linspace(0, 1, 256)[:, None]
+    # By the root as well, or the small shares would have no room.
+    axes.imshow(_blue(steps**2), interpolation="none", aspect="auto", origin="lower", extent=(0, 1, 0, 1))
+    axes.patch.set_visible(False)
+    axes.yaxis.tick_right()
+    axes.yaxis.set_label_position("right")
+    axes.set_xticks([])
+    axes.set_yticks(np.sqrt(_SCALE), [PERCENT.format_pct(share, 1) for share in _SCALE])
+    axes.set_ylabel("Share of the true label's photos", fontproperties=font(9), color=INK)
+    axes.tick_params(labelsize=8, labelfontfamily=FONT, labelcolor=SOFT, color=SOFT, width=0.6)
+    axes.spines[:].set_visible(False)
+
+
+def _name_axes(axes: Axes, labels: Sequence[str], cell: float) -> None:
+    step = math.ceil(_LINE_PITCH / cell)  # of many labels only every so many-th has room for its name
+    places = range(0, len(labels), step)
+    name_font = font(min(9.0, 72 * max(cell, _LINE_PITCH) * 0.7))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(places, [""] * len(places))
+        texts = axis.get_ticklabels()
+        for place, text in zip(places, texts, strict=True):
+            write(text, labels[place], place + 1)
+        # An axis writes its texts anew from those that it was given.
+        axis.set_ticks(places, [text.get_text() for text in texts], fontproperties=name_font, color=INK)
+    if min(max(map(len, labels)), NAME_LENGTH) * _LETTER > cell:  # they would run into each other
+        upright = cell < 0.3
+        for text in axes.get_xticklabels():
+            text.set(rotation=90 if upright else 45, rotation_mode="anchor")
+            text.set(horizontalalignment="right", verticalalignment="center" if upright else "top")
+    axes.set_xlabel("Predicted label", fontproperties=font(10), color=INK, labelpad=8)
+    axes.set_ylabel("True label", fontproperties=font(10), color=INK, labelpad=8)
+    edges = np.arange(len(labels) + 1) - 0.5
+    axes.vlines(edges, edges[0], edges[-1], color=GRID, linewidth=min(1.0, 2.5 * cell))
+    axes.hlines(edges, edges[0], edges[-1], color=GRID, linewidth=min(1.0, 2.5 * cell))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _write_counts(axes: Axes, confusion: NDArray[np.integer[Any]], shares: NDArray[np.float64], cell: float) -> None:
+    digits = len(str(confusion.max()))
+    count_font = font(min(11.0, 72 * cell * 0.85 / (0.64 * digits)))  # the digits are 0.64 em wide
+    for row, column in zip(*np.nonzero(confusion), strict=True):
+        colour = "white" if shares[row, column] ** 0.5 > _LIGHT_FROM else INK
+        number = str(confusion[row, column])
+        axes.text(column, row, number, ha="center", va="center", fontproperties=count_font, color=colour)

@@ -1,0 +1,120 @@
+"""The map of the bottlenecks: photos that the backbone finds alike lie near each other, in two dimensions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+
+from tasks.artifacts import DataRoot, Manifest
+from tasks.cores import available_cores
+from tasks.report.album import Album
+from tasks.report.contents import BottleneckMap, MapPoint
+from tasks.report.stored import shrink
+from tasks.threads import in_threads
+from tasks.train.examples import Floats
+from tasks.train.head import Head, Standardisation
+from tasks.train.settings import TrainSettings
+
+MOST_POINTS = 1000
+THUMBNAIL_SIDE = 64
+
+_QUALITY = 70
+_COMPONENTS = 50
+_NEIGHBOURS = 30.0
+_STEPS = 500  # twice as many move the points of 1,000 photos by little, and take another second
+
+
+def read_vectors(keys: Sequence[str], settings: TrainSettings, bottlenecks: Manifest, root: DataRoot) -> Floats:
+    """Read the bottlenecks of photos' plain views.
+
+    Args:
+        keys: Of n photos.
+        settings: Of the head, and so of its bottlenecks.
+        bottlenecks: What the bottleneck stage says that it has.
+        root: Where they are.
+
+    Returns:
+        float32 [n, D].
+
+    Raises:
+        StoreError: The store has lost bottlenecks since, or a shard is damaged.
+    """
+    store, width = settings.bottleneck.store(root), settings.backbone.width
+    place = {key: index for index, key in enumerate(keys)}
+    vectors, found = np.empty((len(keys), width), np.float32), 0
+    shards = [store.folder / name for name in bottlenecks.shards]
+    for rows in store.rows(pa.array(keys, pa.string()), shards=shards):
+        plain = rows.filter(pa.array(np.asarray(rows.column("view")) == 0))
+        numbers = plain.column("bottleneck").combine_chunks().flatten()
+        where = [place[key] for key in plain.column("sha256").to_pylist()]
+        vectors[where] = np.asarray(numbers).reshape(-1, width)
+        found += len(where)
+    store.check(found, len(keys), "photos of the map")
+    return vectors
+
+
+def lay_out(vectors: Floats, standard: Standardisation | None) -> tuple[npt.NDArray[np.float64], str]:
+    """Lay bottlenecks out in two dimensions, near to each other where they are alike.
+
+    Args:
+        vectors: float32 [n, D], n at least 6.
+        standard: How the head standardises them; None where it takes them as they are.
+
+    Returns:
+        Their places, float64 [n, 2] in [0, 1], and how they were found.
+    """
+    told = ("" if standard is None else "standardised as the head does, then ") + "by principal components"
+    vectors = vectors if standard is None else standard(vectors)
+    components = min(_COMPONENTS, *vectors.shape)
+    if not np.ptp(vectors, axis=0).any():
+        return np.full((len(vectors), 2), 0.5), "All bottlenecks of the plain view are the same."
+    principal = PCA(components, svd_solver="full", random_state=0).fit_transform(vectors)
+    if components < 3:
+        places = np.column_stack([principal, np.zeros(len(vectors))])[:, :2]
+    else:
+        near = min(_NEIGHBOURS, (len(vectors) - 1) / 3)
+        told = f"{told} in {components} dimensions and t-SNE of {near:.0f} neighbours"
+        # Its threads wait for each other by turning round: beside other work, two take several times as long as one.
+        with threadpool_limits(1, user_api="openmp"):
+            places = TSNE(init="pca", perplexity=near, max_iter=_STEPS, random_state=0).fit_transform(principal)
+    low, high = places.min(axis=0), places.max(axis=0)
+    extent = float((high - low).max()) or 1.0
+    return (places - (low + high) / 2).astype(np.float64) / extent + 0.5, f"Bottlenecks of the plain view, {told}."
+
+
+def draw_map(album: Album, settings: TrainSettings, head: Head, bottlenecks: Manifest, root: DataRoot) -> BottleneckMap:
+    """Make the map of the photos that an album has chosen for it.
+
+    Args:
+        album: The photos.
+        settings: Of the head.
+        head: The head.
+        bottlenecks: What the bottleneck stage says that it has.
+        root: Where the bottlenecks are.
+
+    Raises:
+        StoreError: The store has lost bottlenecks since, or a shard is damaged.
+    """
+    predicted, where = album.predicted, album.choice.points
+    photos, predictions, splits = predicted.photos, predicted.predictions, predicted.photos.splits.names
+    keys = [photos.sha256[place] for place in where]
+    places, method = lay_out(read_vectors(keys, settings, bottlenecks, root), head.standardisation)
+    pictures = [album.pictures[key] for key in keys]
+    images = in_threads(lambda picture: shrink(picture, THUMBNAIL_SIDE, _QUALITY), pictures, available_cores())
+    points = [
+        MapPoint(
+            x=round(x, 4),
+            y=round(y, 4),
+            label=int(photos.truth[place]),
+            split=splits[place],
+            predicted=int(predictions[place]),
+            path=photos.paths[place],
+            image=image,
+        )
+        for place, (x, y), image in zip(where, places.tolist(), images, strict=True)
+    ]
+    return BottleneckMap(points, len(photos.sha256), method)

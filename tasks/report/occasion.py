@@ -1,0 +1,92 @@
+"""The run that a report is of, and the runs before it."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.artifacts import Manifest
+from tasks.champion.decision import Decision
+from tasks.evaluate.settings import EvaluateSettings
+from tasks.records import Night
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """The run that a report is of.
+
+    Args:
+        run: Names it in the manifests of the stages that it completed.
+        dataset: Name of its dataset.
+        date: Its date.
+        snapshot: Key of its snapshot.
+        folder: The folder that the snapshot's paths are relative to.
+        settings: Of its evaluation.
+        parameters: Every parameter that tells it from others of its dataset and date, as text.
+        stages: Manifests of its stages by name, in the order in which they ran.
+        record: Where its record is to be.
+        report: Where its report is to be.
+    """
+
+    run: str
+    dataset: str
+    date: dt.date
+    snapshot: str
+    folder: Path
+    settings: EvaluateSettings
+    parameters: Mapping[str, str]
+    stages: Mapping[str, Manifest]
+    record: Path
+    report: Path
+
+    @property
+    def decision(self) -> Decision:
+        """What was decided on the champion."""
+        return Decision.from_json(self.stages["champion"].details)
+
+    @property
+    def exports(self) -> dict[str, float]:
+        """Agreement of each exported file with the model, by its name; empty where nothing was exported."""
+        tested = self.stages["export"].details["test"] if "export" in self.stages else {}
+        return {name: result["agreement"] for name, result in tested.items()}
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long each stage took; 0 where an earlier run had done it."""
+        return {name: stage.seconds if stage.run == self.run else 0.0 for name, stage in self.stages.items()}
+
+    @property
+    def photos(self) -> Manifest:
+        """What the stage says that gives the photos to train on: the bottlenecks, or the pictures of a network."""
+        return self.stages.get("bottleneck", self.stages["decode"])
+
+    @property
+    def rejected(self) -> int:
+        """How many photos could not be decoded."""
+        rejected: int = self.stages["decode"].details["missing"]
+        return rejected
+
+    def night(self) -> Night:
+        """The run as its record is going to tell of it; its end and its seconds are those of the stages so far."""
+        test, crossed = (self.stages["evaluate"].details[name] for name in ("test", "cross_validation"))
+        decision, photos = self.decision, self.photos
+        return Night(
+            record=self.record,
+            dataset=self.dataset,
+            date=self.date,
+            finished=dt.datetime.now(dt.UTC),
+            snapshot=self.snapshot,
+            model=decision.model,
+            photos=photos.photos,
+            new=photos.new if photos.run == self.run else 0,
+            rejected=self.rejected,
+            test_photos=test["photos"],
+            accuracy=test["accuracy"],
+            low=test["interval"]["low"],
+            high=test["interval"]["high"],
+            cross_validated=crossed["accuracy"] if crossed else None,
+            verdict=decision.verdict,
+            elapsed=sum(self.seconds.values()),
+            report=self.report,
+            parameters=self.parameters,
+        )

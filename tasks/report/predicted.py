@@ -1,0 +1,62 @@
+"""What the evaluate stage left: every photo with its label, its split, and what the model says of it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.artifacts import PREDICTIONS
+from tasks.errors import StoreError
+from tasks.snapshot.splits import assign_splits
+from tasks.train.photos import Photos
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """Photos and what a model says of them.
+
+    Args:
+        photos: N photos of C labels.
+        probabilities: float32 [N, C].
+    """
+
+    photos: Photos
+    probabilities: npt.NDArray[np.float32]
+
+    @property
+    def predictions(self) -> npt.NDArray[np.int64]:
+        """The place of each photo's predicted label, int64 [N]."""
+        predictions: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return predictions
+
+    @property
+    def mistaken(self) -> npt.NDArray[np.bool_]:
+        """Which photos are of the test split and predicted wrongly: bool [N]."""
+        wrong: npt.NDArray[np.bool_] = self.photos.of("test") & (self.predictions != self.photos.truth)
+        return wrong
+
+
+def read_predicted(evaluation: Path) -> Predicted:
+    """Read the predictions in the folder of an evaluation.
+
+    Raises:
+        StoreError: They are gone, damaged, or of another version.
+    """
+    path = evaluation / "predictions.parquet"
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+        if not table.schema.equals(PREDICTIONS):
+            raise ValueError("it has other columns")
+        labels = tuple(json.loads(table.schema.metadata[b"settings"])["labels"])
+        numbers = table.column("probabilities").combine_chunks().flatten()
+        probabilities = np.asarray(numbers).reshape(table.num_rows, len(labels))
+        names = table.column("label")
+        truth = np.asarray(pa.compute.index_in(names, pa.array(labels)).combine_chunks()).astype(np.int64)
+    except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as exc:
+        raise StoreError(f"The predictions {path} cannot be read ({exc}). Delete their folder and run again.") from exc
+    sha256, paths = table.column("sha256").to_pylist(), table.column("path").to_pylist()
+    return Predicted(Photos(sha256, paths, labels, truth, assign_splits(sha256, names.to_pylist())), probabilities)

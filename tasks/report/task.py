@@ -1,0 +1,118 @@
+"""Luigi task of the report stage."""
+
+from pathlib import Path
+
+import luigi
+
+from tasks.artifacts import Manifest, Outcome, fingerprint, publish_bytes
+from tasks.champion.task import ChooseChampion
+from tasks.evaluate.settings import EvaluateSettings
+from tasks.evaluate.task import EvaluateHead
+from tasks.export.task import ExportModel
+from tasks.parameters import Number, SettingsParameter
+from tasks.progress import Progress
+from tasks.stage import SnapshotStageTask
+
+#: Raised when the same run gives another report.
+CODE_VERSION = 1
+
+
+class WriteReport(SnapshotStageTask):
+    """Writes the report of a run: one HTML file that needs nothing beside itself.
+
+    Its key holds the decision on the champion, which is not known before that is made: until then there is no report.
+    """
+
+    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
+        EvaluateSettings, description="Settings, as JSON."
+    )
+    dataset: luigi.Parameter[str] = luigi.Parameter(description="Name of the dataset.")
+    date: luigi.DateParameter = luigi.DateParameter(description="Date of the run.")
+    min_accuracy: Number[float] = Number(float, 0, 1, default=0, description="Least test accuracy of a champion.")
+    export: luigi.BoolParameter = luigi.BoolParameter(default=True, description="Whether the model is exported.")
+    parameters: luigi.DictParameter = luigi.DictParameter(description="Every parameter of the run, as text.")
+    record: luigi.Parameter[str] = luigi.Parameter(significant=False, description="Where the run's record goes.")
+
+    stage = "report"
+
+    def evaluation(self) -> EvaluateHead:
+        """The evaluation that it tells of."""
+        return EvaluateHead(**self.shared(), settings=self.settings)
+
+    def champion(self) -> ChooseChampion:
+        """The decision that it tells of."""
+        return ChooseChampion(
+            **self.shared(),
+            settings=self.settings,
+            dataset=self.dataset,
+            date=self.date,
+            min_accuracy=self.min_accuracy,
+        )
+
+    def requires(self) -> list[ExportModel | ChooseChampion]:
+        """The export, where there is one, and the decision on the champion; in the order in which they should run."""
+        return [*([ExportModel(**self.shared(), settings=self.settings)] if self.export else []), self.champion()]
+
+    def complete(self) -> bool:
+        """Whether the report of the decision that stands is written."""
+        return self.champion().complete() and super().complete()
+
+    def key(self) -> str:
+        """Key of the report.
+
+        Raises:
+            FileNotFoundError: The champion has not been decided on yet.
+        """
+        return fingerprint(
+            {
+                "dataset": self.dataset,
+                "date": f"{self.date}",
+                "parameters": dict(self.parameters),
+                "evaluation": self.settings.key(self.snapshot),
+                "decision": dict(self.champion().manifest().details),
+                "export": self.export,
+                "code_version": CODE_VERSION,
+            }
+        )
+
+    def manifest_path(self) -> Path:
+        """Beside the report."""
+        return self.root.report(self.key()) / "manifest.json"
+
+    def before(self) -> dict[str, Manifest]:
+        """Manifests of the stages that this one stands on, by stage, in the order in which they run."""
+        tasks = [self.evaluation(), *self.requires()]
+        return {**self.evaluation().before(), **{task.stage: task.manifest() for task in tasks}}
+
+    def work(self, progress: Progress) -> Outcome:
+        """Gather what there is to show, and lay it out."""
+        with progress.preparing("imports"):
+            from tasks.report.gather import gather_report  # noqa: PLC0415 (only where there is work)
+            from tasks.report.occasion import Occasion  # noqa: PLC0415
+            from tasks.report.page import render_report  # noqa: PLC0415
+
+        folder = self.manifest_path().parent
+        occasion = Occasion(
+            run=self.run_id,
+            dataset=self.dataset,
+            date=self.date,
+            snapshot=self.snapshot,
+            folder=Path(self.folder),
+            settings=self.settings,
+            parameters=dict(self.parameters),
+            stages=self.before(),
+            record=Path(self.record),
+            report=folder / "report.html",
+        )
+        report = gather_report(occasion, self.root, progress)
+        publish_bytes(folder / "confusion-matrix.svg", report.figures.confusion.encode())
+        publish_bytes(occasion.report, render_report(report).encode())
+        return Outcome(
+            key=folder.name,
+            snapshot=self.snapshot,
+            settings={"dataset": self.dataset, "date": f"{self.date}", "parameters": dict(self.parameters)},
+            photos=occasion.photos.photos,
+            new=occasion.photos.photos,
+            reused=0,
+            details={"report": str(occasion.report)},
+        )

@@ -1,0 +1,93 @@
+"""Models and what they said of photos, laid out as the stages leave them, without any training."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.artifacts import PREDICTIONS, DataRoot, Manifest, publish_parquet
+from tasks.backbone.backbones import Prepared
+from tasks.champion.asking import Source
+from tasks.champion.choose import Candidate
+from tasks.champion.decide import Occasion
+from tasks.champion.decision import Decision
+from tasks.champion.state import Champion
+from tasks.train.head import Head, save_head
+from tasks.train.settings import TrainSettings
+from tasks.train.underway import Training, announce
+from tests.bottleneck.pictures import key_of
+from tests.train.examples import BOTTLENECK, settings
+
+LABELS = ("daisy", "roses", "tulips")
+DAY = dt.date(2026, 11, 20)
+TEST = {"photos": 4, "accuracy": 0.75, "interval": {"low": 0.3, "high": 0.95, "confidence": 0.95}}
+DATASET = "flowers"
+
+#: What is said of photos that are only numbers: label, prediction, split.
+Said = Mapping[int, tuple[str, str, str]]
+
+
+def say(root: DataRoot, evaluation: str, said: Said) -> None:
+    """Publish what a model says of photos."""
+    rows = [
+        {
+            "sha256": key_of(number),
+            "path": f"{label}/{number}.png",
+            "label": label,
+            "predicted": predicted,
+            "probabilities": [1.0],
+            "split": split,
+        }
+        for number, (label, predicted, split) in sorted(said.items(), key=lambda item: key_of(item[0]))
+    ]
+    publish_parquet(root.evaluate(evaluation) / "predictions.parquet", pa.Table.from_pylist(rows, PREDICTIONS))
+
+
+def keep_head(
+    root: DataRoot, seed: int = 0, how: TrainSettings | None = None, labels: Sequence[str] = LABELS
+) -> tuple[str, Head]:
+    """Keep a head of drawn weights as the train stage does; returns its key and itself."""
+    how = replace(how or settings(), seed=seed)
+    folder = root.train(how.key("snap"))
+    weights = np.random.default_rng(seed).normal(size=(how.backbone.width, len(labels))).astype(np.float32)
+    head = Head(tuple(labels), weights, np.zeros(len(labels), np.float32), None, {})
+    announce(Training(how, "snap"), folder)
+    save_head(head, folder)
+    manifest("train", folder.name, asdict(how), {"labels": list(labels)}).publish(folder / "manifest.json")
+    return folder.name, head
+
+
+def manifest(stage: str, key: str, how: Mapping[str, Any], details: Mapping[str, Any]) -> Manifest:
+    """What a stage says when it has ended."""
+    return Manifest(
+        stage=stage,
+        run="test",
+        seconds=0.0,
+        key=key,
+        snapshot="snap",
+        settings=how,
+        photos=1,
+        new=1,
+        reused=0,
+        details=details,
+    )
+
+
+def crowned(model: str, since: dt.date = DAY, evaluation: str = "before") -> Champion:
+    """A champion that was the first of its dataset."""
+    first = Decision("first", model, model, None, since, "The model is the first of its dataset.", None)
+    return Champion(model, since, evaluation, "snap", "run", TEST, "decided", first)
+
+
+def occasion(model: str, key: str = "key", date: dt.date = DAY, least: float = 0.0) -> Occasion:
+    """A new model, whose evaluation is called `now`."""
+    return Occasion(key, DATASET, "run", "snap", "now", TEST, Candidate(model, date, TEST["accuracy"], least))  # type: ignore[arg-type]  # of mixed values
+
+
+def source(root: DataRoot, folder: Path | None = None) -> Source:
+    """Where everything is; the new model's backbone is that of the drawn bottlenecks."""
+    return Source(root, folder or root.path / "photos", Prepared(BOTTLENECK.backbone, root.path / "weights"))

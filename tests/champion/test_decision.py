@@ -1,0 +1,50 @@
+"""Decisions as JSON and back."""
+
+import datetime as dt
+import json
+
+import pytest
+
+from tasks.champion.decision import Bounds, Comparison, Decision
+from tasks.errors import StoreError
+
+COMPARISON = Comparison(3, 60, 10, 6, 4, Bounds(-0.05, 0.13, 0.95), 0.45)
+DECISION = Decision("new", "b", "b", "a", dt.date(2026, 11, 24), "It is no worse.", COMPARISON)
+REFUSED = Decision("refused", "b", None, None, None, "It is below what was asked for.", None)
+
+
+@pytest.mark.parametrize("decision", [DECISION, REFUSED])
+def test_a_decision_survives_json(decision: Decision) -> None:
+    assert Decision.from_json(json.loads(json.dumps(decision.to_json()))) == decision
+
+
+def test_a_comparison_tells_the_figures_that_follow_from_its_counts() -> None:
+    told = DECISION.to_json()["comparison"]
+    assert told == {
+        "photos": 80,
+        "left_out": 3,
+        "both": 60,
+        "only_new": 10,
+        "only_champion": 6,
+        "neither": 4,
+        "difference": 0.05,
+        "interval": {"low": -0.05, "high": 0.13, "confidence": 0.95},
+        "p_value": 0.45,
+        "new_accuracy": 0.875,
+        "champion_accuracy": 0.825,
+    }
+
+
+@pytest.mark.parametrize(
+    "changes", [{"verdict": "maybe"}, {"since": "yesterday"}, {"since": 3}, {"comparison": {"photos": 1}}]
+)
+def test_values_that_are_no_decision_are_refused_with_the_remedy(changes: dict[str, object]) -> None:
+    with pytest.raises(StoreError, match="python -m pipeline forget champion"):
+        Decision.from_json({**DECISION.to_json(), **changes})
+
+
+def test_a_decision_that_lacks_a_value_is_refused() -> None:
+    told = DECISION.to_json()
+    del told["reason"]
+    with pytest.raises(StoreError, match="damaged"):
+        Decision.from_json(told)

@@ -1,0 +1,147 @@
+"""The champion stage as Luigi sees it: what its manifest says, and how long a decision stands."""
+
+import datetime as dt
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from tasks.artifacts import DataRoot
+from tasks.champion.decision import Decision
+from tasks.champion.state import read_champion
+from tasks.champion.task import ChooseChampion
+from tasks.evaluate.settings import EvaluateSettings
+from tests.bottleneck.pictures import add_bottlenecks
+from tests.champion.models import DATASET, DAY, TEST, Said, keep_head, manifest, say
+from tests.train.examples import BOTTLENECK, settings
+
+GOOD = dict.fromkeys(range(20), ("daisy", "daisy", "test"))
+BAD = dict.fromkeys(range(20), ("daisy", "roses", "test"))
+#: Decides on two models, of which the second has new photos, and names what it loaded of what it should not.
+USUAL_NIGHT = """
+import sys
+from pathlib import Path
+from tasks.artifacts import DataRoot
+from tests.champion import test_task
+
+test_task.test_a_manifest_has_the_decision_and_counts_the_photos_that_were_compared(DataRoot(Path(sys.argv[1])))
+print(sorted({"tensorflow", "keras", "ai_edge_litert"} & set(sys.modules)))
+"""
+REPOSITORY = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    return DataRoot(tmp_path)
+
+
+def prepare(
+    root: DataRoot, seed: int, said: Said, *, run: str = "run", date: dt.date = DAY, least: float = 0.0
+) -> ChooseChampion:
+    """The decision on a head of another seed, which is trained and evaluated."""
+    keep_head(root, seed)
+    how = EvaluateSettings(settings(seed=seed), folds=0)
+    say(root, how.key("snap"), said)
+    evaluated = manifest("evaluate", how.key("snap"), asdict(how), {"test": TEST})
+    evaluated.publish(root.evaluate(how.key("snap")) / "manifest.json")
+    return ChooseChampion(
+        data_root=str(root.path),
+        run_id=run,
+        snapshot="snap",
+        folder=str(root.path / "photos"),
+        weights=str(root.path / "weights"),
+        settings=how,
+        dataset=DATASET,
+        date=date,
+        min_accuracy=least,
+    )
+
+
+def test_a_manifest_has_the_decision_and_counts_the_photos_that_were_compared(root: DataRoot) -> None:
+    prepare(root, 0, GOOD).run()
+    # Photos that the champion never saw have bottlenecks, as every photo of the night has by then.
+    add_bottlenecks(BOTTLENECK.store(root), range(20, 25), 2, BOTTLENECK.backbone.width)
+    task = prepare(root, 1, {**GOOD, **dict.fromkeys(range(20, 25), ("roses", "roses", "test"))})
+    task.run()
+    made = task.manifest()
+    assert (made.photos, made.new, made.reused) == (25, 5, 20)
+    decision = Decision.from_json(made.details)
+    assert decision.to_json() == made.details
+    now = read_champion(root.champion(DATASET))
+    assert now is not None
+    assert (now.decision, now.decided) == (decision, task.key())
+
+
+def test_a_decision_that_was_made_is_not_made_again(root: DataRoot) -> None:
+    task = prepare(root, 0, GOOD)
+    assert not task.complete()
+    task.run()
+    assert prepare(root, 0, GOOD, run="tomorrow").complete()
+
+
+def test_one_with_another_least_accuracy_is_another_decision(root: DataRoot) -> None:
+    prepare(root, 0, GOOD).run()
+    stricter = prepare(root, 0, GOOD, least=0.9)
+    assert not stricter.complete()
+    stricter.run()
+    assert stricter.manifest().details["verdict"] == "refused"
+    assert stricter.complete()
+
+
+def test_a_run_for_another_date_on_the_same_model_finds_the_decision_made(root: DataRoot) -> None:
+    prepare(root, 0, GOOD).run()
+    assert prepare(root, 0, GOOD, run="other", date=DAY + dt.timedelta(1)).complete()
+
+
+def test_once_another_model_is_champion_a_decision_no_longer_stands_but_for_its_own_run(root: DataRoot) -> None:
+    first, second = prepare(root, 0, GOOD, run="first"), prepare(root, 1, GOOD, run="second")
+    first.run()
+    second.run()
+    assert second.complete()
+    assert first.complete()
+    again = prepare(root, 0, GOOD, run="third", date=DAY + dt.timedelta(1))
+    assert not again.complete()
+    again.run()
+    made = again.manifest().details
+    assert (made["verdict"], made["former"]) == ("new", second.manifest().details["model"])
+
+
+def test_a_decision_stands_without_a_champion_only_where_there_was_none(root: DataRoot) -> None:
+    prepare(root, 0, GOOD).run()
+    root.champion(DATASET).unlink()
+    assert not prepare(root, 0, GOOD, run="other").complete()
+    refused = prepare(root, 1, GOOD, least=0.9)
+    refused.run()
+    assert prepare(root, 1, GOOD, run="other", least=0.9).complete()
+
+
+def test_a_damaged_file_of_the_champion_lets_the_next_run_decide_anew(root: DataRoot) -> None:
+    prepare(root, 0, GOOD).run()
+    root.champion(DATASET).write_text("{")
+    again = prepare(root, 0, GOOD, run="other")
+    assert not again.complete()
+    again.run()
+    assert again.manifest().details["verdict"] == "first"
+    assert again.complete()
+
+
+def test_a_worse_model_is_done_too(root: DataRoot) -> None:
+    prepare(root, 0, GOOD).run()
+    task = prepare(root, 1, BAD)
+    task.run()
+    assert task.manifest().details["verdict"] == "stays"
+    assert prepare(root, 1, BAD, run="other").complete()
+
+
+def test_a_usual_night_loads_no_tensorflow(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", USUAL_NIGHT, tmp_path],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,38 @@
+"""Exports of tiny models that the stages trained."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.export.export import Source, export_model
+from tasks.export.forms import Export
+from tasks.predict.models import Model, read_model
+from tasks.progress import Progress, Silence
+from tests.predict.trained import Trained
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model with its export.
+
+    Args:
+        trained: The model, and what it was trained on.
+        folder: The export's folder.
+        export: What the stage says of it.
+    """
+
+    trained: Trained
+    folder: Path
+    export: Export
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return read_model(self.trained.folder)
+
+
+def export(trained: Trained, progress: Progress | None = None) -> Exported:
+    """Export a model."""
+    model = read_model(trained.folder)
+    source = Source(trained.results, trained.photos, trained.root)
+    done = export_model(model, source, progress or Silence())
+    return Exported(trained, trained.root.export(model.key), done)

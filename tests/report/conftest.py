@@ -1,0 +1,72 @@
+"""A report of made-up values, and pages of a data root in a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tasks.artifacts import DataRoot
+from tasks.report.contents import Report
+from tasks.report.index import publish_index
+from tasks.report.page import render_report
+from tests.report.browser import Site, Visit, open_browser, visiting
+from tests.report.made_up import EVIL, make_up_first_report, make_up_night, make_up_report, publish_night
+from tests.report.parsed import Page
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with nothing in it."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def report(root: Path) -> Report:
+    """A report of everything that there can be."""
+    return make_up_report(root, map_points=60)
+
+
+@pytest.fixture(scope="module")
+def page(report: Report) -> Page:
+    """The report, parsed."""
+    return Page(render_report(report))
+
+
+@pytest.fixture(scope="module")
+def first(root: Path) -> Page:
+    """The report of a dataset's first run, parsed."""
+    return Page(render_report(make_up_first_report(root)))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A data root with three reports, of which two stand for those of earlier runs, and their index."""
+    root = DataRoot(tmp_path_factory.mktemp("data with blank"))
+    nights = [make_up_night(root.path, days, 0.85 + 0.01 * days) for days in (2, 1, 0)]
+    for night in nights:
+        night.report.parent.mkdir(parents=True)
+        night.report.touch()
+        publish_night(night)
+    publish_night(make_up_night(root.path, 5, 0.9, dataset="غابة & <b>"))
+    many = make_up_report(root.path, [f"label {number:02} {EVIL}" for number in range(30)])
+    reports = (make_up_first_report(root.path), many, make_up_report(root.path))
+    for night, report in zip(nights, reports, strict=True):
+        night.report.write_text(render_report(report), encoding="utf-8")
+    first, many_path, full = (night.report for night in nights)
+    return Site(full, many_path, first, publish_index(root))
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Site) -> Iterator[Visit]:
+    """The report in a wide window; whatever a test does there, the browser has nothing to say of it."""
+    with visiting(browser, site.report) as visit:
+        yield visit
+        assert visit.complaints == []

@@ -1,0 +1,149 @@
+"""The index: every dataset's runs, the newest first, with links to the reports that are there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks.artifacts import DataRoot
+from tasks.champion.state import Champion, publish_champion
+from tasks.records import Night
+from tasks.report.index import LISTED_RUNS, publish_index, render_index
+from tests.report.made_up import EVIL, make_up_decision, make_up_night, publish_night
+from tests.report.parsed import Page
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    return DataRoot(tmp_path)
+
+
+def publish_nights(root: DataRoot, count: int, dataset: str = "flowers") -> list[Night]:
+    """Records of the last `count` days, the oldest first."""
+    nights = [make_up_night(root.path, days, 0.9 - 0.001 * (days % 50), dataset) for days in range(count - 1, -1, -1)]
+    for night in nights:
+        publish_night(night)
+    return nights
+
+
+def crown(root: DataRoot, night: Night) -> None:
+    test = {"photos": 218, "accuracy": 0.931, "interval": {"low": 0.9, "high": 0.95}}
+    champion = Champion(night.model, night.date, "e", night.snapshot, "r", test, "d", make_up_decision())
+    publish_champion(root.champion(night.dataset), night.dataset, champion)
+
+
+def write_report(night: Night) -> None:
+    night.report.parent.mkdir(parents=True)
+    night.report.touch()
+
+
+def links_of(page: Page) -> list[str]:
+    return [tag["href"] for tag in page.all("a") if not tag["href"].startswith("#")]
+
+
+def test_runs_stand_the_newest_first(root: DataRoot) -> None:
+    publish_nights(root, 3)
+    page = Page(render_index(root))
+    assert "All runs 3 runs of 1 dataset" in page.text
+    assert "2026-11-24 champion stays 90.0 % 85.2 % to 93.2 % 2,000 10 12.3 s 2026-11-23" in page.text
+    assert page.text.index("2026-11-23 new champion") < page.text.index("2026-11-22 champion stays")
+
+
+def test_the_champion_stands_before_the_runs_with_its_report(root: DataRoot) -> None:
+    nights = publish_nights(root, 3)
+    crown(root, nights[1])
+    write_report(nights[1])
+    page = Page(render_index(root))
+    assert f"Champion 93.1 % {nights[1].model} since 2026-11-23 , its report" in page.text
+    assert links_of(page) == [f"report/{nights[1].model}/report.html"] * 2
+
+
+def test_a_report_that_is_gone_is_no_link(root: DataRoot) -> None:
+    nights = publish_nights(root, 2)
+    write_report(nights[0])
+    page = Page(render_index(root))
+    assert links_of(page) == [f"report/{nights[0].model}/report.html"]
+
+
+def test_a_dataset_without_a_champion_says_so(root: DataRoot) -> None:
+    publish_nights(root, 1)
+    assert "Champion none no model has been chosen yet Last run 90.0 % 2026-11-24" in Page(render_index(root)).text
+
+
+def test_records_of_an_earlier_version_have_no_verdict(root: DataRoot) -> None:
+    publish_night(replace(make_up_night(root.path, 0, 0.9), verdict=None))
+    assert "2026-11-24 none 90.0 %" in Page(render_index(root)).text
+
+
+def test_the_line_of_accuracies_rises_and_falls_with_them(root: DataRoot) -> None:
+    for days, accuracy in ((2, 0.8), (1, 0.9), (0, 0.85)):
+        publish_night(make_up_night(root.path, days, accuracy))
+    page = Page(render_index(root))
+    points = [tuple(map(float, pair.split(","))) for pair in page.all("polyline")[0]["points"].split()]
+    assert points == [(8, 72), (300, 8), (592, 40)]
+    assert page.all("circle")[0] | {"r": "", "fill": ""} == {"cx": "592.0", "cy": "40.0", "r": "", "fill": ""}
+    assert any("Test accuracy of 3 runs, between 80.0" in tag.get("aria-label", "") for tag in page.all("svg"))
+
+
+def test_the_noise_of_a_photo_does_not_fill_the_line(root: DataRoot) -> None:
+    for days, accuracy in ((1, 0.9), (0, 0.9)):
+        publish_night(make_up_night(root.path, days, accuracy))
+    assert Page(render_index(root)).all("polyline")[0]["points"] == "8.0,40.0 592.0,40.0"
+
+
+def test_of_thousands_of_runs_the_last_ones_are_listed_and_all_are_in_the_line(root: DataRoot) -> None:
+    publish_nights(root, 1500)
+    page = Page(render_index(root))
+    assert f"Not listed: {1500 - LISTED_RUNS:,} earlier runs" in page.text
+    assert len(page.all("tr")) == 1 + LISTED_RUNS
+    assert "Runs 1,500 since 2022-10-17" in page.text
+    points = page.all("polyline")[0]["points"].split()
+    assert len(points) <= 200
+    assert points[-1].startswith("592.0,")
+    assert len(page.html) < 60_000
+
+
+def test_a_damaged_record_is_named_and_the_other_datasets_are_shown(root: DataRoot) -> None:
+    publish_nights(root, 2, "tulips")
+    damaged = publish_nights(root, 1)[0].record
+    damaged.write_text("{")
+    page = Page(render_index(root))
+    assert f"{damaged}" in page.text
+    assert "2026-11-24 champion stays" in page.text
+    assert len(page.all("table")) == 1
+
+
+def test_a_damaged_champion_is_named_and_the_runs_are_shown(root: DataRoot) -> None:
+    publish_nights(root, 2)
+    root.champion("flowers").parent.mkdir()
+    root.champion("flowers").write_text("{}")
+    page = Page(render_index(root))
+    assert f"{root.champion('flowers')} names no champion" in page.text
+    assert len(page.all("tr")) == 3
+
+
+def test_a_data_root_without_runs_says_how_to_make_one(root: DataRoot) -> None:
+    text = Page(render_index(root)).text
+    assert "0 runs of 0 datasets" in text
+    assert "There is no run yet. luigi --module pipeline RetrainFlowers makes the first one." in text
+
+
+def test_names_of_datasets_are_shown_as_they_are_and_reached_from_the_top(root: DataRoot) -> None:
+    name = EVIL.replace("/", "-")
+    publish_nights(root, 1, name)
+    publish_nights(root, 1, "tulips")
+    page = Page(render_index(root))
+    assert not page.all("script")
+    assert page.text.count(name) == 2
+    ids = {f"#{attributes['id']}" for _, attributes in page.tags if "id" in attributes}
+    assert {tag["href"] for tag in page.all("a") if tag["href"].startswith("#")} <= ids
+
+
+def test_publishing_replaces_the_page(root: DataRoot) -> None:
+    publish_nights(root, 1)
+    assert publish_index(root) == root.index()
+    before = root.index().read_text(encoding="utf-8")
+    publish_night(make_up_night(root.path, 1, 0.8))
+    publish_index(root)
+    assert "2026-11-23" not in before
+    assert "2026-11-23" in root.index().read_text(encoding="utf-8")

@@ -1,0 +1,110 @@
+"""The map of the bottlenecks: which photos are on it, and what lies near what."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.errors import StoreError
+from tasks.progress import Silence
+from tasks.report.choice import choose_photos
+from tasks.report.contents import BottleneckMap
+from tasks.report.gather import gather_report
+from tasks.report.map import THUMBNAIL_SIDE, lay_out, read_vectors
+from tasks.report.predicted import Predicted
+from tasks.train.head import standardisation
+from tests.bottleneck.pictures import key_of, manifest_of, vectors_of
+from tests.evaluate.drawing import draw_probabilities
+from tests.report.laid_out import draw_photos
+from tests.report.laid_out import lay_out as lay_out_root
+from tests.train.examples import BOTTLENECK, settings
+
+
+def predicted(counts: tuple[int, ...] = (400, 400, 400)) -> Predicted:
+    photos = draw_photos(counts)
+    return Predicted(photos, draw_probabilities(sum(counts), 3))
+
+
+def test_mistakes_come_first_then_others_of_the_test_split_then_any() -> None:
+    photos = predicted()
+    test, wrong = photos.photos.of("test"), photos.mistaken
+    assert 50 < wrong.sum() < 100
+    assert 0 < (test & ~wrong).sum() <= 50
+    points = np.array(choose_photos(photos, (), points=200).points)
+    assert len(points) == len(set(points.tolist())) == 200
+    assert set(np.flatnonzero(test)) <= set(points.tolist())
+    few = np.array(choose_photos(photos, (), points=100).points)
+    assert wrong[few].sum() == 50
+    assert set(np.flatnonzero(test & ~wrong)) <= set(few.tolist())
+
+
+def test_fewer_photos_than_points_are_all_on_the_map() -> None:
+    assert choose_photos(predicted((20, 20, 20)), (), points=1000).points == list(range(60))
+
+
+def test_the_plain_views_are_read_in_the_order_that_was_asked_for(tmp_path: Path) -> None:
+    root = lay_out_root(tmp_path, draw_photos((10, 10, 10))).root
+    store = BOTTLENECK.store(root)
+    there = manifest_of("bottleneck", 30, store.shards())
+    numbers = (5, 2, 17)
+    vectors = read_vectors([key_of(number) for number in numbers], settings(), there, root)
+    np.testing.assert_array_equal(vectors, [vectors_of(number, 2, 6)[0] for number in numbers])
+    with pytest.raises(StoreError, match="2 of 3 photos of the map"):
+        read_vectors([key_of(5), key_of(2), key_of(99)], settings(), there, root)
+
+
+def test_groups_that_lie_apart_stay_apart() -> None:
+    random = np.random.default_rng(0)
+    group = np.repeat([0, 1], 40)
+    vectors = (random.random((80, 20)) + 10 * group[:, None]).astype(np.float32)
+    places, method = lay_out(vectors, None)
+    assert places.min() >= 0
+    assert places.max() <= 1
+    centres = [places[group == one].mean(axis=0) for one in (0, 1)]
+    nearest = np.argmin([np.linalg.norm(places - centre, axis=1) for centre in centres], axis=0)
+    np.testing.assert_array_equal(nearest, group)
+    assert "standardised" not in method
+
+
+def test_the_same_bottlenecks_lie_where_they_did() -> None:
+    vectors = np.random.default_rng(1).random((60, 12)).astype(np.float32)
+    np.testing.assert_array_equal(lay_out(vectors, None)[0], lay_out(vectors, None)[0])
+
+
+def test_a_number_that_is_large_in_all_photos_does_not_decide_where_the_head_standardises() -> None:
+    random = np.random.default_rng(2)
+    vectors = random.random((60, 2)).astype(np.float32)
+    large = vectors.copy()
+    large[:, 0] *= 10_000
+    plain, scaled = (lay_out(one, standardisation(one[:, None]))[0] for one in (vectors, large))
+    np.testing.assert_allclose(plain, scaled, atol=1e-3)
+    assert "standardised as the head does" in lay_out(vectors, standardisation(vectors[:, None]))[1]
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (6, 2), (40, 1)])
+def test_few_photos_and_narrow_bottlenecks_are_laid_out(shape: tuple[int, int]) -> None:
+    places, _ = lay_out(np.random.default_rng(3).random(shape).astype(np.float32), None)
+    assert np.isfinite(places).all()
+    assert places.shape == (shape[0], 2)
+
+
+def test_photos_that_are_all_alike_lie_in_the_middle() -> None:
+    places, _ = lay_out(np.ones((20, 6), np.float32), None)
+    np.testing.assert_array_equal(places, np.full((20, 2), 0.5))
+
+
+def test_each_point_tells_of_its_photo(tmp_path: Path) -> None:
+    laid_out = lay_out_root(tmp_path, draw_photos((10, 12, 14)))
+    drawn = gather_report(laid_out.occasion, laid_out.root, Silence()).map
+    assert isinstance(drawn, BottleneckMap)
+    assert drawn.of == len(drawn.points) == 36
+    photos = laid_out.photos
+    for place, point in enumerate(drawn.points):
+        assert (point.path, point.label) == (photos.paths[place], photos.truth[place])
+        assert point.predicted == laid_out.probabilities[place].argmax()
+        assert point.split == photos.splits.names[place]
+        with Image.open(io.BytesIO(point.image)) as image:
+            assert image.format == "JPEG"
+            assert max(image.size) <= THUMBNAIL_SIDE

@@ -1,0 +1,95 @@
+"""The provenance: each way to train tells what shaped its result."""
+
+import datetime as dt
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks.bottleneck.settings import Distortion
+from tasks.evaluate.settings import EvaluateSettings
+from tasks.report.occasion import Occasion
+from tasks.report.provenance import tell_provenance
+from tasks.train.settings import FinetuneSettings, TrainSettings
+from tests.bottleneck.pictures import manifest_of
+from tests.train.examples import BOTTLENECK, classic, settings
+
+BACKBONE = BOTTLENECK.backbone
+FINETUNE = FinetuneSettings(BACKBONE, "jpeg", epochs=5, batch_size=32, learning_rate=0.0003, seed=9)
+DISTORTION = Distortion(8, flip_left_right=True, random_crop=10, random_scale=0, random_brightness=20, seed=4)
+
+
+def provenance(train: TrainSettings | FinetuneSettings, **details: object) -> dict[str, dict[str, str]]:
+    """What is told of a training whose manifest has these details."""
+    stages = {stage: manifest_of(stage, 10, []) for stage in ("decode", "train", "evaluate")}
+    stages["train"] = replace(stages["train"], key="trained", details=details)
+    return tell_provenance(
+        Occasion(
+            run="test",
+            dataset="flowers",
+            date=dt.date(2026, 11, 24),
+            snapshot="snap",
+            folder=Path("photos"),
+            settings=EvaluateSettings(train, folds=0),
+            parameters={"min_accuracy": "0.9", "l2": "0.01,0.1"},
+            stages=stages,
+            record=Path("record.json"),
+            report=Path("report.html"),
+        )
+    )
+
+
+def with_backbone(**changes: object) -> FinetuneSettings:
+    return replace(FINETUNE, backbone=replace(BACKBONE, **changes))  # type: ignore[arg-type]  # each of its own type
+
+
+def test_keys_parameters_and_versions_are_told_in_groups() -> None:
+    told = provenance(settings(), l2=0.1)
+    assert list(told) == ["Keys", "Parameters", "Model", "Versions"]
+    assert told["Keys"] == {"snapshot": "snap", "decode": "key", "train": "trained", "evaluate": "key"}
+    assert told["Parameters"] == {"--min-accuracy": "0.9", "--l2": "0.01,0.1"}
+    assert told["Model"]["weights of the backbone"] == f"sha256 {BACKBONE.weights_sha256}"
+    assert told["Versions"]["tensorflow"].startswith("2.")
+    assert told["Versions"]["Python"].startswith("3.")
+
+
+@pytest.mark.parametrize(
+    ("train", "details", "words"),
+    [
+        (settings(averaging=0.9), {"l2": 0.1}, ("adam", "10 epochs", "batches of 64", "averaging 0.9", "weights off")),
+        (settings(class_weights=True), {"l2": 0.1}, ("class weights on",)),
+        (classic(), {}, ("classic", "300 steps of gradient descent", "batches of 20", "rate 0.01")),
+        (FINETUNE, {"steps": 248}, ("finetune", "5 epochs", "248 steps of 32 photos", "rate 0.0003", "seed 9")),
+    ],
+)
+def test_training_is_told_as_its_recipe_has_it(
+    train: TrainSettings | FinetuneSettings, details: dict[str, object], words: tuple[str, ...]
+) -> None:
+    told = provenance(train, **details)["Model"]["training"]
+    assert [word for word in words if word not in told] == []
+
+
+def test_weight_decay_is_told_where_there_is_one() -> None:
+    assert provenance(settings(), l2=0.1)["Model"]["L2"] == "0.1, chosen from 0.01, 0.1"
+    assert "L2" not in provenance(classic())["Model"]
+    assert not {"L2", "views", "precision"} & set(provenance(FINETUNE, steps=1)["Model"])
+
+
+def test_distorted_views_are_told() -> None:
+    drawn = replace(settings(), bottleneck=replace(BOTTLENECK, distortion=DISTORTION))
+    assert provenance(settings(), l2=0.1)["Model"]["views"] == "plain and mirrored"
+    assert provenance(drawn, l2=0.1)["Model"]["views"] == (
+        "plain and mirrored, and 8 distorted to train on (mirrored half, cropped 10 %, brightness up to 20 %, seed 4)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "8 x 8 px, square from the centre, bilinear, (x - 128) / 128"),
+        ({"scaling": "own", "size": 299}, "299 x 299 px, square from the centre, bilinear, the model's own scaling"),
+        ({"crop": "stretch"}, "8 x 8 px, squeezed into a square, bilinear, (x - 128) / 128"),
+    ],
+)
+def test_input_is_told_as_the_backbone_wants_it(changes: dict[str, object], told: str) -> None:
+    assert provenance(with_backbone(**changes), steps=1)["Model"]["input"] == told
