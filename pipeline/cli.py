@@ -1,10 +1,10 @@
-"""The command line beside Luigi's: `python -m pipeline watch | compact`."""
+"""The command line beside Luigi's: `python -m pipeline watch | compact | predict`."""
 
 import sys
 
 import typer
 
-from pipeline.commands import compact, watch
+from pipeline.commands import compact, forget, history, inspect, open_report, predict, status, watch
 
 app = typer.Typer(
     help="Look after the runs of this project and what they left. Trainings are started with luigi.",
@@ -16,3 +16,9 @@ app = typer.Typer(
 )
 app.command(help=watch.HELP)(watch.watch)
 app.command(help=compact.HELP)(compact.compact)
+app.command(help=predict.HELP)(predict.predict)
+app.command(help=status.HELP)(status.status)
+app.command(help=forget.HELP)(forget.forget)
+app.command(help=history.HELP)(history.history)
+app.command("open", help=open_report.HELP)(open_report.open_report)
+app.command(help=inspect.HELP)(inspect.inspect)

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.artifacts import SCHEMA_VERSION, Manifest, publish_json, read_json
+from tasks.artifacts import SCHEMA_VERSION, Manifest, publish_json
 from tasks.catalog import Dataset
-from tasks.errors import StoreError
 
 
 def _age() -> float:
@@ -68,14 +67,13 @@ def identify(run: Run, backbone: Manifest, snapshot: Manifest) -> dict[str, Any]
     }
 
 
-def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest], results: Path) -> None:
+def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest]) -> None:
     """Write the record of a run that is done.
 
     Args:
         path: Where.
         run: Which run.
         stages: Manifests of all stages by name, in the order in which they ran.
-        results: Folder of the evaluation.
     """
     evaluate = stages["evaluate"]
     # Fine-tuning goes from pictures to a network, without bottlenecks or a head on them.
@@ -90,7 +88,9 @@ def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest], results
             "head": trained if bottleneck else None,
             "network": None if bottleneck else trained,
             "evaluation": evaluate.key,
-            "report": str(results / "report.html"),
+            "champion": dict(stages["champion"].details),
+            "export": dict(stages["export"].details) if "export" in stages else None,
+            "report": stages["report"].details["report"],
             "photos": (bottleneck or stages["decode"]).photos,
             "rejected": stages["decode"].details["missing"],
             "metrics": _headline(evaluate),
@@ -113,8 +113,10 @@ def _headline(evaluate: Manifest) -> dict[str, Any]:
 def _own(stage: Manifest, run: str) -> dict[str, Any]:
     """What this run did in a stage; where an earlier run had done it all, everything counts as reused."""
     own = stage.run == run
+    # What the record tells elsewhere.
     apart = ("asked", "found", "state", "test", "cross_validation")
-    details = {name: value for name, value in stage.details.items() if name not in apart}
+    told = {} if stage.stage in ("champion", "export", "report") else stage.details
+    details = {name: value for name, value in told.items() if name not in apart}
     if not own:
         details |= {name: 0 for name in details if name.endswith("_new")}
     return {
@@ -135,18 +137,3 @@ def _startup(stages: Iterable[Mapping[str, float]]) -> dict[str, float]:
         for what, seconds in stage.items():
             parts[what] = parts.get(what, 0.0) + seconds
     return {what: round(seconds, 3) for what, seconds in {"seconds": sum(parts.values()), **parts}.items()}
-
-
-def read_record(path: Path) -> dict[str, Any] | None:
-    """Read a record; None where there is none.
-
-    Raises:
-        StoreError: It is damaged or of another version.
-    """
-    try:
-        record = read_json(path)
-    except FileNotFoundError:
-        return None
-    if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
-        raise StoreError(f"{path} is no record of this version. Delete it; the next run writes it again.")
-    return record

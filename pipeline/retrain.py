@@ -7,19 +7,23 @@ import luigi
 
 from pipeline.record import publish_record
 from pipeline.root import RootTask
-from pipeline.summary import summarise, summarise_nothing
-from tasks.backbone.backbones import Backbone
+from pipeline.summary import is_worse, not_good_enough, summarise, summarise_nothing
+from tasks.artifacts import Manifest
+from tasks.backbone.backbones import Backbone, Prepared
 from tasks.bottleneck.hardware import find_hardware
 from tasks.bottleneck.precision import AUTO, PRECISIONS, resolve_precision
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
+from tasks.errors import VerdictError
 from tasks.evaluate.settings import EvaluateSettings
-from tasks.evaluate.task import EvaluateHead
 from tasks.parameters import Choice, Number, Numbers
+from tasks.records import read_record
+from tasks.report.task import WriteReport
+from tasks.stage import StageTask
 from tasks.train.settings import AdamRecipe, ClassicRecipe, FinetuneSettings, TrainSettings
 
 
 class RetrainFlowers(RootTask):
-    """Retrains the classifier of a dataset for a date: snapshot, decode, bottlenecks, head, evaluation."""
+    """Retrains the classifier of a dataset for a date: snapshot, decode, bottlenecks, head, evaluation, report."""
 
     views: Number[int] = Number(
         int, 1, 2, default=2, description="Views of a photo: 1 is the plain photo, 2 adds its mirror image."
@@ -86,6 +90,16 @@ class RetrainFlowers(RootTask):
         int, 0, 100, default=5, description="Folds of a head's cross-validation; 0 does without one."
     )
 
+    min_accuracy: Number[float] = Number(
+        float, 0, 1, default=0, description="Test accuracy below which a model is neither exported nor champion."
+    )
+    export: Choice = Choice(
+        "all",
+        "none",
+        default="all",
+        description="Whether the model is exported for other programs: as a SavedModel, for Keras, for LiteRT.",
+    )
+
     def settings(self, backbone: Backbone) -> EvaluateSettings:
         """All settings, each stage's inside the next one's."""
         if self.train == "finetune":
@@ -146,22 +160,76 @@ class RetrainFlowers(RootTask):
         prepared = backbone.prepared()
         if self.train == "finetune":
             prepared.backbone.check_trainable()
+        download = snapshot.requires()
+        if download is not None:
+            yield download
         yield snapshot
-        evaluate = EvaluateHead(
+        stages = self.stage_tasks(prepared)
+        # Each by itself: one that was forgotten is made again, although what stands on it is there.
+        for name in [name for name in stages if name not in ("export", "champion", "report")]:
+            yield stages[name]
+        # The figures decide whether there is anything to export.
+        if self.refuses(stages["evaluate"].manifest()):
+            stages = self.stage_tasks(prepared, export=False)
+        for stage in stages.values():  # noqa: UP028 (Luigi sends into the generator, which no iterator of a dict takes)
+            yield stage
+        publish_record(self.record_path(), self.about(), {name: stage.manifest() for name, stage in stages.items()})
+        from tasks.report.index import publish_index  # noqa: PLC0415 (not needed where nothing is to be done)
+
+        publish_index(self.root)
+        self._judge(stages["champion"].manifest().details)
+
+    def stage_tasks(self, prepared: Prepared, *, export: bool = True) -> dict[str, StageTask]:
+        """All stages by their names, in the order in which they run; the snapshot must have been taken.
+
+        Args:
+            prepared: The backbone.
+            export: Whether the model may be exported, where `--export` asks for it.
+        """
+        snapshot = self.take_snapshot()
+        report = WriteReport(
             **self.shared(prepared, snapshot),
             settings=self.settings(prepared.backbone),
             dataset=self.source().name,
             date=self.date,
+            min_accuracy=self.min_accuracy,
+            export=export and self.export == "all",
+            parameters=self.parameters(),
+            record=str(self.record_path()),
         )
-        yield evaluate
-        stages = {
-            "backbone": backbone.manifest(),
-            **snapshot.before(),
-            "snapshot": snapshot.manifest(),
-            **evaluate.before(),
-            "evaluate": evaluate.manifest(),
-        }
-        publish_record(self.record_path(), self.about(), stages, evaluate.results())
+        download, train = snapshot.requires(), report.evaluation().requires()
+        stages: list[StageTask] = [
+            self.prepare_backbone(),
+            *([] if download is None else [download]),
+            snapshot,
+            *train.before(),
+            train,
+            report.evaluation(),
+            *report.requires(),
+            report,
+        ]
+        return {stage.stage: stage for stage in stages}
+
+    def complete(self) -> bool:
+        """As every root task; a model that was refused stays refused, so that each try says so."""
+        if not super().complete():
+            return False
+        record = read_record(self.record_path()) or {}
+        return bool(record.get("champion", {}).get("verdict") != "refused")
+
+    def refuses(self, evaluation: Manifest) -> bool:
+        """Whether a model is below the accuracy that was asked for."""
+        return bool(evaluation.details["test"]["accuracy"] < self.min_accuracy)
+
+    def _judge(self, decision: Mapping[str, Any]) -> None:
+        """End the run with an error where its model is not good enough.
+
+        Raises:
+            VerdictError: It is worse than the champion, or below the accuracy that was asked for.
+        """
+        if decision["verdict"] == "refused" or is_worse(decision):
+            self.tell(anew=True)
+            raise VerdictError(not_good_enough(decision))
 
     def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
         """What the run came to, or that there was nothing to do."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import luigi
 
-from pipeline.record import Run, read_record
+from pipeline.record import Run
 from tasks.artifacts import DataRoot, fingerprint
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.request import AUTO, BackboneRequest
@@ -18,6 +18,7 @@ from tasks.catalog import Dataset, find_dataset
 from tasks.decode.settings import Encoding
 from tasks.errors import PipelineError
 from tasks.parameters import Choice, Day, Number
+from tasks.records import read_record
 from tasks.snapshot.task import TakeSnapshot, is_current
 from tasks.stage import say
 
@@ -162,6 +163,12 @@ class RootTask(luigi.Task):
         """Which run it is, for its record."""
         return Run(self.run_id, self.date, self.source(), self.parameters())
 
+    def tell(self, *, anew: bool) -> None:
+        """Write the last lines on the terminal; see `told`."""
+        record = read_record(self.record_path())
+        for line in self.told(record, anew=anew) if record is not None else ():
+            say(line)
+
     @abstractmethod
     def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
         """The last lines on the terminal.
@@ -172,17 +179,11 @@ class RootTask(luigi.Task):
         """
 
 
-def _tell(task: RootTask, *, anew: bool) -> None:
-    record = read_record(task.record_path())
-    for line in task.told(record, anew=anew) if record is not None else ():
-        say(line)
-
-
 @RootTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
 def _tell_results(task: RootTask) -> None:
-    _tell(task, anew=True)
+    task.tell(anew=True)
 
 
 @RootTask.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
 def _tell_nothing(task: RootTask) -> None:
-    _tell(task, anew=False)
+    task.tell(anew=False)

@@ -27,10 +27,12 @@ def summarise(record: Mapping[str, Any], path: Path, dataset: str) -> list[str]:
         + (f"; {conflicts:,} left out, since they stand under two labels" if conflicts else ""),
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
         *([f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds"] if crossed else []),
+        f"Champion        {record['champion']['reason']}",
         f"Time            {record['elapsed']:.0f} s, {record['startup']['seconds']:.0f} s of them starting up",
         f"Report          {record['report']}",
         f"Run record      {path}",
         f"{'Head   ' if record['head'] else 'Network'}         {_trained(record)}",
+        *([f"Exported to     {_root(record).export(_model(record))}"] if record["export"] else []),
         "",
         *_next(dataset),
     ]
@@ -48,15 +50,48 @@ def summarise_nothing(record: Mapping[str, Any], path: Path, dataset: str) -> li
     return [
         f"Nothing to do: {record['dataset']['name']} was trained for {record['date']} on these very photos.",
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
+        *([f"Champion        {champion['reason']}"] if (champion := record.get("champion")) else []),
         f"Report          {record['report']}",
         f"Run record      {path}",
         *_next(dataset),
     ]
 
 
+def is_worse(decision: Mapping[str, Any]) -> bool:
+    """Whether a model is worse than the champion beyond the interval; one for an earlier date may also stay behind.
+
+    Args:
+        decision: What was decided on the champion.
+    """
+    comparison = decision["comparison"]
+    return decision["verdict"] == "stays" and comparison is not None and comparison["interval"]["high"] < 0
+
+
+def not_good_enough(decision: Mapping[str, Any]) -> str:
+    """Say why a run whose model is not good enough ends with an error, and what to do.
+
+    Args:
+        decision: What was decided on the champion.
+    """
+    if decision["verdict"] == "refused":
+        return f"{decision['reason']} Look at the mistakes in the report, or ask for less with --min-accuracy."
+    return (
+        f"{decision['reason']} This run's record and report are written: look at its mistakes, and at the photos that "
+        "are new. To let the next model be champion whatever it is worth: python -m pipeline forget champion."
+    )
+
+
 def _trained(record: Mapping[str, Any]) -> Path:
     """Folder of the head or of the network."""
-    return DataRoot.above(Path(record["report"]).parent).train(record["head"] or record["network"])
+    return _root(record).train(_model(record))
+
+
+def _root(record: Mapping[str, Any]) -> DataRoot:
+    return DataRoot.above(Path(record["report"]).parent)
+
+
+def _model(record: Mapping[str, Any]) -> str:
+    return str(record["head"] or record["network"])
 
 
 def _share(measured: Mapping[str, Any]) -> str:

@@ -35,16 +35,16 @@ def done(project: Project) -> Finished:
 def test_network_is_trained_on_pictures_and_evaluated_as_a_head_is(project: Project, done: Finished) -> None:
     assert "Test accuracy" in done.output
     record = project.record("2026-03-01")
-    assert list(record["stages"]) == ["backbone", "snapshot", "decode", "train", "evaluate"]
+    assert list(record["stages"]) == ["backbone", "snapshot", "decode", "train", "evaluate", "champion", "report"]
     assert (record["bottleneck"], record["head"], record["network"]) == (None, None, record["stages"]["train"]["key"])
     assert (record["photos"], record["stages"]["decode"]["new"]) == (PHOTOS, PHOTOS)
     assert record["metrics"]["cross_validation"] is None
     # The flowers are drawn: a network that has learnt anything at all tells most of them apart.
-    results = Path(record["report"]).parent
+    results = project.root / "evaluate" / record["evaluation"]
     rows = pq.read_table(results / "predictions.parquet").to_pylist()
     assert sum(row["predicted"] == row["label"] for row in rows) > 0.8 * PHOTOS
     assert json.loads((results / "metrics.json").read_text())["cross_validation"] is None
-    assert "finetune: all weights" in (results / "report.html").read_text()
+    assert "finetune: all weights" in Path(record["report"]).read_text()
     assert not (project.root / "bottleneck").exists()
     folder = project.root / "train" / record["network"]
     assert {path.name for path in folder.iterdir()} >= {"network.json", "network.weights.h5", "manifest.json"}

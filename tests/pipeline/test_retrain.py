@@ -35,9 +35,10 @@ def test_first_run_computes_everything_and_says_so(nights: Project) -> None:
     assert record["rejected"] == 0
     assert 0 < record["metrics"]["test"]["interval"]["low"] <= record["metrics"]["test"]["accuracy"]
     assert all(stage["seconds"] > 0 for stage in record["stages"].values())
-    results = Path(record["report"]).parent
-    written = {path.name for path in results.iterdir()}
-    assert written == {"metrics.json", "predictions.parquet", "confusion-matrix.png", "report.html", "manifest.json"}
+    results = nights.root / "evaluate" / record["evaluation"]
+    assert {path.name for path in results.iterdir()} == {"metrics.json", "predictions.parquet", "manifest.json"}
+    assert Path(record["report"]).is_file()
+    assert (nights.root / "index.html").is_file()
     assert (
         json.loads((results / "metrics.json").read_text())["test"]["accuracy"]
         == (record["metrics"]["test"]["accuracy"])
@@ -149,9 +150,9 @@ def test_conflicts_duplicates_and_rejected_photos_are_left_out_and_reported(tmp_
     assert record["stages"]["snapshot"]["details"]["conflicts"] == 2
     assert record["stages"]["snapshot"]["details"]["duplicates"] == 1
     assert record["stages"]["decode"]["details"]["reasons"] == {"unknown_format": 1}
-    results = Path(record["report"]).parent
+    results = project.root / "evaluate" / record["evaluation"]
     paths = pq.read_table(results / "predictions.parquet").column("path").to_pylist()
     assert len(paths) == 59
     assert not {"daisy/000.jpg", "roses/same.jpg", "daisy/twice.jpg", "daisy/broken.jpg"} & set(paths)
-    report = (results / "report.html").read_text()
+    report = Path(record["report"]).read_text()
     assert all(name in report for name in ("roses/same.jpg", "daisy/twice.jpg", "daisy/broken.jpg"))

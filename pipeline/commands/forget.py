@@ -1,0 +1,98 @@
+"""`python -m pipeline forget STAGE`: what a stage keeps is removed, and made again by the next run."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.forgetting import Condemned, find_condemned
+from pipeline.commands.plain_errors import plainly
+from pipeline.commands.run_options import about_a_run
+from pipeline.commands.stages import STAGES, known_chain
+from pipeline.commands.tables import Column, show_table, size_of
+from pipeline.retrain import RetrainFlowers
+from tasks.artifacts.removal import remove
+
+#: A paragraph a line, which the terminal breaks at its own width.
+HELP = "\n\n".join(
+    (
+        "Remove what a stage keeps for a run, so that the next run makes it again.",
+        f"STAGE is one of {', '.join(STAGES)}. It takes every parameter of RetrainFlowers, and luigi.cfg as luigi "
+        "does: give those of the run. The record of the run goes along, since with it a run would have nothing to do.",
+        "What would go is listed first, and you are asked. Stores of decoded photos and of bottlenecks are shared by "
+        "all datasets and dates: the list says which others use them, and these make them again too.",
+        "Your own photos, archives, models and weights are never touched, nor is anything outside the data root or "
+        "behind a link. The champion of a dataset is refused until the stage champion is forgotten, and so is what a "
+        "process works in. It may be killed anywhere: what is half removed counts as gone.",
+        "The exit code is 0; 1 where it was refused or nobody could be asked; 2 where a value cannot be.",
+        "Examples:",
+        "  python -m pipeline forget bottleneck --dry-run",
+        "  python -m pipeline forget train --downstream --date 2026-11-24",
+        "  python -m pipeline forget decode --dataset ~/photos --yes",
+    )
+)
+
+_COLUMNS = (
+    Column("stage"),
+    Column("files", right=True),
+    Column("size", right=True),
+    Column("rows", right=True),
+    Column("path"),
+    Column("note"),
+)
+
+
+@about_a_run
+def forget(
+    run: RetrainFlowers,
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="The stage to forget.")],
+    downstream: Annotated[
+        bool, typer.Option("--downstream", help="Also all later stages of this run, which stand on it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")] = False,
+) -> None:
+    """Remove what a stage keeps for a run."""
+    with plainly():
+        chain = known_chain(run, as_it_was=True)
+        stages = chain.stages()
+        if stage not in stages:
+            raise typer.BadParameter(f"{stage!r} is no stage of this run, which has {', '.join(stages)}.")
+        condemned = find_condemned(chain, stages[stages.index(stage) :] if downstream else (stage,))
+        if not condemned:
+            typer.echo(f"Nothing to remove: the stage {stage} keeps nothing for these parameters.")
+            return
+        _show(condemned)
+        if dry_run:
+            return
+        if not yes:
+            _ask()
+        for thing in condemned:
+            remove(thing.path, run.root)
+        typer.echo("Removed. The next run makes it again.")
+
+
+def _show(condemned: list[Condemned]) -> None:
+    rows = [
+        (
+            thing.stage,
+            f"{thing.footprint.files:,}",
+            size_of(thing.footprint.bytes),
+            None if thing.rows is None else f"{thing.rows:,}",
+            thing.path,
+            thing.note,
+        )
+        for thing in condemned
+    ]
+    files, size = (sum(getattr(thing.footprint, name) for thing in condemned) for name in ("files", "bytes"))
+    show_table(f"To be removed: {files:,} files, {size_of(size) or '0 B'}", _COLUMNS, rows)
+
+
+def _ask() -> None:
+    """Let a person say yes; anything else ends the command."""
+    if not sys.stdin.isatty():
+        typer.echo("Nothing was removed: nobody can be asked here. Say --yes to remove it without.", err=True)
+        raise typer.Exit(1)
+    if not typer.confirm("Remove it?"):
+        typer.echo("Nothing was removed.")
+        raise typer.Exit(1)

@@ -1,0 +1,226 @@
+"""What a run would find done and what it would have to do, seen without running anything."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.commands.estimate import PER_NEW, PER_PHOTO, Ahead, Estimate, estimate, read_past
+from pipeline.commands.stages import STAGES, Chain, is_refused, known_chain
+from pipeline.retrain import RetrainFlowers
+from tasks.artifacts.removal import measure
+from tasks.errors import PipelineError, StoreError
+from tasks.records import read_record
+from tasks.train.settings import TrainSettings
+
+
+class State(StrEnum):
+    """How a stage stands."""
+
+    DONE = "done"
+    TO_DO = "to do"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True)
+class Step:
+    """How a stage stands.
+
+    Args:
+        stage: Its name.
+        state: `blocked` where what it stands on is not known yet, or where there is an error.
+        key: Key of what it keeps; None where it is not known.
+        present: Photos that it has a result for; None where it keeps none, or nobody knows.
+        missing: Photos that it has none for.
+        bytes: What it keeps takes on the disk.
+        note: Why it is blocked, or what else there is to say.
+        broken: Whether the note is an error that a run would end with.
+    """
+
+    stage: str
+    state: State
+    key: str | None = None
+    present: int | None = None
+    missing: int | None = None
+    bytes: int | None = None
+    note: str = ""
+    broken: bool = False
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """How a run stands.
+
+    Args:
+        steps: Its stages, in their order.
+        ahead: Names of those that a run would do.
+        estimate: How long that would take; None where there is nothing to do, or an error.
+        problem: An error that the run would end with; empty where none is known.
+    """
+
+    steps: tuple[Step, ...]
+    ahead: tuple[str, ...]
+    estimate: Estimate | None
+    problem: str
+
+    def step(self, stage: str) -> Step:
+        """How a stage stands."""
+        return next(step for step in self.steps if step.stage == stage)
+
+
+class Photos(NamedTuple):
+    """The photos that a run would work on.
+
+    Args:
+        keys: sha256 of those whose hash is known, each once.
+        new: How many files there are that were never read.
+        files: How many files there are in all.
+        gone: How many the last snapshot had that are not there now.
+    """
+
+    keys: pa.Array
+    new: int
+    files: int
+    gone: int
+
+    @property
+    def wanted(self) -> int:
+        """How many a run would use; duplicates among those that were never read are not known yet."""
+        return len(self.keys) + self.new
+
+
+def look_ahead(run: RetrainFlowers) -> Outlook:
+    """Look how a run stands; runs nothing and writes nothing."""
+    try:
+        chain = known_chain(run)
+        photos = _photos(chain)
+    except PipelineError as exc:
+        return Outlook(tuple(Step(stage, State.BLOCKED) for stage in STAGES), (), None, str(exc))
+    steps = tuple(_step(chain, stage, photos) for stage in chain.stages())
+    problem = next((step.note for step in steps if step.broken), "")
+    if steps[-1].state is State.DONE or problem:
+        return Outlook(steps, (), None, problem)
+    refused = is_refused(run, chain.tasks)
+    ahead = {
+        step.stage: _ahead(step, photos)
+        for step in steps
+        if step.state is not State.DONE and not (refused and step.stage == "export")
+    }
+    # The record takes no time of its own.
+    timed = {stage: own for stage, own in ahead.items() if stage != "record"}
+    return Outlook(steps, tuple(ahead), estimate(timed, run.parameters(), read_past(run.root)), "")
+
+
+def _ahead(step: Step, photos: Photos | None) -> Ahead:
+    if step.stage in PER_NEW:
+        return Ahead(step.key, step.missing)
+    every = photos.wanted if photos is not None else None
+    return Ahead(None, every if step.stage in PER_PHOTO else None)
+
+
+def _photos(chain: Chain) -> Photos | None:
+    """The photos that a run would work on; None where they are still to be fetched."""
+    from tasks.snapshot.hashes import read_hashes  # noqa: PLC0415 (not where the command line only starts)
+    from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415
+    from tasks.snapshot.walk import list_files  # noqa: PLC0415
+
+    if chain.snapshot:
+        table = read_snapshot(chain.root, chain.snapshot)
+        return Photos(usable(table)["sha256"].combine_chunks(), 0, table.num_rows, 0)
+    snapshot = chain.run.take_snapshot()
+    download = snapshot.requires()
+    if download is not None and not download.complete():
+        return None
+    known = read_hashes(snapshot.manifest_path().with_name("hashes.parquet"))
+    columns = (known[name].to_pylist() for name in ("path", "bytes", "mtime_ns", "sha256")) if known is not None else ()
+    hashes = {(path, size, mtime): sha256 for path, size, mtime, sha256 in zip(*columns, strict=True)}
+    files = list_files(snapshot.photos()).files
+    found = [hashes.get((file.path, file.size, file.mtime_ns)) for file in files]
+    keys = pa.array({sha256 for sha256 in found if sha256}, pa.string())
+    gone = {path for path, _, _ in hashes} - {file.path for file in files}
+    return Photos(keys, found.count(None), len(files), len(gone))
+
+
+def _step(chain: Chain, stage: str, photos: Photos | None) -> Step:
+    key, size = chain.key(stage), sum(measure(place).bytes for place in chain.places(stage))
+    if stage == "train" and "export" in chain.tasks:
+        # It lies in the folder of what was trained, and has a line of its own.
+        size -= sum(measure(place).bytes for place in chain.places("export"))
+    step = Step(stage, State.TO_DO, key, bytes=size if key else None)
+    if stage == "snapshot":
+        return _snapshot_step(chain, step, photos)
+    if stage in ("decode", "bottleneck"):
+        return _store_step(chain, step, photos)
+    if stage == "record":
+        return _record_step(chain, step)
+    return _plain_step(chain, step)
+
+
+def _plain_step(chain: Chain, step: Step) -> Step:
+    task = chain.tasks.get(step.stage)
+    if task is not None:
+        if step.stage == "report" and step.key is None:
+            return replace(step, state=State.BLOCKED, note="waits for the champion")
+        if not task.complete():
+            return step
+        # A backbone has no photos.
+        return replace(step, state=State.DONE, present=task.manifest().photos or None)
+    if step.stage == "export" and is_refused(chain.run, chain.tasks):
+        return replace(step, state=State.BLOCKED, note="the model is below --min-accuracy")
+    return replace(step, state=State.BLOCKED, note=_waits(chain))
+
+
+def _record_step(chain: Chain, step: Step) -> Step:
+    if chain.run.complete():
+        return replace(step, state=State.DONE)
+    record = read_record(chain.run.record_path()) or {}
+    refused = record.get("champion", {}).get("verdict") == "refused"
+    return replace(step, note="the model was refused; a run says so again" if refused else "")
+
+
+def _waits(chain: Chain) -> str:
+    if chain.prepared is None:
+        return "waits for the backbone"
+    download = chain.tasks.get("download")
+    if download is not None and not download.complete():
+        return "waits for the download"
+    return "waits for the snapshot"
+
+
+def _snapshot_step(chain: Chain, step: Step, photos: Photos | None) -> Step:
+    if photos is None:
+        return replace(step, state=State.BLOCKED, note="waits for the download")
+    if chain.taken:
+        return replace(step, state=State.DONE, present=photos.files, missing=0)
+    gone = f"gone: {photos.gone:,}" if photos.gone else ""
+    note = "the photos are as on another date" if chain.snapshot else gone
+    return replace(step, present=photos.files - photos.new, missing=photos.new, note=note)
+
+
+def _store_step(chain: Chain, step: Step, photos: Photos | None) -> Step:
+    if step.key is None or photos is None:
+        return replace(step, state=State.BLOCKED, note=_waits(chain))
+    try:
+        present = int(_found(chain, step.stage, photos.keys).sum())
+    except StoreError as exc:
+        return replace(step, state=State.BLOCKED, note=str(exc), broken=True)
+    task = chain.tasks.get(step.stage)
+    done = task is not None and task.complete()
+    return replace(step, state=State.DONE if done else State.TO_DO, present=present, missing=photos.wanted - present)
+
+
+def _found(chain: Chain, stage: str, keys: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which photos a store has a row for, bool [N]; a rejected photo counts, since it is not tried again."""
+    from tasks.decode.photos import open_stores  # noqa: PLC0415 (not where the command line only starts)
+
+    settings = chain.settings
+    if settings is None:
+        return np.zeros(len(keys), bool)
+    stores = open_stores(chain.root, settings.train.decode)
+    store = stores.decoded
+    if stage == "bottleneck" and isinstance(settings.train, TrainSettings):
+        store = settings.train.bottleneck.store(chain.root)
+    return store.found(keys) | stores.rejected.found(keys)

@@ -1,0 +1,181 @@
+"""The stages of a run as the data root knows them: which there are, their keys, and what they keep where."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.retrain import RetrainFlowers
+from tasks.artifacts import DataRoot, read_manifest
+from tasks.backbone.backbones import Prepared
+from tasks.errors import StoreError
+from tasks.evaluate.settings import EvaluateSettings
+from tasks.snapshot.task import source_state
+from tasks.stage import StageTask
+from tasks.train.settings import TrainSettings
+
+#: Every stage, in the order in which they run; the last one is the run's record.
+STAGES = (
+    "backbone",
+    "download",
+    "snapshot",
+    "decode",
+    "bottleneck",
+    "train",
+    "evaluate",
+    "export",
+    "champion",
+    "report",
+    "record",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """What is known of a run before it runs.
+
+    Args:
+        run: The run.
+        prepared: Its backbone; None where it has not been found or fetched.
+        snapshot: Key of its snapshot; None where nobody can say without reading photos.
+        taken: Whether the snapshot of its own date has that key; else that of another date on which the source looked
+            the same.
+        tasks: The tasks of its stages whose keys are known, by name.
+    """
+
+    run: RetrainFlowers
+    prepared: Prepared | None
+    snapshot: str | None
+    taken: bool
+    tasks: dict[str, StageTask]
+
+    @property
+    def root(self) -> DataRoot:
+        """The data root."""
+        return self.run.root
+
+    @property
+    def settings(self) -> EvaluateSettings | None:
+        """The settings; None where the backbone is not known."""
+        return self.run.settings(self.prepared.backbone) if self.prepared else None
+
+    def stages(self) -> tuple[str, ...]:
+        """The stages that the run has, in their order."""
+        left_out = {
+            "download": self.run.source().kind == "folder",
+            "bottleneck": self.run.train == "finetune",
+            "export": self.run.export != "all",
+        }
+        return tuple(stage for stage in STAGES if not left_out.get(stage))
+
+    def key(self, stage: str) -> str | None:
+        """Key of what a stage keeps; None where it is not known."""
+        places = self.places(stage)
+        match stage:
+            case "backbone" | "download":
+                task = self.tasks[stage]
+                return task.manifest().key if task.is_published() else None
+            case "snapshot":
+                return self.snapshot
+            case "export":
+                return places[0].parent.name if places else None
+            case "champion" | "record":
+                return places[0].stem if places else None
+            case _:
+                return places[0].name if places else None
+
+    def places(self, stage: str) -> tuple[Path, ...]:
+        """Files and folders that a stage keeps, first what says that it is done; empty where its key is not known."""
+        if stage in ("decode", "bottleneck"):
+            return self._stores(stage)
+        if stage in self.tasks and stage not in ("backbone", "download", "snapshot", "champion"):
+            try:
+                return (self.tasks[stage].manifest_path().parent,)
+            except FileNotFoundError:
+                # The key of a report holds the decision on the champion, which is not made yet.
+                return ()
+        return self._of_source().get(stage, ())
+
+    def _stores(self, stage: str) -> tuple[Path, ...]:
+        if self.settings is None:
+            return ()
+        train = self.settings.train
+        if stage == "decode":
+            return (self.root.decode(train.decode.key),)
+        return (self.root.bottleneck(train.bottleneck.key),) if isinstance(train, TrainSettings) else ()
+
+    def _of_source(self) -> dict[str, tuple[Path, ...]]:
+        """Places of the stages that are named after the dataset, the date or the backbone."""
+        root, name, snapshot = self.root, self.run.source().name, self.run.take_snapshot().manifest_path()
+        table = (root.snapshot(self.snapshot),) if self.snapshot else ()
+        champion = self.tasks.get("champion")
+        return {
+            "backbone": (self.run.prepare_backbone().folder(),),
+            "download": (root.downloads(name),),
+            "snapshot": (snapshot, snapshot.with_name("hashes.parquet"), *table),
+            "champion": (champion.manifest_path(), root.champion(name)) if champion else (),
+            "record": (self.run.record_path(),),
+        }
+
+
+def known_chain(run: RetrainFlowers, *, as_it_was: bool = False) -> Chain:
+    """Find out what is known of a run, without reading a photo.
+
+    Args:
+        run: The run.
+        as_it_was: Whether a snapshot of the run's date is taken as it is; else today's counts only where the photos
+            still look as they did.
+
+    Raises:
+        PipelineError: There is no such dataset, or the settings cannot be.
+    """
+    backbone, own = run.prepare_backbone(), run.take_snapshot()
+    download = own.requires()
+    tasks: dict[str, StageTask] = {backbone.stage: backbone, **({download.stage: download} if download else {})}
+    tasks[own.stage] = own
+    prepared = backbone.prepared() if (backbone.is_published() if as_it_was else backbone.complete()) else None
+    if prepared and run.train == "finetune":
+        prepared.backbone.check_trainable()
+    taken = own.is_published() if as_it_was else own.complete()
+    like = run if taken else _same_source(run)
+    snapshot = like.take_snapshot().manifest().key if like else None
+    # Without the photos nobody can say where they are, which every further task is told.
+    if prepared and like and (download is None or download.complete()):
+        judged = _all_stages(like, prepared)
+        if not taken:
+            # They tell of their date, which has none yet.
+            judged.pop("report")
+        tasks = {**judged, **tasks}
+    return Chain(run, prepared, snapshot, taken, tasks)
+
+
+def _all_stages(run: RetrainFlowers, prepared: Prepared) -> dict[str, StageTask]:
+    stages = run.stage_tasks(prepared)
+    return run.stage_tasks(prepared, export=False) if is_refused(run, stages) else stages
+
+
+def is_refused(run: RetrainFlowers, stages: dict[str, StageTask]) -> bool:
+    """Whether the model is known to be below the accuracy that was asked for; then it is not exported."""
+    evaluate = stages.get("evaluate")
+    if evaluate is None or not evaluate.is_published():
+        return False
+    return run.refuses(evaluate.manifest())
+
+
+def _same_source(run: RetrainFlowers) -> RetrainFlowers | None:
+    """The same run of the newest other date on which the photos looked as they do now; None where there is none."""
+    own = run.take_snapshot()
+    download = own.requires()
+    if download is not None and not download.complete():
+        return None
+    fetched, state = download.manifest().key if download else None, source_state(run.source())
+    for path in sorted(own.manifest_path().parent.glob("*.json"), reverse=True):
+        try:
+            like: RetrainFlowers = run.clone(date=dt.date.fromisoformat(path.stem))  # type: ignore[no-untyped-call]
+            other = like.take_snapshot().requires()
+            same = state and read_manifest(path).details["state"] == state
+            # A URL looks alike always; what came from it need not.
+            if same and (other is None or other.manifest().key == fetched):
+                return like
+        except (FileNotFoundError, KeyError, StoreError, ValueError):
+            continue
+    return None

@@ -1,0 +1,34 @@
+"""Runs the first stages in this process, for tests of what looks at a data root: a second instead of many."""
+
+import os
+import time
+
+from pipeline import RetrainFlowers
+from tasks.snapshot.task import TakeSnapshot
+from tests.pipeline.command import QUICK, Project
+
+DAY_AGO = time.time_ns() - 86_400_000_000_000
+
+
+def options(project: Project) -> dict[str, str]:
+    """The parameters of a quick run."""
+    return {"dataset": str(project.photos), "data-root": str(project.root), **QUICK, "max-rejected": "0.5"}
+
+
+def run_of(project: Project, **more: str) -> RetrainFlowers:
+    """The run that the command is asked about."""
+    given = {name.replace("-", "_"): value for name, value in options(project).items()} | more
+    run: RetrainFlowers = RetrainFlowers.from_str_params(given)  # type: ignore[no-untyped-call]  # Luigi's has no types
+    return run
+
+
+def decode(project: Project) -> RetrainFlowers:
+    """Run the stages up to decode, on photos old enough for their hashes to be trusted."""
+    for photo in project.photos.rglob("*.*"):
+        os.utime(photo, ns=(DAY_AGO, DAY_AGO))
+    run = run_of(project)
+    run.prepare_backbone().run()
+    # As another start of the program: what this one did stands, whatever becomes of the photos.
+    TakeSnapshot(data_root=run.data_root, run_id="earlier", dataset=run.source(), date=run.date).run()
+    run.stage_tasks(run.prepare_backbone().prepared())["decode"].run()
+    return run

@@ -1,0 +1,125 @@
+"""`python -m pipeline open`: which report it finds, and that a browser gets it on a desktop alone."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks.artifacts import DataRoot
+from tests.pipeline.command import REPOSITORY, Finished
+from tests.recording import keep, record
+
+DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+BROWSER_WITHIN_S = 10
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    return DataRoot(tmp_path / "data")
+
+
+@pytest.fixture
+def two(root: DataRoot) -> DataRoot:
+    """Two runs with reports; that of the earlier date ended last."""
+    for date, ended in (("2026-11-20", "2026-11-23"), ("2026-11-22", "2026-11-22")):
+        made = record(root, date, finished=f"{ended}T03:00:00+00:00")
+        keep(root, made)
+        Path(made["report"]).parent.mkdir(parents=True)
+        Path(made["report"]).write_text("<!doctype html>")
+    return root
+
+
+def report(root: DataRoot, date: str) -> Path:
+    return root.report(f"of-{date}") / "report.html"
+
+
+def call(root: DataRoot, *arguments: str, **desktop: str) -> Finished:
+    """Run the command with nothing of this machine's desktop."""
+    bare = {name: value for name, value in os.environ.items() if name not in DESKTOP}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "open", "--data-root", root.path, *arguments],
+        cwd=REPOSITORY,
+        env={**bare, **desktop},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Path:
+    """A program that writes what it is to open beside itself."""
+    program = tmp_path / "browser.sh"
+    program.write_text('#!/bin/sh\nprintf %s "$1" > "$0.new" && mv "$0.new" "$0.opened"\n')
+    program.chmod(0o755)
+    return program
+
+
+def opened(browser: Path) -> str | None:
+    """What the browser was given."""
+    told = Path(f"{browser}.opened")
+    return told.read_text() if told.exists() else None
+
+
+def wait_for(browser: Path) -> str | None:
+    """What the browser was given, as soon as it was."""
+    end = time.monotonic() + BROWSER_WITHIN_S
+    while opened(browser) is None and time.monotonic() < end:
+        time.sleep(0.05)
+    return opened(browser)
+
+
+def test_the_report_of_the_run_that_ended_last_is_opened_on_a_desktop(two: DataRoot, browser: Path) -> None:
+    done = call(two, DISPLAY=":9", BROWSER=str(browser))
+    path = report(two, "2026-11-20")
+    assert (done.code, done.output, done.errors) == (0, f"{path}\n", "")
+    assert wait_for(browser) == path.as_uri()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="a Mac always has a desktop")
+def test_without_a_desktop_the_path_is_printed_alone(two: DataRoot, browser: Path) -> None:
+    done = call(two, "flowers", BROWSER=str(browser))
+    assert (done.code, done.output, done.errors) == (0, f"{report(two, '2026-11-20')}\n", "")
+    assert opened(browser) is None
+
+
+def test_no_browser_is_opened_where_none_is_wanted(two: DataRoot, browser: Path) -> None:
+    done = call(two, "--no-browser", WAYLAND_DISPLAY="wayland-0", BROWSER=str(browser))
+    assert (done.code, done.output) == (0, f"{report(two, '2026-11-20')}\n")
+    assert opened(browser) is None
+
+
+def test_the_index_is_opened_instead(two: DataRoot, browser: Path) -> None:
+    missing = call(two, "--index", "--no-browser")
+    assert (missing.code, missing.output) == (1, "")
+    assert str(two.index()) in missing.errors
+    two.index().write_text("<!doctype html>")
+    done = call(two, "--index", WAYLAND_DISPLAY="wayland-0", BROWSER=str(browser))
+    assert (done.code, done.output) == (0, f"{two.index()}\n")
+    assert wait_for(browser) == two.index().as_uri()
+
+
+def test_a_data_root_that_was_moved_still_has_its_report(two: DataRoot, tmp_path: Path) -> None:
+    moved = DataRoot(two.path.rename(tmp_path / "moved"))
+    assert call(moved, "--no-browser").output == f"{report(moved, '2026-11-20')}\n"
+
+
+def test_a_report_that_is_gone_is_named_with_the_remedy(two: DataRoot) -> None:
+    report(two, "2026-11-20").unlink()
+    done = call(two)
+    assert (done.code, done.output) == (1, "")
+    assert str(report(two, "2026-11-20")) in done.errors
+    assert "run again" in done.errors
+    assert "Traceback" not in done.errors
+
+
+def test_without_a_run_it_says_how_to_start_one(root: DataRoot) -> None:
+    root.path.mkdir()
+    done = call(root)
+    assert (done.code, done.output) == (1, "")
+    assert "luigi --module pipeline RetrainFlowers" in done.errors

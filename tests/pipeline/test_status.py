@@ -1,0 +1,184 @@
+"""`python -m pipeline status`, on data roots whose first stages were run in this process."""
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pipeline import RetrainFlowers
+from pipeline.cli import app
+from tasks.artifacts import SCHEMA_VERSION
+from tests.pipeline.command import REPOSITORY, Project, draw
+from tests.pipeline.first_stages import decode, options, run_of
+
+TOMORROW = dt.date.today() + dt.timedelta(days=1)
+
+
+def words(project: Project, *extra: str) -> list[str]:
+    """The same on a command line."""
+    return [*(f"--{name}={value}" for name, value in options(project).items()), *extra]
+
+
+def status(project: Project, *extra: str) -> Result:
+    """Call the command in this process."""
+    return CliRunner().invoke(app, ["status", *words(project, *extra)])
+
+
+def look(project: Project, *extra: str) -> dict[str, Any]:
+    """What `--json` says, stages by name."""
+    done = status(project, *extra, "--json")
+    assert done.exit_code == 0, done.output
+    told: dict[str, Any] = json.loads(done.stdout)
+    return {**told, **{step["stage"]: step for step in told["stages"]}}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A folder of 12 photos, and a data root that is not there yet."""
+    project = Project(tmp_path / "photos", tmp_path / "data")
+    draw(project.photos, range(12))
+    return project
+
+
+def counts(step: dict[str, Any]) -> tuple[str, int | None, int | None]:
+    return step["state"], step["present"], step["missing"]
+
+
+def test_before_the_first_run_it_counts_the_photos_and_writes_nothing(project: Project) -> None:
+    told = look(project)
+    assert told["backbone"]["state"] == "to do"
+    assert counts(told["snapshot"]) == ("to do", 0, 12)
+    assert {told[stage]["state"] for stage in ("decode", "bottleneck", "train", "champion")} == {"blocked"}
+    assert told["train"]["note"] == "waits for the backbone"
+    assert "download" not in told, "a folder is used in place"
+    assert "export" not in told, "--export none"
+    assert not project.root.exists()
+
+
+def test_what_is_done_has_rows_and_keys_and_what_is_to_do_misses_rows(project: Project) -> None:
+    tasks = decode(project).stage_tasks(run_of(project).prepare_backbone().prepared())
+    told = look(project)
+    assert [told[stage]["state"] for stage in ("backbone", "snapshot", "decode", "bottleneck", "train")] == [
+        "done",
+        "done",
+        "done",
+        "to do",
+        "to do",
+    ]
+    assert counts(told["decode"]) == ("done", 12, 0)
+    assert counts(told["bottleneck"]) == ("to do", 0, 12)
+    assert told["train"]["key"] == tasks["train"].manifest_path().parent.name
+    assert told["decode"]["bytes"] > 10_000
+    assert told["ahead"] == ["bottleneck", "train", "evaluate", "champion", "report", "record"]
+
+
+def test_photos_added_since_are_seen_without_reading_them(project: Project) -> None:
+    decode(project)
+    draw(project.photos, range(12, 16))
+    next(project.photos.rglob("000.jpg")).unlink()
+    told = look(project)
+    assert counts(told["snapshot"]) == ("to do", 11, 4)
+    assert told["snapshot"]["note"] == "gone: 1"
+    assert counts(told["decode"]) == ("to do", 11, 4)
+    assert counts(told["bottleneck"]) == ("to do", 0, 15)
+    assert counts(told["train"]) == ("blocked", None, None)
+    assert told["train"]["note"] == "waits for the snapshot"
+    assert "A run would take the snapshot with 4 new photos, decode 4 new photos," in status(project).stdout
+
+
+def test_on_another_date_unchanged_photos_are_recognised(project: Project) -> None:
+    decode(project)
+    told = look(project, f"--date={TOMORROW}")
+    assert counts(told["snapshot"]) == ("to do", 12, 0)
+    assert told["snapshot"]["key"] == look(project)["snapshot"]["key"]
+    assert counts(told["decode"]) == ("done", 12, 0)
+    assert told["train"]["key"] == look(project)["train"]["key"]
+
+
+def test_rejected_photos_count_as_present(project: Project) -> None:
+    (project.photos / "daisy" / "broken.jpg").write_bytes(b"broken")
+    decode(project)
+    assert counts(look(project)["decode"]) == ("done", 13, 0)
+    assert counts(look(project)["bottleneck"]) == ("to do", 1, 12)
+
+
+def test_a_damaged_shard_is_an_error_that_a_run_would_end_with(project: Project) -> None:
+    decode(project)
+    (shard,) = project.root.glob("decode/*/part-*.parquet")
+    shard.write_bytes(shard.read_bytes()[:-9])
+    done = status(project)
+    assert done.exit_code == 1
+    assert f"{shard} is damaged" in done.stderr
+    assert "A run would end with an error:" in done.stdout
+
+
+def test_a_folder_that_is_missing_blocks_everything_and_is_told_of(tmp_path: Path) -> None:
+    done = status(Project(tmp_path / "nowhere", tmp_path / "data"))
+    assert done.exit_code == 1
+    assert f"There is no dataset '{tmp_path / 'nowhere'}'" in done.stderr
+    assert {line.split()[1] for line in done.stdout.splitlines()[2:-1]} == {"blocked"}
+
+
+def test_a_url_that_was_not_fetched_leaves_its_photos_unknown(tmp_path: Path) -> None:
+    project = Project(tmp_path, tmp_path / "data")
+    told = look(project, "--dataset=https://example.org/photos.tgz")
+    assert told["download"]["state"] == "to do"
+    assert told["snapshot"]["note"] == "waits for the download"
+    assert counts(told["snapshot"]) == ("blocked", None, None)
+
+
+def test_the_time_is_that_of_past_runs(project: Project) -> None:
+    run = decode(project)
+    key = look(project)["bottleneck"]["key"]
+    done = {"new": 100, "startup": {"imports": 4.0}, "key": key}
+    past = {
+        "schema_version": SCHEMA_VERSION,
+        "run": "a past one",
+        "photos": 100,
+        "parameters": run.parameters(),
+        "startup": {"program": 1.0},
+        "stages": {"bottleneck": {**done, "seconds": 14.0}, "train": {**done, "seconds": 6.0}},
+    }
+    record = project.root / "runs" / "others" / "2026-01-01-00000000.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps(past))
+    # 1 s of the program; 4 s and 12 photos of 0.1 s; 4 s and 12 photos of 0.02 s.
+    assert look(project)["estimate"]["seconds"] == pytest.approx(10.4, abs=0.1)
+    assert "Time: about 10 s, from 1 past run; not counting evaluate, champion and report" in status(project).stdout
+
+
+def test_it_asks_about_the_run_that_luigi_would_start(project: Project) -> None:
+    decode(project)
+    told = look(project, "--seed=7", "--flip-left-right")
+    assert told["parameters"] == run_of(project, seed="7", flip_left_right="true").parameters()
+    assert told["train"]["key"] != look(project)["train"]["key"]
+
+
+def test_what_luigi_cfg_says_is_the_default() -> None:
+    done = CliRunner().invoke(app, ["status", "--help"])
+    text = " ".join(done.stdout.split())
+    parameters = RetrainFlowers.get_param_names(include_significant=True)  # type: ignore[no-untyped-call]
+    assert all(f"--{name.replace('_', '-')}" in text for name in parameters)
+    assert "or its URL. [default: sample]" in text
+
+
+def test_a_value_that_cannot_be_is_the_parameter_s_own_sentence_and_exit_code_2(project: Project) -> None:
+    done = status(project, "--views=3")
+    assert done.exit_code == 2
+    assert done.stderr == "--views is 3; it takes a whole number of at least 1 and at most 2.\n"
+
+
+def test_it_imports_no_tensorflow(project: Project) -> None:
+    decode(project)
+    script = (
+        "import sys; from pipeline.cli import app; app(sys.argv[1:], standalone_mode=False); "
+        "print(*sorted({'tensorflow', 'keras', 'matplotlib', 'sklearn'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script, "status", *words(project)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == ""
