@@ -37,7 +37,10 @@ class PlainErrors(logging.Filter):
         return True
 
 
-logging.getLogger("luigi-interface").addFilter(PlainErrors())
+_LOG = logging.getLogger("luigi-interface")
+_LOG.addFilter(PlainErrors())
+# It has a handler of its own. A library that sets up Python's logging for itself would have each line told twice.
+_LOG.propagate = False
 
 
 class StageTask(luigi.Task):

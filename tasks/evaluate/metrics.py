@@ -10,6 +10,8 @@ from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
 CONFIDENCE = 0.95
+#: Bins of the top probability.
+BINS = 15
 
 
 class Interval(NamedTuple):
@@ -116,8 +118,13 @@ def wilson_interval(correct: int, total: int, confidence: float = CONFIDENCE) ->
     return Interval(float(bounds.low), float(bounds.high))
 
 
+def bin_confidence(confidence: NDArray[np.float64], bins: int) -> NDArray[np.intp]:
+    """Put top probabilities, float64 [N], into M bins, int [N]: bin m holds those in (m / M, (m + 1) / M]."""
+    return np.digitize(confidence, np.arange(1, bins) / bins, right=True)
+
+
 def expected_calibration_error(
-    truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32], bins: int = 15
+    truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32], bins: int = BINS
 ) -> float:
     """Measure how far the predicted probabilities are from the frequencies with which they come true.
 
@@ -134,7 +141,7 @@ def expected_calibration_error(
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     hit = probabilities.argmax(axis=1) == truth
-    places = np.digitize(confidence, np.arange(1, bins) / bins, right=True)
+    places = bin_confidence(confidence, bins)
     # A bin's weight n_m / N cancels the n_m of its means: what is left is the sum of its differences over N.
     gaps = np.bincount(places, weights=hit - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(truth))

@@ -184,7 +184,9 @@ def check(judged: Mapping[str, Mapping[str, Any]], precision: str) -> None:
 
 def _remedy(form: Form, precision: str) -> str:
     if form is INT8:
-        return "Give --precision int8, so that the head is trained on what such a network says, or another --backbone."
-    if precision != "float32":
-        return f"It computes in float32, the model was trained in {precision}: give --precision float32."
-    return "Convert photos with colour profiles to sRGB: TensorFlow does not read profiles, and the pipeline does."
+        cure = "Give --precision int8, so that the head is trained on what such a network says, or another --backbone"
+    elif precision != "float32":
+        cure = f"It computes in float32, the model was trained in {precision}: give --precision float32"
+    else:
+        cure = "Convert photos with colour profiles to sRGB: TensorFlow does not read profiles, and the pipeline does"
+    return f"{cure}; --export none does without exports."

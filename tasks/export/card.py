@@ -47,14 +47,14 @@ def write_card(model: Model, export: Export, evaluation: Path, root: DataRoot, p
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 (Markdown; what comes from outside goes through `cell`)
     )
-    environment.filters.update(cell=_cell, percent=_percent, interval=_interval, thousands=lambda count: f"{count:,}")
+    environment.filters.update(cell=in_cell, percent=_percent, interval=_interval, thousands=lambda count: f"{count:,}")
     text = environment.get_template("card.md.j2").render(
         model=model,
         head=head,
         views=model.settings.predicting_views.stop if isinstance(model.settings, TrainSettings) else 1,
         backbone=model.prepared.backbone,
-        backbone_licence=_backbone_licence(model.prepared.backbone),
-        dataset=_dataset(model.snapshot, root),
+        backbone_licence=backbone_licence(model.prepared.backbone),
+        dataset=dataset_of(model.snapshot, root),
         photos=_count_photos(evaluation / "predictions.parquet"),
         export=export,
         takes={form.name: form.takes for form in FORMS},
@@ -75,7 +75,7 @@ def _one_line(label: str) -> str:
     return "".join(sign.encode("unicode_escape").decode() if sign in odd else sign for sign in label)
 
 
-def _cell(text: str) -> str:
+def in_cell(text: str) -> str:
     """Text that stays what it is in a cell of Markdown."""
     line = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
     return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|~" else sign for sign in line)
@@ -111,7 +111,7 @@ def _facts(model: Model) -> dict[str, int]:
     return {"train_photos": manifest.photos, "validation_photos": manifest.details["validation_photos"]}
 
 
-def _dataset(snapshot: str, root: DataRoot) -> Dataset:
+def dataset_of(snapshot: str, root: DataRoot) -> Dataset:
     """The dataset that a snapshot was taken of; of several with the same photos, the last one by name."""
     dataset = Dataset("a folder of photos", "folder", "")
     for path in sorted(root.path.glob("snapshot/*/*.json")):
@@ -124,7 +124,7 @@ def _dataset(snapshot: str, root: DataRoot) -> Dataset:
     return dataset
 
 
-def _backbone_licence(backbone: Backbone) -> str:
+def backbone_licence(backbone: Backbone) -> str:
     """The licence that the catalog knows for these very weights."""
     if backbone.name in backbone_names():
         entry = find_backbone(backbone.name)

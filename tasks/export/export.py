@@ -49,7 +49,7 @@ def export_model(model: Model, source: Source, progress: Progress) -> Export:
     """
     known = read_known(source.evaluation / "predictions.parquet", model.labels)
     with publish_folder(source.root.export(model.key)) as folder:
-        lacking = _write(model, folder, source.root, progress)
+        lacking = write_forms(model, folder, source.root, progress)
         tested = _test(model, folder, known, source, progress)
         check(tested.forms, _precision(model))
         publish_json(folder / "metrics.json", {**asdict(tested), "lacking": lacking})
@@ -59,8 +59,22 @@ def export_model(model: Model, source: Source, progress: Progress) -> Export:
     return export
 
 
-def _write(model: Model, folder: Path, root: DataRoot, progress: Progress) -> dict[str, str]:
-    """Write every form that there can be of a model; returns why others are lacking, by their names."""
+def write_forms(model: Model, folder: Path, root: DataRoot, progress: Progress) -> dict[str, str]:
+    """Write every form that there can be of a model.
+
+    Args:
+        model: The model.
+        folder: Where to.
+        root: Where a backbone in int8 is kept.
+        progress: Told of every form.
+
+    Returns:
+        Why others are lacking, by their names.
+
+    Raises:
+        BackboneError: The backbone's weights are not as they should be.
+        StoreError: The model, or a backbone in int8 that is kept, is damaged.
+    """
     lacking = {}
     decode, labels = model.settings.decode, model.labels
     progress.start(len(FORMS), "file")

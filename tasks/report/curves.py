@@ -7,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
-from tasks.evaluate.metrics import Interval, wilson_interval
-
-BINS = 15  # as of `tasks.evaluate.metrics.expected_calibration_error`
+from tasks.evaluate.metrics import BINS, Interval, bin_confidence, wilson_interval
 
 Doubles = NDArray[np.float64]
 
@@ -80,7 +78,7 @@ def bins_of_confidence(truth: NDArray[np.integer[Any]], probabilities: NDArray[n
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     hit = probabilities.argmax(axis=1) == truth
-    places = np.digitize(confidence, np.arange(1, BINS) / BINS, right=True)
+    places = bin_confidence(confidence, BINS)
     bins = []
     for place in np.unique(places).tolist():
         here = places == place

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from tasks.report.curves import BINS, Bin, Doubles, PrecisionRecall
+from tasks.evaluate.metrics import BINS
+from tasks.report.curves import Bin, Doubles, PrecisionRecall
 from tasks.report.drawing import (
     BLUE,
     GREEN,

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+from threadpoolctl import threadpool_limits
 
 from tasks.artifacts import DataRoot, Manifest
 from tasks.cores import available_cores

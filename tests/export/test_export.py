@@ -1,0 +1,218 @@
+"""Exports of trained models: what is written, what it says, and that a failing one leaves nothing."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.artifacts import DataRoot
+from tasks.backbone.request import BackboneRequest
+from tasks.errors import ModelError
+from tasks.evaluate.settings import EvaluateSettings
+from tasks.export.export import write_forms
+from tasks.export.task import ExportModel
+from tasks.progress import Silence
+from tasks.quiet_tensorflow import keras, tf
+from tests.export.exported import Exported, export
+from tests.export.test_classifier import add_head
+from tests.predict.trained import Trained, train
+from tests.train.tiny import LABELS
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+FILES = ["README.md", "labels.txt", "metrics.json", "model-int8.tflite", "model.keras", "model.tflite"]
+FILES += ["photo_layers.py", "saved_model"]
+FORMS = {"saved_model", "model.keras", "model.tflite", "model-int8.tflite"}
+
+#: Runs what the card says, and then says what of this project it needed.
+PLAIN = """
+import sys
+for block in sys.stdin.read().split("# next block"):
+    exec(block, {})
+assert not {name.partition(".")[0] for name in sys.modules} & {"pipeline", "tasks"}
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """A head on bottlenecks in float32, exported."""
+    return export(train(tmp_path_factory.mktemp("head"), "float32"))
+
+
+class Killed(Silence):
+    """Ends the work at the first photo."""
+
+    def start(self, total: int, unit: str) -> None:  # noqa: ARG002 (how many photos is no matter)
+        """Begin a part of the work."""
+        if unit == "photo":
+            raise KeyboardInterrupt
+
+
+def copied(trained: Trained, folder: Path) -> Trained:
+    """The same in another place, to be changed."""
+    shutil.copytree(trained.root.path, folder / "data", ignore=shutil.ignore_patterns("export"))
+    root = replace(trained.root, path=folder / "data")
+    return Trained(root, trained.photos, root.train(trained.folder.name), root.evaluate(trained.results.name))
+
+
+def test_every_form_is_written_and_says_what_the_pipeline_says(exported: Exported) -> None:
+    assert sorted(path.name for path in exported.folder.iterdir()) == FILES
+    details = exported.export.details()
+    assert details["files"] == FILES
+    assert (details["left_out"], details["lacking"]) == ({}, {})
+    assert set(details["test"]) == FORMS
+    evaluated = exported.trained.evaluated()
+    photos = evaluated["split"].to_pylist().count("test")
+    for form in ("saved_model", "model.keras", "model.tflite"):
+        assert (details["test"][form]["photos"], details["test"][form]["agreement"]) == (photos, 1.0)
+    figures = json.loads((exported.folder / "metrics.json").read_text())
+    assert figures["forms"]["model.tflite"]["largest_difference"] < 1e-5
+    assert figures["forms"]["saved_model"]["largest_difference"] < 0.05
+    assert figures["forms"]["model.keras"]["metrics"]["labels"] == list(LABELS)
+
+
+def test_the_card_s_own_code_runs_where_nothing_of_this_project_is(exported: Exported, tmp_path: Path) -> None:
+    folder = shutil.copytree(exported.folder, tmp_path / "elsewhere")
+    (photo,) = list((exported.trained.photos / "red").glob("*.jpg"))[:1]
+    shutil.copy(photo, folder / "photo.jpg")
+    blocks = re.findall(r"```python\n(.+?)```", (folder / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN],
+        input="\n# next block\n".join(blocks),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    key, rows = photo.relative_to(exported.trained.photos).as_posix(), exported.trained.evaluated().to_pylist()
+    (expected,) = (row for row in rows if row["path"] == key)
+    lines = [line for line in done.stdout.splitlines() if line.startswith(LABELS)]
+    assert len(lines) == 3
+    # What goes into a TFLite model here was never compressed, as pictures in the decoded store are.
+    for line, most in zip(lines, (0.05, 0.05, 0.15), strict=True):
+        label, _, numbers = line.partition(" ")
+        assert label == expected["predicted"]
+        probabilities = [float(number) for number in numbers.strip("[] ").split()]
+        np.testing.assert_allclose(probabilities, expected["probabilities"], atol=most)
+
+
+def test_keras_model_is_loaded_in_safe_mode_and_has_one_input(exported: Exported) -> None:
+    model = keras.saving.load_model(exported.folder / "model.keras", safe_mode=True)
+    assert [tensor.name for tensor in model.inputs] == ["image_bytes"]
+    assert set(model.output) == {"label", "probabilities"}
+
+
+def test_card_tells_of_data_figures_and_licences(exported: Exported) -> None:
+    card = (exported.folder / "README.md").read_text()
+    test = json.loads((exported.trained.results / "metrics.json").read_text())["test"]
+    assert f"right on {100 * test['accuracy']:.1f} %" in card
+    splits = exported.trained.evaluated().filter(pa.compute.field("label") == "red")["split"].to_pylist()
+    counts = [splits.count(split) for split in ("train", "validation", "test")]
+    assert f"| red | {' | '.join(map(str, counts))} |" in card
+    assert "Weights of tiny: not known" in card
+    assert f"snapshot `{exported.model.snapshot}`" in card
+
+
+def test_a_model_in_int8_is_exported_with_its_own_network(tmp_path: Path) -> None:
+    done = export(train(tmp_path, "int8"))
+    figures = json.loads((done.folder / "metrics.json").read_text())["forms"]["model-int8.tflite"]
+    assert figures["agreement"] == 1.0
+    assert figures["largest_difference"] < 1e-5
+
+
+def test_a_fine_tuned_network_is_exported(tmp_path: Path) -> None:
+    done = export(train(tmp_path, None))
+    assert set(done.export.tested.forms) == FORMS
+    for form in ("saved_model", "model.keras", "model.tflite"):
+        assert done.export.tested.forms[form]["agreement"] == 1.0
+
+
+def test_export_that_says_something_else_is_an_error_and_nothing_is_published(
+    exported: Exported, tmp_path: Path
+) -> None:
+    trained = copied(exported.trained, tmp_path)
+    path = trained.results / "predictions.parquet"
+    table = pq.read_table(path)
+    swapped = pa.array(
+        [row[::-1] for row in table["probabilities"].to_pylist()], table.schema.field("probabilities").type
+    )
+    pq.write_table(table.set_column(4, table.schema.field("probabilities"), swapped), path)
+    with pytest.raises(ModelError, match=r"The export saved_model names another label than the model on \d+ of"):
+        export(trained)
+    assert not [path for path in trained.folder.iterdir() if "export" in path.name]
+
+
+def test_a_killed_export_leaves_nothing_and_the_next_one_is_whole(exported: Exported, tmp_path: Path) -> None:
+    trained = copied(exported.trained, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        export(trained, Killed())
+    assert not [path for path in trained.folder.iterdir() if "export" in path.name]
+    assert sorted(path.name for path in export(trained).folder.iterdir()) == FILES
+
+
+def test_photos_that_cannot_be_shown_are_left_out_and_counted(exported: Exported, tmp_path: Path) -> None:
+    trained = copied(exported.trained, tmp_path)
+    photos = shutil.copytree(trained.photos, tmp_path / "photos")
+    tested = [row["path"] for row in trained.evaluated().to_pylist() if row["split"] == "test"]
+    (photos / tested[0]).unlink()
+    done = export(replace(trained, photos=photos))
+    assert done.export.tested.left_out == {"gone": 1}
+    assert done.export.tested.forms["saved_model"]["photos"] == len(tested) - 1
+    assert done.export.tested.forms["model.tflite"]["photos"] == len(tested)
+    assert "was shown: 1 gone" in (done.folder / "README.md").read_text()
+
+    shutil.rmtree(photos)
+    shutil.rmtree(done.folder)
+    without = export(replace(trained, photos=photos))
+    assert without.export.details()["test"]["saved_model"] == {"photos": 0, "agreement": None, "accuracy": None}
+    assert (
+        "| `model.keras` | photos' files (JPEG, PNG), computes in float32 | none |"
+        in (without.folder / "README.md").read_text()
+    )
+
+
+def test_a_graph_that_litert_cannot_compute_is_exported_as_a_saved_model_alone(tmp_path: Path) -> None:
+    module = tf.Module()
+    # LiteRT has no singular values.
+    module.call = tf.function(
+        lambda pixels: tf.linalg.svd(pixels[..., 0], compute_uv=False),
+        autograph=False,
+        input_signature=[tf.TensorSpec((None, 16, 16, 3), tf.float32)],
+    )
+    tf.saved_model.save(module, str(tmp_path / "singular"), module.call.get_concrete_function())
+    model = add_head(BackboneRequest(str(tmp_path / "singular"), scaling="raw"), 2, tmp_path / "head")
+    folder = tmp_path / "export"
+    folder.mkdir()
+    lacking = write_forms(model, folder, DataRoot(tmp_path / "data"), Silence())
+    assert [path.name for path in folder.iterdir()] == ["saved_model"]
+    assert lacking["model.keras"] == "singular is a graph, which Keras cannot hold."
+    assert "LiteRT cannot compute the network" in lacking["model.tflite"]
+    assert "singular cannot be computed in int8" in lacking["model-int8.tflite"]
+
+
+def test_the_task_publishes_a_manifest_of_what_it_did(exported: Exported, tmp_path: Path) -> None:
+    trained = copied(exported.trained, tmp_path)
+    task = ExportModel(
+        data_root=str(trained.root.path),
+        snapshot=exported.model.snapshot,
+        folder=str(trained.photos),
+        weights=str(exported.model.prepared.weights),
+        settings=EvaluateSettings(exported.model.settings, folds=0),
+    )
+    assert not task.complete()
+    task.run()
+    assert task.complete()
+    assert task.manifest_path() == trained.folder / "export" / "manifest.json"
+    assert task.manifest().details["test"]["model.tflite"]["agreement"] == 1.0
+    assert task.manifest().key == trained.folder.name
+    assert task.requires().results() == trained.results
