@@ -1,4 +1,4 @@
-"""The command line beside Luigi's: `python -m pipeline watch | compact | predict`."""
+"""The command line beside Luigi's: `python -m pipeline status | history | open | ...`."""
 
 import sys
 
@@ -14,11 +14,11 @@ app = typer.Typer(
     rich_markup_mode="rich" if sys.stdout.isatty() else None,
     pretty_exceptions_enable=False,
 )
-app.command(help=watch.HELP)(watch.watch)
-app.command(help=compact.HELP)(compact.compact)
-app.command(help=predict.HELP)(predict.predict)
 app.command(help=status.HELP)(status.status)
-app.command(help=forget.HELP)(forget.forget)
 app.command(help=history.HELP)(history.history)
 app.command("open", help=open_report.HELP)(open_report.open_report)
 app.command(help=inspect.HELP)(inspect.inspect)
+app.command(help=predict.HELP)(predict.predict)
+app.command(help=forget.HELP)(forget.forget)
+app.command(help=watch.HELP)(watch.watch)
+app.command(help=compact.HELP)(compact.compact)

@@ -140,24 +140,28 @@ class Sink:
     def _streams_to_terminal(self) -> bool:
         return self.format is not Format.TABLE and sys.stdout.isatty()
 
-    def write(self, tables: "Iterable[pa.Table]", model: "Model") -> None:
-        """Write rows as they come; a file is published when all are there."""
+    def write(self, tables: "Iterable[pa.Table]", model: "Model") -> "list[Row]":
+        """Write rows as they come; a file is published when all are there.
+
+        Returns:
+            The rows that are still to be shown, below the live line: those of a table, whose columns need all of them.
+        """
         from tasks.predict.formats import rows_of, write_csv, write_json, write_rows  # noqa: PLC0415 (imports pyarrow's users)
 
         top = min(self.top, len(model.labels))
         if self.format is Format.PARQUET and self.output is not None:
             with _publishing(self.output) as temporary:
                 write_rows(tables, model, temporary)
-            return
+            return []
         rows = rows_of(tables, model.labels, top)
         if self.format is Format.TABLE:
-            _show(list(rows), top)
-            return
+            return list(rows)
         with self._text() as file:
             if self.format is Format.CSV:
                 write_csv(rows, top, file)
             else:
                 write_json(rows, file)
+        return []
 
     @contextmanager
     def _text(self) -> Iterator[TextIO]:
@@ -197,7 +201,9 @@ def _predict(folder: Path, paths: list[Path], sink: Sink) -> Counts:
         )
     counts = Counts()
     with sink.progress() as progress:
-        sink.write(counts.counting(_tables(model, found, progress)), model)
+        rows = sink.write(counts.counting(_tables(model, found, progress)), model)
+    if rows:
+        _show(rows, min(sink.top, len(model.labels)))
     return counts
 
 

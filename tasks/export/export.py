@@ -95,8 +95,8 @@ def write_forms(model: Model, folder: Path, root: DataRoot, progress: Progress) 
     progress.advance(1)
     try:
         (folder / INT8.name).write_bytes(int8_lite(_int8_network(model, classifier, root, progress), classifier))
-    except BackboneError as exc:
-        lacking[INT8.name] = str(exc)
+    except BackboneError:
+        lacking[INT8.name] = f"{model.prepared.backbone.name} is a network that LiteRT cannot compute in int8."
     progress.advance(1)
     return lacking
 

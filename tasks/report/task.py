@@ -111,8 +111,8 @@ class WriteReport(SnapshotStageTask):
             key=folder.name,
             snapshot=self.snapshot,
             settings={"dataset": self.dataset, "date": f"{self.date}", "parameters": dict(self.parameters)},
-            photos=occasion.photos.photos,
-            new=occasion.photos.photos,
+            photos=0,
+            new=1,
             reused=0,
             details={"report": str(occasion.report)},
         )
