@@ -75,8 +75,8 @@ def test_model_is_exported_and_the_record_tells_how_each_file_agrees(project: Pr
 def test_worse_model_leaves_the_champion_and_ends_with_an_error(project: Project, worse: Finished) -> None:
     assert worse.code == 30
     assert champion(project) == project.record(DATE)["head"]
-    (sentence,) = worse.errors.splitlines()
-    assert "stays" in sentence
+    # TensorFlow may have lines of its own there.
+    (sentence,) = (line for line in worse.errors.splitlines() if "stays" in line)
     assert "python -m pipeline forget champion" in sentence
 
 
