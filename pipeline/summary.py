@@ -77,7 +77,8 @@ def not_good_enough(decision: Mapping[str, Any]) -> str:
         return f"{decision['reason']} Look at the mistakes in the report, or ask for less with --min-accuracy."
     return (
         f"{decision['reason']} This run's record and report are written: look at its mistakes, and at the photos that "
-        "are new. To let the next model be champion whatever it is worth: python -m pipeline forget champion."
+        "are new. To let the next model be champion whatever it is worth, forget the champion, with the parameters of "
+        f"its run: python -m pipeline forget champion --date {decision['since']}."
     )
 
 
