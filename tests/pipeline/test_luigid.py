@@ -97,7 +97,7 @@ class Watcher(threading.Thread):
                 percentage = self._scheduler.ask("get_task_progress_percentage", task_id=task)["progressPercentage"]
                 if message:
                     self.messages.setdefault(told["name"], set()).add(message)
-                    self.percentages.setdefault(told["name"], set()).add(percentage)
+                    self.percentages.setdefault(told["name"], set()).add(percentage or 0)
 
     def end(self) -> None:
         """Stop looking."""
