@@ -151,6 +151,7 @@ def test_web_page_is_told_the_line_that_a_terminal_shows(watched: tuple[Finished
     assert max(watcher.percentages["ExtractBottlenecks"]) > 0
 
 
+@pytest.mark.usefixtures("watched")
 def test_the_same_job_again_is_nothing_to_do(project: Project, scheduler: Scheduler) -> None:
     config = project.root.with_name("luigid.cfg")
     same = {"image_size": "288", "views": "2"}
