@@ -1,4 +1,4 @@
-"""Our pipeline with all defaults but the export, cold, beside the classic loop on the same photos with the same backbone.
+"""Our pipeline with all defaults but the export, cold, beside the classic loop: the same photos, the same backbone.
 
     python -m tests.benchmarks.classic_loop --output FOLDER
 
