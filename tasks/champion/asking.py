@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import DataRoot, KeyIndex
+from tasks.artifacts import DataRoot
 from tasks.backbone.backbones import Prepared
 from tasks.decode.images import read_pixels
 from tasks.decode.photos import decode_photos, open_stores
@@ -19,8 +19,9 @@ from tasks.errors import BackboneError, ModelError, StoreError
 from tasks.predict.models import Model, read_model
 from tasks.progress import Progress
 from tasks.train.head import Head, load_head
+from tasks.train.photos import read_bottlenecks
 from tasks.train.settings import TrainSettings
-from tasks.train.vectors import choose, make_room
+from tasks.train.vectors import choose
 
 
 class ChampionGoneError(ModelError):
@@ -104,14 +105,7 @@ def ask(champion: Asked, photos: pa.Table, source: Source, progress: Progress) -
 
 def _from_bottlenecks(head: Head, settings: TrainSettings, photos: pa.Table, root: DataRoot) -> dict[str, str]:
     keys, views = photos["sha256"].combine_chunks(), settings.predicting_views
-    store, index = settings.bottleneck.store(root), KeyIndex(keys)
-    # As in `load_photos`: the views of a photo may stand in two row groups.
-    vectors = make_room((len(keys), settings.bottleneck.all_views, settings.backbone.width), store.folder)
-    filled = np.zeros(vectors.shape[:2], bool)
-    for rows in store.rows(keys):
-        places, view = index.places(rows["sha256"]), np.asarray(rows["view"])
-        vectors[places, view] = np.asarray(rows["bottleneck"].combine_chunks().flatten()).reshape(len(view), -1)
-        filled[places, view] = True
+    vectors, filled = read_bottlenecks(keys, settings.bottleneck, root)
     there: npt.NDArray[np.bool_] = np.asarray(filled[:, views].all(axis=1))
     probabilities = head.probabilities(choose(vectors, there, views))
     said = (head.labels[place] for place in probabilities.argmax(axis=1))

@@ -17,6 +17,7 @@ from tasks.report.stored import shrink
 from tasks.threads import in_threads
 from tasks.train.examples import Floats
 from tasks.train.head import Head, Standardisation
+from tasks.train.photos import read_bottlenecks
 from tasks.train.settings import TrainSettings
 
 MOST_POINTS = 1000
@@ -43,18 +44,11 @@ def read_vectors(keys: Sequence[str], settings: TrainSettings, bottlenecks: Mani
     Raises:
         StoreError: The store has lost bottlenecks since, or a shard is damaged.
     """
-    store, width = settings.bottleneck.store(root), settings.backbone.width
-    place = {key: index for index, key in enumerate(keys)}
-    vectors, found = np.empty((len(keys), width), np.float32), 0
+    store = settings.bottleneck.store(root)
     shards = [store.folder / name for name in bottlenecks.shards]
-    for rows in store.rows(pa.array(keys, pa.string()), shards=shards):
-        plain = rows.filter(pa.array(np.asarray(rows.column("view")) == 0))
-        numbers = plain.column("bottleneck").combine_chunks().flatten()
-        where = [place[key] for key in plain.column("sha256").to_pylist()]
-        vectors[where] = np.asarray(numbers).reshape(-1, width)
-        found += len(where)
-    store.check(found, len(keys), "photos of the map")
-    return vectors
+    vectors, filled = read_bottlenecks(pa.array(keys, pa.string()), settings.bottleneck, root, shards)
+    store.check(int(filled[:, 0].sum()), len(keys), "photos of the map")
+    return np.array(vectors[:][:, 0])
 
 
 def lay_out(vectors: Floats, standard: Standardisation | None) -> tuple[npt.NDArray[np.float64], str]:

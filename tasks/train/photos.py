@@ -1,6 +1,8 @@
 """The photos that a head is trained and tested on: labels and splits, and their bottlenecks or pictures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +53,36 @@ class EmbeddedPhotos(Photos):
     vectors: Vectors
 
 
+def read_bottlenecks(
+    keys: pa.Array, settings: BottleneckSettings, root: DataRoot, shards: Sequence[Path] | None = None
+) -> tuple[Vectors, npt.NDArray[np.bool_]]:
+    """Read the bottlenecks of photos, as far as the store has them.
+
+    Args:
+        keys: The photos' sha256, N.
+        settings: Which bottlenecks, with V views of D numbers.
+        root: Where the stores are.
+        shards: Where to look; None looks everywhere.
+
+    Returns:
+        float32 [N, V, D], in memory or on disk, and which of them are there: bool [N, V].
+
+    Raises:
+        StoreError: A shard is damaged or gone, or there are more bottlenecks than fit in memory, and the disk has no
+            room for them either.
+    """
+    store, width = settings.store(root), settings.backbone.width
+    vectors = make_room((len(keys), settings.all_views, width), store.folder)
+    filled = np.zeros((len(keys), settings.all_views), bool)
+    index = KeyIndex(keys)
+    for rows in prefetch(store.rows(keys, shards=shards), 1):
+        places = index.places(rows.column("sha256"))
+        views = np.asarray(rows.column("view"))
+        vectors[places, views] = np.asarray(rows.column("bottleneck").combine_chunks().flatten()).reshape(-1, width)
+        filled[places, views] = True
+    return vectors, filled
+
+
 def load_photos(snapshot: str, bottlenecks: Manifest, settings: BottleneckSettings, root: DataRoot) -> EmbeddedPhotos:
     """Load a snapshot's usable photos that have bottlenecks.
 
@@ -67,15 +99,7 @@ def load_photos(snapshot: str, bottlenecks: Manifest, settings: BottleneckSettin
     table = usable(read_snapshot(root, snapshot))
     store = settings.store(root)
     keys = table.column("sha256").combine_chunks()
-    vectors = make_room((len(keys), settings.all_views, settings.backbone.width), store.folder)
-    filled = np.zeros((len(keys), settings.all_views), bool)
-    index = KeyIndex(keys)
-    for rows in prefetch(store.rows(keys, shards=[store.folder / name for name in bottlenecks.shards]), 1):
-        places = index.places(rows.column("sha256"))
-        views = np.asarray(rows.column("view"))
-        numbers = rows.column("bottleneck").combine_chunks().flatten()
-        vectors[places, views] = np.asarray(numbers).reshape(-1, settings.backbone.width)
-        filled[places, views] = True
+    vectors, filled = read_bottlenecks(keys, settings, root, [store.folder / name for name in bottlenecks.shards])
     there = np.asarray(filled.all(axis=1))
     store.check(int(there.sum()), bottlenecks.photos, "photos")
     photos = _photos(table.filter(pa.array(there)))
