@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.backbone.folding import fold_channels
-from tasks.backbone.graph_cut import leading_to
-from tasks.quiet_tensorflow import freeze, tf
+from tasks.backbone.frozen_function import freeze_function
+from tasks.quiet_tensorflow import tf
 
 
 class FixedBatch:
@@ -29,17 +28,13 @@ class FixedBatch:
     def __init__(self, function: Callable[[Any], Any], size: int, batch_size: int, *, bfloat16: bool = False) -> None:
         self.batch_size = batch_size
 
-        @tf.function(autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow's decorator has no types
         def of_bytes(pixels: tf.Tensor) -> tf.Tensor:
             return tf.cast(function(tf.cast(pixels, tf.float32)), tf.float32)
 
-        batch = tf.TensorSpec((batch_size, size, size, 3), tf.uint8)
-        frozen = freeze(of_bytes.get_concrete_function(batch))
-        network = leading_to(frozen.graph.as_graph_def(), frozen.outputs[0].name)
-        fold_channels(network, frozen.outputs[0].name)
+        frozen = freeze_function(of_bytes, size, batch_size)
         graph = tf.Graph()
         with graph.as_default():
-            tf.graph_util.import_graph_def(network, name="")
+            tf.graph_util.import_graph_def(frozen.graph, name="")
         # A session, since it is the only place where the rewriting to bfloat16 is set for one graph and not for all.
         config = tf.compat.v1.ConfigProto()
         if bfloat16:
@@ -47,7 +42,7 @@ class FixedBatch:
             rewriting.auto_mixed_precision_onednn_bfloat16 = type(rewriting).ON
         config.gpu_options.allow_growth = True
         session = tf.compat.v1.Session(graph=graph, config=config)
-        self._run = session.make_callable(frozen.outputs[0].name, feed_list=[frozen.inputs[0].name])
+        self._run = session.make_callable(frozen.result, feed_list=[frozen.pixels])
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Run the function.

@@ -1,17 +1,14 @@
 """A trained model as one function of TensorFlow's: from pixels to the probabilities of its labels."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tasks.backbone.backbones import TRAINABLE
-from tasks.backbone.folding import fold_channels
-from tasks.backbone.graph_cut import leading_to
 from tasks.backbone.load import Network, build_model, load_network
 from tasks.predict.models import Model
-from tasks.quiet_tensorflow import freeze, keras, tf
+from tasks.quiet_tensorflow import keras, tf
 from tasks.train.examples import Floats
 from tasks.train.head import Head, load_head
 from tasks.train.network import read_network
@@ -106,33 +103,3 @@ def plain_layer(head: Head) -> Layer:
 
 def _frozen(model: "keras.Model") -> Network:
     return lambda pixels: model(pixels, training=False)
-
-
-class FrozenGraph(NamedTuple):
-    """A function as one graph whose weights are constants.
-
-    Args:
-        graph: The graph.
-        pixels: The tensor that takes pixels, uint8 [N, S, S, 3].
-        result: The tensor that it gives.
-    """
-
-    graph: "tf.compat.v1.GraphDef"
-    pixels: str
-    result: str
-
-    def call(self, pixels: Any) -> Any:
-        """Call the function, inside a `tf.function`."""
-        (result,) = tf.graph_util.import_graph_def(self.graph, {self.pixels: pixels}, [self.result], name="classifier")
-        return result
-
-
-def freeze_function(function: Callable[[Any], Any], size: int) -> FrozenGraph:
-    """Make a graph of a function of pixels, uint8 [N, size, size, 3], with batch-norms folded into convolutions."""
-    any_batch = tf.TensorSpec((None, size, size, 3), tf.uint8)
-    frozen = freeze(tf.function(function, autograph=False).get_concrete_function(any_batch))
-    pixels, result = frozen.inputs[0].name, frozen.outputs[0].name
-    graph = leading_to(frozen.graph.as_graph_def(), result)
-    fold_channels(graph, result)
-    # Once more, since the filters as they were before are of no use now.
-    return FrozenGraph(leading_to(graph, result), pixels, result)

@@ -4,12 +4,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tasks.artifacts import DataRoot, publish_folder, publish_json
+from tasks.backbone.frozen_function import freeze_function
 from tasks.bottleneck.int8 import int8_network, quantise_network
 from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError, ModelError
 from tasks.export.agreement import KnownPhotos, check, judge, read_files, read_known, read_pictures
 from tasks.export.card import CARD, write_card, write_labels
-from tasks.export.classifier import Classifier, freeze_function, open_classifier
+from tasks.export.classifier import Classifier, open_classifier
 from tasks.export.forms import FLOAT, FORMS, INT8, KERAS, SERVED, Export, Tested
 from tasks.export.lite import float_lite, int8_lite
 from tasks.export.running import run_keras, run_lite, run_served

@@ -3,10 +3,11 @@
 from typing import Any
 
 from tasks.backbone.foreign_files import first_line
+from tasks.backbone.frozen_function import FrozenGraph
 from tasks.bottleneck.tflite import convert
 from tasks.errors import ModelError
 from tasks.export.chain import Chain, Part
-from tasks.export.classifier import Classifier, FrozenGraph
+from tasks.export.classifier import Classifier
 from tasks.quiet_tensorflow import tf
 
 

@@ -5,9 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tasks.backbone.frozen_function import FrozenGraph
 from tasks.decode.settings import DecodeSettings
 from tasks.export import layers
-from tasks.export.classifier import Classifier, FrozenGraph, Layer
+from tasks.export.classifier import Classifier, Layer
 from tasks.quiet_tensorflow import keras, tf
 
 #: Name of the input of both. TensorFlow Serving takes bytes as {"b64": "..."}, under whatever name.

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.backbone.frozen_function import freeze_function
 from tasks.backbone.own_models import prepare
 from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.export.classifier import freeze_function, open_classifier, plain_layer
+from tasks.export.classifier import open_classifier, plain_layer
 from tasks.predict.models import Model
 from tasks.predict.predictor import Predictor
 from tasks.progress import Silence
