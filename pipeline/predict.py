@@ -11,8 +11,9 @@ from pipeline.commands.models import find_model
 from tasks.artifacts import Manifest, Outcome
 from tasks.decode.rejections import Reason
 from tasks.errors import PipelineError
+from tasks.events import emit
 from tasks.progress import Progress
-from tasks.stage import StageTask, say
+from tasks.stage import StageTask
 
 if TYPE_CHECKING:
     from tasks.predict.folder import Source
@@ -120,5 +121,5 @@ def _unreadable(manifest: Manifest) -> str:
 
 @PredictFolder.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
 def _tell_nothing(task: PredictFolder) -> None:
-    say(f"Nothing to do: this model was asked of these very photos in {task.folder} before.")
-    say(task.told(task.manifest()))
+    nothing = f"Nothing to do: this model was asked of these very photos in {task.folder} before."
+    emit("nothing_to_do", f"{nothing}\n{task.told(task.manifest())}", stage=task.stage, key=task.key)

@@ -8,18 +8,21 @@ import luigi
 from pipeline.record import publish_record
 from pipeline.root import RootTask
 from pipeline.summary import is_worse, not_good_enough, summarise, summarise_nothing
-from tasks.artifacts import Manifest
+from tasks.artifacts import Manifest, hold
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.bottleneck.hardware import find_hardware
 from tasks.bottleneck.precision import AUTO, PRECISIONS, resolve_precision
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
-from tasks.errors import VerdictError
+from tasks.errors import PipelineError, VerdictError
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import Choice, Number, Numbers
 from tasks.records import read_record
 from tasks.report.task import WriteReport
 from tasks.stage import StageTask
 from tasks.train.settings import AdamRecipe, ClassicRecipe, FinetuneSettings, TrainSettings
+
+#: By task, whether another process was at the same night when this one began.
+_waited: dict[str, bool] = {}
 
 
 class RetrainFlowers(RootTask):
@@ -99,6 +102,13 @@ class RetrainFlowers(RootTask):
         default="all",
         description="Whether the model is exported for other programs: as a SavedModel, for Keras, for LiteRT.",
     )
+    keep_runs: Number[int] = Number(
+        int,
+        0,
+        default=0,
+        significant=False,
+        description="Runs of the dataset to keep; older ones go, with all that no kept one needs. 0 keeps all.",
+    )
 
     def settings(self, backbone: Backbone) -> EvaluateSettings:
         """All settings, each stage's inside the next one's."""
@@ -152,8 +162,20 @@ class RetrainFlowers(RootTask):
             seed=self.seed,
         )
 
+    def requires(self) -> list[luigi.Task]:
+        """Nothing but the night: where another run of the dataset and date is under way, wait until it has ended."""
+        try:
+            name = self.source().name
+            _waited[self.task_id] = hold(self.root.night(name, self.date), f"the run of {name} for {self.date}")
+        except (OSError, PipelineError):
+            # `run` meets the same error and shows its sentence.
+            pass
+        return super().requires()
+
     def run(self) -> Iterator[luigi.Task]:
         """Prepare the backbone and take the snapshot, then ask for all that they imply, then write the record."""
+        if _waited.get(self.task_id) and self.complete():
+            return
         backbone, snapshot = self.prepare_backbone(), self.take_snapshot()
         # First, so that weights that are not there are told of now, and not after all photos are decoded.
         yield backbone
@@ -228,9 +250,15 @@ class RetrainFlowers(RootTask):
             VerdictError: It is worse than the champion, or below the accuracy that was asked for.
         """
         if decision["verdict"] == "refused" or is_worse(decision):
-            self.tell(anew=True)
+            self.tell()
             raise VerdictError(not_good_enough(decision))
 
     def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
         """What the run came to, or that there was nothing to do."""
         return (summarise if anew else summarise_nothing)(record, self.record_path(), self.dataset)
+
+    def figures(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The photos, the model, and what it is worth."""
+        names = ("head", "network", "photos", "rejected", "metrics", "report")
+        own = {name: record[name] for name in names}
+        return {**super().figures(record), **own, "verdict": record.get("champion", {}).get("verdict")}

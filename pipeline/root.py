@@ -10,7 +10,8 @@ from typing import Any, cast
 import luigi
 
 from pipeline.record import Run
-from tasks.artifacts import DataRoot, fingerprint
+from tasks import events
+from tasks.artifacts import DataRoot, fingerprint, share
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.request import AUTO, BackboneRequest
 from tasks.backbone.task import PrepareBackbone
@@ -19,8 +20,7 @@ from tasks.decode.settings import Encoding
 from tasks.errors import PipelineError
 from tasks.parameters import Choice, Day, Number
 from tasks.records import read_record
-from tasks.snapshot.task import TakeSnapshot, is_current
-from tasks.stage import say
+from tasks.snapshot.task import ON_MISSING_SOURCE, TakeSnapshot, is_current
 
 #: Tells one start of the program from another; a worker's children inherit it.
 _START = secrets.token_hex(4)
@@ -41,6 +41,30 @@ class RootTask(luigi.Task):
     sample_photos: Number[int] = Number(int, 15, default=400, description="How many photos `sample` draws.")
     max_rejected: Number[float] = Number(
         float, 0, 1, default=0.05, description="Share of photos that may be unreadable before the run fails."
+    )
+    max_megapixels: Number[float] = Number(
+        float, 0, 10_000, default=100, description="Millions of pixels that a photo may have; larger ones are rejected."
+    )
+    max_shrink: Number[float] = Number(
+        float,
+        0,
+        1,
+        default=0.2,
+        significant=False,
+        description="Share of the last snapshot's photos that may be gone before the run fails.",
+    )
+    on_missing_source: Choice = Choice(
+        *ON_MISSING_SOURCE,
+        default="fail",
+        significant=False,
+        description="What to do where the photos cannot be reached: fail, or use-last, the last snapshot's photos.",
+    )
+    log_format: Choice = Choice(
+        "text",
+        "json",
+        default="text",
+        significant=False,
+        description="What is written to standard output: text for people, or JSON, one object a line for each event.",
     )
 
     backbone: luigi.Parameter[str] = luigi.Parameter(
@@ -110,6 +134,12 @@ class RootTask(luigi.Task):
         """The run record."""
         return luigi.LocalTarget(self.record_path())  # type: ignore[no-untyped-call]  # Luigi's has no types
 
+    def requires(self) -> list[luigi.Task]:
+        """Nothing; but Luigi asks before it starts any work, in the process that all workers come from."""
+        events.write_as(self.form)
+        share(self.root.path)
+        return []
+
     def complete(self) -> bool:
         """Whether the date's record is there and, for today, the photos and the user's model still look as they did."""
         try:
@@ -141,7 +171,14 @@ class RootTask(luigi.Task):
 
     def take_snapshot(self) -> TakeSnapshot:
         """The task that takes the snapshot."""
-        return TakeSnapshot(data_root=self.data_root, run_id=self.run_id, dataset=self.source(), date=self.date)
+        return TakeSnapshot(
+            data_root=self.data_root,
+            run_id=self.run_id,
+            dataset=self.source(),
+            date=self.date,
+            max_shrink=self.max_shrink,
+            on_missing_source=self.on_missing_source,
+        )
 
     def shared(self, prepared: Prepared, snapshot: TakeSnapshot) -> dict[str, Any]:
         """The parameters of every stage that works on a snapshot; see `SnapshotStageTask`."""
@@ -152,7 +189,13 @@ class RootTask(luigi.Task):
             "folder": str(snapshot.photos()),
             "weights": str(prepared.weights),
             "max_rejected": self.max_rejected,
+            "max_megapixels": self.max_megapixels,
         }
+
+    @property
+    def form(self) -> events.Form:
+        """How events are written."""
+        return cast("events.Form", self.log_format)  # Choice lets no other pass
 
     @property
     def encoding(self) -> Encoding:
@@ -163,11 +206,15 @@ class RootTask(luigi.Task):
         """Which run it is, for its record."""
         return Run(self.run_id, self.date, self.source(), self.parameters())
 
-    def tell(self, *, anew: bool) -> None:
+    def tell(self) -> None:
         """Write the last lines on the terminal; see `told`."""
         record = read_record(self.record_path())
-        for line in self.told(record, anew=anew) if record is not None else ():
-            say(line)
+        if record is None:
+            return
+        events.write_as(self.form)
+        anew = record["run"] == self.run_id
+        text = "\n".join(self.told(record, anew=anew))
+        events.emit("run_done" if anew else "nothing_to_do", text, record=self.record_path(), **self.figures(record))
 
     @abstractmethod
     def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
@@ -178,12 +225,16 @@ class RootTask(luigi.Task):
             anew: Whether this run made it; else there was nothing to do.
         """
 
+    def figures(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """What programs are told of a run beside where its record is.
+
+        Args:
+            record: The run's record.
+        """
+        return {name: record[name] for name in ("run", "date", "dataset", "snapshot", "elapsed")}
+
 
 @RootTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
-def _tell_results(task: RootTask) -> None:
-    task.tell(anew=True)
-
-
 @RootTask.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
-def _tell_nothing(task: RootTask) -> None:
-    task.tell(anew=False)
+def _tell(task: RootTask) -> None:
+    task.tell()

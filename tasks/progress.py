@@ -9,6 +9,8 @@ from typing import Any, Protocol, Self
 
 from tqdm import tqdm
 
+from tasks.events import emit
+
 #: Seconds between two reports to whoever listens, and between two lines of a log, where there is no live line.
 TELL_INTERVAL, LOG_INTERVAL = 1.0, 60.0
 
@@ -127,8 +129,7 @@ class LiveLine:
         if not self._live and now - self._logged >= LOG_INTERVAL:
             self._logged = now
             # Standard error is for what is wrong: cron mails it.
-            sys.stdout.write(f"{self._bar}\n")
-            sys.stdout.flush()
+            emit("progress", str(self._bar), stage=self._stage, done=self._bar.n, total=self._bar.total)
 
     def _report(self) -> None:
         """Tell whoever listens how it stands."""
@@ -139,8 +140,7 @@ class LiveLine:
 
     def tell(self, line: str) -> None:
         """Write a line that stays, above the live one."""
-        tqdm.write(line, file=sys.stdout)
-        sys.stdout.flush()
+        emit("told", line, stage=self._stage)
 
     @contextmanager
     def preparing(self, what: str) -> Iterator[None]:

@@ -4,7 +4,6 @@ import atexit
 import errno
 import gc
 import logging
-import sys
 import time
 from abc import abstractmethod
 from pathlib import Path
@@ -12,28 +11,33 @@ from typing import Any, ClassVar
 
 import luigi
 
-from tasks.artifacts import DataRoot, Manifest, Outcome, read_manifest, sweep
-from tasks.errors import PipelineError, StoreError
+from tasks import standing
+from tasks.artifacts import DataRoot, Manifest, Outcome, read_manifest, share, sweep
+from tasks.ending import note_failure, take_over
+from tasks.errors import BUG, MachineError, PipelineError, StoreError
+from tasks.events import emit
 from tasks.parameters import Number
 from tasks.progress import LiveLine, Progress
 
 _UNWRITABLE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS)
 
 
-def say(line: str) -> None:
-    """Write a line for the person at the terminal."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 class PlainErrors(logging.Filter):
-    """Shows an error that the user can mend as its sentence, without the traceback that Luigi adds."""
+    """Shows an error that the user can mend as its sentence, without the traceback that Luigi adds.
+
+    Luigi logs each failure once, in the process in which it happens: here all of them come by.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record in place; every record passes."""
+        """Rewrite the record in place, and note how the program is to end; every record passes."""
         error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            return True
         if isinstance(error, (PipelineError, luigi.parameter.ParameterException)):
             record.msg, record.args, record.exc_info = "%s", (str(error),), None
+        code = error.exit_code if isinstance(error, PipelineError) else BUG
+        note_failure(code)
+        emit("error", None, kind=type(error).__name__, exit_code=code, message=str(error))
         return True
 
 
@@ -41,6 +45,8 @@ _LOG = logging.getLogger("luigi-interface")
 _LOG.addFilter(PlainErrors())
 # It has a handler of its own. A library that sets up Python's logging for itself would have each line told twice.
 _LOG.propagate = False
+
+take_over()
 
 
 class StageTask(luigi.Task):
@@ -94,6 +100,9 @@ class StageTask(luigi.Task):
         started = time.monotonic()
         try:
             sweep(self.manifest_path().parent)
+            share(self.root.path)
+            standing.begin(self.stage)
+            emit("stage_started", None, stage=self.stage, run=self.run_id)
             with LiveLine(self.stage, self._tell) as progress:
                 outcome = self.work(progress)
             seconds = round(time.monotonic() - started, 3)
@@ -104,15 +113,18 @@ class StageTask(luigi.Task):
         except OSError as exc:
             if exc.errno not in _UNWRITABLE:
                 raise
-            raise StoreError(
+            raise MachineError(
                 f"The stage {self.stage} cannot write to {exc.filename or self.data_root} ({exc.strerror}). Make room "
                 "or mend the folder's rights, and run again; what was published is kept."
             ) from exc
-        say(self.closing(manifest))
+        standing.end()
+        counts = {name: getattr(manifest, name) for name in ("photos", "new", "reused", "seconds")}
+        emit("stage_done", self.closing(manifest), stage=self.stage, run=self.run_id, key=manifest.key, **counts)
 
     def closing(self, manifest: Manifest) -> str:
         """The line that a person reads when the stage is done."""
-        return f"{self.stage:<10} {manifest.new:>7,} new {manifest.reused:>9,} reused {manifest.seconds:>8.1f} s"
+        counts = f"{manifest.new:>7,} new {manifest.reused:>9,} reused {manifest.seconds:>8.1f} s"
+        return f"{self.stage:<10} {counts}  {manifest.key}"
 
     def _tell(self, message: str, percentage: int) -> None:
         """Show progress on Luigi's web page; Luigi sets neither function outside a worker."""
@@ -146,6 +158,9 @@ class SnapshotStageTask(StageTask):
     max_rejected: Number[float] = Number(
         float, 0, 1, default=0.05, description="Share of photos that may be rejected before the run ends with an error."
     )
+    max_megapixels: Number[float] = Number(
+        float, 0, 10_000, default=100, description="Millions of pixels that a photo may have before it is rejected."
+    )
 
     def shared(self) -> dict[str, Any]:
         """The parameters that the stage before this one takes too."""
@@ -156,4 +171,5 @@ class SnapshotStageTask(StageTask):
             "folder": self.folder,
             "weights": self.weights,
             "max_rejected": self.max_rejected,
+            "max_megapixels": self.max_megapixels,
         }

@@ -104,7 +104,7 @@ def task(tmp_path: Path) -> CountPhotos:
 def test_the_manifest_is_published_last_and_says_what_was_done(tmp_path: Path, task: CountPhotos) -> None:
     done = run(tmp_path, "well", "--run-id", "2026-01-31-cafe")
     assert (done.code, done.errors) == (0, "")
-    assert done.output.split() == ["count", "1,200", "new", "3", "reused", "0.0", "s"]
+    assert done.output.split() == ["count", "1,200", "new", "3", "reused", "0.0", "s", "cafe"]
     assert task.published().read_bytes() == b"no manifest"
     manifest = task.manifest()
     assert NETWORK_SECONDS <= manifest.startup["network"] <= manifest.seconds < 5
@@ -146,7 +146,7 @@ def test_an_error_that_the_user_can_mend_is_logged_as_its_sentence(
     tmp_path: Path, task: CountPhotos, options: tuple[str, ...]
 ) -> None:
     done = run(tmp_path, "dataset", *options)
-    assert done.code == 30
+    assert done.code == 52
     assert done.errors == f"ERROR: {SENTENCE}\n"
     assert done.output == ""
     assert task.published().exists()
@@ -155,7 +155,7 @@ def test_an_error_that_the_user_can_mend_is_logged_as_its_sentence(
 
 def test_a_full_disk_is_an_error_that_the_user_can_mend(tmp_path: Path, task: CountPhotos) -> None:
     done = run(tmp_path, "full")
-    assert done.code == 30
+    assert done.code == 56
     assert done.errors.startswith("ERROR: The stage count cannot write to shard (No space left on device). Make room")
     assert "Traceback" not in done.errors
     assert not task.manifest_path().exists()

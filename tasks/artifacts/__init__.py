@@ -5,8 +5,6 @@ root elsewhere is one more implementation of its verbs and not a rewrite.
 """
 
 from tasks.artifacts.files import (
-    exclusive,
-    is_locked,
     open_scratch,
     publish_bytes,
     publish_folder,
@@ -19,6 +17,7 @@ from tasks.artifacts.files import (
 from tasks.artifacts.key_index import KeyIndex
 from tasks.artifacts.keys import KEY_LENGTH, file_sha256, fingerprint
 from tasks.artifacts.layout import DataRoot, manifest
+from tasks.artifacts.locks import alone, exclusive, hold, is_locked, names, share
 from tasks.artifacts.manifests import Manifest, Outcome, read_manifest
 from tasks.artifacts.schemas import (
     COMPARISON,
@@ -51,13 +50,16 @@ __all__ = [
     "Outcome",
     "Search",
     "Store",
+    "alone",
     "bottleneck_schema",
     "describe",
     "exclusive",
     "file_sha256",
     "fingerprint",
+    "hold",
     "is_locked",
     "manifest",
+    "names",
     "open_scratch",
     "publish_bytes",
     "publish_folder",
@@ -67,5 +69,6 @@ __all__ = [
     "read_json",
     "read_manifest",
     "settings_from",
+    "share",
     "sweep",
 ]

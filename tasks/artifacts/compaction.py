@@ -14,9 +14,10 @@ from typing import NamedTuple, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.artifacts.files import exclusive, publish_shard, remove_shards
+from tasks.artifacts.files import publish_shard, remove_shards
 from tasks.artifacts.key_index import KeyIndex
 from tasks.artifacts.layout import DataRoot
+from tasks.artifacts.locks import exclusive
 from tasks.artifacts.manifests import rename_shards
 from tasks.artifacts.merge_plan import Repeats, ShardFacts, plan_merges
 from tasks.artifacts.schemas import SCHEMA_VERSION

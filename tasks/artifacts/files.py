@@ -101,34 +101,6 @@ def remove_shards(shards: Sequence[Path]) -> None:
         _flush(shard.parent)
 
 
-@contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Let one process at a time work in a folder; the others wait. The lock ends with its process, however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a process works in a folder that `exclusive` lets only one work in."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        # Shared, so that several may ask at once; it is given back at once.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def open_scratch(folder: Path, size: int) -> FileIO:
     """Open a file without a name, for what does not fit in memory: it is gone when it is closed or its process ends.
 

@@ -1,5 +1,6 @@
 """Where each thing lives below the data root."""
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -95,6 +96,10 @@ class DataRoot:
     def runs(self, dataset: str) -> Path:
         """Folder of a dataset's run records."""
         return self.path / "runs" / dataset
+
+    def night(self, dataset: str, date: dt.date) -> Path:
+        """The file that is locked while a dataset is trained for a date."""
+        return self.runs(dataset) / f".{date}.lock"
 
 
 def manifest(store: Path, snapshot: str) -> Path:

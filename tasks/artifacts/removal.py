@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.artifacts.files import TEMPORARY_PREFIX, is_locked, sweep
+from tasks.artifacts.files import TEMPORARY_PREFIX, sweep
 from tasks.artifacts.layout import DataRoot
+from tasks.artifacts.locks import is_locked
 from tasks.errors import StoreError
 
 

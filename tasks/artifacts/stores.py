@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks import standing
 from tasks.artifacts.files import publish_shard, sweep
 from tasks.artifacts.key_index import KeyIndex
 from tasks.artifacts.shards import ShardGoneError, merged_into, places_in, reading, rows_in
@@ -34,7 +35,9 @@ class Store:
     def append(self, table: pa.Table) -> Path:
         """Publish a table as one more shard, and return its path."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        return publish_shard(self.folder, [table], self.schema, self.rows_per_group)
+        shard = publish_shard(self.folder, [table], self.schema, self.rows_per_group)
+        standing.keep(table.num_rows)
+        return shard
 
     def sweep(self) -> int:
         """Remove what crashed writers left; returns how many files that were."""

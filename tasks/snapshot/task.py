@@ -10,9 +10,12 @@ from tasks.artifacts import Manifest, Outcome, publish_parquet
 from tasks.catalog import Dataset
 from tasks.download.task import FetchDataset, outside
 from tasks.errors import PipelineError
-from tasks.parameters import SettingsParameter
+from tasks.parameters import Choice, Number, SettingsParameter
 from tasks.progress import Progress
 from tasks.stage import StageTask
+
+#: What to do where a dataset's photos cannot be reached.
+ON_MISSING_SOURCE = ("fail", "use-last")
 
 
 class TakeSnapshot(StageTask):
@@ -20,6 +23,12 @@ class TakeSnapshot(StageTask):
 
     dataset: SettingsParameter[Dataset] = SettingsParameter(Dataset, description="The dataset, as JSON.")
     date: luigi.DateParameter = luigi.DateParameter(description="Date of the run.")
+    max_shrink: Number[float] = Number(
+        float, 0, 1, default=0.2, description="Share of the last snapshot's photos that may be gone."
+    )
+    on_missing_source: Choice = Choice(
+        *ON_MISSING_SOURCE, default="fail", description="What to do where the photos cannot be reached."
+    )
 
     stage = "snapshot"
 

@@ -45,7 +45,7 @@ def test_the_network_of_2015_is_fetched_once_locked_and_run_in_batches(project: 
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         trusted, server.content = server.sha256, archive(tmp_path / "other", seed=1)
         other = project.retrain(**options, date="2026-03-03")
-        assert other.code == 30
+        assert other.code == 53
         assert trusted in other.errors
         assert server.sha256 in other.errors
         assert f"delete {lock}" in other.errors
@@ -65,7 +65,7 @@ def test_a_model_of_the_user_s_is_used_and_used_anew_when_it_changed(project: Pr
     save(seed=0)
     options = {"backbone": str(tmp_path / "mine.keras"), "image_size": "0"}
     refused = project.retrain(**options)
-    assert refused.code == 30
+    assert refused.code == 51
     assert "--scaling" in refused.errors
     assert project.retrain(**options, scaling="unit", date="2026-03-01").code == 0
     save(seed=1)

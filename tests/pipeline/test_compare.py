@@ -55,7 +55,7 @@ def test_a_graph_of_constants_is_refused_before_any_photo_is_decoded(folder: Pat
 
     archive = zip_graph(folder, build_graph(widths=0.02))
     done = compare(folder, backbone="inception_2015", weights=str(archive), image_size="0")
-    assert done.code == 30
+    assert done.code == 51
     assert "inception_2015 is a graph whose weights are constants" in done.errors
     assert not (folder / "data" / "decode").exists()
 
@@ -70,5 +70,5 @@ def test_a_graph_of_constants_is_refused_before_any_photo_is_decoded(folder: Pat
 )
 def test_a_value_that_cannot_be_is_named(folder: Path, option: str, value: str, says: str) -> None:
     done = compare(folder, **{option: value})
-    assert done.code == 40
+    assert done.code == 51
     assert says in done.errors

@@ -82,7 +82,7 @@ def test_a_graph_is_refused_before_any_photo_is_looked_at(project: Project, tmp_
     keras.saving.load_model(tiny(tmp_path).weights).export(tmp_path / "graph", verbose=False)
     apart = Project(project.photos, tmp_path / "data")
     done = apart.retrain(**OPTIONS, backbone=str(tmp_path / "graph"), image_size="0", scaling="symmetric")
-    assert done.code == 30
+    assert done.code == 54
     assert "graph is a graph whose weights are constants: it cannot be trained further" in done.errors
     assert "Traceback" not in done.errors
     assert not (apart.root / "snapshot").exists()

@@ -47,6 +47,6 @@ def test_precision_is_resolved_recorded_and_part_of_the_key(project: Project) ->
 
 def test_unknown_precision_is_refused_by_name(project: Project) -> None:
     done = project.retrain(precision="float16")
-    assert done.code == 40
+    assert done.code == 51
     assert "precision" in done.errors
     assert "bfloat16" in done.errors

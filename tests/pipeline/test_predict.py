@@ -195,7 +195,7 @@ def test_job_tries_a_photo_again_that_could_not_be_read(trained: Trained, photos
 )
 def test_job_that_cannot_be_done_ends_with_a_sentence(trained: Trained, options: dict[str, object], told: str) -> None:
     done = predict_folder(trained, **{"folder": trained.photos, **options})
-    assert done.code == 30
+    assert done.code == 57
     assert told in done.errors
     assert "Traceback" not in done.errors
 

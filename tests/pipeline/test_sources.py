@@ -61,7 +61,7 @@ def test_an_archive_is_used_where_it_lies_and_extracted_again_when_it_is_replace
 def test_a_server_that_is_away_is_named_with_what_to_do(project: Project) -> None:
     with serving(FileServer(b"", moods=[Mood(status=404)])) as server:
         done = project.retrain(dataset=server.url)
-    assert done.code == 30
+    assert done.code == 53
     assert server.url in done.errors
     assert "--dataset sample" in done.errors
     assert "Traceback" not in done.errors

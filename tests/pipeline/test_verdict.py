@@ -73,7 +73,7 @@ def test_model_is_exported_and_the_record_tells_how_each_file_agrees(project: Pr
 
 
 def test_worse_model_leaves_the_champion_and_ends_with_an_error(project: Project, worse: Finished) -> None:
-    assert worse.code == 30
+    assert worse.code == 58
     assert champion(project) == project.record(DATE)["head"]
     # TensorFlow may have lines of its own there.
     (sentence,) = (line for line in worse.errors.splitlines() if "stays" in line)
@@ -102,11 +102,11 @@ def test_the_same_run_again_has_nothing_to_do_and_says_what_became_of_its_model(
 def test_model_below_the_accuracy_asked_for_is_neither_exported_nor_champion(project: Project) -> None:
     options = {**UNTRAINED, "date": "2026-03-03", "export": "all", "min_accuracy": "0.9"}
     refused = project.retrain(**options)
-    assert refused.code == 30
+    assert refused.code == 58
     assert "below the 90.0% asked for" in refused.errors
     record = project.record("2026-03-03")
     assert (record["champion"]["verdict"], record["export"]) == ("refused", None)
     assert not DataRoot(project.root).export(record["head"]).exists()
     assert champion(project) == project.record(DATE)["head"]
     # Unlike a model that is merely worse, it is refused each time.
-    assert project.retrain(**options).code == 30
+    assert project.retrain(**options).code == 58
