@@ -12,6 +12,7 @@ import luigi
 import pytest
 
 from pipeline import CompareTraining, RetrainFlowers
+from tasks.errors import PipelineError
 from tests.pipeline.command import LUIGI, REPOSITORY, Project, draw
 
 README = (REPOSITORY / "README.md").read_text()
@@ -72,11 +73,12 @@ def test_the_table_of_comparing_has_what_retraining_has_not() -> None:
     assert told == {name: value for name, value in defaults(CompareTraining).items() if (name, value) not in shared}
 
 
-def test_the_table_of_exit_codes_is_that_of_luigi_cfg() -> None:
+def test_the_table_of_exit_codes_has_those_of_luigi_cfg_of_our_errors_and_of_signals() -> None:
     config = configparser.ConfigParser()
     config.read(REPOSITORY / "luigi.cfg")
     told = {int(code) for code, *_ in rows("| exit code | meaning | remedy |")}
-    assert told == {0, 1, 2} | {int(code) for code in dict(config["retcode"]).values()}
+    errors = {error.exit_code for error in PipelineError.__subclasses__()}
+    assert told == {0, 1, 2, 130, 143} | {int(code) for code in dict(config["retcode"]).values()} | errors
     assert config["RetrainFlowers"]["dataset"] == "sample"
 
 
