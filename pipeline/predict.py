@@ -77,7 +77,7 @@ class PredictFolder(StageTask):
             return False
         manifest = self.manifest()
         # A file whose rights are mended looks as it did.
-        return manifest.run == self.run_id or all(Reason(reason).lasting for reason in manifest.details["reasons"])
+        return manifest.run == self.run_id or all(Reason(reason).about_bytes for reason in manifest.details["reasons"])
 
     def work(self, progress: Progress) -> Outcome:
         """Predict what is new."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-#: Pixels of a photo at most, by its header: Pillow needs 4 bytes a pixel, so 512 MiB a process.
-MAX_PIXELS = 2**27
+#: Pixels of a photo at most, by its header, where nobody asks for another cap.
+MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 # Exif 2.3, tag 0x0112: how the stored pixels have to be turned.
@@ -54,7 +54,7 @@ class Picture:
     mode: str
 
 
-def decode_photo(data: bytes, settings: DecodeSettings) -> Picture:
+def decode_photo(data: bytes, settings: DecodeSettings, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode a photo, turn it upright, convert it to sRGB, and make the square of it.
 
     The same bytes and settings always give the same picture. Of an animation it is the first frame.
@@ -62,26 +62,32 @@ def decode_photo(data: bytes, settings: DecodeSettings) -> Picture:
     Args:
         data: The photo's file; its content tells the format.
         settings: What to make of it.
+        max_pixels: Pixels that the photo may have; one of more is rejected by its header, before it is decoded.
 
     Raises:
         Rejected: No picture can be made of it.
     """
     if not data:
         raise Rejected(Reason.EMPTY, "The file is empty. Copy it again or delete it.")
-    # Pillow warns of much that is of no interest here, such as odd metadata; what matters it raises.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with _rejecting(data):
-            photo = Image.open(io.BytesIO(data), formats=FORMATS)
-        width, height = photo.size
-        if width * height > MAX_PIXELS:
-            raise _too_large(f"It has {width} x {height} pixels")
-        mode = photo.mode
-        with _rejecting(data):
-            extent = _load(photo, settings)
-            ready = resamplable(photo)
-        square = to_srgb(_square(ready, extent, settings), value_range(ready), photo.info.get("icc_profile"))
-        orientation = _orientation(photo)
+    try:
+        with _capped(max_pixels):
+            return _decode(data, settings, max_pixels)
+    except MemoryError as exc:
+        raise _too_large("It needs more memory than a photo may") from exc
+
+
+def _decode(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
+    with _rejecting(data):
+        photo = Image.open(io.BytesIO(data), formats=FORMATS)
+    width, height = photo.size
+    if width * height > max_pixels:
+        raise _too_large(f"It has {width} x {height} pixels")
+    mode = photo.mode
+    with _rejecting(data):
+        extent = _load(photo, settings)
+        ready = resamplable(photo)
+    square = to_srgb(_square(ready, extent, settings), value_range(ready), photo.info.get("icc_profile"))
+    orientation = _orientation(photo)
     # Turned last, when it is small: the centred square of a turned photo is the turned square.
     if orientation in _UPRIGHT:
         square = square.transpose(_UPRIGHT[orientation])
@@ -152,7 +158,22 @@ def _encode(picture: Image.Image, settings: DecodeSettings) -> bytes:
 
 
 def _too_large(what: str) -> Rejected:
-    return Rejected(Reason.TOO_LARGE, f"{what}; at most {MAX_PIXELS} pixels are read. Store it smaller or delete it.")
+    return Rejected(Reason.TOO_LARGE, f"{what}. Store it smaller, delete it, or give a higher --max-megapixels.")
+
+
+@contextmanager
+def _capped(max_pixels: int) -> Iterator[None]:
+    """Let Pillow refuse what is too large, wherever a format says how large it is, before it asks for the memory."""
+    usual = Image.MAX_IMAGE_PIXELS
+    # Pillow warns from there on, and refuses what is more than twice as large.
+    Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)
+    try:
+        # It also warns of much that is of no interest here, such as odd metadata; what matters it raises.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
 
 
 @contextmanager
@@ -160,10 +181,12 @@ def _rejecting(data: bytes) -> Iterator[None]:
     """Turn what Pillow raises on bad bytes into the one error."""
     try:
         yield
+    except MemoryError:
+        raise
     except UnidentifiedImageError as exc:
         raise unidentified(data) from exc
-    except (Image.DecompressionBombError, MemoryError) as exc:
-        raise _too_large(f"It needs too much memory ({exc})") from exc
+    except Image.DecompressionBombError as exc:
+        raise _too_large("By its header it has more pixels than a photo may") from exc
     except Exception as exc:
         cause = (str(exc) or type(exc).__name__)[:200].encode("utf-8", "replace").decode()
         if isinstance(exc, EOFError) or "truncated" in cause.lower() or is_short_webp(data):

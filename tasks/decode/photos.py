@@ -1,5 +1,6 @@
 """Brings the decoded store up to date with the photos that are wanted."""
 
+from collections.abc import Container, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,11 +9,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.artifacts import DECODE, REJECTED, DataRoot, Store, describe
 from tasks.cores import available_cores
-from tasks.decode.images import Picture
-from tasks.decode.rejections import Missing
+from tasks.decode.images import MAX_PIXELS, Picture
+from tasks.decode.rejections import Missing, Reason
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.workers import Photo, Tried, decode_files, in_processes
 from tasks.progress import Progress
@@ -45,7 +47,7 @@ class DecodeCounts:
         new: Photos decoded now.
         reused: Photos that had a picture before.
         rejected: Photos rejected now.
-        rejected_before: Photos that had been rejected before and were not tried again.
+        rejected_before: Photos that had been rejected before: not tried again, or still too large.
         skipped: Photos that have a row in neither store, because of their file and not of its bytes. The run can go on
             without them; the next one tries them again.
     """
@@ -67,10 +69,31 @@ def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
     )
 
 
+def read_rejected(stores: DecodeStores, keys: pa.Array) -> pa.Table:
+    """Why photos were rejected, one row each.
+
+    A photo can have several rows: it was too large for an earlier run, and for a later one's higher cap it was
+    something else. What lasts counts.
+
+    Args:
+        stores: Where to look.
+        keys: Of photos without a picture. Those that were too large, and were let in since, still have a row here.
+
+    Raises:
+        StoreError: A shard is damaged or of another version.
+    """
+    rows = {row["sha256"]: row for row in stores.rejected.read(keys).to_pylist()}
+    unsettled = pa.array([key for key, row in rows.items() if not _lasts(row)], pa.string())
+    for shard in stores.rejected.shards() if len(unsettled) else ():
+        for table in stores.rejected.rows(unsettled, shards=[shard]):
+            rows.update({row["sha256"]: row for row in table.to_pylist() if _lasts(row)})
+    return pa.Table.from_pylist(list(rows.values()), stores.rejected.schema)
+
+
 def decode_photos(
-    photos: pa.Table, folder: Path, stores: DecodeStores, progress: Progress, workers: int | None = None
+    photos: pa.Table, folder: Path, stores: DecodeStores, progress: Progress, max_pixels: int = MAX_PIXELS
 ) -> DecodeCounts:
-    """Decode the wanted photos that have a row in neither store.
+    """Decode the wanted photos that have a row in neither store, and see whether those too large before still are.
 
     A shard is published every 512 rows, while the processes go on, so that a run that is killed loses no more than two
     of them. Memory is bounded by those and by the batches in flight, whatever the number of photos. Rows are in the
@@ -81,26 +104,29 @@ def decode_photos(
         folder: What the paths are relative to.
         stores: Where the rows go.
         progress: Told of each photo that is tried.
-        workers: Processes at most; None is one a core.
+        max_pixels: Pixels that a photo may have; a picture that is there stays, whatever the cap was then.
 
     Returns:
         What became of them.
 
     Raises:
+        MachineError: The processes that decode do not start.
         StoreError: A shard is damaged or of another version.
     """
     stores.decoded.sweep()
     stores.rejected.sweep()
     keys = photos.column("sha256").combine_chunks()
     decoded = stores.decoded.found(keys)
-    rejected = stores.rejected.found(keys) & ~decoded
-    left = photos.filter(pa.array(~(decoded | rejected)))
+    left = photos.filter(pa.array(~decoded))
+    rejected = read_rejected(stores, left.column("sha256").combine_chunks()).to_pylist()
+    settled = pa.array([row["sha256"] for row in rejected if _lasts(row)], pa.string())
+    left = left.filter(pc.invert(pc.is_in(left.column("sha256"), settled)))
     untried = list(map(Photo, left.column("sha256").to_pylist(), left.column("path").to_pylist()))
     progress.start(len(untried), "photos")
-    work = partial(decode_files, folder=folder, settings=stores.settings)
+    work = partial(decode_files, folder=folder, settings=stores.settings, max_pixels=max_pixels)
     with (
-        _Writer(stores) as writer,
-        closing(in_processes(work, untried, workers or available_cores())) as batches,
+        _Writer(stores, {row["sha256"] for row in rejected}) as writer,
+        closing(in_processes(work, untried, available_cores())) as batches,
     ):
         for batch in batches:
             for tried in batch:
@@ -110,9 +136,13 @@ def decode_photos(
         new=writer.decoded.total,
         reused=int(decoded.sum()),
         rejected=writer.rejected.total,
-        rejected_before=int(rejected.sum()),
+        rejected_before=len(settled) + writer.still_too_large,
         skipped=tuple(writer.skipped),
     )
+
+
+def _lasts(row: Mapping[str, Any]) -> bool:
+    return Reason(row["reason"]).lasting
 
 
 @dataclass
@@ -134,11 +164,17 @@ class _Writer:
 
     No more than one shard waits for the disk: where that is slower than the processes, they wait too. Rows that make no
     full shard are published at the end, unless an exception ends the block.
+
+    Args:
+        stores: Where the rows go.
+        before: The photos that have a row in the rejected store.
     """
 
-    def __init__(self, stores: DecodeStores) -> None:
+    def __init__(self, stores: DecodeStores, before: Container[str]) -> None:
         self.decoded, self.rejected = _Shards(stores.decoded), _Shards(stores.rejected)
         self.skipped: list[Missing] = []
+        self.still_too_large = 0
+        self._before = before
         self._encoding = stores.settings.encoding
         self._behind = Behind()
 
@@ -146,7 +182,9 @@ class _Writer:
         (sha256, path), result = tried
         if isinstance(result, Picture):
             self._add(self.decoded, _decoded_row(sha256, f"{sha256}.{self._encoding}", result))
-        elif result.reason.lasting:
+        elif result.reason is Reason.TOO_LARGE and sha256 in self._before:
+            self.still_too_large += 1
+        elif result.reason.about_bytes:
             row = {"sha256": sha256, "path": path, "reason": result.reason, "message": result.message}
             self._add(self.rejected, row)
         else:

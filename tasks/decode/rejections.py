@@ -9,8 +9,10 @@ from tasks.errors import PipelineError
 class Reason(StrEnum):
     """The fixed codes in the column `reason`.
 
-    Those up to `CRASHED` say something about the bytes, which have the same fate in every run: they are kept in the
-    rejected store. Those from `VANISHED` on say something about the file just now, and are tried again in the next run.
+    Those up to `TOO_LARGE` say something about the bytes: they are kept in the rejected store. All but that one are the
+    photo's fate in every run. What is too large for one run may be small enough for the next, which has another cap;
+    its header alone tells, so each run looks again. Those from `KILLED` on say something about the file or the machine
+    just now: they are kept nowhere, and tried again in the next run.
     """
 
     EMPTY = "empty"
@@ -18,16 +20,23 @@ class Reason(StrEnum):
     UNSUPPORTED_FORMAT = "unsupported_format"
     TRUNCATED = "truncated"
     DAMAGED = "damaged"
-    TOO_LARGE = "too_large"
+    TIMED_OUT = "timed_out"
     CRASHED = "crashed"
+    TOO_LARGE = "too_large"
+    KILLED = "killed"
     VANISHED = "vanished"
     UNREADABLE = "unreadable"
     CHANGED = "changed"
 
     @property
+    def about_bytes(self) -> bool:
+        """Whether the photo's bytes are the reason."""
+        return self not in (Reason.KILLED, Reason.VANISHED, Reason.UNREADABLE, Reason.CHANGED)
+
+    @property
     def lasting(self) -> bool:
-        """Whether the reason lies in the bytes, so that trying again is of no use."""
-        return self not in (Reason.VANISHED, Reason.UNREADABLE, Reason.CHANGED)
+        """Whether trying again is of no use, whatever cap the next run has."""
+        return self.about_bytes and self is not Reason.TOO_LARGE
 
 
 class Rejection(NamedTuple):

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from tasks.artifacts import Outcome, manifest
+from tasks.decode.rejections import Reason
 from tasks.decode.settings import DecodeSettings
 from tasks.parameters import SettingsParameter
 from tasks.progress import Progress
@@ -22,29 +23,39 @@ class DecodePhotos(SnapshotStageTask):
         return manifest(self.root.decode(self.settings.key), self.snapshot)
 
     def complete(self) -> bool:
-        """Whether the store holds the snapshot and no more photos were rejected than this run allows."""
+        """Whether the store holds the snapshot, and this run allows as few pixels and as many rejected photos.
+
+        With a lower cap, photos that are larger keep their pictures.
+        """
         if not self.is_published():
             return False
         found = self.manifest()
+        # What an earlier version of this project wrote does not say its cap.
+        if Reason.TOO_LARGE in found.details["reasons"] and self.max_megapixels > found.details.get(
+            "max_megapixels", 0
+        ):
+            return False
         missing = int(found.details["missing"])
         return missing <= self.max_rejected * (found.photos + missing)
 
     def work(self, progress: Progress) -> Outcome:
         """Decode what is missing, and check that enough is left."""
         with progress.preparing("imports"):
+            import pyarrow as pa  # noqa: PLC0415 (only where there is work)
+
             from tasks.decode.limits import check_left, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
-            from tasks.decode.photos import decode_photos, open_stores  # noqa: PLC0415
+            from tasks.decode.photos import decode_photos, open_stores, read_rejected  # noqa: PLC0415
             from tasks.snapshot.photos import count_labels, read_snapshot, usable  # noqa: PLC0415
 
         wanted = usable(read_snapshot(self.root, self.snapshot))
         keys = wanted.column("sha256").combine_chunks()
         stores = open_stores(self.root, self.settings)
-        counts = decode_photos(wanted, Path(self.folder), stores, progress)
-        rejected = stores.rejected.read(keys)
-        missing = missing_photos(wanted, rejected, counts.skipped)
-        check_missing(missing, wanted.num_rows, self.max_rejected)
+        counts = decode_photos(wanted, Path(self.folder), stores, progress, round(self.max_megapixels * 1e6))
         decoded = stores.decoded.search(keys)
         found = decoded.found
+        rejected = read_rejected(stores, keys.filter(pa.array(~found)))
+        missing = missing_photos(wanted, rejected, counts.skipped)
+        check_missing(missing, wanted.num_rows, self.max_rejected)
         left = count_labels(wanted.filter(found))
         check_left({label: left.get(label, 0) for label in count_labels(wanted)}, missing)
         return Outcome(
@@ -56,6 +67,7 @@ class DecodePhotos(SnapshotStageTask):
             reused=counts.reused,
             shards=tuple(shard.name for shard in decoded.shards()),
             details={
+                "max_megapixels": self.max_megapixels,
                 "missing": len(missing),
                 "rejected": rejected.num_rows,
                 "rejected_new": counts.rejected,

@@ -1,13 +1,12 @@
 """Photos from outside -> pictures, for the processes that decode: as the decode stage, but of files without a key."""
 
-import hashlib
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.workers import Photo, Tried, decode_files
+from tasks.snapshot.opening import photo_sha256
 
 
 def read_photos(photos: Sequence[Photo], *, folder: Path, settings: DecodeSettings) -> list[Tried]:
@@ -36,10 +35,7 @@ def _read(photo: Photo, folder: Path, settings: DecodeSettings) -> Tried:
 
 def _digest(path: Path) -> str | Rejection:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for for ever
-            return Rejection(Reason.UNREADABLE, "It is neither a file nor a folder.")
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return photo_sha256(path)
     except (FileNotFoundError, NotADirectoryError):
         return Rejection(Reason.VANISHED, "There is no such file. Check its path.")
     except OSError as exc:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tasks.artifacts import PREDICTED
 from tasks.cores import available_cores
-from tasks.decode.images import Picture, read_pixels
+from tasks.decode.images import MAX_PIXELS, Picture, read_pixels
 from tasks.decode.rejections import Reason
 from tasks.decode.workers import Photo, Tried, in_processes
 from tasks.predict.predictor import Predictor
@@ -27,6 +27,7 @@ from tasks.train.examples import Floats
 #: What the decode stage says of these has to do with its snapshot, and there is none here.
 _MESSAGES = {
     Reason.VANISHED: "There is no such file. Check its path.",
+    Reason.TOO_LARGE: f"It has more than {MAX_PIXELS:,} pixels, or needs too much memory. Store it smaller.",
     Reason.CHANGED: "The file was changed while it was read. Run again.",
 }
 

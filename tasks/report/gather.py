@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tasks.artifacts import DataRoot
 from tasks.decode.limits import missing_photos
-from tasks.decode.photos import open_stores
+from tasks.decode.photos import open_stores, read_rejected
 from tasks.decode.rejections import Missing
 from tasks.decode.settings import DecodeSettings
 from tasks.evaluate.metrics import CrossValidation, Interval
@@ -179,8 +179,9 @@ def _filled(fills: Sequence[Fill]) -> list[str]:
 
 
 def _rejected(snapshot: pa.Table, decode: DecodeSettings, root: DataRoot) -> list[Missing]:
-    wanted = usable(snapshot)
-    return missing_photos(wanted, open_stores(root, decode).rejected.read(wanted.column("sha256").combine_chunks()))
+    wanted, stores = usable(snapshot), open_stores(root, decode)
+    keys = wanted.column("sha256").combine_chunks()
+    return missing_photos(wanted, read_rejected(stores, keys.filter(pa.array(~stores.decoded.found(keys)))))
 
 
 def _map(album: Album, occasion: Occasion, root: DataRoot) -> BottleneckMap | None:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.artifacts import file_sha256
 from tasks.progress import Progress
+from tasks.snapshot.opening import photo_sha256
 from tasks.snapshot.walk import File
 
 #: One row a file: what is recalled for a file whose size and mtime are still the same.
@@ -146,7 +146,7 @@ def _read(root: Path, paths: Sequence[str], progress: Progress) -> Iterator[str 
 
 def _digest(path: Path) -> str | OSError:
     try:
-        return file_sha256(path)
+        return photo_sha256(path)
     except OSError as exc:
         return exc
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tasks.artifacts import KEY_LENGTH
 from tasks.errors import DatasetError
+from tasks.snapshot.opening import open_photo
 
 HIDDEN = "hidden"
 LICENCE = "licence"
@@ -201,7 +202,7 @@ def _unwanted_file(entry: os.DirEntry[str], status: os.stat_result, *, outside: 
     if _OTHER_SUFFIX.search(entry.name):
         return NOT_A_PHOTO
     try:
-        with Path(entry).open("rb") as file:
+        with open_photo(Path(entry)) as file:
             return None if _begins_as_photo(file.read(_HEAD)) else NOT_A_PHOTO
     except OSError:
         return UNREADABLE

@@ -11,6 +11,7 @@ from tasks.decode.images import MAX_PIXELS, decode_photo, read_pixels
 from tasks.decode.rejections import Reason, Rejected
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
+from tests.decode.corpus import upright
 from tests.decode.drawing import Pixels, encode, noise, png, smooth
 
 EXACT = DecodeSettings(size=20, resize=20, encoding="png")
@@ -24,20 +25,6 @@ def rejection_of(data: bytes) -> Reason:
     with pytest.raises(Rejected) as caught:
         decode_photo(data, EXACT)
     return caught.value.rejection.reason
-
-
-def upright(stored: Pixels, orientation: int) -> Pixels:
-    """Exif 2.3, tag 0x0112: where row 0 and column 0 of the stored pixels are to be seen."""
-    return {
-        1: stored,
-        2: stored[:, ::-1],
-        3: stored[::-1, ::-1],
-        4: stored[::-1],
-        5: stored.swapaxes(0, 1),
-        6: stored[::-1].swapaxes(0, 1),
-        7: stored[::-1, ::-1].swapaxes(0, 1),
-        8: stored[:, ::-1].swapaxes(0, 1),
-    }[orientation]
 
 
 LOSSLESS: list[tuple[str, dict[str, Any]]] = [
@@ -181,13 +168,39 @@ def test_a_photo_that_pillow_warns_of_is_decoded_in_silence() -> None:
     "data",
     [
         png(20000, 20000, 8, 2, b""),
-        png(2**16, MAX_PIXELS // 2**16 + 1, 1, 0, b""),
+        png(10_000, MAX_PIXELS // 10_000 + 1, 1, 0, b""),
         b"GIF89a" + b"\xff\xff\xff\xff" + bytes(20) + b"," + bytes(20),
         b"BM" + bytes(12) + b"\x28\0\0\0" + b"\0\0\1\0" + b"\0\0\1\0" + b"\1\0\x18\0" + bytes(24),
     ],
     ids=["png", "png just above", "gif", "bmp"],
 )
 def test_a_photo_of_too_many_pixels_is_rejected_by_its_header(data: bytes) -> None:
+    assert rejection_of(data) == Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_the_cap_is_to_the_pixel_in_every_format_whatever_pillow_itself_would_take(form: str) -> None:
+    data = encode(smooth(41, 31), form)
+    assert decode_photo(data, EXACT, max_pixels=41 * 31).width == 41
+    with pytest.raises(Rejected, match=r"delete it, or give a higher --max-megapixels\.$") as caught:
+        decode_photo(data, EXACT, max_pixels=41 * 31 - 1)
+    assert caught.value.rejection.reason == Reason.TOO_LARGE
+
+
+def test_a_cap_above_that_of_pillow_lets_a_photo_in_and_leaves_pillow_as_it_was() -> None:
+    usual = Image.MAX_IMAGE_PIXELS
+    rows = (b"\0" + bytes(2500)) * 10_000
+    data = png(20_000, 10_000, 1, 0, rows)
+    assert decode_photo(data, EXACT, max_pixels=200_000_000).width == 20_000
+    assert usual == Image.MAX_IMAGE_PIXELS
+
+
+def test_memory_that_is_not_there_is_the_fault_of_a_photo_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    data = encode(smooth(40, 30), "PNG")
+    monkeypatch.setattr(Image.Image, "resize", refuse)
     assert rejection_of(data) == Reason.TOO_LARGE
 
 

@@ -15,8 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.artifacts import DataRoot, Store
+from tasks.cores import available_cores
 from tasks.decode.images import read_pixels
-from tasks.decode.photos import ROWS_PER_GROUP, ROWS_PER_SHARD, DecodeCounts, DecodeStores, decode_photos, open_stores
+from tasks.decode.photos import (
+    ROWS_PER_GROUP,
+    ROWS_PER_SHARD,
+    DecodeCounts,
+    DecodeStores,
+    decode_photos,
+    open_stores,
+    read_rejected,
+)
 from tasks.decode.rejections import Reason
 from tasks.decode.settings import DecodeSettings
 from tasks.progress import Silence
@@ -37,7 +46,7 @@ from tasks.progress import Silence
 
 photos, folder, root = map(Path, sys.argv[1:])
 stores = open_stores(DataRoot(root), DecodeSettings(size=16, resize=16))
-print(decode_photos(pq.read_table(photos), folder, stores, Silence(), workers=2).new)
+print(decode_photos(pq.read_table(photos), folder, stores, Silence()).new)
 """
 
 
@@ -160,6 +169,33 @@ def test_a_rejected_photo_is_kept_with_its_reason_and_not_tried_again(folder: Pa
     assert row["sha256"] == hashlib.sha256(b"text").hexdigest()
 
 
+def test_a_photo_that_is_too_large_is_looked_at_again_and_let_in_by_a_higher_cap(
+    folder: Path, stores: DecodeStores
+) -> None:
+    (folder / "large.png").write_bytes(encode(smooth(50, 40), "PNG"))
+    photos = table_of(folder)
+    keys = photos["sha256"].combine_chunks()
+    assert decode_photos(photos, folder, stores, Silence(), 1999) == DecodeCounts(20, 0, 1, 0, ())
+    shards, progress = stores.rejected.shards(), Tally()
+    assert decode_photos(photos, folder, stores, progress, 1999) == DecodeCounts(0, 20, 0, 1, ())
+    assert (progress.total, stores.rejected.shards()) == (1, shards), "tried, and nothing new to write"
+    assert read_rejected(stores, keys)["reason"].to_pylist() == ["too_large"]
+    assert decode_photos(photos, folder, stores, Silence(), 2000) == DecodeCounts(1, 20, 0, 0, ())
+    assert decode_photos(photos, folder, stores, Silence(), 1999) == DecodeCounts(0, 21, 0, 0, ()), "it stays"
+
+
+def test_a_photo_too_large_before_that_is_damaged_besides_is_settled(folder: Path, stores: DecodeStores) -> None:
+    (folder / "large.png").write_bytes(encode(smooth(50, 40), "PNG")[:-200])
+    photos = table_of(folder)
+    decode_photos(photos, folder, stores, Silence(), 1999)
+    assert decode_photos(photos, folder, stores, Silence()) == DecodeCounts(0, 20, 1, 0, ())
+    [row] = read_rejected(stores, photos["sha256"].combine_chunks()).to_pylist()
+    assert (row["path"], row["reason"]) == ("large.png", "truncated")
+    progress = Tally()
+    assert decode_photos(photos, folder, stores, progress) == DecodeCounts(0, 20, 0, 1, ())
+    assert progress.total == 0
+
+
 def test_a_photo_that_changed_or_vanished_is_in_no_store_and_tried_again(folder: Path, stores: DecodeStores) -> None:
     photos = table_of(folder)
     original = (folder / "00003.jpg").read_bytes()
@@ -222,7 +258,7 @@ def test_a_killed_run_is_taken_up_at_its_last_shard_and_leaves_no_process(bench:
     (bench.stores.decoded.folder / ".tmp-left").touch()
     process.kill()
     process.communicate()
-    assert len(workers) >= 3, "two workers and the server that forks them"
+    assert len(workers) >= 1 + available_cores(), "the workers and the server that forks them"
     assert not psutil.wait_procs(workers, timeout=10)[1], "a worker that outlives its parent waits for ever"
     counts = decode_photos(bench.photos, bench.folder, bench.stores, Silence())
     assert counts == DecodeCounts(MANY - ROWS_PER_SHARD, ROWS_PER_SHARD, 0, 0, ())

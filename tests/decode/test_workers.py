@@ -5,44 +5,33 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 
-from tasks.decode import workers
+from tasks.decode import process, workers
 from tasks.decode.images import Picture
 from tasks.decode.rejections import Reason, Rejection
-from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import BATCH, Photo, Tried, decode_files, in_processes
-from tests.decode.drawing import encode, smooth
-
-SETTINGS = DecodeSettings(size=16, resize=16)
-DEADLY = "deadly"
-
-
-def die_of_the_deadly(photos: Sequence[Photo]) -> list[Tried]:
-    """Stand in for a codec that crashes: the process dies as it does of a segmentation fault."""
-    if any(photo.path == DEADLY for photo in photos):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return [Tried(photo, Rejection(Reason.EMPTY, str(os.getpid()))) for photo in photos]
-
-
-def linger(photos: Sequence[Photo]) -> list[Tried]:
-    time.sleep(0.05)
-    return die_of_the_deadly(photos)
-
-
-def die_at_once(photos: Sequence[Photo]) -> list[Tried]:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return die_of_the_deadly(photos)
-
-
-def fail(photos: Sequence[Photo]) -> list[Tried]:
-    raise ZeroDivisionError(f"a bug met {len(photos)} photos")
+from tasks.decode.workers import BATCH, Photo, Tried, Work, decode_files, in_processes
+from tasks.errors import MachineError
+from tests.decode.deadly import (
+    DEADLY,
+    SETTINGS,
+    Stillborn,
+    decode_in_a_hurry,
+    decode_with_little_memory,
+    die_of_the_deadly,
+    die_once,
+    fail,
+    linger,
+    spin,
+    stop,
+)
+from tests.decode.drawing import encode, png, smooth
 
 
 def numbered(count: int) -> list[Photo]:
@@ -80,30 +69,109 @@ def test_every_photo_comes_back_once_and_in_order_from_several_processes() -> No
     assert str(os.getpid()) not in processes
 
 
+def results_of(work: Work, photos: Sequence[Photo], workers: int = 2) -> list[Rejection]:
+    """What became of photos, in their order; the work makes no pictures."""
+    outcomes = [outcome for batch in in_processes(work, photos, workers) for outcome in batch]
+    assert [outcome.photo for outcome in outcomes] == list(photos)
+    return [outcome.result for outcome in outcomes if isinstance(outcome.result, Rejection)]
+
+
 def test_photos_that_kill_their_process_are_rejected_and_all_others_are_not() -> None:
     photos = numbered(4 * BATCH)
     deadly = (5, 2 * BATCH)
     for place in deadly:
-        photos[place] = Photo(photos[place].sha256, DEADLY)
-    outcomes = [outcome for batch in in_processes(die_of_the_deadly, photos, 2) for outcome in batch]
-    assert [outcome.photo for outcome in outcomes] == photos
-    results = [outcome.result for outcome in outcomes]
+        photos[place] = Photo(photos[place].sha256, f"{DEADLY}{signal.SIGSEGV.value}")
     crashed = [
-        place
-        for place, result in enumerate(results)
-        if isinstance(result, Rejection) and result.reason == Reason.CRASHED
+        place for place, result in enumerate(results_of(die_of_the_deadly, photos)) if result.reason == Reason.CRASHED
     ]
     assert crashed == list(deadly)
 
 
+@pytest.mark.parametrize(
+    ("number", "reason", "lasting"),
+    [
+        (signal.SIGSEGV, Reason.CRASHED, True),
+        (signal.SIGABRT, Reason.CRASHED, True),
+        (signal.SIGBUS, Reason.CRASHED, True),
+        (signal.SIGVTALRM, Reason.TIMED_OUT, True),
+        (signal.SIGKILL, Reason.KILLED, False),
+        (signal.SIGTERM, Reason.KILLED, False),
+    ],
+)
+def test_what_a_process_died_of_is_the_reason(number: signal.Signals, reason: Reason, lasting: bool) -> None:
+    photos = [*numbered(1), Photo("f" * 64, f"{DEADLY}{number.value}"), *numbered(1)]
+    results = results_of(die_of_the_deadly, photos)
+    assert [result.reason for result in results] == [Reason.EMPTY, reason, Reason.EMPTY]
+    assert results[1].reason.lasting == lasting
+
+
+def test_a_photo_that_was_only_there_when_a_process_was_killed_is_decoded_all_the_same(tmp_path: Path) -> None:
+    results = results_of(partial(die_once, folder=tmp_path), numbered(5), 1)
+    assert {result.reason for result in results} == {Reason.EMPTY}
+
+
+def test_a_process_that_hangs_is_killed_and_its_photo_tried_again_in_the_next_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "PATIENCE", 1.0)
+    results = results_of(stop, numbered(3))
+    assert [result.reason for result in results] == [Reason.EMPTY, Reason.KILLED, Reason.EMPTY]
+    assert not living_workers()
+
+
+def test_a_codec_that_never_comes_back_is_ended_after_twice_the_time() -> None:
+    results = results_of(partial(spin, seconds=0.2), numbered(3))
+    assert [result.reason for result in results] == [Reason.EMPTY, Reason.TIMED_OUT, Reason.EMPTY]
+
+
+def endless() -> bytes:
+    """Draw a progressive JPEG of 80 KB that takes seconds: each of its scans is 31 bytes and goes over all pixels."""
+    data = encode(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + 500 * scan + data[-2:]
+
+
+def enormous() -> bytes:
+    """Draw a PNG of which every pixel takes a byte of memory, though it takes a bit of the file or less."""
+    return png(16_000, 16_000, 1, 0, (b"\0" + bytes(2000)) * 16_000)
+
+
+@pytest.mark.parametrize(
+    ("draw", "work", "reason"),
+    [
+        (endless, decode_in_a_hurry, Reason.TIMED_OUT),
+        pytest.param(
+            enormous,
+            decode_with_little_memory,
+            Reason.TOO_LARGE,
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="this system does not limit memory in this way"),
+        ),
+    ],
+)
+def test_a_photo_beyond_its_bounds_is_rejected_and_the_next_one_is_decoded(
+    tmp_path: Path, draw: Callable[[], bytes], work: Callable[..., list[Tried]], reason: Reason
+) -> None:
+    photos = [write(tmp_path, "bomb", draw()), write(tmp_path, "good", encode(smooth(40, 30), "PNG"))]
+    [[bomb, good]] = in_processes(partial(work, folder=tmp_path), photos, 1)
+    assert isinstance(bomb.result, Rejection)
+    assert bomb.result.reason == reason
+    assert isinstance(good.result, Picture)
+
+
 def test_no_photo_is_blamed_where_no_process_lives() -> None:
-    with pytest.raises(BrokenProcessPool):
-        list(in_processes(die_at_once, numbered(3), 1))
+    with pytest.raises(MachineError, match="signal 9"):
+        list(in_processes(Stillborn(), numbered(3), 1))
+    assert not living_workers()
 
 
-def test_an_exception_of_the_work_is_passed_on_and_ends_the_processes() -> None:
-    with pytest.raises(ZeroDivisionError, match="16 photos"):
+def test_no_photos_need_no_process() -> None:
+    assert list(in_processes(Stillborn(), [], 2)) == []
+
+
+def test_an_exception_of_the_work_is_passed_on_with_its_place_and_ends_the_processes() -> None:
+    with pytest.raises(ZeroDivisionError, match="a bug met 1 photos") as caught:
         list(in_processes(fail, numbered(8 * BATCH), 2))
+    assert "in fail" in caught.value.__notes__[0]
     assert not living_workers()
 
 

@@ -40,4 +40,6 @@ def test_missing_photo_and_a_pipe_have_no_key(tmp_path: Path) -> None:
     missing, pipe = read_one(tmp_path, "a.jpg"), read_one(tmp_path, "pipe.jpg")
     assert missing == Tried(Photo("", "a.jpg"), Rejection(Reason.VANISHED, "There is no such file. Check its path."))
     assert pipe.photo.sha256 == ""
-    assert pipe.result == Rejection(Reason.UNREADABLE, "It is neither a file nor a folder.")
+    assert pipe.result == Rejection(
+        Reason.UNREADABLE, "The file cannot be read (it is no regular file). Mend that and run again."
+    )

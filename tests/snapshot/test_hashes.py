@@ -114,7 +114,7 @@ def test_an_interrupt_stops_the_threads_before_all_is_read(root: Path, monkeypat
         read.append(path)
         return file_sha256(path)
 
-    monkeypatch.setattr("tasks.snapshot.hashes.file_sha256", watched)
+    monkeypatch.setattr("tasks.snapshot.hashes.photo_sha256", watched)
     with pytest.raises(KeyboardInterrupt):
         hash_files(root, [File("label 0/000.jpg", 9, 5)] * 20_000, None, Interrupt())
     assert 0 < len(read) < 10_000

@@ -1,0 +1,258 @@
+"""More than a thousand bad and odd files, made anew each time, and what is to become of each of them.
+
+What a valid file shows is known from the pixels that it was drawn with, never from decoding it.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from tasks.decode.rejections import Reason
+from tests.decode.drawing import GAMMA, P3_TO_XYZ, SRGB_TO_XYZ, Pixels, encode, noise, p3_profile, png, smooth
+from tests.decode.valid import SIDE, Valid, valid_photos
+
+#: The cap that the corpus is made for: with a hundred times as many pixels it would only take longer.
+MAX_PIXELS = 1_000_000
+
+_OFFSETS, _FLIPS = 30, 36
+_SHORT = frozenset({Reason.EMPTY, Reason.UNKNOWN_FORMAT, Reason.TRUNCATED, Reason.DAMAGED})
+_SUFFIX = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A file, and what is to become of it.
+
+    Args:
+        kind: What is bad or odd about it.
+        name: Of the file; each has its own.
+        data: Its bytes.
+        pixels: What it shows, uint8 [20, 20, 3]; None where it is no photo, or nobody knows.
+        tolerance: By how much a value may differ.
+        reasons: Why it may be rejected; empty where it must not be.
+    """
+
+    kind: str
+    name: str
+    data: bytes
+    pixels: Pixels | None = None
+    tolerance: int = 0
+    reasons: frozenset[Reason] = frozenset()
+
+
+def corpus() -> list[Case]:
+    """All cases, in the order of their kinds."""
+    kinds: tuple[Callable[[], Iterator[Case]], ...] = (
+        _valid, _truncated, _flipped, _bombs, _strangers, _misnamed, _long, _animated, _turned, _exif, _profiles,
+    )  # fmt: skip
+    # The same bytes are the same photo, such as the first few of a JPEG of any coding.
+    return list({case.data: case for kind in kinds for case in kind()}.values())
+
+
+def _named(valid: Valid, what: str) -> str:
+    return f"{valid.form.lower()}-{valid.name}-{what}.{_SUFFIX[valid.form]}"
+
+
+def _valid() -> Iterator[Case]:
+    for valid in valid_photos():
+        yield Case("valid", _named(valid, "as-it-is"), valid.data, valid.pixels, valid.tolerance)
+
+
+def _codings() -> Iterator[Valid]:
+    """Photos that damage is done to: one of each way to store pixels."""
+    wanted = {"baseline", "progressive", "restarts", "lossy", "lossless", "rgb", "raw", "tiff_lzw", "palette"}
+    return (valid for valid in valid_photos() if valid.name in wanted or valid.name == "tiff_adobe_deflate")
+
+
+def _truncated() -> Iterator[Case]:
+    """Cut off within the first nine tenths, so that pixels are surely missing (a TIFF has its directory at the end)."""
+    for valid in _codings():
+        lengths = np.unique(np.linspace(1, len(valid.data) * 9 // 10, _OFFSETS).astype(int))
+        for length in lengths.tolist():
+            yield Case("truncated", _named(valid, f"to-{length}"), valid.data[:length], reasons=_SHORT)
+
+
+def _flipped() -> Iterator[Case]:
+    """With bits flipped, half of the time near the start, where they do most harm."""
+    everything = frozenset(Reason) - {Reason.CRASHED, Reason.TIMED_OUT, Reason.KILLED}
+    for valid in _codings():
+        random = np.random.default_rng(zlib.crc32(valid.data))
+        for number in range(_FLIPS):
+            damaged = bytearray(valid.data)
+            reach = min(len(damaged), 100) if number % 2 else len(damaged)
+            for place in random.integers(0, reach, 1 + number % 6).tolist():
+                damaged[place] ^= 1 << int(random.integers(8))
+            yield Case("bits flipped", _named(valid, f"flipped-{number}"), bytes(damaged), reasons=everything)
+
+
+def _bombs() -> Iterator[Case]:
+    """Few bytes that say they are many pixels, in every place where a format says so."""
+    large = struct.pack
+    jpeg = encode(smooth(SIDE, SIDE), "JPEG")
+    frame = jpeg.index(b"\xff\xc0") + 5
+    tiff = encode(smooth(SIDE, SIDE), "TIFF")
+    sizes = (struct.pack("<HHII", 256, 4, 1, SIDE), struct.pack("<HHII", 257, 4, 1, SIDE))
+    canvas = b"VP8X" + large("<IB3x", 10, 0) + large("<I", 16_000)[:3] + large("<I", 16_000)[:3]
+    webp = canvas + encode(smooth(SIDE, SIDE), "WEBP")[12:]
+    lossless = b"VP8L" + large("<IB", 5, 0x2F) + large("<I", 16_383 | 16_383 << 14) + b"\0"
+    screen = encode(smooth(SIDE, SIDE).quantize(4), "GIF")
+    local = screen.index(b",") + 1
+    bombs = {
+        "png": png(60_000, 60_000, 8, 2, b""),
+        "png-just-above": png(1000, 1001, 1, 0, b""),
+        "png-one-bit": png(2**31 - 1, 1, 1, 0, b""),
+        "jpg": jpeg[:frame] + large(">HH", 65_500, 65_500) + jpeg[frame + 4 :],
+        "tif": tiff.replace(sizes[0], sizes[0][:8] + large("<I", 2**20)).replace(
+            sizes[1], sizes[1][:8] + large("<I", 2**20)
+        ),
+        "webp": b"RIFF" + large("<I", len(webp) + 4) + b"WEBP" + webp,
+        "lossless.webp": b"RIFF" + large("<I", len(lossless) + 4) + b"WEBP" + lossless,
+        "gif": screen[:6] + large("<HH", 65_535, 65_535) + screen[10:],
+        "frame.gif": screen[:local] + large("<HHHH", 0, 0, 65_535, 65_535) + screen[local + 8 :],
+        "bmp": b"BM" + bytes(8) + large("<IIiiHH", 54, 40, 2**16, 2**16, 1, 24) + bytes(24),
+        "bottom-up.bmp": b"BM" + bytes(8) + large("<IIiiHH", 54, 40, 2**16, -(2**16), 1, 24) + bytes(24),
+    }
+    for name, data in bombs.items():
+        yield Case("bomb", f"bomb-{name}", data, reasons=frozenset({Reason.TOO_LARGE}))
+
+
+def _strangers() -> Iterator[Case]:
+    """What is no photo, or none that is read here, under the name of one."""
+    no_photo, other, broken = (
+        frozenset({reason}) for reason in (Reason.UNKNOWN_FORMAT, Reason.UNSUPPORTED_FORMAT, Reason.DAMAGED)
+    )
+    yield Case("empty", "empty.jpg", b"", reasons=frozenset({Reason.EMPTY}))
+    for name, data, reasons in (
+        ("text.jpg", "Where are the photos? ü\n".encode(), no_photo),
+        ("page.jpg", b"<!DOCTYPE html><html><title>404</title></html>", no_photo),
+        ("page-with-mark.jpg", b"\xef\xbb\xbf<html></html>", no_photo),
+        ("drawing.png", b'<svg xmlns="http://www.w3.org/2000/svg"/>', no_photo),
+        ("zeros.png", bytes(5000), no_photo),
+        ("ones.gif", b"\xff" * 5000, no_photo),
+        ("noise.tif", noise(40, 40).tobytes(), no_photo),
+        ("archive.jpg", b"PK\3\4" + bytes(60), no_photo),
+        ("program.jpg", b"\x7fELF" + bytes(60), no_photo),
+        ("portable.jpg", b"P6 1 1 255 abc", no_photo),
+        ("sound.webp", b"RIFF\x24\0\0\0WAVEfmt " + bytes(24), no_photo),
+        ("paper.jpg", b"%PDF-1.7\n", other),
+        ("heic.jpg", b"\0\0\0\x18ftypheic" + bytes(100), other),
+        ("avif.jpg", b"\0\0\0\x18ftypavif" + bytes(100), other),
+        ("video.jpg", b"\0\0\0\x18ftypisom" + bytes(100), other),
+        ("jxl.jpg", b"\xff\x0a" + bytes(100), other),
+        ("layers.jpg", b"8BPS" + bytes(100), other),
+        *((f"only-a-start.{name}", start, broken) for name, start in _starts().items()),
+    ):
+        yield Case("no photo", name, data, reasons=reasons)
+
+
+def _starts() -> dict[str, bytes]:
+    return {
+        "jpg": b"\xff\xd8\xff\xe0" + bytes(100),
+        "png": b"\x89PNG\r\n\x1a\n" + bytes(100),
+        "gif": b"GIF89a",
+        "bmp": b"BM" + bytes(50),
+        "tif": b"II*\0" + bytes(100),
+        "webp": b"RIFF\x0c\0\0\0WEBPVP8 " + bytes(4),
+    }
+
+
+def _misnamed() -> Iterator[Case]:
+    """By content, not by name."""
+    for valid in valid_photos()[:10]:
+        for suffix in ("jpg", "png", "webp"):
+            if suffix != _SUFFIX[valid.form]:
+                # The end tells it from the same photo under its own name: bytes are known by their hash.
+                data = valid.data + suffix.encode()
+                yield Case(
+                    "wrong extension", f"{valid.form}-{valid.name}.{suffix}", data, valid.pixels, valid.tolerance
+                )
+
+
+def _long() -> Iterator[Case]:
+    """Of one pixel, and extremely long."""
+    for form in ("PNG", "BMP", "TIFF", "GIF", "WEBP"):
+        options = {"lossless": True} if form == "WEBP" else {}
+        for width, height in ((1, 1), (1, 16_000), (16_000, 1), (1, 20_000), (20_000, 1)):
+            if form == "WEBP" and max(width, height) > 16_383:  # its largest side
+                continue
+            data = encode(Image.new("RGB", (width, height), (8, 16, 255)), form, **options)
+            pixels = np.full((SIDE, SIDE, 3), (8, 16, 255), np.uint8)
+            yield Case("extreme shape", f"{width}x{height}.{_SUFFIX[form]}", data, pixels)
+
+
+def _animated() -> Iterator[Case]:
+    """The first of several frames."""
+    frames = [Image.new("RGB", (SIDE, SIDE), colour) for colour in ("blue", "red", "lime")]
+    pixels = np.full((SIDE, SIDE, 3), (0, 0, 255), np.uint8)
+    for form, options in (("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
+        data = encode(frames[0], form, save_all=True, append_images=frames[1:], **options)
+        yield Case("animated", f"animated.{_SUFFIX[form]}", data, pixels)
+
+
+def upright(stored: Pixels, orientation: int) -> Pixels:
+    """Exif 2.3, tag 0x0112: where row 0 and column 0 of the stored pixels are to be seen."""
+    return {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.swapaxes(0, 1),
+        6: stored[::-1].swapaxes(0, 1),
+        7: stored[::-1, ::-1].swapaxes(0, 1),
+        8: stored[:, ::-1].swapaxes(0, 1),
+    }[orientation]
+
+
+def _turned() -> Iterator[Case]:
+    """Every orientation of every format that can tell one."""
+    for form, options in (("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("JPEG", {"quality": 95})):
+        stored = np.asarray(smooth(SIDE, SIDE)) if form == "JPEG" else noise(SIDE, SIDE)
+        for orientation in range(1, 9):
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            data = encode(Image.fromarray(stored), form, exif=exif, **options)
+            name = f"orientation-{orientation}.{_SUFFIX[form]}"
+            yield Case("orientation", name, data, upright(stored, orientation), 40 if form == "JPEG" else 0)
+
+
+def _exif() -> Iterator[Case]:
+    """Exif that is broken, and orientations that there are not: the photo is as without it."""
+    stored = noise(SIDE, SIDE)
+    for form, options in (("PNG", {}), ("WEBP", {"lossless": True})):
+        for number, exif in enumerate(
+            (
+                b"Exif\0\0garbage",
+                b"Exif\0\0II*\0\xff\xff\xff\xff",
+                b"Exif\0\0MM\0*\0\0\0\x08\xff\xff",
+                b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\x09\0\0\0\0\0\0",
+                b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\2\0\0\0\4six\0\0\0\0\0",
+                b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\5\0\0\0\1\xff\xff\xff\xff\0\0\0\0",
+                b"Exif\0\0" + b"\xff" * 5000,
+            )
+        ):
+            data = encode(Image.fromarray(stored), form, exif=exif, **options)
+            yield Case("broken Exif", f"exif-{number}.{_SUFFIX[form]}", data, stored)
+
+
+def _profiles() -> Iterator[Case]:
+    """Colour profiles: one that changes colours, and those that are damaged, which are passed over."""
+    stored = noise(SIDE, SIDE)
+    for form, options in (("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
+        data = encode(Image.fromarray(stored), form, icc_profile=p3_profile(), **options)
+        yield Case("colour profile", f"p3.{_SUFFIX[form]}", data, _from_p3(stored), 2)
+        for number, profile in enumerate((b"garbage", p3_profile()[:200], bytes(500), b"\xff" * 500)):
+            data = encode(Image.fromarray(stored), form, icc_profile=profile, **options)
+            yield Case("broken profile", f"profile-{number}.{_SUFFIX[form]}", data, stored)
+
+
+def _from_p3(stored: Pixels) -> Pixels:
+    """Take colours from Display P3 to sRGB, IEC 61966-2-1."""
+    linear = (stored / 255) ** GAMMA @ (np.linalg.inv(SRGB_TO_XYZ) @ P3_TO_XYZ).T
+    linear = linear.clip(0, 1)
+    coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    shown: Pixels = np.rint(255 * coded).astype(np.uint8)
+    return shown

@@ -1,0 +1,142 @@
+"""All bad and odd files at once, among good ones: each has the outcome that it is to have, and no other is touched."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.artifacts import DataRoot
+from tasks.decode.images import decode_photo, read_pixels
+from tasks.decode.photos import DecodeStores, decode_photos, open_stores
+from tasks.decode.rejections import Rejected
+from tasks.progress import Silence
+from tests.decode.corpus import MAX_PIXELS, Case, corpus
+from tests.decode.drawing import encode, smooth
+from tests.decode.valid import EXACT
+
+GOOD = 60
+
+
+def write(folder: Path, files: Sequence[tuple[str, bytes]]) -> pa.Table:
+    """Write files; returns what a snapshot says of them."""
+    folder.mkdir()
+    for name, data in files:
+        (folder / name).write_bytes(data)
+    keys = [hashlib.sha256(data).hexdigest() for _, data in files]
+    return pa.table({"sha256": keys, "path": [name for name, _ in files]})
+
+
+def good_files() -> list[tuple[str, bytes]]:
+    data = encode(smooth(40, 30), "JPEG")
+    return [(f"good-{number:02}.jpg", data + str(number).encode()) for number in range(GOOD)]
+
+
+def decode(root: Path, files: Sequence[tuple[str, bytes]]) -> DecodeStores:
+    """Decode files into stores of their own."""
+    stores = open_stores(DataRoot(root / "data"), EXACT)
+    root.mkdir()
+    decode_photos(write(root / "photos", files), root / "photos", stores, Silence(), MAX_PIXELS)
+    return stores
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    return corpus()
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory, cases: list[Case]) -> DecodeStores:
+    """The corpus, decoded with a good photo after every few bad ones."""
+    files = [(case.name, case.data) for case in cases]
+    step = len(files) // GOOD
+    for number, good in enumerate(good_files()):
+        files.insert(number * (step + 1), good)
+    return decode(tmp_path_factory.mktemp("corpus") / "all", files)
+
+
+def test_the_corpus_has_a_thousand_files_of_different_bytes_and_names(cases: list[Case]) -> None:
+    assert len(cases) >= 1000
+    assert len({case.name for case in cases}) == len({case.data for case in cases}) == len(cases)
+
+
+def test_every_file_is_decoded_right_or_rejected_for_its_reason(stores: DecodeStores, cases: list[Case]) -> None:
+    names = {hashlib.sha256(case.data).hexdigest(): case for case in cases}
+    rejected = {row["sha256"]: row for row in _rows(stores.rejected.shards())}
+    decoded = {row["sha256"]: row["image"]["bytes"] for row in _rows(stores.decoded.shards())}
+    assert rejected.keys() | decoded.keys() >= names.keys()
+    for key, case in names.items():
+        if key in rejected:
+            assert rejected[key]["reason"] in case.reasons, case.name
+        elif case.pixels is None:
+            assert case.kind == "bits flipped", f"{case.name} shows nothing that anybody knows"
+        else:
+            difference = np.abs(read_pixels(decoded[key]).astype(int) - case.pixels)
+            assert difference.max() <= case.tolerance, case.name
+
+
+def test_a_bit_that_is_flipped_is_more_often_seen_than_not(stores: DecodeStores, cases: list[Case]) -> None:
+    flipped = {hashlib.sha256(case.data).hexdigest() for case in cases if case.kind == "bits flipped"}
+    rejected = flipped.intersection(row["sha256"] for row in _rows(stores.rejected.shards()))
+    assert len(flipped) / 3 < len(rejected) < len(flipped)
+
+
+def test_good_photos_are_the_same_bytes_as_without_any_bad_ones(stores: DecodeStores, tmp_path: Path) -> None:
+    alone = _rows(decode(tmp_path / "good", good_files()).decoded.shards())
+    wanted = {row["sha256"] for row in alone}
+    assert len(wanted) == GOOD
+    among = {row["sha256"]: row for row in _rows(stores.decoded.shards()) if row["sha256"] in wanted}
+    assert [among[row["sha256"]] for row in alone] == alone
+
+
+def test_a_second_run_tries_none_again_but_those_too_large(
+    stores: DecodeStores, cases: list[Case], tmp_path: Path
+) -> None:
+    table = write(tmp_path / "photos", [(case.name, case.data) for case in cases])
+    before = stores.rejected.shards()
+    counts = decode_photos(table, tmp_path / "photos", stores, Silence(), MAX_PIXELS)
+    assert (counts.new, counts.rejected, counts.skipped) == (0, 0, ())
+    assert counts.reused + counts.rejected_before == len(cases)
+    assert stores.rejected.shards() == before
+
+
+def test_codecs_do_not_write_to_the_terminal(tmp_path: Path, cases: list[Case]) -> None:
+    """Cron mails what a run says on standard error."""
+    folder = tmp_path / "photos"
+    pq.write_table(
+        write(folder, [(case.name, case.data) for case in cases if "tiff" in case.name]), tmp_path / "photos.parquet"
+    )
+    code = (
+        "import sys, pyarrow.parquet as pq; from pathlib import Path; from functools import partial\n"
+        "from tasks.decode.workers import Photo, decode_files, in_processes\n"
+        "from tests.decode.valid import EXACT\n"
+        "table, folder = pq.read_table(sys.argv[1]), Path(sys.argv[2])\n"
+        "photos = list(map(Photo, table['sha256'].to_pylist(), table['path'].to_pylist()))\n"
+        "print(sum(map(len, in_processes(partial(decode_files, folder=folder, settings=EXACT), photos, 2))))"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path / "photos.parquet"), str(folder)]
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    assert int(done.stdout) > 100
+    assert done.stderr == ""
+
+
+def test_memory_does_not_grow_over_the_corpus(cases: list[Case]) -> None:
+    resident = []
+    for _ in range(4):
+        for case in cases:
+            with suppress(Rejected):
+                decode_photo(case.data, EXACT, MAX_PIXELS)
+        resident.append(psutil.Process().memory_info().rss)
+    assert resident[-1] - resident[1] < 4 * 2**20, resident
+
+
+def _rows(shards: Sequence[Path]) -> list[dict[str, Any]]:
+    return [row for shard in shards for row in pq.read_table(shard).to_pylist()]

@@ -1,0 +1,35 @@
+"""Opening photos' files without ever waiting for one."""
+
+import hashlib
+import os
+import socket
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tasks.snapshot.opening import open_photo, photo_sha256
+
+
+def test_a_file_is_opened_through_links_too(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"bytes")
+    (tmp_path / "link.jpg").symlink_to("a.jpg")
+    for name in ("a.jpg", "link.jpg"):
+        with open_photo(tmp_path / name) as file:
+            assert file.read() == b"bytes"
+        assert photo_sha256(tmp_path / name) == hashlib.sha256(b"bytes").hexdigest()
+
+
+def test_pipes_devices_sockets_and_folders_are_no_files_and_nobody_waits_for_them(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "endless.jpg").symlink_to("/dev/zero")
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
+    with socket.socket(socket.AF_UNIX) as server, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)  # a socket's path may have about 100 characters only
+        server.bind("socket.jpg")
+    opened = psutil.Process().num_fds()
+    for name in ("pipe", "folder", "endless", "circle", "socket"):
+        with pytest.raises(OSError, match=rf"{name}\.jpg"):
+            photo_sha256(tmp_path / f"{name}.jpg")
+    assert psutil.Process().num_fds() == opened, "what was opened is closed again"
