@@ -1,25 +1,47 @@
 """Extract an archive of photos: regular files only, and none outside the folder."""
 
 import lzma
-import shutil
-import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from mimetypes import guess_type
-from pathlib import Path, PurePosixPath
-from typing import IO
+from pathlib import Path
+from typing import BinaryIO
 
-from tasks.errors import DownloadError
-from tasks.progress import Progress
+from tasks.download.limits import Budget, NoRoom, Refused, room_on_disk
+from tasks.download.members import Archive, Member, members
+from tasks.errors import DownloadError, MachineError
+from tasks.progress import Progress, Silence
 
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError)
-_ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
+#: What tarfile, zipfile and the decompressors raise for bytes that are no archive.
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    NotImplementedError,
+    RecursionError,
+    ValueError,
+    OverflowError,
+)
+
+
+_EXTRACT_YOURSELF = (
+    "Make an archive of plain files and folders only, or extract it yourself where you trust it, and give the folder "
+    "to --dataset"
+)
 
 
 def extract(archive: Path, folder: Path, progress: Progress) -> int:
     """Extract a tar (plain, gzip, bzip2 or xz) or zip archive; its content says which it is, not its name.
+
+    Nothing of a member is taken over but its name and its bytes: no owner, no time, no rights. Bytes are counted as
+    they come, and an archive that unpacks to more than `limits` lets in is left before it has filled the disk.
 
     Args:
         archive: The archive.
@@ -30,21 +52,41 @@ def extract(archive: Path, folder: Path, progress: Progress) -> int:
         How many files were extracted.
 
     Raises:
-        DownloadError: The archive is damaged, is no archive, or holds a member that is neither a regular file nor a
-            folder or that would leave the folder. Some files may have been extracted by then.
+        DownloadError: The archive is damaged, is no archive, is too large, or holds a member that is neither a regular
+            file nor a folder, or whose name leads elsewhere or collides. Some files may have been extracted by then.
+        MachineError: The disk has no room, or cannot be written to.
     """
-    try:
-        with archive.open("rb") as raw:
-            return _extract(archive, raw, folder, progress)
-    except _DAMAGED as exc:
-        raise _damaged(archive, exc) from exc
-    except OSError as exc:
-        # The decompressors report damage as an OSError without a number.
-        if exc.errno is None:
-            raise _damaged(archive, exc) from exc
-        raise DownloadError(
-            f"{archive} could not be extracted to {folder} ({exc}). Make room or mend the rights, and run again."
-        ) from exc
+    with _telling(
+        str(archive), f"{_EXTRACT_YOURSELF}.", "Delete it and run again to fetch it anew, or put a whole one there."
+    ):
+        try:
+            return _write_all(archive, folder, progress)
+        except NoRoom as exc:
+            raise MachineError(
+                f"{archive} was not extracted: it unpacks to more than the disk of {folder} has room for. Free some, "
+                "or move the data root to a larger disk, and run again."
+            ) from exc
+
+
+def verify(archive: Path, url: str) -> None:
+    """Read a whole archive that was fetched without extracting it, to see that `extract` would take it.
+
+    Args:
+        archive: What was fetched.
+        url: Where from, for the error.
+
+    Raises:
+        DownloadError: It would not; see `extract`.
+    """
+    again = f"{_EXTRACT_YOURSELF}; what was fetched before is kept."
+    with _telling(
+        url,
+        again,
+        "Open it in a browser, and run again in case it was damaged on its way; what was fetched before is kept.",
+    ):
+        for member in _read(archive, Budget(None), Silence()):
+            for _ in member.data:
+                pass
 
 
 def photos_folder(folder: Path) -> Path:
@@ -64,21 +106,61 @@ def photos_folder(folder: Path) -> Path:
         folder = inner[0]
 
 
-def _extract(archive: Path, raw: IO[bytes], folder: Path, progress: Progress) -> int:
-    size = archive.stat().st_size
-    progress.start(size, "B")
-    count = done = 0
-    for name, source in _zip_members(archive, raw) if raw.read(4) in _ZIP_STARTS else _tar_members(archive, raw):
-        target = folder / _safe(archive, name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with source, target.open("wb") as file:
-            shutil.copyfileobj(source, file, 1 << 18)
-        count += 1
-        # Members may lie in another order than a zip lists them in: what was read furthest counts.
-        progress.advance(max(0, raw.tell() - done))
-        done = max(done, raw.tell())
-    progress.advance(size - done)
+def _write_all(archive: Path, folder: Path, progress: Progress) -> int:
+    count = 0
+    try:
+        for member in _read(archive, Budget(room_on_disk(folder)), progress):
+            with _create(folder / member.path) as file:
+                for piece in member.data:
+                    file.write(piece)
+            count += 1
+    except OSError as exc:
+        # The decompressors report damage as an OSError without a number.
+        if exc.errno is None:
+            raise
+        raise MachineError(
+            f"{archive} could not be extracted to {folder} ({exc.strerror}). Make room or mend the rights, and run "
+            "again."
+        ) from exc
     return count
+
+
+def _create(path: Path) -> BinaryIO:
+    """Create a file that is not there, and the folders above it."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
+
+
+def _read(archive: Path, budget: Budget, progress: Progress) -> Iterator[Member]:
+    """The files of an archive, of each of which all bytes are taken before the next is asked for."""
+    with Archive(archive) as opened:
+        progress.start(opened.bytes, "B")
+        done = 0
+        for member in members(opened, budget):
+            yield member
+            # Members may lie in another order than a zip lists them in: what was read furthest counts.
+            progress.advance(max(0, opened.tell() - done))
+            done = max(done, opened.tell())
+        if not done:
+            raise Refused("it holds no file")
+        progress.advance(opened.bytes - done)
+
+
+@contextmanager
+def _telling(archive: str, refused: str, damaged: str) -> Iterator[None]:
+    """Turn what is wrong with an archive into the error that the user sees, with a remedy for each kind."""
+    try:
+        yield
+    except Refused as exc:
+        raise DownloadError(f"{archive} was not extracted: {exc}. {refused}") from exc
+    except (*_DAMAGED, OSError) as exc:
+        cause = str(exc).partition("\n")[0].rstrip(":") or type(exc).__name__
+        raise DownloadError(
+            f"{archive} is damaged or is no tar (plain, gz, bz2, xz) or zip archive ({cause}). {damaged}"
+        ) from exc
 
 
 def _visible_folders(folder: Path) -> list[Path]:
@@ -88,68 +170,3 @@ def _visible_folders(folder: Path) -> list[Path]:
 def _has_photos(folder: Path) -> bool:
     types = (guess_type(path.name, strict=False)[0] for path in folder.iterdir() if path.is_file())
     return any(kind is not None and kind.startswith("image/") for kind in types)
-
-
-def _tar_members(archive: Path, raw: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
-    raw.seek(0)
-    with tarfile.open(fileobj=raw, mode="r:*") as tar:
-        while member := tar.next():
-            # The list of members would grow with the number of photos.
-            tar.members.clear()  # type: ignore[attr-defined]  # typeshed does not know it
-            if member.isdir():
-                _safe(archive, member.name)
-                continue
-            source = tar.extractfile(member) if member.isreg() else None
-            if source is None:
-                raise _refused(archive, member.name, "is a link or a device")
-            yield member.name, source
-        _check_end(tar)
-
-
-def _check_end(tar: tarfile.TarFile) -> None:
-    """Check that the archive ended where it says so: tarfile takes any damaged header but the first for the end."""
-    stream = tar.fileobj
-    if stream is None:
-        raise tarfile.ReadError("closed")
-    stream.seek(tar.offset)
-    if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise tarfile.ReadError("a member's header is damaged, or the end is missing")
-    # A compressed stream proves its checksum only when it has been read to its end.
-    while stream.read(1 << 18):
-        pass
-
-
-def _zip_members(archive: Path, raw: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
-    with zipfile.ZipFile(raw) as opened:
-        for member in opened.infolist():
-            kind = stat.S_IFMT(member.external_attr >> 16)
-            if member.is_dir() and kind in {0, stat.S_IFDIR}:
-                _safe(archive, member.filename)
-                continue
-            if kind not in {0, stat.S_IFREG}:
-                raise _refused(archive, member.filename, "is a link or a device")
-            if member.flag_bits & 1:
-                raise _refused(archive, member.filename, "is encrypted")
-            yield member.filename, opened.open(member)
-
-
-def _safe(archive: Path, name: str) -> PurePosixPath:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        raise _refused(archive, name, "would leave the folder that it is extracted to")
-    return path
-
-
-def _refused(archive: Path, name: str, what: str) -> DownloadError:
-    return DownloadError(
-        f"{archive} was not extracted: its member {name!r} {what}. Make an archive of plain files and folders only, or "
-        "extract it yourself where you trust it, and give the folder to --dataset."
-    )
-
-
-def _damaged(archive: Path, exc: Exception) -> DownloadError:
-    cause = str(exc).partition("\n")[0].rstrip(":") or type(exc).__name__
-    return DownloadError(
-        f"{archive} is damaged or is no tar (plain, gz, bz2, xz) or zip archive ({cause}). "
-        "Delete it and run again to fetch it anew, or put a whole one there."
-    )

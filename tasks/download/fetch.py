@@ -1,12 +1,16 @@
 """Fetch a file by its URL: whole and verified, or not at all."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tasks.artifacts import file_sha256, publish_json, read_json
+from tasks.download.answers import Unreachable
 from tasks.download.partial import Origin, Partial, partial_of
-from tasks.download.transfer import Patience, Transfer, Unreachable
-from tasks.errors import DownloadError, StoreError
+from tasks.download.patience import Patience
+from tasks.download.transfer import Transfer
+from tasks.download.urls import identity, shown
+from tasks.errors import DownloadError, MachineError, StoreError
 from tasks.progress import Progress
 
 __all__ = ["Expected", "Fetched", "Patience", "fetch"]
@@ -21,12 +25,15 @@ class Expected:
         sha256: The hash of its bytes, 64 lower-case hex digits.
         amend: What to do where another file is the right one.
         otherwise: What to do where the file cannot be had at all, following "put the file there".
+        check: Where no hash is known, is given what came and its URL, as it may be shown, before it takes the place of
+            what is there; raises DownloadError where it is of no use.
     """
 
     size: int | None = None
     sha256: str | None = None
     amend: str = "mend data/catalog.toml"
     otherwise: str = " or use --dataset sample"
+    check: Callable[[Path, str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,18 @@ class Fetched:
 
 @dataclass(frozen=True)
 class _State:
-    """What an earlier fetch wrote beside its file."""
+    """What an earlier fetch wrote beside its file; it and `origin` are as in `Fetched` and `Origin`."""
 
     url: str
     etag: str | None
     last_modified: str | None
     sha256: str
     size: int
+
+    @property
+    def origin(self) -> Origin:
+        """Which version of the file on the server it is about."""
+        return Origin(self.url, self.etag, self.last_modified, self.size)
 
 
 def fetch(
@@ -82,6 +94,7 @@ def fetch(
 
     Raises:
         DownloadError: The server could not be had, or the file is not the expected one.
+        MachineError: The disk has no room, or cannot be written to.
         StoreError: The state beside the file is damaged.
     """
     try:
@@ -90,15 +103,15 @@ def fetch(
             present = _present(path, expected, state)
             if present and _settled(present, expected, state):
                 return present
-            conditions = _conditions(present) if state and state.url == url else {}
+            conditions = _conditions(present) if state and state.url == identity(url) else {}
             origin = Transfer(url, partial, expected.size, progress).run(patience, conditions)
             if origin is None and present:
                 return present
-            return _publish(partial, path, expected, origin or Origin(url, None, None))
+            return _publish(partial, path, expected, origin or Origin(identity(url), None, None), shown(url))
     except Unreachable as exc:
-        raise DownloadError(f"{url} could not be fetched ({exc}). {_remedy(path, expected)}") from exc
+        raise DownloadError(f"{shown(url)} could not be fetched ({exc}). {_remedy(path, expected)}") from exc
     except OSError as exc:
-        raise DownloadError(
+        raise MachineError(
             f"{path} could not be written ({exc.strerror or exc}). Make room for it or mend the folder's rights, and "
             "run again: what has come already is kept."
         ) from exc
@@ -112,7 +125,7 @@ def _present(path: Path, expected: Expected, state: _State | None) -> Fetched | 
     if expected.sha256 not in {None, present.sha256}:
         return None
     if state and state.sha256 == present.sha256:
-        return Fetched(path, present.size, present.sha256, state.etag, state.last_modified)
+        return Fetched(path, present.size, present.sha256, state.origin.etag, state.origin.last_modified)
     return present
 
 
@@ -131,7 +144,7 @@ def _conditions(present: Fetched | None) -> dict[str, str]:
     return conditions
 
 
-def _publish(partial: Partial, path: Path, expected: Expected, origin: Origin) -> Fetched:
+def _publish(partial: Partial, path: Path, expected: Expected, origin: Origin, url: str) -> Fetched:
     size, sha256 = partial.size, file_sha256(partial.flushed())
     wrong = None
     if expected.size not in {None, size}:
@@ -141,9 +154,15 @@ def _publish(partial: Partial, path: Path, expected: Expected, origin: Origin) -
     if wrong:
         partial.clear()
         raise DownloadError(
-            f"{origin.url} is not the file that it should be: {wrong}. Run again in case it was damaged on its way; if "
+            f"{url} is not the file that it should be: {wrong}. Run again in case it was damaged on its way; if "
             f"the server has a new version that you trust, {expected.amend}, or put the right file at {path}."
         )
+    if expected.check is not None and expected.sha256 is None:
+        try:
+            expected.check(partial.flushed(), url)
+        except DownloadError:
+            partial.clear()
+            raise
     # The state goes first: a crash between the two leaves a state of another file, which makes the next run ask again,
     # and never a file without a state, which would count as put there by a person.
     publish_json(_state_path(path), asdict(_State(origin.url, origin.etag, origin.last_modified, sha256, size)))
@@ -160,7 +179,10 @@ def _read_state(path: Path) -> _State | None:
     if not state.is_file():
         return None
     try:
-        return _State(**read_json(state))
+        found = _State(**read_json(state))
+        # Says whether each value is of its kind.
+        _ = found.origin
+        return found
     except TypeError as exc:
         raise StoreError(f"{state} is damaged ({exc}). Delete it; the next run writes it again.") from exc
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tasks.artifacts import publish_bytes
 from tasks.download.fetch import Expected, Fetched, Patience, fetch
-from tasks.errors import DownloadError, StoreError
+from tasks.errors import MachineError, StoreError
 from tasks.progress import Progress
 
 
@@ -40,6 +40,7 @@ def fetch_locked(
 
     Raises:
         DownloadError: The server could not be had, or has another file than the locked one.
+        MachineError: The disk has no room, or cannot be written to.
         StoreError: The lock is damaged.
     """
     locked = _read(path)
@@ -75,7 +76,7 @@ def _write(path: Path, sha256: str) -> None:
     try:
         publish_bytes(lock_of(path), b"%s  %s\n" % (sha256.encode(), os.fsencode(path.name)))
     except OSError as exc:
-        raise DownloadError(
+        raise MachineError(
             f"{lock_of(path)} could not be written ({exc.strerror or exc}). Make room for it or mend the folder's "
             "rights, and run again: the file itself is kept."
         ) from exc

@@ -6,6 +6,7 @@ another process can go on with them. The part is locked while somebody works on 
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,7 +14,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tasks.artifacts import publish_json, publishing, read_json
+from tasks.download.limits import room_on_disk
 from tasks.errors import StoreError
+
+#: A header's value that every server takes.
+_SENDABLE = re.compile("[!-~]([ -~]{0,998}[!-~])?")
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,22 @@ class Origin:
         url: Where the file was asked for.
         etag: The server's name of this version.
         last_modified: When the server says that it changed.
+        total: How many bytes it has; None where the server did not say.
     """
 
     url: str
     etag: str | None
     last_modified: str | None
+    total: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.url, str) or not isinstance(self.total, int | None):
+            raise TypeError("no URL, or no number of bytes")
+        # What cannot be sent back is no name of a version: it may come from a stranger's server, or a damaged disk.
+        for name in ("etag", "last_modified"):
+            value = getattr(self, name)
+            if not (isinstance(value, str) and _SENDABLE.fullmatch(value)):
+                object.__setattr__(self, name, None)
 
     @property
     def validator(self) -> str | None:
@@ -59,6 +75,10 @@ class Partial:
             return Origin(**read_json(self._note))
         except (StoreError, TypeError):
             return None
+
+    def room(self) -> int:
+        """How many bytes more the disk has room for."""
+        return room_on_disk(self._path.parent)
 
     def begin(self, origin: Origin) -> None:
         """Drop all bytes; those that are appended from now on are of `origin`."""

@@ -1,16 +1,23 @@
 """Luigi task of the download stage."""
 
-from dataclasses import asdict
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import luigi
 
-from tasks.artifacts import KEY_LENGTH, Outcome, file_sha256, publish_folder
+from tasks.artifacts import KEY_LENGTH, Manifest, Outcome, file_sha256, publish_folder, read_manifest
 from tasks.catalog import SAMPLE_VERSION, Dataset
-from tasks.errors import DownloadError
-from tasks.parameters import SettingsParameter
+from tasks.download.reach import AWAY, ON_MISSING_SOURCE, go_on, kept, last_snapshot, why_unreached
+from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
+from tasks.parameters import Choice, SettingsParameter
 from tasks.progress import Progress
 from tasks.stage import StageTask
+
+#: What the file of a URL may be called as the URL calls it: no name of ours, which end so or are keys.
+_PLAIN = re.compile(
+    rf"(?![0-9a-f]{{{KEY_LENGTH}}}\Z)[a-z0-9][a-z0-9._-]{{0,99}}(?<!\.json|\.part)(?<!\.sha256)", re.IGNORECASE
+)
 
 
 class FetchDataset(StageTask):
@@ -18,6 +25,9 @@ class FetchDataset(StageTask):
 
     dataset: SettingsParameter[Dataset] = SettingsParameter(Dataset, description="The dataset, as JSON.")
     date: luigi.DateParameter = luigi.DateParameter(description="Date of the run, on which a URL is asked again.")
+    on_missing_source: Choice = Choice(
+        *ON_MISSING_SOURCE, default="fail", description="What to do where the photos cannot be reached."
+    )
 
     stage = "download"
 
@@ -27,13 +37,15 @@ class FetchDataset(StageTask):
         return self.root.downloads(self.dataset.name) / f"{name}.json"
 
     def complete(self) -> bool:
-        """Whether the photos are there, and their source still looks as it did."""
+        """Whether the photos are there, and their source still looks as it did, or it was away for this very run."""
         if not self.is_published():
             return False
         manifest = self.manifest()
         try:
+            if manifest.details["state"] == AWAY:
+                return manifest.run == self.run_id
             return manifest.details["state"] == outside(self.dataset) and self.extracted(manifest.key).is_dir()
-        except DownloadError:
+        except PipelineError:
             # Luigi would show a traceback here; `run` meets the same error and shows its sentence.
             return False
 
@@ -45,10 +57,42 @@ class FetchDataset(StageTask):
         """The folder of the label folders, once the task is complete."""
         from tasks.download.archives import photos_folder  # noqa: PLC0415 (not needed where nothing is to be done)
 
-        return photos_folder(self.extracted(self.manifest().key))
+        folder = self.extracted(self.manifest().key)
+        # What an unreachable source once held may be gone; then all that is wanted of it is in the stores.
+        return photos_folder(folder) if folder.is_dir() else folder
 
     def work(self, progress: Progress) -> Outcome:
-        """Fetch or draw the archive, then extract it."""
+        """Fetch or draw the archive, then extract it; where it is away, let the run go on with what came before."""
+        try:
+            return self._bring(progress)
+        except (DatasetError, DownloadError) as exc:
+            why, last = why_unreached(exc), last_snapshot(self.root, self.dataset.name, self.date)
+            if why is None or last is None:
+                raise
+            unreached = go_on(self.dataset, why, last, self.on_missing_source, exc).details()
+        before = self._before()
+        return Outcome(
+            key=before.key if before else last.manifest.key,
+            snapshot="",
+            settings=kept(self.dataset),
+            photos=before.photos if before else 0,
+            new=0,
+            reused=before.photos if before else 0,
+            details={**(before.details if before else {}), "state": AWAY, "unreached": unreached},
+        )
+
+    def _before(self) -> Manifest | None:
+        """What was fetched last; None where nobody knows any more."""
+        for path in sorted(self.root.downloads(self.dataset.name).glob("*.json"), reverse=True):
+            try:
+                manifest = read_manifest(path)
+            except (FileNotFoundError, StoreError):
+                # Most likely what a fetch keeps of its file.
+                continue
+            return manifest
+        return None
+
+    def _bring(self, progress: Progress) -> Outcome:
         with progress.preparing("imports"):
             from tasks.download.archives import extract  # noqa: PLC0415 (only where there is work)
 
@@ -65,16 +109,17 @@ class FetchDataset(StageTask):
         return Outcome(
             key=folder.name,
             snapshot="",
-            settings=asdict(self.dataset),
+            settings=kept(self.dataset),
             photos=photos,
             new=new,
             reused=photos - new,
-            details={"sha256": sha256, "bytes": archive.stat().st_size, "state": state},
+            details={"sha256": sha256, "bytes": archive.stat().st_size, "state": state, "unreached": None},
         )
 
     def _archive(self, progress: Progress) -> Path:
         with progress.preparing("imports"):
-            from tasks.download.fetch import Expected, fetch  # noqa: PLC0415 (only where there is work)
+            from tasks.download.archives import verify  # noqa: PLC0415 (only where there is work)
+            from tasks.download.fetch import Expected, fetch  # noqa: PLC0415
             from tasks.download.sample import draw_sample  # noqa: PLC0415
 
         folder = self.root.downloads(self.dataset.name)
@@ -85,9 +130,14 @@ class FetchDataset(StageTask):
             if not archive.is_file():
                 draw_sample(archive, int(self.dataset.location), progress)
             return archive
-        archive = folder / (self.dataset.location.rsplit("/", 1)[-1].split("?")[0] or "archive")
-        expected = Expected(self.dataset.size, self.dataset.sha256)
-        return fetch(self.dataset.location, archive, expected, progress).path
+        expected = Expected(self.dataset.size, self.dataset.sha256, check=verify)
+        return fetch(self.dataset.location, folder / archive_name(self.dataset.location), expected, progress).path
+
+
+def archive_name(url: str) -> str:
+    """What the file of a URL is called on the disk: as in the URL, where no other file of ours can be called so."""
+    name = urlsplit(url).path.rpartition("/")[2]
+    return name if _PLAIN.fullmatch(name) else "archive"
 
 
 def outside(dataset: Dataset) -> str:
@@ -101,7 +151,7 @@ def outside(dataset: Dataset) -> str:
         always, and is asked again on the next date.
 
     Raises:
-        DownloadError: The user's archive is gone.
+        DatasetError: The user's archive is gone.
     """
     if dataset.kind == "sample":
         return f"version {SAMPLE_VERSION}"
@@ -110,7 +160,7 @@ def outside(dataset: Dataset) -> str:
     try:
         status = Path(dataset.location).stat()
     except OSError as exc:
-        raise DownloadError(
+        raise DatasetError(
             f"The archive {dataset.location} cannot be read ({exc.strerror}). Put it back or give another --dataset."
         ) from exc
     return f"{status.st_size} {status.st_mtime_ns}"

@@ -2,9 +2,10 @@
 
 import hashlib
 import re
+import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -21,6 +22,9 @@ class Mood:
         ignore_if_range: Send the rest of the file even if it is another version.
         stall: Send the headers and then nothing.
         piece: Send so many bytes of the rest at most, though all of it was asked for.
+        pretend: Headers that are sent whatever is true; None leaves one out.
+        more: Bytes that follow the body.
+        raw: All that goes over the line, in pieces, in place of an answer; is given what to wait on between them.
     """
 
     status: int | None = None
@@ -30,6 +34,9 @@ class Mood:
     ignore_if_range: bool = False
     stall: bool = False
     piece: int | None = None
+    pretend: dict[str, str | None] = field(default_factory=dict)
+    more: bytes = b""
+    raw: Callable[[threading.Event], Iterable[bytes]] | None = None
 
 
 @dataclass
@@ -58,8 +65,8 @@ class FileServer:
 
 
 @contextmanager
-def serving(files: FileServer) -> Iterator[FileServer]:
-    """Serve until the block ends."""
+def serving(files: FileServer, tls: ssl.SSLContext | None = None) -> Iterator[FileServer]:
+    """Serve until the block ends, over https if there is a certificate."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -71,9 +78,11 @@ def serving(files: FileServer) -> Iterator[FileServer]:
             """Keep quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    files.url = f"http://127.0.0.1:{server.server_port}/photos.tgz"
+    files.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/photos.tgz"
     try:
         yield files
     finally:
@@ -87,20 +96,29 @@ def _answer(handler: BaseHTTPRequestHandler, files: FileServer) -> None:
     asked = dict(handler.headers.items())
     files.requests.append(asked)
     mood = files.moods.pop(0) if files.moods else Mood()
+    if mood.raw:
+        handler.close_connection = True
+        # Whoever had enough hangs up.
+        with suppress(OSError):
+            for piece in mood.raw(files.released):
+                handler.wfile.write(piece)
+        return
     status, headers, body = _response(asked, files, mood)
-    handler.send_response(status)
-    for name, value in headers.items():
-        handler.send_header(name, value)
     if status != 304:
-        handler.send_header("Content-Length", str(len(body)))
+        headers = {**headers, "Content-Length": str(len(body))}
+    handler.send_response(status)
+    for name, value in {**headers, **mood.pretend}.items():
+        if value is not None:
+            handler.send_header(name, value)
     handler.end_headers()
     if mood.stall:
         files.released.wait(10)
         body = b""
-    if mood.cut_after is not None or mood.stall:
-        body = body[: mood.cut_after]
+    if mood.cut_after is not None or mood.stall or mood.pretend or mood.more:
+        body = body[: mood.cut_after] + mood.more
         handler.close_connection = True
-    handler.wfile.write(body)
+    with suppress(OSError):
+        handler.wfile.write(body)
 
 
 def _response(asked: dict[str, str], files: FileServer, mood: Mood) -> tuple[int, dict[str, str], bytes]:

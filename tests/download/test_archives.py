@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.download.archives import extract, photos_folder
-from tasks.errors import DownloadError
+from tasks.errors import DownloadError, MachineError
 from tasks.progress import Silence
 from tests.listening import Tally
 
@@ -186,7 +186,7 @@ def test_what_is_no_archive_is_named(tmp_path: Path, folder: Path, data: bytes) 
 
 def test_a_target_that_cannot_be_written_is_no_damage(tmp_path: Path, folder: Path) -> None:
     (folder / "flowers").write_text("a file where a folder should be")
-    with pytest.raises(DownloadError, match="could not be extracted"):
+    with pytest.raises(MachineError, match="could not be extracted"):
         extract(tar_of(tmp_path / "archive", "w"), folder, Silence())
 
 

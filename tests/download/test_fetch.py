@@ -1,13 +1,14 @@
 """A file is fetched whole and verified, or not at all; one that is there is not fetched again."""
 
 import hashlib
+import json
 import threading
 from pathlib import Path
 
 import pytest
 
 from tasks.download.fetch import Expected, Fetched, Patience, fetch
-from tasks.errors import DownloadError, StoreError
+from tasks.errors import DownloadError, MachineError, StoreError
 from tasks.progress import Silence
 from tests.download.fetching import CONTENT, QUICK, broken_off, exactly, get
 from tests.download.server import FileServer, Mood
@@ -140,13 +141,81 @@ def test_two_runs_at_once_fetch_the_file_once(server: FileServer, path: Path) ->
     assert len(server.requests) == 1
 
 
-def test_an_empty_file_can_be_fetched(server: FileServer, path: Path) -> None:
-    server.content = b""
-    assert get(server, path).size == 0
-    assert path.read_bytes() == b""
-
-
 def test_a_folder_that_cannot_be_made_is_an_error_of_ours(server: FileServer, path: Path) -> None:
     path.parent.write_text("a file where the folder should be")
-    with pytest.raises(DownloadError, match="could not be written"):
+    with pytest.raises(MachineError, match="could not be written"):
         get(server, path)
+
+
+STATES = {
+    "cut": '{"url": "http',
+    "another kind": '["url"]',
+    "no JSON": "\x00\x01",
+    "a URL that is a number": '{"url": 1, "etag": null, "last_modified": null, "sha256": "", "size": 1}',
+    "a size that is a text": '{"url": "x", "etag": null, "last_modified": null, "sha256": "", "size": "1"}',
+    "a field too many": '{"url": "x", "etag": null, "last_modified": null, "sha256": "", "size": 1, "more": 1}',
+}
+
+
+@pytest.mark.parametrize("text", STATES.values(), ids=STATES)
+def test_a_damaged_state_keeps_the_good_file(server: FileServer, path: Path, text: str) -> None:
+    get(server, path)
+    state = path.with_name("photos.tgz.json")
+    state.write_text(text)
+    server.content, server.etag = b"another", '"two"'
+    with pytest.raises(StoreError, match=r"photos\.tgz\.json is damaged .* Delete it"):
+        get(server, path)
+    assert (path.read_bytes(), state.read_text()) == (CONTENT, text)
+
+
+@pytest.mark.parametrize("etag", [1, ["x"], "line\nbreak", "not ascii: \u00fc", "x" * 2000, ""])
+def test_an_etag_that_no_server_takes_is_not_sent(server: FileServer, path: Path, etag: object) -> None:
+    get(server, path)
+    state = path.with_name("photos.tgz.json")
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"etag": etag}))
+    assert get(server, path).sha256 == server.sha256
+    assert "If-None-Match" not in server.requests[-1]
+
+
+def test_a_server_whose_etag_is_not_ascii_is_asked_again_without_it(server: FileServer, path: Path) -> None:
+    server.etag = '"\u00fc"'
+    get(server, path)
+    assert get(server, path).etag is None
+    assert "If-None-Match" not in server.requests[-1]
+
+
+def refuse(_: Path, url: str) -> None:
+    raise DownloadError(f"{url} is no archive")
+
+
+def test_what_does_not_pass_the_check_leaves_the_file_and_its_state(server: FileServer, path: Path) -> None:
+    get(server, path)
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    server.content, server.etag = b"garbage", '"two"'
+    with pytest.raises(DownloadError, match="is no archive"):
+        get(server, path, Expected(check=refuse))
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+def test_what_has_the_expected_hash_needs_no_check(server: FileServer, path: Path) -> None:
+    assert get(server, path, Expected(sha256=server.sha256, check=refuse)).sha256 == server.sha256
+
+
+def test_neither_password_nor_token_is_shown_or_kept(
+    server: FileServer, path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG")
+    url = server.url.replace("http://", "http://me:hunter2@") + "?token=sesame"
+    server.moods = [Mood(status=503), Mood(cut_after=70_000), Mood(status=404)]
+    with pytest.raises(DownloadError) as caught:
+        fetch(url, path, Expected(), Silence(), QUICK)
+    told = [str(caught.value), caplog.text, *capfd.readouterr()]
+    kept = [file.read_bytes().decode(errors="replace") for file in path.parent.glob("*.json")]
+    fetch(url, path, Expected(), Silence(), QUICK)
+    kept += [file.read_bytes().decode(errors="replace") for file in path.parent.glob("*.json")]
+    assert server.requests[-1]["Range"] == "bytes=70000-"
+    assert server.requests[-1]["Authorization"].startswith("Basic")
+    assert f"{server.url}?…" in told[0]
+    assert f"{server.url}?…" in told[1]
+    assert len(kept) == 2
+    assert not [text for text in told + kept for secret in ("hunter2", "sesame") if secret in text]

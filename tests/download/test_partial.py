@@ -165,3 +165,34 @@ with ThreadPoolExecutor(8) as pool:
     # In a process of its own: a lock that is never given back must not keep the other tests waiting.
     subprocess.run([sys.executable, "-c", script, path], check=True, timeout=60)
     assert list(path.parent.iterdir()) == []
+
+
+NOTES = {
+    "cut": '{"url": "http',
+    "a list": "[]",
+    "a URL that is a number": '{"url": 1, "etag": "x", "last_modified": null}',
+    "another URL": '{"url": "http://elsewhere/", "etag": "\\"one\\"", "last_modified": null}',
+    "a total that is a text": '{"url": "URL", "etag": "\\"one\\"", "last_modified": null, "total": "9"}',
+    "a total below the bytes": '{"url": "URL", "etag": "\\"one\\"", "last_modified": null, "total": 9}',
+    "an ETag that cannot be sent": '{"url": "URL", "etag": "\\n", "last_modified": null}',
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("note", NOTES.values(), ids=NOTES)
+def test_bytes_whose_note_is_damaged_are_dropped(server: FileServer, path: Path, note: str) -> None:
+    broken_off(server, path)
+    path.with_name("photos.tgz.part").write_bytes(b"?" * 70_000)
+    path.with_name("photos.tgz.part.json").write_text(note.replace("URL", server.url))
+    get(server, path)
+    assert path.read_bytes() == CONTENT
+    assert "Range" not in server.requests[0]
+
+
+def test_the_note_of_another_version_does_not_let_its_bytes_in(server: FileServer, path: Path) -> None:
+    broken_off(server, path)
+    note = path.with_name("photos.tgz.part.json")
+    note.write_text(note.read_text().replace("one", "two"))
+    path.with_name("photos.tgz.part").write_bytes(b"?" * 70_000)
+    get(server, path)
+    assert path.read_bytes() == CONTENT

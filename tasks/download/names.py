@@ -1,0 +1,114 @@
+"""The names that an archive gives its files: only such as mean one place, inside, on every machine."""
+
+import os
+import re
+from pathlib import PurePosixPath
+from unicodedata import normalize
+
+from tasks.download import limits
+from tasks.download.limits import Refused
+
+#: Folders above a file; removing what is nested deeper runs out of open files.
+_MAX_DEPTH = 32
+#: Bytes of one part of a name, and of all of it: what file systems take, with room for the data root before it.
+_MAX_PART, _MAX_NAME = 255, 1024
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_DRIVE = re.compile("[A-Za-z]:")
+
+
+class Names:
+    """All names of an archive so far; each may come once, however it is spelt.
+
+    Names that differ only in case or in how Unicode composes their letters are one name on some machines, where the
+    second file would take the place of the first.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {"": ""}
+        self._files: dict[str, dict[str, str]] = {"": {}}
+        self._count = 0
+
+    def add_file(self, name: str) -> PurePosixPath:
+        """Take a file's name.
+
+        Raises:
+            Refused: The name leads out of the folder, is none on some machine, or was there before.
+        """
+        path = _path(name)
+        if not path.name:
+            raise Refused(f"its member {name!r} names no file")
+        folder = self._add_folders(path.parent)
+        spelt = _fold(path.name)
+        files = self._files[folder]
+        other = files.get(spelt) or self._folders.get(f"{folder}/{spelt}")
+        if other is not None:
+            raise _collision(str(path.parent / PurePosixPath(other).name), str(path))
+        files[spelt] = path.name
+        self._counted()
+        return path
+
+    def add_folder(self, name: str) -> None:
+        """Take a folder's name; a folder may come several times.
+
+        Raises:
+            Refused: As of a file.
+        """
+        self._add_folders(_path(name))
+
+    def _add_folders(self, path: PurePosixPath) -> str:
+        """Take a folder and those above it; returns its name as it is compared."""
+        above = ""
+        for depth, part in enumerate(path.parts):
+            spelt = _fold(part)
+            own = f"{above}/{spelt}"
+            verbatim = self._folders.get(own)
+            if verbatim is None:
+                if spelt in self._files[above]:
+                    raise _collision(str(PurePosixPath(*path.parts[:depth]) / self._files[above][spelt]), str(path))
+                self._folders[own] = part
+                self._files[own] = {}
+                self._counted()
+            elif verbatim != part:
+                raise _collision(str(PurePosixPath(*path.parts[:depth]) / verbatim), str(path))
+            above = own
+        return above
+
+    def _counted(self) -> None:
+        self._count += 1
+        if self._count > limits.MAX_FILES:
+            raise Refused(f"it holds more than {limits.MAX_FILES:,} files and folders, the most that are extracted")
+
+
+def _path(name: str) -> PurePosixPath:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or _DRIVE.match(name):
+        raise Refused(f"its member {_short(name)} would leave the folder that it is extracted to")
+    if _CONTROL.search(name) or "\\" in name:
+        raise Refused(f"its member {_short(name)} has a backslash or a control character in its name")
+    try:
+        longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
+    except UnicodeEncodeError as exc:
+        raise Refused(f"its member {_short(name)} has a name that is no text") from exc
+    if longest > _MAX_PART or len(os.fsencode(name)) > _MAX_NAME or len(path.parts) > _MAX_DEPTH:
+        raise Refused(
+            f"its member {_short(name)} has too long a name: {_MAX_PART} bytes a part, {_MAX_NAME:,} in all and "
+            f"{_MAX_DEPTH} parts are the most"
+        )
+    return path
+
+
+def _fold(part: str) -> str:
+    """How a name is compared: as Unicode matches without regard to case (its section 3.13, D145)."""
+    folded = part.lower() if part.isascii() else normalize("NFC", normalize("NFD", part).casefold())
+    # One string for both spares a third of the memory that a million names take.
+    return part if folded == part else folded
+
+
+def _collision(one: str, other: str) -> Refused:
+    if one == other:
+        return Refused(f"its member {_short(one)} comes twice")
+    return Refused(f"its members {_short(one)} and {_short(other)} have one name where case or accents do not count")
+
+
+def _short(name: str) -> str:
+    return repr(name if len(name) <= 200 else f"{name[:200]}…")

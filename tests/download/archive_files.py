@@ -1,0 +1,79 @@
+"""Archives for tests: good ones of every format, and the stage that is to take them or refuse them."""
+
+import datetime as dt
+import hashlib
+import io
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tasks.catalog import Dataset
+from tasks.download.task import FetchDataset
+
+FILES = {
+    "flowers/daisy/1.jpg": hashlib.shake_256(b"1").digest(900),
+    "flowers/Löwenzahn groß/2 b.jpg": hashlib.shake_256(b"2").digest(1700),
+    f"flowers/{'long' * 30}/LICENSE.txt": b"CC-BY",
+}
+
+
+def member(
+    name: str, kind: bytes = tarfile.REGTYPE, target: str = "", pax: Mapping[str, str] | None = None
+) -> tarfile.TarInfo:
+    """A member of a tar without content."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.pax_headers = kind, target, dict(pax or {})
+    return info
+
+
+def tar(
+    members: Iterable[tarfile.TarInfo | tuple[str, bytes]], mode: str = "w", form: int = tarfile.PAX_FORMAT
+) -> bytes:
+    """A tar of members without content, and of files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode, format=form) as opened:  # type: ignore[call-overload]  # no literal
+        for each in members:
+            if isinstance(each, tarfile.TarInfo):
+                opened.addfile(each)
+                continue
+            info = tarfile.TarInfo(each[0])
+            info.size, info.mode, info.uid, info.gid, info.mtime = len(each[1]), 0o6777, 4242, 4242, 1
+            opened.addfile(info, io.BytesIO(each[1]))
+    return buffer.getvalue()
+
+
+def zipped(members: Iterable[tuple[str | zipfile.ZipInfo, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip of files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as opened, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a name that comes twice
+        for name, data in members:
+            opened.writestr(name, data)
+    return buffer.getvalue()
+
+
+#: One archive of FILES of every format.
+GOOD: Mapping[str, bytes] = {
+    "tar": tar(FILES.items()),
+    "gnu": tar(FILES.items(), form=tarfile.GNU_FORMAT),
+    "gz": tar(FILES.items(), "w:gz"),
+    "bz2": tar(FILES.items(), "w:bz2"),
+    "xz": tar(FILES.items(), "w:xz"),
+    "zip": zipped(FILES.items()),
+    "stored": zipped(FILES.items(), zipfile.ZIP_STORED),
+    "zip of bz2": zipped(FILES.items(), zipfile.ZIP_BZIP2),
+    "zip of xz": zipped(FILES.items(), zipfile.ZIP_LZMA),
+}
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """All files with their bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def take(root: Path, archive: Path) -> None:
+    """Run the stage that extracts an archive."""
+    dataset = Dataset("photos", "archive", str(archive))
+    FetchDataset(data_root=str(root), dataset=dataset, date=dt.date(2024, 1, 1)).run()

@@ -1,0 +1,232 @@
+"""Archives of hostile members: refused whole, with nothing published and what was there before as it was."""
+
+import copy
+import io
+import os
+import re
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.download.archives import extract, verify
+from tasks.errors import DownloadError
+from tasks.progress import Silence
+from tests.download.archive_files import FILES, GOOD, files_below, member, take, tar, zipped
+
+BAD_NAMES = {
+    "above": "../x.jpg",
+    "above, on the way": "a/../../x.jpg",
+    "above and back": "a/../x.jpg",
+    "absolute": "/x.jpg",
+    "absolute, twice": "//x.jpg",
+    "a drive": "C:/x.jpg",
+    "a drive's folder": "c:x.jpg",
+    "Windows' separator": "daisy\\1.jpg",
+    "above, for Windows": "..\\x.jpg",
+    "a share of Windows": "\\\\server\\x.jpg",
+    "a new line": "a\nb.jpg",
+    "a carriage return": "Icon\r",
+    "a terminal's escape": "a\x1b[2Jb.jpg",
+    "delete": "a\x7f.jpg",
+    "a control character beyond ASCII": "a\x85.jpg",
+    "256 bytes": "x" * 252 + ".jpg",
+    "256 bytes in 128 letters": "ü" * 126 + ".jpg",
+    "long in all": "/".join(["y" * 200] * 6),
+    "deep": "a/" * 32 + "x.jpg",
+    "nothing but here": "./.",
+}
+
+PAIRS = {
+    "case": ("a/X.jpg", "a/x.jpg"),
+    "case of a folder": ("Daisy/1.jpg", "daisy/2.jpg"),
+    "case of an inner folder": ("a/Daisy/1.jpg", "a/daisy/2.jpg"),
+    "composed and not": ("caf\u00e9.jpg", "cafe\u0301.jpg"),
+    "composed and not, of a folder": ("caf\u00e9/1.jpg", "cafe\u0301/2.jpg"),
+    "sharp s": ("stra\u00dfe.jpg", "STRASSE.jpg"),
+    "Greek sigmas": ("\u03c3\u03c2.jpg", "\u03a3\u03a3.jpg"),
+    "Kelvin": ("\u212a.jpg", "k.jpg"),
+    "twice": ("a/x.jpg", "a/x.jpg"),
+    "twice, spelt otherwise": ("a/x.jpg", "./a//x.jpg"),
+    "file and folder": ("a", "a/x.jpg"),
+    "folder and file": ("a/x.jpg", "a"),
+    "file and folder in another case": ("A", "a/x.jpg"),
+    "folder and file in another case": ("a/b/x.jpg", "a/B"),
+}
+
+KINDS = {
+    "a link out": member("x", tarfile.SYMTYPE, "../../outside"),
+    "a link in": member("x", tarfile.SYMTYPE, "good.jpg"),
+    "a link to all": member("x", tarfile.SYMTYPE, "/"),
+    "a hard link out": member("x", tarfile.LNKTYPE, "/etc/passwd"),
+    "a hard link in": member("x", tarfile.LNKTYPE, "good.jpg"),
+    "a character device": member("x", tarfile.CHRTYPE),
+    "a block device": member("x", tarfile.BLKTYPE),
+    "a pipe": member("x", tarfile.FIFOTYPE),
+    "a sparse file": member("x", tarfile.GNUTYPE_SPARSE),
+    "a sparse file by its headers": member("x", pax={"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}),
+    "a sparse file by its map": member("x", pax={"GNU.sparse.map": "0,1", "GNU.sparse.size": "9"}),
+    "an unknown kind": member("x", b"9"),
+    "a volume": member("x", b"V"),
+    "a name with a zero": member("x", pax={"path": "x\0y"}),
+    "a name out by its headers": member("x", pax={"path": "../x"}),
+    "a folder out": member("../x", tarfile.DIRTYPE),
+    "an absolute folder": member("/x", tarfile.DIRTYPE),
+    "a folder as a file before": member("good.jpg/", tarfile.DIRTYPE),
+    "a negative size": member("x", pax={"size": "-1024"}),
+    "a size beyond all": member("x", pax={"size": str(2**62)}),
+}
+
+
+def kind_of(mode: int, name: str = "x.jpg") -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.external_attr = mode << 16
+    return info
+
+
+def sharing() -> bytes:
+    """A zip with two members in the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        opened.writestr("x.jpg", b"photo")
+        opened.filelist.append(copy.copy(opened.filelist[0]))
+    return buffer.getvalue()
+
+
+def quoting() -> bytes:
+    """A zip whose first member's bytes hold the second member, its header included."""
+    inner = zipped([("b.jpg", b"photo" * 9)], zipfile.ZIP_STORED)
+    inner = inner[: inner.index(b"PK\x01\x02")]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        opened.writestr("a.jpg", inner)
+        second = zipfile.ZipFile(io.BytesIO(zipped([("b.jpg", b"photo" * 9)], zipfile.ZIP_STORED))).infolist()[0]
+        second.header_offset = 30 + len("a.jpg")
+        opened.filelist.append(second)
+    return buffer.getvalue()
+
+
+def patched(field: int, value: int, where: int, data: bytes = bytes(5000)) -> bytes:
+    """A zip whose one member says another number of bytes: in its list (2), before the member (1), or both (3)."""
+    made = bytearray(zipped([("x.jpg", data)]))
+    for bit, magic, offset in ((1, b"PK\x03\x04", field), (2, b"PK\x01\x02", field + 2)):
+        if where & bit:
+            at = made.index(magic) + offset
+            made[at : at + 4] = value.to_bytes(4, "little")
+    return bytes(made)
+
+
+HOSTILE: dict[str, bytes] = {
+    **{f"tar, {what}": tar([member("good.jpg"), bad]) for what, bad in KINDS.items()},
+    **{f"tar, name: {what}": tar([member("good.jpg"), member(name)]) for what, name in BAD_NAMES.items()},
+    **{f"gnu tar, name: {what}": tar([member(name)], form=tarfile.GNU_FORMAT) for what, name in BAD_NAMES.items()},
+    **{f"zip, name: {what}": zipped([("good.jpg", b""), (name, b"x")]) for what, name in BAD_NAMES.items()},
+    **{f"tar, pair: {what}": tar([member(one), member(other)]) for what, (one, other) in PAIRS.items()},
+    **{f"zip, pair: {what}": zipped([(one, b"1"), (other, b"2")]) for what, (one, other) in PAIRS.items()},
+    "zip, link": zipped([(kind_of(0o120777), b"../x")]),
+    "zip, pipe": zipped([(kind_of(0o010644), b"")]),
+    "zip, device": zipped([(kind_of(0o020644), b"")]),
+    "zip, folder that is a link": zipped([(kind_of(0o120777, "x/"), b"")]),
+    "zip, encrypted": zipped([("x.jpg", b"x")]).replace(
+        b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"
+    ),
+    "zip, name that ends at a zero": zipped([("xYjpg", b"x")]).replace(b"xYjpg", b"x\0jpg"),
+    "zip, no name": zipped([("x", b"")]).replace(b"\x01\x00\x00\x00x", b"\x00\x00\x00\x00"),
+    "zip, name that is no UTF-8": zipped([("ä.jpg", b"x")]).replace("ä".encode(), b"\xff\xff"),
+    "zip, a surrogate": zipped([("äx.jpg", b"x")]).replace("äx".encode(), b"\xed\xa0\x80"),
+    "zip, two members in the same bytes": sharing(),
+    "zip, a member within another": quoting(),
+    **{
+        f"zip, size {value} in {where}": patched(22, value, where)
+        for value in (0, 10, 4999, 5001, 10**9)
+        for where in (2, 3)
+    },
+    **{
+        f"zip, packed size {value} in {where}": patched(18, value, where) for value in (0, 3, 10**9) for where in (2, 3)
+    },
+    "zip, a checksum of others": patched(14, 1234, 3),
+    "zip, an unknown method": patched(8, 77 << 16 | 77, 2),
+    "nothing": tar([]),
+    "folders only": tar([member("a", tarfile.DIRTYPE), member("b", tarfile.DIRTYPE)]),
+    "zip of nothing": zipped([]),
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root into which a good archive was extracted."""
+    folder = tmp_path_factory.mktemp("members")
+    (folder / "good.tgz").write_bytes(GOOD["gz"])
+    take(folder / "data", folder / "good.tgz")
+    return folder / "data"
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_archive_is_refused_whole(root: Path, tmp_path: Path, data: bytes) -> None:
+    archive = tmp_path / "bad.archive"
+    archive.write_bytes(data)
+    before = files_below(root.parent)
+    with pytest.raises(
+        DownloadError, match=r"bad\.archive (was not extracted: it|is damaged or is no tar).*\. [A-Z].*\.$"
+    ):
+        take(root, archive)
+    assert files_below(root.parent) == before
+    assert not list(root.rglob(".tmp-*"))
+    with pytest.raises(DownloadError, match="https://x/photos"):
+        verify(archive, "https://x/photos")
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [lambda names: tar([member(name) for name in names]), lambda names: zipped([(name, b"") for name in names])],
+    ids=["tar", "zip"],
+)
+@pytest.mark.parametrize(("one", "other"), [pair for pair in PAIRS.values() if pair[0].count("/") == 0], ids=str)
+def test_a_collision_names_both(tmp_path: Path, pack: Callable[[tuple[str, str]], bytes], one: str, other: str) -> None:
+    (tmp_path / "archive").write_bytes(pack((one, other)))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DownloadError) as caught:
+        extract(tmp_path / "archive", tmp_path / "folder", Silence())
+    for name in {one, other}:
+        assert re.search(re.escape(repr(name)), str(caught.value)) or name.startswith("a/")
+
+
+@pytest.mark.parametrize("data", GOOD.values(), ids=GOOD)
+def test_a_good_archive_is_taken_and_only_its_names_and_bytes(tmp_path: Path, data: bytes) -> None:
+    begun = time.time()
+    (tmp_path / "archive").write_bytes(data)
+    verify(tmp_path / "archive", "https://x/photos")
+    (tmp_path / "folder").mkdir()
+    assert extract(tmp_path / "archive", tmp_path / "folder", Silence()) == len(FILES)
+    assert files_below(tmp_path / "folder") == FILES
+    plain = tmp_path / "plain"
+    plain.touch()
+    for path in (tmp_path / "folder").rglob("*.*"):
+        status = path.stat()
+        assert (status.st_mode, status.st_uid, status.st_gid) == (plain.stat().st_mode, os.getuid(), os.getgid())
+        assert status.st_mtime > begun - 5
+
+
+def test_odd_names_that_mean_one_place_are_taken(tmp_path: Path) -> None:
+    names = [
+        "./a/./x.jpg",
+        "a//y.jpg",
+        "...",
+        "a/..b",
+        ".hidden",
+        "x" * 255,
+        "🌼.jpg",
+        "a b/ c",
+        "CON",
+        "-rf",
+        "a/" * 31 + "z",
+    ]
+    broken = member("?")
+    broken.name = os.fsdecode(b"L\xf6wenzahn.jpg")
+    (tmp_path / "archive").write_bytes(tar([*map(member, names), broken], form=tarfile.GNU_FORMAT))
+    (tmp_path / "folder").mkdir()
+    assert extract(tmp_path / "archive", tmp_path / "folder", Silence()) == len(names) + 1
+    assert (tmp_path / "folder" / os.fsdecode(b"L\xf6wenzahn.jpg")).is_file()

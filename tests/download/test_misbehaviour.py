@@ -1,0 +1,241 @@
+"""Servers that misbehave: nothing bad is published, a good file stays, and the user is told within a bounded time."""
+
+import gzip
+import itertools
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tasks.download import limits
+from tasks.download.archives import verify
+from tasks.download.fetch import Expected, Patience
+from tasks.errors import DownloadError, MachineError, PipelineError
+from tests.download.fetching import CONTENT, QUICK, broken_off, exactly, get
+from tests.download.server import FileServer, Mood
+
+#: Bounded by two seconds of everything.
+SHORT = Patience(attempts=2, first_pause=0.01, longest_pause=0.02, timeout=0.3, longest=2.0)
+HTML = b"<html>Log in to this network</html>"
+BOMB = gzip.compress(bytes(50_000_000), 1)
+
+
+def line(*pieces: bytes) -> Mood:
+    """An answer of these bytes."""
+    return Mood(raw=lambda _: pieces)
+
+
+def dripping(start: bytes) -> Mood:
+    """An answer that goes on for ever, a byte now and then."""
+
+    def drip(released: threading.Event) -> Iterator[bytes]:
+        yield start
+        while not released.wait(0.05):
+            yield b"x"
+
+    return Mood(raw=drip)
+
+
+def endless(start: bytes, piece: bytes) -> Mood:
+    """An answer that goes on for ever, as fast as it is read."""
+    return Mood(raw=lambda _: itertools.chain([start], itertools.repeat(piece)))
+
+
+def redirect(location: str, status: int = 302) -> Mood:
+    return Mood(status=status, headers={"Location": location})
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNK = b"10000\r\n" + bytes(65_536) + b"\r\n"
+
+#: What the server does at every request, and what the user is told.
+MISBEHAVIOUR: dict[str, tuple[Mood, str]] = {
+    "nothing at all": (line(), "disconnected"),
+    "a word": (line(b"hello\r\n\r\n"), "tried 2 times"),
+    "bytes": (line(bytes(range(256)) * 40), "tried 2 times"),
+    "another protocol": (line(b"SSH-2.0-OpenSSH_9.6\r\n"), "tried 2 times"),
+    "headers without end": (endless(OK, b"X-Y: " + b"z" * 1000 + b"\r\n"), "tried 2 times"),
+    "a header without end": (endless(OK + b"X-Y: ", b"z" * 4096), "tried 2 times"),
+    "headers that drip": (dripping(OK + b"X-Y: "), "did not answer within 0.3 s"),
+    "to be continued for ever": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), "did not answer within 0.3 s"),
+    "silence": (Mood(raw=lambda released: iter([b""] if released.wait(5) else [])), "timed out|did not answer"),
+    "silence after the headers": (Mood(stall=True), "timed out"),
+    "a body that drips": (dripping(OK + b"Content-Length: 204800\r\n\r\n"), r"sent \d+ bytes in 0 s"),
+    "a body without a length that drips": (dripping(OK + b"\r\n"), r"sent \d+ bytes in 0 s"),
+    "always cut at one place": (Mood(cut_after=20_000, ignore_range=True), "tried 3 times"),
+    "cut at once": (Mood(cut_after=0), "tried 2 times"),
+    "a chunked body that is cut": (line(OK + b"Transfer-Encoding: chunked\r\n\r\n", CHUNK, b"10000\r\nxx"), "tried 3"),
+    "a chunk that is no number": (line(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "tried 2 times"),
+    "two lengths": (line(OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef"), "tried 2 times"),
+    "a negative length": (line(OK + b"Content-Length: -5\r\n\r\nabcdef"), "tried 2 times"),
+    "a length of 5,000 digits": (line(OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nabc"), "tried 2|more than"),
+    "a length beyond every disk": (line(OK + b"Content-Length: 999999999999999\r\n\r\nabc"), "500,000.0 MB, the most"),
+    "an empty file": (line(OK + b"Content-Length: 0\r\n\r\n"), "an empty file"),
+    "an empty body": (line(OK + b"\r\n"), "an empty file"),
+    "a web page": (Mood(pretend={"Content-Type": "text/html; charset=utf-8"}), "a web page in place of the file"),
+    "no content": (Mood(status=204), "204"),
+    "a part that nobody asked for": (Mood(status=206), "206"),
+    "not modified, asked by nobody": (Mood(status=418), "418"),
+    "gone": (Mood(status=410), "410 Gone"),
+    "not found": (Mood(status=404), "404 Not Found"),
+    "too many requests": (Mood(status=429), "429 Too Many Requests"),
+    "wait for a year": (Mood(status=429, headers={"Retry-After": "31536000"}), "tried once, last: .*429"),
+    "wait for 400 digits": (Mood(status=503, headers={"Retry-After": "9" * 400}), "tried once, last: .*503"),
+    "wait until the year 9000": (Mood(status=503, headers={"Retry-After": "Wed, 01 Jan 9000 00:00:00 GMT"}), "once"),
+    "wait for half a second, squared": (Mood(status=503, headers={"Retry-After": "0.5\u00b2"}), "tried 2 times.*503"),
+    "a circle": (redirect("/photos.tgz"), "redirects more than 20 times"),
+    "a redirect to a file": (redirect("file:///etc/passwd"), "redirects to file, which is no website"),
+    "a redirect to ftp": (redirect("ftp://example.org/x", 301), "redirects to ftp"),
+    "a redirect to a script": (redirect("javascript:alert(1)", 307), "redirects to javascript|tried"),
+    "a redirect to data": (redirect("data:text/plain,photos", 308), "redirects to data|tried"),
+    "a redirect to nowhere": (redirect("http://[::"), "tried"),
+    "a redirect with a body without end": (
+        Mood(raw=lambda _: itertools.chain([b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"], itertools.repeat(CHUNK))),
+        "redirects more than 20 times",
+    ),
+    "a redirect with a bomb": (
+        line(
+            b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Encoding: gzip\r\n"
+            + b"Content-Length: %d\r\n\r\n" % len(BOMB)
+            + BOMB
+        ),
+        "redirects more than 20 times",
+    ),
+    "a bomb as the body": (
+        line(OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB),
+        r"was not extracted|is damaged",
+    ),
+    "garbage": (line(OK + b"Content-Length: 9\r\n\r\nno photos"), "is damaged or is no tar"),
+    "garbage with the right length": (
+        line(OK + b"Content-Length: 204800\r\n\r\n" + bytes(204_799) + b"x"),
+        "is damaged",
+    ),
+    "an archive's beginning": (line(OK + b"\r\n" + gzip.compress(CONTENT)[:3000]), "is damaged"),
+}
+
+
+@pytest.mark.parametrize(("mood", "told"), MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
+def test_nothing_bad_is_published_and_the_user_is_told_in_time(
+    server: FileServer, path: Path, mood: Mood, told: str
+) -> None:
+    get(server, path)
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    server.etag, server.moods = '"two"', [mood] * 100
+    begun = time.monotonic()
+    with pytest.raises(DownloadError) as caught:
+        get(server, path, Expected(check=verify), SHORT)
+    assert time.monotonic() - begun < 6
+    text = str(caught.value)
+    assert re.search(told, text)
+    assert len(text) < 900
+    assert re.search(r"Check the URL|Open it in a browser|extract it yourself", text)
+    after = {file.name: file.read_bytes() for file in path.parent.iterdir() if ".part" not in file.name}
+    assert after == before
+
+
+RANGES: dict[str, Mood] = {
+    "another start": Mood(pretend={"Content-Range": "bytes 70001-204799/204800"}),
+    "another total, under the same ETag": Mood(pretend={"Content-Range": "bytes 70000-204799/204801"}),
+    "an end beyond the total": Mood(pretend={"Content-Range": "bytes 70000-204800/204800"}),
+    "an end before the start": Mood(pretend={"Content-Range": "bytes 70000-69999/204800"}),
+    "other units": Mood(pretend={"Content-Range": "photos 70000-204799/204800"}),
+    "no range": Mood(pretend={"Content-Range": None}),
+    "5,000 digits": Mood(pretend={"Content-Range": f"bytes 70000-204799/{'9' * 5000}"}),
+    "another ETag": Mood(pretend={"ETag": '"two"'}),
+    "a weak ETag": Mood(pretend={"ETag": 'W/"one"'}),
+    "no ETag": Mood(pretend={"ETag": None}),
+    "more than the range": Mood(pretend={"Content-Length": None}, more=b"more"),
+    "nothing follows, but it is shorter": Mood(status=416, headers={"Content-Range": "bytes */100"}),
+    "nothing follows, but it was longer": Mood(status=416, headers={"Content-Range": "bytes */70000"}),
+}
+
+
+@pytest.mark.parametrize("mood", RANGES.values(), ids=RANGES)
+@pytest.mark.parametrize("known", [False, True], ids=["hash unknown", "hash known"])
+def test_a_rest_that_does_not_fit_is_never_appended(server: FileServer, path: Path, mood: Mood, known: bool) -> None:
+    """The other version's bytes differ everywhere, so that one of them in the file would be seen."""
+    broken_off(server, path)
+    server.moods = [replace(mood, ignore_if_range=True)]
+    get(server, path, exactly(server) if known else Expected())
+    assert path.read_bytes() == CONTENT
+    assert "Range" in server.requests[0]
+    assert "Range" not in server.requests[1]
+
+
+def test_a_body_longer_than_it_says_is_cut_where_it_says(server: FileServer, path: Path) -> None:
+    server.moods = [Mood(more=b"and more")]
+    get(server, path)
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_body_without_a_length_is_no_longer_than_expected(server: FileServer, path: Path) -> None:
+    server.moods = [Mood(pretend={"Content-Length": None}, more=b"and more")] * 9
+    with pytest.raises(DownloadError, match="sent more than the 204,800 bytes that it should"):
+        get(server, path, exactly(server))
+    assert list(path.parent.iterdir()) == []
+
+
+ENDLESS = pytest.mark.parametrize(
+    "mood",
+    [endless(OK + b"\r\n", CHUNK), endless(OK + b"Transfer-Encoding: chunked\r\n\r\n", CHUNK)],
+    ids=["until it is closed", "in chunks"],
+)
+
+
+@ENDLESS
+def test_an_endless_body_ends_at_the_cap(
+    server: FileServer, path: Path, mood: Mood, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_BYTES", 3_000_000)
+    server.moods = [mood]
+    with pytest.raises(DownloadError, match=r"more than 3\.0 MB, the most that is fetched\. Fetch and extract it"):
+        get(server, path)
+    assert list(path.parent.iterdir()) == []
+
+
+class Disk(NamedTuple):
+    """A disk of 100 MB, as shutil tells of it."""
+
+    free: int
+    total: int = 100_000_000
+
+
+@ENDLESS
+def test_an_endless_body_leaves_room_on_the_disk(
+    server: FileServer, path: Path, mood: Mood, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(8_000_000))
+    server.moods = [mood]
+    with pytest.raises(MachineError, match=r"more than the 3\.0 MB that there is room for on the disk"):
+        get(server, path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_file_that_has_no_room_is_not_begun(server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(5_100_000))
+    with pytest.raises(MachineError, match=r"has more than the 0\.1 MB"):
+        get(server, path, exactly(server))
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_server_that_hands_out_a_few_bytes_at_a_time_is_given_up(server: FileServer, path: Path) -> None:
+    server.moods = [Mood(cut_after=10)] * 1000
+    with pytest.raises(DownloadError, match="tried 4 times"):
+        get(server, path, patience=replace(QUICK, attempts=4))
+
+
+def test_a_transfer_ends_when_its_time_is_over_and_keeps_what_came(server: FileServer, path: Path) -> None:
+    server.moods = [Mood(cut_after=20_000)] * 1000
+    with pytest.raises(PipelineError, match="could not be fetched"):
+        get(server, path, patience=Patience(first_pause=0.2, longest_pause=0.2, timeout=5.0, longest=0.5))
+    held = path.with_name("photos.tgz.part").stat().st_size
+    assert 40_000 <= held < 204_800
+    server.moods, server.requests = [], []
+    get(server, path)
+    assert server.requests[0]["Range"] == f"bytes={held}-"
