@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import sys
 from typing import Literal
 
@@ -22,6 +23,16 @@ def write_as(form: Form) -> None:
     _form = form
 
 
+def plain_text(text: str) -> str:
+    """Write what a terminal could take for a command, such as a line's end in a file's name, as Python notes it."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def plain_lines(text: str) -> str:
+    """As `plain_text`, for a text of several lines."""
+    return "\n".join(map(plain_text, text.split("\n")))
+
+
 def emit(event: str, text: str | None, **fields: object) -> None:
     """Write an event, above the live line where there is one.
 
@@ -30,12 +41,19 @@ def emit(event: str, text: str | None, **fields: object) -> None:
         text: For people; None where the event is of no interest to them.
         **fields: What a program would want to know: stage, key, counts. All that JSON knows, else as text.
     """
+    encoding = sys.stdout.encoding or "utf-8"
     if _form == "text":
-        line = text
+        line = None if text is None else plain_lines(text)
     else:
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
         told = {} if text is None else {"text": text}
-        line = json.dumps({"time": now, "event": event, **fields, **told}, ensure_ascii=False, default=str)
+        known = {"time": now, "event": event, **fields, **told}
+        line = plain_text(json.dumps(known, ensure_ascii=encoding.lower() != "utf-8", default=str))
     if line is not None:
-        tqdm.write(line, file=sys.stdout)
-        sys.stdout.flush()
+        try:
+            # A path that is not UTF-8 holds lone surrogates; written as \\udcXX they are JSON's own notation for them.
+            tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stdout)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read has heard enough (`| head`): the run goes on without a listener.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

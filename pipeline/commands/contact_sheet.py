@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from pipeline.commands.parquet_files import Tables
 from pipeline.commands.photo_labels import data_root_of, read_labels
-from pipeline.commands.tables import plain_text
 from tasks.artifacts import DECODE, DataRoot, Store, publish_bytes
 from tasks.artifacts.compaction import open_store
 from tasks.errors import StoreError
+from tasks.events import plain_text
 
 #: Pixels: of a picture, between two pictures, around the sheet, of a heading, and of its letters.
 PICTURE, GAP, MARGIN, HEADING, LETTERS = 144, 4, 20, 40, 18

@@ -10,8 +10,9 @@ import typer
 from pipeline.commands.inspection import Contents, inspect_folder, inspect_tables, shorten
 from pipeline.commands.parquet_files import open_tables
 from pipeline.commands.plain_errors import plainly
-from pipeline.commands.tables import Column, plain_text, show_json, show_table, size_of
+from pipeline.commands.tables import Column, show_json, show_table, size_of
 from tasks.errors import StoreError
+from tasks.events import plain_text
 
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from tasks.artifacts import KEY_LENGTH, DataRoot, read_json
+from tasks.catalog import local_path
 from tasks.errors import ModelError, StoreError
 from tasks.records import read_record
 
@@ -21,15 +22,17 @@ def find_model(text: str, root: DataRoot) -> Path:
         ModelError: There is none.
         StoreError: The record, or the file that names the champion, is damaged.
     """
-    path = Path(text).absolute()
-    if path.is_file() and path.parent.parent.name == "runs":
+    path = local_path(text)
+    if path and path.is_file() and path.parent.parent.name == "runs":
         record = read_record(path) or {}
-        folder = DataRoot.above(path.parent).train(record.get("head") or record.get("network") or "")
-    elif path.parent.name == "train":
-        folder = path
+        root, key = DataRoot.above(path.parent), record.get("head") or record.get("network")
+    elif path and path.parent.name == "train":
+        root, key = DataRoot.above(path), path.name
     else:
-        folder = root.train(_champion(text, root) or text)
-    if not _KEY.fullmatch(folder.name) or not folder.is_dir():
+        key = _champion(text, root) or text
+    # A path instead of a key could lead out of the data root.
+    folder = root.train(key) if isinstance(key, str) and _KEY.fullmatch(key) else None
+    if folder is None or not folder.is_dir():
         raise ModelError(
             f"{text!r} is no head's key in {root.path / 'train'} nor a network's, no folder of either, no run's "
             "record, and no name of a dataset that has a champion."

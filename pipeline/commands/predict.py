@@ -12,9 +12,10 @@ import typer
 
 from pipeline.commands.models import find_model
 from pipeline.commands.plain_errors import plainly
-from pipeline.commands.tables import Coloured, Column, plain_text, show_table
+from pipeline.commands.tables import Coloured, Column, show_table
 from tasks.artifacts import DataRoot, publishing
 from tasks.errors import DatasetError, ModelError, SettingError
+from tasks.events import plain_text
 from tasks.progress import LiveLine, Progress, Silence
 
 if TYPE_CHECKING:

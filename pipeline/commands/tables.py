@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import typer
 
+from tasks.events import plain_text
+
 #: What stands in a cell that has nothing to say.
 NOTHING = "-"
 
@@ -82,11 +84,6 @@ def _words(cell: object) -> str:
     if cell is None:
         return NOTHING
     return cell.text if isinstance(cell, Coloured) else str(cell)
-
-
-def plain_text(text: str) -> str:
-    """Write what a terminal could take for a command, such as a line's end in a file's name, as Python notes it."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def size_of(size: int | None) -> str | None:

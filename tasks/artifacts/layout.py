@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tasks.errors import StoreError
+
 
 @dataclass(frozen=True)
 class DataRoot:
@@ -21,25 +23,38 @@ class DataRoot:
         """The data root that a folder `<stage>/<name>` lies in, such as a head's or that of a dataset's records."""
         return cls(folder.parent.parent)
 
+    def _below(self, *names: str) -> Path:
+        """The one way from a name to a path: a name is one part of it, whatever it came from.
+
+        Raises:
+            StoreError: It would lead elsewhere.
+        """
+        for name in names:
+            if not isinstance(name, str) or name in {".", ".."} or not {"/", "\\", "\0"}.isdisjoint(name):
+                raise StoreError(
+                    f"{name!a} is no name of anything below {self.path}. Delete the file that names it, or mend it."
+                )
+        return self.path.joinpath(*names)
+
     def downloads(self, dataset: str) -> Path:
         """Folder of a dataset's archive and of what was extracted from it."""
-        return self.path / "download" / dataset
+        return self._below("download", dataset)
 
     def snapshot(self, key: str) -> Path:
         """The Parquet file of a snapshot, one row a photo."""
-        return self.path / "snapshot" / f"{key}.parquet"
+        return self._below("snapshot", f"{key}.parquet")
 
     def snapshots(self, dataset: str) -> Path:
         """Folder of a dataset's pointers from dates to snapshots, and of the hashes known of its files."""
-        return self.path / "snapshot" / dataset
+        return self._below("snapshot", dataset)
 
     def backbone(self, name: str) -> Path:
         """Folder of what is known of a backbone, and of its weights where they were fetched."""
-        return self.path / "backbone" / name
+        return self._below("backbone", name)
 
     def decode(self, key: str) -> Path:
         """Folder of a decoded store."""
-        return self.path / "decode" / key
+        return self._below("decode", key)
 
     def rejected(self, key: str) -> Path:
         """Folder of the photos that a decoded store has no picture of."""
@@ -47,11 +62,11 @@ class DataRoot:
 
     def bottleneck(self, key: str) -> Path:
         """Folder of a bottleneck store."""
-        return self.path / "bottleneck" / key
+        return self._below("bottleneck", key)
 
     def train(self, key: str) -> Path:
         """Folder of a head and its checkpoints."""
-        return self.path / "train" / key
+        return self._below("train", key)
 
     def export(self, key: str) -> Path:
         """Folder of what a head or network was exported as."""
@@ -59,43 +74,43 @@ class DataRoot:
 
     def evaluate(self, key: str) -> Path:
         """Folder of an evaluation: metrics and predictions."""
-        return self.path / "evaluate" / key
+        return self._below("evaluate", key)
 
     def champion(self, dataset: str) -> Path:
         """The file that says which model of a dataset is the best so far."""
-        return self.path / "champion" / f"{dataset}.json"
+        return self._below("champion", f"{dataset}.json")
 
     def decisions(self, dataset: str) -> Path:
         """Folder of the decisions on a dataset's champion, one manifest a decision."""
-        return self.path / "champion" / dataset
+        return self._below("champion", dataset)
 
     def report(self, key: str) -> Path:
         """Folder of a run's report."""
-        return self.path / "report" / key
+        return self._below("report", key)
 
     def index(self) -> Path:
         """The page that lists all runs."""
-        return self.path / "index.html"
+        return self._below("index.html")
 
     def predict(self, key: str) -> Path:
         """Folder of what a model says of a folder of photos."""
-        return self.path / "predict" / key
+        return self._below("predict", key)
 
     def comparison(self, key: str) -> Path:
         """Folder of a comparison: table, figures, report."""
-        return self.path / "compare" / key
+        return self._below("compare", key)
 
     def cells(self) -> Path:
         """Folder of the cells of all comparisons, one manifest a cell."""
-        return self.path / "compare" / "cells"
+        return self._below("compare", "cells")
 
     def comparisons(self, dataset: str) -> Path:
         """Folder of the records of a dataset's comparisons."""
-        return self.path / "compare" / "runs" / dataset
+        return self._below("compare", "runs", dataset)
 
     def runs(self, dataset: str) -> Path:
         """Folder of a dataset's run records."""
-        return self.path / "runs" / dataset
+        return self._below("runs", dataset)
 
     def night(self, dataset: str, date: dt.date) -> Path:
         """The file that is locked while a dataset is trained for a date."""

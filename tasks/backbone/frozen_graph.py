@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from tasks.backbone.foreign_files import first_line
 from tasks.backbone.graph_cut import cut, leading_to
 from tasks.backbone.graph_nodes import Nodes, tensor_of
+from tasks.backbone.harmless_ops import check_ops, harmful_ops
 from tasks.backbone.old_batch_norm import fold_batch_norms
 from tasks.errors import BackboneError
 from tasks.quiet_tensorflow import tf
@@ -90,6 +91,7 @@ def frozen_network(path: Path, input_tensor: str, bottleneck_tensor: str) -> Cal
         network = modernise(graph, input_tensor, bottleneck_tensor)
     except BackboneError as exc:
         raise BackboneError(f"{path}: {exc}") from exc
+    check_ops(path, network.node, network.library)
 
     def bottlenecks(pixels: tf.Tensor) -> tf.Tensor:
         try:
@@ -123,11 +125,13 @@ def input_size(path: Path, input_tensor: str) -> int | None:
         source = leading_to(graph, input_tensor)
     except BackboneError as exc:
         raise BackboneError(f"{path}: {exc}") from exc
+    # Before the pixels, such an op is no harm: there, the graph is cut off. But to import it can be to run it.
+    if harmful_ops(path, source.node, source.library):
+        return None
     with tf.Graph().as_default():
         try:
             (pixels,) = tf.import_graph_def(source, return_elements=[tensor_of(input_tensor)])
         except (ValueError, tf.errors.OpError):
-            # An op that TensorFlow does not have is no harm before the pixels: there, the graph is cut off.
             return None
     square = pixels.shape.rank == 4 and pixels.shape[1] is not None and pixels.shape[1] == pixels.shape[2]
     return int(pixels.shape[1]) if square else None

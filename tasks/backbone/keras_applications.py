@@ -15,6 +15,7 @@ from typing import Any
 from tasks.artifacts import exclusive, file_sha256, publish_folder
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.foreign_files import UNREADABLE, first_line, strictly
+from tasks.backbone.keras_containers import check_weights
 from tasks.backbone.request import AUTO, KERAS_PREFIX, BackboneRequest
 from tasks.backbone.scaling import OWN
 from tasks.backbone.weights import given_weights
@@ -174,15 +175,23 @@ def _load_weights(network: "keras.Model", name: str, file: Path) -> None:
             f"--weights a file of keras.applications.{name}."
         )
     try:
+        check_weights(file)
+        _load_checked(network, name, file)
+    except UNREADABLE as exc:
+        raise BackboneError(
+            f"The weights {file} are damaged, or are not those of keras.applications.{name} ({first_line(exc)}). "
+            "Give --weights a file of that very model; one that was fetched here is fetched again if you delete it."
+        ) from exc
+
+
+def _load_checked(network: "keras.Model", name: str, file: Path) -> None:
+    try:
         with strictly():
             network.load_weights(file)
-    except UNREADABLE as exc:
+    except UNREADABLE:
         # Keras 3's own formats find each layer by its place; the old one counts the layers, and classes are one more.
         if file.name.endswith((".weights.h5", ".keras")) or not _load_below_classes(network, name, file):
-            raise BackboneError(
-                f"The weights {file} are damaged, or are not those of keras.applications.{name} ({first_line(exc)}). "
-                "Give --weights a file of that very model; one that was fetched here is fetched again if you delete it."
-            ) from exc
+            raise
 
 
 def _load_below_classes(network: "keras.Model", name: str, file: Path) -> bool:

@@ -10,13 +10,26 @@ import numpy as np
 
 from tasks.backbone.backbones import Backbone
 from tasks.backbone.foreign_files import UNREADABLE, first_line, input_size, strictly
+from tasks.backbone.keras_containers import CONFIG, check_archive
 from tasks.backbone.layers import leaves
 from tasks.backbone.scaling import SCALINGS
 from tasks.errors import BackboneError, SettingError
 from tasks.quiet_tensorflow import keras
 
-#: Modules whose classes a file may name: Keras' own, and Python's, where Keras names its own functions.
-_SAFE_MODULES = {"builtins", "keras"}
+#: Keras' modules of what a network is made of; the others hold what loads, fetches and writes.
+_PARTS = frozenset(
+    {
+        *("activations", "applications", "constraints", "dtype_policies", "initializers", "layers", "models", "ops"),
+        *("quantizers", "random", "regularizers"),
+    }
+)
+#: Layers that run code of the file's, or read files that it names.
+_HARMFUL = frozenset(
+    {
+        *("Lambda", "__lambda__", "FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"),
+        *("FeatureSpace", "IntegerLookup", "StringLookup", "TextVectorization"),
+    }
+)
 _REMEDY = "Save the model without it, or as a SavedModel with model.export(folder)."
 #: Layers without weights that may come after a classifier's last Dense.
 _ENDINGS = (keras.layers.Activation, keras.layers.Softmax)
@@ -71,8 +84,9 @@ def build_keras(backbone: Backbone, path: Path, *, pretrained: bool = True) -> "
 
 def _read(path: Path) -> "keras.Model":
     try:
+        check_archive(path)
         with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))["config"]
+            config = json.loads(archive.read(CONFIG))["config"]
         _refuse_code(path, config)
         with strictly():
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -89,14 +103,24 @@ def _read(path: Path) -> "keras.Model":
 def _refuse_code(path: Path, config: Any) -> None:
     """Refuse what Keras could only rebuild by running code of the file's, or has no code for."""
     for part in _objects(config):
-        kind, name = part["class_name"], part.get("config")
-        layer = f" {name['name']!r}" if isinstance(name, dict) and "name" in name else ""
-        if kind in {"Lambda", "__lambda__"}:
-            raise BackboneError(f"{path} has the Lambda layer{layer}, code that is never run here. {_REMEDY}")
-        if "module" in part and str(part["module"]).partition(".")[0] not in _SAFE_MODULES:
+        kind, settings = part["class_name"], part.get("config")
+        layer = f" {settings['name']!r}" if isinstance(settings, dict) and "name" in settings else ""
+        if kind in _HARMFUL:
             raise BackboneError(
-                f"{path} has the layer{layer} of the class {kind}, which Keras does not have. {_REMEDY}"
+                f"{path} has the {kind} layer{layer}, which runs code or reads files of its own, and neither is ever "
+                f"done here. {_REMEDY}"
             )
+        if not _is_part(part.get("module")):
+            name = f"{part['module']}.{settings if isinstance(settings, str) else kind}"
+            raise BackboneError(f"{path} has the layer{layer} {name!a}, of which Keras makes no network. {_REMEDY}")
+
+
+def _is_part(module: object) -> bool:
+    """Whether Keras has there what networks are made of; it writes functions of its own as Python's."""
+    if module in {None, "builtins", "keras"}:
+        return True
+    package, *inner = [name for name in str(module).split(".") if name != "src"]
+    return package == "keras" and bool(inner) and inner[0] in _PARTS
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:

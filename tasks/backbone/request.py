@@ -42,7 +42,7 @@ class BackboneRequest:
     def slug(self) -> str:
         """A folder's name for the backbone: readable, and another one for another."""
         plain = re.sub(r"[^A-Za-z0-9_]+", "-", Path(self.backbone).name).strip("-")[:40]
-        if plain == self.backbone:
+        if plain and plain == self.backbone:
             return plain
         return f"{plain or 'backbone'}-{hashlib.sha256(self.backbone.encode(errors='surrogateescape')).hexdigest()[:8]}"
 

@@ -1,15 +1,19 @@
 """A SavedModel of the user's as a backbone.
 
 Loading one runs no Python of the model's: it is a graph. Yet a graph may hold any op of TensorFlow's, also one that
-reads or writes files, so take it from people that you trust.
+reads or writes files, so everything in it that can be run is looked at before it is loaded. What saves and restores
+its variables is looked at by nobody and run by nobody: TensorFlow restores them by itself.
 """
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
+
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.foreign_files import UNREADABLE, first_line, input_size
+from tasks.backbone.harmless_ops import check_ops
 from tasks.backbone.scaling import SCALINGS
 from tasks.errors import BackboneError, SettingError
 from tasks.quiet_tensorflow import tf
@@ -65,8 +69,9 @@ def saved_network(prepared: Prepared) -> Callable[[Any], Any]:
 
 def _open(path: Path) -> _Entrance:
     try:
+        _check(path)
         loaded = tf.saved_model.load(str(path))
-    except UNREADABLE as exc:
+    except (*UNREADABLE, DecodeError) as exc:
         raise BackboneError(
             f"The SavedModel {path} is damaged, or TensorFlow {tf.__version__} cannot load it ({first_line(exc)}). "
             "Export it again."
@@ -79,6 +84,27 @@ def _open(path: Path) -> _Entrance:
             "model.export(folder)."
         )
     return _by_call(path, loaded)
+
+
+def _check(path: Path) -> None:
+    """Refuse what could be run besides the network.
+
+    Raises:
+        BackboneError: It is of TensorFlow 1, or holds ops that do more than compute.
+        DecodeError: It is damaged.
+    """
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: PLC0415 (after the quiet import)
+
+    graphs = SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs
+    if len(graphs) != 1 or not graphs[0].HasField("object_graph_def"):
+        raise BackboneError(
+            f"The SavedModel {path} is of TensorFlow 1: to load it, whatever it says must be run. Give a frozen graph "
+            "(.pb) of it, or export it with TensorFlow 2."
+        )
+    library = graphs[0].graph_def.library
+    functions = {function.signature.name: function.node_def for function in library.function}
+    reachable = graphs[0].object_graph_def.concrete_functions
+    check_ops(path, [node for name in reachable for node in functions.get(name, ())], library)
 
 
 def _by_signature(path: Path, loaded: Any) -> _Entrance:

@@ -4,12 +4,13 @@ import hashlib
 import importlib.util
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tasks.artifacts import file_sha256
 from tasks.catalog import BackboneEntry, local_path
 from tasks.errors import BackboneError
 from tasks.progress import Progress
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}\.(pth|pt|h5|keras|pb|zip|tgz|tar|gz|bz2|xz)", re.ASCII)
 
 
 def weights_sha256(path: Path) -> str:
@@ -44,6 +45,18 @@ def packaged_weights(entry: BackboneEntry) -> Path:
     return path
 
 
+def fetched_name(url: str) -> str:
+    """Name the file that a URL is kept as: as the URL does where that is the plain name of a file of weights.
+
+    Every other name could lead out of the folder, be too long, or be that of another file there, such as a manifest or
+    a hash; the file is then called by the URL's own hash.
+    """
+    last = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("/")[2]
+    if _PLAIN_NAME.fullmatch(last):
+        return last
+    return f"weights-{hashlib.sha256(url.encode(errors='surrogateescape')).hexdigest()[:8]}"
+
+
 def given_weights(text: str, folder: Path, progress: Progress) -> Path:
     """Find what the user gives as `--weights`.
 
@@ -59,8 +72,7 @@ def given_weights(text: str, folder: Path, progress: Progress) -> Path:
     from tasks.download.lock import fetch_locked  # noqa: PLC0415 (httpx is needed only here)
 
     if re.match(r"https?://", text):
-        name = urlsplit(text).path.rsplit("/", 1)[-1] or "weights"
-        return fetch_locked(text, folder / name, progress, progress.tell).path
+        return fetch_locked(text, folder / fetched_name(text), progress, progress.tell).path
     path = local_path(text)
     if path is None:
         raise BackboneError(

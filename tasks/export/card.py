@@ -6,6 +6,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -70,15 +71,15 @@ def write_card(model: Model, export: Export, evaluation: Path, root: DataRoot, p
 
 
 def _one_line(label: str) -> str:
-    """A label with escapes where it would not be one line, or would look escaped."""
-    odd = {sign for sign in label if sign == "\\" or len(f"{sign}x".splitlines()) > 1}
+    """A label with escapes where it would not be one line, would tell a terminal what to do, or would look escaped."""
+    odd = {sign for sign in label if sign == "\\" or category(sign) == "Cc" or len(f"{sign}x".splitlines()) > 1}
     return "".join(sign.encode("unicode_escape").decode() if sign in odd else sign for sign in label)
 
 
 def in_cell(text: str) -> str:
     """Text that stays what it is in a cell of Markdown."""
     line = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|~" else sign for sign in line)
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|~&" else sign for sign in line)
 
 
 def _percent(share: float | None, digits: int = 1) -> str:

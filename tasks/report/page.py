@@ -102,6 +102,8 @@ def find_report(night: Night) -> Path | None:
     A data root may have been moved since its records were written, so that only the end of the recorded path counts.
     """
     place = Path(*night.report.parts[-3:])
+    if place.is_absolute() or ".." in place.parts:
+        return None
     return place if (DataRoot.above(night.record.parent).path / place).is_file() else None
 
 

@@ -72,6 +72,12 @@ def headless() -> Any:
 
 
 @pytest.fixture(scope="module")
+def other() -> Any:
+    """MobileNetV3Small without its classes."""
+    return network("MobileNetV3Small")
+
+
+@pytest.fixture(scope="module")
 def small(headless: Any, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """The backbone of a file of MobileNet's weights."""
     file = tmp_path_factory.mktemp("weights") / "small.weights.h5"
@@ -192,9 +198,9 @@ def test_model_without_weights_is_random_and_can_be_trained(small: Prepared, hea
 
 @pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".h5"])
 def test_weights_of_another_network_are_an_error_that_names_the_file(
-    tmp_path: Path, small: Prepared, ending: str
+    tmp_path: Path, small: Prepared, other: Any, ending: str
 ) -> None:
-    other, file = network("MobileNetV3Small"), tmp_path / f"other{ending}"
+    file = tmp_path / f"other{ending}"
     if ending == ".weights.h5":
         other.save_weights(file)
     else:
@@ -269,9 +275,9 @@ def test_weights_through_keras_make_keras_s_own_bottlenecks(
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+def server(tmp_path: Path, other: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     """A server of MobileNetV3Small's weights that Keras takes for its own, and an empty cache of Keras'."""
-    with serving(FileServer(write_h5(network("MobileNetV3Small"), tmp_path))) as files:
+    with serving(FileServer(write_h5(other, tmp_path))) as files:
         point_keras_to(served_at(files), files.content, tmp_path / "cache", monkeypatch)
         yield files
 

@@ -2,78 +2,37 @@
 
 import pickle
 import struct
+import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from tasks.backbone.torch_weights import MAGIC_NUMBER, PROTOCOL_VERSION, _rebuild_tensor, read_torch_weights
+from tasks.backbone.torch_weights import read_torch_weights
 from tasks.backbone.weights import packaged_weights
 from tasks.catalog import find_backbone
 from tasks.errors import BackboneError
-
-MACHINE = {"protocol_version": PROTOCOL_VERSION, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
-ORDERED_DICT = b"ccollections\nOrderedDict\n"
-REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
-START, STOP = b"\x80\x02", b"."
-
-
-class Window(NamedTuple):
-    """A tensor to be pickled: a window onto a storage."""
-
-    storage: str
-    length: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    offset: int = 0
-    kind: bytes = b"torch\nFloatStorage\n"
-
-
-def code(value: object) -> bytes:
-    """The opcodes that push a plain value."""
-    return pickle.dumps(value, 2)[2:-1]
-
-
-def tensor(window: Window) -> bytes:
-    """The opcodes that push a tensor as torch pickles it."""
-    storage = code("storage") + b"c" + window.kind + code(window.storage) + code("cpu") + code(window.length)
-    place = code(window.offset) + code(window.shape) + code(window.strides) + code(False) + ORDERED_DICT + b")R"
-    return REBUILD + b"((" + storage + code(None) + b"tQ" + place + b"tR"
-
-
-def state_dict(tensors: dict[str, Window]) -> bytes:
-    """The pickle of a state dict."""
-    items = b"".join(code(name) + tensor(window) for name, window in tensors.items())
-    return START + ORDERED_DICT + b")R(" + items + b"u" + STOP
-
-
-def storage_of(values: list[float], dtype: str = "<f4") -> bytes:
-    """A storage as it follows the pickles: its length and its raw values."""
-    return struct.pack("<q", len(values)) + np.array(values, dtype).tobytes()
-
-
-def pickles(state: bytes, keys: list[str]) -> list[bytes]:
-    """The five pickles of a file."""
-    plain = (pickle.dumps(value, 2) for value in (MAGIC_NUMBER, PROTOCOL_VERSION, MACHINE))
-    return [*plain, state, pickle.dumps(keys, 2)]
-
-
-def write(folder: Path, *parts: bytes) -> Path:
-    path = folder / "weights.pth"
-    path.write_bytes(b"".join(parts))
-    return path
+from tests.backbone.torch_files import (
+    MACHINE,
+    MAGIC_NUMBER,
+    PROTOCOL_VERSION,
+    REBUILD,
+    START,
+    STOP,
+    Window,
+    code,
+    pickles,
+    small_parts,
+    state_dict,
+    storage_of,
+    write,
+)
 
 
 @pytest.fixture
 def small() -> bytes:
     """A whole file of two tensors that share no storage."""
-    windows = {
-        "weight": Window("7", 6, (2, 3), (3, 1)),
-        "count": Window("8", 1, (), (), kind=b"torch\nLongStorage\n"),
-    }
-    storages = storage_of([0, 1, 2, 3, 4, 5]) + storage_of([9], "<i8")
-    return b"".join(pickles(state_dict(windows), ["7", "8"])) + storages
+    return b"".join(small_parts())
 
 
 def test_packaged_weights_have_torch_s_names_shapes_and_dtypes() -> None:
@@ -149,7 +108,7 @@ def test_any_changed_byte_gives_an_error_of_ours_or_arrays_and_nothing_else(tmp_
         (Window("s", 4, (2, 2), (1,)), ""),
         (Window("s", 5, (4,), (1,)), "has 4 values where 5 are announced"),
         (Window("s", 3, (3,), (1,)), "has 4 values where 3 are announced"),
-        (Window("s", -1, (4,), (1,)), "has 4 values where -1 are announced"),
+        (Window("s", -1, (4,), (1,)), "reaches beyond"),
         (Window("other", 4, (4,), (1,)), ""),
         (Window("s", 4, (4,), (1,), kind=b"torch\nDoubleStorage\n"), "DoubleStorage"),
     ],
@@ -170,7 +129,11 @@ def test_storage_of_absurd_length_is_an_error(tmp_path: Path, length: int) -> No
 def test_wrong_magic_protocol_and_byte_order_are_errors(tmp_path: Path, small: bytes) -> None:
     magic, protocol, machine = (pickle.dumps(value, 2) for value in (MAGIC_NUMBER, PROTOCOL_VERSION, MACHINE))
     rest = small[len(magic + protocol + machine) :]
-    other = pickle.dumps(MAGIC_NUMBER + 1, 2), pickle.dumps(1002, 2), pickle.dumps({**MACHINE, "little_endian": False})
+    other = (
+        pickle.dumps(MAGIC_NUMBER + 1, 2),
+        pickle.dumps(1002, 2),
+        START + code({**MACHINE, "little_endian": False}) + STOP,
+    )
     for parts, cause in (
         ((other[0], protocol, machine), "magic number"),
         ((magic, other[1], machine), "magic number"),
@@ -195,19 +158,34 @@ def payloads(marker: Path) -> dict[str, bytes]:
         "instance": START + b"(" + code(shell) + b"ios\nsystem\n" + STOP,
         "object": START + b"(cos\nsystem\n" + code(shell) + b"o" + STOP,
         "stack": b"\x80\x04" + b"\x8c\x02os\x8c\x06system\x93" + code(shell) + b"\x85R" + STOP,
+        "short text": START + b"\x8c\x02os\x8c\x06system\x93" + code(shell) + b"\x85R" + STOP,
         "attribute": START + b"cbuiltins\ngetattr\ncos\npath\n" + code("os") + b"\x86R0cos\nsystem\n"
         + code(shell) + b"\x85R" + STOP,
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("way", ["system", "eval", "exec", "instance", "object", "stack", "attribute"])
+@pytest.mark.parametrize(
+    ("way", "refused"),
+    [
+        ("system", "asks for '(os|posix).system'"),
+        ("eval", "asks for 'builtins.eval'"),
+        ("exec", "asks for 'builtins.exec'"),
+        ("instance", "pickle opcode INST at byte"),
+        ("object", "asks for '(os|posix).system'"),
+        ("stack", "protocol 4, newer than 2"),
+        ("short text", "pickle opcode SHORT_BINUNICODE at byte"),
+        ("attribute", "asks for 'builtins.getattr'"),
+    ],
+)
 @pytest.mark.parametrize("place", range(5))
-def test_pickle_that_names_a_function_is_refused_and_never_run(tmp_path: Path, way: str, place: int) -> None:
+def test_pickle_that_names_a_function_is_refused_and_never_run(
+    tmp_path: Path, way: str, refused: str, place: int
+) -> None:
     marker = tmp_path / "was-here"
     payload = payloads(marker)[way]
     parts = pickles(state_dict({"w": Window("s", 1, (1,), (1,))}), ["s"])
     parts[place] = payload
-    with pytest.raises(BackboneError, match=r"it asks for (os|posix|builtins)\."):
+    with pytest.raises(BackboneError, match=refused):
         read_torch_weights(write(tmp_path, *parts, storage_of([1])))
     assert not marker.exists()
     pickle.loads(payload)  # noqa: S301 - the payload is ours; this shows that it would have worked
@@ -233,12 +211,11 @@ def test_every_name_but_those_of_tensors_is_refused(tmp_path: Path, name: str) -
 
 
 def test_pickle_cannot_change_how_later_files_are_read(tmp_path: Path, small: bytes) -> None:
-    change = REBUILD + code((None, {"__defaults__": (0, (), ())})) + b"b0"
-    state = state_dict({"w": Window("s", 1, (1,), (1,))})
-    path = write(tmp_path, *pickles(START + change + state[2:], ["s"]), storage_of([1]))
-    with pytest.raises(BackboneError, match="legacy format"):
+    """`BUILD` sets attributes, of functions too; here it sets none, and only a dict can be meant."""
+    change = REBUILD + code({"__defaults__": (0, (), ())}) + b"b"
+    path = write(tmp_path, *pickles(START + change + STOP, []))
+    with pytest.raises(BackboneError, match="no dict where one must be"):
         read_torch_weights(path)
-    assert _rebuild_tensor.__defaults__ is None
     assert read_torch_weights(write(tmp_path, small))["count"] == 9
 
 
@@ -246,3 +223,31 @@ def test_state_dict_of_anything_but_tensors_is_an_error(tmp_path: Path) -> None:
     for state in ({"w": [1.0]}, {"w": {"deeper": 1}}, [1.0], "text"):
         with pytest.raises(BackboneError, match="legacy format"):
             read_torch_weights(write(tmp_path, *pickles(pickle.dumps(state, 2), [])))
+
+
+@pytest.mark.parametrize("keys", [["s", "s"], [], ["s", "t"], "s", [1]])
+def test_storages_other_than_those_of_the_tensors_are_an_error(tmp_path: Path, keys: object) -> None:
+    parts = [
+        *pickles(state_dict({"w": Window("s", 4, (4,), (1,))}), [])[:4],
+        pickle.dumps(keys, 2),
+        storage_of([0, 1, 2, 3]),
+    ]
+    with pytest.raises(BackboneError, match="its storages are not those of its tensors"):
+        read_torch_weights(write(tmp_path, *parts))
+
+
+def test_bytes_after_the_last_tensor_are_an_error(tmp_path: Path, small: bytes) -> None:
+    with pytest.raises(BackboneError, match="3 bytes follow the last tensor"):
+        read_torch_weights(write(tmp_path, small, b"abc"))
+
+
+def test_file_in_pytorch_s_newer_format_is_an_error_that_says_how_to_write_the_older(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "new.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", b"")
+    with pytest.raises(BackboneError, match=r"a zip archive; torch\.save with _use_new_zipfile_serialization=False"):
+        read_torch_weights(tmp_path / "new.pth")
+
+
+def test_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match=f"{tmp_path} cannot be read"):
+        read_torch_weights(tmp_path)

@@ -1,0 +1,182 @@
+"""Files of Keras': nothing in them is run or followed, and none unfolds to far more than it is."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py  # type: ignore[import-untyped]  # h5py ships no types
+import numpy as np
+import pytest
+
+from tasks.backbone.keras_applications import prepare
+from tasks.backbone.keras_containers import CONFIG, WEIGHTS, check_hdf5
+from tasks.backbone.keras_files import look
+from tasks.backbone.request import BackboneRequest
+from tasks.errors import BackboneError
+from tasks.progress import Silence
+from tasks.quiet_tensorflow import keras
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+layers = keras.layers
+KERNEL = "layers/conv2d/vars/0"
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `.keras` file with a function and an operation of Keras' own among its layers."""
+    photos = keras.Input((8, 8, 3))
+    features = keras.ops.mean(layers.Conv2D(4, 3, activation="relu")(photos), (1, 2)) + 1.0
+    path = tmp_path_factory.mktemp("keras") / "good.keras"
+    keras.Model(photos, layers.Dense(3, activation="gelu")(features)).save(path)
+    return path
+
+
+def changed(good: Path, folder: Path, member: str, change: Callable[[bytes], bytes]) -> Path:
+    """Copy a `.keras` file with one member changed, or added where the change is to nothing."""
+    path = folder / "changed.keras"
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in {*source.namelist(), member}:
+            content = source.read(name) if name in source.namelist() else b""
+            target.writestr(name, change(content) if name == member else content)
+    return path
+
+
+def with_layer(content: bytes, **settings: Any) -> bytes:
+    """Change the settings of the convolution, or of its class."""
+    whole = json.loads(content)
+    (layer,) = [each for each in whole["config"]["layers"] if each["class_name"] == "Conv2D"]
+    inner = settings.pop("config", {})
+    layer.update(settings)
+    layer["config"].update(inner)
+    return json.dumps(whole).encode()
+
+
+def function(name: str, module: str) -> dict[str, Any]:
+    """A function, as Keras writes one into a configuration."""
+    return {"class_name": "function", "config": name, "module": module, "registered_name": name}
+
+
+def test_functions_and_operations_of_keras_are_let_in(good: Path) -> None:
+    assert look(good) == (8, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("get_file", "keras.utils"),
+        ("load_model", "keras.saving"),
+        ("system", "os"),
+        ("get_file", "keras.src.utils.file_utils"),
+        ("loads", "keras.src.saving.keras_saveable.pickle"),
+        ("deserialize_keras_object", "keras.src"),
+    ],
+)
+def test_function_that_no_network_is_made_of_is_refused_by_its_name(
+    good: Path, tmp_path: Path, name: str, module: str
+) -> None:
+    activation = {"activation": function(name, module)}
+    path = changed(good, tmp_path, CONFIG, lambda content: with_layer(content, config=activation))
+    with pytest.raises(BackboneError, match=f"'{module}.{name}', of which Keras makes no network"):
+        look(path)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "StringLookup", "IntegerLookup"),
+        *("TextVectorization", "FeatureSpace"),
+    ],
+)
+def test_layer_that_runs_code_or_reads_files_is_refused_by_its_name(good: Path, tmp_path: Path, kind: str) -> None:
+    path = changed(good, tmp_path, CONFIG, lambda content: with_layer(content, class_name=kind))
+    with pytest.raises(BackboneError, match=f"has the {kind} layer 'conv2d', which runs code or reads files"):
+        look(path)
+
+
+def test_member_that_keras_does_not_write_is_refused(good: Path, tmp_path: Path) -> None:
+    path = changed(good, tmp_path, "../../outside", lambda _: b"x")
+    with pytest.raises(BackboneError, match=r"holds '\.\./\.\./outside', which no \.keras file of a network"):
+        look(path)
+
+
+def test_archive_that_unfolds_to_far_more_than_it_is_is_refused(good: Path, tmp_path: Path) -> None:
+    path = changed(good, tmp_path, "metadata.json", lambda content: content + b" " * 10_000_000)
+    with pytest.raises(BackboneError, match=r"bytes and unfolds to 10,\d{3},\d{3}, which no weights do"):
+        look(path)
+
+
+def external_link(file: Any, elsewhere: Path) -> None:
+    file[KERNEL] = h5py.ExternalLink(str(elsewhere), "/values")
+
+
+def soft_link(file: Any, _: Path) -> None:
+    file[KERNEL] = h5py.SoftLink("/layers/conv2d/vars/1")
+
+
+def external_storage(file: Any, elsewhere: Path) -> None:
+    file.create_dataset(KERNEL, (3, 3, 3, 4), "f4", external=[(str(elsewhere), 0, 432)])
+
+
+def virtual(file: Any, elsewhere: Path) -> None:
+    layout = h5py.VirtualLayout((3, 3, 3, 4), "f4")
+    layout[:] = h5py.VirtualSource(str(elsewhere), "values", (3, 3, 3, 4))
+    file.create_virtual_dataset(KERNEL, layout)
+
+
+def bomb(file: Any, _: Path) -> None:
+    file.create_dataset(KERNEL, (1000, 1000, 1000), "f4", chunks=(1, 1000, 1000))
+
+
+WAYS = [
+    (external_link, "takes 'layers/conv2d/vars/0' from another place or file"),
+    (soft_link, "takes 'layers/conv2d/vars/0' from another place or file"),
+    (external_storage, "takes '/layers/conv2d/vars/0' from another place or file"),
+    (virtual, "takes '/layers/conv2d/vars/0' from another place or file"),
+    (bomb, r"unfolds to 4,000,\d{3},\d{3}"),
+]
+
+
+@pytest.mark.parametrize(("way", "refused"), WAYS)
+def test_weights_of_a_keras_file_are_all_within_it(
+    good: Path, tmp_path: Path, way: Callable[[Any, Path], None], refused: str
+) -> None:
+    def change(content: bytes) -> bytes:
+        weights = tmp_path / "weights.h5"
+        weights.write_bytes(content)
+        with h5py.File(weights, "a") as file:
+            del file[KERNEL]
+            way(file, tmp_path / "elsewhere.h5")
+        return weights.read_bytes()
+
+    with pytest.raises(BackboneError, match=refused):
+        look(changed(good, tmp_path, WEIGHTS, change))
+
+
+@pytest.mark.parametrize(("way", "refused"), WAYS)
+def test_hdf5_file_of_weights_is_complete_in_itself(
+    tmp_path: Path, way: Callable[[Any, Path], None], refused: str
+) -> None:
+    path = tmp_path / "mine.h5"
+    with h5py.File(path, "w") as file:
+        file["layers/conv2d/vars/1"] = np.zeros(4, np.float32)
+        way(file, tmp_path / "elsewhere.h5")
+    with pytest.raises(BackboneError, match=refused):
+        check_hdf5(path, path)
+
+
+def test_hard_links_that_go_round_in_circles_end(tmp_path: Path) -> None:
+    path = tmp_path / "mine.h5"
+    with h5py.File(path, "w") as file:
+        file["layers/one"] = np.zeros(4, np.float32)
+        file["layers/round"] = file["layers"]
+    check_hdf5(path, path)
+
+
+@pytest.mark.parametrize("name", ["mine.weights.h5", "mine.h5"])
+def test_weights_for_a_model_of_keras_applications_are_looked_at_too(tmp_path: Path, name: str) -> None:
+    with h5py.File(tmp_path / name, "w") as file:
+        external_link(file, tmp_path / "elsewhere.h5")
+    with pytest.raises(BackboneError, match="from another place or file"):
+        prepare(BackboneRequest("keras:MobileNet", str(tmp_path / name), 32), tmp_path / "folder", Silence())
