@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.artifacts import DataRoot, Manifest
+from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.float_forward import FloatForward
 from tasks.bottleneck.photos import EmbedCounts, Wanted, embed_photos
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
@@ -21,6 +22,7 @@ from tasks.errors import BackboneError, StoreError
 from tasks.progress import Silence
 from tests.bottleneck.lite import lite
 from tests.bottleneck.pictures import add_bottlenecks, add_pictures, decoded_store, draw, key_of, keys_of, manifest_of
+from tests.train.tiny import tiny
 
 SIZE = 64
 PREPARED = lite(SIZE)
@@ -49,20 +51,35 @@ def root(tmp_path: Path) -> DataRoot:
     return DataRoot(tmp_path)
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Prepared:
+    """A backbone of two layers, which is ready in a moment."""
+    return tiny(tmp_path)
+
+
+def settings_of(small: Prepared) -> BottleneckSettings:
+    return replace(SETTINGS, backbone=small.backbone)
+
+
 def embed(
-    root: DataRoot, numbers: Sequence[int], decoded: Manifest, settings: BottleneckSettings = SETTINGS
+    root: DataRoot,
+    numbers: Sequence[int],
+    decoded: Manifest,
+    settings: BottleneckSettings = SETTINGS,
+    weights: Path = PREPARED.weights,
 ) -> EmbedCounts:
-    return embed_photos(Wanted(keys_of(numbers), decoded), settings, PREPARED.weights, root, Silence())
+    return embed_photos(Wanted(keys_of(numbers), decoded), settings, weights, root, Silence())
 
 
-def test_only_what_is_missing_is_embedded_and_its_rows_are_the_backbone_s(root: DataRoot) -> None:
-    store = SETTINGS.store(root)
-    first = embed(root, range(5), decoded_store(root, SETTINGS.decode, [range(5)]))
+def test_only_what_is_missing_is_embedded_and_its_rows_are_the_backbone_s(root: DataRoot, small: Prepared) -> None:
+    settings = settings_of(small)
+    store = settings.store(root)
+    first = embed(root, range(5), decoded_store(root, settings.decode, [range(5)]), settings, small.weights)
     assert (first.new, first.reused) == (5, 0)
     assert list(first.shards) == [shard.name for shard in store.shards()]
 
-    more = decoded_store(root, SETTINGS.decode, [range(5, 7)])
-    second = embed(root, range(7), replace(more, photos=7))
+    more = decoded_store(root, settings.decode, [range(5, 7)])
+    second = embed(root, range(7), replace(more, photos=7), settings, small.weights)
     assert (second.new, second.reused) == (2, 5)
     (new,) = set(second.shards) - set(first.shards)
     rows = pq.read_table(store.folder / new).to_pylist()
@@ -70,8 +87,8 @@ def test_only_what_is_missing_is_embedded_and_its_rows_are_the_backbone_s(root: 
         (key, v) for key in keys_of([5, 6]).to_pylist() for v in (0, 1)
     ]
 
-    pictures = {key_of(number): draw(number, SIZE)[None] for number in (5, 6)}
-    forward = FloatForward(PREPARED)
+    pictures = {key_of(number): draw(number, small.backbone.size)[None] for number in (5, 6)}
+    forward = FloatForward(small)
     for row in rows:
         view = Views(2).of([row["sha256"]], pictures[row["sha256"]])[row["view"]]
         expected = forward(view)[0]
@@ -79,12 +96,13 @@ def test_only_what_is_missing_is_embedded_and_its_rows_are_the_backbone_s(root: 
 
 
 def test_photos_without_a_picture_are_left_out_and_those_that_another_run_has_decoded_since_are_not(
-    root: DataRoot,
+    root: DataRoot, small: Prepared
 ) -> None:
-    decoded = decoded_store(root, SETTINGS.decode, [range(2)])
-    add_pictures(open_stores(root, SETTINGS.decode).decoded, [2], SIZE)
-    counts = embed(root, range(5), decoded)
-    rows = SETTINGS.store(root).read(keys_of(range(5)))
+    settings = settings_of(small)
+    decoded = decoded_store(root, settings.decode, [range(2)])
+    add_pictures(open_stores(root, settings.decode).decoded, [2], small.backbone.size)
+    counts = embed(root, range(5), decoded, settings, small.weights)
+    rows = settings.store(root).read(keys_of(range(5)))
     assert (counts.new, rows.num_rows) == (3, 6)
 
 

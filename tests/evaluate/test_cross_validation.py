@@ -73,14 +73,14 @@ def test_folds_that_are_trained_at_once_count_as_one_after_the_other() -> None:
 
 
 def test_every_fold_is_told() -> None:
-    cross_validate(photos_of(draw_examples((15, 15)), LABELS), settings(l2=(0.1,)), 2, told := Tally())
+    cross_validate(photos_of(draw_examples((15, 15)), LABELS), settings(l2=(0.1,), batch_size=8), 2, told := Tally())
     assert (told.total, told.unit, told.done) == (2, "fold", 2)
 
 
 @pytest.mark.parametrize(("counts", "folds"), [((3, 3), 5), ((3, 3), 2), ((4, 3, 3), 3)])
 def test_handful_of_photos_gives_a_number(counts: tuple[int, ...], folds: int) -> None:
     photos = photos_of(draw_examples(counts, apart=5), (*LABELS, "tulips")[: len(counts)])
-    crossed = cross_validate(photos, settings(l2=(0.1,)), folds, Silence())
+    crossed = cross_validate(photos, settings(l2=(0.1,), batch_size=2), folds, Silence())
     assert 0 <= crossed.accuracy <= 1
     assert crossed.interval.low <= crossed.accuracy <= crossed.interval.high
 

@@ -1,7 +1,9 @@
-"""Runs the first stages in this process, for tests of what looks at a data root: a second instead of many."""
+"""Runs stages in this process, for tests of what they write: what takes seconds to import is there already."""
 
 import os
 import time
+
+import luigi
 
 from pipeline import RetrainFlowers
 from tasks.snapshot.task import TakeSnapshot
@@ -32,3 +34,12 @@ def decode(project: Project) -> RetrainFlowers:
     TakeSnapshot(data_root=run.data_root, run_id="earlier", dataset=run.source(), date=run.date).run()
     run.stage_tasks(run.prepare_backbone().prepared())["decode"].run()
     return run
+
+
+def retrain_here(project: Project, *, date: str, **more: str) -> None:
+    """Do a night as the command does, for what it leaves behind.
+
+    Until pytest ends, this process stays the only one that may do this night on this data root.
+    """
+    night = run_of(project, date=date, **more)
+    assert luigi.build([night], local_scheduler=True, log_level="WARNING")  # type: ignore[no-untyped-call]  # Luigi's

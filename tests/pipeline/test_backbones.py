@@ -9,6 +9,7 @@ import pytest
 from tests.backbone.inception import build_graph, zip_graph
 from tests.download.server import FileServer, serving
 from tests.pipeline.command import Project, draw
+from tests.pipeline.first_stages import retrain_here
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_the_network_of_2015_is_fetched_once_locked_and_run_in_batches(project: 
         record = project.record("2026-03-01")
         asked = len(server.requests)
 
-        assert project.retrain(**options, date="2026-03-02").code == 0
+        retrain_here(project, **options, date="2026-03-02")
         assert len(server.requests) == asked
         assert project.record("2026-03-02")["head"] == record["head"]
 
@@ -69,6 +70,6 @@ def test_a_model_of_the_user_s_is_used_and_used_anew_when_it_changed(project: Pr
     assert "--scaling" in refused.errors
     assert project.retrain(**options, scaling="unit", date="2026-03-01").code == 0
     save(seed=1)
-    assert project.retrain(**options, scaling="unit", date="2026-03-02").code == 0
+    retrain_here(project, **options, scaling="unit", date="2026-03-02")
     one, other = (project.record(date)["bottleneck"] for date in ("2026-03-01", "2026-03-02"))
     assert one != other

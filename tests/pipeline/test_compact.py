@@ -12,6 +12,7 @@ from pipeline.cli import app
 from tasks.artifacts import DataRoot, Store, exclusive
 from tests.artifacts.rows import bottlenecks, keys, open_store
 from tests.pipeline.command import REPOSITORY, Project, draw
+from tests.pipeline.first_stages import retrain_here
 
 
 def call(root: Path, *arguments: object) -> Result:
@@ -28,16 +29,14 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def test_a_night_after_it_finds_everything_and_computes_nothing(tmp_path: Path) -> None:
-    project = Project(tmp_path / "photos", tmp_path / "data")
-    for night, photos in enumerate((range(24), range(24, 30)), 1):
-        draw(project.photos, photos)
-        (project.photos / "daisy" / f"broken-{night}.jpg").write_bytes(b"broken %d" % night)
-        trained = project.retrain(date=f"2026-03-{night:02}", max_rejected="0.2")
-        assert trained.code == 0, trained.errors
-    before = {folder: sorted(folder.glob("part-*")) for folder in project.root.glob("*/*")}
+def test_a_night_after_it_finds_everything_and_computes_nothing(copied: Project) -> None:
+    for night in (2, 3):
+        draw(copied.photos, range(night * 18, night * 18 + 6))
+        (copied.photos / "daisy" / f"broken-{night}.jpg").write_bytes(b"broken %d" % night)
+        retrain_here(copied, date=f"2026-03-{night:02}")
+    before = {folder: sorted(folder.glob("part-*")) for folder in copied.root.glob("*/*")}
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "compact", "--data-root", project.root],
+        [sys.executable, "-m", "pipeline", "compact", "--data-root", copied.root],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -46,25 +45,25 @@ def test_a_night_after_it_finds_everything_and_computes_nothing(tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert [line.split(",")[:2] for line in lines] == [
-        [f"{folder}: 2 shards become 1", f" {rows} rows"]
-        for folder, rows in zip(
+        [f"{folder}: {shards} shards become 1", f" {rows} rows"]
+        for folder, shards, rows in zip(
             [
-                *sorted(project.root.glob("decode/*")),
-                *sorted(project.root.glob("decode/*/rejected")),
-                *sorted(project.root.glob("bottleneck/*")),
+                *sorted(copied.root.glob("decode/*")),
+                *sorted(copied.root.glob("decode/*/rejected")),
+                *sorted(copied.root.glob("bottleneck/*")),
             ],
-            (30, 2, 30),
+            (3, 2, 3),
+            (48, 2, 48),
             strict=True,
         )
     ]
     assert all(len(list(folder.glob("part-*"))) == 1 for folder, shards in before.items() if shards)
-    # Another seed, so that the head is trained anew on the bottlenecks of both nights.
-    again = project.retrain(date="2026-03-03", seed="1", max_rejected="0.2")
-    assert again.code == 0, again.errors
-    new, stages = project.new("2026-03-03"), project.record("2026-03-03")["stages"]
+    # Another seed, so that the head is trained anew on the bottlenecks of all nights.
+    retrain_here(copied, date="2026-03-04", seed="1")
+    new, record = copied.new("2026-03-04"), copied.record("2026-03-04")
     assert (new["decode"], new["bottleneck"]) == (0, 0)
     assert new["train"] > 0
-    assert (stages["bottleneck"]["photos"], project.record("2026-03-03")["rejected"]) == (30, 2)
+    assert (record["stages"]["bottleneck"]["photos"], record["rejected"]) == (48, 2)
 
 
 def test_it_says_in_a_line_what_it_did_and_again_that_there_is_nothing(store: Store, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pipeline.summary import summarise
 from tasks.quiet_tensorflow import keras
 from tests.pipeline.command import Finished, Project, draw
+from tests.pipeline.first_stages import retrain_here
 from tests.train.tiny import tiny
 
 PHOTOS = 60
@@ -65,7 +66,7 @@ def test_the_same_run_again_has_nothing_to_do(project: Project, done: Finished) 
     again = project.retrain(**OPTIONS)
     assert again.code == 0
     assert again.output.startswith("Nothing to do")
-    assert project.retrain(**{**OPTIONS, "date": "2026-03-02"}).code == 0
+    retrain_here(project, **{**OPTIONS, "date": "2026-03-02"})
     new = project.new("2026-03-02")
     assert (new["decode"], new["train"], new["evaluate"]) == (0, 0, 0)
 
@@ -82,7 +83,7 @@ def test_a_graph_is_refused_before_any_photo_is_looked_at(project: Project, tmp_
     keras.saving.load_model(tiny(tmp_path).weights).export(tmp_path / "graph", verbose=False)
     apart = Project(project.photos, tmp_path / "data")
     done = apart.retrain(**OPTIONS, backbone=str(tmp_path / "graph"), image_size="0", scaling="symmetric")
-    assert done.code == 54
+    assert done.code == 51
     assert "graph is a graph whose weights are constants: it cannot be trained further" in done.errors
     assert "Traceback" not in done.errors
     assert not (apart.root / "snapshot").exists()

@@ -13,27 +13,16 @@ from pipeline import RetrainFlowers
 from pipeline.cli import app
 from tasks.artifacts import exclusive
 from tests.pipeline.command import QUICK, REPOSITORY, Project, draw
+from tests.pipeline.conftest import Trained
 from tests.pipeline.first_stages import decode
 
-DATE = "2026-03-01"
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A real run of 24 photos; tests work on copies of its data root."""
-    folder = tmp_path_factory.mktemp("forget")
-    project = Project(folder / "photos", folder / "data")
-    draw(project.photos, range(24))
-    done = project.retrain(date=DATE)
-    assert done.code == 0, done.errors
-    return project
+DATE = Trained.DATE
 
 
 @pytest.fixture
-def project(trained: Project, tmp_path: Path) -> Project:
-    """The same photos, and a data root of its own."""
-    shutil.copytree(trained.root, tmp_path / "data")
-    return Project(trained.photos, tmp_path / "data")
+def project(same_photos: Project) -> Project:
+    """A real run, with a data root of its own."""
+    return same_photos
 
 
 def words(project: Project, stage: str, *extra: str) -> list[str]:
@@ -68,7 +57,7 @@ def test_the_next_run_makes_again_what_was_forgotten_and_nothing_else(project: P
     again = project.retrain(date=DATE)
     assert again.code == 0, again.errors
     new = project.new(DATE)
-    assert (new["backbone"], new["snapshot"], new["decode"], new["bottleneck"]) == (0, 0, 24, 0)
+    assert (new["backbone"], new["snapshot"], new["decode"], new["bottleneck"]) == (0, 0, Trained.PHOTOS, 0)
     assert new["train"] > 0
     # The report's key holds the decision, which holds nothing that changed.
     assert listing(project.root) == before
@@ -175,7 +164,7 @@ def test_photos_of_the_user_inside_a_stage_s_folder_are_untouched(project: Proje
     done = CliRunner().invoke(app, [word for word in words(mine, "decode", "--yes") if "--date" not in word])
     assert done.exit_code == 1
     assert "which you gave to the run, so it is left alone" in done.stderr
-    assert len(list(photos.rglob("*.jpg"))) == 24
+    assert len(list(photos.rglob("*.jpg"))) == Trained.PHOTOS
 
 
 def test_a_stage_that_the_run_has_not_is_an_error_of_usage(project: Project) -> None:

@@ -16,6 +16,9 @@ import pytest
 from tests.pipeline.command import LUIGI, Finished, Project, draw
 
 DATE = "2026-11-24"
+PHOTOS = 120
+#: Two seconds of work, so that there is something to be told between start and end.
+MUCH = {"image_size": "288", "views": "2", "flip_left_right": "", "distorted_views": "3"}
 STAGES = {
     "PrepareBackbone",
     "TakeSnapshot",
@@ -108,7 +111,7 @@ class Watcher(threading.Thread):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("project")
-    draw(folder / "photos", range(300))
+    draw(folder / "photos", range(PHOTOS))
     return Project(folder / "photos", folder / "data")
 
 
@@ -122,11 +125,9 @@ def watched(project: Project, scheduler: Scheduler) -> tuple[Finished, Watcher]:
     done = project.retrain(
         {"LUIGI_CONFIG_PATH": str(config)},
         date=DATE,
-        # Two seconds of work, so that there is something to be told between start and end.
-        image_size="288",
-        views="2",
         workers="2",
         scheduler_port=str(scheduler.port),
+        **MUCH,
     )
     watcher.end()
     return done, watcher
@@ -147,14 +148,13 @@ def test_web_page_is_told_the_line_that_a_terminal_shows(watched: tuple[Finished
     seen = watcher.messages["ExtractBottlenecks"]
     assert any("preparing" in message for message in seen)
     # Done of total, percentage, rate and time left.
-    assert any("/300 [" in message and "photo/s" in message and "<" in message for message in seen), seen
+    assert any(f"/{PHOTOS} [" in message and "photo/s" in message and "<" in message for message in seen), seen
     assert max(watcher.percentages["ExtractBottlenecks"]) > 0
 
 
 @pytest.mark.usefixtures("watched")
 def test_the_same_job_again_is_nothing_to_do(project: Project, scheduler: Scheduler) -> None:
     config = project.root.with_name("luigid.cfg")
-    same = {"image_size": "288", "views": "2"}
-    again = project.retrain({"LUIGI_CONFIG_PATH": str(config)}, date=DATE, **same, scheduler_port=str(scheduler.port))
+    again = project.retrain({"LUIGI_CONFIG_PATH": str(config)}, date=DATE, **MUCH, scheduler_port=str(scheduler.port))
     assert again.code == 0
     assert again.output.startswith("Nothing to do")

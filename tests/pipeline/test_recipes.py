@@ -1,37 +1,33 @@
 """The classic recipe with its distortions, end to end: further views that train, are cached, and never predict."""
 
-from pathlib import Path
-
 import pyarrow.parquet as pq
 import pytest
 
-from tests.pipeline.command import Project, draw
+from tests.pipeline.command import Project
+from tests.pipeline.conftest import Trained
+from tests.pipeline.first_stages import retrain_here
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A few photos, and an empty data root."""
-    project = Project(tmp_path / "photos", tmp_path / "data")
-    draw(project.photos, range(24))
-    return project
-
-
-def test_distorted_views_are_drawn_once_and_both_recipes_train_on_them(project: Project) -> None:
-    distortions = {"flip_left_right": "", "random_crop": "10", "random_scale": "20", "random_brightness": "30"}
+def test_distorted_views_are_drawn_once_and_both_recipes_train_on_them(
+    same_photos: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    distortions = {"flip_left_right": "true", "random_crop": "10", "random_scale": "20", "random_brightness": "30"}
     options = {**distortions, "distorted_views": "3"}
-    classic = project.retrain(**options, recipe="classic", steps="200", date="2026-03-01")
-    assert classic.code == 0, classic.errors
-    lines = [line for line in classic.output.splitlines() if line.startswith("Step ")]
+    plain = set(same_photos.root.glob("bottleneck/*/part-*.parquet"))
+    retrain_here(same_photos, **options, recipe="classic", steps="200", date="2026-03-02")
+    told = capsys.readouterr().out
+    lines = [line for line in told.splitlines() if line.startswith("Step ")]
     assert [line.split(":")[0] for line in lines] == ["Step 100", "Step 200"]
     assert all(line.endswith("%") for line in lines)
-    assert "Final test accuracy = " in classic.output
-    (shard,) = project.root.glob("bottleneck/*/part-*.parquet")
-    assert sorted(pq.read_table(shard, columns=["view"]).column("view").to_pylist()) == sorted([0, 1, 2, 3] * 24)
+    assert "Final test accuracy = " in told
+    (shard,) = set(same_photos.root.glob("bottleneck/*/part-*.parquet")) - plain
+    views = pq.read_table(shard, columns=["view"]).column("view").to_pylist()
+    assert sorted(views) == sorted([0, 1, 2, 3] * Trained.PHOTOS)
 
-    assert project.retrain(**options, recipe="adam", date="2026-03-02").code == 0
-    assert project.new("2026-03-02")["bottleneck"] == 0
-    one, other = (project.record(date)["head"] for date in ("2026-03-01", "2026-03-02"))
+    retrain_here(same_photos, **options, recipe="adam", date="2026-03-03")
+    assert same_photos.new("2026-03-03")["bottleneck"] == 0
+    one, other = (same_photos.record(date)["head"] for date in ("2026-03-02", "2026-03-03"))
     assert one != other
 
-    assert project.retrain(**options, seed="1", recipe="classic", steps="200", date="2026-03-03").code == 0
-    assert project.new("2026-03-03")["bottleneck"] == 24
+    retrain_here(same_photos, **options, seed="1", recipe="classic", steps="200", date="2026-03-04")
+    assert same_photos.new("2026-03-04")["bottleneck"] == Trained.PHOTOS
