@@ -13,6 +13,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.compare.plan import Plan, plan_cells
 from tasks.compare.task import TrainCell
 from tasks.decode.task import DecodePhotos
+from tasks.machine import on_machine
 from tasks.parameters import Number, Sizes
 from tasks.snapshot.task import TakeSnapshot
 
@@ -51,7 +52,8 @@ class CompareTraining(RootTask):
         yield decode
         cells = self._cells(prepared, snapshot, decode)
         yield cells
-        self._publish(cells, backbone.manifest(), snapshot.manifest())
+        with on_machine(f"The comparison for {self.date}", self.root.path):
+            self._publish(cells, backbone.manifest(), snapshot.manifest())
 
     def _decode(self, prepared: Prepared, snapshot: TakeSnapshot) -> DecodePhotos:
         return DecodePhotos(**self.shared(prepared, snapshot), settings=prepared.backbone.decode(self.encoding))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from tasks.artifacts import SCHEMA_VERSION, Manifest, publish_json
 from tasks.catalog import Dataset
+from tasks.download.reach import place
 
 
 def _age() -> float:
@@ -59,11 +60,13 @@ def identify(run: Run, backbone: Manifest, snapshot: Manifest) -> dict[str, Any]
         "date": f"{run.date}",
         "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "elapsed": round(time.monotonic() - _STARTED, 3),
-        "dataset": {"name": run.dataset.name, "location": run.dataset.location},
+        "dataset": {"name": run.dataset.name, "location": place(run.dataset)},
         "parameters": dict(run.parameters),
         "state": snapshot.details["state"],
         "backbone_state": backbone.details["asked"],
         "snapshot": snapshot.key,
+        "labels": snapshot.details.get("label_changes"),
+        "unreached": snapshot.details.get("unreached"),
     }
 
 
@@ -114,7 +117,7 @@ def _own(stage: Manifest, run: str) -> dict[str, Any]:
     """What this run did in a stage; where an earlier run had done it all, everything counts as reused."""
     own = stage.run == run
     # What the record tells elsewhere.
-    apart = ("asked", "found", "state", "test", "cross_validation")
+    apart = ("asked", "found", "state", "label_changes", "unreached", "test", "cross_validation")
     told = {} if stage.stage in ("champion", "export", "report") else stage.details
     details = {name: value for name, value in told.items() if name not in apart}
     if not own:

@@ -4,6 +4,8 @@ import datetime as dt
 import secrets
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,16 +13,18 @@ import luigi
 
 from pipeline.record import Run
 from tasks import events
-from tasks.artifacts import DataRoot, fingerprint, share
+from tasks.artifacts import DataRoot, fingerprint, share, sweep_root
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.request import AUTO, BackboneRequest
 from tasks.backbone.task import PrepareBackbone
-from tasks.catalog import Dataset, find_dataset
+from tasks.catalog import Dataset, find_dataset, is_url
 from tasks.decode.settings import Encoding
+from tasks.download.reach import ON_MISSING_SOURCE, remembered
+from tasks.download.urls import identity
 from tasks.errors import PipelineError
 from tasks.parameters import Choice, Day, Number
 from tasks.records import read_record
-from tasks.snapshot.task import ON_MISSING_SOURCE, TakeSnapshot, is_current
+from tasks.snapshot.task import TakeSnapshot, is_current
 
 #: Tells one start of the program from another; a worker's children inherit it.
 _START = secrets.token_hex(4)
@@ -113,31 +117,40 @@ class RootTask(luigi.Task):
         parameters = self.to_str_params(only_significant=True)  # type: ignore[no-untyped-call]  # Luigi's has no types
         # The dataset names the record's folder, whichever way it was given.
         apart = ("date", "data_root", "dataset", "sample_photos")
-        return {name: value for name, value in parameters.items() if name not in apart}
+        given = {name: value for name, value in parameters.items() if name not in apart}
+        # Records and reports are for others to read too.
+        return given | {"weights": identity(self.weights)} if is_url(self.weights) else given
 
     def _hash(self) -> str:
         return fingerprint(self.parameters())[:8]
 
     def source(self) -> Dataset:
-        """The dataset.
+        """The dataset; one that is away is as its last snapshot knew it.
 
         Raises:
-            DatasetError: There is none of that name.
+            DatasetError: There is none of that name, and there was none.
         """
-        return find_dataset(self.dataset, self.sample_photos)
+        return find_dataset(self.dataset, self.sample_photos, partial(remembered, self.root))
 
     def record_path(self) -> Path:
         """Where the run's record is."""
         return self.root.runs(self.source().name) / f"{self.date}-{self._hash()}.json"
 
     def output(self) -> luigi.LocalTarget:
-        """The run record."""
-        return luigi.LocalTarget(self.record_path())  # type: ignore[no-untyped-call]  # Luigi's has no types
+        """The run record; a dataset that nobody knows has none, of which `run` tells in a sentence."""
+        try:
+            path = self.record_path()
+        except PipelineError:
+            path = self.root.runs("none") / f"{self.date}.json"
+        return luigi.LocalTarget(path)  # type: ignore[no-untyped-call]  # Luigi's has no types
 
     def requires(self) -> list[luigi.Task]:
         """Nothing; but Luigi asks before it starts any work, in the process that all workers come from."""
         events.write_as(self.form)
-        share(self.root.path)
+        # A root that this user may not enter: the first stage says so.
+        with suppress(OSError):
+            share(self.root.path)
+        sweep_root(self.root)
         return []
 
     def complete(self) -> bool:
@@ -149,8 +162,9 @@ class RootTask(luigi.Task):
             own = record["run"] == self.run_id
             # A past date no longer looks at the files that the run was made of.
             same_model = own or self.date < dt.date.today() or record["backbone_state"] == self.request().state()
-            return same_model and is_current(self.date, own, record["state"], self.source())
-        except PipelineError:
+            state = record["state"]
+            return same_model and is_current(self.date, own, state, self.source(), self.on_missing_source)
+        except (OSError, PipelineError):
             # Luigi would show a traceback here; `run` meets the same error and shows its sentence.
             return False
 
@@ -213,8 +227,14 @@ class RootTask(luigi.Task):
             return
         events.write_as(self.form)
         anew = record["run"] == self.run_id
+        if not anew:
+            self.tidy()
         text = "\n".join(self.told(record, anew=anew))
         events.emit("run_done" if anew else "nothing_to_do", text, record=self.record_path(), **self.figures(record))
+
+    def tidy(self) -> None:
+        """Put right what a run left undone that was killed after its record."""
+        sweep_root(self.root)
 
     @abstractmethod
     def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
@@ -231,7 +251,12 @@ class RootTask(luigi.Task):
         Args:
             record: The run's record.
         """
-        return {name: record[name] for name in ("run", "date", "dataset", "snapshot", "elapsed")}
+        names = ("run", "date", "dataset", "snapshot", "elapsed")
+        # What an earlier version of this project wrote has no such labels and sources.
+        return {
+            **{name: record[name] for name in names},
+            **{name: record.get(name) for name in ("labels", "unreached")},
+        }
 
 
 @RootTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types

@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.artifacts import DataRoot
 from tasks.catalog import SAMPLE
+from tasks.download.reach import tell_unreached
 
 
 def summarise(record: Mapping[str, Any], path: Path, dataset: str) -> list[str]:
@@ -25,6 +26,8 @@ def summarise(record: Mapping[str, Any], path: Path, dataset: str) -> list[str]:
         f"Dataset         {record['dataset']['name']}, {record['date']}",
         f"Photos          {record['photos']:,} used, {new:,} of them new; {record['rejected']:,} rejected"
         + (f"; {conflicts:,} left out, since they stand under two labels" if conflicts else ""),
+        *_labels(record),
+        *_source(record),
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
         *([f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds"] if crossed else []),
         f"Champion        {record['champion']['reason']}",
@@ -50,6 +53,7 @@ def summarise_nothing(record: Mapping[str, Any], path: Path, dataset: str) -> li
     return [
         f"Nothing to do: {record['dataset']['name']} was trained for {record['date']} on these very photos.",
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
+        *_source(record),
         *([f"Champion        {champion['reason']}"] if (champion := record.get("champion")) else []),
         f"Report          {record['report']}",
         f"Run record      {path}",
@@ -80,6 +84,19 @@ def not_good_enough(decision: Mapping[str, Any]) -> str:
         "are new. To let the next model be champion whatever it is worth, forget the champion, with the parameters of "
         f"its run: python -m pipeline forget champion --date {decision['since']}."
     )
+
+
+def _labels(record: Mapping[str, Any]) -> list[str]:
+    """Which labels came and went since the last night, where any did."""
+    changes = record["labels"]
+    told = [f"{', '.join(map(repr, changes[which]))} {which}" for which in ("new", "gone") if changes[which]]
+    return [f"Labels          {'; '.join(told)} since the last night"] if told else []
+
+
+def _source(record: Mapping[str, Any]) -> list[str]:
+    """That the run went on without its source, where it did; earlier versions of this project did not say."""
+    unreached = record.get("unreached")
+    return [f"Source          {tell_unreached(unreached)}"] if unreached else []
 
 
 def _trained(record: Mapping[str, Any]) -> Path:

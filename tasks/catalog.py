@@ -3,7 +3,7 @@
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -101,12 +101,15 @@ def read_catalog(path: Path = CATALOG) -> Mapping[str, Mapping[str, Mapping[str,
         raise SettingError(f"The catalog {path} is not valid TOML ({exc}). Mend that line.") from exc
 
 
-def find_dataset(text: str, sample_photos: int) -> Dataset:
+def find_dataset(
+    text: str, sample_photos: int, remembered: Callable[[str], Dataset | None] = lambda _: None
+) -> Dataset:
     """Resolve what a user gave as a dataset.
 
     Args:
         text: A name of the catalog, a URL, or a path of a folder or an archive.
         sample_photos: How many photos `sample` has.
+        remembered: Is asked by name for a dataset that has been seen before, where nothing is at the path any more.
 
     Raises:
         DatasetError: It is none of these; lists the known names.
@@ -119,9 +122,9 @@ def find_dataset(text: str, sample_photos: int) -> Dataset:
         )
     if text in datasets:
         return _of_catalog(text, datasets[text])
-    if re.match(r"https?://", text):
-        return Dataset(_slug(urlsplit(text).path.rsplit("/", 1)[-1], text), "url", text)
-    local = _find_local(text)
+    if is_url(text):
+        return _of_url(text)
+    local = _find_local(text, remembered)
     if local is not None:
         return local
     raise DatasetError(
@@ -160,23 +163,48 @@ def find_backbone(name: str) -> BackboneEntry:
         ) from exc
 
 
+def is_url(text: str) -> bool:
+    """Whether a text is a URL of something that is fetched."""
+    return re.match(r"https?://", text) is not None
+
+
 def local_path(text: str) -> Path | None:
     """The file or folder that a text names; None where there is none."""
+    path = _absolute(text)
+    try:
+        return path if path and path.exists() else None
+    except OSError:  # a folder above it that may not be entered, a name too long
+        return None
+
+
+def _absolute(text: str) -> Path | None:
     # An empty text is a shell's unset variable, not the folder that the run was started in.
     try:
-        path = Path(text).expanduser().absolute()
-        return path if text and path.exists() else None
-    except (OSError, RuntimeError):  # a folder above it that may not be entered, a name too long; an unknown ~user
+        return Path(text).expanduser().absolute() if text else None
+    except RuntimeError:  # an unknown ~user
         return None
 
 
-def _find_local(text: str) -> Dataset | None:
+def _find_local(text: str, remembered: Callable[[str], Dataset | None]) -> Dataset | None:
     path = local_path(text)
-    if path is None:
+    if path is not None:
+        path = path.resolve()
+        kind: DatasetKind | None = "folder" if path.is_dir() else "archive" if path.is_file() else None
+        return Dataset(_slug(path.name, str(path)), kind, str(path)) if kind else None
+    gone = _absolute(text)
+    try:
+        gone = gone.resolve() if gone else None
+    except (OSError, RuntimeError, ValueError):  # links in a circle; a NUL in it
         return None
-    path = path.resolve()
-    kind: DatasetKind | None = "folder" if path.is_dir() else "archive" if path.is_file() else None
-    return Dataset(_slug(path.name, str(path)), kind, str(path)) if kind else None
+    return remembered(_slug(gone.name, str(gone))) if gone else None
+
+
+def _of_url(url: str) -> Dataset:
+    try:
+        path = urlsplit(url).path
+    except ValueError as exc:
+        raise DatasetError(f"The dataset {url!r} is no valid URL ({exc}). Correct it.") from exc
+    return Dataset(_slug(path.rpartition("/")[2], url), "url", url)
 
 
 def _of_catalog(name: str, entry: Mapping[str, Any]) -> Dataset:

@@ -11,14 +11,21 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
+from multiprocessing import parent_process
 from types import FrameType
 
 from tasks import standing
+from tasks.errors import BUG
 from tasks.events import emit
 
+#: Seconds to say what is kept.
+_LAST_WORDS = 2.0
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 #: One byte, shared with the workers that Luigi forks: the exit code of the first failure, 0 without.
 _failure = mmap.mmap(-1, 1)
+#: The process that follows its parent already; a fork of it does not.
+_follows = 0
 
 
 def note_failure(exit_code: int) -> None:
@@ -45,6 +52,21 @@ def take_over() -> None:
     threading.Thread(target=_watch, args=(reader, errors), name="signals", daemon=True).start()
 
 
+def follow_parent() -> None:
+    """Let a worker that Luigi forked end when the program that started it does, however that ends."""
+    global _follows  # noqa: PLW0603 (a process has one parent)
+    parent = parent_process()
+    if parent is None or _follows == os.getpid():
+        return
+    _follows = os.getpid()
+
+    def follow() -> None:
+        parent.join()
+        os._exit(BUG)
+
+    threading.Thread(target=follow, name="parent", daemon=True).start()
+
+
 def _end() -> None:
     if _failure[0]:
         _exit(_failure[0])
@@ -55,11 +77,14 @@ def _watch(reader: int, errors: int) -> None:
     number = 0
     while number not in _NAMES:
         number = os.read(reader, 1)[0]
-    name = _NAMES[signal.Signals(number)]
-    emit("stopped", None, signal=name, exit_code=128 + number)
-    os.write(errors, f"\nStopped by {name}{standing.tell()}\n".encode())
+    name, code = _NAMES[signal.Signals(number)], 128 + number  # as shells have it
+    # Whoever reads may have stopped to, and then every word waits for ever.
+    threading.Timer(_LAST_WORDS, os._exit, (code,)).start()
     _stop_workers()
-    _exit(128 + number)  # as shells have it
+    with suppress(OSError):
+        os.write(errors, f"\nStopped by {name}{standing.tell()}\n".encode())
+    emit("stopped", None, signal=name, exit_code=code)
+    _exit(code)
 
 
 def _stop_workers() -> None:
@@ -72,8 +97,9 @@ def _stop_workers() -> None:
 
 def _exit(code: int) -> None:
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
     os._exit(code)
 
 

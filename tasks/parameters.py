@@ -37,7 +37,7 @@ class SettingsParameter(luigi.Parameter[SettingsT]):
 
 
 class Number(luigi.Parameter[NumberT]):
-    """A whole or real number between two bounds, both allowed."""
+    """A whole or real number between two bounds, both allowed; a share, of at most 1, may be given in per cent."""
 
     def __init__(self, kind: type[NumberT], least: NumberT, most: NumberT | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -45,7 +45,10 @@ class Number(luigi.Parameter[NumberT]):
 
     def parse(self, x: str) -> NumberT:
         """Read the number; raises `SettingError` where it is none."""
+        number, share, rest = x.partition("%")
         try:
+            if share and not rest and self._kind is float and self._most == 1:
+                return self._kind(float(number) / 100)
             return self._kind(x)
         except ValueError as exc:
             raise SettingError(f"{_option(self)} is {x!r}; it takes {self._range()}.") from exc

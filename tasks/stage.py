@@ -1,9 +1,9 @@
 """The Luigi side that every stage shares: a task that works, publishes a manifest, and tells of it in plain words."""
 
 import atexit
-import errno
 import gc
 import logging
+import signal
 import time
 from abc import abstractmethod
 from pathlib import Path
@@ -12,14 +12,13 @@ from typing import Any, ClassVar
 import luigi
 
 from tasks import standing
-from tasks.artifacts import DataRoot, Manifest, Outcome, read_manifest, share, sweep
-from tasks.ending import note_failure, take_over
+from tasks.artifacts import DamagedError, DataRoot, Manifest, Outcome, read_manifest, set_aside, share, sweep
+from tasks.ending import follow_parent, note_failure, take_over
 from tasks.errors import BUG, MachineError, PipelineError, StoreError
 from tasks.events import emit
+from tasks.machine import on_machine
 from tasks.parameters import Number
 from tasks.progress import LiveLine, Progress
-
-_UNWRITABLE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS)
 
 
 class PlainErrors(logging.Filter):
@@ -87,7 +86,7 @@ class StageTask(luigi.Task):
         """Whether the manifest is there; one that cannot be read counts as absent, and the next run replaces it."""
         try:
             self.manifest()
-        except (FileNotFoundError, StoreError):
+        except (OSError, StoreError):
             return False
         return True
 
@@ -96,30 +95,51 @@ class StageTask(luigi.Task):
         return read_manifest(self.manifest_path())
 
     def run(self) -> None:
-        """Clear up after crashed runs, work, measure the time, and publish the manifest."""
-        started = time.monotonic()
+        """Clear up after crashed runs, work, measure the time, and publish the manifest.
+
+        Where a file is damaged that a stage has made, it is set aside, what is missing then is made again, and so is
+        the work. Not by Luigi: its scheduler does not believe that what was done a moment ago is to be done again.
+
+        Raises:
+            MachineError: The disk is full, read-only or broken, or memory is short.
+            StoreError: A file is damaged for the second time, or nothing makes it again.
+        """
+        follow_parent()
+        with on_machine(f"The stage {self.stage}", self.root.path):
+            while not self._complete_work():
+                # Those further down too: what lies between may be complete without them.
+                for task in _below(self):
+                    if not task.complete():  # type: ignore[no-untyped-call]  # Luigi's has no types
+                        task.run()  # type: ignore[no-untyped-call]
+
+    def _complete_work(self) -> bool:
+        """Work, and publish the manifest; False where a damaged file was in the way, which is set aside."""
         try:
-            sweep(self.manifest_path().parent)
-            share(self.root.path)
-            standing.begin(self.stage)
-            emit("stage_started", None, stage=self.stage, run=self.run_id)
-            with LiveLine(self.stage, self._tell) as progress:
-                outcome = self.work(progress)
-            seconds = round(time.monotonic() - started, 3)
-            manifest = Manifest(
-                stage=self.stage, run=self.run_id, seconds=seconds, startup=progress.startup, **vars(outcome)
-            )
-            manifest.publish(self.manifest_path())
-        except OSError as exc:
-            if exc.errno not in _UNWRITABLE:
-                raise
-            raise MachineError(
-                f"The stage {self.stage} cannot write to {exc.filename or self.data_root} ({exc.strerror}). Make room "
-                "or mend the folder's rights, and run again; what was published is kept."
-            ) from exc
+            manifest = self._publish_work()
+        except DamagedError as exc:
+            told = set_aside(exc)
+            _LOG.warning("%s", told)
+            emit("damaged", None, stage=self.stage, run=self.run_id, path=exc.path, message=told)
+            return False
         standing.end()
         counts = {name: getattr(manifest, name) for name in ("photos", "new", "reused", "seconds")}
         emit("stage_done", self.closing(manifest), stage=self.stage, run=self.run_id, key=manifest.key, **counts)
+        return True
+
+    def _publish_work(self) -> Manifest:
+        started = time.monotonic()
+        sweep(self.manifest_path().parent)
+        share(self.root.path)
+        standing.begin(self.stage)
+        emit("stage_started", None, stage=self.stage, run=self.run_id)
+        with LiveLine(self.stage, self._tell) as progress:
+            outcome = self.work(progress)
+        seconds = round(time.monotonic() - started, 3)
+        manifest = Manifest(
+            stage=self.stage, run=self.run_id, seconds=seconds, startup=progress.startup, **vars(outcome)
+        )
+        manifest.publish(self.manifest_path())
+        return manifest
 
     def closing(self, manifest: Manifest) -> str:
         """The line that a person reads when the stage is done."""
@@ -132,6 +152,30 @@ class StageTask(luigi.Task):
             self.set_status_message(message)
         if self.set_progress_percentage is not None:
             self.set_progress_percentage(percentage)
+
+
+def _below(task: luigi.Task) -> list[luigi.Task]:
+    """All that a task stands on, each before what stands on it."""
+    found: dict[str, luigi.Task] = {}
+    for required in task.deps():  # type: ignore[no-untyped-call]  # Luigi's has no types
+        found.update({below.task_id: below for below in (*_below(required), required)})
+    return list(found.values())
+
+
+@luigi.Task.event_handler(luigi.Event.PROCESS_FAILURE)  # type: ignore[no-untyped-call, untyped-decorator]
+def _mourn(task: luigi.Task, message: str) -> None:
+    """Say that a worker that Luigi forked has ended without a word; Luigi itself only counts the task as failed."""
+    code = int(message.rpartition(" ")[2])
+    killed = code == -signal.SIGKILL
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    name = task.stage if isinstance(task, StageTask) else task.task_family
+    note_failure(MachineError.exit_code if killed else BUG)
+    _LOG.error(
+        "The process of %s %s.%s What was published is kept; run again to go on from there.",
+        name,
+        how,
+        " If nobody did that, the system had no memory left: take a machine with more, or fewer --workers." * killed,
+    )
 
 
 @StageTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types

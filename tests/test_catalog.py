@@ -136,6 +136,36 @@ def test_a_file_is_an_archive(tmp_path: Path) -> None:
     assert dataset.name.startswith("flowers-2026-tgz-")
 
 
+@pytest.mark.parametrize("way", ["photos", "./photos/", "link", "{0}/photos"])
+def test_a_folder_that_is_gone_is_asked_for_by_the_name_that_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "link").symlink_to("photos")
+    was = find_dataset("photos", sample_photos=400)
+    (tmp_path / "photos").rmdir()
+    known = {was.name: was}
+    assert find_dataset(way.format(tmp_path), 400, known.get) == was
+    with pytest.raises(DatasetError, match="There is no dataset"):
+        find_dataset("other", 400, known.get)
+
+
+@pytest.mark.parametrize("text", ["", "a\0b", "~nobody-of-this-name/photos", "x" * 5000, "loop"])
+def test_what_can_be_no_path_is_no_dataset_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DatasetError, match="There is no dataset"):
+        find_dataset(text, 400)
+
+
+def test_what_begins_as_a_url_and_is_none_is_refused() -> None:
+    with pytest.raises(DatasetError, match="is no valid URL"):
+        find_dataset("https://[host/photos.tgz", 400)
+
+
 @pytest.mark.parametrize("url", ["http://localhost:8000/flowers.zip", "https://host/a/flowers.zip"])
 def test_a_url_is_fetched(url: str) -> None:
     dataset = find_dataset(url, sample_photos=400)

@@ -76,12 +76,14 @@ def test_a_whole_number_without_a_bound_may_be_large() -> None:
     assert read(batch_size="9" * 400).batch_size == int("9" * 400)
 
 
-@pytest.mark.parametrize(("text", "value"), [("0", 0.0), ("1", 1.0), ("0.25", 0.25), ("1e-3", 0.001)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("0", 0.0), ("1", 1.0), ("0.25", 0.25), ("1e-3", 0.001), ("20%", 0.2), ("5 %", 0.05)]
+)
 def test_a_real_number_is_read_with_its_bounds(text: str, value: float) -> None:
     assert read(max_rejected=text).max_rejected == value
 
 
-@pytest.mark.parametrize("text", ["-0.01", "1.01", "nan", "inf", "-inf", "5 %", ""])
+@pytest.mark.parametrize("text", ["-0.01", "1.01", "nan", "inf", "-inf", "101 %", "-1%", "%", "5%%", "5 % of it", ""])
 def test_no_other_real_number_is_taken(text: str) -> None:
     with pytest.raises(SettingError, match=r"^--max-rejected is .*; it takes a number of at least 0 and at most 1\.$"):
         read(max_rejected=text)

@@ -11,8 +11,10 @@ import pyarrow as pa
 from pipeline.commands.estimate import PER_NEW, PER_PHOTO, Ahead, Estimate, estimate, read_past
 from pipeline.commands.stages import STAGES, Chain, is_refused, known_chain
 from pipeline.retrain import RetrainFlowers
+from tasks.artifacts import DataRoot
 from tasks.artifacts.removal import measure
-from tasks.errors import PipelineError, StoreError
+from tasks.download.reach import last_snapshot
+from tasks.errors import DatasetError, PipelineError, StoreError
 from tasks.records import read_record
 from tasks.train.settings import TrainSettings
 
@@ -124,24 +126,36 @@ def _ahead(step: Step, photos: Photos | None) -> Ahead:
 def _photos(chain: Chain) -> Photos | None:
     """The photos that a run would work on; None where they are still to be fetched."""
     from tasks.snapshot.hashes import read_hashes  # noqa: PLC0415 (not where the command line only starts)
-    from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415
     from tasks.snapshot.walk import list_files  # noqa: PLC0415
 
-    if chain.snapshot:
-        table = read_snapshot(chain.root, chain.snapshot)
-        return Photos(usable(table)["sha256"].combine_chunks(), 0, table.num_rows, 0)
     snapshot = chain.run.take_snapshot()
+    if chain.snapshot:
+        return _known(chain.root, chain.snapshot)
     download = snapshot.requires()
     if download is not None and not download.complete():
         return None
     known = read_hashes(snapshot.manifest_path().with_name("hashes.parquet"))
     columns = (known[name].to_pylist() for name in ("path", "bytes", "mtime_ns", "sha256")) if known is not None else ()
     hashes = {(path, size, mtime): sha256 for path, size, mtime, sha256 in zip(*columns, strict=True)}
-    files = list_files(snapshot.photos()).files
+    try:
+        files = list_files(snapshot.photos()).files
+    except DatasetError:
+        last = last_snapshot(chain.root, snapshot.dataset.name, snapshot.date)
+        if last is None or snapshot.on_missing_source == "fail":
+            raise
+        return _known(chain.root, last.manifest.key)
     found = [hashes.get((file.path, file.size, file.mtime_ns)) for file in files]
     keys = pa.array({sha256 for sha256 in found if sha256}, pa.string())
     gone = {path for path, _, _ in hashes} - {file.path for file in files}
     return Photos(keys, found.count(None), len(files), len(gone))
+
+
+def _known(root: DataRoot, snapshot: str) -> Photos:
+    """The photos of a snapshot that was taken."""
+    from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415 (not where the command line only starts)
+
+    table = read_snapshot(root, snapshot)
+    return Photos(usable(table)["sha256"].combine_chunks(), 0, table.num_rows, 0)
 
 
 def _step(chain: Chain, stage: str, photos: Photos | None) -> Step:

@@ -1,11 +1,13 @@
 """Finds the runs that a person means, and reads those whose records can be read."""
 
 import re
+from functools import partial
 
 import typer
 
 from tasks.artifacts import DataRoot
 from tasks.catalog import SAMPLE, find_dataset
+from tasks.download.reach import remembered
 from tasks.errors import DatasetError
 from tasks.records import Night, read_nights, recorded_datasets
 
@@ -29,17 +31,17 @@ def find_recorded(text: str | None, root: DataRoot) -> list[str]:
         raise DatasetError(f"There are no runs in {root.path}. Start one: luigi --module pipeline RetrainFlowers.")
     if text is None or text in recorded:
         return recorded if text is None else [text]
-    found = [name for name in recorded if name in _names(text, recorded)]
+    found = [name for name in recorded if name in _names(text, recorded, root)]
     if not found:
         raise DatasetError(f"{text!r} has no runs in {root.path}. Datasets that have: {', '.join(recorded)}.")
     return found
 
 
-def _names(text: str, recorded: list[str]) -> list[str]:
+def _names(text: str, recorded: list[str], root: DataRoot) -> list[str]:
     if text == SAMPLE:
         return [name for name in recorded if re.fullmatch(rf"{SAMPLE}-\d+", name)]
     try:
-        return [find_dataset(text, 0).name]
+        return [find_dataset(text, 0, partial(remembered, root)).name]
     except DatasetError:
         return []
 

@@ -4,7 +4,10 @@ The leaf that every stage stands on, and the only package that knows where thing
 root elsewhere is one more implementation of its verbs and not a rewrite.
 """
 
+from tasks.artifacts.aside import set_aside
+from tasks.artifacts.damage import DamagedError
 from tasks.artifacts.files import (
+    flush,
     open_scratch,
     publish_bytes,
     publish_folder,
@@ -33,6 +36,7 @@ from tasks.artifacts.schemas import (
 )
 from tasks.artifacts.settings import settings_from
 from tasks.artifacts.stores import Search, Store
+from tasks.artifacts.sweeping import sweep_root
 
 __all__ = [
     "COMPARISON",
@@ -44,6 +48,7 @@ __all__ = [
     "REJECTED",
     "SCHEMA_VERSION",
     "SNAPSHOT",
+    "DamagedError",
     "DataRoot",
     "KeyIndex",
     "Manifest",
@@ -56,6 +61,7 @@ __all__ = [
     "exclusive",
     "file_sha256",
     "fingerprint",
+    "flush",
     "hold",
     "is_locked",
     "manifest",
@@ -68,7 +74,9 @@ __all__ = [
     "publishing",
     "read_json",
     "read_manifest",
+    "set_aside",
     "settings_from",
     "share",
     "sweep",
+    "sweep_root",
 ]

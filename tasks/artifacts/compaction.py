@@ -21,7 +21,7 @@ from tasks.artifacts.locks import exclusive
 from tasks.artifacts.manifests import rename_shards
 from tasks.artifacts.merge_plan import Repeats, ShardFacts, plan_merges
 from tasks.artifacts.schemas import SCHEMA_VERSION
-from tasks.artifacts.shards import MERGED, reading
+from tasks.artifacts.shards import MERGED, check_whole, reading
 from tasks.artifacts.stores import Store
 from tasks.errors import StoreError
 from tasks.progress import Progress
@@ -160,6 +160,8 @@ def _kept(store: Store, group: Sequence[ShardFacts], repeats: Repeats) -> Iterat
     """Read a group's rows, but for those that stand in another shard too."""
     for shard in group:
         repeated = KeyIndex(pa.array(repeats[shard.path].keys.astype(str))) if shard.path in repeats else None
+        # What is merged gets a name that fits, whatever it is: the last time to see that it is damaged.
+        check_whole(shard.path)
         with store.open(shard.path) as file:
             for number in range(file.num_row_groups):
                 with reading(shard.path):

@@ -19,9 +19,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from tasks.artifacts.damage import DamagedError
 from tasks.artifacts.keys import KEY_LENGTH, file_sha256
 from tasks.artifacts.parquet import write_parquet
-from tasks.errors import StoreError
+from tasks.errors import MachineError
 
 TEMPORARY_PREFIX = ".tmp-"
 
@@ -49,9 +50,14 @@ def publish_shard(folder: Path, tables: Iterable[pa.Table], schema: pa.Schema, r
     """
     with _temporary(folder / "part.parquet", folder=False) as temporary:
         write_parquet(temporary, tables, schema, rows_per_group)
-        shard = folder / f"part-{file_sha256(temporary)[:KEY_LENGTH]}.parquet"
+        shard = folder / shard_name(temporary)
         _move(temporary, shard)
         return shard
+
+
+def shard_name(path: Path) -> str:
+    """What a shard of a file's bytes is called."""
+    return f"part-{file_sha256(path)[:KEY_LENGTH]}.parquet"
 
 
 @contextmanager
@@ -66,13 +72,13 @@ def publish_folder(path: Path) -> Iterator[Path]:
     with _temporary(path, folder=True) as temporary:
         yield temporary
         for written in (*temporary.rglob("*"), temporary):
-            _flush(written)
+            flush(written)
         try:
             temporary.rename(path)
         except OSError:
             if not path.is_dir():
                 raise
-        _flush(path.parent)
+        flush(path.parent)
 
 
 def publish_bytes(path: Path, data: bytes) -> None:
@@ -98,7 +104,7 @@ def remove_shards(shards: Sequence[Path]) -> None:
     """Remove shards of one folder; those that are gone already are no harm."""
     for shard in shards:
         shard.unlink(missing_ok=True)
-        _flush(shard.parent)
+        flush(shard.parent)
 
 
 def open_scratch(folder: Path, size: int) -> FileIO:
@@ -112,12 +118,12 @@ def open_scratch(folder: Path, size: int) -> FileIO:
         The file, open for reading and writing.
 
     Raises:
-        StoreError: The disk has no room for it.
+        MachineError: The disk has no room for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise StoreError(
+        raise MachineError(
             f"The disk of {folder} has {free / 1e9:.1f} GB free, and a scratch file of {size / 1e9:.1f} GB is needed. "
             "Free some, or move the data root to a larger disk."
         )
@@ -131,12 +137,12 @@ def read_json(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: There is none.
-        StoreError: It is not JSON.
+        DamagedError: It is not JSON.
     """
     try:
         return json.loads(path.read_bytes())
     except ValueError as exc:
-        raise StoreError(f"{path} is damaged ({exc}). Delete it; the next run writes it again.") from exc
+        raise DamagedError(path, f"{path} is damaged ({exc}). Delete it; the next run writes it again.") from exc
 
 
 def sweep(folder: Path) -> int:
@@ -176,9 +182,9 @@ def _temporary(path: Path, *, folder: bool) -> Iterator[Path]:
 
 
 def _move(temporary: Path, path: Path) -> None:
-    _flush(temporary)
+    flush(temporary)
     temporary.replace(path)
-    _flush(path.parent)
+    flush(path.parent)
 
 
 def _make_locked(path: Path, *, folder: bool) -> tuple[Path, int]:
@@ -207,7 +213,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Make a file's bytes, or a folder's names, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks import standing
+from tasks.artifacts.damage import DamagedError
 from tasks.artifacts.files import publish_shard, sweep
 from tasks.artifacts.key_index import KeyIndex
-from tasks.artifacts.shards import ShardGoneError, merged_into, places_in, reading, rows_in
+from tasks.artifacts.shards import ShardGoneError, check_whole, merged_into, places_in, reading, rows_in
 from tasks.errors import StoreError
 
 
@@ -77,13 +78,19 @@ class Store:
             Tables that are not empty and together hold every row of the wanted keys that are there, each once.
 
         Raises:
-            StoreError: A shard is missing or damaged, or has other columns.
+            ShardGoneError: A shard is gone.
+            DamagedError: A shard is damaged: a page's checksum or, where half of its rows or more are wanted, its hash
+                is another one.
+            StoreError: A shard has other columns.
         """
         index, missing = KeyIndex(wanted), np.ones(len(wanted), bool)
         for shard, file in self.files(shards) if len(wanted) else ():
             places = places_in(shard, file, index)
             take = places >= 0
             take[take] = missing[places[take]]
+            if 2 * np.count_nonzero(take) >= len(take) > 0:
+                # Where little is read, the whole of a shard would cost far more than what is read of it.
+                check_whole(shard)
             yield from rows_in(shard, file, take, columns)
             missing[places[take]] = False
             if not missing.any():
@@ -97,12 +104,13 @@ class Store:
         """Compare what was found with what a manifest promised; more is no harm, another run may have added it.
 
         Raises:
-            StoreError: Less was found.
+            DamagedError: Less was found, so the manifests are wrong.
         """
         if found < promised:
-            raise StoreError(
+            raise DamagedError(
+                self.folder / "manifests",
                 f"The store {self.folder} has {found:,} of {promised:,} {what}: shards are gone. "
-                "Delete its folder manifests; the next run makes again what is missing."
+                "Delete its folder manifests; the next run makes again what is missing.",
             )
 
     def files(self, shards: Sequence[Path] | None = None) -> Iterator[tuple[Path, pq.ParquetFile]]:
@@ -130,7 +138,8 @@ class Store:
                     gone[shard.name] = exc
                     continue
                 with file:
-                    merged.update(merged_into(file))
+                    with reading(shard):
+                        merged.update(merged_into(file))
                     yield shard, file
             opened.update(ahead)
             ahead = [shard for shard in self.shards() if shard not in opened] if len(gone) > known else []
@@ -146,8 +155,10 @@ class Store:
         """
         with reading(shard):
             file = pq.ParquetFile(shard, page_checksum_verification=True)
-        if not file.schema_arrow.equals(self.schema):
+            schema = file.schema_arrow
+        if not schema.equals(self.schema):
             file.close()
+            check_whole(shard)
             raise StoreError(f"{shard} has other columns than this version writes. Move it away and run again.")
         return file
 

@@ -90,15 +90,21 @@ def place(dataset: Dataset) -> str:
     return shown(dataset.location) if dataset.kind == "url" else dataset.location
 
 
-def why_unreached(exc: PipelineError) -> str | None:
-    """Say in a few words why a source could not be reached; None where something else is wrong with it."""
+def why_unreached(dataset: Dataset, exc: PipelineError) -> str | None:
+    """Say in a few words why a source could not be reached; None where something else is wrong with it.
+
+    Args:
+        dataset: Whose source.
+        exc: What it failed with.
+    """
     from tasks.download.answers import Unreachable  # noqa: PLC0415 (imports httpx, and only a failure needs it)
 
     cause = exc.__cause__
     if isinstance(exc, DownloadError) and isinstance(cause, Unreachable):
         return str(cause)
     if isinstance(exc, DatasetError) and isinstance(cause, OSError):
-        return cause.strerror or str(cause)
+        below = cause.filename if Path(cause.filename or dataset.location) != Path(dataset.location) else None
+        return f"{cause.strerror}: {below}" if below else cause.strerror or str(cause)
     return None
 
 

@@ -66,7 +66,7 @@ class FetchDataset(StageTask):
         try:
             return self._bring(progress)
         except (DatasetError, DownloadError) as exc:
-            why, last = why_unreached(exc), last_snapshot(self.root, self.dataset.name, self.date)
+            why, last = why_unreached(self.dataset, exc), last_snapshot(self.root, self.dataset.name, self.date)
             if why is None or last is None:
                 raise
             unreached = go_on(self.dataset, why, last, self.on_missing_source, exc).details()

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.artifacts import SNAPSHOT, DataRoot, describe
-from tasks.errors import DatasetError, StoreError
+from tasks.artifacts import SNAPSHOT, DamagedError, DataRoot, describe
+from tasks.errors import DatasetError
 from tasks.progress import Progress
 from tasks.snapshot.hashes import HASHES, hash_files, trustworthy
 from tasks.snapshot.walk import UNREADABLE, fingerprint_rows, list_files
@@ -99,15 +99,16 @@ def read_snapshot(root: DataRoot, key: str) -> pa.Table:
     """Read a snapshot's table.
 
     Raises:
-        StoreError: There is none of that key, or it is damaged.
+        DamagedError: There is none of that key, or it is damaged.
     """
     path = root.snapshot(key)
     try:
-        return pq.read_table(path, schema=SNAPSHOT)
+        return pq.read_table(path, schema=SNAPSHOT, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as exc:
-        raise StoreError(
+        raise DamagedError(
+            path,
             f"The snapshot {path} cannot be read ({exc}). Delete it and the files of its dataset's dates beside it; "
-            "the next run takes it again."
+            "the next run takes it again.",
         ) from exc
 
 

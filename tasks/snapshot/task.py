@@ -1,21 +1,33 @@
 """Luigi task of the snapshot stage."""
 
 import datetime as dt
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
 from tasks.artifacts import Manifest, Outcome, publish_parquet
 from tasks.catalog import Dataset
+from tasks.download.reach import (
+    AWAY,
+    ON_MISSING_SOURCE,
+    Last,
+    Unreached,
+    go_on,
+    kept,
+    last_snapshot,
+    tell_unreached,
+    why_unreached,
+)
 from tasks.download.task import FetchDataset, outside
-from tasks.errors import PipelineError
+from tasks.errors import DatasetError, PipelineError
 from tasks.parameters import Choice, Number, SettingsParameter
 from tasks.progress import Progress
 from tasks.stage import StageTask
 
-#: What to do where a dataset's photos cannot be reached.
-ON_MISSING_SOURCE = ("fail", "use-last")
+if TYPE_CHECKING:
+    from tasks.snapshot.photos import Snapshot  # pyarrow's tables, which a task that is complete needs none of
 
 
 class TakeSnapshot(StageTask):
@@ -36,7 +48,13 @@ class TakeSnapshot(StageTask):
         """The download, unless the dataset is a folder, which is used in place."""
         if self.dataset.kind == "folder":
             return None
-        return FetchDataset(data_root=self.data_root, run_id=self.run_id, dataset=self.dataset, date=self.date)
+        return FetchDataset(
+            data_root=self.data_root,
+            run_id=self.run_id,
+            dataset=self.dataset,
+            date=self.date,
+            on_missing_source=self.on_missing_source,
+        )
 
     def manifest_path(self) -> Path:
         """One a date; it names the snapshot."""
@@ -47,7 +65,8 @@ class TakeSnapshot(StageTask):
         if not self.is_published():
             return False
         manifest = self.manifest()
-        return is_current(self.date, manifest.run == self.run_id, manifest.details["state"], self.dataset)
+        state = manifest.details["state"]
+        return is_current(self.date, manifest.run == self.run_id, state, self.dataset, self.on_missing_source)
 
     def before(self) -> dict[str, Manifest]:
         """Manifest of the download, where there was one, by its stage."""
@@ -60,34 +79,82 @@ class TakeSnapshot(StageTask):
         return Path(self.dataset.location) if download is None else download.photos()
 
     def work(self, progress: Progress) -> Outcome:
-        """Hash what is new, and publish the snapshot."""
+        """Hash what is new, and publish the snapshot; where the source is away, that of the last time stands again."""
+        last = last_snapshot(self.root, self.dataset.name, self.date)
+        found = self._not_fetched(last) or self._look(last, progress)
+        if isinstance(found, Unreached):
+            progress.tell(tell_unreached(found.details()))
+            manifest = found.last.manifest
+            own = {"state": AWAY, "unreached": found.details()}
+            return self._outcome(manifest.key, manifest.photos, 0, {**manifest.details, **own})
+        return self._publish(found, last)
+
+    def _not_fetched(self, last: Last | None) -> Unreached | None:
+        """What to go on with where the download stage says that it could reach nothing."""
+        download = self.before().get(FetchDataset.stage)
+        told = download.details.get("unreached") if download else None
+        return Unreached(told["source"], told["why"], last) if told and last else None
+
+    def _look(self, last: Last | None, progress: Progress) -> "Snapshot | Unreached":
+        """Take a snapshot of what is there, or say what to go on with where a folder is away."""
         with progress.preparing("imports"):
             from tasks.snapshot.hashes import read_hashes  # noqa: PLC0415 (not needed where nothing is to be done)
-            from tasks.snapshot.photos import check_labels, take_snapshot  # noqa: PLC0415
+            from tasks.snapshot.photos import take_snapshot  # noqa: PLC0415
 
-        hashes = self.root.snapshots(self.dataset.name) / "hashes.parquet"
-        snapshot = take_snapshot(self.photos(), read_hashes(hashes), progress)
-        publish_parquet(hashes, snapshot.hashes)
+        known = last if self.dataset.kind == "folder" else None
+        try:
+            snapshot = take_snapshot(self.photos(), read_hashes(self._hashes()), progress)
+        except DatasetError as exc:
+            why = why_unreached(self.dataset, exc)
+            if known is None or why is None:
+                raise
+            return go_on(self.dataset, why, known, self.on_missing_source, exc)
+        if known is not None and snapshot.photos == 0:
+            # As the mount point of a disk is that is not mounted.
+            return go_on(self.dataset, "it holds no photo that can be read", known, self.on_missing_source)
+        return snapshot
+
+    def _publish(self, snapshot: "Snapshot", last: Last | None) -> Outcome:
+        """Publish a snapshot that may be used."""
+        from tasks.snapshot.photos import check_labels, read_snapshot  # noqa: PLC0415 (only where there is work)
+        from tasks.snapshot.shrink import check_shrink  # noqa: PLC0415
+
+        if last is not None:
+            check_shrink(read_snapshot(self.root, last.manifest.key), snapshot.table, self.max_shrink, last.photos_of)
+        publish_parquet(self._hashes(), snapshot.hashes)
         check_labels(snapshot.labels)
         publish_parquet(self.root.snapshot(snapshot.key), snapshot.table)
+        details = {
+            "state": source_state(self.dataset) if self.dataset.kind != "folder" else snapshot.state,
+            "labels": snapshot.labels,
+            "duplicates": snapshot.duplicates,
+            "conflicts": snapshot.conflicts,
+            "ignored": dict(snapshot.ignored),
+            "unreached": None,
+        }
+        return self._outcome(snapshot.key, snapshot.photos, snapshot.hashed, details)
+
+    def _outcome(self, key: str, photos: int, hashed: int, details: Mapping[str, Any]) -> Outcome:
+        from tasks.snapshot.shrink import label_changes  # noqa: PLC0415 (only where there is work)
+
+        # Not an earlier look on the same date: what came today is new today, however often the command is run.
+        before = last_snapshot(self.root, self.dataset.name, self.date, earlier=True)
+        changes = label_changes(before.manifest.details["labels"] if before else None, details["labels"])
         return Outcome(
-            key=snapshot.key,
-            snapshot=snapshot.key,
-            settings=asdict(self.dataset),
-            photos=snapshot.photos,
-            new=snapshot.hashed,
-            reused=snapshot.photos - snapshot.hashed,
-            details={
-                "state": source_state(self.dataset) if self.dataset.kind != "folder" else snapshot.state,
-                "labels": snapshot.labels,
-                "duplicates": snapshot.duplicates,
-                "conflicts": snapshot.conflicts,
-                "ignored": dict(snapshot.ignored),
-            },
+            key=key,
+            snapshot=key,
+            settings=kept(self.dataset),
+            photos=photos,
+            new=hashed,
+            reused=photos - hashed,
+            details={**details, "label_changes": changes},
         )
 
+    def _hashes(self) -> Path:
+        return self.root.snapshots(self.dataset.name) / "hashes.parquet"
 
-def is_current(date: dt.date, own: bool, state: str, dataset: Dataset) -> bool:
+
+def is_current(date: dt.date, own: bool, state: str, dataset: Dataset, on_missing_source: str) -> bool:
     """Whether what was made for a date still stands.
 
     Args:
@@ -95,22 +162,26 @@ def is_current(date: dt.date, own: bool, state: str, dataset: Dataset) -> bool:
         own: Whether this very run made it: then photos that were added since are the next run's.
         state: How the source looked.
         dataset: The source; a past date no longer looks at it.
+        on_missing_source: Whether it may stand on photos whose source could not be reached.
     """
-    return own or date < dt.date.today() or state == source_state(dataset)
+    if own or date < dt.date.today():
+        return True
+    return state == source_state(dataset) and (state != AWAY or on_missing_source == "use-last")
 
 
 def source_state(dataset: Dataset) -> str:
     """How a dataset's source looks from outside, without reading photos: cheap, and it raises nothing.
 
     Returns:
-        For a folder a fingerprint of paths, sizes and mtimes, else what the download stage sees of it; empty where the
-        source cannot be read: the stage that needs it says what is wrong.
+        For a folder a fingerprint of paths, sizes and mtimes, else what the download stage sees of it; `AWAY` where the
+        source cannot be read or a folder holds no photo: the stage that needs it says what is wrong.
     """
     from tasks.snapshot.walk import list_files  # noqa: PLC0415
 
     try:
-        if dataset.kind == "folder":
-            return list_files(Path(dataset.location)).state()
-        return outside(dataset)
+        if dataset.kind != "folder":
+            return outside(dataset)
+        listing = list_files(Path(dataset.location))
     except PipelineError:
-        return ""
+        return AWAY
+    return listing.state() if listing.files else AWAY

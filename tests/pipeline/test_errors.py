@@ -1,10 +1,21 @@
 """What a person sees when something cannot be: one sentence that names the thing, and an exit code."""
 
+import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from tasks.artifacts.files import publish_shard
 from tests.pipeline.command import Project, draw, luigi
+
+#: Run by Python before any program: nothing comes to the disk any more.
+FULL = """
+import errno, os
+def fsync(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+os.fsync = fsync
+"""
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +109,43 @@ def test_a_label_that_decoding_leaves_too_small_is_named_with_its_photos(tmp_pat
     assert done.code == 52
     assert "'cacti' (0)" in done.errors
     assert "cacti/0.jpg" in done.errors
+    assert "Traceback" not in done.errors
+
+
+def test_a_url_that_is_none_is_named(project: Project) -> None:
+    done = project.retrain(dataset="http://[host/photos.tgz")
+    assert done.code == 52
+    assert "is no valid URL" in done.errors
+    assert "Traceback" not in done.errors
+
+
+def test_a_shard_of_another_version_is_named_with_what_to_do(same_photos: Project) -> None:
+    (manifest,) = same_photos.root.glob("decode/*/manifests/*.json")
+    manifest.unlink()
+    other = pa.table({"sha256": ["0" * 64], "picture": [b"jpeg"]})
+    shard = publish_shard(manifest.parent.parent, [other], other.schema, 1)
+    done = same_photos.retrain(date="2026-03-02")
+    assert done.code == 55
+    assert f"{shard} has other columns than this version writes" in done.errors
+    assert "Traceback" not in done.errors
+
+
+def test_a_disk_that_is_full_is_told_with_what_to_do(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(FULL)
+    done = project.retrain({"PYTHONPATH": str(tmp_path)}, workers="2", log_format="json")
+    assert done.code == 56
+    assert "No space left on device" in done.errors
+    assert "Make room" in done.errors
+    assert "Traceback" not in done.errors
+    told = [json.loads(line) for line in done.output.splitlines()]
+    assert [(one["kind"], one["exit_code"]) for one in told if one["event"] == "error"] == [("MachineError", 56)]
+
+
+def test_a_model_that_is_not_there_is_named(project: Project) -> None:
+    options = {"model": "0123456789abcdef", "folder": str(project.photos), "data-root": str(project.root)}
+    done = luigi("PredictFolder", options)
+    assert done.code == 57
+    assert "0123456789abcdef" in done.errors
     assert "Traceback" not in done.errors
 
 

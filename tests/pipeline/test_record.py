@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import RetrainFlowers
 from pipeline.record import Run, publish_record
 from tasks.artifacts import Manifest
 from tasks.catalog import Dataset
@@ -81,6 +82,24 @@ def test_what_an_earlier_run_prepared_is_not_this_run_s(path: Path) -> None:
     assert record["stages"]["bottleneck"]["startup"] == {}
     assert "network" in record["startup"]
     assert record["startup"]["imports"] == 1.3
+
+
+def test_labels_that_came_and_went_and_a_source_that_was_away_are_told_apart_from_the_stage(path: Path) -> None:
+    changes = {"new": ["roses"], "gone": []}
+    unreached = {"source": "folder photos", "why": "No such file or directory", "photos_of": "2026-02-28"}
+    details = {**STAGES["snapshot"].details, "label_changes": changes, "unreached": unreached}
+    record = publish(path, {**STAGES, "snapshot": replace(STAGES["snapshot"], details=details)})
+    assert (record["labels"], record["unreached"]) == (changes, unreached)
+    assert not {"label_changes", "unreached"} & record["stages"]["snapshot"]["details"].keys()
+
+
+def test_passwords_and_tokens_of_urls_are_not_kept(path: Path) -> None:
+    url = "https://me:hunter2@host/photos.tgz?token=s3cret"
+    publish_record(path, RUN._replace(dataset=Dataset("photos", "url", url)), STAGES)
+    assert json.loads(path.read_text())["dataset"]["location"] == "https://host/photos.tgz?…"
+    one, other = (RetrainFlowers(dataset="sample", weights=weights).parameters() for weights in (url, f"{url}2"))
+    assert one["weights"].startswith("https://host/photos.tgz?…#")
+    assert one["weights"] != other["weights"]
 
 
 def test_time_counts_from_the_start_of_the_process(path: Path) -> None:

@@ -1,0 +1,18 @@
+"""The error that names what is damaged, so that whoever can make it again does."""
+
+from pathlib import Path
+
+from tasks.errors import StoreError
+
+
+class DamagedError(StoreError):
+    """A file or folder that the stages can make again is damaged or gone.
+
+    Args:
+        path: It.
+        sentences: What is wrong, and the remedy where nobody makes it again.
+    """
+
+    def __init__(self, path: Path, sentences: str) -> None:
+        super().__init__(sentences)
+        self.path = path
