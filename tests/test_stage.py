@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import luigi
+import psutil
 import pytest
 
 from tasks.artifacts import Manifest, Outcome, publish_bytes, read_manifest
@@ -57,6 +59,22 @@ class CountPhotos(StageTask):
         progress.start(3, "photos")
         progress.advance(3)
         publish_bytes(self.published(), b"manifest" if self.manifest_path().exists() else b"no manifest")
+        self.fail()
+        match self.ends:
+            case "vanished":
+                shutil.rmtree(self.root.path)
+            case "orphaned":
+                os.write(1, f"{os.getpid()}\n".encode())
+                time.sleep(60)
+            case "knotted":
+                gc.disable()
+                Knot()
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+        return Outcome("cafe", "beef", {"size": 288}, 1203, 1200, 3, ("part-a.parquet",), {"reasons": {}})
+
+    def fail(self) -> None:
+        """Raise what it is told to raise."""
         match self.ends:
             case "dataset":
                 raise DatasetError(SENTENCE)
@@ -66,12 +84,8 @@ class CountPhotos(StageTask):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "shard")
             case "broken":
                 raise OSError(errno.EIO, os.strerror(errno.EIO), "shard")
-            case "knotted":
-                gc.disable()
-                Knot()
-            case "killed":
-                os.kill(os.getpid(), signal.SIGKILL)
-        return Outcome("cafe", "beef", {"size": 288}, 1203, 1200, 3, ("part-a.parquet",), {"reasons": {}})
+            case "memory":
+                bytearray(2**60)
 
 
 @dataclass(frozen=True)
@@ -156,17 +170,75 @@ def test_an_error_that_the_user_can_mend_is_logged_as_its_sentence(
 def test_a_full_disk_is_an_error_that_the_user_can_mend(tmp_path: Path, task: CountPhotos) -> None:
     done = run(tmp_path, "full")
     assert done.code == 56
-    assert done.errors.startswith("ERROR: The stage count cannot write to shard (No space left on device). Make room")
+    assert done.errors.startswith(
+        "ERROR: The stage count cannot read or write shard (No space left on device). Make room"
+    )
     assert "Traceback" not in done.errors
     assert not task.manifest_path().exists()
 
 
-@pytest.mark.parametrize(("ends", "error"), [("bug", "ValueError: a bug"), ("broken", "OSError: [Errno 5]")])
-def test_any_other_error_keeps_its_traceback(tmp_path: Path, task: CountPhotos, ends: str, error: str) -> None:
-    done = run(tmp_path, ends)
+@pytest.mark.parametrize(
+    ("ends", "code", "says"),
+    [
+        ("broken", 56, "ERROR: The stage count cannot read or write shard (Input/output error). Check the disk"),
+        ("memory", 56, "ERROR: The stage count has run out of memory (MemoryError). End other programs"),
+        ("file", 51, "ERROR: The data root {root} cannot be a folder: {root} is a file. Give another"),
+    ],
+)
+def test_what_the_machine_does_to_a_stage_is_one_sentence(tmp_path: Path, ends: str, code: int, says: str) -> None:
+    root = tmp_path / "root"
+    if ends == "file":
+        root.write_text("")
+    done = run(root, ends)
+    assert (done.code, done.output) == (code, "")
+    assert done.errors.startswith(says.format(root=root))
+    assert done.errors.count("\n") == 1
+
+
+def test_a_root_that_vanishes_while_a_stage_works_is_made_anew(tmp_path: Path, task: CountPhotos) -> None:
+    done = run(tmp_path, "vanished")
+    assert (done.code, done.errors) == (0, "")
+    assert task.complete()
+
+
+def test_a_worker_that_the_system_kills_is_told_of_in_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path, "killed", "--workers", "2")
+    assert (done.code, done.output) == (56, "")
+    assert done.errors.startswith(
+        "ERROR: The process of count was ended by SIGKILL. If nobody did that, the system had"
+    )
+    assert done.errors.count("\n") == 1
+
+
+def test_a_worker_does_not_outlive_the_program(tmp_path: Path) -> None:
+    options = ["--data-root", str(tmp_path), "--ends", "orphaned", "--workers", "2"]
+    command = [sys.executable, "-m", "luigi", "--module", "tests.test_stage", "CountPhotos", *options]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        worker = psutil.Process(int(program.stdout.readline()))
+        program.kill()
+    assert psutil.wait_procs([worker], timeout=5)[0] == [worker]
+
+
+def test_a_reader_that_has_heard_enough_does_not_end_the_run(tmp_path: Path, task: CountPhotos) -> None:
+    command = [sys.executable, "-m", "luigi", "--module", "tests.test_stage", "CountPhotos"]
+    options = ["--data-root", str(tmp_path)]
+    with subprocess.Popen(
+        [*command, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        program.stdout.close()
+        assert program.stderr.read() == ""
+    assert program.returncode == 0
+    assert task.complete()
+
+
+def test_any_other_error_keeps_its_traceback(tmp_path: Path, task: CountPhotos) -> None:
+    done = run(tmp_path, "bug")
     assert done.code == 30
     assert "Traceback (most recent call last)" in done.errors
-    assert error in done.errors
+    assert "ValueError: a bug" in done.errors
     assert "in work" in done.errors
     assert not task.manifest_path().exists()
 

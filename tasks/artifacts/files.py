@@ -25,6 +25,8 @@ from tasks.artifacts.parquet import write_parquet
 from tasks.errors import MachineError
 
 TEMPORARY_PREFIX = ".tmp-"
+#: How all temporary names look: with the twelve digits at their end, a person's own file is not taken for one.
+TEMPORARY = f"{TEMPORARY_PREFIX}*-{'[0-9a-f]' * 12}"
 
 
 @contextmanager
@@ -152,7 +154,7 @@ def sweep(folder: Path) -> int:
         How many files and folders were removed.
     """
     removed = 0
-    for path in folder.glob(f"{TEMPORARY_PREFIX}*") if folder.is_dir() else ():
+    for path in folder.glob(TEMPORARY) if folder.is_dir() else ():
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:

@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
-from tasks.artifacts import KEY_LENGTH, exclusive, file_sha256, publish_bytes
+from tasks.artifacts import KEY_LENGTH, DamagedError, exclusive, file_sha256, publish_bytes
 from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.views import Pixels
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.settings import DecodeSettings
 from tasks.download.drawing.composition import draw_photo
-from tasks.errors import BackboneError, PipelineError, StoreError
+from tasks.errors import BackboneError, PipelineError
 from tasks.hush import hushed
 from tasks.progress import Progress
 
@@ -86,7 +86,7 @@ def int8_network(prepared: Prepared, decode: DecodeSettings, folder: Path, progr
 
     Raises:
         BackboneError: The weights are missing or not as they should be, or LiteRT cannot compute the network in int8.
-        StoreError: The network that is kept is damaged.
+        DamagedError: The network that is kept is damaged.
     """
     with exclusive(folder):
         kept = sorted(folder.glob("int8-*.tflite"))
@@ -101,7 +101,8 @@ def int8_network(prepared: Prepared, decode: DecodeSettings, folder: Path, progr
 
 def _read(path: Path) -> bytes:
     if path.stem != f"int8-{file_sha256(path)[:KEY_LENGTH]}":
-        raise StoreError(f"{path} is damaged: its bytes are not those that it is named after. Delete it and run again.")
+        why = "its bytes are not those that it is named after"
+        raise DamagedError(path, f"{path} is damaged: {why}. Delete it and run again.")
     return path.read_bytes()
 
 

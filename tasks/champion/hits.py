@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.artifacts import DamagedError
 from tasks.champion.asking import Source, ask, needing, open_champion
 from tasks.champion.comparison import Hits
 from tasks.champion.state import Champion
-from tasks.errors import StoreError
 from tasks.progress import Progress
 
 _LEARNT_FROM = pa.array(["train", "validation"])
@@ -42,13 +42,15 @@ def read_predictions(evaluation: Path) -> pa.Table:
         A table with the columns `sha256`, `path`, `label`, `predicted` and `split`, sorted by the first.
 
     Raises:
-        StoreError: It is missing or damaged.
+        DamagedError: It is missing or damaged.
     """
     path = evaluation / "predictions.parquet"
     try:
-        table = pq.read_table(path, columns=["sha256", "path", "label", "predicted", "split"])
+        columns = ["sha256", "path", "label", "predicted", "split"]
+        table = pq.read_table(path, columns=columns, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as exc:
-        raise StoreError(f"The predictions {path} cannot be read ({exc}). Delete their folder and run again.") from exc
+        sentences = f"The predictions {path} cannot be read ({exc}). Delete their folder and run again."
+        raise DamagedError(path, sentences) from exc
     return table.combine_chunks()
 
 

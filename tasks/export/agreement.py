@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.stats import binom
 
-from tasks.artifacts import Store
-from tasks.errors import ModelError, StoreError
+from tasks.artifacts import DamagedError, Store
+from tasks.errors import ModelError
 from tasks.evaluate.metrics import measure
 from tasks.export.forms import FORMS, INT8, Form
 from tasks.train.examples import Floats
@@ -69,10 +69,10 @@ def read_known(predictions: Path, labels: tuple[str, ...], most: int = MOST_PHOT
         most: How many at most.
 
     Raises:
-        StoreError: The file is gone or damaged.
+        DamagedError: The file is gone or damaged.
     """
     try:
-        table = pq.read_table(predictions)
+        table = pq.read_table(predictions, page_checksum_verification=True)
         table = table.filter(pc.equal(table["split"], "test")).sort_by("sha256").slice(0, most)
         rows = table.combine_chunks()
         probabilities = np.asarray(rows["probabilities"].combine_chunks().flatten(), np.float32)
@@ -80,7 +80,8 @@ def read_known(predictions: Path, labels: tuple[str, ...], most: int = MOST_PHOT
         truth = np.array([place[label] for label in rows["label"].to_pylist()], np.int64)
         known = probabilities.reshape(len(truth), len(labels))
     except (pa.ArrowException, LookupError, OSError, ValueError) as exc:
-        raise StoreError(f"{predictions} cannot be read ({exc}). Delete its folder and run again.") from exc
+        sentences = f"{predictions} cannot be read ({exc}). Delete its folder and run again."
+        raise DamagedError(predictions, sentences) from exc
     return KnownPhotos(rows["sha256"].to_pylist(), rows["path"].to_pylist(), truth, known, labels)
 
 

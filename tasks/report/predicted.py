@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.artifacts import PREDICTIONS
-from tasks.errors import StoreError
+from tasks.artifacts import PREDICTIONS, DamagedError
 from tasks.snapshot.splits import assign_splits
 from tasks.train.photos import Photos
 
@@ -44,7 +43,7 @@ def read_predicted(evaluation: Path) -> Predicted:
     """Read the predictions in the folder of an evaluation.
 
     Raises:
-        StoreError: They are gone, damaged, or of another version.
+        DamagedError: They are gone, damaged, or of another version.
     """
     path = evaluation / "predictions.parquet"
     try:
@@ -57,6 +56,7 @@ def read_predicted(evaluation: Path) -> Predicted:
         names = table.column("label")
         truth = np.asarray(pa.compute.index_in(names, pa.array(labels)).combine_chunks()).astype(np.int64)
     except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as exc:
-        raise StoreError(f"The predictions {path} cannot be read ({exc}). Delete their folder and run again.") from exc
+        sentences = f"The predictions {path} cannot be read ({exc}). Delete their folder and run again."
+        raise DamagedError(path, sentences) from exc
     sha256, paths = table.column("sha256").to_pylist(), table.column("path").to_pylist()
     return Predicted(Photos(sha256, paths, labels, truth, assign_splits(sha256, names.to_pylist())), probabilities)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.quiet_tensorflow import keras, tf
-from tasks.train.checkpoints import follow, restore
+from tasks.train.checkpoints import follow, restore, save
 from tasks.train.examples import Choice, Floats, Lesson, Watch
 from tasks.train.feed import feed
 from tasks.train.head import Head, Standardisation, standardisation, validate_all
@@ -125,7 +125,7 @@ def _fit(
             heads.run(*part)
         heads.epoch.assign_add(1)
         if manager is not None and ((epoch + 1) % EPOCHS_PER_CHECKPOINT == 0 or epoch + 1 == epochs):
-            manager.save(int(heads.optimizer.iterations))
+            save(manager, int(heads.optimizer.iterations))
         watch.progress.advance(1)
     return heads.average_weights.numpy(), heads.average_biases.numpy()
 

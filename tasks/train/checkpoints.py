@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.errors import StoreError
+from tasks.artifacts import DamagedError, flush
 from tasks.quiet_tensorflow import tf
 
 CHECKPOINTS_KEPT = 3
@@ -22,7 +22,7 @@ def restore(checkpoint: tf.train.Checkpoint, folder: Path | None) -> tf.train.Ch
         What saves further ones.
 
     Raises:
-        StoreError: The newest one is damaged, or of another state.
+        DamagedError: The newest one is damaged, or of another state.
     """
     if folder is None:
         return None
@@ -31,11 +31,24 @@ def restore(checkpoint: tf.train.Checkpoint, folder: Path | None) -> tf.train.Ch
         try:
             checkpoint.restore(manager.latest_checkpoint).assert_consumed()
         except (tf.errors.OpError, AssertionError, LookupError, RuntimeError, ValueError) as exc:
-            raise StoreError(
+            raise DamagedError(
+                folder,
                 f"The checkpoint {manager.latest_checkpoint} is damaged ({exc}). Delete the folder {folder}; "
-                "the next run trains from the start."
+                "the next run trains from the start.",
             ) from exc
     return manager
+
+
+def save(manager: tf.train.CheckpointManager, step: int) -> None:
+    """Save a checkpoint that outlives a power cut, and drop the oldest one.
+
+    Args:
+        manager: What `restore` returned.
+        step: The global step.
+    """
+    written = Path(manager.save(step))
+    for path in (*written.parent.glob(f"{written.name}.*"), written.parent / "checkpoint", written.parent):
+        flush(path)
 
 
 def decay_after(steps: tf.Tensor, decay: float) -> tf.Tensor:

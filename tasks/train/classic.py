@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.quiet_tensorflow import tf
-from tasks.train.checkpoints import follow, restore
+from tasks.train.checkpoints import follow, restore, save
 from tasks.train.examples import Choice, Examples, Lesson, Watch
 from tasks.train.feed import feed
 from tasks.train.head import Head, validate
@@ -132,7 +132,7 @@ def fit(lesson: Lesson, recipe: ClassicRecipe, seed: int, watch: Watch) -> tuple
             f"Step {done + steps}: validation accuracy on {recipe.batch_size} random photos = {accuracy:.1%}"
         )
         if manager is not None:
-            manager.save(int(layer.step))
+            save(manager, int(layer.step))
         watch.progress.advance(steps)
     head = layer.head(lesson.labels)
     return head, (validate(head, lesson.validation),)

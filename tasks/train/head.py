@@ -11,8 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from tasks.artifacts import publish_bytes, publish_json, read_json
-from tasks.errors import StoreError
+from tasks.artifacts import DamagedError, publish_bytes, publish_json, read_json
 from tasks.train.examples import Answers, Choice, Examples, Floats
 from tasks.train.vectors import Vectors, blocks
 
@@ -180,7 +179,7 @@ def load_head(folder: Path) -> Head:
 
     Raises:
         FileNotFoundError: There is no head.
-        StoreError: It is damaged.
+        DamagedError: It is damaged.
     """
     facts = read_json(folder / "head.json")
     archive = io.BytesIO((folder / "head.npz").read_bytes())
@@ -192,7 +191,8 @@ def load_head(folder: Path) -> Head:
         labels = tuple(facts.pop("labels"))
         _check(weights, biases, standard, labels)
     except _DAMAGES as exc:
-        raise StoreError(f"The head in {folder} is damaged ({exc}). Delete the folder and run again.") from exc
+        sentences = f"The head in {folder} is damaged ({exc}). Delete the folder and run again."
+        raise DamagedError(folder / "head.npz", sentences) from exc
     return Head(labels, weights, biases, standard, facts)
 
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts import publish_bytes, publish_json, read_json
+from tasks.artifacts import DamagedError, publish_bytes, publish_json, read_json
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.fixed_batch import FixedBatch
 from tasks.backbone.load import build_model
-from tasks.errors import StoreError
 from tasks.progress import Progress
 from tasks.quiet_tensorflow import keras, tf
 from tasks.train.examples import Floats
@@ -105,7 +104,7 @@ def read_network(folder: Path, prepared: Prepared) -> Network:
 
     Raises:
         FileNotFoundError: There is no network.
-        StoreError: It is damaged.
+        DamagedError: It is damaged.
     """
     facts = read_json(folder / FACTS)
     try:
@@ -115,5 +114,6 @@ def read_network(folder: Path, prepared: Prepared) -> Network:
             warnings.simplefilter("error", UserWarning)
             model.load_weights(folder / WEIGHTS)
     except _DAMAGES as exc:
-        raise StoreError(f"The network in {folder} is damaged ({exc}). Delete the folder and run again.") from exc
+        sentences = f"The network in {folder} is damaged ({exc}). Delete the folder and run again."
+        raise DamagedError(folder / FACTS, sentences) from exc
     return Network(model, labels, facts)

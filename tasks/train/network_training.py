@@ -14,7 +14,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.backbone.layers import leaves
 from tasks.errors import SettingError
 from tasks.quiet_tensorflow import keras, tf
-from tasks.train.checkpoints import restore
+from tasks.train.checkpoints import restore, save
 from tasks.train.examples import Watch
 from tasks.train.network import Network, build_network
 from tasks.train.pictures import Batch, Pictures
@@ -134,7 +134,7 @@ def _descend(training: _Training, pictures: Pictures, budget: Budget, watch: Wat
                 progress.tell(f"After {training.done} training steps, loss = {sum(losses) / len(losses):.3g}")
                 losses.clear()
                 if manager is not None:
-                    manager.save(training.done)
+                    save(manager, training.done)
 
 
 def _begin(training: _Training, watch: Watch) -> None:

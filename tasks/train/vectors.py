@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.artifacts import open_scratch
-from tasks.errors import StoreError
+from tasks.errors import MachineError
 from tasks.threads import prefetch
 
 #: Bytes of bottlenecks above which they go to a scratch file: a training holds an array about four times.
@@ -81,7 +81,7 @@ def make_room(shape: tuple[int, int, int], folder: Path) -> Vectors:
         folder: Where a scratch file goes if they are too many for memory.
 
     Raises:
-        StoreError: The disk has no room for it.
+        MachineError: The disk has no room for it.
     """
     photos, views, width = shape
     size = photos * views * width * np.dtype(np.float32).itemsize
@@ -124,7 +124,7 @@ class _RowFile:
         rows = np.empty((len(numbers), self.width), np.float32)
         for part, offset in _runs(numbers, rows):
             if os.preadv(self._descriptor, [part], offset) != len(part):
-                raise StoreError(f"The scratch file in {self._folder} cannot be read. Check its disk and run again.")
+                raise MachineError(f"The scratch file in {self._folder} cannot be read. Check its disk and run again.")
         return rows
 
     def write(self, numbers: Places, rows: Floats) -> None:
@@ -137,7 +137,7 @@ class _RowFile:
                 while written < len(part):
                     written += os.pwrite(self._descriptor, part[written:], offset + written)
             except OSError as exc:
-                raise StoreError(
+                raise MachineError(
                     f"The scratch file in {self._folder} cannot be written ({exc}). Free some of its disk; run again."
                 ) from exc
 

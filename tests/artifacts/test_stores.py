@@ -1,7 +1,7 @@
 """Stores: shards that are written once, and a reader that gets each key's rows once."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.artifacts import REJECTED, Store, bottleneck_schema
+from tasks.artifacts import REJECTED, DamagedError, Store, bottleneck_schema
 from tasks.artifacts.shards import MERGED
 from tasks.errors import StoreError
 from tests.artifacts.rows import WIDTH, bottlenecks, key, keys, open_store, rows_of
@@ -155,7 +155,7 @@ def test_the_same_rows_appended_twice_are_one_shard(store: Store) -> None:
 
 def test_a_sweep_removes_what_a_crash_left_and_no_shard(store: Store) -> None:
     shard = store.append(bottlenecks(range(3)))
-    (store.folder / ".tmp-part.parquet-0123").write_bytes(b"PAR1 half of a shard")
+    (store.folder / ".tmp-part.parquet-0123456789ab").write_bytes(b"PAR1 half of a shard")
     assert store.shards() == [shard]
     assert store.sweep() == 1
     assert [*store.folder.iterdir()] == [shard]
@@ -211,6 +211,65 @@ def test_one_flipped_bit_of_a_vector_is_not_passed_on(store: Store) -> None:
     flip_a_bit(shard, 2)
     with pytest.raises(StoreError, match="is damaged"):
         store.read(keys(1))
+
+
+def damaged_copies(good: bytes) -> Iterator[bytes]:
+    """A file cut at many lengths, zeroed in many places, and with many single bits flipped, all headers' among them."""
+    size = len(good)
+    yield from (good[:length] for length in range(0, size, size // 40))
+    yield from (good[:start] + bytes(64) + good[start + 64 :] for start in range(0, size - 64, size // 20))
+    yield bytes(size)
+    for place in (*range(0, size, 29), *range(size - 12, size)):
+        for bit in (1, 16):
+            yield good[:place] + bytes([good[place] ^ bit]) + good[place + 1 :]
+
+
+def test_whatever_is_damaged_of_a_shard_no_wrong_row_is_read(store: Store) -> None:
+    shard = store.append(bottlenecks(range(10), views=2))
+    good = shard.read_bytes()
+    copies = 0
+    for copy in damaged_copies(good):
+        if copy != good:
+            shard.write_bytes(copy)
+            copies += 1
+            with pytest.raises(DamagedError) as caught:
+                store.read(keys(*range(10)))
+            assert caught.value.path == shard
+    assert copies > 400
+    shard.write_bytes(good)
+    assert store.read(keys(*range(10))).num_rows == 20
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"<html>no shard</html>"])
+def test_a_file_that_nobody_wrote_is_a_damaged_shard(store: Store, data: bytes) -> None:
+    store.append(bottlenecks(range(3)))
+    foreign = store.folder / "part-0123456789abcdef.parquet"
+    foreign.write_bytes(data)
+    for use in (store.found, store.read):
+        with pytest.raises(DamagedError) as caught:
+            use(keys(1, 7))
+        assert caught.value.path == foreign
+
+
+def test_a_shard_with_another_name_than_its_bytes_have_is_damaged(store: Store) -> None:
+    shard = store.append(bottlenecks(range(3)))
+    shard.rename(shard.with_name("part-0123456789abcdef.parquet"))
+    with pytest.raises(DamagedError, match="its bytes are not those that it is named after"):
+        store.read(keys(0, 1))
+
+
+def test_where_little_of_a_shard_is_read_it_is_not_hashed(store: Store) -> None:
+    shard = store.append(bottlenecks(range(20)))
+    flip_a_bit(shard, 2)
+    assert store.read(keys(19)).num_rows == 1, "the damage is in another row group"
+
+
+def test_what_is_set_aside_is_no_shard(store: Store) -> None:
+    shard = store.append(bottlenecks(range(3)))
+    (store.folder / "damaged").mkdir()
+    shard.rename(store.folder / "damaged" / shard.name)
+    assert store.shards() == []
+    assert store.read(keys(1)).num_rows == 0
 
 
 def test_a_shard_that_is_gone_is_named(store: Store) -> None:

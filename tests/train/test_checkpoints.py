@@ -1,5 +1,6 @@
 """Checkpoints: a training that is killed goes on where it was, and ends as if nothing had happened."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -116,6 +117,24 @@ def test_finished_training_is_read_and_not_repeated(tmp_path: Path, recipe: str)
     assert_same(fit(recipe, tmp_path, told := Tally()), first)
     assert (told.done, told.lines) == (told.total, [])
     assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.iterdir()) == before
+
+
+def test_a_checkpoint_is_on_the_disk_before_the_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    flush = os.fsync
+
+    def note(descriptor: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    fit("adam", tmp_path)
+    newest = tf.train.latest_checkpoint(str(tmp_path))
+    parts = [Path(f"{newest}.{part}") for part in ("index", "data-00000-of-00001")]
+    assert {*parts, tmp_path / "checkpoint", tmp_path} <= set(flushed)
+    assert flushed[-1] == tmp_path, "the names come last"
 
 
 @pytest.mark.parametrize("share", [0, 0.5])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.errors import StoreError
+from tasks.errors import MachineError
 from tasks.train import vectors as module
 from tasks.train.vectors import Floats, ScratchVectors, Vectors, _RowFile, blocks, choose, make_room
 from tests.train.examples import draw_examples, put_on_disk, read
@@ -122,18 +122,18 @@ def test_a_killed_training_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_a_disk_without_room_is_an_error_that_names_both_sizes(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"GB free, and a scratch file of 5,?120,?000\.0 GB is needed"):
+    with pytest.raises(MachineError, match=r"GB free, and a scratch file of 5,?120,?000\.0 GB is needed"):
         make_room((10**9, 1000, 1280), tmp_path)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
 def test_a_disk_that_fills_up_meanwhile_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
     file = _RowFile(open("/dev/full", "r+b", buffering=0), WIDTH, tmp_path)  # noqa: PTH123, SIM115 (closed with the rows)
-    with pytest.raises(StoreError, match=rf"scratch file in {tmp_path} cannot be written .*No space left"):
+    with pytest.raises(MachineError, match=rf"scratch file in {tmp_path} cannot be written .*No space left"):
         file.write(np.arange(3), np.ones((3, WIDTH), np.float32))
 
 
 def test_a_file_that_ends_early_is_an_error(tmp_path: Path) -> None:
     file = _RowFile(open("/dev/null", "r+b", buffering=0), WIDTH, tmp_path)  # noqa: PTH123, SIM115 (closed with the rows)
-    with pytest.raises(StoreError, match=rf"scratch file in {tmp_path} cannot be read"):
+    with pytest.raises(MachineError, match=rf"scratch file in {tmp_path} cannot be read"):
         file.read(np.arange(3))

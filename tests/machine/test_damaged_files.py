@@ -1,0 +1,219 @@
+"""A damaged file is named and set aside, and what is missing then is made again in the same night."""
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.artifacts import Outcome, Store, manifest
+from tasks.errors import StoreError
+from tasks.progress import Progress
+from tasks.stage import StageTask
+from tests.artifacts.rows import bottlenecks, keys, open_store
+from tests.machine.conftest import run_in
+from tests.pipeline.command import REPOSITORY, Project
+
+KEYS = range(5)
+
+
+class WriteRows(StageTask):
+    """Fills a store."""
+
+    stage = "write"
+
+    def store(self) -> Store:
+        """The store."""
+        return open_store(self.root.path / "store")
+
+    def manifest_path(self) -> Path:
+        """In the store."""
+        return manifest(self.store().folder, "beef")
+
+    def work(self, progress: Progress) -> Outcome:  # noqa: ARG002 (there is little to tell)
+        """Write what is missing."""
+        search = self.store().search(keys(*KEYS))
+        left = [key for key, there in zip(KEYS, search.found, strict=True) if not there]
+        if left:
+            self.store().append(bottlenecks(left))
+            search.look()
+        names = tuple(shard.name for shard in search.shards())
+        return Outcome("store", "beef", {}, len(KEYS), len(left), len(KEYS) - len(left), names)
+
+
+class Between(StageTask):
+    """Stands on the store, is done, and stays so whatever becomes of the store."""
+
+    stage = "between"
+
+    def requires(self) -> WriteRows:
+        """The rows."""
+        return WriteRows(data_root=self.data_root)
+
+    def manifest_path(self) -> Path:
+        """Beside the store."""
+        return self.root.path / "between" / "manifest.json"
+
+    def work(self, progress: Progress) -> Outcome:  # noqa: ARG002
+        """Do nothing."""
+        return Outcome("between", "beef", {}, 0, 0, 0)
+
+
+class ReadRows(StageTask):
+    """Reads the store."""
+
+    stage = "read"
+
+    def requires(self) -> Between:
+        """What stands on the rows."""
+        return Between(data_root=self.data_root)
+
+    def manifest_path(self) -> Path:
+        """Beside the store."""
+        return self.root.path / "read" / "manifest.json"
+
+    def work(self, progress: Progress) -> Outcome:  # noqa: ARG002
+        """Count the rows."""
+        write = self.requires().requires()
+        shards = [write.store().folder / name for name in write.manifest().shards]
+        found = sum(rows.num_rows for rows in write.store().rows(keys(*KEYS), shards=shards))
+        write.store().check(found, write.manifest().photos, "rows")
+        return Outcome("read", "beef", {}, found, found, 0)
+
+
+def read_by_luigi(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run `luigi ReadRows`."""
+    command = [sys.executable, "-m", "luigi", "--module", "tests.machine.test_damaged_files", "ReadRows"]
+    return subprocess.run(
+        [*command, "--data-root", str(root), *options],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Path:
+    """The only shard of a root in which all but the last of three stages are done."""
+    Between(data_root=str(tmp_path)).requires().run()
+    Between(data_root=str(tmp_path)).run()
+    (shard,) = (tmp_path / "store").glob("part-*.parquet")
+    return shard
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(("damage", "options"), [(flip_a_bit, ("--workers", "2")), (cut, ()), (Path.unlink, ())])
+def test_a_damaged_shard_is_made_again_in_the_same_run(
+    tmp_path: Path, shard: Path, damage: Callable[[Path], None], options: tuple[str, ...]
+) -> None:
+    good = shard.read_bytes()
+    damage(shard)
+    there = shard.exists()
+    done = read_by_luigi(tmp_path, *options)
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"WARNING: {shard} is {'damaged' if there else 'gone'}")
+    assert done.stderr.count("\n") == 1
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["write", "read"]
+    assert ReadRows(data_root=str(tmp_path)).manifest().photos == len(KEYS)
+    assert shard.read_bytes() == good
+    assert [path.name for path in (tmp_path / "store" / "damaged").glob("*")] == ([shard.name] if there else [])
+
+
+def test_programs_are_told_of_it_too(tmp_path: Path, shard: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tasks import events  # noqa: PLC0415 (how this process writes events is put back)
+
+    cut(shard)
+    events.write_as("json")
+    try:
+        ReadRows(data_root=str(tmp_path)).run()
+    finally:
+        events.write_as("text")
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (damaged,) = [event for event in told if event["event"] == "damaged"]
+    assert (damaged["stage"], damaged["path"]) == ("read", str(shard))
+
+
+def test_a_manifest_that_promises_more_than_there_is_is_made_again(tmp_path: Path, shard: Path) -> None:
+    task = ReadRows(data_root=str(tmp_path))
+    write = task.requires().requires()
+    replace(write.manifest(), photos=len(KEYS) + 1).publish(write.manifest_path())
+    task.run()
+    assert write.manifest().photos == len(KEYS)
+    assert shard.exists()
+
+
+def test_a_shard_that_is_damaged_twice_ends_the_run(tmp_path: Path, shard: Path) -> None:
+    task = ReadRows(data_root=str(tmp_path))
+    cut(shard)
+    task.run()
+    cut(shard)
+    with pytest.raises(StoreError, match="Check the disk"):
+        task.run()
+
+
+def test_a_stage_heals_its_own_store(tmp_path: Path, shard: Path) -> None:
+    task = WriteRows(data_root=str(tmp_path))
+    good = shard.read_bytes()
+    cut(shard)
+    task.manifest_path().unlink()
+    task.run()
+    assert shard.read_bytes() == good
+    assert task.manifest().new == len(KEYS)
+
+
+def test_pictures_and_bottlenecks_are_made_again_together(
+    done: Project, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(done.root, root)
+    shutil.rmtree(root / "train")
+    shards = [*root.glob("decode/*/part-*.parquet"), *root.glob("bottleneck/*/part-*.parquet")]
+    before = [pq.read_table(shard, columns=["sha256"]) for shard in shards]
+    for shard in shards:
+        flip_a_bit(shard)
+    run = run_in(Project(done.photos, root))
+    train = run.stage_tasks(run.prepare_backbone().prepared(), export=False)["train"]
+    logging.getLogger("luigi-interface").addHandler(caplog.handler)
+    train.run()
+    logging.getLogger("luigi-interface").removeHandler(caplog.handler)
+    assert len(shards) == len(caplog.messages) == len([*root.glob("*/*/damaged/*")]) == 2
+    assert [pq.read_table(shard, columns=["sha256"]) for shard in shards] == before
+    for name in ("head.npz", "head.json"):
+        ours, theirs = (next(place.glob(f"train/*/{name}")) for place in (root, done.root))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["predictions.parquet", "head.npz"])
+def test_damaged_results_are_made_again(done: Project, tmp_path: Path, name: str) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(done.root, root)
+    shutil.rmtree(root / "report")
+    (damaged,) = [*root.glob(f"evaluate/*/{name}"), *root.glob(f"train/*/{name}")]
+    good = damaged.read_bytes()
+    cut(damaged)
+    run = run_in(Project(done.photos, root))
+    stages = run.stage_tasks(run.prepare_backbone().prepared(), export=False)
+    if name == "head.npz":
+        shutil.rmtree(root / "evaluate")
+        stages["evaluate"].run()
+    else:
+        stages["report"].run()
+    assert damaged.read_bytes() == good
+    assert (damaged.parent / "damaged" / name).stat().st_size == 100

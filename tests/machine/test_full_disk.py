@@ -1,0 +1,174 @@
+"""A disk that is full, read-only or closed to this user: one sentence, and nothing of what was there is touched."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import RetrainFlowers
+from tasks.artifacts import sweep_root
+from tasks.errors import MachineError
+from tasks.machine import on_machine
+from tasks.stage import StageTask
+from tests.machine.conftest import run_in
+from tests.pipeline.command import LUIGI, REPOSITORY, Project
+
+#: What each stage publishes, and what is to be forgotten that it does it again.
+WRITES = {
+    "backbone": ["backbone/*"],
+    "snapshot": ["snapshot/*"],
+    "decode": ["decode/*"],
+    "bottleneck": ["bottleneck/*"],
+    "train": ["train/*"],
+    "evaluate": ["evaluate/*"],
+    "export": ["train/*/export"],
+    "champion": ["champion/*"],
+    "report": ["report/*"],
+}
+MOUNT, UMOUNT = "/bin/mount", "/bin/umount"
+#: The root of most users is not bound by rights.
+BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, of 32 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = [MOUNT, "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"nothing can be mounted here: {mounted.stderr}")
+    yield folder
+    subprocess.run([UMOUNT, "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path, free: int) -> Path:
+    """Leave so many bytes free."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - free)
+    return ballast
+
+
+def contents(root: Path) -> dict[str, str]:
+    """The hash of every file below a folder."""
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def forget(root: Path, stage: str) -> None:
+    for pattern in WRITES[stage]:
+        for path in root.glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def task_of(run: RetrainFlowers, stage: str) -> StageTask:
+    if stage == "backbone":
+        return run.prepare_backbone()
+    if stage == "snapshot":
+        return run.take_snapshot()
+    return run.stage_tasks(run.prepare_backbone().prepared())[stage]
+
+
+def temporaries(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.name.startswith(".tmp-") or path.name.endswith("_temp")]
+
+
+@pytest.mark.parametrize(
+    ("stage", "free"),
+    [
+        ("backbone", 0),
+        ("snapshot", 0),
+        ("snapshot", 8192),
+        ("decode", 0),
+        ("decode", 40_000),
+        ("bottleneck", 40_000),
+        ("train", 0),
+        ("train", 20_000),
+        ("train", 100_000),
+        ("evaluate", 0),
+        ("export", 100_000),
+        ("champion", 0),
+        ("report", 20_000),
+    ],
+)
+def test_a_full_disk_ends_a_stage_and_the_next_run_completes_it(
+    done: Project, disk: Path, stage: str, free: int
+) -> None:
+    root = disk / "data"
+    shutil.copytree(done.root, root)
+    forget(root, stage)
+    before = contents(root)
+    ballast = fill(disk, free)
+    run = run_in(Project(done.photos, root), export="all" if stage == "export" else "none")
+    with pytest.raises(
+        MachineError, match=rf"^The stage {stage} cannot .* \(No space left on device\)\. Make room, and"
+    ):
+        task_of(run, stage).run()
+    assert before.items() <= contents(root).items()
+    ballast.unlink()
+    if stage not in ("bottleneck", "export"):  # which take long, and fail no other way than the rest
+        task_of(run, stage).run()
+        assert task_of(run, stage).complete()
+    sweep_root(run.root)
+    assert temporaries(root) == []
+
+
+@pytest.mark.parametrize("free", [0, 4096])
+def test_a_full_disk_ends_a_run_that_has_only_its_record_to_write(done: Project, disk: Path, free: int) -> None:
+    """One page is room for the record, and none for the page of all runs."""
+    root = disk / "data"
+    shutil.copytree(done.root, root)
+    run = run_in(Project(done.photos, root))
+    stages = run.stage_tasks(run.prepare_backbone().prepared(), export=False)
+    manifests = {name: stage.manifest() for name, stage in stages.items()}
+    run.record_path().parent.mkdir(parents=True)
+    before = contents(root)
+    ballast = fill(disk, free)
+    with (
+        pytest.raises(MachineError, match=r"^The run for .* \(No space left on device\)\. Make room"),
+        on_machine(f"The run for {run.date}", run.root.path),
+    ):
+        run._record(manifests)
+    assert before.items() <= contents(root).items()
+    ballast.unlink()
+    run._record(manifests)
+    assert run.complete()
+    assert (root / "index.html").exists()
+
+
+def retrain(root: Path, photos: Path, *before: str) -> subprocess.CompletedProcess[str]:
+    """Run the real command on a root of which it cannot get on."""
+    command = [*before, str(LUIGI), "--module", "pipeline", "RetrainFlowers", "--dataset", str(photos)]
+    return subprocess.run(
+        [*command, "--data-root", str(root), "--image-size", "64"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_read_only_disk_is_told_of_and_left_as_it_is(done: Project, disk: Path) -> None:
+    subprocess.run([MOUNT, "-o", "remount,ro", str(disk)], check=True)
+    ended = retrain(disk / "data", done.photos)
+    assert (ended.returncode, ended.stdout) == (56, "")
+    says = f"cannot read or write {disk}/data (Read-only file system). Make it writable, and run again; what was "
+    assert ended.stderr == f"ERROR: The stage backbone {says}published is kept.\n"
+
+
+def test_a_root_that_this_user_may_not_enter_is_told_of(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    root.mkdir(mode=0)
+    ended = retrain(root, tmp_path / "photos", *(BOUND if os.geteuid() == 0 else ()))
+    assert (ended.returncode, ended.stdout) == (56, "")
+    assert ended.stderr.startswith("ERROR: The ")
+    assert f" cannot read or write {root}/" in ended.stderr
+    assert "(Permission denied). Mend the folder's rights" in ended.stderr
+    assert ended.stderr.count("\n") == 1
