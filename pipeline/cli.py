@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from pipeline.commands import compact, forget, history, inspect, open_report, predict, status, watch
+from pipeline.commands import compact, forget, gc, history, inspect, open_report, predict, status, watch
 
 app = typer.Typer(
     help="Look after the runs of this project and what they left. Trainings are started with luigi.",
@@ -22,3 +22,4 @@ app.command(help=predict.HELP)(predict.predict)
 app.command(help=forget.HELP)(forget.forget)
 app.command(help=watch.HELP)(watch.watch)
 app.command(help=compact.HELP)(compact.compact)
+app.command(help=gc.HELP)(gc.gc)

@@ -1,10 +1,10 @@
 """`python -m pipeline forget STAGE`: what a stage keeps is removed, and made again by the next run."""
 
-import sys
 from typing import Annotated
 
 import typer
 
+from pipeline.commands.asking import ask_to_remove
 from pipeline.commands.forgetting import Condemned, find_condemned
 from pipeline.commands.plain_errors import plainly
 from pipeline.commands.run_options import about_a_run
@@ -66,7 +66,7 @@ def forget(
         if dry_run:
             return
         if not yes:
-            _ask()
+            ask_to_remove()
         for thing in condemned:
             remove(thing.path, run.root)
         typer.echo("Removed. The next run makes it again.")
@@ -86,13 +86,3 @@ def _show(condemned: list[Condemned]) -> None:
     ]
     files, size = (sum(getattr(thing.footprint, name) for thing in condemned) for name in ("files", "bytes"))
     show_table(f"To be removed: {files:,} files, {size_of(size) or '0 B'}", _COLUMNS, rows)
-
-
-def _ask() -> None:
-    """Let a person say yes; anything else ends the command."""
-    if not sys.stdin.isatty():
-        typer.echo("Nothing was removed: nobody can be asked here. Say --yes to remove it without.", err=True)
-        raise typer.Exit(1)
-    if not typer.confirm("Remove it?"):
-        typer.echo("Nothing was removed.")
-        raise typer.Exit(1)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.artifacts import DataRoot, publish_bytes
+from tasks.artifacts import DataRoot, exclusive, publish_bytes
 from tasks.champion.state import Champion, read_champion
 from tasks.errors import StoreError
 from tasks.records import Night, read_nights, recorded_datasets
@@ -47,8 +47,12 @@ class DatasetRuns:
 
 
 def publish_index(root: DataRoot) -> Path:
-    """Write the index of a data root, and return where it is."""
-    publish_bytes(root.index(), render_index(root).encode())
+    """Write the index of a data root, and return where it is.
+
+    One process at a time: of two whose runs end at once, the one that looked first must not write last.
+    """
+    with exclusive(root.runs("x").parent):
+        publish_bytes(root.index(), render_index(root).encode())
     return root.index()
 
 

@@ -1,0 +1,114 @@
+"""Collects what nothing kept refers to: records first, then what only they named."""
+
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.artifacts import DataRoot, alone, exclusive, is_locked, sweep_root
+from tasks.artifacts.removal import Footprint, remove
+from tasks.errors import PipelineError, StoreError
+from tasks.events import emit
+from tasks.progress import Progress, Silence
+from tasks.retention.kept import Policy
+from tasks.retention.waste import Piece, Plan, plan_collection
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What was removed.
+
+    Args:
+        runs: How many records.
+        footprint: What all of it took on the disk.
+    """
+
+    runs: int
+    footprint: Footprint
+
+
+def collect(root: DataRoot, policy: Policy, progress: Progress, shown: Collection[Path] | None = None) -> Collected:
+    """Remove what nothing kept refers to. Killed anywhere, nothing that is kept lacks anything.
+
+    The index is written anew before anything but records is removed, so that it leads to no report that is gone.
+
+    Args:
+        root: The data root; no run may be under way in it. A compaction is waited for.
+        policy: Which runs stay.
+        progress: Told of the files.
+        shown: What a person agreed to; None is all that goes.
+
+    Raises:
+        StoreError: A run is under way, a record cannot be read, or something cannot be removed.
+    """
+    with _writing(root), alone(root.path), _stores_alone(plan_collection(root, policy)):
+        # Again, since a compaction may have ended meanwhile, or a run since a person was asked.
+        plan = plan_collection(root, policy)
+        pieces = [piece for piece in plan.pieces if shown is None or piece.path in shown]
+        progress.start(sum(piece.footprint.files for piece in pieces), "files")
+        records = [piece for piece in pieces if piece.stage == "record"]
+        _remove(records, root, progress)
+        if pieces:
+            from tasks.report.index import publish_index  # noqa: PLC0415 (not needed where nothing goes)
+
+            publish_index(root)
+        _remove([piece for piece in pieces if piece.stage != "record"], root, progress)
+        sweep_root(root)
+    return Collected(len(records), sum((piece.footprint for piece in pieces), Footprint(0, 0)))
+
+
+def collect_after_run(root: DataRoot, runs: int, record: Path) -> None:
+    """Remove older runs of a dataset when a run of it has ended, and say what was freed, or why nothing was.
+
+    Args:
+        root: The data root.
+        runs: How many runs of the dataset stay.
+        record: The record of the run that has ended, which stays whatever its date is.
+    """
+    try:
+        # Workers of one program share its lock on the data root; the locks of nights tell them apart.
+        locks = [lock for lock in sorted(root.runs("x").parent.glob("*/.*.lock")) if _is_other(lock, record)]
+        others = ", ".join(lock.parent.name for lock in locks if is_locked(lock))
+        if others:
+            raise StoreError(f"Other runs are under way: {others}. The next run tries again.")
+        done = collect(root, Policy(runs, (record.parent.name,), record, aside=False), Silence())
+    except (OSError, PipelineError) as exc:
+        # The night is good, and the next one tries again.
+        emit("not_collected", f"Old runs  not removed: {exc}", error=str(exc))
+        return
+    freed = f"{done.footprint.files:,} files, {done.footprint.bytes / 1e6:,.1f} MB"
+    text = f"Old runs  {done.runs:,} removed with what only they needed: {freed}" if done.footprint.files else None
+    emit("collected", text, runs=done.runs, files=done.footprint.files, bytes=done.footprint.bytes)
+
+
+def _is_other(lock: Path, record: Path) -> bool:
+    """Whether a night's lock is not the one of a record's own night."""
+    return lock.parent != record.parent or not record.name.startswith(f"{lock.stem.removeprefix('.')}-")
+
+
+@contextmanager
+def _writing(root: DataRoot) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise StoreError(
+            f"What is old in {root.path} cannot be removed ({exc}). Mend the rights of the data root, and try again; "
+            "whatever is removed already, nothing that is kept lacks it."
+        ) from exc
+
+
+@contextmanager
+def _stores_alone(plan: Plan) -> Iterator[None]:
+    """Keep compactions from the stores that stay: they move rows into shards that no manifest names yet."""
+    with ExitStack() as stack:
+        for store in plan.stores:
+            for folder in (store, store / "rejected"):
+                if folder.is_dir():
+                    stack.enter_context(exclusive(folder))
+        yield
+
+
+def _remove(pieces: list[Piece], root: DataRoot, progress: Progress) -> None:
+    for piece in pieces:
+        remove(piece.path, root)
+        progress.advance(piece.footprint.files)

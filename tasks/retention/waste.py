@@ -1,0 +1,235 @@
+"""What goes: everything of ours below the data root that nothing kept refers to, in the order in which it may go."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.artifacts import KEY_LENGTH, DataRoot
+from tasks.artifacts import manifest as place_of
+from tasks.artifacts.aside import DAMAGED
+from tasks.artifacts.files import TEMPORARY_PREFIX
+from tasks.artifacts.removal import Footprint, measure
+from tasks.retention.kept import Policy, find_kept
+from tasks.retention.predictions import unkept_predictions
+from tasks.retention.references import Need, References
+from tasks.retention.shards import named_shards, needed_shards, shards_with
+
+_KEY = rf"[0-9a-f]{{{KEY_LENGTH}}}"
+_DATE = r"\d{4}-\d\d-\d\d"
+_DATASET = r"[\w-]+"
+#: What else lies in a data root: the committed pages of the project's own, and what every run writes anew.
+_TOP = ("README.md", "catalog.toml", "index.html")
+#: Stages of which all stays: weights and comparisons are dear, and hardly grow.
+_LASTING = ("backbone", "compare")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A file or folder that goes.
+
+    Args:
+        stage: The stage that keeps it; "record" for records, "damaged" for what was set aside.
+        path: It.
+        footprint: What it takes on the disk.
+    """
+
+    stage: str
+    path: Path
+    footprint: Footprint
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something below the data root that is not ours to judge, and is left alone.
+
+    Args:
+        path: It.
+        why: What it is.
+    """
+
+    path: Path
+    why: str
+
+
+@dataclass
+class Plan:
+    """What would go, and what is left alone.
+
+    Args:
+        kept: What stays.
+        pieces: What goes, in the order in which it may go: killed anywhere, what is left lacks nothing that it names.
+        left: What is left alone.
+        stores: Stores that stay, and lose shards or manifests at most.
+        records: The records that stay.
+    """
+
+    kept: References
+    pieces: list[Piece] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    stores: list[Path] = field(default_factory=list)
+    records: list[Path] = field(default_factory=list)
+
+    @property
+    def footprint(self) -> Footprint:
+        """What goes, all together."""
+        return sum((piece.footprint for piece in self.pieces), Footprint(0, 0))
+
+
+def plan_collection(root: DataRoot, policy: Policy) -> Plan:
+    """Plan what goes and in which order, and change nothing.
+
+    Raises:
+        StoreError: A record, a comparison's record, or the file that names a champion cannot be read.
+    """
+    plan = Plan(find_kept(root, policy))
+    walk = _Walk(root, plan, aside=policy.aside)
+    walk.top()
+    walk.records()
+    walk.results()
+    walk.stores("decode", root.decode)
+    walk.stores("bottleneck", root.bottleneck)
+    walk.snapshots()
+    walk.downloads()
+    walk.lasting()
+    return plan
+
+
+class _Walk:
+    """Walks through the stages of a data root and sorts what it finds."""
+
+    def __init__(self, root: DataRoot, plan: Plan, *, aside: bool) -> None:
+        self._root, self._plan, self._aside = root, plan, aside
+        self._given = plan.kept.given
+
+    def top(self) -> None:
+        """Name what lies beside the stages."""
+        stages = ("bottleneck", "champion", "decode", "download", "evaluate", "predict", "report", "runs", "snapshot")
+        ours = (*_TOP, *_LASTING, *stages, "train")
+        for path in self._entries(self._root.path):
+            if path.name not in ours:
+                self._leave(path, "unknown")
+
+    def records(self) -> None:
+        """Records first: without them nothing that they name is looked for."""
+        for folder in self._keyed(self._root.runs("x").parent, _DATASET):
+            for path in self._known(folder, rf"{_DATE}-[0-9a-f]{{8}}\.json|\.{_DATE}\.lock"):
+                if path in self._plan.kept.paths:
+                    self._plan.records.append(path)
+                elif path.suffix == ".json":
+                    self._condemn("record", path)
+
+    def results(self) -> None:
+        """Reports before decisions before evaluations before models, each of which stands on the next."""
+        root = self._root
+        for path in self._keyed(root.report("x").parent):
+            self._judge("report", path)
+        for path in self._known(root.champion("x").parent, rf"{_DATASET}(\.json)?"):
+            for decision in self._known(path, rf"{_KEY}\.json") if path.is_dir() else ():
+                self._judge("champion", decision)
+        predicted = list(self._keyed(root.predict("x").parent))
+        for path in unkept_predictions(predicted, self._plan.kept.models):
+            self._condemn("predict", path)
+        for stage, place in (("evaluate", root.evaluate), ("train", root.train)):
+            for path in self._keyed(place("x").parent):
+                self._judge(stage, path)
+
+    def stores(self, stage: str, place: Callable[[str], Path]) -> None:
+        """Manifests before the shards that they name; whole stores where nothing of them is kept."""
+        kept = self._plan.kept
+        for store in self._keyed(place("x").parent):
+            snapshots = {need.snapshot for need in kept.manifests | kept.rows if need.store == store}
+            named = named_shards(store, kept)
+            needed = needed_shards(store, named.shards, self._root, named.unnamed)
+            if stage == "decode":
+                needed |= shards_with(self._root.rejected(store.name), self._root, snapshots)
+            if needed or any(place_of(store, snapshot).exists() for snapshot in snapshots):
+                self._plan.stores.append(store)
+                self._parts(stage, store, needed)
+            else:
+                self._condemn(stage, store)
+
+    def _parts(self, stage: str, store: Path, needed: set[Path]) -> None:
+        for path in self._known(store / "manifests", rf"{_KEY}\.json"):
+            # Where rows alone are kept, a manifest could name shards that are not.
+            if Need(store, path.stem) not in self._plan.kept.manifests:
+                self._condemn(stage, path)
+        ours = rf"part-{_KEY}\.parquet|int8-{_KEY}\.tflite|manifests|rejected"
+        for folder in (store, store / "rejected"):
+            for path in self._known(folder, ours):
+                if path.suffix == ".parquet" and path not in needed:
+                    self._condemn(stage, path)
+
+    def snapshots(self) -> None:
+        """The dates before the snapshots that they name."""
+        parent = self._root.snapshots("x").parent
+        found = list(self._known(parent, rf"{_DATASET}|{_KEY}\.parquet"))
+        for folder in found:
+            for path in self._known(folder, rf"{_DATE}\.json|hashes\.parquet") if folder.is_dir() else ():
+                if path.suffix == ".json":
+                    self._judge("snapshot", path)
+        for path in found:
+            if path.suffix == ".parquet":
+                self._judge("snapshot", path)
+
+    def downloads(self) -> None:
+        """What archives were extracted to, after the manifests that name it; the archives themselves stay."""
+        for folder in self._keyed(self._root.downloads("x").parent, _DATASET):
+            for path in sorted(self._entries(folder), key=Path.is_dir):
+                if re.fullmatch(rf"{_KEY}|{_DATE}\.json", path.name):
+                    self._judge("download", path)
+
+    def lasting(self) -> None:
+        """What was set aside among what stays."""
+        for name in _LASTING:
+            for path in sorted((self._root.path / name).rglob(DAMAGED)):
+                self._set_aside(path)
+
+    def _keyed(self, parent: Path, pattern: str = _KEY) -> Iterator[Path]:
+        """The folders of a stage that are named as the stage names them."""
+        for path in self._known(parent, pattern):
+            if path.is_dir():
+                yield path
+            else:
+                self._leave(path, "unknown")
+
+    def _known(self, folder: Path, pattern: str) -> Iterator[Path]:
+        """What is in a folder and is named as a stage names it; the rest is left alone."""
+        for path in self._entries(folder):
+            if re.fullmatch(pattern, path.name):
+                yield path
+            else:
+                self._leave(path, "unknown")
+
+    def _entries(self, folder: Path) -> Iterator[Path]:
+        """What is in a folder, without leftovers; what lies behind a link is left alone."""
+        if folder.is_symlink() and folder != self._root.path:
+            return
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.is_symlink():
+                self._leave(path, "a link")
+            elif path.name == DAMAGED and folder != self._root.path:
+                self._set_aside(path)
+            elif not path.name.startswith(TEMPORARY_PREFIX):
+                yield path
+
+    def _judge(self, stage: str, path: Path) -> None:
+        if path not in self._plan.kept.paths:
+            self._condemn(stage, path)
+        elif stage != "download":
+            for aside in sorted(path.rglob(DAMAGED)):
+                self._set_aside(aside)
+
+    def _set_aside(self, path: Path) -> None:
+        if self._aside:
+            self._condemn("damaged", path)
+
+    def _condemn(self, stage: str, path: Path) -> None:
+        real = path.resolve()
+        if any(given.is_relative_to(real) for given in self._given):
+            self._leave(path, "given to a run")
+        else:
+            self._plan.pieces.append(Piece(stage, path, measure(path)))
+
+    def _leave(self, path: Path, why: str) -> None:
+        self._plan.left.append(Left(path, why))
