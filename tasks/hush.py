@@ -13,7 +13,8 @@ from tasks.errors import PipelineError
 def hushed() -> Iterator[None]:
     """Hold back what the process writes to its standard error.
 
-    Where the block fails it is shown after all, unless the error is one whose sentence says everything.
+    Where the block fails it is shown after all, unless the error is one whose sentence says everything, or somebody
+    stopped it.
     """
     sys.stderr.flush()
     original = os.dup(2)
@@ -21,7 +22,7 @@ def hushed() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except PipelineError:
+        except (KeyboardInterrupt, PipelineError, SystemExit):
             raise
         except BaseException:
             held.seek(0)

@@ -1,7 +1,7 @@
 """A process that does one thing after the other, and may die or hang over any of them.
 
-It is forked from a small server process rather than from ours, since a fork of a process that has threads
-(TensorFlow's, say) can lock up.
+It is started afresh rather than forked from ours, since a fork of a process that has threads (TensorFlow's, say) can
+lock up; nor from a server of forks, whose socket stays in the temporary folder of whoever is killed.
 """
 
 import multiprocessing
@@ -57,8 +57,7 @@ class WorkerProcess(Generic[ItemT, DoneT]):
     """
 
     def __init__(self, work: Work[ItemT, DoneT]) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tasks.decode.workers"])  # what all this work needs, imported once
+        context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, work), daemon=True)
         with _LOCK:

@@ -33,9 +33,15 @@ def test_what_is_being_written_stays(tmp_path: Path) -> None:
 
 
 def test_members_of_an_archive_stay_whatever_they_are_called(tmp_path: Path) -> None:
-    photo = make(tmp_path / "download" / "flowers" / "cafe" / "daisy" / ".tmp-photo.jpg")
+    photo = make(tmp_path / "download" / "flowers" / "cafe" / "daisy" / ".tmp-photo.jpg-0123456789ab")
     sweep_root(DataRoot(tmp_path))
     assert photo.exists()
+
+
+def test_a_file_of_a_person_s_stays_although_its_name_begins_as_ours_do(tmp_path: Path) -> None:
+    notes = make(tmp_path / ".tmp-notes")
+    sweep_root(DataRoot(tmp_path))
+    assert notes.exists()
 
 
 def test_half_a_checkpoint_goes_and_whole_ones_stay(tmp_path: Path) -> None:

@@ -39,8 +39,9 @@ def numbered(count: int) -> list[Photo]:
 
 
 def living_workers() -> set[psutil.Process]:
-    """Our children's children: the server that forks the workers is itself a child, and stays."""
-    return set(psutil.Process().children(recursive=True)) - set(psutil.Process().children())
+    """Our children, but for the one that multiprocessing keeps for itself, which stays."""
+    children = psutil.Process().children(recursive=True)
+    return {child for child in children if any("spawn_main" in word for word in child.cmdline())}
 
 
 def write(folder: Path, name: str, data: bytes) -> Photo:

@@ -1,0 +1,121 @@
+"""Runs at the same time over one data root: they come to what they would one after the other."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.command import LUIGI, QUICK, REPOSITORY, Project
+from tests.reliability.contents import contents, differences
+from tests.reliability.killing import draw_old
+
+QUICKER = QUICK | {"precision": "float32"}
+SECONDS = 240.0
+WAITS, NOTHING, DONE = "Another process is at the run of", "Nothing to do:", "Run record"
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run that was started."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def said(self) -> str:
+        """What it wrote so far."""
+        return self.output.read_text()
+
+    def waits(self) -> bool:
+        """Whether it said that it waits."""
+        return WAITS in self.said()
+
+    def end(self) -> str:
+        """Wait until it has ended well; returns what it wrote."""
+        assert self.process.wait(timeout=SECONDS) == 0, self.said()
+        return self.said()
+
+
+def start(project: Project, **options: str) -> Started:
+    """Start RetrainFlowers and go on meanwhile."""
+    given = {"dataset": str(project.photos), "data-root": str(project.root), "date": "2026-01-31", **QUICKER, **options}
+    project.root.parent.mkdir(parents=True, exist_ok=True)
+    output = project.root.parent / f"output-{time.monotonic_ns()}"
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [LUIGI, "--module", "pipeline", "RetrainFlowers", *words],
+            cwd=REPOSITORY,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Started(process, output)
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def results(project: Project) -> Mapping[str, object]:
+    """The contents of a data root, but for what the last of two runs that are equally right leaves."""
+    return {name: value for name, value in contents(project.root).items() if not name.startswith("champion/")}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """What a run left that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("alone")
+    project = Project(folder / "photos", folder / "data")
+    draw_old(project.photos, range(30))
+    assert DONE in start(project).end()
+    return project
+
+
+def test_of_three_same_commands_one_runs_and_when_it_is_killed_another_one_takes_over(
+    alone: Project, tmp_path: Path
+) -> None:
+    project = Project(alone.photos, tmp_path / "data")
+    runs = [start(project) for _ in range(3)]
+    until(lambda: sum(run.waits() for run in runs) == 2 and any(project.root.glob("decode/*/manifests/*.json")))
+    (first,) = [run for run in runs if not run.waits()]
+    os.killpg(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    said = [run.end() for run in runs if run is not first]
+    assert sorted((DONE in text, NOTHING in text) for text in said) == [(True, False), (True, True)]
+    assert [text.count(WAITS) for text in said] == [1, 1]
+    assert differences(contents(project.root), contents(alone.root)) == []
+
+
+def test_other_dates_parameters_and_datasets_come_to_the_same_as_one_after_the_other(
+    alone: Project, tmp_path: Path
+) -> None:
+    one_by_one, at_once = Project(alone.photos, tmp_path / "a" / "data"), Project(alone.photos, tmp_path / "b" / "data")
+    other_photos = tmp_path / "others"
+    draw_old(other_photos, range(15, 40))
+    night = {"date": "2026-02-01"}
+    for project in (one_by_one, at_once):
+        shutil.copytree(alone.root, project.root)
+        runs = []
+        for options in ({**night, "workers": "4"}, {**night, "folds": "3"}, {"dataset": str(other_photos)}):
+            runs.append(start(project, **options))
+            if project is one_by_one:
+                runs[-1].end()
+        assert all(DONE in run.end() for run in runs)
+        assert [run.waits() for run in runs].count(True) == (0 if project is one_by_one else 1)
+        # The two of one night share it, whichever came first.
+        assert not runs[2].waits()
+    assert differences(results(at_once), results(one_by_one)) == []
+    champions = [sorted(contents(project.root).keys()) for project in (at_once, one_by_one)]
+    assert champions[0] == champions[1]
+    assert (at_once.root / "index.html").read_text().count(" href=") == (
+        one_by_one.root / "index.html"
+    ).read_text().count(" href=")

@@ -1,0 +1,1 @@
+"""Runs that are killed, stopped or doubled, beside one that nobody disturbs."""

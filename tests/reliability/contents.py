@@ -1,0 +1,156 @@
+"""What a data root holds, whatever way it came about: for two to be compared, and for what is damaged to be found."""
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+#: What tells of the way and not of the result: which run did what, when, how fast, and how rows spread over shards.
+_OF_THE_WAY = {"run", "seconds", "startup", "new", "reused", "shards", "finished", "elapsed", "time"}
+
+
+def contents(root: Path) -> dict[str, object]:
+    """Everything that a data root holds, by name, in a form that is equal where the results are.
+
+    Rows stand under their store's folder, sorted; each is there as often as the store has it.
+
+    Args:
+        root: The data root. Its own path is left out of what its files say.
+    """
+    found: dict[str, object] = {}
+    for path in files(root):
+        name = str(path.relative_to(root))
+        if path.name.startswith("part-"):
+            rows = found.setdefault(str(path.parent.relative_to(root)), [])
+            assert isinstance(rows, list)
+            rows.extend(_rows(path))
+        else:
+            found[name] = _value(path, root)
+    return {name: sorted(value) if isinstance(value, list) else value for name, value in found.items()}
+
+
+def differences(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
+    """Name all that two data roots do not have in common."""
+    names = sorted(one.keys() | other.keys())
+    return [name for name in names if name not in one or name not in other or one[name] != other[name]]
+
+
+def damaged(root: Path) -> list[str]:
+    """Open every file that is published, and say of each that does not open why."""
+    told = []
+    for path in files(root):
+        # What is being written has another name.
+        if ".tmp-" in str(path.relative_to(root)):
+            continue
+        try:
+            _open(path)
+        except Exception as exc:  # noqa: BLE001 (whatever it is, it is told)
+            told.append(f"{path.relative_to(root)}: {exc!r}")
+    return told
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, in the order of their paths."""
+    return (path for path in sorted(folder.rglob("*")) if not path.is_dir())
+
+
+def keys(root: Path) -> set[str]:
+    """The store and key of each row that is published in the stores of decode and bottleneck."""
+    shards = [*root.glob("decode/**/part-*.parquet"), *root.glob("bottleneck/*/part-*.parquet")]
+    return {
+        f"{shard.parent.relative_to(root)} {key}"
+        for shard in shards
+        for key in pq.read_table(shard, columns=["sha256"])["sha256"].to_pylist()
+    }
+
+
+def _rows(shard: Path) -> list[str]:
+    return [repr(row) for row in pq.read_table(shard).to_pylist()]
+
+
+def _value(path: Path, root: Path) -> object:
+    match path.suffix:
+        case ".json":
+            return _result(json.loads(path.read_text().replace(str(root), "")))
+        case ".parquet":
+            table: pa.Table = pq.read_table(path)
+            return repr(table.select([name for name in table.column_names if name != "time"]).to_pylist())
+        case ".npz":
+            with np.load(path) as arrays:
+                return {name: arrays[name].tobytes() for name in arrays.files}
+        case ".tflite":
+            return path.read_bytes()
+    # Pages, pictures and checkpoints hold dates of their own.
+    return None
+
+
+def _result(value: Any) -> Any:
+    if isinstance(value, dict):
+        own = {name for name in value if name in _OF_THE_WAY or name.endswith("_new")}
+        return {name: _result(value[name]) for name in value.keys() - own}
+    if isinstance(value, list):
+        return [_result(item) for item in value]
+    return value
+
+
+def _open(path: Path) -> None:
+    """Open a published file as who uses it does."""
+    if path.name == "checkpoint":
+        _open_checkpoints(path.parent)
+    elif path.suffix in _OPENING:
+        _OPENING[path.suffix](path)
+
+
+def _open_parquet(path: Path) -> None:
+    pq.read_table(path, page_checksum_verification=True)
+
+
+def _open_arrays(path: Path) -> None:
+    with np.load(path) as arrays:
+        assert all(arrays[name].size for name in arrays.files)
+
+
+def _open_lite(path: Path) -> None:
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 (slow to import)
+
+    Interpreter(model_path=str(path)).allocate_tensors()
+
+
+def _open_keras(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+
+
+def _open_saved_model(path: Path) -> None:
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: PLC0415 (slow to import)
+
+    assert SavedModel.FromString(path.read_bytes()).meta_graphs
+
+
+def _open_page(path: Path) -> None:
+    assert path.read_text().rstrip().endswith("</html>")
+
+
+def _open_checkpoints(folder: Path) -> None:
+    from tasks.quiet_tensorflow import tf  # noqa: PLC0415 (slow to import)
+
+    for prefix in tf.train.get_checkpoint_state(str(folder)).all_model_checkpoint_paths:
+        reader = tf.train.load_checkpoint(prefix)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+
+
+_OPENING: dict[str, Callable[[Path], object]] = {
+    ".json": lambda path: json.loads(path.read_bytes()),
+    ".parquet": _open_parquet,
+    ".npz": _open_arrays,
+    ".tflite": _open_lite,
+    ".keras": _open_keras,
+    ".pb": _open_saved_model,
+    ".html": _open_page,
+}

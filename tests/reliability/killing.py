@@ -1,0 +1,244 @@
+"""Kills the real `luigi` process at chosen places and at any moment, and sees what is lost of it.
+
+A history is a data root on which runs are killed one after the other, each going on from what the one before left,
+until one ends. What it holds then is compared with what a run left that nobody disturbed.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from tasks.download.sample import LABELS
+from tests.pipeline.command import LUIGI, REPOSITORY, draw
+from tests.pipeline.first_stages import DAY_AGO
+from tests.reliability.contents import contents, damaged, differences, files, keys
+from tests.reliability.shots import Shot
+
+Tell = Callable[[str], None]
+
+INJECT = Path(__file__).parent / "inject"
+KILLED = -signal.SIGKILL
+#: Seconds that a worker may go on without the process that started it.
+ORPHAN_SECONDS = 10.0
+
+
+class Kill(NamedTuple):
+    """A run that was killed.
+
+    Args:
+        place: The event on a path that it had come to.
+        shot: How it was killed.
+    """
+
+    place: str
+    shot: Shot
+
+    @property
+    def stage(self) -> str:
+        """The folder of the data root that the place is in."""
+        return self.place.split(" ")[1].split("/")[0].removeprefix(".tmp-").removesuffix("-#")
+
+    def __str__(self) -> str:
+        return f"{self.shot.way:<6} {self.shot.whom:<5} {self.place}"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended.
+
+    Args:
+        code: Its exit code, or the signal that killed it, negative.
+        output: What it wrote to standard output.
+        errors: What it wrote to standard error.
+        place: The place to kill it at that it came to; empty without.
+        orphaned: Seconds that its workers went on after it.
+    """
+
+    code: int
+    output: str
+    errors: str
+    place: str
+    orphaned: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A data root that runs are made on.
+
+    Args:
+        folder: A folder of its own, for the data root, temporary files and what is noted.
+        photos: The dataset.
+        options: Options of RetrainFlowers.
+    """
+
+    folder: Path
+    photos: Path
+    options: Mapping[str, str]
+
+    @property
+    def root(self) -> Path:
+        """The data root."""
+        return self.folder / "data"
+
+    @property
+    def temporary(self) -> Path:
+        """Where the runs have what they need for a moment."""
+        return self.folder / "tmp"
+
+    def run(self, shot: Shot | None = None) -> Ended:
+        """Run RetrainFlowers, and kill it where the place is met."""
+        for folder in (self.folder, self.temporary):
+            folder.mkdir(parents=True, exist_ok=True)
+        options = {"dataset": str(self.photos), "data-root": str(self.root), **self.options}
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        with (self.folder / "output").open("w+") as output, (self.folder / "errors").open("w+") as errors:
+            process = subprocess.Popen(
+                [LUIGI, "--module", "pipeline", "RetrainFlowers", *words],
+                cwd=REPOSITORY,
+                env={**os.environ, **self._environment(shot)},
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+            if shot is not None and shot.way == "later":
+                self._kill_later(process, shot)
+            code, orphaned = process.wait(timeout=600), _end_of_session(process.pid)
+        output_text, errors_text, place = (
+            path.read_text() if path.exists() else "" for path in map(self.folder.joinpath, ("output", "errors", "met"))
+        )
+        (self.folder / "met").unlink(missing_ok=True)
+        return Ended(code, output_text, errors_text, place, orphaned)
+
+    def places(self) -> dict[str, float]:
+        """The places that the runs came to so far, and after how many seconds each was first met, in that order."""
+        lines = [line.split(" ", 1) for line in (self.folder / "places").read_text().splitlines()]
+        start = float(lines[0][0])
+        # In the end the first time that each was met is what stays.
+        return dict(sorted(((place, float(at) - start) for at, place in reversed(lines)), key=lambda met: met[1]))
+
+    def _environment(self, shot: Shot | None) -> dict[str, str]:
+        own = {
+            "PYTHONPATH": os.pathsep.join((str(INJECT), str(REPOSITORY))),
+            "TMPDIR": str(self.temporary),
+            "KILL_ROOT": str(self.root),
+            "KILL_LOG": str(self.folder / "places"),
+        }
+        if shot is None:
+            return own
+        chosen = self.folder / "chosen"
+        chosen.write_text("\n".join(shot.places))
+        return own | {
+            "KILL_PLACES": str(chosen),
+            "KILL_HOW": "tell" if shot.way == "later" else shot.way,
+            "KILL_WHOM": shot.whom,
+            "KILL_MARK": str(self.folder / "met"),
+        }
+
+    def _kill_later(self, process: subprocess.Popen[bytes], shot: Shot) -> None:
+        met = self.folder / "met"
+        while not met.exists() and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(shot.delay)
+        if process.poll() is None:
+            (os.killpg if shot.whom == "group" else os.kill)(process.pid, signal.SIGKILL)
+
+
+@dataclass
+class History:
+    """What became of a data root on which runs were killed.
+
+    Args:
+        kills: The runs that were killed.
+        missed: The shots that no run came to, since one before had been over too soon.
+        faults: Everything that is not as it should be, a sentence each.
+    """
+
+    kills: list[Kill] = field(default_factory=list)
+    missed: list[Shot] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def survive(
+    trial: Trial, shots: Sequence[Shot], expected: Mapping[str, object], tell: Callable[[str], None]
+) -> History:
+    """Kill one run after the other, let a last one end, and compare.
+
+    Args:
+        trial: A data root that is not there yet.
+        shots: Where, in the order in which a run meets the places.
+        expected: The contents of an undisturbed data root.
+        tell: Is told of each kill.
+    """
+    history = History()
+    for number, shot in enumerate(shots):
+        kept = keys(trial.root)
+        started = time.monotonic()
+        ended = trial.run(shot)
+        kill = Kill(ended.place, shot)
+        tell(f"{time.monotonic() - started:6.1f} s {kill}{'' if ended.code == KILLED else ': over before'}")
+        if ended.code != KILLED:
+            history.missed.extend(shots[number:])
+            if ended.code:
+                history.faults.append(f"{kill}: the run ended with {ended.code}: {ended.errors}")
+            break
+        history.kills.append(kill)
+        if ended.orphaned > ORPHAN_SECONDS:
+            history.faults.append(f"{kill}: workers went on for {ended.orphaned:.0f} s")
+        history.faults.extend(f"{kill}: {damage}" for damage in damaged(trial.root))
+        history.faults.extend(f"{kill}: lost {key}" for key in sorted(kept - keys(trial.root)))
+    history.faults.extend(_end(trial, expected))
+    return history
+
+
+def _end(trial: Trial, expected: Mapping[str, object]) -> list[str]:
+    """Let a run end, and name what is not as in the undisturbed data root."""
+    ended = trial.run()
+    if ended.code:
+        return [f"the last run ended with {ended.code}: {ended.errors}"]
+    faults = [f"the last run says {ended.errors}"] if ended.errors else []
+    faults += [f"the last run left {path}" for path in files(trial.root) if ".tmp-" in str(path)]
+    faults += [f"the last run left {path}" for path in sorted(trial.temporary.rglob("*"))]
+    return faults + [f"{name} is another" for name in differences(contents(trial.root), expected)] + damaged(trial.root)
+
+
+def _end_of_session(session: int) -> float:
+    """Wait until no process of a session is left, and end those that stay; returns how many seconds that took."""
+    started = time.monotonic()
+    while _session(session) and time.monotonic() - started < 3 * ORPHAN_SECONDS:
+        time.sleep(0.05)
+    for process in _session(session):
+        process.kill()
+    return time.monotonic() - started
+
+
+def _session(session: int) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+def draw_old(folder: Path, photos: range, labels: int = 3) -> None:
+    """Draw photos, and a broken one, that look a day old: what is newer is hashed again, so that it matters when."""
+    draw(folder, photos, labels)
+    (folder / LABELS[0] / "broken.jpg").write_bytes(b"no photo")
+    for photo in files(folder):
+        os.utime(photo, ns=(DAY_AGO, DAY_AGO))
+
+
+def show(text: str) -> None:
+    """Write a line for whoever waits."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

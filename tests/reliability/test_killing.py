@@ -1,0 +1,79 @@
+"""Runs killed anywhere lose nothing and leave nothing behind: fast, and by hand `python -m tests.reliability.kill`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.command import QUICK
+from tests.reliability.contents import contents, damaged, differences
+from tests.reliability.killing import Trial, draw_old, survive
+from tests.reliability.shots import Shot, choose_shots
+
+PHOTOS = 300
+#: One of each kind: a photo's hash, a shard, a manifest, the champion, the page of all runs; before
+#: it is there and after, from within and from outside, all processes and the one alone that started them.
+SHOTS = [
+    Shot(("os.rename snapshot/photos-#/hashes.parquet",), "before"),
+    Shot(("os.rename decode/#/part-#.parquet",), "after"),
+    Shot(("open decode/#/manifests/.tmp-#.json-#",), "after", "main"),
+    Shot(("os.rename decode/#/manifests/#.json",), "later", "main", 1.0),
+    Shot(("os.rename bottleneck/#/part-#.parquet",), "before"),
+    Shot(("os.rename champion/photos-#.json",), "after", "main"),
+    Shot(("os.rename index.html",), "before"),
+]
+
+
+def test_a_run_killed_again_and_again_comes_to_what_an_undisturbed_one_does(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    draw_old(photos, range(PHOTOS))
+    options = {**QUICK, "precision": "float32", "date": "2026-01-31"}
+    undisturbed = Trial(tmp_path / "undisturbed", photos, options)
+    assert undisturbed.run().code == 0
+    told: list[str] = []
+    history = survive(Trial(tmp_path / "killed", photos, options), SHOTS, contents(undisturbed.root), told.append)
+    assert history.faults == []
+    assert [kill.shot for kill in history.kills] == SHOTS, told
+
+
+def test_shots_are_spread_over_the_places_and_over_the_time_in_the_order_of_the_run() -> None:
+    places = {"os.mkdir decode": 0.0, "os.rename decode/#": 1.0, "os.rename train/#": 5.0, "os.remove x": 6.0}
+    shots = choose_shots(places, 12, seed=0)
+    chosen = [shot.places[0] for shot in shots if shot.way != "later"]
+    assert chosen == [place for place in places for _ in range(2)]
+    at = [places[shot.places[0]] + shot.delay for shot in shots]
+    assert at == sorted(at)
+    for quarter, moment in enumerate(when for when, shot in zip(at, shots, strict=True) if shot.way == "later"):
+        assert quarter * 1.5 <= moment <= (quarter + 1) * 1.5
+    # Who is beyond the place that was meant is killed when the next thing is published.
+    assert shots[0].places == ("os.mkdir decode", "os.rename decode/#", "os.rename train/#")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A data root of two files."""
+    (tmp_path / "metrics.json").write_text('{"accuracy": 0.5, "run": "one", "seconds": 3}')
+    (tmp_path / "index.html").write_text("<html></html>")
+    return tmp_path
+
+
+def test_two_data_roots_differ_in_what_they_say_and_not_in_how_it_came_about(root: Path) -> None:
+    one: Mapping[str, object] = contents(root)
+    (root / "metrics.json").write_text('{"accuracy": 0.5, "run": "other", "seconds": 4}')
+    assert differences(one, contents(root)) == []
+    (root / "metrics.json").write_text('{"accuracy": 0.6, "run": "one", "seconds": 3}')
+    (root / "index.html").unlink()
+    assert differences(one, contents(root)) == ["index.html", "metrics.json"]
+
+
+def test_what_does_not_open_is_named_but_for_what_is_still_written(root: Path) -> None:
+    assert damaged(root) == []
+    for name in ("part-a.parquet", "head.npz", "index.html", "a.json", "net.keras", ".tmp-b.json"):
+        (root / name).write_bytes(b"half")
+    assert sorted(told.split(":")[0] for told in damaged(root)) == [
+        "a.json",
+        "head.npz",
+        "index.html",
+        "net.keras",
+        "part-a.parquet",
+    ]

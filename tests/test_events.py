@@ -1,0 +1,88 @@
+"""What a run says on standard output, for people and for programs."""
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.events import emit, write_as
+
+SCRIPT = """
+import sys
+from tasks.events import emit, write_as
+
+write_as(sys.argv[1])
+for number in range(20_000):
+    emit("told", f"line {number}", number=number)
+print("went on", file=sys.stderr)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _text_again() -> Iterator[None]:
+    yield
+    write_as("text")
+
+
+def test_people_get_the_text_and_nothing_of_events_without_one(capsys: pytest.CaptureFixture[str]) -> None:
+    emit("stage_started", None, stage="decode")
+    emit("stage_done", "decode  3 new", stage="decode", new=3)
+    assert capsys.readouterr().out == "decode  3 new\n"
+
+
+def test_programs_get_one_json_object_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) -> None:
+    write_as("json")
+    emit("stage_started", None, stage="decode")
+    emit("run_done", "two\nlines of 日光", record=Path("data/x.json"), photos=3)
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    times = [dt.datetime.fromisoformat(event.pop("time")) for event in (first, second)]
+    assert dt.timedelta(0) <= times[1] - times[0] < dt.timedelta(minutes=1)
+    assert times[0].utcoffset() == dt.timedelta(0)
+    assert first == {"event": "stage_started", "stage": "decode"}
+    assert second == {"event": "run_done", "record": "data/x.json", "photos": 3, "text": "two\nlines of 日光"}
+
+
+def test_a_path_that_is_not_utf_8_is_told_and_json_has_its_bytes_still(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    emit("damaged", "the photo \udcff.jpg", path="\udcff.jpg")
+    write_as("json")
+    emit("damaged", None, path="a\nb\u2028\udcff")
+    text, line = capsysbinary.readouterr().out.splitlines()
+    assert text == b"the photo \\udcff.jpg"
+    assert json.loads(line)["path"] == "a\nb\u2028\udcff"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_terminal_that_knows_ascii_alone_stops_no_run(form: str) -> None:
+    script = f"from tasks.events import *; write_as('{form}'); emit('told', 'é 日 \U0001f33b')"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert (json.loads(done.stdout)["text"] if form == "json" else done.stdout) == {
+        "json": "é 日 \U0001f33b",
+        "text": "\\xe9 \\u65e5 \\U0001f33b\n",
+    }[form]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_run_goes_on_when_nobody_listens_any_more(form: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, form], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "line 0" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == "went on\n"
+    assert process.returncode == 0
