@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.plain_errors import plainly
-from tasks.artifacts import DataRoot, is_locked
+from tasks.artifacts import DataRoot
 from tasks.artifacts.compaction import Compacted, open_store, plan_compaction, run_compaction, store_folders
 from tasks.errors import StoreError
 from tasks.progress import LiveLine
@@ -62,8 +62,6 @@ def _compact(folder: Path, rows: int, *, dry_run: bool) -> str:
     store = open_store(folder, {"bottleneck": bottleneck.ROWS_PER_GROUP, "decode": decode.ROWS_PER_GROUP})
     if dry_run:
         return _tell(folder, plan_compaction(store, rows))
-    if is_locked(folder):
-        typer.echo(f"{folder}: another process works in it, waiting until it has ended")
     with LiveLine("compact", lambda *_: None) as progress:
         return _tell(folder, run_compaction(store, rows, progress))
 

@@ -128,7 +128,7 @@ def test_a_champion_whose_model_is_gone_makes_room_and_the_missing_file_is_told(
 
 
 def test_what_a_crashed_run_left_beside_the_champions_is_cleared_up(root: DataRoot) -> None:
-    left = root.champion(DATASET).with_name(".tmp-flowers.json-0")
+    left = root.champion(DATASET).with_name(".tmp-flowers.json-0123456789ab")
     left.parent.mkdir()
     left.touch()
     made(root, occasion("new"))

@@ -255,7 +255,7 @@ def bench(tmp_path: Path, stores: DecodeStores) -> Bench:
 def test_a_killed_run_is_taken_up_at_its_last_shard_and_leaves_no_process(bench: Bench) -> None:
     process = bench.run_until_first_shard()
     workers = psutil.Process(process.pid).children(recursive=True)
-    (bench.stores.decoded.folder / ".tmp-left").touch()
+    (bench.stores.decoded.folder / ".tmp-left-0123456789ab").touch()
     process.kill()
     process.communicate()
     assert len(workers) >= 1 + available_cores(), "the workers and the server that forks them"

@@ -11,6 +11,7 @@ import pytest
 
 from tasks.artifacts import exclusive
 from tests.pipeline.command import Finished, Project, draw
+from tests.pipeline.first_stages import DAY_AGO
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     with exclusive(folder):
         if not told.exists():
             draw(project.photos, range(Trained.PHOTOS))
+            # Old enough that the next snapshot may take their hashes from the last one.
+            for photo in project.photos.rglob("*.jpg"):
+                os.utime(photo, ns=(DAY_AGO, DAY_AGO))
             done = project.retrain(date=Trained.DATE)
             assert done.code == 0, done.errors
             told.write_text(json.dumps(asdict(done)))

@@ -119,7 +119,7 @@ def test_a_second_one_says_that_it_waits(store: Store, tmp_path: Path) -> None:
         process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line == f"{store.folder}: another process works in it, waiting until it has ended\n"
+        assert line == f"Another process works in {store.folder}; waiting until it has ended.\n"
         assert len(store.shards()) == 3
     with process:
         assert process.stdout.read().startswith(f"{store.folder}: 3 shards become 1, ")

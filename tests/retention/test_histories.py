@@ -139,7 +139,7 @@ class Histories(RuleBasedStateMachine):
     def _crash(self) -> None:
         """Leave what killed writers, the holder of a lock and a damaged shard leave."""
         for store in self._store_folders():
-            (store / ".tmp-part").write_text("half")
+            (store / ".tmp-part-0123456789ab").write_text("half")
             (store / "damaged").mkdir(exist_ok=True)
             (store / "damaged" / "part-0.parquet").write_text("damaged")
         for runs in self.root.path.glob("runs/flowers"):
