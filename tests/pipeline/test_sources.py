@@ -8,6 +8,7 @@ import pytest
 
 from tests.download.server import FileServer, Mood, serving
 from tests.pipeline.command import Project, draw
+from tests.pipeline.first_stages import retrain_here
 
 
 def pack(folder: Path) -> bytes:
@@ -36,14 +37,14 @@ def test_a_url_is_fetched_once_asked_again_each_night_and_fetched_again_when_it_
         assert project.record("2026-03-01")["photos"] == 18
         assert server.requests[1]["Range"] == "bytes=20000-"
 
-        assert project.retrain(dataset=server.url, date="2026-03-02").code == 0
+        retrain_here(project, dataset=server.url, date="2026-03-02")
         new = project.new("2026-03-02")
         assert (new["download"], new["decode"], new["bottleneck"], new["train"]) == (0, 0, 0, 0)
         assert server.requests[2]["If-None-Match"] == '"one"'
 
         draw(project.photos, range(18, 21))
         server.content, server.etag = pack(project.photos), '"two"'
-        assert project.retrain(dataset=server.url, date="2026-03-03").code == 0
+        retrain_here(project, dataset=server.url, date="2026-03-03")
         assert project.new("2026-03-03")["decode"] == 3
 
 
@@ -54,7 +55,7 @@ def test_an_archive_is_used_where_it_lies_and_extracted_again_when_it_is_replace
     assert project.record("2026-03-01")["photos"] == 18
     draw(project.photos, range(18, 21))
     archive.write_bytes(pack(project.photos))
-    assert project.retrain(dataset=str(archive), date="2026-03-02").code == 0
+    retrain_here(project, dataset=str(archive), date="2026-03-02")
     assert project.new("2026-03-02")["decode"] == 3
 
 
