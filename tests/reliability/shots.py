@@ -49,7 +49,8 @@ def choose_shots(places: Mapping[str, float], count: int, seed: int) -> list[Sho
         index, way = half // 2, ("before", "after")[half % 2]
         shots.append((times[index], Shot(_from(order, index), way, _whom(draw))))
     for number in range(moments):
-        moment = (number + draw.random()) * times[-1] / moments
+        # Only some of a run's places may be asked for, and the first of them come late.
+        moment = times[0] + (number + draw.random()) * (times[-1] - times[0]) / moments
         index = bisect.bisect_right(times, moment) - 1
         shots.append(
             (moment, Shot(_from(order, index), "later", _whom(draw), min(moment - times[index], LATEST_SECONDS)))

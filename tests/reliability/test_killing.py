@@ -77,3 +77,10 @@ def test_what_does_not_open_is_named_but_for_what_is_still_written(root: Path) -
         "net.keras",
         "part-a.parquet",
     ]
+
+
+def test_shots_at_places_that_come_late_wait_for_the_first_of_them() -> None:
+    places = {"os.mkdir report": 5.0, "os.rename report/#": 6.0}
+    later = [shot for shot in choose_shots(places, 12, seed=0) if shot.way == "later"]
+    assert len(later) == 4
+    assert all(0 <= shot.delay <= 1 for shot in later)
