@@ -65,7 +65,8 @@ def identify(run: Run, backbone: Manifest, snapshot: Manifest) -> dict[str, Any]
         "state": snapshot.details["state"],
         "backbone_state": backbone.details["asked"],
         "snapshot": snapshot.key,
-        "labels": snapshot.details.get("label_changes"),
+        # A snapshot that an earlier version of this project took has no such labels and source.
+        "labels": snapshot.details.get("label_changes", {"new": [], "gone": []}),
         "unreached": snapshot.details.get("unreached"),
     }
 

@@ -1,5 +1,9 @@
 """Exports a model: writes it in every form, lets each form predict the test photos, and publishes them together."""
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -50,14 +54,30 @@ def export_model(model: Model, source: Source, progress: Progress) -> Export:
     """
     known = read_known(source.evaluation / "predictions.parquet", model.labels)
     with publish_folder(source.root.export(model.key)) as folder:
-        lacking = write_forms(model, folder, source.root, progress)
-        tested = _test(model, folder, known, source, progress)
+        with temporary_files_in(folder / "temporary"):
+            lacking = write_forms(model, folder, source.root, progress)
+            tested = _test(model, folder, known, source, progress)
         check(tested.forms, _precision(model))
         publish_json(folder / "metrics.json", {**asdict(tested), "lacking": lacking})
         write_labels(model.labels, folder / "labels.txt")
         export = Export(sorted({CARD, *(path.name for path in folder.iterdir())}), tested, lacking)
         write_card(model, export, source.evaluation, source.root, folder / CARD)
     return export
+
+
+@contextmanager
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let libraries keep their temporary files in a folder that is swept with the export where a run is killed.
+
+    TensorFlow writes there what it makes of Python's functions, and would leave it in the system's own folder.
+    """
+    folder.mkdir()
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+        shutil.rmtree(folder)
 
 
 def write_forms(model: Model, folder: Path, root: DataRoot, progress: Progress) -> dict[str, str]:

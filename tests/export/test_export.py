@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tasks.artifacts import DataRoot
 from tasks.backbone.request import BackboneRequest
 from tasks.errors import ModelError
 from tasks.evaluate.settings import EvaluateSettings
-from tasks.export.export import write_forms
+from tasks.export.export import temporary_files_in, write_forms
 from tasks.export.task import ExportModel
 from tasks.progress import Silence
 from tasks.quiet_tensorflow import keras, tf
@@ -224,3 +225,15 @@ def test_the_task_publishes_a_manifest_of_what_it_did(exported: Exported, tmp_pa
     assert task.manifest().details["test"]["model.tflite"]["agreement"] == 1.0
     assert task.manifest().key == trained.folder.name
     assert task.requires().results() == trained.results
+
+
+def test_temporary_files_of_libraries_lie_in_the_export_s_own_folder_and_go(tmp_path: Path) -> None:
+    before, folder = tempfile.gettempdir(), tmp_path / "temporary"
+    with temporary_files_in(folder):
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            assert Path(file.name).parent == folder
+        # TensorFlow writes a function down where it makes a graph of its Python.
+        tf.function(lambda numbers: tf.reduce_sum(numbers) if tf.size(numbers) > 0 else 0.0)(tf.ones(3))
+        assert len(list(folder.glob("__autograph_generated_file*"))) == 1
+    assert not folder.exists()
+    assert tempfile.gettempdir() == before

@@ -12,13 +12,14 @@ import pytest
 
 from pipeline import RetrainFlowers
 from pipeline.record import Run, publish_record
+from pipeline.summary import summarise
 from tasks.artifacts import Manifest
 from tasks.catalog import Dataset
 from tests.pipeline.command import REPOSITORY
 
 RUN = Run("2026-03-01-cafe-1", dt.date(2026, 3, 1), Dataset("photos", "folder", "photos"), {"views": "2"})
 SHARE = {"photos": 4, "accuracy": 0.75, "interval": {"low": 0.3, "high": 0.95}}
-DETAILS = {"state": "", "asked": "", "missing": 0, "test": SHARE, "cross_validation": None}
+DETAILS = {"state": "", "asked": "", "missing": 0, "conflicts": 0, "test": SHARE, "cross_validation": None}
 STAGES = {
     stage: Manifest(
         stage=stage,
@@ -91,6 +92,14 @@ def test_labels_that_came_and_went_and_a_source_that_was_away_are_told_apart_fro
     record = publish(path, {**STAGES, "snapshot": replace(STAGES["snapshot"], details=details)})
     assert (record["labels"], record["unreached"]) == (changes, unreached)
     assert not {"label_changes", "unreached"} & record["stages"]["snapshot"]["details"].keys()
+
+
+def test_a_snapshot_that_an_earlier_version_took_has_no_labels_that_came_and_went(path: Path) -> None:
+    first = STAGES["champion"]
+    decided = {**STAGES, "champion": replace(first, details={**first.details, "reason": "The model is the first."})}
+    record = publish(path, decided)
+    assert (record["labels"], record["unreached"]) == ({"new": [], "gone": []}, None)
+    assert "Labels" not in "\n".join(summarise(record, path, "photos"))
 
 
 def test_passwords_and_tokens_of_urls_are_not_kept(path: Path) -> None:

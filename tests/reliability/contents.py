@@ -102,7 +102,7 @@ def _open(path: Path) -> None:
     """Open a published file as who uses it does."""
     if path.name == "checkpoint":
         _open_checkpoints(path.parent)
-    elif path.suffix in _OPENING:
+    elif path.suffix in _OPENING and path.name != "fingerprint.pb":  # which is beside a SavedModel, and is none
         _OPENING[path.suffix](path)
 
 
