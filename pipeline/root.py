@@ -149,8 +149,9 @@ class RootTask(luigi.Task):
         events.write_as(self.form)
         # A root that this user may not enter: the first stage says so.
         with suppress(OSError):
-            share(self.root.path)
-        sweep_root(self.root)
+            # Luigi asks again before each stage, and by then there is nothing to be cleared up.
+            if share(self.root.path):
+                sweep_root(self.root)
         return []
 
     def complete(self) -> bool:

@@ -72,15 +72,18 @@ def hold(path: Path, what: str) -> bool:
     return waited
 
 
-def share(root: Path) -> None:
+def share(root: Path) -> bool:
     """Keep what a data root holds from being collected until this process ends; see `alone`.
 
-    A root that is not there yet holds nothing.
+    Returns:
+        Whether this process did not yet; a root that is not there holds nothing.
     """
-    if root not in _held and root.is_dir():
-        descriptor = os.open(root, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        _held[root] = descriptor
+    if root in _held or not root.is_dir():
+        return False
+    descriptor = os.open(root, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    _held[root] = descriptor
+    return True
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.artifacts import publish_json, publishing, read_json
+from tasks.artifacts import names, publish_json, publishing, read_json
 from tasks.download.limits import room_on_disk
 from tasks.errors import StoreError
 
@@ -129,14 +129,6 @@ def _open_locked(path: Path) -> BinaryIO:
         file = path.open("a+b")
         fcntl.flock(file, fcntl.LOCK_EX)
         # Who held the lock before may have published or removed the file: then its name is another's, or nobody's.
-        if _names(path, file):
+        if names(path, file.fileno()):
             return file
         file.close()
-
-
-def _names(path: Path, file: BinaryIO) -> bool:
-    """Whether a path still is the name of an open file; somebody may remove it at any time."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
