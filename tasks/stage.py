@@ -15,7 +15,7 @@ from tasks import standing
 from tasks.artifacts import DamagedError, DataRoot, Manifest, Outcome, read_manifest, set_aside, share, sweep
 from tasks.ending import follow_parent, note_failure, take_over
 from tasks.errors import BUG, MachineError, PipelineError, StoreError
-from tasks.events import emit
+from tasks.events import emit, plain_lines
 from tasks.machine import on_machine
 from tasks.parameters import Number
 from tasks.progress import LiveLine, Progress
@@ -33,7 +33,7 @@ class PlainErrors(logging.Filter):
         if error is None:
             return True
         if isinstance(error, (PipelineError, luigi.parameter.ParameterException)):
-            record.msg, record.args, record.exc_info = "%s", (str(error),), None
+            record.msg, record.args, record.exc_info = "%s", (plain_lines(str(error)),), None
         code = error.exit_code if isinstance(error, PipelineError) else BUG
         note_failure(code)
         emit("error", None, kind=type(error).__name__, exit_code=code, message=str(error))

@@ -277,6 +277,12 @@ def test_a_sentence_with_per_cent_signs_is_shown_as_it_is() -> None:
     assert shown.exc_info is None
 
 
+def test_a_name_in_an_error_cannot_command_the_terminal_and_lines_stay_lines() -> None:
+    shown = record(DatasetError("These cannot be decoded:\n  roses/\x1b]0;owned\x07.jpg"))
+    assert PlainErrors().filter(shown)
+    assert shown.getMessage() == "These cannot be decoded:\n  roses/\\x1b]0;owned\\x07.jpg"
+
+
 def test_other_records_pass_untouched() -> None:
     bug = record(ValueError("a bug"))
     plain = logging.LogRecord("luigi-interface", logging.INFO, "", 0, "done %s", ("x",), None)

@@ -13,6 +13,7 @@ from pipeline.commands.recorded import find_recorded
 from pipeline.commands.tables import Column, show_json, show_table, size_of
 from tasks.artifacts import DataRoot
 from tasks.artifacts.removal import Footprint
+from tasks.events import plain_text
 from tasks.progress import LiveLine
 from tasks.retention.collect import Collected, collect
 from tasks.retention.kept import Policy
@@ -97,7 +98,7 @@ def _collect(root: DataRoot, policy: Policy, plan: Plan) -> Collected:
 
 def _show(plan: Plan) -> None:
     for left in plan.left:
-        typer.echo(f"Left alone: {left.path} ({left.why})")
+        typer.echo(plain_text(f"Left alone: {left.path} ({left.why})"))
     if not plan.pieces:
         typer.echo(f"Nothing to remove: {len(plan.records):,} runs stay, and everything else is needed by them.")
         return

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import typer
 
 from tasks.errors import PipelineError
+from tasks.events import plain_lines
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 
@@ -16,7 +17,7 @@ def plainly() -> Iterator[None]:
     try:
         yield
     except PipelineError as exc:
-        typer.echo(str(exc), err=True)
+        typer.echo(plain_lines(str(exc)), err=True)
         raise typer.Exit(1) from exc
     except KeyboardInterrupt as exc:
         raise typer.Exit(INTERRUPTED) from exc

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.events import plain_text
 from tasks.progress import Progress
 from tasks.snapshot.opening import photo_sha256
 from tasks.snapshot.walk import File
@@ -153,6 +154,6 @@ def _digest(path: Path) -> str | OSError:
 
 def _warn(unreadable: Sequence[tuple[str, OSError]]) -> None:
     if unreadable:
-        named = ", ".join(f"{path} ({exc.strerror})" for path, exc in unreadable[:_NAMED])
+        named = ", ".join(f"{plain_text(path)} ({exc.strerror})" for path, exc in unreadable[:_NAMED])
         more = f" and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
         _log.warning("Photos that cannot be read are left out: %s%s. Check their permissions.", named, more)
