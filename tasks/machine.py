@@ -9,9 +9,9 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from tasks.errors import MachineError, PipelineError, SettingError, StoreError
+from tasks.paths import AnyPath, is_remote
 
 #: What a disk does, and what to do about it.
 _DISK = {
@@ -26,12 +26,14 @@ _DISK = {
 #: What a folder's rights do; in a library's words they may be about anything.
 _RIGHTS = {errno.EACCES: "Mend the folder's rights", errno.EPERM: "Mend the folder's rights"}
 _WORDS = {os.strerror(number): number for number in _DISK}
+#: Libraries that reach object stores: what they raise is about the store, the way to it, or the credentials.
+_STORE_LIBRARIES = {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google"}
 _NO_TEMPORARY = "No usable temporary directory"
 _NO_MEMORY = (os.strerror(errno.ENOMEM), "bad_alloc", "OOM when", "failed to allocate memory", "start new thread")
 
 
 @contextmanager
-def on_machine(who: str, root: Path) -> Iterator[None]:
+def on_machine(who: str, root: AnyPath) -> Iterator[None]:
     """Say in a sentence where the block fails because of the machine, or of what became of the data root meanwhile.
 
     Args:
@@ -54,7 +56,21 @@ def on_machine(who: str, root: Path) -> Iterator[None]:
         raise error from exc
 
 
-def _explain(exc: Exception, who: str, root: Path) -> PipelineError | None:
+def store_error(exc: BaseException) -> MachineError | None:
+    """Say in a sentence that an object store cannot be used, where that is what an exception came of."""
+    for cause in _causes(exc):
+        if type(cause).__module__.partition(".")[0] in _STORE_LIBRARIES:
+            told = f"{cause}".splitlines()
+            return MachineError(
+                f"The object store cannot be used ({told[0] if told else type(cause).__name__}). Check its address, "
+                "the credentials and the network, and run again; what was published is kept."
+            )
+    return None
+
+
+def _explain(exc: Exception, who: str, root: AnyPath) -> PipelineError | None:
+    if error := store_error(exc):
+        return error
     numbers = _DISK if isinstance(exc, PipelineError) else {**_DISK, **_RIGHTS}
     causes = list(_causes(exc))
     for cause in causes:
@@ -68,7 +84,7 @@ def _explain(exc: Exception, who: str, root: Path) -> PipelineError | None:
     return _explain_words(exc, who, root)
 
 
-def _explain_words(exc: Exception, who: str, root: Path) -> PipelineError | None:
+def _explain_words(exc: Exception, who: str, root: AnyPath) -> PipelineError | None:
     words = str(exc)
     for told, number in _WORDS.items():
         if told in words:
@@ -77,7 +93,7 @@ def _explain_words(exc: Exception, who: str, root: Path) -> PipelineError | None
         return _memory(who, exc)
     if _NO_TEMPORARY in words:
         return _disk(who, os.environ.get("TMPDIR", "/tmp"), "there is no room for temporary files", "Make room")  # noqa: S108 (Python's own)
-    if file := next((place for place in (root, *root.parents) if place.is_file()), None):
+    if not is_remote(root) and (file := next((place for place in (root, *root.parents) if place.is_file()), None)):
         return SettingError(f"The data root {root} cannot be a folder: {file} is a file. Give another --data-root.")
     # The words name the file, TensorFlow's before a semicolon, Python's in quotation marks.
     gone = re.search(rf"{re.escape(str(root))}[^;'\n]*", words)

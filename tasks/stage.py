@@ -6,7 +6,6 @@ import logging
 import signal
 import time
 from abc import abstractmethod
-from pathlib import Path
 from typing import Any, ClassVar
 
 import luigi
@@ -16,8 +15,9 @@ from tasks.artifacts import DamagedError, DataRoot, Manifest, Outcome, read_mani
 from tasks.ending import follow_parent, note_failure, take_over
 from tasks.errors import BUG, MachineError, PipelineError, StoreError
 from tasks.events import emit, plain_lines
-from tasks.machine import on_machine
+from tasks.machine import on_machine, store_error
 from tasks.parameters import Number
+from tasks.paths import AnyPath, to_path
 from tasks.progress import LiveLine, Progress
 
 
@@ -32,6 +32,7 @@ class PlainErrors(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if error is None:
             return True
+        error = store_error(error) or error
         if isinstance(error, (PipelineError, luigi.parameter.ParameterException)):
             record.msg, record.args, record.exc_info = "%s", (plain_lines(str(error)),), None
         code = error.exit_code if isinstance(error, PipelineError) else BUG
@@ -46,6 +47,21 @@ _LOG.addFilter(PlainErrors())
 _LOG.propagate = False
 
 take_over()
+
+
+class Published(luigi.Target):
+    """A file of the data root, wherever that is.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: AnyPath) -> None:
+        self.path = path
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return self.path.exists()
 
 
 class StageTask(luigi.Task):
@@ -64,19 +80,19 @@ class StageTask(luigi.Task):
     @property
     def root(self) -> DataRoot:
         """The data root."""
-        return DataRoot(Path(self.data_root))
+        return DataRoot(to_path(self.data_root))
 
     @abstractmethod
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """Where the manifest is."""
 
     @abstractmethod
     def work(self, progress: Progress) -> Outcome:
         """Do what is missing; everything but the manifest is published when it returns."""
 
-    def output(self) -> luigi.LocalTarget:
+    def output(self) -> "Published":
         """The manifest."""
-        return luigi.LocalTarget(self.manifest_path())  # type: ignore[no-untyped-call]  # Luigi's has no types
+        return Published(self.manifest_path())
 
     def complete(self) -> bool:
         """Whether the stage is done."""

@@ -7,6 +7,7 @@ import typer
 
 from tasks.errors import PipelineError
 from tasks.events import plain_lines
+from tasks.machine import store_error
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 
@@ -18,6 +19,12 @@ def plainly() -> Iterator[None]:
         yield
     except PipelineError as exc:
         typer.echo(plain_lines(str(exc)), err=True)
+        raise typer.Exit(1) from exc
+    except Exception as exc:
+        error = store_error(exc)
+        if error is None:
+            raise
+        typer.echo(plain_lines(str(error)), err=True)
         raise typer.Exit(1) from exc
     except KeyboardInterrupt as exc:
         raise typer.Exit(INTERRUPTED) from exc

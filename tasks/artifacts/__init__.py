@@ -8,6 +8,9 @@ from tasks.artifacts.aside import set_aside
 from tasks.artifacts.damage import DamagedError
 from tasks.artifacts.files import (
     flush,
+    is_there,
+    listed,
+    local,
     open_scratch,
     publish_bytes,
     publish_folder,
@@ -22,6 +25,7 @@ from tasks.artifacts.keys import KEY_LENGTH, file_sha256, fingerprint
 from tasks.artifacts.layout import DataRoot, manifest
 from tasks.artifacts.locks import alone, exclusive, hold, is_locked, names, share
 from tasks.artifacts.manifests import Manifest, Outcome, read_manifest
+from tasks.artifacts.parquet import open_parquet, read_parquet
 from tasks.artifacts.schemas import (
     COMPARISON,
     CURVE,
@@ -64,8 +68,12 @@ __all__ = [
     "flush",
     "hold",
     "is_locked",
+    "is_there",
+    "listed",
+    "local",
     "manifest",
     "names",
+    "open_parquet",
     "open_scratch",
     "publish_bytes",
     "publish_folder",
@@ -74,6 +82,7 @@ __all__ = [
     "publishing",
     "read_json",
     "read_manifest",
+    "read_parquet",
     "set_aside",
     "settings_from",
     "share",

@@ -5,12 +5,12 @@ It is kept in the folder `damaged` beside where it was, which nothing reads: a d
 
 import errno
 from collections.abc import Iterator
-from pathlib import Path
 
 from tasks.artifacts.damage import DamagedError
-from tasks.artifacts.files import flush
+from tasks.artifacts.files import listed, move, remove_files
 from tasks.artifacts.manifests import Manifest, read_manifest
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 
 DAMAGED = "damaged"
 
@@ -40,33 +40,28 @@ def set_aside(damaged: DamagedError) -> str:
     if not there and not manifests:
         raise damaged
     if there:
-        place.parent.mkdir(exist_ok=True)
-        path.rename(place)
-        flush(place.parent)
-        flush(path.parent)
-    for manifest in manifests:
-        manifest.unlink(missing_ok=True)
-        flush(manifest.parent)
+        move(path, place)
+    remove_files(manifests)
     if not there:
         return f"{path} is gone, and is made again."
     why = f" ({cause})" if cause else ""
     return f"{path} is damaged{why}. It is now {place}, and is made again."
 
 
-def _manifests_of(path: Path) -> Iterator[Path]:
+def _manifests_of(path: AnyPath) -> Iterator[AnyPath]:
     """The manifests that would be wrong without a file."""
     beside = path.with_name("manifest.json")
     if beside.exists():
         yield beside
-    for manifest in sorted(path.parent.glob("*/*.json")):
+    for manifest in (file for folder in listed(path.parent) for file in listed(folder, "*.json")):
         if (found := _read(manifest)) and (path.name in found.shards or path.stem == found.key):
             yield manifest
     if path.parent.name == "rejected":
         # The manifests of the store above it count its rows, and do not name its shards.
-        yield from sorted((path.parent.parent / "manifests").glob("*.json"))
+        yield from listed(path.parent.parent / "manifests", "*.json")
 
 
-def _read(manifest: Path) -> Manifest | None:
+def _read(manifest: AnyPath) -> Manifest | None:
     """A manifest that cannot be read counts as absent everywhere."""
     try:
         return read_manifest(manifest)

@@ -8,22 +8,22 @@ the next compaction drops them. A reader that holds the name of a shard that is 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tasks.artifacts.files import publish_shard, remove_shards
+from tasks.artifacts.files import listed, publish_shard, remove_files
 from tasks.artifacts.key_index import KeyIndex
 from tasks.artifacts.layout import DataRoot
 from tasks.artifacts.locks import exclusive
 from tasks.artifacts.manifests import rename_shards
 from tasks.artifacts.merge_plan import Repeats, ShardFacts, plan_merges
+from tasks.artifacts.parquet import open_parquet
 from tasks.artifacts.schemas import SCHEMA_VERSION
 from tasks.artifacts.shards import MERGED, check_whole, reading
 from tasks.artifacts.stores import Store
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 
 
@@ -59,16 +59,16 @@ class Compacted(NamedTuple):
     after: Extent
 
 
-def store_folders(root: DataRoot) -> list[Path]:
+def store_folders(root: DataRoot) -> list[AnyPath]:
     """Folders of a data root's stores that have shards: the decoded and the rejected ones, then the bottlenecks."""
-    decoded = sorted(path.name for path in root.decode("").glob("*"))
-    embedded = sorted(path.name for path in root.bottleneck("").glob("*"))
+    decoded = [path.name for path in listed(root.decode(""))]
+    embedded = [path.name for path in listed(root.bottleneck(""))]
     folders = [place(key) for key in decoded for place in (root.decode, root.rejected)]
     folders += [root.bottleneck(key) for key in embedded]
-    return [folder for folder in folders if any(folder.glob("part-*.parquet"))]
+    return [folder for folder in folders if listed(folder, "part-*.parquet")]
 
 
-def open_store(folder: Path, rows_per_group: Mapping[str, int]) -> Store:
+def open_store(folder: AnyPath, rows_per_group: Mapping[str, int]) -> Store:
     """Find a store from its shards alone.
 
     Args:
@@ -78,9 +78,9 @@ def open_store(folder: Path, rows_per_group: Mapping[str, int]) -> Store:
     Raises:
         StoreError: The first shard is damaged, or was written by another version.
     """
-    first = min(folder.glob("part-*.parquet"))
-    with reading(first):
-        schema = pq.read_schema(first)
+    first = listed(folder, "part-*.parquet")[0]
+    with reading(first), open_parquet(first) as file:
+        schema = file.schema_arrow
     metadata = {name: value for name, value in (schema.metadata or {}).items() if name != MERGED}
     stage = metadata.get(b"stage", b"").decode(errors="replace")
     if metadata.get(b"schema_version") != str(SCHEMA_VERSION).encode() or stage not in rows_per_group:
@@ -121,14 +121,14 @@ def run_compaction(store: Store, rows_per_shard: int, progress: Progress) -> Com
             written.append(merged)
             into.update((shard.path.name, merged.path.name) for shard in group)
             rename_shards(store.folder / "manifests", _whereabouts(into, plan.repeats))
-            remove_shards([shard.path for shard in group])
+            remove_files([shard.path for shard in group])
             progress.advance(sum(shard.rows for shard in group))
     kept = set(plan.shards) - {shard for group in plan.groups for shard in group}
     return Compacted(Extent.of(plan.shards), Extent.of([*kept, *written]))
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def _writing(folder: AnyPath) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
@@ -153,7 +153,9 @@ def _merge(store: Store, group: Sequence[ShardFacts], repeats: Repeats) -> Shard
     schema = store.schema.with_metadata({**(store.schema.metadata or {}), MERGED: json.dumps(names)})
     tables = _regroup(_kept(store, group, repeats), store.rows_per_group)
     path = publish_shard(store.folder, tables, schema, store.rows_per_group)
-    return ShardFacts(path, pq.read_metadata(path).num_rows, path.stat().st_size, tuple(names), group[0].starts[:0])
+    with open_parquet(path) as file:
+        rows = file.metadata.num_rows
+    return ShardFacts(path, rows, path.stat().st_size, tuple(names), group[0].starts[:0])
 
 
 def _kept(store: Store, group: Sequence[ShardFacts], repeats: Repeats) -> Iterator[pa.Table]:

@@ -1,8 +1,7 @@
 """The error that names what is damaged, so that whoever can make it again does."""
 
-from pathlib import Path
-
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 
 
 class DamagedError(StoreError):
@@ -13,6 +12,6 @@ class DamagedError(StoreError):
         sentences: What is wrong, and the remedy where nobody makes it again.
     """
 
-    def __init__(self, path: Path, sentences: str) -> None:
+    def __init__(self, path: AnyPath, sentences: str) -> None:
         super().__init__(sentences)
         self.path = path

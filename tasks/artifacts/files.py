@@ -2,10 +2,12 @@
 
 Everything is written to a temporary name in the folder where it is to live, flushed to the disk, and renamed. The
 writer holds a lock on the temporary file; a lock ends with its process, so a temporary file that nobody locks was left
-behind by a crash, and the next run sweeps it away.
+behind by a crash, and the next run sweeps it away. Of a data root on an object store the temporary file is in scratch,
+and is put on the store as one step.
 """
 
 import fcntl
+import fnmatch
 import json
 import os
 import secrets
@@ -15,14 +17,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from tasks.artifacts import objects
 from tasks.artifacts.damage import DamagedError
-from tasks.artifacts.keys import KEY_LENGTH, file_sha256
+from tasks.artifacts.keys import KEY_LENGTH, stream_sha256
 from tasks.artifacts.parquet import write_parquet
 from tasks.errors import MachineError
+from tasks.paths import AnyPath, is_remote
 
 TEMPORARY_PREFIX = ".tmp-"
 #: How all temporary names look: with the twelve digits at their end, a person's own file is not taken for one.
@@ -30,21 +34,21 @@ TEMPORARY = f"{TEMPORARY_PREFIX}*-{'[0-9a-f]' * 12}"
 
 
 @contextmanager
-def publishing(path: Path) -> Iterator[Path]:
+def publishing(path: AnyPath) -> Iterator[Path]:
     """Write a file under a temporary name and publish it when the block ends without an exception.
 
     Args:
         path: Where the file is to be; folders above it are made. A file that is there already is replaced as one step.
 
     Yields:
-        The temporary path, an empty file in the same folder.
+        The temporary path, an empty file of this machine.
     """
     with _temporary(path, folder=False) as temporary:
         yield temporary
         _move(temporary, path)
 
 
-def publish_shard(folder: Path, tables: Iterable[pa.Table], schema: pa.Schema, rows_per_group: int) -> Path:
+def publish_shard(folder: AnyPath, tables: Iterable[pa.Table], schema: pa.Schema, rows_per_group: int) -> AnyPath:
     """Publish tables as one Parquet file named by its content; they are asked for one after the other.
 
     Returns:
@@ -52,27 +56,32 @@ def publish_shard(folder: Path, tables: Iterable[pa.Table], schema: pa.Schema, r
     """
     with _temporary(folder / "part.parquet", folder=False) as temporary:
         write_parquet(temporary, tables, schema, rows_per_group)
-        shard = folder / shard_name(temporary)
+        with temporary.open("rb") as file:
+            shard = folder / shard_name(file)
         _move(temporary, shard)
         return shard
 
 
-def shard_name(path: Path) -> str:
-    """What a shard of a file's bytes is called."""
-    return f"part-{file_sha256(path)[:KEY_LENGTH]}.parquet"
+def shard_name(file: BinaryIO) -> str:
+    """What a shard of a file's bytes is called; they are read from here to the end."""
+    return f"part-{stream_sha256(file)[:KEY_LENGTH]}.parquet"
 
 
 @contextmanager
-def publish_folder(path: Path) -> Iterator[Path]:
+def publish_folder(path: AnyPath) -> Iterator[Path]:
     """Fill a folder under a temporary name and publish it when the block ends without an exception.
 
-    Where the folder is there already (another run was faster), that one stays and the new one is dropped.
+    Where the folder is there already (another run was faster), that one stays and the new one is dropped; on an object
+    store the new one's files take the place of the others. There the folder counts once all files are: ask `is_there`.
 
     Yields:
-        The temporary path, an empty folder beside the final one.
+        The temporary path, an empty folder of this machine.
     """
     with _temporary(path, folder=True) as temporary:
         yield temporary
+        if is_remote(path):
+            objects.put_folder(temporary, path)
+            return
         for written in (*temporary.rglob("*"), temporary):
             flush(written)
         try:
@@ -83,37 +92,70 @@ def publish_folder(path: Path) -> Iterator[Path]:
         flush(path.parent)
 
 
-def publish_bytes(path: Path, data: bytes) -> None:
+def is_there(folder: AnyPath) -> bool:
+    """Whether a folder is there that `publish_folder` publishes."""
+    return objects.mark(folder).exists() if is_remote(folder) else folder.is_dir()
+
+
+def listed(folder: AnyPath, pattern: str = "*") -> list[AnyPath]:
+    """What is directly in a folder and has a matching name, in the order of names; nothing where it is not there."""
+    names = objects.names_in(folder) if is_remote(folder) else (path.name for path in folder.glob("*"))
+    return [folder / name for name in sorted(fnmatch.filter(names, pattern))]
+
+
+def local(path: AnyPath) -> Path:
+    """A file or folder of the data root on this machine, for what reads nothing else; it is only read.
+
+    Raises:
+        FileNotFoundError: On the object store there is nothing.
+    """
+    return objects.local_copy(path) if is_remote(path) else path
+
+
+def publish_bytes(path: AnyPath, data: bytes) -> None:
     """Publish a file of these bytes."""
     with publishing(path) as temporary:
         temporary.write_bytes(data)
 
 
-def publish_json(path: Path, value: object) -> None:
+def publish_json(path: AnyPath, value: object) -> None:
     """Publish a JSON file that people can read: indented, Unicode kept."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     # A path that is not UTF-8 holds lone surrogates; written as \udcXX they are JSON's own notation for them.
     publish_bytes(path, text.encode(errors="backslashreplace"))
 
 
-def publish_parquet(path: Path, table: pa.Table, rows_per_group: int = 65536) -> None:
+def publish_parquet(path: AnyPath, table: pa.Table, rows_per_group: int = 65536) -> None:
     """Publish a table as a Parquet file (zstd)."""
     with publishing(path) as temporary:
         write_parquet(temporary, [table], table.schema, rows_per_group)
 
 
-def remove_shards(shards: Sequence[Path]) -> None:
-    """Remove shards of one folder; those that are gone already are no harm."""
-    for shard in shards:
-        shard.unlink(missing_ok=True)
-        flush(shard.parent)
+def remove_files(paths: Sequence[AnyPath]) -> None:
+    """Remove files of one data root; those that are gone already are no harm."""
+    objects.remove([path for path in paths if is_remote(path)])
+    for path in paths:
+        if not is_remote(path):
+            path.unlink(missing_ok=True)
+            flush(path.parent)
 
 
-def open_scratch(folder: Path, size: int) -> FileIO:
+def move(path: AnyPath, place: AnyPath) -> None:
+    """Give a file or folder another place in its data root; on an object store it is copied first, then removed."""
+    if is_remote(path) or is_remote(place):
+        objects.move(path, place)
+        return
+    place.parent.mkdir(exist_ok=True)
+    path.rename(place)
+    flush(place.parent)
+    flush(path.parent)
+
+
+def open_scratch(folder: AnyPath, size: int) -> FileIO:
     """Open a file without a name, for what does not fit in memory: it is gone when it is closed or its process ends.
 
     Args:
-        folder: On whose disk it is to be; it is made.
+        folder: On whose disk it is to be, scratch where that is an object store; it is made.
         size: How many bytes it has, all zero at first.
 
     Returns:
@@ -122,6 +164,7 @@ def open_scratch(folder: Path, size: int) -> FileIO:
     Raises:
         MachineError: The disk has no room for it.
     """
+    folder = objects.scratch() if is_remote(folder) else folder
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < size:
@@ -134,7 +177,7 @@ def open_scratch(folder: Path, size: int) -> FileIO:
     return file
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: AnyPath) -> Any:
     """Read a JSON file of the data root.
 
     Raises:
@@ -147,13 +190,16 @@ def read_json(path: Path) -> Any:
         raise DamagedError(path, f"{path} is damaged ({exc}). Delete it; the next run writes it again.") from exc
 
 
-def sweep(folder: Path) -> int:
+def sweep(folder: AnyPath) -> int:
     """Remove what crashed writers left in a folder (not below it); files that are still being written stay.
+
+    On an object store they left nothing: what is swept is scratch.
 
     Returns:
         How many files and folders were removed.
     """
     removed = 0
+    folder = objects.scratch() if is_remote(folder) else folder
     for path in folder.glob(TEMPORARY) if folder.is_dir() else ():
         try:
             descriptor = os.open(path, os.O_RDONLY)
@@ -172,10 +218,11 @@ def sweep(folder: Path) -> int:
 
 
 @contextmanager
-def _temporary(path: Path, *, folder: bool) -> Iterator[Path]:
-    """Make a locked temporary file or folder beside `path`; remove it at the end if it is still there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, descriptor = _make_locked(path, folder=folder)
+def _temporary(path: AnyPath, *, folder: bool) -> Iterator[Path]:
+    """Make a locked temporary file or folder beside `path`, or in scratch; at the end remove it if it is still."""
+    beside = objects.scratch() / path.name if is_remote(path) else path
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    temporary, descriptor = _make_locked(beside, folder=folder)
     try:
         yield temporary
     finally:
@@ -183,7 +230,10 @@ def _temporary(path: Path, *, folder: bool) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _move(temporary: Path, path: Path) -> None:
+def _move(temporary: Path, path: AnyPath) -> None:
+    if is_remote(path):
+        objects.put(temporary, path)
+        return
     flush(temporary)
     temporary.replace(path)
     flush(path.parent)
@@ -215,8 +265,10 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def flush(path: Path) -> None:
-    """Make a file's bytes, or a folder's names, survive a power cut."""
+def flush(path: AnyPath) -> None:
+    """Make a file's bytes, or a folder's names, survive a power cut; an object store sees to that itself."""
+    if is_remote(path):
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,33 +1,56 @@
-"""Locks between processes. Each ends with the process that holds it, however that ends, so none is ever stale."""
+"""Locks between processes. Each ends with the process that holds it, however that ends, so none is ever stale.
+
+On an object store they are leases (`tasks.artifacts.leases`), of which a holder on another machine that was killed
+keeps the others waiting for a minute.
+"""
 
 import atexit
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tasks.artifacts import leases
 from tasks.errors import StoreError
 from tasks.events import emit
+from tasks.paths import AnyPath, is_remote
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 #: What this process holds until it ends: the files' descriptors. Workers that it forks hold them too.
 _held: dict[Path, int] = {}
+#: The same of object stores.
+_leased: dict[str, leases.Lease] = {}
+_LOCK, _RUNS, _ALONE = ".lock", ".running", ".collecting"
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def exclusive(folder: AnyPath) -> Iterator[None]:
     """Let one process at a time work in a folder; the others say that they wait, and do."""
+    why = f"Another process works in {folder}; waiting until it has ended."
+    if is_remote(folder):
+        lease = _acquire(folder / _LOCK, why)
+        try:
+            yield
+        finally:
+            lease.release()
+        return
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        _wait(descriptor, f"Another process works in {folder}; waiting until it has ended.")
+        _wait(descriptor, why)
         yield
     finally:
         os.close(descriptor)
 
 
-def is_locked(folder: Path) -> bool:
+def is_locked(folder: AnyPath) -> bool:
     """Whether a process works in a folder that `exclusive` lets only one work in."""
+    if is_remote(folder):
+        return leases.is_held(folder / _LOCK)
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
@@ -42,7 +65,7 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def hold(path: Path, what: str) -> bool:
+def hold(path: AnyPath, what: str) -> bool:
     """Be the only one at something until this process ends; where another one is at it, say so and wait.
 
     The file is removed at the end; after a crash it stays, and locks nothing.
@@ -58,11 +81,14 @@ def hold(path: Path, what: str) -> bool:
         OSError: The file cannot be made.
     """
     waited = False
+    why = f"Another process is at {what}; waiting until it has ended."
+    if is_remote(path):
+        return _hold_lease(path, why)
     while path not in _held:
         made = [folder for folder in path.parents if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        waited |= _wait(descriptor, f"Another process is at {what}; waiting until it has ended.")
+        waited |= _wait(descriptor, why)
         # Who held it before may have removed the file: then its name is another's, or nobody's.
         if names(path, descriptor):
             _held[path] = descriptor
@@ -72,12 +98,14 @@ def hold(path: Path, what: str) -> bool:
     return waited
 
 
-def share(root: Path) -> bool:
+def share(root: AnyPath) -> bool:
     """Keep what a data root holds from being collected until this process ends; see `alone`.
 
     Returns:
         Whether this process did not yet; a root that is not there holds nothing.
     """
+    if is_remote(root):
+        return _register(root)
     if root in _held or not root.is_dir():
         return False
     descriptor = os.open(root, os.O_RDONLY)
@@ -87,21 +115,23 @@ def share(root: Path) -> bool:
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
+def alone(root: AnyPath) -> Iterator[None]:
     """Have a data root alone for a moment: no run is under way in any other process.
 
     Raises:
         StoreError: Another process is at work.
     """
+    if is_remote(root):
+        with _alone_on_store(root):
+            yield
+        return
     own = _held.get(root)
     descriptor = os.open(root, os.O_RDONLY) if own is None else own
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as exc:
-        raise StoreError(
-            f"A run is under way in {root}, so nothing can be collected there. Wait until it has ended, and try again."
-        ) from exc
+        raise _under_way(root) from exc
     finally:
         if own is None:
             os.close(descriptor)
@@ -134,3 +164,73 @@ def _wait(descriptor: int, why: str) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return True
     return False
+
+
+def _acquire(place: "UPath", why: str) -> leases.Lease:
+    def wait() -> bool:
+        emit("waiting", why)
+        return True
+
+    lease = leases.acquire(place, wait)
+    assert lease is not None  # noqa: S101 (it was waited for)
+    return lease
+
+
+def _hold_lease(path: "UPath", why: str) -> bool:
+    waited = False
+
+    def wait() -> bool:
+        nonlocal waited
+        waited = True
+        emit("waiting", why)
+        return True
+
+    if str(path) not in _leased:
+        lease = leases.acquire(path, wait)
+        assert lease is not None  # noqa: S101 (it was waited for)
+        _keep(str(path), lease, lease.release)
+    return waited
+
+
+def _register(root: "UPath") -> bool:
+    if str(root) in _leased:
+        return False
+    lease = leases.register(root / _RUNS)
+    _keep(str(root), lease, lease.drop)
+    # Told first and asked then, as whoever collects does: one of the two sees the other.
+    if leases.is_held(root / _ALONE):
+        _acquire(root / _ALONE, f"Another process collects in {root}; waiting until it has ended.").release()
+    return True
+
+
+@contextmanager
+def _alone_on_store(root: "UPath") -> Iterator[None]:
+    own = _leased.get(str(root))
+    lease = leases.acquire(root / _ALONE, lambda: False)
+    if lease is None:
+        raise _under_way(root)
+    try:
+        if leases.others(root / _RUNS, own.path if own else None, leases.modified(lease.path)):
+            raise _under_way(root)
+        yield
+    finally:
+        lease.release()
+
+
+def _keep(name: str, lease: leases.Lease, leave: Callable[[], None]) -> None:
+    """Hold a lease until this process ends; a child that it forks leaves it alone."""
+    _leased[name] = lease
+    process = os.getpid()
+
+    def end() -> None:
+        if os.getpid() == process:
+            with suppress(Exception):
+                leave()
+
+    atexit.register(end)
+
+
+def _under_way(root: AnyPath) -> StoreError:
+    return StoreError(
+        f"A run is under way in {root}, so nothing can be collected there. Wait until it has ended, and try again."
+    )

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from tasks.artifacts.files import publish_json, read_json
+from tasks.artifacts.files import listed, publish_json, read_json
 from tasks.artifacts.schemas import SCHEMA_VERSION
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class Manifest(Outcome):
     seconds: float
     startup: Mapping[str, float] = field(default_factory=dict)
 
-    def publish(self, path: Path) -> None:
+    def publish(self, path: AnyPath) -> None:
         """Write the manifest; from then on the stage counts as done."""
         publish_json(path, {"schema_version": SCHEMA_VERSION, **asdict(self)})
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: AnyPath) -> Manifest:
     """Read a manifest.
 
     Raises:
@@ -75,7 +75,7 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def rename_shards(folder: Path, moved: Mapping[str, Collection[str]]) -> None:
+def rename_shards(folder: AnyPath, moved: Mapping[str, Collection[str]]) -> None:
     """Let the manifests of a folder name other shards in the place of some.
 
     A manifest that cannot be read counts as absent everywhere, and is left to the next run.
@@ -84,7 +84,7 @@ def rename_shards(folder: Path, moved: Mapping[str, Collection[str]]) -> None:
         folder: Where the manifests are; it need not be there.
         moved: The names of the shards that have the rows now, by the name of the one that had them.
     """
-    for path in sorted(folder.glob("*.json")):
+    for path in listed(folder, "*.json"):
         try:
             manifest = read_manifest(path)
         except (FileNotFoundError, StoreError):

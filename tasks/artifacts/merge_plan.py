@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,6 +9,7 @@ import pyarrow.parquet as pq
 from tasks.artifacts.key_index import Starts, Texts, key_starts, key_texts
 from tasks.artifacts.shards import merged_into, reading
 from tasks.artifacts.stores import Store
+from tasks.paths import AnyPath
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class ShardFacts:
         starts: How its keys start, each once: sorted uint64 [K].
     """
 
-    path: Path
+    path: AnyPath
     rows: int
     bytes: int
     merged: tuple[str, ...]
@@ -43,10 +43,10 @@ class Repeated:
 
     keys: Texts
     rows: int
-    owners: frozenset[Path]
+    owners: frozenset[AnyPath]
 
 
-Repeats = Mapping[Path, Repeated]
+Repeats = Mapping[AnyPath, Repeated]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def plan_merges(store: Store, rows_per_shard: int) -> MergePlan:
     return MergePlan(shards, worth, repeats)
 
 
-def _facts(shard: Path, file: pq.ParquetFile) -> ShardFacts:
+def _facts(shard: AnyPath, file: pq.ParquetFile) -> ShardFacts:
     with reading(shard):
         starts = np.unique(key_starts(_texts(file)))
         return ShardFacts(shard, file.metadata.num_rows, shard.stat().st_size, tuple(merged_into(file)), starts)

@@ -1,11 +1,47 @@
-"""How Parquet files are written: compression and encoding of each kind of column, and a checksum a page."""
+"""How Parquet files are written and opened: compression and encoding of each kind of column, and a checksum a page."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from tasks.paths import AnyPath, is_remote
+
+
+def open_parquet(path: AnyPath) -> pq.ParquetFile:
+    """Open a Parquet file; the checksums of its pages are looked at. Whoever asks closes it.
+
+    Of an object store only what is read is fetched: the end of the file, then the columns asked for of each row group.
+
+    Raises:
+        FileNotFoundError: There is none.
+        pyarrow.ArrowInvalid: It is damaged, or no Parquet.
+        OSError: It cannot be read.
+    """
+    if not is_remote(path):
+        return pq.ParquetFile(path, page_checksum_verification=True)
+    file = path.fs.open(path.path, "rb", cache_type="none")
+    try:
+        return pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True)
+    except BaseException:
+        file.close()
+        raise
+
+
+def read_parquet(path: AnyPath, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet file whole, or some of its columns; from an object store in one request.
+
+    Raises:
+        As of `open_parquet`.
+    """
+    source = pa.BufferReader(path.read_bytes()) if is_remote(path) and columns is None else path
+    if not isinstance(source, pa.BufferReader):
+        with open_parquet(path) as file:
+            return file.read(columns)
+    with pq.ParquetFile(source, page_checksum_verification=True) as file:
+        return file.read()
 
 
 def write_parquet(path: Path, tables: Iterable[pa.Table], schema: pa.Schema, rows_per_group: int) -> None:

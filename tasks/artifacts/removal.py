@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.artifacts import objects
 from tasks.artifacts.files import TEMPORARY_PREFIX, sweep
 from tasks.artifacts.layout import DataRoot
 from tasks.artifacts.locks import is_locked
 from tasks.errors import StoreError
+from tasks.paths import AnyPath, is_remote
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,11 @@ class Footprint:
         return Footprint(self.files + other.files, self.bytes + other.bytes)
 
 
-def measure(path: Path) -> Footprint:
+def measure(path: AnyPath) -> Footprint:
     """Measure a file or folder, nothing where it is not there; links are not followed."""
+    if is_remote(path):
+        sizes = path.fs.find(path.path, detail=True).values()
+        return Footprint(len(sizes), sum(found["size"] for found in sizes))
     if path.is_symlink() or not path.is_dir():
         try:
             return Footprint(1, path.lstat().st_size)
@@ -49,7 +54,7 @@ def measure(path: Path) -> Footprint:
     return total
 
 
-def check_removable(path: Path, root: DataRoot) -> None:
+def check_removable(path: AnyPath, root: DataRoot) -> None:
     """Refuse to remove what is not the data root's own, or what a process works in.
 
     Args:
@@ -59,6 +64,12 @@ def check_removable(path: Path, root: DataRoot) -> None:
     Raises:
         StoreError: The path is not below the root, a link leads to it, or a process works in it.
     """
+    if is_remote(root.path) or is_remote(path):
+        if not str(path).startswith(f"{root.path}/"):
+            raise StoreError(f"{path} is not below the data root {root.path}, so it is left alone.")
+        if is_locked(path):
+            raise StoreError(f"A process works in {path}. Wait until it has ended, or stop it; then forget it again.")
+        return
     own = Path(os.path.abspath(root.path))  # noqa: PTH100 (as it is written: links are what is looked for)
     place = Path(os.path.abspath(path))  # noqa: PTH100
     if own == place or not place.is_relative_to(own):
@@ -70,7 +81,7 @@ def check_removable(path: Path, root: DataRoot) -> None:
         raise StoreError(f"A process works in {path}. Wait until it has ended, or stop it; then forget it again.")
 
 
-def remove(path: Path, root: DataRoot) -> Footprint:
+def remove(path: AnyPath, root: DataRoot) -> Footprint:
     """Remove a file or a folder with all that is in it; what is not there is no harm.
 
     Args:
@@ -87,7 +98,9 @@ def remove(path: Path, root: DataRoot) -> Footprint:
     sweep(path.parent)
     footprint = measure(path)
     try:
-        if path.is_dir():
+        if is_remote(path):
+            objects.remove_below(path)
+        elif path.is_dir():
             _remove_folder(path)
         else:
             path.unlink(missing_ok=True)
@@ -96,7 +109,7 @@ def remove(path: Path, root: DataRoot) -> Footprint:
     return footprint
 
 
-def _is_in_use(path: Path) -> bool:
+def _is_in_use(path: AnyPath) -> bool:
     """Whether a process holds the lock of a folder, or writes a file in it."""
     return is_locked(path) or any(is_locked(written) for written in path.rglob(f"{TEMPORARY_PREFIX}*"))
 

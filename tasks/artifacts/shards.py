@@ -3,21 +3,24 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.artifacts import objects
 from tasks.artifacts.damage import DamagedError
 from tasks.artifacts.files import shard_name
 from tasks.artifacts.key_index import KeyIndex, Places
+from tasks.paths import AnyPath, is_remote
 
 #: In the metadata of a shard that others were merged into: their names, as JSON.
 MERGED = b"merged"
+_OTHER_BYTES = "its bytes are not those that it is named after"
 #: Shards whose bytes were found to be what they are named after: path, inode, bytes, mtime.
-_whole: set[tuple[Path, int, int, int]] = set()
+_whole: set[tuple[AnyPath, int, int, int]] = set()
 
 
 class ShardGoneError(DamagedError):
@@ -30,14 +33,14 @@ def merged_into(file: pq.ParquetFile) -> list[str]:
     return names
 
 
-def places_in(shard: Path, file: pq.ParquetFile, index: KeyIndex) -> Places:
+def places_in(shard: AnyPath, file: pq.ParquetFile, index: KeyIndex) -> Places:
     """Place of each row's key among those wanted, int64 [N]; -1 where it is not wanted."""
     with reading(shard):
         return index.places(file.read(["sha256"], use_threads=False).column("sha256"))
 
 
 def rows_in(
-    shard: Path, file: pq.ParquetFile, take: npt.NDArray[np.bool_], columns: Sequence[str] | None
+    shard: AnyPath, file: pq.ParquetFile, take: npt.NDArray[np.bool_], columns: Sequence[str] | None
 ) -> Iterator[pa.Table]:
     """Read the rows to be taken, bool [N], of each row group that has any."""
     start = 0
@@ -51,7 +54,7 @@ def rows_in(
 
 
 @contextmanager
-def reading(shard: Path) -> Iterator[None]:
+def reading(shard: AnyPath) -> Iterator[None]:
     """Name the shard in an error; the manifests must go too, since they say that the shard is there.
 
     Raises:
@@ -72,12 +75,16 @@ def reading(shard: Path) -> Iterator[None]:
         raise damaged(shard, f"{exc}") from exc
 
 
-def is_whole(shard: Path) -> bool:
+def is_whole(shard: AnyPath) -> bool:
     """Whether a shard's bytes are those that it is named after."""
-    return shard.name == shard_name(shard)
+    if is_remote(shard):
+        with objects.fetch_nameless(shard) as copy:
+            return _is_named_after(shard, copy)
+    with shard.open("rb") as file:
+        return _is_named_after(shard, file)
 
 
-def check_whole(shard: Path) -> None:
+def check_whole(shard: AnyPath) -> None:
     """Compare a shard's bytes with its name; once is enough for as long as the process runs and the file is the same.
 
     The checksums of its pages do not cover their headers, nor the file's footer: of 39,968 bits of a small shard 41
@@ -92,13 +99,45 @@ def check_whole(shard: Path) -> None:
         status = shard.stat()
         found = (shard, status.st_ino, status.st_size, status.st_mtime_ns)
         if found not in _whole and not is_whole(shard):
-            raise damaged(shard, "its bytes are not those that it is named after")
+            raise damaged(shard, _OTHER_BYTES)
     except FileNotFoundError:
         return
     _whole.add(found)
 
 
-def damaged(shard: Path, why: str) -> DamagedError:
+def open_whole(shard: AnyPath, file: pq.ParquetFile) -> pq.ParquetFile:
+    """A shard that is to be read whole, or nearly so, once its bytes are known to be those that it is named after.
+
+    Args:
+        shard: The shard.
+        file: It, open. From an object store it is fetched as one, and this is closed.
+
+    Returns:
+        The file to read.
+
+    Raises:
+        ShardGoneError: It is gone from the object store.
+        DamagedError: Its bytes are others.
+    """
+    if not is_remote(shard):
+        check_whole(shard)
+        return file
+    file.close(force=True)
+    with reading(shard):
+        copy = objects.fetch_nameless(shard)
+        if not _is_named_after(shard, copy):
+            copy.close()
+            raise damaged(shard, _OTHER_BYTES)
+        return pq.ParquetFile(copy, page_checksum_verification=True)
+
+
+def _is_named_after(shard: AnyPath, copy: BinaryIO) -> bool:
+    named = shard.name == shard_name(copy)
+    copy.seek(0)
+    return named
+
+
+def damaged(shard: AnyPath, why: str) -> DamagedError:
     """The error that says that a shard is damaged."""
     return DamagedError(
         shard,

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,32 @@ import pyarrow.parquet as pq
 
 from tasks import standing
 from tasks.artifacts.damage import DamagedError
-from tasks.artifacts.files import publish_shard, sweep
-from tasks.artifacts.key_index import KeyIndex
-from tasks.artifacts.shards import ShardGoneError, check_whole, merged_into, places_in, reading, rows_in
+from tasks.artifacts.files import listed, publish_shard, sweep
+from tasks.artifacts.key_index import KeyIndex, Places
+from tasks.artifacts.parquet import open_parquet
+from tasks.artifacts.shards import ShardGoneError, check_whole, merged_into, open_whole, places_in, reading, rows_in
 from tasks.errors import StoreError
+from tasks.paths import AnyPath, is_remote
+from tasks.threads import in_threads
+
+#: Shards of an object store that are opened at once: each waits for a few answers, one after the other.
+_AT_ONCE = 8
+#: Names that an object store lists as one step.
+_PAGE = 900
+
+
+class Opened(NamedTuple):
+    """A shard that was looked into.
+
+    Args:
+        shard: The shard.
+        file: It, open.
+        places: Of each row's key among those wanted, int64 [N], -1 where it is not; empty where none are asked for.
+    """
+
+    shard: AnyPath
+    file: pq.ParquetFile
+    places: Places
 
 
 @dataclass(frozen=True)
@@ -29,13 +52,12 @@ class Store:
         rows_per_group: Rows of a Parquet row group at most: what a reader holds in memory at once.
     """
 
-    folder: Path
+    folder: AnyPath
     schema: pa.Schema
     rows_per_group: int
 
-    def append(self, table: pa.Table) -> Path:
+    def append(self, table: pa.Table) -> AnyPath:
         """Publish a table as one more shard, and return its path."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         shard = publish_shard(self.folder, [table], self.schema, self.rows_per_group)
         standing.keep(table.num_rows)
         return shard
@@ -44,13 +66,15 @@ class Store:
         """Remove what crashed writers left; returns how many files that were."""
         return sweep(self.folder)
 
-    def shards(self) -> list[Path]:
+    def shards(self) -> list[AnyPath]:
         """Every shard, in the order of their names."""
-        listed: list[Path] | None = None
+        found: list[AnyPath] | None = None
         # A folder is not listed as one step: a shard merged meanwhile could be gone before its name is reached, and the
         # large one be there only after its place was passed. What two listings agree on has seen neither.
-        while (again := sorted(self.folder.glob("part-*.parquet"))) != listed:
-            listed = again
+        while (again := listed(self.folder, "part-*.parquet")) != found:
+            if is_remote(self.folder) and len(again) < _PAGE:
+                return again
+            found = again
         return again
 
     def search(self, wanted: pa.Array) -> "Search":
@@ -64,7 +88,7 @@ class Store:
         return self.search(wanted).found
 
     def rows(
-        self, wanted: pa.Array, columns: Sequence[str] | None = None, shards: Sequence[Path] | None = None
+        self, wanted: pa.Array, columns: Sequence[str] | None = None, shards: Sequence[AnyPath] | None = None
     ) -> Iterator[pa.Table]:
         """Stream the rows of the wanted keys, a row group at a time, until all are found.
 
@@ -83,14 +107,10 @@ class Store:
                 is another one.
             StoreError: A shard has other columns.
         """
-        index, missing = KeyIndex(wanted), np.ones(len(wanted), bool)
-        for shard, file in self.files(shards) if len(wanted) else ():
-            places = places_in(shard, file, index)
+        missing = np.ones(len(wanted), bool)
+        for shard, file, places in self.looked_into(shards, KeyIndex(wanted), whole=True) if len(wanted) else ():
             take = places >= 0
             take[take] = missing[places[take]]
-            if 2 * np.count_nonzero(take) >= len(take) > 0:
-                # Where little is read, the whole of a shard would cost far more than what is read of it.
-                check_whole(shard)
             yield from rows_in(shard, file, take, columns)
             missing[places[take]] = False
             if not missing.any():
@@ -113,7 +133,7 @@ class Store:
                 "Delete its folder manifests; the next run makes again what is missing.",
             )
 
-    def files(self, shards: Sequence[Path] | None = None) -> Iterator[tuple[Path, pq.ParquetFile]]:
+    def files(self, shards: Sequence[AnyPath] | None = None) -> Iterator[tuple[AnyPath, pq.ParquetFile]]:
         """Open shards one after the other; each is closed when the next is asked for.
 
         A shard that is gone may have been merged into another since it was named (`tasks.artifacts.compaction`): then
@@ -125,28 +145,58 @@ class Store:
         Raises:
             StoreError: A shard is damaged, has other columns, or is gone and no other one has taken its place.
         """
-        opened: set[Path] = set()
+        for shard, file, _ in self.looked_into(shards):
+            yield shard, file
+
+    def looked_into(
+        self, shards: Sequence[AnyPath] | None = None, index: KeyIndex | None = None, *, whole: bool = False
+    ) -> Iterator[Opened]:
+        """Open shards, several at once where they are far away, and look where the keys of their rows are; see `files`.
+
+        Args:
+            shards: Which; None opens every shard.
+            index: The keys that are wanted.
+            whole: Whether to check all bytes of those of which half of the rows or more are wanted: where little is
+                read, that would cost far more than what is read.
+        """
+        look = partial(self._look, index=index, whole=whole)
+        opened: set[AnyPath] = set()
         gone: dict[str, ShardGoneError] = {}
         merged: set[str] = set()
         ahead = self.shards() if shards is None else list(shards)
         while ahead:
             known = len(gone)
-            for shard in ahead:
-                try:
-                    file = self.open(shard)
-                except ShardGoneError as exc:
-                    gone[shard.name] = exc
+            looked = in_threads(look, ahead, _AT_ONCE) if is_remote(self.folder) else map(look, ahead)
+            for shard, found in zip(ahead, looked, strict=True):
+                if isinstance(found, ShardGoneError):
+                    gone[shard.name] = found
                     continue
-                with file:
+                try:
                     with reading(shard):
-                        merged.update(merged_into(file))
-                    yield shard, file
+                        merged.update(merged_into(found.file))
+                    yield found
+                finally:
+                    found.file.close(force=True)
             opened.update(ahead)
             ahead = [shard for shard in self.shards() if shard not in opened] if len(gone) > known else []
         for name in gone.keys() - merged:
             raise gone[name]
 
-    def open(self, shard: Path) -> pq.ParquetFile:
+    def _look(self, shard: AnyPath, index: KeyIndex | None, *, whole: bool) -> Opened | ShardGoneError:
+        try:
+            file = self.open(shard)
+            try:
+                places = np.empty(0, np.int64) if index is None else places_in(shard, file, index)
+                if whole and 2 * np.count_nonzero(places >= 0) >= len(places) > 0:
+                    file = open_whole(shard, file)
+            except BaseException:
+                file.close(force=True)
+                raise
+        except ShardGoneError as exc:
+            return exc
+        return Opened(shard, file, places)
+
+    def open(self, shard: AnyPath) -> pq.ParquetFile:
         """Open a shard; whoever asks closes it.
 
         Raises:
@@ -154,10 +204,10 @@ class Store:
             StoreError: It is damaged or has other columns.
         """
         with reading(shard):
-            file = pq.ParquetFile(shard, page_checksum_verification=True)
+            file = open_parquet(shard)
             schema = file.schema_arrow
         if not schema.equals(self.schema):
-            file.close()
+            file.close(force=True)
             check_whole(shard)
             raise StoreError(f"{shard} has other columns than this version writes. Move it away and run again.")
         return file
@@ -175,7 +225,7 @@ class Search:
 
     def __init__(self, store: Store, wanted: pa.Array) -> None:
         self._store, self._index = store, KeyIndex(wanted)
-        self._shards: list[Path] = []
+        self._shards: list[AnyPath] = []
         self._holder = np.full(len(wanted), -1, np.int32)
 
     def look(self) -> None:
@@ -187,9 +237,9 @@ class Search:
         there, looked = self._store.shards(), set(self._shards)
         lost = looked.difference(there)
         self._holder[np.isin(self._holder, [self._shards.index(shard) for shard in lost])] = -1
-        for shard, file in self._store.files([shard for shard in there if shard not in looked]):
-            places = places_in(shard, file, self._index)
-            places = places[places >= 0]
+        new = [shard for shard in there if shard not in looked]
+        for shard, _, found in self._store.looked_into(new, self._index):
+            places = found[found >= 0]
             self._holder[places[self._holder[places] < 0]] = len(self._shards)
             self._shards.append(shard)
 
@@ -199,7 +249,7 @@ class Search:
         found: npt.NDArray[np.bool_] = self._holder >= 0
         return found
 
-    def shards(self, which: npt.NDArray[np.bool_] | None = None) -> list[Path]:
+    def shards(self, which: npt.NDArray[np.bool_] | None = None) -> list[AnyPath]:
         """The shards that hold rows of the wanted keys, of several that hold the same, one; in the order of names.
 
         Args:

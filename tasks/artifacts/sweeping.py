@@ -9,17 +9,21 @@ from pathlib import Path
 
 from tasks.artifacts.files import TEMPORARY_PREFIX, sweep
 from tasks.artifacts.layout import DataRoot
+from tasks.paths import is_remote
 
 
 def sweep_root(root: DataRoot) -> None:
     """Remove temporary files and folders, those of checkpoints among them, and the locks of nights that were killed.
 
     What a process still works on stays. Archives are not looked into: their members are not ours, and many. What cannot
-    be removed, such as where the disk is read-only, is left for the next time.
+    be removed, such as where the disk is read-only, is left for the next time. Of an object store it is scratch.
 
     Args:
         root: The data root; it need not be there.
     """
+    if is_remote(root.path):
+        sweep(root.path)
+        return
     downloads = root.downloads("x").parent
     with suppress(OSError):
         for folder, below, _ in os.walk(root.path):
@@ -30,7 +34,7 @@ def sweep_root(root: DataRoot) -> None:
             sweep(here)
             if here.name == "checkpoints":
                 _sweep_checkpoints(here)
-        for lock in root.runs("x").parent.glob("*/.*.lock"):
+        for lock in root.path.glob("runs/*/.*.lock"):
             with _locked(lock) as free:
                 if free:
                     lock.unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+"""Where files are: on this machine, or on an object store, behind the same few methods of a path."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from typing_extensions import TypeIs
+
+from tasks.errors import SettingError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+    AnyPath: TypeAlias = Path | UPath
+else:
+    # The library of object stores takes a while to import, which a data root on this machine need not wait for.
+    AnyPath = Path
+
+#: Attempts at a request that a store refuses for now, or does not answer; about a minute in all.
+_ATTEMPTS = 8
+#: How a store is reached, by the scheme of its URLs: what each one's library takes beside the address. Listings are
+#: never remembered, since others write too. Credentials are not among them: the libraries find those themselves.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "s3": {
+        "config_kwargs": {
+            "retries": {"mode": "standard", "max_attempts": _ATTEMPTS},
+            "max_pool_connections": 64,
+            "connect_timeout": 10,
+            "read_timeout": 60,
+        }
+    },
+    "gs": {},
+    "az": {},
+}
+SCHEMES = tuple(_OPTIONS)
+
+
+def to_path(text: str) -> AnyPath:
+    """The path that a person or a record names: of a file or folder here, or `s3://`, `gs://` or `az://bucket/folder`.
+
+    Credentials and the address of the store are those that its library finds: in the environment, or in the profile.
+
+    Raises:
+        SettingError: It names another kind of store, no bucket, or credentials; or its library is not installed.
+    """
+    scheme, remote, rest = text.partition("://")
+    if not remote:
+        return Path(text)
+    if scheme not in _OPTIONS:
+        raise SettingError(f"{_shown(text)} is nowhere that files are kept: give a folder, or {_examples()}.")
+    bucket = rest.partition("/")[0]
+    if "@" in bucket:
+        raise SettingError(
+            f"{_shown(text)} holds credentials, which would end up in records and logs. Leave them out; they are taken "
+            "from where the store's own tools find them, such as AWS_ACCESS_KEY_ID or a profile."
+        )
+    if not bucket:
+        raise SettingError(f"{text!r} names no bucket: give {_examples()}.")
+    from upath import UPath  # noqa: PLC0415 (not needed where all is on this machine)
+
+    try:
+        path: UPath = UPath(text.rstrip("/"), use_listings_cache=False, **_OPTIONS[scheme])
+        _ = path.fs
+    except ImportError as exc:
+        raise SettingError(
+            f"{text} needs a library that is not installed ({exc.name or exc}). "
+            f"Install it: pip install 'retrain-flowers[{scheme}]'."
+        ) from exc
+    return path
+
+
+def is_remote(path: AnyPath) -> "TypeIs[UPath]":
+    """Whether a path is on an object store."""
+    return not isinstance(path, Path)
+
+
+def is_remote_text(text: str) -> bool:
+    """Whether a text names a path on an object store."""
+    return text.partition("://")[0] in _OPTIONS and "://" in text
+
+
+def _examples() -> str:
+    return ", ".join(f"{scheme}://<bucket>/<folder>" for scheme in SCHEMES)
+
+
+def _shown(text: str) -> str:
+    """An address without what may be a secret."""
+    scheme, _, rest = text.partition("://")
+    return repr(f"{scheme}://{rest.rpartition('@')[2]}")
