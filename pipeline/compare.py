@@ -1,7 +1,6 @@
 """CompareTraining: what transfer learning is worth beside training everything, measured."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import luigi
@@ -15,6 +14,7 @@ from tasks.compare.task import TrainCell
 from tasks.decode.task import DecodePhotos
 from tasks.machine import on_machine
 from tasks.parameters import Number, Sizes
+from tasks.paths import AnyPath
 from tasks.snapshot.task import TakeSnapshot
 
 
@@ -37,7 +37,7 @@ class CompareTraining(RootTask):
         float, 0, default=25, description="What training the whole networks may take in all; 0 is no limit."
     )
 
-    def record_path(self) -> Path:
+    def record_path(self) -> AnyPath:
         """Where the comparison's record is."""
         return self.root.comparisons(self.source().name) / super().record_path().name
 

@@ -2,7 +2,6 @@
 
 import secrets
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import luigi
@@ -12,6 +11,8 @@ from tasks.artifacts import Manifest, Outcome
 from tasks.decode.rejections import Reason
 from tasks.errors import PipelineError
 from tasks.events import emit
+from tasks.parameters import Place
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import StageTask
 
@@ -27,9 +28,7 @@ class PredictFolder(StageTask):
         "means its champion."
     )
     folder: luigi.Parameter[str] = luigi.Parameter(description="The folder of photos; it may have folders inside.")
-    data_root: luigi.Parameter[str] = luigi.Parameter(
-        default="data", description="Folder of everything that the stages write."
-    )
+    data_root: Place = Place(default="data", description="Folder of everything that the stages write.")
     run_id: luigi.Parameter[str] = luigi.Parameter(
         default=f"predict-{secrets.token_hex(4)}", significant=False, description="Tells one start from another."
     )
@@ -37,7 +36,7 @@ class PredictFolder(StageTask):
     stage = "predict"
 
     @cached_property
-    def model_folder(self) -> Path:
+    def model_folder(self) -> AnyPath:
         """Folder of the model; looked up once, so that a run ends with the champion that it began with.
 
         Raises:
@@ -54,7 +53,7 @@ class PredictFolder(StageTask):
         """
         from tasks.predict.folder import look_at  # noqa: PLC0415 (not where tasks are only listed)
 
-        return look_at(Path(self.folder))
+        return look_at(to_path(self.folder))
 
     @property
     def key(self) -> str:
@@ -63,7 +62,7 @@ class PredictFolder(StageTask):
 
         return predictions_key(self.model_folder.name, self.source.listing)
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """Beside the predictions."""
         return self.root.predict(self.key) / "manifest.json"
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from tasks.artifacts import SCHEMA_VERSION, Manifest, publish_json
 from tasks.catalog import Dataset
 from tasks.download.reach import place
+from tasks.paths import AnyPath
 
 
 def _age() -> float:
@@ -71,7 +72,7 @@ def identify(run: Run, backbone: Manifest, snapshot: Manifest) -> dict[str, Any]
     }
 
 
-def publish_record(path: Path, run: Run, stages: Mapping[str, Manifest]) -> None:
+def publish_record(path: AnyPath, run: Run, stages: Mapping[str, Manifest]) -> None:
     """Write the record of a run that is done.
 
     Args:

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import luigi
@@ -18,13 +17,16 @@ from tasks.backbone.backbones import Prepared
 from tasks.backbone.request import AUTO, BackboneRequest
 from tasks.backbone.task import PrepareBackbone
 from tasks.catalog import Dataset, find_dataset, is_url
+from tasks.cluster.addresses import ENGINES
 from tasks.decode.settings import Encoding
 from tasks.download.reach import ON_MISSING_SOURCE, remembered
 from tasks.download.urls import identity
 from tasks.errors import PipelineError
-from tasks.parameters import Choice, Day, Number
+from tasks.parameters import Choice, Day, Number, Place
+from tasks.paths import AnyPath, to_path
 from tasks.records import read_record
 from tasks.snapshot.task import TakeSnapshot, is_current
+from tasks.stage import Published
 
 #: Tells one start of the program from another; a worker's children inherit it.
 _START = secrets.token_hex(4)
@@ -39,8 +41,10 @@ class RootTask(luigi.Task):
     dataset: luigi.Parameter[str] = luigi.Parameter(
         description="A name of data/catalog.toml, a folder <label>/<photo>, an archive of one, or its URL."
     )
-    data_root: luigi.Parameter[str] = luigi.Parameter(
-        default="data", description="Folder of everything that the stages write."
+    data_root: Place = Place(
+        default="data",
+        description="Folder of everything that the stages write; s3://, gs:// or az://<bucket>/<folder> is one on an "
+        "object store.",
     )
     sample_photos: Number[int] = Number(int, 15, default=400, description="How many photos `sample` draws.")
     max_rejected: Number[float] = Number(
@@ -62,6 +66,21 @@ class RootTask(luigi.Task):
         default="fail",
         significant=False,
         description="What to do where the photos cannot be reached: fail, or use-last, the last snapshot's photos.",
+    )
+    engine: Choice = Choice(
+        *ENGINES,
+        default="local",
+        significant=False,
+        description="Who decodes photos and computes bottlenecks: this machine alone, or Ray, with the same results.",
+    )
+    ray_address: luigi.Parameter[str] = luigi.Parameter(
+        default="",
+        significant=False,
+        description="Of ray: the cluster, as auto, <host>:<port> or ray://<host>:<port>; empty starts Ray on this "
+        "machine for as long as it is needed.",
+    )
+    gpus_per_actor: Number[float] = Number(
+        float, 0, default=0, significant=False, description="Of ray: GPUs for each network, or the part of one."
     )
     log_format: Choice = Choice(
         "text",
@@ -105,7 +124,7 @@ class RootTask(luigi.Task):
     @property
     def root(self) -> DataRoot:
         """The data root."""
-        return DataRoot(Path(self.data_root))
+        return DataRoot(to_path(self.data_root))
 
     @property
     def run_id(self) -> str:
@@ -132,17 +151,17 @@ class RootTask(luigi.Task):
         """
         return find_dataset(self.dataset, self.sample_photos, partial(remembered, self.root))
 
-    def record_path(self) -> Path:
+    def record_path(self) -> AnyPath:
         """Where the run's record is."""
         return self.root.runs(self.source().name) / f"{self.date}-{self._hash()}.json"
 
-    def output(self) -> luigi.LocalTarget:
+    def output(self) -> Published:
         """The run record; a dataset that nobody knows has none, of which `run` tells in a sentence."""
         try:
             path = self.record_path()
         except PipelineError:
             path = self.root.runs("none") / f"{self.date}.json"
-        return luigi.LocalTarget(path)  # type: ignore[no-untyped-call]  # Luigi's has no types
+        return Published(path)
 
     def requires(self) -> list[luigi.Task]:
         """Nothing; but Luigi asks before it starts any work, in the process that all workers come from."""
@@ -205,6 +224,9 @@ class RootTask(luigi.Task):
             "weights": str(prepared.weights),
             "max_rejected": self.max_rejected,
             "max_megapixels": self.max_megapixels,
+            "engine": self.engine,
+            "ray_address": self.ray_address,
+            "gpus_per_actor": self.gpus_per_actor,
         }
 
     @property

@@ -1,15 +1,15 @@
 """The last lines on the terminal: what a run came to, in plain words."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tasks.artifacts import DataRoot
 from tasks.catalog import SAMPLE
 from tasks.download.reach import tell_unreached
+from tasks.paths import AnyPath, to_path
 
 
-def summarise(record: Mapping[str, Any], path: Path, dataset: str) -> list[str]:
+def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:
     """Say what a finished run came to and what to do next.
 
     Args:
@@ -41,7 +41,7 @@ def summarise(record: Mapping[str, Any], path: Path, dataset: str) -> list[str]:
     ]
 
 
-def summarise_nothing(record: Mapping[str, Any], path: Path, dataset: str) -> list[str]:
+def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:
     """Say that a run has nothing to do.
 
     Args:
@@ -99,13 +99,13 @@ def _source(record: Mapping[str, Any]) -> list[str]:
     return [f"Source          {tell_unreached(unreached)}"] if unreached else []
 
 
-def _trained(record: Mapping[str, Any]) -> Path:
+def _trained(record: Mapping[str, Any]) -> AnyPath:
     """Folder of the head or of the network."""
     return _root(record).train(_model(record))
 
 
 def _root(record: Mapping[str, Any]) -> DataRoot:
-    return DataRoot.above(Path(record["report"]).parent)
+    return DataRoot.above(to_path(record["report"]).parent)
 
 
 def _model(record: Mapping[str, Any]) -> str:

@@ -4,13 +4,14 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from tasks.errors import DatasetError, SettingError
+from tasks.paths import AnyPath, is_remote_text, to_path
 
 CATALOG = Path(__file__).parent.parent / "data" / "catalog.toml"
 SAMPLE = "sample"
@@ -27,7 +28,7 @@ class Dataset:
     Args:
         name: Its name in folders and records: lower-case letters, digits, `_` and `-`.
         kind: `sample` is drawn, `url` is fetched, an `archive` is extracted, a `folder` is used in place.
-        location: The URL, or the absolute path; for `sample` its number of photos.
+        location: The URL, of a folder on an object store too, or the absolute path; for `sample` its number of photos.
         size: Bytes of the archive where they are known beforehand.
         sha256: Hash of the archive where it is known beforehand.
         licence: The licence of the photos where it is known.
@@ -107,13 +108,13 @@ def find_dataset(
     """Resolve what a user gave as a dataset.
 
     Args:
-        text: A name of the catalog, a URL, or a path of a folder or an archive.
+        text: A name of the catalog, a URL, a folder on an object store, or a path of a folder or an archive.
         sample_photos: How many photos `sample` has.
         remembered: Is asked by name for a dataset that has been seen before, where nothing is at the path any more.
 
     Raises:
         DatasetError: It is none of these; lists the known names.
-        SettingError: The catalog's entry is not complete.
+        SettingError: The catalog's entry is not complete, or an address on an object store cannot be one.
     """
     datasets = read_catalog().get("datasets", {})
     if text == SAMPLE:
@@ -124,6 +125,8 @@ def find_dataset(
         return _of_catalog(text, datasets[text])
     if is_url(text):
         return _of_url(text)
+    if is_remote_text(text):
+        return _of_store(text)
     local = _find_local(text, remembered)
     if local is not None:
         return local
@@ -177,6 +180,11 @@ def local_path(text: str) -> Path | None:
         return None
 
 
+def given_path(text: str) -> AnyPath | None:
+    """The file or folder that a text names, here or on an object store, which is not asked; None where none is here."""
+    return to_path(text) if is_remote_text(text) else local_path(text)
+
+
 def _absolute(text: str) -> Path | None:
     # An empty text is a shell's unset variable, not the folder that the run was started in.
     try:
@@ -207,8 +215,18 @@ def _of_url(url: str) -> Dataset:
     return Dataset(_slug(path.rpartition("/")[2], url), "url", url)
 
 
+def _of_store(url: str) -> Dataset:
+    # Says what is wrong with it.
+    to_path(url)
+    location = url.rstrip("/")
+    return Dataset(_slug(location.rpartition("/")[2], location), "folder", location)
+
+
 def _of_catalog(name: str, entry: Mapping[str, Any]) -> Dataset:
     try:
+        if is_remote_text(entry["url"]):
+            store = _of_store(entry["url"])
+            return replace(store, name=name, licence=entry["licence"], description=entry["description"])
         return Dataset(
             name, "url", entry["url"], entry["bytes"], entry["sha256"], entry["licence"], entry["description"]
         )

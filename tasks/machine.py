@@ -27,7 +27,9 @@ _DISK = {
 _RIGHTS = {errno.EACCES: "Mend the folder's rights", errno.EPERM: "Mend the folder's rights"}
 _WORDS = {os.strerror(number): number for number in _DISK}
 #: Libraries that reach object stores: what they raise is about the store, the way to it, or the credentials.
-_STORE_LIBRARIES = {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google"}
+_STORE_LIBRARIES = {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google"}
+#: How they tell that there is no such bucket.
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 _NO_TEMPORARY = "No usable temporary directory"
 _NO_MEMORY = (os.strerror(errno.ENOMEM), "bad_alloc", "OOM when", "failed to allocate memory", "start new thread")
 
@@ -57,14 +59,20 @@ def on_machine(who: str, root: AnyPath) -> Iterator[None]:
 
 
 def store_error(exc: BaseException) -> MachineError | None:
-    """Say in a sentence that an object store cannot be used, where that is what an exception came of."""
+    """Say in a sentence that an object store cannot be used, where that is what an exception came of.
+
+    That something is not there is nothing wrong with the store, unless it is the bucket.
+    """
     for cause in _causes(exc):
         if type(cause).__module__.partition(".")[0] in _STORE_LIBRARIES:
-            told = f"{cause}".splitlines()
+            told = next(iter(f"{cause}".splitlines()), type(cause).__name__)
+            why = "it does not answer" if isinstance(cause, TimeoutError) else told
             return MachineError(
-                f"The object store cannot be used ({told[0] if told else type(cause).__name__}). Check its address, "
-                "the credentials and the network, and run again; what was published is kept."
+                f"The object store cannot be used ({why}). Check its address, the credentials and the network, and run "
+                "again; what was published is kept."
             )
+        if isinstance(cause, FileNotFoundError) and not any(told in f"{cause.__cause__}" for told in _NO_BUCKET):
+            return None
     return None
 
 

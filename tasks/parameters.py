@@ -10,6 +10,7 @@ import luigi
 
 from tasks.artifacts import settings_from
 from tasks.errors import SettingError
+from tasks.paths import to_path
 
 SettingsT = TypeVar("SettingsT")
 NumberT = TypeVar("NumberT", bound=float)
@@ -128,6 +129,18 @@ class Choice(luigi.Parameter[str]):
         """Check the word; raises `SettingError` for another."""
         if x not in self._words:
             raise SettingError(f"{_option(self)} is {x!r}; it takes {' or '.join(self._words)}.")
+        return x
+
+
+class Place(luigi.Parameter[str]):
+    """A folder, on this machine or on an object store."""
+
+    def normalize(self, x: str) -> str:
+        """Check an object store's address; raises `SettingError` for one that cannot be used."""
+        try:
+            to_path(x)
+        except SettingError as exc:
+            raise SettingError(f"{_option(self)}: {exc}") from exc
         return x
 
 

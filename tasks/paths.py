@@ -1,5 +1,6 @@
 """Where files are: on this machine, or on an object store, behind the same few methods of a path."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,18 +16,24 @@ else:
     # The library of object stores takes a while to import, which a data root on this machine need not wait for.
     AnyPath = Path
 
-#: Attempts at a request that a store refuses for now, or does not answer; about a minute in all.
-_ATTEMPTS = 8
+#: As all of AWS' own tools and libraries have it.
+_ATTEMPTS_VARIABLE = "AWS_MAX_ATTEMPTS"
+#: Further attempts at a request that a store refuses for now, or does not answer: half a minute of waiting in all.
+_RETRIES = 6
+#: What the library of S3 makes of it: it tries as often again, for the sake of an answer that breaks off in the middle.
+_ROUNDS = 2
 #: How a store is reached, by the scheme of its URLs: what each one's library takes beside the address. Listings are
 #: never remembered, since others write too. Credentials are not among them: the libraries find those themselves.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
         "config_kwargs": {
-            "retries": {"mode": "standard", "max_attempts": _ATTEMPTS},
+            "retries": {"mode": "standard", "max_attempts": _RETRIES},
             "max_pool_connections": 64,
             "connect_timeout": 10,
-            "read_timeout": 60,
-        }
+            "read_timeout": 15,
+        },
+        # Of one file: else its size is asked for before it is read, and half a GB of it is in memory at once.
+        "max_concurrency": 1,
     },
     "gs": {},
     "az": {},
@@ -48,24 +55,34 @@ def to_path(text: str) -> AnyPath:
     if scheme not in _OPTIONS:
         raise SettingError(f"{_shown(text)} is nowhere that files are kept: give a folder, or {_examples()}.")
     bucket = rest.partition("/")[0]
-    if "@" in bucket:
+    if _holds_credentials(bucket):
         raise SettingError(
             f"{_shown(text)} holds credentials, which would end up in records and logs. Leave them out; they are taken "
             "from where the store's own tools find them, such as AWS_ACCESS_KEY_ID or a profile."
         )
     if not bucket:
-        raise SettingError(f"{text!r} names no bucket: give {_examples()}.")
+        raise SettingError(f"{_shown(text)} names no bucket: give {_examples()}.")
     from upath import UPath  # noqa: PLC0415 (not needed where all is on this machine)
 
     try:
-        path: UPath = UPath(text.rstrip("/"), use_listings_cache=False, **_OPTIONS[scheme])
-        _ = path.fs
+        path: UPath = UPath(text.rstrip("/"), use_listings_cache=False, **_options(scheme))
+        library = type(path.fs)
     except ImportError as exc:
         raise SettingError(
             f"{text} needs a library that is not installed ({exc.name or exc}). "
             f"Install it: pip install 'retrain-flowers[{scheme}]'."
         ) from exc
+    if scheme == "s3" and _ATTEMPTS_VARIABLE not in os.environ:
+        library.retries = _ROUNDS
     return path
+
+
+def _options(scheme: str) -> dict[str, Any]:
+    """How a store is reached; whoever sets the number of attempts in the environment has it so."""
+    options = _OPTIONS[scheme]
+    if scheme != "s3" or _ATTEMPTS_VARIABLE not in os.environ:
+        return options
+    return options | {"config_kwargs": {**options["config_kwargs"], "retries": {"mode": "standard"}}}
 
 
 def is_remote(path: AnyPath) -> "TypeIs[UPath]":
@@ -82,7 +99,13 @@ def _examples() -> str:
     return ", ".join(f"{scheme}://<bucket>/<folder>" for scheme in SCHEMES)
 
 
+def _holds_credentials(bucket: str) -> bool:
+    """Whether what stands before the first stroke may be more than a bucket; a secret may itself hold a stroke."""
+    return "@" in bucket or (":" in bucket and not bucket.startswith("arn:"))
+
+
 def _shown(text: str) -> str:
     """An address without what may be a secret."""
     scheme, _, rest = text.partition("://")
-    return repr(f"{scheme}://{rest.rpartition('@')[2]}")
+    _, credentials, place = rest.rpartition("@")
+    return repr(f"{scheme}://{'...' if scheme in _OPTIONS and not credentials and ':' in place else place}")

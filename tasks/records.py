@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from tasks.artifacts import SCHEMA_VERSION, DataRoot, read_json
-from tasks.errors import StoreError
+from tasks.artifacts import SCHEMA_VERSION, DataRoot, listed, read_json
+from tasks.artifacts.survey import read_each
+from tasks.errors import SettingError, StoreError
+from tasks.paths import AnyPath, to_path
 
 #: What became of a run's model beside its dataset's champion: the first one there is, a new one that took its place,
 #: the champion itself trained again, a worse one, or one below the accuracy that was asked for.
@@ -40,7 +42,7 @@ class Night:
         parameters: Every parameter but the date, as text.
     """
 
-    record: Path
+    record: AnyPath
     dataset: str
     date: dt.date
     finished: dt.datetime
@@ -56,11 +58,11 @@ class Night:
     cross_validated: float | None
     verdict: Verdict | None
     elapsed: float
-    report: Path
+    report: AnyPath
     parameters: Mapping[str, str]
 
 
-def read_record(path: Path) -> dict[str, Any] | None:
+def read_record(path: AnyPath) -> dict[str, Any] | None:
     """Read a record; None where there is none.
 
     Raises:
@@ -89,21 +91,27 @@ class Nights(NamedTuple):
 
 def read_nights(root: DataRoot, dataset: str) -> Nights:
     """Read all runs of a dataset; a record that is damaged or of another version keeps no other from being read."""
-    runs, damaged = [], []
-    for path in sorted(root.runs(dataset).glob("*.json")):
-        try:
-            runs.append(_read_night(path))
-        except StoreError as exc:
-            damaged.append(exc)
-    return Nights(sorted(runs, key=lambda night: (night.date, night.finished)), damaged)
+    read = list(read_each(_try_night, listed(root.runs(dataset), "*.json"), root.path))
+    nights = [night for night in read if isinstance(night, Night)]
+    damaged = [error for error in read if isinstance(error, StoreError)]
+    return Nights(sorted(nights, key=lambda night: (night.date, night.finished)), damaged)
 
 
 def recorded_datasets(root: DataRoot) -> list[str]:
     """Names of the datasets that have runs, sorted."""
-    return sorted(folder.name for folder in root.runs("x").parent.glob("*") if any(folder.glob("*.json")))
+    folders = listed(root.runs("x").parent)
+    recorded = read_each(lambda folder: bool(listed(folder, "*.json")), folders, root.path)
+    return [folder.name for folder, has_runs in zip(folders, recorded, strict=True) if has_runs]
 
 
-def _read_night(path: Path) -> Night:
+def _try_night(path: AnyPath) -> Night | StoreError:
+    try:
+        return _read_night(path)
+    except StoreError as exc:
+        return exc
+
+
+def _read_night(path: AnyPath) -> Night:
     record = read_record(path) or {}
     try:
         test, crossed = record["metrics"]["test"], record["metrics"]["cross_validation"]
@@ -125,8 +133,16 @@ def _read_night(path: Path) -> Night:
             cross_validated=crossed["accuracy"] if crossed else None,
             verdict=record.get("champion", {}).get("verdict"),
             elapsed=record.get("elapsed", record["seconds"]),
-            report=Path(record["report"]),
+            report=_reported(record["report"]),
             parameters=record["parameters"],
         )
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise StoreError(f"{path} is damaged ({exc!r}). Delete it; the next run writes it again.") from exc
+
+
+def _reported(text: str) -> AnyPath:
+    """Where a record says that its report is; its data root may have come from a store that is not used here."""
+    try:
+        return to_path(text)
+    except SettingError:
+        return Path(text)

@@ -12,11 +12,12 @@ import luigi
 
 from tasks import standing
 from tasks.artifacts import DamagedError, DataRoot, Manifest, Outcome, read_manifest, set_aside, share, sweep
+from tasks.cluster.addresses import ENGINES, Cluster
 from tasks.ending import follow_parent, note_failure, take_over
-from tasks.errors import BUG, MachineError, PipelineError, StoreError
+from tasks.errors import BUG, MachineError, PipelineError, SettingError, StoreError
 from tasks.events import emit, plain_lines
 from tasks.machine import on_machine, store_error
-from tasks.parameters import Number
+from tasks.parameters import Choice, Number, Place
 from tasks.paths import AnyPath, to_path
 from tasks.progress import LiveLine, Progress
 
@@ -70,7 +71,7 @@ class StageTask(luigi.Task):
     Subclasses set `stage`, say where the manifest is, and do the work.
     """
 
-    data_root: luigi.Parameter[str] = luigi.Parameter(description="Folder of everything the stages write.")
+    data_root: Place = Place(description="Folder of everything the stages write.")
     run_id: luigi.Parameter[str] = luigi.Parameter(
         default="by hand", significant=False, description="The run that this stage belongs to."
     )
@@ -222,6 +223,29 @@ class SnapshotStageTask(StageTask):
         float, 0, 10_000, default=100, description="Millions of pixels that a photo may have before it is rejected."
     )
 
+    engine: Choice = Choice(*ENGINES, default="local", significant=False, description="Who does the work on photos.")
+    ray_address: luigi.Parameter[str] = luigi.Parameter(
+        default="", significant=False, description="Of the Ray cluster; empty starts Ray on this machine."
+    )
+    gpus_per_actor: Number[float] = Number(
+        float, 0, default=0, significant=False, description="GPUs of each actor on Ray that can use one."
+    )
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The cluster that does the work on photos; None where this machine does.
+
+        Raises:
+            SettingError: Something is asked of a cluster, but no cluster.
+        """
+        if self.engine == "ray":
+            return Cluster(self.ray_address, self.gpus_per_actor)
+        if self.ray_address or self.gpus_per_actor:
+            raise SettingError(
+                "--ray-address and --gpus-per-actor go with --engine ray. Give that too, or leave them out."
+            )
+        return None
+
     def shared(self) -> dict[str, Any]:
         """The parameters that the stage before this one takes too."""
         return {
@@ -232,4 +256,7 @@ class SnapshotStageTask(StageTask):
             "weights": self.weights,
             "max_rejected": self.max_rejected,
             "max_megapixels": self.max_megapixels,
+            "engine": self.engine,
+            "ray_address": self.ray_address,
+            "gpus_per_actor": self.gpus_per_actor,
         }

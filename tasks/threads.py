@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -23,23 +23,42 @@ def prefetch(items: Iterable[ItemT], depth: int) -> Iterator[ItemT]:
             yield item  # type: ignore[misc]  # the sentinel never gets here
 
 
-def in_threads(work: Callable[[ItemT], DoneT], items: Iterable[ItemT], threads: int) -> Iterator[DoneT]:
+def in_threads(
+    work: Callable[[ItemT], DoneT],
+    items: Iterable[ItemT],
+    threads: int,
+    weigh: Callable[[ItemT], int] = lambda _: 0,
+    room: int = 0,
+) -> Iterator[DoneT]:
     """Work on items in several threads, and yield what came of them in order.
 
     Args:
         work: What to do with an item; several threads call it at once.
         items: Taken in the caller's thread, and no more than `WAITING` for each thread ahead of those worked on.
         threads: How many.
+        weigh: How much room what comes of an item takes.
+        room: Of all together that are under way or wait to be yielded. One that needs more is under way alone, beside
+            the one that the caller has.
     """
-    under_way: deque[Future[DoneT]] = deque()
+    under_way: deque[tuple[int, Future[DoneT]]] = deque()
     pool = ThreadPoolExecutor(threads)
     try:
         for item in items:
-            under_way.append(pool.submit(work, item))
+            weight = weigh(item)
+            last: Future[DoneT] | None = None
+            while under_way and sum(each for each, _ in under_way) + weight > room:
+                if last:
+                    yield last.result()
+                last = under_way.popleft()[1]
+                wait([last])
+            under_way.append((weight, pool.submit(work, item)))
+            # Only now, or nothing might be under way while the caller is at it.
+            if last:
+                yield last.result()
             if len(under_way) == threads * (1 + WAITING):
-                yield under_way.popleft().result()
+                yield under_way.popleft()[1].result()
         while under_way:
-            yield under_way.popleft().result()
+            yield under_way.popleft()[1].result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -1,9 +1,14 @@
 """What every stage's tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tasks.paths import _OPTIONS
+from tests.gateway import Gateway
+from tests.object_store import ObjectStore, forget_stores, serving
 
 FLOWER_PHOTOS = Path(__file__).parent.parent.parent / "shared" / "flower_photos"
 
@@ -16,3 +21,35 @@ def flower_photos() -> Path:
             pytest.fail(f"CI needs the photos at {FLOWER_PHOTOS}")
         pytest.skip(f"no photos at {FLOWER_PHOTOS}")
     return FLOWER_PHOTOS
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """A real object store on this machine; this process and its children find it by their environment."""
+    with serving() as store, pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_REGION"):
+            patch.delenv(name, raising=False)
+        for name, value in store.environment.items():
+            patch.setenv(name, value)
+        forget_stores()
+        yield store
+
+
+@pytest.fixture
+def gateway(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """Stands before the object store for one test, which finds the store behind it as if it were not there."""
+    with Gateway(object_store.port).serving() as gateway:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", gateway.address)
+        monkeypatch.setitem(object_store.environment, "AWS_ENDPOINT_URL", gateway.address)
+        forget_stores()
+        yield gateway
+    forget_stores()
+
+
+@pytest.fixture
+def impatient(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    """The object store, for whom a request that fails has failed: nothing is tried again, which takes half a minute."""
+    monkeypatch.setitem(_OPTIONS["s3"]["config_kwargs"], "retries", {"mode": "standard", "max_attempts": 0})
+    forget_stores()
+    yield object_store
+    forget_stores()

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from tasks.artifacts import DataRoot
+from tasks.artifacts import DataRoot, publish_bytes
+from tasks.paths import AnyPath
 
 INTERVAL = {"low": 0.85, "high": 0.95, "confidence": 0.95}
 
@@ -37,9 +37,8 @@ def record(root: DataRoot, date: str, **changes: Any) -> dict[str, Any]:
     return {**own, **changes}
 
 
-def keep(root: DataRoot, kept: Mapping[str, Any], dataset: str = "flowers", parameters: str = "aaaaaaaa") -> Path:
+def keep(root: DataRoot, kept: Mapping[str, Any], dataset: str = "flowers", parameters: str = "aaaaaaaa") -> AnyPath:
     """Keep a record where the run of these parameters would."""
     path = root.runs(dataset) / f"{kept['date']}-{parameters}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(kept))
+    publish_bytes(path, json.dumps(kept).encode())
     return path

@@ -223,6 +223,27 @@ def test_a_catalog_that_is_not_toml_is_named_with_the_line(tmp_path: Path) -> No
         read_catalog(path)
 
 
+@pytest.mark.parametrize("text", ["s3://bucket/2026/Flower photos", "s3://bucket/2026/Flower photos/"])
+def test_a_folder_on_an_object_store_is_used_in_place(text: str) -> None:
+    dataset = find_dataset(text, sample_photos=400)
+    assert (dataset.kind, dataset.location) == ("folder", "s3://bucket/2026/Flower photos")
+    assert dataset.name.startswith("flower-photos-")
+    assert SLUG.fullmatch(dataset.name)
+
+
+def test_folders_of_one_name_on_object_stores_are_several_datasets() -> None:
+    given = ["s3://bucket/photos", "s3://other/photos", "s3://bucket/more/photos", "s3://photos"]
+    names = {find_dataset(text, sample_photos=400).name for text in given}
+    assert len(names) == 4
+    assert all(name.startswith("photos-") for name in names)
+
+
+def test_an_address_with_credentials_is_refused_without_showing_them() -> None:
+    with pytest.raises(SettingError, match="holds credentials") as caught:
+        find_dataset("s3://key:hunter2@bucket/photos", sample_photos=400)
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.fixture
 def other_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A catalog that a user has edited, in place of the project's."""
@@ -243,3 +264,9 @@ def test_a_backbone_that_lacks_a_key_is_named_with_all_keys(other_catalog: Path)
         SettingError, match=r"backbone 'mine' needs kind, size, url, file, licence, .*may have model, crop"
     ):
         find_backbone("mine")
+
+
+def test_a_dataset_of_the_catalog_may_be_a_folder_on_an_object_store(other_catalog: Path) -> None:
+    other_catalog.write_text('[datasets.mine]\ndescription = "d"\nurl = "s3://bucket/photos/"\nlicence = "CC0-1.0"\n')
+    expected = Dataset("mine", "folder", "s3://bucket/photos", licence="CC0-1.0", description="d")
+    assert find_dataset("mine", sample_photos=400) == expected

@@ -15,18 +15,18 @@ DATE = "2026-11-20"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path)
 
 
-def read(root: DataRoot, **changes: Any) -> Night:
+def read(root: DataRoot[Path], **changes: Any) -> Night:
     """Keep one record and read it back."""
     keep(root, record(root, DATE, **changes))
     ((night,), _) = read_nights(root, "flowers")
     return night
 
 
-def test_a_night_is_what_its_record_says(root: DataRoot) -> None:
+def test_a_night_is_what_its_record_says(root: DataRoot[Path]) -> None:
     path = keep(root, record(root, DATE))
     assert read_nights(root, "flowers").runs == [
         Night(
@@ -53,21 +53,21 @@ def test_a_night_is_what_its_record_says(root: DataRoot) -> None:
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
-def test_every_verdict_is_read(root: DataRoot, verdict: str) -> None:
+def test_every_verdict_is_read(root: DataRoot[Path], verdict: str) -> None:
     assert read(root, champion={"verdict": verdict}).verdict == verdict
 
 
-def test_a_fine_tuned_network_is_the_model_and_its_new_photos_are_those_decoded(root: DataRoot) -> None:
+def test_a_fine_tuned_network_is_the_model_and_its_new_photos_are_those_decoded(root: DataRoot[Path]) -> None:
     night = read(root, head=None, network="fedcba9876543210", stages={"decode": {"new": 20}})
     assert (night.model, night.new) == ("fedcba9876543210", 20)
 
 
-def test_without_a_cross_validation_there_is_no_such_accuracy(root: DataRoot) -> None:
+def test_without_a_cross_validation_there_is_no_such_accuracy(root: DataRoot[Path]) -> None:
     test = record(root, DATE)["metrics"]["test"]
     assert read(root, metrics={"test": test, "cross_validation": None}).cross_validated is None
 
 
-def test_a_record_of_before_there_were_champions_has_no_verdict(root: DataRoot) -> None:
+def test_a_record_of_before_there_were_champions_has_no_verdict(root: DataRoot[Path]) -> None:
     old = record(root, DATE)
     del old["champion"], old["elapsed"]
     keep(root, old)
@@ -75,7 +75,7 @@ def test_a_record_of_before_there_were_champions_has_no_verdict(root: DataRoot) 
     assert (night.verdict, night.elapsed) == (None, 11.0)
 
 
-def test_nights_are_in_the_order_of_their_dates_and_of_one_date_as_they_ended(root: DataRoot) -> None:
+def test_nights_are_in_the_order_of_their_dates_and_of_one_date_as_they_ended(root: DataRoot[Path]) -> None:
     keep(root, record(root, "2026-11-21"), parameters="aaaaaaaa")
     keep(root, record(root, "2026-11-19"), parameters="cccccccc")
     keep(root, record(root, "2026-11-19", finished="2026-11-22T03:00:00+00:00"), parameters="bbbbbbbb")
@@ -86,23 +86,23 @@ def test_nights_are_in_the_order_of_their_dates_and_of_one_date_as_they_ended(ro
     ]
 
 
-def test_a_dataset_without_runs_has_no_nights(root: DataRoot) -> None:
+def test_a_dataset_without_runs_has_no_nights(root: DataRoot[Path]) -> None:
     assert read_nights(root, "flowers").runs == []
 
 
-def test_the_datasets_that_have_runs_are_named_in_order(root: DataRoot) -> None:
+def test_the_datasets_that_have_runs_are_named_in_order(root: DataRoot[Path]) -> None:
     for dataset in ("roses", "asters"):
         keep(root, record(root, DATE), dataset)
     root.runs("empty").mkdir()
     assert recorded_datasets(root) == ["asters", "roses"]
 
 
-def test_without_a_record_there_is_none(root: DataRoot) -> None:
+def test_without_a_record_there_is_none(root: DataRoot[Path]) -> None:
     assert read_record(root.runs("flowers") / "none.json") is None
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", '{"schema_version": 99}'])
-def test_what_is_no_record_of_this_version_is_named(root: DataRoot, text: str) -> None:
+def test_what_is_no_record_of_this_version_is_named(root: DataRoot[Path], text: str) -> None:
     path = keep(root, record(root, DATE))
     path.write_text(text)
     with pytest.raises(StoreError, match=path.name):
@@ -111,7 +111,7 @@ def test_what_is_no_record_of_this_version_is_named(root: DataRoot, text: str) -
 
 @pytest.mark.parametrize("name", ["date", "dataset", "metrics", "stages", "report"])
 def test_a_record_that_lacks_something_is_named_with_the_remedy_and_keeps_no_other_back(
-    root: DataRoot, name: str
+    root: DataRoot[Path], name: str
 ) -> None:
     good = keep(root, record(root, DATE), parameters="bbbbbbbb")
     path = keep(root, {**record(root, DATE), name: None})

@@ -78,6 +78,47 @@ def test_items_are_taken_only_as_far_ahead_as_threads_can_use_them() -> None:
         assert len(taken) == min(done + 2 * (1 + WAITING) - 1, 20)
 
 
+def test_items_of_much_weight_are_begun_only_where_there_is_room_or_one_is_alone() -> None:
+    weights = [1, 1, 1, 3, 9, 9, 1, 1, 1, 1, 1]
+    begun, done = list[int](), list[int]()
+
+    def weigh(place: int) -> int:
+        return weights[place]
+
+    def begin(place: int) -> int:
+        begun.append(place)
+        return place
+
+    for place in in_threads(begin, range(len(weights)), 4, weigh, 4):
+        done.append(place)
+        time.sleep(WAIT / 5)  # time for it to run too far
+        assert sum(map(weigh, begun)) - sum(map(weigh, done)) <= max(4, *map(weigh, begun[len(done) :]), 0)
+    assert done == list(range(len(weights)))
+
+
+def test_an_item_that_needs_all_room_is_begun_while_the_caller_is_at_the_one_before() -> None:
+    begun: list[int] = []
+    first = in_threads(begun.append, range(3), 4, lambda _: 9, 4)
+    next(first)
+    deadline = time.monotonic() + 5
+    while len(begun) < 2 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(WAIT)
+    assert begun == [0, 1]
+
+
+def test_failure_where_room_is_short_comes_after_the_results_before_it() -> None:
+    def fail_at_one(item: int) -> int:
+        if item == 1:
+            raise ValueError("no second")
+        return item
+
+    done = in_threads(fail_at_one, range(9), 3, lambda item: 1 + 3 * (item == 2), 4)
+    assert next(done) == 0
+    with pytest.raises(ValueError, match="no second"):
+        next(done)
+
+
 def test_failure_comes_after_the_results_before_it_and_ends_the_threads() -> None:
     threads = threading.active_count()
 

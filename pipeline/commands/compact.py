@@ -1,14 +1,14 @@
 """`python -m pipeline compact`: the small shards of a data root merged into large ones."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline.commands.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.commands.plain_errors import plainly
-from tasks.artifacts import DataRoot
 from tasks.artifacts.compaction import Compacted, open_store, plan_compaction, run_compaction, store_folders
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tasks.progress import LiveLine
 
 #: Some 0.8 GB of pictures, 84 MB of bottlenecks: a million photos are 62 shards of pictures.
@@ -32,16 +32,14 @@ HELP = "\n\n".join(
 
 
 def compact(
-    data_root: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Folder of everything that the stages write.")
-    ] = Path("data"),
+    data_root: DataRootOption = DEFAULT,
     rows: Annotated[int, typer.Option(min=1, help="Rows of a large shard at most.")] = ROWS_PER_SHARD,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
 ) -> None:
     """Merge the small shards of a data root's stores."""
     good = True
     with plainly():
-        folders = store_folders(DataRoot(data_root))
+        folders = store_folders(open_root(data_root))
         if not folders:
             typer.echo(f"No stores in {data_root}.")
         for folder in folders:
@@ -54,7 +52,7 @@ def compact(
     raise typer.Exit(0 if good else 1)
 
 
-def _compact(folder: Path, rows: int, *, dry_run: bool) -> str:
+def _compact(folder: AnyPath, rows: int, *, dry_run: bool) -> str:
     """Compact one store, and say in a line what was done."""
     from tasks.bottleneck import settings as bottleneck  # noqa: PLC0415 (not where the command line only starts)
     from tasks.decode import photos as decode  # noqa: PLC0415
@@ -66,7 +64,7 @@ def _compact(folder: Path, rows: int, *, dry_run: bool) -> str:
         return _tell(folder, run_compaction(store, rows, progress))
 
 
-def _tell(folder: Path, done: Compacted) -> str:
+def _tell(folder: AnyPath, done: Compacted) -> str:
     before, after = done
     twice = f", {before.rows - after.rows:,} that stood twice dropped" if before.rows > after.rows else ""
     if before == after:

@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 
 from pipeline.commands.parquet_files import Tables
 from pipeline.commands.photo_labels import data_root_of, read_labels
-from tasks.artifacts import DECODE, DataRoot, Store, publish_bytes
+from tasks.artifacts import DECODE, DataRoot, Store, listed, publish_bytes
 from tasks.artifacts.compaction import open_store
 from tasks.errors import StoreError
 from tasks.events import plain_text
+from tasks.paths import AnyPath
 
 #: Pixels: of a picture, between two pictures, around the sheet, of a heading, and of its letters.
 PICTURE, GAP, MARGIN, HEADING, LETTERS = 144, 4, 20, 40, 18
@@ -37,7 +38,7 @@ class Strip:
     pictures: Sequence[bytes]
 
 
-def choose_strips(path: Path, tables: Tables, per_label: int, snapshot: str | None) -> list[Strip]:
+def choose_strips(path: AnyPath, tables: Tables, per_label: int, snapshot: str | None) -> list[Strip]:
     """Choose the photos of a sheet: of each label those with the smallest sha256, which is as good as drawn by lot.
 
     Args:
@@ -67,14 +68,14 @@ def choose_strips(path: Path, tables: Tables, per_label: int, snapshot: str | No
     ]
 
 
-def _pictures_of(root: DataRoot, path: Path, keys: pa.Array) -> Store:
+def _pictures_of(root: DataRoot, path: AnyPath, keys: pa.Array) -> Store:
     """The decoded store at a path, else the one of the data root that has most of the photos."""
     from tasks.decode.photos import ROWS_PER_GROUP  # noqa: PLC0415 (not where the command line only starts)
 
-    own = path if path.is_dir() else path.parent
-    folders = [folder for folder in sorted(root.decode("").glob("*")) if any(folder.glob("part-*.parquet"))]
-    if own.absolute() in folders:
-        folders = [own.absolute()]
+    folders = [folder for folder in listed(root.decode("x").parent) if listed(folder, "part-*.parquet")]
+    own = path.absolute().parent if path.suffix == ".parquet" else path.absolute()
+    if own in folders:
+        folders = [own]
     stores = [open_store(folder, {"decode": ROWS_PER_GROUP}) for folder in folders]
     counts = [int(store.found(keys).sum()) if store.schema.equals(DECODE) else 0 for store in stores]
     if not any(counts):

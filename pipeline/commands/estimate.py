@@ -6,7 +6,10 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from tasks.artifacts import DataRoot
+from tasks.artifacts import listed as listed_in
+from tasks.artifacts.survey import read_each
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tasks.records import read_record, recorded_datasets
 
 #: Older runs may have been on another machine, or of another version.
@@ -75,14 +78,17 @@ def listed(words: Sequence[str]) -> str:
 
 def read_past(root: DataRoot) -> list[dict[str, Any]]:
     """Read the newest records of all datasets; those that cannot be read are left out."""
-    paths = [path for name in recorded_datasets(root) for path in root.runs(name).glob("*.json")]
-    records = []
-    for path in sorted(paths, key=lambda path: path.name)[-NEWEST:]:
-        try:
-            records.append(read_record(path) or {})
-        except StoreError:
-            continue
+    paths = [path for name in recorded_datasets(root) for path in listed_in(root.runs(name), "*.json")]
+    newest = sorted(paths, key=lambda path: path.name)[-NEWEST:]
+    records = read_each(_try_record, newest, root.path)
     return [record for record in records if isinstance(record.get("stages"), dict)]
+
+
+def _try_record(path: AnyPath) -> dict[str, Any]:
+    try:
+        return read_record(path) or {}
+    except StoreError:
+        return {}
 
 
 def estimate(

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.commands.stages import STAGES, Chain
-from tasks.artifacts import DataRoot, read_json, read_manifest
+from tasks.artifacts import DataRoot, is_there, listed, objects_below, open_parquet, read_json
 from tasks.artifacts.removal import Footprint, check_removable, measure
-from tasks.catalog import local_path
+from tasks.artifacts.survey import read_each
 from tasks.errors import ModelError, StoreError
+from tasks.paths import AnyPath, is_remote
+from tasks.retention.references import References
 
 _NAMED = 3
 
@@ -29,7 +30,7 @@ class Condemned:
     """
 
     stage: str
-    path: Path
+    path: AnyPath
     footprint: Footprint
     rows: int | None
     note: str
@@ -53,25 +54,28 @@ def find_condemned(chain: Chain, stages: Sequence[str]) -> list[Condemned]:
             f"What the stage {stages[0]} keeps for these parameters is not known: its key comes from a backbone and "
             "photos that are not there. Give the --date of a run that was made, or forget an earlier stage."
         )
-    condemned = [
-        _condemn(chain, stage, path)
-        for stage in reversed(list(dict.fromkeys([*stages, STAGES[-1]])))
-        for path in _own(chain, stage)
-        if path.exists() or path.is_symlink()
+    own = [
+        (stage, path) for stage in reversed(list(dict.fromkeys([*stages, STAGES[-1]]))) for path in _own(chain, stage)
     ]
+    condemned = [thing for thing in read_each(partial(_condemn, chain), own, chain.root.path) if thing]
     folders = {thing.path for thing in condemned}
     _check_champions(chain.root, condemned)
     # An export lies in the folder of its model, and goes with it.
     return [thing for thing in condemned if folders.isdisjoint(thing.path.parents)]
 
 
-def _condemn(chain: Chain, stage: str, path: Path) -> Condemned:
+def _condemn(chain: Chain, own: tuple[str, AnyPath]) -> Condemned | None:
+    """Look what a stage keeps at a place; None where nothing is there."""
+    stage, path = own
+    footprint = measure(path)
+    if not (footprint.files if is_remote(path) else path.exists() or path.is_symlink()):
+        return None
     check_removable(path, chain.root)
     _check_not_given(chain, path)
-    return Condemned(stage, path, measure(path), _rows(path), _note(chain, stage, path))
+    return Condemned(stage, path, footprint, _rows(path), _note(chain, stage, path))
 
 
-def _own(chain: Chain, stage: str) -> Iterator[Path]:
+def _own(chain: Chain, stage: str) -> Iterator[AnyPath]:
     """What a stage keeps, but for what is another date's or another model's."""
     for path in chain.places(stage):
         if chain.snapshot and path == chain.root.snapshot(chain.snapshot):
@@ -84,27 +88,21 @@ def _own(chain: Chain, stage: str) -> Iterator[Path]:
 
 def _dates(chain: Chain, snapshot: str) -> list[str]:
     """The datasets and dates, but for the run's own, whose snapshot has a key."""
-    dates, apart = [], chain.run.take_snapshot().manifest_path()
-    for path in sorted(chain.root.snapshots("x").parent.glob("*/*.json")):
-        try:
-            if path != apart and read_manifest(path).key == snapshot:
-                dates.append(f"{path.parent.name} of {path.stem}")
-        except (FileNotFoundError, StoreError):
-            continue
-    return dates
+    apart = chain.run.take_snapshot().manifest_path()
+    return [f"{path.parent.name} of {path.stem}" for path in chain.dates.get(snapshot, ()) if path != apart]
 
 
-def _note(chain: Chain, stage: str, path: Path) -> str:
+def _note(chain: Chain, stage: str, path: AnyPath) -> str:
     """Say which other snapshots a store holds rows for, or which other wishes a backbone's folder is for."""
     if stage == "train":
-        return "with its export" if (path / "export").exists() else ""
+        return "with its export" if is_there(path / "export") else ""
     own = chain.snapshot
     if stage in ("decode", "bottleneck"):
-        others = [file.stem for file in sorted((path / "manifests").glob("*.json")) if file.stem != own]
+        others = [file.stem for file in listed(path / "manifests", "*.json") if file.stem != own]
         named = [_name(chain, key) for key in others]
     elif stage == "backbone":
         mine = chain.run.prepare_backbone().manifest_path()
-        named = [file.stem for file in sorted(path.glob("*.json")) if file != mine]
+        named = [file.stem for file in listed(path, "*.json") if file != mine]
     else:
         return ""
     more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
@@ -116,30 +114,36 @@ def _name(chain: Chain, snapshot: str) -> str:
     return f"{snapshot} ({dates[-1]})" if dates else snapshot
 
 
-def _rows(path: Path) -> int | None:
-    files = [path] if path.suffix == ".parquet" else sorted(path.rglob("*.parquet"))
-    rows = 0
-    for file in files:
-        try:
-            rows += pq.read_metadata(file).num_rows
-        except (pa.ArrowException, OSError):
-            # A damaged file can be forgotten like any other.
-            continue
-    return rows if files else None
+def _rows(path: AnyPath) -> int | None:
+    files = [path] if path.suffix == ".parquet" else _tables(path)
+    return sum(read_each(_rows_of, files, path)) if files else None
 
 
-def _check_not_given(chain: Chain, path: Path) -> None:
+def _tables(folder: AnyPath) -> list[AnyPath]:
+    if is_remote(folder):
+        return [folder / found.path for found in objects_below(folder) if found.path.endswith(".parquet")]
+    return sorted(folder.rglob("*.parquet"))
+
+
+def _rows_of(table: AnyPath) -> int:
+    try:
+        with open_parquet(table) as file:
+            return int(file.metadata.num_rows)
+    except (pa.ArrowException, OSError):
+        # A damaged file can be forgotten like any other.
+        return 0
+
+
+def _check_not_given(chain: Chain, path: AnyPath) -> None:
     """Refuse to remove what the user gave: photos, a model or weights that lie inside a stage's folder."""
-    source = chain.run.source()
-    given = [local_path(text) for text in (source.location, chain.run.backbone, chain.run.weights)]
-    for own in given:
-        if own and own.resolve().is_relative_to(path.resolve()):
-            raise StoreError(
-                f"{path} holds {own}, which you gave to the run, so it is left alone. Move that elsewhere."
-            )
+    given = References()
+    given.add_given(chain.run.source().location, {"backbone": chain.run.backbone, "weights": chain.run.weights})
+    own = given.given_in(path)
+    if own is not None:
+        raise StoreError(f"{path} holds {own}, which you gave to the run, so it is left alone. Move that elsewhere.")
 
 
-def _models(state: Path) -> set[str]:
+def _models(state: AnyPath) -> set[str]:
     """The keys that a file of `data/champion` names as champion."""
     try:
         values = read_json(state)
@@ -153,8 +157,9 @@ def _models(state: Path) -> set[str]:
 def _check_champions(root: DataRoot, condemned: Sequence[Condemned]) -> None:
     gone = {thing.path for thing in condemned}
     heads = {thing.path.name for thing in condemned if thing.stage == "train"}
-    for state in sorted(root.champion("x").parent.glob("*.json")):
-        for key in _models(state) & heads if state not in gone else ():
+    states = [state for state in listed(root.champion("x").parent, "*.json") if heads and state not in gone]
+    for state, models in zip(states, read_each(_models, states, root.path), strict=True):
+        for key in models & heads:
             raise ModelError(
                 f"The model {key} is the champion of {state.stem}. Forget that first, with the parameters of its run: "
                 "python -m pipeline forget champion."

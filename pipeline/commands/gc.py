@@ -2,18 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.commands.asking import ask_to_remove
+from pipeline.commands.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.commands.plain_errors import plainly
 from pipeline.commands.recorded import find_recorded
 from pipeline.commands.tables import Column, show_json, show_table, size_of
 from tasks.artifacts import DataRoot
 from tasks.artifacts.removal import Footprint
 from tasks.events import plain_text
+from tasks.paths import AnyPath
 from tasks.progress import LiveLine
 from tasks.retention.collect import Collected, collect
 from tasks.retention.kept import Policy
@@ -58,9 +59,7 @@ _NAMED = 3
 
 def gc(  # noqa: PLR0913 (options of a command line)
     *,
-    data_root: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Folder of everything that the stages write.")
-    ] = Path("data"),
+    data_root: DataRootOption = DEFAULT,
     keep_runs: Annotated[int, typer.Option(min=1, help="How many runs of a dataset stay, the newest.")] = KEEP_RUNS,
     dataset: Annotated[
         list[str] | None,
@@ -74,7 +73,7 @@ def gc(  # noqa: PLR0913 (options of a command line)
 ) -> None:
     """Remove old runs and what nothing refers to."""
     with plainly():
-        root = DataRoot(data_root)
+        root = open_root(data_root)
         datasets = [name for text in dataset for name in find_recorded(text, root)] if dataset else None
         policy = Policy(keep_runs, datasets)
         plan = plan_collection(root, policy)
@@ -102,14 +101,14 @@ def _show(plan: Plan) -> None:
     if not plan.pieces:
         typer.echo(f"Nothing to remove: {len(plan.records):,} runs stay, and everything else is needed by them.")
         return
-    groups: dict[tuple[str, Path], list[Piece]] = defaultdict(list)
+    groups: dict[tuple[str, AnyPath], list[Piece]] = defaultdict(list)
     for piece in plan.pieces:
         groups[piece.stage, piece.path.parent].append(piece)
     title = f"To be removed: {_size(plan.footprint)}; {len(plan.records):,} runs stay"
     show_table(title, _COLUMNS, [_row(stage, folder, pieces) for (stage, folder), pieces in groups.items()])
 
 
-def _row(stage: str, folder: Path, pieces: Sequence[Piece]) -> tuple[object, ...]:
+def _row(stage: str, folder: AnyPath, pieces: Sequence[Piece]) -> tuple[object, ...]:
     footprint = sum((piece.footprint for piece in pieces), Footprint(0, 0))
     names = ", ".join(piece.path.name for piece in pieces[:_NAMED])
     more = f" and {len(pieces) - _NAMED:,} more" if len(pieces) > _NAMED else ""

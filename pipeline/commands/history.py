@@ -1,15 +1,16 @@
 """`python -m pipeline history`: what the nightly runs of a dataset came to."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from pipeline.commands.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.commands.plain_errors import plainly
 from pipeline.commands.recorded import find_recorded, read_readable
 from pipeline.commands.tables import Coloured, Column, show_json, show_table
-from tasks.artifacts import DataRoot
+from tasks.artifacts import DataRoot, listed
+from tasks.artifacts.survey import read_each
 from tasks.records import Night
 
 #: A paragraph a line, which the terminal breaks at its own width.
@@ -53,15 +54,13 @@ def history(
     dataset: Annotated[
         str | None, typer.Argument(metavar="DATASET", help="Which dataset: its name, or what --dataset was.")
     ] = None,
-    data_root: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Folder of everything that the stages write.")
-    ] = Path("data"),
+    data_root: DataRootOption = DEFAULT,
     limit: Annotated[int | None, typer.Option(min=1, help="List the newest runs alone, this many at most.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write a JSON list for a script.")] = False,
 ) -> None:
     """List the runs of a dataset."""
     with plainly():
-        root = DataRoot(data_root)
+        root = open_root(data_root)
         found = find_recorded(dataset, root)
         if len(found) > 1:
             _list_datasets(root, found, as_json=as_json)
@@ -77,7 +76,8 @@ def history(
 
 def _list_datasets(root: DataRoot, names: Sequence[str], *, as_json: bool) -> None:
     # A record's name begins with its date.
-    records = [sorted(path.name for path in root.runs(name).glob("*.json")) for name in names]
+    found = read_each(lambda name: listed(root.runs(name), "*.json"), names, root.path)
+    records = [[path.name for path in own] for own in found]
     rows = [(name, len(own), own[-1][:10]) for name, own in zip(names, records, strict=True)]
     if as_json:
         show_json([dict(zip(("dataset", "runs", "newest"), row, strict=True)) for row in rows])

@@ -11,8 +11,10 @@ from pipeline.commands.inspection import Contents, inspect_folder, inspect_table
 from pipeline.commands.parquet_files import open_tables
 from pipeline.commands.plain_errors import plainly
 from pipeline.commands.tables import Column, show_json, show_table, size_of
+from tasks.artifacts import listed
 from tasks.errors import StoreError
 from tasks.events import plain_text
+from tasks.paths import AnyPath, to_path
 
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(
@@ -20,7 +22,8 @@ HELP = "\n\n".join(
         "Say what a file or folder of the data root holds: stage, key, the settings behind the key, columns, photos of "
         "each label, and a few rows.",
         "PATH is a Parquet file (a snapshot, a shard, predictions, a comparison, a curve), a store (data/decode/<key>, "
-        "its rejected/, data/bottleneck/<key>), the folder of a head or of an evaluation, or a run's record.",
+        "its rejected/, data/bottleneck/<key>), the folder of a head or of an evaluation, or a run's record. Of a data "
+        "root on an object store it is an address, such as s3://<bucket>/<folder>/decode/<key>.",
         "Stores keep photos by the hash of their bytes. Labels are those of the newest snapshot of the same data root "
         "that names the photos, or of --snapshot.",
         "--photos writes a contact sheet of decoded photos, by label, as a PNG.",
@@ -36,7 +39,7 @@ _LONGEST = 40
 
 
 def inspect(  # noqa: PLR0913 (options of a command line)
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file or folder of the data root.")],
+    named: Annotated[str, typer.Argument(metavar="PATH", help="A file or folder of the data root.")],
     *,
     rows: Annotated[int, typer.Option(min=0, help="Rows to show.")] = 5,
     snapshot: Annotated[str, typer.Option(metavar="KEY", help="The snapshot that tells labels.")] = "",
@@ -48,9 +51,10 @@ def inspect(  # noqa: PLR0913 (options of a command line)
 ) -> None:
     """Say what a file or store holds."""
     with plainly():
+        path = to_path(named)
         if not path.exists():
             raise StoreError(f"There is nothing at {path}. Give a file or folder of the data root.")
-        tabular = path.suffix == ".parquet" or any(path.glob("part-*.parquet"))
+        tabular = path.suffix == ".parquet" or bool(listed(path, "part-*.parquet"))
         contents = inspect_tables(path, rows, snapshot or None) if tabular else inspect_folder(path)
         if photos is not None:
             _draw(path, photos, per_label, snapshot or None)
@@ -60,7 +64,7 @@ def inspect(  # noqa: PLR0913 (options of a command line)
             _show(contents)
 
 
-def _draw(path: Path, target: Path, per_label: int, snapshot: str | None) -> None:
+def _draw(path: AnyPath, target: Path, per_label: int, snapshot: str | None) -> None:
     from pipeline.commands.contact_sheet import choose_strips, draw_sheet  # noqa: PLC0415 (not where nothing is drawn)
 
     strips = choose_strips(path, open_tables(path), per_label, snapshot)

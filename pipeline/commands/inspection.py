@@ -3,19 +3,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.commands.parquet_files import Tables, open_tables
 from pipeline.commands.photo_labels import data_root_of, read_labels
 from tasks.artifacts import DECODE, SCHEMA_VERSION, read_json
 from tasks.artifacts.removal import measure
-from tasks.artifacts.shards import reading
+from tasks.artifacts.survey import survey
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 
 _WHAT = {
     "snapshot": "a snapshot, one row a photo",
@@ -57,7 +56,7 @@ class Contents:
         sample: The first rows, a value for each column.
     """
 
-    path: Path
+    path: AnyPath
     what: str
     stage: str
     key: str
@@ -74,7 +73,7 @@ class Contents:
     sample: tuple[Mapping[str, Any], ...] = ()
 
 
-def inspect_tables(path: Path, rows: int, snapshot: str | None) -> Contents:
+def inspect_tables(path: AnyPath, rows: int, snapshot: str | None) -> Contents:
     """Look into a Parquet file or a store.
 
     Args:
@@ -87,21 +86,18 @@ def inspect_tables(path: Path, rows: int, snapshot: str | None) -> Contents:
     """
     tables = open_tables(path)
     metadata = {name.decode(): value.decode() for name, value in tables.schema.metadata.items()}
-    count = 0
-    for file in tables.files:
-        with reading(file):
-            count += pq.read_metadata(file).num_rows
     labels, source, unlabelled = _count_labels(path, tables, snapshot)
+    there = survey(tables.files[0].parent)
     return Contents(
         path=path,
         what=_what(metadata["stage"], tables.schema),
         stage=metadata["stage"],
         key=metadata["key"],
         schema_version=int(metadata["schema_version"]),
-        bytes=sum(file.stat().st_size for file in tables.files),
+        bytes=sum(there.measure(file).bytes for file in tables.files),
         settings=json.loads(metadata["settings"]),
         columns=tuple((column.name, str(column.type)) for column in tables.schema),
-        rows=count,
+        rows=tables.count(),
         shards=len(tables.files),
         labels=labels,
         snapshot=source,
@@ -110,14 +106,16 @@ def inspect_tables(path: Path, rows: int, snapshot: str | None) -> Contents:
     )
 
 
-def inspect_folder(path: Path) -> Contents:
+def inspect_folder(path: AnyPath) -> Contents:
     """Look into a folder that a stage wrote, or a JSON file of the data root.
 
     Raises:
         StoreError: It is damaged, or none of this project.
     """
-    file = next((file for file in (path / "manifest.json", path / "training.json") if file.is_file()), path)
-    if file.is_dir() or file.suffix != ".json":
+    is_folder = path.is_dir()
+    told = (path / "manifest.json", path / "training.json") if is_folder else (path,)
+    file = next((file for file in told if file.suffix == ".json" and file.is_file()), None)
+    if file is None:
         raise StoreError(
             f"{path} is nothing that this project wrote. Give a Parquet file, a store, the folder of a head or of an "
             "evaluation, or a run's record."
@@ -134,7 +132,7 @@ def inspect_folder(path: Path) -> Contents:
         path=path,
         what="a run's record" if record else _KEPT.get(stage, f"what the stage {stage} keeps"),
         stage=stage,
-        key=values.pop("key", None) or (path.name if path.is_dir() else path.stem),
+        key=values.pop("key", None) or (path.name if is_folder else path.stem),
         schema_version=values.pop("schema_version"),
         bytes=measure(path).bytes,
         settings=settings,
@@ -150,7 +148,7 @@ def _what(stage: str, schema: pa.Schema) -> str:
     return _WHAT.get(stage, f"a table of the stage {stage}")
 
 
-def _count_labels(path: Path, tables: Tables, snapshot: str | None) -> tuple[dict[str, int] | None, str | None, int]:
+def _count_labels(path: AnyPath, tables: Tables, snapshot: str | None) -> tuple[dict[str, int] | None, str | None, int]:
     """Photos of each label, the snapshot that tells them, and how many it does not name."""
     if "label" in tables.schema.names:
         return _counts(tables.column("label")), None, 0

@@ -8,10 +8,13 @@ from typing import Annotated
 
 import typer
 
+from pipeline.commands.data_root import DEFAULT, DataRootOption, open_root
+from pipeline.commands.page_copies import PageCopies
 from pipeline.commands.plain_errors import plainly
 from pipeline.commands.recorded import find_recorded, read_readable
 from tasks.artifacts import DataRoot
 from tasks.errors import StoreError
+from tasks.paths import AnyPath, is_remote
 
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(
@@ -20,7 +23,8 @@ HELP = "\n\n".join(
         "DATASET is a name in data/runs, or what was given to --dataset; without it, all datasets count. The "
         "newest report is that of the run that ended last.",
         "A browser is opened on macOS, and on Linux where DISPLAY or WAYLAND_DISPLAY is set; BROWSER may name another "
-        "one than the desktop's own.",
+        "one than the desktop's own. Of a data root on an object store a copy on this machine is opened, and the "
+        "reports that it leads to are copied beside it.",
         "The exit code is 0, or 1 where there is no report.",
         "Examples:",
         "  python -m pipeline open",
@@ -34,22 +38,38 @@ def open_report(
     dataset: Annotated[
         str | None, typer.Argument(metavar="DATASET", help="Which dataset: its name, or what --dataset was.")
     ] = None,
-    data_root: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Folder of everything that the stages write.")
-    ] = Path("data"),
+    data_root: DataRootOption = DEFAULT,
     index: Annotated[bool, typer.Option("--index", help="Take the page that lists all runs instead.")] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open it, or only print.")] = True,
 ) -> None:
     """Print, and on a desktop open, the newest report."""
     with plainly():
-        root = DataRoot(data_root)
+        root = open_root(data_root)
         page = _index(root) if index else _newest(dataset, root)
         typer.echo(page)
-        if browser and _on_a_desktop() and not webbrowser.open(page.as_uri()):
-            typer.echo("No browser could be started. Open the file by hand.", err=True)
+        if not browser or not _on_a_desktop():
+            return
+        if is_remote(page):
+            _show_copy(page, root)
+        else:
+            _show(page)
 
 
-def _index(root: DataRoot) -> Path:
+def _show(page: Path) -> None:
+    if not webbrowser.open(page.as_uri()):
+        typer.echo("No browser could be started. Open the file by hand.", err=True)
+
+
+def _show_copy(page: AnyPath, root: DataRoot) -> None:
+    """Open a copy of a page, and copy what it leads to while it is read."""
+    copies = PageCopies(root)
+    shown = copies.copy(page)
+    typer.echo(f"Opened is a copy: {shown}", err=True)
+    _show(shown)
+    copies.follow(page)
+
+
+def _index(root: DataRoot) -> AnyPath:
     path = root.index().absolute()
     if not path.is_file():
         raise StoreError(
@@ -58,7 +78,7 @@ def _index(root: DataRoot) -> Path:
     return path
 
 
-def _newest(dataset: str | None, root: DataRoot) -> Path:
+def _newest(dataset: str | None, root: DataRoot) -> AnyPath:
     nights = [night for name in find_recorded(dataset, root) for night in read_readable(root, name)[0]]
     if not nights:
         raise StoreError(f"No record of a run in {root.path} can be read. Delete the damaged ones and run again.")

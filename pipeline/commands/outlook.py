@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.commands.stages import STAGES, Chain, is_refused, known_chain
 from pipeline.retrain import RetrainFlowers
 from tasks.artifacts import DataRoot
 from tasks.artifacts.removal import measure
+from tasks.artifacts.survey import read_each
 from tasks.download.reach import last_snapshot
 from tasks.errors import DatasetError, PipelineError, StoreError
 from tasks.records import read_record
@@ -101,7 +103,7 @@ def look_ahead(run: RetrainFlowers) -> Outlook:
         photos = _photos(chain)
     except PipelineError as exc:
         return Outlook(tuple(Step(stage, State.BLOCKED) for stage in STAGES), (), None, str(exc))
-    steps = tuple(_step(chain, stage, photos) for stage in chain.stages())
+    steps = tuple(read_each(partial(_step, chain, photos), chain.stages(), chain.root.path))
     problem = next((step.note for step in steps if step.broken), "")
     if steps[-1].state is State.DONE or problem:
         return Outlook(steps, (), None, problem)
@@ -158,7 +160,7 @@ def _known(root: DataRoot, snapshot: str) -> Photos:
     return Photos(usable(table)["sha256"].combine_chunks(), 0, table.num_rows, 0)
 
 
-def _step(chain: Chain, stage: str, photos: Photos | None) -> Step:
+def _step(chain: Chain, photos: Photos | None, stage: str) -> Step:
     key, size = chain.key(stage), sum(measure(place).bytes for place in chain.places(stage))
     if stage == "train" and "export" in chain.tasks:
         # It lies in the folder of what was trained, and has a line of its own.

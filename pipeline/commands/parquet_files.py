@@ -1,13 +1,14 @@
 """Parquet files of the data root, opened without knowing beforehand what they are."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from tasks.artifacts import listed, open_parquet
 from tasks.artifacts.shards import reading
+from tasks.artifacts.survey import read_each
 from tasks.errors import StoreError
+from tasks.paths import AnyPath, is_remote
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,7 @@ class Tables:
         schema: Their columns and metadata.
     """
 
-    files: tuple[Path, ...]
+    files: tuple[AnyPath, ...]
     schema: pa.Schema
 
     def column(self, name: str) -> pa.ChunkedArray:
@@ -28,11 +29,26 @@ class Tables:
         Raises:
             StoreError: A file is damaged or has other columns.
         """
-        chunks = []
-        for path in self.files:
-            with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-                chunks += file.read([name]).column(name).chunks
+
+        def read(path: AnyPath) -> pa.ChunkedArray:
+            with reading(path), open_parquet(path) as file:
+                return file.read([name]).column(name)
+
+        chunks = [chunk for column in read_each(read, self.files, self.files[0]) for chunk in column.chunks]
         return pa.chunked_array(chunks, self.schema.field(name).type)
+
+    def count(self) -> int:
+        """Count the rows.
+
+        Raises:
+            StoreError: A file is damaged.
+        """
+
+        def rows(path: AnyPath) -> int:
+            with reading(path), open_parquet(path) as file:
+                return int(file.metadata.num_rows)
+
+        return sum(read_each(rows, self.files, self.files[0]))
 
     def first(self, count: int) -> pa.Table:
         """Read the first rows.
@@ -44,7 +60,7 @@ class Tables:
         missing = count
         for path in self.files:
             if missing > 0:
-                with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+                with reading(path), open_parquet(path) as file:
                     for batch in file.iter_batches(min(missing, 64)):
                         pieces.append(pa.Table.from_batches([batch]).slice(0, missing).cast(self.schema))
                         missing -= pieces[-1].num_rows
@@ -53,19 +69,21 @@ class Tables:
         return pa.concat_tables(pieces)
 
 
-def open_tables(path: Path) -> Tables:
+def open_tables(path: AnyPath) -> Tables:
     """Open a Parquet file, or the shards of a store.
 
     Raises:
         StoreError: There is none, it is damaged, or it is none of this project.
     """
-    files = tuple(sorted(path.glob("part-*.parquet"))) if path.is_dir() else (path,)
+    is_folder = path.suffix != ".parquet" if is_remote(path) else path.is_dir()
+    files = tuple(listed(path, "part-*.parquet")) if is_folder else (path,)
     if not files:
         raise StoreError(
             f"{path} holds no shards. Give a store, such as data/decode/<key>, or a file of the data root."
         )
     try:
-        schema = pq.read_schema(files[0])
+        with open_parquet(files[0]) as file:
+            schema = file.schema_arrow
     except (pa.ArrowException, OSError) as exc:
         raise StoreError(f"{files[0]} is damaged, or no Parquet file ({exc}). If it is a shard, delete it.") from exc
     if not {b"schema_version", b"stage", b"key", b"settings"} <= (schema.metadata or {}).keys():

@@ -1,16 +1,16 @@
 """The labels of photos that a store keeps by their hash alone, as the snapshots beside it tell them."""
 
-from pathlib import Path
-
 import pyarrow as pa
 
-from tasks.artifacts import DataRoot, KeyIndex
+from tasks.artifacts import DataRoot, KeyIndex, listed
+from tasks.artifacts.survey import survey
+from tasks.paths import AnyPath, is_remote
 
 
-def data_root_of(path: Path) -> DataRoot | None:
+def data_root_of(path: AnyPath) -> DataRoot | None:
     """The data root that a file or folder lies in; None where it lies in none."""
     for folder in path.absolute().parents:
-        if (folder / "snapshot").is_dir():
+        if listed(folder / "snapshot") if is_remote(folder) else (folder / "snapshot").is_dir():
             return DataRoot(folder)
     return None
 
@@ -31,11 +31,17 @@ def read_labels(root: DataRoot, keys: pa.Array, snapshot: str | None) -> tuple[s
     """
     from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415 (not where the command line only starts)
 
-    newest = sorted(root.snapshots("").glob("*.parquet"), key=lambda path: path.stat().st_mtime, reverse=True)
     index = KeyIndex(keys)
-    for key in [snapshot] if snapshot else [path.stem for path in newest]:
+    for key in [snapshot] if snapshot else _newest(root.snapshots("x").parent):
         table = usable(read_snapshot(root, key))
         table = table.filter(pa.array(index.places(table["sha256"]) >= 0))
         if table.num_rows or snapshot:
             return key, dict(zip(table["sha256"].to_pylist(), table["label"].to_pylist(), strict=True))
     return None
+
+
+def _newest(snapshots: AnyPath) -> list[str]:
+    """Keys of all snapshots, the newest first."""
+    there = survey(snapshots)
+    tables = [path for path in there.entries(snapshots) if path.suffix == ".parquet"]
+    return [path.stem for path in sorted(tables, key=there.modified, reverse=True)]

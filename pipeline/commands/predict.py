@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from pipeline.commands.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.commands.models import find_model
 from pipeline.commands.plain_errors import plainly
 from pipeline.commands.tables import Coloured, Column, show_table
-from tasks.artifacts import DataRoot, publishing
+from tasks.artifacts import publishing
 from tasks.errors import DatasetError, ModelError, SettingError
 from tasks.events import plain_text
+from tasks.paths import AnyPath, to_path
 from tasks.progress import LiveLine, Progress, Silence
 
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ HELP = "\n\n".join(
         "Say which label a model gives to photos, and how probable it is.",
         "MODEL is the key of a head or network, its folder (data/train/<key>), the record of a run, or the name of a "
         "dataset (a folder of data/runs), which means its champion. PATH is a photo, or a folder whose photos are "
-        "looked for at any depth; hidden files, linked folders, and files that are no photos are left out. Photos are "
-        "read as for training, and are not changed.",
+        "looked for at any depth, here or on an object store; hidden files, linked folders, and files that are no "
+        "photos are left out. Photos are read as for training, and are not changed.",
         "A photo that is missing or cannot be read or decoded gets a row that says why. The exit code is 0, or 1 "
         "where there is such a row or nothing could be done.",
         "csv and json show the --top most probable labels of each photo; json is one list, an object a line. parquet "
@@ -57,11 +59,9 @@ class Format(StrEnum):
 
 def predict(  # noqa: PLR0913 (options of a command line)
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A key, a folder, a run's record, or a dataset.")],
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Photos, and folders of photos.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Photos, and folders of photos.")],
     *,
-    data_root: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Folder of everything that the stages write.")
-    ] = Path("data"),
+    data_root: DataRootOption = DEFAULT,
     top: Annotated[int, typer.Option(min=1, help="Labels to show of each photo.")] = 1,
     written: Annotated[
         Format | None, typer.Option("--format", help="How to write; by default as --output ends, else a table.")
@@ -72,10 +72,10 @@ def predict(  # noqa: PLR0913 (options of a command line)
     sink = Sink(_format(written, output), output, top)
     with plainly():
         try:
-            folder = find_model(model, DataRoot(data_root))
+            folder = find_model(model, open_root(data_root))
         except ModelError as exc:
             raise typer.BadParameter(str(exc), param_hint="MODEL") from exc
-        counts = _predict(folder, paths, sink)
+        counts = _predict(folder, [to_path(path) for path in paths], sink)
     if output is not None:
         typer.echo(f"{counts.photos:,} photos, {counts.unreadable:,} of them unreadable: {output}")
     elif counts.unreadable:
@@ -190,7 +190,7 @@ def _publishing(path: Path) -> Iterator[Path]:
         yield temporary
 
 
-def _predict(folder: Path, paths: list[Path], sink: Sink) -> Counts:
+def _predict(folder: AnyPath, paths: list[AnyPath], sink: Sink) -> Counts:
     from tasks.predict.files import find_photos  # noqa: PLC0415 (not where the command line only starts)
     from tasks.predict.models import read_model  # noqa: PLC0415
 

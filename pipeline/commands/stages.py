@@ -1,14 +1,17 @@
 """The stages of a run as the data root knows them: which there are, their keys, and what they keep where."""
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 from pipeline.retrain import RetrainFlowers
-from tasks.artifacts import DataRoot, read_manifest
+from tasks.artifacts import DataRoot, Manifest, listed, read_manifest
+from tasks.artifacts.survey import read_each
 from tasks.backbone.backbones import Prepared
 from tasks.errors import StoreError
 from tasks.evaluate.settings import EvaluateSettings
+from tasks.paths import AnyPath
 from tasks.snapshot.task import source_state
 from tasks.stage import StageTask
 from tasks.train.settings import TrainSettings
@@ -83,7 +86,19 @@ class Chain:
             case _:
                 return places[0].name if places else None
 
-    def places(self, stage: str) -> tuple[Path, ...]:
+    @cached_property
+    def dates(self) -> Mapping[str, Sequence[AnyPath]]:
+        """The files that say which snapshot was taken of a dataset for a date, by the snapshot's key."""
+        folders = [path for path in listed(self.root.snapshots("x").parent) if path.suffix != ".parquet"]
+        listings = read_each(lambda folder: listed(folder, "*.json"), folders, self.root.path)
+        paths = [path for found in listings for path in found]
+        dates: dict[str, list[AnyPath]] = {}
+        for path, manifest in zip(paths, read_each(_readable, paths, self.root.path), strict=True):
+            if manifest is not None:
+                dates.setdefault(manifest.key, []).append(path)
+        return dates
+
+    def places(self, stage: str) -> tuple[AnyPath, ...]:
         """Files and folders that a stage keeps, first what says that it is done; empty where its key is not known."""
         if stage in ("decode", "bottleneck"):
             return self._stores(stage)
@@ -95,7 +110,7 @@ class Chain:
                 return ()
         return self._of_source().get(stage, ())
 
-    def _stores(self, stage: str) -> tuple[Path, ...]:
+    def _stores(self, stage: str) -> tuple[AnyPath, ...]:
         if self.settings is None:
             return ()
         train = self.settings.train
@@ -103,7 +118,7 @@ class Chain:
             return (self.root.decode(train.decode.key),)
         return (self.root.bottleneck(train.bottleneck.key),) if isinstance(train, TrainSettings) else ()
 
-    def _of_source(self) -> dict[str, tuple[Path, ...]]:
+    def _of_source(self) -> dict[str, tuple[AnyPath, ...]]:
         """Places of the stages that are named after the dataset, the date or the backbone."""
         root, name, snapshot = self.root, self.run.source().name, self.run.take_snapshot().manifest_path()
         table = (root.snapshot(self.snapshot),) if self.snapshot else ()
@@ -168,14 +183,24 @@ def _same_source(run: RetrainFlowers) -> RetrainFlowers | None:
     if download is not None and not download.complete():
         return None
     fetched, state = download.manifest().key if download else None, source_state(run.source())
-    for path in sorted(own.manifest_path().parent.glob("*.json"), reverse=True):
+    paths = listed(own.manifest_path().parent, "*.json")[::-1]
+    for path, manifest in zip(paths, read_each(_readable, paths, run.root.path), strict=True):
+        if manifest is None:
+            continue
         try:
             like: RetrainFlowers = run.clone(date=dt.date.fromisoformat(path.stem))  # type: ignore[no-untyped-call]
             other = like.take_snapshot().requires()
-            same = state and read_manifest(path).details["state"] == state
+            same = state and manifest.details["state"] == state
             # A URL looks alike always; what came from it need not.
             if same and (other is None or other.manifest().key == fetched):
                 return like
         except (FileNotFoundError, KeyError, StoreError, ValueError):
             continue
     return None
+
+
+def _readable(path: AnyPath) -> Manifest | None:
+    try:
+        return read_manifest(path)
+    except (FileNotFoundError, StoreError):
+        return None

@@ -1,14 +1,13 @@
 """`python -m pipeline watch`: how a training does, told from beside it."""
 
 import logging
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline.commands.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.commands.models import find_model
 from pipeline.commands.plain_errors import plainly
-from tasks.artifacts import DataRoot
 from tasks.errors import ModelError
 from tasks.train.curve import Weights
 
@@ -31,7 +30,7 @@ HELP = "\n\n".join(
 
 def watch(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A head's key, its folder, a run's record, or a dataset.")],
-    data_root: Annotated[Path, typer.Option(help="Folder of everything that the stages write.")] = Path("data"),
+    data_root: DataRootOption = DEFAULT,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks for a checkpoint.")] = 10,
     once: Annotated[bool, typer.Option("--once", help="Look once; without a checkpoint the exit code is 1.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Measure the weights, not their moving averages.")] = False,
@@ -39,7 +38,7 @@ def watch(
     """Watch a training from beside it."""
     with plainly():
         try:
-            folder = find_model(run, DataRoot(data_root))
+            folder = find_model(run, open_root(data_root, there=False))
         except ModelError as exc:
             raise typer.BadParameter(str(exc), param_hint="RUN") from exc
         # What it warns of is told here, once and in plain words.

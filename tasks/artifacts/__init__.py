@@ -9,8 +9,10 @@ from tasks.artifacts.damage import DamagedError
 from tasks.artifacts.files import (
     flush,
     is_there,
+    kept_here,
     listed,
     local,
+    marking,
     open_scratch,
     publish_bytes,
     publish_folder,
@@ -18,6 +20,8 @@ from tasks.artifacts.files import (
     publish_parquet,
     publishing,
     read_json,
+    scratch_folder,
+    scratch_for,
     sweep,
 )
 from tasks.artifacts.key_index import KeyIndex
@@ -25,6 +29,7 @@ from tasks.artifacts.keys import KEY_LENGTH, file_sha256, fingerprint
 from tasks.artifacts.layout import DataRoot, manifest
 from tasks.artifacts.locks import alone, exclusive, hold, is_locked, names, share
 from tasks.artifacts.manifests import Manifest, Outcome, read_manifest
+from tasks.artifacts.mirrors import at_hand, discard, mirrored
 from tasks.artifacts.parquet import open_parquet, read_parquet
 from tasks.artifacts.schemas import (
     COMPARISON,
@@ -39,10 +44,21 @@ from tasks.artifacts.schemas import (
     describe,
 )
 from tasks.artifacts.settings import settings_from
+from tasks.artifacts.sources import (
+    AT_ONCE,
+    Names,
+    Object,
+    StoreAwayError,
+    names_within,
+    objects_below,
+    read_range,
+    version_of,
+)
 from tasks.artifacts.stores import Search, Store
 from tasks.artifacts.sweeping import sweep_root
 
 __all__ = [
+    "AT_ONCE",
     "COMPARISON",
     "CURVE",
     "DECODE",
@@ -56,12 +72,17 @@ __all__ = [
     "DataRoot",
     "KeyIndex",
     "Manifest",
+    "Names",
+    "Object",
     "Outcome",
     "Search",
     "Store",
+    "StoreAwayError",
     "alone",
+    "at_hand",
     "bottleneck_schema",
     "describe",
+    "discard",
     "exclusive",
     "file_sha256",
     "fingerprint",
@@ -69,10 +90,15 @@ __all__ = [
     "hold",
     "is_locked",
     "is_there",
+    "kept_here",
     "listed",
     "local",
     "manifest",
+    "marking",
+    "mirrored",
     "names",
+    "names_within",
+    "objects_below",
     "open_parquet",
     "open_scratch",
     "publish_bytes",
@@ -83,9 +109,13 @@ __all__ = [
     "read_json",
     "read_manifest",
     "read_parquet",
+    "read_range",
+    "scratch_folder",
+    "scratch_for",
     "set_aside",
     "settings_from",
     "share",
     "sweep",
     "sweep_root",
+    "version_of",
 ]

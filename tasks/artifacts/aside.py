@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tasks.artifacts.damage import DamagedError
 from tasks.artifacts.files import listed, move, remove_files
-from tasks.artifacts.manifests import Manifest, read_manifest
+from tasks.artifacts.manifests import Manifest, forget_manifests, read_manifest
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 
@@ -42,6 +42,7 @@ def set_aside(damaged: DamagedError) -> str:
     if there:
         move(path, place)
     remove_files(manifests)
+    forget_manifests()
     if not there:
         return f"{path} is gone, and is made again."
     why = f" ({cause})" if cause else ""

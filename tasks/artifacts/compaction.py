@@ -20,7 +20,7 @@ from tasks.artifacts.manifests import rename_shards
 from tasks.artifacts.merge_plan import Repeats, ShardFacts, plan_merges
 from tasks.artifacts.parquet import open_parquet
 from tasks.artifacts.schemas import SCHEMA_VERSION
-from tasks.artifacts.shards import MERGED, check_whole, reading
+from tasks.artifacts.shards import MERGED, open_whole, reading
 from tasks.artifacts.stores import Store
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
@@ -162,15 +162,21 @@ def _kept(store: Store, group: Sequence[ShardFacts], repeats: Repeats) -> Iterat
     """Read a group's rows, but for those that stand in another shard too."""
     for shard in group:
         repeated = KeyIndex(pa.array(repeats[shard.path].keys.astype(str))) if shard.path in repeats else None
-        # What is merged gets a name that fits, whatever it is: the last time to see that it is damaged.
-        check_whole(shard.path)
-        with store.open(shard.path) as file:
-            for number in range(file.num_row_groups):
-                with reading(shard.path):
-                    table = file.read_row_group(number)
-                if repeated is not None:
-                    table = table.filter(pa.array(repeated.places(table.column("sha256")) < 0))
-                yield table
+        for table in _groups(store, shard.path):
+            yield table if repeated is None else table.filter(pa.array(repeated.places(table.column("sha256")) < 0))
+
+
+def _groups(store: Store, shard: AnyPath) -> Iterator[pa.Table]:
+    """Read the row groups of a shard, of which all bytes are checked."""
+    # What is merged gets a name that fits, whatever it is: the last time to see that it is damaged.
+    file = open_whole(shard, store.open(shard))
+    try:
+        for number in range(file.num_row_groups):
+            with reading(shard):
+                table = file.read_row_group(number)
+            yield table
+    finally:
+        file.close(force=True)
 
 
 def _regroup(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:

@@ -1,5 +1,7 @@
 """The error that names what is damaged, so that whoever can make it again does."""
 
+from typing import Self
+
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 
@@ -15,3 +17,7 @@ class DamagedError(StoreError):
     def __init__(self, path: AnyPath, sentences: str) -> None:
         super().__init__(sentences)
         self.path = path
+
+    def __reduce__(self) -> tuple[type[Self], tuple[AnyPath, str]]:
+        """As it is sent from one process to another."""
+        return type(self), (self.path, str(self))

@@ -23,10 +23,11 @@ import pyarrow as pa
 
 from tasks.artifacts import objects
 from tasks.artifacts.damage import DamagedError
-from tasks.artifacts.keys import KEY_LENGTH, stream_sha256
+from tasks.artifacts.keys import KEY_LENGTH, fingerprint, stream_sha256
 from tasks.artifacts.parquet import write_parquet
 from tasks.errors import MachineError
 from tasks.paths import AnyPath, is_remote
+from tasks.progress import Progress, Silence
 
 TEMPORARY_PREFIX = ".tmp-"
 #: How all temporary names look: with the twelve digits at their end, a person's own file is not taken for one.
@@ -68,7 +69,7 @@ def shard_name(file: BinaryIO) -> str:
 
 
 @contextmanager
-def publish_folder(path: AnyPath) -> Iterator[Path]:
+def publish_folder(path: AnyPath, progress: Progress | None = None) -> Iterator[Path]:
     """Fill a folder under a temporary name and publish it when the block ends without an exception.
 
     Where the folder is there already (another run was faster), that one stays and the new one is dropped; on an object
@@ -80,7 +81,7 @@ def publish_folder(path: AnyPath) -> Iterator[Path]:
     with _temporary(path, folder=True) as temporary:
         yield temporary
         if is_remote(path):
-            objects.put_folder(temporary, path)
+            objects.put_folder(temporary, path, progress or Silence())
             return
         for written in (*temporary.rglob("*"), temporary):
             flush(written)
@@ -151,6 +152,28 @@ def move(path: AnyPath, place: AnyPath) -> None:
     flush(path.parent)
 
 
+def scratch_for(folder: AnyPath) -> Path:
+    """Where on this machine things go for a while that belong to a folder: the folder itself, or scratch."""
+    return objects.scratch() if is_remote(folder) else folder
+
+
+def kept_here(folder: AnyPath) -> Path:
+    """Where on this machine what belongs to a folder stays from run to run: the folder itself, or one of scratch.
+
+    Nothing there is swept; what is half done, such as a download, is gone on with, but nobody may count on it.
+    """
+    if not is_remote(folder):
+        return folder
+    return objects.scratch() / "kept" / fingerprint({"folder": str(folder)}) / folder.name
+
+
+@contextmanager
+def scratch_folder(name: str) -> Iterator[Path]:
+    """An empty folder of scratch for as long as the block lasts; the next run sweeps what a killed one left."""
+    with _temporary(objects.scratch() / name, folder=True) as folder:
+        yield folder
+
+
 def open_scratch(folder: AnyPath, size: int) -> FileIO:
     """Open a file without a name, for what does not fit in memory: it is gone when it is closed or its process ends.
 
@@ -164,7 +187,7 @@ def open_scratch(folder: AnyPath, size: int) -> FileIO:
     Raises:
         MachineError: The disk has no room for it.
     """
-    folder = objects.scratch() if is_remote(folder) else folder
+    folder = scratch_for(folder)
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < size:
@@ -185,7 +208,7 @@ def read_json(path: AnyPath) -> Any:
         DamagedError: It is not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(objects.get_bytes(path) if is_remote(path) else path.read_bytes())
     except ValueError as exc:
         raise DamagedError(path, f"{path} is damaged ({exc}). Delete it; the next run writes it again.") from exc
 
@@ -199,7 +222,7 @@ def sweep(folder: AnyPath) -> int:
         How many files and folders were removed.
     """
     removed = 0
-    folder = objects.scratch() if is_remote(folder) else folder
+    folder = scratch_for(folder)
     for path in folder.glob(TEMPORARY) if folder.is_dir() else ():
         try:
             descriptor = os.open(path, os.O_RDONLY)
@@ -215,6 +238,13 @@ def sweep(folder: AnyPath) -> int:
         finally:
             os.close(descriptor)
     return removed
+
+
+@contextmanager
+def marking(folder: Path) -> Iterator[Path]:
+    """A file in a folder for as long as the block lasts, by which other machines can tell whether it is theirs too."""
+    with _temporary(folder / "mark", folder=False) as mark:
+        yield mark
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,50 +29,67 @@ RENEWED = 10.0
 EXPIRED = 60.0
 #: Seconds between two looks at a lease that somebody else holds.
 _LOOK = 1.0
+#: Seconds that a process that ends has to give a lease back; where it does not get there, the lease just ends.
+_LAST_WORDS = 5.0
+#: Of a lease's number, so many that the first one is always 0.
 _DIGITS = 10
 
 
 @dataclass(eq=False)
 class Lease:
-    """A lease that this process holds.
+    """A lease that this process holds; a child that it forks leaves it alone.
 
     Args:
         path: Its object.
     """
 
     path: "UPath"
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
+    _process: int = field(default_factory=os.getpid)
     _beat: int = 0
     _ended: threading.Event = field(default_factory=threading.Event)
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self) -> None:
         """Renew it from now on, in a thread of its own."""
-        threading.Thread(target=self._renew, args=(os.getpid(),), daemon=True).start()
+        threading.Thread(target=self._renew, daemon=True).start()
 
     def release(self) -> None:
-        """Give it back; what is left is the number that was reached."""
-        if not self._ended.is_set():
-            self._ended.set()
-            self._write(released=True)
+        """Give it back; what is left is the number that was reached. Where that cannot be told now, it just ends."""
+        self._end(lambda: objects.put_bytes(self.path, self.body(released=True), timeout=_LAST_WORDS))
 
     def drop(self) -> None:
         """Give it back, and leave nothing: for an object that nobody else ever takes over."""
+        self._end(lambda: self.path.fs.rm_file(self.path.path, timeout=_LAST_WORDS))
+
+    def body(self, *, released: bool) -> bytes:
+        """What its object holds; no two leases ever hold the same."""
+        body: dict[str, Any] = {
+            "host": socket.gethostname(),
+            "machine": _machine(),
+            "process": self._process,
+            "started": _started(self._process),
+            "lease": self.name,
+            "beat": self._beat,
+            "released": released,
+        }
+        return json.dumps(body).encode()
+
+    def _end(self, tell: Callable[[], None]) -> None:
+        if self._process != os.getpid() or self._ended.is_set():
+            return
         self._ended.set()
-        with self._writing:
-            objects.remove([self.path])
+        if self._writing.acquire(timeout=_LAST_WORDS):
+            with suppress(Exception):
+                tell()
+            self._writing.release()
 
-    def _renew(self, process: int) -> None:
-        while not self._ended.wait(RENEWED) and os.getpid() == process:
-            self._beat += 1
-            try:
-                self._write(released=False)
-            except Exception:  # noqa: BLE001, S112 (whatever the store says: the next time it may be there again)
-                continue
-
-    def _write(self, *, released: bool) -> None:
-        with self._writing:
-            if released or not self._ended.is_set():
-                objects.put_bytes(self.path, _body(self._beat, released=released))
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEWED):
+            with self._writing, suppress(Exception):
+                if not self._ended.is_set():
+                    self._beat += 1
+                    objects.put_bytes(self.path, self.body(released=False), timeout=EXPIRED / 2)
 
 
 def acquire(place: "UPath", wait: Callable[[], bool]) -> Lease | None:
@@ -85,47 +103,64 @@ def acquire(place: "UPath", wait: Callable[[], bool]) -> Lease | None:
         The lease, renewed until it is released; None where it was not to be waited for.
     """
     asked = False
-    seen: tuple[str, bytes] | None = None
-    since = time.monotonic()
+    watch = _Watch()
     while True:
         latest = max(_numbers(place), default=None)
         told = None if latest is None else _read(place / latest)
-        if latest is not None and told is None:
-            continue
-        if (latest or "", told) != seen:
-            seen, since = (latest or "", told or b""), time.monotonic()
-        if told is None or is_over(told) or time.monotonic() - since > EXPIRED:
+        if latest is None or (told is not None and (is_over(told) or watch.is_expired(told))):
             lease = _take(place, int(latest or 0) + 1)
             if lease is not None:
                 return lease
-            continue
-        if not asked and not wait():
-            return None
-        asked = True
-        time.sleep(_LOOK)
+        elif told is not None:
+            if not asked and not wait():
+                return None
+            asked = True
+            time.sleep(_LOOK)
+
+
+class _Watch:
+    """Looks at a lease again and again. Only while it looks does time count: not where the store cannot be reached."""
+
+    def __init__(self) -> None:
+        self._seen = b""
+        self._unchanged = 0.0
+        self._last = time.monotonic()
+
+    def is_expired(self, told: bytes) -> bool:
+        """Whether what a lease holds has been the same for too long."""
+        now = time.monotonic()
+        self._unchanged = self._unchanged + min(now - self._last, 2 * _LOOK) if told == self._seen else 0.0
+        self._seen, self._last = told, now
+        return self._unchanged > EXPIRED
 
 
 def register(place: "UPath") -> Lease:
     """Tell of this process for as long as it lives, beside others; `others` sees it."""
     lease = Lease(place / secrets.token_hex(8))
-    objects.put_bytes(lease.path, _body(0, released=False))
+    objects.put_bytes(lease.path, lease.body(released=False))
     lease.keep()
     return lease
 
 
 def others(place: "UPath", own: "UPath | None", now: float) -> bool:
-    """Whether any other process is registered that is not over.
+    """Whether any other process is registered that is not over; those that are, are removed.
 
     Args:
         place: Where they are.
         own: This process's own.
         now: The store's own time, seconds since 1970: when it last took something from us.
     """
+    over = []
     for name in objects.names_in(place):
         path = place / name
         told = None if own is not None and path.path == own.path else _read(path)
-        if told is not None and not is_over(told) and now - modified(path) <= EXPIRED:
+        if told is None:
+            continue
+        # A process of this machine that lives is at work, however long ago it could tell the store.
+        if not is_over(told) and (_is_here(told) or now - modified(path) <= EXPIRED):
             return True
+        over.append(path)
+    objects.remove(over)
     return False
 
 
@@ -133,7 +168,13 @@ def is_held(place: "UPath") -> bool:
     """Whether somebody holds a lease, as far as can be told without waiting."""
     latest = max(_numbers(place), default=None)
     told = None if latest is None else _read(place / latest)
-    return told is not None and not is_over(told)
+    return latest is not None and told is not None and not is_over(told) and not _is_expired(place / latest)
+
+
+def clear(place: "UPath") -> None:
+    """Remove what is left of a lease that nobody holds."""
+    if not is_held(place):
+        objects.remove([place / name for name in _numbers(place)])
 
 
 def modified(path: "UPath") -> float:
@@ -154,9 +195,31 @@ def is_over(told: bytes) -> bool:
     return bool(body["released"]) or (machine == _machine() and _started(process) != started)
 
 
+def _is_here(told: bytes) -> bool:
+    """Whether a lease is of a process of this machine."""
+    return bool(_machine()) and json.loads(told)["machine"] == _machine()
+
+
+def _is_expired(path: "UPath") -> bool:
+    """Whether a lease was not written anew for too long; where our clock says so, that of the store is asked."""
+    written = modified(path)
+    if time.time() - written <= EXPIRED:
+        return False
+    now = path.with_name(f".now-{secrets.token_hex(8)}")
+    try:
+        objects.put_bytes(now, b"")
+        return modified(now) - written > EXPIRED
+    except PermissionError:
+        # Who may only read cannot ask; then it counts as held.
+        return False
+    finally:
+        with suppress(PermissionError):
+            objects.remove([now])
+
+
 def _take(place: "UPath", number: int) -> Lease | None:
     lease = Lease(place / f"{number:0{_DIGITS}}")
-    if not objects.create(lease.path, _body(0, released=False)):
+    if not objects.create(lease.path, lease.body(released=False)):
         return None
     numbers = _numbers(place)
     if max(numbers, default="") > lease.path.name:
@@ -169,27 +232,16 @@ def _take(place: "UPath", number: int) -> Lease | None:
 
 
 def _numbers(place: "UPath") -> list[str]:
-    return [name for name in objects.names_in(place) if name.isdecimal()]
+    # By how they begin, or a store's library looks above a folder that is not there.
+    found = place.fs.find(place.path, prefix="0")
+    return [name for name in (path.rpartition("/")[2] for path in found) if name.isdecimal()]
 
 
 def _read(path: "UPath") -> bytes | None:
     try:
-        return path.read_bytes()
+        return objects.get_bytes(path)
     except FileNotFoundError:
         return None
-
-
-def _body(beat: int, *, released: bool) -> bytes:
-    process = os.getpid()
-    body: dict[str, Any] = {
-        "host": socket.gethostname(),
-        "machine": _machine(),
-        "process": process,
-        "started": _started(process),
-        "beat": beat,
-        "released": released,
-    }
-    return json.dumps(body).encode()
 
 
 def _machine() -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import leases
+from tasks.artifacts.leaving import at_exit
 from tasks.errors import StoreError
 from tasks.events import emit
 from tasks.paths import AnyPath, is_remote
@@ -96,6 +97,17 @@ def hold(path: AnyPath, what: str) -> bool:
         else:
             os.close(descriptor)
     return waited
+
+
+def is_held(path: AnyPath) -> bool:
+    """Whether a process holds what `hold` locks."""
+    return leases.is_held(path) if is_remote(path) else is_locked(path)
+
+
+def clear(path: AnyPath) -> None:
+    """Remove what is left of a lock of `hold` that nobody holds; on this machine `sweep_root` does."""
+    if is_remote(path):
+        leases.clear(path)
 
 
 def share(root: AnyPath) -> bool:
@@ -220,14 +232,7 @@ def _alone_on_store(root: "UPath") -> Iterator[None]:
 def _keep(name: str, lease: leases.Lease, leave: Callable[[], None]) -> None:
     """Hold a lease until this process ends; a child that it forks leaves it alone."""
     _leased[name] = lease
-    process = os.getpid()
-
-    def end() -> None:
-        if os.getpid() == process:
-            with suppress(Exception):
-                leave()
-
-    atexit.register(end)
+    at_exit(leave)
 
 
 def _under_way(root: AnyPath) -> StoreError:

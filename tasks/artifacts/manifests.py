@@ -1,5 +1,6 @@
 """Manifests: the small file that a stage writes last, its Luigi output."""
 
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -7,7 +8,11 @@ from typing import Any
 from tasks.artifacts.files import listed, publish_json, read_json
 from tasks.artifacts.schemas import SCHEMA_VERSION
 from tasks.errors import StoreError
-from tasks.paths import AnyPath
+from tasks.paths import AnyPath, is_remote
+
+#: For how many seconds what was read of an object store is good enough: what others remove there meanwhile is no harm.
+_SECONDS = 5.0
+_read: dict[str, tuple[float, "Manifest"]] = {}
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,30 @@ class Manifest(Outcome):
     def publish(self, path: AnyPath) -> None:
         """Write the manifest; from then on the stage counts as done."""
         publish_json(path, {"schema_version": SCHEMA_VERSION, **asdict(self)})
+        forget_manifests()
 
 
 def read_manifest(path: AnyPath) -> Manifest:
-    """Read a manifest.
+    """Read a manifest; from an object store no oftener than every few seconds, though every stage asks for them.
 
     Raises:
         FileNotFoundError: There is none.
         StoreError: It is damaged or of another version.
     """
+    asked, manifest = _read.get(str(path), (0.0, None))
+    if manifest is None or time.monotonic() - asked > _SECONDS:
+        manifest = _read_now(path)
+        if is_remote(path):
+            _read[str(path)] = time.monotonic(), manifest
+    return manifest
+
+
+def forget_manifests() -> None:
+    """Read every manifest again when it is asked for, as after one was removed."""
+    _read.clear()
+
+
+def _read_now(path: AnyPath) -> Manifest:
     values = read_json(path)
     try:
         version = values.pop("schema_version")

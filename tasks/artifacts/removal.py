@@ -8,17 +8,23 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.artifacts import objects
 from tasks.artifacts.files import TEMPORARY_PREFIX, sweep
 from tasks.artifacts.layout import DataRoot
 from tasks.artifacts.locks import is_locked
+from tasks.artifacts.manifests import forget_manifests
+from tasks.artifacts.sources import Object, objects_below
 from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,7 @@ class Footprint:
 def measure(path: AnyPath) -> Footprint:
     """Measure a file or folder, nothing where it is not there; links are not followed."""
     if is_remote(path):
-        sizes = path.fs.find(path.path, detail=True).values()
-        return Footprint(len(sizes), sum(found["size"] for found in sizes))
+        return _measure_far(path, objects_below(path))
     if path.is_symlink() or not path.is_dir():
         try:
             return Footprint(1, path.lstat().st_size)
@@ -52,6 +57,16 @@ def measure(path: AnyPath) -> Footprint:
         for name in names:
             total += measure(Path(folder, name))
     return total
+
+
+def _measure_far(path: "UPath", found: Iterable[Object]) -> Footprint:
+    """As `measure`, of what was found below a folder of an object store; leases and marks of folders do not count."""
+    sizes = [one.size for one in found if not objects.is_aid(one.path)]
+    if not sizes:
+        with suppress(FileNotFoundError):
+            own = path.fs.info(path.path)
+            sizes = [own["size"]] if own["type"] == "file" else []
+    return Footprint(len(sizes), sum(sizes))
 
 
 def check_removable(path: AnyPath, root: DataRoot) -> None:
@@ -65,10 +80,9 @@ def check_removable(path: AnyPath, root: DataRoot) -> None:
         StoreError: The path is not below the root, a link leads to it, or a process works in it.
     """
     if is_remote(root.path) or is_remote(path):
-        if not str(path).startswith(f"{root.path}/"):
-            raise StoreError(f"{path} is not below the data root {root.path}, so it is left alone.")
+        _check_below(path, root)
         if is_locked(path):
-            raise StoreError(f"A process works in {path}. Wait until it has ended, or stop it; then forget it again.")
+            raise _in_use(path)
         return
     own = Path(os.path.abspath(root.path))  # noqa: PTH100 (as it is written: links are what is looked for)
     place = Path(os.path.abspath(path))  # noqa: PTH100
@@ -78,7 +92,7 @@ def check_removable(path: AnyPath, root: DataRoot) -> None:
     if real != own.resolve() / place.relative_to(own):
         raise StoreError(f"{path} is a link to {real}, or lies behind one, so it is left alone. Remove it by hand.")
     if _is_in_use(path):
-        raise StoreError(f"A process works in {path}. Wait until it has ended, or stop it; then forget it again.")
+        raise _in_use(path)
 
 
 def remove(path: AnyPath, root: DataRoot) -> Footprint:
@@ -94,19 +108,52 @@ def remove(path: AnyPath, root: DataRoot) -> Footprint:
     Raises:
         StoreError: It is not the data root's own, a process works in it, or it cannot be removed.
     """
+    if is_remote(path):
+        with _removing(path):
+            return _remove_far(path, root)
     check_removable(path, root)
     sweep(path.parent)
     footprint = measure(path)
-    try:
-        if is_remote(path):
-            objects.remove_below(path)
-        elif path.is_dir():
+    with _removing(path):
+        if path.is_dir():
             _remove_folder(path)
         else:
             path.unlink(missing_ok=True)
-    except OSError as exc:
-        raise StoreError(f"{path} cannot be removed ({exc.strerror}). Mend its rights, and forget it again.") from exc
+    forget_manifests()
     return footprint
+
+
+@contextmanager
+def _removing(path: AnyPath) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        why = exc.strerror or exc
+        raise StoreError(f"{path} cannot be removed ({why}). Mend its rights, and forget it again.") from exc
+
+
+def _remove_far(path: "UPath", root: DataRoot) -> Footprint:
+    """As `remove`, in an object store: what is below a folder is listed once."""
+    _check_below(path, root)
+    found = list(objects_below(path))
+    # Without a lease nobody has ever worked in it.
+    if any(objects.is_aid(one.path) for one in found) and is_locked(path):
+        raise _in_use(path)
+    footprint = _measure_far(path, found)
+    if found:
+        objects.remove_below(path, [one.path for one in found])
+    else:
+        objects.remove([path])
+    return footprint
+
+
+def _check_below(path: AnyPath, root: DataRoot) -> None:
+    if not str(path).startswith(f"{str(root.path).rstrip('/')}/"):
+        raise StoreError(f"{path} is not below the data root {root.path}, so it is left alone.")
+
+
+def _in_use(path: AnyPath) -> StoreError:
+    return StoreError(f"A process works in {path}. Wait until it has ended, or stop it; then forget it again.")
 
 
 def _is_in_use(path: AnyPath) -> bool:

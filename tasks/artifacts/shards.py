@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,25 @@ _whole: set[tuple[AnyPath, int, int, int]] = set()
 
 class ShardGoneError(DamagedError):
     """A shard is not there any more."""
+
+
+class Opened(NamedTuple):
+    """A shard that was looked into.
+
+    Args:
+        shard: The shard.
+        file: It, open.
+        places: Of each row's key among those wanted, int64 [N], -1 where it is not; empty where none are asked for.
+    """
+
+    shard: AnyPath
+    file: pq.ParquetFile
+    places: Places
+
+    @property
+    def mostly_wanted(self) -> bool:
+        """Whether half of its rows or more are."""
+        return bool(2 * np.count_nonzero(self.places >= 0) >= len(self.places) > 0)
 
 
 def merged_into(file: pq.ParquetFile) -> list[str]:
@@ -70,7 +89,9 @@ def reading(shard: AnyPath) -> Iterator[None]:
         ) from exc
     except (pa.ArrowException, MemoryError, OSError, OverflowError, ValueError) as exc:
         # Bytes that are as they were written are not to blame: a disk that cannot be read, or memory that is short.
-        if getattr(exc, "errno", None) is not None or (isinstance(exc, MemoryError) and is_whole(shard)):
+        # An object store's library tells of a refusal as others do of damage.
+        doubtful = isinstance(exc, MemoryError) or (isinstance(exc, OSError) and is_remote(shard))
+        if getattr(exc, "errno", None) is not None or (doubtful and is_whole(shard)):
             raise
         raise damaged(shard, f"{exc}") from exc
 
@@ -105,19 +126,39 @@ def check_whole(shard: AnyPath) -> None:
     _whole.add(found)
 
 
+def make_whole(found: Opened | ShardGoneError) -> Opened | ShardGoneError:
+    """Check all bytes of a shard that is mostly wanted; any other one is handed on as it is.
+
+    Of an object store it is fetched as one, and the file that was open is closed. There it may be gone by now.
+
+    Raises:
+        DamagedError: Its bytes are not those that it is named after.
+    """
+    if isinstance(found, ShardGoneError) or not found.mostly_wanted:
+        return found
+    try:
+        return found._replace(file=open_whole(found.shard, found.file))
+    except ShardGoneError as exc:
+        return exc
+    except BaseException:
+        found.file.close(force=True)
+        raise
+
+
+def weigh(found: Opened | ShardGoneError) -> int:
+    """About how many bytes `make_whole` fetches of a shard on an object store."""
+    if isinstance(found, ShardGoneError) or not found.mostly_wanted:
+        return 0
+    metadata = found.file.metadata
+    return sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+
+
 def open_whole(shard: AnyPath, file: pq.ParquetFile) -> pq.ParquetFile:
-    """A shard that is to be read whole, or nearly so, once its bytes are known to be those that it is named after.
-
-    Args:
-        shard: The shard.
-        file: It, open. From an object store it is fetched as one, and this is closed.
-
-    Returns:
-        The file to read.
+    """Check all bytes of a shard that is open; of an object store it is fetched as one, and `file` closed.
 
     Raises:
         ShardGoneError: It is gone from the object store.
-        DamagedError: Its bytes are others.
+        DamagedError: Its bytes are not those that it is named after.
     """
     if not is_remote(shard):
         check_whole(shard)
@@ -125,10 +166,13 @@ def open_whole(shard: AnyPath, file: pq.ParquetFile) -> pq.ParquetFile:
     file.close(force=True)
     with reading(shard):
         copy = objects.fetch_nameless(shard)
-        if not _is_named_after(shard, copy):
+        try:
+            if not _is_named_after(shard, copy):
+                raise damaged(shard, _OTHER_BYTES)
+            return pq.ParquetFile(copy, page_checksum_verification=True)
+        except BaseException:
             copy.close()
-            raise damaged(shard, _OTHER_BYTES)
-        return pq.ParquetFile(copy, page_checksum_verification=True)
+            raise
 
 
 def _is_named_after(shard: AnyPath, copy: BinaryIO) -> bool:

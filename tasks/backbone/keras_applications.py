@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts import exclusive, file_sha256, publish_folder
+from tasks.artifacts import exclusive, file_sha256, is_there, local, publish_folder
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.foreign_files import UNREADABLE, first_line, strictly
 from tasks.backbone.keras_containers import check_weights
@@ -20,6 +20,7 @@ from tasks.backbone.request import AUTO, KERAS_PREFIX, BackboneRequest
 from tasks.backbone.scaling import OWN
 from tasks.backbone.weights import given_weights
 from tasks.errors import BackboneError, SettingError
+from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
 from tasks.quiet_tensorflow import keras
 
@@ -40,7 +41,7 @@ def model_names() -> list[str]:
     return sorted(name for name, value in vars(keras.applications).items() if name[0].isupper() and callable(value))
 
 
-def prepare(request: BackboneRequest, folder: Path, progress: Progress) -> Prepared:
+def prepare(request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
     """Find or fetch the weights of a model of keras.applications, check that they fit, and describe it.
 
     Args:
@@ -63,12 +64,13 @@ def prepare(request: BackboneRequest, folder: Path, progress: Progress) -> Prepa
     network = _sized(request.backbone, name, size)
     given = bool(request.weights)
     weights = given_weights(request.weights, folder, progress) if given else _imagenet_weights(name, folder, progress)
-    _load_weights(network, name, weights)
+    here = local(weights)
+    _load_weights(network, name, here)
     backbone = Backbone(
         name=request.backbone,
         kind="keras_application",
         model=name,
-        weights_sha256=file_sha256(weights),
+        weights_sha256=file_sha256(here),
         size=size,
         width=int(network.output_shape[-1]),
         scaling=OWN,
@@ -207,14 +209,14 @@ def _load_below_classes(network: "keras.Model", name: str, file: Path) -> bool:
     return True
 
 
-def _imagenet_weights(name: str, folder: Path, progress: Progress) -> Path:
+def _imagenet_weights(name: str, folder: AnyPath, progress: Progress) -> AnyPath:
     """Find the ImageNet weights that were kept, or fetch them through Keras: those of the model's own size."""
     file = folder / "imagenet" / f"{name}.weights.h5"
     with exclusive(folder):
-        if not file.is_file():
+        if not (is_there(file.parent) if is_remote(folder) else file.is_file()):
             progress.tell(f"Fetching the ImageNet weights of {KERAS_PREFIX}{name} through Keras")
             network = _fetched(name)
-            with publish_folder(file.parent) as temporary:
+            with publish_folder(file.parent, progress) as temporary:
                 network.save_weights(temporary / file.name)
     return file
 

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tasks.artifacts import local
 from tasks.backbone.backbones import TRAINABLE, Backbone, Prepared
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.weights import weights_sha256
 from tasks.errors import BackboneError
+from tasks.paths import is_remote
 from tasks.quiet_tensorflow import keras, tf
 
 Network = Callable[[Any], Any]
@@ -37,15 +40,15 @@ def load_network(prepared: Prepared, *, bfloat16: bool = False) -> Network:
         with _computing_in("mixed_bfloat16" if bfloat16 else "float32"):
             model = build_model(prepared)
         return lambda pixels: model(pixels, training=False)
-    _check_weights(prepared)
+    weights = _checked_weights(prepared)
     if backbone.kind == "frozen_graph":
         from tasks.backbone.frozen_graph import frozen_network  # noqa: PLC0415 (only where it is one)
 
-        graph = frozen_network(prepared.weights, backbone.input_tensor, backbone.bottleneck_tensor)
+        graph = frozen_network(weights, backbone.input_tensor, backbone.bottleneck_tensor)
         return lambda pixels: graph(SCALINGS[backbone.scaling].apply(pixels))
     from tasks.backbone.saved_models import saved_network  # noqa: PLC0415 (only where it is one)
 
-    return saved_network(prepared)
+    return saved_network(backbone, weights)
 
 
 def build_model(prepared: Prepared, *, pretrained: bool = True) -> "keras.Model":
@@ -64,16 +67,16 @@ def build_model(prepared: Prepared, *, pretrained: bool = True) -> "keras.Model"
     """
     backbone = prepared.backbone
     backbone.check_trainable()
-    _check_weights(prepared)
+    weights = _checked_weights(prepared)
     if backbone.kind == "keras_application":
         from tasks.backbone.keras_applications import build  # noqa: PLC0415 (only where it is one)
 
-        return build(backbone, prepared.weights if pretrained else None)
+        return build(backbone, weights if pretrained else None)
     if backbone.kind == "keras_file":
         from tasks.backbone.keras_files import build_keras  # noqa: PLC0415 (only where it is one)
 
-        return build_keras(backbone, prepared.weights, pretrained=pretrained)
-    return _build_lite(backbone, prepared.weights if pretrained else None)
+        return build_keras(backbone, weights, pretrained=pretrained)
+    return _build_lite(backbone, weights if pretrained else None)
 
 
 def measure_width(prepared: Prepared) -> Prepared:
@@ -106,13 +109,31 @@ def _computing_in(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _check_weights(prepared: Prepared) -> None:
-    found = weights_sha256(prepared.weights) if prepared.weights.exists() else "no file"
+def _checked_weights(prepared: Prepared) -> Path:
+    """The weights on this machine, wherever they are kept; the one place where they are fetched from an object store.
+
+    Raises:
+        BackboneError: They are not those of the backbone.
+    """
+    weights = prepared.weights
+    hashed = _sha256_of_fetched if is_remote(weights) else weights_sha256
+    try:
+        here = local(weights)
+        found = hashed(here)
+    except FileNotFoundError:
+        here, found = Path(), "no file"
     if found != prepared.backbone.weights_sha256:
         raise BackboneError(
-            f"{prepared.weights} has changed since the run began: its sha256 is {found}, not "
+            f"{weights} has changed since the run began: its sha256 is {found}, not "
             f"{prepared.backbone.weights_sha256}. Start the run again."
         )
+    return here
+
+
+@cache
+def _sha256_of_fetched(path: Path) -> str:
+    """Hash what was fetched, which stays as it is until this process ends."""
+    return weights_sha256(path)
 
 
 def _build_lite(backbone: Backbone, weights: Path | None) -> "keras.Model":

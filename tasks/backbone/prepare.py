@@ -1,16 +1,18 @@
 """Makes of what a user asked for a backbone that is described and has its weights at hand."""
 
-from pathlib import Path
+from dataclasses import replace
 
+from tasks.artifacts import local
 from tasks.backbone import catalogued
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.request import KERAS_PREFIX, BackboneRequest
-from tasks.catalog import backbone_names, find_backbone, local_path
-from tasks.errors import SettingError
+from tasks.catalog import backbone_names, find_backbone, given_path
+from tasks.errors import BackboneError, SettingError
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 
 
-def prepare_backbone(request: BackboneRequest, folder: Path, progress: Progress) -> Prepared:
+def prepare_backbone(request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
     """Find or fetch a backbone's weights, and describe it.
 
     Args:
@@ -27,11 +29,15 @@ def prepare_backbone(request: BackboneRequest, folder: Path, progress: Progress)
         from tasks.backbone import keras_applications  # noqa: PLC0415 (imports TensorFlow)
 
         return keras_applications.prepare(request, folder, progress)
-    path = local_path(request.backbone)
+    path = given_path(request.backbone)
     if path is None or request.backbone in backbone_names():
         return catalogued.prepare(request, find_backbone(request.backbone), folder, progress)
     if request.weights:
         raise SettingError(f"--weights does not go with {path}: that model has weights of its own. Leave it out.")
     from tasks.backbone import own_models  # noqa: PLC0415 (imports TensorFlow)
 
-    return own_models.prepare(request, path)
+    try:
+        here = local(path)
+    except FileNotFoundError as exc:
+        raise BackboneError(f"There is no model at {path}. Give --backbone the address of one that is there.") from exc
+    return replace(own_models.prepare(request, here), weights=path)

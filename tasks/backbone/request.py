@@ -5,8 +5,9 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tasks.artifacts import fingerprint
-from tasks.catalog import local_path
+from tasks.artifacts import fingerprint, version_of
+from tasks.catalog import given_path
+from tasks.paths import AnyPath, is_remote
 
 KERAS_PREFIX = "keras:"
 #: What `--scaling` says where the user leaves it to the backbone.
@@ -48,12 +49,17 @@ class BackboneRequest:
 
     def state(self) -> str:
         """How the user's own files look from outside, without reading them: changed, they are looked at again."""
-        paths = [local_path(text) for text in (self.backbone, self.weights)]
+        paths = [given_path(text) for text in (self.backbone, self.weights)]
         return ", ".join(look(path) if path else "" for path in paths)
 
 
-def look(path: Path) -> str:
-    """Sizes and mtimes in nanoseconds of a file, or of all files of a SavedModel; empty where there is none."""
+def look(path: AnyPath) -> str:
+    """Sizes and mtimes in nanoseconds of a file, or of all files of a SavedModel; empty where there is none.
+
+    Of an object store it is the version that the store gives them.
+    """
+    if is_remote(path):
+        return version_of(path)
     try:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         seen = [(file, file.stat()) for file in files]

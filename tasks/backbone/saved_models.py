@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
-from tasks.backbone.backbones import Prepared
+from tasks.backbone.backbones import Backbone
 from tasks.backbone.foreign_files import UNREADABLE, first_line, input_size
 from tasks.backbone.harmless_ops import check_ops
 from tasks.backbone.scaling import SCALINGS
@@ -45,8 +45,12 @@ def saved_size(path: Path) -> int | None:
     return input_size(path, shape.as_list())
 
 
-def saved_network(prepared: Prepared) -> Callable[[Any], Any]:
+def saved_network(backbone: Backbone, weights: Path) -> Callable[[Any], Any]:
     """Load a SavedModel for computing bottlenecks.
+
+    Args:
+        backbone: The backbone.
+        weights: The folder.
 
     Returns:
         A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks,
@@ -56,9 +60,9 @@ def saved_network(prepared: Prepared) -> Callable[[Any], Any]:
         SettingError: It is not clear which of its outputs is the bottleneck.
         BackboneError: It cannot be loaded.
     """
-    entrance = _open(prepared.weights)
-    output = _output(prepared, entrance.outputs)
-    scaling = SCALINGS[prepared.backbone.scaling]
+    entrance = _open(weights)
+    output = _output(backbone, weights, entrance.outputs)
+    scaling = SCALINGS[backbone.scaling]
 
     def network(pixels: Any) -> Any:
         vectors = entrance.call(scaling.apply(pixels))[output]
@@ -142,14 +146,14 @@ def _pixels(path: Path, function: Any) -> Any:
     return tensors[0]
 
 
-def _output(prepared: Prepared, outputs: tuple[str, ...]) -> str:
-    name = prepared.backbone.bottleneck_tensor
+def _output(backbone: Backbone, weights: Path, outputs: tuple[str, ...]) -> str:
+    name = backbone.bottleneck_tensor
     if not name and len(outputs) == 1:
         return outputs[0]
     if name not in outputs:
         listed = ", ".join(filter(None, outputs)) or "a single one without a name"
         raise SettingError(
-            f"{prepared.weights} has {f'no output {name!r}' if name else 'several outputs'}. Name one with "
+            f"{weights} has {f'no output {name!r}' if name else 'several outputs'}. Name one with "
             f"--bottleneck-tensor: {listed}."
         )
     return name

@@ -1,12 +1,12 @@
 """Luigi task of the backbone stage."""
 
 from dataclasses import asdict, fields
-from pathlib import Path
 
 from tasks.artifacts import Outcome, fingerprint
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.request import BackboneRequest, look
 from tasks.parameters import SettingsParameter
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import StageTask
 
@@ -18,11 +18,11 @@ class PrepareBackbone(StageTask):
 
     stage = "backbone"
 
-    def folder(self) -> Path:
+    def folder(self) -> AnyPath:
         """Where what is fetched is kept."""
         return self.root.backbone(self.request.slug)
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """One a request."""
         return self.folder() / f"{self.request.key}.json"
 
@@ -38,7 +38,7 @@ class PrepareBackbone(StageTask):
         manifest = self.manifest()
         names = [field.name for field in fields(Backbone)]
         backbone = Backbone(**{name: manifest.settings[name] for name in names})
-        return Prepared(backbone, Path(manifest.details["weights"]))
+        return Prepared(backbone, to_path(manifest.details["weights"]))
 
     def work(self, progress: Progress) -> Outcome:
         """Find or fetch the weights; TensorFlow is loaded only if the catalog does not say what they are."""

@@ -3,11 +3,13 @@
 import hashlib
 import importlib.util
 import re
+import shutil
 from pathlib import Path
 
-from tasks.artifacts import file_sha256
-from tasks.catalog import BackboneEntry, local_path
+from tasks.artifacts import KEY_LENGTH, file_sha256, is_there, publish_folder
+from tasks.catalog import BackboneEntry, given_path, is_url
 from tasks.errors import BackboneError
+from tasks.paths import AnyPath, is_remote, is_remote_text
 from tasks.progress import Progress
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}\.(pth|pt|h5|keras|pb|zip|tgz|tar|gz|bz2|xz)", re.ASCII)
@@ -57,11 +59,12 @@ def fetched_name(url: str) -> str:
     return f"weights-{hashlib.sha256(url.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
-def given_weights(text: str, folder: Path, progress: Progress) -> Path:
+def given_weights(text: str, folder: AnyPath, progress: Progress) -> AnyPath:
     """Find what the user gives as `--weights`.
 
     Args:
-        text: A path, or a URL; what is fetched is locked: its hash is kept at the first time and expected later.
+        text: A path, also on an object store, or a URL; what is fetched is locked: its hash is kept at the first time
+            and expected later.
         folder: Where what is fetched is kept.
         progress: Told of the bytes as they come.
 
@@ -69,13 +72,34 @@ def given_weights(text: str, folder: Path, progress: Progress) -> Path:
         BackboneError: There is no such file.
         DownloadError: The server could not be had, or the file is another one than the first time.
     """
-    from tasks.download.lock import fetch_locked  # noqa: PLC0415 (httpx is needed only here)
-
-    if re.match(r"https?://", text):
-        return fetch_locked(text, folder / fetched_name(text), progress, progress.tell).path
-    path = local_path(text)
-    if path is None:
-        raise BackboneError(
-            f"There are no weights at {Path(text).absolute()}. Give --weights the path or URL of a file that is there."
-        )
+    if is_url(text):
+        return _fetched(text, folder, progress)
+    path = given_path(text)
+    if path is None or not path.exists():
+        place = text if is_remote_text(text) else Path(text).absolute()
+        raise BackboneError(f"There are no weights at {place}. Give --weights the path or URL of a file that is there.")
     return path
+
+
+def _fetched(url: str, folder: AnyPath, progress: Progress) -> AnyPath:
+    from tasks.download.lock import fetch_locked, locked_sha256  # noqa: PLC0415 (httpx is needed only here)
+    from tasks.download.workplace import workplace  # noqa: PLC0415
+
+    name = fetched_name(url)
+    if not is_remote(folder):
+        return fetch_locked(url, folder / name, progress, progress.tell).path
+    locked = locked_sha256(folder / name)
+    if locked is None or not is_there(_kept(folder, locked)):
+        place = workplace(folder)
+        file = place.folder / name
+        with place.shared(file):
+            locked = fetch_locked(url, file, progress, progress.tell).sha256
+        with publish_folder(_kept(folder, locked), progress) as temporary:
+            shutil.copyfile(file, temporary / name)
+        file.unlink()
+    return _kept(folder, locked) / name
+
+
+def _kept(folder: AnyPath, sha256: str) -> AnyPath:
+    """Where weights that were fetched are on an object store: machines that fetch at once cannot mix them up."""
+    return folder / f"fetched-{sha256[:KEY_LENGTH]}"

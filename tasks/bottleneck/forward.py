@@ -1,6 +1,5 @@
 """The forward pass: from a photo's pixels to its bottleneck, in whichever precision."""
 
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +9,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.views import Pixels
 from tasks.cores import available_cores
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 
 Vectors = npt.NDArray[np.float32]
@@ -30,7 +30,7 @@ class Forward(Protocol):
         """Pixels, uint8 [N, size, size, 3], N at most `batch_size`, to bottlenecks, float32 [N, D]."""
 
 
-def open_forward(settings: BottleneckSettings, weights: Path, folder: Path, progress: Progress) -> Forward:
+def open_forward(settings: BottleneckSettings, weights: AnyPath, folder: AnyPath, progress: Progress) -> Forward:
     """Make a backbone ready to compute bottlenecks.
 
     Args:

@@ -8,14 +8,13 @@ for everybody, and not on the user's photos: so what comes out for a photo depen
 import hashlib
 import queue
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
-from tasks.artifacts import KEY_LENGTH, DamagedError, exclusive, file_sha256, publish_bytes
+from tasks.artifacts import KEY_LENGTH, DamagedError, exclusive, listed, publish_bytes
 from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.views import Pixels
 from tasks.decode.images import decode_photo, read_pixels
@@ -23,6 +22,7 @@ from tasks.decode.settings import DecodeSettings
 from tasks.download.drawing.composition import draw_photo
 from tasks.errors import BackboneError, PipelineError
 from tasks.hush import hushed
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 
 #: 25 drawn pictures measured the ranges as well as 100 drawn or 100 real ones: cosine to float32 0.993, 0.993, 0.992.
@@ -72,7 +72,7 @@ class Int8Forward:
         return vector
 
 
-def int8_network(prepared: Prepared, decode: DecodeSettings, folder: Path, progress: Progress) -> bytes:
+def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, progress: Progress) -> bytes:
     """Quantise a backbone, or read what was quantised before.
 
     Args:
@@ -88,22 +88,29 @@ def int8_network(prepared: Prepared, decode: DecodeSettings, folder: Path, progr
         BackboneError: The weights are missing or not as they should be, or LiteRT cannot compute the network in int8.
         DamagedError: The network that is kept is damaged.
     """
+    # It is there whole or not at all: only who makes it need be alone.
+    if kept := listed(folder, "int8-*.tflite"):
+        return _read(kept[0])
     with exclusive(folder):
-        kept = sorted(folder.glob("int8-*.tflite"))
-        if kept:
+        if kept := listed(folder, "int8-*.tflite"):
             return _read(kept[0])
         with progress.preparing("imports"):
             import tasks.quiet_tensorflow  # noqa: F401, PLC0415 (takes seconds, which are told apart)
         network = quantise(prepared, decode)
-        publish_bytes(folder / f"int8-{hashlib.sha256(network).hexdigest()[:KEY_LENGTH]}.tflite", network)
+        publish_bytes(folder / f"{_stem(network)}.tflite", network)
         return network
 
 
-def _read(path: Path) -> bytes:
-    if path.stem != f"int8-{file_sha256(path)[:KEY_LENGTH]}":
+def _read(path: AnyPath) -> bytes:
+    network = path.read_bytes()
+    if path.stem != _stem(network):
         why = "its bytes are not those that it is named after"
         raise DamagedError(path, f"{path} is damaged: {why}. Delete it and run again.")
-    return path.read_bytes()
+    return network
+
+
+def _stem(network: bytes) -> str:
+    return f"int8-{hashlib.sha256(network).hexdigest()[:KEY_LENGTH]}"
 
 
 def quantise(prepared: Prepared, decode: DecodeSettings) -> bytes:

@@ -1,13 +1,17 @@
 """Brings the bottleneck store up to date with the pictures that are wanted."""
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.artifacts import DataRoot, Manifest
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.decode.photos import open_stores
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 
 
@@ -20,10 +24,17 @@ class EmbedCounts(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """Keys of the photos to be embedded, and the shards that have their pictures."""
+    """The photos to be embedded.
+
+    Args:
+        keys: Their keys.
+        shards: Those that have their pictures.
+        holders: The place of each one's shard among these: int64 [N].
+    """
 
     keys: pa.Array
-    shards: list[Path]
+    shards: list[AnyPath]
+    holders: npt.NDArray[np.int64]
 
 
 class Wanted(NamedTuple):
@@ -34,7 +45,7 @@ class Wanted(NamedTuple):
 
 
 def embed_photos(
-    wanted: Wanted, settings: BottleneckSettings, weights: Path, root: DataRoot, progress: Progress
+    wanted: Wanted, settings: BottleneckSettings, weights: AnyPath, root: DataRoot, progress: Progress
 ) -> EmbedCounts:
     """Compute the bottlenecks of all wanted photos that have a picture and no bottleneck yet.
 
@@ -49,6 +60,21 @@ def embed_photos(
         StoreError: The decoded store has lost pictures since, or a shard is damaged.
         BackboneError: The weights are missing, or are not those of the settings.
     """
+    embed = partial(_embed, settings=settings, weights=weights, root=root, progress=progress)
+    return bring_up_to_date(wanted, settings, root, embed)
+
+
+def bring_up_to_date(
+    wanted: Wanted, settings: BottleneckSettings, root: DataRoot, embed: Callable[[Missing], None]
+) -> EmbedCounts:
+    """Look which bottlenecks are missing, and have them made; see `embed_photos`.
+
+    Args:
+        wanted: The photos.
+        settings: Which bottlenecks.
+        root: Where the stores are.
+        embed: Makes them; called only where any are missing.
+    """
     pictures = open_stores(root, settings.decode).decoded
     pictured = pictures.search(wanted.keys)
     there = wanted.keys.filter(pa.array(pictured.found))
@@ -60,12 +86,14 @@ def embed_photos(
     if len(missing):
         which = pictured.found.copy()
         which[which] = ~embedded.found
-        _embed(Missing(missing, pictured.shards(which)), settings, weights, root, progress)
+        embed(Missing(missing, *pictured.holders(which)))
         embedded.look()
     return EmbedCounts(len(missing), len(there) - len(missing), tuple(shard.name for shard in embedded.shards()))
 
 
-def _embed(missing: Missing, settings: BottleneckSettings, weights: Path, root: DataRoot, progress: Progress) -> None:
+def _embed(
+    missing: Missing, settings: BottleneckSettings, weights: AnyPath, root: DataRoot, progress: Progress
+) -> None:
     with progress.preparing("imports"):
         from tasks.bottleneck.extract import ShardWriter, extract_bottlenecks  # noqa: PLC0415 (only where there is work)
         from tasks.bottleneck.forward import open_forward  # noqa: PLC0415

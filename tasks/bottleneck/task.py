@@ -1,12 +1,12 @@
 """Luigi task of the bottleneck stage."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 from tasks.artifacts import Outcome, manifest
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import SettingsParameter
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 
@@ -24,7 +24,7 @@ class ExtractBottlenecks(SnapshotStageTask):
         """The pictures."""
         return DecodePhotos(**self.shared(), settings=self.settings.decode)
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """One a snapshot, in the store."""
         return manifest(self.root.bottleneck(self.settings.key), self.snapshot)
 
@@ -35,7 +35,13 @@ class ExtractBottlenecks(SnapshotStageTask):
 
         keys = usable(read_snapshot(self.root, self.snapshot)).column("sha256").combine_chunks()
         wanted = Wanted(keys, self.requires().manifest())
-        counts = embed_photos(wanted, self.settings, Path(self.weights), self.root, progress)
+        if self.cluster:
+            from tasks.bottleneck.on_ray import Embedding, embed_on_cluster  # noqa: PLC0415 (only then)
+
+            embedding = Embedding(self.root, self.settings, to_path(self.weights))
+            counts = embed_on_cluster(wanted, embedding, self.cluster, progress)
+        else:
+            counts = embed_photos(wanted, self.settings, to_path(self.weights), self.root, progress)
         return Outcome(
             key=self.settings.key,
             snapshot=self.snapshot,

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.decode.images import read_pixels
 from tasks.decode.photos import decode_photos, open_stores
 from tasks.errors import BackboneError, ModelError, StoreError
+from tasks.paths import AnyPath
 from tasks.predict.models import Model, read_model
 from tasks.progress import Progress
 from tasks.train.head import Head, load_head
@@ -38,7 +38,7 @@ class Source(NamedTuple):
     """
 
     root: DataRoot
-    folder: Path
+    folder: AnyPath
     prepared: Prepared
 
 
@@ -114,7 +114,9 @@ def _from_bottlenecks(head: Head, settings: TrainSettings, photos: pa.Table, roo
 
 def _from_pictures(model: Model, photos: pa.Table, source: Source, progress: Progress) -> dict[str, str]:
     store = open_stores(source.root, model.settings.decode)
-    decode_photos(photos, source.folder, store, progress)
+    # Nobody knows here how large their files are.
+    sized = photos.append_column("bytes", pa.array([0] * photos.num_rows, pa.int64()))
+    decode_photos(sized, source.folder, store, progress)
     keys = photos["sha256"].combine_chunks()
     keys = keys.filter(pa.array(store.decoded.found(keys)))
     if not len(keys):

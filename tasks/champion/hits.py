@@ -1,16 +1,15 @@
 """What a new model and the champion hit on the same photos: the test split of the new model's snapshot."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from tasks.artifacts import DamagedError
+from tasks.artifacts import DamagedError, read_parquet
 from tasks.champion.asking import Source, ask, needing, open_champion
 from tasks.champion.comparison import Hits
 from tasks.champion.state import Champion
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 
 _LEARNT_FROM = pa.array(["train", "validation"])
@@ -32,7 +31,7 @@ class Paired(NamedTuple):
     left_out: int
 
 
-def read_predictions(evaluation: Path) -> pa.Table:
+def read_predictions(evaluation: AnyPath) -> pa.Table:
     """Read what a model says of all photos of its snapshot, without the probabilities.
 
     Args:
@@ -47,7 +46,7 @@ def read_predictions(evaluation: Path) -> pa.Table:
     path = evaluation / "predictions.parquet"
     try:
         columns = ["sha256", "path", "label", "predicted", "split"]
-        table = pq.read_table(path, columns=columns, page_checksum_verification=True)
+        table = read_parquet(path, columns)
     except (pa.ArrowException, OSError) as exc:
         sentences = f"The predictions {path} cannot be read ({exc}). Delete their folder and run again."
         raise DamagedError(path, sentences) from exc

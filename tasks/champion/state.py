@@ -3,12 +3,12 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tasks.artifacts import SCHEMA_VERSION, publish_json, read_json
 from tasks.champion.decision import Decision
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Champion:
     decision: Decision
 
 
-def read_champion(path: Path) -> Champion | None:
+def read_champion(path: AnyPath) -> Champion | None:
     """Read who is champion; None where there is none.
 
     Raises:
@@ -59,7 +59,7 @@ def read_champion(path: Path) -> Champion | None:
         raise StoreError(f"{path} names no champion of this version ({exc!r}). Delete it and run again.") from exc
 
 
-def publish_champion(path: Path, dataset: str, champion: Champion) -> None:
+def publish_champion(path: AnyPath, dataset: str, champion: Champion) -> None:
     """Write who is champion.
 
     Args:

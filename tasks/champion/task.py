@@ -1,7 +1,6 @@
 """Luigi task of the champion stage."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import luigi
 
@@ -12,6 +11,7 @@ from tasks.errors import StoreError
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.parameters import Number, SettingsParameter
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 
@@ -52,7 +52,7 @@ class ChooseChampion(SnapshotStageTask):
             }
         )
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """One a decision."""
         return self.root.decisions(self.dataset) / f"{self.key()}.json"
 
@@ -81,7 +81,7 @@ class ChooseChampion(SnapshotStageTask):
             test=test,
             new=Candidate(train.key(self.snapshot), self.date, test["accuracy"], self.min_accuracy),
         )
-        source = Source(self.root, Path(self.folder), Prepared(train.backbone, Path(self.weights)))
+        source = Source(self.root, to_path(self.folder), Prepared(train.backbone, to_path(self.weights)))
         decision, asked, recalled = decide(occasion, source, progress)
         return Outcome(
             key=self.key(),

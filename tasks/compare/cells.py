@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from tasks.bottleneck.views import Views
 from tasks.compare.draw import draw_training
 from tasks.compare.plan import network_recipe
 from tasks.compare.settings import CellSettings
+from tasks.paths import AnyPath
 from tasks.progress import Progress, Silence
 from tasks.quiet_tensorflow import keras
 from tasks.train.examples import Examples, Floats, Watch
@@ -73,7 +73,9 @@ class _Trained:
     cut: bool = False
 
 
-def train_cell(photos: Photos, settings: CellSettings, weights: Path, root: DataRoot, progress: Progress) -> CellResult:
+def train_cell(
+    photos: Photos, settings: CellSettings, weights: AnyPath, root: DataRoot, progress: Progress
+) -> CellResult:
     """Train one way on some training photos, and test it on the test split; no way sees the validation split.
 
     Args:

@@ -3,12 +3,12 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tasks.artifacts import Manifest, describe, publish_bytes, publish_parquet
 from tasks.compare.figures import photos_figure, seconds_figure
 from tasks.compare.settings import WAYS
 from tasks.compare.table import average, tabulate_cells
+from tasks.paths import AnyPath
 from tasks.report.page import page_environment
 
 
@@ -31,7 +31,7 @@ class Occasion:
     provenance: Mapping[str, str]
 
 
-def publish_comparison(folder: Path, cells: Sequence[Manifest], occasion: Occasion) -> None:
+def publish_comparison(folder: AnyPath, cells: Sequence[Manifest], occasion: Occasion) -> None:
     """Write comparison.parquet, accuracy-by-photos.svg, accuracy-by-seconds.svg and report.html into a folder.
 
     Args:

@@ -1,12 +1,12 @@
 """Luigi tasks of the compare stage."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 from tasks.artifacts import Manifest, Outcome
 from tasks.compare.settings import ALL, CellSettings
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import SettingsParameter
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 
@@ -24,7 +24,7 @@ class TrainCell(SnapshotStageTask):
         """The pictures."""
         return DecodePhotos(**self.shared(), settings=self.settings.decode)
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """One a cell, whichever comparison asked for it."""
         return self.root.cells() / f"{self.settings.key(self.snapshot)}.json"
 
@@ -35,7 +35,7 @@ class TrainCell(SnapshotStageTask):
             from tasks.train.photos import load_pictured  # noqa: PLC0415 (only where there is work)
 
         photos = load_pictured(self.snapshot, self.requires().manifest(), self.settings.decode, self.root)
-        result = train_cell(photos, self.settings, Path(self.weights), self.root, progress)
+        result = train_cell(photos, self.settings, to_path(self.weights), self.root, progress)
         return Outcome(
             key=self.settings.key(self.snapshot),
             snapshot=self.snapshot,

@@ -4,7 +4,6 @@ from collections.abc import Container, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,10 +12,12 @@ import pyarrow.compute as pc
 
 from tasks.artifacts import DECODE, REJECTED, DataRoot, Store, describe
 from tasks.cores import available_cores
+from tasks.decode.fetching import work_on_photos
 from tasks.decode.images import MAX_PIXELS, Picture
 from tasks.decode.rejections import Missing, Reason
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import Photo, Tried, decode_files, in_processes
+from tasks.decode.workers import Photo, Tried, decode_files
+from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
 from tasks.threads import Behind
 
@@ -59,6 +60,23 @@ class DecodeCounts:
     skipped: tuple[Missing, ...]
 
 
+@dataclass(frozen=True)
+class Untried:
+    """The photos that are to be tried, of those that are wanted.
+
+    Args:
+        photos: They, with the columns that `decode_photos` takes.
+        too_large: Keys of those among them that were too large before, and have a row that says so.
+        reused: How many others have a picture.
+        settled: How many others are rejected for good.
+    """
+
+    photos: pa.Table
+    too_large: frozenset[str]
+    reused: int = 0
+    settled: int = 0
+
+
 def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
     """Find the stores of these settings below the data root; nothing needs to be there yet."""
     key, ingredients = settings.key, settings.ingredients()
@@ -91,7 +109,7 @@ def read_rejected(stores: DecodeStores, keys: pa.Array) -> pa.Table:
 
 
 def decode_photos(
-    photos: pa.Table, folder: Path, stores: DecodeStores, progress: Progress, max_pixels: int = MAX_PIXELS
+    photos: pa.Table, folder: AnyPath, stores: DecodeStores, progress: Progress, max_pixels: int = MAX_PIXELS
 ) -> DecodeCounts:
     """Decode the wanted photos that have a row in neither store, and see whether those too large before still are.
 
@@ -100,7 +118,8 @@ def decode_photos(
     order of the photos.
 
     Args:
-        photos: Those wanted, with the columns `sha256` (each once) and `path`.
+        photos: Those wanted, with the columns `sha256` (each once) and `path`, and `bytes` where the folder is on an
+            object store.
         folder: What the paths are relative to.
         stores: Where the rows go.
         progress: Told of each photo that is tried.
@@ -110,9 +129,16 @@ def decode_photos(
         What became of them.
 
     Raises:
-        MachineError: The processes that decode do not start.
+        MachineError: The processes that decode do not start, or the photos' object store cannot be had.
         StoreError: A shard is damaged or of another version.
     """
+    untried = find_untried(photos, stores)
+    progress.start(untried.photos.num_rows, "photos")
+    return decode_untried(untried, folder, stores, progress, max_pixels)
+
+
+def find_untried(photos: pa.Table, stores: DecodeStores) -> Untried:
+    """Look which of the wanted photos are to be tried; see `decode_photos`."""
     stores.decoded.sweep()
     stores.rejected.sweep()
     keys = photos.column("sha256").combine_chunks()
@@ -121,12 +147,20 @@ def decode_photos(
     rejected = read_rejected(stores, left.column("sha256").combine_chunks()).to_pylist()
     settled = pa.array([row["sha256"] for row in rejected if _lasts(row)], pa.string())
     left = left.filter(pc.invert(pc.is_in(left.column("sha256"), settled)))
-    untried = list(map(Photo, left.column("sha256").to_pylist(), left.column("path").to_pylist()))
-    progress.start(len(untried), "photos")
-    work = partial(decode_files, folder=folder, settings=stores.settings, max_pixels=max_pixels)
+    before = frozenset(row["sha256"] for row in rejected if not _lasts(row))
+    return Untried(left, before, int(decoded.sum()), len(settled))
+
+
+def decode_untried(
+    untried: Untried, folder: AnyPath, stores: DecodeStores, progress: Progress, max_pixels: int
+) -> DecodeCounts:
+    """Decode photos without a look at what is there; see `decode_photos`, but for those that are not to be tried."""
+    told = ["sha256", "path", "bytes"] if is_remote(folder) else ["sha256", "path"]
+    photos = list(map(Photo, *(untried.photos.column(name).to_pylist() for name in told)))
+    work = partial(decode_files, settings=stores.settings, max_pixels=max_pixels)
     with (
-        _Writer(stores, {row["sha256"] for row in rejected}) as writer,
-        closing(in_processes(work, untried, available_cores())) as batches,
+        _Writer(stores, untried.too_large) as writer,
+        closing(work_on_photos(work, photos, folder, available_cores())) as batches,
     ):
         for batch in batches:
             for tried in batch:
@@ -134,9 +168,9 @@ def decode_photos(
             progress.advance(len(batch))
     return DecodeCounts(
         new=writer.decoded.total,
-        reused=int(decoded.sum()),
+        reused=untried.reused,
         rejected=writer.rejected.total,
-        rejected_before=len(settled) + writer.still_too_large,
+        rejected_before=untried.settled + writer.still_too_large,
         skipped=tuple(writer.skipped),
     )
 
@@ -179,7 +213,7 @@ class _Writer:
         self._behind = Behind()
 
     def add(self, tried: Tried) -> None:
-        (sha256, path), result = tried
+        (sha256, path, _), result = tried
         if isinstance(result, Picture):
             self._add(self.decoded, _decoded_row(sha256, f"{sha256}.{self._encoding}", result))
         elif result.reason is Reason.TOO_LARGE and sha256 in self._before:

@@ -65,6 +65,16 @@ class Missing(NamedTuple):
     message: str
 
 
+CHANGED = Rejection(Reason.CHANGED, "The file was changed after the snapshot. Run again, for a new snapshot.")
+
+
+def unread(exc: OSError) -> Rejection:
+    """Say why a photo's file cannot be read."""
+    if isinstance(exc, FileNotFoundError | NotADirectoryError):
+        return Rejection(Reason.VANISHED, "The file is no longer there. Run again, for a new snapshot.")
+    return Rejection(Reason.UNREADABLE, f"The file cannot be read ({exc.strerror or exc}). Mend that and run again.")
+
+
 class Rejected(PipelineError):  # noqa: N818 - a row of the rejected store rather than an error of the run
     """A photo that no picture can be made of.
 

@@ -1,12 +1,12 @@
 """Luigi task of the decode stage."""
 
 from collections import Counter
-from pathlib import Path
 
 from tasks.artifacts import Outcome, manifest
 from tasks.decode.rejections import Reason
 from tasks.decode.settings import DecodeSettings
 from tasks.parameters import SettingsParameter
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 
@@ -18,7 +18,7 @@ class DecodePhotos(SnapshotStageTask):
 
     stage = "decode"
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """One a snapshot, in the store."""
         return manifest(self.root.decode(self.settings.key), self.snapshot)
 
@@ -50,7 +50,14 @@ class DecodePhotos(SnapshotStageTask):
         wanted = usable(read_snapshot(self.root, self.snapshot))
         keys = wanted.column("sha256").combine_chunks()
         stores = open_stores(self.root, self.settings)
-        counts = decode_photos(wanted, Path(self.folder), stores, progress, round(self.max_megapixels * 1e6))
+        folder, max_pixels = to_path(self.folder), round(self.max_megapixels * 1e6)
+        if self.cluster:
+            from tasks.decode.on_ray import Source, decode_on_cluster  # noqa: PLC0415 (only where a cluster is asked)
+
+            source = Source(self.root, folder, self.settings, max_pixels)
+            counts = decode_on_cluster(wanted, source, self.cluster, progress)
+        else:
+            counts = decode_photos(wanted, folder, stores, progress, max_pixels)
         decoded = stores.decoded.search(keys)
         found = decoded.found
         rejected = read_rejected(stores, keys.filter(pa.array(~found)))

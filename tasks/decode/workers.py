@@ -7,21 +7,25 @@ a codec, and then it should not be ours.
 import hashlib
 import os
 import signal
-import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from tasks.decode.bounds import CPU_SECONDS, TimeUpError, bounded
+from tasks.decode.crew import Crew
 from tasks.decode.images import MAX_PIXELS, Picture, decode_photo
-from tasks.decode.process import DiedError, WorkerProcess
-from tasks.decode.rejections import Reason, Rejected, Rejection
+from tasks.decode.process import DiedError
+from tasks.decode.rejections import CHANGED, Reason, Rejected, Rejection, unread
 from tasks.decode.settings import DecodeSettings
 from tasks.snapshot.opening import open_photo
 
-BATCH = 16
+#: Photos that a process is handed at a time, and of those whose size is known bytes; a larger one goes alone.
+BATCH, BATCH_BYTES = 16, 2**26
+#: Bytes of all photos that are handed over or wait for that, unless it is one alone.
+MOST_BYTES = 2**28
 #: Bytes of a photo's file at most: it is read whole.
 MAX_BYTES = 2**29
 # Batches under way or waiting for their turn to be handed on: enough that a slow one at their head leaves no core idle.
@@ -34,10 +38,12 @@ class Photo(NamedTuple):
     Args:
         sha256: Its key.
         path: Its file, relative to the dataset's folder.
+        size: Bytes of its file where that is far away, so that few large ones are fetched at once; else 0.
     """
 
     sha256: str
     path: str
+    size: int = 0
 
 
 class Tried(NamedTuple):
@@ -48,7 +54,10 @@ class Tried(NamedTuple):
 
 
 Work = Callable[[Sequence[Photo]], list[Tried]]
+#: Begins what a batch needs before it can be worked on, and returns what then does the work on it.
+Begin = Callable[[Work, Sequence[Photo]], Callable[[], list[Tried]]]
 
+LARGE_FILE = Rejection(Reason.TOO_LARGE, f"The file has more than {MAX_BYTES} bytes. Store it smaller or delete it.")
 _TIMED_OUT = Rejection(
     Reason.TIMED_OUT,
     f"To decode it takes more than {CPU_SECONDS:.0f} seconds of a processor. Store it smaller or delete it.",
@@ -72,7 +81,9 @@ def decode_files(
     return [Tried(photo, _decode_file(photo, folder, settings, max_pixels)) for photo in photos]
 
 
-def in_processes(work: Work, photos: Sequence[Photo], workers: int) -> Generator[list[Tried], None, None]:
+def in_processes(
+    work: Work, photos: Sequence[Photo], workers: int, begin: Begin = partial
+) -> Generator[list[Tried], None, None]:
     """Do the work on several processes, and hand on what came of it in batches.
 
     Where a process dies or hangs, another takes its place, and what it may have died of is tried again one by one. A
@@ -82,6 +93,7 @@ def in_processes(work: Work, photos: Sequence[Photo], workers: int) -> Generator
         work: What to do with a photo: a function of a module, or a partial of one; it gets one at a time.
         photos: All of them.
         workers: Processes at most.
+        begin: Called for a batch when it is a while yet until its turn; by default it needs nothing.
 
     Yields:
         The outcomes of one batch after the other, in the order of the photos.
@@ -89,17 +101,18 @@ def in_processes(work: Work, photos: Sequence[Photo], workers: int) -> Generator
     Raises:
         MachineError: Processes die before they get any work, so that no photo is to blame.
     """
-    batches = deque(photos[start : start + BATCH] for start in range(0, len(photos), BATCH))
+    batches = deque(_batches(photos))
     workers = min(workers, len(batches))
     if not workers:
         return
-    flying: deque[Future[list[Tried]]] = deque()
-    crew, threads = _Crew(work), ThreadPoolExecutor(workers)
+    flying: deque[_Flight] = deque()
+    crew, threads = Crew(work, _mourn), ThreadPoolExecutor(workers)
     try:
         while flying or batches:
-            while batches and len(flying) < _BATCHES_PER_WORKER * workers:
-                flying.append(threads.submit(crew.do, batches.popleft()))
-            yield flying.popleft().result()
+            while batches and len(flying) < _BATCHES_PER_WORKER * workers and _fits(batches[0], flying):
+                batch = batches.popleft()
+                flying.append(_Flight(threads.submit(begin(crew.do, batch)), _bytes(batch)))
+            yield flying.popleft().outcomes.result()
     finally:
         # The processes first: a thread waits for its own.
         crew.dismiss()
@@ -107,68 +120,36 @@ def in_processes(work: Work, photos: Sequence[Photo], workers: int) -> Generator
         crew.bury()
 
 
-class _Crew:
-    """The processes, one a thread that asks for work.
+class _Flight(NamedTuple):
+    """A batch under way: what will come of it, and the bytes of its photos."""
 
-    Args:
-        work: What they do.
-    """
+    outcomes: Future[list[Tried]]
+    bytes: int
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._own = threading.local()
-        self._lock = threading.Lock()
-        self._living: set[WorkerProcess[Photo, Tried]] = set()
-        self._dismissed = False
 
-    def do(self, batch: Sequence[Photo]) -> list[Tried]:
-        """Do a batch on the thread's process; where it dies, what is left of the batch one by one."""
-        outcomes: list[Tried] = []
-        try:
-            for tried in self._process().do(batch):
-                outcomes.append(tried)  # noqa: PERF402 (they stay where the process dies over a later one)
-        except DiedError:
-            self._lose()
-            outcomes.extend([self._do_alone(photo) for photo in batch[len(outcomes) :]])
-        return outcomes
+def _batches(photos: Sequence[Photo]) -> Iterator[Sequence[Photo]]:
+    """Cut photos into batches of `BATCH`, or fewer where these would have more than `BATCH_BYTES`."""
+    start, held = 0, 0
+    for place, photo in enumerate(photos):
+        if place > start and (place == start + BATCH or held + photo.size > BATCH_BYTES):
+            yield photos[start:place]
+            start, held = place, 0
+        held += photo.size
+    if photos:
+        yield photos[start:]
 
-    def dismiss(self) -> None:
-        """Kill all processes; there will be no others."""
-        with self._lock:
-            self._dismissed = True
-            for process in self._living:
-                process.kill()
 
-    def bury(self) -> None:
-        """Wait until all processes are gone; no thread may be working any more."""
-        for process in self._living:
-            process.close()
+def _fits(batch: Sequence[Photo], flying: Iterable[_Flight]) -> bool:
+    held = sum(flight.bytes for flight in flying)
+    return not held or held + _bytes(batch) <= MOST_BYTES
 
-    def _do_alone(self, photo: Photo) -> Tried:
-        """Try a photo without company: a death is its own."""
-        try:
-            return next(self._process().do([photo]))
-        except DiedError as death:
-            self._lose()
-            return Tried(photo, _died(death))
 
-    def _process(self) -> WorkerProcess[Photo, Tried]:
-        process: WorkerProcess[Photo, Tried] | None = getattr(self._own, "process", None)
-        if process is None:
-            process = self._own.process = WorkerProcess(self._work)
-            with self._lock:
-                self._living.add(process)
-                if self._dismissed:
-                    process.kill()
-                    raise CancelledError
-        return process
+def _bytes(batch: Sequence[Photo]) -> int:
+    return sum(photo.size for photo in batch)
 
-    def _lose(self) -> None:
-        with self._lock:
-            self._living.discard(self._own.process)
-            self._own.process = None
-            if self._dismissed:
-                raise CancelledError
+
+def _mourn(photo: Photo, death: DiedError) -> Tried:
+    return Tried(photo, _died(death))
 
 
 def _died(death: DiedError) -> Rejection:
@@ -189,19 +170,15 @@ def _died(death: DiedError) -> Rejection:
     )
 
 
-def _decode_file(  # noqa: PLR0911 (one for each outcome)
-    photo: Photo, folder: Path, settings: DecodeSettings, max_pixels: int
-) -> Picture | Rejection:
+def _decode_file(photo: Photo, folder: Path, settings: DecodeSettings, max_pixels: int) -> Picture | Rejection:
     try:
         data, sha256 = _read(folder / photo.path)
-    except (FileNotFoundError, NotADirectoryError):
-        return Rejection(Reason.VANISHED, "The file is no longer there. Run again, for a new snapshot.")
     except OSError as exc:
-        return Rejection(Reason.UNREADABLE, f"The file cannot be read ({exc.strerror}). Mend that and run again.")
+        return unread(exc)
     if sha256 != photo.sha256:
-        return Rejection(Reason.CHANGED, "The file was changed after the snapshot. Run again, for a new snapshot.")
+        return CHANGED
     if data is None:
-        return Rejection(Reason.TOO_LARGE, f"The file has more than {MAX_BYTES} bytes. Store it smaller or delete it.")
+        return LARGE_FILE
     try:
         with bounded(max_pixels):
             return decode_photo(data, settings, max_pixels)

@@ -5,16 +5,20 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from mimetypes import guess_type
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar, cast
 
+from tasks.artifacts import Names, names_within
 from tasks.download.limits import Budget, NoRoom, Refused, room_on_disk
 from tasks.download.members import Archive, Member, members
 from tasks.errors import DownloadError, MachineError
+from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress, Silence
+
+PlaceT = TypeVar("PlaceT", bound=AnyPath)
 
 #: What tarfile, zipfile and the decompressors raise for bytes that are no archive.
 _DAMAGED = (
@@ -89,7 +93,7 @@ def verify(archive: Path, url: str) -> None:
                 pass
 
 
-def photos_folder(folder: Path) -> Path:
+def photos_folder(folder: PlaceT) -> PlaceT:
     """Find the folder that holds the label folders of an extracted archive.
 
     Archives wrap them in one folder or more (`flower_photos/<label>/<photo>`), which may hold a licence beside them. A
@@ -99,11 +103,23 @@ def photos_folder(folder: Path) -> Path:
     Args:
         folder: What an archive was extracted to.
     """
-    while True:
-        inner = _visible_folders(folder)
-        if len(inner) != 1 or not _visible_folders(inner[0]) or _has_photos(inner[0]):
-            return folder
-        folder = inner[0]
+    names = _names(folder)
+    while len(wrapping := _visible(names.folders)) == 1:
+        inner = folder / wrapping[0]
+        names = _names(inner)
+        if not _visible(names.folders) or _has_photos(names.files):
+            break
+        folder = cast("PlaceT", inner)
+    return folder
+
+
+def _names(folder: AnyPath) -> Names:
+    if is_remote(folder):
+        return names_within(folder)
+    names = Names([], [])
+    for path in folder.iterdir():
+        (names.folders if path.is_dir() else names.files).append(path.name)
+    return names
 
 
 def _write_all(archive: Path, folder: Path, progress: Progress) -> int:
@@ -163,10 +179,10 @@ def _telling(archive: str, refused: str, damaged: str) -> Iterator[None]:
         ) from exc
 
 
-def _visible_folders(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir() and path.name != "__MACOSX" and path.name[0] != "."]
+def _visible(folders: Iterable[str]) -> list[str]:
+    return [name for name in folders if name != "__MACOSX" and name[0] != "."]
 
 
-def _has_photos(folder: Path) -> bool:
-    types = (guess_type(path.name, strict=False)[0] for path in folder.iterdir() if path.is_file())
+def _has_photos(files: Iterable[str]) -> bool:
+    types = (guess_type(name, strict=False)[0] for name in files)
     return any(kind is not None and kind.startswith("image/") for kind in types)

@@ -13,7 +13,7 @@ from tasks.download.urls import identity, shown
 from tasks.errors import DownloadError, MachineError, StoreError
 from tasks.progress import Progress
 
-__all__ = ["Expected", "Fetched", "Patience", "fetch"]
+__all__ = ["Expected", "Fetched", "Patience", "fetch", "file_at", "state_of"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Expected:
         otherwise: What to do where the file cannot be had at all, following "put the file there".
         check: Where no hash is known, is given what came and its URL, as it may be shown, before it takes the place of
             what is there; raises DownloadError where it is of no use.
+        made: Whether what is made of a file of that hash is there, so that the file itself is not needed.
     """
 
     size: int | None = None
@@ -34,6 +35,7 @@ class Expected:
     amend: str = "mend data/catalog.toml"
     otherwise: str = " or use --dataset sample"
     check: Callable[[Path, str], None] | None = None
+    made: Callable[[str], bool] = lambda _: False
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Fetched:
     """A file that is there, verified.
 
     Args:
-        path: Where it is.
+        path: Where it is; if what is made of it is there, where it was.
         size: Its bytes.
         sha256: The hash of its bytes.
         etag: The server's name of this version; None where the server gave none or was not asked.
@@ -117,11 +119,23 @@ def fetch(
         ) from exc
 
 
+def file_at(path: Path) -> Fetched:
+    """A file that nobody fetched."""
+    return Fetched(path, path.stat().st_size, file_sha256(path))
+
+
+def state_of(path: Path) -> Path:
+    """Where a fetch keeps what it knows of its file."""
+    return path.with_name(f"{path.name}.json")
+
+
 def _present(path: Path, expected: Expected, state: _State | None) -> Fetched | None:
-    """The file that is there, with what is known of it, if it is as expected."""
+    """The file that is there, with what is known of it, if it is as expected; or that what is made of it is there."""
+    if state and expected.sha256 in {None, state.sha256} and expected.made(state.sha256):
+        return Fetched(path, state.size, state.sha256, state.origin.etag, state.origin.last_modified)
     if not path.is_file() or expected.size not in {None, path.stat().st_size}:
         return None
-    present = Fetched(path, path.stat().st_size, file_sha256(path))
+    present = file_at(path)
     if expected.sha256 not in {None, present.sha256}:
         return None
     if state and state.sha256 == present.sha256:
@@ -165,17 +179,13 @@ def _publish(partial: Partial, path: Path, expected: Expected, origin: Origin, u
             raise
     # The state goes first: a crash between the two leaves a state of another file, which makes the next run ask again,
     # and never a file without a state, which would count as put there by a person.
-    publish_json(_state_path(path), asdict(_State(origin.url, origin.etag, origin.last_modified, sha256, size)))
+    publish_json(state_of(path), asdict(_State(origin.url, origin.etag, origin.last_modified, sha256, size)))
     partial.publish(path)
     return Fetched(path, size, sha256, origin.etag, origin.last_modified)
 
 
-def _state_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.json")
-
-
 def _read_state(path: Path) -> _State | None:
-    state = _state_path(path)
+    state = state_of(path)
     if not state.is_file():
         return None
     try:
@@ -199,4 +209,4 @@ def _remedy(path: Path, expected: Expected) -> str:
             f"{remedy} The file that is there now has another size or sha256 than the expected {expected.sha256}; "
             f"if it is the right one, {expected.amend}."
         )
-    return f"{remedy} To go on with the file that is there now, delete {_state_path(path).name} beside it."
+    return f"{remedy} To go on with the file that is there now, delete {state_of(path).name} beside it."

@@ -11,6 +11,7 @@ from pathlib import Path
 from tasks.artifacts import publish_bytes
 from tasks.download.fetch import Expected, Fetched, Patience, fetch
 from tasks.errors import MachineError, StoreError
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 
 
@@ -43,11 +44,11 @@ def fetch_locked(
         MachineError: The disk has no room, or cannot be written to.
         StoreError: The lock is damaged.
     """
-    locked = _read(path)
+    locked = locked_sha256(path)
     if locked is None:
         fetched = fetch(url, path, Expected(otherwise=""), progress, patience)
         # Another run may have been first meanwhile.
-        locked = _read(path)
+        locked = locked_sha256(path)
         if locked is None:
             _write(path, fetched.sha256)
             tell(f"{path.name}: sha256 {fetched.sha256} trusted on first use, kept in {lock_of(path)}")
@@ -55,9 +56,13 @@ def fetch_locked(
     return fetch(url, path, Expected(sha256=locked, amend=f"delete {lock_of(path)}", otherwise=""), progress, patience)
 
 
-def _read(path: Path) -> str | None:
-    """The hash that a file is locked to; None where there is no lock."""
-    lock = lock_of(path)
+def locked_sha256(path: AnyPath) -> str | None:
+    """The hash that a file is locked to; None where there is no lock.
+
+    Raises:
+        StoreError: The lock is damaged.
+    """
+    lock = path.with_name(lock_of(Path(path.name)).name)
     try:
         found = re.fullmatch(rb"([0-9a-f]{64}) [ *]([^\n]+)\n?", lock.read_bytes())
     except FileNotFoundError:

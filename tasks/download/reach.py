@@ -6,10 +6,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.artifacts import DataRoot, Manifest, read_manifest, settings_from
+from tasks.artifacts import DataRoot, Manifest, StoreAwayError, listed, read_manifest, settings_from
 from tasks.catalog import Dataset
 from tasks.download.urls import identity, shown
 from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
+from tasks.paths import AnyPath
 
 #: What to do where a dataset's photos cannot be reached.
 ON_MISSING_SOURCE = ("fail", "use-last")
@@ -62,7 +63,7 @@ def last_snapshot(root: DataRoot, dataset: str, until: dt.date, *, earlier: bool
         until: The last date that counts.
         earlier: Whether that date itself does not.
     """
-    for date in sorted(filter(None, map(_date, root.snapshots(dataset).glob("*.json"))), reverse=True):
+    for date in sorted(filter(None, map(_date, listed(root.snapshots(dataset), "*.json"))), reverse=True):
         if date < until or (date == until and not earlier):
             try:
                 manifest = read_manifest(root.snapshots(dataset) / f"{date}.json")
@@ -102,6 +103,8 @@ def why_unreached(dataset: Dataset, exc: PipelineError) -> str | None:
     cause = exc.__cause__
     if isinstance(exc, DownloadError) and isinstance(cause, Unreachable):
         return str(cause)
+    if isinstance(exc, DatasetError) and isinstance(cause, StoreAwayError):
+        return cause.why
     if isinstance(exc, DatasetError) and isinstance(cause, OSError):
         below = cause.filename if Path(cause.filename or dataset.location) != Path(dataset.location) else None
         return f"{cause.strerror}: {below}" if below else cause.strerror or str(cause)
@@ -150,7 +153,7 @@ def tell_unreached(details: Mapping[str, str]) -> str:
     )
 
 
-def _date(path: Path) -> dt.date | None:
+def _date(path: AnyPath) -> dt.date | None:
     try:
         return dt.date.fromisoformat(path.stem)
     except ValueError:

@@ -2,17 +2,31 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import luigi
 
-from tasks.artifacts import KEY_LENGTH, Manifest, Outcome, file_sha256, publish_folder, read_manifest
+from tasks.artifacts import (
+    KEY_LENGTH,
+    Manifest,
+    Outcome,
+    is_there,
+    listed,
+    objects_below,
+    publish_folder,
+    read_manifest,
+)
 from tasks.catalog import SAMPLE_VERSION, Dataset
 from tasks.download.reach import AWAY, ON_MISSING_SOURCE, go_on, kept, last_snapshot, why_unreached
 from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
 from tasks.parameters import Choice, SettingsParameter
+from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
 from tasks.stage import StageTask
+
+if TYPE_CHECKING:
+    from tasks.download.fetch import Fetched  # httpx, which a task that is complete needs none of
 
 #: What the file of a URL may be called as the URL calls it: no name of ours, which end so or are keys.
 _PLAIN = re.compile(
@@ -21,7 +35,7 @@ _PLAIN = re.compile(
 
 
 class FetchDataset(StageTask):
-    """Brings the photos of a URL, an archive or `sample` onto the disk; a folder needs none of this."""
+    """Brings the photos of a URL, an archive or `sample` into the data root; a folder needs none of this."""
 
     dataset: SettingsParameter[Dataset] = SettingsParameter(Dataset, description="The dataset, as JSON.")
     date: luigi.DateParameter = luigi.DateParameter(description="Date of the run, on which a URL is asked again.")
@@ -31,7 +45,7 @@ class FetchDataset(StageTask):
 
     stage = "download"
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """A URL whose hash nobody knows may serve another file each day; everything else stays what it is."""
         name = "manifest" if self.dataset.sha256 or self.dataset.kind != "url" else f"{self.date}"
         return self.root.downloads(self.dataset.name) / f"{name}.json"
@@ -44,22 +58,22 @@ class FetchDataset(StageTask):
         try:
             if manifest.details["state"] == AWAY:
                 return manifest.run == self.run_id
-            return manifest.details["state"] == outside(self.dataset) and self.extracted(manifest.key).is_dir()
+            return manifest.details["state"] == outside(self.dataset) and is_there(self.extracted(manifest.key))
         except PipelineError:
             # Luigi would show a traceback here; `run` meets the same error and shows its sentence.
             return False
 
-    def extracted(self, key: str) -> Path:
+    def extracted(self, key: str) -> AnyPath:
         """Where the archive of that key was extracted to."""
         return self.root.downloads(self.dataset.name) / key
 
-    def photos(self) -> Path:
+    def photos(self) -> AnyPath:
         """The folder of the label folders, once the task is complete."""
         from tasks.download.archives import photos_folder  # noqa: PLC0415 (not needed where nothing is to be done)
 
         folder = self.extracted(self.manifest().key)
         # What an unreachable source once held may be gone; then all that is wanted of it is in the stores.
-        return photos_folder(folder) if folder.is_dir() else folder
+        return photos_folder(folder) if is_there(folder) else folder
 
     def work(self, progress: Progress) -> Outcome:
         """Fetch or draw the archive, then extract it; where it is away, let the run go on with what came before."""
@@ -83,7 +97,7 @@ class FetchDataset(StageTask):
 
     def _before(self) -> Manifest | None:
         """What was fetched last; None where nobody knows any more."""
-        for path in sorted(self.root.downloads(self.dataset.name).glob("*.json"), reverse=True):
+        for path in reversed(listed(self.root.downloads(self.dataset.name), "*.json")):
             try:
                 manifest = read_manifest(path)
             except (FileNotFoundError, StoreError):
@@ -99,13 +113,13 @@ class FetchDataset(StageTask):
         # Before the hash, so that an archive that is replaced meanwhile is seen to have changed.
         state = outside(self.dataset)
         archive = self._archive(progress)
-        sha256 = file_sha256(archive)
-        folder = self.extracted(sha256[:KEY_LENGTH])
-        if folder.is_dir():
-            new, photos = 0, sum(1 for path in folder.rglob("*") if path.is_file())
+        folder = self.extracted(archive.sha256[:KEY_LENGTH])
+        if is_there(folder):
+            new, photos = 0, _count_files(folder)
         else:
-            with publish_folder(folder) as temporary:
-                new = photos = extract(archive, temporary, progress)
+            with publish_folder(folder, progress) as temporary:
+                new = photos = extract(archive.path, temporary, progress)
+        self._drop(archive.path)
         return Outcome(
             key=folder.name,
             snapshot="",
@@ -113,25 +127,46 @@ class FetchDataset(StageTask):
             photos=photos,
             new=new,
             reused=photos - new,
-            details={"sha256": sha256, "bytes": archive.stat().st_size, "state": state, "unreached": None},
+            details={"sha256": archive.sha256, "bytes": archive.size, "state": state, "unreached": None},
         )
 
-    def _archive(self, progress: Progress) -> Path:
+    def _archive(self, progress: Progress) -> "Fetched":
         with progress.preparing("imports"):
             from tasks.download.archives import verify  # noqa: PLC0415 (only where there is work)
-            from tasks.download.fetch import Expected, fetch  # noqa: PLC0415
+            from tasks.download.fetch import Expected, fetch, file_at  # noqa: PLC0415
             from tasks.download.sample import draw_sample  # noqa: PLC0415
+            from tasks.download.workplace import workplace  # noqa: PLC0415
 
-        folder = self.root.downloads(self.dataset.name)
         if self.dataset.kind == "archive":
-            return Path(self.dataset.location)
+            return file_at(Path(self.dataset.location))
+        place = workplace(self.root.downloads(self.dataset.name))
         if self.dataset.kind == "sample":
-            archive = folder / f"sample-{SAMPLE_VERSION}.tgz"
+            archive = place.folder / f"sample-{SAMPLE_VERSION}.tgz"
             if not archive.is_file():
                 draw_sample(archive, int(self.dataset.location), progress)
-            return archive
-        expected = Expected(self.dataset.size, self.dataset.sha256, check=verify)
-        return fetch(self.dataset.location, folder / archive_name(self.dataset.location), expected, progress).path
+            return file_at(archive)
+        archive = place.folder / archive_name(self.dataset.location)
+        expected = Expected(self.dataset.size, self.dataset.sha256, check=verify, made=self._is_extracted)
+        with place.shared(archive):
+            return fetch(self.dataset.location, archive, expected, progress)
+
+    def _drop(self, archive: Path) -> None:
+        """Free this machine of an archive that is unpacked on an object store; what a person put there stays."""
+        from tasks.download.fetch import state_of  # noqa: PLC0415 (only where there is work)
+
+        ours = self.dataset.kind == "sample" or (self.dataset.kind == "url" and state_of(archive).is_file())
+        if is_remote(self.root.path) and ours:
+            archive.unlink(missing_ok=True)
+
+    def _is_extracted(self, sha256: str) -> bool:
+        """Whether an archive is not needed: only on an object store, where machines come and go."""
+        return is_remote(self.root.path) and is_there(self.extracted(sha256[:KEY_LENGTH]))
+
+
+def _count_files(folder: AnyPath) -> int:
+    if is_remote(folder):
+        return sum(1 for one in objects_below(folder) if not one.path.endswith("/"))
+    return sum(1 for path in folder.rglob("*") if path.is_file())
 
 
 def archive_name(url: str) -> str:

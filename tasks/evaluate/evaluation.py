@@ -1,7 +1,6 @@
 """Evaluates a head or a whole network: predictions and metrics."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from tasks.evaluate.cross_validation import cross_validate
 from tasks.evaluate.metrics import CONFIDENCE, CrossValidation, Metrics, measure
 from tasks.evaluate.predictions import tabulate_predictions
 from tasks.evaluate.settings import EvaluateSettings
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.train.examples import Floats
 from tasks.train.head import load_head
@@ -29,7 +29,7 @@ class Source(NamedTuple):
     """
 
     manifest: Manifest
-    weights: Path
+    weights: AnyPath
 
 
 @dataclass(frozen=True, eq=False)

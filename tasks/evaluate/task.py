@@ -1,11 +1,11 @@
 """Luigi task of the evaluate stage."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 from tasks.artifacts import Manifest, Outcome
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import SettingsParameter
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 from tasks.train.settings import TrainSettings
@@ -31,11 +31,11 @@ class EvaluateHead(SnapshotStageTask):
             return TrainHead(**self.shared(), settings=train)
         return FinetuneNetwork(**self.shared(), settings=train)
 
-    def results(self) -> Path:
+    def results(self) -> AnyPath:
         """Folder of the evaluation."""
         return self.root.evaluate(self.settings.key(self.snapshot))
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """Beside the metrics."""
         return self.results() / "manifest.json"
 
@@ -49,7 +49,7 @@ class EvaluateHead(SnapshotStageTask):
         with progress.preparing("imports"):
             from tasks.evaluate.evaluation import Source, evaluate  # noqa: PLC0415 (only where there is work)
 
-        source = Source(self.requires().requires().manifest(), Path(self.weights))
+        source = Source(self.requires().requires().manifest(), to_path(self.weights))
         evaluation = evaluate(self.snapshot, self.settings, source, self.root, progress)
         photos = evaluation.metrics.photos
         return Outcome(

@@ -4,26 +4,30 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from scipy.stats import binom
 
-from tasks.artifacts import DamagedError, Store
+from tasks.artifacts import DamagedError, Store, read_parquet
+from tasks.decode.workers import MAX_BYTES
 from tasks.errors import ModelError
 from tasks.evaluate.metrics import measure
 from tasks.export.forms import FORMS, INT8, Form
+from tasks.paths import AnyPath
+from tasks.snapshot.opening import read_photo
+from tasks.threads import in_threads
 from tasks.train.examples import Floats
 
 #: An export that is at its bar is refused in one of twenty test splits.
 _CERTAINTY = 0.95
 #: Of a larger test split, those with the smallest keys, which are as good as drawn: the night waits for every one.
 MOST_PHOTOS = 500
+#: Photos that are read at once: where they are on an object store, each waits for its answer.
+_READ_AT_ONCE = 16
 #: How files begin that an export can read: JPEG and PNG.
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
@@ -60,7 +64,7 @@ class KnownPhotos:
         )
 
 
-def read_known(predictions: Path, labels: tuple[str, ...], most: int = MOST_PHOTOS) -> KnownPhotos:
+def read_known(predictions: AnyPath, labels: tuple[str, ...], most: int = MOST_PHOTOS) -> KnownPhotos:
     """Read the test photos of an evaluation.
 
     Args:
@@ -72,7 +76,7 @@ def read_known(predictions: Path, labels: tuple[str, ...], most: int = MOST_PHOT
         DamagedError: The file is gone or damaged.
     """
     try:
-        table = pq.read_table(predictions, page_checksum_verification=True)
+        table = read_parquet(predictions)
         table = table.filter(pc.equal(table["split"], "test")).sort_by("sha256").slice(0, most)
         rows = table.combine_chunks()
         probabilities = np.asarray(rows["probabilities"].combine_chunks().flatten(), np.float32)
@@ -85,7 +89,7 @@ def read_known(predictions: Path, labels: tuple[str, ...], most: int = MOST_PHOT
     return KnownPhotos(rows["sha256"].to_pylist(), rows["path"].to_pylist(), truth, known, labels)
 
 
-def read_files(photos: KnownPhotos, folder: Path) -> tuple[KnownPhotos, list[bytes], dict[str, int]]:
+def read_files(photos: KnownPhotos, folder: AnyPath) -> tuple[KnownPhotos, list[bytes], dict[str, int]]:
     """Read the files of photos, as far as they are there as they were, and of a format that exports read.
 
     Args:
@@ -95,14 +99,18 @@ def read_files(photos: KnownPhotos, folder: Path) -> tuple[KnownPhotos, list[byt
     Returns:
         The photos that could be read, their bytes, and how many were left out by reason.
     """
-    places, files, left_out = [], [], Counter[str]()
-    for place, (path, key) in enumerate(zip(photos.paths, photos.keys, strict=True)):
+
+    def read(path: str) -> bytes | None:
         try:
-            data = (folder / path).read_bytes()
+            return read_photo(folder / path, MAX_BYTES)
         except OSError:
+            return None
+
+    places, files, left_out = [], [], Counter[str]()
+    for place, data in enumerate(in_threads(read, photos.paths, _READ_AT_ONCE)):
+        if data is None:
             left_out["gone"] += 1
-            continue
-        if sha256(data).hexdigest() != key:
+        elif sha256(data).hexdigest() != photos.keys[place]:
             left_out["changed"] += 1
         elif not data.startswith(_MAGIC):
             left_out["neither JPEG nor PNG"] += 1

@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import Any
 from unicodedata import category
 
-import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tasks.artifacts import DataRoot, read_json, read_manifest
+from tasks.artifacts import DataRoot, Manifest, listed, read_json, read_manifest, read_parquet
 from tasks.backbone.backbones import Backbone
 from tasks.catalog import Dataset, backbone_names, find_backbone
 from tasks.errors import StoreError
 from tasks.evaluate.metrics import wilson_interval
 from tasks.export.forms import FORMS, Export
+from tasks.paths import AnyPath
 from tasks.predict.models import Model
 from tasks.snapshot.splits import SPLITS
+from tasks.threads import in_threads
 from tasks.train.settings import TrainSettings
 
 CARD = "README.md"
+#: Files that are read at once: on an object store each waits for its answer.
+_READ_AT_ONCE = 16
 _SOFTWARE = ("tensorflow", "keras", "ai-edge-litert", "pillow", "numpy")
 
 
@@ -30,7 +33,7 @@ def write_labels(labels: tuple[str, ...], path: Path) -> None:
     path.write_text("".join(f"{_one_line(label)}\n" for label in labels), encoding="utf-8", newline="\n")
 
 
-def write_card(model: Model, export: Export, evaluation: Path, root: DataRoot, path: Path) -> None:
+def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot, path: Path) -> None:
     """Write the card of a model.
 
     Args:
@@ -97,9 +100,9 @@ def _intervals(labels: list[dict[str, Any]]) -> Iterator[tuple[str, Mapping[str,
         yield entry["label"], wilson_interval(entry["correct"], photos)._asdict() if photos else None
 
 
-def _count_photos(predictions: Path) -> dict[str, dict[str, int]]:
+def _count_photos(predictions: AnyPath) -> dict[str, dict[str, int]]:
     """How many photos of each label are in each split."""
-    table = pq.read_table(predictions, columns=["label", "split"])
+    table = read_parquet(predictions, columns=["label", "split"])
     counts = table.group_by(["label", "split"]).aggregate([([], "count_all")]).to_pylist()
     photos = {label: dict.fromkeys(SPLITS, 0) for label in sorted({row["label"] for row in counts})}
     for row in counts:
@@ -114,15 +117,19 @@ def _facts(model: Model) -> dict[str, int]:
 
 def dataset_of(snapshot: str, root: DataRoot) -> Dataset:
     """The dataset that a snapshot was taken of; of several with the same photos, the last one by name."""
-    dataset = Dataset("a folder of photos", "folder", "")
-    for path in sorted(root.path.glob("snapshot/*/*.json")):
-        try:
-            manifest = read_manifest(path)
-        except (FileNotFoundError, StoreError):
-            continue
-        if manifest.key == snapshot:
-            dataset = Dataset(**manifest.settings)
-    return dataset
+    folders = [path for path in listed(root.snapshots("")) if path.suffix != ".parquet"]
+    pointers = (path for folder in reversed(folders) for path in reversed(listed(folder, "*.json")))
+    for manifest in in_threads(_readable, pointers, _READ_AT_ONCE):
+        if manifest is not None and manifest.key == snapshot:
+            return Dataset(**manifest.settings)
+    return Dataset("a folder of photos", "folder", "")
+
+
+def _readable(path: AnyPath) -> Manifest | None:
+    try:
+        return read_manifest(path)
+    except (FileNotFoundError, StoreError):
+        return None
 
 
 def backbone_licence(backbone: Backbone) -> str:

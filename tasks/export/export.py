@@ -19,6 +19,7 @@ from tasks.export.forms import FLOAT, FORMS, INT8, KERAS, SERVED, Export, Tested
 from tasks.export.lite import float_lite, int8_lite
 from tasks.export.running import run_keras, run_lite, run_served
 from tasks.export.serving import save_keras, save_served
+from tasks.paths import AnyPath
 from tasks.predict.models import Model
 from tasks.progress import Progress
 from tasks.train.settings import TrainSettings
@@ -34,8 +35,8 @@ class Source:
         root: Where everything is.
     """
 
-    evaluation: Path
-    photos: Path
+    evaluation: AnyPath
+    photos: AnyPath
     root: DataRoot
 
 

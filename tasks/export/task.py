@@ -1,12 +1,12 @@
 """Luigi task of the export stage."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 from tasks.artifacts import Outcome, sweep
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.parameters import SettingsParameter
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 
@@ -24,11 +24,11 @@ class ExportModel(SnapshotStageTask):
         """The predictions that exports are compared with."""
         return EvaluateHead(**self.shared(), settings=self.settings)
 
-    def model(self) -> Path:
+    def model(self) -> AnyPath:
         """Folder of the model."""
         return self.root.train(self.settings.train.key(self.snapshot))
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """Beside the exports."""
         return self.root.export(self.model().name) / "manifest.json"
 
@@ -40,8 +40,8 @@ class ExportModel(SnapshotStageTask):
 
         # What a killed export left lies beside the folder that it was to become.
         sweep(self.model())
-        model = read_model(self.model(), Path(self.weights))
-        export = export_model(model, Source(self.requires().results(), Path(self.folder), self.root), progress)
+        model = read_model(self.model(), to_path(self.weights))
+        export = export_model(model, Source(self.requires().results(), to_path(self.folder), self.root), progress)
         photos = max(figures["photos"] for figures in export.tested.forms.values())
         return Outcome(
             key=self.model().name,

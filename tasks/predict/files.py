@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.workers import Photo, Tried
 from tasks.errors import DatasetError
+from tasks.paths import AnyPath, is_remote
 from tasks.snapshot.walk import Listing, list_files
 
 
@@ -25,31 +25,31 @@ class Found(NamedTuple):
     ignored: Counter[str]
 
 
-def find_photos(paths: Iterable[Path]) -> Found:
+def find_photos(paths: Iterable[AnyPath]) -> Found:
     """Find the files that paths lead to.
 
     Args:
         paths: A file is taken whatever its name, and whether it is there or not; of a folder, the photos in it, at any
             depth.
     """
-    files: dict[str, None] = {}
+    files: dict[str, int] = {}
     refused: list[Tried] = []
     ignored: Counter[str] = Counter()
     for path in paths:
         if not _is_folder(path):
-            files[str(path)] = None
+            files[str(path)] = 0
             continue
         try:
             listing = list_photos(path)
         except DatasetError as exc:
             refused.append(Tried(Photo("", str(path)), Rejection(Reason.UNREADABLE, str(exc))))
         else:
-            files |= dict.fromkeys(str(path / file.path) for file in listing.files)
+            files |= {str(path / file.path): file.size if is_remote(path) else 0 for file in listing.files}
             ignored.update(listing.ignored)
-    return Found([Photo("", file) for file in files], refused, ignored)
+    return Found([Photo("", file, size) for file, size in files.items()], refused, ignored)
 
 
-def list_photos(folder: Path) -> Listing:
+def list_photos(folder: AnyPath) -> Listing:
     """List the photos in a folder and below, by the rules of the snapshot stage; linked folders are left out.
 
     Raises:
@@ -58,7 +58,7 @@ def list_photos(folder: Path) -> Listing:
     return list_files(folder, labelled=False)
 
 
-def _is_folder(path: Path) -> bool:
+def _is_folder(path: AnyPath) -> bool:
     try:
         return path.is_dir()
     except OSError:

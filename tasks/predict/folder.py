@@ -4,13 +4,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.artifacts import PREDICTED, DataRoot, Store, describe, fingerprint, publish_parquet
 from tasks.decode.workers import Photo
+from tasks.paths import AnyPath, is_remote
 from tasks.predict.files import list_photos
 from tasks.predict.models import Model, read_model
 from tasks.progress import Progress
@@ -33,7 +33,7 @@ class Source:
         moment_ns: A moment before they were listed, in nanoseconds since 1970.
     """
 
-    folder: Path
+    folder: AnyPath
     listing: Listing
     moment_ns: int
 
@@ -55,7 +55,7 @@ class Counts:
     reasons: Mapping[str, int]
 
 
-def look_at(folder: Path) -> Source:
+def look_at(folder: AnyPath) -> Source:
     """List the photos of a folder.
 
     Raises:
@@ -75,7 +75,7 @@ def predictions_key(model: str, listing: Listing) -> str:
     return fingerprint({"model": model, "photos": listing.state(), "code_version": CODE_VERSION})
 
 
-def predict_folder(source: Source, model_folder: Path, root: DataRoot, progress: Progress) -> Counts:
+def predict_folder(source: Source, model_folder: AnyPath, root: DataRoot, progress: Progress) -> Counts:
     """Predict the photos of a folder, and publish `predictions.parquet`, a row a photo in the order of paths.
 
     What the model says is kept in shards too, one every 1,024 photos: a run that is killed goes on from there, and a
@@ -98,7 +98,7 @@ def predict_folder(source: Source, model_folder: Path, root: DataRoot, progress:
     store.sweep()
     hashes = _hash(source, root, progress)
     keys = pc.unique(hashes["sha256"])
-    untried = _untried(hashes, keys.filter(pa.array(~store.found(keys))), source.listing)
+    untried = _untried(hashes, keys.filter(pa.array(~store.found(keys))), source)
     apart = _predict(untried, source.folder, (model, store), progress)
     rows = _assemble(hashes, pa.concat_tables([store.read(keys), apart]), apart)
     key = predictions_key(model.key, source.listing)
@@ -118,17 +118,19 @@ def _hash(source: Source, root: DataRoot, progress: Progress) -> pa.Table:
     return hashes
 
 
-def _untried(hashes: pa.Table, missing: pa.Array, listing: Listing) -> list[Photo]:
+def _untried(hashes: pa.Table, missing: pa.Array, source: Source) -> list[Photo]:
     """Photos to predict: one for each key that has no prediction, and those that could not be hashed."""
     paths = hashes["path"].take(pc.index_in(missing, value_set=hashes["sha256"].combine_chunks()))
     hashed = set(hashes["path"].to_pylist())
-    return [
-        *map(Photo, missing.to_pylist(), paths.to_pylist()),
-        *(Photo("", file.path) for file in listing.files if file.path not in hashed),
+    keyed = [
+        *zip(missing.to_pylist(), paths.to_pylist(), strict=True),
+        *(("", file.path) for file in source.listing.files if file.path not in hashed),
     ]
+    sizes = {file.path: file.size for file in source.listing.files} if is_remote(source.folder) else {}
+    return [Photo(key, path, sizes.get(path, 0)) for key, path in keyed]
 
 
-def _predict(photos: list[Photo], folder: Path, into: tuple[Model, Store], progress: Progress) -> pa.Table:
+def _predict(photos: list[Photo], folder: AnyPath, into: tuple[Model, Store], progress: Progress) -> pa.Table:
     """Predict photos into a store; returns the rows of those that have no prediction, or had no key before."""
     keyless = pa.array([photo.path for photo in photos if not photo.sha256], pa.string())
     apart = [PREDICTED.empty_table()]

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from tasks.artifacts import DataRoot, Manifest, read_manifest
+from tasks.artifacts import DataRoot, Manifest, listed, read_manifest
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.errors import ModelError, StoreError
+from tasks.paths import AnyPath, to_path
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tasks.train.underway import read_announced
 
@@ -23,7 +23,7 @@ class Model:
         prepared: Its backbone, with the weights at hand.
     """
 
-    folder: Path
+    folder: AnyPath
     settings: TrainSettings | FinetuneSettings
     snapshot: str
     labels: tuple[str, ...]
@@ -35,7 +35,7 @@ class Model:
         return self.folder.name
 
 
-def read_model(folder: Path, weights: Path | None = None) -> Model:
+def read_model(folder: AnyPath, weights: AnyPath | None = None) -> Model:
     """Read what a folder of the train stage holds.
 
     Args:
@@ -62,7 +62,7 @@ def read_model(folder: Path, weights: Path | None = None) -> Model:
     return Model(folder, training.settings, training.snapshot, _labels(manifest, folder), prepared)
 
 
-def _labels(manifest: Manifest, folder: Path) -> tuple[str, ...]:
+def _labels(manifest: Manifest, folder: AnyPath) -> tuple[str, ...]:
     try:
         return tuple(manifest.details["labels"])
     except (KeyError, TypeError) as exc:
@@ -71,7 +71,7 @@ def _labels(manifest: Manifest, folder: Path) -> tuple[str, ...]:
         ) from exc
 
 
-def _find_weights(backbone: Backbone, root: DataRoot) -> Path:
+def _find_weights(backbone: Backbone, root: DataRoot) -> AnyPath:
     places = list(dict.fromkeys(_places(backbone, root)))
     for place in places:
         if place.exists():
@@ -87,21 +87,21 @@ def _find_weights(backbone: Backbone, root: DataRoot) -> Path:
     )
 
 
-def _places(backbone: Backbone, root: DataRoot) -> Iterator[Path]:
+def _places(backbone: Backbone, root: DataRoot) -> Iterator[AnyPath]:
     """Where the backbone stage found or put a backbone's weights."""
-    for path in sorted(root.path.glob("backbone/*/*.json")):
+    for path in (path for folder in listed(root.backbone("")) for path in listed(folder, "*.json")):
         try:
             manifest = read_manifest(path)
         except (FileNotFoundError, StoreError):
             continue  # what else lies there, such as the hash of a download, is not for us to judge
         if manifest.settings == asdict(backbone) and "weights" in manifest.details:
-            found = Path(manifest.details["weights"])
+            found = to_path(manifest.details["weights"])
             yield found
             # What was fetched lies beside the manifest, also in a data root that was moved or is named from elsewhere.
             yield path.parent.joinpath(*_below(found, path.parent.name))
 
 
-def _below(path: Path, folder: str) -> tuple[str, ...]:
+def _below(path: AnyPath, folder: str) -> tuple[str, ...]:
     """What of a path comes after the last folder of a name; its end alone where it has none of that name."""
-    parts = path.parts
+    parts = tuple(path.parts)
     return parts[len(parts) - parts[::-1].index(folder) :] if folder in parts else parts[-1:]

@@ -44,8 +44,8 @@ class Predictor:
                 ready = _open_network(model, progress)
         except FileNotFoundError as exc:
             raise ModelError(
-                f"The model in {model.folder} is incomplete: {exc.filename} is missing. Delete the folder and start "
-                "the run again that trained it."
+                f"The model in {model.folder} is incomplete: {exc.filename or exc} is missing. Delete the folder and "
+                "start the run again that trained it."
             ) from exc
         self.batch_size, self.workers, self._batch = ready
 

@@ -28,7 +28,7 @@ def _read(photo: Photo, folder: Path, settings: DecodeSettings) -> Tried:
         digest = _digest(folder / photo.path)
         if isinstance(digest, Rejection):
             return Tried(photo, digest)
-        photo = Photo(digest, photo.path)
+        photo = photo._replace(sha256=digest)
     (tried,) = decode_files([photo], folder=folder, settings=settings)
     return tried
 

@@ -3,11 +3,10 @@
 Processes read and decode photos while threads take the pictures through the model, as in the stages before training.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import chain, islice
-from pathlib import Path
+from itertools import chain, groupby, islice
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,12 @@ import pyarrow as pa
 
 from tasks.artifacts import PREDICTED
 from tasks.cores import available_cores
+from tasks.decode.fetching import work_on_photos
 from tasks.decode.images import MAX_PIXELS, Picture, read_pixels
 from tasks.decode.rejections import Reason
-from tasks.decode.workers import Photo, Tried, in_processes
+from tasks.decode.settings import DecodeSettings
+from tasks.decode.workers import Photo, Tried
+from tasks.paths import AnyPath, is_remote_text, to_path
 from tasks.predict.predictor import Predictor
 from tasks.predict.reading import read_photos
 from tasks.progress import Progress
@@ -33,13 +35,13 @@ _MESSAGES = {
 
 
 def predict_photos(
-    photos: Sequence[Photo], folder: Path, predictor: Predictor, progress: Progress
+    photos: Sequence[Photo], folder: AnyPath, predictor: Predictor, progress: Progress
 ) -> Iterator[pa.Table]:
     """Predict photos; one that cannot be read or decoded gets a row that says why.
 
     Args:
         photos: Which; their keys may be empty.
-        folder: What their paths are relative to.
+        folder: What their paths are relative to; those that name an object store are whole.
         predictor: The model.
         progress: Told of every photo.
 
@@ -53,11 +55,27 @@ def predict_photos(
         return tabulate(tried, probabilities, predictor.model.labels)
 
     progress.start(len(photos), "photo")
-    work = partial(read_photos, folder=folder, settings=predictor.model.settings.decode)
-    with closing(in_processes(work, photos, available_cores())) as batches:
+    with closing(_read(photos, folder, predictor.model.settings.decode)) as batches:
         for table in in_threads(judge, _groups(batches, predictor.batch_size), predictor.workers):
             progress.advance(table.num_rows)
             yield table
+
+
+def _read(photos: Sequence[Photo], folder: AnyPath, settings: DecodeSettings) -> Generator[list[Tried], None, None]:
+    """Read and decode photos, in their order; runs of them that are named with their bucket, bucket by bucket."""
+    work = partial(read_photos, settings=settings)
+    for prefix, run in groupby(photos, lambda photo: _bucket(photo.path)):
+        place = to_path(prefix) if prefix else folder
+        below = [photo._replace(path=photo.path.removeprefix(prefix)) for photo in run]
+        with closing(work_on_photos(work, below, place, available_cores())) as batches:
+            for batch in batches:
+                yield [Tried(photo._replace(path=prefix + photo.path), result) for photo, result in batch]
+
+
+def _bucket(path: str) -> str:
+    """What the address of an object begins with; nothing where the path is no address."""
+    scheme, _, rest = path.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}/" if is_remote_text(path) else ""
 
 
 def _groups(batches: Iterable[list[Tried]], size: int) -> Iterator[list[Tried]]:
@@ -95,9 +113,9 @@ def tabulate(tried: Sequence[Tried], probabilities: Floats, labels: Sequence[str
 
 
 def _row(tried: Tried, said: Iterator[Floats], labels: Sequence[str]) -> dict[str, Any]:
-    (sha256, path), result = tried
+    photo, result = tried
     # A name that is not UTF-8 holds lone surrogates, which Parquet has no bytes for.
-    row = {"path": path.encode(errors="backslashreplace").decode(), "sha256": sha256 or None}
+    row = {"path": photo.path.encode(errors="backslashreplace").decode(), "sha256": photo.sha256 or None}
     if not isinstance(result, Picture):
         return {**row, "reason": str(result.reason), "message": _MESSAGES.get(result.reason, result.message)}
     own = next(said)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from tasks.decode.photos import open_stores, read_rejected
 from tasks.decode.rejections import Missing
 from tasks.decode.settings import DecodeSettings
 from tasks.evaluate.metrics import CrossValidation, Interval
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.report.album import Album, fill_album
 from tasks.report.changes import Difference, read_difference
@@ -83,7 +83,7 @@ def gather_report(occasion: Occasion, root: DataRoot, progress: Progress) -> Rep
     return report
 
 
-def gather_curve(head: Path) -> str | None:
+def gather_curve(head: AnyPath) -> str | None:
     """Draw the learning curve that a watcher kept, as an SVG element; None where nobody watched.
 
     Args:

@@ -3,13 +3,13 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tasks.artifacts import DataRoot, exclusive, publish_bytes
 from tasks.champion.state import Champion, read_champion
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tasks.records import Night, read_nights, recorded_datasets
-from tasks.report.page import find_report, page_environment
+from tasks.report.page import find_reports, page_environment
 
 LISTED_RUNS = 40
 """How many runs of a dataset are listed, the last ones; the page says how many more there are."""
@@ -46,7 +46,7 @@ class DatasetRuns:
     damaged: Sequence[str]
 
 
-def publish_index(root: DataRoot) -> Path:
+def publish_index(root: DataRoot) -> AnyPath:
     """Write the index of a data root, and return where it is.
 
     One process at a time: of two whose runs end at once, the one that looked first must not write last.
@@ -84,23 +84,20 @@ def _gather(root: DataRoot, name: str) -> DatasetRuns:
     accuracies = [night.accuracy for night in nights]
     span = _span(accuracies)
     newest = nights[::-1]
-    own = next((night for night in newest if champion and night.model == champion.model), None)
+    own = [night for night in newest if champion and night.model == champion.model][:1]
+    shown = newest[:LISTED_RUNS]
+    links = [place.as_posix() if place else None for place in find_reports([*shown, *own])]
     return DatasetRuns(
         name=name,
-        nights=[(night, _link(night)) for night in newest[:LISTED_RUNS]],
+        nights=list(zip(shown, links, strict=False)),
         runs=len(nights),
         first=nights[0].date if nights else None,
         line=_line(accuracies, span),
         span=span,
         champion=champion,
-        champion_link=_link(own) if own else None,
+        champion_link=links[-1] if own else None,
         damaged=[str(error) for error in errors],
     )
-
-
-def _link(night: Night) -> str | None:
-    place = find_report(night)
-    return place.as_posix() if place else None
 
 
 def _span(accuracies: Sequence[float]) -> tuple[float, float]:

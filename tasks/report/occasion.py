@@ -3,11 +3,11 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from tasks.artifacts import Manifest
 from tasks.champion.decision import Decision
 from tasks.evaluate.settings import EvaluateSettings
+from tasks.paths import AnyPath
 from tasks.records import Night
 
 
@@ -32,12 +32,12 @@ class Occasion:
     dataset: str
     date: dt.date
     snapshot: str
-    folder: Path
+    folder: AnyPath
     settings: EvaluateSettings
     parameters: Mapping[str, str]
     stages: Mapping[str, Manifest]
-    record: Path
-    report: Path
+    record: AnyPath
+    report: AnyPath
 
     @property
     def decision(self) -> Decision:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from tasks.artifacts import DataRoot
+from tasks.artifacts.survey import survey
 from tasks.champion.decision import Decision
 from tasks.records import Night, Verdict
 from tasks.report.bottleneck_map import SIDE, view_map
@@ -60,6 +61,7 @@ def render_report(report: Report) -> str:
         PIL.UnidentifiedImageError: A photo's bytes are not those of a picture.
     """
     labels = [count.label for count in report.counts]
+    nights = report.nights[: -NIGHTS - 1 : -1]
     return (
         page_environment()
         .get_template("report.html.j2")
@@ -72,9 +74,7 @@ def render_report(report: Report) -> str:
             headed=len(labels) <= _HEADED_LABELS,
             map=view_map(report.map, labels) if report.map and report.map.points else None,
             map_side=SIDE,
-            nights=[
-                (night, _link(night, last=place == 0)) for place, night in enumerate(report.nights[: -NIGHTS - 1 : -1])
-            ],
+            nights=list(zip(nights, [None, *_links(nights[1:])], strict=False)),
             side=side_for(_count_pictures(report)),
             listed=LISTED,
         )
@@ -101,10 +101,20 @@ def find_report(night: Night) -> Path | None:
 
     A data root may have been moved since its records were written, so that only the end of the recorded path counts.
     """
-    place = Path(*night.report.parts[-3:])
-    if place.is_absolute() or ".." in place.parts:
-        return None
-    return place if (DataRoot.above(night.record.parent).path / place).is_file() else None
+    return find_reports([night])[0]
+
+
+def find_reports(nights: Sequence[Night]) -> list[Path | None]:
+    """Where the reports of runs of one data root are; see `find_report`."""
+    places = [Path(*night.report.parts[-3:]) for night in nights]
+    if not nights:
+        return []
+    root = DataRoot.above(nights[0].record.parent)
+    there = survey(root.report("x").parent)
+    return [
+        None if place.is_absolute() or ".." in place.parts or not there.is_file(root.path / place) else place
+        for place in places
+    ]
 
 
 def page_environment(package: str = "tasks.report") -> Environment:
@@ -147,10 +157,9 @@ def _by_label(samples: Sequence[Picture], labels: Sequence[str]) -> dict[str, li
     return {label: pictures for label, pictures in grouped.items() if pictures}
 
 
-def _link(night: Night, *, last: bool) -> str | None:
-    """The way from this report to that of a run before; that of its own run is this one."""
-    place = None if last else find_report(night)
-    return f"../../{place.as_posix()}" if place else None
+def _links(before: Sequence[Night]) -> list[str | None]:
+    """The ways from this report to those of the runs before."""
+    return [f"../../{place.as_posix()}" if place else None for place in find_reports(before)]
 
 
 def _csp_hash(text: str) -> str:

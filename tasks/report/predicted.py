@@ -2,14 +2,13 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tasks.artifacts import PREDICTIONS, DamagedError
+from tasks.artifacts import PREDICTIONS, DamagedError, read_parquet
+from tasks.paths import AnyPath
 from tasks.snapshot.splits import assign_splits
 from tasks.train.photos import Photos
 
@@ -39,7 +38,7 @@ class Predicted:
         return wrong
 
 
-def read_predicted(evaluation: Path) -> Predicted:
+def read_predicted(evaluation: AnyPath) -> Predicted:
     """Read the predictions in the folder of an evaluation.
 
     Raises:
@@ -47,7 +46,7 @@ def read_predicted(evaluation: Path) -> Predicted:
     """
     path = evaluation / "predictions.parquet"
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
+        table = read_parquet(path)
         if not table.schema.equals(PREDICTIONS):
             raise ValueError("it has other columns")
         labels = tuple(json.loads(table.schema.metadata[b"settings"])["labels"])

@@ -3,16 +3,17 @@
 import io
 from collections.abc import Iterable, Mapping
 from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
 from PIL import Image
 
 from tasks.artifacts import DataRoot
+from tasks.decode.fetching import work_on_photos
 from tasks.decode.images import Picture
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import Photo, decode_files, in_processes
+from tasks.decode.workers import Photo, decode_files
+from tasks.paths import AnyPath
 
 
 def read_pictures(keys: Iterable[str], decode: DecodeSettings, root: DataRoot) -> dict[str, bytes]:
@@ -26,7 +27,7 @@ def read_pictures(keys: Iterable[str], decode: DecodeSettings, root: DataRoot) -
     return {row["sha256"]: row["image"]["bytes"] for table in tables for row in table.to_pylist()}
 
 
-def decode_pictures(paths: Mapping[str, str], folder: Path, decode: DecodeSettings) -> dict[str, bytes]:
+def decode_pictures(paths: Mapping[str, str], folder: AnyPath, decode: DecodeSettings) -> dict[str, bytes]:
     """Make pictures of photos' files; what cannot be read or decoded, or is another photo by now, is left out.
 
     Args:
@@ -39,8 +40,10 @@ def decode_pictures(paths: Mapping[str, str], folder: Path, decode: DecodeSettin
     """
     if not paths:
         return {}
-    work = partial(decode_files, folder=folder, settings=decode)
-    tried = [one for batch in in_processes(work, [Photo(*item) for item in paths.items()], 1) for one in batch]
+    work = partial(decode_files, settings=decode)
+    tried = [
+        one for batch in work_on_photos(work, [Photo(*item) for item in paths.items()], folder, 1) for one in batch
+    ]
     return {photo.sha256: result.image for photo, result in tried if isinstance(result, Picture)}
 
 

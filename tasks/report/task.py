@@ -1,7 +1,5 @@
 """Luigi task of the report stage."""
 
-from pathlib import Path
-
 import luigi
 
 from tasks.artifacts import Manifest, Outcome, fingerprint, publish_bytes
@@ -10,6 +8,7 @@ from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.export.task import ExportModel
 from tasks.parameters import Number, SettingsParameter
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 
@@ -75,7 +74,7 @@ class WriteReport(SnapshotStageTask):
             }
         )
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """Beside the report."""
         return self.root.report(self.key()) / "manifest.json"
 
@@ -97,11 +96,11 @@ class WriteReport(SnapshotStageTask):
             dataset=self.dataset,
             date=self.date,
             snapshot=self.snapshot,
-            folder=Path(self.folder),
+            folder=to_path(self.folder),
             settings=self.settings,
             parameters=dict(self.parameters),
             stages=self.before(),
-            record=Path(self.record),
+            record=to_path(self.record),
             report=folder / "report.html",
         )
         report = gather_report(occasion, self.root, progress)

@@ -3,12 +3,16 @@
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import groupby
 
-from tasks.artifacts import DataRoot, alone, exclusive, is_locked, sweep_root
+from tasks.artifacts import DataRoot, alone, exclusive, listed, sweep_root
+from tasks.artifacts.locks import clear, is_held
 from tasks.artifacts.removal import Footprint, remove
+from tasks.artifacts.survey import read_each
 from tasks.errors import PipelineError, StoreError
 from tasks.events import emit
+from tasks.machine import store_error
+from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress, Silence
 from tasks.retention.kept import Policy
 from tasks.retention.waste import Piece, Plan, plan_collection
@@ -27,7 +31,7 @@ class Collected:
     footprint: Footprint
 
 
-def collect(root: DataRoot, policy: Policy, progress: Progress, shown: Collection[Path] | None = None) -> Collected:
+def collect(root: DataRoot, policy: Policy, progress: Progress, shown: Collection[AnyPath] | None = None) -> Collected:
     """Remove what nothing kept refers to. Killed anywhere, nothing that is kept lacks anything.
 
     The index is written anew before anything but records is removed, so that it leads to no report that is gone.
@@ -54,10 +58,12 @@ def collect(root: DataRoot, policy: Policy, progress: Progress, shown: Collectio
             publish_index(root)
         _remove([piece for piece in pieces if piece.stage != "record"], root, progress)
         sweep_root(root)
+        if is_remote(root.path):
+            list(read_each(clear, _nights(root), root.path))
     return Collected(len(records), sum((piece.footprint for piece in pieces), Footprint(0, 0)))
 
 
-def collect_after_run(root: DataRoot, runs: int, record: Path) -> None:
+def collect_after_run(root: DataRoot, runs: int, record: AnyPath) -> None:
     """Remove older runs of a dataset when a run of it has ended, and say what was freed, or why nothing was.
 
     Args:
@@ -67,21 +73,30 @@ def collect_after_run(root: DataRoot, runs: int, record: Path) -> None:
     """
     try:
         # Workers of one program share its lock on the data root; the locks of nights tell them apart.
-        locks = [lock for lock in sorted(root.runs("x").parent.glob("*/.*.lock")) if _is_other(lock, record)]
-        others = ", ".join(lock.parent.name for lock in locks if is_locked(lock))
+        locks = [lock for lock in _nights(root) if _is_other(lock, record)]
+        held = zip(locks, read_each(is_held, locks, root.path), strict=True)
+        others = ", ".join(lock.parent.name for lock, at_work in held if at_work)
         if others:
             raise StoreError(f"Other runs are under way: {others}. The next run tries again.")
         done = collect(root, Policy(runs, (record.parent.name,), record, aside=False), Silence())
-    except (OSError, PipelineError) as exc:
+    except Exception as exc:
+        if not isinstance(exc, (OSError, PipelineError)) and store_error(exc) is None:
+            raise
         # The night is good, and the next one tries again.
-        emit("not_collected", f"Old runs  not removed: {exc}", error=str(exc))
+        why = str(exc if isinstance(exc, PipelineError) else store_error(exc) or exc)
+        emit("not_collected", f"Old runs  not removed: {why}", error=why)
         return
     freed = f"{done.footprint.files:,} files, {done.footprint.bytes / 1e6:,.1f} MB"
     text = f"Old runs  {done.runs:,} removed with what only they needed: {freed}" if done.footprint.files else None
     emit("collected", text, runs=done.runs, files=done.footprint.files, bytes=done.footprint.bytes)
 
 
-def _is_other(lock: Path, record: Path) -> bool:
+def _nights(root: DataRoot) -> list[AnyPath]:
+    """The locks of nights that there are, whether anybody holds them or not."""
+    return [path for folder in listed(root.runs("x").parent) for path in listed(folder, ".*.lock")]
+
+
+def _is_other(lock: AnyPath, record: AnyPath) -> bool:
     """Whether a night's lock is not the one of a record's own night."""
     return lock.parent != record.parent or not record.name.startswith(f"{lock.stem.removeprefix('.')}-")
 
@@ -102,13 +117,15 @@ def _stores_alone(plan: Plan) -> Iterator[None]:
     """Keep compactions from the stores that stay: they move rows into shards that no manifest names yet."""
     with ExitStack() as stack:
         for store in plan.stores:
-            for folder in (store, store / "rejected"):
-                if folder.is_dir():
-                    stack.enter_context(exclusive(folder))
+            stack.enter_context(exclusive(store))
         yield
 
 
 def _remove(pieces: list[Piece], root: DataRoot, progress: Progress) -> None:
-    for piece in pieces:
-        remove(piece.path, root)
-        progress.advance(piece.footprint.files)
+    """Remove pieces in their order; in an object store many at once of those that are beside each other."""
+    # A download's manifests go before what was extracted beside them.
+    for _, beside in groupby(pieces, lambda piece: (piece.path.parent, piece.path.suffix)):
+        group = list(beside)
+        removed = read_each(lambda piece: remove(piece.path, root), group, root.path)
+        for piece, _ in zip(group, removed, strict=True):
+            progress.advance(piece.footprint.files)

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatch
 
 from tasks.artifacts import DataRoot
 from tasks.artifacts import manifest as place_of
+from tasks.artifacts.survey import Survey, read_each
 from tasks.champion.state import Champion, read_champion
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tasks.records import Night, read_nights, recorded_datasets
 from tasks.retention.references import (
     Dated,
     Need,
+    Recorded,
     References,
     read_comparison,
     read_run,
@@ -33,120 +36,152 @@ class Policy:
 
     runs: int
     datasets: Collection[str] | None = None
-    record: Path | None = None
+    record: AnyPath | None = None
     aside: bool = True
 
 
-def find_kept(root: DataRoot, policy: Policy) -> References:
+def find_kept(root: DataRoot, policy: Policy, there: Survey) -> References:
     """Find what stays, and what the user gave.
 
     A run stays with all that its record names. The champion of a dataset stays with the run that made it. Comparisons
     stay with their snapshots and pictures. The newest night of a dataset stays as far as it got, where it ended with an
     error or was killed before its record.
 
+    Args:
+        root: The data root.
+        policy: Which runs stay.
+        there: What there is.
+
     Raises:
         StoreError: A record or the file that names a champion cannot be read, so that nobody knows what it refers to.
     """
-    kept = References()
-    for dataset in recorded_datasets(root):
-        _add_runs(root, dataset, policy, kept)
-    for state in sorted(root.champion("x").parent.glob("*.json")):
-        champion = _champion(root, state.stem)
-        if champion is not None:
-            kept.add_champion(root, state.stem, champion)
-    for path in sorted(root.comparisons("x").parent.glob("*/*.json")):
-        _add_comparison(root, path, kept)
-    for pointers in sorted(root.snapshots("x").parent.glob("*/")):
-        _add_newest_night(root, pointers, kept)
-    _add_downloads(root, kept)
-    return kept
+    return _Finder(root, policy, there).find()
 
 
-def _add_runs(root: DataRoot, dataset: str, policy: Policy, kept: References) -> None:
-    nights, champion = _read(root, dataset), _champion(root, dataset)
-    records = {night.record: read_run(night.record) for night in nights}
-    crowning = [night for night in nights if champion and night.model == champion.model]
-    # Where its record was written anew since, the last run that trained the champion stands for the one that made it.
-    crowning = [night for night in crowning if champion and records[night.record].run == champion.run] or crowning[-1:]
-    staying = nights
-    if policy.datasets is None or dataset in policy.datasets:
-        own = [night for night in nights if night.record == policy.record]
-        staying = [*nights[-policy.runs :], *own, *crowning]
-    for night in staying:
-        kept.add_run(root, records[night.record])
-    for run in records.values():
-        kept.add_origin(run)
-    # The champion may have been asked of photos of later nights: their pictures are in its store, and in no manifest.
-    stores = {root.decode(records[night.record].stages["decode"]) for night in crowning}
-    kept.rows |= {Need(store, night.snapshot) for store in stores for night in staying}
+class _Finder:
+    """Goes through what is recorded in a data root, and notes what it refers to."""
+
+    def __init__(self, root: DataRoot, policy: Policy, there: Survey) -> None:
+        self._root, self._policy, self._there = root, policy, there
+        self._kept = References()
+
+    def find(self) -> References:
+        """See `find_kept`."""
+        root, there = self._root, self._there
+        for dataset in recorded_datasets(root):
+            self._add_runs(dataset)
+        for state in _jsons(there.entries(root.champion("x").parent)):
+            champion = self._champion(state.stem)
+            if champion is not None:
+                self._kept.add_champion(root, state.stem, champion)
+        for folder in there.entries(root.comparisons("x").parent):
+            for comparison in read_each(_read_comparison, _jsons(there.entries(folder)), root.path):
+                self._add_comparison(comparison)
+        for pointers in self._folders(root.snapshots("x").parent):
+            self._add_newest_night(pointers)
+        self._add_downloads()
+        return self._kept
+
+    def _add_runs(self, dataset: str) -> None:
+        root, policy, kept = self._root, self._policy, self._kept
+        nights, champion = self._nights(dataset), self._champion(dataset)
+        paths = [night.record for night in nights]
+        records = dict(zip(paths, read_each(read_run, paths, root.path), strict=True))
+        crowning = [night for night in nights if champion and night.model == champion.model]
+        # Where its record was written anew since, the last run that trained the champion stands for it.
+        made = [night for night in crowning if champion and records[night.record].run == champion.run]
+        crowning = made or crowning[-1:]
+        staying = nights
+        if policy.datasets is None or dataset in policy.datasets:
+            own = [night for night in nights if night.record == policy.record]
+            staying = [*nights[-policy.runs :], *own, *crowning]
+        for night in staying:
+            kept.add_run(root, records[night.record])
+        for run in records.values():
+            kept.add_origin(run)
+        # The champion may have been asked of photos of later nights: its store has their pictures, but no manifest.
+        stores = {root.decode(records[night.record].stages["decode"]) for night in crowning}
+        kept.rows |= {Need(store, night.snapshot) for store in stores for night in staying}
+
+    def _nights(self, dataset: str) -> list[Night]:
+        nights, damaged = read_nights(self._root, dataset)
+        if damaged:
+            raise StoreError(f"Nothing is collected, since nobody knows what a record refers to: {damaged[0]}")
+        return nights
+
+    def _champion(self, dataset: str) -> Champion | None:
+        try:
+            return read_champion(self._root.champion(dataset))
+        except StoreError as exc:
+            raise StoreError(f"Nothing is collected, since nobody knows who is champion: {exc}") from exc
+
+    def _add_comparison(self, comparison: Recorded) -> None:
+        self._kept.add_origin(comparison)
+        self._kept.add_night(self._root, comparison)
+        self._kept.manifests |= self._made_for(self._stores(self._root.decode), comparison.snapshot)
+
+    def _add_newest_night(self, pointers: AnyPath) -> None:
+        """Refer to the newest night of a dataset, where there is no record of it, with all that it has got."""
+        root, kept = self._root, self._kept
+        paths = _jsons(self._there.entries(pointers))
+        read = zip(paths, read_each(readable_manifest, paths, root.path), strict=True)
+        found = [(path.stem, manifest) for path, manifest in read if manifest]
+        for _, manifest in found:
+            kept.add_given(manifest.settings.get("location", ""), {})
+        if not found:
+            return
+        date, manifest = found[-1]
+        snapshot = manifest.key
+        night = Dated(pointers.name, date, snapshot)
+        kept.add_night(root, night)
+        if night in kept.recorded:
+            return
+        stores = self._stores(root.decode) | self._stores(root.bottleneck)
+        kept.rows |= {Need(store, snapshot) for store in stores}
+        kept.manifests |= self._made_for(stores, snapshot)
+        for folder in self._on(self._stores(root.train), snapshot):
+            kept.add_model(root, folder.name)
+        kept.paths |= self._on(self._stores(root.evaluate) | self._stores(root.report), snapshot)
+        decisions = _jsons(self._there.entries(root.decisions(pointers.name)))
+        decided = zip(decisions, read_each(readable_manifest, decisions, root.path), strict=True)
+        kept.paths |= {path for path, made in decided if made and made.snapshot == snapshot}
+
+    def _add_downloads(self) -> None:
+        """Refer to the photos that the manifests of kept nights name, and to the last ones that were fetched."""
+        kept = self._kept
+        for folder in self._folders(self._root.downloads("x").parent):
+            dated = [path for path in self._there.entries(folder) if fnmatch(path.name, "[0-9]*-[0-9]*-[0-9]*.json")]
+            lasting = [folder / "manifest.json", *dated[-1:]]
+            kept.paths.update(lasting)
+            named = {*lasting, *(path for path in dated if path in kept.paths)}
+            for manifest in read_each(readable_manifest, named, self._root.path):
+                if manifest is not None:
+                    kept.paths.add(folder / manifest.key)
+
+    def _folders(self, parent: AnyPath) -> list[AnyPath]:
+        return [path for path in self._there.entries(parent) if self._there.is_folder(path)]
+
+    def _stores(self, place: Callable[[str], AnyPath]) -> set[AnyPath]:
+        """The folders that a stage keeps, one a key."""
+        return set(self._folders(place("x").parent))
+
+    def _made_for(self, stores: Iterable[AnyPath], snapshot: str) -> set[Need]:
+        """The manifests of a snapshot that there are."""
+        return {Need(store, snapshot) for store in stores if self._there.is_file(place_of(store, snapshot))}
+
+    def _on(self, folders: set[AnyPath], snapshot: str) -> set[AnyPath]:
+        """Those of some folders in which the work is on a snapshot."""
+        ordered = sorted(folders)
+        named = zip(ordered, read_each(snapshot_named, ordered, self._root.path), strict=True)
+        return {folder for folder, own in named if own == snapshot}
 
 
-def _read(root: DataRoot, dataset: str) -> list[Night]:
-    nights, damaged = read_nights(root, dataset)
-    if damaged:
-        raise StoreError(f"Nothing is collected, since nobody knows what a record refers to: {damaged[0]}")
-    return nights
-
-
-def _champion(root: DataRoot, dataset: str) -> Champion | None:
+def _read_comparison(path: AnyPath) -> Recorded:
     try:
-        return read_champion(root.champion(dataset))
-    except StoreError as exc:
-        raise StoreError(f"Nothing is collected, since nobody knows who is champion: {exc}") from exc
-
-
-def _add_comparison(root: DataRoot, path: Path, kept: References) -> None:
-    try:
-        comparison = read_comparison(path)
+        return read_comparison(path)
     except StoreError as exc:
         raise StoreError(f"Nothing is collected, since nobody knows what a comparison refers to: {exc}") from exc
-    kept.add_origin(comparison)
-    kept.add_night(root, comparison)
-    kept.manifests |= _made_for(_stores(root.decode), comparison.snapshot)
 
 
-def _add_newest_night(root: DataRoot, pointers: Path, kept: References) -> None:
-    """Refer to the newest night of a dataset, where there is no record of it, with all that it has got."""
-    found = [(path.stem, read) for path in sorted(pointers.glob("*.json")) if (read := readable_manifest(path))]
-    for _, manifest in found:
-        kept.add_given(manifest.settings.get("location", ""), {})
-    if not found:
-        return
-    date, manifest = found[-1]
-    snapshot = manifest.key
-    night = Dated(pointers.name, date, snapshot)
-    kept.add_night(root, night)
-    if night in kept.recorded:
-        return
-    stores = _stores(root.decode) | _stores(root.bottleneck)
-    kept.rows |= {Need(store, snapshot) for store in stores}
-    kept.manifests |= _made_for(stores, snapshot)
-    for folder in _stores(root.train):
-        if snapshot_named(folder) == snapshot:
-            kept.add_model(root, folder.name)
-    results = _stores(root.evaluate) | _stores(root.report)
-    kept.paths |= {folder for folder in results if snapshot_named(folder) == snapshot}
-    decisions = root.decisions(pointers.name).glob("*.json")
-    kept.paths |= {path for path in decisions if (made := readable_manifest(path)) and made.snapshot == snapshot}
-
-
-def _stores(place: Callable[[str], Path]) -> set[Path]:
-    """The folders that a stage keeps, one a key."""
-    return set(place("x").parent.glob("*/"))
-
-
-def _made_for(stores: Iterable[Path], snapshot: str) -> set[Need]:
-    """The manifests of a snapshot that there are."""
-    return {Need(store, snapshot) for store in stores if place_of(store, snapshot).exists()}
-
-
-def _add_downloads(root: DataRoot, kept: References) -> None:
-    """Refer to the photos that the manifests of kept nights name, and to the last ones that were fetched."""
-    for folder in root.downloads("x").parent.glob("*/"):
-        dated = sorted(folder.glob("[0-9]*-[0-9]*-[0-9]*.json"))
-        lasting = [folder / "manifest.json", *dated[-1:]]
-        kept.paths.update(lasting)
-        for path in {*lasting, *(path for path in dated if path in kept.paths)}:
-            manifest = readable_manifest(path)
-            if manifest is not None:
-                kept.paths.add(folder / manifest.key)
+def _jsons(paths: Iterable[AnyPath]) -> list[AnyPath]:
+    return [path for path in paths if path.suffix == ".json"]

@@ -1,14 +1,15 @@
 """What files of a data root refer to: the keys that a record, a pointer, a champion or a comparison names."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.artifacts import DataRoot, Manifest, read_json, read_manifest
 from tasks.catalog import local_path
 from tasks.champion.state import Champion
-from tasks.errors import StoreError
+from tasks.errors import SettingError, StoreError
+from tasks.paths import AnyPath, is_remote, is_remote_text, to_path
 from tasks.records import read_record
 
 
@@ -20,7 +21,7 @@ class Need(NamedTuple):
         snapshot: Key of the snapshot whose manifest or rows it has to hold.
     """
 
-    store: Path
+    store: AnyPath
     snapshot: str
 
 
@@ -52,7 +53,7 @@ class Recorded(Dated):
         model: Key of its head or network; empty for a comparison.
     """
 
-    path: Path
+    path: AnyPath
     run: str
     location: str
     parameters: Mapping[str, str]
@@ -73,12 +74,12 @@ class References:
         given: What the user gave to a run: photos, archives, models, weights.
     """
 
-    paths: set[Path] = field(default_factory=set)
+    paths: set[AnyPath] = field(default_factory=set)
     manifests: set[Need] = field(default_factory=set)
     rows: set[Need] = field(default_factory=set)
     models: set[str] = field(default_factory=set)
     recorded: set[Dated] = field(default_factory=set)
-    given: set[Path] = field(default_factory=set)
+    given: set[AnyPath] = field(default_factory=set)
 
     def add_model(self, root: DataRoot, key: str) -> None:
         """Refer to a trained model."""
@@ -124,11 +125,23 @@ class References:
 
     def add_given(self, location: str, parameters: Mapping[str, str]) -> None:
         """Note what the user gave to a run."""
-        texts = (location, *(parameters.get(name, "") for name in ("backbone", "weights")))
-        self.given |= {path.resolve() for path in map(local_path, texts) if path is not None}
+        for text in (location, *(parameters.get(name, "") for name in ("backbone", "weights"))):
+            if is_remote_text(text):
+                # Of a store that is not used here, it is in no data root of ours.
+                with suppress(SettingError):
+                    self.given.add(to_path(text))
+            elif (path := local_path(text)) is not None:
+                self.given.add(path.resolve())
+
+    def given_in(self, path: AnyPath) -> AnyPath | None:
+        """What the user gave to a run and is in a folder, or is the file itself; None where nothing is."""
+        if is_remote(path):
+            return next((given for given in self.given if f"{given}/".startswith(f"{path}/")), None)
+        real = path.resolve()
+        return next((given for given in self.given if not is_remote(given) and given.is_relative_to(real)), None)
 
 
-def read_run(path: Path) -> Recorded:
+def read_run(path: AnyPath) -> Recorded:
     """Read what a run was made of; records of an earlier version of this project lack a decision and a report.
 
     Raises:
@@ -145,7 +158,7 @@ def read_run(path: Path) -> Recorded:
         raise StoreError(f"{path} is damaged ({exc!r}). Delete it; the next run writes it again.") from exc
 
 
-def read_comparison(path: Path) -> Recorded:
+def read_comparison(path: AnyPath) -> Recorded:
     """Read what a comparison was made of.
 
     Raises:
@@ -157,12 +170,12 @@ def read_comparison(path: Path) -> Recorded:
         raise StoreError(f"{path} is damaged ({exc!r}). Delete it; the next run writes it again.") from exc
 
 
-def _origin(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def _origin(path: AnyPath, record: Mapping[str, Any]) -> dict[str, Any]:
     own = {name: record[name] for name in ("date", "snapshot", "run", "parameters")}
     return {"path": path, "dataset": path.parent.name, "location": record["dataset"]["location"], **own}
 
 
-def readable_manifest(path: Path) -> Manifest | None:
+def readable_manifest(path: AnyPath) -> Manifest | None:
     """Read a manifest; None where there is none, or where it counts as absent because it cannot be read."""
     try:
         return read_manifest(path)
@@ -170,7 +183,7 @@ def readable_manifest(path: Path) -> Manifest | None:
         return None
 
 
-def snapshot_named(folder: Path) -> str | None:
+def snapshot_named(folder: AnyPath) -> str | None:
     """Key of the snapshot that the work in a folder is on; None where the folder does not say."""
     for name in ("manifest.json", "training.json"):
         try:

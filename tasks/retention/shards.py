@@ -1,19 +1,20 @@
 """Which shards of a store have to stay: those that kept manifests name, and those with rows that nobody names."""
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from tasks.artifacts import DataRoot, KeyIndex
+from tasks.artifacts import DataRoot, KeyIndex, open_parquet, read_parquet
 from tasks.artifacts import manifest as place_of
 from tasks.artifacts.key_index import Places
 from tasks.artifacts.shards import places_in, reading
+from tasks.artifacts.survey import Survey, read_each
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tasks.retention.references import References, readable_manifest
 
 
@@ -26,46 +27,52 @@ class Named(NamedTuple):
         unnamed: Snapshots whose rows have to stay, but that no manifest has the shards of.
     """
 
-    shards: set[Path]
+    shards: set[AnyPath]
     snapshots: set[str]
     unnamed: set[str]
 
 
-def named_shards(store: Path, kept: References) -> Named:
+def named_shards(store: AnyPath, kept: References, there: Survey) -> Named:
     """Read the kept manifests of a store.
 
     A manifest that cannot be read counts as absent, and one may name a shard that was merged into another since: then
     the rows of its snapshot are looked for.
     """
-    shards: set[Path] = set()
+    shards: set[AnyPath] = set()
     snapshots: set[str] = set()
     unnamed = {need.snapshot for need in kept.rows if need.store == store}
-    for snapshot in sorted(need.snapshot for need in kept.manifests if need.store == store):
-        manifest = readable_manifest(place_of(store, snapshot))
+    wanted = sorted(need.snapshot for need in kept.manifests if need.store == store)
+    manifests = read_each(readable_manifest, [place_of(store, snapshot) for snapshot in wanted], store)
+    for snapshot, manifest in zip(wanted, manifests, strict=True):
         named = {store / name for name in manifest.shards} if manifest else set()
-        there = {shard for shard in named if shard.exists()}
-        shards |= there
-        (snapshots if manifest and there == named else unnamed).add(snapshot)
+        found = {shard for shard in named if there.is_file(shard)}
+        shards |= found
+        (snapshots if manifest and found == named else unnamed).add(snapshot)
     return Named(shards, snapshots, unnamed - snapshots)
 
 
-def needed_shards(store: Path, named: Iterable[Path], root: DataRoot, snapshots: Iterable[str]) -> set[Path]:
+def needed_shards(
+    shards: Sequence[AnyPath], named: Iterable[AnyPath], root: DataRoot, snapshots: Iterable[str]
+) -> set[AnyPath]:
     """Find the shards of a store that have to stay. Of several that hold the same photo, one has to.
 
     Args:
-        store: The store.
-        named: Shards that stay anyway.
+        shards: All of the store, in the order of their names.
+        named: Those that stay anyway.
         root: Where the snapshots are.
         snapshots: Those whose rows have to stay; where one of them cannot be read, all shards do.
     """
     kept, wanted = set(named), _keys(root, snapshots)
     if wanted is None:
-        return set(_shards(store))
+        return set(shards)
+    if not len(wanted):
+        return kept
     missing, index = np.ones(len(wanted), bool), KeyIndex(wanted)
-    for shard in [*sorted(kept), *(shard for shard in _shards(store) if shard not in kept)]:
+    ordered = [*sorted(kept), *(shard for shard in shards if shard not in kept)]
+    found = read_each(partial(_places, index=index), ordered, root.path)
+    for shard, places in zip(ordered, found, strict=False):
         if not missing.any():
             break
-        places = _places(shard, index)
         if places is None or missing[places].any():
             kept.add(shard)
         if places is not None:
@@ -73,33 +80,28 @@ def needed_shards(store: Path, named: Iterable[Path], root: DataRoot, snapshots:
     return kept
 
 
-def shards_with(folder: Path, root: DataRoot, snapshots: Iterable[str]) -> set[Path]:
+def shards_with(shards: Sequence[AnyPath], root: DataRoot, snapshots: Iterable[str]) -> set[AnyPath]:
     """Find the shards of a folder of rejected photos that have to stay.
 
     All that hold a photo have to: it may have been rejected for several reasons, one after the other.
 
     Args:
-        folder: The folder.
+        shards: All of the folder.
         root: Where the snapshots are.
         snapshots: Those whose rows have to stay; where one of them cannot be read, all shards do.
     """
-    shards, wanted = _shards(folder), _keys(root, snapshots) if folder.is_dir() else None
+    wanted = _keys(root, snapshots) if shards else None
     if wanted is None:
         return set(shards)
-    index = KeyIndex(wanted)
-    found = ((shard, _places(shard, index)) for shard in shards)
-    return {shard for shard, places in found if places is None or len(places)}
+    found = read_each(partial(_places, index=KeyIndex(wanted)), shards, root.path)
+    return {shard for shard, places in zip(shards, found, strict=True) if places is None or len(places)}
 
 
-def _shards(folder: Path) -> list[Path]:
-    return sorted(folder.glob("part-*.parquet"))
-
-
-def _places(shard: Path, index: KeyIndex) -> Places | None:
+def _places(shard: AnyPath, index: KeyIndex) -> Places | None:
     """Which of the wanted keys a shard holds: int64 [N]; None where it cannot be read: then nobody knows."""
     try:
         with reading(shard):
-            file = pq.ParquetFile(shard)
+            file = open_parquet(shard)
         with file:
             places = places_in(shard, file, index)
     except (OSError, StoreError):
@@ -110,7 +112,9 @@ def _places(shard: Path, index: KeyIndex) -> Places | None:
 def _keys(root: DataRoot, snapshots: Iterable[str]) -> pa.Array | None:
     """The keys of all photos of some snapshots, each once; None where one of them cannot be read."""
     try:
-        columns = [pq.read_table(root.snapshot(key), columns=["sha256"]).column("sha256") for key in sorted(snapshots)]
+        paths = [root.snapshot(key) for key in sorted(snapshots)]
+        tables = read_each(lambda path: read_parquet(path, ["sha256"]), paths, root.path)
+        columns = [table.column("sha256") for table in tables]
     except (pa.ArrowException, OSError):
         return None
     return pc.unique(pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string()))

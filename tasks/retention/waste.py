@@ -3,13 +3,15 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from fnmatch import fnmatch
 
 from tasks.artifacts import KEY_LENGTH, DataRoot
 from tasks.artifacts import manifest as place_of
 from tasks.artifacts.aside import DAMAGED
 from tasks.artifacts.files import TEMPORARY_PREFIX
-from tasks.artifacts.removal import Footprint, measure
+from tasks.artifacts.removal import Footprint
+from tasks.artifacts.survey import Survey, survey
+from tasks.paths import AnyPath, is_remote
 from tasks.retention.kept import Policy, find_kept
 from tasks.retention.predictions import unkept_predictions
 from tasks.retention.references import Need, References
@@ -35,7 +37,7 @@ class Piece:
     """
 
     stage: str
-    path: Path
+    path: AnyPath
     footprint: Footprint
 
 
@@ -48,7 +50,7 @@ class Left:
         why: What it is.
     """
 
-    path: Path
+    path: AnyPath
     why: str
 
 
@@ -60,15 +62,15 @@ class Plan:
         kept: What stays.
         pieces: What goes, in the order in which it may go: killed anywhere, what is left lacks nothing that it names.
         left: What is left alone.
-        stores: Stores that stay, and lose shards or manifests at most.
+        stores: Folders of stores that stay, and lose shards or manifests at most.
         records: The records that stay.
     """
 
     kept: References
     pieces: list[Piece] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
-    stores: list[Path] = field(default_factory=list)
-    records: list[Path] = field(default_factory=list)
+    stores: list[AnyPath] = field(default_factory=list)
+    records: list[AnyPath] = field(default_factory=list)
 
     @property
     def footprint(self) -> Footprint:
@@ -82,8 +84,10 @@ def plan_collection(root: DataRoot, policy: Policy) -> Plan:
     Raises:
         StoreError: A record, a comparison's record, or the file that names a champion cannot be read.
     """
-    plan = Plan(find_kept(root, policy))
-    walk = _Walk(root, plan, aside=policy.aside)
+    # A dataset that was extracted may have a million photos.
+    there = survey(root.path, apart=("download",))
+    plan = Plan(find_kept(root, policy, there))
+    walk = _Walk(root, plan, there, aside=policy.aside)
     walk.top()
     walk.records()
     walk.results()
@@ -98,9 +102,8 @@ def plan_collection(root: DataRoot, policy: Policy) -> Plan:
 class _Walk:
     """Walks through the stages of a data root and sorts what it finds."""
 
-    def __init__(self, root: DataRoot, plan: Plan, *, aside: bool) -> None:
-        self._root, self._plan, self._aside = root, plan, aside
-        self._given = plan.kept.given
+    def __init__(self, root: DataRoot, plan: Plan, there: Survey, *, aside: bool) -> None:
+        self._root, self._plan, self._there, self._aside = root, plan, there, aside
 
     def top(self) -> None:
         """Name what lies beside the stages."""
@@ -125,31 +128,34 @@ class _Walk:
         for path in self._keyed(root.report("x").parent):
             self._judge("report", path)
         for path in self._known(root.champion("x").parent, rf"{_DATASET}(\.json)?"):
-            for decision in self._known(path, rf"{_KEY}\.json") if path.is_dir() else ():
+            for decision in self._known(path, rf"{_KEY}\.json") if self._there.is_folder(path) else ():
                 self._judge("champion", decision)
         predicted = list(self._keyed(root.predict("x").parent))
-        for path in unkept_predictions(predicted, self._plan.kept.models):
+        for path in unkept_predictions(predicted, self._plan.kept.models, self._there):
             self._condemn("predict", path)
         for stage, place in (("evaluate", root.evaluate), ("train", root.train)):
             for path in self._keyed(place("x").parent):
                 self._judge(stage, path)
 
-    def stores(self, stage: str, place: Callable[[str], Path]) -> None:
+    def stores(self, stage: str, place: Callable[[str], AnyPath]) -> None:
         """Manifests before the shards that they name; whole stores where nothing of them is kept."""
         kept = self._plan.kept
         for store in self._keyed(place("x").parent):
             snapshots = {need.snapshot for need in kept.manifests | kept.rows if need.store == store}
-            named = named_shards(store, kept)
-            needed = needed_shards(store, named.shards, self._root, named.unnamed)
+            named = named_shards(store, kept, self._there)
+            needed = needed_shards(self._shards(store), named.shards, self._root, named.unnamed)
             if stage == "decode":
-                needed |= shards_with(self._root.rejected(store.name), self._root, snapshots)
-            if needed or any(place_of(store, snapshot).exists() for snapshot in snapshots):
-                self._plan.stores.append(store)
+                needed |= shards_with(self._shards(store / "rejected"), self._root, snapshots)
+            if needed or any(self._there.is_file(place_of(store, snapshot)) for snapshot in snapshots):
+                self._plan.stores += filter(self._there.is_folder, (store, store / "rejected"))
                 self._parts(stage, store, needed)
             else:
                 self._condemn(stage, store)
 
-    def _parts(self, stage: str, store: Path, needed: set[Path]) -> None:
+    def _shards(self, folder: AnyPath) -> list[AnyPath]:
+        return [path for path in self._there.entries(folder) if fnmatch(path.name, "part-*.parquet")]
+
+    def _parts(self, stage: str, store: AnyPath, needed: set[AnyPath]) -> None:
         for path in self._known(store / "manifests", rf"{_KEY}\.json"):
             # Where rows alone are kept, a manifest could name shards that are not.
             if Need(store, path.stem) not in self._plan.kept.manifests:
@@ -165,7 +171,7 @@ class _Walk:
         parent = self._root.snapshots("x").parent
         found = list(self._known(parent, rf"{_DATASET}|{_KEY}\.parquet"))
         for folder in found:
-            for path in self._known(folder, rf"{_DATE}\.json|hashes\.parquet") if folder.is_dir() else ():
+            for path in self._known(folder, rf"{_DATE}\.json|hashes\.parquet") if self._there.is_folder(folder) else ():
                 if path.suffix == ".json":
                     self._judge("snapshot", path)
         for path in found:
@@ -175,25 +181,25 @@ class _Walk:
     def downloads(self) -> None:
         """What archives were extracted to, after the manifests that name it; the archives themselves stay."""
         for folder in self._keyed(self._root.downloads("x").parent, _DATASET):
-            for path in sorted(self._entries(folder), key=Path.is_dir):
+            for path in sorted(self._entries(folder), key=lambda path: path.suffix != ".json"):
                 if re.fullmatch(rf"{_KEY}|{_DATE}\.json", path.name):
                     self._judge("download", path)
 
     def lasting(self) -> None:
         """What was set aside among what stays."""
         for name in _LASTING:
-            for path in sorted((self._root.path / name).rglob(DAMAGED)):
+            for path in self._there.named(self._root.path / name, DAMAGED):
                 self._set_aside(path)
 
-    def _keyed(self, parent: Path, pattern: str = _KEY) -> Iterator[Path]:
+    def _keyed(self, parent: AnyPath, pattern: str = _KEY) -> Iterator[AnyPath]:
         """The folders of a stage that are named as the stage names them."""
         for path in self._known(parent, pattern):
-            if path.is_dir():
+            if self._there.is_folder(path):
                 yield path
             else:
                 self._leave(path, "unknown")
 
-    def _known(self, folder: Path, pattern: str) -> Iterator[Path]:
+    def _known(self, folder: AnyPath, pattern: str) -> Iterator[AnyPath]:
         """What is in a folder and is named as a stage names it; the rest is left alone."""
         for path in self._entries(folder):
             if re.fullmatch(pattern, path.name):
@@ -201,35 +207,38 @@ class _Walk:
             else:
                 self._leave(path, "unknown")
 
-    def _entries(self, folder: Path) -> Iterator[Path]:
+    def _entries(self, folder: AnyPath) -> Iterator[AnyPath]:
         """What is in a folder, without leftovers; what lies behind a link is left alone."""
-        if folder.is_symlink() and folder != self._root.path:
+        if _is_link(folder) and folder != self._root.path:
             return
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.is_symlink():
+        for path in self._there.entries(folder):
+            if _is_link(path):
                 self._leave(path, "a link")
             elif path.name == DAMAGED and folder != self._root.path:
                 self._set_aside(path)
             elif not path.name.startswith(TEMPORARY_PREFIX):
                 yield path
 
-    def _judge(self, stage: str, path: Path) -> None:
+    def _judge(self, stage: str, path: AnyPath) -> None:
         if path not in self._plan.kept.paths:
             self._condemn(stage, path)
         elif stage != "download":
-            for aside in sorted(path.rglob(DAMAGED)):
+            for aside in self._there.named(path, DAMAGED):
                 self._set_aside(aside)
 
-    def _set_aside(self, path: Path) -> None:
+    def _set_aside(self, path: AnyPath) -> None:
         if self._aside:
             self._condemn("damaged", path)
 
-    def _condemn(self, stage: str, path: Path) -> None:
-        real = path.resolve()
-        if any(given.is_relative_to(real) for given in self._given):
+    def _condemn(self, stage: str, path: AnyPath) -> None:
+        if self._plan.kept.given_in(path) is not None:
             self._leave(path, "given to a run")
         else:
-            self._plan.pieces.append(Piece(stage, path, measure(path)))
+            self._plan.pieces.append(Piece(stage, path, self._there.measure(path)))
 
-    def _leave(self, path: Path, why: str) -> None:
+    def _leave(self, path: AnyPath, why: str) -> None:
         self._plan.left.append(Left(path, why))
+
+
+def _is_link(path: AnyPath) -> bool:
+    return not is_remote(path) and path.is_symlink()

@@ -3,17 +3,21 @@
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from threading import Semaphore
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from tasks.artifacts import AT_ONCE, StoreAwayError, read_parquet
 from tasks.events import plain_text
+from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
+from tasks.snapshot.listing import File
+from tasks.snapshot.objects import cannot_be_had
 from tasks.snapshot.opening import photo_sha256
-from tasks.snapshot.walk import File
+from tasks.threads import in_threads
 
 #: One row a file: what is recalled for a file whose size and mtime are still the same.
 HASHES = pa.schema(
@@ -30,6 +34,8 @@ RACY_NS = 2_000_000_000
 
 # Files that a thread takes at once: enough that a million need few futures, few enough that progress is seen.
 _CHUNK = 64
+# Objects of more bytes, and how many of them are read at once: each is in memory while it comes.
+_LARGE, _LARGE_AT_ONCE = 4 * 2**20, 4
 _NAMED = 10
 
 _log = logging.getLogger(__name__)
@@ -50,7 +56,7 @@ class Hashed:
     unreadable: int
 
 
-def read_hashes(path: Path) -> pa.Table | None:
+def read_hashes(path: AnyPath) -> pa.Table | None:
     """Read the hashes that the last snapshot left.
 
     They only spare work: where the file is damaged or of another version, that is logged, and all is read again.
@@ -59,7 +65,7 @@ def read_hashes(path: Path) -> pa.Table | None:
         A table of `HASHES`, or None where there is none of use.
     """
     try:
-        table = pq.ParquetFile(path).read()
+        table = read_parquet(path)
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError) as exc:
@@ -71,23 +77,27 @@ def read_hashes(path: Path) -> pa.Table | None:
     return table
 
 
-def hash_files(root: Path, files: Sequence[File], known: pa.Table | None, progress: Progress) -> Hashed:
+def hash_files(root: AnyPath, files: Sequence[File], known: pa.Table | None, progress: Progress) -> Hashed:
     """Hash files, but recall the hash of each whose size and mtime are known.
 
-    A file that vanished is left out; one that cannot be read is left out, counted and logged.
+    A file that vanished is left out; one that cannot be read is left out, counted and logged. Of an object store each
+    is one request, and many are under way at once.
 
     Args:
         root: The dataset's folder.
         files: What `list_files` found there.
         known: What `trustworthy` kept of an earlier table, or None.
         progress: Told of the files that are read.
+
+    Raises:
+        DatasetError: Their object store cannot be had.
     """
     table = _tabulate(files)
     recalled = _recall(table, known)
     places = [place for place, key in enumerate(recalled) if key is None]
     unreadable: list[tuple[str, OSError]] = []
     read = 0
-    for place, result in zip(places, _read(root, [files[place].path for place in places], progress), strict=True):
+    for place, result in zip(places, _read(root, [files[place] for place in places], progress), strict=True):
         if isinstance(result, str):
             recalled[place] = result
             read += 1
@@ -97,6 +107,12 @@ def hash_files(root: Path, files: Sequence[File], known: pa.Table | None, progre
     column = pa.array(recalled, pa.string())
     table = table.append_column(HASHES.field("sha256"), column).filter(column.is_valid())
     return Hashed(table.cast(HASHES), read, len(unreadable))
+
+
+def recalled_files(files: Sequence[File], known: pa.Table | None) -> set[File]:
+    """Those files of which the hash is known."""
+    keys = _recall(_tabulate(files), known)
+    return {file for file, key in zip(files, keys, strict=True) if key is not None}
 
 
 def trustworthy(hashes: pa.Table, moment_ns: int) -> pa.Table:
@@ -133,19 +149,37 @@ def _recall(table: pa.Table, known: pa.Table | None) -> list[str | None]:
     return keys
 
 
-def _read(root: Path, paths: Sequence[str], progress: Progress) -> Iterator[str | OSError]:
+def _read(root: AnyPath, files: Sequence[File], progress: Progress) -> Iterator[str | OSError]:
     """Hash files in threads (hashing and reading release the GIL), in the order given."""
-    if not paths:
-        return
-    progress.start(len(paths), "photo")
-    chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
+    if files:
+        progress.start(len(files), "photo")
+        yield from _read_objects(root, files, progress) if is_remote(root) else _read_files(root, files, progress)
+
+
+def _read_files(root: AnyPath, files: Sequence[File], progress: Progress) -> Iterator[str | OSError]:
+    chunks = (files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK))
     with ThreadPoolExecutor() as pool:
-        for results in pool.map(lambda chunk: [_digest(root / path) for path in chunk], chunks):
+        for results in pool.map(lambda chunk: [_digest(root / file.path) for file in chunk], chunks):
             yield from results
             progress.advance(len(results))
 
 
-def _digest(path: Path) -> str | OSError:
+def _read_objects(root: AnyPath, files: Sequence[File], progress: Progress) -> Iterator[str | OSError]:
+    large = Semaphore(_LARGE_AT_ONCE)
+
+    def digest(file: File) -> str | OSError:
+        with large if file.size > _LARGE else nullcontext():
+            return _digest(root / file.path)
+
+    try:
+        for result in in_threads(digest, files, AT_ONCE):
+            yield result
+            progress.advance(1)
+    except StoreAwayError as exc:
+        raise cannot_be_had(exc) from exc
+
+
+def _digest(path: AnyPath) -> str | OSError:
     try:
         return photo_sha256(path)
     except OSError as exc:
@@ -154,6 +188,6 @@ def _digest(path: Path) -> str | OSError:
 
 def _warn(unreadable: Sequence[tuple[str, OSError]]) -> None:
     if unreadable:
-        named = ", ".join(f"{plain_text(path)} ({exc.strerror})" for path, exc in unreadable[:_NAMED])
+        named = ", ".join(f"{plain_text(path)} ({exc.strerror or exc})" for path, exc in unreadable[:_NAMED])
         more = f" and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
         _log.warning("Photos that cannot be read are left out: %s%s. Check their permissions.", named, more)

@@ -3,18 +3,20 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.artifacts import SNAPSHOT, DamagedError, DataRoot, describe
+from tasks.artifacts import SNAPSHOT, DamagedError, DataRoot, describe, local
 from tasks.errors import DatasetError
+from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
-from tasks.snapshot.hashes import HASHES, hash_files, trustworthy
-from tasks.snapshot.walk import UNREADABLE, fingerprint_rows, list_files
+from tasks.snapshot.hashes import HASHES, hash_files, recalled_files, trustworthy
+from tasks.snapshot.listing import UNREADABLE, fingerprint_rows
+from tasks.snapshot.objects import look_into
+from tasks.snapshot.walk import list_unread
 
 _NAMED = 10
 
@@ -62,7 +64,7 @@ class Snapshot:
         return count_labels(self.table)
 
 
-def take_snapshot(root: Path, known: pa.Table | None, progress: Progress) -> Snapshot:
+def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress) -> Snapshot:
     """Take a snapshot of a folder `<label>/**/<file>`.
 
     Files whose size and mtime are known are not read again. A file that vanishes meanwhile is left out, and one that
@@ -77,14 +79,17 @@ def take_snapshot(root: Path, known: pa.Table | None, progress: Progress) -> Sna
         DatasetError: The folder or one below it cannot be read.
     """
     moment_ns = time.time_ns()
-    listing = list_files(root)
+    listing = list_unread(root)
+    if listing.unclear:
+        listing = look_into(root, listing, recalled_files(listing.unclear, known))
     hashed = hash_files(root, listing.files, known, progress)
     ignored = dict(listing.ignored)
     if hashed.unreadable:
         ignored[UNREADABLE] = ignored.get(UNREADABLE, 0) + hashed.unreadable
     table = _compare(hashed.table)
     key = fingerprint_rows(zip(*(table[name].to_pylist() for name in ("path", "label", "sha256")), strict=True))
-    hashes = trustworthy(hashed.table, moment_ns)
+    # The ETag within the mtime of an object tells a change at any time.
+    hashes = hashed.table if is_remote(root) else trustworthy(hashed.table, moment_ns)
     return Snapshot(
         key=key,
         table=table.cast(describe(SNAPSHOT, "snapshot", key, {})),
@@ -103,7 +108,7 @@ def read_snapshot(root: DataRoot, key: str) -> pa.Table:
     """
     path = root.snapshot(key)
     try:
-        return pq.read_table(path, schema=SNAPSHOT, page_checksum_verification=True)
+        return pq.read_table(local(path), schema=SNAPSHOT, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as exc:
         raise DamagedError(
             path,

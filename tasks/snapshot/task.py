@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import luigi
@@ -23,6 +22,7 @@ from tasks.download.reach import (
 from tasks.download.task import FetchDataset, outside
 from tasks.errors import DatasetError, PipelineError
 from tasks.parameters import Choice, Number, SettingsParameter
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import StageTask
 
@@ -56,7 +56,7 @@ class TakeSnapshot(StageTask):
             on_missing_source=self.on_missing_source,
         )
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """One a date; it names the snapshot."""
         return self.root.snapshots(self.dataset.name) / f"{self.date}.json"
 
@@ -73,10 +73,10 @@ class TakeSnapshot(StageTask):
         download = self.requires()
         return {} if download is None else {download.stage: download.manifest()}
 
-    def photos(self) -> Path:
+    def photos(self) -> AnyPath:
         """The folder that the snapshot's paths are relative to."""
         download = self.requires()
-        return Path(self.dataset.location) if download is None else download.photos()
+        return to_path(self.dataset.location) if download is None else download.photos()
 
     def work(self, progress: Progress) -> Outcome:
         """Hash what is new, and publish the snapshot; where the source is away, that of the last time stands again."""
@@ -150,7 +150,7 @@ class TakeSnapshot(StageTask):
             details={**details, "label_changes": changes},
         )
 
-    def _hashes(self) -> Path:
+    def _hashes(self) -> AnyPath:
         return self.root.snapshots(self.dataset.name) / "hashes.parquet"
 
 
@@ -176,12 +176,12 @@ def source_state(dataset: Dataset) -> str:
         For a folder a fingerprint of paths, sizes and mtimes, else what the download stage sees of it; `AWAY` where the
         source cannot be read or a folder holds no photo: the stage that needs it says what is wrong.
     """
-    from tasks.snapshot.walk import list_files  # noqa: PLC0415
+    from tasks.snapshot.walk import list_unread  # noqa: PLC0415
 
     try:
         if dataset.kind != "folder":
             return outside(dataset)
-        listing = list_files(Path(dataset.location))
+        listing = list_unread(to_path(dataset.location))
     except PipelineError:
         return AWAY
-    return listing.state() if listing.files else AWAY
+    return listing.state() if listing.files or listing.unclear else AWAY

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.quiet_tensorflow import keras, tf
-from tasks.train.checkpoints import follow, restore, save
+from tasks.train.checkpoints import checkpoints, follow
 from tasks.train.examples import Choice, Floats, Lesson, Watch
 from tasks.train.feed import feed
 from tasks.train.head import Head, Standardisation, standardisation, validate_all
@@ -115,18 +115,18 @@ def _fit(
     steps_per_epoch = math.ceil(count * views / recipe.batch_size)
     epochs = max(recipe.epochs, math.ceil(LEAST_STEPS / steps_per_epoch))
     heads = _Heads(width, classes, recipe, epochs * steps_per_epoch)
-    manager = restore(heads.checkpoint, watch.checkpoints)
     columns = np.repeat(photos.labels, views), np.repeat(_shares(photos.labels, classes, recipe), views)
     rows = feed(photos.vectors, columns, standard)
-    watch.progress.start(epochs, "epoch")
-    watch.progress.advance(int(heads.epoch))
-    for epoch in range(int(heads.epoch), epochs):
-        for part in rows.epoch(recipe.batch_size, (seed, epoch)):
-            heads.run(*part)
-        heads.epoch.assign_add(1)
-        if manager is not None and ((epoch + 1) % EPOCHS_PER_CHECKPOINT == 0 or epoch + 1 == epochs):
-            save(manager, int(heads.optimizer.iterations))
-        watch.progress.advance(1)
+    with checkpoints(heads.checkpoint, watch.checkpoints) as save:
+        watch.progress.start(epochs, "epoch")
+        watch.progress.advance(int(heads.epoch))
+        for epoch in range(int(heads.epoch), epochs):
+            for part in rows.epoch(recipe.batch_size, (seed, epoch)):
+                heads.run(*part)
+            heads.epoch.assign_add(1)
+            if (epoch + 1) % EPOCHS_PER_CHECKPOINT == 0 or epoch + 1 == epochs:
+                save(int(heads.optimizer.iterations))
+            watch.progress.advance(1)
     return heads.average_weights.numpy(), heads.average_biases.numpy()
 
 

@@ -1,54 +1,60 @@
 """Checkpoints of a training: the whole of its state, from which it goes on after an interruption."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.artifacts import DamagedError, flush
+from tasks.artifacts import DamagedError, mirrored
+from tasks.paths import AnyPath
 from tasks.quiet_tensorflow import tf
 
 CHECKPOINTS_KEPT = 3
 #: A checkpoint is `<name>-<global step>`.
 NAME = "head"
+#: TensorFlow's list of the checkpoints in their folder.
+LIST = "checkpoint"
 
 
-def restore(checkpoint: tf.train.Checkpoint, folder: Path | None) -> tf.train.CheckpointManager | None:
-    """Go on from the newest checkpoint where there is one.
+@contextmanager
+def checkpoints(state: tf.train.Checkpoint, folder: AnyPath | None) -> Iterator[Callable[[int], None]]:
+    """Go on from the newest checkpoint where there is one, and save further ones.
 
     Args:
-        checkpoint: The state, overwritten by what is found.
-        folder: Where checkpoints go; None keeps none.
+        state: The state, overwritten by what is found.
+        folder: Where checkpoints go; None keeps none. On an object store another machine goes on from them too.
 
-    Returns:
-        What saves further ones.
+    Yields:
+        What saves a checkpoint of the global step that it is given, one that outlives a power cut or this machine, and
+        drops the oldest one. All of them are kept when the block ends.
 
     Raises:
         DamagedError: The newest one is damaged, or of another state.
     """
     if folder is None:
-        return None
-    manager = tf.train.CheckpointManager(checkpoint, str(folder), CHECKPOINTS_KEPT, checkpoint_name=NAME)
-    if manager.latest_checkpoint:
-        try:
-            checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        except (tf.errors.OpError, AssertionError, LookupError, RuntimeError, ValueError) as exc:
-            raise DamagedError(
-                folder,
-                f"The checkpoint {manager.latest_checkpoint} is damaged ({exc}). Delete the folder {folder}; "
-                "the next run trains from the start.",
-            ) from exc
-    return manager
+        yield lambda _: None
+        return
+    with mirrored(folder) as mirror:
+        manager = tf.train.CheckpointManager(state, str(mirror.here), CHECKPOINTS_KEPT, checkpoint_name=NAME)
+        if manager.latest_checkpoint:
+            _restore(state, folder, Path(manager.latest_checkpoint))
+
+        def save(step: int) -> None:
+            mirror.settle()
+            written = Path(manager.save(step))
+            mirror.keep([*written.parent.glob(f"{written.name}.*"), written.parent / LIST])
+
+        yield save
 
 
-def save(manager: tf.train.CheckpointManager, step: int) -> None:
-    """Save a checkpoint that outlives a power cut, and drop the oldest one.
-
-    Args:
-        manager: What `restore` returned.
-        step: The global step.
-    """
-    written = Path(manager.save(step))
-    for path in (*written.parent.glob(f"{written.name}.*"), written.parent / "checkpoint", written.parent):
-        flush(path)
+def _restore(state: tf.train.Checkpoint, folder: AnyPath, checkpoint: Path) -> None:
+    try:
+        state.restore(str(checkpoint)).assert_consumed()
+    except (tf.errors.OpError, AssertionError, LookupError, RuntimeError, ValueError) as exc:
+        raise DamagedError(
+            folder,
+            f"The checkpoint {folder / checkpoint.name} is damaged ({exc}). Delete the folder {folder}; "
+            "the next run trains from the start.",
+        ) from exc
 
 
 def decay_after(steps: tf.Tensor, decay: float) -> tf.Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.quiet_tensorflow import tf
-from tasks.train.checkpoints import follow, restore, save
+from tasks.train.checkpoints import checkpoints, follow
 from tasks.train.examples import Choice, Examples, Lesson, Watch
 from tasks.train.feed import feed
 from tasks.train.head import Head, validate
@@ -115,24 +115,23 @@ def fit(lesson: Lesson, recipe: ClassicRecipe, seed: int, watch: Watch) -> tuple
     """
     _, views, width = lesson.train.vectors.shape
     layer = _Layer(width, len(lesson.labels), recipe, seed)
-    manager = restore(layer.checkpoint, watch.checkpoints)
     labels = np.repeat(lesson.train.labels, views)
     examples = feed(lesson.train.vectors, [labels])
     rows, validation = LabelledRows(labels), LabelledRows(lesson.validation.labels)
-    watch.progress.start(recipe.steps, "step")
-    watch.progress.advance(int(layer.step))
-    for done in range(int(layer.step), recipe.steps, STEPS_PER_VALIDATION):
-        steps = min(STEPS_PER_VALIDATION, recipe.steps - done)
-        for part in examples.draw(rows.draw((steps, recipe.batch_size), (seed, _TRAINING, done))):
-            layer.run(*part)
-        drawn = validation.draw(recipe.batch_size, (seed, _VALIDATION, done))
-        some = Examples(lesson.validation.vectors[drawn], lesson.validation.labels[drawn])
-        accuracy = validate(layer.head(lesson.labels), some).accuracy
-        watch.progress.tell(
-            f"Step {done + steps}: validation accuracy on {recipe.batch_size} random photos = {accuracy:.1%}"
-        )
-        if manager is not None:
-            save(manager, int(layer.step))
-        watch.progress.advance(steps)
+    with checkpoints(layer.checkpoint, watch.checkpoints) as save:
+        watch.progress.start(recipe.steps, "step")
+        watch.progress.advance(int(layer.step))
+        for done in range(int(layer.step), recipe.steps, STEPS_PER_VALIDATION):
+            steps = min(STEPS_PER_VALIDATION, recipe.steps - done)
+            for part in examples.draw(rows.draw((steps, recipe.batch_size), (seed, _TRAINING, done))):
+                layer.run(*part)
+            drawn = validation.draw(recipe.batch_size, (seed, _VALIDATION, done))
+            some = Examples(lesson.validation.vectors[drawn], lesson.validation.labels[drawn])
+            accuracy = validate(layer.head(lesson.labels), some).accuracy
+            watch.progress.tell(
+                f"Step {done + steps}: validation accuracy on {recipe.batch_size} random photos = {accuracy:.1%}"
+            )
+            save(int(layer.step))
+            watch.progress.advance(steps)
     head = layer.head(lesson.labels)
     return head, (validate(head, lesson.validation),)

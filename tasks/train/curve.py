@@ -2,15 +2,14 @@
 
 import datetime as dt
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from tasks.artifacts import CURVE, describe, publish_parquet
+from tasks.artifacts import CURVE, describe, publish_parquet, read_parquet
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tasks.train.settings import TrainSettings
 
 #: Which of a checkpoint's weights are measured: their moving averages, or the weights as they are.
@@ -39,12 +38,12 @@ class Point:
     time: dt.datetime
 
 
-def curve_path(folder: Path, weights: Weights) -> Path:
+def curve_path(folder: AnyPath, weights: Weights) -> AnyPath:
     """The Parquet file of a head's learning curve, in the head's folder."""
     return folder / f"curve-{weights}.parquet"
 
 
-def read_curve(path: Path) -> pa.Table:
+def read_curve(path: AnyPath) -> pa.Table:
     """Read a learning curve, in the order of its steps; empty where there is none.
 
     Returns:
@@ -54,7 +53,7 @@ def read_curve(path: Path) -> pa.Table:
         StoreError: It is damaged or of another version.
     """
     try:
-        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        table = read_parquet(path)
     except FileNotFoundError:
         return CURVE.empty_table()
     except (pa.ArrowException, OSError) as exc:
@@ -64,7 +63,7 @@ def read_curve(path: Path) -> pa.Table:
     return table
 
 
-def add_point(point: Point, folder: Path, weights: Weights, settings: TrainSettings) -> None:
+def add_point(point: Point, folder: AnyPath, weights: Weights, settings: TrainSettings) -> None:
     """Add a point to a head's learning curve, in place of the one of the same step.
 
     Args:

@@ -1,12 +1,12 @@
 """What a head is trained on, who looks on, and how it did."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.train.vectors import Vectors, choose
 
@@ -108,4 +108,4 @@ class Watch:
     """
 
     progress: Progress
-    checkpoints: Path | None = None
+    checkpoints: AnyPath | None = None

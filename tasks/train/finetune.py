@@ -1,13 +1,12 @@
 """Fine-tunes a network on the photos of a snapshot and keeps it."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.artifacts import DataRoot, Manifest, exclusive, read_json
+from tasks.artifacts import DataRoot, Manifest, discard, exclusive, read_json
 from tasks.backbone.backbones import Prepared
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.train.examples import Watch, mark
 from tasks.train.network import FACTS, Network, save_network
@@ -27,7 +26,7 @@ class Pictured(NamedTuple):
 
 
 def finetune(
-    source: Pictured, settings: FinetuneSettings, weights: Path, root: DataRoot, progress: Progress
+    source: Pictured, settings: FinetuneSettings, weights: AnyPath, root: DataRoot, progress: Progress
 ) -> Mapping[str, Any]:
     """Fine-tune a network on the training split, measure it on the validation split, and publish it.
 
@@ -73,7 +72,7 @@ def finetune(
             }
             save_network(Network(network.model, network.labels, facts), folder)
         # Three times the network's weights each, and of no use to anybody now.
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        discard(folder / CHECKPOINTS)
         published: dict[str, Any] = read_json(folder / FACTS)
     return published
 

@@ -4,7 +4,6 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.artifacts import DamagedError, publish_bytes, publish_json, read_json
+from tasks.paths import AnyPath
 from tasks.train.examples import Answers, Choice, Examples, Floats
 from tasks.train.vectors import Vectors, blocks
 
@@ -162,7 +162,7 @@ def softmax(scores: Floats) -> Floats:
     return shares
 
 
-def save_head(head: Head, folder: Path) -> None:
+def save_head(head: Head, folder: AnyPath) -> None:
     """Write `head.npz` (arrays) and `head.json` (labels, standardisation and facts) into a folder."""
     arrays = {"weights": head.weights, "biases": head.biases}
     if head.standardisation is not None:
@@ -174,7 +174,7 @@ def save_head(head: Head, folder: Path) -> None:
     publish_json(folder / "head.json", {"labels": list(head.labels), "standardisation": formula, **head.facts})
 
 
-def load_head(folder: Path) -> Head:
+def load_head(folder: AnyPath) -> Head:
     """Read what `save_head` wrote.
 
     Raises:

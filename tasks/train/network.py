@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts import DamagedError, publish_bytes, publish_json, read_json
+from tasks.artifacts import DamagedError, local, publish_bytes, publish_json, read_json
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.fixed_batch import FixedBatch
 from tasks.backbone.load import build_model
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.quiet_tensorflow import keras, tf
 from tasks.train.examples import Floats
@@ -86,7 +87,7 @@ def build_network(prepared: Prepared, classes: int, *, pretrained: bool) -> "ker
     return keras.Model(backbone.input, scores, name="network")
 
 
-def save_network(network: Network, folder: Path) -> None:
+def save_network(network: Network, folder: AnyPath) -> None:
     """Write `network.weights.h5`, and last `network.json` (labels and facts), into a folder."""
     with tempfile.TemporaryDirectory() as temporary:
         weights = Path(temporary) / WEIGHTS  # Keras insists on the end of the name
@@ -95,7 +96,7 @@ def save_network(network: Network, folder: Path) -> None:
     publish_json(folder / FACTS, {"labels": list(network.labels), **network.facts})
 
 
-def read_network(folder: Path, prepared: Prepared) -> Network:
+def read_network(folder: AnyPath, prepared: Prepared) -> Network:
     """Read what `save_network` wrote.
 
     Args:
@@ -112,7 +113,7 @@ def read_network(folder: Path, prepared: Prepared) -> Network:
         model = build_network(prepared, len(labels), pretrained=True)
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
-            model.load_weights(folder / WEIGHTS)
+            model.load_weights(local(folder / WEIGHTS))
     except _DAMAGES as exc:
         sentences = f"The network in {folder} is damaged ({exc}). Delete the folder and run again."
         raise DamagedError(folder / FACTS, sentences) from exc

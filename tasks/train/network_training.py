@@ -14,7 +14,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.backbone.layers import leaves
 from tasks.errors import SettingError
 from tasks.quiet_tensorflow import keras, tf
-from tasks.train.checkpoints import restore, save
+from tasks.train.checkpoints import checkpoints
 from tasks.train.examples import Watch
 from tasks.train.network import Network, build_network
 from tasks.train.pictures import Batch, Pictures
@@ -116,13 +116,15 @@ class _Training:
 
 def _descend(training: _Training, pictures: Pictures, budget: Budget, watch: Watch) -> None:
     """Make all steps that are still to be made."""
-    manager = restore(training.checkpoint, watch.checkpoints)
     batch_size, progress = training.recipe.batch_size, watch.progress
     shortest, longest = REPORT_STEPS
     every = min(max(math.ceil(training.photos / batch_size), shortest), longest)
     losses = []
-    _begin(training, watch)
-    with closing(pictures.shuffled(batch_size, training.recipe.seed, training.done)) as batches:
+    with (
+        checkpoints(training.checkpoint, watch.checkpoints) as save,
+        closing(pictures.shuffled(batch_size, training.recipe.seed, training.done)) as batches,
+    ):
+        _begin(training, watch)
         while training.done < training.planned:
             losses.append(training.step(next(batches)))
             progress.advance(batch_size)
@@ -133,8 +135,7 @@ def _descend(training: _Training, pictures: Pictures, budget: Budget, watch: Wat
             if training.done % every == 0 or training.done == training.planned:
                 progress.tell(f"After {training.done} training steps, loss = {sum(losses) / len(losses):.3g}")
                 losses.clear()
-                if manager is not None:
-                    save(manager, training.done)
+                save(training.done)
 
 
 def _begin(training: _Training, watch: Watch) -> None:

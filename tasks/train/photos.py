@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ from tasks.artifacts import DataRoot, KeyIndex, Manifest
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
+from tasks.paths import AnyPath
 from tasks.snapshot.photos import read_snapshot, usable
 from tasks.snapshot.splits import SPLITS, Splits, assign_splits
 from tasks.threads import prefetch
@@ -54,7 +54,7 @@ class EmbeddedPhotos(Photos):
 
 
 def read_bottlenecks(
-    keys: pa.Array, settings: BottleneckSettings, root: DataRoot, shards: Sequence[Path] | None = None
+    keys: pa.Array, settings: BottleneckSettings, root: DataRoot, shards: Sequence[AnyPath] | None = None
 ) -> tuple[Vectors, npt.NDArray[np.bool_]]:
     """Read the bottlenecks of photos, as far as the store has them.
 

@@ -2,18 +2,18 @@
 
 import itertools
 import os
-import tempfile
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedRandom
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.artifacts import DataRoot
+from tasks.artifacts import DataRoot, open_scratch
 from tasks.bottleneck.views import Pixels
 from tasks.cores import available_cores
 from tasks.decode.images import read_pixels
@@ -124,8 +124,9 @@ def open_pictures(
     """Make the pictures of some photos readable in any order, for as long as the block lasts.
 
     A decoded store is read from its beginning to its end. Training wants photos at random, so their encoded pictures
-    are copied into one file below the data root: 50 kB each at 224 pixels, 5 GB for 100,000 photos. What of it is in
-    memory is the system's page cache. The file has no name, so it vanishes with its process, however that ends.
+    are copied into one file below the data root, or in scratch where that is on an object store: 50 kB each at 224
+    pixels, 5 GB for 100,000 photos. What of it is in memory is the system's page cache. The file has no name, so it
+    vanishes with its process, however that ends.
 
     Args:
         photos: N photos.
@@ -140,7 +141,7 @@ def open_pictures(
     place_of = {key: place for place, key in enumerate(keys)}
     extents = np.zeros((len(keys), 2), np.int64)
     store = open_stores(root, decode).decoded
-    with tempfile.TemporaryFile(dir=root.path) as file:
+    with BufferedRandom(open_scratch(root.path, 0)) as file:
         for rows in store.rows(pa.array(keys, pa.string()), ["sha256", "image"]):
             images = rows.column("image").combine_chunks().field("bytes")
             for key, image in zip(rows.column("sha256").to_pylist(), images, strict=True):

@@ -1,12 +1,12 @@
 """Luigi tasks of the train stage."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 from tasks.artifacts import Outcome
 from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import SettingsParameter
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 from tasks.train.settings import AdamRecipe, FinetuneSettings, TrainSettings
@@ -27,11 +27,11 @@ class TrainHead(SnapshotStageTask):
         """The stages that this one stands on, in the order in which they run."""
         return self.requires().requires(), self.requires()
 
-    def head(self) -> Path:
+    def head(self) -> AnyPath:
         """Folder of the head."""
         return self.root.train(self.settings.key(self.snapshot))
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """Beside the head."""
         return self.head() / "manifest.json"
 
@@ -78,11 +78,11 @@ class FinetuneNetwork(SnapshotStageTask):
         """The stages that this one stands on, in the order in which they run."""
         return (self.requires(),)
 
-    def network(self) -> Path:
+    def network(self) -> AnyPath:
         """Folder of the network."""
         return self.root.train(self.settings.key(self.snapshot))
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """Beside the network."""
         return self.network() / "manifest.json"
 
@@ -92,7 +92,7 @@ class FinetuneNetwork(SnapshotStageTask):
             from tasks.train.finetune import Pictured, finetune  # noqa: PLC0415 (imports TensorFlow)
 
         source = Pictured(self.snapshot, self.requires().manifest())
-        facts = finetune(source, self.settings, Path(self.weights), self.root, progress)
+        facts = finetune(source, self.settings, to_path(self.weights), self.root, progress)
         told = ("labels", "validation_photos", "validation_accuracy", "validation_log_loss", "steps", "passes")
         return Outcome(
             key=self.network().name,

@@ -3,9 +3,9 @@
 import math
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 
 from tasks.artifacts import exclusive
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.train.examples import Choice, Examples, Watch
 from tasks.train.fit import fit_head
@@ -19,7 +19,7 @@ WORTH_WATCHING = 400_000
 
 
 def train_head(
-    photos: EmbeddedPhotos, settings: TrainSettings, snapshot: str, folder: Path, progress: Progress
+    photos: EmbeddedPhotos, settings: TrainSettings, snapshot: str, folder: AnyPath, progress: Progress
 ) -> Choice:
     """Train a head on the training split, choose its weight decay on the validation split, and publish it.
 

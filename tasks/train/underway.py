@@ -2,10 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
-from pathlib import Path
 
-from tasks.artifacts import SCHEMA_VERSION, is_locked, publish_json, read_json, settings_from
+from tasks.artifacts import SCHEMA_VERSION, is_locked, listed, publish_json, read_json, settings_from
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 ANNOUNCEMENT = "training.json"
@@ -34,13 +34,13 @@ class State(Enum):
     BROKEN_OFF = auto()
 
 
-def announce(training: Training, folder: Path) -> None:
+def announce(training: Training, folder: AnyPath) -> None:
     """Say what is being trained in a folder; call it when the folder is locked."""
     told = {"schema_version": SCHEMA_VERSION, "snapshot": training.snapshot, "settings": asdict(training.settings)}
     publish_json(folder / ANNOUNCEMENT, told)
 
 
-def read_announced(folder: Path) -> Training | None:
+def read_announced(folder: AnyPath) -> Training | None:
     """Read what is being trained, or was, in a folder; None where no training has begun.
 
     Raises:
@@ -61,14 +61,14 @@ def read_announced(folder: Path) -> Training | None:
     return training
 
 
-def state_of(folder: Path) -> State:
+def state_of(folder: AnyPath) -> State:
     """Look how the training in a folder stands."""
     # In this order: a training announces itself after it took the lock, and keeps its head before it gives it back.
-    announced = (folder / ANNOUNCEMENT).is_file()
-    if (folder / "manifest.json").is_file():
+    there = {path.name for path in listed(folder)}
+    if "manifest.json" in there:
         return State.ENDED
     if is_locked(folder):
         return State.UNDERWAY
-    if (folder / "head.json").is_file():
+    if "head.json" in there or (folder / "head.json").is_file():
         return State.ENDED
-    return State.BROKEN_OFF if announced else State.AHEAD
+    return State.BROKEN_OFF if ANNOUNCEMENT in there else State.AHEAD

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tasks.artifacts import open_scratch
+from tasks.artifacts import open_scratch, scratch_for
 from tasks.errors import MachineError
+from tasks.paths import AnyPath
 from tasks.threads import prefetch
 
 #: Bytes of bottlenecks above which they go to a scratch file: a training holds an array about four times.
@@ -73,12 +74,12 @@ class ScratchVectors:
 Vectors = Floats | ScratchVectors
 
 
-def make_room(shape: tuple[int, int, int], folder: Path) -> Vectors:
+def make_room(shape: tuple[int, int, int], folder: AnyPath) -> Vectors:
     """Make room for the bottlenecks of N photos, to be filled by `vectors[places, views] = rows`.
 
     Args:
         shape: [N, V, D].
-        folder: Where a scratch file goes if they are too many for memory.
+        folder: Where a scratch file goes if they are too many for memory; that of an object store goes to scratch.
 
     Raises:
         MachineError: The disk has no room for it.
@@ -87,7 +88,7 @@ def make_room(shape: tuple[int, int, int], folder: Path) -> Vectors:
     size = photos * views * width * np.dtype(np.float32).itemsize
     if size <= MOST_IN_MEMORY:
         return np.empty(shape, np.float32)
-    file = _RowFile(open_scratch(folder, size), width, folder)
+    file = _RowFile(open_scratch(folder, size), width, scratch_for(folder))
     return ScratchVectors(file, np.arange(photos) * views, views)
 
 

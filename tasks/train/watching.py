@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.artifacts import DataRoot, manifest, read_manifest
+from tasks.artifacts import DataRoot, at_hand, manifest, read_manifest
 from tasks.errors import SettingError, StoreError
+from tasks.paths import AnyPath, is_remote
 from tasks.quiet_tensorflow import tf
+from tasks.train.checkpoints import LIST
 from tasks.train.curve import Point, Weights, add_point
 from tasks.train.examples import Examples, Floats
 from tasks.train.head import Head, Standardisation, standardisation, validate_all
@@ -27,16 +29,18 @@ from tasks.train.underway import CHECKPOINTS, State, read_announced, state_of
 _UNREADABLE = (tf.errors.OpError, LookupError, RuntimeError, ValueError)
 #: What tf.train.Checkpoint adds to the name of a variable.
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+#: Seconds at least between two looks at an object store, each of which is half a dozen requests.
+_STORE_INTERVAL = 2.0
 _VARIABLES = {"averages": ("average_weights", "average_biases"), "plain": ("weights", "biases")}
 
 
-def watch_training(folder: Path, weights: Weights, interval: float, tell: Callable[[str], None]) -> bool:
+def watch_training(folder: AnyPath, weights: Weights, interval: float, tell: Callable[[str], None]) -> bool:
     """Measure each new checkpoint until the training has ended.
 
     Args:
         folder: The head's folder, where the training may not have begun yet.
         weights: Which of a checkpoint's weights to measure.
-        interval: Seconds between two looks for a newer one.
+        interval: Seconds between two looks for a newer one; an object store is not looked at oftener than every 2 s.
         tell: Called with each line.
 
     Returns:
@@ -57,10 +61,10 @@ def watch_training(folder: Path, weights: Weights, interval: float, tell: Callab
         if state is State.BROKEN_OFF:
             tell(f"The training in {folder} stopped before its end. Start it again: it goes on from its checkpoint.")
             return False
-        time.sleep(interval)
+        time.sleep(max(interval, _STORE_INTERVAL) if is_remote(folder) else interval)
 
 
-def look_once(folder: Path, weights: Weights, tell: Callable[[str], None]) -> bool:
+def look_once(folder: AnyPath, weights: Weights, tell: Callable[[str], None]) -> bool:
     """Measure the newest checkpoint.
 
     Args:
@@ -113,7 +117,7 @@ class _Examination:
         return Point(step, best.accuracy, best.log_loss, best.l2, len(self.validation.labels), now)
 
 
-def _prepare(folder: Path) -> _Examination | None:
+def _prepare(folder: AnyPath) -> _Examination | None:
     """Load what the checkpoints in a folder are measured with; None where no training has begun."""
     training = read_announced(folder)
     if training is None:
@@ -140,7 +144,7 @@ def _prepare(folder: Path) -> _Examination | None:
 class _Watcher:
     """Looks for a new checkpoint, and remembers what it has told."""
 
-    def __init__(self, folder: Path, weights: Weights, tell: Callable[[str], None]) -> None:
+    def __init__(self, folder: AnyPath, weights: Weights, tell: Callable[[str], None]) -> None:
         self._folder, self._weights, self._tell = folder, weights, tell
         self._examination: _Examination | None = None
         self._step = -1
@@ -149,16 +153,17 @@ class _Watcher:
     def look(self) -> bool:
         """Measure the newest checkpoint if it is a new one; whether there is one that could be read."""
         self._examination = self._examination or _prepare(self._folder)
-        checkpoint = _newest(self._folder / CHECKPOINTS)
+        folder = self._folder / CHECKPOINTS
+        checkpoint = _newest(folder)
         if self._examination is None or checkpoint is None:
-            return self._fail(f"No checkpoint file found in {self._folder / CHECKPOINTS}")
+            return self._fail(f"No checkpoint file found in {folder}")
         step = int(checkpoint.rpartition("-")[2])
         if step == self._step:
             return True
         try:
-            point = self._examination.measure(step, *_read(checkpoint, self._weights))
+            point = self._examination.measure(step, *_read(folder, checkpoint, self._weights))
         except _UNREADABLE:
-            return self._fail(f"The checkpoint {checkpoint} has vanished or is damaged")
+            return self._fail(f"The checkpoint {folder / checkpoint} has vanished or is damaged")
         add_point(point, self._folder, self._weights, self._examination.settings)
         strength = f" (L2 {point.l2:g})" if point.l2 else ""
         self._tell(f"After {step} training steps, validation accuracy = {point.accuracy:.3g}{strength}")
@@ -173,17 +178,19 @@ class _Watcher:
         return False
 
 
-def _newest(folder: Path) -> str | None:
+def _newest(folder: AnyPath) -> str | None:
     """The newest checkpoint, as the training's own list names it with its step; it may be gone by now."""
     try:
-        state = tf.train.get_checkpoint_state(str(folder))
+        with at_hand(folder, LIST) as here:
+            state = tf.train.get_checkpoint_state(str(here))
     except ValueError:  # an empty list
         return None
-    path = str(state.model_checkpoint_path) if state is not None else ""
-    return path if path.rpartition("-")[2].isdecimal() else None
+    name = Path(state.model_checkpoint_path).name if state is not None else ""
+    return name if name.rpartition("-")[2].isdecimal() else None
 
 
-def _read(checkpoint: str, weights: Weights) -> tuple[Floats, ...]:
+def _read(folder: AnyPath, checkpoint: str, weights: Weights) -> tuple[Floats, ...]:
     """Read a checkpoint's weights and biases."""
-    reader = tf.train.load_checkpoint(checkpoint)
-    return tuple(np.asarray(reader.get_tensor(name + _VALUE)) for name in _VARIABLES[weights])
+    with at_hand(folder, f"{checkpoint}.*") as here:
+        reader = tf.train.load_checkpoint(str(here / checkpoint))
+        return tuple(np.asarray(reader.get_tensor(name + _VALUE)) for name in _VARIABLES[weights])

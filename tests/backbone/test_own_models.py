@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tasks.artifacts import local
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.keras_files import build_keras
 from tasks.backbone.own_models import prepare
@@ -128,7 +129,7 @@ def test_keras_file_makes_the_bottlenecks_below_its_last_dense(tmp_path: Path, p
     backbone = prepared.backbone
     assert (backbone.name, backbone.kind, backbone.size) == ("mine", "keras_file", SIZE)
     assert (backbone.scaling, backbone.resampling, backbone.crop) == ("symmetric", "bilinear", "centre")
-    assert backbone.weights_sha256 == weights_sha256(prepared.weights)
+    assert backbone.weights_sha256 == weights_sha256(local(prepared.weights))
     assert_makes(prepared, pixels, features(model, scaled(pixels)))
 
 
@@ -136,7 +137,7 @@ def test_keras_file_gets_its_pixels_in_any_scaling(tmp_path: Path, pixels: Array
     model = classifier()
     prepared = prepare_own(save(model, tmp_path))
     for scaling in SCALINGS:
-        built = build_keras(replace(prepared.backbone, scaling=scaling), prepared.weights)
+        built = build_keras(replace(prepared.backbone, scaling=scaling), local(prepared.weights))
         expected = features(model, scaled(pixels, scaling))
         np.testing.assert_allclose(built(pixels), expected, rtol=1e-3, atol=1e-4, err_msg=scaling)
 
@@ -256,8 +257,8 @@ def test_untrained_model_has_other_weights_but_knows_its_pixels(tmp_path: Path, 
     model = classifier(known)
     model.trainable = False
     prepared = prepare_own(save(model, tmp_path), "auto")
-    trained = build_keras(prepared.backbone, prepared.weights)
-    untrained = build_keras(prepared.backbone, prepared.weights, pretrained=False)
+    trained = build_keras(prepared.backbone, local(prepared.weights))
+    untrained = build_keras(prepared.backbone, local(prepared.weights), pretrained=False)
     assert len(trained.trainable_weights) == len(untrained.trainable_weights) == 6
     assert untrained.output_shape == trained.output_shape == (None, 6)
     first, kernel = (next(layer for layer in each.layers if layer.weights).weights for each in (trained, untrained))
@@ -275,7 +276,7 @@ def test_saved_model_makes_its_own_bottlenecks(tmp_path: Path, pixels: Array) ->
     prepared = prepare_own(export(keras.Model(model.inputs[0], model.get_layer("map").output), tmp_path))
     backbone = prepared.backbone
     assert (backbone.name, backbone.kind, backbone.size) == ("mine", "saved_model", SIZE)
-    assert backbone.weights_sha256 == weights_sha256(prepared.weights)
+    assert backbone.weights_sha256 == weights_sha256(local(prepared.weights))
     assert_makes(prepared, pixels, features(model, scaled(pixels)))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.artifacts import local
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.task import PrepareBackbone
 from tasks.backbone.weights import packaged_weights
@@ -42,7 +43,7 @@ def test_weights_of_the_user_s_that_changed_or_went_are_looked_at_again(tmp_path
 def test_graph_that_was_extracted_and_is_gone_is_extracted_again(tmp_path: Path) -> None:
     archive = zip_graph(tmp_path, build_graph(widths=0.02))
     task = prepare(tmp_path / "data", archive, "inception_2015")
-    graph = task.prepared().weights
+    graph = local(task.prepared().weights)
     graph.rename(graph.with_name("elsewhere.pb"))
     graph.parent.rename(graph.parent.with_name("elsewhere"))
     assert not task.complete()

@@ -94,7 +94,7 @@ def ask(url: str, files: Sequence[bytes], batch: int) -> list[dict[str, Any]]:
     return said
 
 
-def newest_export(root: DataRoot) -> Path:
+def newest_export(root: DataRoot[Path]) -> Path:
     """Folder of the model that was exported last.
 
     Raises:

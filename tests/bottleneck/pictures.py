@@ -3,7 +3,6 @@
 import hashlib
 import io
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ from PIL import Image
 from tasks.artifacts import DataRoot, Manifest, Store
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
+from tasks.paths import AnyPath
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -35,7 +35,9 @@ def encode(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def add_pictures(store: Store, numbers: Sequence[int], size: int, picture: Callable[[int, int], Pixels] = draw) -> Path:
+def add_pictures(
+    store: Store, numbers: Sequence[int], size: int, picture: Callable[[int, int], Pixels] = draw
+) -> AnyPath:
     """Publish the pictures of some numbers as one shard, and return its path."""
     rows = [
         {
@@ -56,7 +58,7 @@ def vectors_of(number: int, views: int, width: int) -> npt.NDArray[np.float32]:
     return np.random.default_rng(number).uniform(0, 1, (views, width)).astype(np.float32)
 
 
-def add_bottlenecks(store: Store, numbers: Sequence[int], views: int, width: int) -> Path:
+def add_bottlenecks(store: Store, numbers: Sequence[int], views: int, width: int) -> AnyPath:
     """Publish the bottlenecks of some numbers as one shard, and return its path."""
     rows = [
         {"sha256": key_of(number), "view": view, "bottleneck": vector}
@@ -71,7 +73,7 @@ def keys_of(numbers: Sequence[int]) -> pa.Array:
     return pa.array(sorted(key_of(number) for number in numbers), pa.string())
 
 
-def manifest_of(stage: str, photos: int, shards: Sequence[Path]) -> Manifest:
+def manifest_of(stage: str, photos: int, shards: Sequence[AnyPath]) -> Manifest:
     """What a stage says that it holds."""
     return Manifest(
         stage=stage,

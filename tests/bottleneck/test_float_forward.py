@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tasks.artifacts import local
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.efficientnet_lite import build, load_weights
 from tasks.backbone.fixed_batch import FixedBatch
@@ -36,7 +37,7 @@ def test_bottlenecks_are_the_model_s_of_scaled_pixels(
     forward: FloatForward, prepared: Prepared, pixels: Pixels
 ) -> None:
     model = build(0, SIZE)
-    load_weights(model, read_torch_weights(prepared.weights))
+    load_weights(model, read_torch_weights(local(prepared.weights)))
     expected, _ = model((pixels[:BATCH].astype(np.float32) - 127) / 128, training=False)
     got = forward(pixels[:BATCH])
     assert got.shape == (BATCH, 1280)

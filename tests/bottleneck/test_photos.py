@@ -19,6 +19,7 @@ from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.bottleneck.views import Views
 from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError, StoreError
+from tasks.paths import AnyPath
 from tasks.progress import Silence
 from tests.bottleneck.lite import lite
 from tests.bottleneck.pictures import add_bottlenecks, add_pictures, decoded_store, draw, key_of, keys_of, manifest_of
@@ -66,7 +67,7 @@ def embed(
     numbers: Sequence[int],
     decoded: Manifest,
     settings: BottleneckSettings = SETTINGS,
-    weights: Path = PREPARED.weights,
+    weights: AnyPath = PREPARED.weights,
 ) -> EmbedCounts:
     return embed_photos(Wanted(keys_of(numbers), decoded), settings, weights, root, Silence())
 

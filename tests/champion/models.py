@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from tasks.champion.choose import Candidate
 from tasks.champion.decide import Occasion
 from tasks.champion.decision import Decision
 from tasks.champion.state import Champion
+from tasks.paths import AnyPath
 from tasks.train.head import Head, save_head
 from tasks.train.settings import TrainSettings
 from tasks.train.underway import Training, announce
@@ -88,6 +88,6 @@ def occasion(model: str, key: str = "key", date: dt.date = DAY, least: float = 0
     return Occasion(key, DATASET, "run", "snap", "now", TEST, Candidate(model, date, TEST["accuracy"], least))  # type: ignore[arg-type]  # of mixed values
 
 
-def source(root: DataRoot, folder: Path | None = None) -> Source:
+def source(root: DataRoot, folder: AnyPath | None = None) -> Source:
     """Where everything is; the new model's backbone is that of the drawn bottlenecks."""
     return Source(root, folder or root.path / "photos", Prepared(BOTTLENECK.backbone, root.path / "weights"))

@@ -27,7 +27,7 @@ NUMBERS = range(12)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path)
 
 
@@ -37,7 +37,7 @@ def photos(numbers: range) -> pa.Table:
 
 @pytest.mark.parametrize("recipe", ["adam", "classic"])
 def test_a_head_is_asked_of_the_bottlenecks_that_are_there_with_the_views_that_predict(
-    root: DataRoot, recipe: str
+    root: DataRoot[Path], recipe: str
 ) -> None:
     key, head = keep_head(root, how=settings() if recipe == "adam" else classic())
     store = BOTTLENECK.store(root)
@@ -56,7 +56,7 @@ def test_a_head_is_asked_of_the_bottlenecks_that_are_there_with_the_views_that_p
 
 
 @pytest.fixture
-def prepared(root: DataRoot) -> Prepared:
+def prepared(root: DataRoot[Path]) -> Prepared:
     """A backbone other than that of the new models, a real one, which the backbone stage has found before."""
     prepared = tiny(root.path)
     found = manifest("backbone", "x", asdict(prepared.backbone), {"weights": str(prepared.weights)})
@@ -65,13 +65,13 @@ def prepared(root: DataRoot) -> Prepared:
 
 
 @pytest.fixture
-def key(root: DataRoot, prepared: Prepared) -> str:
+def key(root: DataRoot[Path], prepared: Prepared) -> str:
     """The key of a champion on that backbone."""
     bottleneck = BottleneckSettings(prepared.backbone, "png", "float32", views=2)
     return keep_head(root, how=settings(bottleneck=bottleneck))[0]
 
 
-def test_photos_are_read_from_the_decoded_store_or_else_from_their_files(root: DataRoot, key: str) -> None:
+def test_photos_are_read_from_the_decoded_store_or_else_from_their_files(root: DataRoot[Path], key: str) -> None:
     stored, pictures = range(4), {number: coloured(number, SIZE) for number in range(4)}
     add_pictures(open_stores(root, DECODE).decoded, stored, SIZE, coloured)
     folder = root.path / "photos"
@@ -96,7 +96,7 @@ def test_photos_are_read_from_the_decoded_store_or_else_from_their_files(root: D
     assert (progress.total, progress.done) == (10, 10)
 
 
-def test_where_its_weights_are_gone_the_backbone_is(root: DataRoot, key: str, prepared: Prepared) -> None:
+def test_where_its_weights_are_gone_the_backbone_is(root: DataRoot[Path], key: str, prepared: Prepared) -> None:
     prepared.weights.unlink()
     add_pictures(open_stores(root, DECODE).decoded, range(2), SIZE, coloured)
     with pytest.raises(ChampionGoneError, match="its network or backbone"):
@@ -104,7 +104,7 @@ def test_where_its_weights_are_gone_the_backbone_is(root: DataRoot, key: str, pr
 
 
 def test_weights_that_were_put_elsewhere_are_found_where_the_new_models_have_them(
-    root: DataRoot, key: str, prepared: Prepared
+    root: DataRoot[Path], key: str, prepared: Prepared
 ) -> None:
     moved = prepared.weights.rename(root.path / "elsewhere.keras")
     add_pictures(open_stores(root, DECODE).decoded, range(2), SIZE, coloured)

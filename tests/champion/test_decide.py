@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot, exclusive
+from tasks.artifacts import DataRoot, exclusive, is_locked
 from tasks.champion.decide import Occasion, decide
 from tasks.champion.decision import Decision
 from tasks.champion.state import Champion, publish_champion, read_champion
+from tasks.paths import to_path
 from tasks.progress import Silence
 from tests.champion.models import DATASET, DAY, TEST, crowned, keep_head, occasion, say, source
 from tests.listening import Tally
+from tests.object_store import ObjectStore
 
 ALIKE = dict.fromkeys(range(20), ("daisy", "daisy", "test"))
 WORSE = dict.fromkeys(range(20), ("daisy", "roses", "test"))
@@ -22,12 +24,12 @@ LATER = DAY + dt.timedelta(1)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path)
 
 
 @pytest.fixture
-def old(root: DataRoot) -> str:
+def old(root: DataRoot[Path]) -> str:
     """The key of a champion that was right on all test photos, as the new model is."""
     model, _ = keep_head(root)
     say(root, "before", ALIKE)
@@ -36,7 +38,7 @@ def old(root: DataRoot) -> str:
     return model
 
 
-def made(root: DataRoot, what: Occasion) -> Decision:
+def made(root: DataRoot[Path], what: Occasion) -> Decision:
     return decide(what, source(root), Silence()).decision
 
 
@@ -46,19 +48,32 @@ def champion(root: DataRoot) -> Champion:
     return now
 
 
-def test_the_new_champion_is_kept_with_all_that_the_next_comparison_needs(root: DataRoot) -> None:
+def test_the_new_champion_is_kept_with_all_that_the_next_comparison_needs(root: DataRoot[Path]) -> None:
     decision = made(root, occasion("new"))
     assert champion(root) == Champion("new", DAY, "now", "snap", "run", TEST, "key", decision)
 
 
-def test_a_model_that_takes_the_place_is_champion_afterwards(root: DataRoot, old: str) -> None:
+def test_a_model_that_takes_the_place_is_champion_afterwards(root: DataRoot[Path], old: str) -> None:
     decided = decide(occasion("new", date=LATER), source(root), Silence())
     assert (decided.decision.verdict, decided.decision.former) == ("new", old)
     assert (decided.asked, decided.recalled) == (0, 20)
     assert (champion(root).model, champion(root).since, champion(root).evaluation) == ("new", LATER, "now")
 
 
-def test_a_worse_model_leaves_the_file_as_it_is(root: DataRoot, old: str) -> None:
+def test_on_an_object_store_the_champion_is_kept_too_and_compared_with_what_it_said(object_store: ObjectStore) -> None:
+    root: DataRoot = DataRoot(to_path(object_store.url("data")))
+    old, _ = keep_head(root)
+    say(root, "before", ALIKE)
+    say(root, "now", ALIKE)
+    assert read_champion(root.champion(DATASET)) is None
+    publish_champion(root.champion(DATASET), DATASET, crowned(old))
+    decided = decide(occasion("new", date=LATER), source(root, root.path), Silence())
+    assert (decided.decision.former, decided.recalled) == (old, 20)
+    assert champion(root).model == "new"
+    assert not is_locked(root.decisions(DATASET))
+
+
+def test_a_worse_model_leaves_the_file_as_it_is(root: DataRoot[Path], old: str) -> None:
     say(root, "now", WORSE)
     before = root.champion(DATASET).read_bytes()
     decision = made(root, occasion("new", date=LATER))
@@ -67,18 +82,20 @@ def test_a_worse_model_leaves_the_file_as_it_is(root: DataRoot, old: str) -> Non
 
 
 @pytest.mark.usefixtures("old")
-def test_a_refused_model_leaves_the_file_as_it_is(root: DataRoot) -> None:
+def test_a_refused_model_leaves_the_file_as_it_is(root: DataRoot[Path]) -> None:
     before = root.champion(DATASET).read_bytes()
     assert made(root, occasion("new", least=0.9)).verdict == "refused"
     assert root.champion(DATASET).read_bytes() == before
 
 
-def test_a_refused_model_never_becomes_the_first_champion(root: DataRoot) -> None:
+def test_a_refused_model_never_becomes_the_first_champion(root: DataRoot[Path]) -> None:
     assert made(root, occasion("new", least=0.9)).champion is None
     assert not root.champion(DATASET).exists()
 
 
-def test_a_run_that_was_killed_before_it_could_say_what_it_decided_decides_the_same(root: DataRoot, old: str) -> None:
+def test_a_run_that_was_killed_before_it_could_say_what_it_decided_decides_the_same(
+    root: DataRoot[Path], old: str
+) -> None:
     decision = made(root, occasion("new", date=LATER))
     after = root.champion(DATASET).read_bytes()
     # What it was compared with is no longer needed.
@@ -88,7 +105,7 @@ def test_a_run_that_was_killed_before_it_could_say_what_it_decided_decides_the_s
 
 
 def test_a_model_that_lost_is_compared_with_the_champion_of_now_when_it_is_decided_on_again(
-    root: DataRoot, old: str
+    root: DataRoot[Path], old: str
 ) -> None:
     say(root, "now", WORSE)
     assert made(root, occasion("new", "first try", LATER)).champion == old
@@ -100,14 +117,14 @@ def test_a_model_that_lost_is_compared_with_the_champion_of_now_when_it_is_decid
 
 
 def test_the_champion_evaluated_anew_keeps_its_date_and_is_known_by_the_evaluation_that_is_there(
-    root: DataRoot, old: str
+    root: DataRoot[Path], old: str
 ) -> None:
     assert made(root, occasion(old, date=LATER)).verdict == "same"
     now = champion(root)
     assert (now.model, now.since, now.evaluation, now.decided) == (old, DAY, "now", "decided")
 
 
-def test_a_damaged_file_of_the_champion_makes_the_model_the_first_and_is_named(root: DataRoot, old: str) -> None:
+def test_a_damaged_file_of_the_champion_makes_the_model_the_first_and_is_named(root: DataRoot[Path], old: str) -> None:
     assert old
     path = root.champion(DATASET)
     path.write_text("{")
@@ -118,7 +135,7 @@ def test_a_damaged_file_of_the_champion_makes_the_model_the_first_and_is_named(r
     assert str(path) in progress.lines[0]
 
 
-def test_a_champion_whose_model_is_gone_makes_room_and_the_missing_file_is_told(root: DataRoot, old: str) -> None:
+def test_a_champion_whose_model_is_gone_makes_room_and_the_missing_file_is_told(root: DataRoot[Path], old: str) -> None:
     shutil.rmtree(root.train(old))
     progress = Tally()
     decision = decide(occasion("new", date=LATER), source(root), progress).decision
@@ -127,7 +144,7 @@ def test_a_champion_whose_model_is_gone_makes_room_and_the_missing_file_is_told(
     assert str(root.train(old)) in progress.lines[0]
 
 
-def test_what_a_crashed_run_left_beside_the_champions_is_cleared_up(root: DataRoot) -> None:
+def test_what_a_crashed_run_left_beside_the_champions_is_cleared_up(root: DataRoot[Path]) -> None:
     left = root.champion(DATASET).with_name(".tmp-flowers.json-0123456789ab")
     left.parent.mkdir()
     left.touch()
@@ -135,7 +152,7 @@ def test_what_a_crashed_run_left_beside_the_champions_is_cleared_up(root: DataRo
     assert not left.exists()
 
 
-def test_a_second_decision_on_a_dataset_waits_for_the_first(root: DataRoot) -> None:
+def test_a_second_decision_on_a_dataset_waits_for_the_first(root: DataRoot[Path]) -> None:
     with ThreadPoolExecutor(1) as pool:
         with exclusive(root.decisions(DATASET)):
             waiting = pool.submit(made, root, occasion("new"))

@@ -32,19 +32,19 @@ BEFORE = {
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path)
 
 
 @pytest.fixture
-def model(root: DataRoot) -> str:
+def model(root: DataRoot[Path]) -> str:
     """The key of a champion, with what it said and what the new model says."""
     say(root, "now", NOW)
     say(root, "before", BEFORE)
     return keep_head(root)[0]
 
 
-def hits(root: DataRoot, model: str) -> dict[int, tuple[bool, bool]]:
+def hits(root: DataRoot[Path], model: str) -> dict[int, tuple[bool, bool]]:
     """What the new model and the champion hit, by photo."""
     paired = pair_hits("now", crowned(model), source(root), Silence())
     compared = sorted((number for number in (0, 1, 2)), key=key_of)
@@ -52,40 +52,40 @@ def hits(root: DataRoot, model: str) -> dict[int, tuple[bool, bool]]:
     return dict(zip(compared, pairs, strict=True))
 
 
-def test_only_test_photos_that_the_champion_did_not_learn_from_are_compared(root: DataRoot, model: str) -> None:
+def test_only_test_photos_that_the_champion_did_not_learn_from_are_compared(root: DataRoot[Path], model: str) -> None:
     paired = pair_hits("now", crowned(model), source(root), Silence())
     assert (len(paired.new), len(paired.champion), paired.left_out) == (3, 3, 1)
 
 
-def test_a_photo_on_which_the_champions_weight_decay_was_chosen_is_left_out(root: DataRoot, model: str) -> None:
+def test_a_photo_on_which_the_champions_weight_decay_was_chosen_is_left_out(root: DataRoot[Path], model: str) -> None:
     say(root, "before", {**BEFORE, 2: ("roses", "roses", "validation")})
     assert pair_hits("now", crowned(model), source(root), Silence()).left_out == 2
 
 
-def test_what_the_champion_said_is_recalled(root: DataRoot, model: str) -> None:
+def test_what_the_champion_said_is_recalled(root: DataRoot[Path], model: str) -> None:
     progress = Tally()
     paired = pair_hits("now", crowned(model), source(root), progress)
     assert hits(root, model) == {0: (True, False), 1: (False, True), 2: (True, True)}
     assert (paired.asked, progress.beginnings, progress.prepared) == (0, 0, [])
 
 
-def test_the_label_of_today_decides_what_is_right(root: DataRoot, model: str) -> None:
+def test_the_label_of_today_decides_what_is_right(root: DataRoot[Path], model: str) -> None:
     say(root, "now", {**NOW, 0: ("roses", "daisy", "test")})
     assert hits(root, model)[0] == (False, True)
 
 
-def test_a_photo_of_a_label_that_the_champion_does_not_know_is_a_miss(root: DataRoot, model: str) -> None:
+def test_a_photo_of_a_label_that_the_champion_does_not_know_is_a_miss(root: DataRoot[Path], model: str) -> None:
     say(root, "now", {**NOW, 2: ("asters", "asters", "test")})
     assert hits(root, model)[2] == (True, False)
 
 
-def test_a_photo_that_the_champion_has_no_picture_of_is_left_out(root: DataRoot, model: str) -> None:
+def test_a_photo_that_the_champion_has_no_picture_of_is_left_out(root: DataRoot[Path], model: str) -> None:
     say(root, "now", {**NOW, 9: ("daisy", "daisy", "test")})
     paired = pair_hits("now", crowned(model), source(root), Silence())
     assert (len(paired.new), paired.asked, paired.left_out) == (3, 0, 2)
 
 
-def test_where_the_champion_learnt_from_every_photo_nothing_is_left(root: DataRoot, model: str) -> None:
+def test_where_the_champion_learnt_from_every_photo_nothing_is_left(root: DataRoot[Path], model: str) -> None:
     say(root, "before", {number: (label, label, "train") for number, (label, _, _) in NOW.items()})
     paired = pair_hits("now", crowned(model), source(root), Silence())
     assert (len(paired.new), len(paired.champion), paired.left_out) == (0, 0, 4)
@@ -93,7 +93,7 @@ def test_where_the_champion_learnt_from_every_photo_nothing_is_left(root: DataRo
 
 @pytest.mark.parametrize("damage", ["", "gone", "head", "unended"])
 def test_a_champion_whose_model_is_gone_or_damaged_is_told_from_one_whose_predictions_are(
-    root: DataRoot, model: str, damage: str
+    root: DataRoot[Path], model: str, damage: str
 ) -> None:
     folder, predictions = root.train(model), root.evaluate("before") / "predictions.parquet"
     if damage == "gone":
@@ -109,19 +109,19 @@ def test_a_champion_whose_model_is_gone_or_damaged_is_told_from_one_whose_predic
         pair_hits("now", crowned(model), source(root), Silence())
 
 
-def test_a_champion_without_predictions_cannot_be_compared(root: DataRoot, model: str) -> None:
+def test_a_champion_without_predictions_cannot_be_compared(root: DataRoot[Path], model: str) -> None:
     shutil.rmtree(root.evaluate("before"))
     with pytest.raises(ChampionGoneError, match="what it said of its photos"):
         pair_hits("now", crowned(model), source(root), Silence())
 
 
-def test_missing_predictions_of_the_new_model_are_no_fault_of_the_champion(root: DataRoot, model: str) -> None:
+def test_missing_predictions_of_the_new_model_are_no_fault_of_the_champion(root: DataRoot[Path], model: str) -> None:
     shutil.rmtree(root.evaluate("now"))
     with pytest.raises(StoreError, match=r"now.predictions\.parquet"):
         pair_hits("now", crowned(model), source(root), Silence())
 
 
 @pytest.mark.usefixtures("model")
-def test_predictions_are_read_in_the_order_of_their_keys(root: DataRoot) -> None:
+def test_predictions_are_read_in_the_order_of_their_keys(root: DataRoot[Path]) -> None:
     keys = read_predictions(root.evaluate("now"))["sha256"].to_pylist()
     assert keys == sorted(map(key_of, NOW))

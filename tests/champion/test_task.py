@@ -33,12 +33,12 @@ REPOSITORY = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path)
 
 
 def prepare(
-    root: DataRoot, seed: int, said: Said, *, run: str = "run", date: dt.date = DAY, least: float = 0.0
+    root: DataRoot[Path], seed: int, said: Said, *, run: str = "run", date: dt.date = DAY, least: float = 0.0
 ) -> ChooseChampion:
     """The decision on a head of another seed, which is trained and evaluated."""
     keep_head(root, seed)
@@ -59,7 +59,7 @@ def prepare(
     )
 
 
-def test_a_manifest_has_the_decision_and_counts_the_photos_that_were_compared(root: DataRoot) -> None:
+def test_a_manifest_has_the_decision_and_counts_the_photos_that_were_compared(root: DataRoot[Path]) -> None:
     prepare(root, 0, GOOD).run()
     # Photos that the champion never saw have bottlenecks, as every photo of the night has by then.
     add_bottlenecks(BOTTLENECK.store(root), range(20, 25), 2, BOTTLENECK.backbone.width)
@@ -74,14 +74,14 @@ def test_a_manifest_has_the_decision_and_counts_the_photos_that_were_compared(ro
     assert (now.decision, now.decided) == (decision, task.key())
 
 
-def test_a_decision_that_was_made_is_not_made_again(root: DataRoot) -> None:
+def test_a_decision_that_was_made_is_not_made_again(root: DataRoot[Path]) -> None:
     task = prepare(root, 0, GOOD)
     assert not task.complete()
     task.run()
     assert prepare(root, 0, GOOD, run="tomorrow").complete()
 
 
-def test_one_with_another_least_accuracy_is_another_decision(root: DataRoot) -> None:
+def test_one_with_another_least_accuracy_is_another_decision(root: DataRoot[Path]) -> None:
     prepare(root, 0, GOOD).run()
     stricter = prepare(root, 0, GOOD, least=0.9)
     assert not stricter.complete()
@@ -90,12 +90,12 @@ def test_one_with_another_least_accuracy_is_another_decision(root: DataRoot) -> 
     assert stricter.complete()
 
 
-def test_a_run_for_another_date_on_the_same_model_finds_the_decision_made(root: DataRoot) -> None:
+def test_a_run_for_another_date_on_the_same_model_finds_the_decision_made(root: DataRoot[Path]) -> None:
     prepare(root, 0, GOOD).run()
     assert prepare(root, 0, GOOD, run="other", date=DAY + dt.timedelta(1)).complete()
 
 
-def test_once_another_model_is_champion_a_decision_no_longer_stands_but_for_its_own_run(root: DataRoot) -> None:
+def test_once_another_model_is_champion_a_decision_no_longer_stands_but_for_its_own_run(root: DataRoot[Path]) -> None:
     first, second = prepare(root, 0, GOOD, run="first"), prepare(root, 1, GOOD, run="second")
     first.run()
     second.run()
@@ -108,7 +108,7 @@ def test_once_another_model_is_champion_a_decision_no_longer_stands_but_for_its_
     assert (made["verdict"], made["former"]) == ("new", second.manifest().details["model"])
 
 
-def test_a_decision_stands_without_a_champion_only_where_there_was_none(root: DataRoot) -> None:
+def test_a_decision_stands_without_a_champion_only_where_there_was_none(root: DataRoot[Path]) -> None:
     prepare(root, 0, GOOD).run()
     root.champion(DATASET).unlink()
     assert not prepare(root, 0, GOOD, run="other").complete()
@@ -117,7 +117,7 @@ def test_a_decision_stands_without_a_champion_only_where_there_was_none(root: Da
     assert prepare(root, 1, GOOD, run="other", least=0.9).complete()
 
 
-def test_a_damaged_file_of_the_champion_lets_the_next_run_decide_anew(root: DataRoot) -> None:
+def test_a_damaged_file_of_the_champion_lets_the_next_run_decide_anew(root: DataRoot[Path]) -> None:
     prepare(root, 0, GOOD).run()
     root.champion(DATASET).write_text("{")
     again = prepare(root, 0, GOOD, run="other")
@@ -127,7 +127,7 @@ def test_a_damaged_file_of_the_champion_lets_the_next_run_decide_anew(root: Data
     assert again.complete()
 
 
-def test_a_worse_model_is_done_too(root: DataRoot) -> None:
+def test_a_worse_model_is_done_too(root: DataRoot[Path]) -> None:
     prepare(root, 0, GOOD).run()
     task = prepare(root, 1, BAD)
     task.run()

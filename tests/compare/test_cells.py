@@ -22,22 +22,22 @@ Train = Callable[..., CellResult]
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot[Path]:
     return DataRoot(tmp_path_factory.mktemp("cells"))
 
 
 @pytest.fixture(scope="module")
-def photos(root: DataRoot) -> Photos:
+def photos(root: DataRoot[Path]) -> Photos:
     return coloured_photos(root, COUNT)[0]
 
 
 @pytest.fixture(scope="module")
-def prepared(root: DataRoot) -> Prepared:
+def prepared(root: DataRoot[Path]) -> Prepared:
     return tiny(root.path)
 
 
 @pytest.fixture
-def train(root: DataRoot, photos: Photos, prepared: Prepared) -> Train:
+def train(root: DataRoot[Path], photos: Photos, prepared: Prepared) -> Train:
     """Train a cell on the coloured photos."""
 
     def trained(way: Way, size: int = 0, seconds: float | None = None, of: Photos = photos) -> CellResult:
@@ -73,9 +73,9 @@ def test_labels_of_validation_photos_take_no_part(train: Train, photos: Photos) 
     assert train("head", of=replace(photos, truth=wrong)).correct == train("head").correct
 
 
-def test_progress_is_told_of_counts_and_of_no_losses(root: DataRoot, photos: Photos, prepared: Prepared) -> None:
+def test_progress_is_told_of_counts_and_of_no_losses(root: DataRoot[Path], photos: Photos, prepared: Prepared) -> None:
     progress = Tally()
     settings = CellSettings("finetune", 2, 0, prepared.backbone, "png", 1, 0.01)
-    train_cell(photos, settings, Path(prepared.weights), root, progress)
+    train_cell(photos, settings, prepared.weights, root, progress)
     assert progress.done > 0
     assert progress.lines == []

@@ -18,6 +18,7 @@ from tasks.artifacts import DataRoot
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.photos import DecodeStores, decode_photos, open_stores
 from tasks.decode.rejections import Rejected
+from tasks.paths import AnyPath
 from tasks.progress import Silence
 from tests.decode.corpus import MAX_PIXELS, Case, corpus
 from tests.decode.drawing import encode, smooth
@@ -138,5 +139,5 @@ def test_memory_does_not_grow_over_the_corpus(cases: list[Case]) -> None:
     assert resident[-1] - resident[1] < 4 * 2**20, resident
 
 
-def _rows(shards: Sequence[Path]) -> list[dict[str, Any]]:
+def _rows(shards: Sequence[AnyPath]) -> list[dict[str, Any]]:
     return [row for shard in shards for row in pq.read_table(shard).to_pylist()]

@@ -26,26 +26,28 @@ FILES = {"metrics.json", "predictions.parquet"}
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path)
 
 
 @pytest.fixture
-def prepared(root: DataRoot) -> Prepared:
+def prepared(root: DataRoot[Path]) -> Prepared:
     return tiny(root.path)
 
 
 @pytest.fixture
-def decoded(root: DataRoot) -> Manifest:
+def decoded(root: DataRoot[Path]) -> Manifest:
     return coloured_snapshot(root, COUNT)
 
 
-def measure(root: DataRoot, prepared: Prepared, before: Manifest, how: EvaluateSettings) -> tuple[Evaluation, Path]:
+def measure(
+    root: DataRoot[Path], prepared: Prepared, before: Manifest, how: EvaluateSettings
+) -> tuple[Evaluation, Path]:
     """Evaluate, and say where the results are."""
     return evaluate("snap", how, Source(before, prepared.weights), root, Silence()), root.evaluate(how.key("snap"))
 
 
-def with_head(root: DataRoot, prepared: Prepared) -> tuple[TrainSettings, Manifest]:
+def with_head(root: DataRoot[Path], prepared: Prepared) -> tuple[TrainSettings, Manifest]:
     """Train a head on drawn bottlenecks."""
     train = settings(l2=(0.1,))
     bottleneck = replace(train.bottleneck, backbone=prepared.backbone)
@@ -59,7 +61,7 @@ def with_head(root: DataRoot, prepared: Prepared) -> tuple[TrainSettings, Manife
 
 @pytest.mark.usefixtures("decoded")
 @pytest.mark.parametrize("folds", [0, 2])
-def test_head_is_cross_validated_where_that_is_asked_for(root: DataRoot, prepared: Prepared, folds: int) -> None:
+def test_head_is_cross_validated_where_that_is_asked_for(root: DataRoot[Path], prepared: Prepared, folds: int) -> None:
     train, embedded = with_head(root, prepared)
     evaluation, results = measure(root, prepared, embedded, EvaluateSettings(train, folds))
     assert {path.name for path in results.iterdir()} == FILES
@@ -72,7 +74,7 @@ def test_head_is_cross_validated_where_that_is_asked_for(root: DataRoot, prepare
 
 
 def test_fine_tuned_network_gets_the_same_files_as_a_head(
-    root: DataRoot, prepared: Prepared, decoded: Manifest
+    root: DataRoot[Path], prepared: Prepared, decoded: Manifest
 ) -> None:
     train = FinetuneSettings(prepared.backbone, "png", epochs=2, batch_size=8, learning_rate=0.01, seed=0)
     finetune(Pictured("snap", decoded), train, prepared.weights, root, Silence())

@@ -14,17 +14,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import DataRoot
+from tasks.artifacts import DataRoot, is_there, listed, local, read_parquet
 from tasks.backbone.request import BackboneRequest
+from tasks.decode.images import decode_photo, read_pixels
 from tasks.errors import ModelError
 from tasks.evaluate.settings import EvaluateSettings
-from tasks.export.export import temporary_files_in, write_forms
+from tasks.export.export import Source, export_model, temporary_files_in, write_forms
 from tasks.export.task import ExportModel
+from tasks.paths import to_path
+from tasks.predict.models import read_model
+from tasks.predict.predictor import Predictor
 from tasks.progress import Silence
 from tasks.quiet_tensorflow import keras, tf
 from tests.export.exported import Exported, export
 from tests.export.test_classifier import add_head
-from tests.predict.trained import Trained, train
+from tests.object_store import ObjectStore
+from tests.predict.trained import Trained, train, train_below
 from tests.train.tiny import LABELS
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -138,6 +143,29 @@ def test_a_model_in_int8_is_exported_with_its_own_network(tmp_path: Path) -> Non
     figures = json.loads((done.folder / "metrics.json").read_text())["forms"]["model-int8.tflite"]
     assert figures["agreement"] == 1.0
     assert figures["largest_difference"] < 1e-5
+
+
+def test_a_model_on_an_object_store_is_evaluated_and_exported_there_and_predicts_from_there(
+    object_store: ObjectStore, tmp_path: Path
+) -> None:
+    root: DataRoot = DataRoot(to_path(object_store.url("data")))
+    key, results = train_below(root, tmp_path, "float32")
+    model, source = read_model(root.train(key)), Source(root.evaluate(results), tmp_path / "photos", root)
+    done = export_model(model, source, Silence())
+    assert [done.details()["test"][form]["agreement"] for form in sorted(FORMS)] == [1.0] * len(FORMS)
+    assert is_there(root.export(key))
+    assert [path.name for path in listed(root.export(key))] == FILES
+
+    rows = read_parquet(root.evaluate(results) / "predictions.parquet").to_pylist()[:5]
+    decode = model.settings.decode
+    pixels = [read_pixels(decode_photo((source.photos / row["path"]).read_bytes(), decode).image) for row in rows]
+    said = Predictor(model, Silence()).predict(np.stack(pixels))
+    np.testing.assert_allclose(said, [row["probabilities"] for row in rows], atol=1e-6)
+    answer = tf.saved_model.load(str(local(root.export(key)) / "saved_model")).signatures["serving_default"]
+    files = tf.constant([(source.photos / row["path"]).read_bytes() for row in rows])
+    assert [label.decode() for label in answer(image_bytes=files)["label"].numpy()] == [
+        row["predicted"] for row in rows
+    ]
 
 
 def test_a_fine_tuned_network_is_exported(tmp_path: Path) -> None:

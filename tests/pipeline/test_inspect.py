@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli import app
 from tasks.artifacts import PREDICTIONS, describe, publish_parquet
+from tasks.paths import AnyPath
 from tasks.snapshot.photos import read_snapshot, usable
 from tasks.train.settings import TrainSettings
 from tests.pipeline.command import Project, draw
@@ -42,12 +43,12 @@ def shard(project: Project, stage: str) -> Path:
     return min(project.root.glob(f"{stage}/*/part-*.parquet"))
 
 
-def call(path: Path, *arguments: object) -> Result:
+def call(path: AnyPath, *arguments: object) -> Result:
     """Call the command in this process."""
     return CliRunner().invoke(app, ["inspect", str(path), *map(str, arguments)])
 
 
-def look(path: Path, *arguments: object) -> dict[str, Any]:
+def look(path: AnyPath, *arguments: object) -> dict[str, Any]:
     """What `--json` says."""
     done = call(path, "--json", *arguments)
     assert done.exit_code == 0, done.output

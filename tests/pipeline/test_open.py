@@ -1,14 +1,19 @@
 """`python -m pipeline open`: which report it finds, and that a browser gets it on a desktop alone."""
 
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 
-from tasks.artifacts import DataRoot
+from tasks.artifacts import DataRoot, publish_bytes
+from tasks.paths import to_path
+from tests.object_store import ObjectStore
 from tests.pipeline.command import REPOSITORY, Finished
 from tests.recording import keep, record
 
@@ -17,12 +22,12 @@ BROWSER_WITHIN_S = 10
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path / "data")
 
 
 @pytest.fixture
-def two(root: DataRoot) -> DataRoot:
+def two(root: DataRoot[Path]) -> DataRoot[Path]:
     """Two runs with reports; that of the earlier date ended last."""
     for date, ended in (("2026-11-20", "2026-11-23"), ("2026-11-22", "2026-11-22")):
         made = record(root, date, finished=f"{ended}T03:00:00+00:00")
@@ -32,7 +37,7 @@ def two(root: DataRoot) -> DataRoot:
     return root
 
 
-def report(root: DataRoot, date: str) -> Path:
+def report(root: DataRoot[Path], date: str) -> Path:
     return root.report(f"of-{date}") / "report.html"
 
 
@@ -40,7 +45,7 @@ def call(root: DataRoot, *arguments: str, **desktop: str) -> Finished:
     """Run the command with nothing of this machine's desktop."""
     bare = {name: value for name, value in os.environ.items() if name not in DESKTOP}
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "open", "--data-root", root.path, *arguments],
+        [sys.executable, "-m", "pipeline", "open", "--data-root", str(root.path), *arguments],
         cwd=REPOSITORY,
         env={**bare, **desktop},
         capture_output=True,
@@ -74,7 +79,7 @@ def wait_for(browser: Path) -> str | None:
     return opened(browser)
 
 
-def test_the_report_of_the_run_that_ended_last_is_opened_on_a_desktop(two: DataRoot, browser: Path) -> None:
+def test_the_report_of_the_run_that_ended_last_is_opened_on_a_desktop(two: DataRoot[Path], browser: Path) -> None:
     done = call(two, DISPLAY=":9", BROWSER=str(browser))
     path = report(two, "2026-11-20")
     assert (done.code, done.output, done.errors) == (0, f"{path}\n", "")
@@ -82,19 +87,19 @@ def test_the_report_of_the_run_that_ended_last_is_opened_on_a_desktop(two: DataR
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="a Mac always has a desktop")
-def test_without_a_desktop_the_path_is_printed_alone(two: DataRoot, browser: Path) -> None:
+def test_without_a_desktop_the_path_is_printed_alone(two: DataRoot[Path], browser: Path) -> None:
     done = call(two, "flowers", BROWSER=str(browser))
     assert (done.code, done.output, done.errors) == (0, f"{report(two, '2026-11-20')}\n", "")
     assert opened(browser) is None
 
 
-def test_no_browser_is_opened_where_none_is_wanted(two: DataRoot, browser: Path) -> None:
+def test_no_browser_is_opened_where_none_is_wanted(two: DataRoot[Path], browser: Path) -> None:
     done = call(two, "--no-browser", WAYLAND_DISPLAY="wayland-0", BROWSER=str(browser))
     assert (done.code, done.output) == (0, f"{report(two, '2026-11-20')}\n")
     assert opened(browser) is None
 
 
-def test_the_index_is_opened_instead(two: DataRoot, browser: Path) -> None:
+def test_the_index_is_opened_instead(two: DataRoot[Path], browser: Path) -> None:
     missing = call(two, "--index", "--no-browser")
     assert (missing.code, missing.output) == (1, "")
     assert str(two.index()) in missing.errors
@@ -104,12 +109,12 @@ def test_the_index_is_opened_instead(two: DataRoot, browser: Path) -> None:
     assert wait_for(browser) == two.index().as_uri()
 
 
-def test_a_data_root_that_was_moved_still_has_its_report(two: DataRoot, tmp_path: Path) -> None:
+def test_a_data_root_that_was_moved_still_has_its_report(two: DataRoot[Path], tmp_path: Path) -> None:
     moved = DataRoot(two.path.rename(tmp_path / "moved"))
     assert call(moved, "--no-browser").output == f"{report(moved, '2026-11-20')}\n"
 
 
-def test_a_report_that_is_gone_is_named_with_the_remedy(two: DataRoot) -> None:
+def test_a_report_that_is_gone_is_named_with_the_remedy(two: DataRoot[Path]) -> None:
     report(two, "2026-11-20").unlink()
     done = call(two)
     assert (done.code, done.output) == (1, "")
@@ -118,8 +123,56 @@ def test_a_report_that_is_gone_is_named_with_the_remedy(two: DataRoot) -> None:
     assert "Traceback" not in done.errors
 
 
-def test_without_a_run_it_says_how_to_start_one(root: DataRoot) -> None:
+def test_without_a_run_it_says_how_to_start_one(root: DataRoot[Path]) -> None:
     root.path.mkdir()
     done = call(root)
     assert (done.code, done.output) == (1, "")
     assert "luigi --module pipeline RetrainFlowers" in done.errors
+
+
+def test_of_a_store_a_copy_is_opened_with_the_pages_that_it_leads_to_beside_it(
+    object_store: ObjectStore, browser: Path, tmp_path: Path
+) -> None:
+    root: DataRoot = DataRoot(to_path(object_store.url("data")))
+    publish_pages(root, 3)
+    desktop = {"DISPLAY": ":9", "BROWSER": str(browser), "TMPDIR": str(tmp_path)}
+    address = f"{root.report('of-2026-11-03')}/report.html"
+    done = call(root, **desktop)
+    assert (done.code, done.output) == (0, f"{address}\n")
+    page = local_page(wait_for(browser))
+    assert done.errors == f"Opened is a copy: {page}\n"
+    assert reached_from(page) == ["report 2", "report 1", "index 3"]
+
+    # Another night, and the first one is gone.
+    publish_pages(root, 4, first=2)
+    Path(f"{browser}.opened").unlink()
+    assert call(root, "--index", **desktop).output == f"{root.index()}\n"
+    index = local_page(wait_for(browser))
+    assert index == page.parent.parent.parent / "index.html"
+    assert reached_from(index) == ["report 4", "report 3", "report 2"]
+    assert not (index.parent / "report" / "of-2026-11-01").exists(), "copies of what nothing leads to do not pile up"
+
+
+def publish_pages(root: DataRoot, nights: int, first: int = 1) -> None:
+    """Records, reports and the index of a few nights; the last report and the index lead to all others."""
+    days = range(nights, first - 1, -1)
+    for day in days:
+        made = record(root, f"2026-11-{day:02}")
+        keep(root, made)
+        others = [f"../../report/of-2026-11-{other:02}/report.html" for other in days if other < day == nights]
+        links = [f'<a href="{link}">' for link in [*others, "../../index.html"] if day == nights]
+        publish_bytes(to_path(made["report"]), f"report {day}{''.join(links)}".encode())
+    links = [f'<a href="report/of-2026-11-{day:02}/report.html">' for day in days]
+    publish_bytes(root.index(), f"index {nights}{''.join(links)}".encode())
+
+
+def local_page(opened: str | None) -> Path:
+    """The file that a browser was given."""
+    assert opened is not None
+    return Path(url2pathname(urlsplit(opened).path))
+
+
+def reached_from(page: Path) -> list[str]:
+    """How the pages begin that a page's links lead to."""
+    places = [page.parent / link for link in re.findall('href="([^"]+)"', page.read_text())]
+    return [place.read_text().partition("<")[0] for place in places]

@@ -75,7 +75,7 @@ def let_go_on(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     """A data root on which a head can be trained."""
     root = DataRoot(tmp_path / "data")
     fill(root)
@@ -83,7 +83,7 @@ def root(tmp_path: Path) -> DataRoot:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> DataRoot[Path]:
     """A data root with a trained head; tests only look."""
     root = DataRoot(tmp_path_factory.mktemp("watch") / "data")
     fill(root)
@@ -96,7 +96,7 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["watch", *map(str, arguments)])
 
 
-def test_a_watcher_beside_a_training_measures_each_checkpoint_and_ends_with_it(root: DataRoot) -> None:
+def test_a_watcher_beside_a_training_measures_each_checkpoint_and_ends_with_it(root: DataRoot[Path]) -> None:
     folder = head_folder(root, CLASSIC)
     with running("-c", TRAINING, root.path) as training:
         assert read_line(training).startswith("Step 100: validation accuracy on 20 random photos = ")
@@ -119,7 +119,7 @@ def test_a_watcher_beside_a_training_measures_each_checkpoint_and_ends_with_it(r
     assert curve["photos"].nunique() == 1
 
 
-def test_a_training_that_dies_is_told_of_and_the_exit_code_is_1(root: DataRoot) -> None:
+def test_a_training_that_dies_is_told_of_and_the_exit_code_is_1(root: DataRoot[Path]) -> None:
     folder = head_folder(root, CLASSIC)
     with running("-c", TRAINING, root.path) as training:
         read_line(training)
@@ -133,7 +133,7 @@ def test_a_training_that_dies_is_told_of_and_the_exit_code_is_1(root: DataRoot) 
     assert pd.read_parquet(folder / "curve-plain.parquet")["step"].tolist() == [100]
 
 
-def test_ctrl_c_ends_it_quietly(root: DataRoot) -> None:
+def test_ctrl_c_ends_it_quietly(root: DataRoot[Path]) -> None:
     folder = head_folder(root, CLASSIC)
     folder.mkdir(parents=True)
     with watching(folder) as watcher:
@@ -143,21 +143,21 @@ def test_ctrl_c_ends_it_quietly(root: DataRoot) -> None:
         assert watcher.returncode == 130
 
 
-def test_once_looks_once(trained: DataRoot) -> None:
+def test_once_looks_once(trained: DataRoot[Path]) -> None:
     done = call(head_folder(trained, CLASSIC).name, "--data-root", trained.path, "--once")
     assert done.exit_code == 0
     assert done.stdout.startswith("After 300 training steps, validation accuracy = ")
     assert done.stdout.count("\n") == 1
 
 
-def test_once_without_a_checkpoint_says_so_and_fails(root: DataRoot) -> None:
+def test_once_without_a_checkpoint_says_so_and_fails(root: DataRoot[Path]) -> None:
     folder = head_folder(root, CLASSIC)
     folder.mkdir(parents=True)
     done = call(folder, "--once")
     assert (done.exit_code, done.stdout) == (1, f"No checkpoint file found in {folder / 'checkpoints'}\n")
 
 
-def test_a_run_is_given_by_key_folder_or_record(trained: DataRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_given_by_key_folder_or_record(trained: DataRoot[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = head_folder(trained, CLASSIC)
     record = trained.runs("flowers") / "2026-03-01-0123abcd.json"
     record.parent.mkdir(parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ def test_a_run_is_given_by_key_folder_or_record(trained: DataRoot, monkeypatch: 
     assert call(folder.name, "--data-root", ".", "--once").exit_code == 0
 
 
-def test_a_fine_tuned_network_is_none_to_be_watched(root: DataRoot) -> None:
+def test_a_fine_tuned_network_is_none_to_be_watched(root: DataRoot[Path]) -> None:
     how = FinetuneSettings(BOTTLENECK.backbone, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
     folder = root.train(how.key("snap"))
     announce(Training(how, "snap"), folder)
@@ -185,7 +185,7 @@ def test_a_fine_tuned_network_is_none_to_be_watched(root: DataRoot) -> None:
 
 @pytest.mark.parametrize("run", ["0123456789abcdef", "no key", ".", "..", "", "manifest.json", "record.json"])
 def test_a_run_that_is_not_there_is_an_error_of_usage(
-    trained: DataRoot, run: str, monkeypatch: pytest.MonkeyPatch
+    trained: DataRoot[Path], run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty = trained.runs("flowers") / "record.json"
     empty.parent.mkdir(parents=True, exist_ok=True)
@@ -197,7 +197,7 @@ def test_a_run_that_is_not_there_is_an_error_of_usage(
     assert "is no head's key in" in " ".join(done.stderr.split())
 
 
-def test_an_error_is_its_sentence_without_a_traceback(root: DataRoot) -> None:
+def test_an_error_is_its_sentence_without_a_traceback(root: DataRoot[Path]) -> None:
     folder = train(root, CLASSIC)
     (folder / "training.json").write_text("{}")
     done = call(folder)

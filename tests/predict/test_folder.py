@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import PREDICTED, DataRoot
+from tasks.artifacts import PREDICTED, DataRoot, publish_folder, read_parquet
+from tasks.paths import AnyPath, to_path
 from tasks.predict.folder import Counts, look_at, predict_folder, predictions_key
 from tests.listening import Tally
+from tests.object_store import ObjectStore
 from tests.predict.trained import COUNT, Trained, draw
 
 
@@ -25,7 +27,7 @@ def photos(trained: Trained, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path / "data")
 
 
@@ -35,12 +37,12 @@ def age(folder: Path) -> None:
         os.utime(path, (10**9, 10**9))
 
 
-def predict(trained: Trained, photos: Path, root: DataRoot, told: Tally | None = None) -> tuple[Counts, pa.Table]:
+def predict(trained: Trained, photos: AnyPath, root: DataRoot, told: Tally | None = None) -> tuple[Counts, pa.Table]:
     """Predict the folder, and read what was published."""
     source = look_at(photos)
     counts = predict_folder(source, trained.folder, root, told or Tally())
     key = predictions_key(trained.folder.name, source.listing)
-    return counts, pq.read_table(root.predict(key) / "predictions.parquet")
+    return counts, read_parquet(root.predict(key) / "predictions.parquet")
 
 
 def test_every_photo_has_a_row_with_the_numbers_of_the_evaluation(
@@ -68,6 +70,22 @@ def test_only_new_photos_are_hashed_and_predicted(trained: Trained, photos: Path
     rows = {row["path"]: row for row in table.to_pylist()}
     assert len(rows) == COUNT + 2
     assert {**rows["copy.jpg"], "path": ""} == {**rows["red/01.jpg"], "path": ""}
+
+
+def test_photos_of_an_object_store_are_predicted_into_one_and_the_model_is_asked_of_each_once(
+    object_store: ObjectStore, trained: Trained
+) -> None:
+    there, far = to_path(object_store.url("in")), DataRoot(to_path(object_store.url("data")))
+    with publish_folder(there) as folder:
+        shutil.copytree(trained.photos, folder, dirs_exist_ok=True)
+    counts, table = predict(trained, there, far)
+    assert (counts.new, counts.reused, counts.reasons) == (COUNT, 0, {})
+    names = ["path", "sha256", "predicted"]
+    evaluated = trained.evaluated().select(names).sort_by("path")
+    assert table.select(names).to_pylist() == evaluated.to_pylist()
+    again, same = predict(trained, there, far)
+    assert (again.new, again.reused) == (0, COUNT)
+    assert same.equals(table)
 
 
 def test_another_folder_with_the_same_photos_asks_the_model_of_none(

@@ -24,7 +24,7 @@ def publish(stage: str, path: Path, how: object, details: dict[str, object]) -> 
     Manifest(stage=stage, run="test", seconds=0.0, **vars(outcome)).publish(path)
 
 
-def add_model(root: DataRoot, how: TrainSettings | FinetuneSettings = HEAD) -> Path:
+def add_model(root: DataRoot[Path], how: TrainSettings | FinetuneSettings = HEAD) -> Path:
     """Publish what `read_model` reads of a model."""
     folder = root.train(how.key("snap"))
     announce(Training(how, "snap"), folder)
@@ -32,13 +32,13 @@ def add_model(root: DataRoot, how: TrainSettings | FinetuneSettings = HEAD) -> P
     return folder
 
 
-def add_backbone(root: DataRoot, weights: Path, how: object = BOTTLENECK.backbone) -> None:
+def add_backbone(root: DataRoot[Path], weights: Path, how: object = BOTTLENECK.backbone) -> None:
     """Publish the manifest of a backbone, `drawn`."""
     publish("backbone", root.backbone("drawn") / "0123.json", how, {"weights": str(weights)})
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path / "data")
 
 
@@ -51,7 +51,7 @@ def weights(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("how", [HEAD, NETWORK], ids=["head", "network"])
 def test_model_is_described_by_its_folder(
-    root: DataRoot, weights: Path, how: TrainSettings | FinetuneSettings, monkeypatch: pytest.MonkeyPatch
+    root: DataRoot[Path], weights: Path, how: TrainSettings | FinetuneSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_backbone(root, weights)
     folder = add_model(root, how)
@@ -62,12 +62,12 @@ def test_model_is_described_by_its_folder(
         assert (model.prepared.backbone, model.prepared.weights) == (BOTTLENECK.backbone, weights)
 
 
-def test_weights_that_are_given_are_not_looked_for(root: DataRoot) -> None:
+def test_weights_that_are_given_are_not_looked_for(root: DataRoot[Path]) -> None:
     assert read_model(add_model(root), Path("mine.pth")).prepared.weights == Path("mine.pth")
 
 
 @pytest.mark.parametrize("named", ["data/backbone/drawn/imagenet/w.h5", "/old/data/backbone/drawn/imagenet/w.h5"])
-def test_fetched_weights_are_found_in_a_data_root_that_was_moved(root: DataRoot, named: str) -> None:
+def test_fetched_weights_are_found_in_a_data_root_that_was_moved(root: DataRoot[Path], named: str) -> None:
     add_backbone(root, Path(named))
     weights = root.backbone("drawn") / "imagenet" / "w.h5"
     weights.parent.mkdir()
@@ -75,7 +75,7 @@ def test_fetched_weights_are_found_in_a_data_root_that_was_moved(root: DataRoot,
     assert read_model(add_model(root)).prepared.weights == weights
 
 
-def test_other_files_and_other_backbones_are_passed_over(root: DataRoot, weights: Path) -> None:
+def test_other_files_and_other_backbones_are_passed_over(root: DataRoot[Path], weights: Path) -> None:
     folder = add_model(root)
     (root.backbone("drawn") / "lock").mkdir(parents=True)
     (root.backbone("drawn") / "some.json").write_text("{")
@@ -84,19 +84,19 @@ def test_other_files_and_other_backbones_are_passed_over(root: DataRoot, weights
         read_model(folder)
 
 
-def test_weights_that_are_gone_are_named_with_the_remedy(root: DataRoot, weights: Path) -> None:
+def test_weights_that_are_gone_are_named_with_the_remedy(root: DataRoot[Path], weights: Path) -> None:
     add_backbone(root, weights)
     weights.unlink()
     with pytest.raises(ModelError, match=r"no longer at .*weights\.pth\. Put them back, or start the run again"):
         read_model(add_model(root))
 
 
-def test_folder_without_a_model_is_an_error(root: DataRoot) -> None:
+def test_folder_without_a_model_is_an_error(root: DataRoot[Path]) -> None:
     with pytest.raises(ModelError, match=r"There is no model in .*0123"):
         read_model(root.train("0123"))
 
 
-def test_training_that_has_not_ended_is_an_error(root: DataRoot, weights: Path) -> None:
+def test_training_that_has_not_ended_is_an_error(root: DataRoot[Path], weights: Path) -> None:
     add_backbone(root, weights)
     folder = add_model(root)
     (folder / "manifest.json").unlink()
@@ -104,7 +104,7 @@ def test_training_that_has_not_ended_is_an_error(root: DataRoot, weights: Path) 
         read_model(folder)
 
 
-def test_manifest_without_labels_is_an_error_of_the_store(root: DataRoot, weights: Path) -> None:
+def test_manifest_without_labels_is_an_error_of_the_store(root: DataRoot[Path], weights: Path) -> None:
     add_backbone(root, weights)
     manifest = add_model(root) / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "details": {}}))
@@ -112,7 +112,7 @@ def test_manifest_without_labels_is_an_error_of_the_store(root: DataRoot, weight
         read_model(manifest.parent)
 
 
-def test_folder_under_another_name_is_an_error_of_the_store(root: DataRoot, weights: Path) -> None:
+def test_folder_under_another_name_is_an_error_of_the_store(root: DataRoot[Path], weights: Path) -> None:
     add_backbone(root, weights)
     other = root.train("0" * 16)
     shutil.copytree(add_model(root), other)

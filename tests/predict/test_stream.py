@@ -11,10 +11,12 @@ import pytest
 from tasks.artifacts import PREDICTED
 from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.workers import Photo, Tried
+from tasks.paths import to_path
 from tasks.predict.files import find_photos
 from tasks.predict.predictor import Predictor
 from tasks.predict.stream import predict_photos, regroup, tabulate
 from tests.listening import Tally
+from tests.object_store import ObjectStore
 from tests.predict.trained import COUNT, Trained, draw
 
 
@@ -50,6 +52,21 @@ def test_photos_that_cannot_be_read_are_rows_in_their_places(
     assert rows[2]["sha256"] is not None
     # The decode stage would speak of a snapshot.
     assert not any("snapshot" in (row["message"] or "") for row in rows)
+
+
+def test_photos_of_an_object_store_are_predicted_among_others_under_their_addresses(
+    object_store: ObjectStore, predictor: Predictor, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "a.jpg", to_path(object_store.url("photos"))
+    draw(here, 1)
+    for name in ("a.jpg", "in/b.jpg"):
+        (there / name).write_bytes(here.read_bytes())
+    photos = find_photos([there / "a.jpg", here, there / "gone.jpg", there / "in"]).photos
+    table = pa.concat_tables(predict_photos(photos, Path(), predictor, Tally()))
+    places = [there / "a.jpg", here, there / "gone.jpg", there / "in" / "b.jpg"]
+    assert table["path"].to_pylist() == list(map(str, places))
+    assert table["reason"].to_pylist() == [None, None, "vanished", None]
+    assert len(set(table["sha256"].drop_null().to_pylist())) == 1
 
 
 def test_name_that_is_not_utf8_is_written_with_escapes() -> None:

@@ -35,7 +35,7 @@ class Trained:
         results: Folder of its evaluation.
     """
 
-    root: DataRoot
+    root: DataRoot[Path]
     photos: Path
     folder: Path
     results: Path
@@ -53,7 +53,14 @@ def draw(path: Path, number: int) -> None:
 
 def train(folder: Path, how: Precision | None) -> Trained:
     """Draw photos and train on them: a head with bottlenecks of a precision, or, where that is None, a network."""
-    photos, root = folder / "photos", DataRoot(folder / "data")
+    root = DataRoot(folder / "data")
+    model, results = train_below(root, folder, how)
+    return Trained(root, folder / "photos", root.train(model), root.evaluate(results))
+
+
+def train_below(root: DataRoot, folder: Path, how: Precision | None) -> tuple[str, str]:
+    """Do the same below a data root wherever it is; returns the keys of the model and of its evaluation."""
+    photos = folder / "photos"
     for number in range(COUNT):
         draw(photos / LABELS[number % 2] / f"{number:02d}.jpg", number)
     snapshot = take_snapshot(photos, None, Silence())
@@ -72,7 +79,7 @@ def train(folder: Path, how: Precision | None) -> Trained:
     train = evaluate.requires()
     for task in (*train.before(), train, evaluate):
         task.run()
-    return Trained(root, photos, train.manifest_path().parent, evaluate.results())
+    return train.manifest_path().parent.name, evaluate.results().name
 
 
 def _settings(backbone: PrepareBackbone, how: Precision | None) -> TrainSettings | FinetuneSettings:

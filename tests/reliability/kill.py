@@ -1,15 +1,23 @@
 """The long version of the kill test, by hand: `python -m tests.reliability.kill --photos 600 --kills 100`."""
 
 import argparse
+import os
 import shutil
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
+from tests.gateway import Gateway
+from tests.object_store import serving
 from tests.pipeline.command import QUICK
 from tests.reliability.contents import contents
 from tests.reliability.killing import History, Trial, draw_old, show, survive
 from tests.reliability.shots import WAYS, choose_shots
+from tests.reliability.store_killing import StoreTrial
+
+MakeTrial = Callable[[Path, Path, Mapping[str, str]], Trial]
 
 
 def main() -> None:
@@ -24,25 +32,43 @@ def main() -> None:
     parser.add_argument("--places", default="", help="Only places that contain this, such as `train/`.")
     parser.add_argument("--workers", default="1", help="Luigi's workers.")
     parser.add_argument("--export", default="none", choices=("none", "all"), help="Whether the model is exported.")
+    parser.add_argument("--store", action="store_true", help="Kill at the requests to a data root on an object store.")
     given = parser.parse_args()
+    with ExitStack() as stack:
+        _try_out(given, _on_store(stack) if given.store else Trial)
+
+
+def _on_store(stack: ExitStack) -> MakeTrial:
+    """Start an object store; what makes trials there."""
+    server = stack.enter_context(serving())
+    gateway = stack.enter_context(Gateway(server.port).serving())
+    os.environ.update(server.environment)
+
+    def make(folder: Path, photos: Path, options: Mapping[str, str]) -> Trial:
+        return StoreTrial(folder, photos, options, server.url("data"), gateway)
+
+    return make
+
+
+def _try_out(given: argparse.Namespace, make: MakeTrial) -> None:
     photos = given.source or given.work / "photos"
     if given.source is None:
         draw_old(photos, range(given.photos), labels=5)
     options = {**QUICK, "workers": given.workers, "export": given.export, "date": "2026-01-31"}
 
-    undisturbed = Trial(given.work / "undisturbed", photos, options)
+    undisturbed = make(given.work / "undisturbed", photos, options)
     started = time.monotonic()
     ended = undisturbed.run()
     if ended.code:
         raise SystemExit(f"The undisturbed run ended with {ended.code}: {ended.errors}")
     places = {place: at for place, at in undisturbed.places().items() if given.places in place}
     show(f"undisturbed: {time.monotonic() - started:.0f} s, {len(places)} places")
-    expected = contents(undisturbed.root)
+    expected = contents(undisturbed.held())
     shots = choose_shots(places, given.kills, given.seed)
     queue = [shots[number :: given.histories] for number in range(given.histories)]
     histories: list[History] = []
     while queue:
-        trial = Trial(given.work / f"history-{len(histories)}", photos, options)
+        trial = make(given.work / f"history-{len(histories)}", photos, options)
         history = survive(trial, queue.pop(0), expected, show)
         if history.kills and history.missed:
             queue.append(history.missed)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import psutil
 
@@ -88,6 +88,10 @@ class Trial:
         """The data root."""
         return self.folder / "data"
 
+    def held(self) -> Path:
+        """What the data root holds now, in a folder."""
+        return self.root
+
     @property
     def temporary(self) -> Path:
         """Where the runs have what they need for a moment."""
@@ -97,25 +101,35 @@ class Trial:
         """Run RetrainFlowers, and kill it where the place is met."""
         for folder in (self.folder, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
-        options = {"dataset": str(self.photos), "data-root": str(self.root), **self.options}
-        words = [word for name, value in options.items() for word in (f"--{name}", value)]
         with (self.folder / "output").open("w+") as output, (self.folder / "errors").open("w+") as errors:
-            process = subprocess.Popen(
-                [LUIGI, "--module", "pipeline", "RetrainFlowers", *words],
-                cwd=REPOSITORY,
-                env={**os.environ, **self._environment(shot)},
-                stdout=output,
-                stderr=errors,
-                start_new_session=True,
-            )
-            if shot is not None and shot.way == "later":
-                self._kill_later(process, shot)
+            process = self._start(shot, output, errors)
             code, orphaned = process.wait(timeout=600), _end_of_session(process.pid)
         output_text, errors_text, place = (
             path.read_text() if path.exists() else "" for path in map(self.folder.joinpath, ("output", "errors", "met"))
         )
         (self.folder / "met").unlink(missing_ok=True)
         return Ended(code, output_text, errors_text, place, orphaned)
+
+    def _start(self, shot: Shot | None, output: TextIO, errors: TextIO) -> subprocess.Popen[bytes]:
+        """Start a run that is killed where the place is met."""
+        process = self._begin(str(self.root), self._environment(shot), output, errors)
+        if shot is not None and shot.way == "later":
+            self._kill_later(process, shot)
+        return process
+
+    def _begin(
+        self, root: str, environment: Mapping[str, str], output: TextIO, errors: TextIO
+    ) -> subprocess.Popen[bytes]:
+        options = {"dataset": str(self.photos), "data-root": root, **self.options}
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        return subprocess.Popen(
+            [LUIGI, "--module", "pipeline", "RetrainFlowers", *words],
+            cwd=REPOSITORY,
+            env={**os.environ, "TMPDIR": str(self.temporary), **environment},
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
 
     def places(self) -> dict[str, float]:
         """The places that the runs came to so far, and after how many seconds each was first met, in that order."""
@@ -127,7 +141,6 @@ class Trial:
     def _environment(self, shot: Shot | None) -> dict[str, str]:
         own = {
             "PYTHONPATH": os.pathsep.join((str(INJECT), str(REPOSITORY))),
-            "TMPDIR": str(self.temporary),
             "KILL_ROOT": str(self.root),
             "KILL_LOG": str(self.folder / "places"),
         }
@@ -179,7 +192,7 @@ def survive(
     """
     history = History()
     for number, shot in enumerate(shots):
-        kept = keys(trial.root)
+        kept = keys(trial.held())
         started = time.monotonic()
         ended = trial.run(shot)
         kill = Kill(ended.place, shot)
@@ -192,8 +205,9 @@ def survive(
         history.kills.append(kill)
         if ended.orphaned > ORPHAN_SECONDS:
             history.faults.append(f"{kill}: workers went on for {ended.orphaned:.0f} s")
-        history.faults.extend(f"{kill}: {damage}" for damage in damaged(trial.root))
-        history.faults.extend(f"{kill}: lost {key}" for key in sorted(kept - keys(trial.root)))
+        held = trial.held()
+        history.faults.extend(f"{kill}: {damage}" for damage in damaged(held))
+        history.faults.extend(f"{kill}: lost {key}" for key in sorted(kept - keys(held)))
     history.faults.extend(_end(trial, expected))
     return history
 
@@ -204,9 +218,10 @@ def _end(trial: Trial, expected: Mapping[str, object]) -> list[str]:
     if ended.code:
         return [f"the last run ended with {ended.code}: {ended.errors}"]
     faults = [f"the last run says {ended.errors}"] if ended.errors else []
-    faults += [f"the last run left {path}" for path in files(trial.root) if ".tmp-" in str(path)]
-    faults += [f"the last run left {path}" for path in sorted(trial.temporary.rglob("*"))]
-    return faults + [f"{name} is another" for name in differences(contents(trial.root), expected)] + damaged(trial.root)
+    held = trial.held()
+    faults += [f"the last run left {path}" for path in files(held) if ".tmp-" in str(path)]
+    faults += [f"the last run left {path}" for path in files(trial.temporary)]
+    return faults + [f"{name} is another" for name in differences(contents(held), expected)] + damaged(held)
 
 
 def _end_of_session(session: int) -> float:

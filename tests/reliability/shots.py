@@ -60,7 +60,7 @@ def choose_shots(places: Mapping[str, float], count: int, seed: int) -> list[Sho
 
 def _from(order: Sequence[str], index: int) -> tuple[str, ...]:
     # Each start clears up, so that what is removed late in one run is removed early in the next.
-    return order[index], *(place for place in order[index + 1 :] if place.startswith("os.rename "))
+    return order[index], *(place for place in order[index + 1 :] if place.startswith(("os.rename ", "PUT ")))
 
 
 def _whom(draw: random.Random) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tasks.artifacts import DataRoot
+from tasks.artifacts import DataRoot, local
 from tasks.report.contents import Report
 from tasks.report.index import publish_index
 from tasks.report.page import render_report
@@ -60,8 +60,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     reports = (make_up_first_report(root.path), many, make_up_report(root.path))
     for night, report in zip(nights, reports, strict=True):
         night.report.write_text(render_report(report), encoding="utf-8")
-    first, many_path, full = (night.report for night in nights)
-    return Site(full, many_path, first, publish_index(root))
+    first, many_path, full = (local(night.report) for night in nights)
+    return Site(full, many_path, first, local(publish_index(root)))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tasks.evaluate.evaluation import Evaluation
 from tasks.evaluate.metrics import CrossValidation, measure, wilson_interval
 from tasks.evaluate.predictions import tabulate_predictions
 from tasks.evaluate.settings import EvaluateSettings
+from tasks.paths import AnyPath
 from tasks.report.occasion import Occasion
 from tasks.train.head import Head, save_head, standardisation
 from tasks.train.photos import EmbeddedPhotos
@@ -128,7 +129,7 @@ def _occasion(folder: Path, root: DataRoot, stages: Mapping[str, Manifest]) -> O
     )
 
 
-def keep_record(root: DataRoot, date: dt.date, snapshot: str, accuracy: float = 0.8) -> Path:
+def keep_record(root: DataRoot, date: dt.date, snapshot: str, accuracy: float = 0.8) -> AnyPath:
     """Keep the record of a run."""
     bounds = wilson_interval(round(20 * accuracy), 20)
     test = {"photos": 20, "accuracy": accuracy, "interval": bounds._asdict()}

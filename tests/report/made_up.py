@@ -15,6 +15,7 @@ from tasks.artifacts import SCHEMA_VERSION
 from tasks.champion.decision import Bounds, Comparison, Decision
 from tasks.decode.rejections import Missing
 from tasks.evaluate.metrics import CrossValidation, Metrics, measure, wilson_interval
+from tasks.paths import AnyPath
 from tasks.records import Night
 from tasks.report.confusion import confusion_figure
 from tasks.report.contents import (
@@ -53,7 +54,7 @@ def draw_photo(number: int, side: int = 224, kind: str = "JPEG") -> bytes:
     return buffer.getvalue()
 
 
-def make_up_night(root: Path, days_ago: int, accuracy: float, dataset: str = "flowers") -> Night:
+def make_up_night(root: AnyPath, days_ago: int, accuracy: float, dataset: str = "flowers") -> Night:
     """A run of the dataset some days before the report's."""
     date = DAY - dt.timedelta(days=days_ago)
     bounds = wilson_interval(round(218 * accuracy), 218)

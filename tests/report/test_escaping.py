@@ -12,7 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, Dialog
 
-from tasks.artifacts import DataRoot
+from tasks.artifacts import DataRoot, local
 from tasks.export.card import in_cell, write_labels
 from tasks.report.confusion import confusion_figure
 from tasks.report.index import publish_index, render_index
@@ -131,7 +131,7 @@ def test_record_leads_to_a_report_of_its_own_data_root_alone(tmp_path: Path, rep
     assert find_report(replace(night, report=Path(report))) is None
     night.report.parent.mkdir(parents=True)
     night.report.touch()
-    assert find_report(night) == night.report.relative_to(tmp_path / "data")
+    assert find_report(night) == local(night.report).relative_to(tmp_path / "data")
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -5,20 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot
+from tasks.artifacts import DataRoot, publish_bytes
 from tasks.champion.state import Champion, publish_champion
+from tasks.paths import to_path
 from tasks.records import Night
 from tasks.report.index import LISTED_RUNS, publish_index, render_index
+from tests.gateway import Gateway
+from tests.object_store import ObjectStore
 from tests.report.made_up import EVIL, make_up_decision, make_up_night, publish_night
 from tests.report.parsed import Page
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path)
 
 
-def publish_nights(root: DataRoot, count: int, dataset: str = "flowers") -> list[Night]:
+def publish_nights(root: DataRoot[Path], count: int, dataset: str = "flowers") -> list[Night]:
     """Records of the last `count` days, the oldest first."""
     nights = [make_up_night(root.path, days, 0.9 - 0.001 * (days % 50), dataset) for days in range(count - 1, -1, -1)]
     for night in nights:
@@ -26,7 +29,7 @@ def publish_nights(root: DataRoot, count: int, dataset: str = "flowers") -> list
     return nights
 
 
-def crown(root: DataRoot, night: Night) -> None:
+def crown(root: DataRoot[Path], night: Night) -> None:
     test = {"photos": 218, "accuracy": 0.931, "interval": {"low": 0.9, "high": 0.95}}
     champion = Champion(night.model, night.date, "e", night.snapshot, "r", test, "d", make_up_decision())
     publish_champion(root.champion(night.dataset), night.dataset, champion)
@@ -41,7 +44,7 @@ def links_of(page: Page) -> list[str]:
     return [tag["href"] for tag in page.all("a") if not tag["href"].startswith("#")]
 
 
-def test_runs_stand_the_newest_first(root: DataRoot) -> None:
+def test_runs_stand_the_newest_first(root: DataRoot[Path]) -> None:
     publish_nights(root, 3)
     page = Page(render_index(root))
     assert "All runs 3 runs of 1 dataset" in page.text
@@ -49,7 +52,7 @@ def test_runs_stand_the_newest_first(root: DataRoot) -> None:
     assert page.text.index("2026-11-23 new champion") < page.text.index("2026-11-22 champion stays")
 
 
-def test_the_champion_stands_before_the_runs_with_its_report(root: DataRoot) -> None:
+def test_the_champion_stands_before_the_runs_with_its_report(root: DataRoot[Path]) -> None:
     nights = publish_nights(root, 3)
     crown(root, nights[1])
     write_report(nights[1])
@@ -58,24 +61,24 @@ def test_the_champion_stands_before_the_runs_with_its_report(root: DataRoot) -> 
     assert links_of(page) == [f"report/{nights[1].model}/report.html"] * 2
 
 
-def test_a_report_that_is_gone_is_no_link(root: DataRoot) -> None:
+def test_a_report_that_is_gone_is_no_link(root: DataRoot[Path]) -> None:
     nights = publish_nights(root, 2)
     write_report(nights[0])
     page = Page(render_index(root))
     assert links_of(page) == [f"report/{nights[0].model}/report.html"]
 
 
-def test_a_dataset_without_a_champion_says_so(root: DataRoot) -> None:
+def test_a_dataset_without_a_champion_says_so(root: DataRoot[Path]) -> None:
     publish_nights(root, 1)
     assert "Champion none no model has been chosen yet Last run 90.0 % 2026-11-24" in Page(render_index(root)).text
 
 
-def test_records_of_an_earlier_version_have_no_verdict(root: DataRoot) -> None:
+def test_records_of_an_earlier_version_have_no_verdict(root: DataRoot[Path]) -> None:
     publish_night(replace(make_up_night(root.path, 0, 0.9), verdict=None))
     assert "2026-11-24 none 90.0 %" in Page(render_index(root)).text
 
 
-def test_the_line_of_accuracies_rises_and_falls_with_them(root: DataRoot) -> None:
+def test_the_line_of_accuracies_rises_and_falls_with_them(root: DataRoot[Path]) -> None:
     for days, accuracy in ((2, 0.8), (1, 0.9), (0, 0.85)):
         publish_night(make_up_night(root.path, days, accuracy))
     page = Page(render_index(root))
@@ -85,13 +88,13 @@ def test_the_line_of_accuracies_rises_and_falls_with_them(root: DataRoot) -> Non
     assert any("Test accuracy of 3 runs, between 80.0" in tag.get("aria-label", "") for tag in page.all("svg"))
 
 
-def test_the_noise_of_a_photo_does_not_fill_the_line(root: DataRoot) -> None:
+def test_the_noise_of_a_photo_does_not_fill_the_line(root: DataRoot[Path]) -> None:
     for days, accuracy in ((1, 0.9), (0, 0.9)):
         publish_night(make_up_night(root.path, days, accuracy))
     assert Page(render_index(root)).all("polyline")[0]["points"] == "8.0,40.0 592.0,40.0"
 
 
-def test_of_thousands_of_runs_the_last_ones_are_listed_and_all_are_in_the_line(root: DataRoot) -> None:
+def test_of_thousands_of_runs_the_last_ones_are_listed_and_all_are_in_the_line(root: DataRoot[Path]) -> None:
     publish_nights(root, 1500)
     page = Page(render_index(root))
     assert f"Not listed: {1500 - LISTED_RUNS:,} earlier runs" in page.text
@@ -103,7 +106,7 @@ def test_of_thousands_of_runs_the_last_ones_are_listed_and_all_are_in_the_line(r
     assert len(page.html) < 60_000
 
 
-def test_a_damaged_record_is_named_and_the_other_datasets_are_shown(root: DataRoot) -> None:
+def test_a_damaged_record_is_named_and_the_other_datasets_are_shown(root: DataRoot[Path]) -> None:
     publish_nights(root, 2, "tulips")
     damaged = publish_nights(root, 1)[0].record
     damaged.write_text("{")
@@ -113,7 +116,7 @@ def test_a_damaged_record_is_named_and_the_other_datasets_are_shown(root: DataRo
     assert len(page.all("table")) == 1
 
 
-def test_a_damaged_champion_is_named_and_the_runs_are_shown(root: DataRoot) -> None:
+def test_a_damaged_champion_is_named_and_the_runs_are_shown(root: DataRoot[Path]) -> None:
     publish_nights(root, 2)
     root.champion("flowers").parent.mkdir()
     root.champion("flowers").write_text("{}")
@@ -122,13 +125,13 @@ def test_a_damaged_champion_is_named_and_the_runs_are_shown(root: DataRoot) -> N
     assert len(page.all("tr")) == 3
 
 
-def test_a_data_root_without_runs_says_how_to_make_one(root: DataRoot) -> None:
+def test_a_data_root_without_runs_says_how_to_make_one(root: DataRoot[Path]) -> None:
     text = Page(render_index(root)).text
     assert "0 runs of 0 datasets" in text
     assert "There is no run yet. luigi --module pipeline RetrainFlowers makes the first one." in text
 
 
-def test_names_of_datasets_are_shown_as_they_are_and_reached_from_the_top(root: DataRoot) -> None:
+def test_names_of_datasets_are_shown_as_they_are_and_reached_from_the_top(root: DataRoot[Path]) -> None:
     name = EVIL.replace("/", "-")
     publish_nights(root, 1, name)
     publish_nights(root, 1, "tulips")
@@ -139,7 +142,7 @@ def test_names_of_datasets_are_shown_as_they_are_and_reached_from_the_top(root: 
     assert {tag["href"] for tag in page.all("a") if tag["href"].startswith("#")} <= ids
 
 
-def test_publishing_replaces_the_page(root: DataRoot) -> None:
+def test_publishing_replaces_the_page(root: DataRoot[Path]) -> None:
     publish_nights(root, 1)
     assert publish_index(root) == root.index()
     before = root.index().read_text(encoding="utf-8")
@@ -147,3 +150,19 @@ def test_publishing_replaces_the_page(root: DataRoot) -> None:
     publish_index(root)
     assert "2026-11-23" not in before
     assert "2026-11-23" in root.index().read_text(encoding="utf-8")
+
+
+def test_the_page_of_a_store_leads_to_its_reports_and_asks_for_none_of_them_alone(
+    object_store: ObjectStore, gateway: Gateway
+) -> None:
+    root: DataRoot = DataRoot(to_path(object_store.url("data")))
+    nights = [make_up_night(root.path, days, 0.9) for days in range(30)]
+    for night in nights:
+        publish_night(night)
+    for night in nights[::2]:
+        publish_bytes(night.report, b"<!doctype html>")
+    with gateway.counting() as counted:
+        path = publish_index(root)
+    assert (counted["GET"], counted["HEAD"]) == (31, 0), "each record, and the champion"
+    page = Page(path.read_text(encoding="utf-8"))
+    assert links_of(page) == [f"report/{night.model}/report.html" for night in nights[::2]]

@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +24,7 @@ from tasks.artifacts import (
 )
 from tasks.champion.decision import Decision
 from tasks.champion.state import Champion, publish_champion
+from tasks.paths import AnyPath
 from tasks.report.index import publish_index
 from tests.artifacts.rows import WIDTH, bottlenecks, key, keys
 from tests.recording import INTERVAL, keep, record
@@ -85,7 +85,7 @@ class Night:
         """Names the record, beside the date."""
         return fingerprint({"settings": self.settings})[:8]
 
-    def record(self, root: DataRoot) -> Path:
+    def record(self, root: DataRoot) -> AnyPath:
         """Where the record is."""
         return root.runs(self.dataset) / f"{self.date}-{self.parameters}.json"
 

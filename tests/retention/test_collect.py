@@ -1,34 +1,48 @@
 """What a collection keeps, what it takes, and what it never touches."""
 
 import datetime as dt
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot, exclusive, hold, manifest, publish_json, read_manifest
+from tasks.artifacts import (
+    DataRoot,
+    exclusive,
+    hold,
+    leases,
+    manifest,
+    objects_below,
+    publish_bytes,
+    publish_json,
+    read_json,
+    read_manifest,
+)
 from tasks.errors import StoreError
+from tasks.paths import is_remote, to_path
 from tasks.progress import Silence
 from tasks.retention.collect import collect, collect_after_run
 from tasks.retention.kept import Policy
 from tasks.retention.waste import plan_collection
 from tests.artifacts.processes import started
+from tests.object_store import ObjectStore
 from tests.recording import record
 from tests.retention.nights import Night, decoded, embedded, make, missing, rejected
 
 #: Holds the lock of a night until it is told to end.
 HOLD_NIGHT = """
 import sys
-from pathlib import Path
 from tasks.artifacts import hold
-hold(Path(sys.argv[1]), "a night")
+from tasks.paths import is_remote, to_path
+hold(to_path(sys.argv[1]), "a night")
 print("ready", flush=True)
 sys.stdin.readline()
 """
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     """An empty data root."""
     return DataRoot(tmp_path / "data")
 
@@ -50,7 +64,7 @@ def stays(root: DataRoot, of: Night) -> bool:
     return there
 
 
-def test_the_newest_runs_of_each_dataset_stay(root: DataRoot) -> None:
+def test_the_newest_runs_of_each_dataset_stay(root: DataRoot[Path]) -> None:
     nights = [night(day, day, day + 1, dataset=name) for name in ("flowers", "trees") for day in (1, 2, 3)]
     for made in nights:
         make(root, made)
@@ -58,7 +72,7 @@ def test_the_newest_runs_of_each_dataset_stay(root: DataRoot) -> None:
     assert [stays(root, made) for made in nights] == [False, True, True] * 2
 
 
-def test_of_the_datasets_that_are_not_named_all_runs_stay(root: DataRoot) -> None:
+def test_of_the_datasets_that_are_not_named_all_runs_stay(root: DataRoot[Path]) -> None:
     nights = [night(day, day, dataset=name) for name in ("flowers", "trees") for day in (1, 2)]
     for made in nights:
         make(root, made)
@@ -66,7 +80,7 @@ def test_of_the_datasets_that_are_not_named_all_runs_stay(root: DataRoot) -> Non
     assert [stays(root, made) for made in nights] == [True, True, False, True]
 
 
-def test_the_run_that_made_the_champion_stays(root: DataRoot) -> None:
+def test_the_run_that_made_the_champion_stays(root: DataRoot[Path]) -> None:
     nights = [night(1, 1), night(2, 2, crowned=True), night(3, 3)]
     for made in nights:
         make(root, made)
@@ -74,7 +88,7 @@ def test_the_run_that_made_the_champion_stays(root: DataRoot) -> None:
     assert [stays(root, made) for made in nights] == [False, True, True]
 
 
-def test_pictures_that_the_champion_was_asked_of_stay(root: DataRoot) -> None:
+def test_pictures_that_the_champion_was_asked_of_stay(root: DataRoot[Path]) -> None:
     """They are of later nights, in the champion's store; a manifest that nobody refers to goes, and its shards stay."""
     crowned = night(1, 1, settings="b", crowned=True)
     make(root, crowned)
@@ -86,7 +100,7 @@ def test_pictures_that_the_champion_was_asked_of_stay(root: DataRoot) -> None:
     assert not manifest(root.decode(crowned.key("decode")), night(2, 2, 3).snapshot).exists()
 
 
-def test_a_newest_night_that_came_to_no_record_keeps_what_it_has(root: DataRoot) -> None:
+def test_a_newest_night_that_came_to_no_record_keeps_what_it_has(root: DataRoot[Path]) -> None:
     make(root, night(1, 1, 2))
     late = night(2, 2, 3, 4, until="evaluate")
     make(root, late)
@@ -101,7 +115,7 @@ def test_a_newest_night_that_came_to_no_record_keeps_what_it_has(root: DataRoot)
     assert missing(decoded(root, late), [3, 4]) == [3, 4]
 
 
-def test_rows_of_rejected_photos_stay_whatever_the_shard(root: DataRoot) -> None:
+def test_rows_of_rejected_photos_stay_whatever_the_shard(root: DataRoot[Path]) -> None:
     bad = night(1, 1, 7, rejected=frozenset({7}))
     make(root, bad)
     make(root, night(2, 1, 7, 8, rejected=frozenset({7, 8})))
@@ -112,7 +126,7 @@ def test_rows_of_rejected_photos_stay_whatever_the_shard(root: DataRoot) -> None
     assert missing(rejected(root, bad), [7, 8]) == [7]
 
 
-def test_a_shard_of_which_one_row_is_wanted_stays_whole_and_a_store_without_any_goes(root: DataRoot) -> None:
+def test_a_shard_of_which_one_row_is_wanted_stays_whole_and_a_store_without_any_goes(root: DataRoot[Path]) -> None:
     first, other = night(1, 1, 2, 3), night(1, 9, settings="b")
     make(root, first)
     make(root, other)
@@ -123,7 +137,7 @@ def test_a_shard_of_which_one_row_is_wanted_stays_whole_and_a_store_without_any_
     assert not root.bottleneck(other.key("bottleneck")).exists()
 
 
-def test_where_a_manifest_cannot_be_read_the_rows_of_its_snapshot_stay(root: DataRoot) -> None:
+def test_where_a_manifest_cannot_be_read_the_rows_of_its_snapshot_stay(root: DataRoot[Path]) -> None:
     kept = night(2, 1, 2)
     make(root, night(1, 5))
     make(root, kept)
@@ -133,7 +147,7 @@ def test_where_a_manifest_cannot_be_read_the_rows_of_its_snapshot_stay(root: Dat
     assert missing(decoded(root, kept), [5]) == [5]
 
 
-def test_where_a_snapshot_cannot_be_read_either_the_whole_store_stays(root: DataRoot) -> None:
+def test_where_a_snapshot_cannot_be_read_either_the_whole_store_stays(root: DataRoot[Path]) -> None:
     kept = night(2, 1, 2)
     make(root, night(1, 5))
     make(root, kept)
@@ -143,7 +157,7 @@ def test_where_a_snapshot_cannot_be_read_either_the_whole_store_stays(root: Data
     assert missing(decoded(root, kept), [1, 2, 5]) == []
 
 
-def test_a_comparison_stays_with_its_snapshot_and_pictures(root: DataRoot) -> None:
+def test_a_comparison_stays_with_its_snapshot_and_pictures(root: DataRoot[Path]) -> None:
     compared = night(1, 1, 2, settings="b", until="decode")
     make(root, compared)
     told = record(root, "2026-03-01", snapshot=compared.snapshot, comparison="cafe")
@@ -157,7 +171,7 @@ def test_a_comparison_stays_with_its_snapshot_and_pictures(root: DataRoot) -> No
 
 
 @pytest.mark.parametrize("place", ["photos/a.jpg", "train/mine.keras", "decode/notes", "report/0123/a", "a.sqlite"])
-def test_what_no_stage_wrote_is_named_and_left_alone(root: DataRoot, place: str) -> None:
+def test_what_no_stage_wrote_is_named_and_left_alone(root: DataRoot[Path], place: str) -> None:
     make(root, night(1, 1))
     path = root.path / place
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +184,7 @@ def test_what_no_stage_wrote_is_named_and_left_alone(root: DataRoot, place: str)
 
 
 @pytest.mark.parametrize("stage", ["train", "decode"])
-def test_what_lies_behind_a_link_is_left_alone(root: DataRoot, stage: str) -> None:
+def test_what_lies_behind_a_link_is_left_alone(root: DataRoot[Path], stage: str) -> None:
     old = night(1, 1)
     make(root, old)
     make(root, night(2, 2))
@@ -182,7 +196,7 @@ def test_what_lies_behind_a_link_is_left_alone(root: DataRoot, stage: str) -> No
     assert not old.record(root).exists()
 
 
-def test_what_was_given_to_a_run_is_left_alone(root: DataRoot) -> None:
+def test_what_was_given_to_a_run_is_left_alone(root: DataRoot[Path]) -> None:
     """Such as photos that another run had extracted, and a model of the user's in a stage's folder."""
     old = night(1, 1)
     make(root, old)
@@ -200,7 +214,7 @@ def test_what_was_given_to_a_run_is_left_alone(root: DataRoot) -> None:
     assert model.read_text() == "mine"
 
 
-def test_a_comparison_s_or_a_run_s_damaged_record_is_refused_by_name(root: DataRoot) -> None:
+def test_a_comparison_s_or_a_run_s_damaged_record_is_refused_by_name(root: DataRoot[Path]) -> None:
     make(root, night(1, 1))
     make(root, night(2, 2))
     for path in (root.comparisons("x") / "2026-03-01-aaaaaaaa.json", night(1, 1).record(root), root.champion("trees")):
@@ -216,7 +230,7 @@ def test_a_comparison_s_or_a_run_s_damaged_record_is_refused_by_name(root: DataR
     assert stays(root, night(1, 1))
 
 
-def test_a_compaction_is_waited_for(root: DataRoot) -> None:
+def test_a_compaction_is_waited_for(root: DataRoot[Path]) -> None:
     """Else it would have rows in a shard that no manifest names yet."""
     script = """
 import sys
@@ -239,7 +253,7 @@ collect(DataRoot(Path(sys.argv[1])), Policy(1), Silence())
 
 
 def test_a_run_that_is_older_than_those_that_stay_keeps_its_own_record(
-    root: DataRoot, capsys: pytest.CaptureFixture[str]
+    root: DataRoot[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A date that is filled in later: Luigi looks for its record when it has ended."""
     for day in (3, 4, 1):
@@ -249,7 +263,7 @@ def test_a_run_that_is_older_than_those_that_stay_keeps_its_own_record(
     assert "Old runs  1 removed with what only they needed: " in capsys.readouterr().out
 
 
-def test_after_a_run_what_was_set_aside_as_damaged_stays_to_be_looked_at(root: DataRoot) -> None:
+def test_after_a_run_what_was_set_aside_as_damaged_stays_to_be_looked_at(root: DataRoot[Path]) -> None:
     for day in (1, 2):
         make(root, night(day, day))
     aside = decoded(root, night(1, 1)).folder / "damaged" / "part-0.parquet"
@@ -263,7 +277,7 @@ def test_after_a_run_what_was_set_aside_as_damaged_stays_to_be_looked_at(root: D
 
 
 def test_after_a_run_nothing_goes_while_another_night_is_under_way(
-    root: DataRoot, capsys: pytest.CaptureFixture[str]
+    root: DataRoot[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of the same program too, whose workers share its lock on the data root; the own night is none of them."""
     for day in (1, 2):
@@ -281,10 +295,61 @@ def test_after_a_run_nothing_goes_while_another_night_is_under_way(
 
 
 def test_after_a_run_an_error_is_told_and_the_night_stays_good(
-    root: DataRoot, capsys: pytest.CaptureFixture[str]
+    root: DataRoot[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for day in (1, 2):
         make(root, night(day, day))
     night(1, 1).record(root).write_text("{")
     collect_after_run(root, 1, night(2, 2).record(root))
     assert "Old runs  not removed: Nothing is collected" in capsys.readouterr().out
+
+
+@pytest.fixture
+def far(object_store: ObjectStore) -> DataRoot:
+    """An empty data root on an object store, with two nights."""
+    root: DataRoot = DataRoot(to_path(object_store.url("data")))
+    for day in (1, 2):
+        make(root, night(day, day))
+    return root
+
+
+def test_after_a_run_on_a_store_nothing_goes_while_another_night_is_under_way(
+    far: DataRoot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = night(2, 2).record(far)
+    hold(far.night("flowers", dt.date(2026, 3, 2)), "the own night")
+    with started(HOLD_NIGHT, far.night("trees", dt.date(2026, 3, 2))):
+        collect_after_run(far, 1, own)
+    assert "Other runs are under way: trees." in capsys.readouterr().out
+    assert stays(far, night(1, 1))
+    collect_after_run(far, 1, own)
+    assert "Old runs  1 removed with what only they needed: " in capsys.readouterr().out
+    assert not stays(far, night(1, 1))
+    assert stays(far, night(2, 2))
+    runs = far.runs("x").parent
+    assert is_remote(runs)
+    locks = [found.path for found in objects_below(runs) if "/.2026" in found.path]
+    assert locks == ["flowers/.2026-03-02.lock/0000000001"], "what a night that has ended leaves goes too"
+
+
+def test_after_a_run_on_a_store_a_night_that_died_on_another_machine_holds_nothing_back(
+    far: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "EXPIRED", 0.5)
+    dead = {"machine": "another", "process": 1, "started": "0", "beat": 7, "released": False}
+    publish_json(far.night("trees", dt.date(2026, 3, 1)) / "0000000001", dead)
+    # Stores tell whole seconds.
+    time.sleep(2)
+    collect_after_run(far, 1, night(2, 2).record(far))
+    assert not stays(far, night(1, 1))
+
+
+def test_what_was_given_to_a_run_is_left_alone_on_a_store(far: DataRoot) -> None:
+    model = far.train(night(1, 1).key("train")) / "mine.keras"
+    publish_bytes(model, b"mine")
+    record_of = night(2, 2).record(far)
+    publish_json(record_of, {**read_json(record_of), "parameters": {"backbone": str(model)}})
+    left = {left.path: left.why for left in plan_collection(far, Policy(1)).left}
+    assert left == {model.parent: "given to a run"}
+    take(far)
+    assert model.read_bytes() == b"mine"

@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tasks.artifacts import DataRoot, manifest, read_manifest
 from tasks.artifacts.compaction import open_store, run_compaction, store_folders
+from tasks.paths import AnyPath
 from tasks.progress import Silence
 from tasks.records import read_record
 from tasks.retention.collect import collect
@@ -80,7 +81,7 @@ class Histories(RuleBasedStateMachine):
         # In memory, where that is to be had: there a flush costs nothing.
         self.root = DataRoot(Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None)) / "data")
         self.made: list[Night] = []
-        self.recorded: dict[Path, Night] = {}
+        self.recorded: dict[AnyPath, Night] = {}
         self.dated: dict[tuple[str, dt.date], Night] = {}
         self.champions: dict[str, Night] = {}
 
@@ -234,7 +235,7 @@ class Histories(RuleBasedStateMachine):
             of = Night(dataset, dt.date.min, frozenset(there), settings=parameters)
             assert missing(decoded(self.root, of), there) == missing(embedded(self.root, of), there) == []
 
-    def _own(self, night: Night) -> set[Path]:
+    def _own(self, night: Night) -> set[AnyPath]:
         """What a run refers to, beside rows."""
         root = self.root
         return {
@@ -245,7 +246,7 @@ class Histories(RuleBasedStateMachine):
             *self._made_of(night),
         }
 
-    def _made_of(self, night: Night) -> set[Path]:
+    def _made_of(self, night: Night) -> set[AnyPath]:
         """What a run shares with others of the same photos and settings."""
         root = self.root
         return {
@@ -254,7 +255,7 @@ class Histories(RuleBasedStateMachine):
             *(root.path / stage / night.key(stage) for stage in ("train", "evaluate", "predict")),
         }
 
-    def _expected(self, kept: list[Night]) -> set[Path]:
+    def _expected(self, kept: list[Night]) -> set[AnyPath]:
         """What stays at most, beside shards."""
         root = self.root
         expected = set().union(*map(self._own, kept))
@@ -272,15 +273,15 @@ class Histories(RuleBasedStateMachine):
             expected |= {root.snapshots(dataset) / f"{date}.json", root.snapshot(self.dated[dataset, date].snapshot)}
         return expected
 
-    def _things(self) -> set[Path]:
+    def _things(self) -> set[AnyPath]:
         """What there is, beside shards and what others put there."""
         places = ("runs/*/*.json", "snapshot/*/*-*.json", "snapshot/*.parquet", "champion/*/*.json", "*/*/manifests/*")
         folders = (f"{stage}/*/" for stage in ("report", "evaluate", "train", "predict"))
         return {path for place in (*places, *folders) for path in self.root.path.glob(place)}
 
-    def _needed(self, kept: list[Night]) -> dict[Path, set[int]]:
+    def _needed(self, kept: list[Night]) -> dict[AnyPath, set[int]]:
         """The photos whose rows have to stay, by store."""
-        needed: dict[Path, set[int]] = defaultdict(set)
+        needed: dict[AnyPath, set[int]] = defaultdict(set)
         for night in kept:
             for store in (decoded(self.root, night), embedded(self.root, night)):
                 needed[store.folder] |= night.photos
@@ -295,7 +296,7 @@ class Histories(RuleBasedStateMachine):
                 needed[decoded(self.root, crowning).folder] |= set().union(*(night.photos for night in own))
         return needed
 
-    def _check_shards(self, needed: dict[Path, set[int]]) -> None:
+    def _check_shards(self, needed: dict[AnyPath, set[int]]) -> None:
         for folder in self._store_folders():
             for shard in folder.rglob("part-*.parquet"):
                 held = {int(key, 16) for key in pq.read_table(shard, columns=["sha256"]).column(0).to_pylist()}

@@ -1,11 +1,12 @@
 """A data root with drawn bottlenecks in it, as the stages before training leave it, for the tests of watching."""
 
 from dataclasses import asdict
-from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 
 from tasks.artifacts import SNAPSHOT, DataRoot, Manifest, Outcome, manifest, publish_parquet, read_manifest
+from tasks.paths import AnyPath
 from tasks.progress import Progress, Silence
 from tasks.train.examples import Examples
 from tasks.train.photos import EmbeddedPhotos, load_photos
@@ -16,6 +17,8 @@ from tests.train.examples import BOTTLENECK, draw_examples, read
 
 SNAPSHOT_KEY = "snap"
 LABELS = ("daisy", "roses", "tulips")
+
+PathT = TypeVar("PathT", bound=AnyPath)
 
 
 def fill(root: DataRoot, examples: Examples | None = None) -> None:
@@ -48,12 +51,12 @@ def photos(root: DataRoot) -> EmbeddedPhotos:
     return load_photos(SNAPSHOT_KEY, there, BOTTLENECK, root)
 
 
-def head_folder(root: DataRoot, settings: TrainSettings) -> Path:
+def head_folder(root: DataRoot[PathT], settings: TrainSettings) -> PathT:
     """Folder of the head that these settings give."""
     return root.train(settings.key(SNAPSHOT_KEY))
 
 
-def train(root: DataRoot, settings: TrainSettings, progress: Progress | None = None) -> Path:
+def train(root: DataRoot[PathT], settings: TrainSettings, progress: Progress | None = None) -> PathT:
     """Train a head and publish its manifest, as the train stage does; returns the head's folder."""
     folder = head_folder(root, settings)
     best = train_head(photos(root), settings, SNAPSHOT_KEY, folder, progress or Silence())

@@ -1,24 +1,29 @@
 """Checkpoints: a training that is killed goes on where it was, and ends as if nothing had happened."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tasks.artifacts import DamagedError, listed, set_aside
 from tasks.errors import StoreError
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress, Silence
 from tasks.quiet_tensorflow import tf
 from tasks.train.adam import EPOCHS_PER_CHECKPOINT
-from tasks.train.checkpoints import CHECKPOINTS_KEPT, decay_after
+from tasks.train.checkpoints import CHECKPOINTS_KEPT, LIST, decay_after
 from tasks.train.classic import STEPS_PER_VALIDATION
 from tasks.train.examples import Watch
 from tasks.train.fit import fit_head
 from tasks.train.head import Head, load_head
 from tests.listening import Tally
+from tests.object_store import ObjectStore
 from tests.train.examples import classic, draw_examples, settings
 
 LABELS = ("daisy", "roses", "tulips")
@@ -32,7 +37,7 @@ STEPS = {"adam": 30 * 20, "classic": 750}  # 300 photos in 2 views are 20 batche
 
 RUN = """
 import os, signal, sys
-from pathlib import Path
+from tasks.paths import to_path
 from tasks.progress import Silence
 from tasks.train.head import save_head
 from tests.train.test_checkpoints import fit
@@ -48,22 +53,23 @@ class Killer(Silence):
         if line.startswith(sys.argv[3]):
             os.kill(os.getpid(), signal.SIGKILL)
 
-recipe, folder = sys.argv[1], Path(sys.argv[2])
+recipe, folder = sys.argv[1], to_path(sys.argv[2])
 save_head(fit(recipe, folder / "checkpoints", Killer()), folder / "resumed")
 save_head(fit(recipe, None, Killer()), folder / "undisturbed")
 """
 
 
-def fit(recipe: str, checkpoints: Path | None, progress: Progress | None = None) -> Head:
+def fit(recipe: str, checkpoints: AnyPath | None, progress: Progress | None = None) -> Head:
     """Train on the same photos each time."""
     train, validation = (draw_examples((100, 100, 100), WIDTH, seed=seed) for seed in (0, 1))
     return fit_head(train, validation, RECIPES[recipe], LABELS, Watch(progress or Silence(), checkpoints))[0]
 
 
-def run(recipe: str, folder: Path, kill_at: str) -> int:
+def run(recipe: str, folder: AnyPath, kill_at: str, scratch: Path | None = None) -> int:
     root = Path(__file__).parent.parent.parent
     command = [sys.executable, "-c", RUN, recipe, str(folder), kill_at]
-    return subprocess.run(command, cwd=root, check=False).returncode
+    environment = {**os.environ, **({"TMPDIR": str(scratch)} if scratch else {})}
+    return subprocess.run(command, cwd=root, env=environment, check=False).returncode
 
 
 def assert_same(one: Head, other: Head) -> None:
@@ -84,6 +90,38 @@ def test_killed_training_resumed_and_undisturbed_in_other_processes_give_the_sam
     here = fit(recipe, None)
     assert_same(load_head(tmp_path / "resumed"), here)
     assert_same(load_head(tmp_path / "undisturbed"), here)
+
+
+class Counted(Silence):
+    """Notes how far each step forward went."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def advance(self, count: int) -> None:
+        """Note it."""
+        self.steps.append(count)
+
+
+def test_a_training_killed_on_one_machine_goes_on_on_another_from_the_store_and_gives_the_same_bits(
+    object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    folder = to_path(object_store.url("head"))
+    assert run("adam", folder, "17 done", one) == -signal.SIGKILL
+    shutil.rmtree(one)
+    monkeypatch.setattr(tempfile, "tempdir", str(other))
+    head = fit("adam", folder / "checkpoints", told := Counted())
+    assert_same(head, fit("adam", None))
+    # The last one before it was killed may have been on its way.
+    assert told.steps[0] in {10, 15}
+    assert sum(told.steps) == 30
+    names = [f"head-{step}.{part}" for step in (400, 500, 600) for part in ("data-00000-of-00001", "index")]
+    assert [path.name for path in listed(folder / "checkpoints")] == [LIST, *names]
+    assert str(other) not in (folder / "checkpoints" / LIST).read_text()
+    assert list(other.rglob("head-*")) == []
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -145,6 +183,23 @@ def test_damaged_checkpoint_is_an_error_that_says_what_to_delete(tmp_path: Path,
     newest.write_bytes(newest.read_bytes()[: int(newest.stat().st_size * share)])
     with pytest.raises(StoreError, match=rf"checkpoint .*head-600 is damaged .*Delete the folder {tmp_path}"):
         fit("adam", tmp_path)
+
+
+def test_a_damaged_checkpoint_of_a_store_is_set_aside_with_its_folder_and_the_training_begins_anew(
+    object_store: ObjectStore,
+) -> None:
+    folder = to_path(object_store.url("head/checkpoints"))
+    head = fit("classic", folder)
+    (folder / "head-750.data-00000-of-00001").write_bytes(b"damaged")
+    with pytest.raises(DamagedError, match=rf"checkpoint {folder}/head-750 is damaged") as caught:
+        fit("classic", folder)
+    assert set_aside(caught.value) == f"{caught.value.path} is damaged ({caught.value.__cause__}). It is now " + (
+        f"{folder.parent}/damaged/checkpoints, and is made again."
+    )
+    assert listed(folder) == []
+    assert len(listed(folder.parent / "damaged" / "checkpoints")) == 7
+    assert_same(fit("classic", folder, told := Counted()), head)
+    assert told.steps[0] == 0
 
 
 def test_averages_soon_forget_the_start_and_then_decay_as_they_should() -> None:

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import DataRoot, Manifest
+from tasks.artifacts import DataRoot, Manifest, listed
 from tasks.backbone.backbones import Prepared
 from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError
+from tasks.paths import to_path
 from tasks.progress import Silence
 from tasks.train.finetune import Pictured, finetune
 from tasks.train.network import FACTS, WEIGHTS, read_network
@@ -20,26 +21,27 @@ from tasks.train.photos import load_pictured
 from tasks.train.pictures import open_pictures
 from tasks.train.schedule import LEAST_STEPS
 from tasks.train.settings import FinetuneSettings
-from tasks.train.underway import read_announced
+from tasks.train.underway import CHECKPOINTS, read_announced
 from tests.bottleneck.pictures import encode
 from tests.listening import Tally
+from tests.object_store import ObjectStore
 from tests.train.tiny import DECODE, LABELS, SIZE, coloured_snapshot, tiny
 
 COUNT = 90
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path)
 
 
 @pytest.fixture
-def prepared(root: DataRoot) -> Prepared:
+def prepared(root: DataRoot[Path]) -> Prepared:
     return tiny(root.path)
 
 
 @pytest.fixture
-def decoded(root: DataRoot) -> Manifest:
+def decoded(root: DataRoot[Path]) -> Manifest:
     return coloured_snapshot(root, COUNT)
 
 
@@ -48,8 +50,25 @@ def settings(prepared: Prepared) -> FinetuneSettings:
     return FinetuneSettings(prepared.backbone, "png", epochs=2, batch_size=8, learning_rate=0.01, seed=0)
 
 
+def test_a_network_is_trained_and_kept_on_an_object_store(
+    object_store: ObjectStore, prepared: Prepared, settings: FinetuneSettings
+) -> None:
+    root: DataRoot = DataRoot(to_path(object_store.url("data")))
+    decoded = coloured_snapshot(root, COUNT)
+    facts = finetune(Pictured("snap", decoded), settings, prepared.weights, root, Silence())
+    folder = root.train(settings.key("snap"))
+    assert {FACTS, WEIGHTS, "training.json"} < {path.name for path in listed(folder)}
+    assert listed(folder / CHECKPOINTS) == []
+    photos = load_pictured("snap", decoded, DECODE, root)
+    with open_pictures(photos, photos.of("validation"), DECODE, root) as pictures:
+        predicted = read_network(folder, prepared).probabilities(pictures, Silence())
+        assert (predicted.argmax(axis=1) == pictures.labels).mean() == facts["validation_accuracy"]
+    # The second time there is nothing to do.
+    assert finetune(Pictured("snap", decoded), settings, prepared.weights, root, Tally()) == facts
+
+
 def test_kept_network_predicts_and_names_what_it_stands_on(
-    root: DataRoot, prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
+    root: DataRoot[Path], prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
 ) -> None:
     facts = finetune(Pictured("snap", decoded), settings, prepared.weights, root, Silence())
     folder = root.train(settings.key("snap"))
@@ -72,7 +91,7 @@ def test_kept_network_predicts_and_names_what_it_stands_on(
 
 
 def test_a_second_time_the_network_is_read_and_not_trained_again(
-    root: DataRoot, prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
+    root: DataRoot[Path], prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
 ) -> None:
     first = finetune(Pictured("snap", decoded), settings, prepared.weights, root, Silence())
     weights = root.train(settings.key("snap")) / WEIGHTS
@@ -99,7 +118,7 @@ def test_photos_of_the_other_splits_take_no_part_in_training(
     assert all(np.array_equal(*pair) for pair in zip(*trained, strict=True))
 
 
-def blacken(root: DataRoot, keys: list[str]) -> None:
+def blacken(root: DataRoot[Path], keys: list[str]) -> None:
     """Write a decoded store again, with black pictures of some photos."""
     store = open_stores(root, DECODE).decoded
     black = encode(np.zeros((SIZE, SIZE, 3), np.uint8))
@@ -113,7 +132,7 @@ def blacken(root: DataRoot, keys: list[str]) -> None:
 
 
 def test_training_says_what_it_is(
-    root: DataRoot, prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
+    root: DataRoot[Path], prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
 ) -> None:
     finetune(Pictured("snap", decoded), settings, prepared.weights, root, Silence())
     announced = read_announced(root.train(settings.key("snap")))
@@ -122,7 +141,7 @@ def test_training_says_what_it_is(
 
 
 def test_weights_that_are_not_those_of_the_settings_are_an_error(
-    root: DataRoot, prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
+    root: DataRoot[Path], prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
 ) -> None:
     others = replace(settings, backbone=replace(settings.backbone, weights_sha256="0" * 64))
     with pytest.raises(BackboneError, match="has changed since the run began"):

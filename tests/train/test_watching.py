@@ -1,6 +1,7 @@
 """The running evaluator: it measures what a checkpoint holds, and survives all that happens to checkpoints."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tasks.artifacts import DataRoot
 from tasks.errors import SettingError, StoreError
+from tasks.paths import to_path
 from tasks.quiet_tensorflow import tf
 from tasks.train.curve import Weights, curve_path, read_curve
 from tasks.train.examples import Examples
@@ -19,6 +21,7 @@ from tasks.train.training import examples_of
 from tasks.train.underway import Training, announce
 from tasks.train.watching import _Watcher, look_once, watch_training
 from tests.listening import Tally
+from tests.object_store import ObjectStore
 from tests.train.data_root import LABELS, SNAPSHOT_KEY, fill, head_folder, photos, train
 from tests.train.examples import BOTTLENECK, classic, settings
 from tests.train.test_underway import FINETUNE
@@ -28,7 +31,7 @@ ADAM = settings(epochs=10)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> DataRoot[Path]:
     """A data root with a head of each recipe."""
     root = DataRoot(tmp_path_factory.mktemp("watching") / "data")
     fill(root)
@@ -38,13 +41,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
 
 
 @pytest.fixture
-def root(trained: DataRoot, tmp_path: Path) -> DataRoot:
+def root(trained: DataRoot[Path], tmp_path: Path) -> DataRoot[Path]:
     """A copy, to be changed."""
     shutil.copytree(trained.path, tmp_path / "data")
     return DataRoot(tmp_path / "data")
 
 
-def validation(root: DataRoot, how: TrainSettings) -> Examples:
+def validation(root: DataRoot[Path], how: TrainSettings) -> Examples:
     return examples_of(photos(root), "validation", how.predicting_views)
 
 
@@ -55,7 +58,7 @@ def newest(folder: Path, part: str) -> Path:
 
 @pytest.mark.parametrize(("weights", "names"), [("averages", "average_{}"), ("plain", "{}")])
 def test_the_whole_validation_split_is_measured_with_what_the_checkpoint_holds(
-    root: DataRoot, weights: Weights, names: str
+    root: DataRoot[Path], weights: Weights, names: str
 ) -> None:
     folder, told = head_folder(root, CLASSIC), Tally()
     assert look_once(folder, weights, told.tell)
@@ -69,7 +72,7 @@ def test_the_whole_validation_split_is_measured_with_what_the_checkpoint_holds(
 
 
 @pytest.mark.parametrize("how", [CLASSIC, ADAM], ids=["classic", "adam"])
-def test_averages_and_plain_weights_differ(root: DataRoot, how: TrainSettings) -> None:
+def test_averages_and_plain_weights_differ(root: DataRoot[Path], how: TrainSettings) -> None:
     folder = head_folder(root, how)
     losses = []
     for weights in ("averages", "plain"):
@@ -78,7 +81,7 @@ def test_averages_and_plain_weights_differ(root: DataRoot, how: TrainSettings) -
     assert losses[0] != losses[1]
 
 
-def test_plain_weights_of_classic_and_averages_of_adam_do_as_the_kept_heads(root: DataRoot) -> None:
+def test_plain_weights_of_classic_and_averages_of_adam_do_as_the_kept_heads(root: DataRoot[Path]) -> None:
     kept: list[tuple[TrainSettings, Weights]] = [(CLASSIC, "plain"), (ADAM, "averages")]
     for how, weights in kept:
         folder = head_folder(root, how)
@@ -89,7 +92,7 @@ def test_plain_weights_of_classic_and_averages_of_adam_do_as_the_kept_heads(root
         assert row["log_loss"] == pytest.approx(choice.log_loss, rel=1e-6)
 
 
-def test_of_several_strengths_the_best_one_is_named(root: DataRoot) -> None:
+def test_of_several_strengths_the_best_one_is_named(root: DataRoot[Path]) -> None:
     told = Tally()
     look_once(head_folder(root, ADAM), "averages", told.tell)
     best = load_head(head_folder(root, ADAM)).facts["l2"]
@@ -97,7 +100,7 @@ def test_of_several_strengths_the_best_one_is_named(root: DataRoot) -> None:
     assert told.lines[0].endswith(f" (L2 {best:g})")
 
 
-def test_without_a_checkpoint_it_says_so(root: DataRoot) -> None:
+def test_without_a_checkpoint_it_says_so(root: DataRoot[Path]) -> None:
     folder, told = head_folder(root, CLASSIC), Tally()
     shutil.rmtree(folder / "checkpoints")
     assert not look_once(folder, "averages", told.tell)
@@ -155,7 +158,7 @@ DAMAGES = [
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_checkpoint_that_cannot_be_read_is_told_of_once_and_tried_again(
-    root: DataRoot, damage: Callable[[Path], None], tmp_path: Path
+    root: DataRoot[Path], damage: Callable[[Path], None], tmp_path: Path
 ) -> None:
     folder, told = head_folder(root, CLASSIC), Tally()
     shutil.copytree(folder, tmp_path / "good")
@@ -170,7 +173,7 @@ def test_a_checkpoint_that_cannot_be_read_is_told_of_once_and_tried_again(
     assert told.lines[1].startswith("After 300 training steps")
 
 
-def test_nothing_is_said_twice_of_a_step_and_a_new_watcher_goes_on_with_the_curve(root: DataRoot) -> None:
+def test_nothing_is_said_twice_of_a_step_and_a_new_watcher_goes_on_with_the_curve(root: DataRoot[Path]) -> None:
     folder, told = head_folder(root, CLASSIC), Tally()
     state = folder / "checkpoints" / "checkpoint"
     last = state.read_text()
@@ -206,7 +209,30 @@ def test_a_watcher_waits_for_a_training_that_has_not_begun_and_ends_with_it(tmp_
     assert lines[2:] == ["Training has ended."]
 
 
-def test_a_training_that_stopped_before_its_end_is_told_of_after_its_last_checkpoint(root: DataRoot) -> None:
+def test_a_training_on_an_object_store_is_watched_and_is_not_asked_for_all_the_time(object_store: ObjectStore) -> None:
+    root: DataRoot = DataRoot(to_path(object_store.url("data")))
+    fill(root)
+    folder = head_folder(root, CLASSIC)
+    lines: list[str] = []
+    begun = time.monotonic()
+
+    def tell(line: str) -> None:
+        nonlocal begun
+        lines.append(line)
+        if len(lines) == 1:
+            train(root, CLASSIC)
+            begun = time.monotonic()
+
+    assert watch_training(folder, "averages", 0.01, tell)
+    assert time.monotonic() - begun > 2
+    assert lines[0] == f"No checkpoint file found in {folder / 'checkpoints'}"
+    assert lines[1].startswith("After 300 training steps, validation accuracy = ")
+    assert lines[2:] == ["Training has ended."]
+    assert look_once(folder, "averages", tell)
+    assert read_curve(curve_path(folder, "averages"))["step"].to_pylist() == [300]
+
+
+def test_a_training_that_stopped_before_its_end_is_told_of_after_its_last_checkpoint(root: DataRoot[Path]) -> None:
     folder, told = head_folder(root, CLASSIC), Tally()
     for name in ("manifest.json", "head.json"):
         (folder / name).unlink()
@@ -224,13 +250,13 @@ def test_a_whole_network_is_not_watched_and_told_so(tmp_path: Path) -> None:
         look_once(folder, "averages", Tally().tell)
 
 
-def test_bottlenecks_that_are_gone_are_an_error(root: DataRoot) -> None:
+def test_bottlenecks_that_are_gone_are_an_error(root: DataRoot[Path]) -> None:
     shutil.rmtree(root.bottleneck(BOTTLENECK.key))
     with pytest.raises(StoreError, match=r"bottlenecks behind .* are gone"):
         look_once(head_folder(root, CLASSIC), "averages", Tally().tell)
 
 
-def test_measuring_leaves_no_trace_but_the_curve(root: DataRoot) -> None:
+def test_measuring_leaves_no_trace_but_the_curve(root: DataRoot[Path]) -> None:
     before = {path: path.stat().st_mtime_ns for path in root.path.rglob("*") if path.is_file()}
     folder = head_folder(root, ADAM)
     look_once(folder, "plain", Tally().tell)

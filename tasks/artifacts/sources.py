@@ -1,0 +1,194 @@
+"""What lies on an object store and is not ours, such as a dataset's photos: listed in one go, and read.
+
+Whoever reads it learns what an object of its own is (there is none, it may not be read) by an OSError, and that the
+store itself cannot be had by a `StoreAwayError`: then none of its objects is gone.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tasks.artifacts import objects
+from tasks.errors import MachineError
+from tasks.machine import store_error
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+#: Requests for objects that are under way at once.
+AT_ONCE = objects.AT_ONCE
+#: What the stores' libraries raise where a connection breaks off in the middle of an object. They begin again on their
+#: own only as long as nothing has come.
+_BROKEN_OFF = {"AioReadTimeoutError", "ClientPayloadError", "IncompleteReadError", "ResponseStreamingError"}
+#: Seconds before each new attempt.
+_PAUSES = (0.5, 2.0, 8.0)
+#: Refusals that are about one object: its rights, or that it is in an archive. Others are about whoever asks.
+_OF_ONE_OBJECT = {"403", "AccessDenied", "AllAccessDisabled", "InvalidObjectState"}
+_SECOND_NS = 10**9
+
+
+class StoreAwayError(MachineError):
+    """An object store cannot be had, or one of its buckets.
+
+    Args:
+        address: What was asked for.
+        why: Why not, in a few words.
+    """
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(address, why)
+        self.address, self.why = address, why
+
+    def __str__(self) -> str:
+        return (
+            f"{self.address} cannot be read ({self.why}). Check the address, the credentials and the network, and run "
+            "again; what was published is kept."
+        )
+
+
+class Object(NamedTuple):
+    """An object below a folder.
+
+    Args:
+        path: Its name relative to the folder: empty, or with a `/` at its end, where it only shows a folder.
+        size: Bytes.
+        mtime_ns: When it was written, in nanoseconds since 1970. Stores tell whole seconds; the digits below them are
+            made of the ETag, so that an object that is written anew within the second is seen as another one.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+class Names(NamedTuple):
+    """What is directly in a folder.
+
+    Args:
+        folders: Names of the folders.
+        files: Names of the files.
+    """
+
+    folders: list[str]
+    files: list[str]
+
+
+def version_of(path: "UPath") -> str:
+    """Tells what is at an address, an object or all below a folder, from what was there before; empty where nothing is.
+
+    Raises:
+        StoreAwayError: The store cannot be had.
+    """
+    with _telling(path):
+        try:
+            return objects.version(path)
+        except FileNotFoundError:
+            return ""
+
+
+def names_within(folder: "UPath") -> Names:
+    """Names of what is directly in a folder; none where nothing is there."""
+    try:
+        found = folder.fs.ls(folder.path, detail=True, refresh=True)
+    except FileNotFoundError:
+        found = []
+    names = Names([], [])
+    for info in found:
+        name = info["name"].strip("/").removeprefix(folder.path.strip("/")).strip("/")
+        if name:
+            (names.folders if info["type"] == "directory" else names.files).append(name)
+    return names
+
+
+def objects_below(folder: "UPath") -> Iterator[Object]:
+    """List all objects below a folder, in any order: one request a thousand, nothing but a page of them in memory.
+
+    Raises:
+        StoreAwayError: The store cannot be had, there is no such bucket, or it does not let us list it.
+    """
+    bucket, _, key = folder.path.strip("/").partition("/")
+    start = f"{bucket}/{key}/" if key else f"{bucket}/"
+    try:
+        with _telling(folder):
+            for name, info in _listed(folder, bucket, f"{key}/" if key else ""):
+                # A store's library lists the object itself where there is nothing below it.
+                if name.startswith(start):
+                    size = int(info.get("size") or info.get("Size") or 0)
+                    yield Object(name.removeprefix(start), size, _mtime_ns(info))
+    except OSError as exc:
+        raise _away(folder, exc) from None
+
+
+def read_range(path: "UPath", start: int, count: int) -> bytes:
+    """Read up to `count` bytes of an object from a place on; fewer or none where it ends before. One request.
+
+    Raises:
+        FileNotFoundError: There is no such object.
+        PermissionError: It may not be read.
+        StoreAwayError: The store cannot be had.
+    """
+    pauses = iter(_PAUSES)
+    with _telling(path):
+        while True:
+            try:
+                return bytes(path.fs.cat_file(path.path, start=start, end=start + count))
+            except (FileNotFoundError, PermissionError):
+                raise
+            except OSError:
+                # A store refuses to give a range of nothing.
+                if path.fs.size(path.path) <= start:
+                    return b""
+                raise
+            except Exception as exc:
+                pause = next(pauses, None) if type(exc).__name__ in _BROKEN_OFF else None
+                if pause is None:
+                    raise
+            time.sleep(pause)
+
+
+def _listed(folder: "UPath", bucket: str, prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and facts of each object; of S3 page by page, since a million of them would take a GB."""
+    if not hasattr(folder.fs, "call_s3"):
+        yield from folder.fs.find(folder.path, detail=True).items()
+        return
+    further: dict[str, str] = {}
+    while True:
+        page = folder.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **further)
+        for info in page.get("Contents", ()):
+            yield f"{bucket}/{info['Key']}", info
+        if not page.get("IsTruncated"):
+            return
+        further = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def _mtime_ns(info: Mapping[str, Any]) -> int:
+    # Each store's library has names of its own.
+    written = next((info[name] for name in ("LastModified", "last_modified", "mtime") if info.get(name)), None)
+    version = next((info[name] for name in ("ETag", "etag", "md5Hash") if info.get(name)), "")
+    digits = int(hashlib.sha256(f"{version}".encode()).hexdigest()[:15], 16) % _SECOND_NS
+    return (int(written.timestamp()) * _SECOND_NS if written is not None else 0) + digits
+
+
+@contextmanager
+def _telling(path: "UPath") -> Iterator[None]:
+    """Tell what is wrong with the store from what is wrong with one object, which is raised as it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except PermissionError as exc:
+        response = getattr(exc.__cause__, "response", {})
+        if response.get("Error", {}).get("Code") in _OF_ONE_OBJECT:
+            raise
+        raise _away(path, exc) from None
+    except Exception as exc:
+        if not isinstance(exc, OSError) and store_error(exc) is None:
+            raise
+        raise _away(path, exc) from None
+
+
+def _away(path: "UPath", exc: BaseException) -> StoreAwayError:
+    """What to raise; not chained, or what the library raised would be shown in place of the caller's sentence."""
+    return StoreAwayError(f"{path}", next(iter(f"{exc}".splitlines()), "") or type(exc).__name__)

@@ -1,0 +1,131 @@
+"""Weights of a data root on an object store: fetched from their server once for all machines, and once a process."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tasks.artifacts import file_sha256, kept_here
+from tasks.backbone.backbones import Prepared
+from tasks.backbone.keras_applications import _imagenet_weights
+from tasks.backbone.load import build_model, load_network
+from tasks.backbone.request import BackboneRequest
+from tasks.backbone.task import PrepareBackbone
+from tasks.backbone.weights import packaged_weights
+from tasks.catalog import find_backbone
+from tasks.errors import BackboneError, DownloadError
+from tasks.paths import AnyPath, to_path
+from tasks.progress import Silence
+from tasks.quiet_tensorflow import tf
+from tests.backbone.inception import build_graph, zip_graph
+from tests.backbone.test_keras_applications import FETCHED, network, point_keras_to, served_at, write_h5
+from tests.download.server import FileServer, serving
+from tests.gateway import Gateway
+from tests.object_store import ObjectStore
+from tests.train.tiny import tiny
+
+# Keras 3.15 makes numpy arrays of its variables in a way that numpy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+LITE0 = packaged_weights(find_backbone("efficientnet_lite0"))
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of the test's own; see `other_machine`."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+def other_machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Go on as on a machine that has nothing of what this one has."""
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+
+@pytest.fixture
+def root(object_store: ObjectStore) -> AnyPath:
+    """A data root on a store, of which nothing is there."""
+    return to_path(object_store.url("data"))
+
+
+def prepared(root: AnyPath, request: BackboneRequest) -> Prepared:
+    """The backbone, once the stage has run."""
+    task = PrepareBackbone(data_root=str(root), request=request)
+    assert not task.complete()
+    task.run()
+    assert task.complete()
+    return PrepareBackbone(data_root=str(root), request=request).prepared()
+
+
+def test_weights_of_a_url_are_fetched_once_for_all_machines_and_stay_locked(
+    root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(FileServer(LITE0.read_bytes())) as server:
+        url = served_at(server) + "mine.pth"
+        first = prepared(root, BackboneRequest("efficientnet_lite0", url))
+        folder = root / "backbone" / "efficientnet_lite0"
+        assert first.weights == folder / f"fetched-{server.sha256[:16]}" / "mine.pth"
+        assert server.sha256 in (folder / "mine.pth.sha256").read_text()
+        assert not list(kept_here(folder).glob("*.pth")), "it takes no room here"
+        asked = len(server.requests)
+        other_machine(monkeypatch, tmp_path / "other")
+        again = prepared(root, BackboneRequest("efficientnet_lite0", url, size=64))
+        assert (again.weights, len(server.requests)) == (first.weights, asked)
+        # Where they are gone from the store, none but the trusted ones are let in.
+        (folder / f".fetched-{server.sha256[:16]}.whole").unlink()
+        server.content = b"another file"
+        with pytest.raises(DownloadError, match="not the file that it should be"):
+            prepared(root, BackboneRequest("efficientnet_lite0", url, size=96))
+
+
+def test_a_graph_is_unpacked_onto_the_store_and_fetched_once_a_process(
+    root: AnyPath, tmp_path: Path, gateway: Gateway
+) -> None:
+    archive = zip_graph(tmp_path, build_graph(widths=0.02))
+    found = prepared(to_path(str(root)), BackboneRequest("inception_2015", str(archive)))
+    assert str(found.weights).startswith(f"{root}/backbone/inception_2015/")
+    assert found.weights.name == "tensorflow_inception_graph.pb"
+    with gateway.counting() as requests:
+        networks = [load_network(found) for _ in range(2)]
+    # The width was measured in this process.
+    assert requests["GET"] == 0
+    for load in networks:
+        assert tf.function(load)(tf.zeros((1, 299, 299, 3))).shape == (1, found.backbone.width)
+
+
+def test_imagenet_weights_come_through_keras_once_for_all_machines(
+    root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = FETCHED.partition(":")[2]
+    published = write_h5(network(name), tmp_path)
+    with serving(FileServer(published)) as server:
+        point_keras_to(served_at(server), published, tmp_path / "keras", monkeypatch)
+        first = _imagenet_weights(name, root, Silence())
+        other_machine(monkeypatch, tmp_path / "other")
+        assert _imagenet_weights(name, root, Silence()) == first
+        assert len(server.requests) == 1
+    assert first.is_file()
+
+
+def test_models_and_weights_of_the_user_s_may_be_on_a_store(object_store: ObjectStore, tmp_path: Path) -> None:
+    mine = to_path(object_store.url("mine"))
+    (mine / "lite.pth").write_bytes(LITE0.read_bytes())
+    (mine / "tiny.keras").write_bytes(tiny(tmp_path).weights.read_bytes())
+    found = prepared(tmp_path / "data", BackboneRequest("efficientnet_lite0", f"{mine}/lite.pth"))
+    assert (found.weights, found.backbone.weights_sha256) == (mine / "lite.pth", file_sha256(LITE0))
+    request = BackboneRequest(f"{mine}/tiny.keras", scaling="symmetric")
+    own = prepared(tmp_path / "data", request)
+    assert (own.weights, own.backbone.name, own.backbone.width) == (mine / "tiny.keras", "tiny", 8)
+    assert build_model(own).output_shape == (None, 8)
+    (mine / "tiny.keras").write_bytes(b"another one")
+    assert not PrepareBackbone(data_root=str(tmp_path / "data"), request=request).complete()
+    with pytest.raises(BackboneError, match="has changed since the run began"):
+        build_model(own)
+
+
+def test_what_is_not_on_the_store_is_named(object_store: ObjectStore, tmp_path: Path) -> None:
+    nowhere = object_store.url("nowhere")
+    with pytest.raises(BackboneError, match=rf"no model at {nowhere}\. Give --backbone"):
+        prepared(tmp_path, BackboneRequest(nowhere))
+    with pytest.raises(BackboneError, match=rf"no weights at {nowhere}/mine\.pth\. Give --weights"):
+        prepared(tmp_path, BackboneRequest("efficientnet_lite0", f"{nowhere}/mine.pth"))

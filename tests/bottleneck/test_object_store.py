@@ -1,0 +1,110 @@
+"""Photos, data root and weights on an object store: the same pictures and bottlenecks as on this machine."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tasks.artifacts import DamagedError, DataRoot, publish_parquet
+from tasks.backbone.backbones import Prepared
+from tasks.bottleneck import int8
+from tasks.bottleneck.int8 import int8_network
+from tasks.bottleneck.settings import BottleneckSettings
+from tasks.bottleneck.task import ExtractBottlenecks
+from tasks.decode.photos import open_stores
+from tasks.paths import AnyPath, to_path
+from tasks.progress import Silence
+from tasks.snapshot.photos import take_snapshot
+from tests.bottleneck.lite import lite
+from tests.decode.drawing import encode, smooth
+from tests.gateway import Gateway
+from tests.object_store import ObjectStore
+from tests.train.tiny import tiny
+
+PHOTOS = 40
+GONE, EDITED = "tulips/3.jpg", "roses/8.jpg"
+
+
+def fill(folder: AnyPath) -> None:
+    """Draw photos of two labels."""
+    for number in range(PHOTOS):
+        photo = folder / f"{('roses', 'tulips')[number % 2]}/{number}.jpg"
+        if isinstance(photo, Path):
+            photo.parent.mkdir(parents=True, exist_ok=True)
+        photo.write_bytes(encode(smooth(40 + number, 50), "JPEG"))
+
+
+def run(folder: AnyPath, root: DataRoot, prepared: Prepared, weights: AnyPath) -> list[pa.Table]:
+    """Take a snapshot, lose two photos, and run the stages; returns the rows of all stores, sorted."""
+    snapshot = take_snapshot(folder, None, Silence())
+    publish_parquet(root.snapshot(snapshot.key), snapshot.table)
+    (folder / GONE).unlink()
+    (folder / EDITED).write_bytes(encode(smooth(90, 90), "JPEG"))
+    settings = BottleneckSettings(prepared.backbone, encoding="png", precision="float32", views=2)
+    stage = ExtractBottlenecks(
+        data_root=str(root.path),
+        snapshot=snapshot.key,
+        folder=str(folder),
+        weights=str(weights),
+        settings=settings,
+        max_rejected=0.1,
+    )
+    for task in (stage.requires(), stage):
+        assert not task.complete()
+        task.run()
+        assert task.complete()
+    assert (stage.manifest().new, stage.requires().manifest().details["skipped"]) == (PHOTOS - 2, 2)
+    keys = snapshot.table["sha256"].combine_chunks()
+    stores = open_stores(root, settings.decode)
+    tables = [store.read(keys) for store in (stores.decoded, stores.rejected, settings.store(root))]
+    return [
+        table.sort_by([(name, "ascending") for name in ("sha256", "view") if name in table.column_names])
+        for table in tables
+    ]
+
+
+def test_rows_are_those_of_a_local_run_and_requests_are_few(
+    object_store: ObjectStore, gateway: Gateway, tmp_path: Path
+) -> None:
+    prepared = tiny(tmp_path)
+    here = tmp_path / "photos"
+    fill(here)
+    expected = run(here, DataRoot(tmp_path / "data"), prepared, prepared.weights)
+    there, root = to_path(object_store.url("photos")), DataRoot(to_path(object_store.url("data")))
+    fill(there)
+    weights = to_path(object_store.url("tiny.keras"))
+    weights.write_bytes(prepared.weights.read_bytes())
+    before = len(gateway.seen)
+    assert run(there, root, prepared, weights) == expected
+    kinds = Counter((request.kind, "/photos/" in request.key) for request in gateway.seen[before:])
+    assert kinds["GET", True] == 2 * PHOTOS, "each is read for its hash, and for its picture"
+    assert kinds.total() - 2 * PHOTOS <= 80
+
+
+@pytest.fixture
+def settings() -> BottleneckSettings:
+    return BottleneckSettings(lite(64).backbone, encoding="jpeg", precision="int8", views=1)
+
+
+def test_int8_network_is_kept_on_the_object_store_and_read_from_there(
+    object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, settings: BottleneckSettings
+) -> None:
+    quantised: list[str] = []
+
+    def quantise(prepared: Prepared, _: object) -> bytes:
+        """Stand in for a minute's work, which is tested elsewhere."""
+        quantised.append(prepared.backbone.name)
+        return b"a network"
+
+    monkeypatch.setattr(int8, "quantise", quantise)
+    folder = to_path(object_store.url("bottleneck"))
+    prepared = replace(lite(64), weights=to_path(object_store.url("weights")))
+    for _ in range(2):
+        assert int8_network(prepared, settings.decode, folder, Silence()) == b"a network"
+    assert len(quantised) == 1, "the second time not even the weights need be there"
+    (kept,) = [path for path in folder.iterdir() if path.name.startswith("int8-")]
+    kept.write_bytes(b"another")
+    with pytest.raises(DamagedError, match="not those that it is named after"):
+        int8_network(prepared, settings.decode, folder, Silence())

@@ -1,0 +1,119 @@
+"""The whole pipeline with its data root on a real object store: as on a disk, whatever happens to it meanwhile."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from upath import UPath
+
+from tests.gateway import Fate, Gateway
+from tests.object_store import ObjectStore
+from tests.pipeline.command import QUICK, Finished, luigi
+from tests.pipeline.conftest import Trained
+from tests.reliability.contents import contents, differences
+from tests.reliability.killing import survive
+from tests.reliability.shots import Shot
+from tests.reliability.store_killing import StoreTrial
+
+#: Before a shard arrives and after, before a manifest, and when all but the page of all runs is there.
+SHOTS = [
+    Shot(("PUT decode/#/part-#.parquet",), "before"),
+    Shot(("PUT bottleneck/#/part-#.parquet",), "after"),
+    Shot(("PUT train/#/manifest.json",), "before"),
+    Shot(("PUT index.html",), "before"),
+]
+#: Requests of a cold run: so many a photo, for each is read twice from the store; and so many however few they are.
+A_PHOTO, IN_ALL = 2, 200
+
+Make = Callable[..., StoreTrial]
+
+
+@pytest.fixture
+def make(trained: Trained, object_store: ObjectStore, gateway: Gateway, tmp_path: Path) -> Make:
+    """Makes a data root on the store, for the photos that the shared run was made of."""
+
+    def make(name: str) -> StoreTrial:
+        options = {**QUICK, "date": Trained.DATE}
+        return StoreTrial(tmp_path / name, trained.project.photos, options, object_store.url(name), gateway)
+
+    return make
+
+
+def expected(trained: Trained) -> dict[str, object]:
+    """What the shared run left on a disk."""
+    return contents(trained.project.root)
+
+
+def test_runs_killed_at_the_store_come_to_what_a_run_on_a_disk_does(make: Make, trained: Trained) -> None:
+    told: list[str] = []
+    trial = make("killed")
+    history = survive(trial, SHOTS, expected(trained), told.append)
+    assert history.faults == []
+    assert [kill.shot for kill in history.kills] == SHOTS, told
+
+    with trial.gateway.counting() as counted:
+        again = trial.run()
+    assert again.output.startswith("Nothing to do")
+    assert counted.total() <= 20, counted
+    assert counted["PUT"] <= 5, counted
+
+
+def test_two_runs_at_once_on_a_store_that_asks_to_slow_down_share_a_night(
+    make: Make, trained: Trained, tmp_path: Path
+) -> None:
+    trial = make("shared")
+    options = {"dataset": str(trial.photos), "data-root": trial.url, **trial.options}
+    trial.gateway.refuse(0.1)
+    with ThreadPoolExecutor(2) as pool:
+        runs: list[Finished] = list(pool.map(lambda _: luigi("RetrainFlowers", options), range(2)))
+    refused = [run.errors for run in runs if run.code]
+    assert refused == []
+    said = sorted(run.output.startswith("Nothing to do") or "Nothing to do" in run.output for run in runs)
+    assert said == [False, True]
+    assert differences(contents(trial.held()), expected(trained)) == []
+    shutil.rmtree(tmp_path / "shared")
+
+
+def test_photos_on_the_store_make_the_same_model_in_few_requests_and_no_credentials_are_told(
+    make: Make, trained: Trained, object_store: ObjectStore, gateway: Gateway
+) -> None:
+    trial = make("both")
+    photos = object_store.url("photos")
+    UPath(photos, skip_instance_cache=True).fs.put(f"{trial.photos}/", f"{photos}/", recursive=True)
+    with gateway.counting() as counted:
+        done = luigi("RetrainFlowers", {"dataset": photos, "data-root": trial.url, **trial.options})
+    assert done.code == 0, done.errors
+    assert counted.total() <= A_PHOTO * Trained.PHOTOS + IN_ALL, counted
+    held = trial.held()
+    (head,), (other,) = held.glob("train/*/head.npz"), trained.project.root.glob("train/*/head.npz")
+    assert head.parent.name == other.parent.name
+    assert object_store.secret not in done.output + done.errors
+    for path in held.rglob("*"):
+        assert path.is_dir() or object_store.secret.encode() not in path.read_bytes()
+
+
+def test_a_store_that_stops_in_the_middle_is_told_of_in_a_sentence_and_the_next_run_goes_on(
+    make: Make, trained: Trained, gateway: Gateway
+) -> None:
+    trial = make("stopped")
+    options = {"dataset": str(trial.photos), "data-root": trial.url, **trial.options}
+    stopped = threading.Event()
+
+    def fate(request: object) -> Fate:
+        if "bottleneck/" in str(request):
+            stopped.set()
+        return Fate.HUNG_UP if stopped.is_set() else Fate.PASSED
+
+    gateway.decide(fate)
+    # One attempt at each request, in place of half a minute of them.
+    done = luigi("RetrainFlowers", options, {"AWS_MAX_ATTEMPTS": "1"})
+    assert stopped.is_set()
+    assert done.code == 56, done.errors
+    assert "The object store cannot be used" in done.errors
+    assert "Traceback" not in done.errors
+    gateway.decide(lambda _: Fate.PASSED)
+    assert luigi("RetrainFlowers", options).code == 0
+    assert differences(contents(trial.held()), expected(trained)) == []
