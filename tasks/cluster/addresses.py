@@ -1,0 +1,69 @@
+"""Which cluster is meant, and whether anything answers there."""
+
+import socket
+from dataclasses import dataclass
+
+from tasks.errors import MachineError, SettingError
+
+#: Who does the work on photos: this machine, or a Ray cluster.
+ENGINES = ("local", "ray")
+#: Seconds that a cluster may take to answer a knock.
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Ray cluster.
+
+    Args:
+        address: As Ray takes it: `auto`, `<host>:<port>` or `ray://<host>:<port>`; empty starts one on this machine,
+            which ends with its work.
+        gpus: GPUs of each actor that can use one.
+        cpus: Processors of one that is started; 0 is all that this process may use.
+    """
+
+    address: str = ""
+    gpus: float = 0
+    cpus: int = 0
+
+    def __str__(self) -> str:
+        return f"Ray cluster {self.address}" if self.address else "Ray of this machine"
+
+
+def knock(cluster: Cluster) -> None:
+    """See whether anything listens at a cluster's address: Ray itself takes half a minute to say so.
+
+    Raises:
+        SettingError: The address is none.
+        MachineError: Nothing listens.
+    """
+    if cluster.address in ("", "auto"):
+        return
+    host, _, port = cluster.address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise SettingError(
+            f"--ray-address is {cluster.address!r}; it takes auto, <host>:<port> or ray://<host>:<port>, and nothing "
+            "for a Ray of this machine."
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    except (OSError, OverflowError) as exc:
+        raise unreachable(cluster, str(exc)) from exc
+
+
+def unreachable(cluster: Cluster, why: str) -> MachineError:
+    """The error that says that a cluster does not answer."""
+    if not cluster.address:
+        return MachineError(
+            f"Ray does not start on this machine ({last_line(why)}). Run again, or with --engine local."
+        )
+    return MachineError(
+        f"At {cluster.address} no Ray cluster can be used ({last_line(why)}). Start one with ray start, or correct "
+        "--ray-address, and run again."
+    )
+
+
+def last_line(text: str) -> str:
+    """The end of what Ray says, where it comes to the point."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (lines[-1] if lines else "it does not say why")[:300]

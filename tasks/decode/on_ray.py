@@ -1,0 +1,137 @@
+"""Decoding on a Ray cluster: each of its actors decodes one block of photos after the other, and publishes it.
+
+What is there already is looked up once, here, and not for each block: that would open every shard of the store each
+time. A block whose node is lost is done again from its start; it makes the same rows in the same order, so that a shard
+that was published before is replaced by itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks import standing
+from tasks.artifacts import DataRoot
+from tasks.cluster.actor import check_folder, check_version
+from tasks.cluster.addresses import Cluster
+from tasks.cluster.sizes import rows_of_block
+from tasks.cluster.work import Job, connected, text_of
+from tasks.decode.photos import (
+    ROWS_PER_SHARD,
+    DecodeCounts,
+    DecodeStores,
+    Untried,
+    decode_untried,
+    find_untried,
+    open_stores,
+)
+from tasks.decode.settings import DecodeSettings
+from tasks.paths import AnyPath, to_path
+from tasks.progress import Progress, Silence
+
+#: Photos of a block at least: one for each process's batch, and no more shards than that.
+_LEAST = 64
+_COLUMNS = ("sha256", "path", "bytes")
+#: Whether a photo of a block was too large before.
+_TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True)
+class DecodeBlock:
+    """What an actor does.
+
+    Args:
+        data_root: Where the rows go.
+        folder: What the photos' paths are relative to.
+        settings: The way to decode.
+        key: Of the settings, on the machine that asks.
+        max_pixels: Pixels that a photo may have.
+    """
+
+    data_root: str
+    folder: str
+    settings: DecodeSettings
+    key: str
+    max_pixels: int
+
+    def __call__(self, block: pa.Table) -> DecodeCounts:
+        """Decode a block of photos."""
+        check_version(self.key, self.settings.key)
+        folder = to_path(self.folder)
+        check_folder(folder, "the photos")
+        stores = open_stores(DataRoot(to_path(self.data_root)), self.settings)
+        too_large = block.filter(block.column(_TOO_LARGE)).column("sha256").to_pylist()
+        return decode_untried(Untried(block, frozenset(too_large)), folder, stores, Silence(), self.max_pixels)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be decoded to where.
+
+    Args:
+        root: The data root.
+        folder: What the photos' paths are relative to.
+        settings: The way to decode.
+        max_pixels: Pixels that a photo may have.
+    """
+
+    root: DataRoot
+    folder: AnyPath
+    settings: DecodeSettings
+    max_pixels: int
+
+    def stores(self) -> DecodeStores:
+        """Where the rows go."""
+        return open_stores(self.root, self.settings)
+
+    def job(self) -> Job:
+        """The work for a cluster."""
+        work = DecodeBlock(
+            text_of(self.root.path), text_of(self.folder), self.settings, self.settings.key, self.max_pixels
+        )
+        return Job("decode", self.root.path, work)
+
+
+def decode_on_cluster(photos: pa.Table, source: Source, cluster: Cluster, progress: Progress) -> DecodeCounts:
+    """Decode the wanted photos that have a row in neither store; see `decode_photos`, which does so on this machine.
+
+    Args:
+        photos: Those wanted, with the columns `sha256` (each once), `path` and `bytes`.
+        source: What is to be decoded to where.
+        cluster: By whom; nobody is asked where nothing is to be done.
+        progress: Told of the photos of each block that is done.
+
+    Returns:
+        What became of them.
+
+    Raises:
+        SettingError: Ray is not installed, or the cluster's address is none.
+        MachineError: The cluster does not answer, or cannot do the work.
+        StoreError: A shard is damaged or of another version.
+    """
+    untried = find_untried(photos, source.stores())
+    made = list(_decode(untried, source, cluster, progress)) if untried.photos.num_rows else []
+    return DecodeCounts(
+        new=sum(counts.new for counts in made),
+        reused=untried.reused,
+        rejected=sum(counts.rejected for counts in made),
+        rejected_before=untried.settled + sum(counts.rejected_before for counts in made),
+        skipped=tuple(sorted(photo for counts in made for photo in counts.skipped)),
+    )
+
+
+def _decode(untried: Untried, source: Source, cluster: Cluster, progress: Progress) -> Iterator[DecodeCounts]:
+    photos = untried.photos.select(_COLUMNS)
+    too_large = pc.is_in(photos.column("sha256"), pa.array(sorted(untried.too_large), pa.string()))
+    photos = photos.append_column(_TOO_LARGE, too_large)
+    with connected(cluster, progress) as there:
+        # Several processes in one actor would each be started anew for each block.
+        pool = there.room(1, 0, progress)
+        rows = rows_of_block(photos.num_rows, pool.actors, ROWS_PER_SHARD, _LEAST)
+        progress.start(photos.num_rows, "photos")
+        blocks = [photos.slice(start, rows).combine_chunks() for start in range(0, photos.num_rows, rows)]
+        for counts in there.results(source.job(), blocks, pool):
+            standing.keep(counts.new + counts.rejected)
+            progress.advance(counts.new + counts.rejected + counts.rejected_before + len(counts.skipped))
+            yield counts

@@ -1,0 +1,24 @@
+"""Real Ray clusters for tests: each of its nodes is a raylet of its own on this machine."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+
+from ray.cluster_utils import Cluster
+
+
+@contextlib.contextmanager
+def nodes(*cpus: int) -> Iterator[Cluster]:
+    """A cluster whose nodes have so many processors each, the head first; all of it is gone afterwards."""
+    # Sockets lie there, whose paths must be short.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        # Each second instead of each third: a node that is gone is missed sooner.
+        config = {"health_check_period_ms": 1000}
+        head = {"num_cpus": cpus[0], "include_dashboard": False, "temp_dir": folder, "_system_config": config}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            for of_node in cpus[1:]:
+                cluster.add_node(num_cpus=of_node)
+            yield cluster
+        finally:
+            cluster.shutdown()  # type: ignore[no-untyped-call]  # Ray's has no types

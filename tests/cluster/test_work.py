@@ -1,0 +1,131 @@
+"""Blocks done on a real Ray: results come back, errors as they were raised, and nothing stays behind."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pytest
+from ray.cluster_utils import Cluster as RayNodes
+
+from tasks.artifacts import DamagedError
+from tasks.cluster.addresses import Cluster
+from tasks.cluster.sizes import Node
+from tasks.cluster.work import Connected, Job, connected
+from tasks.errors import MachineError, SettingError
+from tasks.progress import Silence
+from tests.cluster.ray_nodes import nodes
+from tests.cluster.works import Break, Look, Seen
+from tests.listening import Tally
+
+BLOCKS = [pa.table({"row": list(range(count))}) for count in (3, 1, 2)]
+
+
+@pytest.fixture(scope="module")
+def ray_nodes() -> Iterator[RayNodes]:
+    with nodes(1) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(ray_nodes: RayNodes) -> Cluster:
+    return Cluster(ray_nodes.address)
+
+
+def children() -> set[psutil.Process]:
+    """All that is alive and was started from here."""
+    found = psutil.Process().children(recursive=True)
+    return {child for child in found if child.status() != psutil.STATUS_ZOMBIE}
+
+
+def results(cluster: Cluster, job: Job, most_cpus: int = 1) -> list[object]:
+    with connected(cluster, Silence()) as there:
+        return list(there.results(job, BLOCKS, there.room(most_cpus, 0, Silence())))
+
+
+def test_a_ray_of_this_machine_does_all_blocks_with_what_it_was_given_and_is_gone_afterwards(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before, progress = children(), Tally()
+    with connected(Cluster(cpus=2), progress) as there:
+        started = children() - before
+        assert any("raylet" in process.name() for process in started)
+        pool = there.room(4, 0, progress)
+        seen: list[Seen] = list(there.results(Job("decode", tmp_path, Look()), BLOCKS, pool))
+    assert sorted(one.rows for one in seen) == [1, 2, 3]
+    assert len({one.process for one in seen}) == 1, "one actor has both processors"
+    assert sorted(one.opened for one in seen) == [1, 2, 3], "it keeps what it opened"
+    assert {(one.cores, one.threads, one.main) for one in seen} == {(min(2, os.cpu_count() or 1), "2", None)}
+    assert progress.prepared == ["cluster", "cluster"]
+    psutil.wait_procs(started, timeout=20)
+    assert not [process for process in started if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_error_that_names_a_file_comes_back_as_it_was_raised(cluster: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(DamagedError, match=r"x is damaged\. Delete it\.") as raised:
+        results(cluster, Job("decode", tmp_path, Break(tmp_path / "x")))
+    assert raised.value.path == tmp_path / "x"
+
+
+def test_nodes_without_this_project_are_told_of(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "only_here.py").write_text("class Work:\n    def __call__(self, block):\n        return 1\n")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        from only_here import Work  # type: ignore[import-not-found]  # noqa: PLC0415 (made a line above)
+
+        with pytest.raises(MachineError, match=r"cannot begin the work \(.*only_here.*\)\. They need this project"):
+            results(cluster, Job("decode", tmp_path, Work()))
+
+
+def test_a_ray_that_is_killed_is_told_of_and_what_it_left_is_gone(tmp_path: Path) -> None:
+    before = children()
+    with connected(Cluster(cpus=1), Silence()) as there:
+        started = children() - before
+        next(process for process in started if "tasks.cluster.driver" in process.cmdline()).kill()
+        with pytest.raises(MachineError, match=r"The Ray of this machine is lost \(.+\)\. What was published is kept"):
+            list(there.results(Job("decode", tmp_path, Look()), BLOCKS, there.room(1, 0, Silence())))
+    psutil.wait_procs(started, timeout=20)
+    assert not [process for process in started if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("127.0.0.1:1", "At 127.0.0.1:1 no Ray cluster can be used .*refused"),
+        ("ray://127.0.0.1:1", "At ray://127.0.0.1:1 no Ray cluster can be used .*refused"),
+    ],
+)
+def test_an_address_where_nothing_answers_is_told_of_at_once(address: str, told: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(MachineError, match=told), connected(Cluster(address), Silence()):
+        pass
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("address", ["here", "127.0.0.1", "127.0.0.1:port", ":6379"])
+def test_an_address_that_is_none_is_told_of(address: str) -> None:
+    with pytest.raises(SettingError, match=r"--ray-address is .*; it takes auto, <host>:<port> or"):
+        results(Cluster(address), Job("decode", Path(), Look()))
+
+
+def test_without_ray_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SettingError, match=r"pip install 'retrain-flowers\[ray\]'"), connected(Cluster(), Silence()):
+        pass
+
+
+def test_an_actor_that_no_node_has_room_for_is_told_of() -> None:
+    progress, (connection, _) = Tally(), Pipe()
+    assert Connected(Cluster("there:1"), connection, [Node(8, 0)]).room(4, 1, progress).actors == 0
+    [told] = progress.lines
+    assert told.endswith("has room for an actor with 1 GPUs and a processor: waiting for one that has.")
+    with pytest.raises(MachineError, match="finds no room on this machine for an actor with 1 GPUs and a processor"):
+        Connected(Cluster(), connection, [Node(8, 0)]).room(4, 1, progress)

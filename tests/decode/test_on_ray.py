@@ -1,0 +1,115 @@
+"""Decoding on Ray: the rows of a run on this machine, byte by byte, of what is missing alone, whatever node dies."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from tasks.artifacts import DataRoot
+from tasks.cluster.addresses import Cluster
+from tasks.decode import on_ray
+from tasks.decode.on_ray import Source, decode_on_cluster
+from tasks.decode.photos import DecodeCounts, decode_photos, open_stores
+from tasks.decode.rejections import Reason
+from tasks.decode.settings import DecodeSettings
+from tasks.paths import AnyPath, to_path
+from tasks.progress import Silence
+from tests.cluster.ray_nodes import nodes
+from tests.decode.drawing import encode, smooth
+from tests.decode.test_photos import draw, table_of
+from tests.listening import Tally
+from tests.object_store import ObjectStore
+
+SETTINGS = DecodeSettings(size=16, resize=16)
+MAX_PIXELS = 40 * 40
+DRAWN, FIRST = 36, 6
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Drawn photos; one that is none, one that is too large, and one that will be gone."""
+    folder = tmp_path / "photos"
+    draw(folder, 0, DRAWN)
+    (folder / "note.jpg").write_text("text")
+    (folder / "large.jpg").write_bytes(encode(smooth(80, 60), "JPEG"))
+    (folder / "vanished.jpg").write_bytes(encode(smooth(30, 30), "JPEG"))
+    return folder
+
+
+def photos_in(folder: Path) -> pa.Table:
+    """What a snapshot says of it, before one is gone."""
+    table = table_of(folder)
+    sizes = [(folder / path).stat().st_size for path in table.column("path").to_pylist()]
+    (folder / "vanished.jpg").unlink()
+    return table.append_column("bytes", pa.array(sizes))
+
+
+def rows(root: AnyPath, photos: pa.Table) -> list[pa.Table]:
+    """All that is stored, in the order of the keys."""
+    stores, keys = open_stores(DataRoot(root), SETTINGS), photos.column("sha256").combine_chunks()
+    return [store.read(keys).sort_by("sha256") for store in (stores.decoded, stores.rejected)]
+
+
+def rows_written(root: AnyPath) -> int:
+    """How many rows there are, those that stand twice too."""
+    return sum(file.metadata.num_rows for _, file in open_stores(DataRoot(root), SETTINGS).decoded.files())
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_what_is_missing_is_decoded_on_ray_as_on_this_machine(cpus: int, folder: Path, tmp_path: Path) -> None:
+    photos, here, there = photos_in(folder), DataRoot(tmp_path / "here"), DataRoot(tmp_path / "there")
+    # One photo that is too large, as each run finds anew, among those that a run before has left.
+    too_large = photos.filter(pc.equal(photos.column("path"), "large.jpg"))
+    before = pa.concat_tables([photos.slice(0, FIRST), too_large])
+    local = [
+        decode_photos(wanted, folder, open_stores(root, SETTINGS), Silence(), MAX_PIXELS)
+        for root, wanted in ((here, before), (there, before), (here, photos))
+    ][-1]
+    shards = set(open_stores(there, SETTINGS).decoded.shards())
+    progress = Tally()
+    counts = decode_on_cluster(photos, Source(there, folder, SETTINGS, MAX_PIXELS), Cluster(cpus=cpus), progress)
+    assert counts == local
+    assert (counts.new, counts.reused, counts.rejected, counts.rejected_before) == (DRAWN - FIRST, FIRST, 1, 1)
+    assert [(photo.path, photo.reason) for photo in counts.skipped] == [("vanished.jpg", Reason.VANISHED)]
+    assert progress == Tally(photos.num_rows - FIRST, "photos", photos.num_rows - FIRST, 1, [], ["cluster", "cluster"])
+    assert rows(there.path, photos) == rows(here.path, photos)
+    assert shards < set(open_stores(there, SETTINGS).decoded.shards())
+
+
+def test_nobody_is_asked_where_nothing_is_missing(folder: Path, tmp_path: Path) -> None:
+    photos = photos_in(folder).slice(0, FIRST)
+    decode_photos(photos, folder, open_stores(DataRoot(tmp_path), SETTINGS), Silence())
+    source = Source(DataRoot(tmp_path), folder, SETTINGS, MAX_PIXELS)
+    counts = decode_on_cluster(photos, source, Cluster("nobody:1"), Silence())
+    assert counts == DecodeCounts(0, FIRST, 0, 0, ())
+
+
+def test_nothing_is_lost_where_a_node_of_several_dies_in_the_middle(
+    folder: Path, tmp_path: Path, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, here, there = photos_in(folder), tmp_path / "here", to_path(object_store.url("data"))
+    decode_photos(photos, folder, open_stores(DataRoot(here), SETTINGS), Silence(), MAX_PIXELS)
+    # Blocks so small that there are several for each node.
+    monkeypatch.setattr(on_ray, "_LEAST", 3)
+    with nodes(0, 1, 1) as cluster:
+
+        class Killing(Tally):
+            def advance(self, count: int) -> None:
+                if not self.done:
+                    cluster.remove_node(min(cluster.worker_nodes, key=id), allow_graceful=False)
+                super().advance(count)
+
+        source = Source(DataRoot(there), folder, SETTINGS, MAX_PIXELS)
+        counts = decode_on_cluster(photos, source, Cluster(cluster.address), Killing())
+    assert (counts.new, counts.rejected) == (DRAWN, 2)
+    assert rows(there, photos) == rows(here, photos)
+    assert rows_written(there) == DRAWN, "none stands twice"
+
+
+def test_a_block_that_is_done_again_leaves_its_rows_once(folder: Path, tmp_path: Path) -> None:
+    photos = photos_in(folder)
+    block = photos.append_column("too_large", pa.array([False] * photos.num_rows))
+    work = Source(DataRoot(tmp_path), folder, SETTINGS, MAX_PIXELS).job().work
+    assert work(block) == work(block)
+    assert rows_written(tmp_path) == DRAWN
