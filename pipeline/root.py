@@ -3,7 +3,7 @@
 import datetime as dt
 import secrets
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
@@ -76,8 +76,8 @@ class RootTask(luigi.Task):
     ray_address: luigi.Parameter[str] = luigi.Parameter(
         default="",
         significant=False,
-        description="Of ray: the cluster, as auto, <host>:<port> or ray://<host>:<port>; empty starts Ray on this "
-        "machine for as long as it is needed.",
+        description="Of ray: the cluster that this machine is a node of, as auto or its head's <host>:<port>; empty "
+        "starts Ray on this machine for as long as it is needed.",
     )
     gpus_per_actor: Number[float] = Number(
         float, 0, default=0, significant=False, description="Of ray: GPUs for each network, or the part of one."
@@ -187,6 +187,11 @@ class RootTask(luigi.Task):
         except (OSError, PipelineError):
             # Luigi would show a traceback here; `run` meets the same error and shows its sentence.
             return False
+
+    @classmethod
+    def bulk_complete(cls, parameter_tuples: Iterable[dt.date]) -> list[dt.date]:
+        """Which dates are done, for `RangeDaily`, which binds all other parameters beforehand."""
+        return [date for date in parameter_tuples if cls(date=date).complete()]
 
     def request(self) -> BackboneRequest:
         """What the user asks for as backbone."""

@@ -28,7 +28,7 @@ class Progress(Protocol):
         """Say something that stays to be read, such as a result on the way."""
 
     def preparing(self, what: str) -> AbstractContextManager[None]:
-        """Tell that the block is no work itself, but what work waits for: "imports", "network" or "processes".
+        """Tell that the block is no work itself, but what work waits for: "imports", "network", "cluster".
 
         Blocks may repeat and stand in each other; each second counts once, for the innermost. They belong to the thread
         that the work is asked of: what is prepared beside work costs it nothing.

@@ -48,6 +48,12 @@ def test_tensorflow_is_loaded_by_the_stages_that_compute_with_it_alone() -> None
     assert [path for path in others if {"tensorflow", "keras"} & set(imported(path, at_the_top=True))] == []
 
 
+def test_ray_is_loaded_by_the_program_that_drives_it_alone() -> None:
+    pipeline = [path.relative_to(REPOSITORY) for path in (REPOSITORY / "pipeline").rglob("*.py")]
+    loading = [path for path in [*SOURCES, *pipeline] if "ray" in imported(path, at_the_top=False)]
+    assert loading == [Path("tasks/cluster/driver.py")]
+
+
 def test_the_top_of_the_repository_holds_nothing_else() -> None:
     listed = subprocess.run(
         ["git", "ls-files"],  # noqa: S607 (the developer's git, wherever it is)

@@ -21,6 +21,7 @@ from tasks.decode.process import WorkerProcess
 from tasks.ending import take_over
 from tasks.errors import DatasetError, StoreError
 from tasks.events import emit, write_as
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import StageTask
 
@@ -36,7 +37,7 @@ class Linger(StageTask):
 
     stage = "linger"
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """In the data root."""
         return self.root.path / "linger" / "manifest.json"
 
@@ -73,7 +74,7 @@ class Fail(StageTask):
         """The first one goes first where there is one worker."""
         return len(self.first)
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """In the data root."""
         return self.root.path / "fail" / f"{self.first}.json"
 

@@ -19,6 +19,7 @@ import pytest
 
 from tasks.artifacts import Manifest, Outcome, publish_bytes, read_manifest
 from tasks.errors import DatasetError
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import PlainErrors, StageTask
 
@@ -44,11 +45,11 @@ class CountPhotos(StageTask):
 
     stage = "count"
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """Beside what it publishes."""
         return self.root.path / "count" / "manifest.json"
 
-    def published(self) -> Path:
+    def published(self) -> AnyPath:
         """What it publishes."""
         return self.manifest_path().with_name("published")
 
@@ -62,7 +63,7 @@ class CountPhotos(StageTask):
         self.fail()
         match self.ends:
             case "vanished":
-                shutil.rmtree(self.root.path)
+                shutil.rmtree(str(self.root.path))
             case "orphaned":
                 os.write(1, f"{os.getpid()}\n".encode())
                 time.sleep(60)

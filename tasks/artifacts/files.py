@@ -21,10 +21,11 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from tasks.artifacts import objects
+from tasks.artifacts import fetching, objects
 from tasks.artifacts.damage import DamagedError
 from tasks.artifacts.keys import KEY_LENGTH, fingerprint, stream_sha256
 from tasks.artifacts.parquet import write_parquet
+from tasks.artifacts.scratch import scratch
 from tasks.errors import MachineError
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress, Silence
@@ -110,7 +111,7 @@ def local(path: AnyPath) -> Path:
     Raises:
         FileNotFoundError: On the object store there is nothing.
     """
-    return objects.local_copy(path) if is_remote(path) else path
+    return fetching.local_copy(path) if is_remote(path) else path
 
 
 def publish_bytes(path: AnyPath, data: bytes) -> None:
@@ -154,7 +155,7 @@ def move(path: AnyPath, place: AnyPath) -> None:
 
 def scratch_for(folder: AnyPath) -> Path:
     """Where on this machine things go for a while that belong to a folder: the folder itself, or scratch."""
-    return objects.scratch() if is_remote(folder) else folder
+    return scratch() if is_remote(folder) else folder
 
 
 def kept_here(folder: AnyPath) -> Path:
@@ -164,13 +165,13 @@ def kept_here(folder: AnyPath) -> Path:
     """
     if not is_remote(folder):
         return folder
-    return objects.scratch() / "kept" / fingerprint({"folder": str(folder)}) / folder.name
+    return scratch() / "kept" / fingerprint({"folder": str(folder)}) / folder.name
 
 
 @contextmanager
 def scratch_folder(name: str) -> Iterator[Path]:
     """An empty folder of scratch for as long as the block lasts; the next run sweeps what a killed one left."""
-    with _temporary(objects.scratch() / name, folder=True) as folder:
+    with _temporary(scratch() / name, folder=True) as folder:
         yield folder
 
 
@@ -250,7 +251,7 @@ def marking(folder: Path) -> Iterator[Path]:
 @contextmanager
 def _temporary(path: AnyPath, *, folder: bool) -> Iterator[Path]:
     """Make a locked temporary file or folder beside `path`, or in scratch; at the end remove it if it is still."""
-    beside = objects.scratch() / path.name if is_remote(path) else path
+    beside = scratch() / path.name if is_remote(path) else path
     beside.parent.mkdir(parents=True, exist_ok=True)
     temporary, descriptor = _make_locked(beside, folder=folder)
     try:

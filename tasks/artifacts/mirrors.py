@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.artifacts import objects
+from tasks.artifacts import fetching, objects
 from tasks.artifacts.files import flush, listed, scratch_folder
 from tasks.paths import AnyPath, is_remote
 from tasks.threads import Behind, in_threads
@@ -92,7 +92,7 @@ def mirrored(folder: AnyPath) -> Iterator[Mirror]:
         return
     with scratch_folder(folder.name) as here, Behind() as behind:
         with suppress(FileNotFoundError):
-            objects.fetch(folder, here)
+            fetching.fetch(folder, here)
         mirror = _Far(here, folder, behind)
         yield mirror
         mirror.finish()

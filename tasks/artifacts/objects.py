@@ -1,27 +1,18 @@
-"""Files on an object store: put there whole as one step, fetched into scratch, listed once.
+"""Files on an object store: put there whole as one step, listed once, moved and removed.
 
-A store has no folders and no renaming: an object is there when its bytes have arrived, and not before. Whatever lies on
-this machine for the sake of it is scratch, and is gone when the process ends.
+A store has no folders and no renaming: an object is there when its bytes have arrived, and not before.
 """
 
-import fcntl
 import hashlib
 import json
 import mimetypes
-import os
 import re
-import secrets
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.keys import KEY_LENGTH
-from tasks.artifacts.leaving import at_exit
-from tasks.errors import MachineError
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
 from tasks.threads import in_threads
@@ -35,7 +26,7 @@ AT_ONCE = 32
 _PARTS = 4
 #: Bytes of a folder's files that go up at once, unless it is one alone.
 _UNDER_WAY = 2**28
-#: Seconds for what is put on a store, and bytes a second beside. A library may wait for ever for leave to send a file.
+#: Seconds for what is put, and bytes a second beside. A library may wait for ever for leave to send a file.
 _PATIENCE, _SLOWEST = 180.0, 2**18
 #: Attempts to create an object where a store does not say whether it was there.
 _TRIES = 3
@@ -48,21 +39,6 @@ _AID = re.compile(r"\.(.+\.)?(lock|running|collecting|whole)")
 
 #: Signs in a name that a store's library takes for any others, where it is given many names at once.
 _SIGNS = re.compile(r"[*?\[]")
-
-#: What was fetched in this process, by address and version.
-_fetched: dict[tuple[str, str], Path] = {}
-#: This process's own scratch folder, by its process: a child makes one of its own.
-_own: dict[int, Path] = {}
-
-
-def scratch() -> Path:
-    """The folder of this machine for files on their way to an object store or from it; it is made."""
-    folder = Path(tempfile.gettempdir(), f"retrain-flowers-{os.getuid()}")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # What is fetched there is trusted as the store itself is.
-    if folder.stat().st_uid != os.getuid():
-        raise MachineError(f"{folder} belongs to another user. Set TMPDIR to a folder of your own, and run again.")
-    return folder
 
 
 def put(file: Path, path: "UPath") -> None:
@@ -80,9 +56,7 @@ def get_bytes(path: "UPath") -> bytes:
     Raises:
         FileNotFoundError: There is none.
     """
-    # Else the size is asked for first, so that a large one is read in parts.
-    alone = {"max_concurrency": 1} if hasattr(path.fs, "call_s3") else {}
-    return bytes(path.fs.cat_file(path.path, **alone))
+    return bytes(path.fs.cat_file(path.path))
 
 
 def put_bytes(path: "UPath", data: bytes, timeout: float = _PATIENCE) -> None:
@@ -103,6 +77,8 @@ def create(path: "UPath", data: bytes) -> bool:
     for attempt in range(_TRIES):
         try:
             path.fs.pipe_file(path.path, data, mode="create", timeout=_PATIENCE)
+        except TimeoutError:
+            raise
         except OSError:
             # Stores refuse it in words of their own; some do where two try at once and neither has.
             with suppress(FileNotFoundError):
@@ -132,46 +108,6 @@ def mark(path: "UPath") -> "UPath":
     return path.with_name(f".{path.name}.whole")
 
 
-def fetch(path: "UPath", to: Path) -> None:
-    """Copy an object, or all below a folder, to this machine.
-
-    Raises:
-        FileNotFoundError: There is nothing.
-    """
-    _fetch(path, to, _found(path))
-
-
-def local_copy(path: "UPath") -> Path:
-    """Fetch a file or folder into scratch, once as long as it stays the same; it is gone when the process ends.
-
-    Raises:
-        FileNotFoundError: There is nothing.
-    """
-    found = _found(path)
-    now = _version(found)
-    known = (str(path), now)
-    if known not in _fetched or not _fetched[known].exists():
-        target = _own_scratch() / f"{secrets.token_hex(4)}-{now}" / path.name
-        target.parent.mkdir()
-        _fetch(path, target, found)
-        _fetched[known] = target
-    return _fetched[known]
-
-
-def fetch_nameless(path: "UPath") -> BinaryIO:
-    """Fetch an object into a file of scratch that is gone when it is closed; it is at its start.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    copy = _own_scratch() / secrets.token_hex(6)
-    try:
-        path.fs.get_file(path.path, str(copy))
-        return copy.open("rb")
-    finally:
-        copy.unlink(missing_ok=True)
-
-
 def names_in(folder: "UPath") -> list[str]:
     """Names of what is directly in a folder, sorted: one request a thousand names; none where nothing is there."""
     try:
@@ -195,7 +131,7 @@ def move(path: AnyPath, place: AnyPath) -> None:
     if not is_remote(path) or not is_remote(place):
         raise TypeError(f"{path} and {place} are not in one store.")
     # Not `mv`: it would copy the folder too, which is no object.
-    names = list(_found(path))
+    names = list(found_at(path))
     if names != [path.path]:
         _remove(path, [mark(path).path])
     path.fs.copy(names, [place.path + name.removeprefix(path.path) for name in names], batch_size=AT_ONCE)
@@ -250,20 +186,21 @@ def version(path: "UPath") -> str:
     Raises:
         FileNotFoundError: There is nothing.
     """
-    return _version(_found(path))
+    return version_in(found_at(path))
 
 
-def _version(found: Mapping[str, Mapping[str, Any]]) -> str:
+def version_in(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Tells what `found_at` found from what was there before."""
     facts = [(name, info.get("ETag") or info.get("etag"), info.get("size")) for name, info in sorted(found.items())]
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:KEY_LENGTH]
 
 
-def _found(path: "UPath") -> dict[str, Mapping[str, Any]]:
+def found_at(path: "UPath") -> dict[str, Mapping[str, Any]]:
     """What a store says of an object, or of all below a folder, by their names."""
     info: Mapping[str, Any] = path.fs.info(path.path)
     if info["type"] != "directory":
         return {path.path: info}
-    prefix = _prefix(path)
+    prefix = prefix_of(path)
     found = path.fs.find(path.path, detail=True)
     # An object whose name ends with a stroke only shows a folder.
     below = {name: one for name, one in found.items() if name.startswith(prefix) and not name.endswith("/")}
@@ -272,28 +209,6 @@ def _found(path: "UPath") -> dict[str, Mapping[str, Any]]:
     return below
 
 
-def _prefix(path: "UPath") -> str:
+def prefix_of(path: "UPath") -> str:
+    """How the names of all objects below a folder begin."""
     return f"{path.path.rstrip('/')}/"
-
-
-def _fetch(path: "UPath", to: Path, found: Mapping[str, Mapping[str, Any]]) -> None:
-    if found.keys() == {path.path}:
-        path.fs.get_file(path.path, str(to))
-        return
-    targets = [str(to / name.removeprefix(_prefix(path))) for name in found]
-    path.fs.get(list(found), targets, batch_size=AT_ONCE)
-
-
-def _own_scratch() -> Path:
-    """The folder of what this process has fetched; a lock tells sweepers that it lives."""
-    process = os.getpid()
-    # Whoever clears up the machine may have removed it.
-    while process not in _own or not _own[process].exists():
-        folder = scratch() / f".tmp-fetched-{secrets.token_hex(6)}"
-        folder.mkdir()
-        at_exit(partial(shutil.rmtree, folder, ignore_errors=True))
-        # A sweep between making and locking takes it for a leftover.
-        with suppress(FileNotFoundError):
-            fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
-            _own[process] = folder
-    return _own[process]

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.artifacts import objects
 from tasks.paths import AnyPath, is_remote
 
 
@@ -36,7 +37,7 @@ def read_parquet(path: AnyPath, columns: Sequence[str] | None = None) -> pa.Tabl
     Raises:
         As of `open_parquet`.
     """
-    source = pa.BufferReader(path.read_bytes()) if is_remote(path) and columns is None else path
+    source = pa.BufferReader(objects.get_bytes(path)) if is_remote(path) and columns is None else path
     if not isinstance(source, pa.BufferReader):
         with open_parquet(path) as file:
             return file.read(columns)

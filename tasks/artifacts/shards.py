@@ -3,14 +3,14 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.artifacts import objects
+from tasks.artifacts import fetching
 from tasks.artifacts.damage import DamagedError
 from tasks.artifacts.files import shard_name
 from tasks.artifacts.key_index import KeyIndex, Places
@@ -99,10 +99,9 @@ def reading(shard: AnyPath) -> Iterator[None]:
 def is_whole(shard: AnyPath) -> bool:
     """Whether a shard's bytes are those that it is named after."""
     if is_remote(shard):
-        with objects.fetch_nameless(shard) as copy:
+        with fetching.fetched(shard) as copy:
             return _is_named_after(shard, copy)
-    with shard.open("rb") as file:
-        return _is_named_after(shard, file)
+    return _is_named_after(shard, shard)
 
 
 def check_whole(shard: AnyPath) -> None:
@@ -164,21 +163,16 @@ def open_whole(shard: AnyPath, file: pq.ParquetFile) -> pq.ParquetFile:
         check_whole(shard)
         return file
     file.close(force=True)
-    with reading(shard):
-        copy = objects.fetch_nameless(shard)
-        try:
-            if not _is_named_after(shard, copy):
-                raise damaged(shard, _OTHER_BYTES)
-            return pq.ParquetFile(copy, page_checksum_verification=True)
-        except BaseException:
-            copy.close()
-            raise
+    with reading(shard), fetching.fetched(shard) as copy:
+        if not _is_named_after(shard, copy):
+            raise damaged(shard, _OTHER_BYTES)
+        # One of arrow's own: it is closed with the last that knows it, also where nobody comes to read it.
+        return pq.ParquetFile(pa.OSFile(str(copy)), page_checksum_verification=True)
 
 
-def _is_named_after(shard: AnyPath, copy: BinaryIO) -> bool:
-    named = shard.name == shard_name(copy)
-    copy.seek(0)
-    return named
+def _is_named_after(shard: AnyPath, copy: AnyPath) -> bool:
+    with copy.open("rb") as file:
+        return shard.name == shard_name(file)
 
 
 def damaged(shard: AnyPath, why: str) -> DamagedError:

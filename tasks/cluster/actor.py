@@ -28,12 +28,14 @@ class Place(NamedTuple):
         data_root: The data root.
         mark: A file of it that is there meanwhile; empty where it is on an object store.
         cpus: Processors that an actor may use.
+        gpus: GPUs that Ray has given it; without any it uses none, even where there are some.
     """
 
     stage: str
     data_root: str
     mark: str
     cpus: int
+    gpus: float = 0
 
     def check(self) -> None:
         """See whether the data root is the same one as on the machine that asks for the work.
@@ -87,8 +89,10 @@ class Actor:
         limit_cores(place.cpus)
         # Of the processes that it starts: each would import the program that the actor runs in, and Ray with it.
         sys.modules["__main__"].__file__ = None
-        # Beside others on its GPU: TensorFlow takes all of the memory otherwise.
+        # TensorFlow takes all memory of a GPU otherwise, also that of others; and every GPU that it finds.
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+        if not place.gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = os.environ["HIP_VISIBLE_DEVICES"] = "-1"
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(place.cpus)
 
     def __call__(self, block: pa.Table) -> pa.Table:

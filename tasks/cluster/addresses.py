@@ -16,8 +16,7 @@ class Cluster:
     """A Ray cluster.
 
     Args:
-        address: As Ray takes it: `auto`, `<host>:<port>` or `ray://<host>:<port>`; empty starts one on this machine,
-            which ends with its work.
+        address: As Ray takes it: `auto` or `<host>:<port>`; empty starts one on this machine, which ends with its work.
         gpus: GPUs of each actor that can use one.
         cpus: Processors of one that is started; 0 is all that this process may use.
     """
@@ -39,11 +38,12 @@ def knock(cluster: Cluster) -> None:
     """
     if cluster.address in ("", "auto"):
         return
-    host, _, port = cluster.address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
+    host, _, port = cluster.address.rpartition(":")
+    # The client that ray:// stands for cannot drive Ray Data.
+    if not host or "/" in host or not port.isdecimal():
         raise SettingError(
-            f"--ray-address is {cluster.address!r}; it takes auto, <host>:<port> or ray://<host>:<port>, and nothing "
-            "for a Ray of this machine."
+            f"--ray-address is {cluster.address!r}; on a node of a cluster it takes auto or the head's <host>:<port>, "
+            "and nothing for a Ray of this machine alone."
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()

@@ -110,6 +110,7 @@ def _end_soon() -> None:
 
 def main() -> None:
     """Drive, over the connection whose descriptor is given."""
+    parent = os.getppid()
     # Whoever starts it may ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_end_with_input, daemon=True).start()
@@ -121,7 +122,9 @@ def main() -> None:
     finally:
         _end_soon()
         ray.shutdown()
-        shutil.rmtree(address.folder, ignore_errors=True)
+        if os.getppid() != parent:
+            # Nobody else is left to do it.
+            shutil.rmtree(address.folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The program that drives Ray: how it is started, and how it ends."""
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -44,11 +45,7 @@ def driving(cluster: Cluster) -> Iterator[tuple[Connection, Path]]:
                 pass_fds=[theirs.fileno()],
                 # Ctrl-C is for us; and all that it starts is one group.
                 start_new_session=True,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                    "RAY_USAGE_STATS_ENABLED": "0",
-                },
+                env={**os.environ, **_environment(cluster)},
             )
         theirs.close()
         try:
@@ -61,6 +58,15 @@ def driving(cluster: Cluster) -> Iterator[tuple[Connection, Path]]:
     finally:
         ours.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _environment(cluster: Cluster) -> dict[str, str]:
+    """What the program finds in its environment beside what we do."""
+    found = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "RAY_USAGE_STATS_ENABLED": "0"}
+    if cluster.address or "RAY_AUTH_MODE" in os.environ:
+        return found
+    # What starts here is for nobody else of this machine. Ray would keep a token in the user's home.
+    return {**found, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

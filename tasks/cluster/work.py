@@ -3,7 +3,7 @@
 import importlib.util
 import pickle
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,6 +25,8 @@ from tasks.progress import Progress
 _PATIENCE, _START_PATIENCE = 45.0, 300.0
 #: What Ray says where an actor cannot be made, since its class or what it is given cannot be read on the node.
 _NOT_MADE = "error raised in its creation task"
+#: What Ray says where a cluster wants to know who asks.
+_NOT_KNOWN = "InvalidAuthToken"
 
 Message: TypeAlias = There | Outcome | Lost | Done
 
@@ -86,8 +88,10 @@ class Connected:
             Exception: What the work raised.
         """
         with _marked(job.root) as mark:
-            place = Place(job.stage, text_of(job.root), mark, pool.cpus)
-            self._connection.send(Task(job.work, place, list(blocks), pool))
+            place = Place(job.stage, text_of(job.root), mark, pool.cpus, pool.gpus)
+            # A program that has ended meanwhile is found out below.
+            with suppress(ConnectionError):
+                self._connection.send(Task(job.work, place, list(blocks), pool))
             while isinstance(message := _receive(self._connection), Outcome):
                 outcome = pickle.loads(message.pickled)  # noqa: S301 (of our own program)
                 if isinstance(outcome, Failure):
@@ -124,12 +128,17 @@ def _wait(cluster: Cluster, connection: Connection, log: Path) -> list[Node]:
         MachineError: It does not.
     """
     patience = _PATIENCE if cluster.address else _START_PATIENCE
-    if not connection.poll(patience):
-        raise unreachable(cluster, f"no answer came within {patience:.0f} seconds")
-    message = _receive(connection)
+    message = (
+        _receive(connection) if connection.poll(patience) else Lost(f"no answer came within {patience:.0f} seconds")
+    )
     if isinstance(message, There):
         return message.nodes
-    raise unreachable(cluster, message.why if isinstance(message, Lost) else log.read_text(errors="replace"))
+    told = log.read_text(errors="replace")
+    if _NOT_KNOWN in told:
+        raise unreachable(
+            cluster, "it asks for a token, which Ray sends only where the environment has RAY_AUTH_MODE=token"
+        )
+    raise unreachable(cluster, message.why if isinstance(message, Lost) else told)
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """Rows of a small bottleneck store, for tests; a key is only a number here."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pyarrow as pa
 
 from tasks.artifacts import Store, bottleneck_schema, describe
+from tasks.paths import AnyPath
 
 WIDTH = 3
 
@@ -34,5 +34,5 @@ def rows_of(table: pa.Table) -> list[tuple[int, int]]:
     return sorted((int(row["sha256"], 16), row["view"]) for row in table.to_pylist())
 
 
-def open_store(folder: Path) -> Store:
+def open_store(folder: AnyPath) -> Store:
     return Store(folder, describe(bottleneck_schema(WIDTH), "bottleneck", "cafe", {"views": 2}), rows_per_group=4)

@@ -16,6 +16,7 @@ from tasks.artifacts import REJECTED, DataRoot, Manifest, Store, describe, manif
 from tasks.artifacts.compaction import Compacted, Extent, open_store, plan_compaction, run_compaction, store_folders
 from tasks.artifacts.shards import merged_into
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tasks.progress import Silence
 from tests.artifacts.processes import started
 from tests.artifacts.rows import bottlenecks, key, keys, rows_of
@@ -64,12 +65,12 @@ def publish(store: Store, snapshot: str, shards: Sequence[str]) -> Manifest:
     return there
 
 
-def named(store: Store, snapshot: str) -> list[Path]:
+def named(store: Store, snapshot: str) -> list[AnyPath]:
     """The shards that a snapshot's manifest names."""
     return [store.folder / name for name in read_manifest(manifest(store.folder, snapshot)).shards]
 
 
-def rows_at(store: Store, numbers: Sequence[int], shards: Sequence[Path] | None = None) -> list[tuple[int, int]]:
+def rows_at(store: Store, numbers: Sequence[int], shards: Sequence[AnyPath] | None = None) -> list[tuple[int, int]]:
     return rows_of(pa.concat_tables([store.schema.empty_table(), *store.rows(keys(*numbers), shards=shards)]))
 
 
@@ -113,7 +114,7 @@ def test_shards_keep_row_groups_compression_checksums_and_metadata(store: Store)
     damaged = bytearray(shard.read_bytes())
     chunk = file.metadata.row_group(0).column(0)
     damaged[(chunk.dictionary_page_offset or chunk.data_page_offset) + chunk.total_compressed_size - 1] ^= 1
-    shard.write_bytes(damaged)
+    shard.write_bytes(bytes(damaged))
     with pytest.raises(StoreError, match="is damaged"):
         store.found(keys(1))
 

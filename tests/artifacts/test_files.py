@@ -16,6 +16,7 @@ import pytest
 from tasks.artifacts import publish_bytes, publish_folder, publish_json, publish_parquet, publishing, read_json, sweep
 from tasks.artifacts.files import publish_shard
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tests.artifacts.processes import started
 
 Verb = Callable[[Path], AbstractContextManager[Path]]
@@ -169,7 +170,7 @@ def test_a_query_over_all_parquet_files_meets_no_temporary_one(tmp_path: Path) -
         assert list(tmp_path.glob("*.parquet")) == []
 
 
-def publish(folder: Path, rows: int) -> Path:
+def publish(folder: Path, rows: int) -> AnyPath:
     """Publish so many rows as a shard with row groups of 4."""
     table = pa.table({"n": range(rows)})
     return publish_shard(folder, [table], table.schema, 4)

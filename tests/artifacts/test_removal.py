@@ -14,7 +14,7 @@ from tasks.errors import StoreError
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
+def root(tmp_path: Path) -> DataRoot[Path]:
     """A data root with one head of two files."""
     root = DataRoot(tmp_path / "data")
     folder = root.train("cafe")
@@ -24,14 +24,14 @@ def root(tmp_path: Path) -> DataRoot:
     return root
 
 
-def test_a_folder_is_measured_and_removed_with_all_that_is_in_it(root: DataRoot) -> None:
+def test_a_folder_is_measured_and_removed_with_all_that_is_in_it(root: DataRoot[Path]) -> None:
     folder = root.train("cafe")
     assert measure(folder) == Footprint(2, 102)
     assert remove(folder, root) == Footprint(2, 102)
     assert list(folder.parent.iterdir()) == []
 
 
-def test_a_file_is_removed_and_one_that_is_gone_is_no_harm(root: DataRoot) -> None:
+def test_a_file_is_removed_and_one_that_is_gone_is_no_harm(root: DataRoot[Path]) -> None:
     file = root.train("cafe") / "manifest.json"
     assert remove(file, root) == Footprint(1, 2)
     assert not file.exists()
@@ -39,7 +39,7 @@ def test_a_file_is_removed_and_one_that_is_gone_is_no_harm(root: DataRoot) -> No
 
 
 @pytest.mark.parametrize("outside", ["..", ".", "../photos", "train/../../photos"])
-def test_what_is_not_below_the_root_is_left_alone(root: DataRoot, outside: str) -> None:
+def test_what_is_not_below_the_root_is_left_alone(root: DataRoot[Path], outside: str) -> None:
     photo = root.path.parent / "photos" / "a.jpg"
     photo.parent.mkdir()
     photo.touch()
@@ -50,7 +50,7 @@ def test_what_is_not_below_the_root_is_left_alone(root: DataRoot, outside: str) 
 
 
 @pytest.mark.parametrize("linked", ["decode", "decode/abcd"])
-def test_what_lies_behind_a_link_is_left_alone(root: DataRoot, linked: str) -> None:
+def test_what_lies_behind_a_link_is_left_alone(root: DataRoot[Path], linked: str) -> None:
     photo = root.path.parent / "photos" / "abcd" / "a.jpg"
     photo.parent.mkdir(parents=True)
     photo.touch()
@@ -63,7 +63,7 @@ def test_what_lies_behind_a_link_is_left_alone(root: DataRoot, linked: str) -> N
     assert link.is_symlink()
 
 
-def test_a_link_inside_is_removed_and_what_it_leads_to_stays(root: DataRoot) -> None:
+def test_a_link_inside_is_removed_and_what_it_leads_to_stays(root: DataRoot[Path]) -> None:
     photo = root.path.parent / "photos" / "a.jpg"
     photo.parent.mkdir()
     photo.touch()
@@ -73,13 +73,13 @@ def test_a_link_inside_is_removed_and_what_it_leads_to_stays(root: DataRoot) -> 
     assert photo.exists()
 
 
-def test_a_data_root_may_itself_be_a_link(root: DataRoot, tmp_path: Path) -> None:
+def test_a_data_root_may_itself_be_a_link(root: DataRoot[Path], tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(root.path)
     remove(DataRoot(tmp_path / "link").train("cafe"), DataRoot(tmp_path / "link"))
     assert not root.train("cafe").exists()
 
 
-def test_a_folder_that_a_process_works_in_is_refused(root: DataRoot) -> None:
+def test_a_folder_that_a_process_works_in_is_refused(root: DataRoot[Path]) -> None:
     folder = root.train("cafe")
     with exclusive(folder), pytest.raises(StoreError, match="A process works in"):
         remove(folder, root)
@@ -88,7 +88,7 @@ def test_a_folder_that_a_process_works_in_is_refused(root: DataRoot) -> None:
     assert measure(folder) == Footprint(3, 102)
 
 
-def test_killed_half_way_the_folder_is_gone_and_the_rest_is_swept_by_the_next_removal(root: DataRoot) -> None:
+def test_killed_half_way_the_folder_is_gone_and_the_rest_is_swept_by_the_next_removal(root: DataRoot[Path]) -> None:
     for number in range(3):
         (root.train("cafe") / f"file-{number}").touch()
     # Dies at the first file that it is to remove.
@@ -111,7 +111,7 @@ remove(root.train("cafe"), root)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may remove everything")
-def test_a_folder_without_rights_is_told_of(root: DataRoot) -> None:
+def test_a_folder_without_rights_is_told_of(root: DataRoot[Path]) -> None:
     root.train("x").parent.chmod(0o500)
     try:
         with pytest.raises(StoreError, match="cannot be removed"):

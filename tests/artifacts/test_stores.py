@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.artifacts import REJECTED, DamagedError, Store, bottleneck_schema
+from tasks.artifacts.files import move
 from tasks.artifacts.shards import MERGED
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tests.artifacts.rows import WIDTH, bottlenecks, key, keys, open_store, rows_of
 
 
@@ -179,25 +181,25 @@ def test_whatever_lies_where_each_wanted_key_has_its_views_once(
     assert rows_of(store.read(keys(*wanted))) == expected
 
 
-def cut(shard: Path) -> None:
+def cut(shard: AnyPath) -> None:
     shard.write_bytes(shard.read_bytes()[:-20])
 
 
-def flip_a_bit(shard: Path, column: int) -> None:
+def flip_a_bit(shard: AnyPath, column: int) -> None:
     """Damage the last byte of a column's first chunk, which is a number of its last page."""
     damaged = bytearray(shard.read_bytes())
-    chunk = pq.ParquetFile(shard).metadata.row_group(0).column(column)
+    chunk = pq.read_metadata(pa.BufferReader(bytes(damaged))).row_group(0).column(column)
     start = chunk.data_page_offset if chunk.dictionary_page_offset is None else chunk.dictionary_page_offset
     damaged[start + chunk.total_compressed_size - 1] ^= 1
-    shard.write_bytes(damaged)
+    shard.write_bytes(bytes(damaged))
 
 
-def flip_a_bit_of_a_key(shard: Path) -> None:
+def flip_a_bit_of_a_key(shard: AnyPath) -> None:
     flip_a_bit(shard, 0)
 
 
 @pytest.mark.parametrize("damage", [cut, flip_a_bit_of_a_key])
-def test_a_damaged_shard_is_named_with_the_remedy(store: Store, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_shard_is_named_with_the_remedy(store: Store, damage: Callable[[AnyPath], None]) -> None:
     shard = store.append(bottlenecks(range(20)))
     damage(shard)
     says = re.escape(f"{shard} is damaged (") + r"(?s:.*)Delete it and the folder manifests of its store"
@@ -253,7 +255,7 @@ def test_a_file_that_nobody_wrote_is_a_damaged_shard(store: Store, data: bytes) 
 
 def test_a_shard_with_another_name_than_its_bytes_have_is_damaged(store: Store) -> None:
     shard = store.append(bottlenecks(range(3)))
-    shard.rename(shard.with_name("part-0123456789abcdef.parquet"))
+    move(shard, shard.with_name("part-0123456789abcdef.parquet"))
     with pytest.raises(DamagedError, match="its bytes are not those that it is named after"):
         store.read(keys(0, 1))
 
@@ -266,8 +268,7 @@ def test_where_little_of_a_shard_is_read_it_is_not_hashed(store: Store) -> None:
 
 def test_what_is_set_aside_is_no_shard(store: Store) -> None:
     shard = store.append(bottlenecks(range(3)))
-    (store.folder / "damaged").mkdir()
-    shard.rename(store.folder / "damaged" / shard.name)
+    move(shard, store.folder / "damaged" / shard.name)
     assert store.shards() == []
     assert store.read(keys(1)).num_rows == 0
 

@@ -9,8 +9,11 @@ import pytest
 
 from tasks.artifacts import DataRoot, Manifest
 from tasks.backbone.backbones import Prepared
+from tasks.bottleneck import on_ray
+from tasks.bottleneck.hardware import Hardware
 from tasks.bottleneck.on_ray import Embedding, _blocks, embed_on_cluster
 from tasks.bottleneck.photos import Missing, Wanted, embed_photos
+from tasks.bottleneck.precision import Precision
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.cluster.addresses import Cluster
 from tasks.decode.photos import open_stores
@@ -34,12 +37,18 @@ def settings(small: Prepared) -> BottleneckSettings:
     return BottleneckSettings(small.backbone, encoding="png", precision="float32", views=2)
 
 
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine has one."""
+    monkeypatch.setattr(on_ray, "find_hardware", lambda: Hardware(gpu=True, bfloat16=False))
+
+
 def decoded(root: DataRoot, settings: BottleneckSettings, numbers: range) -> Manifest:
     """The pictures of some numbers, in shards of ten."""
     return decoded_store(root, settings.decode, [range(start, start + 10) for start in numbers[::10]])
 
 
-@pytest.mark.parametrize("cpus", [1, 2])
+@pytest.mark.parametrize("cpus", [2])
 def test_what_is_missing_is_embedded_on_ray_as_on_this_machine(
     cpus: int, small: Prepared, settings: BottleneckSettings, tmp_path: Path
 ) -> None:
@@ -72,11 +81,19 @@ def test_nobody_is_asked_where_nothing_is_missing(
     assert (counts.new, counts.reused) == (0, 10)
 
 
-def test_gpus_are_not_asked_for_in_vain(small: Prepared, settings: BottleneckSettings, tmp_path: Path) -> None:
-    embedding = Embedding(DataRoot(tmp_path), replace(settings, precision="int8"), small.weights)
-    wanted = Wanted(keys_of([]), decoded(embedding.root, settings, range(0)))
-    with pytest.raises(SettingError, match="int8 is computed by processors"):
-        embed_on_cluster(wanted, embedding, Cluster(gpus=1), Silence())
+@pytest.mark.parametrize(
+    ("precision", "gpus", "told"),
+    [("int8", 1, "int8 is computed by processors"), ("float32", 0, "Give --gpus-per-actor too, or --engine local")],
+)
+@pytest.mark.usefixtures("gpu")
+def test_gpus_are_neither_kept_in_vain_nor_forgotten(
+    precision: Precision, gpus: float, told: str, small: Prepared, tmp_path: Path
+) -> None:
+    settings = BottleneckSettings(small.backbone, encoding="png", precision=precision, views=2)
+    embedding = Embedding(DataRoot(tmp_path), settings, small.weights)
+    wanted = Wanted(keys_of(range(10)), decoded(embedding.root, settings, range(10)))
+    with pytest.raises(SettingError, match=told):
+        embed_on_cluster(wanted, embedding, Cluster("nobody:1", gpus), Silence())
 
 
 def test_a_block_that_is_done_again_leaves_its_rows_once(

@@ -56,7 +56,7 @@ def rows_written(root: AnyPath) -> int:
     return sum(file.metadata.num_rows for _, file in open_stores(DataRoot(root), SETTINGS).decoded.files())
 
 
-@pytest.mark.parametrize("cpus", [1, 2])
+@pytest.mark.parametrize("cpus", [1])
 def test_what_is_missing_is_decoded_on_ray_as_on_this_machine(cpus: int, folder: Path, tmp_path: Path) -> None:
     photos, here, there = photos_in(folder), DataRoot(tmp_path / "here"), DataRoot(tmp_path / "there")
     # One photo that is too large, as each run finds anew, among those that a run before has left.

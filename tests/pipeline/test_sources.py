@@ -31,8 +31,7 @@ def project(tmp_path: Path) -> Project:
 def test_a_url_is_fetched_once_asked_again_each_night_and_fetched_again_when_it_changed(project: Project) -> None:
     first = FileServer(pack(project.photos), etag='"one"', moods=[Mood(cut_after=20_000)])
     with serving(first) as server:
-        done = project.retrain(dataset=server.url, date="2026-03-01")
-        assert done.code == 0, done.errors
+        retrain_here(project, dataset=server.url, date="2026-03-01")
         assert project.new("2026-03-01")["download"] == 19
         assert project.record("2026-03-01")["photos"] == 18
         assert server.requests[1]["Range"] == "bytes=20000-"
@@ -51,7 +50,7 @@ def test_a_url_is_fetched_once_asked_again_each_night_and_fetched_again_when_it_
 def test_an_archive_is_used_where_it_lies_and_extracted_again_when_it_is_replaced(project: Project) -> None:
     archive = project.photos.parent / "mine.tgz"
     archive.write_bytes(pack(project.photos))
-    assert project.retrain(dataset=str(archive), date="2026-03-01").code == 0
+    retrain_here(project, dataset=str(archive), date="2026-03-01")
     assert project.record("2026-03-01")["photos"] == 18
     draw(project.photos, range(18, 21))
     archive.write_bytes(pack(project.photos))
@@ -68,8 +67,7 @@ def test_a_server_that_is_away_is_named_with_what_to_do(project: Project) -> Non
     assert "Traceback" not in done.errors
 
 
-def test_the_sample_is_drawn_in_any_number(project: Project) -> None:
-    done = project.retrain(dataset="sample", sample_photos="30", date="2026-03-01")
-    assert done.code == 0, done.errors
+def test_the_sample_is_drawn_in_any_number(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    retrain_here(project, dataset="sample", sample_photos="30", date="2026-03-01")
     assert project.record("2026-03-01")["photos"] == 30
-    assert "--dataset path/to/folder" in done.output.splitlines()[-1]
+    assert "--dataset path/to/folder" in capsys.readouterr().out.splitlines()[-1]

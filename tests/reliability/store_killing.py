@@ -5,6 +5,7 @@ place is the same in every run. Killed before it, the request never arrives; aft
 """
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -20,6 +21,8 @@ from tests.gateway import Fate, Gateway, Request
 from tests.reliability.killing import Trial
 from tests.reliability.shots import Shot
 
+#: Share of requests that are answered by asking to slow down, as a busy store does.
+REFUSED = 0.05
 _CHANGES = {"PUT", "POST", "DELETE"}
 
 
@@ -62,11 +65,14 @@ class _Marksman:
     def __init__(self, trial: StoreTrial, shot: Shot | None) -> None:
         self._trial, self._shot = trial, shot
         self._met = False
+        self._dice = random.Random(len(shot.places[0]) if shot else 0)  # noqa: S311 (the same ones each time)
         self.process: subprocess.Popen[bytes] | None = None
 
     def __call__(self, request: Request) -> Fate:
         if self._met:
             self._kill()
+        if self._dice.random() < REFUSED:
+            return Fate.REFUSED
         place = place_of(request, self._trial.url)
         if place is None:
             return Fate.PASSED

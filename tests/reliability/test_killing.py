@@ -11,15 +11,13 @@ from tests.reliability.killing import Trial, draw_old, survive
 from tests.reliability.shots import Shot, choose_shots
 
 PHOTOS = 300
-#: One of each kind: a photo's hash, a shard, a manifest, the champion, the page of all runs; before
-#: it is there and after, from within and from outside, all processes and the one alone that started them.
+#: One of each kind: a photo's hash, a manifest, a shard, the page of all runs; before it is there and after, from
+#: within and from outside, all processes and the one alone that started them.
 SHOTS = [
     Shot(("os.rename snapshot/photos-#/hashes.parquet",), "before"),
-    Shot(("os.rename decode/#/part-#.parquet",), "after"),
     Shot(("open decode/#/manifests/.tmp-#.json-#",), "after", "main"),
     Shot(("os.rename decode/#/manifests/#.json",), "later", "main", 1.0),
     Shot(("os.rename bottleneck/#/part-#.parquet",), "before"),
-    Shot(("os.rename champion/photos-#.json",), "after", "main"),
     Shot(("os.rename index.html",), "before"),
 ]
 

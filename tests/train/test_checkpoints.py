@@ -37,6 +37,7 @@ STEPS = {"adam": 30 * 20, "classic": 750}  # 300 photos in 2 views are 20 batche
 
 RUN = """
 import os, signal, sys
+from tasks.artifacts import mirrors
 from tasks.paths import to_path
 from tasks.progress import Silence
 from tasks.train.head import save_head
@@ -53,6 +54,7 @@ class Killer(Silence):
         if line.startswith(sys.argv[3]):
             os.kill(os.getpid(), signal.SIGKILL)
 
+mirrors.SECONDS_APART = 0.0
 recipe, folder = sys.argv[1], to_path(sys.argv[2])
 save_head(fit(recipe, folder / "checkpoints", Killer()), folder / "resumed")
 save_head(fit(recipe, None, Killer()), folder / "undisturbed")
