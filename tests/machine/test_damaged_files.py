@@ -14,6 +14,7 @@ import pytest
 
 from tasks.artifacts import Outcome, Store, manifest
 from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import StageTask
 from tests.artifacts.rows import bottlenecks, keys, open_store
@@ -32,7 +33,7 @@ class WriteRows(StageTask):
         """The store."""
         return open_store(self.root.path / "store")
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """In the store."""
         return manifest(self.store().folder, "beef")
 
@@ -56,7 +57,7 @@ class Between(StageTask):
         """The rows."""
         return WriteRows(data_root=self.data_root)
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """Beside the store."""
         return self.root.path / "between" / "manifest.json"
 
@@ -74,7 +75,7 @@ class ReadRows(StageTask):
         """What stands on the rows."""
         return Between(data_root=self.data_root)
 
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> AnyPath:
         """Beside the store."""
         return self.root.path / "read" / "manifest.json"
 
