@@ -70,7 +70,7 @@ def to_path(text: str) -> AnyPath:
     except ImportError as exc:
         raise SettingError(
             f"{text} needs a library that is not installed ({exc.name or exc}). "
-            f"Install it: pip install 'retrain-flowers[{scheme}]'."
+            f"Run in this project's folder: pip install -e '.[{scheme}]'"
         ) from exc
     if scheme == "s3" and _ATTEMPTS_VARIABLE not in os.environ:
         library.retries = _ROUNDS

@@ -72,7 +72,7 @@ def test_library_that_is_missing_is_told_with_the_command_that_installs_it(schem
         f"import sys; sys.modules[{library!r}] = None\nfrom tasks.paths import to_path\nto_path('{scheme}://b/data')"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert f"pip install 'retrain-flowers[{scheme}]'" in ended.stderr
+    assert f"pip install -e '.[{scheme}]'" in ended.stderr
     assert "SettingError" in ended.stderr
 
 

@@ -151,7 +151,8 @@ def connected(cluster: Cluster, progress: Progress) -> Iterator[Connected]:
     """
     if importlib.util.find_spec("ray") is None:
         raise SettingError(
-            "--engine ray needs a library that is not installed (ray). Install it: pip install 'retrain-flowers[ray]'."
+            "--engine ray needs a library that is not installed (ray). "
+            "Run in this project's folder: pip install -e '.[ray]'"
         )
     with progress.preparing("cluster"):
         knock(cluster)

@@ -92,7 +92,7 @@ def test_an_address_that_is_none_is_told_of(address: str) -> None:
 
 def test_without_ray_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(SettingError, match=r"pip install 'retrain-flowers\[ray\]'"), connected(Cluster(), Silence()):
+    with pytest.raises(SettingError, match=r"pip install -e '\.\[ray\]'"), connected(Cluster(), Silence()):
         pass
 
 
