@@ -3,7 +3,9 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from ray.cluster_utils import Cluster
 
 
@@ -11,7 +13,13 @@ from ray.cluster_utils import Cluster
 def nodes(*cpus: int) -> Iterator[Cluster]:
     """A cluster whose nodes have so many processors each, the head first; all of it is gone afterwards."""
     # Sockets lie there, whose paths must be short.
-    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # Where Ray notes the newest cluster of this machine, beside whichever other tests have one.
+        patch.setenv("RAY_TMPDIR", folder)
+        Path(folder, "ray").mkdir()
         # Each second instead of each third: a node that is gone is missed sooner.
         config = {"health_check_period_ms": 1000}
         head = {"num_cpus": cpus[0], "include_dashboard": False, "temp_dir": folder, "_system_config": config}

@@ -16,8 +16,7 @@ PHOTOS = 300
 SHOTS = [
     Shot(("os.rename snapshot/photos-#/hashes.parquet",), "before"),
     Shot(("open decode/#/manifests/.tmp-#.json-#",), "after", "main"),
-    Shot(("os.rename decode/#/manifests/#.json",), "later", "main", 1.0),
-    Shot(("os.rename bottleneck/#/part-#.parquet",), "before"),
+    Shot(("os.rename bottleneck/#/part-#.parquet",), "later", "main", 0.5),
     Shot(("os.rename index.html",), "before"),
 ]
 

@@ -320,7 +320,7 @@ def test_random_histories() -> None:
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=EXAMPLES or 8,
+            max_examples=EXAMPLES or 6,
             stateful_step_count=6,
             deadline=None,
             derandomize=not EXAMPLES,
