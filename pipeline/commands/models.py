@@ -2,7 +2,7 @@
 
 import re
 
-from tasks.artifacts import KEY_LENGTH, DataRoot, listed, read_json
+from tasks.artifacts import KEY_LENGTH, DataRoot, is_folder, read_json
 from tasks.catalog import local_path
 from tasks.errors import ModelError, StoreError
 from tasks.paths import AnyPath, is_remote, is_remote_text, to_path
@@ -34,16 +34,12 @@ def find_model(text: str, root: DataRoot) -> AnyPath:
         key = _champion(text, root) or text
     # A path instead of a key could lead out of the data root.
     folder = root.train(key) if isinstance(key, str) and _KEY.fullmatch(key) else None
-    if folder is None or not _is_there(folder):
+    if folder is None or not is_folder(folder):
         raise ModelError(
             f"{text!r} is no head's key in {root.path / 'train'} nor a network's, no folder of either, no run's "
             "record, and no name of a dataset that has a champion."
         )
     return folder
-
-
-def _is_there(folder: AnyPath) -> bool:
-    return bool(listed(folder)) if is_remote(folder) else folder.is_dir()
 
 
 def _champion(dataset: str, root: DataRoot) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.artifacts import DataRoot, kept_here, publish_bytes
 from tasks.artifacts.survey import Survey, read_each, survey
-from tasks.paths import AnyPath
+from tasks.paths import AnyPath, read_bytes
 
 #: How a page leads to a report, from the report of another run or from the index.
 _LINK = re.compile(r'href="(?:\.\./\.\./)?(report/[\w-]+/report\.html)"')
@@ -33,7 +33,7 @@ class PageCopies:
         """
         target = self._place(page)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        publish_bytes(target, page.read_bytes())
+        publish_bytes(target, read_bytes(page))
         return target
 
     def follow(self, page: AnyPath) -> None:

@@ -2,15 +2,15 @@
 
 import pyarrow as pa
 
-from tasks.artifacts import DataRoot, KeyIndex, listed
+from tasks.artifacts import DataRoot, KeyIndex, is_folder
 from tasks.artifacts.survey import survey
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 
 
 def data_root_of(path: AnyPath) -> DataRoot | None:
     """The data root that a file or folder lies in; None where it lies in none."""
     for folder in path.absolute().parents:
-        if listed(folder / "snapshot") if is_remote(folder) else (folder / "snapshot").is_dir():
+        if is_folder(folder / "snapshot"):
             return DataRoot(folder)
     return None
 

@@ -8,6 +8,7 @@ from tasks.artifacts.aside import set_aside
 from tasks.artifacts.damage import DamagedError
 from tasks.artifacts.files import (
     flush,
+    is_folder,
     is_there,
     kept_here,
     listed,
@@ -30,6 +31,7 @@ from tasks.artifacts.layout import DataRoot, manifest
 from tasks.artifacts.locks import alone, exclusive, hold, is_locked, names, share
 from tasks.artifacts.manifests import Manifest, Outcome, read_manifest
 from tasks.artifacts.mirrors import at_hand, discard, mirrored
+from tasks.artifacts.objects import Names, names_within
 from tasks.artifacts.parquet import open_parquet, read_parquet
 from tasks.artifacts.schemas import (
     COMPARISON,
@@ -46,10 +48,8 @@ from tasks.artifacts.schemas import (
 from tasks.artifacts.settings import settings_from
 from tasks.artifacts.sources import (
     AT_ONCE,
-    Names,
     Object,
     StoreAwayError,
-    names_within,
     objects_below,
     read_range,
     version_of,
@@ -88,6 +88,7 @@ __all__ = [
     "fingerprint",
     "flush",
     "hold",
+    "is_folder",
     "is_locked",
     "is_there",
     "kept_here",

@@ -27,7 +27,7 @@ from tasks.artifacts.keys import KEY_LENGTH, fingerprint, stream_sha256
 from tasks.artifacts.parquet import write_parquet
 from tasks.artifacts.scratch import scratch
 from tasks.errors import MachineError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath, is_remote, read_bytes
 from tasks.progress import Progress, Silence
 
 TEMPORARY_PREFIX = ".tmp-"
@@ -103,6 +103,11 @@ def listed(folder: AnyPath, pattern: str = "*") -> list[AnyPath]:
     """What is directly in a folder and has a matching name, in the order of names; nothing where it is not there."""
     names = objects.names_in(folder) if is_remote(folder) else (path.name for path in folder.glob("*"))
     return [folder / name for name in sorted(fnmatch.filter(names, pattern))]
+
+
+def is_folder(path: AnyPath) -> bool:
+    """Whether a folder is there; on an object store, whether anything is in it."""
+    return bool(objects.names_in(path)) if is_remote(path) else path.is_dir()
 
 
 def local(path: AnyPath) -> Path:
@@ -209,7 +214,7 @@ def read_json(path: AnyPath) -> Any:
         DamagedError: It is not JSON.
     """
     try:
-        return json.loads(objects.get_bytes(path) if is_remote(path) else path.read_bytes())
+        return json.loads(read_bytes(path))
     except ValueError as exc:
         raise DamagedError(path, f"{path} is damaged ({exc}). Delete it; the next run writes it again.") from exc
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import objects
+from tasks.paths import read_bytes
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -239,7 +240,7 @@ def _numbers(place: "UPath") -> list[str]:
 
 def _read(path: "UPath") -> bytes | None:
     try:
-        return objects.get_bytes(path)
+        return read_bytes(path)
     except FileNotFoundError:
         return None
 

@@ -33,7 +33,7 @@ def exclusive(folder: AnyPath) -> Iterator[None]:
     """Let one process at a time work in a folder; the others say that they wait, and do."""
     why = f"Another process works in {folder}; waiting until it has ended."
     if is_remote(folder):
-        lease = _acquire(folder / _LOCK, why)
+        lease, _ = _acquire(folder / _LOCK, why)
         try:
             yield
         finally:
@@ -178,17 +178,8 @@ def _wait(descriptor: int, why: str) -> bool:
     return False
 
 
-def _acquire(place: "UPath", why: str) -> leases.Lease:
-    def wait() -> bool:
-        emit("waiting", why)
-        return True
-
-    lease = leases.acquire(place, wait)
-    assert lease is not None  # noqa: S101 (it was waited for)
-    return lease
-
-
-def _hold_lease(path: "UPath", why: str) -> bool:
+def _acquire(place: "UPath", why: str) -> tuple[leases.Lease, bool]:
+    """Take a lease, and say why where it has to be waited for; returns it, and whether it had to."""
     waited = False
 
     def wait() -> bool:
@@ -197,10 +188,16 @@ def _hold_lease(path: "UPath", why: str) -> bool:
         emit("waiting", why)
         return True
 
-    if str(path) not in _leased:
-        lease = leases.acquire(path, wait)
-        assert lease is not None  # noqa: S101 (it was waited for)
-        _keep(str(path), lease, lease.release)
+    lease = leases.acquire(place, wait)
+    assert lease is not None  # noqa: S101 (it was waited for)
+    return lease, waited
+
+
+def _hold_lease(path: "UPath", why: str) -> bool:
+    if str(path) in _leased:
+        return False
+    lease, waited = _acquire(path, why)
+    _keep(str(path), lease, lease.release)
     return waited
 
 
@@ -211,7 +208,8 @@ def _register(root: "UPath") -> bool:
     _keep(str(root), lease, lease.drop)
     # Told first and asked then, as whoever collects does: one of the two sees the other.
     if leases.is_held(root / _ALONE):
-        _acquire(root / _ALONE, f"Another process collects in {root}; waiting until it has ended.").release()
+        lease, _ = _acquire(root / _ALONE, f"Another process collects in {root}; waiting until it has ended.")
+        lease.release()
     return True
 
 

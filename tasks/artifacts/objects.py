@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.artifacts.keys import KEY_LENGTH
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath, is_remote, read_bytes
 from tasks.progress import Progress
 from tasks.threads import in_threads
 
@@ -50,15 +50,6 @@ def put(file: Path, path: "UPath") -> None:
     )
 
 
-def get_bytes(path: "UPath") -> bytes:
-    """Read a small object, in one request.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    return bytes(path.fs.cat_file(path.path))
-
-
 def put_bytes(path: "UPath", data: bytes, timeout: float = _PATIENCE) -> None:
     """Put a small object of these bytes, in so many seconds or not at all."""
     path.fs.pipe_file(path.path, data, timeout=timeout)
@@ -82,7 +73,7 @@ def create(path: "UPath", data: bytes) -> bool:
         except OSError:
             # Stores refuse it in words of their own; some do where two try at once and neither has.
             with suppress(FileNotFoundError):
-                return get_bytes(path) == data
+                return read_bytes(path) == data
             if attempt == _TRIES - 1:
                 raise
         else:
@@ -108,14 +99,36 @@ def mark(path: "UPath") -> "UPath":
     return path.with_name(f".{path.name}.whole")
 
 
-def names_in(folder: "UPath") -> list[str]:
-    """Names of what is directly in a folder, sorted: one request a thousand names; none where nothing is there."""
+class Names(NamedTuple):
+    """What is directly in a folder.
+
+    Args:
+        folders: Names of the folders.
+        files: Names of the files.
+    """
+
+    folders: list[str]
+    files: list[str]
+
+
+def names_within(folder: "UPath") -> Names:
+    """Names of what is directly in a folder: one request a thousand names; none where nothing is there."""
     try:
-        found = folder.fs.ls(folder.path, detail=False, refresh=True)
+        found = folder.fs.ls(folder.path, detail=True, refresh=True)
     except (FileNotFoundError, NotADirectoryError):
-        return []
-    names = {name.rstrip("/").rpartition("/")[2] for name in found if name.rstrip("/") != folder.path.rstrip("/")}
-    return sorted(names)
+        found = []
+    names = Names([], [])
+    for info in found:
+        name = info["name"].strip("/").removeprefix(folder.path.strip("/")).strip("/")
+        if name:
+            (names.folders if info["type"] == "directory" else names.files).append(name)
+    return names
+
+
+def names_in(folder: "UPath") -> list[str]:
+    """The same, files and folders together, each name once and sorted."""
+    names = names_within(folder)
+    return sorted({*names.folders, *names.files})
 
 
 def is_aid(path: str) -> bool:

@@ -7,8 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.artifacts import objects
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath, is_remote, read_bytes
 
 
 def open_parquet(path: AnyPath) -> pq.ParquetFile:
@@ -37,12 +36,11 @@ def read_parquet(path: AnyPath, columns: Sequence[str] | None = None) -> pa.Tabl
     Raises:
         As of `open_parquet`.
     """
-    source = pa.BufferReader(objects.get_bytes(path)) if is_remote(path) and columns is None else path
-    if not isinstance(source, pa.BufferReader):
-        with open_parquet(path) as file:
-            return file.read(columns)
-    with pq.ParquetFile(source, page_checksum_verification=True) as file:
-        return file.read()
+    if columns is None and is_remote(path):
+        with pq.ParquetFile(pa.BufferReader(read_bytes(path)), page_checksum_verification=True) as file:
+            return file.read()
+    with open_parquet(path) as file:
+        return file.read(columns)
 
 
 def write_parquet(path: Path, tables: Iterable[pa.Table], schema: pa.Schema, rows_per_group: int) -> None:

@@ -63,18 +63,6 @@ class Object(NamedTuple):
     mtime_ns: int
 
 
-class Names(NamedTuple):
-    """What is directly in a folder.
-
-    Args:
-        folders: Names of the folders.
-        files: Names of the files.
-    """
-
-    folders: list[str]
-    files: list[str]
-
-
 def version_of(path: "UPath") -> str:
     """Tells what is at an address, an object or all below a folder, from what was there before; empty where nothing is.
 
@@ -86,20 +74,6 @@ def version_of(path: "UPath") -> str:
             return objects.version(path)
         except FileNotFoundError:
             return ""
-
-
-def names_within(folder: "UPath") -> Names:
-    """Names of what is directly in a folder; none where nothing is there."""
-    try:
-        found = folder.fs.ls(folder.path, detail=True, refresh=True)
-    except FileNotFoundError:
-        found = []
-    names = Names([], [])
-    for info in found:
-        name = info["name"].strip("/").removeprefix(folder.path.strip("/")).strip("/")
-        if name:
-            (names.folders if info["type"] == "directory" else names.files).append(name)
-    return names
 
 
 def objects_below(folder: "UPath") -> Iterator[Object]:

@@ -6,9 +6,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.artifacts import objects
-from tasks.artifacts.files import listed
+from tasks.artifacts.files import is_folder, listed
 from tasks.artifacts.removal import Footprint, measure
-from tasks.artifacts.sources import Object, names_within, objects_below
+from tasks.artifacts.sources import Object, objects_below
 from tasks.paths import AnyPath, is_remote
 from tasks.threads import in_threads
 
@@ -78,7 +78,7 @@ class _Listed(Survey):
         self._names: dict[str, set[str]] = defaultdict(set)
         wholes = [folder]
         if self._apart:
-            top = names_within(folder)
+            top = objects.names_within(folder)
             names = [name for name in (*top.files, *top.folders) if not objects.is_aid(name)]
             self._names[self._root].update(names)
             # What a file is, is asked of it alone.
@@ -110,7 +110,7 @@ class _Listed(Survey):
 
     def is_folder(self, path: AnyPath) -> bool:
         """Whether a folder is there."""
-        return bool(listed(path)) if self._is_apart(path) else _address(path) in self._names
+        return is_folder(path) if self._is_apart(path) else _address(path) in self._names
 
     def is_file(self, path: AnyPath) -> bool:
         """Whether a file is there."""

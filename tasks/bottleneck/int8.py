@@ -22,7 +22,7 @@ from tasks.decode.settings import DecodeSettings
 from tasks.download.drawing.composition import draw_photo
 from tasks.errors import BackboneError, PipelineError
 from tasks.hush import hushed
-from tasks.paths import AnyPath
+from tasks.paths import AnyPath, read_bytes
 from tasks.progress import Progress
 
 #: 25 drawn pictures measured the ranges as well as 100 drawn or 100 real ones: cosine to float32 0.993, 0.993, 0.992.
@@ -102,7 +102,7 @@ def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, pr
 
 
 def _read(path: AnyPath) -> bytes:
-    network = path.read_bytes()
+    network = read_bytes(path)
     if path.stem != _stem(network):
         why = "its bytes are not those that it is named after"
         raise DamagedError(path, f"{path} is damaged: {why}. Delete it and run again.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.artifacts import kept_here, publish_bytes, sweep
 from tasks.download.fetch import state_of
 from tasks.download.lock import lock_of
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath, is_remote, read_bytes
 
 
 class Workplace:
@@ -48,7 +48,7 @@ class Workplace:
     def _take(self, note: Path) -> bytes | None:
         """Have a note as the data root has it; one that it does not have stays as it is here."""
         try:
-            data = (self._home / note.name).read_bytes()
+            data = read_bytes(self._home / note.name)
         except FileNotFoundError:
             return None
         publish_bytes(note, data)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.artifacts import DamagedError, publish_bytes, publish_json, read_json
-from tasks.paths import AnyPath
+from tasks.paths import AnyPath, read_bytes
 from tasks.train.examples import Answers, Choice, Examples, Floats
 from tasks.train.vectors import Vectors, blocks
 
@@ -182,7 +182,7 @@ def load_head(folder: AnyPath) -> Head:
         DamagedError: It is damaged.
     """
     facts = read_json(folder / "head.json")
-    archive = io.BytesIO((folder / "head.npz").read_bytes())
+    archive = io.BytesIO(read_bytes(folder / "head.npz"))
     try:
         standardised = facts.pop("standardisation") is not None
         with np.load(archive, allow_pickle=False) as arrays:
