@@ -10,20 +10,14 @@ from tasks.artifacts.files import (
     flush,
     is_folder,
     is_there,
-    kept_here,
     listed,
     local,
-    marking,
-    open_scratch,
     publish_bytes,
     publish_folder,
     publish_json,
     publish_parquet,
     publishing,
     read_json,
-    scratch_folder,
-    scratch_for,
-    sweep,
 )
 from tasks.artifacts.key_index import KeyIndex
 from tasks.artifacts.keys import KEY_LENGTH, file_sha256, fingerprint
@@ -56,6 +50,7 @@ from tasks.artifacts.sources import (
 )
 from tasks.artifacts.stores import Search, Store
 from tasks.artifacts.sweeping import sweep_root
+from tasks.artifacts.temporary import kept_here, marking, open_scratch, scratch_folder, scratch_for, sweep
 
 __all__ = [
     "AT_ONCE",

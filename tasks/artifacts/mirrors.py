@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import fetching, objects
-from tasks.artifacts.files import flush, listed, scratch_folder
+from tasks.artifacts.files import flush, listed
+from tasks.artifacts.temporary import scratch_folder
 from tasks.paths import AnyPath, is_remote
 from tasks.threads import Behind, in_threads
 

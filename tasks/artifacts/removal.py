@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import objects
-from tasks.artifacts.files import TEMPORARY_PREFIX, sweep
 from tasks.artifacts.layout import DataRoot
 from tasks.artifacts.locks import is_locked
 from tasks.artifacts.manifests import forget_manifests
 from tasks.artifacts.sources import Object, objects_below
+from tasks.artifacts.temporary import TEMPORARY_PREFIX, sweep
 from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote
 

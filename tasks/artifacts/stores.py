@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from tasks import standing
 from tasks.artifacts.damage import DamagedError
-from tasks.artifacts.files import listed, publish_shard, sweep
+from tasks.artifacts.files import listed, publish_shard
 from tasks.artifacts.key_index import KeyIndex
 from tasks.artifacts.parquet import open_parquet
 from tasks.artifacts.shards import (
@@ -25,6 +25,7 @@ from tasks.artifacts.shards import (
     rows_in,
     weigh,
 )
+from tasks.artifacts.temporary import sweep
 from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote
 from tasks.threads import in_threads

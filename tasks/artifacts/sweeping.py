@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tasks.artifacts.files import TEMPORARY_PREFIX, sweep
 from tasks.artifacts.layout import DataRoot
+from tasks.artifacts.temporary import TEMPORARY_PREFIX, sweep
 from tasks.paths import is_remote
 
 

@@ -8,9 +8,9 @@ from fnmatch import fnmatch
 from tasks.artifacts import KEY_LENGTH, DataRoot
 from tasks.artifacts import manifest as place_of
 from tasks.artifacts.aside import DAMAGED
-from tasks.artifacts.files import TEMPORARY_PREFIX
 from tasks.artifacts.removal import Footprint
 from tasks.artifacts.survey import Survey, survey
+from tasks.artifacts.temporary import TEMPORARY_PREFIX
 from tasks.paths import AnyPath, is_remote
 from tasks.retention.kept import Policy, find_kept
 from tasks.retention.predictions import unkept_predictions
