@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.paths import _OPTIONS
+from tasks.paths import _OPTIONS, AnyPath, to_path
 from tests.gateway import Gateway
-from tests.object_store import ObjectStore, forget_stores, serving
+from tests.object_store import ObjectStore, forget_stores, other_machine, serving
 
 FLOWER_PHOTOS = Path(__file__).parent.parent.parent / "shared" / "flower_photos"
 
@@ -53,3 +53,15 @@ def impatient(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Ite
     forget_stores()
     yield object_store
     forget_stores()
+
+
+@pytest.fixture
+def own_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of the test's own: nothing is in scratch that another test has fetched; see `other_machine`."""
+    other_machine(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def far_root(object_store: ObjectStore) -> AnyPath:
+    """A data root on a store, of which nothing is there."""
+    return to_path(object_store.url("data"))

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 from upath import UPath
 
 BUCKET = "bucket"
@@ -151,6 +152,12 @@ def serving() -> Iterator[ObjectStore]:
 def forget_stores() -> None:
     """Let the library look again how stores are reached: it remembers, whatever becomes of the environment."""
     type(UPath(f"s3://{BUCKET}").fs).clear_instance_cache()
+
+
+def other_machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Go on as on a machine that has nothing in scratch."""
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
 
 
 def _free_ports(count: int) -> list[int]:

@@ -1,6 +1,5 @@
 """Weights of a data root on an object store: fetched from their server once for all machines, and once a process."""
 
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,69 +20,54 @@ from tests.backbone.inception import build_graph, zip_graph
 from tests.backbone.test_keras_applications import FETCHED, network, point_keras_to, served_at, write_h5
 from tests.download.server import FileServer, serving
 from tests.gateway import Gateway
-from tests.object_store import ObjectStore
+from tests.object_store import ObjectStore, other_machine
 from tests.train.tiny import tiny
 
 # Keras 3.15 makes numpy arrays of its variables in a way that numpy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("own_machine"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 LITE0 = packaged_weights(find_backbone("efficientnet_lite0"))
 
 
-@pytest.fixture(autouse=True)
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of the test's own; see `other_machine`."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-
-
-def other_machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Go on as on a machine that has nothing of what this one has."""
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-
-
-@pytest.fixture
-def root(object_store: ObjectStore) -> AnyPath:
-    """A data root on a store, of which nothing is there."""
-    return to_path(object_store.url("data"))
-
-
-def prepared(root: AnyPath, request: BackboneRequest) -> Prepared:
+def prepared(far_root: AnyPath, request: BackboneRequest) -> Prepared:
     """The backbone, once the stage has run."""
-    task = PrepareBackbone(data_root=str(root), request=request)
+    task = PrepareBackbone(data_root=str(far_root), request=request)
     assert not task.complete()
     task.run()
     assert task.complete()
-    return PrepareBackbone(data_root=str(root), request=request).prepared()
+    return PrepareBackbone(data_root=str(far_root), request=request).prepared()
 
 
 def test_weights_of_a_url_are_fetched_once_for_all_machines_and_stay_locked(
-    root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(FileServer(LITE0.read_bytes())) as server:
         url = served_at(server) + "mine.pth"
-        first = prepared(root, BackboneRequest("efficientnet_lite0", url))
-        folder = root / "backbone" / "efficientnet_lite0"
+        first = prepared(far_root, BackboneRequest("efficientnet_lite0", url))
+        folder = far_root / "backbone" / "efficientnet_lite0"
         assert first.weights == folder / f"fetched-{server.sha256[:16]}" / "mine.pth"
         assert server.sha256 in (folder / "mine.pth.sha256").read_text()
         assert not list(kept_here(folder).glob("*.pth")), "it takes no room here"
         asked = len(server.requests)
         other_machine(monkeypatch, tmp_path / "other")
-        again = prepared(root, BackboneRequest("efficientnet_lite0", url, size=64))
+        again = prepared(far_root, BackboneRequest("efficientnet_lite0", url, size=64))
         assert (again.weights, len(server.requests)) == (first.weights, asked)
         # Where they are gone from the store, none but the trusted ones are let in.
         (folder / f".fetched-{server.sha256[:16]}.whole").unlink()
         server.content = b"another file"
         with pytest.raises(DownloadError, match="not the file that it should be"):
-            prepared(root, BackboneRequest("efficientnet_lite0", url, size=96))
+            prepared(far_root, BackboneRequest("efficientnet_lite0", url, size=96))
 
 
 def test_a_graph_is_unpacked_onto_the_store_and_fetched_once_a_process(
-    root: AnyPath, tmp_path: Path, gateway: Gateway
+    far_root: AnyPath, tmp_path: Path, gateway: Gateway
 ) -> None:
     archive = zip_graph(tmp_path, build_graph(widths=0.02))
-    found = prepared(to_path(str(root)), BackboneRequest("inception_2015", str(archive)))
-    assert str(found.weights).startswith(f"{root}/backbone/inception_2015/")
+    found = prepared(to_path(str(far_root)), BackboneRequest("inception_2015", str(archive)))
+    assert str(found.weights).startswith(f"{far_root}/backbone/inception_2015/")
     assert found.weights.name == "tensorflow_inception_graph.pb"
     with gateway.counting() as requests:
         networks = [load_network(found) for _ in range(2)]
@@ -94,15 +78,15 @@ def test_a_graph_is_unpacked_onto_the_store_and_fetched_once_a_process(
 
 
 def test_imagenet_weights_come_through_keras_once_for_all_machines(
-    root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = FETCHED.partition(":")[2]
     published = write_h5(network(name), tmp_path)
     with serving(FileServer(published)) as server:
         point_keras_to(served_at(server), published, tmp_path / "keras", monkeypatch)
-        first = _imagenet_weights(name, root, Silence())
+        first = _imagenet_weights(name, far_root, Silence())
         other_machine(monkeypatch, tmp_path / "other")
-        assert _imagenet_weights(name, root, Silence()) == first
+        assert _imagenet_weights(name, far_root, Silence()) == first
         assert len(server.requests) == 1
     assert first.is_file()
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,31 +12,15 @@ from tasks.catalog import find_dataset
 from tasks.download.archives import photos_folder
 from tasks.download.patience import Patience
 from tasks.errors import DownloadError
-from tasks.paths import AnyPath, to_path
+from tasks.paths import AnyPath
 from tasks.snapshot.task import TakeSnapshot
 from tests.download.server import FileServer, Mood, serving
 from tests.listening import Tally
-from tests.object_store import ObjectStore
+from tests.object_store import other_machine
+
+pytestmark = pytest.mark.usefixtures("own_machine")
 
 FIRST, SECOND, THIRD = (dt.date(2026, 3, day) for day in (1, 2, 3))
-
-
-@pytest.fixture(autouse=True)
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of the test's own; see `other_machine`."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-
-
-def other_machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Go on as on a machine that has nothing of what this one has."""
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-
-
-@pytest.fixture
-def root(object_store: ObjectStore) -> AnyPath:
-    """A data root on a store, of which nothing is there."""
-    return to_path(object_store.url("data"))
 
 
 @pytest.fixture
@@ -53,9 +36,9 @@ def server(tmp_path: Path) -> Iterator[FileServer]:
         yield files
 
 
-def take(root: AnyPath, given: str, date: dt.date, run: str = "run") -> TakeSnapshot:
+def take(far_root: AnyPath, given: str, date: dt.date, run: str = "run") -> TakeSnapshot:
     """Fetch and take a snapshot, as a start of the program of its own."""
-    task = TakeSnapshot(data_root=str(root), run_id=f"{run} {date}", dataset=find_dataset(given, 15), date=date)
+    task = TakeSnapshot(data_root=str(far_root), run_id=f"{run} {date}", dataset=find_dataset(given, 15), date=date)
     required = task.requires()
     assert required is not None
     if not required.complete():
@@ -67,39 +50,39 @@ def take(root: AnyPath, given: str, date: dt.date, run: str = "run") -> TakeSnap
 
 
 def test_what_is_drawn_is_on_the_store_and_drawn_once_for_all_machines(
-    root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = take(root, "sample", FIRST)
-    assert str(first.photos()).startswith(f"{root}/download/sample-15/")
+    first = take(far_root, "sample", FIRST)
+    assert str(first.photos()).startswith(f"{far_root}/download/sample-15/")
     assert first.manifest().photos == len([photo for label in listed(first.photos()) for photo in listed(label)]) == 15
     other_machine(monkeypatch, tmp_path / "other")
     required = first.requires()
     assert required is not None
     assert required.complete()
-    again = take(root, "sample", SECOND).manifest()
+    again = take(far_root, "sample", SECOND).manifest()
     assert (again.key, again.new, again.reused) == (first.manifest().key, 0, 15)
     assert list((tmp_path / "other").rglob("*.tgz")) == []
 
 
 def test_a_transfer_that_broke_off_is_gone_on_with_by_the_next_run_of_the_same_machine(
-    root: AnyPath, server: FileServer, monkeypatch: pytest.MonkeyPatch
+    far_root: AnyPath, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.download.fetch.fetch.__defaults__", (Patience(attempts=0, first_pause=0.0),))
     server.moods = [Mood(cut_after=300)]
     with pytest.raises(DownloadError):
-        take(root, server.url, FIRST)
-    assert take(root, server.url, FIRST).manifest().photos == 6
+        take(far_root, server.url, FIRST)
+    assert take(far_root, server.url, FIRST).manifest().photos == 6
     assert server.requests[-1]["Range"] == "bytes=300-"
 
 
 def test_an_archive_is_fetched_again_only_where_it_has_changed_whichever_machine_asks(
-    root: AnyPath, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    far_root: AnyPath, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = take(root, server.url, FIRST)
+    first = take(far_root, server.url, FIRST)
     assert first.photos().name == "mine"
     for date in (SECOND, THIRD):
         other_machine(monkeypatch, tmp_path / f"{date}")
-        again = take(root, server.url, date)
+        again = take(far_root, server.url, date)
         assert (again.manifest().key, again.photos()) == (first.manifest().key, first.photos())
         assert server.requests[-1]["If-None-Match"] == '"one"'
         assert list((tmp_path / f"{date}").rglob("*.zip")) == []
@@ -107,17 +90,17 @@ def test_an_archive_is_fetched_again_only_where_it_has_changed_whichever_machine
     (tmp_path / "photos" / "mine" / "roses" / "new.jpg").write_text("new")
     server.content = Path(shutil.make_archive(str(tmp_path / "new"), "zip", tmp_path / "photos")).read_bytes()
     server.etag = '"two"'
-    assert take(root, server.url, dt.date(2026, 3, 4)).manifest().photos == 7
+    assert take(far_root, server.url, dt.date(2026, 3, 4)).manifest().photos == 7
 
 
-def test_an_archive_that_is_unpacked_on_the_store_takes_no_room_here(root: AnyPath, server: FileServer) -> None:
-    task = take(root, server.url, FIRST)
-    here = kept_here(root / "download" / task.dataset.name)
+def test_an_archive_that_is_unpacked_on_the_store_takes_no_room_here(far_root: AnyPath, server: FileServer) -> None:
+    task = take(far_root, server.url, FIRST)
+    here = kept_here(far_root / "download" / task.dataset.name)
     assert [path.name for path in here.iterdir()] == [f"{server.url.rpartition('/')[2]}.json"]
 
 
-def test_people_see_photos_being_put_there(root: AnyPath, server: FileServer) -> None:
-    required = TakeSnapshot(data_root=str(root), dataset=find_dataset(server.url, 15), date=FIRST).requires()
+def test_people_see_photos_being_put_there(far_root: AnyPath, server: FileServer) -> None:
+    required = TakeSnapshot(data_root=str(far_root), dataset=find_dataset(server.url, 15), date=FIRST).requires()
     assert required is not None
     progress = Tally()
     outcome = required.work(progress)
@@ -136,7 +119,7 @@ def test_people_see_photos_being_put_there(root: AnyPath, server: FileServer) ->
         ([], ""),
     ],
 )
-def test_the_folder_of_the_label_folders_is_found(root: AnyPath, files: list[str], expected: str) -> None:
+def test_the_folder_of_the_label_folders_is_found(far_root: AnyPath, files: list[str], expected: str) -> None:
     for file in files:
-        (root / file).write_bytes(b"")
-    assert str(photos_folder(root)) == f"{root}/{expected}".rstrip("/")
+        (far_root / file).write_bytes(b"")
+    assert str(photos_folder(far_root)) == f"{far_root}/{expected}".rstrip("/")
