@@ -14,6 +14,7 @@ from tasks.train.checkpoints import checkpoints, follow
 from tasks.train.examples import Choice, Floats, Lesson, Watch
 from tasks.train.feed import feed
 from tasks.train.head import Head, Standardisation, standardisation, validate_all
+from tasks.train.replicas import Replicas
 from tasks.train.settings import AdamRecipe
 
 #: Steps at least: a few hundred photos need more epochs than a few thousand to come as far.
@@ -29,13 +30,13 @@ class _Heads:
 
     def __init__(self, width: int, labels: int, recipe: AdamRecipe, steps: int) -> None:
         count = len(recipe.l2)
-        self.weights = tf.Variable(tf.zeros((width, count, labels)))
-        self.biases = tf.Variable(tf.zeros((count, labels)))
-        self.average_weights = tf.Variable(self.weights)
-        self.average_biases = tf.Variable(self.biases)
-        self.optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps))
-        self.optimizer.build([self.weights, self.biases])
-        self.epoch = tf.Variable(0, dtype=tf.int64)
+        self._replicas = Replicas()
+        with self._replicas.scope():
+            self.weights, self.average_weights = (tf.Variable(tf.zeros((width, count, labels))) for _ in range(2))
+            self.biases, self.average_biases = (tf.Variable(tf.zeros((count, labels))) for _ in range(2))
+            self.optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps))
+            self.optimizer.build([self.weights, self.biases])
+            self.epoch = tf.Variable(0, dtype=tf.int64)
         self.checkpoint = tf.train.Checkpoint(
             weights=self.weights,
             biases=self.biases,
@@ -61,23 +62,33 @@ class _Heads:
 
     def _step(self, vectors: tf.Tensor, labels: tf.Tensor, shares: tf.Tensor) -> None:
         """One step down the mean cross-entropy plus l2 / 2 times the squared weights, for each head on its own."""
-        width, count, classes = self.weights.shape
-        with tf.GradientTape() as tape:
-            scores = tf.reshape(vectors @ tf.reshape(self.weights, (width, count * classes)), (-1, count, classes))
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                tf.repeat(labels[:, None], count, axis=1), scores + self.biases
-            )
-            data = tf.reduce_mean(losses * shares[:, None], axis=0)
-            decay = self._l2 / 2 * tf.reduce_sum(self.weights**2, axis=(0, 2))
-            # The heads share no weights, so the gradient of the sum is each head's own gradient.
-            loss = tf.reduce_sum(data + decay)
+        size = tf.cast(tf.shape(labels)[0], tf.float32)
         variables = [self.weights, self.biases]
+
+        def slopes(vectors: tf.Tensor, labels: tf.Tensor, shares: tf.Tensor) -> list[tf.Tensor]:
+            with tf.GradientTape() as tape:
+                loss = self._loss(size, vectors, labels, shares)
+            found: list[tf.Tensor] = tape.gradient(loss, variables)
+            return found
+
         rate = self.optimizer.learning_rate
-        for slope, variable in zip(tape.gradient(loss, variables), variables, strict=True):
+        for slope, variable in zip(self._replicas.sum(slopes, vectors, labels, shares), variables, strict=True):
             # Not `apply_gradients`: it leaves behind a custom gradient for good, and with it this whole graph.
             self.optimizer.update_step(slope, variable, rate)
         self.optimizer.iterations.assign_add(1)
         follow((self.average_weights, self.average_biases), variables, self.optimizer.iterations, self._decay)
+
+    def _loss(self, size: tf.Tensor, vectors: tf.Tensor, labels: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
+        """A replica's part of the loss of a batch of `size` rows, of which it has some: the parts add up to it."""
+        width, count, classes = self.weights.shape
+        scores = tf.reshape(vectors @ tf.reshape(self.weights, (width, count * classes)), (-1, count, classes))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            tf.repeat(labels[:, None], count, axis=1), scores + self.biases
+        )
+        data = tf.reduce_sum(losses * shares[:, None], axis=0) / size
+        decay = self._l2 / (2 * self._replicas.count) * tf.reduce_sum(self.weights**2, axis=(0, 2))
+        # The heads share no weights, so the gradient of the sum is each head's own gradient.
+        return tf.reduce_sum(data + decay)
 
 
 def fit(lesson: Lesson, recipe: AdamRecipe, seed: int, watch: Watch) -> tuple[Head, tuple[Choice, ...]]:
@@ -119,13 +130,14 @@ def _fit(
     rows = feed(photos.vectors, columns, standard)
     with checkpoints(heads.checkpoint, watch.checkpoints) as save:
         watch.progress.start(epochs, "epoch")
-        watch.progress.advance(int(heads.epoch))
-        for epoch in range(int(heads.epoch), epochs):
+        done = int(heads.epoch.numpy())
+        watch.progress.advance(done)
+        for epoch in range(done, epochs):
             for part in rows.epoch(recipe.batch_size, (seed, epoch)):
                 heads.run(*part)
             heads.epoch.assign_add(1)
             if (epoch + 1) % EPOCHS_PER_CHECKPOINT == 0 or epoch + 1 == epochs:
-                save(int(heads.optimizer.iterations))
+                save(int(heads.optimizer.iterations.numpy()))
             watch.progress.advance(1)
     return heads.average_weights.numpy(), heads.average_biases.numpy()
 

@@ -15,6 +15,7 @@ from tasks.train.checkpoints import checkpoints, follow
 from tasks.train.examples import Choice, Examples, Lesson, Watch
 from tasks.train.feed import feed
 from tasks.train.head import Head, validate
+from tasks.train.replicas import Replicas
 from tasks.train.settings import ClassicRecipe
 
 #: Steps between two validations, and between two checkpoints.
@@ -57,11 +58,11 @@ class _Layer:
         # A seed of any length becomes the two numbers that TensorFlow takes.
         start = np.random.SeedSequence(seed).generate_state(2).astype(np.int64)
         drawn = tf.random.stateless_truncated_normal((width, labels), start, stddev=DEVIATION)
-        self.weights = tf.Variable(drawn)
-        self.biases = tf.Variable(tf.zeros(labels))
-        self.average_weights = tf.Variable(self.weights)
-        self.average_biases = tf.Variable(self.biases)
-        self.step = tf.Variable(0, dtype=tf.int64)
+        self._replicas = Replicas()
+        with self._replicas.scope():
+            self.weights, self.average_weights = (tf.Variable(drawn) for _ in range(2))
+            self.biases, self.average_biases = (tf.Variable(tf.zeros(labels)) for _ in range(2))
+            self.step = tf.Variable(0, dtype=tf.int64)
         self.checkpoint = tf.train.Checkpoint(
             weights=self.weights,
             biases=self.biases,
@@ -84,12 +85,18 @@ class _Layer:
 
     def _descend(self, vectors: tf.Tensor, labels: tf.Tensor) -> None:
         """One step down the mean cross-entropy of a batch."""
-        with tf.GradientTape() as tape:
-            scores = vectors @ self.weights + self.biases
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
+        size = tf.cast(tf.shape(labels)[0], tf.float32)
         variables = [self.weights, self.biases]
-        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
-            variable.assign_sub(self._recipe.learning_rate * gradient)
+
+        def slopes(vectors: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
+            with tf.GradientTape() as tape:
+                scores = vectors @ self.weights + self.biases
+                loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)) / size
+            found: list[tf.Tensor] = tape.gradient(loss, variables)
+            return found
+
+        for variable, slope in zip(variables, self._replicas.sum(slopes, vectors, labels), strict=True):
+            variable.assign_sub(self._recipe.learning_rate * slope)
         self.step.assign_add(1)
         follow((self.average_weights, self.average_biases), variables, self.step, self._recipe.averaging)
 
@@ -120,8 +127,8 @@ def fit(lesson: Lesson, recipe: ClassicRecipe, seed: int, watch: Watch) -> tuple
     rows, validation = LabelledRows(labels), LabelledRows(lesson.validation.labels)
     with checkpoints(layer.checkpoint, watch.checkpoints) as save:
         watch.progress.start(recipe.steps, "step")
-        watch.progress.advance(int(layer.step))
-        for done in range(int(layer.step), recipe.steps, STEPS_PER_VALIDATION):
+        watch.progress.advance(int(layer.step.numpy()))
+        for done in range(int(layer.step.numpy()), recipe.steps, STEPS_PER_VALIDATION):
             steps = min(STEPS_PER_VALIDATION, recipe.steps - done)
             for part in examples.draw(rows.draw((steps, recipe.batch_size), (seed, _TRAINING, done))):
                 layer.run(*part)
@@ -131,7 +138,7 @@ def fit(lesson: Lesson, recipe: ClassicRecipe, seed: int, watch: Watch) -> tuple
             watch.progress.tell(
                 f"Step {done + steps}: validation accuracy on {recipe.batch_size} random photos = {accuracy:.1%}"
             )
-            save(int(layer.step))
+            save(int(layer.step.numpy()))
             watch.progress.advance(steps)
     head = layer.head(lesson.labels)
     return head, (validate(head, lesson.validation),)

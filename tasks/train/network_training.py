@@ -18,6 +18,7 @@ from tasks.train.checkpoints import checkpoints
 from tasks.train.examples import Watch
 from tasks.train.network import Network, build_network
 from tasks.train.pictures import Batch, Pictures
+from tasks.train.replicas import Replicas
 from tasks.train.schedule import Budget, NetworkRecipe, rate_at
 
 #: Of the averages of batch-norms, from random weights: Keras' 0.99 still holds much of the start after 200 steps.
@@ -50,14 +51,24 @@ def train_network(
     budget = Budget(recipe.seconds)
     # Keras draws random weights from Python's global generator.
     keras.utils.set_random_seed(recipe.seed)
-    model = build_network(prepared, len(labels), pretrained=recipe.start == "pretrained")
-    training = _Training(model, recipe, len(pictures))
+    replicas = Replicas()
+    pretrained = recipe.start == "pretrained"
+    with replicas.scope():
+        model = build_network(prepared, len(labels), pretrained=pretrained)
+        training = _Training(model, recipe, len(pictures), replicas)
     _descend(training, pictures, budget, watch)
     steps = training.done
     cut = steps < recipe.steps(len(pictures))
     facts = {"steps": steps, "passes": steps * recipe.batch_size, "cut": cut}
     keras.utils.clear_session(free_memory=True)
-    return Network(model, labels, facts)
+    return Network(model if replicas.count == 1 else _alone(model, prepared), labels, facts)
+
+
+def _alone(model: "keras.Model", prepared: Prepared) -> "keras.Model":
+    """The same network with weights of which there are no copies, which can be frozen and saved as any other."""
+    alone = build_network(prepared, model.output_shape[-1], pretrained=False)
+    alone.set_weights(model.get_weights())
+    return alone
 
 
 class _Training:
@@ -66,8 +77,8 @@ class _Training:
     `steps` says how many there are to be in all; a budget can make them fewer.
     """
 
-    def __init__(self, model: "keras.Model", recipe: NetworkRecipe, photos: int) -> None:
-        self.recipe, self.photos = recipe, photos
+    def __init__(self, model: "keras.Model", recipe: NetworkRecipe, photos: int, replicas: Replicas) -> None:
+        self.recipe, self.photos, self._replicas = recipe, photos, replicas
         self.optimizer = keras.optimizers.Adam(0.0)
         self.optimizer.build(model.trainable_variables)
         self.steps = tf.Variable(recipe.steps(photos), dtype=tf.int64)
@@ -82,12 +93,12 @@ class _Training:
     @property
     def done(self) -> int:
         """Steps that have been made."""
-        return int(self.optimizer.iterations)
+        return int(self.optimizer.iterations.numpy())
 
     @property
     def planned(self) -> int:
         """Steps that there are to be in all."""
-        return int(self.steps)
+        return int(self.steps.numpy())
 
     def step(self, batch: Batch) -> float:
         """Make a step; returns the loss before it."""
@@ -101,11 +112,18 @@ class _Training:
         return loss
 
     def _step(self, pixels: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            scores = self._model(tf.cast(pixels, tf.float32), training=self._fresh)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
+        size = tf.cast(tf.shape(labels)[0], tf.float32)
         variables = self._model.trainable_variables
-        for slope, variable in zip(tape.gradient(loss, variables), variables, strict=True):
+
+        def slopes(pixels: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
+            with tf.GradientTape() as tape:
+                scores = self._model(tf.cast(pixels, tf.float32), training=self._fresh)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
+                loss = tf.reduce_sum(losses) / size
+            return loss, tape.gradient(loss, variables)
+
+        loss, found = self._replicas.sum(slopes, pixels, labels)
+        for slope, variable in zip(found, variables, strict=True):
             # A backbone may still have weights behind its bottleneck, such as its old classes.
             if slope is not None:
                 # Not `apply_gradients`: it leaves behind a custom gradient for good, and with it this whole graph.
