@@ -2,30 +2,35 @@
 
     python -m tests.benchmarks.head --output FOLDER
     python -m tests.benchmarks.head --photos 1000000 --epochs 3 --output FOLDER
+    python -m tests.benchmarks.head --photos 200000 --store --output FOLDER
 
 All bottlenecks are made up. The few, 3,670 photos in 2 views, are trained on by both recipes in this process, start-up
 apart: TensorFlow is loaded, and has traced a training before. The many are written as the shards of a real store in a
 temporary folder (5 GB for a million of 1,280 numbers; as much again is the training's scratch file), and trained on by
 the recipe `adam` in a process of its own; beside the rate of each epoch stands the rate at which pyarrow reads the same
-shards, with all its threads and without doing anything with them.
+shards, with all its threads and without doing anything with them. With `--store` they are on a real object store that
+runs on the same cores.
 """
 
 import functools
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tasks.artifacts import SNAPSHOT, DataRoot, Outcome, Store, publish_parquet
+from tasks.artifacts import SNAPSHOT, DataRoot, Outcome, Store, open_parquet, publish_parquet, read_manifest
 from tasks.artifacts.manifests import Manifest
+from tasks.paths import to_path
 from tasks.progress import Silence
 from tasks.train import adam, classic
 from tasks.train.examples import Lesson, Watch
@@ -33,6 +38,7 @@ from tasks.train.photos import load_photos
 from tasks.train.settings import AdamRecipe, ClassicRecipe, TrainSettings
 from tasks.train.training import train_head
 from tests.benchmarks.table import Table, parser, tell, time_in_turn
+from tests.object_store import serving
 from tests.train.examples import BOTTLENECK, draw_examples
 
 LABELS = tuple("abcde")
@@ -114,15 +120,15 @@ def bottlenecks(
 def read_plainly(store: Store) -> None:
     """Read all shards with pyarrow, a row group at a time."""
     for shard in store.shards():
-        with pq.ParquetFile(shard, page_checksum_verification=True) as file:
+        with open_parquet(shard) as file:
             for group in range(file.num_row_groups):
                 file.read_row_group(group)
 
 
 def train(folder: str, width: str, views: str, epochs: str) -> None:
     """Load the photos and train on them in this process, and print what that took."""
-    root, how = DataRoot(Path(folder)), settings(int(width), int(views), int(epochs))
-    manifest = Manifest(**json.loads((root.path / "manifest.json").read_text()))
+    root, how = DataRoot(to_path(folder)), settings(int(width), int(views), int(epochs))
+    manifest = read_manifest(root.path / "manifest.json")
     imports_mb = peak_mb()
     started = time.perf_counter()
     photos = load_photos("snap", manifest, how.bottleneck, root)
@@ -170,14 +176,27 @@ def measure_few(width: int, repeat: int) -> Table:
     return Table("head", title, "s", next(iter(ways)), time_in_turn(ways, repeat), less_is_better=True)
 
 
-def measure_many(photos: int, how: TrainSettings, repeat: int) -> tuple[list[Table], dict[str, object]]:
+@contextmanager
+def place(*, on_store: bool) -> Iterator[str]:
+    """A data root for as long as the block lasts: a temporary folder's, or one on an object store."""
+    if not on_store:
+        with tempfile.TemporaryDirectory() as folder:
+            yield folder
+        return
+    with serving() as store:
+        os.environ.update(store.environment)
+        yield store.url("data")
+
+
+def measure_many(
+    photos: int, how: TrainSettings, repeat: int, *, on_store: bool
+) -> tuple[list[Table], dict[str, object]]:
     """Train on many photos, and read them plainly."""
     width, views = how.backbone.width, how.bottleneck.views
     assert isinstance(how.recipe, AdamRecipe)
-    with tempfile.TemporaryDirectory() as folder:
-        root = DataRoot(Path(folder))
-        manifest = make_up(root, photos, how)
-        (root.path / "manifest.json").write_text(json.dumps(asdict(manifest)))
+    with place(on_store=on_store) as folder:
+        root = DataRoot(to_path(folder))
+        make_up(root, photos, how).publish(root.path / "manifest.json")
         reading = time_in_turn({"pyarrow": functools.partial(read_plainly, how.bottleneck.store(root))}, repeat)
         command = [sys.executable, "-c", TRAIN, folder, str(width), str(views), str(how.recipe.epochs)]
         done = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
@@ -202,11 +221,12 @@ def main() -> None:
     options.add_argument("--photos", type=int, default=200_000, help="The many; 0 does without.")
     options.add_argument("--views", type=int, default=1, help="Of the many.")
     options.add_argument("--epochs", type=int, default=3, help="Of the many.")
+    options.add_argument("--store", action="store_true", help="The many are on an object store.")
     arguments = options.parse_args()
     tables, facts = [measure_few(arguments.width, arguments.repeat)], dict[str, object]()
     if arguments.photos:
         how = settings(arguments.width, arguments.views, arguments.epochs)
-        more, facts = measure_many(arguments.photos, how, arguments.repeat)
+        more, facts = measure_many(arguments.photos, how, arguments.repeat, on_store=arguments.store)
         tables += more
     tell(tables, arguments.output, many=facts)
 
