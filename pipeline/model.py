@@ -1,5 +1,7 @@
 """What the nightly root task lets a person choose of the model, and the settings that this comes to."""
 
+from typing import cast
+
 import luigi
 
 from pipeline.root import RootTask
@@ -7,6 +9,7 @@ from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.hardware import find_hardware
 from tasks.bottleneck.precision import AUTO, PRECISIONS, resolve_precision
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
+from tasks.bottleneck.stored import DTYPES, Dtype
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import Choice, Number, Numbers
 from tasks.train.settings import AdamRecipe, ClassicRecipe, FinetuneSettings, TrainSettings
@@ -24,6 +27,11 @@ class ModelTask(RootTask):
         default=AUTO,
         description="What bottlenecks are computed in; auto is int8 for EfficientNet-Lite on a processor, else "
         "bfloat16 where the hardware computes in it, else float32.",
+    )
+    bottleneck_dtype: Choice = Choice(
+        *DTYPES,
+        default="float32",
+        description="What bottlenecks are stored in; float16 takes half of the bytes.",
     )
     flip_left_right: luigi.BoolParameter = luigi.BoolParameter(
         default=False, description="Train on distorted views too, half of them mirrored."
@@ -80,6 +88,13 @@ class ModelTask(RootTask):
         int, 0, 100, default=5, description="Folds of a head's cross-validation; 0 does without one."
     )
 
+    def parameters(self) -> dict[str, str]:
+        """As every root task's; runs of when bottlenecks were stored in float32 alone keep their names."""
+        given = super().parameters()
+        if given["bottleneck_dtype"] == "float32":
+            del given["bottleneck_dtype"]
+        return given
+
     def settings(self, backbone: Backbone) -> EvaluateSettings:
         """All settings, each stage's inside the next one's."""
         if self.train == "finetune":
@@ -90,6 +105,7 @@ class ModelTask(RootTask):
             precision=resolve_precision(self.precision, backbone, find_hardware()),
             views=self.views,
             distortion=self._distortion(),
+            dtype=cast("Dtype", self.bottleneck_dtype),
         )
         return EvaluateSettings(TrainSettings(bottleneck, self._recipe(), self.seed), self.folds)
 

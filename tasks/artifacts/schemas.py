@@ -99,13 +99,14 @@ COMPARISON = pa.schema(
 )
 
 
-def bottleneck_schema(width: int) -> pa.Schema:
-    """Schema of a bottleneck store whose vectors have `width` numbers."""
+def bottleneck_schema(width: int, dtype: str = "float32") -> pa.Schema:
+    """Schema of a bottleneck store whose vectors have `width` numbers, float32 or float16."""
+    number = pa.field("item", pa.type_for_alias(dtype), nullable=False)
     return pa.schema(
         [
             pa.field("sha256", pa.string(), nullable=False),
             pa.field("view", pa.int8(), nullable=False),
-            pa.field("bottleneck", pa.list_(pa.field("item", pa.float32(), nullable=False), width), nullable=False),
+            pa.field("bottleneck", pa.list_(number, width), nullable=False),
         ]
     )
 

@@ -13,7 +13,7 @@ def settings_from(kind: type[SettingsT], values: Mapping[str, Any]) -> SettingsT
 
     Args:
         kind: The dataclass; its fields may be dataclasses, or one of several, and tuples.
-        values: The fields as JSON has them.
+        values: The fields as JSON has them; those that have a default may be missing.
 
     Raises:
         AttributeError, KeyError, TypeError, ValueError: The values are not those of such settings.
@@ -28,5 +28,12 @@ def _value(hint: Any, value: Any) -> Any:
     if not kinds or (value is None and type(None) in options):
         return tuple(value) if isinstance(value, list) else value
     # Of several dataclasses it is the one that has these very fields.
-    (kind,) = (kind for kind in kinds if {field.name for field in dataclasses.fields(kind)} == set(value))
+    (kind,) = (kind for kind in kinds if _fits(kind, set(value)))
     return settings_from(typing.cast("type[Any]", kind), value)
+
+
+def _fits(kind: Any, names: set[str]) -> bool:
+    """Whether a dataclass has fields of these names; one with a default may be younger than what JSON holds."""
+    fields = dataclasses.fields(kind)
+    needed = {field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING}
+    return needed <= names <= {field.name for field in fields}

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from tasks.artifacts import DataRoot, Store, bottleneck_schema, describe, fingerprint
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.precision import Precision
+from tasks.bottleneck.stored import Dtype
 from tasks.decode.settings import DecodeSettings, Encoding
 
 #: Raised when the vectors that are written for a picture change.
@@ -43,6 +44,7 @@ class BottleneckSettings:
         precision: What the forward pass computes in.
         views: Views that predict: 1 is the plain photo, 2 adds its mirror image.
         distortion: How the further views, which only train, are drawn; None where there are none.
+        dtype: What they are stored in; see `tasks.bottleneck.stored`.
     """
 
     backbone: Backbone
@@ -50,6 +52,7 @@ class BottleneckSettings:
     precision: Precision
     views: int
     distortion: Distortion | None = None
+    dtype: Dtype = "float32"
 
     @property
     def decode(self) -> DecodeSettings:
@@ -64,9 +67,14 @@ class BottleneckSettings:
     @property
     def key(self) -> str:
         """Key of the bottleneck store."""
-        return fingerprint({**asdict(self), "decode": self.decode.key, "code_version": CODE_VERSION})
+        ingredients = {**asdict(self), "decode": self.decode.key, "code_version": CODE_VERSION}
+        if self.dtype == "float32":
+            # As when there was no other: stores and heads of then stay what they are called.
+            del ingredients["dtype"]
+        return fingerprint(ingredients)
 
     def store(self, root: DataRoot) -> Store:
         """The store of the bottlenecks made with these settings."""
-        schema = describe(bottleneck_schema(self.backbone.width), "bottleneck", self.key, asdict(self))
+        columns = bottleneck_schema(self.backbone.width, self.dtype)
+        schema = describe(columns, "bottleneck", self.key, asdict(self))
         return Store(root.bottleneck(self.key), schema, ROWS_PER_GROUP)

@@ -7,6 +7,7 @@ import numpy as np
 
 from tasks.artifacts import DataRoot
 from tasks.bottleneck.forward import open_forward
+from tasks.bottleneck.stored import to_stored
 from tasks.bottleneck.views import Pixels, Views
 from tasks.errors import ModelError
 from tasks.predict.models import Model
@@ -87,10 +88,13 @@ def _open_head(model: Model, settings: TrainSettings, progress: Progress) -> _Re
     folder = DataRoot.above(model.folder).bottleneck(settings.bottleneck.key)
     forward = open_forward(settings.bottleneck, model.prepared.weights, folder, progress)
     views = Views(settings.predicting_views.stop)
+    name = f"a photo, by {settings.backbone.name},"
 
     def batch(pixels: Pixels) -> Floats:
         # Without distortion no view is drawn, so that no photo's key is asked for.
-        return head.probabilities(np.stack([forward(view) for view in views.of([], pixels)], axis=1))
+        vectors = np.stack([forward(view) for view in views.of([], pixels)], axis=1)
+        stored = to_stored(vectors, settings.bottleneck.dtype, [name] * len(vectors))
+        return head.probabilities(stored.astype(np.float32, copy=False))
 
     return _Ready(forward.batch_size, forward.workers, batch)
 

@@ -49,7 +49,11 @@ def _input(backbone: Backbone) -> str:
 def _of_head(train: TrainSettings, details: Mapping[str, Any]) -> dict[str, str]:
     bottleneck = train.bottleneck
     plain = "plain" if bottleneck.views == 1 else "plain and mirrored"
-    views = {"precision": bottleneck.precision, "views": f"{plain}{_drawn(bottleneck.distortion)}"}
+    views = {
+        "precision": bottleneck.precision,
+        "stored in": bottleneck.dtype,
+        "views": f"{plain}{_drawn(bottleneck.distortion)}",
+    }
     return {**views, **_of_recipe(train.recipe, train.seed, details)}
 
 

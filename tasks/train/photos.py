@@ -65,7 +65,7 @@ def read_bottlenecks(
         shards: Where to look; None looks everywhere.
 
     Returns:
-        float32 [N, V, D], in memory or on disk, and which of them are there: bool [N, V].
+        float32 [N, V, D], whatever they are stored in, in memory or on disk, and which of them are there: bool [N, V].
 
     Raises:
         StoreError: A shard is damaged or gone, or there are more bottlenecks than fit in memory, and the disk has no
@@ -78,7 +78,8 @@ def read_bottlenecks(
     for rows in prefetch(store.rows(keys, shards=shards), 1):
         places = index.places(rows.column("sha256"))
         views = np.asarray(rows.column("view"))
-        vectors[places, views] = np.asarray(rows.column("bottleneck").combine_chunks().flatten()).reshape(-1, width)
+        numbers = np.asarray(rows.column("bottleneck").combine_chunks().flatten())
+        vectors[places, views] = numbers.astype(np.float32, copy=False).reshape(-1, width)
         filled[places, views] = True
     return vectors, filled
 

@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.artifacts import REJECTED, DataRoot, Manifest, Store, describe, manifest, read_manifest
+from tasks.artifacts import REJECTED, DataRoot, Manifest, Store, bottleneck_schema, describe, manifest, read_manifest
 from tasks.artifacts.compaction import Compacted, Extent, open_store, plan_compaction, run_compaction, store_folders
 from tasks.artifacts.shards import merged_into
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.progress import Silence
 from tests.artifacts.processes import started
-from tests.artifacts.rows import bottlenecks, key, keys, rows_of
+from tests.artifacts.rows import WIDTH, bottlenecks, key, keys, rows_of
 from tests.artifacts.rows import open_store as open_bottlenecks
 from tests.artifacts.test_manifests import MANIFEST
 from tests.listening import Tally
@@ -257,6 +258,20 @@ def test_a_store_is_found_and_opened_from_its_shards(tmp_path: Path) -> None:
         opened = open_store(known.folder, GROUPS)
         assert opened == known
         assert opened.schema.metadata == known.schema.metadata
+
+
+def test_float16_stays_float16(tmp_path: Path) -> None:
+    schema = describe(bottleneck_schema(WIDTH, "float16"), "bottleneck", "a", {})
+    store = Store(tmp_path / "a", schema, 4)
+    for start in range(0, 9, 3):
+        vectors = np.random.default_rng(start).uniform(0, 9, (3, WIDTH)).astype(np.float16)
+        listed = pa.FixedSizeListArray.from_arrays(vectors.reshape(-1), WIDTH).cast(schema.field(2).type)
+        store.append(bottlenecks(range(start, start + 3)).set_column(2, schema.field(2), listed))
+    before = store.read(keys(*range(9))).sort_by("sha256").to_pylist()
+    found = open_store(store.folder, GROUPS)
+    run_compaction(found, 100, Silence())
+    assert (len(found.shards()), found.schema.equals(schema)) == (1, True)
+    assert store.read(keys(*range(9))).sort_by("sha256").to_pylist() == before
 
 
 def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -36,7 +36,13 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         for view in range(2)
     ],
 }
-SCHEMAS = {"decode": DECODE, "rejected": REJECTED, "bottleneck": bottleneck_schema(3)}
+ROWS["float16"] = ROWS["bottleneck"]
+SCHEMAS = {
+    "decode": DECODE,
+    "rejected": REJECTED,
+    "bottleneck": bottleneck_schema(3),
+    "float16": bottleneck_schema(3, "float16"),
+}
 
 
 @pytest.fixture(params=SCHEMAS)
@@ -68,7 +74,7 @@ def ask(query: str) -> duckdb.DuckDBPyRelation:
 def test_pandas_reads_a_store(store: Store, stage: str) -> None:
     frame = pd.read_parquet(store.shards())
     rows: list[dict[str, Any]] = frame.to_dict("records")
-    if stage == "bottleneck":
+    if stage in ("bottleneck", "float16"):
         rows = [row | {"bottleneck": row["bottleneck"].tolist()} for row in rows]
     assert in_order(rows) == in_order(ROWS[stage])
 

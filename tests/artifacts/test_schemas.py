@@ -12,6 +12,7 @@ COLUMNS = {
     "decode": "sha256 image width height format mode",
     "rejected": "sha256 path reason message",
     "bottleneck": "sha256 view bottleneck",
+    "float16": "sha256 view bottleneck",
     "predictions": "sha256 path label predicted probabilities split",
 }
 SCHEMAS = {
@@ -19,6 +20,7 @@ SCHEMAS = {
     "decode": DECODE,
     "rejected": REJECTED,
     "bottleneck": bottleneck_schema(1280),
+    "float16": bottleneck_schema(1280, "float16"),
     "predictions": PREDICTIONS,
 }
 
@@ -39,10 +41,15 @@ def test_pictures_follow_the_hugging_face_convention() -> None:
     assert DECODE.field("image").type == pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
-def test_a_bottleneck_has_a_fixed_width_of_float32() -> None:
-    kind = bottleneck_schema(1280).field("bottleneck").type
-    assert (kind.list_size, kind.value_type) == (1280, pa.float32())
-    assert bottleneck_schema(1280).field("view").type == pa.int8()
+def test_a_bottleneck_has_a_fixed_width_of_float32_or_float16() -> None:
+    for schema, number in (
+        (bottleneck_schema(1280), pa.float32()),
+        (bottleneck_schema(1280, "float32"), pa.float32()),
+        (bottleneck_schema(1280, "float16"), pa.float16()),
+    ):
+        kind = schema.field("bottleneck").type
+        assert (kind.list_size, kind.value_type, kind.value_field.nullable) == (1280, number, False)
+        assert schema.field("view").type == pa.int8()
 
 
 def test_metadata_names_version_stage_key_and_settings() -> None:

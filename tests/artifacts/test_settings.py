@@ -32,6 +32,21 @@ class Settings:
     further: Small | None
 
 
+@dataclass(frozen=True)
+class Outer:
+    """Settings around some that have become more."""
+
+    kind: "Small | Grown"
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Settings that have got a field since."""
+
+    strength: float
+    further: str = "as ever"
+
+
 SETTINGS = Settings("ä", Large((0.1, 1.0), Small(3)), None)
 
 
@@ -40,6 +55,24 @@ SETTINGS = Settings("ä", Large((0.1, 1.0), Small(3)), None)
 )
 def test_settings_are_read_back_as_they_were(settings: Settings) -> None:
     assert settings_from(type(settings), json.loads(json.dumps(asdict(settings)))) == settings
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ({"strength": 1.0}, Grown(1.0)),
+        ({"strength": 1.0, "further": "new"}, Grown(1.0, "new")),
+        ({"steps": 1}, Small(1)),
+    ],
+)
+def test_a_field_that_has_a_default_may_be_missing(values: dict[str, object], kind: Small | Grown) -> None:
+    assert settings_from(Outer, {"kind": values}) == Outer(kind)
+
+
+@pytest.mark.parametrize("values", [{"further": "new"}, {"strength": 1.0, "other": 1}, {}])
+def test_a_field_that_has_none_may_not(values: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="unpack"):
+        settings_from(Outer, {"kind": values})
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tasks.bottleneck.settings import Distortion
 from tasks.bottleneck.views import Pixels, Views, distort
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
-from tasks.errors import StoreError
+from tasks.errors import SettingError, StoreError
 from tasks.progress import Silence
 from tests.bottleneck.pictures import add_pictures, draw, key_of
 
@@ -151,6 +151,42 @@ def test_shard_that_cannot_be_written_is_an_error(decoded: Store, tmp_path: Path
     store = Store(tmp_path / "file" / "store", bottleneck_schema(6), 4096)
     with pytest.raises(OSError, match="file"), ShardWriter(store, photos_per_shard=4) as sink:
         extract_bottlenecks(tables(decoded, [list(range(8))]), PLAIN, Corners(), sink, Silence())
+
+
+def test_a_store_of_float16_gets_each_number_rounded(decoded: Store, tmp_path: Path) -> None:
+    class Thirds(Corners):
+        def __call__(self, pixels: Pixels) -> Vectors:
+            return super().__call__(pixels) / np.float32(3)
+
+    store = Store(tmp_path / "half", describe(bottleneck_schema(6, "float16"), "bottleneck", "key", {}), 4096)
+    with ShardWriter(store) as sink:
+        extract_bottlenecks(tables(decoded, [list(range(6))]), BOTH, Thirds(), sink, Silence())
+    assert pq.read_table(store.shards()[0]).to_pylist() == [
+        {
+            "sha256": key_of(number),
+            "view": view,
+            "bottleneck": [float(np.float16(np.float32(value) / 3)) for value in expected(number, view)],
+        }
+        for number in range(6)
+        for view in range(2)
+    ]
+    assert pq.read_schema(store.shards()[0]).equals(store.schema)
+
+
+def test_a_number_beyond_float16_is_an_error_that_names_the_photo_after_the_batches_before_it(
+    decoded: Store, tmp_path: Path
+) -> None:
+    class Huge(Corners):
+        def __call__(self, pixels: Pixels) -> Vectors:
+            vectors = super().__call__(pixels)
+            vectors[1] *= 1e6 if len(self.batches) == 2 else 1
+            return vectors
+
+    store = Store(tmp_path / "half", bottleneck_schema(6, "float16"), 4096)
+    with pytest.raises(SettingError, match=f"the photo {key_of(5)} has .*float32"), ShardWriter(store) as sink:
+        extract_bottlenecks(tables(decoded, [list(range(12))]), PLAIN, Huge(), sink, Silence())
+    keys = [key for shard in store.shards() for key in pq.read_table(shard)["sha256"].to_pylist()]
+    assert keys == [key_of(number) for number in range(4)]
 
 
 def test_rows_are_in_the_order_of_the_pictures_however_many_threads_work_on_them(decoded: Store, store: Store) -> None:

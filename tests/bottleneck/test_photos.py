@@ -96,6 +96,20 @@ def test_only_what_is_missing_is_embedded_and_its_rows_are_the_backbone_s(root: 
         np.testing.assert_array_equal(np.array(row["bottleneck"], np.float32), expected)
 
 
+def test_what_is_stored_in_float16_and_in_float32_is_never_taken_for_each_other(
+    root: DataRoot, small: Prepared
+) -> None:
+    exact = settings_of(small)
+    half = replace(exact, dtype="float16")
+    decoded = decoded_store(root, exact.decode, [range(5)])
+    counts = [embed(root, range(5), decoded, settings, small.weights) for settings in (half, exact, half)]
+    assert [(count.new, count.reused) for count in counts] == [(5, 0), (5, 0), (0, 5)]
+    halves, exacts = (settings.store(root).read(keys_of(range(5))) for settings in (half, exact))
+    assert halves.select(["sha256", "view"]).equals(exacts.select(["sha256", "view"]))
+    rounded = np.array(exacts["bottleneck"].to_pylist(), np.float32).astype(np.float16)
+    np.testing.assert_array_equal(np.array(halves["bottleneck"].to_pylist(), np.float16), rounded)
+
+
 def test_photos_without_a_picture_are_left_out_and_those_that_another_run_has_decoded_since_are_not(
     root: DataRoot, small: Prepared
 ) -> None:
@@ -151,6 +165,7 @@ def test_tensorflow_is_not_loaded_where_nothing_is_missing(root: DataRoot) -> No
         {"views": 1},
         {"distortion": DISTORTION},
         {"distortion": replace(DISTORTION, seed=1)},
+        {"dtype": "float16"},
     ],
 )
 def test_every_setting_that_changes_bottlenecks_changes_the_key(change: dict[str, object]) -> None:

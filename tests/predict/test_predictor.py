@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.bottleneck.precision import Precision
+from tasks.bottleneck.stored import Dtype
 from tasks.bottleneck.views import Pixels
 from tasks.decode.images import read_pixels
 from tasks.decode.photos import open_stores
@@ -25,9 +26,13 @@ def decoded(trained: Trained, model: Model) -> Pixels:
     return np.stack([read_pixels(images[key]) for key in keys.to_pylist()])
 
 
-@pytest.mark.parametrize("how", ["float32", "int8", None], ids=["float32", "int8", "network"])
-def test_probabilities_are_those_of_the_evaluation(how: Precision | None, tmp_path: Path) -> None:
-    trained = train(tmp_path, how)
+@pytest.mark.parametrize(
+    ("how", "dtype"),
+    [("float32", "float32"), ("int8", "float16"), (None, "float32")],
+    ids=["float32", "int8, stored in float16", "network"],
+)
+def test_probabilities_are_those_of_the_evaluation(how: Precision | None, dtype: Dtype, tmp_path: Path) -> None:
+    trained = train(tmp_path, how, dtype)
     model = read_model(trained.folder)
     predictor = Predictor(model, Silence())
     pixels, expected = decoded(trained, model), np.array(trained.evaluated()["probabilities"].to_pylist())

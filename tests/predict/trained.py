@@ -12,6 +12,7 @@ from tasks.backbone.request import BackboneRequest
 from tasks.backbone.task import PrepareBackbone
 from tasks.bottleneck.precision import Precision
 from tasks.bottleneck.settings import BottleneckSettings
+from tasks.bottleneck.stored import Dtype
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.progress import Silence
@@ -51,14 +52,14 @@ def draw(path: Path, number: int) -> None:
     Image.fromarray(coloured(number, WIDTH)[:HEIGHT]).save(path, "JPEG", quality=90)
 
 
-def train(folder: Path, how: Precision | None) -> Trained:
+def train(folder: Path, how: Precision | None, dtype: Dtype = "float32") -> Trained:
     """Draw photos and train on them: a head with bottlenecks of a precision, or, where that is None, a network."""
     root = DataRoot(folder / "data")
-    model, results = train_below(root, folder, how)
+    model, results = train_below(root, folder, how, dtype)
     return Trained(root, folder / "photos", root.train(model), root.evaluate(results))
 
 
-def train_below(root: DataRoot, folder: Path, how: Precision | None) -> tuple[str, str]:
+def train_below(root: DataRoot, folder: Path, how: Precision | None, dtype: Dtype = "float32") -> tuple[str, str]:
     """Do the same below a data root wherever it is; returns the keys of the model and of its evaluation."""
     photos = folder / "photos"
     for number in range(COUNT):
@@ -74,7 +75,7 @@ def train_below(root: DataRoot, folder: Path, how: Precision | None) -> tuple[st
         snapshot=snapshot.key,
         folder=str(photos),
         weights=str(backbone.prepared().weights),
-        settings=EvaluateSettings(_settings(backbone, how), folds=0),
+        settings=EvaluateSettings(_settings(backbone, how, dtype), folds=0),
     )
     train = evaluate.requires()
     for task in (*train.before(), train, evaluate):
@@ -82,9 +83,9 @@ def train_below(root: DataRoot, folder: Path, how: Precision | None) -> tuple[st
     return train.manifest_path().parent.name, evaluate.results().name
 
 
-def _settings(backbone: PrepareBackbone, how: Precision | None) -> TrainSettings | FinetuneSettings:
+def _settings(backbone: PrepareBackbone, how: Precision | None, dtype: Dtype) -> TrainSettings | FinetuneSettings:
     described = backbone.prepared().backbone
     if how is None:
         return FinetuneSettings(described, "jpeg", epochs=1, batch_size=8, learning_rate=0.01, seed=0)
     recipe = AdamRecipe(l2=(0.03,), epochs=5, batch_size=16, learning_rate=0.01, averaging=0.9, class_weights=False)
-    return TrainSettings(BottleneckSettings(described, "jpeg", how, views=2), recipe, seed=0)
+    return TrainSettings(BottleneckSettings(described, "jpeg", how, views=2, dtype=dtype), recipe, seed=0)

@@ -72,7 +72,12 @@ def test_training_is_told_as_its_recipe_has_it(
 def test_weight_decay_is_told_where_there_is_one() -> None:
     assert provenance(settings(), l2=0.1)["Model"]["L2"] == "0.1, chosen from 0.01, 0.1"
     assert "L2" not in provenance(classic())["Model"]
-    assert not {"L2", "views", "precision"} & set(provenance(FINETUNE, steps=1)["Model"])
+    assert not {"L2", "views", "precision", "stored in"} & set(provenance(FINETUNE, steps=1)["Model"])
+
+
+def test_what_bottlenecks_are_stored_in_is_told() -> None:
+    half = replace(settings(), bottleneck=replace(BOTTLENECK, dtype="float16"))
+    assert [provenance(train, l2=0.1)["Model"]["stored in"] for train in (settings(), half)] == ["float32", "float16"]
 
 
 def test_distorted_views_are_told() -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.artifacts import SNAPSHOT, DataRoot, Manifest, Store, publish_parquet
+from tasks.bottleneck.extract import ShardWriter
 from tasks.errors import DatasetError, StoreError
 from tasks.snapshot.splits import assign_splits
 from tasks.train.photos import load_photos
@@ -67,6 +68,20 @@ def test_rows_are_in_order_of_keys_and_every_column_is_of_the_same_photo(root: D
         assert photos.labels[photos.truth[place]] == label_of(number)
         assert photos.paths[place] == f"{label_of(number)}/{number}.jpg"
         np.testing.assert_array_equal(read(photos.vectors)[place], vectors_of(number, 2, 6))
+
+
+def test_what_is_stored_in_float16_is_read_as_float32(root: DataRoot) -> None:
+    snapshot(root, range(COUNT))
+    half = replace(BOTTLENECK, dtype="float16")
+    store = half.store(root)
+    with ShardWriter(store) as sink:
+        sink.add([key_of(number) for number in range(COUNT)], np.stack([vectors_of(n, 2, 6) for n in range(COUNT)]))
+    photos = load_photos("snap", manifest_of("bottleneck", COUNT, store.shards()), half, root)
+    vectors = read(photos.vectors)
+    assert vectors.dtype == np.float32
+    for number in range(COUNT):
+        rounded = vectors_of(number, 2, 6).astype(np.float16)
+        np.testing.assert_array_equal(vectors[photos.sha256.index(key_of(number))], rounded)
 
 
 def test_each_photo_is_of_the_split_that_its_key_and_label_give(root: DataRoot, store: Store) -> None:

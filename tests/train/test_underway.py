@@ -21,6 +21,15 @@ def test_what_is_announced_is_read_as_it_was(tmp_path: Path, how: TrainSettings 
     assert read_announced(folder) == Training(how, "snap")
 
 
+def test_what_was_announced_when_bottlenecks_were_stored_in_float32_alone_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / settings().key("snap")
+    announce(Training(settings(), "snap"), folder)
+    told = json.loads((folder / "training.json").read_text())
+    assert told["settings"]["bottleneck"].pop("dtype") == "float32"
+    (folder / "training.json").write_text(json.dumps(told))
+    assert read_announced(folder) == Training(settings(), "snap")
+
+
 def test_nothing_is_announced_before_training_begins(tmp_path: Path) -> None:
     assert read_announced(tmp_path) is None
 
