@@ -239,7 +239,7 @@ class Search:
         """
         there, looked = self._store.shards(), set(self._shards)
         lost = looked.difference(there)
-        self._holder[np.isin(self._holder, [self._shards.index(shard) for shard in lost])] = -1
+        self._holder[np.isin(self._holder, [place for place, shard in enumerate(self._shards) if shard in lost])] = -1
         new = [shard for shard in there if shard not in looked]
         for shard, _, found in self._store.looked_into(new, self._index):
             places = found[found >= 0]
@@ -267,8 +267,8 @@ class Search:
         Args:
             which: Of which wanted keys, all of them found: bool [N].
         """
-        shards = self.shards(which)
+        numbers = np.unique(self._holder[which]).tolist()
+        numbers.sort(key=self._shards.__getitem__)
         places = np.zeros(len(self._shards), np.int64)
-        for place, shard in enumerate(shards):
-            places[self._shards.index(shard)] = place
-        return shards, places[self._holder[which]]
+        places[numbers] = np.arange(len(numbers))
+        return [self._shards[number] for number in numbers], places[self._holder[which]]

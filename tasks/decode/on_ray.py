@@ -8,6 +8,7 @@ that was published before is replaced by itself.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -130,8 +131,13 @@ def _decode(untried: Untried, source: Source, cluster: Cluster, progress: Progre
         pool = there.room(1, 0, progress)
         rows = rows_of_block(photos.num_rows, pool.actors, ROWS_PER_SHARD, _LEAST)
         progress.start(photos.num_rows, "photos")
-        blocks = [photos.slice(start, rows).combine_chunks() for start in range(0, photos.num_rows, rows)]
-        for counts in there.results(source.job(), blocks, pool):
+        for counts in there.results(source.job(), cut(photos, rows), pool):
             standing.keep(counts.new + counts.rejected)
             progress.advance(counts.new + counts.rejected + counts.rejected_before + len(counts.skipped))
             yield counts
+
+
+def cut(photos: pa.Table, rows: int) -> list[pa.Table]:
+    """Cut photos into blocks of at most so many rows, copied: a part of a table is pickled with all of the table."""
+    places = np.arange(photos.num_rows)
+    return [photos.take(pa.array(places[start : start + rows])) for start in range(0, len(places), rows)]

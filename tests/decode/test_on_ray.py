@@ -1,5 +1,6 @@
 """Decoding on Ray: the rows of a run on this machine, byte by byte, of what is missing alone, whatever node dies."""
 
+import pickle
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pytest
 from tasks.artifacts import DataRoot
 from tasks.cluster.addresses import Cluster
 from tasks.decode import on_ray
-from tasks.decode.on_ray import Source, decode_on_cluster
+from tasks.decode.on_ray import Source, cut, decode_on_cluster
 from tasks.decode.photos import DecodeCounts, decode_photos, open_stores
 from tasks.decode.rejections import Reason
 from tasks.decode.settings import DecodeSettings
@@ -75,6 +76,14 @@ def test_what_is_missing_is_decoded_on_ray_as_on_this_machine(cpus: int, folder:
     assert progress == Tally(photos.num_rows - FIRST, "photos", photos.num_rows - FIRST, 1, [], ["cluster", "cluster"])
     assert rows(there.path, photos) == rows(here.path, photos)
     assert shards < set(open_stores(there, SETTINGS).decoded.shards())
+
+
+def test_a_block_is_sent_without_the_photos_of_the_others() -> None:
+    photos = pa.table({"sha256": [f"{number:064}" for number in range(10_000)], "bytes": range(10_000)})
+    blocks = cut(photos, 300)
+    assert pa.concat_tables(blocks).equals(photos.combine_chunks())
+    # 64 digits and two numbers of up to 8 bytes a photo.
+    assert max(len(pickle.dumps(block)) for block in blocks) < 300 * 80 + 2000
 
 
 def test_nobody_is_asked_where_nothing_is_missing(folder: Path, tmp_path: Path) -> None:
