@@ -14,11 +14,13 @@ from tasks.errors import DatasetError
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
 from tasks.snapshot.hashes import HASHES, hash_files, recalled_files, trustworthy
-from tasks.snapshot.listing import UNREADABLE, fingerprint_rows
+from tasks.snapshot.listing import UNREADABLE, Listing, fingerprint_rows
 from tasks.snapshot.objects import look_into
 from tasks.snapshot.walk import list_unread
 
 _NAMED = 10
+#: Bytes of text that an arrow array has at most.
+COLUMN_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +78,13 @@ def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress) -> 
         progress: Told of the photos that are hashed.
 
     Raises:
-        DatasetError: The folder or one below it cannot be read.
+        DatasetError: The folder or one below it cannot be read, or has more photos than a snapshot can.
     """
     moment_ns = time.time_ns()
     listing = list_unread(root)
     if listing.unclear:
         listing = look_into(root, listing, recalled_files(listing.unclear, known))
+    _check_size(root, listing)
     hashed = hash_files(root, listing.files, known, progress)
     ignored = dict(listing.ignored)
     if hashed.unreadable:
@@ -98,6 +101,16 @@ def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress) -> 
         ignored=ignored,
         hashed=hashed.read,
     )
+
+
+def _check_size(root: AnyPath, listing: Listing) -> None:
+    """Refuse more photos than one column of a table holds the hashes of, or the paths, before any is read."""
+    hashes, paths = 64 * len(listing.files), sum(len(file.path.encode()) for file in listing.files)
+    if max(hashes, paths) > COLUMN_BYTES:
+        raise DatasetError(
+            f"The dataset {root} has {len(listing.files):,} photos, with paths of {paths:,} bytes. It can have "
+            f"{COLUMN_BYTES // 64:,}, with paths of {COLUMN_BYTES:,} bytes in all: make several datasets of it."
+        )
 
 
 def read_snapshot(root: DataRoot, key: str) -> pa.Table:

@@ -41,3 +41,15 @@ def test_probabilities_of_a_photo_sum_to_one(photos: Photos) -> None:
 def test_every_split_is_in_the_table(photos: Photos) -> None:
     table = tabulate_predictions(photos, draw_probabilities(45, 3))
     assert set(table["split"].to_pylist()) == {"train", "validation", "test"}
+
+
+def test_a_table_of_more_probabilities_than_one_array_holds_is_the_same(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 1,000 labels that is so from 2,147,484 photos on."""
+    probabilities = draw_probabilities(45, 3)
+    whole = tabulate_predictions(photos, probabilities)
+    monkeypatch.setattr("tasks.evaluate.predictions._NUMBERS", 31)
+    pieces = tabulate_predictions(photos, probabilities)
+    assert pieces.column("probabilities").num_chunks == 5
+    assert pieces.equals(whole)

@@ -251,3 +251,23 @@ def test_a_single_label_is_refused_with_the_layout_that_is_expected() -> None:
 def test_a_dataset_without_photos_is_refused_with_the_layout_that_is_expected() -> None:
     with pytest.raises(DatasetError, match=r"no photos in folders.*<dataset>/<label>/<photo>\.jpg"):
         check_labels({})
+
+
+def test_more_photos_than_a_column_holds_are_refused_by_their_number(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.snapshot.photos.COLUMN_BYTES", 6 * 64)
+    assert take(root).photos == 6
+    put(root, "tulips/3.jpg", "tulip 3")
+    with pytest.raises(DatasetError, match=r"has 7 photos, .* It can have 6, .* several datasets"):
+        take(root)
+
+
+def test_longer_paths_than_a_column_holds_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(root, f"roses/{'ü' * 100}/{'ü' * 100}.jpg", "far down")
+    paths = sum(len(str(file.relative_to(root)).encode()) for file in root.rglob("*.jpg"))
+    monkeypatch.setattr("tasks.snapshot.photos.COLUMN_BYTES", paths)
+    assert take(root).photos == 7
+    monkeypatch.setattr("tasks.snapshot.photos.COLUMN_BYTES", paths - 1)
+    with pytest.raises(DatasetError, match=f"paths of {paths} bytes"):
+        take(root)
