@@ -34,6 +34,7 @@ class PredictFolder(StageTask):
     )
 
     stage = "predict"
+    on_gpus = True
 
     @cached_property
     def model_folder(self) -> AnyPath:

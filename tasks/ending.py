@@ -24,6 +24,8 @@ _LAST_WORDS = 2.0
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 #: One byte, shared with the workers that Luigi forks: the exit code of the first failure, 0 without.
 _failure = mmap.mmap(-1, 1)
+#: Whether what the program was started for is known to be done.
+_done = False
 #: The process that follows its parent already; a fork of it does not.
 _follows = 0
 
@@ -32,6 +34,12 @@ def note_failure(exit_code: int) -> None:
     """Let the program end with this exit code, unless a failure was noted before: what follows comes of that one."""
     if not _failure[0]:
         _failure[0] = exit_code
+
+
+def note_done() -> None:
+    """Let the program end well unless a failure was noted, whatever Luigi makes of the part that others had in it."""
+    global _done  # noqa: PLW0603 (a program ends once)
+    _done = True
 
 
 def take_over() -> None:
@@ -68,7 +76,7 @@ def follow_parent() -> None:
 
 
 def _end() -> None:
-    if _failure[0]:
+    if _failure[0] or _done:
         _exit(_failure[0])
 
 

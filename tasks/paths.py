@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakValueDictionary
 
 from typing_extensions import TypeIs
 
@@ -39,6 +40,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "az": {},
 }
 SCHEMES = tuple(_OPTIONS)
+#: What holds the connections to stores that this process has used, by its identity.
+_opened: WeakValueDictionary[int, Any] = WeakValueDictionary()
+#: The same of the process that this one was forked from. Libraries make others here. These are kept: they could only be
+#: closed by a thread that is not here, and the try ends in a traceback on the terminal.
+_inherited: list[Any] = []
 
 
 def to_path(text: str) -> AnyPath:
@@ -72,9 +78,17 @@ def to_path(text: str) -> AnyPath:
             f"{text} needs a library that is not installed ({exc.name or exc}). "
             f"Run in this project's folder: pip install -e '.[{scheme}]'"
         ) from exc
+    _opened[id(path.fs)] = path.fs
     if scheme == "s3" and _ATTEMPTS_VARIABLE not in os.environ:
         library.retries = _ROUNDS
     return path
+
+
+def _keep_inherited() -> None:
+    _inherited.extend(_opened.values())
+
+
+os.register_at_fork(after_in_child=_keep_inherited)
 
 
 def _options(scheme: str) -> dict[str, Any]:

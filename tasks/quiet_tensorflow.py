@@ -2,6 +2,7 @@
 
 Import `tf`, `keras` and `freeze` (which makes a function's variables constants) from here, and this module only inside
 a stage's `run`: it takes seconds. Whoever wants to see the lines sets TF_CPP_MIN_LOG_LEVEL, which is left alone then.
+Memory of a GPU is taken as it is needed, unless TF_FORCE_GPU_ALLOW_GROWTH says otherwise.
 """
 
 import gc
@@ -10,6 +11,8 @@ import os
 from tasks.hush import hushed
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# All memory of a GPU is taken otherwise, also that of others.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 if _LEVEL in os.environ:
     import keras

@@ -16,10 +16,12 @@ from tasks.cluster.addresses import ENGINES, Cluster
 from tasks.ending import follow_parent, note_failure, take_over
 from tasks.errors import BUG, MachineError, PipelineError, SettingError, StoreError
 from tasks.events import emit, plain_lines
+from tasks.gpus import claim_gpus
 from tasks.machine import on_machine, store_error
 from tasks.parameters import Choice, Number, Place
 from tasks.paths import AnyPath, to_path
 from tasks.progress import LiveLine, Progress
+from tasks.worker import put_to_work
 
 
 class PlainErrors(logging.Filter):
@@ -48,6 +50,7 @@ _LOG.addFilter(PlainErrors())
 _LOG.propagate = False
 
 take_over()
+put_to_work()
 
 
 class Published(luigi.Target):
@@ -77,11 +80,17 @@ class StageTask(luigi.Task):
     )
 
     stage: ClassVar[str]
+    #: Whether it computes with a network, and so on this machine's GPUs where it has any.
+    on_gpus: ClassVar[bool] = False
 
     @property
     def root(self) -> DataRoot:
         """The data root."""
         return DataRoot(to_path(self.data_root))
+
+    def process_resources(self) -> dict[str, int]:
+        """What Luigi's scheduler lets no other task have meanwhile: the GPUs, of a stage that computes on them."""
+        return {**self.resources, **(claim_gpus() if self.on_gpus else {})}
 
     @abstractmethod
     def manifest_path(self) -> AnyPath:

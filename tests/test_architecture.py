@@ -8,7 +8,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
 HEAVY = {"PIL", "httpx", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"}
-LUIGI_MODULES = {"task.py", "stage.py", "parameters.py"}
+LUIGI_MODULES = {"task.py", "stage.py", "parameters.py", "worker.py"}
 SOURCES = sorted(path.relative_to(REPOSITORY) for path in (REPOSITORY / "tasks").rglob("*.py"))
 
 

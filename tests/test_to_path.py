@@ -98,3 +98,40 @@ def test_path_that_is_sent_to_another_process_holds_no_credentials(object_store:
         for secret in (object_store.secret, object_store.environment["AWS_ACCESS_KEY_ID"]):
             assert secret not in str(shown)
     assert read_json(pickle.loads(pickle.dumps(path))) == 1  # noqa: S301 (what it wrote itself)
+
+
+FORKER = """
+import gc, sys
+from multiprocessing import get_context
+from fsspec.asyn import sync
+from tasks.paths import to_path
+
+async def collect():
+    gc.collect()
+
+def work():
+    global root
+    knot = [root.fs]
+    knot.append(knot)
+    del knot, root
+    own = to_path(sys.argv[1])
+    own.write_bytes(b"child")
+    # What was forked is found to be of no use any more where its library is at work.
+    sync(own.fs.loop, collect)
+    assert own.read_bytes() == b"child"
+
+gc.disable()
+root = to_path(sys.argv[1])
+root.write_bytes(b"parent")
+child = get_context("fork").Process(target=work)
+child.start()
+child.join()
+print(child.exitcode)
+"""
+
+
+def test_forked_process_leaves_the_connections_of_its_parent_alone_without_a_word(object_store: ObjectStore) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKER, object_store.url("file")], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")

@@ -17,6 +17,7 @@ class PrepareBackbone(StageTask):
     request: SettingsParameter[BackboneRequest] = SettingsParameter(BackboneRequest, description="The wish, as JSON.")
 
     stage = "backbone"
+    on_gpus = True
 
     def folder(self) -> AnyPath:
         """Where what is fetched is kept."""

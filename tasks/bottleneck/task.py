@@ -19,10 +19,16 @@ class ExtractBottlenecks(SnapshotStageTask):
     )
 
     stage = "bottleneck"
+    on_gpus = True
 
     def requires(self) -> DecodePhotos:
         """The pictures."""
         return DecodePhotos(**self.shared(), settings=self.settings.decode)
+
+    def process_resources(self) -> dict[str, int]:
+        """This machine's GPUs, unless a cluster gives out its own."""
+        here = self.engine == "local" or (self.gpus_per_actor and not self.ray_address)
+        return super().process_resources() if here else {}
 
     def manifest_path(self) -> AnyPath:
         """One a snapshot, in the store."""

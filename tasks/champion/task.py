@@ -36,6 +36,7 @@ class ChooseChampion(SnapshotStageTask):
     )
 
     stage = "champion"
+    on_gpus = True
 
     def requires(self) -> EvaluateHead:
         """The evaluation."""

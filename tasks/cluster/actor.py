@@ -89,8 +89,7 @@ class Actor:
         limit_cores(place.cpus)
         # Of the processes that it starts: each would import the program that the actor runs in, and Ray with it.
         sys.modules["__main__"].__file__ = None
-        # TensorFlow takes all memory of a GPU otherwise, also that of others; and every GPU that it finds.
-        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+        # TensorFlow takes every GPU that it finds otherwise.
         if not place.gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ["HIP_VISIBLE_DEVICES"] = "-1"
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(place.cpus)

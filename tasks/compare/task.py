@@ -17,6 +17,7 @@ class TrainCell(SnapshotStageTask):
     settings: SettingsParameter[CellSettings] = SettingsParameter(CellSettings, description="Settings, as JSON.")
 
     stage = "compare"
+    on_gpus = True
     #: One at a time, whatever `--workers` says: each measures how long it takes.
     resources = {"stopwatch": 1}  # noqa: RUF012 (Luigi reads it from the class)
 

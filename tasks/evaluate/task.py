@@ -23,6 +23,7 @@ class EvaluateHead(SnapshotStageTask):
     )
 
     stage = "evaluate"
+    on_gpus = True
 
     def requires(self) -> TrainHead | FinetuneNetwork:
         """The head or the network."""

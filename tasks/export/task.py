@@ -19,6 +19,7 @@ class ExportModel(SnapshotStageTask):
     )
 
     stage = "export"
+    on_gpus = True
 
     def requires(self) -> EvaluateHead:
         """The predictions that exports are compared with."""

@@ -18,6 +18,7 @@ class TrainHead(SnapshotStageTask):
     settings: SettingsParameter[TrainSettings] = SettingsParameter(TrainSettings, description="Settings, as JSON.")
 
     stage = "train"
+    on_gpus = True
 
     def requires(self) -> ExtractBottlenecks:
         """The bottlenecks."""
@@ -69,6 +70,7 @@ class FinetuneNetwork(SnapshotStageTask):
     )
 
     stage = "train"
+    on_gpus = True
 
     def requires(self) -> DecodePhotos:
         """The pictures."""

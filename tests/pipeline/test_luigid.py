@@ -1,10 +1,7 @@
 """A real `luigid`, the scheduler with the web page: it takes the job from two workers and shows how it stands."""
 
 import json
-import socket
-import subprocess
 import threading
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -13,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.command import LUIGI, Finished, Project, draw
+from tests.luigid import luigid
+from tests.pipeline.command import Finished, Project, draw
 
 DATE = "2026-11-24"
 PHOTOS = 120
@@ -52,35 +50,8 @@ class Scheduler:
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    state = tmp_path_factory.mktemp("luigid") / "state.pickle"
-    command = [
-        str(LUIGI.with_name("luigid")),
-        "--address",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--state-path",
-        str(state),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield _ready(Scheduler(port))
-        finally:
-            process.terminate()
-
-
-def _ready(scheduler: Scheduler) -> Scheduler:
-    for _ in range(100):
-        try:
-            scheduler.tasks("DONE")
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return scheduler
-    raise TimeoutError("luigid does not answer")
+    with luigid(tmp_path_factory.mktemp("luigid")) as port:
+        yield Scheduler(port)
 
 
 class Watcher(threading.Thread):

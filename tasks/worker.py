@@ -1,0 +1,91 @@
+"""Luigi's worker, as it gets along with those of other commands and machines that one `luigid` gives work to."""
+
+import luigi
+import luigi.worker
+from luigi.rpc import RemoteScheduler
+from luigi.worker import GetWorkResponse
+
+from tasks.ending import note_done
+from tasks.events import emit
+
+
+class Worker(luigi.worker.Worker):
+    """Waits for what others are at, says so, and takes over what they leave; with a scheduler of its own as Luigi's.
+
+    Luigi's own, with `[worker] keep_alive`, waits in silence, takes over after a quarter of an hour, tries what failed
+    again and again without an end, and ends with an error where others did some of the work.
+    """
+
+    #: What the command was started for.
+    _root: luigi.Task | None = None
+    #: Whether all tasks could be planned.
+    _planned = True
+    #: Tasks that others were at when this one last had nothing to do.
+    _awaited: frozenset[str] = frozenset()
+    #: What was said of that.
+    _told: frozenset[str] = frozenset()
+
+    def add(self, task: luigi.Task, multiprocess: bool = False, processes: int = 0) -> bool:
+        """Plan a task and what it stands on."""
+        self._root = self._root or task
+        added: bool = super().add(task, multiprocess, processes)  # type: ignore[no-untyped-call]  # Luigi's has no types
+        self._planned &= added
+        return added
+
+    def run(self) -> bool:
+        """Work; what others have done meanwhile is done."""
+        succeeded: bool = super().run()  # type: ignore[no-untyped-call]  # Luigi's has no types
+        if (
+            succeeded
+            and self._planned
+            and self._is_one_of_many()
+            and self._root is not None
+            and self._is_done(self._root)
+        ):
+            note_done()
+        return succeeded
+
+    def _is_done(self, root: luigi.Task) -> bool:
+        if any(task == root and status == "DONE" for task, status, _ in self._add_task_history):
+            return True
+        done: bool = root.complete()  # type: ignore[no-untyped-call]  # Luigi's has no types
+        if done:
+            root.trigger_event(luigi.Event.DEPENDENCY_PRESENT, root)  # type: ignore[no-untyped-call]
+        return done
+
+    def _is_one_of_many(self) -> bool:
+        return isinstance(self._scheduler, RemoteScheduler)
+
+    def _keep_alive(self, answer: GetWorkResponse) -> bool:
+        """Whether to stay where there is nothing to do now; what has failed here said what is to be done about it."""
+        going_well = self._is_one_of_many() and self.run_succeeded and self._planned
+        # To Luigi, what the command was started for is not worth waiting for where another worker is at that itself.
+        awaits = self._config.keep_alive and answer.running_tasks
+        stays = going_well and bool(awaits or super()._keep_alive(answer))  # type: ignore[no-untyped-call]
+        if stays:
+            self._wait_for(answer)
+        return stays
+
+    def _wait_for(self, answer: GetWorkResponse) -> None:
+        """Say what others are at, and take over what they have failed in or were killed over."""
+        # It looks for workers that are gone once a minute by itself.
+        self._scheduler.prune()
+        running = {told["task_id"]: told.get("host", "Another machine") for told in answer.running_tasks}
+        left = self._awaited - running.keys()
+        for task_id in left:
+            self._scheduler.forgive_failures(task_id=task_id)
+        whys = {f"{host} is at {self._name(task_id)}; waiting until it has ended." for task_id, host in running.items()}
+        if not running and not left:
+            whys = {"Others have what comes next, such as this machine's GPUs; waiting until they have ended."}
+        for why in sorted(whys - self._told):
+            emit("waiting", why)
+        self._awaited, self._told = frozenset(running), frozenset(whys)
+
+    def _name(self, task_id: str) -> str:
+        task = self._scheduled_tasks.get(task_id)
+        return str(getattr(task, "stage", task_id.partition("_")[0]))
+
+
+def put_to_work() -> None:
+    """Let Luigi's program, and whoever builds tasks here, have this worker."""
+    luigi.worker.Worker = Worker  # type: ignore[misc]  # it is one
