@@ -130,8 +130,9 @@ def find_dataset(
     local = _find_local(text, remembered)
     if local is not None:
         return local
+    place = str(Path(text).absolute()) if text else text
     raise DatasetError(
-        f"There is no dataset {text!r}: no file or folder can be read at {Path(text).absolute() if text else text!r}, "
+        f"There is no dataset {text!r}: no file or folder can be read at {place!r}, "
         f"and the catalog knows {', '.join(sorted(datasets))}. Give one of these names, a folder, an archive, or a URL."
     )
 
