@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = Project(folder / "photos", folder / "data")
     draw(project.photos, range(60), labels=5)
     (project.photos / "tulips" / "broken.jpg").write_bytes(b"broken")
-    done = project.retrain()
+    done = project.retrain_forked()
     assert done.code == 0, done.errors
     return folder
 

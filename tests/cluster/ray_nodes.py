@@ -22,7 +22,9 @@ def nodes(*cpus: int) -> Iterator[Cluster]:
         Path(folder, "ray").mkdir()
         # Each second instead of each third: a node that is gone is missed sooner.
         config = {"health_check_period_ms": 1000}
-        head = {"num_cpus": cpus[0], "include_dashboard": False, "temp_dir": folder, "_system_config": config}
+        # Nothing that reads logs or asks for more machines, of which there are none.
+        lean = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+        head = {"num_cpus": cpus[0], **lean, "temp_dir": folder, "_system_config": config}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             for of_node in cpus[1:]:

@@ -1,11 +1,14 @@
 """Decoding on Ray: the rows of a run on this machine, byte by byte, of what is missing alone, whatever node dies."""
 
+import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from ray.cluster_utils import Cluster as RayNodes
 
 from tasks.artifacts import DataRoot
 from tasks.cluster.addresses import Cluster
@@ -25,6 +28,14 @@ from tests.object_store import ObjectStore
 SETTINGS = DecodeSettings(size=16, resize=16)
 MAX_PIXELS = 40 * 40
 DRAWN, FIRST = 36, 6
+
+
+@pytest.fixture(scope="module")
+def ray_nodes(object_store: ObjectStore) -> Iterator[RayNodes]:
+    """A cluster of two nodes beside its head, which can reach the object store; one of them dies in a test."""
+    assert object_store.environment.items() <= os.environ.items(), "nodes take theirs when they start"
+    with nodes(0, 1, 1) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -57,8 +68,9 @@ def rows_written(root: AnyPath) -> int:
     return sum(file.metadata.num_rows for _, file in open_stores(DataRoot(root), SETTINGS).decoded.files())
 
 
-@pytest.mark.parametrize("cpus", [1])
-def test_what_is_missing_is_decoded_on_ray_as_on_this_machine(cpus: int, folder: Path, tmp_path: Path) -> None:
+def test_what_is_missing_is_decoded_on_ray_as_on_this_machine(
+    folder: Path, tmp_path: Path, ray_nodes: RayNodes
+) -> None:
     photos, here, there = photos_in(folder), DataRoot(tmp_path / "here"), DataRoot(tmp_path / "there")
     # One photo that is too large, as each run finds anew, among those that a run before has left.
     too_large = photos.filter(pc.equal(photos.column("path"), "large.jpg"))
@@ -69,7 +81,8 @@ def test_what_is_missing_is_decoded_on_ray_as_on_this_machine(cpus: int, folder:
     ][-1]
     shards = set(open_stores(there, SETTINGS).decoded.shards())
     progress = Tally()
-    counts = decode_on_cluster(photos, Source(there, folder, SETTINGS, MAX_PIXELS), Cluster(cpus=cpus), progress)
+    source = Source(there, folder, SETTINGS, MAX_PIXELS)
+    counts = decode_on_cluster(photos, source, Cluster(ray_nodes.address), progress)
     assert counts == local
     assert (counts.new, counts.reused, counts.rejected, counts.rejected_before) == (DRAWN - FIRST, FIRST, 1, 1)
     assert [(photo.path, photo.reason) for photo in counts.skipped] == [("vanished.jpg", Reason.VANISHED)]
@@ -95,22 +108,25 @@ def test_nobody_is_asked_where_nothing_is_missing(folder: Path, tmp_path: Path) 
 
 
 def test_nothing_is_lost_where_a_node_of_several_dies_in_the_middle(
-    folder: Path, tmp_path: Path, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    tmp_path: Path,
+    object_store: ObjectStore,
+    ray_nodes: RayNodes,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     photos, here, there = photos_in(folder), tmp_path / "here", to_path(object_store.url("data"))
     decode_photos(photos, folder, open_stores(DataRoot(here), SETTINGS), Silence(), MAX_PIXELS)
     # Blocks so small that there are several for each node.
     monkeypatch.setattr(on_ray, "_LEAST", 3)
-    with nodes(0, 1, 1) as cluster:
 
-        class Killing(Tally):
-            def advance(self, count: int) -> None:
-                if not self.done:
-                    cluster.remove_node(min(cluster.worker_nodes, key=id), allow_graceful=False)
-                super().advance(count)
+    class Killing(Tally):
+        def advance(self, count: int) -> None:
+            if not self.done:
+                ray_nodes.remove_node(min(ray_nodes.worker_nodes, key=id), allow_graceful=False)
+            super().advance(count)
 
-        source = Source(DataRoot(there), folder, SETTINGS, MAX_PIXELS)
-        counts = decode_on_cluster(photos, source, Cluster(cluster.address), Killing())
+    source = Source(DataRoot(there), folder, SETTINGS, MAX_PIXELS)
+    counts = decode_on_cluster(photos, source, Cluster(ray_nodes.address), Killing())
     assert (counts.new, counts.rejected) == (DRAWN, 2)
     assert rows(there, photos) == rows(here, photos)
     assert rows_written(there) == DRAWN, "none stands twice"

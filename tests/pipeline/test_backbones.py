@@ -8,7 +8,7 @@ import pytest
 
 from tests.backbone.inception import build_graph, zip_graph
 from tests.download.server import FileServer, serving
-from tests.pipeline.command import Project, draw
+from tests.pipeline.command import LITTLE, Project, draw
 from tests.pipeline.first_stages import retrain_here
 
 
@@ -29,8 +29,8 @@ def archive(folder: Path, seed: int) -> bytes:
 def test_the_network_of_2015_is_fetched_once_locked_and_run_in_batches(project: Project, tmp_path: Path) -> None:
     with serving(FileServer(archive(tmp_path / "one", seed=0))) as server:
         url = server.url.replace("photos.tgz", "inception_dec_2015.zip")
-        options = {"backbone": "inception_2015", "image_size": "0", "weights": url, "recipe": "classic", "steps": "300"}
-        first = project.retrain(**options, date="2026-03-01")
+        options = {"backbone": "inception_2015", "image_size": "0", "weights": url, **LITTLE, "steps": "300"}
+        first = project.retrain_forked(**options, date="2026-03-01")
         assert first.code == 0, first.errors
         assert f"inception_dec_2015.zip: sha256 {server.sha256} trusted on first use" in first.output
         assert "Step 300: validation accuracy" in first.output
@@ -45,7 +45,7 @@ def test_the_network_of_2015_is_fetched_once_locked_and_run_in_batches(project: 
         for path in set(lock.parent.iterdir()) - {lock}:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         trusted, server.content = server.sha256, archive(tmp_path / "other", seed=1)
-        other = project.retrain(**options, date="2026-03-03")
+        other = project.retrain_forked(**options, date="2026-03-03")
         assert other.code == 53
         assert trusted in other.errors
         assert server.sha256 in other.errors
@@ -64,8 +64,8 @@ def test_a_model_of_the_user_s_is_used_and_used_anew_when_it_changed(project: Pr
         keras.Sequential([*layers, keras.layers.Dense(5)]).save(tmp_path / "mine.keras")
 
     save(seed=0)
-    options = {"backbone": str(tmp_path / "mine.keras"), "image_size": "0"}
-    refused = project.retrain(**options)
+    options = {"backbone": str(tmp_path / "mine.keras"), "image_size": "0", **LITTLE}
+    refused = project.retrain_forked(**options)
     assert refused.code == 51
     assert "--scaling" in refused.errors
     retrain_here(project, **options, scaling="unit", date="2026-03-01")

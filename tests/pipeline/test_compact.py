@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from pipeline.cli import app
 from tasks.artifacts import DataRoot, Store, exclusive
 from tests.artifacts.rows import bottlenecks, keys, open_store
-from tests.pipeline.command import REPOSITORY, Project, draw
+from tests.pipeline.command import LITTLE, REPOSITORY, Project, draw
 from tests.pipeline.first_stages import retrain_here
 
 
@@ -33,7 +33,7 @@ def test_a_night_after_it_finds_everything_and_computes_nothing(copied: Project)
     for night in (2, 3):
         draw(copied.photos, range(night * 18, night * 18 + 6))
         (copied.photos / "daisy" / f"broken-{night}.jpg").write_bytes(b"broken %d" % night)
-        retrain_here(copied, date=f"2026-03-{night:02}")
+        retrain_here(copied, date=f"2026-03-{night:02}", **LITTLE)
     before = {folder: sorted(folder.glob("part-*")) for folder in copied.root.glob("*/*")}
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "compact", "--data-root", copied.root],
@@ -59,7 +59,7 @@ def test_a_night_after_it_finds_everything_and_computes_nothing(copied: Project)
     ]
     assert all(len(list(folder.glob("part-*"))) == 1 for folder, shards in before.items() if shards)
     # Another seed, so that the head is trained anew on the bottlenecks of all nights.
-    retrain_here(copied, date="2026-03-04", seed="1")
+    retrain_here(copied, date="2026-03-04", seed="1", **LITTLE)
     new, record = copied.new("2026-03-04"), copied.record("2026-03-04")
     assert (new["decode"], new["bottleneck"]) == (0, 0)
     assert new["train"] > 0

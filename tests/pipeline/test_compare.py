@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.pipeline.command import Finished, draw, luigi
+from tests.pipeline.command import Finished, draw, forked
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def compare(folder: Path, **options: str) -> Finished:
     """Compare quickly: no time for more than a few steps."""
     given = {name.replace("_", "-"): value for name, value in options.items()}
     fixed = {"dataset": str(folder / "photos"), "data-root": str(folder / "data"), "image-size": "0"}
-    return luigi("CompareTraining", {**fixed, "epochs": "1", "budget-minutes": "0.1", **given})
+    return forked("CompareTraining", {**fixed, "epochs": "1", "budget-minutes": "0.1", **given})
 
 
 def record(folder: Path, date: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from tasks.artifacts.files import publish_shard
-from tests.pipeline.command import Project, draw, luigi
+from tests.pipeline.command import LITTLE, Project, draw, luigi
+from tests.pipeline.first_stages import retrain_here, small_backbone
 
 #: Run by Python before any program: nothing comes to the disk any more.
 FULL = """
@@ -48,7 +49,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     ],
 )
 def test_a_value_that_cannot_be_is_named(project: Project, options: dict[str, str], code: int, says: str) -> None:
-    done = project.retrain(**options)
+    done = project.retrain_forked(**options)
     assert done.code == code
     assert says in done.errors
     assert "Traceback" not in done.errors
@@ -95,7 +96,7 @@ def test_too_many_rejected_photos_end_the_run_and_the_worst_are_listed(tmp_path:
     assert "daisy/a.jpg" in done.errors
     assert "Traceback" not in done.errors
     assert not (project.root / "bottleneck").exists()
-    assert project.retrain(max_rejected="0.1").code == 0
+    retrain_here(project, **small_backbone(tmp_path), **LITTLE, date="2026-03-01", max_rejected="0.1")
 
 
 def test_a_label_that_decoding_leaves_too_small_is_named_with_its_photos(tmp_path: Path) -> None:

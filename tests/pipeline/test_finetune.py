@@ -1,4 +1,4 @@
-"""Fine-tuning as a person starts it: the real command, its report, and a second time that has nothing to do."""
+"""Fine-tuning as a person starts it: the command, its report, and a second time that has nothing to do."""
 
 import json
 from pathlib import Path
@@ -12,8 +12,8 @@ from tests.pipeline.command import Finished, Project, draw
 from tests.pipeline.first_stages import retrain_here
 from tests.train.tiny import tiny
 
-PHOTOS = 60
-OPTIONS = {"date": "2026-03-01", "train": "finetune", "batch_size": "8", "epochs": "2"}
+PHOTOS = 30
+OPTIONS = {"date": "2026-03-01", "train": "finetune", "batch_size": "4", "epochs": "2", "image_size": "48"}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def done(project: Project) -> Finished:
     """The run that fine-tunes the default backbone, and ends well."""
-    done = project.retrain(**OPTIONS)
+    done = project.retrain_forked(**OPTIONS)
     assert done.code == 0, done.errors
     return done
 
@@ -55,7 +55,7 @@ def test_network_is_trained_on_pictures_and_evaluated_as_a_head_is(project: Proj
 def test_the_last_lines_say_where_the_network_is(project: Project, done: Finished) -> None:
     network = project.root / "train" / project.record("2026-03-01")["network"]
     assert f"Network         {network}" in done.output
-    assert "60 used, 60 of them new" in done.output
+    assert f"{PHOTOS} used, {PHOTOS} of them new" in done.output
     assert "Cross-validated" not in done.output
     assert "After 100 training steps, loss = " in done.output
     assert "Traceback" not in done.errors
@@ -82,7 +82,8 @@ def test_the_last_lines_of_a_head_without_cross_validation_leave_that_out(projec
 def test_a_graph_is_refused_before_any_photo_is_looked_at(project: Project, tmp_path: Path) -> None:
     keras.saving.load_model(tiny(tmp_path).weights).export(tmp_path / "graph", verbose=False)
     apart = Project(project.photos, tmp_path / "data")
-    done = apart.retrain(**OPTIONS, backbone=str(tmp_path / "graph"), image_size="0", scaling="symmetric")
+    own = {"backbone": str(tmp_path / "graph"), "image_size": "0", "scaling": "symmetric"}
+    done = apart.retrain_forked(**{**OPTIONS, **own})
     assert done.code == 51
     assert "graph is a graph whose weights are constants: it cannot be trained further" in done.errors
     assert "Traceback" not in done.errors

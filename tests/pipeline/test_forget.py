@@ -54,7 +54,7 @@ def test_the_next_run_makes_again_what_was_forgotten_and_nothing_else(project: P
     assert forget(project, "decode", "--yes").exit_code == 0
     assert not any((project.root / "decode").iterdir())
     assert (folder_of(project, "bottleneck") / "manifests").is_dir()
-    again = project.retrain(date=DATE)
+    again = project.retrain_forked(date=DATE)
     assert again.code == 0, again.errors
     new = project.new(DATE)
     assert (new["backbone"], new["snapshot"], new["decode"], new["bottleneck"]) == (0, 0, Trained.PHOTOS, 0)

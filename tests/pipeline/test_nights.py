@@ -1,4 +1,4 @@
-"""Unattended nights: what becomes of a night in which something is away, gone, new or broken; with the real command."""
+"""Unattended nights: what becomes of a night in which something is away, gone, new or broken; with luigi's command."""
 
 import json
 import shutil
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.command import Finished, Project, draw, luigi
+from tests.pipeline.command import LITTLE, Finished, Project, draw, luigi
 from tests.pipeline.conftest import Trained
+from tests.pipeline.first_stages import retrain_here
 
 PHOTOS = Trained.PHOTOS
 #: Run by Python before any program: hashing photos breaks.
@@ -30,8 +31,7 @@ def nights(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Projec
     for kept in ("champion", "runs"):
         shutil.rmtree(folder / "data" / kept)
     project = Project(folder / "photos", folder / "data")
-    done = project.retrain(date="2026-03-01")
-    assert done.code == 0, done.errors
+    retrain_here(project, date="2026-03-01", max_rejected="0.05")
     return project
 
 
@@ -94,8 +94,8 @@ def test_a_night_may_go_on_with_the_last_photos_until_the_folder_is_back(nights:
     nights.photos.mkdir()
     today = {"on_missing_source": "use-last"}
     try:
-        done = nights.retrain(**today)
-        again = nights.retrain(**today, log_format="json")
+        done = nights.retrain_forked(**today)
+        again = nights.retrain_forked(**today, log_format="json")
     finally:
         nights.photos.rmdir()
         shutil.move(away, nights.photos)
@@ -109,7 +109,7 @@ def test_a_night_may_go_on_with_the_last_photos_until_the_folder_is_back(nights:
     assert record["snapshot"] == nights.record("2026-03-02")["snapshot"]
     assert said in Path(record["report"]).read_text()
 
-    back = nights.retrain(**today)
+    back = nights.retrain_forked(**today)
     assert back.code == 0, back.errors
     record = json.loads(Path(told["record"]).read_text())
     assert record["unreached"] is None
@@ -120,7 +120,7 @@ def test_photos_that_no_store_has_cannot_be_made_up_for_a_folder_that_is_away(ni
     away = nights.photos.with_name("away")
     shutil.move(nights.photos, away)
     try:
-        done = nights.retrain(date="2026-03-03", on_missing_source="use-last", image_size="80")
+        done = nights.retrain_forked(date="2026-03-03", on_missing_source="use-last", image_size="80")
     finally:
         shutil.move(away, nights.photos)
     assert done.code == 52
@@ -139,7 +139,7 @@ def test_a_night_in_which_half_the_photos_vanished_is_refused_and_everything_fro
     for photo in half:
         shutil.move(photo, away / f"{photo.parent.name}-{photo.name}")
     try:
-        done = nights.retrain(date="2026-03-04")
+        done = nights.retrain_forked(date="2026-03-04")
     finally:
         for photo in half:
             shutil.move(away / f"{photo.parent.name}-{photo.name}", photo)
@@ -166,7 +166,7 @@ def test_a_stage_that_fails_leaves_champion_report_and_index_byte_for_byte(night
 def test_labels_that_are_new_and_gone_are_told(nights: Project) -> None:
     draw(nights.photos, range(PHOTOS, PHOTOS + 24), labels=4)
     shutil.rmtree(nights.photos / "roses")
-    done = nights.retrain(date="2026-03-05", max_shrink="60 %")
+    done = nights.retrain_forked(date="2026-03-05", max_shrink="60 %", **LITTLE)
     assert done.code in (0, 58), done.errors
     record = nights.record("2026-03-05")
     assert record["labels"] == {"new": ["sunflowers"], "gone": ["roses"]}
@@ -176,7 +176,7 @@ def test_labels_that_are_new_and_gone_are_told(nights: Project) -> None:
 def test_a_night_of_a_past_date_leaves_the_champion_of_a_later_one(nights: Project) -> None:
     (champion,) = nights.root.glob("champion/*.json")
     before = champion.read_bytes()
-    done = nights.retrain(date="2026-02-01", seed="5")
+    done = nights.retrain_forked(date="2026-02-01", seed="5", **LITTLE)
     assert done.code in (0, 58), done.errors
     assert champion.read_bytes() == before
     assert nights.record("2026-02-01")["labels"] == {"new": [], "gone": []}

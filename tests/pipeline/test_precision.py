@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import SettingError
-from tests.pipeline.command import Project, draw
+from tests.pipeline.command import LITTLE, Project, draw
 from tests.pipeline.conftest import Trained
 from tests.pipeline.first_stages import retrain_here, run_of
 
@@ -25,14 +25,14 @@ def test_precision_is_resolved_recorded_and_part_of_the_key(trained: Trained, co
     assert asked_for["head"] == auto["head"]
     assert asked_for["stages"]["bottleneck"]["new"] == 0
 
-    retrain_here(copied, date="2026-03-03", precision="float32")
+    retrain_here(copied, date="2026-03-03", precision="float32", **LITTLE)
     exact = copied.record("2026-03-03")
     assert exact["bottleneck"] != auto["bottleneck"]
     assert exact["stages"]["bottleneck"]["new"] == Trained.PHOTOS
     assert exact["stages"]["decode"]["new"] == 0
 
     draw(copied.photos, range(Trained.PHOTOS, Trained.PHOTOS + 3))
-    retrain_here(copied, date="2026-03-04")
+    retrain_here(copied, date="2026-03-04", **LITTLE)
     assert copied.record("2026-03-04")["stages"]["bottleneck"]["new"] == 3
     assert list(copied.root.glob("bottleneck/*/int8-*.tflite")) == [network]
     assert network.stat().st_mtime_ns == written

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tests.pipeline.command import QUICK, Project, draw, luigi
+from tests.pipeline.command import LITTLE, QUICK, Project, draw, luigi
 from tests.pipeline.conftest import Trained
 from tests.pipeline.first_stages import retrain_here
 
@@ -100,12 +100,12 @@ def test_range_daily_fills_in_the_nights_that_are_missing(same_photos: Project) 
 
 def test_photos_added_after_lunch_are_trained_on_by_the_same_command(copied: Project) -> None:
     today = f"{dt.date.today()}"
-    assert copied.retrain(date=today).code == 0
+    assert copied.retrain_forked(date=today, **LITTLE).code == 0
     draw(copied.photos, range(Trained.PHOTOS, Trained.PHOTOS + 3))
-    done = copied.retrain(date=today)
+    done = copied.retrain_forked(date=today, **LITTLE)
     assert done.code == 0
     assert f"{Trained.PHOTOS + 3} used, 3 of them new" in done.output
-    assert "Nothing to do" in copied.retrain(date=today).output
+    assert "Nothing to do" in copied.retrain(date=today, **LITTLE).output
 
 
 def test_another_parameter_never_finds_an_old_result(same_photos: Project) -> None:
@@ -120,7 +120,7 @@ def test_conflicts_duplicates_and_rejected_photos_are_left_out_and_reported(copi
     shutil.copy(copied.photos / "daisy" / "003.jpg", copied.photos / "daisy" / "twice.jpg")
     (copied.photos / "daisy" / "broken.jpg").write_bytes(b"<html>not found</html>")
     (copied.photos / "LICENSE.txt").write_text("CC0")
-    retrain_here(copied, date=NEXT)
+    retrain_here(copied, date=NEXT, **LITTLE)
     record = copied.record(NEXT)
     assert (record["photos"], record["rejected"]) == (Trained.PHOTOS - 1, 1)
     assert record["stages"]["snapshot"]["details"]["conflicts"] == 2

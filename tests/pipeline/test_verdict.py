@@ -35,7 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def first(project: Project) -> Finished:
     """The first run, which exports its model."""
-    done = project.retrain(date=DATE, export="all", min_accuracy="0.5")
+    done = project.retrain_forked(date=DATE, export="all", min_accuracy="0.5")
     assert done.code == 0, done.errors
     return done
 
@@ -44,7 +44,7 @@ def first(project: Project) -> Finished:
 def worse(project: Project, first: Finished) -> Finished:
     """A run whose model knows next to nothing."""
     assert first.code == 0
-    return project.retrain(date="2026-03-02", **UNTRAINED)
+    return project.retrain_forked(date="2026-03-02", **UNTRAINED)
 
 
 def champion(project: Project) -> str:
@@ -92,7 +92,7 @@ def test_worse_model_is_recorded_and_reported_all_the_same(project: Project, wor
 
 @pytest.mark.usefixtures("worse")
 def test_the_same_run_again_has_nothing_to_do_and_says_what_became_of_its_model(project: Project) -> None:
-    again = project.retrain(date="2026-03-02", **UNTRAINED)
+    again = project.retrain_forked(date="2026-03-02", **UNTRAINED)
     assert again.code == 0
     assert again.output.startswith("Nothing to do")
     assert "stays" in again.output
@@ -101,7 +101,7 @@ def test_the_same_run_again_has_nothing_to_do_and_says_what_became_of_its_model(
 @pytest.mark.usefixtures("worse")
 def test_model_below_the_accuracy_asked_for_is_neither_exported_nor_champion(project: Project) -> None:
     options = {**UNTRAINED, "date": "2026-03-03", "export": "all", "min_accuracy": "0.9"}
-    refused = project.retrain(**options)
+    refused = project.retrain_forked(**options)
     assert refused.code == 58
     assert "below the 90.0% asked for" in refused.errors
     record = project.record("2026-03-03")
@@ -109,4 +109,4 @@ def test_model_below_the_accuracy_asked_for_is_neither_exported_nor_champion(pro
     assert not DataRoot(project.root).export(record["head"]).exists()
     assert champion(project) == project.record(DATE)["head"]
     # Unlike a model that is merely worse, it is refused each time.
-    assert project.retrain(**options).code == 58
+    assert project.retrain_forked(**options).code == 58

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.command import QUICK
+from tests.pipeline.command import QUICK, Project
 from tests.reliability.contents import contents, damaged, differences
 from tests.reliability.killing import Trial, draw_old, survive
 from tests.reliability.shots import Shot, choose_shots
 
-PHOTOS = 300
+PHOTOS = 60
 #: One of each kind: a photo's hash, a manifest, a shard, the page of all runs; before it is there and after, from
 #: within and from outside, all processes and the one alone that started them.
 SHOTS = [
@@ -25,8 +25,8 @@ def test_a_run_killed_again_and_again_comes_to_what_an_undisturbed_one_does(tmp_
     photos = tmp_path / "photos"
     draw_old(photos, range(PHOTOS))
     options = {**QUICK, "precision": "float32", "date": "2026-01-31"}
-    undisturbed = Trial(tmp_path / "undisturbed", photos, options)
-    assert undisturbed.run().code == 0
+    undisturbed = Project(photos, tmp_path / "undisturbed")
+    assert undisturbed.retrain_forked(**options).code == 0
     told: list[str] = []
     history = survive(Trial(tmp_path / "killed", photos, options), SHOTS, contents(undisturbed.root), told.append)
     assert history.faults == []
