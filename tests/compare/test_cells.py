@@ -36,7 +36,7 @@ def prepared(root: DataRoot[Path]) -> Prepared:
     return tiny(root.path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def train(root: DataRoot[Path], photos: Photos, prepared: Prepared) -> Train:
     """Train a cell on the coloured photos."""
 
@@ -47,8 +47,16 @@ def train(root: DataRoot[Path], photos: Photos, prepared: Prepared) -> Train:
     return trained
 
 
-def test_head_is_trained_on_the_photos_drawn_and_told_of_test_photos_it_never_saw(train: Train, photos: Photos) -> None:
-    every, few = train("head"), train("head", size=2)
+@pytest.fixture(scope="module")
+def every(train: Train) -> CellResult:
+    """A head of all photos."""
+    return train("head")
+
+
+def test_head_is_trained_on_the_photos_drawn_and_told_of_test_photos_it_never_saw(
+    train: Train, photos: Photos, every: CellResult
+) -> None:
+    few = train("head", size=2)
     assert (every.photos, few.photos) == (int(photos.of("train").sum()), 4)
     assert every.test_photos == few.test_photos == int(photos.of("test").sum())
     assert (every.passes, few.passes) == (every.photos * 2, 8)
@@ -68,9 +76,9 @@ def test_network_passes_its_photos_until_it_has_learned_or_its_time_is_over(trai
     assert 0 < short.passes < whole.passes
 
 
-def test_labels_of_validation_photos_take_no_part(train: Train, photos: Photos) -> None:
+def test_labels_of_validation_photos_take_no_part(train: Train, photos: Photos, every: CellResult) -> None:
     wrong = np.where(photos.of("validation"), 1 - photos.truth, photos.truth)
-    assert train("head", of=replace(photos, truth=wrong)).correct == train("head").correct
+    assert train("head", of=replace(photos, truth=wrong)).correct == every.correct
 
 
 def test_progress_is_told_of_counts_and_of_no_losses(root: DataRoot[Path], photos: Photos, prepared: Prepared) -> None:
