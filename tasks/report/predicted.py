@@ -50,8 +50,9 @@ def read_predicted(evaluation: AnyPath) -> Predicted:
         if not table.schema.equals(PREDICTIONS):
             raise ValueError("it has other columns")
         labels = tuple(json.loads(table.schema.metadata[b"settings"])["labels"])
-        numbers = table.column("probabilities").combine_chunks().flatten()
-        probabilities = np.asarray(numbers).reshape(table.num_rows, len(labels))
+        # Not combined by arrow, which counts the numbers of one array in 32 bits.
+        numbers = pa.compute.list_flatten(table.column("probabilities"))
+        probabilities = numbers.to_numpy().reshape(table.num_rows, len(labels))
         names = table.column("label")
         truth = np.asarray(pa.compute.index_in(names, pa.array(labels)).combine_chunks()).astype(np.int64)
     except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as exc:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from tasks.snapshot.photos import COLUMN_BYTES
 from tests.benchmarks.sizing import COLD, FOLDS, NIGHT, Given, Line, Run, Slopes, alone, held, run, spread
 
 #: Keys of 64 digits that one column of arrow's strings holds, whose digits are counted in 31 bits; likewise the
 #: probabilities in one column of lists.
-MOST_KEYS, MOST_NUMBERS = (2**31 - 1) // 64, 2**31 - 1
+MOST_KEYS, MOST_NUMBERS = COLUMN_BYTES // 64, 2**31 - 1
 #: The most photos that are looked at for what a bound allows.
 _MOST = 10**13
 #: Seconds a night that looks at small shards may take before it is worth merging them.

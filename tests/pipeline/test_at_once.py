@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.command import LITTLE, LUIGI, QUICK, REPOSITORY, Project
+from tests.pipeline.command import LITTLE, QUICK, REPOSITORY, Project, words
 from tests.pipeline.first_stages import retrain_here, small_backbone
 from tests.reliability.contents import contents, differences
 from tests.reliability.killing import draw_old
@@ -51,10 +51,9 @@ def start(project: Project, **options: str) -> Started:
     given = {"dataset": str(project.photos), "data-root": str(project.root), **QUICK, **plain(project), **options}
     project.root.parent.mkdir(parents=True, exist_ok=True)
     output = project.root.parent / f"output-{time.monotonic_ns()}"
-    words = [word for name, value in given.items() for word in (f"--{name}", value)]
     with output.open("w") as file:
         process = subprocess.Popen(
-            [LUIGI, "--module", "pipeline", "RetrainFlowers", *words],
+            words("RetrainFlowers", given),
             cwd=REPOSITORY,
             stdout=file,
             stderr=subprocess.STDOUT,

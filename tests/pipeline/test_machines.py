@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.gateway import Fate, Gateway, Request
 from tests.luigid import Machine, luigid
 from tests.object_store import ObjectStore
-from tests.pipeline.command import QUICK, Project
+from tests.pipeline.command import QUICK, Project, words
 from tests.pipeline.first_stages import retrain_here, small_backbone
 from tests.reliability.contents import contents, differences
 from tests.reliability.killing import draw_old
@@ -27,8 +27,7 @@ def test_night_of_a_machine_that_is_killed_is_ended_by_another_and_comes_to_what
 
     trial = StoreTrial(tmp_path / "far", alone.photos, options, object_store.url("data"), gateway)
     given = {"dataset": str(trial.photos), "data-root": trial.url, **options}
-    words = [word for name, value in given.items() for word in (f"--{name}", value)]
-    retrain = ["--module", "pipeline", "RetrainFlowers", *words]
+    retrain = words("RetrainFlowers", given)[1:]
     awaited = threading.Event()
 
     with luigid(tmp_path / "luigid", worker_disconnect_delay=MISSED) as port:
