@@ -10,7 +10,7 @@ from tests.reliability.contents import contents, damaged, differences
 from tests.reliability.killing import Trial, draw_old, survive
 from tests.reliability.shots import Shot, choose_shots
 
-PHOTOS = 60
+PHOTOS = 300
 #: One of each kind: a photo's hash, a manifest, a shard, the page of all runs; before it is there and after, from
 #: within and from outside, all processes and the one alone that started them.
 SHOTS = [
