@@ -5,12 +5,13 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.luigid import until
 from tests.pipeline.command import LITTLE, QUICK, REPOSITORY, Project, words
 from tests.pipeline.first_stages import retrain_here, small_backbone
 from tests.reliability.contents import contents, differences
@@ -62,13 +63,6 @@ def start(project: Project, **options: str) -> Started:
     return Started(process, output)
 
 
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def results(project: Project) -> Mapping[str, object]:
     """The contents of a data root, but for what the last of two runs that are equally right leaves, and locks."""
     found = contents(project.root).items()
@@ -90,7 +84,9 @@ def test_of_three_same_commands_one_runs_and_when_it_is_killed_another_one_takes
 ) -> None:
     project = Project(alone.photos, tmp_path / "data")
     runs = [start(project) for _ in range(3)]
-    until(lambda: sum(run.waits() for run in runs) == 2 and any(project.root.glob("decode/*/manifests/*.json")))
+    until(
+        lambda: sum(run.waits() for run in runs) == 2 and any(project.root.glob("decode/*/manifests/*.json")), SECONDS
+    )
     (first,) = [run for run in runs if not run.waits()]
     os.killpg(first.process.pid, signal.SIGKILL)
     first.process.wait()

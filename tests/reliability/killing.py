@@ -17,7 +17,7 @@ from typing import NamedTuple, TextIO
 import psutil
 
 from tasks.download.sample import LABELS
-from tests.pipeline.command import LUIGI, REPOSITORY, draw
+from tests.pipeline.command import REPOSITORY, draw, words
 from tests.pipeline.first_stages import DAY_AGO
 from tests.reliability.contents import contents, damaged, differences, files, keys
 from tests.reliability.shots import Shot
@@ -121,9 +121,8 @@ class Trial:
         self, root: str, environment: Mapping[str, str], output: TextIO, errors: TextIO
     ) -> subprocess.Popen[bytes]:
         options = {"dataset": str(self.photos), "data-root": root, **self.options}
-        words = [word for name, value in options.items() for word in (f"--{name}", value)]
         return subprocess.Popen(
-            [LUIGI, "--module", "pipeline", "RetrainFlowers", *words],
+            words("RetrainFlowers", options),
             cwd=REPOSITORY,
             env={**os.environ, "TMPDIR": str(self.temporary), **environment},
             stdout=output,
