@@ -18,8 +18,9 @@ from types import FrameType
 from tasks import standing
 from tasks.errors import BUG
 from tasks.events import emit
+from tasks.leaving import leave
 
-#: Seconds to say what is kept.
+#: Seconds to say what is kept, and to give back what others wait for.
 _LAST_WORDS = 2.0
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 #: One byte, shared with the workers that Luigi forks: the exit code of the first failure, 0 without.
@@ -92,6 +93,7 @@ def _watch(reader: int, errors: int) -> None:
     with suppress(OSError):
         os.write(errors, f"\nStopped by {name}{standing.tell()}\n".encode())
     emit("stopped", None, signal=name, exit_code=code)
+    leave(stopped=True)
     _exit(code)
 
 

@@ -16,14 +16,15 @@ import psutil
 import pytest
 
 from tasks import standing
-from tasks.artifacts import Outcome, publish_bytes
+from tasks.artifacts import Outcome, exclusive, listed, publish_bytes
 from tasks.decode.process import WorkerProcess
 from tasks.ending import take_over
 from tasks.errors import DatasetError, StoreError
 from tasks.events import emit, write_as
-from tasks.paths import AnyPath
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import StageTask
+from tests.object_store import ObjectStore
 
 REPOSITORY = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "luigi", "--module", "tests.test_ending")
@@ -42,7 +43,11 @@ class Linger(StageTask):
         return self.root.path / "linger" / "manifest.json"
 
     def work(self, progress: Progress) -> Outcome:  # noqa: ARG002 (it is too short to tell of any)
-        """Publish, say so by a file, and go on for minutes."""
+        """Be the only one to publish, say so by a file, and go on for minutes."""
+        with exclusive(self.root.path / "place"):
+            return self._linger()
+
+    def _linger(self) -> Outcome:
         publish_bytes(self.root.path / "linger" / "published", b"whole")
         standing.keep(3)
         if self.at == "process":
@@ -108,10 +113,10 @@ if os.environ.get("EVENTS") == "json":
 
 
 @contextmanager
-def lingering(root: Path, at: str, *options: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+def lingering(root: AnyPath, at: str, *options: str, **more: str) -> Iterator[subprocess.Popen[str]]:
     """Start the stage by the real `luigi`, in a session of its own, and wait until it lingers."""
     process = subprocess.Popen(
-        [*COMMAND, "Linger", "--data-root", root, "--at", at, *options],
+        [*COMMAND, "Linger", "--data-root", str(root), "--at", at, *options],
         cwd=REPOSITORY,
         env={**os.environ, **more},
         stdout=subprocess.PIPE,
@@ -169,6 +174,20 @@ def test_of_two_signals_the_first_counts_and_the_second_does_no_harm(tmp_path: P
         _, errors = stop(process, [signal.SIGINT, signal.SIGTERM, signal.SIGINT])
     assert process.returncode == 130
     assert errors.count("Stopped by") == 1
+
+
+def test_who_waits_at_an_object_store_for_a_run_that_a_signal_ends_need_not_wait_until_its_leases_are_over(
+    object_store: ObjectStore,
+) -> None:
+    root = to_path(object_store.url("data"))
+    with lingering(root, "sleep") as process:
+        [lock] = listed(root / "place" / ".lock")
+        assert not json.loads(lock.read_bytes())["released"]
+        assert len(listed(root / ".running")) == 1
+        stop(process, [signal.SIGTERM])
+    assert process.returncode == 143
+    assert json.loads(lock.read_bytes())["released"]
+    assert listed(root / ".running") == []
 
 
 def test_a_reader_that_has_stopped_to_read_holds_nothing_up(tmp_path: Path) -> None:

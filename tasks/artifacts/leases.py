@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import objects
+from tasks.leaving import at_exit, forget
 from tasks.paths import read_bytes
 
 if TYPE_CHECKING:
@@ -38,13 +39,15 @@ _DIGITS = 10
 
 @dataclass(eq=False)
 class Lease:
-    """A lease that this process holds; a child that it forks leaves it alone.
+    """A lease that this process holds, until it ends at the latest; a child that it forks leaves it alone.
 
     Args:
         path: Its object.
+        passed_on: Whether somebody takes it over; else nothing is left of it.
     """
 
     path: "UPath"
+    passed_on: bool = True
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     _process: int = field(default_factory=os.getpid)
     _beat: int = 0
@@ -53,15 +56,19 @@ class Lease:
 
     def keep(self) -> None:
         """Renew it from now on, in a thread of its own."""
+        at_exit(self.release, stopped=True)
         threading.Thread(target=self._renew, daemon=True).start()
 
     def release(self) -> None:
-        """Give it back; what is left is the number that was reached. Where that cannot be told now, it just ends."""
-        self._end(lambda: objects.put_bytes(self.path, self.body(released=True), timeout=_LAST_WORDS))
-
-    def drop(self) -> None:
-        """Give it back, and leave nothing: for an object that nobody else ever takes over."""
-        self._end(lambda: self.path.fs.rm_file(self.path.path, timeout=_LAST_WORDS))
+        """Give it back; where that cannot be told now, it just ends."""
+        if self._process != os.getpid() or self._ended.is_set():
+            return
+        self._ended.set()
+        forget(self.release)
+        if self._writing.acquire(timeout=_LAST_WORDS):
+            with suppress(Exception):
+                self._tell_the_end()
+            self._writing.release()
 
     def body(self, *, released: bool) -> bytes:
         """What its object holds; no two leases ever hold the same."""
@@ -76,14 +83,12 @@ class Lease:
         }
         return json.dumps(body).encode()
 
-    def _end(self, tell: Callable[[], None]) -> None:
-        if self._process != os.getpid() or self._ended.is_set():
-            return
-        self._ended.set()
-        if self._writing.acquire(timeout=_LAST_WORDS):
-            with suppress(Exception):
-                tell()
-            self._writing.release()
+    def _tell_the_end(self) -> None:
+        if self.passed_on:
+            # What is left is the number that was reached.
+            objects.put_bytes(self.path, self.body(released=True), timeout=_LAST_WORDS)
+        else:
+            self.path.fs.rm_file(self.path.path, timeout=_LAST_WORDS)
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEWED):
@@ -137,7 +142,7 @@ class _Watch:
 
 def register(place: "UPath") -> Lease:
     """Tell of this process for as long as it lives, beside others; `others` sees it."""
-    lease = Lease(place / secrets.token_hex(8))
+    lease = Lease(place / secrets.token_hex(8), passed_on=False)
     objects.put_bytes(lease.path, lease.body(released=False))
     lease.keep()
     return lease

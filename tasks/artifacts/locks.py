@@ -7,13 +7,12 @@ keeps the others waiting for a minute.
 import atexit
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import leases
-from tasks.artifacts.leaving import at_exit
 from tasks.errors import StoreError
 from tasks.events import emit
 from tasks.paths import AnyPath, is_remote
@@ -197,15 +196,14 @@ def _hold_lease(path: "UPath", why: str) -> bool:
     if str(path) in _leased:
         return False
     lease, waited = _acquire(path, why)
-    _keep(str(path), lease, lease.release)
+    _leased[str(path)] = lease
     return waited
 
 
 def _register(root: "UPath") -> bool:
     if str(root) in _leased:
         return False
-    lease = leases.register(root / _RUNS)
-    _keep(str(root), lease, lease.drop)
+    _leased[str(root)] = leases.register(root / _RUNS)
     # Told first and asked then, as whoever collects does: one of the two sees the other.
     if leases.is_held(root / _ALONE):
         lease, _ = _acquire(root / _ALONE, f"Another process collects in {root}; waiting until it has ended.")
@@ -225,12 +223,6 @@ def _alone_on_store(root: "UPath") -> Iterator[None]:
         yield
     finally:
         lease.release()
-
-
-def _keep(name: str, lease: leases.Lease, leave: Callable[[], None]) -> None:
-    """Hold a lease until this process ends; a child that it forks leaves it alone."""
-    _leased[name] = lease
-    at_exit(leave)
 
 
 def _under_way(root: AnyPath) -> StoreError:

@@ -9,8 +9,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from tasks.artifacts.leaving import at_exit
 from tasks.errors import MachineError
+from tasks.leaving import at_exit
 
 #: This process's own folder of it, by its process: a child makes one of its own.
 _own: dict[int, Path] = {}

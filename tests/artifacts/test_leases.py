@@ -316,6 +316,6 @@ def test_a_lease_that_ended_is_not_renewed(folder: AnyPath, monkeypatch: pytest.
     time.sleep(0.1)
     assert [body["released"] for body in bodies(folder)] == [True]
     run = leases.register(folder / "runs")
-    run.drop()
+    run.release()
     time.sleep(0.1)
     assert listed(folder / "runs") == []
