@@ -1,5 +1,7 @@
 """Luigi's worker, as it gets along with those of other commands and machines that one `luigid` gives work to."""
 
+import time
+
 import luigi
 import luigi.worker
 from luigi.rpc import RemoteScheduler
@@ -8,22 +10,30 @@ from luigi.worker import GetWorkResponse
 from tasks.ending import note_done
 from tasks.events import emit
 
+#: Seconds for which a scheduler may believe that what it knows as done stays so: luigid does for ten.
+_BELIEVED = 60.0
+
 
 class Worker(luigi.worker.Worker):
     """Waits for what others are at, says so, and takes over what they leave; with a scheduler of its own as Luigi's.
 
     Luigi's own, with `[worker] keep_alive`, waits in silence, takes over after a quarter of an hour, tries what failed
-    again and again without an end, and ends with an error where others did some of the work.
+    again and again without an end, and ends with an error where others did some of the work. What is to be done anew
+    within ten seconds of being done it leaves undone, for luigid does not listen (`stable_done_cooldown_secs`).
     """
 
     #: What the command was started for.
     _root: luigi.Task | None = None
+    #: Whether that is known to be done.
+    _done = False
     #: Whether all tasks could be planned.
     _planned = True
     #: Tasks that others were at when this one last had nothing to do.
     _awaited: frozenset[str] = frozenset()
     #: What was said of that.
     _told: frozenset[str] = frozenset()
+    #: When this one first had nothing to do although what it was started for is not done.
+    _doubted: float | None = None
 
     def add(self, task: luigi.Task, multiprocess: bool = False, processes: int = 0) -> bool:
         """Plan a task and what it stands on."""
@@ -46,12 +56,11 @@ class Worker(luigi.worker.Worker):
         return succeeded
 
     def _is_done(self, root: luigi.Task) -> bool:
-        if any(task == root and status == "DONE" for task, status, _ in self._add_task_history):
-            return True
-        done: bool = root.complete()  # type: ignore[no-untyped-call]  # Luigi's has no types
-        if done:
+        self._done |= any(task == root and status == "DONE" for task, status, _ in self._add_task_history)
+        if not self._done and root.complete():  # type: ignore[no-untyped-call]  # Luigi's has no types
+            self._done = True
             root.trigger_event(luigi.Event.DEPENDENCY_PRESENT, root)  # type: ignore[no-untyped-call]
-        return done
+        return self._done
 
     def _is_one_of_many(self) -> bool:
         return isinstance(self._scheduler, RemoteScheduler)
@@ -64,7 +73,18 @@ class Worker(luigi.worker.Worker):
         stays = going_well and bool(awaits or super()._keep_alive(answer))  # type: ignore[no-untyped-call]
         if stays:
             self._wait_for(answer)
-        return stays
+        return stays or (going_well and self._plans_again())
+
+    def _plans_again(self) -> bool:
+        """Plan again what luigid passes over as done, until it listens; returns whether that may still come to be."""
+        root = self._root
+        if root is None or self._is_done(root):
+            return False
+        if self._doubted is None:
+            self._doubted = time.monotonic()
+            name = self._name(root.task_id)
+            emit("waiting", f"luigid believes for some seconds that {name} is still done; waiting until it does not.")
+        return time.monotonic() - self._doubted < _BELIEVED and self.add(root)
 
     def _wait_for(self, answer: GetWorkResponse) -> None:
         """Say what others are at, and take over what they have failed in or were killed over."""

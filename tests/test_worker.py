@@ -131,3 +131,18 @@ def test_what_failed_is_told_once_and_not_tried_again(
     with Machine("here", tmp_path, port).start(*compute("it", how="fails")) as command:
         assert command.end() == 52
     assert command.said() == "ERROR: There are no photos. Add some.\n"
+
+
+def test_what_was_done_a_moment_ago_and_is_to_be_done_again_is_done_again(
+    compute: Callable[..., list[str]], tmp_path: Path, port: int
+) -> None:
+    (tmp_path / "go").touch()
+    here, there = Machine("here", tmp_path, port), Machine("there", tmp_path, port)
+    with here.start(*compute("it")) as first:
+        assert first.end() == 0, first.said()
+    (tmp_path / "it" / "manifest.json").unlink()
+    with there.start(*compute("it")) as second:
+        assert second.end() == 0, second.said()
+    told, done = second.said().splitlines()
+    assert told == "luigid believes for some seconds that compute is still done; waiting until it does not."
+    assert done.startswith("compute ")
