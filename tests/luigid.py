@@ -1,19 +1,16 @@
 """A real `luigid`, and commands that it gives work to, each as if on a machine of its own."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parent.parent
-#: Seconds that a command may take on a busy machine.
-SECONDS = 120.0
+from tests.background import Command, begin, until
+
 _STARTED = 30.0
 #: Of a worker that asks for work several times a second, where Luigi's lets seconds pass.
 _CONFIG = "[core]\nlocal_scheduler={}\n[worker]\nwait_interval=0.2\nwait_jitter=0\n"
@@ -82,7 +79,7 @@ class Machine:
     lease: float = 60.0
 
     @contextmanager
-    def start(self, *words: object, **environment: str) -> Iterator["Command"]:
+    def start(self, *words: object, **environment: str) -> Iterator[Command]:
         """Run a `luigi` command with all its processes in a session; what is left of it at the end is killed."""
         devices = self.folder / f"{self.name}-dev"
         devices.mkdir(exist_ok=True)
@@ -91,57 +88,16 @@ class Machine:
         config = self.folder / "worker.cfg"
         config.write_text(_CONFIG.format(str(self.port is None).lower()))
         given = [] if self.port is None else ["--scheduler-port", f"{self.port}"]
-        output = self.folder / f"{self.name}-{time.monotonic_ns()}"
-        with output.open("w") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-c", _MACHINE, self.name, devices, f"{self.lease}", *map(str, words), *given],
-                cwd=REPOSITORY,
-                env={**os.environ, "LUIGI_CONFIG_PATH": str(config), **environment},
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        command = Command(process, output)
-        with process:
+        command = begin(
+            [sys.executable, "-c", _MACHINE, self.name, str(devices), f"{self.lease}", *map(str, words), *given],
+            self.folder,
+            {**os.environ, "LUIGI_CONFIG_PATH": str(config), **environment},
+        )
+        with command.process:
             try:
                 yield command
             finally:
                 command.kill()
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command that was started."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    def said(self) -> str:
-        """What it wrote so far."""
-        return self.output.read_text()
-
-    def says(self, text: str) -> None:
-        """Wait until it says something."""
-        until(lambda: text in self.said() or self.process.poll() is not None, SECONDS)
-        assert text in self.said(), self.said()
-
-    def end(self) -> int:
-        """Wait until it has ended; returns its exit code."""
-        return self.process.wait(SECONDS)
-
-    def kill(self) -> None:
-        """End all of it at once, where it has not."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-
-
-def until(true: Callable[[], bool], seconds: float = SECONDS) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def _answers(port: int) -> bool:

@@ -12,7 +12,8 @@ from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import StageTask
-from tests.luigid import Machine, luigid, until
+from tests.background import until
+from tests.luigid import Machine, luigid
 
 CARD = "Others have what comes next, such as this machine's GPUs; waiting until they have ended."
 

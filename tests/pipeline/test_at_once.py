@@ -1,18 +1,13 @@
 """Runs at the same time over one data root: they come to what they would one after the other."""
 
-import os
 import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.luigid import until
-from tests.pipeline.command import LITTLE, QUICK, REPOSITORY, Project, words
+from tests.background import Command, begin, until
+from tests.pipeline.command import LITTLE, QUICK, Project, words
 from tests.pipeline.first_stages import retrain_here, small_backbone
 from tests.reliability.contents import contents, differences
 from tests.reliability.killing import draw_old
@@ -21,46 +16,27 @@ SECONDS = 240.0
 WAITS, NOTHING, DONE = "Another process is at the run of", "Nothing to do:", "Run record"
 
 
-@dataclass(frozen=True)
-class Started:
-    """A run that was started."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    def said(self) -> str:
-        """What it wrote so far."""
-        return self.output.read_text()
-
-    def waits(self) -> bool:
-        """Whether it said that it waits."""
-        return WAITS in self.said()
-
-    def end(self) -> str:
-        """Wait until it has ended well; returns what it wrote."""
-        assert self.process.wait(timeout=SECONDS) == 0, self.said()
-        return self.said()
-
-
 def plain(project: Project) -> dict[str, str]:
     """The options of each run, which others may take the place of."""
     return {**small_backbone(project.photos.parent), **LITTLE, "date": "2026-01-31"}
 
 
-def start(project: Project, **options: str) -> Started:
+def start(project: Project, **options: str) -> Command:
     """Start RetrainFlowers and go on meanwhile."""
     given = {"dataset": str(project.photos), "data-root": str(project.root), **QUICK, **plain(project), **options}
     project.root.parent.mkdir(parents=True, exist_ok=True)
-    output = project.root.parent / f"output-{time.monotonic_ns()}"
-    with output.open("w") as file:
-        process = subprocess.Popen(
-            words("RetrainFlowers", given),
-            cwd=REPOSITORY,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    return Started(process, output)
+    return begin(words("RetrainFlowers", given), project.root.parent)
+
+
+def waits(run: Command) -> bool:
+    """Whether a run said that it waits."""
+    return WAITS in run.said()
+
+
+def end(run: Command) -> str:
+    """Wait until a run has ended well; returns what it wrote."""
+    assert run.end(SECONDS) == 0, run.said()
+    return run.said()
 
 
 def results(project: Project) -> Mapping[str, object]:
@@ -84,13 +60,10 @@ def test_of_three_same_commands_one_runs_and_when_it_is_killed_another_one_takes
 ) -> None:
     project = Project(alone.photos, tmp_path / "data")
     runs = [start(project) for _ in range(3)]
-    until(
-        lambda: sum(run.waits() for run in runs) == 2 and any(project.root.glob("decode/*/manifests/*.json")), SECONDS
-    )
-    (first,) = [run for run in runs if not run.waits()]
-    os.killpg(first.process.pid, signal.SIGKILL)
-    first.process.wait()
-    said = [run.end() for run in runs if run is not first]
+    until(lambda: sum(waits(run) for run in runs) == 2 and any(project.root.glob("decode/*/manifests/*.json")), SECONDS)
+    (first,) = [run for run in runs if not waits(run)]
+    first.kill()
+    said = [end(run) for run in runs if run is not first]
     assert sorted((DONE in text, NOTHING in text) for text in said) == [(True, False), (True, True)]
     assert [text.count(WAITS) for text in said] == [1, 1]
     assert differences(contents(project.root), contents(alone.root)) == []
@@ -111,10 +84,10 @@ def test_other_dates_parameters_and_datasets_come_to_the_same_as_one_after_the_o
         runs.append(options)
     # Of the other photos everything is to be done, and each of several workers would import TensorFlow for it.
     started = [start(at_once, workers="1" if "dataset" in options else "4", **options) for options in runs]
-    assert all(DONE in run.end() for run in started)
-    assert [run.waits() for run in started].count(True) == 1
+    assert all(DONE in end(run) for run in started)
+    assert [waits(run) for run in started].count(True) == 1
     # The two of one night share it, whichever came first.
-    assert not started[2].waits()
+    assert not waits(started[2])
     assert differences(results(at_once), results(one_by_one)) == []
     champions = [
         sorted(name for name in contents(project.root) if not name.endswith(".lock"))
