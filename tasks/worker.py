@@ -45,40 +45,37 @@ class Worker(luigi.worker.Worker):
     def run(self) -> bool:
         """Work; what others have done meanwhile is done."""
         succeeded: bool = super().run()  # type: ignore[no-untyped-call]  # Luigi's has no types
-        if (
-            succeeded
-            and self._planned
-            and self._is_one_of_many()
-            and self._root is not None
-            and self._is_done(self._root)
-        ):
+        if self._goes_well() and self._is_done():
             note_done()
         return succeeded
 
-    def _is_done(self, root: luigi.Task) -> bool:
+    def _goes_well(self) -> bool:
+        """Whether it is one of many and nothing of what it did or planned has failed."""
+        return isinstance(self._scheduler, RemoteScheduler) and self._planned and bool(self.run_succeeded)
+
+    def _is_done(self) -> bool:
+        root = self._root
         self._done |= any(task == root and status == "DONE" for task, status, _ in self._add_task_history)
-        if not self._done and root.complete():  # type: ignore[no-untyped-call]  # Luigi's has no types
+        if not self._done and root is not None and root.complete():  # type: ignore[no-untyped-call]  # Luigi's has no types
             self._done = True
             root.trigger_event(luigi.Event.DEPENDENCY_PRESENT, root)  # type: ignore[no-untyped-call]
         return self._done
 
-    def _is_one_of_many(self) -> bool:
-        return isinstance(self._scheduler, RemoteScheduler)
-
     def _keep_alive(self, answer: GetWorkResponse) -> bool:
         """Whether to stay where there is nothing to do now; what has failed here said what is to be done about it."""
-        going_well = self._is_one_of_many() and self.run_succeeded and self._planned
+        if not self._goes_well():
+            return False
         # To Luigi, what the command was started for is not worth waiting for where another worker is at that itself.
         awaits = self._config.keep_alive and answer.running_tasks
-        stays = going_well and bool(awaits or super()._keep_alive(answer))  # type: ignore[no-untyped-call]
-        if stays:
+        if awaits or super()._keep_alive(answer):  # type: ignore[no-untyped-call]  # Luigi's has no types
             self._wait_for(answer)
-        return stays or (going_well and self._plans_again())
+            return True
+        return self._plans_again()
 
     def _plans_again(self) -> bool:
         """Plan again what luigid passes over as done, until it listens; returns whether that may still come to be."""
         root = self._root
-        if root is None or self._is_done(root):
+        if root is None or self._is_done():
             return False
         if self._doubted is None:
             self._doubted = time.monotonic()
