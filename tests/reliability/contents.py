@@ -138,8 +138,10 @@ def _open_page(path: Path) -> None:
 
 def _open_checkpoints(folder: Path) -> None:
     from tasks.quiet_tensorflow import tf  # noqa: PLC0415 (slow to import)
+    from tasks.train.checkpoints import CHECKPOINTS_KEPT  # noqa: PLC0415 (imports TensorFlow)
 
-    for prefix in tf.train.get_checkpoint_state(str(folder)).all_model_checkpoint_paths:
+    # TensorFlow lists older ones until after it removed them.
+    for prefix in tf.train.get_checkpoint_state(str(folder)).all_model_checkpoint_paths[-CHECKPOINTS_KEPT:]:
         reader = tf.train.load_checkpoint(prefix)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)

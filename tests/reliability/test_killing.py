@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.quiet_tensorflow import tf
+from tasks.train.checkpoints import CHECKPOINTS_KEPT, LIST
 from tests.pipeline.command import QUICK, Project
 from tests.reliability.contents import contents, damaged, differences
 from tests.reliability.killing import Trial, draw_old, survive
@@ -74,6 +76,18 @@ def test_what_does_not_open_is_named_but_for_what_is_still_written(root: Path) -
         "net.keras",
         "part-a.parquet",
     ]
+
+
+def test_checkpoints_that_are_kept_open_and_one_that_was_just_removed_need_not(tmp_path: Path) -> None:
+    # What a kill leaves between TensorFlow's removal of the oldest one and the list without it.
+    state = tf.train.Checkpoint(step=tf.Variable(0))
+    manager = tf.train.CheckpointManager(state, str(tmp_path), CHECKPOINTS_KEPT + 1)
+    removed, *_, newest = [Path(manager.save(step)) for step in range(CHECKPOINTS_KEPT + 1)]
+    for part in tmp_path.glob(f"{removed.name}.*"):
+        part.unlink()
+    assert damaged(tmp_path) == []
+    newest.with_suffix(".index").unlink()
+    assert [told.split(":")[0] for told in damaged(tmp_path)] == [LIST]
 
 
 def test_shots_at_places_that_come_late_wait_for_the_first_of_them() -> None:
