@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
+
+from tests.http_server import Server
 
 _ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>{}</Message></Error>'
 #: Headers that are about one connection, and not about what goes through it.
@@ -108,8 +110,8 @@ class Gateway:
             self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    """A thread for each connection."""
+class _Server(Server):
+    """One whose connections know their gateway."""
 
     daemon_threads = True
     block_on_close = False
@@ -118,9 +120,6 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], gateway: Gateway) -> None:
         self.gateway = gateway
         super().__init__(address, _Connection)
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing where a client has hung up."""
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -171,13 +170,26 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            return self._read(int(self.headers.get("Content-Length", 0)))
         chunks = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
+        while size := int(self._line().split(b";")[0], 16):
+            chunks.append(self._read(size))
+            self._line()
+        self._line()
         return b"".join(chunks)
+
+    def _read(self, size: int) -> bytes:
+        """Read so many bytes; a client that is killed before has sent nothing that the store may get."""
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionResetError
+        return data
+
+    def _line(self) -> bytes:
+        line = self.rfile.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionResetError
+        return line
 
     def _pass_on(self, body: bytes, fate: Fate) -> None:
         try:

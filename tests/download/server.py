@@ -3,13 +3,13 @@
 import hashlib
 import re
 import ssl
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
+
+from tests.http_server import Server
 
 
 @dataclass
@@ -66,15 +66,6 @@ class FileServer:
         return hashlib.sha256(self.content).hexdigest()
 
 
-class _Server(ThreadingHTTPServer):
-    """A thread for each connection."""
-
-    def handle_error(self, *client: Any) -> None:
-        """Say nothing where a client has hung up."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(*client)
-
-
 @contextmanager
 def serving(files: FileServer, tls: ssl.SSLContext | None = None) -> Iterator[FileServer]:
     """Serve until the block ends, over https if there is a certificate."""
@@ -88,7 +79,7 @@ def serving(files: FileServer, tls: ssl.SSLContext | None = None) -> Iterator[Fi
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
             """Keep quiet."""
 
-    server = _Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
