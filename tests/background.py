@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parent.parent
+from tests.repository import REPOSITORY
+
 #: Seconds that a command may take on a busy machine.
 SECONDS = 120.0
 

@@ -9,8 +9,9 @@ import pytest
 from tasks.paths import _OPTIONS, AnyPath, to_path
 from tests.gateway import Gateway
 from tests.object_store import ObjectStore, forget_stores, other_machine, serving
+from tests.repository import REPOSITORY
 
-FLOWER_PHOTOS = Path(__file__).parent.parent.parent / "shared" / "flower_photos"
+FLOWER_PHOTOS = REPOSITORY.parent / "shared" / "flower_photos"
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parent.parent
+from tests.repository import REPOSITORY
+
 HEAVY = {"PIL", "httpx", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"}
 LUIGI_MODULES = {"task.py", "stage.py", "parameters.py", "worker.py"}
 SOURCES = sorted(path.relative_to(REPOSITORY) for path in (REPOSITORY / "tasks").rglob("*.py"))

@@ -24,9 +24,10 @@ from tasks.events import emit, write_as
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import StageTask
+from tests.background import until
 from tests.object_store import ObjectStore
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "luigi", "--module", "tests.test_ending")
 SECONDS_TO_END = 5.0
 
@@ -126,9 +127,7 @@ def lingering(root: AnyPath, at: str, *options: str, **more: str) -> Iterator[su
     )
     with process:
         try:
-            deadline = time.monotonic() + 60
-            while not (root / "ready").exists() and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.01)
+            until(lambda: (root / "ready").exists() or process.poll() is not None, 60)
             assert (root / "ready").exists()
             yield process
         finally:

@@ -13,7 +13,8 @@ import pytest
 
 from pipeline import CompareTraining, RetrainFlowers
 from tasks.errors import PipelineError
-from tests.pipeline.command import LUIGI, REPOSITORY, Project, draw
+from tests.pipeline.command import LUIGI, Project, draw
+from tests.repository import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)

@@ -23,8 +23,8 @@ from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import PlainErrors, StageTask
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parent.parent
 NETWORK_SECONDS = 0.02
 SENTENCE = "There are no photos in shelf. Add some."
 

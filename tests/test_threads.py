@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.threads import WAITING, Behind, in_threads, prefetch
+from tests.background import until
 
 WAIT = 0.05
 
@@ -18,17 +19,19 @@ def test_prefetch_yields_everything_in_order() -> None:
 
 def test_prefetch_runs_ahead_as_far_as_its_depth_and_no_further() -> None:
     made: list[int] = []
+    allowed = 0
 
     def items() -> Iterator[int]:
         for item in range(20):
             made.append(item)
             yield item
 
+    def is_ahead() -> bool:
+        return len(made) >= allowed
+
     for item in prefetch(items(), 3):
         allowed = min(item + 4, 20)  # this one and three more
-        deadline = time.monotonic() + 5
-        while len(made) < allowed and time.monotonic() < deadline:
-            time.sleep(0.001)
+        until(is_ahead, 5)
         time.sleep(WAIT if item < 4 else 0)  # time for it to run too far
         assert len(made) == allowed
 
@@ -100,9 +103,7 @@ def test_an_item_that_needs_all_room_is_begun_while_the_caller_is_at_the_one_bef
     begun: list[int] = []
     first = in_threads(begun.append, range(3), 4, lambda _: 9, 4)
     next(first)
-    deadline = time.monotonic() + 5
-    while len(begun) < 2 and time.monotonic() < deadline:
-        time.sleep(0.001)
+    until(lambda: len(begun) >= 2, 5)
     time.sleep(WAIT)
     assert begun == [0, 1]
 

@@ -28,7 +28,8 @@ from tasks.progress import Silence
 from tasks.snapshot.photos import take_snapshot, usable
 from tasks.snapshot.splits import SPLITS, assign_splits
 from tests.benchmarks.table import Table, parser, tell
-from tests.pipeline.command import LUIGI, REPOSITORY
+from tests.pipeline.command import words
+from tests.repository import REPOSITORY
 
 CLASSIC, OURS = "classic loop", "pipeline"
 ALL, REST = "all", "start-up and the rest"
@@ -126,8 +127,7 @@ def run_classic(task: Mapping[str, Any], fresh: Path) -> Measured:
 def run_ours(source: Path, root: Path) -> Measured:
     """Our pipeline, from shell to exit."""
     options = {"dataset": str(source), "data-root": str(root), "export": "none"}
-    words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    seconds, _ = _timed([str(LUIGI), "--module", "pipeline", "RetrainFlowers", *words])
+    seconds, _ = _timed(words("RetrainFlowers", options))
     (record,) = (json.loads(path.read_text()) for path in root.glob("runs/*/*.json"))
     stages, test = record["stages"], record["metrics"]["test"]
     # What was not work is told with the rest.

@@ -22,7 +22,8 @@ from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.cores import available_cores
 from tests.benchmarks.nothing_to_do import link
 from tests.benchmarks.table import Table, parser, tell, time_in_turn
-from tests.pipeline.command import LUIGI, REPOSITORY
+from tests.pipeline.command import LUIGI
+from tests.repository import REPOSITORY
 
 
 def prepare(photos: Sequence[Path], source: Path, folder: Path, precision: str) -> ExtractBottlenecks:

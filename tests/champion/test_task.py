@@ -15,6 +15,7 @@ from tasks.champion.task import ChooseChampion
 from tasks.evaluate.settings import EvaluateSettings
 from tests.bottleneck.pictures import add_bottlenecks
 from tests.champion.models import DATASET, DAY, TEST, Said, keep_head, manifest, say
+from tests.repository import REPOSITORY
 from tests.train.examples import BOTTLENECK, settings
 
 GOOD = dict.fromkeys(range(20), ("daisy", "daisy", "test"))
@@ -29,7 +30,6 @@ from tests.champion import test_task
 test_task.test_a_manifest_has_the_decision_and_counts_the_photos_that_were_compared(DataRoot(Path(sys.argv[1])))
 print(sorted({"tensorflow", "keras", "ai_edge_litert"} & set(sys.modules)))
 """
-REPOSITORY = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tasks.download.fetch import Fetched, fetch
 from tasks.errors import DownloadError
 from tasks.progress import Silence
+from tests.background import until
 from tests.download.fetching import ANYTHING, CONTENT, QUICK, broken_off, exactly, get
 from tests.download.server import FileServer, Mood
 from tests.listening import Tally
@@ -56,9 +56,7 @@ def test_another_process_goes_on_where_a_killed_one_was(server: FileServer, path
     )
     process = subprocess.Popen([sys.executable, "-c", code, server.url, str(path)])
     part = path.with_name("photos.tgz.part")
-    deadline = time.monotonic() + 20
-    while not (part.exists() and part.stat().st_size >= 60_000) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: part.exists() and part.stat().st_size >= 60_000, 20)
     process.send_signal(signal.SIGKILL)
     process.wait()
     held = part.stat().st_size

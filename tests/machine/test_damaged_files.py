@@ -19,7 +19,8 @@ from tasks.progress import Progress
 from tasks.stage import StageTask
 from tests.artifacts.rows import bottlenecks, keys, open_store
 from tests.machine.conftest import run_in
-from tests.pipeline.command import REPOSITORY, Project
+from tests.pipeline.command import Project
+from tests.repository import REPOSITORY
 
 KEYS = range(5)
 

@@ -15,7 +15,8 @@ from tasks.errors import MachineError
 from tasks.machine import on_machine
 from tasks.stage import StageTask
 from tests.machine.conftest import run_in
-from tests.pipeline.command import LUIGI, REPOSITORY, Project
+from tests.pipeline.command import LUIGI, Project
+from tests.repository import REPOSITORY
 
 #: What each stage publishes, and what is to be forgotten that it does it again.
 WRITES = {

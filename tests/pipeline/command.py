@@ -14,8 +14,8 @@ from typing import Any
 
 from tasks.download.drawing.composition import draw_photo
 from tasks.download.sample import LABELS
+from tests.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parent.parent.parent
 LUIGI = Path(sys.executable).parent / "luigi"
 #: Small pictures, one view, two folds and no export: seconds instead of minutes. In batches of 128, a few photos would
 #: go through some 500 epochs, with a checkpoint after every fifth.
@@ -92,13 +92,14 @@ class Project:
 
     def retrain(self, environment: Mapping[str, str] | None = None, /, **options: str) -> Finished:
         """Run RetrainFlowers, quickly; an underscore in an option stands for a hyphen."""
-        return luigi("RetrainFlowers", self._given(options), environment)
+        return luigi("RetrainFlowers", self.options(options), environment)
 
     def retrain_forked(self, **options: str) -> Finished:
         """Run the same in a `forked` process."""
-        return forked("RetrainFlowers", self._given(options))
+        return forked("RetrainFlowers", self.options(options))
 
-    def _given(self, options: Mapping[str, str]) -> dict[str, str]:
+    def options(self, options: Mapping[str, str]) -> dict[str, str]:
+        """All options of a quick run; those given take the place of others."""
         given = {name.replace("_", "-"): value for name, value in options.items()}
         return {"dataset": str(self.photos), "data-root": str(self.root), **QUICK, **given}
 

@@ -8,14 +8,14 @@ import luigi
 
 from pipeline import RetrainFlowers
 from tasks.snapshot.task import TakeSnapshot
-from tests.pipeline.command import QUICK, Project
+from tests.pipeline.command import Project
 
 DAY_AGO = time.time_ns() - 86_400_000_000_000
 
 
 def options(project: Project) -> dict[str, str]:
     """The parameters of a quick run."""
-    return {"dataset": str(project.photos), "data-root": str(project.root), **QUICK, "max-rejected": "0.5"}
+    return project.options({"max-rejected": "0.5"})
 
 
 def run_of(project: Project, **more: str) -> RetrainFlowers:

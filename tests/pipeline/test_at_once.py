@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.background import Command, begin, until
-from tests.pipeline.command import LITTLE, QUICK, Project, words
+from tests.pipeline.command import LITTLE, Project, words
 from tests.pipeline.first_stages import retrain_here, small_backbone
 from tests.reliability.contents import contents, differences
 from tests.reliability.killing import draw_old
@@ -23,9 +23,8 @@ def plain(project: Project) -> dict[str, str]:
 
 def start(project: Project, **options: str) -> Command:
     """Start RetrainFlowers and go on meanwhile."""
-    given = {"dataset": str(project.photos), "data-root": str(project.root), **QUICK, **plain(project), **options}
     project.root.parent.mkdir(parents=True, exist_ok=True)
-    return begin(words("RetrainFlowers", given), project.root.parent)
+    return begin(words("RetrainFlowers", project.options({**plain(project), **options})), project.root.parent)
 
 
 def waits(run: Command) -> bool:

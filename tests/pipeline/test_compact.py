@@ -11,8 +11,9 @@ from typer.testing import CliRunner, Result
 from pipeline.cli import app
 from tasks.artifacts import DataRoot, Store, exclusive
 from tests.artifacts.rows import bottlenecks, keys, open_store
-from tests.pipeline.command import LITTLE, REPOSITORY, Project, draw
+from tests.pipeline.command import LITTLE, Project, draw
 from tests.pipeline.first_stages import retrain_here
+from tests.repository import REPOSITORY
 
 
 def call(root: Path, *arguments: object) -> Result:

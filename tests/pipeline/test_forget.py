@@ -12,9 +12,10 @@ from typer.testing import CliRunner, Result
 from pipeline import RetrainFlowers
 from pipeline.cli import app
 from tasks.artifacts import exclusive
-from tests.pipeline.command import QUICK, REPOSITORY, Project, draw
+from tests.pipeline.command import Project, draw
 from tests.pipeline.conftest import Trained
 from tests.pipeline.first_stages import decode
+from tests.repository import REPOSITORY
 
 DATE = Trained.DATE
 
@@ -26,7 +27,7 @@ def project(same_photos: Project) -> Project:
 
 
 def words(project: Project, stage: str, *extra: str) -> list[str]:
-    given = {"dataset": str(project.photos), "data-root": str(project.root), **QUICK, "date": DATE}
+    given = project.options({"date": DATE})
     return ["forget", stage, *(f"--{name}={value}" for name, value in given.items()), *extra]
 
 
@@ -176,7 +177,7 @@ def test_a_stage_that_the_run_has_not_is_an_error_of_usage(project: Project) -> 
 
 def test_a_download_is_forgotten_and_what_stands_on_it_stays(tmp_path: Path) -> None:
     project = Project(tmp_path / "photos", tmp_path / "data")
-    given = {"dataset": "sample", "sample-photos": "15", "data-root": str(project.root), **QUICK}
+    given = project.options({"dataset": "sample", "sample-photos": "15"})
     options = [f"--{name}={value}" for name, value in given.items()]
     run: RetrainFlowers = RetrainFlowers.from_str_params(  # type: ignore[no-untyped-call]  # Luigi's has no types
         {name.replace("-", "_"): value for name, value in given.items()}

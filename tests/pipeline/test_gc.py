@@ -12,8 +12,9 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli import app
 from tests.artifacts.processes import started
-from tests.pipeline.command import LITTLE, REPOSITORY, Finished, Project, draw
+from tests.pipeline.command import LITTLE, Finished, Project, draw
 from tests.pipeline.first_stages import small_backbone
+from tests.repository import REPOSITORY
 
 #: Holds a data root as a run does until it is told to end.
 HOLD = """

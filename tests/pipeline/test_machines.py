@@ -26,8 +26,7 @@ def test_night_of_a_machine_that_is_killed_is_ended_by_another_and_comes_to_what
     retrain_here(alone, **options)
 
     trial = StoreTrial(tmp_path / "far", alone.photos, options, object_store.url("data"), gateway)
-    given = {"dataset": str(trial.photos), "data-root": trial.url, **options}
-    retrain = words("RetrainFlowers", given)[1:]
+    retrain = words("RetrainFlowers", trial.given)[1:]
     awaited = threading.Event()
 
     with luigid(tmp_path / "luigid", worker_disconnect_delay=MISSED) as port:

@@ -66,7 +66,7 @@ def test_two_runs_at_once_of_photos_on_the_store_make_one_model_in_few_requests_
 ) -> None:
     trial, photos = make("both"), object_store.url("photos")
     UPath(photos, skip_instance_cache=True).fs.put(f"{trial.photos}/", f"{photos}/", recursive=True)
-    options = {"dataset": photos, "data-root": trial.url, **trial.options}
+    options = {**trial.given, "dataset": photos}
     with gateway.counting() as counted, ThreadPoolExecutor(2) as pool:
         runs: list[Finished] = list(pool.map(lambda _: luigi("RetrainFlowers", options), range(2)))
     assert [run.errors for run in runs if run.code] == []
@@ -86,7 +86,6 @@ def test_a_store_that_stops_in_the_middle_is_told_of_in_a_sentence_and_the_next_
     make: Make, trained: Trained, gateway: Gateway
 ) -> None:
     trial = make("stopped")
-    options = {"dataset": str(trial.photos), "data-root": trial.url, **trial.options}
     stopped = threading.Event()
 
     def fate(request: Request) -> Fate:
@@ -96,11 +95,11 @@ def test_a_store_that_stops_in_the_middle_is_told_of_in_a_sentence_and_the_next_
 
     gateway.decide(fate)
     # One attempt at each request, in place of half a minute of them.
-    done = luigi("RetrainFlowers", options, {"AWS_MAX_ATTEMPTS": "1"})
+    done = luigi("RetrainFlowers", trial.given, {"AWS_MAX_ATTEMPTS": "1"})
     assert stopped.is_set()
     assert done.code == 56, done.errors
     assert "The object store cannot be used" in done.errors
     assert "Traceback" not in done.errors
     gateway.decide(lambda _: Fate.PASSED)
-    assert forked("RetrainFlowers", options).code == 0
+    assert forked("RetrainFlowers", trial.given).code == 0
     assert differences(contents(trial.held()), expected(trained)) == []

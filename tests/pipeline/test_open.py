@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -13,9 +12,11 @@ import pytest
 
 from tasks.artifacts import DataRoot, publish_bytes
 from tasks.paths import to_path
+from tests.background import until
 from tests.object_store import ObjectStore
-from tests.pipeline.command import REPOSITORY, Finished
+from tests.pipeline.command import Finished
 from tests.recording import keep, record
+from tests.repository import REPOSITORY
 
 DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 BROWSER_WITHIN_S = 10
@@ -73,9 +74,7 @@ def opened(browser: Path) -> str | None:
 
 def wait_for(browser: Path) -> str | None:
     """What the browser was given, as soon as it was."""
-    end = time.monotonic() + BROWSER_WITHIN_S
-    while opened(browser) is None and time.monotonic() < end:
-        time.sleep(0.05)
+    until(lambda: opened(browser) is not None, BROWSER_WITHIN_S)
     return opened(browser)
 
 

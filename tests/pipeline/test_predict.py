@@ -17,8 +17,9 @@ from pipeline.commands.models import find_model
 from pipeline.predict import PredictFolder
 from tasks.artifacts import SCHEMA_VERSION, DataRoot, publish_json
 from tasks.errors import ModelError, StoreError
-from tests.pipeline.command import REPOSITORY, Finished, luigi
+from tests.pipeline.command import Finished, luigi
 from tests.predict.trained import COUNT, Trained, draw, train
+from tests.repository import REPOSITORY
 
 
 @pytest.fixture(scope="module")

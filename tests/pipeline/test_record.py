@@ -15,7 +15,7 @@ from pipeline.record import Run, publish_record
 from pipeline.summary import summarise
 from tasks.artifacts import Manifest
 from tasks.catalog import Dataset
-from tests.pipeline.command import REPOSITORY
+from tests.repository import REPOSITORY
 
 RUN = Run("2026-03-01-cafe-1", dt.date(2026, 3, 1), Dataset("photos", "folder", "photos"), {"views": "2"})
 SHARE = {"photos": 4, "accuracy": 0.75, "interval": {"low": 0.3, "high": 0.95}}

@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 from pipeline import RetrainFlowers
 from pipeline.cli import app
 from tasks.artifacts import SCHEMA_VERSION
-from tests.pipeline.command import REPOSITORY, Project, draw
+from tests.pipeline.command import Project, draw
 from tests.pipeline.first_stages import decode, options, run_of
+from tests.repository import REPOSITORY
 
 TOMORROW = dt.date.today() + dt.timedelta(days=1)
 

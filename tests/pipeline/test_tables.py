@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pipeline.commands.tables import Coloured, Column, show_json, show_table
-from tests.pipeline.command import REPOSITORY
+from tests.repository import REPOSITORY
 
 COLUMNS = [Column("stage"), Column("photos", right=True), Column("key")]
 ROWS: list[list[object]] = [["decode", "1,997", "x" * 120], [Coloured("train", "green"), None, "[bold]a\nb"]]

@@ -18,7 +18,7 @@ from pipeline.cli import app
 from tasks.artifacts import SCHEMA_VERSION, DataRoot
 from tasks.train.settings import FinetuneSettings
 from tasks.train.underway import Training, announce
-from tests.pipeline.command import REPOSITORY
+from tests.repository import REPOSITORY
 from tests.train.data_root import fill, head_folder, train
 from tests.train.examples import BOTTLENECK, classic
 

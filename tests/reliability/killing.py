@@ -17,10 +17,11 @@ from typing import NamedTuple, TextIO
 import psutil
 
 from tasks.download.sample import LABELS
-from tests.pipeline.command import REPOSITORY, draw, words
+from tests.pipeline.command import draw, words
 from tests.pipeline.first_stages import DAY_AGO
 from tests.reliability.contents import contents, damaged, differences, files, keys
 from tests.reliability.shots import Shot
+from tests.repository import REPOSITORY
 
 Tell = Callable[[str], None]
 
@@ -88,6 +89,16 @@ class Trial:
         """The data root."""
         return self.folder / "data"
 
+    @property
+    def given(self) -> dict[str, str]:
+        """All options of its runs."""
+        return {"dataset": str(self.photos), "data-root": self.address, **self.options}
+
+    @property
+    def address(self) -> str:
+        """Where runs find the data root."""
+        return str(self.root)
+
     def held(self) -> Path:
         """What the data root holds now, in a folder."""
         return self.root
@@ -112,17 +123,14 @@ class Trial:
 
     def _start(self, shot: Shot | None, output: TextIO, errors: TextIO) -> subprocess.Popen[bytes]:
         """Start a run that is killed where the place is met."""
-        process = self._begin(str(self.root), self._environment(shot), output, errors)
+        process = self._begin(self._environment(shot), output, errors)
         if shot is not None and shot.way == "later":
             self._kill_later(process, shot)
         return process
 
-    def _begin(
-        self, root: str, environment: Mapping[str, str], output: TextIO, errors: TextIO
-    ) -> subprocess.Popen[bytes]:
-        options = {"dataset": str(self.photos), "data-root": root, **self.options}
+    def _begin(self, environment: Mapping[str, str], output: TextIO, errors: TextIO) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            words("RetrainFlowers", options),
+            words("RetrainFlowers", self.given),
             cwd=REPOSITORY,
             env={**os.environ, "TMPDIR": str(self.temporary), **environment},
             stdout=output,

@@ -38,6 +38,11 @@ class StoreTrial(Trial):
     url: str
     gateway: Gateway
 
+    @property
+    def address(self) -> str:
+        """Where runs find the data root."""
+        return self.url
+
     def held(self) -> Path:
         """A copy of it; leases are left out, and so are the marks of whole folders."""
         shutil.rmtree(self.root, ignore_errors=True)
@@ -54,7 +59,7 @@ class StoreTrial(Trial):
     def _start(self, shot: Shot | None, output: TextIO, errors: TextIO) -> subprocess.Popen[bytes]:
         marksman = _Marksman(self, shot)
         self.gateway.decide(marksman)
-        process = self._begin(self.url, {"AWS_ENDPOINT_URL": self.gateway.address}, output, errors)
+        process = self._begin({"AWS_ENDPOINT_URL": self.gateway.address}, output, errors)
         marksman.process = process
         return process
 
