@@ -13,7 +13,10 @@ from urllib.parse import urlsplit
 from tasks.errors import DatasetError, SettingError
 from tasks.paths import AnyPath, is_remote_text, to_path
 
-CATALOG = Path(__file__).parent.parent / "data" / "catalog.toml"
+CATALOG = Path(__file__).with_name("catalog.toml")
+#: Entries of the user's own, in the folder that the command is started in: they add to the catalog, or replace its own.
+USER_CATALOG = Path("data/catalog.toml")
+_KINDS = ("datasets", "backbones")
 SAMPLE = "sample"
 #: Raised when `sample` is drawn in another way.
 SAMPLE_VERSION = 1
@@ -85,21 +88,28 @@ class BackboneEntry:
     bottleneck_tensor: str = ""
 
 
-@cache
-def read_catalog(path: Path = CATALOG) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    """Read the catalog.
+def read_catalog() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """Read the catalog and the entries of the user's own.
 
     Raises:
-        SettingError: It is missing or is not TOML.
+        SettingError: One of the files is not TOML, or has something else than entries.
     """
+    catalogs = [_read(CATALOG)]
+    if USER_CATALOG.is_file():
+        catalogs.append(_read(USER_CATALOG.absolute()))
+    return {kind: {name: entry for read in catalogs for name, entry in read[kind].items()} for kind in _KINDS}
+
+
+@cache
+def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as exc:
-        raise SettingError(
-            f"There is no catalog at {path}. Install the project in place: pip install -e . in its folder."
-        ) from exc
-    except tomllib.TOMLDecodeError as exc:
-        raise SettingError(f"The catalog {path} is not valid TOML ({exc}). Mend that line.") from exc
+        read = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingError(f"The catalog {path} is not valid TOML ({exc}). Correct that line.") from exc
+    kinds = {kind: read.pop(kind, {}) for kind in _KINDS}
+    if read or not all(isinstance(entry, dict) for entries in kinds.values() for entry in dict(entries).values()):
+        raise SettingError(f"The catalog {path} takes [datasets.<name>] and [backbones.<name>] only. Remove the rest.")
+    return kinds
 
 
 def find_dataset(
@@ -116,7 +126,7 @@ def find_dataset(
         DatasetError: It is none of these; lists the known names.
         SettingError: The catalog's entry is not complete, or an address on an object store cannot be one.
     """
-    datasets = read_catalog().get("datasets", {})
+    datasets = read_catalog()["datasets"]
     if text == SAMPLE:
         return Dataset(
             f"{SAMPLE}-{sample_photos}", "sample", str(sample_photos), licence=str(datasets[SAMPLE]["licence"])
@@ -139,7 +149,7 @@ def find_dataset(
 
 def backbone_names() -> list[str]:
     """Names of the catalog's backbones, sorted."""
-    return sorted(read_catalog().get("backbones", {}))
+    return sorted(read_catalog()["backbones"])
 
 
 def find_backbone(name: str) -> BackboneEntry:
@@ -148,7 +158,7 @@ def find_backbone(name: str) -> BackboneEntry:
     Raises:
         SettingError: The catalog has no such backbone; lists the known names.
     """
-    backbones = read_catalog().get("backbones", {})
+    backbones = read_catalog()["backbones"]
     if name not in backbones:
         raise SettingError(
             f"There is no backbone {name!r}: no file or folder is at {Path(name).absolute()}, and the catalog knows "
@@ -163,7 +173,7 @@ def find_backbone(name: str) -> BackboneEntry:
         needed = ", ".join(field.name for field in own if field.default is MISSING)
         known = ", ".join(field.name for field in own if field.default is not MISSING)
         raise SettingError(
-            f"The catalog's backbone {name!r} needs {needed}, and may have {known}. Mend {CATALOG.name}."
+            f"The catalog's backbone {name!r} needs {needed}, and may have {known}. Correct it in {USER_CATALOG}."
         ) from exc
 
 
@@ -195,17 +205,29 @@ def _absolute(text: str) -> Path | None:
 
 
 def _find_local(text: str, remembered: Callable[[str], Dataset | None]) -> Dataset | None:
-    path = local_path(text)
-    if path is not None:
-        path = path.resolve()
-        kind: DatasetKind | None = "folder" if path.is_dir() else "archive" if path.is_file() else None
-        return Dataset(_slug(path.name, str(path)), kind, str(path)) if kind else None
-    gone = _absolute(text)
     try:
-        gone = gone.resolve() if gone else None
+        path = _given_path(text)
+        real = path.resolve() if path else None
     except (OSError, RuntimeError, ValueError):  # links in a circle; a NUL in it
         return None
-    return remembered(_slug(gone.name, str(gone))) if gone else None
+    if path is None or real is None:
+        return None
+    name = _slug(path.name, str(path))
+    # Earlier versions named a dataset by where the links in its path led.
+    former = _slug(real.name, str(real))
+    if former != name and remembered(name) is None and remembered(former) is not None:
+        name = former
+    there = local_path(text)
+    if there is None:
+        return remembered(name)
+    kind: DatasetKind | None = "folder" if there.is_dir() else "archive" if there.is_file() else None
+    return Dataset(name, kind, str(path)) if kind else None
+
+
+def _given_path(text: str) -> Path | None:
+    """The absolute path that a text names; a link keeps its name, wherever it leads."""
+    path = _absolute(text)
+    return path.resolve() if path and ".." in path.parts else path
 
 
 def _of_url(url: str) -> Dataset:
@@ -232,7 +254,7 @@ def _of_catalog(name: str, entry: Mapping[str, Any]) -> Dataset:
             name, "url", entry["url"], entry["bytes"], entry["sha256"], entry["licence"], entry["description"]
         )
     except KeyError as exc:
-        raise SettingError(f"The catalog's dataset {name!r} lacks {exc}. Add it in {CATALOG.name}.") from exc
+        raise SettingError(f"The catalog's dataset {name!r} lacks {exc}. Add it in {USER_CATALOG}.") from exc
 
 
 def _slug(name: str, identity: str) -> str:

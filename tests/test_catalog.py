@@ -12,13 +12,21 @@ import pytest
 from tasks.artifacts import file_sha256
 from tasks.backbone.backbones import KINDS
 from tasks.backbone.scaling import SCALINGS
-from tasks.catalog import CATALOG, Dataset, backbone_names, find_backbone, find_dataset, read_catalog
+from tasks.catalog import Dataset, backbone_names, find_backbone, find_dataset, read_catalog
 from tasks.decode.settings import Crop, Resampling
 from tasks.errors import DatasetError, SettingError
 
 DATASETS = sorted(read_catalog()["datasets"])
 PACKAGED = [name for name in backbone_names() if find_backbone(name).package]
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{8}")
+
+
+@pytest.fixture
+def user_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The catalog of the current folder, which is not there yet."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data" / "catalog.toml"
 
 
 def test_the_catalog_has_the_datasets_and_backbones_of_the_architecture() -> None:
@@ -115,11 +123,38 @@ def test_a_folder_is_used_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_one_folder_has_one_name_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "photos").mkdir()
-    (tmp_path / "link").symlink_to("photos")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    ways = ["photos", "photos/", "./photos", str(tmp_path / "photos"), "photos/../photos", "~/photos", "link"]
+    ways = ["photos", "photos/", "./photos", str(tmp_path / "photos"), "photos/../photos", "~/photos"]
     assert len({find_dataset(way, sample_photos=400) for way in ways}) == 1
+
+
+def test_a_link_that_leads_to_another_folder_each_night_is_one_dataset(tmp_path: Path) -> None:
+    found = []
+    for night in ("2026-11-28", "2026-11-29"):
+        (tmp_path / night).mkdir()
+        (tmp_path / "current").unlink(missing_ok=True)
+        (tmp_path / "current").symlink_to(night)
+        found.append(find_dataset(str(tmp_path / "current"), sample_photos=400))
+    assert found[0] == found[1]
+    assert found[0].name.startswith("current-")
+    assert found[0].location == str(tmp_path / "current")
+
+
+def test_a_link_that_leads_nowhere_is_a_dataset_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "current").symlink_to("photos")
+    was = find_dataset(str(tmp_path / "current"), sample_photos=400)
+    (tmp_path / "photos").rmdir()
+    assert find_dataset(was.location, 400, {was.name: was}.get) == was
+
+
+def test_a_dataset_that_an_earlier_version_named_by_where_its_link_led_keeps_its_name(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "link").symlink_to("photos")
+    was = find_dataset(str(tmp_path / "photos"), sample_photos=400)
+    found = find_dataset(str(tmp_path / "link"), 400, {was.name: was}.get)
+    assert (found.name, found.location) == (was.name, str(tmp_path / "link"))
 
 
 def test_a_folder_called_like_a_dataset_needs_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,17 +245,33 @@ def test_two_urls_that_end_alike_are_two_datasets() -> None:
     assert one.name != other.name
 
 
-def test_a_missing_catalog_is_named_with_the_remedy(tmp_path: Path) -> None:
-    path = tmp_path / CATALOG.name
-    with pytest.raises(SettingError, match=re.escape(f"There is no catalog at {path}. ") + "Install"):
-        read_catalog(path)
+def test_a_catalog_of_the_current_folder_adds_entries_and_replaces_those_of_the_same_name(user_catalog: Path) -> None:
+    entry = 'description = "d"\nurl = "https://host/{0}.tgz"\nbytes = 5\nsha256 = "{1}"\nlicence = "CC0-1.0"\n'
+    names = ("mine", "flower_photos")
+    user_catalog.write_text("".join(f"[datasets.{name}]\n" + entry.format(name, "0" * 64) for name in names))
+    assert sorted(read_catalog()["datasets"]) == ["flower_photos", "mine", "sample"]
+    assert [find_dataset(name, 400).location for name in names] == [f"https://host/{name}.tgz" for name in names]
+    assert "efficientnet_lite0" in backbone_names()
 
 
-def test_a_catalog_that_is_not_toml_is_named_with_the_line(tmp_path: Path) -> None:
-    path = tmp_path / CATALOG.name
-    path.write_text("[datasets.sample]\ndescription = no quotes\n")
-    with pytest.raises(SettingError, match=re.escape(str(path)) + r" is not valid TOML .*line 2"):
-        read_catalog(path)
+def test_without_a_catalog_of_the_current_folder_the_own_one_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sorted(read_catalog()["datasets"]) == DATASETS
+
+
+def test_a_catalog_that_is_not_toml_is_named_with_the_line(user_catalog: Path) -> None:
+    user_catalog.write_text("[datasets.sample]\ndescription = no quotes\n")
+    with pytest.raises(SettingError, match=re.escape(str(user_catalog)) + r" is not valid TOML .*line 2"):
+        read_catalog()
+
+
+@pytest.mark.parametrize("text", ["[dataset.mine]\n", "datasets.mine = 5\n", "[backbones]\nlite = 'x'\n"])
+def test_a_catalog_with_something_else_than_entries_is_refused(user_catalog: Path, text: str) -> None:
+    user_catalog.write_text(text)
+    with pytest.raises(SettingError, match=r"takes \[datasets.<name>\] and \[backbones.<name>\] only"):
+        read_catalog()
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/2026/Flower photos", "s3://bucket/2026/Flower photos/"])
@@ -244,29 +295,21 @@ def test_an_address_with_credentials_is_refused_without_showing_them() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.fixture
-def other_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A catalog that a user has edited, in place of the project's."""
-    path = tmp_path / CATALOG.name
-    monkeypatch.setattr("tasks.catalog.read_catalog", lambda: read_catalog(path))
-    return path
-
-
-def test_a_dataset_that_lacks_a_key_is_named_with_the_key(other_catalog: Path) -> None:
-    other_catalog.write_text('[datasets.mine]\nurl = "https://host/mine.tgz"\nbytes = 5\n')
-    with pytest.raises(SettingError, match=r"dataset 'mine' lacks 'sha256'. Add it in catalog.toml"):
+def test_a_dataset_that_lacks_a_key_is_named_with_the_key(user_catalog: Path) -> None:
+    user_catalog.write_text('[datasets.mine]\nurl = "https://host/mine.tgz"\nbytes = 5\n')
+    with pytest.raises(SettingError, match=r"dataset 'mine' lacks 'sha256'. Add it in data/catalog.toml"):
         find_dataset("mine", sample_photos=400)
 
 
-def test_a_backbone_that_lacks_a_key_is_named_with_all_keys(other_catalog: Path) -> None:
-    other_catalog.write_text('[backbones.mine]\nkind = "efficientnet_lite"\n')
+def test_a_backbone_that_lacks_a_key_is_named_with_all_keys(user_catalog: Path) -> None:
+    user_catalog.write_text('[backbones.mine]\nkind = "efficientnet_lite"\n')
     with pytest.raises(
         SettingError, match=r"backbone 'mine' needs kind, size, url, file, licence, .*may have model, crop"
     ):
         find_backbone("mine")
 
 
-def test_a_dataset_of_the_catalog_may_be_a_folder_on_an_object_store(other_catalog: Path) -> None:
-    other_catalog.write_text('[datasets.mine]\ndescription = "d"\nurl = "s3://bucket/photos/"\nlicence = "CC0-1.0"\n')
+def test_a_dataset_of_the_catalog_may_be_a_folder_on_an_object_store(user_catalog: Path) -> None:
+    user_catalog.write_text('[datasets.mine]\ndescription = "d"\nurl = "s3://bucket/photos/"\nlicence = "CC0-1.0"\n')
     expected = Dataset("mine", "folder", "s3://bucket/photos", licence="CC0-1.0", description="d")
     assert find_dataset("mine", sample_photos=400) == expected

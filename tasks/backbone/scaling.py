@@ -25,7 +25,7 @@ class Scaling:
     apply: Callable[[Any], Any]
 
 
-#: By the name that `--scaling` and data/catalog.toml take.
+#: By the name that `--scaling` and the catalog take.
 SCALINGS = {
     "raw": Scaling("x", lambda x: x),
     "unit": Scaling("x / 255", lambda x: x / 255.0),
