@@ -7,9 +7,10 @@ import luigi
 from pipeline.root import RootTask
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.hardware import find_hardware
-from tasks.bottleneck.precision import AUTO, PRECISIONS, resolve_precision
+from tasks.bottleneck.precision import AUTO, PRECISIONS, check_gpus, resolve_precision
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.bottleneck.stored import DTYPES, Dtype
+from tasks.errors import SettingError
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import Choice, Number, Numbers
 from tasks.train.settings import AdamRecipe, ClassicRecipe, FinetuneSettings, TrainSettings
@@ -94,6 +95,25 @@ class ModelTask(RootTask):
         if given["bottleneck_dtype"] == "float32":
             del given["bottleneck_dtype"]
         return given
+
+    def check(self) -> None:
+        """As every root task; and the folds."""
+        super().check()
+        if self.folds == 1:
+            raise SettingError("--folds is 1; it takes 2 at least, or 0 for no cross-validation.")
+
+    def check_backbone(self, backbone: Backbone) -> None:
+        """Check what depends on the backbone before any photo is read.
+
+        Raises:
+            SettingError: The parameters ask for what the backbone or this machine cannot do.
+        """
+        if self.train == "finetune":
+            backbone.check_trainable()
+        settings = self.settings(backbone)
+        cluster = self.cluster()
+        if cluster and isinstance(settings.train, TrainSettings):
+            check_gpus(cluster.gpus, settings.train.bottleneck.precision, find_hardware())
 
     def settings(self, backbone: Backbone) -> EvaluateSettings:
         """All settings, each stage's inside the next one's."""

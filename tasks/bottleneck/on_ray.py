@@ -19,7 +19,7 @@ from tasks.bottleneck.extract import PHOTOS_PER_SHARD, ShardWriter, extract_bott
 from tasks.bottleneck.forward import Forward, open_forward
 from tasks.bottleneck.hardware import find_hardware
 from tasks.bottleneck.photos import EmbedCounts, Missing, Wanted, bring_up_to_date
-from tasks.bottleneck.precision import Precision
+from tasks.bottleneck.precision import check_gpus
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.views import Views
 from tasks.cluster.actor import check_version
@@ -27,7 +27,6 @@ from tasks.cluster.addresses import Cluster
 from tasks.cluster.sizes import rows_of_block
 from tasks.cluster.work import Job, connected, text_of
 from tasks.decode.photos import open_stores
-from tasks.errors import SettingError
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress, Silence
 
@@ -103,36 +102,17 @@ def embed_on_cluster(wanted: Wanted, embedding: Embedding, cluster: Cluster, pro
         progress: Told of the photos of each block that is done.
 
     Raises:
-        SettingError: Ray is not installed, the cluster's address is none, or GPUs are asked for that stay idle.
+        SettingError: GPUs are asked for that stay idle.
         MachineError: The cluster does not answer, or cannot do the work.
         StoreError: The decoded store has lost pictures since, or a shard is damaged.
         BackboneError: The weights are missing, or are not those of the settings.
     """
 
     def embed(missing: Missing) -> None:
-        _check_gpus(cluster, embedding.settings.precision)
+        check_gpus(cluster.gpus, embedding.settings.precision, find_hardware())
         _embed(missing, embedding, cluster, progress)
 
     return bring_up_to_date(wanted, embedding.settings, embedding.root, embed)
-
-
-def _check_gpus(cluster: Cluster, precision: Precision) -> None:
-    """See that GPUs are used where they would be on this machine, and none are kept that are not used.
-
-    Raises:
-        SettingError: They are not.
-    """
-    if precision == "int8":
-        if cluster.gpus:
-            raise SettingError(
-                "--gpus-per-actor asks for GPUs, and int8 is computed by processors. Give --precision float32 or "
-                "bfloat16, or leave --gpus-per-actor out."
-            )
-    elif not cluster.gpus and find_hardware().gpu:
-        raise SettingError(
-            "This machine has a GPU, and --engine ray uses none unless it is told to: its bottlenecks would be others. "
-            "Give --gpus-per-actor too, or --engine local."
-        )
 
 
 def _embed(missing: Missing, embedding: Embedding, cluster: Cluster, progress: Progress) -> None:

@@ -39,6 +39,30 @@ def resolve_precision(wish: str, backbone: Backbone, hardware: Hardware) -> Prec
     return "bfloat16" if _computes_bfloat16(backbone, hardware) else "float32"
 
 
+def check_gpus(gpus: float, precision: Precision, hardware: Hardware) -> None:
+    """Check that a cluster's actors use GPUs where this machine would, and ask for none that they do not use.
+
+    Args:
+        gpus: GPUs of each actor.
+        precision: What bottlenecks are computed in.
+        hardware: This machine.
+
+    Raises:
+        SettingError: They do not.
+    """
+    if precision == "int8":
+        if gpus:
+            raise SettingError(
+                "--gpus-per-actor asks for GPUs, and int8 is computed by processors. Give --precision float32 or "
+                "bfloat16, or leave --gpus-per-actor out."
+            )
+    elif not gpus and hardware.gpu:
+        raise SettingError(
+            "This machine has a GPU, and --engine ray uses none unless it is told to: its bottlenecks would be others. "
+            "Give --gpus-per-actor too, or --engine local."
+        )
+
+
 def _computes_bfloat16(backbone: Backbone, hardware: Hardware) -> bool:
     return backbone.kind in BUILT_HERE if hardware.gpu else hardware.bfloat16
 

@@ -1,5 +1,6 @@
 """Which cluster is meant, and whether anything answers there."""
 
+import importlib.util
 import socket
 from dataclasses import dataclass
 
@@ -29,22 +30,47 @@ class Cluster:
         return f"Ray cluster {self.address}" if self.address else "Ray of this machine"
 
 
+def find_cluster(engine: str, address: str, gpus: float) -> Cluster | None:
+    """Find the cluster that parameters ask for, without asking it; None where this machine does the work.
+
+    Args:
+        engine: One of `ENGINES`.
+        address: As of `Cluster`.
+        gpus: As of `Cluster`.
+
+    Raises:
+        SettingError: Something is asked of a cluster, but no cluster; the address is none; or Ray is not installed.
+    """
+    if engine != "ray":
+        if address or gpus:
+            raise SettingError(
+                "--ray-address and --gpus-per-actor go with --engine ray. Give that too, or leave them out."
+            )
+        return None
+    if importlib.util.find_spec("ray") is None:
+        raise SettingError(
+            "--engine ray needs a library that is not installed (ray). "
+            "Run in this project's folder: pip install -e '.[ray]'"
+        )
+    host, _, port = address.rpartition(":")
+    # The client that ray:// stands for cannot drive Ray Data.
+    if address not in ("", "auto") and (not host or "/" in host or not port.isdecimal()):
+        raise SettingError(
+            f"--ray-address is {address!r}; on a node of a cluster it takes auto or the head's <host>:<port>. Without "
+            "it, Ray is started on this machine."
+        )
+    return Cluster(address, gpus)
+
+
 def knock(cluster: Cluster) -> None:
     """See whether anything listens at a cluster's address: Ray itself takes half a minute to say so.
 
     Raises:
-        SettingError: The address is none.
         MachineError: Nothing listens.
     """
     if cluster.address in ("", "auto"):
         return
     host, _, port = cluster.address.rpartition(":")
-    # The client that ray:// stands for cannot drive Ray Data.
-    if not host or "/" in host or not port.isdecimal():
-        raise SettingError(
-            f"--ray-address is {cluster.address!r}; on a node of a cluster it takes auto or the head's <host>:<port>, "
-            "and nothing for a Ray of this machine alone."
-        )
     try:
         socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
     except (OSError, OverflowError) as exc:

@@ -1,6 +1,5 @@
 """Has blocks done on a cluster, and says in a sentence where that comes to nothing."""
 
-import importlib.util
 import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from tasks.cluster.addresses import Cluster, knock, last_line, unreachable
 from tasks.cluster.messages import Done, Lost, Outcome, Task, There
 from tasks.cluster.program import driving
 from tasks.cluster.sizes import Node, Pool, fit
-from tasks.errors import MachineError, SettingError
+from tasks.errors import MachineError
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
 
@@ -146,14 +145,8 @@ def connected(cluster: Cluster, progress: Progress) -> Iterator[Connected]:
     """Connect to a cluster for as long as the block lasts; one that is started ends with it, however it ends.
 
     Raises:
-        SettingError: Ray is not installed, or the address is none.
         MachineError: The cluster does not answer, or does not start.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise SettingError(
-            "--engine ray needs a library that is not installed (ray). "
-            "Run in this project's folder: pip install -e '.[ray]'"
-        )
     with progress.preparing("cluster"):
         knock(cluster)
     with driving(cluster) as (connection, log):

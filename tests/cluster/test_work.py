@@ -1,7 +1,6 @@
 """Blocks done on a real Ray: results come back, errors as they were raised, and nothing stays behind."""
 
 import os
-import sys
 import time
 from multiprocessing import Pipe
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from tasks.cluster.addresses import Cluster
 from tasks.cluster.sizes import Node
 from tasks.cluster.work import Connected, Job, connected
-from tasks.errors import MachineError, SettingError
+from tasks.errors import MachineError
 from tasks.progress import Silence
 from tests.cluster.ray_nodes import nodes
 from tests.cluster.works import Look, Seen
@@ -82,18 +81,6 @@ def test_an_address_where_nothing_answers_is_told_of_at_once() -> None:
     with pytest.raises(MachineError, match=told), connected(Cluster("127.0.0.1:1"), Silence()):
         pass
     assert time.monotonic() - started < 10
-
-
-@pytest.mark.parametrize("address", ["here", "127.0.0.1", "127.0.0.1:port", ":6379", "ray://127.0.0.1:10001"])
-def test_an_address_that_is_none_is_told_of(address: str) -> None:
-    with pytest.raises(SettingError, match=r"--ray-address is .*; on a node of a cluster it takes auto or the head's"):
-        results(Cluster(address), Job("decode", Path(), Look()))
-
-
-def test_without_ray_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(SettingError, match=r"pip install -e '\.\[ray\]'"), connected(Cluster(), Silence()):
-        pass
 
 
 def test_an_actor_that_no_node_has_room_for_is_told_of() -> None:

@@ -12,7 +12,7 @@ from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.cluster.addresses import Cluster
 from tasks.decode.task import DecodePhotos
-from tasks.errors import MachineError, SettingError
+from tasks.errors import MachineError
 from tasks.progress import Silence
 from tasks.snapshot.photos import take_snapshot
 from tests.decode.drawing import encode, smooth
@@ -62,11 +62,3 @@ def test_decoding_and_extraction_ask_the_cluster(given: dict[str, Any], small: P
     ExtractBottlenecks(**given, settings=settings).run()
     on_ray.run()
     assert (on_ray.manifest().new, on_ray.manifest().reused) == (0, 6), "nobody is asked where nothing is missing"
-
-
-@pytest.mark.parametrize("asked", [{"ray_address": "auto"}, {"gpus_per_actor": 0.5}])
-def test_what_is_asked_of_a_cluster_goes_with_one(
-    given: dict[str, Any], small: Prepared, asked: dict[str, Any]
-) -> None:
-    with pytest.raises(SettingError, match="go with --engine ray"):
-        DecodePhotos(**given, **asked, settings=small.backbone.decode("png")).run()
