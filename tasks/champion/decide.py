@@ -1,5 +1,6 @@
 """Makes a decision on a dataset's champion and keeps what it came to."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -75,8 +76,11 @@ def decide(occasion: Occasion, source: Source, progress: Progress) -> Decided:
         except StoreError as exc:
             champion, damage = None, exc
             progress.tell(str(exc))
-        if champion is not None and champion.decided == occasion.key:
-            return Decided(champion.decision, 0, 0)
+        if champion is not None:
+            if champion.decided == occasion.key:
+                return Decided(champion.decision, 0, 0)
+            # A clock that was ahead, or --allow-future-date, made it champion from a day that is yet to come.
+            champion = replace(champion, since=min(champion.since, dt.date.today()))
         umpire = _Umpire(occasion.evaluation, source, progress)
         decision = choose(occasion.new, champion, umpire.compare)
         if damage and decision.verdict == "first":

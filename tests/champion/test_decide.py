@@ -4,6 +4,7 @@ import datetime as dt
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLateError
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,15 @@ def test_a_worse_model_leaves_the_file_as_it_is(root: DataRoot[Path], old: str) 
     decision = made(root, occasion("new", date=LATER))
     assert (decision.verdict, decision.champion) == ("stays", old)
     assert root.champion(DATASET).read_bytes() == before
+
+
+@pytest.mark.usefixtures("old")
+def test_a_champion_from_a_day_that_is_yet_to_come_is_replaced_by_a_model_of_today(root: DataRoot[Path]) -> None:
+    today = dt.date.today()
+    was = champion(root)
+    publish_champion(root.champion(DATASET), DATASET, replace(was, since=today + dt.timedelta(days=1000)))
+    decision = made(root, occasion("new", date=today))
+    assert (decision.verdict, decision.since) == ("new", today)
 
 
 @pytest.mark.usefixtures("old")
