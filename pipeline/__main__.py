@@ -12,8 +12,8 @@ def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (Python
 
 signal.signal(signal.SIGTERM, _stop)
 try:
-    from pipeline.cli import app
+    from pipeline.cli import run
 
-    app(prog_name="python -m pipeline")
+    run(sys.argv[1:])
 except KeyboardInterrupt:
     sys.exit(128 + signal.SIGINT)

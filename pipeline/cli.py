@@ -1,10 +1,13 @@
 """The command line beside Luigi's: `python -m pipeline status | history | open | ...`."""
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
 from pipeline.commands import compact, forget, gc, history, inspect, open_report, predict, status, watch
+from tasks.errors import SettingError
+from tasks.luigi_settings import refuse_empty
 
 app = typer.Typer(
     help="Look after the runs of this project and what they left. Trainings are started with luigi.",
@@ -23,3 +26,17 @@ app.command(help=forget.HELP)(forget.forget)
 app.command(help=watch.HELP)(watch.watch)
 app.command(help=compact.HELP)(compact.compact)
 app.command(help=gc.HELP)(gc.gc)
+
+
+def run(words: Sequence[str]) -> None:
+    """Run a command line; it ends the program.
+
+    Args:
+        words: The words after the program's name.
+    """
+    try:
+        refuse_empty(words)
+    except SettingError as exc:
+        typer.echo(str(exc), err=True)
+        sys.exit(exc.exit_code)
+    app(list(words), prog_name="python -m pipeline")

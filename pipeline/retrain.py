@@ -68,8 +68,7 @@ class RetrainFlowers(ModelTask):
         # First, so that weights that are not there are told of now, and not after all photos are decoded.
         yield backbone
         prepared = backbone.prepared()
-        if self.train == "finetune":
-            prepared.backbone.check_trainable()
+        self.check_backbone(prepared.backbone)
         download = snapshot.requires()
         if download is not None:
             yield download

@@ -16,12 +16,13 @@ from tasks.artifacts import DataRoot, fingerprint, share, sweep_root
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.request import AUTO, BackboneRequest
 from tasks.backbone.task import PrepareBackbone
-from tasks.catalog import Dataset, find_dataset, is_url
-from tasks.cluster.addresses import ENGINES
+from tasks.catalog import SAMPLE, Dataset, find_dataset, is_url
+from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
 from tasks.decode.settings import Encoding
 from tasks.download.reach import ON_MISSING_SOURCE, remembered
 from tasks.download.urls import identity
-from tasks.errors import PipelineError
+from tasks.errors import PipelineError, SettingError
+from tasks.luigi_settings import refuse_empty_settings
 from tasks.parameters import Choice, Day, Number, Place
 from tasks.paths import AnyPath, to_path
 from tasks.records import read_record
@@ -38,8 +39,14 @@ class RootTask(luigi.Task):
     date: Day = Day(
         default=dt.date.today(), description="Date of the run; today's looks at the photos again, a past one does not."
     )
+    allow_future_date: luigi.BoolParameter = luigi.BoolParameter(
+        default=False,
+        significant=False,
+        description="Run for a date that is yet to come, whose model the runs until then are compared with.",
+    )
     dataset: luigi.Parameter[str] = luigi.Parameter(
-        description="A name of data/catalog.toml, a folder <label>/<photo>, an archive of one, or its URL."
+        default=SAMPLE,
+        description="A name of the catalog, a folder <label>/<photo>, an archive of one, or its URL.",
     )
     data_root: Place = Place(
         default="data",
@@ -76,8 +83,8 @@ class RootTask(luigi.Task):
     ray_address: luigi.Parameter[str] = luigi.Parameter(
         default="",
         significant=False,
-        description="Of ray: the cluster that this machine is a node of, as auto or its head's <host>:<port>; empty "
-        "starts Ray on this machine for as long as it is needed.",
+        description="Of ray: the cluster that this machine is a node of, as auto or its head's <host>:<port>; by "
+        "default Ray is started on this machine for as long as it is needed.",
     )
     gpus_per_actor: Number[float] = Number(
         float, 0, default=0, significant=False, description="Of ray: GPUs for each network, or the part of one."
@@ -92,11 +99,11 @@ class RootTask(luigi.Task):
 
     backbone: luigi.Parameter[str] = luigi.Parameter(
         default="efficientnet_lite0",
-        description="The pretrained network: a name of data/catalog.toml, keras:<Name> for a model of "
+        description="The pretrained network: a name of the catalog, keras:<Name> for a model of "
         "keras.applications, or the path of a SavedModel, a .keras file or a frozen graph (.pb).",
     )
     weights: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="A file or URL in place of the backbone's own weights; empty takes its own."
+        default="", description="A file or URL in place of the backbone's own weights."
     )
     image_size: Number[int] = Number(
         int, 0, 4096, default=0, description="Height and width of its input in pixels; 0 is the backbone's own."
@@ -120,6 +127,34 @@ class RootTask(luigi.Task):
     bottleneck_tensor: luigi.Parameter[str] = luigi.Parameter(
         default="", description="Of a model of your own: the tensor, output or layer that gives the bottleneck."
     )
+
+    def __init__(self, *values: Any, **parameters: Any) -> None:
+        super().__init__(*values, **parameters)  # type: ignore[no-untyped-call]  # Luigi's has no types
+        self.check()
+
+    def check(self) -> None:
+        """Check what can be known of the parameters before any work.
+
+        Raises:
+            SettingError: One of them, or several together, cannot be.
+        """
+        refuse_empty_settings(self)
+        # Where the machine's clock is in local time, a command may give the date of Greenwich, which is ahead.
+        latest = max(dt.date.today(), dt.datetime.now(dt.UTC).date())
+        if self.date > latest and not self.allow_future_date:
+            raise SettingError(
+                f"--date is {self.date}, and today is {latest}. Its model would stay champion until then. Correct the "
+                "date or the machine's clock, or give --allow-future-date."
+            )
+        self.cluster()
+
+    def cluster(self) -> Cluster | None:
+        """The Ray cluster that works on photos; None where this machine does.
+
+        Raises:
+            SettingError: It cannot be one.
+        """
+        return find_cluster(self.engine, self.ray_address, self.gpus_per_actor)
 
     @property
     def root(self) -> DataRoot:

@@ -54,6 +54,6 @@ def emit(event: str, text: str | None, **fields: object) -> None:
             # A path that is not UTF-8 holds lone surrogates; written as \\udcXX they are JSON's own notation for them.
             tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stdout)
             sys.stdout.flush()
-        except BrokenPipeError:
-            # Whoever read has heard enough (`| head`): the run goes on without a listener.
+        except OSError:
+            # Whoever read has heard enough (`| head`), or the log's disk is full: the run goes on without a listener.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -63,7 +63,7 @@ def store_error(exc: BaseException) -> MachineError | None:
 
     That something is not there is nothing wrong with the store, unless it is the bucket.
     """
-    for cause in _causes(exc):
+    for cause in causes(exc):
         if type(cause).__module__.partition(".")[0] in _STORE_LIBRARIES:
             told = next(iter(f"{cause}".splitlines()), type(cause).__name__)
             why = "it does not answer" if isinstance(cause, TimeoutError) else told
@@ -80,13 +80,13 @@ def _explain(exc: Exception, who: str, root: AnyPath) -> PipelineError | None:
     if error := store_error(exc):
         return error
     numbers = _DISK if isinstance(exc, PipelineError) else {**_DISK, **_RIGHTS}
-    causes = list(_causes(exc))
-    for cause in causes:
+    chain = list(causes(exc))
+    for cause in chain:
         if isinstance(cause, OSError) and cause.errno in numbers:
             return _disk(who, cause.filename or root, os.strerror(cause.errno), numbers[cause.errno])
     if isinstance(exc, PipelineError):
         return None
-    for cause in causes:
+    for cause in chain:
         if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
             return _memory(who, cause)
     return _explain_words(exc, who, root)
@@ -124,7 +124,7 @@ def _memory(who: str, exc: BaseException) -> MachineError:
     )
 
 
-def _causes(exc: BaseException) -> Iterator[BaseException]:
+def causes(exc: BaseException) -> Iterator[BaseException]:
     """An exception and what led to it; of a sentence for the user only what it was made of."""
     following: BaseException | None = exc
     while following is not None:

@@ -3,7 +3,6 @@
 import atexit
 import gc
 import logging
-import signal
 import time
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -12,45 +11,27 @@ import luigi
 
 from tasks import standing
 from tasks.artifacts import DamagedError, DataRoot, Manifest, Outcome, read_manifest, set_aside, share, sweep
-from tasks.cluster.addresses import ENGINES, Cluster
-from tasks.ending import follow_parent, note_failure, take_over
-from tasks.errors import BUG, MachineError, PipelineError, SettingError, StoreError
-from tasks.events import emit, plain_lines
+from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
+from tasks.ending import follow_parent, take_over
+from tasks.errors import StoreError
+from tasks.events import emit
+from tasks.failures import report_failures
 from tasks.gpus import claim_gpus
-from tasks.machine import on_machine, store_error
+from tasks.luigi_settings import apply_defaults
+from tasks.machine import on_machine
 from tasks.parameters import Choice, Number, Place
 from tasks.paths import AnyPath, to_path
 from tasks.progress import LiveLine, Progress
+from tasks.standard_streams import reopen_closed_streams
 from tasks.worker import put_to_work
 
-
-class PlainErrors(logging.Filter):
-    """Shows an error that the user can mend as its sentence, without the traceback that Luigi adds.
-
-    Luigi logs each failure once, in the process in which it happens: here all of them come by.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record in place, and note how the program is to end; every record passes."""
-        error = record.exc_info[1] if record.exc_info else None
-        if error is None:
-            return True
-        error = store_error(error) or error
-        if isinstance(error, (PipelineError, luigi.parameter.ParameterException)):
-            record.msg, record.args, record.exc_info = "%s", (plain_lines(str(error)),), None
-        code = error.exit_code if isinstance(error, PipelineError) else BUG
-        note_failure(code)
-        emit("error", None, kind=type(error).__name__, exit_code=code, message=str(error))
-        return True
-
-
 _LOG = logging.getLogger("luigi-interface")
-_LOG.addFilter(PlainErrors())
-# It has a handler of its own. A library that sets up Python's logging for itself would have each line told twice.
-_LOG.propagate = False
 
+reopen_closed_streams()
+apply_defaults()
 take_over()
 put_to_work()
+report_failures()
 
 
 class Published(luigi.Target):
@@ -188,22 +169,6 @@ def _below(task: luigi.Task) -> list[luigi.Task]:
     return list(found.values())
 
 
-@luigi.Task.event_handler(luigi.Event.PROCESS_FAILURE)  # type: ignore[no-untyped-call, untyped-decorator]
-def _mourn(task: luigi.Task, message: str) -> None:
-    """Say that a worker that Luigi forked has ended without a word; Luigi itself only counts the task as failed."""
-    code = int(message.rpartition(" ")[2])
-    killed = code == -signal.SIGKILL
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    name = task.stage if isinstance(task, StageTask) else task.task_family
-    note_failure(MachineError.exit_code if killed else BUG)
-    _LOG.error(
-        "The process of %s %s.%s What was published is kept; run again to go on from there.",
-        name,
-        how,
-        " If nobody did that, the system had no memory left: take a machine with more, or fewer --workers." * killed,
-    )
-
-
 @StageTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
 def _leave_memory_alone(_: StageTask) -> None:
     """Let Luigi's program end at once.
@@ -242,18 +207,8 @@ class SnapshotStageTask(StageTask):
 
     @property
     def cluster(self) -> Cluster | None:
-        """The cluster that does the work on photos; None where this machine does.
-
-        Raises:
-            SettingError: Something is asked of a cluster, but no cluster.
-        """
-        if self.engine == "ray":
-            return Cluster(self.ray_address, self.gpus_per_actor)
-        if self.ray_address or self.gpus_per_actor:
-            raise SettingError(
-                "--ray-address and --gpus-per-actor go with --engine ray. Give that too, or leave them out."
-            )
-        return None
+        """The cluster that does the work on photos; None where this machine does."""
+        return find_cluster(self.engine, self.ray_address, self.gpus_per_actor)
 
     def shared(self) -> dict[str, Any]:
         """The parameters that the stage before this one takes too."""

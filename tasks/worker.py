@@ -9,6 +9,7 @@ from luigi.worker import GetWorkResponse
 
 from tasks.ending import note_done
 from tasks.events import emit
+from tasks.failures import report_traceback
 
 #: Seconds for which a scheduler may believe that what it knows as done stays so: luigid does for ten.
 _BELIEVED = 60.0
@@ -41,6 +42,14 @@ class Worker(luigi.worker.Worker):
         added: bool = super().add(task, multiprocess, processes)  # type: ignore[no-untyped-call]  # Luigi's has no types
         self._planned &= added
         return added
+
+    def _log_complete_error(self, task: luigi.Task, tb: str) -> None:
+        if not report_traceback(tb):
+            super()._log_complete_error(task, tb)  # type: ignore[no-untyped-call]  # Luigi's has no types
+
+    def _log_dependency_error(self, task: luigi.Task, tb: str) -> None:
+        if not report_traceback(tb):
+            super()._log_dependency_error(task, tb)  # type: ignore[no-untyped-call]  # Luigi's has no types
 
     def run(self) -> bool:
         """Work; what others have done meanwhile is done."""

@@ -3,7 +3,6 @@
 import errno
 import gc
 import json
-import logging
 import os
 import re
 import shutil
@@ -22,7 +21,7 @@ from tasks.artifacts import Manifest, Outcome, publish_bytes, read_manifest
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
-from tasks.stage import PlainErrors, StageTask
+from tasks.stage import StageTask
 from tests.repository import REPOSITORY
 
 NETWORK_SECONDS = 0.02
@@ -268,27 +267,8 @@ def test_progress_reaches_luigi_where_luigi_listens(task: CountPhotos) -> None:
     assert told == ["half", 50]
 
 
-def record(error: BaseException) -> logging.LogRecord:
-    return logging.LogRecord("luigi-interface", logging.ERROR, "", 0, "failed %s", ("x",), (type(error), error, None))
-
-
-def test_a_sentence_with_per_cent_signs_is_shown_as_it_is() -> None:
-    shown = record(DatasetError("50 %s of all photos"))
-    assert PlainErrors().filter(shown)
-    assert shown.getMessage() == "50 %s of all photos"
-    assert shown.exc_info is None
-
-
-def test_a_name_in_an_error_cannot_command_the_terminal_and_lines_stay_lines() -> None:
-    shown = record(DatasetError("These cannot be decoded:\n  roses/\x1b]0;owned\x07.jpg"))
-    assert PlainErrors().filter(shown)
-    assert shown.getMessage() == "These cannot be decoded:\n  roses/\\x1b]0;owned\\x07.jpg"
-
-
-def test_other_records_pass_untouched() -> None:
-    bug = record(ValueError("a bug"))
-    plain = logging.LogRecord("luigi-interface", logging.INFO, "", 0, "done %s", ("x",), None)
-    assert PlainErrors().filter(bug)
-    assert PlainErrors().filter(plain)
-    assert (bug.getMessage(), plain.getMessage()) == ("failed x", "done x")
-    assert bug.exc_info is not None
+@pytest.mark.parametrize("level", ["CRITICAL", "ERROR", "DEBUG"])
+def test_the_exit_code_is_that_of_the_error_whatever_is_logged(tmp_path: Path, level: str) -> None:
+    done = run(tmp_path, "dataset", "--log-level", level)
+    assert done.code == 52
+    assert (SENTENCE in done.errors) == (level != "CRITICAL")

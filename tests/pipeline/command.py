@@ -33,14 +33,19 @@ class Finished:
     errors: str
 
 
-def luigi(task: str, options: Mapping[str, str], environment: Mapping[str, str] | None = None) -> Finished:
-    """Run `luigi --module pipeline TASK` from the repository's root, as the README has it.
+def luigi(
+    task: str,
+    options: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
+    folder: Path = REPOSITORY,
+) -> Finished:
+    """Run `luigi --module pipeline TASK`, by default from the repository's root, as the README has it.
 
     An option without a value is one that is on or off.
     """
     done = subprocess.run(
         words(task, options),
-        cwd=REPOSITORY,
+        cwd=folder,
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,

@@ -1,6 +1,7 @@
-"""luigi.cfg: every section and key reaches something, and the exit codes are those of the README."""
+"""luigi.cfg and the defaults: every section and key reaches something, and the exit codes are the README's."""
 
 import configparser
+import io
 from pathlib import Path
 
 import luigi.cmdline
@@ -8,6 +9,7 @@ import pytest
 from luigi.task_register import Register, TaskClassException
 
 import pipeline
+from tasks.luigi_settings import DEFAULTS
 
 CONFIG = (Path(__file__).parent.parent.parent / "luigi.cfg").read_text(encoding="utf-8")
 #: Where a section's class may be defined; the tests define tasks too.
@@ -51,18 +53,21 @@ def test_a_misspelt_section_or_key_would_be_found(text: str, found: list[str]) -
     assert strangers(text) == found
 
 
-def test_the_bare_command_has_a_dataset_and_needs_no_server() -> None:
+def test_the_defaults_are_read_by_something() -> None:
     config = configparser.ConfigParser()
-    config.read_string(CONFIG)
-    assert config["RetrainFlowers"]["dataset"] == "sample"
-    assert config.getboolean("core", "local_scheduler")
-    assert config.getboolean("worker", "check_complete_on_run")
+    config.read_dict(DEFAULTS)
+    text = io.StringIO()
+    config.write(text)
+    assert strangers(text.getvalue()) == []
+
+
+def test_the_bare_command_has_a_dataset_and_needs_no_server() -> None:
+    assert pipeline.RetrainFlowers().dataset == "sample"
+    assert DEFAULTS["core"]["local_scheduler"] == "true"
 
 
 def test_each_way_to_fail_has_its_own_exit_code() -> None:
-    config = configparser.ConfigParser()
-    config.read_string(CONFIG)
-    assert {name: int(code) for name, code in config["retcode"].items()} == {
+    assert {name: int(code) for name, code in DEFAULTS["retcode"].items()} == {
         "already_running": 10,
         "missing_data": 20,
         "not_run": 25,

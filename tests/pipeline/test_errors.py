@@ -45,6 +45,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ({"l2": "0.1;0.2"}, 51, "--l2 is '0.1;0.2'"),
         ({"image_encoding": "gif"}, 51, "--image-encoding is 'gif'; it takes jpeg or png"),
         ({"learning_rate": "nan"}, 51, "--learning-rate is nan"),
+        ({"folds": "1"}, 51, "--folds is 1; it takes 2 at least, or 0 for no cross-validation"),
+        ({"date": "2999-01-01"}, 51, "--date is 2999-01-01, and today is"),
+        ({"ray_address": "auto"}, 51, "--ray-address and --gpus-per-actor go with --engine ray"),
+        ({"workers": "0"}, 51, "--workers is 0"),
         ({"date": "yesterday"}, 51, "--date is 'yesterday'; it takes a date as YYYY-MM-DD"),
     ],
 )
