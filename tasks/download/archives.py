@@ -5,15 +5,19 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from mimetypes import guess_type
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from traceback import clear_frames
+from typing import BinaryIO, NamedTuple, TypeVar, cast
 
-from tasks.artifacts import Names, names_within
+from tasks.artifacts import Names as Within
+from tasks.artifacts import names_within
+from tasks.download.file_types import foreign_type
 from tasks.download.limits import Budget, NoRoom, Refused, room_on_disk
 from tasks.download.members import Archive, Member, members
+from tasks.download.names import Names
+from tasks.download.unpacking import PIECE
 from tasks.errors import DownloadError, MachineError
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress, Silence
@@ -35,13 +39,23 @@ _DAMAGED = (
 )
 
 
-_EXTRACT_YOURSELF = (
-    "Make an archive of plain files and folders only, or extract it yourself where you trust it, and give the folder "
-    "to --dataset"
-)
+_NOT_READ = "no tar (plain, gz, bz2, xz) or zip archive"
+_KEPT = "; what was fetched before is kept"
 
 
-def extract(archive: Path, folder: Path, progress: Progress) -> int:
+class Extracted(NamedTuple):
+    """What was extracted.
+
+    Args:
+        files: How many files.
+        notes: What the user has to know of their names, in sentences.
+    """
+
+    files: int
+    notes: list[str]
+
+
+def extract(archive: Path, folder: Path, progress: Progress) -> Extracted:
     """Extract a tar (plain, gzip, bzip2 or xz) or zip archive; its content says which it is, not its name.
 
     Nothing of a member is taken over but its name and its bytes: no owner, no time, no rights. Bytes are counted as
@@ -52,17 +66,13 @@ def extract(archive: Path, folder: Path, progress: Progress) -> int:
         folder: An empty folder, which receives the files with default permissions.
         progress: Is told of the bytes of the archive that are done.
 
-    Returns:
-        How many files were extracted.
-
     Raises:
         DownloadError: The archive is damaged, is no archive, is too large, or holds a member that is neither a regular
-            file nor a folder, or whose name leads elsewhere or collides. Some files may have been extracted by then.
+            file nor a folder, or whose name leads elsewhere, collides or is in an unknown encoding. Some files may have
+            been extracted by then.
         MachineError: The disk has no room, or cannot be written to.
     """
-    with _telling(
-        str(archive), f"{_EXTRACT_YOURSELF}.", "Delete it and run again to fetch it anew, or put a whole one there."
-    ):
+    with _telling(archive, f"{archive}", "Delete it and run again to fetch it anew, or put a whole one there", ""):
         try:
             return _write_all(archive, folder, progress)
         except NoRoom as exc:
@@ -82,18 +92,16 @@ def verify(archive: Path, url: str) -> None:
     Raises:
         DownloadError: It would not; see `extract`.
     """
-    again = f"{_EXTRACT_YOURSELF}; what was fetched before is kept."
-    with _telling(
-        url,
-        again,
-        "Open it in a browser, and run again in case it was damaged on its way; what was fetched before is kept.",
-    ):
-        for member in _read(archive, Budget(None), Silence()):
+    again = "Open it in a browser, and run again in case it was damaged on its way"
+    with _telling(archive, url, again, _KEPT):
+        for member in _read(archive, Budget(None), Names(), Silence()):
             for _ in member.data:
                 pass
 
 
-def photos_folder(folder: PlaceT) -> PlaceT:
+def photos_folder(
+    folder: PlaceT, unwanted_name: Callable[[str], object], told_by_name: Callable[[str], bool | None]
+) -> PlaceT:
     """Find the folder that holds the label folders of an extracted archive.
 
     Archives wrap them in one folder or more (`flower_photos/<label>/<photo>`), which may hold a licence beside them. A
@@ -102,32 +110,38 @@ def photos_folder(folder: PlaceT) -> PlaceT:
 
     Args:
         folder: What an archive was extracted to.
+        unwanted_name: Says of a name why it is left out of a dataset, if it is.
+        told_by_name: Says of a file's name whether it is a photo's.
     """
+
+    def wanted(names: Iterable[str]) -> list[str]:
+        return [name for name in names if not unwanted_name(name)]
+
     names = _names(folder)
-    while len(wrapping := _visible(names.folders)) == 1:
+    while len(wrapping := wanted(names.folders)) == 1:
         inner = folder / wrapping[0]
         names = _names(inner)
-        if not _visible(names.folders) or _has_photos(names.files):
+        if not wanted(names.folders) or any(map(told_by_name, wanted(names.files))):
             break
         folder = cast("PlaceT", inner)
     return folder
 
 
-def _names(folder: AnyPath) -> Names:
+def _names(folder: AnyPath) -> Within:
     if is_remote(folder):
         return names_within(folder)
-    names = Names([], [])
+    names = Within([], [])
     for path in folder.iterdir():
         (names.folders if path.is_dir() else names.files).append(path.name)
     return names
 
 
-def _write_all(archive: Path, folder: Path, progress: Progress) -> int:
-    count = 0
+def _write_all(archive: Path, folder: Path, progress: Progress) -> Extracted:
+    count, names = 0, Names()
     try:
-        for member in _read(archive, Budget(room_on_disk(folder)), progress):
+        for member in _read(archive, Budget(room_on_disk(folder)), names, progress):
             with _create(folder / member.path) as file:
-                for piece in member.data:
+                for piece in _pieces(folder / member.copy_of) if member.copy_of else member.data:
                     file.write(piece)
             count += 1
     except OSError as exc:
@@ -138,7 +152,14 @@ def _write_all(archive: Path, folder: Path, progress: Progress) -> int:
             f"{archive} could not be extracted to {folder} ({exc.strerror}). Make room or mend the rights, and run "
             "again."
         ) from exc
-    return count
+    return Extracted(count, names.notes())
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """The bytes of a file that was extracted before."""
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
 
 
 def _create(path: Path) -> BinaryIO:
@@ -150,12 +171,12 @@ def _create(path: Path) -> BinaryIO:
         return path.open("xb")
 
 
-def _read(archive: Path, budget: Budget, progress: Progress) -> Iterator[Member]:
+def _read(archive: Path, budget: Budget, names: Names, progress: Progress) -> Iterator[Member]:
     """The files of an archive, of each of which all bytes are taken before the next is asked for."""
     with Archive(archive) as opened:
         progress.start(opened.bytes, "B")
         done = 0
-        for member in members(opened, budget):
+        for member in members(opened, budget, names):
             yield member
             # Members may lie in another order than a zip lists them in: what was read furthest counts.
             progress.advance(max(0, opened.tell() - done))
@@ -166,23 +187,23 @@ def _read(archive: Path, budget: Budget, progress: Progress) -> Iterator[Member]
 
 
 @contextmanager
-def _telling(archive: str, refused: str, damaged: str) -> Iterator[None]:
-    """Turn what is wrong with an archive into the error that the user sees, with a remedy for each kind."""
+def _telling(path: Path, archive: str, again: str, kept: str) -> Iterator[None]:
+    """Turn what is wrong with an archive into the error that the user sees.
+
+    Args:
+        path: Where it is.
+        archive: What the user calls it.
+        again: The remedy where it is damaged.
+        kept: What follows every remedy.
+    """
     try:
         yield
     except Refused as exc:
-        raise DownloadError(f"{archive} was not extracted: {exc}. {refused}") from exc
+        raise DownloadError(f"{archive} was not extracted: {exc}. {exc.remedy}{kept}.") from exc
     except (*_DAMAGED, OSError) as exc:
+        # The frames hold what unpacked it, and the memory of one xz is enough.
+        clear_frames(exc.__traceback__)
+        if found := foreign_type(path):
+            raise DownloadError(f"{archive} is {_NOT_READ} but {found.name}. {found.remedy}{kept}.") from exc
         cause = str(exc).partition("\n")[0].rstrip(":") or type(exc).__name__
-        raise DownloadError(
-            f"{archive} is damaged or is no tar (plain, gz, bz2, xz) or zip archive ({cause}). {damaged}"
-        ) from exc
-
-
-def _visible(folders: Iterable[str]) -> list[str]:
-    return [name for name in folders if name != "__MACOSX" and name[0] != "."]
-
-
-def _has_photos(files: Iterable[str]) -> bool:
-    types = (guess_type(name, strict=False)[0] for name in files)
-    return any(kind is not None and kind.startswith("image/") for kind in types)
+        raise DownloadError(f"{archive} is damaged or is {_NOT_READ} ({cause}). {again}{kept}.") from exc

@@ -14,8 +14,23 @@ MAX_RATIO = 100
 SMALL = 100 * 10**6
 
 
+_EXTRACT_YOURSELF = (
+    "Make an archive of plain files and folders only, or extract it yourself where you trust it, and give the folder "
+    "to --dataset"
+)
+
+
 class Refused(Exception):  # noqa: N818 - archives.py turns it into the error that the user sees
-    """An archive is not let in; says why, following "was not extracted: "."""
+    """An archive is not let in.
+
+    Args:
+        why: Follows "was not extracted: ".
+        remedy: What to do, as a sentence without its full stop.
+    """
+
+    def __init__(self, why: str, remedy: str = _EXTRACT_YOURSELF) -> None:
+        super().__init__(why)
+        self.remedy = remedy
 
 
 class NoRoom(Exception):  # noqa: N818 - likewise

@@ -10,8 +10,9 @@ from typing import IO, NamedTuple, cast
 
 from tasks.download import limits
 from tasks.download.limits import Budget, Refused
-from tasks.download.names import Names
+from tasks.download.names import File, Names
 from tasks.download.unpacking import PIECE, Unpacking
+from tasks.download.zip_members import check_method, name_length, name_of
 
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 #: Bytes of a zip's list of members: it is read as one, and takes ten times its size of memory.
@@ -29,10 +30,12 @@ class Member(NamedTuple):
     Args:
         path: Its name, relative; no other member has it.
         data: Its bytes, in pieces; to be read before the next member is asked for.
+        copy_of: The member before it that has its bytes, where it is a hard link; then `data` has none.
     """
 
     path: PurePosixPath
     data: Iterator[bytes]
+    copy_of: PurePosixPath | None = None
 
 
 class Archive(BufferedReader):
@@ -50,12 +53,13 @@ class Archive(BufferedReader):
         return super().read(size)
 
 
-def members(archive: Archive, budget: Budget) -> Iterator[Member]:
+def members(archive: Archive, budget: Budget, names: Names) -> Iterator[Member]:
     """All files of an archive, whose content says of which format it is.
 
     Args:
         archive: The archive, from its start.
         budget: What it may unpack to.
+        names: Takes their names; those of none so far.
 
     Raises:
         Refused: A member is no regular file or folder, is named badly, or goes beyond the budget.
@@ -64,23 +68,46 @@ def members(archive: Archive, budget: Budget) -> Iterator[Member]:
     """
     is_zip = archive.read(4) in _ZIP_STARTS
     archive.seek(0)
-    return _zip_members(archive, budget) if is_zip else _tar_members(archive, budget)
+    return _zip_members(archive, budget, names) if is_zip else _tar_members(archive, budget, names)
 
 
-def _tar_members(archive: Archive, budget: Budget) -> Iterator[Member]:
-    names, stream = Names(), Unpacking(archive, budget)
+def _tar_members(archive: Archive, budget: Budget, names: Names) -> Iterator[Member]:
+    stream = Unpacking(archive, budget)
     # It has as much of a file as tarfile needs.
     with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r:", encoding="utf-8") as tar:
         while member := _next_of(tar, stream):
+            name = _tar_name(member.name, names)
             if member.isdir():
-                names.add_folder(member.name)
-                continue
-            if not member.isreg() or member.issparse() or member.type in _SPARSE:
-                raise Refused(f"its member {member.name!r} is a link, a device or a sparse file")
-            path = names.add_file(member.name)
-            stream.seek(member.offset_data)
-            yield Member(path, _exactly(stream.take, member.size))
+                names.add_folder(name)
+            elif member.islnk():
+                earlier = _linked(name, _tar_name(member.linkname, names), names)
+                # Its bytes are written once more, and come from nothing that is read.
+                budget.spend(earlier.size, archive.tell())
+                yield Member(names.add_file(name, earlier.size), iter(()), earlier.path)
+            elif not member.isreg() or member.issparse() or member.type in _SPARSE:
+                raise Refused(f"its member {name!r} is a symbolic link, a device or a sparse file")
+            else:
+                path = names.add_file(name, member.size)
+                stream.seek(member.offset_data)
+                yield Member(path, _exactly(stream.take, member.size))
     _check_end(stream)
+
+
+def _tar_name(name: str, names: Names) -> str:
+    """A name as text; tarfile writes bytes that are not UTF-8 as lone surrogates."""
+    try:
+        return name if name.isascii() else names.decoder.decode(name.encode("utf-8", "surrogateescape"), oem=False)
+    except UnicodeEncodeError:
+        return name
+
+
+def _linked(name: str, target: str, names: Names) -> File:
+    """The file that a hard link names once more."""
+    if (earlier := names.find(target)) is None:
+        raise Refused(
+            f"its member {name!r} is a hard link to {target!r}, and no such file comes before it in the archive"
+        )
+    return earlier
 
 
 def _next_of(tar: tarfile.TarFile, stream: Unpacking) -> tarfile.TarInfo | None:
@@ -102,25 +129,29 @@ def _check_end(stream: Unpacking) -> None:
             raise tarfile.ReadError("something follows its end")
 
 
-def _zip_members(archive: Archive, budget: Budget) -> Iterator[Member]:
-    with zipfile.ZipFile(archive) as opened:
+def _zip_members(archive: Archive, budget: Budget, names: Names) -> Iterator[Member]:
+    with _opened(archive) as opened:
         listed = opened.infolist()
         _check_list(archive, opened, listed)
-        names = Names()
         read = 0
         for member in listed:
             kind = stat.S_IFMT(member.external_attr >> 16)
-            # A zip's name ends at a zero for zipfile, but not for every program.
-            name = member.filename if "\0" not in member.orig_filename else member.orig_filename
+            name = name_of(member, names.decoder)
             if name.endswith("/") and kind in {0, stat.S_IFDIR}:
                 names.add_folder(name)
                 continue
             if kind not in {0, stat.S_IFREG}:
                 raise Refused(f"its member {name!r} is a link or a device")
-            if member.flag_bits & 1:
-                raise Refused(f"its member {name!r} is encrypted")
+            check_method(name, member)
             read += member.compress_size
             yield Member(names.add_file(name), _zip_data(opened, member, budget, read))
+
+
+def _opened(archive: Archive) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except zipfile.BadZipFile as exc:
+        raise zipfile.BadZipFile(f"{exc}; it may have been cut, or be one part of several") from exc
 
 
 def _zip_data(opened: zipfile.ZipFile, member: zipfile.ZipInfo, budget: Budget, read: int) -> Iterator[bytes]:
@@ -145,7 +176,7 @@ def _check_list(archive: Archive, opened: zipfile.ZipFile, listed: list[zipfile.
             raise Refused(f"its member {member.filename!r} shares its bytes with another")
         if not end and member.header_offset:
             raise zipfile.BadZipFile("something precedes its first member")
-        end = member.header_offset + _LOCAL_HEADER + len(member.filename) + member.compress_size
+        end = member.header_offset + _LOCAL_HEADER + name_length(member) + member.compress_size
     if end > archive.bytes:
         raise zipfile.BadZipFile("a member is longer than the archive")
     archive.seek(-(_END_RECORD + len(opened.comment)), 2)

@@ -3,9 +3,11 @@
 import os
 import re
 from pathlib import PurePosixPath
+from typing import NamedTuple
 from unicodedata import normalize
 
 from tasks.download import limits
+from tasks.download.legacy_names import NameDecoder, listed
 from tasks.download.limits import Refused
 
 #: Folders above a file; removing what is nested deeper runs out of open files.
@@ -16,20 +18,51 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _DRIVE = re.compile("[A-Za-z]:")
 
 
+class File(NamedTuple):
+    """A file of an archive.
+
+    Args:
+        path: Where it is extracted to.
+        size: Its bytes.
+    """
+
+    path: PurePosixPath
+    size: int
+
+
 class Names:
     """All names of an archive so far; each may come once, however it is spelt.
 
     Names that differ only in case or in how Unicode composes their letters are one name on some machines, where the
-    second file would take the place of the first.
+    second file would take the place of the first. Only a folder may come in both forms of Unicode: it is one folder.
     """
 
     def __init__(self) -> None:
+        self.decoder = NameDecoder()
         self._folders: dict[str, str] = {"": ""}
-        self._files: dict[str, dict[str, str]] = {"": {}}
+        self._files: dict[str, dict[str, tuple[str, int]]] = {"": {}}
+        self._merged: dict[str, None] = {}
         self._count = 0
 
-    def add_file(self, name: str) -> PurePosixPath:
+    def notes(self) -> list[str]:
+        """What the user has to know of the names, in sentences."""
+        notes = [guessed] if (guessed := self.decoder.note()) else []
+        if self._merged:
+            notes.append(
+                f"{len(self._merged):,} of its folders come in both forms of Unicode, composed and decomposed (NFC and "
+                f"NFD), and were made one each: {listed(self._merged)}."
+            )
+        return notes
+
+    def add_file(self, name: str, size: int = 0) -> PurePosixPath:
         """Take a file's name.
+
+        Args:
+            name: Its name.
+            size: Its bytes.
+
+        Returns:
+            Where it is extracted to.
 
         Raises:
             Refused: The name leads out of the folder, is none on some machine, or was there before.
@@ -37,46 +70,66 @@ class Names:
         path = _path(name)
         if not path.name:
             raise Refused(f"its member {name!r} names no file")
-        folder = self._add_folders(path.parent)
+        key, folder = self._add_folders(path.parent)
         spelt = _fold(path.name)
-        files = self._files[folder]
-        other = files.get(spelt) or self._folders.get(f"{folder}/{spelt}")
+        files = self._files[key]
+        other = files[spelt][0] if spelt in files else self._folders.get(f"{key}/{spelt}")
         if other is not None:
-            raise _collision(str(path.parent / PurePosixPath(other).name), str(path))
-        files[spelt] = path.name
+            raise _collision(str(folder / other), str(path))
+        files[spelt] = path.name, size
         self._counted()
-        return path
+        return folder / path.name
 
     def add_folder(self, name: str) -> None:
-        """Take a folder's name; a folder may come several times.
+        """Take a folder's name; a folder may come several times, and `/` means the folder of them all.
 
         Raises:
             Refused: As of a file.
         """
-        self._add_folders(_path(name))
+        if name.strip("/"):
+            self._add_folders(_path(name))
 
-    def _add_folders(self, path: PurePosixPath) -> str:
-        """Take a folder and those above it; returns its name as it is compared."""
-        above = ""
+    def find(self, name: str) -> File | None:
+        """The file that a name of a link means; None where no such file came so far."""
+        path = PurePosixPath(name)
+        above, folder = "", PurePosixPath()
+        for part in path.parts[:-1]:
+            above += f"/{_fold(part)}"
+            folder /= self._folders.get(above, "")
+        found = self._files.get(above, {}).get(_fold(path.name))
+        if found is None or not _same(str(folder / found[0]), str(path)):
+            return None
+        return File(folder / found[0], found[1])
+
+    def _add_folders(self, path: PurePosixPath) -> tuple[str, PurePosixPath]:
+        """Take a folder and those above it; returns its name as it is compared, and as it was first spelt."""
+        above, folder = "", PurePosixPath()
         for depth, part in enumerate(path.parts):
             spelt = _fold(part)
             own = f"{above}/{spelt}"
             verbatim = self._folders.get(own)
             if verbatim is None:
                 if spelt in self._files[above]:
-                    raise _collision(str(PurePosixPath(*path.parts[:depth]) / self._files[above][spelt]), str(path))
-                self._folders[own] = part
+                    raise _collision(str(folder / self._files[above][spelt][0]), str(path))
+                self._folders[own] = verbatim = part
                 self._files[own] = {}
                 self._counted()
             elif verbatim != part:
-                raise _collision(str(PurePosixPath(*path.parts[:depth]) / verbatim), str(path))
-            above = own
-        return above
+                if not _same(verbatim, part):
+                    raise _collision(str(PurePosixPath(*path.parts[:depth]) / verbatim), str(path))
+                self._merged[str(folder / verbatim)] = None
+            above, folder = own, folder / verbatim
+        return above, folder
 
     def _counted(self) -> None:
         self._count += 1
         if self._count > limits.MAX_FILES:
             raise Refused(f"it holds more than {limits.MAX_FILES:,} files and folders, the most that are extracted")
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two names are one but for the form of Unicode."""
+    return one == other or normalize("NFC", one) == normalize("NFC", other)
 
 
 def _path(name: str) -> PurePosixPath:
@@ -107,6 +160,8 @@ def _fold(part: str) -> str:
 def _collision(one: str, other: str) -> Refused:
     if one == other:
         return Refused(f"its member {_short(one)} comes twice")
+    if _same(one, other):
+        return Refused(f"its members {_short(one)} and {_short(other)} have one name in two forms of Unicode (NFC, NFD)")
     return Refused(f"its members {_short(one)} and {_short(other)} have one name where case or accents do not count")
 
 

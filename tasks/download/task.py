@@ -1,6 +1,7 @@
 """Luigi task of the download stage."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from tasks.artifacts import (
     read_manifest,
 )
 from tasks.catalog import SAMPLE_VERSION, Dataset
-from tasks.download.reach import AWAY, ON_MISSING_SOURCE, go_on, kept, last_snapshot, why_unreached
+from tasks.download.reach import AWAY, ON_MISSING_SOURCE, go_on, kept, last_snapshot, place, why_unreached
 from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
 from tasks.parameters import Choice, SettingsParameter
 from tasks.paths import AnyPath, is_remote
@@ -67,13 +68,13 @@ class FetchDataset(StageTask):
         """Where the archive of that key was extracted to."""
         return self.root.downloads(self.dataset.name) / key
 
-    def photos(self) -> AnyPath:
-        """The folder of the label folders, once the task is complete."""
+    def photos(self, unwanted_name: Callable[[str], object], told_by_name: Callable[[str], bool | None]) -> AnyPath:
+        """The folder of the label folders, once the task is complete; the snapshot's rules tell which they are."""
         from tasks.download.archives import photos_folder  # noqa: PLC0415 (not needed where nothing is to be done)
 
         folder = self.extracted(self.manifest().key)
         # What an unreachable source once held may be gone; then all that is wanted of it is in the stores.
-        return photos_folder(folder) if is_there(folder) else folder
+        return photos_folder(folder, unwanted_name, told_by_name) if is_there(folder) else folder
 
     def work(self, progress: Progress) -> Outcome:
         """Fetch or draw the archive, then extract it; where it is away, let the run go on with what came before."""
@@ -106,6 +107,11 @@ class FetchDataset(StageTask):
             return manifest
         return None
 
+    def _notes_on(self, key: str) -> list[str]:
+        """What an earlier extraction had to say of the archive of that key."""
+        before = self._before()
+        return list(before.details.get("notes", [])) if before and before.key == key else []
+
     def _bring(self, progress: Progress) -> Outcome:
         with progress.preparing("imports"):
             from tasks.download.archives import extract  # noqa: PLC0415 (only where there is work)
@@ -115,11 +121,14 @@ class FetchDataset(StageTask):
         archive = self._archive(progress)
         folder = self.extracted(archive.sha256[:KEY_LENGTH])
         if is_there(folder):
-            new, photos = 0, _count_files(folder)
+            new, photos, notes = 0, _count_files(folder), self._notes_on(folder.name)
         else:
             with publish_folder(folder, progress) as temporary:
-                new = photos = extract(archive.path, temporary, progress)
+                new, notes = extract(archive.path, temporary, progress)
+            photos = new
         self._drop(archive.path)
+        for note in notes:
+            progress.tell(f"{place(self.dataset)}: {note}")
         return Outcome(
             key=folder.name,
             snapshot="",
@@ -127,7 +136,13 @@ class FetchDataset(StageTask):
             photos=photos,
             new=new,
             reused=photos - new,
-            details={"sha256": archive.sha256, "bytes": archive.size, "state": state, "unreached": None},
+            details={
+                "sha256": archive.sha256,
+                "bytes": archive.size,
+                "state": state,
+                "unreached": None,
+                "notes": notes,
+            },
         )
 
     def _archive(self, progress: Progress) -> "Fetched":

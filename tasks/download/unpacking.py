@@ -92,6 +92,11 @@ class Unpacking:
         #: What was read last as a header.
         self.last = b""
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether the tar, or whatever it is, lies in gzip, bzip2 or xz."""
+        return self._make is not None
+
     def take(self, size: int) -> bytes:
         """Read on: at least one byte and at most `size`, or nothing at the end."""
         if self._used == len(self._piece):

@@ -24,6 +24,7 @@ from tasks.errors import DatasetError, PipelineError
 from tasks.parameters import Choice, Number, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.snapshot.listing import told_by_name, unwanted_name
 from tasks.stage import StageTask
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class TakeSnapshot(StageTask):
     def photos(self) -> AnyPath:
         """The folder that the snapshot's paths are relative to."""
         download = self.requires()
-        return to_path(self.dataset.location) if download is None else download.photos()
+        return to_path(self.dataset.location) if download is None else download.photos(unwanted_name, told_by_name)
 
     def work(self, progress: Progress) -> Outcome:
         """Hash what is new, and publish the snapshot; where the source is away, that of the last time stands again."""

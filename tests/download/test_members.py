@@ -45,7 +45,7 @@ PAIRS = {
     "case of a folder": ("Daisy/1.jpg", "daisy/2.jpg"),
     "case of an inner folder": ("a/Daisy/1.jpg", "a/daisy/2.jpg"),
     "composed and not": ("caf\u00e9.jpg", "cafe\u0301.jpg"),
-    "composed and not, of a folder": ("caf\u00e9/1.jpg", "cafe\u0301/2.jpg"),
+    "composed and not, of its folder": ("caf\u00e9/1.jpg", "cafe\u0301/1.jpg"),
     "sharp s": ("stra\u00dfe.jpg", "STRASSE.jpg"),
     "Greek sigmas": ("\u03c3\u03c2.jpg", "\u03a3\u03a3.jpg"),
     "Kelvin": ("\u212a.jpg", "k.jpg"),
@@ -62,7 +62,12 @@ KINDS = {
     "a link in": member("x", tarfile.SYMTYPE, "good.jpg"),
     "a link to all": member("x", tarfile.SYMTYPE, "/"),
     "a hard link out": member("x", tarfile.LNKTYPE, "/etc/passwd"),
-    "a hard link in": member("x", tarfile.LNKTYPE, "good.jpg"),
+    "a hard link above": member("x", tarfile.LNKTYPE, "../good.jpg"),
+    "a hard link to itself": member("x", tarfile.LNKTYPE, "x"),
+    "a hard link to a folder": member("x", tarfile.LNKTYPE, "."),
+    "a hard link to another's name in capitals": member("x", tarfile.LNKTYPE, "GOOD.jpg"),
+    "a hard link named as another": member("good.jpg", tarfile.LNKTYPE, "good.jpg"),
+    "a hard link out by its name": member("../x", tarfile.LNKTYPE, "good.jpg"),
     "a character device": member("x", tarfile.CHRTYPE),
     "a block device": member("x", tarfile.BLKTYPE),
     "a pipe": member("x", tarfile.FIFOTYPE),
@@ -200,7 +205,7 @@ def test_a_good_archive_is_taken_and_only_its_names_and_bytes(tmp_path: Path, da
     (tmp_path / "archive").write_bytes(data)
     verify(tmp_path / "archive", "https://x/photos")
     (tmp_path / "folder").mkdir()
-    assert extract(tmp_path / "archive", tmp_path / "folder", Silence()) == len(FILES)
+    assert extract(tmp_path / "archive", tmp_path / "folder", Silence()).files == len(FILES)
     assert files_below(tmp_path / "folder") == FILES
     plain = tmp_path / "plain"
     plain.touch()
@@ -224,9 +229,6 @@ def test_odd_names_that_mean_one_place_are_taken(tmp_path: Path) -> None:
         "-rf",
         "a/" * 31 + "z",
     ]
-    broken = member("?")
-    broken.name = os.fsdecode(b"L\xf6wenzahn.jpg")
-    (tmp_path / "archive").write_bytes(tar([*map(member, names), broken], form=tarfile.GNU_FORMAT))
+    (tmp_path / "archive").write_bytes(tar(map(member, names), form=tarfile.GNU_FORMAT))
     (tmp_path / "folder").mkdir()
-    assert extract(tmp_path / "archive", tmp_path / "folder", Silence()) == len(names) + 1
-    assert (tmp_path / "folder" / os.fsdecode(b"L\xf6wenzahn.jpg")).is_file()
+    assert extract(tmp_path / "archive", tmp_path / "folder", Silence()) == (len(names), [])

@@ -13,6 +13,7 @@ from tasks.download.archives import photos_folder
 from tasks.download.patience import Patience
 from tasks.errors import DownloadError
 from tasks.paths import AnyPath
+from tasks.snapshot.listing import told_by_name, unwanted_name
 from tasks.snapshot.task import TakeSnapshot
 from tests.download.server import FileServer, Mood, serving
 from tests.listening import Tally
@@ -122,4 +123,4 @@ def test_people_see_photos_being_put_there(far_root: AnyPath, server: FileServer
 def test_the_folder_of_the_label_folders_is_found(far_root: AnyPath, files: list[str], expected: str) -> None:
     for file in files:
         (far_root / file).write_bytes(b"")
-    assert str(photos_folder(far_root)) == f"{far_root}/{expected}".rstrip("/")
+    assert str(photos_folder(far_root, unwanted_name, told_by_name)) == f"{far_root}/{expected}".rstrip("/")

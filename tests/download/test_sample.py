@@ -15,6 +15,7 @@ from tasks.download.drawing.composition import draw_photo
 from tasks.download.sample import LABELS, draw_sample
 from tasks.errors import SettingError
 from tasks.progress import Silence
+from tasks.snapshot.listing import told_by_name, unwanted_name
 from tests.listening import Tally
 
 
@@ -72,8 +73,8 @@ def test_members_are_sorted_and_carry_no_time_or_user(fifty: Path) -> None:
 
 
 def test_it_is_extracted_like_any_download_and_its_labels_are_balanced(fifty: Path, tmp_path: Path) -> None:
-    assert extract(fifty, tmp_path, Silence()) == 50
-    folder = photos_folder(tmp_path)
+    assert extract(fifty, tmp_path, Silence()).files == 50
+    folder = photos_folder(tmp_path, unwanted_name, told_by_name)
     assert Counter(photo.parent.name for photo in folder.glob("*/*.jpg")) == dict.fromkeys(LABELS, 10)
 
 

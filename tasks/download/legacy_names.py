@@ -1,0 +1,170 @@
+"""Names in an archive that are not UTF-8: guess their encoding where that is safe, or say what they could be."""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from unicodedata import category
+
+from tasks.download.limits import Refused
+
+#: Encodings of Western names: of Windows and DOS, as zip programs there write them, and of Unix and Windows.
+_OEM, _ANSI = "cp850", "cp1252"
+#: Encodings in which one letter takes two bytes. Nearly all text decodes in some Western one too, as other letters.
+_DOUBLE_BYTE = {
+    "Chinese (GB2312)": "gb2312",
+    "Chinese (Big5)": "big5",
+    "Japanese (Shift-JIS)": "cp932",
+    "Korean (EUC-KR)": "euc_kr",
+}
+_SINGLE_BYTE = {"Cyrillic (cp866)": "cp866", "Cyrillic (cp1251)": "cp1251", f"Western ({_OEM})": _OEM}
+#: How many names are given as examples.
+_EXAMPLES = 3
+_PACK_AS_UTF8 = (
+    "pack the archive anew with names in UTF-8 (7-Zip: -mcu=on), or extract it with a program that can be told the "
+    "encoding (unar -e, 7z -mcp), and give the folder to --dataset"
+)
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+class NameDecoder:
+    """Decodes the names of an archive, and keeps count of guesses."""
+
+    def __init__(self) -> None:
+        self._guessed = 0
+        self._examples: list[str] = []
+
+    def decode(self, raw: bytes, *, oem: bool) -> str:
+        """Decode a name whose encoding the archive does not state: UTF-8, or else a guess.
+
+        Args:
+            raw: The name, `/`-separated.
+            oem: Whether it comes from Windows or DOS, whose encoding is tried first; otherwise that of Unix is.
+
+        Raises:
+            Refused: A folder, whose name may become a label, has a name of which a guess could be wrong.
+        """
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            self._guessed += 1
+        *folders, file = raw.split(b"/")
+        return "/".join([*(self._folder(part, oem) for part in folders), self._file(file, oem)])
+
+    def note(self) -> str | None:
+        """What the user has to know of guessed names, as a sentence."""
+        if not self._guessed:
+            return None
+        return (
+            f"{self._guessed:,} of its names are not in UTF-8, and their encoding was guessed: "
+            f"{listed(self._examples)}. If that is wrong, {_PACK_AS_UTF8}."
+        )
+
+    def _folder(self, part: bytes, oem: bool) -> str:
+        text = self._guess(part, oem)
+        if text is None:
+            raise _unreadable(part)
+        return text
+
+    def _file(self, part: bytes, oem: bool) -> str:
+        """A file's name is no label: where it cannot be told, it only has to be another than all others."""
+        text = self._guess(part, oem)
+        if text is not None:
+            return text
+        if b"\\" in part:
+            raise _unreadable(part)
+        return self._kept(part.decode(_OEM))
+
+    def _guess(self, part: bytes, oem: bool) -> str | None:
+        if part.isascii():
+            return part.decode()
+        # On Unix each part may come from elsewhere; elsewhere the whole name is in one encoding, and it is not UTF-8.
+        if not oem and (text := _decode(part, "utf-8")) is not None:
+            return text
+        # A backslash may be half a letter.
+        text = None if b"\\" in part else guess_western(part, oem)
+        return text and self._kept(text)
+
+    def _kept(self, text: str) -> str:
+        if len(self._examples) < _EXAMPLES and text not in self._examples:
+            self._examples.append(text)
+        return text
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first few of some names, for people: 'a', 'b', 'c'."""
+    return ", ".join(repr(name[:80]) for name, _ in zip(names, range(_EXAMPLES), strict=False))
+
+
+@lru_cache(maxsize=1 << 12)
+def guess_western(raw: bytes, oem: bool) -> str | None:
+    """Decode a name as a Western one, if it cannot be mistaken for another.
+
+    A name is taken for Western where each letter beyond ASCII is a letter that stands as letters do, and no word has as
+    many of them as ASCII letters, unless the name makes no sense in any encoding of Chinese, Japanese or Korean.
+
+    Args:
+        raw: The name of one file or folder.
+        oem: Whether it comes from Windows or DOS, whose encoding is tried first; otherwise that of Unix is.
+
+    Returns:
+        The name; None where any guess could be wrong.
+    """
+    for encoding in (_OEM, _ANSI) if oem else (_ANSI, _OEM):
+        text = _decode(raw, encoding)
+        if text is not None and _stands_as_letters_do(text) and (_is_mostly_ascii(text) or not _has_double_bytes(raw)):
+            return text
+    return None
+
+
+def _unreadable(raw: bytes) -> Refused:
+    found = " or ".join(_readings(raw))
+    could_be = f"could be {found}" if found else "are in no encoding that is known here"
+    return Refused(
+        f"its member {raw.decode('ascii', 'backslashreplace')!r} has a name that is not in UTF-8, and the bytes "
+        f"{could_be}; a wrong label must not be learned",
+        _PACK_AS_UTF8[0].upper() + _PACK_AS_UTF8[1:],
+    )
+
+
+def _readings(raw: bytes) -> Iterator[str]:
+    """What a name could be, with the encoding, for people."""
+    for language, encoding in {**_DOUBLE_BYTE, **_SINGLE_BYTE}.items():
+        text = _decode(raw, encoding)
+        if text is not None and _has_letters_only(text) and not _has_capital_inside(text):
+            yield f"{text!r} in {language}"
+
+
+def _decode(raw: bytes, encoding: str) -> str | None:
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
+def _stands_as_letters_do(text: str) -> bool:
+    """Whether what is not ASCII are letters of words that have ASCII letters too, or stand alone."""
+    whole = (word for word in _WORD.findall(text) if len(word) > 1 and not any(map(str.isascii, word)))
+    return _has_letters_only(text) and not _has_capital_inside(text) and not any(whole)
+
+
+def _is_mostly_ascii(text: str) -> bool:
+    return all(
+        2 * sum(not sign.isascii() for sign in word) < len(word) or word.isascii() for word in _WORD.findall(text)
+    )
+
+
+def _has_double_bytes(raw: bytes) -> bool:
+    return any((text := _decode(raw, encoding)) and _has_letters_only(text) for encoding in _DOUBLE_BYTE.values())
+
+
+def _has_letters_only(text: str) -> bool:
+    """Whether all that is not ASCII are letters; ª and º are in no label, but often what another encoding looks like."""
+    return all(sign.isascii() or (category(sign)[0] == "L" and sign not in "ªº") for sign in text)
+
+
+def _has_capital_inside(text: str) -> bool:
+    """Whether a capital beyond ASCII stands within a word that is not all capitals."""
+    return any(
+        not word.isupper() and any(sign.isupper() and not sign.isascii() for sign in word[1:])
+        for word in _WORD.findall(text)
+    )
