@@ -19,8 +19,8 @@ _TAIL = 22 + (1 << 16)
 _PACK_ANEW = "Pack its folder anew as .zip or .tar.gz, or extract it yourself and give the folder to --dataset"
 _UNPACK_ONCE = "Unpack it once (gunzip, bunzip2 or unxz), and give what comes out to --dataset"
 _ADDRESS = (
-    "Open it in a browser to see what it asks for, and give --dataset the address of the archive itself, or the path of "
-    "the archive that the browser downloads"
+    "Open it in a browser to see what it asks for, and give --dataset the address of the archive itself, or the path "
+    "of the archive that the browser downloads"
 )
 _JOIN = (
     "Join its parts (`zip -s 0 first.zip --out whole.zip`, or extract them with 7-Zip), and give the whole or the "
@@ -100,18 +100,15 @@ def foreign_type(path: Path) -> FileType | None:
         if _is_last_part(file):
             return FileType("the last part of a split zip", _JOIN)
         file.seek(0)
-        unpacked = _unpacked(file)
-    if unpacked is not None:
-        found = _identify(unpacked)
-        return found and FileType(f"{found.name} inside gzip, bzip2 or xz", found.remedy)
+        stream = Unpacking(file, Budget(None))
+        if stream.packing:
+            found = _identify(_first_of(stream))
+            return found and FileType(f"{found.name} inside {stream.packing}", found.remedy)
     return None if head.startswith(b"PK\x03\x04") else _identify(head)
 
 
-def _unpacked(file: IO[bytes]) -> bytes | None:
-    """The first bytes inside gzip, bzip2 or xz; None where the file is none of them."""
-    stream = Unpacking(file, Budget(None))
-    if not stream.is_packed:
-        return None
+def _first_of(stream: Unpacking) -> bytes:
+    """The first bytes of what is packed, as far as they are whole."""
     try:
         return stream.take(_HEAD)
     except (TarError, EOFError, zlib.error, LZMAError, OSError):

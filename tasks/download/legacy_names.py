@@ -18,7 +18,7 @@ _DOUBLE_BYTE = {
 }
 _SINGLE_BYTE = {"Cyrillic (cp866)": "cp866", "Cyrillic (cp1251)": "cp1251", f"Western ({_OEM})": _OEM}
 #: How many names are given as examples.
-_EXAMPLES = 3
+_EXAMPLES = 9
 _PACK_AS_UTF8 = (
     "pack the archive anew with names in UTF-8 (7-Zip: -mcu=on), or extract it with a program that can be told the "
     "encoding (unar -e, 7z -mcp), and give the folder to --dataset"
@@ -31,7 +31,9 @@ class NameDecoder:
 
     def __init__(self) -> None:
         self._guessed = 0
-        self._examples: list[str] = []
+        # As examples; those of folders matter most, as labels.
+        self._folders: dict[str, None] = {}
+        self._files: dict[str, None] = {}
 
     def decode(self, raw: bytes, *, oem: bool) -> str:
         """Decode a name whose encoding the archive does not state: UTF-8, or else a guess.
@@ -55,44 +57,44 @@ class NameDecoder:
         if not self._guessed:
             return None
         return (
-            f"{self._guessed:,} of its names are not in UTF-8, and their encoding was guessed: "
-            f"{listed(self._examples)}. If that is wrong, {_PACK_AS_UTF8}."
+            f"Names that are not in UTF-8: {self._guessed:,}. Their encoding was guessed, as of "
+            f"{listed(self._folders or self._files)}. If that is wrong, {_PACK_AS_UTF8}."
         )
 
     def _folder(self, part: bytes, oem: bool) -> str:
-        text = self._guess(part, oem)
+        text = _guess(part, oem)
         if text is None:
             raise _unreadable(part)
+        if not part.isascii() and len(self._folders) < _EXAMPLES:
+            self._folders[text] = None
         return text
 
     def _file(self, part: bytes, oem: bool) -> str:
         """A file's name is no label: where it cannot be told, it only has to be another than all others."""
-        text = self._guess(part, oem)
-        if text is not None:
-            return text
-        if b"\\" in part:
-            raise _unreadable(part)
-        return self._kept(part.decode(_OEM))
-
-    def _guess(self, part: bytes, oem: bool) -> str | None:
-        if part.isascii():
-            return part.decode()
-        # On Unix each part may come from elsewhere; elsewhere the whole name is in one encoding, and it is not UTF-8.
-        if not oem and (text := _decode(part, "utf-8")) is not None:
-            return text
-        # A backslash may be half a letter.
-        text = None if b"\\" in part else guess_western(part, oem)
-        return text and self._kept(text)
-
-    def _kept(self, text: str) -> str:
-        if len(self._examples) < _EXAMPLES and text not in self._examples:
-            self._examples.append(text)
+        text = _guess(part, oem)
+        if text is None:
+            if b"\\" in part:
+                raise _unreadable(part)
+            text = part.decode(_OEM)
+        if not part.isascii() and len(self._files) < _EXAMPLES:
+            self._files[text] = None
         return text
 
 
 def listed(names: Iterable[str]) -> str:
-    """The first few of some names, for people: 'a', 'b', 'c'."""
+    """The first of some names, for people: 'a', 'b', 'c'."""
     return ", ".join(repr(name[:80]) for name, _ in zip(names, range(_EXAMPLES), strict=False))
+
+
+def _guess(part: bytes, oem: bool) -> str | None:
+    """The name of a file or folder; None where any guess could be wrong."""
+    if part.isascii():
+        return part.decode()
+    # On Unix each part may come from elsewhere; elsewhere the whole name is in one encoding, and it is not UTF-8.
+    if not oem and (text := _decode(part, "utf-8")) is not None:
+        return text
+    # A backslash may be half a letter.
+    return None if b"\\" in part else guess_western(part, oem)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -120,7 +122,7 @@ def _unreadable(raw: bytes) -> Refused:
     found = " or ".join(_readings(raw))
     could_be = f"could be {found}" if found else "are in no encoding that is known here"
     return Refused(
-        f"its member {raw.decode('ascii', 'backslashreplace')!r} has a name that is not in UTF-8, and the bytes "
+        f"its member {repr(raw[:200])[1:]} has a name that is not in UTF-8, and the bytes "
         f"{could_be}; a wrong label must not be learned",
         _PACK_AS_UTF8[0].upper() + _PACK_AS_UTF8[1:],
     )
@@ -158,7 +160,7 @@ def _has_double_bytes(raw: bytes) -> bool:
 
 
 def _has_letters_only(text: str) -> bool:
-    """Whether all that is not ASCII are letters; ª and º are in no label, but often what another encoding looks like."""
+    """Whether all that is not ASCII are letters; ª and º are hardly in labels, but often what Cyrillic looks like."""
     return all(sign.isascii() or (category(sign)[0] == "L" and sign not in "ªº") for sign in text)
 
 

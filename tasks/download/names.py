@@ -161,7 +161,9 @@ def _collision(one: str, other: str) -> Refused:
     if one == other:
         return Refused(f"its member {_short(one)} comes twice")
     if _same(one, other):
-        return Refused(f"its members {_short(one)} and {_short(other)} have one name in two forms of Unicode (NFC, NFD)")
+        return Refused(
+            f"its members {_short(one)} and {_short(other)} have one name in two forms of Unicode (NFC, NFD)"
+        )
     return Refused(f"its members {_short(one)} and {_short(other)} have one name where case or accents do not count")
 
 

@@ -62,10 +62,10 @@ def _xz() -> _Decompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
 
 
-_FORMATS: dict[bytes, Callable[[], _Decompressor]] = {
-    b"\x1f\x8b": _Gzip,
-    b"BZh": bz2.BZ2Decompressor,
-    b"\xfd7zXZ\x00": _xz,
+_FORMATS: dict[bytes, tuple[str, Callable[[], _Decompressor]]] = {
+    b"\x1f\x8b": ("gzip", _Gzip),
+    b"BZh": ("bzip2", bz2.BZ2Decompressor),
+    b"\xfd7zXZ\x00": ("xz", _xz),
 }
 
 
@@ -80,7 +80,10 @@ class Unpacking:
     def __init__(self, raw: IO[bytes], budget: Budget) -> None:
         start = raw.read(6)
         raw.seek(0)
-        self._make = next((make for magic, make in _FORMATS.items() if start.startswith(magic)), None)
+        packing, make = next((found for magic, found in _FORMATS.items() if start.startswith(magic)), ("", None))
+        #: What the tar, or whatever it is, lies in: gzip, bzip2, xz or nothing.
+        self.packing: str = packing
+        self._make: Callable[[], _Decompressor] | None = make
         self._decompressor: _Decompressor = self._make() if self._make else _Gzip()
         self._input = b""
         self._raw = raw
@@ -91,11 +94,6 @@ class Unpacking:
         self._header = 0
         #: What was read last as a header.
         self.last = b""
-
-    @property
-    def is_packed(self) -> bool:
-        """Whether the tar, or whatever it is, lies in gzip, bzip2 or xz."""
-        return self._make is not None
 
     def take(self, size: int) -> bytes:
         """Read on: at least one byte and at most `size`, or nothing at the end."""
