@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tasks.catalog import Dataset
+from tasks.download.archives import extract
 from tasks.download.task import FetchDataset
+from tasks.progress import Silence
 
 FILES = {
     "flowers/daisy/1.jpg": hashlib.shake_256(b"1").digest(900),
@@ -54,6 +56,27 @@ def zipped(members: Iterable[tuple[str | zipfile.ZipInfo, bytes]], method: int =
     return buffer.getvalue()
 
 
+class RawName(zipfile.ZipInfo):
+    """A member of a zip whose name is written byte by byte, without the flag of UTF-8 unless it is set here.
+
+    Args:
+        raw: The bytes.
+        system: `create_system`: 0 is DOS and Windows, 3 Unix.
+    """
+
+    def __init__(self, raw: bytes, system: int) -> None:
+        super().__init__(raw.decode("latin-1").replace("\0", "_"))
+        self.raw, self.create_system = raw, system
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802 (zipfile's)
+        return self.raw, self.flag_bits
+
+
+def zip_of_raw(names: Iterable[bytes], system: int = 0) -> bytes:
+    """A zip of files whose content is their name."""
+    return zipped([(RawName(name, system), b"" if name.endswith((b"/", b"\\")) else name) for name in names])
+
+
 #: One archive of FILES of every format.
 GOOD: Mapping[str, bytes] = {
     "tar": tar(FILES.items()),
@@ -71,6 +94,15 @@ GOOD: Mapping[str, bytes] = {
 def files_below(folder: Path) -> dict[str, bytes]:
     """All files with their bytes."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def extracted(folder: Path, data: bytes) -> tuple[dict[str, bytes], list[str]]:
+    """The files that are extracted from an archive, and what is said of their names."""
+    (folder / "archive").write_bytes(data)
+    target = folder / "extracted"
+    target.mkdir()
+    notes = extract(folder / "archive", target, Silence()).notes
+    return files_below(target), notes
 
 
 def take(root: Path, archive: Path) -> None:

@@ -210,3 +210,27 @@ def test_the_folder_of_the_label_folders_is_found(folder: Path, files: list[str]
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
     assert photos_folder(folder, unwanted_name, told_by_name) == folder / expected
+
+
+@pytest.mark.parametrize("system", ["@eaDir", "#recycle", "$RECYCLE.BIN"])
+def test_a_folder_that_the_dataset_leaves_out_is_neither_a_wrapping_nor_a_label(folder: Path, system: str) -> None:
+    """Which ones these are is the snapshot's to say."""
+    for file in ("flowers/daisy/1.jpg", "flowers/roses/2.jpg", f"{system}/daisy/1.jpg", f"flowers/{system}/1.jpg"):
+        (folder / file).parent.mkdir(parents=True)
+        (folder / file).touch()
+    assert photos_folder(folder, lambda name: name == system, told_by_name) == folder / "flowers"
+    assert photos_folder(folder, lambda _: None, told_by_name) == folder
+
+
+@pytest.mark.parametrize("photo", ["1.jpg", "1.JPEG", "1.webp", "1.heic", "1.avif", "1.tif"])
+def test_a_folder_with_photos_and_folders_is_a_label_whatever_the_format(folder: Path, photo: str) -> None:
+    """Whatever this machine's list of MIME types knows."""
+    (folder / "daisy/more").mkdir(parents=True)
+    (folder / "daisy" / photo).touch()
+    assert photos_folder(folder, unwanted_name, told_by_name) == folder
+
+
+def test_the_thumbnails_of_macos_do_not_make_a_wrapping_a_label(folder: Path) -> None:
+    (folder / "flowers/daisy").mkdir(parents=True)
+    (folder / "flowers/._cover.jpg").touch()
+    assert photos_folder(folder, unwanted_name, told_by_name) == folder / "flowers"

@@ -1,6 +1,7 @@
 """Archives of hostile members: refused whole, with nothing published and what was there before as it was."""
 
 import copy
+import gzip
 import io
 import os
 import re
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tasks.download import limits
 from tasks.download.archives import extract, verify
 from tasks.errors import DownloadError
 from tasks.progress import Silence
-from tests.download.archive_files import FILES, GOOD, files_below, member, take, tar, zipped
+from tests.download.archive_files import FILES, GOOD, extracted, files_below, member, take, tar, zipped
 
 BAD_NAMES = {
     "above": "../x.jpg",
@@ -160,6 +162,11 @@ HOSTILE: dict[str, bytes] = {
 }
 
 
+def extract_to(archive: Path, folder: Path) -> None:
+    folder.mkdir()
+    extract(archive, folder, Silence())
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root into which a good archive was extracted."""
@@ -232,3 +239,36 @@ def test_odd_names_that_mean_one_place_are_taken(tmp_path: Path) -> None:
     (tmp_path / "archive").write_bytes(tar(map(member, names), form=tarfile.GNU_FORMAT))
     (tmp_path / "folder").mkdir()
     assert extract(tmp_path / "archive", tmp_path / "folder", Silence()) == (len(names), [])
+
+
+def test_a_hard_link_to_an_earlier_member_has_its_bytes(tmp_path: Path) -> None:
+    photo = ("good/1.jpg", b"photo" * 99)
+    links = [
+        member("good/2.jpg", tarfile.LNKTYPE, "good/1.jpg"),
+        member("other/3.jpg", tarfile.LNKTYPE, "./good//2.jpg"),
+    ]
+    files, _ = extracted(tmp_path, tar([photo, *links, ("last.jpg", b"last")]))
+    assert files == {**dict.fromkeys(("good/1.jpg", "good/2.jpg", "other/3.jpg"), photo[1]), "last.jpg": b"last"}
+    # A file of its own, as anywhere else.
+    assert {path.stat().st_nlink for path in (tmp_path / "extracted").rglob("*.jpg")} == {1}
+
+
+def test_a_hard_link_to_a_later_member_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match=r"'x' is a hard link to '1\.jpg', and no such file comes before it"):
+        extracted(tmp_path, tar([member("x", tarfile.LNKTYPE, "1.jpg"), ("1.jpg", b"photo")]))
+
+
+@pytest.mark.parametrize("read", [lambda path, _: verify(path, "https://x/photos"), extract_to], ids=["URL", "archive"])
+def test_hard_links_are_counted_as_what_they_unpack_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path, Path], None]
+) -> None:
+    monkeypatch.setattr(limits, "SMALL", 1_000_000)
+    links = [member(f"{number}.jpg", tarfile.LNKTYPE, "0.jpg") for number in range(1, 100)]
+    (tmp_path / "archive").write_bytes(gzip.compress(tar([("0.jpg", bytes(100_000)), *links])))
+    with pytest.raises(DownloadError, match="taken for a bomb"):
+        read(tmp_path / "archive", tmp_path / "folder")
+
+
+@pytest.mark.parametrize("mtime", ["1e400", "-1e18", "nan", "99999999999999999999.5", "", "yesterday"])
+def test_no_time_of_a_member_matters(tmp_path: Path, mtime: str) -> None:
+    assert set(extracted(tmp_path, tar([member("1.jpg", pax={"mtime": mtime})]))[0]) == {"1.jpg"}

@@ -1,11 +1,14 @@
 """Where a dataset can come from: a URL that is asked again each night, a user's archive, and the drawn sample."""
 
 import io
+import json
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.download.archive_files import RawName, zipped
 from tests.download.server import FileServer, Mood, serving
 from tests.pipeline.command import LITTLE, Project, draw
 from tests.pipeline.first_stages import retrain_here, small_backbone
@@ -79,3 +82,56 @@ def test_the_sample_is_drawn_in_any_number(
     retrain_here(project, **small_backbone(tmp_path), **LITTLE, dataset="sample", sample_photos="30", date="2026-03-01")
     assert project.record("2026-03-01")["photos"] == 30
     assert "--dataset path/to/folder" in capsys.readouterr().out.splitlines()[-1]
+
+
+def windows_zip(photos: Path, labels: Sequence[bytes]) -> bytes:
+    """Pack three label folders as programs of Windows do: under names in its encoding, the last one by PowerShell."""
+    files: list[tuple[RawName, bytes]] = [(RawName(b"/", 0), b"")]
+    folders = sorted(path for path in photos.iterdir() if path.is_dir())
+    for folder, label, separator in zip(folders, labels, (b"/", b"/", b"\\"), strict=True):
+        files += [
+            (RawName(label + separator + photo.name.encode(), 0), photo.read_bytes()) for photo in folder.iterdir()
+        ]
+    return zipped(files)
+
+
+def test_labels_of_an_archive_of_windows_are_right_and_a_guess_is_told_of(tmp_path: Path) -> None:
+    """With two photos a label, the run names the labels and ends before it trains."""
+    project = Project(tmp_path / "photos", tmp_path / "data")
+    draw(project.photos, range(6))
+    archive = tmp_path / "blumen.zip"
+    labels = ["Löwenzahn".encode("cp850"), "Gänsedistel".encode("cp850"), b"Rose"]
+    archive.write_bytes(windows_zip(project.photos, labels))
+    done = project.retrain_forked(dataset=str(archive))
+    assert done.code == 52
+    assert "'Gänsedistel' (2), 'Löwenzahn' (2), 'Rose' (2)" in done.errors
+    (manifest,) = project.root.glob("download/*/manifest.json")
+    (note,) = json.loads(manifest.read_text())["details"]["notes"]
+    assert "not in UTF-8: 4. Their encoding was guessed, as of 'Löwenzahn', 'Gänsedistel'." in note
+    assert f"{archive}: {note}" in done.output
+
+
+def test_a_label_in_chinese_bytes_ends_the_run_before_it_is_learned(project: Project, tmp_path: Path) -> None:
+    archive = tmp_path / "flowers.zip"
+    archive.write_bytes(windows_zip(project.photos, ["向日葵".encode("gbk"), b"daisy", b"roses"]))
+    done = project.retrain_forked(dataset=str(archive))
+    assert done.code == 53
+    assert "could be '向日葵' in Chinese (GB2312)" in done.errors
+    assert "Traceback" not in done.errors
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"Rar!\x1a\x07\x01\x00" + bytes(999), "zip archive but a RAR archive (version 5). Pack its folder anew"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html><title>Log in</title>", "but an HTML page. Open it in a browser"),
+    ],
+    ids=["RAR", "HTML"],
+)
+def test_what_is_no_archive_is_named(project: Project, data: bytes, says: str) -> None:
+    archive = project.photos.parent / "photos.zip"
+    archive.write_bytes(data)
+    done = project.retrain_forked(dataset=str(archive))
+    assert done.code == 53
+    assert says in done.errors
+    assert "Traceback" not in done.errors

@@ -1,0 +1,131 @@
+"""Names that are not UTF-8: a Western one is guessed and told of, another is refused as a label."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.download.legacy_names import guess_western
+from tasks.errors import DownloadError
+from tests.download.archive_files import extracted, member, tar, zip_of_raw
+
+WESTERN = [
+    "Löwenzahn",
+    "größe 1",
+    "süß",
+    "Äpfel",
+    "GRÖSSE",
+    "été",
+    "crème brûlée",
+    "tarte à la crème",
+    "café",
+    "œillet",
+    "maçã",
+    "São João",
+    "piñón",
+    "blåbær",
+    "rød",
+]
+OTHER = {
+    "gbk": ["向日葵", "玫瑰", "狗", "苹果 2", "rose 玫瑰"],
+    "big5": ["玫瑰", "向日葵", "貓"],
+    "cp932": ["ひまわり", "バラ", "菊", "桜", "ネコ", "アイス", "ソフト", "写真1"],
+    "euc_kr": ["장미", "고양이", "개"],
+    "cp866": ["роза", "мак", "кошка"],
+    "cp1251": ["роза", "мак", "Роза"],
+    "koi8-r": ["роза", "мак"],
+    "cp1253": ["γάτα"],
+    "cp1255": ["חתול"],
+}
+OTHERS = [(name, encoding) for encoding, names in OTHER.items() for name in names]
+SYSTEMS = pytest.mark.parametrize("oem", [True, False], ids=["Windows", "Unix"])
+
+
+def encoded(name: str, encoding: str) -> bytes | None:
+    try:
+        return name.encode(encoding)
+    except UnicodeEncodeError:
+        return None
+
+
+@pytest.mark.parametrize("name", WESTERN)
+def test_a_western_name_of_dos_is_told_from_all_others(name: str) -> None:
+    raw = encoded(name, "cp850")
+    assert raw is None or guess_western(raw, oem=True) == name
+
+
+@pytest.mark.parametrize("name", WESTERN)
+def test_a_western_name_of_unix_is_read_right_or_not_at_all(name: str) -> None:
+    assert guess_western(name.encode("cp1252"), oem=False) in {name, None}
+
+
+def test_most_western_names_of_unix_are_read() -> None:
+    read = [name for name in WESTERN if guess_western(name.encode("cp1252"), oem=False)]
+    assert set(WESTERN) - set(read) == {"süß", "maçã"}
+
+
+@SYSTEMS
+@pytest.mark.parametrize(("name", "encoding"), OTHERS)
+def test_no_other_name_is_taken_for_western(name: str, encoding: str, oem: bool) -> None:
+    assert guess_western(name.encode(encoding), oem) is None
+
+
+@pytest.mark.parametrize(("name", "encoding"), OTHERS)
+def test_a_label_in_another_encoding_is_refused(tmp_path: Path, name: str, encoding: str) -> None:
+    raw = name.encode(encoding) + b"/1.jpg"
+    with pytest.raises(DownloadError, match=r"not in UTF-8.*a wrong label must not be learned\. Pack the archive anew"):
+        extracted(tmp_path, zip_of_raw([b"daisy/1.jpg", raw]))
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "says"),
+    [
+        ("向日葵", "gbk", "'向日葵' in Chinese (GB2312)"),
+        ("バラ", "cp932", "'バラ' in Japanese (Shift-JIS)"),
+        ("роза", "cp866", "'роза' in Cyrillic (cp866)"),
+    ],
+)
+def test_the_refusal_says_what_the_name_could_be(tmp_path: Path, name: str, encoding: str, says: str) -> None:
+    with pytest.raises(DownloadError) as caught:
+        extracted(tmp_path, zip_of_raw([name.encode(encoding) + b"/1.jpg"]))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(("system", "encoding"), [(0, "cp850"), (11, "cp850"), (3, "cp1252"), (0, "cp1252")])
+def test_a_guessed_label_is_told_of(tmp_path: Path, system: int, encoding: str) -> None:
+    names = ["Löwenzahn/1.jpg", "Löwenzahn/größe.jpg", "daisy/1.jpg"]
+    files, notes = extracted(tmp_path, zip_of_raw([name.encode(encoding) for name in names], system))
+    assert set(files) == set(names)
+    assert len(notes) == 1
+    assert "not in UTF-8: 2. Their encoding was guessed, as of 'Löwenzahn'. If that is wrong, pack" in notes[0]
+
+
+def test_files_whose_names_nobody_can_read_are_kept_apart_and_told_of(tmp_path: Path) -> None:
+    """Only a folder's name is a label."""
+    names = [name.encode("gbk") for name in ("daisy/玫瑰.jpg", "daisy/百合.jpg", "daisy/狗.jpg")]
+    files, notes = extracted(tmp_path, zip_of_raw(names))
+    assert sorted(files.values()) == sorted(names)
+    assert {name.partition("/")[0] for name in files} == {"daisy"}
+    assert "not in UTF-8: 3." in notes[0]
+
+
+def test_a_backslash_that_may_be_half_a_letter_is_no_separator(tmp_path: Path) -> None:
+    name = "表.jpg".encode("cp932")
+    assert b"\\" in name
+    with pytest.raises(DownloadError, match=r"'表\.jpg' in Japanese"):
+        extracted(tmp_path, zip_of_raw([name]))
+
+
+def test_a_tar_is_read_as_a_zip_of_unix_is(tmp_path: Path) -> None:
+    broken = member("?")
+    broken.name = "daisy/L\udcf6wenzahn.jpg"
+    data = tar([member("Löwe/1.jpg"), broken])
+    files, notes = extracted(tmp_path, data)
+    assert set(files) == {"Löwe/1.jpg", "daisy/Löwenzahn.jpg"}
+    assert "not in UTF-8: 1." in notes[0]
+
+
+def test_a_label_of_a_tar_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    broken = member("?")
+    broken.name = "向日葵/1.jpg".encode("gbk").decode("utf-8", "surrogateescape")
+    with pytest.raises(DownloadError, match="'向日葵' in Chinese"):
+        extracted(tmp_path, tar([broken]))
