@@ -93,17 +93,25 @@ def foreign_type(path: Path) -> FileType | None:
     Returns:
         What it is; None where it seems to be what it should be, only damaged, or is of no known type.
     """
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-        if not head:
-            return FileType("an empty file", _WHOLE)
-        if _is_last_part(file):
-            return FileType("the last part of a split zip", _JOIN)
-        file.seek(0)
-        stream = Unpacking(file, Budget(None))
-        if stream.packing:
-            found = _identify(_first_of(stream))
-            return found and FileType(f"{found.name} inside {stream.packing}", found.remedy)
+    try:
+        with path.open("rb") as file:
+            return _type_of(file)
+    except OSError:
+        # It cannot be read, and that is what is wrong with it.
+        return None
+
+
+def _type_of(file: IO[bytes]) -> FileType | None:
+    head = file.read(_HEAD)
+    if not head:
+        return FileType("an empty file", _WHOLE)
+    if _is_last_part(file):
+        return FileType("the last part of a split zip", _JOIN)
+    file.seek(0)
+    stream = Unpacking(file, Budget(None))
+    if stream.packing:
+        found = _identify(_first_of(stream))
+        return found and FileType(f"{found.name} inside {stream.packing}", found.remedy)
     return None if head.startswith(b"PK\x03\x04") else _identify(head)
 
 

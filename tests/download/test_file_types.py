@@ -124,3 +124,7 @@ def test_what_is_of_no_known_type_is_damaged(tmp_path: Path, data: bytes) -> Non
     (tmp_path / "x").write_bytes(data)
     assert foreign_type(tmp_path / "x") is None
     assert "photos.tgz is damaged or is no tar" in refusal(tmp_path, data)
+
+
+def test_a_file_that_cannot_be_read_is_of_no_known_type(tmp_path: Path) -> None:
+    assert foreign_type(tmp_path / "gone") is None
