@@ -96,7 +96,7 @@ class PredictFolder(StageTask):
                 "labels": dict(counts.labels),
                 "unreadable": sum(counts.reasons.values()),
                 "reasons": dict(counts.reasons),
-                "ignored": dict(self.source.listing.ignored),
+                **self.source.listing.left_out().details(),
             },
         )
 
@@ -110,6 +110,10 @@ class PredictFolder(StageTask):
         lines = [("Model", self.model_folder), ("Photos", f"{manifest.photos:,} predicted{_unreadable(manifest)}")]
         if manifest.photos:
             lines.append(("Labels", ", ".join(f"{label} {count:,}" for label, count in details["labels"].items())))
+        # As the folder is now: what is no photo makes no other predictions.
+        left_out = self.source.listing.left_out()
+        lines += [("Ignored", line) for line in left_out.tell()]
+        lines += [("No photo", line) for line in left_out.tell_folders()]
         lines.append(("Predictions", self.manifest_path().with_name("predictions.parquet")))
         return "\n".join(f"{name:<12} {value}" for name, value in lines)
 

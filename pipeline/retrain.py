@@ -1,5 +1,6 @@
 """RetrainFlowers: the nightly root task and its parameters."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,6 +18,7 @@ from tasks.machine import on_machine
 from tasks.parameters import Choice, Number
 from tasks.records import read_record
 from tasks.report.task import WriteReport
+from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage import StageTask
 
 #: By task, whether another process was at the same night when this one began.
@@ -113,6 +115,7 @@ class RetrainFlowers(ModelTask):
             export=export and self.export == "all",
             parameters={**self.parameters(), **_without_source(snapshot.manifest())},
             record=str(self.record_path()),
+            ignored=json.dumps(IgnoredSummary.from_details(snapshot.manifest().details).details(), sort_keys=True),
         )
         download, train = snapshot.requires(), report.evaluation().requires()
         stages: list[StageTask] = [
@@ -166,7 +169,8 @@ class RetrainFlowers(ModelTask):
         """The photos, the model, and what it is worth."""
         names = ("head", "network", "photos", "rejected", "metrics", "report")
         own = {name: record[name] for name in names}
-        return {**super().figures(record), **own, "verdict": record.get("champion", {}).get("verdict")}
+        ignored = IgnoredSummary.from_details(record["stages"]["snapshot"]["details"]).details()
+        return {**super().figures(record), **own, **ignored, "verdict": record.get("champion", {}).get("verdict")}
 
 
 def _without_source(snapshot: Manifest) -> dict[str, str]:

@@ -7,6 +7,7 @@ from tasks.artifacts import DataRoot
 from tasks.catalog import SAMPLE
 from tasks.download.reach import tell_unreached
 from tasks.paths import AnyPath, to_path
+from tasks.snapshot.ignored import IgnoredSummary
 
 
 def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:
@@ -27,6 +28,7 @@ def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[st
         f"Photos          {record['photos']:,} used, {new:,} of them new; {record['rejected']:,} rejected"
         + (f"; {conflicts:,} left out, since they stand under two labels" if conflicts else ""),
         *_labels(record),
+        *_ignored(record),
         *_source(record),
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
         *([f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds"] if crossed else []),
@@ -53,6 +55,7 @@ def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) ->
     return [
         f"Nothing to do: {record['dataset']['name']} was trained for {record['date']} on these very photos.",
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
+        *_ignored(record),
         *_source(record),
         *([f"Champion        {champion['reason']}"] if (champion := record.get("champion")) else []),
         f"Report          {record['report']}",
@@ -91,6 +94,14 @@ def _labels(record: Mapping[str, Any]) -> list[str]:
     changes = record["labels"]
     told = [f"{', '.join(map(repr, changes[which]))} {which}" for which in ("new", "gone") if changes[which]]
     return [f"Labels          {'; '.join(told)} since the last night"] if told else []
+
+
+def _ignored(record: Mapping[str, Any]) -> list[str]:
+    """Files that were left out and may be missed, and folders that are therefore no label."""
+    summary = IgnoredSummary.from_details(record["stages"]["snapshot"]["details"])
+    return [f"Ignored         {line}" for line in summary.tell()] + [
+        f"No label        {line}" for line in summary.tell_folders()
+    ]
 
 
 def _source(record: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """`python -m pipeline predict`: what a model says of photos."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,8 +33,9 @@ HELP = "\n\n".join(
         "Say which label a model gives to photos, and how probable it is.",
         "MODEL is the key of a head or network, its folder (data/train/<key>), the record of a run, or the name of a "
         "dataset (a folder of data/runs), which means its champion. PATH is a photo, or a folder whose photos are "
-        "looked for at any depth, here or on an object store; hidden files, linked folders, and files that are no "
-        "photos are left out. Photos are read as for training, and are not changed.",
+        "looked for at any depth, here or on an object store; hidden files, linked folders, thumbnails and recycle "
+        "bins of systems, and files that are no photos are left out. Standard error names those that may be missed, "
+        "such as raw photos. Photos are read as for training, and are not changed.",
         "A photo that is missing or cannot be read or decoded gets a row that says why. The exit code is 0, or 1 "
         "where there is such a row or nothing could be done.",
         "csv and json show the --top most probable labels of each photo; json is one list, an object a line. parquet "
@@ -76,6 +77,8 @@ def predict(  # noqa: PLR0913 (options of a command line)
         except ModelError as exc:
             raise typer.BadParameter(str(exc), param_hint="MODEL") from exc
         counts = _predict(folder, [to_path(path) for path in paths], sink)
+    for line in counts.ignored:
+        typer.echo(line, err=True)
     if output is not None:
         typer.echo(f"{counts.photos:,} photos, {counts.unreadable:,} of them unreadable: {output}")
     elif counts.unreadable:
@@ -106,10 +109,11 @@ def _format(written: Format | None, output: Path | None) -> Format:
 
 @dataclass
 class Counts:
-    """How many rows there were, and how many of them without a prediction."""
+    """How many rows there were, how many of them without a prediction, and what to tell of ignored files."""
 
     photos: int = 0
     unreadable: int = 0
+    ignored: Sequence[str] = ()
 
     def counting(self, tables: "Iterable[pa.Table]") -> "Iterator[pa.Table]":
         """Count rows as they pass."""
@@ -199,8 +203,9 @@ def _predict(folder: AnyPath, paths: list[AnyPath], sink: Sink) -> Counts:
     if not found.photos and not found.refused:
         raise DatasetError(
             f"There are no photos in {', '.join(map(str, paths))}{_left_out(found)}. Give photos, or folders of them."
+            f"{found.ignored.explain()}"
         )
-    counts = Counts()
+    counts = Counts(ignored=_ignored(found))
     with sink.progress() as progress:
         rows = sink.write(counts.counting(_tables(model, found, progress)), model)
     if rows:
@@ -222,8 +227,13 @@ def _tables(model: "Model", found: "Found", progress: Progress) -> "Iterator[pa.
 
 
 def _left_out(found: "Found") -> str:
-    listed = ", ".join(f"{reason} {count:,}" for reason, count in sorted(found.ignored.items()))
+    listed = ", ".join(f"{reason} {count:,}" for reason, count in found.ignored.counts.items())
     return f"; left out: {listed}" if listed else ""
+
+
+def _ignored(found: "Found") -> list[str]:
+    ignored = [f"Ignored: {line}" for line in found.ignored.tell()]
+    return ignored + [f"No photo: {line}" for line in found.ignored.tell_folders()]
 
 
 def _show(rows: "list[Row]", top: int) -> None:

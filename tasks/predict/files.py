@@ -1,6 +1,5 @@
 """Which files are to be predicted: those that a user names, and the photos in folders."""
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.workers import Photo, Tried
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath, is_remote
+from tasks.snapshot.ignored import IgnoredSummary, merge_ignored
 from tasks.snapshot.walk import Listing, list_files
 
 
@@ -17,12 +17,12 @@ class Found(NamedTuple):
     Args:
         photos: The files, each once, without keys.
         refused: Folders that cannot be read.
-        ignored: How many entries of folders were left out, by reason.
+        ignored: Entries of folders that were left out, by reason.
     """
 
     photos: list[Photo]
     refused: list[Tried]
-    ignored: Counter[str]
+    ignored: IgnoredSummary
 
 
 def find_photos(paths: Iterable[AnyPath]) -> Found:
@@ -34,7 +34,7 @@ def find_photos(paths: Iterable[AnyPath]) -> Found:
     """
     files: dict[str, int] = {}
     refused: list[Tried] = []
-    ignored: Counter[str] = Counter()
+    ignored: list[IgnoredSummary] = []
     for path in paths:
         if not _is_folder(path):
             files[str(path)] = 0
@@ -45,8 +45,8 @@ def find_photos(paths: Iterable[AnyPath]) -> Found:
             refused.append(Tried(Photo("", str(path)), Rejection(Reason.UNREADABLE, str(exc))))
         else:
             files |= {str(path / file.path): file.size if is_remote(path) else 0 for file in listing.files}
-            ignored.update(listing.ignored)
-    return Found([Photo("", file, size) for file, size in files.items()], refused, ignored)
+            ignored.append(listing.left_out().below(str(path)))
+    return Found([Photo("", file, size) for file, size in files.items()], refused, merge_ignored(ignored))
 
 
 def list_photos(folder: AnyPath) -> Listing:

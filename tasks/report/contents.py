@@ -8,6 +8,7 @@ from tasks.champion.decision import Decision
 from tasks.decode.rejections import Missing
 from tasks.evaluate.metrics import CrossValidation, Interval, Metrics
 from tasks.records import Night
+from tasks.snapshot.ignored import IgnoredSummary
 
 
 @dataclass(frozen=True)
@@ -238,6 +239,7 @@ class Report:
         mistakes: The most confident mistakes.
         uncertain: The photos of the test split whose two largest probabilities lie nearest to each other.
         rejected: Photos that could not be decoded.
+        ignored: Files and folders that are no photos of a label.
         conflicts: Photos that lie under several labels.
         duplicates: Photos that lie at several paths of one label.
         map: The map of the bottlenecks; None where there are none.
@@ -258,6 +260,7 @@ class Report:
     mistakes: Sequence[Guess]
     uncertain: Sequence[Guess]
     rejected: Sequence[Missing]
+    ignored: IgnoredSummary
     conflicts: Sequence[Repeated]
     duplicates: Sequence[Repeated]
     map: BottleneckMap | None

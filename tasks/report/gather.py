@@ -126,6 +126,7 @@ def _lay_out(read: _Read, results: Results, album: Album, occasion: Occasion, ro
         mistakes=album.show_guesses(choice.mistakes),
         uncertain=album.show_guesses(choice.uncertain),
         rejected=_rejected(read.snapshot, occasion.settings.train.decode, root),
+        ignored=occasion.ignored,
         conflicts=show_repeated(read.repetitions.conflicts, album.pictures),
         duplicates=show_repeated(read.repetitions.duplicates, album.pictures),
         map=_map(album, occasion, root),

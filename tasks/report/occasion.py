@@ -9,6 +9,7 @@ from tasks.champion.decision import Decision
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
 from tasks.records import Night
+from tasks.snapshot.ignored import IgnoredSummary
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Occasion:
         settings: Of its evaluation.
         parameters: Every parameter that tells it from others of its dataset and date, as text.
         stages: Manifests of its stages by name, in the order in which they ran.
+        ignored: Files of the dataset that its snapshot left out.
         record: Where its record is to be.
         report: Where its report is to be.
     """
@@ -36,6 +38,7 @@ class Occasion:
     settings: EvaluateSettings
     parameters: Mapping[str, str]
     stages: Mapping[str, Manifest]
+    ignored: IgnoredSummary
     record: AnyPath
     report: AnyPath
 

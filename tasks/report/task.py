@@ -1,5 +1,7 @@
 """Luigi task of the report stage."""
 
+import json
+
 import luigi
 
 from tasks.artifacts import Manifest, Outcome, fingerprint, publish_bytes
@@ -10,10 +12,11 @@ from tasks.export.task import ExportModel
 from tasks.parameters import Number, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage import SnapshotStageTask
 
 #: Raised when the same run gives another report.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 
 class WriteReport(SnapshotStageTask):
@@ -30,6 +33,9 @@ class WriteReport(SnapshotStageTask):
     min_accuracy: Number[float] = Number(float, 0, 1, default=0, description="Least test accuracy of a champion.")
     export: luigi.BoolParameter = luigi.BoolParameter(default=True, description="Whether the model is exported.")
     parameters: luigi.DictParameter = luigi.DictParameter(description="Every parameter of the run, as text.")
+    ignored: luigi.Parameter[str] = luigi.Parameter(
+        default="{}", description="Files that the snapshot left out, as its manifest tells of them, as JSON."
+    )
     record: luigi.Parameter[str] = luigi.Parameter(significant=False, description="Where the run's record goes.")
 
     stage = "report"
@@ -70,6 +76,7 @@ class WriteReport(SnapshotStageTask):
                 "evaluation": self.settings.key(self.snapshot),
                 "decision": dict(self.champion().manifest().details),
                 "export": self.export,
+                "ignored": json.loads(self.ignored),
                 "code_version": CODE_VERSION,
             }
         )
@@ -100,6 +107,7 @@ class WriteReport(SnapshotStageTask):
             settings=self.settings,
             parameters=dict(self.parameters),
             stages=self.before(),
+            ignored=IgnoredSummary.from_details(json.loads(self.ignored)),
             record=to_path(self.record),
             report=folder / "report.html",
         )

@@ -48,12 +48,17 @@ class Hashed:
     Args:
         table: Columns of `HASHES`, in the order of the files given; those that could not be read have no row.
         read: How many files were read, recalled ones not among them.
-        unreadable: How many are there but could not be read.
+        unreadable_paths: Those that are there but could not be read.
     """
 
     table: pa.Table
     read: int
-    unreadable: int
+    unreadable_paths: tuple[str, ...]
+
+    @property
+    def unreadable(self) -> int:
+        """How many are there but could not be read."""
+        return len(self.unreadable_paths)
 
 
 def read_hashes(path: AnyPath) -> pa.Table | None:
@@ -106,7 +111,7 @@ def hash_files(root: AnyPath, files: Sequence[File], known: pa.Table | None, pro
     _warn(unreadable)
     column = pa.array(recalled, pa.string())
     table = table.append_column(HASHES.field("sha256"), column).filter(column.is_valid())
-    return Hashed(table.cast(HASHES), read, len(unreadable))
+    return Hashed(table.cast(HASHES), read, tuple(path for path, _ in unreadable))
 
 
 def recalled_files(files: Sequence[File], known: pa.Table | None) -> set[File]:

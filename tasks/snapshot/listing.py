@@ -2,39 +2,45 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 from tasks.artifacts import KEY_LENGTH
+from tasks.snapshot.ignored import NOT_A_PHOTO, RAW_PHOTO, UNSUPPORTED, VIDEO, Ignored, IgnoredSummary
 
-HIDDEN = "hidden"
-LICENCE = "licence"
-LINKED_FOLDER = "linked folder"
-NAME_NOT_UTF8 = "name not UTF-8"
-NOT_A_PHOTO = "not a photo"
-NOT_REGULAR = "not a regular file"
-OUTSIDE = "outside a label"
-SYSTEM_FILE = "system file"
-UNREADABLE = "unreadable"
-
-_CLUTTER = {
-    "license.txt": LICENCE,
-    "thumbs.db": SYSTEM_FILE,
-    "desktop.ini": SYSTEM_FILE,
-    "__macosx": SYSTEM_FILE,
+#: What a suffix says of a file that has it. HEIC and AVIF are photos that the decode stage cannot read: it says so of
+#: each of them.
+PHOTO = "photo"
+_SUFFIXES = {
+    PHOTO: "jpg jpeg jpe jfif png webp gif bmp tif tiff heic heif avif ppm pgm pbm pnm jp2 j2k j2c jpc jpf jpx",
+    # They begin as TIFF does, but Pillow finds only a thumbnail in them.
+    RAW_PHOTO: "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf srw x3f",
+    UNSUPPORTED: "jxl jxr psd psb xcf svg svgz ico icns exr hdr tga dds pcx eps ai pam pfm bpg flif",
+    VIDEO: "mp4 m4v mov avi mkv webm wmv mpg mpeg mts m2ts 3gp flv ogv",
+    NOT_A_PHOTO: "txt json jsonl xml csv tsv md rst htm html pdf doc docx xls xlsx zip tar gz tgz 7z rar db sqlite "
+    "ini log py ipynb sh yaml yml toml cfg xmp aae npy npz pt pth pkl h5 mat parquet arrow tfrecord mp3 m4a wav flac",
 }
-# HEIC and AVIF are photos that the decode stage cannot read: it says so of each, where silence would be a riddle.
-_PHOTO_SUFFIX = re.compile(r"\.(jpe?g|jpe|jfif|png|webp|gif|bmp|tiff?|heic|heif|avif)\Z", re.IGNORECASE)
-# Raw photos (the second line) begin as TIFF does, but what Pillow finds in them is only their thumbnail.
-_OTHER_SUFFIX = re.compile(
-    r"\.(txt|json|xml|csv|tsv|md|html?|pdf|mp4|mov|avi|zip|db|ini|log|py|ya?ml"
-    r"|arw|cr2|dng|nef|nrw|orf|pef|rw2|srw)\Z",
-    re.IGNORECASE,
-)
+_BY_SUFFIX = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
+
 #: How many first bytes of a file tell whether it is a photo.
 HEAD = 16
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MAGIC = (
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF87a",
+    b"GIF89a",
+    b"II*\0",
+    b"MM\0*",
+    b"II+\0",
+    b"MM\0+",
+    b"\0\0\0\x0cjP  \r\n\x87\n",
+    b"\xff\x4f\xff\x51",
+)
+# A file of text may begin with P5 too: a picture goes on in the next line, with its width and height or a comment.
+_PNM_MAGIC = re.compile(rb"P[1-6][ \t]*\r?\n\s*(#|[1-9]\d*\s+[1-9])")
+_UNSUPPORTED_MAGIC = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n", b"8BPS")
+_UNSUPPORTED_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +70,17 @@ class Listing:
 
     Args:
         files: The photos, sorted by path. A folder without photos is not a label.
-        ignored: How many entries were left out, by reason; an ignored folder counts as one.
+        ignored: Entries that were left out, by reason.
         unclear: Of an object store: what has a name that tells nothing, and is no photo or has not been looked at yet.
     """
 
     files: tuple[File, ...]
-    ignored: Mapping[str, int]
+    ignored: Ignored = field(default_factory=Ignored)
     unclear: tuple[File, ...] = ()
+
+    def left_out(self) -> IgnoredSummary:
+        """Summarise what was left out."""
+        return self.ignored.summarise(file.path for file in self.files)
 
     def state(self) -> str:
         """Fingerprint all paths, sizes and mtimes: a source of the same state need not be read again.
@@ -102,28 +112,28 @@ def fingerprint_rows(rows: Iterable[Sequence[str]]) -> str:
     return digest.hexdigest()[:KEY_LENGTH]
 
 
-def unwanted_name(name: str) -> str | None:
-    """Why whatever has that name is left out, a folder with all below it; None where its name is no reason."""
-    if name.startswith("."):
-        return HIDDEN
-    if not name.isascii():
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            return NAME_NOT_UTF8
-    return _CLUTTER.get(name.lower())
+def told_by_name(name: str) -> str | None:
+    """What a file is by its suffix: `PHOTO`, or the reason why it is none; None where the suffix tells nothing."""
+    _, dot, suffix = name.rpartition(".")
+    return _BY_SUFFIX.get(suffix.lower()) if dot else None
 
 
-def told_by_name(name: str) -> bool | None:
-    """Whether a file is a photo by its suffix; None where the suffix tells nothing."""
-    if _PHOTO_SUFFIX.search(name):
-        return True
-    return False if _OTHER_SUFFIX.search(name) else None
+def unwanted_head(head: bytes, name: str) -> str | None:
+    """Why a file is left out by its first bytes; None for JPEG, PNG, GIF, TIFF, WebP, BMP, PNM and JPEG 2000.
+
+    Args:
+        head: The first `HEAD` bytes of the file, or all that it has.
+        name: Its name, which says what else it may be.
+    """
+    if _begins_as_photo(head):
+        return None
+    if head.startswith(_UNSUPPORTED_MAGIC) or (head[4:8] == b"ftyp" and head[8:12] in _UNSUPPORTED_BRANDS):
+        return UNSUPPORTED
+    return told_by_name(name) or NOT_A_PHOTO
 
 
-def begins_as_photo(head: bytes) -> bool:
-    """Recognise JPEG, PNG, GIF, TIFF, WebP and BMP by the first `HEAD` bytes of a file."""
-    if head.startswith(_MAGIC):
+def _begins_as_photo(head: bytes) -> bool:
+    if head.startswith(_MAGIC) or _PNM_MAGIC.match(head):
         return True
     if head.startswith(b"RIFF"):
         return head[8:12] == b"WEBP"

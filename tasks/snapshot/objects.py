@@ -1,28 +1,18 @@
 """Which objects of a store are photos: the rules of the walk, over one listing."""
 
 import errno
-from collections import Counter
 from collections.abc import Container
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import AT_ONCE, Object, StoreAwayError, objects_below
 from tasks.errors import DatasetError
+from tasks.ignored_names import unwanted_name
 from tasks.paths import AnyPath
-from tasks.snapshot.listing import (
-    HEAD,
-    NOT_A_PHOTO,
-    NOT_REGULAR,
-    OUTSIDE,
-    UNREADABLE,
-    File,
-    Listing,
-    begins_as_photo,
-    by_path,
-    told_by_name,
-    unwanted_name,
-)
+from tasks.snapshot.ignored import NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, UNREADABLE, Ignored
+from tasks.snapshot.listing import HEAD, PHOTO, File, Listing, by_path, told_by_name, unwanted_head
 from tasks.snapshot.opening import read_photo
 from tasks.threads import in_threads
 
@@ -52,7 +42,7 @@ def list_objects(root: "UPath", *, labelled: bool) -> Listing:
             f"There is no folder of photos at {root} ({why}). "
             f"Give a folder that holds {'one folder a label' if labelled else 'photos'}."
         ) from FileNotFoundError(errno.ENOENT, why)
-    return Listing(by_path(found.files), found.counts(), by_path(found.unclear))
+    return Listing(by_path(found.files), found.ignored(), by_path(found.unclear))
 
 
 def look_into(root: AnyPath, listing: Listing, known: Container[File] = ()) -> Listing:
@@ -71,7 +61,7 @@ def look_into(root: AnyPath, listing: Listing, known: Container[File] = ()) -> L
     """
     if not listing.unclear:
         return listing
-    photos, others, ignored = list(listing.files), [], Counter(listing.ignored)
+    photos, others, ignored = list(listing.files), [], deepcopy(listing.ignored)
     try:
         looked = in_threads(partial(_unwanted, root, known), listing.unclear, AT_ONCE)
         for file, reason in zip(listing.unclear, looked, strict=True):
@@ -79,10 +69,10 @@ def look_into(root: AnyPath, listing: Listing, known: Container[File] = ()) -> L
                 photos.append(file)
             else:
                 others.append(file)
-                ignored[reason] += 1
+                ignored.add(file.path, reason)
     except StoreAwayError as exc:
         raise cannot_be_had(exc) from exc
-    return replace(listing, files=by_path(photos), ignored=dict(sorted(ignored.items())), unclear=by_path(others))
+    return replace(listing, files=by_path(photos), ignored=ignored, unclear=by_path(others))
 
 
 def cannot_be_had(exc: StoreAwayError) -> DatasetError:
@@ -97,7 +87,7 @@ def _unwanted(root: AnyPath, known: Container[File], file: File) -> str | None:
     if file in known:
         return None
     try:
-        return None if begins_as_photo(read_photo(root / file.path, HEAD)[:HEAD]) else NOT_A_PHOTO
+        return unwanted_head(read_photo(root / file.path, HEAD)[:HEAD], file.path)
     except OSError:
         return UNREADABLE
 
@@ -126,15 +116,21 @@ class _Found:
             # A name without letters would lead elsewhere as a path.
             reason = unwanted_name(name) if name else NOT_REGULAR
             if reason is not None:
-                self._left_out["/".join(parts[:depth])] = reason
+                self._left_out["/".join(parts[:depth]) + "/" * (depth < len(parts))] = reason
                 return
         told = told_by_name(parts[-1])
         if len(parts) < self._least:
-            self._left_out[one.path] = OUTSIDE
-        elif told is False or (told is None and not one.size):
-            self._left_out[one.path] = NOT_A_PHOTO
+            self._left_out[one.path] = OUTSIDE if told == PHOTO else told or NOT_A_PHOTO
+        elif told == PHOTO:
+            self.files.append(File(*one))
+        elif told is not None or not one.size:
+            # Each look would be a request: one .json beside each photo would double them.
+            self._left_out[one.path] = told or NOT_A_PHOTO
         else:
-            (self.files if told else self.unclear).append(File(*one))
+            self.unclear.append(File(*one))
 
-    def counts(self) -> dict[str, int]:
-        return dict(sorted(Counter(self._left_out.values()).items()))
+    def ignored(self) -> Ignored:
+        ignored = Ignored()
+        for path, reason in self._left_out.items():
+            ignored.add(path, reason)
+        return ignored

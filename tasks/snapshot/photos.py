@@ -14,7 +14,8 @@ from tasks.errors import DatasetError
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
 from tasks.snapshot.hashes import HASHES, hash_files, recalled_files, trustworthy
-from tasks.snapshot.listing import UNREADABLE, Listing, fingerprint_rows
+from tasks.snapshot.ignored import UNREADABLE, IgnoredSummary
+from tasks.snapshot.listing import Listing, fingerprint_rows
 from tasks.snapshot.objects import look_into
 from tasks.snapshot.walk import list_unread
 
@@ -34,7 +35,7 @@ class Snapshot:
             more; such a photo can be a duplicate within its own label as well.
         hashes: Columns of `HASHES`, for the next snapshot to recall.
         state: Fingerprint of all paths, sizes and mtimes: whether the source looks as it did.
-        ignored: How many entries of the folder were left out, by reason.
+        ignored: Entries of the folder that were left out, by reason.
         hashed: How many files were read; the hashes of the others were known.
     """
 
@@ -42,7 +43,7 @@ class Snapshot:
     table: pa.Table
     hashes: pa.Table
     state: str
-    ignored: Mapping[str, int]
+    ignored: IgnoredSummary
     hashed: int
 
     @property
@@ -86,9 +87,9 @@ def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress) -> 
         listing = look_into(root, listing, recalled_files(listing.unclear, known))
     _check_size(root, listing)
     hashed = hash_files(root, listing.files, known, progress)
-    ignored = dict(listing.ignored)
-    if hashed.unreadable:
-        ignored[UNREADABLE] = ignored.get(UNREADABLE, 0) + hashed.unreadable
+    for path in hashed.unreadable_paths:
+        listing.ignored.add(path, UNREADABLE)
+    unreadable = set(hashed.unreadable_paths)
     table = _compare(hashed.table)
     key = fingerprint_rows(zip(*(table[name].to_pylist() for name in ("path", "label", "sha256")), strict=True))
     # The ETag within the mtime of an object tells a change at any time.
@@ -98,7 +99,7 @@ def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress) -> 
         table=table.cast(describe(SNAPSHOT, "snapshot", key, {})),
         hashes=hashes.cast(describe(HASHES, "snapshot", key, {})),
         state=listing.state(),
-        ignored=ignored,
+        ignored=listing.ignored.summarise(file.path for file in listing.files if file.path not in unreadable),
         hashed=hashed.read,
     )
 
@@ -154,28 +155,30 @@ def count_labels(table: pa.Table) -> dict[str, int]:
     return counts
 
 
-def check_labels(counts: Mapping[str, int], least: int = 3) -> None:
+def check_labels(counts: Mapping[str, int], least: int = 3, ignored: IgnoredSummary | None = None) -> None:
     """Refuse a dataset that no head can be trained on, before any work is done.
 
     Args:
         counts: Usable photos of each label.
         least: How many each must have; three, since each split needs one.
+        ignored: What was left out, which the error names.
 
     Raises:
         DatasetError: There are fewer than two labels, or labels with too few photos, which are named.
     """
+    explained = ignored.explain() if ignored else ""
     if len(counts) < 2:
         found = ", ".join(f"only the label {label!r} with photos: {count}" for label, count in counts.items())
         raise DatasetError(
             f"The dataset has {found or 'no photos in folders'}, and a classifier needs two labels at least. Give a "
-            "folder that holds one folder a label with its photos inside: <dataset>/<label>/<photo>.jpg."
+            f"folder that holds one folder a label with its photos inside: <dataset>/<label>/<photo>.jpg.{explained}"
         )
     small = [f"{label!r} ({count})" for label, count in counts.items() if count < least]
     if small:
         more = f" and {len(small) - _NAMED} more" if len(small) > _NAMED else ""
         raise DatasetError(
             f"Labels with fewer than {least} usable photos: {', '.join(small[:_NAMED])}{more}. Add photos to them or "
-            "move their folders out of the dataset; duplicates, and photos under two labels, do not count."
+            f"move their folders out of the dataset; duplicates, and photos under two labels, do not count.{explained}"
         )
 
 

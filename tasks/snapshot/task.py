@@ -123,14 +123,14 @@ class TakeSnapshot(StageTask):
         if last is not None:
             check_shrink(read_snapshot(self.root, last.manifest.key), snapshot.table, self.max_shrink, last.photos_of)
         publish_parquet(self._hashes(), snapshot.hashes)
-        check_labels(snapshot.labels)
+        check_labels(snapshot.labels, ignored=snapshot.ignored)
         publish_parquet(self.root.snapshot(snapshot.key), snapshot.table)
         details = {
             "state": source_state(self.dataset) if self.dataset.kind != "folder" else snapshot.state,
             "labels": snapshot.labels,
             "duplicates": snapshot.duplicates,
             "conflicts": snapshot.conflicts,
-            "ignored": dict(snapshot.ignored),
+            **snapshot.ignored.details(),
             "unreached": None,
         }
         return self._outcome(snapshot.key, snapshot.photos, snapshot.hashed, details)

@@ -1,27 +1,23 @@
-"""Which files of a dataset are photos: a walk over `<label>/**/<file>` that opens almost none of them."""
+"""Which files of a dataset are photos: a walk over `<label>/**/<file>` that opens those without a photo's suffix."""
 
 import os
 import stat
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.errors import DatasetError
+from tasks.ignored_names import unwanted_name
 from tasks.paths import AnyPath, is_remote
+from tasks.snapshot.ignored import LINKED_FOLDER, NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, RAW_PHOTO, UNREADABLE, Ignored
 from tasks.snapshot.listing import (
     HEAD,
-    LINKED_FOLDER,
-    NOT_A_PHOTO,
-    NOT_REGULAR,
-    OUTSIDE,
-    UNREADABLE,
+    PHOTO,
     File,
     Listing,
-    begins_as_photo,
     by_path,
     fingerprint_rows,
     told_by_name,
-    unwanted_name,
+    unwanted_head,
 )
 from tasks.snapshot.objects import list_objects, look_into
 from tasks.snapshot.opening import open_photo
@@ -33,7 +29,8 @@ def list_files(root: AnyPath, *, labelled: bool = True) -> Listing:
     """List the photos below a folder, such as a dataset's.
 
     Links to files are followed, and a label may be a link to a folder; linked folders deeper down are left out, since
-    they may lead in a circle. A file is a photo by its suffix or, where the suffix tells nothing, by its first bytes.
+    they may lead in a circle. A file is a photo by its suffix, or else by its first bytes. On an object store, where
+    each look is a request, a well-known suffix of other files (.txt, .json, .mp4) is believed.
 
     Args:
         root: The folder.
@@ -75,7 +72,7 @@ def _walk(root: Path, *, labelled: bool) -> Listing:
                 f"The folder {root / folder} cannot be read ({exc.strerror}). "
                 "Let this user read and enter it (chmod u+rx), or move it out of the dataset."
             ) from exc
-    return Listing(by_path(found.files), dict(sorted(found.ignored.items())))
+    return Listing(by_path(found.files), found.ignored)
 
 
 @dataclass
@@ -91,7 +88,7 @@ class _Found:
 
     labelled: bool = True
     files: list[File] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)
+    ignored: Ignored = field(default_factory=Ignored)
     folders: list[str] = field(default_factory=lambda: [""])
 
     def add(self, entry: os.DirEntry[str], folder: str) -> None:
@@ -109,7 +106,8 @@ class _Found:
                 if reason is None:
                     self.files.append(File(folder + entry.name, status.st_size, status.st_mtime_ns))
         if reason is not None:
-            self.ignored[reason] += 1
+            is_folder = reason == LINKED_FOLDER or _is_folder(entry)
+            self.ignored.add(f"{folder}{entry.name}{'/' if is_folder else ''}", reason)
 
     def _enter(self, entry: os.DirEntry[str], folder: str) -> str | None:
         if (folder or not self.labelled) and entry.is_symlink():
@@ -130,16 +128,26 @@ def _follow(entry: os.DirEntry[str]) -> os.stat_result | None:
         raise
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder itself; it is not asked where a link leads, which may be a server that is away."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
 def _unwanted_file(entry: os.DirEntry[str], status: os.stat_result, *, outside: bool) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return NOT_REGULAR
-    if outside:
-        return OUTSIDE
     told = told_by_name(entry.name)
-    if told is not None:
-        return None if told else NOT_A_PHOTO
+    if outside:
+        return OUTSIDE if told == PHOTO else told or NOT_A_PHOTO
+    if told == PHOTO:
+        return None
+    if told == RAW_PHOTO:
+        return told
     try:
         with open_photo(Path(entry)) as file:
-            return None if begins_as_photo(file.read(HEAD)) else NOT_A_PHOTO
+            return unwanted_head(file.read(HEAD), entry.name)
     except OSError:
         return UNREADABLE

@@ -38,7 +38,7 @@ snapshot = take_snapshot(folder, None, Silence())
 counts = decode_photos(
     usable(snapshot.table), folder, open_stores(DataRoot(root), DecodeSettings(size=16, resize=16)), Silence()
 )
-print(json.dumps([snapshot.ignored, counts.new, counts.skipped]))
+print(json.dumps([snapshot.ignored.counts, counts.new, counts.skipped]))
 """
 
 
@@ -96,7 +96,7 @@ def test_what_is_no_file_or_has_no_proper_name_is_counted_and_left_out(folder: P
     except OSError:
         pass  # a file system that takes names in UTF-8 only
     snapshot = take_snapshot(folder, None, Silence())
-    assert snapshot.ignored == expected
+    assert snapshot.ignored.counts == expected
     assert decode(folder, snapshot, stores) == DecodeCounts(1, 0, 0, 0, ())
 
 

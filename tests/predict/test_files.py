@@ -41,7 +41,7 @@ def test_photos_of_a_folder_are_found_at_any_depth_and_the_rest_is_left_out(tmp_
     (tmp_path / "round").symlink_to(tmp_path)
     listing = list_photos(tmp_path)
     assert [file.path for file in listing.files] == ["a/deep/x.PNG", "b.jpg"]
-    assert listing.ignored == {"hidden": 2, "linked folder": 1, "not a photo": 1}
+    assert listing.ignored.counts == {"hidden": 2, "linked folder": 1, "not a photo": 1}
 
 
 def test_paths_are_given_back_as_they_were_named_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +51,7 @@ def test_paths_are_given_back_as_they_were_named_each_once(tmp_path: Path, monke
     # A file that is named is taken whatever its name, and whether it is there or not.
     assert found.photos == [Photo("", name) for name in ("notes.txt", "in/a.jpg", "missing.jpg")]
     assert found.refused == []
-    assert found.ignored == {"not a photo": 1}
+    assert found.ignored.counts == {"not a photo": 1}
 
 
 def test_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tasks.evaluate.predictions import tabulate_predictions
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
 from tasks.report.occasion import Occasion
+from tasks.snapshot.ignored import IgnoredSummary
 from tasks.train.head import Head, save_head, standardisation
 from tasks.train.photos import EmbeddedPhotos
 from tests.bottleneck.pictures import add_bottlenecks, decoded_store, key_of, manifest_of
@@ -124,6 +125,7 @@ def _occasion(folder: Path, root: DataRoot, stages: Mapping[str, Manifest]) -> O
         settings=SETTINGS,
         parameters={"l2": "0.01,0.1", "min_accuracy": "0.5"},
         stages=stages,
+        ignored=IgnoredSummary(),
         record=root.runs("flowers") / f"{DAY}-0123abcd.json",
         report=root.report("key") / "report.html",
     )

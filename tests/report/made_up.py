@@ -33,6 +33,7 @@ from tasks.report.contents import (
     Report,
     Summary,
 )
+from tasks.snapshot.ignored import IgnoredSummary
 
 EVIL = "<script>alert('x')</script> & \"quoted\""
 RIGHT_TO_LEFT = "شقائق النعمان"
@@ -150,6 +151,12 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
         mistakes=guesses[:5],
         uncertain=guesses[5:],
         rejected=[Missing(f"daisy/{EVIL}.jpg", "truncated", f"ends early {EVIL}"), Missing("x/2.png", "empty", "none")],
+        ignored=IgnoredSummary(
+            {"not a photo": 3, "raw photo": 12, "name not UTF-8": 1},
+            {"raw photo": [f"raw/{EVIL}.NEF", "raw/2.NEF"], "name not UTF-8": ["caf\\xe9/"]},
+            {f"raw {EVIL}": {"raw photo": 12, "not a photo": 1}},
+            2,
+        ),
         conflicts=[Repeated([PhotoPath("daisy/c.jpg", "daisy"), PhotoPath(f"x/{EVIL}", EVIL)], draw_photo(300))],
         duplicates=[Repeated([PhotoPath("daisy/d.jpg", "daisy"), PhotoPath("daisy/e.jpg", "daisy")], None)],
         map=BottleneckMap(
@@ -178,6 +185,7 @@ def make_up_first_report(root: Path) -> Report:
         mistakes=[],
         uncertain=[],
         rejected=[],
+        ignored=IgnoredSummary(),
         conflicts=[],
         duplicates=[],
         map=None,

@@ -10,6 +10,7 @@ from tasks.bottleneck.settings import Distortion
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.report.occasion import Occasion
 from tasks.report.provenance import tell_provenance
+from tasks.snapshot.ignored import IgnoredSummary
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tests.bottleneck.pictures import manifest_of
 from tests.train.examples import BOTTLENECK, classic, settings
@@ -33,6 +34,7 @@ def provenance(train: TrainSettings | FinetuneSettings, **details: object) -> di
             settings=EvaluateSettings(train, folds=0),
             parameters={"min_accuracy": "0.9", "l2": "0.01,0.1"},
             stages=stages,
+            ignored=IgnoredSummary(),
             record=Path("record.json"),
             report=Path("report.html"),
         )

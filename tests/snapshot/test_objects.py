@@ -14,6 +14,7 @@ from tasks.errors import DatasetError
 from tasks.paths import AnyPath, is_remote, to_path
 from tasks.progress import Silence
 from tasks.snapshot.hashes import hash_files
+from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.listing import File
 from tasks.snapshot.opening import photo_sha256, read_photo
 from tasks.snapshot.photos import take_snapshot
@@ -100,7 +101,7 @@ def test_a_name_on_a_store_is_taken_letter_by_letter(folder: AnyPath) -> None:
 def test_what_only_shows_a_folder_is_no_file(folder: AnyPath) -> None:
     put(folder, {"roses/a.jpg": b"1", "roses/": b"", "": b"", "empty/": b"", "empty/below/": b""})
     listing = list_files(folder)
-    assert ([file.path for file in listing.files], listing.ignored) == (["roses/a.jpg"], {})
+    assert ([file.path for file in listing.files], listing.left_out()) == (["roses/a.jpg"], IgnoredSummary())
 
 
 def test_a_bucket_is_a_folder_too(folder: AnyPath) -> None:
@@ -143,7 +144,7 @@ def test_an_object_written_anew_within_the_same_second_is_read_again(folder: Any
 def test_what_is_no_photo_is_part_of_the_state_without_being_looked_at(folder: AnyPath) -> None:
     put(folder, {**some(), "roses/thing": b"no photo"})
     looked = list_files(folder)
-    assert looked.ignored == {"not a photo": 1}
+    assert looked.ignored.counts == {"not a photo": 1}
     assert list_unread(folder).state() == looked.state()
     put(folder, {"roses/thing": JPEG})
     assert list_files(folder).state() != looked.state()

@@ -205,7 +205,7 @@ def test_what_cannot_be_read_is_counted_with_what_is_ignored(root: Path) -> None
     (root / "roses" / "a.jpg").symlink_to(unreadable)
     (root / "roses" / "no suffix").symlink_to(unreadable)
     snapshot = take(root)
-    assert snapshot.ignored == {"hidden": 1, "unreadable": 2}
+    assert snapshot.ignored.counts == {"hidden": 1, "unreadable": 2}
     assert (snapshot.photos, snapshot.hashed) == (6, 6)
 
 

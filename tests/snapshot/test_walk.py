@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tasks.errors import DatasetError
+from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.walk import File, Listing, fingerprint_rows, list_files
 
 
@@ -25,7 +26,7 @@ def paths(root: Path) -> list[str]:
 
 
 def ignored(root: Path) -> dict[str, int]:
-    return dict(list_files(root).ignored)
+    return dict(list_files(root).ignored.counts)
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def test_a_file_whose_first_bytes_cannot_be_read_is_ignored(tmp_path: Path) -> N
 def test_an_empty_dataset_lists_nothing(tmp_path: Path) -> None:
     (tmp_path / "roses").mkdir()
     listing = list_files(tmp_path)
-    assert (listing.files, dict(listing.ignored)) == ((), {})
+    assert (listing.files, listing.left_out()) == ((), IgnoredSummary())
 
 
 def test_a_missing_root_is_an_error_that_names_it(tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_the_state_is_the_same_as_long_as_paths_sizes_and_mtimes_are(tmp_path: P
     [File("roses/b.jpg", 1, 2), File("tulips/a.jpg", 1, 2), File("roses/a.jpg", 2, 2), File("roses/a.jpg", 1, 3)],
 )
 def test_the_state_tells_a_change_of_path_size_or_mtime(other: File) -> None:
-    assert Listing((File("roses/a.jpg", 1, 2),), {}).state() != Listing((other,), {}).state()
+    assert Listing((File("roses/a.jpg", 1, 2),)).state() != Listing((other,)).state()
 
 
 def test_a_fingerprint_keeps_strings_and_rows_apart() -> None:
