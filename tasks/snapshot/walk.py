@@ -20,7 +20,7 @@ from tasks.snapshot.listing import (
     unwanted_head,
 )
 from tasks.snapshot.objects import list_objects, look_into
-from tasks.snapshot.opening import open_photo
+from tasks.snapshot.opening import read_head
 
 __all__ = ["File", "Listing", "fingerprint_rows", "list_files", "list_unread"]
 
@@ -147,7 +147,6 @@ def _unwanted_file(entry: os.DirEntry[str], status: os.stat_result, *, outside: 
     if told == RAW_PHOTO:
         return told
     try:
-        with open_photo(Path(entry)) as file:
-            return unwanted_head(file.read(HEAD), entry.name)
+        return unwanted_head(read_head(entry.path, HEAD), entry.name)
     except OSError:
         return UNREADABLE

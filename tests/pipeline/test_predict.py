@@ -116,6 +116,29 @@ def test_folder_without_photos_is_an_error(trained: Trained, tmp_path: Path) -> 
     assert f"There are no photos in {tmp_path}; left out: not a photo 1." in done.stderr
 
 
+def test_files_that_are_ignored_are_told_apart_from_the_rows(trained: Trained, photos: Path, tmp_path: Path) -> None:
+    (photos / "broken.jpg").unlink()
+    for name in ("raw/a.NEF", "raw/b.dng", "notes.txt", "@eaDir/0.jpg/SYNOFILE_THUMB_M.jpg"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).touch()
+    told = [
+        f"Ignored: 2 raw photos (convert to JPEG): {photos}/raw/a.NEF, {photos}/raw/b.dng",
+        f"No photo: {photos}/raw/ has 2 files, none of them a photo that is read here (2 raw photos)",
+    ]
+    for options in ([], ["--format", "json"], ["--output", tmp_path / "out.csv"]):
+        done = call(trained, "flowers", photos, *options)
+        assert done.exit_code == 0
+        assert [line for line in done.stderr.splitlines() if line.startswith(("Ignored", "No photo"))] == told
+        assert "NEF" not in done.stdout
+
+
+def test_a_folder_of_raw_photos_only_is_an_error_that_names_them(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "a.CR2").touch()
+    done = call(trained, "flowers", tmp_path)
+    assert done.exit_code == 1
+    assert f"Ignored: 1 raw photo (convert to JPEG): {tmp_path}/a.CR2." in done.stderr
+
+
 def test_model_is_named_by_key_folder_record_or_dataset(trained: Trained) -> None:
     record = trained.root.runs("flowers") / "2026-03-01-0123abcd.json"
     for text in (trained.folder.name, str(trained.folder), str(record), "flowers"):
@@ -158,7 +181,10 @@ def test_job_predicts_a_folder_then_has_nothing_to_do_then_only_the_new_photo(tr
     assert "Photos       3 predicted; 1 unreadable (unknown_format 1)" in first.output
     path = Path(first.output.splitlines()[-1].split(maxsplit=1)[1])
     assert pq.read_table(path)["path"].to_pylist() == ["0.jpg", "1.jpg", "2.jpg", "broken.jpg"]
+    (photos / "raw").mkdir()
+    (photos / "raw" / "a.NEF").touch()
     again = predict_folder(trained, folder=photos)
+    assert "Ignored      1 raw photo (convert to JPEG): raw/a.NEF\nNo photo     raw/ has 1 file, none" in again.output
     assert (again.code, again.output.startswith("Nothing to do: ")) == (0, True)
     assert again.output.splitlines()[-1] == first.output.splitlines()[-1]
     draw(photos / "new.jpg", 7)

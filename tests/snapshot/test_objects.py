@@ -79,10 +79,24 @@ def test_a_file_on_a_store_is_a_photo_by_the_rules_of_the_disk(folder: AnyPath, 
         "roses/.cache/a.jpg": b"1",
         "roses/.cache/b.jpg": b"1",
         "__MACOSX/roses/a.jpg": b"1",
+        "roses/@eaDir/a.jpg/SYNOFILE_THUMB_M.jpg": b"1",
+        "roses/@eaDir/a.jpg/SYNOFILE_THUMB_XL.jpg": b"1",
+        "#recycle/roses/a.jpg": b"1",
+        "raw/1.CR2": b"II*\0",
+        "raw/2.jxl": b"\xff\x0a",
+        "raw/3.mov": b"x",
+        "raw/odd": b"\xff\x0a",
+        "gtsrb/00000.ppm": b"P6\n1 1\n",
+        "gtsrb/plain": b"P6\n1 1\n255\n...",
+        "LICENSE": b"text",
     }
     here, there = list_files(put(tmp_path / "photos", files)), list_files(put(folder, files))
     assert [(file.path, file.size) for file in there.files] == [(file.path, file.size) for file in here.files]
-    assert there.ignored == here.ignored
+    assert there.left_out() == here.left_out()
+    assert here.left_out().folders == {
+        "notes": {"not a photo": 1},
+        "raw": {"raw photo": 1, "unsupported image format": 2, "video": 1},
+    }
     beside = list_files(folder, labelled=False)
     assert [file.path for file in beside.files] == [
         f.path for f in list_files(tmp_path / "photos", labelled=False).files
@@ -128,6 +142,15 @@ def test_the_first_night_asks_once_for_each_photo_and_a_night_without_news_only_
         state = source_state(find_dataset(str(folder), 0))
     assert warm == {"LIST": 2}
     assert (again.key, again.hashed, state) == (snapshot.key, 0, snapshot.state)
+
+
+def test_a_json_beside_each_photo_is_never_asked_for(folder: AnyPath, gateway: Gateway) -> None:
+    beside = {f"{path.removesuffix('.jpg')}{suffix}": b"{}" for path in some() for suffix in (".json", ".txt")}
+    put(to_path(str(folder)), {**some(), **beside})
+    with gateway.counting() as cold:
+        snapshot = take_snapshot(to_path(str(folder)), None, Silence())
+    assert cold == {"LIST": 1, "GET": 6}
+    assert snapshot.ignored.counts == {"not a photo": 12}
 
 
 def test_an_object_written_anew_within_the_same_second_is_read_again(folder: AnyPath) -> None:

@@ -206,6 +206,7 @@ def test_what_cannot_be_read_is_counted_with_what_is_ignored(root: Path) -> None
     (root / "roses" / "no suffix").symlink_to(unreadable)
     snapshot = take(root)
     assert snapshot.ignored.counts == {"hidden": 1, "unreadable": 2}
+    assert snapshot.ignored.examples["unreadable"] == ["roses/a.jpg", "roses/no suffix"]
     assert (snapshot.photos, snapshot.hashed) == (6, 6)
 
 

@@ -73,42 +73,99 @@ def test_hidden_files_and_folders_are_ignored_and_a_folder_counts_once(tmp_path:
 
 def test_what_systems_and_archives_leave_behind_is_ignored_by_name(tmp_path: Path) -> None:
     put(tmp_path, "LICENSE.txt", "roses/Thumbs.db", "roses/desktop.ini", "roses/Desktop.ini", "__MACOSX/roses/a.jpg")
+    put(tmp_path, "roses/@eaDir/a.jpg/SYNOFILE_THUMB_M.jpg", "#recycle/roses/a.jpg", "$RECYCLE.BIN/a.jpg")
     assert paths(tmp_path) == []
-    assert ignored(tmp_path) == {"licence": 1, "system file": 4}
+    assert ignored(tmp_path) == {"licence": 1, "system file": 7}
+
+
+def test_an_ignored_folder_ends_with_a_slash_and_a_linked_one_too(tmp_path: Path) -> None:
+    put(tmp_path, "roses/@eaDir/a.jpg", "roses/Thumbs.db", "roses/a.jpg")
+    (tmp_path / "roses" / "more").symlink_to(tmp_path)
+    (tmp_path / "roses" / ".away").symlink_to(tmp_path)
+    examples = list_files(tmp_path).left_out().examples
+    assert examples == {
+        "hidden": ["roses/.away"],
+        "linked folder": ["roses/more/"],
+        "system file": ["roses/@eaDir/", "roses/Thumbs.db"],
+    }
 
 
 def test_files_directly_in_the_root_have_no_label_and_are_ignored(tmp_path: Path) -> None:
-    put(tmp_path, "a.jpg", "roses/a.jpg")
+    put(tmp_path, "a.jpg", "b.nef", "notes.txt", "roses/a.jpg")
     assert paths(tmp_path) == ["roses/a.jpg"]
-    assert ignored(tmp_path) == {"outside a label": 1}
+    assert ignored(tmp_path) == {"outside a label": 1, "raw photo": 1, "not a photo": 1}
 
 
 @pytest.mark.parametrize(
-    "suffix", [".jpg", ".JPG", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".Bmp", ".tif", ".tiff", ".heic"]
+    "suffix",
+    [
+        *(".jpg", ".JPG", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".Bmp", ".tif", ".tiff", ".heic"),
+        *(".ppm", ".PGM", ".pbm", ".pnm", ".jp2", ".j2k", ".jpf", ".jpx"),
+    ],
 )
 def test_a_photo_is_known_by_its_suffix_in_any_case_without_being_read(tmp_path: Path, suffix: str) -> None:
     put(tmp_path, f"roses/a{suffix}", data=b"")
     assert paths(tmp_path) == [f"roses/a{suffix}"]
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
-@pytest.mark.parametrize("name", ["photo", "photo.orig", "jpg", "IMG.2024-05-01"])
-def test_a_photo_without_a_known_suffix_is_known_by_its_first_bytes(tmp_path: Path, kind: str, name: str) -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000"])
+@pytest.mark.parametrize("name", ["photo", "photo.orig", "jpg", "IMG.2024-05-01", "a.txt", "a.dat", "a.HTML", "a.mp4"])
+def test_a_photo_without_a_photo_s_suffix_is_known_by_its_first_bytes(tmp_path: Path, kind: str, name: str) -> None:
     (tmp_path / "roses").mkdir()
     Image.new("RGB", (3, 2), "red").save(tmp_path / "roses" / name, kind)
     assert paths(tmp_path) == [f"roses/{name}"]
 
 
-@pytest.mark.parametrize("data", [b"", b"BM", b"BMW and other makes", b"RIFF\0\0\0\0WAVEfmt ", b"#!/bin/sh", b"II*"])
+@pytest.mark.parametrize(
+    "data", [b"P5\n# by hand\n4 4\n", b"P2\r\n640 480\n", b"P4 \n 1 1\n", b"\xff\x4f\xff\x51\0\x29"]
+)
+def test_bare_formats_are_known_by_their_first_bytes_in_every_spelling(tmp_path: Path, data: bytes) -> None:
+    put(tmp_path, "roses/thing", data=data)
+    assert paths(tmp_path) == ["roses/thing"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"BM",
+        b"BMW and other makes",
+        b"RIFF\0\0\0\0WAVEfmt ",
+        b"#!/bin/sh",
+        b"II*",
+        b"P5 10 20 of a table",
+        b"P1\nis the first",
+        b"P6",
+        b"P7\n1 1\n",
+    ],
+)
 def test_other_files_without_a_known_suffix_are_ignored(tmp_path: Path, data: bytes) -> None:
     put(tmp_path, "roses/thing", data=data)
     assert ignored(tmp_path) == {"not a photo": 1}
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.JSON", "a.mp4", "a.nef", "jpg.csv"])
-def test_a_suffix_of_another_kind_is_believed_whatever_the_file_begins_with(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["a.nef", "a.CR2", "a.dng", "a.Arw"])
+def test_the_suffix_of_a_raw_photo_is_believed_whatever_the_file_begins_with(tmp_path: Path, name: str) -> None:
     put(tmp_path, f"roses/{name}", data=b"II*\0 such as a raw photo's beginning")
-    assert ignored(tmp_path) == {"not a photo": 1}
+    assert ignored(tmp_path) == {"raw photo": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.jxl", b"x", "unsupported image format"),
+        ("a", b"\xff\x0a and so on", "unsupported image format"),
+        ("a.dat", b"\0\0\0\x0cJXL \r\n\x87\n", "unsupported image format"),
+        ("a", b"\0\0\0\x18ftypheic", "unsupported image format"),
+        ("a.PSD", b"8BPS", "unsupported image format"),
+        ("a.mov", b"\0\0\0\x18ftypqt  ", "video"),
+        ("a.json", b"{}", "not a photo"),
+        ("a.dat", b"x", "not a photo"),
+    ],
+)
+def test_a_file_that_is_no_photo_is_told_by_its_kind(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
+    put(tmp_path, f"roses/{name}", data=data)
+    assert ignored(tmp_path) == {reason: 1}
 
 
 def test_pipes_sockets_and_broken_links_are_ignored(tmp_path: Path) -> None:
@@ -135,6 +192,7 @@ def test_names_that_are_not_utf8_are_ignored(tmp_path: Path) -> None:
         pytest.skip("this file system takes names in UTF-8 only")
     assert paths(tmp_path) == ["roses/ü.jpg"]
     assert ignored(tmp_path) == {"name not UTF-8": 2}
+    assert list_files(tmp_path).left_out().examples == {"name not UTF-8": ["roses/caf\\xe9.jpg", "\\xff/"]}
 
 
 def test_links_to_files_and_a_linked_label_are_followed(tmp_path: Path) -> None:
