@@ -15,6 +15,7 @@ from tasks.decode.task import DecodePhotos
 from tasks.machine import on_machine
 from tasks.parameters import Number, Sizes
 from tasks.paths import AnyPath
+from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.task import TakeSnapshot
 
 
@@ -104,4 +105,5 @@ class CompareTraining(RootTask):
         else:
             name, date = record["dataset"]["name"], record["date"]
             first = f"Nothing to do: {name} was compared for {date} on these very photos."
-        return [first, f"Table     {record['table']}", f"Report    {record['report']}"]
+        ignored = [f"{head:<9} {line}" for head, line in IgnoredSummary.from_details(record).lines()]
+        return [first, *ignored, f"Table     {record['table']}", f"Report    {record['report']}"]

@@ -111,9 +111,7 @@ class PredictFolder(StageTask):
         if manifest.photos:
             lines.append(("Labels", ", ".join(f"{label} {count:,}" for label, count in details["labels"].items())))
         # As the folder is now: what is no photo makes no other predictions.
-        left_out = self.source.listing.left_out()
-        lines += [("Ignored", line) for line in left_out.tell()]
-        lines += [("No photo", line) for line in left_out.tell_folders()]
+        lines += self.source.listing.left_out().lines("No photo")
         lines.append(("Predictions", self.manifest_path().with_name("predictions.parquet")))
         return "\n".join(f"{name:<12} {value}" for name, value in lines)
 

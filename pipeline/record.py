@@ -12,6 +12,7 @@ from tasks.artifacts import SCHEMA_VERSION, Manifest, publish_json
 from tasks.catalog import Dataset
 from tasks.download.reach import place
 from tasks.paths import AnyPath
+from tasks.snapshot.ignored import IgnoredSummary
 
 
 def _age() -> float:
@@ -69,6 +70,7 @@ def identify(run: Run, backbone: Manifest, snapshot: Manifest) -> dict[str, Any]
         # A snapshot that an earlier version of this project took has no such labels and source.
         "labels": snapshot.details.get("label_changes", {"new": [], "gone": []}),
         "unreached": snapshot.details.get("unreached"),
+        **IgnoredSummary.from_details(snapshot.details).details(),
     }
 
 
@@ -119,7 +121,8 @@ def _own(stage: Manifest, run: str) -> dict[str, Any]:
     """What this run did in a stage; where an earlier run had done it all, everything counts as reused."""
     own = stage.run == run
     # What the record tells elsewhere.
-    apart = ("asked", "found", "state", "label_changes", "unreached", "test", "cross_validation")
+    apart = {"asked", "found", "state", "label_changes", "unreached", "test", "cross_validation"}
+    apart |= {"ignored_examples", "folders_without_photos"}
     told = {} if stage.stage in ("champion", "export", "report") else stage.details
     details = {name: value for name, value in told.items() if name not in apart}
     if not own:

@@ -169,8 +169,7 @@ class RetrainFlowers(ModelTask):
         """The photos, the model, and what it is worth."""
         names = ("head", "network", "photos", "rejected", "metrics", "report")
         own = {name: record[name] for name in names}
-        ignored = IgnoredSummary.from_details(record["stages"]["snapshot"]["details"]).details()
-        return {**super().figures(record), **own, **ignored, "verdict": record.get("champion", {}).get("verdict")}
+        return {**super().figures(record), **own, "verdict": record.get("champion", {}).get("verdict")}
 
 
 def _without_source(snapshot: Manifest) -> dict[str, str]:

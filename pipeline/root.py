@@ -26,6 +26,7 @@ from tasks.luigi_settings import refuse_empty_settings
 from tasks.parameters import Choice, Day, Number, Place
 from tasks.paths import AnyPath, to_path
 from tasks.records import read_record
+from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.task import TakeSnapshot, is_current
 from tasks.stage import Published
 
@@ -319,6 +320,7 @@ class RootTask(luigi.Task):
         return {
             **{name: record[name] for name in names},
             **{name: record.get(name) for name in ("labels", "unreached")},
+            **IgnoredSummary.from_details(record).details(),
         }
 
 

@@ -98,10 +98,7 @@ def _labels(record: Mapping[str, Any]) -> list[str]:
 
 def _ignored(record: Mapping[str, Any]) -> list[str]:
     """Files that were left out and may be missed, and folders that are therefore no label."""
-    summary = IgnoredSummary.from_details(record["stages"]["snapshot"]["details"])
-    return [f"Ignored         {line}" for line in summary.tell()] + [
-        f"No label        {line}" for line in summary.tell_folders()
-    ]
+    return [f"{head:<15} {line}" for head, line in IgnoredSummary.from_details(record).lines()]
 
 
 def _source(record: Mapping[str, Any]) -> list[str]:

@@ -205,7 +205,7 @@ def _predict(folder: AnyPath, paths: list[AnyPath], sink: Sink) -> Counts:
             f"There are no photos in {', '.join(map(str, paths))}{_left_out(found)}. Give photos, or folders of them."
             f"{found.ignored.explain()}"
         )
-    counts = Counts(ignored=_ignored(found))
+    counts = Counts(ignored=[f"{head}: {line}" for head, line in found.ignored.lines("No photo")])
     with sink.progress() as progress:
         rows = sink.write(counts.counting(_tables(model, found, progress)), model)
     if rows:
@@ -229,11 +229,6 @@ def _tables(model: "Model", found: "Found", progress: Progress) -> "Iterator[pa.
 def _left_out(found: "Found") -> str:
     listed = ", ".join(f"{reason} {count:,}" for reason, count in found.ignored.counts.items())
     return f"; left out: {listed}" if listed else ""
-
-
-def _ignored(found: "Found") -> list[str]:
-    ignored = [f"Ignored: {line}" for line in found.ignored.tell()]
-    return ignored + [f"No photo: {line}" for line in found.ignored.tell_folders()]
 
 
 def _show(rows: "list[Row]", top: int) -> None:

@@ -143,6 +143,14 @@ class IgnoredSummary:
         more = len(self.folders) + self.more_folders - len(lines)
         return [*lines, f"and {more:,} more such folders" if more > 1 else "and 1 more such folder"] if more else lines
 
+    def lines(self, folder: str = "No label") -> list[tuple[str, str]]:
+        """All lines, each after the word that it begins with.
+
+        Args:
+            folder: How the lines on folders without a photo begin.
+        """
+        return [("Ignored", line) for line in self.tell()] + [(folder, line) for line in self.tell_folders()]
+
     def folder_rows(self) -> list[FolderRow]:
         """The first-level folders without a photo."""
         return [

@@ -5,9 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from tasks.download.sample import LABELS
-from tests.pipeline.command import LITTLE, Project, draw
+from tests.pipeline.command import LITTLE, Project, draw, words
+from tests.pipeline.conftest import Trained
 from tests.pipeline.first_stages import small_backbone
 from tests.report.parsed import Page
 
@@ -49,9 +52,8 @@ def test_a_run_names_what_it_ignored_and_thumbnails_and_recycle_bins_are_no_phot
     assert [line for line in done.output.splitlines() if line.startswith(("Ignored", "No label"))] == told
     record = project.record("2026-03-01")
     assert record["photos"] == 18
-    details = record["stages"]["snapshot"]["details"]
-    assert details["ignored"].items() >= {"raw photo": 12, "system file": 4, "licence": 1}.items()
-    assert details["folders_without_photos"] == {"first": {"raw": {"raw photo": 12}}, "more": 0}
+    assert record["ignored"].items() >= {"raw photo": 12, "system file": 4, "licence": 1}.items()
+    assert record["folders_without_photos"] == {"first": {"raw": {"raw photo": 12}}, "more": 0}
     page = Page(Path(record["report"]).read_text()).text
     assert "Ignored: no photos, or none that are read here" in page
     assert "raw photo 12 raw/00.NEF raw/01.NEF raw/02.NEF convert to JPEG" in page
@@ -61,9 +63,28 @@ def test_a_run_names_what_it_ignored_and_thumbnails_and_recycle_bins_are_no_phot
     again = project.retrain_forked(**options, log_format="json")
     (event,) = (json.loads(line) for line in again.output.splitlines())
     assert event["event"] == "nothing_to_do"
-    assert event["ignored"] == details["ignored"]
+    assert event["ignored"] == record["ignored"]
     assert event["ignored_examples"]["raw photo"] == ["raw/00.NEF", "raw/01.NEF", "raw/02.NEF"]
     assert set(told) <= set(event["text"].splitlines())
+
+
+def test_what_an_earlier_version_wrote_of_a_night_is_still_read(same_photos: Project) -> None:
+    new = ("ignored", "ignored_examples", "folders_without_photos")
+    (record,) = same_photos.root.glob(f"runs/*/{Trained.DATE}-*.json")
+    (manifest,) = same_photos.root.glob(f"snapshot/*/{Trained.DATE}.json")
+    for path, keep in ((record, ()), (manifest, ("ignored",))):
+        values = json.loads(path.read_text())
+        inner = values if path == record else values["details"]
+        for name in new:
+            inner.pop(name) if name not in keep else inner.update({name: {"linked folder": 2}})
+        path.write_text(json.dumps(values))
+    done = same_photos.retrain_forked(date=Trained.DATE)
+    assert (done.code, done.errors) == (0, "")
+    assert done.output.startswith("Nothing to do")
+    asked = ["status", *words("", same_photos.options({"date": Trained.DATE}))[4:]]
+    for arguments in (asked, ["inspect", str(record)], ["inspect", str(manifest)]):
+        told = CliRunner().invoke(app, arguments)
+        assert (told.exit_code, told.stderr) == (0, "")
 
 
 def test_a_dataset_whose_other_label_has_raw_photos_only_is_refused_by_their_name(
