@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tasks.events import plain_text
-from tasks.ignored_names import HIDDEN, LICENCE, NAME_NOT_UTF8, SYSTEM_FILE
+from tasks.snapshot.ignored_names import HIDDEN, LICENCE, NAME_NOT_UTF8, SYSTEM_FILE
 
 LINKED_FOLDER = "linked folder"
 NOT_A_PHOTO = "not a photo"

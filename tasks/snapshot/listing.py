@@ -8,6 +8,20 @@ from operator import attrgetter
 
 from tasks.artifacts import KEY_LENGTH
 from tasks.snapshot.ignored import NOT_A_PHOTO, RAW_PHOTO, UNSUPPORTED, VIDEO, Ignored, IgnoredSummary
+from tasks.snapshot.ignored_names import unwanted_name
+
+__all__ = [
+    "HEAD",
+    "PHOTO",
+    "File",
+    "Listing",
+    "by_path",
+    "fingerprint_rows",
+    "kind_by_suffix",
+    "told_by_name",
+    "unwanted_head",
+    "unwanted_name",
+]
 
 #: What a suffix says of a file that has it. HEIC and AVIF are photos that the decode stage cannot read: it says so of
 #: each of them.
@@ -112,10 +126,16 @@ def fingerprint_rows(rows: Iterable[Sequence[str]]) -> str:
     return digest.hexdigest()[:KEY_LENGTH]
 
 
-def told_by_name(name: str) -> str | None:
+def kind_by_suffix(name: str) -> str | None:
     """What a file is by its suffix: `PHOTO`, or the reason why it is none; None where the suffix tells nothing."""
     _, dot, suffix = name.rpartition(".")
     return _BY_SUFFIX.get(suffix.lower()) if dot else None
+
+
+def told_by_name(name: str) -> bool | None:
+    """Whether a file is a photo by its suffix; None where the suffix tells nothing."""
+    kind = kind_by_suffix(name)
+    return None if kind is None else kind == PHOTO
 
 
 def unwanted_head(head: bytes, name: str) -> str | None:
@@ -129,7 +149,7 @@ def unwanted_head(head: bytes, name: str) -> str | None:
         return None
     if head.startswith(_UNSUPPORTED_MAGIC) or (head[4:8] == b"ftyp" and head[8:12] in _UNSUPPORTED_BRANDS):
         return UNSUPPORTED
-    return told_by_name(name) or NOT_A_PHOTO
+    return kind_by_suffix(name) or NOT_A_PHOTO
 
 
 def _begins_as_photo(head: bytes) -> bool:

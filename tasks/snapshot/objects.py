@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from tasks.artifacts import AT_ONCE, Object, StoreAwayError, objects_below
 from tasks.errors import DatasetError
-from tasks.ignored_names import unwanted_name
 from tasks.paths import AnyPath
 from tasks.snapshot.ignored import NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, UNREADABLE, Ignored
-from tasks.snapshot.listing import HEAD, PHOTO, File, Listing, by_path, told_by_name, unwanted_head
+from tasks.snapshot.listing import HEAD, PHOTO, File, Listing, by_path, kind_by_suffix, unwanted_head, unwanted_name
 from tasks.snapshot.opening import read_photo
 from tasks.threads import in_threads
 
@@ -118,7 +117,7 @@ class _Found:
             if reason is not None:
                 self._left_out["/".join(parts[:depth]) + "/" * (depth < len(parts))] = reason
                 return
-        told = told_by_name(parts[-1])
+        told = kind_by_suffix(parts[-1])
         if len(parts) < self._least:
             self._left_out[one.path] = OUTSIDE if told == PHOTO else told or NOT_A_PHOTO
         elif told == PHOTO:

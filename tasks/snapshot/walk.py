@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.errors import DatasetError
-from tasks.ignored_names import unwanted_name
 from tasks.paths import AnyPath, is_remote
 from tasks.snapshot.ignored import LINKED_FOLDER, NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, RAW_PHOTO, UNREADABLE, Ignored
 from tasks.snapshot.listing import (
@@ -16,8 +15,9 @@ from tasks.snapshot.listing import (
     Listing,
     by_path,
     fingerprint_rows,
-    told_by_name,
+    kind_by_suffix,
     unwanted_head,
+    unwanted_name,
 )
 from tasks.snapshot.objects import list_objects, look_into
 from tasks.snapshot.opening import read_head
@@ -139,7 +139,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _unwanted_file(entry: os.DirEntry[str], status: os.stat_result, *, outside: bool) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return NOT_REGULAR
-    told = told_by_name(entry.name)
+    told = kind_by_suffix(entry.name)
     if outside:
         return OUTSIDE if told == PHOTO else told or NOT_A_PHOTO
     if told == PHOTO:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tasks.errors import DatasetError
 from tasks.snapshot.ignored import IgnoredSummary
+from tasks.snapshot.listing import told_by_name
 from tasks.snapshot.walk import File, Listing, fingerprint_rows, list_files
 
 
@@ -166,6 +167,17 @@ def test_the_suffix_of_a_raw_photo_is_believed_whatever_the_file_begins_with(tmp
 def test_a_file_that_is_no_photo_is_told_by_its_kind(tmp_path: Path, name: str, data: bytes, reason: str) -> None:
     put(tmp_path, f"roses/{name}", data=data)
     assert ignored(tmp_path) == {reason: 1}
+
+
+def test_a_name_tells_a_photo_from_another_file_or_nothing() -> None:
+    assert [told_by_name(name) for name in ("a.JPG", "a.nef", "a.json", "a.jxl", "a.dat", "jpg")] == [
+        True,
+        False,
+        False,
+        False,
+        None,
+        None,
+    ]
 
 
 def test_pipes_sockets_and_broken_links_are_ignored(tmp_path: Path) -> None:

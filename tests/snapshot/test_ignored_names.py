@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tasks.ignored_names import unwanted_name
+from tasks.snapshot.ignored_names import unwanted_name
 
 
 @pytest.mark.parametrize(
