@@ -16,7 +16,16 @@ _RANGE = re.compile(rf"bytes ({_NUMBER})-({_NUMBER})/({_NUMBER}|\*)")
 
 
 class Unreachable(Exception):  # noqa: N818 - fetch.py turns it into the error that the user sees
-    """The server could not be had, or would not give the file; says why in a few words."""
+    """The server could not be had, or would not give the file.
+
+    Args:
+        reason: Why, in a few words.
+        remedy: What to do about it, as a sentence that "and run again" ends.
+    """
+
+    def __init__(self, reason: str, remedy: str = "Check the URL and the connection") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 class Passing(Exception):  # noqa: N818 - a state of the server, which transfer.py waits for to be over
@@ -63,9 +72,14 @@ def origin_of(url: str, response: httpx.Response, total: int | None) -> Origin:
 def refusal_of(response: httpx.Response) -> Exception:
     """What an answer means that is not the file."""
     reason = f"the server answered {response.status_code} {response.reason_phrase[:60]}".rstrip()
-    if response.is_server_error or response.status_code in _TRANSIENT:
+    if is_transient(response.status_code):
         return Passing(reason, _retry_after(response))
     return Unreachable(reason)
+
+
+def is_transient(status: int) -> bool:
+    """Whether a server that gave this answer may give another one in a while."""
+    return 500 <= status < 600 or status in _TRANSIENT
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -111,7 +111,8 @@ def fetch(
                 return present
             return _publish(partial, path, expected, origin or Origin(identity(url), None, None), shown(url))
     except Unreachable as exc:
-        raise DownloadError(f"{shown(url)} could not be fetched ({exc}). {_remedy(path, expected)}") from exc
+        remedy = f"{exc.remedy} {_remedy(path, expected)}"
+        raise DownloadError(f"{shown(url)} could not be fetched ({exc}). {remedy}") from exc
     except OSError as exc:
         raise MachineError(
             f"{path} could not be written ({exc.strerror or exc}). Make room for it or mend the folder's rights, and "
@@ -199,8 +200,7 @@ def _read_state(path: Path) -> _State | None:
 
 def _remedy(path: Path, expected: Expected) -> str:
     remedy = (
-        "Check the URL and the connection and run again, what has come already is kept; without internet, put the file "
-        f"at {path}{expected.otherwise}."
+        f"and run again, what has come already is kept; without internet, put the file at {path}{expected.otherwise}."
     )
     if not path.is_file():
         return remedy

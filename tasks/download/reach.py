@@ -135,6 +135,7 @@ def go_on(
     if on_missing_source == "use-last":
         return unreached
     error, remedy = (DownloadError, "Check it and the connection") if url else (DatasetError, "Mount it or put it back")
+    remedy = getattr(cause and cause.__cause__, "remedy", remedy)
     raise error(
         f"The {unreached.source} could not be reached ({why}); everything from before is kept. {remedy} and run again, "
         f"or go on with the photos of {last.photos_of}: --on-missing-source use-last."

@@ -59,8 +59,10 @@ def _send(client: httpx.Client, request: httpx.Request, longest: float) -> httpx
     timer.start()
     try:
         return client.send(request, stream=True)
-    except httpx.TransportError as exc:
-        if hangup.done:
+    except Exception as exc:
+        # httpcore leaves the connection to a proxy open that makes none to the server.
+        hangup.close()
+        if hangup.done and isinstance(exc, httpx.TransportError):
             raise Passing(f"the server did not answer within {longest:g} s") from exc
         raise
     finally:
@@ -78,6 +80,11 @@ class _HangUp:
         """Learn from httpx which connection it is."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._stream = info["return_value"]
+
+    def close(self) -> None:
+        """Close the connection, from the thread that uses it."""
+        if self._stream:
+            self._stream.close()
 
     def __call__(self) -> None:
         """End it; whoever reads from it gets an error at once."""

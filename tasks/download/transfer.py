@@ -12,6 +12,7 @@ from tasks.download.limits import megabytes
 from tasks.download.partial import Origin, Partial
 from tasks.download.patience import Pace, Patience
 from tasks.download.requests import asking
+from tasks.download.transport import EnvironmentTransport
 from tasks.download.urls import identity, shown
 from tasks.errors import DownloadError, MachineError
 from tasks.progress import Progress
@@ -66,10 +67,8 @@ class Transfer:
             before_sleep=self._tell_pause,
             reraise=True,
         )
-        # A connection of its own for each request: one that is used again would not be known to whoever hangs up.
-        kept = httpx.Limits(max_keepalive_connections=0)
         try:
-            with httpx.Client(timeout=patience.timeout, limits=kept) as client:
+            with httpx.Client(timeout=patience.timeout, transport=EnvironmentTransport()) as client:
                 return retrying(self._attempt, client, conditions, patience, pace)
         except (Passing, httpx.HTTPError, httpx.InvalidURL) as exc:
             attempts = retrying.statistics["attempt_number"]

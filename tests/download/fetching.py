@@ -1,6 +1,8 @@
 """What the tests of fetching share: a file, little patience, and progress that remembers."""
 
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,3 +34,24 @@ def broken_off(files: FileServer, path: Path, after: int = 70_000) -> None:
     assert path.with_name("photos.tgz.part").stat().st_size == after
     assert not path.exists()
     files.requests.clear()
+
+
+def refused(files: FileServer, path: Path, patience: Patience = QUICK) -> str:
+    """What is told of a fetch that fails."""
+    with pytest.raises(DownloadError) as caught:
+        get(files, path, patience=patience)
+    assert list(path.parent.iterdir()) == []
+    return str(caught.value)
+
+
+def connections_made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The connections that are made from now on."""
+    made: list[object] = []
+    connect = socket.create_connection
+
+    def counting(*args: Any, **more: Any) -> socket.socket:
+        made.append(args)
+        return connect(*args, **more)
+
+    monkeypatch.setattr(socket, "create_connection", counting)
+    return made

@@ -1,0 +1,211 @@
+"""Which proxy the environment names for a URL, in all the forms in which people write it."""
+
+import httpx
+import pytest
+
+from tasks.download.answers import Unreachable
+from tasks.download.proxies import EnvironmentProxies, Proxy, without_credentials
+
+pytestmark = pytest.mark.usefixtures("plain_network")
+
+URL = "http://photos.example.org/photos.tgz"
+LOGIN = ("me", "hunter2")
+
+
+def proxy_for(url: str = URL) -> Proxy | None:
+    return EnvironmentProxies().proxy_for(httpx.URL(url))
+
+
+@pytest.mark.parametrize(
+    ("value", "url", "auth"),
+    [
+        ("http://proxy:3128", "http://proxy:3128", None),
+        ("http://proxy:3128/", "http://proxy:3128", None),
+        (" http://proxy:3128 ", "http://proxy:3128", None),
+        ("HTTP://proxy:3128", "http://proxy:3128", None),
+        ("http://proxy", "http://proxy", None),
+        ("http://proxy:", "http://proxy:", None),
+        ("http://my_proxy.example.org:80", "http://my_proxy.example.org:80", None),
+        ("http://[::1]:3128", "http://[::1]:3128", None),
+        ("https://proxy:3128", "https://proxy:3128", None),
+        ("proxy:3128", "http://proxy:3128", None),
+        ("proxy", "http://proxy", None),
+        ("10.0.0.1:3128", "http://10.0.0.1:3128", None),
+        ("me:hunter2@proxy:3128", "http://proxy:3128", LOGIN),
+        ("http://me:hunter2@proxy:3128", "http://proxy:3128", LOGIN),
+        ("http://me@proxy:3128", "http://proxy:3128", ("me", "")),
+        ("http://@proxy:3128", "http://proxy:3128", None),
+        ("http://me:hun%2Fter%402@proxy:3128", "http://proxy:3128", ("me", "hun/ter@2")),
+        ("http://me:hun@ter2@proxy:3128", "http://proxy:3128", ("me", "hun@ter2")),
+        ("socks5://proxy:1080", "socks5://proxy:1080", None),
+        ("socks5h://me:hunter2@proxy:1080", "socks5://proxy:1080", LOGIN),
+        ("socks://proxy:1080/", "socks5://proxy:1080", None),
+        ("socks5://proxy", "socks5://proxy", None),
+    ],
+)
+def test_a_proxy_is_taken_in_every_form_that_is_in_use(
+    value: str, url: str, auth: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", value)
+    assert proxy_for() == Proxy("ALL_PROXY", url, auth)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("socks4://me:hunter2@proxy:1080", "ALL_PROXY=socks4://proxy:1080 cannot be used: only http, https, socks"),
+        ("socks4a://proxy", "only http, https, socks, socks5, socks5h can be used"),
+        ("ftp://proxy:21", "ALL_PROXY=ftp://proxy:21 cannot be used: only http"),
+        (r"socks\://proxy:7890", "not of the form http://host:port"),
+        ("http://", "ALL_PROXY=http:// cannot be used: it is not of the form http://host:port"),
+        ("http:///proxy", "not of the form"),
+        ("http://me:hunter2@", "not of the form"),
+        ("http://me:hunter2@:3128", "ALL_PROXY=http://:3128 cannot be used: it is not of the form"),
+        ("http:proxy:3128", "not of the form"),
+        ("http://proxy:port", "not of the form"),
+        ("http://proxy:0", "not of the form"),
+        ("http://proxy:65536", "not of the form"),
+        ("http://proxy:-1", "not of the form"),
+        ("http://proxy:" + "9" * 5000, "not of the form"),
+        ("http://::1:3128", "not of the form"),
+        ("http://[::1", "not of the form"),
+        ("http://[1.2]:3128", "not of the form"),
+        ("http://my proxy:3128", "ALL_PROXY=http://my proxy:3128 cannot be used"),
+        ("http://pro\x1b[31mxy:3128", r"ALL_PROXY=http://pro\?"),
+        ("http://pro..xy:3128", "not of the form"),
+        ("http://" + "x" * 64 + ":3128", "not of the form"),
+        ('"http://proxy:3128"', "not of the form"),
+        ("me:hunter2", "ALL_PROXY=me:… cannot be used"),
+        ("http://me:hunter2", "ALL_PROXY=http://me:… cannot be used"),
+        ("http://me:hun/ter2@proxy:3128", r"ALL_PROXY=http://proxy:3128 .* / \? and # have to be written as %2F"),
+        ("http://me:hun#ter2@proxy:3128", "%2F, %3F and %23"),
+        ("http://me:hunter2\udcff@proxy:3128", "ALL_PROXY=http://proxy:3128 .* is not UTF-8"),
+        ("socks5://me:" + "hunter2" * 40 + "@proxy", "more than 255 bytes"),
+        ("http://pro\udcffxy:3128", r"ALL_PROXY=http://pro\?xy:3128"),
+    ],
+)
+def test_a_value_that_is_no_proxy_is_named_without_its_credentials(
+    value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", value)
+    with pytest.raises(Unreachable, match=told) as caught:
+        proxy_for()
+    text = f"{caught.value} {caught.value.remedy}"
+    assert "hun" not in text
+    assert "ter2" not in text
+    assert caught.value.remedy == "Mend or unset ALL_PROXY"
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+def test_both_cases_of_a_variable_are_heeded_and_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "http://me:hunter2@proxy:3128")
+    assert f"{proxy_for()}" == f"{name}=http://proxy:3128"
+
+
+def test_the_lower_case_variable_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://upper:1")
+    monkeypatch.setenv("http_proxy", "http://lower:2")
+    assert f"{proxy_for()}" == "http_proxy=http://lower:2"
+
+
+def test_the_variable_of_a_scheme_goes_before_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://all:1")
+    monkeypatch.setenv("HTTPS_PROXY", "http://secure:2")
+    assert f"{proxy_for('https://host/')}" == "HTTPS_PROXY=http://secure:2"
+    assert f"{proxy_for('http://host/')}" == "ALL_PROXY=http://all:1"
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_variable_names_no_proxy(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", value)
+    assert proxy_for() is None
+
+
+def test_a_bad_proxy_is_no_matter_to_a_url_that_does_not_go_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks4://proxy")
+    monkeypatch.setenv("ALL_PROXY", "nonsense://")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    assert proxy_for() is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "url", "exempt"),
+    [
+        ("*", URL, True),
+        ("other.example, *", URL, True),
+        ("photos.example.org", URL, True),
+        ("PHOTOS.Example.ORG", URL, True),
+        ("example.org", URL, True),
+        (".example.org", URL, True),
+        ("*.example.org", URL, True),
+        (".example.org", "http://example.org/", False),
+        ("*.example.org", "http://example.org/", False),
+        ("ample.org", URL, False),
+        ("other.example,example.org", URL, True),
+        ("other.example example.org", URL, True),
+        (" , other.example ,, ", URL, False),
+        ("photos.example.org:80", URL, True),
+        ("photos.example.org:8080", URL, False),
+        ("photos.example.org:8080", "http://photos.example.org:8080/", True),
+        ("http://photos.example.org", URL, True),
+        ("https://photos.example.org", URL, False),
+        ("all://example.org/", URL, True),
+        ("photos.example.org.", URL, True),
+        ("bücher.example", "http://xn--bcher-kva.example/", True),
+        ("xn--bcher-kva.example", "http://bücher.example/", True),
+        ("localhost", "http://localhost:8080/", True),
+        ("127.0.0.1", "http://127.0.0.1:8080/", True),
+        ("127.0.0.1", "http://127.0.0.10:8080/", False),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080/", True),
+        ("127.0.0.0/8", "http://127.1.2.3/", True),
+        ("127.0.0.1/8", "http://127.1.2.3/", True),
+        ("10.0.0.0/8", "http://127.1.2.3/", False),
+        ("10.0.0.0/8", URL, False),
+        ("10.0.0.0/99", "http://10.0.0.0/", False),
+        ("::1", "http://[::1]:8080/", True),
+        ("::1", "http://[::2]/", False),
+        ("::1", "http://127.0.0.1/", False),
+        ("[::1]", "http://[::1]:8080/", True),
+        ("[::1]:8080", "http://[::1]:8080/", True),
+        ("[::1]:8080", "http://[::1]/", False),
+        ("0:0:0:0:0:0:0:1", "http://[::1]/", True),
+        ("fd00::/8", "http://[fd12::1]/", True),
+        ("[fd00::/8]", "http://[fd12::1]/", True),
+        ("[fd00::]/8", "http://[fe80::1]/", False),
+        ("fe80::1%eth0", "http://[fe80::1]/", True),
+        ("[::1", "http://[::1]/", True),
+        ("host:port", URL, False),
+        ("*[", URL, False),
+        (".", URL, False),
+        ("*.", URL, False),
+        ("://", URL, False),
+        ("http://[", URL, False),
+        ("\udcff", URL, False),
+    ],
+)
+def test_hosts_that_no_proxy_names_are_asked_themselves(
+    entries: str, url: str, exempt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", entries)
+    assert (proxy_for(url) is None) == exempt
+
+
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_both_cases_of_no_proxy_are_heeded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    monkeypatch.setenv(name, "example.org")
+    assert proxy_for() is None
+
+
+def test_a_proxy_never_shows_its_password() -> None:
+    assert "hunter2" not in repr(Proxy("ALL_PROXY", "http://proxy", LOGIN))
+    for value in (
+        "me:hunter2@",
+        "me:hun/ter2@proxy",
+        "http://me:hunter2@proxy:x",
+        "me:hunter2",
+        "//me:hunter2@[::1]:1",
+    ):
+        assert "ter2" not in without_credentials(value)

@@ -1,0 +1,278 @@
+"""Fetches through real proxies and over real TLS, in good and in bad order."""
+
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.download.fetching import connections_made, get, refused
+from tests.download.proxy_servers import ProxyServer, http_proxy, socks_proxy
+from tests.download.server import FileServer, Mood
+from tests.download.test_misbehaviour import SHORT
+from tests.download.tls import Certificate
+
+pytestmark = pytest.mark.usefixtures("plain_network")
+
+LOGIN = ("me", "hun/ter2")
+TRIED = r"tried 3 times, last: "
+
+
+class Answered(NamedTuple):
+    """What a proxy answers a request for https with.
+
+    Args:
+        kind: What the proxy is.
+        answer: Its bytes.
+        told: What the user reads.
+        connections: How often it is asked.
+    """
+
+    kind: str
+    answer: bytes
+    told: str
+    connections: int
+
+
+@pytest.fixture
+def unused() -> str:
+    """Host and port that nobody listens at."""
+    with socket.socket() as none:
+        none.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{none.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("prefix", ["socks5://", "socks5h://", "socks://", "socks5://me:hun%2Fter2@"])
+def test_http_and_https_go_through_a_socks_proxy(
+    prefix: str, trusted: FileServer, server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socks_proxy(ProxyServer(LOGIN if "@" in prefix else None)) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"{prefix}{proxy.place}")
+        assert get(server, path).sha256 == server.sha256
+        path.unlink()
+        assert get(trusted, path).sha256 == server.sha256
+    assert [f"http://{proxy.targets[0]}/photos.tgz", f"https://{proxy.targets[1]}/photos.tgz"] == [
+        server.url,
+        trusted.url,
+    ]
+
+
+@pytest.mark.parametrize("prefix", ["http://", "", "http://me:hun%2Fter2@", "me:hun%2Fter2@"])
+def test_http_and_https_go_through_an_http_proxy(
+    prefix: str, trusted: FileServer, server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http_proxy(ProxyServer(LOGIN if "@" in prefix else None)) as proxy:
+        monkeypatch.setenv("all_proxy", f"{prefix}{proxy.place}")
+        assert get(server, path).sha256 == server.sha256
+        path.unlink()
+        assert get(trusted, path).sha256 == server.sha256
+    assert len(proxy.targets) == 2
+
+
+def test_a_proxy_may_be_spoken_to_over_tls_with_a_certificate_of_the_environment(
+    trusted: FileServer, server: FileServer, certificate: Certificate, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http_proxy(ProxyServer(), certificate.server) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"https://{proxy.place}")
+        assert get(server, path).sha256 == server.sha256
+        path.unlink()
+        assert get(trusted, path).sha256 == server.sha256
+    assert len(proxy.targets) == 2
+
+
+def test_the_certificate_of_a_proxy_is_verified_even_for_http(
+    server: FileServer, certificate: Certificate, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http_proxy(ProxyServer(), certificate.server) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"https://{proxy.place}")
+        told = refused(server, path)
+    assert f"or of the proxy HTTP_PROXY=https://{proxy.place}, cannot be verified: self-signed certificate" in told
+    assert (proxy.connections, proxy.targets) == (1, [])
+
+
+def test_a_transfer_through_a_proxy_that_breaks_off_is_resumed(
+    server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.moods = [Mood(cut_after=70_000)]
+    with socks_proxy(ProxyServer()) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"socks5://{proxy.place}")
+        assert get(server, path).sha256 == server.sha256
+    assert server.requests[1]["Range"] == "bytes=70000-"
+
+
+def test_a_host_that_no_proxy_excepts_is_asked_itself(
+    server: FileServer, path: Path, unused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://{unused}")
+    monkeypatch.setenv("NO_PROXY", "::1,[::1],fd00::/8,127.0.0.0/8")
+    assert get(server, path).sha256 == server.sha256
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+def test_a_proxy_that_is_not_there_is_tried_again_and_named(
+    scheme: str, server: FileServer, path: Path, unused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"{scheme}://me:hunter2@{unused}")
+    told = refused(server, path)
+    assert TRIED in told
+    assert f"refused, through the proxy HTTP_PROXY={scheme}://{unused}" in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("login", ["", "me:hunter2@"])
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+def test_a_proxy_that_wants_another_login_is_asked_once_and_named(
+    login: str, kind: str, server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = http_proxy if kind == "http" else socks_proxy
+    with running(ProxyServer(LOGIN)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"{kind}://{login}{proxy.place}")
+        told = refused(server, path)
+    wanted = "does not accept its user and password" if login else "asks for a user and a password"
+    assert f"the proxy HTTP_PROXY={kind}://{proxy.place} {wanted}" in told
+    assert "HTTP_PROXY" in told.rpartition(f"{wanted}). ")[2]
+    assert "hunter2" not in told
+    assert proxy.connections == 1
+    assert server.requests == []
+
+
+def test_a_proxy_that_asks_for_a_login_before_a_tunnel_is_asked_once(
+    safe: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http_proxy(ProxyServer(LOGIN)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
+        told = refused(safe, path)
+    assert f"the proxy HTTPS_PROXY=http://{proxy.place} asks for a user and a password" in told
+    assert f"Write them into HTTPS_PROXY, as in http://user:password@{proxy.place}, and run again" in told
+    assert proxy.connections == 1
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        Answered("http", b"HTTP/1.1 403 Forbidden\r\n\r\n", "refuses: 403 Forbidden). Ask whoever runs the proxy", 1),
+        Answered("http", b"HTTP/1.1 405 No tunnels\r\n\r\n", "refuses: 405 No tunnels", 1),
+        Answered("http", b"HTTP/1.1 503 Not now\r\n\r\n", "answered: 503 Not now", 3),
+        Answered("http", b"HTTP/1.1 429 Too Many Requests\r\n\r\n", "answered: 429", 3),
+        Answered("http", b"SSH-2.0-OpenSSH_9.2\r\n", "through the proxy HTTPS_PROXY=http://", 3),
+        Answered("socks5", b"\5\0\5\2\0\1\0\0\0\0\0\0", "does not answer as a SOCKS5 proxy does", 3),
+        Answered("socks5", b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not answer as a SOCKS5 proxy does", 3),
+        Answered("socks5", b"\5\1", "asks for a user and a password", 1),
+        Answered("socks5", b"\4\0", "does not answer as a SOCKS5 proxy does", 3),
+    ],
+)
+def test_what_a_proxy_says_decides_whether_it_is_asked_again(
+    answered: Answered, safe: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, answer, told, connections = answered
+    running = http_proxy if kind == "http" else socks_proxy
+    with running(ProxyServer(answer=answer)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"{kind}://{proxy.place}")
+        said = refused(safe, path)
+    assert told in said
+    assert f"HTTPS_PROXY={kind}://{proxy.place}" in said
+    assert proxy.connections == connections
+
+
+def test_a_server_that_is_not_behind_a_socks_proxy_is_asked_for_again(
+    path: Path, unused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socks_proxy(ProxyServer()) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"socks5://{proxy.place}")
+        told = refused(FileServer(b"", url=f"http://{unused}/photos.tgz"), path)
+    assert f"{TRIED}the proxy HTTP_PROXY=socks5://{proxy.place} answered: Proxy Server could not connect" in told
+    assert proxy.targets == [unused] * 3
+
+
+@pytest.mark.parametrize("kind", ["http", "https", "socks5"])
+def test_a_proxy_that_falls_silent_keeps_nobody_waiting(
+    kind: str, server: FileServer, certificate: Certificate, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = ProxyServer(answer=b"")
+    with (
+        socks_proxy(silent) if kind == "socks5" else http_proxy(silent, certificate.server if kind == "https" else None)
+    ):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+        monkeypatch.setenv("HTTP_PROXY", f"{kind}://{silent.place}")
+        assert "tried 2 times" in refused(server, path, SHORT)
+
+
+def test_what_is_told_of_each_attempt_has_no_password(
+    server: FileServer, path: Path, unused: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:hunter2@{unused}")
+    refused(server, path)
+    assert f"through the proxy HTTP_PROXY=http://{unused}; trying again" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_a_certificate_is_verified_through_a_tunnel_too(
+    safe: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http_proxy(ProxyServer()) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
+        told = refused(safe, path)
+    assert "the certificate of 127.0.0.1 cannot be verified: self-signed certificate" in told
+    assert proxy.connections == 1
+    assert safe.requests == []
+
+
+def test_a_server_that_speaks_no_tls_is_asked_once(
+    server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections = connections_made(monkeypatch)
+    server.url = server.url.replace("http:", "https:")
+    told = refused(server, path)
+    assert len(connections) == 1
+    assert "there is no TLS that can be used). Check whether it should be http:// in place of https://" in told
+
+
+def test_a_proxy_of_http_that_is_called_one_of_https_is_asked_once(
+    server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http_proxy(ProxyServer()) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"https://{proxy.place}")
+        told = refused(server, path)
+    assert proxy.connections == 1
+    assert f"no TLS that can be used, through the proxy HTTP_PROXY=https://{proxy.place}). Check whether" in told
+
+
+def test_a_handshake_that_breaks_off_is_tried_again(path: Path) -> None:
+    with hanging_up() as port:
+        told = refused(FileServer(b"", url=f"https://127.0.0.1:{port}/photos.tgz"), path)
+    assert TRIED in told
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+@pytest.mark.parametrize("proxied", [False, True])
+def test_a_host_that_is_no_name_is_an_error_of_ours(
+    host: str, proxied: bool, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socks_proxy(ProxyServer(answer=b"\5\0")) as proxy:
+        if proxied:
+            monkeypatch.setenv("ALL_PROXY", f"socks5://{proxy.place}")
+        assert "could not be fetched" in refused(FileServer(b"", url=f"http://{host}/photos.tgz"), path)
+
+
+@contextlib.contextmanager
+def hanging_up() -> Iterator[int]:
+    """A server that ends each connection at once, in the middle of the handshake."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    listening.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()

@@ -1,0 +1,40 @@
+"""Certificates that nobody vouches for, made for one test."""
+
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+
+class Certificate(NamedTuple):
+    """A certificate that signed itself.
+
+    Args:
+        path: Where it is, in PEM format.
+        server: How a server is set up that shows it.
+    """
+
+    path: Path
+    server: ssl.SSLContext
+
+
+def make_certificate(folder: Path, name: str = "IP:127.0.0.1") -> Certificate:
+    """Make a certificate.
+
+    Args:
+        folder: Where its files go.
+        name: Whose it is, as OpenSSL has it in `subjectAltName`.
+    """
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl here")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    kind = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=127.0.0.1"
+    command = [openssl, "req", *kind.split(), "-addext", f"subjectAltName={name}"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    return Certificate(certificate, tls)
