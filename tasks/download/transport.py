@@ -1,4 +1,4 @@
-"""Send requests the way that the environment asks for, and tell what may pass from what waiting cannot change."""
+"""Send requests through the proxies of the environment, and tell errors that may pass from those that cannot."""
 
 import re
 import ssl
@@ -22,7 +22,7 @@ _SOCKS_LOGIN = ("Requested ", "Invalid username")
 class EnvironmentTransport(httpx.BaseTransport):
     """Sends each request through the proxy that the environment names for it, trusting the certificates it names.
 
-    Nothing is read of a variable that no request needs. No connection is used again.
+    A variable is read only when a request needs it. No connection is used again.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class EnvironmentTransport(httpx.BaseTransport):
         """Send a request.
 
         Raises:
-            Unreachable: The way that the environment asks for leads nowhere, and waiting will not change it.
+            Unreachable: It failed for a reason that waiting cannot change: a variable, a certificate, a refusal.
             httpx.TransportError: It failed otherwise; the message names the proxy.
         """
         proxy = self._proxies.proxy_for(request.url)
@@ -41,15 +41,15 @@ class EnvironmentTransport(httpx.BaseTransport):
         try:
             response = transport.handle_request(request)
         except httpx.TransportError as exc:
-            raise _judged(exc, proxy, request.url.host) from exc
-        except (SOCKSError, AssertionError) as exc:
+            raise _explain(exc, proxy, request.url.host) from exc
+        except SOCKSError as exc:
             raise httpx.ProxyError(f"the proxy {proxy} does not answer as a SOCKS5 proxy does") from exc
         except (UnicodeError, OverflowError) as exc:
             # A part of it may be empty or too long, which httpx does not check.
             raise Unreachable("its host is no valid name") from exc
         if proxy and response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
             response.close()
-            raise _asks_for_login(proxy)
+            raise _login_error(proxy)
         return response
 
     def close(self) -> None:
@@ -74,7 +74,8 @@ class EnvironmentTransport(httpx.BaseTransport):
         return self._transports[key]
 
 
-def _judged(exc: httpx.TransportError, proxy: Proxy | None, host: str) -> Exception:
+def _explain(exc: httpx.TransportError, proxy: Proxy | None, host: str) -> Exception:
+    """Name the proxy in an error, or make it one that is not tried again where waiting cannot change it."""
     through = f", through the proxy {proxy}" if proxy else ""
     cause = next((one for one in _causes(exc) if isinstance(one, ssl.SSLError)), None)
     if isinstance(cause, ssl.SSLCertVerificationError):
@@ -89,10 +90,10 @@ def _judged(exc: httpx.TransportError, proxy: Proxy | None, host: str) -> Except
 
 
 def _refusal(answer: str, proxy: Proxy) -> Unreachable | None:
-    """What a proxy's answer means that it will give again; None where it may be another one later."""
+    """The error of an answer that a proxy will give again; None where it may give another one later."""
     status = re.match("[0-9]{3}", answer)
     if answer.startswith(_SOCKS_LOGIN) or (status and status[0] == "407"):
-        return _asks_for_login(proxy)
+        return _login_error(proxy)
     if any(told in answer for told in _SOCKS_REFUSALS) or (status and not is_transient(int(status[0]))):
         return Unreachable(
             f"the proxy {proxy} refuses: {answer}", "Ask whoever runs the proxy, or except the host in NO_PROXY,"
@@ -100,7 +101,7 @@ def _refusal(answer: str, proxy: Proxy) -> Unreachable | None:
     return None
 
 
-def _asks_for_login(proxy: Proxy) -> Unreachable:
+def _login_error(proxy: Proxy) -> Unreachable:
     if proxy.auth:
         return Unreachable(f"the proxy {proxy} does not accept its user and password", f"Mend {proxy.variable}")
     scheme, _, place = proxy.url.partition("://")

@@ -1,13 +1,15 @@
 """What tells a source that cannot be reached from one that something else is wrong with."""
 
+import datetime as dt
 import errno
 import os
 
 import pytest
 
+from tasks.artifacts import Manifest, Outcome
 from tasks.catalog import Dataset
 from tasks.download.answers import Unreachable
-from tasks.download.reach import why_unreached
+from tasks.download.reach import Last, go_on, why_unreached
 from tasks.errors import DatasetError, DownloadError, PipelineError
 
 FOLDER = Dataset("photos", "folder", "/mnt/photos")
@@ -38,3 +40,23 @@ def of_system(number: int, path: str) -> OSError:
 )
 def test_only_what_is_away_is_told_as_away(exc: PipelineError, why: str | None) -> None:
     assert why_unreached(FOLDER, exc) == why
+
+
+@pytest.mark.parametrize(
+    ("cause", "remedy"),
+    [
+        (
+            Unreachable("the proxy ALL_PROXY=foo://bar cannot be used", "Mend or unset ALL_PROXY"),
+            "Mend or unset ALL_PROXY",
+        ),
+        (Unreachable("tried once, last: 404"), "Check the URL and the connection"),
+    ],
+)
+def test_a_run_that_may_not_go_on_without_its_url_is_told_what_would_bring_it_back(
+    cause: Unreachable, remedy: str
+) -> None:
+    url = Dataset("photos", "url", "https://me:hunter2@host/photos.tgz")
+    taken = Outcome(key="key", snapshot="key", settings={}, photos=3, new=0, reused=3)
+    manifest = Manifest(stage="snapshot", run="run", seconds=1.0, **vars(taken))
+    with pytest.raises(DownloadError, match=f"{remedy} and run again, or go on with the photos of 2026-03-01"):
+        go_on(url, str(cause), Last(dt.date(2026, 3, 1), manifest), "fail", failed(DownloadError, cause))
