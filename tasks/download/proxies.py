@@ -30,17 +30,18 @@ class Proxy:
 
     Args:
         variable: The environment variable that names it.
+        shown: The variable's value for people, without user and password.
         url: Scheme, host and port.
         auth: User and password, if it has them.
     """
 
     variable: str
+    shown: str
     url: str
     auth: tuple[str, str] | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        """Variable and value for people, without user and password."""
-        return f"{self.variable}={self.url}"
+        return f"{self.variable}={self.shown}"
 
 
 class EnvironmentProxies:
@@ -107,7 +108,8 @@ def _proxy(variable: str, value: str) -> Proxy:
         raise _unusable(variable, value, f"its user or password has more than {_MAX_SOCKS_BYTES} bytes")
     if not _is_host_and_port(place):
         raise _unusable(variable, value, f"it is not of the form {scheme}://host:port")
-    return Proxy(variable, f"{_SCHEMES[scheme]}://{place}", (user, password) if user or password else None)
+    auth = (user, password) if user or password else None
+    return Proxy(variable, without_credentials(value), f"{_SCHEMES[scheme]}://{place}", auth)
 
 
 def _is_host_and_port(text: str) -> bool:

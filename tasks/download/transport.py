@@ -41,7 +41,10 @@ class EnvironmentTransport(httpx.BaseTransport):
         try:
             response = transport.handle_request(request)
         except httpx.TransportError as exc:
-            raise _explain(exc, proxy, request.url.host) from exc
+            error = _explain(exc, proxy, request.url.host)
+            if error is None:
+                raise
+            raise error from exc
         except SOCKSError as exc:
             raise httpx.ProxyError(f"the proxy {proxy} does not answer as a SOCKS5 proxy does") from exc
         except (UnicodeError, OverflowError) as exc:
@@ -74,8 +77,8 @@ class EnvironmentTransport(httpx.BaseTransport):
         return self._transports[key]
 
 
-def _explain(exc: httpx.TransportError, proxy: Proxy | None, host: str) -> Exception:
-    """Name the proxy in an error, or make it one that is not tried again where waiting cannot change it."""
+def _explain(exc: httpx.TransportError, proxy: Proxy | None, host: str) -> Exception | None:
+    """An error that names the proxy, or one that is not tried again; None where there is neither to be said."""
     through = f", through the proxy {proxy}" if proxy else ""
     cause = next((one for one in _causes(exc) if isinstance(one, ssl.SSLError)), None)
     if isinstance(cause, ssl.SSLCertVerificationError):
@@ -86,7 +89,7 @@ def _explain(exc: httpx.TransportError, proxy: Proxy | None, host: str) -> Excep
         )
     if proxy and isinstance(exc, httpx.ProxyError):
         return _refusal(f"{exc}", proxy) or type(exc)(f"the proxy {proxy} answered: {exc}")
-    return type(exc)(f"{exc or type(exc).__name__}{through}") if proxy else exc
+    return type(exc)(f"{f'{exc}' or type(exc).__name__}{through}") if proxy else None
 
 
 def _refusal(answer: str, proxy: Proxy) -> Unreachable | None:

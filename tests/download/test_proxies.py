@@ -47,7 +47,9 @@ def test_a_proxy_is_taken_in_every_form_that_is_in_use(
     value: str, url: str, auth: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", value)
-    assert proxy_for() == Proxy("ALL_PROXY", url, auth)
+    proxy = proxy_for()
+    assert proxy is not None
+    assert (proxy.variable, proxy.url, proxy.auth) == ("ALL_PROXY", url, auth)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_both_cases_of_no_proxy_are_heeded(name: str, monkeypatch: pytest.Monkey
 
 
 def test_a_proxy_never_shows_its_password() -> None:
-    assert "hunter2" not in repr(Proxy("ALL_PROXY", "http://proxy", LOGIN))
+    assert "hunter2" not in repr(Proxy("ALL_PROXY", "proxy", "http://proxy", LOGIN))
     for value in (
         "me:hunter2@",
         "me:hun/ter2@proxy",
