@@ -11,6 +11,7 @@ from tasks.artifacts import Manifest, Outcome
 from tasks.decode.rejections import Reason
 from tasks.errors import PipelineError
 from tasks.events import emit
+from tasks.machine import on_machine
 from tasks.parameters import Place
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
@@ -69,6 +70,10 @@ class PredictFolder(StageTask):
 
     def complete(self) -> bool:
         """Whether the model was asked of these very photos, and none of them is to be tried again."""
+        with on_machine(f"The stage {self.stage}", self.root.path):
+            return self._is_predicted()
+
+    def _is_predicted(self) -> bool:
         try:
             if not super().complete():
                 return False

@@ -14,7 +14,6 @@ from tasks.artifacts import Manifest, hold
 from tasks.backbone.backbones import Prepared
 from tasks.download.reach import tell_unreached
 from tasks.errors import PipelineError, VerdictError
-from tasks.machine import on_machine
 from tasks.parameters import Choice, Number
 from tasks.records import read_record
 from tasks.report.task import WriteReport
@@ -60,7 +59,7 @@ class RetrainFlowers(ModelTask):
 
     def run(self) -> Iterator[luigi.Task]:
         """Prepare the backbone and take the snapshot, then ask for all that they imply, then write the record."""
-        with on_machine(f"The run for {self.date}", self.root.path):
+        with self.on_machine():
             yield from self._run()
 
     def _run(self) -> Iterator[luigi.Task]:

@@ -4,7 +4,7 @@ import datetime as dt
 import secrets
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from tasks.download.reach import ON_MISSING_SOURCE, remembered
 from tasks.download.urls import identity
 from tasks.errors import PipelineError, SettingError
 from tasks.luigi_settings import refuse_empty_settings
+from tasks.machine import on_machine
 from tasks.parameters import Choice, Day, Number, Place
 from tasks.paths import AnyPath, to_path
 from tasks.records import read_record
@@ -203,14 +204,22 @@ class RootTask(luigi.Task):
         """Nothing; but Luigi asks before it starts any work, in the process that all workers come from."""
         events.write_as(self.form)
         # A root that this user may not enter: the first stage says so.
-        with suppress(OSError):
+        with self.on_machine(), suppress(OSError):
             # Luigi asks again before each stage, and by then there is nothing to be cleared up.
             if share(self.root.path):
                 sweep_root(self.root)
         return []
 
+    def on_machine(self) -> AbstractContextManager[None]:
+        """Say in a sentence where the block fails because of the machine or of an object store."""
+        return on_machine(f"The run for {self.date}", self.root.path)
+
     def complete(self) -> bool:
         """Whether the date's record is there and, for today, the photos and the user's model still look as they did."""
+        with self.on_machine():
+            return self._is_recorded()
+
+    def _is_recorded(self) -> bool:
         try:
             record = read_record(self.record_path())
             if record is None:
