@@ -104,7 +104,7 @@ def run_compaction(store: Store, rows_per_shard: int, progress: Progress) -> Com
     store while it looks for rows that stand twice; the disk holds one large shard more than before.
 
     Args:
-        store: The store; its schema's metadata is that of the large shards.
+        store: The store. A large shard has the metadata that the small ones share.
         rows_per_shard: Rows of a large shard at most.
         progress: Told of the rows of each large shard once it is done.
 
@@ -150,12 +150,14 @@ def _whereabouts(into: Mapping[str, str], repeats: Repeats) -> dict[str, set[str
 def _merge(store: Store, group: Sequence[ShardFacts], repeats: Repeats) -> ShardFacts:
     """Publish the rows of some shards as one, row group by row group."""
     names = sorted({name for shard in group for name in (shard.path.name, *shard.merged)})
-    schema = store.schema.with_metadata({**(store.schema.metadata or {}), MERGED: json.dumps(names)})
+    # Only what holds for the rows of each of them holds for all.
+    shared = frozenset.intersection(*(shard.metadata for shard in group))
+    schema = store.schema.with_metadata({**dict(shared), MERGED: json.dumps(names)})
     tables = _regroup(_kept(store, group, repeats), store.rows_per_group)
     path = publish_shard(store.folder, tables, schema, store.rows_per_group)
     with open_parquet(path) as file:
         rows = file.metadata.num_rows
-    return ShardFacts(path, rows, path.stat().st_size, tuple(names), group[0].starts[:0])
+    return ShardFacts(path, rows, path.stat().st_size, tuple(names), group[0].starts[:0], shared)
 
 
 def _kept(store: Store, group: Sequence[ShardFacts], repeats: Repeats) -> Iterator[pa.Table]:

@@ -11,6 +11,8 @@ from tasks.artifacts.shards import merged_into, reading
 from tasks.artifacts.stores import Store
 from tasks.paths import AnyPath
 
+Metadata = frozenset[tuple[bytes, bytes]]
+
 
 @dataclass(frozen=True, eq=False)
 class ShardFacts:
@@ -22,6 +24,7 @@ class ShardFacts:
         bytes: Size of the file.
         merged: Names of the shards whose rows it has taken over.
         starts: How its keys start, each once: sorted uint64 [K].
+        metadata: Names and values of its schema's metadata.
     """
 
     path: AnyPath
@@ -29,6 +32,7 @@ class ShardFacts:
     bytes: int
     merged: tuple[str, ...]
     starts: Starts
+    metadata: Metadata
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +92,9 @@ def plan_merges(store: Store, rows_per_shard: int) -> MergePlan:
 def _facts(shard: AnyPath, file: pq.ParquetFile) -> ShardFacts:
     with reading(shard):
         starts = np.unique(key_starts(_texts(file)))
-        return ShardFacts(shard, file.metadata.num_rows, shard.stat().st_size, tuple(merged_into(file)), starts)
+        metadata = frozenset((file.schema_arrow.metadata or {}).items())
+        rows, size = file.metadata.num_rows, shard.stat().st_size
+        return ShardFacts(shard, rows, size, tuple(merged_into(file)), starts, metadata)
 
 
 def _texts(file: pq.ParquetFile) -> Texts:

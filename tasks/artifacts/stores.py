@@ -1,6 +1,6 @@
 """A store: a folder of immutable Parquet shards, each named by its content."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -117,6 +117,22 @@ class Store:
     def read(self, wanted: pa.Array) -> pa.Table:
         """All rows of the wanted keys at once, for stores whose rows are small."""
         return pa.concat_tables([self.schema.empty_table(), *self.rows(wanted)])
+
+    def every_row(self, wanted: pa.Array) -> Iterator[tuple[Mapping[bytes, bytes], pa.Table]]:
+        """Stream all rows of the wanted keys, those too that stand in several shards.
+
+        Args:
+            wanted: Keys, each once.
+
+        Yields:
+            The metadata of a shard, and some of its rows.
+
+        Raises:
+            As of `rows`.
+        """
+        for shard, file, places in self.looked_into(None, KeyIndex(wanted), whole=True) if len(wanted) else ():
+            for rows in rows_in(shard, file, places >= 0, None):
+                yield file.schema_arrow.metadata or {}, rows
 
     def check(self, found: int, promised: int, what: str) -> None:
         """Compare what was found with what a manifest promised; more is no harm, another run may have added it.

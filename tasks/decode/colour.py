@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from PIL import Image, ImageCms
 
+from tasks.decode.depth import Depth, find_white
+
 _WHITE = (255, 255, 255, 255)
 _INTEGER_16 = ("I;16", "I;16L", "I;16B")
 _RESAMPLABLE = ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I", "F", *_INTEGER_16)
@@ -23,30 +25,38 @@ def resamplable(image: Image.Image) -> Image.Image:
 
     Transparency that stands beside the pixels (a transparent colour or palette entry) becomes an alpha channel.
     """
-    if image.mode in _RESAMPLABLE and ("transparency" not in image.info or image.mode in _INTEGER_16):
+    if image.format == "PPM" and image.mode == "I":  # Pillow has 16 bits in 32
+        return image.convert("I;16")
+    if image.mode in _RESAMPLABLE and ("transparency" not in image.info or is_16_bits(image)):
         return image
     if image.has_transparency_data and image.mode != "La":
         return image.convert("RGBA")
     return image.convert(_NEAREST.get(image.mode, "RGB"))
 
 
-def value_range(image: Image.Image) -> Range:
+def is_16_bits(image: Image.Image) -> bool:
+    """Whether an image is grey, of 16 bits without a sign."""
+    return image.mode in _INTEGER_16
+
+
+def value_range(image: Image.Image, depth: Depth | None = None) -> Range:
     """Find the values that stand for black and white.
 
     Args:
-        image: Any image; the values of those with 32 bits a pixel are looked at, since their format fixes no range.
+        image: Any image; the values of those with more than 8 bits are looked at, since their format fixes no range.
+        depth: What the file says of values of 16 bits.
 
     Returns:
-        Black and white: 0 and 65535 for 16 bits; 0 and 1 for floats that stay within; for other floats, and for
-        integers of 32 bits, the smallest and the largest finite value; 0 and 255 for all else.
+        Black and white: 0 and 65535 for 16 bits, or less, see `find_white`; 0 and 1 for floats that stay within; for
+        other floats, and for integers of 32 bits, the smallest and the largest finite value; 0 and 255 for all else.
     """
-    if image.mode in _INTEGER_16:
-        return 0.0, 65535.0
-    if image.mode not in ("I", "F"):
+    if image.mode not in ("I", "F", *_INTEGER_16):
         return 0.0, 255.0
     import numpy as np  # noqa: PLC0415 (few photos need it, and each start of processes would wait)
 
     values = np.asarray(image)
+    if is_16_bits(image):
+        return 0.0, float(find_white(values, depth or Depth()))
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     return (0.0, 1.0) if image.mode == "F" and low >= 0.0 and high <= 1.0 else (low, high)

@@ -1,16 +1,20 @@
 """One photo's bytes -> an upright square RGB picture of a fixed size, and a stored picture -> its pixels."""
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError, features
 
-from tasks.decode.colour import resamplable, to_srgb, value_range
+from tasks.decode.colour import Range, is_16_bits, resamplable, to_srgb, value_range
+from tasks.decode.depth import FULL, brightened, lower_bytes, read_depth
+from tasks.decode.jpeg2000 import read_codestream
 from tasks.decode.rejections import Reason, Rejected, is_short_webp, unidentified
+from tasks.decode.repair import Flaw, find_flaws, repairs
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
 
@@ -20,7 +24,11 @@ if TYPE_CHECKING:
 
 #: Pixels of a photo at most, by its header, where nobody asks for another cap.
 MAX_PIXELS = 100_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
+# Of Pillow's messages.
+_ENDS_EARLY = re.compile("truncated|not enough image data|EOF", re.IGNORECASE)
+#: Bytes that a PNG's colour profile, or one of its texts, may have once it is unpacked.
+_MAX_CHUNK = 2**24
 
 # Exif 2.3, tag 0x0112: how the stored pixels have to be turned.
 _UPRIGHT = {
@@ -45,6 +53,7 @@ class Picture:
         height: Its height likewise.
         format: Pillow's name of the original's format (`JPEG`, `MPO` for a JPEG with further pictures, `PNG`, ...).
         mode: Pillow's name of the original's mode (`RGB`, `CMYK`, `I;16`, ...).
+        flaws: What is wrong with the original.
     """
 
     image: bytes
@@ -52,12 +61,14 @@ class Picture:
     height: int
     format: str
     mode: str
+    flaws: tuple[Flaw, ...] = ()
 
 
 def decode_photo(data: bytes, settings: DecodeSettings, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode a photo, turn it upright, convert it to sRGB, and make the square of it.
 
-    The same bytes and settings always give the same picture. Of an animation it is the first frame.
+    The same bytes and settings always give the same picture. Of an animation it is the first frame. A file that has all
+    of its pixels is used although something else of it is damaged.
 
     Args:
         data: The photo's file; its content tells the format.
@@ -71,9 +82,29 @@ def decode_photo(data: bytes, settings: DecodeSettings, max_pixels: int = MAX_PI
         raise Rejected(Reason.EMPTY, "The file is empty. Copy it again or delete it.")
     try:
         with _capped(max_pixels):
-            return _decode(data, settings, max_pixels)
+            return _decode_or_repair(data, settings, max_pixels)
     except MemoryError as exc:
         raise _too_large("It needs more memory than a photo may") from exc
+
+
+def _decode_or_repair(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
+    try:
+        picture = _decode(data, settings, max_pixels)
+    except Rejected as rejected:
+        if rejected.rejection.reason not in (Reason.DAMAGED, Reason.TRUNCATED):
+            raise
+        picture = _decode_repaired(data, settings, max_pixels, rejected)
+    return replace(picture, flaws=(*picture.flaws, *find_flaws(data)))
+
+
+def _decode_repaired(data: bytes, settings: DecodeSettings, max_pixels: int, rejected: Rejected) -> Picture:
+    for repaired, flaws in repairs(data):
+        try:
+            picture = _decode(repaired, settings, max_pixels)
+        except Rejected:
+            continue
+        return replace(picture, flaws=(*picture.flaws, *flaws))
+    raise rejected
 
 
 def _decode(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
@@ -83,17 +114,31 @@ def _decode(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
     if width * height > max_pixels:
         raise _too_large(f"It has {width} x {height} pixels")
     mode = photo.mode
+    if photo.format == "JPEG2000":
+        _check_jpeg_2000(data)
     with _rejecting(data):
-        extent = _load(photo, settings)
-        ready = resamplable(photo)
-    square = to_srgb(_square(ready, extent, settings), value_range(ready), photo.info.get("icc_profile"))
+        ready, extent, black_white, flaws = _ready(photo, data, settings)
+    square = to_srgb(_square(ready, extent, settings), black_white, photo.info.get("icc_profile"))
     orientation = _orientation(photo)
     # Turned last, when it is small: the centred square of a turned photo is the turned square.
     if orientation in _UPRIGHT:
         square = square.transpose(_UPRIGHT[orientation])
     if orientation in _SIDEWAYS:
         width, height = height, width
-    return Picture(_encode(square, settings), width, height, photo.format or "", mode)
+    return Picture(_encode(square, settings), width, height, photo.format or "", mode, flaws)
+
+
+def _ready(
+    photo: ImageFile.ImageFile, data: bytes, settings: DecodeSettings
+) -> tuple[Image.Image, tuple[float, float], Range, tuple[Flaw, ...]]:
+    """Decode the pixels, so that they can be averaged, and find their extent and their black and white."""
+    depth, lower = read_depth(photo, data), lower_bytes(photo)
+    extent = _load(photo, settings)
+    plain = resamplable(photo)
+    ready = brightened(plain, data, lower, depth) if lower else plain
+    black_white = value_range(ready, depth)
+    is_low = ready is not plain or (is_16_bits(ready) and black_white[1] < FULL)
+    return ready, extent, black_white, (Flaw.LOW_VALUES,) if is_low and depth.is_unknown else ()
 
 
 def read_pixels(image: bytes) -> "npt.NDArray[np.uint8]":
@@ -126,6 +171,16 @@ def _load(photo: Image.Image, settings: DecodeSettings) -> tuple[float, float]:
     reduced = photo.draft(None, (enough, enough))
     photo.load()
     return photo.size if reduced is None else reduced[1][2:]
+
+
+def _check_jpeg_2000(data: bytes) -> None:
+    if not features.check_codec("jpg_2000"):
+        raise Rejected(
+            Reason.UNSUPPORTED_FORMAT,
+            "It is a JPEG 2000 file, and this Pillow was built without OpenJPEG. Convert it to JPEG or PNG.",
+        )
+    if not read_codestream(data).complete:
+        raise Rejected(Reason.TRUNCATED, "The file ends early (tiles are missing). Copy it again or delete it.")
 
 
 def _square(photo: Image.Image, extent: tuple[float, float], settings: DecodeSettings) -> Image.Image:
@@ -163,17 +218,18 @@ def _too_large(what: str) -> Rejected:
 
 @contextmanager
 def _capped(max_pixels: int) -> Iterator[None]:
-    """Let Pillow refuse what is too large, wherever a format says how large it is, before it asks for the memory."""
-    usual = Image.MAX_IMAGE_PIXELS
+    """Let Pillow refuse what is too large, and only that, wherever a format says how large it is."""
+    usual = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK
     # Pillow warns from there on, and refuses what is more than twice as large.
     Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)
+    PngImagePlugin.MAX_TEXT_CHUNK = _MAX_CHUNK
     try:
         # It also warns of much that is of no interest here, such as odd metadata; what matters it raises.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        Image.MAX_IMAGE_PIXELS = usual
+        Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = usual
 
 
 @contextmanager
@@ -189,6 +245,6 @@ def _rejecting(data: bytes) -> Iterator[None]:
         raise _too_large("By its header it has more pixels than a photo may") from exc
     except Exception as exc:
         cause = (str(exc) or type(exc).__name__)[:200].encode("utf-8", "replace").decode()
-        if isinstance(exc, EOFError) or "truncated" in cause.lower() or is_short_webp(data):
+        if isinstance(exc, EOFError) or _ENDS_EARLY.search(cause) or is_short_webp(data):
             raise Rejected(Reason.TRUNCATED, f"The file ends early ({cause}). Copy it again or delete it.") from exc
         raise Rejected(Reason.DAMAGED, f"The file is damaged ({cause}). Copy it again or delete it.") from exc

@@ -27,6 +27,7 @@ from tasks.decode.photos import (
     find_untried,
     open_stores,
 )
+from tasks.decode.repair import NONE_FLAWED
 from tasks.decode.settings import DecodeSettings
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress, Silence
@@ -119,6 +120,7 @@ def decode_on_cluster(photos: pa.Table, source: Source, cluster: Cluster, progre
         rejected=sum(counts.rejected for counts in made),
         rejected_before=untried.settled + sum(counts.rejected_before for counts in made),
         skipped=tuple(sorted(photo for counts in made for photo in counts.skipped)),
+        flawed=sum((counts.flawed for counts in made), NONE_FLAWED),
     )
 
 

@@ -1,6 +1,6 @@
 """Brings the decoded store up to date with the photos that are wanted."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,11 +10,13 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import DECODE, REJECTED, DataRoot, Store, describe
+from tasks.artifacts import DECODE, DataRoot, Store, describe
 from tasks.cores import available_cores
 from tasks.decode.fetching import work_on_photos
 from tasks.decode.images import MAX_PIXELS, Picture
+from tasks.decode.rejected_rows import read_rows, rejected_schema
 from tasks.decode.rejections import Missing, Reason
+from tasks.decode.repair import NONE_FLAWED, Flawed
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.workers import Photo, Tried, decode_files
 from tasks.paths import AnyPath, is_remote
@@ -51,6 +53,7 @@ class DecodeCounts:
         rejected_before: Photos that had been rejected before: not tried again, or still too large.
         skipped: Photos that have a row in neither store, because of their file and not of its bytes. The run can go on
             without them; the next one tries them again.
+        flawed: Photos decoded now although something is wrong with their files.
     """
 
     new: int
@@ -58,6 +61,7 @@ class DecodeCounts:
     rejected: int
     rejected_before: int
     skipped: tuple[Missing, ...]
+    flawed: Flawed = NONE_FLAWED
 
 
 @dataclass(frozen=True)
@@ -83,15 +87,12 @@ def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
     return DecodeStores(
         settings,
         Store(root.decode(key), describe(DECODE, "decode", key, ingredients), ROWS_PER_GROUP),
-        Store(root.rejected(key), describe(REJECTED, "decode", key, ingredients), ROWS_PER_GROUP),
+        Store(root.rejected(key), rejected_schema(settings), ROWS_PER_GROUP),
     )
 
 
 def read_rejected(stores: DecodeStores, keys: pa.Array) -> pa.Table:
-    """Why photos were rejected, one row each.
-
-    A photo can have several rows: it was too large for an earlier run, and for a later one's higher cap it was
-    something else. What lasts counts.
+    """Why photos were rejected, one row each; of several the one that settles it.
 
     Args:
         stores: Where to look.
@@ -100,18 +101,16 @@ def read_rejected(stores: DecodeStores, keys: pa.Array) -> pa.Table:
     Raises:
         StoreError: A shard is damaged or of another version.
     """
-    rows = {row["sha256"]: row for row in stores.rejected.read(keys).to_pylist()}
-    unsettled = pa.array([key for key, row in rows.items() if not _lasts(row)], pa.string())
-    for shard in stores.rejected.shards() if len(unsettled) else ():
-        for table in stores.rejected.rows(unsettled, shards=[shard]):
-            rows.update({row["sha256"]: row for row in table.to_pylist() if _lasts(row)})
-    return pa.Table.from_pylist(list(rows.values()), stores.rejected.schema)
+    rows = [found.row for found in read_rows(stores.rejected, keys).values()]
+    return pa.Table.from_pylist(rows, stores.rejected.schema)
 
 
 def decode_photos(
     photos: pa.Table, folder: AnyPath, stores: DecodeStores, progress: Progress, max_pixels: int = MAX_PIXELS
 ) -> DecodeCounts:
     """Decode the wanted photos that have a row in neither store, and see whether those too large before still are.
+
+    What was rejected by earlier rules is tried once more.
 
     A shard is published every 512 rows, while the processes go on, so that a run that is killed loses no more than two
     of them. Memory is bounded by those and by the batches in flight, whatever the number of photos. Rows are in the
@@ -144,10 +143,10 @@ def find_untried(photos: pa.Table, stores: DecodeStores) -> Untried:
     keys = photos.column("sha256").combine_chunks()
     decoded = stores.decoded.found(keys)
     left = photos.filter(pa.array(~decoded))
-    rejected = read_rejected(stores, left.column("sha256").combine_chunks()).to_pylist()
-    settled = pa.array([row["sha256"] for row in rejected if _lasts(row)], pa.string())
+    rejected = read_rows(stores.rejected, left.column("sha256").combine_chunks())
+    settled = pa.array([key for key, row in rejected.items() if row.is_settled], pa.string())
     left = left.filter(pc.invert(pc.is_in(left.column("sha256"), settled)))
-    before = frozenset(row["sha256"] for row in rejected if not _lasts(row))
+    before = frozenset(key for key, row in rejected.items() if row.is_too_large)
     return Untried(left, before, int(decoded.sum()), len(settled))
 
 
@@ -172,11 +171,8 @@ def decode_untried(
         rejected=writer.rejected.total,
         rejected_before=untried.settled + writer.still_too_large,
         skipped=tuple(writer.skipped),
+        flawed=writer.flawed,
     )
-
-
-def _lasts(row: Mapping[str, Any]) -> bool:
-    return Reason(row["reason"]).lasting
 
 
 @dataclass
@@ -208,6 +204,7 @@ class _Writer:
         self.decoded, self.rejected = _Shards(stores.decoded), _Shards(stores.rejected)
         self.skipped: list[Missing] = []
         self.still_too_large = 0
+        self.flawed = NONE_FLAWED
         self._before = before
         self._encoding = stores.settings.encoding
         self._behind = Behind()
@@ -216,6 +213,8 @@ class _Writer:
         (sha256, path, _), result = tried
         if isinstance(result, Picture):
             self._add(self.decoded, _decoded_row(sha256, f"{sha256}.{self._encoding}", result))
+            if result.flaws:
+                self.flawed += Flawed.of(path, result.flaws)
         elif result.reason is Reason.TOO_LARGE and sha256 in self._before:
             self.still_too_large += 1
         elif result.reason.about_bytes:

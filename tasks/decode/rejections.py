@@ -5,14 +5,17 @@ from typing import NamedTuple
 
 from tasks.errors import PipelineError
 
+#: Raised when photos are used that were rejected before: what was rejected by earlier rules is tried once more.
+RULES = 2
+
 
 class Reason(StrEnum):
     """The fixed codes in the column `reason`.
 
     Those up to `TOO_LARGE` say something about the bytes: they are kept in the rejected store. All but that one are the
-    photo's fate in every run. What is too large for one run may be small enough for the next, which has another cap;
-    its header alone tells, so each run looks again. Those from `KILLED` on say something about the file or the machine
-    just now: they are kept nowhere, and tried again in the next run.
+    photo's fate in every run of the same `RULES`. What is too large for one run may be small enough for the next, which
+    has another cap; its header alone tells, so each run looks again. Those from `KILLED` on say something about the file
+    or the machine just now: they are kept nowhere, and tried again in the next run.
     """
 
     EMPTY = "empty"
@@ -32,6 +35,11 @@ class Reason(StrEnum):
     def about_bytes(self) -> bool:
         """Whether the photo's bytes are the reason."""
         return self not in (Reason.KILLED, Reason.VANISHED, Reason.UNREADABLE, Reason.CHANGED)
+
+    @property
+    def by_rules(self) -> bool:
+        """Whether other `RULES` may let the photo in."""
+        return self in (Reason.UNKNOWN_FORMAT, Reason.UNSUPPORTED_FORMAT, Reason.TRUNCATED, Reason.DAMAGED)
 
     @property
     def lasting(self) -> bool:
@@ -95,11 +103,12 @@ _SUPPORTED = (
     (b"BM", "BMP"),
     (b"II*\x00", "TIFF"),
     (b"MM\x00*", "TIFF"),
+    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
 )
 _UNSUPPORTED = (
     (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
     (b"\xff\x0a", "JPEG XL"),
-    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
     (b"8BPS", "Photoshop"),
     (b"%PDF", "PDF"),
 )
@@ -127,7 +136,8 @@ def unidentified(data: bytes) -> Rejected:
         )
     return Rejected(
         Reason.UNKNOWN_FORMAT,
-        "Its content is no photo: neither JPEG, PNG, WebP, GIF, BMP nor TIFF, whatever its name says. Delete it.",
+        "Its content is no photo: neither JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000 nor PBM, PGM or PPM, whatever its "
+        "name says. Delete it.",
     )
 
 

@@ -1,9 +1,10 @@
 """Luigi task of the decode stage."""
 
 from collections import Counter
+from dataclasses import asdict
 
 from tasks.artifacts import Outcome, manifest
-from tasks.decode.rejections import Reason
+from tasks.decode.rejections import RULES, Reason
 from tasks.decode.settings import DecodeSettings
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
@@ -25,7 +26,7 @@ class DecodePhotos(SnapshotStageTask):
     def complete(self) -> bool:
         """Whether the store holds the snapshot, and this run allows as few pixels and as many rejected photos.
 
-        With a lower cap, photos that are larger keep their pictures.
+        With a lower cap, photos that are larger keep their pictures. What earlier rules rejected is to be tried again.
         """
         if not self.is_published():
             return False
@@ -33,6 +34,10 @@ class DecodePhotos(SnapshotStageTask):
         # What an earlier version of this project wrote does not say its cap.
         if Reason.TOO_LARGE in found.details["reasons"] and self.max_megapixels > found.details.get(
             "max_megapixels", 0
+        ):
+            return False
+        if found.details.get("rules", 1) < RULES and any(
+            Reason(reason).by_rules for reason in found.details["reasons"]
         ):
             return False
         missing = int(found.details["missing"])
@@ -45,6 +50,7 @@ class DecodePhotos(SnapshotStageTask):
 
             from tasks.decode.limits import check_left, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
             from tasks.decode.photos import decode_photos, open_stores, read_rejected  # noqa: PLC0415
+            from tasks.decode.repair import tell_flawed  # noqa: PLC0415
             from tasks.snapshot.photos import count_labels, read_snapshot, usable  # noqa: PLC0415
 
         wanted = usable(read_snapshot(self.root, self.snapshot))
@@ -58,6 +64,8 @@ class DecodePhotos(SnapshotStageTask):
             counts = decode_on_cluster(wanted, source, self.cluster, progress)
         else:
             counts = decode_photos(wanted, folder, stores, progress, max_pixels)
+        if counts.flawed.photos:
+            progress.tell(tell_flawed(asdict(counts.flawed)))
         decoded = stores.decoded.search(keys)
         found = decoded.found
         rejected = read_rejected(stores, keys.filter(pa.array(~found)))
@@ -80,5 +88,7 @@ class DecodePhotos(SnapshotStageTask):
                 "rejected_new": counts.rejected,
                 "skipped": len(counts.skipped),
                 "reasons": dict(Counter(row.reason for row in missing)),
+                "rules": RULES,
+                "flawed": asdict(counts.flawed),
             },
         )

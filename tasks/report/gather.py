@@ -10,6 +10,7 @@ from tasks.artifacts import DataRoot
 from tasks.decode.limits import missing_photos
 from tasks.decode.photos import open_stores, read_rejected
 from tasks.decode.rejections import Missing
+from tasks.decode.repair import tell_flawed
 from tasks.decode.settings import DecodeSettings
 from tasks.evaluate.metrics import CrossValidation, Interval
 from tasks.paths import AnyPath
@@ -120,7 +121,7 @@ def _lay_out(read: _Read, results: Results, album: Album, occasion: Occasion, ro
         metrics=results.metrics,
         labels=results.labels,
         counts=count_photos(read.predicted),
-        notes=_notes(read),
+        notes=[*_notes(read), *_flawed(occasion)],
         figures=Figures(results.confusion, results.reliability, results.precision_recall, curve, trend),
         samples=album.show(choice.samples),
         mistakes=album.show_guesses(choice.mistakes),
@@ -166,6 +167,13 @@ def _notes(read: _Read) -> list[str]:
     if read.past.last and read.difference is None:
         lost = [f"What is new since the run of {read.past.last.date} is not known: its snapshot cannot be read."]
     return [*_filled(read.predicted.photos.splits.filled), *read.past.notes, *lost]
+
+
+def _flawed(occasion: Occasion) -> list[str]:
+    """Tell of photos that this run decoded although something is wrong with their files."""
+    decode = occasion.stages["decode"]
+    flawed = decode.details.get("flawed", {})
+    return [f"{tell_flawed(flawed)}."] if decode.run == occasion.run and flawed.get("photos") else []
 
 
 def _filled(fills: Sequence[Fill]) -> list[str]:

@@ -1,0 +1,67 @@
+"""The rows of the rejected store: which photos are settled, and which are tried again."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from tasks.artifacts import REJECTED, Store, describe
+from tasks.decode.rejections import RULES, Reason
+from tasks.decode.settings import DecodeSettings
+
+#: In the metadata of a shard of rejected photos: the rules of the version that wrote it; absent before the second.
+_RULES = b"rules"
+
+
+class RejectedRow(NamedTuple):
+    """Why a photo was rejected.
+
+    Args:
+        row: Its row.
+        is_settled: Whether it is not to be tried again.
+    """
+
+    row: dict[str, Any]
+    is_settled: bool
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it was too large for an earlier run."""
+        return bool(self.row["reason"] == Reason.TOO_LARGE)
+
+
+def rejected_schema(settings: DecodeSettings) -> pa.Schema:
+    """The schema of the shards that this version writes."""
+    schema = describe(REJECTED, "decode", settings.key, settings.ingredients())
+    return schema.with_metadata({**schema.metadata, _RULES: str(RULES)})
+
+
+def read_rows(store: Store, keys: pa.Array) -> dict[str, RejectedRow]:
+    """Read why photos were rejected, by their keys.
+
+    A photo can have several rows: it was too large for an earlier run, or rejected by earlier rules. What settles it
+    counts.
+
+    Args:
+        store: The rejected store.
+        keys: Of photos.
+
+    Raises:
+        StoreError: A shard is damaged or of another version.
+    """
+    found: dict[str, RejectedRow] = {}
+    for metadata, table in store.every_row(keys):
+        for row in table.to_pylist():
+            known, new = found.get(row["sha256"]), RejectedRow(row, _is_settled(Reason(row["reason"]), metadata))
+            if known is None or _weight(new) > _weight(known):
+                found[row["sha256"]] = new
+    return found
+
+
+def _is_settled(reason: Reason, metadata: Mapping[bytes, bytes]) -> bool:
+    is_current = int(metadata.get(_RULES, b"1")) >= RULES
+    return reason.lasting and (is_current or not reason.by_rules)
+
+
+def _weight(rejected: RejectedRow) -> tuple[bool, bool]:
+    return rejected.is_settled, not rejected.is_too_large
