@@ -14,8 +14,8 @@ class Reason(StrEnum):
 
     Those up to `TOO_LARGE` say something about the bytes: they are kept in the rejected store. All but that one are the
     photo's fate in every run of the same `RULES`. What is too large for one run may be small enough for the next, which
-    has another cap; its header alone tells, so each run looks again. Those from `KILLED` on say something about the file
-    or the machine just now: they are kept nowhere, and tried again in the next run.
+    has another cap; its header alone tells, so each run looks again. Those from `KILLED` on say something about the
+    file or the machine just now: they are kept nowhere, and tried again in the next run.
     """
 
     EMPTY = "empty"

@@ -329,3 +329,18 @@ def test_a_second_compaction_waits_for_the_first(store: Store) -> None:
             first.send_signal(signal.SIGKILL)
             assert second.wait(timeout=20) == 0
     assert sum(counts(store)) == 42
+
+
+def test_a_large_shard_has_the_metadata_that_all_of_the_small_ones_have(tmp_path: Path) -> None:
+    store = open_bottlenecks(tmp_path / "store")
+    metadata = {**store.schema.metadata, "rules": "2"}
+    newer = replace(store, schema=store.schema.with_metadata(metadata))
+    for start in range(0, 6, 3):
+        newer.append(bottlenecks(range(start, start + 3), VIEWS))
+    run_compaction(newer, 100, Silence())
+    assert pq.read_schema(store.shards()[0]).metadata[b"rules"] == b"2"
+    store.append(bottlenecks(range(6, 9), VIEWS))
+    run_compaction(newer, 100, Silence())
+    [shard] = store.shards()
+    assert b"rules" not in pq.read_schema(shard).metadata
+    assert rows_at(store, range(9)) == rows(range(9))

@@ -21,6 +21,7 @@ MAX_PIXELS = 1_000_000
 _OFFSETS, _FLIPS = 30, 36
 _SHORT = frozenset({Reason.EMPTY, Reason.UNKNOWN_FORMAT, Reason.TRUNCATED, Reason.DAMAGED})
 _SUFFIX = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
+_SUFFIX |= {"PPM": "ppm", "JPEG2000": "jp2"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +66,7 @@ def _valid() -> Iterator[Case]:
 def _codings() -> Iterator[Valid]:
     """Photos that damage is done to: one of each way to store pixels."""
     wanted = {"baseline", "progressive", "restarts", "lossy", "lossless", "rgb", "raw", "tiff_lzw", "palette"}
+    wanted |= {"text-3", "boxes", "bare", "tiles"}
     return (valid for valid in valid_photos() if valid.name in wanted or valid.name == "tiff_adobe_deflate")
 
 
@@ -101,7 +103,13 @@ def _bombs() -> Iterator[Case]:
     lossless = b"VP8L" + large("<IB", 5, 0x2F) + large("<I", 16_383 | 16_383 << 14) + b"\0"
     screen = encode(smooth(SIDE, SIDE).quantize(4), "GIF")
     local = screen.index(b",") + 1
+    boxes, bare = (encode(smooth(SIDE, SIDE), "JPEG2000", no_jp2=no_boxes) for no_boxes in (False, True))
+    header = boxes.index(b"ihdr") + 4
     bombs = {
+        "jp2": boxes[:header] + large(">II", 60_000, 60_000) + boxes[header + 8 :],
+        "j2k": bare[:8] + large(">II", 60_000, 60_000) + bare[16:],
+        "ppm": b"P6 60000 60000 255\n",
+        "text.ppm": b"P1 60000 60000\n0 1",
         "png": png(60_000, 60_000, 8, 2, b""),
         "png-just-above": png(1000, 1001, 1, 0, b""),
         "png-one-bit": png(2**31 - 1, 1, 1, 0, b""),
@@ -136,13 +144,14 @@ def _strangers() -> Iterator[Case]:
         ("noise.tif", noise(40, 40).tobytes(), no_photo),
         ("archive.jpg", b"PK\3\4" + bytes(60), no_photo),
         ("program.jpg", b"\x7fELF" + bytes(60), no_photo),
-        ("portable.jpg", b"P6 1 1 255 abc", no_photo),
+        ("about.jpg", b"Python is not a portable pixmap", no_photo),
         ("sound.webp", b"RIFF\x24\0\0\0WAVEfmt " + bytes(24), no_photo),
         ("paper.jpg", b"%PDF-1.7\n", other),
         ("heic.jpg", b"\0\0\0\x18ftypheic" + bytes(100), other),
         ("avif.jpg", b"\0\0\0\x18ftypavif" + bytes(100), other),
         ("video.jpg", b"\0\0\0\x18ftypisom" + bytes(100), other),
         ("jxl.jpg", b"\xff\x0a" + bytes(100), other),
+        ("boxes.jxl", b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(100), other),
         ("layers.jpg", b"8BPS" + bytes(100), other),
         *((f"only-a-start.{name}", start, broken) for name, start in _starts().items()),
     ):
@@ -157,6 +166,9 @@ def _starts() -> dict[str, bytes]:
         "bmp": b"BM" + bytes(50),
         "tif": b"II*\0" + bytes(100),
         "webp": b"RIFF\x0c\0\0\0WEBPVP8 " + bytes(4),
+        "ppm": b"P6\nroses 12",
+        "jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100),
+        "j2k": b"\xff\x4f\xff\x51" + bytes(100),
     }
 
 
@@ -174,7 +186,7 @@ def _misnamed() -> Iterator[Case]:
 
 def _long() -> Iterator[Case]:
     """Of one pixel, and extremely long."""
-    for form in ("PNG", "BMP", "TIFF", "GIF", "WEBP"):
+    for form in ("PNG", "BMP", "TIFF", "GIF", "WEBP", "PPM", "JPEG2000"):
         options = {"lossless": True} if form == "WEBP" else {}
         for width, height in ((1, 1), (1, 16_000), (16_000, 1), (1, 20_000), (20_000, 1)):
             if form == "WEBP" and max(width, height) > 16_383:  # its largest side

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -27,6 +28,7 @@ from tasks.decode.photos import (
     read_rejected,
 )
 from tasks.decode.rejections import Reason
+from tasks.decode.repair import Flawed
 from tasks.decode.settings import DecodeSettings
 from tasks.progress import Silence
 from tests.decode.drawing import encode, smooth
@@ -194,6 +196,43 @@ def test_a_photo_too_large_before_that_is_damaged_besides_is_settled(folder: Pat
     progress = Tally()
     assert decode_photos(photos, folder, stores, progress) == DecodeCounts(0, 20, 0, 1, ())
     assert progress.total == 0
+
+
+def by_earlier_rules(stores: DecodeStores) -> DecodeStores:
+    """The stores as a version before the rules had a number wrote them."""
+    metadata = {name: value for name, value in stores.rejected.schema.metadata.items() if name != b"rules"}
+    return replace(stores, rejected=replace(stores.rejected, schema=stores.rejected.schema.with_metadata(metadata)))
+
+
+def test_what_earlier_rules_rejected_is_tried_once_more(folder: Path, stores: DecodeStores) -> None:
+    (folder / "note.jpg").write_text("text")
+    (folder / "empty.jpg").touch()
+    (folder / "open.jpg").write_bytes(encode(smooth(40, 30), "JPEG")[:-2])
+    photos = table_of(folder)
+    rows = [
+        {"sha256": key, "path": path, "reason": reason, "message": "Earlier."}
+        for key, path in zip(*(photos[name].to_pylist() for name in ("sha256", "path")), strict=True)
+        for name, reason in (("note.jpg", "unknown_format"), ("empty.jpg", "empty"), ("open.jpg", "truncated"))
+        if path == name
+    ]
+    by_earlier_rules(stores).rejected.append(pa.Table.from_pylist(rows, stores.rejected.schema))
+    flawed = Flawed(1, {"no_end_marker": 1}, ("open.jpg",))
+    assert decode_photos(photos, folder, stores, Silence()) == DecodeCounts(21, 0, 1, 1, (), flawed)
+    progress = Tally()
+    assert decode_photos(photos, folder, stores, progress) == DecodeCounts(0, 21, 0, 2, ())
+    assert progress.total == 0
+    missing = photos.filter(pc.is_in(photos["path"], pa.array(["note.jpg", "empty.jpg"])))["sha256"].combine_chunks()
+    told = {row["path"]: row["message"] for row in read_rejected(stores, missing).to_pylist()}
+    assert told["empty.jpg"] == "Earlier."
+    assert told["note.jpg"].startswith("Its content is no photo"), "of two rows the one of the rules that hold"
+
+
+def test_photos_that_are_used_with_flaws_are_counted(folder: Path, stores: DecodeStores) -> None:
+    for number in range(2):
+        (folder / f"open-{number}.jpg").write_bytes(encode(smooth(40 + number, 30), "JPEG")[:-2])
+    counts = decode_photos(table_of(folder), folder, stores, Silence())
+    assert counts.flawed == Flawed(2, {"no_end_marker": 2}, ("open-0.jpg", "open-1.jpg"))
+    assert decode_photos(table_of(folder), folder, stores, Silence()).flawed == Flawed()
 
 
 def test_a_photo_that_changed_or_vanished_is_in_no_store_and_tried_again(folder: Path, stores: DecodeStores) -> None:

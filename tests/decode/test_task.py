@@ -72,3 +72,18 @@ def test_what_an_earlier_version_found_too_large_is_looked_at_again(make: Make) 
     assert not stage.complete()
     stage.run()
     assert stage.complete()
+
+
+def test_what_an_earlier_version_called_damaged_is_looked_at_again(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "photos" / "roses" / "large.png").write_bytes(b"no photo")
+    stage = make(100)
+    stage.run()
+    values = json.loads(stage.manifest_path().read_text())
+    assert stage.complete()
+    values["details"]["reasons"] = {"damaged": 1}
+    del values["details"]["rules"]
+    stage.manifest_path().write_text(json.dumps(values))
+    assert not stage.complete()
+    values["details"]["reasons"] = {"vanished": 1}
+    stage.manifest_path().write_text(json.dumps(values))
+    assert stage.complete(), "of no rule"

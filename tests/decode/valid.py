@@ -58,7 +58,49 @@ def valid_photos() -> list[Valid]:
         lossless("raw", "TIFF"),
         *(lossless(coding, "TIFF", compression=coding) for coding in ("tiff_lzw", "tiff_adobe_deflate", "packbits")),
         *_modes(),
+        *_portable(),
+        *_jpeg_2000(),
     ]
+
+
+def _portable() -> Iterator[Valid]:
+    """Portable pixmaps, binary and as text, of bits, greys and colours."""
+    pixels = noise(SIDE, SIDE)
+    grey = pixels[..., 0]
+    three = np.repeat(grey[..., None], 3, axis=2)
+    yield Valid("rgb", "PPM", encode(Image.fromarray(pixels), "PPM"), pixels)
+    yield Valid("grey", "PPM", encode(Image.fromarray(grey), "PPM"), three)
+    yield Valid(
+        "one-bit", "PPM", encode(Image.fromarray(grey > 127), "PPM"), np.where(three > 127, 255, 0).astype("u1")
+    )
+    for number, values in ((2, grey), (3, pixels)):
+        text = f"P{number}\n# drawn\n{SIDE} {SIDE}\n255\n{' '.join(map(str, values.ravel()))}\n"
+        yield Valid(
+            f"text-{number}", "PPM", text.encode(), np.broadcast_to(values.reshape(SIDE, SIDE, -1), three.shape)
+        )
+    deep = pixels.astype(np.uint16) * 257
+    for number, shown, values in ((5, three, deep[..., 0]), (6, pixels, deep)):
+        for most, stored in ((65535, values), (4095, np.rint(values / 65535 * 4095))):
+            data = f"P{number} {SIDE} {SIDE} {most}\n".encode() + stored.astype(">u2").tobytes()
+            yield Valid(f"16-bit-{number}-{most}", "PPM", data, shown, 1)
+
+
+def _jpeg_2000() -> Iterator[Valid]:
+    """JPEG 2000 in boxes and bare, with and without loss, in one tile and in several."""
+    pixels, soft = noise(SIDE, SIDE), smooth(SIDE, SIDE)
+    photo, grey, alpha = Image.fromarray(pixels), pixels[..., 0], noise(SIDE, SIDE, seed=1)[..., :1]
+    three = np.repeat(grey[..., None], 3, axis=2)
+    yield Valid("boxes", "JPEG2000", encode(photo, "JPEG2000"), pixels)
+    yield Valid("bare", "JPEG2000", encode(photo, "JPEG2000", no_jp2=True), pixels)
+    yield Valid("tiles", "JPEG2000", encode(photo, "JPEG2000", tile_size=(8, 8)), pixels)
+    data = encode(soft, "JPEG2000", irreversible=True, quality_mode="dB", quality_layers=[30, 50])
+    yield Valid("layers", "JPEG2000", data, np.asarray(soft), 40)
+    yield Valid("grey", "JPEG2000", encode(Image.fromarray(grey), "JPEG2000"), three)
+    deep = Image.fromarray(grey.astype(np.uint16) * 257)
+    yield Valid("16-bit", "JPEG2000", encode(deep, "JPEG2000"), three)
+    laid = np.rint(pixels * (alpha / 255) + (255 - alpha)).astype(np.uint8)
+    rgba = Image.fromarray(np.concatenate([pixels, alpha], axis=2))
+    yield Valid("alpha", "JPEG2000", encode(rgba, "JPEG2000"), laid, 1)
 
 
 def _modes() -> Iterator[Valid]:
