@@ -58,7 +58,7 @@ def tell_flawed(flawed: Mapping[str, Any]) -> str:
     Args:
         flawed: A `Flawed` as a manifest has it.
     """
-    kinds = ", ".join(f"{kind} {count:,}" for kind, count in flawed["kinds"].items())
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(flawed["kinds"].items()))
     return (
         f"Decoded although something is wrong with the file: {flawed['photos']:,} "
         f"{'photo' if flawed['photos'] == 1 else 'photos'} ({kinds}), such as {', '.join(flawed['examples'][:3])}"

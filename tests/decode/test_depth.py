@@ -5,6 +5,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -18,9 +19,10 @@ SHOWN = noise(20, 20)
 GREY = SHOWN[..., 0]
 
 
-def narrow(shown: Pixels, bits: int) -> np.ndarray[Any, np.dtype[np.uint16]]:
+def narrow(shown: Pixels, bits: int) -> npt.NDArray[np.uint16]:
     """What a sensor of so many bits writes: the whole of its range."""
-    return np.rint(shown / 255 * (2**bits - 1)).astype(np.uint16)
+    values: npt.NDArray[np.uint16] = np.rint(shown / 255 * (2**bits - 1)).astype(np.uint16)
+    return values
 
 
 def rows(values: Any) -> bytes:

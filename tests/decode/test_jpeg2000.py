@@ -25,7 +25,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=WAYS.values(), ids=WAYS)
+@pytest.fixture(params=list(WAYS.values()), ids=list(WAYS))
 def data(request: pytest.FixtureRequest) -> bytes:
     return encode(Image.fromarray(PHOTO), "JPEG2000", **request.param)
 
@@ -59,7 +59,7 @@ def test_a_photo_that_says_to_have_more_tiles_than_there_are_is_rejected_before_
 
 
 def test_a_pillow_without_openjpeg_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images.features, "check_codec", lambda _: False)
+    monkeypatch.setattr("PIL.features.check_codec", lambda _: False)
     with pytest.raises(Rejected, match=r"built without OpenJPEG\. Convert it") as caught:
         decode_photo(encode(Image.fromarray(PHOTO), "JPEG2000"), EXACT)
     assert caught.value.rejection.reason == Reason.UNSUPPORTED_FORMAT

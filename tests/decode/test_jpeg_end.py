@@ -38,7 +38,7 @@ def pixels_of(data: bytes) -> bytes:
         return photo.tobytes()
 
 
-@pytest.fixture(params=CODINGS.values(), ids=CODINGS)
+@pytest.fixture(params=list(CODINGS.values()), ids=list(CODINGS))
 def coded(request: pytest.FixtureRequest) -> list[bytes]:
     """Photos of one coding."""
     return [encode(photo, "JPEG", **request.param) for photo in photos()]

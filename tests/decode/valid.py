@@ -79,8 +79,8 @@ def _portable() -> Iterator[Valid]:
             f"text-{number}", "PPM", text.encode(), np.broadcast_to(values.reshape(SIDE, SIDE, -1), three.shape)
         )
     deep = pixels.astype(np.uint16) * 257
-    for number, shown, values in ((5, three, deep[..., 0]), (6, pixels, deep)):
-        for most, stored in ((65535, values), (4095, np.rint(values / 65535 * 4095))):
+    for number, shown, sent in ((5, three, deep[..., 0]), (6, pixels, deep)):
+        for most, stored in ((65535, sent), (4095, np.rint(sent / 65535 * 4095))):
             data = f"P{number} {SIDE} {SIDE} {most}\n".encode() + stored.astype(">u2").tobytes()
             yield Valid(f"16-bit-{number}-{most}", "PPM", data, shown, 1)
 

@@ -33,7 +33,7 @@ def test_photos_with_flaws_are_used_and_the_terminal_and_the_report_say_so(tmp_p
     done = project.retrain_forked(date="2025-01-01", max_rejected="0", **small_backbone(tmp_path), **LITTLE)
     assert done.code == 0, done.errors
     sentence = (
-        "Decoded although something is wrong with the file: 3 photos (no_end_marker 1, bad_checksum 1, low_values 1), "
+        "Decoded although something is wrong with the file: 3 photos (bad_checksum 1, low_values 1, no_end_marker 1), "
         "such as "
     )
     (line,) = (line for line in (done.output + done.errors).splitlines() if line.startswith(sentence))
