@@ -32,7 +32,7 @@ class Expected:
 
     size: int | None = None
     sha256: str | None = None
-    amend: str = "mend data/catalog.toml"
+    amend: str = "give its size and hash in data/catalog.toml"
     otherwise: str = " or use --dataset sample"
     check: Callable[[Path, str], None] | None = None
     made: Callable[[str], bool] = lambda _: False

@@ -215,8 +215,8 @@ class Transfer:
         if total is not None and self._size is not None and total != self._size:
             raise DownloadError(
                 f"{shown(self._url)} has {total:,} bytes where {self._size:,} are expected: the server has another "
-                "file now, or a page about an error. Open it in a browser; if the new file is right, mend "
-                "data/catalog.toml."
+                "file now, or a page about an error. Open it in a browser; if the new file is right, give "
+                "its size and hash in data/catalog.toml."
             )
 
 

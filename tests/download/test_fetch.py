@@ -40,7 +40,7 @@ def test_a_wrong_hash_names_both_and_leaves_the_old_file(server: FileServer, pat
         get(server, path, Expected(None, wanted))
     assert wanted in str(caught.value)
     assert server.sha256 in str(caught.value)
-    assert "mend data/catalog.toml" in str(caught.value)
+    assert "give its size and hash in data/catalog.toml" in str(caught.value)
     assert path.read_bytes() == b"old but good"
     assert [file.name for file in path.parent.iterdir()] == ["photos.tgz"]
 
