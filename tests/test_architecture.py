@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.repository import REPOSITORY
 
 HEAVY = {"PIL", "httpx", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"}
-LUIGI_MODULES = {"task.py", "stage.py", "parameters.py", "worker.py"}
+LUIGI_MODULES = {"task.py", "stage.py", "parameters.py", "worker.py", "failures.py", "luigi_settings.py"}
 SOURCES = sorted(path.relative_to(REPOSITORY) for path in (REPOSITORY / "tasks").rglob("*.py"))
 
 

@@ -1,6 +1,5 @@
 """The README says what the code does: its commands, tables and queries are run or compared here."""
 
-import configparser
 import os
 import re
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 
 from pipeline import CompareTraining, RetrainFlowers
 from tasks.errors import PipelineError
+from tasks.luigi_settings import DEFAULTS
 from tests.pipeline.command import LUIGI, Project, draw
 from tests.repository import REPOSITORY
 
@@ -63,7 +63,7 @@ def defaults(task: type[luigi.Task]) -> dict[str, str]:
 
 def test_the_table_of_parameters_has_each_with_its_default() -> None:
     told = {name.strip("`"): default for name, default, _ in rows("| parameter | default | meaning |")}
-    assert told == defaults(RetrainFlowers) | {"date": "today", "dataset": "`sample`, in luigi.cfg"}
+    assert told == defaults(RetrainFlowers) | {"date": "today"}
 
 
 def test_the_table_of_comparing_has_what_retraining_has_not() -> None:
@@ -74,13 +74,10 @@ def test_the_table_of_comparing_has_what_retraining_has_not() -> None:
     assert told == {name: value for name, value in defaults(CompareTraining).items() if (name, value) not in shared}
 
 
-def test_the_table_of_exit_codes_has_those_of_luigi_cfg_of_our_errors_and_of_signals() -> None:
-    config = configparser.ConfigParser()
-    config.read(REPOSITORY / "luigi.cfg")
+def test_the_table_of_exit_codes_has_those_of_luigi_of_our_errors_and_of_signals() -> None:
     told = {int(code) for code, *_ in rows("| exit code | meaning | remedy |")}
     errors = {error.exit_code for error in PipelineError.__subclasses__()}
-    assert told == {0, 1, 2, 130, 143} | {int(code) for code in dict(config["retcode"]).values()} | errors
-    assert config["RetrainFlowers"]["dataset"] == "sample"
+    assert told == {0, 1, 2, 130, 143} | {int(code) for code in DEFAULTS["retcode"].values()} | errors
 
 
 @pytest.mark.parametrize("task", [RetrainFlowers, CompareTraining])
