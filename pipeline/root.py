@@ -271,6 +271,7 @@ class RootTask(luigi.Task):
             "run_id": self.run_id,
             "snapshot": snapshot.manifest().key,
             "folder": str(snapshot.photos()),
+            "taken": str(snapshot.manifest_path()),
             "weights": str(prepared.weights),
             "max_rejected": self.max_rejected,
             "max_megapixels": self.max_megapixels,

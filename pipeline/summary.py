@@ -8,6 +8,7 @@ from tasks.catalog import SAMPLE
 from tasks.download.reach import tell_unreached
 from tasks.paths import AnyPath, to_path
 from tasks.snapshot.ignored import IgnoredSummary
+from tasks.snapshot.labels import tell_merged
 
 
 def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:
@@ -93,7 +94,13 @@ def _labels(record: Mapping[str, Any]) -> list[str]:
     """Which labels came and went since the last night, where any did."""
     changes = record["labels"]
     told = [f"{', '.join(map(repr, changes[which]))} {which}" for which in ("new", "gone") if changes[which]]
-    return [f"Labels          {'; '.join(told)} since the last night"] if told else []
+    return [*([f"Labels          {'; '.join(told)} since the last night"] if told else []), *_merged(record)]
+
+
+def _merged(record: Mapping[str, Any]) -> list[str]:
+    """Which labels several folders make; what an earlier version of this project recorded does not say."""
+    merged = record["stages"]["snapshot"]["details"].get("merged_labels", {})
+    return [f"Merged label    {tell_merged(label, folders)}" for label, folders in merged.items()]
 
 
 def _ignored(record: Mapping[str, Any]) -> list[str]:

@@ -47,6 +47,15 @@ _opened: WeakValueDictionary[int, Any] = WeakValueDictionary()
 _inherited: list[Any] = []
 
 
+def file_version(status: os.stat_result) -> str:
+    """Text that tells a file from what was at its path before: its mtime, ctime and inode.
+
+    A program can give a file that it writes or replaces any mtime, such as that of the file before. The ctime of a file
+    that was written and the inode of one that was replaced are the file system's own.
+    """
+    return f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+
+
 def to_path(text: str) -> AnyPath:
     """The path that a person or a record names: of a file or folder here, or `s3://`, `gs://` or `az://bucket/folder`.
 

@@ -187,6 +187,9 @@ class SnapshotStageTask(StageTask):
     folder: luigi.Parameter[str] = luigi.Parameter(
         significant=False, description="The folder that the snapshot's paths are relative to."
     )
+    taken: luigi.Parameter[str] = luigi.Parameter(
+        default="", significant=False, description="Manifest of the date's snapshot; empty where none is to be renewed."
+    )
     weights: luigi.Parameter[str] = luigi.Parameter(
         significant=False, description="Where the backbone's weights are; their hash is in the settings."
     )
@@ -217,6 +220,7 @@ class SnapshotStageTask(StageTask):
             "run_id": self.run_id,
             "snapshot": self.snapshot,
             "folder": self.folder,
+            "taken": self.taken,
             "weights": self.weights,
             "max_rejected": self.max_rejected,
             "max_megapixels": self.max_megapixels,

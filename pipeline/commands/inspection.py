@@ -143,7 +143,7 @@ def inspect_folder(path: AnyPath) -> Contents:
 def _what(stage: str, schema: pa.Schema) -> str:
     if stage == "decode" and not schema.remove_metadata().equals(DECODE):
         return _WHAT["rejected"]
-    if stage == "snapshot" and "mtime_ns" in schema.names:
+    if stage == "snapshot" and "label" not in schema.names:
         return "the known hashes of a dataset's files"
     return _WHAT.get(stage, f"a table of the stage {stage}")
 

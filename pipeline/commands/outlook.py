@@ -127,7 +127,8 @@ def _ahead(step: Step, photos: Photos | None) -> Ahead:
 
 def _photos(chain: Chain) -> Photos | None:
     """The photos that a run would work on; None where they are still to be fetched."""
-    from tasks.snapshot.hashes import read_hashes  # noqa: PLC0415 (not where the command line only starts)
+    from tasks.snapshot.hashes import read_hashes, recall  # noqa: PLC0415 (not where the command line only starts)
+    from tasks.snapshot.split_folders import check_split_folders  # noqa: PLC0415
     from tasks.snapshot.walk import list_files  # noqa: PLC0415
 
     snapshot = chain.run.take_snapshot()
@@ -137,8 +138,6 @@ def _photos(chain: Chain) -> Photos | None:
     if download is not None and not download.complete():
         return None
     known = read_hashes(snapshot.manifest_path().with_name("hashes.parquet"))
-    columns = (known[name].to_pylist() for name in ("path", "bytes", "mtime_ns", "sha256")) if known is not None else ()
-    hashes = {(path, size, mtime): sha256 for path, size, mtime, sha256 in zip(*columns, strict=True)}
     try:
         files = list_files(snapshot.photos()).files
     except DatasetError:
@@ -146,9 +145,10 @@ def _photos(chain: Chain) -> Photos | None:
         if last is None or snapshot.on_missing_source == "fail":
             raise
         return _known(chain.root, last.manifest.key)
-    found = [hashes.get((file.path, file.size, file.mtime_ns)) for file in files]
+    check_split_folders([file.path for file in files], snapshot.photos())
+    found = recall(files, known)
     keys = pa.array({sha256 for sha256 in found if sha256}, pa.string())
-    gone = {path for path, _, _ in hashes} - {file.path for file in files}
+    gone = set(known["path"].to_pylist() if known is not None else ()) - {file.path for file in files}
     return Photos(keys, found.count(None), len(files), len(gone))
 
 

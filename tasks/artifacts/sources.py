@@ -6,7 +6,7 @@ store itself cannot be had by a `StoreAwayError`: then none of its objects is go
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +27,9 @@ _PAUSES = (0.5, 2.0, 8.0)
 #: Refusals that are about one object: its rights, or that it is in an archive. Others are about whoever asks.
 _OF_ONE_OBJECT = {"403", "AccessDenied", "AllAccessDisabled", "InvalidObjectState"}
 _SECOND_NS = 10**9
+#: Facts about an object, by the names that the libraries of the stores have for them.
+_TAG, _VERSION = ("ETag", "etag", "md5Hash"), ("VersionId", "version_id", "generation")
+_WRITTEN = ("LastModified", "last_modified", "mtime")
 
 
 class StoreAwayError(MachineError):
@@ -56,11 +59,14 @@ class Object(NamedTuple):
         size: Bytes.
         mtime_ns: When it was written, in nanoseconds since 1970. Stores tell whole seconds; the digits below them are
             made of the ETag, so that an object that is written anew within the second is seen as another one.
+        version: Tells it from what was at its address before: its ETag, its version where the store keeps several, and
+            when it was written, as the store says them.
     """
 
     path: str
     size: int
     mtime_ns: int
+    version: str
 
 
 def version_of(path: "UPath") -> str:
@@ -90,7 +96,7 @@ def objects_below(folder: "UPath") -> Iterator[Object]:
                 # A store's library lists the object itself where there is nothing below it.
                 if name.startswith(start):
                     size = int(info.get("size") or info.get("Size") or 0)
-                    yield Object(name.removeprefix(start), size, _mtime_ns(info))
+                    yield Object(name.removeprefix(start), size, _mtime_ns(info), _version(info))
     except OSError as exc:
         raise _away(folder, exc) from None
 
@@ -138,11 +144,19 @@ def _listed(folder: "UPath", bucket: str, prefix: str) -> Iterator[tuple[str, Ma
 
 
 def _mtime_ns(info: Mapping[str, Any]) -> int:
-    # Each store's library has names of its own.
-    written = next((info[name] for name in ("LastModified", "last_modified", "mtime") if info.get(name)), None)
-    version = next((info[name] for name in ("ETag", "etag", "md5Hash") if info.get(name)), "")
-    digits = int(hashlib.sha256(f"{version}".encode()).hexdigest()[:15], 16) % _SECOND_NS
+    written, tag = _first(info, _WRITTEN), _first(info, _TAG)
+    digits = int(hashlib.sha256(f"{tag or ''}".encode()).hexdigest()[:15], 16) % _SECOND_NS
     return (int(written.timestamp()) * _SECOND_NS if written is not None else 0) + digits
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    facts = (_first(info, names) for names in (_TAG, _VERSION, _WRITTEN))
+    return " ".join(f"{fact}" for fact in facts if fact is not None)
+
+
+def _first(info: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """What a store's library says under one of several names; None where it has none of them."""
+    return next((info[name] for name in names if info.get(name)), None)
 
 
 @contextmanager

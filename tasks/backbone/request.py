@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tasks.artifacts import fingerprint, version_of
 from tasks.catalog import given_path
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath, file_version, is_remote
 
 KERAS_PREFIX = "keras:"
 #: What `--scaling` says where the user leaves it to the backbone.
@@ -54,7 +54,7 @@ class BackboneRequest:
 
 
 def look(path: AnyPath) -> str:
-    """Sizes and mtimes in nanoseconds of a file, or of all files of a SavedModel; empty where there is none.
+    """Sizes and versions of a file, or of all files of a SavedModel; empty where there is none.
 
     Of an object store it is the version that the store gives them.
     """
@@ -65,4 +65,4 @@ def look(path: AnyPath) -> str:
         seen = [(file, file.stat()) for file in files]
     except OSError:
         return ""
-    return fingerprint({str(file): f"{status.st_size} {status.st_mtime_ns}" for file, status in seen})
+    return fingerprint({str(file): f"{status.st_size} {file_version(status)}" for file, status in seen})

@@ -79,6 +79,8 @@ def pair_hits(evaluation: str, champion: Champion, source: Source, progress: Pro
     compared, recalled = test.filter(fair), before["predicted"].take(there).filter(fair)
     answers = ask(asked, compared.filter(pc.is_null(recalled)), source, progress)
     said = pc.coalesce(recalled, pa.array([answers.get(key) for key in compared["sha256"].to_pylist()], pa.string()))
+    # A model of an earlier version of this project says labels as their folders' names were written.
+    said = pc.utf8_normalize(said, form="NFC")
     known = pc.is_valid(said)
     compared, said = compared.filter(known), said.filter(known)
     return Paired(

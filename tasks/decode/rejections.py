@@ -73,13 +73,17 @@ class Missing(NamedTuple):
     message: str
 
 
-CHANGED = Rejection(Reason.CHANGED, "The file was changed after the snapshot. Run again, for a new snapshot.")
+CHANGED = Rejection(
+    Reason.CHANGED, "The file was changed after the snapshot. Run again for today, which takes a new snapshot."
+)
 
 
 def unread(exc: OSError) -> Rejection:
     """Say why a photo's file cannot be read."""
     if isinstance(exc, FileNotFoundError | NotADirectoryError):
-        return Rejection(Reason.VANISHED, "The file is no longer there. Run again, for a new snapshot.")
+        return Rejection(
+            Reason.VANISHED, "The file is no longer there. Run again for today, which takes a new snapshot."
+        )
     return Rejection(Reason.UNREADABLE, f"The file cannot be read ({exc.strerror or exc}). Mend that and run again.")
 
 

@@ -1,10 +1,11 @@
 """Luigi task of the decode stage."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from tasks.artifacts import Outcome, manifest
-from tasks.decode.rejections import RULES, Reason
+from tasks.decode.rejections import RULES, Missing, Reason
 from tasks.decode.settings import DecodeSettings
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
@@ -43,6 +44,16 @@ class DecodePhotos(SnapshotStageTask):
         missing = int(found.details["missing"])
         return missing <= self.max_rejected * (found.photos + missing)
 
+    def _renew_snapshot(self, skipped: Sequence[Missing]) -> None:
+        """Let the next run take the snapshot again where files are not what it says."""
+        from tasks.snapshot.invalidate import invalidate  # noqa: PLC0415 (only where there is work)
+
+        reasons = {photo.path: photo.reason for photo in skipped}
+        if self.taken and not {Reason.CHANGED, Reason.VANISHED}.isdisjoint(reasons.values()):
+            # A file that vanished may be back as it was, as one on a disk that was not mounted.
+            changed = [path for path, reason in reasons.items() if reason == Reason.CHANGED]
+            invalidate(to_path(self.taken), changed)
+
     def work(self, progress: Progress) -> Outcome:
         """Decode what is missing, and check that enough is left."""
         with progress.preparing("imports"):
@@ -66,6 +77,7 @@ class DecodePhotos(SnapshotStageTask):
             counts = decode_photos(wanted, folder, stores, progress, max_pixels)
         if counts.flawed.photos:
             progress.tell(tell_flawed(asdict(counts.flawed)))
+        self._renew_snapshot(counts.skipped)
         decoded = stores.decoded.search(keys)
         found = decoded.found
         rejected = read_rejected(stores, keys.filter(pa.array(~found)))

@@ -16,6 +16,8 @@ from tasks.paths import AnyPath
 ON_MISSING_SOURCE = ("fail", "use-last")
 #: How a source that cannot be reached looks from outside.
 AWAY = ""
+#: How it looks in the manifest of a snapshot whose files turned out to have changed: no source looks like that.
+INVALID = "changed after the snapshot"
 
 
 class Last(NamedTuple):

@@ -22,7 +22,7 @@ from tasks.catalog import SAMPLE_VERSION, Dataset
 from tasks.download.reach import AWAY, ON_MISSING_SOURCE, go_on, kept, last_snapshot, place, why_unreached
 from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
 from tasks.parameters import Choice, SettingsParameter
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath, file_version, is_remote
 from tasks.progress import Progress
 from tasks.stage import StageTask
 
@@ -197,7 +197,7 @@ def outside(dataset: Dataset) -> str:
         dataset: Anything but a folder.
 
     Returns:
-        Size and mtime in nanoseconds of a user's archive, the version of the drawing of `sample`; a URL looks alike
+        Size and version of a user's archive, the version of the drawing of `sample`; a URL looks alike
         always, and is asked again on the next date.
 
     Raises:
@@ -213,4 +213,4 @@ def outside(dataset: Dataset) -> str:
         raise DatasetError(
             f"The archive {dataset.location} cannot be read ({exc.strerror}). Put it back or give another --dataset."
         ) from exc
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return f"{status.st_size} {file_version(status)}"

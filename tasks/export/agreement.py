@@ -18,6 +18,7 @@ from tasks.errors import ModelError
 from tasks.evaluate.metrics import measure
 from tasks.export.forms import FORMS, INT8, Form
 from tasks.paths import AnyPath
+from tasks.snapshot.labels import to_label
 from tasks.snapshot.opening import read_photo
 from tasks.threads import in_threads
 from tasks.train.examples import Floats
@@ -81,7 +82,7 @@ def read_known(predictions: AnyPath, labels: tuple[str, ...], most: int = MOST_P
         rows = table.combine_chunks()
         probabilities = np.asarray(rows["probabilities"].combine_chunks().flatten(), np.float32)
         place = {label: index for index, label in enumerate(labels)}
-        truth = np.array([place[label] for label in rows["label"].to_pylist()], np.int64)
+        truth = np.array([place[label] for label in map(to_label, rows["label"].to_pylist())], np.int64)
         known = probabilities.reshape(len(truth), len(labels))
     except (pa.ArrowException, LookupError, OSError, ValueError) as exc:
         sentences = f"{predictions} cannot be read ({exc}). Delete its folder and run again."

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.artifacts import PREDICTED, DataRoot, Store, describe, fingerprint, publish_parquet
+from tasks.decode.rejections import Reason
 from tasks.decode.workers import Photo
 from tasks.paths import AnyPath, is_remote
 from tasks.predict.files import list_photos
 from tasks.predict.models import Model, read_model
 from tasks.progress import Progress
-from tasks.snapshot.hashes import HASHES, hash_files, read_hashes, trustworthy
+from tasks.snapshot.hashes import HASHES, drop_hashes, hash_files, read_hashes, trustworthy
 from tasks.snapshot.walk import Listing
 
 #: Raised when a model says something else of the same photo.
@@ -70,7 +71,7 @@ def predictions_key(model: str, listing: Listing) -> str:
 
     Args:
         model: The model's key.
-        listing: The photos, of which paths, sizes and mtimes count.
+        listing: The photos, of which paths, sizes and versions count.
     """
     return fingerprint({"model": model, "photos": listing.state(), "code_version": CODE_VERSION})
 
@@ -96,10 +97,12 @@ def predict_folder(source: Source, model_folder: AnyPath, root: DataRoot, progre
     store_key = fingerprint({"model": model.key, "code_version": CODE_VERSION})
     store = Store(root.predict(store_key), describe(PREDICTED, "predict", store_key, facts), ROWS_PER_GROUP)
     store.sweep()
-    hashes = _hash(source, root, progress)
+    kept = root.predict(fingerprint({"folder": str(source.folder.absolute())})) / "hashes.parquet"
+    hashes = _hash(source, kept, progress)
     keys = pc.unique(hashes["sha256"])
     untried = _untried(hashes, keys.filter(pa.array(~store.found(keys))), source)
     apart = _predict(untried, source.folder, (model, store), progress)
+    drop_hashes(kept, apart["path"].filter(pc.equal(apart["reason"], Reason.CHANGED)).to_pylist())
     rows = _assemble(hashes, pa.concat_tables([store.read(keys), apart]), apart)
     key = predictions_key(model.key, source.listing)
     table = rows.cast(describe(PREDICTED, "predict", key, facts))
@@ -109,12 +112,11 @@ def predict_folder(source: Source, model_folder: AnyPath, root: DataRoot, progre
     return Counts(new, labels.total() - new, dict(sorted(labels.items())), dict(sorted(reasons.items())))
 
 
-def _hash(source: Source, root: DataRoot, progress: Progress) -> pa.Table:
+def _hash(source: Source, kept: AnyPath, progress: Progress) -> pa.Table:
     """Hash the photos, but recall what was hashed before; photos that cannot be read have no row."""
-    place = root.predict(fingerprint({"folder": str(source.folder.absolute())})) / "hashes.parquet"
-    hashes = hash_files(source.folder, source.listing.files, read_hashes(place), progress).table
-    known = trustworthy(hashes, source.moment_ns)
-    publish_parquet(place, known.cast(describe(HASHES, "predict", place.parent.name, {"folder": str(source.folder)})))
+    hashes = hash_files(source.folder, source.listing.files, read_hashes(kept), progress).table
+    known = trustworthy(hashes, source.listing.files, source.moment_ns)
+    publish_parquet(kept, known.cast(describe(HASHES, "predict", kept.parent.name, {"folder": str(source.folder)})))
     return hashes
 
 
@@ -153,5 +155,8 @@ def _assemble(hashes: pa.Table, known: pa.Table, apart: pa.Table) -> pa.Table:
     """Give each path what is known of its key; a path that had none when all were hashed has a row of its own."""
     places = pc.index_in(hashes["sha256"], value_set=known["sha256"].combine_chunks())
     rows = known.take(places).set_column(0, PREDICTED.field("path"), hashes["path"])
+    # An earlier version of this project kept labels as their folders' names were written.
+    label = PREDICTED.get_field_index("predicted")
+    rows = rows.set_column(label, PREDICTED.field(label), pc.utf8_normalize(rows["predicted"], form="NFC"))
     own = apart.filter(pc.invert(pc.is_in(apart["path"], value_set=hashes["path"].combine_chunks())))
     return pa.concat_tables([rows, own]).sort_by("path")

@@ -7,6 +7,7 @@ from tasks.artifacts import DataRoot, Manifest, listed, read_manifest
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.errors import ModelError, StoreError
 from tasks.paths import AnyPath, to_path
+from tasks.snapshot.labels import to_label
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tasks.train.underway import read_announced
 
@@ -64,7 +65,8 @@ def read_model(folder: AnyPath, weights: AnyPath | None = None) -> Model:
 
 def _labels(manifest: Manifest, folder: AnyPath) -> tuple[str, ...]:
     try:
-        return tuple(manifest.details["labels"])
+        # An earlier version of this project kept labels as their folders' names were written.
+        return tuple(map(to_label, manifest.details["labels"]))
     except (KeyError, TypeError) as exc:
         raise StoreError(
             f"{folder / 'manifest.json'} does not name the model's labels. Delete the folder and train again."

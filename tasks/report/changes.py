@@ -36,6 +36,8 @@ def compare_snapshots(before: pa.Table, now: pa.Table) -> Difference:
     old, new = usable(before), usable(now)
     here = pc.index_in(new["sha256"], old["sha256"].combine_chunks()).combine_chunks()
     added = np.asarray(pc.is_null(here))
+    # An earlier version of this project kept labels as their folders' names were written.
+    old = old.set_column(old.column_names.index("label"), "label", pc.utf8_normalize(old["label"], form="NFC"))
     had = old["label"].take(here)
     arrived = np.asarray(pc.fill_null(pc.not_equal(new["label"], had), fill_value=False).combine_chunks())
     gone = ~np.asarray(pc.is_in(old["sha256"], new["sha256"].combine_chunks()).combine_chunks())

@@ -1,7 +1,7 @@
 """The hashes of a dataset's files: read what is new, and recall what the last snapshot read."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from threading import Semaphore
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import AT_ONCE, StoreAwayError, read_parquet
+from tasks.artifacts import AT_ONCE, StoreAwayError, publish_parquet, read_parquet
 from tasks.events import plain_text
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
@@ -19,17 +19,17 @@ from tasks.snapshot.objects import cannot_be_had
 from tasks.snapshot.opening import photo_sha256
 from tasks.threads import in_threads
 
-#: One row a file: what is recalled for a file whose size and mtime are still the same.
+#: One row a file: what is recalled for a file whose size and version are still the same; see `File`.
 HASHES = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
         pa.field("bytes", pa.int64(), nullable=False),
-        pa.field("mtime_ns", pa.int64(), nullable=False),
+        pa.field("version", pa.string(), nullable=False),
         pa.field("sha256", pa.string(), nullable=False),
     ]
 )
 
-#: A file that is modified again this soon may keep its mtime: FAT counts in steps of two seconds.
+#: A file that is modified again this soon may keep its mtime and ctime: FAT counts in steps of two seconds.
 RACY_NS = 2_000_000_000
 
 # Files that a thread takes at once: enough that a million need few futures, few enough that progress is seen.
@@ -64,7 +64,8 @@ class Hashed:
 def read_hashes(path: AnyPath) -> pa.Table | None:
     """Read the hashes that the last snapshot left.
 
-    They only spare work: where the file is damaged or of another version, that is logged, and all is read again.
+    They only spare work: where the file is damaged, that is logged, and all is read again. So it is where another
+    version of this project wrote it.
 
     Returns:
         A table of `HASHES`, or None where there is none of use.
@@ -77,13 +78,13 @@ def read_hashes(path: AnyPath) -> pa.Table | None:
         _log.warning("The known hashes in %s are damaged (%s): every photo is hashed again.", path, exc)
         return None
     if not table.schema.equals(HASHES):
-        _log.warning("The known hashes in %s are of another version: every photo is hashed again.", path)
+        _log.info("The known hashes in %s are of another version: every photo is hashed again, once.", path)
         return None
     return table
 
 
 def hash_files(root: AnyPath, files: Sequence[File], known: pa.Table | None, progress: Progress) -> Hashed:
-    """Hash files, but recall the hash of each whose size and mtime are known.
+    """Hash files, but recall the hash of each whose size and version are known.
 
     A file that vanished is left out; one that cannot be read is left out, counted and logged. Of an object store each
     is one request, and many are under way at once.
@@ -116,21 +117,50 @@ def hash_files(root: AnyPath, files: Sequence[File], known: pa.Table | None, pro
 
 def recalled_files(files: Sequence[File], known: pa.Table | None) -> set[File]:
     """Those files of which the hash is known."""
-    keys = _recall(_tabulate(files), known)
-    return {file for file, key in zip(files, keys, strict=True) if key is not None}
+    return {file for file, key in zip(files, recall(files, known), strict=True) if key is not None}
 
 
-def trustworthy(hashes: pa.Table, moment_ns: int) -> pa.Table:
-    """Keep the rows that a later snapshot may recall: those of files not modified close to when they were read.
+def recall(files: Sequence[File], known: pa.Table | None) -> list[str | None]:
+    """Find the known hash of each file, None where the file has to be read.
 
-    A file that changes after it was read, but within the resolution of its mtime, looks unchanged; git calls such an
-    entry racily clean. It can only be a file whose mtime is hardly older than the moment of reading, or younger.
+    Args:
+        files: The files.
+        known: Columns of `HASHES`, or None.
+    """
+    return _recall(_tabulate(files), known)
+
+
+def trustworthy(hashes: pa.Table, files: Iterable[File], moment_ns: int) -> pa.Table:
+    """Keep the rows that a later snapshot may recall: those of files not changed close to when they were read.
+
+    A file that changes after it was read, but within the resolution of the file system's clock, looks unchanged; git
+    calls such an entry racily clean. It can only be a file whose mtime or ctime is hardly older than the moment of
+    reading, or younger.
 
     Args:
         hashes: Columns of `HASHES`.
+        files: The files that they are of.
         moment_ns: A moment before the files were listed and read, in nanoseconds since 1970.
     """
-    return hashes.filter(pc.less(hashes["mtime_ns"], moment_ns - RACY_NS))
+    # Compared as Python's numbers: a file may be dated beyond what 64 bits of nanoseconds hold.
+    latest = moment_ns - RACY_NS
+    return _without(hashes, [file.path for file in files if file.changed_ns is not None and file.changed_ns >= latest])
+
+
+def drop_hashes(path: AnyPath, changed: Sequence[str]) -> None:
+    """Drop known hashes that turned out not to be those of their files, so that the files are read again.
+
+    Args:
+        path: Where the hashes are; they need not be there.
+        changed: Paths of the files.
+    """
+    known = read_hashes(path) if changed else None
+    if known is not None:
+        publish_parquet(path, _without(known, changed))
+
+
+def _without(hashes: pa.Table, paths: Sequence[str]) -> pa.Table:
+    return hashes.filter(pc.invert(pc.is_in(hashes["path"], value_set=pa.array(paths, pa.string()))))
 
 
 def _tabulate(files: Sequence[File]) -> pa.Table:
@@ -138,18 +168,17 @@ def _tabulate(files: Sequence[File]) -> pa.Table:
         [
             pa.array([file.path for file in files], pa.string()),
             pa.array([file.size for file in files], pa.int64()),
-            pa.array([file.mtime_ns for file in files], pa.int64()),
+            pa.array([file.version for file in files], pa.string()),
         ],
-        schema=pa.schema([HASHES.field(name) for name in ("path", "bytes", "mtime_ns")]),
+        schema=pa.schema([HASHES.field(name) for name in ("path", "bytes", "version")]),
     )
 
 
 def _recall(table: pa.Table, known: pa.Table | None) -> list[str | None]:
-    """Find the known hash of each row, None where the file has to be read."""
     if known is None:
         return [None] * table.num_rows
     last = known.take(pc.index_in(table["path"], value_set=known["path"].combine_chunks()))
-    same = pc.and_(pc.equal(table["bytes"], last["bytes"]), pc.equal(table["mtime_ns"], last["mtime_ns"]))
+    same = pc.and_(pc.equal(table["bytes"], last["bytes"]), pc.equal(table["version"], last["version"]))
     keys: list[str | None] = pc.if_else(same, last["sha256"], None).to_pylist()
     return keys
 

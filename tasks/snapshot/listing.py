@@ -9,6 +9,7 @@ from operator import attrgetter
 from tasks.artifacts import KEY_LENGTH
 from tasks.snapshot.ignored import NOT_A_PHOTO, RAW_PHOTO, UNSUPPORTED, VIDEO, Ignored, IgnoredSummary
 from tasks.snapshot.ignored_names import unwanted_name
+from tasks.snapshot.labels import to_label
 
 __all__ = [
     "HEAD",
@@ -64,18 +65,21 @@ class File:
     Args:
         path: Relative to the dataset's folder, `/`-separated.
         size: Bytes.
-        mtime_ns: When it was last modified, in nanoseconds since 1970. A store tells whole seconds of an object; the
-            digits below them are made of its ETag, so that one written anew within the second is seen as another.
+        version: Tells it from what was at its path before: a file's mtime, ctime and inode, an object's ETag, version
+            and time.
+        changed_ns: The newer of a file's mtime and ctime, in nanoseconds since 1970; None of an object, whose version
+            tells every change, however soon it comes.
     """
 
     path: str
     size: int
-    mtime_ns: int
+    version: str
+    changed_ns: int | None = None
 
     @property
     def label(self) -> str:
-        """Verbatim name of the first folder."""
-        return self.path.partition("/")[0]
+        """Name of the first folder, in Unicode's form NFC."""
+        return to_label(self.path.partition("/")[0])
 
 
 @dataclass(frozen=True)
@@ -97,12 +101,12 @@ class Listing:
         return self.ignored.summarise(file.path for file in self.files)
 
     def state(self) -> str:
-        """Fingerprint all paths, sizes and mtimes: a source of the same state need not be read again.
+        """Fingerprint all paths, sizes and versions: a source of the same state need not be read again.
 
         What is unclear counts too, whether it has been looked at or not.
         """
         files = by_path((*self.files, *self.unclear)) if self.unclear else self.files
-        return fingerprint_rows((file.path, str(file.size), str(file.mtime_ns)) for file in files)
+        return fingerprint_rows((file.path, str(file.size), file.version) for file in files)
 
 
 def by_path(files: Iterable[File]) -> tuple[File, ...]:

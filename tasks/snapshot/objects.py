@@ -121,12 +121,12 @@ class _Found:
         if len(parts) < self._least:
             self._left_out[one.path] = OUTSIDE if told == PHOTO else told or NOT_A_PHOTO
         elif told == PHOTO:
-            self.files.append(File(*one))
+            self.files.append(File(one.path, one.size, one.version))
         elif told is not None or not one.size:
             # Each look would be a request: one .json beside each photo would double them.
             self._left_out[one.path] = told or NOT_A_PHOTO
         else:
-            self.unclear.append(File(*one))
+            self.unclear.append(File(one.path, one.size, one.version))
 
     def ignored(self) -> Ignored:
         ignored = Ignored()

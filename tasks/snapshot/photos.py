@@ -1,6 +1,7 @@
 """A snapshot: one row a photo, with what is the same as what, keyed by its content."""
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,12 +12,14 @@ import pyarrow.parquet as pq
 
 from tasks.artifacts import SNAPSHOT, DamagedError, DataRoot, describe, local
 from tasks.errors import DatasetError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.snapshot.hashes import HASHES, hash_files, recalled_files, trustworthy
 from tasks.snapshot.ignored import UNREADABLE, IgnoredSummary
+from tasks.snapshot.labels import to_label
 from tasks.snapshot.listing import Listing, fingerprint_rows
 from tasks.snapshot.objects import look_into
+from tasks.snapshot.split_folders import check_split_folders
 from tasks.snapshot.walk import list_unread
 
 _NAMED = 10
@@ -30,11 +33,12 @@ class Snapshot:
 
     Args:
         key: The version of the dataset: first 16 hex digits of the sha256 over its sorted (path, label, sha256) rows.
-        table: Columns of `SNAPSHOT`, sorted by path. `duplicate_of` is the smallest path with the same bytes under the
-            same label, null for that photo itself. `conflict` is true where the same bytes stand under two labels or
-            more; such a photo can be a duplicate within its own label as well.
+        table: Columns of `SNAPSHOT`, sorted by path. `label` is the name of the first folder in Unicode's form NFC;
+            `path` is as the file has it. `duplicate_of` is the smallest path with the same bytes under the same label,
+            null for that photo itself. `conflict` is true where the same bytes stand under two labels or more; such a
+            photo can be a duplicate within its own label as well.
         hashes: Columns of `HASHES`, for the next snapshot to recall.
-        state: Fingerprint of all paths, sizes and mtimes: whether the source looks as it did.
+        state: Fingerprint of all paths, sizes and versions: whether the source looks as it did.
         ignored: Entries of the folder that were left out, by reason.
         hashed: How many files were read; the hashes of the others were known.
     """
@@ -66,34 +70,44 @@ class Snapshot:
         """How many usable photos each label has."""
         return count_labels(self.table)
 
+    @property
+    def merged_labels(self) -> dict[str, list[str]]:
+        """The folders of each label that several folders make, whose names differ only in their form of Unicode."""
+        folders = defaultdict(list)
+        for folder in sorted(pc.unique(_first_folder(self.table["path"])).to_pylist()):
+            folders[to_label(folder)].append(folder)
+        return {label: names for label, names in folders.items() if len(names) > 1}
 
-def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress) -> Snapshot:
+
+def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress, archive: str = "") -> Snapshot:
     """Take a snapshot of a folder `<label>/**/<file>`.
 
-    Files whose size and mtime are known are not read again. A file that vanishes meanwhile is left out, and one that
+    Files whose size and version are known are not read again. A file that vanishes meanwhile is left out, and one that
     cannot be read is left out, counted as ignored and logged.
 
     Args:
         root: The dataset's folder; nothing in it is changed.
         known: The `hashes` of the last snapshot of the same folder, or None.
         progress: Told of the photos that are hashed.
+        archive: What the folder was extracted from, for people; empty where the dataset is a folder.
 
     Raises:
-        DatasetError: The folder or one below it cannot be read, or has more photos than a snapshot can.
+        DatasetError: The folder or one below it cannot be read, has more photos than a snapshot can, or is divided into
+            splits, which are no labels.
     """
     moment_ns = time.time_ns()
     listing = list_unread(root)
     if listing.unclear:
         listing = look_into(root, listing, recalled_files(listing.unclear, known))
     _check_size(root, listing)
+    check_split_folders([file.path for file in listing.files], root, archive)
     hashed = hash_files(root, listing.files, known, progress)
     for path in hashed.unreadable_paths:
         listing.ignored.add(path, UNREADABLE)
     unreadable = set(hashed.unreadable_paths)
     table = _compare(hashed.table)
     key = fingerprint_rows(zip(*(table[name].to_pylist() for name in ("path", "label", "sha256")), strict=True))
-    # The ETag within the mtime of an object tells a change at any time.
-    hashes = hashed.table if is_remote(root) else trustworthy(hashed.table, moment_ns)
+    hashes = trustworthy(hashed.table, listing.files, moment_ns)
     return Snapshot(
         key=key,
         table=table.cast(describe(SNAPSHOT, "snapshot", key, {})),
@@ -185,7 +199,7 @@ def check_labels(counts: Mapping[str, int], least: int = 3, ignored: IgnoredSumm
 def _compare(hashes: pa.Table) -> pa.Table:
     """Make a snapshot's table of hashes that are sorted by path."""
     path = hashes["path"].combine_chunks()
-    label = pc.list_element(pc.split_pattern(path, "/", max_splits=1), 0)
+    label = pc.utf8_normalize(_first_folder(path), form="NFC")
     content, _ = _encode(hashes["sha256"])
     label_code, labels = _encode(label)
     pairs, first, pair = np.unique(content * labels + label_code, return_index=True, return_inverse=True)
@@ -203,6 +217,10 @@ def _compare(hashes: pa.Table) -> pa.Table:
         ],
         schema=SNAPSHOT,
     )
+
+
+def _first_folder(path: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    return pc.list_element(pc.split_pattern(path, "/", max_splits=1), 0)
 
 
 def _encode(values: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], int]:

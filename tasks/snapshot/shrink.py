@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import DatasetError
+from tasks.snapshot.labels import to_label
 
 _NAMED = 5
 
@@ -54,4 +55,6 @@ def label_changes(before: Mapping[str, int] | None, now: Mapping[str, int]) -> d
     """
     if before is None:
         return {"new": [], "gone": []}
-    return {"new": sorted(now.keys() - before.keys()), "gone": sorted(before.keys() - now.keys())}
+    # An earlier version of this project kept labels as their folders' names were written.
+    had = set(map(to_label, before))
+    return {"new": sorted(now.keys() - had), "gone": sorted(had - now.keys())}

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import luigi
 
-from tasks.artifacts import Manifest, Outcome, publish_parquet
+from tasks.artifacts import Manifest, Outcome, listed, publish_parquet
 from tasks.catalog import Dataset
 from tasks.download.reach import (
     AWAY,
+    INVALID,
     ON_MISSING_SOURCE,
     Last,
     Unreached,
     go_on,
     kept,
     last_snapshot,
+    place,
     tell_unreached,
     why_unreached,
 )
@@ -62,12 +64,21 @@ class TakeSnapshot(StageTask):
         return self.root.snapshots(self.dataset.name) / f"{self.date}.json"
 
     def complete(self) -> bool:
-        """Whether there is one for the date that this run took, or that is past, or that the source still matches."""
+        """Whether there is one for the date that this run took, or that is past, or that the source still matches.
+
+        One that a stage invalidated is taken again, but for a past date that has been trained on it.
+        """
         if not self.is_published():
             return False
         manifest = self.manifest()
-        state = manifest.details["state"]
-        return is_current(self.date, manifest.run == self.run_id, state, self.dataset, self.on_missing_source)
+        own, state = manifest.run == self.run_id, manifest.details["state"]
+        if state == INVALID and not own and not self._has_record():
+            return False
+        return is_current(self.date, own, state, self.dataset, self.on_missing_source)
+
+    def _has_record(self) -> bool:
+        """Whether a run of the date has ended: then a past date keeps the snapshot that its record names."""
+        return bool(listed(self.root.runs(self.dataset.name), f"{self.date}-*.json"))
 
     def before(self) -> dict[str, Manifest]:
         """Manifest of the download, where there was one, by its stage."""
@@ -104,7 +115,8 @@ class TakeSnapshot(StageTask):
 
         known = last if self.dataset.kind == "folder" else None
         try:
-            snapshot = take_snapshot(self.photos(), read_hashes(self._hashes()), progress)
+            archive = "" if self.dataset.kind == "folder" else place(self.dataset)
+            snapshot = take_snapshot(self.photos(), read_hashes(self._hashes()), progress, archive)
         except DatasetError as exc:
             why = why_unreached(self.dataset, exc)
             if known is None or why is None:
@@ -128,6 +140,7 @@ class TakeSnapshot(StageTask):
         details = {
             "state": source_state(self.dataset) if self.dataset.kind != "folder" else snapshot.state,
             "labels": snapshot.labels,
+            "merged_labels": snapshot.merged_labels,
             "duplicates": snapshot.duplicates,
             "conflicts": snapshot.conflicts,
             **snapshot.ignored.details(),
@@ -174,8 +187,8 @@ def source_state(dataset: Dataset) -> str:
     """How a dataset's source looks from outside, without reading photos: cheap, and it raises nothing.
 
     Returns:
-        For a folder a fingerprint of paths, sizes and mtimes, else what the download stage sees of it; `AWAY` where the
-        source cannot be read or a folder holds no photo: the stage that needs it says what is wrong.
+        For a folder a fingerprint of paths, sizes and versions, else what the download stage sees of it; `AWAY` where
+        the source cannot be read or a folder holds no photo: the stage that needs it says what is wrong.
     """
     from tasks.snapshot.walk import list_unread  # noqa: PLC0415
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.errors import DatasetError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath, file_version, is_remote
 from tasks.snapshot.ignored import LINKED_FOLDER, NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, RAW_PHOTO, UNREADABLE, Ignored
 from tasks.snapshot.listing import (
     HEAD,
@@ -104,7 +104,8 @@ class _Found:
                 outside = self.labelled and not folder
                 reason = _unwanted_file(entry, status, outside=outside)
                 if reason is None:
-                    self.files.append(File(folder + entry.name, status.st_size, status.st_mtime_ns))
+                    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
+                    self.files.append(File(folder + entry.name, status.st_size, file_version(status), changed_ns))
         if reason is not None:
             is_folder = reason == LINKED_FOLDER or _is_folder(entry)
             self.ignored.add(f"{folder}{entry.name}{'/' if is_folder else ''}", reason)

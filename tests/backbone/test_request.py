@@ -51,6 +51,16 @@ def test_state_is_another_when_a_file_was_written_again(tmp_path: Path) -> None:
     assert request.state() != before
 
 
+def test_state_is_another_when_a_file_was_replaced_with_the_same_size_and_mtime(tmp_path: Path) -> None:
+    model, other = tmp_path / "net.keras", tmp_path / "other"
+    for path in (model, other):
+        path.write_bytes(path.name[:3].encode())
+        os.utime(path, ns=(0, 1))
+    before = BackboneRequest(str(model)).state()
+    other.replace(model)
+    assert BackboneRequest(str(model)).state() != before
+
+
 def test_state_is_another_when_a_file_in_a_folder_was_written_again(tmp_path: Path) -> None:
     inner = tmp_path / "model" / "variables" / "data"
     inner.parent.mkdir(parents=True)

@@ -125,3 +125,9 @@ def test_missing_predictions_of_the_new_model_are_no_fault_of_the_champion(root:
 def test_predictions_are_read_in_the_order_of_their_keys(root: DataRoot[Path]) -> None:
     keys = read_predictions(root.evaluate("now"))["sha256"].to_pylist()
     assert keys == sorted(map(key_of, NOW))
+
+
+def test_a_champion_that_says_a_label_in_another_form_of_unicode_hits_it(root: DataRoot[Path], model: str) -> None:
+    say(root, "now", {**NOW, 0: ("caf\u00e9", "caf\u00e9", "test")})
+    say(root, "before", {**BEFORE, 0: ("cafe\u0301", "cafe\u0301", "test")})
+    assert hits(root, model)[0] == (True, True)

@@ -1,6 +1,7 @@
 """The download task: where it keeps what a URL gives, and what it does where a source is away."""
 
 import datetime as dt
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.artifacts import KEY_LENGTH, Manifest, local
 from tasks.catalog import Dataset, find_dataset
-from tasks.download.task import archive_name
+from tasks.download.task import archive_name, outside
 from tasks.errors import DatasetError, DownloadError, PipelineError
 from tasks.snapshot.task import TakeSnapshot
 from tests.download.server import FileServer, Mood, serving
@@ -179,3 +180,21 @@ def test_no_name_leads_elsewhere_or_is_one_of_ours(text: str) -> None:
     assert not name.lower().endswith((".json", ".part", ".sha256"))
     assert name[0] != "."
     assert len(name) != KEY_LENGTH or set(name.lower()) - set("0123456789abcdef")
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_an_archive_of_the_same_size_and_mtime_is_another_archive(archive: Path, replace: bool) -> None:
+    dataset, status = find_dataset(str(archive), 0), archive.stat()
+    before = outside(dataset)
+    assert outside(dataset) == before
+    written = archive.with_name("other") if replace else archive
+    written.write_bytes(bytes(status.st_size))
+    written.rename(archive)
+    os.utime(archive, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert outside(dataset) != before
+
+
+@pytest.mark.parametrize("year", [1902, 2400])
+def test_an_archive_may_be_of_any_date(archive: Path, tmp_path: Path, year: int) -> None:
+    os.utime(archive, ns=((year - 1970) * 31_556_952_000_000_000,) * 2)
+    assert take(tmp_path / "data", str(archive), FIRST).manifest().photos == 6

@@ -3,6 +3,7 @@
 import itertools
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tasks.snapshot.hashes import read_hashes
 from tasks.snapshot.photos import take_snapshot
 from tests.machine.test_damaged_files import WriteRows
 from tests.pipeline.command import draw
+from tests.snapshot.aging import recalling_new_files
 
 HOUR_NS = 3_600_000_000_000
 YEAR_NS = 365 * 24 * HOUR_NS
@@ -27,12 +29,13 @@ def jumping(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
+def photos(tmp_path: Path) -> Iterator[Path]:
     """Six photos of a year ago."""
     draw(tmp_path / "photos", range(6))
     for photo in (tmp_path / "photos").rglob("*.jpg"):
         os.utime(photo, ns=(time.time_ns() - YEAR_NS,) * 2)
-    return tmp_path / "photos"
+    with recalling_new_files():
+        yield tmp_path / "photos"
 
 
 @pytest.mark.usefixtures("jumping")

@@ -1,6 +1,5 @@
 """Runs stages in this process, for tests of what they write: what takes seconds to import is there already."""
 
-import os
 import time
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import luigi
 from pipeline import RetrainFlowers
 from tasks.snapshot.task import TakeSnapshot
 from tests.pipeline.command import Project
+from tests.snapshot.aging import recalling_new_files
 
 DAY_AGO = time.time_ns() - 86_400_000_000_000
 
@@ -34,13 +34,12 @@ def small_backbone(folder: Path) -> dict[str, str]:
 
 
 def decode(project: Project) -> RetrainFlowers:
-    """Run the stages up to decode, on photos old enough for their hashes to be trusted."""
-    for photo in project.photos.rglob("*.*"):
-        os.utime(photo, ns=(DAY_AGO, DAY_AGO))
+    """Run the stages up to decode; the hashes of the photos are recalled."""
     run = run_of(project)
     run.prepare_backbone().run()
     # As another start of the program: what this one did stands, whatever becomes of the photos.
-    TakeSnapshot(data_root=run.data_root, run_id="earlier", dataset=run.source(), date=run.date).run()
+    with recalling_new_files():
+        TakeSnapshot(data_root=run.data_root, run_id="earlier", dataset=run.source(), date=run.date).run()
     run.stage_tasks(run.prepare_backbone().prepared())["decode"].run()
     return run
 

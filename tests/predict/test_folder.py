@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,32 +10,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import PREDICTED, DataRoot, publish_folder, read_parquet
+from tasks.artifacts import PREDICTED, DataRoot, fingerprint, publish_folder, read_parquet
 from tasks.paths import AnyPath, to_path
-from tasks.predict.folder import Counts, look_at, predict_folder, predictions_key
+from tasks.predict.folder import Counts, _assemble, _hash, look_at, predict_folder, predictions_key
 from tests.listening import Tally
 from tests.object_store import ObjectStore
 from tests.predict.trained import COUNT, Trained, draw
+from tests.snapshot.aging import recalling_new_files
 
 
 @pytest.fixture
-def photos(trained: Trained, tmp_path: Path) -> Path:
-    """A copy of the photos that may be changed, older than a file system's clock is coarse."""
+def photos(trained: Trained, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the photos that may be changed; their hashes are recalled."""
     folder = tmp_path / "in"
     shutil.copytree(trained.photos, folder)
-    age(folder)
-    return folder
+    with recalling_new_files():
+        yield folder
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path / "data")
-
-
-def age(folder: Path) -> None:
-    """Let all photos look as if they were made long ago."""
-    for path in folder.rglob("*.jpg"):
-        os.utime(path, (10**9, 10**9))
 
 
 def predict(trained: Trained, photos: AnyPath, root: DataRoot, told: Tally | None = None) -> tuple[Counts, pa.Table]:
@@ -146,3 +142,42 @@ def test_folder_without_photos_gives_an_empty_table(trained: Trained, root: Data
     assert counts == Counts(0, 0, {}, {})
     assert table.schema == PREDICTED
     assert len(table) == 0
+
+
+def test_a_photo_replaced_with_the_same_size_and_mtime_is_predicted_anew(
+    trained: Trained, photos: Path, root: DataRoot
+) -> None:
+    _, before = predict(trained, photos, root)
+    photo = photos / "red" / "01.jpg"
+    status, blue = photo.stat(), (photos / "blue" / "00.jpg").read_bytes()
+    other = photos / "new"
+    other.write_bytes(blue[: status.st_size].ljust(status.st_size, b"\0"))
+    other.replace(photo)
+    os.utime(photo, ns=(status.st_atime_ns, status.st_mtime_ns))
+    _, after = predict(trained, photos, root)
+    changed = [old["path"] for old, new in zip(before.to_pylist(), after.to_pylist(), strict=True) if old != new]
+    assert changed == ["red/01.jpg"]
+
+
+def test_a_photo_that_changed_unseen_has_no_prediction_once_and_is_read_again_in_the_next_run(
+    trained: Trained, photos: Path, root: DataRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.snapshot.walk.file_version", lambda _: "as ever")
+    source = look_at(photos)
+    # As where the run that hashed them was killed before it predicted them.
+    _hash(source, root.predict(fingerprint({"folder": str(photos)})) / "hashes.parquet", Tally())
+    photo = photos / "red" / "01.jpg"
+    photo.write_bytes((photos / "blue" / "00.jpg").read_bytes()[: photo.stat().st_size].ljust(photo.stat().st_size))
+    counts, _ = predict(trained, photos, root)
+    assert (counts.new, counts.reasons) == (COUNT - 1, {"changed": 1})
+    again, _ = predict(trained, photos, root, told := Tally())
+    assert (again.reused, again.reasons.get("changed"), told.beginnings) == (COUNT - 1, None, 2)
+
+
+def test_what_an_earlier_version_kept_under_a_label_in_two_signs_is_said_in_one(
+    trained: Trained, photos: Path, root: DataRoot
+) -> None:
+    _, table = predict(trained, photos, root)
+    old = table.set_column(2, PREDICTED.field(2), pa.array(["cafe\u0301"] * len(table)))
+    rows = _assemble(table.select(["sha256", "path"]), old.select(PREDICTED.names), PREDICTED.empty_table())
+    assert set(rows["predicted"].to_pylist()) == {"caf\u00e9"}

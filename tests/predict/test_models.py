@@ -118,3 +118,10 @@ def test_folder_under_another_name_is_an_error_of_the_store(root: DataRoot[Path]
     shutil.copytree(add_model(root), other)
     with pytest.raises(StoreError, match="its key is another one"):
         read_model(other)
+
+
+def test_labels_are_in_form_nfc_however_an_earlier_version_kept_them(root: DataRoot[Path], weights: Path) -> None:
+    folder = add_model(root)
+    add_backbone(root, weights)
+    publish("train", folder / "manifest.json", HEAD, {"labels": ["cafe\u0301", "roses"]})
+    assert read_model(folder).labels == ("caf\u00e9", "roses")

@@ -50,3 +50,8 @@ def test_nobody_knows_what_changed_since_a_snapshot_that_is_gone_or_damaged(tmp_
     assert read_difference("old", now, root) == Difference([], [])
     root.snapshot("old").write_bytes(b"PAR1")
     assert read_difference("old", now, root) is None
+
+
+def test_a_label_in_another_form_of_unicode_is_no_change() -> None:
+    tables = [pa.Table.from_pylist([row(1, f"{label}/a.jpg")], SNAPSHOT) for label in ("cafe\u0301", "caf\u00e9")]
+    assert compare_snapshots(*tables) == Difference([], [])

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.artifacts import file_sha256, publish_parquet
 from tasks.progress import Silence
-from tasks.snapshot.hashes import HASHES, RACY_NS, hash_files, read_hashes, trustworthy
+from tasks.snapshot.hashes import HASHES, RACY_NS, drop_hashes, hash_files, read_hashes, trustworthy
 from tasks.snapshot.walk import File, list_files
 from tests.listening import Tally
 
@@ -23,7 +23,7 @@ class Interrupt(Silence):
         raise KeyboardInterrupt(count)
 
 
-def known(*rows: tuple[str, int, int, str]) -> pa.Table:
+def known(*rows: tuple[str, int, str, str]) -> pa.Table:
     return pa.table([list(column) for column in zip(*rows, strict=True)], schema=HASHES)
 
 
@@ -46,7 +46,7 @@ def test_each_file_gets_the_sha256_of_its_bytes_in_the_order_given(root: Path) -
         {
             "path": file.path,
             "bytes": 9,
-            "mtime_ns": 5,
+            "version": file.version,
             "sha256": hashlib.sha256((root / file.path).read_bytes()).hexdigest(),
         }
         for file in files
@@ -54,17 +54,15 @@ def test_each_file_gets_the_sha256_of_its_bytes_in_the_order_given(root: Path) -
     assert (hashed.read, hashed.unreadable) == (150, 0)
 
 
-def test_a_file_of_known_size_and_mtime_is_not_read(root: Path) -> None:
-    hashed = hash_files(root, [File("gone.jpg", 9, 5)], known(("gone.jpg", 9, 5, "ab" * 32)), Silence())
+def test_a_file_of_known_size_and_version_is_not_read(root: Path) -> None:
+    hashed = hash_files(root, [File("gone.jpg", 9, "5")], known(("gone.jpg", 9, "5", "ab" * 32)), Silence())
     assert hashed.table["sha256"].to_pylist() == ["ab" * 32]
     assert hashed.read == 0
 
 
-@pytest.mark.parametrize(
-    "row", [("label 0/000.jpg", 8, 5), ("label 0/000.jpg", 9, 4), ("label 0/000.jpg", 9, 6), ("label 0/003.jpg", 9, 5)]
-)
-def test_a_file_of_another_size_mtime_or_path_is_read(root: Path, row: tuple[str, int, int]) -> None:
-    hashed = hash_files(root, [File("label 0/000.jpg", 9, 5)], known((*row, "ab" * 32)), Silence())
+@pytest.mark.parametrize("row", [("label 0/000.jpg", 8, "5"), ("label 0/000.jpg", 9, "4"), ("label 0/003.jpg", 9, "5")])
+def test_a_file_of_another_size_version_or_path_is_read(root: Path, row: tuple[str, int, str]) -> None:
+    hashed = hash_files(root, [File("label 0/000.jpg", 9, "5")], known((*row, "ab" * 32)), Silence())
     assert hashed.table["sha256"].to_pylist() == [hashlib.sha256(b"photo 000").hexdigest()]
     assert hashed.read == 1
 
@@ -116,23 +114,39 @@ def test_an_interrupt_stops_the_threads_before_all_is_read(root: Path, monkeypat
 
     monkeypatch.setattr("tasks.snapshot.hashes.photo_sha256", watched)
     with pytest.raises(KeyboardInterrupt):
-        hash_files(root, [File("label 0/000.jpg", 9, 5)] * 20_000, None, Interrupt())
+        hash_files(root, [File("label 0/000.jpg", 9, "5")] * 20_000, None, Interrupt())
     assert 0 < len(read) < 10_000
 
 
-def test_only_files_modified_well_before_the_moment_of_reading_are_recalled() -> None:
+def test_only_files_changed_well_before_the_moment_of_reading_are_recalled() -> None:
     moment = 10 * RACY_NS
-    hashes = known(
-        ("old", 1, moment - RACY_NS - 1, "aa"),
-        ("close", 1, moment - RACY_NS, "bb"),
-        ("meanwhile", 1, moment + 1, "cc"),
-        ("future", 1, 2 * moment, "dd"),
-    )
-    assert trustworthy(hashes, moment)["path"].to_pylist() == ["old"]
+    changed = {
+        "old": moment - RACY_NS - 1,
+        "before 1677": -(2**64),
+        "object": None,
+        "close": moment - RACY_NS,
+        "meanwhile": moment + 1,
+        "after 2262": 2**64,
+    }
+    files = [File(path, 1, "5", changed_ns) for path, changed_ns in changed.items()]
+    hashes = known(*((file.path, 1, "5", "aa") for file in files))
+    assert trustworthy(hashes, files, moment)["path"].to_pylist() == ["old", "before 1677", "object"]
+
+
+def test_hashes_that_are_dropped_are_gone_and_the_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "hashes.parquet"
+    publish_parquet(path, known(("a.jpg", 1, "5", "aa"), ("b.jpg", 1, "5", "bb")))
+    drop_hashes(path, ["a.jpg", "c.jpg"])
+    assert read_hashes(path) == known(("b.jpg", 1, "5", "bb"))
+
+
+def test_where_there_are_no_hashes_none_are_dropped(tmp_path: Path) -> None:
+    drop_hashes(tmp_path / "hashes.parquet", ["a.jpg"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_hashes_that_were_published_are_read_again(tmp_path: Path) -> None:
-    table = known(("roses/a.jpg", 1, 2, "ab" * 32))
+    table = known(("roses/a.jpg", 1, "2", "ab" * 32))
     publish_parquet(tmp_path / "stage=x" / "hashes.parquet", table)
     assert read_hashes(tmp_path / "stage=x" / "hashes.parquet") == table
 
@@ -149,7 +163,14 @@ def test_damaged_hashes_are_logged_and_not_used(tmp_path: Path, caplog: pytest.L
     assert "damaged" in caplog.text
 
 
-def test_hashes_of_another_version_are_logged_and_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    publish_parquet(tmp_path / "hashes.parquet", pa.table({"path": ["a"], "md5": ["b"]}))
+def test_hashes_of_an_earlier_version_are_not_used_and_frighten_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    publish_parquet(
+        tmp_path / "hashes.parquet", pa.table({"path": ["a"], "bytes": [1], "mtime_ns": [5], "sha256": ["b"]})
+    )
     assert read_hashes(tmp_path / "hashes.parquet") is None
-    assert "another version" in caplog.text
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO
+    assert "another version" in record.getMessage()

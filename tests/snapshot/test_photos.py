@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -17,10 +19,11 @@ from tasks.errors import DatasetError
 from tasks.progress import Silence
 from tasks.snapshot.hashes import HASHES, read_hashes
 from tasks.snapshot.photos import Snapshot, _compare, check_labels, count_labels, take_snapshot, usable
+from tests.snapshot.aging import recalling_new_files
 
 
 def put(root: Path, path: str, data: str, mtime_s: int = 1_000) -> None:
-    """Write a photo that was last modified long ago."""
+    """Write a photo whose mtime is long ago."""
     file = root / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(data)
@@ -36,12 +39,13 @@ def take(root: Path, last: Snapshot | None = None) -> Snapshot:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Two labels of three photos, nothing twice."""
+def root(tmp_path: Path) -> Iterator[Path]:
+    """Two labels of three photos, nothing twice; old enough to be recalled."""
     for number in range(3):
         put(tmp_path, f"roses/{number}.jpg", f"rose {number}")
         put(tmp_path, f"tulips/{number}.jpg", f"tulip {number}")
-    return tmp_path
+    with recalling_new_files():
+        yield tmp_path
 
 
 def test_a_snapshot_has_one_row_a_photo_sorted_by_path(root: Path) -> None:
@@ -123,17 +127,61 @@ def test_hashes_survive_being_published(root: Path, tmp_path: Path) -> None:
     assert take_snapshot(root, read_hashes(tmp_path / "hashes.parquet"), Silence()).hashed == 0
 
 
-def test_a_photo_changed_within_its_mtimes_resolution_is_noticed(root: Path) -> None:
-    path = root / "roses" / "0.jpg"
-    path.write_text("before")
-    first = take(root)
-    modified = path.stat().st_mtime_ns
-    path.write_text("behind")
-    os.utime(path, ns=(modified, modified))
-    second = take(root, first)
+def test_a_photo_changed_within_the_clocks_resolution_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "roses/0.jpg", "before")
+    monkeypatch.setattr("tasks.snapshot.walk.file_version", lambda _: "the same")
+    first = take(tmp_path)
+    put(tmp_path, "roses/0.jpg", "behind")
+    second = take(tmp_path, first)
     assert second.state == first.state
     assert second.hashed == 1
     assert sha("behind") in second.table["sha256"].to_pylist()
+
+
+def write_in_place(path: Path, data: str) -> None:
+    path.write_text(data)
+
+
+def replace(path: Path, data: str) -> None:
+    other = path.with_suffix(".new")
+    other.write_text(data)
+    other.replace(path)
+
+
+@pytest.mark.parametrize("write", [write_in_place, replace])
+def test_a_photo_replaced_with_the_same_size_and_mtime_is_read_again(root: Path, write: Callable[..., None]) -> None:
+    path = root / "roses" / "0.jpg"
+    first, before = take(root), path.stat()
+    write(path, "ROSE 0")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    second = take(root, first)
+    assert second.hashed == 1
+    assert second.state != first.state
+    assert sha("ROSE 0") in second.table["sha256"].to_pylist()
+
+
+def test_a_photo_that_another_one_takes_the_place_of_is_read_again_whatever_the_clock_says(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.snapshot.walk.file_version", lambda status: f"{status.st_ino}")
+    first = take(root)
+    replace(root / "roses" / "0.jpg", "ROSE 0")
+    assert take(root, first).hashed == 1
+
+
+@pytest.mark.parametrize("year", [1, 1969, 2263, 2400, 9999])
+def test_a_photo_of_any_date_is_hashed_and_recalled_unless_it_is_of_the_future(
+    root: Path, year: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    then = (year - 1970) * 31_556_952_000_000_000
+    dated = SimpleNamespace(st_mode=0o100644, st_size=6, st_ino=1, st_mtime_ns=then, st_ctime_ns=then)
+    monkeypatch.setattr("tasks.snapshot.walk._follow", lambda entry: dated if entry.name == "0.jpg" else entry.stat())
+    first = take(root)
+    assert (first.hashed, first.photos) == (6, 6)
+    assert take(root, first).hashed == (0 if year < 2000 else 2)
 
 
 def test_the_same_bytes_twice_under_a_label_are_a_duplicate_of_the_smallest_path(root: Path) -> None:
@@ -168,7 +216,7 @@ def test_duplicates_and_conflicts_are_those_of_a_naive_comparison(photos: list[t
     paths = sorted(f"{label}/{number:02}" for number, (label, _) in enumerate(photos))
     contents = {path: photos[int(path[2:])][1] for path in paths}
     table = _compare(
-        pa.table([paths, [1] * len(paths), [2] * len(paths), [contents[path] for path in paths]], schema=HASHES)
+        pa.table([paths, [1] * len(paths), ["2"] * len(paths), [contents[path] for path in paths]], schema=HASHES)
     )
 
     first: dict[tuple[str, str], str] = {}

@@ -74,3 +74,7 @@ def test_labels_come_and_go() -> None:
 
 def test_on_the_first_night_no_label_is_new() -> None:
     assert label_changes(None, {"roses": 4}) == {"new": [], "gone": []}
+
+
+def test_a_label_whose_folder_is_written_in_another_form_of_unicode_neither_comes_nor_goes() -> None:
+    assert label_changes({"cafe\u0301": 3}, {"caf\u00e9": 3}) == {"new": [], "gone": []}

@@ -51,13 +51,15 @@ def test_files_of_all_depths_are_listed_in_the_order_of_their_paths(tmp_path: Pa
     assert paths(tmp_path) == ["roses-2/a.jpg", "roses/c.jpg", "tulips/2024/may/a.jpg", "tulips/b.jpg"]
 
 
-def test_a_file_has_its_size_and_its_mtime_to_the_nanosecond(tmp_path: Path) -> None:
+def test_a_file_has_its_size_and_its_mtime_ctime_and_inode_to_the_nanosecond(tmp_path: Path) -> None:
     put(tmp_path, "roses/a.jpg", data=b"12345")
     os.utime(tmp_path / "roses" / "a.jpg", ns=(1, 1_234_567_890_123_456_789))
     (file,) = list_files(tmp_path).files
     assert file.size == 5
-    assert file.mtime_ns == (tmp_path / "roses" / "a.jpg").stat().st_mtime_ns
-    assert file.mtime_ns // 1_000_000_000 == 1_234_567_890
+    status = (tmp_path / "roses" / "a.jpg").stat()
+    assert file.version == f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+    assert status.st_mtime_ns // 1_000_000_000 == 1_234_567_890
+    assert file.changed_ns == status.st_ctime_ns
 
 
 @pytest.mark.parametrize("label", ["Sonnenblume ", "バラ", "très GRAND", "a\\b", "line\nfeed", "100%"])
@@ -256,7 +258,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_that_names_it(deep: Path) -> N
         list_files(deep)
 
 
-def test_the_state_is_the_same_as_long_as_paths_sizes_and_mtimes_are(tmp_path: Path) -> None:
+def test_the_state_is_the_same_as_long_as_paths_sizes_and_versions_are(tmp_path: Path) -> None:
     put(tmp_path, "roses/a.jpg", "tulips/b.jpg")
     state = list_files(tmp_path).state()
     put(tmp_path, "roses/.hidden")
@@ -265,10 +267,15 @@ def test_the_state_is_the_same_as_long_as_paths_sizes_and_mtimes_are(tmp_path: P
 
 @pytest.mark.parametrize(
     "other",
-    [File("roses/b.jpg", 1, 2), File("tulips/a.jpg", 1, 2), File("roses/a.jpg", 2, 2), File("roses/a.jpg", 1, 3)],
+    [
+        File("roses/b.jpg", 1, "2"),
+        File("tulips/a.jpg", 1, "2"),
+        File("roses/a.jpg", 2, "2"),
+        File("roses/a.jpg", 1, "3"),
+    ],
 )
-def test_the_state_tells_a_change_of_path_size_or_mtime(other: File) -> None:
-    assert Listing((File("roses/a.jpg", 1, 2),)).state() != Listing((other,)).state()
+def test_the_state_tells_a_change_of_path_size_or_version(other: File) -> None:
+    assert Listing((File("roses/a.jpg", 1, "2"),)).state() != Listing((other,)).state()
 
 
 def test_a_fingerprint_keeps_strings_and_rows_apart() -> None:
