@@ -1,17 +1,33 @@
 """What every stage's tests share."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tasks.paths import _OPTIONS, AnyPath, to_path
 from tests.gateway import Gateway
 from tests.object_store import ObjectStore, forget_stores, other_machine, serving
 from tests.repository import REPOSITORY
 
+# Seconds on the clock say nothing of an example where other programs are at work too.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+
 FLOWER_PHOTOS = REPOSITORY.parent / "shared" / "flower_photos"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C reach what tests start: a shell's background job ignores it, and so does whatever that starts."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

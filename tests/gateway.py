@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ class Fate(Enum):
 
     #: The store gets it, and its answer comes back.
     PASSED = auto()
+    #: It waits; what becomes of it is asked again after a moment.
+    HELD = auto()
     #: It never gets there; the answer is that of a store that has too much to do.
     REFUSED = auto()
     #: It never gets there; the answer is that whoever asks may not.
@@ -91,7 +94,12 @@ class Gateway:
         """Remember a request, and say what becomes of it."""
         with self._deciding:
             self.seen.append(request)
-            return self._fate(request)
+            fate = self._fate(request)
+        while fate is Fate.HELD:
+            time.sleep(0.05)
+            with self._deciding:
+                fate = self._fate(request)
+        return fate
 
     def connection(self) -> HTTPConnection:
         """A connection to the store."""

@@ -1,7 +1,6 @@
 """A real `luigid`, and commands that it gives work to, each as if on a machine of its own."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,9 +8,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.background import Command, begin, until
+from tests.background import Command, background_command, read_line, running, write_line
 
-_STARTED = 30.0
+#: The `luigid` program on a port that the system chooses, which it writes: one that was looked for before may be
+#: another's by now. Each line of standard input changes one of its settings while it runs, and is answered.
+_LUIGID = """
+import os, sys, threading
+
+import luigi.server
+import tornado.netutil
+from luigi.cmdline import luigid
+
+class Scheduler(luigi.server.Scheduler):
+    def __init__(self):
+        super().__init__()
+        threading.Thread(target=self.follow, daemon=True).start()
+
+    def follow(self):
+        for line in sys.stdin:
+            name, value = line.split("=")
+            setattr(self._config, name, float(value))
+            print(line, end="", flush=True)
+        # Whoever started it is gone, however that ended.
+        os._exit(1)
+
+def bind(port, **options):
+    sockets = bind_sockets(port, **options)
+    print(sockets[0].getsockname()[1], flush=True)
+    return sockets
+
+luigi.server.Scheduler = Scheduler
+bind_sockets, tornado.netutil.bind_sockets = tornado.netutil.bind_sockets, bind
+luigid(sys.argv[1:])
+"""
 #: Of a worker that asks for work several times a second, where Luigi's lets seconds pass.
 _CONFIG = "[core]\nlocal_scheduler={}\n[worker]\nwait_interval=0.2\nwait_jitter=0\n"
 #: The `luigi` program on a machine of some name, with GPUs where the folder has device files of some, and with a minute
@@ -32,32 +61,34 @@ luigi_run(words)
 """
 
 
+@dataclass(frozen=True)
+class Luigid:
+    """A `luigid` that runs."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def change(self, name: str, value: float) -> None:
+        """Change a setting of its section `[scheduler]`; it holds when this returns."""
+        write_line(self.process, f"{name}={value}")
+        assert read_line(self.process) == f"{name}={value}\n"
+
+
 @contextmanager
-def luigid(folder: Path, **settings: float) -> Iterator[int]:
+def luigid(folder: Path, **settings: float) -> Iterator[Luigid]:
     """Start it on a free port, which it answers on when this has it; it is gone afterwards.
 
     Args:
         folder: Of its own.
         settings: Of its section `[scheduler]`.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
     folder.mkdir(exist_ok=True)
     lines = [f"{name}={value}" for name, value in settings.items()]
     (folder / "luigi.cfg").write_text("\n".join(["[scheduler]", *lines, ""]))
-    command = [str(Path(sys.executable).with_name("luigid")), "--address", "127.0.0.1", "--port", f"{port}"]
-    with subprocess.Popen(
-        [*command, "--state-path", str(folder / "state.pickle")],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            until(lambda: _answers(port), _STARTED)
-            yield port
-        finally:
-            process.terminate()
+    words = [sys.executable, "-c", _LUIGID, "--address", "127.0.0.1", "--port", "0"]
+    words += ["--state-path", str(folder / "state.pickle")]
+    with running(words, stderr=subprocess.DEVNULL, folder=folder) as process:
+        yield Luigid(process, int(read_line(process)))
 
 
 @dataclass(frozen=True)
@@ -85,24 +116,12 @@ class Machine:
         devices.mkdir(exist_ok=True)
         for number in range(self.gpus):
             (devices / f"nvidia{number}").touch()
-        config = self.folder / "worker.cfg"
-        config.write_text(_CONFIG.format(str(self.port is None).lower()))
+        config = self.folder / f"worker-{self.port}.cfg"
+        # Not anew each time: another command may be reading it.
+        if not config.exists():
+            config.write_text(_CONFIG.format(str(self.port is None).lower()))
         given = [] if self.port is None else ["--scheduler-port", f"{self.port}"]
-        command = begin(
-            [sys.executable, "-c", _MACHINE, self.name, str(devices), f"{self.lease}", *map(str, words), *given],
-            self.folder,
-            {**os.environ, "LUIGI_CONFIG_PATH": str(config), **environment},
-        )
-        with command.process:
-            try:
-                yield command
-            finally:
-                command.kill()
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
+        command_words = [sys.executable, "-c", _MACHINE, self.name, devices, self.lease, *words, *given]
+        environment = {**os.environ, "LUIGI_CONFIG_PATH": str(config), **environment}
+        with background_command(command_words, self.folder, environment) as command:
+            yield command

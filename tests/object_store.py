@@ -1,6 +1,7 @@
 """A real object store for tests: SeaweedFS on this machine, which tests may stop and start again."""
 
 import contextlib
+import json
 import os
 import random
 import secrets
@@ -19,17 +20,18 @@ import pytest
 from upath import UPath
 
 BUCKET = "bucket"
-_ACCESS_KEY, _SECRET_KEY = "made-up-key", "made-up-secret-never-to-be-shown"
-_IDENTITIES = f"""{{"identities": [{{"name": "tests",
-    "credentials": [{{"accessKey": "{_ACCESS_KEY}", "secretKey": "{_SECRET_KEY}"}}],
-    "actions": ["Admin", "Read", "Write", "List", "Tagging"]}}]}}"""
 #: What is served, each on a port of its own, and in another way on the one so far above it.
 _SERVED = ("s3", "master", "volume", "filer")
 _GRPC = 10_000
 #: Runs a command for as long as somebody has the other end of its standard input: that is gone even with a killed test.
-_UNTIL_KILLED = '"$0" "$@" & cat > /dev/null; kill -9 $!'
+_UNTIL_KILLED = 'exec 3<&0; "$0" "$@" 3<&- & child=$!; (cat <&3 >/dev/null; kill -9 $child) & wait $child'
 #: Seconds that a start may take on a busy machine.
-_START = 90.0
+_START = 180.0
+_TRIES = 3
+
+
+class _NotStartedError(Exception):
+    """SeaweedFS has ended, or does not answer."""
 
 
 class ObjectStore:
@@ -39,18 +41,19 @@ class ObjectStore:
         folder: Where it keeps what it is given; a short path, since sockets lie there.
     """
 
-    #: What must not be in any message.
-    secret = _SECRET_KEY
-
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ports = dict(zip(_SERVED, _free_ports(len(_SERVED)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "data").mkdir()
-        (folder / "identities.json").write_text(_IDENTITIES)
+        # Its own, so that nobody takes for it what another test has started on these ports.
+        key = f"made-up-key-{secrets.token_hex(4)}"
+        #: What must not be in any message.
+        self.secret = f"made-up-secret-never-to-be-shown-{secrets.token_hex(4)}"
+        (folder / "identities.json").write_text(_identities(key, self.secret))
         self.environment = {
-            "AWS_ACCESS_KEY_ID": _ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": _SECRET_KEY,
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": self.address,
             # Nothing of whoever runs the tests, and no asking a cloud's machine who it is.
@@ -87,13 +90,14 @@ class ObjectStore:
         while not self._takes_files():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError(f"SeaweedFS does not start:\n{(self._folder / 'log').read_text()[-2000:]}")
+                raise _NotStartedError((self._folder / "log").read_text()[-2000:])
             time.sleep(0.1)
 
     def stop(self) -> None:
         """End it at once; what it has taken stays."""
         if self._process is not None:
-            with self._process:
+            # It has ended by itself where its ports were another's.
+            with self._process, contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process = None
         for name, port in self._ports.items():
@@ -120,8 +124,8 @@ class ObjectStore:
             return False
         bucket = UPath(
             f"s3://{BUCKET}",
-            key=_ACCESS_KEY,
-            secret=_SECRET_KEY,
+            key=self.environment["AWS_ACCESS_KEY_ID"],
+            secret=self.secret,
             endpoint_url=self.address,
             skip_instance_cache=True,
             use_listings_cache=False,
@@ -139,14 +143,25 @@ def serving() -> Iterator[ObjectStore]:
     """A started server; it and its folder are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="weed-"))
     try:
-        store = ObjectStore(folder)
+        store = _started(folder)
         try:
-            store.start()
             yield store
         finally:
             store.stop()
     finally:
         shutil.rmtree(folder)
+
+
+def _started(folder: Path) -> ObjectStore:
+    """Start a server, on other ports where another program took some of them before it did."""
+    for number in range(_TRIES):
+        own = folder / f"{number}"
+        own.mkdir()
+        store = ObjectStore(own)
+        with contextlib.suppress(_NotStartedError):
+            store.start()
+            return store
+    raise RuntimeError(f"SeaweedFS does not start:\n{(own / 'log').read_text()[-2000:]}")
 
 
 def forget_stores() -> None:
@@ -158,6 +173,13 @@ def other_machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Go on as on a machine that has nothing in scratch."""
     folder.mkdir(exist_ok=True)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+
+def _identities(key: str, secret: str) -> str:
+    """Who may do what, as SeaweedFS reads it."""
+    credentials = [{"accessKey": key, "secretKey": secret}]
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    return json.dumps({"identities": [{"name": "tests", "credentials": credentials, "actions": actions}]})
 
 
 def _free_ports(count: int) -> list[int]:

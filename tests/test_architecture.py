@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.background import TIMEOUT
 from tests.repository import REPOSITORY
 
 HEAVY = {"PIL", "httpx", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"}
@@ -26,7 +27,7 @@ def imported(path: Path, *, at_the_top: bool) -> Iterator[str]:
 def test_importing_pipeline_stays_light() -> None:
     script = f"import pipeline, sys; print(*sorted({HEAVY} & {{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=TIMEOUT
     )
     assert done.stdout.split() == []
 

@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from fcntl import ioctl
 from pathlib import Path
+from subprocess import PIPE, Popen
+from termios import FIONREAD
 
 import luigi
-import psutil
 import pytest
 
 from tasks import standing
@@ -24,12 +24,10 @@ from tasks.events import emit, write_as
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import StageTask
-from tests.background import until
+from tests.background import STOP_TIMEOUT, TIMEOUT, assert_gone, descendants, run, running, stop, until
 from tests.object_store import ObjectStore
-from tests.repository import REPOSITORY
 
 COMMAND = (sys.executable, "-m", "luigi", "--module", "tests.test_ending")
-SECONDS_TO_END = 5.0
 
 
 class Linger(StageTask):
@@ -44,7 +42,7 @@ class Linger(StageTask):
         return self.root.path / "linger" / "manifest.json"
 
     def work(self, progress: Progress) -> Outcome:  # noqa: ARG002 (it is too short to tell of any)
-        """Be the only one to publish, say so by a file, and go on for minutes."""
+        """Be the only one to publish, say so by a file, and go on for much longer than any test waits for the end."""
         with exclusive(self.root.path / "place"):
             return self._linger()
 
@@ -58,13 +56,15 @@ class Linger(StageTask):
         match self.at:
             case "native":
                 # One step for Python, as a network's is, and without its lock.
-                hashlib.pbkdf2_hmac("sha256", b"", b"", 100_000_000)
+                hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
             case "deaf":
                 while True:
                     emit("told", "x" * 4096)
+            case "json":
+                write_as("json")
             case "done":
                 return Outcome("cafe", "beef", {}, 3, 3, 0)
-        time.sleep(60)
+        time.sleep(10 * STOP_TIMEOUT)
         raise AssertionError("nobody stopped it")
 
 
@@ -109,42 +109,29 @@ def _seen(task: Fail, _: BaseException) -> None:
     publish_bytes(task.root.path / "fail" / "seen", b"")
 
 
-if os.environ.get("EVENTS") == "json":
-    write_as("json")
-
-
 @contextmanager
-def lingering(root: AnyPath, at: str, *options: str, **more: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the stage by the real `luigi`, in a session of its own, and wait until it lingers."""
-    process = subprocess.Popen(
-        [*COMMAND, "Linger", "--data-root", str(root), "--at", at, *options],
-        cwd=REPOSITORY,
-        env={**os.environ, **more},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    with process:
-        try:
-            until(lambda: (root / "ready").exists() or process.poll() is not None, 60)
-            assert (root / "ready").exists()
-            yield process
-        finally:
-            process.kill()
+def lingering(root: AnyPath, at: str, *options: str) -> Iterator[Popen[str]]:
+    """Start the stage by the real `luigi`, and wait until it lingers."""
+    words = [*COMMAND, "Linger", "--data-root", root, "--at", at, *options]
+    with running(words, stdin=None, stderr=PIPE) as process:
+        until(lambda: (root / "ready").exists() or process.poll() is not None)
+        assert (root / "ready").exists()
+        yield process
 
 
-def stop(process: subprocess.Popen[str], signals: Sequence[signal.Signals]) -> tuple[str, str]:
-    """Send signals, one at once after the other, and see it and all that it started end."""
-    family = psutil.Process(process.pid).children(recursive=True)
-    started = time.monotonic()
-    for number in signals:
-        process.send_signal(number)
-        time.sleep(0.01)
-    told = process.communicate(timeout=SECONDS_TO_END)
-    _, alive = psutil.wait_procs(family, timeout=SECONDS_TO_END - (time.monotonic() - started))
-    assert not alive
-    return told
+def unread(process: Popen[str]) -> int:
+    """How many bytes of standard output nobody has read yet."""
+    assert process.stdout is not None
+    return int.from_bytes(ioctl(process.stdout, FIONREAD, bytes(4)), sys.byteorder)
+
+
+def stop_unheard(process: Popen[str]) -> int:
+    """Send SIGTERM and see it end with all that it has started, without reading; returns the exit code."""
+    started = descendants(process.pid)
+    process.send_signal(signal.SIGTERM)
+    code = process.wait(STOP_TIMEOUT)
+    assert_gone(started)
+    return code
 
 
 @pytest.mark.parametrize(
@@ -158,21 +145,20 @@ def test_a_signal_ends_the_run_and_all_its_processes_and_says_what_is_kept(
 ) -> None:
     number, code = (signal.SIGINT, 130) if name == "Ctrl-C" else (signal.SIGTERM, 143)
     with lingering(tmp_path, at, *options) as process:
-        output, errors = stop(process, [number])
-    assert process.returncode == code
-    assert output == ""
+        ended = stop(process, number)
+    assert (ended.code, ended.output) == (code, "")
     # The program that started the worker knows that something is kept, not how much.
     where = "" if options else " in the stage linger"
     kept = "What was published before is kept" if options else "Kept are 3 new rows of linger"
-    assert errors == f"\nStopped by {name}{where}. {kept}; run the same command again to go on from there.\n"
+    assert ended.errors == f"\nStopped by {name}{where}. {kept}; run the same command again to go on from there.\n"
     assert (tmp_path / "linger" / "published").read_bytes() == b"whole"
 
 
 def test_of_two_signals_the_first_counts_and_the_second_does_no_harm(tmp_path: Path) -> None:
     with lingering(tmp_path, "sleep") as process:
-        _, errors = stop(process, [signal.SIGINT, signal.SIGTERM, signal.SIGINT])
-    assert process.returncode == 130
-    assert errors.count("Stopped by") == 1
+        ended = stop(process, signal.SIGINT, signal.SIGTERM, signal.SIGINT)
+    assert ended.code == 130
+    assert ended.errors.count("Stopped by") == 1
 
 
 def test_who_waits_at_an_object_store_for_a_run_that_a_signal_ends_need_not_wait_until_its_leases_are_over(
@@ -183,17 +169,19 @@ def test_who_waits_at_an_object_store_for_a_run_that_a_signal_ends_need_not_wait
         [lock] = listed(root / "place" / ".lock")
         assert not json.loads(lock.read_bytes())["released"]
         assert len(listed(root / ".running")) == 1
-        stop(process, [signal.SIGTERM])
-    assert process.returncode == 143
+        assert stop(process, signal.SIGTERM).code == 143
     assert json.loads(lock.read_bytes())["released"]
     assert listed(root / ".running") == []
 
 
 def test_a_reader_that_has_stopped_to_read_holds_nothing_up(tmp_path: Path) -> None:
     with lingering(tmp_path, "deaf") as process:
-        time.sleep(0.5)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=SECONDS_TO_END) == 143
+        until(lambda: unread(process) > 0)
+        seen = 0
+        while seen < unread(process):
+            seen = unread(process)
+            time.sleep(0.3)
+        assert stop_unheard(process) == 143
 
 
 def test_a_reader_that_is_gone_holds_nothing_up(tmp_path: Path) -> None:
@@ -202,35 +190,27 @@ def test_a_reader_that_is_gone_holds_nothing_up(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         process.stderr.close()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=SECONDS_TO_END) == 143
+        assert stop_unheard(process) == 143
 
 
 def test_a_program_that_listens_is_told_with_the_exit_code(tmp_path: Path) -> None:
-    with lingering(tmp_path, "sleep", EVENTS="json") as process:
-        output, _ = stop(process, [signal.SIGTERM])
-    last = json.loads(output.splitlines()[-1])
+    with lingering(tmp_path, "json") as process:
+        ended = stop(process, signal.SIGTERM)
+    last = json.loads(ended.output.splitlines()[-1])
     assert (last["event"], last["signal"], last["exit_code"]) == ("stopped", "SIGTERM", 143)
 
 
 def test_a_run_that_nobody_stops_ends_with_0(tmp_path: Path) -> None:
     with lingering(tmp_path, "done") as process:
-        assert process.communicate(timeout=60)[1] == ""
+        assert process.communicate(timeout=TIMEOUT)[1] == ""
     assert process.returncode == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_of_two_failures_the_first_one_s_kind_is_the_exit_code(tmp_path: Path, workers: str) -> None:
-    done = subprocess.run(
-        [*COMMAND, "Both", "--data-root", tmp_path, "--workers", workers],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert sorted(done.stderr.splitlines()) == ["ERROR: a damaged shard", "ERROR: no photos"]
-    assert done.returncode == 52
+    done = run([*COMMAND, "Both", "--data-root", tmp_path, "--workers", workers])
+    assert sorted(done.errors.splitlines()) == ["ERROR: a damaged shard", "ERROR: no photos"]
+    assert done.code == 52
 
 
 def test_any_other_program_answers_signals_as_it_did() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tasks.events import emit, write_as
+from tests.background import TIMEOUT, read_line, running
 
 SCRIPT = """
 import sys
@@ -67,7 +68,7 @@ def test_a_terminal_that_knows_ascii_alone_stops_no_run(form: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=TIMEOUT,
     )
     assert (json.loads(done.stdout)["text"] if form == "json" else done.stdout) == {
         "json": "é 日 \U0001f33b",
@@ -77,12 +78,9 @@ def test_a_terminal_that_knows_ascii_alone_stops_no_run(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_run_goes_on_when_nobody_listens_any_more(form: str) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, form], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with running([sys.executable, "-c", SCRIPT, form], stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
-        assert process.stderr is not None
-        assert "line 0" in process.stdout.readline()
+        assert "line 0" in read_line(process)
         process.stdout.close()
-        assert process.stderr.read() == "went on\n"
+        assert process.communicate(timeout=TIMEOUT)[1] == "went on\n"
     assert process.returncode == 0

@@ -20,6 +20,7 @@ from tasks.report.task import WriteReport
 from tasks.snapshot.task import TakeSnapshot
 from tasks.stage import StageTask
 from tasks.train.task import FinetuneNetwork, TrainHead
+from tests.background import TIMEOUT
 
 UUID, PART = "GPU-8932f937-d72c", "MIG-c7384736-a75d"
 
@@ -100,5 +101,5 @@ def test_extraction_on_ray_claims_gpus_only_where_ray_is_started_here_for_them(
 
 def test_finding_them_loads_nothing_else() -> None:
     script = "import tasks.gpus, sys; print({'tensorflow', 'luigi', 'pyarrow'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=TIMEOUT)
     assert done.stdout == "set()\n"

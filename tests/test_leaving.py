@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.background import TIMEOUT
+
 SCRIPT = """
 import os
 from functools import partial
@@ -33,7 +35,7 @@ if child and STOPPED:
 def said(*, stopped: bool) -> tuple[int, list[str]]:
     """The exit code and the lines of a process that ends by itself, or by a signal, and has forked another one."""
     script = SCRIPT.replace("STOPPED", str(stopped))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=TIMEOUT)
     assert done.stderr == ""
     return done.returncode, done.stdout.splitlines()
 

@@ -82,13 +82,13 @@ def test_a_fault_of_the_machine_is_one_sentence_with_its_remedy(work: Callable[[
 
 
 def test_a_file_that_may_grow_no_further_is_told_of(tmp_path: Path) -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
     try:
         with pytest.raises(MachineError, match=r"File too large.*ulimit -f"), on_machine("Training", tmp_path):
             (tmp_path / "shard").write_bytes(bytes(2000))
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_data_root_gives_a_path_below_it_for_any_name_or_none(name: str) -> None
         assert len(path.parts) == len(path_of("x").parts) or not name
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.one_of(NAMES, NAMES.map("../{}".format)))
 def test_text_that_names_no_model_is_an_error_of_ours(tmp_path: Path, text: str) -> None:
     with pytest.raises(ModelError, match="is no head's key"):

@@ -3,16 +3,15 @@
 import os
 import pty
 import select
-import subprocess
 import sys
 import termios
-import time
 from collections.abc import Callable
 
 import pytest
 
 from tasks import progress
 from tasks.progress import LiveLine, Progress, Silence
+from tests.background import TIMEOUT, read_line, running, write_line
 
 Told = list[tuple[str, int]]
 
@@ -238,32 +237,31 @@ def test_what_is_counted_before_a_start_is_dropped(told: Told, capsys: pytest.Ca
     assert capsys.readouterr() == ("", "")
 
 
-def read_for(terminal: int, within_s: float, until: str = "\0") -> str:
-    """Read what a terminal shows until a text is there or the time is up."""
-    seen, end = b"", time.monotonic() + within_s
-    while until.encode() not in seen and (left := end - time.monotonic()) > 0:
-        if select.select([terminal], [], [], left)[0]:
-            try:
-                seen += os.read(terminal, 65536)
-            except OSError:  # Linux's way to say that the other side is closed
-                break
+def read_until(terminal: int, text: str = "") -> str:
+    """Read what a terminal shows until a text is there, or nobody writes to it any more."""
+    seen = b""
+    while not text or text.encode() not in seen:
+        assert select.select([terminal], [], [], TIMEOUT)[0], seen
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # Linux's way to say that the other side is closed
+            break
+        if not piece:
+            break
+        seen += piece
     return seen.decode()
 
 
 def test_on_a_terminal_one_live_line_is_shown_and_cleared() -> None:
     terminal, other_side = pty.openpty()
     termios.tcsetwinsize(other_side, (24, 80))
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=other_side, text=True
-    )
-    os.close(other_side)
-    with process:
-        shown = read_for(terminal, within_s=20, until="/200")
-        shown += read_for(terminal, within_s=0.3)
-        out, _ = process.communicate("go on\n", timeout=20)
-        shown += read_for(terminal, within_s=0.3)
+    with running([sys.executable, "-c", SCRIPT], stderr=other_side) as process:
+        os.close(other_side)
+        shown = read_until(terminal, "/200")
+        write_line(process, "go on")
+        shown += read_until(terminal)
+        assert read_line(process) == "done\n"
     os.close(terminal)
-    assert out == "done\n"
     assert [shown.count(f"decode: preparing the {what}") for what in ("imports", "network")] == [1, 1]
     assert "decode: preparing the network:   0%" in shown, "beside the line that was begun before"
     assert "decode: " in shown.rpartition("preparing the network")[2], "and no longer when it is done"

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import luigi
@@ -22,7 +21,8 @@ from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import StageTask
-from tests.repository import REPOSITORY
+from tests import background
+from tests.background import STOP_TIMEOUT, TIMEOUT, Finished, assert_gone, read_line, running
 
 NETWORK_SECONDS = 0.02
 SENTENCE = "There are no photos in shelf. Add some."
@@ -66,7 +66,7 @@ class CountPhotos(StageTask):
                 shutil.rmtree(str(self.root.path))
             case "orphaned":
                 os.write(1, f"{os.getpid()}\n".encode())
-                time.sleep(60)
+                time.sleep(10 * STOP_TIMEOUT)
             case "knotted":
                 gc.disable()
                 Knot()
@@ -89,26 +89,13 @@ class CountPhotos(StageTask):
                 bytearray(2**60)
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A command that has ended."""
-
-    code: int
-    output: str
-    errors: str
+def words(root: Path, ends: str, *options: str) -> list[str]:
+    command = [sys.executable, "-m", "luigi", "--module", "tests.test_stage", "CountPhotos"]
+    return [*command, "--data-root", str(root), "--ends", ends, *options]
 
 
 def run(root: Path, ends: str, *options: str) -> Finished:
-    command = [sys.executable, "-m", "luigi", "--module", "tests.test_stage", "CountPhotos"]
-    done = subprocess.run(
-        [*command, "--data-root", str(root), "--ends", ends, *options],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
+    return background.run(words(root, ends, *options))
 
 
 @pytest.fixture
@@ -122,7 +109,7 @@ def test_the_manifest_is_published_last_and_says_what_was_done(tmp_path: Path, t
     assert re.fullmatch(r"count +1,200 new +3 reused +\d+\.\d s +cafe\n", done.output)
     assert task.published().read_bytes() == b"no manifest"
     manifest = task.manifest()
-    assert NETWORK_SECONDS <= manifest.startup["network"] <= manifest.seconds < 60
+    assert NETWORK_SECONDS <= manifest.startup["network"] <= manifest.seconds < TIMEOUT
     assert manifest == Manifest(
         stage="count",
         run="2026-01-31-cafe",
@@ -212,25 +199,17 @@ def test_a_worker_that_the_system_kills_is_told_of_in_one_line(tmp_path: Path) -
 
 
 def test_a_worker_does_not_outlive_the_program(tmp_path: Path) -> None:
-    options = ["--data-root", str(tmp_path), "--ends", "orphaned", "--workers", "2"]
-    command = [sys.executable, "-m", "luigi", "--module", "tests.test_stage", "CountPhotos", *options]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
-        worker = psutil.Process(int(program.stdout.readline()))
+    with running(words(tmp_path, "orphaned", "--workers", "2")) as program:
+        worker = psutil.Process(int(read_line(program)))
         program.kill()
-    assert psutil.wait_procs([worker], timeout=5)[0] == [worker]
+        assert_gone([worker])
 
 
 def test_a_reader_that_has_heard_enough_does_not_end_the_run(tmp_path: Path, task: CountPhotos) -> None:
-    command = [sys.executable, "-m", "luigi", "--module", "tests.test_stage", "CountPhotos"]
-    options = ["--data-root", str(tmp_path)]
-    with subprocess.Popen(
-        [*command, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as program:
+    with running(words(tmp_path, "well"), stderr=subprocess.PIPE) as program:
         assert program.stdout is not None
-        assert program.stderr is not None
         program.stdout.close()
-        assert program.stderr.read() == ""
+        assert program.communicate(timeout=TIMEOUT)[1] == ""
     assert program.returncode == 0
     assert task.complete()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.threads import WAITING, Behind, in_threads, prefetch
-from tests.background import until
+from tests.background import TIMEOUT, until
 
 WAIT = 0.05
 
@@ -31,7 +31,7 @@ def test_prefetch_runs_ahead_as_far_as_its_depth_and_no_further() -> None:
 
     for item in prefetch(items(), 3):
         allowed = min(item + 4, 20)  # this one and three more
-        until(is_ahead, 5)
+        until(is_ahead)
         time.sleep(WAIT if item < 4 else 0)  # time for it to run too far
         assert len(made) == allowed
 
@@ -48,11 +48,11 @@ def test_prefetch_raises_what_the_items_raise_after_those_before() -> None:
 
 
 def test_prefetch_that_is_left_early_ends_its_thread() -> None:
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     for item in prefetch(range(100), 3):
         if item == 4:
             break
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= threads
 
 
 def test_items_worked_on_in_threads_come_in_order() -> None:
@@ -65,7 +65,7 @@ def test_items_worked_on_in_threads_come_in_order() -> None:
 
 
 def test_threads_work_side_by_side() -> None:
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=TIMEOUT)
     assert list(in_threads(lambda _: both.wait() >= 0, range(2), 2)) == [True, True]
 
 
@@ -103,7 +103,7 @@ def test_an_item_that_needs_all_room_is_begun_while_the_caller_is_at_the_one_bef
     begun: list[int] = []
     first = in_threads(begun.append, range(3), 4, lambda _: 9, 4)
     next(first)
-    until(lambda: len(begun) >= 2, 5)
+    until(lambda: len(begun) >= 2)
     time.sleep(WAIT)
     assert begun == [0, 1]
 
@@ -121,7 +121,7 @@ def test_failure_where_room_is_short_comes_after_the_results_before_it() -> None
 
 
 def test_failure_comes_after_the_results_before_it_and_ends_the_threads() -> None:
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
 
     def fail_at_five(item: int) -> int:
         if item == 5:
@@ -132,19 +132,19 @@ def test_failure_comes_after_the_results_before_it_and_ends_the_threads() -> Non
     assert [next(done) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="no sixth"):
         next(done)
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= threads
 
 
 def test_threads_end_when_they_are_left_early() -> None:
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     for item in in_threads(str, range(100), 3):
         if item == "4":
             break
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= threads
 
 
 def test_things_are_done_behind_the_caller_one_after_the_other() -> None:
-    threads, go_on, done = threading.active_count(), threading.Event(), list[int]()
+    threads, go_on, done = set(threading.enumerate()), threading.Event(), list[int]()
     with Behind() as behind:
         behind.do(go_on.wait, 5)
         assert not done
@@ -153,7 +153,7 @@ def test_things_are_done_behind_the_caller_one_after_the_other() -> None:
             behind.do(done.append, number)
         behind.wait()
         assert done == [0, 1, 2]
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= threads
 
 
 def test_what_fails_behind_the_caller_is_raised_with_the_next_thing() -> None:

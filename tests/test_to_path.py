@@ -10,6 +10,7 @@ import pytest
 from tasks.artifacts import publish_json, read_json
 from tasks.errors import SettingError
 from tasks.paths import is_remote, is_remote_text, to_path
+from tests.background import Finished, run
 from tests.object_store import ObjectStore
 
 
@@ -131,7 +132,4 @@ print(child.exitcode)
 
 
 def test_forked_process_leaves_the_connections_of_its_parent_alone_without_a_word(object_store: ObjectStore) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FORKER, object_store.url("file")], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert (done.stdout, done.stderr) == ("0\n", "")
+    assert run([sys.executable, "-c", FORKER, object_store.url("file")]) == Finished(0, "0\n", "")

@@ -13,7 +13,7 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import StageTask
 from tests.background import until
-from tests.luigid import Machine, luigid
+from tests.luigid import Luigid, Machine, luigid
 
 CARD = "Others have what comes next, such as this machine's GPUs; waiting until they have ended."
 
@@ -55,11 +55,24 @@ class ComputeBoth(luigi.WrapperTask):
         return [Compute(data_root=self.data_root, name=name) for name in ("one", "other")]
 
 
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Where a luigid answers that misses a worker after two seconds."""
-    with luigid(tmp_path_factory.mktemp("luigid"), worker_disconnect_delay=2) as port:
-        yield port
+#: Longer than any of these tests takes.
+HOUR = 3600
+#: Seconds after which one that was killed is missed; one that lives tells of itself each second.
+MISSED = 5
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[Luigid]:
+    """A luigid that misses no worker, and believes for long that what was done is done, until it is told otherwise."""
+    settings = {"worker_disconnect_delay": HOUR, "stable_done_cooldown_secs": HOUR}
+    with luigid(tmp_path / "luigid", **settings) as scheduler:
+        yield scheduler
+
+
+@pytest.fixture
+def port(scheduler: Luigid) -> int:
+    """Where it answers."""
+    return scheduler.port
 
 
 @pytest.fixture
@@ -92,10 +105,12 @@ def test_two_commands_take_turns_at_the_gpu_of_a_machine_and_another_machine_doe
 def test_two_workers_of_one_command_take_turns_at_a_gpu_and_share_what_is_none(
     tmp_path: Path, gpus: int, code: int
 ) -> None:
-    (tmp_path / "go").touch()
     words = ["--module", __name__, "ComputeBoth", "--data-root", str(tmp_path), "--workers", "2"]
     with Machine("here", tmp_path, None, gpus=gpus).start(*words) as both:
-        # Where there is no GPU to wait for, they meet.
+        if not gpus:
+            # Where there is no GPU to wait for, they meet.
+            both.says("FileExistsError")
+        (tmp_path / "go").touch()
         assert both.end() == code, both.said()
 
 
@@ -113,14 +128,15 @@ def test_command_waits_for_another_machine_that_does_the_same_says_so_once_and_e
 
 
 def test_command_takes_over_what_another_machine_was_killed_over(
-    compute: Callable[..., list[str]], tmp_path: Path, port: int
+    compute: Callable[..., list[str]], tmp_path: Path, scheduler: Luigid
 ) -> None:
-    here, there = Machine("here", tmp_path, port), Machine("there", tmp_path, port)
+    here, there = (Machine(name, tmp_path, scheduler.port) for name in ("here", "there"))
     with here.start(*compute("it")) as first:
         until((tmp_path / "card").exists)
         with there.start(*compute("it", card="another")) as second:
             second.says("here is at compute")
             first.kill()
+            scheduler.change("worker_disconnect_delay", MISSED)
             (tmp_path / "go").touch()
             assert second.end() == 0, second.said()
     assert [line.split(" ")[0] for line in second.said().splitlines()] == ["here", "compute"]
@@ -135,14 +151,16 @@ def test_what_failed_is_told_once_and_not_tried_again(
 
 
 def test_what_was_done_a_moment_ago_and_is_to_be_done_again_is_done_again(
-    compute: Callable[..., list[str]], tmp_path: Path, port: int
+    compute: Callable[..., list[str]], tmp_path: Path, scheduler: Luigid
 ) -> None:
     (tmp_path / "go").touch()
-    here, there = Machine("here", tmp_path, port), Machine("there", tmp_path, port)
+    here, there = (Machine(name, tmp_path, scheduler.port) for name in ("here", "there"))
     with here.start(*compute("it")) as first:
         assert first.end() == 0, first.said()
     (tmp_path / "it" / "manifest.json").unlink()
     with there.start(*compute("it")) as second:
+        second.says("luigid believes")
+        scheduler.change("stable_done_cooldown_secs", 0)
         assert second.end() == 0, second.said()
     told, done = second.said().splitlines()
     assert told == "luigid believes for some seconds that compute is still done; waiting until it does not."

@@ -5,20 +5,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.background import TIMEOUT, read_line, running
+
+#: Seconds in which a process that nothing holds up goes on, as a rule: where it is late, a test sees less, and passes.
+MOMENT = 0.3
+
 
 @contextmanager
 def started(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     """Run a Python script until it prints a line, and kill it at the end if it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield process
-        finally:
-            process.kill()
+    with running([sys.executable, "-c", script, *arguments]) as process:
+        assert read_line(process) == "ready\n"
+        yield process
+
+
+def finish(process: subprocess.Popen[str], line: str = "") -> str:
+    """Send a process that waits for one a last line, and return what it wrote until its end."""
+    return process.communicate(f"{line}\n", timeout=TIMEOUT)[0]

@@ -19,10 +19,11 @@ from tasks.artifacts.shards import merged_into
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.progress import Silence
-from tests.artifacts.processes import started
+from tests.artifacts.processes import MOMENT, started
 from tests.artifacts.rows import WIDTH, bottlenecks, key, keys, rows_of
 from tests.artifacts.rows import open_store as open_bottlenecks
 from tests.artifacts.test_manifests import MANIFEST
+from tests.background import TIMEOUT, until, write_line
 from tests.listening import Tally
 
 VIEWS = 2
@@ -289,7 +290,7 @@ def test_killed_before_any_step_nothing_is_lost_and_the_next_one_ends_it(store: 
     known = named(store, "all")
     with started(COMPACT, store.folder, stop, 30) as process:
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.wait(TIMEOUT)
     for shards in (None, known, named(store, "all")):
         assert rows_at(store, range(21), shards) == rows(range(21))
     assert set(rows(range(6))) <= set(rows_at(store, range(21), named(store, "two")))
@@ -306,17 +307,18 @@ def test_readers_beside_a_compaction_find_every_row_once(tmp_path: Path) -> None
     names = [store.append(bottlenecks(range(start, start + 3), VIEWS)).name for start in range(0, 240, 3)]
     publish(store, "all", names)
     old = named(store, "all")
-    readings = 0
     with started(COMPACT, store.folder, 0, 36) as process:
-        assert process.stdin is not None
-        process.stdin.write("go on\n")
-        process.stdin.flush()
-        while process.poll() is None:
+        write_line(process)
+
+        def reads_all_and_it_has_ended() -> bool:
+            # Asked before, so that it is read once more after the end.
+            has_ended = process.poll() is not None
             for shards in (None, old, named(store, "all")):
                 assert rows_at(store, range(240), shards) == rows(range(240))
             assert store.found(keys(*range(240))).all()
-            readings += 1
-    assert readings > 0
+            return has_ended
+
+        until(reads_all_and_it_has_ended)
     assert len(store.shards()) == 480 // 36 + 1
 
 
@@ -325,9 +327,9 @@ def test_a_second_compaction_waits_for_the_first(store: Store) -> None:
         at_once = COMPACT.replace("sys.addaudithook(hook)", 'print("ready", flush=True)')
         with started(at_once, store.folder, -1, 30) as second:
             with pytest.raises(subprocess.TimeoutExpired):
-                second.wait(timeout=0.5)
+                second.wait(MOMENT)
             first.send_signal(signal.SIGKILL)
-            assert second.wait(timeout=20) == 0
+            assert second.wait(TIMEOUT) == 0
     assert sum(counts(store)) == 42
 
 

@@ -1,6 +1,5 @@
 """Exclusive folders: one process at a time, and no lock outlives its holder."""
 
-import select
 import signal
 import subprocess
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tasks.artifacts import exclusive, is_locked
-from tests.artifacts.processes import started
+from tests.artifacts.processes import MOMENT, finish, started
+from tests.background import TIMEOUT, read_line
 
 HOLDER = """
 import sys
@@ -31,38 +31,35 @@ with exclusive(Path(sys.argv[1])):
 """
 
 
-def is_inside(waiter: subprocess.Popen[str], within_s: float) -> bool:
+def is_inside(waiter: subprocess.Popen[str], within_s: float = TIMEOUT) -> bool:
     """Whether it comes in; before, it may say that it waits."""
-    assert waiter.stdout is not None
-    while select.select([waiter.stdout], [], [], within_s)[0]:
-        line = waiter.stdout.readline()
-        if not line.startswith("Another process works in "):
-            return line == "inside\n"
-    return False
+    while (line := read_line(waiter, within_s)).startswith("Another process works in "):
+        pass
+    return line == "inside\n"
 
 
 @pytest.mark.parametrize("kill", [False, True])
 def test_a_second_process_waits_until_the_first_is_done_or_dead(kill: bool, tmp_path: Path) -> None:
     folder = tmp_path / "head"
     with started(HOLDER, folder) as holder, started(WAITER, folder) as waiter:
-        assert not is_inside(waiter, within_s=0.3)
+        assert not is_inside(waiter, MOMENT)
         if kill:
             holder.send_signal(signal.SIGKILL)
         else:
-            holder.communicate("done\n")
-        assert is_inside(waiter, within_s=20)
+            finish(holder)
+        assert is_inside(waiter)
 
 
 def test_an_exception_lets_the_next_one_in(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="training"), exclusive(tmp_path):
         raise ValueError("training")
     with started(WAITER, tmp_path) as waiter:
-        assert is_inside(waiter, within_s=20)
+        assert is_inside(waiter)
 
 
 def test_another_folder_is_free(tmp_path: Path) -> None:
     with exclusive(tmp_path / "one"), started(WAITER, tmp_path / "other") as waiter:
-        assert is_inside(waiter, within_s=20)
+        assert is_inside(waiter)
 
 
 def test_a_folder_is_locked_as_long_as_its_holder_lives_and_asking_changes_nothing(tmp_path: Path) -> None:
@@ -73,7 +70,7 @@ def test_a_folder_is_locked_as_long_as_its_holder_lives_and_asking_changes_nothi
         assert is_locked(folder)
         assert is_locked(folder)
         holder.send_signal(signal.SIGKILL)
-        holder.wait(timeout=20)
+        holder.wait(TIMEOUT)
         assert not is_locked(folder)
     with exclusive(folder):
         assert is_locked(folder)

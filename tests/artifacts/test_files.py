@@ -18,7 +18,8 @@ from tasks.artifacts import publish_bytes, publish_folder, publish_json, publish
 from tasks.artifacts.files import publish_shard
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
-from tests.artifacts.processes import started
+from tests.artifacts.processes import finish, started
+from tests.background import TIMEOUT
 
 Verb = Callable[[Path], AbstractContextManager[Path]]
 
@@ -110,7 +111,7 @@ def test_a_folder_does_not_replace_a_file(tmp_path: Path) -> None:
 def test_a_killed_writer_leaves_a_temporary_that_the_next_sweep_removes(kind: str, tmp_path: Path) -> None:
     with started(WRITER, kind, tmp_path / "thing") as process:
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        assert process.wait(TIMEOUT) == -signal.SIGKILL
     assert not (tmp_path / "thing").exists()
     assert len(names(tmp_path)) == 1
     assert sweep(tmp_path) == 1
@@ -121,7 +122,7 @@ def test_a_killed_writer_leaves_a_temporary_that_the_next_sweep_removes(kind: st
 def test_a_sweep_spares_what_is_still_being_written(kind: str, tmp_path: Path) -> None:
     with started(WRITER, kind, tmp_path / "thing") as process:
         assert sweep(tmp_path) == 0
-        process.communicate("go on\n")
+        finish(process)
         assert process.returncode == 0
     assert read(tmp_path / "thing") == "whole"
 

@@ -1,16 +1,15 @@
 """Locks of a night and of a data root: one process at a time, and none outlives its holder."""
 
-import select
 import signal
-import subprocess
-import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tasks.artifacts import alone, share
 from tasks.errors import StoreError
-from tests.artifacts.processes import started
+from tests.artifacts.processes import MOMENT, finish, started
+from tests.background import TIMEOUT, read_line, write_line
 
 HOLDER = """
 import sys
@@ -37,22 +36,15 @@ sys.stdin.readline()
 """
 
 
-def line_of(process: subprocess.Popen[str], within_s: float) -> str:
-    """The next line that a process writes; empty where none comes in time."""
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], within_s)
-    return process.stdout.readline() if readable else ""
-
-
 def test_one_process_holds_a_night_and_the_next_one_says_that_it_waits(tmp_path: Path) -> None:
     lock = tmp_path / "runs" / "flowers" / ".2026-01-31.lock"
     with started(HOLDER, lock) as holder, started(WAITER, lock) as waiter:
         told = "Another process is at the run of flowers for today; waiting until it has ended.\n"
-        assert line_of(waiter, within_s=20) == told
-        assert line_of(waiter, within_s=0.3) == ""
-        assert holder.communicate("done\n")[0] == "False False\n"
-        assert line_of(waiter, within_s=20) == "inside\n"
-        assert waiter.communicate("done\n")[0] == "True False\n"
+        assert read_line(waiter) == told
+        assert read_line(waiter, MOMENT) == ""
+        assert finish(holder) == "False False\n"
+        assert read_line(waiter) == "inside\n"
+        assert finish(waiter) == "True False\n"
     assert not lock.exists()
 
 
@@ -60,10 +52,10 @@ def test_a_lock_whose_holder_was_killed_stays_there_and_locks_nothing(tmp_path: 
     lock = tmp_path / "night.lock"
     with started(HOLDER, lock) as holder:
         holder.send_signal(signal.SIGKILL)
-        holder.wait(timeout=20)
+        holder.wait(TIMEOUT)
     assert lock.exists()
     with started(HOLDER, lock) as next_one:
-        assert next_one.communicate("done\n")[0] == "False False\n"
+        assert finish(next_one) == "False False\n"
     assert not lock.exists()
 
 
@@ -83,10 +75,8 @@ os.rmdir(sys.argv[2])
 """
     with started(script, lock, counter) as a, started(script, lock, counter) as b, started(script, lock, counter) as c:
         for process in (a, b, c):
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        assert [process.wait(timeout=20) for process in (a, b, c)] == [0, 0, 0]
+            write_line(process)
+        assert [process.wait(TIMEOUT) for process in (a, b, c)] == [0, 0, 0]
     assert not lock.exists()
 
 
@@ -96,7 +86,7 @@ def test_a_folder_made_for_a_lock_alone_goes_with_it(tmp_path: Path) -> None:
         with started(HOLDER, lock) as holder:
             if name == "used":
                 (lock.parent / "record.json").touch()
-            holder.communicate("done\n")
+            finish(holder)
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
 
 
@@ -106,20 +96,18 @@ def test_runs_share_a_data_root_which_nobody_then_has_alone(tmp_path: Path) -> N
             with pytest.raises(StoreError, match="A run is under way"), alone(tmp_path):
                 pass
             process.send_signal(signal.SIGKILL)
-            process.wait(timeout=20)
+            process.wait(TIMEOUT)
     with alone(tmp_path):
         pass
 
 
 def test_a_run_waits_while_somebody_has_the_data_root_alone(tmp_path: Path) -> None:
     waiter = f'print("ready", flush=True)\n{SHARER.replace("ready", "inside")}'
-    with alone(tmp_path):
-        process = subprocess.Popen([sys.executable, "-c", waiter, tmp_path], stdout=subprocess.PIPE, text=True)
-        assert line_of(process, within_s=20) == "ready\n"
-        assert line_of(process, within_s=0.3) == ""
-    with process:
-        assert line_of(process, within_s=20) == "inside\n"
-        process.kill()
+    with ExitStack() as rest:
+        with alone(tmp_path):
+            process = rest.enter_context(started(waiter, tmp_path))
+            assert read_line(process, MOMENT) == ""
+        assert read_line(process) == "inside\n"
 
 
 def test_a_data_root_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
@@ -148,12 +136,10 @@ sys.stdin.readline()
 """
     with started(script, tmp_path) as process:
         with started(SHARER, tmp_path) as other:
-            assert process.stdin is not None
-            process.stdin.write("again\n")
-            process.stdin.flush()
-            assert line_of(process, within_s=20) == "StoreError\n"
+            write_line(process)
+            assert read_line(process) == "StoreError\n"
             other.kill()
-            other.wait(timeout=20)
+            other.wait(TIMEOUT)
         # It was refused, but it has not lost its own share.
         with pytest.raises(StoreError, match="A run is under way"), alone(tmp_path):
             pass

@@ -51,7 +51,7 @@ def test_what_is_kept_is_on_the_store_and_what_is_gone_here_goes_there(folder: A
 def test_what_follows_soon_waits_for_its_time_and_comes_with_the_end_at_the_latest(
     folder: AnyPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirrors, "SECONDS_APART", 60.0)
+    monkeypatch.setattr(mirrors, "SECONDS_APART", 3600.0)
     with mirrored(folder) as mirror:
         for number in range(3):
             mirror.settle()

@@ -29,6 +29,7 @@ from tasks.artifacts.scratch import scratch
 from tasks.errors import MachineError
 from tasks.paths import AnyPath, is_remote, to_path
 from tests.artifacts.processes import started
+from tests.background import TIMEOUT
 from tests.gateway import Fate, Gateway
 from tests.object_store import ObjectStore
 
@@ -107,7 +108,7 @@ def test_what_is_published_is_there_with_its_bytes_and_takes_the_place_of_what_w
 def test_what_a_killed_writer_was_at_is_not_there_and_its_scratch_is_swept(root: AnyPath, kind: str) -> None:
     with started(WRITER, kind, root / "it") as writer:
         writer.send_signal(signal.SIGKILL)
-        writer.wait(20)
+        writer.wait(TIMEOUT)
     assert names(root) == []
     assert not is_there(root / "it")
     assert [sweep(root), sweep(root)] == [1, 0]

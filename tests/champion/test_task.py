@@ -13,6 +13,7 @@ from tasks.champion.decision import Decision
 from tasks.champion.state import read_champion
 from tasks.champion.task import ChooseChampion
 from tasks.evaluate.settings import EvaluateSettings
+from tests.background import TIMEOUT
 from tests.bottleneck.pictures import add_bottlenecks
 from tests.champion.models import DATASET, DAY, TEST, Said, keep_head, manifest, say
 from tests.repository import REPOSITORY
@@ -142,6 +143,6 @@ def test_a_usual_night_loads_no_tensorflow(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=TIMEOUT,
     )
     assert done.stdout.splitlines()[-1] == "[]"

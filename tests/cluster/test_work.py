@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tasks.cluster.sizes import Node
 from tasks.cluster.work import Connected, Job, connected
 from tasks.errors import MachineError
 from tasks.progress import Silence
+from tests.background import assert_gone, descendants
 from tests.cluster.ray_nodes import nodes
 from tests.cluster.works import Look, Seen
 from tests.listening import Tally
@@ -23,8 +26,17 @@ BLOCKS = [pa.table({"row": list(range(count))}) for count in (3, 1, 2)]
 
 def children() -> set[psutil.Process]:
     """All that is alive and was started from here."""
-    found = psutil.Process().children(recursive=True)
-    return {child for child in found if child.status() != psutil.STATUS_ZOMBIE}
+    return descendants(os.getpid())
+
+
+def find(processes: Iterable[psutil.Process], word: str) -> list[psutil.Process]:
+    """Those of them whose commands have a word."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if any(word in part for part in process.cmdline()):
+                found.append(process)
+    return found
 
 
 def results(cluster: Cluster, job: Job, most_cpus: int = 1) -> list[object]:
@@ -38,7 +50,7 @@ def test_a_ray_of_this_machine_does_all_blocks_with_what_it_was_given_and_is_gon
     before, progress = children(), Tally()
     with connected(Cluster(cpus=2), progress) as there:
         started = children() - before
-        assert any("raylet" in process.name() for process in started)
+        assert find(started, "raylet")
         pool = there.room(4, 0, progress)
         seen: list[Seen] = list(there.results(Job("decode", tmp_path, Look()), BLOCKS, pool))
     assert sorted(one.rows for one in seen) == [1, 2, 3]
@@ -46,8 +58,7 @@ def test_a_ray_of_this_machine_does_all_blocks_with_what_it_was_given_and_is_gon
     assert sorted(one.opened for one in seen) == [1, 2, 3], "it keeps what it opened"
     assert {(one.cores, one.threads, one.main) for one in seen} == {(min(2, os.cpu_count() or 1), "2", None)}
     assert progress.prepared == ["cluster", "cluster"]
-    psutil.wait_procs(started, timeout=20)
-    assert not [process for process in started if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert_gone(started)
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
 
@@ -66,13 +77,12 @@ def test_a_ray_that_is_killed_is_told_of_and_what_it_left_is_gone(tmp_path: Path
     before = children()
     with connected(Cluster(cpus=1), Silence()) as there:
         started = children() - before
-        driver = next(process for process in started if "tasks.cluster.driver" in process.cmdline())
+        [driver] = find(started, "tasks.cluster.driver")
         driver.kill()
-        driver.wait(20)
+        assert_gone([driver])
         with pytest.raises(MachineError, match=r"The Ray of this machine is lost \(.+\)\. What was published is kept"):
             list(there.results(Job("decode", tmp_path, Look()), BLOCKS, there.room(1, 0, Silence())))
-    psutil.wait_procs(started, timeout=20)
-    assert not [process for process in started if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert_gone(started)
 
 
 def test_an_address_where_nothing_answers_is_told_of_at_once() -> None:
@@ -80,7 +90,8 @@ def test_an_address_where_nothing_answers_is_told_of_at_once() -> None:
     told = r"At 127\.0\.0\.1:1 no Ray cluster can be used \(.*refused\)\. Start one with ray start, or correct"
     with pytest.raises(MachineError, match=told), connected(Cluster("127.0.0.1:1"), Silence()):
         pass
-    assert time.monotonic() - started < 10
+    # Ray's own attempts take half a minute and longer.
+    assert time.monotonic() - started < 20
 
 
 def test_an_actor_that_no_node_has_room_for_is_told_of() -> None:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tasks.decode.bounds import bounded
+from tests.background import TIMEOUT
 
 RUN = """
 import signal, sys, time
@@ -25,7 +26,7 @@ def spin(seconds=60.0):
 def run(code: str) -> subprocess.CompletedProcess[str]:
     """Run code in a process of its own, which may be bounded and die."""
     arguments = [sys.executable, "-c", RUN + code]
-    return subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=60)
+    return subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=TIMEOUT)
 
 
 def test_a_block_that_takes_too_long_is_ended_even_where_it_catches_every_exception() -> None:

@@ -5,11 +5,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -31,24 +31,38 @@ from tasks.decode.rejections import Reason
 from tasks.decode.repair import Flawed
 from tasks.decode.settings import DecodeSettings
 from tasks.progress import Silence
+from tests.background import TIMEOUT, assert_gone, descendants, read_line, running, stop
 from tests.decode.drawing import encode, smooth
 from tests.listening import Tally
 
 SETTINGS = DecodeSettings(size=16, resize=16)
 MANY = 3 * ROWS_PER_SHARD // 2
 
+#: Decodes; where it is told to, it stays in the middle of its work as soon as the first shard is there.
 RUN = """
-import sys
+import sys, time
 from pathlib import Path
 import pyarrow.parquet as pq
 from tasks.artifacts import DataRoot
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.photos import decode_photos, open_stores
+from tasks.decode.photos import ROWS_PER_SHARD, decode_photos, open_stores
 from tasks.progress import Silence
 
-photos, folder, root = map(Path, sys.argv[1:])
+class Staying(Silence):
+    done = 0
+
+    def advance(self, count):
+        self.done += count
+        if stays and self.done >= ROWS_PER_SHARD:
+            while not stores.decoded.shards():
+                time.sleep(0.01)
+            print("ready", flush=True)
+            time.sleep(3600)
+
+photos, folder, root = map(Path, sys.argv[1:4])
+stays = sys.argv[4:] == ["stays"]
 stores = open_stores(DataRoot(root), DecodeSettings(size=16, resize=16))
-print(decode_photos(pq.read_table(photos), folder, stores, Silence()).new)
+print(decode_photos(pq.read_table(photos), folder, stores, Staying()).new)
 """
 
 
@@ -266,22 +280,19 @@ class Bench:
     stores: DecodeStores
     root: Path
 
-    def run(self) -> subprocess.Popen[str]:
+    def run(self, *how: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start it."""
         table = self.root.with_suffix(".parquet")
-        pq.write_table(self.photos, table)
-        arguments = [sys.executable, "-c", RUN, str(table), str(self.folder), str(self.root)]
-        return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if not table.exists():
+            pq.write_table(self.photos, table)
+        return running([sys.executable, "-c", RUN, table, self.folder, self.root, *how], stderr=subprocess.PIPE)
 
-    def run_until_first_shard(self) -> subprocess.Popen[str]:
-        """Start it, and return in the middle of its work."""
-        process = self.run()
-        deadline = time.monotonic() + 60
-        while not self.stores.decoded.shards():
-            assert process.poll() is None, process.stderr.read() if process.stderr else ""
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        return process
+    @contextmanager
+    def run_until_first_shard(self) -> Iterator[subprocess.Popen[str]]:
+        """Start it, and go on when it is in the middle of its work."""
+        with self.run("stays") as process:
+            assert read_line(process) == "ready\n"
+            yield process
 
 
 @pytest.fixture
@@ -292,13 +303,14 @@ def bench(tmp_path: Path, stores: DecodeStores) -> Bench:
 
 
 def test_a_killed_run_is_taken_up_at_its_last_shard_and_leaves_no_process(bench: Bench) -> None:
-    process = bench.run_until_first_shard()
-    workers = psutil.Process(process.pid).children(recursive=True)
-    (bench.stores.decoded.folder / ".tmp-left-0123456789ab").touch()
-    process.kill()
-    process.communicate()
-    assert len(workers) >= 1 + available_cores(), "the workers and the server that forks them"
-    assert not psutil.wait_procs(workers, timeout=10)[1], "a worker that outlives its parent waits for ever"
+    with bench.run_until_first_shard() as process:
+        workers = descendants(process.pid)
+        (bench.stores.decoded.folder / ".tmp-left-0123456789ab").touch()
+        process.kill()
+        process.communicate(timeout=TIMEOUT)
+        assert len(workers) >= 1 + available_cores(), "the workers and the process that looks after their names"
+        # A worker that outlives its parent waits for ever.
+        assert_gone(workers)
     counts = decode_photos(bench.photos, bench.folder, bench.stores, Silence())
     assert counts == DecodeCounts(MANY - ROWS_PER_SHARD, ROWS_PER_SHARD, 0, 0, ())
     assert sorted(keys_in(bench.stores.decoded)) == sorted(bench.photos["sha256"].to_pylist())
@@ -306,22 +318,19 @@ def test_a_killed_run_is_taken_up_at_its_last_shard_and_leaves_no_process(bench:
 
 
 def test_ctrl_c_ends_a_run_soon_and_all_its_processes(bench: Bench) -> None:
-    process = bench.run_until_first_shard()
-    workers = psutil.Process(process.pid).children(recursive=True)
-    for member in (process.pid, *(worker.pid for worker in workers)):
-        psutil.Process(member).send_signal(signal.SIGINT)
-    errors = process.communicate(timeout=10)[1]
-    assert process.returncode == -signal.SIGINT
-    assert "KeyboardInterrupt" in errors
-    assert "Process-" not in errors, "no worker tells of an exception of its own"
-    assert not psutil.wait_procs(workers, timeout=10)[1]
+    with bench.run_until_first_shard() as process:
+        assert len(descendants(process.pid)) >= available_cores()
+        ended = stop(process, signal.SIGINT, whole_group=True)
+    assert ended.code == -signal.SIGINT
+    assert "KeyboardInterrupt" in ended.errors
+    assert "Process-" not in ended.errors, "no worker tells of an exception of its own"
 
 
 def test_two_runs_at_once_both_end_well_and_readers_see_each_photo_once(bench: Bench) -> None:
-    runs = [bench.run(), bench.run()]
-    for run in runs:
-        assert run.communicate(timeout=60)[1] == ""
-        assert run.returncode == 0
+    with bench.run() as one, bench.run() as other:
+        for run in (one, other):
+            assert run.communicate(timeout=TIMEOUT)[1] == ""
+            assert run.returncode == 0
     wanted = bench.photos["sha256"].combine_chunks()
     seen = [key for rows in bench.stores.decoded.rows(wanted, ["sha256"]) for key in rows["sha256"].to_pylist()]
     assert sorted(seen) == sorted(wanted.to_pylist())

@@ -80,7 +80,7 @@ def test_without_a_server_a_file_with_another_hash_is_named(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"other")
     with pytest.raises(DownloadError, match="has another size or sha256 than"):
-        fetch("http://127.0.0.1:9/photos.tgz", path, Expected(None, "0" * 64), Silence(), Patience(1, timeout=5.0))
+        fetch("http://127.0.0.1:9/photos.tgz", path, Expected(None, "0" * 64), Silence(), Patience(1, timeout=60.0))
 
 
 def test_a_file_that_a_person_put_there_is_taken_if_no_hash_is_expected(server: FileServer, path: Path) -> None:

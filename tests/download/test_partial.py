@@ -1,6 +1,5 @@
 """A transfer that breaks off goes on where it was, if the rest still belongs to it."""
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from tasks.download.fetch import Fetched, fetch
 from tasks.errors import DownloadError
 from tasks.progress import Silence
-from tests.background import until
+from tests.background import TIMEOUT, running, until
 from tests.download.fetching import ANYTHING, CONTENT, QUICK, broken_off, exactly, get
 from tests.download.server import FileServer, Mood
 from tests.listening import Tally
@@ -54,11 +53,9 @@ def test_another_process_goes_on_where_a_killed_one_was(server: FileServer, path
         "from tasks.download.fetch import Expected, Patience, fetch\n"
         "fetch(sys.argv[1], Path(sys.argv[2]), Expected(), Silence(), Patience(first_pause=60, longest_pause=60))"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, server.url, str(path)])
     part = path.with_name("photos.tgz.part")
-    until(lambda: part.exists() and part.stat().st_size >= 60_000, 20)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with running([sys.executable, "-c", code, server.url, path], stdout=None):
+        until(lambda: part.exists() and part.stat().st_size >= 60_000)
     held = part.stat().st_size
 
     recorder = Tally()
@@ -161,7 +158,7 @@ with ThreadPoolExecutor(8) as pool:
     list(pool.map(turn, range(4000)))
 """
     # In a process of its own: a lock that is never given back must not keep the other tests waiting.
-    subprocess.run([sys.executable, "-c", script, path], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script, path], check=True, timeout=TIMEOUT)
     assert list(path.parent.iterdir()) == []
 
 

@@ -59,15 +59,18 @@ def test_a_server_that_asks_for_a_very_long_pause_is_given_up(server: FileServer
 
 def test_a_server_that_falls_silent_is_tried_again(server: FileServer, path: Path) -> None:
     server.moods = [Mood(stall=True)]
-    assert get(server, path, patience=Patience(2, 0.01, 0.02, timeout=0.3)).sha256 == server.sha256
+    # Once it is tried again, a busy machine may be late a few times.
+    assert get(server, path, patience=Patience(100, 0.01, 0.02, timeout=0.3)).sha256 == server.sha256
+    assert len(server.requests) > 1
 
 
 def test_without_a_server_the_error_says_what_was_tried_and_what_to_do(path: Path) -> None:
+    # Nobody listens at a port that is bound alone; and as long as it is, nobody else gets it.
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/photos.tgz"
-    with pytest.raises(DownloadError) as caught:
-        fetch(url, path, ANYTHING, Silence(), QUICK)
+        with pytest.raises(DownloadError) as caught:
+            fetch(url, path, ANYTHING, Silence(), QUICK)
     text = str(caught.value)
     assert url in text
     assert "tried 3 times" in text

@@ -128,9 +128,9 @@ def header_of(size: bytes, kind: bytes = tarfile.REGTYPE) -> bytes:
     ids=["-1", "-1024", "2^95", "2^56", "8 GiB"],
 )
 def test_a_size_that_cannot_be_ends_at_once(tmp_path: Path, kind: bytes, size: bytes) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     assert taken(tmp_path, (header_of(size, kind) + b"9 path=x\n".ljust(512, b"\0")) * 9 + bytes(1024)) is None
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 HEADERS: dict[str, bytes] = {
@@ -149,14 +149,14 @@ def test_headers_without_end_are_refused_in_little_time_and_memory(
     tmp_path: Path, data: bytes, pack: Callable[[bytes], bytes]
 ) -> None:
     packed = pack(data)
-    begun = time.monotonic()
+    begun = time.process_time()
     tracemalloc.start()
     assert taken(tmp_path, packed) is None
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # xz itself takes 9 MB.
     assert peak < 16_000_000
-    assert time.monotonic() - begun < 3
+    assert time.process_time() - begun < 3
 
 
 def saying_of_all(number: int) -> bytes:

@@ -18,6 +18,7 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import StageTask
 from tests.artifacts.rows import bottlenecks, keys, open_store
+from tests.background import TIMEOUT
 from tests.machine.conftest import run_in
 from tests.pipeline.command import Project
 from tests.repository import REPOSITORY
@@ -98,7 +99,7 @@ def read_by_luigi(root: Path, *options: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=TIMEOUT,
     )
 
 

@@ -14,6 +14,7 @@ from tasks.artifacts import sweep_root
 from tasks.errors import MachineError
 from tasks.machine import on_machine
 from tasks.stage import StageTask
+from tests.background import TIMEOUT
 from tests.machine.conftest import run_in
 from tests.pipeline.command import LUIGI, Project
 from tests.repository import REPOSITORY
@@ -152,7 +153,7 @@ def retrain(root: Path, photos: Path, *before: str) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=TIMEOUT,
     )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 
 from tasks.download.drawing.composition import draw_photo
 from tasks.download.sample import LABELS
+from tests import background
+from tests.background import STOP_TIMEOUT, TIMEOUT, read_line, run, write_line
 from tests.repository import REPOSITORY
 
 LUIGI = Path(sys.executable).parent / "luigi"
@@ -23,14 +26,7 @@ QUICK = {"image-size": "64", "views": "1", "folds": "2", "l2": "0.03", "batch-si
 #: For nights in which it is no matter what was learned.
 LITTLE = {"recipe": "classic", "steps": "20", "folds": "0"}
 
-
-@dataclass(frozen=True)
-class Finished:
-    """A command that has ended."""
-
-    code: int
-    output: str
-    errors: str
+Finished = background.Finished
 
 
 def luigi(
@@ -43,16 +39,7 @@ def luigi(
 
     An option without a value is one that is on or off.
     """
-    done = subprocess.run(
-        words(task, options),
-        cwd=folder,
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
+    return run(words(task, options), {**os.environ, **(environment or {})}, folder)
 
 
 def forked(task: str, options: Mapping[str, str]) -> Finished:
@@ -64,13 +51,15 @@ def forked(task: str, options: Mapping[str, str]) -> Finished:
         output, errors = Path(folder, "output"), Path(folder, "errors")
         for file in (output, errors):
             file.touch()
-        nursery = _nursery()
-        assert nursery.stdin is not None
-        assert nursery.stdout is not None
         request = (words(task, options), str(output), str(errors), dict(os.environ))
-        nursery.stdin.write(f"{json.dumps(request)}\n")
-        nursery.stdin.flush()
-        return Finished(int(nursery.stdout.readline()), output.read_text(), errors.read_text())
+        try:
+            code = _ask(_nursery(), json.dumps(request))
+        except BaseException:
+            # What it does now is nobody's: the next command is not to get the answer to this one.
+            _end(_nursery())
+            _nursery.cache_clear()
+            raise
+        return Finished(code, output.read_text(), errors.read_text())
 
 
 def words(task: str, options: Mapping[str, str]) -> list[str]:
@@ -81,11 +70,25 @@ def words(task: str, options: Mapping[str, str]) -> list[str]:
 
 @cache
 def _nursery() -> subprocess.Popen[str]:
-    """The process that all of them are forked from; it ends when this one does."""
+    """The process that all of them are forked from; it ends when this one does, however that ends."""
     command = [sys.executable, "-m", "tests.pipeline.nursery"]
     nursery = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    atexit.register(nursery.communicate)
+    atexit.register(_end, nursery)
     return nursery
+
+
+def _ask(nursery: subprocess.Popen[str], request: str) -> int:
+    """Have it become a command; returns the exit code."""
+    write_line(nursery, request)
+    return int(read_line(nursery, 2 * TIMEOUT))
+
+
+def _end(nursery: subprocess.Popen[str]) -> None:
+    """End it, and the command that it is at."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        nursery.communicate(timeout=STOP_TIMEOUT)
+    nursery.kill()
+    nursery.wait()
 
 
 @dataclass(frozen=True)

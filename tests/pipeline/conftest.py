@@ -38,6 +38,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     project, told = Project(folder / "photos", folder / "data"), folder / "done.json"
     with exclusive(folder):
         if not told.exists():
+            # What a worker left that failed, or was ended, is not gone on from.
+            for left in (project.photos, project.root):
+                shutil.rmtree(left, ignore_errors=True)
             draw(project.photos, range(Trained.PHOTOS))
             # Old enough that the next snapshot may take their hashes from the last one.
             for photo in project.photos.rglob("*.jpg"):

@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import sys
 from typing import NamedTuple
@@ -25,7 +26,9 @@ HEAVY = (
     "sklearn.manifold",
 )
 #: A command that takes longer is ended.
-SECONDS = 300
+SECONDS = 600
+#: Seconds between two looks whether a command goes on and somebody still waits for it.
+LOOK = 0.01
 
 
 class Request(NamedTuple):
@@ -54,9 +57,21 @@ def serve() -> None:
         if not child:
             become(Request(*json.loads(line)))
             return
-        _, status = os.waitpid(child, 0)
+        status = wait_for(child)
+        if status is None:
+            return
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
+
+
+def wait_for(child: int) -> int | None:
+    """Wait until a command has ended; returns its status, or None where it was killed since nobody waits any more."""
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        # Nothing is asked meanwhile: what is to be read there then is the end.
+        if select.select([sys.stdin], [], [], LOOK)[0]:
+            os.kill(child, signal.SIGKILL)
+            return None
+    return ended[1]
 
 
 def become(request: Request) -> None:

@@ -1,19 +1,22 @@
 """Runs at the same time over one data root: they come to what they would one after the other."""
 
 import shutil
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.background import Command, begin, until
+from tests.artifacts.processes import started
+from tests.artifacts.test_locks import HOLDER
+from tests.background import Command, background_command, until
 from tests.pipeline.command import LITTLE, Project, words
 from tests.pipeline.first_stages import retrain_here, small_backbone
 from tests.reliability.contents import contents, differences
 from tests.reliability.killing import draw_old
 
-SECONDS = 240.0
-WAITS, NOTHING, DONE = "Another process is at the run of", "Nothing to do:", "Run record"
+WAITS, AT_WORK, NOTHING, DONE = "Another process is at the run of", "decode ", "Nothing to do:", "Run record"
 
 
 def plain(project: Project) -> dict[str, str]:
@@ -21,10 +24,13 @@ def plain(project: Project) -> dict[str, str]:
     return {**small_backbone(project.photos.parent), **LITTLE, "date": "2026-01-31"}
 
 
-def start(project: Project, **options: str) -> Command:
-    """Start RetrainFlowers and go on meanwhile."""
+@contextmanager
+def starting(project: Project, *runs: Mapping[str, str]) -> Iterator[list[Command]]:
+    """Start a RetrainFlowers for each of these options, and go on meanwhile."""
     project.root.parent.mkdir(parents=True, exist_ok=True)
-    return begin(words("RetrainFlowers", project.options({**plain(project), **options})), project.root.parent)
+    with ExitStack() as rest:
+        commands = [words("RetrainFlowers", project.options({**plain(project), **options})) for options in runs]
+        yield [rest.enter_context(background_command(command, project.root.parent)) for command in commands]
 
 
 def waits(run: Command) -> bool:
@@ -34,7 +40,7 @@ def waits(run: Command) -> bool:
 
 def end(run: Command) -> str:
     """Wait until a run has ended well; returns what it wrote."""
-    assert run.end(SECONDS) == 0, run.said()
+    assert run.end() == 0, run.said()
     return run.said()
 
 
@@ -58,11 +64,15 @@ def test_of_three_same_commands_one_runs_and_when_it_is_killed_another_one_takes
     alone: Project, tmp_path: Path
 ) -> None:
     project = Project(alone.photos, tmp_path / "data")
-    runs = [start(project) for _ in range(3)]
-    until(lambda: sum(waits(run) for run in runs) == 2 and any(project.root.glob("decode/*/manifests/*.json")), SECONDS)
-    (first,) = [run for run in runs if not waits(run)]
-    first.kill()
-    said = [end(run) for run in runs if run is not first]
+    with starting(project, {}, {}, {}) as runs:
+        until(lambda: any(AT_WORK in run.said() for run in runs))
+        (first,) = [run for run in runs if AT_WORK in run.said()]
+        # It takes no part until the others have come as far as to wait for it, however late they start.
+        first.process.send_signal(signal.SIGSTOP)
+        until(lambda: sum(waits(run) for run in runs) == 2)
+        assert not waits(first)
+        first.kill()
+        said = [end(run) for run in runs if run is not first]
     assert sorted((DONE in text, NOTHING in text) for text in said) == [(True, False), (True, True)]
     assert [text.count(WAITS) for text in said] == [1, 1]
     assert differences(contents(project.root), contents(alone.root)) == []
@@ -82,11 +92,14 @@ def test_other_dates_parameters_and_datasets_come_to_the_same_as_one_after_the_o
         retrain_here(one_by_one, **{**plain(one_by_one), "max_rejected": "0.05", **options})
         runs.append(options)
     # Of the other photos everything is to be done, and each of several workers would import TensorFlow for it.
-    started = [start(at_once, workers="1" if "dataset" in options else "4", **options) for options in runs]
-    assert all(DONE in end(run) for run in started)
-    assert [waits(run) for run in started].count(True) == 1
-    # The two of one night share it, whichever came first.
-    assert not waits(started[2])
+    workers = [{"workers": "1" if "dataset" in options else "4", **options} for options in runs]
+    (of_dataset,) = at_once.root.glob("runs/*")
+    with started(HOLDER, of_dataset / f".{night['date']}.lock") as holder, starting(at_once, *workers) as commands:
+        # The two of one night begin at the same moment, however late one of them starts.
+        until(lambda: [waits(command) for command in commands[:2]] == [True, True])
+        holder.kill()
+        assert all(DONE in end(command) for command in commands)
+        assert not waits(commands[2])
     assert differences(results(at_once), results(one_by_one)) == []
     champions = [
         sorted(name for name in contents(project.root) if not name.endswith(".lock"))

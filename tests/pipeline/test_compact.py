@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 from pipeline.cli import app
 from tasks.artifacts import DataRoot, Store, exclusive
 from tests.artifacts.rows import bottlenecks, keys, open_store
+from tests.background import TIMEOUT, read_line, running
 from tests.pipeline.command import LITTLE, Project, draw
 from tests.pipeline.first_stages import retrain_here
 from tests.repository import REPOSITORY
@@ -116,14 +118,13 @@ def test_a_disk_without_room_is_told_of_and_nothing_is_lost(store: Store, tmp_pa
 
 def test_a_second_one_says_that_it_waits(store: Store, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pipeline", "compact", "--data-root", str(tmp_path)]
-    with exclusive(store.folder):
-        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line == f"Another process works in {store.folder}; waiting until it has ended.\n"
-        assert len(store.shards()) == 3
-    with process:
-        assert process.stdout.read().startswith(f"{store.folder}: 3 shards become 1, ")
+    with ExitStack() as rest:
+        with exclusive(store.folder):
+            process = rest.enter_context(running(command))
+            line = read_line(process)
+            assert line == f"Another process works in {store.folder}; waiting until it has ended.\n"
+            assert len(store.shards()) == 3
+        assert process.communicate(timeout=TIMEOUT)[0].startswith(f"{store.folder}: 3 shards become 1, ")
     assert store.found(keys(*range(30))).all()
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from pipeline import RetrainFlowers
 from pipeline.cli import app
 from tasks.artifacts import exclusive
+from tests.background import TIMEOUT
 from tests.pipeline.command import Project, draw
 from tests.pipeline.conftest import Trained
 from tests.pipeline.first_stages import decode
@@ -94,7 +95,7 @@ def test_on_a_terminal_it_asks(project: Project, answer: str, left: bool) -> Non
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=TIMEOUT,
     )
     assert (project.root / "evaluate").exists()
     assert any((project.root / "evaluate").iterdir()) is left

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli import app
 from tests.artifacts.processes import started
+from tests.background import TIMEOUT
 from tests.pipeline.command import LITTLE, Finished, Project, draw
 from tests.pipeline.first_stages import small_backbone
 from tests.repository import REPOSITORY
@@ -167,7 +168,7 @@ def test_killed_anywhere_the_last_night_is_whole_and_the_next_one_ends_it(projec
     shutil.copytree(project.root, expected.root)
     assert gc(expected, "--keep-runs", "1", "--yes").exit_code == 0
     command = [sys.executable, "-c", DIE, str(step), *words(project, "--keep-runs", "1", "--yes")]
-    killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False, timeout=60)
+    killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False, timeout=TIMEOUT)
     assert killed.returncode == -signal.SIGKILL
     # Its record goes first, so that no run is ever there by half.
     assert dates(project) == ["2026-03-03"]

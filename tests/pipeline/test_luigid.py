@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.background import TIMEOUT
 from tests.luigid import luigid
 from tests.pipeline.command import Finished, Project, draw
 
@@ -39,7 +40,7 @@ class Scheduler:
     def ask(self, method: str, **arguments: str) -> Any:
         """Call a method of its interface."""
         data = urllib.parse.urlencode({"data": json.dumps(arguments)})
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/{method}?{data}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/{method}?{data}", timeout=TIMEOUT) as answer:
             return json.load(answer)["response"]
 
     def tasks(self, status: str) -> dict[str, dict[str, Any]]:
@@ -50,8 +51,8 @@ class Scheduler:
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    with luigid(tmp_path_factory.mktemp("luigid")) as port:
-        yield Scheduler(port)
+    with luigid(tmp_path_factory.mktemp("luigid")) as started:
+        yield Scheduler(started.port)
 
 
 class Watcher(threading.Thread):
@@ -76,7 +77,8 @@ class Watcher(threading.Thread):
     def end(self) -> None:
         """Stop looking."""
         self._ended.set()
-        self.join()
+        self.join(TIMEOUT)
+        assert not self.is_alive()
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +95,17 @@ def watched(project: Project, scheduler: Scheduler) -> tuple[Finished, Watcher]:
     config.write_text("[core]\nlocal_scheduler=false\n")
     watcher = Watcher(scheduler)
     watcher.start()
-    done = project.retrain(
-        {"LUIGI_CONFIG_PATH": str(config)},
-        date=DATE,
-        workers="2",
-        scheduler_port=str(scheduler.port),
-        **MUCH,
-    )
-    watcher.end()
+    try:
+        done = project.retrain(
+            {"LUIGI_CONFIG_PATH": str(config)},
+            date=DATE,
+            workers="2",
+            scheduler_port=str(scheduler.port),
+            **MUCH,
+        )
+    finally:
+        # Before luigid does, or its last question fails.
+        watcher.end()
     return done, watcher
 
 

@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 
+from tests.background import until
 from tests.gateway import Fate, Gateway, Request
 from tests.luigid import Machine, luigid
 from tests.object_store import ObjectStore
@@ -13,8 +14,9 @@ from tests.reliability.killing import draw_old
 from tests.reliability.store_killing import StoreTrial
 
 DATE = "2026-11-24"
-#: Seconds after which a machine that is gone holds nothing on the object store, and after which luigid misses it.
-LEASE, MISSED = 3.0, 12.0
+#: Seconds after which a machine that is gone holds nothing on the object store, and after which luigid misses it, once
+#: it is gone: before, it misses nobody, however busy this machine is.
+LEASE, MISSED, NEVER = 3.0, 5.0, 3600.0
 
 
 def test_night_of_a_machine_that_is_killed_is_ended_by_another_and_comes_to_what_a_run_on_a_disk_does(
@@ -29,15 +31,15 @@ def test_night_of_a_machine_that_is_killed_is_ended_by_another_and_comes_to_what
     retrain = words("RetrainFlowers", trial.given)[1:]
     awaited = threading.Event()
 
-    with luigid(tmp_path / "luigid", worker_disconnect_delay=MISSED) as port:
-        one, other = (Machine(name, tmp_path, port, lease=LEASE) for name in ("one", "other"))
+    with luigid(tmp_path / "luigid", worker_disconnect_delay=NEVER) as scheduler:
+        one, other = (Machine(name, tmp_path, scheduler.port, lease=LEASE) for name in ("one", "other"))
         with one.start(*retrain) as killed:
 
             def fate(request: Request) -> Fate:
                 """Let no bottlenecks arrive until the other machine waits; then the first one is gone."""
                 if killed.process.poll() is None and "bottleneck/" in request.key and "part-" in request.key:
                     if not awaited.is_set():
-                        return Fate.REFUSED
+                        return Fate.HELD
                     killed.kill()
                     return Fate.HUNG_UP
                 return Fate.PASSED
@@ -47,6 +49,8 @@ def test_night_of_a_machine_that_is_killed_is_ended_by_another_and_comes_to_what
             with other.start(*retrain) as heir:
                 heir.says("Another process is at the run of photos")
                 awaited.set()
+                until(lambda: killed.process.poll() is not None)
+                scheduler.change("worker_disconnect_delay", MISSED)
                 assert heir.end() == 0, heir.said()
     assert killed.process.returncode < 0, killed.said()
     assert "one is at bottleneck; waiting until it has ended." in heir.said()

@@ -12,14 +12,13 @@ import pytest
 
 from tasks.artifacts import DataRoot, publish_bytes
 from tasks.paths import to_path
-from tests.background import until
+from tests.background import TIMEOUT, until
 from tests.object_store import ObjectStore
 from tests.pipeline.command import Finished
 from tests.recording import keep, record
 from tests.repository import REPOSITORY
 
 DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
-BROWSER_WITHIN_S = 10
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def call(root: DataRoot, *arguments: str, **desktop: str) -> Finished:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=TIMEOUT,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
 
@@ -74,7 +73,7 @@ def opened(browser: Path) -> str | None:
 
 def wait_for(browser: Path) -> str | None:
     """What the browser was given, as soon as it was."""
-    until(lambda: opened(browser) is not None, BROWSER_WITHIN_S)
+    until(lambda: opened(browser) is not None)
     return opened(browser)
 
 

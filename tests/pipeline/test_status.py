@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from pipeline import RetrainFlowers
 from pipeline.cli import app
 from tasks.artifacts import SCHEMA_VERSION
+from tests.background import TIMEOUT
 from tests.pipeline.command import Project, draw
 from tests.pipeline.first_stages import decode, options, run_of
 from tests.repository import REPOSITORY
@@ -181,5 +182,5 @@ def test_it_imports_no_tensorflow(project: Project) -> None:
         "print(*sorted({'tensorflow', 'keras', 'matplotlib', 'sklearn'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", script, "status", *words(project)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=TIMEOUT)
     assert done.stdout.splitlines()[-1] == ""

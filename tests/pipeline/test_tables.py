@@ -3,13 +3,12 @@
 import json
 import os
 import pty
-import subprocess
 import sys
 
 import pytest
 
 from pipeline.commands.tables import Coloured, Column, show_json, show_table
-from tests.repository import REPOSITORY
+from tests.background import TIMEOUT, running
 
 COLUMNS = [Column("stage"), Column("photos", right=True), Column("key")]
 ROWS: list[list[object]] = [["decode", "1,997", "x" * 120], [Coloured("train", "green"), None, "[bold]a\nb"]]
@@ -23,7 +22,7 @@ def on_a_terminal(**environment: str) -> str:
     """What a terminal of 80 columns is sent."""
     ours, theirs = pty.openpty()
     variables = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "COLUMNS": "80", **environment}
-    with subprocess.Popen([sys.executable, "-c", SCRIPT], cwd=REPOSITORY, env=variables, stdout=theirs) as process:
+    with running([sys.executable, "-c", SCRIPT], variables, stdout=theirs) as process:
         os.close(theirs)
         sent = b""
         # Linux ends a terminal that nobody writes to any more with an error.
@@ -33,7 +32,7 @@ def on_a_terminal(**environment: str) -> str:
         except OSError:
             pass
         os.close(ours)
-    assert process.returncode == 0
+        assert process.wait(TIMEOUT) == 0
     return sent.decode()
 
 

@@ -2,12 +2,10 @@
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pandas as pd
@@ -18,12 +16,13 @@ from pipeline.cli import app
 from tasks.artifacts import SCHEMA_VERSION, DataRoot
 from tasks.train.settings import FinetuneSettings
 from tasks.train.underway import Training, announce
+from tests import background
+from tests.background import TIMEOUT, Finished, stop, write_line
 from tests.repository import REPOSITORY
 from tests.train.data_root import fill, head_folder, train
 from tests.train.examples import BOTTLENECK, classic
 
 CLASSIC = classic(learning_rate=0.05)
-FIRST_WORD_WITHIN_S = 120  # importing TensorFlow on a busy machine
 
 #: Trains as the train stage does, but waits at each line that it tells until it is let go on.
 TRAINING = """
@@ -43,17 +42,11 @@ train(DataRoot(Path(sys.argv[1])), CLASSIC, Obedient())
 """
 
 
-@contextmanager
-def running(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Run Python, and kill it at the end if it still runs."""
-    command, pipe = [sys.executable, *map(str, arguments)], subprocess.PIPE
+def running(*arguments: object) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Run Python."""
     # As a person's: this process has quietened TensorFlow for itself, in a way that children inherit by halves.
     own = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    with subprocess.Popen(command, cwd=REPOSITORY, env=own, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    return background.running([sys.executable, *arguments], own, stderr=subprocess.PIPE)
 
 
 def watching(*arguments: object) -> AbstractContextManager[subprocess.Popen[str]]:
@@ -62,16 +55,9 @@ def watching(*arguments: object) -> AbstractContextManager[subprocess.Popen[str]
 
 def read_line(process: subprocess.Popen[str]) -> str:
     """The next line that a process writes."""
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], FIRST_WORD_WITHIN_S)
-    assert readable, "nothing was written"
-    return process.stdout.readline().rstrip("\n")
-
-
-def let_go_on(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
+    line = background.read_line(process)
+    assert line, "nothing was written"
+    return line.rstrip("\n")
 
 
 @pytest.fixture
@@ -104,11 +90,11 @@ def test_a_watcher_beside_a_training_measures_each_checkpoint_and_ends_with_it(r
             # The training waits at its first line, before its first checkpoint.
             assert read_line(watcher) == f"No checkpoint file found in {folder / 'checkpoints'}"
             for step in (100, 200):
-                let_go_on(training)
+                write_line(training)
                 assert read_line(watcher).startswith(f"After {step} training steps, validation accuracy = 0.")
-            out, _ = training.communicate("\n\n", timeout=60)
+            out, _ = training.communicate("\n\n", timeout=TIMEOUT)
             assert "Final test accuracy = " in out
-            rest, errors = watcher.communicate(timeout=60)
+            rest, errors = watcher.communicate(timeout=TIMEOUT)
             assert rest.splitlines()[0].startswith("After 300 training steps")
             assert rest.splitlines()[1:] == ["Training has ended."]
             assert (watcher.returncode, errors) == (0, "")
@@ -123,13 +109,13 @@ def test_a_training_that_dies_is_told_of_and_the_exit_code_is_1(root: DataRoot[P
     folder = head_folder(root, CLASSIC)
     with running("-c", TRAINING, root.path) as training:
         read_line(training)
-        let_go_on(training)
+        write_line(training)
         with watching(folder.name, "--data-root", root.path, "--plain") as watcher:
             assert read_line(watcher).startswith("After 100 training steps")
             training.send_signal(signal.SIGKILL)
-            training.wait(timeout=60)
+            training.wait(TIMEOUT)
             assert read_line(watcher).startswith(f"The training in {folder} stopped before its end.")
-            assert watcher.wait(timeout=60) == 1
+            assert watcher.wait(timeout=TIMEOUT) == 1
     assert pd.read_parquet(folder / "curve-plain.parquet")["step"].tolist() == [100]
 
 
@@ -138,9 +124,7 @@ def test_ctrl_c_ends_it_quietly(root: DataRoot[Path]) -> None:
     folder.mkdir(parents=True)
     with watching(folder) as watcher:
         read_line(watcher)
-        watcher.send_signal(signal.SIGINT)
-        assert watcher.communicate(timeout=60) == ("", "")
-        assert watcher.returncode == 130
+        assert stop(watcher, signal.SIGINT) == Finished(130, "", "")
 
 
 def test_once_looks_once(trained: DataRoot[Path]) -> None:

@@ -9,26 +9,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-import psutil
-
 from tasks.download.sample import LABELS
+from tests.background import STOP_TIMEOUT, TIMEOUT, kill, running, session, until
 from tests.pipeline.command import draw, words
 from tests.pipeline.first_stages import DAY_AGO
 from tests.reliability.contents import contents, damaged, differences, files, keys
 from tests.reliability.shots import Shot
 from tests.repository import REPOSITORY
 
+Process = subprocess.Popen[str]
 Tell = Callable[[str], None]
 
 INJECT = Path(__file__).parent / "inject"
 KILLED = -signal.SIGKILL
-#: Seconds that a worker may go on without the process that started it.
-ORPHAN_SECONDS = 10.0
+#: Seconds that a worker may go on without the process that started it, on a busy machine.
+ORPHAN_SECONDS = STOP_TIMEOUT
 
 
 class Kill(NamedTuple):
@@ -112,30 +113,33 @@ class Trial:
         """Run RetrainFlowers, and kill it where the place is met."""
         for folder in (self.folder, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "output").open("w+") as output, (self.folder / "errors").open("w+") as errors:
-            process = self._start(shot, output, errors)
-            code, orphaned = process.wait(timeout=600), _end_of_session(process.pid)
+        with (
+            (self.folder / "output").open("w+") as output,
+            (self.folder / "errors").open("w+") as errors,
+            self._start(shot, output, errors) as process,
+        ):
+            code, orphaned = process.wait(2 * TIMEOUT), _end_of_session(process)
         output_text, errors_text, place = (
             path.read_text() if path.exists() else "" for path in map(self.folder.joinpath, ("output", "errors", "met"))
         )
         (self.folder / "met").unlink(missing_ok=True)
         return Ended(code, output_text, errors_text, place, orphaned)
 
-    def _start(self, shot: Shot | None, output: TextIO, errors: TextIO) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def _start(self, shot: Shot | None, output: TextIO, errors: TextIO) -> Iterator[Process]:
         """Start a run that is killed where the place is met."""
-        process = self._begin(self._environment(shot), output, errors)
-        if shot is not None and shot.way == "later":
-            self._kill_later(process, shot)
-        return process
+        with self._begin(self._environment(shot), output, errors) as process:
+            if shot is not None and shot.way == "later":
+                self._kill_later(process, shot)
+            yield process
 
-    def _begin(self, environment: Mapping[str, str], output: TextIO, errors: TextIO) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+    def _begin(self, environment: Mapping[str, str], output: TextIO, errors: TextIO) -> AbstractContextManager[Process]:
+        return running(
             words("RetrainFlowers", self.given),
-            cwd=REPOSITORY,
-            env={**os.environ, "TMPDIR": str(self.temporary), **environment},
+            {**os.environ, "TMPDIR": str(self.temporary), **environment},
+            stdin=None,
             stdout=output,
             stderr=errors,
-            start_new_session=True,
         )
 
     def places(self) -> dict[str, float]:
@@ -162,10 +166,9 @@ class Trial:
             "KILL_MARK": str(self.folder / "met"),
         }
 
-    def _kill_later(self, process: subprocess.Popen[bytes], shot: Shot) -> None:
+    def _kill_later(self, process: Process, shot: Shot) -> None:
         met = self.folder / "met"
-        while not met.exists() and process.poll() is None:
-            time.sleep(0.005)
+        until(lambda: met.exists() or process.poll() is not None, 2 * TIMEOUT)
         time.sleep(shot.delay)
         if process.poll() is None:
             (os.killpg if shot.whom == "group" else os.kill)(process.pid, signal.SIGKILL)
@@ -231,25 +234,13 @@ def _end(trial: Trial, expected: Mapping[str, object]) -> list[str]:
     return faults + [f"{name} is another" for name in differences(contents(held), expected)] + damaged(held)
 
 
-def _end_of_session(session: int) -> float:
-    """Wait until no process of a session is left, and end those that stay; returns how many seconds that took."""
+def _end_of_session(process: Process) -> float:
+    """Wait until no process of a run is left, and end those that stay; returns how many seconds that took."""
     started = time.monotonic()
-    while _session(session) and time.monotonic() - started < 3 * ORPHAN_SECONDS:
+    while session(process.pid) and time.monotonic() - started < 1.5 * ORPHAN_SECONDS:
         time.sleep(0.05)
-    for process in _session(session):
-        process.kill()
+    kill(process)
     return time.monotonic() - started
-
-
-def _session(session: int) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
-    return found
 
 
 def draw_old(folder: Path, photos: range, labels: int = 3) -> None:

@@ -9,8 +9,9 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -18,7 +19,7 @@ from typing import TextIO
 from upath import UPath
 
 from tests.gateway import Fate, Gateway, Request
-from tests.reliability.killing import Trial
+from tests.reliability.killing import Process, Trial
 from tests.reliability.shots import Shot
 
 #: Share of requests that are answered by asking to slow down, as a busy store does.
@@ -56,12 +57,13 @@ class StoreTrial(Trial):
             path.write_text(path.read_text().replace(self.url, str(self.root)))
         return self.root
 
-    def _start(self, shot: Shot | None, output: TextIO, errors: TextIO) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def _start(self, shot: Shot | None, output: TextIO, errors: TextIO) -> Iterator[Process]:
         marksman = _Marksman(self, shot)
         self.gateway.decide(marksman)
-        process = self._begin({"AWS_ENDPOINT_URL": self.gateway.address}, output, errors)
-        marksman.process = process
-        return process
+        with self._begin({"AWS_ENDPOINT_URL": self.gateway.address}, output, errors) as process:
+            marksman.process = process
+            yield process
 
 
 class _Marksman:
@@ -71,7 +73,7 @@ class _Marksman:
         self._trial, self._shot = trial, shot
         self._met = False
         self._dice = random.Random(len(shot.places[0]) if shot else 0)  # noqa: S311 (the same ones each time)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     def __call__(self, request: Request) -> Fate:
         if self._met:
@@ -93,8 +95,10 @@ class _Marksman:
         return Fate.HUNG_UP
 
     def _kill(self) -> None:
+        # Where it has ended there is nothing to kill; who waits for it may find that out at the same time.
         if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def place_of(request: Request, url: str) -> str | None:

@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from tests.background import TIMEOUT
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
     "--no-sandbox",
@@ -21,6 +23,8 @@ _QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+#: What the browser may take for anything on a busy machine, in milliseconds.
+_PATIENCE_MS = 1000 * TIMEOUT
 #: The least contrast of elements' text with what is behind it (WCAG 2.2, relative luminance and contrast ratio).
 _CONTRAST = """(elements) => {
   const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
@@ -83,9 +87,11 @@ def open_browser() -> Iterator[Browser]:
             pytest.fail(f"CI needs one of {', '.join(_NAMES)}")
         pytest.skip("no Chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(_QUIET))
-        yield browser
-        browser.close()
+        browser = playwright.chromium.launch(executable_path=program, args=list(_QUIET), timeout=_PATIENCE_MS)
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @contextmanager
@@ -104,6 +110,7 @@ def visiting(
         java_script_enabled=script,
         has_touch=width < 500,
     )
+    context.set_default_timeout(_PATIENCE_MS)
     visit = Visit(context.new_page())
 
     def on_console(message: ConsoleMessage) -> None:
@@ -115,8 +122,8 @@ def visiting(
     visit.page.on("console", on_console)
     visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
     visit.page.on("request", on_request)
-    visit.page.goto(path.as_uri())
     try:
+        visit.page.goto(path.as_uri())
         yield visit
     finally:
         context.close()
