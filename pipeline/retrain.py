@@ -9,11 +9,11 @@ import luigi
 
 from pipeline.model import ModelTask
 from pipeline.record import publish_record
-from pipeline.summary import is_worse, not_good_enough, summarise, summarise_nothing
+from pipeline.summary import is_worse, not_good_enough, refused_export, summarise, summarise_nothing
 from tasks.artifacts import Manifest, hold
 from tasks.backbone.backbones import Prepared
 from tasks.download.reach import tell_unreached
-from tasks.errors import PipelineError, VerdictError
+from tasks.errors import ModelError, PipelineError, VerdictError
 from tasks.parameters import Choice, Number
 from tasks.records import read_record
 from tasks.report.task import WriteReport
@@ -84,7 +84,7 @@ class RetrainFlowers(ModelTask):
         for stage in stages.values():  # noqa: UP028 (Luigi sends into the generator, which no iterator of a dict takes)
             yield stage
         self._record({name: stage.manifest() for name, stage in stages.items()})
-        self._judge(stages["champion"].manifest().details)
+        self._judge()
 
     def _record(self, stages: Mapping[str, Manifest]) -> None:
         """Write the record and the page of all runs, and let old runs go."""
@@ -130,11 +130,11 @@ class RetrainFlowers(ModelTask):
         return {stage.stage: stage for stage in stages}
 
     def complete(self) -> bool:
-        """As every root task; a model that was refused stays refused, so that each try says so."""
+        """As every root task; a model or export that was refused stays refused, so that each try says so."""
         if not super().complete():
             return False
         record = read_record(self.record_path()) or {}
-        return bool(record.get("champion", {}).get("verdict") != "refused")
+        return record.get("champion", {}).get("verdict") != "refused" and refused_export(record) is None
 
     def refuses(self, evaluation: Manifest) -> bool:
         """Whether a model is below the accuracy that was asked for."""
@@ -150,15 +150,21 @@ class RetrainFlowers(ModelTask):
 
                 publish_index(self.root)
 
-    def _judge(self, decision: Mapping[str, Any]) -> None:
-        """End the run with an error where its model is not good enough.
+    def _judge(self) -> None:
+        """End the run, which has its record, with an error where its model is not good enough or its export is refused.
 
         Raises:
-            VerdictError: It is worse than the champion, or below the accuracy that was asked for.
+            ModelError: The export is refused.
+            VerdictError: The model is worse than the champion, or below the accuracy that was asked for.
         """
+        record = read_record(self.record_path()) or {}
+        decision, refused = record["champion"], refused_export(record)
         if decision["verdict"] == "refused" or is_worse(decision):
             self.tell()
-            raise VerdictError(not_good_enough(decision))
+            raise VerdictError(" ".join(filter(None, (not_good_enough(decision), refused))))
+        if refused:
+            self.tell()
+            raise ModelError(refused)
 
     def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
         """What the run came to, or that there was nothing to do."""

@@ -6,6 +6,7 @@ from typing import Any
 from tasks.artifacts import DataRoot
 from tasks.catalog import SAMPLE
 from tasks.download.reach import tell_unreached
+from tasks.export.forms import tell_untested
 from tasks.paths import AnyPath, to_path
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.labels import tell_merged
@@ -38,7 +39,7 @@ def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[st
         f"Report          {record['report']}",
         f"Run record      {path}",
         f"{'Head   ' if record['head'] else 'Network'}         {_trained(record)}",
-        *([f"Exported to     {_root(record).export(_model(record))}"] if record["export"] else []),
+        *_export(record),
         "",
         *_next(dataset),
     ]
@@ -61,6 +62,7 @@ def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) ->
         *([f"Champion        {champion['reason']}"] if (champion := record.get("champion")) else []),
         f"Report          {record['report']}",
         f"Run record      {path}",
+        *_export(record),
         *_next(dataset),
     ]
 
@@ -88,6 +90,27 @@ def not_good_enough(decision: Mapping[str, Any]) -> str:
         "are new. To let the next model be champion whatever it is worth, forget the champion, with the parameters of "
         f"its run: python -m pipeline forget champion --date {decision['since']}."
     )
+
+
+def refused_export(record: Mapping[str, Any]) -> str | None:
+    """Say why the export of a run was refused; None where it was not.
+
+    Args:
+        record: The run's record.
+    """
+    reason = (record.get("export") or {}).get("refused")
+    return f"{reason} This run's record and report are written, and tell of its model." if reason else None
+
+
+def _export(record: Mapping[str, Any]) -> list[str]:
+    """Where the model was exported to, and what of that was not tested."""
+    if not record["export"]:
+        return []
+    if refused_export(record):
+        return ["Export          refused, nothing was exported"]
+    untested = tell_untested(record["export"])
+    told = f"{_root(record).export(_model(record))}{f'; {untested}' if untested else ''}"
+    return [f"Exported to     {told}"]
 
 
 def _labels(record: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pipeline.commands.estimate import PER_NEW, PER_PHOTO, Ahead, Estimate, estimate, read_past
 from pipeline.commands.stages import STAGES, Chain, is_refused, known_chain
 from pipeline.retrain import RetrainFlowers
+from pipeline.summary import refused_export
 from tasks.artifacts import DataRoot
 from tasks.artifacts.removal import measure
 from tasks.artifacts.survey import read_each
@@ -179,7 +180,8 @@ def _plain_step(chain: Chain, step: Step) -> Step:
     task = chain.tasks.get(step.stage)
     if task is not None:
         if step.stage == "report" and step.key is None:
-            return replace(step, state=State.BLOCKED, note="waits for the champion")
+            before = "export" if _is_missing(chain, "export") else "champion"
+            return replace(step, state=State.BLOCKED, note=f"waits for the {before}")
         if not task.complete():
             return step
         # A backbone has no photos.
@@ -189,12 +191,17 @@ def _plain_step(chain: Chain, step: Step) -> Step:
     return replace(step, state=State.BLOCKED, note=_waits(chain))
 
 
+def _is_missing(chain: Chain, stage: str) -> bool:
+    return stage in chain.tasks and not chain.tasks[stage].is_published()
+
+
 def _record_step(chain: Chain, step: Step) -> Step:
     if chain.run.complete():
         return replace(step, state=State.DONE)
     record = read_record(chain.run.record_path()) or {}
-    refused = record.get("champion", {}).get("verdict") == "refused"
-    return replace(step, note="the model was refused; a run says so again" if refused else "")
+    refused = "the model" if record.get("champion", {}).get("verdict") == "refused" else ""
+    refused = "the export" if refused_export(record) else refused
+    return replace(step, note=f"{refused} was refused; a run says so again" if refused else "")
 
 
 def _waits(chain: Chain) -> str:

@@ -2,27 +2,36 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from tasks.artifacts import DataRoot, publish_folder, publish_json
+from tasks.artifacts import DataRoot, is_there, local, publish_folder, publish_json, publishing, scratch_folder
+from tasks.artifacts.removal import remove
 from tasks.backbone.frozen_function import freeze_function
 from tasks.bottleneck.int8 import int8_network, quantise_network
+from tasks.decode.images import MAX_PIXELS
 from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError, ModelError
-from tasks.export.agreement import KnownPhotos, check, judge, read_files, read_known, read_pictures
+from tasks.export.agreement import disagrees, find_refusal, judge
 from tasks.export.card import CARD, write_card, write_labels
 from tasks.export.classifier import Classifier, open_classifier
+from tasks.export.conversion import convert_to_png
 from tasks.export.forms import FLOAT, FORMS, INT8, KERAS, SERVED, Export, Tested
 from tasks.export.lite import float_lite, int8_lite
+from tasks.export.photos import KnownPhotos, PhotoFiles, read_files, read_known, read_pictures
+from tasks.export.reference import predict_in
 from tasks.export.running import run_keras, run_lite, run_served
 from tasks.export.serving import save_keras, save_served
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
 from tasks.progress import Progress
 from tasks.train.settings import TrainSettings
+
+METRICS = "metrics.json"
 
 
 @dataclass(frozen=True)
@@ -33,15 +42,17 @@ class Source:
         evaluation: Folder of the model's evaluation.
         photos: The folder that the snapshot's paths are relative to.
         root: Where everything is.
+        max_pixels: Pixels that a photo may have.
     """
 
     evaluation: AnyPath
     photos: AnyPath
     root: DataRoot
+    max_pixels: int = MAX_PIXELS
 
 
 def export_model(model: Model, source: Source, progress: Progress) -> Export:
-    """Export a model to the folder `export` beside it.
+    """Export a model to the folder `export` beside it; of one that says something else, only the figures are published.
 
     Args:
         model: The model.
@@ -50,20 +61,69 @@ def export_model(model: Model, source: Source, progress: Progress) -> Export:
 
     Raises:
         BackboneError: The backbone's weights are not as they should be.
-        ModelError: An export names other labels than the model; nothing is published then.
         StoreError: The model, its evaluation, or the decoded store is damaged.
     """
-    known = read_known(source.evaluation / "predictions.parquet", model.labels)
-    with publish_folder(source.root.export(model.key)) as folder:
+    photos, path = _read_photos(model, source), source.root.export(model.key)
+    with publish_folder(path) as folder:
         with temporary_files_in(folder / "temporary"):
             lacking = write_forms(model, folder, source.root, progress)
-            tested = _test(model, folder, known, source, progress)
-        check(tested.forms, _precision(model))
-        publish_json(folder / "metrics.json", {**asdict(tested), "lacking": lacking})
-        write_labels(model.labels, folder / "labels.txt")
-        export = Export(sorted({CARD, *(path.name for path in folder.iterdir())}), tested, lacking)
-        write_card(model, export, source.evaluation, source.root, folder / CARD)
+            tested = _test(model, folder, photos, progress)
+        export = _judged(model, tested, lacking)
+        if export.refused:
+            _clear(folder)
+            if is_there(path):
+                remove(path, source.root)
+        else:
+            write_labels(model.labels, folder / "labels.txt")
+            export = replace(export, files=sorted({CARD, METRICS, *(path.name for path in folder.iterdir())}))
+            write_card(model, export, source.evaluation, source.root, folder / CARD)
+        publish_json(folder / METRICS, _figures(export))
     return export
+
+
+def test_again(model: Model, source: Source, kept: Mapping[str, Any], progress: Progress) -> Export | None:
+    """Test an export that is kept, but was not tested whole; None where there still is no photo to show its files.
+
+    Args:
+        model: The model.
+        source: What to test it on.
+        kept: The export's `details`.
+        progress: Told of every photo that a form predicts.
+
+    Raises:
+        StoreError: The export, the evaluation of its model, or the decoded store is damaged.
+    """
+    photos, path = _read_photos(model, source), source.root.export(model.key)
+    if not photos.shown.files:
+        return None
+    with scratch_folder("export") as folder, temporary_files_in(folder / "temporary"):
+        tested = _test(model, local(path), photos, progress)
+    export = _judged(model, tested, kept["lacking"])
+    if export.refused:
+        remove(path, source.root)
+    else:
+        export = replace(export, files=kept["files"])
+        with publishing(path / CARD) as card:
+            write_card(model, export, source.evaluation, source.root, card)
+    publish_json(path / METRICS, _figures(export))
+    return export
+
+
+def _judged(model: Model, tested: Tested, lacking: Mapping[str, str]) -> Export:
+    """What comes of an export that was tested; where it is refused, its figures are all that is published."""
+    return Export([METRICS], tested, lacking, find_refusal(tested.forms, _precision(model)))
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _figures(export: Export) -> dict[str, Any]:
+    return {**asdict(export.tested), "lacking": dict(export.lacking), "refused": export.refused}
 
 
 @contextmanager
@@ -136,20 +196,49 @@ def _precision(model: Model) -> str:
     return model.settings.bottleneck.precision if isinstance(model.settings, TrainSettings) else "float32"
 
 
-def _test(model: Model, folder: Path, known: KnownPhotos, source: Source, progress: Progress) -> Tested:
+class _TestPhotos(NamedTuple):
+    """What the forms of a model are tested on.
+
+    Args:
+        known: The test photos, N.
+        shown: Those of them whose files can be shown, for forms that take files.
+        pictures: Encoded pictures of all of them, N, for forms that take pixels.
+    """
+
+    known: KnownPhotos
+    shown: PhotoFiles
+    pictures: list[bytes]
+
+
+def _read_photos(model: Model, source: Source) -> _TestPhotos:
+    """Read the test photos, files of formats that no form reads converted."""
+    decode = model.settings.decode
+    convert = partial(convert_to_png, folder=source.photos, decode=decode, max_pixels=source.max_pixels)
+    known = read_known(source.evaluation / "predictions.parquet", model.labels)
+    pictures = read_pictures(known, open_stores(source.root, decode).decoded)
+    return _TestPhotos(known, read_files(known, source.photos, convert), pictures)
+
+
+def _test(model: Model, folder: Path, photos: _TestPhotos, progress: Progress) -> Tested:
     """Let every form predict the test photos."""
-    written = [form.name for form in FORMS if (folder / form.name).exists()]
+    known, shown, pictures = photos
+    written = [form for form in FORMS if (folder / form.name).exists()]
     progress.start(len(written) * len(known), "photo")
-    photos, files, left_out = read_files(known, source.photos)
-    places, probabilities = run_served(folder / SERVED.name, files, progress)
-    if len(places) < len(files):
-        left_out["unreadable for TensorFlow"] = len(files) - len(places)
-    photos, files = photos.take(places), [files[place] for place in places]
-    forms = {SERVED.name: judge(photos, probabilities)}
-    if KERAS.name in written:
-        forms[KERAS.name] = judge(photos, run_keras(folder / KERAS.name, files, progress) if files else probabilities)
-    pictures = read_pictures(known, open_stores(source.root, model.settings.decode).decoded)
-    for name in (FLOAT.name, INT8.name):
-        if name in written:
-            forms[name] = judge(known, run_lite((folder / name).read_bytes(), pictures, progress))
-    return Tested(forms, left_out)
+    left_out = dict(shown.left_out)
+    places, probabilities = run_served(folder / SERVED.name, shown.files, progress)
+    if len(places) < len(shown.files):
+        left_out["unreadable for TensorFlow"] = len(shown.files) - len(places)
+    read, files = shown.photos.take(places), [shown.files[place] for place in places]
+    say_in = cache(lambda precision: replace(known, probabilities=predict_in(precision, model, pictures, progress)))
+    forms = {}
+    for form in written:
+        if form is KERAS:
+            probabilities = run_keras(folder / KERAS.name, files, progress) if files else probabilities
+        elif not form.decodes:
+            probabilities = run_lite((folder / form.name).read_bytes(), pictures, progress)
+        seen = read if form.decodes else known
+        figures = judge(seen, probabilities)
+        if form.precision != _precision(model) and disagrees(form, figures):
+            figures["in_its_precision"] = judge(say_in(form.precision).find(seen.keys), probabilities)
+        forms[form.name] = figures
+    return Tested(forms, left_out, shown.converted)

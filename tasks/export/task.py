@@ -1,10 +1,13 @@
 """Luigi task of the export stage."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
-from tasks.artifacts import Outcome, sweep
+from tasks.artifacts import Outcome, is_there, sweep
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
+from tasks.export.forms import tell_untested
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
@@ -12,7 +15,10 @@ from tasks.stage import SnapshotStageTask
 
 
 class ExportModel(SnapshotStageTask):
-    """Exports a head with its backbone, or a network, for use elsewhere, and tests what it wrote."""
+    """Exports a head with its backbone, or a network, for use elsewhere, and tests what it wrote.
+
+    What was exported without a photo to test it on is kept, and tested as soon as a run can read some.
+    """
 
     settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
         EvaluateSettings, description="Settings, as JSON."
@@ -33,23 +39,38 @@ class ExportModel(SnapshotStageTask):
         """Beside the exports."""
         return self.root.export(self.model().name) / "manifest.json"
 
+    def complete(self) -> bool:
+        """Whether the model was exported and tested, or refused; one try a run where there is nothing to test it on."""
+        if not self.is_published():
+            return False
+        made = self.manifest()
+        return made.run == self.run_id or tell_untested(made.details) is None
+
     def work(self, progress: Progress) -> Outcome:
         """Write every form of the model, and test each."""
+        kept = self.manifest().details if self.is_published() and is_there(self.manifest_path().parent) else None
         with progress.preparing("imports"):
-            from tasks.export.export import Source, export_model  # noqa: PLC0415 (imports TensorFlow)
+            from tasks.export.export import Source, export_model, test_again  # noqa: PLC0415 (imports TensorFlow)
             from tasks.predict.models import read_model  # noqa: PLC0415
 
         # What a killed export left lies beside the folder that it was to become.
         sweep(self.model())
         model = read_model(self.model(), to_path(self.weights))
-        export = export_model(model, Source(self.requires().results(), to_path(self.folder), self.root), progress)
-        photos = max(figures["photos"] for figures in export.tested.forms.values())
+        max_pixels = round(self.max_megapixels * 1e6)
+        source = Source(self.requires().results(), to_path(self.folder), self.root, max_pixels)
+        if kept is None:
+            return self._outcome(export_model(model, source, progress).details(), new=True)
+        tested = test_again(model, source, kept, progress)
+        return self._outcome(tested.details() if tested else kept, new=tested is not None)
+
+    def _outcome(self, details: Mapping[str, Any], *, new: bool) -> Outcome:
+        photos = max(figures["photos"] for figures in details["test"].values())
         return Outcome(
             key=self.model().name,
             snapshot=self.snapshot,
             settings=asdict(self.settings),
             photos=photos,
-            new=photos,
-            reused=0,
-            details=export.details(),
+            new=photos if new else 0,
+            reused=0 if new else photos,
+            details=details,
         )

@@ -222,6 +222,27 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Exports:
+    """How a model's exported files agree with it.
+
+    Args:
+        agreement: Share of test photos on which each file names the same label first, in [0, 1], by its name; None for
+            one that was not tested.
+        refused: Whether one says something else than the model, so that nothing was exported.
+        note: A sentence on what was refused or not tested; may be empty.
+    """
+
+    agreement: Mapping[str, float | None]
+    refused: bool
+    note: str
+
+    @property
+    def least(self) -> float | None:
+        """The smallest agreement; None where no file was tested."""
+        return min((share for share in self.agreement.values() if share is not None), default=None)
+
+
+@dataclass(frozen=True)
 class Report:
     """What a report shows: all sequences whole, in the order given, but for those of paths, which may be long.
 
@@ -243,7 +264,7 @@ class Report:
         conflicts: Photos that lie under several labels.
         duplicates: Photos that lie at several paths of one label.
         map: The map of the bottlenecks; None where there are none.
-        exports: Agreement of each exported file with the model, by its name, in [0, 1]; empty where there is no export.
+        exports: How the exported files agree with the model; None where no export was asked for.
         nights: All runs of the dataset so far, this one last.
     """
 
@@ -264,5 +285,5 @@ class Report:
     conflicts: Sequence[Repeated]
     duplicates: Sequence[Repeated]
     map: BottleneckMap | None
-    exports: Mapping[str, float]
+    exports: Exports | None
     nights: Sequence[Night]

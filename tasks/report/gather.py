@@ -121,7 +121,7 @@ def _lay_out(read: _Read, results: Results, album: Album, occasion: Occasion, ro
         metrics=results.metrics,
         labels=results.labels,
         counts=count_photos(read.predicted),
-        notes=[*_notes(read), *_flawed(occasion)],
+        notes=[*_notes(read, occasion), *_flawed(occasion)],
         figures=Figures(results.confusion, results.reliability, results.precision_recall, curve, trend),
         samples=album.show(choice.samples),
         mistakes=album.show_guesses(choice.mistakes),
@@ -161,12 +161,13 @@ def _changes(read: _Read, album: Album) -> Changes | None:
     return Changes(read.past.last.date, read.difference.labels, album.show(album.choice.added))
 
 
-def _notes(read: _Read) -> list[str]:
+def _notes(read: _Read, occasion: Occasion) -> list[str]:
     """What a reader should know."""
     lost = []
     if read.past.last and read.difference is None:
         lost = [f"What is new since the run of {read.past.last.date} is not known: its snapshot cannot be read."]
-    return [*_filled(read.predicted.photos.splits.filled), *read.past.notes, *lost]
+    told = [occasion.exports.note] if occasion.exports and occasion.exports.note else []
+    return [*told, *_filled(read.predicted.photos.splits.filled), *read.past.notes, *lost]
 
 
 def _flawed(occasion: Occasion) -> list[str]:

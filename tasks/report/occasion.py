@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from tasks.artifacts import Manifest
 from tasks.champion.decision import Decision
 from tasks.evaluate.settings import EvaluateSettings
+from tasks.export.forms import tell_untested
 from tasks.paths import AnyPath
 from tasks.records import Night
+from tasks.report.contents import Exports
 from tasks.snapshot.ignored import IgnoredSummary
 
 
@@ -48,10 +50,14 @@ class Occasion:
         return Decision.from_json(self.stages["champion"].details)
 
     @property
-    def exports(self) -> dict[str, float]:
-        """Agreement of each exported file with the model, by its name; empty where nothing was exported."""
-        tested = self.stages["export"].details["test"] if "export" in self.stages else {}
-        return {name: result["agreement"] for name, result in tested.items()}
+    def exports(self) -> Exports | None:
+        """How the exported files agree with the model; None where no export was asked for."""
+        if "export" not in self.stages:
+            return None
+        details = self.stages["export"].details
+        agreement = {name: result["agreement"] for name, result in details["test"].items()}
+        refused, untested = details.get("refused"), tell_untested(details)
+        return Exports(agreement, bool(refused), refused or (f"The export was {untested}" if untested else ""))
 
     @property
     def seconds(self) -> dict[str, float]:

@@ -22,7 +22,8 @@ CODE_VERSION = 2
 class WriteReport(SnapshotStageTask):
     """Writes the report of a run: one HTML file that needs nothing beside itself.
 
-    Its key holds the decision on the champion, which is not known before that is made: until then there is no report.
+    Its key holds what came of the export and the decision on the champion, which are not known before: until then there
+    is no report.
     """
 
     settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
@@ -59,23 +60,24 @@ class WriteReport(SnapshotStageTask):
         return [*([ExportModel(**self.shared(), settings=self.settings)] if self.export else []), self.champion()]
 
     def complete(self) -> bool:
-        """Whether the report of the decision that stands is written."""
-        return self.champion().complete() and super().complete()
+        """Whether the report of the export and of the decision that stand is written."""
+        return all(task.complete() for task in self.requires()) and super().complete()
 
     def key(self) -> str:
         """Key of the report.
 
         Raises:
-            FileNotFoundError: The champion has not been decided on yet.
+            FileNotFoundError: The model has not been exported, or the champion not been decided on yet.
         """
+        outcomes = {task.stage: dict(task.manifest().details) for task in self.requires()}
         return fingerprint(
             {
                 "dataset": self.dataset,
                 "date": f"{self.date}",
                 "parameters": dict(self.parameters),
                 "evaluation": self.settings.key(self.snapshot),
-                "decision": dict(self.champion().manifest().details),
-                "export": self.export,
+                "decision": outcomes["champion"],
+                "export": outcomes.get("export", False),
                 "ignored": json.loads(self.ignored),
                 "code_version": CODE_VERSION,
             }

@@ -26,8 +26,9 @@ import pyarrow.parquet as pq
 
 from tasks.artifacts import DataRoot
 from tasks.decode.images import decode_photo, read_pixels
-from tasks.export.agreement import KnownPhotos, judge, read_files, read_known
+from tasks.export.agreement import judge
 from tasks.export.card import dataset_of
+from tasks.export.photos import KnownPhotos, read_files, read_known
 from tasks.predict.models import Model, read_model
 from tasks.predict.predictor import Predictor
 from tasks.progress import Silence
@@ -100,17 +101,18 @@ def newest_export(root: DataRoot[Path]) -> Path:
     Raises:
         SystemExit: There is none.
     """
-    manifests = sorted(root.path.glob("train/*/export/manifest.json"), key=lambda path: path.stat().st_mtime)
-    if not manifests:
+    # An export that was refused has a manifest alone.
+    exports = sorted(root.path.glob("train/*/export/saved_model"), key=lambda path: path.stat().st_mtime)
+    if not exports:
         raise SystemExit(f"There is no export in {root.path}. Run RetrainFlowers first.")
-    return manifests[-1].parent.parent
+    return exports[-1].parent.parent
 
 
 def tested_photos(model: Model, root: DataRoot, photos: Path, most: int) -> tuple[KnownPhotos, list[bytes]]:
     """The photos that the test split begins with, and their files."""
     for path in root.path.glob("evaluate/*/predictions.parquet"):
         if json.loads(pq.read_schema(path).metadata[b"settings"])["head"] == model.key:
-            there, files, _ = read_files(read_known(path, model.labels, most), photos)
+            there, files, *_ = read_files(read_known(path, model.labels, most), photos)
             return there, files
     raise SystemExit(f"There is no evaluation of {model.key} in {root.path}.")
 

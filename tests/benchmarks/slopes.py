@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from tasks.bottleneck.extract import PHOTOS_PER_SHARD
 from tasks.cores import available_cores
 from tasks.decode.photos import ROWS_PER_SHARD
-from tasks.export.agreement import MOST_PHOTOS
+from tasks.export.photos import MOST_PHOTOS
 from tests.benchmarks.data_roots import Way
 from tests.benchmarks.held import by_keys, by_shards, by_trained
 from tests.benchmarks.nothing_to_do import link, retrain

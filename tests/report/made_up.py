@@ -21,6 +21,7 @@ from tasks.report.confusion import confusion_figure
 from tasks.report.contents import (
     BottleneckMap,
     Changes,
+    Exports,
     Figures,
     Guess,
     LabelChange,
@@ -162,7 +163,7 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
         map=BottleneckMap(
             [_point(number, labels, generator) for number in range(map_points)], 2 * map_points, "Made up."
         ),
-        exports={"saved_model": 1.0, "model-int8.tflite": 0.9817},
+        exports=Exports({"saved_model": 1.0, "model-int8.tflite": 0.9817}, refused=False, note=""),
         nights=nights,
     )
 
@@ -189,7 +190,7 @@ def make_up_first_report(root: Path) -> Report:
         conflicts=[],
         duplicates=[],
         map=None,
-        exports={},
+        exports=None,
         nights=report.nights[-1:],
     )
 

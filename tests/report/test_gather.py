@@ -4,6 +4,7 @@ import datetime as dt
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from tasks.decode.rejections import Missing
 from tasks.errors import StoreError
 from tasks.progress import Silence
 from tasks.report.choice import MOST_SAMPLES, MOST_SHOWN, SAMPLES_PER_LABEL
-from tasks.report.contents import LabelChange, LabelCount, PhotoPath, Report
+from tasks.report.contents import Exports, LabelChange, LabelCount, PhotoPath, Report
 from tasks.report.gather import gather_report
 from tasks.train.settings import FinetuneSettings
 from tests.bottleneck.pictures import draw, encode, key_of
@@ -131,13 +132,30 @@ def test_the_runs_end_with_this_one_and_their_trend_is_drawn(report: Report) -> 
     assert report.notes == []
 
 
+def exports_of(whole: LaidOut, details: dict[str, Any]) -> Exports | None:
+    """What a report tells of an export, by what its manifest says."""
+    stages = {**whole.occasion.stages, "export": replace(whole.occasion.stages["train"], details=details)}
+    return replace(whole.occasion, stages=stages).exports
+
+
 def test_provenance_decision_and_exports_are_those_of_the_stages(whole: LaidOut, report: Report) -> None:
     assert report.decision.reason == "The model is the first of its dataset."
     assert list(report.summary.provenance) == ["Keys", "Parameters", "Model", "Versions"]
-    assert report.exports == {}
-    tested = {"test": {"saved_model": {"photos": 20, "agreement": 0.995, "accuracy": 0.9}}}
-    stages = {**whole.occasion.stages, "export": replace(whole.occasion.stages["train"], details=tested)}
-    assert replace(whole.occasion, stages=stages).exports == {"saved_model": 0.995}
+    assert report.exports is None
+    tested = {"test": {"saved_model": {"photos": 20, "agreement": 0.995, "accuracy": 0.9}}, "left_out": {}}
+    assert exports_of(whole, tested) == Exports({"saved_model": 0.995}, refused=False, note="")
+
+
+def test_a_report_says_why_an_export_was_refused_or_not_tested(whole: LaidOut) -> None:
+    bad = {"test": {"model.tflite": {"photos": 20, "agreement": 0.5}}, "left_out": {}, "refused": "It is wrong."}
+    assert exports_of(whole, bad) == Exports({"model.tflite": 0.5}, refused=True, note="It is wrong.")
+    away = {"test": {"saved_model": {"photos": 0, "agreement": None}}, "left_out": {"gone": 20}}
+    exports = exports_of(whole, away)
+    assert exports is not None
+    assert (exports.least, exports.refused) == (None, False)
+    assert exports.note.startswith(
+        "The export was not tested: saved_model, since no test photo could be read (20 gone)."
+    )
 
 
 def test_a_stage_that_an_earlier_run_had_done_took_no_time(whole: LaidOut) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tasks.champion.decision import Bounds, Comparison, Decision
 from tasks.records import VERDICTS, Verdict
-from tasks.report.contents import Report
+from tasks.report.contents import Exports, Report
 from tasks.report.page import VERDICT_WORDS, tell_verdict
 from tests.report.made_up import (
     EVIL,
@@ -108,6 +108,25 @@ def test_the_summary_answers_first_whether_the_model_is_better(page: Page) -> No
         "Exported files that agree 98.2 % saved_model 100.0 % model-int8.tflite 98.2 %",
     ):
         assert shown in page.text
+
+
+@pytest.mark.parametrize(
+    ("exports", "shown"),
+    [
+        (
+            Exports({"saved_model": None, "model.tflite": 0.97}, False, ""),
+            "97.0 % saved_model not tested model.tflite 97.0 %",
+        ),
+        (
+            Exports({"saved_model": None, "model.keras": None}, False, ""),
+            "not tested saved_model not tested model.keras",
+        ),
+        (Exports({"saved_model": 0.2}, True, ""), "refused saved_model 20.0 %"),
+    ],
+    ids=["one is tested", "none is tested", "refused"],
+)
+def test_exports_that_were_not_tested_or_were_refused_are_told_of(report: Report, exports: Exports, shown: str) -> None:
+    assert f"Exported files that agree {shown}" in text_of(replace(report, exports=exports))
 
 
 def test_a_run_after_some_days_is_not_compared_with_last_night_s(report: Report, root: Path) -> None:

@@ -67,7 +67,6 @@ def test_its_key_is_made_of_what_it_tells(laid_out: LaidOut) -> None:
     key = report_of(laid_out).key()
     others: list[dict[str, Any]] = [
         {"date": DAY.replace(day=1)},
-        {"export": True},
         {"parameters": {"seed": "7"}},
         {"settings": replace(SETTINGS, folds=3)},
     ]
@@ -83,6 +82,19 @@ def test_its_key_is_made_of_what_it_tells(laid_out: LaidOut) -> None:
         report_of(laid_out).champion().manifest_path()
     )
     assert report_of(laid_out).key() not in keys
+
+
+def test_its_key_holds_what_came_of_the_export(laid_out: LaidOut) -> None:
+    publish(laid_out)
+    keys, report = {report_of(laid_out).key()}, report_of(laid_out, export=True)
+    with pytest.raises(FileNotFoundError):
+        report.key()
+    for refused in (None, "It says something else."):
+        details: dict[str, Any] = {"test": {}, "refused": refused}
+        export = replace(laid_out.occasion.stages["train"], details=details)
+        export.publish(report.requires()[0].manifest_path())
+        keys.add(report.key())
+    assert len(keys) == 3
 
 
 def test_the_export_runs_before_the_decision_where_there_is_one(laid_out: LaidOut) -> None:

@@ -1,0 +1,56 @@
+"""What the pipeline itself says in another precision than a model was trained in: all that this precision changes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from tasks.bottleneck.int8 import Int8Forward, quantise_network
+from tasks.bottleneck.precision import Precision
+from tasks.cores import available_cores
+from tasks.decode.images import read_pixels
+from tasks.export.classifier import open_classifier
+from tasks.export.running import BATCH_SIZE
+from tasks.predict.models import Model
+from tasks.predict.predictor import Predictor
+from tasks.progress import Progress
+from tasks.threads import in_threads
+from tasks.train.examples import Floats
+from tasks.train.settings import TrainSettings
+
+
+def predict_in(precision: str, model: Model, pictures: Sequence[bytes], progress: Progress) -> Floats:
+    """Predict encoded pictures, N of them and one at least, by the pipeline in another precision: float32 [N, C].
+
+    Args:
+        precision: The precision; of a fine-tuned network, which the pipeline computes in float32, int8.
+        model: The model.
+        pictures: The pictures.
+        progress: Told what is being prepared.
+    """
+    if not isinstance(model.settings, TrainSettings):
+        return _predict_in_int8(model, pictures)
+    bottleneck = replace(model.settings.bottleneck, precision=cast("Precision", precision))
+    predictor = Predictor(replace(model, settings=replace(model.settings, bottleneck=bottleneck)), progress)
+    batches = (
+        pictures[start : start + predictor.batch_size] for start in range(0, len(pictures), predictor.batch_size)
+    )
+    predicted = in_threads(lambda batch: predictor.predict_batch(_pixels(batch)), batches, predictor.workers)
+    return np.concatenate(list(predicted))
+
+
+def _predict_in_int8(model: Model, pictures: Sequence[bytes]) -> Floats:
+    network = open_classifier(model).network
+    int8 = Int8Forward(
+        quantise_network(network, model.settings.decode, model.prepared.backbone.name), available_cores()
+    )
+    batches = (pictures[start : start + BATCH_SIZE] for start in range(0, len(pictures), BATCH_SIZE))
+    scores = np.concatenate(list(in_threads(lambda batch: int8(_pixels(batch)), batches, int8.workers)))
+    powers: Floats = np.exp(scores - scores.max(axis=1, keepdims=True))
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers
+
+
+def _pixels(pictures: Sequence[bytes]) -> "np.typing.NDArray[np.uint8]":
+    return np.stack([read_pixels(picture) for picture in pictures])

@@ -1,0 +1,118 @@
+"""Faults that an export could have are found, and labels that are hard to tell apart are none."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.backbone.own_models import prepare
+from tasks.bottleneck.settings import BottleneckSettings
+from tasks.export.agreement import find_refusal, judge
+from tasks.export.classifier import Classifier, open_classifier
+from tasks.export.photos import KnownPhotos
+from tasks.predict.models import Model
+from tasks.quiet_tensorflow import tf
+from tasks.train.examples import Floats
+from tasks.train.head import Head, save_head, standardisation
+from tasks.train.settings import TrainSettings
+from tests.backbone.test_own_models import SIZE
+from tests.bottleneck.pictures import key_of
+from tests.export.test_classifier import ADAM, LABELS, kept
+
+PHOTOS = 200
+#: How much a head makes of its bottlenecks: sure of nearly every photo, or of none.
+EASY, HARD = 1.0, 0.15
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A model and photos.
+
+    Args:
+        classifier: The model, ready to be exported.
+        pixels: uint8 [N, S, S, 3].
+        vectors: What the pipeline has of them: float32 [N, 2, D].
+        head: The head.
+    """
+
+    classifier: Classifier
+    pixels: Any
+    vectors: Floats
+    head: Head
+
+    def known(self, vectors: Floats) -> KnownPhotos:
+        """What the pipeline says of the photos by some bottlenecks, and a truth that it is mostly right about."""
+        probabilities = self.head.probabilities(vectors)
+        truth = self.head.probabilities(self.vectors).argmax(axis=1)
+        keys = [key_of(number) for number in range(PHOTOS)]
+        return KnownPhotos(keys, keys, truth, probabilities, LABELS)
+
+    def judge(self, classifier: Classifier, precision: str) -> str | None:
+        """Judge a float export of a model in a precision, whose bottlenecks are rounded as that one rounds."""
+        said = tf.function(classifier.probabilities)(self.pixels).numpy()
+        exact = self.known(self.vectors)
+        if precision == "float32":
+            return find_refusal({"model.tflite": judge(exact, said)}, precision)
+        noise = np.random.default_rng(7).normal(0, 0.3, self.vectors.shape) * self.vectors.std(axis=(0, 1))
+        figures = judge(self.known((self.vectors + noise).astype(np.float32)), said)
+        return find_refusal({"model.tflite": {**figures, "in_its_precision": judge(exact, said)}}, precision)
+
+
+@pytest.fixture(scope="module", params=[EASY, HARD], ids=["easy", "hard"])
+def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ready:
+    folder = tmp_path_factory.mktemp("model")
+    asked = kept("keras_file", folder)
+    prepared = prepare(asked, Path(asked.backbone))
+    settings = TrainSettings(BottleneckSettings(prepared.backbone, "png", "float32", 2), ADAM, seed=0)
+    random = np.random.default_rng(0)
+    patches = random.integers(0, 256, (PHOTOS, 3, 3, 3), dtype=np.uint8)
+    pixels = patches.repeat(SIZE // 3, axis=1).repeat(SIZE // 3, axis=2)
+    blank = Head(LABELS, np.zeros((6, 3), np.float32), np.zeros(3, np.float32), None, {})
+    save_head(blank, folder / "head")
+    model = Model(folder / "head", settings, "snapshot", LABELS, prepared)
+    network = open_classifier(model).network
+    vectors = np.stack([np.asarray(network(view.astype(np.float32))) for view in (pixels, pixels[:, :, ::-1])], axis=1)
+    weights = request.param * random.normal(size=(vectors.shape[-1], len(LABELS))).astype(np.float32)
+    head = Head(LABELS, weights.astype(np.float32), np.zeros(3, np.float32), standardisation(vectors), {})
+    save_head(head, folder / "head")
+    return Ready(open_classifier(model), pixels, vectors, head)
+
+
+def with_network(change: Callable[[Any], Any]) -> Callable[[Classifier], Classifier]:
+    """A fault that shows the network other pixels."""
+    return lambda sound: replace(sound, network=lambda pixels: sound.network(change(pixels)))
+
+
+def with_weights(change: Callable[[Any], Any]) -> Callable[[Classifier], Classifier]:
+    """A fault of the head's weights."""
+
+    def make(sound: Classifier) -> Classifier:
+        assert sound.layer is not None
+        return replace(sound, layer=sound.layer._replace(weights=change(sound.layer.weights)))
+
+    return make
+
+
+FAULTS = {
+    "order of labels": with_weights(lambda weights: weights[:, [1, 2, 0]]),
+    "order of channels": with_network(lambda pixels: pixels[..., ::-1]),
+    "scaling": with_network(lambda pixels: pixels / 255.0),
+    "second view": lambda sound: replace(sound, views=1),
+    "crop": with_network(lambda pixels: tf.image.resize(pixels[:, 4:-4, 4:-4], (SIZE, SIZE))),
+    "damaged head": with_weights(lambda weights: np.concatenate([weights[:3] * 0, weights[3:]])),
+    "no square root": lambda sound: replace(sound, layer=sound.layer and sound.layer._replace(rooted=False)),
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_sound_export_passes(ready: Ready, precision: str) -> None:
+    assert ready.judge(ready.classifier, precision) is None
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_faulty_export_is_refused(ready: Ready, fault: Callable[[Classifier], Classifier], precision: str) -> None:
+    assert ready.judge(fault(ready.classifier), precision) is not None

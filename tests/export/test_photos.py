@@ -1,0 +1,111 @@
+"""The test photos that exports are tested on: which are read, which are converted, and which are left out."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.artifacts import PREDICTIONS, StoreAwayError
+from tasks.errors import StoreError
+from tasks.export import photos as read
+from tasks.export.photos import KnownPhotos, read_files, read_known
+from tests.bottleneck.pictures import encode
+
+LABELS = ("blue", "red")
+WEBP = b"RIFF....WEBP"
+
+
+def known(contents: Sequence[bytes]) -> KnownPhotos:
+    """Photos of these files, called 0.jpg, 1.jpg and so on."""
+    count = len(contents)
+    keys = [hashlib.sha256(content).hexdigest() for content in contents]
+    probabilities = np.arange(2 * count, dtype=np.float32).reshape(count, 2)
+    return KnownPhotos(
+        keys, [f"{number}.jpg" for number in range(count)], np.zeros(count, np.int64), probabilities, LABELS
+    )
+
+
+def write(contents: Sequence[bytes], folder: Path) -> None:
+    for number, content in enumerate(contents):
+        (folder / f"{number}.jpg").write_bytes(content)
+
+
+def test_files_that_are_gone_changed_or_of_another_format_are_left_out(tmp_path: Path) -> None:
+    contents = [encode(np.full((2, 2, 3), number, np.uint8)) for number in range(3)] + [WEBP, b""]
+    write(contents, tmp_path)
+    (tmp_path / "0.jpg").unlink()
+    (tmp_path / "1.jpg").write_bytes(contents[2])
+    photos, files, left_out, converted = read_files(known(contents), tmp_path)
+    assert files == [contents[2]]
+    assert photos.paths == ["2.jpg"]
+    assert photos.probabilities.tolist() == [[4, 5]]
+    assert left_out == {"gone": 1, "changed": 1, "neither JPEG nor PNG": 2}
+    assert converted == 0
+
+
+def test_files_of_other_formats_are_converted_where_they_can_be(tmp_path: Path) -> None:
+    contents = [WEBP, encode(np.zeros((2, 2, 3), np.uint8)), b"GIF89a", b"BM"]
+    write(contents, tmp_path)
+    asked: list[str] = []
+
+    def convert(photos: KnownPhotos) -> list[bytes | None]:
+        asked.extend(photos.paths)
+        return [b"a PNG", None, b"another"]
+
+    photos, files, left_out, converted = read_files(known(contents), tmp_path, convert)
+    assert asked == ["0.jpg", "2.jpg", "3.jpg"]
+    assert photos.paths == ["0.jpg", "1.jpg", "3.jpg"]
+    assert files == [b"a PNG", contents[1], b"another"]
+    assert (left_out, converted) == ({"neither JPEG nor PNG": 1}, 2)
+
+
+def test_photos_of_an_object_store_that_cannot_be_had_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [encode(np.full((2, 2, 3), number, np.uint8)) for number in range(3)]
+    write(contents, tmp_path)
+
+    def refuse(path: Path, most: int) -> bytes:
+        if path.name == "1.jpg":
+            raise StoreAwayError("s3://photos", "it does not answer")
+        return path.read_bytes()[:most]
+
+    monkeypatch.setattr(read, "read_photo", refuse)
+    photos, _, left_out, _ = read_files(known(contents), tmp_path)
+    assert photos.paths == ["0.jpg"]
+    assert left_out == {"out of reach": 2}
+
+
+def test_test_photos_with_the_smallest_keys_are_read(tmp_path: Path) -> None:
+    rows = [
+        {
+            "sha256": f"{number:064x}",
+            "path": f"red/{number}.jpg",
+            "label": LABELS[number % 2],
+            "predicted": "red",
+            "probabilities": [0.25, number / 10],
+            "split": "test" if number > 2 else "train",
+        }
+        for number in reversed(range(8))
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, PREDICTIONS), tmp_path / "predictions.parquet")
+    photos = read_known(tmp_path / "predictions.parquet", LABELS, most=3)
+    assert photos.paths == ["red/3.jpg", "red/4.jpg", "red/5.jpg"]
+    assert photos.truth.tolist() == [1, 0, 1]
+    np.testing.assert_allclose(photos.probabilities, [[0.25, 0.3], [0.25, 0.4], [0.25, 0.5]])
+
+
+def test_predictions_that_are_gone_or_of_other_labels_are_an_error_that_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"predictions\.parquet cannot be read .* run again"):
+        read_known(tmp_path / "predictions.parquet", LABELS)
+
+
+def test_labels_that_an_earlier_version_kept_in_another_form_of_unicode_are_known(tmp_path: Path) -> None:
+    row = {"sha256": f"{1:064x}", "path": "a.jpg", "label": "cafe\u0301", "predicted": "cafe\u0301", "split": "test"}
+    table = pa.Table.from_pylist([{**row, "probabilities": [0.25, 0.75]}], PREDICTIONS)
+    pq.write_table(table, tmp_path / "predictions.parquet")
+    assert read_known(tmp_path / "predictions.parquet", ("blue", "caf\u00e9")).truth.tolist() == [1]
