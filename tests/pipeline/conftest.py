@@ -11,7 +11,7 @@ import pytest
 
 from tasks.artifacts import exclusive
 from tests.pipeline.command import Finished, Project, draw
-from tests.pipeline.first_stages import DAY_AGO
+from tests.snapshot.aging import wait_until_files_are_old
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
             for left in (project.photos, project.root):
                 shutil.rmtree(left, ignore_errors=True)
             draw(project.photos, range(Trained.PHOTOS))
-            # Old enough that the next snapshot may take their hashes from the last one.
-            for photo in project.photos.rglob("*.jpg"):
-                os.utime(photo, ns=(DAY_AGO, DAY_AGO))
+            wait_until_files_are_old()
             done = project.retrain(date=Trained.DATE)
             assert done.code == 0, done.errors
             told.write_text(json.dumps(asdict(done)))

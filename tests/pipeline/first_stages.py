@@ -1,6 +1,5 @@
 """Runs stages in this process, for tests of what they write: what takes seconds to import is there already."""
 
-import time
 from pathlib import Path
 
 import luigi
@@ -9,8 +8,6 @@ from pipeline import RetrainFlowers
 from tasks.snapshot.task import TakeSnapshot
 from tests.pipeline.command import Project
 from tests.snapshot.aging import recalling_new_files
-
-DAY_AGO = time.time_ns() - 86_400_000_000_000
 
 
 def options(project: Project) -> dict[str, str]:

@@ -18,10 +18,10 @@ from typing import NamedTuple, TextIO
 from tasks.download.sample import LABELS
 from tests.background import STOP_TIMEOUT, TIMEOUT, kill, running, session, until
 from tests.pipeline.command import draw, words
-from tests.pipeline.first_stages import DAY_AGO
 from tests.reliability.contents import contents, damaged, differences, files, keys
 from tests.reliability.shots import Shot
 from tests.repository import REPOSITORY
+from tests.snapshot.aging import wait_until_files_are_old
 
 Process = subprocess.Popen[str]
 Tell = Callable[[str], None]
@@ -244,11 +244,10 @@ def _end_of_session(process: Process) -> float:
 
 
 def draw_old(folder: Path, photos: range, labels: int = 3) -> None:
-    """Draw photos, and a broken one, that look a day old: what is newer is hashed again, so that it matters when."""
+    """Draw photos, and a broken one, and let them be old: what is newer is hashed again, so that it matters when."""
     draw(folder, photos, labels)
     (folder / LABELS[0] / "broken.jpg").write_bytes(b"no photo")
-    for photo in files(folder):
-        os.utime(photo, ns=(DAY_AGO, DAY_AGO))
+    wait_until_files_are_old()
 
 
 def show(text: str) -> None:
