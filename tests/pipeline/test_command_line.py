@@ -119,3 +119,15 @@ def test_a_link_to_another_folder_each_night_is_one_dataset_that_may_not_shrink(
     second = copied.retrain(dataset=str(link), date="2026-03-03")
     assert second.code == 52
     assert f"24 of the {Trained.PHOTOS} photos of 2026-03-02 are gone" in second.errors
+
+
+@pytest.mark.parametrize(
+    ("task", "options"), [("RetrainFlowers", {"dataset": "sample"}), ("PredictFolder", {"model": "x", "folder": "."})]
+)
+def test_an_object_store_that_is_away_when_work_is_planned_is_a_sentence(task: str, options: dict[str, str]) -> None:
+    away = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
+    credentials = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}
+    done = luigi(task, {**options, "data-root": "s3://bucket/data"}, {**away, **credentials})
+    assert done.code == 56
+    assert done.errors.startswith("ERROR: The object store cannot be used (Could not connect to the endpoint URL")
+    assert done.errors.count("\n") == 1
