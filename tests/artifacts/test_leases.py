@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from upath import UPath
 
 from tasks.artifacts import alone, exclusive, is_locked, leases, listed, objects, read_json, share
 from tasks.artifacts.leases import Lease, acquire
@@ -154,9 +155,11 @@ def test_a_killed_holder_elsewhere_is_followed_once_its_lease_is_over(
     assert take(folder) < SOON
 
 
-def test_a_holder_elsewhere_that_goes_on_telling_is_waited_for(folder: AnyPath, gateway: Gateway) -> None:
-    lease = folder / ".lock" / "0000000001"
-    assert is_remote(lease)
+def test_a_holder_elsewhere_that_goes_on_telling_is_waited_for(
+    folder: AnyPath, object_store: ObjectStore, gateway: Gateway
+) -> None:
+    # Past the gateway, which waits for it.
+    lease = UPath(f"{folder}/.lock/0000000001", endpoint_url=object_store.address, skip_instance_cache=True)
     objects.put_bytes(lease, elsewhere())
     # Not by the clock, which goes on where a renewal is late: it is renewed just before each look. After some 20 looks
     # that find nothing new a lease is over.
