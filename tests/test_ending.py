@@ -52,6 +52,8 @@ class Linger(StageTask):
         if self.at == "process":
             process: WorkerProcess[int, int] = WorkerProcess(list)
             assert list(process.do([5])) == [5]
+        if self.at == "json":
+            write_as("json")
         publish_bytes(self.root.path / "ready", b"")
         match self.at:
             case "native":
@@ -60,8 +62,6 @@ class Linger(StageTask):
             case "deaf":
                 while True:
                     emit("told", "x" * 4096)
-            case "json":
-                write_as("json")
             case "done":
                 return Outcome("cafe", "beef", {}, 3, 3, 0)
         time.sleep(10 * STOP_TIMEOUT)
