@@ -6,17 +6,17 @@ from typing import cast
 
 import numpy as np
 
-from tasks.bottleneck.int8 import Int8Forward, quantise_network
+from tasks.bottleneck.int8 import quantise_network
 from tasks.bottleneck.precision import Precision
-from tasks.cores import available_cores
 from tasks.decode.images import read_pixels
 from tasks.export.classifier import open_classifier
-from tasks.export.running import BATCH_SIZE
+from tasks.export.running import run_lite
 from tasks.predict.models import Model
 from tasks.predict.predictor import Predictor
-from tasks.progress import Progress
+from tasks.progress import Progress, Silence
 from tasks.threads import in_threads
 from tasks.train.examples import Floats
+from tasks.train.head import softmax
 from tasks.train.settings import TrainSettings
 
 
@@ -42,14 +42,8 @@ def predict_in(precision: str, model: Model, pictures: Sequence[bytes], progress
 
 def _predict_in_int8(model: Model, pictures: Sequence[bytes]) -> Floats:
     network = open_classifier(model).network
-    int8 = Int8Forward(
-        quantise_network(network, model.settings.decode, model.prepared.backbone.name), available_cores()
-    )
-    batches = (pictures[start : start + BATCH_SIZE] for start in range(0, len(pictures), BATCH_SIZE))
-    scores = np.concatenate(list(in_threads(lambda batch: int8(_pixels(batch)), batches, int8.workers)))
-    powers: Floats = np.exp(scores - scores.max(axis=1, keepdims=True))
-    powers /= powers.sum(axis=1, keepdims=True)
-    return powers
+    int8 = quantise_network(network, model.settings.decode, model.prepared.backbone.name)
+    return softmax(run_lite(int8, pictures, Silence()))
 
 
 def _pixels(pictures: Sequence[bytes]) -> "np.typing.NDArray[np.uint8]":
