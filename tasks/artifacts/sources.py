@@ -4,7 +4,6 @@ Whoever reads it learns what an object of its own is (there is none, it may not 
 store itself cannot be had by a `StoreAwayError`: then none of its objects is gone.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,8 +56,7 @@ class Object(NamedTuple):
     Args:
         path: Its name relative to the folder: empty, or with a `/` at its end, where it only shows a folder.
         size: Bytes.
-        mtime_ns: When it was written, in nanoseconds since 1970. Stores tell whole seconds; the digits below them are
-            made of the ETag, so that an object that is written anew within the second is seen as another one.
+        mtime_ns: When it was written, in nanoseconds since 1970; stores tell whole seconds.
         version: Tells it from what was at its address before: its ETag, its version where the store keeps several, and
             when it was written, as the store says them.
     """
@@ -144,9 +142,8 @@ def _listed(folder: "UPath", bucket: str, prefix: str) -> Iterator[tuple[str, Ma
 
 
 def _mtime_ns(info: Mapping[str, Any]) -> int:
-    written, tag = _first(info, _WRITTEN), _first(info, _TAG)
-    digits = int(hashlib.sha256(f"{tag or ''}".encode()).hexdigest()[:15], 16) % _SECOND_NS
-    return (int(written.timestamp()) * _SECOND_NS if written is not None else 0) + digits
+    written = _first(info, _WRITTEN)
+    return int(written.timestamp()) * _SECOND_NS if written is not None else 0
 
 
 def _version(info: Mapping[str, Any]) -> str:
