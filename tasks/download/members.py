@@ -10,7 +10,7 @@ from typing import IO, NamedTuple, cast
 
 from tasks.download import limits
 from tasks.download.limits import Budget, Refused
-from tasks.download.names import File, Names
+from tasks.download.names import ArchiveFile, Names
 from tasks.download.unpacking import PIECE, Unpacking
 from tasks.download.zip_members import check_method, name_length, name_of
 
@@ -101,7 +101,7 @@ def _tar_name(name: str, names: Names) -> str:
         return name
 
 
-def _linked(name: str, target: str, names: Names) -> File:
+def _linked(name: str, target: str, names: Names) -> ArchiveFile:
     """The file that a hard link names once more."""
     if (earlier := names.find(target)) is None:
         raise Refused(

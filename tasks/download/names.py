@@ -18,7 +18,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _DRIVE = re.compile("[A-Za-z]:")
 
 
-class File(NamedTuple):
+class ArchiveFile(NamedTuple):
     """A file of an archive.
 
     Args:
@@ -89,7 +89,7 @@ class Names:
         if name.strip("/"):
             self._add_folders(_path(name))
 
-    def find(self, name: str) -> File | None:
+    def find(self, name: str) -> ArchiveFile | None:
         """The file that a name of a link means; None where no such file came so far."""
         path = PurePosixPath(name)
         above, folder = "", PurePosixPath()
@@ -99,7 +99,7 @@ class Names:
         found = self._files.get(above, {}).get(_fold(path.name))
         if found is None or not _same(str(folder / found[0]), str(path)):
             return None
-        return File(folder / found[0], found[1])
+        return ArchiveFile(folder / found[0], found[1])
 
     def _add_folders(self, path: PurePosixPath) -> tuple[str, PurePosixPath]:
         """Take a folder and those above it; returns its name as it is compared, and as it was first spelt."""

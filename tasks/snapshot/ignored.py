@@ -50,7 +50,7 @@ _WORDS = {
 }
 
 
-class Row(NamedTuple):
+class IgnoredRow(NamedTuple):
     """Entries that were left out for one reason.
 
     Args:
@@ -118,10 +118,10 @@ class IgnoredSummary:
             },
         }
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[IgnoredRow]:
         """All that was left out, what has a remedy first."""
         rows = [
-            Row(reason, count, self.examples.get(reason, ()), _WORDS[reason].remedy if reason in _WORDS else "")
+            IgnoredRow(reason, count, self.examples.get(reason, ()), _WORDS[reason].remedy if reason in _WORDS else "")
             for reason, count in self.counts.items()
         ]
         return sorted(rows, key=lambda row: (not row.remedy, row.reason))
