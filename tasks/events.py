@@ -55,5 +55,5 @@ def emit(event: str, text: str | None, **fields: object) -> None:
             tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stdout)
             sys.stdout.flush()
         except OSError:
-            # Whoever read has heard enough (`| head`), or the log's disk is full: the run goes on without a listener.
+            # The reader has closed the pipe (`| head`), or the log's disk is full: the run goes on without output.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -29,7 +29,7 @@ class Scheduler(luigi.server.Scheduler):
             name, value = line.split("=")
             setattr(self._config, name, float(value))
             print(line, end="", flush=True)
-        # Whoever started it is gone, however that ended.
+        # The process that started this one has ended.
         os._exit(1)
 
 def bind(port, **options):

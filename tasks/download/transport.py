@@ -71,7 +71,7 @@ class EnvironmentTransport(httpx.BaseTransport):
             tls = self._tls if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             own_tls = self._tls if _speaks_tls(proxy) else None
             through = httpx.Proxy(proxy.url, auth=proxy.auth, ssl_context=own_tls) if proxy else None
-            # A connection of its own for each request: one that is used again would not be known to whoever hangs up.
+            # Each request opens a connection: the timer that closes a slow one learns of it when it is opened.
             limits = httpx.Limits(max_keepalive_connections=0)
             self._transports[key] = httpx.HTTPTransport(verify=tls, trust_env=False, limits=limits, proxy=through)
         return self._transports[key]
@@ -119,6 +119,7 @@ def _speaks_tls(proxy: Proxy | None) -> bool:
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what led to it, what httpcore hides by `from None` too, unlike `tasks.machine.causes`."""
     while exc is not None:
         yield exc
         exc = exc.__cause__ or exc.__context__
