@@ -17,6 +17,7 @@ from tasks.decode.rejections import Reason, Rejected, is_short_webp, unidentifie
 from tasks.decode.repair import Flaw, find_flaws, repairs
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
+from tasks.image_formats import PILLOW_FORMATS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 #: Pixels of a photo at most, by its header, where nobody asks for another cap.
 MAX_PIXELS = 100_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
 # Of Pillow's messages.
 _ENDS_EARLY = re.compile("truncated|not enough image data|EOF", re.IGNORECASE)
 #: Bytes that a PNG's colour profile, or one of its texts, may have once it is unpacked.
@@ -109,7 +109,7 @@ def _decode_repaired(data: bytes, settings: DecodeSettings, max_pixels: int, rej
 
 def _decode(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
     with _rejecting(data):
-        photo = Image.open(io.BytesIO(data), formats=FORMATS)
+        photo = Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
     width, height = photo.size
     if width * height > max_pixels:
         raise _too_large(f"It has {width} x {height} pixels")

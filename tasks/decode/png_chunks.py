@@ -18,7 +18,6 @@ class Chunk(NamedTuple):
         kind: Its type, such as `IDAT`.
         start: Where in the file it begins, with its length.
         end: Where the next one begins.
-        is_picture: Whether the pixels need it.
     """
 
     kind: bytes

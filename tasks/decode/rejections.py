@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tasks.errors import PipelineError
+from tasks.image_formats import WEBP, image_format
 
 #: Raised when photos are used that were rejected before: what was rejected by earlier rules is tried once more.
 RULES = 2
@@ -100,40 +101,16 @@ class Rejected(PipelineError):  # noqa: N818 - a row of the rejected store rathe
         self.rejection = Rejection(reason, message)
 
 
-_SUPPORTED = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\x00", "TIFF"),
-    (b"MM\x00*", "TIFF"),
-    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-)
-_UNSUPPORTED = (
-    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"8BPS", "Photoshop"),
-    (b"%PDF", "PDF"),
-)
-# ISO/IEC 14496-12: such a file starts with a box `ftyp`, whose first four letters name the brand.
-_BRANDS = dict.fromkeys((b"heic", b"heix", b"hevc"), "HEIC") | dict.fromkeys((b"avif", b"avis"), "AVIF")
-_BRANDS |= dict.fromkeys((b"mif1", b"msf1"), "HEIF")
-
-
 def unidentified(data: bytes) -> Rejected:
     """Say why Pillow found no photo in the bytes, by how they start."""
-    supported = next((name for start, name in _SUPPORTED if data.startswith(start)), None)
-    if _is_webp(data):
-        supported = "WebP"
-    if supported:
+    found = image_format(data)
+    if found and found.pillow:
         return Rejected(
             Reason.DAMAGED,
-            f"It starts like a {supported} file, but its header is damaged or cut short. Copy it again or delete it.",
+            f"It starts like a {found.name} file, but its header is damaged or cut short. Copy it again or delete it.",
         )
-    unsupported = next((name for start, name in _UNSUPPORTED if data.startswith(start)), None)
-    if data[4:8] == b"ftyp":
-        unsupported = _BRANDS.get(data[8:12], "video or other ISO media")
+    other = "PDF" if data.startswith(b"%PDF") else "video or other ISO media" if data[4:8] == b"ftyp" else None
+    unsupported = found.name if found else other
     if unsupported:
         return Rejected(
             Reason.UNSUPPORTED_FORMAT, f"It is a {unsupported} file, which is not read here. Convert it to JPEG or PNG."
@@ -147,8 +124,4 @@ def unidentified(data: bytes) -> Rejected:
 
 def is_short_webp(data: bytes) -> bool:
     """Whether the bytes are a WebP file that is longer by its own account; its decoder does not say what is wrong."""
-    return _is_webp(data) and int.from_bytes(data[4:8], "little") + 8 > len(data)
-
-
-def _is_webp(data: bytes) -> bool:
-    return data.startswith(b"RIFF") and data[8:12] == b"WEBP"
+    return image_format(data) is WEBP and int.from_bytes(data[4:8], "little") + 8 > len(data)

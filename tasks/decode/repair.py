@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from tasks.decode import jpeg2000, png_chunks
+from tasks.image_formats import JPEG, JPEG_2000, PNG, image_format
 
 
 class Flaw(StrEnum):
@@ -20,8 +21,6 @@ class Flaw(StrEnum):
 
 #: Photos that are named, of those with flaws.
 _EXAMPLES = 10
-_JPEG = b"\xff\xd8\xff"
-_JPEG_2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def tell_flawed(flawed: Mapping[str, Any]) -> str:
 
 def find_flaws(data: bytes) -> tuple[Flaw, ...]:
     """Look at a PNG for what Pillow passes over: a missing end marker, and checksums of what is not the picture."""
-    if not data.startswith(png_chunks.SIGNATURE):
+    if image_format(data) is not PNG:
         return ()
     chunks = list(png_chunks.read_chunks(data))
     is_damaged = any(not chunk.is_picture and not chunk.is_intact(data) for chunk in chunks)
@@ -85,20 +84,21 @@ def repairs(data: bytes) -> Iterator[tuple[bytes, tuple[Flaw, ...]]]:
     Yields:
         A file, and the flaws that it does not have any more; what changes least comes first.
     """
-    if data.startswith(png_chunks.SIGNATURE):
+    found = image_format(data)
+    if found is PNG:
         yield png_chunks.without(data, lambda chunk: not chunk.is_intact(data)), ()
         # A profile that cannot be read is passed over in other formats too.
         yield png_chunks.without(data, lambda chunk: not _tells_orientation(chunk, data)), (Flaw.SKIPPED_CHUNK,)
-    elif data.startswith(_JPEG):
+    elif found is JPEG:
         from tasks.decode.jpeg_end import with_end_marker  # noqa: PLC0415 (numpy, which few photos need)
 
         whole = with_end_marker(data)
         if whole is not None:
             yield whole, (Flaw.NO_END_MARKER,)
-    elif data.startswith(_JPEG_2000):
-        found = jpeg2000.read_codestream(data)
-        if found.complete and not found.ended:
-            yield data[: found.end] + jpeg2000.END, (Flaw.NO_END_MARKER,)
+    elif found is JPEG_2000:
+        codestream = jpeg2000.read_codestream(data)
+        if codestream.complete and not codestream.ended:
+            yield data[: codestream.end] + jpeg2000.END, (Flaw.NO_END_MARKER,)
 
 
 def _tells_orientation(chunk: png_chunks.Chunk, data: bytes) -> bool:

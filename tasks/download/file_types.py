@@ -10,6 +10,7 @@ from typing import IO, NamedTuple
 
 from tasks.download.limits import Budget
 from tasks.download.unpacking import Unpacking
+from tasks.image_formats import image_format
 
 #: Bytes at the start of a file that are looked at; an ISO image names itself after 32 KiB.
 _HEAD = 1 << 16
@@ -70,10 +71,6 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"MZ", "a Windows program, maybe an archive that extracts itself", _PACK_ANEW),
     (0, b"PK\x07\x08", "the first part of a split zip", _JOIN),
     (0, b"PK00PK", "a zip of one part, made to be split", _JOIN),
-    (0, b"\xff\xd8\xff", "a single photo (JPEG)", _FOLDER),
-    (0, b"\x89PNG\r\n", "a single photo (PNG)", _FOLDER),
-    (0, b"GIF8", "a single photo (GIF)", _FOLDER),
-    (8, b"WEBP", "a single photo (WebP)", _FOLDER),
     (0, b"%PDF", "a PDF", _FOLDER),
     (0, b"version https://git-lfs", "a pointer of Git LFS in place of the file", "Fetch the file with `git lfs pull`"),
 )
@@ -139,6 +136,9 @@ def _identify(head: bytes) -> FileType | None:
     for offset, magic, name, remedy in _MAGIC:
         if head.startswith(magic, offset):
             return FileType(name, remedy)
+    photo = image_format(head)
+    if photo:
+        return FileType(f"a single photo ({photo.name})", _FOLDER)
     return _identify_text(head[:2000])
 
 

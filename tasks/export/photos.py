@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from tasks.artifacts import DamagedError, Store, StoreAwayError, read_parquet
 from tasks.decode.workers import MAX_BYTES
+from tasks.image_formats import JPEG, PNG, image_format
 from tasks.paths import AnyPath
 from tasks.snapshot.labels import to_label
 from tasks.snapshot.opening import read_photo
@@ -24,8 +25,8 @@ from tasks.train.examples import Floats
 MOST_PHOTOS = 500
 #: Photos that are read at once: where they are on an object store, each waits for its answer.
 _READ_AT_ONCE = 16
-#: How files begin that an export can read: JPEG and PNG.
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+#: What an export can read.
+_READABLE = (JPEG, PNG)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +127,7 @@ def read_files(photos: KnownPhotos, folder: AnyPath, convert: Convert | None = N
             reason = _left_out(data, photos.keys[place])
             if data is None or reason:
                 left_out[reason] += 1
-            elif data.startswith(_MAGIC):
+            elif image_format(data) in _READABLE:
                 found[place] = data
             else:
                 others.append(place)

@@ -1,18 +1,17 @@
 """What a listing of photos is, and the rules by which a file is a photo: its name, or else its first bytes."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
 from tasks.artifacts import KEY_LENGTH
+from tasks.image_formats import image_format
 from tasks.snapshot.ignored import NOT_A_PHOTO, RAW_PHOTO, UNSUPPORTED, VIDEO, Ignored, IgnoredSummary
 from tasks.snapshot.ignored_names import unwanted_name
 from tasks.snapshot.labels import to_label
 
 __all__ = [
-    "HEAD",
     "PHOTO",
     "File",
     "Listing",
@@ -37,25 +36,6 @@ _SUFFIXES = {
     "ini log py ipynb sh yaml yml toml cfg xmp aae npy npz pt pth pkl h5 mat parquet arrow tfrecord mp3 m4a wav flac",
 }
 _BY_SUFFIX = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
-
-#: How many first bytes of a file tell whether it is a photo.
-HEAD = 16
-_MAGIC = (
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"GIF87a",
-    b"GIF89a",
-    b"II*\0",
-    b"MM\0*",
-    b"II+\0",
-    b"MM\0+",
-    b"\0\0\0\x0cjP  \r\n\x87\n",
-    b"\xff\x4f\xff\x51",
-)
-# A file of text may begin with P5 too: a picture goes on in the next line, with its width and height or a comment.
-_PNM_MAGIC = re.compile(rb"P[1-6][ \t]*\r?\n\s*(#|[1-9]\d*\s+[1-9])")
-_UNSUPPORTED_MAGIC = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n", b"8BPS")
-_UNSUPPORTED_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,23 +123,13 @@ def told_by_name(name: str) -> bool | None:
 
 
 def unwanted_head(head: bytes, name: str) -> str | None:
-    """Why a file is left out by its first bytes; None for JPEG, PNG, GIF, TIFF, WebP, BMP, PNM and JPEG 2000.
+    """Why a file is left out by its first bytes; None for those of a format that the decode stage reads.
 
     Args:
         head: The first `HEAD` bytes of the file, or all that it has.
         name: Its name, which says what else it may be.
     """
-    if _begins_as_photo(head):
-        return None
-    if head.startswith(_UNSUPPORTED_MAGIC) or (head[4:8] == b"ftyp" and head[8:12] in _UNSUPPORTED_BRANDS):
-        return UNSUPPORTED
-    return kind_by_suffix(name) or NOT_A_PHOTO
-
-
-def _begins_as_photo(head: bytes) -> bool:
-    if head.startswith(_MAGIC) or _PNM_MAGIC.match(head):
-        return True
-    if head.startswith(b"RIFF"):
-        return head[8:12] == b"WEBP"
-    # Text may begin with BM too; a bitmap goes on with its size and four reserved zeros.
-    return head.startswith(b"BM") and head[6:10] == bytes(4)
+    found = image_format(head)
+    if found is None:
+        return kind_by_suffix(name) or NOT_A_PHOTO
+    return None if found.pillow else UNSUPPORTED

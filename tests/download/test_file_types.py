@@ -34,6 +34,8 @@ TYPES: dict[str, bytes] = {
     "a single photo (JPEG)": b"\xff\xd8\xff\xe0\0\x10JFIF",
     "a single photo (PNG)": b"\x89PNG\r\n\x1a\n",
     "a single photo (WebP)": b"RIFF\x24\0\0\0WEBPVP8 ",
+    "a single photo (TIFF)": b"II*\0\x08\0\0\0",
+    "a single photo (HEIC)": b"\0\0\0\x18ftypheic",
     "a pointer of Git LFS in place of the file": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n",
 }
 #: Pages and answers of servers.
