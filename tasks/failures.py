@@ -23,6 +23,7 @@ from tasks.machine import causes, store_error
 
 LOG = logging.getLogger("luigi-interface")
 _RETRY = "Failed connecting to remote scheduler"
+_make_luigi_task = CmdlineParser.get_task_obj
 _run_luigi = luigi.interface._run  # noqa: SLF001 (Luigi's program calls it by this name)
 
 
@@ -57,6 +58,7 @@ def report_failures() -> None:
     # It has a handler of its own. A library that sets up Python's logging for itself would have each line told twice.
     LOG.propagate = False
     luigi.interface._run = _run  # noqa: SLF001 (as above)
+    CmdlineParser.get_task_obj = _make_task  # type: ignore[method-assign]
 
 
 def report_traceback(text: str) -> bool:
@@ -88,10 +90,6 @@ def _run(*arguments: Any, **keywords: Any) -> Any:
     try:
         if arguments:
             refuse_empty(arguments[0])
-            with CmdlineParser.global_instance(arguments[0]) as parser:
-                if getattr(parser.known_args, "log_format", None) == "json":
-                    write_as("json")
-                check_luigi_parameters()
         return _run_luigi(*arguments, **keywords)  # type: ignore[no-untyped-call]  # Luigi's has no types
     except Exception as exc:
         error = _sentence(exc)
@@ -99,6 +97,15 @@ def _run(*arguments: Any, **keywords: Any) -> Any:
         if error is exc:
             raise
         raise error from exc
+
+
+def _make_task(parser: CmdlineParser) -> luigi.Task:
+    """Make the task of a command line, once events are written as it asks and Luigi's own parameters are right."""
+    if getattr(parser.known_args, "log_format", None) == "json":
+        write_as("json")
+    check_luigi_parameters()
+    task: luigi.Task = _make_luigi_task(parser)  # type: ignore[no-untyped-call]  # Luigi's has no types
+    return task
 
 
 def _sentence(exc: Exception) -> Exception:
