@@ -25,7 +25,6 @@ _BROKEN_OFF = {"AioReadTimeoutError", "ClientPayloadError", "IncompleteReadError
 _PAUSES = (0.5, 2.0, 8.0)
 #: Refusals that are about one object: its rights, or that it is in an archive. Others are about whoever asks.
 _OF_ONE_OBJECT = {"403", "AccessDenied", "AllAccessDisabled", "InvalidObjectState"}
-_SECOND_NS = 10**9
 #: Facts about an object, by the names that the libraries of the stores have for them.
 _TAG, _VERSION = ("ETag", "etag", "md5Hash"), ("VersionId", "version_id", "generation")
 _WRITTEN = ("LastModified", "last_modified", "mtime")
@@ -56,14 +55,14 @@ class Object(NamedTuple):
     Args:
         path: Its name relative to the folder: empty, or with a `/` at its end, where it only shows a folder.
         size: Bytes.
-        mtime_ns: When it was written, in nanoseconds since 1970; stores tell whole seconds.
+        modified: When it was written, in seconds since 1970; stores tell whole ones.
         version: Tells it from what was at its address before: its ETag, its version where the store keeps several, and
             when it was written, as the store says them.
     """
 
     path: str
     size: int
-    mtime_ns: int
+    modified: int
     version: str
 
 
@@ -94,7 +93,7 @@ def objects_below(folder: "UPath") -> Iterator[Object]:
                 # A store's library lists the object itself where there is nothing below it.
                 if name.startswith(start):
                     size = int(info.get("size") or info.get("Size") or 0)
-                    yield Object(name.removeprefix(start), size, _mtime_ns(info), _version(info))
+                    yield Object(name.removeprefix(start), size, _modified(info), _version(info))
     except OSError as exc:
         raise _away(folder, exc) from None
 
@@ -141,9 +140,9 @@ def _listed(folder: "UPath", bucket: str, prefix: str) -> Iterator[tuple[str, Ma
         further = {"ContinuationToken": page["NextContinuationToken"]}
 
 
-def _mtime_ns(info: Mapping[str, Any]) -> int:
+def _modified(info: Mapping[str, Any]) -> int:
     written = _first(info, _WRITTEN)
-    return int(written.timestamp()) * _SECOND_NS if written is not None else 0
+    return int(written.timestamp()) if written is not None else 0
 
 
 def _version(info: Mapping[str, Any]) -> str:

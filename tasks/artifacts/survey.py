@@ -133,7 +133,7 @@ class _Listed(Survey):
 
     def modified(self, path: AnyPath) -> float:
         """When a file that is there was written, in seconds since 1970."""
-        return self._objects[_address(path)].mtime_ns / 1e9
+        return self._objects[_address(path)].modified
 
 
 def _list_all(folder: AnyPath) -> list[tuple[str, Object]]:
