@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SIGNATURE_BYTES = 8
 END = b"IEND"
 # The ancillary chunk without which pixels would be others.
 _TRANSPARENCY = b"tRNS"
@@ -41,7 +41,7 @@ class Chunk(NamedTuple):
 
 def read_chunks(data: bytes) -> Iterator[Chunk]:
     """Walk over a PNG's chunks, up to the end marker or to one that is cut short."""
-    place, kind = len(SIGNATURE), b""
+    place, kind = _SIGNATURE_BYTES, b""
     while kind != END and place + 12 <= len(data):
         start, kind = place, data[place + 4 : place + 8]
         place += 12 + int.from_bytes(data[place : place + 4])

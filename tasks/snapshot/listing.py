@@ -8,20 +8,7 @@ from operator import attrgetter
 from tasks.artifacts import KEY_LENGTH
 from tasks.image_formats import image_format
 from tasks.snapshot.ignored import NOT_A_PHOTO, RAW_PHOTO, UNSUPPORTED, VIDEO, Ignored, IgnoredSummary
-from tasks.snapshot.ignored_names import unwanted_name
 from tasks.snapshot.labels import to_label
-
-__all__ = [
-    "PHOTO",
-    "File",
-    "Listing",
-    "by_path",
-    "fingerprint_rows",
-    "kind_by_suffix",
-    "told_by_name",
-    "unwanted_head",
-    "unwanted_name",
-]
 
 #: What a suffix says of a file that has it. HEIC and AVIF are photos that the decode stage cannot read: it says so of
 #: each of them.

@@ -12,7 +12,8 @@ from tasks.errors import DatasetError
 from tasks.image_formats import HEAD
 from tasks.paths import AnyPath
 from tasks.snapshot.ignored import NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, UNREADABLE, Ignored
-from tasks.snapshot.listing import PHOTO, File, Listing, by_path, kind_by_suffix, unwanted_head, unwanted_name
+from tasks.snapshot.ignored_names import unwanted_name
+from tasks.snapshot.listing import PHOTO, File, Listing, by_path, kind_by_suffix, unwanted_head
 from tasks.snapshot.opening import read_photo
 from tasks.threads import in_threads
 

@@ -26,7 +26,8 @@ from tasks.errors import DatasetError, PipelineError
 from tasks.parameters import Choice, Number, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
-from tasks.snapshot.listing import told_by_name, unwanted_name
+from tasks.snapshot.ignored_names import unwanted_name
+from tasks.snapshot.listing import told_by_name
 from tasks.stage import StageTask
 
 if TYPE_CHECKING:

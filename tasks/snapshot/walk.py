@@ -9,6 +9,7 @@ from tasks.errors import DatasetError
 from tasks.image_formats import HEAD
 from tasks.paths import AnyPath, file_version, is_remote
 from tasks.snapshot.ignored import LINKED_FOLDER, NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, RAW_PHOTO, UNREADABLE, Ignored
+from tasks.snapshot.ignored_names import unwanted_name
 from tasks.snapshot.listing import (
     PHOTO,
     File,
@@ -17,7 +18,6 @@ from tasks.snapshot.listing import (
     fingerprint_rows,
     kind_by_suffix,
     unwanted_head,
-    unwanted_name,
 )
 from tasks.snapshot.objects import list_objects, look_into
 from tasks.snapshot.opening import read_head

@@ -12,7 +12,8 @@ import pytest
 from tasks.download.archives import extract, photos_folder
 from tasks.errors import DownloadError, MachineError
 from tasks.progress import Silence
-from tasks.snapshot.listing import told_by_name, unwanted_name
+from tasks.snapshot.ignored_names import unwanted_name
+from tasks.snapshot.listing import told_by_name
 from tests.listening import Tally
 
 FILES = {

@@ -13,7 +13,8 @@ from tasks.download.archives import photos_folder
 from tasks.download.patience import Patience
 from tasks.errors import DownloadError
 from tasks.paths import AnyPath
-from tasks.snapshot.listing import told_by_name, unwanted_name
+from tasks.snapshot.ignored_names import unwanted_name
+from tasks.snapshot.listing import told_by_name
 from tasks.snapshot.task import TakeSnapshot
 from tests.download.server import FileServer, Mood, serving
 from tests.listening import Tally

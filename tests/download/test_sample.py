@@ -15,7 +15,8 @@ from tasks.download.drawing.composition import draw_photo
 from tasks.download.sample import LABELS, draw_sample
 from tasks.errors import SettingError
 from tasks.progress import Silence
-from tasks.snapshot.listing import told_by_name, unwanted_name
+from tasks.snapshot.ignored_names import unwanted_name
+from tasks.snapshot.listing import told_by_name
 from tests.listening import Tally
 
 
