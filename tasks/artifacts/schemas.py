@@ -99,8 +99,8 @@ COMPARISON = pa.schema(
 )
 
 
-def bottleneck_schema(width: int, dtype: str = "float32") -> pa.Schema:
-    """Schema of a bottleneck store whose vectors have `width` numbers, float32 or float16."""
+def bottleneck_schema(width: int, dtype: str) -> pa.Schema:
+    """Schema of a bottleneck store whose vectors have `width` whole numbers, uint8 or int16."""
     number = pa.field("item", pa.type_for_alias(dtype), nullable=False)
     return pa.schema(
         [

@@ -24,6 +24,8 @@ def settings_from(kind: type[SettingsT], values: Mapping[str, Any]) -> SettingsT
 
 def _value(hint: Any, value: Any) -> Any:
     options = typing.get_args(hint) or (hint,)
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(_value(options[0], each) for each in value)
     kinds = [kind for kind in options if dataclasses.is_dataclass(kind)]
     if not kinds or (value is None and type(None) in options):
         return tuple(value) if isinstance(value, list) else value

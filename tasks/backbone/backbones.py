@@ -1,6 +1,6 @@
 """Backbones: frozen, pretrained networks, each described by one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from tasks.decode.settings import Crop, DecodeSettings, Encoding, Resampling
@@ -23,12 +23,13 @@ class Backbone:
         model: Which of that kind: the variant of EfficientNet-Lite, the name in keras.applications; else empty.
         weights_sha256: Hash of its weights.
         size: Height and width of its input in pixels.
-        width: Numbers in its bottleneck.
+        layers: The layers, outputs or tensors whose averages over the picture make its bottleneck: the last one first,
+            which is the classic bottleneck, then earlier ones. An empty name is the kind's own choice.
+        widths: Numbers in the average of each of these layers.
         scaling: How its pixels are scaled: one of `tasks.backbone.scaling`.
         resampling: How its photos are resized.
         crop: What of a photo it sees.
         input_tensor: Of a graph: the tensor that takes the scaled pixels.
-        bottleneck_tensor: The tensor, output or layer that gives the bottleneck; empty is the kind's own choice.
     """
 
     name: str
@@ -36,12 +37,22 @@ class Backbone:
     model: str
     weights_sha256: str
     size: int
-    width: int
+    layers: tuple[str, ...]
+    widths: tuple[int, ...]
     scaling: str
     resampling: Resampling = "bilinear"
     crop: Crop = "centre"
     input_tensor: str = ""
-    bottleneck_tensor: str = ""
+
+    @property
+    def width(self) -> int:
+        """Numbers in its bottleneck: those of all layers."""
+        return sum(self.widths)
+
+    @property
+    def last_layer(self) -> "Backbone":
+        """The same backbone with the classic bottleneck alone."""
+        return replace(self, layers=self.layers[:1], widths=self.widths[:1])
 
     def decode(self, encoding: Encoding) -> DecodeSettings:
         """How photos become pictures for it."""

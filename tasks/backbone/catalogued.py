@@ -4,7 +4,8 @@ from typing import cast
 
 from tasks.artifacts import KEY_LENGTH, file_sha256, is_there, local, publish_folder
 from tasks.backbone.backbones import KINDS, Backbone, Kind, Prepared
-from tasks.backbone.request import AUTO, BackboneRequest
+from tasks.backbone.lite_blocks import bottleneck_layers
+from tasks.backbone.request import AUTO, LAST, BackboneRequest
 from tasks.backbone.weights import given_weights, packaged_weights
 from tasks.catalog import USER_CATALOG, BackboneEntry
 from tasks.decode.settings import Crop, Resampling
@@ -14,7 +15,6 @@ from tasks.progress import Progress
 
 #: EfficientNet-Lite halves its input five times.
 LITE_LEAST_SIZE = 32
-LITE_WIDTH = 1280
 
 
 def prepare(request: BackboneRequest, entry: BackboneEntry, folder: AnyPath, progress: Progress) -> Prepared:
@@ -51,7 +51,9 @@ def _lite(request: BackboneRequest, entry: BackboneEntry, folder: AnyPath, progr
     if size < LITE_LEAST_SIZE:
         raise SettingError(f"--image-size is {size}, {entry.name} needs at least {LITE_LEAST_SIZE} pixels.")
     weights = given_weights(request.weights, folder, progress) if request.weights else packaged_weights(entry)
-    return Prepared(_describe(entry, weights, size, LITE_WIDTH), weights)
+    layers = bottleneck_layers(int(entry.model))
+    backbone = _describe(entry, weights, size, layers)
+    return Prepared(backbone.last_layer if request.layers == LAST else backbone, weights)
 
 
 def _graph(request: BackboneRequest, entry: BackboneEntry, folder: AnyPath, progress: Progress) -> Prepared:
@@ -62,22 +64,22 @@ def _graph(request: BackboneRequest, entry: BackboneEntry, folder: AnyPath, prog
     graph = _unpacked(given_weights(request.weights or entry.url, folder, progress), entry, folder, progress)
     from tasks.backbone.load import measure_width  # noqa: PLC0415 (imports TensorFlow)
 
-    return measure_width(Prepared(_describe(entry, graph, entry.size, 0), graph))
+    return measure_width(Prepared(_describe(entry, graph, entry.size, ((entry.bottleneck_tensor, 0),)), graph))
 
 
-def _describe(entry: BackboneEntry, weights: AnyPath, size: int, width: int) -> Backbone:
+def _describe(entry: BackboneEntry, weights: AnyPath, size: int, layers: tuple[tuple[str, int], ...]) -> Backbone:
     return Backbone(
         name=entry.name,
         kind=cast("Kind", entry.kind),
         model=entry.model,
         weights_sha256=file_sha256(local(weights)),
         size=size,
-        width=width,
+        layers=tuple(name for name, _ in layers),
+        widths=tuple(width for _, width in layers),
         scaling=entry.scaling,
         resampling=cast("Resampling", entry.resampling),
         crop=cast("Crop", entry.crop),
         input_tensor=entry.input_tensor,
-        bottleneck_tensor=entry.bottleneck_tensor,
     )
 
 

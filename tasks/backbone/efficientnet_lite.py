@@ -6,52 +6,20 @@ https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite 
 files that were converted from TensorFlow's checkpoints, hence TensorFlow's 'same' padding and epsilon.
 """
 
-import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tasks.backbone.lite_blocks import BOTTLENECK_WIDTH, STEM_WIDTH, LiteBlock, lite_blocks
 from tasks.errors import BackboneError
 from tasks.quiet_tensorflow import keras
 
 layers = keras.layers
 
 BATCH_NORM_EPSILON = 1e-3
-STEM_WIDTH = 32
-BOTTLENECK_WIDTH = 1280
 CLASSES = 1000
-
-
-class _Stage(NamedTuple):
-    """A row of EfficientNet-B0's table: blocks alike but for the first one's stride and input width."""
-
-    repeats: int
-    kernel: int
-    stride: int
-    expand: int
-    width: int
-
-
-STAGES = (
-    _Stage(1, 3, 1, 1, 16),
-    _Stage(2, 3, 2, 6, 24),
-    _Stage(2, 5, 2, 6, 40),
-    _Stage(3, 3, 2, 6, 80),
-    _Stage(3, 5, 1, 6, 112),
-    _Stage(4, 5, 2, 6, 192),
-    _Stage(1, 3, 1, 6, 320),
-)
-#: variant: (width multiplier, depth multiplier)
-SCALES = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}
-
-
-def scaled_width(width: int, multiplier: float) -> int:
-    """Scale a width to a multiple of 8 that is never more than 10 % below the exact product."""
-    exact = width * multiplier
-    rounded = max(8, int(exact + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * exact else rounded
 
 
 def build(variant: int, size: int | None = None) -> keras.Model:
@@ -65,35 +33,28 @@ def build(variant: int, size: int | None = None) -> keras.Model:
         A model from pixels, float32 [N, size, size, 3] scaled to about [-1, 1], to two outputs: the bottleneck, float32
         [N, 1280] (not negative), and the ImageNet class scores before softmax, float32 [N, 1000].
     """
-    width_multiplier, depth_multiplier = SCALES[variant]
     pixels = keras.Input((size, size, 3), name="pixels")
     x = _activate(_convolve(pixels, "stem", STEM_WIDTH, kernel=3, stride=2), "stem")
-    block = 0
-    for index, stage in enumerate(STAGES):
-        fixed = index in (0, len(STAGES) - 1)
-        repeats = stage.repeats if fixed else math.ceil(stage.repeats * depth_multiplier)
-        for repeat in range(repeats):
-            width = scaled_width(stage.width, width_multiplier)
-            x = _block(x, f"block{block}", stage._replace(width=width, stride=stage.stride if repeat == 0 else 1))
-            block += 1
+    for number, block in enumerate(lite_blocks(variant)):
+        x = _block(x, f"block{number}", block)
     x = _activate(_convolve(x, "head", BOTTLENECK_WIDTH, kernel=1), "head")
     bottleneck = layers.GlobalAveragePooling2D(name="bottleneck")(x)
     scores = layers.Dense(CLASSES, name="classes")(bottleneck)
     return keras.Model(pixels, [bottleneck, scores], name=f"efficientnet_lite{variant}")
 
 
-def _block(x: Any, name: str, stage: _Stage) -> Any:
+def _block(x: Any, name: str, block: LiteBlock) -> Any:
     """An inverted residual block: widen, filter each channel, narrow, and add the input where shapes allow."""
     width = x.shape[-1]
     y = x
-    if stage.expand != 1:
-        y = _activate(_convolve(y, f"{name}_expand", width * stage.expand, kernel=1), f"{name}_expand")
+    if block.expand != 1:
+        y = _activate(_convolve(y, f"{name}_expand", width * block.expand, kernel=1), f"{name}_expand")
     y = layers.DepthwiseConv2D(
-        stage.kernel, stage.stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv"
+        block.kernel, block.stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv"
     )(y)
     y = _activate(_normalise(y, f"{name}_depthwise"), f"{name}_depthwise")
-    y = _convolve(y, f"{name}_project", stage.width, kernel=1)
-    return layers.Add(name=f"{name}_add")([y, x]) if stage.stride == 1 and width == stage.width else y
+    y = _convolve(y, f"{name}_project", block.width, kernel=1)
+    return layers.Add(name=f"{name}_add")([y, x]) if block.stride == 1 and width == block.width else y
 
 
 def _convolve(x: Any, name: str, width: int, *, kernel: int, stride: int = 1) -> Any:

@@ -72,7 +72,8 @@ def prepare(request: BackboneRequest, folder: AnyPath, progress: Progress) -> Pr
         model=name,
         weights_sha256=file_sha256(here),
         size=size,
-        width=int(network.output_shape[-1]),
+        layers=("",),
+        widths=(int(network.output_shape[-1]),),
         scaling=OWN,
     )
     # Keras remembers the model, which is not needed now: up to a gigabyte and a half.

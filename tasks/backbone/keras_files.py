@@ -73,7 +73,7 @@ def build_keras(backbone: Backbone, path: Path, *, pretrained: bool = True) -> "
     model = _read(path)
     if not pretrained:
         model = _untrained(model)
-    network = keras.Model(model.inputs[0], _bottleneck(model, backbone.bottleneck_tensor, path), name=model.name)
+    network = keras.Model(model.inputs[0], _bottleneck(model, backbone.layers[0], path), name=model.name)
     _unfreeze(network)
     pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
     vectors = network(SCALINGS[backbone.scaling].apply(pixels))

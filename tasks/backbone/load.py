@@ -11,6 +11,7 @@ import numpy as np
 
 from tasks.artifacts import local
 from tasks.backbone.backbones import TRAINABLE, Backbone, Prepared
+from tasks.backbone.layers import average, side_by_side
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.weights import weights_sha256
 from tasks.errors import BackboneError
@@ -44,7 +45,7 @@ def load_network(prepared: Prepared, *, bfloat16: bool = False) -> Network:
     if backbone.kind == "frozen_graph":
         from tasks.backbone.frozen_graph import frozen_network  # noqa: PLC0415 (only where it is one)
 
-        graph = frozen_network(weights, backbone.input_tensor, backbone.bottleneck_tensor)
+        graph = frozen_network(weights, backbone.input_tensor, backbone.layers[0])
         return lambda pixels: graph(SCALINGS[backbone.scaling].apply(pixels))
     from tasks.backbone.saved_models import saved_network  # noqa: PLC0415 (only where it is one)
 
@@ -95,7 +96,7 @@ def measure_width(prepared: Prepared) -> Prepared:
             f"{prepared.weights} makes {vectors.shape} numbers of two pictures where one vector of finite numbers each "
             "is needed. Name another --bottleneck-tensor, or another --scaling."
         )
-    return replace(prepared, backbone=replace(backbone, width=vectors.shape[1]))
+    return replace(prepared, backbone=replace(backbone, widths=(vectors.shape[1],)))
 
 
 @contextmanager
@@ -143,7 +144,8 @@ def _build_lite(backbone: Backbone, weights: Path | None) -> "keras.Model":
     model = efficientnet_lite.build(int(backbone.model), backbone.size)
     if weights is not None:
         efficientnet_lite.load_weights(model, read_torch_weights(weights))
-    below_classes = keras.Model(model.input, model.outputs[0], name=model.name)
+    averages = [model.outputs[0], *(average(model.get_layer(name).output) for name in backbone.layers[1:])]
+    below_classes = keras.Model(model.input, side_by_side(averages), name=model.name)
     pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
     bottleneck = below_classes(SCALINGS[backbone.scaling].apply(pixels))
     return keras.Model(pixels, bottleneck, name=model.name)

@@ -56,10 +56,10 @@ def prepare(request: BackboneRequest, path: Path) -> Prepared:
         model="",
         weights_sha256=weights_sha256(path),
         size=_size(request, path, own_size),
-        width=0,
+        layers=tuple(request.bottleneck_tensor.split(",")),
+        widths=(0,),
         scaling=scaling,
         input_tensor=request.input_tensor,
-        bottleneck_tensor=request.bottleneck_tensor,
     )
     return _tried(Prepared(backbone, path))
 

@@ -12,6 +12,8 @@ from tasks.paths import AnyPath, file_version, is_remote
 KERAS_PREFIX = "keras:"
 #: What `--scaling` says where the user leaves it to the backbone.
 AUTO = "auto"
+#: What `--layers` says where the last layer alone makes the bottleneck.
+LAST = "last"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,9 @@ class BackboneRequest:
         size: Height and width of the input in pixels; 0 takes the backbone's own.
         scaling: How a model of the user's wants its pixels; `auto` is the backbone's own.
         input_tensor: Of a frozen graph: the tensor that takes the scaled pixels.
-        bottleneck_tensor: Of a model of the user's: the tensor, output or layer that gives the bottleneck.
+        bottleneck_tensor: Of a model of the user's: the tensor, output or layer that gives the bottleneck; further ones
+            follow after commas.
+        layers: Which layers make the bottleneck: `auto`, those that the backbone names, or `last`, the last one alone.
     """
 
     backbone: str
@@ -33,6 +37,7 @@ class BackboneRequest:
     scaling: str = AUTO
     input_tensor: str = ""
     bottleneck_tensor: str = ""
+    layers: str = AUTO
 
     @property
     def key(self) -> str:

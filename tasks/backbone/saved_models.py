@@ -147,7 +147,7 @@ def _pixels(path: Path, function: Any) -> Any:
 
 
 def _output(backbone: Backbone, weights: Path, outputs: tuple[str, ...]) -> str:
-    name = backbone.bottleneck_tensor
+    name = backbone.layers[0]
     if not name and len(outputs) == 1:
         return outputs[0]
     if name not in outputs:

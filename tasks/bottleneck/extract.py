@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tasks.artifacts import Store
 from tasks.bottleneck.forward import Forward, Vectors
-from tasks.bottleneck.stored import Stored, to_stored
+from tasks.bottleneck.quantisation import Numbers, Quantisation, quantise
 from tasks.bottleneck.views import Views
 from tasks.decode.images import read_pixels
 from tasks.progress import Progress
@@ -74,24 +74,24 @@ class ShardWriter:
     What was added when an exception ends the block is published too, so that a failure loses no finished work.
 
     Args:
-        store: The bottleneck store; its schema says what numbers are stored in.
+        store: The bottleneck store.
+        quantisation: What its numbers are stored in.
         photos_per_shard: Photos after which a shard is published.
     """
 
-    def __init__(self, store: Store, photos_per_shard: int = PHOTOS_PER_SHARD) -> None:
-        self._store, self._photos_per_shard = store, photos_per_shard
+    def __init__(self, store: Store, quantisation: Quantisation, photos_per_shard: int = PHOTOS_PER_SHARD) -> None:
+        self._store, self._quantisation, self._photos_per_shard = store, quantisation, photos_per_shard
         self._keys: list[str] = []
-        self._vectors: list[Stored] = []
-        self._dtype = np.dtype(store.schema.field("bottleneck").type.value_type.to_pandas_dtype()).name
+        self._vectors: list[Numbers] = []
         self._behind = Behind()
 
     def add(self, keys: list[str], vectors: Vectors) -> None:
         """Take the vectors of photos: float32 [N, V, D].
 
         Raises:
-            SettingError, BackboneError: They cannot be stored; see `to_stored`.
+            BackboneError: They cannot be stored; see `quantise`.
         """
-        self._vectors.append(to_stored(vectors, self._dtype, [f"the photo {key}" for key in keys]))
+        self._vectors.append(quantise(vectors, self._quantisation, [f"the photo {key}" for key in keys]))
         self._keys += keys
         if len(self._keys) >= self._photos_per_shard:
             self._publish()
@@ -101,7 +101,7 @@ class ShardWriter:
             self._behind.do(self._write, self._keys, self._vectors)
             self._keys, self._vectors = [], []
 
-    def _write(self, keys: list[str], vectors: list[Stored]) -> None:
+    def _write(self, keys: list[str], vectors: list[Numbers]) -> None:
         self._store.append(_table(keys, np.concatenate(vectors), self._store.schema))
 
     def __enter__(self) -> Self:
@@ -113,8 +113,8 @@ class ShardWriter:
             self._behind.wait()
 
 
-def _table(keys: list[str], vectors: Stored, schema: pa.Schema) -> pa.Table:
-    """Lay float32 or float16 [N, V, D] out as N x V rows."""
+def _table(keys: list[str], vectors: Numbers, schema: pa.Schema) -> pa.Table:
+    """Lay whole numbers [N, V, D] out as N x V rows."""
     photos, views, width = vectors.shape
     numbers = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), width)
     columns = [

@@ -59,7 +59,7 @@ class EmbedBlock:
         shards = [pictures.folder / name for name in block.column("shard").unique().to_pylist()]
         tables = pictures.rows(block.column("sha256").combine_chunks(), ["sha256", "image"], shards)
         views = Views(self.settings.views, self.settings.distortion)
-        with ShardWriter(self.settings.store(self._root)) as sink:
+        with ShardWriter(self.settings.store(self._root), self.settings.quantisation) as sink:
             return extract_bottlenecks(tables, views, self._forward, sink, Silence())
 
     @property

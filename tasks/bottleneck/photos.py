@@ -103,5 +103,5 @@ def _embed(
     forward = open_forward(settings, weights, store.folder, progress)
     progress.start(len(missing.keys), "photo")
     tables = open_stores(root, settings.decode).decoded.rows(missing.keys, ["sha256", "image"], missing.shards)
-    with ShardWriter(store) as sink:
+    with ShardWriter(store, settings.quantisation) as sink:
         extract_bottlenecks(tables, Views(settings.views, settings.distortion), forward, sink, progress)

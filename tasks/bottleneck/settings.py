@@ -1,16 +1,20 @@
 """Everything that shapes a bottleneck, as one value with a key."""
 
+import json
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 
 from tasks.artifacts import DataRoot, Store, bottleneck_schema, describe, fingerprint
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.precision import Precision
-from tasks.bottleneck.stored import Dtype
+from tasks.bottleneck.quantisation import Quantisation, quantisation_of
 from tasks.decode.settings import DecodeSettings, Encoding
 
 #: Raised when the vectors that are written for a picture change.
-CODE_VERSION = 3
+CODE_VERSION = 4
 ROWS_PER_GROUP = 4096
+#: What the metadata of a store says of its numbers: how the average of a layer's activations comes out of one.
+AVERAGE = "sign(number) * (number * step) ** 2"
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,6 @@ class BottleneckSettings:
         precision: What the forward pass computes in.
         views: Views that predict: 1 is the plain photo, 2 adds its mirror image.
         distortion: How the further views, which only train, are drawn; None where there are none.
-        dtype: What they are stored in; see `tasks.bottleneck.stored`.
     """
 
     backbone: Backbone
@@ -52,7 +55,6 @@ class BottleneckSettings:
     precision: Precision
     views: int
     distortion: Distortion | None = None
-    dtype: Dtype = "float32"
 
     @property
     def decode(self) -> DecodeSettings:
@@ -65,16 +67,26 @@ class BottleneckSettings:
         return self.views + (self.distortion.views if self.distortion else 0)
 
     @property
+    def quantisation(self) -> Quantisation:
+        """What its numbers are stored in."""
+        return quantisation_of(self.backbone)
+
+    @property
     def key(self) -> str:
         """Key of the bottleneck store."""
-        ingredients = {**asdict(self), "decode": self.decode.key, "code_version": CODE_VERSION}
-        if self.dtype == "float32":
-            # As when there was no other: stores and heads of then stay what they are called.
-            del ingredients["dtype"]
-        return fingerprint(ingredients)
+        return fingerprint({**asdict(self), "decode": self.decode.key, "code_version": CODE_VERSION})
 
     def store(self, root: DataRoot) -> Store:
-        """The store of the bottlenecks made with these settings."""
-        columns = bottleneck_schema(self.backbone.width, self.dtype)
-        schema = describe(columns, "bottleneck", self.key, asdict(self))
-        return Store(root.bottleneck(self.key), schema, ROWS_PER_GROUP)
+        """The store of the bottlenecks made with these settings.
+
+        Its metadata says which numbers are whose: `layers` has the name of each layer and its slice, `step` what 1 is.
+        """
+        dtype, step = self.quantisation
+        described = describe(bottleneck_schema(self.backbone.width, dtype), "bottleneck", self.key, asdict(self))
+        ends = list(accumulate(self.backbone.widths))
+        layers = [
+            {"layer": name, "start": start, "stop": stop}
+            for name, start, stop in zip(self.backbone.layers, [0, *ends], ends, strict=False)
+        ]
+        metadata = {**described.metadata, "layers": json.dumps(layers), "step": repr(step), "average": AVERAGE}
+        return Store(root.bottleneck(self.key), described.with_metadata(metadata), ROWS_PER_GROUP)

@@ -1,6 +1,7 @@
 """Everything that shapes a head or a fine-tuned network, as one value with a key."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate, groupby
 
 from tasks.artifacts import fingerprint
 from tasks.backbone.backbones import Backbone
@@ -8,29 +9,23 @@ from tasks.bottleneck.settings import BottleneckSettings
 from tasks.decode.settings import DecodeSettings, Encoding
 
 #: Raised when the same settings give another head.
-CODE_VERSION = 2
+CODE_VERSION = 3
 #: Raised when the same settings give another network.
 NETWORK_VERSION = 1
 
 
 @dataclass(frozen=True)
-class AdamRecipe:
-    """Several strengths of weight decay side by side, by Adam, on standardised bottlenecks; see `tasks.train.adam`.
+class LdaRecipe:
+    """Linear discriminant analysis in closed form, on square roots of bottlenecks; see `tasks.train.lda`.
 
     Args:
-        l2: Strengths of weight decay to choose from on the validation split.
-        epochs: Passes over the training photos; small sets get more.
-        batch_size: Bottlenecks in a step.
-        learning_rate: Adam's rate at the first step; it falls to zero as a cosine.
-        averaging: Decay of the moving average of the weights that predictions use.
-        class_weights: Whether every label counts alike, however many photos it has.
+        shrinkage: What is added to the variance within labels of a standardised number, to choose from.
+        layer_weights: Weights of the layers before the last one, to choose from; the last one has 1, and 0 leaves out.
+        class_weights: Whether every label is as likely beforehand, however many photos it has.
     """
 
-    l2: tuple[float, ...]
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    averaging: float
+    shrinkage: tuple[float, ...]
+    layer_weights: tuple[float, ...]
     class_weights: bool
 
 
@@ -56,44 +51,61 @@ class TrainSettings:
     """Everything that shapes a head.
 
     Args:
-        bottleneck: What the head is trained on.
+        bottlenecks: What the head is trained on: of each backbone those of each crop. Those of several backbones stand
+            side by side, as more numbers of a view; those of several crops are further views.
         recipe: How it is trained.
         seed: Of the order in which bottlenecks are drawn, and of random weights.
     """
 
-    bottleneck: BottleneckSettings
-    recipe: AdamRecipe | ClassicRecipe
+    bottlenecks: tuple[BottleneckSettings, ...]
+    recipe: LdaRecipe | ClassicRecipe
     seed: int
 
     @property
-    def backbone(self) -> Backbone:
-        """The backbone."""
-        return self.bottleneck.backbone
+    def backbones(self) -> tuple[Backbone, ...]:
+        """The backbones, each with the crop that it was made for."""
+        return tuple(same[0].backbone for same in self.by_backbone)
 
     @property
-    def decode(self) -> DecodeSettings:
-        """How photos become pictures."""
-        return self.bottleneck.decode
+    def decodes(self) -> tuple[DecodeSettings, ...]:
+        """How photos become pictures: one for each of `bottlenecks`."""
+        return tuple(bottleneck.decode for bottleneck in self.bottlenecks)
 
     @property
-    def training_views(self) -> slice:
-        """The views of a photo that the head is trained on: the classic one knows no mirror image but a drawn one."""
-        bottleneck = self.bottleneck
-        if isinstance(self.recipe, AdamRecipe):
-            return slice(0, bottleneck.all_views)
-        return slice(bottleneck.views, bottleneck.all_views) if bottleneck.distortion else slice(0, 1)
+    def by_backbone(self) -> tuple[tuple[BottleneckSettings, ...], ...]:
+        """The bottlenecks of each backbone, in their order: one for each crop."""
+        groups = groupby(self.bottlenecks, lambda bottleneck: replace(bottleneck.backbone, crop="centre"))
+        return tuple(tuple(same) for _, same in groups)
 
     @property
-    def predicting_views(self) -> slice:
-        """The views of a photo that it is predicted from, none of them drawn."""
-        return slice(0, self.bottleneck.views if isinstance(self.recipe, AdamRecipe) else 1)
+    def crops(self) -> tuple[BottleneckSettings, ...]:
+        """The bottlenecks of the first backbone, one for each crop: their views follow each other."""
+        return self.by_backbone[0]
+
+    @property
+    def predicting_views(self) -> tuple[int, ...]:
+        """Places of the views that a photo is predicted from, none of them drawn: the classic head takes one."""
+        if isinstance(self.recipe, ClassicRecipe):
+            return (0,)
+        starts = accumulate((bottleneck.all_views for bottleneck in self.crops), initial=0)
+        return tuple(
+            start + view for start, crop in zip(starts, self.crops, strict=False) for view in range(crop.views)
+        )
+
+    @property
+    def training_views(self) -> tuple[int, ...]:
+        """Places of the views that the head is trained on: the classic one knows no mirror image but a drawn one."""
+        first = self.crops[0]
+        if isinstance(self.recipe, ClassicRecipe):
+            return tuple(range(first.views, first.all_views)) if first.distortion else (0,)
+        return tuple(range(sum(bottleneck.all_views for bottleneck in self.crops)))
 
     def key(self, snapshot: str) -> str:
         """Key of the head that a snapshot's photos give."""
         return fingerprint(
             {
                 **asdict(self),
-                "bottleneck": self.bottleneck.key,
+                "bottlenecks": [bottleneck.key for bottleneck in self.bottlenecks],
                 "snapshot": snapshot,
                 "code_version": CODE_VERSION,
             }
