@@ -1,0 +1,123 @@
+"""Statistics of bottlenecks that add up exactly: counts, sums and products of whole numbers.
+
+Sums and products of whole numbers below 2**53 are exact in float64, so statistics of two sets of photos add and
+subtract without rounding. In whatever order, tonight's are yesterday's plus the new photos less those that are gone.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg.blas import dsyrk, ssyrk
+
+from tasks.bottleneck.quantisation import Numbers
+from tasks.errors import BackboneError
+from tasks.train.features import Block
+
+Doubles = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+#: What is taken off each number of 8 bits, so that it is at most 128 in magnitude.
+CENTRE = 128
+#: Rows of 8 bits whose products float32 adds up exactly: 2**10 times 2**7 times 2**7 is 2**24.
+_EXACT_ROWS = 1024
+_LARGEST = 2.0**53
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """What linear discriminant analysis needs of N rows of D numbers with C labels; all whole numbers in float64.
+
+    The numbers are centred: see `centre`.
+
+    Args:
+        counts: [C], rows of each label.
+        sums: [C, D], sums of the rows of each label.
+        products: [D, D], in Fortran's order: sums of products of two numbers of a row, all labels together. What is
+            above the diagonal is undefined.
+    """
+
+    counts: Doubles
+    sums: Doubles
+    products: Doubles
+
+    @classmethod
+    def none(cls, labels: int, width: int) -> "Statistics":
+        """The statistics of no rows."""
+        return cls(np.zeros(labels), np.zeros((labels, width)), np.zeros((width, width), order="F"))
+
+    def __iadd__(self, other: "Statistics") -> "Statistics":
+        for mine, others in zip(vars(self).values(), vars(other).values(), strict=True):
+            np.add(mine, others, out=mine)
+        return self
+
+    def __isub__(self, other: "Statistics") -> "Statistics":
+        for mine, others in zip(vars(self).values(), vars(other).values(), strict=True):
+            np.subtract(mine, others, out=mine)
+        return self
+
+    def add(self, numbers: Numbers, labels: Labels) -> None:
+        """Add the rows of photos.
+
+        Args:
+            numbers: uint8 or int16 [n, V, D].
+            labels: int64 [n], the label of each photo.
+        """
+        photos, views, width = numbers.shape
+        of_rows = np.repeat(labels, views)
+        rows = numbers.reshape(photos * views, width)
+        self.counts[:] += np.bincount(of_rows, minlength=len(self.counts))
+        for start in range(0, len(rows), _EXACT_ROWS):
+            block, labelled = centre(rows[start : start + _EXACT_ROWS]), of_rows[start : start + _EXACT_ROWS]
+            for label in np.unique(labelled).tolist():
+                self.sums[label] += block[labelled == label].sum(axis=0, dtype=np.float64)
+            syrk = ssyrk if block.dtype == np.float32 else dsyrk
+            np.add(self.products, syrk(1.0, block.T, lower=1), out=self.products)
+
+    def check(self) -> None:
+        """Check that no sum is so large that it was rounded.
+
+        Raises:
+            BackboneError: One is.
+        """
+        # By Cauchy and Schwarz no product of two numbers adds up to more than the larger one of their squares.
+        largest = float(self.products.diagonal().max(initial=0.0))
+        if largest >= _LARGEST:
+            raise BackboneError(
+                f"The bottlenecks are so large that their squares add up to {largest:.2g}, beyond what is exact. Name "
+                "another --scaling or --bottleneck-tensor."
+            )
+
+
+def centre(rows: Numbers) -> npt.NDArray[np.float32] | Doubles:
+    """Centre rows of numbers: uint8 less 128, as float32, in which 1,024 products add up exactly; int16 as float64."""
+    if rows.dtype == np.uint8:
+        centred: npt.NDArray[np.float32] = rows.astype(np.float32)
+        centred -= CENTRE
+        return centred
+    return rows.astype(np.float64)
+
+
+def centre_of(dtype: np.dtype[np.uint8 | np.int16]) -> int:
+    """What `centre` takes off numbers of this type."""
+    return CENTRE if dtype == np.uint8 else 0
+
+
+def statistics_of(blocks: Iterable[Block], truth: Labels, labels: int, width: int) -> Statistics:
+    """Sum up the statistics of photos.
+
+    Args:
+        blocks: Their numbers, D of them a view.
+        truth: The label of each place: int64 [N].
+        labels: How many labels there are, C.
+        width: D.
+
+    Raises:
+        BackboneError: The numbers are too large to be summed up exactly.
+    """
+    found = Statistics.none(labels, width)
+    for block in blocks:
+        found.add(block.numbers, truth[block.places])
+    found.check()
+    return found
