@@ -1,7 +1,7 @@
 """Trains and tests one cell of a comparison."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -131,7 +131,8 @@ def _train_head(material: _Material, settings: CellSettings, progress: Progress)
 def _train_network(material: _Material, settings: CellSettings, progress: Progress) -> _Trained:
     started = time.monotonic()
     watch = Watch(_Counting(progress))
-    network = train_network(material.prepared, material.training, material.labels, network_recipe(settings), watch)
+    prepared = replace(material.prepared, backbone=material.prepared.backbone.last_layer)
+    network = train_network(prepared, material.training, material.labels, network_recipe(settings), watch)
     seconds = time.monotonic() - started
     passes, cut = network.facts["passes"], network.facts["cut"]
     return _Trained(network.probabilities(material.testing, Silence()), seconds, passes, cut)

@@ -1,10 +1,12 @@
 """Cross-validation: the same recipe on every fold, so that each photo is predicted by a head that never saw it."""
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 
 from tasks.errors import DatasetError
+from tasks.paths import AnyPath
 from tasks.progress import Progress, Silence
 from tasks.snapshot.splits import TENTHS, fold_tenths
 from tasks.train.examples import Choice, Floats, Watch
@@ -12,12 +14,12 @@ from tasks.train.features import head_values
 from tasks.train.fit_lda import Solver
 from tasks.train.head import Head
 from tasks.train.photos import EmbeddedPhotos
-from tasks.train.settings import ClassicRecipe, LdaRecipe, TrainSettings
-from tasks.train.tenths import TenthStatistics
+from tasks.train.settings import ClassicRecipe, LdaRecipe
+from tasks.train.tenths import tenth_statistics
 
 
 def fold_heads(
-    photos: EmbeddedPhotos, settings: TrainSettings, head: Head, folds: int, progress: Progress
+    photos: EmbeddedPhotos, head: Head, folds: int, statistics: AnyPath | None, progress: Progress
 ) -> tuple[Head | None, ...]:
     """Train a head for each fold without the photos of that fold.
 
@@ -26,10 +28,10 @@ def fold_heads(
     other folds, made no difference (94.8 in place of 94.9 % of flower photos, log loss 0.167 in place of 0.162).
 
     Args:
-        photos: The photos.
-        settings: The recipe.
-        head: What it gave.
+        photos: The photos; their features say how to train.
+        head: What the recipe gave on its splits.
         folds: How many folds.
+        statistics: Where the statistics of the photos' dataset are kept; None keeps none.
         progress: Told of every fold.
 
     Returns:
@@ -46,11 +48,10 @@ def fold_heads(
             "one. Add photos, or give more --folds."
         )
     with_photos = [own for own, size in zip(tenths, sizes, strict=True) if size]
-    recipe = settings.recipe
-    if isinstance(recipe, LdaRecipe):
-        trained = _lda_heads(photos, recipe, Choice(**head.facts["choices"][0]), with_photos)
+    if photos.features.settings.rooted:
+        trained = _lda_heads(photos, head, with_photos, statistics)
     else:
-        trained = _classic_heads(photos, settings, recipe, with_photos)
+        trained = _classic_heads(photos, with_photos)
     progress.start(folds, "fold")
     heads = []
     for size in sizes:
@@ -60,40 +61,40 @@ def fold_heads(
 
 
 def _lda_heads(
-    photos: EmbeddedPhotos, recipe: LdaRecipe, choice: Choice, folds: Sequence[tuple[int, ...]]
+    photos: EmbeddedPhotos, head: Head, folds: Sequence[tuple[int, ...]], folder: AnyPath | None
 ) -> Iterator[Head]:
-    solver = Solver(recipe, photos.features.columns, photos.labels)
-    statistics = TenthStatistics(photos, Silence())
-    known = statistics.union(range(TENTHS))
-    for own in folds:
-        held_out = statistics.union(own)
-        known -= held_out
-        yield solver.fit(known, choice)
-        known += held_out
+    recipe = cast("LdaRecipe", photos.features.settings.recipe)
+    solver, choice = Solver(recipe, photos.features.columns, photos.labels), Choice(**head.facts["choices"][0])
+    with tenth_statistics(photos, folder, Silence()) as statistics:
+        known = statistics.union(range(TENTHS))
+        for own in folds:
+            held_out = statistics.union(own)
+            known -= held_out
+            yield solver.fit(known, choice)
+            known += held_out
 
 
-def _classic_heads(
-    photos: EmbeddedPhotos, settings: TrainSettings, recipe: ClassicRecipe, folds: Sequence[tuple[int, ...]]
-) -> Iterator[Head]:
+def _classic_heads(photos: EmbeddedPhotos, folds: Sequence[tuple[int, ...]]) -> Iterator[Head]:
     from tasks.train import classic  # noqa: PLC0415 (imports TensorFlow)
 
+    settings = photos.features.settings
     for own in folds:
         held_out, validation = photos.in_tenths(own), photos.of("validation")
         train = ~held_out & ~validation
         train = train if train.any() else ~held_out
         watched = ~held_out & validation
-        lesson = classic.lesson_of(photos, settings, train, watched if watched.any() else train)
+        lesson = classic.lesson_of(photos, train, watched if watched.any() else train)
+        recipe = cast("ClassicRecipe", settings.recipe)
         yield classic.fit(lesson, photos.labels, recipe, settings.seed, Watch(Silence()))
 
 
 def predict_photos(
-    photos: EmbeddedPhotos, settings: TrainSettings, head: Head, folds: Sequence[Head | None], progress: Progress
+    photos: EmbeddedPhotos, head: Head, folds: Sequence[Head | None], progress: Progress
 ) -> tuple[Floats, Floats | None]:
     """Predict all photos, each by the head and by that of the fold that it is in; their bottlenecks are read once.
 
     Args:
         photos: The photos, N of C labels.
-        settings: Of the heads.
         head: The head.
         folds: The heads of the folds, in their order; none where there is no cross-validation.
         progress: Told of every photo.
@@ -109,7 +110,7 @@ def predict_photos(
         fold_of[list(own)] = fold
     progress.start(len(everything), "photo")
     for places, numbers in photos.features.blocks(everything):
-        values = head_values(numbers, settings, photos.features.columns)
+        values = head_values(numbers, photos.features.settings, photos.features.columns)
         predicted[places] = head.probabilities(values)
         own_folds = fold_of[photos.splits.tenths[places]]
         for fold, other in enumerate(folds):

@@ -27,10 +27,12 @@ class Source(NamedTuple):
         manifests: What the stages before say that they have: the bottleneck stages of a head, the decode stage of a
             network.
         weights: Where the weights of a network's backbone are.
+        statistics: Where the statistics of the photos' dataset are kept; None keeps none.
     """
 
     manifests: Sequence[Manifest]
     weights: AnyPath
+    statistics: AnyPath | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +103,8 @@ def _judge_head(
     train, folds = how
     photos = load_photos(snapshot, source.manifests, train, root)
     head = load_head(root.train(train.key(snapshot)))
-    heads = fold_heads(photos, train, head, folds, progress) if folds else ()
-    predicted, crossed = predict_photos(photos, train, head, heads, progress)
+    heads = fold_heads(photos, head, folds, source.statistics, progress) if folds else ()
+    predicted, crossed = predict_photos(photos, head, heads, progress)
     found = None if crossed is None else measure_crossed(folds, photos.truth, crossed)
     return _Judged(photos, predicted, found)
 

@@ -69,8 +69,8 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str]) -> Splits:
     """Split photos 80/10/10 into train, validation and test by thresholds on their content hashes.
 
     The position of a photo is the number in the first 16 hex digits of its sha256, as a fraction of 2**64. Its first
-    decimal is the photo's tenth: 0 to 7 train, 8 validates, 9 tests. Where that leaves a split without photos of a label,
-    the photo whose position is nearest to that split's range fills in, taken from a split that has two at least.
+    decimal is the photo's tenth: 0 to 7 train, 8 validates, 9 tests. Where that leaves a split without photos of a
+    label, the photo whose position is nearest to that split's range fills in, taken from a split that has two at least.
 
     Args:
         sha256: Keys of N usable photos, each once, 64 hex digits.

@@ -12,8 +12,8 @@ from tasks.train.head import softmax
 
 #: Temperatures that are tried.
 _BOUNDS = (0.05, 1000.0)
-#: What a photo counts whose label the scores tell nothing about: without it, a few photos that are all predicted rightly
-#: would ask for probabilities of 1.
+#: What a photo counts whose label the scores tell nothing about: without it, a few photos that are all predicted
+#: rightly would ask for probabilities of 1.
 _UNKNOWN = 0.1
 
 Floats = npt.NDArray[np.float32]

@@ -19,7 +19,7 @@ from tasks.train.examples import Examples, Floats, Watch, mark
 from tasks.train.features import read_values
 from tasks.train.head import Head
 from tasks.train.photos import EmbeddedPhotos
-from tasks.train.settings import ClassicRecipe, TrainSettings
+from tasks.train.settings import ClassicRecipe
 
 #: Steps between two validations, and between two checkpoints.
 STEPS_PER_VALIDATION = 100
@@ -68,20 +68,15 @@ class Lesson:
     validation: Examples
 
 
-def lesson_of(
-    photos: EmbeddedPhotos,
-    settings: TrainSettings,
-    train: npt.NDArray[np.bool_],
-    validation: npt.NDArray[np.bool_],
-) -> Lesson:
+def lesson_of(photos: EmbeddedPhotos, train: npt.NDArray[np.bool_], validation: npt.NDArray[np.bool_]) -> Lesson:
     """Read what a head is trained on: the training and the validation photos, bool [N] each."""
     features = photos.features
-    numbers = features.read(train, settings.training_views, features.columns.last)
+    numbers = features.read(train, features.settings.training_views, features.columns.last)
     return Lesson(
         rows=numbers.reshape(-1, numbers.shape[-1]),
         steps=features.columns.steps[features.columns.last],
         labels=np.repeat(photos.truth[train], numbers.shape[1]),
-        validation=Examples(read_values(features, settings, validation), photos.truth[validation]),
+        validation=Examples(read_values(features, validation), photos.truth[validation]),
     )
 
 

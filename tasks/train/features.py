@@ -102,6 +102,7 @@ class Features:
         root: Where the stores are.
 
     Attributes:
+        settings: Of the head.
         columns: What the numbers are.
         there: Which photos have all their bottlenecks: bool [N].
         shape: N, V and D.
@@ -111,12 +112,22 @@ class Features:
     """
 
     def __init__(self, keys: pa.Array, settings: TrainSettings, root: DataRoot) -> None:
-        self._keys = keys
+        self.settings, self._keys, self._root = settings, keys, root
         self.columns = columns_of(settings)
         self._parts = list(_parts(keys, settings, root))
         self.there: npt.NDArray[np.bool_] = np.logical_and.reduce([part.found.found for part in self._parts])
         views = sum(bottleneck.all_views for bottleneck in settings.crops)
         self.shape = len(keys), views, len(self.columns.steps)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all numbers."""
+        photos, views, width = self.shape
+        return photos * views * width * self.columns.dtype.itemsize
+
+    def of(self, keys: pa.Array) -> "Features":
+        """The same bottlenecks of other photos."""
+        return Features(keys, self.settings, self._root)
 
     def check(self, promised: Sequence[int]) -> None:
         """Compare what the stores have with what their manifests promised: how many photos each.
@@ -133,8 +144,7 @@ class Features:
         Raises:
             StoreError: A shard is damaged or gone.
         """
-        photos, views, width = self.shape
-        if photos * views * width * self.columns.dtype.itemsize > MOST_HELD:
+        if self.nbytes > MOST_HELD:
             yield from self._stream(which)
             return
         wanted = np.flatnonzero(which)
@@ -198,15 +208,16 @@ def _parts(keys: pa.Array, settings: TrainSettings, root: DataRoot) -> Iterator[
             yield _Part(store, store.search(keys), slice(first, first + bottleneck.all_views), numbers)
 
 
-def read_values(features: Features, settings: TrainSettings, which: npt.NDArray[np.bool_]) -> Floats:
+def read_values(features: Features, which: npt.NDArray[np.bool_]) -> Floats:
     """Read what a head takes of photos that have all their bottlenecks, bool [N], at once: for few photos.
 
     Returns:
         float32 [n, V, D]: the views that predict, and the numbers of the layers that the head takes.
     """
-    columns = np.ones_like(features.columns.last) if settings.rooted else features.columns.last
-    numbers = features.read(which, settings.predicting_views, columns)
-    return features.columns.values(numbers, columns, rooted=settings.rooted)
+    settings, columns = features.settings, features.columns
+    taken = np.ones_like(columns.last) if settings.rooted else columns.last
+    numbers = features.read(which, settings.predicting_views, taken)
+    return columns.values(numbers, taken, rooted=settings.rooted)
 
 
 def head_values(numbers: Numbers, settings: TrainSettings, columns: Columns) -> Floats:

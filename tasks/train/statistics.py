@@ -4,7 +4,6 @@ Sums and products of whole numbers below 2**53 are exact in float64, so statisti
 subtract without rounding. In whatever order, tonight's are yesterday's plus the new photos less those that are gone.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,6 @@ from scipy.linalg.blas import dsyrk, ssyrk
 
 from tasks.bottleneck.quantisation import Numbers
 from tasks.errors import BackboneError
-from tasks.train.features import Block
 
 Doubles = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -57,23 +55,26 @@ class Statistics:
             np.subtract(mine, others, out=mine)
         return self
 
-    def add(self, numbers: Numbers, labels: Labels) -> None:
+    def add(self, numbers: Numbers, labels: Labels, sign: int = 1) -> None:
         """Add the rows of photos.
 
         Args:
             numbers: uint8 or int16 [n, V, D].
             labels: int64 [n], the label of each photo.
+            sign: -1 subtracts them.
         """
         photos, views, width = numbers.shape
-        of_rows = np.repeat(labels, views)
-        rows = numbers.reshape(photos * views, width)
-        self.counts[:] += np.bincount(of_rows, minlength=len(self.counts))
-        for start in range(0, len(rows), _EXACT_ROWS):
-            block, labelled = centre(rows[start : start + _EXACT_ROWS]), of_rows[start : start + _EXACT_ROWS]
-            for label in np.unique(labelled).tolist():
-                self.sums[label] += block[labelled == label].sum(axis=0, dtype=np.float64)
+        order = np.argsort(labels, kind="stable")
+        self.counts[:] += sign * views * np.bincount(labels, minlength=len(self.counts))
+        step = max(1, _EXACT_ROWS // views)
+        for start in range(0, photos, step):
+            chosen = order[start : start + step]
+            block = centre(numbers[chosen].reshape(-1, width))
+            of_block = labels[chosen]
+            present, firsts = np.unique(of_block, return_index=True)
+            self.sums[present] += sign * np.add.reduceat(block, firsts * views, axis=0)
             syrk = ssyrk if block.dtype == np.float32 else dsyrk
-            np.add(self.products, syrk(1.0, block.T, lower=1), out=self.products)
+            np.add(self.products, syrk(float(sign), block.T, lower=1), out=self.products)
 
     def check(self) -> None:
         """Check that no sum is so large that it was rounded.
@@ -102,22 +103,3 @@ def centre(rows: Numbers) -> npt.NDArray[np.float32] | Doubles:
 def centre_of(dtype: np.dtype[np.uint8 | np.int16]) -> int:
     """What `centre` takes off numbers of this type."""
     return CENTRE if dtype == np.uint8 else 0
-
-
-def statistics_of(blocks: Iterable[Block], truth: Labels, labels: int, width: int) -> Statistics:
-    """Sum up the statistics of photos.
-
-    Args:
-        blocks: Their numbers, D of them a view.
-        truth: The label of each place: int64 [N].
-        labels: How many labels there are, C.
-        width: D.
-
-    Raises:
-        BackboneError: The numbers are too large to be summed up exactly.
-    """
-    found = Statistics.none(labels, width)
-    for block in blocks:
-        found.add(block.numbers, truth[block.places])
-    found.check()
-    return found

@@ -47,7 +47,7 @@ class TrainHead(SnapshotStageTask):
             from tasks.train.training import train_head  # noqa: PLC0415 (only where there is work)
 
         photos = load_photos(self.snapshot, self.manifests(), self.settings, self.root)
-        best = train_head(photos, self.settings, self.snapshot, self.head(), progress)
+        best = train_head(photos, self.snapshot, self.head(), self.statistics(), progress)
         trained = int(photos.of("train").sum())
         return Outcome(
             key=self.head().name,

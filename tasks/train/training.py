@@ -17,8 +17,8 @@ from tasks.train.features import read_values
 from tasks.train.fit_lda import Solver
 from tasks.train.head import Head, save_head
 from tasks.train.photos import EmbeddedPhotos
-from tasks.train.settings import ClassicRecipe, LdaRecipe, TrainSettings
-from tasks.train.tenths import TenthStatistics
+from tasks.train.settings import ClassicRecipe, LdaRecipe
+from tasks.train.tenths import tenth_statistics
 from tasks.train.underway import CHECKPOINTS, Training, announce
 
 #: Bottlenecks that a training draws, from which on it takes long enough for somebody to watch it: some seconds.
@@ -42,7 +42,7 @@ class Trained(NamedTuple):
 
 
 def train_head(
-    photos: EmbeddedPhotos, settings: TrainSettings, snapshot: str, folder: AnyPath, progress: Progress
+    photos: EmbeddedPhotos, snapshot: str, folder: AnyPath, statistics: AnyPath | None, progress: Progress
 ) -> Trained:
     """Train a head and publish it; a second process that trains the same head waits.
 
@@ -51,21 +51,22 @@ def train_head(
     telling the accuracy on the test split, as retrain.py does.
 
     Args:
-        photos: The snapshot's photos.
-        settings: How to train.
+        photos: The snapshot's photos; their features say how to train.
         snapshot: The snapshot's key, for the head's facts.
         folder: Where the head and its checkpoints go.
-        progress: Told of every step.
+        statistics: Where the statistics of the photos' dataset are kept; None keeps none.
+        progress: Told of every photo that is summed up, or of every step.
 
     Raises:
         StoreError: A checkpoint is damaged.
     """
+    settings = photos.features.settings
     with exclusive(folder):
         announce(Training(settings, snapshot), folder)
         if isinstance(settings.recipe, LdaRecipe):
-            head, trained = _fit_lda(photos, settings, settings.recipe, progress)
+            head, trained = _fit_lda(photos, settings.recipe, statistics, progress)
         else:
-            head, trained = _fit_classic(photos, settings, settings.recipe, folder, progress)
+            head, trained = _fit_classic(photos, settings.recipe, folder, progress)
         facts = {
             "snapshot": snapshot,
             "bottlenecks": [bottleneck.key for bottleneck in settings.bottlenecks],
@@ -76,13 +77,13 @@ def train_head(
 
 
 def _fit_lda(
-    photos: EmbeddedPhotos, settings: TrainSettings, recipe: LdaRecipe, progress: Progress
+    photos: EmbeddedPhotos, recipe: LdaRecipe, folder: AnyPath | None, progress: Progress
 ) -> tuple[Head, Trained]:
     solver = Solver(recipe, photos.features.columns, photos.labels)
-    statistics = TenthStatistics(photos, progress)
-    known = statistics.union(SPLIT_TENTHS["train"])
-    choices = solver.choose(known, _examples(photos, settings, _some(photos.of("validation"), photos)))
-    known += statistics.union(SPLIT_TENTHS["validation"])
+    with tenth_statistics(photos, folder, progress) as statistics:
+        known = statistics.union(SPLIT_TENTHS["train"])
+        choices = solver.choose(known, _examples(photos, _some(photos.of("validation"), photos)))
+        known += statistics.union(SPLIT_TENTHS["validation"])
     best = choices[0]
     head = solver.fit(known, best).with_facts({"choices": [asdict(choice) for choice in choices]})
     choice = {name: getattr(best, name) for name in ("shrinkage", "layer_weight", "temperature")}
@@ -90,15 +91,16 @@ def _fit_lda(
 
 
 def _fit_classic(
-    photos: EmbeddedPhotos, settings: TrainSettings, recipe: ClassicRecipe, folder: AnyPath, progress: Progress
+    photos: EmbeddedPhotos, recipe: ClassicRecipe, folder: AnyPath, progress: Progress
 ) -> tuple[Head, Trained]:
     from tasks.train import classic  # noqa: PLC0415 (imports TensorFlow)
 
     if recipe.steps * recipe.batch_size >= WORTH_WATCHING:
         progress.tell(f"To watch it learn: python -m pipeline watch {shlex.quote(str(folder))}")
-    lesson = classic.lesson_of(photos, settings, photos.of("train"), photos.of("validation"))
-    head = classic.fit(lesson, photos.labels, recipe, settings.seed, Watch(progress, folder / CHECKPOINTS))
-    test = _examples(photos, settings, photos.of("test"))
+    lesson = classic.lesson_of(photos, photos.of("train"), photos.of("validation"))
+    watch, seed = Watch(progress, folder / CHECKPOINTS), photos.features.settings.seed
+    head = classic.fit(lesson, photos.labels, recipe, seed, watch)
+    test = _examples(photos, photos.of("test"))
     accuracy = mark(head.probabilities(test.values), test.labels).accuracy
     progress.tell(f"Final test accuracy = {accuracy:.1%} (N={len(test.labels)})")
     found = mark(head.probabilities(lesson.validation.values), lesson.validation.labels)
@@ -113,5 +115,5 @@ def _some(which: npt.NDArray[np.bool_], photos: EmbeddedPhotos) -> npt.NDArray[n
     return some
 
 
-def _examples(photos: EmbeddedPhotos, settings: TrainSettings, which: npt.NDArray[np.bool_]) -> Examples:
-    return Examples(read_values(photos.features, settings, which), photos.truth[which])
+def _examples(photos: EmbeddedPhotos, which: npt.NDArray[np.bool_]) -> Examples:
+    return Examples(read_values(photos.features, which), photos.truth[which])

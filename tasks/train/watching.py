@@ -131,7 +131,7 @@ def _prepare(folder: AnyPath) -> _Examination | None:
     except FileNotFoundError as exc:
         raise StoreError(f"The bottlenecks behind {folder} are gone: {exc.filename} is missing. Train again.") from exc
     which = photos.of("validation")
-    validation = Examples(read_values(photos.features, settings, which), photos.truth[which])
+    validation = Examples(read_values(photos.features, which), photos.truth[which])
     return _Examination(settings, photos.labels, validation)
 
 
