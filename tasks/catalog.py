@@ -67,7 +67,7 @@ class BackboneEntry:
         bytes: Size of the weights where it is known beforehand.
         sha256: Hash of the weights where it is known beforehand.
         input_tensor: Of a graph: the tensor that takes the scaled pixels.
-        bottleneck_tensor: Of a graph: the tensor that gives the bottleneck.
+        bottleneck_tensor: Of a graph: the tensor that gives the bottleneck; earlier ones follow after commas.
     """
 
     name: str

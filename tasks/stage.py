@@ -208,6 +208,10 @@ class SnapshotStageTask(StageTask):
         float, 0, default=0, significant=False, description="GPUs of each actor on Ray that can use one."
     )
 
+    def statistics(self) -> AnyPath | None:
+        """Where the statistics of the snapshot's dataset are kept; None where nobody says which dataset it is."""
+        return self.root.statistics(to_path(self.taken).parent.name) if self.taken else None
+
     @property
     def cluster(self) -> Cluster | None:
         """The cluster that does the work on photos; None where this machine does."""

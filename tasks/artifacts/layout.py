@@ -73,6 +73,10 @@ class DataRoot(Generic[PathT_co]):
         """Folder of a head and its checkpoints."""
         return self._below("train", key)
 
+    def statistics(self, dataset: str) -> PathT_co:
+        """Folder of the statistics of a dataset's bottlenecks, the newest alone."""
+        return self._below("statistics", dataset)
+
     def export(self, key: str) -> PathT_co:
         """Folder of what a head or network was exported as."""
         return self._below("train", key, "export")

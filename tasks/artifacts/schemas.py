@@ -67,13 +67,12 @@ PREDICTED = pa.schema(
     ]
 )
 
-#: One row a checkpoint; `l2` is the strength of weight decay that did best at that step, `time` when it was measured.
+#: One row a checkpoint; `time` is when it was measured.
 CURVE = pa.schema(
     [
         pa.field("step", pa.int64(), nullable=False),
         pa.field("accuracy", pa.float64(), nullable=False),
         pa.field("log_loss", pa.float64(), nullable=False),
-        pa.field("l2", pa.float64(), nullable=False),
         pa.field("photos", pa.int64(), nullable=False),
         pa.field("time", pa.timestamp("ms", "UTC"), nullable=False),
     ]

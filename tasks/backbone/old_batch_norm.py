@@ -16,7 +16,7 @@ OLD_BATCH_NORM = "BatchNormWithGlobalNormalization"
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
 
-def fold_batch_norms(graph: tf.compat.v1.GraphDef, bottleneck_tensor: str) -> None:
+def fold_batch_norms(graph: tf.compat.v1.GraphDef, *bottleneck_tensors: str) -> None:
     """Replace the old batch-norms of a graph, in place.
 
     One after a convolution with a constant filter that nothing else reads becomes a BiasAdd after a convolution with
@@ -25,11 +25,11 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, bottleneck_tensor: str) -> No
 
     Args:
         graph: A graph without control dependencies.
-        bottleneck_tensor: Its result, which counts as a reader.
+        bottleneck_tensors: Its results, each of which counts as a reader.
     """
     nodes = Nodes(graph)
     readers = Counter(operation_of(source) for node in graph.node for source in node.input)
-    readers[operation_of(bottleneck_tensor)] += 1
+    readers.update(map(operation_of, bottleneck_tensors))
     for norm in nodes.of(OLD_BATCH_NORM):
         constants = _scale_and_offset(nodes, norm)
         if constants is None:

@@ -1,7 +1,7 @@
 """What bottlenecks are stored in: whole numbers, each the signed square root of an average in fixed steps.
 
-ReLU6 bounds an average by 6, so that 8 bits hold its square root in 255 steps. Other networks have no known bound: 16 bits
-hold the signed square root in steps of 1/256, of averages up to 16,384 in magnitude. The square root is the power
+ReLU6 bounds an average by 6, so that 8 bits hold its square root in 255 steps. Other networks have no known bound: 16
+bits hold the signed square root in steps of 1/256, of averages up to 16,384 in magnitude. The square root is the power
 normalisation of Perronnin et al. 2010, https://doi.org/10.1007/978-3-642-15561-1_11: it evens out the long tail of
 averaged activations, so that equal steps suit them. Whole numbers add up without rounding, which statistics need.
 """
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tasks.backbone.backbones import Backbone
 from tasks.errors import BackboneError
 
-Numbers = npt.NDArray[np.uint8] | npt.NDArray[np.int16]
+Numbers = npt.NDArray[np.uint8 | np.int16]
 Floats = npt.NDArray[np.float32]
 
 

@@ -1,14 +1,14 @@
 """Trains and tests one cell of a comparison."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from tasks.artifacts import DataRoot
+from tasks.artifacts import DataRoot, scratch_folder
 from tasks.backbone.backbones import Prepared
-from tasks.bottleneck.float_forward import FloatForward
+from tasks.bottleneck.forward import Forward, open_forward
+from tasks.bottleneck.quantisation import Numbers, quantise
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.views import Views
 from tasks.compare.draw import draw_training
@@ -17,17 +17,18 @@ from tasks.compare.settings import CellSettings
 from tasks.paths import AnyPath
 from tasks.progress import Progress, Silence
 from tasks.quiet_tensorflow import keras
-from tasks.train.examples import Examples, Floats, Watch
-from tasks.train.fit import fit_head
+from tasks.threads import in_threads
+from tasks.train.examples import Choice, Floats, Watch
+from tasks.train.features import columns_of
+from tasks.train.fit_lda import Solver
 from tasks.train.network_training import train_network
 from tasks.train.photos import Photos
-from tasks.train.pictures import Pictures, open_pictures
-from tasks.train.settings import AdamRecipe, TrainSettings
+from tasks.train.pictures import Batch, Pictures, open_pictures
+from tasks.train.settings import LdaRecipe, TrainSettings
+from tasks.train.statistics import Statistics
 
-#: The head's recipe is the default one, but for the choice of its weight decay: no way may look at validation photos.
-HEAD_RECIPE = AdamRecipe(
-    l2=(0.03,), epochs=40, batch_size=128, learning_rate=0.003, averaging=0.99, class_weights=False
-)
+#: The head is the default one but for its choices, since no way may look at validation photos.
+HEAD_CHOICE = Choice(shrinkage=1.0, layer_weight=1.0, temperature=1.0, accuracy=0.0, log_loss=0.0)
 HEAD_VIEWS = 2
 
 
@@ -112,34 +113,45 @@ def train_cell(
 
 def _train_head(material: _Material, settings: CellSettings, progress: Progress) -> _Trained:
     started = time.monotonic()
-    forward = FloatForward(material.prepared)
-    examples = Examples(_embed(material.training, forward, progress), material.training.labels)
     bottleneck = BottleneckSettings(settings.backbone, settings.encoding, "float32", HEAD_VIEWS)
-    recipe = TrainSettings(bottleneck, HEAD_RECIPE, settings.seed)
-    # With one strength of weight decay there is nothing to choose, so any photos can stand in for the validation split.
-    head, _ = fit_head(examples, examples, recipe, material.labels, Watch(progress))
+    recipe = LdaRecipe((HEAD_CHOICE.shrinkage,), (HEAD_CHOICE.layer_weight,), class_weights=False)
+    columns = columns_of(TrainSettings((bottleneck,), recipe, settings.seed))
+    with scratch_folder("network") as folder:
+        forward = open_forward(bottleneck, material.prepared.weights, folder, progress)
+    training = _embed(material.training, forward, bottleneck, progress)
+    known = Statistics.none(len(material.labels), bottleneck.backbone.width)
+    known.add(training, material.training.labels)
+    head = Solver(recipe, columns, material.labels).fit(known, HEAD_CHOICE)
     seconds = time.monotonic() - started
-    probabilities = head.probabilities(_embed(material.testing, forward, Silence()))
+    testing = _embed(material.testing, forward, bottleneck, Silence())
+    probabilities = head.probabilities(columns.values(testing, slice(None), rooted=True))
     return _Trained(probabilities, seconds, len(material.training) * HEAD_VIEWS)
 
 
 def _train_network(material: _Material, settings: CellSettings, progress: Progress) -> _Trained:
     started = time.monotonic()
     watch = Watch(_Counting(progress))
-    network = train_network(material.prepared, material.training, material.labels, network_recipe(settings), watch)
+    prepared = replace(material.prepared, backbone=material.prepared.backbone.last_layer)
+    network = train_network(prepared, material.training, material.labels, network_recipe(settings), watch)
     seconds = time.monotonic() - started
     passes, cut = network.facts["passes"], network.facts["cut"]
     return _Trained(network.probabilities(material.testing, Silence()), seconds, passes, cut)
 
 
-def _embed(pictures: Pictures, forward: FloatForward, progress: Progress) -> Floats:
-    """Compute bottlenecks: float32 [N, 2, D], in the order of the pictures."""
+def _embed(pictures: Pictures, forward: Forward, bottleneck: BottleneckSettings, progress: Progress) -> Numbers:
+    """Compute bottlenecks as they are stored: whole numbers [N, 2, D], in the order of the pictures."""
+    views = Views(HEAD_VIEWS)
+
+    def embed(batch: Batch) -> Numbers:
+        averages = np.stack([forward(view) for view in views.of([], batch.pixels)], axis=1)
+        return quantise(averages, bottleneck.quantisation, ["a photo"] * len(averages))
+
     progress.start(len(pictures), "photo")
-    vectors: list[npt.NDArray[np.float32]] = []
-    for pixels, _ in pictures.in_order(forward.batch_size):
-        vectors.append(np.stack([forward(view) for view in Views(HEAD_VIEWS).of([], pixels)], axis=1))
-        progress.advance(len(pixels))
-    return np.concatenate(vectors)
+    numbers: list[Numbers] = []
+    for embedded in in_threads(embed, pictures.in_order(forward.batch_size), forward.workers):
+        numbers.append(embedded)
+        progress.advance(len(embedded))
+    return np.concatenate(numbers)
 
 
 class _Counting:

@@ -8,7 +8,7 @@ from tasks.backbone.backbones import Backbone
 from tasks.decode.settings import DecodeSettings, Encoding
 
 #: Raised when the same settings give other results.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 Way = Literal["head", "scratch", "finetune"]
 #: What each way is, for people.

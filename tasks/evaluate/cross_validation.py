@@ -1,69 +1,121 @@
 """Cross-validation: the same recipe on every fold, so that each photo is predicted by a head that never saw it."""
 
+from collections.abc import Iterator, Sequence
+from typing import cast
+
 import numpy as np
-import numpy.typing as npt
 
-from tasks.cores import available_cores
 from tasks.errors import DatasetError
-from tasks.evaluate.metrics import CrossValidation, wilson_interval
+from tasks.paths import AnyPath
 from tasks.progress import Progress, Silence
-from tasks.snapshot.splits import assign_folds
-from tasks.threads import in_threads
-from tasks.train.examples import Examples, Watch
-from tasks.train.fit import fit_head
+from tasks.snapshot.splits import TENTHS, fold_tenths
+from tasks.train.examples import Choice, Floats, Watch
+from tasks.train.features import head_values
+from tasks.train.fit_lda import Solver
+from tasks.train.head import Head
 from tasks.train.photos import EmbeddedPhotos
-from tasks.train.settings import TrainSettings
-from tasks.train.vectors import MOST_IN_MEMORY
+from tasks.train.settings import ClassicRecipe, LdaRecipe
+from tasks.train.tenths import tenth_statistics
 
 
-def cross_validate(photos: EmbeddedPhotos, settings: TrainSettings, folds: int, progress: Progress) -> CrossValidation:
-    """Measure the accuracy of a recipe over all photos.
+def fold_heads(
+    photos: EmbeddedPhotos, head: Head, folds: int, statistics: AnyPath | None, progress: Progress
+) -> tuple[Head | None, ...]:
+    """Train a head for each fold without the photos of that fold.
 
-    A fold's head is trained on the photos of the other folds, less those of the validation split, on which its weight
-    decay is chosen; the photos of the fold itself are then predicted. A small head keeps one core busy, so several
-    folds are trained at once, as many as there is memory for.
+    A head of `lda` is solved for from the statistics of all photos less those of the fold. Shrinkage, layer weight and
+    temperature are those of the head that the recipe gave on its splits: choosing them anew for each fold, on photos of
+    other folds, made no difference (94.8 in place of 94.9 % of flower photos, log loss 0.167 in place of 0.162).
 
     Args:
-        photos: The photos.
-        settings: The recipe.
+        photos: The photos; their features say how to train.
+        head: What the recipe gave on its splits.
         folds: How many folds.
+        statistics: Where the statistics of the photos' dataset are kept; None keeps none.
         progress: Told of every fold.
+
+    Returns:
+        A head for each fold; None where the fold has no photo.
 
     Raises:
         DatasetError: There are so few photos that all of them fell into one fold.
     """
-    fold_of = assign_folds(photos.sha256, folds)
-    at_once = max(1, min(available_cores(), MOST_IN_MEMORY // photos.vectors.nbytes))
-    correct = total = 0
-    progress.start(folds, "fold")
-    for hits in in_threads(lambda fold: _test_fold(photos, settings, fold_of == fold), range(folds), at_once):
-        progress.advance(1)
-        correct += int(hits.sum())
-        total += len(hits)
-    if not total:
+    tenths = fold_tenths(folds)
+    sizes = [int(photos.in_tenths(own).sum()) for own in tenths]
+    if max(sizes) == sum(sizes):
         raise DatasetError(
             f"{len(photos.sha256)} photos are too few for a cross-validation in {folds} folds: all of them fell into "
             "one. Add photos, or give more --folds."
         )
-    return CrossValidation(folds, correct / total, wilson_interval(correct, total))
+    with_photos = [own for own, size in zip(tenths, sizes, strict=True) if size]
+    if photos.features.settings.rooted:
+        trained = _lda_heads(photos, head, with_photos, statistics)
+    else:
+        trained = _classic_heads(photos, with_photos)
+    progress.start(folds, "fold")
+    heads = []
+    for size in sizes:
+        heads.append(next(trained) if size else None)
+        progress.advance(1)
+    return tuple(heads)
 
 
-def _test_fold(
-    photos: EmbeddedPhotos, settings: TrainSettings, held_out: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
-    """Train without some photos, bool [N], and test on them: whether each of the n is predicted rightly, bool [n]."""
-    everything = Examples(photos.vectors, photos.truth)
-    validation = ~held_out & photos.of("validation")
-    train = ~held_out & ~photos.of("validation")
-    # Of a few dozen photos a fold can be empty, or hold all of the training or validation split.
-    if not held_out.any() or not train.any():
-        return np.empty(0, bool)
-    validation = validation if validation.any() else train
-    examples = (
-        everything.take(train, settings.training_views),
-        everything.take(validation, settings.predicting_views),
-    )
-    head, _ = fit_head(*examples, settings, photos.labels, Watch(Silence()))
-    test = everything.take(held_out, settings.predicting_views)
-    hits: npt.NDArray[np.bool_] = head.probabilities(test.vectors).argmax(axis=1) == test.labels
-    return hits
+def _lda_heads(
+    photos: EmbeddedPhotos, head: Head, folds: Sequence[tuple[int, ...]], folder: AnyPath | None
+) -> Iterator[Head]:
+    recipe = cast("LdaRecipe", photos.features.settings.recipe)
+    solver, choice = Solver(recipe, photos.features.columns, photos.labels), Choice(**head.facts["choices"][0])
+    with tenth_statistics(photos, folder, Silence()) as statistics:
+        known = statistics.union(range(TENTHS))
+        for own in folds:
+            held_out = statistics.union(own)
+            known -= held_out
+            yield solver.fit(known, choice)
+            known += held_out
+
+
+def _classic_heads(photos: EmbeddedPhotos, folds: Sequence[tuple[int, ...]]) -> Iterator[Head]:
+    from tasks.train import classic  # noqa: PLC0415 (imports TensorFlow)
+
+    settings = photos.features.settings
+    for own in folds:
+        held_out, validation = photos.in_tenths(own), photos.of("validation")
+        train = ~held_out & ~validation
+        train = train if train.any() else ~held_out
+        watched = ~held_out & validation
+        lesson = classic.lesson_of(photos, train, watched if watched.any() else train)
+        recipe = cast("ClassicRecipe", settings.recipe)
+        yield classic.fit(lesson, photos.labels, recipe, settings.seed, Watch(Silence()))
+
+
+def predict_photos(
+    photos: EmbeddedPhotos, head: Head, folds: Sequence[Head | None], progress: Progress
+) -> tuple[Floats, Floats | None]:
+    """Predict all photos, each by the head and by that of the fold that it is in; their bottlenecks are read once.
+
+    Args:
+        photos: The photos, N of C labels.
+        head: The head.
+        folds: The heads of the folds, in their order; none where there is no cross-validation.
+        progress: Told of every photo.
+
+    Returns:
+        float32 [N, C] each; the latter is None where there are no folds.
+    """
+    everything = np.ones(len(photos.sha256), bool)
+    predicted = np.empty((len(everything), len(photos.labels)), np.float32)
+    crossed = np.empty_like(predicted)
+    fold_of = np.zeros(TENTHS, np.int8)
+    for fold, own in enumerate(fold_tenths(len(folds)) if folds else ()):
+        fold_of[list(own)] = fold
+    progress.start(len(everything), "photo")
+    for places, numbers in photos.features.blocks(everything):
+        values = head_values(numbers, photos.features.settings, photos.features.columns)
+        predicted[places] = head.probabilities(values)
+        own_folds = fold_of[photos.splits.tenths[places]]
+        for fold, other in enumerate(folds):
+            here = own_folds == fold
+            if other is not None and here.any():
+                crossed[places[here]] = other.probabilities(values[here])
+        progress.advance(len(places))
+    return predicted, crossed if folds else None

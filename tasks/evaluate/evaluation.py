@@ -1,5 +1,6 @@
 """Evaluates a head or a whole network: predictions and metrics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -7,8 +8,8 @@ import numpy as np
 
 from tasks.artifacts import DataRoot, Manifest, describe, publish_json, publish_parquet
 from tasks.backbone.backbones import Prepared
-from tasks.evaluate.cross_validation import cross_validate
-from tasks.evaluate.metrics import CONFIDENCE, CrossValidation, Metrics, measure
+from tasks.evaluate.cross_validation import fold_heads, predict_photos
+from tasks.evaluate.metrics import CrossValidation, Metrics, measure, measure_crossed
 from tasks.evaluate.predictions import tabulate_predictions
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
@@ -17,19 +18,21 @@ from tasks.train.examples import Floats
 from tasks.train.head import load_head
 from tasks.train.photos import Photos, load_photos, load_pictured
 from tasks.train.settings import FinetuneSettings, TrainSettings
-from tasks.train.vectors import choose
 
 
 class Source(NamedTuple):
     """What a head or a network was trained on.
 
     Args:
-        manifest: What the stage before says that it has: the bottleneck stage of a head, the decode stage of a network.
-        weights: Where the backbone's weights are.
+        manifests: What the stages before say that they have: the bottleneck stages of a head, the decode stage of a
+            network.
+        weights: Where the weights of a network's backbone are.
+        statistics: Where the statistics of the photos' dataset are kept; None keeps none.
     """
 
-    manifest: Manifest
+    manifests: Sequence[Manifest]
     weights: AnyPath
+    statistics: AnyPath | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +52,7 @@ class Evaluation:
         crossed = self.cross_validation
         if crossed is None:
             return {"test": self.metrics.to_json(), "cross_validation": None}
-        interval = {**crossed.interval._asdict(), "confidence": CONFIDENCE}
-        return {
-            "test": self.metrics.to_json(),
-            "cross_validation": {"folds": crossed.folds, "accuracy": crossed.accuracy, "interval": interval},
-        }
+        return {"test": self.metrics.to_json(), "cross_validation": crossed.to_json()}
 
 
 def evaluate(
@@ -102,10 +101,12 @@ def _judge_head(
     snapshot: str, how: tuple[TrainSettings, int], source: Source, root: DataRoot, progress: Progress
 ) -> _Judged:
     train, folds = how
-    photos = load_photos(snapshot, source.manifest, train.bottleneck, root)
+    photos = load_photos(snapshot, source.manifests, train, root)
     head = load_head(root.train(train.key(snapshot)))
-    probabilities = head.probabilities(choose(photos.vectors, slice(None), train.predicting_views))
-    return _Judged(photos, probabilities, cross_validate(photos, train, folds, progress) if folds else None)
+    heads = fold_heads(photos, head, folds, source.statistics, progress) if folds else ()
+    predicted, crossed = predict_photos(photos, head, heads, progress)
+    found = None if crossed is None else measure_crossed(folds, photos.truth, crossed)
+    return _Judged(photos, predicted, found)
 
 
 def _judge_network(
@@ -115,7 +116,8 @@ def _judge_network(
     from tasks.train.network import read_network  # noqa: PLC0415 (imports TensorFlow, which a head's figures can do without)
     from tasks.train.pictures import open_pictures  # noqa: PLC0415
 
-    photos = load_pictured(snapshot, source.manifest, train.decode, root)
+    (decoded,) = source.manifests
+    photos = load_pictured(snapshot, decoded, train.decode, root)
     network = read_network(root.train(train.key(snapshot)), Prepared(train.backbone, source.weights))
     everything = np.ones(len(photos.sha256), bool)
     with open_pictures(photos, everything, train.decode, root) as pictures:

@@ -91,11 +91,19 @@ class CrossValidation:
         folds: Number of folds.
         accuracy: Share of the photos predicted rightly.
         interval: Its 95 % interval.
+        log_loss: Mean of -ln(probability of the true label), in nats.
+        expected_calibration_error: See the function of this name.
     """
 
     folds: int
     accuracy: float
     interval: Interval
+    log_loss: float
+    expected_calibration_error: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain Python values, ready for metrics.json."""
+        return {**asdict(self), "interval": {**self.interval._asdict(), "confidence": CONFIDENCE}}
 
 
 def wilson_interval(correct: int, total: int, confidence: float = CONFIDENCE) -> Interval:
@@ -174,6 +182,18 @@ def measure(truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32],
         expected_calibration_error=expected_calibration_error(truth, probabilities),
         confusion=confusion,
         per_label=_per_label(truth, probabilities.argmax(axis=1), labels),
+    )
+
+
+def measure_crossed(folds: int, truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32]) -> CrossValidation:
+    """Measure the predictions of a cross-validation in so many folds; arguments as of `measure`."""
+    correct = int((probabilities.argmax(axis=1) == truth).sum())
+    return CrossValidation(
+        folds=folds,
+        accuracy=correct / len(truth),
+        interval=wilson_interval(correct, len(truth)),
+        log_loss=float(log_loss(truth, probabilities, labels=range(probabilities.shape[1]))),
+        expected_calibration_error=expected_calibration_error(truth, probabilities),
     )
 
 

@@ -6,7 +6,7 @@ from tasks.artifacts import fingerprint
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 #: Raised when the same settings give other metrics or predictions.
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 
 @dataclass(frozen=True)

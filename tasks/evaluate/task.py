@@ -50,7 +50,7 @@ class EvaluateHead(SnapshotStageTask):
         with progress.preparing("imports"):
             from tasks.evaluate.evaluation import Source, evaluate  # noqa: PLC0415 (only where there is work)
 
-        source = Source(self.requires().requires().manifest(), to_path(self.weights))
+        source = Source(self.requires().manifests(), to_path(self.weights), self.statistics())
         evaluation = evaluate(self.snapshot, self.settings, source, self.root, progress)
         photos = evaluation.metrics.photos
         return Outcome(

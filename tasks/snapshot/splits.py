@@ -1,7 +1,8 @@
-"""Who trains and who tests: splits and folds from the photos' content hashes.
+"""Who trains and who tests: tenths, splits and folds from the photos' content hashes.
 
-A photo's side depends on its bytes alone, so it stays there whatever is added around it or wherever it moves; the
-exception is small labels, where a photo may have to fill in for a split that has none.
+A photo is in one of ten tenths, and splits and folds are unions of tenths: statistics of each tenth, added up, serve
+all of them. A photo's tenth depends on its bytes alone, so it stays there whatever is added around it or wherever it
+moves; the exception is small labels, where a photo may have to fill in for a split that has none.
 """
 
 from collections import Counter
@@ -17,10 +18,13 @@ from tasks.snapshot.photos import check_labels
 
 SPLITS = ("train", "validation", "test")
 
+TENTHS = 10
+#: The tenths of each split.
+SPLIT_TENTHS = {"train": tuple(range(8)), "validation": (8,), "test": (9,)}
+
 _POSITIONS = 2**64
-_TRAIN_END = _POSITIONS * 8 // 10
-_VALIDATION_END = _POSITIONS * 9 // 10
-_RANGES = (range(_TRAIN_END), range(_TRAIN_END, _VALIDATION_END), range(_VALIDATION_END, _POSITIONS))
+_ENDS = [_POSITIONS * tenth // TENTHS for tenth in range(1, TENTHS + 1)]
+_RANGES = (range(_ENDS[7]), range(_ENDS[7], _ENDS[8]), range(_ENDS[8], _POSITIONS))
 # The outer ranges choose first: where a label has all its photos on one side, each split then gets the nearest ones.
 _FILL_ORDER = (2, 0, 1)
 
@@ -45,10 +49,13 @@ class Splits:
     """The split of each photo.
 
     Args:
-        ids: Index into `SPLITS` of each photo, int8 [N], in the order of the photos given.
+        tenths: The tenth of each photo, int8 [N] from 0 to 9, in the order of the photos given; one that fills in for a
+            split has a tenth of that split.
+        ids: Index into `SPLITS` of each photo, int8 [N], likewise.
         filled: The photos that thresholds alone would have put elsewhere, sorted by label and split.
     """
 
+    tenths: npt.NDArray[np.int8]
     ids: npt.NDArray[np.int8]
     filled: tuple[Fill, ...]
 
@@ -61,9 +68,9 @@ class Splits:
 def assign_splits(sha256: Sequence[str], labels: Sequence[str]) -> Splits:
     """Split photos 80/10/10 into train, validation and test by thresholds on their content hashes.
 
-    The position of a photo is the number in the first 16 hex digits of its sha256, as a fraction of 2**64: below 0.8 it
-    trains, below 0.9 it validates, from there it tests. Where that leaves a split without photos of a label, the photo
-    whose position is nearest to that split's range fills in, taken from a split that has two at least.
+    The position of a photo is the number in the first 16 hex digits of its sha256, as a fraction of 2**64. Its first
+    decimal is the photo's tenth: 0 to 7 train, 8 validates, 9 tests. Where that leaves a split without photos of a
+    label, the photo whose position is nearest to that split's range fills in, taken from a split that has two at least.
 
     Args:
         sha256: Keys of N usable photos, each once, 64 hex digits.
@@ -79,7 +86,8 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str]) -> Splits:
     check_labels(dict(zip(names, sizes.tolist(), strict=True)), least=len(SPLITS))
 
     positions = _digits(sha256, 0)
-    ids = np.searchsorted(np.array([_TRAIN_END, _VALIDATION_END], np.uint64), positions, side="right").astype(np.int8)
+    tenths = np.searchsorted(np.array(_ENDS[:-1], np.uint64), positions, side="right").astype(np.int8)
+    ids = np.repeat(np.arange(len(SPLITS), dtype=np.int8), [len(own) for own in SPLIT_TENTHS.values()])[tenths]
     present = np.bincount(codes * len(SPLITS) + ids, minlength=len(names) * len(SPLITS)).reshape(-1, len(SPLITS)) > 0
     members = np.split(np.argsort(codes, kind="stable"), np.cumsum(sizes)[:-1])
     filled: list[Fill] = []
@@ -87,29 +95,27 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str]) -> Splits:
         photos = {sha256[place]: place for place in members[code]}
         own = {key: int(ids[place]) for key, place in photos.items()}
         for key, split in _fill({key: int(positions[place]) for key, place in photos.items()}, own):
+            own_tenths = SPLIT_TENTHS[SPLITS[split]]
             ids[photos[key]] = split
+            tenths[photos[key]] = own_tenths[int(positions[photos[key]]) % len(own_tenths)]
             filled.append(Fill(names[code], SPLITS[split], key))
-    return Splits(ids, tuple(sorted(filled, key=lambda fill: (fill.label, SPLITS.index(fill.split)))))
+    return Splits(tenths, ids, tuple(sorted(filled, key=lambda fill: (fill.label, SPLITS.index(fill.split)))))
 
 
-def assign_folds(sha256: Sequence[str], folds: int) -> npt.NDArray[np.int64]:
-    """Deal photos into folds for cross-validation by hash digits that the splits do not use.
+def fold_tenths(folds: int) -> tuple[tuple[int, ...], ...]:
+    """Share the tenths out among the folds of a cross-validation: the tenths of each fold.
 
     Folds know nothing of labels: one with few photos may be missing from a fold, or from all folds but one.
 
     Args:
-        sha256: Keys of N photos, 64 hex digits.
-        folds: How many folds, two at least.
-
-    Returns:
-        The fold of each photo, int64 [N] from 0 to `folds` - 1.
+        folds: How many folds, from 2 to 10.
 
     Raises:
-        SettingError: There are fewer than two folds.
+        SettingError: There are fewer or more folds.
     """
-    if folds < 2:
-        raise SettingError(f"Cross-validation in {folds} folds cannot be. Give two folds at least.")
-    return (_digits(sha256, 16) % np.uint64(folds)).astype(np.int64)
+    if not 2 <= folds <= TENTHS:
+        raise SettingError(f"Cross-validation in {folds} folds is not possible. Give from 2 to {TENTHS} folds.")
+    return tuple(tuple(tenth for tenth in range(TENTHS) if tenth * folds // TENTHS == fold) for fold in range(folds))
 
 
 def _fill(positions: dict[str, int], splits: dict[str, int]) -> Iterator[tuple[str, int]]:

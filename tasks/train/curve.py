@@ -25,7 +25,6 @@ class Point:
         step: Training steps done.
         accuracy: Share of the validation photos that are right.
         log_loss: Mean negative log of the probability given to the right label.
-        l2: The strength of weight decay that did best; 0 where a recipe has none.
         photos: Validation photos.
         time: When it was measured.
     """
@@ -33,7 +32,6 @@ class Point:
     step: int
     accuracy: float
     log_loss: float
-    l2: float
     photos: int
     time: dt.datetime
 

@@ -62,6 +62,11 @@ class TrainSettings:
     seed: int
 
     @property
+    def rooted(self) -> bool:
+        """Whether the head takes signed square roots of all layers; a classic one takes averages of the last layer."""
+        return isinstance(self.recipe, LdaRecipe)
+
+    @property
     def backbones(self) -> tuple[Backbone, ...]:
         """The backbones, each with the crop that it was made for."""
         return tuple(same[0].backbone for same in self.by_backbone)

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict
 
-from tasks.artifacts import Outcome
+from tasks.artifacts import Manifest, Outcome
 from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
-from tasks.train.settings import AdamRecipe, FinetuneSettings, TrainSettings
+from tasks.train.settings import FinetuneSettings, TrainSettings
 
 
 class TrainHead(SnapshotStageTask):
@@ -20,13 +20,17 @@ class TrainHead(SnapshotStageTask):
     stage = "train"
     on_gpus = True
 
-    def requires(self) -> ExtractBottlenecks:
+    def requires(self) -> tuple[ExtractBottlenecks, ...]:
         """The bottlenecks."""
-        return ExtractBottlenecks(**self.shared(), settings=self.settings.bottleneck)
+        return tuple(ExtractBottlenecks(**self.shared(), settings=each) for each in self.settings.bottlenecks)
 
     def before(self) -> tuple[SnapshotStageTask, ...]:
         """The stages that this one stands on, in the order in which they run."""
-        return self.requires().requires(), self.requires()
+        return (*dict.fromkeys(task.requires() for task in self.requires()), *self.requires())
+
+    def manifests(self) -> tuple[Manifest, ...]:
+        """What the bottleneck stages say that they have."""
+        return tuple(task.manifest() for task in self.requires())
 
     def head(self) -> AnyPath:
         """Folder of the head."""
@@ -40,10 +44,10 @@ class TrainHead(SnapshotStageTask):
         """Train, going on from a checkpoint where an earlier try left one."""
         with progress.preparing("imports"):
             from tasks.train.photos import load_photos  # noqa: PLC0415 (only where there is work)
-            from tasks.train.training import train_head  # noqa: PLC0415 (imports TensorFlow)
+            from tasks.train.training import train_head  # noqa: PLC0415 (only where there is work)
 
-        photos = load_photos(self.snapshot, self.requires().manifest(), self.settings.bottleneck, self.root)
-        best = train_head(photos, self.settings, self.snapshot, self.head(), progress)
+        photos = load_photos(self.snapshot, self.manifests(), self.settings, self.root)
+        best = train_head(photos, self.snapshot, self.head(), self.statistics(), progress)
         trained = int(photos.of("train").sum())
         return Outcome(
             key=self.head().name,
@@ -55,7 +59,7 @@ class TrainHead(SnapshotStageTask):
             details={
                 "labels": list(photos.labels),
                 "validation_photos": int(photos.of("validation").sum()),
-                **({"l2": best.l2} if isinstance(self.settings.recipe, AdamRecipe) else {}),
+                **best.choice,
                 "validation_accuracy": best.accuracy,
                 "validation_log_loss": best.log_loss,
             },
@@ -79,6 +83,10 @@ class FinetuneNetwork(SnapshotStageTask):
     def before(self) -> tuple[SnapshotStageTask, ...]:
         """The stages that this one stands on, in the order in which they run."""
         return (self.requires(),)
+
+    def manifests(self) -> tuple[Manifest, ...]:
+        """What the decode stage says that it has."""
+        return (self.requires().manifest(),)
 
     def network(self) -> AnyPath:
         """Folder of the network."""

@@ -1,74 +1,119 @@
 """Trains the head of a snapshot and keeps it."""
 
-import math
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from tasks.artifacts import exclusive
 from tasks.paths import AnyPath
 from tasks.progress import Progress
-from tasks.train.examples import Choice, Examples, Watch
-from tasks.train.fit import fit_head
-from tasks.train.head import save_head, validate
+from tasks.snapshot.splits import SPLIT_TENTHS
+from tasks.train.examples import Examples, Watch, mark
+from tasks.train.features import read_values
+from tasks.train.fit_lda import Solver
+from tasks.train.head import Head, save_head
 from tasks.train.photos import EmbeddedPhotos
-from tasks.train.settings import AdamRecipe, TrainSettings
+from tasks.train.settings import ClassicRecipe, LdaRecipe
+from tasks.train.tenths import tenth_statistics
 from tasks.train.underway import CHECKPOINTS, Training, announce
 
 #: Bottlenecks that a training draws, from which on it takes long enough for somebody to watch it: some seconds.
 WORTH_WATCHING = 400_000
+#: Numbers of validation photos that a choice is made by at most; of more photos, those with the smallest keys count.
+MOST_NUMBERS = 2**26
+
+
+class Trained(NamedTuple):
+    """A head that was trained.
+
+    Args:
+        accuracy: Share of the validation photos that were right, of the head that was chosen.
+        log_loss: Mean negative log of the probability given to their right labels.
+        choice: What was chosen on them, by name; empty of a classic head.
+    """
+
+    accuracy: float
+    log_loss: float
+    choice: Mapping[str, float]
 
 
 def train_head(
-    photos: EmbeddedPhotos, settings: TrainSettings, snapshot: str, folder: AnyPath, progress: Progress
-) -> Choice:
-    """Train a head on the training split, choose its weight decay on the validation split, and publish it.
+    photos: EmbeddedPhotos, snapshot: str, folder: AnyPath, statistics: AnyPath | None, progress: Progress
+) -> Trained:
+    """Train a head and publish it; a second process that trains the same head waits.
 
-    Goes on from a checkpoint where an earlier try left one; a second process that trains the same head waits. The
-    classic recipe ends with telling the accuracy on the test split, as retrain.py does.
+    A head of `lda` is chosen on the validation split, and then fitted on the training and validation splits. A classic
+    one is trained on the training split; it goes on from a checkpoint where an earlier try left one, and ends with
+    telling the accuracy on the test split, as retrain.py does.
 
     Args:
-        photos: The snapshot's photos.
-        settings: How to train.
+        photos: The snapshot's photos; their features say how to train.
         snapshot: The snapshot's key, for the head's facts.
         folder: Where the head and its checkpoints go.
-        progress: Told of every epoch or step.
-
-    Returns:
-        The strength of weight decay that was chosen, and how it did.
+        statistics: Where the statistics of the photos' dataset are kept; None keeps none.
+        progress: Told of every photo that is summed up, or of every step.
 
     Raises:
         StoreError: A checkpoint is damaged.
     """
-    train = examples_of(photos, "train", settings.training_views)
-    validation = examples_of(photos, "validation", settings.predicting_views)
+    settings = photos.features.settings
     with exclusive(folder):
         announce(Training(settings, snapshot), folder)
-        if _drawn(train, settings) >= WORTH_WATCHING:
-            progress.tell(f"To watch it learn: python -m pipeline watch {shlex.quote(str(folder))}")
-        watch = Watch(progress, folder / CHECKPOINTS)
-        head, choices = fit_head(train, validation, settings, photos.labels, watch)
-        if not isinstance(settings.recipe, AdamRecipe):
-            test = examples_of(photos, "test", settings.predicting_views)
-            accuracy = validate(head, test).accuracy
-            progress.tell(f"Final test accuracy = {accuracy:.1%} (N={len(test.labels)})")
+        if isinstance(settings.recipe, LdaRecipe):
+            head, trained = _fit_lda(photos, settings.recipe, statistics, progress)
+        else:
+            head, trained = _fit_classic(photos, settings.recipe, folder, progress)
         facts = {
             "snapshot": snapshot,
-            "bottleneck": settings.bottleneck.key,
+            "bottlenecks": [bottleneck.key for bottleneck in settings.bottlenecks],
             "settings": asdict(settings),
-            "choices": [asdict(choice) for choice in choices],
         }
         save_head(head.with_facts(facts), folder)
-    return next(choice for choice in choices if choice.l2 == head.facts["l2"])
+    return trained
 
 
-def examples_of(photos: EmbeddedPhotos, split: str, views: slice) -> Examples:
-    """Take the photos of a split, with some of their views."""
-    return Examples(photos.vectors, photos.truth).take(photos.of(split), views)
+def _fit_lda(
+    photos: EmbeddedPhotos, recipe: LdaRecipe, folder: AnyPath | None, progress: Progress
+) -> tuple[Head, Trained]:
+    solver = Solver(recipe, photos.features.columns, photos.labels)
+    with tenth_statistics(photos, folder, progress) as statistics:
+        known = statistics.union(SPLIT_TENTHS["train"])
+        choices = solver.choose(known, _examples(photos, _some(photos.of("validation"), photos)))
+        known += statistics.union(SPLIT_TENTHS["validation"])
+    best = choices[0]
+    head = solver.fit(known, best).with_facts({"choices": [asdict(choice) for choice in choices]})
+    choice = {name: getattr(best, name) for name in ("shrinkage", "layer_weight", "temperature")}
+    return head, Trained(best.accuracy, best.log_loss, choice)
 
 
-def _drawn(train: Examples, settings: TrainSettings) -> int:
-    """How many bottlenecks a training draws."""
-    recipe = settings.recipe
-    if isinstance(recipe, AdamRecipe):
-        return recipe.epochs * math.prod(train.vectors.shape[:2])
-    return recipe.steps * recipe.batch_size
+def _fit_classic(
+    photos: EmbeddedPhotos, recipe: ClassicRecipe, folder: AnyPath, progress: Progress
+) -> tuple[Head, Trained]:
+    from tasks.train import classic  # noqa: PLC0415 (imports TensorFlow)
+
+    if recipe.steps * recipe.batch_size >= WORTH_WATCHING:
+        progress.tell(f"To watch it learn: python -m pipeline watch {shlex.quote(str(folder))}")
+    lesson = classic.lesson_of(photos, photos.of("train"), photos.of("validation"))
+    watch, seed = Watch(progress, folder / CHECKPOINTS), photos.features.settings.seed
+    head = classic.fit(lesson, photos.labels, recipe, seed, watch)
+    test = _examples(photos, photos.of("test"))
+    accuracy = mark(head.probabilities(test.values), test.labels).accuracy
+    progress.tell(f"Final test accuracy = {accuracy:.1%} (N={len(test.labels)})")
+    found = mark(head.probabilities(lesson.validation.values), lesson.validation.labels)
+    return head, Trained(*found, choice={})
+
+
+def _some(which: npt.NDArray[np.bool_], photos: EmbeddedPhotos) -> npt.NDArray[np.bool_]:
+    """Of photos, bool [N], as many as a choice is made by, those with the smallest keys: bool [N]."""
+    _, views, width = photos.features.shape
+    most = max(1, MOST_NUMBERS // (views * width))
+    some: npt.NDArray[np.bool_] = which & (np.cumsum(which) <= most)
+    return some
+
+
+def _examples(photos: EmbeddedPhotos, which: npt.NDArray[np.bool_]) -> Examples:
+    return Examples(read_values(photos.features, which), photos.truth[which])

@@ -18,11 +18,11 @@ from tasks.paths import AnyPath, is_remote
 from tasks.quiet_tensorflow import tf
 from tasks.train.checkpoints import LIST
 from tasks.train.curve import Point, Weights, add_point
-from tasks.train.examples import Examples, Floats
-from tasks.train.head import Head, Standardisation, standardisation, validate_all
+from tasks.train.examples import Examples, Floats, mark
+from tasks.train.features import read_values
+from tasks.train.head import Head
 from tasks.train.photos import load_photos
-from tasks.train.settings import AdamRecipe, TrainSettings
-from tasks.train.training import examples_of
+from tasks.train.settings import ClassicRecipe, TrainSettings
 from tasks.train.underway import CHECKPOINTS, State, read_announced, state_of
 
 #: What TensorFlow raises on a checkpoint that vanishes, is cut short, or holds something else.
@@ -90,31 +90,22 @@ class _Examination:
         settings: How the head is trained.
         labels: The labels in order; C of them.
         validation: The validation photos, with the views that predict.
-        standard: The head's standardisation; None where it has none.
     """
 
     settings: TrainSettings
     labels: tuple[str, ...]
     validation: Examples
-    standard: Standardisation | None
 
     def measure(self, step: int, weights: Floats, biases: Floats) -> Point:
-        """Measure a head of each strength and keep the best: `weights` is [D, G, C] or [D, C], `biases` [G, C] or [C].
+        """Measure a head: `weights` is [D, C], `biases` [C].
 
         Raises:
             ValueError: The arrays are of other shapes.
         """
-        recipe = self.settings.recipe
-        strengths = recipe.l2 if isinstance(recipe, AdamRecipe) else (0.0,)
-        shape = len(strengths), len(self.labels)
-        layers = weights.reshape(-1, *shape), biases.reshape(shape)
-        heads = [
-            Head(self.labels, layers[0][:, index], layers[1][index], self.standard, {"l2": l2})
-            for index, l2 in enumerate(strengths)
-        ]
-        best = min(validate_all(heads, self.validation), key=lambda choice: choice.log_loss)
-        now = dt.datetime.now(dt.UTC)
-        return Point(step, best.accuracy, best.log_loss, best.l2, len(self.validation.labels), now)
+        width, labels = self.validation.values.shape[-1], len(self.labels)
+        head = Head(self.labels, weights.reshape(width, labels), biases.reshape(labels), rooted=False, facts={})
+        found = mark(head.probabilities(self.validation.values), self.validation.labels)
+        return Point(step, *found, len(self.validation.labels), dt.datetime.now(dt.UTC))
 
 
 def _prepare(folder: AnyPath) -> _Examination | None:
@@ -128,17 +119,20 @@ def _prepare(folder: AnyPath) -> _Examination | None:
             f"{folder} holds a whole network, whose checkpoints `watch` cannot measure: it watches heads alone. "
             "Its own run tells how its training goes."
         )
+    if not isinstance(settings.recipe, ClassicRecipe):
+        raise SettingError(
+            f"{folder} holds a head in closed form, which has no checkpoints: it is there in seconds. `watch` watches "
+            "trainings of --recipe classic."
+        )
     root = DataRoot.above(folder)
-    promised = manifest(root.bottleneck(settings.bottleneck.key), training.snapshot)
+    promised = [manifest(root.bottleneck(each.key), training.snapshot) for each in settings.bottlenecks]
     try:
-        photos = load_photos(training.snapshot, read_manifest(promised), settings.bottleneck, root)
+        photos = load_photos(training.snapshot, [read_manifest(path) for path in promised], settings, root)
     except FileNotFoundError as exc:
-        raise StoreError(f"The bottlenecks behind {folder} are gone: {promised} is missing. Train again.") from exc
-    validation = examples_of(photos, "validation", settings.predicting_views)
-    standard = None
-    if isinstance(settings.recipe, AdamRecipe):
-        standard = standardisation(examples_of(photos, "train", settings.training_views).vectors)
-    return _Examination(settings, photos.labels, validation, standard)
+        raise StoreError(f"The bottlenecks behind {folder} are gone: {exc.filename} is missing. Train again.") from exc
+    which = photos.of("validation")
+    validation = Examples(read_values(photos.features, which), photos.truth[which])
+    return _Examination(settings, photos.labels, validation)
 
 
 class _Watcher:
@@ -165,8 +159,7 @@ class _Watcher:
         except _UNREADABLE:
             return self._fail(f"The checkpoint {folder / checkpoint} has vanished or is damaged")
         add_point(point, self._folder, self._weights, self._examination.settings)
-        strength = f" (L2 {point.l2:g})" if point.l2 else ""
-        self._tell(f"After {step} training steps, validation accuracy = {point.accuracy:.3g}{strength}")
+        self._tell(f"After {step} training steps, validation accuracy = {point.accuracy:.3g}")
         self._step, self._trouble = step, ""
         return True
 

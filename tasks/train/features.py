@@ -1,0 +1,228 @@
+"""The bottlenecks of photos as a head takes them: numbers of several stores side by side, block by block.
+
+The numbers of a view are those of all backbones one after the other; the views of a photo are those of all crops.
+Where all numbers are many, what is in memory at once is a few blocks.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tasks.artifacts import DataRoot, KeyIndex, Store
+from tasks.artifacts.stores import Search
+from tasks.bottleneck.quantisation import Floats, Numbers
+from tasks.cores import available_cores
+from tasks.threads import in_threads
+from tasks.train.settings import TrainSettings
+
+#: Photos of a block at most.
+BLOCK_PHOTOS = 1024
+#: Bytes of numbers up to which they are read once and held.
+MOST_HELD = 2**27
+
+Places = npt.NDArray[np.int64]
+
+
+class Block(NamedTuple):
+    """The numbers of some photos.
+
+    Args:
+        places: Which photos these are: int64 [n].
+        numbers: uint8 or int16 [n, V, D].
+    """
+
+    places: Places
+    numbers: Numbers
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the D numbers of a view are.
+
+    Args:
+        steps: float32 [D]: what 1 is, of the signed square root of an average.
+        last: bool [D]: whether a number is of the last layer of its backbone.
+        dtype: Of the numbers.
+    """
+
+    steps: Floats
+    last: npt.NDArray[np.bool_]
+    dtype: np.dtype[np.uint8 | np.int16]
+
+    def values(self, numbers: Numbers, which: slice | npt.NDArray[np.bool_], *, rooted: bool) -> Floats:
+        """What numbers stand for.
+
+        Args:
+            numbers: uint8 or int16 [..., d].
+            which: Which of the D numbers of a view these are.
+            rooted: Whether the signed square roots of averages are wanted; otherwise the averages.
+
+        Returns:
+            float32 [..., d].
+        """
+        roots: Floats = numbers.astype(np.float32)
+        roots *= self.steps[which]
+        return roots if rooted else roots * np.abs(roots)
+
+
+def columns_of(settings: TrainSettings) -> Columns:
+    """What the numbers of a view are."""
+    bottlenecks = [same[0] for same in settings.by_backbone]
+    dtypes = [np.dtype(bottleneck.quantisation.dtype) for bottleneck in bottlenecks]
+    return Columns(
+        steps=np.repeat(
+            [each.quantisation.step for each in bottlenecks], [each.backbone.width for each in bottlenecks]
+        ).astype(np.float32),
+        last=np.concatenate([np.arange(each.backbone.width) < each.backbone.widths[0] for each in bottlenecks]),
+        dtype=np.result_type(*dtypes),
+    )
+
+
+class _Part(NamedTuple):
+    """The bottlenecks of one store, and where they go: which views and which numbers."""
+
+    store: Store
+    found: Search
+    views: slice
+    numbers: slice
+
+
+class Features:
+    """The bottlenecks of photos, of all stores of a head's settings.
+
+    Args:
+        keys: The photos' sha256, N.
+        settings: Of the head; it has V views of D numbers.
+        root: Where the stores are.
+
+    Attributes:
+        settings: Of the head.
+        columns: What the numbers are.
+        there: Which photos have all their bottlenecks: bool [N].
+        shape: N, V and D.
+
+    Raises:
+        StoreError: A shard is damaged.
+    """
+
+    def __init__(self, keys: pa.Array, settings: TrainSettings, root: DataRoot) -> None:
+        self.settings, self._keys, self._root = settings, keys, root
+        self.columns = columns_of(settings)
+        self._parts = list(_parts(keys, settings, root))
+        self.there: npt.NDArray[np.bool_] = np.logical_and.reduce([part.found.found for part in self._parts])
+        views = sum(bottleneck.all_views for bottleneck in settings.crops)
+        self.shape = len(keys), views, len(self.columns.steps)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all numbers."""
+        photos, views, width = self.shape
+        return photos * views * width * self.columns.dtype.itemsize
+
+    def of(self, keys: pa.Array) -> "Features":
+        """The same bottlenecks of other photos."""
+        return Features(keys, self.settings, self._root)
+
+    def check(self, promised: Sequence[int]) -> None:
+        """Compare what the stores have with what their manifests promised: how many photos each.
+
+        Raises:
+            DamagedError: A store has less.
+        """
+        for part, photos in zip(self._parts, promised, strict=True):
+            part.store.check(int(part.found.found.sum()), photos, "photos")
+
+    def blocks(self, which: npt.NDArray[np.bool_]) -> Iterator[Block]:
+        """Read photos that have all their bottlenecks, bool [N]: each once, in an order of the stores'.
+
+        Raises:
+            StoreError: A shard is damaged or gone.
+        """
+        if self.nbytes > MOST_HELD:
+            yield from self._stream(which)
+            return
+        wanted = np.flatnonzero(which)
+        for start in range(0, len(wanted), BLOCK_PHOTOS):
+            places = wanted[start : start + BLOCK_PHOTOS]
+            yield Block(places, self._held[places])
+
+    def read(self, which: npt.NDArray[np.bool_], views: Sequence[int], columns: npt.NDArray[np.bool_]) -> Numbers:
+        """Read some numbers, bool [D], of some views of photos that have all their bottlenecks, bool [N], at once.
+
+        Returns:
+            In the order of the photos: uint8 or int16 [n, views, numbers].
+        """
+        numbers = np.empty((int(which.sum()), len(views), int(columns.sum())), self.columns.dtype)
+        rank = np.cumsum(which) - 1
+        for block in self.blocks(which):
+            numbers[rank[block.places]] = block.numbers[:, list(views)][..., columns]
+        return numbers
+
+    @cached_property
+    def _held(self) -> Numbers:
+        numbers = np.zeros(self.shape, self.columns.dtype)
+        for block in self._stream(self.there):
+            numbers[block.places] = block.numbers
+        return numbers
+
+    def _stream(self, which: npt.NDArray[np.bool_]) -> Iterator[Block]:
+        shards, holders = self._parts[0].found.holders(which)
+        wanted = np.flatnonzero(which)
+        order = np.argsort(holders, kind="stable")
+        ends = np.cumsum(np.bincount(holders, minlength=len(shards)))[:-1]
+        batches = (
+            wanted[part[start : start + BLOCK_PHOTOS]]
+            for part in np.split(order, ends)
+            for start in range(0, len(part), BLOCK_PHOTOS)
+        )
+        return in_threads(self._read, batches, available_cores())
+
+    def _read(self, places: Places) -> Block:
+        """Read the photos of one block from all stores."""
+        keys = self._keys.take(pa.array(places))
+        index = KeyIndex(keys)
+        numbers = np.zeros((len(places), *self.shape[1:]), self.columns.dtype)
+        which = np.zeros(len(self._keys), bool)
+        which[places] = True
+        for store, found, views, columns in self._parts:
+            for rows in store.rows(keys, ["sha256", "view", "bottleneck"], found.shards(which)):
+                read = np.asarray(rows.column("bottleneck").combine_chunks().flatten()).reshape(len(rows), -1)
+                here = index.places(rows.column("sha256"))
+                numbers[here, views.start + np.asarray(rows.column("view")), columns] = read
+        return Block(places, numbers)
+
+
+def _parts(keys: pa.Array, settings: TrainSettings, root: DataRoot) -> Iterator[_Part]:
+    widths = [same[0].backbone.width for same in settings.by_backbone]
+    for same, start in zip(settings.by_backbone, accumulate(widths, initial=0), strict=False):
+        views = [bottleneck.all_views for bottleneck in same]
+        for bottleneck, first in zip(same, accumulate(views, initial=0), strict=False):
+            store = bottleneck.store(root)
+            numbers = slice(start, start + bottleneck.backbone.width)
+            yield _Part(store, store.search(keys), slice(first, first + bottleneck.all_views), numbers)
+
+
+def read_values(features: Features, which: npt.NDArray[np.bool_]) -> Floats:
+    """Read what a head takes of photos that have all their bottlenecks, bool [N], at once: for few photos.
+
+    Returns:
+        float32 [n, V, D]: the views that predict, and the numbers of the layers that the head takes.
+    """
+    settings, columns = features.settings, features.columns
+    taken = np.ones_like(columns.last) if settings.rooted else columns.last
+    numbers = features.read(which, settings.predicting_views, taken)
+    return columns.values(numbers, taken, rooted=settings.rooted)
+
+
+def head_values(numbers: Numbers, settings: TrainSettings, columns: Columns) -> Floats:
+    """Make of all numbers of photos, [n, V, D], what a head takes: see `read_values`."""
+    shown = numbers[:, list(settings.predicting_views)]
+    if settings.rooted:
+        return columns.values(shown, slice(None), rooted=True)
+    return columns.values(shown[..., columns.last], columns.last, rooted=False)
