@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.hardware import find_hardware
 from tasks.bottleneck.openvino_forward import OpenVinoForward
 from tasks.bottleneck.openvino_network import ConversionError, convert_network, openvino_network
