@@ -53,9 +53,9 @@ def add_pictures(
     return store.append(pa.Table.from_pylist(rows, store.schema))
 
 
-def vectors_of(number: int, views: int, width: int) -> npt.NDArray[np.float32]:
-    """Bottlenecks of a photo that is only a number: float32 [views, width], like no other photo's."""
-    return np.random.default_rng(number).uniform(0, 1, (views, width)).astype(np.float32)
+def numbers_of(number: int, views: int, width: int) -> npt.NDArray[np.uint8]:
+    """Bottlenecks of a photo that is only a number, as they are stored: uint8 [views, width], like no other photo's."""
+    return np.random.default_rng(number).integers(0, 256, (views, width), np.uint8)
 
 
 def add_bottlenecks(store: Store, numbers: Sequence[int], views: int, width: int) -> AnyPath:
@@ -63,7 +63,7 @@ def add_bottlenecks(store: Store, numbers: Sequence[int], views: int, width: int
     rows = [
         {"sha256": key_of(number), "view": view, "bottleneck": vector}
         for number in numbers
-        for view, vector in enumerate(vectors_of(number, views, width))
+        for view, vector in enumerate(numbers_of(number, views, width))
     ]
     return store.append(pa.Table.from_pylist(rows, store.schema))
 

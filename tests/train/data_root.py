@@ -8,12 +8,11 @@ import pyarrow as pa
 from tasks.artifacts import SNAPSHOT, DataRoot, Manifest, Outcome, manifest, publish_parquet, read_manifest
 from tasks.paths import AnyPath
 from tasks.progress import Progress, Silence
-from tasks.train.examples import Examples
 from tasks.train.photos import EmbeddedPhotos, load_photos
 from tasks.train.settings import TrainSettings
 from tasks.train.training import train_head
 from tests.bottleneck.pictures import key_of, manifest_of
-from tests.train.examples import BOTTLENECK, draw_examples, read
+from tests.train.examples import BOTTLENECK, Drawn, draw_examples
 
 SNAPSHOT_KEY = "snap"
 LABELS = ("daisy", "roses", "tulips")
@@ -21,15 +20,15 @@ LABELS = ("daisy", "roses", "tulips")
 PathT = TypeVar("PathT", bound=AnyPath)
 
 
-def fill(root: DataRoot, examples: Examples | None = None) -> None:
+def fill(root: DataRoot, drawn: Drawn | None = None) -> None:
     """Publish a snapshot, its bottlenecks, and the manifest that says that they are all there.
 
     Args:
         root: The data root.
-        examples: Bottlenecks of up to three labels; None draws 150.
+        drawn: Bottlenecks of up to three labels; None draws 150.
     """
-    examples = draw_examples((60, 50, 40), apart=1.5) if examples is None else examples
-    names = [LABELS[label] for label in examples.labels]
+    drawn = draw_examples((60, 50, 40), apart=1.5) if drawn is None else drawn
+    names = [LABELS[label] for label in drawn.labels]
     rows = [
         {"sha256": key_of(number), "path": f"{name}/{number}.jpg", "label": name, "bytes": 1, "conflict": False}
         for number, name in enumerate(names)
@@ -38,17 +37,17 @@ def fill(root: DataRoot, examples: Examples | None = None) -> None:
     store = BOTTLENECK.store(root)
     vectors = [
         {"sha256": key_of(number), "view": view, "bottleneck": vector}
-        for number, views in enumerate(read(examples.vectors))
+        for number, views in enumerate(drawn.numbers)
         for view, vector in enumerate(views)
     ]
     shard = store.append(pa.Table.from_pylist(vectors, store.schema))
     manifest_of("bottleneck", len(names), [shard]).publish(manifest(store.folder, SNAPSHOT_KEY))
 
 
-def photos(root: DataRoot) -> EmbeddedPhotos:
+def photos(root: DataRoot, settings: TrainSettings) -> EmbeddedPhotos:
     """Load what `fill` published."""
     there = read_manifest(manifest(root.bottleneck(BOTTLENECK.key), SNAPSHOT_KEY))
-    return load_photos(SNAPSHOT_KEY, there, BOTTLENECK, root)
+    return load_photos(SNAPSHOT_KEY, [there], settings, root)
 
 
 def head_folder(root: DataRoot[PathT], settings: TrainSettings) -> PathT:
@@ -59,7 +58,7 @@ def head_folder(root: DataRoot[PathT], settings: TrainSettings) -> PathT:
 def train(root: DataRoot[PathT], settings: TrainSettings, progress: Progress | None = None) -> PathT:
     """Train a head and publish its manifest, as the train stage does; returns the head's folder."""
     folder = head_folder(root, settings)
-    best = train_head(photos(root), settings, SNAPSHOT_KEY, folder, progress or Silence())
-    outcome = Outcome(folder.name, SNAPSHOT_KEY, asdict(settings), 1, 1, 0, details={"l2": best.l2})
+    trained = train_head(photos(root, settings), SNAPSHOT_KEY, folder, None, progress or Silence())
+    outcome = Outcome(folder.name, SNAPSHOT_KEY, asdict(settings), 1, 1, 0, details=dict(trained.choice))
     Manifest(stage="train", run="test", seconds=0.0, **vars(outcome)).publish(folder / "manifest.json")
     return folder

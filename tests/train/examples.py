@@ -1,57 +1,59 @@
 """Bottlenecks drawn for the tests of training."""
 
 from dataclasses import fields, replace
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tasks.backbone.backbones import Backbone
+from tasks.bottleneck.quantisation import Numbers, quantise
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.train.examples import Examples, Floats
-from tasks.train.settings import AdamRecipe, ClassicRecipe, TrainSettings
-from tasks.train.vectors import ScratchVectors, Vectors, make_room
+from tasks.snapshot.splits import assign_splits
+from tasks.train.features import Features, columns_of
+from tasks.train.photos import EmbeddedPhotos
+from tasks.train.settings import ClassicRecipe, LdaRecipe, TrainSettings
+from tests.bottleneck.pictures import key_of
 
-BOTTLENECK = BottleneckSettings(
-    backbone=Backbone("drawn", "efficientnet_lite", "lite0", "0" * 64, size=8, width=6, scaling="inception"),
-    encoding="png",
-    precision="float32",
-    views=2,
+#: A backbone whose bottleneck has six numbers of the last layer and four of an earlier one.
+BACKBONE = Backbone(
+    "drawn",
+    "efficientnet_lite",
+    "lite0",
+    "0" * 64,
+    size=8,
+    layers=("bottleneck", "early"),
+    widths=(6, 4),
+    scaling="inception",
 )
+BOTTLENECK = BottleneckSettings(backbone=BACKBONE, encoding="png", precision="float32", views=2)
 
-ADAM = AdamRecipe(l2=(0.01, 0.1), epochs=10, batch_size=64, learning_rate=0.01, averaging=0.99, class_weights=False)
+LDA = LdaRecipe(shrinkage=(0.1, 1.0), layer_weights=(1.0, 0.0), class_weights=False)
 CLASSIC = ClassicRecipe(steps=300, batch_size=20, learning_rate=0.01, averaging=0.99)
 
 
 def settings(**changes: object) -> TrainSettings:
-    """The settings of the recipe `adam` with some of them, or of the recipe's own, changed."""
-    own = {field.name for field in fields(AdamRecipe)}
-    recipe = replace(ADAM, **{name: value for name, value in changes.items() if name in own})  # type: ignore[arg-type]
+    """The settings of the recipe `lda` with some of them, or of the recipe's own, changed."""
+    own = {field.name for field in fields(LdaRecipe)}
+    recipe = replace(LDA, **{name: value for name, value in changes.items() if name in own})  # type: ignore[arg-type]
     others = {name: value for name, value in changes.items() if name not in own}
-    return replace(TrainSettings(BOTTLENECK, recipe, seed=0), **others)  # type: ignore[arg-type]  # each of its own type
+    return replace(TrainSettings((BOTTLENECK,), recipe, seed=0), **others)  # type: ignore[arg-type]  # each of its own type
 
 
 def classic(**changes: object) -> TrainSettings:
     """The settings of the recipe `classic` with some of the recipe's changed."""
-    return TrainSettings(BOTTLENECK, replace(CLASSIC, **changes), seed=0)  # type: ignore[arg-type]  # each of its type
+    return TrainSettings((BOTTLENECK,), replace(CLASSIC, **changes), seed=0)  # type: ignore[arg-type]  # each of its type
 
 
-def read(vectors: Vectors) -> Floats:
-    """All vectors as an array: float32 [N, V, D]; a change of it changes those in memory."""
-    return vectors[:]
+class Drawn(NamedTuple):
+    """Numbers of photos, uint8 [N, V, D], and what the photos show, int64 [N]."""
+
+    numbers: Numbers
+    labels: npt.NDArray[np.int64]
 
 
-def put_on_disk(examples: Examples, folder: Path) -> Examples:
-    """Lay the same examples in a scratch file; `MOST_IN_MEMORY` has to be lowered for that."""
-    photos, views, width = examples.vectors.shape
-    vectors = make_room((photos, views, width), folder)
-    assert isinstance(vectors, ScratchVectors)
-    for view in range(views):
-        vectors[np.arange(photos), np.full(photos, view)] = np.ascontiguousarray(read(examples.vectors)[:, view])
-    return Examples(vectors, examples.labels)
-
-
-def draw_examples(counts: tuple[int, ...], width: int = 6, apart: float = 1.0, seed: int = 0) -> Examples:
-    """Draw photos of labels: the further `apart`, the easier they are told from each other.
+def draw_examples(counts: tuple[int, ...], width: int = 10, apart: float = 1.0, seed: int = 0) -> Drawn:
+    """Draw photos of labels in two views: the further `apart`, the easier they are told from each other.
 
     Args:
         counts: Photos of each label.
@@ -61,6 +63,31 @@ def draw_examples(counts: tuple[int, ...], width: int = 6, apart: float = 1.0, s
     """
     random = np.random.default_rng(seed)
     truth = random.permutation(np.repeat(np.arange(len(counts)), counts))
-    vectors = random.exponential(1, (len(truth), 2, width))
-    vectors[np.arange(len(truth)), :, truth] += apart
-    return Examples(vectors.astype(np.float32), truth)
+    averages = random.exponential(0.5, (len(truth), 2, width))
+    averages[np.arange(len(truth)), :, truth] += apart
+    small = np.minimum(averages, 6).astype(np.float32)
+    return Drawn(quantise(small, BOTTLENECK.quantisation, [f"{number}" for number in range(len(truth))]), truth)
+
+
+class DrawnFeatures(Features):
+    """Bottlenecks that are in no store.
+
+    Args:
+        numbers: [N, V, D].
+        settings: Of the head.
+    """
+
+    def __init__(self, numbers: Numbers, settings: TrainSettings) -> None:
+        self.settings, self.columns, self.shape = settings, columns_of(settings), numbers.shape
+        self.there = np.ones(len(numbers), bool)
+        self.__dict__["_held"] = numbers
+
+
+def photos_of(drawn: Drawn, labels: tuple[str, ...], how: TrainSettings | None = None) -> EmbeddedPhotos:
+    """Make photos of bottlenecks: the photo of number n has the key of n and the path <label>/<n>.jpg."""
+    numbers = sorted(range(len(drawn.labels)), key=key_of)
+    truth = drawn.labels[numbers]
+    keys, names = [key_of(number) for number in numbers], [labels[label] for label in truth]
+    paths = [f"{name}/{number}.jpg" for name, number in zip(names, numbers, strict=True)]
+    features = DrawnFeatures(drawn.numbers[numbers], how or settings())
+    return EmbeddedPhotos(keys, paths, labels, truth, assign_splits(keys, names), features)

@@ -1,0 +1,102 @@
+"""Statistics: they are those of all rows at once, in whatever order and pieces the rows come and go."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.bottleneck.quantisation import Numbers
+from tasks.errors import BackboneError
+from tasks.train.statistics import Statistics, centre
+
+LABELS, WIDTH, VIEWS = 3, 7, 2
+
+
+def rows(photos: int, dtype: str, seed: int = 0) -> Numbers:
+    limits = np.iinfo(dtype)
+    drawn: Numbers = np.random.default_rng(seed).integers(
+        limits.min, limits.max, (photos, VIEWS, WIDTH), dtype, endpoint=True
+    )
+    return drawn
+
+
+def added(numbers: Numbers, labels: npt.NDArray[np.int64], pieces: Sequence[Sequence[int]]) -> Statistics:
+    found = Statistics.none(LABELS, WIDTH)
+    for piece in pieces:
+        found.add(numbers[list(piece)], labels[list(piece)])
+    return found
+
+
+def assert_same(one: Statistics, other: Statistics) -> None:
+    np.testing.assert_array_equal(one.counts, other.counts)
+    np.testing.assert_array_equal(one.sums, other.sums)
+    np.testing.assert_array_equal(np.tril(one.products), np.tril(other.products))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16"])
+def test_counts_sums_and_products_are_those_of_python_s_whole_numbers(dtype: str) -> None:
+    numbers, labels = rows(700, dtype), np.arange(700) % LABELS
+    found = added(numbers, labels, [range(700)])
+    centred = numbers.astype(object) - (128 if dtype == "uint8" else 0)
+    flat, of_rows = centred.reshape(-1, WIDTH), np.repeat(labels, VIEWS)
+    assert found.counts.tolist() == np.bincount(of_rows).tolist()
+    for label in range(LABELS):
+        assert found.sums[label].tolist() == flat[of_rows == label].sum(axis=0).tolist()
+    assert np.tril(found.products).tolist() == np.tril(flat.T @ flat).tolist()
+
+
+def test_the_largest_numbers_of_8_bits_add_up_exactly_however_many() -> None:
+    numbers = np.zeros((3000, 1, 2), np.uint8)
+    found = Statistics.none(1, 2)
+    found.add(numbers, np.zeros(3000, np.int64))
+    assert found.products[0, 0] == found.products[1, 0] == 3000 * 128**2
+    assert found.sums.tolist() == [[-3000 * 128] * 2]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 11), st.integers(0, LABELS - 1)), max_size=25), st.randoms(use_true_random=False)
+)
+def test_whatever_came_and_went_before_the_same_photos_give_the_same_bits(
+    history: list[tuple[int, int]], order: object
+) -> None:
+    """A photo that comes is added, one that comes again goes, and comes again with another label."""
+    numbers = rows(12, "uint8")
+    there: dict[int, int] = {}
+    found = Statistics.none(LABELS, WIDTH)
+    for photo, label in history:
+        if photo in there:
+            found.add(numbers[[photo]], np.array([there[photo]]), sign=-1)
+        if there.pop(photo, None) != label:
+            found.add(numbers[[photo]], np.array([label]))
+            there[photo] = label
+    labels = np.zeros(12, np.int64)
+    labels[list(there)] = list(there.values())
+    shuffled = list(there)
+    order.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis' random.Random
+    assert_same(found, added(numbers, labels, [shuffled] if shuffled else []))
+
+
+def test_statistics_of_parts_add_up_and_can_be_taken_back() -> None:
+    numbers, labels = rows(50, "int16"), np.arange(50) % LABELS
+    whole, part = added(numbers, labels, [range(50)]), added(numbers, labels, [range(20)])
+    rest = added(numbers, labels, [range(20, 50)])
+    whole -= part
+    assert_same(whole, rest)
+    whole += part
+    assert_same(whole, added(numbers, labels, [range(50)]))
+
+
+def test_centred_numbers_of_8_bits_are_at_most_128_in_magnitude() -> None:
+    extremes = np.array([[0, 255]], np.uint8)
+    assert centre(extremes).tolist() == [[-128, 127]]
+    assert centre(extremes.astype(np.int16)).tolist() == [[0, 255]]
+
+
+def test_sums_that_are_too_large_to_be_exact_are_an_error() -> None:
+    found = Statistics.none(1, 2)
+    found.products[0, 0] = 2.0**53
+    with pytest.raises(BackboneError, match="beyond what is exact"):
+        found.check()
