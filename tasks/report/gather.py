@@ -151,7 +151,8 @@ def _summarise(occasion: Occasion) -> Summary:
 
 def _cross_validation(values: Mapping[str, Any]) -> CrossValidation:
     interval = Interval(values["interval"]["low"], values["interval"]["high"])
-    return CrossValidation(values["folds"], values["accuracy"], interval)
+    figures = {name: values[name] for name in ("folds", "accuracy", "log_loss", "expected_calibration_error")}
+    return CrossValidation(**figures, interval=interval)
 
 
 def _changes(read: _Read, album: Album) -> Changes | None:
