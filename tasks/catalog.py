@@ -67,7 +67,7 @@ class BackboneEntry:
         bytes: Size of the weights where it is known beforehand.
         sha256: Hash of the weights where it is known beforehand.
         input_tensor: Of a graph: the tensor that takes the scaled pixels.
-        bottleneck_tensor: Of a graph: the tensor that gives the bottleneck.
+        bottleneck_tensor: Of a graph: the tensor that gives the bottleneck; earlier ones follow after commas.
     """
 
     name: str
@@ -150,6 +150,22 @@ def find_dataset(
 def backbone_names() -> list[str]:
     """Names of the catalog's backbones, sorted."""
     return sorted(read_catalog()["backbones"])
+
+
+def split_backbones(text: str) -> tuple[str, ...]:
+    """The backbones that a text names: several are joined by `+`, and a path that exists as a whole is one."""
+    whole = "+" not in text or text in backbone_names() or _exists(text)
+    return (text,) if whole else tuple(part.strip() for part in text.split("+"))
+
+
+@cache
+def _exists(text: str) -> bool:
+    """Whether a path exists, here or on an object store; asked once, so that a run means the same by it to its end."""
+    path = given_path(text)
+    try:
+        return path is not None and path.exists()
+    except OSError:  # a store that cannot be reached: who reads the model says so
+        return True
 
 
 def find_backbone(name: str) -> BackboneEntry:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.background import TIMEOUT
 from tests.repository import REPOSITORY
 
-HEAVY = {"PIL", "httpx", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"}
+HEAVY = {"PIL", "httpx", "keras", "matplotlib", "openvino", "scipy", "sklearn", "tensorflow"}
 LUIGI_MODULES = {"task.py", "stage.py", "parameters.py", "worker.py", "failures.py", "luigi_settings.py"}
 SOURCES = sorted(path.relative_to(REPOSITORY) for path in (REPOSITORY / "tasks").rglob("*.py"))
 
@@ -50,10 +50,11 @@ def test_tensorflow_is_loaded_by_the_stages_that_compute_with_it_alone() -> None
     assert [path for path in others if {"tensorflow", "keras"} & set(imported(path, at_the_top=True))] == []
 
 
-def test_ray_is_loaded_by_the_program_that_drives_it_alone() -> None:
+def test_ray_and_openvino_are_imported_by_one_module_each() -> None:
     pipeline = [path.relative_to(REPOSITORY) for path in (REPOSITORY / "pipeline").rglob("*.py")]
-    loading = [path for path in [*SOURCES, *pipeline] if "ray" in imported(path, at_the_top=False)]
-    assert loading == [Path("tasks/cluster/driver.py")]
+    for package, module in (("ray", "tasks/cluster/driver.py"), ("openvino", "tasks/openvino_import.py")):
+        loading = [path for path in [*SOURCES, *pipeline] if package in imported(path, at_the_top=False)]
+        assert loading == [Path(module)]
 
 
 def test_the_top_of_the_repository_holds_nothing_else() -> None:

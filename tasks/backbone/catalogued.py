@@ -64,7 +64,9 @@ def _graph(request: BackboneRequest, entry: BackboneEntry, folder: AnyPath, prog
     graph = _unpacked(given_weights(request.weights or entry.url, folder, progress), entry, folder, progress)
     from tasks.backbone.load import measure_width  # noqa: PLC0415 (imports TensorFlow)
 
-    return measure_width(Prepared(_describe(entry, graph, entry.size, ((entry.bottleneck_tensor, 0),)), graph))
+    tensors = tuple((name.strip(), 0) for name in entry.bottleneck_tensor.split(","))
+    layers = tensors[:1] if request.layers == LAST else tensors
+    return measure_width(Prepared(_describe(entry, graph, entry.size, layers), graph))
 
 
 def _describe(entry: BackboneEntry, weights: AnyPath, size: int, layers: tuple[tuple[str, int], ...]) -> Backbone:

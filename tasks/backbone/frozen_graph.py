@@ -41,7 +41,7 @@ def read_graph(path: Path) -> tf.compat.v1.GraphDef:
     return graph
 
 
-def modernise(graph: tf.compat.v1.GraphDef, input_tensor: str, bottleneck_tensor: str) -> tf.compat.v1.GraphDef:
+def modernise(graph: tf.compat.v1.GraphDef, input_tensor: str, *bottleneck_tensors: str) -> tf.compat.v1.GraphDef:
     """Cut the network out of a frozen graph, and rewrite what TensorFlow of today does not run, or not in batches.
 
     Old batch-norms are folded into the convolutions before them, checks and control dependencies are dropped, and a
@@ -50,61 +50,64 @@ def modernise(graph: tf.compat.v1.GraphDef, input_tensor: str, bottleneck_tensor
     Args:
         graph: The graph; is not changed.
         input_tensor: Where the pixels go in, such as `Mul:0`.
-        bottleneck_tensor: Where the bottleneck comes out, such as `pool_3:0`.
+        bottleneck_tensors: Where the parts of the bottleneck come out, such as `pool_3:0`.
 
     Returns:
         The network, with a float32 placeholder as the operation of the input.
 
     Raises:
-        BackboneError: There is no such tensor, no way from the one to the other, something else feeds the network, or
-            it needs an op that TensorFlow does not have.
+        BackboneError: There is no such tensor, no way from the input to one of them, something else feeds the network,
+            or it needs an op that TensorFlow does not have.
     """
-    network = cut(graph, input_tensor, bottleneck_tensor)
-    fold_batch_norms(network, bottleneck_tensor)
+    network = cut(graph, input_tensor, *bottleneck_tensors)
+    fold_batch_norms(network, *bottleneck_tensors)
     _free_batch(network)
     # Once more, since the unscaled filters are of no use now.
-    network = cut(network, input_tensor, bottleneck_tensor)
+    network = cut(network, input_tensor, *bottleneck_tensors)
     _check_ops(network)
     network.versions.Clear()
     network.versions.producer = tf.version.GRAPH_DEF_VERSION
     return network
 
 
-def frozen_network(path: Path, input_tensor: str, bottleneck_tensor: str) -> Callable[[tf.Tensor], tf.Tensor]:
+def frozen_network(
+    path: Path, input_tensor: str, *bottleneck_tensors: str
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
     """Make a frozen graph a function, to be called inside a `tf.function`.
 
     Args:
         path: The file.
         input_tensor: Where the pixels go in, such as `Mul:0`.
-        bottleneck_tensor: Where the bottleneck comes out, such as `pool_3:0`.
+        bottleneck_tensors: Where the parts of the bottleneck come out, such as `pool_3:0`.
 
     Returns:
-        A function from pixels, float32 [N, size, size, 3], scaled as the graph wants them at that tensor, to
-        bottlenecks, float32 [N, D]; what the graph gives as [N, 1, 1, D] or the like is flattened. It raises
-        `BackboneError` where the graph does not take such pixels, or does not give a vector for each of them.
+        A function from pixels, float32 [N, size, size, 3], scaled as the graph wants them at that tensor, to float32
+        [N, D] of each part; see `_average`. It raises `BackboneError` where the graph does not take such pixels, or
+        does not give a vector for each of them.
 
     Raises:
-        BackboneError: The file is no frozen graph, or holds no network that runs between the two tensors.
+        BackboneError: The file is no frozen graph, or holds no network that runs between the tensors.
     """
     graph = read_graph(path)
     try:
-        network = modernise(graph, input_tensor, bottleneck_tensor)
+        network = modernise(graph, input_tensor, *bottleneck_tensors)
     except BackboneError as exc:
         raise BackboneError(f"{path}: {exc}") from exc
     check_ops(path, network.node, network.library)
 
-    def bottlenecks(pixels: tf.Tensor) -> tf.Tensor:
+    def averages(pixels: tf.Tensor) -> tuple[tf.Tensor, ...]:
         try:
-            inputs, outputs = {tensor_of(input_tensor): pixels}, [tensor_of(bottleneck_tensor)]
-            (result,) = tf.import_graph_def(network, inputs, outputs, name="frozen")
+            inputs, outputs = {tensor_of(input_tensor): pixels}, [tensor_of(tensor) for tensor in bottleneck_tensors]
+            results = tf.import_graph_def(network, inputs, outputs, name="frozen")
         except (ValueError, tf.errors.OpError) as exc:
             raise BackboneError(
                 f"{path}: {input_tensor} does not take float32 pixels {pixels.shape} ({first_line(exc)}). Give the "
                 "size that the graph was made for with --image-size, or another tensor with --input-tensor."
             ) from exc
-        return _flatten(result, pixels, f"{path}: {bottleneck_tensor}")
+        named = zip(bottleneck_tensors, results, strict=True)
+        return tuple(_average(result, pixels, f"{path}: {tensor}") for tensor, result in named)
 
-    return bottlenecks
+    return averages
 
 
 def input_size(path: Path, input_tensor: str) -> int | None:
@@ -168,8 +171,12 @@ def _check_ops(network: tf.compat.v1.GraphDef) -> None:
         )
 
 
-def _flatten(result: tf.Tensor, pixels: tf.Tensor, name: str) -> tf.Tensor:
-    """Flatten what the graph gives, float [N, ...], to float32 [N, D]."""
+def _average(result: tf.Tensor, pixels: tf.Tensor, name: str) -> tf.Tensor:
+    """Make a vector, float32 [N, D], of what the graph gives.
+
+    A feature map, float [N, H, W, D], is averaged over height and width; all else is flattened, such as a vector
+    [N, 1, 1, D] or [N, D, 1, 1].
+    """
     shape = result.shape
     if not (result.dtype.is_floating and shape.rank and shape[1:].is_fully_defined()):
         raise BackboneError(
@@ -180,4 +187,6 @@ def _flatten(result: tf.Tensor, pixels: tf.Tensor, name: str) -> tf.Tensor:
             f"{name} is {shape} for {pixels.shape[0]} photos: the graph is made for another batch. Give a tensor that "
             "comes before its batch is fixed with --bottleneck-tensor."
         )
-    return tf.cast(tf.reshape(result, (-1, shape[1:].num_elements())), tf.float32)
+    if shape.rank == 4 and shape[1:].num_elements() > max(shape[1:]):
+        result = tf.reduce_mean(result, (1, 2))
+    return tf.cast(tf.reshape(result, (-1, result.shape[1:].num_elements())), tf.float32)

@@ -1,4 +1,4 @@
-"""Cut a network out of a frozen graph: what lies between two tensors, without what its writer needed around it."""
+"""Cut a network out of a frozen graph: what lies between tensors, without what its writer needed around it."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -11,34 +11,39 @@ _VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp"})
 _REMEDY = "Give the tensors between which the network lies with --input-tensor and --bottleneck-tensor."
 
 
-def cut(graph: tf.compat.v1.GraphDef, input_tensor: str, bottleneck_tensor: str) -> tf.compat.v1.GraphDef:
-    """Cut out what lies between two tensors.
+def cut(graph: tf.compat.v1.GraphDef, input_tensor: str, *bottleneck_tensors: str) -> tf.compat.v1.GraphDef:
+    """Cut out what lies between a tensor and others.
 
     Args:
         graph: The graph; is not changed.
         input_tensor: Where the pixels go in, the first output of an operation.
-        bottleneck_tensor: Where the bottleneck comes out.
+        bottleneck_tensors: Where the parts of the bottleneck come out.
 
     Returns:
         Those nodes, as `_plain` leaves them; the operation of the input is a float32 placeholder.
 
     Raises:
-        BackboneError: There is no such tensor, no way from the one to the other, or something else feeds the network.
+        BackboneError: There is no such tensor, no way from the input to one of them, or something else feeds the
+            network.
     """
     nodes = {node.name: node for node in graph.node}
-    start, end = (_find(nodes, tensor) for tensor in (input_tensor, bottleneck_tensor))
+    start = _find(nodes, input_tensor)
     if tensor_of(input_tensor) != f"{start}:0":
         raise BackboneError(f"Pixels go into the first output of an operation, not into {input_tensor}. {_REMEDY}")
-    needed = _needed(nodes, end, start)
-    if start not in needed or start == end:
-        raise BackboneError(f"The tensor {bottleneck_tensor} does not depend on {input_tensor}. {_REMEDY}")
+    needed: dict[str, str] = {}
+    for tensor in bottleneck_tensors:
+        end = _find(nodes, tensor)
+        of_tensor = _needed(nodes, end, start)
+        if start not in of_tensor or start == end:
+            raise BackboneError(f"The tensor {tensor} does not depend on {input_tensor}. {_REMEDY}")
+        needed |= dict.fromkeys(of_tensor, tensor)
     network = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
     for node in graph.node:
         if node.name == start:
             pixels = network.node.add(name=start, op="Placeholder")
             pixels.attr["dtype"].type = tf.float32.as_datatype_enum
         elif node.name in needed:
-            _refuse_foreign(node, bottleneck_tensor)
+            _refuse_foreign(node, needed[node.name])
             network.node.append(_plain(node))
     return network
 

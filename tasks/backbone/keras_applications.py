@@ -16,7 +16,8 @@ from tasks.artifacts import exclusive, file_sha256, is_there, local, publish_fol
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.foreign_files import UNREADABLE, first_line, strictly
 from tasks.backbone.keras_containers import check_weights
-from tasks.backbone.request import AUTO, KERAS_PREFIX, BackboneRequest
+from tasks.backbone.layers import choose_earlier_layers, layer_averages, stable_names
+from tasks.backbone.request import AUTO, KERAS_PREFIX, LAST, BackboneRequest
 from tasks.backbone.scaling import OWN
 from tasks.backbone.weights import given_weights
 from tasks.errors import BackboneError, SettingError
@@ -66,14 +67,16 @@ def prepare(request: BackboneRequest, folder: AnyPath, progress: Progress) -> Pr
     weights = given_weights(request.weights, folder, progress) if given else _imagenet_weights(name, folder, progress)
     here = local(weights)
     _load_weights(network, name, here)
+    width = int(network.output_shape[-1])
+    layers = [("", width), *([] if request.layers == LAST else choose_earlier_layers(network, width))]
     backbone = Backbone(
         name=request.backbone,
         kind="keras_application",
         model=name,
         weights_sha256=file_sha256(here),
         size=size,
-        layers=("",),
-        widths=(int(network.output_shape[-1]),),
+        layers=tuple(layer for layer, _ in layers),
+        widths=tuple(width for _, width in layers),
         scaling=OWN,
     )
     # Keras remembers the model, which is not needed now: up to a gigabyte and a half.
@@ -101,8 +104,8 @@ def build(backbone: Backbone, weights: Path | None) -> "keras.Model":
         weights: Where its weights are; None leaves them random.
 
     Returns:
-        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks, float32 [N, D]: the average of
-        its last feature map.
+        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to the averages, float32 [N, D], of its last
+        feature map and of earlier ones.
 
     Raises:
         BackboneError: The weights are damaged or of another network.
@@ -110,8 +113,11 @@ def build(backbone: Backbone, weights: Path | None) -> "keras.Model":
     network = _network(backbone.model, backbone.size)
     if weights is not None:
         _load_weights(network, backbone.model, weights)
+    named = stable_names(network)
+    earlier = [named[name].output for name in backbone.layers[1:]]
     pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
-    return keras.Model(pixels, network(_preprocess(backbone.model)(pixels)), name=network.name)
+    of_layers = keras.Model(network.input, [network.output, *earlier], name=network.name)
+    return layer_averages(pixels, _preprocess(backbone.model)(pixels), of_layers)
 
 
 def _known(backbone: str) -> str:
@@ -167,7 +173,8 @@ def _deviate(network: "keras.Model") -> "keras.Model":
             return outputs
         return keras.layers.Rescaling([1 / math.sqrt(deviation) for deviation in _DEVIATION])(outputs)
 
-    return keras.models.clone_model(network, clone_function=lambda layer: layer, call_function=call)
+    # With layers of its own, so that the output of each is the one behind the new layer.
+    return keras.models.clone_model(network, call_function=call)
 
 
 def _load_weights(network: "keras.Model", name: str, file: Path) -> None:

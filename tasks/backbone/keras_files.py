@@ -11,7 +11,7 @@ import numpy as np
 from tasks.backbone.backbones import Backbone
 from tasks.backbone.foreign_files import UNREADABLE, first_line, input_size, strictly
 from tasks.backbone.keras_containers import CONFIG, check_archive
-from tasks.backbone.layers import leaves
+from tasks.backbone.layers import layer_averages, leaves
 from tasks.backbone.scaling import SCALINGS
 from tasks.errors import BackboneError, SettingError
 from tasks.quiet_tensorflow import keras
@@ -63,23 +63,21 @@ def build_keras(backbone: Backbone, path: Path, *, pretrained: bool = True) -> "
         pretrained: Whether its weights are the file's; otherwise they are drawn anew, as before any training.
 
     Returns:
-        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks, float32 [N, D]; all layers
-        can be trained.
+        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to the averages, float32 [N, D], of the layers
+        that make the bottleneck; all layers can be trained.
 
     Raises:
-        SettingError: The file has no layer that is called as the bottleneck.
+        SettingError: The file has no layer that is called so.
         BackboneError: The file cannot be loaded.
     """
     model = _read(path)
     if not pretrained:
         model = _untrained(model)
-    network = keras.Model(model.inputs[0], _bottleneck(model, backbone.layers[0], path), name=model.name)
+    activations = [_activations(model, name, path) for name in backbone.layers]
+    network = keras.Model(model.inputs[0], activations, name=model.name)
     _unfreeze(network)
     pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
-    vectors = network(SCALINGS[backbone.scaling].apply(pixels))
-    if len(vectors.shape) == 4:
-        vectors = keras.layers.GlobalAveragePooling2D()(vectors)
-    return keras.Model(pixels, keras.ops.cast(vectors, "float32"), name=network.name)
+    return layer_averages(pixels, SCALINGS[backbone.scaling].apply(pixels), network)
 
 
 def _read(path: Path) -> "keras.Model":
@@ -149,7 +147,7 @@ def _scales_pixels(layer: Any) -> bool:
     return bool(np.abs(np.asarray(layer(ends))).max() < _LARGEST_SCALED)
 
 
-def _bottleneck(model: "keras.Model", name: str, path: Path) -> Any:
+def _activations(model: "keras.Model", name: str, path: Path) -> Any:
     """The output of the layer that is named; otherwise what the last Dense takes, or else the model's output."""
     try:
         if name:
@@ -162,8 +160,8 @@ def _bottleneck(model: "keras.Model", name: str, path: Path) -> Any:
         return last.input if isinstance(last, keras.layers.Dense) else model.outputs[0]
     except (AttributeError, ValueError) as exc:
         raise BackboneError(
-            f"{path}: it is not clear which tensor is the bottleneck ({first_line(exc)}). Name another layer with "
-            f"--bottleneck-tensor: {_names(model)}."
+            f"{path}: it is not clear which tensor is {f'that of {name}' if name else 'the bottleneck'} "
+            f"({first_line(exc)}). Name another layer with --bottleneck-tensor: {_names(model)}."
         ) from exc
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks.artifacts import local
 from tasks.backbone.backbones import TRAINABLE, Backbone, Prepared
-from tasks.backbone.layers import average, side_by_side
+from tasks.backbone.layers import layer_averages, side_by_side
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.weights import weights_sha256
 from tasks.errors import BackboneError
@@ -19,6 +19,7 @@ from tasks.paths import is_remote
 from tasks.quiet_tensorflow import keras, tf
 
 Network = Callable[[Any], Any]
+LayerNetwork = Callable[[Any], tuple[Any, ...]]
 
 
 def load_network(prepared: Prepared, *, bfloat16: bool = False) -> Network:
@@ -30,8 +31,26 @@ def load_network(prepared: Prepared, *, bfloat16: bool = False) -> Network:
             network that is built here, on a GPU. A graph or a file stays as it is.
 
     Returns:
-        A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks
-        [N, D] of whatever it computes in.
+        A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks,
+        float32 [N, D]: the averages of all layers side by side.
+
+    Raises:
+        BackboneError: The weights are not those of the backbone, or are not as they should be.
+    """
+    layers = load_layers(prepared, bfloat16=bfloat16)
+    return lambda pixels: tf.concat(layers(pixels), -1)
+
+
+def load_layers(prepared: Prepared, *, bfloat16: bool = False) -> LayerNetwork:
+    """Load a backbone as `load_network` does, but for the averages of each layer by themselves.
+
+    Args:
+        prepared: The backbone.
+        bfloat16: As for `load_network`.
+
+    Returns:
+        A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to float32 [N, D] of
+        each layer.
 
     Raises:
         BackboneError: The weights are not those of the backbone, or are not as they should be.
@@ -39,13 +58,13 @@ def load_network(prepared: Prepared, *, bfloat16: bool = False) -> Network:
     backbone = prepared.backbone
     if backbone.kind in TRAINABLE:
         with _computing_in("mixed_bfloat16" if bfloat16 else "float32"):
-            model = build_model(prepared)
-        return lambda pixels: model(pixels, training=False)
+            model = _build_layers(prepared, pretrained=True)
+        return lambda pixels: tuple(keras.tree.flatten(model(pixels, training=False)))
     weights = _checked_weights(prepared)
     if backbone.kind == "frozen_graph":
         from tasks.backbone.frozen_graph import frozen_network  # noqa: PLC0415 (only where it is one)
 
-        graph = frozen_network(weights, backbone.input_tensor, backbone.layers[0])
+        graph = frozen_network(weights, backbone.input_tensor, *backbone.layers)
         return lambda pixels: graph(SCALINGS[backbone.scaling].apply(pixels))
     from tasks.backbone.saved_models import saved_network  # noqa: PLC0415 (only where it is one)
 
@@ -53,19 +72,26 @@ def load_network(prepared: Prepared, *, bfloat16: bool = False) -> Network:
 
 
 def build_model(prepared: Prepared, *, pretrained: bool = True) -> "keras.Model":
-    """Build a backbone whose weights can be trained further.
+    """Build a backbone whose weights can be trained further; `Backbone.last_layer` is what is fine-tuned.
 
     Args:
         prepared: The backbone.
         pretrained: Whether it has its own weights; else they are random, as they are before any training.
 
     Returns:
-        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks, float32 [N, D].
+        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks, float32 [N, D]: the averages of
+        all its layers side by side.
 
     Raises:
         SettingError: It is a graph, whose weights are constants.
         BackboneError: The weights are not those of the backbone, or are not as they should be.
     """
+    model = _build_layers(prepared, pretrained=pretrained)
+    return keras.Model(model.input, side_by_side(model.outputs), name=model.name)
+
+
+def _build_layers(prepared: Prepared, *, pretrained: bool) -> "keras.Model":
+    """Build a model from pixels to the averages of each layer; see `build_model`."""
     backbone = prepared.backbone
     backbone.check_trainable()
     weights = _checked_weights(prepared)
@@ -81,22 +107,24 @@ def build_model(prepared: Prepared, *, pretrained: bool = True) -> "keras.Model"
 
 
 def measure_width(prepared: Prepared) -> Prepared:
-    """Learn the width of a backbone's bottleneck by running it on two pictures.
+    """Learn the widths of a backbone's layers by running it on two pictures.
 
     Raises:
-        BackboneError: What comes is not one vector a picture.
+        BackboneError: A layer makes something else than one vector a picture.
     """
     backbone = prepared.backbone
     noise = np.random.default_rng(0).integers(0, 256, (2, backbone.size, backbone.size, 3))
-    network = tf.function(load_network(prepared), autograph=False)
-    vectors = np.asarray(network(tf.constant(noise, tf.float32)))
+    network = tf.function(load_layers(prepared), autograph=False)
+    averages = [np.asarray(vectors) for vectors in network(tf.constant(noise, tf.float32))]
     keras.utils.clear_session(free_memory=True)
-    if vectors.ndim != 2 or len(vectors) != 2 or not np.isfinite(vectors).all():
-        raise BackboneError(
-            f"{prepared.weights} makes {vectors.shape} numbers of two pictures where one vector of finite numbers each "
-            "is needed. Name another --bottleneck-tensor, or another --scaling."
-        )
-    return replace(prepared, backbone=replace(backbone, widths=(vectors.shape[1],)))
+    for layer, vectors in zip(backbone.layers, averages, strict=True):
+        if vectors.ndim != 2 or len(vectors) != 2 or not np.isfinite(vectors).all():
+            raise BackboneError(
+                f"{prepared.weights} makes {vectors.shape} numbers of two pictures{f' at {layer}' if layer else ''} "
+                "where one vector of finite numbers each is needed. Name another --bottleneck-tensor, or another "
+                "--scaling."
+            )
+    return replace(prepared, backbone=replace(backbone, widths=tuple(vectors.shape[1] for vectors in averages)))
 
 
 @contextmanager
@@ -144,8 +172,7 @@ def _build_lite(backbone: Backbone, weights: Path | None) -> "keras.Model":
     model = efficientnet_lite.build(int(backbone.model), backbone.size)
     if weights is not None:
         efficientnet_lite.load_weights(model, read_torch_weights(weights))
-    averages = [model.outputs[0], *(average(model.get_layer(name).output) for name in backbone.layers[1:])]
-    below_classes = keras.Model(model.input, side_by_side(averages), name=model.name)
+    activations = [model.get_layer(name).output for name in backbone.layers]
     pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
-    bottleneck = below_classes(SCALINGS[backbone.scaling].apply(pixels))
-    return keras.Model(pixels, bottleneck, name=model.name)
+    network = keras.Model(model.input, activations, name=model.name)
+    return layer_averages(pixels, SCALINGS[backbone.scaling].apply(pixels), network)

@@ -9,14 +9,14 @@ from collections import Counter
 
 import numpy as np
 
-from tasks.backbone.folding import scale_filter
 from tasks.backbone.graph_nodes import Nodes, Value, become, operation_of
 from tasks.quiet_tensorflow import tf
 
 OLD_BATCH_NORM = "BatchNormWithGlobalNormalization"
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
 
-def fold_batch_norms(graph: tf.compat.v1.GraphDef, bottleneck_tensor: str) -> None:
+def fold_batch_norms(graph: tf.compat.v1.GraphDef, *bottleneck_tensors: str) -> None:
     """Replace the old batch-norms of a graph, in place.
 
     One after a convolution with a constant filter that nothing else reads becomes a BiasAdd after a convolution with
@@ -25,11 +25,11 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, bottleneck_tensor: str) -> No
 
     Args:
         graph: A graph without control dependencies.
-        bottleneck_tensor: Its result, which counts as a reader.
+        bottleneck_tensors: Its results, each of which counts as a reader.
     """
     nodes = Nodes(graph)
     readers = Counter(operation_of(source) for node in graph.node for source in node.input)
-    readers[operation_of(bottleneck_tensor)] += 1
+    readers.update(map(operation_of, bottleneck_tensors))
     for norm in nodes.of(OLD_BATCH_NORM):
         constants = _scale_and_offset(nodes, norm)
         if constants is None:
@@ -37,7 +37,7 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, bottleneck_tensor: str) -> No
         scale, offset = constants
         before = nodes[norm.input[0]]
         added = nodes.add_constant(f"{norm.name}/offset", offset)
-        if readers[before.name] == 1 and scale_filter(nodes, before, scale):
+        if readers[before.name] == 1 and _scale_filter(nodes, before, scale):
             become(norm, "BiasAdd", norm.input[0], added)
             continue
         scaled = nodes.add(f"{norm.name}/scaled", "Mul")
@@ -61,3 +61,27 @@ def _scale_and_offset(nodes: Nodes, norm: tf.compat.v1.NodeDef) -> tuple[Value, 
     offset = beta - mean * scale
     kind = np.result_type(*(value.dtype for value in values if value is not None))
     return scale.astype(kind), offset.astype(kind)
+
+
+def _scale_filter(nodes: Nodes, convolution: tf.compat.v1.NodeDef, scale: Value) -> bool:
+    """Scale a convolution's outputs, [C], by scaling its filter; returns whether that can be done."""
+    channels = _channels(nodes, convolution)
+    filters = nodes.constant(convolution.input[1]) if channels else None
+    if filters is None:
+        return False
+    scaled = filters * scale.reshape(channels)
+    convolution.input[1] = nodes.add_constant(f"{convolution.name}/scaled_filter", scaled)
+    return True
+
+
+def _channels(nodes: Nodes, node: tf.compat.v1.NodeDef) -> tuple[int, ...]:
+    """Shape of a convolution's channels: a filter's last axis, and of a depthwise one its last two, [C, multiplier].
+
+    Empty where the node is no convolution, has its channels elsewhere, or its filter is computed.
+    """
+    if node.op not in _CONVOLUTIONS or node.attr["data_format"].s not in {b"", b"NHWC"}:
+        return ()
+    filters = nodes.constant(node.input[1])
+    if filters is None:
+        return ()
+    return filters.shape[2:] if node.op == "DepthwiseConv2dNative" else filters.shape[3:]

@@ -6,9 +6,10 @@ from tasks.backbone.backbones import Backbone, Kind, Prepared
 from tasks.backbone.foreign_files import UNREADABLE, first_line
 from tasks.backbone.frozen_graph import input_size as graph_size
 from tasks.backbone.frozen_graph import read_graph
+from tasks.backbone.graph_nodes import tensor_of
 from tasks.backbone.keras_files import look
 from tasks.backbone.load import measure_width
-from tasks.backbone.request import AUTO, BackboneRequest
+from tasks.backbone.request import AUTO, LAST, BackboneRequest
 from tasks.backbone.saved_models import saved_size
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.weights import weights_sha256
@@ -40,6 +41,7 @@ def prepare(request: BackboneRequest, path: Path) -> Prepared:
         BackboneError: It cannot be loaded, or makes no bottlenecks of photos.
     """
     kind = _kind(path)
+    layers = _layers(request, kind)
     if kind == "frozen_graph":
         _check_tensors(request, path)
     elif request.input_tensor:
@@ -56,12 +58,27 @@ def prepare(request: BackboneRequest, path: Path) -> Prepared:
         model="",
         weights_sha256=weights_sha256(path),
         size=_size(request, path, own_size),
-        layers=tuple(request.bottleneck_tensor.split(",")),
-        widths=(0,),
+        layers=layers,
+        widths=(0,) * len(layers),
         scaling=scaling,
         input_tensor=request.input_tensor,
     )
     return _tried(Prepared(backbone, path))
+
+
+def _layers(request: BackboneRequest, kind: Kind) -> tuple[str, ...]:
+    """The names in `--bottleneck-tensor`; a single empty one is the model's own choice."""
+    names = tuple(name.strip() for name in request.bottleneck_tensor.split(","))
+    if len(names) > 1 and not all(names):
+        raise SettingError(
+            f"--bottleneck-tensor is {request.bottleneck_tensor!r}, with nothing before or after a comma. Give the "
+            "names that are meant, with a comma between two."
+        )
+    full = [tensor_of(name) for name in names] if kind == "frozen_graph" else list(names)
+    twice = [name for name in full if full.count(name) > 1]
+    if twice:
+        raise SettingError(f"--bottleneck-tensor names {twice[0]} twice. Name it once.")
+    return names[:1] if request.layers == LAST else names
 
 
 def _kind(path: Path) -> Kind:
@@ -110,7 +127,7 @@ def _size(request: BackboneRequest, path: Path, own: int | None) -> int:
 
 
 def _tried(prepared: Prepared) -> Prepared:
-    """Learn the width, and whether the network runs at all."""
+    """Learn the widths, and whether the network runs at all."""
     try:
         return measure_width(prepared)
     except UNREADABLE as exc:

@@ -45,7 +45,7 @@ def saved_size(path: Path) -> int | None:
     return input_size(path, shape.as_list())
 
 
-def saved_network(backbone: Backbone, weights: Path) -> Callable[[Any], Any]:
+def saved_network(backbone: Backbone, weights: Path) -> Callable[[Any], tuple[Any, ...]]:
     """Load a SavedModel for computing bottlenecks.
 
     Args:
@@ -53,22 +53,26 @@ def saved_network(backbone: Backbone, weights: Path) -> Callable[[Any], Any]:
         weights: The folder.
 
     Returns:
-        A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks,
-        float32 [N, D]. A feature map is averaged over height and width.
+        A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to float32 [N, D] of
+        each output that is part of the bottleneck. A feature map is averaged over height and width.
 
     Raises:
-        SettingError: It is not clear which of its outputs is the bottleneck.
+        SettingError: It is not clear which of its outputs these are.
         BackboneError: It cannot be loaded.
     """
     entrance = _open(weights)
-    output = _output(backbone, weights, entrance.outputs)
+    names = [_output(name, weights, entrance.outputs) for name in backbone.layers]
     scaling = SCALINGS[backbone.scaling]
 
-    def network(pixels: Any) -> Any:
-        vectors = entrance.call(scaling.apply(pixels))[output]
-        return tf.cast(tf.reduce_mean(vectors, (1, 2)) if vectors.shape.rank == 4 else vectors, tf.float32)
+    def network(pixels: Any) -> tuple[Any, ...]:
+        outputs = entrance.call(scaling.apply(pixels))
+        return tuple(_average(outputs[name]) for name in names)
 
     return network
+
+
+def _average(activations: Any) -> Any:
+    return tf.cast(tf.reduce_mean(activations, (1, 2)) if activations.shape.rank == 4 else activations, tf.float32)
 
 
 def _open(path: Path) -> _Entrance:
@@ -146,8 +150,7 @@ def _pixels(path: Path, function: Any) -> Any:
     return tensors[0]
 
 
-def _output(backbone: Backbone, weights: Path, outputs: tuple[str, ...]) -> str:
-    name = backbone.layers[0]
+def _output(name: str, weights: Path, outputs: tuple[str, ...]) -> str:
     if not name and len(outputs) == 1:
         return outputs[0]
     if name not in outputs:

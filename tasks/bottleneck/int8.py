@@ -5,7 +5,6 @@ https://arxiv.org/abs/1712.05877). The range of each activation is measured on p
 for everybody, and not on the user's photos: so what comes out for a photo depends on the backbone and the photo alone.
 """
 
-import hashlib
 import queue
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
-from tasks.artifacts import KEY_LENGTH, DamagedError, exclusive, listed, publish_bytes
 from tasks.backbone.backbones import Prepared
+from tasks.bottleneck.kept_network import kept_network
 from tasks.bottleneck.views import Pixels
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.settings import DecodeSettings
 from tasks.download.drawing.composition import draw_photo
 from tasks.errors import BackboneError, PipelineError
 from tasks.hush import hushed
-from tasks.paths import AnyPath, read_bytes
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 
 #: 25 drawn pictures measured the ranges as well as 100 drawn or 100 real ones: cosine to float32 0.993, 0.993, 0.992.
@@ -35,7 +34,8 @@ class Int8Forward:
     """Turns pixels into bottlenecks by an int8 network; each of the threads that call it gets a core.
 
     Args:
-        network: A TFLite model: pixels, uint8 [1, size, size, 3], to a bottleneck, float32 [1, D].
+        network: A TFLite model: pixels, uint8 [1, size, size, 3], to float32 [1, D], or to several of them, which are
+            joined.
         workers: Threads that may call it at once.
     """
 
@@ -48,7 +48,7 @@ class Int8Forward:
                 interpreter.allocate_tensors()
                 self._free.put(interpreter)
         self._pixels = interpreter.get_input_details()[0]["index"]
-        self._bottleneck = interpreter.get_output_details()[0]["index"]
+        self._layers = [output["index"] for output in interpreter.get_output_details()]
 
     def __call__(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """Compute bottlenecks.
@@ -68,8 +68,7 @@ class Int8Forward:
     def _one(self, interpreter: Interpreter, photo: Pixels) -> npt.NDArray[np.float32]:
         interpreter.set_tensor(self._pixels, photo[None])
         interpreter.invoke()
-        vector: npt.NDArray[np.float32] = interpreter.get_tensor(self._bottleneck)
-        return vector
+        return np.concatenate([interpreter.get_tensor(layer) for layer in self._layers], axis=1)
 
 
 def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, progress: Progress) -> bytes:
@@ -88,29 +87,13 @@ def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, pr
         BackboneError: The weights are missing or not as they should be, or LiteRT cannot compute the network in int8.
         DamagedError: The network that is kept is damaged.
     """
-    # It is there whole or not at all: only who makes it need be alone.
-    if kept := listed(folder, "int8-*.tflite"):
-        return _read(kept[0])
-    with exclusive(folder):
-        if kept := listed(folder, "int8-*.tflite"):
-            return _read(kept[0])
+
+    def quantise_here() -> bytes:
         with progress.preparing("imports"):
             import tasks.quiet_tensorflow  # noqa: F401, PLC0415 (takes seconds, which are told apart)
-        network = quantise(prepared, decode)
-        publish_bytes(folder / f"{_stem(network)}.tflite", network)
-        return network
+        return quantise(prepared, decode)
 
-
-def _read(path: AnyPath) -> bytes:
-    network = read_bytes(path)
-    if path.stem != _stem(network):
-        why = "its bytes are not those that it is named after"
-        raise DamagedError(path, f"{path} is damaged: {why}. Delete it and run again.")
-    return network
-
-
-def _stem(network: bytes) -> str:
-    return f"int8-{hashlib.sha256(network).hexdigest()[:KEY_LENGTH]}"
+    return kept_network(folder, "int8", ".tflite", quantise_here)
 
 
 def quantise(prepared: Prepared, decode: DecodeSettings) -> bytes:
@@ -119,10 +102,10 @@ def quantise(prepared: Prepared, decode: DecodeSettings) -> bytes:
     Raises:
         BackboneError: The weights are missing or not as they should be, or LiteRT cannot compute the network in int8.
     """
-    from tasks.backbone.load import load_network  # noqa: PLC0415 (imports TensorFlow)
+    from tasks.backbone.load import load_layers  # noqa: PLC0415 (imports TensorFlow)
     from tasks.quiet_tensorflow import keras  # noqa: PLC0415
 
-    converted = quantise_network(load_network(prepared), decode, prepared.backbone.name)
+    converted = quantise_network(load_layers(prepared), decode, prepared.backbone.name)
     keras.utils.clear_session(free_memory=True)
     return converted
 
@@ -131,12 +114,13 @@ def quantise_network(network: Callable[[Any], Any], decode: DecodeSettings, name
     """Make a TFLite model of a network that computes in int8.
 
     Args:
-        network: For inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to float32 [1, K].
+        network: For inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to float32 [1, K], or
+            to several of them, each of which gets a scale of its own.
         decode: How its pictures are made.
         name: What people call it.
 
     Returns:
-        A TFLite model from pixels, uint8 [1, size, size, 3], to float32 [1, K].
+        A TFLite model from pixels, uint8 [1, size, size, 3], to float32 [1, K] or several of them, in their order.
 
     Raises:
         BackboneError: LiteRT cannot compute the network in int8.

@@ -160,7 +160,7 @@ class _Walk:
             # Where rows alone are kept, a manifest could name shards that are not.
             if Need(store, path.stem) not in self._plan.kept.manifests:
                 self._condemn(stage, path)
-        ours = rf"part-{_KEY}\.parquet|int8-{_KEY}\.tflite|manifests|rejected"
+        ours = rf"part-{_KEY}\.parquet|int8-{_KEY}\.tflite|openvino-{_KEY}\.zip|manifests|rejected"
         for folder in (store, store / "rejected"):
             for path in self._known(folder, ours):
                 if path.suffix == ".parquet" and path not in needed:

@@ -2,7 +2,7 @@
 
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ import numpy as np
 
 from tasks.artifacts import DamagedError, local, publish_bytes, publish_json, read_json
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.fixed_batch import FixedBatch
 from tasks.backbone.load import build_model
+from tasks.bottleneck.forward import Vectors, forward_of
+from tasks.bottleneck.views import Pixels
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.quiet_tensorflow import keras, tf
@@ -41,15 +42,15 @@ class Network:
     labels: tuple[str, ...]
     facts: Mapping[str, Any]
 
-    def predictor(self) -> FixedBatch:
+    def predictor(self) -> Callable[[Pixels], Vectors]:
         """What turns pixels, uint8 [N, S, S, 3], N at most `BATCH_SIZE`, into probabilities, float32 [N, C]."""
         size = self.model.input_shape[1]
-        return FixedBatch(lambda pixels: tf.nn.softmax(self.model(pixels, training=False)), size, BATCH_SIZE)
+        return forward_of(lambda pixels: tf.nn.softmax(self.model(pixels, training=False)), size, BATCH_SIZE)
 
     def probabilities(self, pictures: Pictures, progress: Progress) -> Floats:
         """Predict photos from their plain pictures.
 
-        Batches all have one size, so that a photo's prediction does not depend on how many others there are.
+        A photo's prediction does not depend on which others there are.
 
         Args:
             pictures: The photos, N.

@@ -8,14 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.backbone.efficientnet_lite import (
-    SCALES,
-    _block,
-    _Stage,
-    build,
-    load_weights,
-    scaled_width,
-)
+from tasks.backbone.efficientnet_lite import _block, build, load_weights
+from tasks.backbone.lite_blocks import BOTTLENECK_WIDTH, SCALES, LiteBlock, bottleneck_layers, scaled_width
 from tasks.backbone.torch_weights import Tensor, read_torch_weights
 from tasks.backbone.weights import packaged_weights
 from tasks.catalog import find_backbone
@@ -81,6 +75,23 @@ def test_outputs_are_a_bottleneck_that_is_not_negative_and_the_scores_of_1000_cl
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_layers_of_the_bottleneck_are_layers_of_the_network_and_as_wide_as_is_said(loaded: Loaded) -> None:
+    layers = bottleneck_layers(loaded.variant)
+    assert [loaded.model.get_layer(name).output.shape[-1] for name, _ in layers] == [width for _, width in layers]
+    assert layers[0] == ("bottleneck", BOTTLENECK_WIDTH)
+
+
+def test_layers_before_the_bottleneck_follow_the_last_halving_and_end_with_the_last_block(loaded: Loaded) -> None:
+    pixels = keras.Input((64, 64, 3))
+    maps = keras.Model(loaded.model.inputs, [layer.output for layer in loaded.model.layers])(pixels)
+    sides = {
+        layer.name: made.shape[1] for layer, made in zip(loaded.model.layers, maps, strict=True) if len(made.shape) == 4
+    }
+    depthwise = [name for name in sides if name.endswith("_depthwise_relu")]
+    halved = [name for name in depthwise if sides[name] == 2]
+    assert [name for name, _ in bottleneck_layers(loaded.variant)[1:]] == [*halved[:2], depthwise[-1]]
+
+
 def test_weights_of_another_variant_are_refused_by_layer() -> None:
     with pytest.raises(
         BackboneError, match=r"do not fit efficientnet_lite0: layer \w+ \(_blocks\.\d+\..*another shape"
@@ -136,13 +147,13 @@ def normalise(x: Array, norm: Sequence[Array]) -> Array:
 @pytest.mark.parametrize(
     ("height", "width", "stage"),
     [
-        (7, 6, _Stage(repeats=1, kernel=3, stride=1, expand=6, width=8)),
-        (6, 8, _Stage(repeats=1, kernel=5, stride=2, expand=6, width=16)),
-        (7, 9, _Stage(repeats=1, kernel=3, stride=2, expand=6, width=8)),
-        (5, 4, _Stage(repeats=1, kernel=3, stride=1, expand=1, width=16)),
+        (7, 6, LiteBlock(repeats=1, kernel=3, stride=1, expand=6, width=8)),
+        (6, 8, LiteBlock(repeats=1, kernel=5, stride=2, expand=6, width=16)),
+        (7, 9, LiteBlock(repeats=1, kernel=3, stride=2, expand=6, width=8)),
+        (5, 4, LiteBlock(repeats=1, kernel=3, stride=1, expand=1, width=16)),
     ],
 )
-def test_block_is_the_naive_inverted_residual(height: int, width: int, stage: _Stage) -> None:
+def test_block_is_the_naive_inverted_residual(height: int, width: int, stage: LiteBlock) -> None:
     random = np.random.default_rng(3)
     inputs = keras.Input((height, width, 8))
     model = keras.Model(inputs, _block(inputs, "block0", stage))

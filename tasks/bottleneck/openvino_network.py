@@ -1,0 +1,96 @@
+"""Converts networks to OpenVINO's model format, once: what runs them needs no TensorFlow."""
+
+import io
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tasks.backbone.backbones import Prepared
+from tasks.bottleneck.kept_network import kept_network
+from tasks.errors import BackboneError
+from tasks.paths import AnyPath
+from tasks.progress import Progress
+
+#: The two files of a model: its graph and its weights.
+GRAPH, WEIGHTS = "network.xml", "network.bin"
+
+
+class ConversionError(BackboneError):
+    """OpenVINO cannot compute a network."""
+
+
+def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) -> bytes:
+    """Convert a backbone, or read what was converted before.
+
+    Args:
+        prepared: The backbone.
+        folder: Where the network is kept: `openvino-<hash of its bytes>.zip`.
+        progress: Told of what is imported for it.
+
+    Returns:
+        The network as `convert_network` makes it.
+
+    Raises:
+        ConversionError: OpenVINO cannot compute it.
+        BackboneError: The weights are missing or not as they should be.
+        DamagedError: The network that is kept is damaged.
+    """
+
+    def convert() -> bytes:
+        with progress.preparing("imports"):
+            from tasks.backbone.load import load_network  # noqa: PLC0415 (imports TensorFlow)
+            from tasks.quiet_tensorflow import keras  # noqa: PLC0415
+
+        network = convert_network(load_network(prepared), prepared.backbone.size)
+        # Keras remembers the model, and the model and its graphs refer to each other: 200 MB that nobody needs now.
+        keras.utils.clear_session(free_memory=True)
+        return network
+
+    return kept_network(folder, "openvino", ".zip", convert)
+
+
+def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
+    """Convert a function of pixels.
+
+    Args:
+        function: For inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to [1, K].
+        size: Height and width of the pixels.
+
+    Returns:
+        A ZIP file, uncompressed, of a model in OpenVINO's format (`GRAPH` and `WEIGHTS`, in float32): pixels,
+        uint8 [1, size, size, 3], to float32 [1, K].
+
+    Raises:
+        ConversionError: OpenVINO cannot compute it.
+    """
+    from tasks.backbone.foreign_files import first_line  # noqa: PLC0415 (imports TensorFlow)
+    from tasks.hush import hushed  # noqa: PLC0415
+    from tasks.openvino_import import ov  # noqa: PLC0415
+    from tasks.quiet_tensorflow import tf  # noqa: PLC0415
+
+    def of_bytes(pixels: Any) -> Any:
+        return tf.cast(function(tf.cast(pixels, tf.float32)), tf.float32)
+
+    pixels = tf.TensorSpec((1, size, size, 3), tf.uint8, "pixels")
+    graph = tf.function(of_bytes, autograph=False, input_signature=[pixels])
+    graph.get_concrete_function()  # whatever it raises is the network's own, and not the converter's
+    with hushed(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")
+        try:
+            model = ov.convert_model(graph)
+        except Exception as exc:  # the converter has many exceptions
+            raise ConversionError(f"OpenVINO cannot compute the network ({first_line(exc)}).") from exc
+        ov.save_model(model, Path(folder) / GRAPH, compress_to_fp16=False)
+        return _zipped(Path(folder))
+
+
+def _zipped(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in (GRAPH, WEIGHTS):
+            # Without the time, so that the same network is the same bytes.
+            archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
+    return buffer.getvalue()

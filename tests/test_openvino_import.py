@@ -1,0 +1,60 @@
+"""OpenVINO is imported without its telemetry: nothing is sent, and the home folder stays empty."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.background import TIMEOUT
+from tests.repository import REPOSITORY
+
+#: Tells every connection and look-up of a name that is tried, by whatever thread, and lets none through.
+WATCHING = """
+import os, sys
+
+def watch(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        os.write(1, f"{event} {arguments[1:]}\\n".encode())
+        raise OSError("The test lets nothing through.")
+
+sys.addaudithook(watch)
+"""
+CONVERTING = """
+from tasks.openvino_import import ov
+from tasks.bottleneck.openvino_network import convert_network
+
+convert_network(lambda pixels: pixels[:, 0, 0], 4)
+"""
+AS_IT_COMES = """
+import openvino, time
+
+time.sleep(5)
+"""
+
+
+def run_watched(script: str, home: Path) -> list[str]:
+    """Run a script with an empty home folder, as if not in CI, where telemetry is off; returns what it tried."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"CI", "TF_BUILD", "JENKINS_URL"}}
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHING + script],
+        cwd=REPOSITORY,
+        env={**kept, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=TIMEOUT,
+    )
+    return done.stdout.splitlines()
+
+
+def test_importing_and_converting_try_no_connection_and_leave_the_home_folder_empty(tmp_path: Path) -> None:
+    assert run_watched(CONVERTING, tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_watch_would_have_seen_what_openvino_does_as_it_comes(tmp_path: Path) -> None:
+    pytest.importorskip("openvino_telemetry", reason="Without its telemetry, OpenVINO does nothing anyway.")
+    assert run_watched(AS_IT_COMES, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["intel"]
