@@ -41,7 +41,7 @@ def tiny(folder: Path) -> Prepared:
             ]
         )
         model.save(file)
-    return Prepared(Backbone("tiny", "keras_file", "", weights_sha256(file), SIZE, 8, "symmetric"), file)
+    return Prepared(Backbone("tiny", "keras_file", "", weights_sha256(file), SIZE, ("",), (8,), "symmetric"), file)
 
 
 def coloured(number: int, size: int) -> Pixels:
