@@ -12,6 +12,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.compare.plan import Plan, plan_cells
 from tasks.compare.task import TrainCell
 from tasks.decode.task import DecodePhotos
+from tasks.errors import SettingError
 from tasks.machine import on_machine
 from tasks.parameters import Number, Sizes
 from tasks.paths import AnyPath
@@ -38,13 +39,25 @@ class CompareTraining(RootTask):
         float, 0, default=25, description="What training the whole networks may take in all; 0 is no limit."
     )
 
+    def check(self) -> None:
+        """As every root task; and that there is one backbone."""
+        super().check()
+        if len(self.backbones) > 1:
+            raise SettingError(
+                f"CompareTraining trains one backbone in three ways, and --backbone names {len(self.backbones)}. Name "
+                "one."
+            )
+
+    def check_joined(self) -> None:
+        """Several backbones are refused, whatever goes with them."""
+
     def record_path(self) -> AnyPath:
         """Where the comparison's record is."""
         return self.root.comparisons(self.source().name) / super().record_path().name
 
     def run(self) -> Iterator[luigi.Task | list[TrainCell]]:
         """Prepare the backbone, take the snapshot, decode, train all cells, and publish what they came to."""
-        backbone, snapshot = self.prepare_backbone(), self.take_snapshot()
+        (backbone,), snapshot = self.prepare_backbones(), self.take_snapshot()
         yield backbone
         prepared = backbone.prepared()
         prepared.backbone.check_trainable()
@@ -57,7 +70,7 @@ class CompareTraining(RootTask):
             self._publish(cells, backbone.manifest(), snapshot.manifest())
 
     def _decode(self, prepared: Prepared, snapshot: TakeSnapshot) -> DecodePhotos:
-        return DecodePhotos(**self.shared(prepared, snapshot), settings=prepared.backbone.decode(self.encoding))
+        return DecodePhotos(**self.shared([prepared], snapshot), settings=prepared.backbone.decode(self.encoding))
 
     def _cells(self, prepared: Prepared, snapshot: TakeSnapshot, decode: DecodePhotos) -> list[TrainCell]:
         from tasks.train.photos import load_pictured  # noqa: PLC0415 (not needed where nothing is to be done)
@@ -65,7 +78,7 @@ class CompareTraining(RootTask):
         photos = load_pictured(snapshot.manifest().key, decode.manifest(), decode.settings, self.root)
         training = [int((photos.of("train") & (photos.truth == label)).sum()) for label in range(len(photos.labels))]
         plan = Plan(self.photos_per_label, self.seeds, self.epochs, self.budget_minutes)
-        shared = self.shared(prepared, snapshot)
+        shared = self.shared([prepared], snapshot)
         cells = plan_cells(plan, training, prepared.backbone, self.encoding)
         return [TrainCell(**shared, settings=settings) for settings in cells]
 
@@ -87,7 +100,7 @@ class CompareTraining(RootTask):
         publish_json(
             self.record_path(),
             {
-                **identify(self.about(), prepared, snapshot),
+                **identify(self.about(), [prepared], snapshot),
                 "comparison": folder.name,
                 "table": str(folder / "comparison.parquet"),
                 "report": str(folder / "report.html"),

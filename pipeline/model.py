@@ -1,6 +1,8 @@
 """What the nightly root task lets a person choose of the model, and the settings that this comes to."""
 
-from typing import cast
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import get_args
 
 import luigi
 
@@ -9,18 +11,23 @@ from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.hardware import find_hardware
 from tasks.bottleneck.precision import AUTO, PRECISIONS, check_gpus, resolve_precision
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
-from tasks.bottleneck.stored import DTYPES, Dtype
+from tasks.decode.settings import Crop
 from tasks.errors import SettingError
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import Choice, Number, Numbers
-from tasks.train.settings import AdamRecipe, ClassicRecipe, FinetuneSettings, TrainSettings
+from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
 
 
 class ModelTask(RootTask):
     """A root task that trains a model: how its bottlenecks are computed, and how it is trained and measured."""
 
-    views: Number[int] = Number(
-        int, 1, 2, default=2, description="Views of a photo: 1 is the plain photo, 2 adds its mirror image."
+    views: Choice = Choice(
+        "1",
+        "2",
+        "4",
+        default="2",
+        description="Views of a photo: 1 is the plain photo, 2 adds its mirror image, 4 adds both of the other crop "
+        "(the whole photo squeezed into the square, where the backbone's own is cut from the centre).",
     )
     precision: Choice = Choice(
         AUTO,
@@ -28,11 +35,6 @@ class ModelTask(RootTask):
         default=AUTO,
         description="What bottlenecks are computed in; auto is int8 for EfficientNet-Lite on a processor, else "
         "bfloat16 where the hardware computes in it, else float32.",
-    )
-    bottleneck_dtype: Choice = Choice(
-        *DTYPES,
-        default="float32",
-        description="What bottlenecks are stored in; float16 takes half of the bytes.",
     )
     flip_left_right: luigi.BoolParameter = luigi.BoolParameter(
         default=False, description="Train on distorted views too, half of them mirrored."
@@ -54,80 +56,105 @@ class ModelTask(RootTask):
         "head", "finetune", default="head", description="Train a head on bottlenecks, or fine-tune the whole network."
     )
     recipe: Choice = Choice(
-        "adam",
+        "lda",
         "classic",
-        default="adam",
-        description="How a head is trained: adam is this project's recipe, classic the loop of retrain.py.",
+        default="lda",
+        description="How a head is trained: lda is linear discriminant analysis in closed form, classic the loop of "
+        "retrain.py on the last layer.",
     )
-    l2: Numbers = Numbers(
-        0, default=(0.003, 0.01, 0.03, 0.1, 0.3), description="Of adam: strengths of weight decay to choose from."
+    shrinkage: Numbers = Numbers(
+        1e-6,
+        default=(0.03, 0.1, 0.3, 1.0, 3.0),
+        description="Of lda: what is added to the variance within labels, to choose from on the validation split.",
+    )
+    layer_weights: Numbers = Numbers(
+        0,
+        1,
+        default=(1.0, 0.5, 0.25, 0.0),
+        description="Of lda: weights of the layers before the last one, likewise; 0 leaves them out.",
     )
     epochs: Number[int] = Number(
-        int,
-        0,
-        default=0,
-        description="Passes over the training photos, more where they are few; 0 is 40 for adam, 5 for finetune.",
+        int, 0, default=0, description="Of finetune: passes over the training photos, more where they are few; 0 is 5."
     )
     steps: Number[int] = Number(int, 1, default=4000, description="Of classic: steps of gradient descent.")
     batch_size: Number[int] = Number(
         int,
         0,
         default=0,
-        description="Examples in a step; 0 is 128 for adam, 100 for classic, 32 for finetune.",
+        description="Of classic and finetune: examples in a step; 0 is 100 for classic, 32 for finetune.",
     )
     learning_rate: Number[float] = Number(
-        float, 0, 10, default=0, description="0 is 0.003 for adam, 0.01 for classic, 0.0003 for finetune."
+        float,
+        0,
+        10,
+        default=0,
+        description="Of classic and finetune: rate of a step; 0 is 0.01 for classic, 0.0003 for finetune.",
     )
     averaging: Number[float] = Number(
-        float, 0, 0.99999, default=0.99, description="Decay of the moving average of a head's weights."
+        float,
+        0,
+        0.99999,
+        default=0.99,
+        description="Of classic: decay of the moving average of the weights, which watch measures.",
     )
     class_weights: luigi.BoolParameter = luigi.BoolParameter(
-        default=False, description="Of adam: let every label count alike, however many photos it has."
+        default=False, description="Of lda: take every label for as likely, however many photos it has."
     )
     seed: Number[int] = Number(int, 0, default=0, description="Of everything that is drawn.")
     folds: Number[int] = Number(
-        int, 0, 100, default=5, description="Folds of a head's cross-validation; 0 does without one."
+        int, 0, 10, default=5, description="Folds of a head's cross-validation, 2 to 10; 0 does without one."
     )
 
-    def parameters(self) -> dict[str, str]:
-        """As every root task's; runs of when bottlenecks were stored in float32 alone keep their names."""
-        given = super().parameters()
-        if given["bottleneck_dtype"] == "float32":
-            del given["bottleneck_dtype"]
-        return given
-
     def check(self) -> None:
-        """As every root task; and the folds."""
+        """As every root task; and the folds, and what several backbones go with."""
         super().check()
         if self.folds == 1:
-            raise SettingError("--folds is 1; it takes 2 at least, or 0 for no cross-validation.")
+            raise SettingError("--folds is 1; it takes 2 to 10, or 0 for no cross-validation.")
+        if self.train == "finetune" and len(self.backbones) > 1:
+            raise SettingError(
+                f"--train finetune trains one backbone, and --backbone names {len(self.backbones)}. Name one, or train "
+                "a head on all of them with --train head."
+            )
 
-    def check_backbone(self, backbone: Backbone) -> None:
-        """Check what depends on the backbone before any photo is read.
+    def check_backbones(self, backbones: Sequence[Backbone]) -> None:
+        """Check what depends on the backbones before any photo is read.
 
         Raises:
-            SettingError: The parameters ask for what the backbone or this machine cannot do.
+            SettingError: The parameters ask for what a backbone or this machine cannot do, or two backbones are one.
         """
-        if self.train == "finetune":
-            backbone.check_trainable()
-        settings = self.settings(backbone)
-        cluster = self.cluster()
+        for place, backbone in enumerate(backbones):
+            if self.train == "finetune":
+                backbone.check_trainable()
+            if any(backbone.weights_sha256 == other.weights_sha256 for other in backbones[:place]):
+                raise SettingError(
+                    f"--backbone names {backbone.name} twice: its weights are those of another one. Name it once."
+                )
+        settings, cluster = self.settings(backbones), self.cluster()
         if cluster and isinstance(settings.train, TrainSettings):
-            check_gpus(cluster.gpus, settings.train.bottleneck.precision, find_hardware())
+            for bottleneck in settings.train.bottlenecks:
+                check_gpus(cluster.gpus, bottleneck.precision, find_hardware())
 
-    def settings(self, backbone: Backbone) -> EvaluateSettings:
+    def settings(self, backbones: Sequence[Backbone]) -> EvaluateSettings:
         """All settings, each stage's inside the next one's."""
         if self.train == "finetune":
-            return EvaluateSettings(self._finetune(backbone), folds=0)
-        bottleneck = BottleneckSettings(
-            backbone=backbone,
-            encoding=self.encoding,
-            precision=resolve_precision(self.precision, backbone, find_hardware()),
-            views=self.views,
-            distortion=self._distortion(),
-            dtype=cast("Dtype", self.bottleneck_dtype),
-        )
-        return EvaluateSettings(TrainSettings(bottleneck, self._recipe(), self.seed), self.folds)
+            return EvaluateSettings(self._finetune(backbones[0]), folds=0)
+        bottlenecks = tuple(bottleneck for backbone in backbones for bottleneck in self._bottlenecks(backbone))
+        recipe = self._recipe(layered=any(len(backbone.layers) > 1 for backbone in backbones))
+        return EvaluateSettings(TrainSettings(bottlenecks, recipe, self.seed), self.folds)
+
+    def _bottlenecks(self, backbone: Backbone) -> Iterator[BottleneckSettings]:
+        """The bottlenecks of a backbone, of its own crop first."""
+        # The classic recipe looks at the first view alone.
+        crops = 2 if self.views == "4" and self.recipe == "lda" else 1
+        others = [crop for crop in get_args(Crop) if crop != backbone.crop]
+        for crop in [backbone.crop, *others][:crops]:
+            yield BottleneckSettings(
+                backbone=replace(backbone, crop=crop),
+                encoding=self.encoding,
+                precision=resolve_precision(self.precision, backbone, find_hardware()),
+                views=min(int(self.views), 2),
+                distortion=self._distortion(),
+            )
 
     def _distortion(self) -> Distortion | None:
         if not (self.flip_left_right or self.random_crop or self.random_scale or self.random_brightness):
@@ -141,7 +168,7 @@ class ModelTask(RootTask):
             seed=self.seed,
         )
 
-    def _recipe(self) -> AdamRecipe | ClassicRecipe:
+    def _recipe(self, *, layered: bool) -> LdaRecipe | ClassicRecipe:
         if self.recipe == "classic":
             return ClassicRecipe(
                 steps=self.steps,
@@ -149,18 +176,13 @@ class ModelTask(RootTask):
                 learning_rate=self.learning_rate or 0.01,
                 averaging=self.averaging,
             )
-        return AdamRecipe(
-            l2=self.l2,
-            epochs=self.epochs or 40,
-            batch_size=self.batch_size or 128,
-            learning_rate=self.learning_rate or 0.003,
-            averaging=self.averaging,
-            class_weights=self.class_weights,
-        )
+        # Without earlier layers there is nothing to weigh, and so one head whatever the weights.
+        weights = self.layer_weights if layered else (1.0,)
+        return LdaRecipe(shrinkage=self.shrinkage, layer_weights=weights, class_weights=self.class_weights)
 
     def _finetune(self, backbone: Backbone) -> FinetuneSettings:
         return FinetuneSettings(
-            backbone=backbone,
+            backbone=backbone.last_layer,
             encoding=self.encoding,
             epochs=self.epochs or 5,
             batch_size=self.batch_size or 32,

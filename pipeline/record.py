@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from tasks.catalog import Dataset
 from tasks.download.reach import place
 from tasks.paths import AnyPath
 from tasks.snapshot.ignored import IgnoredSummary
+from tasks.stage_names import of_kind
 
 
 def _age() -> float:
@@ -45,7 +46,12 @@ class Run(NamedTuple):
     parameters: Mapping[str, str]
 
 
-def identify(run: Run, backbone: Manifest, snapshot: Manifest) -> dict[str, Any]:
+def join_states(states: Iterable[str]) -> str:
+    """How the files of several backbones look from outside, as one text; see `BackboneRequest.state`."""
+    return "; ".join(states)
+
+
+def identify(run: Run, backbones: Sequence[Manifest], snapshot: Manifest) -> dict[str, Any]:
     """What every record begins with: which run it is of, and how what it was made of looked.
 
     `elapsed` is in seconds, from the program's start to now. It leaves out what comes after the record: the last lines
@@ -53,7 +59,7 @@ def identify(run: Run, backbone: Manifest, snapshot: Manifest) -> dict[str, Any]
 
     Args:
         run: Which run.
-        backbone: Manifest of its backbone.
+        backbones: Manifests of its backbones.
         snapshot: Manifest of its snapshot.
     """
     return {
@@ -65,7 +71,7 @@ def identify(run: Run, backbone: Manifest, snapshot: Manifest) -> dict[str, Any]
         "dataset": {"name": run.dataset.name, "location": place(run.dataset)},
         "parameters": dict(run.parameters),
         "state": snapshot.details["state"],
-        "backbone_state": backbone.details["asked"],
+        "backbone_state": join_states(backbone.details["asked"] for backbone in backbones),
         "snapshot": snapshot.key,
         # A snapshot that an earlier version of this project took has no such labels and source.
         "labels": snapshot.details.get("label_changes", {"new": [], "gone": []}),
@@ -84,22 +90,23 @@ def publish_record(path: AnyPath, run: Run, stages: Mapping[str, Manifest]) -> N
     """
     evaluate = stages["evaluate"]
     # Fine-tuning goes from pictures to a network, without bottlenecks or a head on them.
-    bottleneck = stages.get("bottleneck")
+    decodes, bottlenecks = of_kind(stages, "decode"), of_kind(stages, "bottleneck")
     trained = stages["train"].key
     own = {name: _own(stage, run.id) for name, stage in stages.items()}
     publish_json(
         path,
         {
-            **identify(run, stages["backbone"], stages["snapshot"]),
-            "bottleneck": bottleneck.key if bottleneck else None,
-            "head": trained if bottleneck else None,
-            "network": None if bottleneck else trained,
+            **identify(run, of_kind(stages, "backbone"), stages["snapshot"]),
+            "bottleneck": bottlenecks[0].key if bottlenecks else None,
+            "head": trained if bottlenecks else None,
+            "network": None if bottlenecks else trained,
             "evaluation": evaluate.key,
             "champion": dict(stages["champion"].details),
             "export": dict(stages["export"].details) if "export" in stages else None,
             "report": stages["report"].details["report"],
-            "photos": (bottleneck or stages["decode"]).photos,
-            "rejected": stages["decode"].details["missing"],
+            # A photo that one decode rejects is in no head.
+            "photos": min(stage.photos for stage in bottlenecks or decodes),
+            "rejected": max(stage.details["missing"] for stage in decodes),
             "metrics": _headline(evaluate),
             "seconds": round(sum(stage["seconds"] for stage in own.values()), 3),
             "startup": _startup(stage["startup"] for stage in own.values()),

@@ -1,7 +1,7 @@
 """RetrainFlowers: the nightly root task and its parameters."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -65,11 +65,12 @@ class RetrainFlowers(ModelTask):
     def _run(self) -> Iterator[luigi.Task]:
         if _waited.get(self.task_id) and self.complete():
             return
-        backbone, snapshot = self.prepare_backbone(), self.take_snapshot()
+        backbones, snapshot = self.prepare_backbones(), self.take_snapshot()
         # First, so that weights that are not there are told of now, and not after all photos are decoded.
-        yield backbone
-        prepared = backbone.prepared()
-        self.check_backbone(prepared.backbone)
+        for backbone in backbones:
+            yield backbone
+        prepared = [backbone.prepared() for backbone in backbones]
+        self.check_backbones([each.backbone for each in prepared])
         download = snapshot.requires()
         if download is not None:
             yield download
@@ -97,17 +98,17 @@ class RetrainFlowers(ModelTask):
 
             collect_after_run(self.root, self.keep_runs, self.record_path())
 
-    def stage_tasks(self, prepared: Prepared, *, export: bool = True) -> dict[str, StageTask]:
+    def stage_tasks(self, prepared: Sequence[Prepared], *, export: bool = True) -> dict[str, StageTask]:
         """All stages by their names, in the order in which they run; the snapshot must have been taken.
 
         Args:
-            prepared: The backbone.
+            prepared: The backbones.
             export: Whether the model may be exported, where `--export` asks for it.
         """
         snapshot = self.take_snapshot()
         report = WriteReport(
             **self.shared(prepared, snapshot),
-            settings=self.settings(prepared.backbone),
+            settings=self.settings([each.backbone for each in prepared]),
             dataset=self.source().name,
             date=self.date,
             min_accuracy=self.min_accuracy,
@@ -118,7 +119,7 @@ class RetrainFlowers(ModelTask):
         )
         download, train = snapshot.requires(), report.evaluation().requires()
         stages: list[StageTask] = [
-            self.prepare_backbone(),
+            *self.prepare_backbones(),
             *([] if download is None else [download]),
             snapshot,
             *train.before(),
@@ -127,7 +128,7 @@ class RetrainFlowers(ModelTask):
             *report.requires(),
             report,
         ]
-        return {stage.stage: stage for stage in stages}
+        return {stage.name: stage for stage in stages}
 
     def complete(self) -> bool:
         """As every root task; a model or export that was refused stays refused, so that each try says so."""

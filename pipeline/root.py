@@ -3,20 +3,20 @@
 import datetime as dt
 import secrets
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, cast
 
 import luigi
 
-from pipeline.record import Run
+from pipeline.record import Run, join_states
 from tasks import events
 from tasks.artifacts import DataRoot, fingerprint, share, sweep_root
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.request import AUTO, BackboneRequest
+from tasks.backbone.request import AUTO, LAST, BackboneRequest
 from tasks.backbone.task import PrepareBackbone
-from tasks.catalog import SAMPLE, Dataset, find_dataset, is_url
+from tasks.catalog import SAMPLE, Dataset, find_dataset, is_url, split_backbones
 from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
 from tasks.decode.settings import Encoding
 from tasks.download.reach import ON_MISSING_SOURCE, remembered
@@ -33,6 +33,8 @@ from tasks.stage import Published
 
 #: Tells one start of the program from another; a worker's children inherit it.
 _START = secrets.token_hex(4)
+#: Parameters that describe one backbone, and so do not go with several.
+_OF_ONE_BACKBONE = ("weights", "image_size", "scaling", "input_tensor", "bottleneck_tensor")
 
 
 class RootTask(luigi.Task):
@@ -102,7 +104,8 @@ class RootTask(luigi.Task):
     backbone: luigi.Parameter[str] = luigi.Parameter(
         default="efficientnet_lite0",
         description="The pretrained network: a name of the catalog, keras:<Name> for a model of "
-        "keras.applications, or the path of a SavedModel, a .keras file or a frozen graph (.pb).",
+        "keras.applications, or the path of a SavedModel, a .keras file or a frozen graph (.pb). Several with + "
+        "between them put their bottlenecks side by side.",
     )
     weights: luigi.Parameter[str] = luigi.Parameter(
         default="", description="A file or URL in place of the backbone's own weights."
@@ -127,7 +130,16 @@ class RootTask(luigi.Task):
         default="", description="Of a frozen graph of your own: the tensor that takes the scaled pixels."
     )
     bottleneck_tensor: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="Of a model of your own: the tensor, output or layer that gives the bottleneck."
+        default="",
+        description="Of a model of your own: the tensor, output or layer that gives the bottleneck; further ones "
+        "follow after commas.",
+    )
+    layers: Choice = Choice(
+        AUTO,
+        LAST,
+        default=AUTO,
+        description="Which layers make a bottleneck: auto is the last one and the earlier ones that the backbone "
+        "names, last is the last one alone.",
     )
 
     def __init__(self, *values: Any, **parameters: Any) -> None:
@@ -148,7 +160,35 @@ class RootTask(luigi.Task):
                 f"--date is {self.date}, and today is {latest}. Its model would stay champion until then. Correct the "
                 "date or the machine's clock, or give --allow-future-date."
             )
+        self.check_joined()
         self.cluster()
+
+    def check_joined(self) -> None:
+        """Check what goes with several backbones.
+
+        Raises:
+            SettingError: One of them stands twice or has no name, or a parameter describes one backbone alone.
+        """
+        names = self.backbones
+        if len(names) == 1:
+            return
+        if not all(names):
+            raise SettingError(f"--backbone is {self.backbone!r}; it takes backbones with one + between them.")
+        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+        if twice is not None:
+            raise SettingError(f"--backbone names {twice} twice, which tells a head nothing new. Name it once.")
+        given = next((name for name in _OF_ONE_BACKBONE if getattr(self, name) not in ("", 0, AUTO)), None)
+        if given is not None:
+            option = "--" + given.replace("_", "-")
+            raise SettingError(
+                f"{option} describes one backbone, and --backbone names {len(names)}. Leave {option} out, or name one "
+                "backbone."
+            )
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """The backbones, one by one."""
+        return split_backbones(self.backbone)
 
     def cluster(self) -> Cluster | None:
         """The Ray cluster that works on photos; None where this machine does.
@@ -226,7 +266,7 @@ class RootTask(luigi.Task):
                 return False
             own = record["run"] == self.run_id
             # A past date no longer looks at the files that the run was made of.
-            same_model = own or self.date < dt.date.today() or record["backbone_state"] == self.request().state()
+            same_model = own or self.date < dt.date.today() or record["backbone_state"] == self._backbone_state()
             state = record["state"]
             return same_model and is_current(self.date, own, state, self.source(), self.on_missing_source)
         except (OSError, PipelineError):
@@ -238,20 +278,31 @@ class RootTask(luigi.Task):
         """Which dates are done, for `RangeDaily`, which binds all other parameters beforehand."""
         return [date for date in parameter_tuples if cls(date=date).complete()]
 
-    def request(self) -> BackboneRequest:
-        """What the user asks for as backbone."""
-        return BackboneRequest(
-            backbone=self.backbone,
-            weights=self.weights,
-            size=self.image_size,
-            scaling=self.scaling,
-            input_tensor=self.input_tensor,
-            bottleneck_tensor=self.bottleneck_tensor,
+    def requests(self) -> tuple[BackboneRequest, ...]:
+        """What the user asks for as backbones."""
+        return tuple(
+            BackboneRequest(
+                backbone=backbone,
+                weights=self.weights,
+                size=self.image_size,
+                scaling=self.scaling,
+                input_tensor=self.input_tensor,
+                bottleneck_tensor=self.bottleneck_tensor,
+                layers=self.layers,
+            )
+            for backbone in self.backbones
         )
 
-    def prepare_backbone(self) -> PrepareBackbone:
-        """The task that finds or fetches the backbone."""
-        return PrepareBackbone(data_root=self.data_root, run_id=self.run_id, request=self.request())
+    def _backbone_state(self) -> str:
+        """How the user's own files look from outside, of all backbones; see `BackboneRequest.state`."""
+        return join_states(request.state() for request in self.requests())
+
+    def prepare_backbones(self) -> tuple[PrepareBackbone, ...]:
+        """The tasks that find or fetch the backbones."""
+        return tuple(
+            PrepareBackbone(data_root=self.data_root, run_id=self.run_id, request=request, number=number)
+            for number, request in enumerate(self.requests(), start=1)
+        )
 
     def take_snapshot(self) -> TakeSnapshot:
         """The task that takes the snapshot."""
@@ -264,7 +315,7 @@ class RootTask(luigi.Task):
             on_missing_source=self.on_missing_source,
         )
 
-    def shared(self, prepared: Prepared, snapshot: TakeSnapshot) -> dict[str, Any]:
+    def shared(self, prepared: Sequence[Prepared], snapshot: TakeSnapshot) -> dict[str, Any]:
         """The parameters of every stage that works on a snapshot; see `SnapshotStageTask`."""
         return {
             "data_root": self.data_root,
@@ -272,7 +323,7 @@ class RootTask(luigi.Task):
             "snapshot": snapshot.manifest().key,
             "folder": str(snapshot.photos()),
             "taken": str(snapshot.manifest_path()),
-            "weights": str(prepared.weights),
+            "weights": {each.backbone.weights_sha256: str(each.weights) for each in prepared},
             "max_rejected": self.max_rejected,
             "max_megapixels": self.max_megapixels,
             "engine": self.engine,

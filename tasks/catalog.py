@@ -152,6 +152,22 @@ def backbone_names() -> list[str]:
     return sorted(read_catalog()["backbones"])
 
 
+def split_backbones(text: str) -> tuple[str, ...]:
+    """The backbones that a text names: several are joined by `+`, and a path that exists as a whole is one."""
+    whole = "+" not in text or text in backbone_names() or _exists(text)
+    return (text,) if whole else tuple(part.strip() for part in text.split("+"))
+
+
+@cache
+def _exists(text: str) -> bool:
+    """Whether a path exists, here or on an object store; asked once, so that a run means the same by it to its end."""
+    path = given_path(text)
+    try:
+        return path is not None and path.exists()
+    except OSError:  # a store that cannot be reached: who reads the model says so
+        return True
+
+
 def find_backbone(name: str) -> BackboneEntry:
     """Look up a backbone.
 

@@ -68,11 +68,11 @@ class Number(luigi.Parameter[NumberT]):
 
 
 class Numbers(luigi.Parameter[tuple[float, ...]]):
-    """One or more real numbers, separated by commas, none below a bound."""
+    """One or more real numbers, separated by commas, between two bounds, both allowed."""
 
-    def __init__(self, least: float, **keywords: Any) -> None:
+    def __init__(self, least: float, most: float = math.inf, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self._least = least
+        self._least, self._most = least, most
 
     def parse(self, x: str) -> tuple[float, ...]:
         """Read the numbers; raises `SettingError` where one is none."""
@@ -86,10 +86,13 @@ class Numbers(luigi.Parameter[tuple[float, ...]]):
         return ",".join(repr(number) for number in x)
 
     def normalize(self, x: tuple[float, ...]) -> tuple[float, ...]:
-        """Check the bound; raises `SettingError` below it. RangeDaily hands over what its JSON holds, text too."""
+        """Check the bounds; raises `SettingError` beyond them. RangeDaily hands over what its JSON holds, text too."""
         x = self.parse(x if isinstance(x, str) else ",".join(map(str, x)))
-        if not x or not all(math.isfinite(number) and number >= self._least for number in x):
-            raise SettingError(f"{_option(self)} is {self.serialize(x)!r}; it takes numbers of at least {self._least}.")
+        if not x or not all(math.isfinite(number) and self._least <= number <= self._most for number in x):
+            most = "" if self._most == math.inf else f" and at most {self._most:g}"
+            raise SettingError(
+                f"{_option(self)} is {self.serialize(x)!r}; it takes numbers of at least {self._least:g}{most}."
+            )
         return x
 
 
@@ -126,10 +129,11 @@ class Choice(luigi.Parameter[str]):
         self._words = words
 
     def normalize(self, x: str) -> str:
-        """Check the word; raises `SettingError` for another."""
-        if x not in self._words:
-            raise SettingError(f"{_option(self)} is {x!r}; it takes {' or '.join(self._words)}.")
-        return x
+        """Check the word; raises `SettingError` for another. RangeDaily hands over what its JSON holds, numbers too."""
+        word = str(x)
+        if word not in self._words:
+            raise SettingError(f"{_option(self)} is {word!r}; it takes {' or '.join(self._words)}.")
+        return word
 
 
 class Place(luigi.Parameter[str]):

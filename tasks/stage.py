@@ -13,7 +13,7 @@ from tasks import standing
 from tasks.artifacts import DamagedError, DataRoot, Manifest, Outcome, read_manifest, set_aside, share, sweep
 from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
 from tasks.ending import follow_parent, take_over
-from tasks.errors import StoreError
+from tasks.errors import BackboneError, StoreError
 from tasks.events import emit
 from tasks.failures import report_failures
 from tasks.gpus import claim_gpus
@@ -22,6 +22,7 @@ from tasks.machine import on_machine
 from tasks.parameters import Choice, Number, Place
 from tasks.paths import AnyPath, to_path
 from tasks.progress import LiveLine, Progress
+from tasks.stage_names import stage_name
 from tasks.standard_streams import reopen_closed_streams
 from tasks.worker import put_to_work
 
@@ -60,9 +61,18 @@ class StageTask(luigi.Task):
         default="by hand", significant=False, description="The run that this stage belongs to."
     )
 
+    number: Number[int] = Number(
+        int, 1, default=1, significant=False, description="Which of its kind this stage is in its run."
+    )
+
     stage: ClassVar[str]
     #: Whether it computes with a network, and so on this machine's GPUs where it has any.
     on_gpus: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """What the stage is called in its run: several of a kind are told apart by their numbers."""
+        return stage_name(self.stage, self.number)
 
     @property
     def root(self) -> DataRoot:
@@ -112,7 +122,7 @@ class StageTask(luigi.Task):
             StoreError: A file is damaged for the second time, or nothing makes it again.
         """
         follow_parent()
-        with on_machine(f"The stage {self.stage}", self.root.path):
+        with on_machine(f"The stage {self.name}", self.root.path):
             while not self._complete_work():
                 # Those further down too: what lies between may be complete without them.
                 for task in _below(self):
@@ -126,20 +136,20 @@ class StageTask(luigi.Task):
         except DamagedError as exc:
             told = set_aside(exc)
             _LOG.warning("%s", told)
-            emit("damaged", None, stage=self.stage, run=self.run_id, path=exc.path, message=told)
+            emit("damaged", None, stage=self.name, run=self.run_id, path=exc.path, message=told)
             return False
         standing.end()
         counts = {name: getattr(manifest, name) for name in ("photos", "new", "reused", "seconds")}
-        emit("stage_done", self.closing(manifest), stage=self.stage, run=self.run_id, key=manifest.key, **counts)
+        emit("stage_done", self.closing(manifest), stage=self.name, run=self.run_id, key=manifest.key, **counts)
         return True
 
     def _publish_work(self) -> Manifest:
         started = time.monotonic()
         sweep(self.manifest_path().parent)
         share(self.root.path)
-        standing.begin(self.stage)
-        emit("stage_started", None, stage=self.stage, run=self.run_id)
-        with LiveLine(self.stage, self._tell) as progress:
+        standing.begin(self.name)
+        emit("stage_started", None, stage=self.name, run=self.run_id)
+        with LiveLine(self.name, self._tell) as progress:
             outcome = self.work(progress)
         seconds = round(time.monotonic() - started, 3)
         manifest = Manifest(
@@ -151,7 +161,7 @@ class StageTask(luigi.Task):
     def closing(self, manifest: Manifest) -> str:
         """The line that a person reads when the stage is done."""
         counts = f"{manifest.new:>7,} new {manifest.reused:>9,} reused {manifest.seconds:>8.1f} s"
-        return f"{self.stage:<10} {counts}  {manifest.key}"
+        return f"{self.name:<10} {counts}  {manifest.key}"
 
     def _tell(self, message: str, percentage: int) -> None:
         """Show progress on Luigi's web page; Luigi sets neither function outside a worker."""
@@ -190,8 +200,8 @@ class SnapshotStageTask(StageTask):
     taken: luigi.Parameter[str] = luigi.Parameter(
         default="", significant=False, description="Manifest of the date's snapshot; empty where none is to be renewed."
     )
-    weights: luigi.Parameter[str] = luigi.Parameter(
-        significant=False, description="Where the backbone's weights are; their hash is in the settings."
+    weights: luigi.DictParameter = luigi.DictParameter(
+        default={}, significant=False, description="Where the weights of backbones are, by their sha256."
     )
     max_rejected: Number[float] = Number(
         float, 0, 1, default=0.05, description="Share of photos that may be rejected before the run ends with an error."
@@ -211,6 +221,22 @@ class SnapshotStageTask(StageTask):
     def statistics(self) -> AnyPath | None:
         """Where the statistics of the snapshot's dataset are kept; None where nobody says which dataset it is."""
         return self.root.statistics(to_path(self.taken).parent.name) if self.taken else None
+
+    @property
+    def weight_paths(self) -> dict[str, AnyPath]:
+        """Where the weights of backbones are, by their sha256."""
+        return {sha256: to_path(text) for sha256, text in self.weights.items()}
+
+    def weights_of(self, sha256: str) -> AnyPath:
+        """Where the weights of a backbone are, by the hash that its settings have.
+
+        Raises:
+            BackboneError: The task was not told.
+        """
+        paths = self.weight_paths
+        if sha256 not in paths:
+            raise BackboneError(f"--weights does not say where the weights with the sha256 {sha256} are. Name them.")
+        return paths[sha256]
 
     @property
     def cluster(self) -> Cluster | None:

@@ -11,6 +11,7 @@ from tasks.artifacts.survey import read_each
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.records import read_record, recorded_datasets
+from tasks.stage_names import kind_of, of_kind
 
 #: Older runs may have been on another machine, or of another version.
 NEWEST = 30
@@ -107,22 +108,22 @@ def estimate(
     """
     seconds, runs, unknown = 0.0, set[str](), []
     for stage, own in ahead.items():
-        past = _alike(stage, own.key, parameters, records)
-        if stage in PER_NEW and own.photos == 0:
+        past, kind = _alike(stage, own.key, parameters, records), kind_of(stage)
+        if kind in PER_NEW and own.photos == 0:
             continue
-        if not past or (own.photos is None and stage in (*PER_NEW, *PER_PHOTO)):
+        if not past or (own.photos is None and kind in (*PER_NEW, *PER_PHOTO)):
             unknown.append(stage)
             continue
         runs.update(sample.run for sample in past)
-        seconds += median(sample.startup for sample in past) + _work(stage, own.photos or 0, past)
+        seconds += median(sample.startup for sample in past) + _work(kind, own.photos or 0, past)
     if not runs:
         return Estimate(None, 0, tuple(unknown))
     program = [record.get("startup", {}).get("program", 0.0) for record in records if record.get("run") in runs]
     return Estimate(round(seconds + median(program), 1), len(runs), tuple(unknown))
 
 
-def _work(stage: str, photos: int, past: Sequence[_Past]) -> float:
-    if stage in (*PER_NEW, *PER_PHOTO):
+def _work(kind: str, photos: int, past: Sequence[_Past]) -> float:
+    if kind in (*PER_NEW, *PER_PHOTO):
         return photos * sum(sample.work for sample in past) / sum(sample.photos for sample in past)
     return median(sample.work for sample in past)
 
@@ -130,22 +131,24 @@ def _work(stage: str, photos: int, past: Sequence[_Past]) -> float:
 def _alike(
     stage: str, key: str | None, parameters: Mapping[str, str], records: Sequence[Mapping[str, Any]]
 ) -> list[_Past]:
-    past = {record["run"]: (_past(stage, record), record.get("parameters") == parameters) for record in records}
+    past = {record["run"]: (_past(stage, key, record), record.get("parameters") == parameters) for record in records}
     known = [(sample, same) for sample, same in past.values() if sample is not None]
     same_store = [sample for sample, _ in known if sample.key == key]
     same_parameters = [sample for sample, same in known if same]
     return same_store or same_parameters or [sample for sample, _ in known]
 
 
-def _past(stage: str, record: Mapping[str, Any]) -> _Past | None:
-    """What a stage did in a run; None where it had nothing to do."""
+def _past(stage: str, key: str | None, record: Mapping[str, Any]) -> _Past | None:
+    """What a stage did in a run, as which one of its kind ever; None where it had nothing to do."""
+    kind = kind_of(stage)
     try:
-        done = record["stages"][stage]
-        photos = record["photos"] if stage in PER_PHOTO else done["new"]
+        same = of_kind(record["stages"], kind)
+        done = next((one for one in same if one["key"] == key), None) or record["stages"].get(stage) or same[0]
+        photos = record["photos"] if kind in PER_PHOTO else done["new"]
         startup = sum(done.get("startup", {}).values())
         # A run that found all of it done has no seconds for it.
-        if not done["seconds"] or (stage in (*PER_NEW, *PER_PHOTO) and not (done["new"] and photos)):
+        if not done["seconds"] or (kind in (*PER_NEW, *PER_PHOTO) and not (done["new"] and photos)):
             return None
         return _Past(record["run"], done["key"], photos, max(done["seconds"] - startup, 0.0), startup)
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, IndexError, KeyError, TypeError):
         return None

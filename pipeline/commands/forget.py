@@ -17,8 +17,9 @@ from tasks.artifacts.removal import remove
 HELP = "\n\n".join(
     (
         "Remove what a stage keeps for a run, so that the next run makes it again.",
-        f"STAGE is one of {', '.join(STAGES)}. It takes every parameter of RetrainFlowers, and luigi.cfg as luigi "
-        "does: give those of the run. The record of the run goes along, since with it a run would have nothing to do.",
+        f"STAGE is one of {', '.join(STAGES)}; the second one of a kind is called as in bottleneck-2. It takes every "
+        "parameter of RetrainFlowers, and luigi.cfg as luigi does: give those of the run. The record of the run goes "
+        "along, since with it a run would have nothing to do.",
         "What would go is listed first, and you are asked. Stores of decoded photos and of bottlenecks are shared by "
         "all datasets and dates: the list says which others use them, and these make them again too.",
         "Your own photos, archives, models and weights are never touched, nor is anything outside the data root or "

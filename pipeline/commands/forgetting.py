@@ -6,13 +6,14 @@ from functools import partial
 
 import pyarrow as pa
 
-from pipeline.commands.stages import STAGES, Chain
+from pipeline.commands.stages import STAGES, STORES, Chain
 from tasks.artifacts import DataRoot, is_there, listed, objects_below, open_parquet, read_json
 from tasks.artifacts.removal import Footprint, check_removable, measure
 from tasks.artifacts.survey import read_each
 from tasks.errors import ModelError, StoreError
 from tasks.paths import AnyPath, is_remote
 from tasks.retention.references import References
+from tasks.stage_names import kind_of
 
 _NAMED = 3
 
@@ -96,13 +97,13 @@ def _note(chain: Chain, stage: str, path: AnyPath) -> str:
     """Say which other snapshots a store holds rows for, or which other wishes a backbone's folder is for."""
     if stage == "train":
         return "with its export" if is_there(path / "export") else ""
-    own = chain.snapshot
-    if stage in ("decode", "bottleneck"):
+    own, kind = chain.snapshot, kind_of(stage)
+    if kind in STORES:
         others = [file.stem for file in listed(path / "manifests", "*.json") if file.stem != own]
         named = [_name(chain, key) for key in others]
-    elif stage == "backbone":
-        mine = chain.run.prepare_backbone().manifest_path()
-        named = [file.stem for file in listed(path, "*.json") if file != mine]
+    elif kind == "backbone":
+        mine = [task.manifest_path() for task in chain.run.prepare_backbones()]
+        named = [file.stem for file in listed(path, "*.json") if file not in mine]
     else:
         return ""
     more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""

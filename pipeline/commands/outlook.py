@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.commands.estimate import PER_NEW, PER_PHOTO, Ahead, Estimate, estimate, read_past
-from pipeline.commands.stages import STAGES, Chain, is_refused, known_chain
+from pipeline.commands.stages import STAGES, STORES, Chain, is_refused, known_chain
 from pipeline.retrain import RetrainFlowers
 from pipeline.summary import refused_export
 from tasks.artifacts import DataRoot
@@ -19,7 +19,7 @@ from tasks.artifacts.survey import read_each
 from tasks.download.reach import last_snapshot
 from tasks.errors import DatasetError, PipelineError, StoreError
 from tasks.records import read_record
-from tasks.train.settings import TrainSettings
+from tasks.stage_names import kind_of, number_of
 
 
 class State(StrEnum):
@@ -120,7 +120,7 @@ def look_ahead(run: RetrainFlowers) -> Outlook:
 
 
 def _ahead(step: Step, photos: Photos | None) -> Ahead:
-    if step.stage in PER_NEW:
+    if kind_of(step.stage) in PER_NEW:
         return Ahead(step.key, step.missing)
     every = photos.wanted if photos is not None else None
     return Ahead(None, every if step.stage in PER_PHOTO else None)
@@ -169,7 +169,7 @@ def _step(chain: Chain, photos: Photos | None, stage: str) -> Step:
     step = Step(stage, State.TO_DO, key, bytes=size if key else None)
     if stage == "snapshot":
         return _snapshot_step(chain, step, photos)
-    if stage in ("decode", "bottleneck"):
+    if kind_of(stage) in STORES:
         return _store_step(chain, step, photos)
     if stage == "record":
         return _record_step(chain, step)
@@ -205,7 +205,7 @@ def _record_step(chain: Chain, step: Step) -> Step:
 
 
 def _waits(chain: Chain) -> str:
-    if chain.prepared is None:
+    if not chain.prepared:
         return "waits for the backbone"
     download = chain.tasks.get("download")
     if download is not None and not download.complete():
@@ -239,11 +239,10 @@ def _found(chain: Chain, stage: str, keys: pa.Array) -> npt.NDArray[np.bool_]:
     """Which photos a store has a row for, bool [N]; a rejected photo counts, since it is not tried again."""
     from tasks.decode.photos import open_stores  # noqa: PLC0415 (not where the command line only starts)
 
-    settings = chain.settings
-    if settings is None:
-        return np.zeros(len(keys), bool)
-    stores = open_stores(chain.root, settings.train.decode)
-    store = stores.decoded
-    if stage == "bottleneck" and isinstance(settings.train, TrainSettings):
-        store = settings.train.bottleneck.store(chain.root)
-    return store.found(keys) | stores.rejected.found(keys)
+    place = number_of(stage) - 1
+    if kind_of(stage) == "decode":
+        stores = open_stores(chain.root, chain.decodes[place])
+        return stores.decoded.found(keys) | stores.rejected.found(keys)
+    bottleneck = chain.bottlenecks[place]
+    rejected = open_stores(chain.root, bottleneck.decode).rejected
+    return bottleneck.store(chain.root).found(keys) | rejected.found(keys)

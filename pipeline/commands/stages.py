@@ -9,14 +9,17 @@ from pipeline.retrain import RetrainFlowers
 from tasks.artifacts import DataRoot, Manifest, listed, read_manifest
 from tasks.artifacts.survey import read_each
 from tasks.backbone.backbones import Prepared
+from tasks.bottleneck.settings import BottleneckSettings
+from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
 from tasks.snapshot.task import source_state
 from tasks.stage import StageTask
+from tasks.stage_names import kind_of, number_of, stage_name
 from tasks.train.settings import TrainSettings
 
-#: Every stage, in the order in which they run; the last one is the run's record.
+#: Every kind of stage, in the order in which they run; the last one is the run's record.
 STAGES = (
     "backbone",
     "download",
@@ -30,6 +33,8 @@ STAGES = (
     "report",
     "record",
 )
+#: Those that keep a store, of which a run may have several.
+STORES = ("decode", "bottleneck")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +43,7 @@ class Chain:
 
     Args:
         run: The run.
-        prepared: Its backbone; None where it has not been found or fetched.
+        prepared: Its backbones; none where they have not all been found or fetched.
         snapshot: Key of its snapshot; None where nobody can say without reading photos.
         taken: Whether the snapshot of its own date has that key; else that of another date on which the source looked
             the same.
@@ -46,7 +51,7 @@ class Chain:
     """
 
     run: RetrainFlowers
-    prepared: Prepared | None
+    prepared: Sequence[Prepared]
     snapshot: str | None
     taken: bool
     tasks: dict[str, StageTask]
@@ -58,22 +63,28 @@ class Chain:
 
     @property
     def settings(self) -> EvaluateSettings | None:
-        """The settings; None where the backbone is not known."""
-        return self.run.settings(self.prepared.backbone) if self.prepared else None
+        """The settings; None where the backbones are not known."""
+        return self.run.settings([each.backbone for each in self.prepared]) if self.prepared else None
 
     def stages(self) -> tuple[str, ...]:
-        """The stages that the run has, in their order."""
+        """Names of the stages that the run has, in their order; where it is not known how many of a kind, one."""
         left_out = {
             "download": self.run.source().kind == "folder",
             "bottleneck": self.run.train == "finetune",
             "export": self.run.export != "all",
         }
-        return tuple(stage for stage in STAGES if not left_out.get(stage))
+        counts = {"backbone": len(self.run.backbones), **{kind: len(self._stores(kind)) for kind in STORES}}
+        return tuple(
+            stage_name(kind, number)
+            for kind in STAGES
+            if not left_out.get(kind)
+            for number in range(1, 1 + max(1, counts.get(kind, 1)))
+        )
 
     def key(self, stage: str) -> str | None:
         """Key of what a stage keeps; None where it is not known."""
         places = self.places(stage)
-        match stage:
+        match kind_of(stage):
             case "backbone" | "download":
                 task = self.tasks[stage]
                 return task.manifest().key if task.is_published() else None
@@ -100,9 +111,10 @@ class Chain:
 
     def places(self, stage: str) -> tuple[AnyPath, ...]:
         """Files and folders that a stage keeps, first what says that it is done; empty where its key is not known."""
-        if stage in ("decode", "bottleneck"):
-            return self._stores(stage)
-        if stage in self.tasks and stage not in ("backbone", "download", "snapshot", "champion"):
+        kind, number = kind_of(stage), number_of(stage)
+        if kind in STORES:
+            return self._stores(kind)[number - 1 : number]
+        if stage in self.tasks and kind not in ("backbone", "download", "snapshot", "champion"):
             try:
                 return (self.tasks[stage].manifest_path().parent,)
             except FileNotFoundError:
@@ -110,13 +122,21 @@ class Chain:
                 return ()
         return self._of_source().get(stage, ())
 
-    def _stores(self, stage: str) -> tuple[AnyPath, ...]:
-        if self.settings is None:
-            return ()
-        train = self.settings.train
-        if stage == "decode":
-            return (self.root.decode(train.decode.key),)
-        return (self.root.bottleneck(train.bottleneck.key),) if isinstance(train, TrainSettings) else ()
+    @property
+    def decodes(self) -> tuple[DecodeSettings, ...]:
+        """How photos become pictures, one for each decode stage; none where the backbones are not known."""
+        return tuple(dict.fromkeys(self.settings.train.decodes)) if self.settings else ()
+
+    @property
+    def bottlenecks(self) -> tuple[BottleneckSettings, ...]:
+        """One for each bottleneck stage; none where the backbones are not known, or a whole network is trained."""
+        train = self.settings.train if self.settings else None
+        return train.bottlenecks if isinstance(train, TrainSettings) else ()
+
+    def _stores(self, kind: str) -> tuple[AnyPath, ...]:
+        if kind == "decode":
+            return tuple(self.root.decode(decode.key) for decode in self.decodes)
+        return tuple(self.root.bottleneck(bottleneck.key) for bottleneck in self.bottlenecks)
 
     def _of_source(self) -> dict[str, tuple[AnyPath, ...]]:
         """Places of the stages that are named after the dataset, the date or the backbone."""
@@ -124,7 +144,7 @@ class Chain:
         table = (root.snapshot(self.snapshot),) if self.snapshot else ()
         champion = self.tasks.get("champion")
         return {
-            "backbone": (self.run.prepare_backbone().folder(),),
+            **{task.name: (task.folder(),) for task in self.run.prepare_backbones()},
             "download": (root.downloads(name),),
             "snapshot": (snapshot, snapshot.with_name("hashes.parquet"), *table),
             "champion": (champion.manifest_path(), root.champion(name)) if champion else (),
@@ -143,13 +163,13 @@ def known_chain(run: RetrainFlowers, *, as_it_was: bool = False) -> Chain:
     Raises:
         PipelineError: There is no such dataset, or the settings cannot be.
     """
-    backbone, own = run.prepare_backbone(), run.take_snapshot()
+    backbones, own = run.prepare_backbones(), run.take_snapshot()
     download = own.requires()
-    tasks: dict[str, StageTask] = {backbone.stage: backbone, **({download.stage: download} if download else {})}
-    tasks[own.stage] = own
-    prepared = backbone.prepared() if (backbone.is_published() if as_it_was else backbone.complete()) else None
-    if prepared and run.train == "finetune":
-        prepared.backbone.check_trainable()
+    tasks: dict[str, StageTask] = {task.name: task for task in (*backbones, *filter(None, [download]), own)}
+    known = all(task.is_published() if as_it_was else task.complete() for task in backbones)
+    prepared = [task.prepared() for task in backbones] if known else []
+    if prepared:
+        run.check_backbones([each.backbone for each in prepared])
     taken = own.is_published() if as_it_was else own.complete()
     like = run if taken else _same_source(run)
     snapshot = like.take_snapshot().manifest().key if like else None
@@ -163,7 +183,7 @@ def known_chain(run: RetrainFlowers, *, as_it_was: bool = False) -> Chain:
     return Chain(run, prepared, snapshot, taken, tasks)
 
 
-def _all_stages(run: RetrainFlowers, prepared: Prepared) -> dict[str, StageTask]:
+def _all_stages(run: RetrainFlowers, prepared: Sequence[Prepared]) -> dict[str, StageTask]:
     stages = run.stage_tasks(prepared)
     return run.stage_tasks(prepared, export=False) if is_refused(run, stages) else stages
 

@@ -11,6 +11,7 @@ from pipeline.commands.plain_errors import plainly
 from pipeline.commands.run_options import about_a_run
 from pipeline.commands.tables import Coloured, Column, show_json, show_table, size_of
 from pipeline.retrain import RetrainFlowers
+from tasks.stage_names import kind_of
 
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(
@@ -95,14 +96,12 @@ def _conclusion(outlook: Outlook) -> list[str]:
 
 def _deed(step: Step) -> str:
     photos = "1 new photo" if step.missing == 1 else f"{step.missing:,} new photos" if step.missing else ""
-    deed = _DOES[step.stage]
+    kind = kind_of(step.stage)
+    which = "" if kind == step.stage else f" ({step.stage})"
     if not photos:
-        return deed
-    return (
-        f"{deed} {photos}"
-        if step.stage == "decode"
-        else f"{deed} {'with' if step.stage == 'snapshot' else 'of'} {photos}"
-    )
+        return f"{_DOES[kind]}{which}"
+    joined = {"decode": " ", "snapshot": " with "}.get(kind, " of ")
+    return f"{_DOES[kind]}{joined}{photos}{which}"
 
 
 def _to_json(run: RetrainFlowers, outlook: Outlook) -> dict[str, object]:

@@ -9,7 +9,10 @@ from pipeline.commands.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.commands.models import find_model
 from pipeline.commands.plain_errors import plainly
 from tasks.errors import ModelError
+from tasks.paths import AnyPath
 from tasks.train.curve import Weights
+from tasks.train.settings import LdaRecipe, TrainSettings
+from tasks.train.underway import read_announced
 
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(
@@ -17,6 +20,7 @@ HELP = "\n\n".join(
         "Say how each new checkpoint of a training does on the whole validation split, while the training runs.",
         "RUN is a head's key, its folder (data/train/<key>), the record of a run "
         "(data/runs/<dataset>/<date>-<hash>.json), or the name of a dataset, which means its champion.",
+        "Only --recipe classic has checkpoints: a head in closed form is not trained step by step.",
         "By default the moving averages are put in the place of the weights. What is measured also goes to "
         "curve-averages.parquet or curve-plain.parquet in the head's folder; the report draws it as a learning curve.",
         "It ends when the training has ended, with 0, or with 1 where the training stopped before its end.",
@@ -41,6 +45,7 @@ def watch(
             folder = find_model(run, open_root(data_root, there=False))
         except ModelError as exc:
             raise typer.BadParameter(str(exc), param_hint="RUN") from exc
+        _check_watchable(folder)
         # What it warns of is told here, once and in plain words.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         from tasks.train.watching import look_once, watch_training  # noqa: PLC0415 (imports TensorFlow)
@@ -48,3 +53,19 @@ def watch(
         weights: Weights = "plain" if plain else "averages"
         good = look_once(folder, weights, typer.echo) if once else watch_training(folder, weights, interval, typer.echo)
     raise typer.Exit(0 if good else 1)
+
+
+def _check_watchable(folder: AnyPath) -> None:
+    """Refuse a head that is not trained step by step.
+
+    Raises:
+        typer.BadParameter: It is one.
+    """
+    training = read_announced(folder)
+    settings = training.settings if training else None
+    if isinstance(settings, TrainSettings) and isinstance(settings.recipe, LdaRecipe):
+        raise typer.BadParameter(
+            f"The head in {folder} is fitted in closed form, so there are no checkpoints to measure. Watch a training "
+            "with --recipe classic.",
+            param_hint="RUN",
+        )

@@ -30,8 +30,10 @@ def _value(hint: Any, value: Any) -> Any:
     if not kinds or (value is None and type(None) in options):
         return tuple(value) if isinstance(value, list) else value
     # Of several dataclasses it is the one that has these very fields.
-    (kind,) = (kind for kind in kinds if _fits(kind, set(value)))
-    return settings_from(typing.cast("type[Any]", kind), value)
+    fitting = [kind for kind in kinds if _fits(kind, set(value))]
+    if len(fitting) != 1:
+        raise ValueError(f"no settings of this version have the fields {', '.join(sorted(value))}")
+    return settings_from(typing.cast("type[Any]", fitting[0]), value)
 
 
 def _fits(kind: Any, names: set[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, fields
 
-from tasks.artifacts import Outcome, fingerprint
+from tasks.artifacts import Outcome, fingerprint, settings_from
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.request import BackboneRequest, look
 from tasks.parameters import SettingsParameter
@@ -38,7 +38,7 @@ class PrepareBackbone(StageTask):
         """The backbone, once the task is complete."""
         manifest = self.manifest()
         names = [field.name for field in fields(Backbone)]
-        backbone = Backbone(**{name: manifest.settings[name] for name in names})
+        backbone = settings_from(Backbone, {name: manifest.settings[name] for name in names})
         return Prepared(backbone, to_path(manifest.details["weights"]))
 
     def work(self, progress: Progress) -> Outcome:

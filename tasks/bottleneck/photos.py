@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.artifacts import DataRoot, Manifest
+from tasks.artifacts import DataRoot
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.decode.photos import open_stores
 from tasks.paths import AnyPath
@@ -38,10 +38,15 @@ class Missing(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Keys of a snapshot's usable photos, and what the decode stage says that it has of them."""
+    """The photos that are to have bottlenecks.
+
+    Args:
+        keys: Their keys, each once.
+        pictures: How many of them the decode stage says that it has a picture of.
+    """
 
     keys: pa.Array
-    decoded: Manifest
+    pictures: int
 
 
 def embed_photos(
@@ -78,7 +83,7 @@ def bring_up_to_date(
     pictures = open_stores(root, settings.decode).decoded
     pictured = pictures.search(wanted.keys)
     there = wanted.keys.filter(pa.array(pictured.found))
-    pictures.check(len(there), wanted.decoded.photos, "pictures")
+    pictures.check(len(there), wanted.pictures, "pictures")
     store = settings.store(root)
     store.sweep()
     embedded = store.search(there)

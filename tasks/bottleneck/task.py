@@ -5,8 +5,8 @@ from dataclasses import asdict
 from tasks.artifacts import Outcome, manifest
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.decode.task import DecodePhotos
-from tasks.parameters import SettingsParameter
-from tasks.paths import AnyPath, to_path
+from tasks.parameters import Number, SettingsParameter
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 
@@ -18,12 +18,16 @@ class ExtractBottlenecks(SnapshotStageTask):
         BottleneckSettings, description="Settings, as JSON."
     )
 
+    decode_number: Number[int] = Number(
+        int, 1, default=1, significant=False, description="Which decode stage of its run makes the pictures."
+    )
+
     stage = "bottleneck"
     on_gpus = True
 
     def requires(self) -> DecodePhotos:
         """The pictures."""
-        return DecodePhotos(**self.shared(), settings=self.settings.decode)
+        return DecodePhotos(**self.shared(), settings=self.settings.decode, number=self.decode_number)
 
     def process_resources(self) -> dict[str, int]:
         """This machine's GPUs, unless a cluster gives out its own."""
@@ -40,14 +44,15 @@ class ExtractBottlenecks(SnapshotStageTask):
         from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415
 
         keys = usable(read_snapshot(self.root, self.snapshot)).column("sha256").combine_chunks()
-        wanted = Wanted(keys, self.requires().manifest())
+        wanted = Wanted(keys, self.requires().manifest().photos)
+        weights = self.weights_of(self.settings.backbone.weights_sha256)
         if self.cluster:
             from tasks.bottleneck.on_ray import Embedding, embed_on_cluster  # noqa: PLC0415 (only then)
 
-            embedding = Embedding(self.root, self.settings, to_path(self.weights))
+            embedding = Embedding(self.root, self.settings, weights)
             counts = embed_on_cluster(wanted, embedding, self.cluster, progress)
         else:
-            counts = embed_photos(wanted, self.settings, to_path(self.weights), self.root, progress)
+            counts = embed_photos(wanted, self.settings, weights, self.root, progress)
         return Outcome(
             key=self.settings.key,
             snapshot=self.snapshot,

@@ -1,31 +1,36 @@
 """Asks the champion what it says of photos that were not there when it was evaluated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tasks.artifacts import DataRoot
-from tasks.backbone.backbones import Prepared
+from tasks.artifacts import DamagedError, DataRoot
+from tasks.bottleneck.photos import Wanted, embed_photos
+from tasks.bottleneck.settings import BottleneckSettings
 from tasks.decode.images import read_pixels
-from tasks.decode.photos import decode_photos, open_stores
+from tasks.decode.photos import DecodeStores, decode_photos, open_stores
 from tasks.errors import BackboneError, ModelError, StoreError
 from tasks.paths import AnyPath
 from tasks.predict.models import Model, read_model
 from tasks.progress import Progress
+from tasks.train.features import Features, head_values
 from tasks.train.head import Head, load_head
-from tasks.train.photos import read_bottlenecks
 from tasks.train.settings import TrainSettings
-from tasks.train.vectors import choose
+
+#: What is raised where a model or its backbone is gone.
+_GONE = (BackboneError, FileNotFoundError, ModelError)
 
 
 class ChampionGoneError(ModelError):
     """Something of the champion is gone or damaged; the text names it, as the subject of a sentence."""
+
+
+class OutdatedChampionError(ChampionGoneError):
+    """An earlier version of this project trained the champion, so that it cannot be asked any more."""
 
 
 class Source(NamedTuple):
@@ -34,12 +39,12 @@ class Source(NamedTuple):
     Args:
         root: The stores and the models.
         folder: The folder that photos' paths are relative to.
-        prepared: The new model's backbone.
+        weights: Where the weights of the new model's backbones are, by their sha256.
     """
 
     root: DataRoot
     folder: AnyPath
-    prepared: Prepared
+    weights: Mapping[str, AnyPath]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,19 +53,19 @@ class Asked:
 
     Args:
         model: The model.
-        head: Its head; None where it is a fine-tuned network.
+        head: Its head with its settings; None where it is a fine-tuned network.
     """
 
     model: Model
-    head: Head | None
+    head: tuple[Head, TrainSettings] | None
 
 
 @contextmanager
-def needing(what: str) -> Iterator[None]:
+def needing(what: str, faults: tuple[type[Exception], ...] = (*_GONE, StoreError)) -> Iterator[None]:
     """Say of a block that fails what of the champion is gone or damaged."""
     try:
         yield
-    except (BackboneError, FileNotFoundError, ModelError, StoreError) as exc:
+    except faults as exc:
         raise ChampionGoneError(what) from exc
 
 
@@ -68,71 +73,92 @@ def open_champion(key: str, source: Source) -> Asked:
     """Read a champion, without what turns pictures into bottlenecks.
 
     Raises:
+        OutdatedChampionError: It is of another version.
         ChampionGoneError: It is gone or damaged.
     """
     folder = source.root.train(key)
-    with needing("its model"):
-        # Its own backbone is looked for where it is needed alone.
-        model = read_model(folder, source.prepared.weights)
-        return Asked(model, load_head(folder) if isinstance(model.settings, TrainSettings) else None)
+    with needing("its model", (*_GONE, DamagedError)):
+        try:
+            model = read_model(folder, source.weights)
+        except StoreError as exc:
+            if isinstance(exc, DamagedError):
+                raise
+            raise OutdatedChampionError("its model") from exc
+        settings = model.settings
+        return Asked(model, (load_head(folder), settings) if isinstance(settings, TrainSettings) else None)
 
 
 def ask(champion: Asked, photos: pa.Table, source: Source, progress: Progress) -> dict[str, str]:
-    """Ask a champion what photos show: from their bottlenecks where its store has them, else from their pictures.
+    """Ask a champion what photos show: a head from its bottlenecks, a fine-tuned network from its pictures.
 
-    Where its backbone is that of the new models, their nights have made both, and no network has to be loaded.
+    What its stores lack is added to them first. Where its backbones are those of the new models, their runs have made
+    all of it, and no network has to be loaded.
 
     Args:
         champion: The champion.
         photos: Those to ask of, with the columns `sha256` (each once) and `path`.
         source: Where everything is.
-        progress: Told of the photos of which pictures are needed.
+        progress: Told of the photos that are decoded and embedded.
 
     Returns:
         The predicted label by sha256; photos without a picture are missing.
 
     Raises:
-        ChampionGoneError: Its network or its backbone is gone or damaged.
+        ChampionGoneError: Its network or a backbone is gone or damaged.
         StoreError: A shard is damaged.
     """
+    if not photos.num_rows:
+        return {}
+    if champion.head is None:
+        return _ask_network(champion.model, photos, source, progress)
+    head, settings = champion.head
+    keys = photos["sha256"].combine_chunks()
+    for bottleneck in settings.bottlenecks:
+        missing = photos.filter(pa.array(~bottleneck.store(source.root).found(keys)))
+        if missing.num_rows:
+            _embed(missing, bottleneck, champion.model, source, progress)
+    features = Features(keys, settings, source.root)
     answers: dict[str, str] = {}
-    settings = champion.model.settings
-    if champion.head is not None and isinstance(settings, TrainSettings):
-        answers = _from_bottlenecks(champion.head, settings, photos, source.root)
-    left = photos.filter(pc.invert(pc.is_in(photos["sha256"], value_set=pa.array(answers, pa.string()))))
-    return answers | (_from_pictures(champion.model, left, source, progress) if left.num_rows else {})
+    for places, numbers in features.blocks(features.there):
+        probabilities = head.probabilities(head_values(numbers, settings, features.columns))
+        said = (head.labels[place] for place in probabilities.argmax(axis=1))
+        answers |= dict(zip(keys.take(pa.array(places)).to_pylist(), said, strict=True))
+    return answers
 
 
-def _from_bottlenecks(head: Head, settings: TrainSettings, photos: pa.Table, root: DataRoot) -> dict[str, str]:
-    keys, views = photos["sha256"].combine_chunks(), settings.predicting_views
-    vectors, filled = read_bottlenecks(keys, settings.bottleneck, root)
-    there: npt.NDArray[np.bool_] = np.asarray(filled[:, views].all(axis=1))
-    probabilities = head.probabilities(choose(vectors, there, views))
-    said = (head.labels[place] for place in probabilities.argmax(axis=1))
-    return dict(zip(keys.filter(pa.array(there)).to_pylist(), said, strict=True))
+def _embed(photos: pa.Table, bottleneck: BottleneckSettings, model: Model, source: Source, progress: Progress) -> None:
+    """Add photos to a bottleneck store of the champion, and before to the decoded one, as far as they are missing."""
+    _decode(photos, open_stores(source.root, bottleneck.decode), source, progress)
+    with needing("its network or backbone", _GONE):
+        weights = model.weights_of(bottleneck.backbone)
+        # No stage has promised any pictures of them.
+        wanted = Wanted(photos["sha256"].combine_chunks(), pictures=0)
+        embed_photos(wanted, bottleneck, weights, source.root, progress)
 
 
-def _from_pictures(model: Model, photos: pa.Table, source: Source, progress: Progress) -> dict[str, str]:
-    store = open_stores(source.root, model.settings.decode)
+def _decode(photos: pa.Table, stores: DecodeStores, source: Source, progress: Progress) -> None:
     # Nobody knows here how large their files are.
     sized = photos.append_column("bytes", pa.array([0] * photos.num_rows, pa.int64()))
-    decode_photos(sized, source.folder, store, progress)
+    decode_photos(sized, source.folder, stores, progress)
+
+
+def _ask_network(model: Model, photos: pa.Table, source: Source, progress: Progress) -> dict[str, str]:
+    stores = open_stores(source.root, model.settings.decodes[0])
+    _decode(photos, stores, source, progress)
     keys = photos["sha256"].combine_chunks()
-    keys = keys.filter(pa.array(store.decoded.found(keys)))
+    keys = keys.filter(pa.array(stores.decoded.found(keys)))
     if not len(keys):
         return {}
     with progress.preparing("imports"):
         from tasks.predict.predictor import Predictor  # noqa: PLC0415 (only where a network has to be loaded)
 
     with needing("its network or backbone"):
-        if model.prepared.backbone != source.prepared.backbone:
-            model = read_model(model.folder)
         predictor = Predictor(model, progress)
     answers: dict[str, str] = {}
     progress.start(len(keys), "photos")
-    for rows in store.decoded.rows(keys, ["sha256", "image"]):
+    for rows in stores.decoded.rows(keys, ["sha256", "image"]):
         images = rows["image"].combine_chunks().field("bytes").to_pylist()
-        probabilities = predictor.predict(np.stack([read_pixels(image) for image in images]))
+        probabilities = predictor.predict([np.stack([read_pixels(image) for image in images])])
         said = (model.labels[place] for place in probabilities.argmax(axis=1))
         answers |= dict(zip(rows["sha256"].to_pylist(), said, strict=True))
         progress.advance(rows.num_rows)

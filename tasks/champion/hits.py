@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.artifacts import DamagedError, read_parquet
-from tasks.champion.asking import Source, ask, needing, open_champion
+from tasks.champion.asking import OutdatedChampionError, Source, ask, needing, open_champion
 from tasks.champion.comparison import Hits
 from tasks.champion.state import Champion
 from tasks.paths import AnyPath
@@ -22,7 +22,8 @@ class Paired(NamedTuple):
         new: Whether the new model is right: bool [N].
         champion: Whether the champion is, on the same photos: bool [N].
         asked: How many of the N the champion was asked of now.
-        left_out: Photos of the test split that are not among the N: the champion learnt from them, or has no picture.
+        left_out: Photos of the test split that are not among the N: the champion learnt from them, has no picture, or
+            cannot be asked of them.
     """
 
     new: Hits
@@ -56,8 +57,9 @@ def read_predictions(evaluation: AnyPath) -> pa.Table:
 def pair_hits(evaluation: str, champion: Champion, source: Source, progress: Progress) -> Paired:
     """Look what the new model and the champion hit on the test split of the new model's snapshot.
 
-    Photos that the champion was trained on, or had its weight decay chosen on, are left out. What it said of a photo
-    that it was tested on is recalled; of the others it is asked. A label that it does not know it never hits.
+    Photos that the champion was trained on, or was chosen on, are left out. What it said of a photo that it was tested
+    on is recalled; of the others it is asked, unless it is of an earlier version. A label that it does not know it never
+    hits.
 
     Args:
         evaluation: Key of the new model's evaluation.
@@ -71,13 +73,12 @@ def pair_hits(evaluation: str, champion: Champion, source: Source, progress: Pro
     """
     new = read_predictions(source.root.evaluate(evaluation))
     test = new.filter(pc.equal(new["split"], "test"))
-    asked = open_champion(champion.model, source)
     with needing("what it said of its photos"):
         before = read_predictions(source.root.evaluate(champion.evaluation))
     there = pc.index_in(test["sha256"], value_set=before["sha256"].combine_chunks())
     fair = pc.invert(pc.is_in(before["split"].take(there), value_set=_LEARNT_FROM))
     compared, recalled = test.filter(fair), before["predicted"].take(there).filter(fair)
-    answers = ask(asked, compared.filter(pc.is_null(recalled)), source, progress)
+    answers = _ask(champion, compared.filter(pc.is_null(recalled)), compared.num_rows, source, progress)
     said = pc.coalesce(recalled, pa.array([answers.get(key) for key in compared["sha256"].to_pylist()], pa.string()))
     # A model of an earlier version of this project says labels as their folders' names were written.
     said = pc.utf8_normalize(said, form="NFC")
@@ -89,3 +90,22 @@ def pair_hits(evaluation: str, champion: Champion, source: Source, progress: Pro
         asked=len(answers),
         left_out=test.num_rows - compared.num_rows,
     )
+
+
+def _ask(champion: Champion, unknown: pa.Table, compared: int, source: Source, progress: Progress) -> dict[str, str]:
+    """Ask a champion of photos that it was not tested on: the label by sha256.
+
+    One of an earlier version cannot be asked: then the others decide, where there are any among those compared.
+    """
+    try:
+        asked = open_champion(champion.model, source)
+    except OutdatedChampionError:
+        if unknown.num_rows == compared > 0:
+            raise
+        if unknown.num_rows:
+            progress.tell(
+                f"An earlier version of this project trained the champion {champion.model}: it cannot be asked of "
+                f"{unknown.num_rows:,} new test photos, and is compared on the others."
+            )
+        return {}
+    return ask(asked, unknown, source, progress)

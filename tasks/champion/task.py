@@ -5,7 +5,6 @@ from dataclasses import asdict
 import luigi
 
 from tasks.artifacts import Outcome, fingerprint
-from tasks.backbone.backbones import Prepared
 from tasks.champion.state import read_champion
 from tasks.errors import StoreError
 from tasks.evaluate.settings import EvaluateSettings
@@ -82,7 +81,7 @@ class ChooseChampion(SnapshotStageTask):
             test=test,
             new=Candidate(train.key(self.snapshot), self.date, test["accuracy"], self.min_accuracy),
         )
-        source = Source(self.root, to_path(self.folder), Prepared(train.backbone, to_path(self.weights)))
+        source = Source(self.root, to_path(self.folder), self.weight_paths)
         decision, asked, recalled = decide(occasion, source, progress)
         return Outcome(
             key=self.key(),

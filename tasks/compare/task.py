@@ -6,7 +6,7 @@ from tasks.artifacts import Manifest, Outcome
 from tasks.compare.settings import ALL, CellSettings
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import SettingsParameter
-from tasks.paths import AnyPath, to_path
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 
@@ -36,7 +36,8 @@ class TrainCell(SnapshotStageTask):
             from tasks.train.photos import load_pictured  # noqa: PLC0415 (only where there is work)
 
         photos = load_pictured(self.snapshot, self.requires().manifest(), self.settings.decode, self.root)
-        result = train_cell(photos, self.settings, to_path(self.weights), self.root, progress)
+        weights = self.weights_of(self.settings.backbone.weights_sha256)
+        result = train_cell(photos, self.settings, weights, self.root, progress)
         return Outcome(
             key=self.settings.key(self.snapshot),
             snapshot=self.snapshot,

@@ -73,7 +73,7 @@ class _Fetching:
             (self._here / copy.path).unlink()
         # Who works on one without a key finds it out.
         photos = [photo._replace(sha256=tried.photo.sha256) for photo, tried in zip(batch, outcomes, strict=True)]
-        return [Tried(photo, tried.result) for photo, tried in zip(photos, outcomes, strict=True)]
+        return [tried._replace(photo=photo) for photo, tried in zip(photos, outcomes, strict=True)]
 
     def _fetch(self, photo: Photo) -> Photo | Tried:
         """Copy a photo, or say why there is no copy."""

@@ -210,7 +210,7 @@ class _Writer:
         self._behind = Behind()
 
     def add(self, tried: Tried) -> None:
-        (sha256, path, _), result = tried
+        (sha256, path, _), result = tried.photo, tried.result
         if isinstance(result, Picture):
             self._add(self.decoded, _decoded_row(sha256, f"{sha256}.{self._encoding}", result))
             if result.flaws:

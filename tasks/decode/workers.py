@@ -47,10 +47,17 @@ class Photo(NamedTuple):
 
 
 class Tried(NamedTuple):
-    """What became of a photo."""
+    """What became of a photo.
+
+    Args:
+        photo: The photo.
+        result: Its picture, or why there is none.
+        others: Its pictures by further settings, where the work was to make several.
+    """
 
     photo: Photo
     result: Picture | Rejection
+    others: tuple[Picture, ...] = ()
 
 
 Work = Callable[[Sequence[Photo]], list[Tried]]

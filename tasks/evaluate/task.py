@@ -5,7 +5,7 @@ from dataclasses import asdict
 from tasks.artifacts import Manifest, Outcome
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import SettingsParameter
-from tasks.paths import AnyPath, to_path
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 from tasks.train.settings import TrainSettings
@@ -43,14 +43,15 @@ class EvaluateHead(SnapshotStageTask):
     def before(self) -> dict[str, Manifest]:
         """Manifests of the stages that this one stands on, by stage, in the order in which they run."""
         train = self.requires()
-        return {task.stage: task.manifest() for task in (*train.before(), train)}
+        return {task.name: task.manifest() for task in (*train.before(), train)}
 
     def work(self, progress: Progress) -> Outcome:
         """Predict every photo, measure, and write the results."""
         with progress.preparing("imports"):
             from tasks.evaluate.evaluation import Source, evaluate  # noqa: PLC0415 (only where there is work)
 
-        source = Source(self.requires().manifests(), to_path(self.weights), self.statistics())
+        weights = self.weights_of(self.settings.train.backbones[0].weights_sha256)
+        source = Source(self.requires().manifests(), weights, self.statistics())
         evaluation = evaluate(self.snapshot, self.settings, source, self.root, progress)
         photos = evaluation.metrics.photos
         return Outcome(

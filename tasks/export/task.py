@@ -55,7 +55,7 @@ class ExportModel(SnapshotStageTask):
 
         # What a killed export left lies beside the folder that it was to become.
         sweep(self.model())
-        model = read_model(self.model(), to_path(self.weights))
+        model = read_model(self.model(), self.weight_paths)
         max_pixels = round(self.max_megapixels * 1e6)
         source = Source(self.requires().results(), to_path(self.folder), self.root, max_pixels)
         if kept is None:

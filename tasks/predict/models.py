@@ -1,10 +1,12 @@
 """A trained model as its folder describes it: how photos become its input, what it says, and where its weights are."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from tasks.artifacts import DataRoot, Manifest, listed, read_manifest
 from tasks.backbone.backbones import Backbone, Prepared
+from tasks.decode.settings import DecodeSettings
 from tasks.errors import ModelError, StoreError
 from tasks.paths import AnyPath, to_path
 from tasks.snapshot.labels import to_label
@@ -14,37 +16,65 @@ from tasks.train.underway import read_announced
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained head with its backbone, or a fine-tuned network.
+    """A trained head with its backbones, or a fine-tuned network.
 
     Args:
         folder: Where it is: `data/train/<key>`.
         settings: How it was trained: of a head, or of a network.
         snapshot: Key of the snapshot that it was trained on.
         labels: Its labels, in the order of its probabilities.
-        prepared: Its backbone, with the weights at hand.
+        weights: Where the weights of its backbones are, by their sha256; others are where the backbone stage of the same
+            data root found them.
     """
 
     folder: AnyPath
     settings: TrainSettings | FinetuneSettings
     snapshot: str
     labels: tuple[str, ...]
-    prepared: Prepared
+    weights: Mapping[str, AnyPath] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """Its key."""
         return self.folder.name
 
+    @property
+    def decodes(self) -> tuple[DecodeSettings, ...]:
+        """How photos become the pictures that it takes, each once."""
+        return tuple(dict.fromkeys(self.settings.decodes))
 
-def read_model(folder: AnyPath, weights: AnyPath | None = None) -> Model:
+    @cached_property
+    def prepared(self) -> tuple[Prepared, ...]:
+        """Its backbones, each with its weights at hand.
+
+        Raises:
+            ModelError: The weights of one are not at hand.
+        """
+        root, known = DataRoot.above(self.folder), self.weights
+        return tuple(
+            Prepared(backbone, known.get(backbone.weights_sha256) or _find_weights(backbone, root))
+            for backbone in self.settings.backbones
+        )
+
+    def weights_of(self, backbone: Backbone) -> AnyPath:
+        """Where the weights of one of its backbones are, in whichever crop.
+
+        Raises:
+            ModelError: The weights of one are not at hand.
+        """
+        paths = {each.backbone.weights_sha256: each.weights for each in self.prepared}
+        return paths[backbone.weights_sha256]
+
+
+def read_model(folder: AnyPath, weights: Mapping[str, AnyPath] | None = None) -> Model:
     """Read what a folder of the train stage holds.
 
     Args:
         folder: The folder, `data/train/<key>`.
-        weights: Where the backbone's weights are; None looks where the backbone stage of the same data root found them.
+        weights: Where the weights of its backbones are, by their sha256, as far as that is known.
 
     Raises:
-        ModelError: There is no model, its training has not ended, or the backbone's weights are not at hand.
+        ModelError: There is no model, or its training has not ended.
         StoreError: A file of it is damaged or of another version.
     """
     # A relative path, such as `.`, has no name, and the key is the name.
@@ -58,9 +88,7 @@ def read_model(folder: AnyPath, weights: AnyPath | None = None) -> Model:
         raise ModelError(
             f"The training in {folder} has not ended. Let it end, or start the run again that began it."
         ) from exc
-    backbone = training.settings.backbone
-    prepared = Prepared(backbone, weights or _find_weights(backbone, DataRoot.above(folder)))
-    return Model(folder, training.settings, training.snapshot, _labels(manifest, folder), prepared)
+    return Model(folder, training.settings, training.snapshot, _labels(manifest, folder), weights or {})
 
 
 def _labels(manifest: Manifest, folder: AnyPath) -> tuple[str, ...]:
@@ -96,7 +124,7 @@ def _places(backbone: Backbone, root: DataRoot) -> Iterator[AnyPath]:
             manifest = read_manifest(path)
         except (FileNotFoundError, StoreError):
             continue  # what else lies there, such as the hash of a download, is not for us to judge
-        if manifest.settings == asdict(backbone) and "weights" in manifest.details:
+        if manifest.settings.get("weights_sha256") == backbone.weights_sha256 and "weights" in manifest.details:
             found = to_path(manifest.details["weights"])
             yield found
             # What was fetched lies beside the manifest, also in a data root that was moved or is named from elsewhere.

@@ -1,20 +1,20 @@
 """A model at work: from pixels to the probabilities of its labels, with the numbers that its evaluation saw."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tasks.artifacts import DataRoot
-from tasks.bottleneck.forward import open_forward
-from tasks.bottleneck.stored import to_stored
+from tasks.bottleneck.forward import Forward, open_forward
+from tasks.bottleneck.quantisation import Numbers, quantise
 from tasks.bottleneck.views import Pixels, Views
 from tasks.errors import ModelError
 from tasks.predict.models import Model
 from tasks.progress import Progress
 from tasks.threads import in_threads
-from tasks.train.examples import Floats
-from tasks.train.head import load_head
+from tasks.train.features import Part, columns_of, head_values, parts_of
+from tasks.train.head import Floats, load_head
 from tasks.train.settings import TrainSettings
 
 
@@ -27,6 +27,7 @@ class Predictor:
 
     Attributes:
         model: The model.
+        decodes: The ways to decode whose pictures it takes.
         batch_size: Photos that `predict_batch` takes at most.
         workers: How many threads may call `predict_batch` at once, and should, to keep the machine busy.
 
@@ -37,7 +38,7 @@ class Predictor:
     """
 
     def __init__(self, model: Model, progress: Progress) -> None:
-        self.model = model
+        self.model, self.decodes = model, model.decodes
         try:
             if isinstance(model.settings, TrainSettings):
                 ready = _open_head(model, model.settings, progress)
@@ -50,27 +51,22 @@ class Predictor:
             ) from exc
         self.batch_size, self.workers, self._batch = ready
 
-    def predict_batch(self, pixels: Pixels) -> Floats:
+    def predict_batch(self, pixels: Sequence[Pixels]) -> Floats:
         """Predict a batch.
 
         Args:
-            pixels: uint8 [N, S, S, 3], RGB, 0 to 255, as the decode stage makes them; N at most `batch_size`.
+            pixels: Of each of `decodes` the pictures of all N photos, as the decode stage makes them: uint8
+                [N, S, S, 3], RGB, 0 to 255; N at most `batch_size`.
 
         Returns:
             float32 [N, C], in the order of the model's labels; each row sums to 1.
         """
         return self._batch(pixels)
 
-    def predict(self, pixels: Pixels) -> Floats:
-        """Predict any number of photos.
-
-        Args:
-            pixels: uint8 [N, S, S, 3], RGB, 0 to 255, as the decode stage makes them.
-
-        Returns:
-            float32 [N, C], in the order of the model's labels; each row sums to 1.
-        """
-        batches = (pixels[start : start + self.batch_size] for start in range(0, len(pixels), self.batch_size))
+    def predict(self, pixels: Sequence[Pixels]) -> Floats:
+        """Predict any number of photos; see `predict_batch`."""
+        starts = range(0, len(pixels[0]), self.batch_size)
+        batches = ([every[start : start + self.batch_size] for every in pixels] for start in starts)
         predicted = in_threads(self._batch, batches, self.workers)
         return np.concatenate([np.empty((0, len(self.model.labels)), np.float32), *predicted])
 
@@ -80,23 +76,55 @@ class _Ready(NamedTuple):
 
     batch_size: int
     workers: int
-    batch: Callable[[Pixels], Floats]
+    batch: Callable[[Sequence[Pixels]], Floats]
+
+
+class _Embedder(NamedTuple):
+    """What turns pictures into the bottlenecks of one store, rounded as the store has them.
+
+    Args:
+        part: Which bottlenecks, and where they stand among the numbers of a photo.
+        decode: Which of the predictor's pictures it takes.
+        forward: The backbone.
+        views: What the backbone is shown of each picture.
+    """
+
+    part: Part
+    decode: int
+    forward: Forward
+    views: Views
+
+    def embed(self, pixels: Pixels) -> Numbers:
+        """Pictures, uint8 [N, S, S, 3], to numbers [N, V, D]."""
+        name = f"a photo, by {self.part.bottleneck.backbone.name},"
+        # Without distortion no view is drawn, so that no photo's key is asked for.
+        averages = np.stack([self.forward(view) for view in self.views.of([], pixels)], axis=1)
+        return quantise(averages, self.part.bottleneck.quantisation, [name] * len(averages))
 
 
 def _open_head(model: Model, settings: TrainSettings, progress: Progress) -> _Ready:
-    head = load_head(model.folder)
-    folder = DataRoot.above(model.folder).bottleneck(settings.bottleneck.key)
-    forward = open_forward(settings.bottleneck, model.prepared.weights, folder, progress)
-    views = Views(settings.predicting_views.stop)
-    name = f"a photo, by {settings.backbone.name},"
+    head, columns = load_head(model.folder), columns_of(settings)
+    embedders = [_open_embedder(part, model, settings, progress) for part in parts_of(settings)]
+    shape = sum(crop.all_views for crop in settings.crops), len(columns.steps)
 
-    def batch(pixels: Pixels) -> Floats:
-        # Without distortion no view is drawn, so that no photo's key is asked for.
-        vectors = np.stack([forward(view) for view in views.of([], pixels)], axis=1)
-        stored = to_stored(vectors, settings.bottleneck.dtype, [name] * len(vectors))
-        return head.probabilities(stored.astype(np.float32, copy=False))
+    def batch(pixels: Sequence[Pixels]) -> Floats:
+        numbers = np.zeros((len(pixels[0]), *shape), columns.dtype)
+        for embedder in embedders:
+            own = embedder.embed(pixels[embedder.decode])
+            first = embedder.part.views.start
+            numbers[:, first : first + own.shape[1], embedder.part.numbers] = own
+        return head.probabilities(head_values(numbers, settings, columns))
 
-    return _Ready(forward.batch_size, forward.workers, batch)
+    forwards = [embedder.forward for embedder in embedders]
+    return _Ready(min(each.batch_size for each in forwards), min(each.workers for each in forwards), batch)
+
+
+def _open_embedder(part: Part, model: Model, settings: TrainSettings, progress: Progress) -> _Embedder:
+    bottleneck = part.bottleneck
+    folder = DataRoot.above(model.folder).bottleneck(bottleneck.key)
+    forward = open_forward(bottleneck, model.weights_of(bottleneck.backbone), folder, progress)
+    views = Views(min(bottleneck.views, len(settings.predicting_views)))
+    return _Embedder(part, model.decodes.index(bottleneck.decode), forward, views)
 
 
 def _open_network(model: Model, progress: Progress) -> _Ready:
@@ -104,6 +132,6 @@ def _open_network(model: Model, progress: Progress) -> _Ready:
         from tasks.train.network import BATCH_SIZE, read_network  # noqa: PLC0415 (imports TensorFlow, which heads can do without)
 
     with progress.preparing("network"):
-        batch = read_network(model.folder, model.prepared).predictor()
+        network = read_network(model.folder, model.prepared[0]).predictor()
     # One batch is on all cores; while it is, the next one is decoded.
-    return _Ready(BATCH_SIZE, 2, batch)
+    return _Ready(BATCH_SIZE, 2, lambda pixels: network(pixels[0]))

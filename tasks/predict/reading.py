@@ -3,34 +3,41 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tasks.decode.images import Picture
 from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.workers import Photo, Tried, decode_files
 from tasks.snapshot.opening import photo_sha256
 
 
-def read_photos(photos: Sequence[Photo], *, folder: Path, settings: DecodeSettings) -> list[Tried]:
+def read_photos(photos: Sequence[Photo], *, folder: Path, settings: Sequence[DecodeSettings]) -> list[Tried]:
     """Read and decode photos, one after the other.
 
     Args:
         photos: Which; the key of one that nobody has hashed yet is empty.
         folder: What their paths are relative to.
-        settings: What to make of them.
+        settings: What to make of them: a picture by each.
 
     Returns:
-        An outcome for each, in their order, with its key; the key of one that cannot be read stays empty.
+        An outcome for each, in their order, with its key; the key of one that cannot be read stays empty. One of which
+        any picture cannot be made has none.
     """
     return [_read(photo, folder, settings) for photo in photos]
 
 
-def _read(photo: Photo, folder: Path, settings: DecodeSettings) -> Tried:
+def _read(photo: Photo, folder: Path, settings: Sequence[DecodeSettings]) -> Tried:
     if not photo.sha256:
         digest = _digest(folder / photo.path)
         if isinstance(digest, Rejection):
             return Tried(photo, digest)
         photo = photo._replace(sha256=digest)
-    (tried,) = decode_files([photo], folder=folder, settings=settings)
-    return tried
+    pictures: list[Picture] = []
+    for each in settings:
+        (tried,) = decode_files([photo], folder=folder, settings=each)
+        if not isinstance(tried.result, Picture):
+            return tried
+        pictures.append(tried.result)
+    return Tried(photo, pictures[0], tuple(pictures[1:]))
 
 
 def _digest(path: Path) -> str | Rejection:

@@ -24,7 +24,7 @@ from tasks.predict.predictor import Predictor
 from tasks.predict.reading import read_photos
 from tasks.progress import Progress
 from tasks.threads import in_threads
-from tasks.train.examples import Floats
+from tasks.train.head import Floats
 
 #: What the decode stage says of these has to do with its snapshot, and there is none here.
 _MESSAGES = {
@@ -50,18 +50,22 @@ def predict_photos(
     """
 
     def judge(tried: Sequence[Tried]) -> pa.Table:
-        pictures = [read_pixels(result.image) for _, result in tried if isinstance(result, Picture)]
-        probabilities = predictor.predict_batch(np.stack(pictures)) if pictures else np.empty((0, 0), np.float32)
+        pictures = [(one.result, *one.others) for one in tried if isinstance(one.result, Picture)]
+        # Of each way to decode the pictures of all photos.
+        pixels = [np.stack([read_pixels(picture.image) for picture in same]) for same in zip(*pictures, strict=True)]
+        probabilities = predictor.predict_batch(pixels) if pixels else np.empty((0, 0), np.float32)
         return tabulate(tried, probabilities, predictor.model.labels)
 
     progress.start(len(photos), "photo")
-    with closing(_read(photos, folder, predictor.model.settings.decode)) as batches:
+    with closing(_read(photos, folder, predictor.decodes)) as batches:
         for table in in_threads(judge, _groups(batches, predictor.batch_size), predictor.workers):
             progress.advance(table.num_rows)
             yield table
 
 
-def _read(photos: Sequence[Photo], folder: AnyPath, settings: DecodeSettings) -> Generator[list[Tried], None, None]:
+def _read(
+    photos: Sequence[Photo], folder: AnyPath, settings: Sequence[DecodeSettings]
+) -> Generator[list[Tried], None, None]:
     """Read and decode photos, in their order; runs of them that are named with their bucket, bucket by bucket."""
     work = partial(read_photos, settings=settings)
     for prefix, run in groupby(photos, lambda photo: _bucket(photo.path)):
@@ -69,7 +73,7 @@ def _read(photos: Sequence[Photo], folder: AnyPath, settings: DecodeSettings) ->
         below = [photo._replace(path=photo.path.removeprefix(prefix)) for photo in run]
         with closing(work_on_photos(work, below, place, available_cores())) as batches:
             for batch in batches:
-                yield [Tried(photo._replace(path=prefix + photo.path), result) for photo, result in batch]
+                yield [tried._replace(photo=tried.photo._replace(path=prefix + tried.photo.path)) for tried in batch]
 
 
 def _bucket(path: str) -> str:
@@ -113,7 +117,7 @@ def tabulate(tried: Sequence[Tried], probabilities: Floats, labels: Sequence[str
 
 
 def _row(tried: Tried, said: Iterator[Floats], labels: Sequence[str]) -> dict[str, Any]:
-    photo, result = tried
+    photo, result = tried.photo, tried.result
     # A name that is not UTF-8 holds lone surrogates, which Parquet has no bytes for.
     row = {"path": photo.path.encode(errors="backslashreplace").decode(), "sha256": photo.sha256 or None}
     if not isinstance(result, Picture):

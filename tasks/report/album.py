@@ -59,7 +59,8 @@ def fill_album(
     Raises:
         StoreError: The decoded store has lost pictures since, or a shard is damaged.
     """
-    decode = occasion.settings.train.decode
+    # Of several ways to decode, as the first backbone sees photos.
+    decode = occasion.settings.train.decodes[0]
     wanted = {predicted.photos.sha256[place] for place in choice.all()}
     repeated = {group.sha256: group.places[0].path for group in repetitions.shown()}
     pictures = read_pictures({*wanted, *repeated}, decode, root)

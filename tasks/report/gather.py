@@ -31,7 +31,6 @@ from tasks.report.trend import trend_figure
 from tasks.snapshot.photos import read_snapshot, usable
 from tasks.snapshot.splits import Fill
 from tasks.train.curve import WEIGHTS, curve_path, read_curve
-from tasks.train.head import load_head
 from tasks.train.settings import TrainSettings
 
 #: Of the work, as progress counts it.
@@ -126,7 +125,7 @@ def _lay_out(read: _Read, results: Results, album: Album, occasion: Occasion, ro
         samples=album.show(choice.samples),
         mistakes=album.show_guesses(choice.mistakes),
         uncertain=album.show_guesses(choice.uncertain),
-        rejected=_rejected(read.snapshot, occasion.settings.train.decode, root),
+        rejected=_rejected(read.snapshot, occasion.settings.train.decodes, root),
         ignored=occasion.ignored,
         conflicts=show_repeated(read.repetitions.conflicts, album.pictures),
         duplicates=show_repeated(read.repetitions.duplicates, album.pictures),
@@ -141,7 +140,7 @@ def _summarise(occasion: Occasion) -> Summary:
     return Summary(
         dataset=occasion.dataset,
         date=occasion.date,
-        backbone=occasion.settings.train.backbone.name,
+        backbone=" + ".join(backbone.name for backbone in occasion.settings.train.backbones),
         photos=occasion.photos.photos,
         rejected=occasion.rejected,
         cross_validation=_cross_validation(crossed) if crossed else None,
@@ -152,7 +151,8 @@ def _summarise(occasion: Occasion) -> Summary:
 
 def _cross_validation(values: Mapping[str, Any]) -> CrossValidation:
     interval = Interval(values["interval"]["low"], values["interval"]["high"])
-    return CrossValidation(values["folds"], values["accuracy"], interval)
+    figures = {name: values[name] for name in ("folds", "accuracy", "log_loss", "expected_calibration_error")}
+    return CrossValidation(**figures, interval=interval)
 
 
 def _changes(read: _Read, album: Album) -> Changes | None:
@@ -188,10 +188,15 @@ def _filled(fills: Sequence[Fill]) -> list[str]:
     return [*told, f"Likewise in {more:,} more splits of labels with few photos."] if more else told
 
 
-def _rejected(snapshot: pa.Table, decode: DecodeSettings, root: DataRoot) -> list[Missing]:
-    wanted, stores = usable(snapshot), open_stores(root, decode)
+def _rejected(snapshot: pa.Table, decodes: Sequence[DecodeSettings], root: DataRoot) -> list[Missing]:
+    """The photos that have no picture by one of the ways to decode, each once."""
+    wanted = usable(snapshot)
     keys = wanted.column("sha256").combine_chunks()
-    return missing_photos(wanted, read_rejected(stores, keys.filter(pa.array(~stores.decoded.found(keys)))))
+    rejected: dict[str, Missing] = {}
+    for stores in (open_stores(root, decode) for decode in decodes):
+        lacking = keys.filter(pa.array(~stores.decoded.found(keys)))
+        rejected |= {photo.path: photo for photo in missing_photos(wanted, read_rejected(stores, lacking))}
+    return sorted(rejected.values())
 
 
 def _map(album: Album, occasion: Occasion, root: DataRoot) -> BottleneckMap | None:
@@ -199,5 +204,4 @@ def _map(album: Album, occasion: Occasion, root: DataRoot) -> BottleneckMap | No
     train = occasion.settings.train
     if not isinstance(train, TrainSettings):
         return None
-    head = load_head(root.train(occasion.stages["train"].key))
-    return draw_map(album, train, head, occasion.photos, root)
+    return draw_map(album, train, root)

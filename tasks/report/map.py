@@ -9,15 +9,14 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from tasks.artifacts import DataRoot, Manifest
+from tasks.artifacts import DataRoot
 from tasks.cores import available_cores
 from tasks.report.album import Album
 from tasks.report.contents import BottleneckMap, MapPoint
 from tasks.report.stored import shrink
 from tasks.threads import in_threads
-from tasks.train.examples import Floats
-from tasks.train.head import Head, Standardisation
-from tasks.train.photos import read_bottlenecks
+from tasks.train.features import Features
+from tasks.train.head import Floats
 from tasks.train.settings import TrainSettings
 
 MOST_POINTS = 1000
@@ -29,43 +28,43 @@ _NEIGHBOURS = 30.0
 _STEPS = 500  # twice as many move the points of 1,000 photos by little, and take another second
 
 
-def read_vectors(keys: Sequence[str], settings: TrainSettings, bottlenecks: Manifest, root: DataRoot) -> Floats:
-    """Read the bottlenecks of photos' plain views.
+def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -> Floats:
+    """Read the bottlenecks of photos' plain views, as signed square roots.
 
     Args:
         keys: Of n photos.
         settings: Of the head, and so of its bottlenecks.
-        bottlenecks: What the bottleneck stage says that it has.
         root: Where they are.
 
     Returns:
-        float32 [n, D].
+        float32 [n, D]: of all layers, or of the last ones where the head takes these alone.
 
     Raises:
-        StoreError: The store has lost bottlenecks since, or a shard is damaged.
+        StoreError: A store has lost bottlenecks since, or a shard is damaged.
     """
-    store = settings.bottleneck.store(root)
-    shards = [store.folder / name for name in bottlenecks.shards]
-    vectors, filled = read_bottlenecks(pa.array(keys, pa.string()), settings.bottleneck, root, shards)
-    store.check(int(filled[:, 0].sum()), len(keys), "photos of the map")
-    return np.array(vectors[:][:, 0])
+    features = Features(pa.array(keys, pa.string()), settings, root)
+    features.check([len(keys)] * len(settings.bottlenecks))
+    last = features.columns.last
+    taken = np.ones_like(last) if settings.rooted else last
+    numbers = features.read(features.there, (0,), taken)
+    return features.columns.values(numbers, taken, rooted=True)[:, 0]
 
 
-def lay_out(vectors: Floats, standard: Standardisation | None) -> tuple[npt.NDArray[np.float64], str]:
+def lay_out(vectors: Floats) -> tuple[npt.NDArray[np.float64], str]:
     """Lay bottlenecks out in two dimensions, near to each other where they are alike.
 
     Args:
         vectors: float32 [n, D], n at least 6.
-        standard: How the head standardises them; None where it takes them as they are.
 
     Returns:
         Their places, float64 [n, 2] in [0, 1], and how they were found.
     """
-    told = ("" if standard is None else "standardised as the head does, then ") + "by principal components"
-    vectors = vectors if standard is None else standard(vectors)
-    components = min(_COMPONENTS, *vectors.shape)
+    told = "square roots standardised, then by principal components"
     if not np.ptp(vectors, axis=0).any():
         return np.full((len(vectors), 2), 0.5), "All bottlenecks of the plain view are the same."
+    deviation = vectors.std(axis=0)
+    vectors = (vectors - vectors.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    components = min(_COMPONENTS, *vectors.shape)
     principal = PCA(components, svd_solver="full", random_state=0).fit_transform(vectors)
     if components < 3:
         places = np.column_stack([principal, np.zeros(len(vectors))])[:, :2]
@@ -80,23 +79,21 @@ def lay_out(vectors: Floats, standard: Standardisation | None) -> tuple[npt.NDAr
     return (places - (low + high) / 2).astype(np.float64) / extent + 0.5, f"Bottlenecks of the plain view, {told}."
 
 
-def draw_map(album: Album, settings: TrainSettings, head: Head, bottlenecks: Manifest, root: DataRoot) -> BottleneckMap:
+def draw_map(album: Album, settings: TrainSettings, root: DataRoot) -> BottleneckMap:
     """Make the map of the photos that an album has chosen for it.
 
     Args:
         album: The photos.
         settings: Of the head.
-        head: The head.
-        bottlenecks: What the bottleneck stage says that it has.
         root: Where the bottlenecks are.
 
     Raises:
-        StoreError: The store has lost bottlenecks since, or a shard is damaged.
+        StoreError: A store has lost bottlenecks since, or a shard is damaged.
     """
     predicted, where = album.predicted, album.choice.points
     photos, predictions, splits = predicted.photos, predicted.predictions, predicted.photos.splits.names
     keys = [photos.sha256[place] for place in where]
-    places, method = lay_out(read_vectors(keys, settings, bottlenecks, root), head.standardisation)
+    places, method = lay_out(read_vectors(keys, settings, root))
     pictures = [album.pictures[key] for key in keys]
     images = in_threads(lambda picture: shrink(picture, THUMBNAIL_SIDE, _QUALITY), pictures, available_cores())
     points = [

@@ -12,6 +12,7 @@ from tasks.paths import AnyPath
 from tasks.records import Night
 from tasks.report.contents import Exports
 from tasks.snapshot.ignored import IgnoredSummary
+from tasks.stage_names import of_kind
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,17 @@ class Occasion:
 
     @property
     def photos(self) -> Manifest:
-        """What the stage says that gives the photos to train on: the bottlenecks, or the pictures of a network."""
-        return self.stages.get("bottleneck", self.stages["decode"])
+        """What the stage says that gives the photos to train on: the bottlenecks, or the pictures of a network.
+
+        Of several it is the one with the fewest photos: one that it lacks is in no head.
+        """
+        stages = of_kind(self.stages, "bottleneck") or of_kind(self.stages, "decode")
+        return min(stages, key=lambda stage: stage.photos)
 
     @property
     def rejected(self) -> int:
         """How many photos could not be decoded."""
-        rejected: int = self.stages["decode"].details["missing"]
-        return rejected
+        return max(int(stage.details["missing"]) for stage in of_kind(self.stages, "decode"))
 
     def night(self) -> Night:
         """The run as its record is going to tell of it; its end and its seconds are those of the stages so far."""

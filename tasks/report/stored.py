@@ -44,7 +44,7 @@ def decode_pictures(paths: Mapping[str, str], folder: AnyPath, decode: DecodeSet
     tried = [
         one for batch in work_on_photos(work, [Photo(*item) for item in paths.items()], folder, 1) for one in batch
     ]
-    return {photo.sha256: result.image for photo, result in tried if isinstance(result, Picture)}
+    return {one.photo.sha256: one.result.image for one in tried if isinstance(one.result, Picture)}
 
 
 def shrink(picture: bytes, side: int, quality: int) -> bytes:

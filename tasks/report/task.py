@@ -90,7 +90,7 @@ class WriteReport(SnapshotStageTask):
     def before(self) -> dict[str, Manifest]:
         """Manifests of the stages that this one stands on, by stage, in the order in which they run."""
         tasks = [self.evaluation(), *self.requires()]
-        return {**self.evaluation().before(), **{task.stage: task.manifest() for task in tasks}}
+        return {**self.evaluation().before(), **{task.name: task.manifest() for task in tasks}}
 
     def work(self, progress: Progress) -> Outcome:
         """Gather what there is to show, and lay it out."""

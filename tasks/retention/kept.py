@@ -99,8 +99,8 @@ class _Finder:
             kept.add_run(root, records[night.record])
         for run in records.values():
             kept.add_origin(run)
-        # The champion may have been asked of photos of later nights: its store has their pictures, but no manifest.
-        stores = {root.decode(records[night.record].stages["decode"]) for night in crowning}
+        # The champion may have been asked of photos of later nights: its stores have their rows, but no manifest.
+        stores = {store for night in crowning for store in records[night.record].stores(root)}
         kept.rows |= {Need(store, night.snapshot) for store in stores for night in staying}
 
     def _nights(self, dataset: str) -> list[Night]:

@@ -11,6 +11,7 @@ from tasks.champion.state import Champion
 from tasks.errors import SettingError, StoreError
 from tasks.paths import AnyPath, is_remote, is_remote_text, to_path
 from tasks.records import read_record
+from tasks.stage_names import of_kind
 
 
 class Need(NamedTuple):
@@ -60,6 +61,11 @@ class Recorded(Dated):
     stages: Mapping[str, str] = field(default_factory=dict)
     model: str = ""
 
+    def stores(self, root: DataRoot) -> set[AnyPath]:
+        """The decoded and bottleneck stores that it was made of."""
+        decoded = {root.decode(key) for key in of_kind(self.stages, "decode")}
+        return decoded | {root.bottleneck(key) for key in of_kind(self.stages, "bottleneck")}
+
 
 @dataclass
 class References:
@@ -102,9 +108,7 @@ class References:
         self.add_model(root, run.model)
         keys = run.stages
         self.paths.add(root.evaluate(keys["evaluate"]))
-        self.manifests.add(Need(root.decode(keys["decode"]), run.snapshot))
-        if "bottleneck" in keys:
-            self.manifests.add(Need(root.bottleneck(keys["bottleneck"]), run.snapshot))
+        self.manifests |= {Need(store, run.snapshot) for store in run.stores(root)}
         if "champion" in keys:
             self.paths.add(root.decisions(run.dataset) / f"{keys['champion']}.json")
         if "report" in keys:
@@ -125,7 +129,9 @@ class References:
 
     def add_given(self, location: str, parameters: Mapping[str, str]) -> None:
         """Note what the user gave to a run."""
-        for text in (location, *(parameters.get(name, "") for name in ("backbone", "weights"))):
+        backbone = parameters.get("backbone", "")
+        # Whether a + joins backbones or is in a path, nobody knows any more.
+        for text in dict.fromkeys((location, backbone, *backbone.split("+"), parameters.get("weights", ""))):
             if is_remote_text(text):
                 # Of a store that is not used here, it is in no data root of ours.
                 with suppress(SettingError):

@@ -17,6 +17,7 @@ import pyarrow as pa
 from tasks.artifacts import DataRoot, KeyIndex, Store
 from tasks.artifacts.stores import Search
 from tasks.bottleneck.quantisation import Floats, Numbers
+from tasks.bottleneck.settings import BottleneckSettings
 from tasks.cores import available_cores
 from tasks.threads import in_threads
 from tasks.train.settings import TrainSettings
@@ -84,13 +85,36 @@ def columns_of(settings: TrainSettings) -> Columns:
     )
 
 
-class _Part(NamedTuple):
-    """The bottlenecks of one store, and where they go: which views and which numbers."""
+class Part(NamedTuple):
+    """The bottlenecks of one store, and where they go.
+
+    Args:
+        bottleneck: Which bottlenecks.
+        views: Which of the V views of a photo they are, drawn ones too.
+        numbers: Which of the D numbers of a view.
+    """
+
+    bottleneck: BottleneckSettings
+    views: slice
+    numbers: slice
+
+
+def parts_of(settings: TrainSettings) -> Iterator[Part]:
+    """Where the bottlenecks of each store go, in the order of the settings."""
+    widths = [same[0].backbone.width for same in settings.by_backbone]
+    for same, start in zip(settings.by_backbone, accumulate(widths, initial=0), strict=False):
+        views = [bottleneck.all_views for bottleneck in same]
+        for bottleneck, first in zip(same, accumulate(views, initial=0), strict=False):
+            numbers = slice(start, start + bottleneck.backbone.width)
+            yield Part(bottleneck, slice(first, first + bottleneck.all_views), numbers)
+
+
+class _Stored(NamedTuple):
+    """The bottlenecks of one store, which of the wanted ones it has, and where they go."""
 
     store: Store
     found: Search
-    views: slice
-    numbers: slice
+    part: Part
 
 
 class Features:
@@ -114,8 +138,8 @@ class Features:
     def __init__(self, keys: pa.Array, settings: TrainSettings, root: DataRoot) -> None:
         self.settings, self._keys, self._root = settings, keys, root
         self.columns = columns_of(settings)
-        self._parts = list(_parts(keys, settings, root))
-        self.there: npt.NDArray[np.bool_] = np.logical_and.reduce([part.found.found for part in self._parts])
+        self._stored = list(_stored(keys, settings, root))
+        self.there: npt.NDArray[np.bool_] = np.logical_and.reduce([stored.found.found for stored in self._stored])
         views = sum(bottleneck.all_views for bottleneck in settings.crops)
         self.shape = len(keys), views, len(self.columns.steps)
 
@@ -135,8 +159,8 @@ class Features:
         Raises:
             DamagedError: A store has less.
         """
-        for part, photos in zip(self._parts, promised, strict=True):
-            part.store.check(int(part.found.found.sum()), photos, "photos")
+        for stored, photos in zip(self._stored, promised, strict=True):
+            stored.store.check(int(stored.found.found.sum()), photos, "photos")
 
     def blocks(self, which: npt.NDArray[np.bool_]) -> Iterator[Block]:
         """Read photos that have all their bottlenecks, bool [N]: each once, in an order of the stores'.
@@ -172,7 +196,7 @@ class Features:
         return numbers
 
     def _stream(self, which: npt.NDArray[np.bool_]) -> Iterator[Block]:
-        shards, holders = self._parts[0].found.holders(which)
+        shards, holders = self._stored[0].found.holders(which)
         wanted = np.flatnonzero(which)
         order = np.argsort(holders, kind="stable")
         ends = np.cumsum(np.bincount(holders, minlength=len(shards)))[:-1]
@@ -190,22 +214,18 @@ class Features:
         numbers = np.zeros((len(places), *self.shape[1:]), self.columns.dtype)
         which = np.zeros(len(self._keys), bool)
         which[places] = True
-        for store, found, views, columns in self._parts:
+        for store, found, part in self._stored:
             for rows in store.rows(keys, ["sha256", "view", "bottleneck"], found.shards(which)):
                 read = np.asarray(rows.column("bottleneck").combine_chunks().flatten()).reshape(len(rows), -1)
                 here = index.places(rows.column("sha256"))
-                numbers[here, views.start + np.asarray(rows.column("view")), columns] = read
+                numbers[here, part.views.start + np.asarray(rows.column("view")), part.numbers] = read
         return Block(places, numbers)
 
 
-def _parts(keys: pa.Array, settings: TrainSettings, root: DataRoot) -> Iterator[_Part]:
-    widths = [same[0].backbone.width for same in settings.by_backbone]
-    for same, start in zip(settings.by_backbone, accumulate(widths, initial=0), strict=False):
-        views = [bottleneck.all_views for bottleneck in same]
-        for bottleneck, first in zip(same, accumulate(views, initial=0), strict=False):
-            store = bottleneck.store(root)
-            numbers = slice(start, start + bottleneck.backbone.width)
-            yield _Part(store, store.search(keys), slice(first, first + bottleneck.all_views), numbers)
+def _stored(keys: pa.Array, settings: TrainSettings, root: DataRoot) -> Iterator[_Stored]:
+    for part in parts_of(settings):
+        store = part.bottleneck.store(root)
+        yield _Stored(store, store.search(keys), part)
 
 
 def read_values(features: Features, which: npt.NDArray[np.bool_]) -> Floats:

@@ -138,9 +138,19 @@ class FinetuneSettings:
     seed: int
 
     @property
+    def backbones(self) -> tuple[Backbone, ...]:
+        """The backbone, as a head may have several."""
+        return (self.backbone,)
+
+    @property
     def decode(self) -> DecodeSettings:
         """How photos become pictures."""
         return self.backbone.decode(self.encoding)
+
+    @property
+    def decodes(self) -> tuple[DecodeSettings, ...]:
+        """The same, as a head may have several."""
+        return (self.decode,)
 
     def key(self, snapshot: str) -> str:
         """Key of the network that a snapshot's photos give."""

@@ -6,7 +6,7 @@ from tasks.artifacts import Manifest, Outcome
 from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import SettingsParameter
-from tasks.paths import AnyPath, to_path
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.stage import SnapshotStageTask
 from tasks.train.settings import FinetuneSettings, TrainSettings
@@ -21,12 +21,22 @@ class TrainHead(SnapshotStageTask):
     on_gpus = True
 
     def requires(self) -> tuple[ExtractBottlenecks, ...]:
-        """The bottlenecks."""
-        return tuple(ExtractBottlenecks(**self.shared(), settings=each) for each in self.settings.bottlenecks)
+        """The bottlenecks: a task for each of the settings'."""
+        decodes = list(dict.fromkeys(self.settings.decodes))
+        return tuple(
+            ExtractBottlenecks(
+                **self.shared(),
+                settings=bottleneck,
+                number=number,
+                decode_number=decodes.index(bottleneck.decode) + 1,
+            )
+            for number, bottleneck in enumerate(self.settings.bottlenecks, start=1)
+        )
 
     def before(self) -> tuple[SnapshotStageTask, ...]:
-        """The stages that this one stands on, in the order in which they run."""
-        return (*dict.fromkeys(task.requires() for task in self.requires()), *self.requires())
+        """The stages that this one stands on, in the order in which they run: two bottlenecks may share a decode."""
+        bottlenecks = self.requires()
+        return (*dict.fromkeys(bottleneck.requires() for bottleneck in bottlenecks), *bottlenecks)
 
     def manifests(self) -> tuple[Manifest, ...]:
         """What the bottleneck stages say that they have."""
@@ -102,7 +112,8 @@ class FinetuneNetwork(SnapshotStageTask):
             from tasks.train.finetune import Pictured, finetune  # noqa: PLC0415 (imports TensorFlow)
 
         source = Pictured(self.snapshot, self.requires().manifest())
-        facts = finetune(source, self.settings, to_path(self.weights), self.root, progress)
+        weights = self.weights_of(self.settings.backbone.weights_sha256)
+        facts = finetune(source, self.settings, weights, self.root, progress)
         told = ("labels", "validation_photos", "validation_accuracy", "validation_log_loss", "steps", "passes")
         return Outcome(
             key=self.network().name,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.artifacts import file_sha256
+from tasks.backbone.lite_blocks import bottleneck_layers
 from tasks.backbone.load import build_model, load_network
 from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
@@ -30,10 +31,20 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_efficientnet_lite_is_described_by_its_entry(tmp_path: Path) -> None:
     prepared = prepare_backbone(LITE0, tmp_path, Tally())
     backbone, entry = prepared.backbone, find_backbone("efficientnet_lite0")
-    assert (backbone.name, backbone.size, backbone.width) == ("efficientnet_lite0", 288, 1280)
+    assert (backbone.name, backbone.size) == ("efficientnet_lite0", 288)
+    assert tuple(zip(backbone.layers, backbone.widths, strict=True)) == bottleneck_layers(0)
     assert (backbone.scaling, backbone.resampling, backbone.crop) == ("lite", "bicubic", "centre")
     assert (backbone.weights_sha256, prepared.weights) == (entry.sha256, packaged_weights(entry))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_last_layer_alone_is_the_pooled_one(tmp_path: Path, archive: Path) -> None:
+    lite, old = (
+        prepare_backbone(replace(request, layers="last"), tmp_path, Tally()).backbone
+        for request in (LITE0, replace(OLD, weights=str(archive)))
+    )
+    assert (lite.layers, lite.widths) == (("bottleneck",), (1280,))
+    assert old.layers == ("pool_3:0",)
 
 
 def test_size_given_replaces_the_entry_s_down_to_what_the_network_can_take(tmp_path: Path) -> None:
@@ -72,7 +83,7 @@ def test_random_weights_differ_from_the_pretrained_ones_and_give_the_same_shape(
     prepared = prepare_backbone(replace(LITE0, size=32), tmp_path, Tally())
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     trained, random = (build_model(prepared, pretrained=own)(pixels) for own in (True, False))
-    assert trained.shape == random.shape == (2, 1280)
+    assert trained.shape == random.shape == (2, prepared.backbone.width)
     assert not np.allclose(trained, random)
 
 
@@ -87,7 +98,8 @@ def test_graph_of_2015_is_found_in_its_archive_and_measured(tmp_path: Path, arch
         "tensorflow_inception_graph.pb",
     }
     assert (backbone.size, backbone.crop, backbone.scaling) == (299, "stretch", "inception")
-    assert 8 <= backbone.width < 2048
+    assert backbone.layers == ("pool_3:0", "mixed_8/join:0", "mixed_9/join:0")
+    assert backbone.widths[0] == backbone.widths[2] > backbone.widths[1] > 8
     assert backbone.weights_sha256 == file_sha256(prepared.weights)
     with pytest.raises(SettingError, match="constants: it cannot be trained further"):
         build_model(prepared)

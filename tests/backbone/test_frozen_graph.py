@@ -54,7 +54,8 @@ def photos(flower_photos: Path) -> list[bytes]:
 
 
 def concrete(path: Path, bottleneck: str, batch: int | None = BATCH, size: int = SIZE) -> Any:
-    network = tf.function(frozen_network(path, "Mul:0", bottleneck), autograph=False)
+    averages = frozen_network(path, "Mul:0", bottleneck)
+    network = tf.function(lambda pixels: averages(pixels)[0], autograph=False)
     return network.get_concrete_function(tf.TensorSpec((batch, size, size, 3), tf.float32))
 
 
@@ -121,6 +122,17 @@ def test_the_graph_of_full_size_has_the_same_bottlenecks_too(tmp_path: Path, pix
     got = np.asarray(concrete(path, "pool_3:0", 2)(tf.constant(pixels[:2])))
     assert got.shape == (2, 2048)
     assert relative(got, expected).max() < 3e-5
+
+
+def test_feature_maps_of_the_old_graph_are_averaged_beside_its_bottleneck(
+    small: Path, untouched: Untouched, pixels: Array
+) -> None:
+    tensors = ("pool_3:0", "mixed_8/join:0", "mixed_9/join:0")
+    network = tf.function(frozen_network(small, "Mul:0", *tensors), autograph=False)
+    averages = network(tf.constant(pixels[:2]))
+    for tensor, got in zip(tensors, averages, strict=True):
+        maps = np.concatenate([untouched(tensor, "Mul:0", photo[None]) for photo in pixels[:2]])
+        assert relative(np.asarray(got), maps.mean((1, 2))).max() < 3e-5
 
 
 def test_the_old_classes_come_out_in_batches_too(small: Path, untouched: Untouched, pixels: Array) -> None:
@@ -223,7 +235,7 @@ def test_a_graph_of_today_comes_out_as_it_was(tmp_path: Path, pixels: Array) -> 
     frozen = freeze(function.get_concrete_function(tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="photos")))
     path = write_graph(tmp_path / "graph.pb", frozen.graph.as_graph_def())
     network = tf.function(frozen_network(path, "photos", frozen.outputs[0].name), autograph=False)
-    np.testing.assert_allclose(network(pixels), model(pixels, training=False), rtol=1e-5)
+    np.testing.assert_allclose(network(pixels)[0], model(pixels, training=False), rtol=1e-5)
     assert input_size(path, "photos:0") == SIZE
 
 

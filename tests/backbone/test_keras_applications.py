@@ -14,8 +14,9 @@ import pytest
 
 from tasks.artifacts import file_sha256
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.keras_applications import _preprocess, build, default_size, model_names, prepare
-from tasks.backbone.load import load_network
+from tasks.backbone.keras_applications import _network, _preprocess, build, default_size, model_names, prepare
+from tasks.backbone.layers import stable_names
+from tasks.backbone.load import load_layers, load_network
 from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.float_forward import FloatForward
 from tasks.errors import BackboneError, SettingError
@@ -139,7 +140,8 @@ def test_default_size_is_the_model_s_own(name: str, size: int) -> None:
 def test_backbone_is_described_by_the_model_and_its_file(small: Prepared) -> None:
     backbone = small.backbone
     assert (backbone.name, backbone.kind, backbone.model) == (SMALL, "keras_application", "MobileNet")
-    assert (backbone.size, backbone.width, backbone.scaling) == (SIZE, 1024, "own")
+    assert (backbone.size, backbone.scaling) == (SIZE, "own")
+    assert (backbone.layers[0], backbone.widths[0]) == ("", 1024)
     assert (backbone.resampling, backbone.crop) == ("bilinear", "centre")
     assert backbone.weights_sha256 == file_sha256(small.weights)
 
@@ -160,14 +162,16 @@ def test_size_is_the_model_s_own_where_none_is_given(small: Prepared, tmp_path: 
 def test_bottlenecks_are_the_network_s_of_keras_s_own_scaling(
     pixels: Array, small: Prepared, name: str, module: str
 ) -> None:
-    built, scaled = build(replace(small.backbone, model=name), None), scale(module, pixels)
-    inner = see(built.layers[-1], scaled)
+    built, scaled = build(replace(small.backbone.last_layer, model=name), None), scale(module, pixels)
+    (network_,) = [layer for layer in built.layers if isinstance(layer, keras.Model)]
+    inner = see(network_, scaled)
     assert_close(built(pixels, training=False), inner(scaled, training=False))
 
 
 def test_frozen_bottlenecks_are_what_keras_predicts(small: Prepared, headless: Any, pixels: Array) -> None:
     expected = headless.predict(scale("mobilenet", pixels), verbose=0)
-    np.testing.assert_allclose(FloatForward(small, len(pixels))(pixels), expected, rtol=1e-3, atol=1e-5)
+    last = replace(small, backbone=small.backbone.last_layer)
+    np.testing.assert_allclose(FloatForward(last, len(pixels))(pixels), expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +192,38 @@ def test_weights_come_from_any_file_of_keras_with_or_without_classes(
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("name", ["InceptionV3", "EfficientNetB0"])
+def test_layers_are_those_of_the_same_names_however_often_keras_has_numbered_others(
+    tmp_path: Path, pixels: Array, name: str
+) -> None:
+    size, file = 96, tmp_path / "own.weights.h5"
+    large = pixels.repeat(3, axis=1).repeat(3, axis=2)[:2].astype(np.float32)
+    see(_network(name, size), large).save_weights(file)
+    first, second = (prepare(BackboneRequest(f"keras:{name}", str(file), size), tmp_path, Silence()) for _ in range(2))
+    assert first == second
+    # `prepare` clears what Keras has counted.
+    load_layers(first)
+    keras.layers.Activation("relu")
+    network_ = _network(name, size)
+    network_.load_weights(file)
+    named = stable_names(network_)
+    maps = keras.Model(network_.input, [named[layer].output for layer in first.backbone.layers[1:]])
+    scaled = _preprocess(name)(large)
+    made = load_layers(first)(large)
+    assert_close(np.asarray(made[0]), np.asarray(network_(scaled, training=False)))
+    for got, expected in zip(made[1:], maps(scaled, training=False), strict=True):
+        assert_close(np.asarray(got), np.asarray(expected).mean((1, 2)))
+    assert tuple(part.shape[1] for part in made) == first.backbone.widths
+
+
+def test_last_layer_alone_is_the_pooled_one(small: Prepared, tmp_path: Path) -> None:
+    request = BackboneRequest(SMALL, str(small.weights), SIZE, layers="last")
+    assert prepare(request, tmp_path, Silence()).backbone == small.backbone.last_layer
+    assert small.backbone.last_layer != small.backbone
+
+
 def test_model_without_weights_is_random_and_can_be_trained(small: Prepared, headless: Any) -> None:
-    model = build(small.backbone, None)
+    model = build(small.backbone.last_layer, None)
     assert model.input_shape == (None, SIZE, SIZE, 3)
     assert model.output_shape == (None, 1024)
     assert len(model.trainable_weights) == len(headless.trainable_weights)
@@ -271,7 +305,9 @@ def test_weights_through_keras_make_keras_s_own_bottlenecks(
             include_top=False, weights="imagenet", input_shape=(SIZE, SIZE, 3), pooling="avg"
         )
         assert len(files.requests) == 1
-    assert_close(load_network(prepared)(pixels), own(pixels.astype(np.float32), training=False))
+    assert len(prepared.backbone.layers) > 1
+    last = replace(prepared, backbone=prepared.backbone.last_layer)
+    assert_close(load_network(last)(pixels), own(pixels.astype(np.float32), training=False))
 
 
 @pytest.fixture

@@ -159,6 +159,84 @@ def test_layer_that_is_named_gives_the_bottleneck(tmp_path: Path, pixels: Array)
     assert_makes(prepared, pixels, features(model, scaled(pixels), "normed").mean((1, 2)))
 
 
+def test_every_kind_of_model_gives_the_averages_of_several_layers_side_by_side(tmp_path: Path, pixels: Array) -> None:
+    model = classifier()
+    several = keras.Model(
+        model.inputs[0], {name: model.get_layer(name).output for name in ("features", "normed", "map")}
+    )
+    expected = [features(model, scaled(pixels), name) for name in ("features", "normed")]
+    side_by_side = np.concatenate([expected[0], expected[1].mean((1, 2))], axis=1)
+    function = tf.function(lambda pixels: several(pixels, training=False))
+    frozen = freeze(function.get_concrete_function(tf.TensorSpec((None, SIZE, SIZE, 3), name="pixels")))
+    (tmp_path / "mine.pb").write_bytes(frozen.graph.as_graph_def().SerializeToString())
+    tensors = {output.shape[1:]: output.name for output in frozen.outputs}
+    found = [
+        prepare_own(save(model, tmp_path), bottleneck_tensor="features,normed"),
+        prepare_own(export(several, tmp_path), bottleneck_tensor="features, normed"),
+        prepare_own(
+            tmp_path / "mine.pb",
+            input_tensor="pixels:0",
+            bottleneck_tensor=f"{tensors[(6,)]},{next(name for shape, name in tensors.items() if shape[-1] == 8)}",
+        ),
+    ]
+    for prepared in found:
+        assert prepared.backbone.widths == (6, 8)
+        assert_makes(prepared, pixels, side_by_side)
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("features,features", "names features twice. Name it once"),
+        ("features,", "nothing before or after a comma"),
+        (",", "nothing before or after a comma"),
+        ("features,nowhere", "has no layer 'nowhere'"),
+        ("nowhere,features", "has no layer 'nowhere'"),
+    ],
+)
+def test_names_of_layers_that_make_no_sense_are_refused(tmp_path: Path, named: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        prepare_own(save(classifier(), tmp_path), bottleneck_tensor=named)
+
+
+@pytest.mark.parametrize(
+    ("named", "error", "message"),
+    [
+        ("pixels:0,{features}", BackboneError, "pixels:0 does not depend on pixels:0"),
+        ("{features},nowhere:0", BackboneError, "no tensor 'nowhere:0'"),
+        ("{features},{features}:0", SettingError, "twice. Name it once"),
+    ],
+)
+def test_tensors_of_a_graph_that_make_no_sense_are_refused(
+    tmp_path: Path, named: str, error: type[Exception], message: str
+) -> None:
+    model = classifier()
+    path = graph(keras.Model(model.inputs[0], model.get_layer("features").output), tmp_path)
+    tensors = named.format(features="Identity")
+    with pytest.raises(error, match=message):
+        prepare_own(path, input_tensor="pixels:0", bottleneck_tensor=tensors)
+
+
+def test_unknown_output_of_a_saved_model_is_refused_beside_a_known_one(tmp_path: Path) -> None:
+    model = classifier()
+    path = export(keras.Model(model.inputs[0], {"vector": model.get_layer("features").output}), tmp_path)
+    with pytest.raises(SettingError, match=r"has no output 'map'\. Name one with --bottleneck-tensor: vector"):
+        prepare_own(path, bottleneck_tensor="vector,map")
+
+
+def test_last_layer_alone_is_the_one_that_is_named_first(tmp_path: Path) -> None:
+    prepared = prepare_own(save(classifier(), tmp_path), bottleneck_tensor="features,normed", layers="last")
+    assert (prepared.backbone.layers, prepared.backbone.widths) == (("features",), (6,))
+
+
+def test_layer_that_gives_no_vector_is_named(tmp_path: Path) -> None:
+    model = keras.Sequential(
+        [keras.Input((SIZE, SIZE, 3)), layers.Reshape((SIZE, -1), name="rows"), layers.Flatten(name="flat")]
+    )
+    with pytest.raises(BackboneError, match=r"makes \(2, 24, 72\) numbers of two pictures at rows where one vector"):
+        prepare_own(save(model, tmp_path), bottleneck_tensor="flat,rows")
+
+
 def test_layer_that_is_not_there_is_an_error_that_lists_the_last_ones(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"has no layer 'pool'\. .*normed, map, features, dense"):
         prepare_own(save(classifier(), tmp_path), bottleneck_tensor="pool")

@@ -26,7 +26,7 @@ def test_done_task_knows_the_backbone_without_its_files_being_read(tmp_path: Pat
     task = prepare(tmp_path)
     assert task.complete()
     prepared = PrepareBackbone(data_root=str(tmp_path), request=task.request).prepared()
-    assert prepared.backbone.width == 1280
+    assert (prepared.backbone.name, prepared.backbone.width) == ("efficientnet_lite0", 4256)
     assert prepared.weights == packaged_weights(find_backbone("efficientnet_lite0"))
 
 
