@@ -1,8 +1,9 @@
 """Extraction: the right row for every photo and view, little in memory, and no finished work lost."""
 
+import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ import pytest
 from tasks.artifacts import DataRoot, Store, bottleneck_schema, describe
 from tasks.bottleneck.extract import ShardWriter, extract_bottlenecks
 from tasks.bottleneck.forward import Vectors
+from tasks.bottleneck.quantisation import UNBOUNDED
 from tasks.bottleneck.settings import Distortion
 from tasks.bottleneck.views import Pixels, Views, distort
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
-from tasks.errors import SettingError, StoreError
+from tasks.errors import BackboneError, StoreError
 from tasks.progress import Silence
 from tests.bottleneck.pictures import add_pictures, draw, key_of
 
@@ -53,7 +55,7 @@ def decoded(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "bottleneck", describe(bottleneck_schema(6), "bottleneck", "key", {}), 4096)
+    return Store(tmp_path / "bottleneck", describe(bottleneck_schema(6, "int16"), "bottleneck", "key", {}), 4096)
 
 
 def tables(decoded: Store, shards: list[list[int]]) -> Iterator[pa.Table]:
@@ -62,15 +64,20 @@ def tables(decoded: Store, shards: list[list[int]]) -> Iterator[pa.Table]:
         yield pq.read_table(add_pictures(decoded, numbers, SIZE), columns=["sha256", "image"])
 
 
-def expected(number: int, view: int) -> list[float]:
+def stored(values: Sequence[float]) -> list[int]:
+    """What is stored of numbers: signed square roots in steps of 1/256."""
+    return [round(256 * math.sqrt(value)) for value in values]
+
+
+def expected(number: int, view: int) -> list[int]:
     pixels = draw(number, SIZE)
     column = pixels[:, -1] if view else pixels[:, 0]
-    return [float(value) for value in (*column[0], *column[-1])]
+    return stored([float(value) for value in (*column[0], *column[-1])])
 
 
 def test_every_photo_has_a_row_for_each_view_in_the_order_of_the_pictures(decoded: Store, store: Store) -> None:
     forward = Corners()
-    with ShardWriter(store) as sink:
+    with ShardWriter(store, UNBOUNDED) as sink:
         count = extract_bottlenecks(
             tables(decoded, [[0, 1, 2], [3, 4, 5, 6, 7], [8, 9]]), BOTH, forward, sink, Silence()
         )
@@ -87,13 +94,13 @@ def test_every_photo_has_a_row_for_each_view_in_the_order_of_the_pictures(decode
 
 def test_batches_span_shards_and_only_the_last_is_smaller(decoded: Store, store: Store) -> None:
     forward = Corners()
-    with ShardWriter(store) as sink:
+    with ShardWriter(store, UNBOUNDED) as sink:
         extract_bottlenecks(tables(decoded, [[0], [1, 2, 3, 4, 5], [6, 7, 8, 9]]), PLAIN, forward, sink, Silence())
     assert forward.batches == [4, 4, 2]
 
 
 def test_one_view_is_the_plain_photo(decoded: Store, store: Store) -> None:
-    with ShardWriter(store) as sink:
+    with ShardWriter(store, UNBOUNDED) as sink:
         extract_bottlenecks(tables(decoded, [[3]]), PLAIN, Corners(), sink, Silence())
     assert pq.read_table(store.shards()[0]).to_pylist() == [
         {"sha256": key_of(3), "view": 0, "bottleneck": expected(3, 0)}
@@ -101,14 +108,14 @@ def test_one_view_is_the_plain_photo(decoded: Store, store: Store) -> None:
 
 
 def test_no_pictures_make_no_shard(decoded: Store, store: Store) -> None:
-    with ShardWriter(store) as sink:
+    with ShardWriter(store, UNBOUNDED) as sink:
         assert extract_bottlenecks(tables(decoded, []), BOTH, Corners(), sink, Silence()) == 0
     assert store.shards() == []
 
 
 def test_distorted_views_follow_the_plain_ones(decoded: Store, store: Store) -> None:
     distortion = Distortion(2, flip_left_right=True, random_crop=20, random_scale=10, random_brightness=30, seed=1)
-    with ShardWriter(store) as sink:
+    with ShardWriter(store, UNBOUNDED) as sink:
         extract_bottlenecks(tables(decoded, [[0, 1]]), Views(1, distortion), Corners(), sink, Silence())
     rows = pq.read_table(store.shards()[0]).to_pylist()
     assert [(row["sha256"], row["view"]) for row in rows] == [
@@ -117,18 +124,18 @@ def test_distorted_views_follow_the_plain_ones(decoded: Store, store: Store) -> 
     for number in (0, 1):
         for view in (1, 2):
             seen = Corners()(distort(draw(number, SIZE), key_of(number), view, distortion)[None])
-            assert rows[3 * number + view]["bottleneck"] == seen[0].tolist()
+            assert rows[3 * number + view]["bottleneck"] == stored(seen[0].tolist())
 
 
 def test_shards_are_published_as_soon_as_they_are_full(decoded: Store, store: Store) -> None:
-    with ShardWriter(store, photos_per_shard=8) as sink:
+    with ShardWriter(store, UNBOUNDED, photos_per_shard=8) as sink:
         extract_bottlenecks(tables(decoded, [list(range(20))]), BOTH, Corners(), sink, Silence())
     assert sorted(pq.read_metadata(shard).num_rows for shard in store.shards()) == [8, 16, 16]
 
 
 def test_finished_work_is_published_when_the_backbone_fails(decoded: Store, store: Store) -> None:
     threads, forward = set(threading.enumerate()), Corners(good=3)
-    with pytest.raises(RuntimeError, match="broke"), ShardWriter(store) as sink:
+    with pytest.raises(RuntimeError, match="broke"), ShardWriter(store, UNBOUNDED) as sink:
         extract_bottlenecks(tables(decoded, [list(range(20))]), PLAIN, forward, sink, Silence())
     keys = [key for shard in store.shards() for key in pq.read_table(shard)["sha256"].to_pylist()]
     assert keys == [key_of(number) for number in range(12)]
@@ -141,40 +148,23 @@ def test_damaged_picture_is_an_error_after_the_batches_before_it(decoded: Store,
         image = pa.array([{"bytes": b"no picture", "path": "x"}], decoded.schema.field("image").type)
         yield pa.table({"sha256": [key_of(4)], "image": image})
 
-    with pytest.raises(StoreError, match="picture of the decoded store is damaged"), ShardWriter(store) as sink:
+    with (
+        pytest.raises(StoreError, match="picture of the decoded store is damaged"),
+        ShardWriter(store, UNBOUNDED) as sink,
+    ):
         extract_bottlenecks(damaged(), PLAIN, Corners(), sink, Silence())
     assert sum(pq.read_metadata(shard).num_rows for shard in store.shards()) == 4
 
 
 def test_shard_that_cannot_be_written_is_an_error(decoded: Store, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    store = Store(tmp_path / "file" / "store", bottleneck_schema(6), 4096)
-    with pytest.raises(OSError, match="file"), ShardWriter(store, photos_per_shard=4) as sink:
+    store = Store(tmp_path / "file" / "store", bottleneck_schema(6, "int16"), 4096)
+    with pytest.raises(OSError, match="file"), ShardWriter(store, UNBOUNDED, photos_per_shard=4) as sink:
         extract_bottlenecks(tables(decoded, [list(range(8))]), PLAIN, Corners(), sink, Silence())
 
 
-def test_a_store_of_float16_gets_each_number_rounded(decoded: Store, tmp_path: Path) -> None:
-    class Thirds(Corners):
-        def __call__(self, pixels: Pixels) -> Vectors:
-            return super().__call__(pixels) / np.float32(3)
-
-    store = Store(tmp_path / "half", describe(bottleneck_schema(6, "float16"), "bottleneck", "key", {}), 4096)
-    with ShardWriter(store) as sink:
-        extract_bottlenecks(tables(decoded, [list(range(6))]), BOTH, Thirds(), sink, Silence())
-    assert pq.read_table(store.shards()[0]).to_pylist() == [
-        {
-            "sha256": key_of(number),
-            "view": view,
-            "bottleneck": [float(np.float16(np.float32(value) / 3)) for value in expected(number, view)],
-        }
-        for number in range(6)
-        for view in range(2)
-    ]
-    assert pq.read_schema(store.shards()[0]).equals(store.schema)
-
-
-def test_a_number_beyond_float16_is_an_error_that_names_the_photo_after_the_batches_before_it(
-    decoded: Store, tmp_path: Path
+def test_a_number_that_cannot_be_stored_is_an_error_that_names_the_photo_after_the_batches_before_it(
+    decoded: Store, store: Store
 ) -> None:
     class Huge(Corners):
         def __call__(self, pixels: Pixels) -> Vectors:
@@ -182,8 +172,10 @@ def test_a_number_beyond_float16_is_an_error_that_names_the_photo_after_the_batc
             vectors[1] *= 1e6 if len(self.batches) == 2 else 1
             return vectors
 
-    store = Store(tmp_path / "half", bottleneck_schema(6, "float16"), 4096)
-    with pytest.raises(SettingError, match=f"the photo {key_of(5)} has .*float32"), ShardWriter(store) as sink:
+    with (
+        pytest.raises(BackboneError, match=f"the photo {key_of(5)} has the number "),
+        ShardWriter(store, UNBOUNDED) as sink,
+    ):
         extract_bottlenecks(tables(decoded, [list(range(12))]), PLAIN, Huge(), sink, Silence())
     keys = [key for shard in store.shards() for key in pq.read_table(shard)["sha256"].to_pylist()]
     assert keys == [key_of(number) for number in range(4)]
@@ -197,7 +189,7 @@ def test_rows_are_in_the_order_of_the_pictures_however_many_threads_work_on_them
             return super().__call__(pixels)
 
     forward = Slow(batch_size=2, workers=4)
-    with ShardWriter(store) as sink:
+    with ShardWriter(store, UNBOUNDED) as sink:
         extract_bottlenecks(tables(decoded, [list(range(20))]), BOTH, forward, sink, Silence())
     rows = pq.read_table(store.shards()[0]).to_pylist()
     assert [row["bottleneck"] for row in rows] == [expected(number, view) for number in range(20) for view in (0, 1)]
@@ -210,6 +202,6 @@ def test_every_photo_is_told(decoded: Store, store: Store) -> None:
         def advance(self, count: int) -> None:
             self.counts.append(count)
 
-    with ShardWriter(store) as sink:
+    with ShardWriter(store, UNBOUNDED) as sink:
         extract_bottlenecks(tables(decoded, [list(range(10))]), BOTH, Corners(), sink, told := Told())
     assert told.counts == [4, 4, 2]

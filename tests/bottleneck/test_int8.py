@@ -4,17 +4,18 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.request import BackboneRequest
-from tasks.bottleneck.int8 import Int8Forward, int8_network, quantise
+from tasks.bottleneck.int8 import Int8Forward, int8_network, quantise, quantise_network
 from tasks.bottleneck.views import Pixels
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.download.drawing.composition import draw_photo
-from tasks.errors import BackboneError, StoreError
+from tasks.errors import BackboneError
 from tasks.progress import Silence
 from tests.bottleneck.lite import lite
 
@@ -60,18 +61,34 @@ def pictures() -> Pixels:
     return pictures_of(range(100, 140))
 
 
-def test_bottlenecks_point_where_those_in_float32_do(network: bytes, pictures: Pixels) -> None:
-    from tasks.bottleneck.float_forward import FloatForward  # noqa: PLC0415 (imports TensorFlow)
+def test_bottlenecks_point_where_those_in_float32_do(network: bytes, pictures: Pixels, tmp_path: Path) -> None:
+    from tasks.bottleneck.openvino_forward import OpenVinoForward  # noqa: PLC0415 (imports OpenVINO)
+    from tasks.bottleneck.openvino_network import openvino_network  # noqa: PLC0415
 
     got = Int8Forward(network, 1)(pictures)
-    expected = np.concatenate([FloatForward(prepared_lite(), len(pictures))(pictures)])
-    assert got.shape == (40, 1280)
+    expected = OpenVinoForward(openvino_network(prepared_lite(), tmp_path, Silence()), "float32")(pictures)
+    assert got.shape == (40, prepared_lite().backbone.width)
     assert got.dtype == np.float32
     lengths = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
     cosines = (got * expected).sum(axis=1) / lengths
     assert cosines.mean() > 0.98
     # It is another computation all the same: were it float32, nothing would have been gained.
     assert cosines.max() < 0.9999
+
+
+def test_each_layer_has_a_scale_of_its_own() -> None:
+    from tasks.quiet_tensorflow import tf  # noqa: PLC0415 (takes seconds)
+
+    def layers(pixels: Any) -> tuple[Any, ...]:
+        means = tf.reduce_mean(pixels, axis=(1, 2))
+        return means, means / 1000, 1000 * means[:, :2]
+
+    decode = prepared_lite().backbone.decode("jpeg")
+    pictures = pictures_of(range(100, 104))
+    got = Int8Forward(quantise_network(layers, decode, "means"), 1)(pictures)
+    means = pictures.mean(axis=(1, 2))
+    expected = np.concatenate([means, means / 1000, 1000 * means[:, :2]], axis=1)
+    np.testing.assert_allclose(got, expected, rtol=0.05)
 
 
 def test_bottleneck_depends_on_its_photo_alone(network: bytes, pictures: Pixels) -> None:
@@ -87,7 +104,7 @@ def test_network_is_made_once_and_the_second_time_without_tensorflow(folder: Pat
     assert kept.read_bytes() == network
     command = [sys.executable, "-c", RUN, str(folder)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "(2, 1280)\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"(2, {prepared_lite().backbone.width})\n", "")
     assert list(folder.glob("int8-*.tflite")) == [kept]
 
 
@@ -95,14 +112,6 @@ def test_network_is_the_same_wherever_it_is_made(network: bytes, pictures: Pixel
     prepared = prepared_lite()
     again = Int8Forward(quantise(prepared, prepared.backbone.decode("jpeg")), 1)
     np.testing.assert_array_equal(again(pictures), Int8Forward(network, 1)(pictures))
-
-
-def test_damaged_network_is_an_error_that_says_what_to_delete(tmp_path: Path, network: bytes) -> None:
-    prepared = prepared_lite()
-    path = tmp_path / "int8-0123456789abcdef.tflite"
-    path.write_bytes(network[:-1])
-    with pytest.raises(StoreError, match=rf"{path.name} is damaged.* Delete it and run again"):
-        int8_network(prepared, prepared.backbone.decode("jpeg"), tmp_path, Silence())
 
 
 def test_network_that_cannot_be_quantised_is_an_error_that_names_other_precisions(tmp_path: Path) -> None:

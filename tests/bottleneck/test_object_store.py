@@ -1,23 +1,18 @@
 """Photos, data root and weights on an object store: the same pictures and bottlenecks as on this machine."""
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 
-from tasks.artifacts import DamagedError, DataRoot, publish_parquet
+from tasks.artifacts import DataRoot, publish_parquet
 from tasks.backbone.backbones import Prepared
-from tasks.bottleneck import int8
-from tasks.bottleneck.int8 import int8_network
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.decode.photos import open_stores
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Silence
 from tasks.snapshot.photos import take_snapshot
-from tests.bottleneck.lite import lite
 from tests.decode.drawing import encode, smooth
 from tests.gateway import Gateway
 from tests.object_store import ObjectStore
@@ -81,30 +76,3 @@ def test_rows_are_those_of_a_local_run_and_requests_are_few(
     kinds = Counter((request.kind, "/photos/" in request.key) for request in gateway.seen[before:])
     assert kinds["GET", True] == 2 * PHOTOS, "each is read for its hash, and for its picture"
     assert kinds.total() - 2 * PHOTOS <= 80
-
-
-@pytest.fixture
-def settings() -> BottleneckSettings:
-    return BottleneckSettings(lite(64).backbone, encoding="jpeg", precision="int8", views=1)
-
-
-def test_int8_network_is_kept_on_the_object_store_and_read_from_there(
-    object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, settings: BottleneckSettings
-) -> None:
-    quantised: list[str] = []
-
-    def quantise(prepared: Prepared, _: object) -> bytes:
-        """Stand in for a minute's work, which is tested elsewhere."""
-        quantised.append(prepared.backbone.name)
-        return b"a network"
-
-    monkeypatch.setattr(int8, "quantise", quantise)
-    folder = to_path(object_store.url("bottleneck"))
-    prepared = replace(lite(64), weights=to_path(object_store.url("weights")))
-    for _ in range(2):
-        assert int8_network(prepared, settings.decode, folder, Silence()) == b"a network"
-    assert len(quantised) == 1, "the second time not even the weights need be there"
-    (kept,) = [path for path in folder.iterdir() if path.name.startswith("int8-")]
-    kept.write_bytes(b"another")
-    with pytest.raises(DamagedError, match="not those that it is named after"):
-        int8_network(prepared, settings.decode, folder, Silence())

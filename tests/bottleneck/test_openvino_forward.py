@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.hardware import find_hardware
 from tasks.bottleneck.openvino_forward import OpenVinoForward
 from tasks.bottleneck.openvino_network import ConversionError, convert_network, openvino_network
@@ -87,7 +86,8 @@ def test_bottlenecks_in_bfloat16_point_where_those_in_float32_do(
     got = OpenVinoForward(network, "bfloat16")(pictures)
     lengths = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
     cosines = (got * expected).sum(axis=1) / lengths
-    assert cosines.min() > 0.999
+    assert cosines.min() > 0.99
+    assert cosines.mean() > 0.999
     # It is another computation all the same: were it float32, nothing would have been gained.
     assert not np.allclose(got, expected, atol=1e-3)
 
@@ -127,8 +127,11 @@ def test_network_is_made_once_and_the_second_time_without_tensorflow(folder: Pat
     assert list(folder.glob("openvino-*.zip")) == [kept]
 
 
-def test_network_is_the_same_wherever_it_is_made(prepared: Prepared, network: bytes, tmp_path: Path) -> None:
-    assert openvino_network(prepared, tmp_path, Silence()) == network
+def test_network_is_the_same_wherever_it_is_made(
+    prepared: Prepared, network: bytes, pictures: Pixels, tmp_path: Path
+) -> None:
+    again = OpenVinoForward(openvino_network(prepared, tmp_path, Silence()), "float32")
+    np.testing.assert_array_equal(again(pictures), OpenVinoForward(network, "float32")(pictures))
 
 
 def test_function_sees_pixels_as_numbers_from_0_to_255(pictures: Pixels) -> None:

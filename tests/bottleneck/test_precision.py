@@ -9,7 +9,7 @@ from tasks.bottleneck.hardware import Hardware
 from tasks.bottleneck.precision import AUTO, PRECISIONS, resolve_precision
 from tasks.errors import SettingError
 
-LITE = Backbone("lite", "efficientnet_lite", "0", "0" * 64, 64, 1280, "lite")
+LITE = Backbone("lite", "efficientnet_lite", "0", "0" * 64, 64, ("bottleneck",), (1280,), "lite")
 PLAIN, HALF, GPU = Hardware(gpu=False, bfloat16=False), Hardware(gpu=False, bfloat16=True), Hardware(True, True)
 EVERY_OTHER: tuple[Kind, ...] = ("frozen_graph", "keras_application", "keras_file", "saved_model")
 

@@ -147,7 +147,8 @@ def _bottleneck(root: DataRoot, night: Night) -> None:
     new = missing(store, night.good)
     if new:
         store.append(bottlenecks(new, VIEWS).cast(store.schema))
-    publish_bytes(store.folder / "int8-0123456789abcdef.tflite", b"network")
+    for network in ("int8-0123456789abcdef.tflite", "openvino-0123456789abcdef.zip"):
+        publish_bytes(store.folder / network, b"network")
     _publish_store(night, "bottleneck", store)
 
 
