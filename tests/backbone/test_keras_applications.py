@@ -196,8 +196,8 @@ def test_weights_come_from_any_file_of_keras_with_or_without_classes(
 def test_layers_are_those_of_the_same_names_however_often_keras_has_numbered_others(
     tmp_path: Path, pixels: Array, name: str
 ) -> None:
-    size, file = 96, tmp_path / "own.weights.h5"
-    large = pixels.repeat(3, axis=1).repeat(3, axis=2)[:2].astype(np.float32)
+    size, file = 128, tmp_path / "own.weights.h5"
+    large = pixels.repeat(4, axis=1).repeat(4, axis=2)[:2].astype(np.float32)
     see(_network(name, size), large).save_weights(file)
     first, second = (prepare(BackboneRequest(f"keras:{name}", str(file), size), tmp_path, Silence()) for _ in range(2))
     assert first == second
