@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -124,7 +125,7 @@ def read_tenth(folder: Path, tenth: int, labels: Sequence[str], into: Statistics
         DamagedError: The file is damaged.
     """
     path = folder / f"tenth-{tenth}.npz"
-    with _reading(path), np.load(path, allow_pickle=False) as arrays:
+    with _reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         own = [labels.index(label) for label in arrays["labels"].tolist()]
         into.counts[own] += arrays["counts"]
         into.sums[own] += arrays["sums"]
@@ -241,6 +242,6 @@ def _reading(path: AnyPath) -> Iterator[None]:
     """
     try:
         yield
-    except (pa.ArrowException, EOFError, KeyError, OSError, TypeError, ValueError) as exc:
+    except (pa.ArrowException, BadZipFile, EOFError, KeyError, OSError, TypeError, ValueError) as exc:
         sentences = f"{path} is damaged ({exc}). Delete the folder {path.parent}; the next run sums up all photos."
         raise DamagedError(path.parent, sentences) from exc

@@ -12,7 +12,7 @@ from tasks.compare.settings import CellSettings, Way
 from tasks.snapshot.splits import assign_splits
 from tasks.train.photos import Photos
 
-BACKBONE = Backbone("efficientnet_lite0", "efficientnet_lite", "0", "0" * 64, 64, 1280, "lite", "bicubic")
+BACKBONE = Backbone("efficientnet_lite0", "efficientnet_lite", "0", "0" * 64, 64, ("head",), (1280,), "lite", "bicubic")
 
 
 def photos_of(counts: Mapping[str, int]) -> Photos:

@@ -2,63 +2,79 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import scipy.special
 
+from tasks.bottleneck.quantisation import Numbers
 from tasks.progress import Silence
-from tasks.train.classic import LabelledRows, fit
-from tasks.train.examples import Choice, Examples, Lesson, Watch
-from tasks.train.head import Head, validate
+from tasks.snapshot.splits import SPLITS
+from tasks.train.classic import LabelledRows, Lesson, fit, lesson_of
+from tasks.train.examples import Examples, Floats, Watch, mark
+from tasks.train.head import Head
+from tests.bottleneck.pictures import numbers_of
 from tests.listening import Tally
-from tests.train.examples import CLASSIC, draw_examples, put_on_disk, read
+from tests.train.examples import BOTTLENECK, CLASSIC, Drawn, classic, draw_examples, photos_of
+from tests.train.test_settings import DISTORTED, STRETCHED
 
 LABELS = ("daisy", "roses", "tulips")
+STEP = BOTTLENECK.quantisation.step
+#: Numbers of the last layer, which are what a classic head takes.
+WIDTH = 6
 
 
-def lesson(apart: float = 3.0) -> Lesson:
-    train, validation = (draw_examples((40, 15, 5), apart=apart, seed=seed) for seed in (0, 1))
-    return Lesson(train, validation.take(validation.labels >= 0, slice(1)), LABELS)
+def averages(numbers: Numbers) -> Floats:
+    """Naive: what numbers of 8 bits stand for."""
+    return ((numbers.astype(float) * STEP) ** 2).astype(np.float32)
 
 
-def train(steps: int, seed: int = 0, learning_rate: float = 0.01, told: Tally | None = None) -> tuple[Head, Choice]:
+def lesson(apart: float = 3.0, width: int = WIDTH) -> Lesson:
+    train, validation = (draw_examples((40, 15, 5), width=width, apart=apart, seed=seed) for seed in (0, 1))
+    return Lesson(
+        rows=train.numbers[:, 0],
+        steps=np.full(width, STEP, np.float32),
+        labels=train.labels,
+        validation=Examples(averages(validation.numbers[:, :1]), validation.labels),
+    )
+
+
+def train(steps: int, seed: int = 0, learning_rate: float = 0.01, told: Tally | None = None) -> Head:
     recipe = replace(CLASSIC, steps=steps, learning_rate=learning_rate)
-    head, (choice,) = fit(lesson(), recipe, seed, Watch(told or Tally()))
-    return head, choice
+    return fit(lesson(), LABELS, recipe, seed, Watch(told or Tally()))
 
 
-def descend(weights: npt.NDArray[np.float64], drawn: Examples, rate: float) -> npt.NDArray[np.float64]:
-    """One naive step: `weights` is [D + 1, C] with the biases last, `drawn` a batch of one view."""
+def descend(
+    weights: npt.NDArray[np.float64], drawn: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], rate: float
+) -> npt.NDArray[np.float64]:
+    """One naive step: `weights` is [D + 1, C] with the biases last, `drawn` a batch [n, D]."""
     gradient = np.zeros_like(weights)
-    for vector, label in zip(read(drawn.vectors)[:, 0], drawn.labels, strict=True):
+    for vector, label in zip(drawn, labels, strict=True):
         row = np.append(vector.astype(np.float64), 1)
         error = scipy.special.softmax(row @ weights)
         error[label] -= 1
         gradient += np.outer(row, error)
-    result: npt.NDArray[np.float64] = weights - rate * gradient / len(drawn.labels)
+    result: npt.NDArray[np.float64] = weights - rate * gradient / len(labels)
     return result
 
 
 def test_a_training_is_naive_gradient_descent_on_what_is_drawn() -> None:
-    start, _ = train(steps=1, learning_rate=0)
-    head, _ = train(steps=250, learning_rate=0.05)
-    photos = lesson().train
-    rows, labels = read(photos.vectors).reshape(-1, 1, 6), np.repeat(photos.labels, 2)
+    start = train(steps=1, learning_rate=0)
+    head = train(steps=250, learning_rate=0.05)
+    photos = lesson()
+    rows = averages(photos.rows)
     weights = np.vstack([start.weights, start.biases]).astype(np.float64)
     for done, steps in ((0, 100), (100, 100), (200, 50)):
-        for batch in LabelledRows(labels).draw((steps, CLASSIC.batch_size), (0, 0, done)):
-            weights = descend(weights, Examples(rows[batch], labels[batch]), 0.05)
+        for batch in LabelledRows(photos.labels).draw((steps, CLASSIC.batch_size), (0, 0, done)):
+            weights = descend(weights, rows[batch], photos.labels[batch], 0.05)
     np.testing.assert_allclose(head.weights, weights[:-1], atol=1e-4)
     np.testing.assert_allclose(head.biases, weights[-1], atol=1e-4)
     assert np.abs(head.weights - start.weights).max() > 0.1
 
 
 def test_weights_begin_as_a_truncated_normal_of_deviation_a_thousandth_and_biases_at_zero() -> None:
-    wide = Lesson(draw_examples((20, 20, 20), 2000), draw_examples((5, 5, 5), 2000), LABELS)
-    head, _ = fit(wide, replace(CLASSIC, steps=1, learning_rate=0), 0, Watch(Silence()))
+    head = fit(lesson(width=2000), LABELS, replace(CLASSIC, steps=1, learning_rate=0), 0, Watch(Silence()))
     assert np.abs(head.weights).max() <= 0.002
     # Cut off at two deviations, a normal keeps 0.88 of its deviation.
     assert head.weights.std() == pytest.approx(0.00088, rel=0.03)
@@ -67,47 +83,73 @@ def test_weights_begin_as_a_truncated_normal_of_deviation_a_thousandth_and_biase
 
 
 def test_same_arguments_give_the_same_bits_and_another_seed_other_ones() -> None:
-    (first, _), (second, _), (other, _) = (train(steps=150, seed=seed) for seed in (0, 0, 2**70))
+    first, second, other = (train(steps=150, seed=seed) for seed in (0, 0, 2**70))
     np.testing.assert_array_equal(first.weights, second.weights)
     np.testing.assert_array_equal(first.biases, second.biases)
     assert not np.array_equal(first.weights, other.weights)
 
 
-def test_bottlenecks_on_disk_give_the_same_bits_as_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_of_16_bits_keep_their_sign() -> None:
     here = lesson()
-    monkeypatch.setattr("tasks.train.vectors.MOST_IN_MEMORY", 0)
-    there = Lesson(put_on_disk(here.train, tmp_path), put_on_disk(here.validation, tmp_path), LABELS)
-    (one, one_choice), (other, other_choice) = (fit(each, CLASSIC, 0, Watch(Silence())) for each in (here, there))
-    np.testing.assert_array_equal(one.weights, other.weights)
-    np.testing.assert_array_equal(one.biases, other.biases)
-    assert one_choice == other_choice
+    signed = replace(here, rows=-here.rows.astype(np.int16), steps=np.full(WIDTH, STEP / 2, np.float32))
+    recipe = replace(CLASSIC, steps=1, learning_rate=0.05)
+    start, head = (
+        fit(signed, LABELS, each, 0, Watch(Silence())) for each in (replace(recipe, learning_rate=0), recipe)
+    )
+    (batch,) = LabelledRows(signed.labels).draw((1, CLASSIC.batch_size), (0, 0, 0))
+    weights = np.vstack([start.weights, start.biases]).astype(np.float64)
+    expected = descend(weights, -averages(here.rows[batch]) / 4, signed.labels[batch], 0.05)
+    np.testing.assert_allclose(head.weights, expected[:-1], atol=1e-6)
 
 
-def test_bottlenecks_are_taken_as_they_are() -> None:
-    head, _ = train(steps=100)
-    assert head.standardisation is None
-    photos = lesson().validation
-    scores = read(photos.vectors)[:, 0] @ head.weights + head.biases
-    np.testing.assert_allclose(head.probabilities(photos.vectors), scipy.special.softmax(scores, axis=1), rtol=1e-5)
-
-
-def test_it_learns_and_says_how_it_does_on_the_whole_validation_split() -> None:
-    head, choice = train(steps=2000, learning_rate=0.1)
-    assert choice == validate(head, lesson().validation)
-    assert choice.accuracy > 0.9
+def test_a_head_takes_averages_and_learns() -> None:
+    head = train(steps=2000, learning_rate=0.1)
+    assert not head.rooted
+    validation = lesson().validation
+    assert mark(head.probabilities(validation.values), validation.labels).accuracy > 0.9
 
 
 def test_a_line_each_hundred_steps_and_after_the_last_one_tells_the_accuracy_on_random_validation_photos() -> None:
     told = Tally()
-    head, _ = train(steps=250, learning_rate=0.1, told=told)
+    head = train(steps=250, learning_rate=0.1, told=told)
     pattern = r"Step (\d+): validation accuracy on 20 random photos = (\d+\.\d)%"
     found = [re.fullmatch(pattern, line) for line in told.lines]
     assert [match and match[1] for match in found] == ["100", "200", "250"]
     assert (told.total, told.done, told.unit) == (250, 250, "step")
     photos = lesson().validation
     drawn = LabelledRows(photos.labels).draw(20, (0, 1, 200))
-    accuracy = validate(head, Examples(photos.vectors[drawn], photos.labels[drawn])).accuracy
+    accuracy = mark(head.probabilities(photos.values[drawn]), photos.labels[drawn]).accuracy
     assert told.lines[-1].endswith(f" = {100 * accuracy:.1f}%")
+
+
+def drawn(views: int, photos: int = 30) -> Drawn:
+    """Photos like no other in so many views of all ten numbers."""
+    numbers = np.stack([numbers_of(number, views, 10) for number in range(photos)])
+    return Drawn(numbers, np.arange(photos) % len(LABELS))
+
+
+def test_a_lesson_is_the_last_layer_of_the_plain_view_and_each_photo_is_in_its_split() -> None:
+    photos = photos_of(all_of_them := drawn(views=2), LABELS, classic())
+    found = lesson_of(photos, photos.of("train"), photos.of("validation"))
+    numbers = [int(path.split("/")[1].removesuffix(".jpg")) for path in photos.paths]
+    train, validation = ([n for n, own in zip(numbers, photos.of(name), strict=True) if own] for name in SPLITS[:2])
+    np.testing.assert_array_equal(found.rows, all_of_them.numbers[train, 0, :WIDTH])
+    assert found.labels.tolist() == [number % 3 for number in train]
+    np.testing.assert_allclose(
+        found.validation.values, averages(all_of_them.numbers[validation, :1, :WIDTH]), rtol=1e-5
+    )
+    assert found.validation.labels.tolist() == [number % 3 for number in validation]
+
+
+def test_drawn_views_are_rows_of_their_own_and_views_of_other_crops_are_none() -> None:
+    how = replace(classic(), bottlenecks=(*DISTORTED, STRETCHED))
+    photos = photos_of(all_of_them := drawn(views=7), LABELS, how)
+    found = lesson_of(photos, photos.of("train"), photos.of("validation"))
+    first = int(photos.paths[int(np.flatnonzero(photos.of("train"))[0])].split("/")[1].removesuffix(".jpg"))
+    np.testing.assert_array_equal(found.rows[:3], all_of_them.numbers[first, 2:5, :WIDTH])
+    assert len(found.rows) == 3 * photos.of("train").sum()
+    assert found.labels[:3].tolist() == [first % 3] * 3
+    assert found.validation.values.shape[1:] == (1, WIDTH)
 
 
 def test_labels_are_drawn_alike_however_many_photos_they_have_and_then_their_photos() -> None:

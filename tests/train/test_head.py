@@ -10,22 +10,19 @@ import pytest
 import scipy.special
 
 from tasks.errors import StoreError
-from tasks.train.head import (
-    FORMULA,
-    LAYER,
-    STANDARD,
-    Head,
-    Standardisation,
-    load_head,
-    save_head,
-    softmax,
-    standardisation,
-)
+from tasks.train.head import INPUTS, LAYER, Head, load_head, save_head, softmax
 
 Floats = npt.NDArray[np.float32]
 
+#: What a head's JSON file may not say.
+UNFIT = (
+    '{"takes": "x", "labels": 3}',
+    '{"takes": "x", "labels": ["only", "two"]}',
+    '{"takes": "log(x)", "labels": ["a", "b", "c"]}',
+)
 
-def bottlenecks(photos: int = 12, views: int = 2, width: int = 5, seed: int = 1) -> Floats:
+
+def values(photos: int = 12, views: int = 2, width: int = 5, seed: int = 1) -> Floats:
     """As averaged activations are: not negative, with a long tail; float32 [N, V, D]."""
     return np.random.default_rng(seed).exponential(2, (photos, views, width)).astype(np.float32)
 
@@ -35,10 +32,8 @@ def head() -> Head:
     random = np.random.default_rng(2)
     weights, biases = random.normal(size=(5, 3)), random.normal(size=3)
     labels = ("Gänseblümchen", "roses", "two words")
-    facts = {"l2": 0.1, "settings": {"seed": 0}}
-    return Head(
-        labels, weights.astype(np.float32), biases.astype(np.float32), standardisation(bottlenecks(seed=3)), facts
-    )
+    facts = {"choices": [{"shrinkage": 0.1}], "settings": {"seed": 0}}
+    return Head(labels, weights.astype(np.float32), biases.astype(np.float32), rooted=True, facts=facts)
 
 
 @pytest.fixture
@@ -56,64 +51,44 @@ def test_softmax_of_huge_scores_does_not_overflow() -> None:
     np.testing.assert_array_equal(softmax(np.array([[1e30, 1e30, -1e30]], np.float32)), [[0.5, 0.5, 0]])
 
 
-def test_standardisation_is_that_of_the_square_roots_over_photos_and_views() -> None:
-    vectors = bottlenecks()
-    standard = standardisation(vectors)
-    for place in range(vectors.shape[-1]):
-        roots = [float(value) ** 0.5 for value in vectors[..., place].ravel()]
-        mean = sum(roots) / len(roots)
-        deviation = (sum((root - mean) ** 2 for root in roots) / len(roots)) ** 0.5
-        expected = [(root - mean) / deviation for root in roots]
-        np.testing.assert_allclose(standard(vectors)[..., place].ravel(), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_numbers_below_zero_keep_their_sign_under_the_root() -> None:
-    standard = Standardisation(mean=np.zeros(3, np.float32), deviation=np.ones(3, np.float32))
-    np.testing.assert_array_equal(standard(np.array([-4, 0, 9], np.float32)), [-2, 0, 3])
-
-
-def test_constant_number_is_shifted_to_zero_and_not_divided() -> None:
-    vectors = bottlenecks()
-    vectors[..., 1] = 0.3
-    standard = standardisation(vectors)
-    assert standard.deviation[1] == 1
-    np.testing.assert_allclose(standard(vectors)[..., 1], 0, atol=1e-6)
+def test_scores_are_those_of_a_fully_connected_layer(head: Head) -> None:
+    photos = values(photos=3)
+    expected = [
+        [[sum(view * head.weights[:, label]) + head.biases[label] for label in range(3)] for view in photo]
+        for photo in photos
+    ]
+    np.testing.assert_allclose(head.scores(photos), expected, rtol=1e-4)
 
 
 def test_probabilities_are_the_mean_of_the_views_softmaxes(head: Head) -> None:
-    vectors = bottlenecks(photos=3)
-    assert head.standardisation is not None
-    got = head.probabilities(vectors)
+    photos = values(photos=3)
+    got = head.probabilities(photos)
     assert got.dtype == np.float32
-    for photo, row in enumerate(got):
-        standard = (np.sqrt(vectors[photo]) - head.standardisation.mean) / head.standardisation.deviation
-        each = [scipy.special.softmax(view @ head.weights + head.biases) for view in standard]
+    for photo, row in zip(photos, got, strict=True):
+        each = [scipy.special.softmax(view @ head.weights + head.biases) for view in photo]
         np.testing.assert_allclose(row, np.mean(each, axis=0), rtol=1e-5)
     np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-6)
 
 
+def test_a_label_of_bias_minus_infinity_is_never_predicted(head: Head) -> None:
+    never = replace(head, biases=np.array([0, -np.inf, 0], np.float32))
+    got = never.probabilities(values())
+    assert not got[:, 1].any()
+    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-6)
+
+
 def test_facts_are_added_and_the_old_ones_stay(head: Head) -> None:
-    assert head.with_facts({"snapshot": "abc", "settings": {}}).facts == {"l2": 0.1, "snapshot": "abc", "settings": {}}
+    facts = head.with_facts({"snapshot": "abc", "settings": {}}).facts
+    assert facts == {"choices": [{"shrinkage": 0.1}], "snapshot": "abc", "settings": {}}
 
 
-def test_head_is_read_as_it_was_written(head: Head, saved: Path) -> None:
-    read = load_head(saved)
-    assert (read.labels, read.facts) == (head.labels, head.facts)
-    np.testing.assert_array_equal(read.probabilities(bottlenecks()), head.probabilities(bottlenecks()))
-
-
-def test_head_without_standardisation_takes_bottlenecks_as_they_are_and_is_read_as_it_was_written(
-    head: Head, tmp_path: Path
-) -> None:
-    plain = replace(head, standardisation=None)
-    expected = [[scipy.special.softmax(view @ head.weights + head.biases) for view in photo] for photo in bottlenecks()]
-    np.testing.assert_allclose(plain.probabilities(bottlenecks()), np.mean(expected, axis=1), rtol=1e-4)
-    save_head(plain, tmp_path)
+@pytest.mark.parametrize("rooted", [True, False])
+def test_head_is_read_as_it_was_written(head: Head, tmp_path: Path, rooted: bool) -> None:
+    written = replace(head, rooted=rooted)
+    save_head(written, tmp_path)
     read = load_head(tmp_path)
-    assert read.standardisation is None
-    assert (read.labels, read.facts) == (plain.labels, plain.facts)
-    np.testing.assert_array_equal(read.probabilities(bottlenecks()), plain.probabilities(bottlenecks()))
-    assert json.loads((tmp_path / "head.json").read_bytes())["standardisation"] is None
+    assert (read.labels, read.rooted, read.facts) == (written.labels, rooted, written.facts)
+    np.testing.assert_array_equal(read.probabilities(values()), written.probabilities(values()))
 
 
 def test_files_are_json_that_keeps_unicode_and_arrays_without_pickle(head: Head, saved: Path) -> None:
@@ -123,8 +98,6 @@ def test_files_are_json_that_keeps_unicode_and_arrays_without_pickle(head: Head,
         assert {name: (arrays[name].dtype.name, arrays[name].shape) for name in arrays} == {
             "weights": ("float32", (5, 3)),
             "biases": ("float32", (3,)),
-            "mean": ("float32", (5,)),
-            "deviation": ("float32", (5,)),
         }
         np.testing.assert_array_equal(arrays["weights"], head.weights)
 
@@ -157,17 +130,17 @@ def test_any_changed_byte_of_the_arrays_gives_an_error_or_the_head(head: Head, s
     assert refused > len(data) / 2
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "3", '{"labels": 3}', '{"labels": ["only", "two"]}'])
+@pytest.mark.parametrize("text", ["{}", "[]", "3", '{"labels": ["a", "b", "c"]}', *UNFIT])
 def test_json_that_does_not_fit_the_arrays_is_an_error(saved: Path, text: str) -> None:
     (saved / "head.json").write_text(text)
     with pytest.raises(StoreError, match="damaged"):
         load_head(saved)
 
 
-@pytest.mark.parametrize("missing", [*LAYER, *STANDARD])
+@pytest.mark.parametrize("missing", LAYER)
 def test_missing_array_is_an_error(saved: Path, missing: str) -> None:
     with np.load(saved / "head.npz") as arrays:
-        kept = {name: arrays[name] for name in (*LAYER, *STANDARD) if name != missing}
+        kept = {name: arrays[name] for name in LAYER if name != missing}
     np.savez(saved / "head.npz", **kept)
     with pytest.raises(StoreError, match=missing):
         load_head(saved)
@@ -176,9 +149,8 @@ def test_missing_array_is_an_error(saved: Path, missing: str) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"deviation": np.ones(4, np.float32)},
-        {"mean": np.ones(4, np.float32), "deviation": np.ones(4, np.float32)},
         {"weights": np.ones(3, np.float32)},
+        {"weights": np.ones((5, 4), np.float32)},
         {"biases": np.ones(4, np.float32)},
     ],
 )
@@ -198,7 +170,7 @@ def test_pickled_array_is_refused_and_never_run(saved: Path, tmp_path: Path) -> 
             return Path.touch, (marker,)
 
     with np.load(saved / "head.npz") as arrays:
-        kept = {name: arrays[name] for name in (*LAYER, *STANDARD)}
+        kept = {name: arrays[name] for name in LAYER}
     np.savez(saved / "head.npz", **{**kept, "biases": np.array([Payload()] * 3, dtype=object)}, allow_pickle=True)
     with pytest.raises(StoreError, match="damaged"):
         load_head(saved)
@@ -211,6 +183,6 @@ def test_pickled_array_is_refused_and_never_run(saved: Path, tmp_path: Path) -> 
 def test_facts_are_plain_json(head: Head, saved: Path) -> None:
     assert json.loads((saved / "head.json").read_bytes()) == {
         "labels": list(head.labels),
-        "standardisation": FORMULA,
+        "takes": INPUTS[True],
         **head.facts,
     }
