@@ -39,7 +39,7 @@ from tasks.quiet_tensorflow import keras, tf
 from tests.export.exported import Exported, export
 from tests.export.test_classifier import add_head
 from tests.object_store import ObjectStore
-from tests.predict.trained import Trained, train, train_below
+from tests.predict.trained import Trained, Way, train, train_below
 from tests.train.tiny import LABELS
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -60,7 +60,7 @@ assert not {name.partition(".")[0] for name in sys.modules} & {"pipeline", "task
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """A head on bottlenecks in float32, exported."""
-    return export(train(tmp_path_factory.mktemp("head"), "float32"))
+    return export(train(tmp_path_factory.mktemp("head"), Way("float32")))
 
 
 class Killed(Silence):
@@ -159,7 +159,7 @@ def assert_says_what_the_pipeline_says_in(done: Exported, precision: str, form: 
 
 
 def test_a_model_in_int8_is_exported_with_its_own_network(tmp_path: Path) -> None:
-    done = export(train(tmp_path, "int8"))
+    done = export(train(tmp_path, Way("int8")))
     figures = json.loads((done.folder / "metrics.json").read_text())["forms"]["model-int8.tflite"]
     assert figures["agreement"] == 1.0
     assert figures["largest_difference"] < 1e-5
@@ -170,7 +170,7 @@ def test_a_model_on_an_object_store_is_evaluated_and_exported_there_and_predicts
     object_store: ObjectStore, tmp_path: Path
 ) -> None:
     root: DataRoot = DataRoot(to_path(object_store.url("data")))
-    key, results = train_below(root, tmp_path, "float32")
+    key, results = train_below(root, tmp_path, Way("float32"))
     model, source = read_model(root.train(key)), Source(root.evaluate(results), tmp_path / "photos", root)
     done = export_model(model, source, Silence())
     assert [done.details()["test"][form]["agreement"] for form in sorted(FORMS)] == [1.0] * len(FORMS)
@@ -190,7 +190,7 @@ def test_a_model_on_an_object_store_is_evaluated_and_exported_there_and_predicts
 
 
 def test_a_fine_tuned_network_is_exported(tmp_path: Path) -> None:
-    done = export(train(tmp_path, None))
+    done = export(train(tmp_path, Way(None)))
     assert set(done.export.tested.forms) == FORMS
     assert_says_what_the_pipeline_says_in(done, "int8", "model-int8.tflite")
     for form in ("saved_model", "model.keras", "model.tflite"):
