@@ -115,9 +115,9 @@ def test_numbers_are_within_both_bounds(text: str) -> None:
 
 def test_a_number_among_words_may_be_given_as_one() -> None:
     """As RangeDaily hands it over."""
-    assert Settings(views=1).views == "1"
+    assert Settings(views=1).views == "1"  # type: ignore[arg-type]
     with pytest.raises(SettingError, match=r"^--views is '3'; it takes 1 or 2\.$"):
-        Settings(views=3)
+        Settings(views=3)  # type: ignore[arg-type]
 
 
 def test_at_least_one_number_is_needed() -> None:

@@ -58,11 +58,6 @@ def numbers_of(number: int, views: int, width: int) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(number).integers(0, 256, (views, width), np.uint8)
 
 
-def numbers_of(number: int, views: int, width: int) -> npt.NDArray[np.uint8]:
-    """Stored bottlenecks of a photo that is only a number: uint8 [views, width], like no other photo's."""
-    return np.random.default_rng(number).integers(0, 256, (views, width), dtype=np.uint8)
-
-
 def add_bottlenecks(store: Store, numbers: Sequence[int], views: int, width: int) -> AnyPath:
     """Publish the bottlenecks of some numbers as one shard, and return its path."""
     rows = [

@@ -53,7 +53,7 @@ def test_a_head_is_asked_of_the_bottlenecks_that_are_there_with_the_views_that_p
     columns = columns_of(how)
     expected = {}
     for number in range(2, 12):
-        values = head_values(numbers_of(number, 2, 6)[None], how, columns)
+        values = head_values(numbers_of(number, 2, BOTTLENECK.backbone.width)[None], how, columns)
         expected[key_of(number)] = head.labels[head.probabilities(values)[0].argmax()]
     assert answers == expected
     assert len(set(answers.values())) > 1
