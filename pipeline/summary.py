@@ -6,7 +6,7 @@ from typing import Any
 from tasks.artifacts import DataRoot
 from tasks.catalog import SAMPLE
 from tasks.download.reach import tell_unreached
-from tasks.export.forms import tell_untested
+from tasks.export.forms import tell_lacking, tell_untested
 from tasks.paths import AnyPath, to_path
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.labels import tell_merged
@@ -108,6 +108,8 @@ def _export(record: Mapping[str, Any]) -> list[str]:
         return []
     if refused_export(record):
         return ["Export          refused, nothing was exported"]
+    if lacking := tell_lacking(record["export"]):
+        return [f"Export          none. {lacking}"]
     untested = tell_untested(record["export"])
     told = f"{_root(record).export(_model(record))}{f'; {untested}' if untested else ''}"
     return [f"Exported to     {told}"]

@@ -12,7 +12,7 @@ import pytest
 from tasks.artifacts import file_sha256
 from tasks.backbone.backbones import KINDS
 from tasks.backbone.scaling import SCALINGS
-from tasks.catalog import Dataset, backbone_names, find_backbone, find_dataset, read_catalog
+from tasks.catalog import Dataset, backbone_names, find_backbone, find_dataset, read_catalog, split_backbones
 from tasks.decode.settings import Crop, Resampling
 from tasks.errors import DatasetError, SettingError
 
@@ -112,6 +112,33 @@ def test_the_place_that_was_looked_at_is_named(tmp_path: Path, monkeypatch: pyte
 def test_an_unknown_backbone_lists_the_known_ones() -> None:
     with pytest.raises(SettingError, match=r"'resnet'.*efficientnet_lite0, .*inception_2015.*keras:<Name>"):
         find_backbone("resnet")
+
+
+@pytest.mark.parametrize(
+    ("text", "backbones"),
+    [
+        ("efficientnet_lite0", ("efficientnet_lite0",)),
+        ("efficientnet_lite0+efficientnet_lite2", ("efficientnet_lite0", "efficientnet_lite2")),
+        (
+            "efficientnet_lite0 + keras:MobileNetV2 + a/b.keras",
+            ("efficientnet_lite0", "keras:MobileNetV2", "a/b.keras"),
+        ),
+        ("efficientnet_lite0+", ("efficientnet_lite0", "")),
+    ],
+)
+def test_several_backbones_are_joined_by_a_plus(text: str, backbones: tuple[str, ...]) -> None:
+    assert split_backbones(text) == backbones
+
+
+def test_a_path_that_exists_with_a_plus_in_it_is_one_backbone(tmp_path: Path) -> None:
+    path = tmp_path / "mine+yours.keras"
+    path.touch()
+    assert split_backbones(str(path)) == (str(path),)
+
+
+def test_a_backbone_of_the_catalog_with_a_plus_in_its_name_is_one(user_catalog: Path) -> None:
+    user_catalog.write_text("[backbones.'a+b']\nsize = 8\n")
+    assert split_backbones("a+b") == ("a+b",)
 
 
 def test_a_folder_is_used_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

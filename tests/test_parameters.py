@@ -50,6 +50,8 @@ class Settings(luigi.Task):
     batch_size: Number[int] = Number(int, 1, default=128)
     max_rejected: Number[float] = Number(float, 0, 1, default=0.05)
     weight_decay: Numbers = Numbers(0, default=(0.1,))
+    layer_weights: Numbers = Numbers(0, 1, default=(1.0,))
+    views: Choice = Choice("1", "2", default="2")
     photo_counts: Sizes = Sizes(default=(5, 0))
     image_encoding: Choice = Choice("jpeg", "png", default="jpeg")
     first_day: Day = Day(default=dt.date(2026, 1, 31))
@@ -103,6 +105,19 @@ def test_numbers_are_read_in_their_order(text: str, values: tuple[float, ...]) -
 def test_no_other_numbers_are_taken(text: str) -> None:
     with pytest.raises(SettingError, match=r"^--weight-decay is '.*'; it takes numbers "):
         read(weight_decay=text)
+
+
+@pytest.mark.parametrize("text", ["1.5", "0.5,2", "-0.1,1"])
+def test_numbers_are_within_both_bounds(text: str) -> None:
+    with pytest.raises(SettingError, match=r"^--layer-weights is .*; it takes numbers of at least 0 and at most 1\.$"):
+        read(layer_weights=text)
+
+
+def test_a_number_among_words_may_be_given_as_one() -> None:
+    """As RangeDaily hands it over."""
+    assert Settings(views=1).views == "1"  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=r"^--views is '3'; it takes 1 or 2\.$"):
+        Settings(views=3)  # type: ignore[arg-type]
 
 
 def test_at_least_one_number_is_needed() -> None:

@@ -1,4 +1,4 @@
-"""The README says what the code does: its commands, tables and queries are run or compared here."""
+"""The READMEs say what the code does: their commands, tables and queries are run or compared here."""
 
 import os
 import re
@@ -17,7 +17,8 @@ from tests.pipeline.command import LUIGI, Project, draw
 from tests.repository import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
-BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+OF_DATA = (REPOSITORY / "data" / "README.md").read_text()
+BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", README + OF_DATA, re.MULTILINE | re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 SQL = [code for language, code in BLOCKS if language == "sql"]
 

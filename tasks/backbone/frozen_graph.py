@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 
 from tasks.backbone.foreign_files import first_line
 from tasks.backbone.graph_cut import cut, leading_to
-from tasks.backbone.graph_nodes import Nodes, tensor_of
+from tasks.backbone.graph_nodes import Nodes, operation_of, tensor_of
 from tasks.backbone.harmless_ops import check_ops, harmful_ops
 from tasks.backbone.old_batch_norm import fold_batch_norms
 from tasks.errors import BackboneError
@@ -94,6 +94,9 @@ def frozen_network(
     except BackboneError as exc:
         raise BackboneError(f"{path}: {exc}") from exc
     check_ops(path, network.node, network.library)
+    # What takes its place is given below; left there unread, OpenVINO takes it for another input.
+    (place,) = (place for place, node in enumerate(network.node) if node.name == operation_of(input_tensor))
+    del network.node[place]
 
     def averages(pixels: tf.Tensor) -> tuple[tf.Tensor, ...]:
         try:

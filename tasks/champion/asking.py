@@ -77,15 +77,13 @@ def open_champion(key: str, source: Source) -> Asked:
         ChampionGoneError: It is gone or damaged.
     """
     folder = source.root.train(key)
-    with needing("its model", (*_GONE, DamagedError)):
-        try:
+    try:
+        with needing("its model", (*_GONE, DamagedError)):
             model = read_model(folder, source.weights)
-        except StoreError as exc:
-            if isinstance(exc, DamagedError):
-                raise
-            raise OutdatedChampionError("its model") from exc
-        settings = model.settings
-        return Asked(model, (load_head(folder), settings) if isinstance(settings, TrainSettings) else None)
+            settings = model.settings
+            return Asked(model, (load_head(folder), settings) if isinstance(settings, TrainSettings) else None)
+    except StoreError as exc:
+        raise OutdatedChampionError("its model") from exc
 
 
 def ask(champion: Asked, photos: pa.Table, source: Source, progress: Progress) -> dict[str, str]:

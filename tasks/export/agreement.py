@@ -10,7 +10,7 @@ from scipy.stats import binom
 from tasks.evaluate.metrics import measure
 from tasks.export.forms import FORMS, INT8, Form
 from tasks.export.photos import KnownPhotos
-from tasks.train.examples import Floats
+from tasks.train.head import Floats
 
 #: An export that is at its bar is refused in one of twenty test splits.
 _CERTAINTY = 0.95

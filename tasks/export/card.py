@@ -44,7 +44,7 @@ def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot
         path: Where to.
     """
     metrics = read_json(evaluation / "metrics.json")
-    head = isinstance(model.settings, TrainSettings)
+    head, (backbone,) = isinstance(model.settings, TrainSettings), model.settings.backbones
     environment = Environment(
         loader=PackageLoader("tasks.export", "."),
         undefined=StrictUndefined,
@@ -55,9 +55,9 @@ def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot
     text = environment.get_template("card.md.j2").render(
         model=model,
         head=head,
-        views=model.settings.predicting_views.stop if isinstance(model.settings, TrainSettings) else 1,
-        backbone=model.prepared.backbone,
-        backbone_licence=backbone_licence(model.prepared.backbone),
+        views=len(model.settings.predicting_views) if isinstance(model.settings, TrainSettings) else 1,
+        backbone=backbone,
+        backbone_licence=backbone_licence(backbone),
         dataset=dataset_of(model.snapshot, root),
         photos=_count_photos(evaluation / "predictions.parquet"),
         export=export,

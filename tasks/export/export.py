@@ -18,7 +18,7 @@ from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError, ModelError
 from tasks.export.agreement import disagrees, find_refusal, judge
 from tasks.export.card import CARD, write_card, write_labels
-from tasks.export.classifier import Classifier, open_classifier
+from tasks.export.classifier import Classifier, find_obstacle, open_classifier
 from tasks.export.conversion import convert_to_png
 from tasks.export.forms import FLOAT, FORMS, INT8, KERAS, SERVED, Export, Tested
 from tasks.export.lite import float_lite, int8_lite
@@ -52,7 +52,9 @@ class Source:
 
 
 def export_model(model: Model, source: Source, progress: Progress) -> Export:
-    """Export a model to the folder `export` beside it; of one that says something else, only the figures are published.
+    """Export a model to the folder `export` beside it.
+
+    Of one that cannot be exported, and of one whose export says something else, only the figures are published.
 
     Args:
         model: The model.
@@ -63,7 +65,10 @@ def export_model(model: Model, source: Source, progress: Progress) -> Export:
         BackboneError: The backbone's weights are not as they should be.
         StoreError: The model, its evaluation, or the decoded store is damaged.
     """
-    photos, path = _read_photos(model, source), source.root.export(model.key)
+    path = source.root.export(model.key)
+    if obstacle := find_obstacle(model):
+        return _leave_out(obstacle, path)
+    photos = _read_photos(model, source)
     with publish_folder(path) as folder:
         with temporary_files_in(folder / "temporary"):
             lacking = write_forms(model, folder, source.root, progress)
@@ -78,6 +83,12 @@ def export_model(model: Model, source: Source, progress: Progress) -> Export:
             export = replace(export, files=sorted({CARD, METRICS, *(path.name for path in folder.iterdir())}))
             write_card(model, export, source.evaluation, source.root, folder / CARD)
         publish_json(folder / METRICS, _figures(export))
+    return export
+
+
+def _leave_out(obstacle: str, path: AnyPath) -> Export:
+    export = Export([METRICS], Tested({}, {}, 0), {form.name: obstacle for form in FORMS}, None)
+    publish_json(path / METRICS, _figures(export))
     return export
 
 
@@ -158,7 +169,8 @@ def write_forms(model: Model, folder: Path, root: DataRoot, progress: Progress) 
         StoreError: The model, or a backbone in int8 that is kept, is damaged.
     """
     lacking = {}
-    decode, labels = model.settings.decode, model.labels
+    (decode,), labels = model.decodes, model.labels
+    name = model.settings.backbones[0].name
     progress.start(len(FORMS), "file")
     with progress.preparing("network"):
         classifier = open_classifier(model)
@@ -166,7 +178,7 @@ def write_forms(model: Model, folder: Path, root: DataRoot, progress: Progress) 
     save_served(graph, decode, labels, folder / SERVED.name)
     progress.advance(1)
     if classifier.keras_model is None:
-        lacking[KERAS.name] = f"{model.prepared.backbone.name} is a graph, which Keras cannot hold."
+        lacking[KERAS.name] = f"{name} is a graph, which Keras cannot hold."
     else:
         save_keras(classifier, decode, labels, folder / KERAS.name)
     progress.advance(1)
@@ -178,7 +190,7 @@ def write_forms(model: Model, folder: Path, root: DataRoot, progress: Progress) 
     try:
         (folder / INT8.name).write_bytes(int8_lite(_int8_network(model, classifier, root, progress), classifier))
     except BackboneError:
-        lacking[INT8.name] = f"{model.prepared.backbone.name} is a network that LiteRT cannot compute in int8."
+        lacking[INT8.name] = f"{name} is a network that LiteRT cannot compute in int8."
     progress.advance(1)
     return lacking
 
@@ -187,13 +199,14 @@ def _int8_network(model: Model, classifier: Classifier, root: DataRoot, progress
     """The network in int8; a backbone's is kept where the bottleneck stage keeps it, so that one is made once."""
     settings = model.settings
     if not isinstance(settings, TrainSettings):
-        return quantise_network(classifier.network, settings.decode, model.prepared.backbone.name)
-    folder = root.bottleneck(replace(settings.bottleneck, precision="int8").key)
-    return int8_network(model.prepared, settings.decode, folder, progress)
+        return quantise_network(classifier.network, settings.decode, settings.backbone.name)
+    bottleneck = settings.bottlenecks[0]
+    folder = root.bottleneck(replace(bottleneck, precision="int8").key)
+    return int8_network(model.prepared[0], bottleneck.decode, folder, progress)
 
 
 def _precision(model: Model) -> str:
-    return model.settings.bottleneck.precision if isinstance(model.settings, TrainSettings) else "float32"
+    return model.settings.bottlenecks[0].precision if isinstance(model.settings, TrainSettings) else "float32"
 
 
 class _TestPhotos(NamedTuple):
@@ -212,7 +225,7 @@ class _TestPhotos(NamedTuple):
 
 def _read_photos(model: Model, source: Source) -> _TestPhotos:
     """Read the test photos, files of formats that no form reads converted."""
-    decode = model.settings.decode
+    (decode,) = model.decodes
     convert = partial(convert_to_png, folder=source.photos, decode=decode, max_pixels=source.max_pixels)
     known = read_known(source.evaluation / "predictions.parquet", model.labels)
     pictures = read_pictures(known, open_stores(source.root, decode).decoded)

@@ -74,6 +74,17 @@ class Export:
         }
 
 
+def tell_lacking(details: Mapping[str, Any]) -> str | None:
+    """Say why nothing was exported, where a model cannot be; None where something was, or was refused.
+
+    Args:
+        details: `Export.details`; an earlier version of this project wrote fewer of them.
+    """
+    if details["test"] or details.get("refused"):
+        return None
+    return next(iter(details.get("lacking", {}).values()), None)
+
+
 def tell_untested(details: Mapping[str, Any]) -> str | None:
     """Say which files of an export were not tested, and why; None where all were.
 

@@ -28,10 +28,12 @@ def float_lite(graph: FrozenGraph, size: int) -> bytes:
 def int8_lite(network: bytes, classifier: Classifier) -> bytes:
     """Put the head, in float, behind a network in int8, and show it the classifier's views.
 
-    The head stays in float: square roots and a sum of a thousand products lose too much in 8 bits.
+    The head stays in float: square roots and a sum of a thousand products lose too much in 8 bits. The averages of each
+    layer come with a scale of their own.
 
     Args:
-        network: A TFLite model: pixels, uint8 [1, S, S, 3], to what `classifier.network` gives, float32 [1, K].
+        network: A TFLite model: pixels, uint8 [1, S, S, 3], to what `classifier.network` gives, as one or more outputs,
+            float32 [1, K], that are joined; a head on the last layer leaves those of the others.
         classifier: The classifier.
 
     Returns:
@@ -43,10 +45,18 @@ def int8_lite(network: bytes, classifier: Classifier) -> bytes:
     if classifier.views == 2:
         pixels = tf.TensorSpec((1, classifier.size, classifier.size, 3), tf.uint8)
         views += chain.call(Part(convert(lambda plain: plain[:, :, ::-1], [pixels])), chain.inputs)
-    vectors = [output for view in views for output in chain.call(backbone, [view])]
-    width = int(backbone.graph.tensors[backbone.graph.outputs[0]].shape[-1])
+    widths = [int(backbone.graph.tensors[place].shape[-1]) for place in backbone.graph.outputs]
+    taken = len(widths) if classifier.head is None or classifier.head.rooted else 1
+    averages = [output for view in views for output in chain.call(backbone, [view])[:taken]]
+    # Each input has a name: the converter sorts those without one.
+    inputs = [
+        tf.TensorSpec((1, width), tf.float32, f"view{view}_layer{layer}")
+        for view in range(len(views))
+        for layer, width in enumerate(widths[:taken])
+    ]
 
     def head(*of_views: Any) -> Any:
-        return tf.reduce_mean(classifier.head(tf.concat(of_views, 0)), 0, keepdims=True)
+        joined = [tf.concat(of_views[start : start + taken], 1) for start in range(0, len(of_views), taken)]
+        return tf.reduce_mean(classifier.apply_head(tf.concat(joined, 0)), 0, keepdims=True)
 
-    return chain.finish(chain.call(Part(convert(head, [tf.TensorSpec((1, width), tf.float32)] * len(views))), vectors))
+    return chain.finish(chain.call(Part(convert(head, inputs)), averages))

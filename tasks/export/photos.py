@@ -19,7 +19,7 @@ from tasks.paths import AnyPath
 from tasks.snapshot.labels import to_label
 from tasks.snapshot.opening import read_photo
 from tasks.threads import in_threads
-from tasks.train.examples import Floats
+from tasks.train.head import Floats
 
 #: Of a larger test split, those with the smallest keys, which are as good as drawn: the night waits for every one.
 MOST_PHOTOS = 500

@@ -15,9 +15,8 @@ from tasks.predict.models import Model
 from tasks.predict.predictor import Predictor
 from tasks.progress import Progress, Silence
 from tasks.threads import in_threads
-from tasks.train.examples import Floats
-from tasks.train.head import softmax
-from tasks.train.settings import TrainSettings
+from tasks.train.head import Floats, softmax
+from tasks.train.settings import FinetuneSettings, TrainSettings
 
 
 def predict_in(precision: str, model: Model, pictures: Sequence[bytes], progress: Progress) -> Floats:
@@ -30,19 +29,19 @@ def predict_in(precision: str, model: Model, pictures: Sequence[bytes], progress
         progress: Told what is being prepared.
     """
     if not isinstance(model.settings, TrainSettings):
-        return _predict_in_int8(model, pictures)
-    bottleneck = replace(model.settings.bottleneck, precision=cast("Precision", precision))
-    predictor = Predictor(replace(model, settings=replace(model.settings, bottleneck=bottleneck)), progress)
+        return _predict_in_int8(model, model.settings, pictures)
+    own = tuple(replace(each, precision=cast("Precision", precision)) for each in model.settings.bottlenecks)
+    predictor = Predictor(replace(model, settings=replace(model.settings, bottlenecks=own)), progress)
     batches = (
         pictures[start : start + predictor.batch_size] for start in range(0, len(pictures), predictor.batch_size)
     )
-    predicted = in_threads(lambda batch: predictor.predict_batch(_pixels(batch)), batches, predictor.workers)
+    predicted = in_threads(lambda batch: predictor.predict_batch([_pixels(batch)]), batches, predictor.workers)
     return np.concatenate(list(predicted))
 
 
-def _predict_in_int8(model: Model, pictures: Sequence[bytes]) -> Floats:
+def _predict_in_int8(model: Model, settings: FinetuneSettings, pictures: Sequence[bytes]) -> Floats:
     network = open_classifier(model).network
-    int8 = quantise_network(network, model.settings.decode, model.prepared.backbone.name)
+    int8 = quantise_network(network, settings.decode, settings.backbone.name)
     return softmax(run_lite(int8, pictures, Silence()))
 
 

@@ -13,7 +13,7 @@ from tasks.export.serving import INPUT
 from tasks.progress import Progress
 from tasks.quiet_tensorflow import keras, tf
 from tasks.threads import in_threads
-from tasks.train.examples import Floats
+from tasks.train.head import Floats
 
 #: Photos in a batch.
 BATCH_SIZE = 16

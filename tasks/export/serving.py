@@ -8,8 +8,9 @@ from typing import Any
 from tasks.backbone.frozen_function import FrozenGraph
 from tasks.decode.settings import DecodeSettings
 from tasks.export import layers
-from tasks.export.classifier import Classifier, Layer
+from tasks.export.classifier import Classifier
 from tasks.quiet_tensorflow import keras, tf
+from tasks.train.head import Head
 
 #: Name of the input of both. TensorFlow Serving takes bytes as {"b64": "..."}, under whatever name.
 INPUT = "image_bytes"
@@ -29,7 +30,7 @@ def save_keras(classifier: Classifier, decode: DecodeSettings, labels: tuple[str
     photos = keras.Input((), dtype="string", name=INPUT)
     pixels = layers.DecodePhotos(**asdict(decode), name="decode")(photos)
     views = [pixels, keras.ops.flip(pixels, axis=2)][: classifier.views]
-    head = _keras_head(classifier.layer, len(labels))
+    head = _keras_head(classifier.head)
     network: Any = classifier.keras_model
     of_views = [head(network(view)) for view in views]
     probabilities = keras.layers.Average(name="probabilities")(of_views) if len(of_views) > 1 else of_views[0]
@@ -60,12 +61,12 @@ def save_served(graph: FrozenGraph, decode: DecodeSettings, labels: tuple[str, .
     tf.saved_model.save(tf.Module(), str(folder), {"serving_default": served})
 
 
-def _keras_head(layer: Layer | None, labels: int) -> Any:
-    if layer is None:
+def _keras_head(head: Head | None) -> Any:
+    if head is None:
         return keras.layers.Softmax()
-    dense = keras.layers.Dense(labels, "softmax", name="head")
-    dense.build((None, len(layer.weights)))
-    dense.set_weights([layer.weights, layer.biases])
-    if not layer.rooted:
+    dense = keras.layers.Dense(len(head.labels), "softmax", name="head")
+    dense.build((None, len(head.weights)))
+    dense.set_weights([head.weights, head.biases])
+    if not head.rooted:
         return dense
-    return lambda vectors: dense(keras.ops.sign(vectors) * keras.ops.sqrt(keras.ops.abs(vectors)))
+    return lambda averages: dense(keras.ops.sign(averages) * keras.ops.sqrt(keras.ops.abs(averages)))

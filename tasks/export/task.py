@@ -64,7 +64,7 @@ class ExportModel(SnapshotStageTask):
         return self._outcome(tested.details() if tested else kept, new=tested is not None)
 
     def _outcome(self, details: Mapping[str, Any], *, new: bool) -> Outcome:
-        photos = max(figures["photos"] for figures in details["test"].values())
+        photos = max((figures["photos"] for figures in details["test"].values()), default=0)
         return Outcome(
             key=self.model().name,
             snapshot=self.snapshot,

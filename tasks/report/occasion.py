@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tasks.artifacts import Manifest
 from tasks.champion.decision import Decision
 from tasks.evaluate.settings import EvaluateSettings
-from tasks.export.forms import tell_untested
+from tasks.export.forms import tell_lacking, tell_untested
 from tasks.paths import AnyPath
 from tasks.records import Night
 from tasks.report.contents import Exports
@@ -58,7 +58,8 @@ class Occasion:
         details = self.stages["export"].details
         agreement = {name: result["agreement"] for name, result in details["test"].items()}
         refused, untested = details.get("refused"), tell_untested(details)
-        return Exports(agreement, bool(refused), refused or (f"The export was {untested}" if untested else ""))
+        note = refused or tell_lacking(details) or (f"The export was {untested}" if untested else "")
+        return Exports(agreement, bool(refused), note)
 
     @property
     def seconds(self) -> dict[str, float]:

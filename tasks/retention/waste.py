@@ -93,6 +93,7 @@ def plan_collection(root: DataRoot, policy: Policy) -> Plan:
     walk.results()
     walk.stores("decode", root.decode)
     walk.stores("bottleneck", root.bottleneck)
+    walk.statistics()
     walk.snapshots()
     walk.downloads()
     walk.lasting()
@@ -108,7 +109,7 @@ class _Walk:
     def top(self) -> None:
         """Name what lies beside the stages."""
         stages = ("bottleneck", "champion", "decode", "download", "evaluate", "predict", "report", "runs", "snapshot")
-        ours = (*_TOP, *_LASTING, *stages, "train")
+        ours = (*_TOP, *_LASTING, *stages, "statistics", "train")
         for path in self._entries(self._root.path):
             if path.name not in ours:
                 self._leave(path, "unknown")
@@ -165,6 +166,14 @@ class _Walk:
             for path in self._known(folder, ours):
                 if path.suffix == ".parquet" and path not in needed:
                     self._condemn(stage, path)
+
+    def statistics(self) -> None:
+        """Those of datasets of which no night stays; of the others the train stage keeps the newest alone."""
+        snapshots = self._root.snapshots("x").parent
+        datasets = {path.parent.name for path in self._plan.kept.paths if path.parent.parent == snapshots}
+        for folder in self._keyed(self._root.statistics("x").parent, _DATASET):
+            if folder.name not in datasets:
+                self._condemn("statistics", folder)
 
     def snapshots(self) -> None:
         """The dates before the snapshots that they name."""

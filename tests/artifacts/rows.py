@@ -18,7 +18,7 @@ def keys(*numbers: int) -> pa.Array:
     return pa.array([key(number) for number in numbers], pa.string())
 
 
-def bottlenecks(numbers: Sequence[int], views: int = 1, first: float = 0) -> pa.Table:
+def bottlenecks(numbers: Sequence[int], views: int = 1, first: int = 0) -> pa.Table:
     """Rows of these keys, each view beside the others; every vector says which key and view it is of."""
     rows = [(number, view) for number in numbers for view in range(views)]
     return pa.table(
@@ -35,4 +35,6 @@ def rows_of(table: pa.Table) -> list[tuple[int, int]]:
 
 
 def open_store(folder: AnyPath) -> Store:
-    return Store(folder, describe(bottleneck_schema(WIDTH), "bottleneck", "cafe", {"views": 2}), rows_per_group=4)
+    return Store(
+        folder, describe(bottleneck_schema(WIDTH, "int16"), "bottleneck", "cafe", {"views": 2}), rows_per_group=4
+    )

@@ -12,15 +12,13 @@ COLUMNS = {
     "decode": "sha256 image width height format mode",
     "rejected": "sha256 path reason message",
     "bottleneck": "sha256 view bottleneck",
-    "float16": "sha256 view bottleneck",
     "predictions": "sha256 path label predicted probabilities split",
 }
 SCHEMAS = {
     "snapshot": SNAPSHOT,
     "decode": DECODE,
     "rejected": REJECTED,
-    "bottleneck": bottleneck_schema(1280),
-    "float16": bottleneck_schema(1280, "float16"),
+    "bottleneck": bottleneck_schema(1280, "uint8"),
     "predictions": PREDICTIONS,
 }
 
@@ -41,11 +39,10 @@ def test_pictures_follow_the_hugging_face_convention() -> None:
     assert DECODE.field("image").type == pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
-def test_a_bottleneck_has_a_fixed_width_of_float32_or_float16() -> None:
+def test_a_bottleneck_has_a_fixed_width_of_whole_numbers() -> None:
     for schema, number in (
-        (bottleneck_schema(1280), pa.float32()),
-        (bottleneck_schema(1280, "float32"), pa.float32()),
-        (bottleneck_schema(1280, "float16"), pa.float16()),
+        (bottleneck_schema(1280, "uint8"), pa.uint8()),
+        (bottleneck_schema(1280, "int16"), pa.int16()),
     ):
         kind = schema.field("bottleneck").type
         assert (kind.list_size, kind.value_type, kind.value_field.nullable) == (1280, number, False)

@@ -292,4 +292,4 @@ def test_a_shard_of_other_columns_is_named_with_the_remedy(store: Store) -> None
 def test_bottlenecks_of_another_width_are_other_columns(store: Store) -> None:
     store.append(bottlenecks(range(3)))
     with pytest.raises(StoreError, match="other columns"):
-        Store(store.folder, bottleneck_schema(WIDTH + 1), 4).read(keys(1))
+        Store(store.folder, bottleneck_schema(WIDTH + 1, "int16"), 4).read(keys(1))

@@ -192,15 +192,16 @@ def test_weights_come_from_any_file_of_keras_with_or_without_classes(
         np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("name", ["InceptionV3", "EfficientNetB0"])
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "EfficientNetB0"])
 def test_layers_are_those_of_the_same_names_however_often_keras_has_numbered_others(
     tmp_path: Path, pixels: Array, name: str
 ) -> None:
-    size, file = 96, tmp_path / "own.weights.h5"
-    large = pixels.repeat(3, axis=1).repeat(3, axis=2)[:2].astype(np.float32)
-    see(_network(name, size), large).save_weights(file)
+    size, file = 128, tmp_path / "own.weights.h5"
+    large = pixels.repeat(4, axis=1).repeat(4, axis=2)[:2].astype(np.float32)
+    see(_network(name, size), _preprocess(name)(large.copy())).save_weights(file)
     first, second = (prepare(BackboneRequest(f"keras:{name}", str(file), size), tmp_path, Silence()) for _ in range(2))
     assert first == second
+    assert len(first.backbone.layers) == 4
     # `prepare` clears what Keras has counted.
     load_layers(first)
     keras.layers.Activation("relu")
@@ -208,7 +209,7 @@ def test_layers_are_those_of_the_same_names_however_often_keras_has_numbered_oth
     network_.load_weights(file)
     named = stable_names(network_)
     maps = keras.Model(network_.input, [named[layer].output for layer in first.backbone.layers[1:]])
-    scaled = _preprocess(name)(large)
+    scaled = _preprocess(name)(large.copy())
     made = load_layers(first)(large)
     assert_close(np.asarray(made[0]), np.asarray(network_(scaled, training=False)))
     for got, expected in zip(made[1:], maps(scaled, training=False), strict=True):

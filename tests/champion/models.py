@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tasks.artifacts import PREDICTIONS, DataRoot, Manifest, publish_parquet
-from tasks.backbone.backbones import Prepared
+from tasks.artifacts import PREDICTIONS, DataRoot, Manifest, publish_json, publish_parquet, read_json
 from tasks.champion.asking import Source
 from tasks.champion.choose import Candidate
 from tasks.champion.decide import Occasion
@@ -18,7 +17,7 @@ from tasks.champion.state import Champion
 from tasks.paths import AnyPath
 from tasks.train.head import Head, save_head
 from tasks.train.settings import TrainSettings
-from tasks.train.underway import Training, announce
+from tasks.train.underway import ANNOUNCEMENT, Training, announce
 from tests.bottleneck.pictures import key_of
 from tests.train.examples import BOTTLENECK, settings
 
@@ -53,12 +52,21 @@ def keep_head(
     """Keep a head of drawn weights as the train stage does; returns its key and itself."""
     how = replace(how or settings(), seed=seed)
     folder = root.train(how.key("snap"))
-    weights = np.random.default_rng(seed).normal(size=(how.backbone.width, len(labels))).astype(np.float32)
-    head = Head(tuple(labels), weights, np.zeros(len(labels), np.float32), None, {})
+    widths = [backbone.width if how.rooted else backbone.widths[0] for backbone in how.backbones]
+    weights = np.random.default_rng(seed).normal(size=(sum(widths), len(labels))).astype(np.float32)
+    head = Head(tuple(labels), weights, np.zeros(len(labels), np.float32), how.rooted, {})
     announce(Training(how, "snap"), folder)
     save_head(head, folder)
     manifest("train", folder.name, asdict(how), {"labels": list(labels)}).publish(folder / "manifest.json")
     return folder.name, head
+
+
+def outdate(root: DataRoot, key: str) -> None:
+    """Let a model be one that the version before this one trained."""
+    path = root.train(key) / ANNOUNCEMENT
+    told = read_json(path)
+    told["settings"]["bottleneck"] = told["settings"].pop("bottlenecks")[0]
+    publish_json(path, told)
 
 
 def manifest(stage: str, key: str, how: Mapping[str, Any], details: Mapping[str, Any]) -> Manifest:
@@ -90,4 +98,5 @@ def occasion(model: str, key: str = "key", date: dt.date = DAY, least: float = 0
 
 def source(root: DataRoot, folder: AnyPath | None = None) -> Source:
     """Where everything is; the new model's backbone is that of the drawn bottlenecks."""
-    return Source(root, folder or root.path / "photos", Prepared(BOTTLENECK.backbone, root.path / "weights"))
+    weights = {BOTTLENECK.backbone.weights_sha256: root.path / "weights"}
+    return Source(root, folder or root.path / "photos", weights)

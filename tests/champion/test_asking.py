@@ -1,7 +1,8 @@
 """What a champion says of new photos: from bottlenecks that are there, from pictures, or from the photos' files."""
 
 import hashlib
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,21 +10,24 @@ import pyarrow as pa
 import pytest
 
 from tasks.artifacts import DataRoot
-from tasks.backbone.backbones import Prepared
+from tasks.backbone.backbones import Backbone, Prepared
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.champion.asking import ChampionGoneError, Source, ask, open_champion
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.photos import open_stores
+from tasks.decode.settings import Crop
 from tasks.predict.models import read_model
 from tasks.predict.predictor import Predictor
 from tasks.progress import Silence
-from tests.bottleneck.pictures import add_bottlenecks, add_pictures, encode, key_of, vectors_of
+from tasks.train.features import columns_of, head_values
+from tests.bottleneck.pictures import add_bottlenecks, add_pictures, encode, key_of, numbers_of
 from tests.champion.models import keep_head, manifest, source
 from tests.listening import Tally
 from tests.train.examples import BOTTLENECK, classic, settings
 from tests.train.tiny import DECODE, SIZE, coloured, tiny
 
 NUMBERS = range(12)
+SQUEEZED = replace(DECODE, crop="stretch")
 
 
 @pytest.fixture
@@ -35,21 +39,22 @@ def photos(numbers: range) -> pa.Table:
     return pa.table({"sha256": [key_of(number) for number in numbers], "path": [f"{number}.png" for number in numbers]})
 
 
-@pytest.mark.parametrize("recipe", ["adam", "classic"])
+@pytest.mark.parametrize("recipe", ["lda", "classic"])
 def test_a_head_is_asked_of_the_bottlenecks_that_are_there_with_the_views_that_predict(
     root: DataRoot[Path], recipe: str
 ) -> None:
-    key, head = keep_head(root, how=settings() if recipe == "adam" else classic())
+    how = settings() if recipe == "lda" else classic()
+    key, head = keep_head(root, how=how)
     store = BOTTLENECK.store(root)
     for part in (NUMBERS[:5], NUMBERS[5:]):
         add_bottlenecks(store, part, 2, BOTTLENECK.backbone.width)
     progress = Tally()
     answers = ask(open_champion(key, source(root)), photos(range(2, 12)), source(root), progress)
-    views = 2 if recipe == "adam" else 1
-    expected = {
-        key_of(number): head.labels[head.probabilities(vectors_of(number, 2, 6)[None, :views])[0].argmax()]
-        for number in range(2, 12)
-    }
+    columns = columns_of(how)
+    expected = {}
+    for number in range(2, 12):
+        values = head_values(numbers_of(number, 2, BOTTLENECK.backbone.width)[None], how, columns)
+        expected[key_of(number)] = head.labels[head.probabilities(values)[0].argmax()]
     assert answers == expected
     assert len(set(answers.values())) > 1
     assert (progress.beginnings, progress.prepared) == (0, [])
@@ -67,38 +72,42 @@ def prepared(root: DataRoot[Path]) -> Prepared:
 @pytest.fixture
 def key(root: DataRoot[Path], prepared: Prepared) -> str:
     """The key of a champion on that backbone."""
-    bottleneck = BottleneckSettings(prepared.backbone, "png", "float32", views=2)
-    return keep_head(root, how=settings(bottleneck=bottleneck))[0]
+    return keep_head(root, how=settings(bottlenecks=two_crops(prepared.backbone)))[0]
 
 
-def test_photos_are_read_from_the_decoded_store_or_else_from_their_files(root: DataRoot[Path], key: str) -> None:
-    stored, pictures = range(4), {number: coloured(number, SIZE) for number in range(4)}
-    add_pictures(open_stores(root, DECODE).decoded, stored, SIZE, coloured)
+def two_crops(backbone: Backbone) -> tuple[BottleneckSettings, ...]:
+    """Bottlenecks of a backbone that sees photos in both ways."""
+    crops: tuple[Crop, ...] = ("centre", "stretch")
+    return tuple(BottleneckSettings(replace(backbone, crop=crop), "png", "float32", views=2) for crop in crops)
+
+
+def test_what_the_stores_of_a_head_lack_is_added_to_them(root: DataRoot[Path], key: str) -> None:
     folder = root.path / "photos"
     folder.mkdir()
-    rows, files = photos(stored).to_pylist(), {}
-    for number in range(4, 10):
-        data = encode(coloured(number, 40))
+    rows, pixels = [], []
+    for number in range(6):
+        data = encode(coloured(number, 40)[:30])
         (folder / f"{number}.png").write_bytes(data)
-        files[hashlib.sha256(data).hexdigest()] = read_pixels(decode_photo(data, DECODE).image)
         rows.append({"sha256": hashlib.sha256(data).hexdigest(), "path": f"{number}.png"})
+        pixels.append([read_pixels(decode_photo(data, decode).image) for decode in (DECODE, SQUEEZED)])
     rows.append({"sha256": key_of(99), "path": "vanished.png"})
-    progress = Tally()
-    answers = ask(open_champion(key, source(root)), pa.Table.from_pylist(rows), source(root, folder), progress)
+    there = source(root, folder)
+    answers = ask(open_champion(key, there), pa.Table.from_pylist(rows), there, Tally())
 
-    everything = {**{key_of(number): pixels for number, pixels in pictures.items()}, **files}
     predictor = Predictor(read_model(root.train(key)), Silence())
-    probabilities = predictor.predict(np.stack(list(everything.values())))
-    assert answers == {
-        sha256: predictor.model.labels[place]
-        for sha256, place in zip(everything, probabilities.argmax(axis=1), strict=True)
-    }
-    assert (progress.total, progress.done) == (10, 10)
+    probabilities = predictor.predict([np.stack(same) for same in zip(*pixels, strict=True)])
+    labels = [predictor.model.labels[place] for place in probabilities.argmax(axis=1)]
+    assert answers == dict(zip([row["sha256"] for row in rows[:6]], labels, strict=True))
+    shutil.rmtree(folder)
+    progress = Tally()
+    assert ask(open_champion(key, there), pa.Table.from_pylist(rows[:6]), there, progress) == answers
+    assert (progress.beginnings, progress.prepared) == (0, []), "what was added is there"
 
 
 def test_where_its_weights_are_gone_the_backbone_is(root: DataRoot[Path], key: str, prepared: Prepared) -> None:
     prepared.weights.unlink()
-    add_pictures(open_stores(root, DECODE).decoded, range(2), SIZE, coloured)
+    for decode in (DECODE, SQUEEZED):
+        add_pictures(open_stores(root, decode).decoded, range(2), SIZE, coloured)
     with pytest.raises(ChampionGoneError, match="its network or backbone"):
         ask(open_champion(key, source(root)), photos(range(2)), source(root), Silence())
 
@@ -107,6 +116,7 @@ def test_weights_that_were_put_elsewhere_are_found_where_the_new_models_have_the
     root: DataRoot[Path], key: str, prepared: Prepared
 ) -> None:
     moved = prepared.weights.rename(root.path / "elsewhere.keras")
-    add_pictures(open_stores(root, DECODE).decoded, range(2), SIZE, coloured)
-    place = Source(root, root.path, Prepared(prepared.backbone, moved))
+    for decode in (DECODE, SQUEEZED):
+        add_pictures(open_stores(root, decode).decoded, range(2), SIZE, coloured)
+    place = Source(root, root.path, {prepared.backbone.weights_sha256: moved})
     assert len(ask(open_champion(key, place), photos(range(2)), place, Silence())) == 2

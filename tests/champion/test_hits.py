@@ -11,7 +11,7 @@ from tasks.champion.hits import pair_hits, read_predictions
 from tasks.errors import StoreError
 from tasks.progress import Silence
 from tests.bottleneck.pictures import key_of
-from tests.champion.models import crowned, keep_head, say, source
+from tests.champion.models import crowned, keep_head, outdate, say, source
 from tests.listening import Tally
 
 NOW = {
@@ -57,7 +57,7 @@ def test_only_test_photos_that_the_champion_did_not_learn_from_are_compared(root
     assert (len(paired.new), len(paired.champion), paired.left_out) == (3, 3, 1)
 
 
-def test_a_photo_on_which_the_champions_weight_decay_was_chosen_is_left_out(root: DataRoot[Path], model: str) -> None:
+def test_a_photo_on_which_the_champion_was_chosen_is_left_out(root: DataRoot[Path], model: str) -> None:
     say(root, "before", {**BEFORE, 2: ("roses", "roses", "validation")})
     assert pair_hits("now", crowned(model), source(root), Silence()).left_out == 2
 
@@ -106,6 +106,24 @@ def test_a_champion_whose_model_is_gone_or_damaged_is_told_from_one_whose_predic
         predictions.write_bytes(b"damaged")
     what = "its model" if damage else "what it said of its photos"
     with pytest.raises(ChampionGoneError, match=what):
+        pair_hits("now", crowned(model), source(root), Silence())
+
+
+def test_a_champion_of_an_earlier_version_is_compared_on_what_it_said(root: DataRoot[Path], model: str) -> None:
+    outdate(root, model)
+    say(root, "now", {**NOW, 9: ("daisy", "daisy", "test")})
+    progress = Tally()
+    paired = pair_hits("now", crowned(model), source(root), progress)
+    assert (len(paired.new), paired.asked, paired.left_out) == (3, 0, 2)
+    assert f"the champion {model}: it cannot be asked of 1 new test photos" in " ".join(progress.lines)
+
+
+def test_a_champion_of_an_earlier_version_that_was_tested_on_none_of_the_photos_is_gone(
+    root: DataRoot[Path], model: str
+) -> None:
+    outdate(root, model)
+    say(root, "now", {9: ("daisy", "daisy", "test")})
+    with pytest.raises(ChampionGoneError, match="its model"):
         pair_hits("now", crowned(model), source(root), Silence())
 
 

@@ -52,7 +52,7 @@ def prepare(
         run_id=run,
         snapshot="snap",
         folder=str(root.path / "photos"),
-        weights=str(root.path / "weights"),
+        weights={BOTTLENECK.backbone.weights_sha256: str(root.path / "weights")},
         settings=how,
         dataset=DATASET,
         date=date,

@@ -62,7 +62,7 @@ class Night:
             snapshot=self.take(date, run).key,
             folder=str(self.folder),
             taken=str(self.task(date, run).manifest_path()),
-            weights="",
+            weights={},
             settings=DecodeSettings(size, size),
             max_rejected=max_rejected,
             max_megapixels=100,

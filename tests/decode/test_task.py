@@ -33,7 +33,7 @@ def make(tmp_path: Path) -> Make:
             data_root=str(root.path),
             snapshot=snapshot.key,
             folder=str(folder),
-            weights="",
+            weights={},
             settings=DecodeSettings(16, 16),
             max_rejected=0.5,
             max_megapixels=max_megapixels,

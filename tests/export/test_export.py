@@ -24,8 +24,10 @@ from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
 from tasks.download.drawing.composition import draw_photo
 from tasks.evaluate.settings import EvaluateSettings
+from tasks.export.classifier import find_obstacle
 from tasks.export.conversion import convert_to_png
 from tasks.export.export import Source, export_model, temporary_files_in, write_forms
+from tasks.export.forms import tell_lacking
 from tasks.export.layers import DecodePhotos
 from tasks.export.photos import KnownPhotos, read_known, read_pictures
 from tasks.export.reference import predict_in
@@ -39,7 +41,7 @@ from tasks.quiet_tensorflow import keras, tf
 from tests.export.exported import Exported, export
 from tests.export.test_classifier import add_head
 from tests.object_store import ObjectStore
-from tests.predict.trained import Trained, train, train_below
+from tests.predict.trained import Trained, Way, train, train_below
 from tests.train.tiny import LABELS
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -60,7 +62,7 @@ assert not {name.partition(".")[0] for name in sys.modules} & {"pipeline", "task
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """A head on bottlenecks in float32, exported."""
-    return export(train(tmp_path_factory.mktemp("head"), "float32"))
+    return export(train(tmp_path_factory.mktemp("head"), Way("float32")))
 
 
 class Killed(Silence):
@@ -90,7 +92,8 @@ def test_every_form_is_written_and_says_what_the_pipeline_says(exported: Exporte
     for form in ("saved_model", "model.keras", "model.tflite"):
         assert (details["test"][form]["photos"], details["test"][form]["agreement"]) == (photos, 1.0)
     figures = json.loads((exported.folder / "metrics.json").read_text())
-    assert figures["forms"]["model.tflite"]["largest_difference"] < 1e-5
+    # The pipeline rounds square roots to steps of 1/256, and the exports do not.
+    assert figures["forms"]["model.tflite"]["largest_difference"] < 0.01
     assert figures["forms"]["saved_model"]["largest_difference"] < 0.05
     assert figures["forms"]["model.keras"]["metrics"]["labels"] == list(LABELS)
 
@@ -151,18 +154,18 @@ def test_card_tells_of_data_figures_and_licences(exported: Exported) -> None:
 def assert_says_what_the_pipeline_says_in(done: Exported, precision: str, form: str) -> None:
     """An export in another precision than its model says what the pipeline itself says in that one."""
     known = read_known(done.trained.results / "predictions.parquet", LABELS)
-    pictures = read_pictures(known, open_stores(done.trained.root, done.model.settings.decode).decoded)
+    pictures = read_pictures(known, open_stores(done.trained.root, done.model.decodes[0]).decoded)
     said = predict_in(precision, done.model, pictures, Silence())
     exported = run_lite((done.folder / form).read_bytes(), pictures, Silence())
-    np.testing.assert_allclose(exported, said, rtol=1e-3)
+    np.testing.assert_allclose(exported, said, atol=0.01)
     assert not np.allclose(said, known.probabilities, rtol=1e-2, atol=0)
 
 
 def test_a_model_in_int8_is_exported_with_its_own_network(tmp_path: Path) -> None:
-    done = export(train(tmp_path, "int8"))
+    done = export(train(tmp_path, Way("int8")))
     figures = json.loads((done.folder / "metrics.json").read_text())["forms"]["model-int8.tflite"]
     assert figures["agreement"] == 1.0
-    assert figures["largest_difference"] < 1e-5
+    assert figures["largest_difference"] < 0.01
     assert_says_what_the_pipeline_says_in(done, "float32", "model.tflite")
 
 
@@ -170,7 +173,7 @@ def test_a_model_on_an_object_store_is_evaluated_and_exported_there_and_predicts
     object_store: ObjectStore, tmp_path: Path
 ) -> None:
     root: DataRoot = DataRoot(to_path(object_store.url("data")))
-    key, results = train_below(root, tmp_path, "float32")
+    key, results = train_below(root, tmp_path, Way("float32"))
     model, source = read_model(root.train(key)), Source(root.evaluate(results), tmp_path / "photos", root)
     done = export_model(model, source, Silence())
     assert [done.details()["test"][form]["agreement"] for form in sorted(FORMS)] == [1.0] * len(FORMS)
@@ -178,9 +181,9 @@ def test_a_model_on_an_object_store_is_evaluated_and_exported_there_and_predicts
     assert [path.name for path in listed(root.export(key))] == FILES
 
     rows = read_parquet(root.evaluate(results) / "predictions.parquet").to_pylist()[:5]
-    decode = model.settings.decode
+    (decode,) = model.decodes
     pixels = [read_pixels(decode_photo((source.photos / row["path"]).read_bytes(), decode).image) for row in rows]
-    said = Predictor(model, Silence()).predict(np.stack(pixels))
+    said = Predictor(model, Silence()).predict([np.stack(pixels)])
     np.testing.assert_allclose(said, [row["probabilities"] for row in rows], atol=1e-6)
     answer = tf.saved_model.load(str(local(root.export(key)) / "saved_model")).signatures["serving_default"]
     files = tf.constant([(source.photos / row["path"]).read_bytes() for row in rows])
@@ -189,8 +192,28 @@ def test_a_model_on_an_object_store_is_evaluated_and_exported_there_and_predicts
     ]
 
 
+def test_a_model_that_is_not_exported_yet_says_why_and_the_run_goes_on(tmp_path: Path) -> None:
+    trained = train(tmp_path, Way("float32", several=True))
+    model = read_model(trained.folder)
+    task = ExportModel(
+        data_root=str(trained.root.path),
+        snapshot=model.snapshot,
+        folder=str(trained.photos),
+        weights={each.backbone.weights_sha256: str(each.weights) for each in model.prepared},
+        settings=EvaluateSettings(model.settings, folds=0),
+        run_id="by hand",
+    )
+    task.run()
+    assert task.complete()
+    details = task.manifest().details
+    assert (details["files"], details["test"], details["refused"]) == (["metrics.json"], {}, None)
+    assert set(details["lacking"]) == FORMS
+    assert tell_lacking(details) == find_obstacle(model)
+    assert sorted(path.name for path in (trained.folder / "export").iterdir()) == ["manifest.json", "metrics.json"]
+
+
 def test_a_fine_tuned_network_is_exported(tmp_path: Path) -> None:
-    done = export(train(tmp_path, None))
+    done = export(train(tmp_path, Way(None)))
     assert set(done.export.tested.forms) == FORMS
     assert_says_what_the_pipeline_says_in(done, "int8", "model-int8.tflite")
     for form in ("saved_model", "model.keras", "model.tflite"):
@@ -266,7 +289,7 @@ def export_task(exported: Exported, trained: Trained, photos: Path, run_id: str 
         data_root=str(trained.root.path),
         snapshot=exported.model.snapshot,
         folder=str(photos),
-        weights=str(exported.model.prepared.weights),
+        weights={each.backbone.weights_sha256: str(each.weights) for each in exported.model.prepared},
         settings=EvaluateSettings(exported.model.settings, folds=0),
         run_id=run_id,
     )

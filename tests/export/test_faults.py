@@ -15,12 +15,11 @@ from tasks.export.classifier import Classifier, open_classifier
 from tasks.export.photos import KnownPhotos
 from tasks.predict.models import Model
 from tasks.quiet_tensorflow import tf
-from tasks.train.examples import Floats
-from tasks.train.head import Head, save_head, standardisation
+from tasks.train.head import Floats, Head, save_head
 from tasks.train.settings import TrainSettings
 from tests.backbone.test_own_models import SIZE
 from tests.bottleneck.pictures import key_of
-from tests.export.test_classifier import ADAM, LABELS, kept
+from tests.export.test_classifier import LABELS, LDA, kept
 
 PHOTOS = 200
 #: How much a head makes of its bottlenecks: sure of nearly every photo, or of none.
@@ -34,30 +33,30 @@ class Ready:
     Args:
         classifier: The model, ready to be exported.
         pixels: uint8 [N, S, S, 3].
-        vectors: What the pipeline has of them: float32 [N, 2, D].
+        values: What the pipeline has of them: float32 [N, 2, D].
         head: The head.
     """
 
     classifier: Classifier
     pixels: Any
-    vectors: Floats
+    values: Floats
     head: Head
 
-    def known(self, vectors: Floats) -> KnownPhotos:
-        """What the pipeline says of the photos by some bottlenecks, and a truth that it is mostly right about."""
-        probabilities = self.head.probabilities(vectors)
-        truth = self.head.probabilities(self.vectors).argmax(axis=1)
+    def known(self, values: Floats) -> KnownPhotos:
+        """What the pipeline says of the photos by some values, and a truth that it is mostly right about."""
+        probabilities = self.head.probabilities(values)
+        truth = self.head.probabilities(self.values).argmax(axis=1)
         keys = [key_of(number) for number in range(PHOTOS)]
         return KnownPhotos(keys, keys, truth, probabilities, LABELS)
 
     def judge(self, classifier: Classifier, precision: str) -> str | None:
-        """Judge a float export of a model in a precision, whose bottlenecks are rounded as that one rounds."""
+        """Judge a float export of a model in a precision, whose values are rounded as that one rounds."""
         said = tf.function(classifier.probabilities)(self.pixels).numpy()
-        exact = self.known(self.vectors)
+        exact = self.known(self.values)
         if precision == "float32":
             return find_refusal({"model.tflite": judge(exact, said)}, precision)
-        noise = np.random.default_rng(7).normal(0, 0.3, self.vectors.shape) * self.vectors.std(axis=(0, 1))
-        figures = judge(self.known((self.vectors + noise).astype(np.float32)), said)
+        noise = np.random.default_rng(7).normal(0, 0.3, self.values.shape) * self.values.std(axis=(0, 1))
+        figures = judge(self.known((self.values + noise).astype(np.float32)), said)
         return find_refusal({"model.tflite": {**figures, "in_its_precision": judge(exact, said)}}, precision)
 
 
@@ -66,19 +65,21 @@ def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("model")
     asked = kept("keras_file", folder)
     prepared = prepare(asked, Path(asked.backbone))
-    settings = TrainSettings(BottleneckSettings(prepared.backbone, "png", "float32", 2), ADAM, seed=0)
+    settings = TrainSettings((BottleneckSettings(prepared.backbone, "png", "float32", 2),), LDA, seed=0)
     random = np.random.default_rng(0)
     patches = random.integers(0, 256, (PHOTOS, 3, 3, 3), dtype=np.uint8)
     pixels = patches.repeat(SIZE // 3, axis=1).repeat(SIZE // 3, axis=2)
-    blank = Head(LABELS, np.zeros((6, 3), np.float32), np.zeros(3, np.float32), None, {})
+    blank = Head(LABELS, np.zeros((prepared.backbone.width, 3), np.float32), np.zeros(3, np.float32), True, {})
     save_head(blank, folder / "head")
-    model = Model(folder / "head", settings, "snapshot", LABELS, prepared)
+    model = Model(folder / "head", settings, "snapshot", LABELS, {prepared.backbone.weights_sha256: prepared.weights})
     network = open_classifier(model).network
-    vectors = np.stack([np.asarray(network(view.astype(np.float32))) for view in (pixels, pixels[:, :, ::-1])], axis=1)
-    weights = request.param * random.normal(size=(vectors.shape[-1], len(LABELS))).astype(np.float32)
-    head = Head(LABELS, weights.astype(np.float32), np.zeros(3, np.float32), standardisation(vectors), {})
+    averages = np.stack([np.asarray(network(view.astype(np.float32))) for view in (pixels, pixels[:, :, ::-1])], axis=1)
+    values = np.sign(averages) * np.sqrt(np.abs(averages))
+    mean, deviation = values.mean(axis=(0, 1)), values.std(axis=(0, 1))
+    weights = request.param * random.normal(size=(values.shape[-1], len(LABELS))) / deviation[:, None]
+    head = Head(LABELS, weights.astype(np.float32), (-mean @ weights).astype(np.float32), True, {})
     save_head(head, folder / "head")
-    return Ready(open_classifier(model), pixels, vectors, head)
+    return Ready(open_classifier(model), pixels, values, head)
 
 
 def with_network(change: Callable[[Any], Any]) -> Callable[[Classifier], Classifier]:
@@ -90,8 +91,8 @@ def with_weights(change: Callable[[Any], Any]) -> Callable[[Classifier], Classif
     """A fault of the head's weights."""
 
     def make(sound: Classifier) -> Classifier:
-        assert sound.layer is not None
-        return replace(sound, layer=sound.layer._replace(weights=change(sound.layer.weights)))
+        assert sound.head is not None
+        return replace(sound, head=replace(sound.head, weights=change(sound.head.weights)))
 
     return make
 
@@ -103,7 +104,7 @@ FAULTS = {
     "second view": lambda sound: replace(sound, views=1),
     "crop": with_network(lambda pixels: tf.image.resize(pixels[:, 4:-4, 4:-4], (SIZE, SIZE))),
     "damaged head": with_weights(lambda weights: np.concatenate([weights[:3] * 0, weights[3:]])),
-    "no square root": lambda sound: replace(sound, layer=sound.layer and sound.layer._replace(rooted=False)),
+    "no square root": lambda sound: replace(sound, head=sound.head and replace(sound.head, rooted=False)),
 }
 
 

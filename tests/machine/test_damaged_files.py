@@ -192,7 +192,7 @@ def test_pictures_and_bottlenecks_are_made_again_together(
     for shard in shards:
         flip_a_bit(shard)
     run = run_in(Project(done.photos, root))
-    train = run.stage_tasks(run.prepare_backbone().prepared(), export=False)["train"]
+    train = run.stage_tasks([each.prepared() for each in run.prepare_backbones()], export=False)["train"]
     logging.getLogger("luigi-interface").addHandler(caplog.handler)
     train.run()
     logging.getLogger("luigi-interface").removeHandler(caplog.handler)
@@ -212,7 +212,7 @@ def test_damaged_results_are_made_again(done: Project, tmp_path: Path, name: str
     good = damaged.read_bytes()
     cut(damaged)
     run = run_in(Project(done.photos, root))
-    stages = run.stage_tasks(run.prepare_backbone().prepared(), export=False)
+    stages = run.stage_tasks([each.prepared() for each in run.prepare_backbones()], export=False)
     if name == "head.npz":
         shutil.rmtree(root / "evaluate")
         stages["evaluate"].run()

@@ -71,10 +71,10 @@ def forget(root: Path, stage: str) -> None:
 
 def task_of(run: RetrainFlowers, stage: str) -> StageTask:
     if stage == "backbone":
-        return run.prepare_backbone()
+        return run.prepare_backbones()[0]
     if stage == "snapshot":
         return run.take_snapshot()
-    return run.stage_tasks(run.prepare_backbone().prepared())[stage]
+    return run.stage_tasks([each.prepared() for each in run.prepare_backbones()])[stage]
 
 
 def temporaries(root: Path) -> list[Path]:
@@ -127,7 +127,7 @@ def test_a_full_disk_ends_a_run_that_has_only_its_record_to_write(done: Project,
     root = disk / "data"
     shutil.copytree(done.root, root)
     run = run_in(Project(done.photos, root))
-    stages = run.stage_tasks(run.prepare_backbone().prepared(), export=False)
+    stages = run.stage_tasks([each.prepared() for each in run.prepare_backbones()], export=False)
     manifests = {name: stage.manifest() for name, stage in stages.items()}
     run.record_path().parent.mkdir(parents=True)
     before = contents(root)

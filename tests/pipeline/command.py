@@ -20,11 +20,17 @@ from tests.background import STOP_TIMEOUT, TIMEOUT, read_line, run, write_line
 from tests.repository import REPOSITORY
 
 LUIGI = Path(sys.executable).parent / "luigi"
-#: Small pictures, one view, two folds and no export: seconds instead of minutes. In batches of 128, a few photos would
-#: go through some 500 epochs, with a checkpoint after every fifth.
-QUICK = {"image-size": "64", "views": "1", "folds": "2", "l2": "0.03", "batch-size": "8", "export": "none"}
+#: Small pictures, one view of the last layer, two folds and no export: seconds instead of minutes.
+QUICK = {
+    "image-size": "64",
+    "views": "1",
+    "layers": "last",
+    "folds": "2",
+    "shrinkage": "0.3",
+    "export": "none",
+}
 #: For nights in which it is no matter what was learned.
-LITTLE = {"recipe": "classic", "steps": "20", "folds": "0"}
+LITTLE = {"folds": "0"}
 
 Finished = background.Finished
 

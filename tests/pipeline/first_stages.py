@@ -33,11 +33,12 @@ def small_backbone(folder: Path) -> dict[str, str]:
 def decode(project: Project) -> RetrainFlowers:
     """Run the stages up to decode; the hashes of the photos are recalled."""
     run = run_of(project)
-    run.prepare_backbone().run()
+    for backbone in run.prepare_backbones():
+        backbone.run()
     # As another start of the program: what this one did stands, whatever becomes of the photos.
     with recalling_new_files():
         TakeSnapshot(data_root=run.data_root, run_id="earlier", dataset=run.source(), date=run.date).run()
-    run.stage_tasks(run.prepare_backbone().prepared())["decode"].run()
+    run.stage_tasks([each.prepared() for each in run.prepare_backbones()])["decode"].run()
     return run
 
 

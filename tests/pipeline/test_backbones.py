@@ -11,6 +11,8 @@ from tests.download.server import FileServer, serving
 from tests.pipeline.command import LITTLE, Project, draw
 from tests.pipeline.first_stages import retrain_here
 
+CLASSIC = {"recipe": "classic", "steps": "300"}
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
@@ -29,7 +31,7 @@ def archive(folder: Path, seed: int) -> bytes:
 def test_the_network_of_2015_is_fetched_once_locked_and_run_in_batches(project: Project, tmp_path: Path) -> None:
     with serving(FileServer(archive(tmp_path / "one", seed=0))) as server:
         url = server.url.replace("photos.tgz", "inception_dec_2015.zip")
-        options = {"backbone": "inception_2015", "image_size": "0", "weights": url, **LITTLE, "steps": "300"}
+        options = {"backbone": "inception_2015", "image_size": "0", "weights": url, **LITTLE, **CLASSIC}
         first = project.retrain_forked(**options, date="2026-03-01")
         assert first.code == 0, first.errors
         assert f"inception_dec_2015.zip: sha256 {server.sha256} trusted on first use" in first.output

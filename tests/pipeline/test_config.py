@@ -43,7 +43,7 @@ def test_every_section_and_key_of_luigi_cfg_is_read_by_something() -> None:
     [
         ("[RetrainFlower]\nviews=1", ["[RetrainFlower]"]),
         ("[retrainflowers]\nviews=1", ["[retrainflowers]"]),
-        ("[RetrainFlowers]\nview=1\nl2=0.1", ["[RetrainFlowers] view"]),
+        ("[RetrainFlowers]\nview=1\nshrinkage=0.1", ["[RetrainFlowers] view"]),
         ("[RetrainFlowers]\nimage-size=64", []),
         ("[core]\nlocal_schedule=true", ["[core] local_schedule"]),
         ("[cores]\nlocal_scheduler=true", ["[cores]"]),

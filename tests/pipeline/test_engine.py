@@ -40,7 +40,7 @@ def given(small: Prepared, tmp_path: Path) -> dict[str, Any]:
         "data_root": str(root.path),
         "snapshot": snapshot.key,
         "folder": str(folder),
-        "weights": str(small.weights),
+        "weights": {small.backbone.weights_sha256: str(small.weights)},
     }
 
 

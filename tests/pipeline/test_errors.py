@@ -10,6 +10,7 @@ from tasks.artifacts.files import publish_shard
 from tests.pipeline.command import LITTLE, Project, draw, luigi
 from tests.pipeline.first_stages import retrain_here, small_backbone
 
+BOTH = "efficientnet_lite0+efficientnet_lite2"
 #: Run by Python before any program: nothing comes to the disk any more.
 FULL = """
 import errno, os
@@ -38,14 +39,27 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ({"scaling": "unit"}, 51, "--scaling, --input-tensor and --bottleneck-tensor are for models of your own"),
         ({"weights": "no/such/file.pth"}, 54, "There are no weights at"),
         ({"scaling": "huge"}, 51, "--scaling is 'huge'; it takes auto or raw or unit"),
-        ({"recipe": "modern"}, 51, "--recipe is 'modern'; it takes adam or classic"),
+        ({"recipe": "modern"}, 51, "--recipe is 'modern'; it takes lda or classic"),
+        ({"recipe": "adam"}, 51, "--recipe is 'adam'; it takes lda or classic"),
         ({"image_size": "5"}, 51, "--image-size is 5"),
-        ({"views": "3"}, 51, "--views is 3; it takes a whole number of at least 1 and at most 2"),
+        ({"views": "3"}, 51, "--views is '3'; it takes 1 or 2 or 4"),
         ({"views": "two"}, 51, "--views is 'two'"),
-        ({"l2": "0.1;0.2"}, 51, "--l2 is '0.1;0.2'"),
+        ({"shrinkage": "0.1;0.2"}, 51, "--shrinkage is '0.1;0.2'; it takes numbers with commas between them"),
+        ({"shrinkage": "0"}, 51, "--shrinkage is '0'; it takes numbers of at least 1e-06"),
+        ({"layer_weights": "1,2"}, 51, "--layer-weights is '1,2'; it takes numbers of at least 0 and at most 1"),
+        ({"layers": "all"}, 51, "--layers is 'all'; it takes auto or last"),
         ({"image_encoding": "gif"}, 51, "--image-encoding is 'gif'; it takes jpeg or png"),
         ({"learning_rate": "nan"}, 51, "--learning-rate is nan"),
-        ({"folds": "1"}, 51, "--folds is 1; it takes 2 at least, or 0 for no cross-validation"),
+        ({"folds": "1"}, 51, "--folds is 1; it takes 2 to 10, or 0 for no cross-validation"),
+        ({"folds": "11"}, 51, "--folds is 11; it takes a whole number of at least 0 and at most 10"),
+        ({"backbone": f"{BOTH}+"}, 51, "it takes backbones with one + between them"),
+        ({"backbone": f"{BOTH}+efficientnet_lite0", "image_size": "0"}, 51, "names efficientnet_lite0 twice"),
+        ({"backbone": BOTH}, 51, "--image-size describes one backbone, and --backbone names 2"),
+        ({"backbone": BOTH, "image_size": "0", "weights": "a"}, 51, "--weights describes one backbone"),
+        ({"backbone": BOTH, "image_size": "0", "scaling": "unit"}, 51, "--scaling describes one backbone"),
+        ({"backbone": BOTH, "image_size": "0", "input_tensor": "a"}, 51, "--input-tensor describes one backbone"),
+        ({"backbone": BOTH, "image_size": "0", "bottleneck_tensor": "a"}, 51, "--bottleneck-tensor describes one"),
+        ({"backbone": BOTH, "image_size": "0", "train": "finetune"}, 51, "--train finetune trains one backbone"),
         ({"date": "2999-01-01"}, 51, "--date is 2999-01-01, and today is"),
         ({"ray_address": "auto"}, 51, "--ray-address and --gpus-per-actor go with --engine ray"),
         ({"workers": "0"}, 51, "--workers is 0"),

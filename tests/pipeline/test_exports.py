@@ -29,7 +29,7 @@ def draw(project: Project, count: int, colour: int, noise: int, **options: Any) 
 
 def retrain(project: Project, backbone: Path, date: str, **options: str) -> Finished:
     """Retrain, and export the model."""
-    given = {**small_backbone(backbone), "folds": "0", "l2": "0.01", "export": "all", **options}
+    given = {**small_backbone(backbone), "folds": "0", "shrinkage": "0.3", "export": "all", **options}
     return project.retrain_forked(date=date, **given)
 
 

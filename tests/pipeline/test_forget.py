@@ -186,7 +186,7 @@ def test_a_download_is_forgotten_and_what_stands_on_it_stays(tmp_path: Path) -> 
     snapshot = run.take_snapshot()
     download = snapshot.requires()
     assert download is not None
-    for task in (run.prepare_backbone(), download, snapshot):
+    for task in (*run.prepare_backbones(), download, snapshot):
         task.run()
     done = CliRunner().invoke(app, ["forget", "download", *options, "--yes"])
     assert done.exit_code == 0, done.output

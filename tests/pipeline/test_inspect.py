@@ -29,12 +29,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     draw(project.photos, range(12))
     (project.photos / "daisy" / "broken.jpg").write_bytes(b"broken")
     run = decode(project)
-    settings = run.settings(run.prepare_backbone().prepared().backbone).train
+    settings = run.settings([each.prepared().backbone for each in run.prepare_backbones()]).train
     assert isinstance(settings, TrainSettings)
-    store = settings.bottleneck.store(run.root)
+    (bottleneck,) = settings.bottlenecks
+    store = bottleneck.store(run.root)
     keys = pq.read_table(shard(project, "decode"))["sha256"].to_pylist()
     for own in (keys[:8], keys[8:]):
-        vectors = pa.array([[0.125] * settings.backbone.width] * len(own), store.schema.field("bottleneck").type)
+        vectors = pa.array([[125] * bottleneck.backbone.width] * len(own), store.schema.field("bottleneck").type)
         store.append(pa.table({"sha256": own, "view": pa.array([0] * len(own), pa.int8()), "bottleneck": vectors}))
     return project
 
@@ -80,7 +81,7 @@ def test_a_bottleneck_store_counts_photos_over_all_its_shards_and_shortens_vecto
     told = look(shard(project, "bottleneck").parent, "--rows", 9)
     assert (told["rows"], told["shards"], len(told["sample"])) == (12, 2, 9)
     assert told["labels"] == {"daisy": 4, "dandelion": 4, "roses": 4}
-    assert told["sample"][0]["bottleneck"] == "[0.125, 0.125, 0.125, 0.125, ... 1,280 in all]"
+    assert told["sample"][0]["bottleneck"] == "[125, 125, 125, 125, ... 1,280 in all]"
     assert told["settings"]["backbone"]["name"] == "efficientnet_lite0"
 
 

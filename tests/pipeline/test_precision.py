@@ -1,13 +1,8 @@
 """The precision of the forward pass, end to end: resolved, recorded, and part of the key."""
 
-from pathlib import Path
-
-import pytest
-
-from tasks.errors import SettingError
 from tests.pipeline.command import LITTLE, Project, draw
 from tests.pipeline.conftest import Trained
-from tests.pipeline.first_stages import retrain_here, run_of
+from tests.pipeline.first_stages import retrain_here
 
 
 def test_precision_is_resolved_recorded_and_part_of_the_key(trained: Trained, copied: Project) -> None:
@@ -36,19 +31,6 @@ def test_precision_is_resolved_recorded_and_part_of_the_key(trained: Trained, co
     assert copied.record("2026-03-04")["stages"]["bottleneck"]["new"] == 3
     assert list(copied.root.glob("bottleneck/*/int8-*.tflite")) == [network]
     assert network.stat().st_mtime_ns == written
-
-
-def test_what_bottlenecks_are_stored_in_tells_runs_apart_and_those_in_float32_are_called_as_ever(
-    tmp_path: Path,
-) -> None:
-    project = Project(tmp_path / "photos", tmp_path / "data")
-    project.photos.mkdir()
-    plain, half = run_of(project), run_of(project, bottleneck_dtype="float16")
-    assert half.parameters() == {**plain.parameters(), "bottleneck_dtype": "float16"}
-    assert half.record_path() != plain.record_path()
-    assert run_of(project, bottleneck_dtype="float32").record_path() == plain.record_path()
-    with pytest.raises(SettingError, match=r"^--bottleneck-dtype is 'bfloat16'; it takes float32 or float16\.$"):
-        run_of(project, bottleneck_dtype="bfloat16")
 
 
 def test_unknown_precision_is_refused_by_name(trained: Trained) -> None:

@@ -18,14 +18,14 @@ from pipeline.predict import PredictFolder
 from tasks.artifacts import SCHEMA_VERSION, DataRoot, publish_json
 from tasks.errors import ModelError, StoreError
 from tests.pipeline.command import Finished, luigi
-from tests.predict.trained import COUNT, Trained, draw, train
+from tests.predict.trained import COUNT, Trained, Way, draw, train
 from tests.repository import REPOSITORY
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A head in int8, which needs no TensorFlow to predict, and its photos."""
-    trained = train(tmp_path_factory.mktemp("predict"), "int8")
+    trained = train(tmp_path_factory.mktemp("predict"), Way("int8"))
     publish_json(trained.root.champion("flowers"), {"champion": trained.folder.name})
     record = {"schema_version": SCHEMA_VERSION, "head": trained.folder.name}
     publish_json(trained.root.runs("flowers") / "2026-03-01-0123abcd.json", record)

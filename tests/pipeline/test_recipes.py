@@ -28,7 +28,7 @@ def test_distorted_views_are_drawn_once_and_both_recipes_train_on_them(
     views = pq.read_table(shard, columns=["view"]).column("view").to_pylist()
     assert sorted(views) == sorted([0, 1, 2, 3] * PHOTOS)
 
-    retrain_here(project, **options, recipe="adam", date="2026-03-03")
+    retrain_here(project, **options, recipe="lda", date="2026-03-03")
     assert project.new("2026-03-03")["bottleneck"] == 0
     one, other = (project.record(date)["head"] for date in ("2026-03-02", "2026-03-03"))
     assert one != other

@@ -63,7 +63,7 @@ def test_before_the_first_run_it_counts_the_photos_and_writes_nothing(project: P
 
 
 def test_what_is_done_has_rows_and_keys_and_what_is_to_do_misses_rows(project: Project) -> None:
-    tasks = decode(project).stage_tasks(run_of(project).prepare_backbone().prepared())
+    tasks = decode(project).stage_tasks([each.prepared() for each in run_of(project).prepare_backbones()])
     told = look(project)
     assert [told[stage]["state"] for stage in ("backbone", "snapshot", "decode", "bottleneck", "train")] == [
         "done",
@@ -172,7 +172,7 @@ def test_what_luigi_cfg_says_is_the_default() -> None:
 def test_a_value_that_cannot_be_is_the_parameter_s_own_sentence_and_exit_code_2(project: Project) -> None:
     done = status(project, "--views=3")
     assert done.exit_code == 2
-    assert done.stderr == "--views is 3; it takes a whole number of at least 1 and at most 2.\n"
+    assert done.stderr == "--views is '3'; it takes 1 or 2 or 4.\n"
 
 
 def test_it_imports_no_tensorflow(project: Project) -> None:

@@ -5,13 +5,13 @@ import pytest
 from tasks.predict.models import read_model
 from tasks.predict.predictor import Predictor
 from tasks.progress import Silence
-from tests.predict.trained import Trained, train
+from tests.predict.trained import Trained, Way, train
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A head on bottlenecks in float32, and its photos."""
-    return train(tmp_path_factory.mktemp("head"), "float32")
+    return train(tmp_path_factory.mktemp("head"), Way("float32"))
 
 
 @pytest.fixture(scope="session")

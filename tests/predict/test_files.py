@@ -63,7 +63,7 @@ def test_folder_that_cannot_be_read_is_told_of_and_the_others_go_on(deep: Path, 
     touch(tmp_path / "good" / "a.jpg")
     found = find_photos([deep, tmp_path / "good"])
     assert found.photos == [Photo("", str(tmp_path / "good" / "a.jpg"))]
-    ((photo, rejection),) = found.refused
+    ((photo, rejection, _),) = found.refused
     assert photo == Photo("", str(deep))
     assert isinstance(rejection, Rejection)
     assert rejection.reason == Reason.UNREADABLE

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.artifacts import DataRoot, Manifest, Outcome
+from tasks.backbone.backbones import Prepared
 from tasks.errors import ModelError, StoreError
 from tasks.predict.models import read_model
 from tasks.train.settings import FinetuneSettings, TrainSettings
@@ -59,11 +60,33 @@ def test_model_is_described_by_its_folder(
     for model in (read_model(folder), read_model(Path())):
         assert (model.folder, model.key, model.settings) == (folder, how.key("snap"), how)
         assert (model.snapshot, model.labels) == ("snap", ("daisy", "roses"))
-        assert (model.prepared.backbone, model.prepared.weights) == (BOTTLENECK.backbone, weights)
+        assert model.prepared == (Prepared(BOTTLENECK.backbone, weights),)
 
 
 def test_weights_that_are_given_are_not_looked_for(root: DataRoot[Path]) -> None:
-    assert read_model(add_model(root), Path("mine.pth")).prepared.weights == Path("mine.pth")
+    weights = Path("mine.pth")
+    model = read_model(add_model(root), {BOTTLENECK.backbone.weights_sha256: weights})
+    assert model.prepared == (Prepared(BOTTLENECK.backbone, weights),)
+
+
+def test_each_of_several_backbones_has_its_own_weights(root: DataRoot[Path], weights: Path, tmp_path: Path) -> None:
+    other = replace(BOTTLENECK.backbone, name="other", weights_sha256="1" * 64)
+    squeezed = replace(BOTTLENECK.backbone, crop="stretch")
+    bottlenecks = tuple(replace(BOTTLENECK, backbone=each) for each in (BOTTLENECK.backbone, squeezed, other))
+    add_backbone(root, weights)
+    folder = add_model(root, settings(bottlenecks=bottlenecks))
+    model = read_model(folder, {other.weights_sha256: tmp_path / "other.pth"})
+    assert model.prepared == (Prepared(BOTTLENECK.backbone, weights), Prepared(other, tmp_path / "other.pth"))
+    assert [model.weights_of(each) for each in (squeezed, other)] == [weights, tmp_path / "other.pth"]
+
+
+def test_a_model_of_an_earlier_version_is_told_of_in_a_sentence(root: DataRoot[Path]) -> None:
+    folder = add_model(root)
+    told = json.loads((folder / "training.json").read_text())
+    (told["settings"]["bottleneck"],) = told["settings"].pop("bottlenecks")
+    (folder / "training.json").write_text(json.dumps(told))
+    with pytest.raises(StoreError, match=r"was not written by this version \(no settings of this version have the"):
+        read_model(folder)
 
 
 @pytest.mark.parametrize("named", ["data/backbone/drawn/imagenet/w.h5", "/old/data/backbone/drawn/imagenet/w.h5"])
@@ -72,23 +95,23 @@ def test_fetched_weights_are_found_in_a_data_root_that_was_moved(root: DataRoot[
     weights = root.backbone("drawn") / "imagenet" / "w.h5"
     weights.parent.mkdir()
     weights.touch()
-    assert read_model(add_model(root)).prepared.weights == weights
+    assert read_model(add_model(root)).prepared[0].weights == weights
 
 
 def test_other_files_and_other_backbones_are_passed_over(root: DataRoot[Path], weights: Path) -> None:
     folder = add_model(root)
     (root.backbone("drawn") / "lock").mkdir(parents=True)
     (root.backbone("drawn") / "some.json").write_text("{")
-    add_backbone(root, weights, replace(BOTTLENECK.backbone, size=16))
+    add_backbone(root, weights, replace(BOTTLENECK.backbone, weights_sha256="1" * 64))
     with pytest.raises(ModelError, match=r"Nothing in .*backbone says where the weights of drawn"):
-        read_model(folder)
+        _ = read_model(folder).prepared
 
 
 def test_weights_that_are_gone_are_named_with_the_remedy(root: DataRoot[Path], weights: Path) -> None:
     add_backbone(root, weights)
     weights.unlink()
     with pytest.raises(ModelError, match=r"no longer at .*weights\.pth\. Put them back, or start the run again"):
-        read_model(add_model(root))
+        _ = read_model(add_model(root)).prepared
 
 
 def test_folder_without_a_model_is_an_error(root: DataRoot[Path]) -> None:

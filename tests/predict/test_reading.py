@@ -12,10 +12,11 @@ from tasks.predict.reading import read_photos
 from tests.predict.trained import draw
 
 SETTINGS = DecodeSettings(16, 16)
+SQUEEZED = DecodeSettings(8, 8, crop="stretch")
 
 
 def read_one(folder: Path, name: str, sha256: str = "") -> Tried:
-    (tried,) = read_photos([Photo(sha256, name)], folder=folder, settings=SETTINGS)
+    (tried,) = read_photos([Photo(sha256, name)], folder=folder, settings=[SETTINGS])
     return tried
 
 
@@ -27,9 +28,20 @@ def test_photo_gets_its_key_and_the_picture_of_the_decode_stage(tmp_path: Path) 
         assert read_one(tmp_path, "a.jpg", known) == Tried(Photo(key, "a.jpg"), decode_photo(data, SETTINGS))
 
 
+def test_photo_gets_a_picture_by_each_way_to_decode_or_none(tmp_path: Path) -> None:
+    draw(tmp_path / "a.jpg", 1)
+    (tmp_path / "b.jpg").write_bytes(b"\xff\xd8\xff" + bytes(50))
+    data = (tmp_path / "a.jpg").read_bytes()
+    photos = [Photo("", "a.jpg"), Photo("", "b.jpg")]
+    good, damaged = read_photos(photos, folder=tmp_path, settings=[SETTINGS, SQUEEZED])
+    assert (good.result, good.others) == (decode_photo(data, SETTINGS), (decode_photo(data, SQUEEZED),))
+    assert isinstance(damaged.result, Rejection)
+    assert damaged.others == ()
+
+
 def test_damaged_photo_keeps_its_key(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff" + bytes(50))
-    photo, result = read_one(tmp_path, "a.jpg")
+    photo, result, _ = read_one(tmp_path, "a.jpg")
     assert photo.sha256 == hashlib.sha256((tmp_path / "a.jpg").read_bytes()).hexdigest()
     assert not isinstance(result, Picture)
     assert result.reason == Reason.DAMAGED

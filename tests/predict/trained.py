@@ -1,6 +1,6 @@
 """A tiny model, trained on coloured photos by the stages themselves, and the photos."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,21 +8,26 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from tasks.artifacts import DataRoot, publish_parquet
+from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.task import PrepareBackbone
 from tasks.bottleneck.precision import Precision
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.bottleneck.stored import Dtype
+from tasks.decode.settings import Crop
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
+from tasks.paths import AnyPath
 from tasks.progress import Silence
+from tasks.quiet_tensorflow import keras
 from tasks.snapshot.photos import take_snapshot
-from tasks.train.settings import AdamRecipe, FinetuneSettings, TrainSettings
+from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
 from tests.train.tiny import LABELS, coloured, tiny
 
 COUNT = 40
 #: Neither square nor of the backbone's size, so that resizing and cropping matter.
 WIDTH, HEIGHT = 30, 22
+LDA = LdaRecipe(shrinkage=(0.1,), layer_weights=(1.0,), class_weights=False)
+CLASSIC = ClassicRecipe(steps=100, batch_size=16, learning_rate=0.1, averaging=0.9)
 
 
 @dataclass(frozen=True)
@@ -52,30 +57,42 @@ def draw(path: Path, number: int) -> None:
     Image.fromarray(coloured(number, WIDTH)[:HEIGHT]).save(path, "JPEG", quality=90)
 
 
-def train(folder: Path, how: Precision | None, dtype: Dtype = "float32") -> Trained:
-    """Draw photos and train on them: a head with bottlenecks of a precision, or, where that is None, a network."""
+@dataclass(frozen=True)
+class Way:
+    """How a model is trained.
+
+    Args:
+        precision: Of the bottlenecks of a head; None trains a network.
+        several: Whether the head is trained on two backbones, of two crops each.
+        recipe: Of the head.
+    """
+
+    precision: Precision | None
+    several: bool = False
+    recipe: LdaRecipe | ClassicRecipe = LDA
+
+
+def train(folder: Path, way: Way) -> Trained:
+    """Draw photos and train on them."""
     root = DataRoot(folder / "data")
-    model, results = train_below(root, folder, how, dtype)
+    model, results = train_below(root, folder, way)
     return Trained(root, folder / "photos", root.train(model), root.evaluate(results))
 
 
-def train_below(root: DataRoot, folder: Path, how: Precision | None, dtype: Dtype = "float32") -> tuple[str, str]:
+def train_below(root: DataRoot, folder: Path, way: Way) -> tuple[str, str]:
     """Do the same below a data root wherever it is; returns the keys of the model and of its evaluation."""
     photos = folder / "photos"
     for number in range(COUNT):
         draw(photos / LABELS[number % 2] / f"{number:02d}.jpg", number)
     snapshot = take_snapshot(photos, None, Silence())
     publish_parquet(root.snapshot(snapshot.key), snapshot.table)
-    backbone = PrepareBackbone(
-        data_root=str(root.path), request=BackboneRequest(str(tiny(folder).weights), scaling="symmetric")
-    )
-    backbone.run()
+    prepared = [_prepare(root, file) for file in [tiny(folder).weights, *([_other(folder)] if way.several else [])]]
     evaluate = EvaluateHead(
         data_root=str(root.path),
         snapshot=snapshot.key,
         folder=str(photos),
-        weights=str(backbone.prepared().weights),
-        settings=EvaluateSettings(_settings(backbone, how, dtype), folds=0),
+        weights={each.backbone.weights_sha256: str(each.weights) for each in prepared},
+        settings=EvaluateSettings(_settings([each.backbone for each in prepared], way), folds=0),
     )
     train = evaluate.requires()
     for task in (*train.before(), train, evaluate):
@@ -83,9 +100,28 @@ def train_below(root: DataRoot, folder: Path, how: Precision | None, dtype: Dtyp
     return train.manifest_path().parent.name, evaluate.results().name
 
 
-def _settings(backbone: PrepareBackbone, how: Precision | None, dtype: Dtype) -> TrainSettings | FinetuneSettings:
-    described = backbone.prepared().backbone
-    if how is None:
-        return FinetuneSettings(described, "jpeg", epochs=1, batch_size=8, learning_rate=0.01, seed=0)
-    recipe = AdamRecipe(l2=(0.03,), epochs=5, batch_size=16, learning_rate=0.01, averaging=0.9, class_weights=False)
-    return TrainSettings(BottleneckSettings(described, "jpeg", how, views=2, dtype=dtype), recipe, seed=0)
+def _prepare(root: DataRoot, file: AnyPath) -> Prepared:
+    task = PrepareBackbone(data_root=str(root.path), request=BackboneRequest(str(file), scaling="symmetric"))
+    task.run()
+    return task.prepared()
+
+
+def _other(folder: Path) -> Path:
+    """Save a network of another size and width than the tiny one."""
+    file = folder / "other.keras"
+    keras.utils.set_random_seed(1)
+    layers = [keras.Input((20, 20, 3)), keras.layers.Conv2D(5, 3, 2), keras.layers.ReLU()]
+    keras.Sequential([*layers, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]).save(file)
+    return file
+
+
+def _settings(backbones: list[Backbone], way: Way) -> TrainSettings | FinetuneSettings:
+    if way.precision is None:
+        return FinetuneSettings(backbones[0], "jpeg", epochs=1, batch_size=8, learning_rate=0.01, seed=0)
+    crops: tuple[Crop, ...] = ("centre", "stretch") if way.several else ("centre",)
+    bottlenecks = [
+        BottleneckSettings(replace(backbone, crop=crop), "jpeg", way.precision, views=2)
+        for backbone in backbones
+        for crop in crops
+    ]
+    return TrainSettings(tuple(bottlenecks), way.recipe, seed=0)

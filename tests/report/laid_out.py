@@ -18,23 +18,25 @@ from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
 from tasks.report.occasion import Occasion
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.train.head import Head, save_head, standardisation
+from tasks.train.head import Head, save_head
 from tasks.train.photos import EmbeddedPhotos
 from tests.bottleneck.pictures import add_bottlenecks, decoded_store, key_of, manifest_of
-from tests.evaluate.drawing import Probabilities, draw_probabilities, photos_of
-from tests.train.examples import BOTTLENECK, draw_examples, read, settings
+from tests.evaluate.drawing import Probabilities, draw_probabilities
+from tests.train.examples import BOTTLENECK, draw_examples, photos_of, settings
 
 LABELS = ("daisy", "roses", "tulips")
 SETTINGS = EvaluateSettings(settings(), folds=5)
-DECODE = SETTINGS.train.decode
+(DECODE,) = SETTINGS.train.decodes
 DAY = dt.date(2026, 11, 24)
+#: What was chosen on the validation split.
+CHOSEN = {"shrinkage": 0.1, "layer_weight": 1.0, "temperature": 3.9}
 #: Photos of each label: enough that the test split has some two dozen.
 COUNTS = (70, 80, 60)
 
 
 def draw_photos(counts: tuple[int, ...] = COUNTS, labels: tuple[str, ...] = LABELS) -> EmbeddedPhotos:
     """Draw photos; that of number n lies at <label>/<n>.jpg."""
-    return photos_of(draw_examples(counts, width=max(6, len(counts))), labels)
+    return photos_of(draw_examples(counts, width=max(10, len(counts))), labels)
 
 
 def row(number: int, path: str, *, duplicate_of: str | None = None, conflict: bool = False) -> dict[str, object]:
@@ -90,18 +92,18 @@ def lay_out(
     shard = add_bottlenecks(BOTTLENECK.store(root), numbers, 2, BOTTLENECK.backbone.width)
     test = photos.of("test")
     evaluation = Evaluation(
-        measure(photos.truth[test], said[test], photos.labels), CrossValidation(5, 0.9, wilson_interval(9, 10))
+        measure(photos.truth[test], said[test], photos.labels),
+        CrossValidation(5, 0.9, wilson_interval(9, 10), 0.3, 0.02),
     )
     _say(root, photos, said)
     model = SETTINGS.train.key("snap")
     weights = np.zeros((BOTTLENECK.backbone.width, len(photos.labels)), np.float32)
-    standard = standardisation(read(photos.vectors)[:, :, : BOTTLENECK.backbone.width])
-    save_head(Head(photos.labels, weights, weights[0], standard, {}), root.train(model))
+    save_head(Head(photos.labels, weights, weights[0], rooted=True, facts={}), root.train(model))
     decision = Decision("first", model, model, None, DAY, "The model is the first of its dataset.", None)
     stages = {
         "decode": replace(decoded_store(root, DECODE, [numbers]), details={"missing": 0}),
         "bottleneck": manifest_of("bottleneck", count, [shard]),
-        "train": replace(manifest_of("train", count, []), key=model, details={"l2": 0.1}),
+        "train": replace(manifest_of("train", count, []), key=model, details=CHOSEN),
         "evaluate": replace(manifest_of("evaluate", count, []), key=SETTINGS.key("snap"), details=evaluation.to_json()),
         "champion": replace(manifest_of("champion", 0, []), details=decision.to_json()),
     }
@@ -123,7 +125,7 @@ def _occasion(folder: Path, root: DataRoot, stages: Mapping[str, Manifest]) -> O
         snapshot="snap",
         folder=folder / "photos",
         settings=SETTINGS,
-        parameters={"l2": "0.01,0.1", "min_accuracy": "0.5"},
+        parameters={"shrinkage": "0.1,1.0", "min_accuracy": "0.5"},
         stages=stages,
         ignored=IgnoredSummary(),
         record=root.runs("flowers") / f"{DAY}-0123abcd.json",

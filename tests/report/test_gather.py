@@ -16,9 +16,10 @@ from tasks.errors import StoreError
 from tasks.progress import Silence
 from tasks.report.choice import MOST_SAMPLES, MOST_SHOWN, SAMPLES_PER_LABEL
 from tasks.report.contents import Exports, LabelChange, LabelCount, PhotoPath, Report
-from tasks.report.gather import gather_report
+from tasks.report.gather import _rejected, gather_report
+from tasks.snapshot.photos import read_snapshot
 from tasks.train.settings import FinetuneSettings
-from tests.bottleneck.pictures import draw, encode, key_of
+from tests.bottleneck.pictures import decoded_store, draw, encode, key_of
 from tests.listening import Tally
 from tests.report.laid_out import (
     COUNTS,
@@ -34,6 +35,7 @@ from tests.report.laid_out import (
     rows_of,
     take,
 )
+from tests.train.examples import BOTTLENECK, settings
 
 COUNT = sum(COUNTS)
 
@@ -223,8 +225,27 @@ def test_rejected_photos_are_named_as_this_snapshot_names_them(tmp_path: Path) -
     ]
 
 
+def test_a_photo_that_one_of_two_decode_stages_rejected_is_told_of_once(tmp_path: Path) -> None:
+    laid_out = lay_out(tmp_path, draw_photos((10, 10, 10)), extra=[row(700, "daisy/b.jpg"), row(701, "daisy/a.jpg")])
+    root, stages = laid_out.root, dict(laid_out.occasion.stages)
+    bottlenecks = (BOTTLENECK, replace(BOTTLENECK, backbone=replace(BOTTLENECK.backbone, crop="stretch")))
+    train = settings(bottlenecks=bottlenecks)
+    own = replace(decoded_store(root, train.decodes[1], [range(29)]), details={"missing": 2})
+    stages |= {"decode-2": own, "bottleneck-2": replace(stages["bottleneck"], photos=29)}
+    for decode, numbers in zip(train.decodes, ((701,), (700, 701)), strict=True):
+        rejected = open_stores(root, decode).rejected
+        rows = [{"sha256": key_of(number), "path": "x", "reason": "damaged", "message": "m"} for number in numbers]
+        rejected.append(pa.Table.from_pylist(rows, rejected.schema))
+    occasion = replace(laid_out.occasion, stages=stages)
+    assert (occasion.photos.photos, occasion.rejected, occasion.night().photos) == (29, 2, 29)
+    assert _rejected(read_snapshot(root, "snap"), train.decodes, root) == [
+        Missing("daisy/a.jpg", "damaged", "m"),
+        Missing("daisy/b.jpg", "damaged", "m"),
+    ]
+
+
 def test_a_network_has_no_map(whole: LaidOut) -> None:
-    train = FinetuneSettings(SETTINGS.train.backbone, "png", 5, 32, 0.0003, 9)
+    train = FinetuneSettings(SETTINGS.train.backbones[0], "png", 5, 32, 0.0003, 9)
     stages = dict(whole.occasion.stages)
     del stages["bottleneck"]
     stages["train"] = replace(stages["train"], details={"steps": 7})

@@ -18,7 +18,7 @@ from tests.train.examples import settings
 
 
 def point(step: int, accuracy: float) -> Point:
-    return Point(step, accuracy, 0.3, 0.0, 40, dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
+    return Point(step, accuracy, 0.3, 40, dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
 
 
 def curve(*accuracies: float) -> pa.Table:

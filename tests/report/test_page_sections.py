@@ -109,7 +109,9 @@ def test_a_report_is_found_after_its_data_root_was_moved(tmp_path: Path) -> None
 
 
 def test_the_provenance_has_all_groups_and_the_stages_their_time(page: Page) -> None:
-    assert f"Provenance Keys snapshot 9f3a51c2 Parameters note {EVIL} l2 0.003,0.01" in page.text.replace("  ", " ")
+    assert f"Provenance Keys snapshot 9f3a51c2 Parameters note {EVIL} shrinkage 0.03,0.1" in page.text.replace(
+        "  ", " "
+    )
     assert "decode 14.6 s bottleneck 3 min 4 s All stages 3 min 19 s" in page.text
 
 

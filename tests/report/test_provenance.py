@@ -17,6 +17,8 @@ from tests.train.examples import BOTTLENECK, classic, settings
 
 BACKBONE = BOTTLENECK.backbone
 FINETUNE = FinetuneSettings(BACKBONE, "jpeg", epochs=5, batch_size=32, learning_rate=0.0003, seed=9)
+#: What a manifest of the train stage says.
+CHOSEN = {"shrinkage": 0.1, "layer_weight": 0.5, "temperature": 3.9}
 DISTORTION = Distortion(8, flip_left_right=True, random_crop=10, random_scale=0, random_brightness=20, seed=4)
 
 
@@ -32,7 +34,7 @@ def provenance(train: TrainSettings | FinetuneSettings, **details: object) -> di
             snapshot="snap",
             folder=Path("photos"),
             settings=EvaluateSettings(train, folds=0),
-            parameters={"min_accuracy": "0.9", "l2": "0.01,0.1"},
+            parameters={"min_accuracy": "0.9", "shrinkage": "0.1,1.0"},
             stages=stages,
             ignored=IgnoredSummary(),
             record=Path("record.json"),
@@ -46,10 +48,10 @@ def with_backbone(**changes: object) -> FinetuneSettings:
 
 
 def test_keys_parameters_and_versions_are_told_in_groups() -> None:
-    told = provenance(settings(), l2=0.1)
+    told = provenance(settings(), **CHOSEN)
     assert list(told) == ["Keys", "Parameters", "Model", "Versions"]
     assert told["Keys"] == {"snapshot": "snap", "decode": "key", "train": "trained", "evaluate": "key"}
-    assert told["Parameters"] == {"--min-accuracy": "0.9", "--l2": "0.01,0.1"}
+    assert told["Parameters"] == {"--min-accuracy": "0.9", "--shrinkage": "0.1,1.0"}
     assert told["Model"]["weights of the backbone"] == f"sha256 {BACKBONE.weights_sha256}"
     assert told["Versions"]["tensorflow"].startswith("2.")
     assert told["Versions"]["Python"].startswith("3.")
@@ -58,8 +60,8 @@ def test_keys_parameters_and_versions_are_told_in_groups() -> None:
 @pytest.mark.parametrize(
     ("train", "details", "words"),
     [
-        (settings(averaging=0.9), {"l2": 0.1}, ("adam", "10 epochs", "batches of 64", "averaging 0.9", "weights off")),
-        (settings(class_weights=True), {"l2": 0.1}, ("class weights on",)),
+        (settings(), CHOSEN, ("lda", "linear discriminant analysis in closed form", "class weights off")),
+        (settings(class_weights=True), CHOSEN, ("class weights on",)),
         (classic(), {}, ("classic", "300 steps of gradient descent", "batches of 20", "rate 0.01")),
         (FINETUNE, {"steps": 248}, ("finetune", "5 epochs", "248 steps of 32 photos", "rate 0.0003", "seed 9")),
     ],
@@ -71,23 +73,43 @@ def test_training_is_told_as_its_recipe_has_it(
     assert [word for word in words if word not in told] == []
 
 
-def test_weight_decay_is_told_where_there_is_one() -> None:
-    assert provenance(settings(), l2=0.1)["Model"]["L2"] == "0.1, chosen from 0.01, 0.1"
-    assert "L2" not in provenance(classic())["Model"]
-    assert not {"L2", "views", "precision", "stored in"} & set(provenance(FINETUNE, steps=1)["Model"])
+def test_what_was_chosen_is_told_where_something_was() -> None:
+    told = provenance(settings(), **CHOSEN)["Model"]
+    assert told["shrinkage"] == "0.1, chosen from 0.1, 1"
+    assert told["weight of earlier layers"] == "0.5, chosen from 1, 0"
+    assert told["temperature"] == "3.9"
+    alone = provenance(settings(layer_weights=(1.0,)), **CHOSEN)["Model"]
+    assert "weight of earlier layers" not in alone
+    assert not {"shrinkage", "temperature"} & set(provenance(classic())["Model"])
+    assert not {"shrinkage", "views", "precision", "stored in"} & set(provenance(FINETUNE, steps=1)["Model"])
 
 
-def test_what_bottlenecks_are_stored_in_is_told() -> None:
-    half = replace(settings(), bottleneck=replace(BOTTLENECK, dtype="float16"))
-    assert [provenance(train, l2=0.1)["Model"]["stored in"] for train in (settings(), half)] == ["float32", "float16"]
+def test_layers_and_what_bottlenecks_are_stored_in_are_told() -> None:
+    told = provenance(settings(), **CHOSEN)["Model"]
+    assert (told["layers"], told["stored in"]) == ("bottleneck, early (10 numbers)", "uint8")
 
 
 def test_distorted_views_are_told() -> None:
-    drawn = replace(settings(), bottleneck=replace(BOTTLENECK, distortion=DISTORTION))
-    assert provenance(settings(), l2=0.1)["Model"]["views"] == "plain and mirrored"
-    assert provenance(drawn, l2=0.1)["Model"]["views"] == (
+    drawn = settings(bottlenecks=(replace(BOTTLENECK, distortion=DISTORTION),))
+    assert provenance(settings(), **CHOSEN)["Model"]["views"] == "plain and mirrored"
+    assert provenance(drawn, **CHOSEN)["Model"]["views"] == (
         "plain and mirrored, and 8 distorted to train on (mirrored half, cropped 10 %, brightness up to 20 %, seed 4)"
     )
+
+
+def test_several_backbones_and_crops_are_told_one_by_one() -> None:
+    other = replace(BACKBONE, name="other", weights_sha256="1" * 64, size=16)
+    bottlenecks = [
+        replace(BOTTLENECK, backbone=replace(backbone, crop=crop))
+        for backbone in (BACKBONE, other)
+        for crop in ("centre", "stretch")
+    ]
+    told = provenance(settings(bottlenecks=tuple(bottlenecks)), **CHOSEN)["Model"]
+    assert (told["backbone"], told["backbone (2)"]) == ("drawn", "other")
+    assert told["input"] == "8 x 8 px, square from the centre and squeezed into a square, bilinear, (x - 128) / 128"
+    assert told["input (2)"].startswith("16 x 16 px")
+    assert told["weights of the backbone (2)"] == f"sha256 {'1' * 64}"
+    assert told["views"] == "plain and mirrored, of each crop"
 
 
 @pytest.mark.parametrize(

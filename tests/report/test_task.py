@@ -18,7 +18,7 @@ def report_of(laid_out: LaidOut, **changes: Any) -> WriteReport:
         "run_id": occasion.run,
         "snapshot": occasion.snapshot,
         "folder": str(occasion.folder),
-        "weights": "weights",
+        "weights": {},
         "settings": SETTINGS,
         "dataset": occasion.dataset,
         "date": DAY,
@@ -33,8 +33,7 @@ def publish(laid_out: LaidOut, *, but: str = "") -> None:
     """Publish the manifests of the stages before, but one, where their tasks look for them."""
     report = report_of(laid_out)
     train = report.evaluation().requires()
-    bottleneck = train.requires()
-    for task in (bottleneck.requires(), bottleneck, train, report.evaluation(), report.champion()):
+    for task in (*train.before(), train, report.evaluation(), report.champion()):
         if task.stage != but:
             laid_out.occasion.stages[task.stage].publish(task.manifest_path())
 

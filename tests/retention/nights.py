@@ -26,6 +26,7 @@ from tasks.champion.decision import Decision
 from tasks.champion.state import Champion, publish_champion
 from tasks.paths import AnyPath
 from tasks.report.index import publish_index
+from tasks.stage_names import kind_of, stage_name
 from tests.artifacts.rows import WIDTH, bottlenecks, key, keys
 from tests.recording import INTERVAL, keep, record
 
@@ -44,6 +45,7 @@ class Night:
         photos: The photos, by number.
         rejected: Those of them that cannot be decoded.
         settings: Names the backbone and every other parameter.
+        joined: Whether it has a second backbone, with stores of its own.
         crowned: Whether its model becomes champion.
         until: The last stage that it comes to.
     """
@@ -53,6 +55,7 @@ class Night:
     photos: frozenset[int]
     rejected: frozenset[int] = frozenset()
     settings: str = "a"
+    joined: bool = False
     crowned: bool = False
     until: str = "record"
 
@@ -68,12 +71,13 @@ class Night:
 
     def key(self, stage: str) -> str:
         """Key of what a stage makes: of a store by the settings alone."""
-        of_photos = stage not in ("decode", "bottleneck")
+        of_photos = kind_of(stage) not in ("decode", "bottleneck")
         dated = stage in ("report", "run")
         return fingerprint(
             {
                 "stage": stage,
                 "settings": self.settings,
+                "joined": self.joined and of_photos,
                 "snapshot": self.snapshot if of_photos else "",
                 "dataset": self.dataset if stage in ("champion", "report", "run") else "",
                 "date": f"{self.date}" if dated else "",
@@ -83,27 +87,37 @@ class Night:
     @property
     def parameters(self) -> str:
         """Names the record, beside the date."""
-        return fingerprint({"settings": self.settings})[:8]
+        return fingerprint({"settings": self.settings, "joined": self.joined})[:8]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of its decode and bottleneck stages."""
+        return (1, 2) if self.joined else (1,)
 
     def record(self, root: DataRoot) -> AnyPath:
         """Where the record is."""
         return root.runs(self.dataset) / f"{self.date}-{self.parameters}.json"
 
 
-def decoded(root: DataRoot, night: Night) -> Store:
-    store_key = night.key("decode")
+def decoded(root: DataRoot, night: Night, number: int = 1) -> Store:
+    store_key = night.key(stage_name("decode", number))
     return Store(root.decode(store_key), describe(DECODE, "decode", store_key, {}), 4)
 
 
-def rejected(root: DataRoot, night: Night) -> Store:
-    store_key = night.key("decode")
+def rejected(root: DataRoot, night: Night, number: int = 1) -> Store:
+    store_key = night.key(stage_name("decode", number))
     return Store(root.rejected(store_key), describe(REJECTED, "decode", store_key, {}), 4)
 
 
-def embedded(root: DataRoot, night: Night) -> Store:
-    store_key = night.key("bottleneck")
-    schema = describe(bottleneck_schema(WIDTH), "bottleneck", store_key, {})
+def embedded(root: DataRoot, night: Night, number: int = 1) -> Store:
+    store_key = night.key(stage_name("bottleneck", number))
+    schema = describe(bottleneck_schema(WIDTH, "int16"), "bottleneck", store_key, {})
     return Store(root.bottleneck(store_key), schema, 4)
+
+
+def stores(root: DataRoot, night: Night) -> list[Store]:
+    """All decoded and bottleneck stores of a night."""
+    return [open_store(root, night, number) for number in night.numbers for open_store in (decoded, embedded)]
 
 
 def make(root: DataRoot, night: Night) -> None:
@@ -126,7 +140,12 @@ def _photo(number: int) -> dict[str, Any]:
 
 
 def _decode(root: DataRoot, night: Night) -> None:
-    store, apart = decoded(root, night), rejected(root, night)
+    for number in night.numbers:
+        _decode_for(root, night, number)
+
+
+def _decode_for(root: DataRoot, night: Night, number: int) -> None:
+    store, apart = decoded(root, night, number), rejected(root, night, number)
     new = missing(store, night.good)
     if new:
         store.append(pa.Table.from_pylist([_picture(number) for number in new], store.schema))
@@ -143,13 +162,14 @@ def _picture(number: int) -> dict[str, Any]:
 
 
 def _bottleneck(root: DataRoot, night: Night) -> None:
-    store = embedded(root, night)
-    new = missing(store, night.good)
-    if new:
-        store.append(bottlenecks(new, VIEWS).cast(store.schema))
-    for network in ("int8-0123456789abcdef.tflite", "openvino-0123456789abcdef.zip"):
-        publish_bytes(store.folder / network, b"network")
-    _publish_store(night, "bottleneck", store)
+    for number in night.numbers:
+        store = embedded(root, night, number)
+        new = missing(store, night.good)
+        if new:
+            store.append(bottlenecks(new, VIEWS).cast(store.schema))
+        for name in ("int8-0123456789abcdef.tflite", "openvino-0123456789abcdef.zip"):
+            publish_bytes(store.folder / name, b"network")
+        _publish_store(night, "bottleneck", store)
 
 
 def missing(store: Store, numbers: Iterable[int]) -> list[int]:
@@ -164,6 +184,7 @@ def _publish_store(night: Night, stage: str, store: Store) -> None:
 
 def _train(root: DataRoot, night: Night) -> None:
     folder = root.train(night.key("train"))
+    publish_bytes(root.statistics(night.dataset) / "0123456789abcdef" / "photos.parquet", b"photos")
     publish_json(folder / "training.json", {"schema_version": 1, "snapshot": night.snapshot, "settings": {}})
     publish_bytes(folder / "checkpoints" / "head-1", b"head")
     _manifest(night, "train").publish(folder / "manifest.json")
@@ -204,7 +225,9 @@ def _report(root: DataRoot, night: Night) -> None:
 
 
 def _record(root: DataRoot, night: Night) -> None:
-    stages = {stage: {"key": night.key(stage), "new": 0} for stage in STAGES[1:-1]}
+    kinds = [stage for stage in STAGES[1:-1] if stage not in ("decode", "bottleneck")]
+    numbered = [stage_name(kind, number) for kind in ("decode", "bottleneck") for number in night.numbers]
+    stages = {stage: {"key": night.key(stage), "new": 0} for stage in (*numbered, *kinds)}
     kept = record(
         root,
         f"{night.date}",

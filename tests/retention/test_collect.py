@@ -29,7 +29,7 @@ from tests.artifacts.processes import started
 from tests.background import read_line
 from tests.object_store import ObjectStore
 from tests.recording import record
-from tests.retention.nights import Night, decoded, embedded, make, missing, rejected
+from tests.retention.nights import Night, decoded, embedded, make, missing, rejected, stores
 
 #: Holds the lock of a night until it is told to end.
 HOLD_NIGHT = """
@@ -59,7 +59,7 @@ def take(root: DataRoot, runs: int = 1, **policy: object) -> None:
 def stays(root: DataRoot, of: Night) -> bool:
     """Whether a run is there, which is whole then."""
     there = of.record(root).exists()
-    lacking = [*missing(decoded(root, of), of.good), *missing(embedded(root, of), of.good)]
+    lacking = [photo for store in stores(root, of) for photo in missing(store, of.good)]
     folders = [root.path / stage / of.key(stage) for stage in ("train", "evaluate", "predict", "report")]
     assert not there or (lacking == [] and all(folder.exists() for folder in folders))
     return there
@@ -89,16 +89,39 @@ def test_the_run_that_made_the_champion_stays(root: DataRoot[Path]) -> None:
     assert [stays(root, made) for made in nights] == [False, True, True]
 
 
-def test_pictures_that_the_champion_was_asked_of_stay(root: DataRoot[Path]) -> None:
-    """They are of later nights, in the champion's store; a manifest that nobody refers to goes, and its shards stay."""
-    crowned = night(1, 1, settings="b", crowned=True)
+def test_all_stores_of_a_run_with_two_backbones_stay_and_go_with_it(root: DataRoot[Path]) -> None:
+    joined, alone = night(1, 1, 2, joined=True), night(2, 3)
+    for made in (joined, alone):
+        make(root, made)
+    take(root, 2)
+    assert stays(root, joined)
+    take(root)
+    assert not stays(root, joined)
+    assert [store.folder.exists() for store in stores(root, joined)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_what_the_champion_was_asked_of_stays(root: DataRoot[Path], *, joined: bool) -> None:
+    """It is of later nights, in the champion's stores; a manifest that nobody refers to goes, and its shards stay."""
+    crowned = night(1, 1, settings="b", joined=joined, crowned=True)
     make(root, crowned)
     make(root, night(2, 2, 3))
-    make(root, night(2, 2, 3, dataset="trees", settings="b", until="decode"))
+    make(root, night(2, 2, 3, dataset="trees", settings="b", joined=joined, until="bottleneck"))
     (root.snapshots("trees") / "2026-03-02.json").unlink()
     take(root)
-    assert missing(decoded(root, crowned), [1, 2, 3]) == []
-    assert not manifest(root.decode(crowned.key("decode")), night(2, 2, 3).snapshot).exists()
+    for store in stores(root, crowned):
+        assert missing(store, [1, 2, 3]) == []
+        assert not manifest(store.folder, night(2, 2, 3).snapshot).exists()
+
+
+def test_statistics_of_a_dataset_go_with_its_last_night(root: DataRoot[Path]) -> None:
+    make(root, night(1, 1))
+    make(root, night(1, 1, dataset="trees", until="train"))
+    take(root)
+    assert root.statistics("trees").exists()
+    (root.snapshots("trees") / "2026-03-01.json").unlink()
+    take(root)
+    assert [root.statistics(name).exists() for name in ("flowers", "trees")] == [True, False]
 
 
 def test_a_newest_night_that_came_to_no_record_keeps_what_it_has(root: DataRoot[Path]) -> None:

@@ -9,7 +9,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -25,7 +25,7 @@ from tasks.records import read_record
 from tasks.retention.collect import collect
 from tasks.retention.kept import Policy
 from tests.artifacts.rows import keys
-from tests.retention.nights import STAGES, VIEWS, Night, decoded, embedded, make, missing, rejected
+from tests.retention.nights import STAGES, VIEWS, Night, decoded, embedded, make, missing, rejected, stores
 
 #: More by hand, each time others: HISTORIES=1000 pytest tests/retention.
 EXAMPLES = int(os.environ.get("HISTORIES", "0"))
@@ -40,6 +40,7 @@ NIGHTS = st.builds(
     day=DAYS,
     photos=st.frozensets(st.integers(0, 11), min_size=1),
     settings=st.sampled_from("ab"),
+    joined=st.booleans(),
     crowned=st.booleans(),
     until=st.sampled_from(["record", "record", *STAGES]),
 )
@@ -212,28 +213,32 @@ class Histories(RuleBasedStateMachine):
                     nights.append(night)
         return nights
 
-    def _rows(self) -> dict[tuple[str, str], set[int]]:
-        """By dataset and settings: the photos of its newest night that have all their rows, where it has no record."""
+    def _rows(self) -> dict[tuple[str, str, int], set[int]]:
+        """By dataset, settings and number: the photos of its newest night that have all their rows, without a record."""
         rows = {}
         for night in self._unfinished():
-            for parameters in "ab":
+            for parameters, number in product("ab", (1, 2)):
                 of = replace(night, settings=parameters)
-                lacking = {*missing(decoded(self.root, of), of.good), *missing(embedded(self.root, of), of.good)}
-                rows[night.dataset, parameters] = set(of.good) - lacking
+                own = (decoded(self.root, of, number), embedded(self.root, of, number))
+                lacking = {photo for store in own for photo in missing(store, of.good)}
+                rows[night.dataset, parameters, number] = set(of.good) - lacking
         return rows
 
-    def _check_whole(self, kept: list[Night], rows: dict[tuple[str, str], set[int]]) -> None:
+    def _check_whole(self, kept: list[Night], rows: dict[tuple[str, str, int], set[int]]) -> None:
         for night in kept:
             assert (read_record(night.record(self.root)) or {})["run"] == night.key("run")
-            for store, views in ((decoded(self.root, night), 1), (embedded(self.root, night), VIEWS)):
+            for store in stores(self.root, night):
+                views = VIEWS if "view" in store.schema.names else 1
                 named = [store.folder / name for name in read_manifest(manifest(store.folder, night.snapshot)).shards]
                 found = sum(table.num_rows for table in store.rows(keys(*night.good), ["sha256"], named))
                 assert found == views * len(night.good)
-            assert missing(rejected(self.root, night), night.rejected) == []
+            for number in night.numbers:
+                assert missing(rejected(self.root, night, number), night.rejected) == []
             assert all(path.exists() for path in self._own(night))
-        for (dataset, parameters), there in rows.items():
+        for (dataset, parameters, number), there in rows.items():
             of = Night(dataset, dt.date.min, frozenset(there), settings=parameters)
-            assert missing(decoded(self.root, of), there) == missing(embedded(self.root, of), there) == []
+            for store in (decoded(self.root, of, number), embedded(self.root, of, number)):
+                assert missing(store, there) == []
 
     def _own(self, night: Night) -> set[AnyPath]:
         """What a run refers to, beside rows."""
@@ -251,7 +256,7 @@ class Histories(RuleBasedStateMachine):
         root = self.root
         return {
             root.snapshot(night.snapshot),
-            *(manifest(store.folder, night.snapshot) for store in (decoded(root, night), embedded(root, night))),
+            *(manifest(store.folder, night.snapshot) for store in stores(root, night)),
             *(root.path / stage / night.key(stage) for stage in ("train", "evaluate", "predict")),
         }
 
@@ -283,7 +288,7 @@ class Histories(RuleBasedStateMachine):
         """The photos whose rows have to stay, by store."""
         needed: dict[AnyPath, set[int]] = defaultdict(set)
         for night in kept:
-            for store in (decoded(self.root, night), embedded(self.root, night)):
+            for store in stores(self.root, night):
                 needed[store.folder] |= night.photos
         for night in self._unfinished():
             for folder in self._store_folders():
@@ -293,7 +298,8 @@ class Histories(RuleBasedStateMachine):
             # The run that made the champion is among them, if it has a record.
             crowning = self._crowning(sorted(own, key=lambda night: night.date), dataset)
             if crowning:
-                needed[decoded(self.root, crowning).folder] |= set().union(*(night.photos for night in own))
+                for store in stores(self.root, crowning):
+                    needed[store.folder] |= set().union(*(night.photos for night in own))
         return needed
 
     def _check_shards(self, needed: dict[AnyPath, set[int]]) -> None:
