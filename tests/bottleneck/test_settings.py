@@ -28,7 +28,8 @@ def test_the_metadata_of_a_store_say_which_numbers_are_whose_and_what_1_is(tmp_p
     assert [layer["start"] for layer in layers] == [0, *(layer["stop"] for layer in layers[:-1])]
     assert float(schema.metadata[b"step"]) == LITE.quantisation.step
     assert json.loads(schema.metadata[b"settings"])["precision"] == "float32"
-    assert schema.field("bottleneck").type == pa.list_(pa.uint8(), LITE.backbone.width)
+    vector = schema.field("bottleneck").type
+    assert (vector.value_type, vector.list_size) == (pa.uint8(), LITE.backbone.width)
 
 
 def test_numbers_without_a_known_bound_take_16_bits(tmp_path: Path) -> None:
