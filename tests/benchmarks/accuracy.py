@@ -23,11 +23,11 @@ DATES = {precision: f"2026-01-0{day}" for day, precision in enumerate(PRECISIONS
 
 
 def vectors(store: Path) -> npt.NDArray[np.float32]:
-    """All bottlenecks of a store, in the order of photos and views: float32 [N, D]."""
+    """All bottlenecks of a store as they are stored, in the order of photos and views: float32 [N, D]."""
     table = ds.dataset(sorted(store.glob("part-*.parquet"))).to_table()
     table = table.sort_by([("sha256", "ascending"), ("view", "ascending")])
     numbers = table.column("bottleneck").combine_chunks()
-    return np.asarray(numbers.flatten()).reshape(len(numbers), -1)
+    return np.asarray(numbers.flatten(), np.float32).reshape(len(numbers), -1)
 
 
 def cosines(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
