@@ -1,6 +1,5 @@
 """Several devices train what one device does, but for rounding; a processor cut into two stands for two GPUs."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,22 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.progress import Silence
-from tasks.train.head import load_head
 from tasks.train.network import read_network
 from tests.train import several
 from tests.train.tiny import tiny
-
-
-class Steps(Silence):
-    """Notes every count that it is told."""
-
-    def __init__(self) -> None:
-        self.counts: list[int] = []
-
-    def advance(self, count: int) -> None:
-        """Note it."""
-        self.counts.append(count)
 
 
 @pytest.fixture(scope="module")
@@ -40,30 +26,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert done.stdout == "2 copies"
     return folder
-
-
-@pytest.mark.parametrize("way", ["adam", "classic"])
-def test_a_head_is_the_one_that_one_device_trains(way: str, folder: Path, tmp_path: Path) -> None:
-    together, alone = load_head(folder / way), several.fit(way, tmp_path)
-    np.testing.assert_allclose(together.weights, alone.weights, atol=1e-4)
-    np.testing.assert_allclose(together.biases, alone.biases, atol=1e-4)
-    assert together.facts == alone.facts
-
-
-def test_bottlenecks_on_disk_are_trained_on_by_several_devices_too(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tasks.train.vectors.MOST_IN_MEMORY", 0)
-    together, alone = load_head(folder / "adam on disk"), several.fit("adam", tmp_path, on_disk=True)
-    np.testing.assert_allclose(together.weights, alone.weights, atol=1e-4)
-
-
-@pytest.mark.parametrize("way", ["adam", "classic"])
-def test_a_training_that_several_devices_began_is_gone_on_with_by_one(way: str, folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder / "checkpoints", tmp_path / "checkpoints")
-    resumed, whole = several.fit(way, tmp_path, told := Steps()), several.fit(way, tmp_path / "whole")
-    assert 0 < told.counts[0] <= several.BREAK_OFF[way]
-    np.testing.assert_allclose(resumed.weights, whole.weights, atol=1e-4)
 
 
 @pytest.mark.parametrize("start", several.NETWORKS)
