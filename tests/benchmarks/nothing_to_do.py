@@ -55,7 +55,7 @@ def fill_stores(root: Path, rows: int) -> int:
     for folder in store_folders(DataRoot(root)):
         store = open_store(folder, {"decode": ROWS_PER_GROUP, "bottleneck": VECTORS_PER_GROUP})
         if "bottleneck" in store.schema.names:
-            fill_bottlenecks(store, make_keys(rows), VECTORS_PER_SHARD)
+            fill_bottlenecks(store, make_keys(rows), 1, VECTORS_PER_SHARD)
         else:
             fill_decoded(store, make_keys(rows), ROWS_PER_SHARD)
         shards += len(store.shards())

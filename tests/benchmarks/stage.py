@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tasks.artifacts import DataRoot, Manifest
+from tasks.artifacts import DataRoot
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
@@ -74,9 +74,8 @@ class Stage:
         """Embed all photos anew; seconds from when the first batch was done."""
         for shard in self._store.shards():
             shard.unlink()
-        decode, count, clock = self.settings.decode, len(keys), StartupClock()
-        decoded = Manifest(decode.key, "", {}, count, count, 0, stage="decode", run="", seconds=0.0)
-        embed_photos(Wanted(keys, decoded), self.settings, self._weights, self._root, clock)
+        clock = StartupClock()
+        embed_photos(Wanted(keys, len(keys)), self.settings, self._weights, self._root, clock)
         ended = time.perf_counter()
         self.startup.append(dict(clock.startup.seconds))
         return ended - (clock.first or ended)
