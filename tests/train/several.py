@@ -6,6 +6,7 @@ Writes every network that `test_replicas.py` asks for into the folder, and print
 """
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,21 +22,39 @@ from tasks.train.schedule import NetworkRecipe
 from tests.train.tiny import DECODE, LABELS, coloured_photos, tiny
 
 PRETRAINED = NetworkRecipe("pretrained", epochs=4, batch_size=8, learning_rate=0.01, seed=0)
+#: Photos after which a training breaks off, behind its first checkpoint.
+BREAK_OFF = 60 * PRETRAINED.batch_size
+QUIET = Watch(Silence())
 NETWORKS = {"pretrained": PRETRAINED, "random": replace(PRETRAINED, start="random")}
 
 
-def train_tiny(folder: Path, recipe: NetworkRecipe) -> Network:
+class Stopper(Silence):
+    """Breaks a training off after some photos."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def advance(self, count: int) -> None:
+        """Count them."""
+        self._left -= count
+        if self._left <= 0:
+            raise InterruptedError
+
+
+def train_tiny(folder: Path, recipe: NetworkRecipe, watch: Watch = QUIET) -> Network:
     """Train a whole network on coloured photos."""
     photos, _ = coloured_photos(DataRoot(folder), 60)
     with open_pictures(photos, photos.of("train"), DECODE, DataRoot(folder)) as pictures:
-        return train_network(tiny(folder), pictures, LABELS, recipe, Watch(Silence()))
+        return train_network(tiny(folder), pictures, LABELS, recipe, watch)
 
 
 def main(folder: Path) -> None:
-    """Train everything."""
+    """Train everything, what is to be gone on with first."""
     processor = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
     replicas.DEVICE = "CPU"
+    with suppress(InterruptedError):
+        train_tiny(folder, PRETRAINED, Watch(Stopper(BREAK_OFF), folder / "checkpoints"))
     for name, recipe in NETWORKS.items():
         save_network(train_tiny(folder, recipe), folder / name)
     sys.stdout.write(f"{replicas.Replicas().count} copies")

@@ -7,9 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.progress import Silence
+from tasks.train.examples import Watch
 from tasks.train.network import read_network
 from tests.train import several
 from tests.train.tiny import tiny
+
+
+class Steps(Silence):
+    """Notes every count that it is told."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+
+    def advance(self, count: int) -> None:
+        """Note it."""
+        self.counts.append(count)
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +54,12 @@ def test_a_whole_network_learns_on_several_devices_and_is_kept_as_any_other(star
             assert np.isfinite(weights).all()
     kernel = together.model.get_layer("labels").get_weights()[0]
     assert np.abs(kernel).max() > 0.01
+
+
+def test_a_training_that_several_devices_began_is_gone_on_with_by_one(folder: Path) -> None:
+    watch = Watch(told := Steps(), folder / "checkpoints")
+    resumed = several.train_tiny(folder, several.PRETRAINED, watch)
+    whole = several.train_tiny(folder, several.PRETRAINED)
+    assert 0 < told.counts[0] <= several.BREAK_OFF
+    for weights, others in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_allclose(weights, others, atol=2e-3)
