@@ -83,7 +83,7 @@ class Numbers(luigi.Parameter[tuple[float, ...]]):
 
     def serialize(self, x: Any) -> str:
         """Write the numbers as they are read."""
-        return ",".join(repr(number) for number in x)
+        return ",".join(repr(number).removesuffix(".0") for number in x)
 
     def normalize(self, x: tuple[float, ...]) -> tuple[float, ...]:
         """Check the bounds; raises `SettingError` beyond them. RangeDaily hands over what its JSON holds, text too."""

@@ -19,8 +19,8 @@ BUILT_HERE: tuple[Kind, ...] = ("efficientnet_lite", "keras_application")
 def resolve_precision(wish: str, backbone: Backbone, hardware: Hardware) -> Precision:
     """Decide what a backbone's forward pass computes in.
 
-    `auto` is int8 on a processor for the backbones that were made for it; for the others bfloat16 where the hardware
-    computes in it, else float32.
+    `auto` is bfloat16 where the hardware computes in it. On another processor it is int8 for the last layer alone of a
+    backbone that was made for it, and float32 for all else: in int8, several layers cost some accuracy.
 
     Args:
         wish: One of `PRECISIONS`, or `auto`.
@@ -34,9 +34,10 @@ def resolve_precision(wish: str, backbone: Backbone, hardware: Hardware) -> Prec
         if wish == "bfloat16" and not _computes_bfloat16(backbone, hardware):
             raise SettingError(_no_bfloat16(backbone, hardware))
         return cast("Precision", wish)
-    if backbone.kind in _MADE_FOR_INT8 and not hardware.gpu:
-        return "int8"
-    return "bfloat16" if _computes_bfloat16(backbone, hardware) else "float32"
+    if _computes_bfloat16(backbone, hardware):
+        return "bfloat16"
+    suits_int8 = backbone.kind in _MADE_FOR_INT8 and len(backbone.layers) == 1 and not hardware.gpu
+    return "int8" if suits_int8 else "float32"
 
 
 def check_gpus(gpus: float, precision: Precision, hardware: Hardware) -> None:

@@ -121,7 +121,7 @@ def _train_head(material: _Material, settings: CellSettings, progress: Progress)
     training = _embed(material.training, forward, bottleneck, progress)
     known = Statistics.none(len(material.labels), bottleneck.backbone.width)
     known.add(training, material.training.labels)
-    head = Solver(recipe, columns, material.labels).fit(known, HEAD_CHOICE)
+    head = Solver(recipe, columns, (0, 1), material.labels).fit(known, HEAD_CHOICE)
     seconds = time.monotonic() - started
     testing = _embed(material.testing, forward, bottleneck, Silence())
     probabilities = head.probabilities(columns.values(testing, slice(None), rooted=True))

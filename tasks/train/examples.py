@@ -41,13 +41,13 @@ def mark(probabilities: Floats, labels: npt.NDArray[np.int64]) -> Mark:
 
 @dataclass(frozen=True)
 class Choice:
-    """How one way to solve for a head did on the validation split.
+    """How one way to solve for a head did on photos that were left out one at a time.
 
     Args:
         shrinkage: What was added to the variance within labels.
         layer_weight: Weight of the layers before the last one.
         temperature: What its scores were divided by.
-        accuracy: Share of validation photos that are right.
+        accuracy: Share of these photos that are right.
         log_loss: Mean negative log of the probability given to the right label.
     """
 

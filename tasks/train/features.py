@@ -208,17 +208,24 @@ class Features:
         return in_threads(self._read, batches, available_cores())
 
     def _read(self, places: Places) -> Block:
-        """Read the photos of one block from all stores."""
+        """Read the photos of one block from all stores.
+
+        Raises:
+            StoreError: A shard is damaged or gone, or lacks views of a photo.
+        """
         keys = self._keys.take(pa.array(places))
         index = KeyIndex(keys)
         numbers = np.zeros((len(places), *self.shape[1:]), self.columns.dtype)
         which = np.zeros(len(self._keys), bool)
         which[places] = True
         for store, found, part in self._stored:
+            there = np.zeros((len(places), part.bottleneck.all_views), bool)
             for rows in store.rows(keys, ["sha256", "view", "bottleneck"], found.shards(which)):
                 read = np.asarray(rows.column("bottleneck").combine_chunks().flatten()).reshape(len(rows), -1)
-                here = index.places(rows.column("sha256"))
-                numbers[here, part.views.start + np.asarray(rows.column("view")), part.numbers] = read
+                here, views = index.places(rows.column("sha256")), np.asarray(rows.column("view"))
+                numbers[here, part.views.start + views, part.numbers] = read
+                there[here, views] = True
+            store.check(int(there.all(axis=1).sum()), len(places), "photos")
         return Block(places, numbers)
 
 

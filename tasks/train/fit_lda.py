@@ -2,20 +2,34 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tasks.bottleneck.quantisation import Numbers
 from tasks.train.calibration import fit_temperature, probabilities
-from tasks.train.examples import Choice, Examples, mark
+from tasks.train.examples import Choice, mark
 from tasks.train.features import Columns
 from tasks.train.head import Head
-from tasks.train.lda import Discriminant, Layer
+from tasks.train.lda import Discriminant, Layer, Solution
 from tasks.train.settings import LdaRecipe
-from tasks.train.statistics import Statistics, centre_of
+from tasks.train.statistics import Labels, Statistics, centre_of
 
 #: Where the search begins: the variance of a standardised number.
 _FIRST_SHRINKAGE = 1.0
+
+
+class Sample(NamedTuple):
+    """Photos that are left out one at a time.
+
+    Args:
+        numbers: uint8 or int16 [n, V, D]: all their views.
+        labels: int64 [n], each a place in the list of labels.
+    """
+
+    numbers: Numbers
+    labels: Labels
 
 
 @dataclass(frozen=True)
@@ -25,34 +39,40 @@ class Solver:
     Args:
         recipe: How.
         columns: What the D numbers of a row are.
+        views: The views that predict.
         labels: The labels in order.
     """
 
     recipe: LdaRecipe
     columns: Columns
+    views: tuple[int, ...]
     labels: tuple[str, ...]
 
-    def choose(self, known: Statistics, validation: Examples) -> tuple[Choice, ...]:
-        """Choose shrinkage, layer weight and temperature by the log loss of photos that are not among the known ones.
+    def choose(self, known: Statistics, sample: Sample) -> tuple[Head, tuple[Choice, ...]]:
+        """Choose shrinkage, layer weight and temperature by the log loss of photos that are left out one at a time.
 
         First the shrinkage with all layers alike, by going on from 1 as long as the loss gets smaller; then the weight
         of earlier layers, from the largest on; leaving them out is tried in any case.
 
         Args:
-            known: Statistics of the training photos.
-            validation: Square roots of the validation photos' numbers, of the views that predict.
+            known: Statistics of the photos that the head is to be fitted on.
+            sample: Some of these photos.
 
         Returns:
-            Every choice that was tried, the best one first.
+            The head, and every choice that was tried, the best one first.
+
+        Raises:
+            SettingError: A shrinkage is too small.
         """
         discriminant = Discriminant(known, uniform_prior=self.recipe.class_weights)
-        tried: dict[tuple[float, float], Choice] = {}
+        tried: dict[tuple[float, float], tuple[Choice, Layer]] = {}
 
         def loss(shrinkage: float, layer_weight: float) -> float:
             if (shrinkage, layer_weight) not in tried:
-                layer = discriminant.solve(shrinkage, self._weights(layer_weight))
-                tried[shrinkage, layer_weight] = self._try(layer, validation, shrinkage, layer_weight)
-            return tried[shrinkage, layer_weight].log_loss
+                solution = discriminant.solve(shrinkage, self._weights(layer_weight))
+                choice = self._measure(solution, sample, shrinkage, layer_weight)
+                tried[shrinkage, layer_weight] = choice, solution.layer
+            return tried[shrinkage, layer_weight][0].log_loss
 
         shrinkages, weights = sorted(self.recipe.shrinkage), sorted(self.recipe.layer_weights, reverse=True)
         if self.columns.last.all():
@@ -61,19 +81,27 @@ class Solver:
         shrinkage = _descend(shrinkages, first, lambda value: loss(value, weights[0]))
         _descend(weights, 0, lambda value: loss(shrinkage, value))
         loss(shrinkage, weights[-1])
-        return tuple(sorted(tried.values(), key=lambda choice: choice.log_loss))
+        (best, layer), *_ = ranked = sorted(tried.values(), key=lambda one: one[0].log_loss)
+        return self._head(layer, best.temperature), tuple(choice for choice, _ in ranked)
 
-    def fit(self, known: Statistics, choice: Choice) -> Head:
-        """Solve for the head of a choice, on whichever rows are known."""
+    def fit(self, known: Statistics, choice: Choice, sample: Sample | None = None) -> Head:
+        """Solve for the head of a choice, on whichever photos are known.
+
+        Args:
+            known: Statistics of the photos.
+            choice: The choice.
+            sample: Some of the photos, on which the temperature is fitted anew; None takes that of the choice.
+        """
         discriminant = Discriminant(known, uniform_prior=self.recipe.class_weights)
-        layer = discriminant.solve(choice.shrinkage, self._weights(choice.layer_weight))
-        return self._head(layer, choice.temperature)
+        solution = discriminant.solve(choice.shrinkage, self._weights(choice.layer_weight))
+        if sample is not None and len(sample.labels):
+            choice = self._measure(solution, sample, choice.shrinkage, choice.layer_weight)
+        return self._head(solution.layer, choice.temperature)
 
-    def _try(self, layer: Layer, validation: Examples, shrinkage: float, layer_weight: float) -> Choice:
-        head = self._head(layer, 1.0)
-        scores = head.scores(validation.values)
-        temperature = fit_temperature(scores, validation.labels)
-        found = mark(probabilities(scores / np.float32(temperature)), validation.labels)
+    def _measure(self, solution: Solution, sample: Sample, shrinkage: float, layer_weight: float) -> Choice:
+        scores = solution.left_out_scores(sample.numbers, sample.labels)[:, list(self.views)].astype(np.float32)
+        temperature = fit_temperature(scores, sample.labels)
+        found = mark(probabilities(scores / np.float32(temperature)), sample.labels)
         return Choice(shrinkage, layer_weight, temperature, *found)
 
     def _weights(self, layer_weight: float) -> npt.NDArray[np.float64]:

@@ -4,6 +4,10 @@ Each number is standardised, earlier layers are weighted, and the covariance wit
 diagonal (Friedman 1989, Regularized discriminant analysis, https://doi.org/10.2307/2289860). The result is one fully
 connected layer: with a softmax, its scores are the labels' probabilities if each label's rows are normally distributed
 around its mean with that covariance.
+
+What the layer would say of a photo if it had been solved for without that photo follows from the same factorisation.
+Leaving a photo out changes the covariance by its own few rows (Woodbury's identity), so that a prediction of each photo
+by a layer that never saw it costs no further solution.
 """
 
 from dataclasses import dataclass
@@ -13,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg.lapack import spotrf, spotrs
 
+from tasks.bottleneck.quantisation import Numbers
 from tasks.errors import SettingError
-from tasks.train.statistics import Doubles, Statistics
+from tasks.train.statistics import Doubles, Labels, Statistics, centre
 
 #: Least standard deviation of a number, in steps of what is stored: a number that hardly varies is not blown up.
 _LEAST_DEVIATION = 0.1
@@ -49,17 +54,17 @@ class Discriminant:
     def __init__(self, known: Statistics, *, uniform_prior: bool = False) -> None:
         rows = known.counts.sum()
         self._known = known
-        self._shares = known.counts / rows
-        self._mean = known.sums.sum(axis=0) / rows
-        variance = known.products.diagonal() / rows - self._mean**2
-        self._deviation = np.sqrt(np.maximum(variance, _LEAST_DEVIATION**2))
+        self.counts, self._shares = known.counts, known.counts / rows
+        self.mean = known.sums.sum(axis=0) / rows
+        variance = known.products.diagonal() / rows - self.mean**2
+        self.deviation = np.sqrt(np.maximum(variance, _LEAST_DEVIATION**2))
         present = known.counts > 0
-        means = np.where(present[:, None], known.sums / np.maximum(known.counts, 1)[:, None], self._mean)
-        self._centres = (means - self._mean) / self._deviation
-        prior = present / present.sum() if uniform_prior else self._shares
-        self._log_prior = np.log(prior, out=np.full(len(prior), -np.inf), where=present)
+        means = np.where(present[:, None], known.sums / np.maximum(known.counts, 1)[:, None], self.mean)
+        self.centres = (means - self.mean) / self.deviation
+        self.uniform_prior = uniform_prior
+        self.log_prior = _log(present / present.sum() if uniform_prior else self._shares)
 
-    def solve(self, shrinkage: float, weights: Doubles) -> Layer:
+    def solve(self, shrinkage: float, weights: Doubles) -> "Solution":
         """Solve for the layer.
 
         Args:
@@ -71,9 +76,7 @@ class Discriminant:
             SettingError: The shrinkage is so small that the covariance has no inverse in float32.
         """
         kept = np.flatnonzero(weights)
-        used = weights[kept]
-        centres = self._centres[:, kept] * used
-        covariance = self._weighted(kept, used.astype(np.float32))
+        covariance = self._weighted(kept, weights[kept].astype(np.float32))
         covariance[np.diag_indices(len(kept))] += np.float32(shrinkage)
         factor, failed = spotrf(covariance, lower=1, clean=0, overwrite_a=1)
         if failed:
@@ -81,16 +84,11 @@ class Discriminant:
                 f"--shrinkage {shrinkage:g} is too small for these bottlenecks: their covariance has no inverse. Give "
                 "larger ones."
             )
-        solved, _ = spotrs(factor, np.asfortranarray(centres.T, np.float32), lower=1)
-        solution = solved.astype(np.float64)
-        biases = self._log_prior - 0.5 * np.einsum("cd,dc->c", centres, solution)
-        layer = np.zeros((len(weights), len(biases)))
-        layer[kept] = solution * (used / self._deviation[kept])[:, None]
-        return Layer(layer, biases - self._mean @ layer)
+        return Solution(self, factor, kept, weights)
 
     def _weighted(self, kept: npt.NDArray[np.intp], used: Matrix) -> Matrix:
         """The covariance of the numbers that are kept, weighted; what is above the diagonal is undefined."""
-        if len(kept) < len(self._mean):
+        if len(kept) < len(self.mean):
             covariance = np.asfortranarray(self._within[np.ix_(kept, kept)])
         else:
             covariance = self._within.copy(order="F")
@@ -102,16 +100,109 @@ class Discriminant:
     @cached_property
     def _within(self) -> Matrix:
         """The covariance within labels of standardised numbers: [D, D], its lower triangle alone."""
-        products, mean, deviation = self._known.products, self._mean, self._deviation
+        products, mean, deviation = self._known.products, self.mean, self.deviation
         rows, width = self._known.counts.sum(), len(mean)
         within = np.empty((width, width), np.float32, order="F")
-        between = self._centres * self._shares[:, None]
+        between = self.centres * self._shares[:, None]
         for start in range(0, width, _COLUMNS_AT_ONCE):
             columns = slice(start, start + _COLUMNS_AT_ONCE)
             block = products[start:, columns] / rows
             block -= mean[start:, None] * mean[columns]
             block /= deviation[start:, None]
             block /= deviation[columns]
-            block -= self._centres[:, start:].T @ between[:, columns]
+            block -= self.centres[:, start:].T @ between[:, columns]
             within[start:, columns] = block
         return within
+
+
+class Solution:
+    """A layer that was solved for, and what leaving photos out would change.
+
+    Args:
+        of: What it was solved for.
+        factor: The Cholesky factor of the covariance of the numbers that are kept, its lower triangle.
+        kept: Which numbers these are.
+        weights: [D]: what each standardised number was multiplied by.
+    """
+
+    def __init__(self, of: Discriminant, factor: Matrix, kept: npt.NDArray[np.intp], weights: Doubles) -> None:
+        self._of, self._factor, self._kept, self._weights = of, factor, kept, weights
+        self._centres = of.centres[:, kept] * weights[kept]
+        self._solved = self._solve(self._centres)
+
+    def _solve(self, rows: Doubles | Matrix) -> Doubles:
+        """Multiply rows, [n, d], by the inverse of the covariance: float64 [n, d]."""
+        solved, _ = spotrs(self._factor, np.asfortranarray(rows.T, np.float32), lower=1)
+        transposed: Doubles = solved.T.astype(np.float64)
+        return transposed
+
+    @cached_property
+    def layer(self) -> Layer:
+        """The layer."""
+        of, kept = self._of, self._kept
+        biases = of.log_prior - 0.5 * np.einsum("cd,cd->c", self._centres, self._solved)
+        weights = np.zeros((len(self._weights), len(biases)))
+        weights[kept] = self._solved.T * (self._weights[kept] / of.deviation[kept])[:, None]
+        return Layer(weights, biases - of.mean @ weights)
+
+    def left_out_scores(self, numbers: Numbers, labels: Labels) -> Doubles:
+        """Score photos, each by the layer that the other photos give.
+
+        Mean and deviation by which numbers are standardised stay those of all photos: of them, one photo is little.
+
+        Args:
+            numbers: uint8 or int16 [n, V, D]: all views of n photos that the layer was solved for on.
+            labels: int64 [n], their labels; each label has another photo.
+
+        Returns:
+            float64 [n, V, C].
+        """
+        photos, views, _ = numbers.shape
+        rows, own = self._of.counts.sum(), np.arange(photos)
+        apart = self._apart(numbers, labels)
+        solved = self._solve(apart.reshape(photos * views, -1)).reshape(apart.shape)
+        others = self._of.counts[labels] - views
+        # Products, by the inverse, of the photo's rows less their label's mean with each other and with the means.
+        among = np.einsum("nvd,nwd->nvw", apart, solved, optimize=True)
+        to_means = np.einsum("cd,nvd->ncv", self._centres, solved, optimize=True)
+        every = np.broadcast_to(1 / self._of.counts[labels][:, None, None], among.shape)
+        change = np.linalg.inv(rows * (np.eye(views) - every) - among)
+        left = (rows - views) / rows
+        means = self._centres @ self._solved.T
+        moved = np.einsum("ncv,nvw->ncw", to_means, change, optimize=True)
+        mean_row = left * (to_means + moved @ among)
+        among = left * (among + among @ change @ among)
+        own_mean = left * (means[labels] + np.einsum("nw,ncw->nc", moved[own, labels], to_means, optimize=True))
+        norms = left * (means.diagonal() + np.einsum("ncw,ncw->nc", moved, to_means, optimize=True))
+        scores = own_mean[:, :, None] + mean_row
+        # Without the photo its label's mean is another one.
+        shift = 1 / others
+        toward = mean_row[own, labels]
+        scores[own, labels] -= shift[:, None] * (toward.sum(axis=1, keepdims=True) + among.sum(axis=1))
+        norms[own, labels] += -2 * shift * toward.sum(axis=1) + shift**2 * among.sum(axis=(1, 2))
+        scores += (self._left_out_prior(labels, views) - 0.5 * norms)[:, :, None]
+        by_view: Doubles = scores.transpose(0, 2, 1)
+        return by_view
+
+    def _apart(self, numbers: Numbers, labels: Labels) -> Matrix:
+        """The rows of photos, standardised and weighted, less the mean of their label: float32 [n, V, d]."""
+        of, kept = self._of, self._kept
+        rows = centre(numbers[..., kept])
+        scale = (self._weights[kept] / of.deviation[kept]).astype(np.float32)
+        apart: Matrix = ((rows - of.mean[kept].astype(np.float32)) * scale).astype(np.float32)
+        apart -= self._centres[labels].astype(np.float32)[:, None]
+        return apart
+
+    def _left_out_prior(self, labels: Labels, views: int) -> Doubles:
+        """The logarithm of each label's share without each photo: [n, C]."""
+        if self._of.uniform_prior:
+            return np.repeat(self._of.log_prior[None], len(labels), axis=0)
+        counts = np.repeat(self._of.counts[None], len(labels), axis=0)
+        counts[np.arange(len(labels)), labels] -= views
+        return _log(counts / counts.sum(axis=1, keepdims=True))
+
+
+def _log(shares: Doubles) -> Doubles:
+    """Logarithms of shares; that of 0 is minus infinity."""
+    logarithms: Doubles = np.log(shares, out=np.full(shares.shape, -np.inf), where=shares > 0)
+    return logarithms

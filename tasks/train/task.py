@@ -68,7 +68,7 @@ class TrainHead(SnapshotStageTask):
             reused=0,
             details={
                 "labels": list(photos.labels),
-                "validation_photos": int(photos.of("validation").sum()),
+                "validation_photos": best.photos,
                 **best.choice,
                 "validation_accuracy": best.accuracy,
                 "validation_log_loss": best.log_loss,

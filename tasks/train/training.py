@@ -14,7 +14,7 @@ from tasks.progress import Progress
 from tasks.snapshot.splits import SPLIT_TENTHS
 from tasks.train.examples import Examples, Watch, mark
 from tasks.train.features import read_values
-from tasks.train.fit_lda import Solver
+from tasks.train.fit_lda import Sample, Solver
 from tasks.train.head import Head, save_head
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import ClassicRecipe, LdaRecipe
@@ -23,19 +23,23 @@ from tasks.train.underway import CHECKPOINTS, Training, announce
 
 #: Bottlenecks that a training draws, from which on it takes long enough for somebody to watch it: some seconds.
 WORTH_WATCHING = 400_000
-#: Numbers of validation photos that a choice is made by at most; of more photos, those with the smallest keys count.
-MOST_NUMBERS = 2**26
+#: Photos that are left out one at a time to choose by, and to fit a temperature on: more of them would cost as much as
+#: the solution does; two for each label at least.
+LEFT_OUT = 512
 
 
 class Trained(NamedTuple):
     """A head that was trained.
 
     Args:
-        accuracy: Share of the validation photos that were right, of the head that was chosen.
+        photos: Photos that it was measured on: of `lda` those that were left out one at a time, of `classic` those of
+            the validation split.
+        accuracy: Share of them that were right.
         log_loss: Mean negative log of the probability given to their right labels.
         choice: What was chosen on them, by name; empty of a classic head.
     """
 
+    photos: int
     accuracy: float
     log_loss: float
     choice: Mapping[str, float]
@@ -46,9 +50,9 @@ def train_head(
 ) -> Trained:
     """Train a head and publish it; a second process that trains the same head waits.
 
-    A head of `lda` is chosen on the validation split, and then fitted on the training and validation splits. A classic
-    one is trained on the training split; it goes on from a checkpoint where an earlier try left one, and ends with
-    telling the accuracy on the test split, as retrain.py does.
+    A head of `lda` is fitted on the training and validation splits, and chosen by leaving single photos of them out. A
+    classic one is trained on the training split; it goes on from a checkpoint where an earlier try left one, and ends
+    with telling the accuracy on the test split, as retrain.py does.
 
     Args:
         photos: The snapshot's photos; their features say how to train.
@@ -79,15 +83,16 @@ def train_head(
 def _fit_lda(
     photos: EmbeddedPhotos, recipe: LdaRecipe, folder: AnyPath | None, progress: Progress
 ) -> tuple[Head, Trained]:
-    solver = Solver(recipe, photos.features.columns, photos.labels)
+    fitted = (*SPLIT_TENTHS["train"], *SPLIT_TENTHS["validation"])
+    solver = Solver(recipe, photos.features.columns, photos.features.settings.predicting_views, photos.labels)
     with tenth_statistics(photos, folder, progress) as statistics:
-        known = statistics.union(SPLIT_TENTHS["train"])
-        choices = solver.choose(known, _examples(photos, _some(photos.of("validation"), photos)))
-        known += statistics.union(SPLIT_TENTHS["validation"])
+        known = statistics.union(fitted)
+    sample = draw_sample(photos, photos.in_tenths(fitted))
+    head, choices = solver.choose(known, sample)
     best = choices[0]
-    head = solver.fit(known, best).with_facts({"choices": [asdict(choice) for choice in choices]})
     choice = {name: getattr(best, name) for name in ("shrinkage", "layer_weight", "temperature")}
-    return head, Trained(best.accuracy, best.log_loss, choice)
+    head = head.with_facts({"choices": [asdict(choice) for choice in choices]})
+    return head, Trained(len(sample.labels), best.accuracy, best.log_loss, choice)
 
 
 def _fit_classic(
@@ -104,15 +109,16 @@ def _fit_classic(
     accuracy = mark(head.probabilities(test.values), test.labels).accuracy
     progress.tell(f"Final test accuracy = {accuracy:.1%} (N={len(test.labels)})")
     found = mark(head.probabilities(lesson.validation.values), lesson.validation.labels)
-    return head, Trained(*found, choice={})
+    return head, Trained(len(lesson.validation.labels), *found, choice={})
 
 
-def _some(which: npt.NDArray[np.bool_], photos: EmbeddedPhotos) -> npt.NDArray[np.bool_]:
-    """Of photos, bool [N], as many as a choice is made by, those with the smallest keys: bool [N]."""
+def draw_sample(photos: EmbeddedPhotos, which: npt.NDArray[np.bool_]) -> Sample:
+    """Take photos to be left out one at a time, of those that are fitted on, bool [N]: some with the smallest keys."""
+    counts = np.bincount(photos.truth[which], minlength=len(photos.labels))
+    several = which & (counts[photos.truth] > 1)
+    some = several & (np.cumsum(several) <= max(LEFT_OUT, 2 * len(photos.labels)))
     _, views, width = photos.features.shape
-    most = max(1, MOST_NUMBERS // (views * width))
-    some: npt.NDArray[np.bool_] = which & (np.cumsum(which) <= most)
-    return some
+    return Sample(photos.features.read(some, range(views), np.ones(width, bool)), photos.truth[some])
 
 
 def _examples(photos: EmbeddedPhotos, which: npt.NDArray[np.bool_]) -> Examples:

@@ -159,7 +159,7 @@ def test_tensorflow_is_not_loaded_where_nothing_is_missing(root: DataRoot) -> No
         {"backbone": replace(SETTINGS.backbone, scaling="raw")},
         {"backbone": replace(SETTINGS.backbone, size=SIZE + 1)},
         {"backbone": replace(SETTINGS.backbone, crop="stretch")},
-        {"backbone": replace(SETTINGS.backbone, bottleneck_tensor="pool_3:0")},
+        {"backbone": replace(SETTINGS.backbone, layers=("pool_3:0",))},
         {"encoding": "jpeg"},
         {"precision": "float16"},
         {"views": 1},

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.backbone.backbones import Backbone, Kind
+from tasks.backbone.backbones import KINDS, Backbone, Kind
 from tasks.bottleneck.hardware import Hardware
 from tasks.bottleneck.precision import AUTO, PRECISIONS, resolve_precision
 from tasks.errors import SettingError
@@ -14,16 +14,20 @@ PLAIN, HALF, GPU = Hardware(gpu=False, bfloat16=False), Hardware(gpu=False, bflo
 EVERY_OTHER: tuple[Kind, ...] = ("frozen_graph", "keras_application", "keras_file", "saved_model")
 
 
-@pytest.mark.parametrize("hardware", [PLAIN, HALF])
-def test_auto_is_int8_on_a_processor_for_a_backbone_that_was_made_for_it(hardware: Hardware) -> None:
-    assert resolve_precision(AUTO, LITE, hardware) == "int8"
+@pytest.mark.parametrize("kind", KINDS)
+def test_auto_is_bfloat16_where_the_processor_computes_in_it(kind: Kind) -> None:
+    assert resolve_precision(AUTO, replace(LITE, kind=kind), HALF) == "bfloat16"
 
 
 @pytest.mark.parametrize("kind", EVERY_OTHER)
-def test_auto_is_bfloat16_for_other_backbones_where_the_processor_computes_in_it(kind: Kind) -> None:
-    backbone = replace(LITE, kind=kind)
-    assert resolve_precision(AUTO, backbone, HALF) == "bfloat16"
-    assert resolve_precision(AUTO, backbone, PLAIN) == "float32"
+def test_auto_is_float32_on_another_processor(kind: Kind) -> None:
+    assert resolve_precision(AUTO, replace(LITE, kind=kind), PLAIN) == "float32"
+
+
+def test_auto_is_int8_there_for_the_last_layer_alone_of_a_backbone_that_was_made_for_it() -> None:
+    assert resolve_precision(AUTO, LITE, PLAIN) == "int8"
+    earlier = replace(LITE, layers=("bottleneck", "block11_depthwise_relu"), widths=(1280, 672))
+    assert resolve_precision(AUTO, earlier, PLAIN) == "float32"
 
 
 def test_auto_on_a_gpu_is_bfloat16_for_what_is_built_here_and_float32_for_what_is_not() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.evaluate.metrics import expected_calibration_error, measure, wilson_interval
+from tasks.evaluate.metrics import expected_calibration_error, measure, measure_crossed, wilson_interval
 
 LABELS = ["daisy", "roses", "tulips", "nobody's"]
 
@@ -144,6 +144,22 @@ def test_json_is_strict_and_holds_plain_values_only() -> None:
         "recall": None,
         "f1": None,
     }
+
+
+def test_a_cross_validation_is_measured_as_a_split_is_and_its_json_is_strict() -> None:
+    truth, probabilities = predictions(300, 4)
+    crossed, split = measure_crossed(5, truth, probabilities), measure(truth, probabilities, LABELS)
+    assert (crossed.folds, crossed.accuracy, crossed.interval) == (5, split.accuracy, split.interval)
+    assert crossed.log_loss == split.log_loss
+    assert crossed.expected_calibration_error == split.expected_calibration_error
+    assert json.loads(json.dumps(crossed.to_json(), allow_nan=False)) == {
+        "folds": 5,
+        **{name: split.to_json()[name] for name in ("accuracy", "interval", "log_loss", "expected_calibration_error")},
+    }
+
+
+def test_a_cross_validation_whose_photos_lack_a_label_has_a_log_loss() -> None:
+    assert math.isfinite(measure_crossed(2, *one_photo_each([(0, 1), (1, 1)], 4)).log_loss)
 
 
 @pytest.mark.parametrize(("photos", "columns"), [(0, 4), (3, 3), (3, 5)])

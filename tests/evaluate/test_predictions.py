@@ -6,8 +6,8 @@ import pytest
 from tasks.artifacts import PREDICTIONS
 from tasks.evaluate.predictions import tabulate_predictions
 from tasks.train.photos import Photos
-from tests.evaluate.drawing import draw_probabilities, photos_of
-from tests.train.examples import draw_examples
+from tests.evaluate.drawing import draw_probabilities
+from tests.train.examples import draw_examples, photos_of
 
 LABELS = ("Gänseblümchen", "roses", "two words")
 

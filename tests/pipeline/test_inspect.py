@@ -81,7 +81,7 @@ def test_a_bottleneck_store_counts_photos_over_all_its_shards_and_shortens_vecto
     told = look(shard(project, "bottleneck").parent, "--rows", 9)
     assert (told["rows"], told["shards"], len(told["sample"])) == (12, 2, 9)
     assert told["labels"] == {"daisy": 4, "dandelion": 4, "roses": 4}
-    assert told["sample"][0]["bottleneck"] == "[0.125, 0.125, 0.125, 0.125, ... 1,280 in all]"
+    assert told["sample"][0]["bottleneck"] == "[125, 125, 125, 125, ... 1,280 in all]"
     assert told["settings"]["backbone"]["name"] == "efficientnet_lite0"
 
 

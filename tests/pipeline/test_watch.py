@@ -20,7 +20,7 @@ from tests import background
 from tests.background import TIMEOUT, Finished, stop, write_line
 from tests.repository import REPOSITORY
 from tests.train.data_root import fill, head_folder, train
-from tests.train.examples import BOTTLENECK, classic
+from tests.train.examples import BOTTLENECK, classic, settings
 
 CLASSIC = classic(learning_rate=0.05)
 
@@ -165,6 +165,17 @@ def test_a_fine_tuned_network_is_none_to_be_watched(root: DataRoot[Path]) -> Non
     done = call(record, "--once")
     assert done.exit_code == 1
     assert "it watches heads alone" in done.stderr
+
+
+def test_a_head_in_closed_form_is_none_to_be_watched(root: DataRoot[Path]) -> None:
+    how = settings()
+    folder = root.train(how.key("snap"))
+    announce(Training(how, "snap"), folder)
+    done = call(folder, "--once")
+    assert done.exit_code == 2
+    told = " ".join(done.stderr.split())
+    assert "is fitted in closed form, so there are no checkpoints to measure" in told
+    assert "--recipe classic" in told
 
 
 @pytest.mark.parametrize("run", ["0123456789abcdef", "no key", ".", "..", "", "manifest.json", "record.json"])

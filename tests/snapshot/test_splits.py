@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import DatasetError, SettingError
-from tasks.snapshot.splits import SPLITS, Fill, Splits, assign_folds, assign_splits
+from tasks.snapshot.splits import SPLIT_TENTHS, SPLITS, TENTHS, Fill, Splits, assign_splits, fold_tenths
 
 
 def key(seed: object) -> str:
@@ -145,25 +145,55 @@ def test_a_label_of_two_photos_is_refused_by_name() -> None:
         assign_splits([key(n) for n in range(5)], list("aaabb"))
 
 
-@given(st.lists(st.integers(0, 1000), unique=True), st.integers(2, 10), st.randoms(use_true_random=False))
-def test_a_photos_fold_depends_on_its_bytes_alone(seeds: list[int], folds: int, order: random.Random) -> None:
-    keys = [key(seed) for seed in seeds]
-    dealt = dict(zip(keys, assign_folds(keys, folds).tolist(), strict=True))
-    order.shuffle(keys)
-    half = keys[: len(keys) // 2]
-    assert assign_folds(half, folds).tolist() == [dealt[photo] for photo in half]
-    assert dealt == {photo: int(photo[16:32], 16) % folds for photo in keys}
+@given(datasets)
+def test_a_photos_tenth_is_the_first_decimal_of_its_position_unless_it_fills_in(photos: dict[str, str]) -> None:
+    result = assign_splits(list(photos), list(photos.values()))
+    filled = {fill.sha256 for fill in result.filled}
+    for photo, tenth in zip(photos, result.tenths.tolist(), strict=True):
+        if photo not in filled:
+            assert tenth == int(photo[:16], 16) * 10 // 2**64
 
 
-def test_folds_are_of_about_the_same_size_in_every_split() -> None:
-    keys = [key(n) for n in range(20_000)]
-    splits = assign_splits(keys, ["ab"[n % 2] for n in range(20_000)])
-    for ids in range(3):
-        members = np.asarray(assign_folds(keys, 5))[splits.ids == ids]
-        expected = len(members) / 5
-        assert np.bincount(members, minlength=5) == pytest.approx([expected] * 5, abs=4 * expected**0.5)
+@given(datasets)
+def test_splits_are_unions_of_tenths_of_photos_that_fill_in_too(photos: dict[str, str]) -> None:
+    result = assign_splits(list(photos), list(photos.values()))
+    assert result.tenths.dtype == np.int8
+    assert all(tenth in SPLIT_TENTHS[name] for name, tenth in zip(result.names, result.tenths.tolist(), strict=True))
 
 
-def test_fewer_than_two_folds_are_refused() -> None:
-    with pytest.raises(SettingError, match="two folds at least"):
-        assign_folds([key(1)], 1)
+@given(datasets, datasets)
+def test_a_photo_that_fills_in_for_a_split_has_the_same_tenth_of_it_whatever_else_there_is(
+    photos: dict[str, str], added: dict[str, str]
+) -> None:
+    alone, beside = ({**added, **photos} if both else photos for both in (False, True))
+    found = []
+    for these in (alone, beside):
+        result = assign_splits(list(these), list(these.values()))
+        tenths = dict(zip(these, result.tenths.tolist(), strict=True))
+        found.append({(fill.sha256, fill.split): tenths[fill.sha256] for fill in result.filled})
+    assert all(found[0][fill] == found[1][fill] for fill in found[0].keys() & found[1].keys())
+
+
+def test_photos_that_fill_in_for_training_are_spread_over_its_tenths() -> None:
+    start = 2**64 * 95 // 100
+    photos = {f"{start + number:016x}{'0' * 48}": f"label {number // 3}" for number in range(600)}
+    result = assign_splits(list(photos), list(photos.values()))
+    filled = {fill.sha256 for fill in result.filled if fill.split == "train"}
+    tenths = [tenth for photo, tenth in zip(photos, result.tenths.tolist(), strict=True) if photo in filled]
+    assert len(set(tenths)) == 8
+
+
+@pytest.mark.parametrize("folds", range(2, TENTHS + 1))
+def test_each_tenth_is_in_one_fold_and_every_fold_has_one_of_about_the_same_size(folds: int) -> None:
+    dealt = fold_tenths(folds)
+    assert sorted(tenth for own in dealt for tenth in own) == list(range(TENTHS))
+    sizes = {len(own) for own in dealt}
+    assert len(dealt) == folds
+    assert min(sizes) >= 1
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("folds", [1, 11])
+def test_fewer_than_two_folds_and_more_than_ten_are_refused(folds: int) -> None:
+    with pytest.raises(SettingError, match=f"in {folds} folds is not possible. Give from 2 to 10 folds"):
+        fold_tenths(folds)

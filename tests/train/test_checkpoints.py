@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,24 +17,20 @@ from tasks.errors import StoreError
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress, Silence
 from tasks.quiet_tensorflow import tf
-from tasks.train.adam import EPOCHS_PER_CHECKPOINT
+from tasks.train import classic
 from tasks.train.checkpoints import CHECKPOINTS_KEPT, LIST, decay_after
-from tasks.train.classic import STEPS_PER_VALIDATION
-from tasks.train.examples import Watch
-from tasks.train.fit import fit_head
+from tasks.train.classic import STEPS_PER_VALIDATION, Lesson
+from tasks.train.examples import Examples, Watch
 from tasks.train.head import Head, load_head
 from tests.listening import Tally
 from tests.object_store import ObjectStore
-from tests.train.examples import classic, draw_examples, settings
+from tests.train.examples import BOTTLENECK, CLASSIC, draw_examples
 
 LABELS = ("daisy", "roses", "tulips")
 WIDTH = 1280  # as wide as real ones, so that the same products are computed in parallel
-STRENGTHS = (0.01, 0.1)
-RECIPES = {
-    "adam": settings(epochs=30, batch_size=30, l2=STRENGTHS),
-    "classic": classic(steps=750, batch_size=30),
-}
-STEPS = {"adam": 30 * 20, "classic": 750}  # 300 photos in 2 views are 20 batches of 30
+STEPS = 750
+VARIABLES = ("weights", "biases", "average_weights", "average_biases")
+RECIPE = replace(CLASSIC, steps=STEPS, batch_size=30)
 
 RUN = """
 import os, signal, sys
@@ -44,33 +41,34 @@ from tasks.train.head import save_head
 from tests.train.test_checkpoints import fit
 
 class Killer(Silence):
-    told = 0
-
-    def advance(self, count):
-        self.told += count
-        self.tell(f"{self.told} done")
-
     def tell(self, line):
-        if line.startswith(sys.argv[3]):
+        if line.startswith(sys.argv[2]):
             os.kill(os.getpid(), signal.SIGKILL)
 
 mirrors.SECONDS_APART = 0.0
-recipe, folder = sys.argv[1], to_path(sys.argv[2])
-save_head(fit(recipe, folder / "checkpoints", Killer()), folder / "resumed")
-save_head(fit(recipe, None, Killer()), folder / "undisturbed")
+folder = to_path(sys.argv[1])
+save_head(fit(folder / "checkpoints", Killer()), folder / "resumed")
+save_head(fit(None, Killer()), folder / "undisturbed")
 """
 
 
-def fit(recipe: str, checkpoints: AnyPath | None, progress: Progress | None = None) -> Head:
-    """Train on the same photos each time."""
+def lesson() -> Lesson:
+    """The same photos each time."""
     train, validation = (draw_examples((100, 100, 100), WIDTH, seed=seed) for seed in (0, 1))
-    return fit_head(train, validation, RECIPES[recipe], LABELS, Watch(progress or Silence(), checkpoints))[0]
+    steps = np.full(WIDTH, BOTTLENECK.quantisation.step, np.float32)
+    values = (validation.numbers[:, :1] * steps) ** 2
+    return Lesson(train.numbers[:, 0], steps, train.labels, Examples(values, validation.labels))
 
 
-def run(recipe: str, folder: AnyPath, kill_at: str, scratch: Path | None = None) -> int:
+def fit(checkpoints: AnyPath | None, progress: Progress | None = None) -> Head:
+    """Train on the same photos each time."""
+    return classic.fit(lesson(), LABELS, RECIPE, 0, Watch(progress or Silence(), checkpoints))
+
+
+def run(folder: AnyPath, kill_at: str, scratch: Path | None = None) -> int:
     root = Path(__file__).parent.parent.parent
-    command = [sys.executable, "-c", RUN, recipe, str(folder), kill_at]
     environment = {**os.environ, **({"TMPDIR": str(scratch)} if scratch else {})}
+    command = [sys.executable, "-c", RUN, str(folder), kill_at]
     return subprocess.run(command, cwd=root, env=environment, check=False).returncode
 
 
@@ -80,16 +78,11 @@ def assert_same(one: Head, other: Head) -> None:
     assert one.facts == other.facts
 
 
-@pytest.mark.parametrize(
-    ("recipe", "kill_at", "variable", "kept"), [("adam", "17 done", "epoch", 15), ("classic", "Step 400:", "step", 300)]
-)
-def test_killed_training_resumed_and_undisturbed_in_other_processes_give_the_same_bits(
-    tmp_path: Path, recipe: str, kill_at: str, variable: str, kept: int
-) -> None:
-    assert run(recipe, tmp_path, kill_at) == -signal.SIGKILL
-    assert int(tf.train.load_variable(str(tmp_path / "checkpoints"), f"{variable}/.ATTRIBUTES/VARIABLE_VALUE")) == kept
-    assert run(recipe, tmp_path, kill_at="never") == 0
-    here = fit(recipe, None)
+def test_killed_training_resumed_and_undisturbed_in_other_processes_give_the_same_bits(tmp_path: Path) -> None:
+    assert run(tmp_path, kill_at="Step 400:") == -signal.SIGKILL
+    assert int(tf.train.load_variable(str(tmp_path / "checkpoints"), "step/.ATTRIBUTES/VARIABLE_VALUE")) == 300
+    assert run(tmp_path, kill_at="never") == 0
+    here = fit(None)
     assert_same(load_head(tmp_path / "resumed"), here)
     assert_same(load_head(tmp_path / "undisturbed"), here)
 
@@ -112,49 +105,43 @@ def test_a_training_killed_on_one_machine_goes_on_on_another_from_the_store_and_
     one.mkdir()
     other.mkdir()
     folder = to_path(object_store.url("head"))
-    assert run("adam", folder, "17 done", one) == -signal.SIGKILL
+    assert run(folder, "Step 400:", one) == -signal.SIGKILL
     shutil.rmtree(one)
     monkeypatch.setattr(tempfile, "tempdir", str(other))
-    head = fit("adam", folder / "checkpoints", told := Counted())
-    assert_same(head, fit("adam", None))
+    head = fit(folder / "checkpoints", told := Counted())
+    assert_same(head, fit(None))
     # The last one before it was killed may have been on its way.
-    assert told.steps[0] in {10, 15}
-    assert sum(told.steps) == 30
-    names = [f"head-{step}.{part}" for step in (400, 500, 600) for part in ("data-00000-of-00001", "index")]
+    assert told.steps[0] in {200, 300}
+    assert sum(told.steps) == STEPS
+    names = [f"head-{step}.{part}" for step in (600, 700, 750) for part in ("data-00000-of-00001", "index")]
     assert [path.name for path in listed(folder / "checkpoints")] == [LIST, *names]
     assert str(other) not in (folder / "checkpoints" / LIST).read_text()
     assert list(other.rglob("head-*")) == []
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_checkpoints_hold_weights_biases_and_their_averages(tmp_path: Path, recipe: str) -> None:
-    head = fit(recipe, tmp_path)
+def test_checkpoints_hold_weights_biases_and_their_averages(tmp_path: Path) -> None:
+    head = fit(tmp_path)
     reader = tf.train.load_checkpoint(str(tmp_path))
-    names = {name.split("/")[0] for name in reader.get_variable_to_shape_map()}
-    assert {"weights", "biases", "average_weights", "average_biases"} <= names
-    # Predictions are made from the averages by adam, and from the weights as they are by classic.
-    kind = "average_" if recipe == "adam" else ""
-    strength = (STRENGTHS.index(head.facts["l2"]),) if recipe == "adam" else ()
-    for name, expected in (("weights", head.weights), ("biases", head.biases)):
-        tensor = reader.get_tensor(f"{kind}{name}/.ATTRIBUTES/VARIABLE_VALUE")
-        np.testing.assert_array_equal(tensor[(..., *strength, slice(None))], expected)
+    layer = {name: reader.get_tensor(f"{name}/.ATTRIBUTES/VARIABLE_VALUE") for name in VARIABLES}
+    # Predictions are made from the weights as they are.
+    np.testing.assert_array_equal(layer["weights"], head.weights)
+    np.testing.assert_array_equal(layer["biases"], head.biases)
+    assert layer["average_weights"].shape == head.weights.shape
+    assert not np.array_equal(layer["average_weights"], head.weights)
+    assert not np.array_equal(layer["average_biases"], head.biases)
 
 
-@pytest.mark.parametrize(("recipe", "every"), [("adam", EPOCHS_PER_CHECKPOINT * 20), ("classic", STEPS_PER_VALIDATION)])
-def test_newest_checkpoints_are_kept_and_named_by_their_steps(tmp_path: Path, recipe: str, every: int) -> None:
-    fit(recipe, tmp_path)
-    last = STEPS[recipe]
-    full = last - last % every
-    steps = [*range(0, full + 1, every), *([last] if last > full else [])][-CHECKPOINTS_KEPT:]
+def test_newest_checkpoints_are_kept_and_named_by_their_steps(tmp_path: Path) -> None:
+    fit(tmp_path)
+    steps = [*range(0, STEPS, STEPS_PER_VALIDATION), STEPS][-CHECKPOINTS_KEPT:]
     paths = tf.train.get_checkpoint_state(str(tmp_path)).all_model_checkpoint_paths
     assert [Path(path).name for path in paths] == [f"head-{step}" for step in steps]
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_finished_training_is_read_and_not_repeated(tmp_path: Path, recipe: str) -> None:
-    first = fit(recipe, tmp_path)
+def test_finished_training_is_read_and_not_repeated(tmp_path: Path) -> None:
+    first = fit(tmp_path)
     before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.iterdir())
-    assert_same(fit(recipe, tmp_path, told := Tally()), first)
+    assert_same(fit(tmp_path, told := Tally()), first)
     assert (told.done, told.lines) == (told.total, [])
     assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.iterdir()) == before
 
@@ -170,7 +157,7 @@ def test_a_checkpoint_is_on_the_disk_before_the_training_goes_on(
         flush(descriptor)
 
     monkeypatch.setattr(os, "fsync", note)
-    fit("adam", tmp_path)
+    fit(tmp_path)
     newest = tf.train.latest_checkpoint(str(tmp_path))
     parts = [Path(f"{newest}.{part}") for part in ("index", "data-00000-of-00001")]
     assert {*parts, tmp_path / "checkpoint", tmp_path} <= set(flushed)
@@ -180,27 +167,27 @@ def test_a_checkpoint_is_on_the_disk_before_the_training_goes_on(
 @pytest.mark.parametrize("share", [0, 0.5])
 @pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
 def test_damaged_checkpoint_is_an_error_that_says_what_to_delete(tmp_path: Path, part: str, share: float) -> None:
-    fit("adam", tmp_path)
+    fit(tmp_path)
     newest = Path(f"{tf.train.latest_checkpoint(str(tmp_path))}.{part}")
     newest.write_bytes(newest.read_bytes()[: int(newest.stat().st_size * share)])
-    with pytest.raises(StoreError, match=rf"checkpoint .*head-600 is damaged .*Delete the folder {tmp_path}"):
-        fit("adam", tmp_path)
+    with pytest.raises(StoreError, match=rf"checkpoint .*head-750 is damaged .*Delete the folder {tmp_path}"):
+        fit(tmp_path)
 
 
 def test_a_damaged_checkpoint_of_a_store_is_set_aside_with_its_folder_and_the_training_begins_anew(
     object_store: ObjectStore,
 ) -> None:
     folder = to_path(object_store.url("head/checkpoints"))
-    head = fit("classic", folder)
+    head = fit(folder)
     (folder / "head-750.data-00000-of-00001").write_bytes(b"damaged")
     with pytest.raises(DamagedError, match=rf"checkpoint {folder}/head-750 is damaged") as caught:
-        fit("classic", folder)
+        fit(folder)
     assert set_aside(caught.value) == f"{caught.value.path} is damaged ({caught.value.__cause__}). It is now " + (
         f"{folder.parent}/damaged/checkpoints, and is made again."
     )
     assert listed(folder) == []
     assert len(listed(folder.parent / "damaged" / "checkpoints")) == 7
-    assert_same(fit("classic", folder, told := Counted()), head)
+    assert_same(fit(folder, told := Counted()), head)
     assert told.steps[0] == 0
 
 

@@ -11,16 +11,16 @@ import pytest
 from tasks.artifacts import CURVE
 from tasks.errors import StoreError
 from tasks.train.curve import Point, add_point, curve_path, read_curve
-from tests.train.examples import settings
+from tests.train.examples import classic
 
 
 def point(step: int, accuracy: float = 0.5) -> Point:
-    return Point(step, accuracy, 0.7, 0.03, 40, dt.datetime(2026, 3, 1, 12, 0, 0, 5000, dt.UTC))
+    return Point(step, accuracy, 0.7, 40, dt.datetime(2026, 3, 1, 12, 0, 0, 5000, dt.UTC))
 
 
 def add(folder: Path, *points: Point) -> None:
     for each in points:
-        add_point(each, folder, "averages", settings())
+        add_point(each, folder, "averages", classic())
 
 
 def test_points_are_in_the_order_of_their_steps_each_once_and_the_later_one_counts(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_points_are_in_the_order_of_their_steps_each_once_and_the_later_one_coun
 
 
 def test_there_is_a_curve_for_averages_and_one_for_plain_weights(tmp_path: Path) -> None:
-    add_point(point(100), tmp_path, "plain", settings())
+    add_point(point(100), tmp_path, "plain", classic())
     assert [path.name for path in tmp_path.iterdir()] == ["curve-plain.parquet"]
     assert read_curve(curve_path(tmp_path, "averages")) == CURVE.empty_table()
 
@@ -44,13 +44,12 @@ def test_pandas_opens_it_and_its_metadata_say_where_it_comes_from(tmp_path: Path
         "step": 100,
         "accuracy": 0.5,
         "log_loss": 0.7,
-        "l2": 0.03,
         "photos": 40,
         "time": pd.Timestamp("2026-03-01 12:00:00.005", tz="UTC"),
     }
     metadata = pq.read_schema(path).metadata
     assert (metadata[b"stage"], metadata[b"key"]) == (b"train", tmp_path.name.encode())
-    assert json.loads(metadata[b"settings"])["seed"] == settings().seed
+    assert json.loads(metadata[b"settings"])["seed"] == classic().seed
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.9])

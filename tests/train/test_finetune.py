@@ -75,7 +75,7 @@ def test_kept_network_predicts_and_names_what_it_stands_on(
     assert {path.name for path in folder.iterdir()} == {FACTS, WEIGHTS, "training.json"}
     assert facts == json.loads((folder / FACTS).read_text())
     assert (facts["labels"], facts["snapshot"], facts["decode"]) == (list(LABELS), "snap", DECODE.key)
-    assert facts["settings"] == asdict(settings)
+    assert facts["settings"] == json.loads(json.dumps(asdict(settings)))
     assert (facts["steps"], facts["passes"]) == (LEAST_STEPS, LEAST_STEPS * 8)
 
     photos = load_pictured("snap", decoded, DECODE, root)

@@ -14,20 +14,11 @@ from tests.train.examples import BOTTLENECK, classic, settings
 FINETUNE = FinetuneSettings(BOTTLENECK.backbone, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
 
 
-@pytest.mark.parametrize("how", [settings(), classic(), FINETUNE], ids=["adam", "classic", "finetune"])
+@pytest.mark.parametrize("how", [settings(), classic(), FINETUNE], ids=["lda", "classic", "finetune"])
 def test_what_is_announced_is_read_as_it_was(tmp_path: Path, how: TrainSettings | FinetuneSettings) -> None:
     folder = tmp_path / how.key("snap")
     announce(Training(how, "snap"), folder)
     assert read_announced(folder) == Training(how, "snap")
-
-
-def test_what_was_announced_when_bottlenecks_were_stored_in_float32_alone_is_read(tmp_path: Path) -> None:
-    folder = tmp_path / settings().key("snap")
-    announce(Training(settings(), "snap"), folder)
-    told = json.loads((folder / "training.json").read_text())
-    assert told["settings"]["bottleneck"].pop("dtype") == "float32"
-    (folder / "training.json").write_text(json.dumps(told))
-    assert read_announced(folder) == Training(settings(), "snap")
 
 
 def test_nothing_is_announced_before_training_begins(tmp_path: Path) -> None:
