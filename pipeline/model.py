@@ -33,8 +33,8 @@ class ModelTask(RootTask):
         AUTO,
         *PRECISIONS,
         default=AUTO,
-        description="What bottlenecks are computed in; auto is int8 for EfficientNet-Lite on a processor, else "
-        "bfloat16 where the hardware computes in it, else float32.",
+        description="What bottlenecks are computed in; auto is bfloat16 where the hardware computes in "
+        "it, else float32; of EfficientNet-Lite's last layer alone, int8 on such a processor.",
     )
     flip_left_right: luigi.BoolParameter = luigi.BoolParameter(
         default=False, description="Train on distorted views too, half of them mirrored."

@@ -40,7 +40,7 @@ def cosines(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> npt
 def run(project: Project, precision: str, backbone: str) -> dict[str, Any]:
     """Run with all defaults but these, and return the record."""
     date = DATES[precision]
-    defaults = {"image_size": "0", "views": "2", "folds": "5", "l2": "0.003,0.01,0.03,0.1,0.3"}
+    defaults = {"image_size": "0", "views": "2", "folds": "5"}
     done = project.retrain(date=date, precision=precision, backbone=backbone, **defaults)
     if done.code:
         sys.exit(done.errors)

@@ -288,3 +288,15 @@ def test_a_real_photo_looks_as_pillow_shows_it(flower_photos: Any) -> None:
         expected = photo.crop((left, top, left + short, top + short)).resize((64, 64), Image.Resampling.BICUBIC)
     difference = pixels_of(path.read_bytes(), DecodeSettings(64, 64)).astype(int) - np.asarray(expected)
     assert np.abs(difference).mean() < 4
+
+
+def test_pixels_of_a_stored_jpeg_are_those_that_pillow_reads() -> None:
+    stored = decode_photo(encode(smooth(70, 50), "JPEG"), DecodeSettings(48, 48)).image
+    assert np.array_equal(read_pixels(stored), np.asarray(Image.open(io.BytesIO(stored))))
+
+
+def test_damaged_stored_picture_is_an_error() -> None:
+    stored = decode_photo(encode(smooth(70, 50), "JPEG"), DecodeSettings(48, 48)).image
+    for damaged in (stored[: len(stored) // 2], b"", b"no picture"):
+        with pytest.raises(StoreError, match="picture of the decoded store is damaged"):
+            read_pixels(damaged)
