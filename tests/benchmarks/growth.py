@@ -55,11 +55,11 @@ def find_stage(stage: str, archive: Path, root: Path, image_size: int) -> StageT
     run = RetrainFlowers(dataset=str(archive), data_root=str(root), date=dt.date(2026, 1, 1), image_size=image_size)
     if stage in EARLY:
         snapshot = run.take_snapshot()
-        early = {"download": snapshot.requires(), "snapshot": snapshot, "backbone": run.prepare_backbone()}
+        early = {"download": snapshot.requires(), "snapshot": snapshot, "backbone": run.prepare_backbones()[0]}
         task = early[stage]
         assert task is not None
         return task
-    return run.stage_tasks(run.prepare_backbone().prepared())[stage]
+    return run.stage_tasks([each.prepared() for each in run.prepare_backbones()])[stage]
 
 
 def run_stage(stage: str, archive: Path, root: Path, image_size: int) -> tuple[float, float]:

@@ -42,7 +42,7 @@ def run(folder: AnyPath, root: DataRoot, prepared: Prepared, weights: AnyPath) -
         data_root=str(root.path),
         snapshot=snapshot.key,
         folder=str(folder),
-        weights=str(weights),
+        weights={prepared.backbone.weights_sha256: str(weights)},
         settings=settings,
         max_rejected=0.1,
     )

@@ -1,6 +1,5 @@
 """Bottlenecks on Ray: the rows of a run on this machine, byte by byte, of what is missing alone."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +53,10 @@ def test_what_is_missing_is_embedded_on_ray_as_on_this_machine(
 ) -> None:
     here, there = DataRoot(tmp_path / "here"), DataRoot(tmp_path / "there")
     manifest = [decoded(root, settings, range(PHOTOS)) for root in (here, there)][-1]
-    first = Wanted(keys_of(range(FIRST)), replace(manifest, photos=FIRST))
+    first = Wanted(keys_of(range(FIRST)), FIRST)
     for root in (here, there):
         embed_photos(first, settings, small.weights, root, Silence())
-    wanted, progress = Wanted(keys_of(range(PHOTOS)), manifest), Tally()
+    wanted, progress = Wanted(keys_of(range(PHOTOS)), manifest.photos), Tally()
     local = embed_photos(wanted, settings, small.weights, here, Silence())
     counts = embed_on_cluster(wanted, Embedding(there, settings, small.weights), Cluster(cpus=cpus), progress)
     assert (counts.new, counts.reused) == (local.new, local.reused) == (PHOTOS - FIRST, FIRST)
@@ -75,7 +74,7 @@ def test_nobody_is_asked_where_nothing_is_missing(
     small: Prepared, settings: BottleneckSettings, tmp_path: Path
 ) -> None:
     root = DataRoot(tmp_path)
-    wanted = Wanted(keys_of(range(10)), decoded(root, settings, range(10)))
+    wanted = Wanted(keys_of(range(10)), decoded(root, settings, range(10)).photos)
     embed_photos(wanted, settings, small.weights, root, Silence())
     counts = embed_on_cluster(wanted, Embedding(root, settings, small.weights), Cluster("nobody:1"), Silence())
     assert (counts.new, counts.reused) == (0, 10)
@@ -91,7 +90,7 @@ def test_gpus_are_neither_kept_in_vain_nor_forgotten(
 ) -> None:
     settings = BottleneckSettings(small.backbone, encoding="png", precision=precision, views=2)
     embedding = Embedding(DataRoot(tmp_path), settings, small.weights)
-    wanted = Wanted(keys_of(range(10)), decoded(embedding.root, settings, range(10)))
+    wanted = Wanted(keys_of(range(10)), decoded(embedding.root, settings, range(10)).photos)
     with pytest.raises(SettingError, match=told):
         embed_on_cluster(wanted, embedding, Cluster("nobody:1", gpus), Silence())
 

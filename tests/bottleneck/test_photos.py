@@ -15,6 +15,7 @@ from tasks.artifacts import DataRoot, Manifest
 from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.float_forward import FloatForward
 from tasks.bottleneck.photos import EmbedCounts, Wanted, embed_photos
+from tasks.bottleneck.quantisation import quantise
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.bottleneck.views import Views
 from tasks.decode.photos import open_stores
@@ -34,13 +35,13 @@ RUN = """
 import json, sys
 from pathlib import Path
 import pyarrow as pa
-from tasks.artifacts import DataRoot, Manifest, settings_from
+from tasks.artifacts import DataRoot, settings_from
 from tasks.bottleneck.photos import Wanted, embed_photos
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.progress import Silence
 
-root, (keys, decoded, settings) = sys.argv[1], map(json.loads, sys.argv[2:])
-wanted = Wanted(pa.array(keys), Manifest(**decoded))
+root, (keys, pictures, settings) = sys.argv[1], map(json.loads, sys.argv[2:])
+wanted = Wanted(pa.array(keys), pictures)
 settings = settings_from(BottleneckSettings, settings)
 print(embed_photos(wanted, settings, Path("nowhere"), DataRoot(Path(root)), Silence()).reused)
 sys.exit("tensorflow" in sys.modules)
@@ -69,7 +70,7 @@ def embed(
     settings: BottleneckSettings = SETTINGS,
     weights: AnyPath = PREPARED.weights,
 ) -> EmbedCounts:
-    return embed_photos(Wanted(keys_of(numbers), decoded), settings, weights, root, Silence())
+    return embed_photos(Wanted(keys_of(numbers), decoded.photos), settings, weights, root, Silence())
 
 
 def test_only_what_is_missing_is_embedded_and_its_rows_are_the_backbone_s(root: DataRoot, small: Prepared) -> None:
@@ -92,22 +93,8 @@ def test_only_what_is_missing_is_embedded_and_its_rows_are_the_backbone_s(root: 
     forward = FloatForward(small)
     for row in rows:
         view = Views(2).of([row["sha256"]], pictures[row["sha256"]])[row["view"]]
-        expected = forward(view)[0]
-        np.testing.assert_array_equal(np.array(row["bottleneck"], np.float32), expected)
-
-
-def test_what_is_stored_in_float16_and_in_float32_is_never_taken_for_each_other(
-    root: DataRoot, small: Prepared
-) -> None:
-    exact = settings_of(small)
-    half = replace(exact, dtype="float16")
-    decoded = decoded_store(root, exact.decode, [range(5)])
-    counts = [embed(root, range(5), decoded, settings, small.weights) for settings in (half, exact, half)]
-    assert [(count.new, count.reused) for count in counts] == [(5, 0), (5, 0), (0, 5)]
-    halves, exacts = (settings.store(root).read(keys_of(range(5))) for settings in (half, exact))
-    assert halves.select(["sha256", "view"]).equals(exacts.select(["sha256", "view"]))
-    rounded = np.array(exacts["bottleneck"].to_pylist(), np.float32).astype(np.float16)
-    np.testing.assert_array_equal(np.array(halves["bottleneck"].to_pylist(), np.float16), rounded)
+        (expected,) = quantise(forward(view), settings.quantisation, [row["sha256"]])
+        np.testing.assert_array_equal(row["bottleneck"], expected)
 
 
 def test_photos_without_a_picture_are_left_out_and_those_that_another_run_has_decoded_since_are_not(
@@ -123,7 +110,10 @@ def test_photos_without_a_picture_are_left_out_and_those_that_another_run_has_de
 
 def test_shards_list_only_those_that_hold_wanted_photos(root: DataRoot) -> None:
     decoded = decoded_store(root, SETTINGS.decode, [range(3)])
-    shards = [add_bottlenecks(SETTINGS.store(root), numbers, 2, 1280) for numbers in ([0, 7], [8, 9], [1, 2])]
+    shards = [
+        add_bottlenecks(SETTINGS.store(root), numbers, 2, SETTINGS.backbone.width)
+        for numbers in ([0, 7], [8, 9], [1, 2])
+    ]
     counts = embed(root, range(3), decoded)
     assert (counts.new, counts.reused) == (0, 3)
     assert set(counts.shards) == {shards[0].name, shards[2].name}
@@ -145,8 +135,8 @@ def test_weights_that_changed_since_the_settings_were_made_are_an_error(root: Da
 
 def test_tensorflow_is_not_loaded_where_nothing_is_missing(root: DataRoot) -> None:
     decoded = decoded_store(root, SETTINGS.decode, [range(3)])
-    add_bottlenecks(SETTINGS.store(root), range(3), 2, 1280)
-    values = keys_of(range(3)).to_pylist(), asdict(decoded), asdict(SETTINGS)
+    add_bottlenecks(SETTINGS.store(root), range(3), 2, SETTINGS.backbone.width)
+    values = keys_of(range(3)).to_pylist(), decoded.photos, asdict(SETTINGS)
     command = [sys.executable, "-c", RUN, str(root.path), *map(json.dumps, values)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
@@ -165,7 +155,6 @@ def test_tensorflow_is_not_loaded_where_nothing_is_missing(root: DataRoot) -> No
         {"views": 1},
         {"distortion": DISTORTION},
         {"distortion": replace(DISTORTION, seed=1)},
-        {"dtype": "float16"},
     ],
 )
 def test_every_setting_that_changes_bottlenecks_changes_the_key(change: dict[str, object]) -> None:
