@@ -119,8 +119,8 @@ def tested_photos(model: Model, root: DataRoot, photos: Path, most: int) -> tupl
 
 def predict(model: Model, predictor: Predictor, files: Sequence[bytes]) -> Floats:
     """What the pipeline says of photos' files."""
-    decode = model.settings.decode
-    return predictor.predict(np.stack([read_pixels(decode_photo(file, decode).image) for file in files]))
+    (decode,) = model.decodes
+    return predictor.predict([np.stack([read_pixels(decode_photo(file, decode).image) for file in files])])
 
 
 def main() -> None:

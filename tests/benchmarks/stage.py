@@ -76,7 +76,7 @@ class Stage:
             shard.unlink()
         decode, count, clock = self.settings.decode, len(keys), StartupClock()
         decoded = Manifest(decode.key, "", {}, count, count, 0, stage="decode", run="", seconds=0.0)
-        embed_photos(Wanted(keys, decoded), self.settings, self._weights, self._root, clock)
+        embed_photos(Wanted(keys, decoded.photos), self.settings, self._weights, self._root, clock)
         ended = time.perf_counter()
         self.startup.append(dict(clock.startup.seconds))
         return ended - (clock.first or ended)
