@@ -31,7 +31,7 @@ from tests.repository import REPOSITORY
 HEAVY = {"PIL", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"}
 #: As many as tasks.bottleneck.extract has, which imports Pillow.
 VECTORS_PER_SHARD = 1024
-QUICK = ("--image-size", "64", "--views", "1", "--folds", "2", "--l2", "0.03")
+QUICK = ("--image-size", "64", "--views", "1", "--folds", "2", "--layers", "last")
 
 
 def retrain(photos: Path, root: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
