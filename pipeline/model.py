@@ -65,7 +65,7 @@ class ModelTask(RootTask):
     shrinkage: Numbers = Numbers(
         1e-6,
         default=(0.03, 0.1, 0.3, 1.0, 3.0),
-        description="Of lda: what is added to the variance within labels, to choose from by photos left out one at a time.",
+        description="Of lda: what is added to the variance within labels, to choose from by leaving single photos out.",
     )
     layer_weights: Numbers = Numbers(
         0,

@@ -67,7 +67,7 @@ class RetrainFlowers(ModelTask):
             return
         backbones, snapshot = self.prepare_backbones(), self.take_snapshot()
         # First, so that weights that are not there are told of now, and not after all photos are decoded.
-        for backbone in backbones:
+        for backbone in backbones:  # noqa: UP028 (as below: Luigi sends into the generator)
             yield backbone
         prepared = [backbone.prepared() for backbone in backbones]
         self.check_backbones([each.backbone for each in prepared])

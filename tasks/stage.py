@@ -61,18 +61,14 @@ class StageTask(luigi.Task):
         default="by hand", significant=False, description="The run that this stage belongs to."
     )
 
-    number: Number[int] = Number(
-        int, 1, default=1, significant=False, description="Which of its kind this stage is in its run."
-    )
-
     stage: ClassVar[str]
     #: Whether it computes with a network, and so on this machine's GPUs where it has any.
     on_gpus: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
-        """What the stage is called in its run: several of a kind are told apart by their numbers."""
-        return stage_name(self.stage, self.number)
+        """What the stage is called in its run, which may have several of a kind."""
+        return self.stage
 
     @property
     def root(self) -> DataRoot:
@@ -217,6 +213,15 @@ class SnapshotStageTask(StageTask):
     gpus_per_actor: Number[float] = Number(
         float, 0, default=0, significant=False, description="GPUs of each actor on Ray that can use one."
     )
+
+    number: Number[int] = Number(
+        int, 1, default=1, significant=False, description="Which of its kind this stage is in its run."
+    )
+
+    @property
+    def name(self) -> str:
+        """What the stage is called in its run: several of a kind are told apart by their numbers."""
+        return stage_name(self.stage, self.number)
 
     def statistics(self) -> AnyPath | None:
         """Where the statistics of the snapshot's dataset are kept; None where nobody says which dataset it is."""

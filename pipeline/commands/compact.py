@@ -11,7 +11,7 @@ from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.progress import LiveLine
 
-#: Some 0.8 GB of pictures, 84 MB of bottlenecks: a million photos are 62 shards of pictures.
+#: Some 0.8 GB of pictures, 70 MB of bottlenecks: a million photos are 62 shards of pictures.
 ROWS_PER_SHARD = 16_384
 
 #: A paragraph a line, which the terminal breaks at its own width.

@@ -5,10 +5,11 @@ from dataclasses import asdict, fields
 from tasks.artifacts import Outcome, fingerprint, settings_from
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.request import BackboneRequest, look
-from tasks.parameters import SettingsParameter
+from tasks.parameters import Number, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.stage import StageTask
+from tasks.stage_names import stage_name
 
 
 class PrepareBackbone(StageTask):
@@ -16,8 +17,15 @@ class PrepareBackbone(StageTask):
 
     request: SettingsParameter[BackboneRequest] = SettingsParameter(BackboneRequest, description="The wish, as JSON.")
 
+    number: Number[int] = Number(int, 1, default=1, significant=False, description="Which backbone of its run this is.")
+
     stage = "backbone"
     on_gpus = True
+
+    @property
+    def name(self) -> str:
+        """What the stage is called in its run: several backbones are told apart by their numbers."""
+        return stage_name(self.stage, self.number)
 
     def folder(self) -> AnyPath:
         """Where what is fetched is kept."""

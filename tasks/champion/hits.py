@@ -58,8 +58,8 @@ def pair_hits(evaluation: str, champion: Champion, source: Source, progress: Pro
     """Look what the new model and the champion hit on the test split of the new model's snapshot.
 
     Photos that the champion was trained on, or was chosen on, are left out. What it said of a photo that it was tested
-    on is recalled; of the others it is asked, unless it is of an earlier version. A label that it does not know it never
-    hits.
+    on is recalled; of the others it is asked, unless it is of an earlier version. A label that it does not know it
+    never hits.
 
     Args:
         evaluation: Key of the new model's evaluation.

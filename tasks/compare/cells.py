@@ -117,7 +117,8 @@ def _train_head(material: _Material, settings: CellSettings, progress: Progress)
     recipe = LdaRecipe((HEAD_CHOICE.shrinkage,), (HEAD_CHOICE.layer_weight,), class_weights=False)
     columns = columns_of(TrainSettings((bottleneck,), recipe, settings.seed))
     with scratch_folder("network") as folder:
-        forward = open_forward(bottleneck, material.prepared.weights, folder, progress)
+        # A folder below: this one is locked already.
+        forward = open_forward(bottleneck, material.prepared.weights, folder / "kept", progress)
     training = _embed(material.training, forward, bottleneck, progress)
     known = Statistics.none(len(material.labels), bottleneck.backbone.width)
     known.add(training, material.training.labels)

@@ -23,8 +23,8 @@ class Model:
         settings: How it was trained: of a head, or of a network.
         snapshot: Key of the snapshot that it was trained on.
         labels: Its labels, in the order of its probabilities.
-        weights: Where the weights of its backbones are, by their sha256; others are where the backbone stage of the same
-            data root found them.
+        weights: Where the weights of its backbones are, by their sha256; others are where the backbone stage of the
+            same data root found them.
     """
 
     folder: AnyPath

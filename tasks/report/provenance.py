@@ -92,8 +92,8 @@ def _drawn(distortion: Distortion | None) -> str:
 def _of_recipe(recipe: LdaRecipe | ClassicRecipe, seed: int, details: Mapping[str, Any]) -> dict[str, str]:
     if isinstance(recipe, ClassicRecipe):
         return {
-            "training": f"classic on the last layer: {recipe.steps:,} steps of gradient descent, batches of {recipe.batch_size} drawn "
-            f"with replacement, rate {recipe.learning_rate:g}, seed {seed}"
+            "training": f"classic on the last layer: {recipe.steps:,} steps of gradient descent, batches of "
+            f"{recipe.batch_size} drawn with replacement, rate {recipe.learning_rate:g}, seed {seed}"
         }
     weight = _chosen(details["layer_weight"], recipe.layer_weights)
     return {

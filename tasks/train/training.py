@@ -23,9 +23,9 @@ from tasks.train.underway import CHECKPOINTS, Training, announce
 
 #: Bottlenecks that a training draws, from which on it takes long enough for somebody to watch it: some seconds.
 WORTH_WATCHING = 400_000
-#: Photos that are left out one at a time to choose by, and to fit a temperature on: more of them would cost as much as
-#: the solution does; two for each label at least.
-LEFT_OUT = 512
+#: Photos that are left out one at a time to choose by, and to fit a temperature on, and at least so many of each label:
+#: more of them would cost as much as the solution does.
+LEFT_OUT, LEFT_OUT_OF_LABEL = 512, 2
 
 
 class Trained(NamedTuple):
@@ -116,7 +116,9 @@ def draw_sample(photos: EmbeddedPhotos, which: npt.NDArray[np.bool_]) -> Sample:
     """Take photos to be left out one at a time, of those that are fitted on, bool [N]: some with the smallest keys."""
     counts = np.bincount(photos.truth[which], minlength=len(photos.labels))
     several = which & (counts[photos.truth] > 1)
-    some = several & (np.cumsum(several) <= max(LEFT_OUT, 2 * len(photos.labels)))
+    some = several & (np.cumsum(several) <= LEFT_OUT)
+    for label in range(len(photos.labels)):
+        some[np.flatnonzero(several & (photos.truth == label))[:LEFT_OUT_OF_LABEL]] = True
     _, views, width = photos.features.shape
     return Sample(photos.features.read(some, range(views), np.ones(width, bool)), photos.truth[some])
 

@@ -56,8 +56,8 @@ def read_announced(folder: AnyPath) -> Training | None:
             raise ValueError("its key is another one")
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise StoreError(
-            f"{folder / ANNOUNCEMENT} was not written by this version ({exc}). Start the run again that trained it: this "
-            "version trains another model. Where the folder is damaged, delete it first."
+            f"{folder / ANNOUNCEMENT} was not written by this version ({exc}). Start the run again that trained it: "
+            "this version trains another model. Where the folder is damaged, delete it first."
         ) from exc
     return training
 

@@ -15,8 +15,6 @@ MOST_KEYS, MOST_NUMBERS = COLUMN_BYTES // 64, 2**31 - 1
 _MOST = 10**13
 #: Seconds a night that looks at small shards may take before it is worth merging them.
 _SHARDS_SECONDS = 60.0
-#: USD a month that half the precision has to save before it is worth it.
-_SAVED = 1.0
 #: How much of a night what one machine does alone may take, so that the rest has some too.
 _ALONE = 0.5
 
@@ -54,7 +52,6 @@ class Plan:
         bytes: Stored, their own files among them.
         shards: That a cold run leaves.
         memory: Of the driving process at its peak.
-        scratch: Bytes of scratch disk.
         month: What is stored costs a month, USD.
         cold: The first run.
         night: One with 1 % new photos.
@@ -67,7 +64,6 @@ class Plan:
     bytes: float
     shards: float
     memory: float
-    scratch: float
     month: float
     cold: Run
     night: Run
@@ -87,7 +83,6 @@ def bounds(slopes: Slopes, given: Given) -> dict[Bound, int]:
         Bound("keys in one column", float, MOST_KEYS),
         Bound("probabilities in one column", Line(0, slopes.labels).at, MOST_NUMBERS),
         *(Bound(f"memory ({part})", own.at, given.memory) for part, own in held(slopes, given).items()),
-        Bound("scratch disk", Line(0, slopes.scratch).at, given.scratch),
         Bound(
             f"half a night for one machine ({longest})",
             lambda photos: run(slopes, given, photos, NIGHT).alone,
@@ -109,7 +104,6 @@ def plan(slopes: Slopes, given: Given, photos: int) -> Plan:
         bytes=stored,
         shards=slopes.shards.at(photos),
         memory=max(own.at(photos) for own in held(slopes, given).values()),
-        scratch=slopes.scratch * photos,
         month=stored / 1e9 * given.prices.gb_month,
         cold=run(slopes, given, photos, COLD),
         night=run(slopes, given, photos, NIGHT),
@@ -122,10 +116,6 @@ def plan(slopes: Slopes, given: Given, photos: int) -> Plan:
 def _turn_on(slopes: Slopes, given: Given, photos: int) -> Iterator[str]:
     if slopes.shards.at(photos) * slopes.shard_seconds > _SHARDS_SECONDS:
         yield "compact"
-    if slopes.float16:
-        saved = slopes.bytes["bottlenecks"].at(photos) - slopes.float16.at(photos)
-        if saved / 1e9 * given.prices.gb_month > _SAVED:
-            yield "float16"
     if run(slopes, given, photos, NIGHT).alone > _ALONE * given.hours:
         yield "--folds 0"
         slopes = replace(slopes, alone={name: own for name, own in slopes.alone.items() if name != FOLDS})

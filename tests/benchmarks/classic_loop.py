@@ -105,7 +105,7 @@ def freeze_backbone(source: Path, graph: Path) -> tuple[str, str, int]:
     from tasks.backbone.load import load_network  # noqa: PLC0415 (takes seconds)
     from tasks.quiet_tensorflow import freeze, tf  # noqa: PLC0415
 
-    request = RetrainFlowers(dataset=str(source)).request()
+    (request,) = RetrainFlowers(dataset=str(source)).requests()
     prepared = prepare_backbone(request, graph.parent, Silence())
     network, size = load_network(prepared), prepared.backbone.size
     function = tf.function(lambda pixels: network(pixels * 255), autograph=False)

@@ -53,13 +53,14 @@ def take_first(drawn: Path, photos: int, archive: Path) -> None:
 def find_stage(stage: str, archive: Path, root: Path, image_size: int) -> StageTask:
     """The task of a stage whose earlier ones are done."""
     run = RetrainFlowers(dataset=str(archive), data_root=str(root), date=dt.date(2026, 1, 1), image_size=image_size)
+    (backbone,) = run.prepare_backbones()
     if stage in EARLY:
         snapshot = run.take_snapshot()
-        early = {"download": snapshot.requires(), "snapshot": snapshot, "backbone": run.prepare_backbone()}
+        early = {"download": snapshot.requires(), "snapshot": snapshot, "backbone": backbone}
         task = early[stage]
         assert task is not None
         return task
-    return run.stage_tasks(run.prepare_backbone().prepared())[stage]
+    return run.stage_tasks([backbone.prepared()])[stage]
 
 
 def run_stage(stage: str, archive: Path, root: Path, image_size: int) -> tuple[float, float]:

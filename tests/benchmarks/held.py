@@ -24,9 +24,15 @@ from tasks.cluster.sizes import Pool
 from tasks.decode.on_ray import cut
 from tasks.decode.photos import ROWS_PER_SHARD
 from tasks.decode.workers import Photo
+from tasks.evaluate.cross_validation import fold_heads, predict_photos
 from tasks.paths import AnyPath
+from tasks.progress import Silence
 from tasks.snapshot.photos import usable
-from tests.benchmarks.made_up import fill_bottlenecks, fill_decoded, make_keys, make_snapshot
+from tasks.train.head import load_head
+from tasks.train.photos import _photos, load_photos
+from tasks.train.settings import TrainSettings
+from tasks.train.training import train_head
+from tests.benchmarks.made_up import fill_bottlenecks, fill_decoded, made_up_head, make_keys, make_snapshot
 from tests.benchmarks.queries import LARGE_SHARD, measure, open_made_up
 from tests.benchmarks.resident import forget_peak, peak, resident
 
@@ -34,9 +40,10 @@ from tests.benchmarks.resident import forget_peak, peak, resident
 Cost = tuple[float, float]
 #: What `tests.benchmarks.queries` measures.
 _QUERIES = ("walk", "snapshot", "decode", "holding", "usable")
-#: Numbers of a made-up bottleneck, and views: what is held of each photo beside its bottleneck is looked for.
-_WIDTH, _VIEWS = 4, 2
-_SEED = (0, 0)
+#: Numbers of a made-up bottleneck: what is held of each photo beside its bottleneck is looked for.
+_WIDTH = 4
+_FOLDS = 5
+_SNAPSHOT = "made-up"
 _TRAIN = "import sys; from tests.benchmarks.held import train; train(*sys.argv[1:])"
 
 
@@ -47,23 +54,20 @@ def tasks_for(_: Path, keys: int) -> Callable[[], object]:
 
 
 def load(folder: Path, keys: int) -> Callable[[], object]:
-    """The photos and bottlenecks that a training loads, and the order of an epoch."""
-    from tasks.train.feed import in_batches, shuffle_nearby  # noqa: PLC0415 (imports TensorFlow, which only this needs)
-    from tasks.train.photos import load_photos  # noqa: PLC0415
-    from tests.benchmarks.head import settings  # noqa: PLC0415
+    """The photos that a training loads, and where their bottlenecks are."""
+    root, how = DataRoot(folder), made_up_head(_WIDTH, 1)
+    manifest = _make_up(root, keys, how, LARGE_SHARD)
+    return lambda: load_photos(_SNAPSHOT, [manifest], how, root)
 
-    root, how = DataRoot(folder), settings(_WIDTH, 1, 1).bottleneck
-    own = make_keys(keys)
-    publish_parquet(root.snapshot("made-up"), make_snapshot(own))
-    store = how.store(root)
-    fill_bottlenecks(store, own, LARGE_SHARD)
-    outcome = Outcome("made-up", "made-up", {}, keys, keys, 0, tuple(shard.name for shard in store.shards()))
-    manifest = Manifest(stage="bottleneck", run="benchmark", seconds=0.0, **vars(outcome))
 
-    def query() -> object:
-        return load_photos("made-up", manifest, how, root), in_batches(shuffle_nearby(_VIEWS * keys, _SEED), 128)
-
-    return query
+def _make_up(root: DataRoot, photos: int, how: TrainSettings, photos_per_shard: int) -> Manifest:
+    """Publish a snapshot and a store of bottlenecks; returns what the bottleneck stage would say of them."""
+    keys, (bottleneck,) = make_keys(photos), how.bottlenecks
+    publish_parquet(root.snapshot(_SNAPSHOT), make_snapshot(keys))
+    store = bottleneck.store(root)
+    fill_bottlenecks(store, keys, bottleneck.views, photos_per_shard)
+    outcome = Outcome(_SNAPSHOT, _SNAPSHOT, {}, photos, photos, 0, tuple(shard.name for shard in store.shards()))
+    return Manifest(stage="bottleneck", run="benchmark", seconds=0.0, **vars(outcome))
 
 
 def predict(folder: Path, keys: int) -> Callable[[], object]:
@@ -73,7 +77,6 @@ def predict(folder: Path, keys: int) -> Callable[[], object]:
     from tasks.report.predicted import read_predicted  # noqa: PLC0415
     from tasks.report.repeated import find_repetitions  # noqa: PLC0415
     from tasks.report.results import judge  # noqa: PLC0415
-    from tasks.train.photos import _photos  # noqa: PLC0415
 
     snapshot = usable(make_snapshot(make_keys(keys)))
 
@@ -145,14 +148,14 @@ def by_shards(shards: int, keys: int) -> float:
     return min(seconds)
 
 
-def by_trained(photos: int) -> dict[str, float]:
-    """Seconds of a training on so many photos' bottlenecks, which are read from disk where they are many.
+def by_trained(photos: int, width: int, views: int) -> dict[str, float]:
+    """Seconds of a head on so many photos' bottlenecks, the first of its dataset, and of its evaluation.
 
     Returns:
-        Of loading them, of what comes before and after the epochs, and of one epoch.
+        Of loading the photos, of the training, of the heads of a cross-validation, and of all predictions.
     """
-    # In a process of its own: it imports TensorFlow.
-    command = [sys.executable, "-c", _TRAIN, str(photos)]
+    # In a process of its own, whose threads and memory are as those of a stage.
+    command = [sys.executable, "-c", _TRAIN, *map(str, (photos, width, views))]
     done = subprocess.run(command, capture_output=True, check=False, text=True)
     if done.returncode:
         raise SystemExit(f"{command} failed: {done.stderr}")
@@ -162,16 +165,20 @@ def by_trained(photos: int) -> dict[str, float]:
     return told
 
 
-def train(photos: str) -> None:
-    """Train in this process, and print what that took."""
-    from tests.benchmarks import head  # noqa: PLC0415 (imports TensorFlow, which only this needs)
-
-    how = head.settings(1280, _VIEWS, 2)
+def train(photos: str, width: str, views: str) -> None:
+    """Train and evaluate in this process, and print what that took."""
+    how = made_up_head(int(width), int(views))
     with tempfile.TemporaryDirectory() as folder:
         root = DataRoot(Path(folder))
-        head.make_up(root, int(photos), how).publish(root.path / "manifest.json")
-        command = [sys.executable, "-c", head.TRAIN, folder, "1280", f"{_VIEWS}", "2"]
-        done = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
-    # The first epoch has TensorFlow trace its graph.
-    told = {"load": done["load"], "aside": done["measure"] + done["choose"], "epoch": done["epochs"][-1]}
-    sys.stdout.write(json.dumps(told))
+        manifest = _make_up(root, int(photos), how, PHOTOS_PER_SHARD)
+        statistics, ends = root.statistics("made-up"), [time.perf_counter()]
+        loaded = load_photos(_SNAPSHOT, [manifest], how, root)
+        ends.append(time.perf_counter())
+        train_head(loaded, _SNAPSHOT, root.train("head"), statistics, Silence())
+        ends.append(time.perf_counter())
+        head = load_head(root.train("head"))
+        heads = fold_heads(loaded, head, _FOLDS, statistics, Silence())
+        ends.append(time.perf_counter())
+        predict_photos(loaded, head, heads, Silence())
+        ends.append(time.perf_counter())
+    sys.stdout.write(json.dumps(dict(zip(("load", "train", "folds", "predict"), np.diff(ends).tolist(), strict=True))))

@@ -7,6 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.artifacts import SNAPSHOT, Store
+from tasks.backbone.backbones import Backbone
+from tasks.bottleneck.settings import BottleneckSettings
+from tasks.train.settings import LdaRecipe, TrainSettings
 
 
 def make_keys(count: int, seed: int = 0) -> pa.Array:
@@ -32,15 +35,24 @@ def fill_decoded(store: Store, keys: pa.Array, rows_per_shard: int) -> None:
         store.append(pa.table(columns))
 
 
-def fill_bottlenecks(store: Store, keys: pa.Array, rows_per_shard: int) -> None:
-    """Append vectors of zeros, one view a photo, in shards as a cold run cuts them."""
+def made_up_head(width: int, views: int) -> TrainSettings:
+    """The settings of a head of the recipe `lda` with its default choices, on so many numbers."""
+    backbone = Backbone("made up", "efficientnet_lite", "lite0", "0" * 64, 8, ("bottleneck",), (width,), "inception")
+    recipe = LdaRecipe(shrinkage=(0.1, 0.3, 1.0, 3.0), layer_weights=(1.0, 0.0), class_weights=False)
+    return TrainSettings((BottleneckSettings(backbone, "png", "float32", views),), recipe, seed=0)
+
+
+def fill_bottlenecks(store: Store, keys: pa.Array, views: int, photos_per_shard: int) -> None:
+    """Append the bottlenecks of photos, the same zeros for each, in shards as a cold run cuts them."""
     kind = store.schema.field("bottleneck").type
-    for start in range(0, len(keys), rows_per_shard):
-        own = keys.slice(start, rows_per_shard)
-        zeros = pa.array(np.zeros(len(own) * kind.list_size, np.float32))
+    for start in range(0, len(keys), photos_per_shard):
+        own = keys.slice(start, photos_per_shard)
+        rows = len(own) * views
+        zeros = pa.array(np.zeros(rows * kind.list_size, kind.value_type.to_pandas_dtype()))
         vectors = pa.FixedSizeListArray.from_arrays(zeros, kind.list_size).cast(kind)
-        views = pa.array(np.zeros(len(own), np.int8))
-        store.append(pa.table([own, views, vectors], schema=store.schema))
+        photos = own.take(pa.array(np.repeat(np.arange(len(own)), views)))
+        numbers = pa.array(np.tile(np.arange(views, dtype=np.int8), len(own)))
+        store.append(pa.table([photos, numbers, vectors], schema=store.schema))
 
 
 def make_snapshot(keys: pa.Array) -> pa.Table:

@@ -31,7 +31,7 @@ from tests.repository import REPOSITORY
 HEAVY = {"PIL", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"}
 #: As many as tasks.bottleneck.extract has, which imports Pillow.
 VECTORS_PER_SHARD = 1024
-QUICK = ("--image-size", "64", "--views", "1", "--folds", "2", "--l2", "0.03")
+QUICK = ("--image-size", "64", "--views", "1", "--folds", "2", "--layers", "last")
 
 
 def retrain(photos: Path, root: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -55,7 +55,7 @@ def fill_stores(root: Path, rows: int) -> int:
     for folder in store_folders(DataRoot(root)):
         store = open_store(folder, {"decode": ROWS_PER_GROUP, "bottleneck": VECTORS_PER_GROUP})
         if "bottleneck" in store.schema.names:
-            fill_bottlenecks(store, make_keys(rows), VECTORS_PER_SHARD)
+            fill_bottlenecks(store, make_keys(rows), 1, VECTORS_PER_SHARD)
         else:
             fill_decoded(store, make_keys(rows), ROWS_PER_SHARD)
         shards += len(store.shards())

@@ -45,7 +45,6 @@ def main() -> None:
         machines=arguments.machines,
         cores=arguments.cores,
         memory=arguments.memory * 1e9,
-        scratch=arguments.scratch * 1e9,
         hours=arguments.hours,
         prices=Prices(**dict(arguments.prices)),
     )
@@ -68,8 +67,8 @@ def main() -> None:
 
 def _words(arguments: argparse.Namespace) -> str:
     return (
-        f"machines: {arguments.machines}, of {arguments.cores} cores, {arguments.memory:g} GB of memory and "
-        f"{arguments.scratch:g} GB of scratch disk, nights of {arguments.hours:g} hours"
+        f"machines: {arguments.machines}, of {arguments.cores} cores and {arguments.memory:g} GB of memory, "
+        f"nights of {arguments.hours:g} hours"
     )
 
 
@@ -96,7 +95,6 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument("--machines", type=int, default=1, help="That decode and embed.")
     options.add_argument("--cores", type=int, default=16, help="Of each.")
     options.add_argument("--memory", type=float, default=64, help="GB of the one that drives.")
-    options.add_argument("--scratch", type=float, default=1000, help="GB of its scratch disk.")
     options.add_argument("--hours", type=float, default=8, help="Of a night.")
     options.add_argument(
         "--prices",
@@ -122,11 +120,9 @@ def slope_rows(slopes: Slopes) -> list[list[str]]:
         "shards": slopes.shards,
         "looks at shards, s": slopes.shards.times(slopes.shard_seconds),
         **{f"stored, {name}, GB": own.times(1e-9) for name, own in slopes.bytes.items()},
-        **({"bottlenecks in float16, GB": slopes.float16.times(1e-9)} if slopes.float16 else {}),
         **{f"{kind}, {state}": own for state, kinds in slopes.requests.items() for kind, own in kinds.items()},
         "memory whatever the photos, GB": Line(slopes.base / 1e9, 0),
         **{f"memory, {part}, GB": own.times(1e-9) for part, own in slopes.memory.items()},
-        "scratch disk, GB": Line(0, slopes.scratch / 1e9),
     }
     head = ["", "at least", "each million photos"]
     return [head, *([name, short(own.least), short(own.each * 1e6)] for name, own in lines.items())]
@@ -145,7 +141,6 @@ def plan_rows(plans: Sequence[Plan]) -> list[list[str]]:
         "stored, USD a month": [own.month for own in plans],
         "shards of a cold run": [own.shards for own in plans],
         "memory of the driving machine, GB": [own.memory / 1e9 for own in plans],
-        "scratch disk, GB": [own.scratch / 1e9 for own in plans],
         **runs,
     }
     head = ["", *(f"{own.photos:,}" for own in plans)]

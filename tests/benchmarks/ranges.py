@@ -30,10 +30,10 @@ def prepare(photos: Sequence[Path], source: Path, folder: Path, precision: str) 
     """Make a dataset of photos, run the stages before extraction on it, and return the task that is next."""
     link(photos, source, folder)
     run = RetrainFlowers(dataset=str(folder), data_root=str(folder.parent / "data"), precision=precision)
-    backbone, snapshot = run.prepare_backbone(), run.take_snapshot()
+    (backbone,), snapshot = run.prepare_backbones(), run.take_snapshot()
     for early in (backbone, snapshot):
         early.run()
-    stages = run.stage_tasks(backbone.prepared())
+    stages = run.stage_tasks([backbone.prepared()])
     stages["decode"].run()
     extract = stages["bottleneck"]
     if not isinstance(extract, ExtractBottlenecks):

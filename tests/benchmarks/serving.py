@@ -117,10 +117,10 @@ def tested_photos(model: Model, root: DataRoot, photos: Path, most: int) -> tupl
     raise SystemExit(f"There is no evaluation of {model.key} in {root.path}.")
 
 
-def predict(model: Model, predictor: Predictor, files: Sequence[bytes]) -> Floats:
+def predict(predictor: Predictor, files: Sequence[bytes]) -> Floats:
     """What the pipeline says of photos' files."""
-    decode = model.settings.decode
-    return predictor.predict(np.stack([read_pixels(decode_photo(file, decode).image) for file in files]))
+    pictures = ([read_pixels(decode_photo(file, decode).image) for file in files] for decode in predictor.decodes)
+    return predictor.predict([np.stack(own) for own in pictures])
 
 
 def main() -> None:
@@ -141,7 +141,7 @@ def main() -> None:
         starting = time.perf_counter() - started
         said = ask(url, files, given.batch)
         ways = {
-            "pipeline": lambda: predict(model, predictor, files),
+            "pipeline": lambda: predict(predictor, files),
             "server": lambda: ask(url, files, given.batch),
             "server, a photo a request": lambda: ask(url, files, 1),
         }

@@ -55,13 +55,11 @@ class Slopes:
         alone: Seconds of the driving machine, by all photos, each night.
         startup: Seconds of a run that are no work.
         bytes: What is stored, by all photos.
-        float16: Bytes of bottlenecks of half the precision, not stored; None where they were not measured.
         shards: Shards that a cold run leaves.
         shard_seconds: Seconds of a night that each shard adds.
         requests: Of each kind, by all photos, of a run of each state.
         base: Bytes that the driving process holds whatever the number of photos.
         memory: Bytes that it holds beside at most, by all photos, in each part of a run.
-        scratch: Bytes of scratch disk a photo.
         labels: Labels of the photos.
     """
 
@@ -70,13 +68,11 @@ class Slopes:
     alone: Mapping[str, Line]
     startup: float
     bytes: Mapping[str, Line]
-    float16: Line | None
     shards: Line
     shard_seconds: float
     requests: Mapping[str, Mapping[str, Line]]
     base: float
     memory: Mapping[str, Line]
-    scratch: float
     labels: int
 
 
@@ -110,7 +106,6 @@ class Given:
         machines: How many; all work on decode and bottleneck, the rest stays on the one that drives.
         cores: Of each.
         memory: Of the one that drives, in bytes.
-        scratch: Its scratch disk, in bytes.
         hours: Of a night.
         prices: What things cost.
     """
@@ -118,7 +113,6 @@ class Given:
     machines: int = 1
     cores: int = 16
     memory: float = 64e9
-    scratch: float = 1e12
     hours: float = 8.0
     prices: Prices = field(default_factory=Prices)
 
@@ -170,14 +164,12 @@ def spread(slopes: Slopes, new: float) -> float:
 
 def read(values: Mapping[str, Any]) -> Slopes:
     """Slopes as `dataclasses.asdict` and JSON leave them."""
-    float16, requests = values["float16"], values["requests"]
     return Slopes(
         **{
             **values,
             **{name: Line(*values[name]) for name in ("hashing", "shards")},
             **{name: _lines(values[name]) for name in ("spread", "alone", "bytes", "memory")},
-            "float16": float16 and Line(*float16),
-            "requests": {state: _lines(kinds) for state, kinds in requests.items()},
+            "requests": {state: _lines(kinds) for state, kinds in values["requests"].items()},
         }
     )
 

@@ -33,9 +33,6 @@ _LOOKS = (2 * 2 + 3) / 3
 #: Queries of every night, and how often it makes them: what is there, which hashes are known, what is missing, what is
 #: said of all photos.
 _QUERIES = {"walk": 1, "snapshot": 1, "decode": 1, "holding": 2, "predictions": 1}
-#: Photos that train a head of a cross-validation's fold, of those that train the head: four of five folds, and of these
-#: what is not in the validation split.
-_IN_FOLD = 0.72 / 0.8
 #: Stages that more machines share, and those that draw what they drew of few: what many take longer is a query's.
 _SPREAD, _AFTER = ("decode", "bottleneck"), ("champion", "report")
 #: Photos from which on an export takes no longer: so many that a tenth of them are all that it predicts.
@@ -48,7 +45,7 @@ class Ran(NamedTuple):
     Args:
         seconds: Of each stage's work.
         startup: Seconds that were no work.
-        bytes: Of what it left and of its photos, by what it is; of bottlenecks in float16 too.
+        bytes: Of what it left and of its photos, by what it is.
         settings: Of its evaluation: all stages' before it too.
     """
 
@@ -87,32 +84,29 @@ def measure(source: Path, sizes: Sizes, precision: str) -> Slopes:
     base = _peak_of_children()
     stages = _lines({count: ran.seconds for count, ran in runs.items()})
     stored = _lines({count: ran.bytes for count, ran in runs.items()})
-    float16 = stored.pop("float16")
     costs = {count: by_keys(count) for count in keys}
     seconds, memory = (
         _lines({count: {name: cost[which] for name, cost in own.items()} for count, own in costs.items()})
         for which in (0, 1)
     )
-    cores, bottleneck = available_cores(), runs[photos[-1]].settings["train"]["bottleneck"]
+    cores, bottleneck = available_cores(), runs[photos[-1]].settings["train"]["bottlenecks"][0]
     looks = line({count: by_shards(count, KEYS_PER_SHARD * SHARDS[-1]) for count in SHARDS})
     return Slopes(
         hashing=stages["snapshot"].times(cores),
         spread={name: stages[name].times(cores) for name in _SPREAD},
         alone={
             **{name: seconds[name].times(count) for name, count in _QUERIES.items()},
-            **heads(runs[photos[0]], photos[0], trained),
+            **heads(runs[photos[0]], photos[0], trained, bottleneck),
             **{name: Line(runs[photos[-1]].seconds[name], 0) for name in _AFTER},
             "export": Line(stages["export"].at(_MOST_EXPORTED), 0),
         },
         startup=runs[photos[-1]].startup,
         bytes=stored,
-        float16=float16,
         shards=Line(0.0, 1 / ROWS_PER_SHARD + 1 / PHOTOS_PER_SHARD),
         shard_seconds=_LOOKS * looks.each,
         requests=requests(source, chosen),
         base=base,
         memory=memory,
-        scratch=bottleneck["views"] * bottleneck["backbone"]["width"] * 4.0,
         labels=len({file.parent for files in chosen.values() for file in files}),
     )
 
@@ -126,7 +120,7 @@ def choose(source: Path, count: int) -> list[Path]:
 
 
 def run_on_disk(source: Path, files: Sequence[Path], precision: str) -> Ran:
-    """Make a cold run, and one more with bottlenecks in float16."""
+    """Make a cold run."""
     with tempfile.TemporaryDirectory() as folder:
         photos, root = Path(folder, "photos"), Path(folder, "data")
         link(files, source, photos)
@@ -144,26 +138,23 @@ def run_on_disk(source: Path, files: Sequence[Path], precision: str) -> Ran:
             "snapshot": left.pop("snapshot"),
         }
         stored = {"photos": float(sum(file.stat().st_size for file in files)), **parts, "all else": sum(left.values())}
-        half = ("--bottleneck-dtype", "float16", "--export", "none", "--folds", "0")
-        retrain(photos, root, "--precision", precision, *half)
-        stored["float16"] = _bytes(root / "bottleneck") - stored["bottlenecks"]
     return Ran(stages, record["startup"]["seconds"], stored, settings)
 
 
-def heads(ran: Ran, photos: int, trained: Sequence[int]) -> dict[str, Line]:
+def heads(ran: Ran, photos: int, trained: Sequence[int], bottleneck: Mapping[str, Any]) -> dict[str, Line]:
     """Seconds of the head and of its evaluation: at the least as of the smallest run, each photo as of many.
 
-    Few photos are gone through oftener than the recipe says, and are in memory; of many, they are read from disk.
+    As of the first run of a dataset: on later ones, statistics of many photos are brought up to date.
     """
-    parts = _lines({count: by_trained(count) for count in trained})
-    epochs, folds = ran.settings["train"]["recipe"]["epochs"], ran.settings["folds"]
-    load, once = parts["load"].each, parts["aside"].each + epochs * parts["epoch"].each
-    crossed = folds * _IN_FOLD * once
+    width, views = sum(bottleneck["backbone"]["widths"]), bottleneck["views"]
+    each = {name: own.each for name, own in _lines({n: by_trained(n, width, views) for n in trained}).items()}
+    train, evaluate = each["load"] + each["train"], each["load"] + each["predict"]
+    crossed = each["folds"]
     return {
-        "train": Line(max(ran.seconds["train"] - photos * (load + once), 0.0), load + once),
-        "evaluate": Line(0.0, load),
+        "train": Line(max(ran.seconds["train"] - photos * train, 0.0), train),
+        "evaluate": Line(0.0, evaluate),
         # Of few photos it is nearly all of the evaluation.
-        FOLDS: Line(max(ran.seconds["evaluate"] - photos * (load + crossed), 0.0), crossed),
+        FOLDS: Line(max(ran.seconds["evaluate"] - photos * (evaluate + crossed), 0.0), crossed),
     }
 
 

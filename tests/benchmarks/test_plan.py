@@ -15,7 +15,6 @@ SLOPES = Slopes(
     alone={"walk": Line(0, 1e-6), FOLDS: Line(10, 1e-5)},
     startup=5.0,
     bytes={"photos": Line(0, 100_000), "bottlenecks": Line(1000, 10_000)},
-    float16=Line(1000, 5_000),
     shards=Line(0, 0.003),
     shard_seconds=0.001,
     requests={
@@ -25,10 +24,9 @@ SLOPES = Slopes(
     },
     base=1e9,
     memory={"snapshot": Line(0, 1000), RAY: Line(0, 5000)},
-    scratch=10_000.0,
     labels=5,
 )
-GIVEN = Given(machines=1, cores=16, memory=64e9, scratch=1e12, hours=8, prices=Prices(0.02, 0.005, 0.0004, 1))
+GIVEN = Given(machines=1, cores=16, memory=64e9, hours=8, prices=Prices(0.02, 0.005, 0.0004, 1))
 
 
 def test_a_line_tells_what_a_photo_adds_from_what_a_start_costs() -> None:
@@ -78,7 +76,6 @@ def test_what_allows_fewest_photos_is_named_first() -> None:
     by_name = {bound.name: reach for bound, reach in reaches.items()}
     assert by_name["keys in one column"] == MOST_KEYS == 33_554_431
     assert by_name["memory (snapshot)"] == 63_000_000
-    assert by_name["scratch disk"] == 100_000_000
     assert next(iter(by_name)) == "the first run in a night"
 
 
@@ -95,18 +92,12 @@ def test_few_photos_are_bound_by_nothing_and_need_nothing() -> None:
 
 
 def test_many_photos_need_all_that_can_be_turned_on() -> None:
-    many = plan(SLOPES, replace(GIVEN, memory=1e12, scratch=1e14), 1_000_000_000)
+    many = plan(SLOPES, replace(GIVEN, memory=1e12), 1_000_000_000)
     assert (many.bound, many.stays) == ("the first run in a night", "keys in one column")
-    # 3,000,000 shards; 5 TB less; 3.6 hours of cross-validation and walk, and shards.
-    assert many.turn_on[:3] == ["compact", "float16", "--folds 0"]
+    # 3,000,000 shards; 3.6 hours of cross-validation and walk, and shards.
+    assert many.turn_on[:2] == ["compact", "--folds 0"]
     # Rounded up: keys of 33,554,431 photos in one column.
     assert many.turn_on[-1] == "30 datasets"
-
-
-def test_half_the_precision_is_left_out_where_it_saves_next_to_nothing() -> None:
-    as_small = replace(SLOPES, float16=SLOPES.bytes["bottlenecks"])
-    assert "float16" in plan(SLOPES, GIVEN, 1_000_000_000).turn_on
-    assert "float16" not in plan(as_small, GIVEN, 1_000_000_000).turn_on
 
 
 def test_machines_are_as_many_as_finish_in_what_one_machine_alone_leaves_of_a_night() -> None:
@@ -120,5 +111,3 @@ def test_machines_are_as_many_as_finish_in_what_one_machine_alone_leaves_of_a_ni
 
 def test_slopes_are_read_again_as_they_were_written() -> None:
     assert read(json.loads(json.dumps(asdict(SLOPES)))) == SLOPES
-    without = replace(SLOPES, float16=None)
-    assert read(json.loads(json.dumps(asdict(without)))) == without

@@ -28,7 +28,7 @@ LABELS = ("daisy", "roses", "tulips")
 SETTINGS = EvaluateSettings(settings(), folds=5)
 (DECODE,) = SETTINGS.train.decodes
 DAY = dt.date(2026, 11, 24)
-#: What was chosen on the validation split.
+#: What the train stage says that it chose.
 CHOSEN = {"shrinkage": 0.1, "layer_weight": 1.0, "temperature": 3.9}
 #: Photos of each label: enough that the test split has some two dozen.
 COUNTS = (70, 80, 60)

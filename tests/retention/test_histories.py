@@ -214,7 +214,7 @@ class Histories(RuleBasedStateMachine):
         return nights
 
     def _rows(self) -> dict[tuple[str, str, int], set[int]]:
-        """By dataset, settings and number: the photos of its newest night that have all their rows, without a record."""
+        """By dataset, settings and number: the photos of its newest night without a record that have all their rows."""
         rows = {}
         for night in self._unfinished():
             for parameters, number in product("ab", (1, 2)):

@@ -10,14 +10,14 @@ from tasks.artifacts import DataRoot, listed
 from tasks.bottleneck.quantisation import Numbers
 from tasks.paths import to_path
 from tasks.progress import Silence
-from tasks.train.examples import Choice, Examples
+from tasks.train.examples import Choice
 from tasks.train.features import read_values
-from tasks.train.fit_lda import Solver
+from tasks.train.fit_lda import Sample, Solver
 from tasks.train.head import load_head
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import LdaRecipe, TrainSettings
 from tasks.train.statistics import Statistics
-from tasks.train.training import WORTH_WATCHING, train_head
+from tasks.train.training import WORTH_WATCHING, draw_sample, train_head
 from tasks.train.underway import State, Training, read_announced, state_of
 from tests.listening import Tally
 from tests.object_store import ObjectStore
@@ -54,17 +54,19 @@ def test_the_kept_head_predicts_and_names_what_it_stands_on(tmp_path: Path) -> N
     assert listed(tmp_path / "head" / "checkpoints") == []
 
 
-def test_lda_is_chosen_on_the_validation_split_and_fitted_on_it_and_on_the_training_split(tmp_path: Path) -> None:
+def test_lda_is_fitted_on_the_training_and_validation_splits_and_chosen_by_leaving_their_photos_out(
+    tmp_path: Path,
+) -> None:
     photos = photos_with()
-    train_head(photos, "", tmp_path / "head", None, Silence())
+    trained = train_head(photos, "", tmp_path / "head", None, Silence())
     recipe = photos.features.settings.recipe
     assert isinstance(recipe, LdaRecipe)
-    solver, known = Solver(recipe, photos.features.columns, LABELS), Statistics.none(2, 10)
-    train, validation = photos.of("train"), photos.of("validation")
-    known.add(numbers_of(photos)[train], photos.truth[train])
-    choices = solver.choose(known, Examples(read_values(photos.features, validation), photos.truth[validation]))
-    known.add(numbers_of(photos)[validation], photos.truth[validation])
-    expected, head = solver.fit(known, choices[0]), load_head(tmp_path / "head")
+    fitted, known = ~photos.of("test"), Statistics.none(2, 10)
+    numbers, truth = numbers_of(photos)[fitted], photos.truth[fitted]
+    known.add(numbers, truth)
+    expected, choices = Solver(recipe, photos.features.columns, (0, 1), LABELS).choose(known, Sample(numbers, truth))
+    head = load_head(tmp_path / "head")
+    assert trained.photos == fitted.sum()
     assert [Choice(**choice) for choice in head.facts["choices"]] == list(choices)
     np.testing.assert_array_equal(head.weights, expected.weights)
     np.testing.assert_array_equal(head.biases, expected.biases)
@@ -81,30 +83,42 @@ def test_test_photos_take_no_part_in_training(tmp_path: Path, how: TrainSettings
     assert (one.biases == two.biases).all()
 
 
-def test_a_choice_is_made_by_a_part_of_many_validation_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_photos_those_with_the_smallest_keys_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     photos = photos_with()
-    few = np.flatnonzero(photos.of("validation"))[:5]
-    # Five photos in two views of ten numbers.
-    monkeypatch.setattr("tasks.train.training.MOST_NUMBERS", 100)
-    train_head(photos, "", tmp_path / "one", None, Silence())
-    others = np.setdiff1d(np.flatnonzero(photos.of("validation")), few)
-    assert len(others) > 0
-    numbers_of(photos)[others] = 0
-    trained = train_head(photos, "", tmp_path / "two", None, Silence())
-    one, two = (load_head(tmp_path / name) for name in ("one", "two"))
-    assert one.facts["choices"] == two.facts["choices"]
-    assert trained.accuracy * 5 == round(trained.accuracy * 5)
-    # The head itself is fitted on all of them.
-    assert not np.array_equal(one.weights, two.weights)
+    monkeypatch.setattr("tasks.train.training.LEFT_OUT", 7)
+    which = photos.of("train")
+    sample = draw_sample(photos, which)
+    few = np.flatnonzero(which)[:7]
+    assert sample.labels.tolist() == photos.truth[few].tolist()
+    np.testing.assert_array_equal(sample.numbers, numbers_of(photos)[few])
+
+
+def test_a_label_s_only_photo_is_not_left_out() -> None:
+    photos = photos_with()
+    which = photos.truth == 0
+    alone = np.flatnonzero(photos.truth == 1)[0]
+    which[alone] = True
+    assert draw_sample(photos, which).labels.tolist() == [0] * 60
 
 
 def test_photos_that_are_summed_up_are_told_of(tmp_path: Path) -> None:
     photos = photos_with()
     train_head(photos, "", tmp_path, None, told := Tally())
-    validation = int(photos.of("validation").sum())
-    assert (told.total, told.unit) == (validation, "photo")
-    assert told.done == validation
+    fitted = int((~photos.of("test")).sum())
+    assert (told.total, told.unit, told.done) == (fitted, "photo", fitted)
     assert told.lines == []
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_statistics_on_disk_give_the_same_head(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = photos_with()
+    train_head(photos, "", tmp_path / "summed", None, Silence())
+    monkeypatch.setattr("tasks.train.tenths.MOST_SUMMED", 0)
+    train_head(photos, "", tmp_path / "read", tmp_path / "statistics" if kept else None, Silence())
+    assert (tmp_path / "statistics").exists() == kept
+    summed, read = (load_head(tmp_path / name) for name in ("summed", "read"))
+    np.testing.assert_array_equal(summed.weights, read.weights)
+    np.testing.assert_array_equal(summed.biases, read.biases)
 
 
 def test_a_head_is_kept_on_an_object_store(object_store: ObjectStore, tmp_path: Path) -> None:
@@ -120,6 +134,7 @@ def test_classic_predicts_the_validation_split_as_it_tells(tmp_path: Path) -> No
     head, validation = load_head(tmp_path), photos.of("validation")
     predicted = head.probabilities(read_values(photos.features, validation))
     truth = photos.truth[validation]
+    assert trained.photos == len(truth)
     assert trained.accuracy == (predicted.argmax(axis=1) == truth).mean() > 0.8
     assert trained.log_loss == pytest.approx(-np.log(predicted[np.arange(len(truth)), truth]).mean(), rel=1e-5)
     assert (trained.choice, head.rooted) == ({}, False)
