@@ -21,7 +21,7 @@ CARD = "Others have what comes next, such as this machine's GPUs; waiting until 
 class Compute(StageTask):
     """A stage that nothing else may compute beside, for as long as nobody lets it go on."""
 
-    name: luigi.Parameter[str] = luigi.Parameter(description="Which one.")
+    which: luigi.Parameter[str] = luigi.Parameter(description="Which one.")
     card: luigi.Parameter[str] = luigi.Parameter(significant=False, default="card", description="Folder of one GPU.")
     how: luigi.Parameter[str] = luigi.Parameter(significant=False, default="waits", description="It waits, or fails.")
 
@@ -30,7 +30,7 @@ class Compute(StageTask):
 
     def manifest_path(self) -> AnyPath:
         """In the data root."""
-        return self.root.path / self.name / "manifest.json"
+        return self.root.path / self.which / "manifest.json"
 
     def work(self, progress: Progress) -> Outcome:  # noqa: ARG002 (it is too short to tell of any)
         """Be at the GPU."""
@@ -52,7 +52,7 @@ class ComputeBoth(luigi.WrapperTask):
 
     def requires(self) -> list[luigi.Task]:
         """Both."""
-        return [Compute(data_root=self.data_root, name=name) for name in ("one", "other")]
+        return [Compute(data_root=self.data_root, which=name) for name in ("one", "other")]
 
 
 #: Longer than any of these tests takes.
@@ -81,7 +81,7 @@ def compute(tmp_path: Path) -> Callable[..., list[str]]:
 
     def words(name: str, **options: str) -> list[str]:
         given = [word for option, value in options.items() for word in (f"--{option}", value)]
-        return ["--module", __name__, "Compute", "--data-root", str(tmp_path), "--name", name, *given]
+        return ["--module", __name__, "Compute", "--data-root", str(tmp_path), "--which", name, *given]
 
     return words
 

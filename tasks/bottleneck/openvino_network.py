@@ -83,8 +83,17 @@ def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
             model = ov.convert_model(graph)
         except Exception as exc:  # the converter has many exceptions
             raise ConversionError(f"OpenVINO cannot compute the network ({first_line(exc)}).") from exc
+        _forget_names(model)
         ov.save_model(model, Path(folder) / GRAPH, compress_to_fp16=False)
         return _zipped(Path(folder))
+
+
+def _forget_names(model: Any) -> None:
+    """Number a model's operations: Keras' names of them depend on what the process has built before."""
+    for number, operation in enumerate(model.get_ordered_ops()):
+        operation.set_friendly_name(f"{operation.get_type_name()}-{number}")
+        for output in operation.outputs():
+            output.get_tensor().set_names(set())
 
 
 def _zipped(folder: Path) -> bytes:

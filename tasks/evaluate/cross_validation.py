@@ -16,7 +16,6 @@ from tasks.train.head import Head
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import ClassicRecipe, LdaRecipe
 from tasks.train.tenths import tenth_statistics
-from tasks.train.training import draw_sample
 
 
 def fold_heads(
@@ -24,10 +23,10 @@ def fold_heads(
 ) -> tuple[Head | None, ...]:
     """Train a head for each fold without the photos of that fold.
 
-    A head of `lda` is solved for from the statistics of all photos less those of the fold, and its temperature is
-    fitted on some of these. Shrinkage and layer weight are those of the head that the recipe gave on its splits:
-    choosing them anew for each fold, on photos of other folds, made no difference (94.8 in place of 94.9 % of flower
-    photos).
+    A head of `lda` is solved for from the statistics of all photos less those of the fold. Shrinkage, layer weight and
+    temperature are those of the head that the recipe gave on its splits. Choosing them anew for each fold, on photos of
+    other folds, made no difference: 94.8 in place of 94.9 % of flower photos were right, with a log loss of 0.164 in
+    place of 0.161.
 
     Args:
         photos: The photos; their features say how to train.
@@ -71,10 +70,9 @@ def _lda_heads(
     with tenth_statistics(photos, folder, Silence()) as statistics:
         known = statistics.union(range(TENTHS))
         for own in folds:
-            held_out = statistics.union(own)
-            known -= held_out
-            yield solver.fit(known, choice, draw_sample(photos, ~photos.in_tenths(own)))
-            known += held_out
+            rest = statistics.union(own)
+            rest.subtract_from(known)
+            yield solver.fit(rest, choice)
 
 
 def _classic_heads(photos: EmbeddedPhotos, folds: Sequence[tuple[int, ...]]) -> Iterator[Head]:

@@ -84,18 +84,10 @@ class Solver:
         (best, layer), *_ = ranked = sorted(tried.values(), key=lambda one: one[0].log_loss)
         return self._head(layer, best.temperature), tuple(choice for choice, _ in ranked)
 
-    def fit(self, known: Statistics, choice: Choice, sample: Sample | None = None) -> Head:
-        """Solve for the head of a choice, on whichever photos are known.
-
-        Args:
-            known: Statistics of the photos.
-            choice: The choice.
-            sample: Some of the photos, on which the temperature is fitted anew; None takes that of the choice.
-        """
+    def fit(self, known: Statistics, choice: Choice) -> Head:
+        """Solve for the head of a choice, on whichever photos are known."""
         discriminant = Discriminant(known, uniform_prior=self.recipe.class_weights)
         solution = discriminant.solve(choice.shrinkage, self._weights(choice.layer_weight))
-        if sample is not None and len(sample.labels):
-            choice = self._measure(solution, sample, choice.shrinkage, choice.layer_weight)
         return self._head(solution.layer, choice.temperature)
 
     def _measure(self, solution: Solution, sample: Sample, shrinkage: float, layer_weight: float) -> Choice:

@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg.lapack import spotrf, spotrs
+from scipy.linalg.lapack import spotrf, strtrs
 
 from tasks.bottleneck.quantisation import Numbers
 from tasks.errors import SettingError
@@ -128,21 +128,23 @@ class Solution:
     def __init__(self, of: Discriminant, factor: Matrix, kept: npt.NDArray[np.intp], weights: Doubles) -> None:
         self._of, self._factor, self._kept, self._weights = of, factor, kept, weights
         self._centres = of.centres[:, kept] * weights[kept]
-        self._solved = self._solve(self._centres)
+        self._half_centres = self._half_solve(self._centres)
 
-    def _solve(self, rows: Doubles | Matrix) -> Doubles:
-        """Multiply rows, [n, d], by the inverse of the covariance: float64 [n, d]."""
-        solved, _ = spotrs(self._factor, np.asfortranarray(rows.T, np.float32), lower=1)
-        transposed: Doubles = solved.T.astype(np.float64)
+    def _half_solve(self, rows: Doubles | Matrix) -> Matrix:
+        """Multiply rows, [n, d], by the inverse of the factor: products of what comes out are those by the inverse."""
+        solved, _ = strtrs(self._factor, np.asfortranarray(rows.T, np.float32), lower=1)
+        transposed: Matrix = solved.T
         return transposed
 
     @cached_property
     def layer(self) -> Layer:
         """The layer."""
         of, kept = self._of, self._kept
-        biases = of.log_prior - 0.5 * np.einsum("cd,cd->c", self._centres, self._solved)
+        solved, _ = strtrs(self._factor, np.asfortranarray(self._half_centres.T), lower=1, trans=1)
+        solution = solved.astype(np.float64)
+        biases = of.log_prior - 0.5 * np.einsum("cd,dc->c", self._centres, solution)
         weights = np.zeros((len(self._weights), len(biases)))
-        weights[kept] = self._solved.T * (self._weights[kept] / of.deviation[kept])[:, None]
+        weights[kept] = solution * (self._weights[kept] / of.deviation[kept])[:, None]
         return Layer(weights, biases - of.mean @ weights)
 
     def left_out_scores(self, numbers: Numbers, labels: Labels) -> Doubles:
@@ -159,16 +161,16 @@ class Solution:
         """
         photos, views, _ = numbers.shape
         rows, own = self._of.counts.sum(), np.arange(photos)
-        apart = self._apart(numbers, labels)
-        solved = self._solve(apart.reshape(photos * views, -1)).reshape(apart.shape)
+        half = self._half_solve(self._apart(numbers, labels).reshape(photos * views, -1))
         others = self._of.counts[labels] - views
         # Products, by the inverse, of the photo's rows less their label's mean with each other and with the means.
-        among = np.einsum("nvd,nwd->nvw", apart, solved, optimize=True)
-        to_means = np.einsum("cd,nvd->ncv", self._centres, solved, optimize=True)
+        by_photo = half.reshape(photos, views, -1)
+        among = (by_photo @ by_photo.transpose(0, 2, 1)).astype(np.float64)
+        to_means = (half @ self._half_centres.T).astype(np.float64).reshape(photos, views, -1).transpose(0, 2, 1)
         every = np.broadcast_to(1 / self._of.counts[labels][:, None, None], among.shape)
         change = np.linalg.inv(rows * (np.eye(views) - every) - among)
         left = (rows - views) / rows
-        means = self._centres @ self._solved.T
+        means = (self._half_centres @ self._half_centres.T).astype(np.float64)
         moved = np.einsum("ncv,nvw->ncw", to_means, change, optimize=True)
         mean_row = left * (to_means + moved @ among)
         among = left * (among + among @ change @ among)

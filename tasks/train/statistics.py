@@ -4,7 +4,9 @@ Sums and products of whole numbers below 2**53 are exact in float64, so statisti
 subtract without rounding. In whatever order, tonight's are yesterday's plus the new photos less those that are gone.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,8 @@ CENTRE = 128
 #: Rows of 8 bits whose products float32 adds up exactly: 2**10 times 2**7 times 2**7 is 2**24.
 _EXACT_ROWS = 1024
 _LARGEST = 2.0**53
+#: Columns of a matrix that are worked on at once.
+_COLUMNS_AT_ONCE = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,15 +49,12 @@ class Statistics:
         """The statistics of no rows."""
         return cls(np.zeros(labels), np.zeros((labels, width)), np.zeros((width, width), order="F"))
 
-    def __iadd__(self, other: "Statistics") -> "Statistics":
-        for mine, others in zip(vars(self).values(), vars(other).values(), strict=True):
-            np.add(mine, others, out=mine)
-        return self
-
-    def __isub__(self, other: "Statistics") -> "Statistics":
-        for mine, others in zip(vars(self).values(), vars(other).values(), strict=True):
-            np.subtract(mine, others, out=mine)
-        return self
+    def subtract_from(self, other: "Statistics") -> None:
+        """Become what the others are without these; in place, since products of wide bottlenecks are large."""
+        np.subtract(other.counts, self.counts, out=self.counts)
+        np.subtract(other.sums, self.sums, out=self.sums)
+        for mine, others in zip(lower_blocks(self.products), lower_blocks(other.products), strict=True):
+            np.subtract(others, mine, out=mine)
 
     def add(self, numbers: Numbers, labels: Labels, sign: int = 1) -> None:
         """Add the rows of photos.
@@ -66,6 +67,7 @@ class Statistics:
         photos, views, width = numbers.shape
         order = np.argsort(labels, kind="stable")
         self.counts[:] += sign * views * np.bincount(labels, minlength=len(self.counts))
+        squares = np.zeros(self.products.shape, np.float32 if numbers.dtype == np.uint8 else np.float64, order="F")
         step = max(1, _EXACT_ROWS // views)
         for start in range(0, photos, step):
             chosen = order[start : start + step]
@@ -74,7 +76,9 @@ class Statistics:
             present, firsts = np.unique(of_block, return_index=True)
             self.sums[present] += sign * np.add.reduceat(block, firsts * views, axis=0)
             syrk = ssyrk if block.dtype == np.float32 else dsyrk
-            np.add(self.products, syrk(float(sign), block.T, lower=1), out=self.products)
+            squares = syrk(float(sign), block.T, 0.0, squares, lower=1, overwrite_c=1)
+            for mine, others in zip(lower_blocks(self.products), lower_blocks(squares), strict=True):
+                np.add(mine, others, out=mine)
 
     def check(self) -> None:
         """Check that no sum is so large that it was rounded.
@@ -89,6 +93,12 @@ class Statistics:
                 f"The bottlenecks are so large that their squares add up to {largest:.2g}, beyond what is exact. Name "
                 "another --scaling or --bottleneck-tensor."
             )
+
+
+def lower_blocks(products: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Views of the lower triangle of a square matrix, some columns each: half of the matrix need not be touched."""
+    for start in range(0, len(products), _COLUMNS_AT_ONCE):
+        yield products[start:, start : start + _COLUMNS_AT_ONCE]
 
 
 def centre(rows: Numbers) -> npt.NDArray[np.float32] | Doubles:

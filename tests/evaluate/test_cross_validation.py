@@ -14,7 +14,7 @@ from tasks.snapshot.splits import TENTHS, fold_tenths
 from tasks.train.classic import fit, lesson_of
 from tasks.train.examples import Choice, Watch
 from tasks.train.features import read_values
-from tasks.train.fit_lda import Sample, Solver
+from tasks.train.fit_lda import Solver
 from tasks.train.head import Head, load_head
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import TrainSettings
@@ -94,8 +94,7 @@ def test_a_fold_s_head_is_solved_for_from_all_photos_but_the_fold_s_with_what_th
     for own, found in zip(fold_tenths(folds), heads, strict=True):
         others, known = ~np.isin(photos.splits.tenths, own), Statistics.none(2, 10)
         known.add(numbers[others], photos.truth[others])
-        # Its temperature is its own, fitted on the photos that it knows.
-        assert_same(found, solver.fit(known, choice, Sample(numbers[others], photos.truth[others])))
+        assert_same(found, solver.fit(known, choice))
 
 
 def test_a_fold_s_classic_head_is_trained_on_neither_the_fold_nor_the_validation_split(tmp_path: Path) -> None:

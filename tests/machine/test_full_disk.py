@@ -92,7 +92,7 @@ def temporaries(root: Path) -> list[Path]:
         ("bottleneck", 40_000),
         ("train", 0),
         ("train", 20_000),
-        ("train", 100_000),
+        ("train", 10_000),
         ("evaluate", 0),
         ("export", 100_000),
         ("champion", 0),

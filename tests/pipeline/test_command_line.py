@@ -82,7 +82,7 @@ def test_a_parameter_that_range_daily_hands_on_is_refused(tmp_path: Path) -> Non
     dates = {"param-name": "date", "start": "2026-11-01", "stop": "2026-11-02"}
     done = luigi("RangeDaily", {"of": "RetrainFlowers", "of-params": given, **dates})
     assert done.code == 51
-    assert done.errors == "ERROR: --folds is 1; it takes 2 at least, or 0 for no cross-validation.\n"
+    assert done.errors == "ERROR: --folds is 1; it takes 2 to 10, or 0 for no cross-validation.\n"
 
 
 def test_the_exit_code_and_the_event_are_there_where_nothing_is_logged(tmp_path: Path) -> None:

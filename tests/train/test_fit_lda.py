@@ -60,17 +60,6 @@ def test_the_head_is_that_of_the_best_choice() -> None:
     np.testing.assert_allclose(head.biases, again.biases, rtol=1e-6)
 
 
-def test_on_other_photos_a_sample_fits_the_temperature_anew() -> None:
-    how, drawn, few = settings(), draw_examples((60, 50, 40)), draw_examples((8, 8, 8), seed=1)
-    _, choices = choose(how, drawn)
-    kept, anew = (solver(how).fit(statistics_of(few), choices[0], sample) for sample in (None, Sample(*few)))
-    ratio = kept.weights / anew.weights
-    assert np.ptp(ratio) < 1e-3
-    assert abs(ratio.mean() - 1) > 0.01
-    unchanged = solver(how).fit(statistics_of(few), choices[0], Sample(few.numbers[:0], few.labels[:0]))
-    np.testing.assert_array_equal(unchanged.weights, kept.weights)
-
-
 def test_few_photos_do_not_ask_for_certainty() -> None:
     how, others = settings(), draw_examples((200, 200, 200), apart=0.5, seed=1)
     head, _ = choose(how, draw_examples((4, 4, 4), apart=0.5))
