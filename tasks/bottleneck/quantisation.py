@@ -81,10 +81,3 @@ def _refusal(number: float, quantisation: Quantisation, name: str) -> BackboneEr
         f"The bottleneck of {name} has the number {number}, where finite ones are needed. Name another --scaling, "
         "--bottleneck-tensor or --precision."
     )
-
-
-def square_roots(numbers: Numbers, quantisation: Quantisation) -> Floats:
-    """The signed square roots that stored numbers stand for: float32, of their shape."""
-    roots: Floats = numbers.astype(np.float32)
-    roots *= np.float32(quantisation.step)
-    return roots

@@ -19,7 +19,6 @@ from tasks.progress import Progress, Silence
 from tasks.quiet_tensorflow import keras
 from tasks.threads import in_threads
 from tasks.train.examples import Choice, Floats, Watch
-from tasks.train.features import columns_of
 from tasks.train.fit_lda import Solver
 from tasks.train.network_training import train_network
 from tasks.train.photos import Photos
@@ -115,17 +114,17 @@ def _train_head(material: _Material, settings: CellSettings, progress: Progress)
     started = time.monotonic()
     bottleneck = BottleneckSettings(settings.backbone, settings.encoding, "float32", HEAD_VIEWS)
     recipe = LdaRecipe((HEAD_CHOICE.shrinkage,), (HEAD_CHOICE.layer_weight,), class_weights=False)
-    columns = columns_of(TrainSettings((bottleneck,), recipe, settings.seed))
+    solver = Solver.of(TrainSettings((bottleneck,), recipe, settings.seed), material.labels)
     with scratch_folder("network") as folder:
         # A folder below: this one is locked already.
         forward = open_forward(bottleneck, material.prepared.weights, folder / "kept", progress)
     training = _embed(material.training, forward, bottleneck, progress)
     known = Statistics.none(len(material.labels), bottleneck.backbone.width)
     known.add(training, material.training.labels)
-    head = Solver(recipe, columns, (0, 1), material.labels).fit(known, HEAD_CHOICE)
+    head = solver.fit(known, HEAD_CHOICE)
     seconds = time.monotonic() - started
     testing = _embed(material.testing, forward, bottleneck, Silence())
-    probabilities = head.probabilities(columns.values(testing, slice(None), rooted=True))
+    probabilities = head.probabilities(solver.columns.values(testing, slice(None), rooted=True))
     return _Trained(probabilities, seconds, len(material.training) * HEAD_VIEWS)
 
 

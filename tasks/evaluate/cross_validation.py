@@ -14,7 +14,7 @@ from tasks.train.features import head_values
 from tasks.train.fit_lda import Solver
 from tasks.train.head import Head
 from tasks.train.photos import EmbeddedPhotos
-from tasks.train.settings import ClassicRecipe, LdaRecipe
+from tasks.train.settings import ClassicRecipe
 from tasks.train.tenths import tenth_statistics
 
 
@@ -64,9 +64,7 @@ def fold_heads(
 def _lda_heads(
     photos: EmbeddedPhotos, head: Head, folds: Sequence[tuple[int, ...]], folder: AnyPath | None
 ) -> Iterator[Head]:
-    recipe = cast("LdaRecipe", photos.features.settings.recipe)
-    features, choice = photos.features, Choice(**head.facts["choices"][0])
-    solver = Solver(recipe, features.columns, features.settings.predicting_views, photos.labels)
+    solver, choice = Solver.of(photos.features.settings, photos.labels), Choice(**head.facts["choices"][0])
     with tenth_statistics(photos, folder, Silence()) as statistics:
         known = statistics.union(range(TENTHS))
         for own in folds:

@@ -8,15 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
-from tasks.train.head import softmax
+from tasks.train.head import Floats, probabilities
 
 #: Temperatures that are tried.
 _BOUNDS = (0.05, 1000.0)
 #: What a photo counts whose label the scores tell nothing about: without it, a few photos that are all predicted
 #: rightly would ask for probabilities of 1.
 _UNKNOWN = 0.1
-
-Floats = npt.NDArray[np.float32]
 
 
 def fit_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
@@ -35,9 +33,3 @@ def fit_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
 
     found = minimize_scalar(loss, bounds=np.log(_BOUNDS), method="bounded", options={"xatol": 1e-3})
     return float(np.exp(found.x))
-
-
-def probabilities(scores: Floats) -> Floats:
-    """Probabilities of photos from scores of their views, float32 [N, V, C]: the mean of the views', float32 [N, C]."""
-    mean: Floats = softmax(scores).mean(axis=1)
-    return mean

@@ -28,6 +28,8 @@ BLOCK_PHOTOS = 1024
 MOST_HELD = 2**27
 
 Places = npt.NDArray[np.int64]
+#: Which of the D numbers of a view.
+Which = slice | npt.NDArray[np.bool_]
 
 
 class Block(NamedTuple):
@@ -56,7 +58,7 @@ class Columns:
     last: npt.NDArray[np.bool_]
     dtype: np.dtype[np.uint8 | np.int16]
 
-    def values(self, numbers: Numbers, which: slice | npt.NDArray[np.bool_], *, rooted: bool) -> Floats:
+    def values(self, numbers: Numbers, which: Which, *, rooted: bool) -> Floats:
         """What numbers stand for.
 
         Args:
@@ -176,13 +178,13 @@ class Features:
             places = wanted[start : start + BLOCK_PHOTOS]
             yield Block(places, self._held[places])
 
-    def read(self, which: npt.NDArray[np.bool_], views: Sequence[int], columns: npt.NDArray[np.bool_]) -> Numbers:
-        """Read some numbers, bool [D], of some views of photos that have all their bottlenecks, bool [N], at once.
+    def read(self, which: npt.NDArray[np.bool_], views: Sequence[int], columns: Which = slice(None)) -> Numbers:
+        """Read some numbers of some views of photos that have all their bottlenecks, bool [N], at once.
 
         Returns:
             In the order of the photos: uint8 or int16 [n, views, numbers].
         """
-        numbers = np.empty((int(which.sum()), len(views), int(columns.sum())), self.columns.dtype)
+        numbers = np.empty((int(which.sum()), len(views), len(self.columns.steps[columns])), self.columns.dtype)
         rank = np.cumsum(which) - 1
         for block in self.blocks(which):
             numbers[rank[block.places]] = block.numbers[:, list(views)][..., columns]
@@ -242,14 +244,16 @@ def read_values(features: Features, which: npt.NDArray[np.bool_]) -> Floats:
         float32 [n, V, D]: the views that predict, and the numbers of the layers that the head takes.
     """
     settings, columns = features.settings, features.columns
-    taken = np.ones_like(columns.last) if settings.rooted else columns.last
-    numbers = features.read(which, settings.predicting_views, taken)
-    return columns.values(numbers, taken, rooted=settings.rooted)
+    taken = _taken(settings, columns)
+    return columns.values(features.read(which, settings.predicting_views, taken), taken, rooted=settings.rooted)
 
 
 def head_values(numbers: Numbers, settings: TrainSettings, columns: Columns) -> Floats:
     """Make of all numbers of photos, [n, V, D], what a head takes: see `read_values`."""
-    shown = numbers[:, list(settings.predicting_views)]
-    if settings.rooted:
-        return columns.values(shown, slice(None), rooted=True)
-    return columns.values(shown[..., columns.last], columns.last, rooted=False)
+    taken = _taken(settings, columns)
+    return columns.values(numbers[:, list(settings.predicting_views)][..., taken], taken, rooted=settings.rooted)
+
+
+def _taken(settings: TrainSettings, columns: Columns) -> Which:
+    """The numbers that a head takes: all of them, or those of the last layers."""
+    return slice(None) if settings.rooted else columns.last

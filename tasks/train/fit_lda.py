@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.bottleneck.quantisation import Numbers
-from tasks.train.calibration import fit_temperature, probabilities
+from tasks.train.calibration import fit_temperature
 from tasks.train.examples import Choice, mark
-from tasks.train.features import Columns
-from tasks.train.head import Head
+from tasks.train.features import Columns, columns_of
+from tasks.train.head import Head, probabilities
 from tasks.train.lda import Discriminant, Layer, Solution
-from tasks.train.settings import LdaRecipe
+from tasks.train.settings import LdaRecipe, TrainSettings
 from tasks.train.statistics import Labels, Statistics, centre_of
 
 #: Where the search begins: the variance of a standardised number.
@@ -47,6 +47,11 @@ class Solver:
     columns: Columns
     views: tuple[int, ...]
     labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: TrainSettings, labels: tuple[str, ...]) -> "Solver":
+        """The solver of a head's settings, whose recipe is `lda`."""
+        return cls(cast("LdaRecipe", settings.recipe), columns_of(settings), settings.predicting_views, labels)
 
     def choose(self, known: Statistics, sample: Sample) -> tuple[Head, tuple[Choice, ...]]:
         """Choose shrinkage, layer weight and temperature by the log loss of photos that are left out one at a time.

@@ -13,7 +13,7 @@ from tasks.artifacts import DamagedError, publish_bytes, publish_json, read_json
 from tasks.paths import AnyPath, read_bytes
 
 LAYER = ("weights", "biases")
-#: What a head's JSON file says that it takes, x being the averages of layers: for whoever rewrites it elsewhere.
+#: What a head's JSON file says that it takes, x being the averages of layers, so that other programs can apply it.
 INPUTS = {True: "sign(x) * sqrt(abs(x))", False: "x"}
 #: What zipfile and numpy raise on a damaged archive, and Python on JSON that is something else.
 _DAMAGES = (AttributeError, BadZipFile, EOFError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -58,8 +58,13 @@ class Head:
         Returns:
             float32 [N, C]: the mean of the views' probabilities; each row sums to 1.
         """
-        mean: Floats = softmax(self.scores(values)).mean(axis=1)
-        return mean
+        return probabilities(self.scores(values))
+
+
+def probabilities(scores: Floats) -> Floats:
+    """Probabilities of photos from scores of their views, float32 [N, V, C]: the mean of the views', float32 [N, C]."""
+    mean: Floats = softmax(scores).mean(axis=1)
+    return mean
 
 
 def softmax(scores: Floats) -> Floats:

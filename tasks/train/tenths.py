@@ -47,7 +47,7 @@ def tenth_statistics(photos: EmbeddedPhotos, folder: AnyPath | None, progress: P
         with scratch_folder("statistics") as temporary:
             yield _Kept(photos, local(bring_up_to_date(temporary, photos, progress)))
     else:
-        # Whoever reads them holds the lock, or a run of another night would remove them meanwhile.
+        # The lock is held while they are read, since another run would remove them.
         with exclusive(folder):
             yield _Kept(photos, local(bring_up_to_date(folder, photos, progress)))
 

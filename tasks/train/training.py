@@ -68,7 +68,7 @@ def train_head(
     with exclusive(folder):
         announce(Training(settings, snapshot), folder)
         if isinstance(settings.recipe, LdaRecipe):
-            head, trained = _fit_lda(photos, settings.recipe, statistics, progress)
+            head, trained = _fit_lda(photos, statistics, progress)
         else:
             head, trained = _fit_classic(photos, settings.recipe, folder, progress)
         facts = {
@@ -80,11 +80,9 @@ def train_head(
     return trained
 
 
-def _fit_lda(
-    photos: EmbeddedPhotos, recipe: LdaRecipe, folder: AnyPath | None, progress: Progress
-) -> tuple[Head, Trained]:
+def _fit_lda(photos: EmbeddedPhotos, folder: AnyPath | None, progress: Progress) -> tuple[Head, Trained]:
     fitted = (*SPLIT_TENTHS["train"], *SPLIT_TENTHS["validation"])
-    solver = Solver(recipe, photos.features.columns, photos.features.settings.predicting_views, photos.labels)
+    solver = Solver.of(photos.features.settings, photos.labels)
     with tenth_statistics(photos, folder, progress) as statistics:
         known = statistics.union(fitted)
     sample = draw_sample(photos, photos.in_tenths(fitted))
@@ -119,8 +117,7 @@ def draw_sample(photos: EmbeddedPhotos, which: npt.NDArray[np.bool_]) -> Sample:
     some = several & (np.cumsum(several) <= LEFT_OUT)
     for label in range(len(photos.labels)):
         some[np.flatnonzero(several & (photos.truth == label))[:LEFT_OUT_OF_LABEL]] = True
-    _, views, width = photos.features.shape
-    return Sample(photos.features.read(some, range(views), np.ones(width, bool)), photos.truth[some])
+    return Sample(photos.features.read(some, range(photos.features.shape[1])), photos.truth[some])
 
 
 def _examples(photos: EmbeddedPhotos, which: npt.NDArray[np.bool_]) -> Examples:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.bottleneck.quantisation import square_roots
 from tasks.errors import StoreError
 from tasks.progress import Silence
 from tasks.report.choice import choose_photos
@@ -47,7 +46,7 @@ def test_fewer_photos_than_points_are_all_on_the_map() -> None:
 def test_the_plain_views_are_read_in_the_order_that_was_asked_for(tmp_path: Path) -> None:
     root = lay_out_root(tmp_path, draw_photos((10, 10, 10))).root
     numbers = (5, 2, 17)
-    roots = [square_roots(numbers_of(number, 2, 10)[0], BOTTLENECK.quantisation) for number in numbers]
+    roots = [numbers_of(number, 2, 10)[0] * np.float32(BOTTLENECK.quantisation.step) for number in numbers]
     keys = [key_of(number) for number in numbers]
     np.testing.assert_allclose(read_vectors(keys, settings(), root), roots, rtol=1e-6)
     last = BOTTLENECK.backbone.widths[0]

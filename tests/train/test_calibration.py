@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.train.calibration import fit_temperature, probabilities
+from tasks.train.calibration import fit_temperature
+from tasks.train.head import probabilities
 
 
 def drawn(photos: int, labels: int = 3, seed: int = 0) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:

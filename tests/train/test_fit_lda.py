@@ -19,7 +19,7 @@ EARLIER = slice(BACKBONE.widths[0], None)
 
 
 def solver(how: TrainSettings) -> Solver:
-    return Solver(how.recipe, columns_of(how), how.predicting_views, LABELS)  # type: ignore[arg-type]  # `settings` gives those of lda
+    return Solver.of(how, LABELS)
 
 
 def statistics_of(drawn: Drawn) -> Statistics:
