@@ -15,6 +15,7 @@ from tasks.train.fit_lda import Solver
 from tasks.train.head import Head
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import ClassicRecipe
+from tasks.train.statistics import Statistics
 from tasks.train.tenths import tenth_statistics
 
 
@@ -67,9 +68,10 @@ def _lda_heads(
     solver, choice = Solver.of(photos.features.settings, photos.labels), Choice(**head.facts["choices"][0])
     with tenth_statistics(photos, folder, Silence()) as statistics:
         known = statistics.union(range(TENTHS))
+        rest = Statistics.none(*known.sums.shape)
         for own in folds:
-            rest = statistics.union(own)
-            rest.subtract_from(known)
+            rest.become(known)
+            statistics.add(own, rest, sign=-1)
             yield solver.fit(rest, choice)
 
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
+
+from tasks.train.examples import mark
 
 CONFIDENCE = 0.95
 #: Bins of the top probability.
@@ -171,49 +172,48 @@ def measure(truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32],
             f"{len(truth)} photos and {len(labels)} labels need as many rows and columns of probabilities, "
             f"and at least one row; given is {probabilities.shape}."
         )
-    confusion = confusion_matrix(truth, probabilities.argmax(axis=1), labels=range(len(labels))).astype(np.int64)
+    pairs = truth.astype(np.int64) * len(labels) + probabilities.argmax(axis=1)
+    confusion = np.bincount(pairs, minlength=len(labels) ** 2).reshape(len(labels), len(labels))
     correct = int(np.trace(confusion))
     return Metrics(
         photos=len(truth),
         correct=correct,
         accuracy=correct / len(truth),
         interval=wilson_interval(correct, len(truth)),
-        log_loss=float(log_loss(truth, probabilities, labels=range(len(labels)))),
+        log_loss=mark(probabilities, truth).log_loss,
         expected_calibration_error=expected_calibration_error(truth, probabilities),
         confusion=confusion,
-        per_label=_per_label(truth, probabilities.argmax(axis=1), labels),
+        per_label=_per_label(confusion, labels),
     )
 
 
 def measure_crossed(folds: int, truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32]) -> CrossValidation:
     """Measure the predictions of a cross-validation in so many folds; arguments as of `measure`."""
-    correct = int((probabilities.argmax(axis=1) == truth).sum())
+    accuracy, log_loss = mark(probabilities, truth)
     return CrossValidation(
         folds=folds,
-        accuracy=correct / len(truth),
-        interval=wilson_interval(correct, len(truth)),
-        log_loss=float(log_loss(truth, probabilities, labels=range(probabilities.shape[1]))),
+        accuracy=accuracy,
+        interval=wilson_interval(round(accuracy * len(truth)), len(truth)),
+        log_loss=log_loss,
         expected_calibration_error=expected_calibration_error(truth, probabilities),
     )
 
 
-def _per_label(
-    truth: NDArray[np.integer[Any]], predicted: NDArray[np.intp], labels: Sequence[str]
-) -> tuple[LabelMetrics, ...]:
-    scores = precision_recall_fscore_support(truth, predicted, labels=range(len(labels)), zero_division=np.nan)
+def _per_label(confusion: NDArray[np.int64], labels: Sequence[str]) -> tuple[LabelMetrics, ...]:
+    counts = (confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist(), confusion.diagonal().tolist())
     return tuple(
         LabelMetrics(
             label=label,
-            photos=int(photos),
-            predicted=int(np.count_nonzero(predicted == place)),
-            correct=int(np.count_nonzero((predicted == place) & (truth == place))),
-            precision=_defined(precision),
-            recall=_defined(recall),
-            f1=_defined(f1),
+            photos=photos,
+            predicted=predicted,
+            correct=correct,
+            precision=_share(correct, predicted),
+            recall=_share(correct, photos),
+            f1=_share(2 * correct, photos + predicted),
         )
-        for place, (label, precision, recall, f1, photos) in enumerate(zip(labels, *scores, strict=True))
+        for label, photos, predicted, correct in zip(labels, *counts, strict=True)
     )
 
 
-def _defined(score: float) -> float | None:
-    return None if np.isnan(score) else float(score)
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,7 +1,7 @@
 """What a head is trained on, who looks on, and how it did."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +32,8 @@ class Mark(NamedTuple):
     log_loss: float
 
 
-def mark(probabilities: Floats, labels: npt.NDArray[np.int64]) -> Mark:
-    """Measure predictions, float32 [N, C], against the labels, int64 [N]."""
+def mark(probabilities: Floats, labels: npt.NDArray[np.integer[Any]]) -> Mark:
+    """Measure predictions, float32 [N, C], against the labels, int [N]."""
     right = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float32).tiny)
     hits = probabilities.argmax(axis=1) == labels
     return Mark(float(hits.mean()), float(-np.log(right).mean(dtype=np.float64)))

@@ -74,7 +74,7 @@ class Solver:
 
         def loss(shrinkage: float, layer_weight: float) -> float:
             if (shrinkage, layer_weight) not in tried:
-                solution = discriminant.solve(shrinkage, self._weights(layer_weight))
+                solution = discriminant.solve(shrinkage, self._weights(layer_weight), known.scratch)
                 choice = self._measure(solution, sample, shrinkage, layer_weight)
                 tried[shrinkage, layer_weight] = choice, solution.layer
             return tried[shrinkage, layer_weight][0].log_loss
@@ -92,7 +92,7 @@ class Solver:
     def fit(self, known: Statistics, choice: Choice) -> Head:
         """Solve for the head of a choice, on whichever photos are known."""
         discriminant = Discriminant(known, uniform_prior=self.recipe.class_weights)
-        solution = discriminant.solve(choice.shrinkage, self._weights(choice.layer_weight))
+        solution = discriminant.solve(choice.shrinkage, self._weights(choice.layer_weight), known.scratch)
         return self._head(solution.layer, choice.temperature)
 
     def _measure(self, solution: Solution, sample: Sample, shrinkage: float, layer_weight: float) -> Choice:

@@ -112,14 +112,15 @@ def bring_up_to_date(folder: AnyPath, photos: EmbeddedPhotos, progress: Progress
     return path
 
 
-def read_tenth(folder: Path, tenth: int, labels: Sequence[str], into: Statistics) -> None:
-    """Add the statistics of a tenth to others.
+def read_tenth(folder: Path, tenth: int, labels: Sequence[str], into: Statistics, sign: int = 1) -> None:
+    """Add the statistics of a tenth to others, or subtract them.
 
     Args:
         folder: As `bring_up_to_date` returned it.
         tenth: Which.
         labels: The labels of the others, in their order; it has no rows of any further label.
         into: The others; changed in place.
+        sign: 1 adds, -1 subtracts.
 
     Raises:
         DamagedError: The file is damaged.
@@ -127,12 +128,14 @@ def read_tenth(folder: Path, tenth: int, labels: Sequence[str], into: Statistics
     path = folder / f"tenth-{tenth}.npz"
     with _reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         own = [labels.index(label) for label in arrays["labels"].tolist()]
-        into.counts[own] += arrays["counts"]
-        into.sums[own] += arrays["sums"]
+        into.counts[own] += sign * arrays["counts"]
+        into.sums[own] += sign * arrays["sums"]
+        change = np.add if sign > 0 else np.subtract
         packed, start = arrays["products"], 0
         for column in range(len(into.products)):
             stop = start + len(into.products) - column
-            into.products[column:, column] += packed[start:stop]
+            own_column = into.products[column:, column]
+            change(own_column, packed[start:stop], out=own_column)
             start = stop
 
 

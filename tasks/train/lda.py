@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.blas import dgemm
 from scipy.linalg.lapack import spotrf, strtrs
 
 from tasks.bottleneck.quantisation import Numbers
@@ -24,7 +25,7 @@ from tasks.train.statistics import Doubles, Labels, Statistics, centre
 #: Least standard deviation of a number, in steps of what is stored: a number that hardly varies is not blown up.
 _LEAST_DEVIATION = 0.1
 #: Columns of a matrix that are worked on at once, so that they stay in the processor's cache.
-_COLUMNS_AT_ONCE = 128
+_COLUMNS_AT_ONCE = 32
 
 Matrix = npt.NDArray[np.float32]
 
@@ -60,23 +61,28 @@ class Discriminant:
         self.deviation = np.sqrt(np.maximum(variance, _LEAST_DEVIATION**2))
         present = known.counts > 0
         means = np.where(present[:, None], known.sums / np.maximum(known.counts, 1)[:, None], self.mean)
-        self.centres = (means - self.mean) / self.deviation
+        self.means, self.centres = means, (means - self.mean) / self.deviation
         self.uniform_prior = uniform_prior
         self.log_prior = _log(present / present.sum() if uniform_prior else self._shares)
 
-    def solve(self, shrinkage: float, weights: Doubles) -> "Solution":
+    def solve(self, shrinkage: float, weights: Doubles, memory: Matrix | None = None) -> "Solution":
         """Solve for the layer.
 
         Args:
             shrinkage: What is added to the diagonal of the covariance within labels; 1 is a standardised number's
                 variance.
             weights: [D]: what each standardised number is multiplied by; those with 0 are left out.
+            memory: Memory of the solution, float32 [D * D]: it is valid until somebody else writes there. None gets
+                memory of its own.
 
         Raises:
             SettingError: The shrinkage is so small that the covariance has no inverse in float32.
         """
         kept = np.flatnonzero(weights)
-        covariance = self._weighted(kept, weights[kept].astype(np.float32))
+        if memory is None:
+            memory = np.empty(len(weights) ** 2, np.float32)
+        covariance = memory[: len(kept) ** 2].reshape((len(kept), len(kept)), order="F")
+        self._within(kept, weights[kept] / self.deviation[kept], covariance)
         covariance[np.diag_indices(len(kept))] += np.float32(shrinkage)
         factor, failed = spotrf(covariance, lower=1, clean=0, overwrite_a=1)
         if failed:
@@ -86,33 +92,22 @@ class Discriminant:
             )
         return Solution(self, factor, kept, weights)
 
-    def _weighted(self, kept: npt.NDArray[np.intp], used: Matrix) -> Matrix:
-        """The covariance of the numbers that are kept, weighted; what is above the diagonal is undefined."""
-        if len(kept) < len(self.mean):
-            covariance = np.asfortranarray(self._within[np.ix_(kept, kept)])
-        else:
-            covariance = self._within.copy(order="F")
-        if (used != 1).any():
-            covariance *= used
-            covariance *= used[:, None]
-        return covariance
+    def _within(self, kept: npt.NDArray[np.intp], scale: Doubles, into: Matrix) -> None:
+        """Compute the covariance within labels of the numbers that are kept, each multiplied by its scale.
 
-    @cached_property
-    def _within(self) -> Matrix:
-        """The covariance within labels of standardised numbers: [D, D], its lower triangle alone."""
-        products, mean, deviation = self._known.products, self.mean, self.deviation
-        rows, width = self._known.counts.sum(), len(mean)
-        within = np.empty((width, width), np.float32, order="F")
-        between = self.centres * self._shares[:, None]
-        for start in range(0, width, _COLUMNS_AT_ONCE):
+        Only the lower triangle is written.
+        """
+        products, rows = self._known.products, self._known.counts.sum()
+        if len(kept) < len(products):
+            products = np.asfortranarray(products[np.ix_(kept, kept)])
+        means = self.means[:, kept]
+        shared = self._shares[:, None] * means
+        for start in range(0, len(kept), _COLUMNS_AT_ONCE):
             columns = slice(start, start + _COLUMNS_AT_ONCE)
             block = products[start:, columns] / rows
-            block -= mean[start:, None] * mean[columns]
-            block /= deviation[start:, None]
-            block /= deviation[columns]
-            block -= self.centres[:, start:].T @ between[:, columns]
-            within[start:, columns] = block
-        return within
+            block = dgemm(-1.0, means[:, start:].T, shared[:, columns], 1.0, block, overwrite_c=1)
+            block *= scale[start:, None]
+            np.multiply(block, scale[columns], out=into[start:, columns], casting="same_kind")
 
 
 class Solution:
@@ -131,8 +126,11 @@ class Solution:
         self._half_centres = self._half_solve(self._centres)
 
     def _half_solve(self, rows: Doubles | Matrix) -> Matrix:
-        """Multiply rows, [n, d], by the inverse of the factor: products of what comes out are those by the inverse."""
-        solved, _ = strtrs(self._factor, np.asfortranarray(rows.T, np.float32), lower=1)
+        """Multiply rows, [n, d], by the inverse of the factor: products of what comes out are those by the inverse.
+
+        Rows of float32 are overwritten.
+        """
+        solved, _ = strtrs(self._factor, np.asfortranarray(rows.T, np.float32), lower=1, overwrite_b=1)
         transposed: Matrix = solved.T
         return transposed
 
@@ -189,10 +187,10 @@ class Solution:
     def _apart(self, numbers: Numbers, labels: Labels) -> Matrix:
         """The rows of photos, standardised and weighted, less the mean of their label: float32 [n, V, d]."""
         of, kept = self._of, self._kept
-        rows = centre(numbers[..., kept])
         scale = (self._weights[kept] / of.deviation[kept]).astype(np.float32)
-        apart: Matrix = ((rows - of.mean[kept].astype(np.float32)) * scale).astype(np.float32)
-        apart -= self._centres[labels].astype(np.float32)[:, None]
+        apart = centre(numbers[..., kept] if len(kept) < len(of.mean) else numbers).astype(np.float32, copy=False)
+        apart -= of.means[:, kept].astype(np.float32)[labels][:, None]
+        apart *= scale
         return apart
 
     def _left_out_prior(self, labels: Labels, views: int) -> Doubles:

@@ -6,6 +6,7 @@ subtract without rounding. In whatever order, tonight's are yesterday's plus the
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,12 +50,11 @@ class Statistics:
         """The statistics of no rows."""
         return cls(np.zeros(labels), np.zeros((labels, width)), np.zeros((width, width), order="F"))
 
-    def subtract_from(self, other: "Statistics") -> None:
-        """Become what the others are without these; in place, since products of wide bottlenecks are large."""
-        np.subtract(other.counts, self.counts, out=self.counts)
-        np.subtract(other.sums, self.sums, out=self.sums)
+    def become(self, other: "Statistics") -> None:
+        """Take the values of others; in place, since memory for products of wide bottlenecks takes long to get."""
+        self.counts[:], self.sums[:] = other.counts, other.sums
         for mine, others in zip(lower_blocks(self.products), lower_blocks(other.products), strict=True):
-            np.subtract(others, mine, out=mine)
+            mine[:] = others
 
     def add(self, numbers: Numbers, labels: Labels, sign: int = 1) -> None:
         """Add the rows of photos.
@@ -67,7 +67,6 @@ class Statistics:
         photos, views, width = numbers.shape
         order = np.argsort(labels, kind="stable")
         self.counts[:] += sign * views * np.bincount(labels, minlength=len(self.counts))
-        squares = np.zeros(self.products.shape, np.float32 if numbers.dtype == np.uint8 else np.float64, order="F")
         step = max(1, _EXACT_ROWS // views)
         for start in range(0, photos, step):
             chosen = order[start : start + step]
@@ -75,10 +74,18 @@ class Statistics:
             of_block = labels[chosen]
             present, firsts = np.unique(of_block, return_index=True)
             self.sums[present] += sign * np.add.reduceat(block, firsts * views, axis=0)
-            syrk = ssyrk if block.dtype == np.float32 else dsyrk
-            squares = syrk(float(sign), block.T, 0.0, squares, lower=1, overwrite_c=1)
+            if block.dtype == np.float64:
+                dsyrk(float(sign), block.T, 1.0, self.products, lower=1, overwrite_c=1)
+                continue
+            squares = self.scratch.reshape(self.products.shape, order="F")
+            ssyrk(float(sign), block.T, 0.0, squares, lower=1, overwrite_c=1)
             for mine, others in zip(lower_blocks(self.products), lower_blocks(squares), strict=True):
                 np.add(mine, others, out=mine)
+
+    @cached_property
+    def scratch(self) -> npt.NDArray[np.float32]:
+        """Memory for a matrix [D, D] of whoever works with these statistics: to get it takes as long as to use it."""
+        return np.zeros(self.products.size, np.float32)
 
     def check(self) -> None:
         """Check that no sum is so large that it was rounded.

@@ -5,10 +5,10 @@ file for each tenth, and brought up to date: the new photos are added, those tha
 same bits.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from tasks.artifacts import exclusive, local, scratch_folder
 from tasks.paths import AnyPath
@@ -21,11 +21,22 @@ from tasks.train.statistics import Statistics
 MOST_SUMMED = 2**27
 
 
-class TenthStatistics(Protocol):
+class TenthStatistics(ABC):
     """Statistics of the tenths of photos, of which unions are wanted."""
+
+    def __init__(self, photos: EmbeddedPhotos) -> None:
+        self._photos = photos
+
+    @abstractmethod
+    def add(self, tenths: Iterable[int], into: Statistics, sign: int = 1) -> None:
+        """Add the statistics of some tenths to others; a sign of -1 subtracts them."""
 
     def union(self, tenths: Iterable[int]) -> Statistics:
         """The statistics of some tenths together."""
+        found = Statistics.none(len(self._photos.labels), self._photos.features.shape[2])
+        self.add(tenths, found)
+        found.check()
+        return found
 
 
 @contextmanager
@@ -52,33 +63,29 @@ def tenth_statistics(photos: EmbeddedPhotos, folder: AnyPath | None, progress: P
             yield _Kept(photos, local(bring_up_to_date(folder, photos, progress)))
 
 
-class _Summed:
+class _Summed(TenthStatistics):
     """Statistics that are summed up each time they are asked for."""
 
     def __init__(self, photos: EmbeddedPhotos, progress: Progress) -> None:
-        self._photos, self._progress = photos, progress
+        super().__init__(photos)
+        self._progress = progress
 
-    def union(self, tenths: Iterable[int]) -> Statistics:
+    def add(self, tenths: Iterable[int], into: Statistics, sign: int = 1) -> None:
         photos = self._photos
         which = photos.in_tenths(tenths)
         self._progress.start(int(which.sum()), "photo")
-        found = Statistics.none(len(photos.labels), photos.features.shape[2])
         for block in photos.features.blocks(which):
-            found.add(block.numbers, photos.truth[block.places])
+            into.add(block.numbers, photos.truth[block.places], sign)
             self._progress.advance(len(block.places))
-        found.check()
-        return found
 
 
-class _Kept:
+class _Kept(TenthStatistics):
     """Statistics that are read from a folder each time they are asked for."""
 
     def __init__(self, photos: EmbeddedPhotos, folder: Path) -> None:
-        self._photos, self._folder = photos, folder
+        super().__init__(photos)
+        self._folder = folder
 
-    def union(self, tenths: Iterable[int]) -> Statistics:
-        found = Statistics.none(len(self._photos.labels), self._photos.features.shape[2])
+    def add(self, tenths: Iterable[int], into: Statistics, sign: int = 1) -> None:
         for tenth in tenths:
-            read_tenth(self._folder, tenth, self._photos.labels, found)
-        found.check()
-        return found
+            read_tenth(self._folder, tenth, self._photos.labels, into, sign)

@@ -80,11 +80,13 @@ def test_whatever_came_and_went_before_the_same_photos_give_the_same_bits(
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16"])
-def test_a_part_becomes_the_statistics_of_the_rest(dtype: str) -> None:
+def test_statistics_that_become_others_and_lose_a_part_are_those_of_the_rest(dtype: str) -> None:
     numbers, labels = rows(50, dtype), np.arange(50) % LABELS
-    part = added(numbers, labels, [range(20)])
-    part.subtract_from(added(numbers, labels, [range(50)]))
-    assert_same(part, added(numbers, labels, [range(20, 50)]))
+    everything, rest = added(numbers, labels, [range(50)]), added(numbers, labels, [range(7)])
+    rest.become(everything)
+    rest.add(numbers[:20], labels[:20], sign=-1)
+    assert_same(rest, added(numbers, labels, [range(20, 50)]))
+    assert_same(everything, added(numbers, labels, [range(50)]))
 
 
 def test_centred_numbers_of_8_bits_are_at_most_128_in_magnitude() -> None:
