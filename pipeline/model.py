@@ -64,13 +64,13 @@ class ModelTask(RootTask):
     )
     shrinkage: Numbers = Numbers(
         1e-6,
-        default=(0.03, 0.1, 0.3, 1.0, 3.0),
+        default=LdaRecipe.shrinkage,
         description="Of lda: what is added to the variance within labels, to choose from by leaving single photos out.",
     )
     layer_weights: Numbers = Numbers(
         0,
         1,
-        default=(1.0, 0.5, 0.25, 0.0),
+        default=LdaRecipe.layer_weights,
         description="Of lda: weights of the layers before the last one, likewise; 0 leaves them out.",
     )
     epochs: Number[int] = Number(

@@ -18,16 +18,14 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress, Silence
 from tasks.quiet_tensorflow import keras
 from tasks.threads import in_threads
-from tasks.train.examples import Choice, Floats, Watch
-from tasks.train.fit_lda import Solver
+from tasks.train.examples import Floats, Watch
+from tasks.train.fit_lda import Sample, Solver, choose_left_out
 from tasks.train.network_training import train_network
 from tasks.train.photos import Photos
 from tasks.train.pictures import Batch, Pictures, open_pictures
 from tasks.train.settings import LdaRecipe, TrainSettings
 from tasks.train.statistics import Statistics
 
-#: The head is the default one but for its choices, since no way may look at validation photos.
-HEAD_CHOICE = Choice(shrinkage=1.0, layer_weight=1.0, temperature=1.0, accuracy=0.0, log_loss=0.0)
 HEAD_VIEWS = 2
 
 
@@ -113,15 +111,15 @@ def train_cell(
 def _train_head(material: _Material, settings: CellSettings, progress: Progress) -> _Trained:
     started = time.monotonic()
     bottleneck = BottleneckSettings(settings.backbone, settings.encoding, "float32", HEAD_VIEWS)
-    recipe = LdaRecipe((HEAD_CHOICE.shrinkage,), (HEAD_CHOICE.layer_weight,), class_weights=False)
-    solver = Solver.of(TrainSettings((bottleneck,), recipe, settings.seed), material.labels)
+    solver = Solver.of(TrainSettings((bottleneck,), LdaRecipe(), settings.seed), material.labels)
     with scratch_folder("network") as folder:
         # A folder below: this one is locked already.
         forward = open_forward(bottleneck, material.prepared.weights, folder / "kept", progress)
-    training = _embed(material.training, forward, bottleneck, progress)
+    training, labels = _embed(material.training, forward, bottleneck, progress), material.training.labels
     known = Statistics.none(len(material.labels), bottleneck.backbone.width)
-    known.add(training, material.training.labels)
-    head = solver.fit(known, HEAD_CHOICE)
+    known.add(training, labels)
+    left_out = choose_left_out(labels)
+    head, _ = solver.choose(known, Sample(training[left_out], labels[left_out]))
     seconds = time.monotonic() - started
     testing = _embed(material.testing, forward, bottleneck, Silence())
     probabilities = head.probabilities(solver.columns.values(testing, slice(None), rooted=True))

@@ -8,7 +8,7 @@ from tasks.backbone.backbones import Backbone
 from tasks.decode.settings import DecodeSettings, Encoding
 
 #: Raised when the same settings give other results.
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 Way = Literal["head", "scratch", "finetune"]
 #: What each way is, for people.

@@ -68,7 +68,7 @@ def _lda_heads(
     solver, choice = Solver.of(photos.features.settings, photos.labels), Choice(**head.facts["choices"][0])
     with tenth_statistics(photos, folder, Silence()) as statistics:
         known = statistics.union(range(TENTHS))
-        rest = Statistics.none(*known.sums.shape)
+        rest = Statistics.none(len(photos.labels), photos.features.shape[2], known.scratch)
         for own in folds:
             rest.become(known)
             statistics.add(own, rest, sign=-1)

@@ -47,8 +47,8 @@ class Choice:
         shrinkage: What was added to the variance within labels.
         layer_weight: Weight of the layers before the last one.
         temperature: What its scores were divided by.
-        accuracy: Share of these photos that are right.
-        log_loss: Mean negative log of the probability given to the right label.
+        accuracy: Share of these photos that are right; 0 where there was none.
+        log_loss: Mean negative log of the probability given to the right label; 0 where there was none.
     """
 
     shrinkage: float

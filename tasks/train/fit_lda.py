@@ -18,6 +18,9 @@ from tasks.train.statistics import Labels, Statistics, centre_of
 
 #: Where the search begins: the variance of a standardised number.
 _FIRST_SHRINKAGE = 1.0
+#: Photos that are left out one at a time to choose by, and to fit a temperature on, and at least so many of each label:
+#: more of them would cost as much as the solution does.
+LEFT_OUT, LEFT_OUT_OF_LABEL = 512, 2
 
 
 class Sample(NamedTuple):
@@ -30,6 +33,22 @@ class Sample(NamedTuple):
 
     numbers: Numbers
     labels: Labels
+
+
+def choose_left_out(labels: Labels) -> npt.NDArray[np.bool_]:
+    """Choose which photos are left out one at a time: the first ones, and some of each label that has several.
+
+    Args:
+        labels: int64 [n], the photos' labels.
+
+    Returns:
+        bool [n]; all False where no label has two photos.
+    """
+    several = np.bincount(labels)[labels] > 1
+    some: npt.NDArray[np.bool_] = several & (np.cumsum(several) <= LEFT_OUT)
+    for label in np.unique(labels):
+        some[np.flatnonzero(several & (labels == label))[:LEFT_OUT_OF_LABEL]] = True
+    return some
 
 
 @dataclass(frozen=True)
@@ -57,11 +76,12 @@ class Solver:
         """Choose shrinkage, layer weight and temperature by the log loss of photos that are left out one at a time.
 
         First the shrinkage with all layers alike, by going on from 1 as long as the loss gets smaller; then the weight
-        of earlier layers, from the largest on; leaving them out is tried in any case.
+        of earlier layers, from the largest on; leaving them out is tried in any case. Without a photo to choose by, it
+        is the values where the search begins.
 
         Args:
             known: Statistics of the photos that the head is to be fitted on.
-            sample: Some of these photos.
+            sample: Some of these photos; none where each label has a single one.
 
         Returns:
             The head, and every choice that was tried, the best one first.
@@ -83,6 +103,9 @@ class Solver:
         if self.columns.last.all():
             weights = [1.0]
         first = int(np.argmin(np.abs(np.log(np.array(shrinkages) / _FIRST_SHRINKAGE))))
+        if len(sample.labels) == 0:
+            untried = Choice(shrinkages[first], weights[0], temperature=1.0, accuracy=0.0, log_loss=0.0)
+            return self.fit(known, untried), (untried,)
         shrinkage = _descend(shrinkages, first, lambda value: loss(value, weights[0]))
         _descend(weights, 0, lambda value: loss(shrinkage, value))
         loss(shrinkage, weights[-1])

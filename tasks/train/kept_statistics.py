@@ -7,6 +7,7 @@ new are added, those that are gone are subtracted, and one with another label mo
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -166,17 +167,18 @@ def _write_tenths(
     every, now = labels
     width = changes[0].features.shape[2]
     own = [every.index(label) for label in now]
-    at_once = max(1, MOST_PRODUCTS // (8 * width**2))
+    at_once, scratch = max(1, MOST_PRODUCTS // (8 * width**2)), np.zeros(width**2, np.float32)
     progress.start(sum(len(change.labels) for change in changes), "photo")
     for first in range(0, TENTHS, at_once):
-        found = {tenth: Statistics.none(len(every), width) for tenth in range(first, min(first + at_once, TENTHS))}
+        tenths = range(first, min(first + at_once, TENTHS))
+        found = {tenth: Statistics.none(len(every), width, scratch) for tenth in tenths}
         for tenth, statistics in found.items():
             if before is not None:
                 read_tenth(local(before.folder), tenth, every, statistics)
         for change in changes:
             _apply(change, found, progress)
         for tenth, statistics in found.items():
-            kept = Statistics(statistics.counts[own], statistics.sums[own], statistics.products)
+            kept = replace(statistics, counts=statistics.counts[own], sums=statistics.sums[own])
             _write_tenth(folder, tenth, now, kept)
 
 

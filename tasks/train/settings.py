@@ -24,9 +24,9 @@ class LdaRecipe:
         class_weights: Whether every label is as likely beforehand, however many photos it has.
     """
 
-    shrinkage: tuple[float, ...]
-    layer_weights: tuple[float, ...]
-    class_weights: bool
+    shrinkage: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0, 3.0)
+    layer_weights: tuple[float, ...] = (1.0, 0.5, 0.25, 0.0)
+    class_weights: bool = False
 
 
 @dataclass(frozen=True)

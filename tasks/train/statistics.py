@@ -6,7 +6,6 @@ subtract without rounding. In whatever order, tonight's are yesterday's plus the
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,16 +38,21 @@ class Statistics:
         sums: [C, D], sums of the rows of each label.
         products: [D, D], in Fortran's order: sums of products of two numbers of a row, all labels together. What is
             above the diagonal is undefined.
+        scratch: float32 [D * D]: memory of whoever works with these statistics, and with others that share it. To get
+            memory for a matrix takes as long as to compute it.
     """
 
     counts: Doubles
     sums: Doubles
     products: Doubles
+    scratch: npt.NDArray[np.float32]
 
     @classmethod
-    def none(cls, labels: int, width: int) -> "Statistics":
-        """The statistics of no rows."""
-        return cls(np.zeros(labels), np.zeros((labels, width)), np.zeros((width, width), order="F"))
+    def none(cls, labels: int, width: int, scratch: npt.NDArray[np.float32] | None = None) -> "Statistics":
+        """The statistics of no rows; without memory to share they get some."""
+        if scratch is None:
+            scratch = np.zeros(width**2, np.float32)
+        return cls(np.zeros(labels), np.zeros((labels, width)), np.zeros((width, width), order="F"), scratch)
 
     def become(self, other: "Statistics") -> None:
         """Take the values of others; in place, since memory for products of wide bottlenecks takes long to get."""
@@ -81,11 +85,6 @@ class Statistics:
             ssyrk(float(sign), block.T, 0.0, squares, lower=1, overwrite_c=1)
             for mine, others in zip(lower_blocks(self.products), lower_blocks(squares), strict=True):
                 np.add(mine, others, out=mine)
-
-    @cached_property
-    def scratch(self) -> npt.NDArray[np.float32]:
-        """Memory for a matrix [D, D] of whoever works with these statistics: to get it takes as long as to use it."""
-        return np.zeros(self.products.size, np.float32)
 
     def check(self) -> None:
         """Check that no sum is so large that it was rounded.

@@ -14,7 +14,7 @@ from tasks.progress import Progress
 from tasks.snapshot.splits import SPLIT_TENTHS
 from tasks.train.examples import Examples, Watch, mark
 from tasks.train.features import read_values
-from tasks.train.fit_lda import Sample, Solver
+from tasks.train.fit_lda import Sample, Solver, choose_left_out
 from tasks.train.head import Head, save_head
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import ClassicRecipe, LdaRecipe
@@ -23,9 +23,6 @@ from tasks.train.underway import CHECKPOINTS, Training, announce
 
 #: Bottlenecks that a training draws, from which on it takes long enough for somebody to watch it: some seconds.
 WORTH_WATCHING = 400_000
-#: Photos that are left out one at a time to choose by, and to fit a temperature on, and at least so many of each label:
-#: more of them would cost as much as the solution does.
-LEFT_OUT, LEFT_OUT_OF_LABEL = 512, 2
 
 
 class Trained(NamedTuple):
@@ -112,11 +109,8 @@ def _fit_classic(
 
 def draw_sample(photos: EmbeddedPhotos, which: npt.NDArray[np.bool_]) -> Sample:
     """Take photos to be left out one at a time, of those that are fitted on, bool [N]: some with the smallest keys."""
-    counts = np.bincount(photos.truth[which], minlength=len(photos.labels))
-    several = which & (counts[photos.truth] > 1)
-    some = several & (np.cumsum(several) <= LEFT_OUT)
-    for label in range(len(photos.labels)):
-        some[np.flatnonzero(several & (photos.truth == label))[:LEFT_OUT_OF_LABEL]] = True
+    some = which.copy()
+    some[which] = choose_left_out(photos.truth[which])
     return Sample(photos.features.read(some, range(photos.features.shape[1])), photos.truth[some])
 
 

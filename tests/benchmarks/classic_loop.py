@@ -4,8 +4,8 @@
 
 The classic loop is `classic_program`. Both are timed from shell to exit, with their imports. What retrain.py had
 downloaded ready-made, the frozen graph, is made before the clock starts; both find the photos' files in memory, since
-the splits are dealt before it. Our pipeline does more in its time: two views of each photo instead of one, five
-strengths of weight decay, a cross-validation and a report. The loop exports nothing, so that ours does not either.
+the splits are dealt before it. Our pipeline does more in its time: two views of each photo instead of one, several
+layers, a cross-validation and a report. The loop exports nothing, so that ours does not either.
 """
 
 import argparse

@@ -42,7 +42,6 @@ from tests.object_store import serving
 from tests.train.examples import BACKBONE, BOTTLENECK
 
 LABELS = tuple("abcde")
-LDA = LdaRecipe((0.03, 0.1, 0.3, 1.0, 3.0), (1.0, 0.5, 0.25, 0.0), class_weights=False)
 #: Of the last layer; the other numbers are of an earlier one.
 LAST_WIDTH = 1280
 FOLDS = 5
@@ -57,7 +56,7 @@ def settings(width: int, views: int) -> TrainSettings:
     """The default recipe on made-up bottlenecks."""
     last = min(LAST_WIDTH, width // 2)
     backbone = replace(BACKBONE, widths=(last, width - last))
-    return TrainSettings((replace(BOTTLENECK, backbone=backbone, views=views),), LDA, seed=0)
+    return TrainSettings((replace(BOTTLENECK, backbone=backbone, views=views),), LdaRecipe(), seed=0)
 
 
 def make_up(root: DataRoot, numbers: range, how: TrainSettings, before: Sequence[str] = ()) -> Manifest:

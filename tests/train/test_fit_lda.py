@@ -7,7 +7,7 @@ import pytest
 
 from tasks.train.examples import Choice, Examples, mark
 from tasks.train.features import columns_of
-from tasks.train.fit_lda import Sample, Solver
+from tasks.train.fit_lda import Sample, Solver, choose_left_out
 from tasks.train.head import Head
 from tasks.train.settings import TrainSettings
 from tasks.train.statistics import Statistics
@@ -50,6 +50,14 @@ def test_choices_are_made_by_photos_that_are_left_out_one_at_a_time() -> None:
             alone = examples_of(Drawn(drawn.numbers[[photo]], drawn.labels[[photo]]), how)
             told.append(solver(how).fit(statistics_of(others), choice).probabilities(alone.values)[0])
         assert mark(np.stack(told), drawn.labels).log_loss == pytest.approx(choice.log_loss, rel=0.02)
+
+
+def test_where_no_label_has_two_photos_the_search_ends_where_it_begins() -> None:
+    how, drawn = settings(shrinkage=(0.01, 0.5, 10.0)), draw_examples((1, 1, 1))
+    assert not choose_left_out(drawn.labels).any()
+    head, choices = solver(how).choose(statistics_of(drawn), Sample(drawn.numbers[:0], drawn.labels[:0]))
+    assert [(choice.shrinkage, choice.layer_weight, choice.temperature) for choice in choices] == [(0.5, 1.0, 1.0)]
+    np.testing.assert_array_equal(head.weights, solver(how).fit(statistics_of(drawn), choices[0]).weights)
 
 
 def test_the_head_is_that_of_the_best_choice() -> None:

@@ -85,7 +85,7 @@ def test_test_photos_take_no_part_in_training(tmp_path: Path, how: TrainSettings
 
 def test_of_many_photos_those_with_the_smallest_keys_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     photos = photos_with()
-    monkeypatch.setattr("tasks.train.training.LEFT_OUT", 7)
+    monkeypatch.setattr("tasks.train.fit_lda.LEFT_OUT", 7)
     which = photos.of("train")
     sample = draw_sample(photos, which)
     few = np.flatnonzero(which)[:7]
