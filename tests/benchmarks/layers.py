@@ -36,7 +36,7 @@ def embed(project: Project) -> EmbeddedPhotos:
     if done.code:
         raise SystemExit(done.errors)
     record, root = project.record(DATE), DataRoot(project.root)
-    settings = settings_from(TrainSettings, read_manifest(root.train(record["train"]) / "manifest.json").settings)
+    settings = settings_from(TrainSettings, read_manifest(root.train(record["head"]) / "manifest.json").settings)
     (bottleneck,) = settings.bottlenecks
     embedded = read_manifest(manifest(bottleneck.store(root).folder, record["snapshot"]))
     return load_photos(record["snapshot"], [embedded], settings, root)
