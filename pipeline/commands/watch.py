@@ -9,10 +9,7 @@ from pipeline.commands.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.commands.models import find_model
 from pipeline.commands.plain_errors import plainly
 from tasks.errors import ModelError
-from tasks.paths import AnyPath
 from tasks.train.curve import Weights
-from tasks.train.settings import LdaRecipe, TrainSettings
-from tasks.train.underway import read_announced
 
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(
@@ -45,7 +42,6 @@ def watch(
             folder = find_model(run, open_root(data_root, there=False))
         except ModelError as exc:
             raise typer.BadParameter(str(exc), param_hint="RUN") from exc
-        _check_watchable(folder)
         # What it warns of is told here, once and in plain words.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         from tasks.train.watching import look_once, watch_training  # noqa: PLC0415 (imports TensorFlow)
@@ -53,19 +49,3 @@ def watch(
         weights: Weights = "plain" if plain else "averages"
         good = look_once(folder, weights, typer.echo) if once else watch_training(folder, weights, interval, typer.echo)
     raise typer.Exit(0 if good else 1)
-
-
-def _check_watchable(folder: AnyPath) -> None:
-    """Refuse a head that is not trained step by step.
-
-    Raises:
-        typer.BadParameter: It is one.
-    """
-    training = read_announced(folder)
-    settings = training.settings if training else None
-    if isinstance(settings, TrainSettings) and isinstance(settings.recipe, LdaRecipe):
-        raise typer.BadParameter(
-            f"The head in {folder} is fitted in closed form, so there are no checkpoints to measure. Watch a training "
-            "with --recipe classic.",
-            param_hint="RUN",
-        )

@@ -121,8 +121,8 @@ def _prepare(folder: AnyPath) -> _Examination | None:
         )
     if not isinstance(settings.recipe, ClassicRecipe):
         raise SettingError(
-            f"{folder} holds a head in closed form, which has no checkpoints: it is there in seconds. `watch` watches "
-            "trainings of --recipe classic."
+            f"The head in {folder} is fitted in closed form, so there are no checkpoints to measure. Watch a training "
+            "with --recipe classic."
         )
     root = DataRoot.above(folder)
     promised = [manifest(root.bottleneck(each.key), training.snapshot) for each in settings.bottlenecks]
