@@ -51,7 +51,9 @@ def test_the_same_run_again_has_nothing_to_do_and_imports_nothing_heavy(same_pho
     assert {path: path.stat().st_mtime_ns for path in same_photos.root.rglob("*")} == before
 
 
-def test_added_and_edited_photos_are_all_that_the_next_night_computes(copied: Project) -> None:
+def test_added_and_edited_photos_are_all_that_the_next_night_computes_and_its_head_is_that_of_a_cold_run(
+    copied: Project, tmp_path: Path
+) -> None:
     draw(copied.photos, range(Trained.PHOTOS, Trained.PHOTOS + 6))
     photo = copied.photos / "daisy" / "000.jpg"
     photo.write_bytes(photo.read_bytes() + b"edited")
@@ -62,6 +64,13 @@ def test_added_and_edited_photos_are_all_that_the_next_night_computes(copied: Pr
     assert stages["bottleneck"]["details"]["rows_new"] == 6 + 1
     assert stages["train"]["new"] > 0
     assert copied.record(NEXT)["head"] != copied.record(Trained.DATE)["head"]
+    cold = Project(copied.photos, tmp_path / "cold")
+    retrain_here(cold, date=NEXT, max_rejected="0.05")
+    record = copied.record(NEXT)
+    assert cold.record(NEXT)["head"] == record["head"]
+    for name in ("head.npz", "head.json"):
+        one, other = (project.root / "train" / record["head"] / name for project in (copied, cold))
+        assert one.read_bytes() == other.read_bytes()
 
 
 def test_a_deleted_photo_and_a_renamed_label_cost_a_new_head_only(copied: Project) -> None:
