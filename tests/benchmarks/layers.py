@@ -30,9 +30,10 @@ WAYS = {"layers to choose from": LdaRecipe.layer_weights, "last layer alone": (0
 DATE = "2026-01-01"
 
 
-def embed(project: Project) -> EmbeddedPhotos:
+def embed(project: Project, image_size: str) -> EmbeddedPhotos:
     """Run with all defaults, and load the photos with their bottlenecks."""
-    done = project.retrain(date=DATE, export="none", image_size="0", views="2")
+    defaults = {"views": "2", "layers": "auto"}
+    done = project.retrain(date=DATE, export="none", image_size=image_size, **defaults)
     if done.code:
         raise SystemExit(done.errors)
     record, root = project.record(DATE), DataRoot(project.root)
@@ -60,10 +61,11 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--dataset", default="../shared/flower_photos")
     options.add_argument("--per-label", type=int, nargs="+", default=[5, 20, 50, 100])
+    options.add_argument("--image-size", default="0", help="As RetrainFlowers takes it.")
     arguments = options.parse_args()
     tables = []
     with tempfile.TemporaryDirectory() as folder:
-        photos = embed(Project(arguments.dataset, Path(folder)))
+        photos = embed(Project(arguments.dataset, Path(folder)), arguments.image_size)
         for per_label in arguments.per_label:
             found = {
                 way: [measure_head(photos, weights, per_label, seed) for seed in range(arguments.repeat)]
