@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,8 @@ def make_task(source: Path, work: Path, steps: int) -> dict[str, Any]:
 def freeze_backbone(source: Path, graph: Path) -> tuple[str, str, int]:
     """Write the default backbone as a frozen graph as retrain.py takes it: pixels from 0 to 1, any number of photos.
 
+    Its bottleneck is the classic one, the last layer alone.
+
     Returns:
         Names of its input and output, and its size in pixels.
     """
@@ -107,7 +110,8 @@ def freeze_backbone(source: Path, graph: Path) -> tuple[str, str, int]:
 
     (request,) = RetrainFlowers(dataset=str(source)).requests()
     prepared = prepare_backbone(request, graph.parent, Silence())
-    network, size = load_network(prepared), prepared.backbone.size
+    network = load_network(replace(prepared, backbone=prepared.backbone.last_layer))
+    size = prepared.backbone.size
     function = tf.function(lambda pixels: network(pixels * 255), autograph=False)
     frozen = freeze(function.get_concrete_function(tf.TensorSpec((None, size, size, 3), tf.float32)))
     graph.write_bytes(frozen.graph.as_graph_def().SerializeToString())
