@@ -115,6 +115,7 @@ def slope_rows(slopes: Slopes) -> list[list[str]]:
     lines = {
         "start-up of a run, s": Line(slopes.startup, 0),
         "hash, new, core s": slopes.hashing,
+        "statistics, new, s": slopes.summed,
         **{f"{name}, new, core s": own for name, own in slopes.spread.items()},
         **{f"{name}, all, s": own for name, own in slopes.alone.items()},
         "shards": slopes.shards,

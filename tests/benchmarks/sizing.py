@@ -51,6 +51,7 @@ class Slopes:
 
     Args:
         hashing: Core seconds of the driving machine, by new photos.
+        summed: Seconds of the driving machine, by new photos: the statistics of their bottlenecks.
         spread: Core seconds of any machine, by new photos: decode and bottleneck.
         alone: Seconds of the driving machine, by all photos, each night.
         startup: Seconds of a run that are no work.
@@ -64,6 +65,7 @@ class Slopes:
     """
 
     hashing: Line
+    summed: Line
     spread: Mapping[str, Line]
     alone: Mapping[str, Line]
     startup: float
@@ -154,7 +156,8 @@ def alone(slopes: Slopes, given: Given, photos: float, new: float) -> float:
     """Seconds of the driving machine alone."""
     looked = slopes.shards.at(photos) * slopes.shard_seconds
     hashed = slopes.hashing.at(new) / given.cores
-    return slopes.startup + looked + hashed + sum(own.at(photos) for own in slopes.alone.values())
+    every_night = sum(own.at(photos) for own in slopes.alone.values())
+    return slopes.startup + looked + hashed + slopes.summed.at(new) + every_night
 
 
 def spread(slopes: Slopes, new: float) -> float:
@@ -167,7 +170,7 @@ def read(values: Mapping[str, Any]) -> Slopes:
     return Slopes(
         **{
             **values,
-            **{name: Line(*values[name]) for name in ("hashing", "shards")},
+            **{name: Line(*values[name]) for name in ("hashing", "summed", "shards")},
             **{name: _lines(values[name]) for name in ("spread", "alone", "bytes", "memory")},
             "requests": {state: _lines(kinds) for state, kinds in values["requests"].items()},
         }

@@ -90,13 +90,15 @@ def measure(source: Path, sizes: Sizes, precision: str) -> Slopes:
         for which in (0, 1)
     )
     cores, bottleneck = available_cores(), runs[photos[-1]].settings["train"]["bottlenecks"][0]
+    summed, head = heads(runs[photos[0]], photos[0], trained, bottleneck)
     looks = line({count: by_shards(count, KEYS_PER_SHARD * SHARDS[-1]) for count in SHARDS})
     return Slopes(
         hashing=stages["snapshot"].times(cores),
+        summed=summed,
         spread={name: stages[name].times(cores) for name in _SPREAD},
         alone={
             **{name: seconds[name].times(count) for name, count in _QUERIES.items()},
-            **heads(runs[photos[0]], photos[0], trained, bottleneck),
+            **head,
             **{name: Line(runs[photos[-1]].seconds[name], 0) for name in _AFTER},
             "export": Line(stages["export"].at(_MOST_EXPORTED), 0),
         },
@@ -141,17 +143,18 @@ def run_on_disk(source: Path, files: Sequence[Path], precision: str) -> Ran:
     return Ran(stages, record["startup"]["seconds"], stored, settings)
 
 
-def heads(ran: Ran, photos: int, trained: Sequence[int], bottleneck: Mapping[str, Any]) -> dict[str, Line]:
+def heads(ran: Ran, photos: int, trained: Sequence[int], bottleneck: Mapping[str, Any]) -> tuple[Line, dict[str, Line]]:
     """Seconds of the head and of its evaluation: at the least as of the smallest run, each photo as of many.
 
-    As of the first run of a dataset: on later ones, statistics of many photos are brought up to date.
+    Returns:
+        Of the statistics of new photos, and of what is done with all photos, by name.
     """
     width, views = sum(bottleneck["backbone"]["widths"]), bottleneck["views"]
     each = {name: own.each for name, own in _lines({n: by_trained(n, width, views) for n in trained}).items()}
-    train, evaluate = each["load"] + each["train"], each["load"] + each["predict"]
-    crossed = each["folds"]
-    return {
-        "train": Line(max(ran.seconds["train"] - photos * train, 0.0), train),
+    summed, loaded, crossed = each["train"], each["load"], each["folds"]
+    evaluate = loaded + each["predict"]
+    return Line(0.0, summed), {
+        "train": Line(max(ran.seconds["train"] - photos * (loaded + summed), 0.0), loaded),
         "evaluate": Line(0.0, evaluate),
         # Of few photos it is nearly all of the evaluation.
         FOLDS: Line(max(ran.seconds["evaluate"] - photos * (evaluate + crossed), 0.0), crossed),

@@ -11,6 +11,7 @@ from tests.benchmarks.sizing import COLD, FOLDS, NIGHT, NOTHING, RAY, Given, Lin
 NONE = Line(0, 0)
 SLOPES = Slopes(
     hashing=Line(0, 0.001),
+    summed=Line(0, 1e-4),
     spread={"decode": Line(0, 0.01), "bottleneck": Line(16, 0.03)},
     alone={"walk": Line(0, 1e-6), FOLDS: Line(10, 1e-5)},
     startup=5.0,
@@ -40,15 +41,15 @@ def test_a_fall_and_less_than_nothing_are_noise() -> None:
 
 def test_the_hours_of_a_first_run_are_those_of_all_cores_and_of_one_machine_alone() -> None:
     million = run(SLOPES, GIVEN, 1_000_000, COLD)
-    # Start, 3,000 shards, hashing on 16 cores, walk, cross-validation.
-    alone = 5 + 3 + 1000 / 16 + 1 + 20
+    # Start, 3,000 shards, hashing on 16 cores, statistics, walk, cross-validation.
+    alone = 5 + 3 + 1000 / 16 + 100 + 1 + 20
     assert million.alone * 3600 == pytest.approx(alone)
     assert million.hours * 3600 == pytest.approx(alone + (16 + 40_000) / 16)
 
 
 def test_of_a_night_only_the_new_photos_are_worked_on_and_all_are_trained_on() -> None:
     night = run(SLOPES, GIVEN, 1_000_000, NIGHT)
-    assert night.hours * 3600 == pytest.approx(5 + 3 + 10 / 16 + 1 + 20 + (16 + 400) / 16)
+    assert night.hours * 3600 == pytest.approx(5 + 3 + 10 / 16 + 1 + 1 + 20 + (16 + 400) / 16)
 
 
 def test_more_machines_share_decode_and_bottleneck_and_nothing_else() -> None:
