@@ -49,7 +49,11 @@ class OpenVinoForward:
         self._width = model.output(0).shape[1]
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(requests):
-            self._free.put(compiled.create_infer_request())
+            request = compiled.create_infer_request()
+            # The first array of a process is made here, by one thread: two threads that make it at once wait for each
+            # other for ever, one for Python's lock and one for that of pybind11's `npy_api`, which the other holds.
+            request.get_input_tensor().data[:] = 0
+            self._free.put(request)
 
     def __call__(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """Compute bottlenecks.
