@@ -20,6 +20,7 @@ from tasks.errors import BackboneError
 from tasks.progress import Silence
 from tests.background import TIMEOUT
 from tests.bottleneck.lite import lite
+from tests.repository import REPOSITORY
 
 SIZE = 64
 
@@ -156,3 +157,35 @@ def test_an_error_of_the_network_itself_stays_what_it_is(tmp_path: Path) -> None
         openvino_network(Prepared(lite(SIZE).backbone, weights), tmp_path, Silence())
     assert not isinstance(caught.value, ConversionError)
     assert list(tmp_path.glob("openvino-*")) == []
+
+
+FIRST_ARRAYS = """
+import io, sys, threading, zipfile
+from pathlib import Path
+import numpy as np
+from tasks.bottleneck.openvino_forward import OpenVinoForward
+from tasks.bottleneck.openvino_network import GRAPH, WEIGHTS
+from tasks.openvino_import import ov
+
+pixels = ov.opset13.parameter([1, 2, 2, 3], np.uint8)
+model = ov.Model([ov.opset13.convert(ov.opset13.reshape(pixels, [1, 12], False), "f32")], [pixels], "network")
+ov.save_model(model, Path(sys.argv[1]) / GRAPH)
+buffer = io.BytesIO()
+with zipfile.ZipFile(buffer, "w") as archive:
+    for name in (GRAPH, WEIGHTS):
+        archive.write(Path(sys.argv[1]) / name, name)
+forward, together = OpenVinoForward(buffer.getvalue(), "float32"), threading.Barrier(8)
+sys.setswitchinterval(1e-6)
+
+def call():
+    together.wait()
+    forward(np.zeros((4, 2, 2, 3), np.uint8))
+
+threads = [threading.Thread(target=call) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
+def test_threads_that_call_it_first_at_once_do_not_wait_for_each_other_for_ever(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", FIRST_ARRAYS, str(tmp_path)], check=True, timeout=TIMEOUT, cwd=REPOSITORY)
