@@ -16,7 +16,7 @@ from tasks.train.photos import Photos
 from tests.listening import Tally
 from tests.train.tiny import coloured_photos, tiny
 
-COUNT = 120
+COUNT = 240
 
 Train = Callable[..., CellResult]
 
@@ -60,8 +60,7 @@ def test_head_is_trained_on_the_photos_drawn_and_told_of_test_photos_it_never_sa
     assert (every.photos, few.photos) == (int(photos.of("train").sum()), 4)
     assert every.test_photos == few.test_photos == int(photos.of("test").sum())
     assert (every.passes, few.passes) == (every.photos * 2, 8)
-    # Of the training photos, left out one at a time, a head of these 8 numbers gets 9 in 10 right.
-    assert every.correct / every.test_photos > 0.7
+    assert every.correct / every.test_photos > 0.8
     assert every.seconds > 0
     assert not every.cut
 
