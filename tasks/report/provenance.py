@@ -14,7 +14,7 @@ from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, Tra
 
 #: What a crop shows, for people.
 _CROPS: Mapping[Crop, str] = {"centre": "square from the centre", "stretch": "squeezed into a square"}
-PACKAGES = ("tensorflow", "keras", "scikit-learn", "numpy", "pillow", "pyarrow", "luigi")
+PACKAGES = ("tensorflow", "keras", "openvino", "scipy", "scikit-learn", "numpy", "pillow", "pyarrow", "luigi")
 
 
 def tell_provenance(occasion: Occasion) -> dict[str, dict[str, str]]:

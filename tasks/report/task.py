@@ -16,7 +16,7 @@ from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage import SnapshotStageTask
 
 #: Raised when the same run gives another report.
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 
 class WriteReport(SnapshotStageTask):

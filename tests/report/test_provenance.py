@@ -54,6 +54,7 @@ def test_keys_parameters_and_versions_are_told_in_groups() -> None:
     assert told["Parameters"] == {"--min-accuracy": "0.9", "--shrinkage": "0.1,1.0"}
     assert told["Model"]["weights of the backbone"] == f"sha256 {BACKBONE.weights_sha256}"
     assert told["Versions"]["tensorflow"].startswith("2.")
+    assert told["Versions"]["openvino"].startswith("202")
     assert told["Versions"]["Python"].startswith("3.")
 
 
