@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from tasks.train.examples import mark
+from tasks.train.examples import log_loss
 
 CONFIDENCE = 0.95
 #: Bins of the top probability.
@@ -180,7 +180,7 @@ def measure(truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32],
         correct=correct,
         accuracy=correct / len(truth),
         interval=wilson_interval(correct, len(truth)),
-        log_loss=mark(probabilities, truth).log_loss,
+        log_loss=log_loss(probabilities, truth),
         expected_calibration_error=expected_calibration_error(truth, probabilities),
         confusion=confusion,
         per_label=_per_label(confusion, labels),
@@ -189,12 +189,12 @@ def measure(truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32],
 
 def measure_crossed(folds: int, truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32]) -> CrossValidation:
     """Measure the predictions of a cross-validation in so many folds; arguments as of `measure`."""
-    accuracy, log_loss = mark(probabilities, truth)
+    correct = int((probabilities.argmax(axis=1) == truth).sum())
     return CrossValidation(
         folds=folds,
-        accuracy=accuracy,
-        interval=wilson_interval(round(accuracy * len(truth)), len(truth)),
-        log_loss=log_loss,
+        accuracy=correct / len(truth),
+        interval=wilson_interval(correct, len(truth)),
+        log_loss=log_loss(probabilities, truth),
         expected_calibration_error=expected_calibration_error(truth, probabilities),
     )
 

@@ -34,9 +34,14 @@ class Mark(NamedTuple):
 
 def mark(probabilities: Floats, labels: npt.NDArray[np.integer[Any]]) -> Mark:
     """Measure predictions, float32 [N, C], against the labels, int [N]."""
-    right = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float32).tiny)
     hits = probabilities.argmax(axis=1) == labels
-    return Mark(float(hits.mean()), float(-np.log(right).mean(dtype=np.float64)))
+    return Mark(float(hits.mean()), log_loss(probabilities, labels))
+
+
+def log_loss(probabilities: Floats, labels: npt.NDArray[np.integer[Any]]) -> float:
+    """The mean negative log of the probability of the right label, in nats; arguments as of `mark`."""
+    right = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float32).tiny)
+    return float(-np.log(right).mean(dtype=np.float64))
 
 
 @dataclass(frozen=True)
