@@ -19,12 +19,11 @@ from tasks.progress import Progress, Silence
 from tasks.quiet_tensorflow import keras
 from tasks.threads import in_threads
 from tasks.train.examples import Floats, Watch
-from tasks.train.fit_lda import Sample, Solver, choose_left_out
+from tasks.train.fit_lda import Solver
 from tasks.train.network_training import train_network
 from tasks.train.photos import Photos
 from tasks.train.pictures import Batch, Pictures, open_pictures
 from tasks.train.settings import LdaRecipe, TrainSettings
-from tasks.train.statistics import Statistics
 
 HEAD_VIEWS = 2
 
@@ -115,11 +114,8 @@ def _train_head(material: _Material, settings: CellSettings, progress: Progress)
     with scratch_folder("network") as folder:
         # A folder below: this one is locked already.
         forward = open_forward(bottleneck, material.prepared.weights, folder / "kept", progress)
-    training, labels = _embed(material.training, forward, bottleneck, progress), material.training.labels
-    known = Statistics.none(len(material.labels), bottleneck.backbone.width)
-    known.add(training, labels)
-    left_out = choose_left_out(labels)
-    head, _ = solver.choose(known, Sample(training[left_out], labels[left_out]))
+    training = _embed(material.training, forward, bottleneck, progress)
+    head, _ = solver.choose_from(training, material.training.labels)
     seconds = time.monotonic() - started
     testing = _embed(material.testing, forward, bottleneck, Silence())
     probabilities = head.probabilities(solver.columns.values(testing, slice(None), rooted=True))

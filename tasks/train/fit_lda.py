@@ -112,6 +112,13 @@ class Solver:
         (best, layer), *_ = ranked = sorted(tried.values(), key=lambda one: one[0].log_loss)
         return self._head(layer, best.temperature), tuple(choice for choice, _ in ranked)
 
+    def choose_from(self, numbers: Numbers, labels: Labels) -> tuple[Head, tuple[Choice, ...]]:
+        """Choose and fit a head on photos whose numbers are in memory: uint8 or int16 [n, V, D], labels int64 [n]."""
+        known = Statistics.none(len(self.labels), numbers.shape[2])
+        known.add(numbers, labels)
+        left_out = choose_left_out(labels)
+        return self.choose(known, Sample(numbers[left_out], labels[left_out]))
+
     def fit(self, known: Statistics, choice: Choice) -> Head:
         """Solve for the head of a choice, on whichever photos are known."""
         discriminant = Discriminant(known, uniform_prior=self.recipe.class_weights)

@@ -20,8 +20,6 @@ from tasks.train.features import read_values
 from tasks.train.fit_lda import Solver
 from tasks.train.photos import EmbeddedPhotos, load_photos
 from tasks.train.settings import LdaRecipe, TrainSettings
-from tasks.train.statistics import Statistics
-from tasks.train.training import draw_sample
 from tests.benchmarks.table import Table, parser, tell
 from tests.pipeline.command import Project
 
@@ -48,10 +46,8 @@ def measure_head(photos: EmbeddedPhotos, layer_weights: tuple[float, ...], per_l
     drawn = np.zeros(len(photos.sha256), bool)
     drawn[draw_training(photos, per_label, seed)] = True
     settings = replace(photos.features.settings, recipe=LdaRecipe(layer_weights=layer_weights))
-    known = Statistics.none(len(photos.labels), photos.features.shape[2])
-    for block in photos.features.blocks(drawn):
-        known.add(block.numbers, photos.truth[block.places])
-    head, _ = Solver.of(settings, photos.labels).choose(known, draw_sample(photos, drawn))
+    numbers = photos.features.read(drawn, range(photos.features.shape[1]))
+    head, _ = Solver.of(settings, photos.labels).choose_from(numbers, photos.truth[drawn])
     predicted = head.probabilities(read_values(photos.features, ~drawn))
     return measure(photos.truth[~drawn], predicted, photos.labels)
 

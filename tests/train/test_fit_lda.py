@@ -33,7 +33,7 @@ def examples_of(drawn: Drawn, how: TrainSettings) -> Examples:
 
 
 def choose(how: TrainSettings, drawn: Drawn) -> tuple[Head, tuple[Choice, ...]]:
-    return solver(how).choose(statistics_of(drawn), Sample(*drawn))
+    return solver(how).choose_from(*drawn)
 
 
 def test_choices_are_made_by_photos_that_are_left_out_one_at_a_time() -> None:
