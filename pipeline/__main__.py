@@ -12,7 +12,7 @@ def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (Python
 
 signal.signal(signal.SIGTERM, _stop)
 try:
-    from pipeline.cli import run
+    from pipeline.cli.app import run
 
     run(sys.argv[1:])
 except KeyboardInterrupt:

@@ -5,37 +5,39 @@ from typing import Any
 
 import luigi
 
+from pipeline.base_task import RootTask
 from pipeline.record import identify
-from pipeline.root import RootTask
-from tasks.artifacts import Manifest, fingerprint, publish_json
 from tasks.backbone.backbones import Prepared
-from tasks.compare.plan import Plan, plan_cells
+from tasks.compare.plan import ComparisonPlan, plan_cells
 from tasks.compare.task import TrainCell
 from tasks.decode.task import DecodePhotos
 from tasks.errors import SettingError
-from tasks.machine import on_machine
-from tasks.parameters import Number, Sizes
+from tasks.keys import fingerprint
+from tasks.parameters import NumberParameter, SizesParameter
 from tasks.paths import AnyPath
+from tasks.runtime.os_errors import explain_os_errors
+from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.task import TakeSnapshot
+from tasks.storage.files import publish_json
 
 
 class CompareTraining(RootTask):
     """Compares a head on frozen bottlenecks with whole networks, on growing numbers of training photos."""
 
-    image_size: Number[int] = Number(
+    image_size: NumberParameter[int] = NumberParameter(
         int, 0, 4096, default=128, description="Height and width of the input in pixels; 0 is the backbone's own."
     )
-    photos_per_label: Sizes = Sizes(
+    photos_per_label: SizesParameter = SizesParameter(
         default=(5, 20, 50, 100, 0), description="Numbers of training photos a label, with commas between them; or all."
     )
-    seeds: Number[int] = Number(
+    seeds: NumberParameter[int] = NumberParameter(
         int, 1, 100, default=3, description="Draws of the training photos, where they are 50 a label or fewer."
     )
-    epochs: Number[int] = Number(
+    epochs: NumberParameter[int] = NumberParameter(
         int, 1, default=12, description="Passes of a whole network over its training photos; few photos get more."
     )
-    budget_minutes: Number[float] = Number(
+    budget_minutes: NumberParameter[float] = NumberParameter(
         float, 0, default=25, description="What training the whole networks may take in all; 0 is no limit."
     )
 
@@ -66,7 +68,7 @@ class CompareTraining(RootTask):
         yield decode
         cells = self._cells(prepared, snapshot, decode)
         yield cells
-        with on_machine(f"The comparison for {self.date}", self.root.path):
+        with explain_os_errors(f"The comparison for {self.date}", self.root.path):
             self._publish(cells, backbone.manifest(), snapshot.manifest())
 
     def _decode(self, prepared: Prepared, snapshot: TakeSnapshot) -> DecodePhotos:
@@ -77,18 +79,18 @@ class CompareTraining(RootTask):
 
         photos = load_pictured(snapshot.manifest().key, decode.manifest(), decode.settings, self.root)
         training = [int((photos.of("train") & (photos.truth == label)).sum()) for label in range(len(photos.labels))]
-        plan = Plan(self.photos_per_label, self.seeds, self.epochs, self.budget_minutes)
+        plan = ComparisonPlan(self.photos_per_label, self.seeds, self.epochs, self.budget_minutes)
         shared = self.shared([prepared], snapshot)
         cells = plan_cells(plan, training, prepared.backbone, self.encoding)
         return [TrainCell(**shared, settings=settings) for settings in cells]
 
     def _publish(self, cells: list[TrainCell], prepared: Manifest, snapshot: Manifest) -> None:
-        from tasks.compare.report import Occasion, publish_comparison  # noqa: PLC0415 (imports matplotlib)
+        from tasks.compare.report import ComparisonRun, publish_comparison  # noqa: PLC0415 (imports matplotlib)
 
         manifests = [cell.manifest() for cell in cells]
         folder = self.root.comparison(fingerprint({"cells": [manifest.key for manifest in manifests]}))
         backbone = cells[0].settings.backbone
-        occasion = Occasion(
+        occasion = ComparisonRun(
             dataset=self.source().name,
             date=self.date,
             backbone=backbone.name,

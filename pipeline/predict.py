@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import luigi
 
-from pipeline.commands.models import find_model
-from tasks.artifacts import Manifest, Outcome
+from pipeline.cli.models import find_model
 from tasks.decode.rejections import Reason
 from tasks.errors import PipelineError
 from tasks.events import emit
-from tasks.machine import on_machine
-from tasks.parameters import Place
+from tasks.parameters import FolderParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.runtime.os_errors import explain_os_errors
+from tasks.shards.manifests import Manifest, StageResult
 from tasks.stage import StageTask
 
 if TYPE_CHECKING:
-    from tasks.predict.folder import Source
+    from tasks.predict.folder import FolderState
 
 
 class PredictFolder(StageTask):
@@ -29,7 +29,9 @@ class PredictFolder(StageTask):
         "means its champion."
     )
     folder: luigi.Parameter[str] = luigi.Parameter(description="The folder of photos; it may have folders inside.")
-    data_root: Place = Place(default="data", description="Folder of everything that the stages write.")
+    data_root: FolderParameter = FolderParameter(
+        default="data", description="Folder of everything that the stages write."
+    )
     run_id: luigi.Parameter[str] = luigi.Parameter(
         default=f"predict-{secrets.token_hex(4)}", significant=False, description="Tells one start from another."
     )
@@ -47,15 +49,15 @@ class PredictFolder(StageTask):
         return find_model(self.model, self.root)
 
     @cached_property
-    def source(self) -> "Source":
+    def source(self) -> "FolderState":
         """The photos; listed once, so that those that come during a run are the next one's.
 
         Raises:
             DatasetError: The folder is missing or cannot be read.
         """
-        from tasks.predict.folder import look_at  # noqa: PLC0415 (not where tasks are only listed)
+        from tasks.predict.folder import read_folder_state  # noqa: PLC0415 (not where tasks are only listed)
 
-        return look_at(to_path(self.folder))
+        return read_folder_state(to_path(self.folder))
 
     @property
     def key(self) -> str:
@@ -70,7 +72,7 @@ class PredictFolder(StageTask):
 
     def complete(self) -> bool:
         """Whether the model was asked of these very photos, and none of them is to be tried again."""
-        with on_machine(f"The stage {self.stage}", self.root.path):
+        with explain_os_errors(f"The stage {self.stage}", self.root.path):
             return self._is_predicted()
 
     def _is_predicted(self) -> bool:
@@ -84,13 +86,13 @@ class PredictFolder(StageTask):
         # A file whose rights are mended looks as it did.
         return manifest.run == self.run_id or all(Reason(reason).about_bytes for reason in manifest.details["reasons"])
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Predict what is new."""
         with progress.preparing("imports"):
             from tasks.predict.folder import predict_folder  # noqa: PLC0415 (only where there is work)
 
         counts = predict_folder(self.source, self.model_folder, self.root, progress)
-        return Outcome(
+        return StageResult(
             key=self.key,
             snapshot="",
             settings={"model": self.model_folder.name, "folder": self.folder},

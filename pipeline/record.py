@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.artifacts import SCHEMA_VERSION, Manifest, publish_json
 from tasks.catalog import Dataset
-from tasks.download.reach import place
+from tasks.download.source_fallback import place
 from tasks.paths import AnyPath
+from tasks.shards.manifests import Manifest
+from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage_names import of_kind
+from tasks.storage.files import publish_json
 
 
 def _age() -> float:

@@ -7,18 +7,19 @@ from typing import Any
 
 import luigi
 
-from pipeline.model import ModelTask
+from pipeline.model_task import ModelTask
 from pipeline.record import publish_record
 from pipeline.summary import is_worse, not_good_enough, refused_export, summarise, summarise_nothing
-from tasks.artifacts import Manifest, hold
 from tasks.backbone.backbones import Prepared
-from tasks.download.reach import tell_unreached
-from tasks.errors import ModelError, PipelineError, VerdictError
-from tasks.parameters import Choice, Number
-from tasks.records import read_record
+from tasks.download.source_fallback import tell_unreached
+from tasks.errors import ModelError, ModelRejectedError, PipelineError
+from tasks.parameters import ChoiceParameter, NumberParameter
 from tasks.report.task import WriteReport
+from tasks.runs.records import read_record
+from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage import StageTask
+from tasks.storage.locks import lock_until_exit
 
 #: By task, whether another process was at the same night when this one began.
 _waited: dict[str, bool] = {}
@@ -27,16 +28,16 @@ _waited: dict[str, bool] = {}
 class RetrainFlowers(ModelTask):
     """Retrains the classifier of a dataset for a date: snapshot, decode, bottlenecks, head, evaluation, report."""
 
-    min_accuracy: Number[float] = Number(
+    min_accuracy: NumberParameter[float] = NumberParameter(
         float, 0, 1, default=0, description="Test accuracy below which a model is neither exported nor champion."
     )
-    export: Choice = Choice(
+    export: ChoiceParameter = ChoiceParameter(
         "all",
         "none",
         default="all",
         description="Whether the model is exported for other programs: as a SavedModel, for Keras, for LiteRT.",
     )
-    keep_runs: Number[int] = Number(
+    keep_runs: NumberParameter[int] = NumberParameter(
         int,
         0,
         default=0,
@@ -49,7 +50,7 @@ class RetrainFlowers(ModelTask):
         tasks = super().requires()
         try:
             name = self.source().name
-            waited = hold(self.root.night(name, self.date), f"the run of {name} for {self.date}")
+            waited = lock_until_exit(self.root.night(name, self.date), f"the run of {name} for {self.date}")
             # Luigi asks again when the work is about to begin, and then the night is ours already.
             _waited[self.task_id] = waited or _waited.get(self.task_id, False)
         except (OSError, PipelineError):
@@ -94,7 +95,7 @@ class RetrainFlowers(ModelTask):
 
         publish_index(self.root)
         if self.keep_runs:
-            from tasks.retention.collect import collect_after_run  # noqa: PLC0415 (not needed where all runs stay)
+            from tasks.runs.retention.collect import collect_after_run  # noqa: PLC0415 (not needed where all runs stay)
 
             collect_after_run(self.root, self.keep_runs, self.record_path())
 
@@ -162,7 +163,7 @@ class RetrainFlowers(ModelTask):
         decision, refused = record["champion"], refused_export(record)
         if decision["verdict"] == "refused" or is_worse(decision):
             self.tell()
-            raise VerdictError(" ".join(filter(None, (not_good_enough(decision), refused))))
+            raise ModelRejectedError(" ".join(filter(None, (not_good_enough(decision), refused))))
         if refused:
             self.tell()
             raise ModelError(refused)

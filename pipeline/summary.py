@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.artifacts import DataRoot
 from tasks.catalog import SAMPLE
-from tasks.download.reach import tell_unreached
-from tasks.export.forms import tell_lacking, tell_untested
+from tasks.download.source_fallback import tell_unreached
+from tasks.export.formats import tell_lacking, tell_untested
 from tasks.paths import AnyPath, to_path
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.labels import tell_merged
+from tasks.storage.layout import DataRoot
 
 
 def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:

@@ -67,7 +67,7 @@ class ModelError(PipelineError):
     exit_code = 57
 
 
-class VerdictError(PipelineError):
+class ModelRejectedError(PipelineError):
     """A new model is not good enough: worse than the champion, or below the accuracy that was asked for."""
 
     exit_code = 58

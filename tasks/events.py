@@ -8,12 +8,12 @@ from typing import Literal
 
 from tqdm import tqdm
 
-Form = Literal["text", "json"]
+LogFormat = Literal["text", "json"]
 
-_form: Form = "text"
+_form: LogFormat = "text"
 
 
-def write_as(form: Form) -> None:
+def set_format(form: LogFormat) -> None:
     """Choose how this process, and those that it forks from now on, write events.
 
     Args:
@@ -23,14 +23,14 @@ def write_as(form: Form) -> None:
     _form = form
 
 
-def plain_text(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     """Write what a terminal could take for a command, such as a line's end in a file's name, as Python notes it."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
-def plain_lines(text: str) -> str:
-    """As `plain_text`, for a text of several lines."""
-    return "\n".join(map(plain_text, text.split("\n")))
+def escape_lines(text: str) -> str:
+    """As `escape_control_characters`, for a text of several lines."""
+    return "\n".join(map(escape_control_characters, text.split("\n")))
 
 
 def emit(event: str, text: str | None, **fields: object) -> None:
@@ -43,12 +43,12 @@ def emit(event: str, text: str | None, **fields: object) -> None:
     """
     encoding = sys.stdout.encoding or "utf-8"
     if _form == "text":
-        line = None if text is None else plain_lines(text)
+        line = None if text is None else escape_lines(text)
     else:
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
         told = {} if text is None else {"text": text}
         known = {"time": now, "event": event, **fields, **told}
-        line = plain_text(json.dumps(known, ensure_ascii=encoding.lower() != "utf-8", default=str))
+        line = escape_control_characters(json.dumps(known, ensure_ascii=encoding.lower() != "utf-8", default=str))
     if line is not None:
         try:
             # A path that is not UTF-8 holds lone surrogates; written as \\udcXX they are JSON's own notation for them.

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import luigi
 
-from tasks.artifacts import settings_from
 from tasks.errors import SettingError
 from tasks.paths import to_path
+from tasks.settings import settings_from
 
 SettingsT = TypeVar("SettingsT")
 NumberT = TypeVar("NumberT", bound=float)
@@ -37,7 +37,7 @@ class SettingsParameter(luigi.Parameter[SettingsT]):
         return json.dumps(dataclasses.asdict(x), sort_keys=True)
 
 
-class Number(luigi.Parameter[NumberT]):
+class NumberParameter(luigi.Parameter[NumberT]):
     """A whole or real number between two bounds, both allowed; a share, of at most 1, may be given in per cent."""
 
     def __init__(self, kind: type[NumberT], least: NumberT, most: NumberT | None = None, **keywords: Any) -> None:
@@ -67,7 +67,7 @@ class Number(luigi.Parameter[NumberT]):
         return f"{kind} of at least {self._least}" + ("" if self._most is None else f" and at most {self._most}")
 
 
-class Numbers(luigi.Parameter[tuple[float, ...]]):
+class NumbersParameter(luigi.Parameter[tuple[float, ...]]):
     """One or more real numbers, separated by commas, between two bounds, both allowed."""
 
     def __init__(self, least: float, most: float = math.inf, **keywords: Any) -> None:
@@ -96,7 +96,7 @@ class Numbers(luigi.Parameter[tuple[float, ...]]):
         return x
 
 
-class Sizes(luigi.Parameter[tuple[int, ...]]):
+class SizesParameter(luigi.Parameter[tuple[int, ...]]):
     """One or more whole numbers above zero, separated by commas; `all` is 0."""
 
     def parse(self, x: str) -> tuple[int, ...]:
@@ -121,7 +121,7 @@ class Sizes(luigi.Parameter[tuple[int, ...]]):
         return SettingError(f"{_option(self)} is {text!r}; it takes different whole numbers above zero, or all.")
 
 
-class Choice(luigi.Parameter[str]):
+class ChoiceParameter(luigi.Parameter[str]):
     """One of a few words."""
 
     def __init__(self, *words: str, **keywords: Any) -> None:
@@ -136,7 +136,7 @@ class Choice(luigi.Parameter[str]):
         return word
 
 
-class Place(luigi.Parameter[str]):
+class FolderParameter(luigi.Parameter[str]):
     """A folder, on this machine or on an object store."""
 
     def normalize(self, x: str) -> str:
@@ -148,7 +148,7 @@ class Place(luigi.Parameter[str]):
         return x
 
 
-class Day(luigi.DateParameter):
+class DayParameter(luigi.DateParameter):
     """A date."""
 
     def parse(self, x: str) -> dt.date:

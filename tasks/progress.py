@@ -35,7 +35,7 @@ class Progress(Protocol):
         """
 
 
-class Silence:
+class NullProgress:
     """Progress that nobody listens to."""
 
     def start(self, total: int, unit: str) -> None:
@@ -52,7 +52,7 @@ class Silence:
         return nullcontext()
 
 
-class Preparations:
+class SetupTimer:
     """Seconds that went into what is no work, by what was prepared."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class LiveLine:
         self._bar: tqdm[Any] | None = None
         self._told = self._logged = time.monotonic()
         self._live = sys.stderr.isatty()
-        self._preparations = Preparations()
+        self._preparations = SetupTimer()
 
     @property
     def startup(self) -> Mapping[str, float]:

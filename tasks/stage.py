@@ -9,22 +9,27 @@ from typing import Any, ClassVar
 
 import luigi
 
-from tasks import standing
-from tasks.artifacts import DamagedError, DataRoot, Manifest, Outcome, read_manifest, set_aside, share, sweep
 from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
-from tasks.ending import follow_parent, take_over
 from tasks.errors import BackboneError, StoreError
 from tasks.events import emit
-from tasks.failures import report_failures
-from tasks.gpus import claim_gpus
-from tasks.luigi_settings import apply_defaults
-from tasks.machine import on_machine
-from tasks.parameters import Choice, Number, Place
+from tasks.hardware import claim_gpus
+from tasks.parameters import ChoiceParameter, FolderParameter, NumberParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import LiveLine, Progress
+from tasks.runtime import run_status
+from tasks.runtime.luigi_failures import report_failures
+from tasks.runtime.luigi_settings import apply_defaults
+from tasks.runtime.luigi_worker import put_to_work
+from tasks.runtime.os_errors import explain_os_errors
+from tasks.runtime.signals import exit_with_parent, take_over
+from tasks.runtime.standard_streams import reopen_closed_streams
+from tasks.shards.manifests import Manifest, StageResult, read_manifest
+from tasks.shards.quarantine import quarantine
 from tasks.stage_names import stage_name
-from tasks.standard_streams import reopen_closed_streams
-from tasks.worker import put_to_work
+from tasks.storage.errors import DamagedError
+from tasks.storage.layout import DataRoot
+from tasks.storage.locks import lock_shared
+from tasks.storage.tempfiles import sweep
 
 _LOG = logging.getLogger("luigi-interface")
 
@@ -35,7 +40,7 @@ put_to_work()
 report_failures()
 
 
-class Published(luigi.Target):
+class FileTarget(luigi.Target):
     """A file of the data root, wherever that is.
 
     Args:
@@ -56,7 +61,7 @@ class StageTask(luigi.Task):
     Subclasses set `stage`, say where the manifest is, and do the work.
     """
 
-    data_root: Place = Place(description="Folder of everything the stages write.")
+    data_root: FolderParameter = FolderParameter(description="Folder of everything the stages write.")
     run_id: luigi.Parameter[str] = luigi.Parameter(
         default="by hand", significant=False, description="The run that this stage belongs to."
     )
@@ -84,12 +89,12 @@ class StageTask(luigi.Task):
         """Where the manifest is."""
 
     @abstractmethod
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Do what is missing; everything but the manifest is published when it returns."""
 
-    def output(self) -> "Published":
+    def output(self) -> "FileTarget":
         """The manifest."""
-        return Published(self.manifest_path())
+        return FileTarget(self.manifest_path())
 
     def complete(self) -> bool:
         """Whether the stage is done."""
@@ -117,11 +122,11 @@ class StageTask(luigi.Task):
             MachineError: The disk is full, read-only or broken, or memory is short.
             StoreError: A file is damaged for the second time, or nothing makes it again.
         """
-        follow_parent()
-        with on_machine(f"The stage {self.name}", self.root.path):
+        exit_with_parent()
+        with explain_os_errors(f"The stage {self.name}", self.root.path):
             while not self._complete_work():
                 # Those further down too: what lies between may be complete without them.
-                for task in _below(self):
+                for task in _transitive_dependencies(self):
                     if not task.complete():  # type: ignore[no-untyped-call]  # Luigi's has no types
                         task.run()  # type: ignore[no-untyped-call]
 
@@ -130,11 +135,11 @@ class StageTask(luigi.Task):
         try:
             manifest = self._publish_work()
         except DamagedError as exc:
-            told = set_aside(exc)
+            told = quarantine(exc)
             _LOG.warning("%s", told)
             emit("damaged", None, stage=self.name, run=self.run_id, path=exc.path, message=told)
             return False
-        standing.end()
+        run_status.finish_stage()
         counts = {name: getattr(manifest, name) for name in ("photos", "new", "reused", "seconds")}
         emit("stage_done", self.closing(manifest), stage=self.name, run=self.run_id, key=manifest.key, **counts)
         return True
@@ -142,8 +147,8 @@ class StageTask(luigi.Task):
     def _publish_work(self) -> Manifest:
         started = time.monotonic()
         sweep(self.manifest_path().parent)
-        share(self.root.path)
-        standing.begin(self.name)
+        lock_shared(self.root.path)
+        run_status.start_stage(self.name)
         emit("stage_started", None, stage=self.name, run=self.run_id)
         with LiveLine(self.name, self._tell) as progress:
             outcome = self.work(progress)
@@ -167,16 +172,16 @@ class StageTask(luigi.Task):
             self.set_progress_percentage(percentage)
 
 
-def _below(task: luigi.Task) -> list[luigi.Task]:
+def _transitive_dependencies(task: luigi.Task) -> list[luigi.Task]:
     """All that a task stands on, each before what stands on it."""
     found: dict[str, luigi.Task] = {}
     for required in task.deps():  # type: ignore[no-untyped-call]  # Luigi's has no types
-        found.update({below.task_id: below for below in (*_below(required), required)})
+        found.update({below.task_id: below for below in (*_transitive_dependencies(required), required)})
     return list(found.values())
 
 
 @StageTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
-def _leave_memory_alone(_: StageTask) -> None:
+def _skip_gc_at_exit(_: StageTask) -> None:
     """Let Luigi's program end at once.
 
     Python would first look through all that TensorFlow made for what refers to itself: seconds, for memory that goes
@@ -199,22 +204,24 @@ class SnapshotStageTask(StageTask):
     weights: luigi.DictParameter = luigi.DictParameter(
         default={}, significant=False, description="Where the weights of backbones are, by their sha256."
     )
-    max_rejected: Number[float] = Number(
+    max_rejected: NumberParameter[float] = NumberParameter(
         float, 0, 1, default=0.05, description="Share of photos that may be rejected before the run ends with an error."
     )
-    max_megapixels: Number[float] = Number(
+    max_megapixels: NumberParameter[float] = NumberParameter(
         float, 0, 10_000, default=100, description="Millions of pixels that a photo may have before it is rejected."
     )
 
-    engine: Choice = Choice(*ENGINES, default="local", significant=False, description="Who does the work on photos.")
+    engine: ChoiceParameter = ChoiceParameter(
+        *ENGINES, default="local", significant=False, description="Who does the work on photos."
+    )
     ray_address: luigi.Parameter[str] = luigi.Parameter(
         default="", significant=False, description="Of the Ray cluster; empty starts Ray on this machine."
     )
-    gpus_per_actor: Number[float] = Number(
+    gpus_per_actor: NumberParameter[float] = NumberParameter(
         float, 0, default=0, significant=False, description="GPUs of each actor on Ray that can use one."
     )
 
-    number: Number[int] = Number(
+    number: NumberParameter[int] = NumberParameter(
         int, 1, default=1, significant=False, description="Which of its kind this stage is in its run."
     )
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tasks.paths import _OPTIONS, AnyPath, to_path
-from tests.gateway import Gateway
-from tests.object_store import ObjectStore, forget_stores, other_machine, serving
-from tests.repository import REPOSITORY
+from tests.support.repository import REPOSITORY
+from tests.support.servers.gateway import Gateway
+from tests.support.servers.object_store import ObjectStore, forget_stores, other_machine, serving
 
 # Seconds on the clock say nothing of an example where other programs are at work too.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.background import TIMEOUT
-from tests.repository import REPOSITORY
+from tests.support.processes import TIMEOUT
+from tests.support.repository import REPOSITORY
 
 HEAVY = {"PIL", "httpx", "keras", "matplotlib", "openvino", "scipy", "sklearn", "tensorflow"}
-LUIGI_MODULES = {"task.py", "stage.py", "parameters.py", "worker.py", "failures.py", "luigi_settings.py"}
+LUIGI_MODULES = {"task.py", "stage.py", "parameters.py", "luigi_worker.py", "luigi_failures.py", "luigi_settings.py"}
 SOURCES = sorted(path.relative_to(REPOSITORY) for path in (REPOSITORY / "tasks").rglob("*.py"))
 
 
@@ -33,10 +33,8 @@ def test_importing_pipeline_stays_light() -> None:
 
 
 def test_all_stages_are_looked_at() -> None:
-    given = (
-        "artifacts download snapshot decode backbone bottleneck train predict evaluate export champion report compare"
-    )
-    assert set(given.split()) <= {path.parts[1] for path in SOURCES}
+    stages = "download snapshot decode backbone bottleneck train predict evaluate export champion report compare"
+    assert {"storage", "shards", *stages.split()} <= {path.parts[1] for path in SOURCES}
 
 
 def test_plain_modules_never_import_luigi() -> None:
@@ -45,14 +43,14 @@ def test_plain_modules_never_import_luigi() -> None:
 
 
 def test_tensorflow_is_loaded_by_the_stages_that_compute_with_it_alone() -> None:
-    computing = ("backbone", "bottleneck", "train", "predict", "export", "compare", "quiet_tensorflow.py")
+    computing = ("backbone", "bottleneck", "train", "predict", "export", "compare", "runtime")
     others = [path for path in SOURCES if path.parts[1] not in computing]
     assert [path for path in others if {"tensorflow", "keras"} & set(imported(path, at_the_top=True))] == []
 
 
 def test_ray_and_openvino_are_imported_by_one_module_each() -> None:
     pipeline = [path.relative_to(REPOSITORY) for path in (REPOSITORY / "pipeline").rglob("*.py")]
-    for package, module in (("ray", "tasks/cluster/driver.py"), ("openvino", "tasks/openvino_import.py")):
+    for package, module in (("ray", "tasks/cluster/driver.py"), ("openvino", "tasks/runtime/openvino_import.py")):
         loading = [path for path in [*SOURCES, *pipeline] if package in imported(path, at_the_top=False)]
         assert loading == [Path(module)]
 

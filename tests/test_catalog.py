@@ -9,12 +9,12 @@ from typing import get_args
 
 import pytest
 
-from tasks.artifacts import file_sha256
 from tasks.backbone.backbones import KINDS
 from tasks.backbone.scaling import SCALINGS
 from tasks.catalog import Dataset, backbone_names, find_backbone, find_dataset, read_catalog, split_backbones
 from tasks.decode.settings import Crop, Resampling
 from tasks.errors import DatasetError, SettingError
+from tasks.keys import file_sha256
 
 DATASETS = sorted(read_catalog()["datasets"])
 PACKAGED = [name for name in backbone_names() if find_backbone(name).package]

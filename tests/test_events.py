@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.events import emit, write_as
-from tests.background import TIMEOUT, read_line, running
+from tasks.events import emit, set_format
+from tests.support.processes import TIMEOUT, read_line, running
 
 SCRIPT = """
 import sys
-from tasks.events import emit, write_as
+from tasks.events import emit, set_format
 
-write_as(sys.argv[1])
+set_format(sys.argv[1])
 for number in range(20_000):
     emit("told", f"line {number}", number=number)
 print("went on", file=sys.stderr)
@@ -27,7 +27,7 @@ print("went on", file=sys.stderr)
 @pytest.fixture(autouse=True)
 def _text_again() -> Iterator[None]:
     yield
-    write_as("text")
+    set_format("text")
 
 
 def test_people_get_the_text_and_nothing_of_events_without_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,7 +37,7 @@ def test_people_get_the_text_and_nothing_of_events_without_one(capsys: pytest.Ca
 
 
 def test_programs_get_one_json_object_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) -> None:
-    write_as("json")
+    set_format("json")
     emit("stage_started", None, stage="decode")
     emit("run_done", "two\nlines of 日光", record=Path("data/x.json"), photos=3)
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
@@ -52,7 +52,7 @@ def test_a_path_that_is_not_utf_8_is_told_and_json_has_its_bytes_still(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     emit("damaged", "the photo \udcff.jpg", path="\udcff.jpg")
-    write_as("json")
+    set_format("json")
     emit("damaged", None, path="a\nb\u2028\udcff")
     text, line = capsysbinary.readouterr().out.splitlines()
     assert text == b"the photo \\udcff.jpg"
@@ -61,7 +61,7 @@ def test_a_path_that_is_not_utf_8_is_told_and_json_has_its_bytes_still(
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_terminal_that_knows_ascii_alone_stops_no_run(form: str) -> None:
-    script = f"from tasks.events import *; write_as('{form}'); emit('told', 'é 日 \U0001f33b')"
+    script = f"from tasks.events import *; set_format('{form}'); emit('told', 'é 日 \U0001f33b')"
     done = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONIOENCODING": "ascii"},

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import SettingError
-from tasks.parameters import Choice, Day, Number, Numbers, SettingsParameter, Sizes
+from tasks.parameters import (
+    ChoiceParameter,
+    DayParameter,
+    NumberParameter,
+    NumbersParameter,
+    SettingsParameter,
+    SizesParameter,
+)
 
 
 @dataclass(frozen=True)
@@ -47,14 +54,14 @@ RECIPE = Recipe(Picture(288, "jpeg"), Picture(9, "png"), (0.003, 0.1), "Größe"
 class Settings(luigi.Task):
     """A task with a parameter of each kind."""
 
-    batch_size: Number[int] = Number(int, 1, default=128)
-    max_rejected: Number[float] = Number(float, 0, 1, default=0.05)
-    weight_decay: Numbers = Numbers(0, default=(0.1,))
-    layer_weights: Numbers = Numbers(0, 1, default=(1.0,))
-    views: Choice = Choice("1", "2", default="2")
-    photo_counts: Sizes = Sizes(default=(5, 0))
-    image_encoding: Choice = Choice("jpeg", "png", default="jpeg")
-    first_day: Day = Day(default=dt.date(2026, 1, 31))
+    batch_size: NumberParameter[int] = NumberParameter(int, 1, default=128)
+    max_rejected: NumberParameter[float] = NumberParameter(float, 0, 1, default=0.05)
+    weight_decay: NumbersParameter = NumbersParameter(0, default=(0.1,))
+    layer_weights: NumbersParameter = NumbersParameter(0, 1, default=(1.0,))
+    views: ChoiceParameter = ChoiceParameter("1", "2", default="2")
+    photo_counts: SizesParameter = SizesParameter(default=(5, 0))
+    image_encoding: ChoiceParameter = ChoiceParameter("jpeg", "png", default="jpeg")
+    first_day: DayParameter = DayParameter(default=dt.date(2026, 1, 31))
     train_recipe: SettingsParameter[Recipe] = SettingsParameter(Recipe, default=RECIPE)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from tasks import progress
-from tasks.progress import LiveLine, Progress, Silence
-from tests.background import TIMEOUT, read_line, running, write_line
+from tasks.progress import LiveLine, NullProgress, Progress
+from tests.support.processes import TIMEOUT, read_line, running, write_line
 
 Told = list[tuple[str, int]]
 
@@ -58,7 +58,7 @@ def test_silence_and_a_live_line_listen_to_the_same_calls(capsys: pytest.Capture
         listener.start(2, "photos")
         listener.advance(2)
 
-    work(Silence())
+    work(NullProgress())
     with LiveLine("decode", lambda *_: None) as line:
         work(line)
     assert capsys.readouterr() == ("", "")
@@ -69,7 +69,7 @@ def test_what_is_told_stays_on_standard_output(capsys: pytest.CaptureFixture[str
         line.tell("before it began")
         line.start(2, "steps")
         line.tell("Step 100: 87.0%")
-    Silence().tell("nobody hears this")
+    NullProgress().tell("nobody hears this")
     assert capsys.readouterr() == ("before it began\nStep 100: 87.0%\n", "")
 
 

@@ -10,11 +10,12 @@ import duckdb
 import luigi
 import pytest
 
-from pipeline import CompareTraining, RetrainFlowers
+from pipeline.compare import CompareTraining
+from pipeline.retrain import RetrainFlowers
 from tasks.errors import PipelineError
-from tasks.luigi_settings import DEFAULTS
+from tasks.runtime.luigi_settings import DEFAULTS
 from tests.pipeline.command import LUIGI, Project, draw
-from tests.repository import REPOSITORY
+from tests.support.repository import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
 OF_DATA = (REPOSITORY / "data" / "README.md").read_text()

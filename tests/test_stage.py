@@ -16,13 +16,14 @@ import luigi
 import psutil
 import pytest
 
-from tasks.artifacts import Manifest, Outcome, publish_bytes, read_manifest
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.shards.manifests import Manifest, StageResult, read_manifest
 from tasks.stage import StageTask
-from tests import background
-from tests.background import STOP_TIMEOUT, TIMEOUT, Finished, assert_gone, read_line, running
+from tasks.storage.files import publish_bytes
+from tests.support import processes
+from tests.support.processes import STOP_TIMEOUT, TIMEOUT, Finished, assert_gone, read_line, running
 
 NETWORK_SECONDS = 0.02
 SENTENCE = "There are no photos in shelf. Add some."
@@ -53,7 +54,7 @@ class CountPhotos(StageTask):
         """What it publishes."""
         return self.manifest_path().with_name("published")
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Publish something, then end."""
         with progress.preparing("network"):
             time.sleep(NETWORK_SECONDS)
@@ -72,7 +73,7 @@ class CountPhotos(StageTask):
                 Knot()
             case "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
-        return Outcome("cafe", "beef", {"size": 288}, 1203, 1200, 3, ("part-a.parquet",), {"reasons": {}})
+        return StageResult("cafe", "beef", {"size": 288}, 1203, 1200, 3, ("part-a.parquet",), {"reasons": {}})
 
     def fail(self) -> None:
         """Raise what it is told to raise."""
@@ -95,7 +96,7 @@ def words(root: Path, ends: str, *options: str) -> list[str]:
 
 
 def run(root: Path, ends: str, *options: str) -> Finished:
-    return background.run(words(root, ends, *options))
+    return processes.run(words(root, ends, *options))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tasks.backbone.lite_blocks import BOTTLENECK_WIDTH, STEM_WIDTH, LiteBlock, lite_blocks
 from tasks.errors import BackboneError
-from tasks.quiet_tensorflow import keras
+from tasks.runtime.tensorflow_import import keras
 
 layers = keras.layers
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.quiet_tensorflow import freeze, tf
+from tasks.runtime.tensorflow_import import freeze, tf
 
 
 class FixedBatch:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tasks.quiet_tensorflow import freeze, tf
+from tasks.runtime.tensorflow_import import freeze, tf
 
 
 class FrozenGraph(NamedTuple):

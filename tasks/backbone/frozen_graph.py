@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
-from tasks.backbone.foreign_files import first_line
-from tasks.backbone.graph_cut import cut, leading_to
 from tasks.backbone.graph_nodes import Nodes, operation_of, tensor_of
-from tasks.backbone.harmless_ops import check_ops, harmful_ops
-from tasks.backbone.old_batch_norm import fold_batch_norms
+from tasks.backbone.legacy_batch_norm import fold_batch_norms
+from tasks.backbone.model_file_errors import first_line
+from tasks.backbone.op_allowlist import check_ops, harmful_ops
+from tasks.backbone.subgraph import cut, leading_to
 from tasks.errors import BackboneError
-from tasks.quiet_tensorflow import tf
+from tasks.runtime.tensorflow_import import tf
 
 
 def read_graph(path: Path) -> tf.compat.v1.GraphDef:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from tasks.quiet_tensorflow import tf
+from tasks.runtime.tensorflow_import import tf
 
 Value = npt.NDArray[Any]
 

@@ -12,18 +12,20 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts import exclusive, file_sha256, is_there, local, publish_folder
 from tasks.backbone.backbones import Backbone, Prepared
-from tasks.backbone.foreign_files import UNREADABLE, first_line, strictly
 from tasks.backbone.keras_containers import check_weights
 from tasks.backbone.layers import choose_earlier_layers, layer_averages, stable_names
+from tasks.backbone.model_file_errors import UNREADABLE, first_line, strictly
 from tasks.backbone.request import AUTO, KERAS_PREFIX, LAST, BackboneRequest
 from tasks.backbone.scaling import OWN
 from tasks.backbone.weights import given_weights
 from tasks.errors import BackboneError, SettingError
+from tasks.keys import file_sha256
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
-from tasks.quiet_tensorflow import keras
+from tasks.runtime.tensorflow_import import keras
+from tasks.storage.files import is_there, local, publish_folder
+from tasks.storage.locks import lock_folder
 
 LIST_OF_MODELS = "https://keras.io/api/applications/"
 #: Where a model leaves its size open, as MobileNetV3 does: that of its ImageNet weights, as its docstring has it.
@@ -220,7 +222,7 @@ def _load_below_classes(network: "keras.Model", name: str, file: Path) -> bool:
 def _imagenet_weights(name: str, folder: AnyPath, progress: Progress) -> AnyPath:
     """Find the ImageNet weights that were kept, or fetch them through Keras: those of the model's own size."""
     file = folder / "imagenet" / f"{name}.weights.h5"
-    with exclusive(folder):
+    with lock_folder(folder):
         if not (is_there(file.parent) if is_remote(folder) else file.is_file()):
             progress.tell(f"Fetching the ImageNet weights of {KERAS_PREFIX}{name} through Keras")
             network = _fetched(name)

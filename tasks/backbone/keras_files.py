@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from tasks.backbone.backbones import Backbone
-from tasks.backbone.foreign_files import UNREADABLE, first_line, input_size, strictly
 from tasks.backbone.keras_containers import CONFIG, check_archive
 from tasks.backbone.layers import layer_averages, leaves
+from tasks.backbone.model_file_errors import UNREADABLE, first_line, input_size, strictly
 from tasks.backbone.scaling import SCALINGS
 from tasks.errors import BackboneError, SettingError
-from tasks.quiet_tensorflow import keras
+from tasks.runtime.tensorflow_import import keras
 
 #: Keras' modules of what a network is made of; the others hold what loads, fetches and writes.
 _PARTS = frozenset(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tasks.quiet_tensorflow import keras
+from tasks.runtime.tensorflow_import import keras
 
 #: Layers whose result has about the averages of what they take, or a multiple of them.
 _COPIES = (

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts import local
 from tasks.backbone.backbones import TRAINABLE, Backbone, Prepared
 from tasks.backbone.layers import layer_averages, side_by_side
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.weights import weights_sha256
 from tasks.errors import BackboneError
 from tasks.paths import is_remote
-from tasks.quiet_tensorflow import keras, tf
+from tasks.runtime.tensorflow_import import keras, tf
+from tasks.storage.files import local
 
 Network = Callable[[Any], Any]
 LayerNetwork = Callable[[Any], tuple[Any, ...]]

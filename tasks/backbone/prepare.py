@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from tasks.artifacts import local
-from tasks.backbone import catalogued
+from tasks.backbone import catalog_models
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.request import KERAS_PREFIX, BackboneRequest
 from tasks.catalog import backbone_names, find_backbone, given_path
 from tasks.errors import BackboneError, SettingError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.storage.files import local
 
 
 def prepare_backbone(request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
@@ -31,13 +31,13 @@ def prepare_backbone(request: BackboneRequest, folder: AnyPath, progress: Progre
         return keras_applications.prepare(request, folder, progress)
     path = given_path(request.backbone)
     if path is None or request.backbone in backbone_names():
-        return catalogued.prepare(request, find_backbone(request.backbone), folder, progress)
+        return catalog_models.prepare(request, find_backbone(request.backbone), folder, progress)
     if request.weights:
         raise SettingError(f"--weights does not go with {path}: that model has weights of its own. Leave it out.")
-    from tasks.backbone import own_models  # noqa: PLC0415 (imports TensorFlow)
+    from tasks.backbone import user_models  # noqa: PLC0415 (imports TensorFlow)
 
     try:
         here = local(path)
     except FileNotFoundError as exc:
         raise BackboneError(f"There is no model at {path}. Give --backbone the address of one that is there.") from exc
-    return replace(own_models.prepare(request, here), weights=path)
+    return replace(user_models.prepare(request, here), weights=path)

@@ -5,9 +5,10 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tasks.artifacts import fingerprint, version_of
 from tasks.catalog import given_path
+from tasks.keys import fingerprint
 from tasks.paths import AnyPath, file_version, is_remote
+from tasks.storage.remote_listing import version_of
 
 KERAS_PREFIX = "keras:"
 #: What `--scaling` says where the user leaves it to the backbone.

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
 from tasks.backbone.backbones import Backbone
-from tasks.backbone.foreign_files import UNREADABLE, first_line, input_size
-from tasks.backbone.harmless_ops import check_ops
+from tasks.backbone.model_file_errors import UNREADABLE, first_line, input_size
+from tasks.backbone.op_allowlist import check_ops
 from tasks.backbone.scaling import SCALINGS
 from tasks.errors import BackboneError, SettingError
-from tasks.quiet_tensorflow import tf
+from tasks.runtime.tensorflow_import import tf
 
 SIGNATURE = "serving_default"
 

@@ -2,12 +2,14 @@
 
 from dataclasses import asdict, fields
 
-from tasks.artifacts import Outcome, fingerprint, settings_from
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.request import BackboneRequest, look
-from tasks.parameters import Number, SettingsParameter
+from tasks.keys import fingerprint
+from tasks.parameters import NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.settings import settings_from
+from tasks.shards.manifests import StageResult
 from tasks.stage import StageTask
 from tasks.stage_names import stage_name
 
@@ -17,7 +19,9 @@ class PrepareBackbone(StageTask):
 
     request: SettingsParameter[BackboneRequest] = SettingsParameter(BackboneRequest, description="The wish, as JSON.")
 
-    number: Number[int] = Number(int, 1, default=1, significant=False, description="Which backbone of its run this is.")
+    number: NumberParameter[int] = NumberParameter(
+        int, 1, default=1, significant=False, description="Which backbone of its run this is."
+    )
 
     stage = "backbone"
     on_gpus = True
@@ -49,7 +53,7 @@ class PrepareBackbone(StageTask):
         backbone = settings_from(Backbone, {name: manifest.settings[name] for name in names})
         return Prepared(backbone, to_path(manifest.details["weights"]))
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Find or fetch the weights; TensorFlow is loaded only if the catalog does not say what they are."""
         with progress.preparing("imports"):
             from tasks.backbone.prepare import prepare_backbone  # noqa: PLC0415 (only where there is work)
@@ -57,7 +61,7 @@ class PrepareBackbone(StageTask):
         # Before anything is read, so that a file that is replaced meanwhile is seen to have changed.
         asked = self.request.state()
         prepared = prepare_backbone(self.request, self.folder(), progress)
-        return Outcome(
+        return StageResult(
             key=fingerprint(asdict(prepared.backbone)),
             snapshot="",
             settings=asdict(prepared.backbone),

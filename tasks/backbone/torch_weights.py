@@ -2,8 +2,8 @@
 
 Such a file is four pickles (a magic number, a protocol version, the writer's machine, the state dict), a fifth with the
 keys of the storages, and then each storage: its length as int64 and its raw values. A pickle can name any function of
-Python; so none of Python's unpickler is used, see `tasks.backbone.plain_pickle`. Every number of the file is held
-against the file before anything is made of it.
+Python; so none of Python's unpickler is used, see `tasks.backbone.restricted_unpickler`. Every number of the file is
+held against the file before anything is made of it.
 
 Source of the format: torch/serialization.py, `_legacy_save`.
 """
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tasks.backbone.plain_pickle import Builder, Bytes, Machine, NotPlainError
+from tasks.backbone.restricted_unpickler import Builder, Bytes, Machine, NotPlainError
 from tasks.errors import BackboneError
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C

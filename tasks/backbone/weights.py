@@ -6,11 +6,12 @@ import re
 import shutil
 from pathlib import Path
 
-from tasks.artifacts import KEY_LENGTH, file_sha256, is_there, publish_folder
 from tasks.catalog import BackboneEntry, given_path, is_url
 from tasks.errors import BackboneError
+from tasks.keys import KEY_LENGTH, file_sha256
 from tasks.paths import AnyPath, is_remote, is_remote_text
 from tasks.progress import Progress
+from tasks.storage.files import is_there, publish_folder
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}\.(pth|pt|h5|keras|pb|zip|tgz|tar|gz|bz2|xz)", re.ASCII)
 
@@ -82,15 +83,15 @@ def given_weights(text: str, folder: AnyPath, progress: Progress) -> AnyPath:
 
 
 def _fetched(url: str, folder: AnyPath, progress: Progress) -> AnyPath:
-    from tasks.download.lock import fetch_locked, locked_sha256  # noqa: PLC0415 (httpx is needed only here)
-    from tasks.download.workplace import workplace  # noqa: PLC0415
+    from tasks.download.pinned_hash import fetch_locked, locked_sha256  # noqa: PLC0415 (httpx is needed only here)
+    from tasks.download.staging import staging_folder  # noqa: PLC0415
 
     name = fetched_name(url)
     if not is_remote(folder):
         return fetch_locked(url, folder / name, progress, progress.tell).path
     locked = locked_sha256(folder / name)
     if locked is None or not is_there(_kept(folder, locked)):
-        place = workplace(folder)
+        place = staging_folder(folder)
         file = place.folder / name
         with place.shared(file):
             locked = fetch_locked(url, file, progress, progress.tell).sha256

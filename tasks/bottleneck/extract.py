@@ -12,13 +12,13 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from tasks.artifacts import Store
 from tasks.bottleneck.forward import Forward, Vectors
 from tasks.bottleneck.quantisation import Numbers, Quantisation, quantise
 from tasks.bottleneck.views import Views
+from tasks.concurrency import BackgroundWriter, map_ordered
 from tasks.decode.images import read_pixels
 from tasks.progress import Progress
-from tasks.threads import Behind, in_threads
+from tasks.shards.store import ShardStore
 
 PHOTOS_PER_SHARD = 1024
 
@@ -45,7 +45,7 @@ def extract_bottlenecks(
         return keys, np.stack([forward(view) for view in views.of(keys, pixels)], axis=1)
 
     count = 0
-    for keys, vectors in in_threads(embed, _batches(pictures, forward.batch_size), forward.workers):
+    for keys, vectors in map_ordered(embed, _batches(pictures, forward.batch_size), forward.workers):
         sink.add(keys, vectors)
         progress.advance(len(keys))
         count += len(keys)
@@ -79,11 +79,11 @@ class ShardWriter:
         photos_per_shard: Photos after which a shard is published.
     """
 
-    def __init__(self, store: Store, quantisation: Quantisation, photos_per_shard: int = PHOTOS_PER_SHARD) -> None:
+    def __init__(self, store: ShardStore, quantisation: Quantisation, photos_per_shard: int = PHOTOS_PER_SHARD) -> None:
         self._store, self._quantisation, self._photos_per_shard = store, quantisation, photos_per_shard
         self._keys: list[str] = []
         self._vectors: list[Numbers] = []
-        self._behind = Behind()
+        self._behind = BackgroundWriter()
 
     def add(self, keys: list[str], vectors: Vectors) -> None:
         """Take the vectors of photos: float32 [N, V, D].

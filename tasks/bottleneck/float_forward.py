@@ -7,8 +7,8 @@ import numpy as np
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.fixed_batch import FixedBatch
 from tasks.backbone.load import load_network
-from tasks.bottleneck.hardware import find_hardware
-from tasks.quiet_tensorflow import keras
+from tasks.hardware import find_hardware
+from tasks.runtime.tensorflow_import import keras
 
 #: A GPU wants much at once; what a batch needs at once should fit a processor's cache.
 BATCH_SIZE, GPU_BATCH_SIZE = 8, 64

@@ -7,10 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.backbone.backbones import Prepared
-from tasks.bottleneck.hardware import find_hardware
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.views import Pixels
-from tasks.cores import available_cores
+from tasks.hardware import available_cores, find_hardware
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 

@@ -18,11 +18,11 @@ from tasks.bottleneck.kept_network import kept_network
 from tasks.bottleneck.views import Pixels
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.settings import DecodeSettings
-from tasks.download.drawing.composition import draw_photo
 from tasks.errors import BackboneError, PipelineError
-from tasks.hush import hushed
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.runtime.capture_stderr import capture_stderr
+from tasks.synthetic.composition import draw_photo
 
 #: 25 drawn pictures measured the ranges as well as 100 drawn or 100 real ones: cosine to float32 0.993, 0.993, 0.992.
 CALIBRATION_PICTURES = 25
@@ -42,7 +42,7 @@ class Int8Forward:
     def __init__(self, network: bytes, workers: int) -> None:
         self.batch_size, self.workers = PHOTOS_AT_A_TIME, workers
         self._free: queue.SimpleQueue[Interpreter] = queue.SimpleQueue()
-        with hushed():
+        with capture_stderr():
             for _ in range(workers):
                 interpreter = Interpreter(model_content=network, num_threads=1)
                 interpreter.allocate_tensors()
@@ -90,7 +90,7 @@ def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, pr
 
     def quantise_here() -> bytes:
         with progress.preparing("imports"):
-            import tasks.quiet_tensorflow  # noqa: F401, PLC0415 (takes seconds, which are told apart)
+            import tasks.runtime.tensorflow_import  # noqa: F401, PLC0415 (takes seconds, which are told apart)
         return quantise(prepared, decode)
 
     return kept_network(folder, "int8", ".tflite", quantise_here)
@@ -103,7 +103,7 @@ def quantise(prepared: Prepared, decode: DecodeSettings) -> bytes:
         BackboneError: The weights are missing or not as they should be, or LiteRT cannot compute the network in int8.
     """
     from tasks.backbone.load import load_layers  # noqa: PLC0415 (imports TensorFlow)
-    from tasks.quiet_tensorflow import keras  # noqa: PLC0415
+    from tasks.runtime.tensorflow_import import keras  # noqa: PLC0415
 
     converted = quantise_network(load_layers(prepared), decode, prepared.backbone.name)
     keras.utils.clear_session(free_memory=True)
@@ -125,9 +125,9 @@ def quantise_network(network: Callable[[Any], Any], decode: DecodeSettings, name
     Raises:
         BackboneError: LiteRT cannot compute the network in int8.
     """
-    from tasks.backbone.foreign_files import first_line  # noqa: PLC0415 (imports TensorFlow)
+    from tasks.backbone.model_file_errors import first_line  # noqa: PLC0415 (imports TensorFlow)
     from tasks.bottleneck.tflite import convert  # noqa: PLC0415
-    from tasks.quiet_tensorflow import tf  # noqa: PLC0415
+    from tasks.runtime.tensorflow_import import tf  # noqa: PLC0415
 
     def configure(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -3,8 +3,11 @@
 import hashlib
 from collections.abc import Callable
 
-from tasks.artifacts import KEY_LENGTH, DamagedError, exclusive, listed, publish_bytes
+from tasks.keys import KEY_LENGTH
 from tasks.paths import AnyPath, read_bytes
+from tasks.storage.errors import DamagedError
+from tasks.storage.files import listed, publish_bytes
+from tasks.storage.locks import lock_folder
 
 
 def kept_network(folder: AnyPath, kind: str, suffix: str, make: Callable[[], bytes]) -> bytes:
@@ -23,7 +26,7 @@ def kept_network(folder: AnyPath, kind: str, suffix: str, make: Callable[[], byt
     # It is there whole or not at all: only who makes it need be alone.
     if kept := listed(folder, pattern):
         return _read(kept[0], kind)
-    with exclusive(folder):
+    with lock_folder(folder):
         if kept := listed(folder, pattern):
             return _read(kept[0], kind)
         network = make()

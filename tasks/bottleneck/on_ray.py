@@ -13,22 +13,22 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks import standing
-from tasks.artifacts import DataRoot
 from tasks.bottleneck.extract import PHOTOS_PER_SHARD, ShardWriter, extract_bottlenecks
 from tasks.bottleneck.forward import Forward, open_forward
-from tasks.bottleneck.hardware import find_hardware
-from tasks.bottleneck.photos import EmbedCounts, Missing, Wanted, bring_up_to_date
 from tasks.bottleneck.precision import check_gpus
 from tasks.bottleneck.settings import BottleneckSettings
+from tasks.bottleneck.update_store import EmbedCounts, PendingPhotos, Wanted, update_store
 from tasks.bottleneck.views import Views
 from tasks.cluster.actor import check_version
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.sizes import rows_of_block
-from tasks.cluster.work import Job, connected, text_of
+from tasks.cluster.client import Job, connected, text_of
+from tasks.cluster.resources import rows_of_block
 from tasks.decode.photos import open_stores
+from tasks.hardware import find_hardware
 from tasks.paths import AnyPath, to_path
-from tasks.progress import Progress, Silence
+from tasks.progress import NullProgress, Progress
+from tasks.runtime import run_status
+from tasks.storage.layout import DataRoot
 
 #: Photos of a block at least, so that there are no more shards than that.
 _LEAST = 64
@@ -60,7 +60,7 @@ class EmbedBlock:
         tables = pictures.rows(block.column("sha256").combine_chunks(), ["sha256", "image"], shards)
         views = Views(self.settings.views, self.settings.distortion)
         with ShardWriter(self.settings.store(self._root), self.settings.quantisation) as sink:
-            return extract_bottlenecks(tables, views, self._forward, sink, Silence())
+            return extract_bottlenecks(tables, views, self._forward, sink, NullProgress())
 
     @property
     def _root(self) -> DataRoot:
@@ -69,7 +69,7 @@ class EmbedBlock:
     @cached_property
     def _forward(self) -> Forward:
         store = self.settings.store(self._root)
-        return open_forward(self.settings, to_path(self.weights), store.folder, Silence())
+        return open_forward(self.settings, to_path(self.weights), store.folder, NullProgress())
 
 
 @dataclass(frozen=True)
@@ -108,25 +108,25 @@ def embed_on_cluster(wanted: Wanted, embedding: Embedding, cluster: Cluster, pro
         BackboneError: The weights are missing, or are not those of the settings.
     """
 
-    def embed(missing: Missing) -> None:
+    def embed(missing: PendingPhotos) -> None:
         check_gpus(cluster.gpus, embedding.settings.precision, find_hardware())
         _embed(missing, embedding, cluster, progress)
 
-    return bring_up_to_date(wanted, embedding.settings, embedding.root, embed)
+    return update_store(wanted, embedding.settings, embedding.root, embed)
 
 
-def _embed(missing: Missing, embedding: Embedding, cluster: Cluster, progress: Progress) -> None:
+def _embed(missing: PendingPhotos, embedding: Embedding, cluster: Cluster, progress: Progress) -> None:
     with connected(cluster, progress) as there:
         pool = there.room(_INT8_CPUS if embedding.settings.precision == "int8" else _CPUS, cluster.gpus, progress)
         photos = len(missing.keys)
         blocks = list(_blocks(missing, rows_of_block(photos, pool.actors, PHOTOS_PER_SHARD, _LEAST)))
         progress.start(photos, "photo")
         for count in there.results(embedding.job(), blocks, pool):
-            standing.keep(count * embedding.settings.all_views)
+            run_status.count_published(count * embedding.settings.all_views)
             progress.advance(count)
 
 
-def _blocks(missing: Missing, rows: int) -> Iterator[pa.Table]:
+def _blocks(missing: PendingPhotos, rows: int) -> Iterator[pa.Table]:
     """Cut the photos into blocks: those of a shard stay together, as far as they are not too many."""
     names = pa.array([shard.name for shard in missing.shards], pa.string())
     order = np.argsort(missing.holders, kind="stable")

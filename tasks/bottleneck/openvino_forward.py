@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from tasks.bottleneck.openvino_network import GRAPH, WEIGHTS
 from tasks.bottleneck.views import Pixels
-from tasks.cores import available_cores
-from tasks.openvino_import import ov
+from tasks.hardware import available_cores
+from tasks.runtime.openvino_import import ov
 
 #: Photos that a thread takes at a time; each goes through the network alone.
 PHOTOS_AT_A_TIME = 16

@@ -42,7 +42,7 @@ def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) ->
     def convert() -> bytes:
         with progress.preparing("imports"):
             from tasks.backbone.load import load_network  # noqa: PLC0415 (imports TensorFlow)
-            from tasks.quiet_tensorflow import keras  # noqa: PLC0415
+            from tasks.runtime.tensorflow_import import keras  # noqa: PLC0415
 
         network = convert_network(load_network(prepared), prepared.backbone.size)
         # Keras remembers the model, and the model and its graphs refer to each other: 200 MB that nobody needs now.
@@ -66,10 +66,10 @@ def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
     Raises:
         ConversionError: OpenVINO cannot compute it.
     """
-    from tasks.backbone.foreign_files import first_line  # noqa: PLC0415 (imports TensorFlow)
-    from tasks.hush import hushed  # noqa: PLC0415
-    from tasks.openvino_import import ov  # noqa: PLC0415
-    from tasks.quiet_tensorflow import tf  # noqa: PLC0415
+    from tasks.backbone.model_file_errors import first_line  # noqa: PLC0415 (imports TensorFlow)
+    from tasks.runtime.capture_stderr import capture_stderr  # noqa: PLC0415
+    from tasks.runtime.openvino_import import ov  # noqa: PLC0415
+    from tasks.runtime.tensorflow_import import tf  # noqa: PLC0415
 
     def of_bytes(pixels: Any) -> Any:
         return tf.cast(function(tf.cast(pixels, tf.float32)), tf.float32)
@@ -77,7 +77,7 @@ def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
     pixels = tf.TensorSpec((1, size, size, 3), tf.uint8, "pixels")
     graph = tf.function(of_bytes, autograph=False, input_signature=[pixels])
     graph.get_concrete_function()  # whatever it raises is the network's own, and not the converter's
-    with hushed(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+    with capture_stderr(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
         try:
             model = ov.convert_model(graph)

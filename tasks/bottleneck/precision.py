@@ -3,8 +3,8 @@
 from typing import Literal, cast, get_args
 
 from tasks.backbone.backbones import Backbone, Kind
-from tasks.bottleneck.hardware import Hardware
 from tasks.errors import SettingError
+from tasks.hardware import Hardware
 
 Precision = Literal["float32", "bfloat16", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)

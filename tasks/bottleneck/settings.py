@@ -4,11 +4,14 @@ import json
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 
-from tasks.artifacts import DataRoot, Store, bottleneck_schema, describe, fingerprint
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.precision import Precision
 from tasks.bottleneck.quantisation import Quantisation, quantisation_of
 from tasks.decode.settings import DecodeSettings, Encoding
+from tasks.keys import fingerprint
+from tasks.shards.schemas import bottleneck_schema, describe
+from tasks.shards.store import ShardStore
+from tasks.storage.layout import DataRoot
 
 #: Raised when the vectors that are written for a picture change.
 CODE_VERSION = 4
@@ -79,7 +82,7 @@ class BottleneckSettings:
         """Key of the bottleneck store."""
         return fingerprint({**asdict(self), "decode": self.decode.key, "code_version": CODE_VERSION})
 
-    def store(self, root: DataRoot) -> Store:
+    def store(self, root: DataRoot) -> ShardStore:
         """The store of the bottlenecks made with these settings.
 
         Its metadata says which numbers are whose: `layers` has the name of each layer and its slice, `step` what 1 is.
@@ -92,4 +95,4 @@ class BottleneckSettings:
             for name, start, stop in zip(self.backbone.layers, [0, *ends], ends, strict=False)
         ]
         metadata = {**described.metadata, "layers": json.dumps(layers), "step": repr(step), "average": AVERAGE}
-        return Store(root.bottleneck(self.key), described.with_metadata(metadata), ROWS_PER_GROUP)
+        return ShardStore(root.bottleneck(self.key), described.with_metadata(metadata), ROWS_PER_GROUP)

@@ -2,13 +2,14 @@
 
 from dataclasses import asdict
 
-from tasks.artifacts import Outcome, manifest
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.decode.task import DecodePhotos
-from tasks.parameters import Number, SettingsParameter
+from tasks.parameters import NumberParameter, SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.shards.manifests import StageResult
 from tasks.stage import SnapshotStageTask
+from tasks.storage.layout import manifest_path
 
 
 class ExtractBottlenecks(SnapshotStageTask):
@@ -18,7 +19,7 @@ class ExtractBottlenecks(SnapshotStageTask):
         BottleneckSettings, description="Settings, as JSON."
     )
 
-    decode_number: Number[int] = Number(
+    decode_number: NumberParameter[int] = NumberParameter(
         int, 1, default=1, significant=False, description="Which decode stage of its run makes the pictures."
     )
 
@@ -36,11 +37,11 @@ class ExtractBottlenecks(SnapshotStageTask):
 
     def manifest_path(self) -> AnyPath:
         """One a snapshot, in the store."""
-        return manifest(self.root.bottleneck(self.settings.key), self.snapshot)
+        return manifest_path(self.root.bottleneck(self.settings.key), self.snapshot)
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Embed what is missing; TensorFlow is loaded only if anything is."""
-        from tasks.bottleneck.photos import Wanted, embed_photos  # noqa: PLC0415 (only where there is work)
+        from tasks.bottleneck.update_store import Wanted, embed_photos  # noqa: PLC0415 (only where there is work)
         from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415
 
         keys = usable(read_snapshot(self.root, self.snapshot)).column("sha256").combine_chunks()
@@ -53,7 +54,7 @@ class ExtractBottlenecks(SnapshotStageTask):
             counts = embed_on_cluster(wanted, embedding, self.cluster, progress)
         else:
             counts = embed_photos(wanted, self.settings, weights, self.root, progress)
-        return Outcome(
+        return StageResult(
             key=self.settings.key,
             snapshot=self.snapshot,
             settings=asdict(self.settings),

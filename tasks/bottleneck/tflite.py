@@ -4,8 +4,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from tasks.hush import hushed
-from tasks.quiet_tensorflow import freeze, tf
+from tasks.runtime.capture_stderr import capture_stderr
+from tasks.runtime.tensorflow_import import freeze, tf
 
 
 def convert(
@@ -24,7 +24,7 @@ def convert(
     # Frozen first: the converter does not see the weights of a network otherwise.
     frozen = freeze(tf.function(function, autograph=False).get_concrete_function(*inputs))
     # Both the converter and what it calls have much to say; what matters they raise.
-    with hushed(), warnings.catch_warnings():
+    with capture_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
         if configure is not None:

@@ -5,19 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from tasks.artifacts import exclusive, sweep
-from tasks.champion.asking import ChampionGoneError, Source
-from tasks.champion.choose import Candidate, choose
-from tasks.champion.comparison import compare_hits
+from tasks.champion.champion_file import Champion, publish_champion, read_champion
+from tasks.champion.champion_predictions import ChampionGoneError, ChampionInputs
 from tasks.champion.decision import Comparison, Decision
-from tasks.champion.hits import Paired, pair_hits
-from tasks.champion.state import Champion, publish_champion, read_champion
+from tasks.champion.mcnemar import compare_hits
+from tasks.champion.paired_results import Paired, pair_hits
+from tasks.champion.policy import Candidate, choose
 from tasks.errors import StoreError
 from tasks.progress import Progress
+from tasks.storage.locks import lock_folder
+from tasks.storage.tempfiles import sweep
 
 
 @dataclass(frozen=True)
-class Occasion:
+class DecisionInputs:
     """What is decided on.
 
     Args:
@@ -39,7 +40,7 @@ class Occasion:
     new: Candidate
 
 
-class Decided(NamedTuple):
+class DecisionRecord(NamedTuple):
     """What was decided.
 
     Args:
@@ -53,7 +54,7 @@ class Decided(NamedTuple):
     recalled: int
 
 
-def decide(occasion: Occasion, source: Source, progress: Progress) -> Decided:
+def decide(occasion: DecisionInputs, source: ChampionInputs, progress: Progress) -> DecisionRecord:
     """Decide, and publish who is champion where that is another one than before.
 
     One decision of a dataset is made at a time; a second one waits for the first. A decision that was published before,
@@ -68,7 +69,7 @@ def decide(occasion: Occasion, source: Source, progress: Progress) -> Decided:
         StoreError: A store, or what the new model says, is damaged.
     """
     path = source.root.champion(occasion.dataset)
-    with exclusive(source.root.decisions(occasion.dataset)):
+    with lock_folder(source.root.decisions(occasion.dataset)):
         sweep(path.parent)
         damage: StoreError | None = None
         try:
@@ -78,10 +79,10 @@ def decide(occasion: Occasion, source: Source, progress: Progress) -> Decided:
             progress.tell(str(exc))
         if champion is not None:
             if champion.decided == occasion.key:
-                return Decided(champion.decision, 0, 0)
+                return DecisionRecord(champion.decision, 0, 0)
             # A clock that was ahead, or --allow-future-date, made it champion from a day that is yet to come.
             champion = replace(champion, since=min(champion.since, dt.date.today()))
-        umpire = _Umpire(occasion.evaluation, source, progress)
+        umpire = _Comparator(occasion.evaluation, source, progress)
         decision = choose(occasion.new, champion, umpire.compare)
         if damage and decision.verdict == "first":
             reason = f"The model is taken for the first of its dataset: {path}, which named the champion, was damaged."
@@ -89,10 +90,10 @@ def decide(occasion: Occasion, source: Source, progress: Progress) -> Decided:
         after = _after(decision, champion, occasion)
         if after is not None and after != champion:
             publish_champion(path, occasion.dataset, after)
-        return Decided(decision, umpire.asked, umpire.recalled)
+        return DecisionRecord(decision, umpire.asked, umpire.recalled)
 
 
-def _after(decision: Decision, champion: Champion | None, occasion: Occasion) -> Champion | None:
+def _after(decision: Decision, champion: Champion | None, occasion: DecisionInputs) -> Champion | None:
     """Who is champion after a decision."""
     if decision.verdict in ("first", "new"):
         return Champion(
@@ -111,10 +112,10 @@ def _after(decision: Decision, champion: Champion | None, occasion: Occasion) ->
     return champion
 
 
-class _Umpire:
+class _Comparator:
     """Compares a new model with the champion, and counts of how many photos it had to ask."""
 
-    def __init__(self, evaluation: str, source: Source, progress: Progress) -> None:
+    def __init__(self, evaluation: str, source: ChampionInputs, progress: Progress) -> None:
         self._evaluation, self._source, self._progress = evaluation, source, progress
         self.asked = self.recalled = 0
 

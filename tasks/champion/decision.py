@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tasks.errors import StoreError
-from tasks.records import VERDICTS, Verdict
+from tasks.runs.records import VERDICTS, Verdict
 
 
 class Bounds(NamedTuple):

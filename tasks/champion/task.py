@@ -4,14 +4,15 @@ from dataclasses import asdict
 
 import luigi
 
-from tasks.artifacts import Outcome, fingerprint
-from tasks.champion.state import read_champion
+from tasks.champion.champion_file import read_champion
 from tasks.errors import StoreError
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
-from tasks.parameters import Number, SettingsParameter
+from tasks.keys import fingerprint
+from tasks.parameters import NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.shards.manifests import StageResult
 from tasks.stage import SnapshotStageTask
 
 #: Raised when the same models give another decision.
@@ -30,7 +31,7 @@ class ChooseChampion(SnapshotStageTask):
     )
     dataset: luigi.Parameter[str] = luigi.Parameter(description="Name of the dataset.")
     date: luigi.DateParameter = luigi.DateParameter(significant=False, description="Date of the run.")
-    min_accuracy: Number[float] = Number(
+    min_accuracy: NumberParameter[float] = NumberParameter(
         float, 0, 1, default=0, description="Test accuracy below which a model never becomes champion."
     )
 
@@ -63,16 +64,16 @@ class ChooseChampion(SnapshotStageTask):
         made = self.manifest()
         return made.run == self.run_id or made.details.get("champion") == self._champion()
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Decide, and publish who is champion where that is another one."""
         with progress.preparing("imports"):
-            from tasks.champion.asking import Source  # noqa: PLC0415 (only where there is work)
-            from tasks.champion.choose import Candidate  # noqa: PLC0415
-            from tasks.champion.decide import Occasion, decide  # noqa: PLC0415
+            from tasks.champion.champion_predictions import ChampionInputs  # noqa: PLC0415 (only where there is work)
+            from tasks.champion.decide import DecisionInputs, decide  # noqa: PLC0415
+            from tasks.champion.policy import Candidate  # noqa: PLC0415
 
         train, evaluation = self.settings.train, self.requires().manifest()
         test = {name: evaluation.details["test"][name] for name in ("photos", "accuracy", "interval")}
-        occasion = Occasion(
+        occasion = DecisionInputs(
             key=self.key(),
             dataset=self.dataset,
             run=self.run_id,
@@ -81,9 +82,9 @@ class ChooseChampion(SnapshotStageTask):
             test=test,
             new=Candidate(train.key(self.snapshot), self.date, test["accuracy"], self.min_accuracy),
         )
-        source = Source(self.root, to_path(self.folder), self.weight_paths)
+        source = ChampionInputs(self.root, to_path(self.folder), self.weight_paths)
         decision, asked, recalled = decide(occasion, source, progress)
-        return Outcome(
+        return StageResult(
             key=self.key(),
             snapshot=self.snapshot,
             settings={"dataset": self.dataset, "min_accuracy": self.min_accuracy, **asdict(self.settings)},

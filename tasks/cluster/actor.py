@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from tasks.cores import limit_cores
 from tasks.errors import MachineError, PipelineError
-from tasks.machine import on_machine
+from tasks.hardware import limit_cores
 from tasks.paths import AnyPath, is_remote, to_path
+from tasks.runtime.os_errors import explain_os_errors
 
 #: Does the work on a block, on a node: a value that can be pickled, made of plain ones. What it makes ready it keeps.
 Work = Callable[[pa.Table], Any]
 
 
-class Place(NamedTuple):
+class ActorLocation(NamedTuple):
     """Where an actor stands, for what it says.
 
     Args:
@@ -84,7 +84,7 @@ class Actor:
         place: Where it stands.
     """
 
-    def __init__(self, work: Work, place: Place) -> None:
+    def __init__(self, work: Work, place: ActorLocation) -> None:
         self._work, self._place = work, place
         limit_cores(place.cpus)
         # Of the processes that it starts: each would import the program that the actor runs in, and Ray with it.
@@ -99,10 +99,10 @@ class Actor:
         return pa.table({"outcome": [outcome(self._work, self._place, block)]})
 
 
-def outcome(work: Work, place: Place, block: pa.Table) -> bytes:
+def outcome(work: Work, place: ActorLocation, block: pa.Table) -> bytes:
     """What came of the work on a block, pickled: its result, or `Failure`."""
     try:
-        with on_machine(f"The stage {place.stage}", to_path(place.data_root)):
+        with explain_os_errors(f"The stage {place.stage}", to_path(place.data_root)):
             place.check()
             return pickle.dumps(work(block))
     except Exception as exc:  # noqa: BLE001 (whoever asked for the work raises it)

@@ -62,7 +62,7 @@ def find_cluster(engine: str, address: str, gpus: float) -> Cluster | None:
     return Cluster(address, gpus)
 
 
-def knock(cluster: Cluster) -> None:
+def check_reachable(cluster: Cluster) -> None:
     """See whether anything listens at a cluster's address: Ray itself takes half a minute to say so.
 
     Raises:

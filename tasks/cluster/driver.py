@@ -21,8 +21,8 @@ import ray.data
 from ray.exceptions import RayError, RayTaskError
 
 from tasks.cluster.actor import Actor, Failure
-from tasks.cluster.messages import Address, Done, Lost, Outcome, Task, There
-from tasks.cluster.sizes import Node
+from tasks.cluster.messages import Address, BlockResult, ClusterTask, Failed, Finished, Ready
+from tasks.cluster.resources import Node
 
 #: Memory for what is under way between processes, of a Ray of this machine: blocks name photos, and hold none.
 _STORE_BYTES = 256 * 2**20
@@ -37,20 +37,20 @@ def drive(connection: Connection, address: Address) -> None:
     try:
         _connect(address)
     except Exception as exc:  # noqa: BLE001 (ConnectionError, RuntimeError, ValueError, OSError and RayError, as it comes)
-        connection.send(Lost(str(exc)))
+        connection.send(Failed(str(exc)))
         return
     try:
-        connection.send(There(_nodes()))
+        connection.send(Ready(_nodes()))
         for pickled in _work(connection.recv()):
-            connection.send(Outcome(pickled))
-        connection.send(Done())
+            connection.send(BlockResult(pickled))
+        connection.send(Finished())
     except RayTaskError as exc:
         # What is raised on a node outside of the work: the work itself cannot be read there.
-        connection.send(Lost(str(exc.cause or exc)))
+        connection.send(Failed(str(exc.cause or exc)))
     except RayError as exc:
-        connection.send(Lost(str(exc)))
+        connection.send(Failed(str(exc)))
     except Exception as exc:  # noqa: BLE001 (whoever started this program raises it)
-        connection.send(Outcome(Failure(exc).pickled()))
+        connection.send(BlockResult(Failure(exc).pickled()))
 
 
 def _connect(address: Address) -> None:
@@ -71,7 +71,7 @@ def _nodes() -> list[Node]:
     return [Node(resources.get("CPU", 0), resources.get("GPU", 0)) for resources in alive]
 
 
-def _work(task: Task) -> Iterator[bytes]:
+def _work(task: ClusterTask) -> Iterator[bytes]:
     """Have the blocks done, and hand on what comes of them, in the order in which it does."""
     ray.data.DataContext.get_current().enable_progress_bars = False
     pool, most = task.pool, len(task.blocks)

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from tasks.cluster.actor import Place, Work
-from tasks.cluster.sizes import Node, Pool
+from tasks.cluster.actor import ActorLocation, Work
+from tasks.cluster.resources import Node, Pool
 
 
 class Address(NamedTuple):
@@ -22,13 +22,13 @@ class Address(NamedTuple):
     folder: str
 
 
-class There(NamedTuple):
+class Ready(NamedTuple):
     """The cluster answers."""
 
     nodes: list[Node]
 
 
-class Task(NamedTuple):
+class ClusterTask(NamedTuple):
     """What is to be done on it.
 
     Args:
@@ -39,18 +39,18 @@ class Task(NamedTuple):
     """
 
     work: Work
-    place: Place
+    place: ActorLocation
     blocks: list[pa.Table]
     pool: Pool
 
 
-class Outcome(NamedTuple):
+class BlockResult(NamedTuple):
     """What came of a block: its pickled result, or `Failure`."""
 
     pickled: bytes
 
 
-class Lost(NamedTuple):
+class Failed(NamedTuple):
     """The cluster cannot be used, or no longer.
 
     Args:
@@ -60,5 +60,5 @@ class Lost(NamedTuple):
     why: str
 
 
-class Done(NamedTuple):
+class Finished(NamedTuple):
     """All blocks are done."""

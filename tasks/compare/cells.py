@@ -5,23 +5,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tasks.artifacts import DataRoot, scratch_folder
 from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.forward import Forward, open_forward
 from tasks.bottleneck.quantisation import Numbers, quantise
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.views import Views
-from tasks.compare.draw import draw_training
 from tasks.compare.plan import network_recipe
+from tasks.compare.sampling import sample_training
 from tasks.compare.settings import CellSettings
+from tasks.concurrency import map_ordered
 from tasks.paths import AnyPath
-from tasks.progress import Progress, Silence
-from tasks.quiet_tensorflow import keras
-from tasks.threads import in_threads
-from tasks.train.examples import Floats, Watch
+from tasks.progress import NullProgress, Progress
+from tasks.runtime.tensorflow_import import keras
+from tasks.storage.layout import DataRoot
+from tasks.storage.tempfiles import scratch_folder
+from tasks.train.examples import Floats, TrainingContext
 from tasks.train.fit_lda import Solver
 from tasks.train.network_training import train_network
-from tasks.train.photos import Photos
+from tasks.train.photos import LabelledPhotos
 from tasks.train.pictures import Batch, Pictures, open_pictures
 from tasks.train.settings import LdaRecipe, TrainSettings
 
@@ -71,7 +72,7 @@ class _Trained:
 
 
 def train_cell(
-    photos: Photos, settings: CellSettings, weights: AnyPath, root: DataRoot, progress: Progress
+    photos: LabelledPhotos, settings: CellSettings, weights: AnyPath, root: DataRoot, progress: Progress
 ) -> CellResult:
     """Train one way on some training photos, and test it on the test split; no way sees the validation split.
 
@@ -87,7 +88,7 @@ def train_cell(
         BackboneError: The weights are missing, or are not those of the settings.
     """
     which = np.zeros(len(photos.sha256), bool)
-    which[draw_training(photos, settings.photos_per_label, settings.seed)] = True
+    which[sample_training(photos, settings.photos_per_label, settings.seed)] = True
     test = photos.of("test")
     with (
         open_pictures(photos, which, settings.decode, root) as training,
@@ -117,19 +118,19 @@ def _train_head(material: _Material, settings: CellSettings, progress: Progress)
     training = _embed(material.training, forward, bottleneck, progress)
     head, _ = solver.choose_from(training, material.training.labels)
     seconds = time.monotonic() - started
-    testing = _embed(material.testing, forward, bottleneck, Silence())
+    testing = _embed(material.testing, forward, bottleneck, NullProgress())
     probabilities = head.probabilities(solver.columns.values(testing, slice(None), rooted=True))
     return _Trained(probabilities, seconds, len(material.training) * HEAD_VIEWS)
 
 
 def _train_network(material: _Material, settings: CellSettings, progress: Progress) -> _Trained:
     started = time.monotonic()
-    watch = Watch(_Counting(progress))
+    watch = TrainingContext(_Counting(progress))
     prepared = replace(material.prepared, backbone=material.prepared.backbone.last_layer)
     network = train_network(prepared, material.training, material.labels, network_recipe(settings), watch)
     seconds = time.monotonic() - started
     passes, cut = network.facts["passes"], network.facts["cut"]
-    return _Trained(network.probabilities(material.testing, Silence()), seconds, passes, cut)
+    return _Trained(network.probabilities(material.testing, NullProgress()), seconds, passes, cut)
 
 
 def _embed(pictures: Pictures, forward: Forward, bottleneck: BottleneckSettings, progress: Progress) -> Numbers:
@@ -142,7 +143,7 @@ def _embed(pictures: Pictures, forward: Forward, bottleneck: BottleneckSettings,
 
     progress.start(len(pictures), "photo")
     numbers: list[Numbers] = []
-    for embedded in in_threads(embed, pictures.in_order(forward.batch_size), forward.workers):
+    for embedded in map_ordered(embed, pictures.in_order(forward.batch_size), forward.workers):
         numbers.append(embedded)
         progress.advance(len(embedded))
     return np.concatenate(numbers)

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from tasks.compare.settings import WAYS, Way
-from tasks.compare.table import Point
-from tasks.report.drawing import BLUE, GREEN, SOFT, VERMILION, add_legend, dress, font, new_figure, to_svg
+from tasks.compare.table import AveragedResult
+from tasks.report.svg import BLUE, GREEN, SOFT, VERMILION, add_legend, dress, font, new_figure, to_svg
 
 #: Colours, and marks for who sees none.
 _LOOKS: dict[Way, tuple[str, str]] = {
@@ -18,7 +18,7 @@ _LOOKS: dict[Way, tuple[str, str]] = {
 }
 
 
-def photos_figure(points: Sequence[Point]) -> str:
+def photos_figure(points: Sequence[AveragedResult]) -> str:
     """Draw the accuracy of each way against its number of training photos, with its 95 % interval.
 
     Args:
@@ -33,7 +33,7 @@ def photos_figure(points: Sequence[Point]) -> str:
     return to_svg(figure, "by-photos", "Test accuracy of each way against the number of training photos.")
 
 
-def seconds_figure(points: Sequence[Point]) -> str:
+def seconds_figure(points: Sequence[AveragedResult]) -> str:
     """Draw the accuracy of each way against the seconds that its training took, with its 95 % interval.
 
     Args:
@@ -56,7 +56,7 @@ def seconds_figure(points: Sequence[Point]) -> str:
     return to_svg(figure, "by-seconds", "Test accuracy of each way against the seconds of its training.")
 
 
-def _draw(points: Sequence[Point], place: Callable[[Point], float], name: str) -> tuple[Figure, Axes]:
+def _draw(points: Sequence[AveragedResult], place: Callable[[AveragedResult], float], name: str) -> tuple[Figure, Axes]:
     figure = new_figure(7.6, 4.6)
     axes = figure.add_axes((0.09, 0.13, 0.89, 0.84))
     for way, (colour, mark) in _LOOKS.items():

@@ -18,7 +18,7 @@ BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """What a comparison trains.
 
     Args:
@@ -46,7 +46,9 @@ def network_recipe(settings: CellSettings) -> NetworkRecipe:
     )
 
 
-def plan_cells(plan: Plan, training: Sequence[int], backbone: Backbone, encoding: Encoding) -> list[CellSettings]:
+def plan_cells(
+    plan: ComparisonPlan, training: Sequence[int], backbone: Backbone, encoding: Encoding
+) -> list[CellSettings]:
     """List the cells of a comparison: heads, networks from random weights, networks from pretrained ones.
 
     The whole networks share the time by the photos that they are to pass; a limit is a whole number of seconds, and
@@ -67,7 +69,7 @@ def plan_cells(plan: Plan, training: Sequence[int], backbone: Backbone, encoding
     ]
 
 
-def _limits(plan: Plan, draws: Sequence[tuple[int, int]], training: Sequence[int]) -> dict[int, float]:
+def _limits(plan: ComparisonPlan, draws: Sequence[tuple[int, int]], training: Sequence[int]) -> dict[int, float]:
     """Seconds of each number of photos a label."""
     recipe = NetworkRecipe("random", plan.epochs, BATCH_SIZE, LEARNING_RATES["scratch"], seed=0)
     steps = {

@@ -4,16 +4,19 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.artifacts import Manifest, describe, publish_bytes, publish_parquet
 from tasks.compare.figures import photos_figure, seconds_figure
 from tasks.compare.settings import WAYS
 from tasks.compare.table import average, tabulate_cells
 from tasks.paths import AnyPath
 from tasks.report.page import page_environment
+from tasks.shards.manifests import Manifest
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import describe
+from tasks.storage.files import publish_bytes
 
 
 @dataclass(frozen=True)
-class Occasion:
+class ComparisonRun:
     """What a comparison was about.
 
     Args:
@@ -31,7 +34,7 @@ class Occasion:
     provenance: Mapping[str, str]
 
 
-def publish_comparison(folder: AnyPath, cells: Sequence[Manifest], occasion: Occasion) -> None:
+def publish_comparison(folder: AnyPath, cells: Sequence[Manifest], occasion: ComparisonRun) -> None:
     """Write comparison.parquet, accuracy-by-photos.svg, accuracy-by-seconds.svg and report.html into a folder.
 
     Args:

@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from tasks.artifacts import fingerprint
 from tasks.backbone.backbones import Backbone
 from tasks.decode.settings import DecodeSettings, Encoding
+from tasks.keys import fingerprint
 
 #: Raised when the same settings give other results.
 CODE_VERSION = 3

@@ -7,9 +7,10 @@ from statistics import fmean
 
 import pyarrow as pa
 
-from tasks.artifacts import COMPARISON, Manifest
 from tasks.compare.settings import ALL, WAYS
 from tasks.evaluate.metrics import Interval, wilson_interval
+from tasks.shards.manifests import Manifest
+from tasks.shards.schemas import COMPARISON
 
 
 def tabulate_cells(cells: Sequence[Manifest]) -> pa.Table:
@@ -39,7 +40,7 @@ def _row(cell: Manifest) -> dict[str, object]:
 
 
 @dataclass(frozen=True)
-class Point:
+class AveragedResult:
     """One way on one number of photos, over all draws of them.
 
     Args:
@@ -70,7 +71,7 @@ class Point:
     cut: bool
 
 
-def average(table: pa.Table) -> list[Point]:
+def average(table: pa.Table) -> list[AveragedResult]:
     """Average the draws of each way and number of photos: ways in their order, then from few photos to many."""
     groups = defaultdict(list)
     for row in table.to_pylist():
@@ -80,13 +81,13 @@ def average(table: pa.Table) -> list[Point]:
     return sorted(points, key=lambda point: (order[point.way], point.photos, point.photos_per_label == ALL))
 
 
-def _point(way: str, size: int, rows: list[dict[str, object]]) -> Point:
+def _point(way: str, size: int, rows: list[dict[str, object]]) -> AveragedResult:
     def mean(name: str) -> float:
         return fmean(float(row[name]) for row in rows)  # type: ignore[arg-type]  # columns of numbers
 
     total = int(rows[0]["test_photos"])  # type: ignore[call-overload]  # likewise
     accuracies = [float(row["accuracy"]) for row in rows]  # type: ignore[arg-type]
-    return Point(
+    return AveragedResult(
         way=way,
         photos_per_label=size,
         photos=round(mean("photos")),

@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 
-from tasks.artifacts import Manifest, Outcome
 from tasks.compare.settings import ALL, CellSettings
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.shards.manifests import Manifest, StageResult
 from tasks.stage import SnapshotStageTask
 
 
@@ -29,7 +29,7 @@ class TrainCell(SnapshotStageTask):
         """One a cell, whichever comparison asked for it."""
         return self.root.cells() / f"{self.settings.key(self.snapshot)}.json"
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Train and test."""
         with progress.preparing("imports"):
             from tasks.compare.cells import train_cell  # noqa: PLC0415 (imports TensorFlow)
@@ -38,7 +38,7 @@ class TrainCell(SnapshotStageTask):
         photos = load_pictured(self.snapshot, self.requires().manifest(), self.settings.decode, self.root)
         weights = self.weights_of(self.settings.backbone.weights_sha256)
         result = train_cell(photos, self.settings, weights, self.root, progress)
-        return Outcome(
+        return StageResult(
             key=self.settings.key(self.snapshot),
             snapshot=self.snapshot,
             settings=asdict(self.settings),

@@ -12,12 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks import standing
-from tasks.artifacts import DataRoot
 from tasks.cluster.actor import check_folder, check_version
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.sizes import rows_of_block
-from tasks.cluster.work import Job, connected, text_of
+from tasks.cluster.client import Job, connected, text_of
+from tasks.cluster.resources import rows_of_block
 from tasks.decode.photos import (
     ROWS_PER_SHARD,
     DecodeCounts,
@@ -30,7 +28,9 @@ from tasks.decode.photos import (
 from tasks.decode.repair import NONE_FLAWED
 from tasks.decode.settings import DecodeSettings
 from tasks.paths import AnyPath, to_path
-from tasks.progress import Progress, Silence
+from tasks.progress import NullProgress, Progress
+from tasks.runtime import run_status
+from tasks.storage.layout import DataRoot
 
 #: Photos of a block at least: one for each process's batch, and no more shards than that.
 _LEAST = 64
@@ -64,11 +64,11 @@ class DecodeBlock:
         check_folder(folder, "the photos")
         stores = open_stores(DataRoot(to_path(self.data_root)), self.settings)
         too_large = block.filter(block.column(_TOO_LARGE)).column("sha256").to_pylist()
-        return decode_untried(Untried(block, frozenset(too_large)), folder, stores, Silence(), self.max_pixels)
+        return decode_untried(Untried(block, frozenset(too_large)), folder, stores, NullProgress(), self.max_pixels)
 
 
 @dataclass(frozen=True)
-class Source:
+class DecodeJob:
     """What is to be decoded to where.
 
     Args:
@@ -95,7 +95,7 @@ class Source:
         return Job("decode", self.root.path, work)
 
 
-def decode_on_cluster(photos: pa.Table, source: Source, cluster: Cluster, progress: Progress) -> DecodeCounts:
+def decode_on_cluster(photos: pa.Table, source: DecodeJob, cluster: Cluster, progress: Progress) -> DecodeCounts:
     """Decode the wanted photos that have a row in neither store; see `decode_photos`, which does so on this machine.
 
     Args:
@@ -124,7 +124,7 @@ def decode_on_cluster(photos: pa.Table, source: Source, cluster: Cluster, progre
     )
 
 
-def _decode(untried: Untried, source: Source, cluster: Cluster, progress: Progress) -> Iterator[DecodeCounts]:
+def _decode(untried: Untried, source: DecodeJob, cluster: Cluster, progress: Progress) -> Iterator[DecodeCounts]:
     photos = untried.photos.select(_COLUMNS)
     too_large = pc.is_in(photos.column("sha256"), pa.array(sorted(untried.too_large), pa.string()))
     photos = photos.append_column(_TOO_LARGE, too_large)
@@ -134,7 +134,7 @@ def _decode(untried: Untried, source: Source, cluster: Cluster, progress: Progre
         rows = rows_of_block(photos.num_rows, pool.actors, ROWS_PER_SHARD, _LEAST)
         progress.start(photos.num_rows, "photos")
         for counts in there.results(source.job(), cut(photos, rows), pool):
-            standing.keep(counts.new + counts.rejected)
+            run_status.count_published(counts.new + counts.rejected)
             progress.advance(counts.new + counts.rejected + counts.rejected_before + len(counts.skipped))
             yield counts
 

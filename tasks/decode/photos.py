@@ -10,18 +10,20 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import DECODE, DataRoot, Store, describe
-from tasks.cores import available_cores
-from tasks.decode.fetching import work_on_photos
+from tasks.concurrency import BackgroundWriter
 from tasks.decode.images import MAX_PIXELS, Picture
+from tasks.decode.prefetch import work_on_photos
 from tasks.decode.rejected_rows import read_rows, rejected_schema
-from tasks.decode.rejections import Missing, Reason
+from tasks.decode.rejections import MissingPhoto, Reason
 from tasks.decode.repair import NONE_FLAWED, Flawed
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import Photo, Tried, decode_files
+from tasks.decode.workers import DecodeResult, Photo, decode_files
+from tasks.hardware import available_cores
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
-from tasks.threads import Behind
+from tasks.shards.schemas import DECODE, describe
+from tasks.shards.store import ShardStore
+from tasks.storage.layout import DataRoot
 
 ROWS_PER_SHARD = 512
 ROWS_PER_GROUP = 256
@@ -38,8 +40,8 @@ class DecodeStores:
     """
 
     settings: DecodeSettings
-    decoded: Store
-    rejected: Store
+    decoded: ShardStore
+    rejected: ShardStore
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class DecodeCounts:
     reused: int
     rejected: int
     rejected_before: int
-    skipped: tuple[Missing, ...]
+    skipped: tuple[MissingPhoto, ...]
     flawed: Flawed = NONE_FLAWED
 
 
@@ -86,8 +88,8 @@ def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
     key, ingredients = settings.key, settings.ingredients()
     return DecodeStores(
         settings,
-        Store(root.decode(key), describe(DECODE, "decode", key, ingredients), ROWS_PER_GROUP),
-        Store(root.rejected(key), rejected_schema(settings), ROWS_PER_GROUP),
+        ShardStore(root.decode(key), describe(DECODE, "decode", key, ingredients), ROWS_PER_GROUP),
+        ShardStore(root.rejected(key), rejected_schema(settings), ROWS_PER_GROUP),
     )
 
 
@@ -179,7 +181,7 @@ def decode_untried(
 class _Shards:
     """The rows that wait to be a store's next shard."""
 
-    store: Store
+    store: ShardStore
     rows: list[dict[str, Any]] = field(default_factory=list)
     total: int = 0
 
@@ -202,14 +204,14 @@ class _Writer:
 
     def __init__(self, stores: DecodeStores, before: Container[str]) -> None:
         self.decoded, self.rejected = _Shards(stores.decoded), _Shards(stores.rejected)
-        self.skipped: list[Missing] = []
+        self.skipped: list[MissingPhoto] = []
         self.still_too_large = 0
         self.flawed = NONE_FLAWED
         self._before = before
         self._encoding = stores.settings.encoding
-        self._behind = Behind()
+        self._behind = BackgroundWriter()
 
-    def add(self, tried: Tried) -> None:
+    def add(self, tried: DecodeResult) -> None:
         (sha256, path, _), result = tried.photo, tried.result
         if isinstance(result, Picture):
             self._add(self.decoded, _decoded_row(sha256, f"{sha256}.{self._encoding}", result))
@@ -221,7 +223,7 @@ class _Writer:
             row = {"sha256": sha256, "path": path, "reason": result.reason, "message": result.message}
             self._add(self.rejected, row)
         else:
-            self.skipped.append(Missing(path, *result))
+            self.skipped.append(MissingPhoto(path, *result))
 
     def _add(self, shards: _Shards, row: dict[str, Any]) -> None:
         shards.rows.append(row)
@@ -244,7 +246,7 @@ class _Writer:
                 self._behind.wait()
 
 
-def _publish(store: Store, rows: list[dict[str, Any]]) -> None:
+def _publish(store: ShardStore, rows: list[dict[str, Any]]) -> None:
     store.append(pa.Table.from_pylist(rows, store.schema))
 
 

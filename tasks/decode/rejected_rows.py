@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from tasks.artifacts import REJECTED, Store, describe
 from tasks.decode.rejections import RULES, Reason
 from tasks.decode.settings import DecodeSettings
+from tasks.shards.schemas import REJECTED, describe
+from tasks.shards.store import ShardStore
 
 #: In the metadata of a shard of rejected photos: the rules of the version that wrote it; absent before the second.
 _RULES = b"rules"
@@ -36,7 +37,7 @@ def rejected_schema(settings: DecodeSettings) -> pa.Schema:
     return schema.with_metadata({**schema.metadata, _RULES: str(RULES)})
 
 
-def read_rows(store: Store, keys: pa.Array) -> dict[str, RejectedRow]:
+def read_rows(store: ShardStore, keys: pa.Array) -> dict[str, RejectedRow]:
     """Read why photos were rejected, by their keys.
 
     A photo can have several rows: it was too large for an earlier run, or rejected by earlier rules. What settles it

@@ -60,7 +60,7 @@ class Rejection(NamedTuple):
     message: str
 
 
-class Missing(NamedTuple):
+class MissingPhoto(NamedTuple):
     """A wanted photo without a picture, as reports and errors list it.
 
     Args:

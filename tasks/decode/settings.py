@@ -58,6 +58,6 @@ class DecodeSettings:
     @property
     def key(self) -> str:
         """Key of the decoded store."""
-        from tasks.artifacts import fingerprint  # noqa: PLC0415 (pyarrow, which the processes that decode do without)
+        from tasks.keys import fingerprint  # noqa: PLC0415 (pyarrow, which the processes that decode do without)
 
         return fingerprint(self.ingredients())

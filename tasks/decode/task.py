@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from tasks.artifacts import Outcome, manifest
-from tasks.decode.rejections import RULES, Missing, Reason
+from tasks.decode.rejections import RULES, MissingPhoto, Reason
 from tasks.decode.settings import DecodeSettings
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.shards.manifests import StageResult
 from tasks.stage import SnapshotStageTask
+from tasks.storage.layout import manifest_path
 
 
 class DecodePhotos(SnapshotStageTask):
@@ -22,7 +23,7 @@ class DecodePhotos(SnapshotStageTask):
 
     def manifest_path(self) -> AnyPath:
         """One a snapshot, in the store."""
-        return manifest(self.root.decode(self.settings.key), self.snapshot)
+        return manifest_path(self.root.decode(self.settings.key), self.snapshot)
 
     def complete(self) -> bool:
         """Whether the store holds the snapshot, and this run allows as few pixels and as many rejected photos.
@@ -44,7 +45,7 @@ class DecodePhotos(SnapshotStageTask):
         missing = int(found.details["missing"])
         return missing <= self.max_rejected * (found.photos + missing)
 
-    def _renew_snapshot(self, skipped: Sequence[Missing]) -> None:
+    def _renew_snapshot(self, skipped: Sequence[MissingPhoto]) -> None:
         """Let the next run take the snapshot again where files are not what it says."""
         from tasks.snapshot.invalidate import invalidate  # noqa: PLC0415 (only where there is work)
 
@@ -54,13 +55,13 @@ class DecodePhotos(SnapshotStageTask):
             changed = [path for path, reason in reasons.items() if reason == Reason.CHANGED]
             invalidate(to_path(self.taken), changed)
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Decode what is missing, and check that enough is left."""
         with progress.preparing("imports"):
             import pyarrow as pa  # noqa: PLC0415 (only where there is work)
 
-            from tasks.decode.limits import check_left, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
             from tasks.decode.photos import decode_photos, open_stores, read_rejected  # noqa: PLC0415
+            from tasks.decode.rejection_limits import check_left, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
             from tasks.decode.repair import tell_flawed  # noqa: PLC0415
             from tasks.snapshot.photos import count_labels, read_snapshot, usable  # noqa: PLC0415
 
@@ -69,9 +70,9 @@ class DecodePhotos(SnapshotStageTask):
         stores = open_stores(self.root, self.settings)
         folder, max_pixels = to_path(self.folder), round(self.max_megapixels * 1e6)
         if self.cluster:
-            from tasks.decode.on_ray import Source, decode_on_cluster  # noqa: PLC0415 (only where a cluster is asked)
+            from tasks.decode.on_ray import DecodeJob, decode_on_cluster  # noqa: PLC0415 (only where a cluster is asked)
 
-            source = Source(self.root, folder, self.settings, max_pixels)
+            source = DecodeJob(self.root, folder, self.settings, max_pixels)
             counts = decode_on_cluster(wanted, source, self.cluster, progress)
         else:
             counts = decode_photos(wanted, folder, stores, progress, max_pixels)
@@ -85,7 +86,7 @@ class DecodePhotos(SnapshotStageTask):
         check_missing(missing, wanted.num_rows, self.max_rejected)
         left = count_labels(wanted.filter(found))
         check_left({label: left.get(label, 0) for label in count_labels(wanted)}, missing)
-        return Outcome(
+        return StageResult(
             key=self.settings.key,
             snapshot=self.snapshot,
             settings=self.settings.ingredients(),

@@ -14,13 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.decode.bounds import CPU_SECONDS, TimeUpError, bounded
-from tasks.decode.crew import Crew
 from tasks.decode.images import MAX_PIXELS, Picture, decode_photo
-from tasks.decode.process import DiedError
 from tasks.decode.rejections import CHANGED, Reason, Rejected, Rejection, unread
+from tasks.decode.resource_limits import CPU_SECONDS, TimeUpError, bounded
 from tasks.decode.settings import DecodeSettings
-from tasks.snapshot.opening import open_photo
+from tasks.decode.worker_pool import WorkerPool
+from tasks.decode.worker_process import DiedError
+from tasks.snapshot.photo_io import open_photo
 
 #: Photos that a process is handed at a time, and of those whose size is known bytes; a larger one goes alone.
 BATCH, BATCH_BYTES = 16, 2**26
@@ -46,7 +46,7 @@ class Photo(NamedTuple):
     size: int = 0
 
 
-class Tried(NamedTuple):
+class DecodeResult(NamedTuple):
     """What became of a photo.
 
     Args:
@@ -60,9 +60,9 @@ class Tried(NamedTuple):
     others: tuple[Picture, ...] = ()
 
 
-Work = Callable[[Sequence[Photo]], list[Tried]]
+Work = Callable[[Sequence[Photo]], list[DecodeResult]]
 #: Begins what a batch needs before it can be worked on, and returns what then does the work on it.
-Begin = Callable[[Work, Sequence[Photo]], Callable[[], list[Tried]]]
+Begin = Callable[[Work, Sequence[Photo]], Callable[[], list[DecodeResult]]]
 
 LARGE_FILE = Rejection(Reason.TOO_LARGE, f"The file has more than {MAX_BYTES} bytes. Store it smaller or delete it.")
 _TIMED_OUT = Rejection(
@@ -73,7 +73,7 @@ _TIMED_OUT = Rejection(
 
 def decode_files(
     photos: Sequence[Photo], *, folder: Path, settings: DecodeSettings, max_pixels: int = MAX_PIXELS
-) -> list[Tried]:
+) -> list[DecodeResult]:
     """Read and decode photos, one after the other.
 
     Args:
@@ -85,12 +85,12 @@ def decode_files(
     Returns:
         An outcome for each, in their order.
     """
-    return [Tried(photo, _decode_file(photo, folder, settings, max_pixels)) for photo in photos]
+    return [DecodeResult(photo, _decode_file(photo, folder, settings, max_pixels)) for photo in photos]
 
 
 def in_processes(
     work: Work, photos: Sequence[Photo], workers: int, begin: Begin = partial
-) -> Generator[list[Tried], None, None]:
+) -> Generator[list[DecodeResult], None, None]:
     """Do the work on several processes, and hand on what came of it in batches.
 
     Where a process dies or hangs, another takes its place, and what it may have died of is tried again one by one. A
@@ -113,7 +113,7 @@ def in_processes(
     if not workers:
         return
     flying: deque[_Flight] = deque()
-    crew, threads = Crew(work, _mourn), ThreadPoolExecutor(workers)
+    crew, threads = WorkerPool(work, _mourn), ThreadPoolExecutor(workers)
     try:
         while flying or batches:
             while batches and len(flying) < _BATCHES_PER_WORKER * workers and _fits(batches[0], flying):
@@ -130,7 +130,7 @@ def in_processes(
 class _Flight(NamedTuple):
     """A batch under way: what will come of it, and the bytes of its photos."""
 
-    outcomes: Future[list[Tried]]
+    outcomes: Future[list[DecodeResult]]
     bytes: int
 
 
@@ -155,8 +155,8 @@ def _bytes(batch: Sequence[Photo]) -> int:
     return sum(photo.size for photo in batch)
 
 
-def _mourn(photo: Photo, death: DiedError) -> Tried:
-    return Tried(photo, _died(death))
+def _mourn(photo: Photo, death: DiedError) -> DecodeResult:
+    return DecodeResult(photo, _died(death))
 
 
 def _died(death: DiedError) -> Rejection:

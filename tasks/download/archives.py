@@ -11,16 +11,16 @@ from pathlib import Path
 from traceback import clear_frames
 from typing import BinaryIO, NamedTuple, TypeVar, cast
 
-from tasks.artifacts import Names as Within
-from tasks.artifacts import names_within
 from tasks.download.file_types import foreign_type
-from tasks.download.limits import Budget, NoRoom, Refused, room_on_disk
+from tasks.download.limits import ArchiveRejectedError, DiskFullError, ExtractionLimit, room_on_disk
 from tasks.download.members import Archive, Member, members
-from tasks.download.names import Names
+from tasks.download.names import ArchiveNames
 from tasks.download.unpacking import PIECE
 from tasks.errors import DownloadError, MachineError
 from tasks.paths import AnyPath, is_remote
-from tasks.progress import Progress, Silence
+from tasks.progress import NullProgress, Progress
+from tasks.storage.object_store import FolderListing as Within
+from tasks.storage.object_store import list_folder
 
 PlaceT = TypeVar("PlaceT", bound=AnyPath)
 
@@ -75,7 +75,7 @@ def extract(archive: Path, folder: Path, progress: Progress) -> Extracted:
     with _telling(archive, f"{archive}", "Delete it and run again to fetch it anew, or put a whole one there", ""):
         try:
             return _write_all(archive, folder, progress)
-        except NoRoom as exc:
+        except DiskFullError as exc:
             raise MachineError(
                 f"{archive} was not extracted: it unpacks to more than the disk of {folder} has room for. Free some, "
                 "or move the data root to a larger disk, and run again."
@@ -94,7 +94,7 @@ def verify(archive: Path, url: str) -> None:
     """
     again = "Open it in a browser, and run again in case it was damaged on its way"
     with _telling(archive, url, again, _KEPT):
-        for member in _read(archive, Budget(None), Names(), Silence()):
+        for member in _read(archive, ExtractionLimit(None), ArchiveNames(), NullProgress()):
             for _ in member.data:
                 pass
 
@@ -129,7 +129,7 @@ def photos_folder(
 
 def _names(folder: AnyPath) -> Within:
     if is_remote(folder):
-        return names_within(folder)
+        return list_folder(folder)
     names = Within([], [])
     for path in folder.iterdir():
         (names.folders if path.is_dir() else names.files).append(path.name)
@@ -137,9 +137,9 @@ def _names(folder: AnyPath) -> Within:
 
 
 def _write_all(archive: Path, folder: Path, progress: Progress) -> Extracted:
-    count, names = 0, Names()
+    count, names = 0, ArchiveNames()
     try:
-        for member in _read(archive, Budget(room_on_disk(folder)), names, progress):
+        for member in _read(archive, ExtractionLimit(room_on_disk(folder)), names, progress):
             with _create(folder / member.path) as file:
                 for piece in _pieces(folder / member.copy_of) if member.copy_of else member.data:
                     file.write(piece)
@@ -171,7 +171,7 @@ def _create(path: Path) -> BinaryIO:
         return path.open("xb")
 
 
-def _read(archive: Path, budget: Budget, names: Names, progress: Progress) -> Iterator[Member]:
+def _read(archive: Path, budget: ExtractionLimit, names: ArchiveNames, progress: Progress) -> Iterator[Member]:
     """The files of an archive, of each of which all bytes are taken before the next is asked for."""
     with Archive(archive) as opened:
         progress.start(opened.bytes, "B")
@@ -182,7 +182,7 @@ def _read(archive: Path, budget: Budget, names: Names, progress: Progress) -> It
             progress.advance(max(0, opened.tell() - done))
             done = max(done, opened.tell())
         if not done:
-            raise Refused("it holds no file")
+            raise ArchiveRejectedError("it holds no file")
         progress.advance(opened.bytes - done)
 
 
@@ -198,7 +198,7 @@ def _telling(path: Path, archive: str, again: str, kept: str) -> Iterator[None]:
     """
     try:
         yield
-    except Refused as exc:
+    except ArchiveRejectedError as exc:
         raise DownloadError(f"{archive} was not extracted: {exc}. {exc.remedy}{kept}.") from exc
     except (*_DAMAGED, OSError) as exc:
         # The frames hold what unpacked it, and the memory of one xz is enough.

@@ -5,7 +5,7 @@ import ssl
 
 import httpx
 
-from tasks.download.answers import Unreachable
+from tasks.download.responses import FetchError
 
 _FILE, _FOLDERS = "SSL_CERT_FILE", "SSL_CERT_DIR"
 #: OpenSSL's numbers of what may be wrong with a certificate (X509_V_ERR_*).
@@ -32,7 +32,7 @@ def trust_environment() -> ssl.SSLContext:
         raise _unusable(_FILE, file, f"{exc.strerror}") from exc
 
 
-def untrusted(exc: ssl.SSLCertVerificationError, whose: str) -> Unreachable:
+def untrusted(exc: ssl.SSLCertVerificationError, whose: str) -> FetchError:
     """Say what is wrong with a certificate, and what to do about it.
 
     Args:
@@ -48,7 +48,7 @@ def untrusted(exc: ssl.SSLCertVerificationError, whose: str) -> Unreachable:
         remedy = f"Add the authority that signed it to {' or '.join(given)}, which alone is trusted,"
     else:
         remedy = f"If it is signed by your company's own authority, set {_FILE} to a file of its certificates (PEM)"
-    return Unreachable(f"the certificate of {whose} cannot be verified: {exc.verify_message.rstrip('.')}", remedy)
+    return FetchError(f"the certificate of {whose} cannot be verified: {exc.verify_message.rstrip('.')}", remedy)
 
 
 def _check_folders(folders: str) -> None:
@@ -64,8 +64,8 @@ def _check_folders(folders: str) -> None:
     raise _unusable(_FOLDERS, folders, problems[0] if problems else "it names no folder")
 
 
-def _unusable(variable: str, value: str, why: str) -> Unreachable:
-    return Unreachable(
+def _unusable(variable: str, value: str, why: str) -> FetchError:
+    return FetchError(
         f"{variable}={_printable(value)} cannot be used: {why}",
         f"Set {variable} to certificates in PEM format, or unset it,",
     )

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tasks.artifacts import file_sha256, publish_json, read_json
-from tasks.download.answers import Unreachable
 from tasks.download.partial import Origin, Partial, partial_of
-from tasks.download.patience import Patience
+from tasks.download.responses import FetchError
+from tasks.download.retry_policy import RetryPolicy
 from tasks.download.transfer import Transfer
 from tasks.download.urls import identity, shown
 from tasks.errors import DownloadError, MachineError, StoreError
+from tasks.keys import file_sha256
 from tasks.progress import Progress
+from tasks.storage.files import publish_json, read_json
 
-__all__ = ["Expected", "Fetched", "Patience", "fetch", "file_at", "state_of"]
+__all__ = ["Expected", "Fetched", "RetryPolicy", "fetch", "file_at", "state_of"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def fetch(
     path: Path,
     expected: Expected,
     progress: Progress,
-    patience: Patience = Patience(),  # noqa: B008 - frozen
+    patience: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
 ) -> Fetched:
     """Fetch a file, if it is not there already.
 
@@ -110,7 +111,7 @@ def fetch(
             if origin is None and present:
                 return present
             return _publish(partial, path, expected, origin or Origin(identity(url), None, None), shown(url))
-    except Unreachable as exc:
+    except FetchError as exc:
         remedy = f"{exc.remedy} {_remedy(path, expected)}"
         raise DownloadError(f"{shown(url)} could not be fetched ({exc}). {remedy}") from exc
     except OSError as exc:

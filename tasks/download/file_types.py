@@ -8,7 +8,7 @@ from pathlib import Path
 from tarfile import TarError
 from typing import IO, NamedTuple
 
-from tasks.download.limits import Budget
+from tasks.download.limits import ExtractionLimit
 from tasks.download.unpacking import Unpacking
 from tasks.image_formats import image_format
 
@@ -105,7 +105,7 @@ def _type_of(file: IO[bytes]) -> FileType | None:
     if _is_last_part(file):
         return FileType("the last part of a split zip", _JOIN)
     file.seek(0)
-    stream = Unpacking(file, Budget(None))
+    stream = Unpacking(file, ExtractionLimit(None))
     if stream.packing:
         found = _identify(_first_of(stream))
         return found and FileType(f"{found.name} inside {stream.packing}", found.remedy)

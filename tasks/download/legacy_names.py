@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from unicodedata import category
 
-from tasks.download.limits import Refused
+from tasks.download.limits import ArchiveRejectedError
 
 #: Encodings of Western names: of Windows and DOS, as zip programs there write them, and of Unix and Windows.
 _OEM, _ANSI = "cp850", "cp1252"
@@ -118,10 +118,10 @@ def guess_western(raw: bytes, oem: bool) -> str | None:
     return None
 
 
-def _unreadable(raw: bytes) -> Refused:
+def _unreadable(raw: bytes) -> ArchiveRejectedError:
     found = " or ".join(_readings(raw))
     could_be = f"could be {found}" if found else "are in no encoding that is known here"
-    return Refused(
+    return ArchiveRejectedError(
         f"its member {repr(raw[:200])[1:]} has a name that is not in UTF-8, and the bytes "
         f"{could_be}; a wrong label must not be learned",
         _PACK_AS_UTF8[0].upper() + _PACK_AS_UTF8[1:],

@@ -20,7 +20,7 @@ _EXTRACT_YOURSELF = (
 )
 
 
-class Refused(Exception):  # noqa: N818 - archives.py turns it into the error that the user sees
+class ArchiveRejectedError(Exception):
     """An archive is not let in.
 
     Args:
@@ -33,11 +33,11 @@ class Refused(Exception):  # noqa: N818 - archives.py turns it into the error th
         self.remedy = remedy
 
 
-class NoRoom(Exception):  # noqa: N818 - likewise
+class DiskFullError(Exception):
     """More bytes than the disk has room for."""
 
 
-class Budget:
+class ExtractionLimit:
     """What an archive may still unpack to: bytes are counted as they come, not as they are promised.
 
     Args:
@@ -61,14 +61,14 @@ class Budget:
         """
         self._unpacked += count
         if self._unpacked > MAX_BYTES:
-            raise Refused(f"it unpacks to more than {megabytes(MAX_BYTES)}, the most that is extracted")
+            raise ArchiveRejectedError(f"it unpacks to more than {megabytes(MAX_BYTES)}, the most that is extracted")
         if self._unpacked > max(SMALL, MAX_RATIO * read):
-            raise Refused(
+            raise ArchiveRejectedError(
                 f"its first {read:,} bytes unpack to more than {megabytes(self._unpacked)}, and more than {MAX_RATIO} "
                 "times its size is taken for a bomb"
             )
         if self._room is not None and self._unpacked > self._room:
-            raise NoRoom
+            raise DiskFullError
 
 
 def room_on_disk(folder: Path) -> int:

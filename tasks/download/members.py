@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple, cast
 
 from tasks.download import limits
-from tasks.download.limits import Budget, Refused
-from tasks.download.names import ArchiveFile, Names
+from tasks.download.limits import ArchiveRejectedError, ExtractionLimit
+from tasks.download.names import ArchiveFile, ArchiveNames
 from tasks.download.unpacking import PIECE, Unpacking
 from tasks.download.zip_members import check_method, name_length, name_of
 
@@ -49,11 +49,11 @@ class Archive(BufferedReader):
         """Read, as of any file; zipfile asks for as many bytes as the archive tells it to."""
         asked = self.bytes if size is None or size < 0 else size
         if min(asked, self.bytes - self.tell()) > _MAX_LIST:
-            raise Refused(f"its list of members has more than {_MAX_LIST:,} bytes")
+            raise ArchiveRejectedError(f"its list of members has more than {_MAX_LIST:,} bytes")
         return super().read(size)
 
 
-def members(archive: Archive, budget: Budget, names: Names) -> Iterator[Member]:
+def members(archive: Archive, budget: ExtractionLimit, names: ArchiveNames) -> Iterator[Member]:
     """All files of an archive, whose content says of which format it is.
 
     Args:
@@ -71,7 +71,7 @@ def members(archive: Archive, budget: Budget, names: Names) -> Iterator[Member]:
     return _zip_members(archive, budget, names) if is_zip else _tar_members(archive, budget, names)
 
 
-def _tar_members(archive: Archive, budget: Budget, names: Names) -> Iterator[Member]:
+def _tar_members(archive: Archive, budget: ExtractionLimit, names: ArchiveNames) -> Iterator[Member]:
     stream = Unpacking(archive, budget)
     # It has as much of a file as tarfile needs.
     with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r:", encoding="utf-8") as tar:
@@ -85,7 +85,7 @@ def _tar_members(archive: Archive, budget: Budget, names: Names) -> Iterator[Mem
                 budget.spend(earlier.size, archive.tell())
                 yield Member(names.add_file(name, earlier.size), iter(()), earlier.path)
             elif not member.isreg() or member.issparse() or member.type in _SPARSE:
-                raise Refused(f"its member {name!r} is a symbolic link, a device or a sparse file")
+                raise ArchiveRejectedError(f"its member {name!r} is a symbolic link, a device or a sparse file")
             else:
                 path = names.add_file(name, member.size)
                 stream.seek(member.offset_data)
@@ -93,7 +93,7 @@ def _tar_members(archive: Archive, budget: Budget, names: Names) -> Iterator[Mem
     _check_end(stream)
 
 
-def _tar_name(name: str, names: Names) -> str:
+def _tar_name(name: str, names: ArchiveNames) -> str:
     """A name as text; tarfile writes bytes that are not UTF-8 as lone surrogates."""
     try:
         return name if name.isascii() else names.decoder.decode(name.encode("utf-8", "surrogateescape"), oem=False)
@@ -101,10 +101,10 @@ def _tar_name(name: str, names: Names) -> str:
         return name
 
 
-def _linked(name: str, target: str, names: Names) -> ArchiveFile:
+def _linked(name: str, target: str, names: ArchiveNames) -> ArchiveFile:
     """The file that a hard link names once more."""
     if (earlier := names.find(target)) is None:
-        raise Refused(
+        raise ArchiveRejectedError(
             f"its member {name!r} is a hard link to {target!r}, and no such file comes before it in the archive"
         )
     return earlier
@@ -129,7 +129,7 @@ def _check_end(stream: Unpacking) -> None:
             raise tarfile.ReadError("something follows its end")
 
 
-def _zip_members(archive: Archive, budget: Budget, names: Names) -> Iterator[Member]:
+def _zip_members(archive: Archive, budget: ExtractionLimit, names: ArchiveNames) -> Iterator[Member]:
     with _opened(archive) as opened:
         listed = opened.infolist()
         _check_list(archive, opened, listed)
@@ -141,7 +141,7 @@ def _zip_members(archive: Archive, budget: Budget, names: Names) -> Iterator[Mem
                 names.add_folder(name)
                 continue
             if kind not in {0, stat.S_IFREG}:
-                raise Refused(f"its member {name!r} is a link or a device")
+                raise ArchiveRejectedError(f"its member {name!r} is a link or a device")
             check_method(name, member)
             read += member.compress_size
             yield Member(names.add_file(name), _zip_data(opened, member, budget, read))
@@ -154,7 +154,7 @@ def _opened(archive: Archive) -> zipfile.ZipFile:
         raise zipfile.BadZipFile(f"{exc}; it may have been cut, or be one part of several") from exc
 
 
-def _zip_data(opened: zipfile.ZipFile, member: zipfile.ZipInfo, budget: Budget, read: int) -> Iterator[bytes]:
+def _zip_data(opened: zipfile.ZipFile, member: zipfile.ZipInfo, budget: ExtractionLimit, read: int) -> Iterator[bytes]:
     # Of other methods zipfile unpacks at once all that it read, at least these 4 KiB.
     piece = PIECE if member.compress_type in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED} else 1 << 12
     with opened.open(member) as source:
@@ -169,11 +169,11 @@ def _zip_data(opened: zipfile.ZipFile, member: zipfile.ZipInfo, budget: Budget, 
 def _check_list(archive: Archive, opened: zipfile.ZipFile, listed: list[zipfile.ZipInfo]) -> None:
     """Check what zipfile lets pass: members that share their bytes or are not listed, and bytes after the end."""
     if len(listed) > limits.MAX_FILES:
-        raise Refused(f"it holds {len(listed):,} files and folders, and {limits.MAX_FILES:,} are the most")
+        raise ArchiveRejectedError(f"it holds {len(listed):,} files and folders, and {limits.MAX_FILES:,} are the most")
     end = 0
     for member in sorted(listed, key=lambda member: member.header_offset):
         if member.header_offset < end:
-            raise Refused(f"its member {member.filename!r} shares its bytes with another")
+            raise ArchiveRejectedError(f"its member {member.filename!r} shares its bytes with another")
         if not end and member.header_offset:
             raise zipfile.BadZipFile("something precedes its first member")
         end = member.header_offset + _LOCAL_HEADER + name_length(member) + member.compress_size

@@ -8,7 +8,7 @@ from unicodedata import normalize
 
 from tasks.download import limits
 from tasks.download.legacy_names import NameDecoder, listed
-from tasks.download.limits import Refused
+from tasks.download.limits import ArchiveRejectedError
 
 #: Folders above a file; removing what is nested deeper runs out of open files.
 _MAX_DEPTH = 32
@@ -30,7 +30,7 @@ class ArchiveFile(NamedTuple):
     size: int
 
 
-class Names:
+class ArchiveNames:
     """All names of an archive so far; each may come once, however it is spelt.
 
     Names that differ only in case or in how Unicode composes their letters are one name on some machines, where the
@@ -69,7 +69,7 @@ class Names:
         """
         path = _path(name)
         if not path.name:
-            raise Refused(f"its member {name!r} names no file")
+            raise ArchiveRejectedError(f"its member {name!r} names no file")
         key, folder = self._add_folders(path.parent)
         spelt = _fold(path.name)
         files = self._files[key]
@@ -124,7 +124,9 @@ class Names:
     def _counted(self) -> None:
         self._count += 1
         if self._count > limits.MAX_FILES:
-            raise Refused(f"it holds more than {limits.MAX_FILES:,} files and folders, the most that are extracted")
+            raise ArchiveRejectedError(
+                f"it holds more than {limits.MAX_FILES:,} files and folders, the most that are extracted"
+            )
 
 
 def _same(one: str, other: str) -> bool:
@@ -135,15 +137,15 @@ def _same(one: str, other: str) -> bool:
 def _path(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or _DRIVE.match(name):
-        raise Refused(f"its member {_short(name)} would leave the folder that it is extracted to")
+        raise ArchiveRejectedError(f"its member {_short(name)} would leave the folder that it is extracted to")
     if _CONTROL.search(name) or "\\" in name:
-        raise Refused(f"its member {_short(name)} has a backslash or a control character in its name")
+        raise ArchiveRejectedError(f"its member {_short(name)} has a backslash or a control character in its name")
     try:
         longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
     except UnicodeEncodeError as exc:
-        raise Refused(f"its member {_short(name)} has a name that is no text") from exc
+        raise ArchiveRejectedError(f"its member {_short(name)} has a name that is no text") from exc
     if longest > _MAX_PART or len(os.fsencode(name)) > _MAX_NAME or len(path.parts) > _MAX_DEPTH:
-        raise Refused(
+        raise ArchiveRejectedError(
             f"its member {_short(name)} has too long a name: {_MAX_PART} bytes a part, {_MAX_NAME:,} in all and "
             f"{_MAX_DEPTH} parts are the most"
         )
@@ -157,14 +159,16 @@ def _fold(part: str) -> str:
     return part if folded == part else folded
 
 
-def _collision(one: str, other: str) -> Refused:
+def _collision(one: str, other: str) -> ArchiveRejectedError:
     if one == other:
-        return Refused(f"its member {_short(one)} comes twice")
+        return ArchiveRejectedError(f"its member {_short(one)} comes twice")
     if _same(one, other):
-        return Refused(
+        return ArchiveRejectedError(
             f"its members {_short(one)} and {_short(other)} have one name in two forms of Unicode (NFC, NFD)"
         )
-    return Refused(f"its members {_short(one)} and {_short(other)} have one name where case or accents do not count")
+    return ArchiveRejectedError(
+        f"its members {_short(one)} and {_short(other)} have one name where case or accents do not count"
+    )
 
 
 def _short(name: str) -> str:

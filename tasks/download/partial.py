@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.artifacts import names, publish_json, publishing, read_json
 from tasks.download.limits import room_on_disk
 from tasks.errors import StoreError
+from tasks.storage.files import publish_json, publishing, read_json
+from tasks.storage.locks import is_same_file
 
 #: A header's value that every server takes.
 _SENDABLE = re.compile("[!-~]([ -~]{0,998}[!-~])?")
@@ -129,6 +130,6 @@ def _open_locked(path: Path) -> BinaryIO:
         file = path.open("a+b")
         fcntl.flock(file, fcntl.LOCK_EX)
         # Who held the lock before may have published or removed the file: then its name is another's, or nobody's.
-        if names(path, file.fileno()):
+        if is_same_file(path, file.fileno()):
             return file
         file.close()

@@ -12,7 +12,7 @@ from urllib.request import getproxies
 
 import httpx
 
-from tasks.download.answers import Unreachable
+from tasks.download.responses import FetchError
 
 #: What a variable may call a kind of proxy, and what httpx calls it, which lets every SOCKS5 proxy resolve names. GNOME
 #: sets `socks://` for its SOCKS proxy.
@@ -125,8 +125,8 @@ def _is_host_and_port(text: str) -> bool:
     return True
 
 
-def _unusable(variable: str, value: str, why: str) -> Unreachable:
-    return Unreachable(
+def _unusable(variable: str, value: str, why: str) -> FetchError:
+    return FetchError(
         f"the proxy {variable}={without_credentials(value)} cannot be used: {why}", f"Mend or unset {variable}"
     )
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import httpx
 
-from tasks.download.answers import Passing, Unreachable
+from tasks.download.responses import FetchError, TransientError
 
 _MAX_REDIRECTS = 20
 
 
 @contextmanager
-def asking(client: httpx.Client, url: str, headers: Mapping[str, str], longest: float) -> Iterator[httpx.Response]:
+def open_response(
+    client: httpx.Client, url: str, headers: Mapping[str, str], longest: float
+) -> Iterator[httpx.Response]:
     """Ask for a file; its bytes are still to be read from the answer when the block begins.
 
     Redirects are followed here: httpx would read their bodies into memory, however long they are.
@@ -39,14 +41,14 @@ def asking(client: httpx.Client, url: str, headers: Mapping[str, str], longest: 
         finally:
             response.close()
         request = _onward(request, response.next_request)
-    raise Unreachable(f"the server redirects more than {_MAX_REDIRECTS} times")
+    raise FetchError(f"the server redirects more than {_MAX_REDIRECTS} times")
 
 
 def _onward(request: httpx.Request, onward: httpx.Request) -> httpx.Request:
     if onward.url.scheme not in {"http", "https"}:
-        raise Unreachable(f"the server redirects to {onward.url.scheme[:20]}, which is no website")
+        raise FetchError(f"the server redirects to {onward.url.scheme[:20]}, which is no website")
     if request.url.scheme == "https" and onward.url.scheme == "http":
-        raise Unreachable("the server redirects from https to http, where anybody on the way could change the file")
+        raise FetchError("the server redirects from https to http, where anybody on the way could change the file")
     return onward
 
 
@@ -63,7 +65,7 @@ def _send(client: httpx.Client, request: httpx.Request, longest: float) -> httpx
         # httpcore leaves the connection to a proxy open that makes none to the server.
         hangup.close()
         if hangup.done and isinstance(exc, httpx.TransportError):
-            raise Passing(f"the server did not answer within {longest:g} s") from exc
+            raise TransientError(f"the server did not answer within {longest:g} s") from exc
         raise
     finally:
         timer.cancel()

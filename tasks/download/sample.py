@@ -10,11 +10,11 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from tasks.artifacts import publishing
-from tasks.cores import available_cores
-from tasks.download.drawing.composition import LABELS, draw_photo
 from tasks.errors import SettingError
+from tasks.hardware import available_cores
 from tasks.progress import Progress
+from tasks.storage.files import publishing
+from tasks.synthetic.composition import LABELS, draw_photo
 
 __all__ = ["LABELS", "draw_sample"]
 

@@ -8,23 +8,17 @@ from urllib.parse import urlsplit
 
 import luigi
 
-from tasks.artifacts import (
-    KEY_LENGTH,
-    Manifest,
-    Outcome,
-    is_there,
-    listed,
-    objects_below,
-    publish_folder,
-    read_manifest,
-)
 from tasks.catalog import SAMPLE_VERSION, Dataset
-from tasks.download.reach import AWAY, ON_MISSING_SOURCE, go_on, kept, last_snapshot, place, why_unreached
+from tasks.download.source_fallback import AWAY, ON_MISSING_SOURCE, go_on, kept, last_snapshot, place, why_unreached
 from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
-from tasks.parameters import Choice, SettingsParameter
+from tasks.keys import KEY_LENGTH
+from tasks.parameters import ChoiceParameter, SettingsParameter
 from tasks.paths import AnyPath, file_version, is_remote
 from tasks.progress import Progress
+from tasks.shards.manifests import Manifest, StageResult, read_manifest
 from tasks.stage import StageTask
+from tasks.storage.files import is_there, listed, publish_folder
+from tasks.storage.remote_listing import objects_below
 
 if TYPE_CHECKING:
     from tasks.download.fetch import Fetched  # httpx, which a task that is complete needs none of
@@ -40,7 +34,7 @@ class FetchDataset(StageTask):
 
     dataset: SettingsParameter[Dataset] = SettingsParameter(Dataset, description="The dataset, as JSON.")
     date: luigi.DateParameter = luigi.DateParameter(description="Date of the run, on which a URL is asked again.")
-    on_missing_source: Choice = Choice(
+    on_missing_source: ChoiceParameter = ChoiceParameter(
         *ON_MISSING_SOURCE, default="fail", description="What to do where the photos cannot be reached."
     )
 
@@ -76,7 +70,7 @@ class FetchDataset(StageTask):
         # What an unreachable source once held may be gone; then all that is wanted of it is in the stores.
         return photos_folder(folder, unwanted_name, told_by_name) if is_there(folder) else folder
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Fetch or draw the archive, then extract it; where it is away, let the run go on with what came before."""
         try:
             return self._bring(progress)
@@ -86,7 +80,7 @@ class FetchDataset(StageTask):
                 raise
             unreached = go_on(self.dataset, why, last, self.on_missing_source, exc).details()
         before = self._before()
-        return Outcome(
+        return StageResult(
             key=before.key if before else last.manifest.key,
             snapshot="",
             settings=kept(self.dataset),
@@ -112,7 +106,7 @@ class FetchDataset(StageTask):
         before = self._before()
         return list(before.details.get("notes", [])) if before and before.key == key else []
 
-    def _bring(self, progress: Progress) -> Outcome:
+    def _bring(self, progress: Progress) -> StageResult:
         with progress.preparing("imports"):
             from tasks.download.archives import extract  # noqa: PLC0415 (only where there is work)
 
@@ -129,7 +123,7 @@ class FetchDataset(StageTask):
         self._drop(archive.path)
         for note in notes:
             progress.tell(f"{place(self.dataset)}: {note}")
-        return Outcome(
+        return StageResult(
             key=folder.name,
             snapshot="",
             settings=kept(self.dataset),
@@ -150,11 +144,11 @@ class FetchDataset(StageTask):
             from tasks.download.archives import verify  # noqa: PLC0415 (only where there is work)
             from tasks.download.fetch import Expected, fetch, file_at  # noqa: PLC0415
             from tasks.download.sample import draw_sample  # noqa: PLC0415
-            from tasks.download.workplace import workplace  # noqa: PLC0415
+            from tasks.download.staging import staging_folder  # noqa: PLC0415
 
         if self.dataset.kind == "archive":
             return file_at(Path(self.dataset.location))
-        place = workplace(self.root.downloads(self.dataset.name))
+        place = staging_folder(self.root.downloads(self.dataset.name))
         if self.dataset.kind == "sample":
             archive = place.folder / f"sample-{SAMPLE_VERSION}.tgz"
             if not archive.is_file():

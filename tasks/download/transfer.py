@@ -7,11 +7,11 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
 
 from tasks.download import limits
-from tasks.download.answers import Passing, Unreachable, length_of, origin_of, range_of, refusal_of
 from tasks.download.limits import megabytes
 from tasks.download.partial import Origin, Partial
-from tasks.download.patience import Pace, Patience
-from tasks.download.requests import asking
+from tasks.download.requests import open_response
+from tasks.download.responses import FetchError, TransientError, length_of, origin_of, range_of, refusal_of
+from tasks.download.retry_policy import RateMonitor, RetryPolicy
 from tasks.download.transport import EnvironmentTransport
 from tasks.download.urls import identity, shown
 from tasks.errors import DownloadError, MachineError
@@ -43,7 +43,7 @@ class Transfer:
         self._most = partial.size
         self._fruitless = 0
 
-    def run(self, patience: Patience, conditions: Mapping[str, str]) -> Origin | None:
+    def run(self, patience: RetryPolicy, conditions: Mapping[str, str]) -> Origin | None:
         """Bring the whole file.
 
         Args:
@@ -58,7 +58,7 @@ class Transfer:
             DownloadError: The server's file has another size than expected, or is too large.
             MachineError: The disk has no room for it.
         """
-        pace = Pace(patience)
+        pace = RateMonitor(patience)
         growing = wait_exponential(multiplier=patience.first_pause, max=patience.longest_pause)
         retrying = Retrying(
             retry=retry_if_exception(lambda exc: _is_passing(exc, patience)),
@@ -70,10 +70,10 @@ class Transfer:
         try:
             with httpx.Client(timeout=patience.timeout, transport=EnvironmentTransport()) as client:
                 return retrying(self._attempt, client, conditions, patience, pace)
-        except (Passing, httpx.HTTPError, httpx.InvalidURL) as exc:
+        except (TransientError, httpx.HTTPError, httpx.InvalidURL) as exc:
             attempts = retrying.statistics["attempt_number"]
             times = "once" if attempts == 1 else f"{attempts} times"
-            raise Unreachable(f"tried {times}, last: {_reason(exc)}") from exc
+            raise FetchError(f"tried {times}, last: {_reason(exc)}") from exc
 
     def _tell_pause(self, state: RetryCallState) -> None:
         cause = state.outcome.exception() if state.outcome else None
@@ -81,7 +81,7 @@ class Transfer:
         _log.warning("%s: %s; trying again in %.0f s", shown(self._url), reason, state.upcoming_sleep)
 
     def _attempt(
-        self, client: httpx.Client, conditions: Mapping[str, str], patience: Patience, pace: Pace
+        self, client: httpx.Client, conditions: Mapping[str, str], patience: RetryPolicy, pace: RateMonitor
     ) -> Origin | None:
         try:
             held = self._resumable()
@@ -93,7 +93,7 @@ class Transfer:
                 headers |= {"Range": f"bytes={self._partial.size}-", "If-Range": held.validator}
             else:
                 headers |= conditions
-            with asking(client, self._url, headers, patience.timeout) as response:
+            with open_response(client, self._url, headers, patience.timeout) as response:
                 return self._take(response, held, conditions, pace)
         finally:
             # Only bytes beyond all earlier ones count, and only more than a few: a server that always breaks off at the
@@ -102,7 +102,7 @@ class Transfer:
             self._most = max(self._most, self._partial.size)
 
     def _take(
-        self, response: httpx.Response, held: Origin | None, conditions: Mapping[str, str], pace: Pace
+        self, response: httpx.Response, held: Origin | None, conditions: Mapping[str, str], pace: RateMonitor
     ) -> Origin | None:
         if response.status_code == httpx.codes.NOT_MODIFIED and not held and conditions:
             return None
@@ -124,21 +124,21 @@ class Transfer:
         self._partial.clear()
         return None
 
-    def _receive_all(self, response: httpx.Response, pace: Pace) -> Origin:
+    def _receive_all(self, response: httpx.Response, pace: RateMonitor) -> Origin:
         total = length_of(response)
         self._check(total)
         if self._size is None and response.headers.get("Content-Type", "").lower().startswith("text/html"):
-            raise Unreachable("the server sent a web page in place of the file")
+            raise FetchError("the server sent a web page in place of the file")
         origin = origin_of(self._identity, response, total)
         self._partial.begin(origin)
         self._started = False
         expected = self._size if total is None else total
         self._receive(response, expected, expected, pace)
         if not self._partial.size:
-            raise Passing("the server sent an empty file")
+            raise TransientError("the server sent an empty file")
         return origin
 
-    def _receive_rest(self, response: httpx.Response, held: Origin, pace: Pace) -> Origin:
+    def _receive_rest(self, response: httpx.Response, held: Origin, pace: RateMonitor) -> Origin:
         sent = range_of(response)
         # Some servers take Range and ignore If-Range: compare the version ourselves. A server that was asked by the
         # date need not repeat it (RFC 9110, 15.3.7).
@@ -159,7 +159,7 @@ class Transfer:
         self._start(self._partial.size)
         return held
 
-    def _receive(self, response: httpx.Response, end: int | None, total: int | None, pace: Pace) -> None:
+    def _receive(self, response: httpx.Response, end: int | None, total: int | None, pace: RateMonitor) -> None:
         """Append an answer's bytes.
 
         Args:
@@ -184,7 +184,7 @@ class Transfer:
             pace.count(len(chunk))
         # A server may send less of the rest than was asked for, and a body without a length may just end.
         if total is not None and size < total:
-            raise Passing(f"the server sent {size:,} of {total:,} bytes")
+            raise TransientError(f"the server sent {size:,} of {total:,} bytes")
 
     def _check_room(self, size: int, room: int) -> None:
         """Check that so many bytes may be taken; what has come of a file that is too large is of no use."""
@@ -207,9 +207,9 @@ class Transfer:
             self._progress.advance(self._partial.size)
             self._started = True
 
-    def _start_over(self, reason: str) -> Passing:
+    def _start_over(self, reason: str) -> TransientError:
         self._partial.clear()
-        return Passing(reason)
+        return TransientError(reason)
 
     def _check(self, total: int | None) -> None:
         if total is not None and self._size is not None and total != self._size:
@@ -228,12 +228,12 @@ def _reason(exc: BaseException) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-def _is_passing(exc: BaseException, patience: Patience) -> bool:
-    if isinstance(exc, Passing):
+def _is_passing(exc: BaseException, patience: RetryPolicy) -> bool:
+    if isinstance(exc, TransientError):
         return exc.pause <= patience.longest_request
     return isinstance(exc, httpx.TransportError) and not isinstance(exc, httpx.UnsupportedProtocol)
 
 
 def _asked_pause(state: RetryCallState) -> float:
     exc = state.outcome.exception() if state.outcome else None
-    return exc.pause if isinstance(exc, Passing) else 0.0
+    return exc.pause if isinstance(exc, TransientError) else 0.0

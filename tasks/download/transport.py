@@ -8,9 +8,9 @@ from functools import cached_property
 import httpx
 from socksio.exceptions import SOCKSError
 
-from tasks.download.answers import Unreachable, is_transient
 from tasks.download.certificates import trust_environment, untrusted
 from tasks.download.proxies import EnvironmentProxies, Proxy
+from tasks.download.responses import FetchError, is_transient
 
 #: What OpenSSL calls a peer that speaks no TLS, or none that is still taken for safe.
 _NO_TLS = {"WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
@@ -49,7 +49,7 @@ class EnvironmentTransport(httpx.BaseTransport):
             raise httpx.ProxyError(f"the proxy {proxy} does not answer as a SOCKS5 proxy does") from exc
         except (UnicodeError, OverflowError) as exc:
             # A part of it may be empty or too long, which httpx does not check.
-            raise Unreachable("its host is no valid name") from exc
+            raise FetchError("its host is no valid name") from exc
         if proxy and response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
             response.close()
             raise _login_error(proxy)
@@ -84,7 +84,7 @@ def _explain(exc: httpx.TransportError, proxy: Proxy | None, host: str) -> Excep
     if isinstance(cause, ssl.SSLCertVerificationError):
         return untrusted(cause, f"{host}, or of the proxy {proxy}," if _speaks_tls(proxy) else host)
     if cause and cause.reason in _NO_TLS:
-        return Unreachable(
+        return FetchError(
             f"there is no TLS that can be used{through}", "Check whether it should be http:// in place of https://"
         )
     if proxy and isinstance(exc, httpx.ProxyError):
@@ -92,23 +92,23 @@ def _explain(exc: httpx.TransportError, proxy: Proxy | None, host: str) -> Excep
     return type(exc)(f"{f'{exc}' or type(exc).__name__}{through}") if proxy else None
 
 
-def _refusal(answer: str, proxy: Proxy) -> Unreachable | None:
+def _refusal(answer: str, proxy: Proxy) -> FetchError | None:
     """The error of an answer that a proxy will give again; None where it may give another one later."""
     status = re.match("[0-9]{3}", answer)
     if answer.startswith(_SOCKS_LOGIN) or (status and status[0] == "407"):
         return _login_error(proxy)
     if any(told in answer for told in _SOCKS_REFUSALS) or (status and not is_transient(int(status[0]))):
-        return Unreachable(
+        return FetchError(
             f"the proxy {proxy} refuses: {answer}", "Ask whoever runs the proxy, or except the host in NO_PROXY,"
         )
     return None
 
 
-def _login_error(proxy: Proxy) -> Unreachable:
+def _login_error(proxy: Proxy) -> FetchError:
     if proxy.auth:
-        return Unreachable(f"the proxy {proxy} does not accept its user and password", f"Mend {proxy.variable}")
+        return FetchError(f"the proxy {proxy} does not accept its user and password", f"Mend {proxy.variable}")
     scheme, _, place = proxy.url.partition("://")
-    return Unreachable(
+    return FetchError(
         f"the proxy {proxy} asks for a user and a password",
         f"Write them into {proxy.variable}, as in {scheme}://user:password@{place},",
     )
@@ -119,7 +119,7 @@ def _speaks_tls(proxy: Proxy | None) -> bool:
 
 
 def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what led to it, what httpcore hides by `from None` too, unlike `tasks.machine.causes`."""
+    """An exception and what led to it, what httpcore hides by `from None` too, unlike `exception_chain`."""
     while exc is not None:
         yield exc
         exc = exc.__cause__ or exc.__context__

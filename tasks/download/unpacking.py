@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from typing import IO, Protocol
 
-from tasks.download.limits import Budget
+from tasks.download.limits import ExtractionLimit
 
 #: Bytes that are unpacked at once, and that are read at once: few, as all but the first are copied for each of the
 #: streams that lie in them.
@@ -77,7 +77,7 @@ class Unpacking:
         budget: Is told of all bytes, those of headers and padding included.
     """
 
-    def __init__(self, raw: IO[bytes], budget: Budget) -> None:
+    def __init__(self, raw: IO[bytes], budget: ExtractionLimit) -> None:
         start = raw.read(6)
         raw.seek(0)
         packing, make = next((found for magic, found in _FORMATS.items() if start.startswith(magic)), ("", None))

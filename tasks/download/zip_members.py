@@ -5,7 +5,7 @@ import zipfile
 import zlib
 
 from tasks.download.legacy_names import NameDecoder
-from tasks.download.limits import Refused
+from tasks.download.limits import ArchiveRejectedError
 
 _ENCRYPTED, _UTF8 = 1 << 0, 1 << 11
 #: `create_system` of DOS and Windows, and of all systems whose programs write names in the encoding of DOS.
@@ -68,13 +68,13 @@ def check_method(name: str, member: zipfile.ZipInfo) -> None:
         Refused: It is encrypted, or packed by another method.
     """
     if member.flag_bits & _ENCRYPTED:
-        raise Refused(
+        raise ArchiveRejectedError(
             f"its member {name!r} is encrypted",
             "Make an archive without a password, or extract it yourself and give the folder to --dataset",
         )
     if member.compress_type not in _READ:
         method = _METHODS.get(member.compress_type, "an unknown method")
-        raise Refused(
+        raise ArchiveRejectedError(
             f"its member {name!r} is packed by {method} (method {member.compress_type}), which cannot be read here",
             "Pack the archive anew with Deflate (7-Zip: -mm=Deflate) or as .tar.gz, or extract it yourself and give "
             "the folder to --dataset",

@@ -7,9 +7,9 @@ import numpy as np
 
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
-from tasks.progress import Progress, Silence
+from tasks.progress import NullProgress, Progress
 from tasks.snapshot.splits import TENTHS, fold_tenths
-from tasks.train.examples import Choice, Floats, Watch
+from tasks.train.examples import Floats, LeftOutScore, TrainingContext
 from tasks.train.features import head_values
 from tasks.train.fit_lda import Solver
 from tasks.train.head import Head
@@ -65,8 +65,8 @@ def fold_heads(
 def _lda_heads(
     photos: EmbeddedPhotos, head: Head, folds: Sequence[tuple[int, ...]], folder: AnyPath | None
 ) -> Iterator[Head]:
-    solver, choice = Solver.of(photos.features.settings, photos.labels), Choice(**head.facts["choices"][0])
-    with tenth_statistics(photos, folder, Silence()) as statistics:
+    solver, choice = Solver.of(photos.features.settings, photos.labels), LeftOutScore(**head.facts["choices"][0])
+    with tenth_statistics(photos, folder, NullProgress()) as statistics:
         known = statistics.union(range(TENTHS))
         rest = Statistics.none(len(photos.labels), photos.features.shape[2], known.scratch)
         for own in folds:
@@ -84,9 +84,9 @@ def _classic_heads(photos: EmbeddedPhotos, folds: Sequence[tuple[int, ...]]) -> 
         train = ~held_out & ~validation
         train = train if train.any() else ~held_out
         watched = ~held_out & validation
-        lesson = classic.lesson_of(photos, train, watched if watched.any() else train)
+        lesson = classic.training_data_of(photos, train, watched if watched.any() else train)
         recipe = cast("ClassicRecipe", settings.recipe)
-        yield classic.fit(lesson, photos.labels, recipe, settings.seed, Watch(Silence()))
+        yield classic.fit(lesson, photos.labels, recipe, settings.seed, TrainingContext(NullProgress()))
 
 
 def predict_photos(

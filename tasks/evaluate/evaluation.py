@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasks.artifacts import DataRoot, Manifest, describe, publish_json, publish_parquet
 from tasks.backbone.backbones import Prepared
 from tasks.evaluate.cross_validation import fold_heads, predict_photos
 from tasks.evaluate.metrics import CrossValidation, Metrics, measure, measure_crossed
@@ -14,13 +13,18 @@ from tasks.evaluate.predictions import tabulate_predictions
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.shards.manifests import Manifest
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import describe
+from tasks.storage.files import publish_json
+from tasks.storage.layout import DataRoot
 from tasks.train.examples import Floats
 from tasks.train.head import load_head
-from tasks.train.photos import Photos, load_photos, load_pictured
+from tasks.train.photos import LabelledPhotos, load_photos, load_pictured
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 
-class Source(NamedTuple):
+class TrainedOn(NamedTuple):
     """What a head or a network was trained on.
 
     Args:
@@ -56,7 +60,7 @@ class Evaluation:
 
 
 def evaluate(
-    snapshot: str, settings: EvaluateSettings, source: Source, root: DataRoot, progress: Progress
+    snapshot: str, settings: EvaluateSettings, source: TrainedOn, root: DataRoot, progress: Progress
 ) -> Evaluation:
     """Evaluate the head or network of a snapshot.
 
@@ -92,13 +96,13 @@ def evaluate(
 class _Judged(NamedTuple):
     """Photos, what is said of them (float32 [N, C]), and the cross-validation where there is one."""
 
-    photos: Photos
+    photos: LabelledPhotos
     probabilities: Floats
     cross_validation: CrossValidation | None
 
 
 def _judge_head(
-    snapshot: str, how: tuple[TrainSettings, int], source: Source, root: DataRoot, progress: Progress
+    snapshot: str, how: tuple[TrainSettings, int], source: TrainedOn, root: DataRoot, progress: Progress
 ) -> _Judged:
     train, folds = how
     photos = load_photos(snapshot, source.manifests, train, root)
@@ -110,7 +114,7 @@ def _judge_head(
 
 
 def _judge_network(
-    snapshot: str, train: FinetuneSettings, source: Source, root: DataRoot, progress: Progress
+    snapshot: str, train: FinetuneSettings, source: TrainedOn, root: DataRoot, progress: Progress
 ) -> _Judged:
     """Without a cross-validation, which would train as many networks as it has folds."""
     from tasks.train.network import read_network  # noqa: PLC0415 (imports TensorFlow, which a head's figures can do without)

@@ -4,14 +4,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.artifacts import PREDICTIONS
-from tasks.train.photos import Photos
+from tasks.shards.schemas import PREDICTIONS
+from tasks.train.photos import LabelledPhotos
 
 #: Numbers that an arrow list array has at most.
 _NUMBERS = 2**31 - 1
 
 
-def tabulate_predictions(photos: Photos, probabilities: npt.NDArray[np.float32]) -> pa.Table:
+def tabulate_predictions(photos: LabelledPhotos, probabilities: npt.NDArray[np.float32]) -> pa.Table:
     """Lay predictions out as rows, sorted by sha256.
 
     Args:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.artifacts import fingerprint
+from tasks.keys import fingerprint
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 #: Raised when the same settings give other metrics or predictions.

@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 
-from tasks.artifacts import Manifest, Outcome
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.shards.manifests import Manifest, StageResult
 from tasks.stage import SnapshotStageTask
 from tasks.train.settings import TrainSettings
 from tasks.train.task import FinetuneNetwork, TrainHead
@@ -45,16 +45,16 @@ class EvaluateHead(SnapshotStageTask):
         train = self.requires()
         return {task.name: task.manifest() for task in (*train.before(), train)}
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Predict every photo, measure, and write the results."""
         with progress.preparing("imports"):
-            from tasks.evaluate.evaluation import Source, evaluate  # noqa: PLC0415 (only where there is work)
+            from tasks.evaluate.evaluation import TrainedOn, evaluate  # noqa: PLC0415 (only where there is work)
 
         weights = self.weights_of(self.settings.train.backbones[0].weights_sha256)
-        source = Source(self.requires().manifests(), weights, self.statistics())
+        source = TrainedOn(self.requires().manifests(), weights, self.statistics())
         evaluation = evaluate(self.snapshot, self.settings, source, self.root, progress)
         photos = evaluation.metrics.photos
-        return Outcome(
+        return StageResult(
             key=self.results().name,
             snapshot=self.snapshot,
             settings=asdict(self.settings),

@@ -6,7 +6,7 @@ from typing import Any
 from tasks.backbone.backbones import TRAINABLE
 from tasks.backbone.load import Network, build_model, load_network
 from tasks.predict.models import Model
-from tasks.quiet_tensorflow import keras, tf
+from tasks.runtime.tensorflow_import import keras, tf
 from tasks.train.head import Head, load_head
 from tasks.train.network import read_network
 from tasks.train.settings import TrainSettings

@@ -4,12 +4,12 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from tasks.cores import available_cores
-from tasks.decode.fetching import work_on_photos
 from tasks.decode.images import Picture
+from tasks.decode.prefetch import work_on_photos
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.workers import Photo, decode_files
 from tasks.export.photos import KnownPhotos
+from tasks.hardware import available_cores
 from tasks.paths import AnyPath
 
 #: How much larger than an export's own pixels the converted photos are, so that it has to resize them as it does files.

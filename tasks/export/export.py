@@ -9,33 +9,35 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.artifacts import DataRoot, is_there, local, publish_folder, publish_json, publishing, scratch_folder
-from tasks.artifacts.removal import remove
 from tasks.backbone.frozen_function import freeze_function
 from tasks.bottleneck.int8 import int8_network, quantise_network
 from tasks.decode.images import MAX_PIXELS
 from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError, ModelError
-from tasks.export.agreement import disagrees, find_refusal, judge
 from tasks.export.card import CARD, write_card, write_labels
 from tasks.export.classifier import Classifier, find_obstacle, open_classifier
 from tasks.export.conversion import convert_to_png
-from tasks.export.forms import FLOAT, FORMS, INT8, KERAS, SERVED, Export, Tested
-from tasks.export.lite import float_lite, int8_lite
+from tasks.export.formats import FLOAT, FORMS, INT8, KERAS, SERVED, Export, Tested
+from tasks.export.parity import disagrees, find_refusal, judge
 from tasks.export.photos import KnownPhotos, PhotoFiles, read_files, read_known, read_pictures
 from tasks.export.reference import predict_in
-from tasks.export.running import run_keras, run_lite, run_served
-from tasks.export.serving import save_keras, save_served
+from tasks.export.runners import run_keras, run_lite, run_served
+from tasks.export.saved_model import save_keras, save_served
+from tasks.export.tflite import float_lite, int8_lite
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
 from tasks.progress import Progress
+from tasks.storage.files import is_there, local, publish_folder, publish_json, publishing
+from tasks.storage.layout import DataRoot
+from tasks.storage.removal import remove
+from tasks.storage.tempfiles import scratch_folder
 from tasks.train.settings import TrainSettings
 
 METRICS = "metrics.json"
 
 
 @dataclass(frozen=True)
-class Source:
+class TestInputs:
     """What an export is tested on.
 
     Args:
@@ -51,7 +53,7 @@ class Source:
     max_pixels: int = MAX_PIXELS
 
 
-def export_model(model: Model, source: Source, progress: Progress) -> Export:
+def export_model(model: Model, source: TestInputs, progress: Progress) -> Export:
     """Export a model to the folder `export` beside it.
 
     Of one that cannot be exported, and of one whose export says something else, only the figures are published.
@@ -92,7 +94,7 @@ def _leave_out(obstacle: str, path: AnyPath) -> Export:
     return export
 
 
-def test_again(model: Model, source: Source, kept: Mapping[str, Any], progress: Progress) -> Export | None:
+def test_again(model: Model, source: TestInputs, kept: Mapping[str, Any], progress: Progress) -> Export | None:
     """Test an export that is kept, but was not tested whole; None where there still is no photo to show its files.
 
     Args:
@@ -223,7 +225,7 @@ class _TestPhotos(NamedTuple):
     pictures: list[bytes]
 
 
-def _read_photos(model: Model, source: Source) -> _TestPhotos:
+def _read_photos(model: Model, source: TestInputs) -> _TestPhotos:
     """Read the test photos, files of formats that no form reads converted."""
     (decode,) = model.decodes
     convert = partial(convert_to_png, folder=source.photos, decode=decode, max_pixels=source.max_pixels)

@@ -22,7 +22,7 @@ _ENTRIES = 128
 
 
 @keras.saving.register_keras_serializable(package="photo_layers")
-class DecodePhotos(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+class PhotoDecoder(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
     """Photos' files, string [N], JPEG or PNG, to pixels, float32 [N, size, size, 3], RGB, 0 to 255.
 
     A photo is turned upright by its Exif, transparency is laid on white, and it is resized and cropped in one step.

@@ -12,13 +12,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import DamagedError, Store, StoreAwayError, read_parquet
+from tasks.concurrency import map_ordered
 from tasks.decode.workers import MAX_BYTES
 from tasks.image_formats import JPEG, PNG, image_format
 from tasks.paths import AnyPath
+from tasks.shards.parquet import read_parquet
+from tasks.shards.store import ShardStore
 from tasks.snapshot.labels import to_label
-from tasks.snapshot.opening import read_photo
-from tasks.threads import in_threads
+from tasks.snapshot.photo_io import read_photo
+from tasks.storage.errors import DamagedError
+from tasks.storage.remote_listing import StoreUnreachableError
 from tasks.train.head import Floats
 
 #: Of a larger test split, those with the smallest keys, which are as good as drawn: the night waits for every one.
@@ -123,7 +126,7 @@ def read_files(photos: KnownPhotos, folder: AnyPath, convert: Convert | None = N
     left_out = Counter[str]()
     others: list[int] = []
     try:
-        for place, data in enumerate(in_threads(partial(_read, folder), photos.paths, _READ_AT_ONCE)):
+        for place, data in enumerate(map_ordered(partial(_read, folder), photos.paths, _READ_AT_ONCE)):
             reason = _left_out(data, photos.keys[place])
             if data is None or reason:
                 left_out[reason] += 1
@@ -131,7 +134,7 @@ def read_files(photos: KnownPhotos, folder: AnyPath, convert: Convert | None = N
                 found[place] = data
             else:
                 others.append(place)
-    except StoreAwayError:
+    except StoreUnreachableError:
         # The run goes on without its source, as --on-missing-source has it.
         left_out["out of reach"] = len(photos) - left_out.total() - len(others) - len(found)
     converted = convert(photos.take(others)) if convert and others else [None] * len(others)
@@ -156,7 +159,7 @@ def _left_out(data: bytes | None, key: str) -> str:
     return "" if sha256(data).hexdigest() == key else "changed"
 
 
-def read_pictures(photos: KnownPhotos, store: Store) -> list[bytes]:
+def read_pictures(photos: KnownPhotos, store: ShardStore) -> list[bytes]:
     """Read the encoded pictures of photos from the decoded store, in their order.
 
     Raises:

@@ -8,13 +8,13 @@ import numpy as np
 
 from tasks.bottleneck.int8 import quantise_network
 from tasks.bottleneck.precision import Precision
+from tasks.concurrency import map_ordered
 from tasks.decode.images import read_pixels
 from tasks.export.classifier import open_classifier
-from tasks.export.running import run_lite
+from tasks.export.runners import run_lite
 from tasks.predict.models import Model
 from tasks.predict.predictor import Predictor
-from tasks.progress import Progress, Silence
-from tasks.threads import in_threads
+from tasks.progress import NullProgress, Progress
 from tasks.train.head import Floats, softmax
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
@@ -35,14 +35,14 @@ def predict_in(precision: str, model: Model, pictures: Sequence[bytes], progress
     batches = (
         pictures[start : start + predictor.batch_size] for start in range(0, len(pictures), predictor.batch_size)
     )
-    predicted = in_threads(lambda batch: predictor.predict_batch([_pixels(batch)]), batches, predictor.workers)
+    predicted = map_ordered(lambda batch: predictor.predict_batch([_pixels(batch)]), batches, predictor.workers)
     return np.concatenate(list(predicted))
 
 
 def _predict_in_int8(model: Model, settings: FinetuneSettings, pictures: Sequence[bytes]) -> Floats:
     network = open_classifier(model).network
     int8 = quantise_network(network, settings.decode, settings.backbone.name)
-    return softmax(run_lite(int8, pictures, Silence()))
+    return softmax(run_lite(int8, pictures, NullProgress()))
 
 
 def _pixels(pictures: Sequence[bytes]) -> "np.typing.NDArray[np.uint8]":

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tasks.artifacts import Outcome, is_there, sweep
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
-from tasks.export.forms import tell_untested
+from tasks.export.formats import tell_untested
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.shards.manifests import StageResult
 from tasks.stage import SnapshotStageTask
+from tasks.storage.files import is_there
+from tasks.storage.tempfiles import sweep
 
 
 class ExportModel(SnapshotStageTask):
@@ -46,26 +48,26 @@ class ExportModel(SnapshotStageTask):
         made = self.manifest()
         return made.run == self.run_id or tell_untested(made.details) is None
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Write every form of the model, and test each."""
         kept = self.manifest().details if self.is_published() and is_there(self.manifest_path().parent) else None
         with progress.preparing("imports"):
-            from tasks.export.export import Source, export_model, test_again  # noqa: PLC0415 (imports TensorFlow)
+            from tasks.export.export import TestInputs, export_model, test_again  # noqa: PLC0415 (imports TensorFlow)
             from tasks.predict.models import read_model  # noqa: PLC0415
 
         # What a killed export left lies beside the folder that it was to become.
         sweep(self.model())
         model = read_model(self.model(), self.weight_paths)
         max_pixels = round(self.max_megapixels * 1e6)
-        source = Source(self.requires().results(), to_path(self.folder), self.root, max_pixels)
+        source = TestInputs(self.requires().results(), to_path(self.folder), self.root, max_pixels)
         if kept is None:
             return self._outcome(export_model(model, source, progress).details(), new=True)
         tested = test_again(model, source, kept, progress)
         return self._outcome(tested.details() if tested else kept, new=tested is not None)
 
-    def _outcome(self, details: Mapping[str, Any], *, new: bool) -> Outcome:
+    def _outcome(self, details: Mapping[str, Any], *, new: bool) -> StageResult:
         photos = max((figures["photos"] for figures in details["test"].values()), default=0)
-        return Outcome(
+        return StageResult(
             key=self.model().name,
             snapshot=self.snapshot,
             settings=asdict(self.settings),

@@ -8,15 +8,19 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import PREDICTED, DataRoot, Store, describe, fingerprint, publish_parquet
 from tasks.decode.rejections import Reason
 from tasks.decode.workers import Photo
+from tasks.keys import fingerprint
 from tasks.paths import AnyPath, is_remote
-from tasks.predict.files import list_photos
+from tasks.predict.inputs import list_photos
 from tasks.predict.models import Model, read_model
 from tasks.progress import Progress
-from tasks.snapshot.hashes import HASHES, drop_hashes, hash_files, read_hashes, trustworthy
-from tasks.snapshot.walk import Listing
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import PREDICTED, describe
+from tasks.shards.store import ShardStore
+from tasks.snapshot.hashes import HASHES, drop_hashes, drop_racy, hash_files, read_hashes
+from tasks.snapshot.listing import Listing
+from tasks.storage.layout import DataRoot
 
 #: Raised when a model says something else of the same photo.
 CODE_VERSION = 1
@@ -25,8 +29,8 @@ ROWS_PER_GROUP = 4096
 
 
 @dataclass(frozen=True)
-class Source:
-    """A folder of photos as it looked at one moment; see `look_at`.
+class FolderState:
+    """A folder of photos as it looked at one moment; see `read_folder_state`.
 
     Args:
         folder: The folder; nothing in it is changed.
@@ -40,7 +44,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Counts:
+class FolderCounts:
     """What became of the photos of a folder.
 
     Args:
@@ -56,14 +60,14 @@ class Counts:
     reasons: Mapping[str, int]
 
 
-def look_at(folder: AnyPath) -> Source:
+def read_folder_state(folder: AnyPath) -> FolderState:
     """List the photos of a folder.
 
     Raises:
         DatasetError: The folder is missing, or a folder below it cannot be read.
     """
     moment_ns = time.time_ns()
-    return Source(folder, list_photos(folder), moment_ns)
+    return FolderState(folder, list_photos(folder), moment_ns)
 
 
 def predictions_key(model: str, listing: Listing) -> str:
@@ -76,7 +80,7 @@ def predictions_key(model: str, listing: Listing) -> str:
     return fingerprint({"model": model, "photos": listing.state(), "code_version": CODE_VERSION})
 
 
-def predict_folder(source: Source, model_folder: AnyPath, root: DataRoot, progress: Progress) -> Counts:
+def predict_folder(source: FolderState, model_folder: AnyPath, root: DataRoot, progress: Progress) -> FolderCounts:
     """Predict the photos of a folder, and publish `predictions.parquet`, a row a photo in the order of paths.
 
     What the model says is kept in shards too, one every 1,024 photos: a run that is killed goes on from there, and a
@@ -95,7 +99,7 @@ def predict_folder(source: Source, model_folder: AnyPath, root: DataRoot, progre
     model = read_model(model_folder)
     facts = {"model": model.key, "labels": list(model.labels)}
     store_key = fingerprint({"model": model.key, "code_version": CODE_VERSION})
-    store = Store(root.predict(store_key), describe(PREDICTED, "predict", store_key, facts), ROWS_PER_GROUP)
+    store = ShardStore(root.predict(store_key), describe(PREDICTED, "predict", store_key, facts), ROWS_PER_GROUP)
     store.sweep()
     kept = root.predict(fingerprint({"folder": str(source.folder.absolute())})) / "hashes.parquet"
     hashes = _hash(source, kept, progress)
@@ -109,18 +113,18 @@ def predict_folder(source: Source, model_folder: AnyPath, root: DataRoot, progre
     publish_parquet(root.predict(key) / "predictions.parquet", table, ROWS_PER_GROUP)
     new = len(untried) - apart["predicted"].null_count
     labels, reasons = (Counter(rows[name].drop_null().to_pylist()) for name in ("predicted", "reason"))
-    return Counts(new, labels.total() - new, dict(sorted(labels.items())), dict(sorted(reasons.items())))
+    return FolderCounts(new, labels.total() - new, dict(sorted(labels.items())), dict(sorted(reasons.items())))
 
 
-def _hash(source: Source, kept: AnyPath, progress: Progress) -> pa.Table:
+def _hash(source: FolderState, kept: AnyPath, progress: Progress) -> pa.Table:
     """Hash the photos, but recall what was hashed before; photos that cannot be read have no row."""
     hashes = hash_files(source.folder, source.listing.files, read_hashes(kept), progress).table
-    known = trustworthy(hashes, source.listing.files, source.moment_ns)
+    known = drop_racy(hashes, source.listing.files, source.moment_ns)
     publish_parquet(kept, known.cast(describe(HASHES, "predict", kept.parent.name, {"folder": str(source.folder)})))
     return hashes
 
 
-def _untried(hashes: pa.Table, missing: pa.Array, source: Source) -> list[Photo]:
+def _untried(hashes: pa.Table, missing: pa.Array, source: FolderState) -> list[Photo]:
     """Photos to predict: one for each key that has no prediction, and those that could not be hashed."""
     paths = hashes["path"].take(pc.index_in(missing, value_set=hashes["sha256"].combine_chunks()))
     hashed = set(hashes["path"].to_pylist())
@@ -132,7 +136,7 @@ def _untried(hashes: pa.Table, missing: pa.Array, source: Source) -> list[Photo]
     return [Photo(key, path, sizes.get(path, 0)) for key, path in keyed]
 
 
-def _predict(photos: list[Photo], folder: AnyPath, into: tuple[Model, Store], progress: Progress) -> pa.Table:
+def _predict(photos: list[Photo], folder: AnyPath, into: tuple[Model, ShardStore], progress: Progress) -> pa.Table:
     """Predict photos into a store; returns the rows of those that have no prediction, or had no key before."""
     keyless = pa.array([photo.path for photo in photos if not photo.sha256], pa.string())
     apart = [PREDICTED.empty_table()]

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TextIO
 
 import pyarrow as pa
 
-from tasks.artifacts import PREDICTED, describe
-from tasks.artifacts.parquet import write_parquet
 from tasks.predict.models import Model
 from tasks.predict.stream import regroup
+from tasks.shards.parquet import write_parquet
+from tasks.shards.schemas import PREDICTED, describe
 
 ROWS_PER_GROUP = 4096
 #: Decimals of a probability as text.

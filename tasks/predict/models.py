@@ -4,14 +4,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tasks.artifacts import DataRoot, Manifest, listed, read_manifest
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import ModelError, StoreError
 from tasks.paths import AnyPath, to_path
+from tasks.shards.manifests import Manifest, read_manifest
 from tasks.snapshot.labels import to_label
+from tasks.storage.files import listed
+from tasks.storage.layout import DataRoot
 from tasks.train.settings import FinetuneSettings, TrainSettings
-from tasks.train.underway import read_announced
+from tasks.train.training_state import read_announced
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.artifacts import DataRoot
 from tasks.bottleneck.forward import Forward, open_forward
 from tasks.bottleneck.quantisation import Numbers, quantise
 from tasks.bottleneck.views import Pixels, Views
+from tasks.concurrency import map_ordered
 from tasks.errors import ModelError
 from tasks.predict.models import Model
 from tasks.progress import Progress
-from tasks.threads import in_threads
-from tasks.train.features import Part, columns_of, head_values, parts_of
+from tasks.storage.layout import DataRoot
+from tasks.train.features import FeaturePart, columns_of, head_values, parts_of
 from tasks.train.head import Floats, load_head
 from tasks.train.settings import TrainSettings
 
@@ -67,7 +67,7 @@ class Predictor:
         """Predict any number of photos; see `predict_batch`."""
         starts = range(0, len(pixels[0]), self.batch_size)
         batches = ([every[start : start + self.batch_size] for every in pixels] for start in starts)
-        predicted = in_threads(self._batch, batches, self.workers)
+        predicted = map_ordered(self._batch, batches, self.workers)
         return np.concatenate([np.empty((0, len(self.model.labels)), np.float32), *predicted])
 
 
@@ -89,7 +89,7 @@ class _Embedder(NamedTuple):
         views: What the backbone is shown of each picture.
     """
 
-    part: Part
+    part: FeaturePart
     decode: int
     forward: Forward
     views: Views
@@ -119,7 +119,7 @@ def _open_head(model: Model, settings: TrainSettings, progress: Progress) -> _Re
     return _Ready(min(each.batch_size for each in forwards), min(each.workers for each in forwards), batch)
 
 
-def _open_embedder(part: Part, model: Model, settings: TrainSettings, progress: Progress) -> _Embedder:
+def _open_embedder(part: FeaturePart, model: Model, settings: TrainSettings, progress: Progress) -> _Embedder:
     bottleneck = part.bottleneck
     folder = DataRoot.above(model.folder).bottleneck(bottleneck.key)
     forward = open_forward(bottleneck, model.weights_of(bottleneck.backbone), folder, progress)

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tasks.artifacts import PREDICTED
-from tasks.cores import available_cores
-from tasks.decode.fetching import work_on_photos
+from tasks.concurrency import map_ordered
 from tasks.decode.images import MAX_PIXELS, Picture, read_pixels
+from tasks.decode.prefetch import work_on_photos
 from tasks.decode.rejections import Reason
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import Photo, Tried
+from tasks.decode.workers import DecodeResult, Photo
+from tasks.hardware import available_cores
 from tasks.paths import AnyPath, is_remote_text, to_path
+from tasks.predict.hash_and_decode import read_photos
 from tasks.predict.predictor import Predictor
-from tasks.predict.reading import read_photos
 from tasks.progress import Progress
-from tasks.threads import in_threads
+from tasks.shards.schemas import PREDICTED
 from tasks.train.head import Floats
 
 #: What the decode stage says of these has to do with its snapshot, and there is none here.
@@ -49,7 +49,7 @@ def predict_photos(
         Tables of the columns of `PREDICTED`, of a few rows each; all together have a row a photo, in their order.
     """
 
-    def judge(tried: Sequence[Tried]) -> pa.Table:
+    def judge(tried: Sequence[DecodeResult]) -> pa.Table:
         pictures = [(one.result, *one.others) for one in tried if isinstance(one.result, Picture)]
         # Of each way to decode the pictures of all photos.
         pixels = [np.stack([read_pixels(picture.image) for picture in same]) for same in zip(*pictures, strict=True)]
@@ -58,14 +58,14 @@ def predict_photos(
 
     progress.start(len(photos), "photo")
     with closing(_read(photos, folder, predictor.decodes)) as batches:
-        for table in in_threads(judge, _groups(batches, predictor.batch_size), predictor.workers):
+        for table in map_ordered(judge, _groups(batches, predictor.batch_size), predictor.workers):
             progress.advance(table.num_rows)
             yield table
 
 
 def _read(
     photos: Sequence[Photo], folder: AnyPath, settings: Sequence[DecodeSettings]
-) -> Generator[list[Tried], None, None]:
+) -> Generator[list[DecodeResult], None, None]:
     """Read and decode photos, in their order; runs of them that are named with their bucket, bucket by bucket."""
     work = partial(read_photos, settings=settings)
     for prefix, run in groupby(photos, lambda photo: _bucket(photo.path)):
@@ -82,7 +82,7 @@ def _bucket(path: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}/" if is_remote_text(path) else ""
 
 
-def _groups(batches: Iterable[list[Tried]], size: int) -> Iterator[list[Tried]]:
+def _groups(batches: Iterable[list[DecodeResult]], size: int) -> Iterator[list[DecodeResult]]:
     """Regroup what comes from the processes into what the model takes at once."""
     each = chain.from_iterable(batches)
     while group := list(islice(each, size)):
@@ -101,7 +101,7 @@ def regroup(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def tabulate(tried: Sequence[Tried], probabilities: Floats, labels: Sequence[str]) -> pa.Table:
+def tabulate(tried: Sequence[DecodeResult], probabilities: Floats, labels: Sequence[str]) -> pa.Table:
     """Lay out what became of photos as rows.
 
     Args:
@@ -116,7 +116,7 @@ def tabulate(tried: Sequence[Tried], probabilities: Floats, labels: Sequence[str
     return pa.Table.from_pylist([_row(each, said, labels) for each in tried], PREDICTED)
 
 
-def _row(tried: Tried, said: Iterator[Floats], labels: Sequence[str]) -> dict[str, Any]:
+def _row(tried: DecodeResult, said: Iterator[Floats], labels: Sequence[str]) -> dict[str, Any]:
     photo, result = tried.photo, tried.result
     # A name that is not UTF-8 holds lone surrogates, which Parquet has no bytes for.
     row = {"path": photo.path.encode(errors="backslashreplace").decode(), "sha256": photo.sha256 or None}

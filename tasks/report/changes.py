@@ -8,13 +8,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import DataRoot
 from tasks.errors import StoreError
-from tasks.report.contents import LabelChange
+from tasks.report.view_model import LabelChange
 from tasks.snapshot.photos import read_snapshot, usable
+from tasks.storage.layout import DataRoot
 
 
-class Difference(NamedTuple):
+class SnapshotChanges(NamedTuple):
     """What became of the photos between two snapshots.
 
     Args:
@@ -26,7 +26,7 @@ class Difference(NamedTuple):
     added: list[str]
 
 
-def compare_snapshots(before: pa.Table, now: pa.Table) -> Difference:
+def compare_snapshots(before: pa.Table, now: pa.Table) -> SnapshotChanges:
     """Compare the usable photos of two snapshots by their content: a photo that was only moved is no change.
 
     Args:
@@ -44,10 +44,10 @@ def compare_snapshots(before: pa.Table, now: pa.Table) -> Difference:
     counts = [_count(new, added), _count(old, gone), _count(new, arrived)]
     labels = sorted(set().union(*counts))
     changes = [LabelChange(label, *(count.get(label, 0) for count in counts)) for label in labels]
-    return Difference(changes, new.filter(pa.array(added))["sha256"].to_pylist())
+    return SnapshotChanges(changes, new.filter(pa.array(added))["sha256"].to_pylist())
 
 
-def read_difference(before: str, now: pa.Table, root: DataRoot) -> Difference | None:
+def read_difference(before: str, now: pa.Table, root: DataRoot) -> SnapshotChanges | None:
     """Compare a snapshot with an earlier one, given by its key; None where that is gone or damaged."""
     try:
         return compare_snapshots(read_snapshot(root, before), now)

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tasks.report.drawing import BLUE, FONT, GRID, INK, NAME_LENGTH, PERCENT, SOFT, font, new_figure, to_svg, write
+from tasks.report.svg import BLUE, FONT, GRID, INK, NAME_LENGTH, PERCENT, SOFT, font, new_figure, to_svg, write
 
 _COUNTED_LABELS = 25  # beyond, a cell is too small for its count
 _LARGEST_SIDE = 20.0  # inches

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tasks.evaluate.metrics import BINS
 from tasks.report.curves import Bin, Doubles, PrecisionRecall
-from tasks.report.drawing import (
+from tasks.report.svg import (
     BLUE,
     GREEN,
     GROUND,

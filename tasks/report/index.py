@@ -4,12 +4,14 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.artifacts import DataRoot, exclusive, publish_bytes
-from tasks.champion.state import Champion, read_champion
+from tasks.champion.champion_file import Champion, read_champion
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
-from tasks.records import Night, read_nights, recorded_datasets
 from tasks.report.page import find_reports, page_environment
+from tasks.runs.records import RunRecord, read_history, recorded_datasets
+from tasks.storage.files import publish_bytes
+from tasks.storage.layout import DataRoot
+from tasks.storage.locks import lock_folder
 
 LISTED_RUNS = 40
 """How many runs of a dataset are listed, the last ones; the page says how many more there are."""
@@ -36,7 +38,7 @@ class DatasetRuns:
     """
 
     name: str
-    nights: Sequence[tuple[Night, str | None]]
+    nights: Sequence[tuple[RunRecord, str | None]]
     runs: int
     first: dt.date | None
     line: str
@@ -51,7 +53,7 @@ def publish_index(root: DataRoot) -> AnyPath:
 
     One process at a time: of two whose runs end at once, the one that looked first must not write last.
     """
-    with exclusive(root.runs("x").parent):
+    with lock_folder(root.runs("x").parent):
         publish_bytes(root.index(), render_index(root).encode())
     return root.index()
 
@@ -75,7 +77,7 @@ def render_index(root: DataRoot) -> str:
 
 
 def _gather(root: DataRoot, name: str) -> DatasetRuns:
-    nights, errors = read_nights(root, name)
+    nights, errors = read_history(root, name)
     champion = None
     try:
         champion = read_champion(root.champion(name))

@@ -9,12 +9,12 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from tasks.artifacts import DataRoot
-from tasks.cores import available_cores
-from tasks.report.album import Album
-from tasks.report.contents import BottleneckMap, MapPoint
-from tasks.report.stored import shrink
-from tasks.threads import in_threads
+from tasks.concurrency import map_ordered
+from tasks.hardware import available_cores
+from tasks.report.gallery import Gallery
+from tasks.report.pictures import shrink
+from tasks.report.view_model import BottleneckMap, MapPoint
+from tasks.storage.layout import DataRoot
 from tasks.train.features import Features
 from tasks.train.head import Floats
 from tasks.train.settings import TrainSettings
@@ -79,7 +79,7 @@ def lay_out(vectors: Floats) -> tuple[npt.NDArray[np.float64], str]:
     return (places - (low + high) / 2).astype(np.float64) / extent + 0.5, f"Bottlenecks of the plain view, {told}."
 
 
-def draw_map(album: Album, settings: TrainSettings, root: DataRoot) -> BottleneckMap:
+def draw_map(album: Gallery, settings: TrainSettings, root: DataRoot) -> BottleneckMap:
     """Make the map of the photos that an album has chosen for it.
 
     Args:
@@ -95,7 +95,7 @@ def draw_map(album: Album, settings: TrainSettings, root: DataRoot) -> Bottlenec
     keys = [photos.sha256[place] for place in where]
     places, method = lay_out(read_vectors(keys, settings, root))
     pictures = [album.pictures[key] for key in keys]
-    images = in_threads(lambda picture: shrink(picture, THUMBNAIL_SIDE, _QUALITY), pictures, available_cores())
+    images = map_ordered(lambda picture: shrink(picture, THUMBNAIL_SIDE, _QUALITY), pictures, available_cores())
     points = [
         MapPoint(
             x=round(x, 4),

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from tasks.artifacts import DataRoot
-from tasks.artifacts.survey import survey
 from tasks.champion.decision import Decision
-from tasks.records import Night, Verdict
-from tasks.report.bottleneck_map import SIDE, view_map
-from tasks.report.contents import Picture, Report
-from tasks.report.embedded import embed_picture, side_for
+from tasks.report.inline_images import embed_picture, side_for
+from tasks.report.map_view import SIDE, view_map
+from tasks.report.view_model import Report, ShownPhoto
+from tasks.runs.records import RunRecord, Verdict
+from tasks.storage.layout import DataRoot
+from tasks.storage.listing_cache import survey
 
 LISTED = 100
 """How many rows of a list of photos the report shows; it says how many more there are."""
@@ -96,7 +96,7 @@ def tell_verdict(decision: Decision) -> Headline:
     }[decision.verdict]
 
 
-def find_report(night: Night) -> Path | None:
+def find_report(night: RunRecord) -> Path | None:
     """Where a run's report is, relative to its data root; None where it is gone.
 
     A data root may have been moved since its records were written, so that only the end of the recorded path counts.
@@ -104,7 +104,7 @@ def find_report(night: Night) -> Path | None:
     return find_reports([night])[0]
 
 
-def find_reports(nights: Sequence[Night]) -> list[Path | None]:
+def find_reports(nights: Sequence[RunRecord]) -> list[Path | None]:
     """Where the reports of runs of one data root are; see `find_report`."""
     places = [Path(*night.report.parts[-3:]) for night in nights]
     if not nights:
@@ -150,14 +150,14 @@ def _count_pictures(report: Report) -> int:
     return sum(map(len, (report.samples, report.mistakes, report.uncertain, new, repeated)))
 
 
-def _by_label(samples: Sequence[Picture], labels: Sequence[str]) -> dict[str, list[Picture]]:
-    grouped: dict[str, list[Picture]] = {label: [] for label in labels}
+def _by_label(samples: Sequence[ShownPhoto], labels: Sequence[str]) -> dict[str, list[ShownPhoto]]:
+    grouped: dict[str, list[ShownPhoto]] = {label: [] for label in labels}
     for picture in samples:
         grouped[picture.label].append(picture)
     return {label: pictures for label, pictures in grouped.items() if pictures}
 
 
-def _links(before: Sequence[Night]) -> list[str | None]:
+def _links(before: Sequence[RunRecord]) -> list[str | None]:
     """The ways from this report to those of the runs before."""
     return [f"../../{place.as_posix()}" if place else None for place in find_reports(before)]
 

@@ -9,7 +9,7 @@ from tasks.backbone.backbones import Backbone
 from tasks.backbone.scaling import SCALINGS
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.decode.settings import Crop
-from tasks.report.occasion import Occasion
+from tasks.report.reported_run import ReportedRun
 from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
 
 #: What a crop shows, for people.
@@ -17,7 +17,7 @@ _CROPS: Mapping[Crop, str] = {"centre": "square from the centre", "stretch": "sq
 PACKAGES = ("tensorflow", "keras", "openvino", "scipy", "scikit-learn", "numpy", "pillow", "pyarrow", "luigi")
 
 
-def tell_provenance(occasion: Occasion) -> dict[str, dict[str, str]]:
+def tell_provenance(occasion: ReportedRun) -> dict[str, dict[str, str]]:
     """Tell what a result came from.
 
     Returns:

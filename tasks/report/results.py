@@ -7,10 +7,10 @@ import numpy as np
 
 from tasks.evaluate.metrics import Interval, Metrics, measure, wilson_interval
 from tasks.report.confusion import confusion_figure
-from tasks.report.contents import LabelCount, LabelResult
 from tasks.report.curves import PrecisionRecall, bins_of_confidence, precision_recall
 from tasks.report.figures import precision_recall_figure, reliability_figure
-from tasks.report.predicted import Predicted
+from tasks.report.predictions import Predicted
+from tasks.report.view_model import LabelCount, LabelResult
 from tasks.snapshot.splits import SPLITS
 
 

@@ -4,16 +4,18 @@ import json
 
 import luigi
 
-from tasks.artifacts import Manifest, Outcome, fingerprint, publish_bytes
 from tasks.champion.task import ChooseChampion
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.export.task import ExportModel
-from tasks.parameters import Number, SettingsParameter
+from tasks.keys import fingerprint
+from tasks.parameters import NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.shards.manifests import Manifest, StageResult
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage import SnapshotStageTask
+from tasks.storage.files import publish_bytes
 
 #: Raised when the same run gives another report.
 CODE_VERSION = 3
@@ -31,7 +33,9 @@ class WriteReport(SnapshotStageTask):
     )
     dataset: luigi.Parameter[str] = luigi.Parameter(description="Name of the dataset.")
     date: luigi.DateParameter = luigi.DateParameter(description="Date of the run.")
-    min_accuracy: Number[float] = Number(float, 0, 1, default=0, description="Least test accuracy of a champion.")
+    min_accuracy: NumberParameter[float] = NumberParameter(
+        float, 0, 1, default=0, description="Least test accuracy of a champion."
+    )
     export: luigi.BoolParameter = luigi.BoolParameter(default=True, description="Whether the model is exported.")
     parameters: luigi.DictParameter = luigi.DictParameter(description="Every parameter of the run, as text.")
     ignored: luigi.Parameter[str] = luigi.Parameter(
@@ -92,15 +96,15 @@ class WriteReport(SnapshotStageTask):
         tasks = [self.evaluation(), *self.requires()]
         return {**self.evaluation().before(), **{task.name: task.manifest() for task in tasks}}
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Gather what there is to show, and lay it out."""
         with progress.preparing("imports"):
-            from tasks.report.gather import gather_report  # noqa: PLC0415 (only where there is work)
-            from tasks.report.occasion import Occasion  # noqa: PLC0415
+            from tasks.report.build import build_report  # noqa: PLC0415 (only where there is work)
             from tasks.report.page import render_report  # noqa: PLC0415
+            from tasks.report.reported_run import ReportedRun  # noqa: PLC0415
 
         folder = self.manifest_path().parent
-        occasion = Occasion(
+        occasion = ReportedRun(
             run=self.run_id,
             dataset=self.dataset,
             date=self.date,
@@ -113,10 +117,10 @@ class WriteReport(SnapshotStageTask):
             record=to_path(self.record),
             report=folder / "report.html",
         )
-        report = gather_report(occasion, self.root, progress)
+        report = build_report(occasion, self.root, progress)
         publish_bytes(folder / "confusion-matrix.svg", report.figures.confusion.encode())
         publish_bytes(occasion.report, render_report(report).encode())
-        return Outcome(
+        return StageResult(
             key=folder.name,
             snapshot=self.snapshot,
             settings={"dataset": self.dataset, "date": f"{self.date}", "parameters": dict(self.parameters)},

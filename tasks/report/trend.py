@@ -7,8 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from tasks.evaluate.metrics import Interval
-from tasks.records import Night
-from tasks.report.drawing import (
+from tasks.report.svg import (
     BLUE,
     GROUND,
     HEIGHT,
@@ -24,11 +23,12 @@ from tasks.report.drawing import (
     new_figure,
     to_svg,
 )
+from tasks.runs.records import RunRecord
 
 _MARKED_RUNS = 60  # of more, marks and intervals would run into each other
 
 
-def trend_figure(nights: Sequence[Night]) -> str:
+def trend_figure(nights: Sequence[RunRecord]) -> str:
     """Draw the test accuracy of a dataset's runs by date, and where there was a new champion.
 
     Args:
@@ -61,7 +61,7 @@ def trend_figure(nights: Sequence[Night]) -> str:
     return to_svg(figure, "trend", f"Test accuracy of {len(nights)} runs by date.")
 
 
-def _draw_tested(axes: Axes, nights: Sequence[Night], *, few: bool) -> None:
+def _draw_tested(axes: Axes, nights: Sequence[RunRecord], *, few: bool) -> None:
     """Draw the accuracies on the test split, with their intervals as lines or as a band."""
     days, accuracies = _days(night.date for night in nights), [night.accuracy for night in nights]
     bounds = [Interval(night.low, night.high) for night in nights]

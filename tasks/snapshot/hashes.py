@@ -10,16 +10,17 @@ from threading import Semaphore
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import AT_ONCE, StoreAwayError, publish_parquet, read_parquet
-from tasks.events import plain_text
+from tasks.concurrency import map_ordered
+from tasks.events import escape_control_characters
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
-from tasks.snapshot.listing import File
-from tasks.snapshot.objects import cannot_be_had
-from tasks.snapshot.opening import photo_sha256
-from tasks.threads import in_threads
+from tasks.shards.parquet import publish_parquet, read_parquet
+from tasks.snapshot.listing import PhotoFile
+from tasks.snapshot.object_walk import cannot_be_had
+from tasks.snapshot.photo_io import photo_sha256
+from tasks.storage.remote_listing import AT_ONCE, StoreUnreachableError
 
-#: One row a file: what is recalled for a file whose size and version are still the same; see `File`.
+#: One row a file: what is recalled for a file whose size and version are still the same; see `PhotoFile`.
 HASHES = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
@@ -83,7 +84,7 @@ def read_hashes(path: AnyPath) -> pa.Table | None:
     return table
 
 
-def hash_files(root: AnyPath, files: Sequence[File], known: pa.Table | None, progress: Progress) -> Hashed:
+def hash_files(root: AnyPath, files: Sequence[PhotoFile], known: pa.Table | None, progress: Progress) -> Hashed:
     """Hash files, but recall the hash of each whose size and version are known.
 
     A file that vanished is left out; one that cannot be read is left out, counted and logged. Of an object store each
@@ -92,7 +93,7 @@ def hash_files(root: AnyPath, files: Sequence[File], known: pa.Table | None, pro
     Args:
         root: The dataset's folder.
         files: What `list_files` found there.
-        known: What `trustworthy` kept of an earlier table, or None.
+        known: What `drop_racy` kept of an earlier table, or None.
         progress: Told of the files that are read.
 
     Raises:
@@ -115,12 +116,12 @@ def hash_files(root: AnyPath, files: Sequence[File], known: pa.Table | None, pro
     return Hashed(table.cast(HASHES), read, tuple(path for path, _ in unreadable))
 
 
-def recalled_files(files: Sequence[File], known: pa.Table | None) -> set[File]:
+def recalled_files(files: Sequence[PhotoFile], known: pa.Table | None) -> set[PhotoFile]:
     """Those files of which the hash is known."""
     return {file for file, key in zip(files, recall(files, known), strict=True) if key is not None}
 
 
-def recall(files: Sequence[File], known: pa.Table | None) -> list[str | None]:
+def recall(files: Sequence[PhotoFile], known: pa.Table | None) -> list[str | None]:
     """Find the known hash of each file, None where the file has to be read.
 
     Args:
@@ -130,7 +131,7 @@ def recall(files: Sequence[File], known: pa.Table | None) -> list[str | None]:
     return _recall(_tabulate(files), known)
 
 
-def trustworthy(hashes: pa.Table, files: Iterable[File], moment_ns: int) -> pa.Table:
+def drop_racy(hashes: pa.Table, files: Iterable[PhotoFile], moment_ns: int) -> pa.Table:
     """Keep the rows that a later snapshot may recall: those of files not changed close to when they were read.
 
     A file that changes after it was read, but within the resolution of the file system's clock, looks unchanged; git
@@ -163,7 +164,7 @@ def _without(hashes: pa.Table, paths: Sequence[str]) -> pa.Table:
     return hashes.filter(pc.invert(pc.is_in(hashes["path"], value_set=pa.array(paths, pa.string()))))
 
 
-def _tabulate(files: Sequence[File]) -> pa.Table:
+def _tabulate(files: Sequence[PhotoFile]) -> pa.Table:
     return pa.table(
         [
             pa.array([file.path for file in files], pa.string()),
@@ -183,14 +184,14 @@ def _recall(table: pa.Table, known: pa.Table | None) -> list[str | None]:
     return keys
 
 
-def _read(root: AnyPath, files: Sequence[File], progress: Progress) -> Iterator[str | OSError]:
+def _read(root: AnyPath, files: Sequence[PhotoFile], progress: Progress) -> Iterator[str | OSError]:
     """Hash files in threads (hashing and reading release the GIL), in the order given."""
     if files:
         progress.start(len(files), "photo")
         yield from _read_objects(root, files, progress) if is_remote(root) else _read_files(root, files, progress)
 
 
-def _read_files(root: AnyPath, files: Sequence[File], progress: Progress) -> Iterator[str | OSError]:
+def _read_files(root: AnyPath, files: Sequence[PhotoFile], progress: Progress) -> Iterator[str | OSError]:
     chunks = (files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK))
     with ThreadPoolExecutor() as pool:
         for results in pool.map(lambda chunk: [_digest(root / file.path) for file in chunk], chunks):
@@ -198,18 +199,18 @@ def _read_files(root: AnyPath, files: Sequence[File], progress: Progress) -> Ite
             progress.advance(len(results))
 
 
-def _read_objects(root: AnyPath, files: Sequence[File], progress: Progress) -> Iterator[str | OSError]:
+def _read_objects(root: AnyPath, files: Sequence[PhotoFile], progress: Progress) -> Iterator[str | OSError]:
     large = Semaphore(_LARGE_AT_ONCE)
 
-    def digest(file: File) -> str | OSError:
+    def digest(file: PhotoFile) -> str | OSError:
         with large if file.size > _LARGE else nullcontext():
             return _digest(root / file.path)
 
     try:
-        for result in in_threads(digest, files, AT_ONCE):
+        for result in map_ordered(digest, files, AT_ONCE):
             yield result
             progress.advance(1)
-    except StoreAwayError as exc:
+    except StoreUnreachableError as exc:
         raise cannot_be_had(exc) from exc
 
 
@@ -222,6 +223,8 @@ def _digest(path: AnyPath) -> str | OSError:
 
 def _warn(unreadable: Sequence[tuple[str, OSError]]) -> None:
     if unreadable:
-        named = ", ".join(f"{plain_text(path)} ({exc.strerror or exc})" for path, exc in unreadable[:_NAMED])
+        named = ", ".join(
+            f"{escape_control_characters(path)} ({exc.strerror or exc})" for path, exc in unreadable[:_NAMED]
+        )
         more = f" and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
         _log.warning("Photos that cannot be read are left out: %s%s. Check their permissions.", named, more)

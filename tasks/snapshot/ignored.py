@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tasks.events import plain_text
+from tasks.events import escape_control_characters
 from tasks.snapshot.ignored_names import HIDDEN, LICENCE, NAME_NOT_UTF8, SYSTEM_FILE
 
 LINKED_FOLDER = "linked folder"
@@ -137,7 +137,8 @@ class IgnoredSummary:
     def tell_folders(self) -> list[str]:
         """A line for each first-level folder without a photo, likewise; the last one counts the others."""
         lines = [
-            f"{plain_text(row.path)} has {_files(row.files)}, none of them a photo that is read here ({row.reasons})"
+            f"{escape_control_characters(row.path)} has {_files(row.files)}, none of them a photo that is read here "
+            f"({row.reasons})"
             for row in self.folder_rows()[:_TOLD_FOLDERS]
         ]
         more = len(self.folders) + self.more_folders - len(lines)
@@ -268,4 +269,4 @@ def _named(examples: Sequence[str], count: int) -> str:
     if not examples:
         return ""
     more = f" and {count - len(examples):,} more" if count > len(examples) else ""
-    return f": {', '.join(map(plain_text, examples))}{more}"
+    return f": {', '.join(map(escape_control_characters, examples))}{more}"

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.artifacts import read_manifest
-from tasks.download.reach import INVALID
+from tasks.download.source_fallback import INVALID
 from tasks.paths import AnyPath
+from tasks.shards.manifests import read_manifest
 from tasks.snapshot.hashes import drop_hashes
 
 

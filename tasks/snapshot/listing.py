@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from tasks.artifacts import KEY_LENGTH
 from tasks.image_formats import image_format
+from tasks.keys import KEY_LENGTH
 from tasks.snapshot.ignored import NOT_A_PHOTO, RAW_PHOTO, UNSUPPORTED, VIDEO, Ignored, IgnoredSummary
 from tasks.snapshot.labels import to_label
 
@@ -26,7 +26,7 @@ _BY_SUFFIX = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class PhotoFile:
     """A photo's file, or object, as it was found.
 
     Args:
@@ -59,9 +59,9 @@ class Listing:
         unclear: Of an object store: what has a name that tells nothing, and is no photo or has not been looked at yet.
     """
 
-    files: tuple[File, ...]
+    files: tuple[PhotoFile, ...]
     ignored: Ignored = field(default_factory=Ignored)
-    unclear: tuple[File, ...] = ()
+    unclear: tuple[PhotoFile, ...] = ()
 
     def left_out(self) -> IgnoredSummary:
         """Summarise what was left out."""
@@ -76,7 +76,7 @@ class Listing:
         return fingerprint_rows((file.path, str(file.size), file.version) for file in files)
 
 
-def by_path(files: Iterable[File]) -> tuple[File, ...]:
+def by_path(files: Iterable[PhotoFile]) -> tuple[PhotoFile, ...]:
     """Sort files by path."""
     return tuple(sorted(files, key=attrgetter("path")))
 
@@ -103,7 +103,7 @@ def kind_by_suffix(name: str) -> str | None:
     return _BY_SUFFIX.get(suffix.lower()) if dot else None
 
 
-def told_by_name(name: str) -> bool | None:
+def is_photo_suffix(name: str) -> bool | None:
     """Whether a file is a photo by its suffix; None where the suffix tells nothing."""
     kind = kind_by_suffix(name)
     return None if kind is None else kind == PHOTO

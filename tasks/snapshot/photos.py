@@ -10,17 +10,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.artifacts import SNAPSHOT, DamagedError, DataRoot, describe, local
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
-from tasks.snapshot.hashes import HASHES, hash_files, recalled_files, trustworthy
+from tasks.shards.schemas import SNAPSHOT, describe
+from tasks.snapshot.hashes import HASHES, drop_racy, hash_files, recalled_files
 from tasks.snapshot.ignored import UNREADABLE, IgnoredSummary
 from tasks.snapshot.labels import to_label
 from tasks.snapshot.listing import Listing, fingerprint_rows
-from tasks.snapshot.objects import look_into
+from tasks.snapshot.object_walk import look_into
 from tasks.snapshot.split_folders import check_split_folders
 from tasks.snapshot.walk import list_unread
+from tasks.storage.errors import DamagedError
+from tasks.storage.files import local
+from tasks.storage.layout import DataRoot
 
 _NAMED = 10
 #: Bytes of text that an arrow array has at most.
@@ -107,7 +110,7 @@ def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress, arc
     unreadable = set(hashed.unreadable_paths)
     table = _compare(hashed.table)
     key = fingerprint_rows(zip(*(table[name].to_pylist() for name in ("path", "label", "sha256")), strict=True))
-    hashes = trustworthy(hashed.table, listing.files, moment_ns)
+    hashes = drop_racy(hashed.table, listing.files, moment_ns)
     return Snapshot(
         key=key,
         table=table.cast(describe(SNAPSHOT, "snapshot", key, {})),

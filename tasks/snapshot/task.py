@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import luigi
 
-from tasks.artifacts import Manifest, Outcome, listed, publish_parquet
 from tasks.catalog import Dataset
-from tasks.download.reach import (
+from tasks.download.source_fallback import (
     AWAY,
     INVALID,
     ON_MISSING_SOURCE,
-    Last,
-    Unreached,
+    LastSnapshot,
+    UnreachableSource,
     go_on,
     kept,
     last_snapshot,
@@ -23,12 +22,15 @@ from tasks.download.reach import (
 )
 from tasks.download.task import FetchDataset, outside
 from tasks.errors import DatasetError, PipelineError
-from tasks.parameters import Choice, Number, SettingsParameter
+from tasks.parameters import ChoiceParameter, NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.shards.manifests import Manifest, StageResult
+from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.ignored_names import unwanted_name
-from tasks.snapshot.listing import told_by_name
+from tasks.snapshot.listing import is_photo_suffix
 from tasks.stage import StageTask
+from tasks.storage.files import listed
 
 if TYPE_CHECKING:
     from tasks.snapshot.photos import Snapshot  # pyarrow's tables, which a task that is complete needs none of
@@ -39,10 +41,10 @@ class TakeSnapshot(StageTask):
 
     dataset: SettingsParameter[Dataset] = SettingsParameter(Dataset, description="The dataset, as JSON.")
     date: luigi.DateParameter = luigi.DateParameter(description="Date of the run.")
-    max_shrink: Number[float] = Number(
+    max_shrink: NumberParameter[float] = NumberParameter(
         float, 0, 1, default=0.2, description="Share of the last snapshot's photos that may be gone."
     )
-    on_missing_source: Choice = Choice(
+    on_missing_source: ChoiceParameter = ChoiceParameter(
         *ON_MISSING_SOURCE, default="fail", description="What to do where the photos cannot be reached."
     )
 
@@ -89,26 +91,26 @@ class TakeSnapshot(StageTask):
     def photos(self) -> AnyPath:
         """The folder that the snapshot's paths are relative to."""
         download = self.requires()
-        return to_path(self.dataset.location) if download is None else download.photos(unwanted_name, told_by_name)
+        return to_path(self.dataset.location) if download is None else download.photos(unwanted_name, is_photo_suffix)
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Hash what is new, and publish the snapshot; where the source is away, that of the last time stands again."""
         last = last_snapshot(self.root, self.dataset.name, self.date)
         found = self._not_fetched(last) or self._look(last, progress)
-        if isinstance(found, Unreached):
+        if isinstance(found, UnreachableSource):
             progress.tell(tell_unreached(found.details()))
             manifest = found.last.manifest
             own = {"state": AWAY, "unreached": found.details()}
             return self._outcome(manifest.key, manifest.photos, 0, {**manifest.details, **own})
         return self._publish(found, last)
 
-    def _not_fetched(self, last: Last | None) -> Unreached | None:
+    def _not_fetched(self, last: LastSnapshot | None) -> UnreachableSource | None:
         """What to go on with where the download stage says that it could reach nothing."""
         download = self.before().get(FetchDataset.stage)
         told = download.details.get("unreached") if download else None
-        return Unreached(told["source"], told["why"], last) if told and last else None
+        return UnreachableSource(told["source"], told["why"], last) if told and last else None
 
-    def _look(self, last: Last | None, progress: Progress) -> "Snapshot | Unreached":
+    def _look(self, last: LastSnapshot | None, progress: Progress) -> "Snapshot | UnreachableSource":
         """Take a snapshot of what is there, or say what to go on with where a folder is away."""
         with progress.preparing("imports"):
             from tasks.snapshot.hashes import read_hashes  # noqa: PLC0415 (not needed where nothing is to be done)
@@ -128,10 +130,10 @@ class TakeSnapshot(StageTask):
             return go_on(self.dataset, "it holds no photo that can be read", known, self.on_missing_source)
         return snapshot
 
-    def _publish(self, snapshot: "Snapshot", last: Last | None) -> Outcome:
+    def _publish(self, snapshot: "Snapshot", last: LastSnapshot | None) -> StageResult:
         """Publish a snapshot that may be used."""
         from tasks.snapshot.photos import check_labels, read_snapshot  # noqa: PLC0415 (only where there is work)
-        from tasks.snapshot.shrink import check_shrink  # noqa: PLC0415
+        from tasks.snapshot.shrink_guard import check_shrink  # noqa: PLC0415
 
         if last is not None:
             check_shrink(read_snapshot(self.root, last.manifest.key), snapshot.table, self.max_shrink, last.photos_of)
@@ -149,13 +151,13 @@ class TakeSnapshot(StageTask):
         }
         return self._outcome(snapshot.key, snapshot.photos, snapshot.hashed, details)
 
-    def _outcome(self, key: str, photos: int, hashed: int, details: Mapping[str, Any]) -> Outcome:
-        from tasks.snapshot.shrink import label_changes  # noqa: PLC0415 (only where there is work)
+    def _outcome(self, key: str, photos: int, hashed: int, details: Mapping[str, Any]) -> StageResult:
+        from tasks.snapshot.shrink_guard import label_changes  # noqa: PLC0415 (only where there is work)
 
         # Not an earlier look on the same date: what came today is new today, however often the command is run.
         before = last_snapshot(self.root, self.dataset.name, self.date, earlier=True)
         changes = label_changes(before.manifest.details["labels"] if before else None, details["labels"])
-        return Outcome(
+        return StageResult(
             key=key,
             snapshot=key,
             settings=kept(self.dataset),

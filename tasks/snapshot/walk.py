@@ -10,19 +10,11 @@ from tasks.image_formats import HEAD
 from tasks.paths import AnyPath, file_version, is_remote
 from tasks.snapshot.ignored import LINKED_FOLDER, NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, RAW_PHOTO, UNREADABLE, Ignored
 from tasks.snapshot.ignored_names import unwanted_name
-from tasks.snapshot.listing import (
-    PHOTO,
-    File,
-    Listing,
-    by_path,
-    fingerprint_rows,
-    kind_by_suffix,
-    unwanted_head,
-)
-from tasks.snapshot.objects import list_objects, look_into
-from tasks.snapshot.opening import read_head
+from tasks.snapshot.listing import PHOTO, Listing, PhotoFile, by_path, fingerprint_rows, kind_by_suffix, unwanted_head
+from tasks.snapshot.object_walk import list_objects, look_into
+from tasks.snapshot.photo_io import read_head
 
-__all__ = ["File", "Listing", "fingerprint_rows", "list_files", "list_unread"]
+__all__ = ["Listing", "PhotoFile", "fingerprint_rows", "list_files", "list_unread"]
 
 
 def list_files(root: AnyPath, *, labelled: bool = True) -> Listing:
@@ -87,7 +79,7 @@ class _Found:
     """
 
     labelled: bool = True
-    files: list[File] = field(default_factory=list)
+    files: list[PhotoFile] = field(default_factory=list)
     ignored: Ignored = field(default_factory=Ignored)
     folders: list[str] = field(default_factory=lambda: [""])
 
@@ -105,7 +97,7 @@ class _Found:
                 reason = _unwanted_file(entry, status, outside=outside)
                 if reason is None:
                     changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
-                    self.files.append(File(folder + entry.name, status.st_size, file_version(status), changed_ns))
+                    self.files.append(PhotoFile(folder + entry.name, status.st_size, file_version(status), changed_ns))
         if reason is not None:
             is_folder = reason == LINKED_FOLDER or _is_folder(entry)
             self.ignored.add(f"{folder}{entry.name}{'/' if is_folder else ''}", reason)

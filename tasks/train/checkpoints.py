@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.artifacts import DamagedError, mirrored
 from tasks.paths import AnyPath
-from tasks.quiet_tensorflow import tf
+from tasks.runtime.tensorflow_import import tf
+from tasks.storage.errors import DamagedError
+from tasks.storage.folder_sync import mirrored
 
 CHECKPOINTS_KEPT = 3
 #: A checkpoint is `<name>-<global step>`.
@@ -70,7 +71,7 @@ def decay_after(steps: tf.Tensor, decay: float) -> tf.Tensor:
     return tf.minimum(decay, (1 + steps) / (10 + steps))
 
 
-def follow(averages: Sequence[tf.Variable], values: Sequence[tf.Variable], steps: tf.Tensor, decay: float) -> None:
+def update_ema(averages: Sequence[tf.Variable], values: Sequence[tf.Variable], steps: tf.Tensor, decay: float) -> None:
     """Let moving averages follow their variables by one step, in place.
 
     Args:

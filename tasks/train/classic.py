@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.bottleneck.quantisation import Numbers
-from tasks.quiet_tensorflow import tf
-from tasks.train.checkpoints import checkpoints, follow
-from tasks.train.examples import Examples, Floats, Watch, mark
+from tasks.runtime.tensorflow_import import tf
+from tasks.train.checkpoints import checkpoints, update_ema
+from tasks.train.examples import Examples, Floats, TrainingContext, mark
 from tasks.train.features import read_values
 from tasks.train.head import Head
 from tasks.train.photos import EmbeddedPhotos
@@ -52,7 +52,7 @@ class LabelledRows:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class TrainingData:
     """What a classic head is trained on.
 
     Args:
@@ -68,11 +68,13 @@ class Lesson:
     validation: Examples
 
 
-def lesson_of(photos: EmbeddedPhotos, train: npt.NDArray[np.bool_], validation: npt.NDArray[np.bool_]) -> Lesson:
+def training_data_of(
+    photos: EmbeddedPhotos, train: npt.NDArray[np.bool_], validation: npt.NDArray[np.bool_]
+) -> TrainingData:
     """Read what a head is trained on: the training and the validation photos, bool [N] each."""
     features = photos.features
     numbers = features.read(train, features.settings.training_views, features.columns.last)
-    return Lesson(
+    return TrainingData(
         rows=numbers.reshape(-1, numbers.shape[-1]),
         steps=features.columns.steps[features.columns.last],
         labels=np.repeat(photos.truth[train], numbers.shape[1]),
@@ -86,7 +88,7 @@ class _Layer:
     `weights` is [D, C], `biases` [C]; `average_weights` and `average_biases` are their moving averages.
     """
 
-    def __init__(self, lesson: Lesson, labels: int, recipe: ClassicRecipe, seed: int) -> None:
+    def __init__(self, lesson: TrainingData, labels: int, recipe: ClassicRecipe, seed: int) -> None:
         # A seed of any length becomes the two numbers that TensorFlow takes.
         start = np.random.SeedSequence(seed).generate_state(2).astype(np.int64)
         drawn = tf.random.stateless_truncated_normal((len(lesson.steps), labels), start, stddev=DEVIATION)
@@ -130,14 +132,16 @@ class _Layer:
         for variable, slope in zip(variables, tape.gradient(loss, variables), strict=True):
             variable.assign_sub(self._recipe.learning_rate * slope)
         self.step.assign_add(1)
-        follow((self.average_weights, self.average_biases), variables, self.step, self._recipe.averaging)
+        update_ema((self.average_weights, self.average_biases), variables, self.step, self._recipe.averaging)
 
     def head(self, labels: tuple[str, ...]) -> Head:
         """The head as it is now: its weights and not their averages, as retrain.py predicts."""
         return Head(labels, self.weights.numpy(), self.biases.numpy(), rooted=False, facts={})
 
 
-def fit(lesson: Lesson, labels: tuple[str, ...], recipe: ClassicRecipe, seed: int, watch: Watch) -> Head:
+def fit(
+    lesson: TrainingData, labels: tuple[str, ...], recipe: ClassicRecipe, seed: int, watch: TrainingContext
+) -> Head:
     """Train a head for a fixed number of steps, and say every 100 steps how it does on some validation photos.
 
     The same arguments give the same head on the same machine.

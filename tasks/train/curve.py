@@ -7,9 +7,10 @@ from typing import Literal, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import CURVE, describe, publish_parquet, read_parquet
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
+from tasks.shards.parquet import publish_parquet, read_parquet
+from tasks.shards.schemas import CURVE, describe
 from tasks.train.settings import TrainSettings
 
 #: Which of a checkpoint's weights are measured: their moving averages, or the weights as they are.
@@ -18,7 +19,7 @@ WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """How a checkpoint did.
 
     Args:
@@ -61,7 +62,7 @@ def read_curve(path: AnyPath) -> pa.Table:
     return table
 
 
-def add_point(point: Point, folder: AnyPath, weights: Weights, settings: TrainSettings) -> None:
+def add_point(point: CurvePoint, folder: AnyPath, weights: Weights, settings: TrainSettings) -> None:
     """Add a point to a head's learning curve, in place of the one of the same step.
 
     Args:

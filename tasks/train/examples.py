@@ -25,17 +25,17 @@ class Examples:
     labels: npt.NDArray[np.int64]
 
 
-class Mark(NamedTuple):
+class Score(NamedTuple):
     """How predictions did: the share that is right, and the mean negative log of the right label's probability."""
 
     accuracy: float
     log_loss: float
 
 
-def mark(probabilities: Floats, labels: npt.NDArray[np.integer[Any]]) -> Mark:
+def mark(probabilities: Floats, labels: npt.NDArray[np.integer[Any]]) -> Score:
     """Measure predictions, float32 [N, C], against the labels, int [N]."""
     hits = probabilities.argmax(axis=1) == labels
-    return Mark(float(hits.mean()), log_loss(probabilities, labels))
+    return Score(float(hits.mean()), log_loss(probabilities, labels))
 
 
 def log_loss(probabilities: Floats, labels: npt.NDArray[np.integer[Any]]) -> float:
@@ -45,7 +45,7 @@ def log_loss(probabilities: Floats, labels: npt.NDArray[np.integer[Any]]) -> flo
 
 
 @dataclass(frozen=True)
-class Choice:
+class LeftOutScore:
     """How one way to solve for a head did on photos that were left out one at a time.
 
     Args:
@@ -64,7 +64,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Watch:
+class TrainingContext:
     """Who looks on while a head is trained.
 
     Args:

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.artifacts import DataRoot, KeyIndex, Store
-from tasks.artifacts.stores import Search
 from tasks.bottleneck.quantisation import Floats, Numbers
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.cores import available_cores
-from tasks.threads import in_threads
+from tasks.concurrency import map_ordered
+from tasks.hardware import available_cores
+from tasks.shards.key_index import KeyIndex
+from tasks.shards.store import Search, ShardStore
+from tasks.storage.layout import DataRoot
 from tasks.train.settings import TrainSettings
 
 #: Photos of a block at most.
@@ -87,7 +88,7 @@ def columns_of(settings: TrainSettings) -> Columns:
     )
 
 
-class Part(NamedTuple):
+class FeaturePart(NamedTuple):
     """The bottlenecks of one store, and where they go.
 
     Args:
@@ -101,22 +102,22 @@ class Part(NamedTuple):
     numbers: slice
 
 
-def parts_of(settings: TrainSettings) -> Iterator[Part]:
+def parts_of(settings: TrainSettings) -> Iterator[FeaturePart]:
     """Where the bottlenecks of each store go, in the order of the settings."""
     widths = [same[0].backbone.width for same in settings.by_backbone]
     for same, start in zip(settings.by_backbone, accumulate(widths, initial=0), strict=False):
         views = [bottleneck.all_views for bottleneck in same]
         for bottleneck, first in zip(same, accumulate(views, initial=0), strict=False):
             numbers = slice(start, start + bottleneck.backbone.width)
-            yield Part(bottleneck, slice(first, first + bottleneck.all_views), numbers)
+            yield FeaturePart(bottleneck, slice(first, first + bottleneck.all_views), numbers)
 
 
 class _Stored(NamedTuple):
     """The bottlenecks of one store, which of the wanted ones it has, and where they go."""
 
-    store: Store
+    store: ShardStore
     found: Search
-    part: Part
+    part: FeaturePart
 
 
 class Features:
@@ -207,7 +208,7 @@ class Features:
             for part in np.split(order, ends)
             for start in range(0, len(part), BLOCK_PHOTOS)
         )
-        return in_threads(self._read, batches, available_cores())
+        return map_ordered(self._read, batches, available_cores())
 
     def _read(self, places: Places) -> Block:
         """Read the photos of one block from all stores.

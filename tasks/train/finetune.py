@@ -4,18 +4,22 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from tasks.artifacts import DataRoot, Manifest, discard, exclusive, read_json
 from tasks.backbone.backbones import Prepared
 from tasks.paths import AnyPath
 from tasks.progress import Progress
-from tasks.train.examples import Watch, mark
+from tasks.shards.manifests import Manifest
+from tasks.storage.files import read_json
+from tasks.storage.folder_sync import discard
+from tasks.storage.layout import DataRoot
+from tasks.storage.locks import lock_folder
+from tasks.train.examples import TrainingContext, mark
 from tasks.train.network import FACTS, Network, save_network
 from tasks.train.network_training import train_network
-from tasks.train.photos import Photos, load_pictured
+from tasks.train.photos import LabelledPhotos, load_pictured
 from tasks.train.pictures import open_pictures
 from tasks.train.schedule import NetworkRecipe
 from tasks.train.settings import FinetuneSettings
-from tasks.train.underway import CHECKPOINTS, Training, announce
+from tasks.train.training_state import CHECKPOINTS, Training, announce
 
 
 class Pictured(NamedTuple):
@@ -56,10 +60,10 @@ def finetune(
         learning_rate=settings.learning_rate,
         seed=settings.seed,
     )
-    with exclusive(folder):
+    with lock_folder(folder):
         if not (folder / FACTS).is_file():
             announce(Training(settings, source.snapshot), folder)
-            watch = Watch(progress, folder / CHECKPOINTS)
+            watch = TrainingContext(progress, folder / CHECKPOINTS)
             with open_pictures(photos, photos.of("train"), settings.decode, root) as pictures:
                 network = train_network(Prepared(settings.backbone, weights), pictures, photos.labels, recipe, watch)
             facts = {
@@ -78,7 +82,7 @@ def finetune(
 
 
 def _validate(
-    network: Network, photos: Photos, settings: FinetuneSettings, root: DataRoot, progress: Progress
+    network: Network, photos: LabelledPhotos, settings: FinetuneSettings, root: DataRoot, progress: Progress
 ) -> dict[str, float | int]:
     """Measure the network on the validation split."""
     with open_pictures(photos, photos.of("validation"), settings.decode, root) as pictures:

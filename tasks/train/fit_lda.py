@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tasks.bottleneck.quantisation import Numbers
 from tasks.train.calibration import fit_temperature
-from tasks.train.examples import Choice, mark
+from tasks.train.examples import LeftOutScore, mark
 from tasks.train.features import Columns, columns_of
 from tasks.train.head import Head, probabilities
 from tasks.train.lda import Discriminant, Layer, Solution
@@ -72,7 +72,7 @@ class Solver:
         """The solver of a head's settings, whose recipe is `lda`."""
         return cls(cast("LdaRecipe", settings.recipe), columns_of(settings), settings.predicting_views, labels)
 
-    def choose(self, known: Statistics, sample: Sample) -> tuple[Head, tuple[Choice, ...]]:
+    def choose(self, known: Statistics, sample: Sample) -> tuple[Head, tuple[LeftOutScore, ...]]:
         """Choose shrinkage, layer weight and temperature by the log loss of photos that are left out one at a time.
 
         First the shrinkage with all layers alike, by going on from 1 as long as the loss gets smaller; then the weight
@@ -90,7 +90,7 @@ class Solver:
             SettingError: A shrinkage is too small.
         """
         discriminant = Discriminant(known, uniform_prior=self.recipe.class_weights)
-        tried: dict[tuple[float, float], tuple[Choice, Layer]] = {}
+        tried: dict[tuple[float, float], tuple[LeftOutScore, Layer]] = {}
 
         def loss(shrinkage: float, layer_weight: float) -> float:
             if (shrinkage, layer_weight) not in tried:
@@ -104,7 +104,7 @@ class Solver:
             weights = [1.0]
         first = int(np.argmin(np.abs(np.log(np.array(shrinkages) / _FIRST_SHRINKAGE))))
         if len(sample.labels) == 0:
-            untried = Choice(shrinkages[first], weights[0], temperature=1.0, accuracy=0.0, log_loss=0.0)
+            untried = LeftOutScore(shrinkages[first], weights[0], temperature=1.0, accuracy=0.0, log_loss=0.0)
             return self.fit(known, untried), (untried,)
         shrinkage = _descend(shrinkages, first, lambda value: loss(value, weights[0]))
         _descend(weights, 0, lambda value: loss(shrinkage, value))
@@ -112,24 +112,24 @@ class Solver:
         (best, layer), *_ = ranked = sorted(tried.values(), key=lambda one: one[0].log_loss)
         return self._head(layer, best.temperature), tuple(choice for choice, _ in ranked)
 
-    def choose_from(self, numbers: Numbers, labels: Labels) -> tuple[Head, tuple[Choice, ...]]:
+    def choose_from(self, numbers: Numbers, labels: Labels) -> tuple[Head, tuple[LeftOutScore, ...]]:
         """Choose and fit a head on photos whose numbers are in memory: uint8 or int16 [n, V, D], labels int64 [n]."""
         known = Statistics.none(len(self.labels), numbers.shape[2])
         known.add(numbers, labels)
         left_out = choose_left_out(labels)
         return self.choose(known, Sample(numbers[left_out], labels[left_out]))
 
-    def fit(self, known: Statistics, choice: Choice) -> Head:
+    def fit(self, known: Statistics, choice: LeftOutScore) -> Head:
         """Solve for the head of a choice, on whichever photos are known."""
         discriminant = Discriminant(known, uniform_prior=self.recipe.class_weights)
         solution = discriminant.solve(choice.shrinkage, self._weights(choice.layer_weight), known.scratch)
         return self._head(solution.layer, choice.temperature)
 
-    def _measure(self, solution: Solution, sample: Sample, shrinkage: float, layer_weight: float) -> Choice:
+    def _measure(self, solution: Solution, sample: Sample, shrinkage: float, layer_weight: float) -> LeftOutScore:
         scores = solution.left_out_scores(sample.numbers, sample.labels)[:, list(self.views)].astype(np.float32)
         temperature = fit_temperature(scores, sample.labels)
         found = mark(probabilities(scores / np.float32(temperature)), sample.labels)
-        return Choice(shrinkage, layer_weight, temperature, *found)
+        return LeftOutScore(shrinkage, layer_weight, temperature, *found)
 
     def _weights(self, layer_weight: float) -> npt.NDArray[np.float64]:
         return np.where(self.columns.last, 1.0, layer_weight)

@@ -17,21 +17,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import (
-    DamagedError,
-    describe,
-    discard,
-    fingerprint,
-    is_there,
-    listed,
-    local,
-    publish_folder,
-    read_parquet,
-)
-from tasks.artifacts.parquet import write_parquet
+from tasks.keys import fingerprint
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.shards.parquet import read_parquet, write_parquet
+from tasks.shards.schemas import describe
 from tasks.snapshot.splits import TENTHS
+from tasks.storage.errors import DamagedError
+from tasks.storage.files import is_there, listed, local, publish_folder
+from tasks.storage.folder_sync import discard
 from tasks.train.features import Features
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.statistics import Labels, Statistics

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts import DamagedError, local, publish_bytes, publish_json, read_json
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.load import build_model
 from tasks.bottleneck.forward import Vectors, forward_of
 from tasks.bottleneck.views import Pixels
 from tasks.paths import AnyPath
 from tasks.progress import Progress
-from tasks.quiet_tensorflow import keras, tf
+from tasks.runtime.tensorflow_import import keras, tf
+from tasks.storage.errors import DamagedError
+from tasks.storage.files import local, publish_bytes, publish_json, read_json
 from tasks.train.examples import Floats
 from tasks.train.pictures import Pictures
 

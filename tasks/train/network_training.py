@@ -13,13 +13,13 @@ from contextlib import closing
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.layers import leaves
 from tasks.errors import SettingError
-from tasks.quiet_tensorflow import keras, tf
+from tasks.runtime.tensorflow_import import keras, tf
 from tasks.train.checkpoints import checkpoints
-from tasks.train.examples import Watch
+from tasks.train.examples import TrainingContext
 from tasks.train.network import Network, build_network
 from tasks.train.pictures import Batch, Pictures
 from tasks.train.replicas import Replicas
-from tasks.train.schedule import Budget, NetworkRecipe, rate_at
+from tasks.train.schedule import NetworkRecipe, TimeBudget, rate_at
 
 #: Of the averages of batch-norms, from random weights: Keras' 0.99 still holds much of the start after 200 steps.
 BATCH_NORM_MOMENTUM = 0.9
@@ -28,7 +28,7 @@ REPORT_STEPS = (25, 250)
 
 
 def train_network(
-    prepared: Prepared, pictures: Pictures, labels: tuple[str, ...], recipe: NetworkRecipe, watch: Watch
+    prepared: Prepared, pictures: Pictures, labels: tuple[str, ...], recipe: NetworkRecipe, watch: TrainingContext
 ) -> Network:
     """Train all weights of a network.
 
@@ -48,7 +48,7 @@ def train_network(
         BackboneError: The backbone's weights are not as they should be.
         StoreError: The checkpoint to go on from is damaged, or a picture is.
     """
-    budget = Budget(recipe.seconds)
+    budget = TimeBudget(recipe.seconds)
     # Keras draws random weights from Python's global generator.
     keras.utils.set_random_seed(recipe.seed)
     replicas = Replicas()
@@ -132,7 +132,7 @@ class _Training:
         return loss
 
 
-def _descend(training: _Training, pictures: Pictures, budget: Budget, watch: Watch) -> None:
+def _descend(training: _Training, pictures: Pictures, budget: TimeBudget, watch: TrainingContext) -> None:
     """Make all steps that are still to be made."""
     batch_size, progress = training.recipe.batch_size, watch.progress
     shortest, longest = REPORT_STEPS
@@ -156,7 +156,7 @@ def _descend(training: _Training, pictures: Pictures, budget: Budget, watch: Wat
                 save(training.done)
 
 
-def _begin(training: _Training, watch: Watch) -> None:
+def _begin(training: _Training, watch: TrainingContext) -> None:
     """Say how much there is to do, and how much of it is done."""
     watch.progress.start(training.planned * training.recipe.batch_size, "photo")
     watch.progress.advance(training.done * training.recipe.batch_size)

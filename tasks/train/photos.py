@@ -7,17 +7,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.artifacts import DataRoot, Manifest
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
+from tasks.shards.manifests import Manifest
 from tasks.snapshot.photos import read_snapshot, usable
 from tasks.snapshot.splits import SPLITS, Splits, assign_splits
+from tasks.storage.layout import DataRoot
 from tasks.train.features import Features
 from tasks.train.settings import TrainSettings
 
 
 @dataclass(frozen=True, eq=False)
-class Photos:
+class LabelledPhotos:
     """N photos of C labels, sorted by sha256.
 
     Args:
@@ -41,7 +42,7 @@ class Photos:
 
 
 @dataclass(frozen=True, eq=False)
-class EmbeddedPhotos(Photos):
+class EmbeddedPhotos(LabelledPhotos):
     """Photos with their bottlenecks.
 
     Args:
@@ -79,7 +80,7 @@ def load_photos(
     return EmbeddedPhotos(**vars(_photos(table)), features=features)
 
 
-def load_pictured(snapshot: str, decoded: Manifest, settings: DecodeSettings, root: DataRoot) -> Photos:
+def load_pictured(snapshot: str, decoded: Manifest, settings: DecodeSettings, root: DataRoot) -> LabelledPhotos:
     """Load a snapshot's usable photos that have a picture.
 
     Args:
@@ -98,9 +99,9 @@ def load_pictured(snapshot: str, decoded: Manifest, settings: DecodeSettings, ro
     return _photos(table.filter(pa.array(there)))
 
 
-def _photos(table: pa.Table) -> Photos:
+def _photos(table: pa.Table) -> LabelledPhotos:
     sha256, names = table.column("sha256").to_pylist(), table.column("label").to_pylist()
     labels = tuple(sorted(set(names)))
     place = {label: index for index, label in enumerate(labels)}
     truth = np.array([place[name] for name in names], np.int64)
-    return Photos(sha256, table.column("path").to_pylist(), labels, truth, assign_splits(sha256, names))
+    return LabelledPhotos(sha256, table.column("path").to_pylist(), labels, truth, assign_splits(sha256, names))

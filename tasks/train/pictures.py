@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.artifacts import DataRoot, open_scratch
 from tasks.bottleneck.views import Pixels
-from tasks.cores import available_cores
+from tasks.concurrency import prefetch
 from tasks.decode.images import read_pixels
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
-from tasks.threads import prefetch
-from tasks.train.photos import Photos
+from tasks.hardware import available_cores
+from tasks.storage.layout import DataRoot
+from tasks.storage.tempfiles import open_scratch
+from tasks.train.photos import LabelledPhotos
 
 BATCHES_AHEAD = 3
 
@@ -119,7 +120,7 @@ class Pictures:
 
 @contextmanager
 def open_pictures(
-    photos: Photos, which: npt.NDArray[np.bool_], decode: DecodeSettings, root: DataRoot
+    photos: LabelledPhotos, which: npt.NDArray[np.bool_], decode: DecodeSettings, root: DataRoot
 ) -> Iterator[Pictures]:
     """Make the pictures of some photos readable in any order, for as long as the block lasts.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from tasks.quiet_tensorflow import tf
+from tasks.runtime.tensorflow_import import tf
 
 #: The kind of device of which there may be several.
 DEVICE = "GPU"

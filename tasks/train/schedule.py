@@ -52,7 +52,7 @@ def rate_at(step: int, steps: int, peak: float) -> float:
     return peak * (1 + math.cos(math.pi * (step - rising) / (steps - rising))) / 2
 
 
-class Budget:
+class TimeBudget:
     """Foretells, after the first few steps, how many there can be in the time that is given.
 
     Args:

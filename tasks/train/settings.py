@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, groupby
 
-from tasks.artifacts import fingerprint
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.decode.settings import DecodeSettings, Encoding
+from tasks.keys import fingerprint
 
 #: Raised when the same settings give another head.
 CODE_VERSION = 3

@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 
-from tasks.artifacts import Manifest, Outcome
 from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.shards.manifests import Manifest, StageResult
 from tasks.stage import SnapshotStageTask
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
@@ -50,7 +50,7 @@ class TrainHead(SnapshotStageTask):
         """Beside the head."""
         return self.head() / "manifest.json"
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Train, going on from a checkpoint where an earlier try left one."""
         with progress.preparing("imports"):
             from tasks.train.photos import load_photos  # noqa: PLC0415 (only where there is work)
@@ -59,7 +59,7 @@ class TrainHead(SnapshotStageTask):
         photos = load_photos(self.snapshot, self.manifests(), self.settings, self.root)
         best = train_head(photos, self.snapshot, self.head(), self.statistics(), progress)
         trained = int(photos.of("train").sum())
-        return Outcome(
+        return StageResult(
             key=self.head().name,
             snapshot=self.snapshot,
             settings=asdict(self.settings),
@@ -106,7 +106,7 @@ class FinetuneNetwork(SnapshotStageTask):
         """Beside the network."""
         return self.network() / "manifest.json"
 
-    def work(self, progress: Progress) -> Outcome:
+    def work(self, progress: Progress) -> StageResult:
         """Train, going on from a checkpoint where an earlier try left one."""
         with progress.preparing("imports"):
             from tasks.train.finetune import Pictured, finetune  # noqa: PLC0415 (imports TensorFlow)
@@ -115,7 +115,7 @@ class FinetuneNetwork(SnapshotStageTask):
         weights = self.weights_of(self.settings.backbone.weights_sha256)
         facts = finetune(source, self.settings, weights, self.root, progress)
         told = ("labels", "validation_photos", "validation_accuracy", "validation_log_loss", "steps", "passes")
-        return Outcome(
+        return StageResult(
             key=self.network().name,
             snapshot=self.snapshot,
             settings=asdict(self.settings),

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.artifacts import exclusive, local, scratch_folder
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.storage.files import local
+from tasks.storage.locks import lock_folder
+from tasks.storage.tempfiles import scratch_folder
 from tasks.train.kept_statistics import bring_up_to_date, read_tenth
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.statistics import Statistics
@@ -59,7 +61,7 @@ def tenth_statistics(photos: EmbeddedPhotos, folder: AnyPath | None, progress: P
             yield _Kept(photos, local(bring_up_to_date(temporary, photos, progress)))
     else:
         # The lock is held while they are read, since another run would remove them.
-        with exclusive(folder):
+        with lock_folder(folder):
             yield _Kept(photos, local(bring_up_to_date(folder, photos, progress)))
 
 

@@ -8,18 +8,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tasks.artifacts import exclusive
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.snapshot.splits import SPLIT_TENTHS
-from tasks.train.examples import Examples, Watch, mark
+from tasks.storage.locks import lock_folder
+from tasks.train.examples import Examples, TrainingContext, mark
 from tasks.train.features import read_values
 from tasks.train.fit_lda import Sample, Solver, choose_left_out
 from tasks.train.head import Head, save_head
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import ClassicRecipe, LdaRecipe
 from tasks.train.tenths import tenth_statistics
-from tasks.train.underway import CHECKPOINTS, Training, announce
+from tasks.train.training_state import CHECKPOINTS, Training, announce
 
 #: Bottlenecks that a training draws, from which on it takes long enough for somebody to watch it: some seconds.
 WORTH_WATCHING = 400_000
@@ -62,7 +62,7 @@ def train_head(
         StoreError: A checkpoint is damaged.
     """
     settings = photos.features.settings
-    with exclusive(folder):
+    with lock_folder(folder):
         announce(Training(settings, snapshot), folder)
         if isinstance(settings.recipe, LdaRecipe):
             head, trained = _fit_lda(photos, statistics, progress)
@@ -82,7 +82,7 @@ def _fit_lda(photos: EmbeddedPhotos, folder: AnyPath | None, progress: Progress)
     solver = Solver.of(photos.features.settings, photos.labels)
     with tenth_statistics(photos, folder, progress) as statistics:
         known = statistics.union(fitted)
-    sample = draw_sample(photos, photos.in_tenths(fitted))
+    sample = sample_rows(photos, photos.in_tenths(fitted))
     head, choices = solver.choose(known, sample)
     best = choices[0]
     choice = {name: getattr(best, name) for name in ("shrinkage", "layer_weight", "temperature")}
@@ -97,8 +97,8 @@ def _fit_classic(
 
     if recipe.steps * recipe.batch_size >= WORTH_WATCHING:
         progress.tell(f"To watch it learn: python -m pipeline watch {shlex.quote(str(folder))}")
-    lesson = classic.lesson_of(photos, photos.of("train"), photos.of("validation"))
-    watch, seed = Watch(progress, folder / CHECKPOINTS), photos.features.settings.seed
+    lesson = classic.training_data_of(photos, photos.of("train"), photos.of("validation"))
+    watch, seed = TrainingContext(progress, folder / CHECKPOINTS), photos.features.settings.seed
     head = classic.fit(lesson, photos.labels, recipe, seed, watch)
     test = _examples(photos, photos.of("test"))
     accuracy = mark(head.probabilities(test.values), test.labels).accuracy
@@ -107,7 +107,7 @@ def _fit_classic(
     return head, Trained(len(lesson.validation.labels), *found, choice={})
 
 
-def draw_sample(photos: EmbeddedPhotos, which: npt.NDArray[np.bool_]) -> Sample:
+def sample_rows(photos: EmbeddedPhotos, which: npt.NDArray[np.bool_]) -> Sample:
     """Take photos to be left out one at a time, of those that are fitted on, bool [N]: some with the smallest keys."""
     some = which.copy()
     some[which] = choose_left_out(photos.truth[which])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.quiet_tensorflow import tf
+from tasks.runtime.tensorflow_import import tf
 
 SIZE = 299
 EPSILON = 1e-3

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.quiet_tensorflow import tf
+from tasks.runtime.tensorflow_import import tf
 from tests.backbone.growing_graph import SIZE, GrowingGraph
 
 CLASSES = 1008

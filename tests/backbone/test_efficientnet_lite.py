@@ -16,7 +16,7 @@ from tasks.catalog import find_backbone
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import BackboneError
-from tasks.quiet_tensorflow import keras
+from tasks.runtime.tensorflow_import import keras
 
 DAISY = 985  # ImageNet's class
 #: Trainable parameters in millions, from the param_count column of

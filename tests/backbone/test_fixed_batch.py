@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.backbone.fixed_batch import FixedBatch
-from tasks.quiet_tensorflow import tf
+from tasks.runtime.tensorflow_import import tf
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
 

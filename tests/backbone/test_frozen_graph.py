@@ -16,7 +16,7 @@ from tasks.backbone.frozen_graph import frozen_network, input_size, modernise, r
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import BackboneError
-from tasks.quiet_tensorflow import freeze, keras, tf
+from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tests.backbone.growing_graph import SIZE
 from tests.backbone.inception import build_graph, write_graph
 from tests.backbone.untouched import Untouched

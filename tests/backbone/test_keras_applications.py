@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.artifacts import file_sha256
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.keras_applications import _network, _preprocess, build, default_size, model_names, prepare
 from tasks.backbone.layers import stable_names
@@ -20,10 +19,11 @@ from tasks.backbone.load import load_layers, load_network
 from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.float_forward import FloatForward
 from tasks.errors import BackboneError, SettingError
-from tasks.progress import Silence
-from tasks.quiet_tensorflow import keras
+from tasks.keys import file_sha256
+from tasks.progress import NullProgress
+from tasks.runtime.tensorflow_import import keras
 from tests.download.server import FileServer, serving
-from tests.listening import Tally
+from tests.support.progress import Tally
 
 # Keras 3.15 makes numpy arrays of its variables in a way that numpy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -83,7 +83,7 @@ def small(headless: Any, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """The backbone of a file of MobileNet's weights."""
     file = tmp_path_factory.mktemp("weights") / "small.weights.h5"
     headless.save_weights(file)
-    return prepare(BackboneRequest(SMALL, str(file), SIZE), file.parent / "folder", Silence())
+    return prepare(BackboneRequest(SMALL, str(file), SIZE), file.parent / "folder", NullProgress())
 
 
 def assert_close(got: Array, expected: Array) -> None:
@@ -111,12 +111,12 @@ def test_unknown_name_is_an_error_that_names_near_ones(tmp_path: Path, name: str
     with pytest.raises(
         SettingError, match=f"no model {name!r}; near it are .*{near}.*https://keras.io/api/applications"
     ):
-        prepare(BackboneRequest(f"keras:{name}"), tmp_path, Silence())
+        prepare(BackboneRequest(f"keras:{name}"), tmp_path, NullProgress())
 
 
 def test_no_name_at_all_is_an_error_that_says_where_the_list_is(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"no model ''\. Give keras:<Name> with a name of the list at https"):
-        prepare(BackboneRequest("keras:"), tmp_path, Silence())
+        prepare(BackboneRequest("keras:"), tmp_path, NullProgress())
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,12 @@ def test_no_name_at_all_is_an_error_that_says_where_the_list_is(tmp_path: Path) 
 )
 def test_parameters_of_other_models_are_refused(tmp_path: Path, request_: BackboneRequest) -> None:
     with pytest.raises(SettingError, match="keras:MobileNet brings its own"):
-        prepare(request_, tmp_path, Silence())
+        prepare(request_, tmp_path, NullProgress())
 
 
 def test_size_below_the_model_s_least_is_an_error_that_says_it(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"--image-size 74 does not go with keras:InceptionV3 .*at least 75x75"):
-        prepare(BackboneRequest("keras:InceptionV3", size=74), tmp_path, Silence())
+        prepare(BackboneRequest("keras:InceptionV3", size=74), tmp_path, NullProgress())
 
 
 @pytest.mark.parametrize(("name", "size"), [("Xception", 299), ("MobileNetV3Small", 224)])
@@ -147,7 +147,7 @@ def test_backbone_is_described_by_the_model_and_its_file(small: Prepared) -> Non
 
 
 def test_size_is_the_model_s_own_where_none_is_given(small: Prepared, tmp_path: Path) -> None:
-    assert prepare(BackboneRequest(SMALL, str(small.weights)), tmp_path, Silence()).backbone.size == 224
+    assert prepare(BackboneRequest(SMALL, str(small.weights)), tmp_path, NullProgress()).backbone.size == 224
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,9 @@ def test_layers_are_those_of_the_same_names_however_often_keras_has_numbered_oth
     size, file = 128, tmp_path / "own.weights.h5"
     large = pixels.repeat(4, axis=1).repeat(4, axis=2)[:2].astype(np.float32)
     see(_network(name, size), _preprocess(name)(large.copy())).save_weights(file)
-    first, second = (prepare(BackboneRequest(f"keras:{name}", str(file), size), tmp_path, Silence()) for _ in range(2))
+    first, second = (
+        prepare(BackboneRequest(f"keras:{name}", str(file), size), tmp_path, NullProgress()) for _ in range(2)
+    )
     assert first == second
     assert len(first.backbone.layers) == 4
     # `prepare` clears what Keras has counted.
@@ -219,7 +221,7 @@ def test_layers_are_those_of_the_same_names_however_often_keras_has_numbered_oth
 
 def test_last_layer_alone_is_the_pooled_one(small: Prepared, tmp_path: Path) -> None:
     request = BackboneRequest(SMALL, str(small.weights), SIZE, layers="last")
-    assert prepare(request, tmp_path, Silence()).backbone == small.backbone.last_layer
+    assert prepare(request, tmp_path, NullProgress()).backbone == small.backbone.last_layer
     assert small.backbone.last_layer != small.backbone
 
 
@@ -265,7 +267,7 @@ def test_file_of_another_kind_is_an_error_that_lists_the_endings(tmp_path: Path)
     file = tmp_path / "weights.pth"
     file.touch()
     with pytest.raises(BackboneError, match=r"its name ends in none of \.weights\.h5, \.h5, \.keras"):
-        prepare(BackboneRequest(SMALL, str(file), SIZE), tmp_path, Silence())
+        prepare(BackboneRequest(SMALL, str(file), SIZE), tmp_path, NullProgress())
 
 
 def write_h5(model: Any, folder: Path) -> bytes:
@@ -301,7 +303,7 @@ def test_weights_through_keras_make_keras_s_own_bottlenecks(
     published.get_layer(index=2).set_weights([mean, deviation, np.array(0)])
     with serving(FileServer(write_h5(see(published, pixels.astype(np.float32)), tmp_path))) as files:
         point_keras_to(served_at(files), files.content, tmp_path, monkeypatch)
-        prepared = prepare(BackboneRequest("keras:EfficientNetB0", size=SIZE), tmp_path / "folder", Silence())
+        prepared = prepare(BackboneRequest("keras:EfficientNetB0", size=SIZE), tmp_path / "folder", NullProgress())
         own = keras.applications.EfficientNetB0(
             include_top=False, weights="imagenet", input_shape=(SIZE, SIZE, 3), pooling="avg"
         )
@@ -335,7 +337,7 @@ def test_weights_through_keras_are_kept_for_when_there_is_no_network(
 def test_file_of_another_hash_is_an_error_and_is_not_kept(server: FileServer, tmp_path: Path) -> None:
     server.content = server.content[:-1] + b"?"
     with pytest.raises(BackboneError, match=r"Keras could not get .*Incomplete or corrupted file"):
-        prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", Silence())
+        prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", NullProgress())
     assert list((tmp_path / "folder").iterdir()) == []
 
 
@@ -347,7 +349,7 @@ def test_offline_is_an_error_that_says_what_to_do(
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
         point_keras_to(url, b"", tmp_path, monkeypatch)
         with pytest.raises(BackboneError) as caught:
-            prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", Silence())
+            prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", NullProgress())
     for part in (
         f"{url}weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
         "offline",

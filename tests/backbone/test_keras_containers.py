@@ -15,8 +15,8 @@ from tasks.backbone.keras_containers import CONFIG, WEIGHTS, check_hdf5
 from tasks.backbone.keras_files import look
 from tasks.backbone.request import BackboneRequest
 from tasks.errors import BackboneError
-from tasks.progress import Silence
-from tasks.quiet_tensorflow import keras
+from tasks.progress import NullProgress
+from tasks.runtime.tensorflow_import import keras
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 layers = keras.layers
@@ -179,4 +179,4 @@ def test_weights_for_a_model_of_keras_applications_are_looked_at_too(tmp_path: P
     with h5py.File(tmp_path / name, "w") as file:
         external_link(file, tmp_path / "elsewhere.h5")
     with pytest.raises(BackboneError, match="from another place or file"):
-        prepare(BackboneRequest("keras:MobileNet", str(tmp_path / name), 32), tmp_path / "folder", Silence())
+        prepare(BackboneRequest("keras:MobileNet", str(tmp_path / name), 32), tmp_path / "folder", NullProgress())

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.backbone.keras_applications import _network, default_size
 from tasks.backbone.layers import choose_earlier_layers, stable_names
-from tasks.quiet_tensorflow import keras
+from tasks.runtime.tensorflow_import import keras
 
 layers = keras.layers
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import file_sha256, kept_here
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.keras_applications import _imagenet_weights
 from tasks.backbone.load import build_model, load_network
@@ -13,14 +12,16 @@ from tasks.backbone.task import PrepareBackbone
 from tasks.backbone.weights import packaged_weights
 from tasks.catalog import find_backbone
 from tasks.errors import BackboneError, DownloadError
+from tasks.keys import file_sha256
 from tasks.paths import AnyPath, to_path
-from tasks.progress import Silence
-from tasks.quiet_tensorflow import tf
+from tasks.progress import NullProgress
+from tasks.runtime.tensorflow_import import tf
+from tasks.storage.tempfiles import kept_here
 from tests.backbone.inception import build_graph, zip_graph
 from tests.backbone.test_keras_applications import FETCHED, network, point_keras_to, served_at, write_h5
 from tests.download.server import FileServer, serving
-from tests.gateway import Gateway
-from tests.object_store import ObjectStore, other_machine
+from tests.support.servers.gateway import Gateway
+from tests.support.servers.object_store import ObjectStore, other_machine
 from tests.train.tiny import tiny
 
 # Keras 3.15 makes numpy arrays of its variables in a way that numpy 2 warns of.
@@ -84,9 +85,9 @@ def test_imagenet_weights_come_through_keras_once_for_all_machines(
     published = write_h5(network(name), tmp_path)
     with serving(FileServer(published)) as server:
         point_keras_to(served_at(server), published, tmp_path / "keras", monkeypatch)
-        first = _imagenet_weights(name, far_root, Silence())
+        first = _imagenet_weights(name, far_root, NullProgress())
         other_machine(monkeypatch, tmp_path / "other")
-        assert _imagenet_weights(name, far_root, Silence()) == first
+        assert _imagenet_weights(name, far_root, NullProgress()) == first
         assert len(server.requests) == 1
     assert first.is_file()
 

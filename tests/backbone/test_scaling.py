@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.backbone.scaling import SCALINGS
-from tasks.quiet_tensorflow import keras, tf
+from tasks.runtime.tensorflow_import import keras, tf
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype(np.float32)
 MODES = {

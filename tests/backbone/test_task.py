@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import local
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.task import PrepareBackbone
 from tasks.backbone.weights import packaged_weights
 from tasks.catalog import find_backbone
+from tasks.storage.files import local
 from tests.backbone.inception import build_graph, zip_graph
 
 

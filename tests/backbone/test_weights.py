@@ -9,7 +9,7 @@ from tasks.backbone.weights import given_weights, packaged_weights, weights_sha2
 from tasks.catalog import BackboneEntry, find_backbone
 from tasks.errors import BackboneError, DownloadError
 from tests.download.server import FileServer, serving
-from tests.listening import Tally
+from tests.support.progress import Tally
 
 LITE0 = find_backbone("efficientnet_lite0")
 

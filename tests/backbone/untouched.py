@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from tasks.quiet_tensorflow import tf
+from tasks.runtime.tensorflow_import import tf
 
 
 class Untouched:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.dataset as ds
 
-from tasks.bottleneck.hardware import find_hardware
 from tasks.bottleneck.precision import PRECISIONS
+from tasks.hardware import find_hardware
 from tests.benchmarks.table import Table, parser, tell
 from tests.pipeline.command import Project
 

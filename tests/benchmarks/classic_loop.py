@@ -23,14 +23,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import RetrainFlowers
+from pipeline.retrain import RetrainFlowers
 from tasks.backbone.prepare import prepare_backbone
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tasks.snapshot.photos import take_snapshot, usable
 from tasks.snapshot.splits import SPLITS, assign_splits
 from tests.benchmarks.table import Table, parser, tell
 from tests.pipeline.command import words
-from tests.repository import REPOSITORY
+from tests.support.repository import REPOSITORY
 
 CLASSIC, OURS = "classic loop", "pipeline"
 ALL, REST = "all", "start-up and the rest"
@@ -85,7 +85,7 @@ def make_task(source: Path, work: Path, steps: int) -> dict[str, Any]:
     Returns:
         The fields of the classic program's `Task`, but for the folder of the text files.
     """
-    table = usable(take_snapshot(source, None, Silence()).table)
+    table = usable(take_snapshot(source, None, NullProgress()).table)
     columns = [table.column(name).to_pylist() for name in ("path", "label", "sha256")]
     photos: dict[str, dict[str, list[str]]] = defaultdict(lambda: {split: [] for split in SPLITS})
     for path, label, split in zip(*columns[:2], assign_splits(columns[2], columns[1]).names, strict=True):
@@ -106,10 +106,10 @@ def freeze_backbone(source: Path, graph: Path) -> tuple[str, str, int]:
         Names of its input and output, and its size in pixels.
     """
     from tasks.backbone.load import load_network  # noqa: PLC0415 (takes seconds)
-    from tasks.quiet_tensorflow import freeze, tf  # noqa: PLC0415
+    from tasks.runtime.tensorflow_import import freeze, tf  # noqa: PLC0415
 
     (request,) = RetrainFlowers(dataset=str(source)).requests()
-    prepared = prepare_backbone(request, graph.parent, Silence())
+    prepared = prepare_backbone(request, graph.parent, NullProgress())
     network = load_network(replace(prepared, backbone=prepared.backbone.last_layer))
     size = prepared.backbone.size
     function = tf.function(lambda pixels: network(pixels * 255), autograph=False)
@@ -159,7 +159,9 @@ def report(rounds: Mapping[str, list[Measured]], output: Path, steps: int) -> No
         tables.append(Table(f"classic_loop_{way}", f"Parts of the {way}, and their share", "s", ALL, parts))
     accuracy = {way: [100 * correct for _, correct, _ in own] for way, own in rounds.items()}
     tables.append(Table("classic_loop_accuracy", f"Accuracy on the same {tested} test photos", "%", CLASSIC, accuracy))
-    importlib.import_module("tasks.quiet_tensorflow")  # so that the GPU is named, now that nothing is timed any more
+    importlib.import_module(
+        "tasks.runtime.tensorflow_import"
+    )  # so that the GPU is named, now that nothing is timed any more
     tell(tables, output, steps=steps)
 
 

@@ -20,9 +20,9 @@ from upath import UPath
 
 from tests.benchmarks.nothing_to_do import link
 from tests.benchmarks.table import Table, parser, tell
-from tests.gateway import Gateway
-from tests.object_store import ObjectStore, serving
 from tests.pipeline.command import luigi
+from tests.support.servers.gateway import Gateway
+from tests.support.servers.object_store import ObjectStore, serving
 
 STATES = ("cold", "1 % new", "nothing to do")
 

@@ -22,16 +22,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from tasks.artifacts import DataRoot
 from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
-from tasks.cores import available_cores
 from tasks.decode.colour import to_srgb
 from tasks.decode.photos import decode_photos, open_stores
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.workers import BATCH
-from tasks.progress import Silence
+from tasks.hardware import available_cores
+from tasks.progress import NullProgress
 from tasks.snapshot.photos import take_snapshot, usable
+from tasks.storage.layout import DataRoot
 from tests.benchmarks.table import Table, parser, rates, tell
 
 BACKBONE = "efficientnet_lite0"
@@ -40,7 +40,7 @@ STAGE, STARTED = "stage", "stage, once its processes have started"
 RUN = "import sys; from tests.benchmarks.decode_stage import run_stage; run_stage(*sys.argv[1:])"
 
 
-class Clock(Silence):
+class Clock(NullProgress):
     """Progress that notes when the first batch was done."""
 
     def __init__(self) -> None:
@@ -111,9 +111,9 @@ def main() -> None:
     arguments = options.parse_args()
     source, cores = arguments.source, available_cores()
     with tempfile.TemporaryDirectory() as folder:
-        backbone = prepare_backbone(BackboneRequest(BACKBONE), Path(folder), Silence()).backbone
+        backbone = prepare_backbone(BackboneRequest(BACKBONE), Path(folder), NullProgress()).backbone
     settings = backbone.decode("jpeg")
-    wanted = usable(take_snapshot(source, None, Silence()).table)
+    wanted = usable(take_snapshot(source, None, NullProgress()).table)
     seconds = measure(wanted, source, settings, arguments.repeat)
     count, against = wanted.num_rows, f"{cores} x {ONE}"
     once = count - min(count - 1, cores * BATCH)

@@ -22,14 +22,14 @@ from tasks.backbone.load import build_model, load_network
 from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.forward import Forward, open_forward
-from tasks.bottleneck.hardware import find_hardware
 from tasks.bottleneck.openvino_network import GRAPH, WEIGHTS, openvino_network
 from tasks.bottleneck.precision import Precision
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.views import Pixels
-from tasks.openvino_import import ov
-from tasks.progress import Silence
-from tasks.quiet_tensorflow import freeze, keras, tf
+from tasks.hardware import find_hardware
+from tasks.progress import NullProgress
+from tasks.runtime.openvino_import import ov
+from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tests.benchmarks.table import Table, parser, rates, tell, time_in_turn
 
 PREDICT = "keras model.predict, 32 at once"
@@ -41,14 +41,14 @@ Way = Callable[[], object]
 
 def lite0(size: int) -> Prepared:
     """The default backbone."""
-    return prepare_backbone(BackboneRequest("efficientnet_lite0", size=size), Path(), Silence())
+    return prepare_backbone(BackboneRequest("efficientnet_lite0", size=size), Path(), NullProgress())
 
 
 def inception(folder: Path) -> Prepared:
     """Inception-v3 at 299 pixels; its weights are random, since none come with a package."""
     weights = folder / "random.weights.h5"
     keras.applications.InceptionV3(weights=None, include_top=False, pooling="avg").save_weights(weights)
-    return prepare_backbone(BackboneRequest("keras:InceptionV3", weights=str(weights)), folder, Silence())
+    return prepare_backbone(BackboneRequest("keras:InceptionV3", weights=str(weights)), folder, NullProgress())
 
 
 def kept_in(prepared: Prepared, precision: Precision, folder: Path) -> Path:
@@ -59,7 +59,7 @@ def kept_in(prepared: Prepared, precision: Precision, folder: Path) -> Path:
 def ours(prepared: Prepared, precision: Precision, folder: Path, pixels: Pixels) -> Way:
     """The forward pass as the stage calls it: from as many threads as it takes."""
     settings = BottleneckSettings(prepared.backbone, "jpeg", precision, views=1)
-    forward = open_forward(settings, prepared.weights, kept_in(prepared, precision, folder), Silence())
+    forward = open_forward(settings, prepared.weights, kept_in(prepared, precision, folder), NullProgress())
     return in_batches(forward, forward.workers, pixels)
 
 
@@ -116,7 +116,7 @@ def ways_of(prepared: Prepared, folder: Path, pixels: Pixels) -> dict[str, Way]:
             continue
         ways[precision] = ours(prepared, precision, folder, pixels)
         if precision in HINTS and not hardware.gpu:
-            network = openvino_network(prepared, kept_in(prepared, precision, folder), Silence())
+            network = openvino_network(prepared, kept_in(prepared, precision, folder), NullProgress())
             ways[f"OpenVINO {precision}"] = openvino(network, HINTS[precision], pixels)
     if find_spec("onnxruntime"):
         graph = folder / f"{prepared.backbone.name}.pb"

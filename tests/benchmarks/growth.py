@@ -20,9 +20,9 @@ from pathlib import Path
 
 import luigi
 
-from pipeline import RetrainFlowers
+from pipeline.retrain import RetrainFlowers
 from tasks.download.sample import draw_sample
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tasks.stage import StageTask
 from tests.benchmarks.queries import KEYS, SHARDS, measure_queries
 from tests.benchmarks.resident import peak
@@ -81,7 +81,7 @@ def grow(sizes: Sequence[int], image_size: int, drawn: Path | None) -> tuple[dic
         with tempfile.TemporaryDirectory() as folder:
             archive, root = Path(folder) / "sample.tgz", Path(folder) / "data"
             if drawn is None:
-                draw_sample(archive, photos, Silence())
+                draw_sample(archive, photos, NullProgress())
             else:
                 take_first(drawn, photos, archive)
             for stage in STAGES:

@@ -27,18 +27,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.artifacts import SNAPSHOT, DataRoot, Outcome, publish_parquet, read_manifest
-from tasks.artifacts.manifests import Manifest
-from tasks.evaluate.evaluation import Source, evaluate
+from tasks.evaluate.evaluation import TrainedOn, evaluate
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import to_path
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.shards.manifests import Manifest, StageResult, read_manifest
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import SNAPSHOT
+from tasks.storage.layout import DataRoot
 from tasks.train.photos import load_photos
 from tasks.train.settings import LdaRecipe, TrainSettings
 from tasks.train.training import train_head
 from tests.benchmarks.resident import peak
 from tests.benchmarks.table import Table, parser, tell
-from tests.object_store import serving
+from tests.support.servers.object_store import serving
 from tests.train.examples import BACKBONE, BOTTLENECK
 
 LABELS = tuple("abcde")
@@ -86,7 +88,7 @@ def make_up(root: DataRoot, numbers: range, how: TrainSettings, before: Sequence
         own = new[start : start + PHOTOS_PER_SHARD]
         labels = np.array([truth[key] for key in own])
         shards.append(store.append(draw(own, labels, how, random)).name)
-    outcome = Outcome("made-up", "snap", {}, count, len(new), count - len(new), tuple(shards))
+    outcome = StageResult("made-up", "snap", {}, count, len(new), count - len(new), tuple(shards))
     return Manifest(stage="bottleneck", run="benchmark", seconds=0.0, **vars(outcome))
 
 
@@ -114,10 +116,10 @@ def run_part(part: str, folder: str, width: str, views: str) -> None:
     started = time.perf_counter()
     if part == "train":
         photos = load_photos("snap", [manifest], how, root)
-        train_head(photos, "snap", root.train(how.key("snap")), kept, Silence())
+        train_head(photos, "snap", root.train(how.key("snap")), kept, NullProgress())
     else:
-        source = Source([manifest], root.path, kept)
-        evaluate("snap", EvaluateSettings(how, FOLDS), source, root, Silence())
+        source = TrainedOn([manifest], root.path, kept)
+        evaluate("snap", EvaluateSettings(how, FOLDS), source, root, NullProgress())
     sys.stdout.write(json.dumps([time.perf_counter() - started, peak()]))
 
 

@@ -14,20 +14,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tasks.artifacts import DataRoot, Outcome, describe, publish_parquet
-from tasks.artifacts.manifests import Manifest
 from tasks.bottleneck.extract import PHOTOS_PER_SHARD
 from tasks.bottleneck.on_ray import _blocks
-from tasks.bottleneck.photos import Missing
-from tasks.cluster.messages import Task
-from tasks.cluster.sizes import Pool
+from tasks.bottleneck.update_store import PendingPhotos
+from tasks.cluster.messages import ClusterTask
+from tasks.cluster.resources import Pool
 from tasks.decode.on_ray import cut
 from tasks.decode.photos import ROWS_PER_SHARD
 from tasks.decode.workers import Photo
 from tasks.evaluate.cross_validation import fold_heads, predict_photos
 from tasks.paths import AnyPath
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.shards.manifests import Manifest, StageResult
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import describe
 from tasks.snapshot.photos import usable
+from tasks.storage.layout import DataRoot
 from tasks.train.head import load_head
 from tasks.train.photos import _photos, load_photos
 from tasks.train.settings import TrainSettings
@@ -66,17 +68,17 @@ def _make_up(root: DataRoot, photos: int, how: TrainSettings, photos_per_shard: 
     publish_parquet(root.snapshot(_SNAPSHOT), make_snapshot(keys))
     store = bottleneck.store(root)
     fill_bottlenecks(store, keys, bottleneck.views, photos_per_shard)
-    outcome = Outcome(_SNAPSHOT, _SNAPSHOT, {}, photos, photos, 0, tuple(shard.name for shard in store.shards()))
+    outcome = StageResult(_SNAPSHOT, _SNAPSHOT, {}, photos, photos, 0, tuple(shard.name for shard in store.shards()))
     return Manifest(stage="bottleneck", run="benchmark", seconds=0.0, **vars(outcome))
 
 
 def predict(folder: Path, keys: int) -> Callable[[], object]:
     """The predictions that an evaluation writes of its photos, then what a report makes of them."""
     from tasks.evaluate.predictions import tabulate_predictions  # noqa: PLC0415 (only this needs them)
-    from tasks.report.choice import choose_photos  # noqa: PLC0415
-    from tasks.report.predicted import read_predicted  # noqa: PLC0415
-    from tasks.report.repeated import find_repetitions  # noqa: PLC0415
+    from tasks.report.duplicates import find_repetitions  # noqa: PLC0415
+    from tasks.report.predictions import read_predicted  # noqa: PLC0415
     from tasks.report.results import judge  # noqa: PLC0415
+    from tasks.report.selection import choose_photos  # noqa: PLC0415
 
     snapshot = usable(make_snapshot(make_keys(keys)))
 
@@ -103,9 +105,9 @@ def blocks(_: Path, keys: int) -> Callable[[], object]:
     def query() -> None:
         for made in (
             cut(photos, ROWS_PER_SHARD),
-            list(_blocks(Missing(wanted, shards, np.arange(keys) // ROWS_PER_SHARD), PHOTOS_PER_SHARD)),
+            list(_blocks(PendingPhotos(wanted, shards, np.arange(keys) // ROWS_PER_SHARD), PHOTOS_PER_SHARD)),
         ):
-            pickle.dumps(Task(len, None, made, pool))  # type: ignore[arg-type]  # for nobody
+            pickle.dumps(ClusterTask(len, None, made, pool))  # type: ignore[arg-type]  # for nobody
 
     return query
 
@@ -174,11 +176,11 @@ def train(photos: str, width: str, views: str) -> None:
         statistics, ends = root.statistics("made-up"), [time.perf_counter()]
         loaded = load_photos(_SNAPSHOT, [manifest], how, root)
         ends.append(time.perf_counter())
-        train_head(loaded, _SNAPSHOT, root.train("head"), statistics, Silence())
+        train_head(loaded, _SNAPSHOT, root.train("head"), statistics, NullProgress())
         ends.append(time.perf_counter())
         head = load_head(root.train("head"))
-        heads = fold_heads(loaded, head, _FOLDS, statistics, Silence())
+        heads = fold_heads(loaded, head, _FOLDS, statistics, NullProgress())
         ends.append(time.perf_counter())
-        predict_photos(loaded, head, heads, Silence())
+        predict_photos(loaded, head, heads, NullProgress())
         ends.append(time.perf_counter())
     sys.stdout.write(json.dumps(dict(zip(("load", "train", "folds", "predict"), np.diff(ends).tolist(), strict=True))))

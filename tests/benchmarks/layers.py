@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.artifacts import DataRoot, manifest, read_manifest, settings_from
-from tasks.compare.draw import draw_training
+from tasks.compare.sampling import sample_training
 from tasks.evaluate.metrics import Metrics, measure
+from tasks.settings import settings_from
+from tasks.shards.manifests import read_manifest
+from tasks.storage.layout import DataRoot, manifest_path
 from tasks.train.features import read_values
 from tasks.train.fit_lda import Solver
 from tasks.train.photos import EmbeddedPhotos, load_photos
@@ -37,14 +39,14 @@ def embed(project: Project, image_size: str) -> EmbeddedPhotos:
     record, root = project.record(DATE), DataRoot(project.root)
     settings = settings_from(TrainSettings, read_manifest(root.train(record["head"]) / "manifest.json").settings)
     (bottleneck,) = settings.bottlenecks
-    embedded = read_manifest(manifest(bottleneck.store(root).folder, record["snapshot"]))
+    embedded = read_manifest(manifest_path(bottleneck.store(root).folder, record["snapshot"]))
     return load_photos(record["snapshot"], [embedded], settings, root)
 
 
 def measure_head(photos: EmbeddedPhotos, layer_weights: tuple[float, ...], per_label: int, seed: int) -> Metrics:
     """Choose and fit a head on the photos that are drawn, and measure it on all others."""
     drawn = np.zeros(len(photos.sha256), bool)
-    drawn[draw_training(photos, per_label, seed)] = True
+    drawn[sample_training(photos, per_label, seed)] = True
     settings = replace(photos.features.settings, recipe=LdaRecipe(layer_weights=layer_weights))
     numbers = photos.features.read(drawn, range(photos.features.shape[1]))
     head, _ = Solver.of(settings, photos.labels).choose_from(numbers, photos.truth[drawn])

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.artifacts import SNAPSHOT, Store
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.settings import BottleneckSettings
+from tasks.shards.schemas import SNAPSHOT
+from tasks.shards.store import ShardStore
 from tasks.train.settings import LdaRecipe, TrainSettings
 
 
@@ -20,7 +21,7 @@ def make_keys(count: int, seed: int = 0) -> pa.Array:
     return keys.take(pc.sort_indices(keys))
 
 
-def fill_decoded(store: Store, keys: pa.Array, rows_per_shard: int) -> None:
+def fill_decoded(store: ShardStore, keys: pa.Array, rows_per_shard: int) -> None:
     """Append pictures of no bytes, in shards as a cold run cuts them."""
     for start in range(0, len(keys), rows_per_shard):
         own = keys.slice(start, rows_per_shard)
@@ -41,7 +42,7 @@ def made_up_head(width: int, views: int) -> TrainSettings:
     return TrainSettings((BottleneckSettings(backbone, "png", "float32", views),), LdaRecipe(), seed=0)
 
 
-def fill_bottlenecks(store: Store, keys: pa.Array, views: int, photos_per_shard: int) -> None:
+def fill_bottlenecks(store: ShardStore, keys: pa.Array, views: int, photos_per_shard: int) -> None:
     """Append the bottlenecks of photos, random numbers, in shards as a cold run cuts them."""
     kind = store.schema.field("bottleneck").type
     for start in range(0, len(keys), photos_per_shard):

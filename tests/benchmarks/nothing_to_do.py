@@ -19,14 +19,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts import DataRoot
-from tasks.artifacts.compaction import open_store, store_folders
 from tasks.bottleneck.settings import ROWS_PER_GROUP as VECTORS_PER_GROUP
 from tasks.decode.photos import ROWS_PER_GROUP, ROWS_PER_SHARD
+from tasks.shards.compaction import open_store, store_folders
+from tasks.storage.layout import DataRoot
 from tests.benchmarks.made_up import fill_bottlenecks, fill_decoded, make_keys
 from tests.benchmarks.table import Table, parser, tell, time_in_turn
 from tests.pipeline.command import LUIGI, draw
-from tests.repository import REPOSITORY
+from tests.support.repository import REPOSITORY
 
 HEAVY = {"PIL", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"}
 #: As many as tasks.bottleneck.extract has, which imports Pillow.

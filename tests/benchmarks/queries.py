@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.artifacts import DECODE, REJECTED, Store, describe
 from tasks.decode.photos import DecodeStores, decode_photos
 from tasks.decode.settings import DecodeSettings
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.shards.schemas import DECODE, REJECTED, describe
+from tasks.shards.store import ShardStore
 from tasks.snapshot.photos import take_snapshot, usable
 from tasks.snapshot.walk import list_files
 from tests.benchmarks.made_up import fill_decoded, make_keys, make_snapshot
@@ -32,9 +33,9 @@ WALKED = 10
 _LEAST = 1e-9
 
 
-def open_made_up(folder: Path) -> Store:
+def open_made_up(folder: Path) -> ShardStore:
     """A store of pictures of no bytes."""
-    return Store(folder, describe(DECODE, "decode", "made up", {}), 256)
+    return ShardStore(folder, describe(DECODE, "decode", "made up", {}), 256)
 
 
 def found(folder: Path, keys: int) -> Callable[[], object]:
@@ -64,10 +65,10 @@ def usable_photos(_: Path, keys: int) -> Callable[[], object]:
 
 def decode(folder: Path, keys: int) -> Callable[[], object]:
     """What the decode stage does where every photo has a picture."""
-    rejected = Store(folder / "rejected", describe(REJECTED, "decode", "made up", {}), 256)
+    rejected = ShardStore(folder / "rejected", describe(REJECTED, "decode", "made up", {}), 256)
     stores = DecodeStores(DecodeSettings(size=64, resize=64), open_made_up(folder), rejected)
     photos = usable(make_snapshot(make_keys(keys)))
-    return lambda: decode_photos(photos, folder, stores, Silence())
+    return lambda: decode_photos(photos, folder, stores, NullProgress())
 
 
 def walk(folder: Path, keys: int) -> Callable[[], object]:
@@ -79,8 +80,8 @@ def walk(folder: Path, keys: int) -> Callable[[], object]:
 def snapshot(folder: Path, keys: int) -> Callable[[], object]:
     """A snapshot of files that were all hashed before: a tenth as many, told for as many."""
     photos = make_files(folder, keys // WALKED)
-    known = take_snapshot(photos, None, Silence()).hashes
-    return lambda: take_snapshot(photos, known, Silence())
+    known = take_snapshot(photos, None, NullProgress()).hashes
+    return lambda: take_snapshot(photos, known, NullProgress())
 
 
 def make_files(folder: Path, count: int) -> Path:

@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from pipeline import RetrainFlowers
+from pipeline.retrain import RetrainFlowers
 from tasks.bottleneck.task import ExtractBottlenecks
-from tasks.cores import available_cores
+from tasks.hardware import available_cores
 from tests.benchmarks.nothing_to_do import link
 from tests.benchmarks.table import Table, parser, tell, time_in_turn
 from tests.pipeline.command import LUIGI
-from tests.repository import REPOSITORY
+from tests.support.repository import REPOSITORY
 
 
 def prepare(photos: Sequence[Path], source: Path, folder: Path, precision: str) -> ExtractBottlenecks:

@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from tasks.artifacts import DataRoot
 from tasks.decode.images import decode_photo, read_pixels
-from tasks.export.agreement import judge
 from tasks.export.card import dataset_of
+from tasks.export.parity import judge
 from tasks.export.photos import KnownPhotos, read_files, read_known
 from tasks.predict.models import Model, read_model
 from tasks.predict.predictor import Predictor
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.storage.layout import DataRoot
 from tasks.train.examples import Floats
 from tests.benchmarks.table import Table, parser, rates, tell, time_in_turn
 
@@ -135,7 +135,7 @@ def main() -> None:
     model = read_model(newest_export(root))
     photos = given.photos or Path(dataset_of(model.snapshot, root).location)
     known, files = tested_photos(model, root, photos, given.count)
-    predictor = Predictor(model, Silence())
+    predictor = Predictor(model, NullProgress())
     started = time.perf_counter()
     with serving(root.export(model.key) / "saved_model") as url:
         starting = time.perf_counter() - started

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.bottleneck.extract import PHOTOS_PER_SHARD
-from tasks.cores import available_cores
 from tasks.decode.photos import ROWS_PER_SHARD
 from tasks.export.photos import MOST_PHOTOS
+from tasks.hardware import available_cores
 from tests.benchmarks.data_roots import Way
 from tests.benchmarks.held import by_keys, by_shards, by_trained
 from tests.benchmarks.nothing_to_do import link, retrain
 from tests.benchmarks.sizing import COLD, FOLDS, NIGHT, NOTHING, Line, Slopes, line
-from tests.gateway import Gateway
-from tests.object_store import serving
 from tests.pipeline.command import luigi
+from tests.support.servers.gateway import Gateway
+from tests.support.servers.object_store import serving
 
 #: Shards of made-up stores, of a few keys each.
 SHARDS, KEYS_PER_SHARD = (100, 1_000), 10

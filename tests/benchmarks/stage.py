@@ -16,22 +16,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tasks.artifacts import DataRoot
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.forward import Forward, open_forward
-from tasks.bottleneck.hardware import find_hardware
-from tasks.bottleneck.photos import Wanted, embed_photos
 from tasks.bottleneck.precision import PRECISIONS, Precision, resolve_precision
 from tasks.bottleneck.settings import BottleneckSettings
+from tasks.bottleneck.update_store import Wanted, embed_photos
 from tasks.bottleneck.views import Pixels
+from tasks.concurrency import map_ordered
 from tasks.decode.images import read_pixels
 from tasks.decode.photos import decode_photos, open_stores
 from tasks.errors import SettingError
-from tasks.progress import Preparations, Silence
+from tasks.hardware import find_hardware
+from tasks.progress import NullProgress, SetupTimer
 from tasks.snapshot.photos import take_snapshot, usable
-from tasks.threads import in_threads
+from tasks.storage.layout import DataRoot
 from tests.benchmarks.decode_stage import Clock
 from tests.benchmarks.table import Table, parser, tell
 
@@ -41,7 +41,7 @@ class StartupClock(Clock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.startup = Preparations()
+        self.startup = SetupTimer()
 
     @contextmanager
     def preparing(self, what: str) -> Iterator[None]:
@@ -68,7 +68,7 @@ class Stage:
 
     def open_forward(self) -> Forward:
         """The forward pass alone."""
-        return open_forward(self.settings, self._weights, self._store.folder, Silence())
+        return open_forward(self.settings, self._weights, self._store.folder, NullProgress())
 
     def run(self, keys: pa.Array) -> float:
         """Embed all photos anew; seconds from when the first batch was done."""
@@ -90,7 +90,7 @@ def time_forward(forward: Forward, pixels: Pixels, views: int) -> float:
 
     starts = range(0, len(pixels), forward.batch_size)
     started = time.perf_counter()
-    for _ in in_threads(embed, (pixels[start : start + forward.batch_size] for start in starts), forward.workers):
+    for _ in map_ordered(embed, (pixels[start : start + forward.batch_size] for start in starts), forward.workers):
         pass
     return time.perf_counter() - started
 
@@ -109,9 +109,9 @@ def measure(stage: Stage, keys: pa.Array, pixels: Pixels, repeat: int) -> dict[s
 
 def decode(source: Path, photos: int, prepared: Prepared, root: DataRoot) -> tuple[pa.Array, Pixels]:
     """Decode photos of a folder into the data root; their keys, and their pixels, uint8 [N, S, S, 3]."""
-    wanted = usable(take_snapshot(source, None, Silence()).table).slice(0, photos)
+    wanted = usable(take_snapshot(source, None, NullProgress()).table).slice(0, photos)
     stores = open_stores(root, prepared.backbone.decode("jpeg"))
-    decode_photos(wanted, source, stores, Silence())
+    decode_photos(wanted, source, stores, NullProgress())
     rows = stores.decoded.read(wanted["sha256"].combine_chunks())
     images = rows["image"].combine_chunks().field("bytes").to_pylist()
     return rows["sha256"].combine_chunks(), np.stack([read_pixels(image) for image in images])
@@ -140,7 +140,7 @@ def main() -> None:
     tables, startup = [], {}
     with tempfile.TemporaryDirectory() as folder:
         root = DataRoot(Path(folder) / "data")
-        prepared = prepare_backbone(BackboneRequest(arguments.backbone), root.backbone("measured"), Silence())
+        prepared = prepare_backbone(BackboneRequest(arguments.backbone), root.backbone("measured"), NullProgress())
         keys, pixels = decode(arguments.source, arguments.photos, prepared, root)
         for precision in possible(arguments.precision, prepared):
             stage = Stage(prepared, precision, arguments.views, root)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from tasks.cores import available_cores
+from tasks.hardware import available_cores
 
 _TOLD_FLAGS = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "bf16", "asimddp"}
 
@@ -128,7 +128,7 @@ def _gpu() -> dict[str, str]:
     """The GPU that TensorFlow computes on, if any; a benchmark without TensorFlow computes on none."""
     if "tensorflow" not in sys.modules:
         return {}
-    from tasks.quiet_tensorflow import tf  # noqa: PLC0415 (loaded already)
+    from tasks.runtime.tensorflow_import import tf  # noqa: PLC0415 (loaded already)
 
     names = [
         tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in tf.config.list_physical_devices("GPU")

@@ -9,10 +9,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
-from tasks.artifacts import DataRoot, Manifest, Store
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
 from tasks.paths import AnyPath
+from tasks.shards.manifests import Manifest
+from tasks.shards.store import ShardStore
+from tasks.storage.layout import DataRoot
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -36,7 +38,7 @@ def encode(pixels: Pixels) -> bytes:
 
 
 def add_pictures(
-    store: Store, numbers: Sequence[int], size: int, picture: Callable[[int, int], Pixels] = draw
+    store: ShardStore, numbers: Sequence[int], size: int, picture: Callable[[int, int], Pixels] = draw
 ) -> AnyPath:
     """Publish the pictures of some numbers as one shard, and return its path."""
     rows = [
@@ -58,7 +60,7 @@ def numbers_of(number: int, views: int, width: int) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(number).integers(0, 256, (views, width), np.uint8)
 
 
-def add_bottlenecks(store: Store, numbers: Sequence[int], views: int, width: int) -> AnyPath:
+def add_bottlenecks(store: ShardStore, numbers: Sequence[int], views: int, width: int) -> AnyPath:
     """Publish the bottlenecks of some numbers as one shard, and return its path."""
     rows = [
         {"sha256": key_of(number), "view": view, "bottleneck": vector}

@@ -12,14 +12,14 @@ from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck import forward
 from tasks.bottleneck.float_forward import FloatForward
 from tasks.bottleneck.forward import forward_of, open_forward
-from tasks.bottleneck.hardware import Hardware, find_hardware
 from tasks.bottleneck.int8 import Int8Forward
 from tasks.bottleneck.openvino_forward import OpenVinoForward
 from tasks.bottleneck.precision import Precision
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.progress import Silence
-from tasks.quiet_tensorflow import tf
-from tests.listening import Tally
+from tasks.hardware import Hardware, find_hardware
+from tasks.progress import NullProgress
+from tasks.runtime.tensorflow_import import tf
+from tests.support.progress import Tally
 from tests.train.tiny import SIZE, tiny
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
@@ -77,7 +77,7 @@ def test_tensorflow_computes_what_openvino_cannot(tmp_path: Path, precision: Pre
     )
     folder = tmp_path / "singular"
     tf.saved_model.save(module, str(folder), signatures=module.call.get_concrete_function())
-    prepared = prepare_backbone(BackboneRequest(str(folder), scaling="raw"), folder, Silence())
+    prepared = prepare_backbone(BackboneRequest(str(folder), scaling="raw"), folder, NullProgress())
     settings = BottleneckSettings(prepared.backbone, "png", precision, views=1)
     embed = open_forward(settings, prepared.weights, tmp_path / "store", Tally())
     expected = np.linalg.svd(PIXELS[..., 0].astype(np.float32), compute_uv=False)

@@ -14,9 +14,9 @@ from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.int8 import Int8Forward, int8_network, quantise, quantise_network
 from tasks.bottleneck.views import Pixels
 from tasks.decode.images import decode_photo, read_pixels
-from tasks.download.drawing.composition import draw_photo
 from tasks.errors import BackboneError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.synthetic.composition import draw_photo
 from tests.bottleneck.lite import lite
 
 SIZE = 64
@@ -25,11 +25,11 @@ RUN = """
 import sys
 from pathlib import Path
 from tasks.bottleneck.int8 import Int8Forward, int8_network
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tests.bottleneck.test_int8 import pictures_of, prepared_lite
 
 prepared = prepared_lite()
-network = int8_network(prepared, prepared.backbone.decode("jpeg"), Path(sys.argv[1]), Silence())
+network = int8_network(prepared, prepared.backbone.decode("jpeg"), Path(sys.argv[1]), NullProgress())
 print(Int8Forward(network, 2)(pictures_of(range(100, 102))).shape)
 sys.exit("tensorflow" in sys.modules)
 """
@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def network(folder: Path) -> bytes:
     prepared = prepared_lite()
-    return int8_network(prepared, prepared.backbone.decode("jpeg"), folder, Silence())
+    return int8_network(prepared, prepared.backbone.decode("jpeg"), folder, NullProgress())
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_bottlenecks_point_where_those_in_float32_do(network: bytes, pictures: P
     from tasks.bottleneck.openvino_network import openvino_network  # noqa: PLC0415
 
     got = Int8Forward(network, 1)(pictures)
-    expected = OpenVinoForward(openvino_network(prepared_lite(), tmp_path, Silence()), "float32")(pictures)
+    expected = OpenVinoForward(openvino_network(prepared_lite(), tmp_path, NullProgress()), "float32")(pictures)
     assert got.shape == (40, prepared_lite().backbone.width)
     assert got.dtype == np.float32
     lengths = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
@@ -77,7 +77,7 @@ def test_bottlenecks_point_where_those_in_float32_do(network: bytes, pictures: P
 
 
 def test_each_layer_has_a_scale_of_its_own() -> None:
-    from tasks.quiet_tensorflow import tf  # noqa: PLC0415 (takes seconds)
+    from tasks.runtime.tensorflow_import import tf  # noqa: PLC0415 (takes seconds)
 
     def layers(pixels: Any) -> tuple[Any, ...]:
         means = tf.reduce_mean(pixels, axis=(1, 2))
@@ -116,7 +116,7 @@ def test_network_is_the_same_wherever_it_is_made(network: bytes, pictures: Pixel
 
 def test_network_that_cannot_be_quantised_is_an_error_that_names_other_precisions(tmp_path: Path) -> None:
     from tasks.backbone.prepare import prepare_backbone  # noqa: PLC0415 (imports TensorFlow)
-    from tasks.quiet_tensorflow import tf  # noqa: PLC0415
+    from tasks.runtime.tensorflow_import import tf  # noqa: PLC0415
 
     module = tf.Module()
     # LiteRT has no singular values.
@@ -127,6 +127,6 @@ def test_network_that_cannot_be_quantised_is_an_error_that_names_other_precision
     )
     folder = tmp_path / "singular"
     tf.saved_model.save(module, str(folder), signatures=module.call.get_concrete_function())
-    prepared = prepare_backbone(BackboneRequest(str(folder), scaling="raw"), folder, Silence())
+    prepared = prepare_backbone(BackboneRequest(str(folder), scaling="raw"), folder, NullProgress())
     with pytest.raises(BackboneError, match=r"singular cannot be computed in int8 \(.+\)\. Give --precision float32"):
         quantise(prepared, prepared.backbone.decode("jpeg"))

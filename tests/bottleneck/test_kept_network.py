@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DamagedError
 from tasks.bottleneck.kept_network import kept_network
 from tasks.paths import AnyPath, to_path
-from tests.object_store import ObjectStore
+from tasks.storage.errors import DamagedError
+from tests.support.servers.object_store import ObjectStore
 
 
 class Maker:

@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.artifacts import DataRoot, publish_parquet
 from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.decode.photos import open_stores
 from tasks.paths import AnyPath, to_path
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.photos import take_snapshot
+from tasks.storage.layout import DataRoot
 from tests.decode.drawing import encode, smooth
-from tests.gateway import Gateway
-from tests.object_store import ObjectStore
+from tests.support.servers.gateway import Gateway
+from tests.support.servers.object_store import ObjectStore
 from tests.train.tiny import tiny
 
 PHOTOS = 40
@@ -33,7 +34,7 @@ def fill(folder: AnyPath) -> None:
 
 def run(folder: AnyPath, root: DataRoot, prepared: Prepared, weights: AnyPath) -> list[pa.Table]:
     """Take a snapshot, lose two photos, and run the stages; returns the rows of all stores, sorted."""
-    snapshot = take_snapshot(folder, None, Silence())
+    snapshot = take_snapshot(folder, None, NullProgress())
     publish_parquet(root.snapshot(snapshot.key), snapshot.table)
     (folder / GONE).unlink()
     (folder / EDITED).write_bytes(encode(smooth(90, 90), "JPEG"))

@@ -6,20 +6,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.artifacts import DataRoot, Manifest
 from tasks.backbone.backbones import Prepared
 from tasks.bottleneck import on_ray
-from tasks.bottleneck.hardware import Hardware
 from tasks.bottleneck.on_ray import Embedding, _blocks, embed_on_cluster
-from tasks.bottleneck.photos import Missing, Wanted, embed_photos
 from tasks.bottleneck.precision import Precision
 from tasks.bottleneck.settings import BottleneckSettings
+from tasks.bottleneck.update_store import PendingPhotos, Wanted, embed_photos
 from tasks.cluster.addresses import Cluster
 from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError, SettingError
-from tasks.progress import Silence
+from tasks.hardware import Hardware
+from tasks.progress import NullProgress
+from tasks.shards.manifests import Manifest
+from tasks.storage.layout import DataRoot
 from tests.bottleneck.pictures import add_pictures, decoded_store, keys_of
-from tests.listening import Tally
+from tests.support.progress import Tally
 from tests.train.tiny import tiny
 
 PHOTOS, FIRST = 40, 7
@@ -55,9 +56,9 @@ def test_what_is_missing_is_embedded_on_ray_as_on_this_machine(
     manifest = [decoded(root, settings, range(PHOTOS)) for root in (here, there)][-1]
     first = Wanted(keys_of(range(FIRST)), FIRST)
     for root in (here, there):
-        embed_photos(first, settings, small.weights, root, Silence())
+        embed_photos(first, settings, small.weights, root, NullProgress())
     wanted, progress = Wanted(keys_of(range(PHOTOS)), manifest.photos), Tally()
-    local = embed_photos(wanted, settings, small.weights, here, Silence())
+    local = embed_photos(wanted, settings, small.weights, here, NullProgress())
     counts = embed_on_cluster(wanted, Embedding(there, settings, small.weights), Cluster(cpus=cpus), progress)
     assert (counts.new, counts.reused) == (local.new, local.reused) == (PHOTOS - FIRST, FIRST)
     assert progress == Tally(PHOTOS - FIRST, "photo", PHOTOS - FIRST, 1, [], ["cluster", "cluster"])
@@ -75,8 +76,8 @@ def test_nobody_is_asked_where_nothing_is_missing(
 ) -> None:
     root = DataRoot(tmp_path)
     wanted = Wanted(keys_of(range(10)), decoded(root, settings, range(10)).photos)
-    embed_photos(wanted, settings, small.weights, root, Silence())
-    counts = embed_on_cluster(wanted, Embedding(root, settings, small.weights), Cluster("nobody:1"), Silence())
+    embed_photos(wanted, settings, small.weights, root, NullProgress())
+    counts = embed_on_cluster(wanted, Embedding(root, settings, small.weights), Cluster("nobody:1"), NullProgress())
     assert (counts.new, counts.reused) == (0, 10)
 
 
@@ -92,7 +93,7 @@ def test_gpus_are_neither_kept_in_vain_nor_forgotten(
     embedding = Embedding(DataRoot(tmp_path), settings, small.weights)
     wanted = Wanted(keys_of(range(10)), decoded(embedding.root, settings, range(10)).photos)
     with pytest.raises(SettingError, match=told):
-        embed_on_cluster(wanted, embedding, Cluster("nobody:1", gpus), Silence())
+        embed_on_cluster(wanted, embedding, Cluster("nobody:1", gpus), NullProgress())
 
 
 def test_a_block_that_is_done_again_leaves_its_rows_once(
@@ -133,7 +134,7 @@ def test_the_photos_of_a_shard_stay_together_as_far_as_a_block_may_hold_them(
     holders = np.repeat(np.arange(len(sizes)), sizes)
     np.random.default_rng(0).shuffle(holders)
     keys = pa.array([f"{holder}-{place}" for place, holder in enumerate(holders.tolist())])
-    cut = list(_blocks(Missing(keys, [tmp_path / name for name in "abc"[: len(sizes)]], holders), rows))
+    cut = list(_blocks(PendingPhotos(keys, [tmp_path / name for name in "abc"[: len(sizes)]], holders), rows))
     assert [block.column("shard").unique().to_pylist() for block in cut] == blocks
     assert all(block.num_rows <= rows for block in cut)
     assert sorted(key for block in cut for key in block.column("sha256").to_pylist()) == sorted(keys.to_pylist())

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from tasks.backbone.backbones import Prepared
-from tasks.bottleneck.hardware import find_hardware
 from tasks.bottleneck.openvino_forward import OpenVinoForward
 from tasks.bottleneck.openvino_network import ConversionError, convert_network, openvino_network
 from tasks.bottleneck.views import Pixels
 from tasks.decode.images import decode_photo, read_pixels
-from tasks.download.drawing.composition import draw_photo
 from tasks.errors import BackboneError
-from tasks.progress import Silence
-from tests.background import TIMEOUT
+from tasks.hardware import find_hardware
+from tasks.progress import NullProgress
+from tasks.synthetic.composition import draw_photo
 from tests.bottleneck.lite import lite
-from tests.repository import REPOSITORY
+from tests.support.processes import TIMEOUT
+from tests.support.repository import REPOSITORY
 
 SIZE = 64
 
@@ -29,10 +29,10 @@ import sys
 from pathlib import Path
 from tasks.bottleneck.openvino_forward import OpenVinoForward
 from tasks.bottleneck.openvino_network import openvino_network
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tests.bottleneck.test_openvino_forward import lite, pictures_of
 
-network = openvino_network(lite(64), Path(sys.argv[1]), Silence())
+network = openvino_network(lite(64), Path(sys.argv[1]), NullProgress())
 print(OpenVinoForward(network, "float32")(pictures_of(range(2))).shape)
 sys.exit("tensorflow" in sys.modules)
 """
@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def network(prepared: Prepared, folder: Path) -> bytes:
-    return openvino_network(prepared, folder, Silence())
+    return openvino_network(prepared, folder, NullProgress())
 
 
 @pytest.fixture(scope="module")
@@ -131,12 +131,12 @@ def test_network_is_made_once_and_the_second_time_without_tensorflow(folder: Pat
 def test_network_is_the_same_wherever_it_is_made(
     prepared: Prepared, network: bytes, pictures: Pixels, tmp_path: Path
 ) -> None:
-    again = OpenVinoForward(openvino_network(prepared, tmp_path, Silence()), "float32")
+    again = OpenVinoForward(openvino_network(prepared, tmp_path, NullProgress()), "float32")
     np.testing.assert_array_equal(again(pictures), OpenVinoForward(network, "float32")(pictures))
 
 
 def test_function_sees_pixels_as_numbers_from_0_to_255(pictures: Pixels) -> None:
-    from tasks.quiet_tensorflow import tf  # noqa: PLC0415 (takes seconds)
+    from tasks.runtime.tensorflow_import import tf  # noqa: PLC0415 (takes seconds)
 
     means = convert_network(lambda pixels: tf.reduce_mean(pixels, axis=(1, 2)), SIZE)
     got = OpenVinoForward(means, "float32")(pictures)
@@ -144,7 +144,7 @@ def test_function_sees_pixels_as_numbers_from_0_to_255(pictures: Pixels) -> None
 
 
 def test_a_network_that_openvino_cannot_compute_is_told_by_its_first_line() -> None:
-    from tasks.quiet_tensorflow import tf  # noqa: PLC0415 (takes seconds)
+    from tasks.runtime.tensorflow_import import tf  # noqa: PLC0415 (takes seconds)
 
     with pytest.raises(ConversionError, match=r"OpenVINO cannot compute the network \(.*\)\.$"):
         convert_network(lambda pixels: tf.linalg.svd(pixels[..., 0], compute_uv=False), SIZE)
@@ -154,7 +154,7 @@ def test_an_error_of_the_network_itself_stays_what_it_is(tmp_path: Path) -> None
     weights = tmp_path / "weights.pth"
     weights.write_bytes(b"none")
     with pytest.raises(BackboneError, match="has changed") as caught:
-        openvino_network(Prepared(lite(SIZE).backbone, weights), tmp_path, Silence())
+        openvino_network(Prepared(lite(SIZE).backbone, weights), tmp_path, NullProgress())
     assert not isinstance(caught.value, ConversionError)
     assert list(tmp_path.glob("openvino-*")) == []
 
@@ -165,7 +165,7 @@ from pathlib import Path
 import numpy as np
 from tasks.bottleneck.openvino_forward import OpenVinoForward
 from tasks.bottleneck.openvino_network import GRAPH, WEIGHTS
-from tasks.openvino_import import ov
+from tasks.runtime.openvino_import import ov
 
 pixels = ov.opset13.parameter([1, 2, 2, 3], np.uint8)
 model = ov.Model([ov.opset13.convert(ov.opset13.reshape(pixels, [1, 12], False), "f32")], [pixels], "network")

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tasks.backbone.backbones import KINDS, Backbone, Kind
-from tasks.bottleneck.hardware import Hardware
 from tasks.bottleneck.precision import AUTO, PRECISIONS, resolve_precision
 from tasks.errors import SettingError
+from tasks.hardware import Hardware
 
 LITE = Backbone("lite", "efficientnet_lite", "0", "0" * 64, 64, ("bottleneck",), (1280,), "lite")
 PLAIN, HALF, GPU = Hardware(gpu=False, bfloat16=False), Hardware(gpu=False, bfloat16=True), Hardware(True, True)

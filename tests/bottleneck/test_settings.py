@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.artifacts import DataRoot, settings_from
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
+from tasks.settings import settings_from
+from tasks.storage.layout import DataRoot
 from tests.bottleneck.lite import lite
 
 LITE = BottleneckSettings(lite(64).backbone, encoding="png", precision="float32", views=2)

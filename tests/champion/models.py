@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tasks.artifacts import PREDICTIONS, DataRoot, Manifest, publish_json, publish_parquet, read_json
-from tasks.champion.asking import Source
-from tasks.champion.choose import Candidate
-from tasks.champion.decide import Occasion
+from tasks.champion.champion_file import Champion
+from tasks.champion.champion_predictions import ChampionInputs
+from tasks.champion.decide import DecisionInputs
 from tasks.champion.decision import Decision
-from tasks.champion.state import Champion
+from tasks.champion.policy import Candidate
 from tasks.paths import AnyPath
+from tasks.shards.manifests import Manifest
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import PREDICTIONS
+from tasks.storage.files import publish_json, read_json
+from tasks.storage.layout import DataRoot
 from tasks.train.head import Head, save_head
 from tasks.train.settings import TrainSettings
-from tasks.train.underway import ANNOUNCEMENT, Training, announce
+from tasks.train.training_state import ANNOUNCEMENT, Training, announce
 from tests.bottleneck.pictures import key_of
 from tests.train.examples import BOTTLENECK, settings
 
@@ -91,12 +95,12 @@ def crowned(model: str, since: dt.date = DAY, evaluation: str = "before") -> Cha
     return Champion(model, since, evaluation, "snap", "run", TEST, "decided", first)
 
 
-def occasion(model: str, key: str = "key", date: dt.date = DAY, least: float = 0.0) -> Occasion:
+def occasion(model: str, key: str = "key", date: dt.date = DAY, least: float = 0.0) -> DecisionInputs:
     """A new model, whose evaluation is called `now`."""
-    return Occasion(key, DATASET, "run", "snap", "now", TEST, Candidate(model, date, TEST["accuracy"], least))  # type: ignore[arg-type]  # of mixed values
+    return DecisionInputs(key, DATASET, "run", "snap", "now", TEST, Candidate(model, date, TEST["accuracy"], least))  # type: ignore[arg-type]  # of mixed values
 
 
-def source(root: DataRoot, folder: AnyPath | None = None) -> Source:
+def source(root: DataRoot, folder: AnyPath | None = None) -> ChampionInputs:
     """Where everything is; the new model's backbone is that of the drawn bottlenecks."""
     weights = {BOTTLENECK.backbone.weights_sha256: root.path / "weights"}
-    return Source(root, folder or root.path / "photos", weights)
+    return ChampionInputs(root, folder or root.path / "photos", weights)

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot, exclusive, is_locked
-from tasks.champion.decide import Occasion, decide
+from tasks.champion.champion_file import Champion, publish_champion, read_champion
+from tasks.champion.decide import DecisionInputs, decide
 from tasks.champion.decision import Decision
-from tasks.champion.state import Champion, publish_champion, read_champion
 from tasks.paths import to_path
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.storage.layout import DataRoot
+from tasks.storage.locks import is_locked, lock_folder
 from tests.champion.models import DATASET, DAY, TEST, crowned, keep_head, occasion, say, source
-from tests.listening import Tally
-from tests.object_store import ObjectStore
+from tests.support.progress import Tally
+from tests.support.servers.object_store import ObjectStore
 
 ALIKE = dict.fromkeys(range(20), ("daisy", "daisy", "test"))
 WORSE = dict.fromkeys(range(20), ("daisy", "roses", "test"))
@@ -39,8 +40,8 @@ def old(root: DataRoot[Path]) -> str:
     return model
 
 
-def made(root: DataRoot[Path], what: Occasion) -> Decision:
-    return decide(what, source(root), Silence()).decision
+def made(root: DataRoot[Path], what: DecisionInputs) -> Decision:
+    return decide(what, source(root), NullProgress()).decision
 
 
 def champion(root: DataRoot) -> Champion:
@@ -55,7 +56,7 @@ def test_the_new_champion_is_kept_with_all_that_the_next_comparison_needs(root: 
 
 
 def test_a_model_that_takes_the_place_is_champion_afterwards(root: DataRoot[Path], old: str) -> None:
-    decided = decide(occasion("new", date=LATER), source(root), Silence())
+    decided = decide(occasion("new", date=LATER), source(root), NullProgress())
     assert (decided.decision.verdict, decided.decision.former) == ("new", old)
     assert (decided.asked, decided.recalled) == (0, 20)
     assert (champion(root).model, champion(root).since, champion(root).evaluation) == ("new", LATER, "now")
@@ -68,7 +69,7 @@ def test_on_an_object_store_the_champion_is_kept_too_and_compared_with_what_it_s
     say(root, "now", ALIKE)
     assert read_champion(root.champion(DATASET)) is None
     publish_champion(root.champion(DATASET), DATASET, crowned(old))
-    decided = decide(occasion("new", date=LATER), source(root, root.path), Silence())
+    decided = decide(occasion("new", date=LATER), source(root, root.path), NullProgress())
     assert (decided.decision.former, decided.recalled) == (old, 20)
     assert champion(root).model == "new"
     assert not is_locked(root.decisions(DATASET))
@@ -164,7 +165,7 @@ def test_what_a_crashed_run_left_beside_the_champions_is_cleared_up(root: DataRo
 
 def test_a_second_decision_on_a_dataset_waits_for_the_first(root: DataRoot[Path]) -> None:
     with ThreadPoolExecutor(1) as pool:
-        with exclusive(root.decisions(DATASET)):
+        with lock_folder(root.decisions(DATASET)):
             waiting = pool.submit(made, root, occasion("new"))
             with pytest.raises(TooLateError):
                 waiting.result(0.3)

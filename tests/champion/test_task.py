@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot
+from tasks.champion.champion_file import read_champion
 from tasks.champion.decision import Decision
-from tasks.champion.state import read_champion
 from tasks.champion.task import ChooseChampion
 from tasks.evaluate.settings import EvaluateSettings
-from tests.background import TIMEOUT
+from tasks.storage.layout import DataRoot
 from tests.bottleneck.pictures import add_bottlenecks
 from tests.champion.models import DATASET, DAY, TEST, Said, keep_head, manifest, say
-from tests.repository import REPOSITORY
+from tests.support.processes import TIMEOUT
+from tests.support.repository import REPOSITORY
 from tests.train.examples import BOTTLENECK, settings
 
 GOOD = dict.fromkeys(range(20), ("daisy", "daisy", "test"))
@@ -25,7 +25,7 @@ BAD = dict.fromkeys(range(20), ("daisy", "roses", "test"))
 USUAL_NIGHT = """
 import sys
 from pathlib import Path
-from tasks.artifacts import DataRoot
+from tasks.storage.layout import DataRoot
 from tests.champion import test_task
 
 test_task.test_a_manifest_has_the_decision_and_counts_the_photos_that_were_compared(DataRoot(Path(sys.argv[1])))

@@ -6,9 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.artifacts import DamagedError, marking
-from tasks.cluster.actor import Failure, Place, Work, check_folder, check_version, outcome
+from tasks.cluster.actor import ActorLocation, Failure, Work, check_folder, check_version, outcome
 from tasks.errors import MachineError
+from tasks.storage.errors import DamagedError
+from tasks.storage.tempfiles import marking
 from tests.cluster.works import Break, Stumble
 
 BLOCK = pa.table({"row": [1, 2]})
@@ -16,7 +17,7 @@ BLOCK = pa.table({"row": [1, 2]})
 
 def failure(work: Work, root: Path, mark: str = "") -> Exception:
     """What an actor hands back instead of a result."""
-    came = pickle.loads(outcome(work, Place("decode", str(root), mark, 1), BLOCK))  # noqa: S301 (our own)
+    came = pickle.loads(outcome(work, ActorLocation("decode", str(root), mark, 1), BLOCK))  # noqa: S301 (our own)
     assert isinstance(came, Failure)
     return came.error
 
@@ -53,7 +54,7 @@ def test_a_full_disk_is_told_of_in_a_sentence(tmp_path: Path) -> None:
 
 def test_a_node_with_another_data_root_is_told_of(tmp_path: Path) -> None:
     with marking(tmp_path) as mark:
-        work = Place("decode", str(tmp_path), str(mark), 1)
+        work = ActorLocation("decode", str(tmp_path), str(mark), 1)
         assert pickle.loads(outcome(len, work, BLOCK)) == 2  # noqa: S301 (our own)
     error = failure(len, tmp_path, str(mark))
     assert isinstance(error, MachineError)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from tasks.artifacts import DamagedError
-from tasks.cores import available_cores
+from tasks.hardware import available_cores
+from tasks.storage.errors import DamagedError
 
 
 class Seen(NamedTuple):

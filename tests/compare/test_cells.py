@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts import DataRoot
 from tasks.backbone.backbones import Prepared
 from tasks.compare.cells import CellResult, train_cell
 from tasks.compare.settings import CellSettings, Way
-from tasks.progress import Silence
-from tasks.train.photos import Photos
-from tests.listening import Tally
+from tasks.progress import NullProgress
+from tasks.storage.layout import DataRoot
+from tasks.train.photos import LabelledPhotos
+from tests.support.progress import Tally
 from tests.train.tiny import coloured_photos, tiny
 
 COUNT = 240
@@ -27,7 +27,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot[Path]:
 
 
 @pytest.fixture(scope="module")
-def photos(root: DataRoot[Path]) -> Photos:
+def photos(root: DataRoot[Path]) -> LabelledPhotos:
     return coloured_photos(root, COUNT)[0]
 
 
@@ -37,12 +37,12 @@ def prepared(root: DataRoot[Path]) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def train(root: DataRoot[Path], photos: Photos, prepared: Prepared) -> Train:
+def train(root: DataRoot[Path], photos: LabelledPhotos, prepared: Prepared) -> Train:
     """Train a cell on the coloured photos."""
 
-    def trained(way: Way, size: int = 0, seconds: float | None = None, of: Photos = photos) -> CellResult:
+    def trained(way: Way, size: int = 0, seconds: float | None = None, of: LabelledPhotos = photos) -> CellResult:
         settings = CellSettings(way, size, 0, prepared.backbone, "png", 1, seconds)
-        return train_cell(of, settings, prepared.weights, root, Silence())
+        return train_cell(of, settings, prepared.weights, root, NullProgress())
 
     return trained
 
@@ -54,7 +54,7 @@ def every(train: Train) -> CellResult:
 
 
 def test_head_is_trained_on_the_photos_drawn_and_told_of_test_photos_it_never_saw(
-    train: Train, photos: Photos, every: CellResult
+    train: Train, photos: LabelledPhotos, every: CellResult
 ) -> None:
     few = train("head", size=2)
     assert (every.photos, few.photos) == (int(photos.of("train").sum()), 4)
@@ -76,12 +76,14 @@ def test_network_passes_its_photos_until_it_has_learned_or_its_time_is_over(trai
     assert 0 < short.passes < whole.passes
 
 
-def test_labels_of_validation_photos_take_no_part(train: Train, photos: Photos, every: CellResult) -> None:
+def test_labels_of_validation_photos_take_no_part(train: Train, photos: LabelledPhotos, every: CellResult) -> None:
     wrong = np.where(photos.of("validation"), 1 - photos.truth, photos.truth)
     assert train("head", of=replace(photos, truth=wrong)).correct == every.correct
 
 
-def test_progress_is_told_of_counts_and_of_no_losses(root: DataRoot[Path], photos: Photos, prepared: Prepared) -> None:
+def test_progress_is_told_of_counts_and_of_no_losses(
+    root: DataRoot[Path], photos: LabelledPhotos, prepared: Prepared
+) -> None:
     progress = Tally()
     settings = CellSettings("finetune", 2, 0, prepared.backbone, "png", 1, 0.01)
     train_cell(photos, settings, prepared.weights, root, progress)

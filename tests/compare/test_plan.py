@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.compare.plan import START_SECONDS, Plan, network_recipe, plan_cells
+from tasks.compare.plan import START_SECONDS, ComparisonPlan, network_recipe, plan_cells
 from tasks.compare.settings import ALL, CellSettings
 from tests.compare.photos import BACKBONE
 
@@ -11,7 +11,7 @@ TRAINING = (500, 700, 400, 30, 600)
 
 def cells(**changes: object) -> list[CellSettings]:
     plan = {"sizes": (5, 50, 100, ALL), "seeds": 3, "epochs": 12, "minutes": 25.0} | changes
-    return plan_cells(Plan(**plan), TRAINING, BACKBONE, "jpeg")  # type: ignore[arg-type]  # each of its own type
+    return plan_cells(ComparisonPlan(**plan), TRAINING, BACKBONE, "jpeg")  # type: ignore[arg-type]  # each of its own type
 
 
 def test_every_way_has_every_size_and_few_photos_are_drawn_several_times() -> None:

@@ -10,9 +10,9 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.compare.report import Occasion, publish_comparison
+from tasks.compare.report import ComparisonRun, publish_comparison
 from tasks.compare.settings import WAYS, Way
-from tasks.report.drawing import BLUE, GREEN, VERMILION
+from tasks.report.svg import BLUE, GREEN, VERMILION
 from tests.compare.photos import cell_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -28,7 +28,7 @@ CELLS = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compare") / "cafe"
-    occasion = Occasion("<b>flowers</b>", dt.date(2026, 11, 24), "efficientnet_lite0", 128, {"epochs": "12"})
+    occasion = ComparisonRun("<b>flowers</b>", dt.date(2026, 11, 24), "efficientnet_lite0", 128, {"epochs": "12"})
     publish_comparison(folder, CELLS, occasion)
     return folder
 

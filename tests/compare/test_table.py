@@ -2,9 +2,9 @@
 
 import pytest
 
-from tasks.artifacts import COMPARISON
 from tasks.compare.table import average, tabulate_cells
 from tasks.evaluate.metrics import wilson_interval
+from tasks.shards.schemas import COMPARISON
 from tests.compare.photos import cell_of
 
 CELLS = [

@@ -8,18 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot, Manifest, publish_json
 from tasks.catalog import find_dataset
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.task import DecodePhotos
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath, to_path
+from tasks.shards.manifests import Manifest
 from tasks.snapshot.hashes import read_hashes
 from tasks.snapshot.task import TakeSnapshot
+from tasks.storage.files import publish_json
+from tasks.storage.layout import DataRoot
 from tests.decode.drawing import encode, noise
-from tests.object_store import ObjectStore
 from tests.snapshot.aging import recalling_new_files
-from tests.snapshot.test_objects import put
+from tests.snapshot.test_object_walk import put
+from tests.support.servers.object_store import ObjectStore
 
 TODAY, PAST = dt.date.today(), dt.date(2026, 3, 1)
 WHERE = pytest.mark.parametrize("where", ["disk", "store"])
@@ -80,7 +82,7 @@ class Night:
 def night(where: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Night:
     """Photos that all have the same version, whatever is in them."""
     monkeypatch.setattr("tasks.snapshot.walk.file_version", lambda _: "as ever")
-    monkeypatch.setattr("tasks.artifacts.sources._version", lambda _: "as ever")
+    monkeypatch.setattr("tasks.storage.remote_listing._version", lambda _: "as ever")
     if where == "store":
         store: ObjectStore = request.getfixturevalue("object_store")
         return Night(to_path(store.url("photos")), tmp_path / "data")

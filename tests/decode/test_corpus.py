@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import DataRoot
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.photos import DecodeStores, decode_photos, open_stores
 from tasks.decode.rejections import Rejected
 from tasks.paths import AnyPath
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.storage.layout import DataRoot
 from tests.decode.corpus import MAX_PIXELS, Case, corpus
 from tests.decode.drawing import encode, smooth
 from tests.decode.valid import EXACT
@@ -45,7 +45,7 @@ def decode(root: Path, files: Sequence[tuple[str, bytes]]) -> DecodeStores:
     """Decode files into stores of their own."""
     stores = open_stores(DataRoot(root / "data"), EXACT)
     root.mkdir()
-    decode_photos(write(root / "photos", files), root / "photos", stores, Silence(), MAX_PIXELS)
+    decode_photos(write(root / "photos", files), root / "photos", stores, NullProgress(), MAX_PIXELS)
     return stores
 
 
@@ -103,7 +103,7 @@ def test_a_second_run_tries_none_again_but_those_too_large(
 ) -> None:
     table = write(tmp_path / "photos", [(case.name, case.data) for case in cases])
     before = stores.rejected.shards()
-    counts = decode_photos(table, tmp_path / "photos", stores, Silence(), MAX_PIXELS)
+    counts = decode_photos(table, tmp_path / "photos", stores, NullProgress(), MAX_PIXELS)
     assert (counts.new, counts.rejected, counts.skipped) == (0, 0, ())
     assert counts.reused + counts.rejected_before == len(cases)
     assert stores.rejected.shards() == before

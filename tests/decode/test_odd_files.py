@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot
 from tasks.decode.photos import DecodeCounts, DecodeStores, decode_photos, open_stores
 from tasks.decode.rejections import Reason
 from tasks.decode.settings import DecodeSettings
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tasks.snapshot.hashes import hash_files
 from tasks.snapshot.photos import Snapshot, take_snapshot, usable
 from tasks.snapshot.walk import list_files
+from tasks.storage.layout import DataRoot
 from tests.decode.drawing import encode, smooth
 
 SETTINGS = DecodeSettings(size=16, resize=16)
@@ -26,17 +26,17 @@ SETTINGS = DecodeSettings(size=16, resize=16)
 RUN = """
 import json, sys
 from pathlib import Path
-from tasks.artifacts import DataRoot
+from tasks.storage.layout import DataRoot
 from tasks.decode.photos import decode_photos, open_stores
 from tasks.decode.settings import DecodeSettings
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tasks.snapshot.photos import take_snapshot, usable
 
 folder, root = map(Path, sys.argv[1:])
-snapshot = take_snapshot(folder, None, Silence())
+snapshot = take_snapshot(folder, None, NullProgress())
 (folder / "roses" / "later.jpg").chmod(0)
 counts = decode_photos(
-    usable(snapshot.table), folder, open_stores(DataRoot(root), DecodeSettings(size=16, resize=16)), Silence()
+    usable(snapshot.table), folder, open_stores(DataRoot(root), DecodeSettings(size=16, resize=16)), NullProgress()
 )
 print(json.dumps([snapshot.ignored.counts, counts.new, counts.skipped]))
 """
@@ -48,7 +48,7 @@ def put(path: Path) -> None:
 
 
 def decode(folder: Path, snapshot: Snapshot, stores: DecodeStores) -> DecodeCounts:
-    return decode_photos(usable(snapshot.table), folder, stores, Silence())
+    return decode_photos(usable(snapshot.table), folder, stores, NullProgress())
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def stores(tmp_path: Path) -> DecodeStores:
 )
 def test_a_photo_of_any_name_in_utf8_is_decoded(folder: Path, stores: DecodeStores, name: str) -> None:
     put(folder / "roses" / name)
-    snapshot = take_snapshot(folder, None, Silence())
+    snapshot = take_snapshot(folder, None, NullProgress())
     assert set(snapshot.table["path"].to_pylist()) == {"roses/good.jpg", f"roses/{name}"}
     assert decode(folder, snapshot, stores) == DecodeCounts(2, 0, 0, 0, ())
 
@@ -95,7 +95,7 @@ def test_what_is_no_file_or_has_no_proper_name_is_counted_and_left_out(folder: P
         expected["name not UTF-8"] = 1
     except OSError:
         pass  # a file system that takes names in UTF-8 only
-    snapshot = take_snapshot(folder, None, Silence())
+    snapshot = take_snapshot(folder, None, NullProgress())
     assert snapshot.ignored.counts == expected
     assert decode(folder, snapshot, stores) == DecodeCounts(1, 0, 0, 0, ())
 
@@ -104,7 +104,7 @@ def test_a_file_that_becomes_a_pipe_before_it_is_hashed_is_unreadable(folder: Pa
     files = list_files(folder).files
     (folder / "roses" / "good.jpg").unlink()
     os.mkfifo(folder / "roses" / "good.jpg")
-    hashed = hash_files(folder, files, None, Silence())
+    hashed = hash_files(folder, files, None, NullProgress())
     assert (hashed.table.num_rows, hashed.read, hashed.unreadable) == (0, 0, 1)
 
 
@@ -114,7 +114,7 @@ def test_a_file_that_becomes_something_else_before_it_is_decoded_is_skipped_and_
 ) -> None:
     good = folder / "roses" / "good.jpg"
     data = good.read_bytes()
-    snapshot = take_snapshot(folder, None, Silence())
+    snapshot = take_snapshot(folder, None, NullProgress())
     good.unlink()
     if what == "pipe":
         os.mkfifo(good)
@@ -153,7 +153,7 @@ def test_a_photo_that_this_user_may_not_read_is_left_out_and_one_that_becomes_so
 
 
 def test_a_photo_that_grows_while_it_is_read_is_another_photo(folder: Path, stores: DecodeStores) -> None:
-    snapshot = take_snapshot(folder, None, Silence())
+    snapshot = take_snapshot(folder, None, NullProgress())
     with (folder / "roses" / "good.jpg").open("ab") as file:
         file.write(b"more")
     counts = decode(folder, snapshot, stores)

@@ -10,20 +10,20 @@ import pyarrow.compute as pc
 import pytest
 from ray.cluster_utils import Cluster as RayNodes
 
-from tasks.artifacts import DataRoot
 from tasks.cluster.addresses import Cluster
 from tasks.decode import on_ray
-from tasks.decode.on_ray import Source, cut, decode_on_cluster
+from tasks.decode.on_ray import DecodeJob, cut, decode_on_cluster
 from tasks.decode.photos import DecodeCounts, decode_photos, open_stores
 from tasks.decode.rejections import Reason
 from tasks.decode.settings import DecodeSettings
 from tasks.paths import AnyPath, to_path
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.storage.layout import DataRoot
 from tests.cluster.ray_nodes import nodes
 from tests.decode.drawing import encode, smooth
 from tests.decode.test_photos import draw, table_of
-from tests.listening import Tally
-from tests.object_store import ObjectStore
+from tests.support.progress import Tally
+from tests.support.servers.object_store import ObjectStore
 
 SETTINGS = DecodeSettings(size=16, resize=16)
 MAX_PIXELS = 40 * 40
@@ -76,12 +76,12 @@ def test_what_is_missing_is_decoded_on_ray_as_on_this_machine(
     too_large = photos.filter(pc.equal(photos.column("path"), "large.jpg"))
     before = pa.concat_tables([photos.slice(0, FIRST), too_large])
     local = [
-        decode_photos(wanted, folder, open_stores(root, SETTINGS), Silence(), MAX_PIXELS)
+        decode_photos(wanted, folder, open_stores(root, SETTINGS), NullProgress(), MAX_PIXELS)
         for root, wanted in ((here, before), (there, before), (here, photos))
     ][-1]
     shards = set(open_stores(there, SETTINGS).decoded.shards())
     progress = Tally()
-    source = Source(there, folder, SETTINGS, MAX_PIXELS)
+    source = DecodeJob(there, folder, SETTINGS, MAX_PIXELS)
     counts = decode_on_cluster(photos, source, Cluster(ray_nodes.address), progress)
     assert counts == local
     assert (counts.new, counts.reused, counts.rejected, counts.rejected_before) == (DRAWN - FIRST, FIRST, 1, 1)
@@ -101,9 +101,9 @@ def test_a_block_is_sent_without_the_photos_of_the_others() -> None:
 
 def test_nobody_is_asked_where_nothing_is_missing(folder: Path, tmp_path: Path) -> None:
     photos = photos_in(folder).slice(0, FIRST)
-    decode_photos(photos, folder, open_stores(DataRoot(tmp_path), SETTINGS), Silence())
-    source = Source(DataRoot(tmp_path), folder, SETTINGS, MAX_PIXELS)
-    counts = decode_on_cluster(photos, source, Cluster("nobody:1"), Silence())
+    decode_photos(photos, folder, open_stores(DataRoot(tmp_path), SETTINGS), NullProgress())
+    source = DecodeJob(DataRoot(tmp_path), folder, SETTINGS, MAX_PIXELS)
+    counts = decode_on_cluster(photos, source, Cluster("nobody:1"), NullProgress())
     assert counts == DecodeCounts(0, FIRST, 0, 0, ())
 
 
@@ -115,7 +115,7 @@ def test_nothing_is_lost_where_a_node_of_several_dies_in_the_middle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     photos, here, there = photos_in(folder), tmp_path / "here", to_path(object_store.url("data"))
-    decode_photos(photos, folder, open_stores(DataRoot(here), SETTINGS), Silence(), MAX_PIXELS)
+    decode_photos(photos, folder, open_stores(DataRoot(here), SETTINGS), NullProgress(), MAX_PIXELS)
     # Blocks so small that there are several for each node.
     monkeypatch.setattr(on_ray, "_LEAST", 3)
 
@@ -125,7 +125,7 @@ def test_nothing_is_lost_where_a_node_of_several_dies_in_the_middle(
                 ray_nodes.remove_node(min(ray_nodes.worker_nodes, key=id), allow_graceful=False)
             super().advance(count)
 
-    source = Source(DataRoot(there), folder, SETTINGS, MAX_PIXELS)
+    source = DecodeJob(DataRoot(there), folder, SETTINGS, MAX_PIXELS)
     counts = decode_on_cluster(photos, source, Cluster(ray_nodes.address), Killing())
     assert (counts.new, counts.rejected) == (DRAWN, 2)
     assert rows(there, photos) == rows(here, photos)
@@ -135,6 +135,6 @@ def test_nothing_is_lost_where_a_node_of_several_dies_in_the_middle(
 def test_a_block_that_is_done_again_leaves_its_rows_once(folder: Path, tmp_path: Path) -> None:
     photos = photos_in(folder)
     block = photos.append_column("too_large", pa.array([False] * photos.num_rows))
-    work = Source(DataRoot(tmp_path), folder, SETTINGS, MAX_PIXELS).job().work
+    work = DecodeJob(DataRoot(tmp_path), folder, SETTINGS, MAX_PIXELS).job().work
     assert work(block) == work(block)
     assert rows_written(tmp_path) == DRAWN

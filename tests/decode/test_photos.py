@@ -15,8 +15,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import DataRoot, Store
-from tasks.cores import available_cores
 from tasks.decode.images import read_pixels
 from tasks.decode.photos import (
     ROWS_PER_GROUP,
@@ -30,10 +28,13 @@ from tasks.decode.photos import (
 from tasks.decode.rejections import Reason
 from tasks.decode.repair import Flawed
 from tasks.decode.settings import DecodeSettings
-from tasks.progress import Silence
-from tests.background import TIMEOUT, assert_gone, descendants, read_line, running, stop
+from tasks.hardware import available_cores
+from tasks.progress import NullProgress
+from tasks.shards.store import ShardStore
+from tasks.storage.layout import DataRoot
 from tests.decode.drawing import encode, smooth
-from tests.listening import Tally
+from tests.support.processes import TIMEOUT, assert_gone, descendants, read_line, running, stop
+from tests.support.progress import Tally
 
 SETTINGS = DecodeSettings(size=16, resize=16)
 MANY = 3 * ROWS_PER_SHARD // 2
@@ -43,10 +44,10 @@ RUN = """
 import sys, time
 from pathlib import Path
 import pyarrow.parquet as pq
-from tasks.artifacts import DataRoot
+from tasks.storage.layout import DataRoot
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.photos import ROWS_PER_SHARD, decode_photos, open_stores
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 
 class Staying(Silence):
     done = 0
@@ -81,7 +82,7 @@ def table_of(folder: Path) -> pa.Table:
     return pa.table({"sha256": keys, "path": [file.name for file in files]})
 
 
-def keys_in(store: Store) -> list[str]:
+def keys_in(store: ShardStore) -> list[str]:
     """Every row's key, shard by shard."""
     return [key for shard in store.shards() for key in pq.read_table(shard)["sha256"].to_pylist()]
 
@@ -98,7 +99,7 @@ def stores(tmp_path: Path) -> DecodeStores:
 
 
 def test_exactly_the_missing_photos_are_decoded(folder: Path, stores: DecodeStores) -> None:
-    first = decode_photos(table_of(folder), folder, stores, Silence())
+    first = decode_photos(table_of(folder), folder, stores, NullProgress())
     draw(folder, 20, 27)
     progress = Tally()
     second = decode_photos(table_of(folder), folder, stores, progress)
@@ -108,20 +109,20 @@ def test_exactly_the_missing_photos_are_decoded(folder: Path, stores: DecodeStor
 
 
 def test_a_run_with_nothing_new_writes_nothing(folder: Path, stores: DecodeStores) -> None:
-    decode_photos(table_of(folder), folder, stores, Silence())
+    decode_photos(table_of(folder), folder, stores, NullProgress())
     before = stores.decoded.shards()
-    assert decode_photos(table_of(folder), folder, stores, Silence()).reused == 20
+    assert decode_photos(table_of(folder), folder, stores, NullProgress()).reused == 20
     assert stores.decoded.shards() == before
 
 
 def test_no_photos_at_all_is_no_error(tmp_path: Path, stores: DecodeStores) -> None:
     nothing = pa.table({"sha256": pa.array([], pa.string()), "path": pa.array([], pa.string())})
-    assert decode_photos(nothing, tmp_path, stores, Silence()) == DecodeCounts(0, 0, 0, 0, ())
+    assert decode_photos(nothing, tmp_path, stores, NullProgress()) == DecodeCounts(0, 0, 0, 0, ())
 
 
 def test_a_row_shows_its_photo(folder: Path, stores: DecodeStores) -> None:
     photos = table_of(folder)
-    decode_photos(photos, folder, stores, Silence())
+    decode_photos(photos, folder, stores, NullProgress())
     [shard] = stores.decoded.shards()
     rows = pq.read_table(shard).to_pylist()
     assert [row["sha256"] for row in rows] == photos["sha256"].to_pylist(), "in the order of the photos"
@@ -132,7 +133,7 @@ def test_a_row_shows_its_photo(folder: Path, stores: DecodeStores) -> None:
 
 def test_every_shard_says_what_it_is(folder: Path, stores: DecodeStores) -> None:
     (folder / "note.jpg").write_text("text")
-    decode_photos(table_of(folder), folder, stores, Silence())
+    decode_photos(table_of(folder), folder, stores, NullProgress())
     for store in (stores.decoded, stores.rejected):
         [shard] = store.shards()
         metadata = pq.read_schema(shard).metadata
@@ -144,7 +145,7 @@ def test_every_shard_says_what_it_is(folder: Path, stores: DecodeStores) -> None
 def test_shards_and_row_groups_are_bounded(tmp_path: Path, stores: DecodeStores) -> None:
     folder = tmp_path / "many"
     draw(folder, 0, MANY)
-    decode_photos(table_of(folder), folder, stores, Silence())
+    decode_photos(table_of(folder), folder, stores, NullProgress())
     files = [pq.ParquetFile(shard) for shard in stores.decoded.shards()]
     assert sorted(file.metadata.num_rows for file in files) == [MANY - ROWS_PER_SHARD, ROWS_PER_SHARD]
     assert all(
@@ -158,7 +159,7 @@ def test_rows_of_several_shards_are_in_the_order_of_the_photos(tmp_path: Path, s
     folder = tmp_path / "many"
     draw(folder, 0, MANY)
     photos = table_of(folder)
-    decode_photos(photos, folder, stores, Silence())
+    decode_photos(photos, folder, stores, NullProgress())
     larger, smaller = sorted((pq.read_table(shard) for shard in stores.decoded.shards()), key=len, reverse=True)
     assert larger["sha256"].to_pylist() + smaller["sha256"].to_pylist() == photos["sha256"].to_pylist()
 
@@ -170,13 +171,13 @@ def test_a_shard_that_cannot_be_written_ends_the_run(tmp_path: Path, stores: Dec
     stores.decoded.folder.parent.mkdir(parents=True)
     stores.decoded.folder.write_text("a file where the folder is to be")
     with pytest.raises(OSError, match=stores.decoded.folder.name):
-        decode_photos(table_of(folder), folder, stores, Silence())
+        decode_photos(table_of(folder), folder, stores, NullProgress())
 
 
 def test_a_rejected_photo_is_kept_with_its_reason_and_not_tried_again(folder: Path, stores: DecodeStores) -> None:
     (folder / "note.jpg").write_text("text")
     photos = table_of(folder)
-    assert decode_photos(photos, folder, stores, Silence()) == DecodeCounts(20, 0, 1, 0, ())
+    assert decode_photos(photos, folder, stores, NullProgress()) == DecodeCounts(20, 0, 1, 0, ())
     progress = Tally()
     assert decode_photos(photos, folder, stores, progress) == DecodeCounts(0, 20, 0, 1, ())
     assert progress.total == 0
@@ -191,20 +192,20 @@ def test_a_photo_that_is_too_large_is_looked_at_again_and_let_in_by_a_higher_cap
     (folder / "large.png").write_bytes(encode(smooth(50, 40), "PNG"))
     photos = table_of(folder)
     keys = photos["sha256"].combine_chunks()
-    assert decode_photos(photos, folder, stores, Silence(), 1999) == DecodeCounts(20, 0, 1, 0, ())
+    assert decode_photos(photos, folder, stores, NullProgress(), 1999) == DecodeCounts(20, 0, 1, 0, ())
     shards, progress = stores.rejected.shards(), Tally()
     assert decode_photos(photos, folder, stores, progress, 1999) == DecodeCounts(0, 20, 0, 1, ())
     assert (progress.total, stores.rejected.shards()) == (1, shards), "tried, and nothing new to write"
     assert read_rejected(stores, keys)["reason"].to_pylist() == ["too_large"]
-    assert decode_photos(photos, folder, stores, Silence(), 2000) == DecodeCounts(1, 20, 0, 0, ())
-    assert decode_photos(photos, folder, stores, Silence(), 1999) == DecodeCounts(0, 21, 0, 0, ()), "it stays"
+    assert decode_photos(photos, folder, stores, NullProgress(), 2000) == DecodeCounts(1, 20, 0, 0, ())
+    assert decode_photos(photos, folder, stores, NullProgress(), 1999) == DecodeCounts(0, 21, 0, 0, ()), "it stays"
 
 
 def test_a_photo_too_large_before_that_is_damaged_besides_is_settled(folder: Path, stores: DecodeStores) -> None:
     (folder / "large.png").write_bytes(encode(smooth(50, 40), "PNG")[:-200])
     photos = table_of(folder)
-    decode_photos(photos, folder, stores, Silence(), 1999)
-    assert decode_photos(photos, folder, stores, Silence()) == DecodeCounts(0, 20, 1, 0, ())
+    decode_photos(photos, folder, stores, NullProgress(), 1999)
+    assert decode_photos(photos, folder, stores, NullProgress()) == DecodeCounts(0, 20, 1, 0, ())
     [row] = read_rejected(stores, photos["sha256"].combine_chunks()).to_pylist()
     assert (row["path"], row["reason"]) == ("large.png", "truncated")
     progress = Tally()
@@ -231,7 +232,7 @@ def test_what_earlier_rules_rejected_is_tried_once_more(folder: Path, stores: De
     ]
     by_earlier_rules(stores).rejected.append(pa.Table.from_pylist(rows, stores.rejected.schema))
     flawed = Flawed(1, {"no_end_marker": 1}, ("open.jpg",))
-    assert decode_photos(photos, folder, stores, Silence()) == DecodeCounts(21, 0, 1, 1, (), flawed)
+    assert decode_photos(photos, folder, stores, NullProgress()) == DecodeCounts(21, 0, 1, 1, (), flawed)
     progress = Tally()
     assert decode_photos(photos, folder, stores, progress) == DecodeCounts(0, 21, 0, 2, ())
     assert progress.total == 0
@@ -244,9 +245,9 @@ def test_what_earlier_rules_rejected_is_tried_once_more(folder: Path, stores: De
 def test_photos_that_are_used_with_flaws_are_counted(folder: Path, stores: DecodeStores) -> None:
     for number in range(2):
         (folder / f"open-{number}.jpg").write_bytes(encode(smooth(40 + number, 30), "JPEG")[:-2])
-    counts = decode_photos(table_of(folder), folder, stores, Silence())
+    counts = decode_photos(table_of(folder), folder, stores, NullProgress())
     assert counts.flawed == Flawed(2, {"no_end_marker": 2}, ("open-0.jpg", "open-1.jpg"))
-    assert decode_photos(table_of(folder), folder, stores, Silence()).flawed == Flawed()
+    assert decode_photos(table_of(folder), folder, stores, NullProgress()).flawed == Flawed()
 
 
 def test_a_photo_that_changed_or_vanished_is_in_no_store_and_tried_again(folder: Path, stores: DecodeStores) -> None:
@@ -254,7 +255,7 @@ def test_a_photo_that_changed_or_vanished_is_in_no_store_and_tried_again(folder:
     original = (folder / "00003.jpg").read_bytes()
     (folder / "00003.jpg").write_bytes(original + b" edited")
     (folder / "00005.jpg").rename(folder / "moved.jpg")
-    counts = decode_photos(photos, folder, stores, Silence())
+    counts = decode_photos(photos, folder, stores, NullProgress())
     assert (counts.new, counts.rejected) == (18, 0)
     assert [(skip.path, skip.reason) for skip in counts.skipped] == [
         ("00003.jpg", Reason.CHANGED),
@@ -262,13 +263,13 @@ def test_a_photo_that_changed_or_vanished_is_in_no_store_and_tried_again(folder:
     ]
     (folder / "00003.jpg").write_bytes(original)
     (folder / "moved.jpg").rename(folder / "00005.jpg")
-    assert decode_photos(photos, folder, stores, Silence()) == DecodeCounts(2, 18, 0, 0, ())
+    assert decode_photos(photos, folder, stores, NullProgress()) == DecodeCounts(2, 18, 0, 0, ())
 
 
 def test_other_settings_have_stores_of_their_own(tmp_path: Path, folder: Path, stores: DecodeStores) -> None:
-    decode_photos(table_of(folder), folder, stores, Silence())
+    decode_photos(table_of(folder), folder, stores, NullProgress())
     others = open_stores(DataRoot(tmp_path / "data"), DecodeSettings(size=16, resize=18))
-    assert decode_photos(table_of(folder), folder, others, Silence()).new == 20
+    assert decode_photos(table_of(folder), folder, others, NullProgress()).new == 20
 
 
 @dataclass
@@ -311,7 +312,7 @@ def test_a_killed_run_is_taken_up_at_its_last_shard_and_leaves_no_process(bench:
         assert len(workers) >= 1 + available_cores(), "the workers and the process that looks after their names"
         # A worker that outlives its parent waits for ever.
         assert_gone(workers)
-    counts = decode_photos(bench.photos, bench.folder, bench.stores, Silence())
+    counts = decode_photos(bench.photos, bench.folder, bench.stores, NullProgress())
     assert counts == DecodeCounts(MANY - ROWS_PER_SHARD, ROWS_PER_SHARD, 0, 0, ())
     assert sorted(keys_in(bench.stores.decoded)) == sorted(bench.photos["sha256"].to_pylist())
     assert not list(bench.stores.decoded.folder.glob(".tmp-*"))
@@ -334,4 +335,4 @@ def test_two_runs_at_once_both_end_well_and_readers_see_each_photo_once(bench: B
     wanted = bench.photos["sha256"].combine_chunks()
     seen = [key for rows in bench.stores.decoded.rows(wanted, ["sha256"]) for key in rows["sha256"].to_pylist()]
     assert sorted(seen) == sorted(wanted.to_pylist())
-    assert decode_photos(bench.photos, bench.folder, bench.stores, Silence()).new == 0
+    assert decode_photos(bench.photos, bench.folder, bench.stores, NullProgress()).new == 0

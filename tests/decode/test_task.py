@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot, publish_parquet
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.task import DecodePhotos
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.photos import take_snapshot
+from tasks.storage.layout import DataRoot
 from tests.decode.drawing import encode, smooth
 
 Make = Callable[[float], DecodePhotos]
@@ -25,7 +26,7 @@ def make(tmp_path: Path) -> Make:
         for number in range(3):
             (folder / label / f"{number}.png").write_bytes(encode(smooth(40 + number, 30 + len(label)), "PNG"))
     (folder / "roses" / "large.png").write_bytes(encode(smooth(300, 200), "PNG"))
-    snapshot = take_snapshot(folder, None, Silence())
+    snapshot = take_snapshot(folder, None, NullProgress())
     publish_parquet(root.snapshot(snapshot.key), snapshot.table)
 
     def make(max_megapixels: float) -> DecodePhotos:

@@ -14,12 +14,11 @@ import psutil
 import pytest
 from PIL import Image
 
-from tasks.decode import process, workers
+from tasks.decode import worker_process, workers
 from tasks.decode.images import Picture
 from tasks.decode.rejections import Reason, Rejection
-from tasks.decode.workers import BATCH, Photo, Tried, Work, decode_files, in_processes
+from tasks.decode.workers import BATCH, DecodeResult, Photo, Work, decode_files, in_processes
 from tasks.errors import MachineError
-from tests.background import descendants
 from tests.decode.deadly import (
     DEADLY,
     SETTINGS,
@@ -34,6 +33,7 @@ from tests.decode.deadly import (
     stop,
 )
 from tests.decode.drawing import encode, png, smooth
+from tests.support.processes import descendants
 
 
 def numbered(count: int) -> list[Photo]:
@@ -121,7 +121,7 @@ def test_a_process_that_hangs_is_killed_and_its_photo_tried_again_in_the_next_ru
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # More than the other two take on a busy machine.
-    monkeypatch.setattr(process, "PATIENCE", 5.0)
+    monkeypatch.setattr(worker_process, "PATIENCE", 5.0)
     results = results_of(stop, numbered(3))
     assert [result.reason for result in results] == [Reason.EMPTY, Reason.KILLED, Reason.EMPTY]
     assert not living_workers()
@@ -157,7 +157,7 @@ def enormous() -> bytes:
     ],
 )
 def test_a_photo_beyond_its_bounds_is_rejected_and_the_next_one_is_decoded(
-    tmp_path: Path, draw: Callable[[], bytes], work: Callable[..., list[Tried]], reason: Reason
+    tmp_path: Path, draw: Callable[[], bytes], work: Callable[..., list[DecodeResult]], reason: Reason
 ) -> None:
     photos = [write(tmp_path, "bomb", draw()), write(tmp_path, "good", encode(smooth(40, 30), "PNG"))]
     [[bomb, good]] = in_processes(partial(work, folder=tmp_path), photos, 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.catalog import Dataset
 from tasks.download.archives import extract
 from tasks.download.task import FetchDataset
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 
 FILES = {
     "flowers/daisy/1.jpg": hashlib.shake_256(b"1").digest(900),
@@ -101,7 +101,7 @@ def extracted(folder: Path, data: bytes) -> tuple[dict[str, bytes], list[str]]:
     (folder / "archive").write_bytes(data)
     target = folder / "extracted"
     target.mkdir()
-    notes = extract(folder / "archive", target, Silence()).notes
+    notes = extract(folder / "archive", target, NullProgress()).notes
     return files_below(target), notes
 
 

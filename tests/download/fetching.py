@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from tasks.download.fetch import Expected, Fetched, Patience, fetch
+from tasks.download.fetch import Expected, Fetched, fetch
+from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tests.download.server import FileServer, Mood
 
 CONTENT = bytes(range(256)) * 800
 #: Without pauses; what it waits for always comes, however busy the machine is.
-QUICK = Patience(attempts=3, first_pause=0.01, longest_pause=0.02, timeout=60.0, slowest=100.0)
+QUICK = RetryPolicy(attempts=3, first_pause=0.01, longest_pause=0.02, timeout=60.0, slowest=100.0)
 
 
 ANYTHING = Expected()
@@ -24,8 +25,8 @@ def exactly(files: FileServer) -> Expected:
     return Expected(len(files.content), files.sha256)
 
 
-def get(files: FileServer, path: Path, expected: Expected = ANYTHING, patience: Patience = QUICK) -> Fetched:
-    return fetch(files.url, path, expected, Silence(), patience)
+def get(files: FileServer, path: Path, expected: Expected = ANYTHING, patience: RetryPolicy = QUICK) -> Fetched:
+    return fetch(files.url, path, expected, NullProgress(), patience)
 
 
 def broken_off(files: FileServer, path: Path, after: int = 70_000) -> None:
@@ -38,7 +39,7 @@ def broken_off(files: FileServer, path: Path, after: int = 70_000) -> None:
     files.requests.clear()
 
 
-def refused(files: FileServer, path: Path, patience: Patience = QUICK) -> str:
+def refused(files: FileServer, path: Path, patience: RetryPolicy = QUICK) -> str:
     """What is told of a fetch that fails."""
     with pytest.raises(DownloadError) as caught:
         get(files, path, patience=patience)

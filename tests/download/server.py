@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
-from tests.http_server import Server
+from tests.support.servers.http_server import Server
 
 
 @dataclass

@@ -11,10 +11,10 @@ import pytest
 
 from tasks.download.archives import extract, photos_folder
 from tasks.errors import DownloadError, MachineError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tasks.snapshot.ignored_names import unwanted_name
-from tasks.snapshot.listing import told_by_name
-from tests.listening import Tally
+from tasks.snapshot.listing import is_photo_suffix
+from tests.support.progress import Tally
 
 FILES = {
     "flowers/daisy/1.jpg": hashlib.shake_256(b"1").digest(30_000),
@@ -78,7 +78,7 @@ def test_every_format_is_recognised_by_its_content(tmp_path: Path, folder: Path,
 
 
 def test_files_get_default_permissions(tmp_path: Path, folder: Path) -> None:
-    extract(tar_of(tmp_path / "archive", "w"), folder, Silence())
+    extract(tar_of(tmp_path / "archive", "w"), folder, NullProgress())
     plain = tmp_path / "plain"
     plain.touch()
     assert (folder / "flowers/LICENSE.txt").stat().st_mode == plain.stat().st_mode
@@ -104,7 +104,7 @@ def test_a_tar_with_a_member_that_leaves_or_is_no_file_is_refused(
 ) -> None:
     archive = tar_of(tmp_path / "bad.tgz", "w:gz", [member("good.jpg"), bad])
     with pytest.raises(DownloadError) as caught:
-        extract(archive, folder, Silence())
+        extract(archive, folder, NullProgress())
     assert repr(bad.name) in str(caught.value)
     assert str(archive) in str(caught.value)
     assert [path.name for path in folder.parent.rglob("*")] == ["extracted", "good.jpg"]
@@ -122,7 +122,7 @@ def test_a_zip_with_a_member_that_leaves_or_is_no_file_is_refused(
         info.external_attr = kind << 16
         opened.writestr(info, "../target")
     with pytest.raises(DownloadError, match="was not extracted: its member"):
-        extract(archive, folder, Silence())
+        extract(archive, folder, NullProgress())
     assert list(folder.parent.rglob("*")) == [folder]
 
 
@@ -133,7 +133,7 @@ def test_an_encrypted_zip_is_refused(tmp_path: Path, folder: Path) -> None:
     data[data.rindex(b"PK\x01\x02") + 8] |= 1
     archive.write_bytes(data)
     with pytest.raises(DownloadError, match="encrypted"):
-        extract(archive, folder, Silence())
+        extract(archive, folder, NullProgress())
 
 
 @EVERY_FORMAT
@@ -143,7 +143,7 @@ def test_a_truncated_archive_is_named(tmp_path: Path, folder: Path, write: Calla
     data = archive.read_bytes()
     archive.write_bytes(data[: int(len(data) * kept)])
     with pytest.raises(DownloadError, match=r"cut is (damaged or is )?no tar .* Delete it and run again"):
-        extract(archive, folder, Silence())
+        extract(archive, folder, NullProgress())
 
 
 def test_a_tar_whose_last_blocks_are_missing_is_damaged(tmp_path: Path, folder: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_tar_whose_last_blocks_are_missing_is_damaged(tmp_path: Path, folder: 
         last = tar.getmembers()[-1]
     archive.write_bytes(archive.read_bytes()[: last.offset])
     with pytest.raises(DownloadError, match="damaged"):
-        extract(archive, folder, Silence())
+        extract(archive, folder, NullProgress())
 
 
 def test_a_damaged_header_in_the_middle_is_not_taken_for_the_end(tmp_path: Path, folder: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_damaged_header_in_the_middle_is_not_taken_for_the_end(tmp_path: Path,
         data[tar.getmembers()[1].offset + 150] ^= 0xFF
     archive.write_bytes(data)
     with pytest.raises(DownloadError, match="header is damaged"):
-        extract(archive, folder, Silence())
+        extract(archive, folder, NullProgress())
 
 
 @pytest.mark.parametrize("write", [write for _, write in FORMATS[1:]], ids=[name for name, _ in FORMATS[1:]])
@@ -175,7 +175,7 @@ def test_flipped_bytes_are_found_where_the_format_has_checksums(
     data[len(data) // 2] ^= 0xFF
     archive.write_bytes(data)
     with pytest.raises(DownloadError, match="damaged"):
-        extract(archive, folder, Silence())
+        extract(archive, folder, NullProgress())
 
 
 @pytest.mark.parametrize("data", [b"<html>Not found</html>" * 100, b"", b"7z\xbc\xaf\x27\x1c" * 200, b"PK\x03\x04junk"])
@@ -183,13 +183,13 @@ def test_what_is_no_archive_is_named(tmp_path: Path, folder: Path, data: bytes) 
     archive = tmp_path / "page.tgz"
     archive.write_bytes(data)
     with pytest.raises(DownloadError, match=r"page\.tgz is (damaged or is )?no tar"):
-        extract(archive, folder, Silence())
+        extract(archive, folder, NullProgress())
 
 
 def test_a_target_that_cannot_be_written_is_no_damage(tmp_path: Path, folder: Path) -> None:
     (folder / "flowers").write_text("a file where a folder should be")
     with pytest.raises(MachineError, match="could not be extracted"):
-        extract(tar_of(tmp_path / "archive", "w"), folder, Silence())
+        extract(tar_of(tmp_path / "archive", "w"), folder, NullProgress())
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_the_folder_of_the_label_folders_is_found(folder: Path, files: list[str]
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
-    assert photos_folder(folder, unwanted_name, told_by_name) == folder / expected
+    assert photos_folder(folder, unwanted_name, is_photo_suffix) == folder / expected
 
 
 @pytest.mark.parametrize("system", ["@eaDir", "#recycle", "$RECYCLE.BIN"])
@@ -219,8 +219,8 @@ def test_a_folder_that_the_dataset_leaves_out_is_neither_a_wrapping_nor_a_label(
     for file in ("flowers/daisy/1.jpg", "flowers/roses/2.jpg", f"{system}/daisy/1.jpg", f"flowers/{system}/1.jpg"):
         (folder / file).parent.mkdir(parents=True)
         (folder / file).touch()
-    assert photos_folder(folder, lambda name: name == system, told_by_name) == folder / "flowers"
-    assert photos_folder(folder, lambda _: None, told_by_name) == folder
+    assert photos_folder(folder, lambda name: name == system, is_photo_suffix) == folder / "flowers"
+    assert photos_folder(folder, lambda _: None, is_photo_suffix) == folder
 
 
 @pytest.mark.parametrize("photo", ["1.jpg", "1.JPEG", "1.webp", "1.heic", "1.avif", "1.tif"])
@@ -228,10 +228,10 @@ def test_a_folder_with_photos_and_folders_is_a_label_whatever_the_format(folder:
     """Whatever this machine's list of MIME types knows."""
     (folder / "daisy/more").mkdir(parents=True)
     (folder / "daisy" / photo).touch()
-    assert photos_folder(folder, unwanted_name, told_by_name) == folder
+    assert photos_folder(folder, unwanted_name, is_photo_suffix) == folder
 
 
 def test_the_thumbnails_of_macos_do_not_make_a_wrapping_a_label(folder: Path) -> None:
     (folder / "flowers/daisy").mkdir(parents=True)
     (folder / "flowers/._cover.jpg").touch()
-    assert photos_folder(folder, unwanted_name, told_by_name) == folder / "flowers"
+    assert photos_folder(folder, unwanted_name, is_photo_suffix) == folder / "flowers"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.download.answers import Unreachable
 from tasks.download.certificates import trust_environment, untrusted
+from tasks.download.responses import FetchError
 from tests.download.fetching import CONTENT, connections_made, get, refused
 from tests.download.server import FileServer, serving
 from tests.download.tls import make_certificate
@@ -36,7 +36,7 @@ def test_a_file_without_certificates_is_named_with_its_variable(
     path = tmp_path / "authorities.pem"
     make(path)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises(FetchError) as caught:
         trust_environment()
     assert f"{caught.value}" == f"SSL_CERT_FILE={path} cannot be used: {why}" or why in f"{caught.value}"
     assert caught.value.remedy == "Set SSL_CERT_FILE to certificates in PEM format, or unset it,"
@@ -49,7 +49,7 @@ def test_folders_that_are_none_are_named_with_their_variable(
     (tmp_path / "file").touch()
     value = folders.format(tmp_path)
     monkeypatch.setenv("SSL_CERT_DIR", value)
-    with pytest.raises(Unreachable, match=f"SSL_CERT_DIR={value} cannot be used: "):
+    with pytest.raises(FetchError, match=f"SSL_CERT_DIR={value} cannot be used: "):
         trust_environment()
 
 

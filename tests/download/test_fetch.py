@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.download.fetch import Expected, Fetched, Patience, fetch
+from tasks.download.fetch import Expected, Fetched, fetch
+from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError, MachineError, StoreError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tests.download.fetching import CONTENT, QUICK, broken_off, exactly, get
 from tests.download.server import FileServer, Mood
 
@@ -66,7 +67,7 @@ def test_a_file_with_the_expected_hash_is_taken_without_the_server(path: Path) -
     path.parent.mkdir()
     path.write_bytes(CONTENT)
     expected = Expected(len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
-    assert fetch("http://127.0.0.1:9/photos.tgz", path, expected, Silence(), QUICK).size == len(CONTENT)
+    assert fetch("http://127.0.0.1:9/photos.tgz", path, expected, NullProgress(), QUICK).size == len(CONTENT)
 
 
 def test_a_file_with_another_hash_is_replaced(server: FileServer, path: Path) -> None:
@@ -80,7 +81,13 @@ def test_without_a_server_a_file_with_another_hash_is_named(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"other")
     with pytest.raises(DownloadError, match="has another size or sha256 than"):
-        fetch("http://127.0.0.1:9/photos.tgz", path, Expected(None, "0" * 64), Silence(), Patience(1, timeout=60.0))
+        fetch(
+            "http://127.0.0.1:9/photos.tgz",
+            path,
+            Expected(None, "0" * 64),
+            NullProgress(),
+            RetryPolicy(1, timeout=60.0),
+        )
 
 
 def test_a_file_that_a_person_put_there_is_taken_if_no_hash_is_expected(server: FileServer, path: Path) -> None:
@@ -208,10 +215,10 @@ def test_neither_password_nor_token_is_shown_or_kept(
     url = server.url.replace("http://", "http://me:hunter2@") + "?token=sesame"
     server.moods = [Mood(status=503), Mood(cut_after=70_000), Mood(status=404)]
     with pytest.raises(DownloadError) as caught:
-        fetch(url, path, Expected(), Silence(), QUICK)
+        fetch(url, path, Expected(), NullProgress(), QUICK)
     told = [str(caught.value), caplog.text, *capfd.readouterr()]
     kept = [file.read_bytes().decode(errors="replace") for file in path.parent.glob("*.json")]
-    fetch(url, path, Expected(), Silence(), QUICK)
+    fetch(url, path, Expected(), NullProgress(), QUICK)
     kept += [file.read_bytes().decode(errors="replace") for file in path.parent.glob("*.json")]
     assert server.requests[-1]["Range"] == "bytes=70000-"
     assert server.requests[-1]["Authorization"].startswith("Basic")

@@ -11,7 +11,7 @@ import pytest
 from tasks.download.archives import extract, verify
 from tasks.download.file_types import foreign_type
 from tasks.errors import DownloadError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tests.download.archive_files import GOOD, member, tar, zipped
 
 #: The first bytes of files, and what they are.
@@ -62,7 +62,7 @@ def refusal(folder: Path, data: bytes) -> str:
     archive.write_bytes(data)
     target.mkdir(exist_ok=True)
     with pytest.raises(DownloadError) as caught:
-        extract(archive, target, Silence())
+        extract(archive, target, NullProgress())
     with pytest.raises(DownloadError, match="what was fetched before is kept"):
         verify(archive, "https://host/photos.tgz")
     return str(caught.value)
@@ -117,7 +117,7 @@ def test_a_tar_is_no_other_type_by_its_first_name(tmp_path: Path, name: str) -> 
     """Not even where it is damaged."""
     (tmp_path / "photos.tar").write_bytes(tar([member(name)]))
     (tmp_path / "whole").mkdir()
-    assert extract(tmp_path / "photos.tar", tmp_path / "whole", Silence()).files == 1
+    assert extract(tmp_path / "photos.tar", tmp_path / "whole", NullProgress()).files == 1
     assert "is damaged" in refusal(tmp_path, tar([member(name)])[:700])
 
 

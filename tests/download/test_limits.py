@@ -14,7 +14,7 @@ import pytest
 from tasks.download import limits, members
 from tasks.download.archives import extract
 from tasks.errors import DownloadError, MachineError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tests.download.archive_files import GOOD, files_below, member, take, tar, zipped
 
 ZEROS = bytes(20_000_000)
@@ -72,7 +72,7 @@ def test_a_bomb_is_stopped_while_it_is_extracted(tmp_path: Path, monkeypatch: py
     (tmp_path / "archive").write_bytes(data)
     (tmp_path / "folder").mkdir()
     with pytest.raises(DownloadError):
-        extract(tmp_path / "archive", tmp_path / "folder", Silence())
+        extract(tmp_path / "archive", tmp_path / "folder", NullProgress())
     written = sum(len(data) for data in files_below(tmp_path / "folder").values())
     # Where a bomb of bz2 begins is seen only once 64 KiB of it were read.
     assert written <= max(1_300_000, 100 * (1 << 16))
@@ -115,7 +115,7 @@ def test_as_many_members_as_the_cap_are_taken(
     monkeypatch.setattr(limits, "MAX_FILES", 100)
     (tmp_path / "archive").write_bytes(pack(FLOODS["files"][:100]))
     (tmp_path / "folder").mkdir()
-    assert extract(tmp_path / "archive", tmp_path / "folder", Silence()).files == 100
+    assert extract(tmp_path / "archive", tmp_path / "folder", NullProgress()).files == 100
 
 
 @pytest.mark.usefixtures("held")

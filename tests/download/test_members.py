@@ -16,7 +16,7 @@ import pytest
 from tasks.download import limits
 from tasks.download.archives import extract, verify
 from tasks.errors import DownloadError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tests.download.archive_files import FILES, GOOD, extracted, files_below, member, take, tar, zipped
 
 BAD_NAMES = {
@@ -164,7 +164,7 @@ HOSTILE: dict[str, bytes] = {
 
 def extract_to(archive: Path, folder: Path) -> None:
     folder.mkdir()
-    extract(archive, folder, Silence())
+    extract(archive, folder, NullProgress())
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_a_collision_names_both(tmp_path: Path, pack: Callable[[tuple[str, str]]
     (tmp_path / "archive").write_bytes(pack((one, other)))
     (tmp_path / "folder").mkdir()
     with pytest.raises(DownloadError) as caught:
-        extract(tmp_path / "archive", tmp_path / "folder", Silence())
+        extract(tmp_path / "archive", tmp_path / "folder", NullProgress())
     for name in {one, other}:
         assert re.search(re.escape(repr(name)), str(caught.value)) or name.startswith("a/")
 
@@ -212,7 +212,7 @@ def test_a_good_archive_is_taken_and_only_its_names_and_bytes(tmp_path: Path, da
     (tmp_path / "archive").write_bytes(data)
     verify(tmp_path / "archive", "https://x/photos")
     (tmp_path / "folder").mkdir()
-    assert extract(tmp_path / "archive", tmp_path / "folder", Silence()).files == len(FILES)
+    assert extract(tmp_path / "archive", tmp_path / "folder", NullProgress()).files == len(FILES)
     assert files_below(tmp_path / "folder") == FILES
     plain = tmp_path / "plain"
     plain.touch()
@@ -238,7 +238,7 @@ def test_odd_names_that_mean_one_place_are_taken(tmp_path: Path) -> None:
     ]
     (tmp_path / "archive").write_bytes(tar(map(member, names), form=tarfile.GNU_FORMAT))
     (tmp_path / "folder").mkdir()
-    assert extract(tmp_path / "archive", tmp_path / "folder", Silence()) == (len(names), [])
+    assert extract(tmp_path / "archive", tmp_path / "folder", NullProgress()) == (len(names), [])
 
 
 def test_a_hard_link_to_an_earlier_member_has_its_bytes(tmp_path: Path) -> None:

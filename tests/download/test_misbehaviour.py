@@ -16,14 +16,15 @@ import pytest
 
 from tasks.download import limits
 from tasks.download.archives import verify
-from tasks.download.fetch import Expected, Patience
+from tasks.download.fetch import Expected
+from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError, MachineError, PipelineError
-from tests.background import TIMEOUT
 from tests.download.fetching import CONTENT, QUICK, broken_off, exactly, get
 from tests.download.server import FileServer, Mood
+from tests.support.processes import TIMEOUT
 
 #: For a server that is waited for in vain, and for one that always answers, on a machine however busy.
-SHORT = Patience(attempts=2, first_pause=0.01, longest_pause=0.02, timeout=0.3, longest=TIMEOUT)
+SHORT = RetryPolicy(attempts=2, first_pause=0.01, longest_pause=0.02, timeout=0.3, longest=TIMEOUT)
 LONG = replace(SHORT, timeout=60.0, slowest=SHORT.least / 60)
 #: What is told of a server that is waited for in vain; which of the waits ends first is a matter of moments.
 SLOW = r"timed out|did not answer within 0\.3 s|sent \d+ bytes in \d+ s"
@@ -243,7 +244,9 @@ def test_a_transfer_ends_when_its_time_is_over_and_keeps_what_came(
 ) -> None:
     server.moods = [Mood(cut_after=20_000)] * 1000
     # A clock on which each request takes as long, however busy the machine is.
-    monkeypatch.setattr("tasks.download.patience.time", SimpleNamespace(monotonic=lambda: 0.2 * len(server.requests)))
+    monkeypatch.setattr(
+        "tasks.download.retry_policy.time", SimpleNamespace(monotonic=lambda: 0.2 * len(server.requests))
+    )
     with pytest.raises(PipelineError, match="could not be fetched"):
         get(server, path, patience=replace(QUICK, longest=0.5))
     held = path.with_name("photos.tgz.part").stat().st_size

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import is_there, kept_here, listed
 from tasks.catalog import find_dataset
 from tasks.download.archives import photos_folder
-from tasks.download.patience import Patience
+from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError
 from tasks.paths import AnyPath
 from tasks.snapshot.ignored_names import unwanted_name
-from tasks.snapshot.listing import told_by_name
+from tasks.snapshot.listing import is_photo_suffix
 from tasks.snapshot.task import TakeSnapshot
+from tasks.storage.files import is_there, listed
+from tasks.storage.tempfiles import kept_here
 from tests.download.server import FileServer, Mood, serving
-from tests.listening import Tally
-from tests.object_store import other_machine
+from tests.support.progress import Tally
+from tests.support.servers.object_store import other_machine
 
 pytestmark = pytest.mark.usefixtures("own_machine")
 
@@ -69,7 +70,7 @@ def test_what_is_drawn_is_on_the_store_and_drawn_once_for_all_machines(
 def test_a_transfer_that_broke_off_is_gone_on_with_by_the_next_run_of_the_same_machine(
     far_root: AnyPath, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.download.fetch.fetch.__defaults__", (Patience(attempts=0, first_pause=0.0),))
+    monkeypatch.setattr("tasks.download.fetch.fetch.__defaults__", (RetryPolicy(attempts=0, first_pause=0.0),))
     server.moods = [Mood(cut_after=300)]
     with pytest.raises(DownloadError):
         take(far_root, server.url, FIRST)
@@ -124,4 +125,4 @@ def test_people_see_photos_being_put_there(far_root: AnyPath, server: FileServer
 def test_the_folder_of_the_label_folders_is_found(far_root: AnyPath, files: list[str], expected: str) -> None:
     for file in files:
         (far_root / file).write_bytes(b"")
-    assert str(photos_folder(far_root, unwanted_name, told_by_name)) == f"{far_root}/{expected}".rstrip("/")
+    assert str(photos_folder(far_root, unwanted_name, is_photo_suffix)) == f"{far_root}/{expected}".rstrip("/")

@@ -8,11 +8,11 @@ import pytest
 
 from tasks.download.fetch import Fetched, fetch
 from tasks.errors import DownloadError
-from tasks.progress import Silence
-from tests.background import TIMEOUT, running, until
+from tasks.progress import NullProgress
 from tests.download.fetching import ANYTHING, CONTENT, QUICK, broken_off, exactly, get
 from tests.download.server import FileServer, Mood
-from tests.listening import Tally
+from tests.support.processes import TIMEOUT, running, until
+from tests.support.progress import Tally
 
 
 def test_progress_counts_every_byte_once_even_when_the_transfer_breaks_off(server: FileServer, path: Path) -> None:
@@ -49,9 +49,9 @@ def test_another_process_goes_on_where_a_killed_one_was(server: FileServer, path
     server.etag, server.last_modified = validator, "Mon, 01 Jan 2024 00:00:00 GMT"
     server.moods = [Mood(cut_after=70_000)]
     code = (
-        "import sys; from pathlib import Path; from tasks.progress import Silence\n"
+        "import sys; from pathlib import Path; from tasks.progress import NullProgress\n"
         "from tasks.download.fetch import Expected, Patience, fetch\n"
-        "fetch(sys.argv[1], Path(sys.argv[2]), Expected(), Silence(), Patience(first_pause=60, longest_pause=60))"
+        "fetch(sys.argv[1], Path(sys.argv[2]), Expected(), NullProgress(), Patience(first_pause=60, longest_pause=60))"
     )
     part = path.with_name("photos.tgz.part")
     with running([sys.executable, "-c", code, server.url, path], stdout=None):
@@ -111,7 +111,7 @@ def test_a_weak_etag_is_not_used_to_resume(server: FileServer, path: Path) -> No
 
 def test_a_part_of_another_url_is_not_used(server: FileServer, path: Path) -> None:
     broken_off(server, path)
-    fetch(f"{server.url}?version=2", path, exactly(server), Silence(), QUICK)
+    fetch(f"{server.url}?version=2", path, exactly(server), NullProgress(), QUICK)
     assert "Range" not in server.requests[0]
 
 

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from tasks.download.answers import Unreachable
 from tasks.download.proxies import EnvironmentProxies, Proxy, without_credentials
+from tasks.download.responses import FetchError
 
 pytestmark = pytest.mark.usefixtures("plain_network")
 
@@ -90,7 +90,7 @@ def test_a_value_that_is_no_proxy_is_named_without_its_credentials(
     value: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", value)
-    with pytest.raises(Unreachable, match=told) as caught:
+    with pytest.raises(FetchError, match=told) as caught:
         proxy_for()
     text = f"{caught.value} {caught.value.remedy}"
     assert "hun" not in text

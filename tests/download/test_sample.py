@@ -11,18 +11,18 @@ import pytest
 from PIL import Image
 
 from tasks.download.archives import extract, photos_folder
-from tasks.download.drawing.composition import draw_photo
-from tasks.download.sample import LABELS, draw_sample
+from tasks.download.sample import draw_sample
 from tasks.errors import SettingError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tasks.snapshot.ignored_names import unwanted_name
-from tasks.snapshot.listing import told_by_name
-from tests.listening import Tally
+from tasks.snapshot.listing import is_photo_suffix
+from tasks.synthetic.composition import LABELS, draw_photo
+from tests.support.progress import Tally
 
 
 def drawn(path: Path, photos: int, seed: int = 0) -> dict[str, bytes]:
     """Names and bytes of a sample's members, in their order."""
-    draw_sample(path, photos, Silence(), seed)
+    draw_sample(path, photos, NullProgress(), seed)
     with tarfile.open(path) as tar:
         return {member.name: reader.read() for member in tar if (reader := tar.extractfile(member))}
 
@@ -31,7 +31,7 @@ def drawn(path: Path, photos: int, seed: int = 0) -> dict[str, bytes]:
 def fifty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sample that is large enough to be drawn by several processes."""
     archive = tmp_path_factory.mktemp("sample") / "sample.tgz"
-    draw_sample(archive, 50, Silence())
+    draw_sample(archive, 50, NullProgress())
     return archive
 
 
@@ -42,7 +42,7 @@ def test_the_labels_are_those_of_the_real_photos() -> None:
 def test_the_archive_is_the_same_byte_for_byte(tmp_path: Path) -> None:
     archives = [tmp_path / "one.tgz", tmp_path / "two-with-another-name.tgz"]
     for archive in archives:
-        draw_sample(archive, 12, Silence())
+        draw_sample(archive, 12, NullProgress())
     assert archives[0].read_bytes() == archives[1].read_bytes()
 
 
@@ -74,8 +74,8 @@ def test_members_are_sorted_and_carry_no_time_or_user(fifty: Path) -> None:
 
 
 def test_it_is_extracted_like_any_download_and_its_labels_are_balanced(fifty: Path, tmp_path: Path) -> None:
-    assert extract(fifty, tmp_path, Silence()).files == 50
-    folder = photos_folder(tmp_path, unwanted_name, told_by_name)
+    assert extract(fifty, tmp_path, NullProgress()).files == 50
+    folder = photos_folder(tmp_path, unwanted_name, is_photo_suffix)
     assert Counter(photo.parent.name for photo in folder.glob("*/*.jpg")) == dict.fromkeys(LABELS, 10)
 
 
@@ -126,4 +126,4 @@ def test_a_sample_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 @pytest.mark.parametrize("photos", [0, -3])
 def test_a_sample_of_no_photos_is_refused(tmp_path: Path, photos: int) -> None:
     with pytest.raises(SettingError, match=f"sample of {photos} photos"):
-        draw_sample(tmp_path / "sample.tgz", photos, Silence())
+        draw_sample(tmp_path / "sample.tgz", photos, NullProgress())

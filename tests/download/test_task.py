@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifacts import KEY_LENGTH, Manifest, local
 from tasks.catalog import Dataset, find_dataset
 from tasks.download.task import archive_name, outside
 from tasks.errors import DatasetError, DownloadError, PipelineError
+from tasks.keys import KEY_LENGTH
+from tasks.shards.manifests import Manifest
 from tasks.snapshot.task import TakeSnapshot
+from tasks.storage.files import local
 from tests.download.server import FileServer, Mood, serving
 
 FIRST, SECOND, THIRD = (dt.date(2026, 3, day) for day in (1, 2, 3))

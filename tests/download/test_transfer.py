@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.download.fetch import Patience, fetch
+from tasks.download.fetch import fetch
+from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tests.download.fetching import ANYTHING, QUICK, get
 from tests.download.server import FileServer, Mood
 
@@ -60,7 +61,7 @@ def test_a_server_that_asks_for_a_very_long_pause_is_given_up(server: FileServer
 def test_a_server_that_falls_silent_is_tried_again(server: FileServer, path: Path) -> None:
     server.moods = [Mood(stall=True)]
     # Once it is tried again, a busy machine may be late a few times.
-    assert get(server, path, patience=Patience(100, 0.01, 0.02, timeout=0.3)).sha256 == server.sha256
+    assert get(server, path, patience=RetryPolicy(100, 0.01, 0.02, timeout=0.3)).sha256 == server.sha256
     assert len(server.requests) > 1
 
 
@@ -70,7 +71,7 @@ def test_without_a_server_the_error_says_what_was_tried_and_what_to_do(path: Pat
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/photos.tgz"
         with pytest.raises(DownloadError) as caught:
-            fetch(url, path, ANYTHING, Silence(), QUICK)
+            fetch(url, path, ANYTHING, NullProgress(), QUICK)
     text = str(caught.value)
     assert url in text
     assert "tried 3 times" in text
@@ -81,4 +82,4 @@ def test_without_a_server_the_error_says_what_was_tried_and_what_to_do(path: Pat
 @pytest.mark.parametrize("url", ["ftp://example.org/photos.tgz", "http://[/photos.tgz"])
 def test_a_url_that_is_none_is_an_error_of_ours(path: Path, url: str) -> None:
     with pytest.raises(DownloadError, match="could not be fetched"):
-        fetch(url, path, ANYTHING, Silence(), QUICK)
+        fetch(url, path, ANYTHING, NullProgress(), QUICK)

@@ -15,7 +15,7 @@ import pytest
 
 from tasks.download.archives import extract
 from tasks.errors import DownloadError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tests.download.archive_files import FILES, GOOD, files_below, member, tar
 
 EVERY_FORMAT = pytest.mark.parametrize("data", GOOD.values(), ids=GOOD)
@@ -33,7 +33,7 @@ def taken(folder: Path, data: bytes) -> dict[str, bytes] | None:
     archive = folder / "archive"
     archive.write_bytes(data)
     try:
-        extract(archive, target, Silence())
+        extract(archive, target, NullProgress())
     except DownloadError:
         return None
     return files_below(target)
@@ -174,7 +174,7 @@ def test_what_is_said_of_all_members_does_not_pile_up(tmp_path: Path) -> None:
     archive.write_bytes(gzip.compress(b"".join(map(saying_of_all, range(100))) + bytes(1024)))
     (tmp_path / "folder").mkdir()
     tracemalloc.start()
-    assert extract(archive, tmp_path / "folder", Silence()).files == 100
+    assert extract(archive, tmp_path / "folder", NullProgress()).files == 100
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2_500_000

@@ -9,10 +9,10 @@ import pytest
 from tasks.errors import DatasetError
 from tasks.evaluate.cross_validation import fold_heads, predict_photos
 from tasks.evaluate.metrics import CrossValidation, measure_crossed
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tasks.snapshot.splits import TENTHS, fold_tenths
-from tasks.train.classic import fit, lesson_of
-from tasks.train.examples import Choice, Watch
+from tasks.train.classic import fit, training_data_of
+from tasks.train.examples import LeftOutScore, TrainingContext
 from tasks.train.features import read_values
 from tasks.train.fit_lda import Solver
 from tasks.train.head import Head, load_head
@@ -20,7 +20,7 @@ from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import TrainSettings
 from tasks.train.statistics import Statistics
 from tasks.train.training import train_head
-from tests.listening import Tally
+from tests.support.progress import Tally
 from tests.train.examples import BACKBONE, BOTTLENECK, CLASSIC, LDA, Drawn, classic, draw_examples, photos_of, settings
 
 LABELS = ("daisy", "roses", "tulips")
@@ -34,13 +34,13 @@ def drawn_photos(
 
 def train(photos: EmbeddedPhotos, folder: Path) -> Head:
     """The head that the recipe gives on the splits."""
-    train_head(photos, "", folder, None, Silence())
+    train_head(photos, "", folder, None, NullProgress())
     return load_head(folder)
 
 
 def cross_validate(photos: EmbeddedPhotos, head: Head, folds: int) -> CrossValidation:
-    heads = fold_heads(photos, head, folds, None, Silence())
-    _, crossed = predict_photos(photos, head, heads, Silence())
+    heads = fold_heads(photos, head, folds, None, NullProgress())
+    _, crossed = predict_photos(photos, head, heads, NullProgress())
     assert crossed is not None
     return measure_crossed(folds, photos.truth, crossed)
 
@@ -87,10 +87,10 @@ def test_a_fold_s_head_is_solved_for_from_all_photos_but_the_fold_s_with_what_th
 ) -> None:
     photos = drawn_photos()
     head = train(photos, tmp_path)
-    choice = Choice(**head.facts["choices"][0])
+    choice = LeftOutScore(**head.facts["choices"][0])
     solver = Solver(LDA, photos.features.columns, (0, 1), photos.labels)
     numbers = photos.features.read(np.ones(100, bool), (0, 1), np.ones(10, bool))
-    heads = fold_heads(photos, head, folds, None, Silence())
+    heads = fold_heads(photos, head, folds, None, NullProgress())
     for own, found in zip(fold_tenths(folds), heads, strict=True):
         others, known = ~np.isin(photos.splits.tenths, own), Statistics.none(2, 10)
         known.add(numbers[others], photos.truth[others])
@@ -99,12 +99,12 @@ def test_a_fold_s_head_is_solved_for_from_all_photos_but_the_fold_s_with_what_th
 
 def test_a_fold_s_classic_head_is_trained_on_neither_the_fold_nor_the_validation_split(tmp_path: Path) -> None:
     photos = drawn_photos(how=classic())
-    heads = fold_heads(photos, train(photos, tmp_path), 4, None, Silence())
+    heads = fold_heads(photos, train(photos, tmp_path), 4, None, NullProgress())
     for own, found in zip(fold_tenths(4), heads, strict=True):
         others, validation = ~photos.in_tenths(own), photos.of("validation")
         watched = others & validation
-        lesson = lesson_of(photos, others & ~validation, watched if watched.any() else others)
-        assert_same(found, fit(lesson, photos.labels, CLASSIC, 0, Watch(Silence())))
+        lesson = training_data_of(photos, others & ~validation, watched if watched.any() else others)
+        assert_same(found, fit(lesson, photos.labels, CLASSIC, 0, TrainingContext(NullProgress())))
 
 
 def test_each_photo_is_predicted_by_the_head_and_by_that_of_its_own_fold(
@@ -112,7 +112,7 @@ def test_each_photo_is_predicted_by_the_head_and_by_that_of_its_own_fold(
 ) -> None:
     photos = drawn_photos()
     head = train(photos, tmp_path)
-    heads = fold_heads(photos, head, 3, None, Silence())
+    heads = fold_heads(photos, head, 3, None, NullProgress())
     monkeypatch.setattr("tasks.train.features.BLOCK_PHOTOS", 7)
     predicted, crossed = predict_photos(photos, head, heads, told := Tally())
     assert crossed is not None
@@ -129,7 +129,7 @@ def test_each_photo_is_predicted_by_the_head_and_by_that_of_its_own_fold(
 def test_without_folds_photos_are_predicted_by_the_head_alone(tmp_path: Path) -> None:
     photos = drawn_photos()
     head = train(photos, tmp_path)
-    predicted, crossed = predict_photos(photos, head, (), Silence())
+    predicted, crossed = predict_photos(photos, head, (), NullProgress())
     assert crossed is None
     np.testing.assert_allclose(
         predicted, head.probabilities(read_values(photos.features, np.ones(100, bool))), rtol=1e-5
@@ -148,9 +148,9 @@ def test_the_classic_recipe_predicts_from_the_plain_view_alone(tmp_path: Path) -
 def test_statistics_on_disk_give_the_same_bits(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = drawn_photos()
     head = train(photos, tmp_path / "head")
-    summed = fold_heads(photos, head, 3, None, Silence())
+    summed = fold_heads(photos, head, 3, None, NullProgress())
     monkeypatch.setattr("tasks.train.tenths.MOST_SUMMED", 0)
-    read = fold_heads(photos, head, 3, tmp_path / "statistics" if kept else None, Silence())
+    read = fold_heads(photos, head, 3, tmp_path / "statistics" if kept else None, NullProgress())
     for one, other in zip(summed, read, strict=True):
         assert_same(one, other)
     assert (tmp_path / "statistics").exists() == kept
@@ -189,4 +189,4 @@ def test_photos_that_all_fell_into_one_fold_are_too_few(tmp_path: Path) -> None:
     # As no snapshot has it, since photos fill in for the splits.
     alike = replace(photos, splits=replace(photos.splits, tenths=np.full(6, 4, np.int8)))
     with pytest.raises(DatasetError, match="6 photos are too few for a cross-validation in 5 folds"):
-        fold_heads(alike, head, 5, None, Silence())
+        fold_heads(alike, head, 5, None, NullProgress())

@@ -10,14 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import DataRoot, Manifest, Store
 from tasks.backbone.backbones import Prepared
 from tasks.decode.settings import Crop
-from tasks.evaluate.evaluation import Evaluation, Source, evaluate
+from tasks.evaluate.evaluation import Evaluation, TrainedOn, evaluate
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.shards.manifests import Manifest
+from tasks.shards.store import ShardStore
+from tasks.storage.layout import DataRoot
 from tasks.train.features import read_values
 from tasks.train.finetune import Pictured, finetune
 from tasks.train.head import load_head
@@ -52,7 +54,9 @@ def measure(
     root: DataRoot[Path], prepared: Prepared, before: Sequence[Manifest], how: EvaluateSettings
 ) -> tuple[Evaluation, Path]:
     """Evaluate, and say where the results are."""
-    return evaluate("snap", how, Source(before, prepared.weights), root, Silence()), root.evaluate(how.key("snap"))
+    return evaluate("snap", how, TrainedOn(before, prepared.weights), root, NullProgress()), root.evaluate(
+        how.key("snap")
+    )
 
 
 def with_head(root: DataRoot[Path], prepared: Prepared, train: TrainSettings) -> tuple[TrainSettings, list[Manifest]]:
@@ -65,11 +69,11 @@ def with_head(root: DataRoot[Path], prepared: Prepared, train: TrainSettings) ->
         shards = [add_vectors(store, range(start, COUNT, 3)) for start in range(3)]
         embedded.append(manifest_of("bottleneck", COUNT, shards))
     photos = load_photos("snap", embedded, train, root)
-    train_head(photos, "snap", root.train(train.key("snap")), None, Silence())
+    train_head(photos, "snap", root.train(train.key("snap")), None, NullProgress())
     return train, embedded
 
 
-def add_vectors(store: Store, numbers: Sequence[int]) -> AnyPath:
+def add_vectors(store: ShardStore, numbers: Sequence[int]) -> AnyPath:
     """Publish bottlenecks of two views, of which the first number tells the label."""
     rows = [
         {
@@ -153,7 +157,7 @@ def test_fine_tuned_network_gets_the_same_files_as_a_head(
     root: DataRoot[Path], prepared: Prepared, decoded: Manifest
 ) -> None:
     train = FinetuneSettings(prepared.backbone, "png", epochs=2, batch_size=8, learning_rate=0.01, seed=0)
-    finetune(Pictured("snap", decoded), train, prepared.weights, root, Silence())
+    finetune(Pictured("snap", decoded), train, prepared.weights, root, NullProgress())
     evaluation, results = measure(root, prepared, [decoded], EvaluateSettings(train, folds=0))
     assert {path.name for path in results.iterdir()} == FILES
     assert evaluation.cross_validation is None

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.export.export import Source, export_model
-from tasks.export.forms import Export
+from tasks.export.export import TestInputs, export_model
+from tasks.export.formats import Export
 from tasks.predict.models import Model, read_model
-from tasks.progress import Progress, Silence
+from tasks.progress import NullProgress, Progress
 from tests.predict.trained import Trained
 
 
@@ -33,6 +33,6 @@ class Exported:
 def export(trained: Trained, progress: Progress | None = None) -> Exported:
     """Export a model."""
     model = read_model(trained.folder)
-    source = Source(trained.results, trained.photos, trained.root)
-    done = export_model(model, source, progress or Silence())
+    source = TestInputs(trained.results, trained.photos, trained.root)
+    done = export_model(model, source, progress or NullProgress())
     return Exported(trained, trained.root.export(model.key), done)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot, Outcome
-from tasks.artifacts.manifests import Manifest
 from tasks.catalog import find_backbone
 from tasks.export.card import backbone_licence, dataset_of, in_cell, write_labels
+from tasks.shards.manifests import Manifest, StageResult
+from tasks.storage.layout import DataRoot
 from tests.bottleneck.lite import lite
 
 ODD = ("a b ", "back\\slash", "new\nline", "next\x85line", "pipe|`_<b>", "übergröße", "\u2028", "花")
@@ -43,7 +43,7 @@ def test_licence_is_the_catalog_s_for_its_own_weights_alone() -> None:
 def test_dataset_is_found_by_its_snapshot(tmp_path: Path) -> None:
     root = DataRoot(tmp_path)
     settings = {"name": "mine", "kind": "folder", "location": "/photos", "licence": "CC0-1.0"}
-    taken = Outcome(key="abc", snapshot="abc", settings=settings, photos=3, new=3, reused=0)
+    taken = StageResult(key="abc", snapshot="abc", settings=settings, photos=3, new=3, reused=0)
     Manifest(stage="snapshot", run="test", seconds=0.0, **vars(taken)).publish(
         root.snapshots("mine") / "2026-01-01.json"
     )

@@ -8,20 +8,20 @@ import numpy.typing as npt
 import pytest
 
 from tasks.backbone.frozen_function import freeze_function
-from tasks.backbone.own_models import prepare
 from tasks.backbone.request import BackboneRequest
+from tasks.backbone.user_models import prepare
 from tasks.bottleneck.int8 import Int8Forward, quantise
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.export.classifier import find_obstacle, open_classifier
-from tasks.export.lite import int8_lite
+from tasks.export.tflite import int8_lite
 from tasks.predict.models import Model
 from tasks.predict.predictor import Predictor
-from tasks.progress import Silence
-from tasks.quiet_tensorflow import freeze, keras, tf
+from tasks.progress import NullProgress
+from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tasks.train.head import Head, save_head, softmax
 from tasks.train.network import Network, build_network, save_network
 from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
-from tests.backbone.test_own_models import SIZE, classifier
+from tests.backbone.test_user_models import SIZE, classifier
 from tests.train.tiny import tiny
 
 LABELS = ("daisy", "roses", "tulips")
@@ -77,7 +77,7 @@ def assert_says_what_the_pipeline_says(model: Model, pixels: npt.NDArray[np.uint
     """But for the rounding of square roots to what is stored, which exports do not do."""
     ready = open_classifier(model)
     graph = freeze_function(ready.probabilities, ready.size)
-    expected = Predictor(model, Silence()).predict([pixels])
+    expected = Predictor(model, NullProgress()).predict([pixels])
     np.testing.assert_allclose(tf.function(graph.call)(pixels), expected, atol=0.005)
     # Were all the same, any function of the pixels would do.
     assert np.ptp(expected, axis=0).max() > 0.05

@@ -17,31 +17,33 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tasks.artifacts import DataRoot, is_there, listed, local, read_parquet
 from tasks.backbone.request import BackboneRequest
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
-from tasks.download.drawing.composition import draw_photo
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.export.classifier import find_obstacle
 from tasks.export.conversion import convert_to_png
-from tasks.export.export import Source, export_model, temporary_files_in, write_forms
-from tasks.export.forms import tell_lacking
-from tasks.export.layers import DecodePhotos
+from tasks.export.export import TestInputs, export_model, temporary_files_in, write_forms
+from tasks.export.formats import tell_lacking
+from tasks.export.layers import PhotoDecoder
 from tasks.export.photos import KnownPhotos, read_known, read_pictures
 from tasks.export.reference import predict_in
-from tasks.export.running import run_lite
+from tasks.export.runners import run_lite
 from tasks.export.task import ExportModel
 from tasks.paths import to_path
 from tasks.predict.models import read_model
 from tasks.predict.predictor import Predictor
-from tasks.progress import Silence
-from tasks.quiet_tensorflow import keras, tf
+from tasks.progress import NullProgress
+from tasks.runtime.tensorflow_import import keras, tf
+from tasks.shards.parquet import read_parquet
+from tasks.storage.files import is_there, listed, local
+from tasks.storage.layout import DataRoot
+from tasks.synthetic.composition import draw_photo
 from tests.export.exported import Exported, export
 from tests.export.test_classifier import add_head
-from tests.object_store import ObjectStore
 from tests.predict.trained import Trained, Way, train, train_below
+from tests.support.servers.object_store import ObjectStore
 from tests.train.tiny import LABELS
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -65,7 +67,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return export(train(tmp_path_factory.mktemp("head"), Way("float32")))
 
 
-class Killed(Silence):
+class Killed(NullProgress):
     """Ends the work at the first photo."""
 
     def start(self, total: int, unit: str) -> None:  # noqa: ARG002 (how many photos is no matter)
@@ -155,8 +157,8 @@ def assert_says_what_the_pipeline_says_in(done: Exported, precision: str, form: 
     """An export in another precision than its model says what the pipeline itself says in that one."""
     known = read_known(done.trained.results / "predictions.parquet", LABELS)
     pictures = read_pictures(known, open_stores(done.trained.root, done.model.decodes[0]).decoded)
-    said = predict_in(precision, done.model, pictures, Silence())
-    exported = run_lite((done.folder / form).read_bytes(), pictures, Silence())
+    said = predict_in(precision, done.model, pictures, NullProgress())
+    exported = run_lite((done.folder / form).read_bytes(), pictures, NullProgress())
     np.testing.assert_allclose(exported, said, atol=0.01)
     assert not np.allclose(said, known.probabilities, rtol=1e-2, atol=0)
 
@@ -174,8 +176,8 @@ def test_a_model_on_an_object_store_is_evaluated_and_exported_there_and_predicts
 ) -> None:
     root: DataRoot = DataRoot(to_path(object_store.url("data")))
     key, results = train_below(root, tmp_path, Way("float32"))
-    model, source = read_model(root.train(key)), Source(root.evaluate(results), tmp_path / "photos", root)
-    done = export_model(model, source, Silence())
+    model, source = read_model(root.train(key)), TestInputs(root.evaluate(results), tmp_path / "photos", root)
+    done = export_model(model, source, NullProgress())
     assert [done.details()["test"][form]["agreement"] for form in sorted(FORMS)] == [1.0] * len(FORMS)
     assert is_there(root.export(key))
     assert [path.name for path in listed(root.export(key))] == FILES
@@ -183,7 +185,7 @@ def test_a_model_on_an_object_store_is_evaluated_and_exported_there_and_predicts
     rows = read_parquet(root.evaluate(results) / "predictions.parquet").to_pylist()[:5]
     (decode,) = model.decodes
     pixels = [read_pixels(decode_photo((source.photos / row["path"]).read_bytes(), decode).image) for row in rows]
-    said = Predictor(model, Silence()).predict([np.stack(pixels)])
+    said = Predictor(model, NullProgress()).predict([np.stack(pixels)])
     np.testing.assert_allclose(said, [row["probabilities"] for row in rows], atol=1e-6)
     answer = tf.saved_model.load(str(local(root.export(key)) / "saved_model")).signatures["serving_default"]
     files = tf.constant([(source.photos / row["path"]).read_bytes() for row in rows])
@@ -277,7 +279,7 @@ def test_a_graph_that_litert_cannot_compute_is_exported_as_a_saved_model_alone(t
     model = add_head(BackboneRequest(str(tmp_path / "singular"), scaling="raw"), 2, tmp_path / "head")
     folder = tmp_path / "export"
     folder.mkdir()
-    lacking = write_forms(model, folder, DataRoot(tmp_path / "data"), Silence())
+    lacking = write_forms(model, folder, DataRoot(tmp_path / "data"), NullProgress())
     assert [path.name for path in folder.iterdir()] == ["saved_model"]
     assert lacking["model.keras"] == "singular is a graph, which Keras cannot hold."
     assert "LiteRT cannot compute the network" in lacking["model.tflite"]
@@ -343,7 +345,7 @@ def test_photos_of_other_formats_are_converted_to_what_an_export_reads(form: str
     photos = KnownPhotos([key], ["photo"], np.zeros(1, np.int64), np.ones((1, 1), np.float32), ("a",))
     (png,) = convert_to_png(photos, tmp_path, decode, 10**8)
     assert png is not None
-    pixels = DecodePhotos(**vars(decode)).call(tf.constant([png]))[0].numpy()
+    pixels = PhotoDecoder(**vars(decode)).call(tf.constant([png]))[0].numpy()
     apart = np.abs(pixels - read_pixels(decode_photo(buffer.getvalue(), decode).image))
     assert apart.mean() < 1
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.backbone.own_models import prepare
+from tasks.backbone.user_models import prepare
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.export.agreement import find_refusal, judge
 from tasks.export.classifier import Classifier, open_classifier
+from tasks.export.parity import find_refusal, judge
 from tasks.export.photos import KnownPhotos
 from tasks.predict.models import Model
-from tasks.quiet_tensorflow import tf
+from tasks.runtime.tensorflow_import import tf
 from tasks.train.head import Floats, Head, save_head
 from tasks.train.settings import TrainSettings
-from tests.backbone.test_own_models import SIZE
+from tests.backbone.test_user_models import SIZE
 from tests.bottleneck.pictures import key_of
 from tests.export.test_classifier import LABELS, LDA, kept
 

@@ -13,16 +13,16 @@ from PIL import Image
 from tasks.bottleneck.views import Pixels
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.settings import DecodeSettings
-from tasks.download.drawing.composition import draw_photo
-from tasks.export.layers import BestLabel, DecodePhotos, orientation
-from tasks.quiet_tensorflow import tf
+from tasks.export.layers import BestLabel, PhotoDecoder, orientation
+from tasks.runtime.tensorflow_import import tf
+from tasks.synthetic.composition import draw_photo
 
 PLAIN = DecodeSettings(48, 48, "bicubic", "png")
 
 
 @cache
 def decoder(settings: DecodeSettings) -> Any:
-    layer = DecodePhotos(**vars(settings))
+    layer = PhotoDecoder(**vars(settings))
     return tf.function(layer.call, autograph=False, input_signature=[tf.TensorSpec((None,), tf.string)])
 
 

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import PREDICTIONS, StoreAwayError
 from tasks.errors import StoreError
 from tasks.export import photos as read
 from tasks.export.photos import KnownPhotos, read_files, read_known
+from tasks.shards.schemas import PREDICTIONS
+from tasks.storage.remote_listing import StoreUnreachableError
 from tests.bottleneck.pictures import encode
 
 LABELS = ("blue", "red")
@@ -71,7 +72,7 @@ def test_photos_of_an_object_store_that_cannot_be_had_are_left_out(
 
     def refuse(path: Path, most: int) -> bytes:
         if path.name == "1.jpg":
-            raise StoreAwayError("s3://photos", "it does not answer")
+            raise StoreUnreachableError("s3://photos", "it does not answer")
         return path.read_bytes()[:most]
 
     monkeypatch.setattr(read, "read_photo", refuse)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import RetrainFlowers
+from pipeline.retrain import RetrainFlowers
 from tests.pipeline.command import Project, draw
 from tests.pipeline.first_stages import decode, run_of
 

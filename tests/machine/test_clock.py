@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import publish_parquet, read_manifest
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.shards.manifests import read_manifest
+from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.hashes import read_hashes
 from tasks.snapshot.photos import take_snapshot
 from tests.machine.test_damaged_files import WriteRows
@@ -47,9 +48,9 @@ def test_a_stage_never_takes_less_than_no_time(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("jumping")
 def test_photos_that_are_known_stay_known_and_a_snapshot_keeps_its_key(photos: Path, tmp_path: Path) -> None:
-    first = take_snapshot(photos, None, Silence())
+    first = take_snapshot(photos, None, NullProgress())
     publish_parquet(tmp_path / "hashes.parquet", first.hashes)
-    again = take_snapshot(photos, read_hashes(tmp_path / "hashes.parquet"), Silence())
+    again = take_snapshot(photos, read_hashes(tmp_path / "hashes.parquet"), NullProgress())
     assert (again.key, again.state) == (first.key, first.state)
     assert (first.hashed, again.hashed) == (6, 0)
 
@@ -57,7 +58,7 @@ def test_photos_that_are_known_stay_known_and_a_snapshot_keeps_its_key(photos: P
 def test_a_photo_from_the_future_is_read_each_time_since_its_mtime_proves_nothing(photos: Path, tmp_path: Path) -> None:
     future = next(photos.rglob("*.jpg"))
     os.utime(future, ns=(time.time_ns() + YEAR_NS,) * 2)
-    first = take_snapshot(photos, None, Silence())
+    first = take_snapshot(photos, None, NullProgress())
     publish_parquet(tmp_path / "hashes.parquet", first.hashes)
-    again = take_snapshot(photos, read_hashes(tmp_path / "hashes.parquet"), Silence())
+    again = take_snapshot(photos, read_hashes(tmp_path / "hashes.parquet"), NullProgress())
     assert (again.key, first.hashed, again.hashed) == (first.key, 6, 1)

@@ -12,16 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import events
-from tasks.artifacts import Outcome, Store, manifest
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.shards.manifests import StageResult
+from tasks.shards.store import ShardStore
 from tasks.stage import StageTask
-from tests.artifacts.rows import bottlenecks, keys, open_store
-from tests.background import TIMEOUT
+from tasks.storage.layout import manifest_path
 from tests.machine.conftest import run_in
 from tests.pipeline.command import Project
-from tests.repository import REPOSITORY
+from tests.shards.rows import bottlenecks, keys, open_store
+from tests.support.processes import TIMEOUT
+from tests.support.repository import REPOSITORY
 
 KEYS = range(5)
 Damages = Callable[[], list[Mapping[str, str]]]
@@ -32,15 +34,15 @@ class WriteRows(StageTask):
 
     stage = "write"
 
-    def store(self) -> Store:
+    def store(self) -> ShardStore:
         """The store."""
         return open_store(self.root.path / "store")
 
     def manifest_path(self) -> AnyPath:
         """In the store."""
-        return manifest(self.store().folder, "beef")
+        return manifest_path(self.store().folder, "beef")
 
-    def work(self, progress: Progress) -> Outcome:  # noqa: ARG002 (there is little to tell)
+    def work(self, progress: Progress) -> StageResult:  # noqa: ARG002 (there is little to tell)
         """Write what is missing."""
         search = self.store().search(keys(*KEYS))
         left = [key for key, there in zip(KEYS, search.found, strict=True) if not there]
@@ -48,7 +50,7 @@ class WriteRows(StageTask):
             self.store().append(bottlenecks(left))
             search.look()
         names = tuple(shard.name for shard in search.shards())
-        return Outcome("store", "beef", {}, len(KEYS), len(left), len(KEYS) - len(left), names)
+        return StageResult("store", "beef", {}, len(KEYS), len(left), len(KEYS) - len(left), names)
 
 
 class Between(StageTask):
@@ -64,9 +66,9 @@ class Between(StageTask):
         """Beside the store."""
         return self.root.path / "between" / "manifest.json"
 
-    def work(self, progress: Progress) -> Outcome:  # noqa: ARG002
+    def work(self, progress: Progress) -> StageResult:  # noqa: ARG002
         """Do nothing."""
-        return Outcome("between", "beef", {}, 0, 0, 0)
+        return StageResult("between", "beef", {}, 0, 0, 0)
 
 
 class ReadRows(StageTask):
@@ -82,13 +84,13 @@ class ReadRows(StageTask):
         """Beside the store."""
         return self.root.path / "read" / "manifest.json"
 
-    def work(self, progress: Progress) -> Outcome:  # noqa: ARG002
+    def work(self, progress: Progress) -> StageResult:  # noqa: ARG002
         """Count the rows."""
         write = self.requires().requires()
         shards = [write.store().folder / name for name in write.manifest().shards]
         found = sum(rows.num_rows for rows in write.store().rows(keys(*KEYS), shards=shards))
         write.store().check(found, write.manifest().photos, "rows")
-        return Outcome("read", "beef", {}, found, found, 0)
+        return StageResult("read", "beef", {}, found, found, 0)
 
 
 def read_by_luigi(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -149,9 +151,9 @@ def damages(capsys: pytest.CaptureFixture[str]) -> Iterator[Damages]:
         return [event for event in lines if event["event"] == "damaged"]
 
     capsys.readouterr()
-    events.write_as("json")
+    events.set_format("json")
     yield told
-    events.write_as("text")
+    events.set_format("text")
 
 
 def test_programs_are_told_of_it_too(tmp_path: Path, shard: Path, damages: Damages) -> None:

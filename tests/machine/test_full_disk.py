@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import RetrainFlowers
-from tasks.artifacts import sweep_root
+from pipeline.retrain import RetrainFlowers
 from tasks.errors import MachineError
-from tasks.machine import on_machine
+from tasks.runtime.os_errors import explain_os_errors
 from tasks.stage import StageTask
-from tests.background import TIMEOUT
+from tasks.storage.cleanup import sweep_root
 from tests.machine.conftest import run_in
 from tests.pipeline.command import LUIGI, Project
-from tests.repository import REPOSITORY
+from tests.support.processes import TIMEOUT
+from tests.support.repository import REPOSITORY
 
 #: What each stage publishes, and what is to be forgotten that it does it again.
 WRITES = {
@@ -134,7 +134,7 @@ def test_a_full_disk_ends_a_run_that_has_only_its_record_to_write(done: Project,
     ballast = fill(disk, free)
     with (
         pytest.raises(MachineError, match=r"^The run for .* \(No space left on device\)\. Make room"),
-        on_machine(f"The run for {run.date}", run.root.path),
+        explain_os_errors(f"The run for {run.date}", run.root.path),
     ):
         run._record(manifests)
     assert before.items() <= contents(root).items()

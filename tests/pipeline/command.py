@@ -13,11 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tasks.download.drawing.composition import draw_photo
-from tasks.download.sample import LABELS
-from tests import background
-from tests.background import STOP_TIMEOUT, TIMEOUT, read_line, run, write_line
-from tests.repository import REPOSITORY
+from tasks.synthetic.composition import LABELS, draw_photo
+from tests.support import processes
+from tests.support.processes import STOP_TIMEOUT, TIMEOUT, read_line, run, write_line
+from tests.support.repository import REPOSITORY
 
 LUIGI = Path(sys.executable).parent / "luigi"
 #: Small pictures, one view of the last layer, two folds and no export: seconds instead of minutes.
@@ -32,7 +31,7 @@ QUICK = {
 #: For nights in which it is no matter what was learned.
 LITTLE = {"folds": "0"}
 
-Finished = background.Finished
+Finished = processes.Finished
 
 
 def luigi(

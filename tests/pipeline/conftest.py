@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from tasks.artifacts import exclusive
+from tasks.storage.locks import lock_folder
 from tests.pipeline.command import Finished, Project, draw
 from tests.snapshot.aging import wait_until_files_are_old
 
@@ -36,7 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "trained"
     project, told = Project(folder / "photos", folder / "data"), folder / "done.json"
-    with exclusive(folder):
+    with lock_folder(folder):
         if not told.exists():
             # What a worker left that failed, or was ended, is not gone on from.
             for left in (project.photos, project.root):

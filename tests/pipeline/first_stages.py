@@ -4,7 +4,7 @@ from pathlib import Path
 
 import luigi
 
-from pipeline import RetrainFlowers
+from pipeline.retrain import RetrainFlowers
 from tasks.snapshot.task import TakeSnapshot
 from tests.pipeline.command import Project
 from tests.snapshot.aging import recalling_new_files

@@ -17,7 +17,7 @@ from typing import NamedTuple
 #: What stages import that is of others, and what imports TensorFlow as they do. Nothing else of this project, whose
 #: modules may do once a start what is to be done in each.
 HEAVY = (
-    "tasks.quiet_tensorflow",
+    "tasks.runtime.tensorflow_import",
     "ai_edge_litert.interpreter",
     "jinja2",
     "matplotlib.backends.backend_svg",

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.artifacts.processes import started
-from tests.artifacts.test_locks import HOLDER
-from tests.background import Command, background_command, until
 from tests.pipeline.command import LITTLE, Project, words
 from tests.pipeline.first_stages import retrain_here, small_backbone
 from tests.reliability.contents import contents, differences
 from tests.reliability.killing import draw_old
+from tests.storage.processes import started
+from tests.storage.test_locks import HOLDER
+from tests.support.processes import Command, background_command, until
 
 WAITS, AT_WORK, NOTHING, DONE = "Another process is at the run of", "decode ", "Nothing to do:", "Run record"
 

@@ -58,7 +58,7 @@ def test_the_network_of_2015_is_fetched_once_locked_and_run_in_batches(project: 
 
 
 def test_a_model_of_the_user_s_is_used_and_used_anew_when_it_changed(project: Project, tmp_path: Path) -> None:
-    from tasks.quiet_tensorflow import keras  # noqa: PLC0415 (takes seconds)
+    from tasks.runtime.tensorflow_import import keras  # noqa: PLC0415 (takes seconds)
 
     def save(seed: int) -> None:
         keras.utils.set_random_seed(seed)

@@ -13,7 +13,7 @@ from pipeline.retrain import RetrainFlowers
 from tasks.errors import SettingError
 from tests.pipeline.command import Project, luigi, words
 from tests.pipeline.conftest import Trained
-from tests.repository import REPOSITORY
+from tests.support.repository import REPOSITORY
 
 
 def verb(*command: str, folder: Path = REPOSITORY) -> "subprocess.CompletedProcess[str]":

@@ -9,13 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
-from tasks.artifacts import DataRoot, Store, exclusive
-from tests.artifacts.rows import bottlenecks, keys, open_store
-from tests.background import TIMEOUT, read_line, running
+from pipeline.cli.app import app
+from tasks.shards.store import ShardStore
+from tasks.storage.layout import DataRoot
+from tasks.storage.locks import lock_folder
 from tests.pipeline.command import LITTLE, Project, draw
 from tests.pipeline.first_stages import retrain_here
-from tests.repository import REPOSITORY
+from tests.shards.rows import bottlenecks, keys, open_store
+from tests.support.processes import TIMEOUT, read_line, running
+from tests.support.repository import REPOSITORY
 
 
 def call(root: Path, *arguments: object) -> Result:
@@ -24,7 +26,7 @@ def call(root: Path, *arguments: object) -> Result:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> ShardStore:
     """A bottleneck store of three small shards."""
     store = open_store(DataRoot(tmp_path).bottleneck("cafe"))
     for start in (0, 10, 20):
@@ -69,7 +71,7 @@ def test_a_night_after_it_finds_everything_and_computes_nothing(copied: Project)
     assert (record["stages"]["bottleneck"]["photos"], record["rejected"]) == (48, 2)
 
 
-def test_it_says_in_a_line_what_it_did_and_again_that_there_is_nothing(store: Store, tmp_path: Path) -> None:
+def test_it_says_in_a_line_what_it_did_and_again_that_there_is_nothing(store: ShardStore, tmp_path: Path) -> None:
     store.append(bottlenecks(range(5), first=1))
     before, size = call(tmp_path, "--dry-run"), sum(shard.stat().st_size for shard in store.shards()) / 1e6
     told = f"1, 30 rows, 5 that stood twice dropped, {size:,.1f} MB"
@@ -84,14 +86,14 @@ def test_it_says_in_a_line_what_it_did_and_again_that_there_is_nothing(store: St
     assert call(tmp_path).stdout == f"{store.folder}: 1 shards, 30 rows, {size:,.1f} MB: nothing to merge\n"
 
 
-def test_the_rows_of_a_shard_are_an_option(store: Store, tmp_path: Path) -> None:
+def test_the_rows_of_a_shard_are_an_option(store: ShardStore, tmp_path: Path) -> None:
     assert call(tmp_path, "--rows", 20).exit_code == 0
     assert sorted(pq.read_metadata(shard).num_rows for shard in store.shards()) == [10, 10, 10], "half is not small"
     assert call(tmp_path, "--rows", 21).exit_code == 0
     assert sorted(pq.read_metadata(shard).num_rows for shard in store.shards()) == [10, 20]
 
 
-def test_a_damaged_shard_is_told_of_and_the_other_stores_are_compacted(store: Store, tmp_path: Path) -> None:
+def test_a_damaged_shard_is_told_of_and_the_other_stores_are_compacted(store: ShardStore, tmp_path: Path) -> None:
     other = open_store(DataRoot(tmp_path).bottleneck("abcd"))
     for start in (0, 10):
         other.append(bottlenecks(range(start, start + 10)))
@@ -105,7 +107,7 @@ def test_a_damaged_shard_is_told_of_and_the_other_stores_are_compacted(store: St
     assert len(store.shards()) == 1
 
 
-def test_a_disk_without_room_is_told_of_and_nothing_is_lost(store: Store, tmp_path: Path) -> None:
+def test_a_disk_without_room_is_told_of_and_nothing_is_lost(store: ShardStore, tmp_path: Path) -> None:
     # A limit on the size of files, in KiB, is met as a full disk is.
     command = f"ulimit -f 1; exec {sys.executable} -m pipeline compact --data-root {tmp_path}"
     done = subprocess.run(["bash", "-c", command], cwd=REPOSITORY, capture_output=True, text=True, check=False)  # noqa: S607
@@ -116,10 +118,10 @@ def test_a_disk_without_room_is_told_of_and_nothing_is_lost(store: Store, tmp_pa
     assert len(list(store.folder.iterdir())) == 3
 
 
-def test_a_second_one_says_that_it_waits(store: Store, tmp_path: Path) -> None:
+def test_a_second_one_says_that_it_waits(store: ShardStore, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pipeline", "compact", "--data-root", str(tmp_path)]
     with ExitStack() as rest:
-        with exclusive(store.folder):
+        with lock_folder(store.folder):
             process = rest.enter_context(running(command))
             line = read_line(process)
             assert line == f"Another process works in {store.folder}; waiting until it has ended.\n"

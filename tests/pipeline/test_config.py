@@ -9,7 +9,7 @@ import pytest
 from luigi.task_register import Register, TaskClassException
 
 import pipeline
-from tasks.luigi_settings import DEFAULTS
+from tasks.runtime.luigi_settings import DEFAULTS
 
 CONFIG = (Path(__file__).parent.parent.parent / "luigi.cfg").read_text(encoding="utf-8")
 #: Where a section's class may be defined; the tests define tasks too.

@@ -5,16 +5,17 @@ from typing import Any
 
 import pytest
 
-from pipeline import RetrainFlowers
-from tasks.artifacts import DataRoot, publish_parquet
+from pipeline.retrain import RetrainFlowers
 from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.cluster.addresses import Cluster
 from tasks.decode.task import DecodePhotos
 from tasks.errors import MachineError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.photos import take_snapshot
+from tasks.storage.layout import DataRoot
 from tests.decode.drawing import encode, smooth
 from tests.train.tiny import tiny
 
@@ -34,7 +35,7 @@ def given(small: Prepared, tmp_path: Path) -> dict[str, Any]:
         (folder / label).mkdir(parents=True)
         for number in range(3):
             (folder / label / f"{number}.png").write_bytes(encode(smooth(40 + number, 30 + len(label)), "PNG"))
-    snapshot = take_snapshot(folder, None, Silence())
+    snapshot = take_snapshot(folder, None, NullProgress())
     publish_parquet(root.snapshot(snapshot.key), snapshot.table)
     return {
         "data_root": str(root.path),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.artifacts.files import publish_shard
+from tasks.shards.parquet import publish_shard
 from tests.pipeline.command import LITTLE, Project, draw, luigi
 from tests.pipeline.first_stages import retrain_here, small_backbone
 

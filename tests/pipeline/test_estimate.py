@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.estimate import NEWEST, Ahead, duration, estimate, read_past
-from tasks.artifacts import SCHEMA_VERSION, DataRoot
+from pipeline.cli.estimate import NEWEST, RemainingWork, duration, estimate, read_past
+from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.storage.layout import DataRoot
 
 WAY, OTHER_WAY = {"views": "1"}, {"views": "2"}
 
@@ -35,7 +36,7 @@ def test_a_store_costs_its_startup_once_and_its_rate_for_every_new_photo() -> No
         record("a", 100, {"bottleneck": stage("k", 100, 6.0, imports=5.0)}),
         record("b", 400, {"bottleneck": stage("k", 300, 8.0, imports=5.0)}),
     ]
-    told = estimate({"bottleneck": Ahead("k", 200)}, WAY, past)
+    told = estimate({"bottleneck": RemainingWork("k", 200)}, WAY, past)
     assert told.seconds == pytest.approx(5.0 + 200 * (1.0 + 3.0) / 400)
     assert (told.runs, str(told)) == (2, "about 7 s, from 2 past runs")
 
@@ -45,8 +46,10 @@ def test_runs_with_the_same_store_count_before_others() -> None:
         record("a", 10, {"bottleneck": stage("fast", 10, 1.0)}),
         record("b", 10, {"bottleneck": stage("slow", 10, 10.0)}),
     ]
-    assert estimate({"bottleneck": Ahead("slow", 5)}, WAY, past).seconds == pytest.approx(5.0)
-    assert estimate({"bottleneck": Ahead("new", 20)}, WAY, past).seconds == pytest.approx(20 * 11 / 20), "else all"
+    assert estimate({"bottleneck": RemainingWork("slow", 5)}, WAY, past).seconds == pytest.approx(5.0)
+    assert estimate({"bottleneck": RemainingWork("new", 20)}, WAY, past).seconds == pytest.approx(20 * 11 / 20), (
+        "else all"
+    )
 
 
 def test_a_training_grows_with_all_photos_of_the_run_and_goes_by_runs_of_the_same_parameters() -> None:
@@ -54,7 +57,7 @@ def test_a_training_grows_with_all_photos_of_the_run_and_goes_by_runs_of_the_sam
         record("a", 100, {"train": stage("x", 80, 2.0)}),
         record("b", 100, {"train": stage("y", 80, 200.0)}, OTHER_WAY),
     ]
-    assert estimate({"train": Ahead(None, 300)}, WAY, past).seconds == pytest.approx(6.0)
+    assert estimate({"train": RemainingWork(None, 300)}, WAY, past).seconds == pytest.approx(6.0)
 
 
 def test_what_hardly_grows_is_taken_as_the_median_and_the_program_s_start_is_added() -> None:
@@ -62,35 +65,35 @@ def test_what_hardly_grows_is_taken_as_the_median_and_the_program_s_start_is_add
         record(run, 10, {"export": stage(run, 1, seconds)}, program=0.5)
         for run, seconds in (("a", 1.0), ("b", 3.0), ("c", 90.0))
     ]
-    assert estimate({"export": Ahead(None, None)}, WAY, past).seconds == pytest.approx(3.5)
+    assert estimate({"export": RemainingWork(None, None)}, WAY, past).seconds == pytest.approx(3.5)
 
 
 def test_runs_that_had_nothing_to_do_in_a_stage_do_not_count() -> None:
     past = [record("a", 10, {"decode": stage("k", 10, 1.0)}), record("b", 10, {"decode": stage("k", 0, 0.0)})]
-    assert estimate({"decode": Ahead("k", 10)}, WAY, past).runs == 1
+    assert estimate({"decode": RemainingWork("k", 10)}, WAY, past).runs == 1
 
 
 def test_nothing_new_costs_nothing() -> None:
     past = [record("a", 10, {"decode": stage("k", 10, 1.0), "train": stage("x", 8, 2.0)})]
-    told = estimate({"decode": Ahead("k", 0), "train": Ahead(None, 10)}, WAY, past)
+    told = estimate({"decode": RemainingWork("k", 0), "train": RemainingWork(None, 10)}, WAY, past)
     assert told.seconds == pytest.approx(2.0)
 
 
 def test_stages_that_no_run_tells_of_are_named() -> None:
     past = [record("a", 10, {"decode": stage("k", 10, 12.0)})]
-    ahead = {"decode": Ahead("k", 10), "export": Ahead(None, None), "report": Ahead(None, None)}
+    ahead = {"decode": RemainingWork("k", 10), "export": RemainingWork(None, None), "report": RemainingWork(None, None)}
     assert str(estimate(ahead, WAY, past)) == (
         "about 12 s, from 1 past run; not counting export and report, of which they do not tell"
     )
 
 
 def test_without_past_runs_it_says_so() -> None:
-    assert str(estimate({"train": Ahead(None, 10)}, WAY, [])) == "no past run to go by"
+    assert str(estimate({"train": RemainingWork(None, 10)}, WAY, [])) == "no past run to go by"
 
 
 def test_where_nobody_knows_how_many_photos_there_are_the_stage_is_left_out() -> None:
     past = [record("a", 10, {"decode": stage("k", 10, 12.0)})]
-    assert estimate({"decode": Ahead("k", None)}, WAY, past).seconds is None
+    assert estimate({"decode": RemainingWork("k", None)}, WAY, past).seconds is None
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tasks.artifacts import DataRoot
-from tasks.export.agreement import allowed
+from tasks.export.parity import allowed
+from tasks.storage.layout import DataRoot
 from tests.pipeline.command import Finished, Project
 from tests.pipeline.first_stages import small_backbone
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.summary import summarise
-from tasks.quiet_tensorflow import keras
+from tasks.runtime.tensorflow_import import keras
 from tests.pipeline.command import Finished, Project, draw
 from tests.pipeline.first_stages import retrain_here
 from tests.train.tiny import tiny

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline import RetrainFlowers
-from pipeline.cli import app
-from tasks.artifacts import exclusive
-from tests.background import TIMEOUT
+from pipeline.cli.app import app
+from pipeline.retrain import RetrainFlowers
+from tasks.storage.locks import lock_folder
 from tests.pipeline.command import Project, draw
 from tests.pipeline.conftest import Trained
 from tests.pipeline.first_stages import decode
-from tests.repository import REPOSITORY
+from tests.support.processes import TIMEOUT
+from tests.support.repository import REPOSITORY
 
 DATE = Trained.DATE
 
@@ -141,7 +141,7 @@ def test_another_model_s_championship_is_not_forgotten(project: Project) -> None
 
 def test_a_training_that_runs_is_refused(project: Project) -> None:
     head = folder_of(project, "train")
-    with exclusive(head):
+    with lock_folder(head):
         done = forget(project, "train", "--downstream", "--yes")
     assert done.exit_code == 1
     assert f"A process works in {head}." in done.stderr

@@ -10,26 +10,26 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
-from tests.artifacts.processes import started
-from tests.background import TIMEOUT
+from pipeline.cli.app import app
 from tests.pipeline.command import LITTLE, Finished, Project, draw
 from tests.pipeline.first_stages import small_backbone
-from tests.repository import REPOSITORY
+from tests.storage.processes import started
+from tests.support.processes import TIMEOUT
+from tests.support.repository import REPOSITORY
 
 #: Holds a data root as a run does until it is told to end.
 HOLD = """
 import sys
 from pathlib import Path
-from tasks.artifacts import share
-share(Path(sys.argv[1]))
+from tasks.storage.locks import lock_shared
+lock_shared(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 """
 #: The real verb, which dies at the so-manieth file or folder that it renames or removes.
 DIE = """
 import itertools, os, signal, sys
-from pipeline.cli import app
+from pipeline.cli.app import app
 
 stop, count = int(sys.argv.pop(1)), itertools.count()
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
-from tasks.artifacts import DataRoot
+from pipeline.cli.app import app
 from tasks.catalog import find_dataset
-from tests.recording import keep, record
+from tasks.storage.layout import DataRoot
+from tests.support.run_records import keep, record
 
 
 @pytest.fixture

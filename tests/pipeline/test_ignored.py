@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli import app
-from tasks.download.sample import LABELS
+from pipeline.cli.app import app
+from tasks.synthetic.composition import LABELS
 from tests.pipeline.command import LITTLE, Project, draw, words
 from tests.pipeline.conftest import Trained
 from tests.pipeline.first_stages import small_backbone

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
-from tasks.artifacts import PREDICTIONS, describe, publish_parquet
+from pipeline.cli.app import app
 from tasks.paths import AnyPath
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import PREDICTIONS, describe
 from tasks.snapshot.photos import read_snapshot, usable
 from tasks.train.settings import TrainSettings
 from tests.pipeline.command import Project, draw

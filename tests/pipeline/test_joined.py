@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from pipeline.cli.app import app
 from tests.pipeline.command import Project, draw
 from tests.pipeline.first_stages import retrain_here, run_of
 

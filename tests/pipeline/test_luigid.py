@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.background import TIMEOUT
-from tests.luigid import luigid
 from tests.pipeline.command import Finished, Project, draw
+from tests.support.processes import TIMEOUT
+from tests.support.servers.luigid import luigid
 
 DATE = "2026-11-24"
 PHOTOS = 120

@@ -3,15 +3,15 @@
 import threading
 from pathlib import Path
 
-from tests.background import until
-from tests.gateway import Fate, Gateway, Request
-from tests.luigid import Machine, luigid
-from tests.object_store import ObjectStore
 from tests.pipeline.command import QUICK, Project, words
 from tests.pipeline.first_stages import retrain_here, small_backbone
 from tests.reliability.contents import contents, differences
 from tests.reliability.killing import draw_old
 from tests.reliability.store_killing import StoreTrial
+from tests.support.processes import until
+from tests.support.servers.gateway import Fate, Gateway, Request
+from tests.support.servers.luigid import Machine, luigid
+from tests.support.servers.object_store import ObjectStore
 
 DATE = "2026-11-24"
 #: Seconds after which a machine that is gone holds nothing on the object store, and after which luigid misses it, once

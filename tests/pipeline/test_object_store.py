@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
-from tests.gateway import Fate, Gateway, Request
-from tests.object_store import ObjectStore
 from tests.pipeline.command import QUICK, Finished, forked, luigi
 from tests.pipeline.conftest import Trained
 from tests.reliability.contents import contents, differences
 from tests.reliability.killing import survive
 from tests.reliability.shots import Shot
 from tests.reliability.store_killing import StoreTrial
+from tests.support.servers.gateway import Fate, Gateway, Request
+from tests.support.servers.object_store import ObjectStore
 
 #: Before a shard arrives and after, and when all but the page of all runs is there.
 SHOTS = [

@@ -7,9 +7,11 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
-from tasks.artifacts import DataRoot, Manifest, publish_parquet, read_parquet
+from tasks.shards.manifests import Manifest
+from tasks.shards.parquet import publish_parquet, read_parquet
 from tasks.snapshot.hashes import HASHES
 from tasks.snapshot.photos import read_snapshot
+from tasks.storage.layout import DataRoot
 from tests.pipeline.command import LITTLE, Project, draw
 from tests.pipeline.first_stages import run_of, small_backbone
 from tests.snapshot.aging import recalling_new_files

@@ -10,13 +10,14 @@ from urllib.request import url2pathname
 
 import pytest
 
-from tasks.artifacts import DataRoot, publish_bytes
 from tasks.paths import to_path
-from tests.background import TIMEOUT, until
-from tests.object_store import ObjectStore
+from tasks.storage.files import publish_bytes
+from tasks.storage.layout import DataRoot
 from tests.pipeline.command import Finished
-from tests.recording import keep, record
-from tests.repository import REPOSITORY
+from tests.support.processes import TIMEOUT, until
+from tests.support.repository import REPOSITORY
+from tests.support.run_records import keep, record
+from tests.support.servers.object_store import ObjectStore
 
 DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 

@@ -1,6 +1,6 @@
 """The precision of the forward pass, end to end: resolved, recorded, and part of the key."""
 
-from tasks.bottleneck.hardware import find_hardware
+from tasks.hardware import find_hardware
 from tests.pipeline.command import LITTLE, Project, draw
 from tests.pipeline.conftest import Trained
 from tests.pipeline.first_stages import retrain_here

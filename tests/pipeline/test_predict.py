@@ -12,14 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
-from pipeline.commands.models import find_model
+from pipeline.cli.app import app
+from pipeline.cli.models import find_model
 from pipeline.predict import PredictFolder
-from tasks.artifacts import SCHEMA_VERSION, DataRoot, publish_json
 from tasks.errors import ModelError, StoreError
+from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.storage.files import publish_json
+from tasks.storage.layout import DataRoot
 from tests.pipeline.command import Finished, luigi
 from tests.predict.trained import COUNT, Trained, Way, draw, train
-from tests.repository import REPOSITORY
+from tests.support.repository import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +238,7 @@ def test_job_that_cannot_be_done_ends_with_a_sentence(
 
 def test_predicting_in_int8_loads_no_tensorflow(trained: Trained) -> None:
     script = (
-        "import sys; from typer.testing import CliRunner; from pipeline.cli import app; "
+        "import sys; from typer.testing import CliRunner; from pipeline.cli.app import app; "
         f"done = CliRunner().invoke(app, ['predict', 'flowers', {str(trained.photos)!r}, '--data-root', "
         f"{str(trained.root.path)!r}]); print(done.stdout.count('\\n'), 'tensorflow' in sys.modules)"
     )

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from pipeline import RetrainFlowers
 from pipeline.record import Run, publish_record
+from pipeline.retrain import RetrainFlowers
 from pipeline.summary import summarise
-from tasks.artifacts import Manifest
 from tasks.catalog import Dataset
-from tests.background import TIMEOUT
-from tests.repository import REPOSITORY
+from tasks.shards.manifests import Manifest
+from tests.support.processes import TIMEOUT
+from tests.support.repository import REPOSITORY
 
 RUN = Run("2026-03-01-cafe-1", dt.date(2026, 3, 1), Dataset("photos", "folder", "photos"), {"views": "2"})
 SHARE = {"photos": 4, "accuracy": 0.75, "interval": {"low": 0.3, "high": 0.95}}

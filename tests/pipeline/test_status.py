@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline import RetrainFlowers
-from pipeline.cli import app
-from tasks.artifacts import SCHEMA_VERSION
-from tests.background import TIMEOUT
+from pipeline.cli.app import app
+from pipeline.retrain import RetrainFlowers
+from tasks.shards.schemas import SCHEMA_VERSION
 from tests.pipeline.command import Project, draw
 from tests.pipeline.first_stages import decode, options, run_of
-from tests.repository import REPOSITORY
+from tests.support.processes import TIMEOUT
+from tests.support.repository import REPOSITORY
 
 TOMORROW = dt.date.today() + dt.timedelta(days=1)
 
@@ -178,7 +178,7 @@ def test_a_value_that_cannot_be_is_the_parameter_s_own_sentence_and_exit_code_2(
 def test_it_imports_no_tensorflow(project: Project) -> None:
     decode(project)
     script = (
-        "import sys; from pipeline.cli import app; app(sys.argv[1:], standalone_mode=False); "
+        "import sys; from pipeline.cli.app import app; app(sys.argv[1:], standalone_mode=False); "
         "print(*sorted({'tensorflow', 'keras', 'matplotlib', 'sklearn'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", script, "status", *words(project)]

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from pipeline.commands.tables import Coloured, Column, show_json, show_table
-from tests.background import TIMEOUT, running
+from pipeline.cli.tables import Coloured, Column, show_json, show_table
+from tests.support.processes import TIMEOUT, running
 
 COLUMNS = [Column("stage"), Column("photos", right=True), Column("key")]
 ROWS: list[list[object]] = [["decode", "1,997", "x" * 120], [Coloured("train", "green"), None, "[bold]a\nb"]]
 SCRIPT = f"""
-from pipeline.commands.tables import Coloured, Column, show_table
+from pipeline.cli.tables import Coloured, Column, show_table
 show_table("Stages", {COLUMNS!r}, {ROWS!r})
 """
 

@@ -8,23 +8,25 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
-from tasks.artifacts import DataRoot, exclusive, objects_below
-from tasks.artifacts.objects import is_aid
+from pipeline.cli.app import app
 from tasks.paths import is_remote, to_path
-from tests.artifacts.processes import started
-from tests.gateway import Gateway
-from tests.object_store import ObjectStore, forget_stores
+from tasks.storage.layout import DataRoot
+from tasks.storage.locks import lock_folder
+from tasks.storage.object_store import is_aid
+from tasks.storage.remote_listing import objects_below
 from tests.pipeline.command import QUICK, Project
 from tests.pipeline.conftest import Trained
-from tests.retention.nights import Night, make
+from tests.runs.retention.nights import Night, make
+from tests.storage.processes import started
+from tests.support.servers.gateway import Gateway
+from tests.support.servers.object_store import ObjectStore, forget_stores
 
 #: Holds a data root as a run does until it is told to end.
 HOLD = """
 import sys
-from tasks.artifacts import share
+from tasks.storage.locks import lock_shared
 from tasks.paths import to_path
-share(to_path(sys.argv[1]))
+lock_shared(to_path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 """
@@ -171,7 +173,7 @@ def test_a_model_on_a_store_is_found_by_address_record_and_dataset(read: Both, t
 def test_what_is_forgotten_on_a_store_is_gone_there_and_nothing_else(written: Both, trained: Trained) -> None:
     head = to_path(written.there) / "train" / next((written.here / "train").iterdir()).name
     words = ["forget", "train", "--downstream", "--yes", *about(trained)]
-    with exclusive(head):
+    with lock_folder(head):
         refused = CliRunner().invoke(app, [word.replace(ROOT, written.there) for word in words])
     assert refused.exit_code == 1
     assert f"A process works in {head}." in refused.stderr

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot
-from tasks.records import read_nights
+from tasks.runs.records import read_history
+from tasks.storage.layout import DataRoot
 from tests.pipeline.command import Finished, Project, draw
 
 DATE = "2026-03-01"
@@ -87,7 +87,7 @@ def test_worse_model_is_recorded_and_reported_all_the_same(project: Project, wor
     assert Path(record["report"]).is_file()
     assert f"Report          {record['report']}" in worse.output
     (dataset,) = (path.name for path in project.root.glob("runs/*"))
-    assert [night.verdict for night in read_nights(DataRoot(project.root), dataset).runs] == ["first", "stays"]
+    assert [night.verdict for night in read_history(DataRoot(project.root), dataset).runs] == ["first", "stays"]
 
 
 @pytest.mark.usefixtures("worse")

@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
-from tasks.artifacts import SCHEMA_VERSION, DataRoot
+from pipeline.cli.app import app
+from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.storage.layout import DataRoot
 from tasks.train.settings import FinetuneSettings
-from tasks.train.underway import Training, announce
-from tests import background
-from tests.background import TIMEOUT, Finished, stop, write_line
-from tests.repository import REPOSITORY
+from tasks.train.training_state import Training, announce
+from tests.support import processes
+from tests.support.processes import TIMEOUT, Finished, stop, write_line
+from tests.support.repository import REPOSITORY
 from tests.train.data_root import fill, head_folder, train
 from tests.train.examples import BOTTLENECK, classic, settings
 
@@ -28,8 +29,8 @@ CLASSIC = classic(learning_rate=0.05)
 TRAINING = """
 import sys
 from pathlib import Path
-from tasks.artifacts import DataRoot
-from tasks.progress import Silence
+from tasks.storage.layout import DataRoot
+from tasks.progress import NullProgress
 from tests.pipeline.test_watch import CLASSIC
 from tests.train.data_root import train
 
@@ -46,7 +47,7 @@ def running(*arguments: object) -> AbstractContextManager[subprocess.Popen[str]]
     """Run Python."""
     # As a person's: this process has quietened TensorFlow for itself, in a way that children inherit by halves.
     own = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    return background.running([sys.executable, *arguments], own, stderr=subprocess.PIPE)
+    return processes.running([sys.executable, *arguments], own, stderr=subprocess.PIPE)
 
 
 def watching(*arguments: object) -> AbstractContextManager[subprocess.Popen[str]]:
@@ -55,7 +56,7 @@ def watching(*arguments: object) -> AbstractContextManager[subprocess.Popen[str]
 
 def read_line(process: subprocess.Popen[str]) -> str:
     """The next line that a process writes."""
-    line = background.read_line(process)
+    line = processes.read_line(process)
     assert line, "nothing was written"
     return line.rstrip("\n")
 

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.predict.models import read_model
 from tasks.predict.predictor import Predictor
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tests.predict.trained import Trained, Way, train
 
 
@@ -17,4 +17,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 @pytest.fixture(scope="session")
 def predictor(trained: Trained) -> Predictor:
     """That head, ready to predict."""
-    return Predictor(read_model(trained.folder), Silence())
+    return Predictor(read_model(trained.folder), NullProgress())

@@ -10,13 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import PREDICTED, DataRoot, fingerprint, publish_folder, read_parquet
+from tasks.keys import fingerprint
 from tasks.paths import AnyPath, to_path
-from tasks.predict.folder import Counts, _assemble, _hash, look_at, predict_folder, predictions_key
-from tests.listening import Tally
-from tests.object_store import ObjectStore
+from tasks.predict.folder import FolderCounts, _assemble, _hash, predict_folder, predictions_key, read_folder_state
+from tasks.shards.parquet import read_parquet
+from tasks.shards.schemas import PREDICTED
+from tasks.storage.files import publish_folder
+from tasks.storage.layout import DataRoot
 from tests.predict.trained import COUNT, Trained, draw
 from tests.snapshot.aging import recalling_new_files
+from tests.support.progress import Tally
+from tests.support.servers.object_store import ObjectStore
 
 
 @pytest.fixture
@@ -33,9 +37,11 @@ def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path / "data")
 
 
-def predict(trained: Trained, photos: AnyPath, root: DataRoot, told: Tally | None = None) -> tuple[Counts, pa.Table]:
+def predict(
+    trained: Trained, photos: AnyPath, root: DataRoot, told: Tally | None = None
+) -> tuple[FolderCounts, pa.Table]:
     """Predict the folder, and read what was published."""
-    source = look_at(photos)
+    source = read_folder_state(photos)
     counts = predict_folder(source, trained.folder, root, told or Tally())
     key = predictions_key(trained.folder.name, source.listing)
     return counts, read_parquet(root.predict(key) / "predictions.parquet")
@@ -122,7 +128,7 @@ def test_photos_without_a_prediction_are_rows_and_are_tried_again(
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     (photos / "empty.jpg").touch()
     shutil.copy(photos / "broken.jpg", photos / "broken too.jpg")
-    source = look_at(photos)
+    source = read_folder_state(photos)
     (photos / "red" / "01.jpg").unlink()  # between the walk and the reading
     counts = predict_folder(source, trained.folder, root, Tally())
     assert (counts.new, counts.reused) == (COUNT - 1, 0)
@@ -139,7 +145,7 @@ def test_photos_without_a_prediction_are_rows_and_are_tried_again(
 def test_folder_without_photos_gives_an_empty_table(trained: Trained, root: DataRoot, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     counts, table = predict(trained, tmp_path / "empty", root)
-    assert counts == Counts(0, 0, {}, {})
+    assert counts == FolderCounts(0, 0, {}, {})
     assert table.schema == PREDICTED
     assert len(table) == 0
 
@@ -163,7 +169,7 @@ def test_a_photo_that_changed_unseen_has_no_prediction_once_and_is_read_again_in
     trained: Trained, photos: Path, root: DataRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.snapshot.walk.file_version", lambda _: "as ever")
-    source = look_at(photos)
+    source = read_folder_state(photos)
     # As where the run that hashed them was killed before it predicted them.
     _hash(source, root.predict(fingerprint({"folder": str(photos)})) / "hashes.parquet", Tally())
     photo = photos / "red" / "01.jpg"

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import PREDICTED
 from tasks.decode.images import Picture
 from tasks.decode.rejections import Reason, Rejection
-from tasks.decode.workers import Photo, Tried
+from tasks.decode.workers import DecodeResult, Photo
 from tasks.predict.formats import Row, rows_of, write_csv, write_json, write_rows
 from tasks.predict.predictor import Predictor
 from tasks.predict.stream import tabulate
+from tasks.shards.schemas import PREDICTED
 
 LABELS = ("daisy", "roses", "tulips")
 PICTURE = Picture(b"", 1, 1, "JPEG", "RGB")
@@ -29,9 +29,9 @@ KEY = "0" * 64
 def tables() -> list[pa.Table]:
     """Two photos with a prediction, and one without between them."""
     tried = [
-        Tried(Photo(KEY, 'a, "b".jpg'), PICTURE),
-        Tried(Photo("", "missing.jpg"), Rejection(Reason.VANISHED, "It is gone.")),
-        Tried(Photo(KEY, "café.jpg"), PICTURE),
+        DecodeResult(Photo(KEY, 'a, "b".jpg'), PICTURE),
+        DecodeResult(Photo("", "missing.jpg"), Rejection(Reason.VANISHED, "It is gone.")),
+        DecodeResult(Photo(KEY, "café.jpg"), PICTURE),
     ]
     probabilities = np.array([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], np.float32)
     return [tabulate(tried[:2], probabilities[:1], LABELS), tabulate(tried[2:], probabilities[1:], LABELS)]

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot, Manifest, Outcome
 from tasks.backbone.backbones import Prepared
 from tasks.errors import ModelError, StoreError
 from tasks.predict.models import read_model
+from tasks.shards.manifests import Manifest, StageResult
+from tasks.storage.layout import DataRoot
 from tasks.train.settings import FinetuneSettings, TrainSettings
-from tasks.train.underway import Training, announce
+from tasks.train.training_state import Training, announce
 from tests.train.examples import BOTTLENECK, settings
 
 HEAD = settings()
@@ -21,7 +22,7 @@ NETWORK = FinetuneSettings(BOTTLENECK.backbone, "png", epochs=1, batch_size=2, l
 
 def publish(stage: str, path: Path, how: object, details: dict[str, object]) -> None:
     """Publish a stage's manifest."""
-    outcome = Outcome("key", "snap", asdict(how), 1, 1, 0, details=details)  # type: ignore[call-overload]  # a dataclass
+    outcome = StageResult("key", "snap", asdict(how), 1, 1, 0, details=details)  # type: ignore[call-overload]  # a dataclass
     Manifest(stage=stage, run="test", seconds=0.0, **vars(outcome)).publish(path)
 
 

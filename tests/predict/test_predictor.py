@@ -12,7 +12,7 @@ from tasks.decode.photos import open_stores
 from tasks.errors import ModelError
 from tasks.predict.models import Model, read_model
 from tasks.predict.predictor import Predictor
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tests.predict.trained import CLASSIC, COUNT, Trained, Way, train
 
 
@@ -41,7 +41,7 @@ def decoded(trained: Trained, model: Model) -> list[Pixels]:
 def test_probabilities_are_those_of_the_evaluation(way: Way, tmp_path: Path) -> None:
     trained = train(tmp_path, way)
     model = read_model(trained.folder)
-    predictor = Predictor(model, Silence())
+    predictor = Predictor(model, NullProgress())
     assert len(predictor.decodes) == (4 if way.several else 1)
     pixels, expected = decoded(trained, model), np.array(trained.evaluated()["probabilities"].to_pylist())
     assert expected.shape == (COUNT, 2)
@@ -61,4 +61,4 @@ def test_head_without_its_weights_is_an_error_that_names_the_file(trained: Train
     (prepared,) = read_model(trained.folder).prepared
     model = read_model(folder, {prepared.backbone.weights_sha256: prepared.weights})
     with pytest.raises(ModelError, match=r"is incomplete: .*head\.npz is missing"):
-        Predictor(model, Silence())
+        Predictor(model, NullProgress())

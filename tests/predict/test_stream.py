@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.artifacts import PREDICTED
 from tasks.decode.rejections import Reason, Rejection
-from tasks.decode.workers import Photo, Tried
+from tasks.decode.workers import DecodeResult, Photo
 from tasks.paths import to_path
-from tasks.predict.files import find_photos
+from tasks.predict.inputs import find_photos
 from tasks.predict.predictor import Predictor
 from tasks.predict.stream import predict_photos, regroup, tabulate
-from tests.listening import Tally
-from tests.object_store import ObjectStore
+from tasks.shards.schemas import PREDICTED
 from tests.predict.trained import COUNT, Trained, draw
+from tests.support.progress import Tally
+from tests.support.servers.object_store import ObjectStore
 
 
 def test_photos_are_predicted_as_their_evaluation_did(trained: Trained, predictor: Predictor) -> None:
@@ -71,7 +71,7 @@ def test_photos_of_an_object_store_are_predicted_among_others_under_their_addres
 
 def test_name_that_is_not_utf8_is_written_with_escapes() -> None:
     path = os.fsdecode(b"caf\xe9.jpg")
-    tried = [Tried(Photo("", path), Rejection(Reason.UNREADABLE, "It cannot."))]
+    tried = [DecodeResult(Photo("", path), Rejection(Reason.UNREADABLE, "It cannot."))]
     table = tabulate(tried, np.empty((0, 0), np.float32), ["daisy"])
     assert table["path"].to_pylist() == ["caf\\udce9.jpg"]
 

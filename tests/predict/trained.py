@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from tasks.artifacts import DataRoot, publish_parquet
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.task import PrepareBackbone
@@ -17,9 +16,11 @@ from tasks.decode.settings import Crop
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.paths import AnyPath
-from tasks.progress import Silence
-from tasks.quiet_tensorflow import keras
+from tasks.progress import NullProgress
+from tasks.runtime.tensorflow_import import keras
+from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.photos import take_snapshot
+from tasks.storage.layout import DataRoot
 from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
 from tests.train.tiny import LABELS, coloured, tiny
 
@@ -84,7 +85,7 @@ def train_below(root: DataRoot, folder: Path, way: Way) -> tuple[str, str]:
     photos = folder / "photos"
     for number in range(COUNT):
         draw(photos / LABELS[number % 2] / f"{number:02d}.jpg", number)
-    snapshot = take_snapshot(photos, None, Silence())
+    snapshot = take_snapshot(photos, None, NullProgress())
     publish_parquet(root.snapshot(snapshot.key), snapshot.table)
     prepared = [_prepare(root, file) for file in [tiny(folder).weights, *([_other(folder)] if way.several else [])]]
     evaluate = EvaluateHead(

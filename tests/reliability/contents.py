@@ -137,7 +137,7 @@ def _open_page(path: Path) -> None:
 
 
 def _open_checkpoints(folder: Path) -> None:
-    from tasks.quiet_tensorflow import tf  # noqa: PLC0415 (slow to import)
+    from tasks.runtime.tensorflow_import import tf  # noqa: PLC0415 (slow to import)
     from tasks.train.checkpoints import CHECKPOINTS_KEPT  # noqa: PLC0415 (imports TensorFlow)
 
     # TensorFlow lists older ones until after it removed them.

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.gateway import Gateway
-from tests.object_store import serving
 from tests.pipeline.command import QUICK
 from tests.reliability.contents import contents
 from tests.reliability.killing import History, Trial, draw_old, show, survive
 from tests.reliability.shots import WAYS, choose_shots
 from tests.reliability.store_killing import StoreTrial
+from tests.support.servers.gateway import Gateway
+from tests.support.servers.object_store import serving
 
 MakeTrial = Callable[[Path, Path, Mapping[str, str]], Trial]
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from tasks.download.sample import LABELS
-from tests.background import STOP_TIMEOUT, TIMEOUT, kill, running, session, until
+from tasks.synthetic.composition import LABELS
 from tests.pipeline.command import draw, words
 from tests.reliability.contents import contents, damaged, differences, files, keys
 from tests.reliability.shots import Shot
-from tests.repository import REPOSITORY
 from tests.snapshot.aging import wait_until_files_are_old
+from tests.support.processes import STOP_TIMEOUT, TIMEOUT, kill, running, session, until
+from tests.support.repository import REPOSITORY
 
 Process = subprocess.Popen[str]
 Tell = Callable[[str], None]

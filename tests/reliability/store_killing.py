@@ -18,9 +18,9 @@ from typing import TextIO
 
 from upath import UPath
 
-from tests.gateway import Fate, Gateway, Request
 from tests.reliability.killing import Process, Trial
 from tests.reliability.shots import Shot
+from tests.support.servers.gateway import Fate, Gateway, Request
 
 #: Share of requests that are answered by asking to slow down, as a busy store does.
 REFUSED = 0.05

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.quiet_tensorflow import tf
+from tasks.runtime.tensorflow_import import tf
 from tasks.train.checkpoints import CHECKPOINTS_KEPT, LIST
 from tests.pipeline.command import QUICK, Project
 from tests.reliability.contents import contents, damaged, differences

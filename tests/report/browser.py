@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
-from tests.background import TIMEOUT
+from tests.support.processes import TIMEOUT
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tasks.artifacts import DataRoot, local
-from tasks.report.contents import Report
 from tasks.report.index import publish_index
 from tasks.report.page import render_report
+from tasks.report.view_model import Report
+from tasks.storage.files import local
+from tasks.storage.layout import DataRoot
 from tests.report.browser import Site, Visit, open_browser, visiting
 from tests.report.made_up import EVIL, make_up_first_report, make_up_night, make_up_report, publish_night
 from tests.report.parsed import Page

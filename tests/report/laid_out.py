@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tasks.artifacts import SNAPSHOT, DataRoot, Manifest, describe, publish_json, publish_parquet
 from tasks.champion.decision import Decision
 from tasks.evaluate.evaluation import Evaluation
 from tasks.evaluate.metrics import CrossValidation, measure, wilson_interval
 from tasks.evaluate.predictions import tabulate_predictions
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
-from tasks.report.occasion import Occasion
+from tasks.report.reported_run import ReportedRun
+from tasks.shards.manifests import Manifest
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import SNAPSHOT, describe
 from tasks.snapshot.ignored import IgnoredSummary
+from tasks.storage.files import publish_json
+from tasks.storage.layout import DataRoot
 from tasks.train.head import Head, save_head
 from tasks.train.photos import EmbeddedPhotos
 from tests.bottleneck.pictures import add_bottlenecks, decoded_store, key_of, manifest_of
@@ -71,7 +75,7 @@ class LaidOut:
     root: DataRoot
     photos: EmbeddedPhotos
     probabilities: Probabilities
-    occasion: Occasion
+    occasion: ReportedRun
 
 
 def lay_out(
@@ -117,8 +121,8 @@ def _say(root: DataRoot, photos: EmbeddedPhotos, probabilities: Probabilities) -
     publish_parquet(root.evaluate(key) / "predictions.parquet", table.cast(schema))
 
 
-def _occasion(folder: Path, root: DataRoot, stages: Mapping[str, Manifest]) -> Occasion:
-    return Occasion(
+def _occasion(folder: Path, root: DataRoot, stages: Mapping[str, Manifest]) -> ReportedRun:
+    return ReportedRun(
         run="test",
         dataset="flowers",
         date=DAY,

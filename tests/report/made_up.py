@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from tasks.artifacts import SCHEMA_VERSION
 from tasks.champion.decision import Bounds, Comparison, Decision
-from tasks.decode.rejections import Missing
+from tasks.decode.rejections import MissingPhoto
 from tasks.evaluate.metrics import CrossValidation, Metrics, measure, wilson_interval
 from tasks.paths import AnyPath
-from tasks.records import Night
 from tasks.report.confusion import confusion_figure
-from tasks.report.contents import (
+from tasks.report.view_model import (
     BottleneckMap,
     Changes,
     Exports,
@@ -29,11 +27,13 @@ from tasks.report.contents import (
     LabelResult,
     MapPoint,
     PhotoPath,
-    Picture,
-    Repeated,
+    RepeatedPhoto,
     Report,
+    ShownPhoto,
     Summary,
 )
+from tasks.runs.records import RunRecord
+from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.snapshot.ignored import IgnoredSummary
 
 EVIL = "<script>alert('x')</script> & \"quoted\""
@@ -56,11 +56,11 @@ def draw_photo(number: int, side: int = 224, kind: str = "JPEG") -> bytes:
     return buffer.getvalue()
 
 
-def make_up_night(root: AnyPath, days_ago: int, accuracy: float, dataset: str = "flowers") -> Night:
+def make_up_night(root: AnyPath, days_ago: int, accuracy: float, dataset: str = "flowers") -> RunRecord:
     """A run of the dataset some days before the report's."""
     date = DAY - dt.timedelta(days=days_ago)
     bounds = wilson_interval(round(218 * accuracy), 218)
-    return Night(
+    return RunRecord(
         record=root / "runs" / dataset / f"{date}-0123abcd.json",
         dataset=dataset,
         date=date,
@@ -82,7 +82,7 @@ def make_up_night(root: AnyPath, days_ago: int, accuracy: float, dataset: str = 
     )
 
 
-def publish_night(night: Night) -> None:
+def publish_night(night: RunRecord) -> None:
     """Write the part of a run's record that a night is read from."""
     interval = {"low": night.low, "high": night.high, "confidence": 0.95}
     record = {
@@ -151,15 +151,18 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
         samples=_pictures(labels, 0, 4),
         mistakes=guesses[:5],
         uncertain=guesses[5:],
-        rejected=[Missing(f"daisy/{EVIL}.jpg", "truncated", f"ends early {EVIL}"), Missing("x/2.png", "empty", "none")],
+        rejected=[
+            MissingPhoto(f"daisy/{EVIL}.jpg", "truncated", f"ends early {EVIL}"),
+            MissingPhoto("x/2.png", "empty", "none"),
+        ],
         ignored=IgnoredSummary(
             {"not a photo": 3, "raw photo": 12, "name not UTF-8": 1},
             {"raw photo": [f"raw/{EVIL}.NEF", "raw/2.NEF"], "name not UTF-8": ["caf\\xe9/"]},
             {f"raw {EVIL}": {"raw photo": 12, "not a photo": 1}},
             2,
         ),
-        conflicts=[Repeated([PhotoPath("daisy/c.jpg", "daisy"), PhotoPath(f"x/{EVIL}", EVIL)], draw_photo(300))],
-        duplicates=[Repeated([PhotoPath("daisy/d.jpg", "daisy"), PhotoPath("daisy/e.jpg", "daisy")], None)],
+        conflicts=[RepeatedPhoto([PhotoPath("daisy/c.jpg", "daisy"), PhotoPath(f"x/{EVIL}", EVIL)], draw_photo(300))],
+        duplicates=[RepeatedPhoto([PhotoPath("daisy/d.jpg", "daisy"), PhotoPath("daisy/e.jpg", "daisy")], None)],
         map=BottleneckMap(
             [_point(number, labels, generator) for number in range(map_points)], 2 * map_points, "Made up."
         ),
@@ -218,9 +221,9 @@ def _probabilities(truth: NDArray[np.int64], labels: int, generator: np.random.G
     return shares.astype(np.float32)
 
 
-def _pictures(labels: Sequence[str], first: int, each: int) -> list[Picture]:
+def _pictures(labels: Sequence[str], first: int, each: int) -> list[ShownPhoto]:
     return [
-        Picture(f"{label}/{number}.jpg", label, draw_photo(first + each * place + number))
+        ShownPhoto(f"{label}/{number}.jpg", label, draw_photo(first + each * place + number))
         for place, label in enumerate(labels)
         for number in range(each)
     ]
@@ -229,7 +232,7 @@ def _pictures(labels: Sequence[str], first: int, each: int) -> list[Picture]:
 def _guess(number: int, labels: Sequence[str]) -> Guess:
     label, predicted = labels[number % len(labels)], labels[(number + (number != 6)) % len(labels)]
     path = f"x/{EVIL}.jpg" if number == 0 else f"{label}/{number}.jpg"
-    return Guess(Picture(path, label, draw_photo(200 + number)), predicted, 0.7 - 0.05 * number, label, 0.2)
+    return Guess(ShownPhoto(path, label, draw_photo(200 + number)), predicted, 0.7 - 0.05 * number, label, 0.2)
 
 
 def _point(number: int, labels: Sequence[str], generator: np.random.Generator) -> MapPoint:

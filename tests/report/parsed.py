@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from tasks.report.contents import Report
 from tasks.report.page import render_report
+from tasks.report.view_model import Report
 
 _VOID = {"br", "circle", "img", "line", "link", "meta", "polyline", "rect"}
 _WORDS = {"td", "th", "dt", "dd", "caption", "figcaption", "span", "p", "li"}

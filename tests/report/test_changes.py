@@ -5,16 +5,17 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.artifacts import SNAPSHOT, DataRoot
-from tasks.report.changes import Difference, compare_snapshots, read_difference
-from tasks.report.contents import LabelChange
+from tasks.report.changes import SnapshotChanges, compare_snapshots, read_difference
+from tasks.report.view_model import LabelChange
+from tasks.shards.schemas import SNAPSHOT
+from tasks.storage.layout import DataRoot
 from tests.bottleneck.pictures import key_of
 from tests.report.laid_out import row, take
 
 BEFORE = [row(1, "daisy/a.jpg"), row(2, "daisy/b.jpg"), row(3, "roses/c.jpg"), row(4, "roses/d.jpg")]
 
 
-def compare(*now: dict[str, object]) -> Difference:
+def compare(*now: dict[str, object]) -> SnapshotChanges:
     tables = [pa.Table.from_pylist(list(rows), SNAPSHOT) for rows in (BEFORE, now)]
     return compare_snapshots(*tables)
 
@@ -35,7 +36,7 @@ def test_added_removed_and_relabelled_photos_are_told_by_label() -> None:
     ],
 )
 def test_photos_that_were_moved_or_copied_are_no_change(now: list[dict[str, object]]) -> None:
-    assert compare(*now) == Difference([], [])
+    assert compare(*now) == SnapshotChanges([], [])
 
 
 def test_a_photo_that_came_into_conflict_is_gone() -> None:
@@ -47,11 +48,11 @@ def test_nobody_knows_what_changed_since_a_snapshot_that_is_gone_or_damaged(tmp_
     root, now = DataRoot(tmp_path), pa.Table.from_pylist(BEFORE, SNAPSHOT)
     assert read_difference("old", now, root) is None
     take(root, "old", BEFORE)
-    assert read_difference("old", now, root) == Difference([], [])
+    assert read_difference("old", now, root) == SnapshotChanges([], [])
     root.snapshot("old").write_bytes(b"PAR1")
     assert read_difference("old", now, root) is None
 
 
 def test_a_label_in_another_form_of_unicode_is_no_change() -> None:
     tables = [pa.Table.from_pylist([row(1, f"{label}/a.jpg")], SNAPSHOT) for label in ("cafe\u0301", "caf\u00e9")]
-    assert compare_snapshots(*tables) == Difference([], [])
+    assert compare_snapshots(*tables) == SnapshotChanges([], [])

@@ -12,11 +12,12 @@ import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, Dialog
 
-from tasks.artifacts import DataRoot, local
 from tasks.export.card import in_cell, write_labels
 from tasks.report.confusion import confusion_figure
 from tasks.report.index import publish_index, render_index
 from tasks.report.page import find_report, render_report
+from tasks.storage.files import local
+from tasks.storage.layout import DataRoot
 from tests.report.browser import Visit, visiting
 from tests.report.made_up import make_up_night, make_up_report, publish_night
 from tests.report.parsed import Page

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tasks.report.curves import PrecisionRecall, bins_of_confidence, precision_recall
-from tasks.report.drawing import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from tasks.report.figures import precision_recall_figure, reliability_figure
+from tasks.report.svg import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from tests.evaluate.drawing import draw_probabilities
 from tests.report.svg import NAMESPACE, lines, read, texts
 

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import DataRoot, publish_bytes
-from tasks.champion.state import Champion, publish_champion
+from tasks.champion.champion_file import Champion, publish_champion
 from tasks.paths import to_path
-from tasks.records import Night
 from tasks.report.index import LISTED_RUNS, publish_index, render_index
-from tests.gateway import Gateway
-from tests.object_store import ObjectStore
+from tasks.runs.records import RunRecord
+from tasks.storage.files import publish_bytes
+from tasks.storage.layout import DataRoot
 from tests.report.made_up import EVIL, make_up_decision, make_up_night, publish_night
 from tests.report.parsed import Page
+from tests.support.servers.gateway import Gateway
+from tests.support.servers.object_store import ObjectStore
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path)
 
 
-def publish_nights(root: DataRoot[Path], count: int, dataset: str = "flowers") -> list[Night]:
+def publish_nights(root: DataRoot[Path], count: int, dataset: str = "flowers") -> list[RunRecord]:
     """Records of the last `count` days, the oldest first."""
     nights = [make_up_night(root.path, days, 0.9 - 0.001 * (days % 50), dataset) for days in range(count - 1, -1, -1)]
     for night in nights:
@@ -29,13 +30,13 @@ def publish_nights(root: DataRoot[Path], count: int, dataset: str = "flowers") -
     return nights
 
 
-def crown(root: DataRoot[Path], night: Night) -> None:
+def crown(root: DataRoot[Path], night: RunRecord) -> None:
     test = {"photos": 218, "accuracy": 0.931, "interval": {"low": 0.9, "high": 0.95}}
     champion = Champion(night.model, night.date, "e", night.snapshot, "r", test, "d", make_up_decision())
     publish_champion(root.champion(night.dataset), night.dataset, champion)
 
 
-def write_report(night: Night) -> None:
+def write_report(night: RunRecord) -> None:
     night.report.parent.mkdir(parents=True)
     night.report.touch()
 

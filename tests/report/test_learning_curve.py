@@ -7,18 +7,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.artifacts import CURVE
 from tasks.errors import StoreError
-from tasks.report.drawing import BLUE, VERMILION
+from tasks.report.build import build_curve
 from tasks.report.figures import learning_curve_figure
-from tasks.report.gather import gather_curve
-from tasks.train.curve import Point, add_point, curve_path
+from tasks.report.svg import BLUE, VERMILION
+from tasks.shards.schemas import CURVE
+from tasks.train.curve import CurvePoint, add_point, curve_path
 from tests.report.svg import lines, texts
 from tests.train.examples import settings
 
 
-def point(step: int, accuracy: float) -> Point:
-    return Point(step, accuracy, 0.3, 40, dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
+def point(step: int, accuracy: float) -> CurvePoint:
+    return CurvePoint(step, accuracy, 0.3, 40, dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
 
 
 def curve(*accuracies: float) -> pa.Table:
@@ -45,14 +45,14 @@ def test_averages_and_plain_weights_are_a_line_each() -> None:
 
 
 def test_a_head_that_nobody_watched_has_no_curve(tmp_path: Path) -> None:
-    assert gather_curve(tmp_path) is None
+    assert build_curve(tmp_path) is None
 
 
 def test_what_a_watcher_kept_is_drawn(tmp_path: Path) -> None:
     add_point(point(100, 0.5), tmp_path, "plain", settings())
-    only_plain = gather_curve(tmp_path) or ""
+    only_plain = build_curve(tmp_path) or ""
     add_point(point(100, 0.9), tmp_path, "averages", settings())
-    both = gather_curve(tmp_path) or ""
+    both = build_curve(tmp_path) or ""
     assert "moving averages of the weights" not in texts(only_plain)
     assert {"moving averages of the weights", "the weights as they are"} <= set(texts(both))
 
@@ -60,4 +60,4 @@ def test_what_a_watcher_kept_is_drawn(tmp_path: Path) -> None:
 def test_a_damaged_curve_is_an_error(tmp_path: Path) -> None:
     curve_path(tmp_path, "plain").write_bytes(b"PAR1")
     with pytest.raises(StoreError, match="Delete it"):
-        gather_curve(tmp_path)
+        build_curve(tmp_path)

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from tasks.errors import StoreError
-from tasks.progress import Silence
-from tasks.report.choice import choose_photos
-from tasks.report.contents import BottleneckMap
-from tasks.report.gather import gather_report
+from tasks.progress import NullProgress
+from tasks.report.build import build_report
 from tasks.report.map import THUMBNAIL_SIDE, lay_out, read_vectors
-from tasks.report.predicted import Predicted
+from tasks.report.predictions import Predicted
+from tasks.report.selection import choose_photos
+from tasks.report.view_model import BottleneckMap
 from tests.bottleneck.pictures import key_of, numbers_of
 from tests.evaluate.drawing import draw_probabilities
 from tests.report.laid_out import draw_photos
@@ -96,7 +96,7 @@ def test_photos_that_are_all_alike_lie_in_the_middle() -> None:
 
 def test_each_point_tells_of_its_photo(tmp_path: Path) -> None:
     laid_out = lay_out_root(tmp_path, draw_photos((10, 12, 14)))
-    drawn = gather_report(laid_out.occasion, laid_out.root, Silence()).map
+    drawn = build_report(laid_out.occasion, laid_out.root, NullProgress()).map
     assert isinstance(drawn, BottleneckMap)
     assert drawn.of == len(drawn.points) == 36
     photos = laid_out.photos

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from tasks.champion.decision import Bounds, Comparison, Decision
-from tasks.records import VERDICTS, Verdict
-from tasks.report.contents import Exports, Report
 from tasks.report.page import VERDICT_WORDS, tell_verdict
+from tasks.report.view_model import Exports, Report
+from tasks.runs.records import VERDICTS, Verdict
 from tests.report.made_up import (
     EVIL,
     LABELS,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.decode.rejections import Missing
+from tasks.decode.rejections import MissingPhoto
 from tasks.evaluate.metrics import measure
-from tasks.report.contents import Guess, PhotoPath, Repeated, Report
 from tasks.report.page import LISTED, NIGHTS, find_report, render_report
+from tasks.report.view_model import Guess, PhotoPath, RepeatedPhoto, Report
 from tests.report.made_up import (
     EVIL,
     LABELS,
@@ -64,9 +64,9 @@ def test_conflicts_and_duplicates_list_every_path(page: Page) -> None:
 
 
 def test_long_lists_are_cut_and_say_how_many_more_there_are(report: Report) -> None:
-    rejected = [Missing(f"daisy/{number:04}.jpg", "empty", "no bytes") for number in range(LISTED + 1234)]
+    rejected = [MissingPhoto(f"daisy/{number:04}.jpg", "empty", "no bytes") for number in range(LISTED + 1234)]
     places = [PhotoPath(f"daisy/copy-{number:04}.jpg", "daisy") for number in range(LISTED + 7)]
-    text = text_of(replace(report, rejected=rejected, duplicates=[Repeated(places, None)] * (LISTED + 1)))
+    text = text_of(replace(report, rejected=rejected, duplicates=[RepeatedPhoto(places, None)] * (LISTED + 1)))
     assert "1,334 photos rejected" in text
     assert f"These are the first {LISTED}; 1,234 photos more." in text
     assert f"These are the first {LISTED}; 1 photo more." in text

@@ -8,8 +8,8 @@ import pytest
 
 from tasks.bottleneck.settings import Distortion
 from tasks.evaluate.settings import EvaluateSettings
-from tasks.report.occasion import Occasion
 from tasks.report.provenance import tell_provenance
+from tasks.report.reported_run import ReportedRun
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tests.bottleneck.pictures import manifest_of
@@ -27,7 +27,7 @@ def provenance(train: TrainSettings | FinetuneSettings, **details: object) -> di
     stages = {stage: manifest_of(stage, 10, []) for stage in ("decode", "train", "evaluate")}
     stages["train"] = replace(stages["train"], key="trained", details=details)
     return tell_provenance(
-        Occasion(
+        ReportedRun(
             run="test",
             dataset="flowers",
             date=dt.date(2026, 11, 24),

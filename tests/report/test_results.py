@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from tasks.evaluate.metrics import wilson_interval
-from tasks.report.predicted import Predicted
+from tasks.report.predictions import Predicted
 from tasks.report.results import judge
 from tests.evaluate.drawing import draw_probabilities
 from tests.report.laid_out import COUNTS, LABELS, draw_photos

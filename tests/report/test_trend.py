@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.records import Night, Verdict
-from tasks.report.drawing import BLUE, ORANGE, VERMILION
+from tasks.report.svg import BLUE, ORANGE, VERMILION
 from tasks.report.trend import trend_figure
+from tasks.runs.records import RunRecord, Verdict
 from tests.report.made_up import make_up_night
 from tests.report.svg import NAMESPACE, lines, read, texts
 
 
-def nights(count: int, verdict: Verdict = "stays") -> list[Night]:
+def nights(count: int, verdict: Verdict = "stays") -> list[RunRecord]:
     made = [make_up_night(Path("data"), count - place, 0.8 + 0.1 * place / count) for place in range(count)]
     return [replace(night, verdict=verdict, cross_validated=None) for night in made]
 

@@ -8,14 +8,16 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.artifacts import file_sha256, publish_parquet
-from tasks.progress import Silence
-from tasks.snapshot.hashes import HASHES, RACY_NS, drop_hashes, hash_files, read_hashes, trustworthy
-from tasks.snapshot.walk import File, list_files
-from tests.listening import Tally
+from tasks.keys import file_sha256
+from tasks.progress import NullProgress
+from tasks.shards.parquet import publish_parquet
+from tasks.snapshot.hashes import HASHES, RACY_NS, drop_hashes, drop_racy, hash_files, read_hashes
+from tasks.snapshot.listing import PhotoFile
+from tasks.snapshot.walk import list_files
+from tests.support.progress import Tally
 
 
-class Interrupt(Silence):
+class Interrupt(NullProgress):
     """Progress whose user presses Ctrl-C at the first report."""
 
     def advance(self, count: int) -> None:
@@ -40,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_each_file_gets_the_sha256_of_its_bytes_in_the_order_given(root: Path) -> None:
     files = list_files(root).files
-    hashed = hash_files(root, files, None, Silence())
+    hashed = hash_files(root, files, None, NullProgress())
     assert hashed.table.schema == HASHES
     assert hashed.table.to_pylist() == [
         {
@@ -55,35 +57,35 @@ def test_each_file_gets_the_sha256_of_its_bytes_in_the_order_given(root: Path) -
 
 
 def test_a_file_of_known_size_and_version_is_not_read(root: Path) -> None:
-    hashed = hash_files(root, [File("gone.jpg", 9, "5")], known(("gone.jpg", 9, "5", "ab" * 32)), Silence())
+    hashed = hash_files(root, [PhotoFile("gone.jpg", 9, "5")], known(("gone.jpg", 9, "5", "ab" * 32)), NullProgress())
     assert hashed.table["sha256"].to_pylist() == ["ab" * 32]
     assert hashed.read == 0
 
 
 @pytest.mark.parametrize("row", [("label 0/000.jpg", 8, "5"), ("label 0/000.jpg", 9, "4"), ("label 0/003.jpg", 9, "5")])
 def test_a_file_of_another_size_version_or_path_is_read(root: Path, row: tuple[str, int, str]) -> None:
-    hashed = hash_files(root, [File("label 0/000.jpg", 9, "5")], known((*row, "ab" * 32)), Silence())
+    hashed = hash_files(root, [PhotoFile("label 0/000.jpg", 9, "5")], known((*row, "ab" * 32)), NullProgress())
     assert hashed.table["sha256"].to_pylist() == [hashlib.sha256(b"photo 000").hexdigest()]
     assert hashed.read == 1
 
 
 def test_progress_counts_the_files_that_are_read_and_no_others(root: Path) -> None:
     files, progress = list_files(root).files, Tally()
-    recalled = hash_files(root, files[:50], None, Silence()).table
+    recalled = hash_files(root, files[:50], None, NullProgress()).table
     hash_files(root, files, recalled, progress)
     assert (progress.total, progress.unit, progress.done) == (100, "photo", 100)
 
 
 def test_progress_does_not_start_where_nothing_is_to_be_read(root: Path) -> None:
     files, progress = list_files(root).files, Tally()
-    hash_files(root, files, hash_files(root, files, None, Silence()).table, progress)
+    hash_files(root, files, hash_files(root, files, None, NullProgress()).table, progress)
     assert progress.total == -1
 
 
 def test_a_file_that_vanished_since_the_walk_is_left_out_silently(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     files = list_files(root).files
     (root / files[7].path).unlink()
-    hashed = hash_files(root, files, None, Silence())
+    hashed = hash_files(root, files, None, NullProgress())
     assert hashed.table["path"].to_pylist() == [file.path for file in files[:7] + files[8:]]
     assert (hashed.read, hashed.unreadable) == (149, 0)
     assert not caplog.records
@@ -97,7 +99,7 @@ def test_a_file_that_cannot_be_read_is_left_out_counted_and_logged(
         pytest.skip("needs a file that nobody can read from its beginning, as Linux has one")
     for number in range(12):
         (root / "label 0" / f"z{number:02}.jpg").symlink_to(unreadable)
-    hashed = hash_files(root, list_files(root).files, None, Silence())
+    hashed = hash_files(root, list_files(root).files, None, NullProgress())
     assert (hashed.table.num_rows, hashed.read, hashed.unreadable) == (150, 150, 12)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -114,7 +116,7 @@ def test_an_interrupt_stops_the_threads_before_all_is_read(root: Path, monkeypat
 
     monkeypatch.setattr("tasks.snapshot.hashes.photo_sha256", watched)
     with pytest.raises(KeyboardInterrupt):
-        hash_files(root, [File("label 0/000.jpg", 9, "5")] * 20_000, None, Interrupt())
+        hash_files(root, [PhotoFile("label 0/000.jpg", 9, "5")] * 20_000, None, Interrupt())
     assert 0 < len(read) < 10_000
 
 
@@ -128,9 +130,9 @@ def test_only_files_changed_well_before_the_moment_of_reading_are_recalled() -> 
         "meanwhile": moment + 1,
         "after 2262": 2**64,
     }
-    files = [File(path, 1, "5", changed_ns) for path, changed_ns in changed.items()]
+    files = [PhotoFile(path, 1, "5", changed_ns) for path, changed_ns in changed.items()]
     hashes = known(*((file.path, 1, "5", "aa") for file in files))
-    assert trustworthy(hashes, files, moment)["path"].to_pylist() == ["old", "before 1677", "object"]
+    assert drop_racy(hashes, files, moment)["path"].to_pylist() == ["old", "before 1677", "object"]
 
 
 def test_hashes_that_are_dropped_are_gone_and_the_others_stay(tmp_path: Path) -> None:

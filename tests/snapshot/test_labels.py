@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tasks.paths import AnyPath, to_path
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tasks.snapshot.labels import tell_merged
 from tasks.snapshot.photos import Snapshot, take_snapshot
-from tests.object_store import ObjectStore
-from tests.snapshot.test_objects import put
+from tests.snapshot.test_object_walk import put
+from tests.support.servers.object_store import ObjectStore
 
 ONE, TWO = "caf\u00e9", "cafe\u0301"
 
@@ -18,7 +18,7 @@ def take(folder: AnyPath, *labels: str) -> Snapshot:
     """Take a snapshot of three photos of each label, and of three roses."""
     put(folder, {f"{label}/{number}.jpg": f"{label} {number}".encode() for label in labels for number in range(3)})
     put(folder, {f"roses/{number}.jpg": f"rose {number}".encode() for number in range(3)})
-    return take_snapshot(folder, None, Silence())
+    return take_snapshot(folder, None, NullProgress())
 
 
 def test_a_label_is_in_form_nfc_and_its_paths_are_as_the_files_have_them(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifacts import SNAPSHOT, publish_parquet
 from tasks.errors import DatasetError
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import SNAPSHOT
 from tasks.snapshot.hashes import HASHES, read_hashes
 from tasks.snapshot.photos import Snapshot, _compare, check_labels, count_labels, take_snapshot, usable
 from tests.snapshot.aging import recalling_new_files
@@ -35,7 +36,7 @@ def sha(data: str) -> str:
 
 
 def take(root: Path, last: Snapshot | None = None) -> Snapshot:
-    return take_snapshot(root, last and last.hashes, Silence())
+    return take_snapshot(root, last and last.hashes, NullProgress())
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_only_new_and_edited_photos_are_read_again(root: Path) -> None:
 
 def test_hashes_survive_being_published(root: Path, tmp_path: Path) -> None:
     publish_parquet(tmp_path / "hashes.parquet", take(root).hashes)
-    assert take_snapshot(root, read_hashes(tmp_path / "hashes.parquet"), Silence()).hashed == 0
+    assert take_snapshot(root, read_hashes(tmp_path / "hashes.parquet"), NullProgress()).hashed == 0
 
 
 def test_a_photo_changed_within_the_clocks_resolution_is_noticed(

@@ -12,9 +12,9 @@ from tasks.paths import AnyPath, to_path
 from tasks.snapshot.photos import take_snapshot
 from tasks.snapshot.split_folders import check_split_folders
 from tasks.snapshot.task import TakeSnapshot
-from tests.listening import Tally
-from tests.object_store import ObjectStore
-from tests.snapshot.test_objects import put
+from tests.snapshot.test_object_walk import put
+from tests.support.progress import Tally
+from tests.support.servers.object_store import ObjectStore
 
 SPLITS = {f"{split}/{label}/{split}.jpg": b"x" for split in ("train", "val", "test") for label in ("cats", "dogs")}
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts import DataRoot, Manifest
 from tasks.catalog import find_dataset
-from tasks.download.reach import remembered
+from tasks.download.source_fallback import remembered
 from tasks.errors import DatasetError
+from tasks.shards.manifests import Manifest
 from tasks.snapshot.task import TakeSnapshot, is_current, source_state
+from tasks.storage.layout import DataRoot
 
 FIRST, SECOND, THIRD = (dt.date(2026, 3, day) for day in (1, 2, 3))
 

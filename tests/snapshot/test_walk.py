@@ -11,8 +11,8 @@ from PIL import Image
 
 from tasks.errors import DatasetError
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.listing import told_by_name
-from tasks.snapshot.walk import File, Listing, fingerprint_rows, list_files
+from tasks.snapshot.listing import Listing, PhotoFile, fingerprint_rows, is_photo_suffix
+from tasks.snapshot.walk import list_files
 
 
 def put(root: Path, *paths: str, data: bytes = b"x") -> None:
@@ -172,7 +172,7 @@ def test_a_file_that_is_no_photo_is_told_by_its_kind(tmp_path: Path, name: str, 
 
 
 def test_a_name_tells_a_photo_from_another_file_or_nothing() -> None:
-    assert [told_by_name(name) for name in ("a.JPG", "a.nef", "a.json", "a.jxl", "a.dat", "jpg")] == [
+    assert [is_photo_suffix(name) for name in ("a.JPG", "a.nef", "a.json", "a.jxl", "a.dat", "jpg")] == [
         True,
         False,
         False,
@@ -268,14 +268,14 @@ def test_the_state_is_the_same_as_long_as_paths_sizes_and_versions_are(tmp_path:
 @pytest.mark.parametrize(
     "other",
     [
-        File("roses/b.jpg", 1, "2"),
-        File("tulips/a.jpg", 1, "2"),
-        File("roses/a.jpg", 2, "2"),
-        File("roses/a.jpg", 1, "3"),
+        PhotoFile("roses/b.jpg", 1, "2"),
+        PhotoFile("tulips/a.jpg", 1, "2"),
+        PhotoFile("roses/a.jpg", 2, "2"),
+        PhotoFile("roses/a.jpg", 1, "3"),
     ],
 )
-def test_the_state_tells_a_change_of_path_size_or_version(other: File) -> None:
-    assert Listing((File("roses/a.jpg", 1, "2"),)).state() != Listing((other,)).state()
+def test_the_state_tells_a_change_of_path_size_or_version(other: PhotoFile) -> None:
+    assert Listing((PhotoFile("roses/a.jpg", 1, "2"),)).state() != Listing((other,)).state()
 
 
 def test_a_fingerprint_keeps_strings_and_rows_apart() -> None:

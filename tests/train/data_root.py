@@ -5,9 +5,12 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from tasks.artifacts import SNAPSHOT, DataRoot, Manifest, Outcome, manifest, publish_parquet, read_manifest
 from tasks.paths import AnyPath
-from tasks.progress import Progress, Silence
+from tasks.progress import NullProgress, Progress
+from tasks.shards.manifests import Manifest, StageResult, read_manifest
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import SNAPSHOT
+from tasks.storage.layout import DataRoot, manifest_path
 from tasks.train.photos import EmbeddedPhotos, load_photos
 from tasks.train.settings import TrainSettings
 from tasks.train.training import train_head
@@ -41,12 +44,12 @@ def fill(root: DataRoot, drawn: Drawn | None = None) -> None:
         for view, vector in enumerate(views)
     ]
     shard = store.append(pa.Table.from_pylist(vectors, store.schema))
-    manifest_of("bottleneck", len(names), [shard]).publish(manifest(store.folder, SNAPSHOT_KEY))
+    manifest_of("bottleneck", len(names), [shard]).publish(manifest_path(store.folder, SNAPSHOT_KEY))
 
 
 def photos(root: DataRoot, settings: TrainSettings) -> EmbeddedPhotos:
     """Load what `fill` published."""
-    there = read_manifest(manifest(root.bottleneck(BOTTLENECK.key), SNAPSHOT_KEY))
+    there = read_manifest(manifest_path(root.bottleneck(BOTTLENECK.key), SNAPSHOT_KEY))
     return load_photos(SNAPSHOT_KEY, [there], settings, root)
 
 
@@ -58,7 +61,7 @@ def head_folder(root: DataRoot[PathT], settings: TrainSettings) -> PathT:
 def train(root: DataRoot[PathT], settings: TrainSettings, progress: Progress | None = None) -> PathT:
     """Train a head and publish its manifest, as the train stage does; returns the head's folder."""
     folder = head_folder(root, settings)
-    trained = train_head(photos(root, settings), SNAPSHOT_KEY, folder, None, progress or Silence())
-    outcome = Outcome(folder.name, SNAPSHOT_KEY, asdict(settings), 1, 1, 0, details=dict(trained.choice))
+    trained = train_head(photos(root, settings), SNAPSHOT_KEY, folder, None, progress or NullProgress())
+    outcome = StageResult(folder.name, SNAPSHOT_KEY, asdict(settings), 1, 1, 0, details=dict(trained.choice))
     Manifest(stage="train", run="test", seconds=0.0, **vars(outcome)).publish(folder / "manifest.json")
     return folder

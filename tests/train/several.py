@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.artifacts import DataRoot
-from tasks.progress import Silence
-from tasks.quiet_tensorflow import tf
+from tasks.progress import NullProgress
+from tasks.runtime.tensorflow_import import tf
+from tasks.storage.layout import DataRoot
 from tasks.train import replicas
-from tasks.train.examples import Watch
+from tasks.train.examples import TrainingContext
 from tasks.train.network import Network, save_network
 from tasks.train.network_training import train_network
 from tasks.train.pictures import open_pictures
@@ -24,11 +24,11 @@ from tests.train.tiny import DECODE, LABELS, coloured_photos, tiny
 PRETRAINED = NetworkRecipe("pretrained", epochs=4, batch_size=8, learning_rate=0.01, seed=0)
 #: Photos after which a training breaks off, behind its first checkpoint.
 BREAK_OFF = 60 * PRETRAINED.batch_size
-QUIET = Watch(Silence())
+QUIET = TrainingContext(NullProgress())
 NETWORKS = {"pretrained": PRETRAINED, "random": replace(PRETRAINED, start="random")}
 
 
-class Stopper(Silence):
+class Stopper(NullProgress):
     """Breaks a training off after some photos."""
 
     def __init__(self, after: int) -> None:
@@ -41,7 +41,7 @@ class Stopper(Silence):
             raise InterruptedError
 
 
-def train_tiny(folder: Path, recipe: NetworkRecipe, watch: Watch = QUIET) -> Network:
+def train_tiny(folder: Path, recipe: NetworkRecipe, watch: TrainingContext = QUIET) -> Network:
     """Train a whole network on coloured photos."""
     photos, _ = coloured_photos(DataRoot(folder), 60)
     with open_pictures(photos, photos.of("train"), DECODE, DataRoot(folder)) as pictures:
@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
     replicas.DEVICE = "CPU"
     with suppress(InterruptedError):
-        train_tiny(folder, PRETRAINED, Watch(Stopper(BREAK_OFF), folder / "checkpoints"))
+        train_tiny(folder, PRETRAINED, TrainingContext(Stopper(BREAK_OFF), folder / "checkpoints"))
     for name, recipe in NETWORKS.items():
         save_network(train_tiny(folder, recipe), folder / name)
     sys.stdout.write(f"{replicas.Replicas().count} copies")

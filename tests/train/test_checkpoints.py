@@ -12,18 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts import DamagedError, listed, set_aside
 from tasks.errors import StoreError
 from tasks.paths import AnyPath, to_path
-from tasks.progress import Progress, Silence
-from tasks.quiet_tensorflow import tf
+from tasks.progress import NullProgress, Progress
+from tasks.runtime.tensorflow_import import tf
+from tasks.shards.quarantine import quarantine
+from tasks.storage.errors import DamagedError
+from tasks.storage.files import listed
 from tasks.train import classic
 from tasks.train.checkpoints import CHECKPOINTS_KEPT, LIST, decay_after
-from tasks.train.classic import STEPS_PER_VALIDATION, Lesson
-from tasks.train.examples import Examples, Watch
+from tasks.train.classic import STEPS_PER_VALIDATION, TrainingData
+from tasks.train.examples import Examples, TrainingContext
 from tasks.train.head import Head, load_head
-from tests.listening import Tally
-from tests.object_store import ObjectStore
+from tests.support.progress import Tally
+from tests.support.servers.object_store import ObjectStore
 from tests.train.examples import BOTTLENECK, CLASSIC, draw_examples
 
 LABELS = ("daisy", "roses", "tulips")
@@ -34,9 +36,9 @@ RECIPE = replace(CLASSIC, steps=STEPS, batch_size=30)
 
 RUN = """
 import os, signal, sys
-from tasks.artifacts import mirrors
+from tasks.storage import folder_sync
 from tasks.paths import to_path
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tasks.train.head import save_head
 from tests.train.test_checkpoints import fit
 
@@ -45,24 +47,24 @@ class Killer(Silence):
         if line.startswith(sys.argv[2]):
             os.kill(os.getpid(), signal.SIGKILL)
 
-mirrors.SECONDS_APART = 0.0
+folder_sync.SECONDS_APART = 0.0
 folder = to_path(sys.argv[1])
 save_head(fit(folder / "checkpoints", Killer()), folder / "resumed")
 save_head(fit(None, Killer()), folder / "undisturbed")
 """
 
 
-def lesson() -> Lesson:
+def lesson() -> TrainingData:
     """The same photos each time."""
     train, validation = (draw_examples((100, 100, 100), WIDTH, seed=seed) for seed in (0, 1))
     steps = np.full(WIDTH, BOTTLENECK.quantisation.step, np.float32)
     values = (validation.numbers[:, :1] * steps) ** 2
-    return Lesson(train.numbers[:, 0], steps, train.labels, Examples(values, validation.labels))
+    return TrainingData(train.numbers[:, 0], steps, train.labels, Examples(values, validation.labels))
 
 
 def fit(checkpoints: AnyPath | None, progress: Progress | None = None) -> Head:
     """Train on the same photos each time."""
-    return classic.fit(lesson(), LABELS, RECIPE, 0, Watch(progress or Silence(), checkpoints))
+    return classic.fit(lesson(), LABELS, RECIPE, 0, TrainingContext(progress or NullProgress(), checkpoints))
 
 
 def run(folder: AnyPath, kill_at: str, scratch: Path | None = None) -> int:
@@ -87,7 +89,7 @@ def test_killed_training_resumed_and_undisturbed_in_other_processes_give_the_sam
     assert_same(load_head(tmp_path / "undisturbed"), here)
 
 
-class Counted(Silence):
+class Counted(NullProgress):
     """Notes how far each step forward went."""
 
     def __init__(self) -> None:
@@ -182,7 +184,7 @@ def test_a_damaged_checkpoint_of_a_store_is_set_aside_with_its_folder_and_the_tr
     (folder / "head-750.data-00000-of-00001").write_bytes(b"damaged")
     with pytest.raises(DamagedError, match=rf"checkpoint {folder}/head-750 is damaged") as caught:
         fit(folder)
-    assert set_aside(caught.value) == f"{caught.value.path} is damaged ({caught.value.__cause__}). It is now " + (
+    assert quarantine(caught.value) == f"{caught.value.path} is damaged ({caught.value.__cause__}). It is now " + (
         f"{folder.parent}/damaged/checkpoints, and is made again."
     )
     assert listed(folder) == []

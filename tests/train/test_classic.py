@@ -9,13 +9,13 @@ import pytest
 import scipy.special
 
 from tasks.bottleneck.quantisation import Numbers
-from tasks.progress import Silence
+from tasks.progress import NullProgress
 from tasks.snapshot.splits import SPLITS
-from tasks.train.classic import LabelledRows, Lesson, fit, lesson_of
-from tasks.train.examples import Examples, Floats, Watch, mark
+from tasks.train.classic import LabelledRows, TrainingData, fit, training_data_of
+from tasks.train.examples import Examples, Floats, TrainingContext, mark
 from tasks.train.head import Head
 from tests.bottleneck.pictures import numbers_of
-from tests.listening import Tally
+from tests.support.progress import Tally
 from tests.train.examples import BOTTLENECK, CLASSIC, Drawn, classic, draw_examples, photos_of
 from tests.train.test_settings import DISTORTED, STRETCHED
 
@@ -30,9 +30,9 @@ def averages(numbers: Numbers) -> Floats:
     return ((numbers.astype(float) * STEP) ** 2).astype(np.float32)
 
 
-def lesson(apart: float = 3.0, width: int = WIDTH) -> Lesson:
+def lesson(apart: float = 3.0, width: int = WIDTH) -> TrainingData:
     train, validation = (draw_examples((40, 15, 5), width=width, apart=apart, seed=seed) for seed in (0, 1))
-    return Lesson(
+    return TrainingData(
         rows=train.numbers[:, 0],
         steps=np.full(width, STEP, np.float32),
         labels=train.labels,
@@ -42,7 +42,7 @@ def lesson(apart: float = 3.0, width: int = WIDTH) -> Lesson:
 
 def train(steps: int, seed: int = 0, learning_rate: float = 0.01, told: Tally | None = None) -> Head:
     recipe = replace(CLASSIC, steps=steps, learning_rate=learning_rate)
-    return fit(lesson(), LABELS, recipe, seed, Watch(told or Tally()))
+    return fit(lesson(), LABELS, recipe, seed, TrainingContext(told or Tally()))
 
 
 def descend(
@@ -74,7 +74,9 @@ def test_a_training_is_naive_gradient_descent_on_what_is_drawn() -> None:
 
 
 def test_weights_begin_as_a_truncated_normal_of_deviation_a_thousandth_and_biases_at_zero() -> None:
-    head = fit(lesson(width=2000), LABELS, replace(CLASSIC, steps=1, learning_rate=0), 0, Watch(Silence()))
+    head = fit(
+        lesson(width=2000), LABELS, replace(CLASSIC, steps=1, learning_rate=0), 0, TrainingContext(NullProgress())
+    )
     assert np.abs(head.weights).max() <= 0.002
     # Cut off at two deviations, a normal keeps 0.88 of its deviation.
     assert head.weights.std() == pytest.approx(0.00088, rel=0.03)
@@ -94,7 +96,8 @@ def test_numbers_of_16_bits_keep_their_sign() -> None:
     signed = replace(here, rows=-here.rows.astype(np.int16), steps=np.full(WIDTH, STEP / 2, np.float32))
     recipe = replace(CLASSIC, steps=1, learning_rate=0.05)
     start, head = (
-        fit(signed, LABELS, each, 0, Watch(Silence())) for each in (replace(recipe, learning_rate=0), recipe)
+        fit(signed, LABELS, each, 0, TrainingContext(NullProgress()))
+        for each in (replace(recipe, learning_rate=0), recipe)
     )
     (batch,) = LabelledRows(signed.labels).draw((1, CLASSIC.batch_size), (0, 0, 0))
     weights = np.vstack([start.weights, start.biases]).astype(np.float64)
@@ -130,7 +133,7 @@ def drawn(views: int, photos: int = 30) -> Drawn:
 
 def test_a_lesson_is_the_last_layer_of_the_plain_view_and_each_photo_is_in_its_split() -> None:
     photos = photos_of(all_of_them := drawn(views=2), LABELS, classic())
-    found = lesson_of(photos, photos.of("train"), photos.of("validation"))
+    found = training_data_of(photos, photos.of("train"), photos.of("validation"))
     numbers = [int(path.split("/")[1].removesuffix(".jpg")) for path in photos.paths]
     train, validation = ([n for n, own in zip(numbers, photos.of(name), strict=True) if own] for name in SPLITS[:2])
     np.testing.assert_array_equal(found.rows, all_of_them.numbers[train, 0, :WIDTH])
@@ -144,7 +147,7 @@ def test_a_lesson_is_the_last_layer_of_the_plain_view_and_each_photo_is_in_its_s
 def test_drawn_views_are_rows_of_their_own_and_views_of_other_crops_are_none() -> None:
     how = replace(classic(), bottlenecks=(*DISTORTED, STRETCHED))
     photos = photos_of(all_of_them := drawn(views=7), LABELS, how)
-    found = lesson_of(photos, photos.of("train"), photos.of("validation"))
+    found = training_data_of(photos, photos.of("train"), photos.of("validation"))
     first = int(photos.paths[int(np.flatnonzero(photos.of("train"))[0])].split("/")[1].removesuffix(".jpg"))
     np.testing.assert_array_equal(found.rows[:3], all_of_them.numbers[first, 2:5, :WIDTH])
     assert len(found.rows) == 3 * photos.of("train").sum()

@@ -8,17 +8,17 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import CURVE
 from tasks.errors import StoreError
-from tasks.train.curve import Point, add_point, curve_path, read_curve
+from tasks.shards.schemas import CURVE
+from tasks.train.curve import CurvePoint, add_point, curve_path, read_curve
 from tests.train.examples import classic
 
 
-def point(step: int, accuracy: float = 0.5) -> Point:
-    return Point(step, accuracy, 0.7, 40, dt.datetime(2026, 3, 1, 12, 0, 0, 5000, dt.UTC))
+def point(step: int, accuracy: float = 0.5) -> CurvePoint:
+    return CurvePoint(step, accuracy, 0.7, 40, dt.datetime(2026, 3, 1, 12, 0, 0, 5000, dt.UTC))
 
 
-def add(folder: Path, *points: Point) -> None:
+def add(folder: Path, *points: CurvePoint) -> None:
     for each in points:
         add_point(each, folder, "averages", classic())
 

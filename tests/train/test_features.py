@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from tasks.artifacts import DataRoot
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.errors import StoreError
+from tasks.storage.layout import DataRoot
 from tasks.train import features as module
 from tasks.train.features import Features, columns_of, head_values, read_values
 from tasks.train.settings import TrainSettings

@@ -9,22 +9,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.artifacts import DataRoot, Manifest, listed
 from tasks.backbone.backbones import Prepared
 from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError
 from tasks.paths import to_path
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.shards.manifests import Manifest
+from tasks.storage.files import listed
+from tasks.storage.layout import DataRoot
 from tasks.train.finetune import Pictured, finetune
 from tasks.train.network import FACTS, WEIGHTS, read_network
 from tasks.train.photos import load_pictured
 from tasks.train.pictures import open_pictures
 from tasks.train.schedule import LEAST_STEPS
 from tasks.train.settings import FinetuneSettings
-from tasks.train.underway import CHECKPOINTS, read_announced
+from tasks.train.training_state import CHECKPOINTS, read_announced
 from tests.bottleneck.pictures import encode
-from tests.listening import Tally
-from tests.object_store import ObjectStore
+from tests.support.progress import Tally
+from tests.support.servers.object_store import ObjectStore
 from tests.train.tiny import DECODE, LABELS, SIZE, coloured_snapshot, tiny
 
 COUNT = 90
@@ -55,13 +57,13 @@ def test_a_network_is_trained_and_kept_on_an_object_store(
 ) -> None:
     root: DataRoot = DataRoot(to_path(object_store.url("data")))
     decoded = coloured_snapshot(root, COUNT)
-    facts = finetune(Pictured("snap", decoded), settings, prepared.weights, root, Silence())
+    facts = finetune(Pictured("snap", decoded), settings, prepared.weights, root, NullProgress())
     folder = root.train(settings.key("snap"))
     assert {FACTS, WEIGHTS, "training.json"} < {path.name for path in listed(folder)}
     assert listed(folder / CHECKPOINTS) == []
     photos = load_pictured("snap", decoded, DECODE, root)
     with open_pictures(photos, photos.of("validation"), DECODE, root) as pictures:
-        predicted = read_network(folder, prepared).probabilities(pictures, Silence())
+        predicted = read_network(folder, prepared).probabilities(pictures, NullProgress())
         assert (predicted.argmax(axis=1) == pictures.labels).mean() == facts["validation_accuracy"]
     # The second time there is nothing to do.
     assert finetune(Pictured("snap", decoded), settings, prepared.weights, root, Tally()) == facts
@@ -70,7 +72,7 @@ def test_a_network_is_trained_and_kept_on_an_object_store(
 def test_kept_network_predicts_and_names_what_it_stands_on(
     root: DataRoot[Path], prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
 ) -> None:
-    facts = finetune(Pictured("snap", decoded), settings, prepared.weights, root, Silence())
+    facts = finetune(Pictured("snap", decoded), settings, prepared.weights, root, NullProgress())
     folder = root.train(settings.key("snap"))
     assert {path.name for path in folder.iterdir()} == {FACTS, WEIGHTS, "training.json"}
     assert facts == json.loads((folder / FACTS).read_text())
@@ -81,7 +83,7 @@ def test_kept_network_predicts_and_names_what_it_stands_on(
     photos = load_pictured("snap", decoded, DECODE, root)
     network = read_network(folder, prepared)
     with open_pictures(photos, photos.of("validation"), DECODE, root) as pictures:
-        probabilities = network.probabilities(pictures, Silence())
+        probabilities = network.probabilities(pictures, NullProgress())
     truth = photos.truth[photos.of("validation")]
     assert facts["train_photos"] == photos.of("train").sum()
     assert facts["validation_photos"] == len(truth)
@@ -93,7 +95,7 @@ def test_kept_network_predicts_and_names_what_it_stands_on(
 def test_a_second_time_the_network_is_read_and_not_trained_again(
     root: DataRoot[Path], prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
 ) -> None:
-    first = finetune(Pictured("snap", decoded), settings, prepared.weights, root, Silence())
+    first = finetune(Pictured("snap", decoded), settings, prepared.weights, root, NullProgress())
     weights = root.train(settings.key("snap")) / WEIGHTS
     written = weights.stat().st_mtime_ns
     assert finetune(Pictured("snap", decoded), settings, prepared.weights, root, told := Tally()) == first
@@ -113,7 +115,7 @@ def test_photos_of_the_other_splits_take_no_part_in_training(
             blacken(
                 root, [key for key, split in zip(photos.sha256, photos.splits.names, strict=True) if split != "train"]
             )
-        finetune(Pictured("snap", decoded), settings, prepared.weights, root, Silence())
+        finetune(Pictured("snap", decoded), settings, prepared.weights, root, NullProgress())
         trained.append(read_network(root.train(settings.key("snap")), prepared).model.get_weights())
     assert all(np.array_equal(*pair) for pair in zip(*trained, strict=True))
 
@@ -134,7 +136,7 @@ def blacken(root: DataRoot[Path], keys: list[str]) -> None:
 def test_training_says_what_it_is(
     root: DataRoot[Path], prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
 ) -> None:
-    finetune(Pictured("snap", decoded), settings, prepared.weights, root, Silence())
+    finetune(Pictured("snap", decoded), settings, prepared.weights, root, NullProgress())
     announced = read_announced(root.train(settings.key("snap")))
     assert announced is not None
     assert (announced.settings, announced.snapshot) == (settings, "snap")
@@ -145,7 +147,7 @@ def test_weights_that_are_not_those_of_the_settings_are_an_error(
 ) -> None:
     others = replace(settings, backbone=replace(settings.backbone, weights_sha256="0" * 64))
     with pytest.raises(BackboneError, match="has changed since the run began"):
-        finetune(Pictured("snap", decoded), others, prepared.weights, root, Silence())
+        finetune(Pictured("snap", decoded), others, prepared.weights, root, NullProgress())
 
 
 @pytest.mark.parametrize(

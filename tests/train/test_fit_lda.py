@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasks.train.examples import Choice, Examples, mark
+from tasks.train.examples import Examples, LeftOutScore, mark
 from tasks.train.features import columns_of
 from tasks.train.fit_lda import Sample, Solver, choose_left_out
 from tasks.train.head import Head
@@ -14,7 +14,7 @@ from tasks.train.statistics import Statistics
 from tests.train.examples import BACKBONE, Drawn, draw_examples, settings
 
 LABELS = ("daisy", "roses", "tulips")
-CHOICE = Choice(shrinkage=0.3, layer_weight=1.0, temperature=2.0, accuracy=0, log_loss=0)
+CHOICE = LeftOutScore(shrinkage=0.3, layer_weight=1.0, temperature=2.0, accuracy=0, log_loss=0)
 EARLIER = slice(BACKBONE.widths[0], None)
 
 
@@ -32,7 +32,7 @@ def examples_of(drawn: Drawn, how: TrainSettings) -> Examples:
     return Examples(columns_of(how).values(drawn.numbers, slice(None), rooted=True), drawn.labels)
 
 
-def choose(how: TrainSettings, drawn: Drawn) -> tuple[Head, tuple[Choice, ...]]:
+def choose(how: TrainSettings, drawn: Drawn) -> tuple[Head, tuple[LeftOutScore, ...]]:
     return solver(how).choose_from(*drawn)
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts import DataRoot
 from tasks.backbone.backbones import Prepared
 from tasks.errors import SettingError, StoreError
-from tasks.progress import Silence
-from tasks.quiet_tensorflow import keras
+from tasks.progress import NullProgress
+from tasks.runtime.tensorflow_import import keras
+from tasks.storage.layout import DataRoot
 from tasks.train.network import BATCH_SIZE, FACTS, WEIGHTS, Network, build_network, read_network, save_network
-from tasks.train.photos import Photos
+from tasks.train.photos import LabelledPhotos
 from tasks.train.pictures import Pictures, open_pictures
-from tests.listening import Tally
+from tests.support.progress import Tally
 from tests.train.tiny import DECODE, LABELS, coloured_photos, tiny
 
 COUNT = BATCH_SIZE + 7
@@ -32,12 +32,12 @@ def prepared(folder: Path) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def photos(folder: Path) -> Photos:
+def photos(folder: Path) -> LabelledPhotos:
     return coloured_photos(DataRoot(folder), COUNT)[0]
 
 
 @pytest.fixture(scope="module")
-def pictures(folder: Path, photos: Photos) -> Iterator[Pictures]:
+def pictures(folder: Path, photos: LabelledPhotos) -> Iterator[Pictures]:
     with open_pictures(photos, np.ones(COUNT, bool), DECODE, DataRoot(folder)) as pictures:
         yield pictures
 
@@ -63,22 +63,22 @@ def test_predictions_are_the_softmax_of_the_model_s_scores_of_each_photo(network
 
 
 def test_a_photo_s_prediction_depends_on_no_other_photo(
-    network: Network, folder: Path, photos: Photos, pictures: Pictures
+    network: Network, folder: Path, photos: LabelledPhotos, pictures: Pictures
 ) -> None:
-    among_all = network.probabilities(pictures, Silence())
+    among_all = network.probabilities(pictures, NullProgress())
     few = np.arange(COUNT) % 9 == 4
     with open_pictures(photos, few, DECODE, DataRoot(folder)) as some:
-        np.testing.assert_array_equal(network.probabilities(some, Silence()), among_all[few])
+        np.testing.assert_array_equal(network.probabilities(some, NullProgress()), among_all[few])
 
 
-def test_of_no_photos_there_are_no_predictions(network: Network, folder: Path, photos: Photos) -> None:
+def test_of_no_photos_there_are_no_predictions(network: Network, folder: Path, photos: LabelledPhotos) -> None:
     with open_pictures(photos, np.zeros(COUNT, bool), DECODE, DataRoot(folder)) as none:
-        assert network.probabilities(none, Silence()).shape == (0, 2)
+        assert network.probabilities(none, NullProgress()).shape == (0, 2)
 
 
 def test_new_network_knows_no_label_from_another(prepared: Prepared, pictures: Pictures) -> None:
     fresh = Network(build_network(prepared, 4, pretrained=True), tuple("abcd"), {})
-    np.testing.assert_array_equal(fresh.probabilities(pictures, Silence()), np.full((COUNT, 4), 0.25, np.float32))
+    np.testing.assert_array_equal(fresh.probabilities(pictures, NullProgress()), np.full((COUNT, 4), 0.25, np.float32))
 
 
 def test_layers_before_the_head_have_the_backbone_s_weights_or_random_ones(prepared: Prepared) -> None:
@@ -117,7 +117,9 @@ def test_network_that_is_read_predicts_the_same_bits(
     assert {path.name for path in tmp_path.iterdir()} == {FACTS, WEIGHTS}
     read = read_network(tmp_path, prepared)
     assert (read.labels, read.facts) == (LABELS, {"steps": 3})
-    np.testing.assert_array_equal(read.probabilities(pictures, Silence()), network.probabilities(pictures, Silence()))
+    np.testing.assert_array_equal(
+        read.probabilities(pictures, NullProgress()), network.probabilities(pictures, NullProgress())
+    )
 
 
 def test_where_there_is_no_network_the_file_is_named(prepared: Prepared, tmp_path: Path) -> None:

@@ -8,10 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.artifacts import SNAPSHOT, DataRoot, Manifest, Store, publish_parquet
 from tasks.bottleneck.quantisation import Numbers
 from tasks.errors import DatasetError, StoreError
+from tasks.shards.manifests import Manifest
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import SNAPSHOT
+from tasks.shards.store import ShardStore
 from tasks.snapshot.splits import SPLIT_TENTHS, assign_splits
+from tasks.storage.layout import DataRoot
 from tasks.train.photos import EmbeddedPhotos, load_photos
 from tasks.train.settings import TrainSettings
 from tests.bottleneck.pictures import add_bottlenecks, key_of, manifest_of, numbers_of
@@ -50,11 +54,11 @@ def root(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def store(root: DataRoot) -> Store:
+def store(root: DataRoot) -> ShardStore:
     return BOTTLENECK.store(root)
 
 
-def fill(store: Store, shards: Sequence[Sequence[int]]) -> Manifest:
+def fill(store: ShardStore, shards: Sequence[Sequence[int]]) -> Manifest:
     paths = [add_bottlenecks(store, numbers, VIEWS, WIDTH) for numbers in shards]
     return manifest_of("bottleneck", sum(map(len, shards)), paths)
 
@@ -69,7 +73,7 @@ def read(photos: EmbeddedPhotos) -> Numbers:
     return photos.features.read(everything, range(VIEWS), np.ones(photos.features.shape[2], bool))
 
 
-def test_rows_are_in_order_of_keys_and_every_column_is_of_the_same_photo(root: DataRoot, store: Store) -> None:
+def test_rows_are_in_order_of_keys_and_every_column_is_of_the_same_photo(root: DataRoot, store: ShardStore) -> None:
     snapshot(root, range(COUNT))
     photos = load(fill(store, [range(20), range(20, COUNT)]), root)
     number_of = {key_of(number): number for number in range(COUNT)}
@@ -83,7 +87,7 @@ def test_rows_are_in_order_of_keys_and_every_column_is_of_the_same_photo(root: D
         np.testing.assert_array_equal(numbers[place], numbers_of(number, VIEWS, WIDTH))
 
 
-def test_each_photo_is_of_the_split_that_its_key_and_label_give(root: DataRoot, store: Store) -> None:
+def test_each_photo_is_of_the_split_that_its_key_and_label_give(root: DataRoot, store: ShardStore) -> None:
     snapshot(root, range(COUNT))
     photos = load(fill(store, [range(COUNT)]), root)
     expected = assign_splits(photos.sha256, [photos.labels[truth] for truth in photos.truth])
@@ -95,7 +99,7 @@ def test_each_photo_is_of_the_split_that_its_key_and_label_give(root: DataRoot, 
         assert photos.in_tenths(SPLIT_TENTHS[split]).tolist() == own
 
 
-def test_conflicts_and_duplicates_are_left_out(root: DataRoot, store: Store) -> None:
+def test_conflicts_and_duplicates_are_left_out(root: DataRoot, store: ShardStore) -> None:
     duplicate = {"sha256": key_of(0), "path": "a daisy/z.jpg", "label": "a daisy", "bytes": 1, "conflict": False}
     conflict = {"sha256": key_of(99), "path": "roses/x.jpg", "label": "roses", "bytes": 1, "conflict": True}
     snapshot(root, range(COUNT), [{**duplicate, "duplicate_of": "a daisy/0.jpg"}, conflict])
@@ -105,20 +109,20 @@ def test_conflicts_and_duplicates_are_left_out(root: DataRoot, store: Store) -> 
     assert "a daisy/z.jpg" not in photos.paths
 
 
-def test_photos_that_could_not_be_decoded_are_left_out(root: DataRoot, store: Store) -> None:
+def test_photos_that_could_not_be_decoded_are_left_out(root: DataRoot, store: ShardStore) -> None:
     snapshot(root, range(COUNT))
     photos = load(fill(store, [range(COUNT - 3)]), root)
     assert photos.sha256 == sorted(map(key_of, range(COUNT - 3)))
     assert len(read(photos)) == len(photos.truth) == len(photos.paths) == len(photos.splits.ids) == COUNT - 3
 
 
-def test_other_datasets_photos_in_the_same_shards_are_left_out(root: DataRoot, store: Store) -> None:
+def test_other_datasets_photos_in_the_same_shards_are_left_out(root: DataRoot, store: ShardStore) -> None:
     snapshot(root, range(COUNT))
     manifest = replace(fill(store, [range(COUNT + 50)]), photos=COUNT)
     assert len(load(manifest, root).sha256) == COUNT
 
 
-def test_photo_that_is_in_two_shards_is_taken_once(root: DataRoot, store: Store) -> None:
+def test_photo_that_is_in_two_shards_is_taken_once(root: DataRoot, store: ShardStore) -> None:
     snapshot(root, range(COUNT))
     manifest = replace(fill(store, [range(COUNT), range(5, 10)]), photos=COUNT)
     photos = load(manifest, root)
@@ -150,7 +154,7 @@ def test_fewer_photos_than_one_of_two_manifests_says_are_an_error(root: DataRoot
         load_photos("snap", [first, replace(second, photos=COUNT)], how, root)
 
 
-def test_lost_shard_is_an_error_that_says_what_to_delete(root: DataRoot, store: Store) -> None:
+def test_lost_shard_is_an_error_that_says_what_to_delete(root: DataRoot, store: ShardStore) -> None:
     snapshot(root, range(COUNT))
     manifest = fill(store, [range(20), range(20, COUNT)])
     (store.folder / manifest.shards[1]).unlink()
@@ -158,13 +162,13 @@ def test_lost_shard_is_an_error_that_says_what_to_delete(root: DataRoot, store: 
         load(manifest, root)
 
 
-def test_fewer_photos_than_the_manifest_says_are_an_error_with_both_counts(root: DataRoot, store: Store) -> None:
+def test_fewer_photos_than_the_manifest_says_are_an_error_with_both_counts(root: DataRoot, store: ShardStore) -> None:
     snapshot(root, range(COUNT))
     with pytest.raises(StoreError, match=f"has 20 of {COUNT} photos"):
         load(replace(fill(store, [range(20)]), photos=COUNT), root)
 
 
-def test_photo_with_one_of_two_views_counts_as_lost(root: DataRoot, store: Store) -> None:
+def test_photo_with_one_of_two_views_counts_as_lost(root: DataRoot, store: ShardStore) -> None:
     snapshot(root, range(COUNT))
     manifest = manifest_of("bottleneck", COUNT, [add_bottlenecks(store, range(COUNT), 1, WIDTH)])
     photos = load(manifest, root)
@@ -172,7 +176,7 @@ def test_photo_with_one_of_two_views_counts_as_lost(root: DataRoot, store: Store
         read(photos)
 
 
-def test_label_with_too_few_photos_left_is_an_error(root: DataRoot, store: Store) -> None:
+def test_label_with_too_few_photos_left_is_an_error(root: DataRoot, store: ShardStore) -> None:
     snapshot(root, range(COUNT))
     kept = [number for number in range(COUNT) if number % 3 or number < 6]
     with pytest.raises(DatasetError, match=r"'a daisy' \(2\)"):

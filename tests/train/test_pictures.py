@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts import DataRoot
 from tasks.decode.photos import open_stores
 from tasks.errors import StoreError
-from tasks.train.photos import Photos
+from tasks.storage.layout import DataRoot
+from tasks.train.photos import LabelledPhotos
 from tasks.train.pictures import Batch, Pictures, open_pictures
 from tests.bottleneck.pictures import key_of
 from tests.train.tiny import DECODE, SIZE, coloured, coloured_photos
@@ -25,11 +25,11 @@ def root(tmp_path: Path) -> DataRoot:
 
 
 @pytest.fixture
-def photos(root: DataRoot) -> Photos:
+def photos(root: DataRoot) -> LabelledPhotos:
     return coloured_photos(root, COUNT)[0]
 
 
-def everything(photos: Photos) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def everything(photos: LabelledPhotos) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.ones(len(photos.sha256), bool)
 
 
@@ -60,7 +60,7 @@ def take(pictures: Pictures, batches: int, seed: int = 0, first: int = 0) -> lis
 
 
 def test_in_order_every_photo_is_read_once_and_unmirrored_and_the_last_batch_is_smaller(
-    root: DataRoot, photos: Photos
+    root: DataRoot, photos: LabelledPhotos
 ) -> None:
     with open_pictures(photos, everything(photos), DECODE, root) as pictures:
         batches = list(pictures.in_order(8))
@@ -68,7 +68,7 @@ def test_in_order_every_photo_is_read_once_and_unmirrored_and_the_last_batch_is_
     assert identify(batches) == [(number, False) for number in sorted(range(COUNT), key=key_of)]
 
 
-def test_only_the_photos_asked_for_are_there_in_the_order_of_the_photos(root: DataRoot, photos: Photos) -> None:
+def test_only_the_photos_asked_for_are_there_in_the_order_of_the_photos(root: DataRoot, photos: LabelledPhotos) -> None:
     which = photos.of("train")
     with open_pictures(photos, which, DECODE, root) as pictures:
         assert pictures.keys == [key for key, wanted in zip(photos.sha256, which, strict=True) if wanted]
@@ -76,7 +76,7 @@ def test_only_the_photos_asked_for_are_there_in_the_order_of_the_photos(root: Da
         assert [key_of(number) for number, _ in identify(list(pictures.in_order(8)))] == pictures.keys
 
 
-def test_shuffled_batches_are_full_and_each_pass_shows_every_photo_once(root: DataRoot, photos: Photos) -> None:
+def test_shuffled_batches_are_full_and_each_pass_shows_every_photo_once(root: DataRoot, photos: LabelledPhotos) -> None:
     with open_pictures(photos, everything(photos), DECODE, root) as pictures:
         shown = [number for number, _ in take(pictures, batches=15)]  # four passes
     passes = [shown[start : start + COUNT] for start in range(0, len(shown), COUNT)]
@@ -84,26 +84,26 @@ def test_shuffled_batches_are_full_and_each_pass_shows_every_photo_once(root: Da
     assert len(set(map(tuple, passes))) == 4
 
 
-def test_fewer_photos_than_a_batch_fill_it_in_several_passes(root: DataRoot, photos: Photos) -> None:
+def test_fewer_photos_than_a_batch_fill_it_in_several_passes(root: DataRoot, photos: LabelledPhotos) -> None:
     few = np.arange(COUNT) < 3
     with open_pictures(photos, few, DECODE, root) as pictures:
         shown = Counter(number for number, _ in take(pictures, batches=3))
     assert set(shown.values()) == {8}
 
 
-def test_the_seed_decides(root: DataRoot, photos: Photos) -> None:
+def test_the_seed_decides(root: DataRoot, photos: LabelledPhotos) -> None:
     with open_pictures(photos, everything(photos), DECODE, root) as pictures:
         assert take(pictures, 8) == take(pictures, 8)
         assert take(pictures, 8) != take(pictures, 8, seed=1)
 
 
 @pytest.mark.parametrize("first", [1, 3, 4, 11])
-def test_going_on_shows_what_would_have_come_anyway(root: DataRoot, photos: Photos, first: int) -> None:
+def test_going_on_shows_what_would_have_come_anyway(root: DataRoot, photos: LabelledPhotos, first: int) -> None:
     with open_pictures(photos, everything(photos), DECODE, root) as pictures:
         assert take(pictures, 15)[8 * first :] == take(pictures, 15 - first, first=first)
 
 
-def test_half_of_the_photos_are_mirrored_and_not_always_the_same(root: DataRoot, photos: Photos) -> None:
+def test_half_of_the_photos_are_mirrored_and_not_always_the_same(root: DataRoot, photos: LabelledPhotos) -> None:
     with open_pictures(photos, everything(photos), DECODE, root) as pictures:
         shown = take(pictures, batches=150)
     mirrored = Counter(number for number, turned in shown if turned)
@@ -111,7 +111,7 @@ def test_half_of_the_photos_are_mirrored_and_not_always_the_same(root: DataRoot,
     assert all(0 < mirrored[number] < 40 for number in range(COUNT))
 
 
-def test_whether_a_photo_is_mirrored_depends_on_no_other_photo(root: DataRoot, photos: Photos) -> None:
+def test_whether_a_photo_is_mirrored_depends_on_no_other_photo(root: DataRoot, photos: LabelledPhotos) -> None:
     with (
         open_pictures(photos, everything(photos), DECODE, root) as pictures,
         open_pictures(photos, photos.of("train"), DECODE, root) as fewer,
@@ -132,7 +132,9 @@ def test_the_order_does_not_depend_on_the_shards(tmp_path: Path) -> None:
     assert shown[0] == shown[1]
 
 
-def test_nothing_is_left_in_the_data_root_and_nothing_is_seen_there_meanwhile(root: DataRoot, photos: Photos) -> None:
+def test_nothing_is_left_in_the_data_root_and_nothing_is_seen_there_meanwhile(
+    root: DataRoot, photos: LabelledPhotos
+) -> None:
     before = sorted(root.path.rglob("*"))
     with open_pictures(photos, everything(photos), DECODE, root) as pictures:
         assert len(pictures) == COUNT
@@ -140,7 +142,7 @@ def test_nothing_is_left_in_the_data_root_and_nothing_is_seen_there_meanwhile(ro
     assert sorted(root.path.rglob("*")) == before
 
 
-def test_reading_that_is_left_early_ends_its_threads(root: DataRoot, photos: Photos) -> None:
+def test_reading_that_is_left_early_ends_its_threads(root: DataRoot, photos: LabelledPhotos) -> None:
     threads = set(threading.enumerate())
     with open_pictures(photos, everything(photos), DECODE, root) as pictures:
         for _ in islice(batches := pictures.shuffled(8, 0), 2):
@@ -149,7 +151,7 @@ def test_reading_that_is_left_early_ends_its_threads(root: DataRoot, photos: Pho
         assert set(threading.enumerate()) <= threads
 
 
-def test_lost_pictures_are_an_error_that_says_what_to_delete(root: DataRoot, photos: Photos) -> None:
+def test_lost_pictures_are_an_error_that_says_what_to_delete(root: DataRoot, photos: LabelledPhotos) -> None:
     open_stores(root, DECODE).decoded.shards()[0].unlink()
     with (
         pytest.raises(StoreError, match=r"20 of 30 pictures: shards are gone\. Delete its folder manifests"),
@@ -158,7 +160,7 @@ def test_lost_pictures_are_an_error_that_says_what_to_delete(root: DataRoot, pho
         pass
 
 
-def test_damaged_picture_is_an_error(root: DataRoot, photos: Photos) -> None:
+def test_damaged_picture_is_an_error(root: DataRoot, photos: LabelledPhotos) -> None:
     with open_pictures(photos, everything(photos), DECODE, root) as pictures:
         pictures.extents[7, 1] //= 2
         with pytest.raises(StoreError, match="picture of the decoded store is damaged"):

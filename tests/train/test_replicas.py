@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.progress import Silence
-from tasks.train.examples import Watch
+from tasks.progress import NullProgress
+from tasks.train.examples import TrainingContext
 from tasks.train.network import read_network
 from tests.train import several
 from tests.train.tiny import tiny
 
 
-class Steps(Silence):
+class Steps(NullProgress):
     """Notes every count that it is told."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ def test_a_whole_network_learns_on_several_devices_and_is_kept_as_any_other(star
 
 
 def test_a_training_that_several_devices_began_is_gone_on_with_by_one(folder: Path) -> None:
-    watch = Watch(told := Steps(), folder / "checkpoints")
+    watch = TrainingContext(told := Steps(), folder / "checkpoints")
     resumed = several.train_tiny(folder, several.PRETRAINED, watch)
     whole = several.train_tiny(folder, several.PRETRAINED)
     assert 0 < told.counts[0] <= several.BREAK_OFF

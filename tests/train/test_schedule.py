@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tasks.quiet_tensorflow import keras
-from tasks.train.schedule import LEAST_STEPS, MEASURED_STEPS, WARM_UP, Budget, NetworkRecipe, rate_at
+from tasks.runtime.tensorflow_import import keras
+from tasks.train.schedule import LEAST_STEPS, MEASURED_STEPS, WARM_UP, NetworkRecipe, TimeBudget, rate_at
 
 RECIPE = NetworkRecipe("pretrained", epochs=5, batch_size=32, learning_rate=0.001, seed=0)
 STEP = 1 / 16
@@ -52,7 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def spend(clock: Clock, seconds: float | None, first: float = STEP) -> list[int | None]:
     """Make ten steps in a given time, of which the first one takes another time."""
-    budget, told = Budget(seconds), []
+    budget, told = TimeBudget(seconds), []
     for done in range(1, 11):
         clock.now += first if done == 1 else STEP
         told.append(budget.affordable(done))

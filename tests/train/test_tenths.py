@@ -13,17 +13,20 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tasks.artifacts import SNAPSHOT, DamagedError, DataRoot, publish_parquet
 from tasks.paths import AnyPath, to_path
-from tasks.progress import Silence
+from tasks.progress import NullProgress
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import SNAPSHOT
 from tasks.snapshot.splits import TENTHS
+from tasks.storage.errors import DamagedError
+from tasks.storage.layout import DataRoot
 from tasks.train import kept_statistics, tenths
 from tasks.train.photos import EmbeddedPhotos, load_photos
 from tasks.train.statistics import Statistics
 from tasks.train.tenths import tenth_statistics
 from tests.bottleneck.pictures import add_bottlenecks, key_of, manifest_of
-from tests.listening import Tally
-from tests.object_store import ObjectStore
+from tests.support.progress import Tally
+from tests.support.servers.object_store import ObjectStore
 from tests.train.examples import BOTTLENECK, settings
 from tests.train.test_statistics import assert_same
 
@@ -71,7 +74,7 @@ def keeping(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def unions(photos: EmbeddedPhotos, folder: AnyPath | None) -> list[Statistics]:
-    with tenth_statistics(photos, folder, Silence()) as statistics:
+    with tenth_statistics(photos, folder, NullProgress()) as statistics:
         return [statistics.union(own) for own in (range(TENTHS), (8,), (0, 3, 9))]
 
 

@@ -6,21 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts import DataRoot, listed
 from tasks.bottleneck.quantisation import Numbers
 from tasks.paths import to_path
-from tasks.progress import Silence
-from tasks.train.examples import Choice
+from tasks.progress import NullProgress
+from tasks.storage.files import listed
+from tasks.storage.layout import DataRoot
+from tasks.train.examples import LeftOutScore
 from tasks.train.features import read_values
 from tasks.train.fit_lda import Sample, Solver
 from tasks.train.head import load_head
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import LdaRecipe, TrainSettings
 from tasks.train.statistics import Statistics
-from tasks.train.training import WORTH_WATCHING, draw_sample, train_head
-from tasks.train.underway import State, Training, read_announced, state_of
-from tests.listening import Tally
-from tests.object_store import ObjectStore
+from tasks.train.training import WORTH_WATCHING, sample_rows, train_head
+from tasks.train.training_state import Training, TrainingState, read_announced, state_of
+from tests.support.progress import Tally
+from tests.support.servers.object_store import ObjectStore
 from tests.train.examples import classic, draw_examples, photos_of, settings
 
 LABELS = ("daisy", "roses")
@@ -38,7 +39,7 @@ def numbers_of(photos: EmbeddedPhotos) -> Numbers:
 def test_the_kept_head_predicts_and_names_what_it_stands_on(tmp_path: Path) -> None:
     how = settings()
     photos = photos_with(apart=5, how=how)
-    trained = train_head(photos, "snapshot-key", tmp_path / "head", None, Silence())
+    trained = train_head(photos, "snapshot-key", tmp_path / "head", None, NullProgress())
     head = load_head(tmp_path / "head")
     assert (head.labels, head.rooted) == (LABELS, True)
     everything = read_values(photos.features, np.ones(100, bool))
@@ -58,7 +59,7 @@ def test_lda_is_fitted_on_the_training_and_validation_splits_and_chosen_by_leavi
     tmp_path: Path,
 ) -> None:
     photos = photos_with()
-    trained = train_head(photos, "", tmp_path / "head", None, Silence())
+    trained = train_head(photos, "", tmp_path / "head", None, NullProgress())
     recipe = photos.features.settings.recipe
     assert isinstance(recipe, LdaRecipe)
     fitted, known = ~photos.of("test"), Statistics.none(2, 10)
@@ -67,7 +68,7 @@ def test_lda_is_fitted_on_the_training_and_validation_splits_and_chosen_by_leavi
     expected, choices = Solver(recipe, photos.features.columns, (0, 1), LABELS).choose(known, Sample(numbers, truth))
     head = load_head(tmp_path / "head")
     assert trained.photos == fitted.sum()
-    assert [Choice(**choice) for choice in head.facts["choices"]] == list(choices)
+    assert [LeftOutScore(**choice) for choice in head.facts["choices"]] == list(choices)
     np.testing.assert_array_equal(head.weights, expected.weights)
     np.testing.assert_array_equal(head.biases, expected.biases)
 
@@ -75,9 +76,9 @@ def test_lda_is_fitted_on_the_training_and_validation_splits_and_chosen_by_leavi
 @pytest.mark.parametrize("how", [settings(), classic()], ids=["lda", "classic"])
 def test_test_photos_take_no_part_in_training(tmp_path: Path, how: TrainSettings) -> None:
     photos = photos_with(how=how)
-    train_head(photos, "", tmp_path / "one", None, Silence())
+    train_head(photos, "", tmp_path / "one", None, NullProgress())
     numbers_of(photos)[photos.of("test")] = 255
-    train_head(photos, "", tmp_path / "two", None, Silence())
+    train_head(photos, "", tmp_path / "two", None, NullProgress())
     one, two = load_head(tmp_path / "one"), load_head(tmp_path / "two")
     assert (one.weights == two.weights).all()
     assert (one.biases == two.biases).all()
@@ -87,7 +88,7 @@ def test_of_many_photos_those_with_the_smallest_keys_are_left_out(monkeypatch: p
     photos = photos_with()
     monkeypatch.setattr("tasks.train.fit_lda.LEFT_OUT", 7)
     which = photos.of("train")
-    sample = draw_sample(photos, which)
+    sample = sample_rows(photos, which)
     few = np.flatnonzero(which)[:7]
     assert sample.labels.tolist() == photos.truth[few].tolist()
     np.testing.assert_array_equal(sample.numbers, numbers_of(photos)[few])
@@ -98,7 +99,7 @@ def test_a_label_s_only_photo_is_not_left_out() -> None:
     which = photos.truth == 0
     alone = np.flatnonzero(photos.truth == 1)[0]
     which[alone] = True
-    assert draw_sample(photos, which).labels.tolist() == [0] * 60
+    assert sample_rows(photos, which).labels.tolist() == [0] * 60
 
 
 def test_photos_that_are_summed_up_are_told_of(tmp_path: Path) -> None:
@@ -112,9 +113,9 @@ def test_photos_that_are_summed_up_are_told_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kept", [True, False])
 def test_statistics_on_disk_give_the_same_head(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = photos_with()
-    train_head(photos, "", tmp_path / "summed", None, Silence())
+    train_head(photos, "", tmp_path / "summed", None, NullProgress())
     monkeypatch.setattr("tasks.train.tenths.MOST_SUMMED", 0)
-    train_head(photos, "", tmp_path / "read", tmp_path / "statistics" if kept else None, Silence())
+    train_head(photos, "", tmp_path / "read", tmp_path / "statistics" if kept else None, NullProgress())
     assert (tmp_path / "statistics").exists() == kept
     summed, read = (load_head(tmp_path / name) for name in ("summed", "read"))
     np.testing.assert_array_equal(summed.weights, read.weights)
@@ -123,14 +124,14 @@ def test_statistics_on_disk_give_the_same_head(kept: bool, tmp_path: Path, monke
 
 def test_a_head_is_kept_on_an_object_store(object_store: ObjectStore, tmp_path: Path) -> None:
     folder = DataRoot(to_path(object_store.url("data"))).train("head")
-    train_head(photos_with(), "", folder, None, Silence())
-    train_head(photos_with(), "", tmp_path, None, Silence())
+    train_head(photos_with(), "", folder, None, NullProgress())
+    train_head(photos_with(), "", tmp_path, None, NullProgress())
     np.testing.assert_array_equal(load_head(folder).weights, load_head(tmp_path).weights)
 
 
 def test_classic_predicts_the_validation_split_as_it_tells(tmp_path: Path) -> None:
     photos = photos_with(apart=5, how=classic(learning_rate=0.1))
-    trained = train_head(photos, "", tmp_path, None, Silence())
+    trained = train_head(photos, "", tmp_path, None, NullProgress())
     head, validation = load_head(tmp_path), photos.of("validation")
     predicted = head.probabilities(read_values(photos.features, validation))
     truth = photos.truth[validation]
@@ -161,11 +162,11 @@ def test_a_training_tells_what_it_trains_before_it_begins(tmp_path: Path, how: T
         def start(self, total: int, unit: str) -> None:
             super().start(total, unit)
             assert read_announced(folder) == Training(how, "snap")
-            assert state_of(folder) is State.UNDERWAY
+            assert state_of(folder) is TrainingState.UNDERWAY
 
     train_head(photos_with(how=how), "snap", folder, None, told := Onlooker())
     assert told.beginnings > 0
-    assert state_of(folder) is State.ENDED
+    assert state_of(folder) is TrainingState.ENDED
 
 
 @pytest.mark.parametrize(("steps", "lines"), [(WORTH_WATCHING, 1), (WORTH_WATCHING - 1, 0)])

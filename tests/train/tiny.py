@@ -6,15 +6,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tasks.artifacts import SNAPSHOT, DataRoot, Manifest, publish_parquet
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.weights import weights_sha256
 from tasks.bottleneck.views import Pixels
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
-from tasks.quiet_tensorflow import keras
+from tasks.runtime.tensorflow_import import keras
+from tasks.shards.manifests import Manifest
+from tasks.shards.parquet import publish_parquet
+from tasks.shards.schemas import SNAPSHOT
 from tasks.snapshot.splits import assign_splits
-from tasks.train.photos import Photos
+from tasks.storage.layout import DataRoot
+from tasks.train.photos import LabelledPhotos
 from tests.bottleneck.pictures import add_pictures, key_of, manifest_of
 
 SIZE = 16
@@ -51,7 +54,7 @@ def coloured(number: int, size: int) -> Pixels:
     return noise.astype(np.uint8)
 
 
-def coloured_photos(root: DataRoot, count: int) -> tuple[Photos, Manifest]:
+def coloured_photos(root: DataRoot, count: int) -> tuple[LabelledPhotos, Manifest]:
     """Fill a decoded store with coloured photos, in three shards; numbers are labelled by their colours."""
     store = open_stores(root, DECODE).decoded
     shards = [add_pictures(store, range(start, count, 3), SIZE, coloured) for start in range(3)]
@@ -59,7 +62,7 @@ def coloured_photos(root: DataRoot, count: int) -> tuple[Photos, Manifest]:
     keys, truth = [key_of(number) for number in numbers], np.array([number % 2 for number in numbers])
     names = [LABELS[label] for label in truth]
     paths = [f"{name}/{number}.png" for name, number in zip(names, numbers, strict=True)]
-    return Photos(keys, paths, LABELS, truth, assign_splits(keys, names)), manifest_of("decode", count, shards)
+    return LabelledPhotos(keys, paths, LABELS, truth, assign_splits(keys, names)), manifest_of("decode", count, shards)
 
 
 def coloured_snapshot(root: DataRoot, count: int) -> Manifest:

@@ -1,0 +1,79 @@
+"""`python -m pipeline compact`: the small shards of a data root merged into large ones."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.cli_errors import plainly
+from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
+from tasks.errors import StoreError
+from tasks.paths import AnyPath
+from tasks.progress import LiveLine
+from tasks.shards.compaction import Compacted, open_store, plan_compaction, run_compaction, store_folders
+
+#: Some 0.8 GB of pictures, 70 MB of bottlenecks: a million photos are 62 shards of pictures.
+ROWS_PER_SHARD = 16_384
+
+#: A paragraph a line, which the terminal breaks at its own width.
+HELP = "\n\n".join(
+    (
+        "Merge the small shards of the decoded, rejected and bottleneck stores into large ones.",
+        "Every night adds a few small shards, and whoever looks for photos opens each of them. Shards with less than "
+        "half of --rows are merged, and rows that two runs at once wrote twice are dropped. No key changes, and the "
+        "next run computes nothing anew.",
+        "It may run beside runs that read or write, and may be killed anywhere: start it again. It needs room on the "
+        "disk for one large shard. A second one waits for the first.",
+        "The exit code is 0, or 1 where a shard is damaged, gone, or cannot be written; other stores are done first.",
+        "Examples:",
+        "  python -m pipeline compact --dry-run",
+        "  python -m pipeline compact --data-root /srv/retrain/data --rows 65536",
+    )
+)
+
+
+def compact(
+    data_root: DataRootOption = DEFAULT,
+    rows: Annotated[int, typer.Option(min=1, help="Rows of a large shard at most.")] = ROWS_PER_SHARD,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
+) -> None:
+    """Merge the small shards of a data root's stores."""
+    good = True
+    with plainly():
+        folders = store_folders(open_root(data_root))
+        if not folders:
+            typer.echo(f"No stores in {data_root}.")
+        for folder in folders:
+            try:
+                typer.echo(_compact(folder, rows, dry_run=dry_run))
+            except StoreError as exc:
+                # What is wrong with one store is no reason to leave the others.
+                typer.echo(str(exc), err=True)
+                good = False
+    raise typer.Exit(0 if good else 1)
+
+
+def _compact(folder: AnyPath, rows: int, *, dry_run: bool) -> str:
+    """Compact one store, and say in a line what was done."""
+    from tasks.bottleneck import settings as bottleneck  # noqa: PLC0415 (not where the command line only starts)
+    from tasks.decode import photos as decode  # noqa: PLC0415
+
+    store = open_store(folder, {"bottleneck": bottleneck.ROWS_PER_GROUP, "decode": decode.ROWS_PER_GROUP})
+    if dry_run:
+        return _tell(folder, plan_compaction(store, rows))
+    with LiveLine("compact", lambda *_: None) as progress:
+        return _tell(folder, run_compaction(store, rows, progress))
+
+
+def _tell(folder: AnyPath, done: Compacted) -> str:
+    before, after = done
+    twice = f", {before.rows - after.rows:,} that stood twice dropped" if before.rows > after.rows else ""
+    if before == after:
+        return f"{folder}: {before.shards:,} shards, {before.rows:,} rows, {_megabytes(before.bytes)}: nothing to merge"
+    size, become = _megabytes(before.bytes), "would become"
+    if after.bytes is not None:
+        size, become = f"{size} become {_megabytes(after.bytes)}", "become"
+    return f"{folder}: {before.shards:,} shards {become} {after.shards:,}, {after.rows:,} rows{twice}, {size}"
+
+
+def _megabytes(size: int | None) -> str:
+    return f"{(size or 0) / 1e6:,.1f} MB"

@@ -1,0 +1,133 @@
+"""A contact sheet: decoded photos side by side, by label."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.cli.parquet_files import Tables
+from pipeline.cli.photo_labels import data_root_of, read_labels
+from tasks.errors import StoreError
+from tasks.events import escape_control_characters
+from tasks.paths import AnyPath
+from tasks.shards.compaction import open_store
+from tasks.shards.schemas import DECODE
+from tasks.shards.store import ShardStore
+from tasks.storage.files import listed, publish_bytes
+from tasks.storage.layout import DataRoot
+
+#: Pixels: of a picture, between two pictures, around the sheet, of a heading, and of its letters.
+PICTURE, GAP, MARGIN, HEADING, LETTERS = 144, 4, 20, 40, 18
+#: A sheet of more labels would be a picture that few programs open.
+MOST_LABELS = 100
+_INK, _PALE, _PAPER = "#1a1a1a", "#707070", "#ffffff"
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """The photos of a label on the sheet.
+
+    Args:
+        label: The label.
+        photos: How many photos it has in all.
+        pictures: JPEG or PNG files of a few of them.
+    """
+
+    label: str
+    photos: int
+    pictures: Sequence[bytes]
+
+
+def choose_strips(path: AnyPath, tables: Tables, per_label: int, snapshot: str | None) -> list[Strip]:
+    """Choose the photos of a sheet: of each label those with the smallest sha256, which is as good as drawn by lot.
+
+    Args:
+        path: A file or store.
+        tables: It, opened.
+        per_label: Photos of each label at most.
+        snapshot: Key of the snapshot that tells labels; None takes the newest one that names the photos.
+
+    Raises:
+        StoreError: Nothing tells their labels, or there are no pictures of them.
+    """
+    root = data_root_of(path)
+    if root is None or "sha256" not in tables.schema.names:
+        raise StoreError(f"{path} holds no photos of a data root, so there is nothing to draw.")
+    found = read_labels(root, pc.unique(tables.column("sha256")), snapshot)
+    if found is None:
+        raise StoreError(f"No snapshot in {root.path} names photos of {path}, so nobody knows their labels.")
+    _, labels = found
+    keys = pa.array(sorted(labels), pa.string())
+    store = _pictures_of(root, path, keys)
+    by_label: dict[str, list[str]] = {}
+    for key in keys.filter(pa.array(store.found(keys))).to_pylist():
+        by_label.setdefault(labels[key], []).append(key)
+    pictures = _read(store, [key for own in by_label.values() for key in own[:per_label]])
+    return [
+        Strip(label, len(own), [pictures[key] for key in own[:per_label]]) for label, own in sorted(by_label.items())
+    ]
+
+
+def _pictures_of(root: DataRoot, path: AnyPath, keys: pa.Array) -> ShardStore:
+    """The decoded store at a path, else the one of the data root that has most of the photos."""
+    from tasks.decode.photos import ROWS_PER_GROUP  # noqa: PLC0415 (not where the command line only starts)
+
+    folders = [folder for folder in listed(root.decode("x").parent) if listed(folder, "part-*.parquet")]
+    own = path.absolute().parent if path.suffix == ".parquet" else path.absolute()
+    if own in folders:
+        folders = [own]
+    stores = [open_store(folder, {"decode": ROWS_PER_GROUP}) for folder in folders]
+    counts = [int(store.found(keys).sum()) if store.schema.equals(DECODE) else 0 for store in stores]
+    if not any(counts):
+        raise StoreError(f"There are no decoded pictures of {path} in {root.path}. A run makes them.")
+    return stores[counts.index(max(counts))]
+
+
+def _read(store: ShardStore, keys: Sequence[str]) -> dict[str, bytes]:
+    return {
+        key: picture["bytes"]
+        for table in store.rows(pa.array(sorted(keys), pa.string()), ["sha256", "image"])
+        for key, picture in zip(table["sha256"].to_pylist(), table["image"].to_pylist(), strict=True)
+    }
+
+
+def draw_sheet(strips: Sequence[Strip], target: Path) -> int:
+    """Draw a contact sheet and publish it as a PNG.
+
+    Args:
+        strips: The labels; those after the hundredth are left out.
+        target: Where the picture goes.
+
+    Returns:
+        How many labels were drawn.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 (not where the command line only starts)
+
+    shown = strips[:MOST_LABELS]
+    across = max(*(len(strip.pictures) for strip in shown), 3)
+    size = (2 * MARGIN + across * (PICTURE + GAP) - GAP, 2 * MARGIN + len(shown) * (HEADING + PICTURE) - GAP)
+    sheet = Image.new("RGB", size, _PAPER)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(LETTERS)
+    for line, strip in enumerate(shown):
+        top = MARGIN + line * (HEADING + PICTURE)
+        words = escape_control_characters(strip.label)
+        pen.text((MARGIN, top + HEADING / 2), words, _INK, font, anchor="lm")
+        at = (MARGIN + pen.textlength(words, font) + LETTERS, top + HEADING / 2)
+        pen.text(at, f"{strip.photos:,} photos", _PALE, font, anchor="lm")
+        for place, data in enumerate(strip.pictures):
+            with Image.open(io.BytesIO(data)) as picture:
+                small = picture.convert("RGB").resize((PICTURE, PICTURE), Image.Resampling.LANCZOS)
+            sheet.paste(small, (MARGIN + place * (PICTURE + GAP), top + HEADING))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    try:
+        publish_bytes(target, buffer.getvalue())
+    except OSError as exc:
+        raise StoreError(f"{target} cannot be written ({exc.strerror}). Give another place.") from exc
+    return len(shown)

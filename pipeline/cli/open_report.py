@@ -1,0 +1,97 @@
+"""`python -m pipeline open`: the newest report, in the browser where there is one."""
+
+import os
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.cli_errors import plainly
+from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
+from pipeline.cli.find_runs import find_runs, read_readable
+from pipeline.cli.page_copies import PageCopies
+from tasks.errors import StoreError
+from tasks.paths import AnyPath, is_remote
+from tasks.storage.layout import DataRoot
+
+#: A paragraph a line, which the terminal breaks at its own width.
+HELP = "\n\n".join(
+    (
+        "Print the path of the newest report, and open it in the browser on a desktop.",
+        "DATASET is a name in data/runs, or what was given to --dataset; without it, all datasets count. The "
+        "newest report is that of the run that ended last.",
+        "A browser is opened on macOS, and on Linux where DISPLAY or WAYLAND_DISPLAY is set; BROWSER may name another "
+        "one than the desktop's own. Of a data root on an object store a copy on this machine is opened, and the "
+        "reports that it leads to are copied beside it.",
+        "The exit code is 0, or 1 where there is no report.",
+        "Examples:",
+        "  python -m pipeline open",
+        "  python -m pipeline open flower_photos --no-browser",
+        "  python -m pipeline open --index",
+    )
+)
+
+
+def open_report(
+    dataset: Annotated[
+        str | None, typer.Argument(metavar="DATASET", help="Which dataset: its name, or what --dataset was.")
+    ] = None,
+    data_root: DataRootOption = DEFAULT,
+    index: Annotated[bool, typer.Option("--index", help="Take the page that lists all runs instead.")] = False,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open it, or only print.")] = True,
+) -> None:
+    """Print, and on a desktop open, the newest report."""
+    with plainly():
+        root = open_root(data_root)
+        page = _index(root) if index else _newest(dataset, root)
+        typer.echo(page)
+        if not browser or not _on_a_desktop():
+            return
+        if is_remote(page):
+            _show_copy(page, root)
+        else:
+            _show(page)
+
+
+def _show(page: Path) -> None:
+    if not webbrowser.open(page.as_uri()):
+        typer.echo("No browser could be started. Open the file by hand.", err=True)
+
+
+def _show_copy(page: AnyPath, root: DataRoot) -> None:
+    """Open a copy of a page, and copy what it leads to while it is read."""
+    copies = PageCopies(root)
+    shown = copies.copy(page)
+    typer.echo(f"Opened is a copy: {shown}", err=True)
+    _show(shown)
+    copies.follow(page)
+
+
+def _index(root: DataRoot) -> AnyPath:
+    path = root.index().absolute()
+    if not path.is_file():
+        raise StoreError(
+            f"There is no page {path} yet. The next run writes it: luigi --module pipeline RetrainFlowers."
+        )
+    return path
+
+
+def _newest(dataset: str | None, root: DataRoot) -> AnyPath:
+    nights = [night for name in find_runs(dataset, root) for night in read_readable(root, name)[0]]
+    if not nights:
+        raise StoreError(f"No record of a run in {root.path} can be read. Delete the damaged ones and run again.")
+    newest = max(nights, key=lambda night: night.finished)
+    # The last parts alone: the run may have been started elsewhere, or the data root have been moved since.
+    path = root.path.absolute().joinpath(*newest.report.parts[-3:])
+    if not path.is_file():
+        raise StoreError(
+            f"The report {path} of the newest run, {newest.dataset} of {newest.date}, is gone. Delete the "
+            f"run's record, {newest.record}, and run again: only what is missing is made."
+        )
+    return path
+
+
+def _on_a_desktop() -> bool:
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -1,0 +1,78 @@
+"""Copies of pages on this machine: a browser opens no page of an object store, nor the pages that it leads to."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from tasks.paths import AnyPath, read_bytes
+from tasks.storage.files import publish_bytes
+from tasks.storage.layout import DataRoot
+from tasks.storage.listing_cache import Survey, read_each, survey
+from tasks.storage.tempfiles import kept_here
+
+#: How a page leads to a report, from the report of another run or from the index.
+_LINK = re.compile(r'href="(?:\.\./\.\./)?(report/[\w-]+/report\.html)"')
+
+
+class PageCopies:
+    """Copies of the index and of reports of a data root on an object store, laid out as they are there.
+
+    Args:
+        root: The data root.
+    """
+
+    def __init__(self, root: DataRoot) -> None:
+        self._root, self._folder = root, kept_here(root.path)
+
+    def copy(self, page: AnyPath) -> Path:
+        """Copy a page.
+
+        Raises:
+            FileNotFoundError: It is not there.
+        """
+        target = self._place(page)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        publish_bytes(target, read_bytes(page))
+        return target
+
+    def follow(self, page: AnyPath) -> None:
+        """Copy what a page and the index lead to, where it is not here already, and remove what they do not lead to.
+
+        Args:
+            page: A page that is copied already.
+        """
+        index, there = self._root.index(), survey(self._root.report("x").parent)
+        read = [self._place(page)]
+        if page != index:
+            with suppress(FileNotFoundError):
+                read.append(self.copy(index))
+        links = {link for copy in read for link in _LINK.findall(copy.read_text(encoding="utf-8"))}
+        reports = [report for link in sorted(links) if there.is_file(report := self._root.path / link)]
+        self._remove_others([page, *reports])
+        new = [report for report in reports if report != page and not self._is_current(report, there)]
+        for report, copy in zip(new, read_each(self.copy, new, self._root.path), strict=True):
+            os.utime(copy, ns=2 * (_nanoseconds(there.modified(report)),))
+
+    def _place(self, page: AnyPath) -> Path:
+        return self._folder / str(page).removeprefix(f"{self._root.path}".rstrip("/") + "/")
+
+    def _is_current(self, report: AnyPath, there: Survey) -> bool:
+        try:
+            status = self._place(report).stat()
+        except FileNotFoundError:
+            return False
+        written = _nanoseconds(there.modified(report))
+        return (status.st_size, status.st_mtime_ns) == (there.measure(report).bytes, written)
+
+    def _remove_others(self, pages: Iterable[AnyPath]) -> None:
+        kept = {self._place(page).parent for page in pages}
+        for folder in (self._folder / "report").glob("*"):
+            if folder not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * 1000) * 10**6

@@ -1,0 +1,108 @@
+"""Tables and JSON on standard output: for a person at a terminal, or for what a pipe leads to."""
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import typer
+
+from tasks.events import escape_control_characters
+
+#: What stands in a cell that has nothing to say.
+NOTHING = "-"
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Args:
+        name: Its heading.
+        right: Whether its cells end at one edge, as numbers do.
+    """
+
+    name: str
+    right: bool = False
+
+
+class Coloured(NamedTuple):
+    """A cell that a terminal shows in a style of rich's, such as "green" or "bold red"."""
+
+    text: str
+    style: str
+
+
+def show_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> None:
+    """Write a table: with lines and colours on a terminal, else as plain text in which no cell is cut or wrapped.
+
+    Args:
+        title: Stands above it; may be empty.
+        columns: Its columns.
+        rows: A cell for each column; one that is None is shown as a dash.
+    """
+    from rich.console import Console  # noqa: PLC0415 (not where the command line only starts)
+
+    console = Console()
+    if console.is_terminal:
+        console.print(_drawn(title, columns, rows))
+    else:
+        for line in ([escape_control_characters(title)] if title else []) + _aligned(columns, rows):
+            typer.echo(line)
+
+
+def _drawn(title: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> object:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(
+        title=Text(escape_control_characters(title), "bold") if title else None, title_justify="left", box=SIMPLE_HEAD
+    )
+    for column in columns:
+        table.add_column(Text(column.name), justify="right" if column.right else "left", overflow="fold")
+    for row in rows:
+        styled = [cell if isinstance(cell, Coloured) else Coloured(_words(cell), "") for cell in row]
+        # As Text, so that square brackets in a path are no markup.
+        table.add_row(*(Text(escape_control_characters(cell.text), cell.style) for cell in styled))
+    return table
+
+
+def _aligned(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> list[str]:
+    from rich.cells import cell_len  # noqa: PLC0415
+
+    texts = [
+        [column.name for column in columns],
+        *([escape_control_characters(_words(cell)) for cell in row] for row in rows),
+    ]
+    widths = [max(cell_len(row[place]) for row in texts) for place in range(len(columns))]
+    lines = []
+    for row in texts:
+        blanks = [" " * (width - cell_len(text)) for text, width in zip(row, widths, strict=True)]
+        cells = [
+            blank + text if column.right else text + blank
+            for column, text, blank in zip(columns, row, blanks, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _words(cell: object) -> str:
+    if cell is None:
+        return NOTHING
+    return cell.text if isinstance(cell, Coloured) else str(cell)
+
+
+def size_of(size: int | None) -> str | None:
+    """Bytes as a person says it, in powers of ten; None where there are none."""
+    if not size:
+        return None
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:,.1f} {unit}"
+    return f"{size} B"
+
+
+def show_json(value: object) -> None:
+    """Write indented JSON on standard output, and nothing else."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    # A path that is not UTF-8 holds lone surrogates; written as \udcXX they are JSON's own notation for them.
+    typer.echo(text.encode(errors="backslashreplace").decode())

@@ -1,0 +1,87 @@
+"""Fold away the batch-norms of 2015, an op that TensorFlow removed at GraphDef version 9.
+
+BatchNormWithGlobalNormalization is y = (x - mean) / sqrt(variance + epsilon) * gamma + beta for each channel, the last
+axis, with gamma only if `scale_after_normalization` (tensorflow/core/kernels/batch_norm_op.h). Of constants, that is
+y = x * scale + offset, and a convolution before it can take the scale into its filter.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+from tasks.backbone.graph_nodes import Nodes, Value, become, operation_of
+from tasks.runtime.tensorflow_import import tf
+
+OLD_BATCH_NORM = "BatchNormWithGlobalNormalization"
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+
+
+def fold_batch_norms(graph: tf.compat.v1.GraphDef, *bottleneck_tensors: str) -> None:
+    """Replace the old batch-norms of a graph, in place.
+
+    One after a convolution with a constant filter that nothing else reads becomes a BiasAdd after a convolution with
+    another filter, every other one a Mul and an Add. What they no longer need stays in the graph, unused; one whose
+    statistics are not constants stays as it is.
+
+    Args:
+        graph: A graph without control dependencies.
+        bottleneck_tensors: Its results, each of which counts as a reader.
+    """
+    nodes = Nodes(graph)
+    readers = Counter(operation_of(source) for node in graph.node for source in node.input)
+    readers.update(map(operation_of, bottleneck_tensors))
+    for norm in nodes.of(OLD_BATCH_NORM):
+        constants = _scale_and_offset(nodes, norm)
+        if constants is None:
+            continue
+        scale, offset = constants
+        before = nodes[norm.input[0]]
+        added = nodes.add_constant(f"{norm.name}/offset", offset)
+        if readers[before.name] == 1 and _scale_filter(nodes, before, scale):
+            become(norm, "BiasAdd", norm.input[0], added)
+            continue
+        scaled = nodes.add(f"{norm.name}/scaled", "Mul")
+        scaled.attr["T"].CopyFrom(norm.attr["T"])
+        scaled.input.extend([norm.input[0], nodes.add_constant(f"{norm.name}/scale", scale)])
+        become(norm, "AddV2", scaled.name, added)
+
+
+def _scale_and_offset(nodes: Nodes, norm: tf.compat.v1.NodeDef) -> tuple[Value, Value] | None:
+    """What a batch-norm multiplies each channel by, and then adds: both [C], of the type of beta.
+
+    scale = gamma / sqrt(variance + epsilon) and offset = beta - mean * scale, in double precision.
+    """
+    values = [nodes.constant(source) for source in norm.input[1:]]
+    mean, variance, beta, gamma = (None if value is None else value.astype(np.float64) for value in values)
+    if mean is None or variance is None or beta is None or gamma is None:
+        return None
+    scale = 1 / np.sqrt(variance + norm.attr["variance_epsilon"].f)
+    if norm.attr["scale_after_normalization"].b:
+        scale *= gamma
+    offset = beta - mean * scale
+    kind = np.result_type(*(value.dtype for value in values if value is not None))
+    return scale.astype(kind), offset.astype(kind)
+
+
+def _scale_filter(nodes: Nodes, convolution: tf.compat.v1.NodeDef, scale: Value) -> bool:
+    """Scale a convolution's outputs, [C], by scaling its filter; returns whether that can be done."""
+    channels = _channels(nodes, convolution)
+    filters = nodes.constant(convolution.input[1]) if channels else None
+    if filters is None:
+        return False
+    scaled = filters * scale.reshape(channels)
+    convolution.input[1] = nodes.add_constant(f"{convolution.name}/scaled_filter", scaled)
+    return True
+
+
+def _channels(nodes: Nodes, node: tf.compat.v1.NodeDef) -> tuple[int, ...]:
+    """Shape of a convolution's channels: a filter's last axis, and of a depthwise one its last two, [C, multiplier].
+
+    Empty where the node is no convolution, has its channels elsewhere, or its filter is computed.
+    """
+    if node.op not in _CONVOLUTIONS or node.attr["data_format"].s not in {b"", b"NHWC"}:
+        return ()
+    filters = nodes.constant(node.input[1])
+    if filters is None:
+        return ()
+    return filters.shape[2:] if node.op == "DepthwiseConv2dNative" else filters.shape[3:]

@@ -1,0 +1,135 @@
+"""Which ops a graph of the user's may hold: those that compute, and none that reaches beyond the graph.
+
+A graph is a program. Some ops of TensorFlow's read or write files, run Python, print to files, talk to other machines
+or end the process, and a graph can hold them at any place. What is allowed is decided by what TensorFlow itself says of
+an op: it has no state, and takes and gives neither strings nor resources, so there is nothing by which it could name a
+file. The few exceptions, either way, are listed here; they were found by going through all ops of TensorFlow 2.21. An
+op that a later version brings is refused as long as it could name a file.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import BackboneError
+from tasks.runtime.tensorflow_import import tf
+
+#: Nodes of a graph with every call of a function written out. The largest network of keras.applications has 10,000.
+MOST_NODES = 1_000_000
+#: How deep functions may call each other.
+DEEPEST_CALLS = 100
+
+#: Without state or strings, and yet more than computing.
+_HARMFUL = frozenset(
+    {
+        *("Abort", "DatasetToGraph", "DatasetToGraphV2", "EncodeProto", "ImmutableConst", "MlirPassthroughOp"),
+        *("Copy", "CopyHost", "DebugIdentity", "DebugNanCount", "DebugNumericSummary"),
+        *("PyFuncStateless", "XlaCustomCall", "XlaCustomCallV2"),
+    }
+)
+#: With state, resources or strings, and yet harmless: calls, variables, random numbers, checks, pictures from bytes.
+_HARMLESS = frozenset(
+    {
+        *("Case", "If", "While", "StatefulPartitionedCall", "_Arg", "_Retval"),
+        *("AssignAddVariableOp", "AssignSubVariableOp", "AssignVariableOp", "DisableCopyOnRead", "ReadVariableOp"),
+        *("ResourceGather", "VarHandleOp", "VarIsInitializedOp", "VariableShape"),
+        *("Multinomial", "RandomGamma", "RandomShuffle", "RandomStandardNormal", "RandomUniform", "RandomUniformInt"),
+        *("RngReadAndSkip", "StatefulStandardNormalV2", "StatefulTruncatedNormal", "StatefulUniform"),
+        *("StatefulUniformFullInt", "StatefulUniformInt", "StatelessRandomGetAlg", "TruncatedNormal"),
+        *("Assert", "CheckNumerics", "CheckNumericsV2", "DeviceIndex", "Empty", "GuaranteeConst"),
+        *("DecodeAndCropJpeg", "DecodeBmp", "DecodeGif", "DecodeImage", "DecodeJpeg", "DecodePng", "DecodeRaw"),
+        "ExtractJpegShape",
+    }
+)
+#: A list of tensors is a variant, as a dataset is, which may read files.
+_LISTS = ("EmptyTensorList", "TensorList")
+
+
+def check_ops(path: Path, nodes: Iterable[Any], library: Any) -> None:
+    """Refuse a graph that does more than compute.
+
+    Args:
+        path: The graph's file or folder, for the error.
+        nodes: What is run: NodeDefs.
+        library: The functions that these may call: a FunctionDefLibrary.
+
+    Raises:
+        BackboneError: An op is not allowed, functions call themselves, or the graph is absurdly large.
+    """
+    harmful = _Walk(library).harmful(path, nodes)
+    if harmful:
+        ops = ", ".join(f"{op} ({name})" for op, name in sorted(harmful.items()))
+        raise BackboneError(
+            f"{path} holds ops that no network needs, and that could read or write files, run code or talk to other "
+            f"machines: {ops}. Export the network alone, from pixels to vectors."
+        )
+
+
+def harmful_ops(path: Path, nodes: Iterable[Any], library: Any) -> Mapping[str, str]:
+    """Name a node each of all ops that are not allowed; see `check_ops`.
+
+    Raises:
+        BackboneError: Functions call themselves, or the graph is absurdly large.
+    """
+    return _Walk(library).harmful(path, nodes)
+
+
+class _Walk:
+    """Goes through nodes and all functions that they call, each once."""
+
+    def __init__(self, library: Any) -> None:
+        self._functions = {function.signature.name: function.node_def for function in library.function}
+        self._sizes: dict[str, int] = {}
+        self._harmful: dict[str, str] = {}
+
+    def harmful(self, path: Path, nodes: Iterable[Any]) -> Mapping[str, str]:
+        try:
+            size = self._size(nodes, 0)
+        except RecursionError as exc:
+            raise BackboneError(
+                f"{path} holds functions that call themselves, or each other more than {DEEPEST_CALLS} deep. Export "
+                "the network alone, from pixels to vectors."
+            ) from exc
+        if size > MOST_NODES:
+            raise BackboneError(f"{path} holds a graph of {size:.1e} operations, which no network has. Export it anew.")
+        return self._harmful
+
+    def _size(self, nodes: Iterable[Any], depth: int) -> int:
+        """How many nodes these are, with those of all calls."""
+        if depth > DEEPEST_CALLS:
+            raise RecursionError
+        size = 0
+        for node in nodes:
+            size += 1 + sum(self._called(name, depth) for name in _calls(node))
+            if node.op in self._functions:
+                size += self._called(node.op, depth)
+            elif not _is_harmless(node.op):
+                self._harmful.setdefault(node.op, node.name)
+        return size
+
+    def _called(self, name: str, depth: int) -> int:
+        if name not in self._sizes:
+            self._sizes[name] = self._size(self._functions.get(name, ()), depth + 1)
+        return self._sizes[name]
+
+
+def _calls(node: Any) -> list[str]:
+    """The functions that a node is given."""
+    return [
+        function.name
+        for value in node.attr.values()
+        for function in ([value.func] if value.HasField("func") else value.list.func)
+    ]
+
+
+def _is_harmless(op: str) -> bool:
+    from tensorflow.python.framework import op_def_registry  # noqa: PLC0415 (after the quiet import of TensorFlow)
+
+    definition = op_def_registry.get(op)
+    if definition is None or op in _HARMFUL:
+        return False
+    if op in _HARMLESS or op.startswith(_LISTS):
+        return True
+    named = {tf.string.as_datatype_enum, tf.resource.as_datatype_enum, tf.variant.as_datatype_enum}
+    arguments = [*definition.input_arg, *definition.output_arg]
+    return not definition.is_stateful and not any(argument.type in named for argument in arguments)

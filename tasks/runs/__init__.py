@@ -1,0 +1,1 @@
+"""Run records, and which runs are kept."""

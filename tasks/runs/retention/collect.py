@@ -1,0 +1,133 @@
+"""Collects what nothing kept refers to: records first, then what only they named."""
+
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+
+from tasks.errors import PipelineError, StoreError
+from tasks.events import emit
+from tasks.paths import AnyPath, is_remote
+from tasks.progress import NullProgress, Progress
+from tasks.runs.retention.garbage import CollectionPlan, Garbage, plan_collection
+from tasks.runs.retention.live_set import Policy
+from tasks.runtime.os_errors import explain_store_error
+from tasks.storage.cleanup import sweep_root
+from tasks.storage.files import listed
+from tasks.storage.layout import DataRoot
+from tasks.storage.listing_cache import read_each
+from tasks.storage.locks import clear, is_held, lock_folder, lock_root
+from tasks.storage.removal import DiskUsage, remove
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What was removed.
+
+    Args:
+        runs: How many records.
+        footprint: What all of it took on the disk.
+    """
+
+    runs: int
+    footprint: DiskUsage
+
+
+def collect(root: DataRoot, policy: Policy, progress: Progress, shown: Collection[AnyPath] | None = None) -> Collected:
+    """Remove what nothing kept refers to. Killed anywhere, nothing that is kept lacks anything.
+
+    The index is written anew before anything but records is removed, so that it leads to no report that is gone.
+
+    Args:
+        root: The data root; no run may be under way in it. A compaction is waited for.
+        policy: Which runs stay.
+        progress: Told of the files.
+        shown: What a person agreed to; None is all that goes.
+
+    Raises:
+        StoreError: A run is under way, a record cannot be read, or something cannot be removed.
+    """
+    with _writing(root), lock_root(root.path), _stores_alone(plan_collection(root, policy)):
+        # Again, since a compaction may have ended meanwhile, or a run since a person was asked.
+        plan = plan_collection(root, policy)
+        pieces = [piece for piece in plan.pieces if shown is None or piece.path in shown]
+        progress.start(sum(piece.footprint.files for piece in pieces), "files")
+        records = [piece for piece in pieces if piece.stage == "record"]
+        _remove(records, root, progress)
+        if pieces:
+            from tasks.report.index import publish_index  # noqa: PLC0415 (not needed where nothing goes)
+
+            publish_index(root)
+        _remove([piece for piece in pieces if piece.stage != "record"], root, progress)
+        sweep_root(root)
+        if is_remote(root.path):
+            list(read_each(clear, _nights(root), root.path))
+    return Collected(len(records), sum((piece.footprint for piece in pieces), DiskUsage(0, 0)))
+
+
+def collect_after_run(root: DataRoot, runs: int, record: AnyPath) -> None:
+    """Remove older runs of a dataset when a run of it has ended, and say what was freed, or why nothing was.
+
+    Args:
+        root: The data root.
+        runs: How many runs of the dataset stay.
+        record: The record of the run that has ended, which stays whatever its date is.
+    """
+    try:
+        # Workers of one program share its lock on the data root; the locks of nights tell them apart.
+        locks = [lock for lock in _nights(root) if _is_other(lock, record)]
+        held = zip(locks, read_each(is_held, locks, root.path), strict=True)
+        others = ", ".join(lock.parent.name for lock, at_work in held if at_work)
+        if others:
+            raise StoreError(f"Other runs are under way: {others}. The next run tries again.")
+        done = collect(root, Policy(runs, (record.parent.name,), record, aside=False), NullProgress())
+    except Exception as exc:
+        if not isinstance(exc, (OSError, PipelineError)) and explain_store_error(exc) is None:
+            raise
+        # The night is good, and the next one tries again.
+        why = str(exc if isinstance(exc, PipelineError) else explain_store_error(exc) or exc)
+        emit("not_collected", f"Old runs  not removed: {why}", error=why)
+        return
+    freed = f"{done.footprint.files:,} files, {done.footprint.bytes / 1e6:,.1f} MB"
+    text = f"Old runs  {done.runs:,} removed with what only they needed: {freed}" if done.footprint.files else None
+    emit("collected", text, runs=done.runs, files=done.footprint.files, bytes=done.footprint.bytes)
+
+
+def _nights(root: DataRoot) -> list[AnyPath]:
+    """The locks of nights that there are, whether anybody holds them or not."""
+    return [path for folder in listed(root.runs("x").parent) for path in listed(folder, ".*.lock")]
+
+
+def _is_other(lock: AnyPath, record: AnyPath) -> bool:
+    """Whether a night's lock is not the one of a record's own night."""
+    return lock.parent != record.parent or not record.name.startswith(f"{lock.stem.removeprefix('.')}-")
+
+
+@contextmanager
+def _writing(root: DataRoot) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise StoreError(
+            f"What is old in {root.path} cannot be removed ({exc}). Mend the rights of the data root, and try again; "
+            "whatever is removed already, nothing that is kept lacks it."
+        ) from exc
+
+
+@contextmanager
+def _stores_alone(plan: CollectionPlan) -> Iterator[None]:
+    """Keep compactions from the stores that stay: they move rows into shards that no manifest names yet."""
+    with ExitStack() as stack:
+        for store in plan.stores:
+            stack.enter_context(lock_folder(store))
+        yield
+
+
+def _remove(pieces: list[Garbage], root: DataRoot, progress: Progress) -> None:
+    """Remove pieces in their order; in an object store many at once of those that are beside each other."""
+    # A download's manifests go before what was extracted beside them.
+    for _, beside in groupby(pieces, lambda piece: (piece.path.parent, piece.path.suffix)):
+        group = list(beside)
+        removed = read_each(lambda piece: remove(piece.path, root), group, root.path)
+        for piece, _ in zip(group, removed, strict=True):
+            progress.advance(piece.footprint.files)

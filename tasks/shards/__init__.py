@@ -1,0 +1,1 @@
+"""Parquet stores of immutable shards, their schemas, manifests and compaction."""

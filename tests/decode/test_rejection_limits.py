@@ -1,0 +1,47 @@
+"""How many photos without a picture a run can bear, and what it says when there are more."""
+
+import pyarrow as pa
+import pytest
+
+from tasks.decode.rejection_limits import check_left, check_missing, missing_photos
+from tasks.decode.rejections import MissingPhoto
+from tasks.errors import DatasetError
+
+
+def missing(count: int) -> list[MissingPhoto]:
+    return [MissingPhoto(f"daisy/{number:02d}.jpg", "damaged", "The file is damaged.") for number in range(count)]
+
+
+@pytest.mark.parametrize(("count", "wanted", "most"), [(0, 0, 0.0), (5, 100, 0.05), (100, 100, 1.0)])
+def test_up_to_the_limit_the_run_goes_on(count: int, wanted: int, most: float) -> None:
+    check_missing(missing(count), wanted, most)
+
+
+def test_beyond_the_limit_reasons_are_counted_and_the_first_photos_listed() -> None:
+    rows = [*missing(12), MissingPhoto("tulips/a.jpg", "empty", "The file is empty.")]
+    with pytest.raises(DatasetError) as caught:
+        check_missing(rows, 100, 0.05)
+    text = str(caught.value)
+    assert text.startswith("13 of 100 photos cannot be decoded (damaged 12, empty 1), more than --max-rejected 0.05")
+    assert "daisy/09.jpg" in text
+    assert "daisy/10.jpg" not in text
+    assert text.endswith("and 3 more")
+
+
+def test_a_label_with_three_photos_left_is_enough() -> None:
+    check_left({"daisy": 3, "roses": 3}, missing(4))
+
+
+def test_a_label_with_two_photos_left_is_named_with_what_cannot_be_decoded() -> None:
+    with pytest.raises(DatasetError, match=r"(?s)'daisy' \(2\).*daisy/00.jpg: The file is damaged"):
+        check_left({"daisy": 2, "roses": 3}, missing(1))
+
+
+def test_photos_are_listed_by_the_paths_that_the_snapshot_knows() -> None:
+    wanted = pa.table({"sha256": ["a", "b"], "path": ["z/new.jpg", "y/other.jpg"]})
+    rejected = pa.table({"sha256": ["a"], "path": ["old.jpg"], "reason": ["empty"], "message": ["It is empty."]})
+    skipped = [MissingPhoto("x/gone.jpg", "vanished", "It is gone.")]
+    assert missing_photos(wanted, rejected, skipped) == [
+        *skipped,
+        MissingPhoto("z/new.jpg", "empty", "It is empty."),
+    ]

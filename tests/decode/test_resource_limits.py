@@ -1,0 +1,81 @@
+"""How long and with how much memory a process works on a photo."""
+
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tasks.decode.resource_limits import bounded
+from tests.support.processes import TIMEOUT
+
+RUN = """
+import signal, sys, time
+from tasks.decode import bounds
+bounds.CPU_SECONDS = 0.2
+bounds.take_bounds()
+
+def spin(seconds=60.0):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+"""
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own, which may be bounded and die."""
+    arguments = [sys.executable, "-c", RUN + code]
+    return subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=TIMEOUT)
+
+
+def test_a_block_that_takes_too_long_is_ended_even_where_it_catches_every_exception() -> None:
+    code = """
+try:
+    with bounds.bounded(10):
+        try:
+            spin()
+        except Exception:
+            spin()
+except bounds.TimeUpError:
+    print(time.process_time() < 10)
+"""
+    assert run(code).stdout == "True\n"
+
+
+def test_a_block_in_time_leaves_nothing_behind_and_the_next_one_has_all_its_time() -> None:
+    code = """
+for _ in range(3):
+    with bounds.bounded(10):
+        spin(0.1)
+spin(0.25)
+print(signal.getitimer(signal.ITIMER_PROF), signal.getitimer(signal.ITIMER_VIRTUAL))
+"""
+    assert run(code).stdout == "(0.0, 0.0) (0.0, 0.0)\n"
+
+
+def test_time_that_passes_on_the_clock_alone_does_not_count() -> None:
+    assert run("with bounds.bounded(10):\n    time.sleep(0.6)\nprint('slept')").stdout == "slept\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this system does not limit memory in this way")
+def test_a_block_that_needs_too_much_memory_meets_an_error_and_one_that_does_not_goes_on() -> None:
+    code = """
+bounds.CPU_SECONDS, bounds.BASE_BYTES = 60.0, 2**27
+with bounds.bounded(10):
+    bytearray(2**25)
+    try:
+        bytearray(2**27 + 2**20)
+    except MemoryError:
+        print("refused")
+with bounds.bounded(10**7):
+    print(len(bytearray(2**27 + 2**20)))
+"""
+    assert run(code).stdout == f"refused\n{2**27 + 2**20}\n"
+
+
+def test_a_process_that_did_not_ask_for_it_is_not_bounded() -> None:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with bounded(0):
+        assert resource.getrlimit(resource.RLIMIT_DATA) == before
+        assert signal.getitimer(signal.ITIMER_PROF) == signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)

@@ -1,0 +1,62 @@
+"""What tells a source that cannot be reached from one that something else is wrong with."""
+
+import datetime as dt
+import errno
+import os
+
+import pytest
+
+from tasks.catalog import Dataset
+from tasks.download.responses import FetchError
+from tasks.download.source_fallback import LastSnapshot, go_on, why_unreached
+from tasks.errors import DatasetError, DownloadError, PipelineError
+from tasks.shards.manifests import Manifest, StageResult
+
+FOLDER = Dataset("photos", "folder", "/mnt/photos")
+
+
+def failed(error: type[PipelineError], cause: Exception | None) -> PipelineError:
+    """An error as it is raised from its cause."""
+    raised = error("It went wrong.")
+    raised.__cause__ = cause
+    return raised
+
+
+def of_system(number: int, path: str) -> OSError:
+    return OSError(number, os.strerror(number), path)
+
+
+@pytest.mark.parametrize(
+    ("exc", "why"),
+    [
+        (failed(DatasetError, of_system(errno.ENOENT, "/mnt/photos/")), "No such file or directory"),
+        (failed(DatasetError, of_system(errno.ESTALE, "/mnt/photos")), "Stale file handle"),
+        (failed(DatasetError, of_system(errno.EACCES, "/mnt/photos/roses/")), "Permission denied: /mnt/photos/roses/"),
+        (failed(DownloadError, FetchError("tried once, last: 404")), "tried once, last: 404"),
+        (failed(DatasetError, None), None),
+        (failed(DownloadError, ValueError("no archive")), None),
+        (failed(DownloadError, of_system(errno.EIO, "/data")), None),
+    ],
+)
+def test_only_what_is_away_is_told_as_away(exc: PipelineError, why: str | None) -> None:
+    assert why_unreached(FOLDER, exc) == why
+
+
+@pytest.mark.parametrize(
+    ("cause", "remedy"),
+    [
+        (
+            FetchError("the proxy ALL_PROXY=foo://bar cannot be used", "Mend or unset ALL_PROXY"),
+            "Mend or unset ALL_PROXY",
+        ),
+        (FetchError("tried once, last: 404"), "Check the URL and the connection"),
+    ],
+)
+def test_a_run_that_may_not_go_on_without_its_url_is_told_what_would_bring_it_back(
+    cause: FetchError, remedy: str
+) -> None:
+    url = Dataset("photos", "url", "https://me:hunter2@host/photos.tgz")
+    taken = StageResult(key="key", snapshot="key", settings={}, photos=3, new=0, reused=3)
+    manifest = Manifest(stage="snapshot", run="run", seconds=1.0, **vars(taken))
+    with pytest.raises(DownloadError, match=f"{remedy} and run again, or go on with the photos of 2026-03-01"):
+        go_on(url, str(cause), LastSnapshot(dt.date(2026, 3, 1), manifest), "fail", failed(DownloadError, cause))

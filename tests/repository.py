@@ -1,5 +1,0 @@
-"""Where this project is."""
-
-from pathlib import Path
-
-REPOSITORY = Path(__file__).parent.parent

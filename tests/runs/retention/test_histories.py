@@ -1,0 +1,339 @@
+"""Random histories of nights, collections and crashes against a simple model: what is kept is whole, the rest goes."""
+
+import datetime as dt
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count, product
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from tasks.paths import AnyPath
+from tasks.progress import NullProgress
+from tasks.runs.records import read_record
+from tasks.runs.retention.collect import collect
+from tasks.runs.retention.live_set import Policy
+from tasks.shards.compaction import open_store, run_compaction, store_folders
+from tasks.shards.manifests import read_manifest
+from tasks.storage.layout import DataRoot, manifest_path
+from tests.runs.retention.nights import STAGES, VIEWS, Night, decoded, embedded, make, missing, rejected, stores
+from tests.shards.rows import keys
+
+#: More by hand, each time others: HISTORIES=1000 pytest tests/retention.
+EXAMPLES = int(os.environ.get("HISTORIES", "0"))
+MEMORY = Path("/dev/shm")  # noqa: S108 (a folder with a random name is made in it)
+DATASETS = ("flowers", "trees")
+#: Photos that cannot be decoded.
+BAD = frozenset({2, 7})
+DAYS = st.integers(1, 6)
+NIGHTS = st.builds(
+    lambda photos, day, **others: Night(date=dt.date(2026, 3, day), photos=photos, rejected=photos & BAD, **others),
+    dataset=st.sampled_from(DATASETS),
+    day=DAYS,
+    photos=st.frozensets(st.integers(0, 11), min_size=1),
+    settings=st.sampled_from("ab"),
+    joined=st.booleans(),
+    crowned=st.booleans(),
+    until=st.sampled_from(["record", "record", *STAGES]),
+)
+#: Which runs stay, and before which of its steps the collection dies, if it does.
+COLLECTIONS = st.tuples(
+    st.builds(Policy, st.integers(1, 3), st.sampled_from([None, None, ("flowers",)])),
+    st.none() | st.integers(0, 60),
+)
+STRANGERS = ("notes.txt", "photos/daisy/a.jpg", "train/mine.keras", "runs/flowers.bak/a", "decode/README")
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Do something in a process of its own; returns how that ended."""
+    child = os.fork()
+    if not child:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def kill_at(step: int) -> None:
+    """Let this process die at the so-manieth file or folder that it renames or removes."""
+    steps = count()
+
+    def hook(event: str, _: object) -> None:
+        if event in ("os.rename", "os.remove", "os.rmdir") and next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+
+
+class Histories(RuleBasedStateMachine):
+    """A data root that nights, compactions and collections work in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # In memory, where that is to be had: there a flush costs nothing.
+        self.root = DataRoot(Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None)) / "data")
+        self.made: list[Night] = []
+        self.recorded: dict[AnyPath, Night] = {}
+        self.dated: dict[tuple[str, dt.date], Night] = {}
+        self.champions: dict[str, Night] = {}
+
+    @initialize()
+    def put_strangers(self) -> None:
+        """Files in the data root that no stage wrote."""
+        for name in STRANGERS:
+            path = self.root.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
+
+    @rule(
+        nights=st.lists(NIGHTS, min_size=2, max_size=5),
+        again=st.none() | st.tuples(st.integers(0, 99), DAYS, st.sampled_from(DATASETS)),
+        compacts=st.booleans(),
+        collects=COLLECTIONS,
+    )
+    def some_days(
+        self,
+        nights: list[Night],
+        again: tuple[int, int, str] | None,
+        *,
+        compacts: bool,
+        collects: tuple[Policy, int | None],
+    ) -> None:
+        """Nights that come to their records or are killed, what may happen between them, and a collection."""
+        for night in nights:
+            self._make(night)
+        if again:
+            # The same photos as an earlier night had, of this dataset or the other one.
+            number, day, dataset = again
+            night = self.made[number % len(self.made)]
+            self._make(replace(night, date=dt.date(2026, 3, day), dataset=dataset))
+        if compacts:
+            self._compact()
+        self._crash()
+        policy, step = collects
+        if step is None:
+            self._collect(policy)
+        else:
+            self._collect_and_die(policy, step)
+
+    def _make(self, night: Night) -> None:
+        make(self.root, night)
+        self.made.append(night)
+        self.dated[night.dataset, night.date] = night
+        if night.crowned and STAGES.index(night.until) >= STAGES.index("champion"):
+            self.champions[night.dataset] = night
+        if night.until == "record":
+            self.recorded[night.record(self.root)] = night
+
+    def _compact(self) -> None:
+        for folder in store_folders(self.root):
+            run_compaction(open_store(folder, {"decode": 4, "bottleneck": 4}), 16, NullProgress())
+
+    def _crash(self) -> None:
+        """Leave what killed writers, the holder of a lock and a damaged shard leave."""
+        for store in self._store_folders():
+            (store / ".tmp-part-0123456789ab").write_text("half")
+            (store / "damaged").mkdir(exist_ok=True)
+            (store / "damaged" / "part-0.parquet").write_text("damaged")
+        for runs in self.root.path.glob("runs/flowers"):
+            (runs / ".2026-03-01.lock").touch()
+
+    def _collect(self, policy: Policy) -> None:
+        """A collection that ends: what is kept is whole, and nothing else of ours is left."""
+        kept = self._kept(policy)
+        expected, needed = self._expected(kept) & self._things(), self._needed(kept)
+        rows = self._rows()
+        collect(self.root, policy, NullProgress())
+        self._check_whole(kept, rows)
+        things = self._things()
+        assert (things - expected, expected - things) == (set(), set())
+        self._check_shards(needed)
+        assert not [path for name in (".tmp-*", "damaged", ".*.lock") for path in self.root.path.rglob(name)]
+        self._look_again()
+
+    def _collect_and_die(self, policy: Policy, step: int) -> None:
+        """A collection that is killed anywhere: what is kept is whole, and so is whatever else has a record."""
+        kept, rows = self._kept(policy), self._rows()
+        forked(lambda: self._collect_until(step, policy))
+        self._look_again()
+        self._check_whole([*kept, *self.recorded.values()], rows)
+
+    @invariant()
+    def nothing_of_others_is_touched(self) -> None:
+        """Whatever happened."""
+        assert all((self.root.path / name).read_text() == name for name in STRANGERS)
+
+    def teardown(self) -> None:
+        """Leave nothing behind."""
+        shutil.rmtree(self.root.path.parent)
+
+    def _collect_until(self, step: int, policy: Policy) -> None:
+        kill_at(step)
+        collect(self.root, policy, NullProgress())
+
+    def _kept(self, policy: Policy) -> list[Night]:
+        """The runs that stay, by the model."""
+        kept = []
+        for dataset in DATASETS:
+            own = [self.recorded[path] for path in sorted(self.recorded) if path.parent.name == dataset]
+            own.sort(key=lambda night: night.date)
+            thinned = policy.datasets is None or dataset in policy.datasets
+            kept += own[-policy.runs :] if thinned else own
+            kept += [night for night in own if night == self._crowning(own, dataset)]
+        return list(dict.fromkeys(kept))
+
+    def _crowning(self, own: list[Night], dataset: str) -> Night | None:
+        champion = self.champions.get(dataset)
+        if champion is None:
+            return None
+        trained = [night for night in own if night.key("train") == champion.key("train")]
+        made = [night for night in trained if night.key("run") == champion.key("run")]
+        return [None, *trained, *made][-1]
+
+    def _unfinished(self) -> list[Night]:
+        """The newest night of each dataset, where it came to no record."""
+        nights = []
+        for dataset in DATASETS:
+            dates = [date for name, date in self.dated if name == dataset]
+            if dates:
+                night = self.dated[dataset, max(dates)]
+                if not any(
+                    (other.dataset, other.date, other.snapshot) == (dataset, night.date, night.snapshot)
+                    for other in self.recorded.values()
+                ):
+                    nights.append(night)
+        return nights
+
+    def _rows(self) -> dict[tuple[str, str, int], set[int]]:
+        """By dataset, settings and number: the photos of its newest night without a record that have all their rows."""
+        rows = {}
+        for night in self._unfinished():
+            for parameters, number in product("ab", (1, 2)):
+                of = replace(night, settings=parameters)
+                own = (decoded(self.root, of, number), embedded(self.root, of, number))
+                lacking = {photo for store in own for photo in missing(store, of.good)}
+                rows[night.dataset, parameters, number] = set(of.good) - lacking
+        return rows
+
+    def _check_whole(self, kept: list[Night], rows: dict[tuple[str, str, int], set[int]]) -> None:
+        for night in kept:
+            assert (read_record(night.record(self.root)) or {})["run"] == night.key("run")
+            for store in stores(self.root, night):
+                views = VIEWS if "view" in store.schema.names else 1
+                named = [
+                    store.folder / name for name in read_manifest(manifest_path(store.folder, night.snapshot)).shards
+                ]
+                found = sum(table.num_rows for table in store.rows(keys(*night.good), ["sha256"], named))
+                assert found == views * len(night.good)
+            for number in night.numbers:
+                assert missing(rejected(self.root, night, number), night.rejected) == []
+            assert all(path.exists() for path in self._own(night))
+        for (dataset, parameters, number), there in rows.items():
+            of = Night(dataset, dt.date.min, frozenset(there), settings=parameters)
+            for store in (decoded(self.root, of, number), embedded(self.root, of, number)):
+                assert missing(store, there) == []
+
+    def _own(self, night: Night) -> set[AnyPath]:
+        """What a run refers to, beside rows."""
+        root = self.root
+        return {
+            night.record(root),
+            root.snapshots(night.dataset) / f"{night.date}.json",
+            root.decisions(night.dataset) / f"{night.key('champion')}.json",
+            root.report(night.key("report")),
+            *self._made_of(night),
+        }
+
+    def _made_of(self, night: Night) -> set[AnyPath]:
+        """What a run shares with others of the same photos and settings."""
+        root = self.root
+        return {
+            root.snapshot(night.snapshot),
+            *(manifest_path(store.folder, night.snapshot) for store in stores(root, night)),
+            *(root.path / stage / night.key(stage) for stage in ("train", "evaluate", "predict")),
+        }
+
+    def _expected(self, kept: list[Night]) -> set[AnyPath]:
+        """What stays at most, beside shards."""
+        root = self.root
+        expected = set().union(*map(self._own, kept))
+        for dataset, night in self.champions.items():
+            expected |= {root.decisions(dataset) / f"{night.key('champion')}.json", root.snapshot(night.snapshot)}
+            expected |= {root.path / stage / night.key(stage) for stage in ("train", "evaluate", "predict")}
+        for night in self._unfinished():
+            alike = [other for other in self.made if other.snapshot == night.snapshot]
+            own = [other for other in alike if other.dataset == night.dataset]
+            expected |= set().union(*map(self._made_of, alike))
+            expected |= {root.report(other.key("report")) for other in alike}
+            expected |= {root.decisions(night.dataset) / f"{other.key('champion')}.json" for other in own}
+        newest = {(name, max(date for other, date in self.dated if other == name)) for name, _ in self.dated}
+        for dataset, date in {*newest, *((night.dataset, night.date) for night in kept)}:
+            expected |= {root.snapshots(dataset) / f"{date}.json", root.snapshot(self.dated[dataset, date].snapshot)}
+        return expected
+
+    def _things(self) -> set[AnyPath]:
+        """What there is, beside shards and what others put there."""
+        places = ("runs/*/*.json", "snapshot/*/*-*.json", "snapshot/*.parquet", "champion/*/*.json", "*/*/manifests/*")
+        folders = (f"{stage}/*/" for stage in ("report", "evaluate", "train", "predict"))
+        return {path for place in (*places, *folders) for path in self.root.path.glob(place)}
+
+    def _needed(self, kept: list[Night]) -> dict[AnyPath, set[int]]:
+        """The photos whose rows have to stay, by store."""
+        needed: dict[AnyPath, set[int]] = defaultdict(set)
+        for night in kept:
+            for store in stores(self.root, night):
+                needed[store.folder] |= night.photos
+        for night in self._unfinished():
+            for folder in self._store_folders():
+                needed[folder] |= night.photos
+        for dataset in self.champions:
+            own = [night for night in kept if night.dataset == dataset]
+            # The run that made the champion is among them, if it has a record.
+            crowning = self._crowning(sorted(own, key=lambda night: night.date), dataset)
+            if crowning:
+                for store in stores(self.root, crowning):
+                    needed[store.folder] |= set().union(*(night.photos for night in own))
+        return needed
+
+    def _check_shards(self, needed: dict[AnyPath, set[int]]) -> None:
+        for folder in self._store_folders():
+            for shard in folder.rglob("part-*.parquet"):
+                held = {int(key, 16) for key in pq.read_table(shard, columns=["sha256"]).column(0).to_pylist()}
+                assert held & needed[folder]
+
+    def _store_folders(self) -> list[Path]:
+        return [*self.root.path.glob("decode/*/"), *self.root.path.glob("bottleneck/*/")]
+
+    def _look_again(self) -> None:
+        """Forget in the model what a collection has removed."""
+        self.recorded = {path: night for path, night in self.recorded.items() if path.exists()}
+        self.dated = {
+            (dataset, date): night
+            for (dataset, date), night in self.dated.items()
+            if (self.root.snapshots(dataset) / f"{date}.json").exists()
+        }
+
+
+def test_random_histories() -> None:
+    """What is kept is whole at any moment, what goes goes all, and what others put there is never touched."""
+    run_state_machine_as_test(
+        Histories,
+        settings=settings(
+            max_examples=EXAMPLES or 6,
+            stateful_step_count=6,
+            deadline=None,
+            derandomize=not EXAMPLES,
+            database=None,
+            phases=[Phase.generate, Phase.shrink] if EXAMPLES else [Phase.generate],
+        ),
+    )

@@ -1,0 +1,122 @@
+"""What run records are read as, those of earlier versions too."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.errors import StoreError
+from tasks.runs.records import VERDICTS, RunRecord, read_history, read_record, recorded_datasets
+from tasks.storage.layout import DataRoot
+from tests.support.run_records import keep, record
+
+DATE = "2026-11-20"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot[Path]:
+    return DataRoot(tmp_path)
+
+
+def read(root: DataRoot[Path], **changes: Any) -> RunRecord:
+    """Keep one record and read it back."""
+    keep(root, record(root, DATE, **changes))
+    ((night,), _) = read_history(root, "flowers")
+    return night
+
+
+def test_a_night_is_what_its_record_says(root: DataRoot[Path]) -> None:
+    path = keep(root, record(root, DATE))
+    assert read_history(root, "flowers").runs == [
+        RunRecord(
+            record=path,
+            dataset="flowers",
+            date=dt.date(2026, 11, 20),
+            finished=dt.datetime(2026, 11, 20, 3, tzinfo=dt.UTC),
+            snapshot="snap",
+            model="0123456789abcdef",
+            photos=1200,
+            new=25,
+            rejected=3,
+            test_photos=120,
+            accuracy=0.9,
+            low=0.85,
+            high=0.95,
+            cross_validated=0.925,
+            verdict="new",
+            elapsed=12.5,
+            report=root.report(f"of-{DATE}") / "report.html",
+            parameters={"views": "2"},
+        )
+    ]
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_every_verdict_is_read(root: DataRoot[Path], verdict: str) -> None:
+    assert read(root, champion={"verdict": verdict}).verdict == verdict
+
+
+def test_a_fine_tuned_network_is_the_model_and_its_new_photos_are_those_decoded(root: DataRoot[Path]) -> None:
+    night = read(root, head=None, network="fedcba9876543210", stages={"decode": {"new": 20}})
+    assert (night.model, night.new) == ("fedcba9876543210", 20)
+
+
+def test_without_a_cross_validation_there_is_no_such_accuracy(root: DataRoot[Path]) -> None:
+    test = record(root, DATE)["metrics"]["test"]
+    assert read(root, metrics={"test": test, "cross_validation": None}).cross_validated is None
+
+
+def test_a_record_of_before_there_were_champions_has_no_verdict(root: DataRoot[Path]) -> None:
+    old = record(root, DATE)
+    del old["champion"], old["elapsed"]
+    keep(root, old)
+    ((night,), _) = read_history(root, "flowers")
+    assert (night.verdict, night.elapsed) == (None, 11.0)
+
+
+def test_nights_are_in_the_order_of_their_dates_and_of_one_date_as_they_ended(root: DataRoot[Path]) -> None:
+    keep(root, record(root, "2026-11-21"), parameters="aaaaaaaa")
+    keep(root, record(root, "2026-11-19"), parameters="cccccccc")
+    keep(root, record(root, "2026-11-19", finished="2026-11-22T03:00:00+00:00"), parameters="bbbbbbbb")
+    assert [night.record.stem for night in read_history(root, "flowers").runs] == [
+        "2026-11-19-cccccccc",
+        "2026-11-19-bbbbbbbb",
+        "2026-11-21-aaaaaaaa",
+    ]
+
+
+def test_a_dataset_without_runs_has_no_nights(root: DataRoot[Path]) -> None:
+    assert read_history(root, "flowers").runs == []
+
+
+def test_the_datasets_that_have_runs_are_named_in_order(root: DataRoot[Path]) -> None:
+    for dataset in ("roses", "asters"):
+        keep(root, record(root, DATE), dataset)
+    root.runs("empty").mkdir()
+    assert recorded_datasets(root) == ["asters", "roses"]
+
+
+def test_without_a_record_there_is_none(root: DataRoot[Path]) -> None:
+    assert read_record(root.runs("flowers") / "none.json") is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", '{"schema_version": 99}'])
+def test_what_is_no_record_of_this_version_is_named(root: DataRoot[Path], text: str) -> None:
+    path = keep(root, record(root, DATE))
+    path.write_text(text)
+    with pytest.raises(StoreError, match=path.name):
+        read_record(path)
+
+
+@pytest.mark.parametrize("name", ["date", "dataset", "metrics", "stages", "report"])
+def test_a_record_that_lacks_something_is_named_with_the_remedy_and_keeps_no_other_back(
+    root: DataRoot[Path], name: str
+) -> None:
+    good = keep(root, record(root, DATE), parameters="bbbbbbbb")
+    path = keep(root, {**record(root, DATE), name: None})
+    path = path if name != "date" else root.runs("flowers") / "None-aaaaaaaa.json"
+    nights, damaged = read_history(root, "flowers")
+    assert [night.record for night in nights] == [good]
+    assert [str(error).startswith(f"{path} is damaged") for error in damaged] == [True]
+    assert "Delete it" in str(damaged[0])

@@ -1,0 +1,192 @@
+"""Stores on an object store: the same rows as on a disk in few requests, whatever is gone, damaged or refused."""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import MachineError
+from tasks.paths import AnyPath, to_path
+from tasks.progress import NullProgress
+from tasks.runtime.os_errors import explain_os_errors
+from tasks.shards.compaction import run_compaction
+from tasks.shards.manifests import read_manifest
+from tasks.shards.parquet import publish_parquet, read_parquet
+from tasks.shards.quarantine import quarantine
+from tasks.shards.shard import ShardGoneError
+from tasks.shards.store import ShardStore
+from tasks.storage.errors import DamagedError
+from tasks.storage.files import listed, remove_files
+from tasks.storage.layout import manifest_path
+from tasks.storage.scratch import own_scratch
+from tests.shards.rows import bottlenecks, key, keys, open_store, rows_of
+from tests.shards.test_manifests import MANIFEST
+from tests.support.servers.gateway import Fate, Gateway
+from tests.support.servers.object_store import ObjectStore
+
+SHARDS, EACH = 6, 8
+ALL = range(SHARDS * EACH)
+
+
+@pytest.fixture
+def store(gateway: Gateway, object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShardStore:
+    """A store of six shards of eight rows, two row groups each."""
+    assert gateway
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("tasks.storage.scratch._own", {})
+    store = open_store(to_path(object_store.url("store")))
+    for start in range(0, len(ALL), EACH):
+        store.append(bottlenecks(range(start, start + EACH)))
+    return store
+
+
+def rows_at(store: ShardStore, numbers: Sequence[int], shards: Sequence[AnyPath] | None = None) -> list[int]:
+    """The keys whose rows are read, once each vector is known to be theirs."""
+    table = pa.concat_tables([store.schema.empty_table(), *store.rows(keys(*numbers), shards=shards)])
+    assert [row["bottleneck"][1] for row in table.to_pylist()] == [int(row["sha256"], 16) for row in table.to_pylist()]
+    return [number for number, _ in rows_of(table)]
+
+
+def change(shard: AnyPath, what: Callable[[bytearray], object]) -> None:
+    """Put other bytes under the name of a shard."""
+    data = bytearray(shard.read_bytes())
+    what(data)
+    shard.write_bytes(bytes(data))
+
+
+def flip(column: int) -> Callable[[bytearray], None]:
+    """Flips the last bit of a column of the first row group."""
+
+    def flip_it(data: bytearray) -> None:
+        chunk = pq.read_metadata(pa.BufferReader(bytes(data))).row_group(0).column(column)
+        data[(chunk.dictionary_page_offset or chunk.data_page_offset) + chunk.total_compressed_size - 1] ^= 1
+
+    return flip_it
+
+
+def publish_manifest(store: ShardStore, snapshot: str, shards: Sequence[AnyPath]) -> AnyPath:
+    path = manifest_path(store.folder, snapshot)
+    replace(MANIFEST, snapshot=snapshot, shards=tuple(shard.name for shard in shards)).publish(path)
+    return path
+
+
+def test_rows_are_read_as_they_were_written_however_many_are_wanted(store: ShardStore) -> None:
+    for numbers in (ALL, range(1, 48, 8), range(8, 16), [3], [99]):
+        there = [number for number in numbers if number in ALL]
+        assert rows_at(store, numbers) == there
+        assert np.flatnonzero(store.found(keys(*numbers))).size == len(there)
+        some = list(store.rows(keys(*numbers), ["sha256", "view"]))
+        assert all(table.column_names == ["sha256", "view"] for table in some)
+    assert not list(own_scratch().iterdir())
+
+
+def test_nothing_stays_open_where_reading_ends_early(store: ShardStore) -> None:
+    opened = []
+    for _ in range(4):
+        assert next(iter(store.rows(keys(*ALL)))).num_rows
+        assert next(store.files())[0] == store.shards()[0]
+        opened.append(len(os.listdir("/proc/self/fd")))  # noqa: PTH208 (their number)
+    # The first time connections are made, which are kept.
+    assert opened[-1] <= max(opened[:2]) + SHARDS
+    assert not list(own_scratch().iterdir())
+
+
+def test_what_is_read_takes_a_few_requests_a_shard(store: ShardStore, gateway: Gateway) -> None:
+    each = {"LIST": 1, "HEAD": SHARDS}
+    uses: list[tuple[Callable[[], object], dict[str, int]]] = [
+        (store.shards, {"LIST": 1}),
+        (lambda: store.found(keys(*ALL)), {**each, "GET": 2 * SHARDS}),
+        (lambda: rows_at(store, ALL), {**each, "GET": 3 * SHARDS}),
+        (lambda: rows_at(store, range(0, 48, 8)), {**each, "GET": 3 * SHARDS}),
+        (lambda: rows_at(store, [0], store.shards()[:1]), {"LIST": 1, "HEAD": 1, "GET": 3}),
+        (lambda: store.search(keys(*ALL)).look(), {**each, "LIST": 2, "GET": 2 * SHARDS}),
+        (lambda: store.append(bottlenecks([99])), {"PUT": 1}),
+    ]
+    for use, takes in uses:
+        with gateway.counting() as counted:
+            use()
+        assert counted == takes
+
+
+def test_a_shard_that_is_gone_is_named_and_one_that_was_merged_is_found(store: ShardStore) -> None:
+    shards = store.shards()
+    publish_manifest(store, "all", shards)
+    run_compaction(store, len(ALL) // 2, NullProgress())
+    assert len(store.shards()) == 2
+    assert rows_at(store, ALL, shards) == list(ALL)
+    assert rows_at(store, ALL) == list(ALL)
+    assert set(read_manifest(manifest_path(store.folder, "all")).shards) == {shard.name for shard in store.shards()}
+    remove_files(store.shards()[:1])
+    with pytest.raises(ShardGoneError, match=r"is gone\. Delete the folder manifests"):
+        rows_at(store, ALL, shards)
+
+
+@pytest.mark.parametrize(
+    ("damage", "wanted"),
+    [
+        (flip(2), ALL),
+        (flip(2), range(0, 48, 8)),
+        (lambda data: data.__delitem__(slice(0, 20)), range(0, 48, 8)),
+        (lambda data: data.clear(), ALL),
+    ],
+)
+def test_a_damaged_shard_is_told_of_and_set_aside(
+    store: ShardStore, damage: Callable[[bytearray], object], wanted: Sequence[int]
+) -> None:
+    shard = store.append(bottlenecks(range(EACH), first=1))
+    for other in store.shards():
+        if other != shard and 0 in [number for number, _ in rows_of(read_parquet(other, ["sha256", "view"]))]:
+            remove_files([other])
+    naming = [publish_manifest(store, name, [shard]) for name in ("one", "two")]
+    change(shard, damage)
+    with pytest.raises(DamagedError, match=f"{shard.name} is damaged") as caught:
+        rows_at(store, wanted)
+    assert quarantine(caught.value).endswith(f"It is now {shard.parent / 'damaged' / shard.name}, and is made again.")
+    assert not any(path.exists() for path in (shard, *naming))
+    assert [path.name for path in listed(store.folder / "damaged")] == [shard.name]
+    assert rows_at(store, wanted) == [number for number in wanted if number >= EACH]
+
+
+def test_a_damaged_shard_is_not_merged(store: ShardStore) -> None:
+    shards = store.shards()
+    change(shards[-1], flip(2))
+    with pytest.raises(DamagedError, match=shards[-1].name):
+        run_compaction(store, 1000, NullProgress())
+    assert store.shards() == shards
+    assert not list(own_scratch().iterdir())
+
+
+def test_a_shard_that_may_not_be_read_is_not_taken_for_damaged(store: ShardStore, gateway: Gateway) -> None:
+    gateway.decide(lambda request: Fate.FORBIDDEN if request.kind == "GET" else Fate.PASSED)
+    for wanted in (ALL, range(0, 48, 8)):
+        with (
+            pytest.raises(MachineError, match=r"object store cannot be used \(.*AccessDenied"),
+            explain_os_errors("Training", store.folder),
+        ):
+            rows_at(store, wanted)
+    assert len(store.shards()) == SHARDS
+
+
+def test_a_store_that_has_too_much_to_do_is_waited_for(store: ShardStore, gateway: Gateway) -> None:
+    gateway.refuse(0.1)
+    shard = store.append(bottlenecks([99]))
+    assert rows_at(store, [*ALL, 99]) == [*ALL, 99]
+    run_compaction(store, 1000, NullProgress())
+    assert store.found(keys(*ALL, 99)).all()
+    assert shard not in store.shards()
+
+
+def test_a_table_is_read_as_it_was_published(store: ShardStore, gateway: Gateway) -> None:
+    path, table = store.folder / "table.parquet", bottlenecks(ALL, views=2).cast(store.schema)
+    publish_parquet(path, table, rows_per_group=7)
+    with gateway.counting() as counted:
+        assert read_parquet(path).equals(table)
+    assert counted == {"GET": 1}
+    assert read_parquet(path, ["sha256"]).equals(table.select(["sha256"]))
+    assert read_parquet(path, ["sha256"])[0][0].as_py() == key(0)

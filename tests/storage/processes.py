@@ -1,0 +1,24 @@
+"""Starts real processes that publish, so that tests can kill them in the middle."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.support.processes import TIMEOUT, read_line, running
+
+#: Seconds in which a process that nothing holds up goes on, as a rule: where it is late, a test sees less, and passes.
+MOMENT = 0.3
+
+
+@contextmanager
+def started(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Run a Python script until it prints a line, and kill it at the end if it still runs."""
+    with running([sys.executable, "-c", script, *arguments]) as process:
+        assert read_line(process) == "ready\n"
+        yield process
+
+
+def finish(process: subprocess.Popen[str], line: str = "") -> str:
+    """Send a process that waits for one a last line, and return what it wrote until its end."""
+    return process.communicate(f"{line}\n", timeout=TIMEOUT)[0]

@@ -1,0 +1,75 @@
+"""After the next run nothing is left of what a killed one was writing."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from tasks.storage.cleanup import sweep_root
+from tasks.storage.files import publishing
+from tasks.storage.layout import DataRoot
+from tasks.storage.locks import lock_folder, lock_until_exit
+
+
+def make(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"half of")
+    return path
+
+
+def test_temporary_files_and_folders_go_wherever_they_are(tmp_path: Path) -> None:
+    left = [
+        make(tmp_path / place / ".tmp-part-0123456789ab")
+        for place in ("", "snapshot", "runs/flowers", "champion", "decode/cafe/rejected", "train/cafe", "download/a")
+    ]
+    left.append(make(tmp_path / "train" / "cafe" / ".tmp-export-0123456789ab" / "saved_model" / "saved_model.pb"))
+    kept = make(tmp_path / "decode" / "cafe" / "part-0.parquet")
+    sweep_root(DataRoot(tmp_path))
+    assert [path for path in left if path.exists()] == []
+    assert not (tmp_path / "train" / "cafe" / ".tmp-export-0123456789ab").exists()
+    assert kept.exists()
+
+
+def test_what_is_being_written_stays(tmp_path: Path) -> None:
+    with publishing(tmp_path / "snapshot" / "cafe.parquet") as temporary:
+        sweep_root(DataRoot(tmp_path))
+        assert temporary.exists()
+
+
+def test_members_of_an_archive_stay_whatever_they_are_called(tmp_path: Path) -> None:
+    photo = make(tmp_path / "download" / "flowers" / "cafe" / "daisy" / ".tmp-photo.jpg-0123456789ab")
+    sweep_root(DataRoot(tmp_path))
+    assert photo.exists()
+
+
+def test_a_file_of_a_person_s_stays_although_its_name_begins_as_ours_do(tmp_path: Path) -> None:
+    notes = make(tmp_path / ".tmp-notes")
+    sweep_root(DataRoot(tmp_path))
+    assert notes.exists()
+
+
+def test_half_a_checkpoint_goes_and_whole_ones_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "train" / "cafe" / "checkpoints"
+    half = [make(folder / "head-5_temp" / "part-00000-of-00001"), make(folder / "checkpoint.tmp0a1b")]
+    whole = [make(folder / name) for name in ("checkpoint", "head-5.index", "head-5.data-00000-of-00001")]
+    with lock_folder(folder.parent):
+        sweep_root(DataRoot(tmp_path))
+        assert all(path.exists() for path in (*half, *whole)), "somebody trains there"
+    sweep_root(DataRoot(tmp_path))
+    assert [path.exists() for path in (*half, *whole)] == [False, False, True, True, True]
+    assert not half[0].parent.exists()
+
+
+def test_the_lock_of_a_night_that_was_killed_goes_and_one_that_is_held_stays(tmp_path: Path) -> None:
+    stale, other = (make(tmp_path / "runs" / "flowers" / f".2026-01-{day}.lock") for day in (30, 31))
+    descriptor = os.open(other, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    own = tmp_path / "runs" / "flowers" / ".2026-02-01.lock"
+    lock_until_exit(own, "the run of flowers")
+    sweep_root(DataRoot(tmp_path))
+    os.close(descriptor)
+    assert (stale.exists(), other.exists(), own.exists()) == (False, True, True)
+
+
+def test_a_root_that_is_not_there_has_nothing_to_sweep(tmp_path: Path) -> None:
+    sweep_root(DataRoot(tmp_path / "nothing"))
+    assert not (tmp_path / "nothing").exists()

@@ -1,0 +1,338 @@
+"""Locks on an object store: one holder at a time, taken over at once or after a while where the holder is gone."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from upath import UPath
+
+from tasks.errors import StoreError
+from tasks.paths import AnyPath, is_remote, to_path
+from tasks.storage import leases
+from tasks.storage.files import listed, read_json
+from tasks.storage.leases import Lease, acquire
+from tasks.storage.locks import _leased, is_locked, lock_folder, lock_root, lock_shared
+from tasks.storage.object_store import put_bytes
+from tests.storage.processes import MOMENT, finish, started
+from tests.storage.test_locks import HOLDER, SHARER
+from tests.support.processes import TIMEOUT, read_line, run, until, write_line
+from tests.support.servers.gateway import Fate, Gateway, Request
+from tests.support.servers.object_store import ObjectStore
+
+#: How a script says where it works.
+FAR_HOLDER, FAR_SHARER = (
+    script.replace("from pathlib import Path\n", "from tasks.paths import to_path\n").replace("Path(", "to_path(")
+    for script in (HOLDER, SHARER)
+)
+FAR_WAITER = f'print("ready", flush=True)\n{FAR_HOLDER.replace("ready", "inside")}'
+
+TAKER = """
+import os, sys
+from tasks.storage import leases
+from tasks.storage.locks import lock_folder
+from tasks.paths import to_path
+
+leases._LOOK = 0.05
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(5):
+    with lock_folder(to_path(sys.argv[1])):
+        os.mkdir(sys.argv[2])
+        os.rmdir(sys.argv[2])
+"""
+
+FORKER = """
+import sys
+from multiprocessing import get_context
+from tasks.storage.files import listed
+from tasks.storage.locks import lock_folder, lock_shared, lock_until_exit
+from tasks.paths import to_path
+
+def work():
+    assert not lock_until_exit(root / "night", "it")
+    assert not lock_shared(root)
+    lease.release()
+
+root = to_path(sys.argv[1])
+lock_until_exit(root / "night", "it")
+lock_shared(root)
+from tasks.storage.locks import _leased
+lease = _leased[str(root / "night")]
+child = get_context("fork").Process(target=work)
+child.start()
+child.join()
+print(child.exitcode, lease.path.read_bytes() == lease.body(released=False), len(listed(root / ".running")))
+"""
+
+ENDING = """
+import sys
+import tasks.paths
+
+# As where the store is far away, and nobody has spoken with it for a while: its address is looked up again.
+tasks.paths._OPTIONS["s3"]["config_kwargs"]["connector_args"] = {"keepalive_timeout": 0.01, "ttl_dns_cache": 0}
+from tasks.storage.locks import lock_shared
+lock_shared(tasks.paths.to_path(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def folder(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[AnyPath]:
+    """A folder of a store that nobody works in; whoever waits here looks often, and does not wait for long."""
+    monkeypatch.setattr(leases, "_LOOK", 0.05)
+    monkeypatch.setattr(leases, "EXPIRED", 1.0)
+    yield to_path(object_store.url("folder"))
+    for lease in _leased.values():
+        lease.release()
+    _leased.clear()
+
+
+def elsewhere(beat: int = 0, *, released: bool = False) -> bytes:
+    """What a lease holds whose process is on another machine."""
+    body = {"host": "other", "machine": "other", "process": 1, "started": "1", "lease": "1", "beat": beat}
+    return json.dumps({**body, "released": released}).encode()
+
+
+#: Looks at a lease that each find it renewed.
+RENEWALS = 40
+
+
+def bodies(place: AnyPath) -> list[dict[str, object]]:
+    return [read_json(path) for path in listed(place)]
+
+
+#: Seconds within which a process that waits for no lease takes one on a busy machine: less than the minute of a lease.
+SOON = 45.0
+
+
+def take(place: AnyPath) -> float:
+    """Be the holder for a moment; returns how many seconds that had to be waited for."""
+    since = time.monotonic()
+    with lock_folder(place):
+        return time.monotonic() - since
+
+
+def test_one_process_holds_a_night_and_the_next_one_says_that_it_waits(folder: AnyPath) -> None:
+    with started(FAR_HOLDER, folder / "night") as holder, started(FAR_WAITER, folder / "night") as waiter:
+        told = "Another process is at the run of flowers for today; waiting until it has ended.\n"
+        assert read_line(waiter) == told
+        assert read_line(waiter, MOMENT) == ""
+        assert finish(holder) == "False False\n"
+        assert read_line(waiter) == "inside\n"
+        assert finish(waiter) == "True False\n"
+
+
+def test_of_many_processes_that_want_it_at_once_one_is_inside(folder: AnyPath, tmp_path: Path) -> None:
+    place = str(folder), str(tmp_path / "inside")
+    with started(TAKER, *place) as one, started(TAKER, *place) as other:
+        for taker in (one, other):
+            write_line(taker)
+        assert [taker.wait(TIMEOUT) for taker in (one, other)] == [0, 0]
+    assert [path.name for path in listed(folder / ".lock")] == ["0000000010"]
+
+
+def test_a_killed_holder_of_this_machine_is_followed_at_once(folder: AnyPath) -> None:
+    with started(FAR_HOLDER, folder / "night") as holder:
+        holder.send_signal(signal.SIGKILL)
+        # Its parent has not looked yet that it has ended.
+        with started(FAR_HOLDER, folder / "night") as next_one:
+            assert finish(next_one) == "False False\n"
+
+
+def test_a_killed_holder_elsewhere_is_followed_once_its_lease_is_over(
+    folder: AnyPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_remote(folder)
+    put_bytes(folder / ".lock" / "0000000007", elsewhere())
+    with monkeypatch.context() as patience:
+        patience.setattr(leases, "EXPIRED", 60.0)
+        assert is_locked(folder)
+    assert 1 < take(folder) < SOON
+    assert [path.name for path in listed(folder / ".lock")] == ["0000000008"]
+    put_bytes(folder / ".lock" / "0000000009", elsewhere(released=True))
+    assert not is_locked(folder)
+    monkeypatch.setattr(leases, "EXPIRED", 60.0)
+    assert take(folder) < SOON
+
+
+def test_a_holder_elsewhere_that_goes_on_telling_is_waited_for(
+    folder: AnyPath, object_store: ObjectStore, gateway: Gateway
+) -> None:
+    # Past the gateway, which waits for it.
+    lease = UPath(f"{folder}/.lock/0000000001", endpoint_url=object_store.address, skip_instance_cache=True)
+    put_bytes(lease, elsewhere())
+    # Not by the clock, which goes on where a renewal is late: it is renewed just before each look. After some 20 looks
+    # that find nothing new a lease is over.
+    looks = count(1)
+
+    def renew(request: Request) -> Fate:
+        if request.kind == "GET" and (look := next(looks)) <= RENEWALS:
+            put_bytes(lease, elsewhere(look))
+        return Fate.PASSED
+
+    gateway.decide(renew)
+    take(to_path(str(folder)))
+    assert next(looks) > RENEWALS
+
+
+def test_a_holder_tells_that_it_is_there(folder: AnyPath, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEWED", 0.05)
+    monkeypatch.setattr(leases, "EXPIRED", 60.0)
+    with lock_folder(folder):
+        [first] = bodies(folder / ".lock")
+        until(lambda: bodies(folder / ".lock")[0]["beat"] != first["beat"])
+        [later] = bodies(folder / ".lock")
+        assert is_locked(folder)
+    assert first["lease"] == later["lease"]
+    assert int(f"{later['beat']}") > int(f"{first['beat']}")
+    [ended] = bodies(folder / ".lock")
+    assert ended["released"]
+    assert not is_locked(folder)
+
+
+def test_time_in_which_the_store_cannot_be_asked_ends_no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(leases, "EXPIRED", 60.0)
+    watch = leases._Watch()
+
+    def is_over_at(seconds: float) -> bool:
+        clock[0] = seconds
+        return watch.is_expired(b"as before")
+
+    assert not any(map(is_over_at, (0.0, 1.0, 1000.0, 1001.0)))
+    assert 1050 < next(seconds for seconds in range(1002, 1100) if is_over_at(seconds)) < 1065
+
+
+def test_who_comes_late_to_a_number_leaves_nothing_of_it(folder: AnyPath) -> None:
+    place = folder / ".lock"
+    assert is_remote(place)
+    put_bytes(place / "0000000005", elsewhere())
+    assert leases._take(place, 3) is None
+    assert [path.name for path in listed(place)] == ["0000000005"]
+
+
+def test_a_lease_is_taken_though_the_answer_was_lost(
+    folder: AnyPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "EXPIRED", 60.0)
+    gateway.spoil("PUT", Fate.ANSWER_LOST)
+    place = to_path(str(folder))
+    assert take(place) < SOON
+    assert not is_locked(place)
+
+
+def test_who_cannot_reach_the_store_gives_back_in_time_and_raises_nothing(
+    folder: AnyPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "_LAST_WORDS", 0.3)
+    with lock_folder(to_path(str(folder))):
+        gateway.decide(lambda _: Fate.HUNG_UP)
+        since = time.monotonic()
+    # The library's own attempts take half a minute.
+    assert time.monotonic() - since < 15
+    gateway.decide(lambda _: Fate.PASSED)
+    assert take(to_path(str(folder))) > 0.9
+
+
+def test_a_lock_costs_few_requests(folder: AnyPath, gateway: Gateway) -> None:
+    place = to_path(str(folder))
+    with gateway.counting() as first:
+        take(place)
+    assert first == {"LIST": 2, "PUT": 2}
+    with gateway.counting() as later:
+        take(place)
+    assert later == {"LIST": 2, "GET": 1, "PUT": 2, "DELETE": 1}
+    with gateway.counting() as asked:
+        assert not is_locked(place)
+    assert asked == {"LIST": 1, "GET": 1}
+
+
+def test_what_is_no_lease_is_over(folder: AnyPath, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "EXPIRED", 60.0)
+    assert is_remote(folder)
+    for data in (b"", b"null", b"{}", b"\xff", b'{"machine": "other", "process": "x", "started": "1"}'):
+        put_bytes(folder / ".lock" / "0000000001", data)
+        assert not is_locked(folder)
+        assert take(folder) < SOON
+
+
+def test_a_worker_that_is_forked_leaves_the_leases_of_its_parent(folder: AnyPath) -> None:
+    assert run([sys.executable, "-c", FORKER, folder]).output == "0 True 1\n"
+    assert listed(folder / ".running") == []
+    assert [body["released"] for body in bodies(folder / "night")] == [True]
+
+
+def test_a_process_that_ends_gives_back_where_the_store_has_a_name(
+    folder: AnyPath, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://localhost:{object_store.port}")
+    assert run([sys.executable, "-c", ENDING, folder]).code == 0
+    assert listed(folder / ".running") == []
+
+
+def test_nobody_collects_while_another_process_shares_and_anybody_after_it(folder: AnyPath) -> None:
+    lock_shared(folder)
+    with lock_root(folder):
+        pass
+    with started(FAR_SHARER, folder) as sharer:
+        with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
+            pytest.fail("It is not alone.")
+        finish(sharer)
+    with lock_root(folder):
+        assert len(listed(folder / ".running")) == 1
+
+
+def test_a_killed_run_keeps_nobody_from_collecting_and_leaves_nothing(folder: AnyPath) -> None:
+    with started(FAR_SHARER, folder) as sharer:
+        sharer.send_signal(signal.SIGKILL)
+        sharer.wait(TIMEOUT)
+        assert len(listed(folder / ".running")) == 1
+    with lock_root(folder):
+        assert listed(folder / ".running") == []
+
+
+def test_a_run_elsewhere_keeps_others_from_collecting_until_it_has_long_told_nothing(
+    folder: AnyPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = folder / ".running" / "0123456789abcdef"
+    assert is_remote(other)
+    put_bytes(other, elsewhere())
+    with monkeypatch.context() as patience:
+        patience.setattr(leases, "EXPIRED", 60.0)
+        with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
+            pytest.fail("It is not alone.")
+    # A store's times are whole seconds.
+    time.sleep(2.1)
+    with lock_root(folder):
+        assert listed(folder / ".running") == []
+
+
+def test_two_do_not_collect_at_once_and_a_run_waits_for_who_does(folder: AnyPath) -> None:
+    with lock_root(folder):
+        with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
+            pytest.fail("It is not alone.")
+        with started(f'print("ready", flush=True)\n{FAR_SHARER.replace("ready", "inside")}', folder) as sharer:
+            told = f"Another process collects in {folder}; waiting until it has ended.\n"
+            assert read_line(sharer) == told
+    with started(FAR_SHARER, folder):
+        assert len(listed(folder / ".running")) == 2
+
+
+def test_a_lease_that_ended_is_not_renewed(folder: AnyPath, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEWED", 0.02)
+    assert is_remote(folder)
+    lease: Lease | None = acquire(folder, lambda: False)
+    assert lease is not None
+    assert acquire(folder, lambda: False) is None
+    lease.release()
+    time.sleep(0.1)
+    assert [body["released"] for body in bodies(folder)] == [True]
+    registered = leases.register(folder / "runs")
+    registered.release()
+    time.sleep(0.1)
+    assert listed(folder / "runs") == []

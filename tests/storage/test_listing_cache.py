@@ -1,0 +1,86 @@
+"""What a survey of a folder says: the same of an object store as of a disk, of which it asks once."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.paths import AnyPath, to_path
+from tasks.storage.files import is_there, publish_bytes, publish_folder
+from tasks.storage.layout import DataRoot
+from tasks.storage.listing_cache import read_each, survey
+from tasks.storage.locks import lock_folder
+from tasks.storage.removal import DiskUsage, measure, remove
+from tests.support.servers.gateway import Gateway
+from tests.support.servers.object_store import ObjectStore
+
+FILES = {"a.json": 1, "head/manifest.json": 2, "head/damaged/part.parquet": 30, "head/[1] a*?.json": 4, "photos/x/y": 5}
+
+
+def fill(root: AnyPath) -> AnyPath:
+    for name, size in FILES.items():
+        publish_bytes(root / name, b"x" * size)
+    return root
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> AnyPath:
+    return fill(tmp_path / "data")
+
+
+@pytest.fixture
+def there(object_store: ObjectStore) -> AnyPath:
+    """The same on a store, with what is there for its own sake: a lease, and the mark of a folder."""
+    root = fill(to_path(object_store.url("data")))
+    with publish_folder(root / "head" / "export") as folder:
+        (folder / "model").write_bytes(b"x" * 6)
+    with lock_folder(root / "head"):
+        pass
+    remove(root / "head" / "export" / "model", DataRoot(root))
+    return root
+
+
+def told(root: AnyPath, apart: tuple[str, ...]) -> list[object]:
+    """All that a survey says, by names relative to the root."""
+    found = survey(root, apart)
+    places = [root, *(root / name for name in (*FILES, "head", "head/damaged", "photos", "photos/x", "nothing"))]
+    names = [[path.name for path in found.entries(place)] for place in places]
+    kinds = [(found.is_folder(place), found.is_file(place)) for place in places]
+    sizes = [found.measure(place) for place in places]
+    jsons = [str(path).removeprefix(f"{root}/") for path in found.named(root / "head", "*.json")]
+    return [names, kinds, sizes, jsons, [path.name for path in found.named(root / "photos", "*")]]
+
+
+@pytest.mark.parametrize("apart", [(), ("photos",)], ids=["whole", "a folder apart"])
+def test_it_says_the_same_of_a_store_as_of_a_disk(here: AnyPath, there: AnyPath, apart: tuple[str, ...]) -> None:
+    assert told(there, apart) == told(here, apart)
+    assert survey(there).measure(there) == measure(there) == measure(here) == DiskUsage(5, 42)
+
+
+def test_a_store_is_asked_once(there: AnyPath, gateway: Gateway) -> None:
+    there = to_path(str(there))
+    with gateway.counting() as counted:
+        told(there, ())
+    assert counted == {"LIST": 1}
+
+
+def test_when_a_file_was_written_is_known_without_asking_again(there: AnyPath) -> None:
+    found = survey(there)
+    publish_bytes(there / "b.json", b"")
+    assert abs(survey(there).modified(there / "b.json") - found.modified(there / "a.json")) < 60
+
+
+def test_what_is_read_from_a_store_at_once_comes_in_order(there: AnyPath) -> None:
+    paths = [there / name for name in FILES]
+    assert list(read_each(lambda path: len(path.read_bytes()), paths, there)) == list(FILES.values())
+
+
+def test_a_folder_of_a_store_goes_whole_with_its_mark_whatever_its_names(there: AnyPath) -> None:
+    with publish_folder(there / "photos" / "export") as folder:
+        (folder / "1 [a].jpg").write_bytes(b"x")
+        (folder / "1 a.jpg").write_bytes(b"x")
+    assert remove(there / "photos" / "export", DataRoot(there)) == DiskUsage(2, 2)
+    assert not is_there(there / "photos" / "export")
+    assert measure(there / "photos") == DiskUsage(1, 5)
+    assert remove(there / "head", DataRoot(there)) == DiskUsage(3, 36)
+    assert remove(there / "head", DataRoot(there)) == DiskUsage(0, 0)
+    assert survey(there).entries(there) == [there / "a.json", there / "photos"]

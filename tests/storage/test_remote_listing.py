@@ -1,0 +1,31 @@
+"""What is known of objects that are not ours, as each store's library tells it."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from tasks.storage.remote_listing import _version
+
+TIME = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+STORES: dict[str, dict[str, Any]] = {
+    "S3": {"ETag": '"one"', "LastModified": TIME, "Size": 5},
+    "S3 of several versions": {"ETag": '"one"', "LastModified": TIME, "Size": 5, "VersionId": "v1"},
+    "Google": {"etag": "one", "generation": "17", "mtime": TIME, "size": 5},
+    "Azure": {"etag": "one", "version_id": "v1", "last_modified": TIME, "size": 5},
+}
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_the_version_of_an_object_tells_each_write_from_the_one_before(store: str) -> None:
+    told = STORES[store]
+    before = _version(told)
+    assert _version(dict(told)) == before
+    for name, value in told.items():
+        if name.lower() != "size":
+            other = value + dt.timedelta(seconds=1) if isinstance(value, dt.datetime) else f"{value}2"
+            assert _version({**told, name: other}) != before
+
+
+def test_a_store_that_tells_nothing_gives_no_version() -> None:
+    assert _version({"size": 5}) == ""

@@ -1,0 +1,122 @@
+"""Removing what the stages keep, and nothing else."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import StoreError
+from tasks.storage.files import publishing
+from tasks.storage.layout import DataRoot
+from tasks.storage.locks import lock_folder
+from tasks.storage.removal import DiskUsage, check_removable, measure, remove
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot[Path]:
+    """A data root with one head of two files."""
+    root = DataRoot(tmp_path / "data")
+    folder = root.train("cafe")
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "manifest.json").write_bytes(b"{}")
+    (folder / "checkpoints" / "head-1").write_bytes(bytes(100))
+    return root
+
+
+def test_a_folder_is_measured_and_removed_with_all_that_is_in_it(root: DataRoot[Path]) -> None:
+    folder = root.train("cafe")
+    assert measure(folder) == DiskUsage(2, 102)
+    assert remove(folder, root) == DiskUsage(2, 102)
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_a_file_is_removed_and_one_that_is_gone_is_no_harm(root: DataRoot[Path]) -> None:
+    file = root.train("cafe") / "manifest.json"
+    assert remove(file, root) == DiskUsage(1, 2)
+    assert not file.exists()
+    assert remove(file, root) == DiskUsage(0, 0)
+
+
+@pytest.mark.parametrize("outside", ["..", ".", "../photos", "train/../../photos"])
+def test_what_is_not_below_the_root_is_left_alone(root: DataRoot[Path], outside: str) -> None:
+    photo = root.path.parent / "photos" / "a.jpg"
+    photo.parent.mkdir()
+    photo.touch()
+    with pytest.raises(StoreError, match="is not below the data root"):
+        remove(root.path / outside, root)
+    assert photo.exists()
+    assert root.train("cafe").exists()
+
+
+@pytest.mark.parametrize("linked", ["decode", "decode/abcd"])
+def test_what_lies_behind_a_link_is_left_alone(root: DataRoot[Path], linked: str) -> None:
+    photo = root.path.parent / "photos" / "abcd" / "a.jpg"
+    photo.parent.mkdir(parents=True)
+    photo.touch()
+    link = root.path / linked
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(photo.parent.parent if linked == "decode" else photo.parent)
+    with pytest.raises(StoreError, match=r"is a link to .*, or lies behind one"):
+        remove(root.decode("abcd"), root)
+    assert photo.exists()
+    assert link.is_symlink()
+
+
+def test_a_link_inside_is_removed_and_what_it_leads_to_stays(root: DataRoot[Path]) -> None:
+    photo = root.path.parent / "photos" / "a.jpg"
+    photo.parent.mkdir()
+    photo.touch()
+    (root.train("cafe") / "photos").symlink_to(photo.parent)
+    assert remove(root.train("cafe"), root).files == 2
+    assert not root.train("cafe").exists()
+    assert photo.exists()
+
+
+def test_a_data_root_may_itself_be_a_link(root: DataRoot[Path], tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(root.path)
+    remove(DataRoot(tmp_path / "link").train("cafe"), DataRoot(tmp_path / "link"))
+    assert not root.train("cafe").exists()
+
+
+def test_a_folder_that_a_process_works_in_is_refused(root: DataRoot[Path]) -> None:
+    folder = root.train("cafe")
+    with lock_folder(folder), pytest.raises(StoreError, match="A process works in"):
+        remove(folder, root)
+    with publishing(folder / "checkpoints" / "head-2"), pytest.raises(StoreError, match="A process works in"):
+        check_removable(folder, root)
+    assert measure(folder) == DiskUsage(3, 102)
+
+
+def test_killed_half_way_the_folder_is_gone_and_the_rest_is_swept_by_the_next_removal(root: DataRoot[Path]) -> None:
+    for number in range(3):
+        (root.train("cafe") / f"file-{number}").touch()
+    # Dies at the first file that it is to remove.
+    script = """
+import os, shutil, signal, sys
+from pathlib import Path
+from tasks.storage.layout import DataRoot
+from tasks.storage.removal import remove
+shutil.rmtree = lambda folder: (next(Path(folder).glob("file-*")).unlink(), os.kill(os.getpid(), signal.SIGKILL))
+root = DataRoot(Path(sys.argv[1]))
+remove(root.train("cafe"), root)
+"""
+    done = subprocess.run([sys.executable, "-c", script, root.path], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not root.train("cafe").exists()
+    (left,) = root.train("cafe").parent.iterdir()
+    assert left.name.startswith(".tmp-cafe-")
+    assert remove(root.train("cafe"), root) == DiskUsage(0, 0)
+    assert not left.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may remove everything")
+def test_a_folder_without_rights_is_told_of(root: DataRoot[Path]) -> None:
+    root.train("x").parent.chmod(0o500)
+    try:
+        with pytest.raises(StoreError, match="cannot be removed"):
+            remove(root.train("cafe"), root)
+    finally:
+        root.train("x").parent.chmod(0o700)

@@ -1,0 +1,242 @@
+"""What stands between a test and its object store: counts requests, refuses some, and breaks connections."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.server import BaseHTTPRequestHandler
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from tests.support.servers.http_server import Server
+
+_ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>{}</Message></Error>'
+#: Headers that are about one connection, and not about what goes through it.
+_OF_CONNECTION = {"connection", "expect", "keep-alive", "transfer-encoding"}
+
+
+class Request(NamedTuple):
+    """What was asked for.
+
+    Args:
+        kind: `GET`, `HEAD`, `PUT`, `DELETE`, `POST`, or `LIST` for a GET of no object.
+        key: The object's name in its bucket; of a LIST the prefix that names are to have.
+    """
+
+    kind: str
+    key: str
+
+
+class Fate(Enum):
+    """What becomes of a request."""
+
+    #: The store gets it, and its answer comes back.
+    PASSED = auto()
+    #: It waits; what becomes of it is asked again after a moment.
+    HELD = auto()
+    #: It never gets there; the answer is that of a store that has too much to do.
+    REFUSED = auto()
+    #: It never gets there; the answer is that whoever asks may not.
+    FORBIDDEN = auto()
+    #: It never gets there; the connection is closed.
+    HUNG_UP = auto()
+    #: The store gets it; the connection is closed in place of its answer.
+    ANSWER_LOST = auto()
+    #: The store gets it; the connection is closed in the middle of what it sends.
+    CUT_OFF = auto()
+
+
+class Gateway:
+    """A server of HTTP requests that hands them on to an object store, on as many connections as it is asked on.
+
+    Args:
+        port: Where the store answers on this machine.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.seen: list[Request] = []
+        self._port = port
+        self._fate: Callable[[Request], Fate] = lambda _: Fate.PASSED
+        self._deciding = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), self)
+
+    @property
+    def address(self) -> str:
+        """Where it answers, as a URL."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def decide(self, fate: Callable[[Request], Fate]) -> None:
+        """From now on, let this say what becomes of each request; one is asked about at a time."""
+        self._fate = fate
+
+    def refuse(self, share: float, seed: int = 0) -> None:
+        """From now on, refuse a share of all requests, 0 to 1."""
+        dice = random.Random(seed)  # noqa: S311 (the same ones each time)
+        self.decide(lambda _: Fate.REFUSED if dice.random() < share else Fate.PASSED)
+
+    def spoil(self, kind: str, fate: Fate, times: int = 1) -> None:
+        """From now on, let this become of the first requests of a kind; all others pass."""
+        left = [fate] * times
+        self.decide(lambda request: left.pop() if left and request.kind == kind else Fate.PASSED)
+
+    @contextmanager
+    def counting(self) -> Iterator[Counter[str]]:
+        """How many requests of each kind there are in the block; filled when it ends."""
+        before, counted = len(self.seen), Counter[str]()
+        yield counted
+        counted.update(request.kind for request in self.seen[before:])
+
+    def fate_of(self, request: Request) -> Fate:
+        """Remember a request, and say what becomes of it."""
+        with self._deciding:
+            self.seen.append(request)
+            fate = self._fate(request)
+        while fate is Fate.HELD:
+            time.sleep(0.05)
+            with self._deciding:
+                fate = self._fate(request)
+        return fate
+
+    def connection(self) -> HTTPConnection:
+        """A connection to the store."""
+        return HTTPConnection("127.0.0.1", self._port, timeout=60)
+
+    @contextmanager
+    def serving(self) -> Iterator["Gateway"]:
+        """Answer for as long as the block lasts."""
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+
+
+class _Server(Server):
+    """One whose connections know their gateway."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def __init__(self, address: tuple[str, int], gateway: Gateway) -> None:
+        self.gateway = gateway
+        super().__init__(address, _Connection)
+
+
+class _Connection(BaseHTTPRequestHandler):
+    """One client's connection, with one of its own to the store."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self._store = self.server.gateway.connection()
+
+    def finish(self) -> None:
+        self._store.close()
+        super().finish()
+
+    def handle_any(self) -> None:
+        body = self._body()
+        fate = self.server.gateway.fate_of(self._request())
+        if fate is Fate.HUNG_UP:
+            self.close_connection = True
+        elif fate is Fate.REFUSED:
+            self._refuse(503, "SlowDown", "Please reduce your request rate.")
+        elif fate is Fate.FORBIDDEN:
+            self._refuse(403, "AccessDenied", "Access Denied.")
+        else:
+            self._pass_on(body, fate)
+
+    do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = handle_any  # noqa: N815 (the names that the library looks for)
+
+    def handle_expect_100(self) -> bool:
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _request(self) -> Request:
+        address = urlsplit(self.path)
+        _, _, key = unquote(address.path).lstrip("/").partition("/")
+        if self.command == "GET" and not key:
+            asked = dict(part.partition("=")[::2] for part in address.query.split("&"))
+            return Request("LIST", unquote(asked.get("prefix", "")))
+        return Request(self.command, key)
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self._read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self._line().split(b";")[0], 16):
+            chunks.append(self._read(size))
+            self._line()
+        self._line()
+        return b"".join(chunks)
+
+    def _read(self, size: int) -> bytes:
+        """Read so many bytes; a client that is killed before has sent nothing that the store may get."""
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionResetError
+        return data
+
+    def _line(self) -> bytes:
+        line = self.rfile.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionResetError
+        return line
+
+    def _pass_on(self, body: bytes, fate: Fate) -> None:
+        try:
+            answer, content = self._ask(body)
+        except (OSError, HTTPException):
+            # The store is not there: as without a gateway, the connection ends.
+            self._store.close()
+            self.close_connection = True
+            return
+        if fate is Fate.ANSWER_LOST:
+            self.close_connection = True
+            return
+        headers = [pair for pair in answer.getheaders() if pair[0].lower() not in {*_OF_CONNECTION, "content-length"}]
+        if self.command == "HEAD":
+            self._answer(answer.status, [*headers, ("Content-Length", answer.getheader("Content-Length", "0"))], b"")
+        else:
+            self._answer(answer.status, headers, content, cut=fate is Fate.CUT_OFF)
+
+    def _ask(self, body: bytes) -> tuple[HTTPResponse, bytes]:
+        self._store.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in {*_OF_CONNECTION, "content-length"}:
+                self._store.putheader(name, value)
+        if body or self.command in {"PUT", "POST"}:
+            self._store.putheader("Content-Length", str(len(body)))
+        self._store.endheaders(body or None)
+        answer = self._store.getresponse()
+        return answer, answer.read()
+
+    def _refuse(self, status: int, code: str, words: str) -> None:
+        self._answer(status, [("Content-Type", "application/xml")], _ERROR.format(code, words).encode())
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, *, cut: bool = False) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if self.command != "HEAD":
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if cut else content)
+        self.wfile.flush()
+        self.close_connection |= cut

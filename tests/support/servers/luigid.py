@@ -1,0 +1,127 @@
+"""A real `luigid`, and commands that it gives work to, each as if on a machine of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.processes import Command, background_command, read_line, running, write_line
+
+#: The `luigid` program on a port that the system chooses, which it writes: one that was looked for before may be
+#: another's by now. Each line of standard input changes one of its settings while it runs, and is answered.
+_LUIGID = """
+import os, sys, threading
+
+import luigi.server
+import tornado.netutil
+from luigi.cmdline import luigid
+
+class Scheduler(luigi.server.Scheduler):
+    def __init__(self):
+        super().__init__()
+        threading.Thread(target=self.follow, daemon=True).start()
+
+    def follow(self):
+        for line in sys.stdin:
+            name, value = line.split("=")
+            setattr(self._config, name, float(value))
+            print(line, end="", flush=True)
+        # The process that started this one has ended.
+        os._exit(1)
+
+def bind(port, **options):
+    sockets = bind_sockets(port, **options)
+    print(sockets[0].getsockname()[1], flush=True)
+    return sockets
+
+luigi.server.Scheduler = Scheduler
+bind_sockets, tornado.netutil.bind_sockets = tornado.netutil.bind_sockets, bind
+luigid(sys.argv[1:])
+"""
+#: Of a worker that asks for work several times a second, where Luigi's lets seconds pass.
+_CONFIG = "[core]\nlocal_scheduler={}\n[worker]\nwait_interval=0.2\nwait_jitter=0\n"
+#: The `luigi` program on a machine of some name, with GPUs where the folder has device files of some, and with a minute
+#: of waiting for a machine that is gone made shorter.
+_MACHINE = """
+import socket, sys
+from pathlib import Path
+
+from luigi.cmdline import luigi_run
+from tasks import hardware
+from tasks.storage import leases
+
+host, devices, lease, *words = sys.argv[1:]
+socket.gethostname = leases._machine = lambda: host
+hardware.DEVICES = Path(devices)
+leases.EXPIRED, leases.RENEWED = float(lease), float(lease) / 6
+luigi_run(words)
+"""
+
+
+@dataclass(frozen=True)
+class Luigid:
+    """A `luigid` that runs."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def change(self, name: str, value: float) -> None:
+        """Change a setting of its section `[scheduler]`; it holds when this returns."""
+        write_line(self.process, f"{name}={value}")
+        assert read_line(self.process) == f"{name}={value}\n"
+
+
+@contextmanager
+def luigid(folder: Path, **settings: float) -> Iterator[Luigid]:
+    """Start it on a free port, which it answers on when this has it; it is gone afterwards.
+
+    Args:
+        folder: Of its own.
+        settings: Of its section `[scheduler]`.
+    """
+    folder.mkdir(exist_ok=True)
+    lines = [f"{name}={value}" for name, value in settings.items()]
+    (folder / "luigi.cfg").write_text("\n".join(["[scheduler]", *lines, ""]))
+    words = [sys.executable, "-c", _LUIGID, "--address", "127.0.0.1", "--port", "0"]
+    words += ["--state-path", str(folder / "state.pickle")]
+    with running(words, stderr=subprocess.DEVNULL, folder=folder) as process:
+        yield Luigid(process, int(read_line(process)))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One that commands run on.
+
+    Args:
+        name: Its name.
+        folder: Of the test, for what commands write and for the file that tells Luigi of luigid.
+        port: Where luigid answers; none for Luigi's own scheduler.
+        gpus: How many it has.
+        lease: Seconds after which a machine that is gone holds nothing on an object store.
+    """
+
+    name: str
+    folder: Path
+    port: int | None
+    gpus: int = 0
+    lease: float = 60.0
+
+    @contextmanager
+    def start(self, *words: object, **environment: str) -> Iterator[Command]:
+        """Run a `luigi` command with all its processes in a session; what is left of it at the end is killed."""
+        devices = self.folder / f"{self.name}-dev"
+        devices.mkdir(exist_ok=True)
+        for number in range(self.gpus):
+            (devices / f"nvidia{number}").touch()
+        config = self.folder / f"worker-{self.port}.cfg"
+        # Not anew each time: another command may be reading it.
+        if not config.exists():
+            config.write_text(_CONFIG.format(str(self.port is None).lower()))
+        given = [] if self.port is None else ["--scheduler-port", f"{self.port}"]
+        command_words = [sys.executable, "-c", _MACHINE, self.name, devices, self.lease, *words, *given]
+        environment = {**os.environ, "LUIGI_CONFIG_PATH": str(config), **environment}
+        with background_command(command_words, self.folder, environment) as command:
+            yield command

@@ -1,0 +1,72 @@
+"""How tests start and stop commands: nothing is left of them, and what a command leaves behind is found."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support import processes
+from tests.support.processes import descendants, is_alive, read_line, run, running, session, stop
+
+#: Starts another process, in a session of its own or not, tells its number, and waits.
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session={})
+print(child.pid, flush=True)
+time.sleep(3600)
+"""
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "STOP_TIMEOUT", 0.5)
+
+
+def test_all_that_a_command_has_started_is_gone_when_the_block_ends() -> None:
+    with running([sys.executable, "-c", PARENT.format(False)]) as process:
+        child = psutil.Process(int(read_line(process)))
+        assert session(process.pid) == {psutil.Process(process.pid), child}
+    assert process.returncode == -signal.SIGKILL
+    assert not is_alive(child)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("detached", [False, True])
+def test_what_goes_on_after_a_command_was_stopped_fails_the_test_and_is_killed(detached: bool) -> None:
+    with running([sys.executable, "-c", PARENT.format(detached)], stderr=None) as process:
+        child = psutil.Process(int(read_line(process)))
+        assert process.stdout is not None
+        process.stdout.close()
+        with pytest.raises(AssertionError, match="nothing of it may go on"):
+            stop(process, signal.SIGTERM)
+    processes.until(lambda: not is_alive(child))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_command_that_does_not_stop_fails_the_test() -> None:
+    script = "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(3600)"
+    with running([sys.executable, "-c", script]) as process:
+        read_line(process)
+        with pytest.raises(subprocess.TimeoutExpired):
+            stop(process, signal.SIGTERM)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_command_that_has_just_ended_has_left_nothing() -> None:
+    with running([sys.executable, "-c", ""]) as process:
+        process.wait(processes.TIMEOUT)
+        assert descendants(process.pid) == session(process.pid) == set()
+        assert stop(process, signal.SIGTERM).code == 0
+
+
+def test_lines_that_come_together_are_read_one_by_one() -> None:
+    with running([sys.executable, "-c", r"print('one\ntwo\nthr', end='', flush=True); input()"]) as process:
+        assert [read_line(process), read_line(process), read_line(process, 1.0)] == ["one\n", "two\n", "thr"]
+
+
+def test_a_command_is_run_to_its_end(tmp_path: Path) -> None:
+    script = "import sys; print(sys.argv[1]); sys.exit(len(sys.stdin.read()) or 3)"
+    assert run([sys.executable, "-c", script, tmp_path]) == processes.Finished(3, f"{tmp_path}\n", "")

@@ -1,0 +1,165 @@
+"""Threads: order is kept, no more is taken than can be worked on soon, and nothing goes on when nobody listens."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tasks.concurrency import WAITING, BackgroundWriter, map_ordered, prefetch
+from tests.support.processes import TIMEOUT, until
+
+WAIT = 0.05
+
+
+def test_prefetch_yields_everything_in_order() -> None:
+    assert list(prefetch(range(100), 3)) == list(range(100))
+    assert list(prefetch([], 3)) == []
+
+
+def test_prefetch_runs_ahead_as_far_as_its_depth_and_no_further() -> None:
+    made: list[int] = []
+    allowed = 0
+
+    def items() -> Iterator[int]:
+        for item in range(20):
+            made.append(item)
+            yield item
+
+    def is_ahead() -> bool:
+        return len(made) >= allowed
+
+    for item in prefetch(items(), 3):
+        allowed = min(item + 4, 20)  # this one and three more
+        until(is_ahead)
+        time.sleep(WAIT if item < 4 else 0)  # time for it to run too far
+        assert len(made) == allowed
+
+
+def test_prefetch_raises_what_the_items_raise_after_those_before() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise ValueError("no sixth")
+
+    ahead = prefetch(items(), 3)
+    assert [next(ahead) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="no sixth"):
+        next(ahead)
+
+
+def test_prefetch_that_is_left_early_ends_its_thread() -> None:
+    threads = set(threading.enumerate())
+    for item in prefetch(range(100), 3):
+        if item == 4:
+            break
+    assert set(threading.enumerate()) <= threads
+
+
+def test_items_worked_on_in_threads_come_in_order() -> None:
+    def slowest_first(item: int) -> int:
+        time.sleep(0.02 if item % 4 == 0 else 0)
+        return -item
+
+    assert list(map_ordered(slowest_first, range(50), 4)) == [-item for item in range(50)]
+    assert list(map_ordered(slowest_first, [], 4)) == []
+
+
+def test_threads_work_side_by_side() -> None:
+    both = threading.Barrier(2, timeout=TIMEOUT)
+    assert list(map_ordered(lambda _: both.wait() >= 0, range(2), 2)) == [True, True]
+
+
+def test_items_are_taken_only_as_far_ahead_as_threads_can_use_them() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(20):
+            taken.append(item)
+            yield item
+
+    for done, _ in enumerate(map_ordered(str, items(), 2), start=1):
+        assert len(taken) == min(done + 2 * (1 + WAITING) - 1, 20)
+
+
+def test_items_of_much_weight_are_begun_only_where_there_is_room_or_one_is_alone() -> None:
+    weights = [1, 1, 1, 3, 9, 9, 1, 1, 1, 1, 1]
+    begun, done = list[int](), list[int]()
+
+    def weigh(place: int) -> int:
+        return weights[place]
+
+    def begin(place: int) -> int:
+        begun.append(place)
+        return place
+
+    for place in map_ordered(begin, range(len(weights)), 4, weigh, 4):
+        done.append(place)
+        time.sleep(WAIT / 5)  # time for it to run too far
+        assert sum(map(weigh, begun)) - sum(map(weigh, done)) <= max(4, *map(weigh, begun[len(done) :]), 0)
+    assert done == list(range(len(weights)))
+
+
+def test_an_item_that_needs_all_room_is_begun_while_the_caller_is_at_the_one_before() -> None:
+    begun: list[int] = []
+    first = map_ordered(begun.append, range(3), 4, lambda _: 9, 4)
+    next(first)
+    until(lambda: len(begun) >= 2)
+    time.sleep(WAIT)
+    assert begun == [0, 1]
+
+
+def test_failure_where_room_is_short_comes_after_the_results_before_it() -> None:
+    def fail_at_one(item: int) -> int:
+        if item == 1:
+            raise ValueError("no second")
+        return item
+
+    done = map_ordered(fail_at_one, range(9), 3, lambda item: 1 + 3 * (item == 2), 4)
+    assert next(done) == 0
+    with pytest.raises(ValueError, match="no second"):
+        next(done)
+
+
+def test_failure_comes_after_the_results_before_it_and_ends_the_threads() -> None:
+    threads = set(threading.enumerate())
+
+    def fail_at_five(item: int) -> int:
+        if item == 5:
+            raise ValueError("no sixth")
+        return item
+
+    done = map_ordered(fail_at_five, range(100), 3)
+    assert [next(done) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="no sixth"):
+        next(done)
+    assert set(threading.enumerate()) <= threads
+
+
+def test_threads_end_when_they_are_left_early() -> None:
+    threads = set(threading.enumerate())
+    for item in map_ordered(str, range(100), 3):
+        if item == "4":
+            break
+    assert set(threading.enumerate()) <= threads
+
+
+def test_things_are_done_behind_the_caller_one_after_the_other() -> None:
+    threads, go_on, done = set(threading.enumerate()), threading.Event(), list[int]()
+    with BackgroundWriter() as behind:
+        behind.do(go_on.wait, 5)
+        assert not done
+        go_on.set()
+        for number in range(3):
+            behind.do(done.append, number)
+        behind.wait()
+        assert done == [0, 1, 2]
+    assert set(threading.enumerate()) <= threads
+
+
+def test_what_fails_behind_the_caller_is_raised_with_the_next_thing() -> None:
+    done: list[int] = []
+    with BackgroundWriter() as behind:
+        behind.do(int, "none")
+        with pytest.raises(ValueError, match="none"):
+            behind.do(done.append, 1)
+    assert not done
