@@ -24,6 +24,7 @@ from tasks.errors import PipelineError, SettingError
 from tasks.keys import fingerprint
 from tasks.parameters import ChoiceParameter, DayParameter, FolderParameter, NumberParameter
 from tasks.paths import AnyPath, to_path
+from tasks.run_context import RunContext
 from tasks.runs.records import read_record
 from tasks.runtime.luigi_settings import refuse_empty_settings
 from tasks.runtime.os_errors import explain_os_errors
@@ -307,36 +308,40 @@ class RootTask(luigi.Task):
     def prepare_backbones(self) -> tuple[PrepareBackbone, ...]:
         """The tasks that find or fetch the backbones."""
         return tuple(
-            PrepareBackbone(data_root=self.data_root, run_id=self.run_id, request=request, number=number)
+            PrepareBackbone(context=self.context, request=request, number=number)
             for number, request in enumerate(self.requests(), start=1)
         )
 
     def take_snapshot(self) -> TakeSnapshot:
         """The task that takes the snapshot."""
         return TakeSnapshot(
-            data_root=self.data_root,
-            run_id=self.run_id,
+            context=self.context,
             dataset=self.source(),
             date=self.date,
             max_shrink=self.max_shrink,
             on_missing_source=self.on_missing_source,
         )
 
-    def shared(self, prepared: Sequence[Prepared], snapshot: TakeSnapshot) -> dict[str, Any]:
-        """The parameters of every stage that works on a snapshot; see `SnapshotStageTask`."""
-        return {
-            "data_root": self.data_root,
-            "run_id": self.run_id,
-            "snapshot": snapshot.manifest().key,
-            "folder": str(snapshot.photos()),
-            "taken": str(snapshot.manifest_path()),
-            "weights": {each.backbone.weights_sha256: str(each.weights) for each in prepared},
-            "max_rejected": self.max_rejected,
-            "max_megapixels": self.max_megapixels,
-            "engine": self.engine,
-            "ray_address": self.ray_address,
-            "gpus_per_actor": self.gpus_per_actor,
-        }
+    @property
+    def context(self) -> RunContext:
+        """What the stages before the snapshot are told."""
+        return RunContext(self.data_root, self.run_id)
+
+    def snapshot_context(self, prepared: Sequence[Prepared], snapshot: TakeSnapshot) -> RunContext:
+        """What the stages that work on a snapshot are told; it must have been taken."""
+        return RunContext(
+            data_root=self.data_root,
+            run_id=self.run_id,
+            snapshot=snapshot.manifest().key,
+            photos=str(snapshot.photos()),
+            pointer=str(snapshot.manifest_path()),
+            weights=tuple((each.backbone.weights_sha256, str(each.weights)) for each in prepared),
+            max_rejected=self.max_rejected,
+            max_megapixels=self.max_megapixels,
+            engine=self.engine,
+            ray_address=self.ray_address,
+            gpus_per_actor=self.gpus_per_actor,
+        )
 
     @property
     def form(self) -> events.LogFormat:

@@ -72,7 +72,9 @@ class CompareTraining(RootTask):
             self._publish(cells, backbone.manifest(), snapshot.manifest())
 
     def _decode(self, prepared: Prepared, snapshot: TakeSnapshot) -> DecodePhotos:
-        return DecodePhotos(**self.shared([prepared], snapshot), settings=prepared.backbone.decode(self.encoding))
+        return DecodePhotos(
+            context=self.snapshot_context([prepared], snapshot), settings=prepared.backbone.decode(self.encoding)
+        )
 
     def _cells(self, prepared: Prepared, snapshot: TakeSnapshot, decode: DecodePhotos) -> list[TrainCell]:
         from tasks.train.photos import load_pictured  # noqa: PLC0415 (not needed where nothing is to be done)
@@ -80,9 +82,9 @@ class CompareTraining(RootTask):
         photos = load_pictured(snapshot.manifest().key, decode.manifest(), decode.settings, self.root)
         training = [int((photos.of("train") & (photos.truth == label)).sum()) for label in range(len(photos.labels))]
         plan = ComparisonPlan(self.photos_per_label, self.seeds, self.epochs, self.budget_minutes)
-        shared = self.shared([prepared], snapshot)
+        context = self.snapshot_context([prepared], snapshot)
         cells = plan_cells(plan, training, prepared.backbone, self.encoding)
-        return [TrainCell(**shared, settings=settings) for settings in cells]
+        return [TrainCell(context=context, settings=settings) for settings in cells]
 
     def _publish(self, cells: list[TrainCell], prepared: Manifest, snapshot: Manifest) -> None:
         from tasks.compare.report import ComparisonRun, publish_comparison  # noqa: PLC0415 (imports matplotlib)

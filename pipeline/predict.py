@@ -13,6 +13,7 @@ from tasks.events import emit
 from tasks.parameters import FolderParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.run_context import RunContext
 from tasks.runtime.os_errors import explain_os_errors
 from tasks.shards.manifests import Manifest, StageResult
 from tasks.stage import StageTask
@@ -38,6 +39,11 @@ class PredictFolder(StageTask):
 
     stage = "predict"
     on_gpus = True
+
+    @property
+    def context(self) -> RunContext:
+        """The data root and this start."""
+        return RunContext(self.data_root, self.run_id)
 
     @cached_property
     def model_folder(self) -> AnyPath:

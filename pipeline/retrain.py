@@ -108,7 +108,7 @@ class RetrainFlowers(ModelTask):
         """
         snapshot = self.take_snapshot()
         report = WriteReport(
-            **self.shared(prepared, snapshot),
+            context=self.snapshot_context(prepared, snapshot),
             settings=self.settings([each.backbone for each in prepared]),
             dataset=self.source().name,
             date=self.date,

@@ -5,17 +5,17 @@ import gc
 import logging
 import time
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import luigi
 
-from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
-from tasks.errors import BackboneError, StoreError
+from tasks.errors import StoreError
 from tasks.events import emit
 from tasks.hardware import claim_gpus
-from tasks.parameters import ChoiceParameter, FolderParameter, NumberParameter
-from tasks.paths import AnyPath, to_path
+from tasks.parameters import NumberParameter
+from tasks.paths import AnyPath
 from tasks.progress import LiveLine, Progress
+from tasks.run_context import RunContext, RunContextParameter
 from tasks.runtime import run_status
 from tasks.runtime.luigi_failures import report_failures
 from tasks.runtime.luigi_settings import apply_defaults
@@ -61,24 +61,29 @@ class StageTask(luigi.Task):
     Subclasses set `stage`, say where the manifest is, and do the work.
     """
 
-    data_root: FolderParameter = FolderParameter(description="Folder of everything the stages write.")
-    run_id: luigi.Parameter[str] = luigi.Parameter(
-        default="by hand", significant=False, description="The run that this stage belongs to."
-    )
-
     stage: ClassVar[str]
     #: Whether it computes with a network, and so on this machine's GPUs where it has any.
     on_gpus: ClassVar[bool] = False
 
     @property
+    @abstractmethod
+    def context(self) -> RunContext:
+        """The run that it belongs to."""
+
+    @property
     def name(self) -> str:
-        """What the stage is called in its run, which may have several of a kind."""
+        """Name of the stage in its run."""
         return self.stage
 
     @property
     def root(self) -> DataRoot:
         """The data root."""
-        return DataRoot(to_path(self.data_root))
+        return self.context.root
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run in manifests."""
+        return self.context.run_id
 
     def process_resources(self) -> dict[str, int]:
         """What Luigi's scheduler lets no other task have meanwhile: the GPUs, of a stage that computes on them."""
@@ -191,82 +196,20 @@ def _skip_gc_at_exit(_: StageTask) -> None:
     atexit.register(gc.freeze)
 
 
-class SnapshotStageTask(StageTask):
-    """A stage that works on a snapshot, whose key is known by then."""
+class RunStageTask(StageTask):
+    """A stage of a run, which hands its context on to the stages that it requires."""
 
-    snapshot: luigi.Parameter[str] = luigi.Parameter(description="Key of the snapshot.")
-    folder: luigi.Parameter[str] = luigi.Parameter(
-        significant=False, description="The folder that the snapshot's paths are relative to."
-    )
-    taken: luigi.Parameter[str] = luigi.Parameter(
-        default="", significant=False, description="Manifest of the date's snapshot; empty where none is to be renewed."
-    )
-    weights: luigi.DictParameter = luigi.DictParameter(
-        default={}, significant=False, description="Where the weights of backbones are, by their sha256."
-    )
-    max_rejected: NumberParameter[float] = NumberParameter(
-        float, 0, 1, default=0.05, description="Share of photos that may be rejected before the run ends with an error."
-    )
-    max_megapixels: NumberParameter[float] = NumberParameter(
-        float, 0, 10_000, default=100, description="Millions of pixels that a photo may have before it is rejected."
-    )
-
-    engine: ChoiceParameter = ChoiceParameter(
-        *ENGINES, default="local", significant=False, description="Who does the work on photos."
-    )
-    ray_address: luigi.Parameter[str] = luigi.Parameter(
-        default="", significant=False, description="Of the Ray cluster; empty starts Ray on this machine."
-    )
-    gpus_per_actor: NumberParameter[float] = NumberParameter(
-        float, 0, default=0, significant=False, description="GPUs of each actor on Ray that can use one."
-    )
-
+    context: RunContextParameter = RunContextParameter(description="The run and its snapshot, as JSON.")
     number: NumberParameter[int] = NumberParameter(
-        int, 1, default=1, significant=False, description="Which of its kind this stage is in its run."
+        int, 1, default=1, significant=False, description="Position of this stage among those of its kind in the run."
     )
 
     @property
     def name(self) -> str:
-        """What the stage is called in its run: several of a kind are told apart by their numbers."""
+        """Name of the stage in its run: `decode`, and `decode-2` for the second of its kind."""
         return stage_name(self.stage, self.number)
 
-    def statistics(self) -> AnyPath | None:
-        """Where the statistics of the snapshot's dataset are kept; None where nobody says which dataset it is."""
-        return self.root.statistics(to_path(self.taken).parent.name) if self.taken else None
-
     @property
-    def weight_paths(self) -> dict[str, AnyPath]:
-        """Where the weights of backbones are, by their sha256."""
-        return {sha256: to_path(text) for sha256, text in self.weights.items()}
-
-    def weights_of(self, sha256: str) -> AnyPath:
-        """Where the weights of a backbone are, by the hash that its settings have.
-
-        Raises:
-            BackboneError: The task was not told.
-        """
-        paths = self.weight_paths
-        if sha256 not in paths:
-            raise BackboneError(f"--weights does not say where the weights with the sha256 {sha256} are. Name them.")
-        return paths[sha256]
-
-    @property
-    def cluster(self) -> Cluster | None:
-        """The cluster that does the work on photos; None where this machine does."""
-        return find_cluster(self.engine, self.ray_address, self.gpus_per_actor)
-
-    def shared(self) -> dict[str, Any]:
-        """The parameters that the stage before this one takes too."""
-        return {
-            "data_root": self.data_root,
-            "run_id": self.run_id,
-            "snapshot": self.snapshot,
-            "folder": self.folder,
-            "taken": self.taken,
-            "weights": self.weights,
-            "max_rejected": self.max_rejected,
-            "max_megapixels": self.max_megapixels,
-            "engine": self.engine,
-            "ray_address": self.ray_address,
-            "gpus_per_actor": self.gpus_per_actor,
-        }
+    def snapshot(self) -> str:
+        """Key of the snapshot."""
+        return self.context.snapshot

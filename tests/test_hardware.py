@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from tasks.evaluate.task import EvaluateHead
 from tasks.export.task import ExportModel
 from tasks.hardware import claim_gpus, find_gpus, find_hardware
 from tasks.report.task import WriteReport
+from tasks.run_context import RunContext
 from tasks.snapshot.task import TakeSnapshot
 from tasks.stage import StageTask
 from tasks.train.task import FinetuneNetwork, TrainHead
@@ -73,10 +75,10 @@ def test_each_is_claimed_by_a_name_that_no_other_machine_has(monkeypatch: pytest
     assert claim_gpus() == {"gpu 10 of host": 1, f"gpu {UUID} of host": 1}
 
 
-def claimed(task: type[StageTask], **given: str | float) -> dict[str, int]:
-    """What a task asks Luigi for, whatever its other parameters are."""
+def claimed(task: type[StageTask], **given: Any) -> dict[str, int]:
+    """The resources that a task asks Luigi for, whatever its other parameters are."""
     made = object.__new__(task)
-    made.__dict__.update({"engine": "local", "ray_address": "", "gpus_per_actor": 0, **given})
+    made.__dict__["context"] = RunContext("data", **given)
     return made.process_resources()
 
 

@@ -19,8 +19,9 @@ import pytest
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.run_context import RunContext
 from tasks.shards.manifests import Manifest, StageResult, read_manifest
-from tasks.stage import StageTask
+from tasks.stage import RunStageTask
 from tasks.storage.files import publish_bytes
 from tests.support import processes
 from tests.support.processes import STOP_TIMEOUT, TIMEOUT, Finished, assert_gone, read_line, running
@@ -39,7 +40,7 @@ class Knot:
         os.write(1, b"found")
 
 
-class CountPhotos(StageTask):
+class CountPhotos(RunStageTask):
     """A stage that publishes something and then ends as it is told to."""
 
     ends: luigi.Parameter[str] = luigi.Parameter(default="well", description="How.")
@@ -90,22 +91,22 @@ class CountPhotos(StageTask):
                 bytearray(2**60)
 
 
-def words(root: Path, ends: str, *options: str) -> list[str]:
+def words(root: Path, ends: str, *options: str, run_id: str = "by hand") -> list[str]:
     command = [sys.executable, "-m", "luigi", "--module", "tests.test_stage", "CountPhotos"]
-    return [*command, "--data-root", str(root), "--ends", ends, *options]
+    return [*command, "--context", json.dumps({"data_root": str(root), "run_id": run_id}), "--ends", ends, *options]
 
 
-def run(root: Path, ends: str, *options: str) -> Finished:
-    return processes.run(words(root, ends, *options))
+def run(root: Path, ends: str, *options: str, run_id: str = "by hand") -> Finished:
+    return processes.run(words(root, ends, *options, run_id=run_id))
 
 
 @pytest.fixture
 def task(tmp_path: Path) -> CountPhotos:
-    return CountPhotos(data_root=str(tmp_path))
+    return CountPhotos(context=RunContext(str(tmp_path)))
 
 
 def test_the_manifest_is_published_last_and_says_what_was_done(tmp_path: Path, task: CountPhotos) -> None:
-    done = run(tmp_path, "well", "--run-id", "2026-01-31-cafe")
+    done = run(tmp_path, "well", run_id="2026-01-31-cafe")
     assert (done.code, done.errors) == (0, "")
     assert re.fullmatch(r"count +1,200 new +3 reused +\d+\.\d s +cafe\n", done.output)
     assert task.published().read_bytes() == b"no manifest"
@@ -231,7 +232,7 @@ def test_a_killed_stage_leaves_no_manifest_and_keeps_what_it_published(tmp_path:
 
 
 def test_the_run_and_how_it_is_told_of_do_not_make_another_task(tmp_path: Path) -> None:
-    one, other = (CountPhotos(data_root=str(tmp_path), run_id=run_id) for run_id in ("one", "other"))
+    one, other = (CountPhotos(context=RunContext(str(tmp_path), run_id)) for run_id in ("one", "other"))
     assert one.task_id == other.task_id
 
 

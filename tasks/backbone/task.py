@@ -5,31 +5,21 @@ from dataclasses import asdict, fields
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.request import BackboneRequest, look
 from tasks.keys import fingerprint
-from tasks.parameters import NumberParameter, SettingsParameter
+from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.settings import settings_from
 from tasks.shards.manifests import StageResult
-from tasks.stage import StageTask
-from tasks.stage_names import stage_name
+from tasks.stage import RunStageTask
 
 
-class PrepareBackbone(StageTask):
+class PrepareBackbone(RunStageTask):
     """Finds or fetches the weights of a backbone and describes it."""
 
     request: SettingsParameter[BackboneRequest] = SettingsParameter(BackboneRequest, description="The wish, as JSON.")
 
-    number: NumberParameter[int] = NumberParameter(
-        int, 1, default=1, significant=False, description="Which backbone of its run this is."
-    )
-
     stage = "backbone"
     on_gpus = True
-
-    @property
-    def name(self) -> str:
-        """What the stage is called in its run: several backbones are told apart by their numbers."""
-        return stage_name(self.stage, self.number)
 
     def folder(self) -> AnyPath:
         """Where what is fetched is kept."""

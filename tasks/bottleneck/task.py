@@ -8,11 +8,11 @@ from tasks.parameters import NumberParameter, SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import StageResult
-from tasks.stage import SnapshotStageTask
+from tasks.stage import RunStageTask
 from tasks.storage.layout import manifest_path
 
 
-class ExtractBottlenecks(SnapshotStageTask):
+class ExtractBottlenecks(RunStageTask):
     """Computes the bottlenecks of a snapshot's photos that were never embedded with these settings."""
 
     settings: SettingsParameter[BottleneckSettings] = SettingsParameter(
@@ -28,11 +28,12 @@ class ExtractBottlenecks(SnapshotStageTask):
 
     def requires(self) -> DecodePhotos:
         """The pictures."""
-        return DecodePhotos(**self.shared(), settings=self.settings.decode, number=self.decode_number)
+        return DecodePhotos(context=self.context, settings=self.settings.decode, number=self.decode_number)
 
     def process_resources(self) -> dict[str, int]:
         """This machine's GPUs, unless a cluster gives out its own."""
-        here = self.engine == "local" or (self.gpus_per_actor and not self.ray_address)
+        cluster = self.context.cluster
+        here = cluster is None or (cluster.gpus and not cluster.address)
         return super().process_resources() if here else {}
 
     def manifest_path(self) -> AnyPath:
@@ -46,12 +47,12 @@ class ExtractBottlenecks(SnapshotStageTask):
 
         keys = usable(read_snapshot(self.root, self.snapshot)).column("sha256").combine_chunks()
         wanted = Wanted(keys, self.requires().manifest().photos)
-        weights = self.weights_of(self.settings.backbone.weights_sha256)
-        if self.cluster:
+        weights = self.context.weights_of(self.settings.backbone.weights_sha256)
+        if self.context.cluster:
             from tasks.bottleneck.on_ray import Embedding, embed_on_cluster  # noqa: PLC0415 (only then)
 
             embedding = Embedding(self.root, self.settings, weights)
-            counts = embed_on_cluster(wanted, embedding, self.cluster, progress)
+            counts = embed_on_cluster(wanted, embedding, self.context.cluster, progress)
         else:
             counts = embed_photos(wanted, self.settings, weights, self.root, progress)
         return StageResult(

@@ -10,16 +10,16 @@ from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.keys import fingerprint
 from tasks.parameters import NumberParameter, SettingsParameter
-from tasks.paths import AnyPath, to_path
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import StageResult
-from tasks.stage import SnapshotStageTask
+from tasks.stage import RunStageTask
 
 #: Raised when the same models give another decision.
 CODE_VERSION = 1
 
 
-class ChooseChampion(SnapshotStageTask):
+class ChooseChampion(RunStageTask):
     """Decides whether a new model takes the place of its dataset's champion.
 
     A decision stands for as long as its champion does: once another model is champion, it is made anew when it is asked
@@ -40,7 +40,7 @@ class ChooseChampion(SnapshotStageTask):
 
     def requires(self) -> EvaluateHead:
         """The evaluation."""
-        return EvaluateHead(**self.shared(), settings=self.settings)
+        return EvaluateHead(context=self.context, settings=self.settings)
 
     def key(self) -> str:
         """Key of the decision."""
@@ -82,7 +82,7 @@ class ChooseChampion(SnapshotStageTask):
             test=test,
             new=Candidate(train.key(self.snapshot), self.date, test["accuracy"], self.min_accuracy),
         )
-        source = ChampionInputs(self.root, to_path(self.folder), self.weight_paths)
+        source = ChampionInputs(self.root, self.context.photo_folder, self.context.weight_paths)
         decision, asked, recalled = decide(occasion, source, progress)
         return StageResult(
             key=self.key(),

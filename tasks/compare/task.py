@@ -8,10 +8,10 @@ from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest, StageResult
-from tasks.stage import SnapshotStageTask
+from tasks.stage import RunStageTask
 
 
-class TrainCell(SnapshotStageTask):
+class TrainCell(RunStageTask):
     """Trains one way on so many photos, and tests it on the snapshot's test split."""
 
     settings: SettingsParameter[CellSettings] = SettingsParameter(CellSettings, description="Settings, as JSON.")
@@ -23,7 +23,7 @@ class TrainCell(SnapshotStageTask):
 
     def requires(self) -> DecodePhotos:
         """The pictures."""
-        return DecodePhotos(**self.shared(), settings=self.settings.decode)
+        return DecodePhotos(context=self.context, settings=self.settings.decode)
 
     def manifest_path(self) -> AnyPath:
         """One a cell, whichever comparison asked for it."""
@@ -36,7 +36,7 @@ class TrainCell(SnapshotStageTask):
             from tasks.train.photos import load_pictured  # noqa: PLC0415 (only where there is work)
 
         photos = load_pictured(self.snapshot, self.requires().manifest(), self.settings.decode, self.root)
-        weights = self.weights_of(self.settings.backbone.weights_sha256)
+        weights = self.context.weights_of(self.settings.backbone.weights_sha256)
         result = train_cell(photos, self.settings, weights, self.root, progress)
         return StageResult(
             key=self.settings.key(self.snapshot),

@@ -10,11 +10,11 @@ from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.shards.manifests import StageResult
-from tasks.stage import SnapshotStageTask
+from tasks.stage import RunStageTask
 from tasks.storage.layout import manifest_path
 
 
-class DecodePhotos(SnapshotStageTask):
+class DecodePhotos(RunStageTask):
     """Turns the photos of a snapshot that were never decoded with these settings into pictures."""
 
     settings: SettingsParameter[DecodeSettings] = SettingsParameter(DecodeSettings, description="Settings, as JSON.")
@@ -34,7 +34,7 @@ class DecodePhotos(SnapshotStageTask):
             return False
         found = self.manifest()
         # What an earlier version of this project wrote does not say its cap.
-        if Reason.TOO_LARGE in found.details["reasons"] and self.max_megapixels > found.details.get(
+        if Reason.TOO_LARGE in found.details["reasons"] and self.context.max_megapixels > found.details.get(
             "max_megapixels", 0
         ):
             return False
@@ -43,17 +43,17 @@ class DecodePhotos(SnapshotStageTask):
         ):
             return False
         missing = int(found.details["missing"])
-        return missing <= self.max_rejected * (found.photos + missing)
+        return missing <= self.context.max_rejected * (found.photos + missing)
 
     def _renew_snapshot(self, skipped: Sequence[MissingPhoto]) -> None:
         """Let the next run take the snapshot again where files are not what it says."""
         from tasks.snapshot.invalidate import invalidate  # noqa: PLC0415 (only where there is work)
 
         reasons = {photo.path: photo.reason for photo in skipped}
-        if self.taken and not {Reason.CHANGED, Reason.VANISHED}.isdisjoint(reasons.values()):
+        if self.context.pointer and not {Reason.CHANGED, Reason.VANISHED}.isdisjoint(reasons.values()):
             # A file that vanished may be back as it was, as one on a disk that was not mounted.
             changed = [path for path, reason in reasons.items() if reason == Reason.CHANGED]
-            invalidate(to_path(self.taken), changed)
+            invalidate(to_path(self.context.pointer), changed)
 
     def work(self, progress: Progress) -> StageResult:
         """Decode what is missing, and check that enough is left."""
@@ -68,12 +68,12 @@ class DecodePhotos(SnapshotStageTask):
         wanted = usable(read_snapshot(self.root, self.snapshot))
         keys = wanted.column("sha256").combine_chunks()
         stores = open_stores(self.root, self.settings)
-        folder, max_pixels = to_path(self.folder), round(self.max_megapixels * 1e6)
-        if self.cluster:
+        folder, max_pixels = self.context.photo_folder, self.context.max_pixels
+        if self.context.cluster:
             from tasks.decode.on_ray import DecodeJob, decode_on_cluster  # noqa: PLC0415 (only where a cluster is asked)
 
             source = DecodeJob(self.root, folder, self.settings, max_pixels)
-            counts = decode_on_cluster(wanted, source, self.cluster, progress)
+            counts = decode_on_cluster(wanted, source, self.context.cluster, progress)
         else:
             counts = decode_photos(wanted, folder, stores, progress, max_pixels)
         if counts.flawed.photos:
@@ -83,7 +83,7 @@ class DecodePhotos(SnapshotStageTask):
         found = decoded.found
         rejected = read_rejected(stores, keys.filter(pa.array(~found)))
         missing = missing_photos(wanted, rejected, counts.skipped)
-        check_missing(missing, wanted.num_rows, self.max_rejected)
+        check_missing(missing, wanted.num_rows, self.context.max_rejected)
         left = count_labels(wanted.filter(found))
         check_left({label: left.get(label, 0) for label in count_labels(wanted)}, missing)
         return StageResult(
@@ -95,7 +95,7 @@ class DecodePhotos(SnapshotStageTask):
             reused=counts.reused,
             shards=tuple(shard.name for shard in decoded.shards()),
             details={
-                "max_megapixels": self.max_megapixels,
+                "max_megapixels": self.context.max_megapixels,
                 "missing": len(missing),
                 "rejected": rejected.num_rows,
                 "rejected_new": counts.rejected,

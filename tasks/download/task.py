@@ -16,7 +16,7 @@ from tasks.parameters import ChoiceParameter, SettingsParameter
 from tasks.paths import AnyPath, file_version, is_remote
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest, StageResult, read_manifest
-from tasks.stage import StageTask
+from tasks.stage import RunStageTask
 from tasks.storage.files import is_there, listed, publish_folder
 from tasks.storage.remote_listing import objects_below
 
@@ -29,7 +29,7 @@ _PLAIN = re.compile(
 )
 
 
-class FetchDataset(StageTask):
+class FetchDataset(RunStageTask):
     """Brings the photos of a URL, an archive or `sample` into the data root; a folder needs none of this."""
 
     dataset: SettingsParameter[Dataset] = SettingsParameter(Dataset, description="The dataset, as JSON.")

@@ -7,12 +7,12 @@ from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest, StageResult
-from tasks.stage import SnapshotStageTask
+from tasks.stage import RunStageTask
 from tasks.train.settings import TrainSettings
 from tasks.train.task import FinetuneNetwork, TrainHead
 
 
-class EvaluateHead(SnapshotStageTask):
+class EvaluateHead(RunStageTask):
     """Measures a head or a whole network on the test split; writes metrics and predictions.
 
     The recipe of a head is measured by cross-validation too.
@@ -29,8 +29,8 @@ class EvaluateHead(SnapshotStageTask):
         """The head or the network."""
         train = self.settings.train
         if isinstance(train, TrainSettings):
-            return TrainHead(**self.shared(), settings=train)
-        return FinetuneNetwork(**self.shared(), settings=train)
+            return TrainHead(context=self.context, settings=train)
+        return FinetuneNetwork(context=self.context, settings=train)
 
     def results(self) -> AnyPath:
         """Folder of the evaluation."""
@@ -50,8 +50,8 @@ class EvaluateHead(SnapshotStageTask):
         with progress.preparing("imports"):
             from tasks.evaluate.evaluation import TrainedOn, evaluate  # noqa: PLC0415 (only where there is work)
 
-        weights = self.weights_of(self.settings.train.backbones[0].weights_sha256)
-        source = TrainedOn(self.requires().manifests(), weights, self.statistics())
+        weights = self.context.weights_of(self.settings.train.backbones[0].weights_sha256)
+        source = TrainedOn(self.requires().manifests(), weights, self.context.statistics)
         evaluation = evaluate(self.snapshot, self.settings, source, self.root, progress)
         photos = evaluation.metrics.photos
         return StageResult(

@@ -8,15 +8,15 @@ from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.export.formats import tell_untested
 from tasks.parameters import SettingsParameter
-from tasks.paths import AnyPath, to_path
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import StageResult
-from tasks.stage import SnapshotStageTask
+from tasks.stage import RunStageTask
 from tasks.storage.files import is_there
 from tasks.storage.tempfiles import sweep
 
 
-class ExportModel(SnapshotStageTask):
+class ExportModel(RunStageTask):
     """Exports a head with its backbone, or a network, for use elsewhere, and tests what it wrote.
 
     What was exported without a photo to test it on is kept, and tested as soon as a run can read some.
@@ -31,7 +31,7 @@ class ExportModel(SnapshotStageTask):
 
     def requires(self) -> EvaluateHead:
         """The predictions that exports are compared with."""
-        return EvaluateHead(**self.shared(), settings=self.settings)
+        return EvaluateHead(context=self.context, settings=self.settings)
 
     def model(self) -> AnyPath:
         """Folder of the model."""
@@ -57,9 +57,9 @@ class ExportModel(SnapshotStageTask):
 
         # What a killed export left lies beside the folder that it was to become.
         sweep(self.model())
-        model = read_model(self.model(), self.weight_paths)
-        max_pixels = round(self.max_megapixels * 1e6)
-        source = TestInputs(self.requires().results(), to_path(self.folder), self.root, max_pixels)
+        model = read_model(self.model(), self.context.weight_paths)
+        max_pixels = self.context.max_pixels
+        source = TestInputs(self.requires().results(), self.context.photo_folder, self.root, max_pixels)
         if kept is None:
             return self._outcome(export_model(model, source, progress).details(), new=True)
         tested = test_again(model, source, kept, progress)

@@ -14,14 +14,14 @@ from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest, StageResult
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.stage import SnapshotStageTask
+from tasks.stage import RunStageTask
 from tasks.storage.files import publish_bytes
 
 #: Raised when the same run gives another report.
 CODE_VERSION = 3
 
 
-class WriteReport(SnapshotStageTask):
+class WriteReport(RunStageTask):
     """Writes the report of a run: one HTML file that needs nothing beside itself.
 
     Its key holds what came of the export and the decision on the champion, which are not known before: until then there
@@ -47,12 +47,12 @@ class WriteReport(SnapshotStageTask):
 
     def evaluation(self) -> EvaluateHead:
         """The evaluation that it tells of."""
-        return EvaluateHead(**self.shared(), settings=self.settings)
+        return EvaluateHead(context=self.context, settings=self.settings)
 
     def champion(self) -> ChooseChampion:
         """The decision that it tells of."""
         return ChooseChampion(
-            **self.shared(),
+            context=self.context,
             settings=self.settings,
             dataset=self.dataset,
             date=self.date,
@@ -61,7 +61,7 @@ class WriteReport(SnapshotStageTask):
 
     def requires(self) -> list[ExportModel | ChooseChampion]:
         """The export, where there is one, and the decision on the champion; in the order in which they should run."""
-        return [*([ExportModel(**self.shared(), settings=self.settings)] if self.export else []), self.champion()]
+        return [*([ExportModel(context=self.context, settings=self.settings)] if self.export else []), self.champion()]
 
     def complete(self) -> bool:
         """Whether the report of the export and of the decision that stand is written."""
@@ -109,7 +109,7 @@ class WriteReport(SnapshotStageTask):
             dataset=self.dataset,
             date=self.date,
             snapshot=self.snapshot,
-            folder=to_path(self.folder),
+            folder=self.context.photo_folder,
             settings=self.settings,
             parameters=dict(self.parameters),
             stages=self.before(),

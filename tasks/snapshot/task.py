@@ -29,14 +29,14 @@ from tasks.shards.manifests import Manifest, StageResult
 from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.ignored_names import unwanted_name
 from tasks.snapshot.listing import is_photo_suffix
-from tasks.stage import StageTask
+from tasks.stage import RunStageTask
 from tasks.storage.files import listed
 
 if TYPE_CHECKING:
     from tasks.snapshot.photos import Snapshot  # pyarrow's tables, which a task that is complete needs none of
 
 
-class TakeSnapshot(StageTask):
+class TakeSnapshot(RunStageTask):
     """Records which photos a dataset has on a date: one row a photo, keyed by content."""
 
     dataset: SettingsParameter[Dataset] = SettingsParameter(Dataset, description="The dataset, as JSON.")
@@ -55,8 +55,7 @@ class TakeSnapshot(StageTask):
         if self.dataset.kind == "folder":
             return None
         return FetchDataset(
-            data_root=self.data_root,
-            run_id=self.run_id,
+            context=self.context,
             dataset=self.dataset,
             date=self.date,
             on_missing_source=self.on_missing_source,

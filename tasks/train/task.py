@@ -8,11 +8,11 @@ from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest, StageResult
-from tasks.stage import SnapshotStageTask
+from tasks.stage import RunStageTask
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 
-class TrainHead(SnapshotStageTask):
+class TrainHead(RunStageTask):
     """Trains a head on a snapshot's bottlenecks."""
 
     settings: SettingsParameter[TrainSettings] = SettingsParameter(TrainSettings, description="Settings, as JSON.")
@@ -25,7 +25,7 @@ class TrainHead(SnapshotStageTask):
         decodes = list(dict.fromkeys(self.settings.decodes))
         return tuple(
             ExtractBottlenecks(
-                **self.shared(),
+                context=self.context,
                 settings=bottleneck,
                 number=number,
                 decode_number=decodes.index(bottleneck.decode) + 1,
@@ -33,7 +33,7 @@ class TrainHead(SnapshotStageTask):
             for number, bottleneck in enumerate(self.settings.bottlenecks, start=1)
         )
 
-    def before(self) -> tuple[SnapshotStageTask, ...]:
+    def before(self) -> tuple[RunStageTask, ...]:
         """The stages that this one stands on, in the order in which they run: two bottlenecks may share a decode."""
         bottlenecks = self.requires()
         return (*dict.fromkeys(bottleneck.requires() for bottleneck in bottlenecks), *bottlenecks)
@@ -57,7 +57,7 @@ class TrainHead(SnapshotStageTask):
             from tasks.train.training import train_head  # noqa: PLC0415 (only where there is work)
 
         photos = load_photos(self.snapshot, self.manifests(), self.settings, self.root)
-        best = train_head(photos, self.snapshot, self.head(), self.statistics(), progress)
+        best = train_head(photos, self.snapshot, self.head(), self.context.statistics, progress)
         trained = int(photos.of("train").sum())
         return StageResult(
             key=self.head().name,
@@ -76,7 +76,7 @@ class TrainHead(SnapshotStageTask):
         )
 
 
-class FinetuneNetwork(SnapshotStageTask):
+class FinetuneNetwork(RunStageTask):
     """Trains all weights of a backbone, and a head on it, on the pictures of a snapshot's photos."""
 
     settings: SettingsParameter[FinetuneSettings] = SettingsParameter(
@@ -88,9 +88,9 @@ class FinetuneNetwork(SnapshotStageTask):
 
     def requires(self) -> DecodePhotos:
         """The pictures."""
-        return DecodePhotos(**self.shared(), settings=self.settings.decode)
+        return DecodePhotos(context=self.context, settings=self.settings.decode)
 
-    def before(self) -> tuple[SnapshotStageTask, ...]:
+    def before(self) -> tuple[RunStageTask, ...]:
         """The stages that this one stands on, in the order in which they run."""
         return (self.requires(),)
 
@@ -112,7 +112,7 @@ class FinetuneNetwork(SnapshotStageTask):
             from tasks.train.finetune import Pictured, finetune  # noqa: PLC0415 (imports TensorFlow)
 
         source = Pictured(self.snapshot, self.requires().manifest())
-        weights = self.weights_of(self.settings.backbone.weights_sha256)
+        weights = self.context.weights_of(self.settings.backbone.weights_sha256)
         facts = finetune(source, self.settings, weights, self.root, progress)
         told = ("labels", "validation_photos", "validation_accuracy", "validation_log_loss", "steps", "passes")
         return StageResult(

@@ -15,6 +15,7 @@ from tasks.errors import BackboneError, DownloadError
 from tasks.keys import file_sha256
 from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress
+from tasks.run_context import RunContext
 from tasks.runtime.tensorflow_import import tf
 from tasks.storage.tempfiles import kept_here
 from tests.backbone.inception import build_graph, zip_graph
@@ -35,11 +36,11 @@ LITE0 = packaged_weights(find_backbone("efficientnet_lite0"))
 
 def prepared(far_root: AnyPath, request: BackboneRequest) -> Prepared:
     """The backbone, once the stage has run."""
-    task = PrepareBackbone(data_root=str(far_root), request=request)
+    task = PrepareBackbone(context=RunContext(data_root=str(far_root)), request=request)
     assert not task.complete()
     task.run()
     assert task.complete()
-    return PrepareBackbone(data_root=str(far_root), request=request).prepared()
+    return PrepareBackbone(context=RunContext(data_root=str(far_root)), request=request).prepared()
 
 
 def test_weights_of_a_url_are_fetched_once_for_all_machines_and_stay_locked(
@@ -103,7 +104,7 @@ def test_models_and_weights_of_the_user_s_may_be_on_a_store(object_store: Object
     assert (own.weights, own.backbone.name, own.backbone.width) == (mine / "tiny.keras", "tiny", 8)
     assert build_model(own).output_shape == (None, 8)
     (mine / "tiny.keras").write_bytes(b"another one")
-    assert not PrepareBackbone(data_root=str(tmp_path / "data"), request=request).complete()
+    assert not PrepareBackbone(context=RunContext(data_root=str(tmp_path / "data")), request=request).complete()
     with pytest.raises(BackboneError, match="has changed since the run began"):
         build_model(own)
 

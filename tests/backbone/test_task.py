@@ -9,6 +9,7 @@ from tasks.backbone.request import BackboneRequest
 from tasks.backbone.task import PrepareBackbone
 from tasks.backbone.weights import packaged_weights
 from tasks.catalog import find_backbone
+from tasks.run_context import RunContext
 from tasks.storage.files import local
 from tests.backbone.inception import build_graph, zip_graph
 
@@ -16,7 +17,7 @@ from tests.backbone.inception import build_graph, zip_graph
 def prepare(root: Path, weights: Path | None = None, backbone: str = "efficientnet_lite0") -> PrepareBackbone:
     """The task, run."""
     request = BackboneRequest(backbone, weights=str(weights or ""))
-    task = PrepareBackbone(data_root=str(root), request=request)
+    task = PrepareBackbone(context=RunContext(data_root=str(root)), request=request)
     assert not task.complete()
     task.run()
     return task
@@ -25,7 +26,7 @@ def prepare(root: Path, weights: Path | None = None, backbone: str = "efficientn
 def test_done_task_knows_the_backbone_without_its_files_being_read(tmp_path: Path) -> None:
     task = prepare(tmp_path)
     assert task.complete()
-    prepared = PrepareBackbone(data_root=str(tmp_path), request=task.request).prepared()
+    prepared = PrepareBackbone(context=RunContext(data_root=str(tmp_path)), request=task.request).prepared()
     assert (prepared.backbone.name, prepared.backbone.width) == ("efficientnet_lite0", 4256)
     assert prepared.weights == packaged_weights(find_backbone("efficientnet_lite0"))
 

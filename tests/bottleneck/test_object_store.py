@@ -11,6 +11,7 @@ from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.decode.photos import open_stores
 from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress
+from tasks.run_context import RunContext
 from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.photos import take_snapshot
 from tasks.storage.layout import DataRoot
@@ -40,12 +41,14 @@ def run(folder: AnyPath, root: DataRoot, prepared: Prepared, weights: AnyPath) -
     (folder / EDITED).write_bytes(encode(smooth(90, 90), "JPEG"))
     settings = BottleneckSettings(prepared.backbone, encoding="png", precision="float32", views=2)
     stage = ExtractBottlenecks(
-        data_root=str(root.path),
-        snapshot=snapshot.key,
-        folder=str(folder),
-        weights={prepared.backbone.weights_sha256: str(weights)},
+        context=RunContext(
+            data_root=str(root.path),
+            snapshot=snapshot.key,
+            photos=str(folder),
+            weights=((prepared.backbone.weights_sha256, str(weights)),),
+            max_rejected=0.1,
+        ),
         settings=settings,
-        max_rejected=0.1,
     )
     for task in (stage.requires(), stage):
         assert not task.complete()

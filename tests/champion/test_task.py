@@ -12,6 +12,7 @@ from tasks.champion.champion_file import read_champion
 from tasks.champion.decision import Decision
 from tasks.champion.task import ChooseChampion
 from tasks.evaluate.settings import EvaluateSettings
+from tasks.run_context import RunContext
 from tasks.storage.layout import DataRoot
 from tests.bottleneck.pictures import add_bottlenecks
 from tests.champion.models import DATASET, DAY, TEST, Said, keep_head, manifest, say
@@ -48,11 +49,13 @@ def prepare(
     evaluated = manifest("evaluate", how.key("snap"), asdict(how), {"test": TEST})
     evaluated.publish(root.evaluate(how.key("snap")) / "manifest.json")
     return ChooseChampion(
-        data_root=str(root.path),
-        run_id=run,
-        snapshot="snap",
-        folder=str(root.path / "photos"),
-        weights={BOTTLENECK.backbone.weights_sha256: str(root.path / "weights")},
+        context=RunContext(
+            data_root=str(root.path),
+            run_id=run,
+            snapshot="snap",
+            photos=str(root.path / "photos"),
+            weights=((BOTTLENECK.backbone.weights_sha256, str(root.path / "weights")),),
+        ),
         settings=how,
         dataset=DATASET,
         date=date,

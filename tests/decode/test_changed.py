@@ -13,6 +13,7 @@ from tasks.decode.settings import DecodeSettings
 from tasks.decode.task import DecodePhotos
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath, to_path
+from tasks.run_context import RunContext
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.hashes import read_hashes
 from tasks.snapshot.task import TakeSnapshot
@@ -46,7 +47,9 @@ class Night:
 
     def task(self, date: dt.date, run: str) -> TakeSnapshot:
         """The snapshot's task of a run."""
-        return TakeSnapshot(data_root=str(self.root.path), run_id=run, dataset=self.dataset, date=date)
+        return TakeSnapshot(
+            context=RunContext(data_root=str(self.root.path), run_id=run), dataset=self.dataset, date=date
+        )
 
     def take(self, date: dt.date, run: str) -> Manifest:
         """Take the snapshot, unless there is one."""
@@ -59,15 +62,16 @@ class Night:
     def decode(self, date: dt.date, run: str, size: int = 8, max_rejected: float = 0.5) -> Manifest:
         """Take the snapshot and decode its photos."""
         task = DecodePhotos(
-            data_root=str(self.root.path),
-            run_id=run,
-            snapshot=self.take(date, run).key,
-            folder=str(self.folder),
-            taken=str(self.task(date, run).manifest_path()),
-            weights={},
+            context=RunContext(
+                data_root=str(self.root.path),
+                run_id=run,
+                snapshot=self.take(date, run).key,
+                photos=str(self.folder),
+                pointer=str(self.task(date, run).manifest_path()),
+                max_rejected=max_rejected,
+                max_megapixels=100,
+            ),
             settings=DecodeSettings(size, size),
-            max_rejected=max_rejected,
-            max_megapixels=100,
         )
         task.run()
         return task.manifest()

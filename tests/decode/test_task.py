@@ -9,6 +9,7 @@ import pytest
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.task import DecodePhotos
 from tasks.progress import NullProgress
+from tasks.run_context import RunContext
 from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.photos import take_snapshot
 from tasks.storage.layout import DataRoot
@@ -31,13 +32,14 @@ def make(tmp_path: Path) -> Make:
 
     def make(max_megapixels: float) -> DecodePhotos:
         return DecodePhotos(
-            data_root=str(root.path),
-            snapshot=snapshot.key,
-            folder=str(folder),
-            weights={},
+            context=RunContext(
+                data_root=str(root.path),
+                snapshot=snapshot.key,
+                photos=str(folder),
+                max_rejected=0.5,
+                max_megapixels=max_megapixels,
+            ),
             settings=DecodeSettings(16, 16),
-            max_rejected=0.5,
-            max_megapixels=max_megapixels,
         )
 
     return make

@@ -13,6 +13,7 @@ from tasks.catalog import Dataset
 from tasks.download.archives import extract
 from tasks.download.task import FetchDataset
 from tasks.progress import NullProgress
+from tasks.run_context import RunContext
 
 FILES = {
     "flowers/daisy/1.jpg": hashlib.shake_256(b"1").digest(900),
@@ -108,4 +109,4 @@ def extracted(folder: Path, data: bytes) -> tuple[dict[str, bytes], list[str]]:
 def take(root: Path, archive: Path) -> None:
     """Run the stage that extracts an archive."""
     dataset = Dataset("photos", "archive", str(archive))
-    FetchDataset(data_root=str(root), dataset=dataset, date=dt.date(2024, 1, 1)).run()
+    FetchDataset(context=RunContext(data_root=str(root)), dataset=dataset, date=dt.date(2024, 1, 1)).run()

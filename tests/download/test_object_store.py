@@ -12,6 +12,7 @@ from tasks.download.archives import photos_folder
 from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError
 from tasks.paths import AnyPath
+from tasks.run_context import RunContext
 from tasks.snapshot.ignored_names import unwanted_name
 from tasks.snapshot.listing import is_photo_suffix
 from tasks.snapshot.task import TakeSnapshot
@@ -41,7 +42,9 @@ def server(tmp_path: Path) -> Iterator[FileServer]:
 
 def take(far_root: AnyPath, given: str, date: dt.date, run: str = "run") -> TakeSnapshot:
     """Fetch and take a snapshot, as a start of the program of its own."""
-    task = TakeSnapshot(data_root=str(far_root), run_id=f"{run} {date}", dataset=find_dataset(given, 15), date=date)
+    task = TakeSnapshot(
+        context=RunContext(data_root=str(far_root), run_id=f"{run} {date}"), dataset=find_dataset(given, 15), date=date
+    )
     required = task.requires()
     assert required is not None
     if not required.complete():
@@ -103,7 +106,9 @@ def test_an_archive_that_is_unpacked_on_the_store_takes_no_room_here(far_root: A
 
 
 def test_people_see_photos_being_put_there(far_root: AnyPath, server: FileServer) -> None:
-    required = TakeSnapshot(data_root=str(far_root), dataset=find_dataset(server.url, 15), date=FIRST).requires()
+    required = TakeSnapshot(
+        context=RunContext(data_root=str(far_root)), dataset=find_dataset(server.url, 15), date=FIRST
+    ).requires()
     assert required is not None
     progress = Tally()
     outcome = required.work(progress)

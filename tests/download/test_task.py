@@ -13,6 +13,7 @@ from tasks.catalog import Dataset, find_dataset
 from tasks.download.task import archive_name, outside
 from tasks.errors import DatasetError, DownloadError, PipelineError
 from tasks.keys import KEY_LENGTH
+from tasks.run_context import RunContext
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.task import TakeSnapshot
 from tasks.storage.files import local
@@ -35,8 +36,7 @@ def archive(tmp_path: Path) -> Path:
 def take(root: Path, given: str, date: dt.date, on_missing_source: str = "fail") -> TakeSnapshot:
     """Fetch and take a snapshot, as a start of the program of its own."""
     task = TakeSnapshot(
-        data_root=str(root),
-        run_id=f"{date}-{on_missing_source}",
+        context=RunContext(data_root=str(root), run_id=f"{date}-{on_missing_source}"),
         dataset=find_dataset(given, 0) if Path(given).exists() or "://" in given else _gone(Path(given)),
         date=date,
         on_missing_source=on_missing_source,

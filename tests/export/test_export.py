@@ -35,6 +35,7 @@ from tasks.paths import to_path
 from tasks.predict.models import read_model
 from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
+from tasks.run_context import RunContext
 from tasks.runtime.tensorflow_import import keras, tf
 from tasks.shards.parquet import read_parquet
 from tasks.storage.files import is_there, listed, local
@@ -198,12 +199,14 @@ def test_a_model_that_is_not_exported_yet_says_why_and_the_run_goes_on(tmp_path:
     trained = train(tmp_path, Way("float32", several=True))
     model = read_model(trained.folder)
     task = ExportModel(
-        data_root=str(trained.root.path),
-        snapshot=model.snapshot,
-        folder=str(trained.photos),
-        weights={each.backbone.weights_sha256: str(each.weights) for each in model.prepared},
+        context=RunContext(
+            data_root=str(trained.root.path),
+            snapshot=model.snapshot,
+            photos=str(trained.photos),
+            weights=tuple({each.backbone.weights_sha256: str(each.weights) for each in model.prepared}.items()),
+            run_id="by hand",
+        ),
         settings=EvaluateSettings(model.settings, folds=0),
-        run_id="by hand",
     )
     task.run()
     assert task.complete()
@@ -288,12 +291,16 @@ def test_a_graph_that_litert_cannot_compute_is_exported_as_a_saved_model_alone(t
 
 def export_task(exported: Exported, trained: Trained, photos: Path, run_id: str = "by hand") -> ExportModel:
     return ExportModel(
-        data_root=str(trained.root.path),
-        snapshot=exported.model.snapshot,
-        folder=str(photos),
-        weights={each.backbone.weights_sha256: str(each.weights) for each in exported.model.prepared},
+        context=RunContext(
+            data_root=str(trained.root.path),
+            snapshot=exported.model.snapshot,
+            photos=str(photos),
+            weights=tuple(
+                {each.backbone.weights_sha256: str(each.weights) for each in exported.model.prepared}.items()
+            ),
+            run_id=run_id,
+        ),
         settings=EvaluateSettings(exported.model.settings, folds=0),
-        run_id=run_id,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.progress import NullProgress
+from tasks.run_context import RunContext
 from tasks.shards.manifests import read_manifest
 from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.hashes import read_hashes
@@ -41,7 +42,7 @@ def photos(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.usefixtures("jumping")
 def test_a_stage_never_takes_less_than_no_time(tmp_path: Path) -> None:
-    task = WriteRows(data_root=str(tmp_path))
+    task = WriteRows(context=RunContext(data_root=str(tmp_path)))
     task.run()
     assert 0 <= read_manifest(task.manifest_path()).seconds < 60
 

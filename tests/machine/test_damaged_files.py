@@ -15,9 +15,10 @@ from tasks import events
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.run_context import RunContext
 from tasks.shards.manifests import StageResult
 from tasks.shards.store import ShardStore
-from tasks.stage import StageTask
+from tasks.stage import RunStageTask
 from tasks.storage.layout import manifest_path
 from tests.machine.conftest import run_in
 from tests.pipeline.command import Project
@@ -29,7 +30,7 @@ KEYS = range(5)
 Damages = Callable[[], list[Mapping[str, str]]]
 
 
-class WriteRows(StageTask):
+class WriteRows(RunStageTask):
     """Fills a store."""
 
     stage = "write"
@@ -53,14 +54,14 @@ class WriteRows(StageTask):
         return StageResult("store", "beef", {}, len(KEYS), len(left), len(KEYS) - len(left), names)
 
 
-class Between(StageTask):
+class Between(RunStageTask):
     """Stands on the store, is done, and stays so whatever becomes of the store."""
 
     stage = "between"
 
     def requires(self) -> WriteRows:
         """The rows."""
-        return WriteRows(data_root=self.data_root)
+        return WriteRows(context=self.context)
 
     def manifest_path(self) -> AnyPath:
         """Beside the store."""
@@ -71,14 +72,14 @@ class Between(StageTask):
         return StageResult("between", "beef", {}, 0, 0, 0)
 
 
-class ReadRows(StageTask):
+class ReadRows(RunStageTask):
     """Reads the store."""
 
     stage = "read"
 
     def requires(self) -> Between:
         """What stands on the rows."""
-        return Between(data_root=self.data_root)
+        return Between(context=self.context)
 
     def manifest_path(self) -> AnyPath:
         """Beside the store."""
@@ -97,7 +98,7 @@ def read_by_luigi(root: Path, *options: str) -> subprocess.CompletedProcess[str]
     """Run `luigi ReadRows`."""
     command = [sys.executable, "-m", "luigi", "--module", "tests.machine.test_damaged_files", "ReadRows"]
     return subprocess.run(
-        [*command, "--data-root", str(root), *options],
+        [*command, "--context", json.dumps({"data_root": str(root)}), *options],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -109,8 +110,8 @@ def read_by_luigi(root: Path, *options: str) -> subprocess.CompletedProcess[str]
 @pytest.fixture
 def shard(tmp_path: Path) -> Path:
     """The only shard of a root in which all but the last of three stages are done."""
-    Between(data_root=str(tmp_path)).requires().run()
-    Between(data_root=str(tmp_path)).run()
+    Between(context=RunContext(data_root=str(tmp_path))).requires().run()
+    Between(context=RunContext(data_root=str(tmp_path))).run()
     (shard,) = (tmp_path / "store").glob("part-*.parquet")
     return shard
 
@@ -137,7 +138,7 @@ def test_a_damaged_shard_is_made_again_in_the_same_run(
     assert done.stderr.startswith(f"WARNING: {shard} is {'damaged' if there else 'gone'}")
     assert done.stderr.count("\n") == 1
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["write", "read"]
-    assert ReadRows(data_root=str(tmp_path)).manifest().photos == len(KEYS)
+    assert ReadRows(context=RunContext(data_root=str(tmp_path))).manifest().photos == len(KEYS)
     assert shard.read_bytes() == good
     assert [path.name for path in (tmp_path / "store" / "damaged").glob("*")] == ([shard.name] if there else [])
 
@@ -158,13 +159,13 @@ def damages(capsys: pytest.CaptureFixture[str]) -> Iterator[Damages]:
 
 def test_programs_are_told_of_it_too(tmp_path: Path, shard: Path, damages: Damages) -> None:
     cut(shard)
-    ReadRows(data_root=str(tmp_path)).run()
+    ReadRows(context=RunContext(data_root=str(tmp_path))).run()
     (damaged,) = damages()
     assert (damaged["stage"], damaged["path"]) == ("read", str(shard))
 
 
 def test_a_manifest_that_promises_more_than_there_is_is_made_again(tmp_path: Path, shard: Path) -> None:
-    task = ReadRows(data_root=str(tmp_path))
+    task = ReadRows(context=RunContext(data_root=str(tmp_path)))
     write = task.requires().requires()
     replace(write.manifest(), photos=len(KEYS) + 1).publish(write.manifest_path())
     task.run()
@@ -173,7 +174,7 @@ def test_a_manifest_that_promises_more_than_there_is_is_made_again(tmp_path: Pat
 
 
 def test_a_shard_that_is_damaged_twice_ends_the_run(tmp_path: Path, shard: Path) -> None:
-    task = ReadRows(data_root=str(tmp_path))
+    task = ReadRows(context=RunContext(data_root=str(tmp_path)))
     cut(shard)
     task.run()
     cut(shard)
@@ -182,7 +183,7 @@ def test_a_shard_that_is_damaged_twice_ends_the_run(tmp_path: Path, shard: Path)
 
 
 def test_a_stage_heals_its_own_store(tmp_path: Path, shard: Path) -> None:
-    task = WriteRows(data_root=str(tmp_path))
+    task = WriteRows(context=RunContext(data_root=str(tmp_path)))
     good = shard.read_bytes()
     cut(shard)
     task.manifest_path().unlink()

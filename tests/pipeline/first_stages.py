@@ -5,6 +5,7 @@ from pathlib import Path
 import luigi
 
 from pipeline.retrain import RetrainFlowers
+from tasks.run_context import RunContext
 from tasks.snapshot.task import TakeSnapshot
 from tests.pipeline.command import Project
 from tests.snapshot.aging import recalling_new_files
@@ -37,7 +38,9 @@ def decode(project: Project) -> RetrainFlowers:
         backbone.run()
     # As another start of the program: what this one did stands, whatever becomes of the photos.
     with recalling_new_files():
-        TakeSnapshot(data_root=run.data_root, run_id="earlier", dataset=run.source(), date=run.date).run()
+        TakeSnapshot(
+            context=RunContext(data_root=run.data_root, run_id="earlier"), dataset=run.source(), date=run.date
+        ).run()
     run.stage_tasks([each.prepared() for each in run.prepare_backbones()])["decode"].run()
     return run
 

@@ -13,6 +13,7 @@ from tasks.cluster.addresses import Cluster
 from tasks.decode.task import DecodePhotos
 from tasks.errors import MachineError
 from tasks.progress import NullProgress
+from tasks.run_context import RunContext
 from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.photos import take_snapshot
 from tasks.storage.layout import DataRoot
@@ -40,8 +41,8 @@ def given(small: Prepared, tmp_path: Path) -> dict[str, Any]:
     return {
         "data_root": str(root.path),
         "snapshot": snapshot.key,
-        "folder": str(folder),
-        "weights": {small.backbone.weights_sha256: str(small.weights)},
+        "photos": str(folder),
+        "weights": ((small.backbone.weights_sha256, str(small.weights)),),
     }
 
 
@@ -53,13 +54,13 @@ def test_a_run_is_the_same_run_whoever_works_for_it() -> None:
 
 def test_decoding_and_extraction_ask_the_cluster(given: dict[str, Any], small: Prepared) -> None:
     settings = BottleneckSettings(small.backbone, encoding="png", precision="float32", views=1)
-    on_ray = ExtractBottlenecks(**given, **NOBODY, settings=settings)
-    assert on_ray.cluster == on_ray.requires().cluster == Cluster("127.0.0.1:1")
+    on_ray = ExtractBottlenecks(context=RunContext(**given, **NOBODY), settings=settings)
+    assert on_ray.context.cluster == on_ray.requires().context.cluster == Cluster("127.0.0.1:1")
     with pytest.raises(MachineError, match="no Ray cluster can be used"):
         on_ray.requires().run()
-    DecodePhotos(**given, settings=settings.decode).run()
+    DecodePhotos(context=RunContext(**given), settings=settings.decode).run()
     with pytest.raises(MachineError, match="no Ray cluster can be used"):
         on_ray.run()
-    ExtractBottlenecks(**given, settings=settings).run()
+    ExtractBottlenecks(context=RunContext(**given), settings=settings).run()
     on_ray.run()
     assert (on_ray.manifest().new, on_ray.manifest().reused) == (0, 6), "nobody is asked where nothing is missing"

@@ -17,6 +17,7 @@ from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress
+from tasks.run_context import RunContext
 from tasks.runtime.tensorflow_import import keras
 from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.photos import take_snapshot
@@ -89,10 +90,12 @@ def train_below(root: DataRoot, folder: Path, way: Way) -> tuple[str, str]:
     publish_parquet(root.snapshot(snapshot.key), snapshot.table)
     prepared = [_prepare(root, file) for file in [tiny(folder).weights, *([_other(folder)] if way.several else [])]]
     evaluate = EvaluateHead(
-        data_root=str(root.path),
-        snapshot=snapshot.key,
-        folder=str(photos),
-        weights={each.backbone.weights_sha256: str(each.weights) for each in prepared},
+        context=RunContext(
+            data_root=str(root.path),
+            snapshot=snapshot.key,
+            photos=str(photos),
+            weights=tuple({each.backbone.weights_sha256: str(each.weights) for each in prepared}.items()),
+        ),
         settings=EvaluateSettings(_settings([each.backbone for each in prepared], way), folds=0),
     )
     train = evaluate.requires()
@@ -102,7 +105,9 @@ def train_below(root: DataRoot, folder: Path, way: Way) -> tuple[str, str]:
 
 
 def _prepare(root: DataRoot, file: AnyPath) -> Prepared:
-    task = PrepareBackbone(data_root=str(root.path), request=BackboneRequest(str(file), scaling="symmetric"))
+    task = PrepareBackbone(
+        context=RunContext(data_root=str(root.path)), request=BackboneRequest(str(file), scaling="symmetric")
+    )
     task.run()
     return task.prepared()
 

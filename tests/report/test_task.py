@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.report.task import WriteReport
+from tasks.run_context import RunContext
 from tests.report.laid_out import DAY, SETTINGS, LaidOut, draw_photos, lay_out
 from tests.report.svg import texts
 
@@ -14,11 +15,7 @@ from tests.report.svg import texts
 def report_of(laid_out: LaidOut, **changes: Any) -> WriteReport:
     occasion = laid_out.occasion
     given = {
-        "data_root": str(laid_out.root.path),
-        "run_id": occasion.run,
-        "snapshot": occasion.snapshot,
-        "folder": str(occasion.folder),
-        "weights": {},
+        "context": RunContext(str(laid_out.root.path), occasion.run, occasion.snapshot, str(occasion.folder)),
         "settings": SETTINGS,
         "dataset": occasion.dataset,
         "date": DAY,
@@ -76,7 +73,8 @@ def test_its_key_is_made_of_what_it_tells(laid_out: LaidOut) -> None:
         decision.publish(other.champion().manifest_path())
         keys.add(other.key())
     assert len(keys) == 1 + len(others)
-    assert report_of(laid_out, run_id="another", folder="elsewhere", record="elsewhere").key() == key
+    elsewhere = RunContext(str(laid_out.root.path), "another", laid_out.occasion.snapshot, "elsewhere")
+    assert report_of(laid_out, context=elsewhere, record="elsewhere").key() == key
     replace(decision, details={**decision.details, "verdict": "same"}).publish(
         report_of(laid_out).champion().manifest_path()
     )

@@ -1,5 +1,6 @@
 """Commands that a real `luigid` gives work to: what they share, wait for and take over, and how they end."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,15 +11,16 @@ import pytest
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.run_context import RunContext
 from tasks.shards.manifests import StageResult
-from tasks.stage import StageTask
+from tasks.stage import RunStageTask
 from tests.support.processes import until
 from tests.support.servers.luigid import Luigid, Machine, luigid
 
 CARD = "Others have what comes next, such as this machine's GPUs; waiting until they have ended."
 
 
-class Compute(StageTask):
+class Compute(RunStageTask):
     """A stage that nothing else may compute beside, for as long as nobody lets it go on."""
 
     which: luigi.Parameter[str] = luigi.Parameter(description="Which one.")
@@ -34,7 +36,7 @@ class Compute(StageTask):
 
     def work(self, progress: Progress) -> StageResult:  # noqa: ARG002 (it is too short to tell of any)
         """Be at the GPU."""
-        root = Path(self.data_root)
+        root = Path(self.context.data_root)
         if self.how == "fails":
             raise DatasetError("There are no photos. Add some.")
         (root / self.card).mkdir()
@@ -52,7 +54,7 @@ class ComputeBoth(luigi.WrapperTask):
 
     def requires(self) -> list[luigi.Task]:
         """Both."""
-        return [Compute(data_root=self.data_root, which=name) for name in ("one", "other")]
+        return [Compute(context=RunContext(self.data_root), which=name) for name in ("one", "other")]
 
 
 #: Longer than any of these tests takes.
@@ -81,7 +83,8 @@ def compute(tmp_path: Path) -> Callable[..., list[str]]:
 
     def words(name: str, **options: str) -> list[str]:
         given = [word for option, value in options.items() for word in (f"--{option}", value)]
-        return ["--module", __name__, "Compute", "--data-root", str(tmp_path), "--which", name, *given]
+        context = json.dumps({"data_root": str(tmp_path)})
+        return ["--module", __name__, "Compute", "--context", context, "--which", name, *given]
 
     return words
 

@@ -20,10 +20,11 @@ from tasks.errors import DatasetError, StoreError
 from tasks.events import emit, set_format
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.run_context import RunContext
 from tasks.runtime import run_status
 from tasks.runtime.signals import take_over
 from tasks.shards.manifests import StageResult
-from tasks.stage import StageTask
+from tasks.stage import RunStageTask
 from tasks.storage.files import listed, publish_bytes
 from tasks.storage.locks import lock_folder
 from tests.support.processes import STOP_TIMEOUT, TIMEOUT, assert_gone, descendants, run, running, stop, until
@@ -32,7 +33,7 @@ from tests.support.servers.object_store import ObjectStore
 COMMAND = (sys.executable, "-m", "luigi", "--module", "tests.runtime.test_signals")
 
 
-class Linger(StageTask):
+class Linger(RunStageTask):
     """A stage that keeps three rows and then takes its time."""
 
     at: luigi.Parameter[str] = luigi.Parameter(default="sleep", description="Over what.")
@@ -70,7 +71,7 @@ class Linger(StageTask):
         raise AssertionError("nobody stopped it")
 
 
-class Fail(StageTask):
+class Fail(RunStageTask):
     """A stage that fails of what it is told to."""
 
     first: luigi.Parameter[str] = luigi.Parameter(default="", description="Which one.")
@@ -102,7 +103,8 @@ class Both(luigi.WrapperTask):
 
     def requires(self) -> list[luigi.Task]:
         """Both."""
-        return [Fail(data_root=self.data_root, first="first"), Fail(data_root=self.data_root)]
+        context = RunContext(self.data_root)
+        return [Fail(context=context, first="first"), Fail(context=context)]
 
 
 @Fail.event_handler(luigi.Event.FAILURE)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
@@ -114,7 +116,7 @@ def _seen(task: Fail, _: BaseException) -> None:
 @contextmanager
 def lingering(root: AnyPath, at: str, *options: str) -> Iterator[Popen[str]]:
     """Start the stage by the real `luigi`, and wait until it lingers."""
-    words = [*COMMAND, "Linger", "--data-root", root, "--at", at, *options]
+    words = [*COMMAND, "Linger", "--context", json.dumps({"data_root": str(root)}), "--at", at, *options]
     with running(words, stdin=None, stderr=PIPE) as process:
         until(lambda: (root / "ready").exists() or process.poll() is not None)
         assert (root / "ready").exists()

@@ -12,6 +12,7 @@ from tasks.catalog import find_dataset
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath, is_remote, to_path
 from tasks.progress import NullProgress
+from tasks.run_context import RunContext
 from tasks.snapshot.hashes import hash_files
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.listing import PhotoFile
@@ -264,7 +265,10 @@ def test_a_night_may_go_on_without_its_store(folder: AnyPath, tmp_path: Path) ->
     def take(date: dt.date, away: str = "fail") -> TakeSnapshot:
         dataset = find_dataset(f"{folder}/", 0)
         task = TakeSnapshot(
-            data_root=str(tmp_path), run_id=f"{date}{away}", dataset=dataset, date=date, on_missing_source=away
+            context=RunContext(data_root=str(tmp_path), run_id=f"{date}{away}"),
+            dataset=dataset,
+            date=date,
+            on_missing_source=away,
         )
         task.run()
         assert task.complete()

@@ -9,6 +9,7 @@ import pytest
 from tasks.catalog import find_dataset
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath, to_path
+from tasks.run_context import RunContext
 from tasks.snapshot.photos import take_snapshot
 from tasks.snapshot.split_folders import check_split_folders
 from tasks.snapshot.task import TakeSnapshot
@@ -87,7 +88,9 @@ def test_splits_in_an_archive_are_refused_and_the_archive_is_named(tmp_path: Pat
     put(tmp_path / "pets", SPLITS)
     archive = shutil.make_archive(str(tmp_path / "pets"), "zip", tmp_path / "pets")
     task = TakeSnapshot(
-        data_root=str(tmp_path / "data"), run_id="a", dataset=find_dataset(archive, 0), date=dt.date(2026, 3, 1)
+        context=RunContext(data_root=str(tmp_path / "data"), run_id="a"),
+        dataset=find_dataset(archive, 0),
+        date=dt.date(2026, 3, 1),
     )
     download = task.requires()
     assert download is not None

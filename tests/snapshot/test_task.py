@@ -11,6 +11,7 @@ import pytest
 from tasks.catalog import find_dataset
 from tasks.download.source_fallback import remembered
 from tasks.errors import DatasetError
+from tasks.run_context import RunContext
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.task import TakeSnapshot, is_current, source_state
 from tasks.storage.layout import DataRoot
@@ -36,7 +37,12 @@ class Nights:
 
     def task(self, date: dt.date, **options: Any) -> TakeSnapshot:
         """The task of a date."""
-        return TakeSnapshot(data_root=str(self.root.path), run_id=f"{date}", dataset=self.dataset, date=date, **options)
+        return TakeSnapshot(
+            context=RunContext(data_root=str(self.root.path), run_id=f"{date}"),
+            dataset=self.dataset,
+            date=date,
+            **options,
+        )
 
     def take(self, date: dt.date, **options: Any) -> Manifest:
         """Take the snapshot of a date."""

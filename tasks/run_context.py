@@ -1,0 +1,97 @@
+"""The context of a run: what all of its stages are told, as one value that each hands on to the stages it requires."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tasks.cluster.addresses import Cluster, find_cluster
+from tasks.errors import BackboneError
+from tasks.parameters import SettingsParameter
+from tasks.paths import AnyPath, to_path
+from tasks.storage.layout import DataRoot
+
+#: Fields that tell one stage task from another; the others say where things are and which machines work.
+_IDENTITY = ("data_root", "snapshot", "max_rejected", "max_megapixels")
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The run that a stage belongs to, and the snapshot that it works on.
+
+    Args:
+        data_root: Folder of everything that the stages write.
+        run_id: Name of the run in manifests.
+        snapshot: Key of the snapshot; empty in the stages that come before it.
+        photos: Folder that the snapshot's paths are relative to.
+        pointer: Manifest that names the date's snapshot; empty where none is to be renewed.
+        weights: Pairs of the sha256 of a backbone's weights and their path.
+        max_rejected: Share of photos that may be rejected before the run ends with an error, in [0, 1].
+        max_megapixels: Millions of pixels that a photo may have before it is rejected.
+        engine: What decodes photos and computes bottlenecks, one of `tasks.cluster.addresses.ENGINES`.
+        ray_address: Address of the Ray cluster; empty starts Ray on this machine.
+        gpus_per_actor: GPUs of each actor on Ray that can use one.
+    """
+
+    data_root: str
+    run_id: str = "by hand"
+    snapshot: str = ""
+    photos: str = ""
+    pointer: str = ""
+    weights: tuple[tuple[str, str], ...] = ()
+    max_rejected: float = 0.05
+    max_megapixels: float = 100
+    engine: str = "local"
+    ray_address: str = ""
+    gpus_per_actor: float = 0
+
+    @property
+    def root(self) -> DataRoot:
+        """The data root."""
+        return DataRoot(to_path(self.data_root))
+
+    @property
+    def photo_folder(self) -> AnyPath:
+        """The folder that the snapshot's paths are relative to."""
+        return to_path(self.photos)
+
+    @property
+    def max_pixels(self) -> int:
+        """Pixels that a photo may have before it is rejected."""
+        return round(self.max_megapixels * 1e6)
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The cluster that works on photos; None where this machine does."""
+        return find_cluster(self.engine, self.ray_address, self.gpus_per_actor)
+
+    @property
+    def statistics(self) -> AnyPath | None:
+        """Folder of the statistics of the snapshot's dataset; None without a pointer, which names the dataset."""
+        return self.root.statistics(to_path(self.pointer).parent.name) if self.pointer else None
+
+    @property
+    def weight_paths(self) -> dict[str, AnyPath]:
+        """Paths of the backbones' weights, by their sha256."""
+        return {sha256: to_path(text) for sha256, text in self.weights}
+
+    def weights_of(self, sha256: str) -> AnyPath:
+        """Path of a backbone's weights.
+
+        Raises:
+            BackboneError: The context has no weights of this sha256.
+        """
+        paths = self.weight_paths
+        if sha256 not in paths:
+            raise BackboneError(f"The run's context names no weights with the sha256 {sha256}. Add them to `weights`.")
+        return paths[sha256]
+
+
+class RunContextParameter(SettingsParameter[RunContext]):
+    """A run's context; two tasks whose contexts differ in places and machines alone are one task to the scheduler."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(RunContext, **keywords)
+
+    def serialize(self, x: RunContext) -> str:
+        """Write the fields that tell tasks apart as JSON; `parse` takes all fields."""
+        return json.dumps({name: value for name, value in asdict(x).items() if name in _IDENTITY}, sort_keys=True)

@@ -1,0 +1,46 @@
+"""The context of a run: what tells two stage tasks apart, and what the stages find in it."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.decode.settings import DecodeSettings
+from tasks.decode.task import DecodePhotos
+from tasks.errors import BackboneError
+from tasks.run_context import RunContext, RunContextParameter
+
+CONTEXT = RunContext("data", "run", "snap", "photos", "data/snapshot/flowers/2026-01-31.json", (("sha", "lite0.pth"),))
+
+
+def task_id(context: RunContext) -> str:
+    return str(DecodePhotos(context=context, settings=DecodeSettings(16, 16)).task_id)
+
+
+@pytest.mark.parametrize(
+    "other", [{"run_id": "b"}, {"photos": "b"}, {"pointer": ""}, {"weights": ()}, {"engine": "ray"}]
+)
+def test_contexts_that_differ_in_places_and_machines_make_one_task(other: dict[str, Any]) -> None:
+    assert task_id(replace(CONTEXT, **other)) == task_id(CONTEXT)
+
+
+@pytest.mark.parametrize("other", [{"data_root": "b"}, {"snapshot": "b"}, {"max_rejected": 1}, {"max_megapixels": 1}])
+def test_contexts_that_differ_in_what_is_worked_on_make_two(other: dict[str, Any]) -> None:
+    assert task_id(replace(CONTEXT, **other)) != task_id(CONTEXT)
+
+
+def test_all_fields_can_be_given_as_json() -> None:
+    assert RunContextParameter().parse(json.dumps(asdict(CONTEXT))) == CONTEXT
+
+
+def test_statistics_are_those_of_the_dataset_that_the_pointer_names() -> None:
+    assert CONTEXT.statistics == Path("data/statistics/flowers")
+    assert replace(CONTEXT, pointer="").statistics is None
+
+
+def test_weights_are_found_by_their_hash_and_missing_ones_are_named() -> None:
+    assert CONTEXT.weights_of("sha") == Path("lite0.pth")
+    with pytest.raises(BackboneError, match="no weights with the sha256 other"):
+        CONTEXT.weights_of("other")
