@@ -1,4 +1,4 @@
-"""What the root tasks share: their photos, their backbone, and the record that says what they came to."""
+"""The base of the tasks that a person starts: their dataset, their stages' context, and their record."""
 
 import datetime as dt
 import secrets
@@ -10,14 +10,13 @@ from typing import Any, cast
 
 import luigi
 
+from pipeline.backbone_parameters import BackboneParameters
 from pipeline.record import Run, join_states
 from tasks import events
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.request import AUTO, LAST, BackboneRequest
 from tasks.backbone.task import PrepareBackbone
-from tasks.catalog import SAMPLE, Dataset, find_dataset, is_url, split_backbones
+from tasks.catalog import SAMPLE, Dataset, find_dataset, is_url
 from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
-from tasks.decode.settings import Encoding
 from tasks.download.source_fallback import ON_MISSING_SOURCE, remembered
 from tasks.download.urls import identity
 from tasks.errors import PipelineError, SettingError
@@ -37,11 +36,9 @@ from tasks.storage.locks import lock_shared
 
 #: Tells one start of the program from another; a worker's children inherit it.
 _START = secrets.token_hex(4)
-#: Parameters that describe one backbone, and so do not go with several.
-_OF_ONE_BACKBONE = ("weights", "image_size", "scaling", "input_tensor", "bottleneck_tensor")
 
 
-class RootTask(luigi.Task):
+class BaseTask(BackboneParameters):
     """A task that a person starts: it works on a dataset for a date, with a backbone, and ends with a record."""
 
     date: DayParameter = DayParameter(
@@ -107,58 +104,15 @@ class RootTask(luigi.Task):
         description="What is written to standard output: text for people, or JSON, one object a line for each event.",
     )
 
-    backbone: luigi.Parameter[str] = luigi.Parameter(
-        default="efficientnet_lite0",
-        description="The pretrained network: a name of the catalog, keras:<Name> for a model of "
-        "keras.applications, or the path of a SavedModel, a .keras file or a frozen graph (.pb). Several with + "
-        "between them put their bottlenecks side by side.",
-    )
-    weights: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="A file or URL in place of the backbone's own weights."
-    )
-    image_size: NumberParameter[int] = NumberParameter(
-        int, 0, 4096, default=0, description="Height and width of its input in pixels; 0 is the backbone's own."
-    )
-    image_encoding: ChoiceParameter = ChoiceParameter(
-        "jpeg", "png", default="jpeg", description="How decoded photos are stored."
-    )
-    scaling: ChoiceParameter = ChoiceParameter(
-        AUTO,
-        "raw",
-        "unit",
-        "symmetric",
-        "inception",
-        "torch",
-        "caffe",
-        default=AUTO,
-        description="How a model of your own wants its pixels: raw is 0 to 255, unit 0 to 1, symmetric -1 to 1, "
-        "inception (x - 128) / 128, torch and caffe as Keras' modes of these names; auto is the backbone's own.",
-    )
-    input_tensor: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="Of a frozen graph of your own: the tensor that takes the scaled pixels."
-    )
-    bottleneck_tensor: luigi.Parameter[str] = luigi.Parameter(
-        default="",
-        description="Of a model of your own: the tensor, output or layer that gives the bottleneck; further ones "
-        "follow after commas.",
-    )
-    layers: ChoiceParameter = ChoiceParameter(
-        AUTO,
-        LAST,
-        default=AUTO,
-        description="Which layers make a bottleneck: auto is the last one and the earlier ones that the backbone "
-        "names, last is the last one alone.",
-    )
-
     def __init__(self, *values: Any, **parameters: Any) -> None:
-        super().__init__(*values, **parameters)  # type: ignore[no-untyped-call]  # Luigi's has no types
+        super().__init__(*values, **parameters)
         self.check()
 
     def check(self) -> None:
-        """Check what can be known of the parameters before any work.
+        """Check the parameters before any work.
 
         Raises:
-            SettingError: One of them, or several together, cannot be.
+            SettingError: One of them is invalid, or several contradict each other.
         """
         refuse_empty_settings(self)
         # Where the machine's clock is in local time, a command may give the date of Greenwich, which is ahead.
@@ -168,41 +122,14 @@ class RootTask(luigi.Task):
                 f"--date is {self.date}, and today is {latest}. Its model would stay champion until then. Correct the "
                 "date or the machine's clock, or give --allow-future-date."
             )
-        self.check_joined()
+        self.check_backbone_parameters()
         self.cluster()
-
-    def check_joined(self) -> None:
-        """Check what goes with several backbones.
-
-        Raises:
-            SettingError: One of them stands twice or has no name, or a parameter describes one backbone alone.
-        """
-        names = self.backbones
-        if len(names) == 1:
-            return
-        if not all(names):
-            raise SettingError(f"--backbone is {self.backbone!r}; it takes backbones with one + between them.")
-        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
-        if twice is not None:
-            raise SettingError(f"--backbone names {twice} twice, which tells a head nothing new. Name it once.")
-        given = next((name for name in _OF_ONE_BACKBONE if getattr(self, name) not in ("", 0, AUTO)), None)
-        if given is not None:
-            option = "--" + given.replace("_", "-")
-            raise SettingError(
-                f"{option} describes one backbone, and --backbone names {len(names)}. Leave {option} out, or name one "
-                "backbone."
-            )
-
-    @property
-    def backbones(self) -> tuple[str, ...]:
-        """The backbones, one by one."""
-        return split_backbones(self.backbone)
 
     def cluster(self) -> Cluster | None:
         """The Ray cluster that works on photos; None where this machine does.
 
         Raises:
-            SettingError: It cannot be one.
+            SettingError: The parameters describe no cluster.
         """
         return find_cluster(self.engine, self.ray_address, self.gpus_per_actor)
 
@@ -213,7 +140,7 @@ class RootTask(luigi.Task):
 
     @property
     def run_id(self) -> str:
-        """Names this run in the manifests of the stages that it completes."""
+        """Name of this run in the manifests of the stages that it completes."""
         return f"{self.date}-{self._hash()}-{_START}"
 
     def parameters(self) -> dict[str, str]:
@@ -222,26 +149,26 @@ class RootTask(luigi.Task):
         # The dataset names the record's folder, whichever way it was given.
         apart = ("date", "data_root", "dataset", "sample_photos")
         given = {name: value for name, value in parameters.items() if name not in apart}
-        # Records and reports are for others to read too.
+        # Other people read records and reports: a URL loses its password there.
         return given | {"weights": identity(self.weights)} if is_url(self.weights) else given
 
     def _hash(self) -> str:
         return fingerprint(self.parameters())[:8]
 
     def source(self) -> Dataset:
-        """The dataset; one that is away is as its last snapshot knew it.
+        """The dataset; where its photos cannot be reached, as its last snapshot describes it.
 
         Raises:
-            DatasetError: There is none of that name, and there was none.
+            DatasetError: There is no dataset of that name, and no snapshot of one.
         """
         return find_dataset(self.dataset, self.sample_photos, partial(remembered, self.root))
 
     def record_path(self) -> AnyPath:
-        """Where the run's record is."""
+        """Path of the run's record."""
         return self.root.runs(self.source().name) / f"{self.date}-{self._hash()}.json"
 
     def output(self) -> FileTarget:
-        """The run record; a dataset that nobody knows has none, of which `run` tells in a sentence."""
+        """The run record; an unknown dataset has none, and `run` raises the error that says so."""
         try:
             path = self.record_path()
         except PipelineError:
@@ -249,22 +176,22 @@ class RootTask(luigi.Task):
         return FileTarget(path)
 
     def requires(self) -> list[luigi.Task]:
-        """Nothing; but Luigi asks before it starts any work, in the process that all workers come from."""
-        events.set_format(self.form)
-        # A root that this user may not enter: the first stage says so.
-        with self.on_machine(), suppress(OSError):
-            # Luigi asks again before each stage, and by then there is nothing to be cleared up.
+        """Nothing; Luigi calls this before any work, in the process that all workers are forked from."""
+        events.set_format(self.events_format)
+        # The first stage reports a data root that this user may not enter.
+        with self.explain_errors(), suppress(OSError):
+            # Luigi calls this again before each stage; then the lock is held already, and nothing is left to sweep.
             if lock_shared(self.root.path):
                 sweep_root(self.root)
         return []
 
-    def on_machine(self) -> AbstractContextManager[None]:
-        """Say in a sentence where the block fails because of the machine or of an object store."""
+    def explain_errors(self) -> AbstractContextManager[None]:
+        """Turn errors of the disk, the memory or an object store into sentences."""
         return explain_os_errors(f"The run for {self.date}", self.root.path)
 
     def complete(self) -> bool:
-        """Whether the date's record is there and, for today, the photos and the user's model still look as they did."""
-        with self.on_machine():
+        """Whether the date's record exists and, for today, photos and model files look as they did then."""
+        with self.explain_errors():
             return self._is_recorded()
 
     def _is_recorded(self) -> bool:
@@ -273,43 +200,28 @@ class RootTask(luigi.Task):
             if record is None:
                 return False
             own = record["run"] == self.run_id
-            # A past date no longer looks at the files that the run was made of.
+            # A past date stays done, whatever became of its files.
             same_model = own or self.date < dt.date.today() or record["backbone_state"] == self._backbone_state()
             state = record["state"]
             return same_model and is_current(self.date, own, state, self.source(), self.on_missing_source)
         except (OSError, PipelineError):
-            # Luigi would show a traceback here; `run` meets the same error and shows its sentence.
+            # Luigi would log a traceback here; `run` meets the same error and raises its sentence.
             return False
+
+    def _backbone_state(self) -> str:
+        """Size and time of the user's model files; see `BackboneRequest.state`."""
+        return join_states(request.state() for request in self.backbone_requests())
 
     @classmethod
     def bulk_complete(cls, parameter_tuples: Iterable[dt.date]) -> list[dt.date]:
-        """Which dates are done, for `RangeDaily`, which binds all other parameters beforehand."""
+        """The dates that are done, for `RangeDaily`, which binds all other parameters beforehand."""
         return [date for date in parameter_tuples if cls(date=date).complete()]
-
-    def requests(self) -> tuple[BackboneRequest, ...]:
-        """What the user asks for as backbones."""
-        return tuple(
-            BackboneRequest(
-                backbone=backbone,
-                weights=self.weights,
-                size=self.image_size,
-                scaling=self.scaling,
-                input_tensor=self.input_tensor,
-                bottleneck_tensor=self.bottleneck_tensor,
-                layers=self.layers,
-            )
-            for backbone in self.backbones
-        )
-
-    def _backbone_state(self) -> str:
-        """How the user's own files look from outside, of all backbones; see `BackboneRequest.state`."""
-        return join_states(request.state() for request in self.requests())
 
     def prepare_backbones(self) -> tuple[PrepareBackbone, ...]:
         """The tasks that find or fetch the backbones."""
         return tuple(
             PrepareBackbone(context=self.context, request=request, number=number)
-            for number, request in enumerate(self.requests(), start=1)
+            for number, request in enumerate(self.backbone_requests(), start=1)
         )
 
     def take_snapshot(self) -> TakeSnapshot:
@@ -324,11 +236,11 @@ class RootTask(luigi.Task):
 
     @property
     def context(self) -> RunContext:
-        """What the stages before the snapshot are told."""
+        """The context of the stages before the snapshot."""
         return RunContext(self.data_root, self.run_id)
 
     def snapshot_context(self, prepared: Sequence[Prepared], snapshot: TakeSnapshot) -> RunContext:
-        """What the stages that work on a snapshot are told; it must have been taken."""
+        """The context of the stages that work on a snapshot, which must have been taken."""
         return RunContext(
             data_root=self.data_root,
             run_id=self.run_id,
@@ -344,52 +256,48 @@ class RootTask(luigi.Task):
         )
 
     @property
-    def form(self) -> events.LogFormat:
-        """How events are written."""
-        return cast("events.LogFormat", self.log_format)  # ChoiceParameter lets no other pass
-
-    @property
-    def encoding(self) -> Encoding:
-        """How pictures are stored."""
-        return cast("Encoding", self.image_encoding)  # ChoiceParameter lets no other pass
+    def events_format(self) -> events.LogFormat:
+        """The form in which events are written."""
+        return cast("events.LogFormat", self.log_format)  # ChoiceParameter takes no other value
 
     def about(self) -> Run:
-        """Which run it is, for its record."""
+        """The run as its record names it."""
         return Run(self.run_id, self.date, self.source(), self.parameters())
 
-    def tell(self) -> None:
-        """Write the last lines on the terminal; see `told`."""
+    def print_summary(self) -> None:
+        """Write the last lines on the terminal."""
         record = read_record(self.record_path())
         if record is None:
             return
-        events.set_format(self.form)
-        anew = record["run"] == self.run_id
-        if not anew:
-            self.tidy()
-        text = "\n".join(self.told(record, anew=anew))
-        events.emit("run_done" if anew else "nothing_to_do", text, record=self.record_path(), **self.figures(record))
+        events.set_format(self.events_format)
+        is_new = record["run"] == self.run_id
+        if not is_new:
+            self.clean_up()
+        text = "\n".join(self.summary(record, is_new=is_new))
+        event = "run_done" if is_new else "nothing_to_do"
+        events.emit(event, text, record=self.record_path(), **self.event_fields(record))
 
-    def tidy(self) -> None:
-        """Put right what a run left undone that was killed after its record."""
+    def clean_up(self) -> None:
+        """Finish what a run that was killed after its record left undone."""
         sweep_root(self.root)
 
     @abstractmethod
-    def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
+    def summary(self, record: Mapping[str, Any], *, is_new: bool) -> list[str]:
         """The last lines on the terminal.
 
         Args:
             record: The run's record.
-            anew: Whether this run made it; else there was nothing to do.
+            is_new: Whether this run made the record; otherwise there was nothing to do.
         """
 
-    def figures(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """What programs are told of a run beside where its record is.
+    def event_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of the run's last event, for programs.
 
         Args:
             record: The run's record.
         """
         names = ("run", "date", "dataset", "snapshot", "elapsed")
-        # What an earlier version of this project wrote has no such labels and sources.
+        # Records of earlier versions lack labels and sources.
         return {
             **{name: record[name] for name in names},
             **{name: record.get(name) for name in ("labels", "unreached")},
@@ -397,7 +305,7 @@ class RootTask(luigi.Task):
         }
 
 
-@RootTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
-@RootTask.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
-def _tell(task: RootTask) -> None:
-    task.tell()
+@BaseTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
+@BaseTask.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
+def _print_summary(task: BaseTask) -> None:
+    task.print_summary()

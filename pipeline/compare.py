@@ -1,11 +1,11 @@
-"""CompareTraining: what transfer learning is worth beside training everything, measured."""
+"""CompareTraining: measures transfer learning against training whole networks."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import luigi
 
-from pipeline.base_task import RootTask
+from pipeline.base_task import BaseTask
 from pipeline.record import identify
 from tasks.backbone.backbones import Prepared
 from tasks.compare.plan import ComparisonPlan, plan_cells
@@ -22,7 +22,7 @@ from tasks.snapshot.task import TakeSnapshot
 from tasks.storage.files import publish_json
 
 
-class CompareTraining(RootTask):
+class CompareTraining(BaseTask):
     """Compares a head on frozen bottlenecks with whole networks, on growing numbers of training photos."""
 
     image_size: NumberParameter[int] = NumberParameter(
@@ -42,7 +42,7 @@ class CompareTraining(RootTask):
     )
 
     def check(self) -> None:
-        """As every root task; and that there is one backbone."""
+        """Check the parameters, as of every task, and that there is one backbone."""
         super().check()
         if len(self.backbones) > 1:
             raise SettingError(
@@ -50,15 +50,15 @@ class CompareTraining(RootTask):
                 "one."
             )
 
-    def check_joined(self) -> None:
-        """Several backbones are refused, whatever goes with them."""
+    def check_backbone_parameters(self) -> None:
+        """Check nothing: `check` refuses several backbones."""
 
     def record_path(self) -> AnyPath:
-        """Where the comparison's record is."""
+        """Path of the comparison's record."""
         return self.root.comparisons(self.source().name) / super().record_path().name
 
     def run(self) -> Iterator[luigi.Task | list[TrainCell]]:
-        """Prepare the backbone, take the snapshot, decode, train all cells, and publish what they came to."""
+        """Prepare the backbone, take the snapshot, decode, train all cells, and publish their results."""
         (backbone,), snapshot = self.prepare_backbones(), self.take_snapshot()
         yield backbone
         prepared = backbone.prepared()
@@ -92,14 +92,14 @@ class CompareTraining(RootTask):
         manifests = [cell.manifest() for cell in cells]
         folder = self.root.comparison(fingerprint({"cells": [manifest.key for manifest in manifests]}))
         backbone = cells[0].settings.backbone
-        occasion = ComparisonRun(
+        comparison_run = ComparisonRun(
             dataset=self.source().name,
             date=self.date,
             backbone=backbone.name,
             size=backbone.size,
             provenance={"snapshot": snapshot.key, "comparison": folder.name, **self.parameters()},
         )
-        publish_comparison(folder, manifests, occasion)
+        publish_comparison(folder, manifests, comparison_run)
         own = [manifest for manifest in manifests if manifest.run == self.run_id]
         publish_json(
             self.record_path(),
@@ -114,9 +114,9 @@ class CompareTraining(RootTask):
             },
         )
 
-    def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
-        """What the comparison came to, or that there was nothing to do."""
-        if anew:
+    def summary(self, record: Mapping[str, Any], *, is_new: bool) -> list[str]:
+        """The number of cells, or that there was nothing to do, and the paths of table and report."""
+        if is_new:
             trained = f"{record['cells_new']} of them trained now in {record['seconds']:,.0f} s"
             first = f"\nCells     {record['cells']}, {trained}"
         else:

@@ -6,7 +6,7 @@ from typing import get_args
 
 import luigi
 
-from pipeline.base_task import RootTask
+from pipeline.base_task import BaseTask
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.precision import AUTO, PRECISIONS, check_gpus, resolve_precision
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
@@ -18,7 +18,7 @@ from tasks.parameters import ChoiceParameter, NumberParameter, NumbersParameter
 from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
 
 
-class ModelTask(RootTask):
+class ModelTask(BaseTask):
     """A root task that trains a model: how its bottlenecks are computed, and how it is trained and measured."""
 
     views: ChoiceParameter = ChoiceParameter(

@@ -1,4 +1,4 @@
-"""RetrainFlowers: the nightly root task and its parameters."""
+"""RetrainFlowers: retrains the classifier of a dataset for a date."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage import StageTask
 from tasks.storage.locks import lock_until_exit
 
-#: By task, whether another process was at the same night when this one began.
+#: By task, whether another process worked on the same dataset and date when this one began.
 _waited: dict[str, bool] = {}
 
 
@@ -29,46 +29,46 @@ class RetrainFlowers(ModelTask):
     """Retrains the classifier of a dataset for a date: snapshot, decode, bottlenecks, head, evaluation, report."""
 
     min_accuracy: NumberParameter[float] = NumberParameter(
-        float, 0, 1, default=0, description="Test accuracy below which a model is neither exported nor champion."
+        float, 0, 1, default=0, description="Test accuracy below which a model is neither exported nor made champion."
     )
     export: ChoiceParameter = ChoiceParameter(
         "all",
         "none",
         default="all",
-        description="Whether the model is exported for other programs: as a SavedModel, for Keras, for LiteRT.",
+        description="Export the model for other programs, as a SavedModel, for Keras and for LiteRT, or do not.",
     )
     keep_runs: NumberParameter[int] = NumberParameter(
         int,
         0,
         default=0,
         significant=False,
-        description="Runs of the dataset to keep; older ones go, with all that no kept one needs. 0 keeps all.",
+        description="Runs of the dataset to keep; older ones are removed with all that only they need. 0 keeps all.",
     )
 
     def requires(self) -> list[luigi.Task]:
-        """Nothing but the night: where another run of the dataset and date is under way, wait until it has ended."""
+        """Nothing; locks the dataset and date, and waits where another run holds the lock."""
         tasks = super().requires()
         try:
             name = self.source().name
             waited = lock_until_exit(self.root.night(name, self.date), f"the run of {name} for {self.date}")
-            # Luigi asks again when the work is about to begin, and then the night is ours already.
+            # Luigi calls this again before the work begins, when this process holds the lock already.
             _waited[self.task_id] = waited or _waited.get(self.task_id, False)
         except (OSError, PipelineError):
-            # `run` meets the same error and shows its sentence.
+            # `run` meets the same error and raises its sentence.
             pass
         return tasks
 
     def run(self) -> Iterator[luigi.Task]:
-        """Prepare the backbone and take the snapshot, then ask for all that they imply, then write the record."""
-        with self.on_machine():
+        """Prepare the backbone, take the snapshot, run the stages that they imply, and write the record."""
+        with self.explain_errors():
             yield from self._run()
 
     def _run(self) -> Iterator[luigi.Task]:
         if _waited.get(self.task_id) and self.complete():
             return
         backbones, snapshot = self.prepare_backbones(), self.take_snapshot()
-        # First, so that weights that are not there are told of now, and not after all photos are decoded.
-        for backbone in backbones:  # noqa: UP028 (as below: Luigi sends into the generator)
+        # First, so that missing weights are reported now, and not after all photos are decoded.
+        for backbone in backbones:  # noqa: UP028 (Luigi sends into the generator)
             yield backbone
         prepared = [backbone.prepared() for backbone in backbones]
         self.check_backbones([each.backbone for each in prepared])
@@ -77,19 +77,19 @@ class RetrainFlowers(ModelTask):
             yield download
         yield snapshot
         stages = self.stage_tasks(prepared)
-        # Each by itself: one that was forgotten is made again, although what stands on it is there.
+        # One by one: a stage whose output was removed runs again, although later stages are complete.
         for name in [name for name in stages if name not in ("export", "champion", "report")]:
             yield stages[name]
-        # The figures decide whether there is anything to export.
+        # A model below --min-accuracy is not exported.
         if self.refuses(stages["evaluate"].manifest()):
             stages = self.stage_tasks(prepared, export=False)
-        for stage in stages.values():  # noqa: UP028 (Luigi sends into the generator, which no iterator of a dict takes)
+        for stage in stages.values():  # noqa: UP028 (as above)
             yield stage
         self._record({name: stage.manifest() for name, stage in stages.items()})
         self._judge()
 
     def _record(self, stages: Mapping[str, Manifest]) -> None:
-        """Write the record and the page of all runs, and let old runs go."""
+        """Write the record and the index page, and remove old runs."""
         publish_record(self.record_path(), self.about(), stages)
         from tasks.report.index import publish_index  # noqa: PLC0415 (not needed where nothing is to be done)
 
@@ -100,7 +100,7 @@ class RetrainFlowers(ModelTask):
             collect_after_run(self.root, self.keep_runs, self.record_path())
 
     def stage_tasks(self, prepared: Sequence[Prepared], *, export: bool = True) -> dict[str, StageTask]:
-        """All stages by their names, in the order in which they run; the snapshot must have been taken.
+        """The stages by name, in the order in which they run; the snapshot must have been taken.
 
         Args:
             prepared: The backbones.
@@ -132,19 +132,19 @@ class RetrainFlowers(ModelTask):
         return {stage.name: stage for stage in stages}
 
     def complete(self) -> bool:
-        """As every root task; a model or export that was refused stays refused, so that each try says so."""
+        """Whether the run is recorded; never of a refused model or export, so that each try reports it again."""
         if not super().complete():
             return False
         record = read_record(self.record_path()) or {}
         return record.get("champion", {}).get("verdict") != "refused" and refused_export(record) is None
 
     def refuses(self, evaluation: Manifest) -> bool:
-        """Whether a model is below the accuracy that was asked for."""
+        """Whether a model is below --min-accuracy."""
         return bool(evaluation.details["test"]["accuracy"] < self.min_accuracy)
 
-    def tidy(self) -> None:
-        """As every root task; and list the run, where it was killed before it could."""
-        super().tidy()
+    def clean_up(self) -> None:
+        """Finish what a killed run left undone, the index page too."""
+        super().clean_up()
         index, record = self.root.index(), self.record_path()
         with suppress(OSError):
             if not index.exists() or index.stat().st_mtime_ns < record.stat().st_mtime_ns:
@@ -153,33 +153,33 @@ class RetrainFlowers(ModelTask):
                 publish_index(self.root)
 
     def _judge(self) -> None:
-        """End the run, which has its record, with an error where its model is not good enough or its export is refused.
+        """Raise an error, once the record is written, where the model is not good enough or its export is refused.
 
         Raises:
             ModelError: The export is refused.
-            VerdictError: The model is worse than the champion, or below the accuracy that was asked for.
+            ModelRejectedError: The model is worse than the champion, or below the accuracy that was asked for.
         """
         record = read_record(self.record_path()) or {}
         decision, refused = record["champion"], refused_export(record)
         if decision["verdict"] == "refused" or is_worse(decision):
-            self.tell()
+            self.print_summary()
             raise ModelRejectedError(" ".join(filter(None, (not_good_enough(decision), refused))))
         if refused:
-            self.tell()
+            self.print_summary()
             raise ModelError(refused)
 
-    def told(self, record: Mapping[str, Any], *, anew: bool) -> list[str]:
-        """What the run came to, or that there was nothing to do."""
-        return (summarise if anew else summarise_nothing)(record, self.record_path(), self.dataset)
+    def summary(self, record: Mapping[str, Any], *, is_new: bool) -> list[str]:
+        """The figures of the run, or that there was nothing to do."""
+        return (summarise if is_new else summarise_nothing)(record, self.record_path(), self.dataset)
 
-    def figures(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """The photos, the model, and what it is worth."""
+    def event_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The photos, the model and its figures."""
         names = ("head", "network", "photos", "rejected", "metrics", "report")
         own = {name: record[name] for name in names}
-        return {**super().figures(record), **own, "verdict": record.get("champion", {}).get("verdict")}
+        return {**super().event_fields(record), **own, "verdict": record.get("champion", {}).get("verdict")}
 
 
 def _without_source(snapshot: Manifest) -> dict[str, str]:
-    """The parameter that a run went on by without its source, for its report; empty where there was no need."""
+    """The parameter by which a run used the last snapshot, for its report; empty where it reached its source."""
     unreached = snapshot.details.get("unreached")
     return {"on_missing_source": f"use-last: {tell_unreached(unreached)}"} if unreached else {}

@@ -8,7 +8,7 @@
     ├── StoreError          55    a file of the data root that is damaged or of another version
     ├── MachineError        56    a disk that is full, read-only or broken; memory that is short
     ├── ModelError          57    a trained model that is missing, or whose export says something else
-    └── VerdictError        58    a new model that is not good enough
+    └── ModelRejectedError        58    a new model that is not good enough
 
 The task layer shows these without a traceback; every other exception is a bug, keeps its own, and ends with 30.
 """

@@ -37,7 +37,7 @@ METRICS = "metrics.json"
 
 
 @dataclass(frozen=True)
-class TestInputs:
+class ExportInputs:
     """What an export is tested on.
 
     Args:
@@ -53,7 +53,7 @@ class TestInputs:
     max_pixels: int = MAX_PIXELS
 
 
-def export_model(model: Model, source: TestInputs, progress: Progress) -> Export:
+def export_model(model: Model, source: ExportInputs, progress: Progress) -> Export:
     """Export a model to the folder `export` beside it.
 
     Of one that cannot be exported, and of one whose export says something else, only the figures are published.
@@ -94,7 +94,7 @@ def _leave_out(obstacle: str, path: AnyPath) -> Export:
     return export
 
 
-def test_again(model: Model, source: TestInputs, kept: Mapping[str, Any], progress: Progress) -> Export | None:
+def test_again(model: Model, source: ExportInputs, kept: Mapping[str, Any], progress: Progress) -> Export | None:
     """Test an export that is kept, but was not tested whole; None where there still is no photo to show its files.
 
     Args:
@@ -225,7 +225,7 @@ class _TestPhotos(NamedTuple):
     pictures: list[bytes]
 
 
-def _read_photos(model: Model, source: TestInputs) -> _TestPhotos:
+def _read_photos(model: Model, source: ExportInputs) -> _TestPhotos:
     """Read the test photos, files of formats that no form reads converted."""
     (decode,) = model.decodes
     convert = partial(convert_to_png, folder=source.photos, decode=decode, max_pixels=source.max_pixels)

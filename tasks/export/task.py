@@ -52,14 +52,14 @@ class ExportModel(RunStageTask):
         """Write every form of the model, and test each."""
         kept = self.manifest().details if self.is_published() and is_there(self.manifest_path().parent) else None
         with progress.preparing("imports"):
-            from tasks.export.export import TestInputs, export_model, test_again  # noqa: PLC0415 (imports TensorFlow)
+            from tasks.export.export import ExportInputs, export_model, test_again  # noqa: PLC0415 (imports TensorFlow)
             from tasks.predict.models import read_model  # noqa: PLC0415
 
         # What a killed export left lies beside the folder that it was to become.
         sweep(self.model())
         model = read_model(self.model(), self.context.weight_paths)
         max_pixels = self.context.max_pixels
-        source = TestInputs(self.requires().results(), self.context.photo_folder, self.root, max_pixels)
+        source = ExportInputs(self.requires().results(), self.context.photo_folder, self.root, max_pixels)
         if kept is None:
             return self._outcome(export_model(model, source, progress).details(), new=True)
         tested = test_again(model, source, kept, progress)

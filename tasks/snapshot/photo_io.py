@@ -68,7 +68,7 @@ def read_photo(path: AnyPath, most: int) -> bytes:
 
     Raises:
         OSError: As of `open_photo`; an object is missing, or may not be read.
-        StoreAwayError: The object store cannot be had, so that nobody knows.
+        StoreUnreachableError: The object store cannot be had, so that nobody knows.
     """
     if is_remote(path):
         from tasks.storage.remote_listing import read_range  # noqa: PLC0415 (pyarrow, which the processes that decode do without)
@@ -84,7 +84,7 @@ def photo_sha256(path: AnyPath) -> str:
 
     Raises:
         OSError: As of `read_photo`.
-        StoreAwayError: Likewise.
+        StoreUnreachableError: Likewise.
     """
     if not is_remote(path):
         with open_photo(path) as file:

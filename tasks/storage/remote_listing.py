@@ -70,7 +70,7 @@ def version_of(path: "UPath") -> str:
     """Tells what is at an address, an object or all below a folder, from what was there before; empty where nothing is.
 
     Raises:
-        StoreAwayError: The store cannot be had.
+        StoreUnreachableError: The store cannot be had.
     """
     with _telling(path):
         try:
@@ -83,7 +83,7 @@ def objects_below(folder: "UPath") -> Iterator[RemoteFile]:
     """List all objects below a folder, in any order: one request a thousand, nothing but a page of them in memory.
 
     Raises:
-        StoreAwayError: The store cannot be had, there is no such bucket, or it does not let us list it.
+        StoreUnreachableError: The store cannot be had, there is no such bucket, or it does not let us list it.
     """
     bucket, _, key = folder.path.strip("/").partition("/")
     start = f"{bucket}/{key}/" if key else f"{bucket}/"
@@ -104,7 +104,7 @@ def read_range(path: "UPath", start: int, count: int) -> bytes:
     Raises:
         FileNotFoundError: There is no such object.
         PermissionError: It may not be read.
-        StoreAwayError: The store cannot be had.
+        StoreUnreachableError: The store cannot be had.
     """
     pauses = iter(_PAUSES)
     with _telling(path):

@@ -108,7 +108,7 @@ def freeze_backbone(source: Path, graph: Path) -> tuple[str, str, int]:
     from tasks.backbone.load import load_network  # noqa: PLC0415 (takes seconds)
     from tasks.runtime.tensorflow_import import freeze, tf  # noqa: PLC0415
 
-    (request,) = RetrainFlowers(dataset=str(source)).requests()
+    (request,) = RetrainFlowers(dataset=str(source)).backbone_requests()
     prepared = prepare_backbone(request, graph.parent, NullProgress())
     network = load_network(replace(prepared, backbone=prepared.backbone.last_layer))
     size = prepared.backbone.size

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.export.export import TestInputs, export_model
+from tasks.export.export import ExportInputs, export_model
 from tasks.export.formats import Export
 from tasks.predict.models import Model, read_model
 from tasks.progress import NullProgress, Progress
@@ -33,6 +33,6 @@ class Exported:
 def export(trained: Trained, progress: Progress | None = None) -> Exported:
     """Export a model."""
     model = read_model(trained.folder)
-    source = TestInputs(trained.results, trained.photos, trained.root)
+    source = ExportInputs(trained.results, trained.photos, trained.root)
     done = export_model(model, source, progress or NullProgress())
     return Exported(trained, trained.root.export(model.key), done)

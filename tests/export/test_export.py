@@ -24,7 +24,7 @@ from tasks.decode.settings import DecodeSettings
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.export.classifier import find_obstacle
 from tasks.export.conversion import convert_to_png
-from tasks.export.export import TestInputs, export_model, temporary_files_in, write_forms
+from tasks.export.export import ExportInputs, export_model, temporary_files_in, write_forms
 from tasks.export.formats import tell_lacking
 from tasks.export.layers import PhotoDecoder
 from tasks.export.photos import KnownPhotos, read_known, read_pictures
@@ -177,7 +177,7 @@ def test_a_model_on_an_object_store_is_evaluated_and_exported_there_and_predicts
 ) -> None:
     root: DataRoot = DataRoot(to_path(object_store.url("data")))
     key, results = train_below(root, tmp_path, Way("float32"))
-    model, source = read_model(root.train(key)), TestInputs(root.evaluate(results), tmp_path / "photos", root)
+    model, source = read_model(root.train(key)), ExportInputs(root.evaluate(results), tmp_path / "photos", root)
     done = export_model(model, source, NullProgress())
     assert [done.details()["test"][form]["agreement"] for form in sorted(FORMS)] == [1.0] * len(FORMS)
     assert is_there(root.export(key))
