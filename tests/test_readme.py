@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -85,6 +86,12 @@ def test_each_command_names_tasks_verbs_modules_and_options_that_exist(command: 
         assert spec.origin is not None
         sources = Path(spec.origin).read_text() + (REPOSITORY / "tests" / "benchmarks" / "table.py").read_text()
         assert [word for word in words if word.startswith("--") and f'"{word}"' not in sources] == []
+
+
+def test_each_extra_that_is_installed_exists() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    extras = re.findall(r"pip install -e '\.\[([\w,]+)\]'", "".join(TEXTS.values()))
+    assert {name for extra in extras for name in extra.split(",")} <= project["optional-dependencies"].keys()
 
 
 def rows(text: str, header: str) -> list[list[str]]:
