@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.processes import TIMEOUT
-from tests.support.repository import REPOSITORY
+from tests.support.repository import REPOSITORY, tracked_files
 
 HEAVY = {"PIL", "httpx", "keras", "matplotlib", "openvino", "scipy", "sklearn", "tensorflow"}
 LUIGI_MODULES = {"task.py", "stage.py", "parameters.py", "luigi_worker.py", "luigi_failures.py", "luigi_settings.py"}
@@ -56,14 +56,7 @@ def test_ray_and_openvino_are_imported_by_one_module_each() -> None:
 
 
 def test_the_top_of_the_repository_holds_nothing_else() -> None:
-    listed = subprocess.run(
-        ["git", "ls-files"],  # noqa: S607 (the developer's git, wherever it is)
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    top = {line.partition("/")[0] for line in listed.stdout.splitlines()}
+    top = {path.parts[0] for path in tracked_files()}
     assert {name for name in top if not name.startswith(".")} == {
         "pyproject.toml",
         "README.md",

@@ -1,27 +1,48 @@
-"""The READMEs say what the code does: their commands, tables and queries are run or compared here."""
+"""The READMEs describe the code: their examples run here, their commands, tables and links are compared with it."""
 
 import os
 import re
-import subprocess
+import shlex
 import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
 import luigi
 import pytest
+import typer
+from luigi.cmdline_parser import CmdlineParser
 
+from pipeline.cli.app import app
 from pipeline.compare import CompareTraining
 from pipeline.retrain import RetrainFlowers
 from tasks.errors import PipelineError
 from tasks.runtime.luigi_settings import DEFAULTS
 from tests.pipeline.command import LUIGI, Project, draw
-from tests.support.repository import REPOSITORY
+from tests.support.processes import run
+from tests.support.repository import REPOSITORY, tracked_files
 
-README = (REPOSITORY / "README.md").read_text()
-OF_DATA = (REPOSITORY / "data" / "README.md").read_text()
-BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", README + OF_DATA, re.MULTILINE | re.DOTALL)
-PYTHON = [code for language, code in BLOCKS if language == "python"]
-SQL = [code for language, code in BLOCKS if language == "sql"]
+TEXTS = {path: (REPOSITORY / path).read_text() for path in tracked_files() if path.name == "README.md"}
+BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", "".join(TEXTS.values()), re.MULTILINE | re.DOTALL)
+VERBS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # the command of an app with verbs is a group
+PARAMETERS = "| parameter | default | meaning |"
+
+
+def of_language(language: str) -> list[str]:
+    return [code for name, code in BLOCKS if name == language]
+
+
+def commands() -> Iterator[str]:
+    """The commands of this project in blocks and in running text; a word in capitals stands for several names."""
+    lines = [line for _, code in BLOCKS for line in code.replace("\\\n", " ").splitlines()]
+    spans = [" ".join(span.split()) for text in TEXTS.values() for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+    for text in [*lines, *spans]:
+        if found := re.search(
+            r"(?:luigi --module pipeline|python -m) (?!TASK|\S*NAME|pipeline(?: VERB| \.\.\.|$))[^#>&|]+", text
+        ):
+            yield found[0].strip()
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +57,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("code", PYTHON)
+@pytest.mark.parametrize("code", of_language("python"))
 def test_each_python_example_runs_as_written(folder: Path, code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout or (folder / "photo.png").is_file()
+    done = run([sys.executable, "-c", code], folder=folder)
+    assert done.code == 0, done.errors
+    assert done.output or (folder / "photo.png").is_file()
 
 
-@pytest.mark.parametrize("code", SQL)
+@pytest.mark.parametrize("code", of_language("sql"))
 def test_each_query_runs_as_written_and_finds_rows(folder: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     found = duckdb.sql(code)
@@ -51,42 +72,93 @@ def test_each_query_runs_as_written_and_finds_rows(folder: Path, code: str, monk
     assert found.fetchall()
 
 
-def rows(header: str) -> list[list[str]]:
+@pytest.mark.parametrize("command", sorted(set(commands())))
+def test_each_command_names_tasks_verbs_modules_and_options_that_exist(command: str) -> None:
+    program, _, name, *words = shlex.split(command.removesuffix("--help"))
+    if program == "luigi":
+        with CmdlineParser.global_instance(words) as parser:
+            assert isinstance(parser.get_task_obj(), luigi.Task)
+    elif name == "pipeline":
+        assert VERBS[words[0]].make_context(words[0], words[1:])
+    else:
+        spec = find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        sources = Path(spec.origin).read_text() + (REPOSITORY / "tests" / "benchmarks" / "table.py").read_text()
+        assert [word for word in words if word.startswith("--") and f'"{word}"' not in sources] == []
+
+
+def test_each_extra_that_is_installed_exists() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    extras = re.findall(r"pip install -e '\.\[([\w,]+)\]'", "".join(TEXTS.values()))
+    assert {name for extra in extras for name in extra.split(",")} <= project["optional-dependencies"].keys()
+
+
+def rows(text: str, header: str) -> list[list[str]]:
     """The cells of the table under a header line."""
-    table = README.split(f"{header}\n", 1)[1].split("\n\n", 1)[0]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[1:]]
+    table = text.split(f"{header}\n", 1)[1].split("\n\n", 1)[0]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[1:]]
+
+
+def told_defaults(readme: str, header: str = PARAMETERS) -> dict[str, str]:
+    """The default of each parameter in the table of a README."""
+    return {name.strip("`"): default for name, default, _ in rows(TEXTS[Path(readme)], header)}
 
 
 def defaults(task: type[luigi.Task]) -> dict[str, str]:
-    """The default of each parameter as the README writes it."""
+    """The default of each parameter as a README writes it."""
     parameters = task.get_params()  # type: ignore[no-untyped-call]  # Luigi's has no types
     return {name: f"`{each.serialize(each._default)}`".replace("False", "false") for name, each in parameters}
 
 
-def test_the_table_of_parameters_has_each_with_its_default() -> None:
-    told = {name.strip("`"): default for name, default, _ in rows("| parameter | default | meaning |")}
+def test_the_table_of_parameters_has_each_with_its_default_and_the_short_one_ten_of_them() -> None:
+    told, short = told_defaults("pipeline/README.md"), told_defaults("README.md")
     assert told == defaults(RetrainFlowers) | {"date": "today"}
+    assert len(short) == 10
+    assert short.items() <= told.items()
 
 
 def test_the_table_of_comparing_has_what_retraining_has_not() -> None:
-    told = {
-        name.strip("`"): default for name, default, _ in rows("| parameter of CompareTraining | default | meaning |")
-    }
+    told = told_defaults("pipeline/README.md", "| parameter of CompareTraining | default | meaning |")
     shared = defaults(RetrainFlowers).items()
     assert told == {name: value for name, value in defaults(CompareTraining).items() if (name, value) not in shared}
 
 
+def test_the_table_of_verbs_has_all_of_them() -> None:
+    told = rows(TEXTS[Path("pipeline/README.md")], "| `python -m pipeline ...` | purpose |")
+    assert [verb.strip("`").split()[0] for verb, _ in told] == list(VERBS)
+
+
 def test_the_table_of_exit_codes_has_those_of_luigi_of_our_errors_and_of_signals() -> None:
-    told = {int(code) for code, *_ in rows("| exit code | meaning | remedy |")}
+    told = rows(TEXTS[Path("README.md")], "| exit code | meaning | remedy |")
+    codes = {int(code) for cell, *_ in told for code in cell.split(",")}
     errors = {error.exit_code for error in PipelineError.__subclasses__()}
-    assert told == {0, 1, 2, 130, 143} | {int(code) for code in DEFAULTS["retcode"].values()} | errors
+    assert codes == {0, 1, 2, 130, 143} | {int(code) for code in DEFAULTS["retcode"].values()} | errors
+
+
+@pytest.mark.parametrize("readme", TEXTS)
+def test_each_link_leads_to_a_file_and_a_heading(readme: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", TEXTS[readme]):
+        path = (REPOSITORY / readme.parent / target).resolve() if target else REPOSITORY / readme
+        assert path.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.parametrize("readme", TEXTS)
+def test_each_source_path_exists(readme: Path) -> None:
+    named = re.findall(r"\b(?:pipeline|tasks|tests)/[\w./]*\w", TEXTS[readme])
+    assert [path for path in named if not (REPOSITORY / path).exists()] == []
+
+
+def test_the_first_readme_is_short() -> None:
+    assert len(TEXTS[Path("README.md")].splitlines()) <= 200
 
 
 @pytest.mark.parametrize("task", [RetrainFlowers, CompareTraining])
 def test_help_describes_every_parameter(task: type[luigi.Task]) -> None:
-    command = [str(LUIGI), "--module", "pipeline", task.__name__, "--help"]
-    wide = {**os.environ, "COLUMNS": "400"}
-    done = subprocess.run(command, cwd=REPOSITORY, env=wide, capture_output=True, text=True, check=True)
+    done = run([LUIGI, "--module", "pipeline", task.__name__, "--help"], {**os.environ, "COLUMNS": "400"})
     for name, parameter in task.get_params():  # type: ignore[no-untyped-call]  # Luigi's has no types
-        assert f"--{name.replace('_', '-')} " in done.stdout
-        assert str(parameter.description) in done.stdout
+        assert f"--{name.replace('_', '-')} " in done.output
+        assert str(parameter.description) in done.output
