@@ -1,12 +1,10 @@
 """The context of a run: what all of its stages are told, as one value that each hands on to the stages it requires."""
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from tasks.cluster.addresses import Cluster, find_cluster
 from tasks.errors import BackboneError
-from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.storage.layout import DataRoot
 
@@ -43,6 +41,11 @@ class RunContext:
     engine: str = "local"
     ray_address: str = ""
     gpus_per_actor: float = 0
+
+    @property
+    def identity(self) -> str:
+        """The fields that tell one task from another, as JSON."""
+        return json.dumps({name: getattr(self, name) for name in _IDENTITY}, sort_keys=True)
 
     @property
     def root(self) -> DataRoot:
@@ -84,14 +87,3 @@ class RunContext:
         if sha256 not in paths:
             raise BackboneError(f"The run's context names no weights with the sha256 {sha256}. Add them to `weights`.")
         return paths[sha256]
-
-
-class RunContextParameter(SettingsParameter[RunContext]):
-    """A run's context; two tasks whose contexts differ in places and machines alone are one task to the scheduler."""
-
-    def __init__(self, **keywords: Any) -> None:
-        super().__init__(RunContext, **keywords)
-
-    def serialize(self, x: RunContext) -> str:
-        """Write the fields that tell tasks apart as JSON; `parse` takes all fields."""
-        return json.dumps({name: value for name, value in asdict(x).items() if name in _IDENTITY}, sort_keys=True)

@@ -12,10 +12,10 @@ import luigi
 from tasks.errors import StoreError
 from tasks.events import emit
 from tasks.hardware import claim_gpus
-from tasks.parameters import NumberParameter
+from tasks.parameters import NumberParameter, SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import LiveLine, Progress
-from tasks.run_context import RunContext, RunContextParameter
+from tasks.run_context import RunContext
 from tasks.runtime import run_status
 from tasks.runtime.luigi_failures import report_failures
 from tasks.runtime.luigi_settings import apply_defaults
@@ -199,7 +199,9 @@ def _skip_gc_at_exit(_: StageTask) -> None:
 class RunStageTask(StageTask):
     """A stage of a run, which hands its context on to the stages that it requires."""
 
-    context: RunContextParameter = RunContextParameter(description="The run and its snapshot, as JSON.")
+    context: SettingsParameter[RunContext] = SettingsParameter(
+        RunContext, description="The run and its snapshot, as JSON."
+    )
     number: NumberParameter[int] = NumberParameter(
         int, 1, default=1, significant=False, description="Position of this stage among those of its kind in the run."
     )
@@ -213,3 +215,8 @@ class RunStageTask(StageTask):
     def snapshot(self) -> str:
         """Key of the snapshot."""
         return self.context.snapshot
+
+    def to_str_params(self, only_significant: bool = False, only_public: bool = False) -> dict[str, str]:
+        """The parameters as text; those that make up the task's id leave out where things are and who works."""
+        params: dict[str, str] = super().to_str_params(only_significant, only_public)  # type: ignore[no-untyped-call]
+        return {**params, "context": self.context.identity} if only_significant else params

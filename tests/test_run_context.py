@@ -1,7 +1,6 @@
 """The context of a run: what tells two stage tasks apart, and what the stages find in it."""
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.task import DecodePhotos
 from tasks.errors import BackboneError
-from tasks.run_context import RunContext, RunContextParameter
+from tasks.run_context import RunContext
 
 CONTEXT = RunContext("data", "run", "snap", "photos", "data/snapshot/flowers/2026-01-31.json", (("sha", "lite0.pth"),))
 
@@ -31,8 +30,10 @@ def test_contexts_that_differ_in_what_is_worked_on_make_two(other: dict[str, Any
     assert task_id(replace(CONTEXT, **other)) != task_id(CONTEXT)
 
 
-def test_all_fields_can_be_given_as_json() -> None:
-    assert RunContextParameter().parse(json.dumps(asdict(CONTEXT))) == CONTEXT
+def test_luigi_makes_the_same_task_of_its_parameters_as_text() -> None:
+    task = DecodePhotos(context=CONTEXT, settings=DecodeSettings(16, 16))
+    again = DecodePhotos.from_str_params(task.to_str_params())  # type: ignore[no-untyped-call]  # Luigi's has no types
+    assert again.context == CONTEXT
 
 
 def test_statistics_are_those_of_the_dataset_that_the_pointer_names() -> None:
