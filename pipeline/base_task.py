@@ -150,7 +150,7 @@ class RootTask(luigi.Task):
     )
 
     def __init__(self, *values: Any, **parameters: Any) -> None:
-        super().__init__(*values, **parameters)  # type: ignore[no-untyped-call]  # Luigi's has no types
+        super().__init__(*values, **parameters)
         self.check()
 
     def check(self) -> None:
@@ -217,7 +217,7 @@ class RootTask(luigi.Task):
 
     def parameters(self) -> dict[str, str]:
         """Every parameter that tells this run from others of its dataset and date, as text."""
-        parameters = self.to_str_params(only_significant=True)  # type: ignore[no-untyped-call]  # Luigi's has no types
+        parameters = self.to_str_params(only_significant=True)
         # The dataset names the record's folder, whichever way it was given.
         apart = ("date", "data_root", "dataset", "sample_photos")
         given = {name: value for name, value in parameters.items() if name not in apart}
@@ -392,7 +392,5 @@ class RootTask(luigi.Task):
         }
 
 
-@RootTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
-@RootTask.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
-def _tell(task: RootTask) -> None:
-    task.tell()
+for _event in (luigi.Event.SUCCESS, luigi.Event.DEPENDENCY_PRESENT):
+    RootTask.event_handler(_event)(lambda task: task.tell())

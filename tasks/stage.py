@@ -1,7 +1,5 @@
 """The Luigi side that every stage shares: a task that works, publishes a manifest, and tells of it in plain words."""
 
-import atexit
-import gc
 import logging
 import time
 from abc import abstractmethod
@@ -17,12 +15,8 @@ from tasks.parameters import ChoiceParameter, FolderParameter, NumberParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import LiveLine, Progress
 from tasks.runtime import run_status
-from tasks.runtime.luigi_failures import report_failures
-from tasks.runtime.luigi_settings import apply_defaults
-from tasks.runtime.luigi_worker import put_to_work
 from tasks.runtime.os_errors import explain_os_errors
-from tasks.runtime.signals import exit_with_parent, take_over
-from tasks.runtime.standard_streams import reopen_closed_streams
+from tasks.runtime.signals import exit_with_parent
 from tasks.shards.manifests import Manifest, StageResult, read_manifest
 from tasks.shards.quarantine import quarantine
 from tasks.stage_names import stage_name
@@ -32,12 +26,6 @@ from tasks.storage.locks import lock_shared
 from tasks.storage.tempfiles import sweep
 
 _LOG = logging.getLogger("luigi-interface")
-
-reopen_closed_streams()
-apply_defaults()
-take_over()
-put_to_work()
-report_failures()
 
 
 class FileTarget(luigi.Target):
@@ -127,8 +115,8 @@ class StageTask(luigi.Task):
             while not self._complete_work():
                 # Those further down too: what lies between may be complete without them.
                 for task in _transitive_dependencies(self):
-                    if not task.complete():  # type: ignore[no-untyped-call]  # Luigi's has no types
-                        task.run()  # type: ignore[no-untyped-call]
+                    if not task.complete():
+                        task.run()
 
     def _complete_work(self) -> bool:
         """Work, and publish the manifest; False where a damaged file was in the way, which is set aside."""
@@ -175,20 +163,9 @@ class StageTask(luigi.Task):
 def _transitive_dependencies(task: luigi.Task) -> list[luigi.Task]:
     """All that a task stands on, each before what stands on it."""
     found: dict[str, luigi.Task] = {}
-    for required in task.deps():  # type: ignore[no-untyped-call]  # Luigi's has no types
+    for required in task.deps():
         found.update({below.task_id: below for below in (*_transitive_dependencies(required), required)})
     return list(found.values())
-
-
-@StageTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
-def _skip_gc_at_exit(_: StageTask) -> None:
-    """Let Luigi's program end at once.
-
-    Python would first look through all that TensorFlow made for what refers to itself: seconds, for memory that goes
-    back to the system anyway.
-    """
-    atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)
 
 
 class SnapshotStageTask(StageTask):

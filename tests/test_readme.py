@@ -59,7 +59,7 @@ def rows(header: str) -> list[list[str]]:
 
 def defaults(task: type[luigi.Task]) -> dict[str, str]:
     """The default of each parameter as the README writes it."""
-    parameters = task.get_params()  # type: ignore[no-untyped-call]  # Luigi's has no types
+    parameters = task.get_params()
     return {name: f"`{each.serialize(each._default)}`".replace("False", "false") for name, each in parameters}
 
 
@@ -87,6 +87,6 @@ def test_help_describes_every_parameter(task: type[luigi.Task]) -> None:
     command = [str(LUIGI), "--module", "pipeline", task.__name__, "--help"]
     wide = {**os.environ, "COLUMNS": "400"}
     done = subprocess.run(command, cwd=REPOSITORY, env=wide, capture_output=True, text=True, check=True)
-    for name, parameter in task.get_params():  # type: ignore[no-untyped-call]  # Luigi's has no types
+    for name, parameter in task.get_params():
         assert f"--{name.replace('_', '-')} " in done.stdout
         assert str(parameter.description) in done.stdout

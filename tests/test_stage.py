@@ -91,8 +91,8 @@ class CountPhotos(StageTask):
 
 
 def words(root: Path, ends: str, *options: str) -> list[str]:
-    command = [sys.executable, "-m", "luigi", "--module", "tests.test_stage", "CountPhotos"]
-    return [*command, "--data-root", str(root), "--ends", ends, *options]
+    command = [sys.executable, "-m", "tests.support.luigi_program", "--module", "tests.test_stage"]
+    return [*command, "CountPhotos", "--data-root", str(root), "--ends", ends, *options]
 
 
 def run(root: Path, ends: str, *options: str) -> Finished:

@@ -95,9 +95,9 @@ class ReadRows(StageTask):
 
 def read_by_luigi(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run `luigi ReadRows`."""
-    command = [sys.executable, "-m", "luigi", "--module", "tests.machine.test_damaged_files", "ReadRows"]
+    command = [sys.executable, "-m", "tests.support.luigi_program", "--module", "tests.machine.test_damaged_files"]
     return subprocess.run(
-        [*command, "--data-root", str(root), *options],
+        [*command, "ReadRows", "--data-root", str(root), *options],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -18,8 +18,8 @@ def fail():
 
 process, taken_back = os.getpid(), partial(say, "taken back")
 add_exit_hook(taken_back)
-add_exit_hook(fail, stopped=True)
-add_exit_hook(partial(say, "lease"), stopped=True)
+add_exit_hook(fail, on_signal=True)
+add_exit_hook(partial(say, "lease"), on_signal=True)
 add_exit_hook(partial(say, "scratch"))
 remove_exit_hook(taken_back)
 remove_exit_hook(taken_back)
@@ -27,7 +27,7 @@ child = os.fork()
 if child:
     os.waitpid(child, 0)
 if child and STOPPED:
-    run_exit_hooks(stopped=True)
+    run_exit_hooks(on_signal=True)
     os._exit(143)
 """
 

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.errors import DatasetError, SettingError
 from tasks.runtime import luigi_failures
-from tasks.runtime.luigi_failures import PlainErrors, report_traceback
+from tasks.runtime.luigi_failures import PlainErrors, report_planning_error
 from tests.pipeline.command import luigi
 
 
@@ -51,7 +51,7 @@ def test_a_traceback_of_planning_is_logged_as_the_sentence_that_was_raised_last(
     except SettingError:
         text = traceback.format_exc()
     luigi_failures.LOG.addHandler(caplog.handler)
-    assert report_traceback(text)
+    assert report_planning_error(text)
     luigi_failures.LOG.removeHandler(caplog.handler)
     assert caplog.messages == ["--folds is 1.\nIt takes 2."]
     assert noted == [51]
@@ -61,7 +61,7 @@ def test_a_traceback_of_a_bug_is_left_to_luigi() -> None:
     try:
         raise ValueError("a bug")
     except ValueError:
-        assert not report_traceback(traceback.format_exc())
+        assert not report_planning_error(traceback.format_exc())
 
 
 def test_a_scheduler_that_does_not_answer_is_one_sentence_without_its_password(tmp_path: Path) -> None:

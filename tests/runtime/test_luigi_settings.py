@@ -7,7 +7,7 @@ import luigi
 import pytest
 
 from tasks.errors import SettingError
-from tasks.runtime.luigi_settings import DEFAULTS, apply_defaults, refuse_empty, refuse_empty_settings
+from tasks.runtime.luigi_settings import DEFAULTS, refuse_empty, refuse_empty_settings, set_defaults
 
 
 @pytest.fixture
@@ -21,23 +21,23 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def value(section: str, key: str) -> str:
-    found: str = luigi.configuration.get_config().get(section, key)  # type: ignore[no-untyped-call]
+    found: str = luigi.configuration.get_config().get(section, key)
     return found
 
 
 @pytest.mark.usefixtures("config")
 def test_without_a_file_the_defaults_hold() -> None:
-    apply_defaults()
+    set_defaults()
     assert {key: value("core", key) for key in DEFAULTS["core"]} == DEFAULTS["core"]
-    assert luigi.interface.core().local_scheduler  # type: ignore[no-untyped-call]  # Luigi's has no types
-    assert luigi.worker.worker().check_complete_on_run  # type: ignore[no-untyped-call]
-    assert luigi.retcodes.retcode().task_failed == 30  # type: ignore[no-untyped-call]
+    assert luigi.interface.core().local_scheduler
+    assert luigi.worker.worker().check_complete_on_run
+    assert luigi.retcodes.retcode().task_failed == 30
 
 
 def test_what_a_file_sets_stays_and_the_rest_is_by_default(config: Path) -> None:
     config.write_text("[core]\nlocal_scheduler=false\n[worker]\nkeep-alive=false\n")
     with pytest.warns(DeprecationWarning, match="with dashes"):
-        apply_defaults()
+        set_defaults()
     with pytest.warns(DeprecationWarning, match="with dashes"):
         assert value("worker", "keep_alive") == "false"
     assert value("core", "local_scheduler") == "false"
@@ -63,7 +63,7 @@ def test_a_value_that_cannot_be_read_ends_the_program_with_a_sentence(
 ) -> None:
     config.write_text(text)
     with pytest.raises(SystemExit) as ended:
-        apply_defaults()
+        set_defaults()
     assert ended.value.code == SettingError.exit_code
     assert told.format(config) in capsys.readouterr().err
 
@@ -97,6 +97,6 @@ class Bake(luigi.Task):
 def test_a_parameter_that_is_empty_in_the_file_is_refused(config: Path) -> None:
     refuse_empty_settings(Bake())
     config.write_text("[Bake]\ncake=\n")
-    luigi.configuration.LuigiConfigParser.reload()  # type: ignore[no-untyped-call]
+    luigi.configuration.LuigiConfigParser.reload()
     with pytest.raises(SettingError, match=r"cake in \[Bake\] of luigi.cfg is empty"):
         refuse_empty_settings(Bake())

@@ -21,7 +21,6 @@ from tasks.events import emit, set_format
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.runtime import run_status
-from tasks.runtime.signals import take_over
 from tasks.shards.manifests import StageResult
 from tasks.stage import StageTask
 from tasks.storage.files import listed, publish_bytes
@@ -29,7 +28,7 @@ from tasks.storage.locks import lock_folder
 from tests.support.processes import STOP_TIMEOUT, TIMEOUT, assert_gone, descendants, run, running, stop, until
 from tests.support.servers.object_store import ObjectStore
 
-COMMAND = (sys.executable, "-m", "luigi", "--module", "tests.runtime.test_signals")
+COMMAND = (sys.executable, "-m", "tests.support.luigi_program", "--module", "tests.runtime.test_signals")
 
 
 class Linger(StageTask):
@@ -105,10 +104,12 @@ class Both(luigi.WrapperTask):
         return [Fail(data_root=self.data_root, first="first"), Fail(data_root=self.data_root)]
 
 
-@Fail.event_handler(luigi.Event.FAILURE)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
-def _seen(task: Fail, _: BaseException) -> None:
-    # Luigi logs a failure before it tells of it.
+def _mark_failed(task: Fail, _: BaseException) -> None:
+    # Luigi logs a failure before it calls the handlers.
     publish_bytes(task.root.path / "fail" / "seen", b"")
+
+
+Fail.event_handler(luigi.Event.FAILURE)(_mark_failed)
 
 
 @contextmanager
@@ -213,9 +214,3 @@ def test_of_two_failures_the_first_one_s_kind_is_the_exit_code(tmp_path: Path, w
     done = run([*COMMAND, "Both", "--data-root", tmp_path, "--workers", workers])
     assert sorted(done.errors.splitlines()) == ["ERROR: a damaged shard", "ERROR: no photos"]
     assert done.code == 52
-
-
-def test_any_other_program_answers_signals_as_it_did() -> None:
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    take_over()
-    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
