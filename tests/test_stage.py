@@ -245,10 +245,3 @@ def test_progress_reaches_luigi_where_luigi_listens(task: CountPhotos) -> None:
     task.set_status_message = task.set_progress_percentage = told.append
     task._tell("half", 50)
     assert told == ["half", 50]
-
-
-@pytest.mark.parametrize("level", ["CRITICAL", "ERROR", "DEBUG"])
-def test_the_exit_code_is_that_of_the_error_whatever_is_logged(tmp_path: Path, level: str) -> None:
-    done = run(tmp_path, "dataset", "--log-level", level)
-    assert done.code == 52
-    assert (SENTENCE in done.errors) == (level != "CRITICAL")
