@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -70,98 +71,69 @@ def read(**texts: str) -> Settings:
     return Settings.from_str_params(texts)  # type: ignore[no-any-return]  # Luigi's has no types
 
 
-@pytest.mark.parametrize(("text", "value"), [("1", 1), ("  64 ", 64), ("1000000", 1_000_000)])
-def test_whole_number_is_read(text: str, value: int) -> None:
-    assert read(batch_size=text).batch_size == value
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "2.5", "1e3", "many", "", "9" * 5000])
-def test_other_text_for_a_whole_number_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--batch-size is .*; it takes a whole number of at least 1\.$"):
-        read(batch_size=text)
-
-
-def test_whole_number_without_an_upper_bound_may_be_large() -> None:
-    assert read(batch_size="9" * 400).batch_size == int("9" * 400)
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        *(("batch_size", text, value) for text, value in (("1", 1), ("  64 ", 64), ("9" * 400, int("9" * 400)))),
+        *(("max_rejected", text, value) for text, value in (("0", 0.0), ("1", 1.0), ("0.25", 0.25), ("1e-3", 0.001))),
+        *(("max_rejected", text, value) for text, value in (("20%", 0.2), ("5 %", 0.05))),
+        *(("weight_decay", text, value) for text, value in (("0", (0.0,)), ("0.1,1e-3", (0.1, 0.001)))),
+        ("weight_decay", "1, 2", (1.0, 2.0)),
+        *(("image_encoding", word, word) for word in ("jpeg", "png")),
+        ("first_day", "2024-02-29", dt.date(2024, 2, 29)),
+        *(("photo_counts", text, value) for text, value in (("5,20, all", (5, 20, 0)), ("all", (0,)), ("7", (7,)))),
+    ],
+)
+def test_text_is_read(name: str, text: str, value: object) -> None:
+    assert getattr(read(**{name: text}), name) == value
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("0", 0.0), ("1", 1.0), ("0.25", 0.25), ("1e-3", 0.001), ("20%", 0.2), ("5 %", 0.05)]
+    ("name", "texts", "allowed"),
+    [
+        ("batch_size", ["0", "-1", "2.5", "1e3", "many", "", "9" * 5000], "a whole number of at least 1."),
+        (
+            "max_rejected",
+            ["-0.01", "1.01", "nan", "inf", "-inf", "101 %", "-1%", "%", "5%%", "5 % of it", ""],
+            "a number of at least 0 and at most 1.",
+        ),
+        ("weight_decay", ["", "0.1,", "0.1;0.2", "0.1,-0.2", "nan", "0.1,inf"], "numbers "),
+        ("layer_weights", ["1.5", "0.5,2", "-0.1,1"], "numbers of at least 0 and at most 1."),
+        ("image_encoding", ["gif", "JPEG", "jpe", ""], "jpeg or png."),
+        (
+            "photo_counts",
+            ["", "5,", "-1", "2.5", "5,5", "all,0", "many"],
+            "different whole numbers above zero, or all.",
+        ),
+        ("first_day", ["yesterday", "2026-02-30", "31.01.2026", ""], "a date as YYYY-MM-DD."),
+        ("train_recipe", ["", "{", "{}", "[1]", "null", "3", '"x"'], "all fields of Recipe as JSON"),
+    ],
 )
-def test_real_number_is_read(text: str, value: float) -> None:
-    assert read(max_rejected=text).max_rejected == value
-
-
-@pytest.mark.parametrize("text", ["-0.01", "1.01", "nan", "inf", "-inf", "101 %", "-1%", "%", "5%%", "5 % of it", ""])
-def test_other_text_for_a_real_number_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--max-rejected is .*; it takes a number of at least 0 and at most 1\.$"):
-        read(max_rejected=text)
-
-
-def test_number_that_python_passes_is_checked() -> None:
-    with pytest.raises(SettingError, match=r"^--max-rejected is 2(\.0)?; "):
-        Settings(max_rejected=2)
-
-
-@pytest.mark.parametrize(("text", "values"), [("0", (0.0,)), ("0.1,1e-3", (0.1, 0.001)), ("1, 2", (1.0, 2.0))])
-def test_numbers_are_read_in_order(text: str, values: tuple[float, ...]) -> None:
-    assert read(weight_decay=text).weight_decay == values
-
-
-@pytest.mark.parametrize("text", ["", "0.1,", "0.1;0.2", "0.1,-0.2", "nan", "0.1,inf"])
-def test_other_text_for_numbers_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--weight-decay is '.*'; it takes numbers "):
-        read(weight_decay=text)
-
-
-@pytest.mark.parametrize("text", ["1.5", "0.5,2", "-0.1,1"])
-def test_numbers_beyond_the_bounds_are_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--layer-weights is .*; it takes numbers of at least 0 and at most 1\.$"):
-        read(layer_weights=text)
+def test_other_text_is_refused_with_the_option_and_the_allowed_values(
+    name: str, texts: list[str], allowed: str
+) -> None:
+    option = "--" + name.replace("_", "-")
+    for text in texts:
+        with pytest.raises(SettingError, match=rf"^{option} is .*; it takes {re.escape(allowed)}"):
+            read(**{name: text})
 
 
 def test_choice_may_be_passed_as_a_number() -> None:
     """RangeDaily does so."""
     assert Settings(views=1).views == "1"  # type: ignore[arg-type]
-    with pytest.raises(SettingError, match=r"^--views is '3'; it takes 1 or 2\.$"):
-        Settings(views=3)  # type: ignore[arg-type]
 
 
-def test_numbers_must_not_be_empty() -> None:
-    with pytest.raises(SettingError, match="--weight-decay is ''"):
-        Settings(weight_decay=())
-
-
-@pytest.mark.parametrize("word", ["jpeg", "png"])
-def test_choice_is_read(word: str) -> None:
-    assert read(image_encoding=word).image_encoding == word
-
-
-@pytest.mark.parametrize("word", ["gif", "JPEG", "jpe", ""])
-def test_other_choice_is_refused_with_all_choices(word: str) -> None:
-    with pytest.raises(SettingError, match=f"^--image-encoding is '{word}'; it takes jpeg or png.$"):
-        read(image_encoding=word)
-
-
-def test_date_is_read() -> None:
-    assert read(first_day="2024-02-29").first_day == dt.date(2024, 2, 29)
-
-
-@pytest.mark.parametrize(("text", "value"), [("5,20, all", (5, 20, 0)), ("all", (0,)), ("7", (7,))])
-def test_sizes_are_read(text: str, value: tuple[int, ...]) -> None:
-    assert read(photo_counts=text).photo_counts == value
-
-
-@pytest.mark.parametrize("text", ["", "5,", "-1", "2.5", "5,5", "all,0", "many"])
-def test_other_text_for_sizes_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--photo-counts is '.*'; it takes different whole numbers above zero, or"):
-        read(photo_counts=text)
-
-
-@pytest.mark.parametrize("text", ["yesterday", "2026-02-30", "31.01.2026", ""])
-def test_other_text_for_a_date_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--first-day is '.*'; it takes a date as YYYY-MM-DD\.$"):
-        read(first_day=text)
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("max_rejected", 2, r"^--max-rejected is 2(\.0)?; "),
+        ("views", 3, r"^--views is '3'; it takes 1 or 2\.$"),
+        ("weight_decay", (), "^--weight-decay is ''"),
+    ],
+)
+def test_value_that_python_passes_is_checked(name: str, value: Any, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        Settings(**{name: value})
 
 
 def test_settings_are_read_with_nested_dataclasses_and_tuples() -> None:
@@ -182,12 +154,6 @@ def test_settings_are_read_with_nested_dataclasses_and_tuples() -> None:
 )
 def test_settings_with_other_fields_are_refused(change: dict[str, Any]) -> None:
     text = json.dumps(asdict(RECIPE) | change)
-    with pytest.raises(SettingError, match=r"^--train-recipe is '.*'; it takes all fields of Recipe as JSON"):
-        read(train_recipe=text)
-
-
-@pytest.mark.parametrize("text", ["", "{", "{}", "[1]", "null", "3", '"x"'])
-def test_other_text_for_settings_is_refused(text: str) -> None:
     with pytest.raises(SettingError, match=r"^--train-recipe is '.*'; it takes all fields of Recipe as JSON"):
         read(train_recipe=text)
 

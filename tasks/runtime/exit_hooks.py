@@ -7,17 +7,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from typing import NamedTuple
 
-
-class _Registration(NamedTuple):
-    """The process that runs a hook, and whether the hook also runs when a signal ends that process."""
-
-    process: int
-    on_signal: bool
-
-
-_hooks: dict[Callable[[], object], _Registration] = {}
+#: By hook, the process that runs it, and whether it also runs when a signal ends that process.
+_hooks: dict[Callable[[], object], tuple[int, bool]] = {}
 
 
 def add_exit_hook(hook: Callable[[], object], *, on_signal: bool = False) -> None:
@@ -28,7 +20,7 @@ def add_exit_hook(hook: Callable[[], object], *, on_signal: bool = False) -> Non
         on_signal: Whether to call it also when a signal ends the process, while its other threads still work.
     """
     _run_hooks_at_exit()
-    _hooks[hook] = _Registration(os.getpid(), on_signal)
+    _hooks[hook] = os.getpid(), on_signal
 
 
 def remove_exit_hook(hook: Callable[[], object]) -> None:
@@ -42,8 +34,8 @@ def run_exit_hooks(*, on_signal: bool = False) -> None:
     Args:
         on_signal: Whether a signal ends the process.
     """
-    for hook, registration in list(_hooks.items()):
-        if registration.process == os.getpid() and (registration.on_signal or not on_signal):
+    for hook, (process, runs_on_signal) in list(_hooks.items()):
+        if process == os.getpid() and (runs_on_signal or not on_signal):
             with suppress(Exception):
                 hook()
 
