@@ -14,6 +14,7 @@ import luigi
 import luigi.interface
 from luigi.cmdline_parser import CmdlineParser
 from luigi.rpc import RPCError
+from luigi.setup_logging import InterfaceLogging
 
 from tasks import errors
 from tasks.errors import BUG, MachineError, PipelineError, SettingError
@@ -105,10 +106,12 @@ def _run_program(*arguments: Any, **keywords: Any) -> Any:
 
 
 def _create_task(parser: CmdlineParser) -> luigi.Task:
-    """Create the command line's task, after setting the format of events and checking Luigi's own parameters."""
+    """Create the command line's task, once its format of events and its log level are set."""
     if getattr(parser.known_args, "log_format", None) == "json":
         set_format("json")
     check_luigi_parameters()
+    # Luigi does so later, and logs an error in the task's parameters at the level of luigi.cfg.
+    InterfaceLogging.setup(luigi.interface.core())
     task: luigi.Task = _create_luigi_task(parser)
     return task
 
