@@ -36,6 +36,8 @@ def run_exit_hooks(*, on_signal: bool = False) -> None:
     """
     for hook, (process, runs_on_signal) in list(_hooks.items()):
         if process == os.getpid() and (runs_on_signal or not on_signal):
+            # Once, though two threads that add the first hooks may register this function twice.
+            _hooks.pop(hook, None)
             with suppress(Exception):
                 hook()
 
