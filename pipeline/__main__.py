@@ -1,16 +1,21 @@
-"""`python -m pipeline`: what a person asks of the data root, beside the runs that Luigi starts."""
+"""The command line `python -m pipeline`, beside the runs that Luigi starts."""
 
 import signal
 import sys
 from types import FrameType
 
+from tasks.runtime.luigi_settings import set_defaults
+from tasks.runtime.standard_streams import reopen_closed_streams
+
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (Python gives both)
-    """End on SIGTERM by an exception, so that what is half written is removed on the way out."""
-    sys.exit(128 + number)  # as shells have it
+    """End on SIGTERM by an exception, which removes temporary files on its way."""
+    sys.exit(128 + number)  # the exit code of shells
 
 
 signal.signal(signal.SIGTERM, _stop)
+reopen_closed_streams()
+set_defaults()
 try:
     from pipeline.cli.app import run
 

@@ -145,7 +145,7 @@ class BaseTask(BackboneParameters):
 
     def parameters(self) -> dict[str, str]:
         """Every parameter that tells this run from others of its dataset and date, as text."""
-        parameters = self.to_str_params(only_significant=True)  # type: ignore[no-untyped-call]  # Luigi's has no types
+        parameters = self.to_str_params(only_significant=True)
         # The dataset names the record's folder, whichever way it was given.
         apart = ("date", "data_root", "dataset", "sample_photos")
         given = {name: value for name, value in parameters.items() if name not in apart}
@@ -305,7 +305,5 @@ class BaseTask(BackboneParameters):
         }
 
 
-@BaseTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
-@BaseTask.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
-def _print_summary(task: BaseTask) -> None:
-    task.print_summary()
+for _event in (luigi.Event.SUCCESS, luigi.Event.DEPENDENCY_PRESENT):
+    BaseTask.event_handler(_event)(lambda task: task.print_summary())

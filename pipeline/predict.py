@@ -134,7 +134,9 @@ def _unreadable(manifest: Manifest) -> str:
     return f"; {manifest.details['unreadable']:,} unreadable ({reasons})" if reasons else ""
 
 
-@PredictFolder.event_handler(luigi.Event.DEPENDENCY_PRESENT)  # type: ignore[no-untyped-call, untyped-decorator]
 def _tell_nothing(task: PredictFolder) -> None:
     nothing = f"Nothing to do: this model was asked of these very photos in {task.folder} before."
     emit("nothing_to_do", f"{nothing}\n{task.told(task.manifest())}", stage=task.stage, key=task.key)
+
+
+PredictFolder.event_handler(luigi.Event.DEPENDENCY_PRESENT)(_tell_nothing)

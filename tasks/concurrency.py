@@ -1,4 +1,4 @@
-"""Work done ahead, or side by side, in threads; results come in the order of the items all the same."""
+"""Work in threads, ahead of the caller or in parallel, with results in the order of the items."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-#: Items that wait for each thread, so that none is idle while the next one is made.
+#: Items that wait for each thread, so that none idles while the next item is made.
 WAITING = 2
 
 ItemT = TypeVar("ItemT")
@@ -14,7 +14,7 @@ DoneT = TypeVar("DoneT")
 
 
 def prefetch(items: Iterable[ItemT], depth: int) -> Iterator[ItemT]:
-    """Compute up to `depth` items ahead in a thread of its own, and yield them in order."""
+    """Compute up to `depth` items ahead in a thread, and yield them in order."""
     iterator, end = iter(items), object()
     with ThreadPoolExecutor(1) as pool:
         ahead = deque(pool.submit(next, iterator, end) for _ in range(depth))
@@ -30,15 +30,15 @@ def map_ordered(
     weigh: Callable[[ItemT], int] = lambda _: 0,
     room: int = 0,
 ) -> Iterator[DoneT]:
-    """Work on items in several threads, and yield what came of them in order.
+    """Apply a function to items in several threads, and yield the results in order.
 
     Args:
-        work: What to do with an item; several threads call it at once.
-        items: Taken in the caller's thread, and no more than `WAITING` for each thread ahead of those worked on.
-        threads: How many.
-        weigh: How much room what comes of an item takes.
-        room: Of all together that are under way or wait to be yielded. One that needs more is under way alone, beside
-            the one that the caller has.
+        work: Function of an item, called in several threads at once.
+        items: Items, taken in the caller's thread, at most `WAITING` per thread ahead of those in work.
+        threads: Number of threads.
+        weigh: Weight of an item's result, such as its bytes.
+        room: Largest total weight of the results that are in work or wait to be yielded. An item that weighs more is
+            worked on alone, beside the result that the caller has.
     """
     under_way: deque[tuple[int, Future[DoneT]]] = deque()
     pool = ThreadPoolExecutor(threads)
@@ -52,7 +52,7 @@ def map_ordered(
                 last = under_way.popleft()[1]
                 wait([last])
             under_way.append((weight, pool.submit(work, item)))
-            # Only now, or nothing might be under way while the caller is at it.
+            # After the submit, so that a thread works while the caller uses the result.
             if last:
                 yield last.result()
             if len(under_way) == threads * (1 + WAITING):
@@ -64,10 +64,10 @@ def map_ordered(
 
 
 class BackgroundWriter:
-    """Does one thing after the other in a thread of its own, while the caller goes on.
+    """Runs one call after the other in a thread, while the caller goes on.
 
-    One thing is under way at a time: whoever hands over the next one waits for it, and is raised what it raised. The
-    thread ends with the block; what a last thing raised is raised by `wait` alone.
+    `do` and `wait` wait for the call before, and raise its exception. The thread ends with the block, which raises no
+    exception of the last call: `wait` does.
     """
 
     def __init__(self) -> None:
@@ -75,12 +75,12 @@ class BackgroundWriter:
         self._under_way: Future[Any] | None = None
 
     def do(self, work: Callable[..., object], *arguments: object) -> None:
-        """Wait for the thing before, then begin this one."""
+        """Wait for the call before, then start this one."""
         self.wait()
         self._under_way = self._thread.submit(work, *arguments)
 
     def wait(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until no call is running."""
         if self._under_way is not None:
             self._under_way.result()
 

@@ -1,4 +1,4 @@
-"""What a run says on standard output: one line an event, for people or, as JSON, for programs."""
+"""Events on standard output: one line each, as text for people or as JSON for programs."""
 
 import datetime as dt
 import json
@@ -14,46 +14,45 @@ _form: LogFormat = "text"
 
 
 def set_format(form: LogFormat) -> None:
-    """Choose how this process, and those that it forks from now on, write events.
+    """Set the format of events for this process and its later forks.
 
     Args:
-        form: `text` is for people: the text of each event that has one. `json` is one object a line for each event.
+        form: `text` writes the text of each event that has one; `json` writes each event as one object a line.
     """
-    global _form  # noqa: PLW0603 (standard output is the process's too)
+    global _form  # noqa: PLW0603 (standard output is global too)
     _form = form
 
 
 def escape_control_characters(text: str) -> str:
-    """Write what a terminal could take for a command, such as a line's end in a file's name, as Python notes it."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    """Escape control characters, such as a line break in a file's name."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def escape_lines(text: str) -> str:
-    """As `escape_control_characters`, for a text of several lines."""
+    """Escape control characters in each line of a text."""
     return "\n".join(map(escape_control_characters, text.split("\n")))
 
 
 def emit(event: str, text: str | None, **fields: object) -> None:
-    """Write an event, above the live line where there is one.
+    """Write an event, above a live line.
 
     Args:
-        event: What happened, as a word.
-        text: For people; None where the event is of no interest to them.
-        **fields: What a program would want to know: stage, key, counts. All that JSON knows, else as text.
+        event: Name of the event.
+        text: Text for people; None for an event that only programs need.
+        **fields: Values for programs, such as stage, key and counts; those that JSON does not know as text.
     """
     encoding = sys.stdout.encoding or "utf-8"
     if _form == "text":
         line = None if text is None else escape_lines(text)
     else:
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-        told = {} if text is None else {"text": text}
-        known = {"time": now, "event": event, **fields, **told}
-        line = escape_control_characters(json.dumps(known, ensure_ascii=encoding.lower() != "utf-8", default=str))
+        values = {"time": now, "event": event, **fields, **({} if text is None else {"text": text})}
+        line = escape_control_characters(json.dumps(values, ensure_ascii=encoding.lower() != "utf-8", default=str))
     if line is not None:
         try:
-            # A path that is not UTF-8 holds lone surrogates; written as \\udcXX they are JSON's own notation for them.
+            # A path that is not UTF-8 holds lone surrogates, which JSON too writes as \\udcXX.
             tqdm.write(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stdout)
             sys.stdout.flush()
         except OSError:
-            # The reader has closed the pipe (`| head`), or the log's disk is full: the run goes on without output.
+            # The reader has closed the pipe (`| head`), or the log's disk is full: the run continues without output.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Luigi parameters that check their values and say in a sentence what is wrong with one."""
+"""Luigi parameters that check their values, with errors that name the option and the allowed values."""
 
 import dataclasses
 import datetime as dt
@@ -17,14 +17,14 @@ NumberT = TypeVar("NumberT", bound=float)
 
 
 class SettingsParameter(luigi.Parameter[SettingsT]):
-    """A frozen dataclass of settings as one parameter, as JSON on the command line and in Luigi's web page."""
+    """A frozen dataclass of settings, written as JSON on the command line and on Luigi's web page."""
 
     def __init__(self, kind: type[SettingsT], **keywords: Any) -> None:
         super().__init__(**keywords)
         self._kind = kind
 
     def parse(self, x: str) -> SettingsT:
-        """Read JSON; raises `SettingError` where it does not describe these settings."""
+        """Read JSON; raises `SettingError` if it does not describe these settings."""
         try:
             return settings_from(self._kind, json.loads(x))
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
@@ -38,14 +38,14 @@ class SettingsParameter(luigi.Parameter[SettingsT]):
 
 
 class NumberParameter(luigi.Parameter[NumberT]):
-    """A whole or real number between two bounds, both allowed; a share, of at most 1, may be given in per cent."""
+    """A whole or real number between two inclusive bounds; a real number of at most 1 may be given in per cent."""
 
     def __init__(self, kind: type[NumberT], least: NumberT, most: NumberT | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
         self._kind, self._least, self._most = kind, least, most
 
     def parse(self, x: str) -> NumberT:
-        """Read the number; raises `SettingError` where it is none."""
+        """Read the number; raises `SettingError` if it is none."""
         number, share, rest = x.partition("%")
         try:
             if share and not rest and self._kind is float and self._most == 1:
@@ -55,9 +55,9 @@ class NumberParameter(luigi.Parameter[NumberT]):
             raise SettingError(f"{_option(self)} is {x!r}; it takes {self._range()}.") from exc
 
     def normalize(self, x: NumberT) -> NumberT:
-        """Check the bounds; raises `SettingError` beyond them. RangeDaily hands over what its JSON holds, text too."""
+        """Check the bounds; raises `SettingError` beyond them. RangeDaily passes values of JSON, text among them."""
         x = self.parse(str(x))
-        # Comparisons alone: `math.isfinite` overflows on a whole number of 400 digits; nan fails the first one.
+        # Not `math.isfinite`, which overflows on a whole number of 400 digits; nan fails the first comparison.
         if not self._least <= x < math.inf or (self._most is not None and x > self._most):
             raise SettingError(f"{_option(self)} is {x}; it takes {self._range()}.")
         return x
@@ -68,25 +68,25 @@ class NumberParameter(luigi.Parameter[NumberT]):
 
 
 class NumbersParameter(luigi.Parameter[tuple[float, ...]]):
-    """One or more real numbers, separated by commas, between two bounds, both allowed."""
+    """One or more real numbers, separated by commas, between two inclusive bounds."""
 
     def __init__(self, least: float, most: float = math.inf, **keywords: Any) -> None:
         super().__init__(**keywords)
         self._least, self._most = least, most
 
     def parse(self, x: str) -> tuple[float, ...]:
-        """Read the numbers; raises `SettingError` where one is none."""
+        """Read the numbers; raises `SettingError` if one is none."""
         try:
             return tuple(float(part) for part in x.split(","))
         except ValueError as exc:
             raise SettingError(f"{_option(self)} is {x!r}; it takes numbers with commas between them.") from exc
 
     def serialize(self, x: Any) -> str:
-        """Write the numbers as they are read."""
+        """Write the numbers as `parse` reads them."""
         return ",".join(repr(number).removesuffix(".0") for number in x)
 
     def normalize(self, x: tuple[float, ...]) -> tuple[float, ...]:
-        """Check the bounds; raises `SettingError` beyond them. RangeDaily hands over what its JSON holds, text too."""
+        """Check the bounds; raises `SettingError` beyond them. RangeDaily passes values of JSON, text among them."""
         x = self.parse(x if isinstance(x, str) else ",".join(map(str, x)))
         if not x or not all(math.isfinite(number) and self._least <= number <= self._most for number in x):
             most = "" if self._most == math.inf else f" and at most {self._most:g}"
@@ -100,24 +100,24 @@ class SizesParameter(luigi.Parameter[tuple[int, ...]]):
     """One or more whole numbers above zero, separated by commas; `all` is 0."""
 
     def parse(self, x: str) -> tuple[int, ...]:
-        """Read the sizes; raises `SettingError` where one is none."""
+        """Read the sizes; raises `SettingError` if one is none."""
         try:
             return tuple(0 if part.strip() == "all" else int(part) for part in x.split(","))
         except ValueError as exc:
-            raise self._refusal(x) from exc
+            raise self._error(x) from exc
 
     def serialize(self, x: Any) -> str:
-        """Write the sizes as they are read."""
+        """Write the sizes as `parse` reads them."""
         return ",".join("all" if size == 0 else str(size) for size in x)
 
     def normalize(self, x: tuple[int, ...]) -> tuple[int, ...]:
-        """Check the sizes; raises `SettingError` for one below zero, one that stands twice, and for none."""
+        """Check the sizes; raises `SettingError` for a negative one, a repeated one, or none."""
         x = self.parse(x if isinstance(x, str) else self.serialize(x))
         if min(x, default=-1) < 0 or len(set(x)) < len(x):
-            raise self._refusal(self.serialize(x))
+            raise self._error(self.serialize(x))
         return x
 
-    def _refusal(self, text: str) -> SettingError:
+    def _error(self, text: str) -> SettingError:
         return SettingError(f"{_option(self)} is {text!r}; it takes different whole numbers above zero, or all.")
 
 
@@ -129,7 +129,7 @@ class ChoiceParameter(luigi.Parameter[str]):
         self._words = words
 
     def normalize(self, x: str) -> str:
-        """Check the word; raises `SettingError` for another. RangeDaily hands over what its JSON holds, numbers too."""
+        """Check the word; raises `SettingError` for another. RangeDaily passes values of JSON, numbers among them."""
         word = str(x)
         if word not in self._words:
             raise SettingError(f"{_option(self)} is {word!r}; it takes {' or '.join(self._words)}.")
@@ -140,7 +140,7 @@ class FolderParameter(luigi.Parameter[str]):
     """A folder, on this machine or on an object store."""
 
     def normalize(self, x: str) -> str:
-        """Check an object store's address; raises `SettingError` for one that cannot be used."""
+        """Check the address of an object store; raises `SettingError` for one that cannot be used."""
         try:
             to_path(x)
         except SettingError as exc:
@@ -152,7 +152,7 @@ class DayParameter(luigi.DateParameter):
     """A date."""
 
     def parse(self, x: str) -> dt.date:
-        """Read YYYY-MM-DD; raises `SettingError` where it is none."""
+        """Read YYYY-MM-DD; raises `SettingError` if it is no date."""
         try:
             return dt.date.fromisoformat(x)
         except ValueError as exc:

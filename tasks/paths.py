@@ -1,6 +1,7 @@
 """Where files are: on this machine, or on an object store, behind the same few methods of a path."""
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakValueDictionary
@@ -87,17 +88,16 @@ def to_path(text: str) -> AnyPath:
             f"{text} needs a library that is not installed ({exc.name or exc}). "
             f"Run in this project's folder: pip install -e '.[{scheme}]'"
         ) from exc
+    _keep_across_forks()
     _opened[id(path.fs)] = path.fs
     if scheme == "s3" and _ATTEMPTS_VARIABLE not in os.environ:
         library.retries = _ROUNDS
     return path
 
 
-def _keep_inherited() -> None:
-    _inherited.extend(_opened.values())
-
-
-os.register_at_fork(after_in_child=_keep_inherited)
+@cache
+def _keep_across_forks() -> None:
+    os.register_at_fork(after_in_child=lambda: _inherited.extend(_opened.values()))
 
 
 def _options(scheme: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How a plain function tells of its progress without knowing who listens, and the live line that listens."""
+"""Progress of long-running functions: the protocol that they report to, and the live line that shows it."""
 
 import sys
 import time
@@ -11,32 +11,32 @@ from tqdm import tqdm
 
 from tasks.events import emit
 
-#: Seconds between two reports to whoever listens, and between two lines of a log, where there is no live line.
+#: Seconds between two calls of the listener, and between two lines of a log, which has no live line.
 TELL_INTERVAL, LOG_INTERVAL = 1.0, 60.0
 
 
 class Progress(Protocol):
-    """What a long-running function is given to report to."""
+    """Receives the progress of a long-running function."""
 
     def start(self, total: int, unit: str) -> None:
-        """Begin: `total` units of work are ahead (photos, bytes as "B", steps); 0 where nobody knows how many."""
+        """Start `total` units of work, such as photos or steps; "B" is bytes. A total of 0 is unknown."""
 
     def advance(self, count: int) -> None:
-        """`count` more units are done."""
+        """Count `count` more units as done."""
 
     def tell(self, line: str) -> None:
-        """Say something that stays to be read, such as a result on the way."""
+        """Write a line that stays, such as an intermediate result."""
 
     def preparing(self, what: str) -> AbstractContextManager[None]:
-        """Tell that the block is no work itself, but what work waits for: "imports", "network", "cluster".
+        """Count the block as setup, which work waits for: "imports", "network", "cluster".
 
-        Blocks may repeat and stand in each other; each second counts once, for the innermost. They belong to the thread
-        that the work is asked of: what is prepared beside work costs it nothing.
+        Blocks may repeat and nest; each second counts once, for the innermost. Use them in the thread that called the
+        function: setup in other threads delays no work.
         """
 
 
 class NullProgress:
-    """Progress that nobody listens to."""
+    """Ignores progress."""
 
     def start(self, total: int, unit: str) -> None:
         """Do nothing."""
@@ -47,13 +47,13 @@ class NullProgress:
     def tell(self, line: str) -> None:
         """Do nothing."""
 
-    def preparing(self, what: str) -> AbstractContextManager[None]:  # noqa: ARG002 (nobody listens)
+    def preparing(self, what: str) -> AbstractContextManager[None]:  # noqa: ARG002 (ignored)
         """Do nothing."""
         return nullcontext()
 
 
 class SetupTimer:
-    """Seconds that went into what is no work, by what was prepared."""
+    """Measures the seconds of setup by what was prepared."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
@@ -62,12 +62,12 @@ class SetupTimer:
 
     @property
     def seconds(self) -> Mapping[str, float]:
-        """Seconds of each, to the millisecond."""
+        """Seconds by name, to the millisecond."""
         return {what: round(seconds, 3) for what, seconds in self._seconds.items()}
 
     @contextmanager
     def preparing(self, what: str) -> Iterator[None]:
-        """Time a block; the clock of a block around it rests meanwhile."""
+        """Time a block; the time of an enclosing block pauses."""
         self._count()
         self._open.append(what)
         try:
@@ -77,7 +77,7 @@ class SetupTimer:
             self._open.pop()
 
     def _count(self) -> None:
-        """Give the innermost block the time since the last look at the clock."""
+        """Add the time since the last call to the innermost block."""
         now = time.monotonic()
         if self._open:
             self._seconds[self._open[-1]] = self._seconds.get(self._open[-1], 0.0) + now - self._since
@@ -85,11 +85,11 @@ class SetupTimer:
 
 
 class LiveLine:
-    """Progress as one live line on a terminal; without a terminal, as a plain line a minute.
+    """Shows progress as one live line on a terminal, else as a plain line a minute.
 
     Args:
-        stage: The name at the start of the line.
-        tell: Called at the start, at most once a second, and at the end, with the line and the percentage done.
+        stage: Name at the start of the line.
+        tell: Listener, called with the line and the percentage at the start, at most once a second, and at the end.
     """
 
     def __init__(self, stage: str, tell: Callable[[str, int], None]) -> None:
@@ -101,11 +101,11 @@ class LiveLine:
 
     @property
     def startup(self) -> Mapping[str, float]:
-        """Seconds of the stage that were no work, by what was prepared."""
+        """Seconds of setup by what was prepared."""
         return self._preparations.seconds
 
     def start(self, total: int, unit: str) -> None:
-        """Begin a line; one that was begun before is cleared."""
+        """Start a line, in place of an earlier one."""
         self.close()
         self._bar = tqdm(
             total=total,
@@ -128,11 +128,11 @@ class LiveLine:
             self._report()
         if not self._live and now - self._logged >= LOG_INTERVAL:
             self._logged = now
-            # Standard error is for what is wrong: cron mails it.
+            # Not on standard error, which is for errors: cron mails it.
             emit("progress", str(self._bar), stage=self._stage, done=self._bar.n, total=self._bar.total)
 
     def _report(self) -> None:
-        """Tell whoever listens how it stands."""
+        """Call the listener."""
         bar = self._bar
         if bar is not None:
             self._told = time.monotonic()
@@ -144,7 +144,7 @@ class LiveLine:
 
     @contextmanager
     def preparing(self, what: str) -> Iterator[None]:
-        """Show what is being prepared, and add up the seconds."""
+        """Show the name of the setup, and measure its seconds."""
         own = self._bar is None
         if self._bar is None:
             self._bar = tqdm(bar_format="{desc}", leave=False, dynamic_ncols=True, file=self._stream())
@@ -157,7 +157,7 @@ class LiveLine:
             with self._preparations.preparing(what):
                 yield
         finally:
-            # The block may have begun a line of its own.
+            # The block may have started a line of its own.
             if bar is self._bar:
                 bar.set_description_str(before)
                 if own:
@@ -182,7 +182,7 @@ class LiveLine:
 
 
 class _Nowhere:
-    """A stream that swallows the live line where there is no terminal; tqdm still counts."""
+    """A stream that discards the live line where there is no terminal; tqdm still counts."""
 
     def write(self, text: str) -> int:
         return len(text)

@@ -1,7 +1,5 @@
-"""The Luigi side that every stage shares: a task that works, publishes a manifest, and tells of it in plain words."""
+"""Base classes of the stages' Luigi tasks, which do their work, publish a manifest and report it."""
 
-import atexit
-import gc
 import logging
 import time
 from abc import abstractmethod
@@ -17,12 +15,8 @@ from tasks.paths import AnyPath
 from tasks.progress import LiveLine, Progress
 from tasks.run_context import RunContext
 from tasks.runtime import run_status
-from tasks.runtime.luigi_failures import report_failures
-from tasks.runtime.luigi_settings import apply_defaults
-from tasks.runtime.luigi_worker import put_to_work
 from tasks.runtime.os_errors import explain_os_errors
-from tasks.runtime.signals import exit_with_parent, take_over
-from tasks.runtime.standard_streams import reopen_closed_streams
+from tasks.runtime.signals import exit_with_parent
 from tasks.shards.manifests import Manifest, StageResult, read_manifest
 from tasks.shards.quarantine import quarantine
 from tasks.stage_names import stage_name
@@ -33,36 +27,30 @@ from tasks.storage.tempfiles import sweep
 
 _LOG = logging.getLogger("luigi-interface")
 
-reopen_closed_streams()
-apply_defaults()
-take_over()
-put_to_work()
-report_failures()
-
 
 class FileTarget(luigi.Target):
-    """A file of the data root, wherever that is.
+    """A file of the data root, local or on an object store.
 
     Args:
-        path: The file.
+        path: Path of the file.
     """
 
     def __init__(self, path: AnyPath) -> None:
         self.path = path
 
     def exists(self) -> bool:
-        """Whether it is there."""
+        """Whether the file exists."""
         return self.path.exists()
 
 
 class StageTask(luigi.Task):
-    """A stage of the pipeline: does its work, then publishes a manifest, which is its output.
+    """A stage of the pipeline, which does its work and then publishes a manifest, its output.
 
-    Subclasses set `stage`, say where the manifest is, and do the work.
+    Subclasses set `stage`, and implement `manifest_path` and `work`.
     """
 
     stage: ClassVar[str]
-    #: Whether it computes with a network, and so on this machine's GPUs where it has any.
+    #: Whether the stage runs a network, on this machine's GPUs if there are any.
     on_gpus: ClassVar[bool] = False
 
     @property
@@ -72,7 +60,7 @@ class StageTask(luigi.Task):
 
     @property
     def name(self) -> str:
-        """Name of the stage in its run."""
+        """Name of the stage in its run, which may have several stages of a kind."""
         return self.stage
 
     @property
@@ -86,19 +74,19 @@ class StageTask(luigi.Task):
         return self.context.run_id
 
     def process_resources(self) -> dict[str, int]:
-        """What Luigi's scheduler lets no other task have meanwhile: the GPUs, of a stage that computes on them."""
+        """Return the resources that Luigi's scheduler reserves for this task, among them the GPUs."""
         return {**self.resources, **(claim_gpus() if self.on_gpus else {})}
 
     @abstractmethod
     def manifest_path(self) -> AnyPath:
-        """Where the manifest is."""
+        """Return the path of the manifest."""
 
     @abstractmethod
     def work(self, progress: Progress) -> StageResult:
-        """Do what is missing; everything but the manifest is published when it returns."""
+        """Do the missing work, and publish all results but the manifest."""
 
     def output(self) -> "FileTarget":
-        """The manifest."""
+        """Return the manifest as Luigi's target."""
         return FileTarget(self.manifest_path())
 
     def complete(self) -> bool:
@@ -106,7 +94,7 @@ class StageTask(luigi.Task):
         return self.is_published()
 
     def is_published(self) -> bool:
-        """Whether the manifest is there; one that cannot be read counts as absent, and the next run replaces it."""
+        """Whether the manifest exists; one that cannot be read counts as missing, and the next run replaces it."""
         try:
             self.manifest()
         except (OSError, StoreError):
@@ -118,31 +106,31 @@ class StageTask(luigi.Task):
         return read_manifest(self.manifest_path())
 
     def run(self) -> None:
-        """Clear up after crashed runs, work, measure the time, and publish the manifest.
+        """Do the work and publish the manifest; if a stage's file is damaged, quarantine it and start again.
 
-        Where a file is damaged that a stage has made, it is set aside, what is missing then is made again, and so is
-        the work. Not by Luigi: its scheduler does not believe that what was done a moment ago is to be done again.
+        Tasks whose output is missing then run here and not by Luigi, whose scheduler does not run a task again that was
+        done a moment ago.
 
         Raises:
             MachineError: The disk is full, read-only or broken, or memory is short.
-            StoreError: A file is damaged for the second time, or nothing makes it again.
+            StoreError: A file is damaged for the second time, or no stage can make it again.
         """
         exit_with_parent()
         with explain_os_errors(f"The stage {self.name}", self.root.path):
             while not self._complete_work():
-                # Those further down too: what lies between may be complete without them.
+                # Not only direct dependencies: those may be complete without the ones below.
                 for task in _transitive_dependencies(self):
-                    if not task.complete():  # type: ignore[no-untyped-call]  # Luigi's has no types
-                        task.run()  # type: ignore[no-untyped-call]
+                    if not task.complete():
+                        task.run()
 
     def _complete_work(self) -> bool:
-        """Work, and publish the manifest; False where a damaged file was in the way, which is set aside."""
+        """Work and publish the manifest; returns False if a damaged file was met and quarantined."""
         try:
             manifest = self._publish_work()
         except DamagedError as exc:
-            told = quarantine(exc)
-            _LOG.warning("%s", told)
-            emit("damaged", None, stage=self.name, run=self.run_id, path=exc.path, message=told)
+            message = quarantine(exc)
+            _LOG.warning("%s", message)
+            emit("damaged", None, stage=self.name, run=self.run_id, path=exc.path, message=message)
             return False
         run_status.finish_stage()
         counts = {name: getattr(manifest, name) for name in ("photos", "new", "reused", "seconds")}
@@ -165,12 +153,12 @@ class StageTask(luigi.Task):
         return manifest
 
     def closing(self, manifest: Manifest) -> str:
-        """The line that a person reads when the stage is done."""
+        """Return the line that reports the finished stage."""
         counts = f"{manifest.new:>7,} new {manifest.reused:>9,} reused {manifest.seconds:>8.1f} s"
         return f"{self.name:<10} {counts}  {manifest.key}"
 
     def _tell(self, message: str, percentage: int) -> None:
-        """Show progress on Luigi's web page; Luigi sets neither function outside a worker."""
+        """Show progress on Luigi's web page. Outside a worker, Luigi sets neither function."""
         if self.set_status_message is not None:
             self.set_status_message(message)
         if self.set_progress_percentage is not None:
@@ -178,22 +166,11 @@ class StageTask(luigi.Task):
 
 
 def _transitive_dependencies(task: luigi.Task) -> list[luigi.Task]:
-    """All that a task stands on, each before what stands on it."""
+    """Return all direct and indirect dependencies of a task, each before the tasks that need it."""
     found: dict[str, luigi.Task] = {}
-    for required in task.deps():  # type: ignore[no-untyped-call]  # Luigi's has no types
-        found.update({below.task_id: below for below in (*_transitive_dependencies(required), required)})
+    for required in task.deps():
+        found.update({each.task_id: each for each in (*_transitive_dependencies(required), required)})
     return list(found.values())
-
-
-@StageTask.event_handler(luigi.Event.SUCCESS)  # type: ignore[no-untyped-call, untyped-decorator]  # Luigi's has no types
-def _skip_gc_at_exit(_: StageTask) -> None:
-    """Let Luigi's program end at once.
-
-    Python would first look through all that TensorFlow made for what refers to itself: seconds, for memory that goes
-    back to the system anyway.
-    """
-    atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)
 
 
 class RunStageTask(StageTask):
@@ -218,5 +195,5 @@ class RunStageTask(StageTask):
 
     def to_str_params(self, only_significant: bool = False, only_public: bool = False) -> dict[str, str]:
         """The parameters as text; those that make up the task's id leave out where things are and who works."""
-        params: dict[str, str] = super().to_str_params(only_significant, only_public)  # type: ignore[no-untyped-call]
+        params: dict[str, str] = super().to_str_params(only_significant, only_public)
         return {**params, "context": self.context.identity} if only_significant else params

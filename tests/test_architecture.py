@@ -1,4 +1,4 @@
-"""What holds for the repository as a whole and no linter checks."""
+"""Rules for the whole repository that no linter checks."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""Threads: order is kept, no more is taken than can be worked on soon, and nothing goes on when nobody listens."""
+"""Work in threads keeps the order, takes few items ahead, and ends when the caller stops."""
 
 import threading
 import time
@@ -32,11 +32,11 @@ def test_prefetch_runs_ahead_as_far_as_its_depth_and_no_further() -> None:
     for item in prefetch(items(), 3):
         allowed = min(item + 4, 20)  # this one and three more
         until(is_ahead)
-        time.sleep(WAIT if item < 4 else 0)  # time for it to run too far
+        time.sleep(WAIT if item < 4 else 0)  # time to run too far
         assert len(made) == allowed
 
 
-def test_prefetch_raises_what_the_items_raise_after_those_before() -> None:
+def test_prefetch_raises_an_error_of_the_items_after_the_items_before_it() -> None:
     def items() -> Iterator[int]:
         yield from range(5)
         raise ValueError("no sixth")
@@ -47,7 +47,7 @@ def test_prefetch_raises_what_the_items_raise_after_those_before() -> None:
         next(ahead)
 
 
-def test_prefetch_that_is_left_early_ends_its_thread() -> None:
+def test_prefetch_ends_its_thread_when_the_caller_stops() -> None:
     threads = set(threading.enumerate())
     for item in prefetch(range(100), 3):
         if item == 4:
@@ -55,7 +55,7 @@ def test_prefetch_that_is_left_early_ends_its_thread() -> None:
     assert set(threading.enumerate()) <= threads
 
 
-def test_items_worked_on_in_threads_come_in_order() -> None:
+def test_results_come_in_the_order_of_the_items() -> None:
     def slowest_first(item: int) -> int:
         time.sleep(0.02 if item % 4 == 0 else 0)
         return -item
@@ -64,12 +64,12 @@ def test_items_worked_on_in_threads_come_in_order() -> None:
     assert list(map_ordered(slowest_first, [], 4)) == []
 
 
-def test_threads_work_side_by_side() -> None:
+def test_threads_work_in_parallel() -> None:
     both = threading.Barrier(2, timeout=TIMEOUT)
     assert list(map_ordered(lambda _: both.wait() >= 0, range(2), 2)) == [True, True]
 
 
-def test_items_are_taken_only_as_far_ahead_as_threads_can_use_them() -> None:
+def test_few_items_are_taken_ahead() -> None:
     taken: list[int] = []
 
     def items() -> Iterator[int]:
@@ -81,7 +81,7 @@ def test_items_are_taken_only_as_far_ahead_as_threads_can_use_them() -> None:
         assert len(taken) == min(done + 2 * (1 + WAITING) - 1, 20)
 
 
-def test_items_of_much_weight_are_begun_only_where_there_is_room_or_one_is_alone() -> None:
+def test_heavy_items_start_only_if_there_is_room_or_alone() -> None:
     weights = [1, 1, 1, 3, 9, 9, 1, 1, 1, 1, 1]
     begun, done = list[int](), list[int]()
 
@@ -94,12 +94,12 @@ def test_items_of_much_weight_are_begun_only_where_there_is_room_or_one_is_alone
 
     for place in map_ordered(begin, range(len(weights)), 4, weigh, 4):
         done.append(place)
-        time.sleep(WAIT / 5)  # time for it to run too far
+        time.sleep(WAIT / 5)  # time to run too far
         assert sum(map(weigh, begun)) - sum(map(weigh, done)) <= max(4, *map(weigh, begun[len(done) :]), 0)
     assert done == list(range(len(weights)))
 
 
-def test_an_item_that_needs_all_room_is_begun_while_the_caller_is_at_the_one_before() -> None:
+def test_item_that_needs_all_room_starts_while_the_caller_uses_the_result_before() -> None:
     begun: list[int] = []
     first = map_ordered(begun.append, range(3), 4, lambda _: 9, 4)
     next(first)
@@ -108,7 +108,7 @@ def test_an_item_that_needs_all_room_is_begun_while_the_caller_is_at_the_one_bef
     assert begun == [0, 1]
 
 
-def test_failure_where_room_is_short_comes_after_the_results_before_it() -> None:
+def test_failure_comes_after_the_results_before_it_where_room_is_short() -> None:
     def fail_at_one(item: int) -> int:
         if item == 1:
             raise ValueError("no second")
@@ -135,7 +135,7 @@ def test_failure_comes_after_the_results_before_it_and_ends_the_threads() -> Non
     assert set(threading.enumerate()) <= threads
 
 
-def test_threads_end_when_they_are_left_early() -> None:
+def test_threads_end_when_the_caller_stops() -> None:
     threads = set(threading.enumerate())
     for item in map_ordered(str, range(100), 3):
         if item == "4":
@@ -143,23 +143,23 @@ def test_threads_end_when_they_are_left_early() -> None:
     assert set(threading.enumerate()) <= threads
 
 
-def test_things_are_done_behind_the_caller_one_after_the_other() -> None:
+def test_background_writer_runs_calls_in_order() -> None:
     threads, go_on, done = set(threading.enumerate()), threading.Event(), list[int]()
-    with BackgroundWriter() as behind:
-        behind.do(go_on.wait, 5)
+    with BackgroundWriter() as writer:
+        writer.do(go_on.wait, 5)
         assert not done
         go_on.set()
         for number in range(3):
-            behind.do(done.append, number)
-        behind.wait()
+            writer.do(done.append, number)
+        writer.wait()
         assert done == [0, 1, 2]
     assert set(threading.enumerate()) <= threads
 
 
-def test_what_fails_behind_the_caller_is_raised_with_the_next_thing() -> None:
+def test_background_writer_raises_a_failure_at_the_next_call() -> None:
     done: list[int] = []
-    with BackgroundWriter() as behind:
-        behind.do(int, "none")
+    with BackgroundWriter() as writer:
+        writer.do(int, "none")
         with pytest.raises(ValueError, match="none"):
-            behind.do(done.append, 1)
+            writer.do(done.append, 1)
     assert not done

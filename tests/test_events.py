@@ -1,4 +1,4 @@
-"""What a run says on standard output, for people and for programs."""
+"""Events are written as text for people, and as JSON for programs."""
 
 import datetime as dt
 import json
@@ -20,23 +20,23 @@ from tasks.events import emit, set_format
 set_format(sys.argv[1])
 for number in range(20_000):
     emit("told", f"line {number}", number=number)
-print("went on", file=sys.stderr)
+print("continued", file=sys.stderr)
 """
 
 
 @pytest.fixture(autouse=True)
-def _text_again() -> Iterator[None]:
+def _reset_format() -> Iterator[None]:
     yield
     set_format("text")
 
 
-def test_people_get_the_text_and_nothing_of_events_without_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_format_writes_the_text_of_events_that_have_one(capsys: pytest.CaptureFixture[str]) -> None:
     emit("stage_started", None, stage="decode")
     emit("stage_done", "decode  3 new", stage="decode", new=3)
     assert capsys.readouterr().out == "decode  3 new\n"
 
 
-def test_programs_get_one_json_object_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_format_writes_one_object_a_line_for_each_event(capsys: pytest.CaptureFixture[str]) -> None:
     set_format("json")
     emit("stage_started", None, stage="decode")
     emit("run_done", "two\nlines of 日光", record=Path("data/x.json"), photos=3)
@@ -48,7 +48,7 @@ def test_programs_get_one_json_object_a_line_for_each_event(capsys: pytest.Captu
     assert second == {"event": "run_done", "record": "data/x.json", "photos": 3, "text": "two\nlines of 日光"}
 
 
-def test_a_path_that_is_not_utf_8_is_told_and_json_has_its_bytes_still(
+def test_path_that_is_not_utf_8_is_escaped_and_json_keeps_its_bytes(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     emit("damaged", "the photo \udcff.jpg", path="\udcff.jpg")
@@ -60,7 +60,7 @@ def test_a_path_that_is_not_utf_8_is_told_and_json_has_its_bytes_still(
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_terminal_that_knows_ascii_alone_stops_no_run(form: str) -> None:
+def test_text_beyond_the_output_s_encoding_is_escaped(form: str) -> None:
     script = f"from tasks.events import *; set_format('{form}'); emit('told', 'é 日 \U0001f33b')"
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -77,10 +77,10 @@ def test_a_terminal_that_knows_ascii_alone_stops_no_run(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_run_goes_on_when_nobody_listens_any_more(form: str) -> None:
+def test_process_continues_when_its_output_is_closed(form: str) -> None:
     with running([sys.executable, "-c", SCRIPT, form], stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert "line 0" in read_line(process)
         process.stdout.close()
-        assert process.communicate(timeout=TIMEOUT)[1] == "went on\n"
+        assert process.communicate(timeout=TIMEOUT)[1] == "continued\n"
     assert process.returncode == 0

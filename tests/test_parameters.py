@@ -1,7 +1,8 @@
-"""Parameters: each reads its text, keeps to its bounds, and names its option where it cannot."""
+"""Parameters read text, check their bounds, and name their option in errors."""
 
 import datetime as dt
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,14 +32,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Vector:
-    """Other settings in the same place."""
+    """Other settings of the same field."""
 
     width: int
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of all kinds that occur."""
+    """Settings with fields of every kind."""
 
     picture: Picture | Vector
     thumbnail: Picture | None
@@ -66,105 +67,76 @@ class Settings(luigi.Task):
 
 
 def read(**texts: str) -> Settings:
-    """Read parameters as the command line gives them."""
-    return Settings.from_str_params(texts)  # type: ignore[no-untyped-call, no-any-return]  # Luigi's has no types
-
-
-@pytest.mark.parametrize(("text", "value"), [("1", 1), ("  64 ", 64), ("1000000", 1_000_000)])
-def test_a_whole_number_is_read(text: str, value: int) -> None:
-    assert read(batch_size=text).batch_size == value
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "2.5", "1e3", "many", "", "9" * 5000])
-def test_no_other_whole_number_is_taken(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--batch-size is .*; it takes a whole number of at least 1\.$"):
-        read(batch_size=text)
-
-
-def test_a_whole_number_without_a_bound_may_be_large() -> None:
-    assert read(batch_size="9" * 400).batch_size == int("9" * 400)
+    """Read parameters from text, as the command line does."""
+    return Settings.from_str_params(texts)  # type: ignore[no-any-return]  # Luigi's has no types
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("0", 0.0), ("1", 1.0), ("0.25", 0.25), ("1e-3", 0.001), ("20%", 0.2), ("5 %", 0.05)]
+    ("name", "text", "value"),
+    [
+        *(("batch_size", text, value) for text, value in (("1", 1), ("  64 ", 64), ("9" * 400, int("9" * 400)))),
+        *(("max_rejected", text, value) for text, value in (("0", 0.0), ("1", 1.0), ("0.25", 0.25), ("1e-3", 0.001))),
+        *(("max_rejected", text, value) for text, value in (("20%", 0.2), ("5 %", 0.05))),
+        *(("weight_decay", text, value) for text, value in (("0", (0.0,)), ("0.1,1e-3", (0.1, 0.001)))),
+        ("weight_decay", "1, 2", (1.0, 2.0)),
+        *(("image_encoding", word, word) for word in ("jpeg", "png")),
+        ("first_day", "2024-02-29", dt.date(2024, 2, 29)),
+        *(("photo_counts", text, value) for text, value in (("5,20, all", (5, 20, 0)), ("all", (0,)), ("7", (7,)))),
+    ],
 )
-def test_a_real_number_is_read_with_its_bounds(text: str, value: float) -> None:
-    assert read(max_rejected=text).max_rejected == value
+def test_text_is_read(name: str, text: str, value: object) -> None:
+    assert getattr(read(**{name: text}), name) == value
 
 
-@pytest.mark.parametrize("text", ["-0.01", "1.01", "nan", "inf", "-inf", "101 %", "-1%", "%", "5%%", "5 % of it", ""])
-def test_no_other_real_number_is_taken(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--max-rejected is .*; it takes a number of at least 0 and at most 1\.$"):
-        read(max_rejected=text)
+@pytest.mark.parametrize(
+    ("name", "texts", "allowed"),
+    [
+        ("batch_size", ["0", "-1", "2.5", "1e3", "many", "", "9" * 5000], "a whole number of at least 1."),
+        (
+            "max_rejected",
+            ["-0.01", "1.01", "nan", "inf", "-inf", "101 %", "-1%", "%", "5%%", "5 % of it", ""],
+            "a number of at least 0 and at most 1.",
+        ),
+        ("weight_decay", ["", "0.1,", "0.1;0.2", "0.1,-0.2", "nan", "0.1,inf"], "numbers "),
+        ("layer_weights", ["1.5", "0.5,2", "-0.1,1"], "numbers of at least 0 and at most 1."),
+        ("image_encoding", ["gif", "JPEG", "jpe", ""], "jpeg or png."),
+        (
+            "photo_counts",
+            ["", "5,", "-1", "2.5", "5,5", "all,0", "many"],
+            "different whole numbers above zero, or all.",
+        ),
+        ("first_day", ["yesterday", "2026-02-30", "31.01.2026", ""], "a date as YYYY-MM-DD."),
+        ("train_recipe", ["", "{", "{}", "[1]", "null", "3", '"x"'], "all fields of Recipe as JSON"),
+    ],
+)
+def test_other_text_is_refused_with_the_option_and_the_allowed_values(
+    name: str, texts: list[str], allowed: str
+) -> None:
+    option = "--" + name.replace("_", "-")
+    for text in texts:
+        with pytest.raises(SettingError, match=rf"^{option} is .*; it takes {re.escape(allowed)}"):
+            read(**{name: text})
 
 
-def test_a_number_given_in_python_is_checked_too() -> None:
-    with pytest.raises(SettingError, match=r"^--max-rejected is 2(\.0)?; "):
-        Settings(max_rejected=2)
-
-
-@pytest.mark.parametrize(("text", "values"), [("0", (0.0,)), ("0.1,1e-3", (0.1, 0.001)), ("1, 2", (1.0, 2.0))])
-def test_numbers_are_read_in_their_order(text: str, values: tuple[float, ...]) -> None:
-    assert read(weight_decay=text).weight_decay == values
-
-
-@pytest.mark.parametrize("text", ["", "0.1,", "0.1;0.2", "0.1,-0.2", "nan", "0.1,inf"])
-def test_no_other_numbers_are_taken(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--weight-decay is '.*'; it takes numbers "):
-        read(weight_decay=text)
-
-
-@pytest.mark.parametrize("text", ["1.5", "0.5,2", "-0.1,1"])
-def test_numbers_are_within_both_bounds(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--layer-weights is .*; it takes numbers of at least 0 and at most 1\.$"):
-        read(layer_weights=text)
-
-
-def test_a_number_among_words_may_be_given_as_one() -> None:
-    """As RangeDaily hands it over."""
+def test_choice_may_be_passed_as_a_number() -> None:
+    """RangeDaily does so."""
     assert Settings(views=1).views == "1"  # type: ignore[arg-type]
-    with pytest.raises(SettingError, match=r"^--views is '3'; it takes 1 or 2\.$"):
-        Settings(views=3)  # type: ignore[arg-type]
 
 
-def test_at_least_one_number_is_needed() -> None:
-    with pytest.raises(SettingError, match="--weight-decay is ''"):
-        Settings(weight_decay=())
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("max_rejected", 2, r"^--max-rejected is 2(\.0)?; "),
+        ("views", 3, r"^--views is '3'; it takes 1 or 2\.$"),
+        ("weight_decay", (), "^--weight-decay is ''"),
+    ],
+)
+def test_value_that_python_passes_is_checked(name: str, value: Any, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        Settings(**{name: value})
 
 
-@pytest.mark.parametrize("word", ["jpeg", "png"])
-def test_a_word_is_read(word: str) -> None:
-    assert read(image_encoding=word).image_encoding == word
-
-
-@pytest.mark.parametrize("word", ["gif", "JPEG", "jpe", ""])
-def test_another_word_is_refused_with_all_that_are_taken(word: str) -> None:
-    with pytest.raises(SettingError, match=f"^--image-encoding is '{word}'; it takes jpeg or png.$"):
-        read(image_encoding=word)
-
-
-def test_a_day_is_read() -> None:
-    assert read(first_day="2024-02-29").first_day == dt.date(2024, 2, 29)
-
-
-@pytest.mark.parametrize(("text", "value"), [("5,20, all", (5, 20, 0)), ("all", (0,)), ("7", (7,))])
-def test_sizes_are_read(text: str, value: tuple[int, ...]) -> None:
-    assert read(photo_counts=text).photo_counts == value
-
-
-@pytest.mark.parametrize("text", ["", "5,", "-1", "2.5", "5,5", "all,0", "many"])
-def test_what_are_no_sizes_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--photo-counts is '.*'; it takes different whole numbers above zero, or"):
-        read(photo_counts=text)
-
-
-@pytest.mark.parametrize("text", ["yesterday", "2026-02-30", "31.01.2026", ""])
-def test_what_is_no_day_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--first-day is '.*'; it takes a date as YYYY-MM-DD\.$"):
-        read(first_day=text)
-
-
-def test_settings_are_read_with_the_dataclasses_and_tuples_inside_them() -> None:
+def test_settings_are_read_with_nested_dataclasses_and_tuples() -> None:
     text = '{"picture": {"width": 64}, "thumbnail": null, "l2": [0.5], "name": "x", "licence": null}'
     assert read(train_recipe=text).train_recipe == Recipe(Vector(64), None, (0.5,), "x", None, 0)
 
@@ -186,12 +158,6 @@ def test_settings_with_other_fields_are_refused(change: dict[str, Any]) -> None:
         read(train_recipe=text)
 
 
-@pytest.mark.parametrize("text", ["", "{", "{}", "[1]", "null", "3", '"x"'])
-def test_what_describes_no_settings_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match=r"^--train-recipe is '.*'; it takes all fields of Recipe as JSON"):
-        read(train_recipe=text)
-
-
 @given(
     batch_size=st.integers(1, 10**30),
     max_rejected=st.floats(0, 1),
@@ -209,8 +175,8 @@ def test_what_describes_no_settings_is_refused(text: str) -> None:
         st.integers(),
     ),
 )
-def test_every_parameter_survives_being_written_as_text(**values: Any) -> None:
+def test_every_parameter_survives_a_round_trip_through_text(**values: Any) -> None:
     task = Settings(**values)
-    again = Settings.from_str_params(task.to_str_params())  # type: ignore[no-untyped-call]  # Luigi's has no types
+    again = Settings.from_str_params(task.to_str_params())
     assert {name: getattr(again, name) for name in values} == values
     assert again.task_id == task.task_id

@@ -1,4 +1,4 @@
-"""Progress: a live line for a person, a line a minute for a log."""
+"""Progress is a live line on a terminal, and a line a minute in a log."""
 
 import os
 import pty
@@ -13,9 +13,9 @@ from tasks import progress
 from tasks.progress import LiveLine, NullProgress, Progress
 from tests.support.processes import TIMEOUT, read_line, running, write_line
 
-Told = list[tuple[str, int]]
+Reported = list[tuple[str, int]]
 
-#: What comes before the work, half of it, a pause in which the test looks, the rest.
+#: Setup, half of the work, a pause in which the test reads the terminal, and the rest.
 SCRIPT = """
 import sys, time
 from tasks import progress
@@ -37,21 +37,21 @@ print("done")
 
 
 @pytest.fixture
-def told() -> Told:
+def reported() -> Reported:
     return []
 
 
-def listener(told: Told) -> Callable[[str, int], None]:
-    return lambda line, percentage: told.append((line, percentage))
+def listener(reported: Reported) -> Callable[[str, int], None]:
+    return lambda line, percentage: reported.append((line, percentage))
 
 
 @pytest.fixture
 def quick_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A log that takes every line."""
+    """Write a line to the log at each step."""
     monkeypatch.setattr(progress, "LOG_INTERVAL", 0)
 
 
-def test_silence_and_a_live_line_listen_to_the_same_calls(capsys: pytest.CaptureFixture[str]) -> None:
+def test_null_progress_and_a_live_line_have_the_same_methods(capsys: pytest.CaptureFixture[str]) -> None:
     def work(listener: Progress) -> None:
         with listener.preparing("imports"):
             pass
@@ -64,26 +64,26 @@ def test_silence_and_a_live_line_listen_to_the_same_calls(capsys: pytest.Capture
     assert capsys.readouterr() == ("", "")
 
 
-def test_what_is_told_stays_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_tell_are_written_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     with LiveLine("train", lambda *_: None) as line:
-        line.tell("before it began")
+        line.tell("before the start")
         line.start(2, "steps")
         line.tell("Step 100: 87.0%")
-    NullProgress().tell("nobody hears this")
-    assert capsys.readouterr() == ("before it began\nStep 100: 87.0%\n", "")
+    NullProgress().tell("ignored")
+    assert capsys.readouterr() == ("before the start\nStep 100: 87.0%\n", "")
 
 
 class Clock:
-    """A clock that stands still between the steps of a test."""
+    """A clock that only a test advances."""
 
     now = 1000.0
 
     def __call__(self) -> float:
-        """What the clock shows, in seconds."""
+        """Return the time in seconds."""
         return self.now
 
     def wait(self, seconds: float) -> None:
-        """Let time go by."""
+        """Advance the clock."""
         self.now += seconds
 
 
@@ -94,7 +94,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_what_is_prepared_again_adds_up_and_work_between_does_not_count(clock: Clock) -> None:
+def test_repeated_setup_adds_up_without_the_work_between(clock: Clock) -> None:
     with LiveLine("bottleneck", lambda *_: None) as line:
         for seconds in (2.0, 0.25):
             with line.preparing("network"):
@@ -105,7 +105,7 @@ def test_what_is_prepared_again_adds_up_and_work_between_does_not_count(clock: C
     assert line.startup == {"network": 2.25, "processes": 1.235}
 
 
-def test_what_is_prepared_inside_another_preparation_counts_once_for_the_inner_one(clock: Clock) -> None:
+def test_nested_setup_counts_once_for_the_inner_block(clock: Clock) -> None:
     with LiveLine("bottleneck", lambda *_: None) as line, line.preparing("network"):
         clock.wait(1)
         with line.preparing("imports"):
@@ -116,7 +116,7 @@ def test_what_is_prepared_inside_another_preparation_counts_once_for_the_inner_o
     assert line.startup == {"network": 1101, "imports": 10}
 
 
-def test_a_preparation_that_fails_is_timed_and_over(clock: Clock) -> None:
+def test_setup_that_fails_is_measured_and_ends(clock: Clock) -> None:
     line = LiveLine("bottleneck", lambda *_: None)
 
     def fail() -> None:
@@ -133,66 +133,56 @@ def test_a_preparation_that_fails_is_timed_and_over(clock: Clock) -> None:
 
 
 @pytest.mark.usefixtures("quick_log")
-def test_a_line_that_a_preparation_begins_outlives_it(told: Told) -> None:
-    with LiveLine("bottleneck", listener(told)) as line:
+def test_line_that_starts_during_setup_outlives_it(reported: Reported) -> None:
+    with LiveLine("bottleneck", listener(reported)) as line:
         with line.preparing("network"):
             line.start(4, "photos")
         line.advance(1)
-    assert [percentage for _, percentage in told] == [0, 0, 25]
-    assert told[0][0] == "bottleneck: preparing the network"
-    assert told[-1][0].startswith("bottleneck:  25%")
+    assert [percentage for _, percentage in reported] == [0, 0, 25]
+    assert reported[0][0] == "bottleneck: preparing the network"
+    assert reported[-1][0].startswith("bottleneck:  25%")
 
 
 @pytest.mark.usefixtures("quick_log")
-def test_nothing_is_counted_after_a_preparation_without_a_line(told: Told) -> None:
-    with LiveLine("bottleneck", listener(told)) as line:
+def test_advance_without_a_line_is_ignored_after_setup(reported: Reported) -> None:
+    with LiveLine("bottleneck", listener(reported)) as line:
         with line.preparing("network"):
             pass
         line.advance(1)
-    assert told == [("bottleneck: preparing the network", 0)]
+    assert reported == [("bottleneck: preparing the network", 0)]
 
 
-def test_without_a_terminal_nothing_is_written_within_a_minute(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
-    with LiveLine("decode", listener(told)) as line:
+@pytest.mark.usefixtures("clock")
+def test_within_a_second_the_listener_gets_start_and_end_and_a_log_no_line(
+    reported: Reported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LiveLine("decode", listener(reported)) as line:
         line.start(1000, "photos")
         for _ in range(1000):
             line.advance(1)
+    assert [percentage for _, percentage in reported] == [0, 100]
+    assert "1000/1000" in reported[-1][0]
     assert capsys.readouterr() == ("", "")
 
 
-def test_whoever_listens_is_told_the_start_and_the_end_and_no_more_within_a_second(told: Told) -> None:
-    with LiveLine("decode", listener(told)) as line:
-        line.start(1000, "photos")
-        for _ in range(1000):
-            line.advance(1)
-    assert [percentage for _, percentage in told] == [0, 100]
-    assert "1000/1000" in told[-1][0]
-
-
-def test_whoever_listens_is_told_each_second_how_many_are_done(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr("tasks.progress.time.monotonic", lambda: now)
-    with LiveLine("decode", listener(told)) as line:
+def test_listener_gets_the_percentage_each_second(reported: Reported, clock: Clock) -> None:
+    with LiveLine("decode", listener(reported)) as line:
         line.start(8, "photos")
         for _ in range(8):
-            now += 0.6
+            clock.wait(0.6)
             line.advance(1)
-    assert [percentage for _, percentage in told] == [0, 25, 50, 75, 100, 100]
+    assert [percentage for _, percentage in reported] == [0, 25, 50, 75, 100, 100]
 
 
-def test_without_a_terminal_each_minute_is_a_plain_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 1000.0
-    monkeypatch.setattr("tasks.progress.time.monotonic", lambda: now)
+def test_log_gets_a_plain_line_each_minute(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
     with LiveLine("decode", lambda *_: None) as line:
         line.start(400, "photos")
         lines: list[str] = []
         for minutes in range(1, 5):
-            now += 59
+            clock.wait(59)
             line.advance(50)
             assert capsys.readouterr() == ("", "")
-            now += 2
+            clock.wait(2)
             line.advance(50)
             lines += capsys.readouterr().out.splitlines(keepends=True)
             assert len(lines) == minutes
@@ -201,44 +191,44 @@ def test_without_a_terminal_each_minute_is_a_plain_line(
 
 
 @pytest.mark.usefixtures("quick_log")
-def test_a_second_start_begins_to_count_anew(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
-    with LiveLine("download", listener(told)) as line:
+def test_second_start_counts_from_zero(reported: Reported, capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveLine("download", listener(reported)) as line:
         line.start(10, "B")
         line.advance(10)
         line.start(4, "photos")
         line.advance(1)
-    assert [percentage for _, percentage in told] == [0, 100, 0, 25]
+    assert [percentage for _, percentage in reported] == [0, 100, 0, 25]
     assert capsys.readouterr().out.count("\n") == 2
 
 
 @pytest.mark.usefixtures("quick_log")
 @pytest.mark.parametrize(("total", "percentage"), [(0, 0), (3, 100)])
 def test_a_percentage_is_one_though_the_total_is_unknown_or_wrong(
-    told: Told, capsys: pytest.CaptureFixture[str], total: int, percentage: int
+    reported: Reported, capsys: pytest.CaptureFixture[str], total: int, percentage: int
 ) -> None:
-    with LiveLine("download", listener(told)) as line:
+    with LiveLine("download", listener(reported)) as line:
         line.start(total, "B")
         line.advance(5)
-    assert told[-1][1] == percentage
+    assert reported[-1][1] == percentage
     assert capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("quick_log")
-def test_bytes_are_shown_in_larger_units(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
-    with LiveLine("download", listener(told)) as line:
+def test_bytes_are_shown_in_larger_units(reported: Reported, capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveLine("download", listener(reported)) as line:
         line.start(228_000_000, "B")
         line.advance(114_000_000)
     assert "114M/228M" in capsys.readouterr().out
 
 
-def test_what_is_counted_before_a_start_is_dropped(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
-    with LiveLine("decode", listener(told)) as line:
+def test_what_is_counted_before_a_start_is_dropped(reported: Reported, capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveLine("decode", listener(reported)) as line:
         line.advance(1)
     assert capsys.readouterr() == ("", "")
 
 
 def read_until(terminal: int, text: str = "") -> str:
-    """Read what a terminal shows until a text is there, or nobody writes to it any more."""
+    """Read a terminal until a text appears, or the other side is closed."""
     seen = b""
     while not text or text.encode() not in seen:
         assert select.select([terminal], [], [], TIMEOUT)[0], seen
@@ -252,7 +242,7 @@ def read_until(terminal: int, text: str = "") -> str:
     return seen.decode()
 
 
-def test_on_a_terminal_one_live_line_is_shown_and_cleared() -> None:
+def test_terminal_shows_one_live_line_and_clears_it() -> None:
     terminal, other_side = pty.openpty()
     termios.tcsetwinsize(other_side, (24, 80))
     with running([sys.executable, "-c", SCRIPT], stderr=other_side) as process:
@@ -263,11 +253,11 @@ def test_on_a_terminal_one_live_line_is_shown_and_cleared() -> None:
         assert read_line(process) == "done\n"
     os.close(terminal)
     assert [shown.count(f"decode: preparing the {what}") for what in ("imports", "network")] == [1, 1]
-    assert "decode: preparing the network:   0%" in shown, "beside the line that was begun before"
-    assert "decode: " in shown.rpartition("preparing the network")[2], "and no longer when it is done"
+    assert "decode: preparing the network:   0%" in shown, "in the line that was started before"
+    assert "decode: " in shown.rpartition("preparing the network")[2], "only until the setup ends"
     assert "photos" in shown
-    assert "\n" not in shown, "one line, written over and over"
-    pictures = shown.split("\r")
-    assert len(pictures) > 3, "it lives"
-    assert pictures[-1] == ""
-    assert pictures[-2].strip() == "", "nothing is left of it"
+    assert "\n" not in shown, "one line, which is overwritten"
+    frames = shown.split("\r")
+    assert len(frames) > 3, "it is updated"
+    assert frames[-1] == ""
+    assert frames[-2].strip() == "", "it is cleared"

@@ -107,7 +107,7 @@ def told_defaults(readme: str, header: str = PARAMETERS) -> dict[str, str]:
 
 def defaults(task: type[luigi.Task]) -> dict[str, str]:
     """The default of each parameter as a README writes it."""
-    parameters = task.get_params()  # type: ignore[no-untyped-call]  # Luigi's has no types
+    parameters = task.get_params()
     return {name: f"`{each.serialize(each._default)}`".replace("False", "false") for name, each in parameters}
 
 
@@ -159,6 +159,6 @@ def test_the_first_readme_is_short() -> None:
 @pytest.mark.parametrize("task", [RetrainFlowers, CompareTraining])
 def test_help_describes_every_parameter(task: type[luigi.Task]) -> None:
     done = run([LUIGI, "--module", "pipeline", task.__name__, "--help"], {**os.environ, "COLUMNS": "400"})
-    for name, parameter in task.get_params():  # type: ignore[no-untyped-call]  # Luigi's has no types
+    for name, parameter in task.get_params():
         assert f"--{name.replace('_', '-')} " in done.output
         assert str(parameter.description) in done.output

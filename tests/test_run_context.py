@@ -32,7 +32,7 @@ def test_contexts_that_differ_in_what_is_worked_on_make_two(other: dict[str, Any
 
 def test_luigi_makes_the_same_task_of_its_parameters_as_text() -> None:
     task = DecodePhotos(context=CONTEXT, settings=DecodeSettings(16, 16))
-    again = DecodePhotos.from_str_params(task.to_str_params())  # type: ignore[no-untyped-call]  # Luigi's has no types
+    again = DecodePhotos.from_str_params(task.to_str_params())
     assert again.context == CONTEXT
 
 

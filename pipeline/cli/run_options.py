@@ -26,9 +26,7 @@ def about_a_run(verb: Callable[..., None]) -> Callable[..., None]:
         The verb for typer, which ends with exit code 2 where a parameter's value cannot be.
     """
     own = list(inspect.signature(verb, eval_str=True).parameters.values())[1:]
-    parameters: Mapping[str, luigi.Parameter[Any]] = dict(
-        RetrainFlowers.get_params()  # type: ignore[no-untyped-call]  # Luigi's has no types
-    )
+    parameters: Mapping[str, luigi.Parameter[Any]] = dict(RetrainFlowers.get_params())
 
     @functools.wraps(verb)
     def with_options(**given: Any) -> None:
@@ -63,12 +61,12 @@ def _default(parameter: luigi.Parameter[Any]) -> str | bool:
     """
     name = parameter._attribute_name  # noqa: SLF001 (Luigi has no public name for it)
     try:
-        value = parameter.task_value("RetrainFlowers", name)  # type: ignore[no-untyped-call]  # Luigi's has no types
+        value = parameter.task_value("RetrainFlowers", name)
     except (PipelineError, luigi.parameter.ParameterException, ValueError):
         return ""
     if isinstance(parameter, luigi.BoolParameter):
         return bool(value)
-    text: str = parameter.serialize(value)  # type: ignore[no-untyped-call]
+    text: str = parameter.serialize(value)
     return text
 
 

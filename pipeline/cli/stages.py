@@ -210,7 +210,7 @@ def _same_source(run: RetrainFlowers) -> RetrainFlowers | None:
         if manifest is None:
             continue
         try:
-            like: RetrainFlowers = run.clone(date=dt.date.fromisoformat(path.stem))  # type: ignore[no-untyped-call]
+            like: RetrainFlowers = run.clone(date=dt.date.fromisoformat(path.stem))
             other = like.take_snapshot().requires()
             same = state and manifest.details["state"] == state
             # A URL looks alike always; what came from it need not.

@@ -66,7 +66,7 @@ def _connect(address: Address) -> None:
 
 
 def _nodes() -> list[Node]:
-    nodes = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's has no types
+    nodes = ray.nodes()
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     return [Node(resources.get("CPU", 0), resources.get("GPU", 0)) for resources in alive]
 

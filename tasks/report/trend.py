@@ -78,11 +78,11 @@ def _limit_days(axes: Axes, days: Sequence[float]) -> None:
     """Leave a day on both sides at least: all runs may be of one date."""
     room = max(1.0, 0.03 * (days[-1] - days[0]))
     axes.set_xlim(days[0] - room, days[-1] + room)
-    locator = AutoDateLocator(minticks=2, maxticks=6)  # type: ignore[no-untyped-call]  # Matplotlib's has no types
+    locator = AutoDateLocator(minticks=2, maxticks=6)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def _days(dates: Iterable[dt.date]) -> list[float]:
     """Dates as Matplotlib counts them."""
-    return [float(date2num(date)) for date in dates]  # type: ignore[no-untyped-call]
+    return [float(date2num(date)) for date in dates]

@@ -1,4 +1,4 @@
-"""Holds back the log lines that libraries write past Python to the terminal, which cron would mail."""
+"""Captures log lines that native libraries write to standard error, which cron would mail."""
 
 import os
 import sys
@@ -11,22 +11,21 @@ from tasks.errors import PipelineError
 
 @contextmanager
 def capture_stderr() -> Iterator[None]:
-    """Hold back what the process writes to its standard error.
+    """Capture all that the process writes to its standard error in the block.
 
-    Where the block fails it is shown after all, unless the error is one whose sentence says everything, or somebody
-    stopped it.
+    It is written out if the block fails, except where a `PipelineError` says all or the user stopped the program.
     """
     sys.stderr.flush()
     original = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except (KeyboardInterrupt, PipelineError, SystemExit):
             raise
         except BaseException:
-            held.seek(0)
-            os.write(original, held.read())
+            captured.seek(0)
+            os.write(original, captured.read())
             raise
         finally:
             os.dup2(original, 2)

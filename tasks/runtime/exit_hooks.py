@@ -1,51 +1,52 @@
-"""What a process does as its last act for what it has elsewhere, while an object store can still be reached."""
+"""Exit hooks that release remote resources, while an object store can still be reached."""
 
 import atexit
-import concurrent.futures.thread  # noqa: F401 (what was registered first is called last, and this registers itself)
+import concurrent.futures.thread  # noqa: F401 (it registers a hook of its own, which has to run after those here)
 import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from functools import cache
+
+#: By hook, the process that runs it, and whether it also runs when a signal ends that process.
+_hooks: dict[Callable[[], object], tuple[int, bool]] = {}
 
 
-class _When(NamedTuple):
-    """The process whose last act something is, and whether it is one too where a signal ends it at once."""
-
-    process: int
-    stopped: bool
-
-
-_acts: dict[Callable[[], object], _When] = {}
-
-
-def add_exit_hook(act: Callable[[], object], *, stopped: bool = False) -> None:
-    """Call something when this process ends, and not at the end of one that it forks; what it raises is no matter.
+def add_exit_hook(hook: Callable[[], object], *, on_signal: bool = False) -> None:
+    """Call a function when this process ends, but not when a fork of it does. Exceptions of the hook are ignored.
 
     Args:
-        act: What to call.
-        stopped: Whether to call it too where a signal ends the process at once, while others of its threads work on.
+        hook: Function to call.
+        on_signal: Whether to call it also when a signal ends the process, while its other threads still work.
     """
-    _acts[act] = _When(os.getpid(), stopped)
+    _run_hooks_at_exit()
+    _hooks[hook] = os.getpid(), on_signal
 
 
-def remove_exit_hook(act: Callable[[], object]) -> None:
-    """Take back what `add_exit_hook` was asked for."""
-    _acts.pop(act, None)
+def remove_exit_hook(hook: Callable[[], object]) -> None:
+    """Remove a hook; one that was never added is ignored."""
+    _hooks.pop(hook, None)
 
 
-def run_exit_hooks(*, stopped: bool = False) -> None:
-    """Do the last acts, those that were asked for first before others.
+def run_exit_hooks(*, on_signal: bool = False) -> None:
+    """Run the hooks of this process in the order in which they were added.
 
     Args:
-        stopped: Whether a signal ends the process at once.
+        on_signal: Whether a signal ends the process.
     """
-    for act, when in list(_acts.items()):
-        if when.process == os.getpid() and (when.stopped or not stopped):
+    for hook, (process, runs_on_signal) in list(_hooks.items()):
+        if process == os.getpid() and (runs_on_signal or not on_signal):
+            # Once, though two threads that add the first hooks may register this function twice.
+            _hooks.pop(hook, None)
             with suppress(Exception):
-                act()
+                hook()
 
 
-# Python's own hook for its pools of threads: once they have ended nobody finds out the address of a store any more, and
-# what `atexit` calls is called after that. Child processes of `multiprocessing` come to it too, and not to the other.
-getattr(threading, "_register_atexit", atexit.register)(run_exit_hooks)
+@cache
+def _run_hooks_at_exit() -> None:
+    """Register the hooks with `threading`, which runs the latest registration first, and all before `atexit`.
+
+    Once `concurrent.futures` has ended its pools, no address of a store can be resolved any more, and `atexit` comes
+    after that. Child processes of `multiprocessing` run the functions registered with `threading`, and not `atexit`'s.
+    """
+    getattr(threading, "_register_atexit", atexit.register)(run_exit_hooks)

@@ -1,15 +1,15 @@
-"""OpenVINO, imported so that it sends nothing and writes nothing into the home folder.
+"""Imports OpenVINO without its telemetry.
 
-Import `ov` from here, the only module that imports the package, and this module only where a network is to be run.
-OpenVINO sends an event when it is imported and with each conversion, and keeps an identity in `~/intel`, by the package
-openvino_telemetry, which pip installs with it. Where that package is missing, a stub of OpenVINO's own does nothing.
+Import `ov` from here, the only module that imports the package, and import this module only where a network runs.
+OpenVINO sends an event on import and on each conversion, and stores an identity in `~/intel`, by the package
+openvino_telemetry. This module hides that package from `sys.modules`; OpenVINO then uses a stub that does nothing.
 """
 
 import sys
 
-# An import of a name that stands for None fails as if there were no such package.
+# Python raises ModuleNotFoundError for a module that is None here.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
-import openvino as ov  # noqa: E402 (below what its import must find)
+import openvino as ov  # noqa: E402 (after its telemetry is hidden)
 
 __all__ = ["ov"]

@@ -1,4 +1,4 @@
-"""How far a run has come, for whoever has to say so when it is stopped."""
+"""How far a run has come, for the message that a signal ends it with."""
 
 _done: list[str] = []
 _stage = ""
@@ -6,26 +6,26 @@ _rows = 0
 
 
 def start_stage(stage: str) -> None:
-    """A stage begins its work."""
+    """Record that a stage starts its work."""
     global _stage, _rows
     _stage, _rows = stage, 0
 
 
 def count_published(rows: int) -> None:
-    """Rows are published: they stay, whatever becomes of the run."""
+    """Add rows that the current stage has published, which stay if the run fails."""
     global _rows  # noqa: PLW0603
     _rows += rows
 
 
 def finish_stage() -> None:
-    """The stage is done."""
+    """Record that the current stage is done."""
     global _stage  # noqa: PLW0603
     _done.append(_stage)
     _stage = ""
 
 
 def describe_progress() -> str:
-    """Say in a sentence or two where the run stands and what is kept of it."""
+    """Describe where the run stands and what is kept of it, as the rest of a sentence."""
     where = f" in the stage {_stage}" if _stage else ""
     kept = [f"the stages {', '.join(_done)}"] if _done else []
     if _stage and _rows:

@@ -56,7 +56,7 @@ class Lease:
 
     def keep(self) -> None:
         """Renew it from now on, in a thread of its own."""
-        add_exit_hook(self.release, stopped=True)
+        add_exit_hook(self.release, on_signal=True)
         threading.Thread(target=self._renew, daemon=True).start()
 
     def release(self) -> None:

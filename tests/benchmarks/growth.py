@@ -66,7 +66,7 @@ def find_stage(stage: str, archive: Path, root: Path, image_size: int) -> StageT
 def run_stage(stage: str, archive: Path, root: Path, image_size: int) -> tuple[float, float]:
     """Run a stage in this process; its seconds of work and its peak in MB."""
     task = find_stage(stage, archive, root, image_size)
-    if not luigi.build([task], local_scheduler=True, log_level="WARNING"):  # type: ignore[no-untyped-call]  # no types
+    if not luigi.build([task], local_scheduler=True, log_level="WARNING"):
         raise SystemExit(f"{stage} failed")
     done = task.manifest()
     return done.seconds - sum(done.startup.values()), peak()

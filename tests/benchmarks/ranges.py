@@ -54,7 +54,7 @@ def extract(tasks: Sequence[ExtractBottlenecks]) -> None:
         shutil.rmtree(Path(str(store / "manifests")), ignore_errors=True)
     cores, started = sorted(os.sched_getaffinity(0)), []
     for number, task in enumerate(tasks):
-        given = task.to_str_params().items()  # type: ignore[no-untyped-call]  # Luigi's has no types
+        given = task.to_str_params().items()
         words = [word for name, value in given for word in (f"--{name.replace('_', '-')}", value)]
         command = [str(LUIGI), "--module", "tasks.bottleneck.task", "ExtractBottlenecks", *words]
         with _on_cores(cores[number :: len(tasks)]):

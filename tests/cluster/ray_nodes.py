@@ -31,4 +31,4 @@ def nodes(*cpus: int) -> Iterator[Cluster]:
                 cluster.add_node(num_cpus=of_node)
             yield cluster
         finally:
-            cluster.shutdown()  # type: ignore[no-untyped-call]  # Ray's has no types
+            cluster.shutdown()

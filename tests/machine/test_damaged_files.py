@@ -96,9 +96,9 @@ class ReadRows(RunStageTask):
 
 def read_by_luigi(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run `luigi ReadRows`."""
-    command = [sys.executable, "-m", "luigi", "--module", "tests.machine.test_damaged_files", "ReadRows"]
+    command = [sys.executable, "-m", "tests.support.luigi_program", "--module", "tests.machine.test_damaged_files"]
     return subprocess.run(
-        [*command, "--context", json.dumps({"data_root": str(root)}), *options],
+        [*command, "ReadRows", "--context", json.dumps({"data_root": str(root)}), *options],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

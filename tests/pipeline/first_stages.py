@@ -19,7 +19,7 @@ def options(project: Project) -> dict[str, str]:
 def run_of(project: Project, **more: str) -> RetrainFlowers:
     """The run that the command is asked about."""
     given = {name.replace("-", "_"): value for name, value in {**options(project), **more}.items()}
-    run: RetrainFlowers = RetrainFlowers.from_str_params(given)  # type: ignore[no-untyped-call]  # Luigi's has no types
+    run: RetrainFlowers = RetrainFlowers.from_str_params(given)
     return run
 
 
@@ -51,4 +51,4 @@ def retrain_here(project: Project, *, date: str, **more: str) -> None:
     Until pytest ends, this process stays the only one that may do this night on this data root.
     """
     night = run_of(project, date=date, **more)
-    assert luigi.build([night], local_scheduler=True, log_level="WARNING")  # type: ignore[no-untyped-call]  # Luigi's
+    assert luigi.build([night], local_scheduler=True, log_level="WARNING")

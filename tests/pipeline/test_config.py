@@ -23,7 +23,7 @@ def strangers(text: str) -> list[str]:
     found = []
     for section in config.sections():
         try:
-            reader = Register.get_task_cls(section)  # type: ignore[no-untyped-call]  # Luigi's has no types
+            reader = Register.get_task_cls(section)
         except TaskClassException:
             found.append(f"[{section}]")
             continue

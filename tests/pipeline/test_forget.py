@@ -180,7 +180,7 @@ def test_a_download_is_forgotten_and_what_stands_on_it_stays(tmp_path: Path) -> 
     project = Project(tmp_path / "photos", tmp_path / "data")
     given = project.options({"dataset": "sample", "sample-photos": "15"})
     options = [f"--{name}={value}" for name, value in given.items()]
-    run: RetrainFlowers = RetrainFlowers.from_str_params(  # type: ignore[no-untyped-call]  # Luigi's has no types
+    run: RetrainFlowers = RetrainFlowers.from_str_params(
         {name.replace("-", "_"): value for name, value in given.items()}
     )
     snapshot = run.take_snapshot()

@@ -30,7 +30,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def call(project: Project, verb: str, date: str, options: dict[str, str], *more: str) -> str:
     """Call a verb that asks about a run; returns what it writes."""
     run = run_of(project, date=date, **options)
-    given = {**run.to_str_params(), "date": date}  # type: ignore[no-untyped-call]  # Luigi's has no types
+    given = {**run.to_str_params(), "date": date}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value not in ("", "False")]
     done = CliRunner().invoke(app, [verb, *more, *words])
     assert done.exit_code == 0, done.output

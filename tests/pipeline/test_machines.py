@@ -53,7 +53,7 @@ def test_night_of_a_machine_that_is_killed_is_ended_by_another_and_comes_to_what
                 scheduler.change("worker_disconnect_delay", MISSED)
                 assert heir.end() == 0, heir.said()
     assert killed.process.returncode < 0, killed.said()
-    assert "one is at bottleneck; waiting until it has ended." in heir.said()
+    assert "one is running bottleneck; waiting until it has ended." in heir.said()
     # What was done is not done again.
     assert [line.split(" ")[0] for line in heir.said().splitlines() if " new " in line and " reused " in line] == [
         "bottleneck",

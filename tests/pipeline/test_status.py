@@ -164,7 +164,7 @@ def test_it_asks_about_the_run_that_luigi_would_start(project: Project) -> None:
 def test_what_luigi_cfg_says_is_the_default() -> None:
     done = CliRunner().invoke(app, ["status", "--help"])
     text = " ".join(done.stdout.split())
-    parameters = RetrainFlowers.get_param_names(include_significant=True)  # type: ignore[no-untyped-call]
+    parameters = RetrainFlowers.get_param_names(include_significant=True)
     assert all(f"--{name.replace('_', '-')}" in text for name in parameters)
     assert "or its URL. [default: sample]" in text
 

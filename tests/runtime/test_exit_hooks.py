@@ -1,48 +1,68 @@
-"""What a process does as its last act: once, by itself, and whatever an act raises."""
+"""Exit hooks run once, in the process that added them, whatever they raise."""
 
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.processes import TIMEOUT
 
 SCRIPT = """
-import os
+import os, sys
 from functools import partial
 from tasks.runtime.exit_hooks import add_exit_hook, remove_exit_hook, run_exit_hooks
 
-def say(what):
-    print(what, os.getpid() == process, flush=True)
+def report(name):
+    print(name, os.getpid() == process, flush=True)
 
 def fail():
     raise OSError("away")
 
-process, taken_back = os.getpid(), partial(say, "taken back")
-add_exit_hook(taken_back)
-add_exit_hook(fail, stopped=True)
-add_exit_hook(partial(say, "lease"), stopped=True)
-add_exit_hook(partial(say, "scratch"))
-remove_exit_hook(taken_back)
-remove_exit_hook(taken_back)
+process, removed = os.getpid(), partial(report, "removed")
+add_exit_hook(removed)
+add_exit_hook(fail, on_signal=True)
+add_exit_hook(partial(report, "lease"), on_signal=True)
+add_exit_hook(partial(report, "scratch"))
+remove_exit_hook(removed)
+remove_exit_hook(removed)
 child = os.fork()
 if child:
     os.waitpid(child, 0)
-if child and STOPPED:
-    run_exit_hooks(stopped=True)
+if child and sys.argv[1] == "signal":
+    run_exit_hooks(on_signal=True)
     os._exit(143)
+"""
+ADD_IN_WORKER = """
+import concurrent.futures.thread, multiprocessing
+from tasks.runtime.exit_hooks import add_exit_hook
+
+def start_thread():
+    print(pool.submit(str, "pools still work").result(), flush=True)
+
+def work():
+    global pool
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    add_exit_hook(start_thread)
+
+process = multiprocessing.get_context("fork").Process(target=work)
+process.start()
+process.join()
+work()
 """
 
 
-def said(*, stopped: bool) -> tuple[int, list[str]]:
-    """The exit code and the lines of a process that ends by itself, or by a signal, and has forked another one."""
-    script = SCRIPT.replace("STOPPED", str(stopped))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=TIMEOUT)
+def run_script(*words: str) -> tuple[int, list[str]]:
+    """Run a script; returns its exit code and lines."""
+    command = [sys.executable, "-c", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
     assert done.stderr == ""
     return done.returncode, done.stdout.splitlines()
 
 
-def test_a_process_that_ends_does_all_in_the_order_of_asking_and_its_child_nothing() -> None:
-    assert said(stopped=False) == (0, ["lease True", "scratch True"])
+@pytest.mark.parametrize(("end", "code", "lines"), [("exit", 0, ["lease", "scratch"]), ("signal", 143, ["lease"])])
+def test_hooks_run_in_their_order_and_not_in_a_fork(end: str, code: int, lines: list[str]) -> None:
+    assert run_script(SCRIPT, end) == (code, [f"{line} True" for line in lines])
 
 
-def test_a_process_that_a_signal_ends_does_what_others_wait_for() -> None:
-    assert said(stopped=True) == (143, ["lease True"])
+def test_hooks_of_a_worker_and_of_the_program_run_before_pools_of_threads_end() -> None:
+    assert run_script(ADD_IN_WORKER) == (0, ["pools still work"] * 2)

@@ -1,73 +1,101 @@
-"""How failures are logged, and what luigid that does not answer ends with."""
+"""Errors that the user can correct are logged as their message, and with a traceback at level DEBUG."""
 
 import logging
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import DatasetError, SettingError
 from tasks.runtime import luigi_failures
-from tasks.runtime.luigi_failures import PlainErrors, report_traceback
+from tasks.runtime.luigi_failures import LOG, PlainErrors, report_planning_error
 from tests.pipeline.command import luigi
 
 
-def record(error: BaseException) -> logging.LogRecord:
-    return logging.LogRecord("luigi-interface", logging.ERROR, "", 0, "failed %s", ("x",), (type(error), error, None))
+@pytest.fixture(autouse=True)
+def _level() -> Iterator[None]:
+    before = LOG.level
+    LOG.setLevel(logging.WARNING)
+    yield
+    LOG.setLevel(before)
 
 
-def test_a_sentence_with_per_cent_signs_is_shown_as_it_is() -> None:
-    shown = record(DatasetError("50 %s of all photos"))
-    assert PlainErrors().filter(shown)
-    assert shown.getMessage() == "50 %s of all photos"
-    assert shown.exc_info is None
+def logged(error: BaseException) -> str:
+    """Return the text that Luigi's log shows for an error."""
+    info = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("luigi-interface", logging.ERROR, "", 0, "failed %s", ("x",), info)
+    assert PlainErrors().filter(record)
+    return logging.Formatter().format(record)
 
 
-def test_a_name_in_an_error_cannot_command_the_terminal_and_lines_stay_lines() -> None:
-    shown = record(DatasetError("These cannot be decoded:\n  roses/\x1b]0;owned\x07.jpg"))
-    assert PlainErrors().filter(shown)
-    assert shown.getMessage() == "These cannot be decoded:\n  roses/\\x1b]0;owned\\x07.jpg"
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
+    """Raise and catch an error, for its traceback."""
+    try:
+        raise error from cause
+    except type(error) as exc:
+        return exc
 
 
-def test_other_records_pass_untouched() -> None:
-    bug = record(ValueError("a bug"))
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("50 %s of all photos", "50 %s of all photos"),
+        ("Not decoded:\n  roses/\x1b]0;owned\x07.jpg", "Not decoded:\n  roses/\\x1b]0;owned\\x07.jpg"),
+    ],
+)
+def test_message_is_logged_as_it_is_but_for_control_characters(message: str, shown: str) -> None:
+    assert logged(raised(DatasetError(message))) == shown
+
+
+def test_traceback_is_logged_at_level_debug_without_control_characters_and_passwords() -> None:
+    LOG.setLevel(logging.DEBUG)
+    text = logged(raised(DatasetError("\x1b"), OSError("http://me:hunter2@host")))
+    assert text.startswith("\\x1b\nOSError: http://host\n")
+    assert text.endswith("tasks.errors.DatasetError: \\x1b")
+    assert "in raised" in text
+
+
+def test_other_records_are_logged_by_luigi() -> None:
+    assert logged(raised(ValueError("a bug"))).startswith("failed x\nTraceback")
     plain = logging.LogRecord("luigi-interface", logging.INFO, "", 0, "done %s", ("x",), None)
-    assert PlainErrors().filter(bug)
     assert PlainErrors().filter(plain)
-    assert (bug.getMessage(), plain.getMessage()) == ("failed x", "done x")
-    assert bug.exc_info is not None
+    assert plain.getMessage() == "done x"
 
 
-def test_a_traceback_of_planning_is_logged_as_the_sentence_that_was_raised_last(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("level", ["WARNING", "DEBUG"])
+def test_planning_error_is_reported_by_the_last_message_in_its_traceback(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, level: str
 ) -> None:
-    noted: list[int] = []
-    monkeypatch.setattr(luigi_failures, "set_exit_code", noted.append)
-    try:
-        try:
-            raise DatasetError("The cause.")
-        except DatasetError as exc:
-            raise SettingError("--folds is 1.\nIt takes 2.") from exc
-    except SettingError:
-        text = traceback.format_exc()
-    luigi_failures.LOG.addHandler(caplog.handler)
-    assert report_traceback(text)
-    luigi_failures.LOG.removeHandler(caplog.handler)
-    assert caplog.messages == ["--folds is 1.\nIt takes 2."]
-    assert noted == [51]
+    codes: list[int] = []
+    monkeypatch.setattr(luigi_failures, "set_exit_code", codes.append)
+    error = raised(SettingError("--folds is 1.\nIt takes 2."), raised(DatasetError("The cause.")))
+    text = "".join(traceback.format_exception(error))
+    LOG.setLevel(level)
+    assert report_planning_error(text)
+    assert caplog.messages[0] == "--folds is 1.\nIt takes 2."
+    assert [message.rstrip() for message in caplog.messages[1:]] == [text.rstrip()] * (level == "DEBUG")
+    assert codes == [51]
 
 
-def test_a_traceback_of_a_bug_is_left_to_luigi() -> None:
-    try:
-        raise ValueError("a bug")
-    except ValueError:
-        assert not report_traceback(traceback.format_exc())
+def test_planning_error_that_is_a_bug_is_left_to_luigi() -> None:
+    assert not report_planning_error("".join(traceback.format_exception(raised(ValueError("a bug")))))
 
 
-def test_a_scheduler_that_does_not_answer_is_one_sentence_without_its_password(tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", ["WARNING", "DEBUG"])
+@pytest.mark.parametrize(
+    ("option", "code", "message"),
+    [
+        (("folds", "-1"), 51, "--folds is -1; it takes"),
+        (("scheduler-url", "http://me:hunter2@127.0.0.1:1"), 56, "'http://127.0.0.1:1' (Connection refused). Start it"),
+    ],
+)
+def test_error_outside_of_tasks_is_reported_without_passwords(
+    tmp_path: Path, level: str, option: tuple[str, str], code: int, message: str
+) -> None:
     (tmp_path / "luigi.cfg").write_text("[core]\nlocal_scheduler=false\nrpc_retry_wait=0\n")
-    done = luigi("RetrainFlowers", {"scheduler-url": "http://me:hunter2@127.0.0.1:1"}, folder=tmp_path)
-    assert done.code == 56
-    assert "luigid does not answer at 'http://127.0.0.1:1' (Connection refused). Start it" in done.errors
-    assert "Traceback" not in done.errors
+    done = luigi("RetrainFlowers", dict([option, ("log-level", level)]), folder=tmp_path)
+    assert done.code == code
+    assert message in done.errors
+    assert ("Traceback" in done.errors) == (level == "DEBUG")
     assert "hunter2" not in done.errors

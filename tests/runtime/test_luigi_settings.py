@@ -1,4 +1,4 @@
-"""Luigi's settings without a luigi.cfg, and what is refused in one or on the command line."""
+"""Luigi's settings: the project's defaults, and values that luigi.cfg and the command line must not have."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +7,12 @@ import luigi
 import pytest
 
 from tasks.errors import SettingError
-from tasks.runtime.luigi_settings import DEFAULTS, apply_defaults, refuse_empty, refuse_empty_settings
+from tasks.runtime.luigi_settings import DEFAULTS, refuse_empty, refuse_empty_settings, set_defaults
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The luigi.cfg of the current folder, which is not there yet; Luigi has read none."""
+    """Path of the current folder's luigi.cfg, which does not exist yet; Luigi has read no other."""
     monkeypatch.chdir(tmp_path)
     parser = luigi.configuration.LuigiConfigParser
     monkeypatch.setattr(parser, "_instance", None)
@@ -20,32 +20,32 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "luigi.cfg"
 
 
-def value(section: str, key: str) -> str:
-    found: str = luigi.configuration.get_config().get(section, key)  # type: ignore[no-untyped-call]
+def setting(section: str, key: str) -> str:
+    found: str = luigi.configuration.get_config().get(section, key)
     return found
 
 
 @pytest.mark.usefixtures("config")
-def test_without_a_file_the_defaults_hold() -> None:
-    apply_defaults()
-    assert {key: value("core", key) for key in DEFAULTS["core"]} == DEFAULTS["core"]
-    assert luigi.interface.core().local_scheduler  # type: ignore[no-untyped-call]  # Luigi's has no types
-    assert luigi.worker.worker().check_complete_on_run  # type: ignore[no-untyped-call]
-    assert luigi.retcodes.retcode().task_failed == 30  # type: ignore[no-untyped-call]
+def test_defaults_hold_without_a_file() -> None:
+    set_defaults()
+    assert {key: setting("core", key) for key in DEFAULTS["core"]} == DEFAULTS["core"]
+    assert luigi.interface.core().local_scheduler
+    assert luigi.worker.worker().check_complete_on_run
+    assert luigi.retcodes.retcode().task_failed == 30
 
 
-def test_what_a_file_sets_stays_and_the_rest_is_by_default(config: Path) -> None:
+def test_a_file_overrides_single_defaults(config: Path) -> None:
     config.write_text("[core]\nlocal_scheduler=false\n[worker]\nkeep-alive=false\n")
     with pytest.warns(DeprecationWarning, match="with dashes"):
-        apply_defaults()
+        set_defaults()
     with pytest.warns(DeprecationWarning, match="with dashes"):
-        assert value("worker", "keep_alive") == "false"
-    assert value("core", "local_scheduler") == "false"
-    assert value("core", "no_lock") == "true"
+        assert setting("worker", "keep_alive") == "false"
+    assert setting("core", "local_scheduler") == "false"
+    assert setting("core", "no_lock") == "true"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[RetrainFlowers]\ndataset=/a%b", "dataset in [RetrainFlowers] of {} cannot be read"),
         ("[RetrainFlowers]\ndataset=%(gone)s", "dataset in [RetrainFlowers] of {} cannot be read"),
@@ -58,14 +58,14 @@ def test_what_a_file_sets_stays_and_the_rest_is_by_default(config: Path) -> None
         ("[core]\nworkers=0", "--workers is 0; it takes a whole number of at least 1"),
     ],
 )
-def test_a_value_that_cannot_be_read_ends_the_program_with_a_sentence(
-    config: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+def test_value_that_cannot_be_read_ends_the_program_with_an_error(
+    config: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
 ) -> None:
     config.write_text(text)
     with pytest.raises(SystemExit) as ended:
-        apply_defaults()
+        set_defaults()
     assert ended.value.code == SettingError.exit_code
-    assert told.format(config) in capsys.readouterr().err
+    assert message.format(config) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_a_value_that_cannot_be_read_ends_the_program_with_a_sentence(
         ([""], "An argument"),
     ],
 )
-def test_an_empty_word_is_refused_by_the_name_of_its_option(words: Sequence[str], name: str) -> None:
+def test_empty_word_is_refused_by_the_name_of_its_option(words: Sequence[str], name: str) -> None:
     with pytest.raises(SettingError, match=f"^{name} is empty"):
         refuse_empty(words)
 
 
 @pytest.mark.parametrize("words", [[], ["Task", "--flag", "--of-params={}", "--x", "a=", "--y==", "-"]])
-def test_other_words_pass(words: Sequence[str]) -> None:
+def test_other_words_are_accepted(words: Sequence[str]) -> None:
     refuse_empty(words)
 
 
@@ -94,9 +94,9 @@ class Bake(luigi.Task):
     cake: luigi.Parameter[str] = luigi.Parameter(default="sponge")
 
 
-def test_a_parameter_that_is_empty_in_the_file_is_refused(config: Path) -> None:
+def test_parameter_that_is_empty_in_the_file_is_refused(config: Path) -> None:
     refuse_empty_settings(Bake())
     config.write_text("[Bake]\ncake=\n")
-    luigi.configuration.LuigiConfigParser.reload()  # type: ignore[no-untyped-call]
+    luigi.configuration.LuigiConfigParser.reload()
     with pytest.raises(SettingError, match=r"cake in \[Bake\] of luigi.cfg is empty"):
         refuse_empty_settings(Bake())

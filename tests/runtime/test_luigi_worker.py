@@ -1,4 +1,4 @@
-"""Commands that a real `luigid` gives work to: what they share, wait for and take over, and how they end."""
+"""Workers that cooperate through a real `luigid`: they take turns, wait, take over, and exit with 0."""
 
 import json
 import time
@@ -17,55 +17,57 @@ from tasks.stage import RunStageTask
 from tests.support.processes import until
 from tests.support.servers.luigid import Luigid, Machine, luigid
 
-CARD = "Others have what comes next, such as this machine's GPUs; waiting until they have ended."
+GPU_BUSY = "Other workers use what the next stage needs, such as this machine's GPUs; waiting for them."
 
 
 class Compute(RunStageTask):
-    """A stage that nothing else may compute beside, for as long as nobody lets it go on."""
+    """A stage that holds the GPU until the file `go` exists."""
 
-    which: luigi.Parameter[str] = luigi.Parameter(description="Which one.")
-    card: luigi.Parameter[str] = luigi.Parameter(significant=False, default="card", description="Folder of one GPU.")
-    how: luigi.Parameter[str] = luigi.Parameter(significant=False, default="waits", description="It waits, or fails.")
+    which: luigi.Parameter[str] = luigi.Parameter(description="Name of the task.")
+    card: luigi.Parameter[str] = luigi.Parameter(
+        significant=False, default="card", description="Folder that stands for the GPU."
+    )
+    outcome: luigi.Parameter[str] = luigi.Parameter(significant=False, default="waits", description="Waits, or fails.")
 
     stage = "compute"
     on_gpus = True
 
     def manifest_path(self) -> AnyPath:
-        """In the data root."""
+        """Return a path in the data root."""
         return self.root.path / self.which / "manifest.json"
 
-    def work(self, progress: Progress) -> StageResult:  # noqa: ARG002 (it is too short to tell of any)
-        """Be at the GPU."""
+    def work(self, progress: Progress) -> StageResult:  # noqa: ARG002 (it reports none)
+        """Hold the GPU, which is a folder that must not exist yet."""
         root = Path(self.context.data_root)
-        if self.how == "fails":
+        if self.outcome == "fails":
             raise DatasetError("There are no photos. Add some.")
         (root / self.card).mkdir()
         until((root / "go").exists)
-        # Long enough for another one to begin meanwhile.
+        # Time for another task to start.
         time.sleep(0.5)
         (root / self.card).rmdir()
         return StageResult("cafe", "beef", {}, 1, 1, 0)
 
 
 class ComputeBoth(luigi.WrapperTask):
-    """Two of them that do not stand on each other."""
+    """Two stages that are independent of each other."""
 
-    data_root: luigi.Parameter[str] = luigi.Parameter(description="Folder of all.")
+    data_root: luigi.Parameter[str] = luigi.Parameter(description="The data root.")
 
     def requires(self) -> list[luigi.Task]:
-        """Both."""
+        """Return both stages."""
         return [Compute(context=RunContext(self.data_root), which=name) for name in ("one", "other")]
 
 
-#: Longer than any of these tests takes.
+#: Seconds that no test takes.
 HOUR = 3600
-#: Seconds after which one that was killed is missed; one that lives tells of itself each second.
-MISSED = 5
+#: Seconds after which luigid takes a worker for lost; a living one pings it every second.
+LOST_AFTER = 5
 
 
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Iterator[Luigid]:
-    """A luigid that misses no worker, and believes for long that what was done is done, until it is told otherwise."""
+    """A luigid that takes no worker for lost and no finished task for undone, until a test changes its settings."""
     settings = {"worker_disconnect_delay": HOUR, "stable_done_cooldown_secs": HOUR}
     with luigid(tmp_path / "luigid", **settings) as scheduler:
         yield scheduler
@@ -73,13 +75,13 @@ def scheduler(tmp_path: Path) -> Iterator[Luigid]:
 
 @pytest.fixture
 def port(scheduler: Luigid) -> int:
-    """Where it answers."""
+    """Port of luigid."""
     return scheduler.port
 
 
 @pytest.fixture
 def compute(tmp_path: Path) -> Callable[..., list[str]]:
-    """The words of a command that computes."""
+    """Build the words of a command that runs `Compute`."""
 
     def words(name: str, **options: str) -> list[str]:
         given = [word for option, value in options.items() for word in (f"--{option}", value)]
@@ -89,71 +91,69 @@ def compute(tmp_path: Path) -> Callable[..., list[str]]:
     return words
 
 
-def test_two_commands_take_turns_at_the_gpu_of_a_machine_and_another_machine_does_not_wait(
+def test_two_commands_take_turns_at_the_gpu_of_one_machine_and_another_machine_does_not_wait(
     compute: Callable[..., list[str]], tmp_path: Path, port: int
 ) -> None:
     here, there = Machine("here", tmp_path, port, gpus=1), Machine("there", tmp_path, port, gpus=1)
     with here.start(*compute("first")) as first:
         until((tmp_path / "card").exists)
         with here.start(*compute("second")) as second, there.start(*compute("third", card="another")) as third:
-            second.says(CARD)
+            second.says(GPU_BUSY)
             until((tmp_path / "another").exists)
             (tmp_path / "go").touch()
             assert [command.end() for command in (first, second, third)] == [0, 0, 0], second.said()
-    assert second.said().count(CARD) == 1
+    assert second.said().count(GPU_BUSY) == 1
     assert third.said().startswith("compute ")
 
 
 @pytest.mark.parametrize(("gpus", "code"), [(1, 0), (0, 30)])
-def test_two_workers_of_one_command_take_turns_at_a_gpu_and_share_what_is_none(
-    tmp_path: Path, gpus: int, code: int
-) -> None:
+def test_two_workers_of_one_command_take_turns_only_if_there_is_a_gpu(tmp_path: Path, gpus: int, code: int) -> None:
     words = ["--module", __name__, "ComputeBoth", "--data-root", str(tmp_path), "--workers", "2"]
     with Machine("here", tmp_path, None, gpus=gpus).start(*words) as both:
         if not gpus:
-            # Where there is no GPU to wait for, they meet.
+            # Without a GPU they run at the same time.
             both.says("FileExistsError")
         (tmp_path / "go").touch()
         assert both.end() == code, both.said()
 
 
-def test_command_waits_for_another_machine_that_does_the_same_says_so_once_and_ends_well(
+def test_command_waits_for_the_same_task_of_another_machine_reports_it_once_and_succeeds(
     compute: Callable[..., list[str]], tmp_path: Path, port: int
 ) -> None:
     here, there = Machine("here", tmp_path, port), Machine("there", tmp_path, port)
     with here.start(*compute("it")) as first:
         until((tmp_path / "card").exists)
         with there.start(*compute("it")) as second:
-            second.says("here is at compute; waiting until it has ended.\n")
+            second.says("here is running compute; waiting until it has ended.\n")
             (tmp_path / "go").touch()
             assert [command.end() for command in (first, second)] == [0, 0], second.said()
-    assert second.said() == "here is at compute; waiting until it has ended.\n"
+    assert second.said() == "here is running compute; waiting until it has ended.\n"
 
 
-def test_command_takes_over_what_another_machine_was_killed_over(
+def test_command_takes_over_the_task_of_a_killed_machine(
     compute: Callable[..., list[str]], tmp_path: Path, scheduler: Luigid
 ) -> None:
     here, there = (Machine(name, tmp_path, scheduler.port) for name in ("here", "there"))
     with here.start(*compute("it")) as first:
         until((tmp_path / "card").exists)
         with there.start(*compute("it", card="another")) as second:
-            second.says("here is at compute")
+            second.says("here is running compute")
             first.kill()
-            scheduler.change("worker_disconnect_delay", MISSED)
+            scheduler.change("worker_disconnect_delay", LOST_AFTER)
             (tmp_path / "go").touch()
             assert second.end() == 0, second.said()
     assert [line.split(" ")[0] for line in second.said().splitlines()] == ["here", "compute"]
 
 
-def test_what_failed_is_told_once_and_not_tried_again(
+def test_failed_task_is_reported_once_and_not_retried(
     compute: Callable[..., list[str]], tmp_path: Path, port: int
 ) -> None:
-    with Machine("here", tmp_path, port).start(*compute("it", how="fails")) as command:
+    with Machine("here", tmp_path, port).start(*compute("it", outcome="fails")) as command:
         assert command.end() == 52
     assert command.said() == "ERROR: There are no photos. Add some.\n"
 
 
-def test_what_was_done_a_moment_ago_and_is_to_be_done_again_is_done_again(
+def test_task_that_was_done_a_moment_ago_can_run_again(
     compute: Callable[..., list[str]], tmp_path: Path, scheduler: Luigid
 ) -> None:
     (tmp_path / "go").touch()
@@ -162,9 +162,9 @@ def test_what_was_done_a_moment_ago_and_is_to_be_done_again_is_done_again(
         assert first.end() == 0, first.said()
     (tmp_path / "it" / "manifest.json").unlink()
     with there.start(*compute("it")) as second:
-        second.says("luigid believes")
+        second.says("luigid still lists")
         scheduler.change("stable_done_cooldown_secs", 0)
         assert second.end() == 0, second.said()
     told, done = second.said().splitlines()
-    assert told == "luigid believes for some seconds that compute is still done; waiting until it does not."
+    assert told == "luigid still lists compute as done; waiting some seconds until it runs compute again."
     assert done.startswith("compute ")

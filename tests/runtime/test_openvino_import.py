@@ -1,4 +1,4 @@
-"""OpenVINO is imported without its telemetry: nothing is sent, and the home folder stays empty."""
+"""OpenVINO is imported without its telemetry: it sends nothing, and the home folder stays empty."""
 
 import os
 import subprocess
@@ -11,29 +11,29 @@ import pytest
 from tests.support.processes import TIMEOUT
 from tests.support.repository import REPOSITORY
 
-#: Tells every connection and look-up of a name that is tried, by whatever thread, and lets none through.
-WATCHING = """
+#: Prints and refuses every attempt of any thread to connect or to resolve a name.
+WATCH = """
 import os, sys
 
-def watch(event, arguments):
+def refuse(event, arguments):
     if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
         os.write(1, f"{event} {arguments[1:]}\\n".encode())
-        raise OSError("The test lets nothing through.")
+        raise OSError("The test refuses connections.")
 
-sys.addaudithook(watch)
+sys.addaudithook(refuse)
 """
-IMPORTING = """
+IMPORT = """
 from tasks.runtime.openvino_import import ov
 
 assert ov.Core().available_devices
 """
-CONVERTING = """
+CONVERT = """
 from tasks.bottleneck.openvino_network import convert_network
 
 convert_network(lambda pixels: pixels[:, 0, 0], 4)
 """
 TELEMETRY = any(distribution.name == "openvino-telemetry" for distribution in distributions())
-AS_IT_COMES = """
+IMPORT_PLAIN = """
 import openvino, time
 
 time.sleep(5)
@@ -41,10 +41,10 @@ time.sleep(5)
 
 
 def run_watched(script: str, home: Path) -> list[str]:
-    """Run a script with an empty home folder, as if not in CI, where telemetry is off; returns what it tried."""
+    """Run a script with an empty home folder, outside CI, where telemetry is off; returns its attempts to connect."""
     kept = {name: value for name, value in os.environ.items() if name not in {"CI", "TF_BUILD", "JENKINS_URL"}}
     done = subprocess.run(
-        [sys.executable, "-c", WATCHING + script],
+        [sys.executable, "-c", WATCH + script],
         cwd=REPOSITORY,
         env={**kept, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")},
         capture_output=True,
@@ -55,17 +55,17 @@ def run_watched(script: str, home: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_importing_tries_no_connection_and_leaves_the_home_folder_empty(tmp_path: Path) -> None:
-    assert run_watched(IMPORTING, tmp_path) == []
+def test_import_connects_nowhere_and_leaves_the_home_folder_empty(tmp_path: Path) -> None:
+    assert run_watched(IMPORT, tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_converting_tries_no_connection_and_writes_nothing_of_openvino_s_into_the_home_folder(tmp_path: Path) -> None:
-    assert run_watched(CONVERTING, tmp_path) == []
+def test_conversion_connects_nowhere_and_writes_no_identity_into_the_home_folder(tmp_path: Path) -> None:
+    assert run_watched(CONVERT, tmp_path) == []
     assert not (tmp_path / "intel").exists()
 
 
-@pytest.mark.skipif(not TELEMETRY, reason="Without its telemetry, OpenVINO does nothing anyway.")
-def test_the_watch_would_have_seen_what_openvino_does_as_it_comes(tmp_path: Path) -> None:
-    assert run_watched(AS_IT_COMES, tmp_path)
+@pytest.mark.skipif(not TELEMETRY, reason="OpenVINO is installed without its telemetry.")
+def test_plain_import_of_openvino_would_connect_and_write_an_identity(tmp_path: Path) -> None:
+    assert run_watched(IMPORT_PLAIN, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["intel"]

@@ -1,4 +1,4 @@
-"""What libraries raise where the machine fails, told in a sentence."""
+"""Exceptions of libraries about a failing machine become errors with a message for the user."""
 
 import errno
 import os
@@ -26,37 +26,37 @@ def wrap(error: Exception, cause: Exception) -> None:
     raise error from cause
 
 
-def save_to_a_full_device() -> None:
+def write_to_a_full_device() -> None:
     Path("/dev/full").write_bytes(b"a photo")
 
 
-def use_too_much_of_arrow() -> None:
+def allocate_too_much_with_arrow() -> None:
     pa.allocate_buffer(2**60)
 
 
-def use_too_much_of_numpy() -> None:
+def allocate_too_much_with_numpy() -> None:
     np.ones(2**58)
 
 
-def use_too_much_of_tensorflow() -> None:
-    # As it says after ten seconds of waiting for some memory.
-    words = "OOM when allocating tensor with shape[4398046511104] on CPU:0 by allocator cpu [Op:Fill]"
-    fail(tf.errors.ResourceExhaustedError(None, None, words))
+def allocate_too_much_with_tensorflow() -> None:
+    # TensorFlow's own message, which it raises after ten seconds of waiting for memory.
+    message = "OOM when allocating tensor with shape[4398046511104] on CPU:0 by allocator cpu [Op:Fill]"
+    fail(tf.errors.ResourceExhaustedError(None, None, message))
 
 
 def start_too_many_threads() -> None:
     fail(RuntimeError("can't start new thread"))
 
 
-def find_no_place_for_temporary_files() -> None:
+def find_no_folder_for_temporary_files() -> None:
     fail(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"))
 
 
 @pytest.mark.parametrize(
-    ("work", "says"),
+    ("work", "message"),
     [
         (
-            save_to_a_full_device,
+            write_to_a_full_device,
             r"Training cannot read or write root \(No space left on device\)\. Make room, and run again",
         ),
         (lambda: fail(OSError(errno.EROFS, "", "shard")), r"write shard \(Read-only file system\). Make it writable"),
@@ -66,22 +66,22 @@ def find_no_place_for_temporary_files() -> None:
         (lambda: fail(tf.errors.UnknownError(None, None, f"head-5; {FULL}")), "No space left.* Make room"),
         (lambda: fail(OSError(f"Can't write (errno = 28, error message = '{FULL}')")), "No space left.* Make room"),
         (lambda: wrap(StoreError("It is damaged."), OSError(errno.EIO, "", "shard")), "write shard .* Check the disk"),
-        (find_no_place_for_temporary_files, "there is no room for temporary files"),
-        (use_too_much_of_arrow, "Training has run out of memory .*smaller --batch-size"),
-        (use_too_much_of_numpy, r"Training has run out of memory \(Unable to allocate"),
-        (use_too_much_of_tensorflow, r"Training has run out of memory .*OOM when"),
+        (find_no_folder_for_temporary_files, "there is no room for temporary files"),
+        (allocate_too_much_with_arrow, "Training has run out of memory .*smaller --batch-size"),
+        (allocate_too_much_with_numpy, r"Training has run out of memory \(Unable to allocate"),
+        (allocate_too_much_with_tensorflow, r"Training has run out of memory .*OOM when"),
         (lambda: fail(RuntimeError("std::bad_alloc")), r"Training has run out of memory \(std::bad_alloc\)"),
         (start_too_many_threads, "Training has run out of memory"),
     ],
 )
-def test_a_fault_of_the_machine_is_one_sentence_with_its_remedy(work: Callable[[], None], says: str) -> None:
-    with pytest.raises(MachineError, match=says) as caught, explain_os_errors("Training", Path("root")):
+def test_failure_of_the_machine_is_one_line_with_its_remedy(work: Callable[[], None], message: str) -> None:
+    with pytest.raises(MachineError, match=message) as caught, explain_os_errors("Training", Path("root")):
         work()
     assert caught.value.__cause__ is not None
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_may_grow_no_further_is_told_of(tmp_path: Path) -> None:
+def test_limit_of_a_file_s_size_is_explained(tmp_path: Path) -> None:
     before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
     try:
@@ -101,19 +101,19 @@ def test_a_file_that_may_grow_no_further_is_told_of(tmp_path: Path) -> None:
         KeyError("No space"),
     ],
 )
-def test_any_other_error_passes_as_it_is(error: Exception) -> None:
+def test_any_other_error_is_raised_as_it_is(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, explain_os_errors("Training", Path("root")):
         raise error
     assert caught.value is error
 
 
-def test_a_sentence_that_memory_made_up_stays(tmp_path: Path) -> None:
-    """A damaged file can ask for any amount of memory; whoever read it knows better."""
+def test_error_for_the_user_with_a_memory_error_as_its_cause_is_kept(tmp_path: Path) -> None:
+    """A damaged file can request any amount of memory."""
     with pytest.raises(StoreError, match="damaged"), explain_os_errors("Training", tmp_path):
         wrap(StoreError("The head is damaged."), MemoryError())
 
 
-def test_what_vanishes_from_the_data_root_is_named(tmp_path: Path) -> None:
+def test_file_that_vanishes_from_the_data_root_is_named(tmp_path: Path) -> None:
     with (
         pytest.raises(StoreError, match=f"Training misses {tmp_path}/shard, which"),
         explain_os_errors("Training", tmp_path),
@@ -123,7 +123,7 @@ def test_what_vanishes_from_the_data_root_is_named(tmp_path: Path) -> None:
         tf.io.read_file(f"{tmp_path}/head-5")
 
 
-def test_a_data_root_that_is_a_file_is_a_wrong_setting() -> None:
+def test_data_root_that_is_a_file_is_a_wrong_setting() -> None:
     with tempfile.NamedTemporaryFile() as file:
         root = Path(file.name) / "root"
         with (

@@ -1,4 +1,4 @@
-"""Programs that are started with closed standard streams."""
+"""Closed standard streams are reopened, so that no output ends in a file of the program."""
 
 import os
 import subprocess
@@ -20,9 +20,7 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
-def test_nothing_that_is_printed_goes_into_a_file_that_the_program_opens(
-    tmp_path: Path, closed: tuple[int, ...]
-) -> None:
+def test_output_does_not_go_into_a_file_that_the_program_opens(tmp_path: Path, closed: tuple[int, ...]) -> None:
     redirections = " ".join(f"{number}>&-" for number in closed)
     done = subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-c", SCRIPT, str(tmp_path / "file")],

@@ -1,4 +1,4 @@
-"""What the libraries of object stores raise where the store cannot be used, told in a sentence."""
+"""Exceptions of libraries about an object store become errors with a message for the user."""
 
 import json
 import re
@@ -16,54 +16,54 @@ from tests.support.servers.object_store import ObjectStore, forget_stores
 USES: dict[str, Callable[[AnyPath], object]] = {
     "reading": read_json,
     "writing": lambda path: publish_json(path, 1),
-    "looking": lambda path: path.exists(),
+    "checking": lambda path: path.exists(),
 }
 
 
-def told_of(use: Callable[[AnyPath], object], path: AnyPath, store: ObjectStore) -> str:
-    """The sentence that a stage ends with; it holds no secret."""
+def explain(use: Callable[[AnyPath], object], path: AnyPath, store: ObjectStore) -> str:
+    """Return the message of the error that a stage ends with, which holds no secret."""
     with pytest.raises(MachineError) as caught, explain_os_errors("Training", path.parent):
         use(path)
     assert caught.value.__cause__ is not None
-    told = str(caught.value)
+    message = str(caught.value)
     assert re.fullmatch(
-        r"The object store cannot be used \(.+\)\. Check its address, the credentials .* is kept\.", told
+        r"The object store cannot be used \(.+\)\. Check its address, the credentials .* is kept\.", message
     )
-    assert store.secret not in told
-    return told
+    assert store.secret not in message
+    return message
 
 
-def test_a_store_that_is_not_there(impatient: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_that_does_not_answer(impatient: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     path = to_path(impatient.url("it.json"))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     forget_stores()
     for use in USES.values():
-        assert "Could not connect" in told_of(use, to_path(str(path)), impatient)
+        assert "Could not connect" in explain(use, to_path(str(path)), impatient)
 
 
-def test_credentials_that_the_store_refuses(impatient: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_credentials(impatient: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hid-den")
     forget_stores()
     for use in USES.values():
-        told = told_of(use, to_path(impatient.url("it.json")), impatient)
-        assert "SignatureDoesNotMatch" in told or "403" in told
-        assert "hid-den" not in told
+        message = explain(use, to_path(impatient.url("it.json")), impatient)
+        assert "SignatureDoesNotMatch" in message or "403" in message
+        assert "hid-den" not in message
 
 
-def test_no_credentials_at_all(impatient: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials(impatient: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     forget_stores()
     for use in USES.values():
-        assert "credentials" in told_of(use, to_path(impatient.url("it.json")), impatient)
+        assert "credentials" in explain(use, to_path(impatient.url("it.json")), impatient)
 
 
-def test_a_bucket_that_is_not_there(impatient: ObjectStore) -> None:
-    assert "NoSuchBucket" in told_of(USES["writing"], to_path("s3://no-such-bucket/data/it.json"), impatient)
-    assert "NoSuchBucket" in told_of(read_json, to_path("s3://no-such-bucket/data/it.json"), impatient)
+def test_missing_bucket(impatient: ObjectStore) -> None:
+    assert "NoSuchBucket" in explain(USES["writing"], to_path("s3://no-such-bucket/data/it.json"), impatient)
+    assert "NoSuchBucket" in explain(read_json, to_path("s3://no-such-bucket/data/it.json"), impatient)
 
 
-def test_an_object_that_is_not_there_is_nothing_wrong_with_the_store(object_store: ObjectStore) -> None:
+def test_missing_object_is_no_failure_of_the_store(object_store: ObjectStore) -> None:
     path = to_path(object_store.url("it.json"))
     with pytest.raises(FileNotFoundError) as caught, explain_os_errors("Training", path.parent):
         read_json(path)
@@ -72,15 +72,15 @@ def test_an_object_that_is_not_there_is_nothing_wrong_with_the_store(object_stor
         path.read_bytes()
 
 
-def stumble(path: AnyPath) -> None:
-    """Be wrong about something else because a file is not there."""
+def fail_after_missing(path: AnyPath) -> None:
+    """Raise an unrelated error while a missing file is handled."""
     try:
         read_json(path)
     except FileNotFoundError:
         json.loads('"a bug')
 
 
-def test_what_went_wrong_because_something_was_missed_is_not_the_store_s(object_store: ObjectStore) -> None:
+def test_error_after_a_missing_object_is_no_failure_of_the_store(object_store: ObjectStore) -> None:
     path = to_path(object_store.url("it.json"))
     with pytest.raises(ValueError, match="Unterminated"), explain_os_errors("Training", path.parent):
-        stumble(path)
+        fail_after_missing(path)

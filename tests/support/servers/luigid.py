@@ -49,15 +49,17 @@ _MACHINE = """
 import socket, sys
 from pathlib import Path
 
-from luigi.cmdline import luigi_run
+from luigi import cmdline
 from tasks import hardware
+from tasks.runtime.install import install
 from tasks.storage import leases
 
 host, devices, lease, *words = sys.argv[1:]
 socket.gethostname = leases._machine = lambda: host
 hardware.DEVICES = Path(devices)
 leases.EXPIRED, leases.RENEWED = float(lease), float(lease) / 6
-luigi_run(words)
+install()
+cmdline.luigi_run(words)
 """
 
 
