@@ -18,8 +18,8 @@ from tasks.backbone.task import PrepareBackbone
 from tasks.catalog import SAMPLE, Dataset, find_dataset, is_url, split_backbones
 from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
 from tasks.decode.settings import Encoding
-from tasks.download.source_fallback import ON_MISSING_SOURCE, remembered
-from tasks.download.urls import identity
+from tasks.download.source_fallback import ON_MISSING_SOURCE, last_known_dataset
+from tasks.download.urls import url_identity
 from tasks.errors import PipelineError, SettingError
 from tasks.keys import fingerprint
 from tasks.parameters import ChoiceParameter, DayParameter, FolderParameter, NumberParameter
@@ -222,7 +222,7 @@ class RootTask(luigi.Task):
         apart = ("date", "data_root", "dataset", "sample_photos")
         given = {name: value for name, value in parameters.items() if name not in apart}
         # Records and reports are for others to read too.
-        return given | {"weights": identity(self.weights)} if is_url(self.weights) else given
+        return given | {"weights": url_identity(self.weights)} if is_url(self.weights) else given
 
     def _hash(self) -> str:
         return fingerprint(self.parameters())[:8]
@@ -233,7 +233,7 @@ class RootTask(luigi.Task):
         Raises:
             DatasetError: There is none of that name, and there was none.
         """
-        return find_dataset(self.dataset, self.sample_photos, partial(remembered, self.root))
+        return find_dataset(self.dataset, self.sample_photos, partial(last_known_dataset, self.root))
 
     def record_path(self) -> AnyPath:
         """Where the run's record is."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.download.fetch import Expected, Fetched, fetch
+from tasks.download.fetch import Expected, FetchedFile, fetch
 from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError
 from tasks.progress import NullProgress
@@ -15,7 +15,7 @@ from tests.download.server import FileServer, Mood
 
 CONTENT = bytes(range(256)) * 800
 #: Without pauses; what it waits for always comes, however busy the machine is.
-QUICK = RetryPolicy(attempts=3, first_pause=0.01, longest_pause=0.02, timeout=60.0, slowest=100.0)
+QUICK = RetryPolicy(max_attempts=3, first_delay=0.01, max_delay=0.02, timeout=60.0, min_rate=100.0)
 
 
 ANYTHING = Expected()
@@ -25,7 +25,7 @@ def exactly(files: FileServer) -> Expected:
     return Expected(len(files.content), files.sha256)
 
 
-def get(files: FileServer, path: Path, expected: Expected = ANYTHING, patience: RetryPolicy = QUICK) -> Fetched:
+def get(files: FileServer, path: Path, expected: Expected = ANYTHING, patience: RetryPolicy = QUICK) -> FetchedFile:
     return fetch(files.url, path, expected, NullProgress(), patience)
 
 
@@ -33,7 +33,7 @@ def broken_off(files: FileServer, path: Path, after: int = 70_000) -> None:
     """Leave a part of the file behind."""
     files.moods = [Mood(cut_after=after)]
     with pytest.raises(DownloadError):
-        get(files, path, patience=replace(QUICK, attempts=0))
+        get(files, path, patience=replace(QUICK, max_attempts=0))
     assert path.with_name("photos.tgz.part").stat().st_size == after
     assert not path.exists()
     files.requests.clear()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.download.certificates import trust_environment, untrusted
-from tasks.download.responses import FetchError
+from tasks.download.certificates import certificate_error, environment_tls
+from tasks.download.retry_policy import FetchError
 from tests.download.fetching import CONTENT, connections_made, get, refused
 from tests.download.server import FileServer, serving
 from tests.download.tls import make_certificate
@@ -37,7 +37,7 @@ def test_a_file_without_certificates_is_named_with_its_variable(
     make(path)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     with pytest.raises(FetchError) as caught:
-        trust_environment()
+        environment_tls()
     assert f"{caught.value}" == f"SSL_CERT_FILE={path} cannot be used: {why}" or why in f"{caught.value}"
     assert caught.value.remedy == "Set SSL_CERT_FILE to certificates in PEM format, or unset it,"
 
@@ -50,22 +50,22 @@ def test_folders_that_are_none_are_named_with_their_variable(
     value = folders.format(tmp_path)
     monkeypatch.setenv("SSL_CERT_DIR", value)
     with pytest.raises(FetchError, match=f"SSL_CERT_DIR={value} cannot be used: "):
-        trust_environment()
+        environment_tls()
 
 
 def test_of_several_folders_one_that_is_there_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}/gone:{tmp_path}")
-    assert trust_environment().verify_mode == ssl.CERT_REQUIRED
+    assert environment_tls().verify_mode == ssl.CERT_REQUIRED
 
 
 def test_a_good_file_is_enough_whatever_the_folder_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(make_certificate(tmp_path).path))
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}/gone")
-    assert trust_environment().cert_store_stats()["x509"] == 1
+    assert environment_tls().cert_store_stats()["x509"] == 1
 
 
 def test_mozillas_authorities_are_trusted_where_no_others_are_named() -> None:
-    assert trust_environment().cert_store_stats()["x509_ca"] > 50
+    assert environment_tls().cert_store_stats()["x509_ca"] > 50
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_mozillas_authorities_are_trusted_where_no_others_are_named() -> None:
     ],
 )
 def test_what_is_wrong_with_a_certificate_decides_what_to_do(code: int, message: str, remedy: str) -> None:
-    told = untrusted(error(code, message), "host")
+    told = certificate_error(error(code, message), "host")
     assert f"{told}" == f"the certificate of host cannot be verified: {message.rstrip('.')}"
     assert remedy in told.remedy
 
 
 def test_where_authorities_are_named_they_are_where_the_missing_one_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/etc/authorities.pem")
-    told = untrusted(error(18, "self-signed certificate"), "host")
+    told = certificate_error(error(18, "self-signed certificate"), "host")
     assert "to SSL_CERT_FILE=/etc/authorities.pem, which alone is trusted" in told.remedy
 
 

@@ -143,11 +143,11 @@ def test_what_the_disk_has_no_room_for_is_refused(tmp_path: Path, monkeypatch: p
 
 def test_a_twentieth_of_the_disk_stays_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(free=12_000_000))
-    assert limits.room_on_disk(tmp_path) == 7_000_000
+    assert limits.writable_bytes(tmp_path) == 7_000_000
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(free=1_000_000))
-    assert limits.room_on_disk(tmp_path) == 0
+    assert limits.writable_bytes(tmp_path) == 0
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(free=10**12, total=10**13))
-    assert limits.room_on_disk(tmp_path) == 10**12 - 10**9
+    assert limits.writable_bytes(tmp_path) == 10**12 - 10**9
 
 
 def test_a_zip_whose_list_of_members_is_long_is_refused_before_it_is_read(

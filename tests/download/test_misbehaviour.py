@@ -24,8 +24,8 @@ from tests.download.server import FileServer, Mood
 from tests.support.processes import TIMEOUT
 
 #: For a server that is waited for in vain, and for one that always answers, on a machine however busy.
-SHORT = RetryPolicy(attempts=2, first_pause=0.01, longest_pause=0.02, timeout=0.3, longest=TIMEOUT)
-LONG = replace(SHORT, timeout=60.0, slowest=SHORT.least / 60)
+SHORT = RetryPolicy(max_attempts=2, first_delay=0.01, max_delay=0.02, timeout=0.3, max_seconds=TIMEOUT)
+LONG = replace(SHORT, timeout=60.0, min_rate=SHORT.min_bytes / 60)
 #: What is told of a server that is waited for in vain; which of the waits ends first is a matter of moments.
 SLOW = r"timed out|did not answer within 0\.3 s|sent \d+ bytes in \d+ s"
 #: Seconds for which a server goes on that never ends, so that who waits for its end fails a test and holds up no other.
@@ -138,7 +138,7 @@ def test_nothing_bad_is_published_and_the_user_is_told_in_time(
     server.etag, server.moods = '"two"', [mood] * 100
     begun = time.monotonic()
     with pytest.raises(DownloadError) as caught:
-        get(server, path, Expected(check=verify), SHORT if told == SLOW else LONG)
+        get(server, path, Expected(verify=verify), SHORT if told == SLOW else LONG)
     assert time.monotonic() - begun < FOREVER / 2
     text = str(caught.value)
     assert re.search(told, text)
@@ -236,7 +236,7 @@ def test_a_file_that_has_no_room_is_not_begun(server: FileServer, path: Path, mo
 def test_a_server_that_hands_out_a_few_bytes_at_a_time_is_given_up(server: FileServer, path: Path) -> None:
     server.moods = [Mood(cut_after=10)] * 1000
     with pytest.raises(DownloadError, match="tried 4 times"):
-        get(server, path, patience=replace(QUICK, attempts=4))
+        get(server, path, patience=replace(QUICK, max_attempts=4))
 
 
 def test_a_transfer_ends_when_its_time_is_over_and_keeps_what_came(
@@ -248,7 +248,7 @@ def test_a_transfer_ends_when_its_time_is_over_and_keeps_what_came(
         "tasks.download.retry_policy.time", SimpleNamespace(monotonic=lambda: 0.2 * len(server.requests))
     )
     with pytest.raises(PipelineError, match="could not be fetched"):
-        get(server, path, patience=replace(QUICK, longest=0.5))
+        get(server, path, patience=replace(QUICK, max_seconds=0.5))
     held = path.with_name("photos.tgz.part").stat().st_size
     assert 40_000 <= held <= 60_000
     monkeypatch.undo()

@@ -70,7 +70,7 @@ def test_what_is_drawn_is_on_the_store_and_drawn_once_for_all_machines(
 def test_a_transfer_that_broke_off_is_gone_on_with_by_the_next_run_of_the_same_machine(
     far_root: AnyPath, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.download.fetch.fetch.__defaults__", (RetryPolicy(attempts=0, first_pause=0.0),))
+    monkeypatch.setattr("tasks.download.fetch.fetch.__defaults__", (RetryPolicy(max_attempts=0, first_delay=0.0),))
     server.moods = [Mood(cut_after=300)]
     with pytest.raises(DownloadError):
         take(far_root, server.url, FIRST)

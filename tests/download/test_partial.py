@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.download.fetch import Fetched, fetch
+from tasks.download.fetch import FetchedFile, fetch
 from tasks.errors import DownloadError
 from tasks.progress import NullProgress
 from tests.download.fetching import ANYTHING, CONTENT, QUICK, broken_off, exactly, get
@@ -41,7 +41,7 @@ def test_a_server_that_always_breaks_off_at_the_same_place_is_given_up(server: F
     server.moods = [Mood(cut_after=20_000, ignore_range=True) for _ in range(50)]
     with pytest.raises(DownloadError, match="could not be fetched"):
         get(server, path)
-    assert len(server.requests) == 1 + QUICK.attempts
+    assert len(server.requests) == 1 + QUICK.max_attempts
 
 
 @pytest.mark.parametrize("validator", ['"one"', None], ids=["etag", "last-modified"])
@@ -50,8 +50,8 @@ def test_another_process_goes_on_where_a_killed_one_was(server: FileServer, path
     server.moods = [Mood(cut_after=70_000)]
     code = (
         "import sys; from pathlib import Path; from tasks.progress import NullProgress\n"
-        "from tasks.download.fetch import Expected, Patience, fetch\n"
-        "fetch(sys.argv[1], Path(sys.argv[2]), Expected(), NullProgress(), Patience(first_pause=60, longest_pause=60))"
+        "from tasks.download.fetch import Expected, fetch; from tasks.download.retry_policy import RetryPolicy\n"
+        "fetch(sys.argv[1], Path(sys.argv[2]), Expected(), NullProgress(), RetryPolicy(first_delay=60, max_delay=60))"
     )
     part = path.with_name("photos.tgz.part")
     with running([sys.executable, "-c", code, server.url, path], stdout=None):
@@ -75,7 +75,7 @@ def test_a_server_that_ignores_range_is_read_from_the_start(server: FileServer, 
 def test_a_file_that_changed_meanwhile_is_read_from_the_start(server: FileServer, path: Path) -> None:
     broken_off(server, path)
     server.content, server.etag = CONTENT[::-1], '"two"'
-    assert get(server, path) == Fetched(path, len(CONTENT), server.sha256, '"two"', None)
+    assert get(server, path) == FetchedFile(path, len(CONTENT), server.sha256)
     assert path.read_bytes() == CONTENT[::-1]
 
 
@@ -144,12 +144,12 @@ def test_many_at_once_take_turns_though_each_removes_what_it_leaves_empty(path: 
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tasks.download.partial import partial_of
+from tasks.download.partial import open_partial
 
 inside = []
 
 def turn(number):
-    with partial_of(Path(sys.argv[1])):
+    with open_partial(Path(sys.argv[1])):
         inside.append(number)
         assert len(inside) == 1
         inside.clear()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.download.fetch import Fetched
-from tasks.download.pinned_hash import fetch_locked, lock_of
+from tasks.download.fetch import FetchedFile
+from tasks.download.pinned_hash import fetch_pinned, pin_path
 from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError, StoreError
 from tasks.progress import NullProgress
@@ -19,8 +19,8 @@ from tests.download.server import FileServer, Mood
 HAND_MADE = b"put there by hand"
 
 
-def get(files: FileServer, path: Path, told: list[str], patience: RetryPolicy = QUICK) -> Fetched:
-    return fetch_locked(files.url, path, NullProgress(), told.append, patience)
+def get(files: FileServer, path: Path, told: list[str], patience: RetryPolicy = QUICK) -> FetchedFile:
+    return fetch_pinned(files.url, path, NullProgress(), told.append, patience)
 
 
 def put_by_hand(path: Path) -> str:
@@ -33,7 +33,7 @@ def put_by_hand(path: Path) -> str:
 def test_the_first_download_is_locked_and_one_line_says_so(server: FileServer, path: Path) -> None:
     told: list[str] = []
     fetched = get(server, path, told)
-    assert fetched == Fetched(path, len(CONTENT), server.sha256, '"one"', None)
+    assert fetched == FetchedFile(path, len(CONTENT), server.sha256)
     assert told == [f"photos.tgz: sha256 {server.sha256} trusted on first use, kept in {path}.sha256"]
     assert sorted(file.name for file in path.parent.iterdir()) == [
         "photos.tgz",
@@ -47,7 +47,7 @@ def test_sha256sum_checks_the_lock(server: FileServer, path: Path) -> None:
     sha256sum = shutil.which("sha256sum")
     if sha256sum is None:
         pytest.skip("no sha256sum here")
-    check = [sha256sum, "-c", "--strict", lock_of(path).name]
+    check = [sha256sum, "-c", "--strict", pin_path(path).name]
     assert subprocess.run(check, cwd=path.parent, check=False, capture_output=True).returncode == 0
     path.write_bytes(CONTENT[::-1])
     assert subprocess.run(check, cwd=path.parent, check=False, capture_output=True).returncode == 1
@@ -55,7 +55,7 @@ def test_sha256sum_checks_the_lock(server: FileServer, path: Path) -> None:
 
 def test_a_lock_that_sha256sum_wrote_in_binary_mode_is_one(server: FileServer, path: Path) -> None:
     path.parent.mkdir()
-    lock_of(path).write_text(f"{server.sha256} *{path.name}\n")
+    pin_path(path).write_text(f"{server.sha256} *{path.name}\n")
     told: list[str] = []
     assert get(server, path, told).sha256 == server.sha256
     assert told == []
@@ -76,7 +76,7 @@ def test_another_file_later_names_the_url_both_hashes_and_the_lock_to_delete(ser
     with pytest.raises(DownloadError) as caught:
         get(server, path, [])
     text = str(caught.value)
-    for part in (server.url, server.sha256, locked, f"that you trust, delete {lock_of(path)}"):
+    for part in (server.url, server.sha256, locked, f"that you trust, delete {pin_path(path)}"):
         assert part in text
     assert "catalog" not in text
     assert not path.exists()
@@ -85,11 +85,11 @@ def test_another_file_later_names_the_url_both_hashes_and_the_lock_to_delete(ser
 def test_without_its_lock_the_new_file_is_trusted(server: FileServer, path: Path) -> None:
     get(server, path, [])
     server.content, server.etag = b"another file", '"two"'
-    lock_of(path).unlink()
+    pin_path(path).unlink()
     told: list[str] = []
     assert get(server, path, told).sha256 == server.sha256
     assert path.read_bytes() == b"another file"
-    assert lock_of(path).read_text() == f"{server.sha256}  photos.tgz\n"
+    assert pin_path(path).read_text() == f"{server.sha256}  photos.tgz\n"
     assert len(told) == 1
 
 
@@ -104,7 +104,7 @@ def test_a_file_that_a_person_put_there_is_locked_without_the_server(server: Fil
     sha256 = put_by_hand(path)
     told: list[str] = []
     assert get(server, path, told).sha256 == sha256
-    assert lock_of(path).read_text() == f"{sha256}  photos.tgz\n"
+    assert pin_path(path).read_text() == f"{sha256}  photos.tgz\n"
     assert server.requests == []
     assert sha256 in told[0]
 
@@ -133,14 +133,14 @@ def test_without_a_server_the_first_time_nothing_is_locked(server: FileServer, p
 )
 def test_a_damaged_lock_is_named_and_lets_nothing_in(server: FileServer, path: Path, lock: str) -> None:
     path.parent.mkdir()
-    lock_of(path).write_text(lock)
+    pin_path(path).write_text(lock)
     with pytest.raises(StoreError, match=r"photos\.tgz\.sha256 is damaged"):
         get(server, path, [])
     assert server.requests == []
-    assert lock_of(path).read_text() == lock
+    assert pin_path(path).read_text() == lock
 
 
 def test_a_lock_that_cannot_be_read_is_an_error_of_ours(server: FileServer, path: Path) -> None:
-    lock_of(path).mkdir(parents=True)
+    pin_path(path).mkdir(parents=True)
     with pytest.raises(StoreError, match=r"photos\.tgz\.sha256 cannot be read"):
         get(server, path, [])

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from tasks.download.proxies import EnvironmentProxies, Proxy, without_credentials
-from tasks.download.responses import FetchError
+from tasks.download.proxies import Proxy, proxy_for, without_credentials
+from tasks.download.retry_policy import FetchError
 
 pytestmark = pytest.mark.usefixtures("plain_network")
 
@@ -12,8 +12,8 @@ URL = "http://photos.example.org/photos.tgz"
 LOGIN = ("me", "hunter2")
 
 
-def proxy_for(url: str = URL) -> Proxy | None:
-    return EnvironmentProxies().proxy_for(httpx.URL(url))
+def found(url: str = URL) -> Proxy | None:
+    return proxy_for(httpx.URL(url))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_proxy_is_taken_in_every_form_that_is_in_use(
     value: str, url: str, auth: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", value)
-    proxy = proxy_for()
+    proxy = found()
     assert proxy is not None
     assert (proxy.variable, proxy.url, proxy.auth) == ("ALL_PROXY", url, auth)
 
@@ -91,7 +91,7 @@ def test_a_value_that_is_no_proxy_is_named_without_its_credentials(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", value)
     with pytest.raises(FetchError, match=told) as caught:
-        proxy_for()
+        found()
     text = f"{caught.value} {caught.value.remedy}"
     assert "hun" not in text
     assert "ter2" not in text
@@ -102,33 +102,33 @@ def test_a_value_that_is_no_proxy_is_named_without_its_credentials(
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
 def test_both_cases_of_a_variable_are_heeded_and_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "http://me:hunter2@proxy:3128")
-    assert f"{proxy_for()}" == f"{name}=http://proxy:3128"
+    assert f"{found()}" == f"{name}=http://proxy:3128"
 
 
 def test_the_lower_case_variable_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://upper:1")
     monkeypatch.setenv("http_proxy", "http://lower:2")
-    assert f"{proxy_for()}" == "http_proxy=http://lower:2"
+    assert f"{found()}" == "http_proxy=http://lower:2"
 
 
 def test_the_variable_of_a_scheme_goes_before_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://all:1")
     monkeypatch.setenv("HTTPS_PROXY", "http://secure:2")
-    assert f"{proxy_for('https://host/')}" == "HTTPS_PROXY=http://secure:2"
-    assert f"{proxy_for('http://host/')}" == "ALL_PROXY=http://all:1"
+    assert f"{found('https://host/')}" == "HTTPS_PROXY=http://secure:2"
+    assert f"{found('http://host/')}" == "ALL_PROXY=http://all:1"
 
 
 @pytest.mark.parametrize("value", ["", " "])
 def test_an_empty_variable_names_no_proxy(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", value)
-    assert proxy_for() is None
+    assert found() is None
 
 
 def test_a_bad_proxy_is_no_matter_to_a_url_that_does_not_go_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks4://proxy")
     monkeypatch.setenv("ALL_PROXY", "nonsense://")
     monkeypatch.setenv("NO_PROXY", "example.org")
-    assert proxy_for() is None
+    assert found() is None
 
 
 @pytest.mark.parametrize(
@@ -191,14 +191,14 @@ def test_hosts_that_no_proxy_names_are_asked_themselves(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", entries)
-    assert (proxy_for(url) is None) == exempt
+    assert (found(url) is None) == exempt
 
 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
 def test_both_cases_of_no_proxy_are_heeded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
     monkeypatch.setenv(name, "example.org")
-    assert proxy_for() is None
+    assert found() is None
 
 
 def test_a_proxy_never_shows_its_password() -> None:

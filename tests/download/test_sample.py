@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tasks.synthetic.sample import draw_sample
 
 from tasks.download.archives import extract, photos_folder
-from tasks.download.sample import draw_sample
 from tasks.errors import SettingError
 from tasks.progress import NullProgress
 from tasks.snapshot.ignored_names import unwanted_name

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from tasks.catalog import Dataset
-from tasks.download.responses import FetchError
-from tasks.download.source_fallback import LastSnapshot, go_on, why_unreached
+from tasks.download.retry_policy import FetchError
+from tasks.download.source_fallback import LastSnapshot, fall_back, unreachable_cause
 from tasks.errors import DatasetError, DownloadError, PipelineError
 from tasks.shards.manifests import Manifest, StageResult
 
@@ -39,7 +39,7 @@ def of_system(number: int, path: str) -> OSError:
     ],
 )
 def test_only_what_is_away_is_told_as_away(exc: PipelineError, why: str | None) -> None:
-    assert why_unreached(FOLDER, exc) == why
+    assert unreachable_cause(FOLDER, exc) == why
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_a_run_that_may_not_go_on_without_its_url_is_told_what_would_bring_it_ba
     taken = StageResult(key="key", snapshot="key", settings={}, photos=3, new=0, reused=3)
     manifest = Manifest(stage="snapshot", run="run", seconds=1.0, **vars(taken))
     with pytest.raises(DownloadError, match=f"{remedy} and run again, or go on with the photos of 2026-03-01"):
-        go_on(url, str(cause), LastSnapshot(dt.date(2026, 3, 1), manifest), "fail", failed(DownloadError, cause))
+        fall_back(url, str(cause), LastSnapshot(dt.date(2026, 3, 1), manifest), "fail", failed(DownloadError, cause))

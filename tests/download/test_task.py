@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.catalog import Dataset, find_dataset
-from tasks.download.task import archive_name, outside
+from tasks.download.task import archive_name, archive_state
 from tasks.errors import DatasetError, DownloadError, PipelineError
 from tasks.keys import KEY_LENGTH
 from tasks.shards.manifests import Manifest
@@ -187,13 +187,13 @@ def test_no_name_leads_elsewhere_or_is_one_of_ours(text: str) -> None:
 @pytest.mark.parametrize("replace", [True, False])
 def test_an_archive_of_the_same_size_and_mtime_is_another_archive(archive: Path, replace: bool) -> None:
     dataset, status = find_dataset(str(archive), 0), archive.stat()
-    before = outside(dataset)
-    assert outside(dataset) == before
+    before = archive_state(dataset)
+    assert archive_state(dataset) == before
     written = archive.with_name("other") if replace else archive
     written.write_bytes(bytes(status.st_size))
     written.rename(archive)
     os.utime(archive, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert outside(dataset) != before
+    assert archive_state(dataset) != before
 
 
 @pytest.mark.parametrize("year", [1902, 2400])

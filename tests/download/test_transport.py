@@ -208,7 +208,7 @@ def test_a_proxy_that_falls_silent_keeps_nobody_waiting(
     ):
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
         monkeypatch.setenv("HTTP_PROXY", f"{kind}://{silent.place}")
-        assert "tried 2 times" in refused(server, path, replace(QUICK, attempts=2, timeout=0.3))
+        assert "tried 2 times" in refused(server, path, replace(QUICK, max_attempts=2, timeout=0.3))
 
 
 def test_what_is_told_of_each_attempt_has_no_password(

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tasks.download.foreign_files import recognise
 
 from tasks.download.archives import extract, verify
-from tasks.download.file_types import foreign_type
 from tasks.errors import DownloadError
 from tasks.progress import NullProgress
 from tests.download.archive_files import GOOD, member, tar, zipped
@@ -96,8 +96,9 @@ def test_an_archive_packed_twice_is_named(tmp_path: Path, pack: Callable[[bytes]
 
 @pytest.mark.parametrize("packing", PACK)
 def test_a_packed_photo_or_page_is_named(tmp_path: Path, packing: str) -> None:
-    assert f"a single photo (JPEG) inside {packing}" in refusal(tmp_path, PACK[packing](b"\xff\xd8\xff" + bytes(999)))
-    assert f"an HTML page inside {packing}" in refusal(tmp_path, PACK[packing](b"<html>"))
+    a_packed = f"{'an' if packing == 'xz' else 'a'} {packing} file"
+    assert f"a single photo (JPEG) inside {a_packed}" in refusal(tmp_path, PACK[packing](b"\xff\xd8\xff" + bytes(999)))
+    assert f"an HTML page inside {a_packed}" in refusal(tmp_path, PACK[packing](b"<html>"))
 
 
 def test_the_last_part_of_a_split_zip_is_named(tmp_path: Path) -> None:
@@ -124,9 +125,9 @@ def test_a_tar_is_no_other_type_by_its_first_name(tmp_path: Path, name: str) -> 
 @pytest.mark.parametrize("data", [bytes(range(256)) * 9, b"photo\0" * 99, b"\x1b[2J", b"\xff\xfe\x00\xd8"])
 def test_what_is_of_no_known_type_is_damaged(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x").write_bytes(data)
-    assert foreign_type(tmp_path / "x") is None
+    assert recognise(tmp_path / "x") is None
     assert "photos.tgz is damaged or is no tar" in refusal(tmp_path, data)
 
 
 def test_a_file_that_cannot_be_read_is_of_no_known_type(tmp_path: Path) -> None:
-    assert foreign_type(tmp_path / "gone") is None
+    assert recognise(tmp_path / "gone") is None
