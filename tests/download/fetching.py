@@ -3,7 +3,7 @@
 import socket
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -19,6 +19,13 @@ QUICK = RetryPolicy(max_attempts=3, first_delay=0.01, max_delay=0.02, timeout=60
 
 
 ANYTHING = Expected()
+
+
+class Disk(NamedTuple):
+    """A disk of 100 MB, as shutil describes it."""
+
+    free: int
+    total: int = 100_000_000
 
 
 def exactly(files: FileServer) -> Expected:

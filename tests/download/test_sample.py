@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tasks.synthetic.sample import draw_sample
 
 from tasks.download.archives import extract, photos_folder
 from tasks.errors import SettingError
@@ -17,6 +16,7 @@ from tasks.progress import NullProgress
 from tasks.snapshot.ignored_names import unwanted_name
 from tasks.snapshot.listing import is_photo_suffix
 from tasks.synthetic.composition import LABELS, draw_photo
+from tasks.synthetic.sample import draw_sample
 from tests.support.progress import Tally
 
 
