@@ -1,5 +1,7 @@
-"""What the tests of fetching share: a file, little patience, and progress that remembers."""
+"""What the tests of fetching share: a file, quick retries, and the errors of a fetch."""
 
+import hashlib
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -28,29 +30,53 @@ class Disk(NamedTuple):
     total: int = 100_000_000
 
 
+def forget_network_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove all variables that say how the network is reached, whatever this machine's are."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name in {"SSL_CERT_FILE", "SSL_CERT_DIR"}:
+            monkeypatch.delenv(name)
+
+
 def exactly(files: FileServer) -> Expected:
     return Expected(len(files.content), files.sha256)
 
 
-def get(files: FileServer, path: Path, expected: Expected = ANYTHING, patience: RetryPolicy = QUICK) -> FetchedFile:
-    return fetch(files.url, path, expected, NullProgress(), patience)
+def get(files: FileServer, path: Path, expected: Expected = ANYTHING, policy: RetryPolicy = QUICK) -> FetchedFile:
+    return fetch(files.url, path, expected, NullProgress(), policy)
+
+
+def put(path: Path, data: bytes) -> str:
+    """Put a file where a download would be, as a person does, and return its hash."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file `<name><suffix>` beside a file."""
+    return path.with_name(path.name + suffix)
+
+
+def left(path: Path) -> dict[str, bytes]:
+    """Names and bytes of all files beside a file, itself included."""
+    return {file.name: file.read_bytes() for file in path.parent.iterdir()}
 
 
 def broken_off(files: FileServer, path: Path, after: int = 70_000) -> None:
     """Leave a part of the file behind."""
     files.moods = [Mood(cut_after=after)]
     with pytest.raises(DownloadError):
-        get(files, path, patience=replace(QUICK, max_attempts=0))
-    assert path.with_name("photos.tgz.part").stat().st_size == after
+        get(files, path, policy=replace(QUICK, max_attempts=0))
+    assert beside(path, ".part").stat().st_size == after
     assert not path.exists()
     files.requests.clear()
 
 
-def refused(files: FileServer, path: Path, patience: RetryPolicy = QUICK) -> str:
-    """What is told of a fetch that fails."""
+def refused(files: FileServer, path: Path, policy: RetryPolicy = QUICK) -> str:
+    """The error of a fetch, which leaves nothing."""
     with pytest.raises(DownloadError) as caught:
-        get(files, path, patience=patience)
-    assert list(path.parent.iterdir()) == []
+        get(files, path, policy=policy)
+    assert left(path) == {}
     return str(caught.value)
 
 

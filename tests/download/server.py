@@ -65,6 +65,10 @@ class FileServer:
         """Hash of the content, in hex digits."""
         return hashlib.sha256(self.content).hexdigest()
 
+    def change(self, content: bytes, etag: str | None) -> None:
+        """Have another version of the file."""
+        self.content, self.etag = content, etag
+
 
 @contextmanager
 def serving(files: FileServer, tls: ssl.SSLContext | None = None) -> Iterator[FileServer]:

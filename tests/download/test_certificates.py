@@ -15,30 +15,25 @@ from tests.download.tls import make_certificate
 pytestmark = pytest.mark.usefixtures("plain_network")
 
 
-def half(path: Path) -> None:
-    path.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n")
-
-
 @pytest.mark.parametrize(
-    ("make", "why"),
+    ("make", "cause"),
     [
         (lambda _: None, "No such file or directory"),
         (Path.mkdir, "Is a directory"),
         (Path.touch, "no certificates in PEM format"),
         (lambda path: path.write_bytes(bytes(range(256))), "no certificates in PEM format"),
-        (half, "no certificates in PEM format"),
+        (lambda path: path.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n"), "no certificates in PEM format"),
         (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
     ],
 )
 def test_a_file_without_certificates_is_named_with_its_variable(
-    make: Callable[[Path], object], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Callable[[Path], object], cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "authorities.pem"
     make(path)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    with pytest.raises(FetchError) as caught:
+    with pytest.raises(FetchError, match=f"^SSL_CERT_FILE={path} cannot be used: .*{cause}$") as caught:
         environment_tls()
-    assert f"{caught.value}" == f"SSL_CERT_FILE={path} cannot be used: {why}" or why in f"{caught.value}"
     assert caught.value.remedy == "Set SSL_CERT_FILE to certificates in PEM format, or unset it,"
 
 

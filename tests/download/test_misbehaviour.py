@@ -236,7 +236,7 @@ def test_a_file_that_has_no_room_is_not_begun(server: FileServer, path: Path, mo
 def test_a_server_that_hands_out_a_few_bytes_at_a_time_is_given_up(server: FileServer, path: Path) -> None:
     server.moods = [Mood(cut_after=10)] * 1000
     with pytest.raises(DownloadError, match="tried 4 times"):
-        get(server, path, patience=replace(QUICK, max_attempts=4))
+        get(server, path, policy=replace(QUICK, max_attempts=4))
 
 
 def test_a_transfer_ends_when_its_time_is_over_and_keeps_what_came(
@@ -248,7 +248,7 @@ def test_a_transfer_ends_when_its_time_is_over_and_keeps_what_came(
         "tasks.download.retry_policy.time", SimpleNamespace(monotonic=lambda: 0.2 * len(server.requests))
     )
     with pytest.raises(PipelineError, match="could not be fetched"):
-        get(server, path, patience=replace(QUICK, max_seconds=0.5))
+        get(server, path, policy=replace(QUICK, max_seconds=0.5))
     held = path.with_name("photos.tgz.part").stat().st_size
     assert 40_000 <= held <= 60_000
     monkeypatch.undo()
