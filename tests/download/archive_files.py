@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.catalog import Dataset
+from tasks.catalog import Dataset, find_dataset
 from tasks.download.archives import extract, verify
 from tasks.download.task import FetchDataset
 from tasks.errors import DownloadError
+from tasks.paths import AnyPath
 from tasks.progress import NullProgress
+from tasks.snapshot.task import TakeSnapshot
 
 FILES = {
     "flowers/daisy/1.jpg": hashlib.shake_256(b"1").digest(900),
@@ -108,7 +110,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def extracted(folder: Path, data: bytes) -> tuple[dict[str, bytes], list[str]]:
+def extracted(folder: Path, data: bytes | bytearray) -> tuple[dict[str, bytes], list[str]]:
     """The files that are extracted from an archive, and the notes on their names."""
     archive, target = folder / "photos.tgz", folder / "extracted"
     archive.write_bytes(data)
@@ -118,7 +120,7 @@ def extracted(folder: Path, data: bytes) -> tuple[dict[str, bytes], list[str]]:
     return files_below(target), notes
 
 
-def refusal(folder: Path, data: bytes) -> str:
+def refusal(folder: Path, data: bytes | bytearray) -> str:
     """The error of an archive that is not extracted; a URL that has it gets one too."""
     with pytest.raises(DownloadError) as caught:
         extracted(folder, data)
@@ -141,3 +143,30 @@ def stage_error(root: Path, archive: Path, kind: type[Exception] = DownloadError
     assert files_below(root) == before
     assert not list(root.rglob(".tmp-*"))
     return str(caught.value)
+
+
+def take_snapshot(root: AnyPath, given: str, date: dt.date, on_missing_source: str = "fail") -> TakeSnapshot:
+    """Fetch and take a snapshot, as a start of the program of its own; `given` may be an archive that was there."""
+    gone = "://" not in given and given != "sample" and not Path(given).exists()
+    if gone:
+        Path(given).touch()
+    dataset = find_dataset(given, 15)
+    if gone:
+        Path(given).unlink()
+    run = f"{date}-{on_missing_source}"
+    task = TakeSnapshot(
+        data_root=str(root), run_id=run, dataset=dataset, date=date, on_missing_source=on_missing_source
+    )
+    download = download_of(task)
+    if not download.complete():
+        download.run()
+        assert download.complete()
+    task.run()
+    return task
+
+
+def download_of(task: TakeSnapshot) -> FetchDataset:
+    """The download that a snapshot is taken of."""
+    download = task.requires()
+    assert download is not None
+    return download

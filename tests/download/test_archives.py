@@ -24,7 +24,7 @@ CHECKED = {name: data for name, data in GOOD.items() if name not in {"tar", "gnu
 NOISE = hashlib.shake_256(b"noise").digest(5000)
 
 
-def taken(folder: Path, data: bytes) -> dict[str, bytes] | None:
+def taken(folder: Path, data: bytes | bytearray) -> dict[str, bytes] | None:
     """The files that are extracted; None where the archive is refused."""
     try:
         return extracted(folder, data)[0]

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -86,29 +85,34 @@ def test_a_part_of_the_expected_size_is_verified_without_the_server(server: File
     assert path.read_bytes() == CONTENT
 
 
-CHANGES: dict[str, Callable[[FileServer, Path], object]] = {
-    "the server ignores Range": lambda server, _: server.moods.append(Mood(ignore_range=True)),
-    "the file changed": lambda server, _: server.change(CONTENT[::-1], '"two"'),
-    "the file changed, and the server ignores If-Range": lambda server, _: (
-        server.change(CONTENT[::-1], '"two"'),
-        server.moods.append(Mood(ignore_if_range=True)),
-    ),
-    "the part is longer than the file": lambda _, path: beside(path, ".part").write_bytes(CONTENT + b"more"),
-    "the part is of another version": lambda _, path: beside(path, ".part.json").write_bytes(
-        beside(path, ".part.json").read_bytes().replace(b"one", b"two")
-    ),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_part_that_does_not_belong_to_the_file_is_read_from_the_start(
-    server: FileServer, path: Path, change: Callable[[FileServer, Path], object]
+@pytest.mark.parametrize(
+    ("changed", "mood"),
+    [(False, Mood(ignore_range=True)), (True, Mood()), (True, Mood(ignore_if_range=True))],
+    ids=["Range is ignored", "another version", "If-Range is ignored"],
+)
+def test_a_rest_of_another_version_is_read_from_the_start(
+    server: FileServer, path: Path, changed: bool, mood: Mood
 ) -> None:
     broken_off(server, path)
-    beside(path, ".part").write_bytes(b"?" * 70_000)
-    change(server, path)
+    if changed:
+        server.change(CONTENT[::-1], '"two"')
+    server.moods = [mood]
     assert get(server, path).sha256 == server.sha256
     assert path.read_bytes() == server.content
+
+
+@pytest.mark.parametrize(
+    ("part", "version"), [(CONTENT + b"more", "one"), (b"?" * 70_000, "two")], ids=["long", "other"]
+)
+def test_a_part_that_is_too_long_or_of_another_version_is_dropped(
+    server: FileServer, path: Path, part: bytes, version: str
+) -> None:
+    broken_off(server, path)
+    beside(path, ".part").write_bytes(part)
+    note = beside(path, ".part.json")
+    note.write_text(note.read_text().replace("one", version))
+    get(server, path)
+    assert path.read_bytes() == CONTENT
 
 
 NOTES = {
