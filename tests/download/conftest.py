@@ -1,5 +1,6 @@
 """Servers of one file, proxies before them, and the path that the file is fetched to."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -66,3 +67,11 @@ def proxied(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterat
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "download" / "photos.tgz"
+
+
+@pytest.fixture
+def unused() -> Iterator[str]:
+    """Host and port that nobody listens at: as long as the port is bound, nobody else gets it."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{bound.getsockname()[1]}"

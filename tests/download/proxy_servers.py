@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.support.servers.http_server import running
+
 
 @dataclass
 class ProxyServer:
@@ -64,16 +66,9 @@ def _running(
                 speak(client, proxy)
 
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
     proxy.place = f"127.0.0.1:{server.server_address[1]}"
-    try:
+    with running(server, proxy.released):
         yield
-    finally:
-        proxy.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _speak_socks(client: socket.socket, proxy: ProxyServer) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
-from tests.support.servers.http_server import Server
+from tests.support.servers.http_server import Server, running
 
 
 @dataclass
@@ -86,16 +86,9 @@ def serving(files: FileServer, tls: ssl.SSLContext | None = None) -> Iterator[Fi
     server = Server(("127.0.0.1", 0), Handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
     files.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/photos.tgz"
-    try:
+    with running(server, files.released):
         yield files
-    finally:
-        files.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _answer(handler: BaseHTTPRequestHandler, files: FileServer) -> None:

@@ -23,14 +23,6 @@ TRIED = "tried 3 times, last: "
 Proxied = Callable[..., ProxyServer]
 
 
-@pytest.fixture
-def unused() -> str:
-    """Host and port that nobody listens at."""
-    with socket.socket() as none:
-        none.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{none.getsockname()[1]}"
-
-
 @pytest.mark.parametrize(
     "prefix",
     ["socks5://", "socks5h://", "socks://", "http://", "https://", ""]

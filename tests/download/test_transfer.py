@@ -1,6 +1,5 @@
 """Which answers of a server are tried again, and after which pause."""
 
-import socket
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -57,13 +56,9 @@ def test_a_server_that_falls_silent_is_tried_again(server: FileServer, path: Pat
     assert len(server.requests) > 1
 
 
-def test_without_a_server_the_error_says_what_was_tried_and_what_to_do(path: Path) -> None:
-    # Nobody listens at a port that is bound alone; and as long as it is, nobody else gets it.
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/photos.tgz"
-        text = refused(FileServer(b"", url=url), path)
-    for part in (url, "tried 3 times", f"put the file at {path} or use --dataset sample"):
+def test_without_a_server_the_error_says_what_was_tried_and_what_to_do(path: Path, unused: str) -> None:
+    text = refused(FileServer(b"", url=f"http://{unused}/photos.tgz"), path)
+    for part in (f"http://{unused}/photos.tgz", "tried 3 times", f"put the file at {path} or use --dataset sample"):
         assert part in text
 
 
