@@ -12,7 +12,7 @@ from traceback import clear_frames
 from typing import BinaryIO, NamedTuple, TypeVar, cast
 
 from tasks.download.foreign_files import recognise
-from tasks.download.limits import ArchiveRejectedError, DiskFullError, ExtractionLimit, writable_bytes
+from tasks.download.limits import ArchiveRejectedError, ExtractionLimit, writable_bytes
 from tasks.download.members import PIECE, ArchiveFile, Member
 from tasks.download.names import ArchiveNames
 from tasks.download.tar_members import tar_members
@@ -34,12 +34,7 @@ _NO_ARCHIVE = "no tar (plain, gz, bz2, xz) or zip archive"
 
 
 class Extracted(NamedTuple):
-    """The result of an extraction.
-
-    Args:
-        files: Number of files.
-        notes: Sentences about their names that the user has to know.
-    """
+    """The number of extracted files, and sentences about their names that the user has to know."""
 
     files: int
     notes: list[str]
@@ -63,13 +58,7 @@ def extract(archive: Path, folder: Path, progress: Progress) -> Extracted:
         MachineError: The disk has no room, or cannot be written to.
     """
     with _explain(archive, f"{archive}", "Delete it and run again to fetch it anew, or put a whole one there"):
-        try:
-            return _extract(archive, folder, progress)
-        except DiskFullError as exc:
-            raise MachineError(
-                f"{archive} was not extracted: it unpacks to more than the disk of {folder} has room for. Free some, "
-                "or move the data root to a larger disk, and run again."
-            ) from exc
+        return _extract(archive, folder, progress)
 
 
 def verify(archive: Path, url: str) -> None:
@@ -135,8 +124,8 @@ def _extract(archive: Path, folder: Path, progress: Progress) -> Extracted:
         if exc.errno is None:
             raise
         raise MachineError(
-            f"{archive} could not be extracted to {folder} ({exc.strerror}). Make room or mend the rights, and run "
-            "again."
+            f"{archive} could not be extracted to {folder} ({exc.strerror}). Make room, move the data root to a larger "
+            "disk or mend the rights, and run again."
         ) from exc
     return Extracted(count, names.notes())
 
@@ -175,14 +164,7 @@ def _read(path: Path, limit: ExtractionLimit, names: ArchiveNames, progress: Pro
 
 @contextmanager
 def _explain(path: Path, shown: str, if_damaged: str, suffix: str = "") -> Iterator[None]:
-    """Turn the errors of reading an archive into the one that the user sees.
-
-    Args:
-        path: The archive.
-        shown: Its name for the user.
-        if_damaged: The remedy where it is damaged.
-        suffix: Follows every remedy.
-    """
+    """Turn an error of the archive at `path` into the one that the user sees; `suffix` follows every remedy."""
     try:
         yield
     except ArchiveRejectedError as exc:

@@ -66,13 +66,6 @@ def fetch(
     no hash is expected, and only a changed one is sent. New bytes are kept in `<name>.part` until they are verified; a
     file that was at `path` stays until then.
 
-    Args:
-        url: URL of the file.
-        path: Path of the file; folders above it are made.
-        expected: Its size and hash, as far as they are known.
-        progress: Counts the bytes as they come.
-        policy: How long to keep trying.
-
     Raises:
         DownloadError: The file could not be fetched, or is not the expected one.
         MachineError: The disk has no room, or cannot be written to.

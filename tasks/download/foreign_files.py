@@ -55,12 +55,7 @@ _BINARY = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 
 
 class ForeignFile(NamedTuple):
-    """A file in place of an archive.
-
-    Args:
-        name: Its type for people, with its article.
-        remedy: What to do, as a sentence without its full stop.
-    """
+    """The type of a file in place of an archive, with its article, and the remedy, a sentence without full stop."""
 
     name: str
     remedy: str

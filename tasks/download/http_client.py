@@ -31,13 +31,8 @@ def open_response(
 ) -> Iterator[httpx.Response]:
     """Request a file and yield the response, whose body is still to be read.
 
-    Redirects are followed here: httpx would read their bodies into memory, however long they are.
-
-    Args:
-        client: A client with an `EnvironmentTransport`, which follows no redirects.
-        url: URL of the file.
-        headers: Headers of the request.
-        timeout: Seconds within which a server must begin to answer.
+    The client is to follow no redirects: httpx would read their bodies into memory, however long they are. A server
+    must begin to answer within `timeout` seconds.
 
     Raises:
         TransientError: The server does not answer in time.

@@ -1,5 +1,6 @@
 """Limits on archives and downloads, so that neither fills the disk or the memory."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -19,20 +20,11 @@ _EXTRACT_YOURSELF = (
 
 
 class ArchiveRejectedError(Exception):
-    """An archive may not be extracted.
-
-    Args:
-        reason: Follows "was not extracted: ".
-        remedy: What to do, as a sentence without its full stop.
-    """
+    """An archive may not be extracted; the reason follows "was not extracted: ", the remedy is a sentence."""
 
     def __init__(self, reason: str, remedy: str = _EXTRACT_YOURSELF) -> None:
         super().__init__(reason)
         self.remedy = remedy
-
-
-class DiskFullError(Exception):
-    """An archive unpacks to more bytes than the disk has room for."""
 
 
 class ExtractionLimit:
@@ -51,7 +43,7 @@ class ExtractionLimit:
 
         Raises:
             ArchiveRejectedError: The bytes are too many, or too many for so small an archive.
-            DiskFullError: The disk has no room for them.
+            OSError: The disk has no room for them.
         """
         self._unpacked += count
         if self._unpacked > MAX_BYTES:
@@ -62,7 +54,7 @@ class ExtractionLimit:
                 "times its size is taken for a bomb"
             )
         if self._free is not None and self._unpacked > self._free:
-            raise DiskFullError
+            raise OSError(errno.ENOSPC, "it unpacks to more than the disk has room for")
 
 
 def writable_bytes(folder: Path) -> int:

@@ -19,12 +19,7 @@ _DRIVE = re.compile("[A-Za-z]:")
 
 
 class ArchiveEntry(NamedTuple):
-    """A file or folder of an archive.
-
-    Args:
-        path: Where it is extracted to.
-        size: Its bytes; None of a folder.
-    """
+    """The path that a file or folder is extracted to, and the bytes of a file; None of a folder."""
 
     path: str
     size: int | None = None

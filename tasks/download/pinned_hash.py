@@ -34,14 +34,7 @@ def fetch_pinned(
     """Fetch a file of unknown hash, if it is not there already.
 
     Without a pin, the file is trusted and pinned; so is one that a person put there. With a pin, a file that has its
-    hash is taken without a request, and no other is accepted.
-
-    Args:
-        url: URL of the file.
-        path: Path of the file; folders above it are made.
-        progress: Counts the bytes as they come.
-        tell: Receives one line when a file is trusted.
-        policy: How long to keep trying.
+    hash is taken without a request, and no other is accepted. `tell` receives one line when a file is trusted.
 
     Raises:
         DownloadError: The file could not be fetched, or has another hash than the pinned one.

@@ -27,14 +27,7 @@ _MAX_SOCKS_BYTES = 255
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy that can be used.
-
-    Args:
-        variable: The environment variable that names it.
-        shown: The variable's value, without user and password.
-        url: Scheme, host and port.
-        auth: User and password, if it has them.
-    """
+    """A proxy that can be used, the environment variable that names it, and its value without user and password."""
 
     variable: str
     shown: str

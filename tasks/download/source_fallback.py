@@ -111,13 +111,6 @@ def fall_back(
 ) -> UnreachableSource:
     """Use the last snapshot in place of a source that cannot be reached, if `on_missing_source` allows it.
 
-    Args:
-        dataset: The dataset.
-        why: Why its source cannot be reached, in a few words.
-        last: Its newest snapshot.
-        on_missing_source: One of `ON_MISSING_SOURCE`.
-        cause: The error of the source.
-
     Raises:
         DatasetError: The run may not go on without the photos.
         DownloadError: Likewise, where they come from a URL.

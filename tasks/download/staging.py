@@ -1,7 +1,7 @@
-"""Folder that files are fetched to: on this machine, as partial transfers and locks need a disk.
+"""Path that a file is fetched to: on this machine, as partial transfers and locks need a disk.
 
-For a data root on an object store, it stays from run to run, so that a transfer that broke off is resumed. The version
-and the pinned hash of a file are on the store, where every machine finds them.
+For a data root on an object store, its folder stays from run to run, so that a transfer that broke off is resumed. The
+state and the pinned hash of a file are on the store, where every machine finds them.
 """
 
 from collections.abc import Iterator
@@ -15,45 +15,31 @@ from tasks.storage.files import publish_bytes
 from tasks.storage.tempfiles import kept_here, sweep
 
 
-class StagingFolder:
-    """A folder of this machine for files of a folder of the data root; `staging_folder` makes one.
+@contextmanager
+def staged(home: AnyPath, name: str) -> Iterator[Path]:
+    """Yield the path on this machine for a file of a folder of the data root.
 
-    Args:
-        folder: Folder of this machine.
-        home: Folder of the data root.
+    Its state and its pin are copied from an object store, and back to it if the block changes them.
     """
-
-    def __init__(self, folder: Path, home: AnyPath) -> None:
-        self.folder = folder
-        self._home = home
-
-    @contextmanager
-    def synchronise(self, file: Path) -> Iterator[None]:
-        """Copy the state and the pin of a file from the data root, and what the block changes of them back to it."""
-        if not is_remote(self._home):
-            yield
-            return
-        before = {note: self._download(note) for note in (state_path(file), pin_path(file))}
-        try:
-            yield
-        finally:
-            for note, data in before.items():
-                if note.is_file() and (now := note.read_bytes()) != data:
-                    publish_bytes(self._home / note.name, now)
-
-    def _download(self, note: Path) -> bytes | None:
-        try:
-            data = read_bytes(self._home / note.name)
-        except FileNotFoundError:
-            # One of this machine stays as it is.
-            return None
-        publish_bytes(note, data)
-        return data
+    file = kept_here(home) / name
+    if not is_remote(home):
+        yield file
+        return
+    sweep(file.parent)
+    before = {note: _download(home / note.name, note) for note in (state_path(file), pin_path(file))}
+    try:
+        yield file
+    finally:
+        for note, data in before.items():
+            if note.is_file() and (now := note.read_bytes()) != data:
+                publish_bytes(home / note.name, now)
 
 
-def staging_folder(home: AnyPath) -> StagingFolder:
-    """Find the folder of this machine for files of a folder of the data root."""
-    folder = kept_here(home)
-    if is_remote(home):
-        sweep(folder)
-    return StagingFolder(folder, home)
+def _download(remote: AnyPath, path: Path) -> bytes | None:
+    """Copy a file from the store; without one there, the file of this machine stays as it is."""
+    try:
+        data = read_bytes(remote)
+    except FileNotFoundError:
+        return None
+    publish_bytes(path, data)
+    return data

@@ -132,21 +132,20 @@ class FetchDataset(StageTask):
         with progress.preparing("imports"):
             from tasks.download.archives import verify  # noqa: PLC0415 (only where there is work)
             from tasks.download.fetch import Expected, fetch, local_file  # noqa: PLC0415
-            from tasks.download.staging import staging_folder  # noqa: PLC0415
+            from tasks.download.staging import staged  # noqa: PLC0415
             from tasks.synthetic.sample import draw_sample  # noqa: PLC0415
 
         if self.dataset.kind == "archive":
             return local_file(Path(self.dataset.location))
-        staging = staging_folder(self.root.downloads(self.dataset.name))
-        if self.dataset.kind == "sample":
-            archive = staging.folder / f"sample-{SAMPLE_VERSION}.tgz"
-            if not archive.is_file():
-                draw_sample(archive, int(self.dataset.location), progress)
-            return local_file(archive)
-        archive = staging.folder / archive_name(self.dataset.location)
-        expected = Expected(self.dataset.size, self.dataset.sha256, verify=verify, is_used_up=self._is_extracted)
-        with staging.synchronise(archive):
-            return fetch(self.dataset.location, archive, expected, progress)
+        is_sample, location = self.dataset.kind == "sample", self.dataset.location
+        name = f"sample-{SAMPLE_VERSION}.tgz" if is_sample else archive_name(location)
+        with staged(self.root.downloads(self.dataset.name), name) as archive:
+            if is_sample:
+                if not archive.is_file():
+                    draw_sample(archive, int(location), progress)
+                return local_file(archive)
+            expected = Expected(self.dataset.size, self.dataset.sha256, verify=verify, is_used_up=self._is_extracted)
+            return fetch(location, archive, expected, progress)
 
     def _delete_staged(self, archive: Path) -> None:
         """Delete an archive that is unpacked on an object store from this machine; a file of the user's stays."""

@@ -20,13 +20,9 @@ _log = logging.getLogger(__name__)
 
 
 class Transfer:
-    """The transfer of one file into a partial.
+    """The transfer of one file, whose size may be known, into a partial.
 
-    Args:
-        url: URL of the file.
-        partial: Receives the bytes; those that are there are kept if they are of the server's present version.
-        size: Bytes of the file, where they are known beforehand.
-        progress: Counts every byte, those that were there already included.
+    The bytes that are there are kept if they are of the server's present version; progress counts them too.
     """
 
     def __init__(self, url: str, partial: Partial, size: int | None, progress: Progress) -> None:
@@ -152,14 +148,7 @@ class Transfer:
         return origin
 
     def _append(self, response: httpx.Response, end: int | None, total: int | None, rate: RateMonitor) -> None:
-        """Append the bytes of a response.
-
-        Args:
-            response: The response.
-            end: Position in the file at which they must end at the latest; None where it is unknown.
-            total: Bytes of the file; None where they are unknown.
-            rate: Counts the bytes.
-        """
+        """Append the bytes of a response, at most up to `end`, of a file of `total` bytes; each may be unknown."""
         size = self._partial.size
         room = size + self._partial.room()
         self._check_room(total or 0, room)

@@ -105,7 +105,7 @@ def test_more_bytes_than_the_cap_are_refused(tmp_path: Path, monkeypatch: pytest
 def test_what_the_disk_has_no_room_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(12_000_000))
     text = refused(tmp_path, data, MachineError)
-    assert "more than the disk of" in text
+    assert "it unpacks to more than the disk has room for" in text
     assert "move the data root to a larger disk" in text
 
 
