@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 import pytest
 
-from tests.download.archive_files import RawName, extracted, refusal, zip_of_raw, zipped
+from tests.download.archive_files import RawName, extracted, files_below, refusal, zip_of_raw, zipped
 
 UTF8 = ["Löwenzahn/1.jpg", "向日葵/2.jpg", "роза/3.jpg", "バラ/写真.jpg", normalize("NFD", "rosé/4.jpg")]
 
@@ -49,11 +49,6 @@ def test_a_unicode_path_that_is_not_about_the_name_is_passed_over(
     assert extracted(tmp_path, data)[0] == {"daisy/1.jpg": b"1"}
 
 
-def test_a_unicode_path_out_of_the_folder_is_refused(tmp_path: Path) -> None:
-    data = zipped([(with_unicode_path(b"daisy/1.jpg", b"../1.jpg", b"daisy/1.jpg"), b"1")])
-    assert "'../1.jpg' would leave the folder" in refusal(tmp_path, data)
-
-
 def test_backslashes_of_windows_separate_folders(tmp_path: Path) -> None:
     """As PowerShell 5 writes them."""
     names = [b"photos\\", b"photos\\daisy\\1.jpg", "photos\\Löwenzahn\\2.jpg".encode(), b"photos\\empty\\"]
@@ -63,21 +58,20 @@ def test_backslashes_of_windows_separate_folders(tmp_path: Path) -> None:
     assert (tmp_path / "extracted/photos/daisy").is_dir()
 
 
-@pytest.mark.parametrize(
-    "name", [b"..\\x.jpg", b"a\\..\\..\\x.jpg", b"\\x.jpg", b"C:\\x.jpg", b"\\\\server\\x.jpg", b"..\\"]
-)
-def test_backslashes_lead_out_no_more_than_slashes(tmp_path: Path, name: bytes) -> None:
-    assert "would leave the folder" in refusal(tmp_path, zip_of_raw([name]))
-    assert not list((tmp_path / "extracted").iterdir())
+OUTSIDE = (b"..\\x.jpg", b"a\\..\\..\\x.jpg", b"\\x.jpg", b"C:\\x.jpg", b"\\\\server\\x.jpg", b"..\\")
+REFUSED = [
+    *((zip_of_raw([name]), "would leave the folder") for name in OUTSIDE),
+    (zipped([(with_unicode_path(b"daisy/1.jpg", b"../1.jpg", b"daisy/1.jpg"), b"1")]), "'../1.jpg' would leave"),
+    (zip_of_raw([b"daisy\\1.jpg"], system=3), "has a backslash"),
+    (zip_of_raw([b"photos/daisy\\1.jpg"]), "has a backslash"),
+    (zip_of_raw([b"daisy/1.jpg", b"daisy\\1.jpg"]), "comes twice"),
+]
 
 
-@pytest.mark.parametrize(("name", "system"), [(b"daisy\\1.jpg", 3), (b"photos/daisy\\1.jpg", 0)])
-def test_a_backslash_elsewhere_is_refused(tmp_path: Path, name: bytes, system: int) -> None:
-    assert "has a backslash" in refusal(tmp_path, zip_of_raw([name], system))
-
-
-def test_one_name_with_slashes_and_with_backslashes_is_refused(tmp_path: Path) -> None:
-    assert "comes twice" in refusal(tmp_path, zip_of_raw([b"daisy/1.jpg", b"daisy\\1.jpg"]))
+@pytest.mark.parametrize(("data", "says"), REFUSED)
+def test_backslashes_and_unicode_paths_lead_out_no_more_than_slashes(tmp_path: Path, data: bytes, says: str) -> None:
+    assert says in refusal(tmp_path, data)
+    assert set(files_below(tmp_path / "extracted")) <= {"daisy/1.jpg"}
 
 
 @pytest.mark.parametrize("root", [b"/", b"./", b"//", b"\\"])
