@@ -17,7 +17,7 @@ from tasks.storage.files import publish_json, read_json
 
 @dataclass(frozen=True)
 class Expected:
-    """What is known of a file before it is fetched.
+    """Facts about a file before it is fetched, and remedies.
 
     Args:
         size: Its bytes.

@@ -8,7 +8,7 @@ def redact_url(url: str) -> str:
     """Remove user and password from a URL, and replace its query, which may hold a token, by `?…`."""
     try:
         parts = urlsplit(url)
-        # What a browser would take for a port may be a password with a slash in it.
+        # A port that is no number may be a password with a slash in it.
         _ = parts.port
     except ValueError:
         return f"{url.partition(':')[0]}:…"

@@ -1,4 +1,4 @@
-"""What the tests of fetching share: a file, quick retries, and the errors of a fetch."""
+"""Helpers of the tests of fetching: a file, quick retries, and the errors of a fetch."""
 
 import hashlib
 import os

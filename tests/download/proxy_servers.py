@@ -15,7 +15,7 @@ from tests.support.servers.http_server import running
 
 @dataclass
 class ProxyServer:
-    """What a proxy asks for, says, and was asked.
+    """A proxy: its login, its answer, and the requests that it got.
 
     Args:
         login: User and password, where it wants them.
@@ -141,7 +141,7 @@ def _exactly(client: socket.socket, count: int) -> bytes:
 def _pass_on(client: socket.socket, server: socket.socket) -> None:
     """Carry bytes both ways until either side ends."""
     while True:
-        # What TLS has read already is seen by no `select`.
+        # `select` does not see the bytes that TLS has read already.
         waiting = isinstance(client, ssl.SSLSocket) and client.pending()
         ready = [client] if waiting else select.select([client, server], [], [], 10)[0]
         if not ready:

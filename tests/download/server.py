@@ -43,7 +43,7 @@ class Mood:
 
 @dataclass
 class FileServer:
-    """What the server has, how it feels, and what it was asked.
+    """A server of one file: its version, its next moods, and the requests that it got.
 
     Args:
         content: The bytes of the file.
@@ -97,7 +97,7 @@ def _answer(handler: BaseHTTPRequestHandler, files: FileServer) -> None:
     mood = files.moods.pop(0) if files.moods else Mood()
     if mood.raw:
         handler.close_connection = True
-        # Whoever had enough hangs up.
+        # A client that has had enough hangs up.
         with suppress(OSError):
             for piece in mood.raw(files.released):
                 handler.wfile.write(piece)

@@ -1,4 +1,4 @@
-"""What is no archive is named, with a remedy."""
+"""Files in place of an archive are named, with a remedy."""
 
 import lzma
 import re

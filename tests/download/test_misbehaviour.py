@@ -25,7 +25,7 @@ from tests.support.processes import TIMEOUT
 #: For a server that is waited for in vain, and for one that always answers, on a machine however busy.
 SHORT = RetryPolicy(max_attempts=2, first_delay=0.01, max_delay=0.02, timeout=0.3, max_seconds=TIMEOUT)
 LONG = replace(SHORT, timeout=60.0, min_rate=SHORT.min_bytes / 60)
-#: What is told of a server that is waited for in vain; which of the waits ends first is a matter of moments.
+#: Errors of a server that is waited for in vain; which of the waits ends first is a matter of moments.
 SLOW = r"timed out|did not answer within 0\.3 s|sent \d+ bytes in \d+ s"
 #: Seconds for which a server goes on that never ends, so that who waits for its end fails a test and holds up no other.
 FOREVER = 100.0
@@ -62,7 +62,7 @@ def redirect(location: str, status: int = 302) -> Mood:
 OK, FOUND = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Found\r\nLocation: /\r\n"
 CHUNK = b"10000\r\n" + bytes(65_536) + b"\r\n"
 
-#: What the server does at every request, and what the user is told.
+#: The behaviour of the server at every request, and the error that the user reads.
 MISBEHAVIOUR: dict[str, tuple[Mood, str]] = {
     "nothing at all": (line(), "disconnected"),
     "a word": (line(b"hello\r\n\r\n"), "tried 2 times"),

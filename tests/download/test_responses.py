@@ -1,4 +1,4 @@
-"""What a server says in its headers is taken for what it is, or for nothing."""
+"""Headers that make no sense are ignored."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

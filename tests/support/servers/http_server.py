@@ -1,4 +1,4 @@
-"""What test servers of HTTP have in common."""
+"""The parts that test servers share."""
 
 import socketserver
 import sys
