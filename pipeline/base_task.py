@@ -17,8 +17,8 @@ from tasks.backbone.backbones import Prepared
 from tasks.backbone.task import PrepareBackbone
 from tasks.catalog import SAMPLE, Dataset, find_dataset, is_url
 from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
-from tasks.download.source_fallback import ON_MISSING_SOURCE, remembered
-from tasks.download.urls import identity
+from tasks.download.source_fallback import ON_MISSING_SOURCE, last_known_dataset
+from tasks.download.urls import url_identity
 from tasks.errors import PipelineError, SettingError
 from tasks.keys import fingerprint
 from tasks.parameters import ChoiceParameter, DayParameter, FolderParameter, NumberParameter
@@ -150,7 +150,7 @@ class BaseTask(BackboneParameters):
         apart = ("date", "data_root", "dataset", "sample_photos")
         given = {name: value for name, value in parameters.items() if name not in apart}
         # Other people read records and reports: a URL loses its password there.
-        return given | {"weights": identity(self.weights)} if is_url(self.weights) else given
+        return given | {"weights": url_identity(self.weights)} if is_url(self.weights) else given
 
     def _hash(self) -> str:
         return fingerprint(self.parameters())[:8]
@@ -161,7 +161,7 @@ class BaseTask(BackboneParameters):
         Raises:
             DatasetError: There is no dataset of that name, and no snapshot of one.
         """
-        return find_dataset(self.dataset, self.sample_photos, partial(remembered, self.root))
+        return find_dataset(self.dataset, self.sample_photos, partial(last_known_dataset, self.root))
 
     def record_path(self) -> AnyPath:
         """Path of the run's record."""

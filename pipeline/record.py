@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.catalog import Dataset
-from tasks.download.source_fallback import place
+from tasks.download.source_fallback import shown_location
 from tasks.paths import AnyPath
 from tasks.shards.manifests import Manifest
 from tasks.shards.schemas import SCHEMA_VERSION
@@ -70,7 +70,7 @@ def identify(run: Run, backbones: Sequence[Manifest], snapshot: Manifest) -> dic
         "date": f"{run.date}",
         "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "elapsed": round(time.monotonic() - _STARTED, 3),
-        "dataset": {"name": run.dataset.name, "location": place(run.dataset)},
+        "dataset": {"name": run.dataset.name, "location": shown_location(run.dataset)},
         "parameters": dict(run.parameters),
         "state": snapshot.details["state"],
         "backbone_state": join_states(backbone.details["asked"] for backbone in backbones),

@@ -11,7 +11,7 @@ from pipeline.model_task import ModelTask
 from pipeline.record import publish_record
 from pipeline.summary import is_worse, not_good_enough, refused_export, summarise, summarise_nothing
 from tasks.backbone.backbones import Prepared
-from tasks.download.source_fallback import tell_unreached
+from tasks.download.source_fallback import describe_fallback
 from tasks.errors import ModelError, ModelRejectedError, PipelineError
 from tasks.parameters import ChoiceParameter, NumberParameter
 from tasks.report.task import WriteReport
@@ -182,4 +182,4 @@ class RetrainFlowers(ModelTask):
 def _without_source(snapshot: Manifest) -> dict[str, str]:
     """The parameter by which a run used the last snapshot, for its report; empty where it reached its source."""
     unreached = snapshot.details.get("unreached")
-    return {"on_missing_source": f"use-last: {tell_unreached(unreached)}"} if unreached else {}
+    return {"on_missing_source": f"use-last: {describe_fallback(unreached)}"} if unreached else {}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.catalog import SAMPLE
-from tasks.download.source_fallback import tell_unreached
+from tasks.download.source_fallback import describe_fallback
 from tasks.export.formats import tell_lacking, tell_untested
 from tasks.paths import AnyPath, to_path
 from tasks.snapshot.ignored import IgnoredSummary
@@ -136,7 +136,7 @@ def _ignored(record: Mapping[str, Any]) -> list[str]:
 def _source(record: Mapping[str, Any]) -> list[str]:
     """That the run went on without its source, where it did; earlier versions of this project did not say."""
     unreached = record.get("unreached")
-    return [f"Source          {tell_unreached(unreached)}"] if unreached else []
+    return [f"Source          {describe_fallback(unreached)}"] if unreached else []
 
 
 def _trained(record: Mapping[str, Any]) -> AnyPath:

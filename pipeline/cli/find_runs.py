@@ -6,7 +6,7 @@ from functools import partial
 import typer
 
 from tasks.catalog import SAMPLE, find_dataset
-from tasks.download.source_fallback import remembered
+from tasks.download.source_fallback import last_known_dataset
 from tasks.errors import DatasetError
 from tasks.runs.records import RunRecord, read_history, recorded_datasets
 from tasks.storage.layout import DataRoot
@@ -41,7 +41,7 @@ def _names(text: str, recorded: list[str], root: DataRoot) -> list[str]:
     if text == SAMPLE:
         return [name for name in recorded if re.fullmatch(rf"{SAMPLE}-\d+", name)]
     try:
-        return [find_dataset(text, 0, partial(remembered, root)).name]
+        return [find_dataset(text, 0, partial(last_known_dataset, root)).name]
     except DatasetError:
         return []
 

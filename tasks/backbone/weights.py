@@ -83,18 +83,16 @@ def given_weights(text: str, folder: AnyPath, progress: Progress) -> AnyPath:
 
 
 def _fetched(url: str, folder: AnyPath, progress: Progress) -> AnyPath:
-    from tasks.download.pinned_hash import fetch_locked, locked_sha256  # noqa: PLC0415 (httpx is needed only here)
-    from tasks.download.staging import staging_folder  # noqa: PLC0415
+    from tasks.download.pinned_hash import fetch_pinned, pinned_sha256  # noqa: PLC0415 (httpx is needed only here)
+    from tasks.download.staging import staged  # noqa: PLC0415
 
     name = fetched_name(url)
     if not is_remote(folder):
-        return fetch_locked(url, folder / name, progress, progress.tell).path
-    locked = locked_sha256(folder / name)
+        return fetch_pinned(url, folder / name, progress, progress.tell).path
+    locked = pinned_sha256(folder / name)
     if locked is None or not is_there(_kept(folder, locked)):
-        place = staging_folder(folder)
-        file = place.folder / name
-        with place.shared(file):
-            locked = fetch_locked(url, file, progress, progress.tell).sha256
+        with staged(folder, name) as file:
+            locked = fetch_pinned(url, file, progress, progress.tell).sha256
         with publish_folder(_kept(folder, locked), progress) as temporary:
             shutil.copyfile(file, temporary / name)
         file.unlink()

@@ -17,7 +17,7 @@ from tasks.decode.rejections import Reason, Rejected, is_short_webp, unidentifie
 from tasks.decode.repair import Flaw, find_flaws, repairs
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
-from tasks.image_formats import PILLOW_FORMATS
+from tasks.file_types import PILLOW_FORMATS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tasks.errors import PipelineError
-from tasks.image_formats import WEBP, image_format
+from tasks.file_types import WEBP, image_format
 
 #: Raised when photos are used that were rejected before: what was rejected by earlier rules is tried once more.
 RULES = 2

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from tasks.decode import jpeg2000, png_chunks
-from tasks.image_formats import JPEG, JPEG_2000, PNG, image_format
+from tasks.file_types import JPEG, JPEG_2000, PNG, image_format
 
 
 class Flaw(StrEnum):

@@ -11,45 +11,30 @@ from pathlib import Path
 from traceback import clear_frames
 from typing import BinaryIO, NamedTuple, TypeVar, cast
 
-from tasks.download.file_types import foreign_type
-from tasks.download.limits import ArchiveRejectedError, DiskFullError, ExtractionLimit, room_on_disk
-from tasks.download.members import Archive, Member, members
+from tasks.download.foreign_files import recognise
+from tasks.download.limits import ArchiveRejectedError, ExtractionLimit, writable_bytes
+from tasks.download.members import PIECE, ArchiveFile, Member
 from tasks.download.names import ArchiveNames
-from tasks.download.unpacking import PIECE
+from tasks.download.tar_members import tar_members
+from tasks.download.zip_members import zip_members
 from tasks.errors import DownloadError, MachineError
+from tasks.file_types import ZIP, other_type
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import NullProgress, Progress
-from tasks.storage.object_store import FolderListing as Within
-from tasks.storage.object_store import list_folder
+from tasks.storage.object_store import FolderListing, list_folder
 
 PlaceT = TypeVar("PlaceT", bound=AnyPath)
 
-#: What tarfile, zipfile and the decompressors raise for bytes that are no archive.
+#: Errors of tarfile, zipfile and the decompressors for bytes that are no archive.
 _DAMAGED = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    NotImplementedError,
-    RecursionError,
-    ValueError,
-    OverflowError,
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, NotImplementedError, RecursionError, ValueError, OverflowError, OSError),
 )
-
-
-_NOT_READ = "no tar (plain, gz, bz2, xz) or zip archive"
-_KEPT = "; what was fetched before is kept"
+_NO_ARCHIVE = "no tar (plain, gz, bz2, xz) or zip archive"
 
 
 class Extracted(NamedTuple):
-    """What was extracted.
-
-    Args:
-        files: How many files.
-        notes: What the user has to know of their names, in sentences.
-    """
+    """The number of extracted files, and sentences about their names that the user has to know."""
 
     files: int
     notes: list[str]
@@ -58,13 +43,13 @@ class Extracted(NamedTuple):
 def extract(archive: Path, folder: Path, progress: Progress) -> Extracted:
     """Extract a tar (plain, gzip, bzip2 or xz) or zip archive; its content says which it is, not its name.
 
-    Nothing of a member is taken over but its name and its bytes: no owner, no time, no rights. Bytes are counted as
-    they come, and an archive that unpacks to more than `limits` lets in is left before it has filled the disk.
+    Only the names and bytes of members are used: no owner, no time, no rights. Bytes are counted as they come, and the
+    extraction ends at `limits`, before the disk is full.
 
     Args:
         archive: The archive.
         folder: An empty folder, which receives the files with default permissions.
-        progress: Is told of the bytes of the archive that are done.
+        progress: Counts the bytes of the archive.
 
     Raises:
         DownloadError: The archive is damaged, is no archive, is too large, or holds a member that is neither a regular
@@ -72,74 +57,64 @@ def extract(archive: Path, folder: Path, progress: Progress) -> Extracted:
             been extracted by then.
         MachineError: The disk has no room, or cannot be written to.
     """
-    with _telling(archive, f"{archive}", "Delete it and run again to fetch it anew, or put a whole one there", ""):
-        try:
-            return _write_all(archive, folder, progress)
-        except DiskFullError as exc:
-            raise MachineError(
-                f"{archive} was not extracted: it unpacks to more than the disk of {folder} has room for. Free some, "
-                "or move the data root to a larger disk, and run again."
-            ) from exc
+    with _explain(archive, f"{archive}", "Delete it and run again to fetch it anew, or put a whole one there"):
+        return _extract(archive, folder, progress)
 
 
 def verify(archive: Path, url: str) -> None:
-    """Read a whole archive that was fetched without extracting it, to see that `extract` would take it.
-
-    Args:
-        archive: What was fetched.
-        url: Where from, for the error.
+    """Check that `extract` accepts an archive that was fetched from `url`: read all of it, and write nothing.
 
     Raises:
-        DownloadError: It would not; see `extract`.
+        DownloadError: `extract` would raise it.
     """
-    again = "Open it in a browser, and run again in case it was damaged on its way"
-    with _telling(archive, url, again, _KEPT):
-        for member in _read(archive, ExtractionLimit(None), ArchiveNames(), NullProgress()):
+    remedy = "Open it in a browser, and run again in case it was damaged on its way"
+    with _explain(archive, url, remedy, "; what was fetched before is kept"):
+        for member in _read(archive, ExtractionLimit(), ArchiveNames(), NullProgress()):
             for _ in member.data:
                 pass
 
 
 def photos_folder(
-    folder: PlaceT, unwanted_name: Callable[[str], object], told_by_name: Callable[[str], bool | None]
+    folder: PlaceT, unwanted_name: Callable[[str], object], is_photo_suffix: Callable[[str], bool | None]
 ) -> PlaceT:
     """Find the folder that holds the label folders of an extracted archive.
 
     Archives wrap them in one folder or more (`flower_photos/<label>/<photo>`), which may hold a licence beside them. A
-    folder is taken for a wrapping when it is the only one, holds folders, and holds no photos: so the one label folder
-    of an archive that has no other is not.
+    folder is a wrapping if it is the only one, holds folders, and holds no photos: the one label folder of an archive
+    is none.
 
     Args:
-        folder: What an archive was extracted to.
-        unwanted_name: Says of a name why it is left out of a dataset, if it is.
-        told_by_name: Says of a file's name whether it is a photo's.
+        folder: Folder that an archive was extracted to.
+        unwanted_name: Returns a reason if a file or folder of that name is left out of a dataset.
+        is_photo_suffix: Returns whether a file of that name is a photo.
     """
 
     def wanted(names: Iterable[str]) -> list[str]:
         return [name for name in names if not unwanted_name(name)]
 
-    names = _names(folder)
-    while len(wrapping := wanted(names.folders)) == 1:
-        inner = folder / wrapping[0]
-        names = _names(inner)
-        if not wanted(names.folders) or any(map(told_by_name, wanted(names.files))):
+    listing = _list(folder)
+    while len(folders := wanted(listing.folders)) == 1:
+        inner = folder / folders[0]
+        listing = _list(inner)
+        if not wanted(listing.folders) or any(map(is_photo_suffix, wanted(listing.files))):
             break
         folder = cast("PlaceT", inner)
     return folder
 
 
-def _names(folder: AnyPath) -> Within:
+def _list(folder: AnyPath) -> FolderListing:
     if is_remote(folder):
         return list_folder(folder)
-    names = Within([], [])
+    listing = FolderListing([], [])
     for path in folder.iterdir():
-        (names.folders if path.is_dir() else names.files).append(path.name)
-    return names
+        (listing.folders if path.is_dir() else listing.files).append(path.name)
+    return listing
 
 
-def _write_all(archive: Path, folder: Path, progress: Progress) -> Extracted:
+def _extract(archive: Path, folder: Path, progress: Progress) -> Extracted:
     count, names = 0, ArchiveNames()
     try:
-        for member in _read(archive, ExtractionLimit(room_on_disk(folder)), names, progress):
+        for member in _read(archive, ExtractionLimit(writable_bytes(folder)), names, progress):
             with _create(folder / member.path) as file:
                 for piece in _pieces(folder / member.copy_of) if member.copy_of else member.data:
                     file.write(piece)
@@ -149,21 +124,20 @@ def _write_all(archive: Path, folder: Path, progress: Progress) -> Extracted:
         if exc.errno is None:
             raise
         raise MachineError(
-            f"{archive} could not be extracted to {folder} ({exc.strerror}). Make room or mend the rights, and run "
-            "again."
+            f"{archive} could not be extracted to {folder} ({exc.strerror}). Make room, move the data root to a larger "
+            "disk or mend the rights, and run again."
         ) from exc
     return Extracted(count, names.notes())
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
-    """The bytes of a file that was extracted before."""
     with path.open("rb") as file:
         while piece := file.read(PIECE):
             yield piece
 
 
 def _create(path: Path) -> BinaryIO:
-    """Create a file that is not there, and the folders above it."""
+    """Create a new file, and the folders above it."""
     try:
         return path.open("xb")
     except FileNotFoundError:
@@ -171,39 +145,34 @@ def _create(path: Path) -> BinaryIO:
         return path.open("xb")
 
 
-def _read(archive: Path, budget: ExtractionLimit, names: ArchiveNames, progress: Progress) -> Iterator[Member]:
-    """The files of an archive, of each of which all bytes are taken before the next is asked for."""
-    with Archive(archive) as opened:
-        progress.start(opened.bytes, "B")
+def _read(path: Path, limit: ExtractionLimit, names: ArchiveNames, progress: Progress) -> Iterator[Member]:
+    """Read the members of an archive; all bytes of one are to be read before the next is requested."""
+    with ArchiveFile(path) as archive:
+        progress.start(archive.size, "B")
+        is_zip = other_type(archive.read(4)) is ZIP
+        archive.seek(0)
         done = 0
-        for member in members(opened, budget, names):
+        for member in (zip_members if is_zip else tar_members)(archive, limit, names):
             yield member
-            # Members may lie in another order than a zip lists them in: what was read furthest counts.
-            progress.advance(max(0, opened.tell() - done))
-            done = max(done, opened.tell())
+            # A zip may list its members in another order than they lie in: the furthest position counts.
+            progress.advance(max(0, archive.tell() - done))
+            done = max(done, archive.tell())
         if not done:
             raise ArchiveRejectedError("it holds no file")
-        progress.advance(opened.bytes - done)
+        progress.advance(archive.size - done)
 
 
 @contextmanager
-def _telling(path: Path, archive: str, again: str, kept: str) -> Iterator[None]:
-    """Turn what is wrong with an archive into the error that the user sees.
-
-    Args:
-        path: Where it is.
-        archive: What the user calls it.
-        again: The remedy where it is damaged.
-        kept: What follows every remedy.
-    """
+def _explain(path: Path, shown: str, if_damaged: str, suffix: str = "") -> Iterator[None]:
+    """Turn an error of the archive at `path` into the one that the user sees; `suffix` follows every remedy."""
     try:
         yield
     except ArchiveRejectedError as exc:
-        raise DownloadError(f"{archive} was not extracted: {exc}. {exc.remedy}{kept}.") from exc
-    except (*_DAMAGED, OSError) as exc:
-        # The frames hold what unpacked it, and the memory of one xz is enough.
+        raise DownloadError(f"{shown} was not extracted: {exc}. {exc.remedy}{suffix}.") from exc
+    except _DAMAGED as exc:
+        # The frames hold the decompressor, and the memory of one xz is enough.
         clear_frames(exc.__traceback__)
-        if found := foreign_type(path):
-            raise DownloadError(f"{archive} is {_NOT_READ} but {found.name}. {found.remedy}{kept}.") from exc
+        if found := recognise(path):
+            raise DownloadError(f"{shown} is {_NO_ARCHIVE} but {found.name}. {found.remedy}{suffix}.") from exc
         cause = str(exc).partition("\n")[0].rstrip(":") or type(exc).__name__
-        raise DownloadError(f"{archive} is damaged or is {_NOT_READ} ({cause}). {again}{kept}.") from exc
+        raise DownloadError(f"{shown} is damaged or is {_NO_ARCHIVE} ({cause}). {if_damaged}{suffix}.") from exc

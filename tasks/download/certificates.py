@@ -1,74 +1,64 @@
-"""Whose certificates are trusted over https: Mozilla's authorities, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`."""
+"""Certificate authorities for https: Mozilla's, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`."""
 
 import os
 import ssl
 
 import httpx
 
-from tasks.download.responses import FetchError
+from tasks.download.retry_policy import FetchError
 
 _FILE, _FOLDERS = "SSL_CERT_FILE", "SSL_CERT_DIR"
-#: OpenSSL's numbers of what may be wrong with a certificate (X509_V_ERR_*).
-_OUT_OF_DATE = {9, 10}
-_OF_ANOTHER_HOST = {62, 64}
+#: OpenSSL's codes of certificates that are out of date, and of another host (X509_V_ERR_*).
+_OUT_OF_DATE, _OTHER_HOST = {9, 10}, {62, 64}
 
 
-def trust_environment() -> ssl.SSLContext:
-    """Make the settings of a connection over https.
+def environment_tls() -> ssl.SSLContext:
+    """Create the TLS context.
 
     Raises:
-        Unreachable: A variable names nothing that certificates can be read from.
+        FetchError: A variable names nothing that certificates can be read from.
     """
     file, folders = os.environ.get(_FILE, ""), os.environ.get(_FOLDERS, "")
     if not file and not folders:
         return httpx.create_ssl_context(trust_env=False)
-    if not file:
-        _check_folders(folders)
     try:
+        if not file:
+            _check_folders(folders)
         return ssl.create_default_context(cafile=file or None, capath=folders or None)
-    except ssl.SSLError as exc:
-        raise _unusable(_FILE, file, "it holds no certificates in PEM format") from exc
     except OSError as exc:
-        raise _unusable(_FILE, file, f"{exc.strerror}") from exc
+        name, value = (_FILE, file) if file else (_FOLDERS, folders)
+        cause = "it holds no certificates in PEM format" if isinstance(exc, ssl.SSLError) else exc.strerror
+        raise FetchError(
+            f"{name}={_printable(value)} cannot be used: {cause}",
+            f"Set {name} to certificates in PEM format, or unset it,",
+        ) from exc
 
 
-def untrusted(exc: ssl.SSLCertVerificationError, whose: str) -> FetchError:
-    """Say what is wrong with a certificate, and what to do about it.
-
-    Args:
-        exc: What is wrong.
-        whose: Whose certificate it is, for people.
-    """
+def certificate_error(exc: ssl.SSLCertVerificationError, owner: str) -> FetchError:
+    """Return the error for a certificate of `owner` that cannot be verified."""
     given = [f"{name}={_printable(os.environ[name])}" for name in (_FILE, _FOLDERS) if os.environ.get(name)]
     if exc.verify_code in _OUT_OF_DATE:
         remedy = "Check the clock of this machine, or have the certificate renewed,"
-    elif exc.verify_code in _OF_ANOTHER_HOST:
+    elif exc.verify_code in _OTHER_HOST:
         remedy = "Check the host of the URL"
     elif given:
         remedy = f"Add the authority that signed it to {' or '.join(given)}, which alone is trusted,"
     else:
         remedy = f"If it is signed by your company's own authority, set {_FILE} to a file of its certificates (PEM)"
-    return FetchError(f"the certificate of {whose} cannot be verified: {exc.verify_message.rstrip('.')}", remedy)
+    return FetchError(f"the certificate of {owner} cannot be verified: {exc.verify_message.rstrip('.')}", remedy)
 
 
 def _check_folders(folders: str) -> None:
-    """OpenSSL takes several, and passes over one that is not there; where that is all of them, nobody is trusted."""
-    problems = []
+    """Check that a folder is there: OpenSSL passes over missing ones, and without any it trusts nobody."""
+    error = OSError(0, "it names no folder")
     for folder in filter(None, folders.split(os.pathsep)):
         try:
             os.scandir(folder).close()
         except OSError as exc:
-            problems.append(f"{exc.strerror}")
+            error = exc
         else:
             return
-    raise _unusable(_FOLDERS, folders, problems[0] if problems else "it names no folder")
-
-
-def _unusable(variable: str, value: str, why: str) -> FetchError:
-    return FetchError(
-        f"{variable}={_printable(value)} cannot be used: {why}",
-        f"Set {variable} to certificates in PEM format, or unset it,",
-    )
+    raise error
 
 
 def _printable(text: str) -> str:

@@ -1,8 +1,9 @@
-"""Names in an archive that are not UTF-8: guess their encoding where that is safe, or say what they could be."""
+"""Names in an archive that are not UTF-8: guess their encoding where that is safe, or list what they could be."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from unicodedata import category
 
 from tasks.download.limits import ArchiveRejectedError
@@ -17,7 +18,7 @@ _DOUBLE_BYTE = {
     "Korean (EUC-KR)": "euc_kr",
 }
 _SINGLE_BYTE = {"Cyrillic (cp866)": "cp866", "Cyrillic (cp1251)": "cp1251", f"Western ({_OEM})": _OEM}
-#: How many names are given as examples.
+#: Names that are given as examples.
 _EXAMPLES = 9
 _PACK_AS_UTF8 = (
     "pack the archive anew with names in UTF-8 (7-Zip: -mcu=on), or extract it with a program that can be told the "
@@ -27,7 +28,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 class NameDecoder:
-    """Decodes the names of an archive, and keeps count of guesses."""
+    """Decodes the names of an archive, and counts the guesses."""
 
     def __init__(self) -> None:
         self._guessed = 0
@@ -36,58 +37,53 @@ class NameDecoder:
         self._files: dict[str, None] = {}
 
     def decode(self, raw: bytes, *, oem: bool) -> str:
-        """Decode a name whose encoding the archive does not state: UTF-8, or else a guess.
+        """Decode a name whose encoding the archive does not state: as UTF-8, or else by a guess.
 
         Args:
             raw: The name, `/`-separated.
             oem: Whether it comes from Windows or DOS, whose encoding is tried first; otherwise that of Unix is.
 
         Raises:
-            Refused: A folder, whose name may become a label, has a name of which a guess could be wrong.
+            ArchiveRejectedError: The name of a folder, which may become a label, has no safe guess.
         """
         try:
             return raw.decode()
         except UnicodeDecodeError:
             self._guessed += 1
         *folders, file = raw.split(b"/")
-        return "/".join([*(self._folder(part, oem) for part in folders), self._file(file, oem)])
+        return "/".join([*(self._part(part, oem, self._folders) for part in folders), self._part(file, oem)])
 
     def note(self) -> str | None:
-        """What the user has to know of guessed names, as a sentence."""
+        """Return what the user has to know of guessed names, as a sentence."""
         if not self._guessed:
             return None
         return (
             f"Names that are not in UTF-8: {self._guessed:,}. Their encoding was guessed, as of "
-            f"{listed(self._folders or self._files)}. If that is wrong, {_PACK_AS_UTF8}."
+            f"{join_examples(self._folders or self._files)}. If that is wrong, {_PACK_AS_UTF8}."
         )
 
-    def _folder(self, part: bytes, oem: bool) -> str:
+    def _part(self, part: bytes, oem: bool, folders: dict[str, None] | None = None) -> str:
+        """Decode the name of a file, or of a folder if `folders` is given.
+
+        A file's name is no label: where no guess is safe, it only has to differ from all others.
+        """
         text = _guess(part, oem)
-        if text is None:
+        if text is None and (folders is not None or b"\\" in part):
             raise _unreadable(part)
-        if not part.isascii() and len(self._folders) < _EXAMPLES:
-            self._folders[text] = None
-        return text
-
-    def _file(self, part: bytes, oem: bool) -> str:
-        """A file's name is no label: where it cannot be told, it only has to be another than all others."""
-        text = _guess(part, oem)
-        if text is None:
-            if b"\\" in part:
-                raise _unreadable(part)
-            text = part.decode(_OEM)
-        if not part.isascii() and len(self._files) < _EXAMPLES:
-            self._files[text] = None
-        return text
+        decoded = part.decode(_OEM) if text is None else text
+        examples = self._files if folders is None else folders
+        if not part.isascii() and len(examples) < _EXAMPLES:
+            examples[decoded] = None
+        return decoded
 
 
-def listed(names: Iterable[str]) -> str:
-    """The first of some names, for people: 'a', 'b', 'c'."""
-    return ", ".join(repr(name[:80]) for name, _ in zip(names, range(_EXAMPLES), strict=False))
+def join_examples(names: Iterable[str]) -> str:
+    """Format the first of some names: 'a', 'b', 'c'."""
+    return ", ".join(repr(name[:80]) for name in islice(names, _EXAMPLES))
 
 
 def _guess(part: bytes, oem: bool) -> str | None:
-    """The name of a file or folder; None where any guess could be wrong."""
+    """Guess the name of a file or folder; None where any guess could be wrong."""
     if part.isascii():
         return part.decode()
     # On Unix each part may come from elsewhere; elsewhere the whole name is in one encoding, and it is not UTF-8.
@@ -99,41 +95,31 @@ def _guess(part: bytes, oem: bool) -> str | None:
 
 @lru_cache(maxsize=1 << 12)
 def guess_western(raw: bytes, oem: bool) -> str | None:
-    """Decode a name as a Western one, if it cannot be mistaken for another.
+    """Decode the name of one file or folder as a Western one; None where it can be mistaken for another.
 
     A name is taken for Western where each letter beyond ASCII is a letter that stands as letters do, and no word has as
     many of them as ASCII letters, unless the name makes no sense in any encoding of Chinese, Japanese or Korean.
 
     Args:
-        raw: The name of one file or folder.
+        raw: The name.
         oem: Whether it comes from Windows or DOS, whose encoding is tried first; otherwise that of Unix is.
-
-    Returns:
-        The name; None where any guess could be wrong.
     """
     for encoding in (_OEM, _ANSI) if oem else (_ANSI, _OEM):
         text = _decode(raw, encoding)
-        if text is not None and _stands_as_letters_do(text) and (_is_mostly_ascii(text) or not _has_double_bytes(raw)):
+        if text is not None and _is_spelt_well(text) and (_is_mostly_ascii(text) or not _has_double_bytes(raw)):
             return text
     return None
 
 
 def _unreadable(raw: bytes) -> ArchiveRejectedError:
-    found = " or ".join(_readings(raw))
-    could_be = f"could be {found}" if found else "are in no encoding that is known here"
+    decoded = {name: _decode(raw, encoding) for name, encoding in {**_DOUBLE_BYTE, **_SINGLE_BYTE}.items()}
+    readings = [f"{text!r} in {name}" for name, text in decoded.items() if text is not None and _is_plausible(text)]
+    could_be = f"could be {' or '.join(readings)}" if readings else "are in no encoding that is known here"
     return ArchiveRejectedError(
         f"its member {repr(raw[:200])[1:]} has a name that is not in UTF-8, and the bytes "
         f"{could_be}; a wrong label must not be learned",
         _PACK_AS_UTF8[0].upper() + _PACK_AS_UTF8[1:],
     )
-
-
-def _readings(raw: bytes) -> Iterator[str]:
-    """What a name could be, with the encoding, for people."""
-    for language, encoding in {**_DOUBLE_BYTE, **_SINGLE_BYTE}.items():
-        text = _decode(raw, encoding)
-        if text is not None and _has_letters_only(text) and not _has_capital_inside(text):
-            yield f"{text!r} in {language}"
 
 
 def _decode(raw: bytes, encoding: str) -> str | None:
@@ -143,15 +129,15 @@ def _decode(raw: bytes, encoding: str) -> str | None:
         return None
 
 
-def _stands_as_letters_do(text: str) -> bool:
-    """Whether what is not ASCII are letters of words that have ASCII letters too, or stand alone."""
-    whole = (word for word in _WORD.findall(text) if len(word) > 1 and not any(map(str.isascii, word)))
-    return _has_letters_only(text) and not _has_capital_inside(text) and not any(whole)
+def _is_spelt_well(text: str) -> bool:
+    """Whether letters beyond ASCII stand alone, or in words that have ASCII letters too."""
+    foreign_words = (word for word in _WORD.findall(text) if len(word) > 1 and not any(map(str.isascii, word)))
+    return _is_plausible(text) and not any(foreign_words)
 
 
 def _is_mostly_ascii(text: str) -> bool:
     return all(
-        2 * sum(not sign.isascii() for sign in word) < len(word) or word.isascii() for word in _WORD.findall(text)
+        2 * sum(not letter.isascii() for letter in word) < len(word) or word.isascii() for word in _WORD.findall(text)
     )
 
 
@@ -159,14 +145,14 @@ def _has_double_bytes(raw: bytes) -> bool:
     return any((text := _decode(raw, encoding)) and _has_letters_only(text) for encoding in _DOUBLE_BYTE.values())
 
 
-def _has_letters_only(text: str) -> bool:
-    """Whether all that is not ASCII are letters; ª and º are hardly in labels, but often what Cyrillic looks like."""
-    return all(sign.isascii() or (category(sign)[0] == "L" and sign not in "ªº") for sign in text)
-
-
-def _has_capital_inside(text: str) -> bool:
-    """Whether a capital beyond ASCII stands within a word that is not all capitals."""
-    return any(
-        not word.isupper() and any(sign.isupper() and not sign.isascii() for sign in word[1:])
+def _is_plausible(text: str) -> bool:
+    """Whether all beyond ASCII are letters, and capitals only where a word begins or is all capitals."""
+    return _has_letters_only(text) and not any(
+        not word.isupper() and any(letter.isupper() and not letter.isascii() for letter in word[1:])
         for word in _WORD.findall(text)
     )
+
+
+def _has_letters_only(text: str) -> bool:
+    """Whether all beyond ASCII are letters; ª and º are hardly in labels, but often what Cyrillic looks like."""
+    return all(sign.isascii() or (category(sign)[0] == "L" and sign not in "ªº") for sign in text)

@@ -1,5 +1,6 @@
-"""How much is let in: what strangers send must fill neither the disk nor the memory."""
+"""Limits on archives and downloads, so that neither fills the disk or the memory."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -7,12 +8,10 @@ from pathlib import Path
 MAX_FILES = 1_000_000
 #: Bytes of a file that is fetched, and of all that an archive unpacks to.
 MAX_BYTES = 500 * 10**9
-#: How many times the bytes that were read of it an archive may unpack to. Photos hardly shrink; a bomb of zeros shrinks
-#: a thousandfold.
+#: Unpacked bytes for each byte of the archive. Photos hardly shrink; a bomb of zeros shrinks a thousandfold.
 MAX_RATIO = 100
 #: Bytes that an archive may unpack to whatever the ratio.
 SMALL = 100 * 10**6
-
 
 _EXTRACT_YOURSELF = (
     "Make an archive of plain files and folders only, or extract it yourself where you trust it, and give the folder "
@@ -21,43 +20,30 @@ _EXTRACT_YOURSELF = (
 
 
 class ArchiveRejectedError(Exception):
-    """An archive is not let in.
+    """An archive may not be extracted; the reason follows "was not extracted: ", the remedy is a sentence."""
 
-    Args:
-        why: Follows "was not extracted: ".
-        remedy: What to do, as a sentence without its full stop.
-    """
-
-    def __init__(self, why: str, remedy: str = _EXTRACT_YOURSELF) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, remedy: str = _EXTRACT_YOURSELF) -> None:
+        super().__init__(reason)
         self.remedy = remedy
 
 
-class DiskFullError(Exception):
-    """More bytes than the disk has room for."""
-
-
 class ExtractionLimit:
-    """What an archive may still unpack to: bytes are counted as they come, not as they are promised.
+    """Limits the bytes that an archive unpacks to; they are counted as they come, not as the archive declares them.
 
     Args:
-        room: Bytes that the disk has room for; None where nothing is written.
+        free: Bytes that may be written; None where nothing is written.
     """
 
-    def __init__(self, room: int | None) -> None:
-        self._room = room
+    def __init__(self, free: int | None = None) -> None:
+        self._free = free
         self._unpacked = 0
 
     def spend(self, count: int, read: int) -> None:
-        """Count bytes before they are written.
-
-        Args:
-            count: How many more there are.
-            read: How many bytes of the archive they and all before them come from.
+        """Count `count` bytes before they are written, the last of those that `read` bytes of the archive unpack to.
 
         Raises:
-            Refused: They are too many, or too many for so small an archive.
-            NoRoom: They are more than the disk has room for.
+            ArchiveRejectedError: The bytes are too many, or too many for so small an archive.
+            OSError: The disk has no room for them.
         """
         self._unpacked += count
         if self._unpacked > MAX_BYTES:
@@ -67,16 +53,16 @@ class ExtractionLimit:
                 f"its first {read:,} bytes unpack to more than {megabytes(self._unpacked)}, and more than {MAX_RATIO} "
                 "times its size is taken for a bomb"
             )
-        if self._room is not None and self._unpacked > self._room:
-            raise DiskFullError
+        if self._free is not None and self._unpacked > self._free:
+            raise OSError(errno.ENOSPC, "it unpacks to more than the disk has room for")
 
 
-def room_on_disk(folder: Path) -> int:
-    """How many bytes may be written to a folder's disk: what is free, but for a twentieth of the disk, at most 1 GB."""
+def writable_bytes(folder: Path) -> int:
+    """Return how many bytes may be written to a folder's disk; a twentieth of it, at most 1 GB, stays free."""
     usage = shutil.disk_usage(folder)
     return max(0, usage.free - min(10**9, usage.total // 20))
 
 
 def megabytes(count: int) -> str:
-    """A number of bytes for people: "1,234.5 MB"."""
+    """Format a number of bytes, as in "1,234.5 MB"."""
     return f"{count / 1e6:,.1f} MB"

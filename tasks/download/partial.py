@@ -1,7 +1,7 @@
-"""A transfer that broke off: the bytes that came, and what proves that the rest still belongs to them.
+"""A partial download: the bytes that came, and the version of the file that they belong to.
 
-The bytes are in `<name>.part`, the proof in `<name>.part.json`, both beside the file that they are to become, so that
-another process can go on with them. The part is locked while somebody works on it: a second run waits for the first.
+The bytes are in `<name>.part`, the version in `<name>.part.json`, both beside the file that they are to become, so that
+another process can resume the transfer. The part is locked while a process writes to it: a second run waits.
 """
 
 import fcntl
@@ -13,24 +13,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.download.limits import room_on_disk
+from tasks.download.limits import writable_bytes
 from tasks.errors import StoreError
 from tasks.storage.files import publish_json, publishing, read_json
 from tasks.storage.locks import is_same_file
 
-#: A header's value that every server takes.
+#: Values of a header that every server accepts.
 _SENDABLE = re.compile("[!-~]([ -~]{0,998}[!-~])?")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Which version of a file on a server some bytes are from.
+    """The version of a file on a server that some bytes are from.
 
     Args:
-        url: Where the file was asked for.
-        etag: The server's name of this version.
-        last_modified: When the server says that it changed.
-        total: How many bytes it has; None where the server did not say.
+        url: URL of the file, without secrets.
+        etag: The server's name of the version.
+        last_modified: When the version was made, as the server writes it.
+        total: Bytes of the file; None where the server did not say.
     """
 
     url: str
@@ -41,7 +41,7 @@ class Origin:
     def __post_init__(self) -> None:
         if not isinstance(self.url, str) or not isinstance(self.total, int | None):
             raise TypeError("no URL, or no number of bytes")
-        # What cannot be sent back is no name of a version: it may come from a stranger's server, or a damaged disk.
+        # A value that cannot be sent back names no version: it may come from any server, or a damaged disk.
         for name in ("etag", "last_modified"):
             value = getattr(self, name)
             if not (isinstance(value, str) and _SENDABLE.fullmatch(value)):
@@ -49,87 +49,91 @@ class Origin:
 
     @property
     def validator(self) -> str | None:
-        """What `If-Range` may compare (RFC 9110, 13.1.5): an ETag unless it is weak, else the date."""
+        """The value for `If-Range` (RFC 9110, 13.1.5): the ETag unless it is weak, else the date."""
         if self.etag and not self.etag.startswith("W/"):
             return self.etag
         return self.last_modified
 
+    @property
+    def conditions(self) -> dict[str, str]:
+        """Headers for which the server sends the file only if it has another version."""
+        headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in headers.items() if value}
+
 
 class Partial:
-    """The bytes of a transfer that is under way or broke off; `partial_of` makes one."""
+    """The bytes of an unfinished transfer; `open_partial` makes one."""
 
-    def __init__(self, file: BinaryIO, path: Path, note: Path) -> None:
+    def __init__(self, file: BinaryIO, path: Path, origin_path: Path) -> None:
         self._file = file
         self._path = path
-        self._note = note
+        self._origin_path = origin_path
 
     @property
     def size(self) -> int:
-        """How many bytes are there."""
+        """Number of bytes."""
         return self._file.seek(0, os.SEEK_END)
 
     def origin(self) -> Origin | None:
-        """Where the bytes are from; None where no bytes are there or nobody knows."""
-        if not self.size or not self._note.is_file():
+        """Return the version that the bytes are from; None where there are no bytes or the version is unknown."""
+        if not self.size or not self._origin_path.is_file():
             return None
         try:
-            return Origin(**read_json(self._note))
+            return Origin(**read_json(self._origin_path))
         except (StoreError, TypeError):
             return None
 
     def room(self) -> int:
-        """How many bytes more the disk has room for."""
-        return room_on_disk(self._path.parent)
+        """Return how many more bytes the disk has room for."""
+        return writable_bytes(self._path.parent)
 
     def begin(self, origin: Origin) -> None:
-        """Drop all bytes; those that are appended from now on are of `origin`."""
+        """Delete all bytes; those that are appended from now on are of `origin`."""
         self.clear()
-        publish_json(self._note, asdict(origin))
+        publish_json(self._origin_path, asdict(origin))
 
     def append(self, data: bytes) -> None:
-        """Add bytes at the end."""
+        """Append bytes."""
         self._file.write(data)
 
     def clear(self) -> None:
-        """Drop all bytes and what is known of them."""
+        """Delete all bytes and their version."""
         self._file.truncate(0)
-        self._note.unlink(missing_ok=True)
+        self._origin_path.unlink(missing_ok=True)
 
     def flushed(self) -> Path:
-        """The file of the bytes, with all of them in it."""
+        """Flush the bytes, and return the file that holds them."""
         self._file.flush()
         return self._path
 
     def publish(self, path: Path) -> None:
         """Make the bytes the file at `path`, as one step."""
-        self._file.flush()
         # The lock moves along with the file, so that no sweep takes the temporary name for a leftover.
         with publishing(path) as temporary:
-            self._path.replace(temporary)
-        self._note.unlink(missing_ok=True)
+            self.flushed().replace(temporary)
+        self._origin_path.unlink(missing_ok=True)
 
 
 @contextmanager
-def partial_of(path: Path) -> Iterator[Partial]:
-    """Open and lock what there is of a file that is being fetched to `path`; nothing is left of it if it is empty."""
+def open_partial(path: Path) -> Iterator[Partial]:
+    """Open and lock the partial download of the file at `path`; an empty one is deleted at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    note = path.with_name(f"{path.name}.part.json")
     with _open_locked(part) as file:
-        partial = Partial(file, part, note)
+        partial = Partial(file, part, path.with_name(f"{path.name}.part.json"))
         try:
             yield partial
         finally:
             if not partial.size:
+                partial.clear()
                 part.unlink(missing_ok=True)
-                note.unlink(missing_ok=True)
 
 
 def _open_locked(path: Path) -> BinaryIO:
     while True:
         file = path.open("a+b")
         fcntl.flock(file, fcntl.LOCK_EX)
-        # Who held the lock before may have published or removed the file: then its name is another's, or nobody's.
+        # The last holder of the lock may have published or removed the file: then its name is another's, or nobody's.
         if is_same_file(path, file.fileno()):
             return file
         file.close()

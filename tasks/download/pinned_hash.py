@@ -1,88 +1,81 @@
-"""Trust on first use: the first download of a file locks its hash, and every later one must have it.
+"""Trust on first use: the first download of a file pins its hash, and every later one must have it.
 
-The lock is `<name>.sha256` beside the file, in the format of sha256sum, so that `sha256sum -c <name>.sha256` checks it.
+The pin is `<name>.sha256` beside the file, in the format of sha256sum, so that `sha256sum -c <name>.sha256` checks it.
 """
 
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar, cast
 
-from tasks.download.fetch import Expected, Fetched, fetch
+from tasks.download.fetch import Expected, FetchedFile, fetch
 from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import MachineError, StoreError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.storage.files import publish_bytes
 
-
-def lock_of(path: Path) -> Path:
-    """Where the lock of a file is."""
-    return path.with_name(f"{path.name}.sha256")
+PlaceT = TypeVar("PlaceT", bound=AnyPath)
 
 
-def fetch_locked(
+def pin_path(path: PlaceT) -> PlaceT:
+    """Return the path of the pin of a file."""
+    return cast("PlaceT", path.with_name(f"{path.name}.sha256"))
+
+
+def fetch_pinned(
     url: str,
     path: Path,
     progress: Progress,
     tell: Callable[[str], None],
-    patience: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
-) -> Fetched:
-    """Fetch a file whose hash nobody gave, if it is not there already.
+    policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+) -> FetchedFile:
+    """Fetch a file of unknown hash, if it is not there already.
 
-    Where there is no lock, what comes is trusted and locked; so is a file that a person put there. Where there is one,
-    a file that fits is taken without asking the server, and no other is let in.
-
-    Args:
-        url: Where the file is.
-        path: Where it is to be; folders above it are made.
-        progress: Is told of the bytes as they come.
-        tell: Is given one line when a file is trusted.
-        patience: How long to keep trying.
+    Without a pin, the file is trusted and pinned; so is one that a person put there. With a pin, a file that has its
+    hash is taken without a request, and no other is accepted. `tell` receives one line when a file is trusted.
 
     Raises:
-        DownloadError: The server could not be had, or has another file than the locked one.
+        DownloadError: The file could not be fetched, or has another hash than the pinned one.
         MachineError: The disk has no room, or cannot be written to.
-        StoreError: The lock is damaged.
+        StoreError: The pin is damaged.
     """
-    locked = locked_sha256(path)
-    if locked is None:
-        fetched = fetch(url, path, Expected(otherwise=""), progress, patience)
+    pin = pin_path(path)
+    pinned = pinned_sha256(path)
+    if pinned is None:
+        fetched = fetch(url, path, Expected(alternative=""), progress, policy)
         # Another run may have been first meanwhile.
-        locked = locked_sha256(path)
-        if locked is None:
-            _write(path, fetched.sha256)
-            tell(f"{path.name}: sha256 {fetched.sha256} trusted on first use, kept in {lock_of(path)}")
+        pinned = pinned_sha256(path)
+        if pinned is None:
+            try:
+                publish_bytes(pin, f"{fetched.sha256}  ".encode() + os.fsencode(path.name) + b"\n")
+            except OSError as exc:
+                raise MachineError(
+                    f"{pin} could not be written ({exc.strerror or exc}). Make room for it or mend the folder's "
+                    "rights, and run again: the file itself is kept."
+                ) from exc
+            tell(f"{path.name}: sha256 {fetched.sha256} trusted on first use, kept in {pin}")
             return fetched
-    return fetch(url, path, Expected(sha256=locked, amend=f"delete {lock_of(path)}", otherwise=""), progress, patience)
+    return fetch(url, path, Expected(sha256=pinned, accept_remedy=f"delete {pin}", alternative=""), progress, policy)
 
 
-def locked_sha256(path: AnyPath) -> str | None:
-    """The hash that a file is locked to; None where there is no lock.
+def pinned_sha256(path: AnyPath) -> str | None:
+    """Return the hash that a file is pinned to; None where there is no pin.
 
     Raises:
-        StoreError: The lock is damaged.
+        StoreError: The pin is damaged.
     """
-    lock = path.with_name(lock_of(Path(path.name)).name)
+    pin = pin_path(path)
     try:
-        found = re.fullmatch(rb"([0-9a-f]{64}) [ *]([^\n]+)\n?", lock.read_bytes())
+        found = re.fullmatch(rb"([0-9a-f]{64}) [ *]([^\n]+)\n?", pin.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise StoreError(f"{lock} cannot be read ({exc.strerror}). Mend its rights, and run again.") from exc
+        raise StoreError(f"{pin} cannot be read ({exc.strerror}). Mend its rights, and run again.") from exc
     if found is None or found[2] != os.fsencode(path.name):
         raise StoreError(
-            f"{lock} is damaged: it should be one line, the sha256 of {path.name}, two spaces and that name. Write it "
+            f"{pin} is damaged: it should be one line, the sha256 of {path.name}, two spaces and that name. Write it "
             "with sha256sum for a file that you trust, or delete it, and the next run trusts what it gets."
         )
     return found[1].decode()
-
-
-def _write(path: Path, sha256: str) -> None:
-    try:
-        publish_bytes(lock_of(path), b"%s  %s\n" % (sha256.encode(), os.fsencode(path.name)))
-    except OSError as exc:
-        raise MachineError(
-            f"{lock_of(path)} could not be written ({exc.strerror or exc}). Make room for it or mend the folder's "
-            "rights, and run again: the file itself is kept."
-        ) from exc

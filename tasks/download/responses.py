@@ -1,4 +1,4 @@
-"""What a server's answer says; every header is a stranger's, and none may do harm."""
+"""Headers and status of a response; a server may send anything, and none of it may do harm."""
 
 import re
 import time
@@ -9,68 +9,42 @@ from typing import NamedTuple
 import httpx
 
 from tasks.download.partial import Origin
+from tasks.download.retry_policy import FetchError, TransientError
 
 _TRANSIENT = {408, 425, 429}
 _NUMBER = "[0-9]{1,15}"
 _RANGE = re.compile(rf"bytes ({_NUMBER})-({_NUMBER})/({_NUMBER}|\*)")
 
 
-class FetchError(Exception):
-    """The server could not be had, or would not give the file.
-
-    Args:
-        reason: Why, in a few words.
-        remedy: What to do about it, as a sentence that "and run again" ends.
-    """
-
-    def __init__(self, reason: str, remedy: str = "Check the URL and the connection") -> None:
-        super().__init__(reason)
-        self.remedy = remedy
-
-
-class TransientError(Exception):
-    """Something that may be over in a while; `pause` is how many seconds the server asks us to wait."""
-
-    def __init__(self, reason: str, pause: float = 0.0) -> None:
-        super().__init__(reason)
-        self.pause = pause
-
-
-class Range(NamedTuple):
-    """Which bytes of a file an answer holds.
-
-    Args:
-        start: The first.
-        end: One after the last.
-        total: How many the file has; None where the server does not say.
-    """
+class ContentRange(NamedTuple):
+    """The bytes of a file that a response holds, from `start` to before `end`; `total` may be unknown."""
 
     start: int
     end: int
     total: int | None
 
 
-def length_of(response: httpx.Response) -> int | None:
-    """How many bytes an answer says that it has; None where it does not."""
+def content_length(response: httpx.Response) -> int | None:
+    """Return the declared length of a response, if it makes sense."""
     return _number(response.headers.get("Content-Length", ""))
 
 
-def range_of(response: httpx.Response) -> Range | None:
-    """Which bytes an answer says that it holds; None where it makes no sense (RFC 9110, 14.4)."""
+def content_range(response: httpx.Response) -> ContentRange | None:
+    """Return the range that a response declares (RFC 9110, 14.4), if it makes sense."""
     found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if found is None:
         return None
     start, end, total = int(found[1]), int(found[2]) + 1, _number(found[3])
-    return Range(start, end, total) if start < end and (total is None or end <= total) else None
+    return ContentRange(start, end, total) if start < end and (total is None or end <= total) else None
 
 
 def origin_of(url: str, response: httpx.Response, total: int | None) -> Origin:
-    """Which version of the file an answer is from."""
+    """Return the version of the file that a response is from."""
     return Origin(url, response.headers.get("ETag"), response.headers.get("Last-Modified"), total)
 
 
-def refusal_of(response: httpx.Response) -> Exception:
-    """What an answer means that is not the file."""
+def status_error(response: httpx.Response) -> Exception:
+    """Return the error for a response that does not hold the file."""
     reason = f"the server answered {response.status_code} {response.reason_phrase[:60]}".rstrip()
     if is_transient(response.status_code):
         return TransientError(reason, _retry_after(response))
@@ -78,15 +52,15 @@ def refusal_of(response: httpx.Response) -> Exception:
 
 
 def is_transient(status: int) -> bool:
-    """Whether a server that gave this answer may give another one in a while."""
+    """Whether a further request may get another status."""
     return 500 <= status < 600 or status in _TRANSIENT
 
 
 def _retry_after(response: httpx.Response) -> float:
-    """Seconds that a server asks us to wait; it may give them, or a date (RFC 9110, 10.2.3)."""
+    """Seconds that a server asks us to wait, given as a number or a date (RFC 9110, 10.2.3)."""
     text = response.headers.get("Retry-After", "").strip()
     if re.fullmatch("[0-9]+", text):
-        # More digits than a float has would be an error.
+        # A float overflows at 309 digits.
         return float(text[:300])
     try:
         then = parsedate_to_datetime(text)

@@ -1,9 +1,28 @@
-"""How long a transfer may take."""
+"""Which errors of a transfer are retried, and for how long."""
 
 import time
 from dataclasses import dataclass
 
-from tasks.download.responses import FetchError, TransientError
+
+class FetchError(Exception):
+    """A file could not be fetched, and a further attempt would not help.
+
+    Args:
+        reason: The cause, in a few words.
+        remedy: What to do, as a sentence that "and run again" ends.
+    """
+
+    def __init__(self, reason: str, remedy: str = "Check the URL and the connection") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
+
+
+class TransientError(Exception):
+    """An attempt failed and a further one may succeed; `delay` is how many seconds the server asks us to wait."""
+
+    def __init__(self, reason: str, delay: float = 0.0) -> None:
+        super().__init__(reason)
+        self.delay = delay
 
 
 @dataclass(frozen=True)
@@ -11,63 +30,59 @@ class RetryPolicy:
     """How long to keep trying.
 
     Args:
-        attempts: Give up after so many attempts in a row that brought nothing new.
-        first_pause: Seconds before the second attempt; each later pause is twice as long as the one before.
-        longest_pause: Seconds that a pause grows to.
-        longest_request: Seconds that a server may ask us to wait (Retry-After); where it asks for more, give up.
-        timeout: Seconds without a byte after which a connection counts as broken, and within which a server must have
-            begun to answer.
-        slowest: Bytes a second that must come on average over any `timeout` seconds.
-        longest: Seconds for all attempts together; what has come by then is kept for the next run.
+        max_attempts: Attempts in a row that bring nothing new.
+        first_delay: Seconds before the second attempt; each later delay is twice as long as the one before.
+        max_delay: Seconds that a delay grows to.
+        max_retry_after: Seconds that a server may ask us to wait (Retry-After); a longer wait is an error.
+        timeout: Seconds without a byte after which a connection counts as broken, and within which a server must
+            begin to answer.
+        min_rate: Bytes a second that must come on average over any `timeout` seconds.
+        max_seconds: Seconds for all attempts together; the bytes that have come by then are kept for the next run.
     """
 
-    attempts: int = 6
-    first_pause: float = 1.0
-    longest_pause: float = 30.0
-    longest_request: float = 300.0
+    max_attempts: int = 6
+    first_delay: float = 1.0
+    max_delay: float = 30.0
+    max_retry_after: float = 300.0
     timeout: float = 30.0
-    slowest: float = 1000.0
-    longest: float = 12 * 3600.0
+    min_rate: float = 1000.0
+    max_seconds: float = 12 * 3600.0
 
     @property
-    def least(self) -> float:
+    def min_bytes(self) -> float:
         """Bytes that must come in `timeout` seconds, or in an attempt that counts as having brought something."""
-        return self.slowest * self.timeout
+        return self.min_rate * self.timeout
 
 
 class RateMonitor:
-    """Watches over the time of a transfer.
+    """Watches over the rate and the duration of a transfer."""
 
-    Args:
-        patience: How long it may take.
-    """
-
-    def __init__(self, patience: RetryPolicy) -> None:
-        self._patience = patience
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
         self._started = self._since = time.monotonic()
-        self._came = 0
+        self._received = 0
 
     @property
     def is_over(self) -> bool:
         """Whether all attempts together have taken as long as they may."""
-        return time.monotonic() - self._started > self._patience.longest
+        return time.monotonic() - self._started > self._policy.max_seconds
 
     def begin(self) -> None:
-        """An answer's bytes begin to come."""
-        self._since, self._came = time.monotonic(), 0
+        """Begin to count the bytes of a response."""
+        self._since, self._received = time.monotonic(), 0
 
     def count(self, count: int) -> None:
-        """So many bytes came.
+        """Count received bytes.
 
         Raises:
-            Passing: They come too slowly.
-            Unreachable: The time is over.
+            TransientError: They come too slowly.
+            FetchError: The time is over.
         """
-        self._came += count
+        self._received += count
         now = time.monotonic()
-        if now - self._since > self._patience.timeout:
-            if self._came < self._patience.least:
-                raise TransientError(f"the server sent {self._came:,} bytes in {now - self._since:.0f} s")
-            self._since, self._came = now, 0
+        if now - self._since > self._policy.timeout:
+            if self._received < self._policy.min_bytes:
+                raise TransientError(f"the server sent {self._received:,} bytes in {now - self._since:.0f} s")
+            self._since, self._received = now, 0
         if self.is_over:
-            raise FetchError(f"it was not whole after {self._patience.longest / 3600:.3g} hours")
+            raise FetchError(f"it was not whole after {self._policy.max_seconds / 3600:.3g} hours")

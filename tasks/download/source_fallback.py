@@ -1,4 +1,4 @@
-"""Sources that cannot be reached: what tells them from other failures, and what a run may go on with."""
+"""Sources that cannot be reached: how they differ from other failures, and which photos a run falls back on."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.catalog import Dataset
-from tasks.download.urls import identity, shown
+from tasks.download.retry_policy import FetchError
+from tasks.download.urls import redact_url, url_identity
 from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
 from tasks.paths import AnyPath
 from tasks.settings import settings_from
@@ -16,38 +17,33 @@ from tasks.storage.files import listed
 from tasks.storage.layout import DataRoot
 from tasks.storage.remote_listing import StoreUnreachableError
 
-#: What to do where a dataset's photos cannot be reached.
+#: Choices where the photos of a dataset cannot be reached.
 ON_MISSING_SOURCE = ("fail", "use-last")
-#: How a source that cannot be reached looks from outside.
-AWAY = ""
-#: How it looks in the manifest of a snapshot whose files turned out to have changed: no source looks like that.
-INVALID = "changed after the snapshot"
+#: State of a source that cannot be reached.
+UNREACHABLE = ""
+#: State in the manifest of a snapshot whose files turned out to have changed: no source has it.
+INVALIDATED = "changed after the snapshot"
 
 
 class LastSnapshot(NamedTuple):
-    """The newest snapshot of a dataset.
-
-    Args:
-        date: The date that it was taken for.
-        manifest: What is known of it.
-    """
+    """The newest snapshot of a dataset, and the date that it was taken for."""
 
     date: dt.date
     manifest: Manifest
 
     @property
     def photos_of(self) -> str:
-        """The date whose photos it holds; an earlier one where the source was away on its own."""
+        """The date whose photos it holds; an earlier one where the source could not be reached on its own date."""
         unreached = self.manifest.details.get("unreached")
         return str(unreached["photos_of"]) if unreached else f"{self.date}"
 
 
 class UnreachableSource(NamedTuple):
-    """A source that could not be reached, and what a run goes on with.
+    """A source that could not be reached, and the photos that a run falls back on.
 
     Args:
-        source: What it is and where, for people.
-        why: Why not, in a few words.
+        source: Its kind and place, for people.
+        why: The cause, in a few words.
         last: The snapshot that is used in place of a new one.
     """
 
@@ -56,7 +52,7 @@ class UnreachableSource(NamedTuple):
     last: LastSnapshot
 
     def details(self) -> dict[str, str]:
-        """What manifests and records keep of it."""
+        """Return what manifests and records keep of it."""
         return {"source": self.source, "why": self.why, "photos_of": self.last.photos_of}
 
 
@@ -67,7 +63,7 @@ def last_snapshot(root: DataRoot, dataset: str, until: dt.date, *, earlier: bool
         root: The data root.
         dataset: Name of the dataset.
         until: The last date that counts.
-        earlier: Whether that date itself does not.
+        earlier: Whether that date itself does not count.
     """
     for date in sorted(filter(None, map(_date, listed(root.snapshots(dataset), "*.json"))), reverse=True):
         if date < until or (date == until and not earlier):
@@ -80,32 +76,25 @@ def last_snapshot(root: DataRoot, dataset: str, until: dt.date, *, earlier: bool
     return None
 
 
-def remembered(root: DataRoot, name: str) -> Dataset | None:
-    """A dataset as its last snapshot knew it, wherever its photos are by now; None where there is no snapshot."""
+def last_known_dataset(root: DataRoot, name: str) -> Dataset | None:
+    """Return a dataset as its last snapshot describes it, wherever its photos are now; None without a snapshot."""
     last = last_snapshot(root, name, dt.date.max)
     return None if last is None else settings_from(Dataset, last.manifest.settings)
 
 
-def kept(dataset: Dataset) -> dict[str, Any]:
-    """A dataset as it is kept on the disk: its URL without passwords and tokens."""
-    bare = identity(dataset.location) if dataset.kind == "url" else dataset.location
-    return asdict(replace(dataset, location=bare))
+def stored_settings(dataset: Dataset) -> dict[str, Any]:
+    """Return a dataset as the disk keeps it: its URL without passwords and tokens."""
+    location = url_identity(dataset.location) if dataset.kind == "url" else dataset.location
+    return asdict(replace(dataset, location=location))
 
 
-def place(dataset: Dataset) -> str:
-    """Where a dataset's photos are, for people: without passwords and tokens."""
-    return shown(dataset.location) if dataset.kind == "url" else dataset.location
+def shown_location(dataset: Dataset) -> str:
+    """Return where a dataset's photos are, for people: without passwords and tokens."""
+    return redact_url(dataset.location) if dataset.kind == "url" else dataset.location
 
 
-def why_unreached(dataset: Dataset, exc: PipelineError) -> str | None:
-    """Say in a few words why a source could not be reached; None where something else is wrong with it.
-
-    Args:
-        dataset: Whose source.
-        exc: What it failed with.
-    """
-    from tasks.download.responses import FetchError  # noqa: PLC0415 (imports httpx, and only a failure needs it)
-
+def unreachable_cause(dataset: Dataset, exc: PipelineError) -> str | None:
+    """Return in a few words why a source could not be reached; None where the error has another cause."""
     cause = exc.__cause__
     if isinstance(exc, DownloadError) and isinstance(cause, FetchError):
         return str(cause)
@@ -117,27 +106,17 @@ def why_unreached(dataset: Dataset, exc: PipelineError) -> str | None:
     return None
 
 
-def go_on(
+def fall_back(
     dataset: Dataset, why: str, last: LastSnapshot, on_missing_source: str, cause: PipelineError | None = None
 ) -> UnreachableSource:
-    """Decide what a run does whose photos cannot be reached.
-
-    Args:
-        dataset: Whose photos.
-        why: Why not, in a few words.
-        last: The newest snapshot.
-        on_missing_source: One of `ON_MISSING_SOURCE`.
-        cause: What found it out.
-
-    Returns:
-        What it goes on with.
+    """Use the last snapshot in place of a source that cannot be reached, if `on_missing_source` allows it.
 
     Raises:
-        DatasetError: It may not go on without the photos.
+        DatasetError: The run may not go on without the photos.
         DownloadError: Likewise, where they come from a URL.
     """
     url = dataset.kind == "url"
-    unreached = UnreachableSource(f"{'URL' if url else dataset.kind} {place(dataset)}", why, last)
+    unreached = UnreachableSource(f"{'URL' if url else dataset.kind} {shown_location(dataset)}", why, last)
     if on_missing_source == "use-last":
         return unreached
     error, remedy = (DownloadError, "Check it and the connection") if url else (DatasetError, "Mount it or put it back")
@@ -148,12 +127,8 @@ def go_on(
     ) from cause
 
 
-def tell_unreached(details: Mapping[str, str]) -> str:
-    """Say that a run went on without its source.
-
-    Args:
-        details: Those of an `UnreachableSource`.
-    """
+def describe_fallback(details: Mapping[str, str]) -> str:
+    """Return a sentence about the details of an `UnreachableSource`."""
     return (
         f"The {details['source']} could not be reached ({details['why']}); the photos of {details['photos_of']} were "
         "used."

@@ -1,64 +1,45 @@
-"""Where a file is fetched to: partial transfers and locks are for a disk, so never onto an object store itself.
+"""Path that a file is fetched to: on this machine, as partial transfers and locks need a disk.
 
-For a data root there, a folder of this machine stays from run to run, so that what broke off is gone on with. What is
-known of a file beside its bytes (which version it is, which hash it is locked to) is on the store, where every machine
-finds it.
+For a data root on an object store, its folder stays from run to run, so that a transfer that broke off is resumed. The
+state and the pinned hash of a file are on the store, where every machine finds them.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.download.fetch import state_of
-from tasks.download.pinned_hash import lock_of
+from tasks.download.fetch import state_path
+from tasks.download.pinned_hash import pin_path
 from tasks.paths import AnyPath, is_remote, read_bytes
 from tasks.storage.files import publish_bytes
 from tasks.storage.tempfiles import kept_here, sweep
 
 
-class StagingFolder:
-    """A folder of this machine for files of a folder of the data root; `staging_folder` makes one.
+@contextmanager
+def staged(home: AnyPath, name: str) -> Iterator[Path]:
+    """Yield the path on this machine for a file of a folder of the data root.
 
-    Args:
-        folder: The one of this machine.
-        home: The one of the data root.
+    Its state and its pin are copied from an object store, and back to it if the block changes them.
     """
-
-    def __init__(self, folder: Path, home: AnyPath) -> None:
-        self.folder = folder
-        self._home = home
-
-    @contextmanager
-    def shared(self, file: Path) -> Iterator[None]:
-        """Fetch a file in the block, with what the data root knows of it, and let the data root know it.
-
-        Args:
-            file: The file, in the folder.
-        """
-        if not is_remote(self._home):
-            yield
-            return
-        before = {note: self._take(note) for note in (state_of(file), lock_of(file))}
-        try:
-            yield
-        finally:
-            for note, was in before.items():
-                if note.is_file() and (now := note.read_bytes()) != was:
-                    publish_bytes(self._home / note.name, now)
-
-    def _take(self, note: Path) -> bytes | None:
-        """Have a note as the data root has it; one that it does not have stays as it is here."""
-        try:
-            data = read_bytes(self._home / note.name)
-        except FileNotFoundError:
-            return None
-        publish_bytes(note, data)
-        return data
+    file = kept_here(home) / name
+    if not is_remote(home):
+        yield file
+        return
+    sweep(file.parent)
+    before = {note: _download(home / note.name, note) for note in (state_path(file), pin_path(file))}
+    try:
+        yield file
+    finally:
+        for note, data in before.items():
+            if note.is_file() and (now := note.read_bytes()) != data:
+                publish_bytes(home / note.name, now)
 
 
-def staging_folder(home: AnyPath) -> StagingFolder:
-    """Find or make the folder of this machine for files of a folder of the data root."""
-    here = kept_here(home)
-    if is_remote(home):
-        sweep(here)
-    return StagingFolder(here, home)
+def _download(remote: AnyPath, path: Path) -> bytes | None:
+    """Copy a file from the store; without one there, the file of this machine stays as it is."""
+    try:
+        data = read_bytes(remote)
+    except FileNotFoundError:
+        return None
+    publish_bytes(path, data)
+    return data

@@ -3,13 +3,21 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import luigi
 
 from tasks.catalog import SAMPLE_VERSION, Dataset
-from tasks.download.source_fallback import AWAY, ON_MISSING_SOURCE, go_on, kept, last_snapshot, place, why_unreached
+from tasks.download.source_fallback import (
+    ON_MISSING_SOURCE,
+    UNREACHABLE,
+    fall_back,
+    last_snapshot,
+    shown_location,
+    stored_settings,
+    unreachable_cause,
+)
 from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
 from tasks.keys import KEY_LENGTH
 from tasks.parameters import ChoiceParameter, SettingsParameter
@@ -21,16 +29,16 @@ from tasks.storage.files import is_there, listed, publish_folder
 from tasks.storage.remote_listing import objects_below
 
 if TYPE_CHECKING:
-    from tasks.download.fetch import Fetched  # httpx, which a task that is complete needs none of
+    from tasks.download.fetch import FetchedFile  # httpx, which a task that is complete needs none of
 
-#: What the file of a URL may be called as the URL calls it: no name of ours, which end so or are keys.
-_PLAIN = re.compile(
+#: File names that are taken over from a URL: none of ours, which end so or are keys.
+_SAFE_NAME = re.compile(
     rf"(?![0-9a-f]{{{KEY_LENGTH}}}\Z)[a-z0-9][a-z0-9._-]{{0,99}}(?<!\.json|\.part)(?<!\.sha256)", re.IGNORECASE
 )
 
 
 class FetchDataset(RunStageTask):
-    """Brings the photos of a URL, an archive or `sample` into the data root; a folder needs none of this."""
+    """Fetches the photos of a URL, an archive or `sample` into the data root; a folder needs none of this."""
 
     dataset: SettingsParameter[Dataset] = SettingsParameter(Dataset, description="The dataset, as JSON.")
     date: luigi.DateParameter = luigi.DateParameter(description="Date of the run, on which a URL is asked again.")
@@ -41,129 +49,109 @@ class FetchDataset(RunStageTask):
     stage = "download"
 
     def manifest_path(self) -> AnyPath:
-        """A URL whose hash nobody knows may serve another file each day; everything else stays what it is."""
+        """A URL of unknown hash may serve another file each day, and has a manifest a date; others have one."""
         name = "manifest" if self.dataset.sha256 or self.dataset.kind != "url" else f"{self.date}"
         return self.root.downloads(self.dataset.name) / f"{name}.json"
 
     def complete(self) -> bool:
-        """Whether the photos are there, and their source still looks as it did, or it was away for this very run."""
+        """Whether the photos are there and their source is unchanged, or could not be reached in this very run."""
         if not self.is_published():
             return False
         manifest = self.manifest()
         try:
-            if manifest.details["state"] == AWAY:
+            if manifest.details["state"] == UNREACHABLE:
                 return manifest.run == self.run_id
-            return manifest.details["state"] == outside(self.dataset) and is_there(self.extracted(manifest.key))
+            return manifest.details["state"] == archive_state(self.dataset) and is_there(self.extracted(manifest.key))
         except PipelineError:
             # Luigi would show a traceback here; `run` meets the same error and shows its sentence.
             return False
 
     def extracted(self, key: str) -> AnyPath:
-        """Where the archive of that key was extracted to."""
+        """Return the folder that the archive of a key is extracted to."""
         return self.root.downloads(self.dataset.name) / key
 
-    def photos(self, unwanted_name: Callable[[str], object], told_by_name: Callable[[str], bool | None]) -> AnyPath:
-        """The folder of the label folders, once the task is complete; the snapshot's rules tell which they are."""
+    def photos(self, unwanted_name: Callable[[str], object], is_photo_suffix: Callable[[str], bool | None]) -> AnyPath:
+        """Return the folder of the label folders of a complete task; for the arguments see `photos_folder`."""
         from tasks.download.archives import photos_folder  # noqa: PLC0415 (not needed where nothing is to be done)
 
         folder = self.extracted(self.manifest().key)
-        # What an unreachable source once held may be gone; then all that is wanted of it is in the stores.
-        return photos_folder(folder, unwanted_name, told_by_name) if is_there(folder) else folder
+        # The photos of an unreachable source may be gone; then the stores hold all that is needed of them.
+        return photos_folder(folder, unwanted_name, is_photo_suffix) if is_there(folder) else folder
 
     def work(self, progress: Progress) -> StageResult:
-        """Fetch or draw the archive, then extract it; where it is away, let the run go on with what came before."""
+        """Fetch or draw the archive, then extract it; where it cannot be reached, fall back on earlier photos."""
         try:
-            return self._bring(progress)
+            return self._fetch_and_extract(progress)
         except (DatasetError, DownloadError) as exc:
-            why, last = why_unreached(self.dataset, exc), last_snapshot(self.root, self.dataset.name, self.date)
+            why, last = unreachable_cause(self.dataset, exc), last_snapshot(self.root, self.dataset.name, self.date)
             if why is None or last is None:
                 raise
-            unreached = go_on(self.dataset, why, last, self.on_missing_source, exc).details()
-        before = self._before()
-        return StageResult(
-            key=before.key if before else last.manifest.key,
-            snapshot="",
-            settings=kept(self.dataset),
-            photos=before.photos if before else 0,
-            new=0,
-            reused=before.photos if before else 0,
-            details={**(before.details if before else {}), "state": AWAY, "unreached": unreached},
-        )
+            unreached = fall_back(self.dataset, why, last, self.on_missing_source, exc).details()
+        manifest = self._last_manifest()
+        photos = manifest.photos if manifest else 0
+        details = {**(manifest.details if manifest else {}), "state": UNREACHABLE, "unreached": unreached}
+        return self._result(manifest.key if manifest else last.manifest.key, photos, 0, details)
 
-    def _before(self) -> Manifest | None:
-        """What was fetched last; None where nobody knows any more."""
-        for path in reversed(listed(self.root.downloads(self.dataset.name), "*.json")):
-            try:
-                manifest = read_manifest(path)
-            except (FileNotFoundError, StoreError):
-                # Most likely what a fetch keeps of its file.
-                continue
-            return manifest
-        return None
-
-    def _notes_on(self, key: str) -> list[str]:
-        """What an earlier extraction had to say of the archive of that key."""
-        before = self._before()
-        return list(before.details.get("notes", [])) if before and before.key == key else []
-
-    def _bring(self, progress: Progress) -> StageResult:
+    def _fetch_and_extract(self, progress: Progress) -> StageResult:
         with progress.preparing("imports"):
             from tasks.download.archives import extract  # noqa: PLC0415 (only where there is work)
 
         # Before the hash, so that an archive that is replaced meanwhile is seen to have changed.
-        state = outside(self.dataset)
+        state = archive_state(self.dataset)
         archive = self._archive(progress)
         folder = self.extracted(archive.sha256[:KEY_LENGTH])
         if is_there(folder):
-            new, photos, notes = 0, _count_files(folder), self._notes_on(folder.name)
+            manifest = self._last_manifest()
+            notes = manifest.details.get("notes", []) if manifest and manifest.key == folder.name else []
+            new, photos = 0, _count_files(folder)
         else:
             with publish_folder(folder, progress) as temporary:
                 new, notes = extract(archive.path, temporary, progress)
             photos = new
-        self._drop(archive.path)
+        self._delete_staged(archive.path)
         for note in notes:
-            progress.tell(f"{place(self.dataset)}: {note}")
-        return StageResult(
-            key=folder.name,
-            snapshot="",
-            settings=kept(self.dataset),
-            photos=photos,
-            new=new,
-            reused=photos - new,
-            details={
-                "sha256": archive.sha256,
-                "bytes": archive.size,
-                "state": state,
-                "unreached": None,
-                "notes": notes,
-            },
-        )
+            progress.tell(f"{shown_location(self.dataset)}: {note}")
+        details = {"sha256": archive.sha256, "bytes": archive.size, "state": state, "unreached": None, "notes": notes}
+        return self._result(folder.name, photos, new, details)
 
-    def _archive(self, progress: Progress) -> "Fetched":
+    def _result(self, key: str, photos: int, new: int, details: dict[str, Any]) -> StageResult:
+        settings = stored_settings(self.dataset)
+        return StageResult(key, "", settings, photos, new, reused=photos - new, details=details)
+
+    def _last_manifest(self) -> Manifest | None:
+        """Return the manifest of the last fetch; None where there is none that can be read."""
+        for path in reversed(listed(self.root.downloads(self.dataset.name), "*.json")):
+            try:
+                return read_manifest(path)
+            except (FileNotFoundError, StoreError):
+                # Most likely the state of a fetched file.
+                continue
+        return None
+
+    def _archive(self, progress: Progress) -> "FetchedFile":
         with progress.preparing("imports"):
             from tasks.download.archives import verify  # noqa: PLC0415 (only where there is work)
-            from tasks.download.fetch import Expected, fetch, file_at  # noqa: PLC0415
-            from tasks.download.sample import draw_sample  # noqa: PLC0415
-            from tasks.download.staging import staging_folder  # noqa: PLC0415
+            from tasks.download.fetch import Expected, fetch, local_file  # noqa: PLC0415
+            from tasks.download.staging import staged  # noqa: PLC0415
+            from tasks.synthetic.sample import draw_sample  # noqa: PLC0415
 
         if self.dataset.kind == "archive":
-            return file_at(Path(self.dataset.location))
-        place = staging_folder(self.root.downloads(self.dataset.name))
-        if self.dataset.kind == "sample":
-            archive = place.folder / f"sample-{SAMPLE_VERSION}.tgz"
-            if not archive.is_file():
-                draw_sample(archive, int(self.dataset.location), progress)
-            return file_at(archive)
-        archive = place.folder / archive_name(self.dataset.location)
-        expected = Expected(self.dataset.size, self.dataset.sha256, check=verify, made=self._is_extracted)
-        with place.shared(archive):
-            return fetch(self.dataset.location, archive, expected, progress)
+            return local_file(Path(self.dataset.location))
+        is_sample, location = self.dataset.kind == "sample", self.dataset.location
+        name = f"sample-{SAMPLE_VERSION}.tgz" if is_sample else archive_name(location)
+        with staged(self.root.downloads(self.dataset.name), name) as archive:
+            if is_sample:
+                if not archive.is_file():
+                    draw_sample(archive, int(location), progress)
+                return local_file(archive)
+            expected = Expected(self.dataset.size, self.dataset.sha256, verify=verify, is_used_up=self._is_extracted)
+            return fetch(location, archive, expected, progress)
 
-    def _drop(self, archive: Path) -> None:
-        """Free this machine of an archive that is unpacked on an object store; what a person put there stays."""
-        from tasks.download.fetch import state_of  # noqa: PLC0415 (only where there is work)
+    def _delete_staged(self, archive: Path) -> None:
+        """Delete an archive that is unpacked on an object store from this machine; a file of the user's stays."""
+        from tasks.download.fetch import state_path  # noqa: PLC0415 (only where there is work)
 
-        ours = self.dataset.kind == "sample" or (self.dataset.kind == "url" and state_of(archive).is_file())
+        ours = self.dataset.kind == "sample" or (self.dataset.kind == "url" and state_path(archive).is_file())
         if is_remote(self.root.path) and ours:
             archive.unlink(missing_ok=True)
 
@@ -174,25 +162,25 @@ class FetchDataset(RunStageTask):
 
 def _count_files(folder: AnyPath) -> int:
     if is_remote(folder):
-        return sum(1 for one in objects_below(folder) if not one.path.endswith("/"))
+        return sum(1 for each in objects_below(folder) if not each.path.endswith("/"))
     return sum(1 for path in folder.rglob("*") if path.is_file())
 
 
 def archive_name(url: str) -> str:
-    """What the file of a URL is called on the disk: as in the URL, where no other file of ours can be called so."""
+    """Return the name of a URL's file on the disk: as in the URL, unless another file of ours may have it."""
     name = urlsplit(url).path.rpartition("/")[2]
-    return name if _PLAIN.fullmatch(name) else "archive"
+    return name if _SAFE_NAME.fullmatch(name) else "archive"
 
 
-def outside(dataset: Dataset) -> str:
-    """How the source of an archive looks from outside: changed, it is fetched, drawn or extracted again.
+def archive_state(dataset: Dataset) -> str:
+    """Return a text that differs where an archive has to be fetched, drawn or extracted again.
 
     Args:
-        dataset: Anything but a folder.
+        dataset: Any kind but a folder.
 
     Returns:
-        Size and version of a user's archive, the version of the drawing of `sample`; a URL looks alike
-        always, and is asked again on the next date.
+        Size and version of a user's archive, or the version of the drawing of `sample`; always the same for a URL,
+        which is requested again on the next date.
 
     Raises:
         DatasetError: The user's archive is gone.

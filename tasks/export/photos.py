@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from tasks.concurrency import map_ordered
 from tasks.decode.workers import MAX_BYTES
-from tasks.image_formats import JPEG, PNG, image_format
+from tasks.file_types import JPEG, PNG, image_format
 from tasks.paths import AnyPath
 from tasks.shards.parquet import read_parquet
 from tasks.shards.store import ShardStore

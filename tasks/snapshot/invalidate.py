@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.download.source_fallback import INVALID
+from tasks.download.source_fallback import INVALIDATED
 from tasks.paths import AnyPath
 from tasks.shards.manifests import read_manifest
 from tasks.snapshot.hashes import drop_hashes
@@ -21,4 +21,4 @@ def invalidate(manifest: AnyPath, changed: Sequence[str]) -> None:
     """
     drop_hashes(manifest.with_name("hashes.parquet"), changed)
     found = read_manifest(manifest)
-    replace(found, details={**found.details, "state": INVALID}).publish(manifest)
+    replace(found, details={**found.details, "state": INVALIDATED}).publish(manifest)

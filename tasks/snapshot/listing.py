@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from tasks.image_formats import image_format
+from tasks.file_types import image_format
 from tasks.keys import KEY_LENGTH
 from tasks.snapshot.ignored import NOT_A_PHOTO, RAW_PHOTO, UNSUPPORTED, VIDEO, Ignored, IgnoredSummary
 from tasks.snapshot.labels import to_label

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.concurrency import map_ordered
 from tasks.errors import DatasetError
-from tasks.image_formats import HEAD
+from tasks.file_types import HEAD
 from tasks.paths import AnyPath
 from tasks.snapshot.ignored import NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, UNREADABLE, Ignored
 from tasks.snapshot.ignored_names import unwanted_name

@@ -8,19 +8,19 @@ import luigi
 
 from tasks.catalog import Dataset
 from tasks.download.source_fallback import (
-    AWAY,
-    INVALID,
+    INVALIDATED,
     ON_MISSING_SOURCE,
+    UNREACHABLE,
     LastSnapshot,
     UnreachableSource,
-    go_on,
-    kept,
+    describe_fallback,
+    fall_back,
     last_snapshot,
-    place,
-    tell_unreached,
-    why_unreached,
+    shown_location,
+    stored_settings,
+    unreachable_cause,
 )
-from tasks.download.task import FetchDataset, outside
+from tasks.download.task import FetchDataset, archive_state
 from tasks.errors import DatasetError, PipelineError
 from tasks.parameters import ChoiceParameter, NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
@@ -74,7 +74,7 @@ class TakeSnapshot(RunStageTask):
             return False
         manifest = self.manifest()
         own, state = manifest.run == self.run_id, manifest.details["state"]
-        if state == INVALID and not own and not self._has_record():
+        if state == INVALIDATED and not own and not self._has_record():
             return False
         return is_current(self.date, own, state, self.dataset, self.on_missing_source)
 
@@ -97,9 +97,9 @@ class TakeSnapshot(RunStageTask):
         last = last_snapshot(self.root, self.dataset.name, self.date)
         found = self._not_fetched(last) or self._look(last, progress)
         if isinstance(found, UnreachableSource):
-            progress.tell(tell_unreached(found.details()))
+            progress.tell(describe_fallback(found.details()))
             manifest = found.last.manifest
-            own = {"state": AWAY, "unreached": found.details()}
+            own = {"state": UNREACHABLE, "unreached": found.details()}
             return self._outcome(manifest.key, manifest.photos, 0, {**manifest.details, **own})
         return self._publish(found, last)
 
@@ -117,16 +117,16 @@ class TakeSnapshot(RunStageTask):
 
         known = last if self.dataset.kind == "folder" else None
         try:
-            archive = "" if self.dataset.kind == "folder" else place(self.dataset)
+            archive = "" if self.dataset.kind == "folder" else shown_location(self.dataset)
             snapshot = take_snapshot(self.photos(), read_hashes(self._hashes()), progress, archive)
         except DatasetError as exc:
-            why = why_unreached(self.dataset, exc)
+            why = unreachable_cause(self.dataset, exc)
             if known is None or why is None:
                 raise
-            return go_on(self.dataset, why, known, self.on_missing_source, exc)
+            return fall_back(self.dataset, why, known, self.on_missing_source, exc)
         if known is not None and snapshot.photos == 0:
             # As the mount point of a disk is that is not mounted.
-            return go_on(self.dataset, "it holds no photo that can be read", known, self.on_missing_source)
+            return fall_back(self.dataset, "it holds no photo that can be read", known, self.on_missing_source)
         return snapshot
 
     def _publish(self, snapshot: "Snapshot", last: LastSnapshot | None) -> StageResult:
@@ -159,7 +159,7 @@ class TakeSnapshot(RunStageTask):
         return StageResult(
             key=key,
             snapshot=key,
-            settings=kept(self.dataset),
+            settings=stored_settings(self.dataset),
             photos=photos,
             new=hashed,
             reused=photos - hashed,
@@ -182,22 +182,22 @@ def is_current(date: dt.date, own: bool, state: str, dataset: Dataset, on_missin
     """
     if own or date < dt.date.today():
         return True
-    return state == source_state(dataset) and (state != AWAY or on_missing_source == "use-last")
+    return state == source_state(dataset) and (state != UNREACHABLE or on_missing_source == "use-last")
 
 
 def source_state(dataset: Dataset) -> str:
     """How a dataset's source looks from outside, without reading photos: cheap, and it raises nothing.
 
     Returns:
-        For a folder a fingerprint of paths, sizes and versions, else what the download stage sees of it; `AWAY` where
-        the source cannot be read or a folder holds no photo: the stage that needs it says what is wrong.
+        For a folder a fingerprint of paths, sizes and versions, else what the download stage sees of it; `UNREACHABLE`
+        where the source cannot be read or a folder holds no photo: the stage that needs it says what is wrong.
     """
     from tasks.snapshot.walk import list_unread  # noqa: PLC0415
 
     try:
         if dataset.kind != "folder":
-            return outside(dataset)
+            return archive_state(dataset)
         listing = list_unread(to_path(dataset.location))
     except PipelineError:
-        return AWAY
-    return listing.state() if listing.files or listing.unclear else AWAY
+        return UNREACHABLE
+    return listing.state() if listing.files or listing.unclear else UNREACHABLE

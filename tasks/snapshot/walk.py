@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.errors import DatasetError
-from tasks.image_formats import HEAD
+from tasks.file_types import HEAD
 from tasks.paths import AnyPath, file_version, is_remote
 from tasks.snapshot.ignored import LINKED_FOLDER, NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, RAW_PHOTO, UNREADABLE, Ignored
 from tasks.snapshot.ignored_names import unwanted_name

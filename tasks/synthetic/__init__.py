@@ -1,1 +1,1 @@
-"""Draws the photos of `sample`: flowers with their stems and leaves, in front of something, in some light."""
+"""Drawn photos of flowers: stems, leaves and heads before a background, in varied light."""

@@ -1,4 +1,4 @@
-"""What is behind the flowers of the dataset `sample`."""
+"""Backgrounds of the drawn flowers."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -11,29 +11,18 @@ _GREENS = ((70, 112, 42), (94, 136, 58), (48, 86, 40), (118, 140, 66))
 
 
 def draw_background(size: Size, rng: np.random.Generator) -> Image.Image:
-    """Draw one of the kinds of background.
-
-    Args:
-        size: Width and height in pixels.
-        rng: Chooses the kind, and all within it.
-
-    Returns:
-        An RGB picture.
-    """
+    """Draw an RGB picture of a random kind; `size` is its width and height in pixels."""
     kinds = (_meadow, _sky, _soil, _bokeh, _indoors, _hedge)
     return kinds[rng.choice(len(kinds), p=(0.26, 0.16, 0.12, 0.2, 0.12, 0.14))](size, rng)
 
 
 def clouds(size: Size, cells: int, rng: np.random.Generator) -> Floats:
-    """Smooth noise of mean 0 and deviation of about 1.
+    """Draw smooth noise, shape (height, width), of mean 0 and a deviation of about 1.
 
     Args:
         size: Width and height in pixels.
-        cells: How many hills and valleys fit side by side.
-        rng: Its source.
-
-    Returns:
-        Shape (height, width).
+        cells: Number of hills and valleys side by side.
+        rng: Source of the noise.
     """
     width, height = size
     rows = max(2, round(cells * height / width))
@@ -46,13 +35,13 @@ def _picture(values: Floats) -> Image.Image:
 
 
 def _mottled(size: Size, colour: Colour, cells: int, spread: float, rng: np.random.Generator) -> Floats:
-    """One colour, lighter and darker in patches and in grains: shape (height, width, 3)."""
+    """Vary one colour in patches and in grains: shape (height, width, 3)."""
     light = clouds(size, cells, rng) * spread + clouds(size, cells * 8, rng) * spread * 0.6
     return np.asarray(colour) + light[..., None]
 
 
-def _fall(size: Size, top: Colour, bottom: Colour) -> Floats:
-    """A gradient from top to bottom: shape (height, width, 3)."""
+def _gradient(size: Size, top: Colour, bottom: Colour) -> Floats:
+    """Blend two colours from top to bottom: shape (height, width, 3)."""
     part = np.linspace(0, 1, size[1])[:, None, None]
     return np.broadcast_to(np.asarray(top) * (1 - part) + np.asarray(bottom) * part, (size[1], size[0], 3))
 
@@ -69,7 +58,7 @@ def _meadow(size: Size, rng: np.random.Generator) -> Image.Image:
 def _sky(size: Size, rng: np.random.Generator) -> Image.Image:
     blue = vary((112, 160, 214), 1, 18, rng)[0]
     white = np.clip(clouds(size, 4, rng) + 0.5 * clouds(size, 12, rng) - rng.uniform(-0.6, 1.2), 0, 1)[..., None]
-    values = _fall(size, blue * 0.86, blue * 1.1) * (1 - 0.8 * white) + 238 * 0.8 * white
+    values = _gradient(size, blue * 0.86, blue * 1.1) * (1 - 0.8 * white) + 238 * 0.8 * white
     horizon = int(size[1] * rng.uniform(0.6, 1.3))
     if horizon < size[1]:
         land = _mottled(size, _GREENS[rng.integers(len(_GREENS))], 6, 14, rng)
@@ -99,7 +88,9 @@ def _bokeh(size: Size, rng: np.random.Generator) -> Image.Image:
 
 def _indoors(size: Size, rng: np.random.Generator) -> Image.Image:
     wall = ((214, 204, 188), (176, 186, 192), (120, 96, 84), (60, 62, 70), (224, 220, 216))[rng.integers(5)]
-    picture = _picture(_fall(size, np.asarray(wall) * rng.uniform(0.8, 1.1), np.asarray(wall) * rng.uniform(0.7, 1.0)))
+    picture = _picture(
+        _gradient(size, np.asarray(wall) * rng.uniform(0.8, 1.1), np.asarray(wall) * rng.uniform(0.7, 1.0))
+    )
     draw = ImageDraw.Draw(picture)
     edge = size[1] * rng.uniform(0.62, 0.95)
     draw.rectangle((0, edge, *size), fill=fills(vary((134, 96, 62), 1, 26, rng))[0])

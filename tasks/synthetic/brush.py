@@ -1,4 +1,4 @@
-"""Draw plants from shapes that are given in the plant's own units."""
+"""Shapes of plants in the plant's own units, and a brush that draws them at a pose."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ Colour = Sequence[float] | Floats
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a shape is put on a picture.
+    """Position, size and rotation of a shape on a picture.
 
     Args:
-        x: Its centre, in pixels from the left.
-        y: Its centre, in pixels from the top.
+        x: Centre, in pixels from the left.
+        y: Centre, in pixels from the top.
         scale: Pixels of one unit.
-        turn: Radians, clockwise, in the plane of the picture.
-        squash: Height over width of what is round: 1 is seen from above, less from aside.
-        lean: Radians, clockwise: the direction along which it is squashed.
+        turn: Rotation in the plane of the picture, in radians, clockwise.
+        squash: Height over width of a round shape: 1 is seen from above, less from aside.
+        lean: Direction along which it is squashed, in radians, clockwise.
     """
 
     x: float
@@ -32,7 +32,7 @@ class Pose:
     lean: float = 0.0
 
     def place(self, points: Floats) -> Floats:
-        """Bring points, shape (..., 2), from the plant's units to pixels."""
+        """Convert points, shape (..., 2), from the plant's units to pixels."""
         turned = points @ _rotation(self.turn - self.lean)
         flat = turned * (1.0, self.squash) @ _rotation(self.lean)
         placed: Floats = flat * self.scale + (self.x, self.y)
@@ -40,30 +40,20 @@ class Pose:
 
 
 class Brush:
-    """Draws at a pose.
-
-    Args:
-        draw: The picture; its mode must be RGBA for colours that let something through.
-        pose: Where.
-    """
+    """Draws at a pose; the picture's mode must be RGBA for translucent colours."""
 
     def __init__(self, draw: ImageDraw.ImageDraw, pose: Pose) -> None:
         self._draw = draw
         self._pose = pose
 
     def shapes(self, outlines: Floats, colours: Floats) -> None:
-        """Fill shapes in their order.
-
-        Args:
-            outlines: Shape (K, N, 2), in units.
-            colours: Shape (K, 3) or (K, 4), 0 to 255.
-        """
+        """Fill outlines, shape (K, N, 2), in units, with colours, shape (K, 3) or (K, 4), 0 to 255, in this order."""
         places = self._pose.place(outlines).reshape(len(outlines), -1).tolist()
         for place, colour in zip(places, fills(colours), strict=True):
             self._draw.polygon(place, fill=colour)
 
     def discs(self, centres: Floats, radii: Floats, colours: Floats) -> None:
-        """Fill small discs in their order; they are round whatever the pose.
+        """Fill small discs, which are round whatever the pose, in this order.
 
         Args:
             centres: Shape (K, 2), in units.
@@ -75,24 +65,20 @@ class Brush:
             self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
     def line(self, points: Floats, width: float, colour: Floats) -> None:
-        """Draw a line through points, shape (N, 2), in units, as is its width."""
+        """Draw a line of a width in units through points, shape (N, 2), in units, with a colour, shape (C,)."""
+        pixels = max(1, round(width * self._pose.scale))
         place = self._pose.place(points).ravel().tolist()
-        self._draw.line(
-            place, fill=fills(colour[None])[0], width=max(1, round(width * self._pose.scale)), joint="curve"
-        )
+        self._draw.line(place, fill=fills(colour[None])[0], width=pixels, joint="curve")
 
 
 def petal(length: float, width: float, widest: float, blunt: float = 0.8) -> Floats:
-    """Outline of a petal or leaf that grows from the origin along -y.
+    """Return the outline, shape (18, 2), of a petal or leaf that grows from the origin along -y.
 
     Args:
-        length: From base to tip.
-        width: At its widest.
-        widest: Where it is widest, as a part of its length.
+        length: Length from base to tip.
+        width: Greatest width.
+        widest: Position of the greatest width, as a share of the length.
         blunt: 0.5 makes a round tip, 1 or more a pointed one.
-
-    Returns:
-        Shape (18, 2).
     """
     along = np.linspace(0.0, 1.0, 9)
     half = width / 2 * np.sin(np.pi * along ** (np.log(0.5) / np.log(widest))) ** blunt
@@ -101,25 +87,25 @@ def petal(length: float, width: float, widest: float, blunt: float = 0.8) -> Flo
 
 
 def ring(outline: Floats, angles: Floats, sizes: Floats) -> Floats:
-    """Copies of an outline, shape (N, 2), turned by `angles` and scaled by `sizes`, both of shape (K,): (K, N, 2)."""
+    """Turn copies of an outline, shape (N, 2), by `angles` and scale them by `sizes`, both of shape (K,): (K, N, 2)."""
     cos, sin = np.cos(angles) * sizes, np.sin(angles) * sizes
     copies: Floats = outline @ np.stack([cos, sin, -sin, cos], axis=1).reshape(-1, 2, 2)
     return copies
 
 
 def vary(colour: Colour, count: int, spread: float, rng: np.random.Generator) -> Floats:
-    """`count` colours around one, mostly lighter or darker by `spread`: shape (count, 3)."""
+    """Draw random colours around one, shape (3,), mostly lighter or darker by `spread`: shape (count, 3)."""
     light = rng.normal(0.0, spread, (count, 1)) + rng.normal(0.0, spread / 3, (count, 3))
     varied: Floats = np.asarray(colour) + light
     return varied
 
 
 def _rotation(angle: float) -> Floats:
-    """The matrix that turns row vectors clockwise on a picture, where y points down."""
+    """Return the matrix that turns row vectors clockwise on a picture, where y points down."""
     cos, sin = np.cos(angle), np.sin(angle)
     return np.array([[cos, sin], [-sin, cos]])
 
 
 def fills(colours: Floats) -> list[tuple[int, ...]]:
-    """Colours as Pillow takes them: shape (K, C), cut to 0 to 255, as K tuples."""
+    """Convert colours, shape (K, C), to Pillow's K tuples, clipped to 0 to 255."""
     return [tuple(colour) for colour in np.minimum(np.maximum(colours, 0), 255).astype(int).tolist()]

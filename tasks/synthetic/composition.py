@@ -1,4 +1,4 @@
-"""Compose a photo of the dataset `sample`: background, flowers, what is before them, light, and the camera's faults."""
+"""Composition of a drawn photo: background, flowers, foreground, light, and the camera's faults."""
 
 import io
 
@@ -12,19 +12,16 @@ from tasks.synthetic.foliage import HABITS, draw_blades, draw_leaf, draw_stem
 
 LABELS = tuple(HEADS)
 
-#: What is in focus is drawn at twice the size and then halved, for smooth edges.
+#: Shapes in focus are drawn at twice the size and then reduced, for smooth edges.
 _OVERSAMPLING = 2
 
 
 def draw_photo(seed: int, index: int) -> bytes:
-    """Draw one photo.
+    """Draw a JPEG of about 320 x 240 pixels, the same for the same arguments.
 
     Args:
-        seed: The dataset's.
-        index: The photo's place in the dataset; its label is `LABELS[index % 5]`.
-
-    Returns:
-        A JPEG of about 320 x 240 pixels, the same for the same arguments.
+        seed: Seed of the dataset.
+        index: Index of the photo in the dataset; its label is `LABELS[index % 5]`.
     """
     rng = np.random.default_rng((seed, index))
     label = LABELS[index % len(LABELS)]
@@ -42,7 +39,7 @@ def _choose_size(rng: np.random.Generator) -> Size:
 
 
 def _add_far(picture: Image.Image, label: str, rng: np.random.Generator) -> Image.Image:
-    """Add small flowers out of focus, now and then of another kind."""
+    """Add small flowers out of focus, some of another kind."""
     if rng.random() < 0.45:
         return picture
     kind = label if rng.random() < 0.8 else LABELS[rng.integers(len(LABELS))]
@@ -53,13 +50,13 @@ def _add_far(picture: Image.Image, label: str, rng: np.random.Generator) -> Imag
 
 
 def _add_near(picture: Image.Image, label: str, rng: np.random.Generator) -> None:
-    """Add the flowers that the photo is of: one large, a few, or many small ones."""
+    """Add the flowers of the photo's label: one large, a few, or many small ones."""
     draw = ImageDraw.Draw(picture, "RGBA")
     count = int(rng.choice([1, 2, 3, 5, 8], p=[0.42, 0.2, 0.16, 0.12, 0.1]))
     short = min(picture.size)
     sizes = np.sort(short * rng.uniform(0.12, 0.4, count) / count**0.4)
     for size in sizes:
-        # The largest one, which is drawn last, is what the photo is of: it stands near the middle.
+        # The largest one, which is drawn last, stands near the middle.
         spread = 0.08 if size == sizes[-1] else 0.08 + 0.05 * count
         x, y = np.clip(rng.normal(0.5, spread, 2), 0.08, 0.92) * picture.size
         _draw_plant(draw, label, Pose(x, y, size), rng)
@@ -68,19 +65,14 @@ def _add_near(picture: Image.Image, label: str, rng: np.random.Generator) -> Non
 def _draw_plant(draw: ImageDraw.ImageDraw, label: str, place: Pose, rng: np.random.Generator) -> None:
     cup = label == "tulips"
     draw_stem(draw, HABITS[label], place, rng.uniform(2.5, 7.0), rng)
-    pose = Pose(
-        place.x,
-        place.y,
-        place.scale,
-        turn=rng.normal(0, 0.25) if cup else rng.uniform(0, 2 * np.pi),
-        squash=1.0 if cup else 1.0 - abs(rng.normal(0, 0.3)) % 0.75,
-        lean=0.0 if cup else rng.normal(0, 0.6),
-    )
-    HEADS[label](Brush(draw, pose), rng)
+    turn = rng.normal(0, 0.25) if cup else rng.uniform(0, 2 * np.pi)
+    squash = 1.0 if cup else 1.0 - abs(rng.normal(0, 0.3)) % 0.75
+    lean = 0.0 if cup else rng.normal(0, 0.6)
+    HEADS[label](Brush(draw, Pose(place.x, place.y, place.scale, turn, squash, lean)), rng)
 
 
 def _add_foreground(picture: Image.Image, rng: np.random.Generator) -> None:
-    """Put blades, leaves or a rail before the flowers."""
+    """Draw blades, leaves or a rail before the flowers."""
     draw = ImageDraw.Draw(picture, "RGBA")
     kind = rng.random()
     if kind < 0.22:
@@ -97,7 +89,7 @@ def _add_foreground(picture: Image.Image, rng: np.random.Generator) -> None:
 
 
 def _expose(picture: Image.Image, rng: np.random.Generator) -> bytes:
-    """Take the photo: light, shadow, white balance, focus, noise, compression."""
+    """Apply light, shadow, white balance, focus, noise and compression; returns the JPEG."""
     size = picture.size
     blur = float(rng.choice([0.0, 0.5, 1.0, 1.8], p=[0.45, 0.25, 0.2, 0.1]))
     tint = rng.normal(1.0, 0.07, 3) * rng.uniform(0.75, 1.15)
@@ -114,7 +106,7 @@ def _expose(picture: Image.Image, rng: np.random.Generator) -> bytes:
 
 
 def _light(size: Size, rng: np.random.Generator) -> Floats:
-    """Uneven light: from one side, darker in the corners, with soft shadows; shape (height, width), about 1."""
+    """Draw uneven light from one side, with dark corners and soft shadows: shape (height, width), about 1."""
     y, x = np.linspace(-1, 1, size[1])[:, None], np.linspace(-1, 1, size[0])
     angle = rng.uniform(0, 2 * np.pi)
     side = rng.uniform(0, 0.25) * (np.cos(angle) * x + np.sin(angle) * y)

@@ -1,4 +1,4 @@
-"""The heads of the five flowers that the dataset `sample` shows; a head has a radius of about 1 unit."""
+"""Heads of the five drawn flowers; a head has a radius of about 1 unit."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,13 +9,8 @@ from tasks.synthetic.brush import Brush, Colour, Floats, petal, ring, vary
 
 Head = Callable[[Brush, np.random.Generator], None]
 
-_WHITE, _CREAM, _YELLOW, _GOLD, _ORANGE = (
-    (244, 243, 238),
-    (244, 232, 196),
-    (248, 212, 46),
-    (240, 178, 28),
-    (240, 124, 44),
-)
+_WHITE, _CREAM = (244, 243, 238), (244, 232, 196)
+_YELLOW, _GOLD, _ORANGE = (248, 212, 46), (240, 178, 28), (240, 124, 44)
 _PINK, _RED, _DARK_RED, _PURPLE = (232, 128, 158), (206, 32, 42), (136, 16, 34), (128, 52, 120)
 _ROSES = (_RED, _DARK_RED, _PINK, _WHITE, _CREAM, _YELLOW, _ORANGE)
 _TULIPS = (_RED, _DARK_RED, _PINK, _WHITE, _YELLOW, _YELLOW, _ORANGE, _PURPLE)
@@ -26,11 +21,11 @@ class _Layer:
     """A ring of petals.
 
     Args:
-        outline: Of one petal, shape (N, 2), in units.
-        angles: Where the petals point, shape (K,), radians.
-        colour: Of all of them, about.
-        size: What the outline is multiplied by.
-        rim: How dark their edges are, as a part of their colour.
+        outline: Outline of one petal, shape (N, 2), in units.
+        angles: Directions of the petals, shape (K,), in radians.
+        colour: Mean colour of the petals.
+        size: Factor of the outline.
+        rim: Brightness of their edges, as a share of their colour.
     """
 
     outline: Floats
@@ -41,7 +36,7 @@ class _Layer:
 
 
 def draw_daisy(brush: Brush, rng: np.random.Generator) -> None:
-    """Narrow white petals in one or two rings around a yellow disc."""
+    """Draw narrow white petals in one or two rings around a yellow disc."""
     count = int(rng.integers(11, 26))
     tint = _WHITE if rng.random() < 0.8 else (236, 196, 214)
     outline = petal(1.0, rng.uniform(1.6, 3.2) / count + 0.12, 0.68, 0.6)
@@ -51,7 +46,7 @@ def draw_daisy(brush: Brush, rng: np.random.Generator) -> None:
 
 
 def draw_dandelion(brush: Brush, rng: np.random.Generator) -> None:
-    """A dense yellow tuft, or, when the flower is over, the clock of its seeds."""
+    """Draw a dense yellow tuft, or the ball of its seeds."""
     if rng.random() < 0.3:
         _clock(brush, rng)
         return
@@ -64,7 +59,7 @@ def draw_dandelion(brush: Brush, rng: np.random.Generator) -> None:
 
 
 def draw_rose(brush: Brush, rng: np.random.Generator) -> None:
-    """Broad petals in rings that close towards the heart."""
+    """Draw broad petals in rings that close towards the heart."""
     colour = np.asarray(_ROSES[rng.integers(len(_ROSES))])
     width = rng.uniform(0.95, 1.3)
     for layer, size in enumerate(np.linspace(1.0, 0.16, int(rng.integers(5, 8)))):
@@ -77,7 +72,7 @@ def draw_rose(brush: Brush, rng: np.random.Generator) -> None:
 
 
 def draw_sunflower(brush: Brush, rng: np.random.Generator) -> None:
-    """Pointed golden petals around a broad dark disc of seeds."""
+    """Draw pointed golden petals around a broad dark disc of seeds."""
     count = int(rng.integers(17, 32))
     outline = petal(1.0, rng.uniform(3.4, 5.0) / count + 0.08, 0.55, 0.9)
     colour = _GOLD if rng.random() < 0.6 else _YELLOW
@@ -89,7 +84,7 @@ def draw_sunflower(brush: Brush, rng: np.random.Generator) -> None:
 
 
 def draw_tulip(brush: Brush, rng: np.random.Generator) -> None:
-    """A cup of broad petals seen from aside, or six petals seen from above."""
+    """Draw a cup of broad petals seen from aside, or six petals seen from above."""
     colour = np.asarray(_TULIPS[rng.integers(len(_TULIPS))])
     if rng.random() < 0.2:
         _petals(brush, _Layer(petal(1.0, rng.uniform(0.75, 1.0), 0.6, 0.6), _around(6, rng, 0), colour), rng)
@@ -105,7 +100,7 @@ def draw_tulip(brush: Brush, rng: np.random.Generator) -> None:
         brush.shapes(turned * (0.93, 0.96), tone)
 
 
-#: By label, in the order of the labels.
+#: Functions that draw a head, in the order of the labels.
 HEADS: Mapping[str, Head] = {
     "daisy": draw_daisy,
     "dandelion": draw_dandelion,
@@ -116,7 +111,7 @@ HEADS: Mapping[str, Head] = {
 
 
 def _around(count: int, rng: np.random.Generator, layer: int) -> Floats:
-    """Angles of a ring's petals: even, but for some disorder; odd layers stand in the gaps of the even ones."""
+    """Return the angles of a ring's petals, roughly even; odd layers fill the gaps of the even ones."""
     return (np.arange(count) + 0.5 * layer + rng.normal(0, 0.13, count)) * 2 * np.pi / count
 
 
@@ -133,7 +128,7 @@ def _petals(brush: Brush, layer: _Layer, rng: np.random.Generator) -> None:
 
 
 def _disc(brush: Brush, radius: float, colour: Colour, rng: np.random.Generator) -> None:
-    """Draw a disc of florets, set by the golden angle as Vogel's model has it."""
+    """Draw a disc of florets at the golden angle (Vogel's model)."""
     count = 70
     part = np.sqrt((np.arange(count) + 0.5) / count)
     angles = np.arange(count) * np.pi * (3 - np.sqrt(5))
@@ -144,7 +139,7 @@ def _disc(brush: Brush, radius: float, colour: Colour, rng: np.random.Generator)
 
 
 def _clock(brush: Brush, rng: np.random.Generator) -> None:
-    """Draw the ball of seeds that is left of a dandelion."""
+    """Draw the ball of seeds of a dandelion."""
     count = int(rng.integers(60, 110))
     angles, part = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.uniform(0.05, 1.0, count))
     tips = np.stack([np.cos(angles), np.sin(angles)], axis=1) * part[:, None]

@@ -10,14 +10,14 @@ from tasks.synthetic.brush import Brush, Colour, Floats, Pose, petal, ring, vary
 
 @dataclass(frozen=True)
 class Habit:
-    """How a plant grows below its head, in units of the head's radius.
+    """Stem and leaves of a plant, in units of the head's radius.
 
     Args:
         stem: Width of the stem.
         leaf: Length and width of a leaf.
-        jagged: How deep a leaf's edge is cut.
+        jagged: Depth of the cuts in a leaf's edge.
         upright: Whether leaves grow along the stem rather than aside.
-        colour: Of the leaves.
+        colour: Colour of the leaves.
     """
 
     stem: float
@@ -37,7 +37,7 @@ HABITS = {
 
 
 def draw_stem(draw: ImageDraw.ImageDraw, habit: Habit, head: Pose, length: float, rng: np.random.Generator) -> None:
-    """Draw a stem from the head downwards, and its leaves; `length` is in units."""
+    """Draw a stem of a length in units from the head downwards, and its leaves."""
     brush = Brush(draw, Pose(head.x, head.y, head.scale))
     bend = rng.normal(0, 0.12 * length)
     along = np.linspace(0, 1, 9)
@@ -68,16 +68,7 @@ def draw_leaf(draw: ImageDraw.ImageDraw, pose: Pose, habit: Habit, rng: np.rando
 def draw_blades(
     draw: ImageDraw.ImageDraw, roots: Floats, height: float, colour: Colour, rng: np.random.Generator
 ) -> None:
-    """Draw blades of grass.
-
-    Args:
-        draw: The picture.
-        roots: Where they grow from, shape (K, 2), in pixels.
-        height: Pixels, about.
-        colour: Of the middle one.
-        rng: Varies them.
-    """
-    blades = ring(
-        petal(1.0, 0.07, 0.3, 0.9), rng.normal(0, 0.35, len(roots)), height * rng.uniform(0.5, 1.3, len(roots))
-    )
+    """Draw blades of grass of about a height in pixels and a colour from roots, shape (K, 2), in pixels."""
+    angles, heights = rng.normal(0, 0.35, len(roots)), height * rng.uniform(0.5, 1.3, len(roots))
+    blades = ring(petal(1.0, 0.07, 0.3, 0.9), angles, heights)
     Brush(draw, Pose(0, 0, 1)).shapes(blades + roots[:, None], vary(colour, len(roots), 18, rng))

@@ -60,7 +60,7 @@ def test_weights_of_a_url_are_fetched_once_for_all_machines_and_stay_locked(
         # Where they are gone from the store, none but the trusted ones are let in.
         (folder / f".fetched-{server.sha256[:16]}.whole").unlink()
         server.content = b"another file"
-        with pytest.raises(DownloadError, match="not the file that it should be"):
+        with pytest.raises(DownloadError, match="is not the expected file"):
             prepared(far_root, BackboneRequest("efficientnet_lite0", url, size=96))
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 import luigi
 
 from pipeline.retrain import RetrainFlowers
-from tasks.download.sample import draw_sample
 from tasks.progress import NullProgress
 from tasks.stage import StageTask
+from tasks.synthetic.sample import draw_sample
 from tests.benchmarks.queries import KEYS, SHARDS, measure_queries
 from tests.benchmarks.resident import peak
 from tests.benchmarks.table import Table, parser, tell

@@ -1,19 +1,28 @@
-"""Archives for tests: good ones of every format, and the stage that is to take them or refuse them."""
+"""Archives for tests: good ones of every format, and helpers that extract them."""
 
+import bz2
 import datetime as dt
+import gzip
 import hashlib
 import io
+import lzma
+import shutil
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from tasks.catalog import Dataset
-from tasks.download.archives import extract
+import pytest
+
+from tasks.catalog import Dataset, find_dataset
+from tasks.download.archives import extract, verify
 from tasks.download.task import FetchDataset
+from tasks.errors import DownloadError
+from tasks.paths import AnyPath
 from tasks.progress import NullProgress
 from tasks.run_context import RunContext
+from tasks.snapshot.task import TakeSnapshot
 
 FILES = {
     "flowers/daisy/1.jpg": hashlib.shake_256(b"1").digest(900),
@@ -73,12 +82,17 @@ class RawName(zipfile.ZipInfo):
         return self.raw, self.flag_bits
 
 
+#: How to pack names and bytes, or to compress bytes, by format.
+PACK: Mapping[str, Callable[[Iterable[tuple[str, bytes]]], bytes]] = {"tar": tar, "zip": zipped}
+COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
 def zip_of_raw(names: Iterable[bytes], system: int = 0) -> bytes:
     """A zip of files whose content is their name."""
     return zipped([(RawName(name, system), b"" if name.endswith((b"/", b"\\")) else name) for name in names])
 
 
-#: One archive of FILES of every format.
+#: Archives of FILES by format.
 GOOD: Mapping[str, bytes] = {
     "tar": tar(FILES.items()),
     "gnu": tar(FILES.items(), form=tarfile.GNU_FORMAT),
@@ -97,16 +111,66 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def extracted(folder: Path, data: bytes) -> tuple[dict[str, bytes], list[str]]:
-    """The files that are extracted from an archive, and what is said of their names."""
-    (folder / "archive").write_bytes(data)
-    target = folder / "extracted"
+def extracted(folder: Path, data: bytes | bytearray) -> tuple[dict[str, bytes], list[str]]:
+    """The files that are extracted from an archive, and the notes on their names."""
+    archive, target = folder / "photos.tgz", folder / "extracted"
+    archive.write_bytes(data)
+    shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    notes = extract(folder / "archive", target, NullProgress()).notes
+    notes = extract(archive, target, NullProgress()).notes
     return files_below(target), notes
+
+
+def refusal(folder: Path, data: bytes | bytearray) -> str:
+    """The error of an archive that is not extracted; a URL that has it gets one too."""
+    with pytest.raises(DownloadError) as caught:
+        extracted(folder, data)
+    with pytest.raises(DownloadError, match=r"^https://host/photos\.tgz .*; what was fetched before is kept\.$"):
+        verify(folder / "photos.tgz", "https://host/photos.tgz")
+    return str(caught.value)
 
 
 def take(root: Path, archive: Path) -> None:
     """Run the stage that extracts an archive."""
     dataset = Dataset("photos", "archive", str(archive))
     FetchDataset(context=RunContext(data_root=str(root)), dataset=dataset, date=dt.date(2024, 1, 1)).run()
+
+
+def stage_error(root: Path, archive: Path, kind: type[Exception] = DownloadError) -> str:
+    """The error of the stage for an archive; it publishes nothing, and leaves what was there."""
+    before = files_below(root)
+    with pytest.raises(kind) as caught:
+        take(root, archive)
+    assert files_below(root) == before
+    assert not list(root.rglob(".tmp-*"))
+    return str(caught.value)
+
+
+def take_snapshot(root: AnyPath, given: str, date: dt.date, on_missing_source: str = "fail") -> TakeSnapshot:
+    """Fetch and take a snapshot, as a start of the program of its own; `given` may be an archive that was there."""
+    gone = "://" not in given and given != "sample" and not Path(given).exists()
+    if gone:
+        Path(given).touch()
+    dataset = find_dataset(given, 15)
+    if gone:
+        Path(given).unlink()
+    run = f"{date}-{on_missing_source}"
+    task = TakeSnapshot(
+        context=RunContext(data_root=str(root), run_id=run),
+        dataset=dataset,
+        date=date,
+        on_missing_source=on_missing_source,
+    )
+    download = download_of(task)
+    if not download.complete():
+        download.run()
+        assert download.complete()
+    task.run()
+    return task
+
+
+def download_of(task: TakeSnapshot) -> FetchDataset:
+    """The download that a snapshot is taken of."""
+    download = task.requires()
+    assert download is not None
+    return download

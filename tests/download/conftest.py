@@ -1,12 +1,14 @@
-"""A server of one file, and where that file is to be."""
+"""Servers of one file, proxies before them, and the path that the file is fetched to."""
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.download.environment import forget_network_settings
-from tests.download.fetching import CONTENT
+from tests.download.fetching import CONTENT, forget_network_settings
+from tests.download.proxy_servers import ProxyServer, http_proxy, socks_proxy
 from tests.download.server import FileServer, serving
 from tests.download.tls import Certificate, make_certificate
 
@@ -36,12 +38,40 @@ def safe(certificate: Certificate) -> Iterator[FileServer]:
 
 
 @pytest.fixture
-def trusted(safe: FileServer, certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> FileServer:
+def trusted(
+    plain_network: None, safe: FileServer, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> FileServer:
     """The same, trusted."""
+    del plain_network
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
     return safe
 
 
 @pytest.fixture
+def proxied(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ProxyServer]]:
+    """Starts a proxy, and lets an environment variable name it: `proxied("socks5://", variable="HTTP_PROXY")`."""
+    with ExitStack() as running:
+
+        def start(prefix: str, proxy: ProxyServer | None = None, variable: str = "ALL_PROXY") -> ProxyServer:
+            started = proxy or ProxyServer()
+            if prefix.startswith("socks"):
+                running.enter_context(socks_proxy(started))
+            else:
+                running.enter_context(http_proxy(started, certificate.server if prefix == "https://" else None))
+            monkeypatch.setenv(variable, f"{prefix}{started.place}")
+            return started
+
+        yield start
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "download" / "photos.tgz"
+
+
+@pytest.fixture
+def unused() -> Iterator[str]:
+    """Host and port that nobody listens at: as long as the port is bound, nobody else gets it."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{bound.getsockname()[1]}"

@@ -1,13 +1,15 @@
-"""What the tests of fetching share: a file, little patience, and progress that remembers."""
+"""Helpers of the tests of fetching: a file, quick retries, and the errors of a fetch."""
 
+import hashlib
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from tasks.download.fetch import Expected, Fetched, fetch
+from tasks.download.fetch import Expected, FetchedFile, fetch
 from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError
 from tasks.progress import NullProgress
@@ -15,35 +17,66 @@ from tests.download.server import FileServer, Mood
 
 CONTENT = bytes(range(256)) * 800
 #: Without pauses; what it waits for always comes, however busy the machine is.
-QUICK = RetryPolicy(attempts=3, first_pause=0.01, longest_pause=0.02, timeout=60.0, slowest=100.0)
+QUICK = RetryPolicy(max_attempts=3, first_delay=0.01, max_delay=0.02, timeout=60.0, min_rate=100.0)
 
 
 ANYTHING = Expected()
+
+
+class Disk(NamedTuple):
+    """A disk of 100 MB, as shutil describes it."""
+
+    free: int
+    total: int = 100_000_000
+
+
+def forget_network_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove all variables that say how the network is reached, whatever this machine's are."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name in {"SSL_CERT_FILE", "SSL_CERT_DIR"}:
+            monkeypatch.delenv(name)
 
 
 def exactly(files: FileServer) -> Expected:
     return Expected(len(files.content), files.sha256)
 
 
-def get(files: FileServer, path: Path, expected: Expected = ANYTHING, patience: RetryPolicy = QUICK) -> Fetched:
-    return fetch(files.url, path, expected, NullProgress(), patience)
+def get(files: FileServer, path: Path, expected: Expected = ANYTHING, policy: RetryPolicy = QUICK) -> FetchedFile:
+    return fetch(files.url, path, expected, NullProgress(), policy)
+
+
+def put(path: Path, data: bytes) -> str:
+    """Put a file where a download would be, as a person does, and return its hash."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file `<name><suffix>` beside a file."""
+    return path.with_name(path.name + suffix)
+
+
+def left(path: Path) -> dict[str, bytes]:
+    """Names and bytes of all files beside a file, itself included."""
+    return {file.name: file.read_bytes() for file in path.parent.iterdir()}
 
 
 def broken_off(files: FileServer, path: Path, after: int = 70_000) -> None:
     """Leave a part of the file behind."""
     files.moods = [Mood(cut_after=after)]
     with pytest.raises(DownloadError):
-        get(files, path, patience=replace(QUICK, attempts=0))
-    assert path.with_name("photos.tgz.part").stat().st_size == after
+        get(files, path, policy=replace(QUICK, max_attempts=0))
+    assert beside(path, ".part").stat().st_size == after
     assert not path.exists()
     files.requests.clear()
 
 
-def refused(files: FileServer, path: Path, patience: RetryPolicy = QUICK) -> str:
-    """What is told of a fetch that fails."""
+def refused(files: FileServer, path: Path, policy: RetryPolicy = QUICK) -> str:
+    """The error of a fetch, which leaves nothing."""
     with pytest.raises(DownloadError) as caught:
-        get(files, path, patience=patience)
-    assert list(path.parent.iterdir()) == []
+        get(files, path, policy=policy)
+    assert left(path) == {}
     return str(caught.value)
 
 

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.support.servers.http_server import running
+
 
 @dataclass
 class ProxyServer:
-    """What a proxy asks for, says, and was asked.
+    """A proxy: its login, its answer, and the requests that it got.
 
     Args:
         login: User and password, where it wants them.
@@ -64,16 +66,9 @@ def _running(
                 speak(client, proxy)
 
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
     proxy.place = f"127.0.0.1:{server.server_address[1]}"
-    try:
+    with running(server, proxy.released):
         yield
-    finally:
-        proxy.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _speak_socks(client: socket.socket, proxy: ProxyServer) -> None:
@@ -146,7 +141,7 @@ def _exactly(client: socket.socket, count: int) -> bytes:
 def _pass_on(client: socket.socket, server: socket.socket) -> None:
     """Carry bytes both ways until either side ends."""
     while True:
-        # What TLS has read already is seen by no `select`.
+        # `select` does not see the bytes that TLS has read already.
         waiting = isinstance(client, ssl.SSLSocket) and client.pending()
         ready = [client] if waiting else select.select([client, server], [], [], 10)[0]
         if not ready:

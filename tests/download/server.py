@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
-from tests.support.servers.http_server import Server
+from tests.support.servers.http_server import Server, running
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Mood:
 
 @dataclass
 class FileServer:
-    """What the server has, how it feels, and what it was asked.
+    """A server of one file: its version, its next moods, and the requests that it got.
 
     Args:
         content: The bytes of the file.
@@ -65,6 +65,10 @@ class FileServer:
         """Hash of the content, in hex digits."""
         return hashlib.sha256(self.content).hexdigest()
 
+    def change(self, content: bytes, etag: str | None) -> None:
+        """Have another version of the file."""
+        self.content, self.etag = content, etag
+
 
 @contextmanager
 def serving(files: FileServer, tls: ssl.SSLContext | None = None) -> Iterator[FileServer]:
@@ -82,16 +86,9 @@ def serving(files: FileServer, tls: ssl.SSLContext | None = None) -> Iterator[Fi
     server = Server(("127.0.0.1", 0), Handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
     files.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/photos.tgz"
-    try:
+    with running(server, files.released):
         yield files
-    finally:
-        files.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _answer(handler: BaseHTTPRequestHandler, files: FileServer) -> None:
@@ -100,7 +97,7 @@ def _answer(handler: BaseHTTPRequestHandler, files: FileServer) -> None:
     mood = files.moods.pop(0) if files.moods else Mood()
     if mood.raw:
         handler.close_connection = True
-        # Whoever had enough hangs up.
+        # A client that has had enough hangs up.
         with suppress(OSError):
             for piece in mood.raw(files.released):
                 handler.wfile.write(piece)

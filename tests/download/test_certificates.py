@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.download.certificates import trust_environment, untrusted
-from tasks.download.responses import FetchError
+from tasks.download.certificates import certificate_error, environment_tls
+from tasks.download.retry_policy import FetchError
 from tests.download.fetching import CONTENT, connections_made, get, refused
 from tests.download.server import FileServer, serving
 from tests.download.tls import make_certificate
@@ -15,31 +15,37 @@ from tests.download.tls import make_certificate
 pytestmark = pytest.mark.usefixtures("plain_network")
 
 
-def half(path: Path) -> None:
-    path.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n")
-
-
 @pytest.mark.parametrize(
-    ("make", "why"),
+    ("make", "cause"),
     [
         (lambda _: None, "No such file or directory"),
         (Path.mkdir, "Is a directory"),
         (Path.touch, "no certificates in PEM format"),
         (lambda path: path.write_bytes(bytes(range(256))), "no certificates in PEM format"),
-        (half, "no certificates in PEM format"),
+        (lambda path: path.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n"), "no certificates in PEM format"),
         (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
     ],
 )
-def test_a_file_without_certificates_is_named_with_its_variable(
-    make: Callable[[Path], object], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_file_without_certificates_is_named_with_its_variable_and_no_matter_to_http(
+    make: Callable[[Path], object],
+    cause: str,
+    safe: FileServer,
+    server: FileServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    path: Path,
 ) -> None:
-    path = tmp_path / "authorities.pem"
-    make(path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    with pytest.raises(FetchError) as caught:
-        trust_environment()
-    assert f"{caught.value}" == f"SSL_CERT_FILE={path} cannot be used: {why}" or why in f"{caught.value}"
-    assert caught.value.remedy == "Set SSL_CERT_FILE to certificates in PEM format, or unset it,"
+    authorities = tmp_path / "authorities.pem"
+    make(authorities)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authorities))
+    with pytest.raises(FetchError, match=f"^SSL_CERT_FILE={authorities} cannot be used: .*{cause}$"):
+        environment_tls()
+    connections = connections_made(monkeypatch)
+    told = refused(safe, path)
+    assert f"(SSL_CERT_FILE={authorities} cannot be used: " in told
+    assert "Set SSL_CERT_FILE to certificates in PEM format, or unset it, and run again" in told
+    assert connections == []
+    assert get(server, path).sha256 == server.sha256
 
 
 @pytest.mark.parametrize("folders", ["{0}/gone", "{0}/file", "{0}/gone:{0}/file", ":"])
@@ -50,45 +56,42 @@ def test_folders_that_are_none_are_named_with_their_variable(
     value = folders.format(tmp_path)
     monkeypatch.setenv("SSL_CERT_DIR", value)
     with pytest.raises(FetchError, match=f"SSL_CERT_DIR={value} cannot be used: "):
-        trust_environment()
+        environment_tls()
 
 
-def test_of_several_folders_one_that_is_there_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_several_folders_or_a_file_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}/gone:{tmp_path}")
-    assert trust_environment().verify_mode == ssl.CERT_REQUIRED
-
-
-def test_a_good_file_is_enough_whatever_the_folder_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment_tls().verify_mode == ssl.CERT_REQUIRED
     monkeypatch.setenv("SSL_CERT_FILE", str(make_certificate(tmp_path).path))
     monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}/gone")
-    assert trust_environment().cert_store_stats()["x509"] == 1
+    assert environment_tls().cert_store_stats()["x509"] == 1
 
 
 def test_mozillas_authorities_are_trusted_where_no_others_are_named() -> None:
-    assert trust_environment().cert_store_stats()["x509_ca"] > 50
+    assert environment_tls().cert_store_stats()["x509_ca"] > 50
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "remedy"),
+    ("code", "message", "file", "remedy"),
     [
-        (10, "certificate has expired", "Check the clock of this machine, or have the certificate renewed,"),
-        (9, "certificate is not yet valid", "Check the clock of this machine"),
-        (62, "Hostname mismatch, certificate is not valid for 'host'.", "Check the host of the URL"),
-        (64, "IP address mismatch, certificate is not valid for '::1'.", "Check the host of the URL"),
-        (18, "self-signed certificate", "your company's own authority, set SSL_CERT_FILE to a file"),
-        (20, "unable to get local issuer certificate", "set SSL_CERT_FILE"),
+        (10, "certificate has expired", "", "Check the clock of this machine, or have the certificate renewed,"),
+        (9, "certificate is not yet valid", "", "Check the clock of this machine"),
+        (62, "Hostname mismatch, certificate is not valid for 'host'.", "", "Check the host of the URL"),
+        (64, "IP address mismatch, certificate is not valid for '::1'.", "", "Check the host of the URL"),
+        (18, "self-signed certificate", "", "your company's own authority, set SSL_CERT_FILE to a file"),
+        (20, "unable to get local issuer certificate", "", "set SSL_CERT_FILE"),
+        (18, "self-signed certificate", "/x.pem", "signed it to SSL_CERT_FILE=/x.pem, which alone is trusted"),
     ],
 )
-def test_what_is_wrong_with_a_certificate_decides_what_to_do(code: int, message: str, remedy: str) -> None:
-    told = untrusted(error(code, message), "host")
+def test_the_fault_of_a_certificate_decides_what_to_do(
+    code: int, message: str, file: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", file)
+    exc = ssl.SSLCertVerificationError()
+    exc.verify_code, exc.verify_message = code, message
+    told = certificate_error(exc, "host")
     assert f"{told}" == f"the certificate of host cannot be verified: {message.rstrip('.')}"
     assert remedy in told.remedy
-
-
-def test_where_authorities_are_named_they_are_where_the_missing_one_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", "/etc/authorities.pem")
-    told = untrusted(error(18, "self-signed certificate"), "host")
-    assert "to SSL_CERT_FILE=/etc/authorities.pem, which alone is trusted" in told.remedy
 
 
 def test_a_certificate_that_nobody_vouches_for_is_shown_once(
@@ -111,29 +114,3 @@ def test_a_certificate_of_another_host_is_shown_once(
         told = refused(files, path)
     assert "certificate is not valid for '127.0.0.1'). Check the host of the URL and run again" in told
     assert len(connections) == 1
-
-
-@pytest.mark.parametrize("value", ["{0}/gone.pem", "{0}", "{0}/text"])
-def test_certificates_that_cannot_be_read_are_no_full_disk(
-    value: str, safe: FileServer, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "text").write_text("no certificate")
-    monkeypatch.setenv("SSL_CERT_FILE", value.format(tmp_path))
-    connections = connections_made(monkeypatch)
-    told = refused(safe, path)
-    assert connections == []
-    assert f"(SSL_CERT_FILE={value.format(tmp_path)} cannot be used: " in told
-    assert "Set SSL_CERT_FILE to certificates in PEM format, or unset it, and run again" in told
-
-
-def test_certificates_that_cannot_be_read_are_no_matter_to_http(
-    server: FileServer, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", f"{tmp_path}/gone.pem")
-    assert get(server, path).sha256 == server.sha256
-
-
-def error(code: int, message: str) -> ssl.SSLCertVerificationError:
-    exc = ssl.SSLCertVerificationError()
-    exc.verify_code, exc.verify_message = code, message
-    return exc

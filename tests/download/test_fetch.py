@@ -7,49 +7,44 @@ from pathlib import Path
 
 import pytest
 
-from tasks.download.fetch import Expected, Fetched, fetch
-from tasks.download.retry_policy import RetryPolicy
+from tasks.download.fetch import Expected, FetchedFile, fetch
 from tasks.errors import DownloadError, MachineError, StoreError
 from tasks.progress import NullProgress
-from tests.download.fetching import CONTENT, QUICK, broken_off, exactly, get
+from tests.download.fetching import CONTENT, QUICK, beside, broken_off, exactly, get, left, put
 from tests.download.server import FileServer, Mood
+
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 def test_a_file_arrives_verified_with_its_state_beside_it(server: FileServer, path: Path) -> None:
-    fetched = get(server, path, exactly(server))
-    assert fetched == Fetched(path, len(CONTENT), server.sha256, '"one"', None)
+    assert get(server, path, exactly(server)) == FetchedFile(path, len(CONTENT), SHA256)
+    version = {"url": server.url, "etag": '"one"', "last_modified": None}
+    state = json.loads(beside(path, ".json").read_bytes())
+    assert state == {**version, "sha256": SHA256, "size": len(CONTENT)}
+    assert left(path).keys() == {"photos.tgz", "photos.tgz.json"}
     assert path.read_bytes() == CONTENT
-    assert sorted(file.name for file in path.parent.iterdir()) == ["photos.tgz", "photos.tgz.json"]
-
-
-def test_compression_on_the_way_is_declined(server: FileServer, path: Path) -> None:
-    get(server, path)
     assert server.requests[0]["Accept-Encoding"] == "identity"
 
 
 def test_redirects_are_followed(server: FileServer, path: Path) -> None:
     server.moods = [Mood(status=302, headers={"Location": "/elsewhere.tgz"})]
-    assert get(server, path).sha256 == server.sha256
+    assert get(server, path).sha256 == SHA256
     assert len(server.requests) == 2
 
 
 def test_a_wrong_hash_names_both_and_leaves_the_old_file(server: FileServer, path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"old but good")
-    wanted = hashlib.sha256(b"something else").hexdigest()
+    put(path, b"old but good")
     with pytest.raises(DownloadError) as caught:
-        get(server, path, Expected(None, wanted))
-    assert wanted in str(caught.value)
-    assert server.sha256 in str(caught.value)
-    assert "give its size and hash in data/catalog.toml" in str(caught.value)
-    assert path.read_bytes() == b"old but good"
-    assert [file.name for file in path.parent.iterdir()] == ["photos.tgz"]
+        get(server, path, Expected(None, "0" * 64))
+    for part in ("0" * 64, SHA256, "give its size and hash in data/catalog.toml"):
+        assert part in str(caught.value)
+    assert left(path) == {"photos.tgz": b"old but good"}
 
 
 def test_a_wrong_size_names_both_before_anything_is_read(server: FileServer, path: Path) -> None:
     with pytest.raises(DownloadError, match=r"204,800 bytes where 77 are expected"):
         get(server, path, Expected(77, None))
-    assert list(path.parent.iterdir()) == []
+    assert left(path) == {}
 
 
 def test_a_page_in_place_of_the_file_does_not_cost_the_part_that_came_before(server: FileServer, path: Path) -> None:
@@ -63,38 +58,26 @@ def test_a_page_in_place_of_the_file_does_not_cost_the_part_that_came_before(ser
     assert server.requests[-1]["Range"] == "bytes=70000-"
 
 
-def test_a_file_with_the_expected_hash_is_taken_without_the_server(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(CONTENT)
-    expected = Expected(len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
-    assert fetch("http://127.0.0.1:9/photos.tgz", path, expected, NullProgress(), QUICK).size == len(CONTENT)
+@pytest.mark.parametrize("expected", [Expected(len(CONTENT), SHA256), Expected()], ids=["known", "by hand"])
+def test_a_file_with_the_expected_hash_or_put_there_by_a_person_is_taken_without_the_server(
+    server: FileServer, path: Path, expected: Expected
+) -> None:
+    put(path, CONTENT)
+    assert get(server, path, expected) == FetchedFile(path, len(CONTENT), SHA256)
+    assert server.requests == []
 
 
 def test_a_file_with_another_hash_is_replaced(server: FileServer, path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(CONTENT[::-1])
+    put(path, CONTENT[::-1])
     get(server, path, exactly(server))
     assert path.read_bytes() == CONTENT
 
 
-def test_without_a_server_a_file_with_another_hash_is_named(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"other")
+def test_without_a_server_a_file_with_another_hash_is_named(server: FileServer, path: Path) -> None:
+    put(path, b"other")
+    server.moods = [Mood(status=404)]
     with pytest.raises(DownloadError, match="has another size or sha256 than"):
-        fetch(
-            "http://127.0.0.1:9/photos.tgz",
-            path,
-            Expected(None, "0" * 64),
-            NullProgress(),
-            RetryPolicy(1, timeout=60.0),
-        )
-
-
-def test_a_file_that_a_person_put_there_is_taken_if_no_hash_is_expected(server: FileServer, path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"by hand")
-    assert get(server, path).sha256 == hashlib.sha256(b"by hand").hexdigest()
-    assert server.requests == []
+        get(server, path, Expected(None, "0" * 64))
 
 
 @pytest.mark.parametrize("etag", ['"one"', 'W/"one"', None])
@@ -110,7 +93,7 @@ def test_an_unchanged_file_is_not_sent_again(server: FileServer, path: Path, eta
 def test_a_changed_file_is_sent_again(server: FileServer, path: Path) -> None:
     get(server, path)
     server.content, server.etag = b"new", '"two"'
-    assert get(server, path) == Fetched(path, 3, server.sha256, '"two"', None)
+    assert get(server, path) == FetchedFile(path, 3, server.sha256)
     assert path.read_bytes() == b"new"
 
 
@@ -126,25 +109,18 @@ def test_without_a_server_the_error_says_how_to_go_on_with_an_earlier_file(serve
     server.moods = [Mood(status=404)]
     with pytest.raises(DownloadError, match=r"delete photos\.tgz\.json beside it"):
         get(server, path)
-    path.with_name("photos.tgz.json").unlink()
-    assert get(server, path).sha256 == server.sha256
-
-
-def test_a_damaged_state_is_named(server: FileServer, path: Path) -> None:
-    get(server, path)
-    path.with_name("photos.tgz.json").write_text('{"url": 1}')
-    with pytest.raises(StoreError, match=r"photos\.tgz\.json is damaged"):
-        get(server, path)
+    beside(path, ".json").unlink()
+    assert get(server, path).sha256 == SHA256
 
 
 def test_two_runs_at_once_fetch_the_file_once(server: FileServer, path: Path) -> None:
-    results: list[Fetched] = []
+    results: list[FetchedFile] = []
     runs = [threading.Thread(target=lambda: results.append(get(server, path, exactly(server)))) for _ in range(4)]
     for run in runs:
         run.start()
     for run in runs:
         run.join()
-    assert [result.sha256 for result in results] == [server.sha256] * 4
+    assert [result.sha256 for result in results] == [SHA256] * 4
     assert len(server.requests) == 1
 
 
@@ -158,6 +134,7 @@ STATES = {
     "cut": '{"url": "http',
     "another kind": '["url"]',
     "no JSON": "\x00\x01",
+    "fields that are missing": '{"url": 1}',
     "a URL that is a number": '{"url": 1, "etag": null, "last_modified": null, "sha256": "", "size": 1}',
     "a size that is a text": '{"url": "x", "etag": null, "last_modified": null, "sha256": "", "size": "1"}',
     "a field too many": '{"url": "x", "etag": null, "last_modified": null, "sha256": "", "size": 1, "more": 1}',
@@ -165,29 +142,28 @@ STATES = {
 
 
 @pytest.mark.parametrize("text", STATES.values(), ids=STATES)
-def test_a_damaged_state_keeps_the_good_file(server: FileServer, path: Path, text: str) -> None:
+def test_a_damaged_state_is_named_and_keeps_the_good_file(server: FileServer, path: Path, text: str) -> None:
     get(server, path)
-    state = path.with_name("photos.tgz.json")
-    state.write_text(text)
+    beside(path, ".json").write_text(text)
     server.content, server.etag = b"another", '"two"'
     with pytest.raises(StoreError, match=r"photos\.tgz\.json is damaged .* Delete it"):
         get(server, path)
-    assert (path.read_bytes(), state.read_text()) == (CONTENT, text)
+    assert left(path) == {"photos.tgz": CONTENT, "photos.tgz.json": text.encode()}
 
 
 @pytest.mark.parametrize("etag", [1, ["x"], "line\nbreak", "not ascii: \u00fc", "x" * 2000, ""])
 def test_an_etag_that_no_server_takes_is_not_sent(server: FileServer, path: Path, etag: object) -> None:
     get(server, path)
-    state = path.with_name("photos.tgz.json")
+    state = beside(path, ".json")
     state.write_text(json.dumps(json.loads(state.read_text()) | {"etag": etag}))
-    assert get(server, path).sha256 == server.sha256
+    assert get(server, path).sha256 == SHA256
     assert "If-None-Match" not in server.requests[-1]
 
 
 def test_a_server_whose_etag_is_not_ascii_is_asked_again_without_it(server: FileServer, path: Path) -> None:
     server.etag = '"\u00fc"'
-    get(server, path)
-    assert get(server, path).etag is None
+    for _ in range(2):
+        get(server, path)
     assert "If-None-Match" not in server.requests[-1]
 
 
@@ -195,17 +171,19 @@ def refuse(_: Path, url: str) -> None:
     raise DownloadError(f"{url} is no archive")
 
 
-def test_what_does_not_pass_the_check_leaves_the_file_and_its_state(server: FileServer, path: Path) -> None:
+def test_a_file_that_does_not_pass_the_check_leaves_the_one_before_and_its_state(
+    server: FileServer, path: Path
+) -> None:
     get(server, path)
-    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    before = left(path)
     server.content, server.etag = b"garbage", '"two"'
     with pytest.raises(DownloadError, match="is no archive"):
-        get(server, path, Expected(check=refuse))
-    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+        get(server, path, Expected(verify=refuse))
+    assert left(path) == before
 
 
-def test_what_has_the_expected_hash_needs_no_check(server: FileServer, path: Path) -> None:
-    assert get(server, path, Expected(sha256=server.sha256, check=refuse)).sha256 == server.sha256
+def test_a_file_with_the_expected_hash_needs_no_check(server: FileServer, path: Path) -> None:
+    assert get(server, path, Expected(sha256=SHA256, verify=refuse)).sha256 == SHA256
 
 
 def test_neither_password_nor_token_is_shown_or_kept(
@@ -216,13 +194,14 @@ def test_neither_password_nor_token_is_shown_or_kept(
     server.moods = [Mood(status=503), Mood(cut_after=70_000), Mood(status=404)]
     with pytest.raises(DownloadError) as caught:
         fetch(url, path, Expected(), NullProgress(), QUICK)
-    told = [str(caught.value), caplog.text, *capfd.readouterr()]
-    kept = [file.read_bytes().decode(errors="replace") for file in path.parent.glob("*.json")]
+    kept = [data.decode() for name, data in left(path).items() if name.endswith(".json")]
     fetch(url, path, Expected(), NullProgress(), QUICK)
-    kept += [file.read_bytes().decode(errors="replace") for file in path.parent.glob("*.json")]
+    kept.append(beside(path, ".json").read_text())
     assert server.requests[-1]["Range"] == "bytes=70000-"
     assert server.requests[-1]["Authorization"].startswith("Basic")
-    assert f"{server.url}?…" in told[0]
-    assert f"{server.url}?…" in told[1]
+    assert f"{server.url}?…" in str(caught.value)
+    assert f"{server.url}?…" in caplog.text
     assert len(kept) == 2
-    assert not [text for text in told + kept for secret in ("hunter2", "sesame") if secret in text]
+    shown = "".join([str(caught.value), caplog.text, *capfd.readouterr(), *kept])
+    assert "hunter2" not in shown
+    assert "sesame" not in shown

@@ -1,29 +1,18 @@
 """Names that are not UTF-8: a Western one is guessed and told of, another is refused as a label."""
 
+import re
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tasks.download.legacy_names import guess_western
-from tasks.errors import DownloadError
-from tests.download.archive_files import extracted, member, tar, zip_of_raw
+from tests.download.archive_files import extracted, member, refusal, tar, zip_of_raw
 
 WESTERN = [
-    "Löwenzahn",
-    "größe 1",
-    "süß",
-    "Äpfel",
-    "GRÖSSE",
-    "été",
-    "crème brûlée",
-    "tarte à la crème",
-    "café",
-    "œillet",
-    "maçã",
-    "São João",
-    "piñón",
-    "blåbær",
-    "rød",
+    *("Löwenzahn", "größe 1", "süß", "Äpfel", "GRÖSSE", "été", "crème brûlée", "tarte à la crème", "café"),
+    *("œillet", "maçã", "São João", "piñón", "blåbær", "rød"),
 ]
 OTHER = {
     "gbk": ["向日葵", "玫瑰", "狗", "苹果 2", "rose 玫瑰"],
@@ -40,17 +29,10 @@ OTHERS = [(name, encoding) for encoding, names in OTHER.items() for name in name
 SYSTEMS = pytest.mark.parametrize("oem", [True, False], ids=["Windows", "Unix"])
 
 
-def encoded(name: str, encoding: str) -> bytes | None:
-    try:
-        return name.encode(encoding)
-    except UnicodeEncodeError:
-        return None
-
-
-@pytest.mark.parametrize("name", WESTERN)
+# DOS had no œ.
+@pytest.mark.parametrize("name", sorted(set(WESTERN) - {"œillet"}))
 def test_a_western_name_of_dos_is_told_from_all_others(name: str) -> None:
-    raw = encoded(name, "cp850")
-    assert raw is None or guess_western(raw, oem=True) == name
+    assert guess_western(name.encode("cp850"), oem=True) == name
 
 
 @pytest.mark.parametrize("name", WESTERN)
@@ -71,11 +53,18 @@ def test_no_other_name_is_taken_for_western(name: str, encoding: str, oem: bool)
 
 @pytest.mark.parametrize(("name", "encoding"), OTHERS)
 def test_a_label_in_another_encoding_is_refused(tmp_path: Path, name: str, encoding: str) -> None:
-    raw = name.encode(encoding) + b"/1.jpg"
-    with pytest.raises(DownloadError, match=r"not in UTF-8.*a wrong label must not be learned\. Pack the archive anew"):
-        extracted(tmp_path, zip_of_raw([b"daisy/1.jpg", raw]))
+    text = refusal(tmp_path, zip_of_raw([b"daisy/1.jpg", name.encode(encoding) + b"/1.jpg"]))
+    assert re.search(r"not in UTF-8.*a wrong label must not be learned\. Pack the archive anew", text)
 
 
+def undecoded(raw: bytes) -> tarfile.TarInfo:
+    """A member of a tar whose name is not in UTF-8."""
+    info = member("?")
+    info.name = raw.decode("utf-8", "surrogateescape")
+    return info
+
+
+@pytest.mark.parametrize("pack", [lambda raw: zip_of_raw([raw]), lambda raw: tar([undecoded(raw)])], ids=["zip", "tar"])
 @pytest.mark.parametrize(
     ("name", "encoding", "says"),
     [
@@ -84,10 +73,10 @@ def test_a_label_in_another_encoding_is_refused(tmp_path: Path, name: str, encod
         ("роза", "cp866", "'роза' in Cyrillic (cp866)"),
     ],
 )
-def test_the_refusal_says_what_the_name_could_be(tmp_path: Path, name: str, encoding: str, says: str) -> None:
-    with pytest.raises(DownloadError) as caught:
-        extracted(tmp_path, zip_of_raw([name.encode(encoding) + b"/1.jpg"]))
-    assert says in str(caught.value)
+def test_the_refusal_says_what_the_name_could_be(
+    tmp_path: Path, pack: Callable[[bytes], bytes], name: str, encoding: str, says: str
+) -> None:
+    assert says in refusal(tmp_path, pack(name.encode(encoding) + b"/1.jpg"))
 
 
 @pytest.mark.parametrize(("system", "encoding"), [(0, "cp850"), (11, "cp850"), (3, "cp1252"), (0, "cp1252")])
@@ -111,21 +100,10 @@ def test_files_whose_names_nobody_can_read_are_kept_apart_and_told_of(tmp_path: 
 def test_a_backslash_that_may_be_half_a_letter_is_no_separator(tmp_path: Path) -> None:
     name = "表.jpg".encode("cp932")
     assert b"\\" in name
-    with pytest.raises(DownloadError, match=r"'表\.jpg' in Japanese"):
-        extracted(tmp_path, zip_of_raw([name]))
+    assert "'表.jpg' in Japanese" in refusal(tmp_path, zip_of_raw([name]))
 
 
 def test_a_tar_is_read_as_a_zip_of_unix_is(tmp_path: Path) -> None:
-    broken = member("?")
-    broken.name = "daisy/L\udcf6wenzahn.jpg"
-    data = tar([member("Löwe/1.jpg"), broken])
-    files, notes = extracted(tmp_path, data)
+    files, notes = extracted(tmp_path, tar([member("Löwe/1.jpg"), undecoded(b"daisy/L\xf6wenzahn.jpg")]))
     assert set(files) == {"Löwe/1.jpg", "daisy/Löwenzahn.jpg"}
     assert "not in UTF-8: 1." in notes[0]
-
-
-def test_a_label_of_a_tar_in_another_encoding_is_refused(tmp_path: Path) -> None:
-    broken = member("?")
-    broken.name = "向日葵/1.jpg".encode("gbk").decode("utf-8", "surrogateescape")
-    with pytest.raises(DownloadError, match="'向日葵' in Chinese"):
-        extracted(tmp_path, tar([broken]))

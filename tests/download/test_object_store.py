@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 
 from tasks.catalog import find_dataset
-from tasks.download.archives import photos_folder
 from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError
 from tasks.paths import AnyPath
 from tasks.run_context import RunContext
-from tasks.snapshot.ignored_names import unwanted_name
-from tasks.snapshot.listing import is_photo_suffix
 from tasks.snapshot.task import TakeSnapshot
 from tasks.storage.files import is_there, listed
 from tasks.storage.tempfiles import kept_here
+from tests.download.archive_files import download_of, take_snapshot
 from tests.download.server import FileServer, Mood, serving
 from tests.support.progress import Tally
 from tests.support.servers.object_store import other_machine
@@ -40,32 +38,15 @@ def server(tmp_path: Path) -> Iterator[FileServer]:
         yield files
 
 
-def take(far_root: AnyPath, given: str, date: dt.date, run: str = "run") -> TakeSnapshot:
-    """Fetch and take a snapshot, as a start of the program of its own."""
-    task = TakeSnapshot(
-        context=RunContext(data_root=str(far_root), run_id=f"{run} {date}"), dataset=find_dataset(given, 15), date=date
-    )
-    required = task.requires()
-    assert required is not None
-    if not required.complete():
-        required.run()
-        assert required.complete()
-    task.run()
-    assert task.complete()
-    return task
-
-
 def test_what_is_drawn_is_on_the_store_and_drawn_once_for_all_machines(
     far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = take(far_root, "sample", FIRST)
+    first = take_snapshot(far_root, "sample", FIRST)
     assert str(first.photos()).startswith(f"{far_root}/download/sample-15/")
     assert first.manifest().photos == len([photo for label in listed(first.photos()) for photo in listed(label)]) == 15
     other_machine(monkeypatch, tmp_path / "other")
-    required = first.requires()
-    assert required is not None
-    assert required.complete()
-    again = take(far_root, "sample", SECOND).manifest()
+    assert download_of(first).complete()
+    again = take_snapshot(far_root, "sample", SECOND).manifest()
     assert (again.key, again.new, again.reused) == (first.manifest().key, 0, 15)
     assert list((tmp_path / "other").rglob("*.tgz")) == []
 
@@ -73,22 +54,22 @@ def test_what_is_drawn_is_on_the_store_and_drawn_once_for_all_machines(
 def test_a_transfer_that_broke_off_is_gone_on_with_by_the_next_run_of_the_same_machine(
     far_root: AnyPath, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.download.fetch.fetch.__defaults__", (RetryPolicy(attempts=0, first_pause=0.0),))
+    monkeypatch.setattr("tasks.download.fetch.fetch.__defaults__", (RetryPolicy(max_attempts=0, first_delay=0.0),))
     server.moods = [Mood(cut_after=300)]
     with pytest.raises(DownloadError):
-        take(far_root, server.url, FIRST)
-    assert take(far_root, server.url, FIRST).manifest().photos == 6
+        take_snapshot(far_root, server.url, FIRST)
+    assert take_snapshot(far_root, server.url, FIRST).manifest().photos == 6
     assert server.requests[-1]["Range"] == "bytes=300-"
 
 
 def test_an_archive_is_fetched_again_only_where_it_has_changed_whichever_machine_asks(
     far_root: AnyPath, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = take(far_root, server.url, FIRST)
+    first = take_snapshot(far_root, server.url, FIRST)
     assert first.photos().name == "mine"
     for date in (SECOND, THIRD):
         other_machine(monkeypatch, tmp_path / f"{date}")
-        again = take(far_root, server.url, date)
+        again = take_snapshot(far_root, server.url, date)
         assert (again.manifest().key, again.photos()) == (first.manifest().key, first.photos())
         assert server.requests[-1]["If-None-Match"] == '"one"'
         assert list((tmp_path / f"{date}").rglob("*.zip")) == []
@@ -96,38 +77,18 @@ def test_an_archive_is_fetched_again_only_where_it_has_changed_whichever_machine
     (tmp_path / "photos" / "mine" / "roses" / "new.jpg").write_text("new")
     server.content = Path(shutil.make_archive(str(tmp_path / "new"), "zip", tmp_path / "photos")).read_bytes()
     server.etag = '"two"'
-    assert take(far_root, server.url, dt.date(2026, 3, 4)).manifest().photos == 7
+    assert take_snapshot(far_root, server.url, dt.date(2026, 3, 4)).manifest().photos == 7
 
 
 def test_an_archive_that_is_unpacked_on_the_store_takes_no_room_here(far_root: AnyPath, server: FileServer) -> None:
-    task = take(far_root, server.url, FIRST)
+    task = take_snapshot(far_root, server.url, FIRST)
     here = kept_here(far_root / "download" / task.dataset.name)
     assert [path.name for path in here.iterdir()] == [f"{server.url.rpartition('/')[2]}.json"]
 
 
 def test_people_see_photos_being_put_there(far_root: AnyPath, server: FileServer) -> None:
-    required = TakeSnapshot(
-        context=RunContext(data_root=str(far_root)), dataset=find_dataset(server.url, 15), date=FIRST
-    ).requires()
-    assert required is not None
+    task = TakeSnapshot(context=RunContext(data_root=str(far_root)), dataset=find_dataset(server.url, 15), date=FIRST)
     progress = Tally()
-    outcome = required.work(progress)
+    result = download_of(task).work(progress)
     assert (progress.total, progress.unit, progress.done) == (7, "files", 7)
-    assert is_there(required.extracted(outcome.key))
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        (["flower_photos/daisy/1.jpg", "flower_photos/roses/2.jpg", "flower_photos/LICENSE.txt"], "flower_photos"),
-        (["daisy/1.jpg", "roses/2.jpg"], ""),
-        (["a/b/daisy/1.jpg", "a/b/roses/2.jpg"], "a/b"),
-        (["daisy/1.jpg", "daisy/more/2.jpg"], ""),
-        (["flower_photos/daisy/1.jpg", "__MACOSX/flower_photos/x", ".hidden/x"], "flower_photos"),
-        ([], ""),
-    ],
-)
-def test_the_folder_of_the_label_folders_is_found(far_root: AnyPath, files: list[str], expected: str) -> None:
-    for file in files:
-        (far_root / file).write_bytes(b"")
-    assert str(photos_folder(far_root, unwanted_name, is_photo_suffix)) == f"{far_root}/{expected}".rstrip("/")
+    assert is_there(download_of(task).extracted(result.key))

@@ -1,6 +1,5 @@
-"""The first download of a file is trusted and locked; later ones must be the same file."""
+"""The first download of a file is trusted and pinned; later ones must be the same file."""
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -8,139 +7,118 @@ from pathlib import Path
 
 import pytest
 
-from tasks.download.fetch import Fetched
-from tasks.download.pinned_hash import fetch_locked, lock_of
-from tasks.download.retry_policy import RetryPolicy
+from tasks.download.fetch import FetchedFile
+from tasks.download.pinned_hash import fetch_pinned, pin_path
 from tasks.errors import DownloadError, StoreError
 from tasks.progress import NullProgress
-from tests.download.fetching import CONTENT, QUICK
+from tests.download.fetching import CONTENT, QUICK, left, put
 from tests.download.server import FileServer, Mood
 
 HAND_MADE = b"put there by hand"
 
 
-def get(files: FileServer, path: Path, told: list[str], patience: RetryPolicy = QUICK) -> Fetched:
-    return fetch_locked(files.url, path, NullProgress(), told.append, patience)
-
-
-def put_by_hand(path: Path) -> str:
-    """Put a file where a download would be, and return its hash."""
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(HAND_MADE)
-    return hashlib.sha256(HAND_MADE).hexdigest()
-
-
-def test_the_first_download_is_locked_and_one_line_says_so(server: FileServer, path: Path) -> None:
+def get(files: FileServer, path: Path) -> tuple[FetchedFile, list[str]]:
+    """Fetch the file; returns the lines that were told too."""
     told: list[str] = []
-    fetched = get(server, path, told)
-    assert fetched == Fetched(path, len(CONTENT), server.sha256, '"one"', None)
-    assert told == [f"photos.tgz: sha256 {server.sha256} trusted on first use, kept in {path}.sha256"]
-    assert sorted(file.name for file in path.parent.iterdir()) == [
-        "photos.tgz",
-        "photos.tgz.json",
-        "photos.tgz.sha256",
-    ]
+    return fetch_pinned(files.url, path, NullProgress(), told.append, QUICK), told
 
 
-def test_sha256sum_checks_the_lock(server: FileServer, path: Path) -> None:
-    get(server, path, [])
+def test_the_first_download_is_pinned_and_one_line_says_so(server: FileServer, path: Path) -> None:
+    line = f"photos.tgz: sha256 {server.sha256} trusted on first use, kept in {path}.sha256"
+    assert get(server, path) == (FetchedFile(path, len(CONTENT), server.sha256), [line])
+    assert left(path).keys() == {"photos.tgz", "photos.tgz.json", "photos.tgz.sha256"}
+
+
+def test_sha256sum_checks_the_pin(server: FileServer, path: Path) -> None:
+    get(server, path)
     sha256sum = shutil.which("sha256sum")
     if sha256sum is None:
         pytest.skip("no sha256sum here")
-    check = [sha256sum, "-c", "--strict", lock_of(path).name]
+    check = [sha256sum, "-c", "--strict", pin_path(path).name]
     assert subprocess.run(check, cwd=path.parent, check=False, capture_output=True).returncode == 0
     path.write_bytes(CONTENT[::-1])
     assert subprocess.run(check, cwd=path.parent, check=False, capture_output=True).returncode == 1
 
 
-def test_a_lock_that_sha256sum_wrote_in_binary_mode_is_one(server: FileServer, path: Path) -> None:
-    path.parent.mkdir()
-    lock_of(path).write_text(f"{server.sha256} *{path.name}\n")
-    told: list[str] = []
-    assert get(server, path, told).sha256 == server.sha256
-    assert told == []
+def test_a_pin_that_sha256sum_wrote_in_binary_mode_is_one(server: FileServer, path: Path) -> None:
+    put(pin_path(path), f"{server.sha256} *{path.name}\n".encode())
+    assert get(server, path) == (FetchedFile(path, len(CONTENT), server.sha256), [])
 
 
-def test_a_locked_file_is_taken_without_the_server_and_nothing_is_said(server: FileServer, path: Path) -> None:
-    get(server, path, [])
-    server.requests.clear()
-    told: list[str] = []
-    assert get(server, path, told).sha256 == server.sha256
-    assert (server.requests, told) == ([], [])
+def test_a_pinned_file_is_taken_without_the_server_and_nothing_is_said(server: FileServer, path: Path) -> None:
+    fetched, _ = get(server, path)
+    assert get(server, path) == (fetched, [])
+    assert len(server.requests) == 1
 
 
-def test_another_file_later_names_the_url_both_hashes_and_the_lock_to_delete(server: FileServer, path: Path) -> None:
-    locked = get(server, path, []).sha256
+def test_another_file_later_names_the_url_both_hashes_and_the_pin_to_delete(server: FileServer, path: Path) -> None:
+    pinned = get(server, path)[0].sha256
     path.unlink()
-    server.content, server.etag = b"another file", '"two"'
+    server.change(b"another file", '"two"')
     with pytest.raises(DownloadError) as caught:
-        get(server, path, [])
+        get(server, path)
     text = str(caught.value)
-    for part in (server.url, server.sha256, locked, f"that you trust, delete {lock_of(path)}"):
+    for part in (server.url, server.sha256, pinned, f"that you trust, delete {pin_path(path)}"):
         assert part in text
     assert "catalog" not in text
     assert not path.exists()
 
 
-def test_without_its_lock_the_new_file_is_trusted(server: FileServer, path: Path) -> None:
-    get(server, path, [])
-    server.content, server.etag = b"another file", '"two"'
-    lock_of(path).unlink()
-    told: list[str] = []
-    assert get(server, path, told).sha256 == server.sha256
+def test_without_its_pin_the_new_file_is_trusted(server: FileServer, path: Path) -> None:
+    get(server, path)
+    server.change(b"another file", '"two"')
+    pin_path(path).unlink()
+    fetched, told = get(server, path)
+    assert (fetched.sha256, len(told)) == (server.sha256, 1)
     assert path.read_bytes() == b"another file"
-    assert lock_of(path).read_text() == f"{server.sha256}  photos.tgz\n"
-    assert len(told) == 1
+    assert pin_path(path).read_text() == f"{server.sha256}  photos.tgz\n"
 
 
-def test_a_locked_file_that_was_damaged_is_fetched_again(server: FileServer, path: Path) -> None:
-    get(server, path, [])
+def test_a_pinned_file_that_was_damaged_is_fetched_again(server: FileServer, path: Path) -> None:
+    get(server, path)
     path.write_bytes(CONTENT[:-1] + b"?")
-    get(server, path, [])
+    get(server, path)
     assert path.read_bytes() == CONTENT
 
 
-def test_a_file_that_a_person_put_there_is_locked_without_the_server(server: FileServer, path: Path) -> None:
-    sha256 = put_by_hand(path)
-    told: list[str] = []
-    assert get(server, path, told).sha256 == sha256
-    assert lock_of(path).read_text() == f"{sha256}  photos.tgz\n"
-    assert server.requests == []
+def test_a_file_that_a_person_put_there_is_pinned_without_the_server(server: FileServer, path: Path) -> None:
+    sha256 = put(path, HAND_MADE)
+    fetched, told = get(server, path)
+    assert (fetched.sha256, server.requests) == (sha256, [])
     assert sha256 in told[0]
+    assert pin_path(path).read_text() == f"{sha256}  photos.tgz\n"
 
 
-def test_without_a_server_a_file_that_does_not_fit_its_lock_is_named_with_the_remedy(
+def test_without_a_server_a_file_that_does_not_fit_its_pin_is_named_with_the_remedy(
     server: FileServer, path: Path
 ) -> None:
-    locked = get(server, path, []).sha256
-    put_by_hand(path)
+    pinned = get(server, path)[0].sha256
+    put(path, HAND_MADE)
     server.moods = [Mood(status=404)]
-    with pytest.raises(DownloadError, match=rf"expected {locked}; if it is the right one, delete .*\.sha256\.$"):
-        get(server, path, [])
+    with pytest.raises(DownloadError, match=rf"expected {pinned}; if it is the right one, delete .*\.sha256\.$"):
+        get(server, path)
     assert path.read_bytes() == HAND_MADE
 
 
-def test_without_a_server_the_first_time_nothing_is_locked(server: FileServer, path: Path) -> None:
+def test_without_a_server_the_first_time_nothing_is_pinned(server: FileServer, path: Path) -> None:
     server.moods = [Mood(status=404)]
     with pytest.raises(DownloadError, match=rf"without internet, put the file at {re.escape(str(path))}\.$"):
-        get(server, path, [])
-    assert list(path.parent.iterdir()) == []
+        get(server, path)
+    assert left(path) == {}
 
 
 @pytest.mark.parametrize(
-    "lock",
+    "pin",
     ["", "no hash", f"{'a' * 64}  another.tgz\n", f"{'A' * 64}  photos.tgz\n", f"{'a' * 64}  photos.tgz\nmore\n"],
 )
-def test_a_damaged_lock_is_named_and_lets_nothing_in(server: FileServer, path: Path, lock: str) -> None:
-    path.parent.mkdir()
-    lock_of(path).write_text(lock)
+def test_a_damaged_pin_is_named_and_lets_nothing_in(server: FileServer, path: Path, pin: str) -> None:
+    put(pin_path(path), pin.encode())
     with pytest.raises(StoreError, match=r"photos\.tgz\.sha256 is damaged"):
-        get(server, path, [])
-    assert server.requests == []
-    assert lock_of(path).read_text() == lock
+        get(server, path)
+    assert (server.requests, left(path)) == ([], {"photos.tgz.sha256": pin.encode()})
 
 
-def test_a_lock_that_cannot_be_read_is_an_error_of_ours(server: FileServer, path: Path) -> None:
-    lock_of(path).mkdir(parents=True)
+def test_a_pin_that_cannot_be_read_is_an_error_of_ours(server: FileServer, path: Path) -> None:
+    pin_path(path).mkdir(parents=True)
     with pytest.raises(StoreError, match=r"photos\.tgz\.sha256 cannot be read"):
-        get(server, path, [])
+        get(server, path)

@@ -1,4 +1,4 @@
-"""What a server says in its headers is taken for what it is, or for nothing."""
+"""Headers that make no sense are ignored."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -6,87 +6,64 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from tasks.download.responses import FetchError, Range, TransientError, length_of, origin_of, range_of, refusal_of
+from tasks.download.responses import ContentRange, content_length, content_range, origin_of, status_error
+from tasks.download.retry_policy import FetchError, TransientError
 
 
 def answer(status: int = 200, **headers: bytes) -> httpx.Response:
     return httpx.Response(status, headers=[(name.replace("_", "-").encode(), value) for name, value in headers.items()])
 
 
+SENSELESS_RANGES = [
+    *(b"", b"bytes */10", b"bytes 9-5/10", b"bytes 5-10/10", b"bytes -5-9/10", b"items 5-9/10", b"bytes 5-9/1e9"),
+    *(b"bytes 5-9/" + b"9" * 5000, "bytes \u0665-\u0669/10".encode(), b"bytes 5-9/10, bytes 0-1/10"),
+]
+SENSELESS_DELAYS = [
+    *(b"-7", b"1e9", b"soon", b"inf", "\u00b2".encode(), "\u0663".encode(), b"", b"Mon, 01 Jan 1990 00:00:00 GMT"),
+    *(b"Mon, 99 Jan 2030 00:00:00 GMT", b"Mon, 01 Jan 99999 00:00:00 GMT", b"Mon, 01 Jan 0001 00:00:00 +2359"),
+    b"Mon, 01 Jan 2030 00:00:00 +99999999999",
+]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (b"bytes 0-0/1", Range(0, 1, 1)),
-        (b"bytes 70000-204799/204800", Range(70_000, 204_800, 204_800)),
-        (b"bytes 5-9/*", Range(5, 10, None)),
-        *(
-            (text, None)
-            for text in (
-                b"",
-                b"bytes */10",
-                b"bytes 9-5/10",
-                b"bytes 5-10/10",
-                b"bytes -5-9/10",
-                b"items 5-9/10",
-                b"bytes 5-9/1e9",
-                b"bytes 5-9/" + b"9" * 5000,
-                "bytes \u0665-\u0669/10".encode(),
-                b"bytes 5-9/10, bytes 0-1/10",
-            )
-        ),
+        (b"bytes 0-0/1", ContentRange(0, 1, 1)),
+        (b"bytes 70000-204799/204800", ContentRange(70_000, 204_800, 204_800)),
+        (b"bytes 5-9/*", ContentRange(5, 10, None)),
+        *((text, None) for text in SENSELESS_RANGES),
     ],
 )
-def test_a_range_that_makes_no_sense_is_none(text: bytes, expected: Range | None) -> None:
-    assert range_of(answer(206, Content_Range=text)) == expected
+def test_a_range_that_makes_no_sense_is_none(text: bytes, expected: ContentRange | None) -> None:
+    assert content_range(answer(206, Content_Range=text)) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "expected"), [(b"0", 0), (b"204800", 204_800), (b"", None), (b"-1", None), ("\u00b2".encode(), None)]
 )
 def test_a_length_is_a_number_or_none(text: bytes, expected: int | None) -> None:
-    assert length_of(answer(Content_Length=text)) == expected
+    assert content_length(answer(Content_Length=text)) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [
-        (b"7", 7.0),
-        (b"0", 0.0),
-        (b"9" * 5000, float("9" * 300)),
-        *(
-            (text, 0.0)
-            for text in (
-                b"-7",
-                b"1e9",
-                b"soon",
-                b"inf",
-                "\u00b2".encode(),
-                "\u0663".encode(),
-                b"",
-                b"Mon, 01 Jan 1990 00:00:00 GMT",
-                b"Mon, 99 Jan 2030 00:00:00 GMT",
-                b"Mon, 01 Jan 99999 00:00:00 GMT",
-                b"Mon, 01 Jan 0001 00:00:00 +2359",
-                b"Mon, 01 Jan 2030 00:00:00 +99999999999",
-            )
-        ),
-    ],
+    [(b"7", 7.0), (b"0", 0.0), (b"9" * 5000, float("9" * 300)), *((text, 0.0) for text in SENSELESS_DELAYS)],
 )
 def test_a_pause_that_makes_no_sense_is_none(text: bytes, expected: float) -> None:
-    refusal = refusal_of(answer(429, Retry_After=text))
+    refusal = status_error(answer(429, Retry_After=text))
     assert isinstance(refusal, TransientError)
-    assert refusal.pause == expected
+    assert refusal.delay == expected
 
 
 def test_a_pause_may_be_a_date() -> None:
     then = datetime.now(UTC) + timedelta(hours=1)
-    refusal = refusal_of(answer(503, Retry_After=format_datetime(then, usegmt=True).encode()))
+    refusal = status_error(answer(503, Retry_After=format_datetime(then, usegmt=True).encode()))
     assert isinstance(refusal, TransientError)
-    assert 3590 < refusal.pause <= 3600
+    assert 3590 < refusal.delay <= 3600
 
 
 def test_a_reason_is_quoted_in_part() -> None:
-    refusal = refusal_of(httpx.Response(418, extensions={"reason_phrase": b"no " * 10_000}))
+    refusal = status_error(httpx.Response(418, extensions={"reason_phrase": b"no " * 10_000}))
     assert isinstance(refusal, FetchError)
     assert len(str(refusal)) < 100
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.download.urls import identity, shown
+from tasks.download.urls import redact_url, url_identity
 
 
 @pytest.mark.parametrize(
@@ -20,15 +20,15 @@ from tasks.download.urls import identity, shown
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, expected: str) -> None:
-    assert shown(url) == expected
+    assert redact_url(url) == expected
 
 
 def test_a_url_without_secrets_is_kept_as_it_is() -> None:
-    assert identity("https://example.org/photos.tgz") == "https://example.org/photos.tgz"
+    assert url_identity("https://example.org/photos.tgz") == "https://example.org/photos.tgz"
 
 
 def test_urls_that_differ_in_their_secrets_stay_apart() -> None:
     urls = [f"https://{user}example.org/photos.tgz{query}" for user in ("", "a:b@") for query in ("", "?v=1", "?v=2")]
-    kept = {identity(url) for url in urls}
+    kept = {url_identity(url) for url in urls}
     assert len(kept) == 6
     assert not [url for url in kept if "a:b" in url or "v=" in url]

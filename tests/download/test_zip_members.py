@@ -1,5 +1,6 @@
 """Zips as ordinary programs write them: names, separators and methods."""
 
+import re
 import struct
 import zipfile
 import zlib
@@ -8,8 +9,7 @@ from unicodedata import normalize
 
 import pytest
 
-from tasks.errors import DownloadError
-from tests.download.archive_files import RawName, extracted, zip_of_raw, zipped
+from tests.download.archive_files import RawName, extracted, files_below, refusal, zip_of_raw, zipped
 
 UTF8 = ["Löwenzahn/1.jpg", "向日葵/2.jpg", "роза/3.jpg", "バラ/写真.jpg", normalize("NFD", "rosé/4.jpg")]
 
@@ -49,12 +49,6 @@ def test_a_unicode_path_that_is_not_about_the_name_is_passed_over(
     assert extracted(tmp_path, data)[0] == {"daisy/1.jpg": b"1"}
 
 
-def test_a_unicode_path_out_of_the_folder_is_refused(tmp_path: Path) -> None:
-    data = zipped([(with_unicode_path(b"daisy/1.jpg", b"../1.jpg", b"daisy/1.jpg"), b"1")])
-    with pytest.raises(DownloadError, match=r"'\.\./1\.jpg' would leave the folder"):
-        extracted(tmp_path, data)
-
-
 def test_backslashes_of_windows_separate_folders(tmp_path: Path) -> None:
     """As PowerShell 5 writes them."""
     names = [b"photos\\", b"photos\\daisy\\1.jpg", "photos\\Löwenzahn\\2.jpg".encode(), b"photos\\empty\\"]
@@ -64,24 +58,20 @@ def test_backslashes_of_windows_separate_folders(tmp_path: Path) -> None:
     assert (tmp_path / "extracted/photos/daisy").is_dir()
 
 
-@pytest.mark.parametrize(
-    "name", [b"..\\x.jpg", b"a\\..\\..\\x.jpg", b"\\x.jpg", b"C:\\x.jpg", b"\\\\server\\x.jpg", b"..\\"]
-)
-def test_backslashes_lead_out_no_more_than_slashes(tmp_path: Path, name: bytes) -> None:
-    with pytest.raises(DownloadError, match="would leave the folder"):
-        extracted(tmp_path, zip_of_raw([name]))
-    assert not list((tmp_path / "extracted").iterdir())
+OUTSIDE = (b"..\\x.jpg", b"a\\..\\..\\x.jpg", b"\\x.jpg", b"C:\\x.jpg", b"\\\\server\\x.jpg", b"..\\")
+REFUSED = [
+    *((zip_of_raw([name]), "would leave the folder") for name in OUTSIDE),
+    (zipped([(with_unicode_path(b"daisy/1.jpg", b"../1.jpg", b"daisy/1.jpg"), b"1")]), "'../1.jpg' would leave"),
+    (zip_of_raw([b"daisy\\1.jpg"], system=3), "has a backslash"),
+    (zip_of_raw([b"photos/daisy\\1.jpg"]), "has a backslash"),
+    (zip_of_raw([b"daisy/1.jpg", b"daisy\\1.jpg"]), "comes twice"),
+]
 
 
-@pytest.mark.parametrize(("name", "system"), [(b"daisy\\1.jpg", 3), (b"photos/daisy\\1.jpg", 0)])
-def test_a_backslash_elsewhere_is_refused(tmp_path: Path, name: bytes, system: int) -> None:
-    with pytest.raises(DownloadError, match="has a backslash"):
-        extracted(tmp_path, zip_of_raw([name], system))
-
-
-def test_one_name_with_slashes_and_with_backslashes_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="comes twice"):
-        extracted(tmp_path, zip_of_raw([b"daisy/1.jpg", b"daisy\\1.jpg"]))
+@pytest.mark.parametrize(("data", "says"), REFUSED)
+def test_backslashes_and_unicode_paths_lead_out_no_more_than_slashes(tmp_path: Path, data: bytes, says: str) -> None:
+    assert says in refusal(tmp_path, data)
+    assert set(files_below(tmp_path / "extracted")) <= {"daisy/1.jpg"}
 
 
 @pytest.mark.parametrize("root", [b"/", b"./", b"//", b"\\"])
@@ -98,19 +88,15 @@ def test_a_method_that_cannot_be_read_is_named(tmp_path: Path, method: int, name
     data = zipped([("daisy/1.jpg", b"photo")], zipfile.ZIP_STORED)
     at = data.index(b"PK\x01\x02") + 10
     data = data[:at] + method.to_bytes(2, "little") + data[at + 2 :]
-    with pytest.raises(DownloadError) as caught:
-        extracted(tmp_path, data)
-    assert f"{name}" in str(caught.value)
-    assert f"(method {method}), which cannot be read here. Pack the archive anew with Deflate" in str(caught.value)
-    assert "damaged" not in str(caught.value)
+    text = refusal(tmp_path, data)
+    assert re.search(rf"{name}.* \(method {method}\), which cannot be read here\. Pack the archive anew with", text)
+    assert "damaged" not in text
 
 
 def test_an_encrypted_member_is_named_with_its_remedy(tmp_path: Path) -> None:
-    info = RawName(b"daisy/1.jpg", 0)
-    data = bytearray(zipped([(info, b"photo")]))
+    data = bytearray(zipped([("daisy/1.jpg", b"photo")]))
     data[data.index(b"PK\x01\x02") + 8] |= 1
-    with pytest.raises(DownloadError, match=r"'daisy/1\.jpg' is encrypted\. Make an archive without a password"):
-        extracted(tmp_path, bytes(data))
+    assert "'daisy/1.jpg' is encrypted. Make an archive without a password" in refusal(tmp_path, data)
 
 
 @pytest.mark.parametrize("date", [0, 0xFFFF, 0b0_0000_0000_1111])

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.download.environment import forget_network_settings
-from tests.download.fetching import CONTENT
+from tests.download.fetching import CONTENT, forget_network_settings
 from tests.download.proxy_servers import ProxyServer, socks_proxy
 from tests.download.server import FileServer, Mood, serving
 from tests.download.tls import make_certificate

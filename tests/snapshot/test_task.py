@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.catalog import find_dataset
-from tasks.download.source_fallback import remembered
+from tasks.download.source_fallback import last_known_dataset
 from tasks.errors import DatasetError
 from tasks.run_context import RunContext
 from tasks.shards.manifests import Manifest
@@ -142,7 +142,7 @@ def test_a_snapshot_of_a_later_date_is_none_to_go_on_with(nights: Nights) -> Non
 
 def test_a_folder_that_is_gone_still_has_its_name(nights: Nights) -> None:
     gone(nights.photos)
-    found = find_dataset(str(nights.photos), 0, lambda name: remembered(nights.root, name))
+    found = find_dataset(str(nights.photos), 0, lambda name: last_known_dataset(nights.root, name))
     assert found == nights.dataset
 
 

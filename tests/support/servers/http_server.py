@@ -1,6 +1,10 @@
-"""What test servers of HTTP have in common."""
+"""The parts that test servers share."""
 
+import socketserver
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from typing import Any
 
@@ -12,3 +16,17 @@ class Server(ThreadingHTTPServer):
         """Tell of anything else that a handler raises."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(*client)
+
+
+@contextmanager
+def running(server: socketserver.BaseServer, released: threading.Event) -> Iterator[None]:
+    """Serve until the block ends; then handlers that wait for `released` go on, and are waited for."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield
+    finally:
+        released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

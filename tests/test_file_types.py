@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from tasks.image_formats import HEAD, PILLOW_FORMATS, image_format
+from tasks.file_types import HEAD, PILLOW_FORMATS, image_format
 
 
 @pytest.mark.parametrize("pillow", PILLOW_FORMATS)

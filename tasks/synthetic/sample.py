@@ -1,4 +1,4 @@
-"""The dataset `sample`: flowers drawn on this machine, in an archive of the same layout as the real photos'."""
+"""The dataset `sample`: an archive of drawn photos, laid out as the archive of the real ones."""
 
 import gzip
 import io
@@ -16,11 +16,9 @@ from tasks.progress import Progress
 from tasks.storage.files import publishing
 from tasks.synthetic.composition import LABELS, draw_photo
 
-__all__ = ["LABELS", "draw_sample"]
-
-#: Below it, drawing takes less time than starting processes.
+#: Below so many photos, drawing takes less time than starting processes.
 _FEW = 40
-#: So many photos are under way at once, whatever their number.
+#: Photos that the processes draw ahead of the archive.
 _BATCH = 400
 
 
@@ -30,13 +28,13 @@ def draw_sample(archive: Path, photos: int, progress: Progress, seed: int = 0) -
     Photo i has the label i modulo 5 and looks the same in a sample of any size. The same arguments make the same bytes.
 
     Args:
-        archive: Where the archive is to be; it is there whole or not at all.
-        photos: How many.
-        progress: Is told of the photos as they are drawn.
+        archive: Path of the archive, which is published whole or not at all.
+        photos: Number of photos.
+        progress: Counts the photos.
         seed: Another seed makes other photos.
 
     Raises:
-        SettingError: There is no photo to draw.
+        SettingError: The number of photos is below 1.
     """
     if photos < 1:
         raise SettingError(f"A sample of {photos} photos cannot be drawn. Give --sample-photos a number from 1 on.")
