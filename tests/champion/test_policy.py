@@ -11,7 +11,7 @@ from tasks.champion.champion_predictions import ChampionGoneError
 from tasks.champion.decision import Comparison, Decision
 from tasks.champion.mcnemar import compare_hits
 from tasks.champion.policy import Candidate, choose
-from tests.champion.models import DAY, crowned
+from tests.support.data_root import DAY, first_champion
 
 EARLIER, LATER = DAY - dt.timedelta(1), DAY + dt.timedelta(1)
 
@@ -40,7 +40,7 @@ def never(_: Champion) -> None:
 
 def decide(compare: Callable[[Champion], Comparison | None], date: dt.date = LATER) -> Decision:
     """Decide on a new model beside the champion `old`, which has been it since `DAY`."""
-    return choose(Candidate("new", date, 0.8, 0.5), crowned("old"), compare)
+    return choose(Candidate("new", date, 0.8, 0.5), first_champion("old"), compare)
 
 
 def fate(decision: Decision) -> tuple[str, str | None, str | None, dt.date | None]:
@@ -56,24 +56,24 @@ def test_the_first_model_of_a_dataset_is_champion() -> None:
 def test_a_model_that_is_not_worse_takes_the_place(compare: Callable[[Champion], Comparison]) -> None:
     decision = decide(compare)
     assert fate(decision) == ("new", "new", "old", LATER)
-    assert decision.comparison == compare(crowned("old"))
+    assert decision.comparison == compare(first_champion("old"))
 
 
 def test_a_worse_model_leaves_the_champion_in_its_place_and_says_by_how_much() -> None:
     decision = decide(WORSE)
     assert fate(decision) == ("stays", "old", "old", DAY)
     assert decision.reason == (
-        "The champion since 2026-11-20, old, stays: of the same 100 test photos the new model gets 2.0% right, the "
+        "The champion since 2026-11-24, old, stays: of the same 100 test photos the new model gets 2.0% right, the "
         "champion 20.0%, a difference of -18.0 points (95 % interval -21.5 to -9.2), worse beyond chance."
     )
 
 
 def test_the_same_model_stays_champion_from_its_own_date() -> None:
-    decision = choose(Candidate("old", LATER, 0.8, 0), crowned("old"), never)
+    decision = choose(Candidate("old", LATER, 0.8, 0), first_champion("old"), never)
     assert fate(decision) == ("same", "old", "old", DAY)
 
 
-@pytest.mark.parametrize("champion", [None, crowned("old"), crowned("new")])
+@pytest.mark.parametrize("champion", [None, first_champion("old"), first_champion("new")])
 def test_a_model_below_the_accuracy_asked_for_changes_nothing(champion: Champion | None) -> None:
     decision = choose(Candidate("new", LATER, 0.8, 0.9), champion, never)
     before = (champion.model, champion.model, DAY) if champion else (None, None, None)
