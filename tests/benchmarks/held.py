@@ -73,10 +73,6 @@ def _make_up(root: DataRoot, photos: int, how: TrainSettings, photos_per_shard: 
 
 def predict(folder: Path, keys: int) -> Callable[[], object]:
     """The predictions that an evaluation writes of its photos, then what a report makes of them."""
-    from tasks.report.duplicates import find_repetitions  # noqa: PLC0415
-    from tasks.report.predictions import read_predicted  # noqa: PLC0415
-    from tasks.report.selection import choose_photos  # noqa: PLC0415
-
     from tasks.evaluate.predictions import (  # noqa: PLC0415 (only this needs them)
         PredictedPhotos,
         publish_predictions,
