@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from tasks.champion.decision import Decision
 from tasks.decode.rejections import MissingPhoto
@@ -13,9 +12,9 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.report.confusion import confusion_figure
 from tasks.report.dataset import (
-    LabelChange,
     LabelCount,
     RepeatedPhotos,
+    SnapshotChanges,
     count_photos,
     find_rejected_photos,
     find_repeated_photos,
@@ -37,21 +36,6 @@ from tasks.train.settings import TrainSettings
 
 _PARTS = 4
 _NOTED_FILLS = 10
-
-
-@dataclass(frozen=True)
-class Changes:
-    """Changes of the dataset since the previous run.
-
-    Args:
-        since: Date of the previous run.
-        labels: Labels that changed, sorted.
-        photos: Some of the added photos.
-    """
-
-    since: date
-    labels: Sequence[LabelChange]
-    photos: Sequence[ShownPhoto]
 
 
 @dataclass(frozen=True)
@@ -85,6 +69,7 @@ class Report:
         provenance: Keys, parameters, model and versions: groups of values by name, in the order to be shown.
         decision: The decision on the champion.
         changes: Changes since the previous run; None for the first run, or if they are not known.
+        added: Some of the added photos.
         results: Results on the test split.
         counts: Photos by label and split, in the labels' order.
         notes: Sentences that a reader should know, such as on splits that were filled in.
@@ -106,7 +91,8 @@ class Report:
     seconds: Mapping[str, float]
     provenance: Mapping[str, Mapping[str, str]]
     decision: Decision
-    changes: Changes | None
+    changes: SnapshotChanges | None
+    added: Sequence[ShownPhoto]
     results: Results
     counts: Sequence[LabelCount]
     notes: Sequence[str]
@@ -161,7 +147,8 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
         seconds=run.seconds,
         provenance=describe_provenance(run),
         decision=run.decision,
-        changes=Changes(previous.date, changes.labels, gallery.show(selection.added)) if previous and changes else None,
+        changes=changes,
+        added=gallery.show(selection.added),
         results=results,
         counts=count_photos(predicted.photos),
         notes=_notes(run, predicted.photos.splits.filled, history, changes_known=changes is not None),

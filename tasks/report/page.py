@@ -67,9 +67,8 @@ def headline_of(decision: Decision) -> Headline:
 
 def _count_pictures(report: Report) -> int:
     repeated = [*report.repeated.conflicts[:LISTED], *report.repeated.duplicates[:LISTED]]
-    added = report.changes.photos if report.changes else ()
     shown = sum(photo.sha256 in report.repeated_images for photo in repeated)
-    return shown + sum(map(len, (report.samples, report.mistakes, report.uncertain, added)))
+    return shown + sum(map(len, (report.samples, report.mistakes, report.uncertain, report.added)))
 
 
 def _group_by_label(samples: Sequence[ShownPhoto], labels: Sequence[str]) -> dict[str, list[ShownPhoto]]:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from tasks.champion.decision import Bounds, Comparison, Decision
 from tasks.decode.rejections import MissingPhoto
 from tasks.evaluate.metrics import CrossValidation, measure, wilson_interval
 from tasks.paths import AnyPath
-from tasks.report.build import Changes, Figures, Report
+from tasks.report.build import Figures, Report
 from tasks.report.confusion import confusion_figure
-from tasks.report.dataset import LabelChange, LabelCount, PhotoPath, RepeatedPhoto, RepeatedPhotos
+from tasks.report.dataset import LabelChange, LabelCount, PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
 from tasks.report.gallery import Guess, ShownPhoto
 from tasks.report.map import BottleneckMap, MapPoint
 from tasks.report.reported_run import Exports
@@ -30,17 +30,11 @@ RIGHT_TO_LEFT = "شقائق النعمان"
 LABELS = ("daisy", EVIL, RIGHT_TO_LEFT, "雏菊", "a-name-without-any-blank-" + "that-goes-on-" * 8)
 
 
-def draw_photo(number: int, side: int = 224, kind: str = "JPEG") -> bytes:
-    """Draw a photo that is like no other number's."""
-    generator = np.random.default_rng(number)
-    picture = Image.radial_gradient("L").resize((side, side)).convert("RGB")
-    pen = ImageDraw.Draw(picture)
-    for _ in range(6):
-        (x, y), radius = generator.integers(0, side, 2), int(generator.integers(side // 12, side // 4))
-        colour = tuple(int(value) for value in generator.integers(40, 255, 3))
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+def draw_photo(number: int, side: int = 224) -> bytes:
+    """Draw a photo that is like no other number's, as a JPEG file."""
+    pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
     buffer = io.BytesIO()
-    picture.save(buffer, kind)
+    Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
@@ -84,7 +78,6 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
     results = results_of(truth, _probabilities(truth, len(labels), generator), labels)
     runs = [make_up_run(root, days, 0.8 + 0.01 * (9 - days)) for days in range(9, -1, -1)]
     guesses = [_guess(number, labels) for number in range(8)]
-    added = _photos(labels[:3], 100, 2)
     return Report(
         runs=[*runs[:-1], replace(runs[-1], dataset=f"flowers {EVIL}")],
         backbone="efficientnet_lite0",
@@ -92,7 +85,8 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
         seconds={"decode": 14.62, "bottleneck": 184.2},
         provenance={"Keys": {"snapshot": "9f3a51c2"}, "Parameters": {"note": EVIL, "shrinkage": "0.03,0.1"}},
         decision=make_up_decision(),
-        changes=Changes(runs[-2].date, [LabelChange(label, 3, 1, 0) for label in labels[:3]], added),
+        changes=SnapshotChanges([LabelChange(label, 3, 1, 0) for label in labels[:3]], []),
+        added=_photos(labels[:3], 100, 2),
         results=results,
         counts=[LabelCount(label, 800 + 40 * number, 50, 60) for number, label in enumerate(labels)],
         notes=[f"Label {EVIL}: validation was filled from the nearest hashes."],
@@ -132,6 +126,7 @@ def make_up_first_report(root: Path) -> Report:
         cross_validation=None,
         decision=Decision("first", "e" * 16, "e" * 16, None, DAY, "The dataset had no champion.", None),
         changes=None,
+        added=[],
         results=results_of(np.arange(len(LABELS)), np.eye(len(LABELS), dtype=np.float32), LABELS),
         notes=[],
         figures=replace(report.figures, learning_curve=None, trend=None),

@@ -74,11 +74,8 @@ def test_names_that_look_like_html_are_shown_as_they_are(page: Page) -> None:
 
 def test_every_picture_has_an_alternative_text_and_its_proportions(page: Page, report: Report) -> None:
     pictures = page.all("img")
-    assert report.changes is not None
     # Of the photos that lie at several paths, one has a picture.
-    assert len(pictures) == 1 + sum(
-        map(len, (report.changes.photos, report.samples, report.mistakes, report.uncertain))
-    )
+    assert len(pictures) == 1 + sum(map(len, (report.added, report.samples, report.mistakes, report.uncertain)))
     for tag in pictures:
         assert tag["alt"].strip()
         with Image.open(io.BytesIO(base64.b64decode(tag["src"].partition(",")[2], validate=True))) as opened:
@@ -174,28 +171,28 @@ def test_an_interval_of_no_width_is_drawn(report: Report) -> None:
     assert "interval 0.0 to 0.0" in text_of(replace(report, decision=equal))
 
 
-@pytest.mark.parametrize("name", ["page", "first"])
-def test_tables_have_captions_and_their_headings_a_scope(name: str, request: pytest.FixtureRequest) -> None:
-    page: Page = request.getfixturevalue(name)
-    assert len(page.all("caption")) == len(page.all("table")) > 3
-    assert all(tag.get("scope") in {"col", "row"} for tag in page.all("th"))
+@pytest.fixture(params=["page", "first"])
+def either(request: pytest.FixtureRequest) -> Page:
+    page: Page = request.getfixturevalue(request.param)
+    return page
 
 
-@pytest.mark.parametrize("name", ["page", "first"])
-def test_sections_are_landmarks_and_ids_are_used_once(name: str, request: pytest.FixtureRequest) -> None:
-    page: Page = request.getfixturevalue(name)
-    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+def test_tables_have_captions_and_their_headings_a_scope(either: Page) -> None:
+    assert len(either.all("caption")) == len(either.all("table")) > 3
+    assert all(tag.get("scope") in {"col", "row"} for tag in either.all("th"))
+
+
+def test_sections_are_landmarks_and_ids_are_used_once(either: Page) -> None:
+    ids = [attributes["id"] for _, attributes in either.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    sections = page.all("section")
+    sections = either.all("section")
     assert {tag["aria-labelledby"] for tag in sections} <= set(ids)
-    links = [tag["href"] for tag in page.all("a")]
+    links = [tag["href"] for tag in either.all("a")]
     assert [f"#{tag['id']}" for tag in sections if f"#{tag['id']}" not in links] == []
 
 
-@pytest.mark.parametrize("name", ["page", "first"])
-def test_headings_leave_out_no_level(name: str, request: pytest.FixtureRequest) -> None:
-    page: Page = request.getfixturevalue(name)
-    levels = [int(tag[1]) for tag, _ in page.tags if tag in {"h1", "h2", "h3", "h4"}]
+def test_headings_leave_out_no_level(either: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in either.tags if tag in {"h1", "h2", "h3", "h4"}]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))

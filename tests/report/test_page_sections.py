@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.decode.rejections import MissingPhoto
 from tasks.report.build import Report
-from tasks.report.dataset import PhotoPath, RepeatedPhoto, RepeatedPhotos
+from tasks.report.dataset import PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
 from tasks.report.gallery import Guess
 from tasks.report.page import LISTED, LISTED_RUNS, render_report
 from tests.report.made_up import EVIL, LABELS, draw_photo, make_up_report, make_up_run, results_of
@@ -15,9 +15,8 @@ from tests.report.parsed import Page, text_of
 
 
 def test_an_unchanged_dataset_has_no_changes_and_unknown_ones_are_not_taken_for_a_first_run(report: Report) -> None:
-    assert report.changes is not None
-    unchanged = replace(report.changes, labels=[], photos=[])
-    assert "None: the photos are those of 2026-11-23." in text_of(replace(report, changes=unchanged))
+    unchanged = replace(report, changes=SnapshotChanges([], []), added=[])
+    assert "None: the photos are those of 2026-11-23." in text_of(unchanged)
     assert "The changes are not known." in text_of(replace(report, changes=None))
 
 
@@ -106,7 +105,7 @@ def test_photos_shrink_as_they_become_more(report: Report) -> None:
     """Three times as many make a page less than twice as long."""
     noise = [report.samples[0]._replace(image=draw_photo(number, 300)) for number in range(40)]
     few, many = (
-        len(render_report(replace(report, samples=noise * times, mistakes=[], uncertain=[], changes=None, map=None)))
+        len(render_report(replace(report, samples=noise * times, mistakes=[], uncertain=[], added=[], map=None)))
         for times in (4, 12)
     )
     assert many < 2 * few
