@@ -125,18 +125,16 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
         StoreError: The stores have lost results of the run, or a file is damaged.
     """
     progress.start(_PARTS, "parts")
-    train = run.settings.train
     snapshot, history = read_snapshot(root, run.snapshot), read_previous_runs(run, root)
-    previous = history.runs[-1] if history.runs else None
-    changes = read_changes(previous.snapshot, snapshot, root) if previous else None
-    repeated = find_repeated_photos(snapshot)
+    changes = read_changes(history.runs[-1].snapshot, snapshot, root) if history.runs else None
     predicted = read_predicted_photos(root.evaluate(run.stages["evaluate"].key))
     progress.advance(1)
-    results = measure_results(predicted)
-    crossed = run.stages["evaluate"].details["cross_validation"]
+    results, crossed = measure_results(predicted), run.stages["evaluate"].details["cross_validation"]
     progress.advance(1)
-    added, map_points = changes.added if changes else (), MAX_POINTS if isinstance(train, TrainSettings) else 0
-    selection = select_photos(predicted, added, map_points=map_points)
+    # A fine-tuned network has no fixed bottlenecks.
+    train, has_map = run.settings.train, isinstance(run.settings.train, TrainSettings)
+    selection = select_photos(predicted, changes.added if changes else (), map_points=MAX_POINTS if has_map else 0)
+    repeated = find_repeated_photos(snapshot)
     gallery = fill_gallery(predicted, selection, repeated, run, root)
     progress.advance(1)
     runs = [*history.runs, run.to_record()]
@@ -160,7 +158,6 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
         ignored=run.ignored,
         repeated=repeated,
         repeated_images=_repeated_images(repeated, gallery),
-        # A fine-tuned network has no fixed bottlenecks.
         map=draw_map(gallery, train, root) if isinstance(train, TrainSettings) else None,
         exports=run.exports,
     )
