@@ -1,1 +1,1 @@
-"""Stage: a new model beside the best one so far -> which of the two is the champion."""
+"""Champion stage: decides whether a new model or the previous best one is the champion of its dataset."""

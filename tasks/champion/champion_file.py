@@ -1,4 +1,4 @@
-"""The champion of a dataset: the small file that says which model it is, and why."""
+"""The file that names the champion of a dataset."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -11,15 +11,17 @@ from tasks.paths import AnyPath
 from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.storage.files import publish_json, read_json
 
+_PLAIN = ("evaluation", "snapshot", "run", "test", "decided")
+
 
 @dataclass(frozen=True)
 class Champion:
     """The champion of a dataset.
 
     Args:
-        model: Its key.
-        since: The date from which it has been it.
-        evaluation: Key of its evaluation, which has its predictions.
+        model: Key of the model.
+        since: Date since which it has been champion.
+        evaluation: Key of its evaluation, which holds its predictions.
         snapshot: Key of the snapshot that it was trained on.
         run: The run that made it champion.
         test: Photos, accuracy and interval on the test split of that snapshot.
@@ -38,7 +40,7 @@ class Champion:
 
 
 def read_champion(path: AnyPath) -> Champion | None:
-    """Read who is champion; None where there is none.
+    """Read the champion; None if there is none.
 
     Raises:
         StoreError: The file is damaged or of another version.
@@ -54,32 +56,20 @@ def read_champion(path: AnyPath) -> Champion | None:
             model=values["champion"],
             since=dt.date.fromisoformat(values["since"]),
             decision=Decision.from_json(values["decision"]),
-            **{name: values[name] for name in ("evaluation", "snapshot", "run", "test", "decided")},
+            **{name: values[name] for name in _PLAIN},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise StoreError(f"{path} names no champion of this version ({exc!r}). Delete it and run again.") from exc
 
 
 def publish_champion(path: AnyPath, dataset: str, champion: Champion) -> None:
-    """Write who is champion.
-
-    Args:
-        path: Where.
-        dataset: Name of the dataset.
-        champion: Who.
-    """
-    publish_json(
-        path,
-        {
-            "schema_version": SCHEMA_VERSION,
-            "dataset": dataset,
-            "champion": champion.model,
-            "since": champion.since.isoformat(),
-            "evaluation": champion.evaluation,
-            "snapshot": champion.snapshot,
-            "run": champion.run,
-            "test": dict(champion.test),
-            "decided": champion.decided,
-            "decision": champion.decision.to_json(),
-        },
-    )
+    """Publish the champion of the dataset of this name."""
+    values = {
+        "schema_version": SCHEMA_VERSION,
+        "dataset": dataset,
+        "champion": champion.model,
+        "since": champion.since.isoformat(),
+        **{name: getattr(champion, name) for name in _PLAIN},
+        "decision": champion.decision.to_json(),
+    }
+    publish_json(path, values)

@@ -1,8 +1,7 @@
-"""Asks the champion what it says of photos that were not there when it was evaluated."""
+"""Predictions of the champion for photos that were added since its evaluation."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -22,25 +21,25 @@ from tasks.train.features import Features, head_values
 from tasks.train.head import Head, load_head
 from tasks.train.settings import TrainSettings
 
-#: What is raised where a model or its backbone is gone.
+#: Errors that a missing model or backbone raises.
 _GONE = (BackboneError, FileNotFoundError, ModelError)
 
 
 class ChampionGoneError(ModelError):
-    """Something of the champion is gone or damaged; the text names it, as the subject of a sentence."""
+    """A part of the champion is missing or damaged; the text names it, as the subject of a sentence."""
 
 
 class OutdatedChampionError(ChampionGoneError):
-    """An earlier version of this project trained the champion, so that it cannot be asked any more."""
+    """An earlier version of this project trained the champion, so that it cannot predict any more."""
 
 
 class ChampionInputs(NamedTuple):
-    """Where everything is.
+    """Stores, photos and weights.
 
     Args:
-        root: The stores and the models.
-        folder: The folder that photos' paths are relative to.
-        weights: Where the weights of the new model's backbones are, by their sha256.
+        root: The data root, with stores and models.
+        folder: Folder that photos' paths are relative to.
+        weights: Paths of the weights of the new model's backbones, by their sha256.
     """
 
     root: DataRoot
@@ -48,13 +47,12 @@ class ChampionInputs(NamedTuple):
     weights: Mapping[str, AnyPath]
 
 
-@dataclass(frozen=True, eq=False)
-class ChampionModel:
-    """A model that can be asked.
+class ChampionModel(NamedTuple):
+    """A champion that can predict.
 
     Args:
         model: The model.
-        head: Its head with its settings; None where it is a fine-tuned network.
+        head: Its head with the head's settings; None for a fine-tuned network.
     """
 
     model: Model
@@ -62,25 +60,25 @@ class ChampionModel:
 
 
 @contextmanager
-def needing(what: str, faults: tuple[type[Exception], ...] = (*_GONE, StoreError)) -> Iterator[None]:
-    """Say of a block that fails what of the champion is gone or damaged."""
+def champion_intact(part: str, errors: tuple[type[Exception], ...] = (*_GONE, StoreError)) -> Iterator[None]:
+    """Raise ChampionGoneError, which names a part of the champion, where the block fails with one of these errors."""
     try:
         yield
-    except faults as exc:
-        raise ChampionGoneError(what) from exc
+    except errors as exc:
+        raise ChampionGoneError(part) from exc
 
 
-def open_champion(key: str, source: ChampionInputs) -> ChampionModel:
-    """Read a champion, without what turns pictures into bottlenecks.
+def open_champion(key: str, inputs: ChampionInputs) -> ChampionModel:
+    """Read a champion, without the networks that embed pictures.
 
     Raises:
         OutdatedChampionError: It is of another version.
-        ChampionGoneError: It is gone or damaged.
+        ChampionGoneError: It is missing or damaged.
     """
-    folder = source.root.train(key)
+    folder = inputs.root.train(key)
     try:
-        with needing("its model", (*_GONE, DamagedError)):
-            model = read_model(folder, source.weights)
+        with champion_intact("its model", (*_GONE, DamagedError)):
+            model = read_model(folder, inputs.weights)
             settings = model.settings
             return ChampionModel(model, (load_head(folder), settings) if isinstance(settings, TrainSettings) else None)
     except StoreError as exc:
@@ -88,66 +86,66 @@ def open_champion(key: str, source: ChampionInputs) -> ChampionModel:
 
 
 def predict_with_champion(
-    champion: ChampionModel, photos: pa.Table, source: ChampionInputs, progress: Progress
+    champion: ChampionModel, photos: pa.Table, inputs: ChampionInputs, progress: Progress
 ) -> dict[str, str]:
-    """Ask a champion what photos show: a head from its bottlenecks, a fine-tuned network from its pictures.
+    """Predict photos: with a head from their bottlenecks, with a fine-tuned network from their pictures.
 
-    What its stores lack is added to them first. Where its backbones are those of the new models, their runs have made
-    all of it, and no network has to be loaded.
+    Missing bottlenecks and pictures are added to the champion's stores first. Where its backbones are those of the new
+    models, the runs have made all of them, and no network is loaded.
 
     Args:
         champion: The champion.
-        photos: Those to ask of, with the columns `sha256` (each once) and `path`.
-        source: Where everything is.
-        progress: Told of the photos that are decoded and embedded.
+        photos: Photos with the columns `sha256` (each once) and `path`.
+        inputs: Stores, photos and weights.
+        progress: Counts the photos that are decoded and embedded.
 
     Returns:
-        The predicted label by sha256; photos without a picture are missing.
+        The predicted label by sha256, without photos that have no picture.
 
     Raises:
-        ChampionGoneError: Its network or a backbone is gone or damaged.
+        ChampionGoneError: Its network or a backbone is missing or damaged.
         StoreError: A shard is damaged.
     """
     if not photos.num_rows:
         return {}
     if champion.head is None:
-        return _ask_network(champion.model, photos, source, progress)
+        return _predict_with_network(champion.model, photos, inputs, progress)
     head, settings = champion.head
     keys = photos["sha256"].combine_chunks()
     for bottleneck in settings.bottlenecks:
-        missing = photos.filter(pa.array(~bottleneck.store(source.root).found(keys)))
+        missing = photos.filter(pa.array(~bottleneck.store(inputs.root).found(keys)))
         if missing.num_rows:
-            _embed(missing, bottleneck, champion.model, source, progress)
-    features = Features(keys, settings, source.root)
-    answers: dict[str, str] = {}
-    for places, numbers in features.blocks(features.there):
+            _embed(missing, bottleneck, champion.model, inputs, progress)
+    features = Features(keys, settings, inputs.root)
+    predicted: dict[str, str] = {}
+    for indices, numbers in features.blocks(features.there):
         probabilities = head.probabilities(head_values(numbers, settings, features.columns))
-        said = (head.labels[place] for place in probabilities.argmax(axis=1))
-        answers |= dict(zip(keys.take(pa.array(places)).to_pylist(), said, strict=True))
-    return answers
+        labels = (head.labels[index] for index in probabilities.argmax(axis=1))
+        predicted |= dict(zip(keys.take(pa.array(indices)).to_pylist(), labels, strict=True))
+    return predicted
 
 
 def _embed(
-    photos: pa.Table, bottleneck: BottleneckSettings, model: Model, source: ChampionInputs, progress: Progress
+    photos: pa.Table, bottleneck: BottleneckSettings, model: Model, inputs: ChampionInputs, progress: Progress
 ) -> None:
-    """Add photos to a bottleneck store of the champion, and before to the decoded one, as far as they are missing."""
-    _decode(photos, open_stores(source.root, bottleneck.decode), source, progress)
-    with needing("its network or backbone", _GONE):
+    """Add missing pictures of photos to the decoded store, then their bottlenecks to a store of the champion."""
+    _decode(photos, open_stores(inputs.root, bottleneck.decode), inputs, progress)
+    with champion_intact("its network or backbone", _GONE):
         weights = model.weights_of(bottleneck.backbone)
         # No stage has promised any pictures of them.
         wanted = Wanted(photos["sha256"].combine_chunks(), pictures=0)
-        embed_photos(wanted, bottleneck, weights, source.root, progress)
+        embed_photos(wanted, bottleneck, weights, inputs.root, progress)
 
 
-def _decode(photos: pa.Table, stores: DecodeStores, source: ChampionInputs, progress: Progress) -> None:
-    # Nobody knows here how large their files are.
+def _decode(photos: pa.Table, stores: DecodeStores, inputs: ChampionInputs, progress: Progress) -> None:
+    # The predictions do not tell the sizes of the files.
     sized = photos.append_column("bytes", pa.array([0] * photos.num_rows, pa.int64()))
-    decode_photos(sized, source.folder, stores, progress)
+    decode_photos(sized, inputs.folder, stores, progress)
 
 
-def _ask_network(model: Model, photos: pa.Table, source: ChampionInputs, progress: Progress) -> dict[str, str]:
-    stores = open_stores(source.root, model.settings.decodes[0])
-    _decode(photos, stores, source, progress)
+def _predict_with_network(model: Model, photos: pa.Table, inputs: ChampionInputs, progress: Progress) -> dict[str, str]:
+    stores = open_stores(inputs.root, model.settings.decodes[0])
+    _decode(photos, stores, inputs, progress)
     keys = photos["sha256"].combine_chunks()
     keys = keys.filter(pa.array(stores.decoded.found(keys)))
     if not len(keys):
@@ -155,14 +153,14 @@ def _ask_network(model: Model, photos: pa.Table, source: ChampionInputs, progres
     with progress.preparing("imports"):
         from tasks.predict.predictor import Predictor  # noqa: PLC0415 (only where a network has to be loaded)
 
-    with needing("its network or backbone"):
+    with champion_intact("its network or backbone"):
         predictor = Predictor(model, progress)
-    answers: dict[str, str] = {}
+    predicted: dict[str, str] = {}
     progress.start(len(keys), "photos")
     for rows in stores.decoded.rows(keys, ["sha256", "image"]):
         images = rows["image"].combine_chunks().field("bytes").to_pylist()
         probabilities = predictor.predict([np.stack([read_pixels(image) for image in images])])
-        said = (model.labels[place] for place in probabilities.argmax(axis=1))
-        answers |= dict(zip(rows["sha256"].to_pylist(), said, strict=True))
+        labels = (model.labels[index] for index in probabilities.argmax(axis=1))
+        predicted |= dict(zip(rows["sha256"].to_pylist(), labels, strict=True))
         progress.advance(rows.num_rows)
-    return answers
+    return predicted

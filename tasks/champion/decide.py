@@ -1,4 +1,4 @@
-"""Makes a decision on a dataset's champion and keeps what it came to."""
+"""Decides on a dataset's champion and publishes it."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from tasks.champion.champion_file import Champion, publish_champion, read_champi
 from tasks.champion.champion_predictions import ChampionGoneError, ChampionInputs
 from tasks.champion.decision import Comparison, Decision
 from tasks.champion.mcnemar import compare_hits
-from tasks.champion.paired_results import Paired, pair_hits
+from tasks.champion.paired_results import pair_results
 from tasks.champion.policy import Candidate, choose
 from tasks.errors import StoreError
 from tasks.progress import Progress
@@ -19,14 +19,14 @@ from tasks.storage.tempfiles import sweep
 
 @dataclass(frozen=True)
 class DecisionInputs:
-    """What is decided on.
+    """A new model and the decision that is to be made on it.
 
     Args:
         key: Key of the decision.
         dataset: Name of the dataset.
-        run: The run that asks.
+        run: The run that decides.
         snapshot: Key of the new model's snapshot.
-        evaluation: Key of its evaluation.
+        evaluation: Key of the new model's evaluation.
         test: Photos, accuracy and interval of the new model on the test split.
         new: The new model.
     """
@@ -41,35 +41,35 @@ class DecisionInputs:
 
 
 class DecisionRecord(NamedTuple):
-    """What was decided.
+    """A decision and the photos that it compared.
 
     Args:
         decision: The decision.
-        asked: Photos that the champion was asked of for it.
-        recalled: Photos that it had been tested on before.
+        predicted: Photos that the champion predicted for it.
+        recalled: Photos whose predictions the champion's evaluation had.
     """
 
     decision: Decision
-    asked: int
+    predicted: int
     recalled: int
 
 
-def decide(occasion: DecisionInputs, source: ChampionInputs, progress: Progress) -> DecisionRecord:
-    """Decide, and publish who is champion where that is another one than before.
+def decide(case: DecisionInputs, inputs: ChampionInputs, progress: Progress) -> DecisionRecord:
+    """Decide on the champion, and publish it if it is another one than before.
 
-    One decision of a dataset is made at a time; a second one waits for the first. A decision that was published before,
-    by a run that was killed before it could say so, is taken as it is.
+    A second decision on a dataset waits for the first. If a run was killed after it had published the champion, its
+    decision is taken from the champion's file.
 
     Args:
-        occasion: What to decide on.
-        source: Where everything is.
-        progress: Told of photos that the champion is asked of, and of what is damaged.
+        case: The new model.
+        inputs: Stores, photos and weights.
+        progress: Counts photos that the champion predicts, and tells of damage.
 
     Raises:
-        StoreError: A store, or what the new model says, is damaged.
+        StoreError: A store or the predictions of the new model are damaged.
     """
-    path = source.root.champion(occasion.dataset)
-    with lock_folder(source.root.decisions(occasion.dataset)):
+    path = inputs.root.champion(case.dataset)
+    with lock_folder(inputs.root.decisions(case.dataset)):
         sweep(path.parent)
         damage: StoreError | None = None
         try:
@@ -78,56 +78,52 @@ def decide(occasion: DecisionInputs, source: ChampionInputs, progress: Progress)
             champion, damage = None, exc
             progress.tell(str(exc))
         if champion is not None:
-            if champion.decided == occasion.key:
+            if champion.decided == case.key:
                 return DecisionRecord(champion.decision, 0, 0)
             # A clock that was ahead, or --allow-future-date, made it champion from a day that is yet to come.
             champion = replace(champion, since=min(champion.since, dt.date.today()))
-        umpire = _Comparator(occasion.evaluation, source, progress)
-        decision = choose(occasion.new, champion, umpire.compare)
+        comparator = _Comparator(case.evaluation, inputs, progress)
+        decision = choose(case.new, champion, comparator.compare)
         if damage and decision.verdict == "first":
             reason = f"The model is taken for the first of its dataset: {path}, which named the champion, was damaged."
             decision = replace(decision, reason=reason)
-        after = _after(decision, champion, occasion)
+        after = _champion_after(decision, champion, case)
         if after is not None and after != champion:
-            publish_champion(path, occasion.dataset, after)
-        return DecisionRecord(decision, umpire.asked, umpire.recalled)
+            publish_champion(path, case.dataset, after)
+        return DecisionRecord(decision, comparator.predicted, comparator.recalled)
 
 
-def _after(decision: Decision, champion: Champion | None, occasion: DecisionInputs) -> Champion | None:
-    """Who is champion after a decision."""
+def _champion_after(decision: Decision, champion: Champion | None, case: DecisionInputs) -> Champion | None:
     if decision.verdict in ("first", "new"):
         return Champion(
             model=decision.model,
-            since=decision.since or occasion.new.date,
-            evaluation=occasion.evaluation,
-            snapshot=occasion.snapshot,
-            run=occasion.run,
-            test=occasion.test,
-            decided=occasion.key,
+            since=decision.since or case.new.date,
+            evaluation=case.evaluation,
+            snapshot=case.snapshot,
+            run=case.run,
+            test=case.test,
+            decided=case.key,
             decision=decision,
         )
     if champion is not None and decision.verdict == "same":
         # Its older evaluation may be gone by now.
-        return replace(champion, evaluation=occasion.evaluation)
+        return replace(champion, evaluation=case.evaluation)
     return champion
 
 
 class _Comparator:
-    """Compares a new model with the champion, and counts of how many photos it had to ask."""
+    """Compares a new model with the champion, and counts the photos that the champion predicted for it."""
 
-    def __init__(self, evaluation: str, source: ChampionInputs, progress: Progress) -> None:
-        self._evaluation, self._source, self._progress = evaluation, source, progress
-        self.asked = self.recalled = 0
+    def __init__(self, evaluation: str, inputs: ChampionInputs, progress: Progress) -> None:
+        self._evaluation, self._inputs, self._progress = evaluation, inputs, progress
+        self.predicted = self.recalled = 0
 
     def compare(self, champion: Champion) -> Comparison | None:
-        paired = self._pair(champion)
-        self.asked, self.recalled = paired.asked, len(paired.new) - paired.asked
-        return compare_hits(paired.new, paired.champion, paired.left_out) if len(paired.new) else None
-
-    def _pair(self, champion: Champion) -> Paired:
         try:
-            return pair_hits(self._evaluation, champion, self._source, self._progress)
+            results = pair_results(self._evaluation, champion, self._inputs, self._progress)
         except ChampionGoneError as exc:
-            # Its sentence names the file and the remedy; the decision only says what it meant for the champion.
+            # The cause names the file and the remedy; the decision only says which part of the champion is gone.
             self._progress.tell(str(exc.__cause__))
             raise
+        self.predicted, self.recalled = results.predicted, len(results.new) - results.predicted
+        return compare_hits(results.new, results.champion, results.left_out) if len(results.new) else None

@@ -1,4 +1,4 @@
-"""What was decided on a dataset's champion, as the manifest, the run record and the report tell of it."""
+"""The decision on a dataset's champion, as manifest, run record and report hold it."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from tasks.runs.records import VERDICTS, Verdict
 
 
 class Bounds(NamedTuple):
-    """The bounds between which a difference of two accuracies lies, each in [-1, 1], and how often such bounds hold."""
+    """Bounds of a difference of two accuracies, each in [-1, 1], and their confidence level, in (0, 1)."""
 
     low: float
     high: float
@@ -19,16 +19,16 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """A new model and the champion on the same photos.
+    """Results of a new model and the champion on the same photos.
 
     Args:
-        left_out: Photos of the test split that are not compared: the champion learnt from them, or has no picture.
-        both: Photos on which both are right.
-        only_new: Photos on which the new model alone is right.
-        only_champion: Photos on which the champion alone is right.
-        neither: Photos on which both are wrong.
-        interval: Of `difference`.
-        p_value: How likely it is that two models of one accuracy differ as much as this, or more.
+        left_out: Photos of the test split that are not compared: the champion was trained on them or has no picture.
+        both: Photos that both predict rightly.
+        only_new: Photos that only the new model predicts rightly.
+        only_champion: Photos that only the champion predicts rightly.
+        neither: Photos that neither predicts rightly.
+        interval: Confidence interval of `difference`.
+        p_value: Probability that two models of one accuracy differ as much as this, or more.
     """
 
     left_out: int
@@ -41,17 +41,17 @@ class Comparison:
 
     @property
     def photos(self) -> int:
-        """How many photos are compared, 1 at least."""
+        """Number of compared photos, 1 at least."""
         return self.both + self.only_new + self.only_champion + self.neither
 
     @property
     def new_accuracy(self) -> float:
-        """Share of the photos on which the new model is right."""
+        """Accuracy of the new model, in [0, 1]."""
         return (self.both + self.only_new) / self.photos
 
     @property
     def champion_accuracy(self) -> float:
-        """Share of the photos on which the champion is right."""
+        """Accuracy of the champion, in [0, 1]."""
         return (self.both + self.only_champion) / self.photos
 
     @property
@@ -61,43 +61,40 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether the new model is worse beyond the interval."""
+        """Whether the new model is worse: the interval lies below 0."""
         return self.interval.high < 0
 
     @property
     def better(self) -> bool:
-        """Whether the new model is better beyond the interval."""
+        """Whether the new model is better: the interval lies above 0."""
         return self.interval.low > 0
 
     def to_json(self) -> dict[str, Any]:
-        """Plain Python values."""
-        return {
-            "photos": self.photos,
-            "left_out": self.left_out,
-            "both": self.both,
-            "only_new": self.only_new,
-            "only_champion": self.only_champion,
-            "neither": self.neither,
-            "difference": self.difference,
-            "interval": self.interval._asdict(),
-            "p_value": self.p_value,
-            "new_accuracy": self.new_accuracy,
-            "champion_accuracy": self.champion_accuracy,
-        }
+        """Return plain Python values."""
+        counts = ("photos", "left_out", "both", "only_new", "only_champion", "neither", "difference")
+        figures = ("interval", "p_value", "new_accuracy", "champion_accuracy")
+        values = {name: getattr(self, name) for name in counts + figures}
+        return {**values, "interval": self.interval._asdict()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Comparison":
+        """Return the comparison that `to_json` gave these values of."""
+        counts = {name: int(values[name]) for name in ("left_out", "both", "only_new", "only_champion", "neither")}
+        return cls(**counts, interval=Bounds(**values["interval"]), p_value=values["p_value"])
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided.
+    """A decision on the champion.
 
     Args:
-        verdict: What became of the new model.
-        model: Its key.
-        champion: Key of the champion after the decision; None where a refused model finds none.
-        former: Key of the champion before it, which may be the same one; None where there was none.
-        since: The date from which the champion after the decision has been it; None where there is none.
-        reason: Why, a sentence for people.
-        comparison: Of the new model with the champion; None where there was nothing to compare.
+        verdict: Outcome for the new model.
+        model: Key of the new model.
+        champion: Key of the champion after the decision; None if a model is refused and there is none.
+        former: Key of the champion before the decision, which may be the same; None if there was none.
+        since: Date since which the champion after the decision has been champion; None if there is none.
+        reason: The reason, in one sentence.
+        comparison: Comparison of the new model with the champion; None if there was none.
     """
 
     verdict: Verdict
@@ -109,20 +106,16 @@ class Decision:
     comparison: Comparison | None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain Python values: the details of the manifest, and `champion` in a run record."""
+        """Return plain Python values: the details of the manifest, and `champion` in a run record."""
         return {
-            "verdict": self.verdict,
-            "model": self.model,
-            "champion": self.champion,
-            "former": self.former,
+            **vars(self),
             "since": self.since.isoformat() if self.since else None,
-            "reason": self.reason,
             "comparison": self.comparison.to_json() if self.comparison else None,
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Decision":
-        """Make a decision of what `to_json` gave.
+        """Return the decision that `to_json` gave these values of.
 
         Raises:
             StoreError: The values are not those of a decision.
@@ -130,22 +123,14 @@ class Decision:
         try:
             if values["verdict"] not in VERDICTS:
                 raise ValueError(f"there is no verdict {values['verdict']!r}")
+            since, comparison = values["since"], values["comparison"]
             return cls(
-                verdict=values["verdict"],
-                model=values["model"],
-                champion=values["champion"],
-                former=values["former"],
-                since=dt.date.fromisoformat(values["since"]) if values["since"] else None,
-                reason=values["reason"],
-                comparison=_comparison(values["comparison"]) if values["comparison"] else None,
+                **{name: values[name] for name in ("verdict", "model", "champion", "former", "reason")},
+                since=dt.date.fromisoformat(since) if since else None,
+                comparison=Comparison.from_json(comparison) if comparison else None,
             )
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise StoreError(
                 f"A decision on a champion is damaged ({exc!r}). Make it again: python -m pipeline forget champion, "
                 "then the run."
             ) from exc
-
-
-def _comparison(values: Mapping[str, Any]) -> Comparison:
-    counts = {name: int(values[name]) for name in ("left_out", "both", "only_new", "only_champion", "neither")}
-    return Comparison(**counts, interval=Bounds(**values["interval"]), p_value=values["p_value"])

@@ -22,8 +22,8 @@ CODE_VERSION = 1
 class ChooseChampion(RunStageTask):
     """Decides whether a new model takes the place of its dataset's champion.
 
-    A decision stands for as long as its champion does: once another model is champion, it is made anew when it is asked
-    for again, such as where a dataset goes back to the photos that it had before.
+    A decision is complete while its champion is champion. Once another model is, a run that asks for the decision again
+    makes it anew, for example if a dataset goes back to earlier photos.
     """
 
     settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
@@ -39,11 +39,11 @@ class ChooseChampion(RunStageTask):
     on_gpus = True
 
     def requires(self) -> EvaluateHead:
-        """The evaluation."""
+        """The task that evaluates the new model."""
         return EvaluateHead(context=self.context, settings=self.settings)
 
     def key(self) -> str:
-        """Key of the decision."""
+        """Return the key of the decision."""
         return fingerprint(
             {
                 "dataset": self.dataset,
@@ -54,18 +54,18 @@ class ChooseChampion(RunStageTask):
         )
 
     def manifest_path(self) -> AnyPath:
-        """One a decision."""
+        """Each decision has one manifest."""
         return self.root.decisions(self.dataset) / f"{self.key()}.json"
 
     def complete(self) -> bool:
-        """Whether it was decided, and who became or stayed champion still is; what this very run decided stands."""
+        """Whether the decision was made by this run, or its champion is still champion."""
         if not self.is_published():
             return False
-        made = self.manifest()
-        return made.run == self.run_id or made.details.get("champion") == self._champion()
+        manifest = self.manifest()
+        return manifest.run == self.run_id or manifest.details.get("champion") == self._champion()
 
     def work(self, progress: Progress) -> StageResult:
-        """Decide, and publish who is champion where that is another one."""
+        """Decide, and publish the champion if it is another one than before."""
         with progress.preparing("imports"):
             from tasks.champion.champion_predictions import ChampionInputs  # noqa: PLC0415 (only where there is work)
             from tasks.champion.decide import DecisionInputs, decide  # noqa: PLC0415
@@ -73,7 +73,7 @@ class ChooseChampion(RunStageTask):
 
         train, evaluation = self.settings.train, self.requires().manifest()
         test = {name: evaluation.details["test"][name] for name in ("photos", "accuracy", "interval")}
-        occasion = DecisionInputs(
+        case = DecisionInputs(
             key=self.key(),
             dataset=self.dataset,
             run=self.run_id,
@@ -82,20 +82,20 @@ class ChooseChampion(RunStageTask):
             test=test,
             new=Candidate(train.key(self.snapshot), self.date, test["accuracy"], self.min_accuracy),
         )
-        source = ChampionInputs(self.root, self.context.photo_folder, self.context.weight_paths)
-        decision, asked, recalled = decide(occasion, source, progress)
+        inputs = ChampionInputs(self.root, self.context.photo_folder, self.context.weight_paths)
+        decision, predicted, recalled = decide(case, inputs, progress)
         return StageResult(
             key=self.key(),
             snapshot=self.snapshot,
             settings={"dataset": self.dataset, "min_accuracy": self.min_accuracy, **asdict(self.settings)},
-            photos=asked + recalled,
-            new=asked,
+            photos=predicted + recalled,
+            new=predicted,
             reused=recalled,
             details=decision.to_json(),
         )
 
     def _champion(self) -> str | None:
-        """Key of the champion of now; None where there is none, or where the file that names it is damaged."""
+        """Return the key of the present champion; None if there is none or its file is damaged."""
         try:
             champion = read_champion(self.root.champion(self.dataset))
         except StoreError:

@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from tasks.compare.settings import WAYS, Way
 from tasks.compare.table import AveragedResult
-from tasks.report.svg import BLUE, GREEN, SOFT, VERMILION, add_legend, dress, font, new_figure, to_svg
+from tasks.report.svg import BLUE, GREEN, SOFT, VERMILION, add_legend, font, format_axes, new_figure, to_svg
 
 #: Colours, and marks for who sees none.
 _LOOKS: dict[Way, tuple[str, str]] = {
@@ -78,6 +78,6 @@ def _draw(points: Sequence[AveragedResult], place: Callable[[AveragedResult], fl
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(0, 1)
-    dress(axes, name, "Test accuracy, with 95 % interval")
+    format_axes(axes, name, "Test accuracy, with 95 % interval")
     add_legend(axes)
     return figure, axes

@@ -8,7 +8,7 @@ from tasks.compare.figures import photos_figure, seconds_figure
 from tasks.compare.settings import WAYS
 from tasks.compare.table import average, tabulate_cells
 from tasks.paths import AnyPath
-from tasks.report.page import page_environment
+from tasks.report.templates import page_environment
 from tasks.shards.manifests import Manifest
 from tasks.shards.parquet import publish_parquet
 from tasks.shards.schemas import describe

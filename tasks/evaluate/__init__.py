@@ -1,1 +1,1 @@
-"""Stage: head -> metrics and predictions."""
+"""Evaluate stage: measures a head or network and predicts all photos."""

@@ -1,4 +1,4 @@
-"""Cross-validation: the same recipe on every fold, so that each photo is predicted by a head that never saw it."""
+"""Cross-validation: each photo is predicted by a head that was not trained on it."""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -24,20 +24,20 @@ def fold_heads(
 ) -> tuple[Head | None, ...]:
     """Train a head for each fold without the photos of that fold.
 
-    A head of `lda` is solved for from the statistics of all photos less those of the fold. Shrinkage, layer weight and
-    temperature are those of the head that the recipe gave on its splits. Choosing them anew for each fold, on photos of
-    other folds, made no difference: 94.8 in place of 94.9 % of flower photos were right, with a log loss of 0.164 in
-    place of 0.161.
+    The recipe `lda` solves for a head from the statistics of all photos less those of the fold. It takes shrinkage,
+    layer weight and temperature from the head that was trained on the splits. Choosing them anew for each fold, on
+    photos of other folds, made no difference: 94.8 in place of 94.9 % of flower photos were right, with a log loss of
+    0.164 in place of 0.161.
 
     Args:
-        photos: The photos; their features say how to train.
-        head: What the recipe gave on its splits.
-        folds: How many folds.
-        statistics: Where the statistics of the photos' dataset are kept; None keeps none.
-        progress: Told of every fold.
+        photos: The photos; their features have the settings of the training.
+        head: Head that was trained on the splits.
+        folds: Number of folds.
+        statistics: Folder that keeps the statistics of the dataset's photos; None keeps none.
+        progress: Counts the folds.
 
     Returns:
-        A head for each fold; None where the fold has no photo.
+        A head for each fold; None for a fold without photos.
 
     Raises:
         DatasetError: There are so few photos that all of them fell into one fold.
@@ -84,39 +84,39 @@ def _classic_heads(photos: EmbeddedPhotos, folds: Sequence[tuple[int, ...]]) -> 
         train = ~held_out & ~validation
         train = train if train.any() else ~held_out
         watched = ~held_out & validation
-        lesson = classic.training_data_of(photos, train, watched if watched.any() else train)
+        data = classic.training_data_of(photos, train, watched if watched.any() else train)
         recipe = cast("ClassicRecipe", settings.recipe)
-        yield classic.fit(lesson, photos.labels, recipe, settings.seed, TrainingContext(NullProgress()))
+        yield classic.fit(data, photos.labels, recipe, settings.seed, TrainingContext(NullProgress()))
 
 
 def predict_photos(
     photos: EmbeddedPhotos, head: Head, folds: Sequence[Head | None], progress: Progress
 ) -> tuple[Floats, Floats | None]:
-    """Predict all photos, each by the head and by that of the fold that it is in; their bottlenecks are read once.
+    """Predict all photos with the head, and each with the head of its fold; their bottlenecks are read once.
 
     Args:
-        photos: The photos, N of C labels.
+        photos: N photos of C labels.
         head: The head.
-        folds: The heads of the folds, in their order; none where there is no cross-validation.
-        progress: Told of every photo.
+        folds: Heads of the folds, in their order; empty without a cross-validation.
+        progress: Counts the photos.
 
     Returns:
-        float32 [N, C] each; the latter is None where there are no folds.
+        Probabilities of the head and of the folds' heads, float32 [N, C] each; the latter are None without folds.
     """
     everything = np.ones(len(photos.sha256), bool)
     predicted = np.empty((len(everything), len(photos.labels)), np.float32)
     crossed = np.empty_like(predicted)
     fold_of = np.zeros(TENTHS, np.int8)
-    for fold, own in enumerate(fold_tenths(len(folds)) if folds else ()):
-        fold_of[list(own)] = fold
+    for fold, tenths in enumerate(fold_tenths(len(folds)) if folds else ()):
+        fold_of[list(tenths)] = fold
     progress.start(len(everything), "photo")
-    for places, numbers in photos.features.blocks(everything):
+    for indices, numbers in photos.features.blocks(everything):
         values = head_values(numbers, photos.features.settings, photos.features.columns)
-        predicted[places] = head.probabilities(values)
-        own_folds = fold_of[photos.splits.tenths[places]]
-        for fold, other in enumerate(folds):
-            here = own_folds == fold
-            if other is not None and here.any():
-                crossed[places[here]] = other.probabilities(values[here])
-        progress.advance(len(places))
+        predicted[indices] = head.probabilities(values)
+        block_folds = fold_of[photos.splits.tenths[indices]]
+        for fold, fold_head in enumerate(folds):
+            inside = block_folds == fold
+            if fold_head is not None and inside.any():
+                crossed[indices[inside]] = fold_head.probabilities(values[inside])
+        progress.advance(len(indices))
     return predicted, crossed if folds else None

@@ -1,37 +1,33 @@
-"""Evaluates a head or a whole network: predictions and metrics."""
+"""Evaluates a head or a fine-tuned network: predictions, metrics and cross-validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from tasks.backbone.backbones import Prepared
 from tasks.evaluate.cross_validation import fold_heads, predict_photos
-from tasks.evaluate.metrics import CrossValidation, Metrics, measure, measure_crossed
-from tasks.evaluate.predictions import tabulate_predictions
+from tasks.evaluate.metrics import CrossValidation, Metrics, measure, measure_cross_validation
+from tasks.evaluate.predictions import PredictedPhotos, publish_predictions
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest
-from tasks.shards.parquet import publish_parquet
-from tasks.shards.schemas import describe
 from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
-from tasks.train.examples import Floats
 from tasks.train.head import load_head
-from tasks.train.photos import LabelledPhotos, load_photos, load_pictured
+from tasks.train.photos import load_photos, load_pictured
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 
 class TrainedOn(NamedTuple):
-    """What a head or a network was trained on.
+    """Training data of a head or network.
 
     Args:
-        manifests: What the stages before say that they have: the bottleneck stages of a head, the decode stage of a
-            network.
-        weights: Where the weights of a network's backbone are.
-        statistics: Where the statistics of the photos' dataset are kept; None keeps none.
+        manifests: Manifests of the bottleneck stages of a head, or of the decode stage of a network.
+        weights: Path of the weights of a network's backbone.
+        statistics: Folder that keeps the statistics of the dataset's photos; None keeps none.
     """
 
     manifests: Sequence[Manifest]
@@ -41,88 +37,68 @@ class TrainedOn(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a head or a network is worth.
+    """Quality of a head or network.
 
     Args:
-        metrics: On the test split.
-        cross_validation: Of the same recipe, over all photos; None where it was not asked for.
+        metrics: Metrics on the test split.
+        cross_validation: Cross-validation of the same recipe over all photos; None if none was asked for.
     """
 
     metrics: Metrics
     cross_validation: CrossValidation | None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain Python values: what metrics.json holds."""
+        """Return the content of metrics.json as plain Python values."""
         crossed = self.cross_validation
-        if crossed is None:
-            return {"test": self.metrics.to_json(), "cross_validation": None}
-        return {"test": self.metrics.to_json(), "cross_validation": crossed.to_json()}
+        return {"test": self.metrics.to_json(), "cross_validation": crossed.to_json() if crossed else None}
 
 
 def evaluate(
     snapshot: str, settings: EvaluateSettings, source: TrainedOn, root: DataRoot, progress: Progress
 ) -> Evaluation:
-    """Evaluate the head or network of a snapshot.
-
-    Publishes metrics.json and predictions.parquet.
+    """Evaluate the head or network of a snapshot, and publish metrics.json and predictions.parquet.
 
     Args:
         snapshot: Key of the snapshot.
-        settings: How to evaluate; they name the head or network.
-        source: What the head or network was trained on.
-        root: Where everything is.
-        progress: Told of every photo that a network predicts, and of every fold of a cross-validation.
+        settings: Settings of the evaluation; they name the head or network.
+        source: Training data of the head or network.
+        root: The data root.
+        progress: Counts the folds of a cross-validation and the predicted photos.
     """
-    train = settings.train
-    if isinstance(train, TrainSettings):
-        judged = _judge_head(snapshot, (train, settings.folds), source, root, progress)
+    if isinstance(settings.train, TrainSettings):
+        predicted, crossed = _predict_with_head(snapshot, settings, source, root, progress)
     else:
-        judged = _judge_network(snapshot, train, source, root, progress)
-    photos, probabilities, _ = judged
-    test = photos.of("test")
-    metrics = measure(photos.truth[test], probabilities[test], photos.labels)
-    evaluation = Evaluation(metrics, judged.cross_validation)
-
-    key = settings.key(snapshot)
-    folder = root.evaluate(key)
-    facts = {"labels": list(photos.labels), "snapshot": snapshot, "head": train.key(snapshot)}
-    predictions = tabulate_predictions(photos, probabilities)
-    schema = describe(predictions.schema, "evaluate", key, facts)
-    publish_parquet(folder / "predictions.parquet", predictions.cast(schema))
+        predicted, crossed = _predict_with_network(snapshot, settings.train, source, root, progress), None
+    photos, test = predicted.photos, predicted.photos.of("test")
+    metrics = measure(photos.truth[test], predicted.probabilities[test], photos.labels)
+    evaluation = Evaluation(metrics, crossed)
+    folder = root.evaluate(settings.key(snapshot))
+    publish_predictions(folder, predicted, {"snapshot": snapshot, "head": settings.train.key(snapshot)})
     publish_json(folder / "metrics.json", evaluation.to_json())
     return evaluation
 
 
-class _Judged(NamedTuple):
-    """Photos, what is said of them (float32 [N, C]), and the cross-validation where there is one."""
-
-    photos: LabelledPhotos
-    probabilities: Floats
-    cross_validation: CrossValidation | None
-
-
-def _judge_head(
-    snapshot: str, how: tuple[TrainSettings, int], source: TrainedOn, root: DataRoot, progress: Progress
-) -> _Judged:
-    train, folds = how
+def _predict_with_head(
+    snapshot: str, settings: EvaluateSettings, source: TrainedOn, root: DataRoot, progress: Progress
+) -> tuple[PredictedPhotos, CrossValidation | None]:
+    train, folds = cast("TrainSettings", settings.train), settings.folds
     photos = load_photos(snapshot, source.manifests, train, root)
     head = load_head(root.train(train.key(snapshot)))
     heads = fold_heads(photos, head, folds, source.statistics, progress) if folds else ()
-    predicted, crossed = predict_photos(photos, head, heads, progress)
-    found = None if crossed is None else measure_crossed(folds, photos.truth, crossed)
-    return _Judged(photos, predicted, found)
+    probabilities, crossed = predict_photos(photos, head, heads, progress)
+    cross_validation = None if crossed is None else measure_cross_validation(folds, photos.truth, crossed)
+    return PredictedPhotos(photos, probabilities), cross_validation
 
 
-def _judge_network(
+def _predict_with_network(
     snapshot: str, train: FinetuneSettings, source: TrainedOn, root: DataRoot, progress: Progress
-) -> _Judged:
-    """Without a cross-validation, which would train as many networks as it has folds."""
-    from tasks.train.network import read_network  # noqa: PLC0415 (imports TensorFlow, which a head's figures can do without)
+) -> PredictedPhotos:
+    """Predict without a cross-validation, which would train as many networks as it has folds."""
+    from tasks.train.network import read_network  # noqa: PLC0415 (imports TensorFlow, which heads do without)
     from tasks.train.pictures import open_pictures  # noqa: PLC0415
 
     (decoded,) = source.manifests
     photos = load_pictured(snapshot, decoded, train.decode, root)
     network = read_network(root.train(train.key(snapshot)), Prepared(train.backbone, source.weights))
-    everything = np.ones(len(photos.sha256), bool)
-    with open_pictures(photos, everything, train.decode, root) as pictures:
-        return _Judged(photos, network.probabilities(pictures, progress), None)
+    with open_pictures(photos, np.ones(len(photos.sha256), bool), train.decode, root) as pictures:
+        return PredictedPhotos(photos, network.probabilities(pictures, progress))

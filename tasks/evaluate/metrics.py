@@ -1,6 +1,6 @@
-"""How good predictions are: accuracy with its interval, calibration, and what is confused with what."""
+"""Metrics of predictions: accuracy and its interval, log loss, calibration, confusion matrix, scores by label."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ BINS = 15
 
 
 class Interval(NamedTuple):
-    """The bounds between which a share lies, each in [0, 1]."""
+    """Bounds of a share, each in [0, 1]."""
 
     low: float
     high: float
@@ -24,16 +24,16 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelMetrics:
-    """How well one label is told from the others.
+    """Scores of one label.
 
     Args:
         label: The label.
-        photos: How many photos have it.
-        predicted: How many photos it was predicted for.
-        correct: How many photos have it and were predicted to.
-        precision: correct / predicted; None where it was never predicted.
-        recall: correct / photos; None where no photo has it.
-        f1: Harmonic mean of precision and recall, 2 correct / (photos + predicted); None where both are 0.
+        photos: Number of photos of the label.
+        predicted: Number of photos with the label predicted.
+        correct: Number of photos of the label that are predicted rightly.
+        precision: correct / predicted; None if the label is never predicted.
+        recall: correct / photos; None if no photo has the label.
+        f1: Harmonic mean of precision and recall, 2 correct / (photos + predicted); None if both are 0.
     """
 
     label: str
@@ -45,13 +45,13 @@ class LabelMetrics:
     f1: float | None
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no single truth value, which a generated == would ask for
+@dataclass(frozen=True, eq=False)  # a generated == would fail on arrays
 class Metrics:
-    """How good predictions are.
+    """Metrics of predictions.
 
     Args:
-        photos: How many photos were predicted.
-        correct: How many of them rightly.
+        photos: Number of photos.
+        correct: Number of photos that are predicted rightly.
         accuracy: correct / photos.
         interval: The 95 % Wilson interval of the accuracy.
         log_loss: Mean of -ln(probability of the true label), in nats.
@@ -70,7 +70,7 @@ class Metrics:
     per_label: tuple[LabelMetrics, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain Python values, ready for metrics.json; what is undefined is None, so null."""
+        """Return plain Python values for metrics.json; what is undefined is None."""
         return {
             "photos": self.photos,
             "correct": self.correct,
@@ -86,11 +86,11 @@ class Metrics:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """The accuracy over all photos, each predicted by a head that was not trained on it.
+    """Metrics over all photos, each predicted by a head that was not trained on it.
 
     Args:
         folds: Number of folds.
-        accuracy: Share of the photos predicted rightly.
+        accuracy: Share of the photos that are predicted rightly.
         interval: Its 95 % interval.
         log_loss: Mean of -ln(probability of the true label), in nats.
         expected_calibration_error: See the function of this name.
@@ -103,23 +103,29 @@ class CrossValidation:
     expected_calibration_error: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain Python values, ready for metrics.json."""
+        """Return plain Python values for metrics.json."""
         return {**asdict(self), "interval": {**self.interval._asdict(), "confidence": CONFIDENCE}}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "CrossValidation":
+        """Return the cross-validation that `to_json` gave these values of."""
+        interval = Interval(values["interval"]["low"], values["interval"]["high"])
+        return cls(**{**values, "interval": interval})
 
 
 def wilson_interval(correct: int, total: int, confidence: float = CONFIDENCE) -> Interval:
-    """Bound the share of which `correct` out of `total` is a sample.
+    """Return the confidence interval of a share.
 
     Wilson's score interval (Wilson 1927, Probable inference, the law of succession, and statistical inference), which
     stays inside [0, 1] and keeps its coverage near 0 and 1, where the normal approximation loses it.
 
     Args:
-        correct: How many succeeded, in [0, total].
-        total: How many were tried, at least 1.
-        confidence: How often such an interval holds the true share, in (0, 1).
+        correct: Number of successes, in [0, total].
+        total: Number of trials, at least 1.
+        confidence: Probability that such an interval holds the true share, in (0, 1).
 
     Raises:
-        ValueError: The counts or the confidence are outside these bounds.
+        ValueError: A count or the confidence is out of range.
     """
     if total < 1:  # scipy raises or returns nan, depending on its version
         raise ValueError(f"a share of {total} trials has no interval: give 1 trial at least")
@@ -128,17 +134,17 @@ def wilson_interval(correct: int, total: int, confidence: float = CONFIDENCE) ->
 
 
 def bin_confidence(confidence: NDArray[np.float64], bins: int) -> NDArray[np.intp]:
-    """Put top probabilities, float64 [N], into M bins, int [N]: bin m holds those in (m / M, (m + 1) / M]."""
+    """Return the bin of each top probability: float64 [N] to int [N]; bin m of M holds (m / M, (m + 1) / M]."""
     return np.digitize(confidence, np.arange(1, bins) / bins, right=True)
 
 
 def expected_calibration_error(
     truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32], bins: int = BINS
 ) -> float:
-    """Measure how far the predicted probabilities are from the frequencies with which they come true.
+    """Return the expected calibration error.
 
-    Guo et al. 2017, On calibration of modern neural networks, eq. 3: photos are put into bins by their top probability,
-    and the bins' |accuracy - mean top probability| are averaged, weighted by their photos.
+    Guo et al. 2017, On calibration of modern neural networks, eq. 3: photos are binned by their top probability, and
+    the bins' |accuracy - mean top probability| are averaged, weighted by their photos.
 
     Args:
         truth: int [N], index of the true label in [0, C).
@@ -150,22 +156,22 @@ def expected_calibration_error(
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     hit = probabilities.argmax(axis=1) == truth
-    places = bin_confidence(confidence, bins)
-    # A bin's weight n_m / N cancels the n_m of its means: what is left is the sum of its differences over N.
-    gaps = np.bincount(places, weights=hit - confidence, minlength=bins)
+    binned = bin_confidence(confidence, bins)
+    # A bin's weight n_m / N cancels the n_m of its means, so that the sum of its differences over N remains.
+    gaps = np.bincount(binned, weights=hit - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(truth))
 
 
 def measure(truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32], labels: Sequence[str]) -> Metrics:
-    """Measure predictions against the truth.
+    """Measure predictions against the true labels.
 
     Args:
         truth: int [N], index of the true label in [0, C).
-        probabilities: float32 [N, C], in [0, 1], each row sums to 1; the top one is what is predicted.
+        probabilities: float32 [N, C], in [0, 1], each row sums to 1; the label with the top one is predicted.
         labels: The C labels, at least 2, in the order of the columns. Not every label needs a photo.
 
     Raises:
-        ValueError: There is no photo, or the shapes do not belong together.
+        ValueError: There is no photo, or the shapes do not match.
     """
     if len(truth) == 0 or probabilities.shape != (len(truth), len(labels)):
         raise ValueError(
@@ -187,8 +193,10 @@ def measure(truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32],
     )
 
 
-def measure_crossed(folds: int, truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32]) -> CrossValidation:
-    """Measure the predictions of a cross-validation in so many folds; arguments as of `measure`."""
+def measure_cross_validation(
+    folds: int, truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32]
+) -> CrossValidation:
+    """Measure the predictions of a cross-validation; `truth` and `probabilities` as of `measure`."""
     correct = int((probabilities.argmax(axis=1) == truth).sum())
     return CrossValidation(
         folds=folds,

@@ -1,33 +1,64 @@
-"""The table of predictions: what the head says of every photo, one row each."""
+"""predictions.parquet: label, split and predicted probabilities of every photo; written and read here alone."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tasks.shards.schemas import PREDICTIONS
+from tasks.paths import AnyPath
+from tasks.shards.parquet import publish_parquet, read_parquet
+from tasks.shards.schemas import PREDICTIONS, describe
+from tasks.snapshot.splits import assign_splits
+from tasks.storage.errors import DamagedError
 from tasks.train.photos import LabelledPhotos
 
-#: Numbers that an arrow list array has at most.
-_NUMBERS = 2**31 - 1
+Probabilities = npt.NDArray[np.float32]
+
+_FILE = "predictions.parquet"
+#: Values that an Arrow list array holds at most: it counts them in 32 bits.
+_MAX_VALUES = 2**31 - 1
 
 
-def tabulate_predictions(photos: LabelledPhotos, probabilities: npt.NDArray[np.float32]) -> pa.Table:
-    """Lay predictions out as rows, sorted by sha256.
+@dataclass(frozen=True, eq=False)
+class PredictedPhotos:
+    """Photos and their predicted probabilities.
 
     Args:
         photos: N photos of C labels.
-        probabilities: What the head says of them, float32 [N, C].
-
-    Returns:
-        A table of the columns of `PREDICTIONS`; a row's probabilities are in the order of the labels.
+        probabilities: float32 [N, C], each row sums to 1.
     """
+
+    photos: LabelledPhotos
+    probabilities: Probabilities
+
+    @property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """Index of each photo's predicted label, int64 [N]."""
+        predicted: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return predicted
+
+    @property
+    def mistakes(self) -> npt.NDArray[np.bool_]:
+        """Whether each photo is in the test split and predicted wrongly: bool [N]."""
+        mistakes: npt.NDArray[np.bool_] = self.photos.of("test") & (self.predicted != self.photos.truth)
+        return mistakes
+
+
+def tabulate_predictions(predicted: PredictedPhotos) -> pa.Table:
+    """Return a table with the columns of `PREDICTIONS`; each row's probabilities are in the order of the labels."""
+    photos = predicted.photos
     names = np.array(photos.labels, dtype=object)
     columns = [
         photos.sha256,
         photos.paths,
         names[photos.truth],
-        names[probabilities.argmax(axis=1)],
-        _lists(probabilities),
+        names[predicted.predicted],
+        _lists(predicted.probabilities),
         photos.splits.names,
     ]
     arrays = [
@@ -37,13 +68,95 @@ def tabulate_predictions(photos: LabelledPhotos, probabilities: npt.NDArray[np.f
     return pa.table(arrays, schema=PREDICTIONS)
 
 
-def _lists(probabilities: npt.NDArray[np.float32]) -> pa.ChunkedArray:
-    """Each row as a list, in as many pieces as arrow needs, which counts the numbers of a piece in 32 bits."""
+def _lists(probabilities: Probabilities) -> pa.ChunkedArray:
+    """Return one list a row, in as many chunks as Arrow needs."""
     classes = probabilities.shape[1]
-    rows = max(1, _NUMBERS // classes)
-    pieces = [probabilities[start : start + rows] for start in range(0, len(probabilities), rows)]
+    rows = max(1, _MAX_VALUES // classes)
+    chunks = [probabilities[start : start + rows] for start in range(0, len(probabilities), rows)]
     lists = [
-        pa.ListArray.from_arrays(np.arange(0, piece.size + 1, classes, dtype=np.int32), piece.reshape(-1))
-        for piece in pieces
+        pa.ListArray.from_arrays(np.arange(0, chunk.size + 1, classes, dtype=np.int32), chunk.reshape(-1))
+        for chunk in chunks
     ]
     return pa.chunked_array(lists, PREDICTIONS.field("probabilities").type)
+
+
+def publish_predictions(evaluation: AnyPath, predicted: PredictedPhotos, settings: Mapping[str, object]) -> None:
+    """Publish the predictions of an evaluation.
+
+    Args:
+        evaluation: Folder of the evaluation; its name is the evaluation's key.
+        predicted: The photos, sorted by sha256.
+        settings: Settings for the file's metadata, beside the labels.
+    """
+    table = tabulate_predictions(predicted)
+    facts = {"labels": list(predicted.photos.labels), **settings}
+    publish_parquet(evaluation / _FILE, table.cast(describe(PREDICTIONS, "evaluate", evaluation.name, facts)))
+
+
+def read_predictions(evaluation: AnyPath, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read all columns of the predictions of an evaluation, or some.
+
+    Args:
+        evaluation: Folder of the evaluation.
+        columns: Names of columns of `PREDICTIONS`, in their order; None reads all.
+
+    Raises:
+        DamagedError: The file is missing, damaged or of another version.
+    """
+    with predictions_intact(evaluation):
+        table = read_parquet(evaluation / _FILE, columns)
+        expected = PREDICTIONS if columns is None else pa.schema([PREDICTIONS.field(name) for name in columns])
+        if not table.schema.equals(expected):
+            raise ValueError("it has other columns")
+    return table
+
+
+def read_predicted_photos(evaluation: AnyPath) -> PredictedPhotos:
+    """Read the photos of an evaluation with their probabilities.
+
+    Raises:
+        DamagedError: The file is missing, damaged or of another version.
+    """
+    table = read_predictions(evaluation)
+    with predictions_intact(evaluation):
+        labels = tuple(json.loads(table.schema.metadata[b"settings"])["labels"])
+        probabilities = probability_matrix(table, len(labels))
+        names, sha256 = table["label"], table["sha256"].to_pylist()
+        splits = assign_splits(sha256, names.to_pylist())
+        photos = LabelledPhotos(sha256, table["path"].to_pylist(), labels, label_indices(names, labels), splits)
+    return PredictedPhotos(photos, probabilities)
+
+
+@contextmanager
+def predictions_intact(evaluation: AnyPath) -> Iterator[None]:
+    """Raise DamagedError, which names the file and the remedy, if the block cannot use the predictions."""
+    path = evaluation / _FILE
+    try:
+        yield
+    except (pa.ArrowException, LookupError, OSError, TypeError, ValueError) as exc:
+        sentences = f"The predictions {path} cannot be read ({exc}). Delete their folder and run again."
+        raise DamagedError(path, sentences) from exc
+
+
+def probability_matrix(table: pa.Table, labels: int) -> Probabilities:
+    """Return the probabilities of a table of predictions as float32 [N, C], given C.
+
+    Raises:
+        ValueError: Rows have other than C probabilities.
+    """
+    # Arrow does not combine chunks of more than 2**31 numbers.
+    numbers = pc.list_flatten(table["probabilities"]).to_numpy()
+    matrix: Probabilities = numbers.reshape(table.num_rows, labels)
+    return matrix
+
+
+def label_indices(names: pa.ChunkedArray, labels: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the index of each name among the labels, int64 [N].
+
+    Raises:
+        ValueError: A name is none of the labels.
+    """
+    indices = pc.index_in(names, pa.array(labels, pa.string()))
+    if indices.null_count:
+        raise ValueError("a photo has an unknown label")
+    return np.asarray(indices).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Everything that shapes an evaluation, as one value with a key."""
+"""Settings of the evaluate stage."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ CODE_VERSION = 4
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """Everything that shapes an evaluation.
+    """Settings that determine an evaluation.
 
     Args:
-        train: The head, and how cross-validation trains its own; or the fine-tuned network.
-        folds: Folds of a head's cross-validation; 0 does without one.
+        train: Settings of the head, which cross-validation uses for its own heads too, or of the fine-tuned network.
+        folds: Folds of a head's cross-validation; 0 for none.
     """
 
     train: TrainSettings | FinetuneSettings
     folds: int
 
     def key(self, snapshot: str) -> str:
-        """Key of the evaluation on a snapshot."""
+        """Return the key of the evaluation on a snapshot."""
         return fingerprint({"train": self.train.key(snapshot), "folds": self.folds, "code_version": CODE_VERSION})

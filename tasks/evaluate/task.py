@@ -13,10 +13,7 @@ from tasks.train.task import FinetuneNetwork, TrainHead
 
 
 class EvaluateHead(RunStageTask):
-    """Measures a head or a whole network on the test split; writes metrics and predictions.
-
-    The recipe of a head is measured by cross-validation too.
-    """
+    """Measures a head or a fine-tuned network on the test split, and the recipe of a head by cross-validation."""
 
     settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
         EvaluateSettings, description="Settings, as JSON."
@@ -26,7 +23,7 @@ class EvaluateHead(RunStageTask):
     on_gpus = True
 
     def requires(self) -> TrainHead | FinetuneNetwork:
-        """The head or the network."""
+        """The task that trains the head or the network."""
         train = self.settings.train
         if isinstance(train, TrainSettings):
             return TrainHead(context=self.context, settings=train)
@@ -37,16 +34,16 @@ class EvaluateHead(RunStageTask):
         return self.root.evaluate(self.settings.key(self.snapshot))
 
     def manifest_path(self) -> AnyPath:
-        """Beside the metrics."""
+        """The manifest is beside the metrics."""
         return self.results() / "manifest.json"
 
     def before(self) -> dict[str, Manifest]:
-        """Manifests of the stages that this one stands on, by stage, in the order in which they run."""
+        """Return the manifests of the preceding stages by name, in the order of the stages."""
         train = self.requires()
         return {task.name: task.manifest() for task in (*train.before(), train)}
 
     def work(self, progress: Progress) -> StageResult:
-        """Predict every photo, measure, and write the results."""
+        """Predict all photos, and publish predictions and metrics."""
         with progress.preparing("imports"):
             from tasks.evaluate.evaluation import TrainedOn, evaluate  # noqa: PLC0415 (only where there is work)
 

@@ -15,11 +15,11 @@ from tasks.catalog import Dataset, backbone_names, find_backbone
 from tasks.concurrency import map_ordered
 from tasks.errors import StoreError
 from tasks.evaluate.metrics import wilson_interval
+from tasks.evaluate.predictions import read_predictions
 from tasks.export.formats import FORMS, Export
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
 from tasks.shards.manifests import Manifest, read_manifest
-from tasks.shards.parquet import read_parquet
 from tasks.snapshot.splits import SPLITS
 from tasks.storage.files import listed, read_json
 from tasks.storage.layout import DataRoot
@@ -62,7 +62,7 @@ def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot
         backbone=backbone,
         backbone_licence=backbone_licence(backbone),
         dataset=dataset_of(model.snapshot, root),
-        photos=_count_photos(evaluation / "predictions.parquet"),
+        photos=_count_photos(evaluation),
         export=export,
         takes={form.name: form.takes for form in FORMS},
         escaped=any(_one_line(label) != label for label in model.labels),
@@ -103,9 +103,9 @@ def _intervals(labels: list[dict[str, Any]]) -> Iterator[tuple[str, Mapping[str,
         yield entry["label"], wilson_interval(entry["correct"], photos)._asdict() if photos else None
 
 
-def _count_photos(predictions: AnyPath) -> dict[str, dict[str, int]]:
+def _count_photos(evaluation: AnyPath) -> dict[str, dict[str, int]]:
     """How many photos of each label are in each split."""
-    table = read_parquet(predictions, columns=["label", "split"])
+    table = read_predictions(evaluation, ["label", "split"])
     counts = table.group_by(["label", "split"]).aggregate([([], "count_all")]).to_pylist()
     photos = {label: dict.fromkeys(SPLITS, 0) for label in sorted({row["label"] for row in counts})}
     for row in counts:

@@ -229,7 +229,7 @@ def _read_photos(model: Model, source: ExportInputs) -> _TestPhotos:
     """Read the test photos, files of formats that no form reads converted."""
     (decode,) = model.decodes
     convert = partial(convert_to_png, folder=source.photos, decode=decode, max_pixels=source.max_pixels)
-    known = read_known(source.evaluation / "predictions.parquet", model.labels)
+    known = read_known(source.evaluation, model.labels)
     pictures = read_pictures(known, open_stores(source.root, decode).decoded)
     return _TestPhotos(known, read_files(known, source.photos, convert), pictures)
 

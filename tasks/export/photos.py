@@ -14,13 +14,12 @@ import pyarrow.compute as pc
 
 from tasks.concurrency import map_ordered
 from tasks.decode.workers import MAX_BYTES
+from tasks.evaluate.predictions import label_indices, predictions_intact, probability_matrix, read_predictions
 from tasks.file_types import JPEG, PNG, image_format
 from tasks.paths import AnyPath
-from tasks.shards.parquet import read_parquet
 from tasks.shards.store import ShardStore
 from tasks.snapshot.labels import to_label
 from tasks.snapshot.photo_io import read_photo
-from tasks.storage.errors import DamagedError
 from tasks.storage.remote_listing import StoreUnreachableError
 from tasks.train.head import Floats
 
@@ -69,29 +68,23 @@ class KnownPhotos:
         return self.take([places[key] for key in keys])
 
 
-def read_known(predictions: AnyPath, labels: tuple[str, ...], most: int = MOST_PHOTOS) -> KnownPhotos:
+def read_known(evaluation: AnyPath, labels: tuple[str, ...], most: int = MOST_PHOTOS) -> KnownPhotos:
     """Read the test photos of an evaluation.
 
     Args:
-        predictions: Its `predictions.parquet`.
+        evaluation: Folder of the evaluation.
         labels: The labels, in the order of its probabilities.
         most: How many at most.
 
     Raises:
-        DamagedError: The file is gone or damaged.
+        DamagedError: The predictions are missing or damaged.
     """
-    try:
-        table = read_parquet(predictions)
-        table = table.filter(pc.equal(table["split"], "test")).sort_by("sha256").slice(0, most)
-        rows = table.combine_chunks()
-        probabilities = np.asarray(rows["probabilities"].combine_chunks().flatten(), np.float32)
-        place = {label: index for index, label in enumerate(labels)}
-        truth = np.array([place[label] for label in map(to_label, rows["label"].to_pylist())], np.int64)
-        known = probabilities.reshape(len(truth), len(labels))
-    except (pa.ArrowException, LookupError, OSError, ValueError) as exc:
-        sentences = f"{predictions} cannot be read ({exc}). Delete its folder and run again."
-        raise DamagedError(predictions, sentences) from exc
-    return KnownPhotos(rows["sha256"].to_pylist(), rows["path"].to_pylist(), truth, known, labels)
+    table = read_predictions(evaluation)
+    table = table.filter(pc.equal(table["split"], "test")).sort_by("sha256").slice(0, most)
+    with predictions_intact(evaluation):
+        names = pa.chunked_array([pa.array(map(to_label, table["label"].to_pylist()), pa.string())])
+        truth, probabilities = label_indices(names, labels), probability_matrix(table, len(labels))
+    return KnownPhotos(table["sha256"].to_pylist(), table["path"].to_pylist(), truth, probabilities, labels)
 
 
 #: Converts the files of photos to PNG: None for each that cannot be converted.

@@ -1,1 +1,1 @@
-"""Stage: a run's results -> a report that a person reads, and the index of all reports."""
+"""Report stage: one HTML file that shows a run's data, results, photos, map of bottlenecks and provenance."""

@@ -1,207 +1,211 @@
-"""Gathers what a report shows, from the stores and from what the stages before left."""
+"""Builds a report from the stores and the results of the stages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import pyarrow as pa
-
-from tasks.decode.photos import open_stores, read_rejected
-from tasks.decode.rejection_limits import missing_photos
+from tasks.champion.decision import Decision
 from tasks.decode.rejections import MissingPhoto
 from tasks.decode.repair import tell_flawed
-from tasks.decode.settings import DecodeSettings
-from tasks.evaluate.metrics import CrossValidation, Interval
+from tasks.evaluate.metrics import CrossValidation
+from tasks.evaluate.predictions import read_predicted_photos
 from tasks.paths import AnyPath
 from tasks.progress import Progress
-from tasks.report.changes import SnapshotChanges, read_difference
-from tasks.report.duplicates import Repetitions, find_repetitions, show_repeated
-from tasks.report.figures import learning_curve_figure
-from tasks.report.gallery import Gallery, fill_gallery
-from tasks.report.map import MOST_POINTS, draw_map
-from tasks.report.predictions import Predicted, read_predicted
-from tasks.report.previous_runs import PreviousRuns, read_previous_runs
-from tasks.report.provenance import tell_provenance
-from tasks.report.reported_run import ReportedRun
-from tasks.report.results import Results, count_photos, judge
-from tasks.report.selection import choose_photos
-from tasks.report.trend import trend_figure
-from tasks.report.view_model import BottleneckMap, Changes, Figures, Report, Summary
-from tasks.snapshot.photos import read_snapshot, usable
+from tasks.report.confusion import confusion_figure
+from tasks.report.dataset import (
+    LabelCount,
+    RepeatedPhotos,
+    SnapshotChanges,
+    count_photos,
+    find_rejected_photos,
+    find_repeated_photos,
+    read_changes,
+)
+from tasks.report.figures import learning_curve_figure, precision_recall_figure, reliability_figure, trend_figure
+from tasks.report.gallery import MAX_SHOWN, Gallery, Guess, ShownPhoto, fill_gallery, select_photos
+from tasks.report.map import MAX_POINTS, BottleneckMap, draw_map
+from tasks.report.provenance import describe_provenance
+from tasks.report.reported_run import Exports, ReportedRun, read_previous_runs
+from tasks.report.results import Results, measure_results
+from tasks.runs.records import RunHistory, RunRecord
+from tasks.snapshot.ignored import IgnoredSummary
+from tasks.snapshot.photos import read_snapshot
 from tasks.snapshot.splits import Fill
 from tasks.storage.layout import DataRoot
 from tasks.train.curve import WEIGHTS, curve_path, read_curve
 from tasks.train.settings import TrainSettings
 
-#: Of the work, as progress counts it.
 _PARTS = 4
 _NOTED_FILLS = 10
 
 
-@dataclass(frozen=True, eq=False)
-class _Read:
-    """What was read, before anything is drawn.
+@dataclass(frozen=True)
+class Figures:
+    """Figures as SVG elements, whose colours follow the page's (`tasks.report.svg`).
 
     Args:
-        predicted: The photos and what is said of them.
-        snapshot: The snapshot's table.
-        past: The runs before.
-        difference: How the dataset differs from that of the run before; None where nobody knows.
-        repetitions: Photos that lie at several paths.
+        confusion: Confusion matrix of the test split.
+        reliability: Accuracy against confidence.
+        precision_recall: Precision against recall of each label.
+        learning_curve: Accuracy on the validation split during training; None if no `watch` ran.
+        trend: Test accuracy of the dataset's runs by date; None for the first run.
     """
 
-    predicted: Predicted
-    snapshot: pa.Table
-    past: PreviousRuns
-    difference: SnapshotChanges | None
-    repetitions: Repetitions
+    confusion: str
+    reliability: str
+    precision_recall: str
+    learning_curve: str | None
+    trend: str | None
 
 
-def build_report(occasion: ReportedRun, root: DataRoot, progress: Progress) -> Report:
-    """Put together what a report shows.
+@dataclass(frozen=True)
+class Report:
+    """The content of a report; the page may cut its lists.
 
     Args:
-        occasion: The run that it is of.
-        root: Where everything is.
-        progress: Told of its parts.
+        runs: All runs of the dataset so far; the last one is the run of this report.
+        backbone: Name of the backbone.
+        cross_validation: Cross-validation of the same recipe; None if there is none.
+        seconds: Seconds of each stage, in the order of the stages.
+        provenance: Keys, parameters, model and versions: groups of values by name, in the order to be shown.
+        decision: The decision on the champion.
+        changes: Changes since the previous run; None for the first run, or if they are not known.
+        added: Some of the added photos.
+        results: Results on the test split.
+        counts: Photos by label and split, in the labels' order.
+        notes: Sentences that a reader should know, such as on splits that were filled in.
+        figures: The figures.
+        samples: Some photos of each label.
+        mistakes: The most confident mistakes of the test split.
+        uncertain: Photos of the test split with the smallest lead of the predicted label.
+        rejected: Photos that could not be decoded.
+        ignored: Files and folders that are no photos of a label.
+        repeated: Photos with several paths.
+        repeated_images: JPEG or PNG files of some of these, by key.
+        map: Map of the bottlenecks; None for a fine-tuned network.
+        exports: Agreement of the exported files; None if no export was asked for.
+    """
+
+    runs: Sequence[RunRecord]
+    backbone: str
+    cross_validation: CrossValidation | None
+    seconds: Mapping[str, float]
+    provenance: Mapping[str, Mapping[str, str]]
+    decision: Decision
+    changes: SnapshotChanges | None
+    added: Sequence[ShownPhoto]
+    results: Results
+    counts: Sequence[LabelCount]
+    notes: Sequence[str]
+    figures: Figures
+    samples: Sequence[ShownPhoto]
+    mistakes: Sequence[Guess]
+    uncertain: Sequence[Guess]
+    rejected: Sequence[MissingPhoto]
+    ignored: IgnoredSummary
+    repeated: RepeatedPhotos
+    repeated_images: Mapping[str, bytes]
+    map: BottleneckMap | None
+    exports: Exports | None
+
+    @property
+    def run(self) -> RunRecord:
+        """The run of this report."""
+        return self.runs[-1]
+
+    @property
+    def previous(self) -> RunRecord | None:
+        """The previous run of the dataset; None for the first run."""
+        return self.runs[-2] if len(self.runs) > 1 else None
+
+
+def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report:
+    """Build the report of a run.
 
     Raises:
-        StoreError: The stores have lost what the run has made since, or a file is damaged.
+        StoreError: The stores have lost results of the run, or a file is damaged.
     """
     progress.start(_PARTS, "parts")
-    read = _read(occasion, root)
+    snapshot, history = read_snapshot(root, run.snapshot), read_previous_runs(run, root)
+    changes = read_changes(history.runs[-1].snapshot, snapshot, root) if history.runs else None
+    predicted = read_predicted_photos(root.evaluate(run.stages["evaluate"].key))
     progress.advance(1)
-    results = judge(read.predicted)
+    results, crossed = measure_results(predicted), run.stages["evaluate"].details["cross_validation"]
     progress.advance(1)
-    added = read.difference.added if read.difference else []
-    has_map = isinstance(occasion.settings.train, TrainSettings)
-    choice = choose_photos(read.predicted, added, points=MOST_POINTS if has_map else 0)
-    album = fill_gallery(read.predicted, choice, read.repetitions, occasion, root)
+    # A fine-tuned network has no fixed bottlenecks.
+    train, has_map = run.settings.train, isinstance(run.settings.train, TrainSettings)
+    selection = select_photos(predicted, changes.added if changes else (), map_points=MAX_POINTS if has_map else 0)
+    repeated = find_repeated_photos(snapshot)
+    gallery = fill_gallery(predicted, selection, repeated, run, root)
     progress.advance(1)
-    report = _lay_out(read, results, album, occasion, root)
+    runs = [*history.runs, run.to_record()]
+    report = Report(
+        runs=runs,
+        backbone=" + ".join(backbone.name for backbone in train.backbones),
+        cross_validation=CrossValidation.from_json(crossed) if crossed else None,
+        seconds=run.seconds,
+        provenance=describe_provenance(run),
+        decision=run.decision,
+        changes=changes,
+        added=gallery.show(selection.added),
+        results=results,
+        counts=count_photos(predicted.photos),
+        notes=_notes(run, predicted.photos.splits.filled, history, changes_known=changes is not None),
+        figures=_draw_figures(results, runs, root.train(run.stages["train"].key)),
+        samples=gallery.show(selection.samples),
+        mistakes=gallery.show_guesses(selection.mistakes),
+        uncertain=gallery.show_guesses(selection.uncertain),
+        rejected=find_rejected_photos(snapshot, train.decodes, root),
+        ignored=run.ignored,
+        repeated=repeated,
+        repeated_images=_repeated_images(repeated, gallery),
+        map=draw_map(gallery, train, root) if isinstance(train, TrainSettings) else None,
+        exports=run.exports,
+    )
     progress.advance(1)
     return report
 
 
-def build_curve(head: AnyPath) -> str | None:
-    """Draw the learning curve that a watcher kept, as an SVG element; None where nobody watched.
+def _repeated_images(repeated: RepeatedPhotos, gallery: Gallery) -> dict[str, bytes]:
+    keys = [photo.sha256 for photos in repeated for photo in photos[:MAX_SHOWN]]
+    return {key: gallery.images[key] for key in keys if key in gallery.images}
 
-    Args:
-        head: Folder of the head.
+
+def _draw_figures(results: Results, runs: Sequence[RunRecord], head: AnyPath) -> Figures:
+    return Figures(
+        confusion=confusion_figure(results.metrics.confusion, list(results.curves)),
+        reliability=reliability_figure(results.bins),
+        precision_recall=precision_recall_figure(results.curves, results.average_curve),
+        learning_curve=draw_learning_curve(head),
+        trend=trend_figure(runs) if len(runs) > 1 else None,
+    )
+
+
+def draw_learning_curve(head: AnyPath) -> str | None:
+    """Draw the learning curve of a head or network in this folder as an SVG element; None if no `watch` ran.
 
     Raises:
         StoreError: The file of the curve is damaged.
     """
     curves = {weights: read_curve(curve_path(head, weights)) for weights in WEIGHTS}
-    seen = {weights: curve for weights, curve in curves.items() if len(curve)}
-    return learning_curve_figure(seen) if seen else None
+    measured = {weights: curve for weights, curve in curves.items() if len(curve)}
+    return learning_curve_figure(measured) if measured else None
 
 
-def _read(occasion: ReportedRun, root: DataRoot) -> _Read:
-    past, snapshot = read_previous_runs(root, occasion), read_snapshot(root, occasion.snapshot)
-    return _Read(
-        predicted=read_predicted(root.evaluate(occasion.stages["evaluate"].key)),
-        snapshot=snapshot,
-        past=past,
-        difference=read_difference(past.last.snapshot, snapshot, root) if past.last else None,
-        repetitions=find_repetitions(snapshot),
-    )
-
-
-def _lay_out(read: _Read, results: Results, album: Gallery, occasion: ReportedRun, root: DataRoot) -> Report:
-    choice, nights = album.choice, [*read.past.nights, occasion.night()]
-    curve = build_curve(root.train(occasion.stages["train"].key))
-    trend = trend_figure(nights) if read.past.last else None
-    return Report(
-        summary=_summarise(occasion),
-        decision=occasion.decision,
-        before=read.past.last,
-        changes=_changes(read, album),
-        metrics=results.metrics,
-        labels=results.labels,
-        counts=count_photos(read.predicted),
-        notes=[*_notes(read, occasion), *_flawed(occasion)],
-        figures=Figures(results.confusion, results.reliability, results.precision_recall, curve, trend),
-        samples=album.show(choice.samples),
-        mistakes=album.show_guesses(choice.mistakes),
-        uncertain=album.show_guesses(choice.uncertain),
-        rejected=_rejected(read.snapshot, occasion.settings.train.decodes, root),
-        ignored=occasion.ignored,
-        conflicts=show_repeated(read.repetitions.conflicts, album.pictures),
-        duplicates=show_repeated(read.repetitions.duplicates, album.pictures),
-        map=_map(album, occasion, root),
-        exports=occasion.exports,
-        nights=nights,
-    )
-
-
-def _summarise(occasion: ReportedRun) -> Summary:
-    crossed = occasion.stages["evaluate"].details["cross_validation"]
-    return Summary(
-        dataset=occasion.dataset,
-        date=occasion.date,
-        backbone=" + ".join(backbone.name for backbone in occasion.settings.train.backbones),
-        photos=occasion.photos.photos,
-        rejected=occasion.rejected,
-        cross_validation=_cross_validation(crossed) if crossed else None,
-        seconds=occasion.seconds,
-        provenance=tell_provenance(occasion),
-    )
-
-
-def _cross_validation(values: Mapping[str, Any]) -> CrossValidation:
-    interval = Interval(values["interval"]["low"], values["interval"]["high"])
-    figures = {name: values[name] for name in ("folds", "accuracy", "log_loss", "expected_calibration_error")}
-    return CrossValidation(**figures, interval=interval)
-
-
-def _changes(read: _Read, album: Gallery) -> Changes | None:
-    if read.past.last is None or read.difference is None:
-        return None
-    return Changes(read.past.last.date, read.difference.labels, album.show(album.choice.added))
-
-
-def _notes(read: _Read, occasion: ReportedRun) -> list[str]:
-    """What a reader should know."""
-    lost = []
-    if read.past.last and read.difference is None:
-        lost = [f"What is new since the run of {read.past.last.date} is not known: its snapshot cannot be read."]
-    told = [occasion.exports.note] if occasion.exports and occasion.exports.note else []
-    return [*told, *_filled(read.predicted.photos.splits.filled), *read.past.notes, *lost]
-
-
-def _flawed(occasion: ReportedRun) -> list[str]:
-    """Tell of photos that this run decoded although something is wrong with their files."""
-    decode = occasion.stages["decode"]
-    flawed = decode.details.get("flawed", {})
-    return [f"{tell_flawed(flawed)}."] if decode.run == occasion.run and flawed.get("photos") else []
-
-
-def _filled(fills: Sequence[Fill]) -> list[str]:
-    """Tell of splits that were filled in: the first of them one by one."""
-    told = [
+def _notes(run: ReportedRun, fills: Sequence[Fill], history: RunHistory, *, changes_known: bool) -> list[str]:
+    notes = [run.exports.note] if run.exports and run.exports.note else []
+    notes += [
         f"The thresholds left the label {fill.label!r} without photos in the {fill.split} split; the photo with the "
         f"nearest hash, {fill.sha256[:12]}…, fills in."
         for fill in fills[:_NOTED_FILLS]
     ]
-    more = len(fills) - len(told)
-    return [*told, f"Likewise in {more:,} more splits of labels with few photos."] if more else told
-
-
-def _rejected(snapshot: pa.Table, decodes: Sequence[DecodeSettings], root: DataRoot) -> list[MissingPhoto]:
-    """The photos that have no picture by one of the ways to decode, each once."""
-    wanted = usable(snapshot)
-    keys = wanted.column("sha256").combine_chunks()
-    rejected: dict[str, MissingPhoto] = {}
-    for stores in (open_stores(root, decode) for decode in decodes):
-        lacking = keys.filter(pa.array(~stores.decoded.found(keys)))
-        rejected |= {photo.path: photo for photo in missing_photos(wanted, read_rejected(stores, lacking))}
-    return sorted(rejected.values())
-
-
-def _map(album: Gallery, occasion: ReportedRun, root: DataRoot) -> BottleneckMap | None:
-    """A fine-tuned network has no bottlenecks: it changes them as it learns."""
-    train = occasion.settings.train
-    if not isinstance(train, TrainSettings):
-        return None
-    return draw_map(album, train, root)
+    if len(fills) > _NOTED_FILLS:
+        notes.append(f"Likewise in {len(fills) - _NOTED_FILLS:,} more splits of labels with few photos.")
+    notes += [f"A run is left out: {error}" for error in history.damaged]
+    if history.runs and not changes_known:
+        day = history.runs[-1].date
+        notes.append(f"The changes since the run of {day} are not known: its snapshot cannot be read.")
+    decode = run.stages["decode"]
+    flawed = decode.details.get("flawed", {})
+    if decode.run == run.run_id and flawed.get("photos"):
+        notes.append(f"{tell_flawed(flawed)}.")
+    return notes

@@ -1,4 +1,4 @@
-"""The confusion matrix as a figure."""
+"""Figure of the confusion matrix."""
 
 import math
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ _COUNTED_LABELS = 25  # beyond, a cell is too small for its count
 _LARGEST_SIDE = 20.0  # inches
 _LINE_PITCH = 0.12  # inches between the smallest legible names
 _LETTER = 0.09  # inches, of the widest names
-_LIGHT_FROM = 0.8  # of a cell's colour: from there on, white is read better on it than ink
+_WHITE_FROM = 0.8  # opacity of a cell's colour from which white is read better on it than ink
 _SCALE = (0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1)
 
 
 def confusion_figure(confusion: NDArray[np.integer[Any]], labels: Sequence[str]) -> str:
-    """Draw a confusion matrix, coloured by the share of a true label's photos.
+    """Draw a confusion matrix, coloured by the share of the true label's photos.
 
-    Up to 25 labels every cell that is not 0 also shows its count. Of many labels, every so many-th has a name.
+    With up to 25 labels, cells above 0 also show their counts. With many, only every n-th label has a name.
 
     Args:
         confusion: int [C, C], photos by true label (rows) and predicted label (columns); C at least 1.
@@ -49,15 +49,15 @@ def confusion_figure(confusion: NDArray[np.integer[Any]], labels: Sequence[str])
 
 
 def _cell_side(count: int) -> float:
-    """Height and width of a cell in inches: large for few labels, and bounded as a whole for many."""
+    """Return height and width of a cell in inches: large for few labels; the matrix of many has a largest size."""
     if count <= _COUNTED_LABELS:
         return min(1.2, max(0.45, 3.8 / count))
     return min(max(0.16, 8 / count), _LARGEST_SIDE / count)
 
 
 def _blue(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Colour shares, [R, C] in [0, 1], by more or less of one blue on the page's ground: uint8 [R, C, 4], RGBA."""
-    # The root brings out the small shares: a mistake in a hundred is what one looks for.
+    """Return one blue whose opacity is the root of each share: [R, C] in [0, 1] to uint8 [R, C, 4], RGBA."""
+    # The root brings out small shares, such as a mistake in a hundred.
     colours = np.broadcast_to((*to_rgb(BLUE), 0.0), (*shares.shape, 4)).copy()
     colours[..., 3] = np.sqrt(shares)
     return np.round(255 * colours).astype(np.uint8)
@@ -67,7 +67,7 @@ def _draw_scale(figure: Figure, side: float) -> None:
     height = min(1.0, 4.0 / side)
     axes = figure.add_axes(((side + 0.15) / (side + 1.0), 1 - height, 0.16 / (side + 1.0), height))
     steps = np.linspace(0, 1, 256)[:, None]
-    # By the root as well, or the small shares would have no room.
+    # Spaced by the root as well, or small shares would have no room.
     axes.imshow(_blue(steps**2), interpolation="none", aspect="auto", origin="lower", extent=(0, 1, 0, 1))
     axes.patch.set_visible(False)
     axes.yaxis.tick_right()
@@ -80,16 +80,16 @@ def _draw_scale(figure: Figure, side: float) -> None:
 
 
 def _name_axes(axes: Axes, labels: Sequence[str], cell: float) -> None:
-    step = math.ceil(_LINE_PITCH / cell)  # of many labels only every so many-th has room for its name
-    places = range(0, len(labels), step)
+    step = math.ceil(_LINE_PITCH / cell)  # of many labels only every n-th has room for its name
+    indices = range(0, len(labels), step)
     name_font = font(min(9.0, 72 * max(cell, _LINE_PITCH) * 0.7))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(places, [""] * len(places))
+        axis.set_ticks(indices, [""] * len(indices))
         texts = axis.get_ticklabels()
-        for place, text in zip(places, texts, strict=True):
-            write(text, labels[place], place + 1)
-        # An axis writes its texts anew from those that it was given.
-        axis.set_ticks(places, [text.get_text() for text in texts], fontproperties=name_font, color=INK)
+        for index, text in zip(indices, texts, strict=True):
+            write(text, labels[index], index + 1)
+        # An axis draws its labels from the texts that it was given.
+        axis.set_ticks(indices, [text.get_text() for text in texts], fontproperties=name_font, color=INK)
     if min(max(map(len, labels)), NAME_LENGTH) * _LETTER > cell:  # they would run into each other
         upright = cell < 0.3
         for text in axes.get_xticklabels():
@@ -108,6 +108,6 @@ def _write_counts(axes: Axes, confusion: NDArray[np.integer[Any]], shares: NDArr
     digits = len(str(confusion.max()))
     count_font = font(min(11.0, 72 * cell * 0.85 / (0.64 * digits)))  # the digits are 0.64 em wide
     for row, column in zip(*np.nonzero(confusion), strict=True):
-        colour = "white" if shares[row, column] ** 0.5 > _LIGHT_FROM else INK
+        colour = "white" if shares[row, column] ** 0.5 > _WHITE_FROM else INK
         number = str(confusion[row, column])
         axes.text(column, row, number, ha="center", va="center", fontproperties=count_font, color=colour)

@@ -1,14 +1,17 @@
-"""Figures of lines: calibration, precision and recall, and learning."""
+"""Line figures: calibration, precision and recall, learning curve, and accuracy of the dataset's runs."""
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from tasks.evaluate.metrics import BINS
-from tasks.report.curves import Bin, Doubles, PrecisionRecall
+from tasks.evaluate.metrics import BINS, Interval
+from tasks.report.results import ConfidenceBin, Doubles, PrecisionRecall
 from tasks.report.svg import (
     BLUE,
     GREEN,
@@ -23,48 +26,45 @@ from tasks.report.svg import (
     WIDTH,
     add_legend,
     draw_intervals,
-    dress,
+    font,
+    format_axes,
     limit_accuracies,
+    new_axes,
     new_figure,
     to_svg,
     write,
 )
+from tasks.runs.records import RunRecord
 from tasks.train.curve import Weights
 
 _MARKED_POINTS = 25
 _NAMED_LABELS = 10
 _LINE_POINTS = 200
 _ALL_POINTS = 20_000
+_MARKED_RUNS = 60  # of more, markers and intervals would run into each other
 #: Name, colour and dashes of each line.
 _CURVES: Mapping[Weights, tuple[str, str, str]] = {
     "averages": ("moving averages of the weights", BLUE, "-"),
     "plain": ("the weights as they are", VERMILION, "--"),
 }
-_LABEL_LOOKS = [(colour, dashes) for dashes in ("-", "--") for colour in (BLUE, VERMILION, GREEN, PURPLE, ORANGE)]
+_LABEL_STYLES = [(colour, dashes) for dashes in ("-", "--") for colour in (BLUE, VERMILION, GREEN, PURPLE, ORANGE)]
 
 
-def reliability_figure(bins: Sequence[Bin]) -> str:
-    """Draw how often predictions come true against how sure they are, and how many there are of each.
-
-    Args:
-        bins: As `bins_of_confidence` gives them.
-
-    Returns:
-        An SVG element.
-    """
+def reliability_figure(bins: Sequence[ConfidenceBin]) -> str:
+    """Draw accuracy against confidence, and the number of photos of each bin, as an SVG element."""
     figure = new_figure(WIDTH, HEIGHT + 0.6)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
     figure.subplots_adjust(0, 0, 1, 1, hspace=0.12)
     axes.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=1.2, label="perfect calibration")
-    confidence, accuracy = [one.confidence for one in bins], [one.accuracy for one in bins]
-    draw_intervals(axes, confidence, [one.interval for one in bins])
+    confidence, accuracy = [each.confidence for each in bins], [each.accuracy for each in bins]
+    draw_intervals(axes, confidence, [each.interval for each in bins])
     axes.plot(confidence, accuracy, "o-", color=BLUE, linewidth=1.8, markersize=5, label="accuracy, with 95 % interval")
-    photos = [one.photos for one in bins]
-    below.bar([one.low for one in bins], photos, 1 / BINS, align="edge", color=BLUE, edgecolor=GROUND, linewidth=1)
+    photos = [each.photos for each in bins]
+    below.bar([each.low for each in bins], photos, 1 / BINS, align="edge", color=BLUE, edgecolor=GROUND, linewidth=1)
     axes.set_ylim(0, 1.02)
-    dress(axes, "", "Accuracy")
+    format_axes(axes, "", "Accuracy")
     add_legend(axes)
-    dress(below, "Confidence: the probability of the predicted label", "Photos")
+    format_axes(below, "Confidence: the probability of the predicted label", "Photos")
     below.set_xlim(0, 1)
     below.xaxis.set_major_formatter(PERCENT)
     below.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
@@ -76,32 +76,28 @@ def reliability_figure(bins: Sequence[Bin]) -> str:
 
 
 def precision_recall_figure(curves: Mapping[str, PrecisionRecall], average: PrecisionRecall) -> str:
-    """Draw precision against recall: up to 10 labels a line of its own look, of more all thin lines, and their mean.
+    """Draw precision against recall as an SVG element: up to 10 labels in styles of their own, more as thin lines.
 
     Args:
-        curves: A curve a label.
-        average: That of all labels taken together (micro average): of a photo and a label, whether it has it.
-
-    Returns:
-        An SVG element.
+        curves: Curves by label.
+        average: Micro average of the curves.
     """
-    figure = new_figure(WIDTH, HEIGHT)
-    axes = figure.add_axes((0, 0, 1, 1))
+    figure, axes = new_axes()
     named = len(curves) <= _NAMED_LABELS
     most = max(2, min(_LINE_POINTS, _ALL_POINTS // len(curves)))
-    look: dict[str, Any] = {"color": INK, "linewidth": 2.4} if named else {"color": BLUE, "linewidth": 2.8}
-    axes.plot(*_thinned(average, _LINE_POINTS), label="all labels together", zorder=3, **look)
-    for place, curve in enumerate(curves.values()):
+    style: dict[str, Any] = {"color": INK, "linewidth": 2.4} if named else {"color": BLUE, "linewidth": 2.8}
+    axes.plot(*_thin_out(average, _LINE_POINTS), label="all labels together", zorder=3, **style)
+    for number, curve in enumerate(curves.values()):
         if named:
-            colour, dashes = _LABEL_LOOKS[place]
-            look = {"color": colour, "linestyle": dashes, "linewidth": 1.6, "label": f"{place}"}
+            colour, dashes = _LABEL_STYLES[number]
+            style = {"color": colour, "linestyle": dashes, "linewidth": 1.6, "label": f"{number}"}
         else:
-            look = {"color": SOFT, "linewidth": 0.7, "alpha": 0.35, "label": "" if place else "each label"}
-        axes.plot(*_thinned(curve, most), **look)
+            style = {"color": SOFT, "linewidth": 0.7, "alpha": 0.35, "label": "" if number else "each label"}
+        axes.plot(*_thin_out(curve, most), **style)
     axes.set_xlim(0, 1.01)
     axes.set_ylim(0, 1.02)
     axes.xaxis.set_major_formatter(PERCENT)
-    dress(axes, "Recall: of the photos with the label, the share found", "Precision")
+    format_axes(axes, "Recall: of the photos with the label, the share found", "Precision")
     _, *texts = add_legend(axes).get_texts()
     if named:
         for number, (text, label) in enumerate(zip(texts, curves, strict=True), 1):
@@ -109,34 +105,84 @@ def precision_recall_figure(curves: Mapping[str, PrecisionRecall], average: Prec
     return to_svg(figure, "precision-recall", "Precision against recall on the test split, a line a label.")
 
 
+def _thin_out(curve: PrecisionRecall, most: int) -> tuple[Doubles, Doubles]:
+    """Return recall and precision at so many points at most."""
+    count = len(curve.recall)
+    indices = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    return curve.recall[indices], curve.precision[indices]
+
+
 def learning_curve_figure(curves: Mapping[Weights, pa.Table]) -> str:
-    """Draw the accuracy on the validation split against the training steps, a line for each kind of weights.
+    """Draw the accuracy on the validation split against training steps as an SVG element.
 
     Args:
-        curves: Tables of the columns of `CURVE`, in the order of their steps, none of them empty.
-
-    Returns:
-        An SVG element.
+        curves: By kind of weights, tables with the columns of `CURVE`, sorted by step, at least one row each.
     """
-    figure = new_figure(WIDTH, HEIGHT)
-    axes = figure.add_axes((0, 0, 1, 1))
+    figure, axes = new_axes()
     for weights, curve in curves.items():
         name, colour, dashes = _CURVES[weights]
-        # With a few points the eye needs marks; with many they would hide the line.
-        mark = "o" if len(curve) <= _MARKED_POINTS else ""
+        # Markers show a few points; they would hide a line of many.
+        marker = "o" if len(curve) <= _MARKED_POINTS else ""
         steps, accuracies = curve["step"].to_numpy(), curve["accuracy"].to_numpy()
-        axes.plot(steps, accuracies, dashes, label=name, color=colour, linewidth=1.8, marker=mark, markersize=4)
+        axes.plot(steps, accuracies, dashes, label=name, color=colour, linewidth=1.8, marker=marker, markersize=4)
     limit_accuracies(axes)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
-    dress(axes, "Training steps", "Accuracy on validation photos")
+    format_axes(axes, "Training steps", "Accuracy on validation photos")
     add_legend(axes)
     return to_svg(figure, "learning", "Accuracy on the validation split against training steps.")
 
 
-def _thinned(curve: PrecisionRecall, most: int) -> tuple[Doubles, Doubles]:
-    """Recall and precision at so many points at most."""
-    count = len(curve.recall)
-    places = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
-    return curve.recall[places], curve.precision[places]
+def trend_figure(runs: Sequence[RunRecord]) -> str:
+    """Draw the accuracies of a dataset's runs by date as an SVG element, and mark new champions.
+
+    Args:
+        runs: The runs in their order, at least two.
+    """
+    figure, axes = new_axes()
+    few = len(runs) <= _MARKED_RUNS
+    _draw_test_accuracies(axes, runs, few=few)
+    crossed = [(run.date, run.cross_validated) for run in runs if run.cross_validated is not None]
+    if crossed:
+        dates, values = zip(*crossed, strict=True)
+        line = "s--" if few else "--"
+        axes.plot(_days(dates), values, line, color=VERMILION, linewidth=1.4, markersize=3.5, label="cross-validated")
+    champions = [run for run in runs if run.verdict in ("first", "new")]
+    if champions:
+        days, best = _days(run.date for run in champions), [run.accuracy for run in champions]
+        (stars,) = axes.plot(days, best, "*", color=ORANGE, markersize=10, label="new champion")
+        stars.set(markeredgecolor=GROUND, markeredgewidth=0.8)
+    limit_accuracies(axes)
+    _limit_days(axes, _days(run.date for run in runs))
+    format_axes(axes, "", "Accuracy")
+    axes.xaxis.get_offset_text().set(color=SOFT, fontproperties=font(9))
+    add_legend(axes, 3)
+    return to_svg(figure, "trend", f"Test accuracy of {len(runs)} runs by date.")
+
+
+def _draw_test_accuracies(axes: Axes, runs: Sequence[RunRecord], *, few: bool) -> None:
+    """Draw test accuracies with their intervals, which are lines of a few runs and a band of many."""
+    days, accuracies = _days(run.date for run in runs), [run.accuracy for run in runs]
+    bounds = [Interval(run.low, run.high) for run in runs]
+    if few:
+        draw_intervals(axes, days, bounds)
+    else:
+        low, high = zip(*bounds, strict=True)
+        axes.fill_between(days, low, high, color=BLUE, alpha=0.18, linewidth=0)
+    line = "o-" if few else "-"
+    axes.plot(days, accuracies, line, color=BLUE, linewidth=1.8, markersize=4, label="test, with 95 % interval")
+
+
+def _limit_days(axes: Axes, days: Sequence[float]) -> None:
+    """Leave at least a day on both sides, since all runs may have one date."""
+    room = max(1.0, 0.03 * (days[-1] - days[0]))
+    axes.set_xlim(days[0] - room, days[-1] + room)
+    locator = AutoDateLocator(minticks=2, maxticks=6)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def _days(dates: Iterable[dt.date]) -> list[float]:
+    """Return dates as Matplotlib counts them."""
+    return [float(date2num(date)) for date in dates]

@@ -1,74 +1,197 @@
-"""The photos that a report shows, with their pictures."""
+"""Photos section: which photos the report shows, and their pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
+from tasks.decode.images import Picture
+from tasks.decode.photos import open_stores
+from tasks.decode.prefetch import work_on_photos
+from tasks.decode.settings import DecodeSettings
+from tasks.decode.workers import Photo, decode_files
 from tasks.errors import StoreError
-from tasks.report.duplicates import Repetitions
-from tasks.report.pictures import decode_pictures, read_pictures
-from tasks.report.predictions import Predicted
+from tasks.evaluate.predictions import PredictedPhotos
+from tasks.paths import AnyPath
+from tasks.report.dataset import RepeatedPhotos
 from tasks.report.reported_run import ReportedRun
-from tasks.report.selection import PhotoSelection
-from tasks.report.view_model import Guess, ShownPhoto
 from tasks.storage.layout import DataRoot
+
+SAMPLES_PER_LABEL = 8
+MAX_SAMPLES = 400
+#: Pictures of mistakes, uncertain photos, new photos, conflicts and duplicates: of each at most so many.
+MAX_SHOWN = 24
+
+
+class ShownPhoto(NamedTuple):
+    """A photo that the report shows: path in the dataset, label, and its upright picture, a JPEG or PNG file."""
+
+    path: str
+    label: str
+    image: bytes
+
+
+class Guess(NamedTuple):
+    """A photo with its two most probable labels.
+
+    Args:
+        photo: The photo with its true label.
+        predicted: The most probable label.
+        probability: Its probability, in [0, 1].
+        runner_up: The second most probable label.
+        runner_up_probability: Its probability, in [0, 1].
+    """
+
+    photo: ShownPhoto
+    predicted: str
+    probability: float
+    runner_up: str
+    runner_up_probability: float
+
+
+class PhotoSelection(NamedTuple):
+    """Indices of the photos that a report shows.
+
+    Args:
+        samples: Some photos of each label.
+        mistakes: Mistakes of the test split, the most confident first.
+        uncertain: Photos of the test split, those with the smallest lead of the predicted label first.
+        added: Some of the new photos.
+        map_points: Photos on the map, rising; empty without a map.
+    """
+
+    samples: Sequence[int]
+    mistakes: Sequence[int]
+    uncertain: Sequence[int]
+    added: Sequence[int]
+    map_points: Sequence[int]
+
+
+def select_photos(predicted: PredictedPhotos, added: Collection[str], *, map_points: int) -> PhotoSelection:
+    """Select the photos that a report shows; where any would do, the first by hash, which is as good as random.
+
+    Args:
+        predicted: All photos.
+        added: Keys of the new photos.
+        map_points: Photos on the map at most.
+    """
+    new = set(added)
+    first, second = -np.partition(-predicted.probabilities, 1, axis=1)[:, :2].T
+    return PhotoSelection(
+        samples=_select_samples(predicted),
+        mistakes=_first(predicted.mistakes, -first),
+        uncertain=_first(predicted.photos.of("test"), first - second),
+        added=[index for index, key in enumerate(predicted.photos.sha256) if key in new][:MAX_SHOWN],
+        map_points=_select_map_points(predicted, map_points),
+    )
+
+
+def _select_samples(predicted: PredictedPhotos) -> list[int]:
+    photos = predicted.photos
+    each = max(1, min(SAMPLES_PER_LABEL, MAX_SAMPLES // len(photos.labels)))
+    labels = range(min(len(photos.labels), MAX_SAMPLES))
+    return [int(index) for label in labels for index in np.flatnonzero(photos.truth == label)[:each]]
+
+
+def _first(chosen: npt.NDArray[np.bool_], order: npt.NDArray[np.float32]) -> list[int]:
+    indices = np.flatnonzero(chosen)
+    return [int(index) for index in indices[np.argsort(order[indices], kind="stable")][:MAX_SHOWN]]
+
+
+def _select_map_points(predicted: PredictedPhotos, most: int) -> list[int]:
+    """Select mistakes for at most half of the map, so that their surroundings show; then test photos, then others."""
+    test, mistakes = predicted.photos.of("test"), predicted.mistakes
+    first = np.flatnonzero(mistakes)[: most // 2]
+    others = np.concatenate([np.flatnonzero(test & ~mistakes), np.flatnonzero(~test)])
+    return [int(index) for index in np.sort(np.concatenate([first, others[: most - len(first)]]))]
 
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Photos, what is said of them, and the pictures of those that are shown.
+    """Photos, their predictions, and the pictures of those that are shown.
 
     Args:
         predicted: All photos.
-        choice: Those that are shown.
-        pictures: Pictures by key: of these, and of photos that lie at several paths.
+        selection: The photos that are shown.
+        images: JPEG or PNG files by key: of the selection, and of repeated photos.
     """
 
-    predicted: Predicted
-    choice: PhotoSelection
-    pictures: Mapping[str, bytes]
+    predicted: PredictedPhotos
+    selection: PhotoSelection
+    images: Mapping[str, bytes]
 
-    def show(self, places: Sequence[int]) -> list[ShownPhoto]:
-        """Show photos by their places."""
+    def show(self, indices: Sequence[int]) -> list[ShownPhoto]:
+        """Return the photos of some indices."""
         photos = self.predicted.photos
         return [
-            ShownPhoto(photos.paths[place], photos.labels[photos.truth[place]], self.pictures[photos.sha256[place]])
-            for place in places
+            ShownPhoto(photos.paths[index], photos.labels[photos.truth[index]], self.images[photos.sha256[index]])
+            for index in indices
         ]
 
-    def show_guesses(self, places: Sequence[int]) -> list[Guess]:
-        """Show photos by their places, each with the two likeliest labels."""
-        labels, probabilities = self.predicted.photos.labels, self.predicted.probabilities
-        guesses = []
-        for place, picture in zip(places, self.show(places), strict=True):
-            # Of equal ones the first is what counts as predicted.
-            first, second = np.argsort(-probabilities[place], kind="stable")[:2]
-            shares = probabilities[place, [first, second]].tolist()
-            guesses.append(Guess(picture, labels[first], shares[0], labels[second], shares[1]))
+    def show_guesses(self, indices: Sequence[int]) -> list[Guess]:
+        """Return the photos of some indices, each with its two most probable labels."""
+        labels, guesses = self.predicted.photos.labels, []
+        for photo, probabilities in zip(self.show(indices), self.predicted.probabilities[list(indices)], strict=True):
+            # Stable, since the first of equal probabilities counts as predicted.
+            first, second = np.argsort(-probabilities, kind="stable")[:2]
+            top = probabilities[[first, second]].tolist()
+            guesses.append(Guess(photo, labels[first], top[0], labels[second], top[1]))
         return guesses
 
 
 def fill_gallery(
-    predicted: Predicted, choice: PhotoSelection, repetitions: Repetitions, occasion: ReportedRun, root: DataRoot
+    predicted: PredictedPhotos, selection: PhotoSelection, repeated: RepeatedPhotos, run: ReportedRun, root: DataRoot
 ) -> Gallery:
-    """Read the pictures of all that is shown.
+    """Read the pictures of all photos that are shown.
 
-    Photos that are in conflict are in no store: their pictures are made of their files.
+    The pictures of conflicts, which no stage decodes, are made from their files.
 
     Raises:
-        StoreError: The decoded store has lost pictures since, or a shard is damaged.
+        StoreError: The decoded store has lost pictures, or a shard is damaged.
     """
-    # Of several ways to decode, as the first backbone sees photos.
-    decode = occasion.settings.train.decodes[0]
-    wanted = {predicted.photos.sha256[place] for place in choice.all()}
-    repeated = {group.sha256: group.places[0].path for group in repetitions.shown()}
-    pictures = read_pictures({*wanted, *repeated}, decode, root)
-    if lost := len(wanted - pictures.keys()):
+    # Of several ways to decode, pictures are as the first backbone sees them.
+    decode = run.settings.train.decodes[0]
+    keys = {predicted.photos.sha256[index] for index in chain(*selection)}
+    shown = [*repeated.conflicts[:MAX_SHOWN], *repeated.duplicates[:MAX_SHOWN]]
+    paths = {photo.sha256: photo.paths[0].path for photo in shown}
+    images = read_pictures({*keys, *paths}, decode, root)
+    if lost := len(keys - images.keys()):
         raise StoreError(
-            f"The store {root.decode(decode.key)} has lost {lost:,} of {len(wanted):,} pictures for the report. "
+            f"The store {root.decode(decode.key)} has lost {lost:,} of {len(keys):,} pictures for the report. "
             "Delete its folder manifests; the next run makes again what is missing."
         )
-    lacking = {key: path for key, path in repeated.items() if key not in pictures}
-    made = decode_pictures(lacking, occasion.folder, decode)
-    return Gallery(predicted, choice, {**pictures, **made})
+    undecoded = {key: path for key, path in paths.items() if key not in images}
+    return Gallery(predicted, selection, {**images, **decode_pictures(undecoded, run.folder, decode)})
+
+
+def read_pictures(keys: Iterable[str], decode: DecodeSettings, root: DataRoot) -> dict[str, bytes]:
+    """Read pictures by key from the decoded store, without those that it lacks.
+
+    Raises:
+        StoreError: A shard is damaged.
+    """
+    tables = open_stores(root, decode).decoded.rows(pa.array(sorted(keys), pa.string()), ["sha256", "image"])
+    return {row["sha256"]: row["image"]["bytes"] for table in tables for row in table.to_pylist()}
+
+
+def decode_pictures(paths: Mapping[str, str], folder: AnyPath, decode: DecodeSettings) -> dict[str, bytes]:
+    """Make pictures from photos' files, without files that are unreadable, undecodable or changed.
+
+    Args:
+        paths: Path of each photo, relative to the folder, by key.
+        folder: Folder of the dataset.
+        decode: Settings of the pictures.
+
+    Returns:
+        JPEG or PNG files by key.
+    """
+    if not paths:
+        return {}
+    photos = [Photo(*item) for item in paths.items()]
+    results = chain.from_iterable(work_on_photos(partial(decode_files, settings=decode), photos, folder, 1))
+    return {each.photo.sha256: each.result.image for each in results if isinstance(each.result, Picture)}

@@ -1,4 +1,4 @@
-"""Pictures as a page holds them: JPEG files inside it, and many small ones on a sheet."""
+"""Images inside a page: data URIs of JPEG files, and sheets of many small ones."""
 
 import base64
 import io
@@ -8,60 +8,61 @@ from typing import NamedTuple
 
 from PIL import Image
 
+#: Longer side of an image in pixels at most.
 LARGEST_SIDE = 300
-"""The longer side of a picture in pixels at most."""
+#: Width and height of an image on a sheet in pixels, and side of a thumbnail.
 TILE = 64
-"""Width and height of a picture on a sheet, in pixels."""
+#: Images in a row of a sheet, and rows of a sheet at most.
 TILES_ACROSS = 16
-"""Pictures in a row of a sheet, and rows of a sheet at most."""
 
-_QUALITY = 80
-_SHEET_QUALITY = 72
+_QUALITY, _SHEET_QUALITY, _THUMBNAIL_QUALITY = 80, 72, 70
 _SMALLEST_SIDE = 128
-_PICTURES_AT_FULL_SIZE = 160
-_GROUND = (128, 128, 128)
+_IMAGES_AT_FULL_SIZE = 160
+_BACKGROUND = (128, 128, 128)
 
 
 class InlineImage(NamedTuple):
-    """A picture inside a page.
-
-    Args:
-        uri: A JPEG file as a data URI.
-        width: In pixels.
-        height: In pixels.
-    """
+    """An image inside a page: a JPEG file as a data URI, width and height in pixels."""
 
     uri: str
     width: int
     height: int
 
 
-def side_for(pictures: int) -> int:
-    """The side at which so many pictures have no larger area in all than a few, down to a least side."""
-    scale = math.sqrt(min(1.0, _PICTURES_AT_FULL_SIZE / max(pictures, 1)))
+def side_for(images: int) -> int:
+    """Return the side at which so many images have no larger area than a few, down to the smallest side."""
+    scale = math.sqrt(min(1.0, _IMAGES_AT_FULL_SIZE / max(images, 1)))
     return max(_SMALLEST_SIDE, round(LARGEST_SIDE * scale))
 
 
+def make_thumbnail(image: bytes) -> bytes:
+    """Shrink a JPEG or PNG file to a JPEG file whose longer side has `TILE` pixels at most."""
+    with Image.open(io.BytesIO(image)) as picture:
+        picture.draft("RGB", (TILE, TILE))
+        picture.thumbnail((TILE, TILE), Image.Resampling.BILINEAR)
+        return _jpeg(picture.convert("RGB"), _THUMBNAIL_QUALITY)
+
+
 def embed_picture(image: bytes, side: int = LARGEST_SIDE) -> InlineImage:
-    """Shrink a picture, keeping its proportions, and make it a part of a page; a small one keeps its size.
+    """Shrink an image, keeping its proportions, for a page; a small one keeps its size.
 
     Args:
         image: A JPEG or PNG file.
-        side: The longer side's length in pixels at most.
+        side: Longer side in pixels at most.
 
     Raises:
-        PIL.UnidentifiedImageError: The bytes are not those of a picture.
+        PIL.UnidentifiedImageError: The bytes are no image.
     """
     with Image.open(io.BytesIO(image)) as picture:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-        return InlineImage(_jpeg_uri(picture.convert("RGB"), _QUALITY), *picture.size)
+        return InlineImage(_uri(_jpeg(picture.convert("RGB"), _QUALITY)), *picture.size)
 
 
 def tile_pictures(images: Sequence[bytes]) -> list[str]:
-    """Put small pictures on sheets, which are far shorter than all of them with tables of their own each.
+    """Put small images on sheets, which are much shorter than single files with their own tables.
 
-    Picture i is on sheet i // TILES_ACROSS**2. There, its place j = i % TILES_ACROSS**2 is row j // TILES_ACROSS and
-    column j % TILES_ACROSS.
+    Image i is on sheet i // TILES_ACROSS**2. There, j = i % TILES_ACROSS**2 is in row j // TILES_ACROSS and column
+    j % TILES_ACROSS.
 
     Args:
         images: JPEG or PNG files.
@@ -70,24 +71,28 @@ def tile_pictures(images: Sequence[bytes]) -> list[str]:
         The sheets, each a JPEG file as a data URI.
 
     Raises:
-        PIL.UnidentifiedImageError: The bytes of one are not those of a picture.
+        PIL.UnidentifiedImageError: The bytes of one are no image.
     """
-    of_sheet = TILES_ACROSS**2
-    return [_sheet(images[start : start + of_sheet]) for start in range(0, len(images), of_sheet)]
+    step = TILES_ACROSS**2
+    return [_sheet(images[start : start + step]) for start in range(0, len(images), step)]
 
 
 def _sheet(images: Sequence[bytes]) -> str:
-    sheet = Image.new("RGB", (TILE * TILES_ACROSS, TILE * math.ceil(len(images) / TILES_ACROSS)), _GROUND)
-    for place, image in enumerate(images):
-        row, column = divmod(place, TILES_ACROSS)
+    sheet = Image.new("RGB", (TILE * TILES_ACROSS, TILE * math.ceil(len(images) / TILES_ACROSS)), _BACKGROUND)
+    for number, image in enumerate(images):
+        row, column = divmod(number, TILES_ACROSS)
         with Image.open(io.BytesIO(image)) as picture:
             picture.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)
             left, top = (TILE - picture.width) // 2, (TILE - picture.height) // 2
             sheet.paste(picture.convert("RGB"), (TILE * column + left, TILE * row + top))
-    return _jpeg_uri(sheet, _SHEET_QUALITY)
+    return _uri(_jpeg(sheet, _SHEET_QUALITY))
 
 
-def _jpeg_uri(picture: Image.Image, quality: int) -> str:
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return buffer.getvalue()
+
+
+def _uri(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"

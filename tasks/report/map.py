@@ -1,6 +1,9 @@
-"""The map of the bottlenecks: photos that the backbone finds alike lie near each other, in two dimensions."""
+"""Map of the bottlenecks in two dimensions: photos that the backbone finds alike lie near each other."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,35 +15,176 @@ from threadpoolctl import threadpool_limits
 from tasks.concurrency import map_ordered
 from tasks.hardware import available_cores
 from tasks.report.gallery import Gallery
-from tasks.report.pictures import shrink
-from tasks.report.view_model import BottleneckMap, MapPoint
+from tasks.report.inline_images import TILE, TILES_ACROSS, make_thumbnail, tile_pictures
+from tasks.report.svg import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from tasks.storage.layout import DataRoot
 from tasks.train.features import Features
 from tasks.train.head import Floats
 from tasks.train.settings import TrainSettings
 
-MOST_POINTS = 1000
-THUMBNAIL_SIDE = 64
+MAX_POINTS = 1000
+#: Width and height of the map in its own units.
+SIDE = 640
 
-_QUALITY = 70
+_MARGIN = 14
+_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
+_GOLDEN_ANGLE = 137.508  # degrees: however many hues there are, two that follow each other lie far apart
 _COMPONENTS = 50
 _NEIGHBOURS = 30.0
 _STEPS = 500  # twice as many move the points of 1,000 photos by little, and take another second
+
+
+class MapPoint(NamedTuple):
+    """A photo on the map.
+
+    Args:
+        x: Position from left to right, in [0, 1].
+        y: Position from bottom to top, in [0, 1].
+        label: Index of the label.
+        split: Name of the split.
+        predicted: Index of the predicted label.
+        path: Path in the dataset.
+        image: A small JPEG or PNG file.
+    """
+
+    x: float
+    y: float
+    label: int
+    split: str
+    predicted: int
+    path: str
+    image: bytes
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Position from left to right and from top to bottom, in units of the map."""
+        x, y = (round(_MARGIN + share * (SIDE - 2 * _MARGIN)) for share in (self.x, 1 - self.y))
+        return x, y
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the predicted label is another one."""
+        return self.predicted != self.label
+
+
+class LabelPoints(NamedTuple):
+    """The points of one label.
+
+    Args:
+        label: Index of the label.
+        name: The label.
+        colour: CSS colour.
+        points: The points, mistakes last, so that they are drawn above the others.
+    """
+
+    label: int
+    name: str
+    colour: str
+    points: Sequence[MapPoint]
+
+
+@dataclass(frozen=True)
+class BottleneckMap:
+    """A map of bottlenecks.
+
+    Args:
+        points: The photos on the map.
+        labels: All labels.
+        photos: Number of photos that the points were selected from.
+        method: One sentence on how the map was made.
+    """
+
+    points: Sequence[MapPoint]
+    labels: Sequence[str]
+    photos: int
+    method: str
+
+    @property
+    def groups(self) -> list[LabelPoints]:
+        """The points by label, in the labels' order, without labels that have no point."""
+        groups = []
+        for label, name in enumerate(self.labels):
+            points = sorted((point for point in self.points if point.label == label), key=lambda point: point.wrong)
+            if points:
+                groups.append(LabelPoints(label, name, _colour(label, len(self.labels)), points))
+        return groups
+
+    @property
+    def mistakes(self) -> int:
+        """Number of points that are mistakes."""
+        return sum(point.wrong for point in self.points)
+
+    @property
+    def radius(self) -> float:
+        """Radius of a point in units of the map; the points cover about the same area, few or many."""
+        return round(min(7.0, max(2.8, 140 / math.sqrt(max(len(self.points), 1)))), 1)
+
+    def script_data(self) -> dict[str, Any]:
+        """Return the script's data as JSON can hold it, the points in the order of the groups.
+
+        Raises:
+            PIL.UnidentifiedImageError: The image of a point is none.
+        """
+        points = [point for group in self.groups for point in group.points]
+        return {
+            "labels": list(self.labels),
+            "points": [[*each.position, each.label, each.predicted, each.split, each.path] for each in points],
+            "sheets": tile_pictures([point.image for point in points]),
+            "tile": TILE,
+            "across": TILES_ACROSS,
+        }
+
+
+def _colour(label: int, labels: int) -> str:
+    if labels <= len(_COLOURS):
+        return _COLOURS[label]
+    return f"oklch(var(--map-light) 0.15 {label * _GOLDEN_ANGLE % 360:.0f})"
+
+
+def draw_map(gallery: Gallery, settings: TrainSettings, root: DataRoot) -> BottleneckMap:
+    """Make the map of the photos that a gallery selected for it.
+
+    Args:
+        gallery: The photos.
+        settings: Settings of the head.
+        root: The data root, with the bottlenecks.
+
+    Raises:
+        StoreError: A store has lost bottlenecks, or a shard is damaged.
+    """
+    indices, photos = gallery.selection.map_points, gallery.predicted.photos
+    keys, splits = [photos.sha256[index] for index in indices], photos.splits.names
+    predicted = gallery.predicted.predicted
+    positions, method = embed_in_plane(read_vectors(keys, settings, root))
+    images = map_ordered(make_thumbnail, [gallery.images[key] for key in keys], available_cores())
+    points = [
+        MapPoint(
+            x=round(x, 4),
+            y=round(y, 4),
+            label=int(photos.truth[index]),
+            split=splits[index],
+            predicted=int(predicted[index]),
+            path=photos.paths[index],
+            image=image,
+        )
+        for index, (x, y), image in zip(indices, positions.tolist(), images, strict=True)
+    ]
+    return BottleneckMap(points, photos.labels, len(photos.sha256), method)
 
 
 def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -> Floats:
     """Read the bottlenecks of photos' plain views, as signed square roots.
 
     Args:
-        keys: Of n photos.
-        settings: Of the head, and so of its bottlenecks.
-        root: Where they are.
+        keys: Keys of n photos.
+        settings: Settings of the head.
+        root: The data root.
 
     Returns:
-        float32 [n, D]: of all layers, or of the last ones where the head takes these alone.
+        float32 [n, D]: values of all layers, or of the last ones if the head takes these alone.
 
     Raises:
-        StoreError: A store has lost bottlenecks since, or a shard is damaged.
+        StoreError: A store has lost bottlenecks, or a shard is damaged.
     """
     features = Features(pa.array(keys, pa.string()), settings, root)
     features.check([len(keys)] * len(settings.bottlenecks))
@@ -50,62 +194,30 @@ def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -
     return features.columns.values(numbers, taken, rooted=True)[:, 0]
 
 
-def lay_out(vectors: Floats) -> tuple[npt.NDArray[np.float64], str]:
-    """Lay bottlenecks out in two dimensions, near to each other where they are alike.
+def embed_in_plane(vectors: Floats) -> tuple[npt.NDArray[np.float64], str]:
+    """Embed bottlenecks in two dimensions, so that similar ones lie near each other.
 
     Args:
         vectors: float32 [n, D], n at least 6.
 
     Returns:
-        Their places, float64 [n, 2] in [0, 1], and how they were found.
+        Positions, float64 [n, 2] in [0, 1], and one sentence on the method.
     """
-    told = "square roots standardised, then by principal components"
     if not np.ptp(vectors, axis=0).any():
         return np.full((len(vectors), 2), 0.5), "All bottlenecks of the plain view are the same."
     deviation = vectors.std(axis=0)
     vectors = (vectors - vectors.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     components = min(_COMPONENTS, *vectors.shape)
     principal = PCA(components, svd_solver="full", random_state=0).fit_transform(vectors)
+    method = "Bottlenecks of the plain view, square roots standardised, then by principal components"
     if components < 3:
-        places = np.column_stack([principal, np.zeros(len(vectors))])[:, :2]
+        positions = np.column_stack([principal, np.zeros(len(vectors))])[:, :2]
     else:
         near = min(_NEIGHBOURS, (len(vectors) - 1) / 3)
-        told = f"{told} in {components} dimensions and t-SNE of {near:.0f} neighbours"
-        # Its threads wait for each other by turning round: beside other work, two take several times as long as one.
+        method = f"{method} in {components} dimensions and t-SNE of {near:.0f} neighbours"
+        # Its threads spin while they wait for each other: beside other work, two take several times as long as one.
         with threadpool_limits(1, user_api="openmp"):
-            places = TSNE(init="pca", perplexity=near, max_iter=_STEPS, random_state=0).fit_transform(principal)
-    low, high = places.min(axis=0), places.max(axis=0)
+            positions = TSNE(init="pca", perplexity=near, max_iter=_STEPS, random_state=0).fit_transform(principal)
+    low, high = positions.min(axis=0), positions.max(axis=0)
     extent = float((high - low).max()) or 1.0
-    return (places - (low + high) / 2).astype(np.float64) / extent + 0.5, f"Bottlenecks of the plain view, {told}."
-
-
-def draw_map(album: Gallery, settings: TrainSettings, root: DataRoot) -> BottleneckMap:
-    """Make the map of the photos that an album has chosen for it.
-
-    Args:
-        album: The photos.
-        settings: Of the head.
-        root: Where the bottlenecks are.
-
-    Raises:
-        StoreError: A store has lost bottlenecks since, or a shard is damaged.
-    """
-    predicted, where = album.predicted, album.choice.points
-    photos, predictions, splits = predicted.photos, predicted.predictions, predicted.photos.splits.names
-    keys = [photos.sha256[place] for place in where]
-    places, method = lay_out(read_vectors(keys, settings, root))
-    pictures = [album.pictures[key] for key in keys]
-    images = map_ordered(lambda picture: shrink(picture, THUMBNAIL_SIDE, _QUALITY), pictures, available_cores())
-    points = [
-        MapPoint(
-            x=round(x, 4),
-            y=round(y, 4),
-            label=int(photos.truth[place]),
-            split=splits[place],
-            predicted=int(predictions[place]),
-            path=photos.paths[place],
-            image=image,
-        )
-        for place, (x, y), image in zip(where, places.tolist(), images, strict=True)
-    ]
-    return BottleneckMap(points, len(photos.sha256), method)
+    return (positions - (low + high) / 2).astype(np.float64) / extent + 0.5, f"{method}."

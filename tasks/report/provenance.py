@@ -1,4 +1,4 @@
-"""What a result came from, as the report tells it: keys, settings and versions."""
+"""Provenance of a result: keys, parameters, model and versions."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -12,23 +12,24 @@ from tasks.decode.settings import Crop
 from tasks.report.reported_run import ReportedRun
 from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
 
-#: What a crop shows, for people.
 _CROPS: Mapping[Crop, str] = {"centre": "square from the centre", "stretch": "squeezed into a square"}
 PACKAGES = ("tensorflow", "keras", "openvino", "scipy", "scikit-learn", "numpy", "pillow", "pyarrow", "luigi")
 
 
-def tell_provenance(occasion: ReportedRun) -> dict[str, dict[str, str]]:
-    """Tell what a result came from.
+def describe_provenance(run: ReportedRun) -> dict[str, dict[str, str]]:
+    """Describe how a result came about.
 
     Returns:
-        What to show by its name in groups: keys, parameters, model, versions; in the order to be shown.
+        Values by name, in the groups keys, parameters, model and versions, in the order to be shown.
     """
-    train, stages = occasion.settings.train, occasion.stages
+    train, stages = run.settings.train, run.stages
     details = stages["train"].details
     return {
-        "Keys": {"snapshot": occasion.snapshot, **{name: stage.key for name, stage in stages.items()}},
-        "Parameters": {f"--{name.replace('_', '-')}": value for name, value in occasion.parameters.items()},
-        "Model": _of_head(train, details) if isinstance(train, TrainSettings) else _of_network(train, details),
+        "Keys": {"snapshot": run.snapshot, **{name: stage.key for name, stage in stages.items()}},
+        "Parameters": {f"--{name.replace('_', '-')}": value for name, value in run.parameters.items()},
+        "Model": _describe_head(train, details)
+        if isinstance(train, TrainSettings)
+        else _describe_network(train, details),
         "Versions": {
             **{name: version(name) for name in PACKAGES},
             "Python": platform.python_version(),
@@ -37,46 +38,42 @@ def tell_provenance(occasion: ReportedRun) -> dict[str, dict[str, str]]:
     }
 
 
-def _of_backbone(backbone: Backbone, crops: Sequence[Crop]) -> dict[str, str]:
-    return {
-        "backbone": backbone.name,
-        "weights of the backbone": f"sha256 {backbone.weights_sha256}",
-        "input": _input(backbone, crops),
-    }
-
-
-def _input(backbone: Backbone, crops: Sequence[Crop]) -> str:
+def _describe_backbone(backbone: Backbone, crops: Sequence[Crop]) -> dict[str, str]:
     crop = " and ".join(_CROPS[crop] for crop in crops)
     # A model of keras.applications scales by its own function.
     scaling = SCALINGS[backbone.scaling].formula if backbone.scaling in SCALINGS else "the model's own scaling"
-    return f"{backbone.size} x {backbone.size} px, {crop}, {backbone.resampling}, {scaling}"
+    return {
+        "backbone": backbone.name,
+        "weights of the backbone": f"sha256 {backbone.weights_sha256}",
+        "input": f"{backbone.size} x {backbone.size} px, {crop}, {backbone.resampling}, {scaling}",
+    }
 
 
-def _of_head(train: TrainSettings, details: Mapping[str, Any]) -> dict[str, str]:
-    told: dict[str, str] = {}
-    for number, same in enumerate(train.by_backbone, start=1):
-        own = _of_bottlenecks(same)
-        told |= own if number == 1 else {f"{name} ({number})": value for name, value in own.items()}
+def _describe_head(train: TrainSettings, details: Mapping[str, Any]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for number, bottlenecks in enumerate(train.by_backbone, start=1):
+        suffix = "" if number == 1 else f" ({number})"
+        values |= {f"{name}{suffix}": value for name, value in _describe_bottlenecks(bottlenecks).items()}
     first = train.crops[0]
     plain = "plain" if first.views == 1 else "plain and mirrored"
     each = ", of each crop" if len(train.crops) > 1 else ""
-    views = {"views": f"{plain}{each}{_drawn(first.distortion)}"}
-    return {**told, **views, **_of_recipe(train.recipe, train.seed, details)}
+    views = {"views": f"{plain}{each}{_describe_distortion(first.distortion)}"}
+    return {**values, **views, **_describe_recipe(train.recipe, train.seed, details)}
 
 
-def _of_bottlenecks(same: Sequence[BottleneckSettings]) -> dict[str, str]:
-    """Tell of the bottlenecks of a backbone, of whichever crops."""
-    first, backbone = same[0], same[0].backbone
+def _describe_bottlenecks(bottlenecks: Sequence[BottleneckSettings]) -> dict[str, str]:
+    """Describe the bottlenecks of one backbone, of one or more crops."""
+    first, backbone = bottlenecks[0], bottlenecks[0].backbone
     layers = ", ".join(backbone.layers)
     return {
-        **_of_backbone(backbone, [bottleneck.backbone.crop for bottleneck in same]),
+        **_describe_backbone(backbone, [bottleneck.backbone.crop for bottleneck in bottlenecks]),
         "layers": f"{layers} ({backbone.width:,} numbers)",
         "precision": first.precision,
         "stored in": first.quantisation.dtype,
     }
 
 
-def _drawn(distortion: Distortion | None) -> str:
+def _describe_distortion(distortion: Distortion | None) -> str:
     if distortion is None:
         return ""
     kinds = {
@@ -85,11 +82,11 @@ def _drawn(distortion: Distortion | None) -> str:
         "enlarged": f"up to {distortion.random_scale} %" if distortion.random_scale else "",
         "brightness": f"up to {distortion.random_brightness} %" if distortion.random_brightness else "",
     }
-    told = ", ".join(f"{kind} {how}" for kind, how in kinds.items() if how)
-    return f", and {distortion.views} distorted to train on ({told}, seed {distortion.seed})"
+    listed = ", ".join(f"{kind} {how}" for kind, how in kinds.items() if how)
+    return f", and {distortion.views} distorted to train on ({listed}, seed {distortion.seed})"
 
 
-def _of_recipe(recipe: LdaRecipe | ClassicRecipe, seed: int, details: Mapping[str, Any]) -> dict[str, str]:
+def _describe_recipe(recipe: LdaRecipe | ClassicRecipe, seed: int, details: Mapping[str, Any]) -> dict[str, str]:
     if isinstance(recipe, ClassicRecipe):
         return {
             "training": f"classic on the last layer: {recipe.steps:,} steps of gradient descent, batches of "
@@ -109,9 +106,9 @@ def _chosen(number: float, candidates: Sequence[float]) -> str:
     return f"{number:g}, chosen from {', '.join(f'{each:g}' for each in candidates)}"
 
 
-def _of_network(train: FinetuneSettings, details: Mapping[str, Any]) -> dict[str, str]:
+def _describe_network(train: FinetuneSettings, details: Mapping[str, Any]) -> dict[str, str]:
     return {
-        **_of_backbone(train.backbone, [train.backbone.crop]),
+        **_describe_backbone(train.backbone, [train.backbone.crop]),
         "training": f"finetune: all weights, {train.epochs} epochs asked for, {details['steps']:,} steps of "
         f"{train.batch_size} photos made, rate {train.learning_rate:g}, half the photos mirrored, seed {train.seed}",
     }

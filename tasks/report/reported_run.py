@@ -1,39 +1,62 @@
-"""The run that a report is of, and the runs before it."""
+"""The run that a report shows, the runs before it, and the links to their reports."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tasks.champion.decision import Decision
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.export.formats import tell_lacking, tell_untested
 from tasks.paths import AnyPath
-from tasks.report.view_model import Exports
-from tasks.runs.records import RunRecord
+from tasks.runs.records import RunHistory, RunRecord, read_history
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage_names import of_kind
+from tasks.storage.layout import DataRoot
+from tasks.storage.listing_cache import survey
+
+
+@dataclass(frozen=True)
+class Exports:
+    """Agreement of a model's exported files with the model.
+
+    Args:
+        agreement: By file, the share of test photos with the same predicted label, in [0, 1]; None if it was not
+            tested.
+        refused: Whether a file disagrees with the model, so that nothing was exported.
+        note: A sentence on refused or untested files; empty if there are none.
+    """
+
+    agreement: Mapping[str, float | None]
+    refused: bool
+    note: str
+
+    @property
+    def lowest(self) -> float | None:
+        """The lowest agreement; None if no file was tested."""
+        return min((share for share in self.agreement.values() if share is not None), default=None)
 
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """The run that a report is of.
+    """The run that a report shows.
 
     Args:
-        run: Names it in the manifests of the stages that it completed.
-        dataset: Name of its dataset.
-        date: Its date.
-        snapshot: Key of its snapshot.
-        folder: The folder that the snapshot's paths are relative to.
-        settings: Of its evaluation.
-        parameters: Every parameter that tells it from others of its dataset and date, as text.
-        stages: Manifests of its stages by name, in the order in which they ran.
-        ignored: Files of the dataset that its snapshot left out.
-        record: Where its record is to be.
-        report: Where its report is to be.
+        run_id: The run's name in the manifests of the stages that it completed.
+        dataset: Name of the dataset.
+        date: Date of the run.
+        snapshot: Key of the snapshot.
+        folder: Folder that the snapshot's paths are relative to.
+        settings: Settings of the evaluation.
+        parameters: Parameters that tell the run from others of its dataset and date, as text.
+        stages: Manifests of the stages by name, in the order of the stages.
+        ignored: Files of the dataset that the snapshot left out.
+        record: Path of the run record, which is written after the report.
+        report: Path of the report.
     """
 
-    run: str
+    run_id: str
     dataset: str
     date: dt.date
     snapshot: str
@@ -47,12 +70,12 @@ class ReportedRun:
 
     @property
     def decision(self) -> Decision:
-        """What was decided on the champion."""
+        """The decision on the champion."""
         return Decision.from_json(self.stages["champion"].details)
 
     @property
     def exports(self) -> Exports | None:
-        """How the exported files agree with the model; None where no export was asked for."""
+        """Agreement of the exported files; None if no export was asked for."""
         if "export" not in self.stages:
             return None
         details = self.stages["export"].details
@@ -63,27 +86,22 @@ class ReportedRun:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """How long each stage took; 0 where an earlier run had done it."""
-        return {name: stage.seconds if stage.run == self.run else 0.0 for name, stage in self.stages.items()}
+        """Seconds of each stage; 0 if an earlier run did its work."""
+        return {name: stage.seconds if stage.run == self.run_id else 0.0 for name, stage in self.stages.items()}
 
     @property
-    def photos(self) -> Manifest:
-        """What the stage says that gives the photos to train on: the bottlenecks, or the pictures of a network.
+    def training_photos(self) -> Manifest:
+        """Manifest of the bottleneck stage, or of a network's decode stage, with the fewest photos.
 
-        Of several it is the one with the fewest photos: one that it lacks is in no head.
+        A photo that one of several stages lacks is in no head.
         """
         stages = of_kind(self.stages, "bottleneck") or of_kind(self.stages, "decode")
         return min(stages, key=lambda stage: stage.photos)
 
-    @property
-    def rejected(self) -> int:
-        """How many photos could not be decoded."""
-        return max(int(stage.details["missing"]) for stage in of_kind(self.stages, "decode"))
-
-    def night(self) -> RunRecord:
-        """The run as its record is going to tell of it; its end and its seconds are those of the stages so far."""
+    def to_record(self) -> RunRecord:
+        """Return the run as its record will have it; end and seconds are those of the stages so far."""
         test, crossed = (self.stages["evaluate"].details[name] for name in ("test", "cross_validation"))
-        decision, photos = self.decision, self.photos
+        decision, photos = self.decision, self.training_photos
         return RunRecord(
             record=self.record,
             dataset=self.dataset,
@@ -92,8 +110,8 @@ class ReportedRun:
             snapshot=self.snapshot,
             model=decision.model,
             photos=photos.photos,
-            new=photos.new if photos.run == self.run else 0,
-            rejected=self.rejected,
+            new=photos.new if photos.run == self.run_id else 0,
+            rejected=max(int(stage.details["missing"]) for stage in of_kind(self.stages, "decode")),
             test_photos=test["photos"],
             accuracy=test["accuracy"],
             low=test["interval"]["low"],
@@ -104,3 +122,28 @@ class ReportedRun:
             report=self.report,
             parameters=self.parameters,
         )
+
+
+def read_previous_runs(run: ReportedRun, root: DataRoot) -> RunHistory:
+    """Read the runs of the same dataset for the same date or an earlier one.
+
+    An earlier state of the run's own record, from before photos were added on the same day, is not among them.
+    """
+    runs, damaged = read_history(root, run.dataset)
+    return RunHistory([each for each in runs if each.record != run.record and each.date <= run.date], damaged)
+
+
+def find_reports(runs: Sequence[RunRecord]) -> list[str | None]:
+    """Return the path of each run's report relative to the one data root of the runs; None where there is none.
+
+    Only the end of a recorded path counts, since a data root may have been moved.
+    """
+    if not runs:
+        return []
+    root = DataRoot.above(runs[0].record.parent)
+    present = survey(root.report("x").parent)
+    paths = [Path(*run.report.parts[-3:]) for run in runs]
+    return [
+        None if path.is_absolute() or ".." in path.parts or not present.is_file(root.path / path) else path.as_posix()
+        for path in paths
+    ]

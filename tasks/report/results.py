@@ -1,81 +1,142 @@
-"""What the test split says of a model, label by label and as figures."""
+"""Results section: metrics of the test split by label, precision-recall curves and calibration."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve
 
-from tasks.evaluate.metrics import Interval, Metrics, measure, wilson_interval
-from tasks.report.confusion import confusion_figure
-from tasks.report.curves import PrecisionRecall, bins_of_confidence, precision_recall
-from tasks.report.figures import precision_recall_figure, reliability_figure
-from tasks.report.predictions import Predicted
-from tasks.report.view_model import LabelCount, LabelResult
-from tasks.snapshot.splits import SPLITS
+from tasks.evaluate.metrics import BINS, Interval, LabelMetrics, Metrics, bin_confidence, measure, wilson_interval
+from tasks.evaluate.predictions import PredictedPhotos
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PrecisionRecall:
+    """A precision-recall curve.
+
+    Args:
+        recall: float64 [K], rising, one point for each number of photos found.
+        precision: float64 [K], precision at that recall.
+        average: Average precision, the area under these steps.
+    """
+
+    recall: Doubles
+    precision: Doubles
+    average: float
+
+
+class ConfidenceBin(NamedTuple):
+    """Photos whose top probabilities lie in one bin.
+
+    Args:
+        low: Lower bound of the bin, excluded.
+        photos: Number of photos, at least 1.
+        confidence: Mean of their top probabilities.
+        accuracy: Share of them that is predicted rightly.
+        interval: 95 % Wilson interval of the accuracy.
+    """
+
+    low: float
+    photos: int
+    confidence: float
+    accuracy: float
+    interval: Interval
+
+
+class LabelResult(NamedTuple):
+    """Results of one label on the test split.
+
+    Args:
+        scores: Counts and scores.
+        precision_interval: 95 % Wilson interval of the precision; None if the label is never predicted.
+        recall_interval: 95 % Wilson interval of the recall; None if no photo has the label.
+        average_precision: Area under the precision-recall curve; None if no photo has the label.
+    """
+
+    scores: LabelMetrics
+    precision_interval: Interval | None
+    recall_interval: Interval | None
+    average_precision: float | None
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """How good a model is on the test split.
+    """Results of a model on the test split.
 
     Args:
-        metrics: In numbers.
-        labels: The same by label, in the labels' order.
-        confusion: The confusion matrix, an SVG element.
-        reliability: Accuracy against confidence, an SVG element.
-        precision_recall: Precision against recall, an SVG element.
+        metrics: The metrics.
+        labels: Results by label, in the labels' order.
+        curves: Precision-recall curves by label, in the labels' order.
+        average_curve: Micro average of the curves: every pair of a photo and a label counts once.
+        bins: Bins of confidence that hold photos, in their order.
     """
 
     metrics: Metrics
     labels: Sequence[LabelResult]
-    confusion: str
-    reliability: str
-    precision_recall: str
+    curves: Mapping[str, PrecisionRecall]
+    average_curve: PrecisionRecall
+    bins: Sequence[ConfidenceBin]
 
 
-def judge(predicted: Predicted) -> Results:
-    """Measure and draw what a model says of the test split."""
-    photos = predicted.photos
-    test = photos.of("test")
+def measure_results(predicted: PredictedPhotos) -> Results:
+    """Measure the predictions of the test split, which has a photo of every label."""
+    photos, test = predicted.photos, predicted.photos.of("test")
     truth, probabilities = photos.truth[test], predicted.probabilities[test]
     metrics = measure(truth, probabilities, photos.labels)
-    has = truth[:, None] == np.arange(len(photos.labels))
-    # Every split has a photo of every label, so that there is something to be found.
-    curves = [precision_recall(has[:, place], probabilities[:, place]) for place in range(len(photos.labels))]
-    by_label = dict(zip(photos.labels, curves, strict=True))
+    has_label = truth[:, None] == np.arange(len(photos.labels))
+    curves = [precision_recall(*columns) for columns in zip(has_label.T, probabilities.T, strict=True)]
     return Results(
         metrics=metrics,
-        labels=_by_label(metrics, by_label),
-        confusion=confusion_figure(metrics.confusion, photos.labels),
-        reliability=reliability_figure(bins_of_confidence(truth, probabilities)),
-        precision_recall=precision_recall_figure(by_label, precision_recall(has.ravel(), probabilities.ravel())),
+        labels=[_label_result(*pair) for pair in zip(metrics.per_label, curves, strict=True)],
+        curves=dict(zip(photos.labels, curves, strict=True)),
+        average_curve=precision_recall(has_label.ravel(), probabilities.ravel()),
+        bins=confidence_bins(truth, probabilities),
     )
 
 
-def count_photos(predicted: Predicted) -> list[LabelCount]:
-    """Count the photos of each label in each split."""
-    photos = predicted.photos
-    labels = len(photos.labels)
-    table = np.bincount(photos.truth * len(SPLITS) + photos.splits.ids, minlength=labels * len(SPLITS))
-    rows = table.reshape(labels, len(SPLITS)).tolist()
-    return [LabelCount(label, *row) for label, row in zip(photos.labels, rows, strict=True)]
+def _label_result(scores: LabelMetrics, curve: PrecisionRecall) -> LabelResult:
+    precision, recall = (
+        wilson_interval(scores.correct, total) if total else None for total in (scores.predicted, scores.photos)
+    )
+    return LabelResult(scores, precision, recall, curve.average)
 
 
-def _by_label(metrics: Metrics, curves: Mapping[str, PrecisionRecall]) -> list[LabelResult]:
-    return [
-        LabelResult(
-            label=one.label,
-            photos=one.photos,
-            precision=one.precision,
-            precision_interval=_interval(one.correct, one.predicted),
-            recall=one.recall,
-            recall_interval=_interval(one.correct, one.photos),
-            f1=one.f1,
-            average_precision=curves[one.label].average,
-        )
-        for one in metrics.per_label
-    ]
+def precision_recall(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> PrecisionRecall:
+    """Measure precision at every recall.
+
+    Average precision is sum_n (R_n - R_(n-1)) P_n over the thresholds n (scikit-learn's definition), since linear
+    interpolation between the points would be too optimistic.
+
+    Args:
+        truth: bool [N], whether each photo has the label; at least one has.
+        scores: float32 [N], higher for photos that are more likely to have it.
+    """
+    precision, recall, _ = precision_recall_curve(truth, scores)
+    # Reversed, from the highest threshold to the lowest, without scikit-learn's last point at a recall of 0.
+    precision, recall = precision[-2::-1], recall[-2::-1]
+    steps = np.diff(recall, prepend=0.0)
+    found = steps > 0
+    return PrecisionRecall(recall[found], precision[found], float((steps * precision).sum()))
 
 
-def _interval(correct: int, total: int) -> Interval | None:
-    return wilson_interval(correct, total) if total else None
+def confidence_bins(truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32]) -> list[ConfidenceBin]:
+    """Bin photos by their top probability, as the expected calibration error does; empty bins are left out.
+
+    Args:
+        truth: int [N], index of the true label.
+        probabilities: float32 [N, C].
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    hit = probabilities.argmax(axis=1) == truth
+    binned = bin_confidence(confidence, BINS)
+    bins = []
+    for number in np.unique(binned).tolist():
+        inside = binned == number
+        photos, correct = int(inside.sum()), int(hit[inside].sum())
+        mean, interval = float(confidence[inside].mean()), wilson_interval(correct, photos)
+        bins.append(ConfidenceBin(number / BINS, photos, mean, correct / photos, interval))
+    return bins

@@ -1,8 +1,8 @@
-"""What all figures share: matplotlib's SVG without pyplot's global state, in the colours and the fonts of the page.
+"""Style and SVG output of all figures: matplotlib without pyplot's global state, in the page's colours and fonts.
 
-Ink and ground are drawn in colours that stand for the page's, and become `var(--ink)` and the like: a figure that is
-inside a page follows it from light to dark and to print, and a figure that is a file of its own has the light ones.
-Text stays text, in the browser's fonts, so that every script can be read, searched and copied.
+Ink, grid and background are drawn in placeholder colours that become `var(--ink)` and the like: a figure inside a page
+follows its light, dark and print colours, and a figure in its own file has the light ones. Text stays text, in the
+browser's fonts, so that every script can be read, searched and copied.
 """
 
 import io
@@ -24,8 +24,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tasks.evaluate.metrics import Interval
 
-FONT = "DejaVu Sans"  # Matplotlib brings it along; it is wider than what browsers take, so that texts keep their room
-#: Colours that nothing else is drawn in, each in the place of one of the page's.
+FONT = "DejaVu Sans"  # part of Matplotlib, and wider than browsers' fonts, so that texts keep their room
+#: Placeholder colours; nothing else is drawn in them.
 INK, SOFT, GRID, GROUND = "#010203", "#040506", "#070809", "#0a0b0c"
 _PAGE_COLOURS = {
     INK: "var(--ink, #26313b)",
@@ -36,44 +36,44 @@ _PAGE_COLOURS = {
 #: Colours that people with any kind of colour vision tell apart, on white and on black (Okabe & Ito 2008).
 BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"
 NAME_LENGTH = 28
-#: Inches of a figure of lines: legible on a phone, and two beside each other on a desk.
+#: Size of a line figure in inches: legible on a phone, and two beside each other on a desk.
 WIDTH, HEIGHT = 5.6, 3.4
-#: How shares are written.
+#: Format of shares.
 PERCENT = PercentFormatter(1.0, decimals=0, symbol="\u00a0%")
 
-_LEAST_SPAN = 0.1  # of accuracies: the noise of a few photos is not to fill the figure
+_MIN_SPAN = 0.1  # of accuracies, so that the noise of a few photos does not fill the figure
 _NAME = "name:"
 _PIXELS_PER_POINT = 96 / 72
-_SIZE = re.compile(r"[\d.]+px")
 _FRACTION = re.compile(r"-?\d+\.\d{4,}")
-_NAMESPACES = ("{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}")
+_NAMESPACE = re.compile(r"\{http://www\.w3\.org/(2000/svg|1999/xlink)\}")
+_REFERENCE = re.compile(r"(?:url\()?#([^)]+)\)?")
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Make an empty figure; width and height in inches."""
+    """Return an empty figure; width and height in inches."""
     figure = Figure(figsize=(width, height), facecolor="none")
     FigureCanvasSVG(figure)
     return figure
 
 
+def new_axes() -> tuple[Figure, Axes]:
+    """Return a line figure with one pair of axes that fills it."""
+    figure = new_figure(WIDTH, HEIGHT)
+    return figure, figure.add_axes((0, 0, 1, 1))
+
+
 def font(points: float) -> FontProperties:
-    """The font that all figures are laid out in."""
+    """Return the font that all figures are laid out in."""
     return FontProperties(family=FONT, size=points)
 
 
-def dress(axes: Axes, across: str, up: str) -> None:
-    """Give axes of lines their names and their grid; call it when the lines are drawn.
-
-    Args:
-        axes: The axes; their vertical values are shares.
-        across: Name of the horizontal axis.
-        up: Name of the vertical one.
-    """
+def format_axes(axes: Axes, x_label: str, y_label: str) -> None:
+    """Give axes with lines their names and grid, and the format of shares to the vertical axis."""
     axes.patch.set_visible(False)
     axes.yaxis.set_major_formatter(PERCENT)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.set_xlabel(across, fontproperties=font(10), color=INK)
-    axes.set_ylabel(up, fontproperties=font(10), color=INK)
+    axes.set_xlabel(x_label, fontproperties=font(10), color=INK)
+    axes.set_ylabel(y_label, fontproperties=font(10), color=INK)
     axes.grid(visible=True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -82,82 +82,82 @@ def dress(axes: Axes, across: str, up: str) -> None:
 
 
 def add_legend(axes: Axes, columns: int = 2) -> Legend:
-    """Name the lines of axes above them."""
+    """Add a legend above the axes."""
     return axes.legend(
         prop=font(9), loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, labelcolor=INK
     )
 
 
-def draw_intervals(axes: Axes, across: Sequence[float], intervals: Sequence[Interval]) -> None:
-    """Draw the intervals of shares as upright lines, each at its place from left to right."""
+def draw_intervals(axes: Axes, x: Sequence[float], intervals: Sequence[Interval]) -> None:
+    """Draw the intervals of shares as vertical lines."""
     low, high = zip(*intervals, strict=True)
-    axes.vlines(across, low, high, color=BLUE, linewidth=1.2, alpha=0.75)
+    axes.vlines(x, low, high, color=BLUE, linewidth=1.2, alpha=0.75)
 
 
 def limit_accuracies(axes: Axes) -> None:
-    """Show the accuracies that are drawn already, but not as if a small difference were a large one."""
+    """Limit the vertical axis to the accuracies that are drawn already, without enlarging small differences."""
     low, high = axes.dataLim.intervaly
-    spread = max(0.0, _LEAST_SPAN - (high - low)) / 2 + 0.01
-    axes.set_ylim(max(0.0, low - spread), min(1.0, high + spread) + 0.005)
+    margin = max(0.0, _MIN_SPAN - (high - low)) / 2 + 0.01
+    axes.set_ylim(max(0.0, low - margin), min(1.0, high + margin) + 0.005)
 
 
 def write(text: Text, name: str, number: int) -> None:
-    """Let a text show what users call something.
+    """Show a name from a user.
 
-    It is laid out with letters that the font has. A long name loses its middle, and shows itself whole where the
-    pointer rests. A character that cannot be shown becomes a box, and a number before it tells the name by.
+    It is laid out with letters that the font has. A long name loses its middle, and a tooltip shows it whole. A
+    character that cannot be shown becomes a box, and a number before the name then identifies it.
 
     Args:
         text: A text of a figure.
-        name: What it is to show, whatever is in it.
-        number: Its place, from 1.
+        name: Any text.
+        number: Number of the name, from 1.
     """
     shown = "".join(letter if letter.isprintable() else "□" for letter in name)
     if shown != name:
         shown = f"{number} {shown}"
     short = shown if len(shown) <= NAME_LENGTH else f"{shown[: NAME_LENGTH - 11]}…{shown[-10:]}"
     text.set_parse_math(False)
-    text.set_text("".join(map(_like, short)) or " ")
+    text.set_text("".join(map(_similar_letter, short)) or " ")
     text.set_gid(_NAME + json.dumps([short, shown if short != shown else ""]))
 
 
 def to_svg(figure: Figure, name: str, label: str) -> str:
-    """Draw a figure as an SVG element, cut to what is drawn, that can stand in a page as it is.
+    """Draw a figure as an SVG element that can stand in a page, cropped to its content.
 
     Args:
         figure: The figure.
-        name: What the ids inside begin with: another one for each figure of a page.
-        label: What it shows, for who cannot see it.
+        name: Salt of the ids inside: another one for each figure of a page.
+        label: Alternative text.
 
     Returns:
-        The element's text. As wide as its inches; a page may give it another size.
+        The element's text, as wide as its inches; a page may give it another size.
     """
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata={"Date": None})
-    drawn = fromstring(buffer.getvalue())  # noqa: S314 (matplotlib wrote it, a line above)
-    _plain(drawn)
-    # Of the definitions, a first one sets joins and ends of lines for the whole page.
-    for unwanted in (*drawn.findall("metadata"), *drawn.findall("defs[style]")):
-        drawn.remove(unwanted)
-    _write_names(drawn)
-    _rename_ids(drawn, name)
-    _, _, width, height = map(float, drawn.attrib["viewBox"].split())
-    drawn.attrib = {
-        "xmlns": _NAMESPACES[0].strip("{}"),
+    svg = fromstring(buffer.getvalue())  # noqa: S314 (matplotlib wrote it, a line above)
+    _use_attributes(svg)
+    # A first block of definitions sets joins and ends of lines for the whole page.
+    for unwanted in (*svg.findall("metadata"), *svg.findall("defs[style]")):
+        svg.remove(unwanted)
+    _write_names(svg)
+    _drop_unused_ids(svg)
+    _, _, width, height = map(float, svg.attrib["viewBox"].split())
+    svg.attrib = {
+        "xmlns": "http://www.w3.org/2000/svg",
         "width": f"{width * _PIXELS_PER_POINT:.0f}",
         "height": f"{height * _PIXELS_PER_POINT:.0f}",
-        "viewBox": drawn.attrib["viewBox"],
+        "viewBox": svg.attrib["viewBox"],
         "role": "img",
         "aria-label": label,
         "font-family": "system-ui, sans-serif",
         "stroke-linejoin": "round",
     }
-    return tostring(drawn, encoding="unicode")
+    return tostring(svg, encoding="unicode")
 
 
-def _like(letter: str) -> str:
-    """A letter of the font that is as wide: one that it lacks would be a warning and have no width of its own."""
+def _similar_letter(letter: str) -> str:
+    """Return a letter of the font with about the same width, since a letter that it lacks would raise a warning."""
     if ord(letter) in _letters():
         return letter
     if unicodedata.combining(letter):
@@ -170,75 +170,48 @@ def _letters() -> frozenset[int]:
     return frozenset(get_font(findfont(FONT)).get_charmap())
 
 
-def _plain(drawn: Element) -> None:
-    """Take away namespaces, blanks and styles: a page's security policy lets attributes pass, but no styles."""
-    for element in drawn.iter():
-        element.tag = _without_namespace(element.tag)
-        element.attrib = {_without_namespace(name): _short(name, value) for name, value in element.attrib.items()}
+def _use_attributes(svg: Element) -> None:
+    """Replace styles, which the page's security policy forbids, by attributes; drop namespaces and blanks."""
+    for element in svg.iter():
+        element.tag = _NAMESPACE.sub("", element.tag)
+        attributes = {_NAMESPACE.sub("", name): value for name, value in element.attrib.items()}
+        element.attrib = {name: _shorten(name, value) for name, value in attributes.items()}
         if not (element.text or "").strip():
             element.text = None
         element.tail = None
         for declaration in element.attrib.pop("style", "").split(";"):
-            name, _, value = declaration.partition(":")
+            name, value = (part.strip() for part in declaration.partition(":")[::2])
             # Older versions of Matplotlib have size and family in one.
-            size = _SIZE.search(value) if name.strip() in ("font", "font-size") else None
+            size = re.search(r"[\d.]+px", value) if name in ("font", "font-size") else None
             if size:
                 element.set("font-size", size.group())
-            elif value and name.strip() != "font-family":
-                element.set(name.strip(), _PAGE_COLOURS.get(value.strip(), value.strip()))
+            elif value and name != "font-family":
+                element.set(name, _PAGE_COLOURS.get(value, value))
 
 
-def _short(name: str, value: str) -> str:
-    """A thousandth of a point is fine enough, and half as long."""
+def _shorten(name: str, value: str) -> str:
+    """Round coordinates to a thousandth of a point, which halves their length."""
     if name not in ("d", "transform", "x", "y"):
         return value
     return " ".join(_FRACTION.sub(lambda number: f"{float(number.group()):.3f}", value).split())
 
 
-def _without_namespace(name: str) -> str:
-    for namespace in _NAMESPACES:
-        name = name.removeprefix(namespace)
-    return name
-
-
-def _write_names(drawn: Element) -> None:
-    """Put what `write` was given in the place of what is as wide."""
-    for group in drawn.iter("g"):
-        own = group.get("id", "")
-        if own.startswith(_NAME):
-            short, whole = json.loads(own.removeprefix(_NAME))
+def _write_names(svg: Element) -> None:
+    """Replace the texts that `write` laid out by the names that it was given."""
+    for group in svg.iter("g"):
+        gid = group.get("id", "")
+        if gid.startswith(_NAME):
+            short, whole = json.loads(gid.removeprefix(_NAME))
             for text in group.iter("text"):
                 text.text = short
                 if whole:
                     SubElement(text, "title").text = whole
 
 
-def _rename_ids(drawn: Element, name: str) -> None:
-    """Keep the ids that something refers to, under names that no other figure of the page has."""
-    elements = list(drawn.iter())
-    used = _references(elements)
-    renamed = {old: f"{name}-{number}" for number, old in enumerate(sorted(used, key=used.__getitem__), 1)}
-    for element in elements:
-        own = element.attrib.pop("id", None)
-        if own in renamed:
-            element.set("id", renamed[own])
-        for attribute, value in element.attrib.items():
-            if (target := _target(attribute, value)) in renamed:
-                element.set(attribute, value.replace(target, renamed[target]))
-
-
-def _references(elements: Sequence[Element]) -> dict[str, int]:
-    """The ids that elements refer to, in the order in which they do."""
-    used: dict[str, int] = {}
-    for element in elements:
-        for attribute, value in element.attrib.items():
-            if target := _target(attribute, value):
-                used.setdefault(target, len(used))
-    return used
-
-
-def _target(attribute: str, value: str) -> str:
-    """The id that an attribute refers to; empty where it refers to none."""
-    if attribute == "href":
-        return value[1:] if value.startswith("#") else ""
-    return value[len("url(#") : -1] if value.startswith("url(#") else ""
+def _drop_unused_ids(svg: Element) -> None:
+    """Drop ids that nothing refers to; Matplotlib makes the others from the figure's salt."""
+    references = (_REFERENCE.fullmatch(value) for element in svg.iter() for value in element.attrib.values())
+    used = {found.group(1) for found in references if found}
+    for element in svg.iter():
+        if element.get("id") not in used:
+            element.attrib.pop("id", None)

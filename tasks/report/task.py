@@ -18,14 +18,14 @@ from tasks.stage import RunStageTask
 from tasks.storage.files import publish_bytes
 
 #: Raised when the same run gives another report.
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 
 class WriteReport(RunStageTask):
-    """Writes the report of a run: one HTML file that needs nothing beside itself.
+    """Writes the report of a run: one HTML file that loads nothing.
 
-    Its key holds what came of the export and the decision on the champion, which are not known before: until then there
-    is no report.
+    Its key contains the results of the export and of the decision on the champion, so that there is no report before
+    both are complete.
     """
 
     settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
@@ -39,18 +39,18 @@ class WriteReport(RunStageTask):
     export: luigi.BoolParameter = luigi.BoolParameter(default=True, description="Whether the model is exported.")
     parameters: luigi.DictParameter = luigi.DictParameter(description="Every parameter of the run, as text.")
     ignored: luigi.Parameter[str] = luigi.Parameter(
-        default="{}", description="Files that the snapshot left out, as its manifest tells of them, as JSON."
+        default="{}", description="Files that the snapshot left out, as in its manifest, as JSON."
     )
-    record: luigi.Parameter[str] = luigi.Parameter(significant=False, description="Where the run's record goes.")
+    record: luigi.Parameter[str] = luigi.Parameter(significant=False, description="Path of the run record.")
 
     stage = "report"
 
     def evaluation(self) -> EvaluateHead:
-        """The evaluation that it tells of."""
+        """Return the task that evaluates the model."""
         return EvaluateHead(context=self.context, settings=self.settings)
 
     def champion(self) -> ChooseChampion:
-        """The decision that it tells of."""
+        """Return the task that decides on the champion."""
         return ChooseChampion(
             context=self.context,
             settings=self.settings,
@@ -60,52 +60,52 @@ class WriteReport(RunStageTask):
         )
 
     def requires(self) -> list[ExportModel | ChooseChampion]:
-        """The export, where there is one, and the decision on the champion; in the order in which they should run."""
+        """Return the export, if there is one, and the decision on the champion, in this order."""
         return [*([ExportModel(context=self.context, settings=self.settings)] if self.export else []), self.champion()]
 
     def complete(self) -> bool:
-        """Whether the report of the export and of the decision that stand is written."""
+        """Whether the report of the present export and decision is published."""
         return all(task.complete() for task in self.requires()) and super().complete()
 
     def key(self) -> str:
-        """Key of the report.
+        """Return the key of the report.
 
         Raises:
-            FileNotFoundError: The model has not been exported, or the champion not been decided on yet.
+            FileNotFoundError: The export or the decision on the champion is not complete.
         """
-        outcomes = {task.stage: dict(task.manifest().details) for task in self.requires()}
+        results = {task.stage: dict(task.manifest().details) for task in self.requires()}
         return fingerprint(
             {
                 "dataset": self.dataset,
                 "date": f"{self.date}",
                 "parameters": dict(self.parameters),
                 "evaluation": self.settings.key(self.snapshot),
-                "decision": outcomes["champion"],
-                "export": outcomes.get("export", False),
+                "decision": results["champion"],
+                "export": results.get("export", False),
                 "ignored": json.loads(self.ignored),
                 "code_version": CODE_VERSION,
             }
         )
 
     def manifest_path(self) -> AnyPath:
-        """Beside the report."""
+        """The manifest is beside the report."""
         return self.root.report(self.key()) / "manifest.json"
 
     def before(self) -> dict[str, Manifest]:
-        """Manifests of the stages that this one stands on, by stage, in the order in which they run."""
+        """Return the manifests of the preceding stages by name, in the order of the stages."""
         tasks = [self.evaluation(), *self.requires()]
         return {**self.evaluation().before(), **{task.name: task.manifest() for task in tasks}}
 
     def work(self, progress: Progress) -> StageResult:
-        """Gather what there is to show, and lay it out."""
+        """Build the report, and publish its page and the confusion matrix."""
         with progress.preparing("imports"):
             from tasks.report.build import build_report  # noqa: PLC0415 (only where there is work)
             from tasks.report.page import render_report  # noqa: PLC0415
             from tasks.report.reported_run import ReportedRun  # noqa: PLC0415
 
         folder = self.manifest_path().parent
-        occasion = ReportedRun(
-            run=self.run_id,
+        run = ReportedRun(
+            run_id=self.run_id,
             dataset=self.dataset,
             date=self.date,
             snapshot=self.snapshot,
@@ -117,9 +117,9 @@ class WriteReport(RunStageTask):
             record=to_path(self.record),
             report=folder / "report.html",
         )
-        report = build_report(occasion, self.root, progress)
+        report = build_report(run, self.root, progress)
         publish_bytes(folder / "confusion-matrix.svg", report.figures.confusion.encode())
-        publish_bytes(occasion.report, render_report(report).encode())
+        publish_bytes(run.report, render_report(report).encode())
         return StageResult(
             key=folder.name,
             snapshot=self.snapshot,
@@ -127,5 +127,5 @@ class WriteReport(RunStageTask):
             photos=0,
             new=1,
             reused=0,
-            details={"report": str(occasion.report)},
+            details={"report": str(run.report)},
         )

@@ -27,7 +27,6 @@ from tasks.paths import AnyPath
 from tasks.progress import NullProgress
 from tasks.shards.manifests import Manifest, StageResult
 from tasks.shards.parquet import publish_parquet
-from tasks.shards.schemas import describe
 from tasks.snapshot.photos import usable
 from tasks.storage.layout import DataRoot
 from tasks.train.head import load_head
@@ -74,23 +73,25 @@ def _make_up(root: DataRoot, photos: int, how: TrainSettings, photos_per_shard: 
 
 def predict(folder: Path, keys: int) -> Callable[[], object]:
     """The predictions that an evaluation writes of its photos, then what a report makes of them."""
-    from tasks.evaluate.predictions import tabulate_predictions  # noqa: PLC0415 (only this needs them)
-    from tasks.report.duplicates import find_repetitions  # noqa: PLC0415
-    from tasks.report.predictions import read_predicted  # noqa: PLC0415
-    from tasks.report.results import judge  # noqa: PLC0415
-    from tasks.report.selection import choose_photos  # noqa: PLC0415
+    from tasks.evaluate.predictions import (  # noqa: PLC0415 (only this needs them)
+        PredictedPhotos,
+        publish_predictions,
+        read_predicted_photos,
+    )
+    from tasks.report.dataset import find_repeated_photos  # noqa: PLC0415
+    from tasks.report.gallery import select_photos  # noqa: PLC0415
+    from tasks.report.results import measure_results  # noqa: PLC0415
 
     snapshot = usable(make_snapshot(make_keys(keys)))
 
     def query() -> object:
         photos = _photos(snapshot)
         labels = len(photos.labels)
-        table = tabulate_predictions(photos, np.full((keys, labels), 1 / labels, np.float32))
-        schema = describe(table.schema, "evaluate", "made-up", {"labels": list(photos.labels)})
-        publish_parquet(folder / "predictions.parquet", table.cast(schema))
-        del photos, table
-        predicted = read_predicted(folder)
-        return predicted, judge(predicted), find_repetitions(snapshot), choose_photos(predicted, [], points=1000)
+        publish_predictions(folder, PredictedPhotos(photos, np.full((keys, labels), 1 / labels, np.float32)), {})
+        del photos
+        predicted = read_predicted_photos(folder)
+        selection = select_photos(predicted, [], map_points=1000)
+        return predicted, measure_results(predicted), find_repeated_photos(snapshot), selection
 
     return query
 

@@ -112,7 +112,7 @@ def tested_photos(model: Model, root: DataRoot, photos: Path, most: int) -> tupl
     """The photos that the test split begins with, and their files."""
     for path in root.path.glob("evaluate/*/predictions.parquet"):
         if json.loads(pq.read_schema(path).metadata[b"settings"])["head"] == model.key:
-            there, files, *_ = read_files(read_known(path, model.labels, most), photos)
+            there, files, *_ = read_files(read_known(path.parent, model.labels, most), photos)
             return there, files
     raise SystemExit(f"There is no evaluation of {model.key} in {root.path}.")
 

@@ -20,8 +20,9 @@ from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tasks.train.features import columns_of, head_values
-from tests.bottleneck.pictures import add_bottlenecks, add_pictures, encode, key_of, numbers_of
-from tests.champion.models import keep_head, manifest, source
+from tests.bottleneck.pictures import add_bottlenecks, add_pictures, encode, key_of, manifest_of, numbers_of
+from tests.champion.cases import inputs
+from tests.support.data_root import keep_head
 from tests.support.progress import Tally
 from tests.train.examples import BOTTLENECK, classic, settings
 from tests.train.tiny import DECODE, SIZE, coloured, tiny
@@ -49,14 +50,14 @@ def test_a_head_is_asked_of_the_bottlenecks_that_are_there_with_the_views_that_p
     for part in (NUMBERS[:5], NUMBERS[5:]):
         add_bottlenecks(store, part, 2, BOTTLENECK.backbone.width)
     progress = Tally()
-    answers = predict_with_champion(open_champion(key, source(root)), photos(range(2, 12)), source(root), progress)
+    predicted = predict_with_champion(open_champion(key, inputs(root)), photos(range(2, 12)), inputs(root), progress)
     columns = columns_of(how)
     expected = {}
     for number in range(2, 12):
         values = head_values(numbers_of(number, 2, BOTTLENECK.backbone.width)[None], how, columns)
         expected[key_of(number)] = head.labels[head.probabilities(values)[0].argmax()]
-    assert answers == expected
-    assert len(set(answers.values())) > 1
+    assert predicted == expected
+    assert len(set(predicted.values())) > 1
     assert (progress.beginnings, progress.prepared) == (0, [])
 
 
@@ -64,8 +65,8 @@ def test_a_head_is_asked_of_the_bottlenecks_that_are_there_with_the_views_that_p
 def prepared(root: DataRoot[Path]) -> Prepared:
     """A backbone other than that of the new models, a real one, which the backbone stage has found before."""
     prepared = tiny(root.path)
-    found = manifest("backbone", "x", asdict(prepared.backbone), {"weights": str(prepared.weights)})
-    found.publish(root.backbone("tiny") / "x.json")
+    found = replace(manifest_of("backbone", 1, []), settings=asdict(prepared.backbone))
+    replace(found, details={"weights": str(prepared.weights)}).publish(root.backbone("tiny") / "x.json")
     return prepared
 
 
@@ -91,16 +92,18 @@ def test_what_the_stores_of_a_head_lack_is_added_to_them(root: DataRoot[Path], k
         rows.append({"sha256": hashlib.sha256(data).hexdigest(), "path": f"{number}.png"})
         pixels.append([read_pixels(decode_photo(data, decode).image) for decode in (DECODE, SQUEEZED)])
     rows.append({"sha256": key_of(99), "path": "vanished.png"})
-    there = source(root, folder)
-    answers = predict_with_champion(open_champion(key, there), pa.Table.from_pylist(rows), there, Tally())
+    there = inputs(root, folder)
+    predicted = predict_with_champion(open_champion(key, there), pa.Table.from_pylist(rows), there, Tally())
 
     predictor = Predictor(read_model(root.train(key)), NullProgress())
     probabilities = predictor.predict([np.stack(same) for same in zip(*pixels, strict=True)])
     labels = [predictor.model.labels[place] for place in probabilities.argmax(axis=1)]
-    assert answers == dict(zip([row["sha256"] for row in rows[:6]], labels, strict=True))
+    assert predicted == dict(zip([row["sha256"] for row in rows[:6]], labels, strict=True))
     shutil.rmtree(folder)
     progress = Tally()
-    assert predict_with_champion(open_champion(key, there), pa.Table.from_pylist(rows[:6]), there, progress) == answers
+    assert (
+        predict_with_champion(open_champion(key, there), pa.Table.from_pylist(rows[:6]), there, progress) == predicted
+    )
     assert (progress.beginnings, progress.prepared) == (0, []), "what was added is there"
 
 
@@ -109,7 +112,7 @@ def test_where_its_weights_are_gone_the_backbone_is(root: DataRoot[Path], key: s
     for decode in (DECODE, SQUEEZED):
         add_pictures(open_stores(root, decode).decoded, range(2), SIZE, coloured)
     with pytest.raises(ChampionGoneError, match="its network or backbone"):
-        predict_with_champion(open_champion(key, source(root)), photos(range(2)), source(root), NullProgress())
+        predict_with_champion(open_champion(key, inputs(root)), photos(range(2)), inputs(root), NullProgress())
 
 
 def test_weights_that_were_put_elsewhere_are_found_where_the_new_models_have_them(

@@ -16,7 +16,8 @@ from tasks.paths import to_path
 from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tasks.storage.locks import is_locked, lock_folder
-from tests.champion.models import DATASET, DAY, TEST, crowned, keep_head, occasion, say, source
+from tests.champion.cases import case, inputs
+from tests.support.data_root import DATASET, DAY, TEST, first_champion, keep_head, predict_as
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore
 
@@ -34,14 +35,14 @@ def root(tmp_path: Path) -> DataRoot[Path]:
 def old(root: DataRoot[Path]) -> str:
     """The key of a champion that was right on all test photos, as the new model is."""
     model, _ = keep_head(root)
-    say(root, "before", ALIKE)
-    say(root, "now", ALIKE)
-    publish_champion(root.champion(DATASET), DATASET, crowned(model))
+    predict_as(root, "before", ALIKE)
+    predict_as(root, "now", ALIKE)
+    publish_champion(root.champion(DATASET), DATASET, first_champion(model))
     return model
 
 
-def made(root: DataRoot[Path], what: DecisionInputs) -> Decision:
-    return decide(what, source(root), NullProgress()).decision
+def made(root: DataRoot[Path], new: DecisionInputs) -> Decision:
+    return decide(new, inputs(root), NullProgress()).decision
 
 
 def champion(root: DataRoot) -> Champion:
@@ -51,34 +52,34 @@ def champion(root: DataRoot) -> Champion:
 
 
 def test_the_new_champion_is_kept_with_all_that_the_next_comparison_needs(root: DataRoot[Path]) -> None:
-    decision = made(root, occasion("new"))
+    decision = made(root, case("new"))
     assert champion(root) == Champion("new", DAY, "now", "snap", "run", TEST, "key", decision)
 
 
 def test_a_model_that_takes_the_place_is_champion_afterwards(root: DataRoot[Path], old: str) -> None:
-    decided = decide(occasion("new", date=LATER), source(root), NullProgress())
+    decided = decide(case("new", date=LATER), inputs(root), NullProgress())
     assert (decided.decision.verdict, decided.decision.former) == ("new", old)
-    assert (decided.asked, decided.recalled) == (0, 20)
+    assert (decided.predicted, decided.recalled) == (0, 20)
     assert (champion(root).model, champion(root).since, champion(root).evaluation) == ("new", LATER, "now")
 
 
 def test_on_an_object_store_the_champion_is_kept_too_and_compared_with_what_it_said(object_store: ObjectStore) -> None:
     root: DataRoot = DataRoot(to_path(object_store.url("data")))
     old, _ = keep_head(root)
-    say(root, "before", ALIKE)
-    say(root, "now", ALIKE)
+    predict_as(root, "before", ALIKE)
+    predict_as(root, "now", ALIKE)
     assert read_champion(root.champion(DATASET)) is None
-    publish_champion(root.champion(DATASET), DATASET, crowned(old))
-    decided = decide(occasion("new", date=LATER), source(root, root.path), NullProgress())
+    publish_champion(root.champion(DATASET), DATASET, first_champion(old))
+    decided = decide(case("new", date=LATER), inputs(root, root.path), NullProgress())
     assert (decided.decision.former, decided.recalled) == (old, 20)
     assert champion(root).model == "new"
     assert not is_locked(root.decisions(DATASET))
 
 
 def test_a_worse_model_leaves_the_file_as_it_is(root: DataRoot[Path], old: str) -> None:
-    say(root, "now", WORSE)
+    predict_as(root, "now", WORSE)
     before = root.champion(DATASET).read_bytes()
-    decision = made(root, occasion("new", date=LATER))
+    decision = made(root, case("new", date=LATER))
     assert (decision.verdict, decision.champion) == ("stays", old)
     assert root.champion(DATASET).read_bytes() == before
 
@@ -88,49 +89,46 @@ def test_a_champion_from_a_day_that_is_yet_to_come_is_replaced_by_a_model_of_tod
     today = dt.date.today()
     was = champion(root)
     publish_champion(root.champion(DATASET), DATASET, replace(was, since=today + dt.timedelta(days=1000)))
-    decision = made(root, occasion("new", date=today))
+    decision = made(root, case("new", date=today))
     assert (decision.verdict, decision.since) == ("new", today)
 
 
-@pytest.mark.usefixtures("old")
-def test_a_refused_model_leaves_the_file_as_it_is(root: DataRoot[Path]) -> None:
-    before = root.champion(DATASET).read_bytes()
-    assert made(root, occasion("new", least=0.9)).verdict == "refused"
-    assert root.champion(DATASET).read_bytes() == before
-
-
-def test_a_refused_model_never_becomes_the_first_champion(root: DataRoot[Path]) -> None:
-    assert made(root, occasion("new", least=0.9)).champion is None
+def test_a_refused_model_is_champion_neither_beside_another_nor_as_the_first(root: DataRoot[Path]) -> None:
+    assert made(root, case("new", min_accuracy=0.9)).champion is None
     assert not root.champion(DATASET).exists()
+    publish_champion(root.champion(DATASET), DATASET, first_champion("old"))
+    before = root.champion(DATASET).read_bytes()
+    assert made(root, case("new", min_accuracy=0.9)).verdict == "refused"
+    assert root.champion(DATASET).read_bytes() == before
 
 
 def test_a_run_that_was_killed_before_it_could_say_what_it_decided_decides_the_same(
     root: DataRoot[Path], old: str
 ) -> None:
-    decision = made(root, occasion("new", date=LATER))
+    decision = made(root, case("new", date=LATER))
     after = root.champion(DATASET).read_bytes()
     # What it was compared with is no longer needed.
     shutil.rmtree(root.train(old))
-    assert made(root, occasion("new", date=LATER)) == decision
+    assert made(root, case("new", date=LATER)) == decision
     assert root.champion(DATASET).read_bytes() == after
 
 
 def test_a_model_that_lost_is_compared_with_the_champion_of_now_when_it_is_decided_on_again(
     root: DataRoot[Path], old: str
 ) -> None:
-    say(root, "now", WORSE)
-    assert made(root, occasion("new", "first try", LATER)).champion == old
+    predict_as(root, "now", WORSE)
+    assert made(root, case("new", "first try", LATER)).champion == old
     another, _ = keep_head(root, seed=1)
-    say(root, "another", WORSE)
-    publish_champion(root.champion(DATASET), DATASET, crowned(another, evaluation="another"))
-    decision = made(root, occasion("new", "first try", LATER))
+    predict_as(root, "another", WORSE)
+    publish_champion(root.champion(DATASET), DATASET, first_champion(another, evaluation="another"))
+    decision = made(root, case("new", "first try", LATER))
     assert (decision.verdict, decision.former) == ("new", another)
 
 
 def test_the_champion_evaluated_anew_keeps_its_date_and_is_known_by_the_evaluation_that_is_there(
     root: DataRoot[Path], old: str
 ) -> None:
-    assert made(root, occasion(old, date=LATER)).verdict == "same"
+    assert made(root, case(old, date=LATER)).verdict == "same"
     now = champion(root)
     assert (now.model, now.since, now.evaluation, now.decided) == (old, DAY, "now", "decided")
 
@@ -140,7 +138,7 @@ def test_a_damaged_file_of_the_champion_makes_the_model_the_first_and_is_named(r
     path = root.champion(DATASET)
     path.write_text("{")
     progress = Tally()
-    decision = decide(occasion("new"), source(root), progress).decision
+    decision = decide(case("new"), inputs(root), progress).decision
     assert (decision.verdict, decision.former, champion(root).model) == ("first", None, "new")
     assert str(path) in decision.reason
     assert str(path) in progress.lines[0]
@@ -149,7 +147,7 @@ def test_a_damaged_file_of_the_champion_makes_the_model_the_first_and_is_named(r
 def test_a_champion_whose_model_is_gone_makes_room_and_the_missing_file_is_told(root: DataRoot[Path], old: str) -> None:
     shutil.rmtree(root.train(old))
     progress = Tally()
-    decision = decide(occasion("new", date=LATER), source(root), progress).decision
+    decision = decide(case("new", date=LATER), inputs(root), progress).decision
     assert (decision.verdict, decision.former, decision.comparison) == ("new", old, None)
     assert "its model is gone or damaged" in decision.reason
     assert str(root.train(old)) in progress.lines[0]
@@ -159,14 +157,14 @@ def test_what_a_crashed_run_left_beside_the_champions_is_cleared_up(root: DataRo
     left = root.champion(DATASET).with_name(".tmp-flowers.json-0123456789ab")
     left.parent.mkdir()
     left.touch()
-    made(root, occasion("new"))
+    made(root, case("new"))
     assert not left.exists()
 
 
 def test_a_second_decision_on_a_dataset_waits_for_the_first(root: DataRoot[Path]) -> None:
     with ThreadPoolExecutor(1) as pool:
         with lock_folder(root.decisions(DATASET)):
-            waiting = pool.submit(made, root, occasion("new"))
+            waiting = pool.submit(made, root, case("new"))
             with pytest.raises(TooLateError):
                 waiting.result(0.3)
             assert not root.champion(DATASET).exists()

@@ -1,4 +1,4 @@
-"""Who becomes champion, by what the comparison says and by the date of the run."""
+"""Who becomes champion, by the comparison and by the date of the run."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -11,13 +11,15 @@ from tasks.champion.champion_predictions import ChampionGoneError
 from tasks.champion.decision import Comparison, Decision
 from tasks.champion.mcnemar import compare_hits
 from tasks.champion.policy import Candidate, choose
-from tests.champion.models import DAY, crowned
+from tests.support.data_root import DAY, first_champion
 
 EARLIER, LATER = DAY - dt.timedelta(1), DAY + dt.timedelta(1)
+OLD = first_champion("old")
+Compare = Callable[[Champion], Comparison | None]
 
 
-def compared(only_new: int, only_champion: int) -> Callable[[Champion], Comparison]:
-    """A comparison in which each model alone is right on so many photos, of a hundred."""
+def compared(only_new: int, only_champion: int) -> Compare:
+    """Return a comparison in which each model alone is right on so many photos, of a hundred."""
     new = np.arange(100) < only_new
     champion = (np.arange(100) >= only_new) & (np.arange(100) < only_new + only_champion)
     return lambda _: compare_hits(new, champion)
@@ -38,81 +40,54 @@ def never(_: Champion) -> None:
     pytest.fail("there was nothing to compare")
 
 
-def decide(compare: Callable[[Champion], Comparison | None], date: dt.date = LATER) -> Decision:
-    """Decide on a new model beside the champion `old`, which has been it since `DAY`."""
-    return choose(Candidate("new", date, 0.8, 0.5), crowned("old"), compare)
-
-
-def fate(decision: Decision) -> tuple[str, str | None, str | None, dt.date | None]:
+def outcome(decision: Decision) -> tuple[str, str | None, str | None, dt.date | None]:
     return decision.verdict, decision.champion, decision.former, decision.since
 
 
-def test_the_first_model_of_a_dataset_is_champion() -> None:
-    decision = choose(Candidate("new", DAY, 0.1, 0), None, never)
-    assert fate(decision) == ("first", "new", None, DAY)
+@pytest.mark.parametrize(
+    ("compare", "date", "since", "words"),
+    [
+        (BETTER, LATER, LATER, "The new model takes the place of old, champion since 2026-11-24: of the same 100"),
+        (ALIKE, LATER, LATER, "no worse beyond chance"),
+        (WORSE, LATER, None, "worse beyond chance"),
+        (ALIKE, DAY, DAY, "no worse beyond chance"),
+        (ALIKE, EARLIER, None, "for an earlier date, and no better beyond chance"),
+        (BETTER, EARLIER, DAY, "a difference of +18.0 points"),
+        (no_photo, LATER, LATER, "without a comparison: the champion learnt from every photo of the test split"),
+        (no_photo, EARLIER, None, "the run is for an earlier date"),
+        (gone, LATER, LATER, "without a comparison: its model is gone or damaged"),
+        (gone, EARLIER, DAY, "its model is gone or damaged"),
+    ],
+)
+def test_a_model_takes_the_place_unless_it_is_worse_or_late_and_no_better(
+    compare: Compare, date: dt.date, since: dt.date | None, words: str
+) -> None:
+    decision = choose(Candidate("new", date, 0.8, 0.5), OLD, compare)
+    assert outcome(decision) == (("new", "new", "old", since) if since else ("stays", "old", "old", DAY))
+    assert decision.comparison == (None if compare is gone else compare(OLD))
+    assert words in decision.reason
 
 
-@pytest.mark.parametrize("compare", [BETTER, ALIKE])
-def test_a_model_that_is_not_worse_takes_the_place(compare: Callable[[Champion], Comparison]) -> None:
-    decision = decide(compare)
-    assert fate(decision) == ("new", "new", "old", LATER)
-    assert decision.comparison == compare(crowned("old"))
-
-
-def test_a_worse_model_leaves_the_champion_in_its_place_and_says_by_how_much() -> None:
-    decision = decide(WORSE)
-    assert fate(decision) == ("stays", "old", "old", DAY)
-    assert decision.reason == (
-        "The champion since 2026-11-20, old, stays: of the same 100 test photos the new model gets 2.0% right, the "
+def test_the_reason_says_by_how_much_a_model_is_worse() -> None:
+    assert choose(Candidate("new", LATER, 0.8, 0.5), OLD, WORSE).reason == (
+        "The champion since 2026-11-24, old, stays: of the same 100 test photos the new model gets 2.0% right, the "
         "champion 20.0%, a difference of -18.0 points (95 % interval -21.5 to -9.2), worse beyond chance."
     )
 
 
+@pytest.mark.parametrize("min_accuracy", [0, 0.1])
+def test_the_first_model_of_a_dataset_is_champion(min_accuracy: float) -> None:
+    assert outcome(choose(Candidate("new", DAY, 0.1, min_accuracy), None, never)) == ("first", "new", None, DAY)
+
+
 def test_the_same_model_stays_champion_from_its_own_date() -> None:
-    decision = choose(Candidate("old", LATER, 0.8, 0), crowned("old"), never)
-    assert fate(decision) == ("same", "old", "old", DAY)
+    assert outcome(choose(Candidate("old", LATER, 0.8, 0), OLD, never)) == ("same", "old", "old", DAY)
 
 
-@pytest.mark.parametrize("champion", [None, crowned("old"), crowned("new")])
+@pytest.mark.parametrize("champion", [None, OLD, first_champion("new")])
 def test_a_model_below_the_accuracy_asked_for_changes_nothing(champion: Champion | None) -> None:
     decision = choose(Candidate("new", LATER, 0.8, 0.9), champion, never)
     before = (champion.model, champion.model, DAY) if champion else (None, None, None)
-    assert fate(decision) == ("refused", *before)
+    assert outcome(decision) == ("refused", *before)
     assert "80.0%" in decision.reason
     assert "90.0%" in decision.reason
-
-
-def test_an_accuracy_of_just_what_was_asked_for_is_enough() -> None:
-    assert choose(Candidate("new", DAY, 0.9, 0.9), None, never).verdict == "first"
-
-
-def test_a_model_of_an_earlier_date_that_is_as_good_does_not_take_the_place() -> None:
-    decision = decide(ALIKE, EARLIER)
-    assert fate(decision) == ("stays", "old", "old", DAY)
-    assert "for an earlier date" in decision.reason
-
-
-def test_a_better_model_of_an_earlier_date_takes_the_place_from_the_date_of_the_champion() -> None:
-    assert fate(decide(BETTER, EARLIER)) == ("new", "new", "old", DAY)
-
-
-def test_a_second_run_of_the_champions_own_date_is_no_earlier_one() -> None:
-    assert fate(decide(ALIKE, DAY)) == ("new", "new", "old", DAY)
-
-
-def test_without_a_photo_to_compare_them_on_the_new_model_takes_the_place() -> None:
-    decision = decide(no_photo)
-    assert fate(decision) == ("new", "new", "old", LATER)
-    assert decision.comparison is None
-    assert "without a comparison" in decision.reason
-
-
-def test_without_a_photo_to_compare_them_on_a_model_of_an_earlier_date_does_not() -> None:
-    assert fate(decide(no_photo, EARLIER)) == ("stays", "old", "old", DAY)
-
-
-@pytest.mark.parametrize("date", [EARLIER, LATER])
-def test_a_champion_that_is_gone_makes_room_and_the_reason_says_what_is_gone(date: dt.date) -> None:
-    decision = decide(gone, date)
-    assert fate(decision) == ("new", "new", "old", max(date, DAY))
-    assert "its model is gone or damaged" in decision.reason

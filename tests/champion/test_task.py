@@ -3,7 +3,7 @@
 import datetime as dt
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from tasks.champion.task import ChooseChampion
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.run_context import RunContext
 from tasks.storage.layout import DataRoot
-from tests.bottleneck.pictures import add_bottlenecks
-from tests.champion.models import DATASET, DAY, TEST, Said, keep_head, manifest, say
+from tests.bottleneck.pictures import add_bottlenecks, manifest_of
+from tests.support.data_root import DATASET, DAY, TEST, keep_head, predict_as
 from tests.support.processes import TIMEOUT
 from tests.support.repository import REPOSITORY
 from tests.train.examples import BOTTLENECK, settings
@@ -23,7 +23,7 @@ from tests.train.examples import BOTTLENECK, settings
 GOOD = dict.fromkeys(range(20), ("daisy", "daisy", "test"))
 BAD = dict.fromkeys(range(20), ("daisy", "roses", "test"))
 #: Decides on two models, of which the second has new photos, and names what it loaded of what it should not.
-USUAL_NIGHT = """
+USUAL_RUN = """
 import sys
 from pathlib import Path
 from tasks.storage.layout import DataRoot
@@ -40,13 +40,19 @@ def root(tmp_path: Path) -> DataRoot[Path]:
 
 
 def prepare(
-    root: DataRoot[Path], seed: int, said: Said, *, run: str = "run", date: dt.date = DAY, least: float = 0.0
+    root: DataRoot[Path],
+    seed: int,
+    predictions: dict[int, tuple[str, str, str]],
+    *,
+    run: str = "run",
+    date: dt.date = DAY,
+    least: float = 0.0,
 ) -> ChooseChampion:
     """The decision on a head of another seed, which is trained and evaluated."""
     keep_head(root, seed)
     how = EvaluateSettings(settings(seed=seed), folds=0)
-    say(root, how.key("snap"), said)
-    evaluated = manifest("evaluate", how.key("snap"), asdict(how), {"test": TEST})
+    predict_as(root, how.key("snap"), predictions)
+    evaluated = replace(manifest_of("evaluate", 1, []), key=how.key("snap"), details={"test": TEST})
     evaluated.publish(root.evaluate(how.key("snap")) / "manifest.json")
     return ChooseChampion(
         context=RunContext(
@@ -65,7 +71,7 @@ def prepare(
 
 def test_a_manifest_has_the_decision_and_counts_the_photos_that_were_compared(root: DataRoot[Path]) -> None:
     prepare(root, 0, GOOD).run()
-    # Photos that the champion never saw have bottlenecks, as every photo of the night has by then.
+    # Photos that the champion never saw have bottlenecks, as every photo of the run has by then.
     add_bottlenecks(BOTTLENECK.store(root), range(20, 25), 2, BOTTLENECK.backbone.width)
     task = prepare(root, 1, {**GOOD, **dict.fromkeys(range(20, 25), ("roses", "roses", "test"))})
     task.run()
@@ -139,9 +145,9 @@ def test_a_worse_model_is_done_too(root: DataRoot[Path]) -> None:
     assert prepare(root, 1, BAD, run="other").complete()
 
 
-def test_a_usual_night_loads_no_tensorflow(tmp_path: Path) -> None:
+def test_a_usual_run_loads_no_tensorflow(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", USUAL_NIGHT, tmp_path],
+        [sys.executable, "-c", USUAL_RUN, tmp_path],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

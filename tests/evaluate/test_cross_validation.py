@@ -8,7 +8,7 @@ import pytest
 
 from tasks.errors import DatasetError
 from tasks.evaluate.cross_validation import fold_heads, predict_photos
-from tasks.evaluate.metrics import CrossValidation, measure_crossed
+from tasks.evaluate.metrics import CrossValidation, measure_cross_validation
 from tasks.progress import NullProgress
 from tasks.snapshot.splits import TENTHS, fold_tenths
 from tasks.train.classic import fit, training_data_of
@@ -42,7 +42,7 @@ def cross_validate(photos: EmbeddedPhotos, head: Head, folds: int) -> CrossValid
     heads = fold_heads(photos, head, folds, None, NullProgress())
     _, crossed = predict_photos(photos, head, heads, NullProgress())
     assert crossed is not None
-    return measure_crossed(folds, photos.truth, crossed)
+    return measure_cross_validation(folds, photos.truth, crossed)
 
 
 def assert_same(one: Head | None, other: Head | None) -> None:
@@ -103,8 +103,8 @@ def test_a_fold_s_classic_head_is_trained_on_neither_the_fold_nor_the_validation
     for own, found in zip(fold_tenths(4), heads, strict=True):
         others, validation = ~photos.in_tenths(own), photos.of("validation")
         watched = others & validation
-        lesson = training_data_of(photos, others & ~validation, watched if watched.any() else others)
-        assert_same(found, fit(lesson, photos.labels, CLASSIC, 0, TrainingContext(NullProgress())))
+        data = training_data_of(photos, others & ~validation, watched if watched.any() else others)
+        assert_same(found, fit(data, photos.labels, CLASSIC, 0, TrainingContext(NullProgress())))
 
 
 def test_each_photo_is_predicted_by_the_head_and_by_that_of_its_own_fold(
@@ -114,26 +114,19 @@ def test_each_photo_is_predicted_by_the_head_and_by_that_of_its_own_fold(
     head = train(photos, tmp_path)
     heads = fold_heads(photos, head, 3, None, NullProgress())
     monkeypatch.setattr("tasks.train.features.BLOCK_PHOTOS", 7)
-    predicted, crossed = predict_photos(photos, head, heads, told := Tally())
+    predicted, crossed = predict_photos(photos, head, heads, progress := Tally())
     assert crossed is not None
     assert predicted.dtype == crossed.dtype == np.float32
     values = read_values(photos.features, np.ones(100, bool))
     np.testing.assert_allclose(predicted, head.probabilities(values), rtol=1e-5)
-    for place, tenth in enumerate(photos.splits.tenths.tolist()):
+    for index, tenth in enumerate(photos.splits.tenths.tolist()):
         (fold,) = (heads[fold] for fold, own in enumerate(fold_tenths(3)) if tenth in own)
         assert fold is not None
-        np.testing.assert_allclose(crossed[place], fold.probabilities(values[place : place + 1])[0], rtol=1e-5)
-    assert (told.total, told.unit, told.done) == (100, "photo", 100)
-
-
-def test_without_folds_photos_are_predicted_by_the_head_alone(tmp_path: Path) -> None:
-    photos = drawn_photos()
-    head = train(photos, tmp_path)
-    predicted, crossed = predict_photos(photos, head, (), NullProgress())
+        np.testing.assert_allclose(crossed[index], fold.probabilities(values[index : index + 1])[0], rtol=1e-5)
+    assert (progress.total, progress.unit, progress.done) == (100, "photo", 100)
+    alone, crossed = predict_photos(photos, head, (), NullProgress())
     assert crossed is None
-    np.testing.assert_allclose(
-        predicted, head.probabilities(read_values(photos.features, np.ones(100, bool))), rtol=1e-5
-    )
+    np.testing.assert_array_equal(alone, predicted)
 
 
 def test_the_classic_recipe_predicts_from_the_plain_view_alone(tmp_path: Path) -> None:
@@ -156,12 +149,6 @@ def test_statistics_on_disk_give_the_same_bits(kept: bool, tmp_path: Path, monke
     assert (tmp_path / "statistics").exists() == kept
 
 
-def test_every_fold_is_told(tmp_path: Path) -> None:
-    photos = drawn_photos((15, 15))
-    fold_heads(photos, train(photos, tmp_path), 2, None, told := Tally())
-    assert (told.total, told.unit, told.done) == (2, "fold", 2)
-
-
 @pytest.mark.parametrize("how", [settings(), classic(steps=10)], ids=["lda", "classic"])
 @pytest.mark.parametrize(("counts", "folds"), [((3, 3), 10), ((3, 3), 2), ((4, 3, 3), 3)])
 def test_handful_of_photos_gives_numbers(
@@ -176,11 +163,11 @@ def test_handful_of_photos_gives_numbers(
 
 def test_a_fold_without_photos_has_no_head(tmp_path: Path) -> None:
     photos = drawn_photos((3, 3))
-    heads = fold_heads(photos, train(photos, tmp_path), TENTHS, None, told := Tally())
+    heads = fold_heads(photos, train(photos, tmp_path), TENTHS, None, progress := Tally())
     empty = [not (photos.splits.tenths == tenth).any() for tenth in range(TENTHS)]
     assert any(empty)
     assert [head is None for head in heads] == empty
-    assert (told.total, told.done) == (TENTHS, TENTHS)
+    assert (progress.total, progress.unit, progress.done) == (TENTHS, "fold", TENTHS)
 
 
 def test_photos_that_all_fell_into_one_fold_are_too_few(tmp_path: Path) -> None:

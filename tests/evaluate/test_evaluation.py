@@ -53,10 +53,9 @@ def decoded(root: DataRoot[Path]) -> Manifest:
 def measure(
     root: DataRoot[Path], prepared: Prepared, before: Sequence[Manifest], how: EvaluateSettings
 ) -> tuple[Evaluation, Path]:
-    """Evaluate, and say where the results are."""
-    return evaluate("snap", how, TrainedOn(before, prepared.weights), root, NullProgress()), root.evaluate(
-        how.key("snap")
-    )
+    """Evaluate; return the evaluation and the folder of its results."""
+    inputs = TrainedOn(before, prepared.weights)
+    return evaluate("snap", how, inputs, root, NullProgress()), root.evaluate(how.key("snap"))
 
 
 def with_head(root: DataRoot[Path], prepared: Prepared, train: TrainSettings) -> tuple[TrainSettings, list[Manifest]]:
@@ -92,43 +91,24 @@ HEADS = pytest.mark.parametrize("how", [settings(), classic()], ids=["lda", "cla
 
 @HEADS
 @pytest.mark.usefixtures("decoded")
-@pytest.mark.parametrize("folds", [0, 2])
-def test_head_is_cross_validated_where_that_is_asked_for(
-    root: DataRoot[Path], prepared: Prepared, how: TrainSettings, folds: int
-) -> None:
-    train, embedded = with_head(root, prepared, how)
-    evaluation, results = measure(root, prepared, embedded, EvaluateSettings(train, folds))
-    assert {path.name for path in results.iterdir()} == FILES
-    written = json.loads((results / "metrics.json").read_text())
-    assert written == evaluation.to_json()
-    if folds:
-        assert set(written["cross_validation"]) == {
-            "folds",
-            "accuracy",
-            "interval",
-            "log_loss",
-            "expected_calibration_error",
-        }
-        assert written["cross_validation"]["folds"] == 2
-    else:
-        assert written["cross_validation"] is None
-
-
-@HEADS
-@pytest.mark.usefixtures("decoded")
-def test_a_head_is_measured_on_the_test_split_and_predicts_all_photos(
+def test_a_head_is_measured_on_the_test_split_predicts_all_photos_and_is_cross_validated_where_that_is_asked_for(
     root: DataRoot[Path], prepared: Prepared, how: TrainSettings
 ) -> None:
     train, embedded = with_head(root, prepared, how)
-    evaluation, results = measure(root, prepared, embedded, EvaluateSettings(train, folds=0))
     photos, head = load_photos("snap", embedded, train, root), load_head(root.train(train.key("snap")))
     expected = head.probabilities(read_values(photos.features, np.ones(COUNT, bool)))
-    rows = pq.read_table(results / "predictions.parquet").to_pylist()
-    assert [row["sha256"] for row in rows] == photos.sha256
-    np.testing.assert_allclose([row["probabilities"] for row in rows], expected, rtol=1e-5)
-    test = photos.of("test")
-    assert evaluation.metrics.photos == test.sum()
-    assert evaluation.metrics.accuracy == (expected.argmax(axis=1) == photos.truth)[test].mean()
+    for folds in (0, 2):
+        evaluation, results = measure(root, prepared, embedded, EvaluateSettings(train, folds))
+        assert {path.name for path in results.iterdir()} == FILES
+        assert json.loads((results / "metrics.json").read_text()) == evaluation.to_json()
+        rows = pq.read_table(results / "predictions.parquet").to_pylist()
+        assert [row["sha256"] for row in rows] == photos.sha256
+        np.testing.assert_allclose([row["probabilities"] for row in rows], expected, rtol=1e-5)
+        test = photos.of("test")
+        assert evaluation.metrics.photos == test.sum()
+        assert evaluation.metrics.accuracy == (expected.argmax(axis=1) == photos.truth)[test].mean()
+        crossed = evaluation.cross_validation
+        assert (crossed and crossed.folds) == (folds or None)
 
 
 @HEADS

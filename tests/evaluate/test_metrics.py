@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.evaluate.metrics import expected_calibration_error, measure, measure_crossed, wilson_interval
+from tasks.evaluate.metrics import (
+    CrossValidation,
+    expected_calibration_error,
+    measure,
+    measure_cross_validation,
+    wilson_interval,
+)
 
 LABELS = ["daisy", "roses", "tulips", "nobody's"]
 
@@ -102,8 +108,9 @@ def test_log_loss_is_the_mean_surprise_in_nats(labels: int) -> None:
     assert measure(truth, probabilities, LABELS[:labels]).log_loss == pytest.approx(sum(surprises) / 300, rel=1e-5)
 
 
-def test_certain_and_wrong_has_a_finite_log_loss() -> None:
+def test_certain_and_wrong_has_a_finite_log_loss_whichever_labels_have_photos() -> None:
     assert math.isfinite(measure(*one_photo_each([(0, 1), (1, 1)], 2), LABELS[:2]).log_loss)
+    assert math.isfinite(measure_cross_validation(2, *one_photo_each([(0, 1), (1, 1)], 4)).log_loss)
 
 
 def test_each_label_s_scores_follow_from_its_counts() -> None:
@@ -148,18 +155,15 @@ def test_json_is_strict_and_holds_plain_values_only() -> None:
 
 def test_a_cross_validation_is_measured_as_a_split_is_and_its_json_is_strict() -> None:
     truth, probabilities = predictions(300, 4)
-    crossed, split = measure_crossed(5, truth, probabilities), measure(truth, probabilities, LABELS)
+    crossed, split = measure_cross_validation(5, truth, probabilities), measure(truth, probabilities, LABELS)
     assert (crossed.folds, crossed.accuracy, crossed.interval) == (5, split.accuracy, split.interval)
     assert crossed.log_loss == split.log_loss
     assert crossed.expected_calibration_error == split.expected_calibration_error
+    assert CrossValidation.from_json(crossed.to_json()) == crossed
     assert json.loads(json.dumps(crossed.to_json(), allow_nan=False)) == {
         "folds": 5,
         **{name: split.to_json()[name] for name in ("accuracy", "interval", "log_loss", "expected_calibration_error")},
     }
-
-
-def test_a_cross_validation_whose_photos_lack_a_label_has_a_log_loss() -> None:
-    assert math.isfinite(measure_crossed(2, *one_photo_each([(0, 1), (1, 1)], 4)).log_loss)
 
 
 @pytest.mark.parametrize(("photos", "columns"), [(0, 4), (3, 3), (3, 5)])

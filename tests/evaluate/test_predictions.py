@@ -1,55 +1,84 @@
-"""The table of predictions: a row a photo, in the public schema."""
+"""The table of predictions: one row a photo, in the public schema, written and read back."""
+
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from tasks.evaluate.predictions import tabulate_predictions
+from tasks.errors import StoreError
+from tasks.evaluate.predictions import (
+    PredictedPhotos,
+    publish_predictions,
+    read_predicted_photos,
+    read_predictions,
+    tabulate_predictions,
+)
 from tasks.shards.schemas import PREDICTIONS
-from tasks.train.photos import LabelledPhotos
-from tests.evaluate.drawing import draw_probabilities
-from tests.train.examples import draw_examples, photos_of
+from tests.support.data_root import draw_photos, draw_probabilities
 
 LABELS = ("Gänseblümchen", "roses", "two words")
 
 
 @pytest.fixture
-def photos() -> LabelledPhotos:
-    return photos_of(draw_examples((10, 20, 15)), LABELS)
+def predicted() -> PredictedPhotos:
+    return PredictedPhotos(draw_photos((10, 20, 15), LABELS), draw_probabilities(45, 3))
 
 
-def test_table_has_the_public_schema(photos: LabelledPhotos) -> None:
-    assert tabulate_predictions(photos, draw_probabilities(45, 3)).schema.equals(PREDICTIONS)
-
-
-def test_each_row_says_what_the_head_says_of_that_photo(photos: LabelledPhotos) -> None:
-    probabilities = draw_probabilities(45, 3)
-    rows = tabulate_predictions(photos, probabilities).to_pylist()
+def test_each_row_has_the_prediction_of_its_photo(predicted: PredictedPhotos) -> None:
+    photos, table = predicted.photos, tabulate_predictions(predicted)
+    assert table.schema.equals(PREDICTIONS)
+    rows = table.to_pylist()
     assert [row["sha256"] for row in rows] == photos.sha256 == sorted(photos.sha256)
-    for place, row in enumerate(rows):
-        assert row["probabilities"] == probabilities[place].tolist()
+    for index, row in enumerate(rows):
+        assert row["probabilities"] == predicted.probabilities[index].tolist()
+        assert sum(row["probabilities"]) == pytest.approx(1, rel=1e-6)
         assert row["predicted"] == LABELS[max(range(3), key=row["probabilities"].__getitem__)]
-        assert row["label"] == LABELS[photos.truth[place]] == row["path"].split("/")[0]
-        assert row["path"] == photos.paths[place]
-        assert row["split"] == photos.splits.names[place]
-
-
-def test_probabilities_of_a_photo_sum_to_one(photos: LabelledPhotos) -> None:
-    rows = tabulate_predictions(photos, draw_probabilities(45, 3)).to_pylist()
-    np.testing.assert_allclose([sum(row["probabilities"]) for row in rows], 1, rtol=1e-6)
-
-
-def test_every_split_is_in_the_table(photos: LabelledPhotos) -> None:
-    table = tabulate_predictions(photos, draw_probabilities(45, 3))
-    assert set(table["split"].to_pylist()) == {"train", "validation", "test"}
+        assert row["label"] == LABELS[photos.truth[index]] == row["path"].split("/")[0]
+        assert row["path"] == photos.paths[index]
+        assert row["split"] == photos.splits.names[index]
+    assert {row["split"] for row in rows} == {"train", "validation", "test"}
 
 
 def test_a_table_of_more_probabilities_than_one_array_holds_is_the_same(
-    photos: LabelledPhotos, monkeypatch: pytest.MonkeyPatch
+    predicted: PredictedPhotos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With 1,000 labels that is so from 2,147,484 photos on."""
-    probabilities = draw_probabilities(45, 3)
-    whole = tabulate_predictions(photos, probabilities)
-    monkeypatch.setattr("tasks.evaluate.predictions._NUMBERS", 31)
-    pieces = tabulate_predictions(photos, probabilities)
-    assert pieces.column("probabilities").num_chunks == 5
-    assert pieces.equals(whole)
+    whole = tabulate_predictions(predicted)
+    monkeypatch.setattr("tasks.evaluate.predictions._MAX_VALUES", 31)
+    chunks = tabulate_predictions(predicted)
+    assert chunks["probabilities"].num_chunks == 5
+    assert chunks.equals(whole)
+
+
+def test_predictions_are_read_as_they_were_published(predicted: PredictedPhotos, tmp_path: Path) -> None:
+    publish_predictions(tmp_path, predicted, {})
+    read = read_predicted_photos(tmp_path)
+    assert (read.photos.sha256, read.photos.paths) == (predicted.photos.sha256, predicted.photos.paths)
+    assert read.photos.labels == LABELS
+    np.testing.assert_array_equal(read.photos.truth, predicted.photos.truth)
+    np.testing.assert_array_equal(read.photos.splits.ids, predicted.photos.splits.ids)
+    np.testing.assert_array_equal(read.probabilities, predicted.probabilities)
+    wrong = predicted.probabilities.argmax(axis=1) != predicted.photos.truth
+    np.testing.assert_array_equal(read.mistakes, wrong & predicted.photos.of("test"))
+    assert read_predictions(tmp_path, ["sha256", "split"]).column_names == ["sha256", "split"]
+
+
+@pytest.mark.parametrize("damage", ["gone", "bytes", "columns", "metadata", "labels"])
+def test_predictions_that_cannot_be_read_are_named(predicted: PredictedPhotos, tmp_path: Path, damage: str) -> None:
+    publish_predictions(tmp_path, predicted, {"labels": LABELS[:2]} if damage == "labels" else {})
+    path = tmp_path / "predictions.parquet"
+    table = pq.read_table(path)
+    if damage == "gone":
+        path.unlink()
+    elif damage == "bytes":
+        path.write_bytes(path.read_bytes()[:-50])
+    elif damage == "columns":
+        pq.write_table(table.drop(["split"]), path)
+    elif damage == "metadata":
+        pq.write_table(table.replace_schema_metadata(None), path)
+    with pytest.raises(StoreError, match=r"predictions\.parquet cannot be read.*Delete their folder"):
+        read_predicted_photos(tmp_path)
+    if damage in ("gone", "bytes", "columns"):
+        with pytest.raises(StoreError, match=r"predictions\.parquet cannot be read.*Delete their folder"):
+            read_predictions(tmp_path, ["label", "split"])

@@ -156,7 +156,7 @@ def test_card_tells_of_data_figures_and_licences(exported: Exported) -> None:
 
 def assert_says_what_the_pipeline_says_in(done: Exported, precision: str, form: str) -> None:
     """An export in another precision than its model says what the pipeline itself says in that one."""
-    known = read_known(done.trained.results / "predictions.parquet", LABELS)
+    known = read_known(done.trained.results, LABELS)
     pictures = read_pictures(known, open_stores(done.trained.root, done.model.decodes[0]).decoded)
     said = predict_in(precision, done.model, pictures, NullProgress())
     exported = run_lite((done.folder / form).read_bytes(), pictures, NullProgress())

@@ -94,7 +94,7 @@ def test_test_photos_with_the_smallest_keys_are_read(tmp_path: Path) -> None:
         for number in reversed(range(8))
     ]
     pq.write_table(pa.Table.from_pylist(rows, PREDICTIONS), tmp_path / "predictions.parquet")
-    photos = read_known(tmp_path / "predictions.parquet", LABELS, most=3)
+    photos = read_known(tmp_path, LABELS, most=3)
     assert photos.paths == ["red/3.jpg", "red/4.jpg", "red/5.jpg"]
     assert photos.truth.tolist() == [1, 0, 1]
     np.testing.assert_allclose(photos.probabilities, [[0.25, 0.3], [0.25, 0.4], [0.25, 0.5]])
@@ -102,11 +102,11 @@ def test_test_photos_with_the_smallest_keys_are_read(tmp_path: Path) -> None:
 
 def test_predictions_that_are_gone_or_of_other_labels_are_an_error_that_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"predictions\.parquet cannot be read .* run again"):
-        read_known(tmp_path / "predictions.parquet", LABELS)
+        read_known(tmp_path, LABELS)
 
 
 def test_labels_that_an_earlier_version_kept_in_another_form_of_unicode_are_known(tmp_path: Path) -> None:
     row = {"sha256": f"{1:064x}", "path": "a.jpg", "label": "cafe\u0301", "predicted": "cafe\u0301", "split": "test"}
     table = pa.Table.from_pylist([{**row, "probabilities": [0.25, 0.75]}], PREDICTIONS)
     pq.write_table(table, tmp_path / "predictions.parquet")
-    assert read_known(tmp_path / "predictions.parquet", ("blue", "caf\u00e9")).truth.tolist() == [1]
+    assert read_known(tmp_path, ("blue", "caf\u00e9")).truth.tolist() == [1]

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from pipeline.cli.app import app
 from tasks.catalog import find_dataset
 from tasks.storage.layout import DataRoot
-from tests.support.run_records import keep, record
+from tests.support.data_root import keep, record
 
 
 @pytest.fixture

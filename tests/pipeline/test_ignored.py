@@ -55,7 +55,7 @@ def test_a_run_names_what_it_ignored_and_thumbnails_and_recycle_bins_are_no_phot
     assert record["ignored"].items() >= {"raw photo": 12, "system file": 4, "licence": 1}.items()
     assert record["folders_without_photos"] == {"first": {"raw": {"raw photo": 12}}, "more": 0}
     page = Page(Path(record["report"]).read_text()).text
-    assert "Ignored: no photos, or none that are read here" in page
+    assert "Ignored: files that are no photos, or in formats that are not read" in page
     assert "raw photo 12 raw/00.NEF raw/01.NEF raw/02.NEF convert to JPEG" in page
     assert "raw/ 12 files: 12 raw photos" in page
     assert "#recycle/" in page

@@ -14,9 +14,9 @@ from tasks.paths import to_path
 from tasks.storage.files import publish_bytes
 from tasks.storage.layout import DataRoot
 from tests.pipeline.command import Finished
+from tests.support.data_root import keep, record
 from tests.support.processes import TIMEOUT, until
 from tests.support.repository import REPOSITORY
-from tests.support.run_records import keep, record
 from tests.support.servers.object_store import ObjectStore
 
 DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from tasks.report.build import Report
 from tasks.report.index import publish_index
 from tasks.report.page import render_report
-from tasks.report.view_model import Report
 from tasks.storage.files import local
 from tasks.storage.layout import DataRoot
 from tests.report.browser import Site, Visit, open_browser, visiting
-from tests.report.made_up import EVIL, make_up_first_report, make_up_night, make_up_report, publish_night
+from tests.report.made_up import EVIL, make_up_first_report, make_up_report, make_up_run
 from tests.report.parsed import Page
+from tests.support.data_root import keep_run
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +52,17 @@ def browser() -> Iterator[Browser]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A data root with three reports, of which two stand for those of earlier runs, and their index."""
     root = DataRoot(tmp_path_factory.mktemp("data with blank"))
-    nights = [make_up_night(root.path, days, 0.85 + 0.01 * days) for days in (2, 1, 0)]
-    for night in nights:
-        night.report.parent.mkdir(parents=True)
-        night.report.touch()
-        publish_night(night)
-    publish_night(make_up_night(root.path, 5, 0.9, dataset="غابة & <b>"))
+    runs = [make_up_run(root.path, days, 0.85 + 0.01 * days) for days in (2, 1, 0)]
+    for run in runs:
+        run.report.parent.mkdir(parents=True)
+        run.report.touch()
+        keep_run(run)
+    keep_run(make_up_run(root.path, 5, 0.9, dataset="غابة & <b>"))
     many = make_up_report(root.path, [f"label {number:02} {EVIL}" for number in range(30)])
     reports = (make_up_first_report(root.path), many, make_up_report(root.path))
-    for night, report in zip(nights, reports, strict=True):
-        night.report.write_text(render_report(report), encoding="utf-8")
-    first, many_path, full = (local(night.report) for night in nights)
+    for run, report in zip(runs, reports, strict=True):
+        run.report.write_text(render_report(report), encoding="utf-8")
+    first, many_path, full = (local(run.report) for run in runs)
     return Site(full, many_path, first, local(publish_index(root)))
 
 

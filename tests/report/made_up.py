@@ -1,63 +1,45 @@
-"""A report of made-up values: drawn photos, and names that a page must not trip over."""
+"""A report of made-up values: drawn photos, and names that a page must escape."""
 
 import datetime as dt
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from tasks.champion.decision import Bounds, Comparison, Decision
 from tasks.decode.rejections import MissingPhoto
-from tasks.evaluate.metrics import CrossValidation, Metrics, measure, wilson_interval
+from tasks.evaluate.metrics import CrossValidation, measure, wilson_interval
 from tasks.paths import AnyPath
+from tasks.report.build import Figures, Report
 from tasks.report.confusion import confusion_figure
-from tasks.report.view_model import (
-    BottleneckMap,
-    Changes,
-    Exports,
-    Figures,
-    Guess,
-    LabelChange,
-    LabelCount,
-    LabelResult,
-    MapPoint,
-    PhotoPath,
-    RepeatedPhoto,
-    Report,
-    ShownPhoto,
-    Summary,
-)
+from tasks.report.dataset import LabelChange, LabelCount, PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
+from tasks.report.gallery import Guess, ShownPhoto
+from tasks.report.map import BottleneckMap, MapPoint
+from tasks.report.reported_run import Exports
+from tasks.report.results import LabelResult, PrecisionRecall, Results
 from tasks.runs.records import RunRecord
-from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.snapshot.ignored import IgnoredSummary
+from tests.support.data_root import DAY
 
 EVIL = "<script>alert('x')</script> & \"quoted\""
 RIGHT_TO_LEFT = "شقائق النعمان"
 LABELS = ("daisy", EVIL, RIGHT_TO_LEFT, "雏菊", "a-name-without-any-blank-" + "that-goes-on-" * 8)
-DAY = dt.date(2026, 11, 24)
 
 
-def draw_photo(number: int, side: int = 224, kind: str = "JPEG") -> bytes:
-    """A photo of its own for each number."""
-    generator = np.random.default_rng(number)
-    picture = Image.radial_gradient("L").resize((side, side)).convert("RGB")
-    pen = ImageDraw.Draw(picture)
-    for _ in range(6):
-        (x, y), radius = generator.integers(0, side, 2), int(generator.integers(side // 12, side // 4))
-        colour = tuple(int(value) for value in generator.integers(40, 255, 3))
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+def draw_photo(number: int, side: int = 224) -> bytes:
+    """Draw a photo that is like no other number's, as a JPEG file."""
+    pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
     buffer = io.BytesIO()
-    picture.save(buffer, kind)
+    Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
-def make_up_night(root: AnyPath, days_ago: int, accuracy: float, dataset: str = "flowers") -> RunRecord:
-    """A run of the dataset some days before the report's."""
+def make_up_run(root: AnyPath, days_ago: int, accuracy: float, dataset: str = "flowers") -> RunRecord:
+    """Return a run some days before the report's."""
     date = DAY - dt.timedelta(days=days_ago)
     bounds = wilson_interval(round(218 * accuracy), 218)
     return RunRecord(
@@ -82,73 +64,37 @@ def make_up_night(root: AnyPath, days_ago: int, accuracy: float, dataset: str = 
     )
 
 
-def publish_night(night: RunRecord) -> None:
-    """Write the part of a run's record that a night is read from."""
-    interval = {"low": night.low, "high": night.high, "confidence": 0.95}
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        "date": f"{night.date}",
-        "finished": night.finished.isoformat(),
-        "elapsed": night.elapsed,
-        "dataset": {"name": night.dataset},
-        "parameters": dict(night.parameters),
-        "snapshot": night.snapshot,
-        "head": night.model,
-        "network": None,
-        "champion": {"verdict": night.verdict},
-        "report": str(night.report),
-        "photos": night.photos,
-        "rejected": night.rejected,
-        "metrics": {
-            "test": {"photos": night.test_photos, "accuracy": night.accuracy, "interval": interval},
-            "cross_validation": None,
-        },
-        "seconds": night.elapsed,
-        "stages": {"decode": {"new": night.new}},
-    }
-    night.record.parent.mkdir(parents=True, exist_ok=True)
-    night.record.write_text(json.dumps(record))
-
-
 def make_up_decision() -> Decision:
-    """A decision for a model that is right on some photos more than the champion."""
+    """Return a decision on a model that predicts some more photos rightly than the champion."""
     comparison = Comparison(3, 190, 14, 5, 9, Bounds(-0.0005, 0.0738, 0.95), 0.0636)
     reason = f"The new model is not worse than the champion of {EVIL}."
     return Decision("new", "e" * 16, "e" * 16, "f" * 16, DAY, reason, comparison)
 
 
 def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int = 300) -> Report:
-    """A report of a dataset with these labels, whose data root is `root`."""
+    """Return a report of a dataset with these labels, whose data root is `root`."""
     generator = np.random.default_rng(7)
     truth = generator.integers(0, len(labels), 60)
-    metrics = measure(truth, _probabilities(truth, len(labels), generator), labels)
-    nights = [make_up_night(root, days, 0.8 + 0.01 * (9 - days)) for days in range(9, -1, -1)]
+    results = results_of(truth, _probabilities(truth, len(labels), generator), labels)
+    runs = [make_up_run(root, days, 0.8 + 0.01 * (9 - days)) for days in range(9, -1, -1)]
     guesses = [_guess(number, labels) for number in range(8)]
     return Report(
-        summary=Summary(
-            dataset=f"flowers {EVIL}",
-            date=DAY,
-            backbone="efficientnet_lite0",
-            photos=1995,
-            rejected=2,
-            cross_validation=CrossValidation(5, 0.9312, wilson_interval(1858, 1995), 0.157, 0.008),
-            seconds={"decode": 14.62, "bottleneck": 184.2},
-            provenance={"Keys": {"snapshot": "9f3a51c2"}, "Parameters": {"note": EVIL, "shrinkage": "0.03,0.1"}},
-        ),
+        runs=[*runs[:-1], replace(runs[-1], dataset=f"flowers {EVIL}")],
+        backbone="efficientnet_lite0",
+        cross_validation=CrossValidation(5, 0.9312, wilson_interval(1858, 1995), 0.157, 0.008),
+        seconds={"decode": 14.62, "bottleneck": 184.2},
+        provenance={"Keys": {"snapshot": "9f3a51c2"}, "Parameters": {"note": EVIL, "shrinkage": "0.03,0.1"}},
         decision=make_up_decision(),
-        before=nights[-2],
-        changes=Changes(
-            nights[-2].date, [LabelChange(label, 3, 1, 0) for label in labels[:3]], _pictures(labels[:3], 100, 2)
-        ),
-        metrics=metrics,
-        labels=label_results(metrics),
-        counts=[LabelCount(label, 800 + 40 * place, 50, 60) for place, label in enumerate(labels)],
+        changes=SnapshotChanges([LabelChange(label, 3, 1, 0) for label in labels[:3]], []),
+        added=_photos(labels[:3], 100, 2),
+        results=results,
+        counts=[LabelCount(label, 800 + 40 * number, 50, 60) for number, label in enumerate(labels)],
         notes=[f"Label {EVIL}: validation was filled from the nearest hashes."],
         figures=Figures(
-            confusion_figure(metrics.confusion, labels),
+            confusion_figure(results.metrics.confusion, labels),
             *(_figure(name) for name in ("reliability", "precision", "curve", "trend")),
         ),
-        samples=_pictures(labels, 0, 4),
+        samples=_photos(labels, 0, 4),
         mistakes=guesses[:5],
         uncertain=guesses[5:],
         rejected=[
@@ -161,58 +107,55 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
             {f"raw {EVIL}": {"raw photo": 12, "not a photo": 1}},
             2,
         ),
-        conflicts=[RepeatedPhoto([PhotoPath("daisy/c.jpg", "daisy"), PhotoPath(f"x/{EVIL}", EVIL)], draw_photo(300))],
-        duplicates=[RepeatedPhoto([PhotoPath("daisy/d.jpg", "daisy"), PhotoPath("daisy/e.jpg", "daisy")], None)],
-        map=BottleneckMap(
-            [_point(number, labels, generator) for number in range(map_points)], 2 * map_points, "Made up."
+        repeated=RepeatedPhotos(
+            [RepeatedPhoto("c", [PhotoPath("daisy/c.jpg", "daisy"), PhotoPath(f"x/{EVIL}", EVIL)])],
+            [RepeatedPhoto("d", [PhotoPath("daisy/d.jpg", "daisy"), PhotoPath("daisy/e.jpg", "daisy")])],
         ),
+        repeated_images={"c": draw_photo(300)},
+        map=make_up_map([_point(number, labels, generator) for number in range(map_points)], labels),
         exports=Exports({"saved_model": 1.0, "model-int8.tflite": 0.9817}, refused=False, note=""),
-        nights=nights,
     )
 
 
 def make_up_first_report(root: Path) -> Report:
-    """A report of a dataset's first run, in which there is nothing to tell beyond the results."""
+    """Return a report of a dataset's first run, with results and nothing else."""
     report = make_up_report(root)
-    perfect = measure(np.arange(len(LABELS)), np.eye(len(LABELS), dtype=np.float32), LABELS)
-    decision = Decision("first", "e" * 16, "e" * 16, None, DAY, "The dataset had no champion.", None)
     return replace(
         report,
-        summary=replace(report.summary, rejected=0, cross_validation=None),
-        decision=decision,
-        before=None,
+        runs=[replace(report.run, rejected=0)],
+        cross_validation=None,
+        decision=Decision("first", "e" * 16, "e" * 16, None, DAY, "The dataset had no champion.", None),
         changes=None,
-        metrics=perfect,
-        labels=label_results(perfect),
+        added=[],
+        results=results_of(np.arange(len(LABELS)), np.eye(len(LABELS), dtype=np.float32), LABELS),
         notes=[],
         figures=replace(report.figures, learning_curve=None, trend=None),
         mistakes=[],
         uncertain=[],
         rejected=[],
         ignored=IgnoredSummary(),
-        conflicts=[],
-        duplicates=[],
+        repeated=RepeatedPhotos([], []),
+        repeated_images={},
         map=None,
         exports=None,
-        nights=report.nights[-1:],
     )
 
 
-def label_results(metrics: Metrics) -> list[LabelResult]:
-    """The metrics by label, with intervals."""
-    return [
-        LabelResult(
-            row.label,
-            row.photos,
-            row.precision,
-            wilson_interval(row.correct, row.predicted) if row.predicted else None,
-            row.recall,
-            wilson_interval(row.correct, row.photos) if row.photos else None,
-            row.f1,
-            None if row.recall is None else 0.5,
+def make_up_map(points: Sequence[MapPoint], labels: Sequence[str]) -> BottleneckMap:
+    """Return a map of half of the photos."""
+    return BottleneckMap(points, labels, 2 * len(points), "Made up.")
+
+
+def results_of(truth: NDArray[np.int64], probabilities: NDArray[np.float32], labels: Sequence[str]) -> Results:
+    """Return results whose curves are not measured, since some labels may have no photo."""
+    metrics = measure(truth, probabilities, labels)
+    rows = []
+    for row in metrics.per_label:
+        precision, recall = (
+            wilson_interval(row.correct, total) if total else None for total in (row.predicted, row.photos)
         )
-        for row in metrics.per_label
-    ]
+        rows.append(LabelResult(row, precision, recall, None if row.recall is None else 0.5))
+    return Results(metrics, rows, {}, PrecisionRecall(np.ones(1), np.ones(1), 1.0), [])
 
 
 def _probabilities(truth: NDArray[np.int64], labels: int, generator: np.random.Generator) -> NDArray[np.float32]:
@@ -221,10 +164,10 @@ def _probabilities(truth: NDArray[np.int64], labels: int, generator: np.random.G
     return shares.astype(np.float32)
 
 
-def _pictures(labels: Sequence[str], first: int, each: int) -> list[ShownPhoto]:
+def _photos(labels: Sequence[str], first: int, each: int) -> list[ShownPhoto]:
     return [
-        ShownPhoto(f"{label}/{number}.jpg", label, draw_photo(first + each * place + number))
-        for place, label in enumerate(labels)
+        ShownPhoto(f"{label}/{number}.jpg", label, draw_photo(first + each * index + number))
+        for index, label in enumerate(labels)
         for number in range(each)
     ]
 

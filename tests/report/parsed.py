@@ -1,10 +1,10 @@
-"""A page as a browser would read it: parsed, not matched as text."""
+"""Parse pages as a browser would."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from tasks.report.build import Report
 from tasks.report.page import render_report
-from tasks.report.view_model import Report
 
 _VOID = {"br", "circle", "img", "line", "link", "meta", "polyline", "rect"}
 _WORDS = {"td", "th", "dt", "dd", "caption", "figcaption", "span", "p", "li"}
@@ -12,7 +12,7 @@ _WORDS = {"td", "th", "dt", "dd", "caption", "figcaption", "span", "p", "li"}
 
 @dataclass
 class Page(HTMLParser):
-    """What the tests ask of a page."""
+    """The elements and texts of a page."""
 
     html: str
     tags: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -34,22 +34,22 @@ class Page(HTMLParser):
             self.open_tags.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element of an SVG figure that is closed at once."""
+        """Add an empty element of an SVG figure."""
         self.tags.append((tag, {name: value or "" for name, value in attrs}))
 
     def handle_endtag(self, tag: str) -> None:
-        """Close an element; what stands in a table's cell or in a line of its own is a word of its own."""
+        """Close an element; a table's cell or a line ends a word."""
         assert self.open_tags.pop() == tag
         if tag in _WORDS:
             self.texts.append(" ")
 
     def handle_data(self, data: str) -> None:
-        """Keep what a reader sees, and apart from it what the browser runs or is dressed by."""
+        """Keep visible text, scripts and styles apart."""
         kept = {"style": self.styles, "script": self.scripts}.get(self.open_tags[-1] if self.open_tags else "")
         (self.texts if kept is None else kept).append(data)
 
     def all(self, tag: str) -> list[dict[str, str]]:
-        """The attributes of every element of this name."""
+        """Return the attributes of every element of this name."""
         return [attributes for name, attributes in self.tags if name == tag]
 
     @property
@@ -59,5 +59,5 @@ class Page(HTMLParser):
 
 
 def text_of(report: Report) -> str:
-    """What a reader sees of a report."""
+    """Return the visible text of a report."""
     return Page(render_report(report)).text

@@ -117,7 +117,7 @@ def test_long_tables_move_in_a_region_of_their_own_on_the_screen(browser: Browse
     with visiting(browser, site.many) as visit:
         region = visit.page.get_by_role("region", name="Test split by label")
         assert region.evaluate("(it) => it.scrollHeight > it.clientHeight")
-        assert visit.page.get_by_role("region", name="What is new by label").evaluate(
+        assert visit.page.get_by_role("region", name="Changes by label").evaluate(
             "(it) => it.scrollHeight <= it.clientHeight"
         )
 

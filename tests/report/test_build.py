@@ -1,183 +1,155 @@
-"""What the report shows: the right pictures, the worst mistakes first, and what was left out of training."""
+"""A report's content: the right pictures, the worst mistakes first, and the photos that were left out of training."""
 
 import datetime as dt
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
+from tasks.decode.images import read_pixels
 from tasks.decode.photos import open_stores
-from tasks.decode.rejections import MissingPhoto
+from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
+from tasks.keys import file_sha256
 from tasks.progress import NullProgress
-from tasks.report.build import _rejected, build_report
-from tasks.report.selection import MOST_SAMPLES, MOST_SHOWN, SAMPLES_PER_LABEL
-from tasks.report.view_model import Exports, LabelChange, LabelCount, PhotoPath, Report
-from tasks.snapshot.photos import read_snapshot
+from tasks.report.build import Report, _repeated_images, build_report
+from tasks.report.dataset import LabelChange, RepeatedPhoto, RepeatedPhotos
+from tasks.report.gallery import MAX_SAMPLES, MAX_SHOWN, SAMPLES_PER_LABEL, Gallery, PhotoSelection, decode_pictures
 from tasks.train.settings import FinetuneSettings
-from tests.bottleneck.pictures import decoded_store, draw, encode, key_of
-from tests.report.laid_out import (
-    COUNTS,
+from tests.bottleneck.pictures import draw, encode, key_of
+from tests.support.data_root import (
     DAY,
-    DECODE,
     LABELS,
     SETTINGS,
-    LaidOut,
+    StagedRun,
     draw_photos,
-    keep_record,
-    lay_out,
-    row,
-    rows_of,
-    take,
+    keep,
+    publish_snapshot,
+    record,
+    snapshot_row,
+    snapshot_rows,
+    stage_run,
 )
 from tests.support.progress import Tally
-from tests.train.examples import BOTTLENECK, settings
-
-COUNT = sum(COUNTS)
 
 
-def gather(laid_out: LaidOut) -> Report:
-    return build_report(laid_out.occasion, laid_out.root, NullProgress())
+def build(staged: StagedRun) -> Report:
+    return build_report(staged.run, staged.root, NullProgress())
+
+
+def keep_previous(staged: StagedRun, days_ago: int, snapshot: str) -> None:
+    keep(staged.root, record(staged.root, f"{DAY - dt.timedelta(days_ago)}", snapshot=snapshot))
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> LaidOut:
-    """A run with a run before it, and with photos that lie at several paths."""
-    folder = tmp_path_factory.mktemp("whole")
-    conflict = [row(900, f"{label}/both.png", conflict=True) for label in ("daisy", "roses")]
+def staged(tmp_path_factory: pytest.TempPathFactory) -> StagedRun:
+    """A run after another one, with photos that have several paths."""
     photos = draw_photos()
-    copy = row(1, "zz.jpg", duplicate_of=next(path for path in photos.paths if path.endswith("/1.jpg")))
-    label = photos.labels[photos.truth[photos.sha256.index(key_of(1))]]
-    laid_out = lay_out(folder, photos, extra=[*conflict, {**copy, "path": f"{label}/zz.jpg", "label": label}])
-    before = [one for one in rows_of(photos) if one["sha256"] not in (key_of(5), key_of(6))]
-    take(laid_out.root, "old", [*before, row(901, "tulips/gone.jpg")])
-    keep_record(laid_out.root, DAY - dt.timedelta(1), "old")
-    return laid_out
+    path = next(path for path in photos.paths if path.endswith("/1.jpg"))
+    conflicts = [snapshot_row(900, f"{label}/both.png", conflict=True) for label in ("daisy", "roses")]
+    duplicate = snapshot_row(1, path.replace("/1.jpg", "/zz.jpg"), duplicate_of=path)
+    staged = stage_run(tmp_path_factory.mktemp("staged"), photos, extra=[*conflicts, duplicate])
+    before = [row for row in snapshot_rows(photos) if row["sha256"] not in (key_of(5), key_of(6))]
+    publish_snapshot(staged.root, [*before, snapshot_row(901, "tulips/gone.jpg")], "old")
+    keep_previous(staged, 1, "old")
+    return staged
 
 
 @pytest.fixture(scope="module")
-def report(whole: LaidOut) -> Report:
-    return gather(whole)
+def progress() -> Tally:
+    return Tally()
+
+
+@pytest.fixture(scope="module")
+def report(staged: StagedRun, progress: Tally) -> Report:
+    return build_report(staged.run, staged.root, progress)
+
+
+@pytest.mark.usefixtures("report")
+def test_every_part_is_told_of(progress: Tally) -> None:
+    assert progress.done == progress.total > 1
 
 
 def test_pictures_are_those_of_their_photos(report: Report) -> None:
-    assert report.changes is not None
     guesses = [*report.mistakes, *report.uncertain]
-    for picture in (*report.samples, *report.changes.pictures, *(guess.picture for guess in guesses)):
-        label, _, file = picture.path.partition("/")
-        assert picture.image == encode(draw(int(file.removesuffix(".jpg")), 8))
-        assert picture.label == label
+    for photo in (*report.samples, *report.added, *(guess.photo for guess in guesses)):
+        label, _, file = photo.path.partition("/")
+        assert photo.image == encode(draw(int(file.removesuffix(".jpg")), 8))
+        assert photo.label == label
 
 
 def test_samples_are_a_few_of_each_label(report: Report) -> None:
-    assert Counter(picture.label for picture in report.samples) == dict.fromkeys(LABELS, SAMPLES_PER_LABEL)
-    assert len({picture.path for picture in report.samples}) == 3 * SAMPLES_PER_LABEL
+    assert Counter(photo.label for photo in report.samples) == dict.fromkeys(LABELS, SAMPLES_PER_LABEL)
+    assert len({photo.path for photo in report.samples}) == 3 * SAMPLES_PER_LABEL
 
 
-def test_mistakes_are_the_test_photos_that_are_wrong_the_most_confident_first(whole: LaidOut, report: Report) -> None:
-    naive = []
-    photos = whole.photos
-    for place, split in enumerate(photos.splits.names):
-        row_ = whole.probabilities[place].tolist()
-        first, second = sorted(range(3), key=lambda label: -row_[label])[:2]
-        if split == "test" and first != photos.truth[place]:
-            naive.append((row_[first], photos.paths[place], LABELS[first], LABELS[second], row_[second]))
+def test_mistakes_are_the_wrong_test_photos_the_most_confident_first(staged: StagedRun, report: Report) -> None:
+    naive, photos = [], staged.predicted.photos
+    for index in np.flatnonzero(photos.of("test")):
+        probabilities = staged.predicted.probabilities[index].tolist()
+        first, second = sorted(range(3), key=lambda label: -probabilities[label])[:2]
+        if first != photos.truth[index]:
+            top = (probabilities[first], photos.paths[index], LABELS[first], LABELS[second], probabilities[second])
+            naive.append(top)
     naive.sort(reverse=True)
-    assert 5 < len(naive) <= MOST_SHOWN
-    told = [(one.probability, one.picture.path, one.predicted, one.runner_up, one.second) for one in report.mistakes]
-    assert told == naive
+    assert 5 < len(naive) <= MAX_SHOWN
+    assert naive == [
+        (each.probability, each.photo.path, each.predicted, each.runner_up, each.runner_up_probability)
+        for each in report.mistakes
+    ]
 
 
-def test_uncertain_photos_are_those_of_the_test_split_with_the_smallest_lead(whole: LaidOut, report: Report) -> None:
-    photos, naive = whole.photos, []
-    for place in np.flatnonzero(photos.of("test")):
-        *_, second, first = sorted(whole.probabilities[place].tolist())
-        naive.append((first - second, photos.paths[place]))
-    assert [one.picture.path for one in report.uncertain] == [path for _, path in sorted(naive)[:MOST_SHOWN]]
-    assert all(one.second <= one.probability for one in report.uncertain)
+def test_uncertain_photos_are_test_photos_with_the_smallest_lead(staged: StagedRun, report: Report) -> None:
+    photos, naive = staged.predicted.photos, []
+    for index in np.flatnonzero(photos.of("test")):
+        *_, second, first = sorted(staged.predicted.probabilities[index].tolist())
+        naive.append((first - second, photos.paths[index]))
+    assert [each.photo.path for each in report.uncertain] == [path for _, path in sorted(naive)[:MAX_SHOWN]]
+    assert all(each.runner_up_probability <= each.probability for each in report.uncertain)
 
 
-def test_counts_are_those_of_labels_and_splits(whole: LaidOut, report: Report) -> None:
-    photos = whole.photos
-    pairs = Counter(zip((LABELS[truth] for truth in photos.truth), photos.splits.names, strict=True))
-    expected = [LabelCount(name, *(pairs[name, split] for split in ("train", "validation", "test"))) for name in LABELS]
-    assert report.counts == expected
-    assert [count.total for count in report.counts] == list(COUNTS)
+def test_a_duplicate_has_its_picture_and_a_conflict_whose_file_is_gone_has_none(report: Report) -> None:
+    (conflict,), (duplicate,) = report.repeated
+    assert [place.path for place in conflict.paths] == ["daisy/both.png", "roses/both.png"]
+    assert [place.path.rpartition("/")[2] for place in duplicate.paths] == ["1.jpg", "zz.jpg"]
+    assert report.repeated_images == {key_of(1): encode(draw(1, 8))}
 
 
-def test_a_conflict_lists_every_place_and_a_duplicate_shows_its_picture(report: Report) -> None:
-    (conflict,) = report.conflicts
-    assert conflict.places == [PhotoPath("daisy/both.png", "daisy"), PhotoPath("roses/both.png", "roses")]
-    (duplicate,) = report.duplicates
-    assert [place.path.rpartition("/")[2] for place in duplicate.places] == ["1.jpg", "zz.jpg"]
-    assert duplicate.image == encode(draw(1, 8))
+def test_only_the_first_photos_with_several_paths_have_a_picture(staged: StagedRun) -> None:
+    photos = [RepeatedPhoto(key_of(number), []) for number in range(MAX_SHOWN + 1)]
+    gallery = Gallery(staged.predicted, PhotoSelection((), (), (), (), ()), {each.sha256: b"" for each in photos[1:]})
+    shown = _repeated_images(RepeatedPhotos([], photos), gallery)
+    assert list(shown) == [photo.sha256 for photo in photos[1:MAX_SHOWN]]
 
 
-def test_what_is_new_since_the_run_before_is_told_by_label_and_shown(report: Report) -> None:
-    assert report.before is not None
+def test_changes_since_the_previous_run_are_counted_by_label_and_shown(report: Report) -> None:
+    assert report.previous is not None
     assert report.changes is not None
-    assert report.before.snapshot == "old"
-    assert report.changes.since == DAY - dt.timedelta(1)
-    new = {picture.path.partition("/")[2] for picture in report.changes.pictures}
-    assert new == {"5.jpg", "6.jpg"}
+    assert report.previous.snapshot == "old"
+    assert {photo.path.partition("/")[2] for photo in report.added} == {"5.jpg", "6.jpg"}
     assert sum(change.added for change in report.changes.labels) == 2
-    assert LabelChange("tulips", 0, 1, 0) in [replace(change, added=0) for change in report.changes.labels]
+    assert LabelChange("tulips", 0, 1, 0) in [change._replace(added=0) for change in report.changes.labels]
 
 
 def test_the_runs_end_with_this_one_and_their_trend_is_drawn(report: Report) -> None:
-    assert [night.accuracy for night in report.nights] == [0.8, report.metrics.accuracy]
+    assert [run.accuracy for run in report.runs] == [0.9, report.results.metrics.accuracy]
     assert report.figures.trend
     assert report.notes == []
 
 
-def exports_of(whole: LaidOut, details: dict[str, Any]) -> Exports | None:
-    """What a report tells of an export, by what its manifest says."""
-    stages = {**whole.occasion.stages, "export": replace(whole.occasion.stages["train"], details=details)}
-    return replace(whole.occasion, stages=stages).exports
-
-
-def test_provenance_decision_and_exports_are_those_of_the_stages(whole: LaidOut, report: Report) -> None:
+def test_provenance_decision_and_exports_are_those_of_the_stages(report: Report) -> None:
     assert report.decision.reason == "The model is the first of its dataset."
-    assert list(report.summary.provenance) == ["Keys", "Parameters", "Model", "Versions"]
+    assert list(report.provenance) == ["Keys", "Parameters", "Model", "Versions"]
     assert report.exports is None
-    tested = {"test": {"saved_model": {"photos": 20, "agreement": 0.995, "accuracy": 0.9}}, "left_out": {}}
-    assert exports_of(whole, tested) == Exports({"saved_model": 0.995}, refused=False, note="")
-
-
-def test_a_report_says_why_an_export_was_refused_or_not_tested(whole: LaidOut) -> None:
-    bad = {"test": {"model.tflite": {"photos": 20, "agreement": 0.5}}, "left_out": {}, "refused": "It is wrong."}
-    assert exports_of(whole, bad) == Exports({"model.tflite": 0.5}, refused=True, note="It is wrong.")
-    away = {"test": {"saved_model": {"photos": 0, "agreement": None}}, "left_out": {"gone": 20}}
-    exports = exports_of(whole, away)
-    assert exports is not None
-    assert (exports.least, exports.refused) == (None, False)
-    assert exports.note.startswith(
-        "The export was not tested: saved_model, since no test photo could be read (20 gone)."
-    )
-
-
-def test_a_stage_that_an_earlier_run_had_done_took_no_time(whole: LaidOut) -> None:
-    stages = {**whole.occasion.stages, "decode": replace(whole.occasion.stages["decode"], seconds=9.0)}
-    assert replace(whole.occasion, stages=stages).seconds["decode"] == 9.0
-    assert replace(whole.occasion, stages=stages, run="another").seconds["decode"] == 0.0
-    assert replace(whole.occasion, run="another").night().new == 0
-
-
-def test_every_part_is_told_of(whole: LaidOut) -> None:
-    tally = Tally()
-    build_report(whole.occasion, whole.root, tally)
-    assert tally.done == tally.total > 1
 
 
 def test_many_labels_have_fewer_samples_each_and_many_fills_one_note(tmp_path: Path) -> None:
     labels = tuple(f"label {number:03}" for number in range(90))
     many = draw_photos((6,) * 90, labels)
-    report = gather(lay_out(tmp_path, many))
-    assert Counter(picture.label for picture in report.samples) == dict.fromkeys(labels, MOST_SAMPLES // 90)
+    report = build(stage_run(tmp_path, many))
+    assert Counter(photo.label for photo in report.samples) == dict.fromkeys(labels, MAX_SAMPLES // 90)
     assert len(many.splits.filled) > 20
     assert len(report.notes) == 11
     assert "'label " in report.notes[0]
@@ -186,76 +158,56 @@ def test_many_labels_have_fewer_samples_each_and_many_fills_one_note(tmp_path: P
 
 def test_no_more_mistakes_than_the_most_are_shown(tmp_path: Path) -> None:
     many = draw_photos((200, 200, 200))
-    wrong = np.eye(3, dtype=np.float32)[(many.truth + 1) % 3]
-    report = gather(lay_out(tmp_path, many, wrong))
-    assert many.of("test").sum() > MOST_SHOWN
-    assert len(report.mistakes) == len(report.uncertain) == MOST_SHOWN
-    assert [label.average_precision is not None for label in report.labels] == [True] * 3
-    assert [label.recall for label in report.labels] == [0.0] * 3
+    report = build(stage_run(tmp_path, many, np.eye(3, dtype=np.float32)[(many.truth + 1) % 3]))
+    assert many.of("test").sum() > MAX_SHOWN
+    assert len(report.mistakes) == len(report.uncertain) == MAX_SHOWN
+    assert all(label.average_precision is not None for label in report.results.labels)
+    assert [label.scores.recall for label in report.results.labels] == [0.0] * 3
 
 
 def test_the_first_run_has_nothing_before_it_and_a_perfect_model_no_mistakes(tmp_path: Path) -> None:
     photos = draw_photos()
-    report = gather(lay_out(tmp_path, photos, np.eye(3, dtype=np.float32)[photos.truth]))
+    report = build(stage_run(tmp_path, photos, np.eye(3, dtype=np.float32)[photos.truth]))
     assert report.mistakes == []
-    assert (report.before, report.changes, report.figures.trend) == (None, None, None)
-    assert [night.date for night in report.nights] == [DAY]
+    assert (report.previous, report.changes, report.figures.trend) == (None, None, None)
+    assert [run.date for run in report.runs] == [DAY]
 
 
-def test_a_snapshot_that_is_gone_leaves_what_is_new_unknown_and_says_so(tmp_path: Path) -> None:
-    laid_out = lay_out(tmp_path, draw_photos())
-    keep_record(laid_out.root, DAY - dt.timedelta(2), "gone")
-    report = gather(laid_out)
+def test_changes_since_a_snapshot_that_is_gone_are_not_known(tmp_path: Path) -> None:
+    staged = stage_run(tmp_path, draw_photos((10, 10, 10)))
+    keep_previous(staged, 2, "gone")
+    bad = keep(staged.root, record(staged.root, "2026-11-20"))
+    bad.write_text("{")
+    report = build(staged)
     assert report.changes is None
-    assert report.notes == ["What is new since the run of 2026-11-22 is not known: its snapshot cannot be read."]
+    *_, damaged, unknown = report.notes
+    assert damaged.startswith(f"A run is left out: {bad} is damaged")
+    assert unknown == "The changes since the run of 2026-11-22 are not known: its snapshot cannot be read."
 
 
-def test_rejected_photos_are_named_as_this_snapshot_names_them(tmp_path: Path) -> None:
-    here = [row(702, "tulips/z.jpg"), row(701, "daisy/a.jpg")]
-    laid_out = lay_out(tmp_path, draw_photos(), extra=here)
-    rejected = open_stores(laid_out.root, DECODE).rejected
-    rows = [
-        {"sha256": key_of(number), "path": "elsewhere/old.jpg", "reason": "damaged", "message": f"message {number}"}
-        for number in (701, 702, 703)
-    ]
-    rejected.append(pa.Table.from_pylist(rows, rejected.schema))
-    assert gather(laid_out).rejected == [
-        MissingPhoto("daisy/a.jpg", "damaged", "message 701"),
-        MissingPhoto("tulips/z.jpg", "damaged", "message 702"),
-    ]
-
-
-def test_a_photo_that_one_of_two_decode_stages_rejected_is_told_of_once(tmp_path: Path) -> None:
-    laid_out = lay_out(tmp_path, draw_photos((10, 10, 10)), extra=[row(700, "daisy/b.jpg"), row(701, "daisy/a.jpg")])
-    root, stages = laid_out.root, dict(laid_out.occasion.stages)
-    bottlenecks = (BOTTLENECK, replace(BOTTLENECK, backbone=replace(BOTTLENECK.backbone, crop="stretch")))
-    train = settings(bottlenecks=bottlenecks)
-    own = replace(decoded_store(root, train.decodes[1], [range(29)]), details={"missing": 2})
-    stages |= {"decode-2": own, "bottleneck-2": replace(stages["bottleneck"], photos=29)}
-    for decode, numbers in zip(train.decodes, ((701,), (700, 701)), strict=True):
-        rejected = open_stores(root, decode).rejected
-        rows = [{"sha256": key_of(number), "path": "x", "reason": "damaged", "message": "m"} for number in numbers]
-        rejected.append(pa.Table.from_pylist(rows, rejected.schema))
-    occasion = replace(laid_out.occasion, stages=stages)
-    assert (occasion.photos.photos, occasion.rejected, occasion.night().photos) == (29, 2, 29)
-    assert _rejected(read_snapshot(root, "snap"), train.decodes, root) == [
-        MissingPhoto("daisy/a.jpg", "damaged", "m"),
-        MissingPhoto("daisy/b.jpg", "damaged", "m"),
-    ]
-
-
-def test_a_network_has_no_map(whole: LaidOut) -> None:
+def test_a_network_has_no_map(staged: StagedRun) -> None:
     train = FinetuneSettings(SETTINGS.train.backbones[0], "png", 5, 32, 0.0003, 9)
-    stages = dict(whole.occasion.stages)
-    del stages["bottleneck"]
+    stages = {name: stage for name, stage in staged.run.stages.items() if name != "bottleneck"}
     stages["train"] = replace(stages["train"], details={"steps": 7})
-    occasion = replace(whole.occasion, settings=replace(SETTINGS, train=train), stages=stages)
-    assert build_report(occasion, whole.root, NullProgress()).map is None
+    run = replace(staged.run, settings=replace(SETTINGS, train=train), stages=stages)
+    assert build_report(run, staged.root, NullProgress()).map is None
 
 
 def test_lost_pictures_are_an_error_that_says_what_to_delete(tmp_path: Path) -> None:
-    laid_out = lay_out(tmp_path, draw_photos())
-    for shard in open_stores(laid_out.root, DECODE).decoded.shards():
+    staged = stage_run(tmp_path, draw_photos((10, 10, 10)))
+    for shard in open_stores(staged.root, SETTINGS.train.decodes[0]).decoded.shards():
         shard.unlink()
     with pytest.raises(StoreError, match=r"pictures for the report\. Delete its folder manifests"):
-        gather(laid_out)
+        build(staged)
+
+
+def test_pictures_are_made_from_files_but_not_from_missing_changed_or_damaged_ones(tmp_path: Path) -> None:
+    (tmp_path / "daisy").mkdir()
+    files = {"good": encode(draw(1, 8)), "changed": encode(draw(2, 8)), "damaged": b"\x89PNG\r\n\x1a\n"}
+    for name, content in files.items():
+        (tmp_path / "daisy" / name).write_bytes(content)
+    keys = {name: file_sha256(tmp_path / "daisy" / name) for name in ("good", "damaged")}
+    paths = {key: f"daisy/{name}" for name, key in keys.items()} | {key_of(2): "daisy/changed", key_of(3): "daisy/gone"}
+    images = decode_pictures(paths, tmp_path, DecodeSettings(8, 8, encoding="png"))
+    assert images.keys() == {keys["good"]}
+    assert (read_pixels(images[keys["good"]]) == draw(1, 8)).all()

@@ -15,12 +15,12 @@ from playwright.sync_api import Browser, Dialog
 from tasks.export.card import in_cell, write_labels
 from tasks.report.confusion import confusion_figure
 from tasks.report.index import publish_index, render_index
-from tasks.report.page import find_report, render_report
-from tasks.storage.files import local
+from tasks.report.page import render_report
 from tasks.storage.layout import DataRoot
 from tests.report.browser import Visit, visiting
-from tests.report.made_up import make_up_night, make_up_report, publish_night
+from tests.report.made_up import make_up_report, make_up_run
 from tests.report.parsed import Page
+from tests.support.data_root import keep_run
 
 ESCAPE = "\x1b]0;title\x07\x1b[2J\x9b2J\r"
 #: Names that a folder can have, each of which means something to a browser, a template, Markdown, XML or a terminal.
@@ -113,26 +113,15 @@ def test_figure_is_xml_without_anything_that_runs_and_names_every_label() -> Non
 
 def test_index_shows_the_name_of_a_dataset_and_leads_to_no_other_place(tmp_path: Path) -> None:
     root = DataRoot(tmp_path / "data")
-    night = make_up_night(root.path, 1, 0.9, NASTY[1])
+    run = make_up_run(root.path, 1, 0.9, NASTY[1])
     outside = tmp_path / "elsewhere.html"
     outside.touch()
-    publish_night(replace(night, report=Path("/x/../../elsewhere.html")))
+    keep_run(replace(run, report=Path("/x/../../elsewhere.html")))
     page = Page(render_index(root))
     assert NASTY[1] in page.text
     assert not [tag for tag, _ in page.tags if tag == "img"]
     assert not [link["href"] for link in page.all("a") if "elsewhere" in link["href"]]
     assert publish_index(root).is_file()
-
-
-@pytest.mark.parametrize("report", ["/x/../../elsewhere.html", "../../elsewhere.html", "elsewhere.html", "/"])
-def test_record_leads_to_a_report_of_its_own_data_root_alone(tmp_path: Path, report: str) -> None:
-    night = make_up_night(tmp_path / "data", 1, 0.9)
-    (tmp_path / "elsewhere.html").touch()
-    (tmp_path / "data").mkdir()
-    assert find_report(replace(night, report=Path(report))) is None
-    night.report.parent.mkdir(parents=True)
-    night.report.touch()
-    assert find_report(night) == local(night.report).relative_to(tmp_path / "data")
 
 
 @pytest.mark.parametrize("name", NASTY)

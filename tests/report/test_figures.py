@@ -1,15 +1,28 @@
-"""The figures of lines: reliability, and precision against recall."""
+"""Line figures: reliability, precision against recall, learning curve, and accuracy by run."""
+
+import datetime as dt
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from tasks.report.curves import PrecisionRecall, bins_of_confidence, precision_recall
-from tasks.report.figures import precision_recall_figure, reliability_figure
+from tasks.errors import StoreError
+from tasks.report.build import draw_learning_curve
+from tasks.report.figures import learning_curve_figure, precision_recall_figure, reliability_figure, trend_figure
+from tasks.report.results import PrecisionRecall, confidence_bins, precision_recall
 from tasks.report.svg import BLUE, GREEN, ORANGE, PURPLE, VERMILION
-from tests.evaluate.drawing import draw_probabilities
+from tasks.runs.records import RunRecord
+from tasks.shards.schemas import CURVE
+from tasks.train.curve import CurvePoint, add_point, curve_path
+from tests.report.made_up import make_up_run
 from tests.report.svg import NAMESPACE, lines, read, texts
+from tests.support.data_root import draw_probabilities
+from tests.train.examples import settings
 
 INK, SOFT = "var(--ink, #26313b)", "var(--soft, #5b6873)"
+KINDS = {"moving averages of the weights", "the weights as they are"}
 
 
 def curve(*precision: float) -> PrecisionRecall:
@@ -18,41 +31,35 @@ def curve(*precision: float) -> PrecisionRecall:
 
 
 def test_each_bin_of_confidence_is_a_point_with_an_interval_and_a_bar() -> None:
-    probabilities = draw_probabilities(500, 3)
-    bins = bins_of_confidence(np.random.default_rng(1).integers(0, 3, 500), probabilities)
+    bins = confidence_bins(np.random.default_rng(1).integers(0, 3, 500), draw_probabilities(500, 3))
     svg = reliability_figure(bins)
-    longest = max(lines(svg, BLUE), key=len)
-    assert len(longest) == len(bins)
-    assert sum(len(line) == 2 for line in lines(svg, BLUE)) == len(bins)
+    drawn = lines(svg, BLUE)
     bars = [path for path in read(svg).iter(f"{NAMESPACE}path") if path.get("fill") == BLUE and path.get("clip-path")]
-    assert len(bars) == len(bins)
+    assert len(max(drawn, key=len)) == sum(len(line) == 2 for line in drawn) == len(bars) == len(bins)
 
 
 def test_a_single_bin_is_drawn() -> None:
-    assert "perfect calibration" in texts(
-        reliability_figure(bins_of_confidence(np.zeros(5, int), np.eye(2, dtype=np.float32)[[0] * 5]))
-    )
+    bins = confidence_bins(np.zeros(5, int), np.eye(2, dtype=np.float32)[[0] * 5])
+    assert "perfect calibration" in texts(reliability_figure(bins))
 
 
-def test_up_to_ten_labels_have_a_look_and_a_name_each() -> None:
+def test_up_to_ten_labels_have_a_style_and_a_name_each() -> None:
     curves = {f"label {number}": curve(1, 0.9, 0.8) for number in range(10)}
     svg = precision_recall_figure(curves, curve(1, 0.5))
     assert set(curves) <= set(texts(svg))
-    looks = [
+    styles = [
         (path.get("stroke"), path.get("stroke-dasharray"))
         for path in read(svg).iter(f"{NAMESPACE}path")
         if path.get("clip-path") and path.get("stroke-width") == "1.6"
     ]
-    assert len(set(looks)) == len(looks) == 10
-    assert {colour for colour, _ in looks} == {BLUE, VERMILION, GREEN, PURPLE, ORANGE}
+    assert len(set(styles)) == len(styles) == 10
+    assert {colour for colour, _ in styles} == {BLUE, VERMILION, GREEN, PURPLE, ORANGE}
     assert len(lines(svg, INK)) == 1
 
 
-def test_more_labels_are_thin_lines_of_one_colour_below_their_mean() -> None:
-    curves = {f"label {number}": curve(1, 0.9, 0.8) for number in range(11)}
-    svg = precision_recall_figure(curves, curve(1, 0.5))
-    assert len(lines(svg, SOFT)) == 11
-    assert len(lines(svg, BLUE)) == 1
+def test_more_labels_are_thin_lines_of_one_colour_below_their_average() -> None:
+    svg = precision_recall_figure({f"label {number}": curve(1, 0.9, 0.8) for number in range(11)}, curve(1, 0.5))
+    assert (len(lines(svg, SOFT)), len(lines(svg, BLUE))) == (11, 1)
     assert {"all labels together", "each label"} <= set(texts(svg))
     assert "label 3" not in texts(svg)
 
@@ -60,15 +67,92 @@ def test_more_labels_are_thin_lines_of_one_colour_below_their_mean() -> None:
 @pytest.mark.parametrize("labels", [2, 500])
 def test_many_points_do_not_make_a_large_figure(labels: int) -> None:
     long = curve(*np.linspace(1, 0.1, 5000) + 0.05 * np.random.default_rng(0).normal(size=5000))
-    svg = precision_recall_figure({f"label {number}": long for number in range(labels)}, long)
-    assert len(svg) < 500_000
+    assert len(precision_recall_figure({f"label {number}": long for number in range(labels)}, long)) < 500_000
 
 
 def test_a_precision_that_falls_is_drawn_falling() -> None:
-    truth = np.array([True, True, False, True, False])
-    measured = precision_recall(truth, np.array([0.9, 0.8, 0.7, 0.6, 0.1], np.float32))
-    svg = precision_recall_figure({"daisy": measured, "roses": measured}, measured)
-    (line,) = lines(svg, INK)
-    heights = [up for _, up in line]
+    measured = precision_recall(
+        np.array([True, True, False, True, False]), np.array([0.9, 0.8, 0.7, 0.6, 0.1], np.float32)
+    )
+    (line,) = lines(precision_recall_figure({"daisy": measured, "roses": measured}, measured), INK)
+    heights = [y for _, y in line]
     assert heights == sorted(heights)
     assert len(line) == 3
+
+
+def point(step: int, accuracy: float) -> CurvePoint:
+    return CurvePoint(step, accuracy, 0.3, 40, dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
+
+
+def learning(*accuracies: float) -> pa.Table:
+    rows = [vars(point(100 * number, accuracy)) for number, accuracy in enumerate(accuracies, 1)]
+    return pa.Table.from_pylist(rows, CURVE)
+
+
+@pytest.mark.parametrize("accuracies", [(0.5,), (1.0,), (0.0, 1.0), (0.9, 0.9), tuple(np.linspace(0, 1, 200))])
+def test_any_learning_curve_is_drawn(accuracies: tuple[float, ...]) -> None:
+    assert "Training steps" in texts(learning_curve_figure({"averages": learning(*accuracies)}))
+
+
+def test_a_higher_accuracy_is_drawn_higher_and_later_steps_to_the_right() -> None:
+    ((first, second, third),) = lines(learning_curve_figure({"averages": learning(0.2, 0.5, 0.9)}), BLUE)
+    assert first[1] > second[1] > third[1]
+    assert first[0] < second[0] < third[0]
+
+
+def test_averages_and_plain_weights_are_a_line_each() -> None:
+    svg = learning_curve_figure({"averages": learning(0.9, 0.95), "plain": learning(0.5, 0.6)})
+    (above,), (below,) = lines(svg, BLUE), lines(svg, VERMILION)
+    assert max(y for _, y in above) < min(y for _, y in below)
+    assert set(texts(svg)) >= KINDS
+
+
+def test_the_curve_of_a_watched_training_is_drawn(tmp_path: Path) -> None:
+    assert draw_learning_curve(tmp_path) is None
+    add_point(point(100, 0.5), tmp_path, "plain", settings())
+    assert "moving averages of the weights" not in texts(draw_learning_curve(tmp_path) or "")
+    add_point(point(100, 0.9), tmp_path, "averages", settings())
+    assert set(texts(draw_learning_curve(tmp_path) or "")) >= KINDS
+
+
+def test_a_damaged_curve_is_an_error(tmp_path: Path) -> None:
+    curve_path(tmp_path, "plain").write_bytes(b"PAR1")
+    with pytest.raises(StoreError, match="Delete it"):
+        draw_learning_curve(tmp_path)
+
+
+def runs(count: int) -> list[RunRecord]:
+    made = [make_up_run(Path("data"), count - number, 0.8 + 0.1 * number / count) for number in range(count)]
+    return [replace(run, verdict="stays") for run in made]
+
+
+def test_a_line_goes_through_the_accuracies_and_each_has_its_interval() -> None:
+    drawn = lines(trend_figure(runs(5)), BLUE)
+    assert sorted(map(len, drawn)) == [2] * 5 + [5]
+    heights = [y for _, y in max(drawn, key=len)]
+    assert heights == sorted(heights, reverse=True)
+
+
+@pytest.mark.parametrize("count", [2, 61, 1000])
+def test_any_number_of_runs_makes_a_small_figure(count: int) -> None:
+    assert len(trend_figure(runs(count))) < 300_000
+
+
+def test_all_runs_may_have_one_date() -> None:
+    assert trend_figure([replace(run, date=dt.date(2026, 11, 24)) for run in runs(3)])
+
+
+def test_new_champions_are_marked_and_named() -> None:
+    five = runs(5)
+    assert "new champion" not in texts(trend_figure(five))
+    svg = trend_figure([replace(five[0], verdict="first"), *five[1:3], replace(five[3], verdict="new"), five[4]])
+    assert "new champion" in texts(svg)
+    # One of the stars is in the legend.
+    assert sum(use.get("fill") == ORANGE and "x" in use.attrib for use in read(svg).iter(f"{NAMESPACE}use")) == 3
+
+
+def test_cross_validated_accuracies_are_a_line_of_their_own() -> None:
+    some = [replace(run, cross_validated=0.9) if number else run for number, run in enumerate(runs(4))]
+    (line,) = lines(trend_figure(some), VERMILION)
+    assert len(line) == 3
+    assert lines(trend_figure(runs(4)), VERMILION) == []

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.champion.champion_file import Champion, publish_champion
+from tasks.champion.champion_file import publish_champion
 from tasks.paths import to_path
 from tasks.report.index import LISTED_RUNS, publish_index, render_index
 from tasks.runs.records import RunRecord
 from tasks.storage.files import publish_bytes
 from tasks.storage.layout import DataRoot
-from tests.report.made_up import EVIL, make_up_decision, make_up_night, publish_night
+from tests.report.made_up import EVIL, make_up_run
 from tests.report.parsed import Page
+from tests.support.data_root import TEST, first_champion, keep_run
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore
 
@@ -22,23 +23,21 @@ def root(tmp_path: Path) -> DataRoot[Path]:
     return DataRoot(tmp_path)
 
 
-def publish_nights(root: DataRoot[Path], count: int, dataset: str = "flowers") -> list[RunRecord]:
+def keep_runs(root: DataRoot[Path], count: int, dataset: str = "flowers") -> list[RunRecord]:
     """Records of the last `count` days, the oldest first."""
-    nights = [make_up_night(root.path, days, 0.9 - 0.001 * (days % 50), dataset) for days in range(count - 1, -1, -1)]
-    for night in nights:
-        publish_night(night)
-    return nights
+    runs = [make_up_run(root.path, days, 0.9 - 0.001 * (days % 50), dataset) for days in range(count - 1, -1, -1)]
+    for run in runs:
+        keep_run(run)
+    return runs
 
 
-def crown(root: DataRoot[Path], night: RunRecord) -> None:
-    test = {"photos": 218, "accuracy": 0.931, "interval": {"low": 0.9, "high": 0.95}}
-    champion = Champion(night.model, night.date, "e", night.snapshot, "r", test, "d", make_up_decision())
-    publish_champion(root.champion(night.dataset), night.dataset, champion)
+def crown(root: DataRoot[Path], run: RunRecord) -> None:
+    champion = replace(first_champion(run.model, run.date), test={**TEST, "accuracy": 0.931})
+    publish_champion(root.champion(run.dataset), run.dataset, champion)
 
 
-def write_report(night: RunRecord) -> None:
-    night.report.parent.mkdir(parents=True)
-    night.report.touch()
+def render(root: DataRoot[Path]) -> Page:
+    return Page(render_index(root))
 
 
 def links_of(page: Page) -> list[str]:
@@ -46,58 +45,46 @@ def links_of(page: Page) -> list[str]:
 
 
 def test_runs_stand_the_newest_first(root: DataRoot[Path]) -> None:
-    publish_nights(root, 3)
-    page = Page(render_index(root))
-    assert "All runs 3 runs of 1 dataset" in page.text
-    assert "2026-11-24 champion stays 90.0 % 85.2 % to 93.2 % 2,000 10 12.3 s 2026-11-23" in page.text
-    assert page.text.index("2026-11-23 new champion") < page.text.index("2026-11-22 champion stays")
+    keep_runs(root, 3)
+    keep_run(replace(make_up_run(root.path, 0, 0.9, "old"), verdict=None))
+    text = render(root).text
+    assert "All runs 4 runs of 2 datasets" in text
+    assert "2026-11-24 champion stays 90.0 % 85.2 % to 93.2 % 2,000 10 12.3 s 2026-11-23" in text
+    assert text.index("2026-11-23 new champion") < text.index("2026-11-22 champion stays")
+    assert "Champion none no model has been chosen yet Last run 90.0 % 2026-11-24" in text
+    assert "2026-11-24 none 90.0 %" in text, "as records of an earlier version"
 
 
-def test_the_champion_stands_before_the_runs_with_its_report(root: DataRoot[Path]) -> None:
-    nights = publish_nights(root, 3)
-    crown(root, nights[1])
-    write_report(nights[1])
-    page = Page(render_index(root))
-    assert f"Champion 93.1 % {nights[1].model} since 2026-11-23 , its report" in page.text
-    assert links_of(page) == [f"report/{nights[1].model}/report.html"] * 2
+def test_the_champion_stands_before_the_runs_and_reports_that_are_there_have_links(root: DataRoot[Path]) -> None:
+    runs = keep_runs(root, 3)
+    crown(root, runs[1])
+    runs[1].report.parent.mkdir(parents=True)
+    runs[1].report.touch()
+    page = render(root)
+    assert f"Champion 93.1 % {runs[1].model} since 2026-11-23 , its report" in page.text
+    assert links_of(page) == [f"report/{runs[1].model}/report.html"] * 2
 
 
-def test_a_report_that_is_gone_is_no_link(root: DataRoot[Path]) -> None:
-    nights = publish_nights(root, 2)
-    write_report(nights[0])
-    page = Page(render_index(root))
-    assert links_of(page) == [f"report/{nights[0].model}/report.html"]
-
-
-def test_a_dataset_without_a_champion_says_so(root: DataRoot[Path]) -> None:
-    publish_nights(root, 1)
-    assert "Champion none no model has been chosen yet Last run 90.0 % 2026-11-24" in Page(render_index(root)).text
-
-
-def test_records_of_an_earlier_version_have_no_verdict(root: DataRoot[Path]) -> None:
-    publish_night(replace(make_up_night(root.path, 0, 0.9), verdict=None))
-    assert "2026-11-24 none 90.0 %" in Page(render_index(root)).text
-
-
-def test_the_line_of_accuracies_rises_and_falls_with_them(root: DataRoot[Path]) -> None:
-    for days, accuracy in ((2, 0.8), (1, 0.9), (0, 0.85)):
-        publish_night(make_up_night(root.path, days, accuracy))
-    page = Page(render_index(root))
-    points = [tuple(map(float, pair.split(","))) for pair in page.all("polyline")[0]["points"].split()]
-    assert points == [(8, 72), (300, 8), (592, 40)]
-    assert page.all("circle")[0] | {"r": "", "fill": ""} == {"cx": "592.0", "cy": "40.0", "r": "", "fill": ""}
-    assert any("Test accuracy of 3 runs, between 80.0" in tag.get("aria-label", "") for tag in page.all("svg"))
-
-
-def test_the_noise_of_a_photo_does_not_fill_the_line(root: DataRoot[Path]) -> None:
-    for days, accuracy in ((1, 0.9), (0, 0.9)):
-        publish_night(make_up_night(root.path, days, accuracy))
-    assert Page(render_index(root)).all("polyline")[0]["points"] == "8.0,40.0 592.0,40.0"
+@pytest.mark.parametrize(
+    ("accuracies", "line"),
+    [((0.8, 0.9, 0.85), "8.0,72.0 300.0,8.0 592.0,40.0"), ((0.9, 0.9), "8.0,40.0 592.0,40.0")],
+    ids=["rises and falls", "noise does not fill it"],
+)
+def test_the_line_of_accuracies_rises_and_falls_with_them(
+    root: DataRoot[Path], accuracies: tuple[float, ...], line: str
+) -> None:
+    for days, accuracy in enumerate(reversed(accuracies)):
+        keep_run(make_up_run(root.path, days, accuracy))
+    page = render(root)
+    assert page.all("polyline")[0]["points"] == line
+    assert page.all("circle")[0].items() >= {"cx": "592.0", "cy": "40.0"}.items()
+    label = f"Test accuracy of {len(accuracies)} runs, between {100 * min(accuracies) - (len(accuracies) == 2):.1f}"
+    assert any(label in tag.get("aria-label", "") for tag in page.all("svg"))
 
 
 def test_of_thousands_of_runs_the_last_ones_are_listed_and_all_are_in_the_line(root: DataRoot[Path]) -> None:
-    publish_nights(root, 1500)
-    page = Page(render_index(root))
+    keep_runs(root, 1500)
+    page = render(root)
     assert f"Not listed: {1500 - LISTED_RUNS:,} earlier runs" in page.text
     assert len(page.all("tr")) == 1 + LISTED_RUNS
     assert "Runs 1,500 since 2022-10-17" in page.text
@@ -107,36 +94,30 @@ def test_of_thousands_of_runs_the_last_ones_are_listed_and_all_are_in_the_line(r
     assert len(page.html) < 60_000
 
 
-def test_a_damaged_record_is_named_and_the_other_datasets_are_shown(root: DataRoot[Path]) -> None:
-    publish_nights(root, 2, "tulips")
-    damaged = publish_nights(root, 1)[0].record
+def test_damaged_files_are_named_and_the_rest_is_shown(root: DataRoot[Path]) -> None:
+    keep_runs(root, 2, "tulips")
+    damaged = keep_runs(root, 1)[0].record
     damaged.write_text("{")
-    page = Page(render_index(root))
+    root.champion("tulips").parent.mkdir()
+    root.champion("tulips").write_text("{}")
+    page = render(root)
     assert f"{damaged}" in page.text
+    assert f"{root.champion('tulips')} names no champion" in page.text
     assert "2026-11-24 champion stays" in page.text
-    assert len(page.all("table")) == 1
-
-
-def test_a_damaged_champion_is_named_and_the_runs_are_shown(root: DataRoot[Path]) -> None:
-    publish_nights(root, 2)
-    root.champion("flowers").parent.mkdir()
-    root.champion("flowers").write_text("{}")
-    page = Page(render_index(root))
-    assert f"{root.champion('flowers')} names no champion" in page.text
-    assert len(page.all("tr")) == 3
+    assert (len(page.all("table")), len(page.all("tr"))) == (1, 3)
 
 
 def test_a_data_root_without_runs_says_how_to_make_one(root: DataRoot[Path]) -> None:
-    text = Page(render_index(root)).text
+    text = render(root).text
     assert "0 runs of 0 datasets" in text
     assert "There is no run yet. luigi --module pipeline RetrainFlowers makes the first one." in text
 
 
 def test_names_of_datasets_are_shown_as_they_are_and_reached_from_the_top(root: DataRoot[Path]) -> None:
     name = EVIL.replace("/", "-")
-    publish_nights(root, 1, name)
-    publish_nights(root, 1, "tulips")
-    page = Page(render_index(root))
+    keep_runs(root, 1, name)
+    keep_runs(root, 1, "tulips")
+    page = render(root)
     assert not page.all("script")
     assert page.text.count(name) == 2
     ids = {f"#{attributes['id']}" for _, attributes in page.tags if "id" in attributes}
@@ -144,10 +125,10 @@ def test_names_of_datasets_are_shown_as_they_are_and_reached_from_the_top(root: 
 
 
 def test_publishing_replaces_the_page(root: DataRoot[Path]) -> None:
-    publish_nights(root, 1)
+    keep_runs(root, 1)
     assert publish_index(root) == root.index()
     before = root.index().read_text(encoding="utf-8")
-    publish_night(make_up_night(root.path, 1, 0.8))
+    keep_run(make_up_run(root.path, 1, 0.8))
     publish_index(root)
     assert "2026-11-23" not in before
     assert "2026-11-23" in root.index().read_text(encoding="utf-8")
@@ -157,13 +138,13 @@ def test_the_page_of_a_store_leads_to_its_reports_and_asks_for_none_of_them_alon
     object_store: ObjectStore, gateway: Gateway
 ) -> None:
     root: DataRoot = DataRoot(to_path(object_store.url("data")))
-    nights = [make_up_night(root.path, days, 0.9) for days in range(30)]
-    for night in nights:
-        publish_night(night)
-    for night in nights[::2]:
-        publish_bytes(night.report, b"<!doctype html>")
+    runs = [make_up_run(root.path, days, 0.9) for days in range(30)]
+    for run in runs:
+        keep_run(run)
+    for run in runs[::2]:
+        publish_bytes(run.report, b"<!doctype html>")
     with gateway.counting() as counted:
         path = publish_index(root)
     assert (counted["GET"], counted["HEAD"]) == (31, 0), "each record, and the champion"
     page = Page(path.read_text(encoding="utf-8"))
-    assert links_of(page) == [f"report/{night.model}/report.html" for night in nights[::2]]
+    assert links_of(page) == [f"report/{run.model}/report.html" for run in runs[::2]]

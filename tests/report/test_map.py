@@ -1,4 +1,4 @@
-"""The map of the bottlenecks: which photos are on it, and what lies near what."""
+"""The map of the bottlenecks: which photos are on it, what lies near what, and how the page draws it."""
 
 import io
 from pathlib import Path
@@ -8,43 +8,41 @@ import pytest
 from PIL import Image
 
 from tasks.errors import StoreError
+from tasks.evaluate.predictions import PredictedPhotos
 from tasks.progress import NullProgress
 from tasks.report.build import build_report
-from tasks.report.map import THUMBNAIL_SIDE, lay_out, read_vectors
-from tasks.report.predictions import Predicted
-from tasks.report.selection import choose_photos
-from tasks.report.view_model import BottleneckMap
+from tasks.report.gallery import select_photos
+from tasks.report.inline_images import TILE
+from tasks.report.map import SIDE, BottleneckMap, MapPoint, embed_in_plane, read_vectors
 from tests.bottleneck.pictures import key_of, numbers_of
-from tests.evaluate.drawing import draw_probabilities
-from tests.report.laid_out import draw_photos
-from tests.report.laid_out import lay_out as lay_out_root
+from tests.report.made_up import draw_photo, make_up_map
+from tests.support.data_root import LABELS, draw_photos, draw_probabilities, stage_run
 from tests.train.examples import BOTTLENECK, classic, settings
 
 
-def predicted(counts: tuple[int, ...] = (400, 400, 400)) -> Predicted:
-    photos = draw_photos(counts)
-    return Predicted(photos, draw_probabilities(sum(counts), 3))
+def predicted(counts: tuple[int, ...] = (400, 400, 400)) -> PredictedPhotos:
+    return PredictedPhotos(draw_photos(counts), draw_probabilities(sum(counts), 3))
 
 
-def test_mistakes_come_first_then_others_of_the_test_split_then_any() -> None:
+def test_mistakes_come_first_then_other_test_photos_then_any() -> None:
     photos = predicted()
-    test, wrong = photos.photos.of("test"), photos.mistaken
-    assert 50 < wrong.sum() < 100
-    assert 0 < (test & ~wrong).sum() <= 50
-    points = np.array(choose_photos(photos, (), points=200).points)
-    assert len(points) == len(set(points.tolist())) == 200
-    assert set(np.flatnonzero(test)) <= set(points.tolist())
-    few = np.array(choose_photos(photos, (), points=100).points)
-    assert wrong[few].sum() == 50
-    assert set(np.flatnonzero(test & ~wrong)) <= set(few.tolist())
+    test, mistakes = photos.photos.of("test"), photos.mistakes
+    assert 50 < mistakes.sum() < 100
+    assert 0 < (test & ~mistakes).sum() <= 50
+    points = select_photos(photos, (), map_points=200).map_points
+    assert len(points) == len(set(points)) == 200
+    assert set(np.flatnonzero(test)) <= set(points)
+    few = select_photos(photos, (), map_points=100).map_points
+    assert mistakes[list(few)].sum() == 50
+    assert set(np.flatnonzero(test & ~mistakes)) <= set(few)
 
 
 def test_fewer_photos_than_points_are_all_on_the_map() -> None:
-    assert choose_photos(predicted((20, 20, 20)), (), points=1000).points == list(range(60))
+    assert select_photos(predicted((20, 20, 20)), (), map_points=1000).map_points == list(range(60))
 
 
-def test_the_plain_views_are_read_in_the_order_that_was_asked_for(tmp_path: Path) -> None:
-    root = lay_out_root(tmp_path, draw_photos((10, 10, 10))).root
+def test_the_plain_views_are_read_in_the_order_of_the_keys(tmp_path: Path) -> None:
+    root = stage_run(tmp_path, draw_photos((10, 10, 10))).root
     numbers = (5, 2, 17)
     roots = [numbers_of(number, 2, 10)[0] * np.float32(BOTTLENECK.quantisation.step) for number in numbers]
     keys = [key_of(number) for number in numbers]
@@ -55,55 +53,89 @@ def test_the_plain_views_are_read_in_the_order_that_was_asked_for(tmp_path: Path
         read_vectors([key_of(5), key_of(2), key_of(99)], settings(), root)
 
 
-def test_groups_that_lie_apart_stay_apart() -> None:
-    random = np.random.default_rng(0)
+def test_groups_that_lie_apart_stay_apart_and_lie_where_they_did() -> None:
     group = np.repeat([0, 1], 40)
-    vectors = (random.random((80, 20)) + 10 * group[:, None]).astype(np.float32)
-    places, method = lay_out(vectors)
-    assert places.min() >= 0
-    assert places.max() <= 1
-    centres = [places[group == one].mean(axis=0) for one in (0, 1)]
-    nearest = np.argmin([np.linalg.norm(places - centre, axis=1) for centre in centres], axis=0)
+    vectors = (np.random.default_rng(0).random((80, 20)) + 10 * group[:, None]).astype(np.float32)
+    positions, method = embed_in_plane(vectors)
+    assert 0 <= positions.min() <= positions.max() <= 1
+    centres = [positions[group == each].mean(axis=0) for each in (0, 1)]
+    nearest = np.argmin([np.linalg.norm(positions - centre, axis=1) for centre in centres], axis=0)
     np.testing.assert_array_equal(nearest, group)
+    np.testing.assert_array_equal(embed_in_plane(vectors)[0], positions)
     assert method.startswith("Bottlenecks of the plain view, square roots standardised, then by principal components")
 
 
-def test_the_same_bottlenecks_lie_where_they_did() -> None:
-    vectors = np.random.default_rng(1).random((60, 12)).astype(np.float32)
-    np.testing.assert_array_equal(lay_out(vectors)[0], lay_out(vectors)[0])
-
-
-def test_a_number_that_is_large_in_all_photos_does_not_decide() -> None:
-    random = np.random.default_rng(2)
-    vectors = random.random((60, 2)).astype(np.float32)
-    large = vectors.copy()
-    large[:, 0] *= 10_000
-    plain, scaled = (lay_out(one)[0] for one in (vectors, large))
-    np.testing.assert_allclose(plain, scaled, atol=1e-3)
+def test_a_value_that_is_large_in_all_photos_does_not_decide() -> None:
+    vectors = np.random.default_rng(2).random((60, 2)).astype(np.float32)
+    large = vectors * np.array([10_000, 1], np.float32)
+    np.testing.assert_allclose(embed_in_plane(vectors)[0], embed_in_plane(large)[0], atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (6, 2), (40, 1)])
-def test_few_photos_and_narrow_bottlenecks_are_laid_out(shape: tuple[int, int]) -> None:
-    places, _ = lay_out(np.random.default_rng(3).random(shape).astype(np.float32))
-    assert np.isfinite(places).all()
-    assert places.shape == (shape[0], 2)
+def test_few_photos_and_narrow_bottlenecks_have_positions(shape: tuple[int, int]) -> None:
+    positions, _ = embed_in_plane(np.random.default_rng(3).random(shape).astype(np.float32))
+    assert np.isfinite(positions).all()
+    assert positions.shape == (shape[0], 2)
 
 
 def test_photos_that_are_all_alike_lie_in_the_middle() -> None:
-    places, _ = lay_out(np.ones((20, 6), np.float32))
-    np.testing.assert_array_equal(places, np.full((20, 2), 0.5))
+    np.testing.assert_array_equal(embed_in_plane(np.ones((20, 6), np.float32))[0], np.full((20, 2), 0.5))
 
 
-def test_each_point_tells_of_its_photo(tmp_path: Path) -> None:
-    laid_out = lay_out_root(tmp_path, draw_photos((10, 12, 14)))
-    drawn = build_report(laid_out.occasion, laid_out.root, NullProgress()).map
-    assert isinstance(drawn, BottleneckMap)
-    assert drawn.of == len(drawn.points) == 36
-    photos = laid_out.photos
-    for place, point in enumerate(drawn.points):
-        assert (point.path, point.label) == (photos.paths[place], photos.truth[place])
-        assert point.predicted == laid_out.probabilities[place].argmax()
-        assert point.split == photos.splits.names[place]
+def test_each_point_is_its_photo(tmp_path: Path) -> None:
+    staged = stage_run(tmp_path, draw_photos((10, 12, 14)))
+    drawn = build_report(staged.run, staged.root, NullProgress()).map
+    assert drawn is not None
+    assert drawn.photos == len(drawn.points) == 36
+    photos = staged.predicted.photos
+    for index, point in enumerate(drawn.points):
+        assert (point.path, point.label) == (photos.paths[index], photos.truth[index])
+        assert point.predicted == staged.predicted.predicted[index]
+        assert point.split == photos.splits.names[index]
         with Image.open(io.BytesIO(point.image)) as image:
             assert image.format == "JPEG"
-            assert max(image.size) <= THUMBNAIL_SIDE
+            assert max(image.size) <= TILE
+
+
+def point(x: float, y: float, label: int, predicted: int, path: str = "a.jpg") -> MapPoint:
+    return MapPoint(x, y, label, "test", predicted, path, draw_photo(0, 64))
+
+
+def view(*points: MapPoint, labels: tuple[str, ...] = LABELS) -> BottleneckMap:
+    return make_up_map(points, labels)
+
+
+def test_points_are_grouped_by_label_with_the_mistakes_last() -> None:
+    shown = view(point(0, 0, 2, 2), point(0.5, 1, 0, 1), point(1, 0.5, 0, 0))
+    groups = [(each.label, each.name, [(mark.position, mark.wrong) for mark in each.points]) for each in shown.groups]
+    assert groups == [
+        (0, "daisy", [((626, 320), False), ((320, 14), True)]),
+        (2, "tulips", [((14, 626), False)]),
+    ]
+    assert shown.mistakes == 1
+
+
+def test_the_script_s_points_are_in_the_order_of_the_groups() -> None:
+    shown = view(point(0.1, 0.2, 2, 0, "c"), point(0.3, 0.4, 1, 1, "b"), point(0.5, 0.6, 1, 0, "a"))
+    drawn = [(*mark.position, mark.wrong) for group in shown.groups for mark in group.points]
+    points = shown.script_data()["points"]
+    assert drawn == [(x, y, label != predicted) for x, y, label, predicted, _, _ in points]
+    assert [path for *_, path in points] == ["b", "a", "c"]
+
+
+def test_the_corners_lie_inside_the_map() -> None:
+    corners = [point(x, y, 0, 0).position for x in (0, 1) for y in (0, 1)]
+    assert all(10 < place < SIDE - 10 for corner in corners for place in corner)
+
+
+def test_a_few_labels_have_the_figures_colours_and_many_each_one_of_their_own() -> None:
+    few = view(point(0, 0, 0, 0), point(0, 0, 1, 1))
+    names = tuple(f"label {number}" for number in range(40))
+    many = view(*(point(0, 0, label, label) for label in range(40)), labels=names)
+    assert [group.colour for group in few.groups] == ["#0072b2", "#d55e00"]
+    assert len({group.colour for group in many.groups}) == 40
+
+
+def test_points_are_smaller_the_more_there_are() -> None:
+    assert view(point(0, 0, 0, 0)).radius == 7
+    assert 2.8 <= view(*[point(0, 0, 0, 0)] * 1500).radius < 4

@@ -6,24 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from tasks.decode.rejections import MissingPhoto
-from tasks.evaluate.metrics import measure
-from tasks.report.page import LISTED, NIGHTS, find_report, render_report
-from tasks.report.view_model import Guess, PhotoPath, RepeatedPhoto, Report
-from tests.report.made_up import (
-    EVIL,
-    LABELS,
-    draw_photo,
-    label_results,
-    make_up_night,
-    make_up_report,
-)
+from tasks.report.build import Report
+from tasks.report.dataset import PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
+from tasks.report.gallery import Guess
+from tasks.report.page import LISTED, LISTED_RUNS, render_report
+from tests.report.made_up import EVIL, LABELS, draw_photo, make_up_report, make_up_run, results_of
 from tests.report.parsed import Page, text_of
 
 
-def test_an_unchanged_dataset_is_told_so(report: Report) -> None:
-    assert report.changes is not None
-    unchanged = replace(report.changes, labels=[], pictures=[])
-    assert "Nothing: the photos are those of 2026-11-23." in text_of(replace(report, changes=unchanged))
+def test_an_unchanged_dataset_has_no_changes_and_unknown_ones_are_not_taken_for_a_first_run(report: Report) -> None:
+    unchanged = replace(report, changes=SnapshotChanges([], []), added=[])
+    assert "None: the photos are those of 2026-11-23." in text_of(unchanged)
+    assert "The changes are not known." in text_of(replace(report, changes=None))
 
 
 def test_counts_stand_by_label_and_split_with_their_sums(page: Page) -> None:
@@ -37,8 +31,8 @@ def test_what_is_new_stands_by_label_with_some_photos(page: Page) -> None:
 
 
 def test_scores_stand_by_label_with_intervals_and_a_dash_for_what_is_undefined(report: Report) -> None:
-    metrics = measure(np.array([0, 1, 1]), np.eye(5, dtype=np.float32)[[0, 0, 1]], LABELS)
-    text = text_of(replace(report, metrics=metrics, labels=label_results(metrics)))
+    results = results_of(np.array([0, 1, 1]), np.eye(5, dtype=np.float32)[[0, 0, 1]], LABELS)
+    text = text_of(replace(report, results=results))
     assert "1 daisy 1 0.500 0.09 to 0.91 1.000 0.21 to 1.00 0.667 0.500" in text
     assert f"3 {LABELS[2]} 0 — — — —" in text
 
@@ -54,8 +48,9 @@ def test_an_uncertain_photo_says_its_two_likeliest_labels(report: Report) -> Non
 
 
 def test_it_says_that_not_all_mistakes_are_shown(report: Report) -> None:
-    more = replace(report, metrics=replace(report.metrics, photos=59, correct=2))
-    assert "57 mistakes in the test split; the 5 most confident are shown." in text_of(more)
+    results = replace(report.results, metrics=replace(report.results.metrics, photos=59, correct=2))
+    text = text_of(replace(report, results=results))
+    assert "57 mistakes in the test split; the 5 most confident are shown." in text
 
 
 def test_conflicts_and_duplicates_list_every_path(page: Page) -> None:
@@ -65,8 +60,10 @@ def test_conflicts_and_duplicates_list_every_path(page: Page) -> None:
 
 def test_long_lists_are_cut_and_say_how_many_more_there_are(report: Report) -> None:
     rejected = [MissingPhoto(f"daisy/{number:04}.jpg", "empty", "no bytes") for number in range(LISTED + 1234)]
-    places = [PhotoPath(f"daisy/copy-{number:04}.jpg", "daisy") for number in range(LISTED + 7)]
-    text = text_of(replace(report, rejected=rejected, duplicates=[RepeatedPhoto(places, None)] * (LISTED + 1)))
+    paths = [PhotoPath(f"daisy/copy-{number:04}.jpg", "daisy") for number in range(LISTED + 7)]
+    text = text_of(
+        replace(report, rejected=rejected, repeated=RepeatedPhotos([], [RepeatedPhoto("d", paths)] * (LISTED + 1)))
+    )
     assert "1,334 photos rejected" in text
     assert f"These are the first {LISTED}; 1,234 photos more." in text
     assert f"These are the first {LISTED}; 1 photo more." in text
@@ -83,7 +80,7 @@ def test_many_labels_share_one_grid_of_samples_that_names_them(root: Path) -> No
 
 def test_runs_are_listed_the_newest_first_with_links_to_reports_that_are_there(tmp_path: Path) -> None:
     report = make_up_report(tmp_path, map_points=10)
-    there = report.nights[-3].report
+    there = report.runs[-3].report
     there.parent.mkdir(parents=True)
     there.touch()
     page = Page(render_report(report))
@@ -93,19 +90,8 @@ def test_runs_are_listed_the_newest_first_with_links_to_reports_that_are_there(t
 
 
 def test_of_many_runs_the_last_ones_are_listed(report: Report, root: Path) -> None:
-    nights = [make_up_night(root, days, 0.9) for days in range(NIGHTS + 4, -1, -1)]
-    text = text_of(replace(report, nights=nights))
-    assert f"The last {NIGHTS} of {NIGHTS + 5} runs, the newest first" in text
-
-
-def test_a_report_is_found_after_its_data_root_was_moved(tmp_path: Path) -> None:
-    night = make_up_night(tmp_path / "old", 1, 0.9)
-    moved = replace(night, record=tmp_path / "new" / "runs" / "flowers" / night.record.name)
-    assert find_report(moved) is None
-    here = tmp_path / "new" / "report" / night.model / "report.html"
-    here.parent.mkdir(parents=True)
-    here.touch()
-    assert find_report(moved) == Path("report", night.model, "report.html")
+    runs = [make_up_run(root, days, 0.9) for days in range(LISTED_RUNS + 4, -1, -1)]
+    assert f"The last {LISTED_RUNS} of {LISTED_RUNS + 5} runs, the newest first" in text_of(replace(report, runs=runs))
 
 
 def test_the_provenance_has_all_groups_and_the_stages_their_time(page: Page) -> None:
@@ -117,9 +103,9 @@ def test_the_provenance_has_all_groups_and_the_stages_their_time(page: Page) -> 
 
 def test_photos_shrink_as_they_become_more(report: Report) -> None:
     """Three times as many make a page less than twice as long."""
-    noise = [replace(report.samples[0], image=draw_photo(number, 300)) for number in range(40)]
+    noise = [report.samples[0]._replace(image=draw_photo(number, 300)) for number in range(40)]
     few, many = (
-        len(render_report(replace(report, samples=noise * times, mistakes=[], uncertain=[], changes=None, map=None)))
+        len(render_report(replace(report, samples=noise * times, mistakes=[], uncertain=[], added=[], map=None)))
         for times in (4, 12)
     )
     assert many < 2 * few

@@ -1,6 +1,5 @@
 """The provenance: each way to train tells what shaped its result."""
 
-import datetime as dt
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +7,11 @@ import pytest
 
 from tasks.bottleneck.settings import Distortion
 from tasks.evaluate.settings import EvaluateSettings
-from tasks.report.provenance import tell_provenance
-from tasks.report.reported_run import ReportedRun
-from tasks.snapshot.ignored import IgnoredSummary
+from tasks.report.provenance import describe_provenance
+from tasks.storage.layout import DataRoot
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tests.bottleneck.pictures import manifest_of
+from tests.support.data_root import reported_run
 from tests.train.examples import BOTTLENECK, classic, settings
 
 BACKBONE = BOTTLENECK.backbone
@@ -26,21 +25,7 @@ def provenance(train: TrainSettings | FinetuneSettings, **details: object) -> di
     """What is told of a training whose manifest has these details."""
     stages = {stage: manifest_of(stage, 10, []) for stage in ("decode", "train", "evaluate")}
     stages["train"] = replace(stages["train"], key="trained", details=details)
-    return tell_provenance(
-        ReportedRun(
-            run="test",
-            dataset="flowers",
-            date=dt.date(2026, 11, 24),
-            snapshot="snap",
-            folder=Path("photos"),
-            settings=EvaluateSettings(train, folds=0),
-            parameters={"min_accuracy": "0.9", "shrinkage": "0.1,1.0"},
-            stages=stages,
-            ignored=IgnoredSummary(),
-            record=Path("record.json"),
-            report=Path("report.html"),
-        )
-    )
+    return describe_provenance(reported_run(Path(), DataRoot(Path()), stages, EvaluateSettings(train, folds=0)))
 
 
 def with_backbone(**changes: object) -> FinetuneSettings:
@@ -51,7 +36,7 @@ def test_keys_parameters_and_versions_are_told_in_groups() -> None:
     told = provenance(settings(), **CHOSEN)
     assert list(told) == ["Keys", "Parameters", "Model", "Versions"]
     assert told["Keys"] == {"snapshot": "snap", "decode": "key", "train": "trained", "evaluate": "key"}
-    assert told["Parameters"] == {"--min-accuracy": "0.9", "--shrinkage": "0.1,1.0"}
+    assert told["Parameters"] == {"--min-accuracy": "0.5", "--shrinkage": "0.1,1.0"}
     assert told["Model"]["weights of the backbone"] == f"sha256 {BACKBONE.weights_sha256}"
     assert told["Versions"]["tensorflow"].startswith("2.")
     assert told["Versions"]["openvino"].startswith("202")

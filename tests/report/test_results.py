@@ -1,33 +1,62 @@
-"""The test split by label."""
+"""Results of the test split by label, precision-recall curves and bins of confidence, against naive loops."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from tasks.evaluate.metrics import wilson_interval
-from tasks.report.predictions import Predicted
-from tasks.report.results import judge
-from tests.evaluate.drawing import draw_probabilities
-from tests.report.laid_out import COUNTS, LABELS, draw_photos
+from tasks.evaluate.metrics import expected_calibration_error, wilson_interval
+from tasks.evaluate.predictions import PredictedPhotos
+from tasks.report.results import confidence_bins, measure_results, precision_recall
+from tests.support.data_root import COUNTS, LABELS, draw_photos, draw_probabilities
 
 
 def test_each_label_has_its_intervals_and_its_average_precision() -> None:
     photos, probabilities = draw_photos(), draw_probabilities(sum(COUNTS), 3)
     test = photos.of("test")
-    truth, said = photos.truth[test], probabilities[test]
-    results = judge(Predicted(photos, probabilities))
-    assert [one.label for one in results.labels] == list(LABELS)
-    for place, one in enumerate(results.labels):
-        has, guessed = truth == place, said.argmax(axis=1) == place
-        hits = int((has & guessed).sum())
-        assert one.precision_interval == wilson_interval(hits, int(guessed.sum()))
-        assert one.recall_interval == wilson_interval(hits, int(has.sum()))
-        assert one.average_precision == pytest.approx(average_precision_score(has, said[:, place]))
+    truth, predicted = photos.truth[test], probabilities[test].argmax(axis=1)
+    results = measure_results(PredictedPhotos(photos, probabilities))
+    assert [each.scores.label for each in results.labels] == list(results.curves) == list(LABELS)
+    for label, result in enumerate(results.labels):
+        has_label, guessed = truth == label, predicted == label
+        hits = int((has_label & guessed).sum())
+        assert result.precision_interval == wilson_interval(hits, int(guessed.sum()))
+        assert result.recall_interval == wilson_interval(hits, int(has_label.sum()))
+        assert result.average_precision == pytest.approx(
+            average_precision_score(has_label, probabilities[test][:, label])
+        )
 
 
 def test_a_label_that_is_never_predicted_has_no_precision() -> None:
-    photos = draw_photos()
     always = np.tile(np.array([0.8, 0.15, 0.05], np.float32), (sum(COUNTS), 1))
-    first, *others = judge(Predicted(photos, always)).labels
+    first, *others = measure_results(PredictedPhotos(draw_photos(), always)).labels
     assert first.precision_interval is not None
-    assert [(one.precision, one.precision_interval) for one in others] == [(None, None)] * 2
+    assert [(each.scores.precision, each.precision_interval) for each in others] == [(None, None)] * 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_precision_and_recall_are_those_of_every_threshold_that_finds_one_more(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth = random.random(60) < 0.3
+    # Rounded, so that some scores are equal.
+    scores = (random.random(60) + 0.4 * truth).round(1).astype(np.float32)
+    naive: list[tuple[float, float]] = []
+    for threshold in sorted(set(scores.tolist()), reverse=True):
+        chosen = scores >= threshold
+        recall, precision = (chosen & truth).sum() / truth.sum(), (chosen & truth).sum() / chosen.sum()
+        if recall > (naive[-1][0] if naive else 0):
+            naive.append((recall, precision))
+    measured = precision_recall(truth, scores)
+    np.testing.assert_allclose(np.column_stack([measured.recall, measured.precision]), naive)
+    assert measured.average == pytest.approx(average_precision_score(truth, scores))
+
+
+def test_the_bins_are_those_of_the_expected_calibration_error() -> None:
+    probabilities = draw_probabilities(400, 4)
+    probabilities[0] = (0.2, 0.2, 0.2, 0.4)  # 0.4 is the upper bound of a bin
+    truth = np.random.default_rng(3).integers(0, 4, 400)
+    bins = confidence_bins(truth, probabilities)
+    assert sum(each.photos for each in bins) == 400
+    gaps = sum(each.photos * abs(each.accuracy - each.confidence) for each in bins)
+    assert gaps / 400 == pytest.approx(expected_calibration_error(truth, probabilities))
+    assert all(each.low < each.confidence <= each.low + 1 / 15 for each in bins)
+    assert all(each.interval == wilson_interval(round(each.accuracy * each.photos), each.photos) for each in bins)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tasks.report.svg import BLUE, GROUND, INK, NAME_LENGTH, SOFT, dress, font, new_figure, to_svg, write
+from tasks.report.svg import BLUE, GROUND, INK, NAME_LENGTH, SOFT, font, format_axes, new_figure, to_svg, write
 from tests.report.svg import lines, read, size, texts, titles
 
 
@@ -17,7 +17,7 @@ def draw(label: str = "daisy", name: str = "one") -> str:
     axes.plot([0, 1, 2], [0.1, 0.7, 0.3], color=BLUE)
     axes.plot([0, 1, 2], [0.2, 0.8, 0.4], "o", color=INK, markeredgecolor=GROUND)
     write(axes.text(0.5, 0.5, "", fontproperties=font(9), color=INK), label, 7)
-    dress(axes, "Steps", "Accuracy")
+    format_axes(axes, "Steps", "Accuracy")
     return to_svg(figure, name, 'What "it" shows & tells')
 
 

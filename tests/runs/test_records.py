@@ -9,7 +9,7 @@ import pytest
 from tasks.errors import StoreError
 from tasks.runs.records import VERDICTS, RunRecord, read_history, read_record, recorded_datasets
 from tasks.storage.layout import DataRoot
-from tests.support.run_records import keep, record
+from tests.support.data_root import keep, record
 
 DATE = "2026-11-20"
 

@@ -8,17 +8,13 @@ import pyarrow as pa
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress, Progress
 from tasks.shards.manifests import Manifest, StageResult, read_manifest
-from tasks.shards.parquet import publish_parquet
-from tasks.shards.schemas import SNAPSHOT
 from tasks.storage.layout import DataRoot, manifest_path
 from tasks.train.photos import EmbeddedPhotos, load_photos
 from tasks.train.settings import TrainSettings
 from tasks.train.training import train_head
 from tests.bottleneck.pictures import key_of, manifest_of
+from tests.support.data_root import LABELS, SNAPSHOT_KEY, publish_snapshot, snapshot_row
 from tests.train.examples import BOTTLENECK, Drawn, draw_examples
-
-SNAPSHOT_KEY = "snap"
-LABELS = ("daisy", "roses", "tulips")
 
 PathT = TypeVar("PathT", bound=AnyPath)
 
@@ -32,11 +28,7 @@ def fill(root: DataRoot, drawn: Drawn | None = None) -> None:
     """
     drawn = draw_examples((60, 50, 40), apart=1.5) if drawn is None else drawn
     names = [LABELS[label] for label in drawn.labels]
-    rows = [
-        {"sha256": key_of(number), "path": f"{name}/{number}.jpg", "label": name, "bytes": 1, "conflict": False}
-        for number, name in enumerate(names)
-    ]
-    publish_parquet(root.snapshot(SNAPSHOT_KEY), pa.Table.from_pylist(rows, SNAPSHOT))
+    publish_snapshot(root, [snapshot_row(number, f"{name}/{number}.jpg") for number, name in enumerate(names)])
     store = BOTTLENECK.store(root)
     vectors = [
         {"sha256": key_of(number), "view": view, "bottleneck": vector}

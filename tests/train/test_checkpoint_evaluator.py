@@ -19,9 +19,10 @@ from tasks.train.examples import Examples, mark
 from tasks.train.features import read_values
 from tasks.train.head import LAYER, Head, load_head
 from tasks.train.training_state import Training, announce
+from tests.support.data_root import LABELS, SNAPSHOT_KEY
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore
-from tests.train.data_root import LABELS, SNAPSHOT_KEY, fill, head_folder, photos, train
+from tests.train.data_root import fill, head_folder, photos, train
 from tests.train.examples import BOTTLENECK, classic, settings
 from tests.train.test_training_state import FINETUNE
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.weights import weights_sha256
@@ -13,12 +12,11 @@ from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
 from tasks.runtime.tensorflow_import import keras
 from tasks.shards.manifests import Manifest
-from tasks.shards.parquet import publish_parquet
-from tasks.shards.schemas import SNAPSHOT
 from tasks.snapshot.splits import assign_splits
 from tasks.storage.layout import DataRoot
 from tasks.train.photos import LabelledPhotos
 from tests.bottleneck.pictures import add_pictures, key_of, manifest_of
+from tests.support.data_root import publish_snapshot, snapshot_row
 
 SIZE = 16
 LABELS = ("blue", "red")
@@ -68,16 +66,5 @@ def coloured_photos(root: DataRoot, count: int) -> tuple[LabelledPhotos, Manifes
 def coloured_snapshot(root: DataRoot, count: int) -> Manifest:
     """Publish the snapshot `snap` of coloured photos, and what the decode stage says that it has of them."""
     photos, decoded = coloured_photos(root, count)
-    rows = [
-        {
-            "sha256": key,
-            "path": path,
-            "label": path.split("/")[0],
-            "bytes": 1,
-            "duplicate_of": None,
-            "conflict": False,
-        }
-        for key, path in zip(photos.sha256, photos.paths, strict=True)
-    ]
-    publish_parquet(root.snapshot("snap"), pa.Table.from_pylist(rows, SNAPSHOT))
+    publish_snapshot(root, [snapshot_row(int(Path(path).stem), path) for path in photos.paths])
     return replace(decoded, details={"missing": 0})

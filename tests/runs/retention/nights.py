@@ -20,7 +20,7 @@ from tasks.stage_names import kind_of, stage_name
 from tasks.storage.files import publish_bytes, publish_json
 from tasks.storage.layout import DataRoot, manifest_path
 from tests.shards.rows import WIDTH, bottlenecks, key, keys
-from tests.support.run_records import INTERVAL, keep, record
+from tests.support.data_root import INTERVAL, keep, record
 
 #: In the order in which a night makes them.
 STAGES = ("snapshot", "decode", "bottleneck", "train", "evaluate", "champion", "report", "record")

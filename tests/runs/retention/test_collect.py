@@ -21,8 +21,8 @@ from tasks.storage.locks import lock_folder, lock_until_exit
 from tasks.storage.remote_listing import objects_below
 from tests.runs.retention.nights import Night, decoded, embedded, make, missing, rejected, stores
 from tests.storage.processes import started
+from tests.support.data_root import record
 from tests.support.processes import read_line
-from tests.support.run_records import record
 from tests.support.servers.object_store import ObjectStore
 
 #: Holds the lock of a night until it is told to end.
