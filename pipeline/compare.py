@@ -8,6 +8,7 @@ import luigi
 from pipeline.base_task import BaseTask
 from pipeline.record import identify
 from tasks.backbone.backbones import Prepared
+from tasks.backbone.kinds import check_trainable
 from tasks.compare.plan import ComparisonPlan, plan_cells
 from tasks.compare.task import TrainCell
 from tasks.decode.task import DecodePhotos
@@ -62,7 +63,7 @@ class CompareTraining(BaseTask):
         (backbone,), snapshot = self.prepare_backbones(), self.take_snapshot()
         yield backbone
         prepared = backbone.prepared()
-        prepared.backbone.check_trainable()
+        check_trainable(prepared.backbone)
         yield snapshot
         decode = self._decode(prepared, snapshot)
         yield decode

@@ -8,6 +8,7 @@ import luigi
 
 from pipeline.base_task import BaseTask
 from tasks.backbone.backbones import Backbone
+from tasks.backbone.kinds import check_trainable
 from tasks.bottleneck.precision import AUTO, PRECISIONS, check_gpus, resolve_precision
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.decode.settings import Crop
@@ -126,7 +127,7 @@ class ModelTask(BaseTask):
         """
         for place, backbone in enumerate(backbones):
             if self.train == "finetune":
-                backbone.check_trainable()
+                check_trainable(backbone)
             if any(backbone.weights_sha256 == other.weights_sha256 for other in backbones[:place]):
                 raise SettingError(
                     f"--backbone names {backbone.name} twice: its weights are those of another one. Name it once."

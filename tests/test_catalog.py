@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from tasks.backbone.backbones import KINDS
+from tasks.backbone.kinds import KINDS
 from tasks.backbone.scaling import SCALINGS
 from tasks.catalog import Dataset, backbone_names, find_backbone, find_dataset, read_catalog, split_backbones
 from tasks.decode.settings import Crop, Resampling

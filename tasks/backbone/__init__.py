@@ -1,1 +1,1 @@
-"""Stage: what a user names as backbone -> a frozen, pretrained network, its weights at hand."""
+"""Stage: the name of a backbone -> a description of a frozen, pretrained network, with its weights at hand."""

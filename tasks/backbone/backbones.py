@@ -1,39 +1,32 @@
 """Backbones: frozen, pretrained networks, each described by one value."""
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 from tasks.decode.settings import Crop, DecodeSettings, Encoding, Resampling
-from tasks.errors import SettingError
 from tasks.paths import AnyPath
-
-Kind = Literal["efficientnet_lite", "frozen_graph", "keras_application", "keras_file", "saved_model"]
-KINDS: tuple[str, ...] = get_args(Kind)
-#: Kinds that are built as Keras models; the weights of the others are constants of a graph.
-TRAINABLE: tuple[Kind, ...] = ("efficientnet_lite", "keras_application", "keras_file")
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A backbone: everything that shapes its bottlenecks. Where its weights lie is no part of it.
+    """A backbone: everything that shapes its bottlenecks, but not where its weights are.
 
     Args:
-        name: What people call it.
-        kind: Which module builds it.
-        model: Which of that kind: the variant of EfficientNet-Lite, the name in keras.applications; else empty.
+        name: Name for people.
+        kind: Name of its kind in `tasks.backbone.kinds`.
+        model: Model of that kind: the variant of EfficientNet-Lite, the name in keras.applications; else empty.
         weights_sha256: Hash of its weights.
         size: Height and width of its input in pixels.
-        layers: The layers, outputs or tensors whose averages over the picture make its bottleneck: the last one first,
-            which is the classic bottleneck, then earlier ones. An empty name is the kind's own choice.
-        widths: Numbers in the average of each of these layers.
-        scaling: How its pixels are scaled: one of `tasks.backbone.scaling`.
-        resampling: How its photos are resized.
-        crop: What of a photo it sees.
-        input_tensor: Of a graph: the tensor that takes the scaled pixels.
+        layers: Layers, outputs or tensors whose averages over the picture make its bottleneck: first the last one,
+            which is the classic bottleneck, then earlier ones. An empty name leaves the choice to the kind.
+        widths: Length of the average of each layer.
+        scaling: Name of a scaling of pixels in `tasks.backbone.scaling`.
+        resampling: Method that resizes its photos.
+        crop: Part of a photo that it sees.
+        input_tensor: Tensor of a graph that takes the scaled pixels; else empty.
     """
 
     name: str
-    kind: Kind
+    kind: str
     model: str
     weights_sha256: str
     size: int
@@ -46,29 +39,17 @@ class Backbone:
 
     @property
     def width(self) -> int:
-        """Numbers in its bottleneck: those of all layers."""
+        """Length of its bottleneck: the widths of all layers together."""
         return sum(self.widths)
 
     @property
     def last_layer(self) -> "Backbone":
-        """The same backbone with the classic bottleneck alone."""
+        """The same backbone with only the classic bottleneck."""
         return replace(self, layers=self.layers[:1], widths=self.widths[:1])
 
     def decode(self, encoding: Encoding) -> DecodeSettings:
-        """How photos become pictures for it."""
+        """Settings that decode photos for it."""
         return DecodeSettings(self.size, self.size, self.resampling, encoding, self.crop)
-
-    def check_trainable(self) -> None:
-        """Check that its weights can be trained further.
-
-        Raises:
-            SettingError: They are constants.
-        """
-        if self.kind not in TRAINABLE:
-            raise SettingError(
-                f"{self.name} is a graph whose weights are constants: it cannot be trained further. Train the head "
-                "alone, or give an efficientnet_lite, a keras:<Name> or a .keras file as --backbone."
-            )
 
 
 @dataclass(frozen=True)
@@ -77,7 +58,7 @@ class Prepared:
 
     Args:
         backbone: The backbone.
-        weights: Where its weights are: a file, or the folder of a SavedModel.
+        weights: File of its weights, or folder of a SavedModel.
     """
 
     backbone: Backbone

@@ -1,18 +1,23 @@
 """EfficientNet-Lite 0, 1 and 2 as Keras models, with the published ImageNet weights.
 
 The architecture is EfficientNet's (Tan & Le 2019, https://arxiv.org/abs/1905.11946) without squeeze-and-excitation,
-with ReLU6 in place of swish, and with stem and head left at their width, as
-https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite has it. The weights come as PyTorch
-files that were converted from TensorFlow's checkpoints, hence TensorFlow's 'same' padding and epsilon.
+with ReLU6 in place of swish, and with stem and head of a fixed width, as
+https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite has it. The weights are PyTorch files
+that were converted from TensorFlow's checkpoints, hence TensorFlow's 'same' padding and epsilon.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tasks.backbone.backbones import Backbone
+from tasks.backbone.layers import layer_averages
 from tasks.backbone.lite_blocks import BOTTLENECK_WIDTH, STEM_WIDTH, LiteBlock, lite_blocks
+from tasks.backbone.scaling import SCALINGS
+from tasks.backbone.torch_weights import read_torch_weights
 from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import keras
 
@@ -43,6 +48,22 @@ def build(variant: int, size: int | None = None) -> keras.Model:
     return keras.Model(pixels, [bottleneck, scores], name=f"efficientnet_lite{variant}")
 
 
+def build_layers(backbone: Backbone, weights: Path | None) -> keras.Model:
+    """Build the model from pixels to the averages of its layers; see `TrainableKind.build_layers`.
+
+    Args:
+        backbone: The backbone.
+        weights: PyTorch file of its weights; None leaves them random.
+    """
+    model = build(int(backbone.model), backbone.size)
+    if weights is not None:
+        load_weights(model, read_torch_weights(weights))
+    activations = [model.get_layer(name).output for name in backbone.layers]
+    pixels = keras.Input((backbone.size, backbone.size, 3), name="pixels")
+    network = keras.Model(model.input, activations, name=model.name)
+    return layer_averages(pixels, SCALINGS[backbone.scaling].apply(pixels), network)
+
+
 def _block(x: Any, name: str, block: LiteBlock) -> Any:
     """An inverted residual block: widen, filter each channel, narrow, and add the input where shapes allow."""
     width = x.shape[-1]
@@ -71,11 +92,11 @@ def _normalise(x: Any, name: str) -> Any:
 
 
 def load_weights(model: keras.Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Put PyTorch's tensors into a model of `build`.
+    """Load PyTorch's tensors into a model of `build`.
 
     Args:
-        model: The model, changed in place.
-        tensors: The state dict of the same variant, by torch's names.
+        model: The model, which is changed in place.
+        tensors: State dict of the same variant, by torch's names.
 
     Raises:
         BackboneError: A tensor is missing or has another shape: the file belongs to another network.
@@ -95,7 +116,7 @@ def load_weights(model: keras.Model, tensors: Mapping[str, npt.NDArray[Any]]) ->
 
 
 def _torch_names(layer: str) -> list[str]:
-    """Names of the tensors behind one Keras layer, in the order of its weights."""
+    """Name the tensors of a Keras layer, in the order of its weights."""
     if layer == "classes":
         return ["_fc.weight", "_fc.bias"]
     part, kind = layer.rsplit("_", 1)

@@ -1,4 +1,4 @@
-"""Runs a network with TensorFlow in batches of one size: on a GPU, or where OpenVINO cannot compute it."""
+"""Runs a network with TensorFlow in batches of a fixed size: on a GPU, or where OpenVINO cannot compute it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +10,10 @@ from tasks.runtime.tensorflow_import import freeze, tf
 
 
 class FixedBatch:
-    """A function of pixels, always in batches of one size; several threads may call it at once.
+    """Calls a function of pixels in batches of a fixed size. Several threads may call it at once.
 
-    TensorFlow then never chooses other kernels for a last, smaller batch, so what comes out for a photo does not depend
-    on which photos it shares a batch with. The function's variables are constants, and it is not kept itself.
+    TensorFlow then never chooses other kernels for a smaller last batch, so the result of a photo does not depend on
+    the other photos in its batch. The function's variables are frozen, and the function itself is not kept.
 
     Args:
         function: For inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to [N, K].

@@ -1,4 +1,4 @@
-"""A function of pixels as one graph whose weights are constants, for exports."""
+"""Freezes a function of pixels into a graph, for exports."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,12 +7,12 @@ from tasks.runtime.tensorflow_import import freeze, tf
 
 
 class FrozenGraph(NamedTuple):
-    """A function as one graph whose weights are constants.
+    """A function as a graph whose weights are constants.
 
     Args:
         graph: The graph.
-        pixels: The tensor that takes pixels, uint8 [N, S, S, 3].
-        result: The tensor that it gives.
+        pixels: Name of the tensor that takes pixels, uint8 [N, S, S, 3].
+        result: Name of the tensor that is returned.
     """
 
     graph: "tf.compat.v1.GraphDef"
@@ -26,7 +26,7 @@ class FrozenGraph(NamedTuple):
 
 
 def freeze_function(function: Callable[[Any], Any], size: int) -> FrozenGraph:
-    """Make a graph of a function of pixels.
+    """Freeze a function of pixels.
 
     Args:
         function: For inside a `tf.function`: pixels, uint8 [N, size, size, 3], to [N, K].

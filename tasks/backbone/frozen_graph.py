@@ -1,8 +1,7 @@
-"""A frozen graph as a network: from a file of whatever age, in batches of whatever size.
+"""A frozen graph of any age as a network for batches of any size.
 
-The classic one is Inception-v3 of 2015. No TensorFlow of today runs it inside a function, since its batch-norms are of
-an op that is gone, and it was written for one photo at a time; so it is rewritten first. A newer graph goes through the
-same and comes out as it was.
+The classic one is Inception-v3 of 2015. Today's TensorFlow does not run it inside a function: its batch norms are of a
+removed op, and it takes one photo at a time. So it is rewritten first, which leaves a newer graph unchanged.
 """
 
 from collections.abc import Callable
@@ -16,8 +15,12 @@ from tasks.backbone.legacy_batch_norm import fold_batch_norms
 from tasks.backbone.model_file_errors import first_line
 from tasks.backbone.op_allowlist import check_ops, harmful_ops
 from tasks.backbone.subgraph import cut, leading_to
-from tasks.errors import BackboneError
+from tasks.errors import BackboneError, SettingError
 from tasks.runtime.tensorflow_import import tf
+
+#: Ops of a graph that give no bottleneck.
+_NOT_COMPUTED = {"Const", "Identity", "NoOp", "Placeholder"}
+_MAX_LISTED = 8
 
 
 def read_graph(path: Path) -> tf.compat.v1.GraphDef:
@@ -27,7 +30,7 @@ def read_graph(path: Path) -> tf.compat.v1.GraphDef:
         path: A GraphDef in protobuf's binary form, usually called `.pb`.
 
     Raises:
-        BackboneError: There is no such file, or it is something else, such as a SavedModel.
+        BackboneError: The file cannot be read, or is no frozen graph.
     """
     remedy = "Give the .pb file of a frozen graph; of a SavedModel, give the folder that holds it."
     try:
@@ -42,27 +45,27 @@ def read_graph(path: Path) -> tf.compat.v1.GraphDef:
 
 
 def modernise(graph: tf.compat.v1.GraphDef, input_tensor: str, *bottleneck_tensors: str) -> tf.compat.v1.GraphDef:
-    """Cut the network out of a frozen graph, and rewrite what TensorFlow of today does not run, or not in batches.
+    """Cut the network out of a frozen graph, and rewrite ops that today's TensorFlow does not run, or not in batches.
 
-    Old batch-norms are folded into the convolutions before them, checks and control dependencies are dropped, and a
+    Legacy batch norms are folded into the convolutions before them, checks and control dependencies are dropped, and a
     Reshape to a constant shape of one photo keeps its batch.
 
     Args:
-        graph: The graph; is not changed.
-        input_tensor: Where the pixels go in, such as `Mul:0`.
-        bottleneck_tensors: Where the parts of the bottleneck come out, such as `pool_3:0`.
+        graph: The graph, which is not changed.
+        input_tensor: Tensor that takes the pixels, such as `Mul:0`.
+        bottleneck_tensors: Tensors that give the parts of the bottleneck, such as `pool_3:0`.
 
     Returns:
         The network, with a float32 placeholder as the operation of the input.
 
     Raises:
-        BackboneError: There is no such tensor, no way from the input to one of them, something else feeds the network,
-            or it needs an op that TensorFlow does not have.
+        BackboneError: There is no such tensor, the bottleneck does not depend on the input alone, or the network needs
+            an op that TensorFlow does not have.
     """
     network = cut(graph, input_tensor, *bottleneck_tensors)
     fold_batch_norms(network, *bottleneck_tensors)
     _free_batch(network)
-    # Once more, since the unscaled filters are of no use now.
+    # Again, to drop the unscaled filters.
     network = cut(network, input_tensor, *bottleneck_tensors)
     _check_ops(network)
     network.versions.Clear()
@@ -73,12 +76,12 @@ def modernise(graph: tf.compat.v1.GraphDef, input_tensor: str, *bottleneck_tenso
 def frozen_network(
     path: Path, input_tensor: str, *bottleneck_tensors: str
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
-    """Make a frozen graph a function, to be called inside a `tf.function`.
+    """Load a frozen graph as a function for inside a `tf.function`.
 
     Args:
         path: The file.
-        input_tensor: Where the pixels go in, such as `Mul:0`.
-        bottleneck_tensors: Where the parts of the bottleneck come out, such as `pool_3:0`.
+        input_tensor: Tensor that takes the pixels, such as `Mul:0`.
+        bottleneck_tensors: Tensors that give the parts of the bottleneck, such as `pool_3:0`.
 
     Returns:
         A function from pixels, float32 [N, size, size, 3], scaled as the graph wants them at that tensor, to float32
@@ -94,7 +97,7 @@ def frozen_network(
     except BackboneError as exc:
         raise BackboneError(f"{path}: {exc}") from exc
     check_ops(path, network.node, network.library)
-    # What takes its place is given below; left there unread, OpenVINO takes it for another input.
+    # The pixels replace it below. OpenVINO takes a placeholder that nothing reads for another input.
     (place,) = (place for place, node in enumerate(network.node) if node.name == operation_of(input_tensor))
     del network.node[place]
 
@@ -114,14 +117,14 @@ def frozen_network(
 
 
 def input_size(path: Path, input_tensor: str) -> int | None:
-    """Tell in which size a graph wants its pixels.
+    """Read the size of a graph's input.
 
     Args:
         path: The file.
-        input_tensor: Where the pixels go in.
+        input_tensor: Tensor that takes the pixels.
 
     Returns:
-        Height and width in pixels; None where the graph leaves them open, or wants no square.
+        Height and width in pixels; None where the graph leaves them open, or does not take a square.
 
     Raises:
         BackboneError: The file is no frozen graph, or has no such tensor.
@@ -131,7 +134,7 @@ def input_size(path: Path, input_tensor: str) -> int | None:
         source = leading_to(graph, input_tensor)
     except BackboneError as exc:
         raise BackboneError(f"{path}: {exc}") from exc
-    # Before the pixels, such an op is no harm: there, the graph is cut off. But to import it can be to run it.
+    # Such an op before the pixels is cut off later, and does no harm there. But to import it can be to run it.
     if harmful_ops(path, source.node, source.library):
         return None
     with tf.Graph().as_default():
@@ -143,11 +146,30 @@ def input_size(path: Path, input_tensor: str) -> int | None:
     return int(pixels.shape[1]) if square else None
 
 
+def check_tensors_named(path: Path, input_tensor: str, bottleneck_tensor: str) -> None:
+    """Check that the user names both tensors of a graph; an error lists those that it has.
+
+    Raises:
+        SettingError: One is missing.
+        BackboneError: The file is no frozen graph.
+    """
+    if input_tensor and bottleneck_tensor:
+        return
+    nodes = read_graph(path).node
+    inputs = [f"{node.name}:0" for node in nodes if node.op == "Placeholder"]
+    outputs = [f"{node.name}:0" for node in nodes if node.op not in _NOT_COMPUTED]
+    raise SettingError(
+        f"The frozen graph {path} needs --input-tensor, where scaled pixels go in, and --bottleneck-tensor. Its "
+        f"placeholders: {', '.join(inputs[:_MAX_LISTED]) or 'none'}; its last tensors: "
+        f"{', '.join(outputs[-_MAX_LISTED:]) or 'none'}."
+    )
+
+
 def _free_batch(network: tf.compat.v1.GraphDef) -> None:
-    """Let each Reshape to a constant shape [1, ...] give as many rows as come in.
+    """Let each Reshape to a constant shape [1, ...] keep its batch: its first size becomes -1.
 
     For one photo this changes nothing. For N photos, in a graph for one, a tensor has N times as many elements as that
-    shape, photo after photo; or as many, where it does not depend on the photos, and -1 is 1.
+    shape, and -1 is N; a tensor that does not depend on the photos has as many, and -1 is 1.
     """
     nodes = Nodes(network)
     for reshape in nodes.of("Reshape"):
@@ -175,9 +197,9 @@ def _check_ops(network: tf.compat.v1.GraphDef) -> None:
 
 
 def _average(result: tf.Tensor, pixels: tf.Tensor, name: str) -> tf.Tensor:
-    """Make a vector, float32 [N, D], of what the graph gives.
+    """Turn a result of the graph into vectors, float32 [N, D].
 
-    A feature map, float [N, H, W, D], is averaged over height and width; all else is flattened, such as a vector
+    A feature map, float [N, H, W, D], is averaged over height and width. Other shapes are flattened, such as
     [N, 1, 1, D] or [N, D, 1, 1].
     """
     shape = result.shape

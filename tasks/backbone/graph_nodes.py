@@ -1,4 +1,4 @@
-"""The nodes of a GraphDef: found by name, read where they are constants, and added."""
+"""Finds, reads and adds nodes of a GraphDef."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Value = npt.NDArray[Any]
 
 
 def operation_of(tensor: str) -> str:
-    """Name the operation that a tensor is an output of: `pool_3` for `pool_3:0` as for `pool_3`."""
+    """Name the operation that gives a tensor: `pool_3` for `pool_3:0` and for `pool_3`."""
     return tensor.partition(":")[0]
 
 
@@ -34,18 +34,18 @@ class Nodes:
         return self._named[operation_of(tensor)]
 
     def of(self, op: str) -> list[tf.compat.v1.NodeDef]:
-        """All nodes of an op, as they are now."""
+        """List the nodes of an op."""
         return [node for node in self._graph.node if node.op == op]
 
     def constant(self, tensor: str) -> Value | None:
-        """The value of a tensor where it is a constant, looked at through Identity."""
+        """Return the value of a tensor that is a constant, also behind Identity; None of any other."""
         node = self[tensor]
         while node.op == "Identity":
             node = self[node.input[0]]
         return tf.make_ndarray(node.attr["value"].tensor) if node.op == "Const" else None
 
     def add(self, name: str, op: str) -> tf.compat.v1.NodeDef:
-        """Add a node of this name, or of this and some `_` where it is taken."""
+        """Add a node of this name, with `_` appended while the name is taken."""
         while name in self._named:
             name += "_"
         self._named[name] = self._graph.node.add(name=name, op=op)
@@ -60,7 +60,7 @@ class Nodes:
 
 
 def become(node: tf.compat.v1.NodeDef, op: str, *inputs: str) -> None:
-    """Turn a node into one of another op with the same type `T`; its name stays, and so do those that need it."""
+    """Replace a node's op and inputs; its name and its type `T` stay."""
     name, kind = node.name, node.attr["T"].type
     node.Clear()
     node.name, node.op = name, op

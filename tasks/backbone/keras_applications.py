@@ -1,6 +1,6 @@
 """The models of keras.applications as backbones, each with its own `preprocess_input` and input size.
 
-Their ImageNet weights come through Keras, and are then kept as a file of ours; or the user has a file of them at hand.
+Keras fetches their ImageNet weights, which are then kept; or the user gives a file of weights.
 """
 
 import io
@@ -16,7 +16,7 @@ from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.keras_containers import check_weights
 from tasks.backbone.layers import choose_earlier_layers, layer_averages, stable_names
 from tasks.backbone.model_file_errors import UNREADABLE, first_line, strictly
-from tasks.backbone.request import AUTO, KERAS_PREFIX, LAST, BackboneRequest
+from tasks.backbone.request import KERAS_PREFIX, LAST, BackboneRequest
 from tasks.backbone.scaling import OWN
 from tasks.backbone.weights import given_weights
 from tasks.errors import BackboneError, SettingError
@@ -28,12 +28,12 @@ from tasks.storage.files import is_there, local, publish_folder
 from tasks.storage.locks import lock_folder
 
 LIST_OF_MODELS = "https://keras.io/api/applications/"
-#: Where a model leaves its size open, as MobileNetV3 does: that of its ImageNet weights, as its docstring has it.
+#: Size of a model that leaves it open, as MobileNetV3 does: that of its ImageNet weights, by its docstring.
 OPEN_SIZE = 224
-#: Files of weights, as Keras tells them apart.
+#: Suffixes by which Keras knows files of weights.
 SUFFIXES = (".weights.h5", ".h5", ".keras")
-#: Seconds without a byte until a download is given up; Keras itself would wait for ever.
-PATIENCE = 60.0
+#: Seconds without a byte until a download fails; Keras itself waits for ever.
+SOCKET_TIMEOUT = 60.0
 
 #: Standard deviation of ImageNet's red, green and blue, of pixels from 0 to 1.
 _DEVIATION = (0.229, 0.224, 0.225)
@@ -47,22 +47,9 @@ def model_names() -> list[str]:
 def prepare(request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
     """Find or fetch the weights of a model of keras.applications, check that they fit, and describe it.
 
-    Args:
-        request: What the user asks for.
-        folder: Where what is fetched is kept.
-        progress: Told of what is fetched.
-
-    Raises:
-        SettingError: There is no such model, or a parameter does not go with it.
-        BackboneError: Its weights could not be fetched, are damaged, or are of another network.
-        DownloadError: The weights' URL could not be had.
+    See `tasks.backbone.kinds.base.BackboneKind.prepare` for the arguments and errors.
     """
     name = _known(request.backbone)
-    if request.scaling != AUTO or request.input_tensor or request.bottleneck_tensor:
-        raise SettingError(
-            f"--scaling, --input-tensor and --bottleneck-tensor are for models of your own; {request.backbone} brings "
-            "its own. Leave them out."
-        )
     size = request.size or default_size(name)
     network = _sized(request.backbone, name, size)
     given = bool(request.weights)
@@ -81,14 +68,14 @@ def prepare(request: BackboneRequest, folder: AnyPath, progress: Progress) -> Pr
         widths=tuple(width for _, width in layers),
         scaling=OWN,
     )
-    # Keras remembers the model, which is not needed now: up to a gigabyte and a half.
+    # Keras keeps the model, which is no longer needed: up to 1.5 GB.
     del network
     keras.utils.clear_session(free_memory=True)
     return Prepared(backbone, weights)
 
 
 def default_size(name: str) -> int:
-    """Tell the input size that a model has by itself, in pixels: the one of its ImageNet classes.
+    """Return the input size of a model in pixels: that of its ImageNet classes.
 
     Args:
         name: Its name in keras.applications.
@@ -99,18 +86,11 @@ def default_size(name: str) -> int:
 
 
 def build(backbone: Backbone, weights: Path | None) -> "keras.Model":
-    """Build the model with its `preprocess_input` before it and without its classes.
+    """Build the model with its `preprocess_input`, without its classes; see `TrainableKind.build_layers`.
 
     Args:
         backbone: The backbone.
-        weights: Where its weights are; None leaves them random.
-
-    Returns:
-        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to the averages, float32 [N, D], of its last
-        feature map and of earlier ones.
-
-    Raises:
-        BackboneError: The weights are damaged or of another network.
+        weights: File of its weights; None leaves them random.
     """
     network = _network(backbone.model, backbone.size)
     if weights is not None:
@@ -130,13 +110,13 @@ def _known(backbone: str) -> str:
     by_lower = {known.lower(): known for known in names}
     near = ", ".join(f"{KERAS_PREFIX}{by_lower[match]}" for match in get_close_matches(name.lower(), by_lower, n=4))
     raise SettingError(
-        f"keras.applications has no model {name!r}{f'; near it are {near}' if near else ''}. Give {KERAS_PREFIX}<Name> "
-        f"with a name of the list at {LIST_OF_MODELS}, letter by letter."
+        f"keras.applications has no model {name!r}{f'; similar names are {near}' if near else ''}. Give "
+        f"{KERAS_PREFIX}<Name> with an exact name from the list at {LIST_OF_MODELS}."
     )
 
 
 def _sized(backbone: str, name: str, size: int) -> "keras.Model":
-    """Build the network, if it takes photos of that size."""
+    """Build the network, or refuse a size that it does not take."""
     try:
         return _network(name, size)
     except ValueError as exc:
@@ -151,22 +131,22 @@ def _constructor(name: str) -> Callable[..., Any]:
 
 
 def _preprocess(name: str) -> Callable[[Any], Any]:
-    """The `preprocess_input` of the module that a model is written in."""
+    """Return the `preprocess_input` of a model's own module."""
     module = _constructor(name).__module__.rpartition(".")[2]
     return getattr(keras.applications, module).preprocess_input  # type: ignore[no-any-return]  # as above
 
 
 def _network(name: str, size: int) -> "keras.Model":
-    """Build a model as Keras does for its ImageNet weights, with random ones: preprocessed pixels to bottlenecks."""
+    """Build a model as Keras does for its ImageNet weights, but with random ones: scaled pixels to bottlenecks."""
     network = _constructor(name)(include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg")
-    return _deviate(network) if _constructor(name).__module__.endswith(".efficientnet") else network
+    return _divide_deviation(network) if _constructor(name).__module__.endswith(".efficientnet") else network
 
 
-def _deviate(network: "keras.Model") -> "keras.Model":
-    """Put a layer into EfficientNet that Keras only builds for `weights="imagenet"`, though the weights need it.
+def _divide_deviation(network: "keras.Model") -> "keras.Model":
+    """Add the layer that Keras builds into EfficientNet for `weights="imagenet"` only, and that the weights need.
 
-    They hold ImageNet's deviation where `Normalization` expects its square, so what it gives is still to be divided by
-    the deviation's square root: https://github.com/tensorflow/tensorflow/issues/49930. EfficientNet-V2 does without.
+    They hold ImageNet's deviation where `Normalization` expects its square, so its result must be divided by the
+    deviation's square root: https://github.com/tensorflow/tensorflow/issues/49930. EfficientNet-V2 needs no such layer.
     """
 
     def call(layer: Any, *inputs: Any, **options: Any) -> Any:
@@ -175,12 +155,12 @@ def _deviate(network: "keras.Model") -> "keras.Model":
             return outputs
         return keras.layers.Rescaling([1 / math.sqrt(deviation) for deviation in _DEVIATION])(outputs)
 
-    # With layers of its own, so that the output of each is the one behind the new layer.
+    # Cloned layers, so that the output of each includes the new layer.
     return keras.models.clone_model(network, call_function=call)
 
 
 def _load_weights(network: "keras.Model", name: str, file: Path) -> None:
-    """Put the weights of a file of keras.applications, with or without classes, into a model of `_network`."""
+    """Load the weights of a file of keras.applications, with or without classes, into a model of `_network`."""
     if not file.name.endswith(SUFFIXES):
         raise BackboneError(
             f"{file} is no file of weights that Keras knows: its name ends in none of {', '.join(SUFFIXES)}. Give "
@@ -201,26 +181,26 @@ def _load_checked(network: "keras.Model", name: str, file: Path) -> None:
         with strictly():
             network.load_weights(file)
     except UNREADABLE:
-        # Keras 3's own formats find each layer by its place; the old one counts the layers, and classes are one more.
+        # Keras 3's formats find each layer by its path. The old one counts the layers, and classes are one more.
         if file.name.endswith((".weights.h5", ".keras")) or not _load_below_classes(network, name, file):
             raise
 
 
 def _load_below_classes(network: "keras.Model", name: str, file: Path) -> bool:
-    """Copy what is below the classes of a file with them, if it is one."""
+    """Copy the weights below the classes from a file with classes; return whether it is one."""
     whole = _constructor(name)(weights=None)
     try:
         whole.load_weights(file)
     except UNREADABLE:
         return False
-    # In the order of layers, so that those of the classes come last and are left over.
-    for mine, loaded in zip(network.weights, whole.weights, strict=False):
-        mine.assign(loaded)
+    # In the order of layers: those of the classes come last, and are not copied.
+    for target, loaded in zip(network.weights, whole.weights, strict=False):
+        target.assign(loaded)
     return True
 
 
 def _imagenet_weights(name: str, folder: AnyPath, progress: Progress) -> AnyPath:
-    """Find the ImageNet weights that were kept, or fetch them through Keras: those of the model's own size."""
+    """Find the kept ImageNet weights of the model's own size, or fetch them through Keras."""
     file = folder / "imagenet" / f"{name}.weights.h5"
     with lock_folder(folder):
         if not (is_there(file.parent) if is_remote(folder) else file.is_file()):
@@ -232,12 +212,12 @@ def _imagenet_weights(name: str, folder: AnyPath, progress: Progress) -> AnyPath
 
 
 def _fetched(name: str) -> "keras.Model":
-    # Of the model's own size, whatever --image-size is: MobileNet has other weights for smaller ones, and a NASNetLarge
-    # for any size has other layers than its weights.
+    # Of the model's own size, whatever --image-size is: MobileNet has other weights for smaller sizes, and layers of
+    # a NASNetLarge of any other size do not fit its weights.
     shape = (default_size(name),) * 2 + (3,)
     try:
-        # Keras draws its progress bar on standard output, thousands of characters in a log.
-        with redirect_stdout(io.StringIO()), _limited_patience():
+        # Keras draws a progress bar on standard output: thousands of characters in a log.
+        with redirect_stdout(io.StringIO()), _socket_timeout():
             return _constructor(name)(include_top=False, input_shape=shape, pooling="avg", weights="imagenet")
     except Exception as exc:  # Keras raises no narrower one
         raise BackboneError(
@@ -249,9 +229,9 @@ def _fetched(name: str) -> "keras.Model":
 
 
 @contextmanager
-def _limited_patience() -> Iterator[None]:
+def _socket_timeout() -> Iterator[None]:
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
+    socket.setdefaulttimeout(SOCKET_TIMEOUT)
     try:
         yield
     finally:

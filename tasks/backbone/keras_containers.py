@@ -1,4 +1,4 @@
-"""Looks into a file of Keras' before Keras does: nothing in it may point out of the file, or unfold to far more."""
+"""Checks a file of Keras before Keras reads it: nothing in it may link to other files, or expand to far more bytes."""
 
 import io
 import zipfile
@@ -11,17 +11,17 @@ import h5py  # type: ignore[import-untyped]  # h5py ships no types
 from tasks.errors import BackboneError
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-#: What a `.keras` file holds. Assets are of layers that look words up, which no photo goes through.
+#: Members of a `.keras` file. Assets belong to layers that look up words, which no network for photos has.
 _MEMBERS = frozenset({CONFIG, WEIGHTS, "metadata.json"})
-#: How many times as large as its file what is in it may be; Keras itself compresses nothing.
-MOST_UNFOLDED = 10
+#: Largest ratio of the expanded size to the file's size; Keras itself compresses nothing.
+MAX_EXPANSION = 10
 
 
 def check_weights(path: Path) -> None:
-    """Refuse a file of weights, `.keras` or HDF5, as `check_archive` and `check_hdf5` do.
+    """Check a file of weights, `.keras` or HDF5, with `check_archive` or `check_hdf5`.
 
     Raises:
-        BackboneError: It is such a file.
+        BackboneError: The file is refused.
         KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile: It is damaged.
     """
     if path.suffix == ".keras":
@@ -31,10 +31,10 @@ def check_weights(path: Path) -> None:
 
 
 def check_archive(path: Path) -> None:
-    """Refuse a `.keras` file whose members are others than Keras writes, or whose weights `check_hdf5` refuses.
+    """Refuse a `.keras` file with members that Keras does not write, or with weights that `check_hdf5` refuses.
 
     Raises:
-        BackboneError: It is such a file.
+        BackboneError: The file is refused.
         KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile: It is damaged.
     """
     with zipfile.ZipFile(path) as archive:
@@ -45,24 +45,24 @@ def check_archive(path: Path) -> None:
                 f"{path} holds {others[0]!a}, which no .keras file of a network for photos has. Save the model again "
                 "with model.save()."
             )
-        _check_unfolded(path, sum(member.file_size for member in members))
+        _check_expansion(path, sum(member.file_size for member in members))
         check_hdf5(path, io.BytesIO(archive.read(WEIGHTS)))
 
 
 def check_hdf5(path: Path, content: IO[bytes] | Path) -> None:
-    """Refuse an HDF5 file that is not complete in itself, or unfolds to far more than it is.
+    """Refuse an HDF5 file that is not self-contained, or expands to far more bytes.
 
     Args:
-        path: The file that the user gave.
-        content: The HDF5 file: that very file, or what is in it.
+        path: The user's file, for the error.
+        content: The HDF5 file: that file, or a member of it.
 
     Raises:
-        BackboneError: It links to other places, takes values from other files, or is a bomb.
+        BackboneError: It has soft or external links, takes values from other files, or is a decompression bomb.
         OSError, RuntimeError, ValueError: It is damaged.
     """
     with h5py.File(content, "r") as file:
         links: list[str] = []
-        # Of all kinds of links, only hard ones stay within the file and are no detour.
+        # Only hard links surely stay within the file.
         file.visititems_links(lambda name, link: None if isinstance(link, h5py.HardLink) else links.append(name))
         outside = [dataset.name for dataset in _datasets(file) if dataset.external or dataset.is_virtual]
         if links or outside:
@@ -70,7 +70,7 @@ def check_hdf5(path: Path, content: IO[bytes] | Path) -> None:
                 f"{path} takes {[*links, *outside][0]!a} from another place or file, which is never followed here. "
                 "Save the weights anew, each within the file."
             )
-        _check_unfolded(path, sum(dataset.nbytes for dataset in _datasets(file)))
+        _check_expansion(path, sum(dataset.nbytes for dataset in _datasets(file)))
 
 
 def _datasets(file: Any) -> Iterator[Any]:
@@ -79,9 +79,9 @@ def _datasets(file: Any) -> Iterator[Any]:
     yield from found
 
 
-def _check_unfolded(path: Path, unfolded: int) -> None:
+def _check_expansion(path: Path, expanded: int) -> None:
     size = path.stat().st_size
-    if unfolded > MOST_UNFOLDED * size:
+    if expanded > MAX_EXPANSION * size:
         raise BackboneError(
-            f"{path} has {size:,} bytes and unfolds to {unfolded:,}, which no weights do. Save the model again."
+            f"{path} has {size:,} bytes and unfolds to {expanded:,}, which no weights do. Save the model again."
         )

@@ -1,4 +1,4 @@
-"""A `.keras` file of the user's as a backbone, read in Keras' safe mode: no code comes out of the file."""
+"""A user's `.keras` file as a backbone, read in Keras' safe mode, which runs no code of the file."""
 
 import json
 import zipfile
@@ -10,20 +10,21 @@ import numpy as np
 
 from tasks.backbone.backbones import Backbone
 from tasks.backbone.keras_containers import CONFIG, check_archive
+from tasks.backbone.kinds.base import InputFormat
 from tasks.backbone.layers import layer_averages, leaves
 from tasks.backbone.model_file_errors import UNREADABLE, first_line, input_size, strictly
 from tasks.backbone.scaling import SCALINGS
 from tasks.errors import BackboneError, SettingError
 from tasks.runtime.tensorflow_import import keras
 
-#: Keras' modules of what a network is made of; the others hold what loads, fetches and writes.
+#: Keras' modules of the parts of a network; its other modules load, fetch and write.
 _PARTS = frozenset(
     {
         *("activations", "applications", "constraints", "dtype_policies", "initializers", "layers", "models", "ops"),
         *("quantizers", "random", "regularizers"),
     }
 )
-#: Layers that run code of the file's, or read files that it names.
+#: Layers that run code of the file, or read files that it names.
 _HARMFUL = frozenset(
     {
         *("Lambda", "__lambda__", "FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"),
@@ -31,43 +32,31 @@ _HARMFUL = frozenset(
     }
 )
 _REMEDY = "Save the model without it, or as a SavedModel with model.export(folder)."
-#: Layers without weights that may come after a classifier's last Dense.
+#: Layers without weights that may follow a classifier's last Dense.
 _ENDINGS = (keras.layers.Activation, keras.layers.Softmax)
-#: No first layer of a network makes more than this of 0 to 255, if that is what it is for.
+#: A first layer that scales 0 to 255 gives no larger numbers.
 _LARGEST_SCALED = 20.0
 
 
-def look(path: Path) -> tuple[int | None, bool]:
-    """Look at the input of a `.keras` file.
-
-    Returns:
-        Height and width in pixels, None where they are open; and whether its first layers scale pixels from 0 to 255.
+def read_input(path: Path) -> InputFormat:
+    """Read the format of the input of a `.keras` file.
 
     Raises:
-        BackboneError: It cannot be loaded, or takes something else than photos.
+        BackboneError: It cannot be loaded, or takes something other than photos.
     """
     model = _read(path)
     size = input_size(path, model.inputs[0].shape)
-    scales = any(map(_scales_pixels, _first_layers(model)))
+    is_raw = any(map(_scales_pixels, _first_layers(model)))
     del model
     keras.utils.clear_session(free_memory=True)
-    return size, scales
+    return InputFormat(size, is_raw)
 
 
 def build_keras(backbone: Backbone, path: Path, *, pretrained: bool = True) -> "keras.Model":
-    """Build the model of a `.keras` file with its scaling before it, and without its classes.
-
-    Args:
-        backbone: The backbone.
-        path: The file.
-        pretrained: Whether its weights are the file's; otherwise they are drawn anew, as before any training.
-
-    Returns:
-        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to the averages, float32 [N, D], of the layers
-        that make the bottleneck; all layers can be trained.
+    """Build the model of a `.keras` file, without its classes; see `TrainableKind.build_layers`.
 
     Raises:
-        SettingError: The file has no layer that is called so.
+        SettingError: The file has no layer of such a name.
         BackboneError: The file cannot be loaded.
     """
     model = _read(path)
@@ -99,7 +88,7 @@ def _read(path: Path) -> "keras.Model":
 
 
 def _refuse_code(path: Path, config: Any) -> None:
-    """Refuse what Keras could only rebuild by running code of the file's, or has no code for."""
+    """Refuse layers that Keras could rebuild only by running code of the file, or has no code for."""
     for part in _objects(config):
         kind, settings = part["class_name"], part.get("config")
         layer = f" {settings['name']!r}" if isinstance(settings, dict) and "name" in settings else ""
@@ -114,7 +103,7 @@ def _refuse_code(path: Path, config: Any) -> None:
 
 
 def _is_part(module: object) -> bool:
-    """Whether Keras has there what networks are made of; it writes functions of its own as Python's."""
+    """Tell whether a module of Keras has parts of networks. Keras writes its own functions as builtins."""
     if module in {None, "builtins", "keras"}:
         return True
     package, *inner = [name for name in str(module).split(".") if name != "src"]
@@ -122,7 +111,7 @@ def _is_part(module: object) -> bool:
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
-    """Every object of Keras' notation in a configuration, the outer ones first."""
+    """Iterate over the objects in a configuration of Keras, the outer ones first."""
     if isinstance(config, dict):
         if "class_name" in config:
             yield config
@@ -133,7 +122,7 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _first_layers(model: "keras.Model") -> Iterator[Any]:
-    """The layers before the first one that learns."""
+    """Iterate over the layers before the first one that learns."""
     for layer in leaves(model):
         if layer.weights and not isinstance(layer, keras.layers.Normalization):
             return
@@ -148,7 +137,7 @@ def _scales_pixels(layer: Any) -> bool:
 
 
 def _activations(model: "keras.Model", name: str, path: Path) -> Any:
-    """The output of the layer that is named; otherwise what the last Dense takes, or else the model's output."""
+    """Return the output of the named layer; without a name, the input of a last Dense, else the model's output."""
     try:
         if name:
             return _layer(model, name, path).output
@@ -178,7 +167,7 @@ def _names(model: "keras.Model", most: int = 10) -> str:
 
 
 def _unfreeze(model: "keras.Model") -> None:
-    """Let every layer be trained; one by one, since setting what a model already has does not reach its layers."""
+    """Make every layer trainable; one by one, since a model that is trainable already does not set its layers."""
     model.trainable = True
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -188,10 +177,10 @@ def _unfreeze(model: "keras.Model") -> None:
 
 
 def _untrained(model: "keras.Model") -> "keras.Model":
-    """Draw the weights anew, but for what a `Normalization` knows of the pixels."""
+    """Copy the model with random weights, but with the statistics of a `Normalization`."""
     clone = keras.models.clone_model(model)
-    for mine, known in zip(leaves(clone), leaves(model), strict=True):
+    for layer, known in zip(leaves(clone), leaves(model), strict=True):
         if isinstance(known, keras.layers.Normalization):
-            mine.set_weights(known.get_weights())
-            mine.finalize_state()
+            layer.set_weights(known.get_weights())
+            layer.finalize_state()
     return clone

@@ -2,19 +2,31 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tasks.runtime.tensorflow_import import keras
 
-#: Layers whose result has about the averages of what they take, or a multiple of them.
+#: Layers whose output has about the averages of their input, or a multiple of them.
 _COPIES = (
     *(keras.layers.AveragePooling2D, keras.layers.MaxPooling2D, keras.layers.ZeroPadding2D, keras.layers.Cropping2D),
     *(keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.Identity),
 )
 
 
+@contextmanager
+def dtype_policy(policy: str) -> Iterator[None]:
+    """Set the dtype policy of the layers that are built in the block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def leaves(model: "keras.Model") -> Iterator[Any]:
-    """All layers in their order; of models within the model, theirs."""
+    """Iterate over all layers in order, also over those of models within the model."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from leaves(layer)
@@ -23,18 +35,18 @@ def leaves(model: "keras.Model") -> Iterator[Any]:
 
 
 def layer_averages(pixels: Any, scaled: Any, network: "keras.Model") -> "keras.Model":
-    """Build the model that a backbone is.
+    """Build the Keras model of a backbone.
 
     Args:
         pixels: Its input, float32 [N, size, size, 3], RGB, 0 to 255.
-        scaled: The same as the network wants them.
+        scaled: The pixels, scaled for the network.
         network: From scaled pixels to the activations of its layers.
 
     Returns:
-        A model from pixels to float32 [N, D] of each layer: feature maps are averaged over the picture, all else is
-        left as it is.
+        A model from pixels to float32 [N, D] of each layer: feature maps are averaged over the picture, other
+        outputs stay as they are.
     """
-    # Keras gives what is alone in a list without it.
+    # Keras returns the only item of a list without the list.
     of_layers = keras.tree.flatten(network(scaled))
     averages = [keras.ops.cast(_average(activations), "float32") for activations in of_layers]
     return keras.Model(pixels, averages, name=network.name)
@@ -45,15 +57,15 @@ def _average(activations: Any) -> Any:
 
 
 def side_by_side(averages: Sequence[Any]) -> Any:
-    """Join Keras tensors [N, D] of the same N as one."""
+    """Concatenate Keras tensors [N, D] of the same N."""
     return keras.layers.Concatenate()(averages) if len(averages) > 1 else averages[0]
 
 
 def stable_names(model: "keras.Model") -> dict[str, Any]:
-    """The operations of a model by names that are the same in every process, in their topological order.
+    """Map names that are the same in every process to the operations of a model, in topological order.
 
-    Keras numbers what has no name of its own, such as `activation_37`, in the order in which a process makes it. Here
-    such numbers begin with 0 in each model.
+    Keras numbers operations without a name, such as `activation_37`, in the order in which a process makes them. Here
+    the numbers start at 0 in each model.
     """
     numbered: dict[str, list[tuple[int, Any]]] = {}
     for operation in model.operations:
@@ -69,19 +81,19 @@ def stable_names(model: "keras.Model") -> dict[str, Any]:
 
 
 def choose_earlier_layers(model: "keras.Model", width: int) -> list[tuple[str, int]]:
-    """Choose the layers whose averages are added to a bottleneck.
+    """Choose the earlier layers whose averages are added to a bottleneck.
 
-    Candidates are the feature maps that a layer with a kernel, such as a convolution, reads later on, directly or
-    pooled or padded, and that are at least half as wide as the bottleneck. Of these the first, the middle and the last
-    one in topological order are taken, or as many as there are. The last map of a network is read by the pooling alone,
-    so it is none of them. A model within the model counts as none of its layers.
+    Candidates are the feature maps that are at least half as wide as the bottleneck, and that a later layer with a
+    kernel, such as a convolution, reads directly, pooled or padded. The first, the middle and the last candidate in
+    topological order are chosen, or as many as there are. Only the pooling reads the last map of a network, so it is
+    no candidate. Layers of a model within the model are no candidates.
 
     Args:
         model: From pixels to the bottleneck.
-        width: Numbers in the bottleneck.
+        width: Length of the bottleneck.
 
     Returns:
-        Their stable names, and how many numbers the average of each has.
+        Stable names and widths of the layers.
     """
     named = stable_names(model)
     makers = {id(tensor): operation for operation in named.values() for tensor in keras.tree.flatten(operation.output)}
@@ -99,14 +111,14 @@ def choose_earlier_layers(model: "keras.Model", width: int) -> list[tuple[str, i
 
 
 def _snake_case(name: str) -> str:
-    """Write a class's name as Keras does where it names a layer of that class."""
+    """Convert a class's name as Keras does for the name of a layer."""
     words = re.sub(r"\W+", "", name)
     words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", words)
     return re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()
 
 
 def _maker(makers: dict[int, Any], tensor: Any) -> Any:
-    """The operation that makes a tensor, before any pooling, padding and dropout; None of an inner model."""
+    """Return the operation that makes a tensor, before any pooling, padding or dropout; None of an inner model."""
     maker = makers.get(id(tensor))
     while isinstance(maker, _COPIES):
         maker = makers.get(id(maker.input))

@@ -1,4 +1,4 @@
-"""Fold away the batch-norms of 2015, an op that TensorFlow removed at GraphDef version 9.
+"""Folds the batch norms of 2015, an op that TensorFlow removed at GraphDef version 9, into other ops.
 
 BatchNormWithGlobalNormalization is y = (x - mean) / sqrt(variance + epsilon) * gamma + beta for each channel, the last
 axis, with gamma only if `scale_after_normalization` (tensorflow/core/kernels/batch_norm_op.h). Of constants, that is
@@ -12,25 +12,25 @@ import numpy as np
 from tasks.backbone.graph_nodes import Nodes, Value, become, operation_of
 from tasks.runtime.tensorflow_import import tf
 
-OLD_BATCH_NORM = "BatchNormWithGlobalNormalization"
+LEGACY_BATCH_NORM = "BatchNormWithGlobalNormalization"
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
 
 def fold_batch_norms(graph: tf.compat.v1.GraphDef, *bottleneck_tensors: str) -> None:
-    """Replace the old batch-norms of a graph, in place.
+    """Replace the legacy batch norms of a graph, in place.
 
-    One after a convolution with a constant filter that nothing else reads becomes a BiasAdd after a convolution with
-    another filter, every other one a Mul and an Add. What they no longer need stays in the graph, unused; one whose
-    statistics are not constants stays as it is.
+    After a convolution with a constant filter that nothing else reads, a batch norm becomes a BiasAdd, and the filter
+    is scaled. Any other becomes a Mul and an Add. Nodes that are no longer needed stay in the graph, and so does a
+    batch norm whose statistics are not constants.
 
     Args:
         graph: A graph without control dependencies.
-        bottleneck_tensors: Its results, each of which counts as a reader.
+        bottleneck_tensors: Results of the graph, which count as readers.
     """
     nodes = Nodes(graph)
     readers = Counter(operation_of(source) for node in graph.node for source in node.input)
     readers.update(map(operation_of, bottleneck_tensors))
-    for norm in nodes.of(OLD_BATCH_NORM):
+    for norm in nodes.of(LEGACY_BATCH_NORM):
         constants = _scale_and_offset(nodes, norm)
         if constants is None:
             continue
@@ -47,7 +47,7 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, *bottleneck_tensors: str) -> 
 
 
 def _scale_and_offset(nodes: Nodes, norm: tf.compat.v1.NodeDef) -> tuple[Value, Value] | None:
-    """What a batch-norm multiplies each channel by, and then adds: both [C], of the type of beta.
+    """Return the factor and the summand of each channel, both [C] and of the type of beta.
 
     scale = gamma / sqrt(variance + epsilon) and offset = beta - mean * scale, in double precision.
     """
@@ -64,24 +64,14 @@ def _scale_and_offset(nodes: Nodes, norm: tf.compat.v1.NodeDef) -> tuple[Value, 
 
 
 def _scale_filter(nodes: Nodes, convolution: tf.compat.v1.NodeDef, scale: Value) -> bool:
-    """Scale a convolution's outputs, [C], by scaling its filter; returns whether that can be done."""
-    channels = _channels(nodes, convolution)
-    filters = nodes.constant(convolution.input[1]) if channels else None
+    """Scale a convolution's outputs, [C], by scaling its filter; return whether that is possible."""
+    if convolution.op not in _CONVOLUTIONS or convolution.attr["data_format"].s not in {b"", b"NHWC"}:
+        return False
+    filters = nodes.constant(convolution.input[1])
     if filters is None:
         return False
+    # The channels are a filter's last axis, and of a depthwise one its last two, [C, multiplier].
+    channels = filters.shape[2:] if convolution.op == "DepthwiseConv2dNative" else filters.shape[3:]
     scaled = filters * scale.reshape(channels)
     convolution.input[1] = nodes.add_constant(f"{convolution.name}/scaled_filter", scaled)
     return True
-
-
-def _channels(nodes: Nodes, node: tf.compat.v1.NodeDef) -> tuple[int, ...]:
-    """Shape of a convolution's channels: a filter's last axis, and of a depthwise one its last two, [C, multiplier].
-
-    Empty where the node is no convolution, has its channels elsewhere, or its filter is computed.
-    """
-    if node.op not in _CONVOLUTIONS or node.attr["data_format"].s not in {b"", b"NHWC"}:
-        return ()
-    filters = nodes.constant(node.input[1])
-    if filters is None:
-        return ()
-    return filters.shape[2:] if node.op == "DepthwiseConv2dNative" else filters.shape[3:]

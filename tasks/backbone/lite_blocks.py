@@ -1,4 +1,4 @@
-"""The blocks of EfficientNet-Lite, and which of their layers make a bottleneck: numbers alone, without TensorFlow."""
+"""The blocks of EfficientNet-Lite, and the layers that make a bottleneck: numbers only, without TensorFlow."""
 
 import math
 from typing import NamedTuple
@@ -8,7 +8,7 @@ BOTTLENECK_WIDTH = 1280
 
 
 class LiteBlock(NamedTuple):
-    """A row of EfficientNet-B0's table, blocks alike but for the first one's stride and input width; or one block."""
+    """A row of EfficientNet-B0's table; only the first of its blocks has the stride. Or a single block."""
 
     repeats: int
     kernel: int
@@ -31,14 +31,14 @@ SCALES = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}
 
 
 def scaled_width(width: int, multiplier: float) -> int:
-    """Scale a width to a multiple of 8 that is never more than 10 % below the exact product."""
+    """Scale a width to a multiple of 8 that is at most 10 % below the exact product."""
     exact = width * multiplier
     rounded = max(8, int(exact + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * exact else rounded
 
 
 def lite_blocks(variant: int) -> list[LiteBlock]:
-    """The blocks of a variant, each as a stage of its own."""
+    """List the blocks of a variant, each as a row."""
     width_multiplier, depth_multiplier = SCALES[variant]
     blocks = []
     for index, stage in enumerate(STAGES):
@@ -50,11 +50,11 @@ def lite_blocks(variant: int) -> list[LiteBlock]:
 
 
 def bottleneck_layers(variant: int) -> tuple[tuple[str, int], ...]:
-    """The layers whose averages make the bottleneck, with their widths.
+    """List the layers whose averages make the bottleneck, with their widths.
 
-    These are the pooled output, and what the depthwise convolutions of three late blocks give: of the two that follow
-    the last halving of the picture, and of the last one. On flower photos they gave 1.9 points of accuracy more than
-    the pooled output alone, of Lite0.
+    These are the pooled output, and the depthwise convolutions of three late blocks: the two that follow the last
+    halving of the picture, and the last one. With Lite0 on flower photos, they gave 1.9 points of accuracy more than
+    the pooled output alone.
     """
     blocks = lite_blocks(variant)
     halving = max(number for number, block in enumerate(blocks) if block.stride == 2)

@@ -1,4 +1,4 @@
-"""What other people's files have in common: what is raised where they are damaged, and the shape of their input."""
+"""Errors of damaged model files, and the check of a model's input shape."""
 
 import warnings
 import zipfile
@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import tf
 
-#: What Keras and TensorFlow raise on a file that is damaged, or holds another network than it should.
+#: Errors that Keras and TensorFlow raise on a file that is damaged or of another network.
 UNREADABLE = (
     AttributeError,
     EOFError,
@@ -25,10 +25,10 @@ UNREADABLE = (
 
 @contextmanager
 def strictly() -> Iterator[None]:
-    """Make an error of what Keras only warns of: that it leaves some layers as they are, without their weights.
+    """Raise an error where Keras only warns that it leaves some layers without their weights.
 
     Raises:
-        ValueError: It did.
+        ValueError: Keras warned.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -39,30 +39,26 @@ def strictly() -> Iterator[None]:
 
 
 def first_line(exc: BaseException) -> str:
-    """The first line of an error, for use within a sentence."""
+    """Return the first line of an error, for use within a sentence."""
     return str(exc).partition("\n")[0].rstrip(" .:")
 
 
 def input_size(path: Path, shape: Sequence[int | None]) -> int | None:
-    """Tell in which size a network wants its pixels.
+    """Read the size of a network's input from its shape.
 
     Args:
-        path: The network's file or folder.
-        shape: Of its input: photos, height, width, channels; None where it is open.
+        path: File or folder of the network.
+        shape: Shape of its input: photos, height, width, channels; None where it is open.
 
     Returns:
         Height and width in pixels; None where they are open.
 
     Raises:
-        BackboneError: It takes something else than a batch of square RGB photos.
+        BackboneError: It takes something other than a batch of square RGB photos.
     """
     if len(shape) != 4 or shape[0] is not None or shape[3] != 3 or shape[1] != shape[2]:
         raise BackboneError(
-            f"{path} takes an input of shape {_written(shape)}, but [None, size, size, 3] is needed: any number of "
-            "square photos in RGB. Export it with such an input."
+            f"{path} takes an input of shape [{', '.join(map(str, shape))}], but [None, size, size, 3] is needed: any "
+            "number of square photos in RGB. Export it with such an input."
         )
     return shape[1]
-
-
-def _written(shape: Sequence[int | None]) -> str:
-    return f"[{', '.join(map(str, shape))}]"

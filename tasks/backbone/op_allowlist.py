@@ -1,10 +1,10 @@
-"""Which ops a graph of the user's may hold: those that compute, and none that reaches beyond the graph.
+"""The ops that a user's graph may hold: those that compute, and none that reaches beyond the graph.
 
-A graph is a program. Some ops of TensorFlow's read or write files, run Python, print to files, talk to other machines
-or end the process, and a graph can hold them at any place. What is allowed is decided by what TensorFlow itself says of
-an op: it has no state, and takes and gives neither strings nor resources, so there is nothing by which it could name a
-file. The few exceptions, either way, are listed here; they were found by going through all ops of TensorFlow 2.21. An
-op that a later version brings is refused as long as it could name a file.
+A graph is a program. Some ops of TensorFlow read or write files, run Python, print to files, talk to other machines or
+end the process, and a graph can hold them anywhere. TensorFlow's own definition of an op decides: an op is allowed if
+it has no state, and takes and gives neither strings nor resources, so that nothing could name a file. The exceptions,
+either way, are listed here, after a review of all ops of TensorFlow 2.21. A new op of a later version is refused if it
+could name a file.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,12 +14,12 @@ from typing import Any
 from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import tf
 
-#: Nodes of a graph with every call of a function written out. The largest network of keras.applications has 10,000.
-MOST_NODES = 1_000_000
-#: How deep functions may call each other.
-DEEPEST_CALLS = 100
+#: Nodes of a graph with every function call expanded. The largest network of keras.applications has 10,000.
+MAX_NODES = 1_000_000
+#: Depth of calls between functions.
+MAX_CALL_DEPTH = 100
 
-#: Without state or strings, and yet more than computing.
+#: Ops without state or strings that do more than compute.
 _HARMFUL = frozenset(
     {
         *("Abort", "DatasetToGraph", "DatasetToGraphV2", "EncodeProto", "ImmutableConst", "MlirPassthroughOp"),
@@ -27,7 +27,7 @@ _HARMFUL = frozenset(
         *("PyFuncStateless", "XlaCustomCall", "XlaCustomCallV2"),
     }
 )
-#: With state, resources or strings, and yet harmless: calls, variables, random numbers, checks, pictures from bytes.
+#: Ops with state, resources or strings that are harmless: calls, variables, random numbers, checks, image decoders.
 _HARMLESS = frozenset(
     {
         *("Case", "If", "While", "StatefulPartitionedCall", "_Arg", "_Retval"),
@@ -41,7 +41,7 @@ _HARMLESS = frozenset(
         "ExtractJpegShape",
     }
 )
-#: A list of tensors is a variant, as a dataset is, which may read files.
+#: Lists of tensors are variants, as datasets are; a dataset may read files, a list does not.
 _LISTS = ("EmptyTensorList", "TensorList")
 
 
@@ -50,13 +50,13 @@ def check_ops(path: Path, nodes: Iterable[Any], library: Any) -> None:
 
     Args:
         path: The graph's file or folder, for the error.
-        nodes: What is run: NodeDefs.
-        library: The functions that these may call: a FunctionDefLibrary.
+        nodes: NodeDefs that are run.
+        library: FunctionDefLibrary of the functions that they may call.
 
     Raises:
         BackboneError: An op is not allowed, functions call themselves, or the graph is absurdly large.
     """
-    harmful = _Walk(library).harmful(path, nodes)
+    harmful = harmful_ops(path, nodes, library)
     if harmful:
         ops = ", ".join(f"{op} ({name})" for op, name in sorted(harmful.items()))
         raise BackboneError(
@@ -66,37 +66,35 @@ def check_ops(path: Path, nodes: Iterable[Any], library: Any) -> None:
 
 
 def harmful_ops(path: Path, nodes: Iterable[Any], library: Any) -> Mapping[str, str]:
-    """Name a node each of all ops that are not allowed; see `check_ops`.
+    """Map each op that is not allowed to the name of a node; see `check_ops`.
 
     Raises:
         BackboneError: Functions call themselves, or the graph is absurdly large.
     """
-    return _Walk(library).harmful(path, nodes)
+    walk = _Walk(library)
+    try:
+        size = walk.size(nodes, 0)
+    except RecursionError as exc:
+        raise BackboneError(
+            f"{path} holds functions that call themselves, or each other more than {MAX_CALL_DEPTH} deep. Export "
+            "the network alone, from pixels to vectors."
+        ) from exc
+    if size > MAX_NODES:
+        raise BackboneError(f"{path} holds a graph of {size:.1e} operations, which no network has. Export it anew.")
+    return walk.harmful
 
 
 class _Walk:
-    """Goes through nodes and all functions that they call, each once."""
+    """Visits nodes and all functions that they call, each once."""
 
     def __init__(self, library: Any) -> None:
         self._functions = {function.signature.name: function.node_def for function in library.function}
         self._sizes: dict[str, int] = {}
-        self._harmful: dict[str, str] = {}
+        self.harmful: dict[str, str] = {}
 
-    def harmful(self, path: Path, nodes: Iterable[Any]) -> Mapping[str, str]:
-        try:
-            size = self._size(nodes, 0)
-        except RecursionError as exc:
-            raise BackboneError(
-                f"{path} holds functions that call themselves, or each other more than {DEEPEST_CALLS} deep. Export "
-                "the network alone, from pixels to vectors."
-            ) from exc
-        if size > MOST_NODES:
-            raise BackboneError(f"{path} holds a graph of {size:.1e} operations, which no network has. Export it anew.")
-        return self._harmful
-
-    def _size(self, nodes: Iterable[Any], depth: int) -> int:
-        """How many nodes these are, with those of all calls."""
-        if depth > DEEPEST_CALLS:
+    def size(self, nodes: Iterable[Any], depth: int) -> int:
+        """Count the nodes, with those of all calls."""
+        if depth > MAX_CALL_DEPTH:
             raise RecursionError
         size = 0
         for node in nodes:
@@ -104,17 +102,17 @@ class _Walk:
             if node.op in self._functions:
                 size += self._called(node.op, depth)
             elif not _is_harmless(node.op):
-                self._harmful.setdefault(node.op, node.name)
+                self.harmful.setdefault(node.op, node.name)
         return size
 
     def _called(self, name: str, depth: int) -> int:
         if name not in self._sizes:
-            self._sizes[name] = self._size(self._functions.get(name, ()), depth + 1)
+            self._sizes[name] = self.size(self._functions.get(name, ()), depth + 1)
         return self._sizes[name]
 
 
 def _calls(node: Any) -> list[str]:
-    """The functions that a node is given."""
+    """Name the functions that a node may call."""
     return [
         function.name
         for value in node.attr.values()

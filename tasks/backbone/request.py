@@ -1,4 +1,4 @@
-"""What a user asks for as backbone, before anything is looked at."""
+"""A user's request for a backbone."""
 
 import hashlib
 import re
@@ -11,25 +11,25 @@ from tasks.paths import AnyPath, file_version, is_remote
 from tasks.storage.remote_listing import version_of
 
 KERAS_PREFIX = "keras:"
-#: What `--scaling` says where the user leaves it to the backbone.
+#: Value of `--scaling` and `--layers` that leaves the choice to the backbone.
 AUTO = "auto"
-#: What `--layers` says where the last layer alone makes the bottleneck.
+#: Value of `--layers` that takes the last layer only.
 LAST = "last"
 
 
 @dataclass(frozen=True)
 class BackboneRequest:
-    """What a user asks for as backbone.
+    """A user's request for a backbone, from the parameters alone.
 
     Args:
         backbone: A name of the catalog, `keras:<Name>`, or a path of a SavedModel, a `.keras` file or a frozen graph.
-        weights: A file or URL that takes the place of the backbone's own weights; empty takes its own.
-        size: Height and width of the input in pixels; 0 takes the backbone's own.
-        scaling: How a model of the user's wants its pixels; `auto` is the backbone's own.
-        input_tensor: Of a frozen graph: the tensor that takes the scaled pixels.
-        bottleneck_tensor: Of a model of the user's: the tensor, output or layer that gives the bottleneck; further ones
-            follow after commas.
-        layers: Which layers make the bottleneck: `auto`, those that the backbone names, or `last`, the last one alone.
+        weights: File or URL of weights that replace the backbone's own; empty keeps its own.
+        size: Height and width of the input in pixels; 0 is the backbone's own.
+        scaling: Scaling of pixels for a user's model; `auto` is the backbone's own.
+        input_tensor: Tensor of a user's frozen graph that takes the scaled pixels.
+        bottleneck_tensor: Tensor, output or layer of a user's model that gives the bottleneck; more follow after
+            commas.
+        layers: Layers that make the bottleneck: `auto` is those that the backbone names, `last` only the last one.
     """
 
     backbone: str
@@ -42,27 +42,27 @@ class BackboneRequest:
 
     @property
     def key(self) -> str:
-        """Key of the request; what it came to also depends on the files that it names."""
+        """Key of the request. The backbone also depends on the files that the request names."""
         return fingerprint(asdict(self))
 
     @property
     def slug(self) -> str:
-        """A folder's name for the backbone: readable, and another one for another."""
+        """A readable folder name for the backbone, unique to it."""
         plain = re.sub(r"[^A-Za-z0-9_]+", "-", Path(self.backbone).name).strip("-")[:40]
         if plain and plain == self.backbone:
             return plain
         return f"{plain or 'backbone'}-{hashlib.sha256(self.backbone.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
     def state(self) -> str:
-        """How the user's own files look from outside, without reading them: changed, they are looked at again."""
+        """Versions of the user's files, without reading them; if they change, the request is prepared again."""
         paths = [given_path(text) for text in (self.backbone, self.weights)]
-        return ", ".join(look(path) if path else "" for path in paths)
+        return ", ".join(file_versions(path) if path else "" for path in paths)
 
 
-def look(path: AnyPath) -> str:
-    """Sizes and versions of a file, or of all files of a SavedModel; empty where there is none.
+def file_versions(path: AnyPath) -> str:
+    """Fingerprint sizes and versions of a file, or of all files of a SavedModel; empty if there is none.
 
-    Of an object store it is the version that the store gives them.
+    On an object store it is the version that the store gives them.
     """
     if is_remote(path):
         return version_of(path)

@@ -1,8 +1,8 @@
-"""A SavedModel of the user's as a backbone.
+"""A user's SavedModel as a backbone.
 
-Loading one runs no Python of the model's: it is a graph. Yet a graph may hold any op of TensorFlow's, also one that
-reads or writes files, so everything in it that can be run is looked at before it is loaded. What saves and restores
-its variables is looked at by nobody and run by nobody: TensorFlow restores them by itself.
+A SavedModel is a graph, and loading it runs no Python of its author. But a graph can hold any op of TensorFlow, also
+one that reads or writes files. So all functions that can be called are checked before it is loaded. The functions that
+save and restore variables are not checked and never called: TensorFlow restores variables by itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,8 +21,8 @@ from tasks.runtime.tensorflow_import import tf
 SIGNATURE = "serving_default"
 
 
-class _Entrance(NamedTuple):
-    """How a SavedModel is called: with pixels, giving its outputs by name; and the specification of the pixels."""
+class _EntryPoint(NamedTuple):
+    """The way to call a SavedModel: a function from pixels to outputs by name, and the specification of the pixels."""
 
     call: Callable[[Any], Mapping[str, Any]]
     pixels: Any
@@ -30,10 +30,10 @@ class _Entrance(NamedTuple):
 
 
 def saved_size(path: Path) -> int | None:
-    """Tell in which size a SavedModel wants its pixels; None where it leaves that open.
+    """Read the size of a SavedModel's input in pixels; None where it is open.
 
     Raises:
-        BackboneError: It cannot be loaded, or takes something else than photos.
+        BackboneError: It cannot be loaded, or takes something other than photos.
     """
     pixels = _open(path).pixels
     shape = pixels.shape
@@ -46,26 +46,18 @@ def saved_size(path: Path) -> int | None:
 
 
 def saved_network(backbone: Backbone, weights: Path) -> Callable[[Any], tuple[Any, ...]]:
-    """Load a SavedModel for computing bottlenecks.
-
-    Args:
-        backbone: The backbone.
-        weights: The folder.
-
-    Returns:
-        A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to float32 [N, D] of
-        each output that is part of the bottleneck. A feature map is averaged over height and width.
+    """Load a SavedModel; see `BackboneKind.load_layers`. Feature maps are averaged over height and width.
 
     Raises:
-        SettingError: It is not clear which of its outputs these are.
+        SettingError: The outputs are not named, or do not exist.
         BackboneError: It cannot be loaded.
     """
-    entrance = _open(weights)
-    names = [_output(name, weights, entrance.outputs) for name in backbone.layers]
+    entry_point = _open(weights)
+    names = [_output(name, weights, entry_point.outputs) for name in backbone.layers]
     scaling = SCALINGS[backbone.scaling]
 
     def network(pixels: Any) -> tuple[Any, ...]:
-        outputs = entrance.call(scaling.apply(pixels))
+        outputs = entry_point.call(scaling.apply(pixels))
         return tuple(_average(outputs[name]) for name in names)
 
     return network
@@ -75,7 +67,7 @@ def _average(activations: Any) -> Any:
     return tf.cast(tf.reduce_mean(activations, (1, 2)) if activations.shape.rank == 4 else activations, tf.float32)
 
 
-def _open(path: Path) -> _Entrance:
+def _open(path: Path) -> _EntryPoint:
     try:
         _check(path)
         loaded = tf.saved_model.load(str(path))
@@ -95,7 +87,7 @@ def _open(path: Path) -> _Entrance:
 
 
 def _check(path: Path) -> None:
-    """Refuse what could be run besides the network.
+    """Refuse a SavedModel that could run more than the network.
 
     Raises:
         BackboneError: It is of TensorFlow 1, or holds ops that do more than compute.
@@ -106,7 +98,7 @@ def _check(path: Path) -> None:
     graphs = SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs
     if len(graphs) != 1 or not graphs[0].HasField("object_graph_def"):
         raise BackboneError(
-            f"The SavedModel {path} is of TensorFlow 1: to load it, whatever it says must be run. Give a frozen graph "
+            f"The SavedModel {path} is of TensorFlow 1, and loading it would run any op it holds. Give a frozen graph "
             "(.pb) of it, or export it with TensorFlow 2."
         )
     library = graphs[0].graph_def.library
@@ -115,20 +107,20 @@ def _check(path: Path) -> None:
     check_ops(path, [node for name in reachable for node in functions.get(name, ())], library)
 
 
-def _by_signature(path: Path, loaded: Any) -> _Entrance:
+def _by_signature(path: Path, loaded: Any) -> _EntryPoint:
     signature = loaded.signatures[SIGNATURE]
     pixels = _pixels(path, signature)
     (name,) = signature.structured_input_signature[1]
 
     def call(inputs: Any) -> Mapping[str, Any]:
-        # By way of what was loaded, which holds the variables: the signature alone does not keep them.
+        # Through the loaded object, which keeps the variables alive; the signature alone does not.
         return loaded.signatures[SIGNATURE](**{name: inputs})  # type: ignore[no-any-return]  # TensorFlow ships no types
 
-    return _Entrance(call, pixels, tuple(sorted(signature.structured_outputs)))
+    return _EntryPoint(call, pixels, tuple(sorted(signature.structured_outputs)))
 
 
-def _by_call(path: Path, loaded: Any) -> _Entrance:
-    """Call a SavedModel as a whole, as those of TensorFlow Hub are."""
+def _by_call(path: Path, loaded: Any) -> _EntryPoint:
+    """Call a SavedModel as a whole, as TensorFlow Hub does."""
     function = loaded.__call__.concrete_functions[0]
     outputs = function.structured_outputs
 
@@ -136,11 +128,11 @@ def _by_call(path: Path, loaded: Any) -> _Entrance:
         result = loaded(inputs)
         return result if isinstance(result, Mapping) else {"": result}
 
-    return _Entrance(call, _pixels(path, function), tuple(sorted(outputs)) if isinstance(outputs, Mapping) else ("",))
+    return _EntryPoint(call, _pixels(path, function), tuple(sorted(outputs)) if isinstance(outputs, Mapping) else ("",))
 
 
 def _pixels(path: Path, function: Any) -> Any:
-    """The specification of the one input."""
+    """Return the specification of the only input."""
     positional, named = function.structured_input_signature
     tensors = [each for each in (*positional, *named.values()) if isinstance(each, tf.TensorSpec)]
     if len(tensors) != 1:

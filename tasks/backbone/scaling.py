@@ -1,4 +1,4 @@
-"""How a network wants its pixels: from 0 to 255 as RGB to whatever it was trained on."""
+"""Scales pixels from 0 to 255 to the range that a network was trained on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,26 +6,26 @@ from typing import Any
 
 import numpy as np
 
-#: ImageNet's mean and standard deviation of each channel, as torchvision and Keras' mode `torch` have them.
+#: ImageNet's mean and standard deviation of each channel, as in torchvision and Keras' mode `torch`.
 _MEAN, _DEVIATION = np.array(((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), np.float32)
-#: ImageNet's mean of blue, green and red, as Caffe and Keras' mode `caffe` have it.
+#: ImageNet's mean of blue, green and red, as in Caffe and Keras' mode `caffe`.
 _CAFFE_MEAN = np.array((103.939, 116.779, 123.68), np.float32)
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """One way to scale pixels.
+    """A scaling of pixels.
 
     Args:
-        formula: What it does, for people.
-        apply: Does it: float32 [..., 3], RGB, 0 to 255, as an array or a tensor, to the same shape and kind.
+        formula: Formula for people.
+        apply: Function from float32 [..., 3], RGB, 0 to 255, an array or a tensor, to the same shape and kind.
     """
 
     formula: str
     apply: Callable[[Any], Any]
 
 
-#: By the name that `--scaling` and the catalog take.
+#: Scalings by their names in `--scaling` and the catalog.
 SCALINGS = {
     "raw": Scaling("x", lambda x: x),
     "unit": Scaling("x / 255", lambda x: x / 255.0),
@@ -35,5 +35,5 @@ SCALINGS = {
     "torch": Scaling("(x / 255 - mean) / deviation of ImageNet", lambda x: (x / 255.0 - _MEAN) / _DEVIATION),
     "caffe": Scaling("BGR, x - mean of ImageNet", lambda x: x[..., ::-1] - _CAFFE_MEAN),
 }
-#: A model of keras.applications brings its own `preprocess_input`.
+#: Scaling of keras.applications: the model's own `preprocess_input`.
 OWN = "own"

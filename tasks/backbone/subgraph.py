@@ -1,4 +1,4 @@
-"""Cut a network out of a frozen graph: what lies between tensors, without what its writer needed around it."""
+"""Cuts a network out of a frozen graph: the nodes between tensors."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -12,19 +12,18 @@ _REMEDY = "Give the tensors between which the network lies with --input-tensor a
 
 
 def cut(graph: tf.compat.v1.GraphDef, input_tensor: str, *bottleneck_tensors: str) -> tf.compat.v1.GraphDef:
-    """Cut out what lies between a tensor and others.
+    """Cut out the nodes between a tensor and others.
 
     Args:
-        graph: The graph; is not changed.
-        input_tensor: Where the pixels go in, the first output of an operation.
-        bottleneck_tensors: Where the parts of the bottleneck come out.
+        graph: The graph, which is not changed.
+        input_tensor: Tensor that takes the pixels, the first output of an operation.
+        bottleneck_tensors: Tensors that give the parts of the bottleneck.
 
     Returns:
-        Those nodes, as `_plain` leaves them; the operation of the input is a float32 placeholder.
+        These nodes, simplified by `_plain`; the operation of the input is a float32 placeholder.
 
     Raises:
-        BackboneError: There is no such tensor, no way from the input to one of them, or something else feeds the
-            network.
+        BackboneError: There is no such tensor, or the bottleneck does not depend on the input alone.
     """
     nodes = {node.name: node for node in graph.node}
     start = _find(nodes, input_tensor)
@@ -49,7 +48,7 @@ def cut(graph: tf.compat.v1.GraphDef, input_tensor: str, *bottleneck_tensors: st
 
 
 def leading_to(graph: tf.compat.v1.GraphDef, tensor: str) -> tf.compat.v1.GraphDef:
-    """Cut out what a tensor is computed from, its own operation included.
+    """Cut out the nodes that a tensor is computed from, its own operation included.
 
     Raises:
         BackboneError: There is no such tensor.
@@ -62,7 +61,7 @@ def leading_to(graph: tf.compat.v1.GraphDef, tensor: str) -> tf.compat.v1.GraphD
 
 
 def _needed(nodes: Mapping[str, tf.compat.v1.NodeDef], end: str, start: str = "") -> set[str]:
-    """Names of the nodes whose values `end` needs, itself included; nothing that only `start` needs."""
+    """Name the nodes whose values `end` needs, itself included, but not those that only `start` needs."""
     needed, waiting = {end}, [end]
     while waiting:
         name = waiting.pop()
@@ -70,7 +69,9 @@ def _needed(nodes: Mapping[str, tf.compat.v1.NodeDef], end: str, start: str = ""
             continue
         for source in map(operation_of, _data_inputs(nodes[name])):
             if source not in nodes:
-                raise BackboneError(f"The graph is damaged: {name} needs {source}, which is not in it. Get it anew.")
+                raise BackboneError(
+                    f"The graph is damaged: {name} needs {source}, which is not in it. Get the file again."
+                )
             if source not in needed:
                 needed.add(source)
                 waiting.append(source)
@@ -78,15 +79,15 @@ def _needed(nodes: Mapping[str, tf.compat.v1.NodeDef], end: str, start: str = ""
 
 
 def _data_inputs(node: tf.compat.v1.NodeDef) -> list[str]:
-    """A node's inputs but for the control dependencies, which only give an order."""
+    """Return a node's inputs without control dependencies, which only order the nodes."""
     return [source for source in node.input if not source.startswith("^")]
 
 
 def _plain(node: tf.compat.v1.NodeDef) -> tf.compat.v1.NodeDef:
-    """Copy a node without control dependencies, checks, and its writer's devices and shapes (attributes in `_`).
+    """Copy a node without control dependencies, checks, devices and recorded shapes (attributes in `_`).
 
-    A check between a convolution and its ReLU keeps TensorFlow from computing both in one go; so it becomes an
-    Identity, which TensorFlow removes.
+    A check between a convolution and its ReLU keeps TensorFlow from fusing the two; so it becomes an Identity, which
+    TensorFlow removes.
     """
     plain = tf.compat.v1.NodeDef(name=node.name, op=node.op, input=_data_inputs(node))
     for key, value in node.attr.items():
@@ -98,16 +99,16 @@ def _plain(node: tf.compat.v1.NodeDef) -> tf.compat.v1.NodeDef:
 
 
 def _find(nodes: Mapping[str, tf.compat.v1.NodeDef], tensor: str) -> str:
-    """The name of a tensor's operation, if the graph has it."""
+    """Return the name of a tensor's operation, if the graph has it."""
     name = operation_of(tensor)
     if name in nodes:
         return name
     near = ", ".join(tensor_of(match) for match in get_close_matches(name, nodes, n=5))
-    raise BackboneError(f"The graph has no tensor {tensor!r}{f'; near it are {near}' if near else ''}. {_REMEDY}")
+    raise BackboneError(f"The graph has no tensor {tensor!r}{f'; similar names are {near}' if near else ''}. {_REMEDY}")
 
 
 def _refuse_foreign(node: tf.compat.v1.NodeDef, bottleneck_tensor: str) -> None:
-    """Refuse what would have to be fed or restored besides the pixels."""
+    """Refuse a node that needs to be fed or restored besides the pixels."""
     if node.op in _VARIABLES:
         raise BackboneError(
             f"The graph is not frozen: {node.name} is a variable. Freeze it, so that its variables are constants, or "

@@ -3,7 +3,7 @@
 from dataclasses import asdict, fields
 
 from tasks.backbone.backbones import Backbone, Prepared
-from tasks.backbone.request import BackboneRequest, look
+from tasks.backbone.request import BackboneRequest, file_versions
 from tasks.keys import fingerprint
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
@@ -16,25 +16,29 @@ from tasks.stage import RunStageTask
 class PrepareBackbone(RunStageTask):
     """Finds or fetches the weights of a backbone and describes it."""
 
-    request: SettingsParameter[BackboneRequest] = SettingsParameter(BackboneRequest, description="The wish, as JSON.")
+    request: SettingsParameter[BackboneRequest] = SettingsParameter(
+        BackboneRequest, description="The request, as JSON."
+    )
 
     stage = "backbone"
     on_gpus = True
 
     def folder(self) -> AnyPath:
-        """Where what is fetched is kept."""
+        """Folder of fetched files."""
         return self.root.backbone(self.request.slug)
 
     def manifest_path(self) -> AnyPath:
-        """One a request."""
+        """One manifest per request."""
         return self.folder() / f"{self.request.key}.json"
 
     def complete(self) -> bool:
-        """Whether it is known, and the files that it was made of look as they did."""
+        """Whether the backbone is known and its files have not changed."""
         if not self.is_published():
             return False
         details = self.manifest().details
-        return bool(details["asked"] == self.request.state() and details["found"] == look(self.prepared().weights))
+        return bool(
+            details["asked"] == self.request.state() and details["found"] == file_versions(self.prepared().weights)
+        )
 
     def prepared(self) -> Prepared:
         """The backbone, once the task is complete."""
@@ -44,11 +48,11 @@ class PrepareBackbone(RunStageTask):
         return Prepared(backbone, to_path(manifest.details["weights"]))
 
     def work(self, progress: Progress) -> StageResult:
-        """Find or fetch the weights; TensorFlow is loaded only if the catalog does not say what they are."""
+        """Find or fetch the weights; this imports TensorFlow only if the catalog does not describe them."""
         with progress.preparing("imports"):
             from tasks.backbone.prepare import prepare_backbone  # noqa: PLC0415 (only where there is work)
 
-        # Before anything is read, so that a file that is replaced meanwhile is seen to have changed.
+        # Before anything is read, so that a file that is replaced meanwhile counts as changed.
         asked = self.request.state()
         prepared = prepare_backbone(self.request, self.folder(), progress)
         return StageResult(
@@ -58,5 +62,5 @@ class PrepareBackbone(RunStageTask):
             photos=0,
             new=1,
             reused=0,
-            details={"weights": str(prepared.weights), "asked": asked, "found": look(prepared.weights)},
+            details={"weights": str(prepared.weights), "asked": asked, "found": file_versions(prepared.weights)},
         )

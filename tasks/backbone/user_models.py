@@ -1,22 +1,20 @@
-"""The user's own models as backbones: a SavedModel, a `.keras` file, or a frozen graph."""
+"""Describes a user's own model as a backbone."""
 
 from pathlib import Path
 
-from tasks.backbone.backbones import Backbone, Kind, Prepared
-from tasks.backbone.frozen_graph import input_size as graph_size
-from tasks.backbone.frozen_graph import read_graph
+from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.graph_nodes import tensor_of
-from tasks.backbone.keras_files import look
+from tasks.backbone.kinds import KINDS
+from tasks.backbone.kinds.base import BackboneKind
 from tasks.backbone.load import measure_width
 from tasks.backbone.model_file_errors import UNREADABLE, first_line
 from tasks.backbone.request import AUTO, LAST, BackboneRequest
-from tasks.backbone.saved_models import saved_size
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.weights import weights_sha256
 from tasks.errors import BackboneError, SettingError
 
-#: For whom each scaling is.
-_CHOICES = {
+#: The models that each scaling is for.
+_SCALING_USES = {
     "raw": "it scales by itself",
     "unit": "0 to 1",
     "symmetric": "-1 to 1",
@@ -24,97 +22,70 @@ _CHOICES = {
     "torch": "trained with PyTorch",
     "caffe": "trained with Caffe, and Keras' ResNet and VGG",
 }
-#: Ops of a graph that no bottleneck comes out of.
-_NOT_COMPUTED = {"Const", "Identity", "NoOp", "Placeholder"}
-_MOST_LISTED = 8
 
 
 def prepare(request: BackboneRequest, path: Path) -> Prepared:
-    """Look at a model of the user's, and describe it.
+    """Describe a user's model.
 
     Args:
-        request: What the user asks for.
+        request: The user's request.
         path: The file, or the folder of a SavedModel.
 
     Raises:
-        SettingError: It is no model, or something that cannot be seen in the file is not given.
-        BackboneError: It cannot be loaded, or makes no bottlenecks of photos.
+        SettingError: It is no model, or a parameter that the file does not contain is missing.
+        BackboneError: It cannot be loaded, or gives no bottlenecks of photos.
     """
-    kind = _kind(path)
+    kind = _find_kind(path)
     layers = _layers(request, kind)
-    if kind == "frozen_graph":
-        _check_tensors(request, path)
-    elif request.input_tensor:
+    if request.input_tensor and not kind.has_tensors:
         raise SettingError(f"--input-tensor is for frozen graphs; {path} says itself where photos go in. Leave it out.")
-    if kind == "keras_file":
-        own_size, scales = look(path)
-        scaling = "raw" if request.scaling == AUTO and scales else _scaling(request, path)
-    else:
-        scaling = _scaling(request, path)
-        own_size = saved_size(path) if kind == "saved_model" else graph_size(path, request.input_tensor)
+    own = kind.read_input(request, path)
     backbone = Backbone(
-        name=path.name if kind == "saved_model" else path.stem,
-        kind=kind,
+        name=path.name if path.is_dir() else path.stem,
+        kind=kind.name,
         model="",
         weights_sha256=weights_sha256(path),
-        size=_size(request, path, own_size),
+        size=_size(request, path, own.size),
         layers=layers,
         widths=(0,) * len(layers),
-        scaling=scaling,
+        scaling="raw" if request.scaling == AUTO and own.is_raw else _scaling(request, path),
         input_tensor=request.input_tensor,
     )
-    return _tried(Prepared(backbone, path))
+    return _measure(Prepared(backbone, path))
 
 
-def _layers(request: BackboneRequest, kind: Kind) -> tuple[str, ...]:
-    """The names in `--bottleneck-tensor`; a single empty one is the model's own choice."""
+def _layers(request: BackboneRequest, kind: BackboneKind) -> tuple[str, ...]:
+    """Split `--bottleneck-tensor`; a single empty name leaves the choice to the model."""
     names = tuple(name.strip() for name in request.bottleneck_tensor.split(","))
     if len(names) > 1 and not all(names):
         raise SettingError(
-            f"--bottleneck-tensor is {request.bottleneck_tensor!r}, with nothing before or after a comma. Give the "
-            "names that are meant, with a comma between two."
+            f"--bottleneck-tensor is {request.bottleneck_tensor!r}, with an empty name before or after a comma. "
+            "Separate the names with single commas."
         )
-    full = [tensor_of(name) for name in names] if kind == "frozen_graph" else list(names)
+    full = [tensor_of(name) for name in names] if kind.has_tensors else list(names)
     twice = [name for name in full if full.count(name) > 1]
     if twice:
         raise SettingError(f"--bottleneck-tensor names {twice[0]} twice. Name it once.")
     return names[:1] if request.layers == LAST else names
 
 
-def _kind(path: Path) -> Kind:
-    if (path / "saved_model.pb").is_file():
-        return "saved_model"
-    if path.is_file() and path.suffix == ".keras":
-        return "keras_file"
-    if path.is_file() and path.suffix == ".pb":
-        return "frozen_graph"
+def _find_kind(path: Path) -> BackboneKind:
+    for kind in KINDS.values():
+        if kind.is_model(path):
+            return kind
     raise SettingError(
         f"{path} is no model that can be a backbone. Give the folder of a SavedModel, with saved_model.pb in it, a "
         ".keras file, or a frozen graph (.pb)."
     )
 
 
-def _check_tensors(request: BackboneRequest, path: Path) -> None:
-    """Refuse a frozen graph without its two tensors, and tell which it has."""
-    if request.input_tensor and request.bottleneck_tensor:
-        return
-    nodes = read_graph(path).node
-    inputs = [f"{node.name}:0" for node in nodes if node.op == "Placeholder"]
-    outputs = [f"{node.name}:0" for node in nodes if node.op not in _NOT_COMPUTED]
-    raise SettingError(
-        f"The frozen graph {path} needs --input-tensor, where scaled pixels go in, and --bottleneck-tensor. Its "
-        f"placeholders: {', '.join(inputs[:_MOST_LISTED]) or 'none'}; its last tensors: "
-        f"{', '.join(outputs[-_MOST_LISTED:]) or 'none'}."
-    )
-
-
 def _scaling(request: BackboneRequest, path: Path) -> str:
     if request.scaling in SCALINGS:
         return request.scaling
-    listed = "; ".join(f"{name}: {SCALINGS[name].formula} ({whom})" for name, whom in _CHOICES.items())
+    listed = "; ".join(f"{name}: {SCALINGS[name].formula} ({use})" for name, use in _SCALING_USES.items())
     raise SettingError(
-        f"How {path} wants its pixels, which are x = 0 to 255, cannot be seen in it, and a wrong scaling costs "
-        f"accuracy without a word. Give --scaling as it was trained with: {listed}."
+        f"{path} does not say how to scale its pixels, which are x = 0 to 255, and a wrong scaling costs accuracy "
+        f"silently. Give --scaling as it was trained with: {listed}."
     )
 
 
@@ -126,8 +97,8 @@ def _size(request: BackboneRequest, path: Path, own: int | None) -> int:
     return own or request.size
 
 
-def _tried(prepared: Prepared) -> Prepared:
-    """Learn the widths, and whether the network runs at all."""
+def _measure(prepared: Prepared) -> Prepared:
+    """Measure the widths, which also shows whether the network runs."""
     try:
         return measure_width(prepared)
     except UNREADABLE as exc:

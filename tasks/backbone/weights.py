@@ -1,4 +1,4 @@
-"""Weights at hand: in an installed package, at a path or URL that the user gives, or fetched and locked."""
+"""Finds weights: in an installed package, or at a path or URL of the user."""
 
 import hashlib
 import importlib.util
@@ -49,10 +49,10 @@ def packaged_weights(entry: BackboneEntry) -> Path:
 
 
 def fetched_name(url: str) -> str:
-    """Name the file that a URL is kept as: as the URL does where that is the plain name of a file of weights.
+    """Choose the name of a fetched file: the URL's own where that is the plain name of a file of weights.
 
-    Every other name could lead out of the folder, be too long, or be that of another file there, such as a manifest or
-    a hash; the file is then called by the URL's own hash.
+    Any other name could leave the folder, be too long, or be that of another file there, such as a manifest; the name
+    is then the URL's hash.
     """
     last = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("/")[2]
     if _PLAIN_NAME.fullmatch(last):
@@ -61,17 +61,16 @@ def fetched_name(url: str) -> str:
 
 
 def given_weights(text: str, folder: AnyPath, progress: Progress) -> AnyPath:
-    """Find what the user gives as `--weights`.
+    """Find the weights that the user gives as `--weights`.
 
     Args:
-        text: A path, also on an object store, or a URL; what is fetched is locked: its hash is kept at the first time
-            and expected later.
-        folder: Where what is fetched is kept.
-        progress: Told of the bytes as they come.
+        text: A path, also on an object store, or a URL. The hash of the first download is kept and expected later.
+        folder: Where fetched files are kept.
+        progress: Told the bytes as they arrive.
 
     Raises:
         BackboneError: There is no such file.
-        DownloadError: The server could not be had, or the file is another one than the first time.
+        DownloadError: The server did not answer, or the file differs from the first download.
     """
     if is_url(text):
         return _fetched(text, folder, progress)
@@ -100,5 +99,5 @@ def _fetched(url: str, folder: AnyPath, progress: Progress) -> AnyPath:
 
 
 def _kept(folder: AnyPath, sha256: str) -> AnyPath:
-    """Where weights that were fetched are on an object store: machines that fetch at once cannot mix them up."""
+    """Folder of fetched weights on an object store, by their hash: machines that fetch at once cannot mix them up."""
     return folder / f"fetched-{sha256[:KEY_LENGTH]}"

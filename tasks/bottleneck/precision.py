@@ -2,18 +2,14 @@
 
 from typing import Literal, cast, get_args
 
-from tasks.backbone.backbones import Backbone, Kind
+from tasks.backbone.backbones import Backbone
+from tasks.backbone.kinds import KINDS
 from tasks.errors import SettingError
 from tasks.hardware import Hardware
 
 Precision = Literal["float32", "bfloat16", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 AUTO = "auto"
-
-#: EfficientNet-Lite was made to be quantised: no swish, no squeeze-and-excitation, activations from 0 to 6.
-_MADE_FOR_INT8: tuple[Kind, ...] = ("efficientnet_lite",)
-#: What a GPU computes in bfloat16: networks that are built here, layer by layer, and can be built in it.
-BUILT_HERE: tuple[Kind, ...] = ("efficientnet_lite", "keras_application")
 
 
 def resolve_precision(wish: str, backbone: Backbone, hardware: Hardware) -> Precision:
@@ -36,7 +32,7 @@ def resolve_precision(wish: str, backbone: Backbone, hardware: Hardware) -> Prec
         return cast("Precision", wish)
     if _computes_bfloat16(backbone, hardware):
         return "bfloat16"
-    suits_int8 = backbone.kind in _MADE_FOR_INT8 and len(backbone.layers) == 1 and not hardware.gpu
+    suits_int8 = KINDS[backbone.kind].int8_by_default and len(backbone.layers) == 1 and not hardware.gpu
     return "int8" if suits_int8 else "float32"
 
 
@@ -65,7 +61,7 @@ def check_gpus(gpus: float, precision: Precision, hardware: Hardware) -> None:
 
 
 def _computes_bfloat16(backbone: Backbone, hardware: Hardware) -> bool:
-    return backbone.kind in BUILT_HERE if hardware.gpu else hardware.bfloat16
+    return KINDS[backbone.kind].bfloat16_on_gpu if hardware.gpu else hardware.bfloat16
 
 
 def _no_bfloat16(backbone: Backbone, hardware: Hardware) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.backbone.backbones import Backbone
+from tasks.backbone.kinds import KINDS
 from tasks.errors import BackboneError
 
 Numbers = npt.NDArray[np.uint8 | np.int16]
@@ -38,7 +39,7 @@ UNBOUNDED = Quantisation("int16", 1 / 256)
 
 def quantisation_of(backbone: Backbone) -> Quantisation:
     """How the bottlenecks of a backbone are stored."""
-    return RELU6 if backbone.kind == "efficientnet_lite" else UNBOUNDED
+    return RELU6 if KINDS[backbone.kind].relu6 else UNBOUNDED
 
 
 def quantise(averages: Floats, quantisation: Quantisation, names: Sequence[str]) -> Numbers:

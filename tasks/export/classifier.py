@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tasks.backbone.backbones import TRAINABLE
+from tasks.backbone.kinds import KINDS
+from tasks.backbone.kinds.base import TrainableKind
 from tasks.backbone.load import Network, build_model, load_network
 from tasks.predict.models import Model
 from tasks.runtime.tensorflow_import import keras, tf
@@ -86,7 +87,7 @@ def open_classifier(model: Model) -> Classifier:
         return Classifier(size, _frozen(network), network, None, 1)
     head, views = load_head(model.folder), len(model.settings.predicting_views)
     taken = prepared if head.rooted else replace(prepared, backbone=prepared.backbone.last_layer)
-    if prepared.backbone.kind in TRAINABLE:
+    if isinstance(KINDS[prepared.backbone.kind], TrainableKind):
         backbone = build_model(taken)
         return Classifier(size, _frozen(backbone), backbone, head, views)
     return Classifier(size, load_network(taken), None, head, views)

@@ -275,9 +275,9 @@ def test_a_graph_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_errors_of_tensors_name_the_file(small: Path) -> None:
-    with pytest.raises(BackboneError, match=rf"^{re.escape(str(small))}: .*'pool_4:0'; near it are pool_3:0"):
+    with pytest.raises(BackboneError, match=rf"^{re.escape(str(small))}: .*'pool_4:0'; similar names are pool_3:0"):
         frozen_network(small, "Mul:0", "pool_4:0")
-    with pytest.raises(BackboneError, match=rf"^{re.escape(str(small))}: .*'Mull:0'; near it are Mul:0"):
+    with pytest.raises(BackboneError, match=rf"^{re.escape(str(small))}: .*'Mull:0'; similar names are Mul:0"):
         input_size(small, "Mull:0")
 
 

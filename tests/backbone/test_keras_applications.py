@@ -16,6 +16,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.backbone.keras_applications import _network, _preprocess, build, default_size, model_names, prepare
 from tasks.backbone.layers import stable_names
 from tasks.backbone.load import load_layers, load_network
+from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.float_forward import FloatForward
 from tasks.errors import BackboneError, SettingError
@@ -109,13 +110,15 @@ def test_every_model_of_keras_is_known_and_has_a_preprocessing_of_its_own_module
 )
 def test_unknown_name_is_an_error_that_names_near_ones(tmp_path: Path, name: str, near: str) -> None:
     with pytest.raises(
-        SettingError, match=f"no model {name!r}; near it are .*{near}.*https://keras.io/api/applications"
+        SettingError, match=f"no model {name!r}; similar names are .*{near}.*https://keras.io/api/applications"
     ):
         prepare(BackboneRequest(f"keras:{name}"), tmp_path, NullProgress())
 
 
 def test_no_name_at_all_is_an_error_that_says_where_the_list_is(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"no model ''\. Give keras:<Name> with a name of the list at https"):
+    with pytest.raises(
+        SettingError, match=r"no model ''\. Give keras:<Name> with an exact name from the list at https"
+    ):
         prepare(BackboneRequest("keras:"), tmp_path, NullProgress())
 
 
@@ -124,7 +127,7 @@ def test_no_name_at_all_is_an_error_that_says_where_the_list_is(tmp_path: Path) 
 )
 def test_parameters_of_other_models_are_refused(tmp_path: Path, request_: BackboneRequest) -> None:
     with pytest.raises(SettingError, match="keras:MobileNet brings its own"):
-        prepare(request_, tmp_path, NullProgress())
+        prepare_backbone(request_, tmp_path, NullProgress())
 
 
 def test_size_below_the_model_s_least_is_an_error_that_says_it(tmp_path: Path) -> None:

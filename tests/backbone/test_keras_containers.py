@@ -12,7 +12,7 @@ import pytest
 
 from tasks.backbone.keras_applications import prepare
 from tasks.backbone.keras_containers import CONFIG, WEIGHTS, check_hdf5
-from tasks.backbone.keras_files import look
+from tasks.backbone.keras_files import read_input
 from tasks.backbone.request import BackboneRequest
 from tasks.errors import BackboneError
 from tasks.progress import NullProgress
@@ -59,7 +59,7 @@ def function(name: str, module: str) -> dict[str, Any]:
 
 
 def test_functions_and_operations_of_keras_are_let_in(good: Path) -> None:
-    assert look(good) == (8, False)
+    assert read_input(good) == (8, False)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_function_that_no_network_is_made_of_is_refused_by_its_name(
     activation = {"activation": function(name, module)}
     path = changed(good, tmp_path, CONFIG, lambda content: with_layer(content, config=activation))
     with pytest.raises(BackboneError, match=f"'{module}.{name}', of which Keras makes no network"):
-        look(path)
+        read_input(path)
 
 
 @pytest.mark.parametrize(
@@ -92,19 +92,19 @@ def test_function_that_no_network_is_made_of_is_refused_by_its_name(
 def test_layer_that_runs_code_or_reads_files_is_refused_by_its_name(good: Path, tmp_path: Path, kind: str) -> None:
     path = changed(good, tmp_path, CONFIG, lambda content: with_layer(content, class_name=kind))
     with pytest.raises(BackboneError, match=rf"has the {kind} layer 'conv2d(_\d+)?', which runs code or reads files"):
-        look(path)
+        read_input(path)
 
 
 def test_member_that_keras_does_not_write_is_refused(good: Path, tmp_path: Path) -> None:
     path = changed(good, tmp_path, "../../outside", lambda _: b"x")
     with pytest.raises(BackboneError, match=r"holds '\.\./\.\./outside', which no \.keras file of a network"):
-        look(path)
+        read_input(path)
 
 
 def test_archive_that_unfolds_to_far_more_than_it_is_is_refused(good: Path, tmp_path: Path) -> None:
     path = changed(good, tmp_path, "metadata.json", lambda content: content + b" " * 10_000_000)
     with pytest.raises(BackboneError, match=r"bytes and unfolds to 10,\d{3},\d{3}, which no weights do"):
-        look(path)
+        read_input(path)
 
 
 def external_link(file: Any, elsewhere: Path) -> None:
@@ -151,7 +151,7 @@ def test_weights_of_a_keras_file_are_all_within_it(
         return weights.read_bytes()
 
     with pytest.raises(BackboneError, match=refused):
-        look(changed(good, tmp_path, WEIGHTS, change))
+        read_input(changed(good, tmp_path, WEIGHTS, change))
 
 
 @pytest.mark.parametrize(("way", "refused"), WAYS)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from tasks.backbone.frozen_graph import modernise
-from tasks.backbone.legacy_batch_norm import OLD_BATCH_NORM
+from tasks.backbone.legacy_batch_norm import LEGACY_BATCH_NORM
 from tasks.runtime.tensorflow_import import tf
 from tests.backbone.untouched import Untouched
 
@@ -44,7 +44,7 @@ def written(kind: str, *, scaled: bool) -> tf.compat.v1.GraphDef:
     definition = graph.as_graph_def()
     definition.versions.producer = 8
     # By hand, since TensorFlow refuses to add one.
-    norm = definition.node.add(name="norm", op=OLD_BATCH_NORM, input=["before", "mean", "variance", "beta", "gamma"])
+    norm = definition.node.add(name="norm", op=LEGACY_BATCH_NORM, input=["before", "mean", "variance", "beta", "gamma"])
     norm.attr["variance_epsilon"].f = EPSILON
     norm.attr["scale_after_normalization"].b = scaled
     after = definition.node.add(name="after", op="Add", input=["norm", "before" if kind == "read twice" else "beta"])
@@ -78,7 +78,7 @@ def test_a_batch_norm_is_its_formula(kind: str, ops: dict[str, int], scaled: boo
     np.testing.assert_allclose(run(modern, "after:0"), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(run(graph, "after:0"), expected, rtol=1e-4, atol=1e-5)
     counted = Counter(node.op for node in modern.node)
-    assert OLD_BATCH_NORM not in counted
+    assert LEGACY_BATCH_NORM not in counted
     assert {op: counted[op] for op in ("BiasAdd", "Mul", "Conv2D", "DepthwiseConv2dNative") if counted[op]} == ops
 
 

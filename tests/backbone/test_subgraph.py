@@ -62,7 +62,7 @@ def test_what_leads_to_a_tensor_is_kept_with_it(graph: tf.compat.v1.GraphDef) ->
     ("pixels", "bottleneck", "message"),
     [
         ("mul:0", "pool_3:0", "no tensor 'mul:0'"),
-        ("Mul:0", "pool3:0", "no tensor 'pool3:0'; near it are pool_3:0"),
+        ("Mul:0", "pool3:0", "no tensor 'pool3:0'; similar names are pool_3:0"),
         ("Mul:0", "zzzzzzzz:0", r"no tensor 'zzzzzzzz:0'\."),
         ("Mul:0", "", r"no tensor ''\."),
         ("Mul:1", "pool_3:0", "into the first output of an operation, not into Mul:1"),

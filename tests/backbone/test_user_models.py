@@ -188,8 +188,8 @@ def test_every_kind_of_model_gives_the_averages_of_several_layers_side_by_side(t
     ("named", "message"),
     [
         ("features,features", "names features twice. Name it once"),
-        ("features,", "nothing before or after a comma"),
-        (",", "nothing before or after a comma"),
+        ("features,", "an empty name before or after a comma"),
+        (",", "an empty name before or after a comma"),
         ("features,nowhere", "has no layer 'nowhere'"),
         ("nowhere,features", "has no layer 'nowhere'"),
     ],
@@ -233,7 +233,7 @@ def test_layer_that_gives_no_vector_is_named(tmp_path: Path) -> None:
     model = keras.Sequential(
         [keras.Input((SIZE, SIZE, 3)), layers.Reshape((SIZE, -1), name="rows"), layers.Flatten(name="flat")]
     )
-    with pytest.raises(BackboneError, match=r"makes \(2, 24, 72\) numbers of two pictures at rows where one vector"):
+    with pytest.raises(BackboneError, match=r"gives \(2, 24, 72\) numbers for two pictures at rows where one vector"):
         prepare_own(save(model, tmp_path), bottleneck_tensor="flat,rows")
 
 
@@ -419,7 +419,7 @@ def test_saved_model_of_another_input_is_an_error(tmp_path: Path, spec: Any) -> 
 
 def test_saved_model_says_nothing_of_its_scaling(tmp_path: Path) -> None:
     path = export_function(tmp_path, tf.identity, SPEC)
-    with pytest.raises(SettingError, match="cannot be seen in it"):
+    with pytest.raises(SettingError, match="does not say how to scale its pixels"):
         prepare_own(path, "auto")
 
 

@@ -4,23 +4,24 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.backbone.backbones import KINDS, Backbone, Kind
+from tasks.backbone.backbones import Backbone
+from tasks.backbone.kinds import KINDS
 from tasks.bottleneck.precision import AUTO, PRECISIONS, resolve_precision
 from tasks.errors import SettingError
 from tasks.hardware import Hardware
 
 LITE = Backbone("lite", "efficientnet_lite", "0", "0" * 64, 64, ("bottleneck",), (1280,), "lite")
 PLAIN, HALF, GPU = Hardware(gpu=False, bfloat16=False), Hardware(gpu=False, bfloat16=True), Hardware(True, True)
-EVERY_OTHER: tuple[Kind, ...] = ("frozen_graph", "keras_application", "keras_file", "saved_model")
+EVERY_OTHER = ("frozen_graph", "keras_application", "keras_file", "saved_model")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_auto_is_bfloat16_where_the_processor_computes_in_it(kind: Kind) -> None:
+def test_auto_is_bfloat16_where_the_processor_computes_in_it(kind: str) -> None:
     assert resolve_precision(AUTO, replace(LITE, kind=kind), HALF) == "bfloat16"
 
 
 @pytest.mark.parametrize("kind", EVERY_OTHER)
-def test_auto_is_float32_on_another_processor(kind: Kind) -> None:
+def test_auto_is_float32_on_another_processor(kind: str) -> None:
     assert resolve_precision(AUTO, replace(LITE, kind=kind), PLAIN) == "float32"
 
 

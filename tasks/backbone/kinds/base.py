@@ -1,0 +1,129 @@
+"""The interface of a kind of backbone.
+
+The modules of kinds import TensorFlow inside functions only: every run reads the attributes of a kind, also a run with
+nothing to do.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from tasks.backbone.backbones import Backbone, Prepared
+from tasks.backbone.request import BackboneRequest
+from tasks.catalog import USER_CATALOG
+from tasks.errors import SettingError
+from tasks.paths import AnyPath
+from tasks.progress import Progress
+
+LayerNetwork = Callable[[Any], tuple[Any, ...]]
+
+
+class InputFormat(NamedTuple):
+    """The input of a user's model.
+
+    Args:
+        size: Height and width in pixels; None where the model leaves them open.
+        is_raw: Whether the model scales pixels from 0 to 255 by itself.
+    """
+
+    size: int | None
+    is_raw: bool = False
+
+
+class BackboneKind(ABC):
+    """A kind of backbone. A subclass prepares models by name, reads a user's own (`is_model`, `read_input`), or both.
+
+    Attributes:
+        name: Name in settings and in the catalog.
+        prefix: Start of its models' names in `--backbone`, as in `keras:<Name>`; empty for no such names.
+        has_tensors: Whether the user names the input and the bottleneck of a model as tensors of a graph.
+        bfloat16_on_gpu: Whether a GPU computes it in bfloat16, because its layers are built here.
+        int8_by_default: Whether its last layer is computed in int8 on a processor without bfloat16.
+        relu6: Whether ReLU6 bounds the activations of its layers, so that 8 bits store them.
+    """
+
+    name: ClassVar[str]
+    prefix: ClassVar[str] = ""
+    has_tensors: ClassVar[bool] = False
+    bfloat16_on_gpu: ClassVar[bool] = False
+    int8_by_default: ClassVar[bool] = False
+    relu6: ClassVar[bool] = False
+
+    def prepare(self, request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
+        """Find or fetch the weights of a model that is named with `prefix` or in the catalog, and describe it.
+
+        Args:
+            request: The user's request.
+            folder: Where fetched files are kept.
+            progress: Told what is fetched.
+
+        Raises:
+            SettingError: There is no such model, or a parameter does not go with it.
+            BackboneError: Its weights are missing, damaged, or of another network.
+            DownloadError: They could not be fetched, or are not the file of the first time.
+        """
+        raise SettingError(
+            f"The catalog gives {request.backbone} the kind {self.name!r}, whose models are in no catalog. Correct it "
+            f"in {USER_CATALOG}."
+        )
+
+    def is_model(self, path: Path) -> bool:
+        """Tell whether a user's file or folder is a model of this kind."""
+        return False
+
+    def read_input(self, request: BackboneRequest, path: Path) -> InputFormat:
+        """Read the format of the input of a user's model.
+
+        Raises:
+            SettingError: The request lacks a parameter that the model needs.
+            BackboneError: The model cannot be loaded, or takes something other than photos.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
+        """Load a model as a function to the averages of each layer.
+
+        Args:
+            backbone: The backbone.
+            weights: Its weights on this machine.
+            bfloat16: Whether its layers compute in bfloat16, if they can.
+
+        Returns:
+            A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to float32 [N, D]
+            of each layer.
+
+        Raises:
+            BackboneError: The weights are damaged, or of another network.
+        """
+
+
+class TrainableKind(BackboneKind):
+    """A kind of backbone that is built as a Keras model, so that its weights can be trained further."""
+
+    @abstractmethod
+    def build_layers(self, backbone: Backbone, weights: Path, *, pretrained: bool) -> Any:
+        """Build the Keras model.
+
+        Args:
+            backbone: The backbone.
+            weights: Its weights on this machine.
+            pretrained: Whether it gets these weights; else they are random, as before any training.
+
+        Returns:
+            A `keras.Model` from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to float32 [N, D] of each layer. All
+            its weights are trainable.
+
+        Raises:
+            BackboneError: The weights are damaged, or of another network.
+        """
+
+    def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
+        """Build the Keras model, and use it as a function."""
+        from tasks.backbone.layers import dtype_policy
+        from tasks.runtime.tensorflow_import import keras
+
+        with dtype_policy("mixed_bfloat16" if bfloat16 else "float32"):
+            model = self.build_layers(backbone, weights, pretrained=True)
+        return lambda pixels: tuple(keras.tree.flatten(model(pixels, training=False)))

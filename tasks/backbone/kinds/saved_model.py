@@ -1,0 +1,29 @@
+"""The user's SavedModels."""
+
+from pathlib import Path
+
+from tasks.backbone.backbones import Backbone
+from tasks.backbone.kinds.base import BackboneKind, InputFormat, LayerNetwork
+from tasks.backbone.request import BackboneRequest
+
+
+class SavedModelKind(BackboneKind):
+    """The folder of a SavedModel of TensorFlow 2."""
+
+    name = "saved_model"
+
+    def is_model(self, path: Path) -> bool:
+        """Tell whether a user's path is the folder of a SavedModel."""
+        return (path / "saved_model.pb").is_file()
+
+    def read_input(self, request: BackboneRequest, path: Path) -> InputFormat:
+        """Read the input's size from the signature."""
+        from tasks.backbone.saved_models import saved_size
+
+        return InputFormat(saved_size(path))
+
+    def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
+        """Load the SavedModel as it is; it computes in float32."""
+        from tasks.backbone.saved_models import saved_network
+
+        return saved_network(backbone, weights)
