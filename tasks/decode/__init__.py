@@ -1,1 +1,1 @@
-"""Stage: photos -> upright RGB at the backbone's input size, and the rejected ones."""
+"""Stage: decodes photos to upright RGB pictures of the backbone's input size, or rejects them."""

@@ -1,7 +1,6 @@
-"""From every mode that a photo can have to RGB in the colour space sRGB.
+"""Converts photos of every mode to RGB in the colour space sRGB.
 
-`resamplable` comes before resizing and `to_srgb` after it, so that all that can be done on the few pixels of the result
-is done there.
+`resamplable` is called before resizing and `to_srgb` after it, where there are fewer pixels to convert.
 """
 
 import io
@@ -14,18 +13,18 @@ from tasks.decode.depth import Depth, find_white
 _WHITE = (255, 255, 255, 255)
 _INTEGER_16 = ("I;16", "I;16L", "I;16B")
 _RESAMPLABLE = ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I", "F", *_INTEGER_16)
-# Where values cannot be averaged (indices, bits, what Pillow cannot resize): the nearest mode in which they can.
+# For modes that cannot be averaged (indices, bits, modes that Pillow cannot resize): the nearest mode that can.
 _NEAREST = {"1": "L", "P": "RGB", "La": "LA"}
 
 Range = tuple[float, float]
 
 
 def resamplable(image: Image.Image) -> Image.Image:
-    """Bring an image to a mode whose pixels can be averaged, without loss.
+    """Convert an image without loss to a mode whose pixels can be averaged.
 
-    Transparency that stands beside the pixels (a transparent colour or palette entry) becomes an alpha channel.
+    A transparent colour or palette entry becomes an alpha channel.
     """
-    if image.format == "PPM" and image.mode == "I":  # Pillow has 16 bits in 32
+    if image.format == "PPM" and image.mode == "I":  # Pillow holds 16 bits in 32
         return image.convert("I;16")
     if image.mode in _RESAMPLABLE and ("transparency" not in image.info or is_16_bits(image)):
         return image
@@ -35,7 +34,7 @@ def resamplable(image: Image.Image) -> Image.Image:
 
 
 def is_16_bits(image: Image.Image) -> bool:
-    """Whether an image is grey, of 16 bits without a sign."""
+    """Whether an image is grey with unsigned values of 16 bits."""
     return image.mode in _INTEGER_16
 
 
@@ -43,16 +42,16 @@ def value_range(image: Image.Image, depth: Depth | None = None) -> Range:
     """Find the values that stand for black and white.
 
     Args:
-        image: Any image; the values of those with more than 8 bits are looked at, since their format fixes no range.
-        depth: What the file says of values of 16 bits.
+        image: Any image. Formats of more than 8 bits fix no range, so their values are read.
+        depth: Depth of values of 16 bits, by the file.
 
     Returns:
-        Black and white: 0 and 65535 for 16 bits, or less, see `find_white`; 0 and 1 for floats that stay within; for
-        other floats, and for integers of 32 bits, the smallest and the largest finite value; 0 and 255 for all else.
+        Black and white: 0 and 65535 or less for 16 bits, see `find_white`; 0 and 1 for floats within this range; the
+        smallest and the largest finite value for other floats and for integers of 32 bits; else 0 and 255.
     """
     if image.mode not in ("I", "F", *_INTEGER_16):
         return 0.0, 255.0
-    import numpy as np  # noqa: PLC0415 (few photos need it, and each start of processes would wait)
+    import numpy as np  # noqa: PLC0415 (few photos need it, and importing it slows each worker's start)
 
     values = np.asarray(image)
     if is_16_bits(image):
@@ -63,13 +62,13 @@ def value_range(image: Image.Image, depth: Depth | None = None) -> Range:
 
 
 def to_srgb(image: Image.Image, black_white: Range, profile: object) -> Image.Image:
-    """Convert an image to RGB in sRGB, alpha laid onto white.
+    """Convert an image to RGB in sRGB, with alpha composited onto white.
 
     Args:
-        image: What `resamplable` gave, or a resized copy of it.
-        black_white: What `value_range` gave.
-        profile: The ICC profile that the photo embeds, as bytes. All else that Pillow finds in its place, a profile
-            that is damaged, and one for other channels than the photo's are passed over, as browsers do.
+        image: Result of `resamplable`, resized or not.
+        black_white: Result of `value_range`.
+        profile: ICC profile of the photo, as bytes. Values of other types, damaged profiles, and profiles for other
+            channels are ignored, as in browsers.
     """
     if image.mode in ("LA", "RGBA"):
         opaque = to_srgb(image.convert(image.mode[:-1]), black_white, profile).convert("RGBA")
@@ -84,7 +83,7 @@ def to_srgb(image: Image.Image, black_white: Range, profile: object) -> Image.Im
 
 
 def _scaled(image: Image.Image, black_white: Range) -> Image.Image:
-    """Scale values to 8 bits, rounding to the nearest; what is not a number becomes black."""
+    """Scale values to 8 bits, rounded to the nearest; NaN becomes black."""
     low, high = black_white
     import numpy as np  # noqa: PLC0415 (as above)
 
@@ -93,10 +92,10 @@ def _scaled(image: Image.Image, black_white: Range) -> Image.Image:
     return Image.fromarray(np.rint(values.clip(0.0, 255.0)).astype(np.uint8))
 
 
-# A dataset has few profiles, and to build a transform takes longer than to apply it.
+# A dataset has few profiles, and building a transform takes longer than applying it.
 @lru_cache(maxsize=32)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Build the way from a photo's colour space to sRGB; None where there is none, or none is needed."""
+    """Build the transform from a profile to sRGB; None if it is not needed or the profile is unusable."""
     if mode == "LAB":
         source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")

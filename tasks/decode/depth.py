@@ -1,9 +1,9 @@
-"""Values of 16 bits that use fewer of them: which of them is white.
+"""Finds the white of photos with 16 bits per value that use fewer bits.
 
-A sensor of 12 bits writes 0 to 4,095 where a file has room for 65,535, and shown as it is the photo is black. Where the
-file says how many bits count, that decides. Else a photo none of whose values has more than 14 bits, whose brightest
-spot would be a quarter of white, is taken for that of a sensor of 8, 10, 12 or 14 bits. A photo of full 16 bits that is
-as dark is shown brighter than it is, but never clipped, and its order of values stays.
+A sensor of 12 bits writes 0 to 4,095 into a range of 0 to 65,535, and the photo would look black. If the file states
+the number of significant bits, that decides. Otherwise, if no value has more than 14 bits, so that the brightest pixel
+would be a quarter of white, the photo is treated as from a sensor of 8, 10, 12 or 14 bits. A dark photo of full 16 bits
+becomes brighter by this, but is never clipped, and the order of its values stays.
 """
 
 import io
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FULL = 65535
 _BITS = 16
-#: What sensors have. One of 11 bits is shown half as bright as it could be.
+#: Bits of common sensors. Photos of a sensor of 11 bits become half as bright as they could be.
 _SENSORS = (8, 10, 12, 14)
 _TIFF_BITS = 258  # TIFF 6.0, BitsPerSample
 _NATIVE = ";16L" if sys.byteorder == "little" else ";16B"
@@ -31,12 +31,12 @@ _SWAPPED = {";16L": ";16B", ";16B": ";16L"}
 
 @dataclass(frozen=True)
 class Depth:
-    """What a file of 16 bits a value says of them.
+    """The depth of values of 16 bits, by their file.
 
     Args:
-        white: The value of white; None where the file does not say.
-        significant: How many bits count, by a PNG's `sBIT`. They are the upper ones by the standard, and the lower ones
-            by some programs.
+        white: Value of white; None if the file does not state it.
+        significant: Number of significant bits, by a PNG's `sBIT`. The standard says that they are the upper bits, but
+            some programs write the lower ones.
     """
 
     white: int | None = None
@@ -44,16 +44,16 @@ class Depth:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the file says no more than that there is room for 16 bits."""
+        """Whether the file states nothing beyond 16 bits."""
         return self.white is None and self.significant == _BITS
 
 
 def read_depth(photo: ImageFile.ImageFile, data: bytes) -> Depth:
-    """Read what a photo says of its values; ask before it is loaded.
+    """Read the depth of a photo's values.
 
     Args:
-        photo: The photo, opened.
-        data: Its file.
+        photo: Photo, opened but not loaded.
+        data: Content of the photo's file.
     """
     if photo.format == "PNG":
         significant = next((chunk.content(data)[:1] for chunk in read_chunks(data) if chunk.kind == b"sBIT"), b"")
@@ -61,7 +61,7 @@ def read_depth(photo: ImageFile.ImageFile, data: bytes) -> Depth:
     if photo.format == "TIFF":
         bits = int(photo.tag_v2.get(_TIFF_BITS, (_BITS,))[0])  # type: ignore[attr-defined] # Pillow types no plugin's
         return Depth(2**bits - 1) if bits < _BITS else Depth()
-    # Pillow scales those of fewer bits to 16 itself.
+    # Pillow scales values of fewer bits to 16 in both formats; it reads a PPM of 16 bits raw.
     if photo.format == "PPM":
         return Depth(None if photo.tile[0][0] == "raw" else FULL)
     return Depth(FULL) if photo.format == "JPEG2000" and read_codestream(data).bits < _BITS else Depth()
@@ -71,28 +71,31 @@ def find_white(values: "npt.NDArray[np.uint16]", depth: Depth) -> int:
     """Find the value of white.
 
     Args:
-        values: Of all pixels: uint16, any shape.
-        depth: What the file says.
+        values: uint16, any shape, the values of all pixels.
+        depth: Depth by the file.
 
     Returns:
-        65535, or 2**n - 1 where values have n bits.
+        65535, or 2**n - 1 for values of n bits.
     """
     if depth.white is not None:
         return depth.white
     highest = int(values.max(initial=0))
     if depth.significant < _BITS:
         white = 2**depth.significant - 1
-        # The upper bits alone count: those below are zero.
+        # If the upper bits are the significant ones, the lower bits are zero.
         is_upper = not (values & (2 ** (_BITS - depth.significant) - 1)).any()
         return FULL if highest > white or is_upper else white
     return next((2**bits - 1 for bits in _SENSORS if highest < 2**bits), FULL)
 
 
 def lower_bytes(photo: ImageFile.ImageFile) -> str | None:
-    """How to decode the lower byte of each value, of which Pillow takes the upper one; ask before the photo is loaded.
+    """Return the raw mode that makes Pillow decode the lower byte of each value, in place of the upper byte.
+
+    Args:
+        photo: Photo, opened but not loaded.
 
     Returns:
-        Pillow's raw mode; None where the photo has no colours of 16 bits.
+        Pillow's raw mode; None if the photo has no colours of 16 bits.
     """
     if photo.mode not in ("RGB", "RGBA") or len(photo.tile) != 1 or "transparency" in photo.info:
         return None
@@ -106,17 +109,17 @@ def brightened(upper: Image.Image, data: bytes, raw: str, depth: Depth) -> Image
     """Scale colours of 16 bits that use fewer to 8 bits.
 
     Args:
-        upper: The photo as Pillow decodes it, RGB or RGBA, the upper byte of each value.
-        data: Its file.
-        raw: What `lower_bytes` said.
-        depth: What the file says of the values.
+        upper: Photo as Pillow decodes it, RGB or RGBA, the upper byte of each value.
+        data: Content of the photo's file.
+        raw: Result of `lower_bytes`.
+        depth: Depth by the file.
 
     Returns:
-        The photo; as it is where its values use the whole range.
+        The photo, unchanged if its values use the whole range.
     """
     import numpy as np  # noqa: PLC0415 (few photos need it)
 
-    # Looked at first: few photos are so dark.
+    # This comes first, since few photos are so dark.
     if int(np.asarray(upper)[..., :3].max()) >= 2 ** (_SENSORS[-1] - 8):
         return upper
     lower = Image.open(io.BytesIO(data), formats=(upper.format or "PNG",))

@@ -1,4 +1,4 @@
-"""One photo's bytes -> an upright square RGB picture of a fixed size, and a stored picture -> its pixels."""
+"""Decodes a photo to an upright square RGB picture of a fixed size, and a stored picture to its pixels."""
 
 import io
 import re
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-#: Pixels of a photo at most, by its header, where nobody asks for another cap.
+#: Default cap on the pixels of a photo, by its header.
 MAX_PIXELS = 100_000_000
-# Of Pillow's messages.
+# Messages of Pillow for truncated files.
 _ENDS_EARLY = re.compile("truncated|not enough image data|EOF", re.IGNORECASE)
-#: How a JPEG begins.
+#: First bytes of a JPEG.
 _JPEG = b"\xff\xd8"
-#: Bytes that a PNG's colour profile, or one of its texts, may have once it is unpacked.
+#: Largest size in bytes of an unpacked colour profile or text of a PNG.
 _MAX_CHUNK = 2**24
 
-# Exif 2.3, tag 0x0112: how the stored pixels have to be turned.
+# Exif 2.3, tag 0x0112: the transposition that turns the stored pixels upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -50,12 +50,12 @@ class Picture:
     """A decoded photo.
 
     Args:
-        image: The encoded square.
-        width: Width in pixels of the original, upright.
-        height: Its height likewise.
+        image: Encoded square.
+        width: Width of the upright original in pixels.
+        height: Height of the upright original in pixels.
         format: Pillow's name of the original's format (`JPEG`, `MPO` for a JPEG with further pictures, `PNG`, ...).
         mode: Pillow's name of the original's mode (`RGB`, `CMYK`, `I;16`, ...).
-        flaws: What is wrong with the original.
+        flaws: Damage of the original.
     """
 
     image: bytes
@@ -67,18 +67,18 @@ class Picture:
 
 
 def decode_photo(data: bytes, settings: DecodeSettings, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Decode a photo, turn it upright, convert it to sRGB, and make the square of it.
+    """Decode a photo, turn it upright, convert it to sRGB, and crop or squeeze it to the square.
 
-    The same bytes and settings always give the same picture. Of an animation it is the first frame. A file that has all
-    of its pixels is used although something else of it is damaged.
+    The same bytes and settings always give the same picture. An animation gives its first frame. A file with all of its
+    pixels is decoded even if other parts are damaged.
 
     Args:
-        data: The photo's file; its content tells the format.
-        settings: What to make of it.
-        max_pixels: Pixels that the photo may have; one of more is rejected by its header, before it is decoded.
+        data: Content of the photo's file, which also tells the format.
+        settings: How to decode the photo.
+        max_pixels: Largest number of pixels. Larger photos are rejected by their header, before they are decoded.
 
     Raises:
-        Rejected: No picture can be made of it.
+        Rejected: The photo cannot be decoded.
     """
     if not data:
         raise Rejected(Reason.EMPTY, "The file is empty. Copy it again or delete it.")
@@ -122,7 +122,7 @@ def _decode(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
         ready, extent, black_white, flaws = _ready(photo, data, settings)
     square = to_srgb(_square(ready, extent, settings), black_white, photo.info.get("icc_profile"))
     orientation = _orientation(photo)
-    # Turned last, when it is small: the centred square of a turned photo is the turned square.
+    # The square is turned, not the photo: it is smaller, and both give the same pixels.
     if orientation in _UPRIGHT:
         square = square.transpose(_UPRIGHT[orientation])
     if orientation in _SIDEWAYS:
@@ -133,7 +133,7 @@ def _decode(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
 def _ready(
     photo: ImageFile.ImageFile, data: bytes, settings: DecodeSettings
 ) -> tuple[Image.Image, tuple[float, float], Range, tuple[Flaw, ...]]:
-    """Decode the pixels, so that they can be averaged, and find their extent and their black and white."""
+    """Decode the pixels to a mode that can be averaged, and find their extent and their black and white."""
     depth, lower = read_depth(photo, data), lower_bytes(photo)
     extent = _load(photo, settings)
     plain = resamplable(photo)
@@ -147,20 +147,20 @@ def read_pixels(image: bytes) -> "npt.NDArray[np.uint8]":
     """Decode a stored picture.
 
     Args:
-        image: The bytes of a row's `image`.
+        image: JPEG or PNG file from a row's `image`.
 
     Returns:
-        uint8 [H, W, 3], RGB, range 0-255; not to be written to.
+        uint8 [H, W, 3], RGB, range 0-255, read-only.
 
     Raises:
-        StoreError: They are damaged.
+        StoreError: The picture is damaged.
     """
-    import numpy as np  # noqa: PLC0415 (the processes that decode do without)
+    import numpy as np  # noqa: PLC0415 (worker processes do not need it)
     import simplejpeg  # noqa: PLC0415 (imports numpy)
 
     try:
         if image.startswith(_JPEG):
-            # The same pixels as Pillow's, in two thirds of the time.
+            # This gives the same pixels as Pillow in two thirds of the time.
             return np.asarray(simplejpeg.decode_jpeg(image))
         return np.asarray(Image.open(io.BytesIO(image), formats=("PNG",)))
     except (OSError, SyntaxError, ValueError) as exc:
@@ -168,10 +168,10 @@ def read_pixels(image: bytes) -> "npt.NDArray[np.uint8]":
 
 
 def _load(photo: Image.Image, settings: DecodeSettings) -> tuple[float, float]:
-    """Decode the pixels; returns the width and height that they stand for, in decoded pixels.
+    """Decode the pixels, and return the photo's exact width and height in units of decoded pixels.
 
-    A JPEG is decoded at 1/8, 1/4 or 1/2 of its size where that leaves at least twice what is needed: twice as fast for
-    12 megapixels, and the pictures differ by less (PSNR 49 to 55 dB) than quality 95 takes from them (38 to 46 dB).
+    A JPEG is decoded at 1/8, 1/4 or 1/2 of its size if at least twice the needed pixels remain. This is twice as fast
+    for 12 megapixels, and changes the pictures less (PSNR 49 to 55 dB) than quality 95 does (38 to 46 dB).
     """
     enough = 2 * settings.resize
     reduced = photo.draft(None, (enough, enough))
@@ -190,7 +190,7 @@ def _check_jpeg_2000(data: bytes) -> None:
 
 
 def _square(photo: Image.Image, extent: tuple[float, float], settings: DecodeSettings) -> Image.Image:
-    """Resize and crop as one step, which resamples only what stays."""
+    """Resize and crop in one step, which resamples only the pixels that are kept."""
     box = (0.0, 0.0, *extent)
     if settings.crop == "centre":
         short = min(extent)
@@ -201,15 +201,15 @@ def _square(photo: Image.Image, extent: tuple[float, float], settings: DecodeSet
 
 
 def _orientation(photo: Image.Image) -> int:
-    """Read how the loaded photo is still to be turned (a TIFF is not: Pillow turns it, and its size, itself)."""
+    """Read the orientation of the loaded photo. Pillow has turned a TIFF, and its size, already."""
     try:
         return int(photo.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # noqa: BLE001 - damaged metadata raise almost anything, and the pixels are good without them
+    except Exception:  # noqa: BLE001 - damaged metadata raises almost anything, and the pixels do not need it
         return 1
 
 
 def _encode(picture: Image.Image, settings: DecodeSettings) -> bytes:
-    picture.info.clear()  # Pillow would store comments and profiles of the original
+    picture.info.clear()  # else Pillow would store comments and profiles of the original
     buffer = io.BytesIO()
     if settings.encoding == "png":
         picture.save(buffer, "PNG", compress_level=2)  # level 6 takes five times as long for 11 % less
@@ -224,13 +224,13 @@ def _too_large(what: str) -> Rejected:
 
 @contextmanager
 def _capped(max_pixels: int) -> Iterator[None]:
-    """Let Pillow refuse what is too large, and only that, wherever a format says how large it is."""
+    """Let Pillow refuse photos of more pixels, whichever part of a file states the size."""
     usual = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK
-    # Pillow warns from there on, and refuses what is more than twice as large.
+    # Pillow warns above this number and refuses above twice this number.
     Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)
     PngImagePlugin.MAX_TEXT_CHUNK = _MAX_CHUNK
     try:
-        # It also warns of much that is of no interest here, such as odd metadata; what matters it raises.
+        # Pillow's warnings are about odd metadata and the like; it raises errors for damaged pixels.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
@@ -240,7 +240,7 @@ def _capped(max_pixels: int) -> Iterator[None]:
 
 @contextmanager
 def _rejecting(data: bytes) -> Iterator[None]:
-    """Turn what Pillow raises on bad bytes into the one error."""
+    """Turn the many exceptions that Pillow raises for bad bytes into `Rejected`."""
     try:
         yield
     except MemoryError:

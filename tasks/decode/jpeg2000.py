@@ -1,4 +1,4 @@
-"""The tiles of a JPEG 2000 file: OpenJPEG takes one that lacks whole tiles for complete (ISO/IEC 15444-1, annex A)."""
+"""Finds missing tiles in a JPEG 2000 file, which OpenJPEG does not report (ISO/IEC 15444-1, annex A)."""
 
 import struct
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ _TILE_PART_BYTES = 12
 
 @dataclass
 class Codestream:
-    """What the markers of a JPEG 2000 file say.
+    """Facts from the markers of a JPEG 2000 file.
 
     Args:
-        bits: Of the first component's values; 0 where the file does not say.
-        tiles: How many tiles the picture has.
-        end: Where the last part of a tile ends.
+        bits: Bits per value of the first component; 0 if not stated.
+        tiles: Number of tiles of the picture.
+        end: Offset of the end of the last tile part.
         ended: Whether the end marker follows.
-        parts: How many parts of each tile are there.
-        promised: How many each tile has; 0 where only the end marker tells.
+        parts: Number of parts found, by tile.
+        promised: Number of parts stated, by tile; 0 if not stated, so that only the end marker tells.
     """
 
     bits: int = 0
@@ -30,7 +30,7 @@ class Codestream:
 
     @property
     def complete(self) -> bool:
-        """Whether no tile is missing, and of each all parts are there."""
+        """Whether all parts of all tiles are present."""
         every = len(self.parts) == self.tiles > 0
         return every and all(
             self.ended if not self.promised[tile] else count >= self.promised[tile]
@@ -39,7 +39,7 @@ class Codestream:
 
 
 def read_codestream(data: bytes) -> Codestream:
-    """Walk over the markers of a JPEG 2000 file, bare or in boxes, up to its end or to what is cut short."""
+    """Read the markers of a JPEG 2000 file, bare or in boxes, up to its end or to a truncated part."""
     found, place = Codestream(), _codestream_start(data) + 2
     while place + 4 <= len(data) and data[place : place + 2] != _TILE_PART:
         if data[place : place + 2] == _SIZE:
@@ -49,7 +49,7 @@ def read_codestream(data: bytes) -> Codestream:
         tile, length, _, parts = struct.unpack(">HIBB", data[place + 4 : place + _TILE_PART_BYTES])
         if length and (length < _TILE_PART_BYTES or place + length > len(data)):
             break
-        # The last part may leave its length open: it goes on to the end marker.
+        # The last part may have no length and extend to the end marker.
         place = place + length if length else _last_end(data, place)
         found.parts[tile] = found.parts.get(tile, 0) + 1
         found.promised[tile] = max(parts, found.promised.get(tile, 0)) if length else 0
@@ -64,7 +64,7 @@ def _last_end(data: bytes, place: int) -> int:
 
 
 def _codestream_start(data: bytes) -> int:
-    """Find the codestream among the boxes."""
+    """Return the offset of the codestream."""
     place = 0
     while data[place : place + 2] != _START and place + 8 <= len(data):
         length, kind = struct.unpack(">I4s", data[place : place + 8])
@@ -80,7 +80,7 @@ def _codestream_start(data: bytes) -> int:
 
 
 def _read_size(found: Codestream, segment: bytes) -> None:
-    if len(segment) < 37:  # what follows, and one byte
+    if len(segment) < 37:  # the fields below and one byte
         return
     _, width, height, _, _, tile_width, tile_height, left, top, _, precision = struct.unpack_from(">H8IHB", segment)
     if tile_width and tile_height:

@@ -1,9 +1,9 @@
-"""Whether a JPEG without its end marker has all of its pixels.
+"""Repairs a JPEG that lacks nothing but its end marker, which Pillow rejects as truncated.
 
-Pillow calls one that has truncated too. libjpeg fills what is missing without an error, but warns of it, which
-simplejpeg makes an error. So a photo that simplejpeg decodes once the end marker is added, and not without its last
-byte, has each bit of its pixels and no byte more. Of a scan that is missing as a whole libjpeg does not warn: that each
-coefficient was sent to its last bit is read from the headers of the scans.
+libjpeg fills missing pixels and only warns, but simplejpeg turns the warning into an error. So a photo that simplejpeg
+decodes with an end marker added, and does not decode without its last byte, has all of its pixels and no further byte.
+libjpeg does not warn of a whole missing scan. The headers of the scans tell whether each coefficient was sent to its
+last bit.
 """
 
 import re
@@ -26,10 +26,10 @@ class _Scans:
     """The scans of a JPEG.
 
     Args:
-        start: Where the bytes of the last scan begin.
-        end: Where they end.
-        is_open: Whether nothing follows, or another photo.
-        precision: Of each component's 64 coefficients, the lowest bit that was sent; `None` where none was.
+        start: Offset of the bytes of the last scan.
+        end: Offset of the end of these bytes.
+        is_open: Whether nothing follows but, perhaps, another photo.
+        precision: Lowest bit that was sent of each of the 64 coefficients, by component; `None` if none was sent.
     """
 
     start: int = 0
@@ -44,13 +44,13 @@ class _Scans:
 
 
 def with_end_marker(data: bytes) -> bytes | None:
-    """Add the end marker to a JPEG that lacks only that, in place of what else follows its pixels.
+    """Add the end marker to a JPEG that lacks it, in place of filling bytes after the pixels.
 
     Args:
         data: A JPEG that ends early.
 
     Returns:
-        The photo with an end marker; None where pixels are missing, or may be.
+        The photo with an end marker; None if pixels are, or may be, missing.
     """
     scans = _read_scans(data)
     if not scans.complete:
@@ -60,25 +60,25 @@ def with_end_marker(data: bytes) -> bytes | None:
 
 
 def _bodies(data: bytes) -> Iterator[bytes]:
-    """The photo without the zeros, or the bytes FF, that may fill the rest of its file; and with what may be pixels."""
+    """Yield the photo without trailing bytes 00 and FF, and then with those that may belong to the pixels."""
     body = data.rstrip(b"\0").rstrip(b"\xff")
     yield body
-    if data.startswith(b"\xff\0", len(body)):  # a byte FF of the pixels: a zero always follows it
+    if data.startswith(b"\xff\0", len(body)):  # in pixels, a zero follows each byte FF
         yield body + b"\xff\0"
-    # More zeros would be taken for pixels where they stand in the place of some.
+    # A longer run of zeros may stand in for missing pixels.
     if data[len(body) :] == b"\0":
         yield data
 
 
 def _is_exact(body: bytes, colours: str) -> bool:
-    """Whether the pixels need all bytes that are there, and no more."""
+    """Whether the pixels need all of the bytes and no more."""
     last = 2 if body.endswith(b"\xff\0") else 1
     return _is_whole(body, colours) and not _is_whole(body[:-last], colours)
 
 
 def _is_whole(body: bytes, colours: str) -> bool:
     try:
-        # The smallest size: all bits are read for that too.
+        # The smallest size is the fastest, and needs all bits too.
         simplejpeg.decode_jpeg(body + END, colours, min_factor=8)
     except ValueError:
         return False
@@ -86,7 +86,7 @@ def _is_whole(body: bytes, colours: str) -> bool:
 
 
 def _read_scans(data: bytes) -> _Scans:
-    """Walk over the segments of a JPEG, up to its end or to what may not stand there."""
+    """Read the segments of a JPEG, up to its end or to an invalid segment."""
     scans, place = _Scans(), len(START)
     while place < len(data) and not data.startswith(START, place):
         kind, length = data[place + 1 : place + 2], int.from_bytes(data[place + 2 : place + 4])
@@ -103,7 +103,7 @@ def _read_scans(data: bytes) -> _Scans:
 
 
 def _add(scans: _Scans, kind: int, segment: bytes) -> bool:
-    """Take note of a segment; False where it may not stand there."""
+    """Record a segment; return False if it is invalid here."""
     if kind in _FRAME and not scans.precision:
         count = segment[5] if len(segment) > 5 else 0  # after precision, height and width
         scans.precision = {component: [None] * 64 for component in segment[6 : 6 + 3 * count : 3]}

@@ -1,8 +1,8 @@
-"""Decoding on a Ray cluster: each of its actors decodes one block of photos after the other, and publishes it.
+"""Decodes on a Ray cluster: each actor decodes one block of photos after the other and publishes its rows.
 
-What is there already is looked up once, here, and not for each block: that would open every shard of the store each
-time. A block whose node is lost is done again from its start; it makes the same rows in the same order, so that a shard
-that was published before is replaced by itself.
+The driver looks up once which photos are decoded already, since each lookup opens every shard of the store. A block
+whose node is lost is decoded again from its start. That gives the same rows in the same order, so a shard that was
+published before is replaced by an identical one.
 """
 
 from collections.abc import Iterator
@@ -32,23 +32,23 @@ from tasks.progress import NullProgress, Progress
 from tasks.runtime import run_status
 from tasks.storage.layout import DataRoot
 
-#: Photos of a block at least: one for each process's batch, and no more shards than that.
+#: Fewest photos of a block, so that each process gets a batch and shards stay few.
 _LEAST = 64
 _COLUMNS = ("sha256", "path", "bytes")
-#: Whether a photo of a block was too large before.
+#: Column of a block: whether an earlier run rejected the photo as too large.
 _TOO_LARGE = "too_large"
 
 
 @dataclass(frozen=True)
 class DecodeBlock:
-    """What an actor does.
+    """The work of an actor.
 
     Args:
-        data_root: Where the rows go.
-        folder: What the photos' paths are relative to.
-        settings: The way to decode.
-        key: Of the settings, on the machine that asks.
-        max_pixels: Pixels that a photo may have.
+        data_root: Data root with the stores.
+        folder: Folder of the photos' paths.
+        settings: How to decode the photos.
+        key: Key of the settings as the driver computes it.
+        max_pixels: Largest number of pixels of a photo.
     """
 
     data_root: str
@@ -69,13 +69,13 @@ class DecodeBlock:
 
 @dataclass(frozen=True)
 class DecodeJob:
-    """What is to be decoded to where.
+    """Where photos come from, and how and where to they are decoded.
 
     Args:
-        root: The data root.
-        folder: What the photos' paths are relative to.
-        settings: The way to decode.
-        max_pixels: Pixels that a photo may have.
+        root: Data root with the stores.
+        folder: Folder of the photos' paths.
+        settings: How to decode the photos.
+        max_pixels: Largest number of pixels of a photo.
     """
 
     root: DataRoot
@@ -84,11 +84,11 @@ class DecodeJob:
     max_pixels: int
 
     def stores(self) -> DecodeStores:
-        """Where the rows go."""
+        """Open the stores of the settings."""
         return open_stores(self.root, self.settings)
 
     def job(self) -> Job:
-        """The work for a cluster."""
+        """Make the cluster's job."""
         work = DecodeBlock(
             text_of(self.root.path), text_of(self.folder), self.settings, self.settings.key, self.max_pixels
         )
@@ -96,19 +96,16 @@ class DecodeJob:
 
 
 def decode_on_cluster(photos: pa.Table, source: DecodeJob, cluster: Cluster, progress: Progress) -> DecodeCounts:
-    """Decode the wanted photos that have a row in neither store; see `decode_photos`, which does so on this machine.
+    """Decode the photos that are in neither store on a cluster; see `decode_photos`.
 
     Args:
-        photos: Those wanted, with the columns `sha256` (each once), `path` and `bytes`.
-        source: What is to be decoded to where.
-        cluster: By whom; nobody is asked where nothing is to be done.
-        progress: Told of the photos of each block that is done.
-
-    Returns:
-        What became of them.
+        photos: Photos to decode, columns `sha256` (unique), `path` and `bytes`.
+        source: Where photos come from, and how and where to they are decoded.
+        cluster: The cluster, which is not contacted if there is nothing to do.
+        progress: Advanced after each block.
 
     Raises:
-        SettingError: Ray is not installed, or the cluster's address is none.
+        SettingError: Ray is not installed, or the cluster's address is invalid.
         MachineError: The cluster does not answer, or cannot do the work.
         StoreError: A shard is damaged or of another version.
     """
@@ -129,7 +126,7 @@ def _decode(untried: Untried, source: DecodeJob, cluster: Cluster, progress: Pro
     too_large = pc.is_in(photos.column("sha256"), pa.array(sorted(untried.too_large), pa.string()))
     photos = photos.append_column(_TOO_LARGE, too_large)
     with connected(cluster, progress) as there:
-        # Several processes in one actor would each be started anew for each block.
+        # An actor has one core, since its worker processes start anew for each block.
         pool = there.room(1, 0, progress)
         rows = rows_of_block(photos.num_rows, pool.actors, ROWS_PER_SHARD, _LEAST)
         progress.start(photos.num_rows, "photos")
@@ -140,6 +137,6 @@ def _decode(untried: Untried, source: DecodeJob, cluster: Cluster, progress: Pro
 
 
 def cut(photos: pa.Table, rows: int) -> list[pa.Table]:
-    """Cut photos into blocks of at most so many rows, copied: a part of a table is pickled with all of the table."""
+    """Cut photos into blocks of so many rows. Blocks are copies, since a slice of a table is pickled with all of it."""
     places = np.arange(photos.num_rows)
     return [photos.take(pa.array(places[start : start + rows])) for start in range(0, len(places), rows)]

@@ -1,4 +1,4 @@
-"""Brings the decoded store up to date with the photos that are wanted."""
+"""Decodes the photos that the decoded store lacks."""
 
 from collections.abc import Container
 from contextlib import closing
@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from tasks.concurrency import BackgroundWriter
 from tasks.decode.images import MAX_PIXELS, Picture
-from tasks.decode.prefetch import work_on_photos
+from tasks.decode.photo_file import DecodeResult, Photo, decode_file
 from tasks.decode.rejected_rows import read_rows, rejected_schema
 from tasks.decode.rejections import MissingPhoto, Reason
 from tasks.decode.repair import NONE_FLAWED, Flawed
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import DecodeResult, Photo, decode_files
+from tasks.decode.worker_pool import work_on_photos
 from tasks.hardware import available_cores
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import Progress
@@ -31,12 +31,12 @@ ROWS_PER_GROUP = 256
 
 @dataclass(frozen=True)
 class DecodeStores:
-    """The two stores of one way to decode; a photo that was tried has a row in one of them.
+    """The two stores of some settings.
 
     Args:
-        settings: The way to decode.
-        decoded: The pictures.
-        rejected: The photos of which no picture can be made.
+        settings: How photos are decoded.
+        decoded: Store of the pictures.
+        rejected: Store of the photos that cannot be decoded.
     """
 
     settings: DecodeSettings
@@ -46,16 +46,16 @@ class DecodeStores:
 
 @dataclass(frozen=True)
 class DecodeCounts:
-    """What became of the photos that were wanted.
+    """Counts of the photos of a run.
 
     Args:
-        new: Photos decoded now.
+        new: Photos decoded by this run.
         reused: Photos that had a picture before.
-        rejected: Photos rejected now.
-        rejected_before: Photos that had been rejected before: not tried again, or still too large.
-        skipped: Photos that have a row in neither store, because of their file and not of its bytes. The run can go on
-            without them; the next one tries them again.
-        flawed: Photos decoded now although something is wrong with their files.
+        rejected: Photos rejected by this run.
+        rejected_before: Photos rejected by an earlier run and not tried again, or still too large.
+        skipped: Photos in neither store, since their files could not be read or their processes were killed. The next
+            run tries them again.
+        flawed: Photos decoded by this run despite damage to their files.
     """
 
     new: int
@@ -68,13 +68,13 @@ class DecodeCounts:
 
 @dataclass(frozen=True)
 class Untried:
-    """The photos that are to be tried, of those that are wanted.
+    """The photos to decode.
 
     Args:
-        photos: They, with the columns that `decode_photos` takes.
-        too_large: Keys of those among them that were too large before, and have a row that says so.
-        reused: How many others have a picture.
-        settled: How many others are rejected for good.
+        photos: Photos, with the columns that `decode_photos` takes.
+        too_large: Keys of the photos that an earlier run rejected as too large.
+        reused: Number of other photos, which have a picture.
+        settled: Number of other photos, which are rejected for good.
     """
 
     photos: pa.Table
@@ -84,7 +84,7 @@ class Untried:
 
 
 def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
-    """Find the stores of these settings below the data root; nothing needs to be there yet."""
+    """Open the stores of these settings in the data root. They need not exist yet."""
     key, ingredients = settings.key, settings.ingredients()
     return DecodeStores(
         settings,
@@ -94,11 +94,11 @@ def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
 
 
 def read_rejected(stores: DecodeStores, keys: pa.Array) -> pa.Table:
-    """Why photos were rejected, one row each; of several the one that settles it.
+    """Read one row for each rejected photo; of several rows, the settled one.
 
     Args:
-        stores: Where to look.
-        keys: Of photos without a picture. Those that were too large, and were let in since, still have a row here.
+        stores: Stores to read.
+        keys: Keys of photos without a picture. A photo that was too large once and has a picture now still has a row.
 
     Raises:
         StoreError: A shard is damaged or of another version.
@@ -110,27 +110,20 @@ def read_rejected(stores: DecodeStores, keys: pa.Array) -> pa.Table:
 def decode_photos(
     photos: pa.Table, folder: AnyPath, stores: DecodeStores, progress: Progress, max_pixels: int = MAX_PIXELS
 ) -> DecodeCounts:
-    """Decode the wanted photos that have a row in neither store, and see whether those too large before still are.
+    """Decode the photos that are in neither store, and retry those rejected as too large or by earlier rules.
 
-    What was rejected by earlier rules is tried once more.
-
-    A shard is published every 512 rows, while the processes go on, so that a run that is killed loses no more than two
-    of them. Memory is bounded by those and by the batches in flight, whatever the number of photos. Rows are in the
-    order of the photos.
+    A shard is published every 512 rows while the processes go on, so a killed run loses two shards at most. Memory is
+    bounded by these and by the pending batches, whatever the number of photos. Rows keep the order of the photos.
 
     Args:
-        photos: Those wanted, with the columns `sha256` (each once) and `path`, and `bytes` where the folder is on an
-            object store.
-        folder: What the paths are relative to.
-        stores: Where the rows go.
-        progress: Told of each photo that is tried.
-        max_pixels: Pixels that a photo may have; a picture that is there stays, whatever the cap was then.
-
-    Returns:
-        What became of them.
+        photos: Photos to decode, columns `sha256` (unique) and `path`, and `bytes` if the folder is on an object store.
+        folder: Folder of the paths.
+        stores: Stores to write.
+        progress: Advanced after each batch.
+        max_pixels: Largest number of pixels of a photo. Stored pictures stay, whatever the cap was.
 
     Raises:
-        MachineError: The processes that decode do not start, or the photos' object store cannot be had.
+        MachineError: The worker processes do not start, or the object store does not answer.
         StoreError: A shard is damaged or of another version.
     """
     untried = find_untried(photos, stores)
@@ -139,7 +132,7 @@ def decode_photos(
 
 
 def find_untried(photos: pa.Table, stores: DecodeStores) -> Untried:
-    """Look which of the wanted photos are to be tried; see `decode_photos`."""
+    """Find the photos to decode; see `decode_photos`."""
     stores.decoded.sweep()
     stores.rejected.sweep()
     keys = photos.column("sha256").combine_chunks()
@@ -155,17 +148,17 @@ def find_untried(photos: pa.Table, stores: DecodeStores) -> Untried:
 def decode_untried(
     untried: Untried, folder: AnyPath, stores: DecodeStores, progress: Progress, max_pixels: int
 ) -> DecodeCounts:
-    """Decode photos without a look at what is there; see `decode_photos`, but for those that are not to be tried."""
-    told = ["sha256", "path", "bytes"] if is_remote(folder) else ["sha256", "path"]
-    photos = list(map(Photo, *(untried.photos.column(name).to_pylist() for name in told)))
-    work = partial(decode_files, settings=stores.settings, max_pixels=max_pixels)
+    """Decode photos without reading the stores; see `decode_photos`."""
+    columns = ["sha256", "path", "bytes"] if is_remote(folder) else ["sha256", "path"]
+    photos = list(map(Photo, *(untried.photos.column(name).to_pylist() for name in columns)))
+    work = partial(decode_file, settings=stores.settings, max_pixels=max_pixels)
     with (
         _Writer(stores, untried.too_large) as writer,
         closing(work_on_photos(work, photos, folder, available_cores())) as batches,
     ):
         for batch in batches:
-            for tried in batch:
-                writer.add(tried)
+            for decoded in batch:
+                writer.add(decoded)
             progress.advance(len(batch))
     return DecodeCounts(
         new=writer.decoded.total,
@@ -178,46 +171,41 @@ def decode_untried(
 
 
 @dataclass
-class _Shards:
-    """The rows that wait to be a store's next shard."""
+class _Rows:
+    """The rows of a store's next shard, and the number of rows of all shards."""
 
     store: ShardStore
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    pending: list[dict[str, Any]] = field(default_factory=list)
     total: int = 0
-
-    def take(self) -> list[dict[str, Any]]:
-        """Hand over the rows that wait."""
-        rows, self.rows = self.rows, []
-        return rows
 
 
 class _Writer:
-    """Puts what became of each photo where it belongs, and publishes shards in a thread of its own.
+    """Writes results to the stores; a background thread publishes the shards.
 
-    No more than one shard waits for the disk: where that is slower than the processes, they wait too. Rows that make no
-    full shard are published at the end, unless an exception ends the block.
+    One shard at most waits for the disk, so a slow disk slows the processes down. The last rows are published at the
+    end, unless an exception ends the block.
 
     Args:
-        stores: Where the rows go.
-        before: The photos that have a row in the rejected store.
+        stores: Stores to write.
+        too_large: Keys of the photos that have a row in the rejected store.
     """
 
-    def __init__(self, stores: DecodeStores, before: Container[str]) -> None:
-        self.decoded, self.rejected = _Shards(stores.decoded), _Shards(stores.rejected)
+    def __init__(self, stores: DecodeStores, too_large: Container[str]) -> None:
+        self.decoded, self.rejected = _Rows(stores.decoded), _Rows(stores.rejected)
         self.skipped: list[MissingPhoto] = []
         self.still_too_large = 0
         self.flawed = NONE_FLAWED
-        self._before = before
+        self._too_large = too_large
         self._encoding = stores.settings.encoding
         self._behind = BackgroundWriter()
 
-    def add(self, tried: DecodeResult) -> None:
-        (sha256, path, _), result = tried.photo, tried.result
+    def add(self, decoded: DecodeResult) -> None:
+        (sha256, path, _), result = decoded.photo, decoded.result
         if isinstance(result, Picture):
             self._add(self.decoded, _decoded_row(sha256, f"{sha256}.{self._encoding}", result))
             if result.flaws:
                 self.flawed += Flawed.of(path, result.flaws)
-        elif result.reason is Reason.TOO_LARGE and sha256 in self._before:
+        elif result.reason is Reason.TOO_LARGE and sha256 in self._too_large:
             self.still_too_large += 1
         elif result.reason.about_bytes:
             row = {"sha256": sha256, "path": path, "reason": result.reason, "message": result.message}
@@ -225,15 +213,16 @@ class _Writer:
         else:
             self.skipped.append(MissingPhoto(path, *result))
 
-    def _add(self, shards: _Shards, row: dict[str, Any]) -> None:
-        shards.rows.append(row)
-        shards.total += 1
-        if len(shards.rows) == ROWS_PER_SHARD:
-            self._publish(shards)
+    def _add(self, rows: _Rows, row: dict[str, Any]) -> None:
+        rows.pending.append(row)
+        rows.total += 1
+        if len(rows.pending) == ROWS_PER_SHARD:
+            self._publish(rows)
 
-    def _publish(self, shards: _Shards) -> None:
-        if shards.rows:
-            self._behind.do(_publish, shards.store, shards.take())
+    def _publish(self, rows: _Rows) -> None:
+        if rows.pending:
+            self._behind.do(_publish, rows.store, rows.pending)
+            rows.pending = []
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""The chunks of a PNG, and a PNG without those that are not the picture (PNG specification, 3rd edition, section 5)."""
+"""Reads and removes chunks of a PNG (PNG specification, 3rd edition, section 5)."""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 _SIGNATURE_BYTES = 8
 END = b"IEND"
-# The ancillary chunk without which pixels would be others.
+# The ancillary chunk that changes pixels.
 _TRANSPARENCY = b"tRNS"
 _ANCILLARY = 0x20
 
 
 class Chunk(NamedTuple):
-    """A chunk.
+    """A chunk of a PNG.
 
     Args:
-        kind: Its type, such as `IDAT`.
-        start: Where in the file it begins, with its length.
-        end: Where the next one begins.
+        kind: Type, such as `IDAT`.
+        start: Offset of the chunk, which begins with its length.
+        end: Offset of the next chunk.
     """
 
     kind: bytes
@@ -26,21 +26,21 @@ class Chunk(NamedTuple):
 
     @property
     def is_picture(self) -> bool:
-        """Whether the pixels need it."""
+        """Whether the pixels need the chunk."""
         return not self.kind[0] & _ANCILLARY or self.kind == _TRANSPARENCY
 
     def content(self, data: bytes) -> memoryview:
-        """Its bytes."""
+        """Return the content of the chunk, given that of the file."""
         return memoryview(data)[self.start + 8 : self.end - 4]
 
     def is_intact(self, data: bytes) -> bool:
-        """Whether its checksum is right."""
+        """Whether the checksum is right."""
         checksum = zlib.crc32(memoryview(data)[self.start + 4 : self.end - 4])
         return checksum == int.from_bytes(data[self.end - 4 : self.end])
 
 
 def read_chunks(data: bytes) -> Iterator[Chunk]:
-    """Walk over a PNG's chunks, up to the end marker or to one that is cut short."""
+    """Yield the chunks of a PNG, up to the end marker or to a truncated chunk."""
     place, kind = _SIGNATURE_BYTES, b""
     while kind != END and place + 12 <= len(data):
         start, kind = place, data[place + 4 : place + 8]
@@ -50,7 +50,7 @@ def read_chunks(data: bytes) -> Iterator[Chunk]:
 
 
 def without(data: bytes, unwanted: Callable[[Chunk], bool]) -> bytes:
-    """Leave chunks out that are not the picture; what cannot be read as a chunk stays."""
+    """Remove unwanted chunks that the pixels do not need; bytes that are no chunk stay."""
     kept, place = [], 0
     for chunk in read_chunks(data):
         if not chunk.is_picture and unwanted(chunk):

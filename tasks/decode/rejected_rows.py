@@ -1,4 +1,4 @@
-"""The rows of the rejected store: which photos are settled, and which are tried again."""
+"""Reads the rejected store: which rejections are final, and which photos are tried again."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,16 +10,16 @@ from tasks.decode.settings import DecodeSettings
 from tasks.shards.schemas import REJECTED, describe
 from tasks.shards.store import ShardStore
 
-#: In the metadata of a shard of rejected photos: the rules of the version that wrote it; absent before the second.
+#: Metadata of a shard: the `RULES` of the version that wrote it. Shards of version 1 lack it.
 _RULES = b"rules"
 
 
 class RejectedRow(NamedTuple):
-    """Why a photo was rejected.
+    """A row of the rejected store.
 
     Args:
-        row: Its row.
-        is_settled: Whether it is not to be tried again.
+        row: Values by column.
+        is_settled: Whether the photo is not tried again.
     """
 
     row: dict[str, Any]
@@ -27,25 +27,25 @@ class RejectedRow(NamedTuple):
 
     @property
     def is_too_large(self) -> bool:
-        """Whether it was too large for an earlier run."""
+        """Whether the photo was too large for an earlier run."""
         return bool(self.row["reason"] == Reason.TOO_LARGE)
 
 
 def rejected_schema(settings: DecodeSettings) -> pa.Schema:
-    """The schema of the shards that this version writes."""
+    """Return the schema of the shards that this version writes."""
     schema = describe(REJECTED, "decode", settings.key, settings.ingredients())
     return schema.with_metadata({**schema.metadata, _RULES: str(RULES)})
 
 
 def read_rows(store: ShardStore, keys: pa.Array) -> dict[str, RejectedRow]:
-    """Read why photos were rejected, by their keys.
+    """Read the rows of rejected photos, by key.
 
-    A photo can have several rows: it was too large for an earlier run, or rejected by earlier rules. What settles it
+    A photo that was too large for an earlier run, or rejected by earlier rules, can have several rows. The settled one
     counts.
 
     Args:
         store: The rejected store.
-        keys: Of photos.
+        keys: Keys of the photos to look up.
 
     Raises:
         StoreError: A shard is damaged or of another version.

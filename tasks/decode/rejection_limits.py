@@ -1,4 +1,4 @@
-"""How many photos may be missing from the decoded store before a run is not worth finishing."""
+"""Stops a run if too many photos have no picture."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ _WORST = 10
 
 
 def check_missing(missing: Sequence[MissingPhoto], wanted: int, most: float) -> None:
-    """Refuse to go on when too many photos have no picture.
+    """Raise if too many photos have no picture.
 
     Args:
-        missing: The photos without a picture.
-        wanted: How many photos there are.
-        most: Share of them that may be missing, 0 to 1.
+        missing: Photos without a picture.
+        wanted: Number of photos of the snapshot.
+        most: Largest share that may be missing, 0 to 1.
 
     Raises:
-        DatasetError: It is more; lists the most frequent reasons and some photos.
+        DatasetError: More are missing. The message counts the reasons and lists some photos.
     """
     if len(missing) <= most * wanted:
         return
@@ -33,14 +33,14 @@ def check_missing(missing: Sequence[MissingPhoto], wanted: int, most: float) -> 
 
 
 def check_left(left: Mapping[str, int], missing: Sequence[MissingPhoto]) -> None:
-    """Refuse to go on when a label has too few photos left to train on.
+    """Raise if a label has too few photos left to train on.
 
     Args:
-        left: Photos with a picture of each label of the snapshot.
-        missing: The photos without a picture.
+        left: Number of photos with a picture, by label.
+        missing: Photos without a picture.
 
     Raises:
-        DatasetError: It names these labels, and lists some photos that cannot be decoded.
+        DatasetError: The message names the labels and lists some photos that cannot be decoded.
     """
     try:
         check_labels(left)
@@ -55,12 +55,12 @@ def _worst(missing: Sequence[MissingPhoto]) -> str:
 
 
 def missing_photos(wanted: pa.Table, rejected: pa.Table, skipped: Sequence[MissingPhoto] = ()) -> list[MissingPhoto]:
-    """Join the rejected rows with the paths that the snapshot knows, in the order of paths.
+    """List the photos without a picture, sorted by their paths in the snapshot.
 
     Args:
-        wanted: Usable photos of the snapshot, columns sha256 and path.
+        wanted: Usable photos of the snapshot, columns `sha256` and `path`.
         rejected: Rows of the rejected store.
-        skipped: Photos that were missing, unreadable or changed when they were to be read.
+        skipped: Photos whose files were missing, unreadable or changed.
     """
     paths = dict(zip(wanted.column("sha256").to_pylist(), wanted.column("path").to_pylist(), strict=True))
     rows = [MissingPhoto(paths[row["sha256"]], row["reason"], row["message"]) for row in rejected.to_pylist()]

@@ -1,4 +1,4 @@
-"""Why a photo has no picture: the reason codes, and how a file that Pillow does not know is named."""
+"""Reasons why a photo has no picture."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -6,17 +6,17 @@ from typing import NamedTuple
 from tasks.errors import PipelineError
 from tasks.file_types import WEBP, image_format
 
-#: Raised when photos are used that were rejected before: what was rejected by earlier rules is tried once more.
+#: Version of the rules. Increase it when photos are accepted that were rejected before; these are then tried again.
 RULES = 2
 
 
 class Reason(StrEnum):
-    """The fixed codes in the column `reason`.
+    """The codes in the column `reason`.
 
-    Those up to `TOO_LARGE` say something about the bytes: they are kept in the rejected store. All but that one are the
-    photo's fate in every run of the same `RULES`. What is too large for one run may be small enough for the next, which
-    has another cap; its header alone tells, so each run looks again. Those from `KILLED` on say something about the
-    file or the machine just now: they are kept nowhere, and tried again in the next run.
+    Codes up to `TOO_LARGE` describe the photo's bytes and are kept in the rejected store. They hold for every run with
+    the same `RULES`, except `TOO_LARGE`: the next run may have a higher cap, so each run reads the header again. Codes
+    from `KILLED` on describe the file or the machine at the moment. They are not stored, and the next run tries these
+    photos again.
     """
 
     EMPTY = "empty"
@@ -34,26 +34,26 @@ class Reason(StrEnum):
 
     @property
     def about_bytes(self) -> bool:
-        """Whether the photo's bytes are the reason."""
+        """Whether the reason is in the photo's bytes."""
         return self not in (Reason.KILLED, Reason.VANISHED, Reason.UNREADABLE, Reason.CHANGED)
 
     @property
     def by_rules(self) -> bool:
-        """Whether other `RULES` may let the photo in."""
+        """Whether other `RULES` may accept the photo."""
         return self in (Reason.UNKNOWN_FORMAT, Reason.UNSUPPORTED_FORMAT, Reason.TRUNCATED, Reason.DAMAGED)
 
     @property
     def lasting(self) -> bool:
-        """Whether trying again is of no use, whatever cap the next run has."""
+        """Whether the photo is rejected in every run with the same `RULES`, whatever the cap."""
         return self.about_bytes and self is not Reason.TOO_LARGE
 
 
 class Rejection(NamedTuple):
-    """Why one photo has no picture, as a value that can be kept and sent.
+    """The reason why a photo has no picture.
 
     Args:
         reason: The code.
-        message: The cause and the remedy, for a person who has the photo's path beside it.
+        message: Cause and remedy, to be shown beside the photo's path.
     """
 
     reason: Reason
@@ -61,12 +61,12 @@ class Rejection(NamedTuple):
 
 
 class MissingPhoto(NamedTuple):
-    """A wanted photo without a picture, as reports and errors list it.
+    """A photo without a picture, as reports and errors list it.
 
     Args:
-        path: Its path within the dataset.
+        path: Path within the dataset.
         reason: The code.
-        message: The cause and the remedy.
+        message: Cause and remedy.
     """
 
     path: str
@@ -80,7 +80,7 @@ CHANGED = Rejection(
 
 
 def unread(exc: OSError) -> Rejection:
-    """Say why a photo's file cannot be read."""
+    """Return the rejection of a photo whose file cannot be read."""
     if isinstance(exc, FileNotFoundError | NotADirectoryError):
         return Rejection(
             Reason.VANISHED, "The file is no longer there. Run again for today, which takes a new snapshot."
@@ -89,11 +89,11 @@ def unread(exc: OSError) -> Rejection:
 
 
 class Rejected(PipelineError):  # noqa: N818 - a row of the rejected store rather than an error of the run
-    """A photo that no picture can be made of.
+    """The photo cannot be decoded.
 
     Args:
         reason: The code.
-        message: The cause and the remedy, for a person who has the photo's path beside it.
+        message: Cause and remedy, to be shown beside the photo's path.
     """
 
     def __init__(self, reason: Reason, message: str) -> None:
@@ -102,7 +102,7 @@ class Rejected(PipelineError):  # noqa: N818 - a row of the rejected store rathe
 
 
 def unidentified(data: bytes) -> Rejected:
-    """Say why Pillow found no photo in the bytes, by how they start."""
+    """Return the rejection of a file that Pillow does not identify, by its first bytes."""
     found = image_format(data)
     if found and found.pillow:
         return Rejected(
@@ -123,5 +123,5 @@ def unidentified(data: bytes) -> Rejected:
 
 
 def is_short_webp(data: bytes) -> bool:
-    """Whether the bytes are a WebP file that is longer by its own account; its decoder does not say what is wrong."""
+    """Whether a WebP file is shorter than its header says; the decoder does not report that."""
     return image_format(data) is WEBP and int.from_bytes(data[4:8], "little") + 8 > len(data)

@@ -1,4 +1,4 @@
-"""Photos with all of their pixels that Pillow refuses, and what is wrong with photos that are used."""
+"""Repairs files that have all of their pixels but that Pillow refuses, and finds damage that Pillow ignores."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from tasks.file_types import JPEG, JPEG_2000, PNG, image_format
 
 
 class Flaw(StrEnum):
-    """What is wrong with a photo that is used all the same: counted, and named in the manifest of the decode stage."""
+    """Damage of a photo that is decoded nevertheless; the stage's manifest counts it."""
 
     NO_END_MARKER = "no_end_marker"
     BAD_CHECKSUM = "bad_checksum"
@@ -19,18 +19,18 @@ class Flaw(StrEnum):
     LOW_VALUES = "low_values"
 
 
-#: Photos that are named, of those with flaws.
+#: Photos with flaws that are listed by path.
 _EXAMPLES = 10
 
 
 @dataclass(frozen=True)
 class Flawed:
-    """The photos with flaws, of those decoded by a run.
+    """The photos with flaws that a run decoded.
 
     Args:
-        photos: How many there are.
-        kinds: How many have each flaw.
-        examples: Paths of some.
+        photos: Number of photos with flaws.
+        kinds: Number of photos by flaw.
+        examples: Paths of some of them.
     """
 
     photos: int = 0
@@ -38,13 +38,13 @@ class Flawed:
     examples: tuple[str, ...] = ()
 
     def __add__(self, other: "Flawed") -> "Flawed":
-        """The photos of both."""
+        """Combine the photos of both."""
         kinds = dict(Counter(self.kinds) + Counter(other.kinds))
         return Flawed(self.photos + other.photos, kinds, (*self.examples, *other.examples)[:_EXAMPLES])
 
     @classmethod
     def of(cls, path: str, flaws: tuple[Flaw, ...]) -> "Flawed":
-        """One photo, or none where it has no flaws."""
+        """Count one photo, or none if it has no flaws."""
         return cls(1, dict.fromkeys(map(str, flaws), 1), (path,)) if flaws else cls()
 
 
@@ -52,10 +52,10 @@ NONE_FLAWED = Flawed()
 
 
 def tell_flawed(flawed: Mapping[str, Any]) -> str:
-    """Say it in a sentence.
+    """Describe the photos with flaws in a sentence.
 
     Args:
-        flawed: A `Flawed` as a manifest has it.
+        flawed: A `Flawed` as a manifest stores it.
     """
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(flawed["kinds"].items()))
     return (
@@ -65,7 +65,7 @@ def tell_flawed(flawed: Mapping[str, Any]) -> str:
 
 
 def find_flaws(data: bytes) -> tuple[Flaw, ...]:
-    """Look at a PNG for what Pillow passes over: a missing end marker, and checksums of what is not the picture."""
+    """Find damage of a PNG that Pillow ignores: a missing end marker, and wrong checksums beside the pixels."""
     if image_format(data) is not PNG:
         return ()
     chunks = list(png_chunks.read_chunks(data))
@@ -76,18 +76,18 @@ def find_flaws(data: bytes) -> tuple[Flaw, ...]:
 
 
 def repairs(data: bytes) -> Iterator[tuple[bytes, tuple[Flaw, ...]]]:
-    """Make files of one that Pillow refuses that it may take; each has all of the picture.
+    """Repair a file that Pillow refuses, in several ways, without loss of pixels.
 
     Args:
-        data: The file.
+        data: Content of the file.
 
     Yields:
-        A file, and the flaws that it does not have any more; what changes least comes first.
+        The repaired file and the flaws that the repair removed, with the smallest change first.
     """
     found = image_format(data)
     if found is PNG:
         yield png_chunks.without(data, lambda chunk: not chunk.is_intact(data)), ()
-        # A profile that cannot be read is passed over in other formats too.
+        # An unreadable profile is ignored in other formats too.
         yield png_chunks.without(data, lambda chunk: not _tells_orientation(chunk, data)), (Flaw.SKIPPED_CHUNK,)
     elif found is JPEG:
         from tasks.decode.jpeg_end import with_end_marker  # noqa: PLC0415 (numpy, which few photos need)

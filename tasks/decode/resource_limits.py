@@ -1,8 +1,8 @@
-"""How long, and with how much memory, a process may work on one photo.
+"""Limits the processor time and the memory that a photo may take.
 
-A bomb is small as a file and endless as a picture, and which codec has a way to make one is not known before. So time
-and memory are measured, whatever the format. Only a process that decodes and does nothing else can be bounded so:
-`take_bounds` is called in it once, and `bounded` around each photo, which elsewhere does nothing.
+A small file can decode to an endless picture, and no one knows which codecs allow that. So time and memory are measured
+for every format. The limits hold for the process as a whole: a worker process calls `enable_limits` once and decodes
+each photo within `limited`, which does nothing in other processes.
 """
 
 import os
@@ -14,38 +14,37 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-#: Of processor time, not of the clock: a photo that takes longer does so on a busy machine and on an idle one.
+#: Limit of processor time, which does not depend on how busy the machine is, as wall-clock time does.
 CPU_SECONDS = 30.0
-#: What the process has before it begins, and the bytes of the photo's file.
+#: Memory for the process itself and for the photo's file.
 BASE_BYTES = 2**30
-#: Bytes of memory for each pixel: of honest photos of 100 megapixels the hungriest (a WebP with transparency, a TIFF
-#: of floats) take 18.
+#: Memory per pixel: the hungriest valid photos of 100 megapixels (a WebP with transparency, a TIFF of floats) take 18.
 BYTES_PER_PIXEL = 24
 
 
 class TimeUpError(BaseException):
-    """A photo took too long; no `except Exception` of a codec's may keep it from whoever set the limit."""
+    """The photo took too much time. This is a BaseException so that no `except Exception` of a codec catches it."""
 
 
-def take_bounds() -> None:
-    """Let this process, whose main thread must call it, be bounded."""
-    # Few photos need numpy; its threads, one a core, would each take a share of the memory.
+def enable_limits() -> None:
+    """Let `limited` limit this process; call this in the main thread."""
+    # Few photos need numpy, and its threads, one per core, would each take a share of the memory.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     signal.signal(signal.SIGPROF, _raise)
 
 
 @contextmanager
-def bounded(max_pixels: int) -> Iterator[None]:
-    """Bound the time and memory of the block.
+def limited(max_pixels: int) -> Iterator[None]:
+    """Limit the time and memory of a block.
 
-    A codec that never comes back to Python cannot be interrupted; after twice the time it takes the process with it,
-    which ends by SIGVTALRM.
+    A codec that never returns to Python cannot be interrupted; after twice the time, SIGVTALRM ends the process.
 
     Args:
-        max_pixels: Of a photo, which decide how much memory is enough; a block that asks for more meets `MemoryError`.
+        max_pixels: Largest number of pixels of a photo. The memory limit follows from it; beyond the limit, the block
+            gets a `MemoryError`.
 
     Raises:
-        TimeUpError: The block took more than `CPU_SECONDS` of processor time.
+        TimeUpError: The block took more than `CPU_SECONDS`.
     """
     if signal.getsignal(signal.SIGPROF) is not _raise:
         yield
@@ -65,8 +64,8 @@ def _raise(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (a
 
 
 def _limit_memory(limit: int) -> None:
-    """Limit what is written to; address space that is only reserved, as by threads and libraries, costs nothing."""
-    if sys.platform != "linux":  # elsewhere the limit is of another thing
+    """Limit data memory, which leaves out address space that threads and libraries only reserve."""
+    if sys.platform != "linux":  # RLIMIT_DATA means something else there
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)

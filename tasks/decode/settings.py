@@ -1,11 +1,11 @@
-"""How photos become pictures, as one value with a key."""
+"""Settings of the decode stage, and the key of their stores."""
 
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from tasks.errors import SettingError
 
-#: Raised when the pixels or bytes that are stored for a photo change.
+#: Increase this when the pixels or bytes that are stored for a photo change.
 CODE_VERSION = 1
 
 Resampling = Literal["bicubic", "bilinear", "lanczos"]
@@ -15,18 +15,18 @@ Crop = Literal["centre", "stretch"]
 
 @dataclass(frozen=True)
 class DecodeSettings:
-    """How photos become pictures.
+    """How photos are decoded.
 
     Args:
-        size: Height and width of the square that is stored, in pixels.
-        resize: Pixels of the photo's short side before the square is cropped from its centre; `size` at least.
-        resampling: The filter, always antialiased.
+        size: Height and width of the stored square, in pixels.
+        resize: Pixels of the photo's short side before the square is cropped from its centre; at least `size`.
+        resampling: Filter, always antialiased.
         encoding: `jpeg` is quality 95 without chroma subsampling; `png` is lossless.
-        crop: `centre` keeps proportions and cuts off what is beyond the square; `stretch` squeezes the whole photo into
-            it, as the networks of 2015 were fed.
+        crop: `centre` keeps proportions and crops to the square; `stretch` squeezes the whole photo into the square, as
+            the networks of 2015 expect.
 
     Raises:
-        SettingError: One of them cannot be.
+        SettingError: A value is invalid.
     """
 
     size: int
@@ -52,12 +52,12 @@ class DecodeSettings:
                 raise SettingError(f"There is no {name} {value!r}. Known are {', '.join(known)}.")
 
     def ingredients(self) -> dict[str, object]:
-        """All that decides what is stored for a photo: the settings and the code version."""
+        """Return all that determines the stored bytes: the settings and the code version."""
         return {**asdict(self), "code_version": CODE_VERSION}
 
     @property
     def key(self) -> str:
-        """Key of the decoded store."""
-        from tasks.keys import fingerprint  # noqa: PLC0415 (pyarrow, which the processes that decode do without)
+        """Key of the stores."""
+        from tasks.keys import fingerprint  # noqa: PLC0415 (imports pyarrow, which worker processes do not need)
 
         return fingerprint(self.ingredients())

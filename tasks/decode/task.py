@@ -15,25 +15,25 @@ from tasks.storage.layout import manifest_path
 
 
 class DecodePhotos(RunStageTask):
-    """Turns the photos of a snapshot that were never decoded with these settings into pictures."""
+    """Decodes the photos of a snapshot that were never decoded with these settings."""
 
     settings: SettingsParameter[DecodeSettings] = SettingsParameter(DecodeSettings, description="Settings, as JSON.")
 
     stage = "decode"
 
     def manifest_path(self) -> AnyPath:
-        """One a snapshot, in the store."""
+        """Each snapshot has a manifest in the store."""
         return manifest_path(self.root.decode(self.settings.key), self.snapshot)
 
     def complete(self) -> bool:
-        """Whether the store holds the snapshot, and this run allows as few pixels and as many rejected photos.
+        """Whether the snapshot is decoded, and within the limits of this run for pixels and rejected photos.
 
-        With a lower cap, photos that are larger keep their pictures. What earlier rules rejected is to be tried again.
+        Photos keep their pictures under a lower cap. Photos that earlier rules rejected have to be tried again.
         """
         if not self.is_published():
             return False
         found = self.manifest()
-        # What an earlier version of this project wrote does not say its cap.
+        # Manifests of earlier versions lack the cap.
         if Reason.TOO_LARGE in found.details["reasons"] and self.context.max_megapixels > found.details.get(
             "max_megapixels", 0
         ):
@@ -46,17 +46,17 @@ class DecodePhotos(RunStageTask):
         return missing <= self.context.max_rejected * (found.photos + missing)
 
     def _renew_snapshot(self, skipped: Sequence[MissingPhoto]) -> None:
-        """Let the next run take the snapshot again where files are not what it says."""
+        """Invalidate the snapshot if files have changed or vanished, so that the next run takes a new one."""
         from tasks.snapshot.invalidate import invalidate  # noqa: PLC0415 (only where there is work)
 
         reasons = {photo.path: photo.reason for photo in skipped}
         if self.context.pointer and not {Reason.CHANGED, Reason.VANISHED}.isdisjoint(reasons.values()):
-            # A file that vanished may be back as it was, as one on a disk that was not mounted.
+            # A vanished file may come back unchanged, for example when its disk is mounted again.
             changed = [path for path, reason in reasons.items() if reason == Reason.CHANGED]
             invalidate(to_path(self.context.pointer), changed)
 
     def work(self, progress: Progress) -> StageResult:
-        """Decode what is missing, and check that enough is left."""
+        """Decode the photos that are missing from the store, and check that enough have a picture."""
         with progress.preparing("imports"):
             import pyarrow as pa  # noqa: PLC0415 (only where there is work)
 

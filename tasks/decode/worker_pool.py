@@ -1,73 +1,190 @@
-"""Processes that work for threads, one each; where one dies, another takes its place."""
+"""Applies a function to photos on several processes: in order, in bounded memory, safe from codecs that crash.
 
+Threads would be as fast, since Pillow releases Python's lock. But damaged bytes can crash a codec, and with it the
+process that runs it.
+"""
+
+import signal
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from functools import partial
 from typing import Generic
 
-from tasks.decode.worker_process import DiedError, DoneT, ItemT, Work, WorkerProcess
+from tasks.decode.photo_file import TIMED_OUT, DecodeResult, Photo
+from tasks.decode.prefetch import Prefetcher, RunBatch
+from tasks.decode.rejections import Reason, Rejection
+from tasks.decode.worker_process import ItemT, ResultT, WorkerCrashError, WorkerProcess
+from tasks.paths import AnyPath, is_remote
+from tasks.storage.tempfiles import scratch_folder, sweep
+
+#: Limits of a batch that is sent to a process: photos, and bytes of those whose size is known.
+BATCH, BATCH_BYTES = 16, 2**26
+#: Limit of the bytes of all pending batches; a larger photo is processed alone.
+MAX_PENDING_BYTES = 2**28
+# Pending batches per process: enough to keep all cores busy while the first batch is slow.
+_BATCHES_PER_WORKER = 4
+
+_HUNG = Rejection(Reason.KILLED, "Neither it nor an error came within minutes. See whether its disk or server answers.")
+_KILLED = Rejection(
+    Reason.KILLED, "The process that decoded it was killed, as where memory is short. Run again, with more of it."
+)
+_CRASHED = Rejection(
+    Reason.CRASHED, "The process that decoded it died each time. Store it in another format or delete it."
+)
+_BY_SIGNAL: dict[int, Rejection] = {signal.SIGVTALRM: TIMED_OUT, signal.SIGKILL: _KILLED, signal.SIGTERM: _KILLED}
+
+#: Starts to prepare a batch. The function that it returns waits for that, and passes the batch to the `RunBatch`.
+Prepare = Callable[[RunBatch, Sequence[Photo]], Callable[[], list[DecodeResult]]]
 
 
-class WorkerPool(Generic[ItemT, DoneT]):
-    """The processes, one a thread that asks for work.
+class WorkerPool(Generic[ItemT, ResultT]):
+    """Gives each thread that calls `run` a worker process of its own, and replaces processes that crash.
 
     Args:
-        work: What they do.
-        mourn: What came of an item that a process died of twice.
+        work: Picklable function of one item.
+        on_crash: Makes the result of an item that crashed its process twice.
     """
 
-    def __init__(self, work: Work[ItemT, DoneT], mourn: Callable[[ItemT, DiedError], DoneT]) -> None:
-        self._work, self._mourn = work, mourn
-        self._own = threading.local()
+    def __init__(
+        self, work: Callable[[ItemT], ResultT], on_crash: Callable[[ItemT, WorkerCrashError], ResultT]
+    ) -> None:
+        self._work, self._on_crash = work, on_crash
         self._lock = threading.Lock()
-        self._living: set[WorkerProcess[ItemT, DoneT]] = set()
-        self._dismissed = False
+        self._processes: dict[int, WorkerProcess[ItemT, ResultT]] = {}
+        self._is_terminated = False
 
-    def do(self, batch: Sequence[ItemT]) -> list[DoneT]:
-        """Do a batch on the thread's process; where it dies, what is left of the batch one by one."""
-        outcomes: list[DoneT] = []
+    def run(self, batch: Sequence[ItemT]) -> list[ResultT]:
+        """Return the results of a batch. After a crash, the rest of the batch is retried item by item."""
+        results: list[ResultT] = []
         try:
-            for done in self._process().do(batch):
-                outcomes.append(done)  # noqa: PERF402 (they stay where the process dies over a later one)
-        except DiedError:
-            self._lose()
-            outcomes.extend([self._do_alone(item) for item in batch[len(outcomes) :]])
-        return outcomes
+            for result in self._process().map(batch):
+                results.append(result)  # noqa: PERF402 (the results before a crash are kept)
+        except WorkerCrashError:
+            self._discard()
+            results.extend([self._run_alone(item) for item in batch[len(results) :]])
+        return results
 
-    def dismiss(self) -> None:
-        """Kill all processes; there will be no others."""
+    def terminate(self) -> None:
+        """Kill all processes, and start no more."""
         with self._lock:
-            self._dismissed = True
-            for process in self._living:
+            self._is_terminated = True
+            for process in self._processes.values():
                 process.kill()
 
-    def bury(self) -> None:
-        """Wait until all processes are gone; no thread may be working any more."""
-        for process in self._living:
+    def join(self) -> None:
+        """Wait for the end of all processes, after `terminate` and the end of all calls of `run`."""
+        for process in self._processes.values():
             process.close()
 
-    def _do_alone(self, item: ItemT) -> DoneT:
-        """Try an item without company: a death is its own."""
+    def _run_alone(self, item: ItemT) -> ResultT:
         try:
-            return next(self._process().do([item]))
-        except DiedError as death:
-            self._lose()
-            return self._mourn(item, death)
+            return next(self._process().map([item]))
+        except WorkerCrashError as crash:
+            self._discard()
+            return self._on_crash(item, crash)
 
-    def _process(self) -> WorkerProcess[ItemT, DoneT]:
-        process: WorkerProcess[ItemT, DoneT] | None = getattr(self._own, "process", None)
-        if process is None:
-            process = self._own.process = WorkerProcess(self._work)
+    def _process(self) -> WorkerProcess[ItemT, ResultT]:
+        thread = threading.get_ident()
+        if thread not in self._processes:
+            process = WorkerProcess(self._work)
             with self._lock:
-                self._living.add(process)
-                if self._dismissed:
+                self._processes[thread] = process
+                if self._is_terminated:
                     process.kill()
-                    raise CancelledError
-        return process
+        return self._processes[thread]
 
-    def _lose(self) -> None:
+    def _discard(self) -> None:
         with self._lock:
-            self._living.discard(self._own.process)
-            self._own.process = None
-            if self._dismissed:
+            del self._processes[threading.get_ident()]
+            if self._is_terminated:
                 raise CancelledError
+
+
+def work_on_photos(
+    work: Callable[..., DecodeResult], photos: Sequence[Photo], folder: AnyPath, workers: int
+) -> Generator[list[DecodeResult], None, None]:
+    """Apply a function to photos on several processes, wherever the photos are; see `map_in_processes`.
+
+    Args:
+        work: Picklable function of one photo and of the keyword `folder`, the local folder of the photo's path.
+        photos: Photos to process.
+        folder: Folder of the photos' paths, local or on an object store.
+        workers: Largest number of processes.
+
+    Yields:
+        Results of one batch after the other, in the order of the photos.
+
+    Raises:
+        MachineError: The object store does not answer, or the processes do not start.
+    """
+    if not is_remote(folder):
+        yield from map_in_processes(partial(work, folder=folder), photos, workers)
+        return
+    sweep(folder)
+    with scratch_folder("photos") as copies, Prefetcher(folder, copies) as prefetcher:
+        yield from map_in_processes(partial(work, folder=copies), photos, workers, prefetcher.prepare)
+
+
+def map_in_processes(
+    work: Callable[[Photo], DecodeResult], photos: Sequence[Photo], workers: int, prepare: Prepare = partial
+) -> Generator[list[DecodeResult], None, None]:
+    """Apply a function to photos on several processes.
+
+    If a process crashes or hangs, another one retries its photos one by one. A photo that ends that process too is
+    rejected, for the reason that the signal gives.
+
+    Args:
+        work: Picklable function of one photo.
+        photos: Photos to process.
+        workers: Largest number of processes.
+        prepare: Called for each batch ahead of its turn.
+
+    Yields:
+        Results of one batch after the other, in the order of the photos.
+
+    Raises:
+        MachineError: A process does not start.
+    """
+    batches = deque(_batches(photos))
+    workers = min(workers, len(batches))
+    if not workers:
+        return
+    pending: deque[tuple[Future[list[DecodeResult]], Sequence[Photo]]] = deque()
+    pool, threads = WorkerPool(work, _reject_after_crash), ThreadPoolExecutor(workers)
+    try:
+        while pending or batches:
+            while batches and len(pending) < _BATCHES_PER_WORKER * workers and _fits(batches[0], pending):
+                batch = batches.popleft()
+                pending.append((threads.submit(prepare(pool.run, batch)), batch))
+            yield pending.popleft()[0].result()
+    finally:
+        # The processes go first, since each thread waits for its process.
+        pool.terminate()
+        threads.shutdown(wait=True, cancel_futures=True)
+        pool.join()
+
+
+def _batches(photos: Sequence[Photo]) -> Iterator[Sequence[Photo]]:
+    start, size = 0, 0
+    for index, photo in enumerate(photos):
+        if index > start and (index == start + BATCH or size + photo.size > BATCH_BYTES):
+            yield photos[start:index]
+            start, size = index, 0
+        size += photo.size
+    if photos:
+        yield photos[start:]
+
+
+def _fits(batch: Sequence[Photo], pending: Iterable[tuple[object, Sequence[Photo]]]) -> bool:
+    held = sum(_bytes(waiting) for _, waiting in pending)
+    return not held or held + _bytes(batch) <= MAX_PENDING_BYTES
+
+
+def _bytes(batch: Sequence[Photo]) -> int:
+    return sum(photo.size for photo in batch)
+
+
+def _reject_after_crash(photo: Photo, crash: WorkerCrashError) -> DecodeResult:
+    return DecodeResult(photo, _HUNG if crash.hung else _BY_SIGNAL.get(crash.signal, _CRASHED))

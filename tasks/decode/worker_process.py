@@ -1,7 +1,7 @@
-"""A process that does one thing after the other, and may die or hang over any of them.
+"""A worker process, which handles one item after the other and may crash or hang over any of them.
 
-It is started afresh rather than forked from ours, since a fork of a process that has threads (TensorFlow's, say) can
-lock up; nor from a server of forks, whose socket stays in the temporary folder of whoever is killed.
+The process is spawned, not forked: a fork of a process with threads (TensorFlow's, for example) can deadlock. A fork
+server would leave its socket in the temporary folder when its parent is killed.
 """
 
 import multiprocessing
@@ -15,30 +15,29 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
-from tasks.decode.resource_limits import take_bounds
+from tasks.decode.resource_limits import enable_limits
 from tasks.errors import MachineError
 
-#: Seconds of the clock after which a process that says nothing is killed: much more than the processor time that one
-#: thing may take, so that this is not met on a busy machine, but where a file's disk or server does not answer.
-PATIENCE = 300.0
-_START_PATIENCE = 300.0
-# Seconds between messages at least, since each of them wakes the other process.
-_TELL_INTERVAL = 0.25
+#: Wall-clock seconds without a result after which a process is killed. This is far above the limit of processor time,
+#: so that a busy machine does not reach it, and a disk or server that does not answer does.
+RESULT_TIMEOUT = 300.0
+_START_TIMEOUT = 300.0
+# Least seconds between two messages from a worker, since each message wakes the parent.
+_SEND_INTERVAL = 0.25
 
 ItemT = TypeVar("ItemT")
-DoneT = TypeVar("DoneT")
-Work = Callable[[Sequence[ItemT]], list[DoneT]]
+ResultT = TypeVar("ResultT")
 
-# Of several threads that look after a process's end, only one would get its exit code.
+# Only one of several threads that wait for the same process gets its exit code.
 _LOCK = threading.Lock()
 
 
-class DiedError(Exception):
-    """The process ended over an item.
+class WorkerCrashError(Exception):
+    """The process ended before it returned a result.
 
     Args:
-        signal: What killed it; 0 where it ended in another way.
-        hung: Whether we killed it, since it did not answer.
+        signal: Signal that ended the process; 0 if none did.
+        hung: Whether the parent killed the process because it did not answer.
     """
 
     def __init__(self, signal: int, *, hung: bool) -> None:
@@ -46,120 +45,118 @@ class DiedError(Exception):
         self.signal, self.hung = signal, hung
 
 
-class WorkerProcess(Generic[ItemT, DoneT]):
-    """A process of its own for some work.
+class WorkerProcess(Generic[ItemT, ResultT]):
+    """A spawned process that applies a function to items.
 
     Args:
-        work: What to do: a function of a module, or a partial of one. It is called with one item at a time.
+        work: Picklable function of one item.
 
     Raises:
         MachineError: The process does not start.
     """
 
-    def __init__(self, work: Work[ItemT, DoneT]) -> None:
+    def __init__(self, work: Callable[[ItemT], ResultT]) -> None:
         context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        self._connection, child_connection = context.Pipe()
+        self._process = context.Process(target=_serve, args=(child_connection, work), daemon=True)
         with _LOCK:
             self._process.start()
-        theirs.close()
+        child_connection.close()
         try:
-            self._receive(_START_PATIENCE)
-        except DiedError as exc:
+            self._receive(_START_TIMEOUT)
+        except WorkerCrashError as exc:
             how = f" (signal {exc.signal})" if exc.signal else ""
             raise MachineError(
                 f"A process that decodes photos ends as soon as it starts{how}. See whether memory is short or this "
                 "user may have no more processes, and run again."
             ) from exc
 
-    def do(self, items: Sequence[ItemT]) -> Iterator[DoneT]:
-        """Do the work on items, and yield what came of each.
+    def map(self, items: Sequence[ItemT]) -> Iterator[ResultT]:
+        """Yield the result of each item, in order.
 
         Raises:
-            DiedError: The process ended over one of the items that nothing was yielded of; it is of no use any more.
-            Exception: What the work raised.
+            WorkerCrashError: The process ended; the items without a result are not done.
+            Exception: The function raised it.
         """
         try:
             self._connection.send(items)
         except OSError:
-            raise self._death(hung=False) from None
-        left = len(items)
-        while left:
-            outcomes = self._receive(PATIENCE)
-            left -= len(outcomes)
-            for outcome in outcomes:
-                if isinstance(outcome, Exception):
-                    raise outcome
-                yield outcome
+            raise self._join(hung=False) from None
+        missing = len(items)
+        while missing:
+            results = self._receive(RESULT_TIMEOUT)
+            missing -= len(results)
+            for result in results:
+                if isinstance(result, Exception):
+                    raise result
+                yield result
 
     def kill(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process without waiting for its end."""
         self._process.kill()
 
     def close(self) -> None:
-        """Kill the process, and wait until it is gone."""
+        """Kill the process and wait for its end."""
         self.kill()
-        self._death(hung=False)
+        self._join(hung=False)
 
-    def _receive(self, patience: float) -> list[DoneT | Exception]:
-        ready = wait([self._connection, self._process.sentinel], patience)
-        if not ready:
+    def _receive(self, timeout: float) -> list[ResultT | Exception]:
+        if not wait([self._connection, self._process.sentinel], timeout):
             self.kill()
-            raise self._death(hung=True)
+            raise self._join(hung=True)
         try:
-            outcomes: list[DoneT | Exception] = self._connection.recv()
+            results: list[ResultT | Exception] = self._connection.recv()
         except (EOFError, OSError):
-            raise self._death(hung=False) from None
-        return outcomes
+            raise self._join(hung=False) from None
+        return results
 
-    def _death(self, *, hung: bool) -> DiedError:
+    def _join(self, *, hung: bool) -> WorkerCrashError:
         with _LOCK:
             self._process.join()
             code = self._process.exitcode or 0
         self._connection.close()
-        return DiedError(-min(code, 0), hung=hung)
+        return WorkerCrashError(-min(code, 0), hung=hung)
 
 
-def _serve(connection: Connection, work: Work[ItemT, DoneT]) -> None:
-    """Work on what comes until nothing will; Ctrl-C is the parent's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Codecs tell of bad bytes there, and cron would mail it.
+def _serve(connection: Connection, work: Callable[[ItemT], ResultT]) -> None:
+    """Run in the worker: handle batches until the parent closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    # Codecs write warnings to standard error, and cron would mail them.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        # A parent that was killed leaves no process that works for nobody.
-        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-    take_bounds()
+        threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
+    enable_limits()
     connection.send([])
     while True:
         try:
             items = connection.recv()
         except EOFError:
             return
-        _work_through(items, work, connection)
+        _serve_batch(items, work, connection)
 
 
-def _work_through(items: Sequence[ItemT], work: Work[ItemT, DoneT], connection: Connection) -> None:
-    """Work on items, and tell of those that are done at the end or, where that is long until then, before."""
-    outcomes: list[DoneT | Exception] = []
-    told = time.monotonic()
+def _serve_batch(items: Sequence[ItemT], work: Callable[[ItemT], ResultT], connection: Connection) -> None:
+    """Send results at the end of the batch, and earlier where the batch takes long."""
+    results: list[ResultT | Exception] = []
+    sent = time.monotonic()
     for item in items:
-        outcome = _outcome(work, item)
-        outcomes.append(outcome)
-        if time.monotonic() > told + _TELL_INTERVAL:
-            connection.send(outcomes)
-            outcomes, told = [], time.monotonic()
-    connection.send(outcomes)
+        results.append(_try(work, item))
+        if time.monotonic() > sent + _SEND_INTERVAL:
+            connection.send(results)
+            results, sent = [], time.monotonic()
+    connection.send(results)
 
 
-def _outcome(work: Work[ItemT, DoneT], item: ItemT) -> DoneT | Exception:
+def _try(work: Callable[[ItemT], ResultT], item: ItemT) -> ResultT | Exception:
     try:
-        return work([item])[0]
+        return work(item)
     except Exception as exc:  # noqa: BLE001 (the parent raises it)
         exc.add_note(traceback.format_exc())
         return exc
 
 
-def _follow(parent: BaseProcess) -> None:
+def _exit_with(parent: BaseProcess) -> None:
+    """Exit once the parent is gone, even if it was killed."""
     parent.join()
     os._exit(1)

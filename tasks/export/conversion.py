@@ -5,9 +5,9 @@ from dataclasses import replace
 from functools import partial
 
 from tasks.decode.images import Picture
-from tasks.decode.prefetch import work_on_photos
+from tasks.decode.photo_file import Photo, decode_file
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import Photo, decode_files
+from tasks.decode.worker_pool import work_on_photos
 from tasks.export.photos import KnownPhotos
 from tasks.hardware import available_cores
 from tasks.paths import AnyPath
@@ -33,9 +33,7 @@ def convert_to_png(photos: KnownPhotos, folder: AnyPath, decode: DecodeSettings,
     """
     # With crop "centre" an export takes size / resize of a photo's short side: of the whole centred square here.
     side = _SCALE * max(decode.size, decode.resize)
-    work = partial(
-        decode_files, settings=replace(decode, size=side, resize=side, encoding="png"), max_pixels=max_pixels
-    )
+    work = partial(decode_file, settings=replace(decode, size=side, resize=side, encoding="png"), max_pixels=max_pixels)
     wanted = [Photo(key, path) for key, path in zip(photos.keys, photos.paths, strict=True)]
     with closing(work_on_photos(work, wanted, folder, available_cores())) as batches:
         results = [tried.result for batch in batches for tried in batch]

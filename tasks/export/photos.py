@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.concurrency import map_ordered
-from tasks.decode.workers import MAX_BYTES
+from tasks.decode.photo_file import MAX_BYTES
 from tasks.evaluate.predictions import label_indices, predictions_intact, probability_matrix, read_predictions
 from tasks.file_types import JPEG, PNG, image_format
 from tasks.paths import AnyPath

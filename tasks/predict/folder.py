@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.decode.photo_file import Photo
 from tasks.decode.rejections import Reason
-from tasks.decode.workers import Photo
 from tasks.keys import fingerprint
 from tasks.paths import AnyPath, is_remote
 from tasks.predict.inputs import list_photos

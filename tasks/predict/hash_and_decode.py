@@ -4,28 +4,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.decode.images import Picture
+from tasks.decode.photo_file import DecodeResult, Photo, decode_file
 from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import DecodeResult, Photo, decode_files
 from tasks.snapshot.photo_io import photo_sha256
 
 
-def read_photos(photos: Sequence[Photo], *, folder: Path, settings: Sequence[DecodeSettings]) -> list[DecodeResult]:
-    """Read and decode photos, one after the other.
+def hash_and_decode(photo: Photo, *, folder: Path, settings: Sequence[DecodeSettings]) -> DecodeResult:
+    """Read a photo, and decode it by each of the settings.
 
     Args:
-        photos: Which; the key of one that nobody has hashed yet is empty.
-        folder: What their paths are relative to.
-        settings: What to make of them: a picture by each.
+        photo: The photo; its key is empty if it is not known yet.
+        folder: Folder of the photo's path.
+        settings: How to decode the photo.
 
     Returns:
-        An outcome for each, in their order, with its key; the key of one that cannot be read stays empty. One of which
-        any picture cannot be made has none.
+        The result with the photo's key, which stays empty if the file cannot be read. A photo that cannot be decoded by
+        all of the settings has no picture.
     """
-    return [_read(photo, folder, settings) for photo in photos]
-
-
-def _read(photo: Photo, folder: Path, settings: Sequence[DecodeSettings]) -> DecodeResult:
     if not photo.sha256:
         digest = _digest(folder / photo.path)
         if isinstance(digest, Rejection):
@@ -33,7 +29,7 @@ def _read(photo: Photo, folder: Path, settings: Sequence[DecodeSettings]) -> Dec
         photo = photo._replace(sha256=digest)
     pictures: list[Picture] = []
     for each in settings:
-        (tried,) = decode_files([photo], folder=folder, settings=each)
+        tried = decode_file(photo, folder=folder, settings=each)
         if not isinstance(tried.result, Picture):
             return tried
         pictures.append(tried.result)

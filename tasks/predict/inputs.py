@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from tasks.decode.photo_file import DecodeResult, Photo
 from tasks.decode.rejections import Reason, Rejection
-from tasks.decode.workers import DecodeResult, Photo
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath, is_remote
 from tasks.snapshot.ignored import IgnoredSummary, merge_ignored

@@ -14,13 +14,13 @@ import pyarrow as pa
 
 from tasks.concurrency import map_ordered
 from tasks.decode.images import MAX_PIXELS, Picture, read_pixels
-from tasks.decode.prefetch import work_on_photos
+from tasks.decode.photo_file import DecodeResult, Photo
 from tasks.decode.rejections import Reason
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import DecodeResult, Photo
+from tasks.decode.worker_pool import work_on_photos
 from tasks.hardware import available_cores
 from tasks.paths import AnyPath, is_remote_text, to_path
-from tasks.predict.hash_and_decode import read_photos
+from tasks.predict.hash_and_decode import hash_and_decode
 from tasks.predict.predictor import Predictor
 from tasks.progress import Progress
 from tasks.shards.schemas import PREDICTED
@@ -67,7 +67,7 @@ def _read(
     photos: Sequence[Photo], folder: AnyPath, settings: Sequence[DecodeSettings]
 ) -> Generator[list[DecodeResult], None, None]:
     """Read and decode photos, in their order; runs of them that are named with their bucket, bucket by bucket."""
-    work = partial(read_photos, settings=settings)
+    work = partial(hash_and_decode, settings=settings)
     for prefix, run in groupby(photos, lambda photo: _bucket(photo.path)):
         place = to_path(prefix) if prefix else folder
         below = [photo._replace(path=photo.path.removeprefix(prefix)) for photo in run]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.decode.images import Picture
+from tasks.decode.photo_file import Photo, decode_file
 from tasks.decode.photos import open_stores
-from tasks.decode.prefetch import work_on_photos
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import Photo, decode_files
+from tasks.decode.worker_pool import work_on_photos
 from tasks.errors import StoreError
 from tasks.evaluate.predictions import PredictedPhotos
 from tasks.paths import AnyPath
@@ -193,5 +193,5 @@ def decode_pictures(paths: Mapping[str, str], folder: AnyPath, decode: DecodeSet
     if not paths:
         return {}
     photos = [Photo(*item) for item in paths.items()]
-    results = chain.from_iterable(work_on_photos(partial(decode_files, settings=decode), photos, folder, 1))
+    results = chain.from_iterable(work_on_photos(partial(decode_file, settings=decode), photos, folder, 1))
     return {each.photo.sha256: each.result.image for each in results if isinstance(each.result, Picture)}

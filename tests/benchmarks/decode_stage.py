@@ -27,7 +27,7 @@ from tasks.backbone.request import BackboneRequest
 from tasks.decode.colour import to_srgb
 from tasks.decode.photos import decode_photos, open_stores
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import BATCH
+from tasks.decode.worker_pool import BATCH
 from tasks.hardware import available_cores
 from tasks.progress import NullProgress
 from tasks.snapshot.photos import take_snapshot, usable

@@ -20,8 +20,8 @@ from tasks.bottleneck.update_store import PendingPhotos
 from tasks.cluster.messages import ClusterTask
 from tasks.cluster.resources import Pool
 from tasks.decode.on_ray import cut
+from tasks.decode.photo_file import Photo
 from tasks.decode.photos import ROWS_PER_SHARD
-from tasks.decode.workers import Photo
 from tasks.evaluate.cross_validation import fold_heads, predict_photos
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress

@@ -255,14 +255,14 @@ def _profiles() -> Iterator[Case]:
     stored = noise(SIDE, SIDE)
     for form, options in (("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
         data = encode(Image.fromarray(stored), form, icc_profile=p3_profile(), **options)
-        yield Case("colour profile", f"p3.{_SUFFIX[form]}", data, _from_p3(stored), 2)
+        yield Case("colour profile", f"p3.{_SUFFIX[form]}", data, p3_to_srgb(stored), 2)
         for number, profile in enumerate((b"garbage", p3_profile()[:200], bytes(500), b"\xff" * 500)):
             data = encode(Image.fromarray(stored), form, icc_profile=profile, **options)
             yield Case("broken profile", f"profile-{number}.{_SUFFIX[form]}", data, stored)
 
 
-def _from_p3(stored: Pixels) -> Pixels:
-    """Take colours from Display P3 to sRGB, IEC 61966-2-1."""
+def p3_to_srgb(stored: Pixels) -> Pixels:
+    """Convert colours from Display P3 to sRGB, IEC 61966-2-1."""
     linear = (stored / 255) ** GAMMA @ (np.linalg.inv(SRGB_TO_XYZ) @ P3_TO_XYZ).T
     linear = linear.clip(0, 1)
     coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

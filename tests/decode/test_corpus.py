@@ -117,11 +117,12 @@ def test_codecs_do_not_write_to_the_terminal(tmp_path: Path, cases: list[Case]) 
     )
     code = (
         "import sys, pyarrow.parquet as pq; from pathlib import Path; from functools import partial\n"
-        "from tasks.decode.workers import Photo, decode_files, in_processes\n"
+        "from tasks.decode.worker_pool import map_in_processes\n"
+        "from tasks.decode.photo_file import Photo, decode_file\n"
         "from tests.decode.valid import EXACT\n"
         "table, folder = pq.read_table(sys.argv[1]), Path(sys.argv[2])\n"
         "photos = list(map(Photo, table['sha256'].to_pylist(), table['path'].to_pylist()))\n"
-        "print(sum(map(len, in_processes(partial(decode_files, folder=folder, settings=EXACT), photos, 2))))"
+        "print(sum(map(len, map_in_processes(partial(decode_file, folder=folder, settings=EXACT), photos, 2))))"
     )
     arguments = [sys.executable, "-c", code, str(tmp_path / "photos.parquet"), str(folder)]
     done = subprocess.run(arguments, check=True, capture_output=True, text=True)

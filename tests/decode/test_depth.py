@@ -106,15 +106,9 @@ def test_a_dark_photo_is_as_dark_as_it_is_where_the_file_says_where_white_is(whi
     assert told == ()
 
 
-def test_significant_bits_of_a_png_are_the_lower_ones_where_the_values_say_so() -> None:
-    dark = narrow(GREY // 8, 12)
-    pixels, told = decoded(with_significant(encode(Image.fromarray(dark), "PNG"), b"\x0c"))
-    assert differ(pixels, GREY // 8) <= 1
-    assert told == ()
-
-
-def test_significant_bits_of_a_png_are_the_upper_ones_by_the_standard() -> None:
-    dark = narrow(GREY // 8, 12) << 4
+@pytest.mark.parametrize("shift", [0, 4], ids=["lower, as the values say", "upper, as the standard says"])
+def test_significant_bits_of_a_png_are_the_lower_or_the_upper_ones(shift: int) -> None:
+    dark = narrow(GREY // 8, 12) << shift
     pixels, told = decoded(with_significant(encode(Image.fromarray(dark), "PNG"), b"\x0c"))
     assert differ(pixels, GREY // 8) <= 1
     assert told == ()

@@ -98,6 +98,37 @@ def stores(tmp_path: Path) -> DecodeStores:
     return open_stores(DataRoot(tmp_path / "data"), SETTINGS)
 
 
+@dataclass
+class Bench:
+    """Everything that a run in a process of its own needs."""
+
+    photos: pa.Table
+    folder: Path
+    stores: DecodeStores
+    root: Path
+
+    def run(self, *how: str) -> AbstractContextManager[subprocess.Popen[str]]:
+        """Start it."""
+        table = self.root.with_suffix(".parquet")
+        if not table.exists():
+            pq.write_table(self.photos, table)
+        return running([sys.executable, "-c", RUN, table, self.folder, self.root, *how], stderr=subprocess.PIPE)
+
+    @contextmanager
+    def run_until_first_shard(self) -> Iterator[subprocess.Popen[str]]:
+        """Start it, and go on when it is in the middle of its work."""
+        with self.run("stays") as process:
+            assert read_line(process) == "ready\n"
+            yield process
+
+
+@pytest.fixture
+def bench(tmp_path: Path, stores: DecodeStores) -> Bench:
+    folder = tmp_path / "many"
+    draw(folder, 0, MANY, width=300)
+    return Bench(table_of(folder), folder, stores, tmp_path / "data")
+
+
 def test_exactly_the_missing_photos_are_decoded(folder: Path, stores: DecodeStores) -> None:
     first = decode_photos(table_of(folder), folder, stores, NullProgress())
     draw(folder, 20, 27)
@@ -142,26 +173,14 @@ def test_every_shard_says_what_it_is(folder: Path, stores: DecodeStores) -> None
         assert json.loads(metadata[b"settings"]) == SETTINGS.ingredients()
 
 
-def test_shards_and_row_groups_are_bounded(tmp_path: Path, stores: DecodeStores) -> None:
-    folder = tmp_path / "many"
-    draw(folder, 0, MANY)
-    decode_photos(table_of(folder), folder, stores, NullProgress())
-    files = [pq.ParquetFile(shard) for shard in stores.decoded.shards()]
-    assert sorted(file.metadata.num_rows for file in files) == [MANY - ROWS_PER_SHARD, ROWS_PER_SHARD]
-    assert all(
-        file.metadata.row_group(group).num_rows <= ROWS_PER_GROUP
-        for file in files
-        for group in range(file.num_row_groups)
-    )
-
-
-def test_rows_of_several_shards_are_in_the_order_of_the_photos(tmp_path: Path, stores: DecodeStores) -> None:
-    folder = tmp_path / "many"
-    draw(folder, 0, MANY)
-    photos = table_of(folder)
-    decode_photos(photos, folder, stores, NullProgress())
-    larger, smaller = sorted((pq.read_table(shard) for shard in stores.decoded.shards()), key=len, reverse=True)
-    assert larger["sha256"].to_pylist() + smaller["sha256"].to_pylist() == photos["sha256"].to_pylist()
+def test_shards_and_row_groups_are_bounded_and_in_the_order_of_the_photos(bench: Bench) -> None:
+    decode_photos(bench.photos, bench.folder, bench.stores, NullProgress())
+    files = sorted(map(pq.ParquetFile, bench.stores.decoded.shards()), key=lambda file: -file.metadata.num_rows)
+    assert [file.metadata.num_rows for file in files] == [ROWS_PER_SHARD, MANY - ROWS_PER_SHARD]
+    groups = [file.metadata.row_group(group) for file in files for group in range(file.num_row_groups)]
+    assert max(group.num_rows for group in groups) <= ROWS_PER_GROUP
+    keys = [key for file in files for key in file.read(["sha256"])["sha256"].to_pylist()]
+    assert keys == bench.photos["sha256"].to_pylist()
 
 
 @pytest.mark.parametrize("photos", [20, MANY])
@@ -270,37 +289,6 @@ def test_other_settings_have_stores_of_their_own(tmp_path: Path, folder: Path, s
     decode_photos(table_of(folder), folder, stores, NullProgress())
     others = open_stores(DataRoot(tmp_path / "data"), DecodeSettings(size=16, resize=18))
     assert decode_photos(table_of(folder), folder, others, NullProgress()).new == 20
-
-
-@dataclass
-class Bench:
-    """Everything that a run in a process of its own needs."""
-
-    photos: pa.Table
-    folder: Path
-    stores: DecodeStores
-    root: Path
-
-    def run(self, *how: str) -> AbstractContextManager[subprocess.Popen[str]]:
-        """Start it."""
-        table = self.root.with_suffix(".parquet")
-        if not table.exists():
-            pq.write_table(self.photos, table)
-        return running([sys.executable, "-c", RUN, table, self.folder, self.root, *how], stderr=subprocess.PIPE)
-
-    @contextmanager
-    def run_until_first_shard(self) -> Iterator[subprocess.Popen[str]]:
-        """Start it, and go on when it is in the middle of its work."""
-        with self.run("stays") as process:
-            assert read_line(process) == "ready\n"
-            yield process
-
-
-@pytest.fixture
-def bench(tmp_path: Path, stores: DecodeStores) -> Bench:
-    folder = tmp_path / "many"
-    draw(folder, 0, MANY, width=300)
-    return Bench(table_of(folder), folder, stores, tmp_path / "data")
 
 
 def test_a_killed_run_is_taken_up_at_its_last_shard_and_leaves_no_process(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""Photos on an object store: decoded as those on this machine are, each fetched once, and no more than fits."""
+"""Photos on an object store are decoded like local ones, fetched once, and limited in number of pending bytes."""
 
 import hashlib
 import tempfile
@@ -11,20 +11,11 @@ import pytest
 
 from tasks.decode import prefetch
 from tasks.decode.images import Picture
+from tasks.decode.photo_file import LARGE_FILE, DecodeResult, Photo, decode_file
 from tasks.decode.photos import DecodeCounts, decode_photos, open_stores
-from tasks.decode.prefetch import work_on_photos
+from tasks.decode.prefetch import RunBatch
 from tasks.decode.rejections import CHANGED, Reason, Rejection, unread
-from tasks.decode.workers import (
-    BATCH,
-    BATCH_BYTES,
-    LARGE_FILE,
-    MOST_BYTES,
-    DecodeResult,
-    Photo,
-    Work,
-    decode_files,
-    in_processes,
-)
+from tasks.decode.worker_pool import BATCH, BATCH_BYTES, MAX_PENDING_BYTES, map_in_processes, work_on_photos
 from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
@@ -38,7 +29,7 @@ GOOD = encode(smooth(40, 30), "JPEG")
 
 @pytest.fixture(autouse=True)
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for temporary files that is this test's alone."""
+    """A folder for the temporary files of one test."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -46,12 +37,12 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def drawn(count: int) -> dict[str, bytes]:
-    """Photos of different bytes, and names that are no plain words."""
+    """Photos of different bytes with special characters in their names."""
     return {f"roses/{number:03} ü+%20&a.jpg": GOOD + str(number).encode() for number in range(count)}
 
 
 def upload(photos: dict[str, bytes], url: str) -> AnyPath:
-    """Put photos on an object store, and return their folder."""
+    """Write photos to an object store, and return their folder."""
     folder = to_path(url)
     for name, data in photos.items():
         (folder / name).write_bytes(data)
@@ -59,7 +50,7 @@ def upload(photos: dict[str, bytes], url: str) -> AnyPath:
 
 
 def write(photos: dict[str, bytes], folder: Path) -> Path:
-    """The same photos on this machine."""
+    """Write photos to a local folder."""
     for name, data in photos.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -67,7 +58,7 @@ def write(photos: dict[str, bytes], folder: Path) -> Path:
 
 
 def table_of(photos: dict[str, bytes]) -> pa.Table:
-    """What a snapshot says of photos."""
+    """The snapshot's table of photos."""
     keys = [hashlib.sha256(data).hexdigest() for data in photos.values()]
     return pa.table({"sha256": keys, "path": list(photos), "bytes": [len(data) for data in photos.values()]})
 
@@ -81,14 +72,14 @@ def decode(photos: dict[str, bytes], folder: AnyPath, root: AnyPath) -> tuple[De
 
 
 def numbered(folder: AnyPath, count: int) -> list[Photo]:
-    """Photos without any bytes that matter, by their numbers."""
+    """Numbered photos of arbitrary bytes."""
     for number in range(count):
         (folder / f"{number}.jpg").write_bytes(b"bytes")
     return [Photo(f"{number:064x}", f"{number}.jpg", len(b"bytes")) for number in range(count)]
 
 
 def tried(
-    work: Callable[..., list[DecodeResult]], photos: Sequence[Photo], folder: AnyPath, workers: int = 2
+    work: Callable[..., DecodeResult], photos: Sequence[Photo], folder: AnyPath, workers: int = 2
 ) -> list[DecodeResult]:
     return [one for batch in work_on_photos(work, photos, folder, workers) for one in batch]
 
@@ -110,7 +101,7 @@ def test_rows_are_those_of_local_files_in_their_order_and_each_photo_is_one_requ
     assert not [path for path in scratch.rglob("*") if path.is_file()]
 
 
-def test_what_has_no_picture_is_told_as_of_local_files(object_store: ObjectStore, tmp_path: Path) -> None:
+def test_photos_without_a_picture_are_reported_like_local_ones(object_store: ObjectStore, tmp_path: Path) -> None:
     photos = {**drawn(5), "note.jpg": b"text", "empty.jpg": b"", "shrunk.jpg": GOOD + bytes(99), "grown.jpg": b"short"}
     gone, edited = "roses/003 ü+%20&a.jpg", "roses/001 ü+%20&a.jpg"
     later = {edited: GOOD + b"9", "grown.jpg": GOOD, "shrunk.jpg": GOOD}
@@ -131,39 +122,36 @@ def test_what_has_no_picture_is_told_as_of_local_files(object_store: ObjectStore
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_photo_of_too_many_bytes_is_not_decoded_and_hashed_all_the_same(
+def test_a_photo_of_too_many_bytes_is_hashed_but_not_decoded(
     object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     monkeypatch.setattr(prefetch, "MAX_BYTES", len(GOOD) - 1)
     folder = upload({"large.jpg": GOOD, "edited.jpg": GOOD}, object_store.url("photos"))
     sha256, size = hashlib.sha256(GOOD).hexdigest(), len(GOOD) * known
     photos = [Photo(sha256, "large.jpg", size), Photo("0" * 64, "edited.jpg", size), Photo("", "large.jpg", size)]
-    outcomes = tried(partial(decode_files, settings=SETTINGS), photos, folder)
+    outcomes = tried(partial(decode_file, settings=SETTINGS), photos, folder)
     assert [one.result for one in outcomes] == [LARGE_FILE, CHANGED, LARGE_FILE]
-    assert outcomes[2].photo.sha256 == sha256, "for whoever does not know it"
+    assert outcomes[2].photo.sha256 == sha256, "the caller may not know it"
 
 
-def test_size_need_not_be_known_and_a_key_may_be_found_out_by_the_work(object_store: ObjectStore) -> None:
+def test_the_size_may_be_unknown_and_the_work_may_compute_the_key(object_store: ObjectStore) -> None:
     folder = upload({"a.jpg": GOOD, "empty.jpg": b""}, object_store.url("photos"))
     sha256 = hashlib.sha256(GOOD).hexdigest()
     [known, empty] = tried(
-        partial(decode_files, settings=SETTINGS), [Photo(sha256, "a.jpg"), Photo("", "empty.jpg")], folder
+        partial(decode_file, settings=SETTINGS), [Photo(sha256, "a.jpg"), Photo("", "empty.jpg")], folder
     )
     assert isinstance(known.result, Picture)
     assert isinstance(empty.result, Rejection)
-    [found, gone] = tried(find_out_keys, [Photo("", "a.jpg"), Photo("", "gone.jpg")], folder)
+    [found, gone] = tried(find_out_key, [Photo("", "a.jpg"), Photo("", "gone.jpg")], folder)
     assert (found.photo, gone.photo) == (Photo(sha256, "a.jpg"), Photo("", "gone.jpg"))
     assert isinstance(gone.result, Rejection)
     assert gone.result.reason == Reason.VANISHED
 
 
-def find_out_keys(photos: Sequence[Photo], *, folder: Path) -> list[DecodeResult]:
-    """Stand in for what works on photos that nobody has hashed."""
-    keys = [hashlib.sha256((folder / photo.path).read_bytes()).hexdigest() for photo in photos]
-    return [
-        DecodeResult(photo._replace(sha256=key), Rejection(Reason.EMPTY, ""))
-        for photo, key in zip(photos, keys, strict=True)
-    ]
+def find_out_key(photo: Photo, *, folder: Path) -> DecodeResult:
+    """Simulate work that hashes photos which come without a key."""
+    key = hashlib.sha256((folder / photo.path).read_bytes()).hexdigest()
+    return DecodeResult(photo._replace(sha256=key), Rejection(Reason.EMPTY, ""))
 
 
 def test_a_photo_whose_process_is_killed_is_not_fetched_again(object_store: ObjectStore, gateway: Gateway) -> None:
@@ -181,14 +169,14 @@ def test_a_connection_that_breaks_costs_a_request_and_no_photo(object_store: Obj
     folder = upload(photos, object_store.url("photos"))
     gateway.spoil("GET", Fate.CUT_OFF)
     outcomes = tried(
-        partial(decode_files, settings=SETTINGS),
+        partial(decode_file, settings=SETTINGS),
         list(map(Photo, *(table_of(photos)[name].to_pylist() for name in ("sha256", "path", "bytes")))),
         folder,
     )
     assert all(isinstance(one.result, Picture) for one in outcomes)
 
 
-def test_leaving_early_leaves_no_copies(object_store: ObjectStore, scratch: Path) -> None:
+def test_closing_the_generator_deletes_the_copies(object_store: ObjectStore, scratch: Path) -> None:
     folder = to_path(object_store.url("photos"))
     batches = work_on_photos(do_nothing, numbered(folder, 3 * BATCH), folder, 1)
     next(batches)
@@ -196,29 +184,29 @@ def test_leaving_early_leaves_no_copies(object_store: ObjectStore, scratch: Path
     assert not [path for path in scratch.rglob("*") if path.is_file()]
 
 
-def do_nothing(photos: Sequence[Photo], *, folder: Path) -> list[DecodeResult]:
-    assert all((folder / photo.path).read_bytes() == b"bytes" for photo in photos)
-    return die_of_the_deadly(photos)
+def do_nothing(photo: Photo, *, folder: Path) -> DecodeResult:
+    assert (folder / photo.path).read_bytes() == b"bytes"
+    return die_of_the_deadly(photo)
 
 
-@pytest.mark.parametrize("size", [BATCH_BYTES // 3, BATCH_BYTES // 2 + 1, MOST_BYTES + 1])
-def test_photos_under_way_take_no_more_room_than_they_may_unless_one_is_alone(size: int) -> None:
+@pytest.mark.parametrize("size", [BATCH_BYTES // 3, BATCH_BYTES // 2 + 1, MAX_PENDING_BYTES + 1])
+def test_pending_photos_stay_within_the_limit_of_bytes_unless_one_is_alone(size: int) -> None:
     most, begun, ended = list[int](), list[Photo](), list[Photo]()
 
-    def begin(work: Work, batch: Sequence[Photo]) -> Callable[[], list[DecodeResult]]:
+    def prepare(work: RunBatch, batch: Sequence[Photo]) -> Callable[[], list[DecodeResult]]:
         begun.extend(batch)
         most.append(sum(photo.size for photo in begun) - sum(photo.size for photo in ended))
         assert len(batch) == max(1, BATCH_BYTES // size)
         return partial(work, batch)
 
     photos = [Photo(f"{number:064x}", f"{number}.jpg", size) for number in range(24)]
-    for batch in in_processes(die_of_the_deadly, photos, 2, begin):
+    for batch in map_in_processes(die_of_the_deadly, photos, 2, prepare):
         ended.extend(one.photo for one in batch)
     assert ended == begun == photos
-    assert max(most) <= max(MOST_BYTES, size)
-    assert max(most) + BATCH_BYTES > MOST_BYTES, "what there is room for is under way"
+    assert max(most) <= max(MAX_PENDING_BYTES, size)
+    assert max(most) + BATCH_BYTES > MAX_PENDING_BYTES, "the limit is used"
 
 
-def test_what_an_object_store_refuses_is_told_in_its_own_words() -> None:
+def test_the_refusal_of_an_object_store_is_quoted() -> None:
     refusal = unread(PermissionError("Access Denied."))
     assert refusal == (Reason.UNREADABLE, "The file cannot be read (Access Denied.). Mend that and run again.")

@@ -1,4 +1,4 @@
-"""How long and with how much memory a process works on a photo."""
+"""Limits of a worker process's time and memory."""
 
 import resource
 import signal
@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from tasks.decode.resource_limits import bounded
+from tasks.decode.resource_limits import limited
 from tests.support.processes import TIMEOUT
 
 RUN = """
 import signal, sys, time
-from tasks.decode import bounds
-bounds.CPU_SECONDS = 0.2
-bounds.take_bounds()
+from tasks.decode import resource_limits
+resource_limits.CPU_SECONDS = 0.2
+resource_limits.enable_limits()
 
 def spin(seconds=60.0):
     end = time.process_time() + seconds
@@ -24,20 +24,20 @@ def spin(seconds=60.0):
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a process of its own, which may be bounded and die."""
+    """Run code in a process of its own, whose limits are on and which may die."""
     arguments = [sys.executable, "-c", RUN + code]
     return subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=TIMEOUT)
 
 
-def test_a_block_that_takes_too_long_is_ended_even_where_it_catches_every_exception() -> None:
+def test_a_block_that_takes_too_long_is_ended_even_if_it_catches_every_exception() -> None:
     code = """
 try:
-    with bounds.bounded(10):
+    with resource_limits.limited(10):
         try:
             spin()
         except Exception:
             spin()
-except bounds.TimeUpError:
+except resource_limits.TimeUpError:
     print(time.process_time() < 10)
 """
     assert run(code).stdout == "True\n"
@@ -46,7 +46,7 @@ except bounds.TimeUpError:
 def test_a_block_in_time_leaves_nothing_behind_and_the_next_one_has_all_its_time() -> None:
     code = """
 for _ in range(3):
-    with bounds.bounded(10):
+    with resource_limits.limited(10):
         spin(0.1)
 spin(0.25)
 print(signal.getitimer(signal.ITIMER_PROF), signal.getitimer(signal.ITIMER_VIRTUAL))
@@ -54,28 +54,28 @@ print(signal.getitimer(signal.ITIMER_PROF), signal.getitimer(signal.ITIMER_VIRTU
     assert run(code).stdout == "(0.0, 0.0) (0.0, 0.0)\n"
 
 
-def test_time_that_passes_on_the_clock_alone_does_not_count() -> None:
-    assert run("with bounds.bounded(10):\n    time.sleep(0.6)\nprint('slept')").stdout == "slept\n"
+def test_wall_clock_time_does_not_count() -> None:
+    assert run("with resource_limits.limited(10):\n    time.sleep(0.6)\nprint('slept')").stdout == "slept\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="this system does not limit memory in this way")
-def test_a_block_that_needs_too_much_memory_meets_an_error_and_one_that_does_not_goes_on() -> None:
+def test_a_block_that_needs_too_much_memory_gets_an_error_and_one_that_does_not_goes_on() -> None:
     code = """
-bounds.CPU_SECONDS, bounds.BASE_BYTES = 60.0, 2**27
-with bounds.bounded(10):
+resource_limits.CPU_SECONDS, resource_limits.BASE_BYTES = 60.0, 2**27
+with resource_limits.limited(10):
     bytearray(2**25)
     try:
         bytearray(2**27 + 2**20)
     except MemoryError:
         print("refused")
-with bounds.bounded(10**7):
+with resource_limits.limited(10**7):
     print(len(bytearray(2**27 + 2**20)))
 """
     assert run(code).stdout == f"refused\n{2**27 + 2**20}\n"
 
 
-def test_a_process_that_did_not_ask_for_it_is_not_bounded() -> None:
+def test_a_process_that_did_not_enable_limits_has_none() -> None:
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    with bounded(0):
+    with limited(0):
         assert resource.getrlimit(resource.RLIMIT_DATA) == before
         assert signal.getitimer(signal.ITIMER_PROF) == signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)

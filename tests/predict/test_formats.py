@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.decode.images import Picture
+from tasks.decode.photo_file import DecodeResult, Photo
 from tasks.decode.rejections import Reason, Rejection
-from tasks.decode.workers import DecodeResult, Photo
 from tasks.predict.formats import Row, rows_of, write_csv, write_json, write_rows
 from tasks.predict.predictor import Predictor
 from tasks.predict.stream import tabulate

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 from tasks.decode.images import Picture, decode_photo
+from tasks.decode.photo_file import DecodeResult, Photo
 from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.settings import DecodeSettings
-from tasks.decode.workers import DecodeResult, Photo
-from tasks.predict.hash_and_decode import read_photos
+from tasks.predict.hash_and_decode import hash_and_decode
 from tests.predict.trained import draw
 
 SETTINGS = DecodeSettings(16, 16)
@@ -16,8 +16,7 @@ SQUEEZED = DecodeSettings(8, 8, crop="stretch")
 
 
 def read_one(folder: Path, name: str, sha256: str = "") -> DecodeResult:
-    (tried,) = read_photos([Photo(sha256, name)], folder=folder, settings=[SETTINGS])
-    return tried
+    return hash_and_decode(Photo(sha256, name), folder=folder, settings=[SETTINGS])
 
 
 def test_photo_gets_its_key_and_the_picture_of_the_decode_stage(tmp_path: Path) -> None:
@@ -32,8 +31,9 @@ def test_photo_gets_a_picture_by_each_way_to_decode_or_none(tmp_path: Path) -> N
     draw(tmp_path / "a.jpg", 1)
     (tmp_path / "b.jpg").write_bytes(b"\xff\xd8\xff" + bytes(50))
     data = (tmp_path / "a.jpg").read_bytes()
-    photos = [Photo("", "a.jpg"), Photo("", "b.jpg")]
-    good, damaged = read_photos(photos, folder=tmp_path, settings=[SETTINGS, SQUEEZED])
+    good, damaged = (
+        hash_and_decode(Photo("", name), folder=tmp_path, settings=[SETTINGS, SQUEEZED]) for name in ("a.jpg", "b.jpg")
+    )
     assert (good.result, good.others) == (decode_photo(data, SETTINGS), (decode_photo(data, SQUEEZED),))
     assert isinstance(damaged.result, Rejection)
     assert damaged.others == ()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.decode.photo_file import Photo
 from tasks.decode.rejections import Reason, Rejection
-from tasks.decode.workers import Photo
 from tasks.errors import DatasetError
 from tasks.predict.inputs import find_photos, list_photos
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tasks.decode.photo_file import DecodeResult, Photo
 from tasks.decode.rejections import Reason, Rejection
-from tasks.decode.workers import DecodeResult, Photo
 from tasks.paths import to_path
 from tasks.predict.inputs import find_photos
 from tasks.predict.predictor import Predictor

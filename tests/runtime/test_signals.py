@@ -50,8 +50,8 @@ class Linger(RunStageTask):
         publish_bytes(self.root.path / "linger" / "published", b"whole")
         run_status.count_published(3)
         if self.at == "process":
-            process: WorkerProcess[int, int] = WorkerProcess(list)
-            assert list(process.do([5])) == [5]
+            process: WorkerProcess[int, int] = WorkerProcess(abs)
+            assert list(process.map([5])) == [5]
         if self.at == "json":
             set_format("json")
         publish_bytes(self.root.path / "ready", b"")
