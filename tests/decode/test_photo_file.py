@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.decode import workers
+from tasks.decode import photo_file
 from tasks.decode.images import Picture
 from tasks.decode.photo_file import Photo, decode_file
 from tasks.decode.rejections import Reason, Rejection
@@ -65,6 +65,6 @@ def test_a_file_of_too_many_bytes_is_rejected_without_reading_it_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = encode(smooth(40, 30), "JPEG")
-    monkeypatch.setattr(workers, "MAX_BYTES", len(data) - 1)
+    monkeypatch.setattr(photo_file, "MAX_BYTES", len(data) - 1)
     assert reason_of(tmp_path, write(tmp_path, "a.jpg", data)) == Reason.TOO_LARGE
     assert reason_of(tmp_path, Photo(GONE, "a.jpg")) == Reason.CHANGED
