@@ -78,7 +78,7 @@ class CompareTraining(BaseTask):
         )
 
     def _cells(self, prepared: Prepared, snapshot: TakeSnapshot, decode: DecodePhotos) -> list[TrainCell]:
-        from tasks.train.photos import load_pictured  # noqa: PLC0415 (not needed where nothing is to be done)
+        from tasks.train.photos import load_pictured
 
         photos = load_pictured(snapshot.manifest().key, decode.manifest(), decode.settings, self.root)
         training = [int((photos.of("train") & (photos.truth == label)).sum()) for label in range(len(photos.labels))]
@@ -88,7 +88,7 @@ class CompareTraining(BaseTask):
         return [TrainCell(context=context, settings=settings) for settings in cells]
 
     def _publish(self, cells: list[TrainCell], prepared: Manifest, snapshot: Manifest) -> None:
-        from tasks.compare.report import ComparisonRun, publish_comparison  # noqa: PLC0415 (imports matplotlib)
+        from tasks.compare.report import ComparisonRun, publish_comparison
 
         manifests = [cell.manifest() for cell in cells]
         folder = self.root.comparison(fingerprint({"cells": [manifest.key for manifest in manifests]}))

@@ -61,14 +61,14 @@ class PredictFolder(StageTask):
         Raises:
             DatasetError: The folder is missing or cannot be read.
         """
-        from tasks.predict.folder import read_folder_state  # noqa: PLC0415 (not where tasks are only listed)
+        from tasks.predict.folder import read_folder_state
 
         return read_folder_state(to_path(self.folder))
 
     @property
     def key(self) -> str:
         """Key of what the model says of these photos."""
-        from tasks.predict.folder import predictions_key  # noqa: PLC0415
+        from tasks.predict.folder import predictions_key
 
         return predictions_key(self.model_folder.name, self.source.listing)
 
@@ -95,7 +95,7 @@ class PredictFolder(StageTask):
     def work(self, progress: Progress) -> StageResult:
         """Predict what is new."""
         with progress.preparing("imports"):
-            from tasks.predict.folder import predict_folder  # noqa: PLC0415 (only where there is work)
+            from tasks.predict.folder import predict_folder
 
         counts = predict_folder(self.source, self.model_folder, self.root, progress)
         return StageResult(

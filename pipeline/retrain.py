@@ -91,11 +91,11 @@ class RetrainFlowers(ModelTask):
     def _record(self, stages: Mapping[str, Manifest]) -> None:
         """Write the record and the index page, and remove old runs."""
         publish_record(self.record_path(), self.about(), stages)
-        from tasks.report.index import publish_index  # noqa: PLC0415 (not needed where nothing is to be done)
+        from tasks.report.index import publish_index
 
         publish_index(self.root)
         if self.keep_runs:
-            from tasks.runs.retention.collect import collect_after_run  # noqa: PLC0415 (not needed where all runs stay)
+            from tasks.runs.retention.collect import collect_after_run
 
             collect_after_run(self.root, self.keep_runs, self.record_path())
 
@@ -148,7 +148,7 @@ class RetrainFlowers(ModelTask):
         index, record = self.root.index(), self.record_path()
         with suppress(OSError):
             if not index.exists() or index.stat().st_mtime_ns < record.stat().st_mtime_ns:
-                from tasks.report.index import publish_index  # noqa: PLC0415 (not needed where nothing is to be done)
+                from tasks.report.index import publish_index
 
                 publish_index(self.root)
 

@@ -54,8 +54,8 @@ def compact(
 
 def _compact(folder: AnyPath, rows: int, *, dry_run: bool) -> str:
     """Compact one store, and say in a line what was done."""
-    from tasks.bottleneck import settings as bottleneck  # noqa: PLC0415 (not where the command line only starts)
-    from tasks.decode import photos as decode  # noqa: PLC0415
+    from tasks.bottleneck import settings as bottleneck
+    from tasks.decode import photos as decode
 
     store = open_store(folder, {"bottleneck": bottleneck.ROWS_PER_GROUP, "decode": decode.ROWS_PER_GROUP})
     if dry_run:

@@ -73,7 +73,7 @@ def choose_strips(path: AnyPath, tables: Tables, per_label: int, snapshot: str |
 
 def _pictures_of(root: DataRoot, path: AnyPath, keys: pa.Array) -> ShardStore:
     """The decoded store at a path, else the one of the data root that has most of the photos."""
-    from tasks.decode.photos import ROWS_PER_GROUP  # noqa: PLC0415 (not where the command line only starts)
+    from tasks.decode.photos import ROWS_PER_GROUP
 
     folders = [folder for folder in listed(root.decode("x").parent) if listed(folder, "part-*.parquet")]
     own = path.absolute().parent if path.suffix == ".parquet" else path.absolute()
@@ -107,7 +107,7 @@ def draw_sheet(strips: Sequence[Strip], target: Path) -> int:
     Raises:
         StoreError: It cannot be written.
     """
-    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 (not where the command line only starts)
+    from PIL import Image, ImageDraw, ImageFont
 
     shown = strips[:MOST_LABELS]
     across = max(*(len(strip.pictures) for strip in shown), 3)

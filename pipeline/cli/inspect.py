@@ -65,7 +65,7 @@ def inspect(  # noqa: PLR0913 (options of a command line)
 
 
 def _draw(path: AnyPath, target: Path, per_label: int, snapshot: str | None) -> None:
-    from pipeline.cli.contact_sheet import choose_strips, draw_sheet  # noqa: PLC0415 (not where nothing is drawn)
+    from pipeline.cli.contact_sheet import choose_strips, draw_sheet
 
     strips = choose_strips(path, open_tables(path), per_label, snapshot)
     drawn = draw_sheet(strips, target)

@@ -31,7 +31,7 @@ def read_labels(root: DataRoot, keys: pa.Array, snapshot: str | None) -> tuple[s
     Raises:
         StoreError: There is no snapshot of that key, or it is damaged.
     """
-    from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415 (not where the command line only starts)
+    from tasks.snapshot.photos import read_snapshot, usable
 
     index = KeyIndex(keys)
     for key in [snapshot] if snapshot else _newest(root.snapshots("x").parent):

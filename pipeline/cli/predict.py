@@ -151,7 +151,7 @@ class Sink:
         Returns:
             The rows that are still to be shown, below the live line: those of a table, whose columns need all of them.
         """
-        from tasks.predict.formats import rows_of, write_csv, write_json, write_rows  # noqa: PLC0415 (imports pyarrow's users)
+        from tasks.predict.formats import rows_of, write_csv, write_json, write_rows
 
         top = min(self.top, len(model.labels))
         if self.format is Format.PARQUET and self.output is not None:
@@ -195,8 +195,8 @@ def _publishing(path: Path) -> Iterator[Path]:
 
 
 def _predict(folder: AnyPath, paths: list[AnyPath], sink: Sink) -> RowCounts:
-    from tasks.predict.inputs import find_photos  # noqa: PLC0415 (not where the command line only starts)
-    from tasks.predict.models import read_model  # noqa: PLC0415
+    from tasks.predict.inputs import find_photos
+    from tasks.predict.models import read_model
 
     model = read_model(folder)
     found = find_photos(paths)
@@ -215,10 +215,10 @@ def _predict(folder: AnyPath, paths: list[AnyPath], sink: Sink) -> RowCounts:
 
 def _tables(model: "Model", found: "Found", progress: Progress) -> "Iterator[pa.Table]":
     with progress.preparing("imports"):
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
-        from tasks.predict.predictor import Predictor  # noqa: PLC0415 (imports what computes)
-        from tasks.predict.stream import predict_photos, tabulate  # noqa: PLC0415
+        from tasks.predict.predictor import Predictor
+        from tasks.predict.stream import predict_photos, tabulate
 
     if found.refused:
         yield tabulate(found.refused, np.empty((0, 0), np.float32), model.labels)

@@ -128,9 +128,9 @@ def _ahead(step: PlanStep, photos: PlannedPhotos | None) -> RemainingWork:
 
 def _photos(chain: KnownStages) -> PlannedPhotos | None:
     """The photos that a run would work on; None where they are still to be fetched."""
-    from tasks.snapshot.hashes import read_hashes, recall  # noqa: PLC0415 (not where the command line only starts)
-    from tasks.snapshot.split_folders import check_split_folders  # noqa: PLC0415
-    from tasks.snapshot.walk import list_files  # noqa: PLC0415
+    from tasks.snapshot.hashes import read_hashes, recall
+    from tasks.snapshot.split_folders import check_split_folders
+    from tasks.snapshot.walk import list_files
 
     snapshot = chain.run.take_snapshot()
     if chain.snapshot:
@@ -155,7 +155,7 @@ def _photos(chain: KnownStages) -> PlannedPhotos | None:
 
 def _known(root: DataRoot, snapshot: str) -> PlannedPhotos:
     """The photos of a snapshot that was taken."""
-    from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415 (not where the command line only starts)
+    from tasks.snapshot.photos import read_snapshot, usable
 
     table = read_snapshot(root, snapshot)
     return PlannedPhotos(usable(table)["sha256"].combine_chunks(), 0, table.num_rows, 0)
@@ -239,7 +239,7 @@ def _store_step(chain: KnownStages, step: PlanStep, photos: PlannedPhotos | None
 
 def _found(chain: KnownStages, stage: str, keys: pa.Array) -> npt.NDArray[np.bool_]:
     """Which photos a store has a row for, bool [N]; a rejected photo counts, since it is not tried again."""
-    from tasks.decode.photos import open_stores  # noqa: PLC0415 (not where the command line only starts)
+    from tasks.decode.photos import open_stores
 
     place = number_of(stage) - 1
     if kind_of(stage) == "decode":

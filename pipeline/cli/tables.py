@@ -39,7 +39,7 @@ def show_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[ob
         columns: Its columns.
         rows: A cell for each column; one that is None is shown as a dash.
     """
-    from rich.console import Console  # noqa: PLC0415 (not where the command line only starts)
+    from rich.console import Console
 
     console = Console()
     if console.is_terminal:
@@ -50,9 +50,9 @@ def show_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[ob
 
 
 def _drawn(title: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> object:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(
         title=Text(escape_control_characters(title), "bold") if title else None, title_justify="left", box=SIMPLE_HEAD
@@ -67,7 +67,7 @@ def _drawn(title: str, columns: Sequence[Column], rows: Sequence[Sequence[object
 
 
 def _aligned(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> list[str]:
-    from rich.cells import cell_len  # noqa: PLC0415
+    from rich.cells import cell_len
 
     texts = [
         [column.name for column in columns],

@@ -44,7 +44,7 @@ def watch(
             raise typer.BadParameter(str(exc), param_hint="RUN") from exc
         # What it warns of is told here, once and in plain words.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-        from tasks.train.checkpoint_evaluator import look_once, watch_training  # noqa: PLC0415 (imports TensorFlow)
+        from tasks.train.checkpoint_evaluator import look_once, watch_training
 
         weights: Weights = "plain" if plain else "averages"
         good = look_once(folder, weights, typer.echo) if once else watch_training(folder, weights, interval, typer.echo)

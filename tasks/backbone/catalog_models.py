@@ -54,7 +54,7 @@ def unpack_graph(file: AnyPath, entry: BackboneEntry, folder: AnyPath, progress:
         BackboneError: The archive has no such member.
         DownloadError: It is damaged.
     """
-    from tasks.download.archives import extract  # noqa: PLC0415 (not needed where nothing is to be done)
+    from tasks.download.archives import extract
 
     if file.suffix == ".pb":
         return file

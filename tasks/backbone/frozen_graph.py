@@ -180,7 +180,7 @@ def _free_batch(network: tf.compat.v1.GraphDef) -> None:
 
 
 def _check_ops(network: tf.compat.v1.GraphDef) -> None:
-    from tensorflow.python.framework import op_def_registry  # noqa: PLC0415 (after the quiet import of TensorFlow)
+    from tensorflow.python.framework import op_def_registry
 
     functions = {function.signature.name for function in network.library.function}
     lacking = {}

@@ -121,7 +121,7 @@ def _calls(node: Any) -> list[str]:
 
 
 def _is_harmless(op: str) -> bool:
-    from tensorflow.python.framework import op_def_registry  # noqa: PLC0415 (after the quiet import of TensorFlow)
+    from tensorflow.python.framework import op_def_registry
 
     definition = op_def_registry.get(op)
     if definition is None or op in _HARMFUL:

@@ -34,7 +34,7 @@ def prepare_backbone(request: BackboneRequest, folder: AnyPath, progress: Progre
         return _prepare_named(_kind_in_catalog(request.backbone), request, folder, progress)
     if request.weights:
         raise SettingError(f"--weights does not go with {path}: that model has weights of its own. Leave it out.")
-    from tasks.backbone import user_models  # noqa: PLC0415 (imports TensorFlow)
+    from tasks.backbone import user_models
 
     try:
         here = local(path)

@@ -93,7 +93,7 @@ def _check(path: Path) -> None:
         BackboneError: It is of TensorFlow 1, or holds ops that do more than compute.
         DecodeError: It is damaged.
     """
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: PLC0415 (after the quiet import)
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     graphs = SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs
     if len(graphs) != 1 or not graphs[0].HasField("object_graph_def"):

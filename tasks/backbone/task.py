@@ -50,7 +50,7 @@ class PrepareBackbone(RunStageTask):
     def work(self, progress: Progress) -> StageResult:
         """Find or fetch the weights; this imports TensorFlow only if the catalog does not describe them."""
         with progress.preparing("imports"):
-            from tasks.backbone.prepare import prepare_backbone  # noqa: PLC0415 (only where there is work)
+            from tasks.backbone.prepare import prepare_backbone
 
         # Before anything is read, so that a file that is replaced meanwhile counts as changed.
         asked = self.request.state()

@@ -82,8 +82,8 @@ def given_weights(text: str, folder: AnyPath, progress: Progress) -> AnyPath:
 
 
 def _fetched(url: str, folder: AnyPath, progress: Progress) -> AnyPath:
-    from tasks.download.pinned_hash import fetch_pinned, pinned_sha256  # noqa: PLC0415 (httpx is needed only here)
-    from tasks.download.staging import staged  # noqa: PLC0415
+    from tasks.download.pinned_hash import fetch_pinned, pinned_sha256
+    from tasks.download.staging import staged
 
     name = fetched_name(url)
     if not is_remote(folder):

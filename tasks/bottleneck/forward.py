@@ -51,14 +51,14 @@ def open_forward(settings: BottleneckSettings, weights: AnyPath, folder: AnyPath
     prepared = Prepared(settings.backbone, weights)
     if settings.precision == "int8":
         with progress.preparing("imports"):
-            from tasks.bottleneck.int8 import Int8Forward, int8_network  # noqa: PLC0415 (imports LiteRT)
+            from tasks.bottleneck.int8 import Int8Forward, int8_network
 
         with progress.preparing("network"):
             return Int8Forward(int8_network(prepared, settings.decode, folder, progress), available_cores())
     if not find_hardware().gpu and (forward := _by_openvino(prepared, settings.precision, folder, progress)):
         return forward
     with progress.preparing("imports"):
-        from tasks.bottleneck.float_forward import FloatForward  # noqa: PLC0415 (imports TensorFlow)
+        from tasks.bottleneck.float_forward import FloatForward
 
     with progress.preparing("network"):
         return FloatForward(prepared, precision=settings.precision)
@@ -69,8 +69,8 @@ def _by_openvino(
 ) -> Forward | None:
     """The forward pass by OpenVINO; None where it cannot compute the network."""
     with progress.preparing("imports"):
-        from tasks.bottleneck.openvino_forward import OpenVinoForward  # noqa: PLC0415 (imports OpenVINO)
-        from tasks.bottleneck.openvino_network import ConversionError, openvino_network  # noqa: PLC0415
+        from tasks.bottleneck.openvino_forward import OpenVinoForward
+        from tasks.bottleneck.openvino_network import ConversionError, openvino_network
 
     with progress.preparing("network"):
         try:
@@ -90,9 +90,9 @@ def forward_of(function: Callable[[Any], Any], size: int, batch_size: int) -> Ca
     Returns:
         From pixels, uint8 [N, size, size, 3], N at most `batch_size`, to float32 [N, K]; threads may call it at once.
     """
-    from tasks.backbone.fixed_batch import FixedBatch  # noqa: PLC0415 (imports TensorFlow)
-    from tasks.bottleneck.openvino_forward import OpenVinoForward  # noqa: PLC0415
-    from tasks.bottleneck.openvino_network import ConversionError, convert_network  # noqa: PLC0415
+    from tasks.backbone.fixed_batch import FixedBatch
+    from tasks.bottleneck.openvino_forward import OpenVinoForward
+    from tasks.bottleneck.openvino_network import ConversionError, convert_network
 
     if not find_hardware().gpu:
         try:

@@ -90,7 +90,7 @@ def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, pr
 
     def quantise_here() -> bytes:
         with progress.preparing("imports"):
-            import tasks.runtime.tensorflow_import  # noqa: F401, PLC0415 (takes seconds, which are told apart)
+            import tasks.runtime.tensorflow_import  # noqa: F401 (takes seconds, which are told apart)
         return quantise(prepared, decode)
 
     return kept_network(folder, "int8", ".tflite", quantise_here)
@@ -102,8 +102,8 @@ def quantise(prepared: Prepared, decode: DecodeSettings) -> bytes:
     Raises:
         BackboneError: The weights are missing or not as they should be, or LiteRT cannot compute the network in int8.
     """
-    from tasks.backbone.load import load_layers  # noqa: PLC0415 (imports TensorFlow)
-    from tasks.runtime.tensorflow_import import keras  # noqa: PLC0415
+    from tasks.backbone.load import load_layers
+    from tasks.runtime.tensorflow_import import keras
 
     converted = quantise_network(load_layers(prepared), decode, prepared.backbone.name)
     keras.utils.clear_session(free_memory=True)
@@ -125,9 +125,9 @@ def quantise_network(network: Callable[[Any], Any], decode: DecodeSettings, name
     Raises:
         BackboneError: LiteRT cannot compute the network in int8.
     """
-    from tasks.backbone.model_file_errors import first_line  # noqa: PLC0415 (imports TensorFlow)
-    from tasks.bottleneck.tflite import convert  # noqa: PLC0415
-    from tasks.runtime.tensorflow_import import tf  # noqa: PLC0415
+    from tasks.backbone.model_file_errors import first_line
+    from tasks.bottleneck.tflite import convert
+    from tasks.runtime.tensorflow_import import tf
 
     def configure(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -41,8 +41,8 @@ def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) ->
 
     def convert() -> bytes:
         with progress.preparing("imports"):
-            from tasks.backbone.load import load_network  # noqa: PLC0415 (imports TensorFlow)
-            from tasks.runtime.tensorflow_import import keras  # noqa: PLC0415
+            from tasks.backbone.load import load_network
+            from tasks.runtime.tensorflow_import import keras
 
         network = convert_network(load_network(prepared), prepared.backbone.size)
         # Keras remembers the model, and the model and its graphs refer to each other: 200 MB that nobody needs now.
@@ -66,10 +66,10 @@ def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
     Raises:
         ConversionError: OpenVINO cannot compute it.
     """
-    from tasks.backbone.model_file_errors import first_line  # noqa: PLC0415 (imports TensorFlow)
-    from tasks.runtime.capture_stderr import capture_stderr  # noqa: PLC0415
-    from tasks.runtime.openvino_import import ov  # noqa: PLC0415
-    from tasks.runtime.tensorflow_import import tf  # noqa: PLC0415
+    from tasks.backbone.model_file_errors import first_line
+    from tasks.runtime.capture_stderr import capture_stderr
+    from tasks.runtime.openvino_import import ov
+    from tasks.runtime.tensorflow_import import tf
 
     def of_bytes(pixels: Any) -> Any:
         return tf.cast(function(tf.cast(pixels, tf.float32)), tf.float32)

@@ -42,14 +42,14 @@ class ExtractBottlenecks(RunStageTask):
 
     def work(self, progress: Progress) -> StageResult:
         """Embed what is missing; TensorFlow is loaded only if anything is."""
-        from tasks.bottleneck.update_store import Wanted, embed_photos  # noqa: PLC0415 (only where there is work)
-        from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415
+        from tasks.bottleneck.update_store import Wanted, embed_photos
+        from tasks.snapshot.photos import read_snapshot, usable
 
         keys = usable(read_snapshot(self.root, self.snapshot)).column("sha256").combine_chunks()
         wanted = Wanted(keys, self.requires().manifest().photos)
         weights = self.context.weights_of(self.settings.backbone.weights_sha256)
         if self.context.cluster:
-            from tasks.bottleneck.on_ray import Embedding, embed_on_cluster  # noqa: PLC0415 (only then)
+            from tasks.bottleneck.on_ray import Embedding, embed_on_cluster
 
             embedding = Embedding(self.root, self.settings, weights)
             counts = embed_on_cluster(wanted, embedding, self.context.cluster, progress)

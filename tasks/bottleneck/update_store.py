@@ -100,9 +100,9 @@ def _embed(
     missing: PendingPhotos, settings: BottleneckSettings, weights: AnyPath, root: DataRoot, progress: Progress
 ) -> None:
     with progress.preparing("imports"):
-        from tasks.bottleneck.extract import ShardWriter, extract_bottlenecks  # noqa: PLC0415 (only where there is work)
-        from tasks.bottleneck.forward import open_forward  # noqa: PLC0415
-        from tasks.bottleneck.views import Views  # noqa: PLC0415
+        from tasks.bottleneck.extract import ShardWriter, extract_bottlenecks
+        from tasks.bottleneck.forward import open_forward
+        from tasks.bottleneck.views import Views
 
     store = settings.store(root)
     forward = open_forward(settings, weights, store.folder, progress)

@@ -67,9 +67,9 @@ class ChooseChampion(RunStageTask):
     def work(self, progress: Progress) -> StageResult:
         """Decide, and publish the champion if it is another one than before."""
         with progress.preparing("imports"):
-            from tasks.champion.champion_predictions import ChampionInputs  # noqa: PLC0415 (only where there is work)
-            from tasks.champion.decide import DecisionInputs, decide  # noqa: PLC0415
-            from tasks.champion.policy import Candidate  # noqa: PLC0415
+            from tasks.champion.champion_predictions import ChampionInputs
+            from tasks.champion.decide import DecisionInputs, decide
+            from tasks.champion.policy import Candidate
 
         train, evaluation = self.settings.train, self.requires().manifest()
         test = {name: evaluation.details["test"][name] for name in ("photos", "accuracy", "interval")}

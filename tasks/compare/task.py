@@ -32,8 +32,8 @@ class TrainCell(RunStageTask):
     def work(self, progress: Progress) -> StageResult:
         """Train and test."""
         with progress.preparing("imports"):
-            from tasks.compare.cells import train_cell  # noqa: PLC0415 (imports TensorFlow)
-            from tasks.train.photos import load_pictured  # noqa: PLC0415 (only where there is work)
+            from tasks.compare.cells import train_cell
+            from tasks.train.photos import load_pictured
 
         photos = load_pictured(self.snapshot, self.requires().manifest(), self.settings.decode, self.root)
         weights = self.context.weights_of(self.settings.backbone.weights_sha256)

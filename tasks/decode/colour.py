@@ -51,7 +51,7 @@ def value_range(image: Image.Image, depth: Depth | None = None) -> Range:
     """
     if image.mode not in ("I", "F", *_INTEGER_16):
         return 0.0, 255.0
-    import numpy as np  # noqa: PLC0415 (few photos need it, and importing it slows each worker's start)
+    import numpy as np
 
     values = np.asarray(image)
     if is_16_bits(image):
@@ -85,7 +85,7 @@ def to_srgb(image: Image.Image, black_white: Range, profile: object) -> Image.Im
 def _scaled(image: Image.Image, black_white: Range) -> Image.Image:
     """Scale values to 8 bits, rounded to the nearest; NaN becomes black."""
     low, high = black_white
-    import numpy as np  # noqa: PLC0415 (as above)
+    import numpy as np
 
     scale = 255.0 / (high - low) if high > low else 0.0
     values = np.nan_to_num((np.asarray(image).astype(np.float64) - low) * scale, nan=0.0, posinf=255.0, neginf=0.0)

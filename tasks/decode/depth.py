@@ -117,7 +117,7 @@ def brightened(upper: Image.Image, data: bytes, raw: str, depth: Depth) -> Image
     Returns:
         The photo, unchanged if its values use the whole range.
     """
-    import numpy as np  # noqa: PLC0415 (few photos need it)
+    import numpy as np
 
     # This comes first, since few photos are so dark.
     if int(np.asarray(upper)[..., :3].max()) >= 2 ** (_SENSORS[-1] - 8):

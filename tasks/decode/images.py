@@ -155,8 +155,8 @@ def read_pixels(image: bytes) -> "npt.NDArray[np.uint8]":
     Raises:
         StoreError: The picture is damaged.
     """
-    import numpy as np  # noqa: PLC0415 (worker processes do not need it)
-    import simplejpeg  # noqa: PLC0415 (imports numpy)
+    import numpy as np
+    import simplejpeg
 
     try:
         if image.startswith(_JPEG):

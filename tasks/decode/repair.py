@@ -90,7 +90,7 @@ def repairs(data: bytes) -> Iterator[tuple[bytes, tuple[Flaw, ...]]]:
         # An unreadable profile is ignored in other formats too.
         yield png_chunks.without(data, lambda chunk: not _tells_orientation(chunk, data)), (Flaw.SKIPPED_CHUNK,)
     elif found is JPEG:
-        from tasks.decode.jpeg_end import with_end_marker  # noqa: PLC0415 (numpy, which few photos need)
+        from tasks.decode.jpeg_end import with_end_marker
 
         whole = with_end_marker(data)
         if whole is not None:

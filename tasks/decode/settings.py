@@ -58,6 +58,6 @@ class DecodeSettings:
     @property
     def key(self) -> str:
         """Key of the stores."""
-        from tasks.keys import fingerprint  # noqa: PLC0415 (imports pyarrow, which worker processes do not need)
+        from tasks.keys import fingerprint
 
         return fingerprint(self.ingredients())

@@ -47,7 +47,7 @@ class DecodePhotos(RunStageTask):
 
     def _renew_snapshot(self, skipped: Sequence[MissingPhoto]) -> None:
         """Invalidate the snapshot if files have changed or vanished, so that the next run takes a new one."""
-        from tasks.snapshot.invalidate import invalidate  # noqa: PLC0415 (only where there is work)
+        from tasks.snapshot.invalidate import invalidate
 
         reasons = {photo.path: photo.reason for photo in skipped}
         if self.context.pointer and not {Reason.CHANGED, Reason.VANISHED}.isdisjoint(reasons.values()):
@@ -58,19 +58,19 @@ class DecodePhotos(RunStageTask):
     def work(self, progress: Progress) -> StageResult:
         """Decode the photos that are missing from the store, and check that enough have a picture."""
         with progress.preparing("imports"):
-            import pyarrow as pa  # noqa: PLC0415 (only where there is work)
+            import pyarrow as pa
 
-            from tasks.decode.photos import decode_photos, open_stores, read_rejected  # noqa: PLC0415
-            from tasks.decode.rejection_limits import check_left, check_missing, missing_photos  # noqa: PLC0415 (only where there is work)
-            from tasks.decode.repair import tell_flawed  # noqa: PLC0415
-            from tasks.snapshot.photos import count_labels, read_snapshot, usable  # noqa: PLC0415
+            from tasks.decode.photos import decode_photos, open_stores, read_rejected
+            from tasks.decode.rejection_limits import check_left, check_missing, missing_photos
+            from tasks.decode.repair import tell_flawed
+            from tasks.snapshot.photos import count_labels, read_snapshot, usable
 
         wanted = usable(read_snapshot(self.root, self.snapshot))
         keys = wanted.column("sha256").combine_chunks()
         stores = open_stores(self.root, self.settings)
         folder, max_pixels = self.context.photo_folder, self.context.max_pixels
         if self.context.cluster:
-            from tasks.decode.on_ray import DecodeJob, decode_on_cluster  # noqa: PLC0415 (only where a cluster is asked)
+            from tasks.decode.on_ray import DecodeJob, decode_on_cluster
 
             source = DecodeJob(self.root, folder, self.settings, max_pixels)
             counts = decode_on_cluster(wanted, source, self.context.cluster, progress)

@@ -72,7 +72,7 @@ class FetchDataset(RunStageTask):
 
     def photos(self, unwanted_name: Callable[[str], object], is_photo_suffix: Callable[[str], bool | None]) -> AnyPath:
         """Return the folder of the label folders of a complete task; for the arguments see `photos_folder`."""
-        from tasks.download.archives import photos_folder  # noqa: PLC0415 (not needed where nothing is to be done)
+        from tasks.download.archives import photos_folder
 
         folder = self.extracted(self.manifest().key)
         # The photos of an unreachable source may be gone; then the stores hold all that is needed of them.
@@ -94,7 +94,7 @@ class FetchDataset(RunStageTask):
 
     def _fetch_and_extract(self, progress: Progress) -> StageResult:
         with progress.preparing("imports"):
-            from tasks.download.archives import extract  # noqa: PLC0415 (only where there is work)
+            from tasks.download.archives import extract
 
         # Before the hash, so that an archive that is replaced meanwhile is seen to have changed.
         state = archive_state(self.dataset)
@@ -130,10 +130,10 @@ class FetchDataset(RunStageTask):
 
     def _archive(self, progress: Progress) -> "FetchedFile":
         with progress.preparing("imports"):
-            from tasks.download.archives import verify  # noqa: PLC0415 (only where there is work)
-            from tasks.download.fetch import Expected, fetch, local_file  # noqa: PLC0415
-            from tasks.download.staging import staged  # noqa: PLC0415
-            from tasks.synthetic.sample import draw_sample  # noqa: PLC0415
+            from tasks.download.archives import verify
+            from tasks.download.fetch import Expected, fetch, local_file
+            from tasks.download.staging import staged
+            from tasks.synthetic.sample import draw_sample
 
         if self.dataset.kind == "archive":
             return local_file(Path(self.dataset.location))
@@ -149,7 +149,7 @@ class FetchDataset(RunStageTask):
 
     def _delete_staged(self, archive: Path) -> None:
         """Delete an archive that is unpacked on an object store from this machine; a file of the user's stays."""
-        from tasks.download.fetch import state_path  # noqa: PLC0415 (only where there is work)
+        from tasks.download.fetch import state_path
 
         ours = self.dataset.kind == "sample" or (self.dataset.kind == "url" and state_path(archive).is_file())
         if is_remote(self.root.path) and ours:

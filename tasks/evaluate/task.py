@@ -45,7 +45,7 @@ class EvaluateHead(RunStageTask):
     def work(self, progress: Progress) -> StageResult:
         """Predict all photos, and publish predictions and metrics."""
         with progress.preparing("imports"):
-            from tasks.evaluate.evaluation import TrainedOn, evaluate  # noqa: PLC0415 (only where there is work)
+            from tasks.evaluate.evaluation import TrainedOn, evaluate
 
         weights = self.context.weights_of(self.settings.train.backbones[0].weights_sha256)
         source = TrainedOn(self.requires().manifests(), weights, self.context.statistics)

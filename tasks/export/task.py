@@ -52,8 +52,8 @@ class ExportModel(RunStageTask):
         """Write every form of the model, and test each."""
         kept = self.manifest().details if self.is_published() and is_there(self.manifest_path().parent) else None
         with progress.preparing("imports"):
-            from tasks.export.export import ExportInputs, export_model, test_again  # noqa: PLC0415 (imports TensorFlow)
-            from tasks.predict.models import read_model  # noqa: PLC0415
+            from tasks.export.export import ExportInputs, export_model, test_again
+            from tasks.predict.models import read_model
 
         # What a killed export left lies beside the folder that it was to become.
         sweep(self.model())

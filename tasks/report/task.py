@@ -99,9 +99,9 @@ class WriteReport(RunStageTask):
     def work(self, progress: Progress) -> StageResult:
         """Build the report, and publish its page and the confusion matrix."""
         with progress.preparing("imports"):
-            from tasks.report.build import build_report  # noqa: PLC0415 (only where there is work)
-            from tasks.report.page import render_report  # noqa: PLC0415
-            from tasks.report.reported_run import ReportedRun  # noqa: PLC0415
+            from tasks.report.build import build_report
+            from tasks.report.page import render_report
+            from tasks.report.reported_run import ReportedRun
 
         folder = self.manifest_path().parent
         run = ReportedRun(

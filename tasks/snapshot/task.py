@@ -112,8 +112,8 @@ class TakeSnapshot(RunStageTask):
     def _look(self, last: LastSnapshot | None, progress: Progress) -> "Snapshot | UnreachableSource":
         """Take a snapshot of what is there, or say what to go on with where a folder is away."""
         with progress.preparing("imports"):
-            from tasks.snapshot.hashes import read_hashes  # noqa: PLC0415 (not needed where nothing is to be done)
-            from tasks.snapshot.photos import take_snapshot  # noqa: PLC0415
+            from tasks.snapshot.hashes import read_hashes
+            from tasks.snapshot.photos import take_snapshot
 
         known = last if self.dataset.kind == "folder" else None
         try:
@@ -131,8 +131,8 @@ class TakeSnapshot(RunStageTask):
 
     def _publish(self, snapshot: "Snapshot", last: LastSnapshot | None) -> StageResult:
         """Publish a snapshot that may be used."""
-        from tasks.snapshot.photos import check_labels, read_snapshot  # noqa: PLC0415 (only where there is work)
-        from tasks.snapshot.shrink_guard import check_shrink  # noqa: PLC0415
+        from tasks.snapshot.photos import check_labels, read_snapshot
+        from tasks.snapshot.shrink_guard import check_shrink
 
         if last is not None:
             check_shrink(read_snapshot(self.root, last.manifest.key), snapshot.table, self.max_shrink, last.photos_of)
@@ -151,7 +151,7 @@ class TakeSnapshot(RunStageTask):
         return self._outcome(snapshot.key, snapshot.photos, snapshot.hashed, details)
 
     def _outcome(self, key: str, photos: int, hashed: int, details: Mapping[str, Any]) -> StageResult:
-        from tasks.snapshot.shrink_guard import label_changes  # noqa: PLC0415 (only where there is work)
+        from tasks.snapshot.shrink_guard import label_changes
 
         # Not an earlier look on the same date: what came today is new today, however often the command is run.
         before = last_snapshot(self.root, self.dataset.name, self.date, earlier=True)
@@ -192,7 +192,7 @@ def source_state(dataset: Dataset) -> str:
         For a folder a fingerprint of paths, sizes and versions, else what the download stage sees of it; `UNREACHABLE`
         where the source cannot be read or a folder holds no photo: the stage that needs it says what is wrong.
     """
-    from tasks.snapshot.walk import list_unread  # noqa: PLC0415
+    from tasks.snapshot.walk import list_unread
 
     try:
         if dataset.kind != "folder":

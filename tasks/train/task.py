@@ -53,8 +53,8 @@ class TrainHead(RunStageTask):
     def work(self, progress: Progress) -> StageResult:
         """Train, going on from a checkpoint where an earlier try left one."""
         with progress.preparing("imports"):
-            from tasks.train.photos import load_photos  # noqa: PLC0415 (only where there is work)
-            from tasks.train.training import train_head  # noqa: PLC0415 (only where there is work)
+            from tasks.train.photos import load_photos
+            from tasks.train.training import train_head
 
         photos = load_photos(self.snapshot, self.manifests(), self.settings, self.root)
         best = train_head(photos, self.snapshot, self.head(), self.context.statistics, progress)
@@ -109,7 +109,7 @@ class FinetuneNetwork(RunStageTask):
     def work(self, progress: Progress) -> StageResult:
         """Train, going on from a checkpoint where an earlier try left one."""
         with progress.preparing("imports"):
-            from tasks.train.finetune import Pictured, finetune  # noqa: PLC0415 (imports TensorFlow)
+            from tasks.train.finetune import Pictured, finetune
 
         source = Pictured(self.snapshot, self.requires().manifest())
         weights = self.context.weights_of(self.settings.backbone.weights_sha256)
