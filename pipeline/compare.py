@@ -6,7 +6,6 @@ from typing import Any
 import luigi
 
 from pipeline.base_task import RootTask
-from pipeline.record import identify
 from tasks.backbone.backbones import Prepared
 from tasks.compare.plan import ComparisonPlan, plan_cells
 from tasks.compare.task import TrainCell
@@ -15,6 +14,7 @@ from tasks.errors import SettingError
 from tasks.keys import fingerprint
 from tasks.parameters import NumberParameter, SizesParameter
 from tasks.paths import AnyPath
+from tasks.runs.record_writer import identify
 from tasks.runtime.os_errors import explain_os_errors
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary

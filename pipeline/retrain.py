@@ -8,13 +8,13 @@ from typing import Any
 import luigi
 
 from pipeline.model_task import ModelTask
-from pipeline.record import publish_record
 from pipeline.summary import is_worse, not_good_enough, refused_export, summarise, summarise_nothing
 from tasks.backbone.backbones import Prepared
 from tasks.download.source_fallback import tell_unreached
 from tasks.errors import ModelError, ModelRejectedError, PipelineError
 from tasks.parameters import ChoiceParameter, NumberParameter
 from tasks.report.task import WriteReport
+from tasks.runs.record_writer import publish_record
 from tasks.runs.records import read_record
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary

@@ -10,10 +10,11 @@ import typer
 
 from pipeline.cli.cli_errors import plainly
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
-from pipeline.cli.find_runs import find_runs, read_readable
+from pipeline.cli.history import read_readable
 from pipeline.cli.page_copies import PageCopies
 from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote
+from tasks.runs.find import find_runs
 from tasks.storage.layout import DataRoot
 
 #: A paragraph a line, which the terminal breaks at its own width.
@@ -79,10 +80,10 @@ def _index(root: DataRoot) -> AnyPath:
 
 
 def _newest(dataset: str | None, root: DataRoot) -> AnyPath:
-    nights = [night for name in find_runs(dataset, root) for night in read_readable(root, name)[0]]
-    if not nights:
+    runs = [run for name in find_runs(dataset, root) for run in read_readable(root, name)[0]]
+    if not runs:
         raise StoreError(f"No record of a run in {root.path} can be read. Delete the damaged ones and run again.")
-    newest = max(nights, key=lambda night: night.finished)
+    newest = max(runs, key=lambda run: run.finished)
     # The last parts alone: the run may have been started elsewhere, or the data root have been moved since.
     path = root.path.absolute().joinpath(*newest.report.parts[-3:])
     if not path.is_file():

@@ -11,7 +11,7 @@ from tasks.progress import Progress
 from tasks.settings import settings_from
 from tasks.shards.manifests import StageResult
 from tasks.stage import StageTask
-from tasks.stage_names import stage_name
+from tasks.stage_spec import stage_name
 
 
 class PrepareBackbone(StageTask):

@@ -12,7 +12,7 @@ from tasks.report.view_model import Exports
 from tasks.runs.records import RunRecord
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.stage_names import of_kind
+from tasks.stage_spec import of_kind
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class ReportedRun:
         decision, photos = self.decision, self.photos
         return RunRecord(
             record=self.record,
+            run=self.run,
+            location=str(self.folder),
             dataset=self.dataset,
             date=self.date,
             finished=dt.datetime.now(dt.UTC),

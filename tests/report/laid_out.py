@@ -20,12 +20,12 @@ from tasks.shards.manifests import Manifest
 from tasks.shards.parquet import publish_parquet
 from tasks.shards.schemas import SNAPSHOT, describe
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 from tasks.train.head import Head, save_head
 from tasks.train.photos import EmbeddedPhotos
 from tests.bottleneck.pictures import add_bottlenecks, decoded_store, key_of, manifest_of
 from tests.evaluate.drawing import Probabilities, draw_probabilities
+from tests.support.run_records import keep, record
 from tests.train.examples import BOTTLENECK, draw_examples, photos_of, settings
 
 LABELS = ("daisy", "roses", "tulips")
@@ -141,26 +141,7 @@ def keep_record(root: DataRoot, date: dt.date, snapshot: str, accuracy: float = 
     """Keep the record of a run."""
     bounds = wilson_interval(round(20 * accuracy), 20)
     test = {"photos": 20, "accuracy": accuracy, "interval": bounds._asdict()}
-    path = root.runs("flowers") / f"{date}-89abcdef.json"
-    publish_json(
-        path,
-        {
-            "schema_version": 1,
-            "date": f"{date}",
-            "finished": f"{date}T03:00:00+00:00",
-            "elapsed": 60.0,
-            "seconds": 50.0,
-            "dataset": {"name": "flowers", "location": "photos"},
-            "parameters": {},
-            "snapshot": snapshot,
-            "head": "aaaa",
-            "network": None,
-            "photos": 200,
-            "rejected": 0,
-            "metrics": {"test": test, "cross_validation": None},
-            "stages": {"decode": {"new": 3}},
-            "champion": {"verdict": "first"},
-            "report": str(root.report("old") / "report.html"),
-        },
-    )
-    return path
+    changes = {"elapsed": 60.0, "snapshot": snapshot, "head": "aaaa", "photos": 200, "rejected": 0}
+    metrics = {"test": test, "cross_validation": None}
+    report = str(root.report("old") / "report.html")
+    return keep(root, record(root, f"{date}", **changes, metrics=metrics, report=report), parameters="89abcdef")

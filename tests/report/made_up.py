@@ -2,7 +2,6 @@
 
 import datetime as dt
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,8 +32,9 @@ from tasks.report.view_model import (
     Summary,
 )
 from tasks.runs.records import RunRecord
-from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.snapshot.ignored import IgnoredSummary
+from tasks.storage.layout import DataRoot
+from tests.support.run_records import keep, record, stage
 
 EVIL = "<script>alert('x')</script> & \"quoted\""
 RIGHT_TO_LEFT = "شقائق النعمان"
@@ -61,6 +61,8 @@ def make_up_night(root: AnyPath, days_ago: int, accuracy: float, dataset: str = 
     date = DAY - dt.timedelta(days=days_ago)
     bounds = wilson_interval(round(218 * accuracy), 218)
     return RunRecord(
+        run="run",
+        location="/photos",
         record=root / "runs" / dataset / f"{date}-0123abcd.json",
         dataset=dataset,
         date=date,
@@ -85,29 +87,24 @@ def make_up_night(root: AnyPath, days_ago: int, accuracy: float, dataset: str = 
 def publish_night(night: RunRecord) -> None:
     """Write the part of a run's record that a night is read from."""
     interval = {"low": night.low, "high": night.high, "confidence": 0.95}
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        "date": f"{night.date}",
-        "finished": night.finished.isoformat(),
-        "elapsed": night.elapsed,
-        "dataset": {"name": night.dataset},
-        "parameters": dict(night.parameters),
-        "snapshot": night.snapshot,
-        "head": night.model,
-        "network": None,
-        "champion": {"verdict": night.verdict},
-        "report": str(night.report),
-        "photos": night.photos,
-        "rejected": night.rejected,
-        "metrics": {
-            "test": {"photos": night.test_photos, "accuracy": night.accuracy, "interval": interval},
-            "cross_validation": None,
-        },
-        "seconds": night.elapsed,
-        "stages": {"decode": {"new": night.new}},
-    }
-    night.record.parent.mkdir(parents=True, exist_ok=True)
-    night.record.write_text(json.dumps(record))
+    metrics = {"test": {"photos": night.test_photos, "accuracy": night.accuracy, "interval": interval}}
+    root = DataRoot.above(night.record.parent)
+    kept = record(
+        root,
+        f"{night.date}",
+        finished=night.finished.isoformat(),
+        elapsed=night.elapsed,
+        parameters=dict(night.parameters),
+        snapshot=night.snapshot,
+        head=night.model,
+        champion={"verdict": night.verdict},
+        report=str(night.report),
+        photos=night.photos,
+        rejected=night.rejected,
+        metrics={**metrics, "cross_validation": None},
+        stages={"decode": stage("d", night.new), "evaluate": stage("e", 0)},
+    )
+    keep(root, kept, night.dataset, night.record.stem.rpartition("-")[2])
 
 
 def make_up_decision() -> Decision:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tasks.errors import StoreError
-from tasks.runs.records import VERDICTS, RunRecord, read_history, read_record, recorded_datasets
+from tasks.runs.records import VERDICTS, RecordedStage, RunRecord, read_history, read_record, recorded_datasets
 from tasks.storage.layout import DataRoot
-from tests.support.run_records import keep, record
+from tests.support.run_records import keep, record, stage
 
 DATE = "2026-11-20"
 
@@ -31,6 +31,8 @@ def test_a_night_is_what_its_record_says(root: DataRoot[Path]) -> None:
     assert read_history(root, "flowers").runs == [
         RunRecord(
             record=path,
+            run=f"{DATE}-run",
+            location="/photos",
             dataset="flowers",
             date=dt.date(2026, 11, 20),
             finished=dt.datetime(2026, 11, 20, 3, tzinfo=dt.UTC),
@@ -48,6 +50,12 @@ def test_a_night_is_what_its_record_says(root: DataRoot[Path]) -> None:
             elapsed=12.5,
             report=root.report(f"of-{DATE}") / "report.html",
             parameters={"views": "2"},
+            program=0.0,
+            stages={
+                "decode": RecordedStage("d", 20, 0.0, 0.0),
+                "bottleneck": RecordedStage("b", 25, 0.0, 0.0),
+                "evaluate": RecordedStage("e", 0, 0.0, 0.0),
+            },
         )
     ]
 
@@ -58,7 +66,9 @@ def test_every_verdict_is_read(root: DataRoot[Path], verdict: str) -> None:
 
 
 def test_a_fine_tuned_network_is_the_model_and_its_new_photos_are_those_decoded(root: DataRoot[Path]) -> None:
-    night = read(root, head=None, network="fedcba9876543210", stages={"decode": {"new": 20}})
+    night = read(
+        root, head=None, network="fedcba9876543210", stages={"decode": stage("d", 20), "evaluate": stage("e", 0)}
+    )
     assert (night.model, night.new) == ("fedcba9876543210", 20)
 
 

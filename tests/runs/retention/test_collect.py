@@ -22,7 +22,7 @@ from tasks.storage.remote_listing import objects_below
 from tests.runs.retention.nights import Night, decoded, embedded, make, missing, rejected, stores
 from tests.storage.processes import started
 from tests.support.processes import read_line
-from tests.support.run_records import record
+from tests.support.run_records import record, stage
 from tests.support.servers.object_store import ObjectStore
 
 #: Holds the lock of a night until it is told to end.
@@ -224,9 +224,7 @@ def test_what_was_given_to_a_run_is_left_alone(root: DataRoot[Path]) -> None:
         later = night(day, day)
         make(root, later)
         told = record(root, f"{later.date}", parameters={"backbone": str(model)}, snapshot=later.snapshot)
-        made = {
-            "stages": {stage: {"key": later.key(stage), "new": 0} for stage in ("decode", "bottleneck", "evaluate")}
-        }
+        made = {"stages": {name: stage(later.key(name), 0) for name in ("decode", "bottleneck", "evaluate")}}
         publish_json(later.record(root), {**told, **made, "head": later.key("train")})
     take(root)
     assert model.read_text() == "mine"

@@ -14,7 +14,7 @@ from tasks.paths import AnyPath
 from tasks.shards.manifests import Manifest
 from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.stage_names import of_kind
+from tasks.stage_spec import of_kind
 from tasks.storage.files import publish_json
 
 

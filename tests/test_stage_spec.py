@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.stage_names import kind_of, number_of, of_kind, stage_name
+from tasks.stage_spec import kind_of, number_of, of_kind, stage_name
 
 
 @pytest.mark.parametrize(("kind", "number", "name"), [("decode", 1, "decode"), ("bottleneck", 12, "bottleneck-12")])
