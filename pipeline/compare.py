@@ -55,7 +55,7 @@ class CompareTraining(RootTask):
 
     def record_path(self) -> AnyPath:
         """Where the comparison's record is."""
-        return self.root.comparisons(self.source().name) / super().record_path().name
+        return self.root.below("compare", "runs", self.source().name, super().record_path().name)
 
     def run(self) -> Iterator[luigi.Task | list[TrainCell]]:
         """Prepare the backbone, take the snapshot, decode, train all cells, and publish what they came to."""
@@ -88,7 +88,7 @@ class CompareTraining(RootTask):
         from tasks.compare.report import ComparisonRun, publish_comparison  # noqa: PLC0415 (imports matplotlib)
 
         manifests = [cell.manifest() for cell in cells]
-        folder = self.root.comparison(fingerprint({"cells": [manifest.key for manifest in manifests]}))
+        folder = self.root.below("compare", fingerprint({"cells": [manifest.key for manifest in manifests]}))
         backbone = cells[0].settings.backbone
         occasion = ComparisonRun(
             dataset=self.source().name,

@@ -50,7 +50,7 @@ class RetrainFlowers(ModelTask):
         tasks = super().requires()
         try:
             name = self.source().name
-            waited = lock_until_exit(self.root.night(name, self.date), f"the run of {name} for {self.date}")
+            waited = lock_until_exit(self.root.run_lock(name, self.date), f"the run of {name} for {self.date}")
             # Luigi asks again when the work is about to begin, and then the night is ours already.
             _waited[self.task_id] = waited or _waited.get(self.task_id, False)
         except (OSError, PipelineError):

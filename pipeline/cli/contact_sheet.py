@@ -75,7 +75,7 @@ def _pictures_of(root: DataRoot, path: AnyPath, keys: pa.Array) -> ShardStore:
     """The decoded store at a path, else the one of the data root that has most of the photos."""
     from tasks.decode.photos import ROWS_PER_GROUP  # noqa: PLC0415 (not where the command line only starts)
 
-    folders = [folder for folder in listed(root.decode("x").parent) if listed(folder, "part-*.parquet")]
+    folders = [folder for folder in listed(root.below("decode")) if listed(folder, "part-*.parquet")]
     own = path.absolute().parent if path.suffix == ".parquet" else path.absolute()
     if own in folders:
         folders = [own]

@@ -44,7 +44,7 @@ class PageCopies:
         Args:
             page: A page that is copied already.
         """
-        index, there = self._root.index(), survey(self._root.report("x").parent)
+        index, there = self._root.index(), survey(self._root.below("report"))
         read = [self._place(page)]
         if page != index:
             with suppress(FileNotFoundError):

@@ -34,7 +34,7 @@ def read_labels(root: DataRoot, keys: pa.Array, snapshot: str | None) -> tuple[s
     from tasks.snapshot.photos import read_snapshot, usable  # noqa: PLC0415 (not where the command line only starts)
 
     index = KeyIndex(keys)
-    for key in [snapshot] if snapshot else _newest(root.snapshots("x").parent):
+    for key in [snapshot] if snapshot else _newest(root.below("snapshot")):
         table = usable(read_snapshot(root, key))
         table = table.filter(pa.array(index.places(table["sha256"]) >= 0))
         if table.num_rows or snapshot:

@@ -33,7 +33,7 @@ class PrepareBackbone(StageTask):
 
     def folder(self) -> AnyPath:
         """Where what is fetched is kept."""
-        return self.root.backbone(self.request.slug)
+        return self.root.below("backbone", self.request.slug)
 
     def manifest_path(self) -> AnyPath:
         """One a request."""

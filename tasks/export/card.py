@@ -120,7 +120,7 @@ def _facts(model: Model) -> dict[str, int]:
 
 def dataset_of(snapshot: str, root: DataRoot) -> Dataset:
     """The dataset that a snapshot was taken of; of several with the same photos, the last one by name."""
-    folders = [path for path in listed(root.snapshots("")) if path.suffix != ".parquet"]
+    folders = [path for path in listed(root.below("snapshot")) if path.suffix != ".parquet"]
     pointers = (path for folder in reversed(folders) for path in reversed(listed(folder, "*.json")))
     for manifest in map_ordered(_readable, pointers, _READ_AT_ONCE):
         if manifest is not None and manifest.key == snapshot:

@@ -121,7 +121,7 @@ def _find_weights(backbone: Backbone, root: DataRoot) -> AnyPath:
 
 def _places(backbone: Backbone, root: DataRoot) -> Iterator[AnyPath]:
     """Where the backbone stage found or put a backbone's weights."""
-    for path in (path for folder in listed(root.backbone("")) for path in listed(folder, "*.json")):
+    for path in (path for folder in listed(root.below("backbone")) for path in listed(folder, "*.json")):
         try:
             manifest = read_manifest(path)
         except (FileNotFoundError, StoreError):

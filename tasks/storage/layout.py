@@ -15,7 +15,9 @@ PlaceT = TypeVar("PlaceT", bound=AnyPath)
 
 @dataclass(frozen=True)
 class DataRoot(Generic[PathT_co]):
-    """The folder that holds everything the stages write, on this machine or on an object store.
+    """The folder of everything that the stages write, on this machine or on an object store.
+
+    The methods are for places that several stages use. What else a stage writes is in its `StageSpec`.
 
     Args:
         path: The folder; it is made when something is first published.
@@ -29,10 +31,10 @@ class DataRoot(Generic[PathT_co]):
         return DataRoot(folder.parent.parent)
 
     def below(self, *names: str) -> PathT_co:
-        """The one way from a name to a path: a name is one part of it, whatever it came from.
+        """The path of a file or folder, of which each name is one part; no other way leads from a name to a path.
 
         Raises:
-            StoreError: It would lead elsewhere.
+            StoreError: A name would lead out of its folder.
         """
         for name in names:
             if not isinstance(name, str) or name in {".", ".."} or not {"/", "\\", "\0"}.isdisjoint(name):
@@ -52,10 +54,6 @@ class DataRoot(Generic[PathT_co]):
     def snapshots(self, dataset: str) -> PathT_co:
         """Folder of a dataset's pointers from dates to snapshots, and of the hashes known of its files."""
         return self.below("snapshot", dataset)
-
-    def backbone(self, name: str) -> PathT_co:
-        """Folder of what is known of a backbone, and of its weights where they were fetched."""
-        return self.below("backbone", name)
 
     def decode(self, key: str) -> PathT_co:
         """Folder of a decoded store."""
@@ -101,27 +99,11 @@ class DataRoot(Generic[PathT_co]):
         """The page that lists all runs."""
         return self.below("index.html")
 
-    def predict(self, key: str) -> PathT_co:
-        """Folder of what a model says of a folder of photos."""
-        return self.below("predict", key)
-
-    def comparison(self, key: str) -> PathT_co:
-        """Folder of a comparison: table, figures, report."""
-        return self.below("compare", key)
-
-    def cells(self) -> PathT_co:
-        """Folder of the cells of all comparisons, one manifest a cell."""
-        return self.below("compare", "cells")
-
-    def comparisons(self, dataset: str) -> PathT_co:
-        """Folder of the records of a dataset's comparisons."""
-        return self.below("compare", "runs", dataset)
-
     def runs(self, dataset: str) -> PathT_co:
         """Folder of a dataset's run records."""
         return self.below("runs", dataset)
 
-    def night(self, dataset: str, date: dt.date) -> PathT_co:
+    def run_lock(self, dataset: str, date: dt.date) -> PathT_co:
         """The file that is locked while a dataset is trained for a date."""
         return self.below("runs", dataset, f".{date}.lock")
 

@@ -65,7 +65,7 @@ def prepared(root: DataRoot[Path]) -> Prepared:
     """A backbone other than that of the new models, a real one, which the backbone stage has found before."""
     prepared = tiny(root.path)
     found = manifest("backbone", "x", asdict(prepared.backbone), {"weights": str(prepared.weights)})
-    found.publish(root.backbone("tiny") / "x.json")
+    found.publish(root.below("backbone", "tiny") / "x.json")
     return prepared
 
 

@@ -180,7 +180,7 @@ def _train(root: DataRoot, night: Night) -> None:
     publish_json(folder / "training.json", {"schema_version": 1, "snapshot": night.snapshot, "settings": {}})
     publish_bytes(folder / "checkpoints" / "head-1", b"head")
     _manifest(night, "train").publish(folder / "manifest.json")
-    predictions = root.predict(night.key("predict"))
+    predictions = root.below("predict", night.key("predict"))
     publish_bytes(predictions / "predictions.parquet", b"rows")
     about = {"model": folder.name, "folder": "/inbox"}
     _manifest(night, "predict", settings=about).publish(predictions / "manifest.json")
