@@ -14,7 +14,7 @@ from tasks.errors import SettingError
 from tasks.keys import fingerprint
 from tasks.parameters import NumberParameter, SizesParameter
 from tasks.paths import AnyPath
-from tasks.runs.record_writer import identify
+from tasks.runs.record_writer import record_header
 from tasks.runtime.os_errors import explain_os_errors
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
@@ -102,7 +102,7 @@ class CompareTraining(RootTask):
         publish_json(
             self.record_path(),
             {
-                **identify(self.about(), [prepared], snapshot),
+                **record_header(self.about(), [prepared], snapshot),
                 "comparison": folder.name,
                 "table": str(folder / "comparison.parquet"),
                 "report": str(folder / "report.html"),

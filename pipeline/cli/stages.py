@@ -15,7 +15,7 @@ from tasks.errors import StoreError
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
 from tasks.runs.stages import RECORD, RUN_STAGES, spec_of
-from tasks.shards.manifests import Manifest, read_manifest
+from tasks.shards.manifests import find_manifest
 from tasks.snapshot.spec import SNAPSHOT
 from tasks.snapshot.task import source_state
 from tasks.stage import StageTask
@@ -87,7 +87,7 @@ class KnownStages:
         listings = read_each(lambda folder: listed(folder, "*.json"), folders, self.root.path)
         paths = [path for found in listings for path in found]
         dates: dict[str, list[AnyPath]] = {}
-        for path, manifest in zip(paths, read_each(_readable, paths, self.root.path), strict=True):
+        for path, manifest in zip(paths, read_each(find_manifest, paths, self.root.path), strict=True):
             if manifest is not None:
                 dates.setdefault(manifest.key, []).append(path)
         return dates
@@ -175,7 +175,7 @@ def _same_source(run: RetrainFlowers) -> RetrainFlowers | None:
         return None
     fetched, state = download.manifest().key if download else None, source_state(run.source())
     paths = listed(own.manifest_path().parent, "*.json")[::-1]
-    for path, manifest in zip(paths, read_each(_readable, paths, run.root.path), strict=True):
+    for path, manifest in zip(paths, read_each(find_manifest, paths, run.root.path), strict=True):
         if manifest is None:
             continue
         try:
@@ -188,10 +188,3 @@ def _same_source(run: RetrainFlowers) -> RetrainFlowers | None:
         except (FileNotFoundError, KeyError, StoreError, ValueError):
             continue
     return None
-
-
-def _readable(path: AnyPath) -> Manifest | None:
-    try:
-        return read_manifest(path)
-    except (FileNotFoundError, StoreError):
-        return None

@@ -17,11 +17,11 @@ from tasks.runs.retention.references import (
     DatedSnapshot,
     References,
     StoreNeed,
-    readable_manifest,
     snapshot_named,
     stores_of,
 )
 from tasks.runs.stages import REGISTRY, RUN_STAGES
+from tasks.shards.manifests import find_manifest
 from tasks.stage_spec import StageSpec
 from tasks.storage.layout import DataRoot, manifest_path
 from tasks.storage.listing_cache import Survey, read_each
@@ -129,7 +129,7 @@ class _Finder:
         """Keep the newest snapshot of a dataset and, where no record has it, all outputs for it."""
         root, live = self._root, self._live
         paths = _jsons(self._there.entries(pointers))
-        read = zip(paths, read_each(readable_manifest, paths, root.path), strict=True)
+        read = zip(paths, read_each(find_manifest, paths, root.path), strict=True)
         found = [(path.stem, manifest) for path, manifest in read if manifest]
         for _, manifest in found:
             live.user_files.add(manifest.settings.get("location", ""), {})
@@ -171,7 +171,7 @@ class _Finder:
             lasting = [folder / "manifest.json", *dated[-1:]]
             live.paths.update(lasting)
             named = {*lasting, *(path for path in dated if path in live.paths)}
-            for manifest in read_each(readable_manifest, named, self._root.path):
+            for manifest in read_each(find_manifest, named, self._root.path):
                 if manifest is not None:
                     live.paths.add(folder / manifest.key)
 

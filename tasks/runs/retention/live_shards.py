@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote
-from tasks.runs.retention.references import References, StoreNeed, readable_manifest
+from tasks.runs.retention.references import References, StoreNeed
 from tasks.runs.stages import REGISTRY
 from tasks.shards.key_index import KeyIndex, Places
+from tasks.shards.manifests import find_manifest
 from tasks.shards.parquet import open_parquet, read_parquet
 from tasks.shards.shard import places_in, reading
 from tasks.stage_spec import StageSpec
@@ -64,7 +65,7 @@ def _named_shards(store: AnyPath, live: References, there: Survey) -> tuple[set[
     snapshots: set[str] = set()
     unnamed = {need.snapshot for need in live.rows if need.store == store}
     wanted = sorted(need.snapshot for need in live.manifests if need.store == store)
-    manifests = read_each(readable_manifest, [manifest_path(store, snapshot) for snapshot in wanted], store)
+    manifests = read_each(find_manifest, [manifest_path(store, snapshot) for snapshot in wanted], store)
     for snapshot, manifest in zip(wanted, manifests, strict=True):
         named = {store / name for name in manifest.shards} if manifest else set()
         found = {shard for shard in named if there.is_file(shard)}

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.paths import AnyPath, is_remote_text
-from tasks.runs.retention.references import readable_manifest
+from tasks.shards.manifests import find_manifest
 from tasks.shards.parquet import open_parquet
 from tasks.storage.listing_cache import Survey, read_each
 
@@ -36,7 +36,7 @@ def live_predictions(folders: Sequence[AnyPath], models: Collection[str], there:
 def _settings(files: Sequence[AnyPath]) -> Mapping[str, Any]:
     """The model and the folder of photos that the files of a prediction name; empty where they name none."""
     for path in files:
-        manifest = readable_manifest(path) if path.name == "manifest.json" else None
+        manifest = find_manifest(path) if path.name == "manifest.json" else None
         if manifest is not None:
             return {**manifest.settings, "folder": _plain(manifest.settings.get("folder", ""))}
     for path in files:

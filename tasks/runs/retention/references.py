@@ -11,7 +11,7 @@ from tasks.paths import AnyPath
 from tasks.runs.records import RecordHeader, RunRecord
 from tasks.runs.retention.user_files import UserFiles
 from tasks.runs.stages import REGISTRY, spec_of
-from tasks.shards.manifests import Manifest, read_manifest
+from tasks.shards.manifests import find_manifest
 from tasks.snapshot.spec import SNAPSHOT
 from tasks.storage.files import read_json
 from tasks.storage.layout import DataRoot
@@ -80,7 +80,7 @@ class References:
         """Keep a snapshot with every output that depends on its dataset and date alone."""
         pointer, *_ = SNAPSHOT.paths(root, dataset=taken.dataset, date=taken.date)
         # A later run of the date may have taken another snapshot.
-        current = readable_manifest(pointer)
+        current = find_manifest(pointer)
         for key in {taken.snapshot, current.key if current else taken.snapshot}:
             fields = {**taken._asdict(), "snapshot": key}
             self.paths.update(path for spec in REGISTRY for path in spec.paths(root, **fields))
@@ -113,14 +113,6 @@ def stores_of(root: DataRoot, run: RunRecord) -> set[AnyPath]:
     """Folders of the stores that a run used."""
     stages = [(spec_of(name), stage.key) for name, stage in run.stages.items()]
     return {path for spec, key in stages if spec.store for path in spec.paths(root, key=key)}
-
-
-def readable_manifest(path: AnyPath) -> Manifest | None:
-    """Read a manifest; None where there is none, or where it counts as absent because it cannot be read."""
-    try:
-        return read_manifest(path)
-    except (FileNotFoundError, StoreError):
-        return None
 
 
 def snapshot_named(path: AnyPath) -> str | None:
