@@ -8,7 +8,7 @@ from tasks.backbone.backbones import Backbone, Prepared
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import ModelError, StoreError
 from tasks.paths import AnyPath, to_path
-from tasks.shards.manifests import Manifest, read_manifest
+from tasks.shards.manifests import Manifest, find_manifest, read_manifest
 from tasks.snapshot.labels import to_label
 from tasks.storage.files import listed
 from tasks.storage.layout import DataRoot
