@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -15,12 +16,12 @@ from tasks.paths import AnyPath
 from tasks.progress import LiveLine
 from tasks.runs.find import find_runs
 from tasks.runs.retention.collect import Collected, collect
-from tasks.runs.retention.garbage import CollectionPlan, Garbage, SkippedPath, plan_collection
+from tasks.runs.retention.garbage import CollectionPlan, Garbage, plan_collection
 from tasks.runs.retention.live_set import Policy
 from tasks.storage.layout import DataRoot
 from tasks.storage.removal import DiskUsage
 
-#: A week of nights.
+#: A week of nightly runs.
 KEEP_RUNS = 7
 
 #: A paragraph a line, which the terminal breaks at its own width.
@@ -71,7 +72,7 @@ def gc(  # noqa: PLR0913 (options of a command line)
         bool, typer.Option("--json", help="Write one JSON object for a script; without --yes nothing is removed.")
     ] = False,
 ) -> None:
-    """Remove old runs and what nothing refers to."""
+    """Remove old runs, and outputs that nothing refers to."""
     with plainly():
         root = open_root(data_root)
         datasets = [name for text in dataset for name in find_runs(text, root)] if dataset else None
@@ -85,7 +86,7 @@ def gc(  # noqa: PLR0913 (options of a command line)
                 confirm_removal()
             done = _collect(root, policy, plan)
         if as_json:
-            show_json(_described(plan, done))
+            show_json(_to_json(plan, done))
         elif done:
             typer.echo(f"Removed {_size(done.footprint)}. What stays lacks nothing.")
 
@@ -119,26 +120,11 @@ def _size(footprint: DiskUsage) -> str:
     return f"{footprint.files:,} files, {size_of(footprint.bytes) or '0 B'}"
 
 
-def _described(plan: CollectionPlan, done: Collected | None) -> dict[str, Any]:
-    footprint = done.footprint if done else plan.footprint
+def _to_json(plan: CollectionPlan, done: Collected | None) -> dict[str, Any]:
     return {
         "removed": done is not None,
-        "files": footprint.files,
-        "bytes": footprint.bytes,
+        **asdict(done.footprint if done else plan.footprint),
         "kept": [str(record) for record in plan.records],
-        "pieces": [_piece(piece) for piece in plan.pieces],
-        "left": [_left(left) for left in plan.left],
+        "pieces": [{"stage": each.stage, "path": str(each.path), **asdict(each.footprint)} for each in plan.pieces],
+        "left": [{"path": str(left.path), "why": left.why} for left in plan.left],
     }
-
-
-def _piece(piece: Garbage) -> dict[str, Any]:
-    return {
-        "stage": piece.stage,
-        "path": str(piece.path),
-        "files": piece.footprint.files,
-        "bytes": piece.footprint.bytes,
-    }
-
-
-def _left(left: SkippedPath) -> dict[str, str]:
-    return {"path": str(left.path), "why": left.why}

@@ -1,7 +1,7 @@
 """How long a run would take, from records that are made up."""
 
-import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,43 +10,18 @@ from tasks.runs.estimate import NEWEST, RemainingWork, duration, estimate, read_
 from tasks.runs.records import RecordedStage, RunRecord
 from tasks.storage.files import publish_bytes
 from tasks.storage.layout import DataRoot
+from tests.report.made_up import make_up_night
 from tests.support.run_records import keep, record
 
 WAY, OTHER_WAY = {"views": "1"}, {"views": "2"}
 
 
 def ran(
-    run: str,
-    photos: int,
-    stages: Mapping[str, RecordedStage],
-    way: Mapping[str, str] = WAY,
-    program: float = 0.0,
+    run: str, photos: int, stages: Mapping[str, RecordedStage], way: Mapping[str, str] = WAY, program: float = 0.0
 ) -> RunRecord:
-    """A past run; what the estimate does not look at is the same for all."""
-    return RunRecord(
-        record=Path("record.json"),
-        run=run,
-        dataset="flowers",
-        date=dt.date(2026, 1, 1),
-        location="/photos",
-        snapshot="snap",
-        parameters=way,
-        finished=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
-        model="model",
-        photos=photos,
-        new=0,
-        rejected=0,
-        test_photos=10,
-        accuracy=0.9,
-        low=0.8,
-        high=1.0,
-        cross_validated=None,
-        verdict="new",
-        elapsed=1.0,
-        report=Path("report.html"),
-        program=program,
-        stages=stages,
-    )
+    """A past run."""
+    about = {"run": run, "photos": photos, "stages": stages, "parameters": way, "program": program}
+    return replace(make_up_night(Path("data"), 1, 0.9), **about)  # type: ignore[arg-type]
 
 
 def test_a_store_costs_its_startup_once_and_its_rate_for_every_new_photo() -> None:
