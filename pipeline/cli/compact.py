@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
@@ -38,7 +38,7 @@ def compact(
 ) -> None:
     """Merge the small shards of a data root's stores."""
     good = True
-    with plainly():
+    with report_errors():
         folders = store_folders(open_root(data_root))
         if not folders:
             typer.echo(f"No stores in {data_root}.")

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.confirm import confirm_removal
 from pipeline.cli.removal_plan import Removal, plan_removal
-from pipeline.cli.run_options import about_a_run
+from pipeline.cli.run_options import run_options
 from pipeline.cli.stages import find_stages
 from pipeline.cli.tables import Column, show_table, size_of
 from pipeline.retrain import RetrainFlowers
@@ -45,7 +45,7 @@ _COLUMNS = (
 )
 
 
-@about_a_run
+@run_options
 def forget(
     run: RetrainFlowers,
     stage: Annotated[str, typer.Argument(metavar="STAGE", help="The stage to forget.")],
@@ -58,7 +58,7 @@ def forget(
     ] = False,
 ) -> None:
     """Remove the outputs of a stage for a run."""
-    with plainly():
+    with report_errors():
         known = find_stages(run, as_recorded=True)
         stages = known.stages()
         if stage not in stages:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.confirm import confirm_removal
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.tables import Column, show_json, show_table, size_of
@@ -73,7 +73,7 @@ def gc(  # noqa: PLR0913 (options of a command line)
     ] = False,
 ) -> None:
     """Remove old runs, and outputs that nothing refers to."""
-    with plainly():
+    with report_errors():
         root = open_root(data_root)
         datasets = [name for text in dataset for name in find_runs(text, root)] if dataset else None
         policy = Policy(keep_runs, datasets)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.tables import Coloured, Column, show_json, show_table
 from tasks.runs.find import find_runs
@@ -60,7 +60,7 @@ def history(
     as_json: Annotated[bool, typer.Option("--json", help="Write a JSON list for a script.")] = False,
 ) -> None:
     """List the runs of a dataset."""
-    with plainly():
+    with report_errors():
         root = open_root(data_root)
         found = find_runs(dataset, root)
         if len(found) > 1:

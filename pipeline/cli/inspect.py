@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.describe import Description, inspect_folder, inspect_tables, shorten
 from pipeline.cli.parquet_files import open_tables
 from pipeline.cli.tables import Column, show_json, show_table, size_of
@@ -50,7 +50,7 @@ def inspect(  # noqa: PLR0913 (options of a command line)
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object for a script.")] = False,
 ) -> None:
     """Say what a file or store holds."""
-    with plainly():
+    with report_errors():
         path = to_path(named)
         if not path.exists():
             raise StoreError(f"There is nothing at {path}. Give a file or folder of the data root.")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.history import read_readable
 from pipeline.cli.page_copies import PageCopies
@@ -44,7 +44,7 @@ def open_report(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open it, or only print.")] = True,
 ) -> None:
     """Print, and on a desktop open, the newest report."""
-    with plainly():
+    with report_errors():
         root = open_root(data_root)
         page = _index(root) if index else _newest(dataset, root)
         typer.echo(page)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.models import find_model
 from pipeline.cli.tables import Coloured, Column, show_table
@@ -71,7 +71,7 @@ def predict(  # noqa: PLR0913 (options of a command line)
 ) -> None:
     """Say which label a model gives to photos."""
     sink = Sink(_format(written, output), output, top)
-    with plainly():
+    with report_errors():
         try:
             folder = find_model(model, open_root(data_root))
         except ModelError as exc:

@@ -170,7 +170,7 @@ def _step(known: KnownStages, photos: InputPhotos | None, stage: str) -> PlanSte
     step = PlanStep(stage, StepState.TO_DO, key, bytes=size if key else None)
     if stage == "snapshot":
         return _snapshot_step(known, step, photos)
-    if spec_of(stage).store:
+    if stage in known.store_keys:
         return _store_step(known, step, photos)
     if stage == RECORD.name:
         return _record_step(known, step)

@@ -70,8 +70,8 @@ class KnownStages:
             return self.snapshot
         if stage == RECORD.name:
             return self.run.record_path().stem
-        if stage in self._store_keys:
-            return self._store_keys[stage]
+        if stage in self.store_keys:
+            return self.store_keys[stage]
         task = self.tasks.get(stage)
         try:
             key = spec_of(stage).key_in(task.manifest_path(), self.root) if task else None
@@ -117,7 +117,7 @@ class KnownStages:
         return train.bottlenecks if isinstance(train, TrainSettings) else ()
 
     @cached_property
-    def _store_keys(self) -> dict[str, str]:
+    def store_keys(self) -> dict[str, str]:
         """Keys of the stores by stage, which do not depend on the snapshot."""
         decodes = {stage_name("decode", number): own.key for number, own in enumerate(self.decodes, 1)}
         return decodes | {stage_name("bottleneck", number): own.key for number, own in enumerate(self.bottlenecks, 1)}

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
-from pipeline.cli.run_options import about_a_run
+from pipeline.cli.cli_errors import report_errors
+from pipeline.cli.run_options import run_options
 from pipeline.cli.run_plan import PlanStep, RunPlan, StepState, plan_run
 from pipeline.cli.tables import Coloured, Column, show_json, show_table, size_of
 from pipeline.retrain import RetrainFlowers
@@ -43,13 +43,13 @@ _COLUMNS = (
 _STYLES = {StepState.DONE: "green", StepState.TO_DO: "yellow", StepState.BLOCKED: "dim"}
 
 
-@about_a_run
+@run_options
 def status(
     run: RetrainFlowers,
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object for a script.")] = False,
 ) -> None:
     """Show the state of a run's stages."""
-    with plainly():
+    with report_errors():
         plan = plan_run(run)
         if as_json:
             show_json(_to_json(run, plan))

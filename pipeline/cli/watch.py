@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.models import find_model
 from tasks.errors import ModelError
@@ -37,7 +37,7 @@ def watch(
     plain: Annotated[bool, typer.Option("--plain", help="Measure the weights, not their moving averages.")] = False,
 ) -> None:
     """Watch a training from beside it."""
-    with plainly():
+    with report_errors():
         try:
             folder = find_model(run, open_root(data_root, there=False))
         except ModelError as exc:

@@ -81,7 +81,7 @@ def collect_after_run(root: DataRoot, runs: int, record: AnyPath) -> None:
         others = ", ".join(lock.parent.name for lock, at_work in held if at_work)
         if others:
             raise StoreError(f"Other runs are under way: {others}. The next run tries again.")
-        done = collect(root, Policy(runs, (record.parent.name,), record, aside=False), NullProgress())
+        done = collect(root, Policy(runs, (record.parent.name,), record, damaged=False), NullProgress())
     except Exception as exc:
         if not isinstance(exc, (OSError, PipelineError)) and explain_store_error(exc) is None:
             raise

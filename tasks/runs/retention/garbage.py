@@ -80,7 +80,7 @@ def plan_collection(root: DataRoot, policy: Policy) -> CollectionPlan:
     """
     there = survey(root.path, apart=[spec.name for spec in REGISTRY if spec.opaque])
     plan = CollectionPlan(find_live(root, policy, there))
-    _Sweep(root, plan, there, aside=policy.aside).run()
+    _Sweep(root, plan, there, damaged=policy.damaged).run()
     return plan
 
 
@@ -116,8 +116,8 @@ def _outputs() -> list[_Output]:
 class _Sweep:
     """Compares the content of a data root with the outputs of the stages."""
 
-    def __init__(self, root: DataRoot, plan: CollectionPlan, there: Survey, *, aside: bool) -> None:
-        self._root, self._plan, self._there, self._aside = root, plan, there, aside
+    def __init__(self, root: DataRoot, plan: CollectionPlan, there: Survey, *, damaged: bool) -> None:
+        self._root, self._plan, self._there, self._damaged = root, plan, there, damaged
         self._ordered: list[tuple[int, Garbage]] = []
 
     def run(self) -> None:
@@ -172,7 +172,7 @@ class _Sweep:
                 self._remove_damaged(damaged)
 
     def _remove_damaged(self, path: AnyPath) -> None:
-        if self._aside:
+        if self._damaged:
             self._remove(path, "damaged", None)
 
     def _remove(self, path: AnyPath, stage: str, order: int | None) -> None:

@@ -36,13 +36,13 @@ class Policy:
         runs: How many runs of a dataset stay, the newest by date, of one date those that ended last; 1 at least.
         datasets: Datasets whose older runs are removed; None is all.
         record: A record that stays whatever its date is; None is none.
-        aside: Whether files are removed that were set aside because they were damaged.
+        damaged: Whether files are removed that were set aside because they were damaged.
     """
 
     runs: int
     datasets: Collection[str] | None = None
     record: AnyPath | None = None
-    aside: bool = True
+    damaged: bool = True
 
 
 def find_live(root: DataRoot, policy: Policy, there: Survey) -> References:
