@@ -1,4 +1,4 @@
-"""`python -m pipeline history`: what the nightly runs of a dataset came to."""
+"""`python -m pipeline history`: list the runs of a dataset."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -18,8 +18,8 @@ from tasks.storage.listing_cache import read_each
 HELP = "\n\n".join(
     (
         "List the runs of a dataset, the newest last: photos, accuracy, and whether the model became champion.",
-        "DATASET is a name in data/runs, or what was given to --dataset. Without it, the runs of the only dataset are "
-        "listed; where there are several, the datasets are.",
+        "DATASET is a name in data/runs, or a value of --dataset. Without it, the runs of the only dataset are listed; "
+        "where there are several, the datasets are.",
         "New are photos that no run had seen before. Accuracy is that on the test split, with its 95 % interval; "
         "cross-val. is the cross-validated one, over all photos. Champion says whether the model was it after its run; "
         "s are seconds from the program's start to the end of the run.",
@@ -53,10 +53,10 @@ _CHAMPION = {
 
 def history(
     dataset: Annotated[
-        str | None, typer.Argument(metavar="DATASET", help="Which dataset: its name, or what --dataset was.")
+        str | None, typer.Argument(metavar="DATASET", help="Name of the dataset, or a value of --dataset.")
     ] = None,
     data_root: DataRootOption = DEFAULT,
-    limit: Annotated[int | None, typer.Option(min=1, help="List the newest runs alone, this many at most.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of runs, the newest.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write a JSON list for a script.")] = False,
 ) -> None:
     """List the runs of a dataset."""

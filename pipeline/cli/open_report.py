@@ -1,4 +1,4 @@
-"""`python -m pipeline open`: the newest report, in the browser where there is one."""
+"""`python -m pipeline open`: open the newest report in the browser."""
 
 import os
 import sys
@@ -21,11 +21,11 @@ from tasks.storage.layout import DataRoot
 HELP = "\n\n".join(
     (
         "Print the path of the newest report, and open it in the browser on a desktop.",
-        "DATASET is a name in data/runs, or what was given to --dataset; without it, all datasets count. The "
-        "newest report is that of the run that ended last.",
+        "DATASET is a name in data/runs, or a value of --dataset; without it, all datasets count. The newest report is "
+        "that of the run that ended last.",
         "A browser is opened on macOS, and on Linux where DISPLAY or WAYLAND_DISPLAY is set; BROWSER may name another "
         "one than the desktop's own. Of a data root on an object store a copy on this machine is opened, and the "
-        "reports that it leads to are copied beside it.",
+        "reports that it links to are copied beside it.",
         "The exit code is 0, or 1 where there is no report.",
         "Examples:",
         "  python -m pipeline open",
@@ -37,10 +37,10 @@ HELP = "\n\n".join(
 
 def open_report(
     dataset: Annotated[
-        str | None, typer.Argument(metavar="DATASET", help="Which dataset: its name, or what --dataset was.")
+        str | None, typer.Argument(metavar="DATASET", help="Name of the dataset, or a value of --dataset.")
     ] = None,
     data_root: DataRootOption = DEFAULT,
-    index: Annotated[bool, typer.Option("--index", help="Take the page that lists all runs instead.")] = False,
+    index: Annotated[bool, typer.Option("--index", help="Open the page that lists all runs instead.")] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open it, or only print.")] = True,
 ) -> None:
     """Print, and on a desktop open, the newest report."""
@@ -62,7 +62,7 @@ def _show(page: Path) -> None:
 
 
 def _show_copy(page: AnyPath, root: DataRoot) -> None:
-    """Open a copy of a page, and copy what it leads to while it is read."""
+    """Open a copy of a page, and copy the pages that it links to meanwhile."""
     copies = PageCopies(root)
     shown = copies.copy(page)
     typer.echo(f"Opened is a copy: {shown}", err=True)
