@@ -86,7 +86,7 @@ class RetrainFlowers(ModelTask):
         for stage in stages.values():  # noqa: UP028 (Luigi sends into the generator, which no iterator of a dict takes)
             yield stage
         self._record({name: stage.manifest() for name, stage in stages.items()})
-        self._judge()
+        self._check_verdict()
 
     def _record(self, stages: Mapping[str, Manifest]) -> None:
         """Write the record and the page of all runs, and let old runs go."""
@@ -152,12 +152,12 @@ class RetrainFlowers(ModelTask):
 
                 publish_index(self.root)
 
-    def _judge(self) -> None:
-        """End the run, which has its record, with an error where its model is not good enough or its export is refused.
+    def _check_verdict(self) -> None:
+        """Refuse a model that is not good enough, and an export that disagrees with its model; the record is written.
 
         Raises:
             ModelError: The export is refused.
-            VerdictError: The model is worse than the champion, or below the accuracy that was asked for.
+            ModelRejectedError: The model is worse than the champion, or below the accuracy that was asked for.
         """
         record = read_record(self.record_path()) or {}
         decision, refused = record["champion"], refused_export(record)

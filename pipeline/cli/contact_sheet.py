@@ -58,7 +58,7 @@ def choose_strips(path: AnyPath, tables: Tables, per_label: int, snapshot: str |
         raise StoreError(f"{path} holds no photos of a data root, so there is nothing to draw.")
     found = read_labels(root, pc.unique(tables.column("sha256")), snapshot)
     if found is None:
-        raise StoreError(f"No snapshot in {root.path} names photos of {path}, so nobody knows their labels.")
+        raise StoreError(f"No snapshot in {root.path} names photos of {path}, so their labels are not known.")
     _, labels = found
     keys = pa.array(sorted(labels), pa.string())
     store = _pictures_of(root, path, keys)

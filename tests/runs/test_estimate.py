@@ -1,4 +1,4 @@
-"""How long a run would take, from records that are made up."""
+"""Estimates of the time of a run, from made-up records."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -87,7 +87,7 @@ def test_without_past_runs_it_says_so() -> None:
     assert str(estimate({"train": RemainingWork(None, 10)}, WAY, [])) == "no past run to go by"
 
 
-def test_where_nobody_knows_how_many_photos_there_are_the_stage_is_left_out() -> None:
+def test_a_stage_whose_number_of_photos_is_not_known_is_left_out() -> None:
     past = [ran("a", 10, {"decode": RecordedStage("k", 10, 12.0, 0.0)})]
     assert estimate({"decode": RemainingWork("k", None)}, WAY, past).seconds is None
 

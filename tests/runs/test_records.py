@@ -1,4 +1,4 @@
-"""What run records are read as, those of earlier versions too."""
+"""Reading of run records, those of earlier versions too."""
 
 import datetime as dt
 from pathlib import Path
@@ -22,11 +22,11 @@ def root(tmp_path: Path) -> DataRoot[Path]:
 def read(root: DataRoot[Path], **changes: Any) -> RunRecord:
     """Keep one record and read it back."""
     keep(root, record(root, DATE, **changes))
-    ((night,), _) = read_history(root, "flowers")
-    return night
+    ((run,), _) = read_history(root, "flowers")
+    return run
 
 
-def test_a_night_is_what_its_record_says(root: DataRoot[Path]) -> None:
+def test_a_run_is_read_from_its_record(root: DataRoot[Path]) -> None:
     path = keep(root, record(root, DATE))
     assert read_history(root, "flowers").runs == [
         RunRecord(
@@ -66,10 +66,10 @@ def test_every_verdict_is_read(root: DataRoot[Path], verdict: str) -> None:
 
 
 def test_a_fine_tuned_network_is_the_model_and_its_new_photos_are_those_decoded(root: DataRoot[Path]) -> None:
-    night = read(
+    run = read(
         root, head=None, network="fedcba9876543210", stages={"decode": stage("d", 20), "evaluate": stage("e", 0)}
     )
-    assert (night.model, night.new) == ("fedcba9876543210", 20)
+    assert (run.model, run.new) == ("fedcba9876543210", 20)
 
 
 def test_without_a_cross_validation_there_is_no_such_accuracy(root: DataRoot[Path]) -> None:
@@ -81,22 +81,22 @@ def test_a_record_of_before_there_were_champions_has_no_verdict(root: DataRoot[P
     old = record(root, DATE)
     del old["champion"], old["elapsed"]
     keep(root, old)
-    ((night,), _) = read_history(root, "flowers")
-    assert (night.verdict, night.elapsed) == (None, 11.0)
+    ((run,), _) = read_history(root, "flowers")
+    assert (run.verdict, run.elapsed) == (None, 11.0)
 
 
-def test_nights_are_in_the_order_of_their_dates_and_of_one_date_as_they_ended(root: DataRoot[Path]) -> None:
+def test_runs_are_in_the_order_of_their_dates_and_of_one_date_as_they_ended(root: DataRoot[Path]) -> None:
     keep(root, record(root, "2026-11-21"), parameters="aaaaaaaa")
     keep(root, record(root, "2026-11-19"), parameters="cccccccc")
     keep(root, record(root, "2026-11-19", finished="2026-11-22T03:00:00+00:00"), parameters="bbbbbbbb")
-    assert [night.record.stem for night in read_history(root, "flowers").runs] == [
+    assert [run.record.stem for run in read_history(root, "flowers").runs] == [
         "2026-11-19-cccccccc",
         "2026-11-19-bbbbbbbb",
         "2026-11-21-aaaaaaaa",
     ]
 
 
-def test_a_dataset_without_runs_has_no_nights(root: DataRoot[Path]) -> None:
+def test_a_dataset_without_runs_has_no_history(root: DataRoot[Path]) -> None:
     assert read_history(root, "flowers").runs == []
 
 
@@ -126,7 +126,7 @@ def test_a_record_that_lacks_something_is_named_with_the_remedy_and_keeps_no_oth
     good = keep(root, record(root, DATE), parameters="bbbbbbbb")
     path = keep(root, {**record(root, DATE), name: None})
     path = path if name != "date" else root.runs("flowers") / "None-aaaaaaaa.json"
-    nights, damaged = read_history(root, "flowers")
-    assert [night.record for night in nights] == [good]
+    runs, damaged = read_history(root, "flowers")
+    assert [run.record for run in runs] == [good]
     assert [str(error).startswith(f"{path} is damaged") for error in damaged] == [True]
     assert "Delete it" in str(damaged[0])

@@ -109,14 +109,14 @@ class _Finder:
     def _runs(self, dataset: str) -> list[RunRecord]:
         runs, damaged = read_history(self._root, dataset)
         if damaged:
-            raise StoreError(f"Nothing is collected, since nobody knows what a record refers to: {damaged[0]}")
+            raise StoreError(f"Nothing is collected, since the references of a record are not known: {damaged[0]}")
         return runs
 
     def _champion(self, dataset: str) -> Champion | None:
         try:
             return read_champion(self._root.champion(dataset))
         except StoreError as exc:
-            raise StoreError(f"Nothing is collected, since nobody knows who is champion: {exc}") from exc
+            raise StoreError(f"Nothing is collected, since the champion is not known: {exc}") from exc
 
     def _add_comparison(self, comparison: RecordHeader) -> None:
         self._live.add_origin(comparison)
@@ -187,7 +187,7 @@ def _read_comparison(path: AnyPath) -> RecordHeader:
     try:
         return read_header(path)
     except StoreError as exc:
-        raise StoreError(f"Nothing is collected, since nobody knows what a comparison refers to: {exc}") from exc
+        raise StoreError(f"Nothing is collected, since the references of a comparison are not known: {exc}") from exc
 
 
 def _jsons(paths: Iterable[AnyPath]) -> list[AnyPath]:
