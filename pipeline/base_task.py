@@ -11,7 +11,6 @@ from typing import Any, cast
 import luigi
 
 from pipeline.backbone_parameters import BackboneParameters
-from pipeline.record import Run, join_states
 from tasks import events
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.task import PrepareBackbone
@@ -24,6 +23,7 @@ from tasks.keys import fingerprint
 from tasks.parameters import ChoiceParameter, DayParameter, FolderParameter, NumberParameter
 from tasks.paths import AnyPath, to_path
 from tasks.run_context import RunContext
+from tasks.runs.record_writer import Run, join_states
 from tasks.runs.records import read_record
 from tasks.runtime.luigi_settings import refuse_empty_settings
 from tasks.runtime.os_errors import explain_os_errors

@@ -6,7 +6,6 @@ from typing import Any
 import luigi
 
 from pipeline.base_task import BaseTask
-from pipeline.record import identify
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.kinds import check_trainable
 from tasks.compare.plan import ComparisonPlan, plan_cells
@@ -16,6 +15,7 @@ from tasks.errors import SettingError
 from tasks.keys import fingerprint
 from tasks.parameters import NumberParameter, SizesParameter
 from tasks.paths import AnyPath
+from tasks.runs.record_writer import record_header
 from tasks.runtime.os_errors import explain_os_errors
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
@@ -56,7 +56,7 @@ class CompareTraining(BaseTask):
 
     def record_path(self) -> AnyPath:
         """Path of the comparison's record."""
-        return self.root.comparisons(self.source().name) / super().record_path().name
+        return self.root.below("compare", "runs", self.source().name, super().record_path().name)
 
     def run(self) -> Iterator[luigi.Task | list[TrainCell]]:
         """Prepare the backbone, take the snapshot, decode, train all cells, and publish their results."""
@@ -91,7 +91,7 @@ class CompareTraining(BaseTask):
         from tasks.compare.report import ComparisonRun, publish_comparison
 
         manifests = [cell.manifest() for cell in cells]
-        folder = self.root.comparison(fingerprint({"cells": [manifest.key for manifest in manifests]}))
+        folder = self.root.below("compare", fingerprint({"cells": [manifest.key for manifest in manifests]}))
         backbone = cells[0].settings.backbone
         comparison_run = ComparisonRun(
             dataset=self.source().name,
@@ -105,7 +105,7 @@ class CompareTraining(BaseTask):
         publish_json(
             self.record_path(),
             {
-                **identify(self.about(), [prepared], snapshot),
+                **record_header(self.about(), [prepared], snapshot),
                 "comparison": folder.name,
                 "table": str(folder / "comparison.parquet"),
                 "report": str(folder / "report.html"),

@@ -74,7 +74,7 @@ class PredictFolder(StageTask):
 
     def manifest_path(self) -> AnyPath:
         """Beside the predictions."""
-        return self.root.predict(self.key) / "manifest.json"
+        return self.root.below("predict", self.key, "manifest.json")
 
     def complete(self) -> bool:
         """Whether the model was asked of these very photos, and none of them is to be tried again."""

@@ -8,13 +8,13 @@ from typing import Any
 import luigi
 
 from pipeline.model_task import ModelTask
-from pipeline.record import publish_record
 from pipeline.summary import is_worse, not_good_enough, refused_export, summarise, summarise_nothing
 from tasks.backbone.backbones import Prepared
 from tasks.download.source_fallback import describe_fallback
 from tasks.errors import ModelError, ModelRejectedError, PipelineError
 from tasks.parameters import ChoiceParameter, NumberParameter
 from tasks.report.task import WriteReport
+from tasks.runs.record_writer import publish_record
 from tasks.runs.records import read_record
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
@@ -50,7 +50,7 @@ class RetrainFlowers(ModelTask):
         tasks = super().requires()
         try:
             name = self.source().name
-            waited = lock_until_exit(self.root.night(name, self.date), f"the run of {name} for {self.date}")
+            waited = lock_until_exit(self.root.run_lock(name, self.date), f"the run of {name} for {self.date}")
             # Luigi calls this again before the work begins, when this process holds the lock already.
             _waited[self.task_id] = waited or _waited.get(self.task_id, False)
         except (OSError, PipelineError):
@@ -86,7 +86,7 @@ class RetrainFlowers(ModelTask):
         for stage in stages.values():  # noqa: UP028 (as above)
             yield stage
         self._record({name: stage.manifest() for name, stage in stages.items()})
-        self._judge()
+        self._check_verdict()
 
     def _record(self, stages: Mapping[str, Manifest]) -> None:
         """Write the record and the index page, and remove old runs."""
@@ -152,8 +152,8 @@ class RetrainFlowers(ModelTask):
 
                 publish_index(self.root)
 
-    def _judge(self) -> None:
-        """Raise an error, once the record is written, where the model is not good enough or its export is refused.
+    def _check_verdict(self) -> None:
+        """Refuse a model that is not good enough, and an export that disagrees with its model; the record is written.
 
         Raises:
             ModelError: The export is refused.

@@ -19,7 +19,7 @@ from tasks.runtime.os_errors import explain_os_errors
 from tasks.runtime.signals import exit_with_parent
 from tasks.shards.manifests import Manifest, StageResult, read_manifest
 from tasks.shards.quarantine import quarantine
-from tasks.stage_names import stage_name
+from tasks.stage_spec import stage_name
 from tasks.storage.errors import DamagedError
 from tasks.storage.layout import DataRoot
 from tasks.storage.locks import lock_shared

@@ -10,10 +10,10 @@ from tasks.errors import SettingError
 from tasks.runtime.luigi_settings import refuse_empty
 
 app = typer.Typer(
-    help="Look after the runs of this project and what they left. Trainings are started with luigi.",
+    help="Look after the runs of this project and their outputs. Trainings are started with luigi.",
     no_args_is_help=True,
     add_completion=False,
-    # Boxes and colours are for a terminal; a log gets plain lines.
+    # Boxes and colours are for terminals; a log gets plain lines.
     rich_markup_mode="rich" if sys.stdout.isatty() else None,
     pretty_exceptions_enable=False,
 )

@@ -1,4 +1,4 @@
-"""How every verb ends that cannot do what it was asked for."""
+"""Errors of the command line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from tasks.errors import PipelineError
 from tasks.events import escape_lines
 from tasks.runtime.os_errors import explain_store_error
 
-INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
+INTERRUPTED = 130  # as in shells: 128 and the number of the signal
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
-    """Show an error that the user can mend as its sentence, and end quietly on Ctrl-C."""
+def report_errors() -> Iterator[None]:
+    """Write the message of an error that the user can correct and exit with 1; exit quietly on Ctrl-C."""
     try:
         yield
     except PipelineError as exc:

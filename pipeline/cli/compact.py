@@ -1,10 +1,10 @@
-"""`python -m pipeline compact`: the small shards of a data root merged into large ones."""
+"""`python -m pipeline compact`: merge the small shards of a data root into large ones."""
 
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
@@ -18,11 +18,11 @@ ROWS_PER_SHARD = 16_384
 HELP = "\n\n".join(
     (
         "Merge the small shards of the decoded, rejected and bottleneck stores into large ones.",
-        "Every night adds a few small shards, and whoever looks for photos opens each of them. Shards with less than "
-        "half of --rows are merged, and rows that two runs at once wrote twice are dropped. No key changes, and the "
-        "next run computes nothing anew.",
-        "It may run beside runs that read or write, and may be killed anywhere: start it again. It needs room on the "
-        "disk for one large shard. A second one waits for the first.",
+        "Every run adds a few small shards, and every search for photos opens each of them. Shards with less than "
+        "half of --rows are merged, and rows that two simultaneous runs wrote twice are dropped. No key changes, and "
+        "the next run computes nothing anew.",
+        "It may run beside runs that read or write, and may be killed anywhere: start it again. It needs disk space "
+        "for one large shard. A second compaction waits for the first.",
         "The exit code is 0, or 1 where a shard is damaged, gone, or cannot be written; other stores are done first.",
         "Examples:",
         "  python -m pipeline compact --dry-run",
@@ -33,12 +33,12 @@ HELP = "\n\n".join(
 
 def compact(
     data_root: DataRootOption = DEFAULT,
-    rows: Annotated[int, typer.Option(min=1, help="Rows of a large shard at most.")] = ROWS_PER_SHARD,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
+    rows: Annotated[int, typer.Option(min=1, help="Maximum rows of a large shard.")] = ROWS_PER_SHARD,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the merges, and change nothing.")] = False,
 ) -> None:
     """Merge the small shards of a data root's stores."""
     good = True
-    with plainly():
+    with report_errors():
         folders = store_folders(open_root(data_root))
         if not folders:
             typer.echo(f"No stores in {data_root}.")
@@ -46,25 +46,25 @@ def compact(
             try:
                 typer.echo(_compact(folder, rows, dry_run=dry_run))
             except StoreError as exc:
-                # What is wrong with one store is no reason to leave the others.
+                # A damaged store does not keep the others from being compacted.
                 typer.echo(str(exc), err=True)
                 good = False
     raise typer.Exit(0 if good else 1)
 
 
 def _compact(folder: AnyPath, rows: int, *, dry_run: bool) -> str:
-    """Compact one store, and say in a line what was done."""
+    """Compact one store, and return a line about the result."""
     from tasks.bottleneck import settings as bottleneck
     from tasks.decode import photos as decode
 
     store = open_store(folder, {"bottleneck": bottleneck.ROWS_PER_GROUP, "decode": decode.ROWS_PER_GROUP})
     if dry_run:
-        return _tell(folder, plan_compaction(store, rows))
+        return _summary(folder, plan_compaction(store, rows))
     with LiveLine("compact", lambda *_: None) as progress:
-        return _tell(folder, run_compaction(store, rows, progress))
+        return _summary(folder, run_compaction(store, rows, progress))
 
 
-def _tell(folder: AnyPath, done: Compacted) -> str:
+def _summary(folder: AnyPath, done: Compacted) -> str:
     before, after = done
     twice = f", {before.rows - after.rows:,} that stood twice dropped" if before.rows > after.rows else ""
     if before == after:

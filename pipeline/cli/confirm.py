@@ -1,4 +1,4 @@
-"""Asks a person before something is removed."""
+"""Asks for confirmation before a removal."""
 
 import sys
 
@@ -6,7 +6,7 @@ import typer
 
 
 def confirm_removal() -> None:
-    """Let a person say yes; anything else ends the command with exit code 1."""
+    """Ask for confirmation; exit with 1 unless the answer is yes."""
     if not sys.stdin.isatty():
         typer.echo("Nothing was removed: nobody can be asked here. Say --yes to remove it without.", err=True)
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""A contact sheet: decoded photos side by side, by label."""
+"""Draws contact sheets: decoded photos side by side, by label."""
 
 import io
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from tasks.shards.store import ShardStore
 from tasks.storage.files import listed, publish_bytes
 from tasks.storage.layout import DataRoot
 
-#: Pixels: of a picture, between two pictures, around the sheet, of a heading, and of its letters.
+#: In pixels: side of a picture, gap between pictures, margin of the sheet, height of a heading and of its letters.
 PICTURE, GAP, MARGIN, HEADING, LETTERS = 144, 4, 20, 40, 18
 #: A sheet of more labels would be a picture that few programs open.
 MOST_LABELS = 100
@@ -32,7 +32,7 @@ class Strip:
 
     Args:
         label: The label.
-        photos: How many photos it has in all.
+        photos: Number of all its photos.
         pictures: JPEG or PNG files of a few of them.
     """
 
@@ -42,23 +42,23 @@ class Strip:
 
 
 def choose_strips(path: AnyPath, tables: Tables, per_label: int, snapshot: str | None) -> list[Strip]:
-    """Choose the photos of a sheet: of each label those with the smallest sha256, which is as good as drawn by lot.
+    """Choose the photos of a sheet: of each label those with the smallest sha256, which is a random choice.
 
     Args:
         path: A file or store.
-        tables: It, opened.
-        per_label: Photos of each label at most.
-        snapshot: Key of the snapshot that tells labels; None takes the newest one that names the photos.
+        tables: The opened file or store.
+        per_label: Maximum number of photos of each label.
+        snapshot: Key of the snapshot that has the labels; None is the newest one that names any of the photos.
 
     Raises:
-        StoreError: Nothing tells their labels, or there are no pictures of them.
+        StoreError: The labels are not known, or there are no pictures of the photos.
     """
     root = data_root_of(path)
     if root is None or "sha256" not in tables.schema.names:
         raise StoreError(f"{path} holds no photos of a data root, so there is nothing to draw.")
     found = read_labels(root, pc.unique(tables.column("sha256")), snapshot)
     if found is None:
-        raise StoreError(f"No snapshot in {root.path} names photos of {path}, so nobody knows their labels.")
+        raise StoreError(f"No snapshot in {root.path} names photos of {path}, so their labels are not known.")
     _, labels = found
     keys = pa.array(sorted(labels), pa.string())
     store = _pictures_of(root, path, keys)
@@ -75,7 +75,7 @@ def _pictures_of(root: DataRoot, path: AnyPath, keys: pa.Array) -> ShardStore:
     """The decoded store at a path, else the one of the data root that has most of the photos."""
     from tasks.decode.photos import ROWS_PER_GROUP
 
-    folders = [folder for folder in listed(root.decode("x").parent) if listed(folder, "part-*.parquet")]
+    folders = [folder for folder in listed(root.below("decode")) if listed(folder, "part-*.parquet")]
     own = path.absolute().parent if path.suffix == ".parquet" else path.absolute()
     if own in folders:
         folders = [own]
@@ -99,13 +99,13 @@ def draw_sheet(strips: Sequence[Strip], target: Path) -> int:
 
     Args:
         strips: The labels; those after the hundredth are left out.
-        target: Where the picture goes.
+        target: File to write.
 
     Returns:
-        How many labels were drawn.
+        Number of labels that were drawn.
 
     Raises:
-        StoreError: It cannot be written.
+        StoreError: The file cannot be written.
     """
     from PIL import Image, ImageDraw, ImageFont
 

@@ -1,4 +1,4 @@
-"""The option that says which data root a verb is asked about, here or on an object store."""
+"""The option for the data root of a verb, on this machine or on an object store."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from tasks.errors import SettingError
 from tasks.paths import is_remote, to_path
 from tasks.storage.layout import DataRoot
 
-#: The option as every verb has it.
+#: The option of every verb.
 DataRootOption = Annotated[
     str,
     typer.Option(
@@ -24,12 +24,12 @@ def open_root(text: str, *, there: bool = True) -> DataRoot:
     """The data root that an option names.
 
     Args:
-        text: What was given.
-        there: Whether a folder of this machine has to be there. Of an object store nobody knows without asking, and
-            what is looked for in it says so.
+        text: Value of the option.
+        there: Whether a folder of this machine has to exist. An object store is not asked: errors follow where it is
+            read.
 
     Raises:
-        typer.BadParameter: It cannot be one.
+        typer.BadParameter: The value is no data root.
     """
     try:
         path = to_path(text)

@@ -1,4 +1,4 @@
-"""What a file or folder of the data root holds, said so that a person or a script can read it."""
+"""Describes files and folders of the data root."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,47 +12,31 @@ from pipeline.cli.parquet_files import Tables, open_tables
 from pipeline.cli.photo_labels import data_root_of, read_labels
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
+from tasks.runs.stages import spec_of
 from tasks.shards.schemas import DECODE, SCHEMA_VERSION
 from tasks.storage.files import read_json
 from tasks.storage.listing_cache import survey
 from tasks.storage.removal import measure
 
-_WHAT = {
-    "snapshot": "a snapshot, one row a photo",
-    "decode": "decoded photos",
-    "rejected": "photos that could not be decoded",
-    "bottleneck": "bottlenecks, one row a photo and view",
-    "train": "the curve of a training, one row a checkpoint",
-    "evaluate": "predictions, one row a photo",
-    "compare": "a comparison, one row a cell",
-}
-_KEPT = {
-    "train": "a trained head or network",
-    "evaluate": "an evaluation",
-    "export": "an exported model",
-    "champion": "a decision on the champion, or who is champion",
-    "report": "a report",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """What a file or folder holds.
+    """Content of a file or folder.
 
     Args:
-        path: It.
-        what: In a few words.
+        path: File or folder.
+        what: Kind of content.
         stage: The stage that wrote it.
-        key: Its key.
-        schema_version: Version of its columns or fields.
-        bytes: Size on the disk, of a folder with all that is in it.
+        key: Key of the stage.
+        schema_version: Version of the columns or fields.
+        bytes: Disk usage, of a folder with all its content.
         settings: The settings behind the key.
-        facts: What else it says, where it is no table.
-        columns: Names and types of its columns; empty where it is no table.
-        rows: How many rows it has; None where it is no table.
-        shards: How many files its rows are in.
-        labels: Photos of each label; None where nothing tells their labels.
-        snapshot: Key of the snapshot that tells the labels; None where it has them itself.
+        facts: All other fields, where it is no table.
+        columns: Names and types of the columns; empty where it is no table.
+        rows: Number of rows; None where it is no table.
+        shards: Number of files that have the rows.
+        labels: Photos of each label; None where the labels are not known.
+        snapshot: Key of the snapshot that has the labels; None where the table has them itself.
         unlabelled: Photos that this snapshot does not name.
         sample: The first rows, a value for each column.
     """
@@ -75,15 +59,15 @@ class Description:
 
 
 def inspect_tables(path: AnyPath, rows: int, snapshot: str | None) -> Description:
-    """Look into a Parquet file or a store.
+    """Describe a Parquet file or a store.
 
     Args:
-        path: It.
-        rows: How many rows to take along.
-        snapshot: Key of the snapshot that tells labels; None takes the newest one that names its photos.
+        path: File or folder.
+        rows: Number of rows of the sample.
+        snapshot: Key of the snapshot that has the labels; None is the newest one that names any of the photos.
 
     Raises:
-        StoreError: It is damaged, none of this project, or there is no such snapshot.
+        StoreError: A file is damaged or none of this project, or there is no such snapshot.
     """
     tables = open_tables(path)
     metadata = {name.decode(): value.decode() for name, value in tables.schema.metadata.items()}
@@ -108,10 +92,10 @@ def inspect_tables(path: AnyPath, rows: int, snapshot: str | None) -> Descriptio
 
 
 def inspect_folder(path: AnyPath) -> Description:
-    """Look into a folder that a stage wrote, or a JSON file of the data root.
+    """Describe a folder that a stage wrote, or a JSON file of the data root.
 
     Raises:
-        StoreError: It is damaged, or none of this project.
+        StoreError: A file is damaged, or none of this project.
     """
     is_folder = path.is_dir()
     told = (path / "manifest.json", path / "training.json") if is_folder else (path,)
@@ -131,7 +115,7 @@ def inspect_folder(path: AnyPath) -> Description:
     stage = "record" if record else values.pop("stage", path.parent.name)
     return Description(
         path=path,
-        what="a run's record" if record else _KEPT.get(stage, f"what the stage {stage} keeps"),
+        what="a run's record" if record else spec_of(stage).result or f"what the stage {stage} keeps",
         stage=stage,
         key=values.pop("key", None) or (path.name if is_folder else path.stem),
         schema_version=values.pop("schema_version"),
@@ -143,14 +127,14 @@ def inspect_folder(path: AnyPath) -> Description:
 
 def _what(stage: str, schema: pa.Schema) -> str:
     if stage == "decode" and not schema.remove_metadata().equals(DECODE):
-        return _WHAT["rejected"]
+        return "photos that could not be decoded"
     if stage == "snapshot" and "label" not in schema.names:
         return "the known hashes of a dataset's files"
-    return _WHAT.get(stage, f"a table of the stage {stage}")
+    return spec_of(stage).table or f"a table of the stage {stage}"
 
 
 def _count_labels(path: AnyPath, tables: Tables, snapshot: str | None) -> tuple[dict[str, int] | None, str | None, int]:
-    """Photos of each label, the snapshot that tells them, and how many it does not name."""
+    """Count the photos of each label; also the snapshot that has the labels, and how many photos it does not name."""
     if "label" in tables.schema.names:
         return _counts(tables.column("label")), None, 0
     root = data_root_of(path)
@@ -170,7 +154,7 @@ def _counts(labels: pa.ChunkedArray) -> dict[str, int]:
 
 
 def shorten(value: object, numbers: int = 4) -> object:
-    """Say a value of a row in a few words: bytes by their length, long lists by how they begin."""
+    """Shorten a value of a row: bytes to their length, long lists to their first numbers."""
     if isinstance(value, bytes):
         return f"<{len(value):,} bytes>"
     if isinstance(value, Mapping):

@@ -1,26 +1,27 @@
-"""`python -m pipeline gc`: old runs go, with everything that no kept run refers to."""
+"""`python -m pipeline gc`: remove old runs, and every output that no kept run refers to."""
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.confirm import confirm_removal
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
-from pipeline.cli.find_runs import find_runs
 from pipeline.cli.tables import Column, show_json, show_table, size_of
 from tasks.events import escape_control_characters
 from tasks.paths import AnyPath
 from tasks.progress import LiveLine
+from tasks.runs.find import find_runs
 from tasks.runs.retention.collect import Collected, collect
-from tasks.runs.retention.garbage import CollectionPlan, Foreign, Garbage, plan_collection
+from tasks.runs.retention.garbage import CollectionPlan, Garbage, plan_collection
 from tasks.runs.retention.live_set import Policy
 from tasks.storage.layout import DataRoot
 from tasks.storage.removal import DiskUsage
 
-#: A week of nights.
+#: A week of nightly runs.
 KEEP_RUNS = 7
 
 #: A paragraph a line, which the terminal breaks at its own width.
@@ -29,16 +30,16 @@ HELP = "\n\n".join(
         "Remove old runs, and everything in the data root that no kept run refers to.",
         "Of each dataset the newest --keep-runs runs stay, by date, of one date those that ended last; runs with "
         "different parameters count each. They stay whole: record, report, model, export, evaluation, snapshot, and "
-        "the rows of all their photos, so that the same command has nothing to do and the next night computes nothing "
-        "anew. With --dataset, older runs of these datasets alone go.",
+        "the rows of all their photos, so that the same command has nothing to do and the next run computes nothing "
+        "anew. With --dataset, only older runs of these datasets are removed.",
         "The champion of each dataset stays too, with the run that made it, and so do comparisons with their snapshots "
-        "and pictures, backbones with their weights, archives, and a newest night that ended before its record. "
-        "Predictions go with the model that made them.",
-        "What would go is listed first, and you are asked. Your own photos, archives, models and weights are never "
-        "touched, nor is what lies behind a link, nor files that this project did not write: these are named. "
-        "While a run is under way it refuses. A record that cannot be read is named, and then nothing goes. It may be "
-        "killed anywhere: start it again.",
-        "The exit code is 0; 1 where it was refused or nobody could be asked; 2 where a value cannot be.",
+        "and pictures, backbones with their weights, archives, and a newest run that ended before its record. "
+        "Predictions are removed with the model that made them.",
+        "The garbage is listed first, and you are asked. Your own photos, archives, models and weights are never "
+        "touched, nor are files behind a link or files that this project did not write: these are named. "
+        "While a run is under way it refuses. A record that cannot be read is named, and then nothing is removed. It "
+        "may be killed anywhere: start it again.",
+        "The exit code is 0; 1 where it was refused or nobody could be asked; 2 for an invalid value.",
         "Examples:",
         "  python -m pipeline gc --dry-run",
         "  python -m pipeline gc --keep-runs 30 --yes",
@@ -71,8 +72,8 @@ def gc(  # noqa: PLR0913 (options of a command line)
         bool, typer.Option("--json", help="Write one JSON object for a script; without --yes nothing is removed.")
     ] = False,
 ) -> None:
-    """Remove old runs and what nothing refers to."""
-    with plainly():
+    """Remove old runs, and outputs that nothing refers to."""
+    with report_errors():
         root = open_root(data_root)
         datasets = [name for text in dataset for name in find_runs(text, root)] if dataset else None
         policy = Policy(keep_runs, datasets)
@@ -85,7 +86,7 @@ def gc(  # noqa: PLR0913 (options of a command line)
                 confirm_removal()
             done = _collect(root, policy, plan)
         if as_json:
-            show_json(_described(plan, done))
+            show_json(_to_json(plan, done))
         elif done:
             typer.echo(f"Removed {_size(done.footprint)}. What stays lacks nothing.")
 
@@ -119,26 +120,11 @@ def _size(footprint: DiskUsage) -> str:
     return f"{footprint.files:,} files, {size_of(footprint.bytes) or '0 B'}"
 
 
-def _described(plan: CollectionPlan, done: Collected | None) -> dict[str, Any]:
-    footprint = done.footprint if done else plan.footprint
+def _to_json(plan: CollectionPlan, done: Collected | None) -> dict[str, Any]:
     return {
         "removed": done is not None,
-        "files": footprint.files,
-        "bytes": footprint.bytes,
+        **asdict(done.footprint if done else plan.footprint),
         "kept": [str(record) for record in plan.records],
-        "pieces": [_piece(piece) for piece in plan.pieces],
-        "left": [_left(left) for left in plan.left],
+        "pieces": [{"stage": each.stage, "path": str(each.path), **asdict(each.footprint)} for each in plan.pieces],
+        "left": [{"path": str(left.path), "why": left.why} for left in plan.left],
     }
-
-
-def _piece(piece: Garbage) -> dict[str, Any]:
-    return {
-        "stage": piece.stage,
-        "path": str(piece.path),
-        "files": piece.footprint.files,
-        "bytes": piece.footprint.bytes,
-    }
-
-
-def _left(left: Foreign) -> dict[str, str]:
-    return {"path": str(left.path), "why": left.why}

@@ -1,15 +1,15 @@
-"""`python -m pipeline history`: what the nightly runs of a dataset came to."""
+"""`python -m pipeline history`: list the runs of a dataset."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
-from pipeline.cli.find_runs import find_runs, read_readable
 from pipeline.cli.tables import Coloured, Column, show_json, show_table
-from tasks.runs.records import RunRecord
+from tasks.runs.find import find_runs
+from tasks.runs.records import RunRecord, read_history
 from tasks.storage.files import listed
 from tasks.storage.layout import DataRoot
 from tasks.storage.listing_cache import read_each
@@ -18,8 +18,8 @@ from tasks.storage.listing_cache import read_each
 HELP = "\n\n".join(
     (
         "List the runs of a dataset, the newest last: photos, accuracy, and whether the model became champion.",
-        "DATASET is a name in data/runs, or what was given to --dataset. Without it, the runs of the only dataset are "
-        "listed; where there are several, the datasets are.",
+        "DATASET is a name in data/runs, or a value of --dataset. Without it, the runs of the only dataset are listed; "
+        "where there are several, the datasets are.",
         "New are photos that no run had seen before. Accuracy is that on the test split, with its 95 % interval; "
         "cross-val. is the cross-validated one, over all photos. Champion says whether the model was it after its run; "
         "s are seconds from the program's start to the end of the run.",
@@ -53,26 +53,38 @@ _CHAMPION = {
 
 def history(
     dataset: Annotated[
-        str | None, typer.Argument(metavar="DATASET", help="Which dataset: its name, or what --dataset was.")
+        str | None, typer.Argument(metavar="DATASET", help="Name of the dataset, or a value of --dataset.")
     ] = None,
     data_root: DataRootOption = DEFAULT,
-    limit: Annotated[int | None, typer.Option(min=1, help="List the newest runs alone, this many at most.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of runs, the newest.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write a JSON list for a script.")] = False,
 ) -> None:
     """List the runs of a dataset."""
-    with plainly():
+    with report_errors():
         root = open_root(data_root)
         found = find_runs(dataset, root)
         if len(found) > 1:
             _list_datasets(root, found, as_json=as_json)
             raise typer.Exit
-        nights, good = read_readable(root, found[0])
-        nights = nights[-limit:] if limit else nights
+        runs, good = read_readable(root, found[0])
+        runs = runs[-limit:] if limit else runs
         if as_json:
-            show_json([_to_json(night) for night in nights])
-        elif nights:
-            show_table(found[0], _RUNS, [_row(night) for night in nights])
+            show_json([_to_json(run) for run in runs])
+        elif runs:
+            show_table(found[0], _RUNS, [_row(run) for run in runs])
     raise typer.Exit(0 if good else 1)
+
+
+def read_readable(root: DataRoot, dataset: str) -> tuple[list[RunRecord], bool]:
+    """Read the runs of a dataset, and write the errors of records that cannot be read on standard error.
+
+    Returns:
+        The runs, in the order of their dates, those of one date as they ended; and whether all could be read.
+    """
+    runs, damaged = read_history(root, dataset)
+    for error in damaged:
+        typer.echo(str(error), err=True)
+    return runs, not damaged
 
 
 def _list_datasets(root: DataRoot, names: Sequence[str], *, as_json: bool) -> None:
@@ -86,36 +98,36 @@ def _list_datasets(root: DataRoot, names: Sequence[str], *, as_json: bool) -> No
         show_table("Datasets that have runs; name one of them", _DATASETS, rows)
 
 
-def _row(night: RunRecord) -> list[object]:
+def _row(run: RunRecord) -> list[object]:
     return [
-        night.date,
-        f"{night.photos:,}",
-        f"{night.new:,}",
-        f"{night.accuracy:.1%} ({100 * night.low:.1f}-{100 * night.high:.1f})",
-        None if night.cross_validated is None else f"{night.cross_validated:.1%}",
-        _CHAMPION[night.verdict] if night.verdict else None,
-        f"{night.elapsed:,.0f}",
-        night.model,
+        run.date,
+        f"{run.photos:,}",
+        f"{run.new:,}",
+        f"{run.accuracy:.1%} ({100 * run.low:.1f}-{100 * run.high:.1f})",
+        None if run.cross_validated is None else f"{run.cross_validated:.1%}",
+        _CHAMPION[run.verdict] if run.verdict else None,
+        f"{run.elapsed:,.0f}",
+        run.model,
     ]
 
 
-def _to_json(night: RunRecord) -> dict[str, Any]:
+def _to_json(run: RunRecord) -> dict[str, Any]:
     return {
-        "date": night.date.isoformat(),
-        "finished": night.finished.isoformat(),
-        "photos": night.photos,
-        "new": night.new,
-        "rejected": night.rejected,
-        "test_photos": night.test_photos,
-        "accuracy": night.accuracy,
-        "low": night.low,
-        "high": night.high,
-        "cross_validated": night.cross_validated,
-        "verdict": night.verdict,
-        "seconds": night.elapsed,
-        "model": night.model,
-        "snapshot": night.snapshot,
-        "report": str(night.report),
-        "record": str(night.record),
-        "parameters": dict(night.parameters),
+        "date": run.date.isoformat(),
+        "finished": run.finished.isoformat(),
+        "photos": run.photos,
+        "new": run.new,
+        "rejected": run.rejected,
+        "test_photos": run.test_photos,
+        "accuracy": run.accuracy,
+        "low": run.low,
+        "high": run.high,
+        "cross_validated": run.cross_validated,
+        "verdict": run.verdict,
+        "seconds": run.elapsed,
+        "model": run.model,
+        "snapshot": run.snapshot,
+        "report": str(run.report),
+        "record": str(run.record),
+        "parameters": dict(run.parameters),
     }

@@ -1,4 +1,4 @@
-"""`python -m pipeline inspect PATH`: what a file or store of the data root holds."""
+"""`python -m pipeline inspect PATH`: show the content of a file or store of the data root."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.describe import Description, inspect_folder, inspect_tables, shorten
 from pipeline.cli.parquet_files import open_tables
 from pipeline.cli.tables import Column, show_json, show_table, size_of
@@ -19,13 +19,13 @@ from tasks.storage.files import listed
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(
     (
-        "Say what a file or folder of the data root holds: stage, key, the settings behind the key, columns, photos of "
-        "each label, and a few rows.",
+        "Show the content of a file or folder of the data root: stage, key, the settings behind the key, columns, "
+        "photos of each label, and a few rows.",
         "PATH is a Parquet file (a snapshot, a shard, predictions, a comparison, a curve), a store (data/decode/<key>, "
-        "its rejected/, data/bottleneck/<key>), the folder of a head or of an evaluation, or a run's record. Of a data "
+        "its rejected/, data/bottleneck/<key>), the folder of a head or of an evaluation, or a run's record. In a data "
         "root on an object store it is an address, such as s3://<bucket>/<folder>/decode/<key>.",
-        "Stores keep photos by the hash of their bytes. Labels are those of the newest snapshot of the same data root "
-        "that names the photos, or of --snapshot.",
+        "Stores have photos by the hash of their bytes. The labels are from the newest snapshot of the same data root "
+        "that names the photos, or from --snapshot.",
         "--photos writes a contact sheet of decoded photos, by label, as a PNG.",
         "The exit code is 0, or 1 where PATH is not there, damaged, or nothing that this project wrote.",
         "Examples:",
@@ -34,7 +34,7 @@ HELP = "\n\n".join(
         "  python -m pipeline inspect data/bottleneck/b6a04b9047fc21bd --json",
     )
 )
-#: Longer texts of a row are cut in the table; --json has them whole.
+#: Longer texts of a row are cut in the table, but not in --json.
 _LONGEST = 40
 
 
@@ -42,15 +42,15 @@ def inspect(  # noqa: PLR0913 (options of a command line)
     named: Annotated[str, typer.Argument(metavar="PATH", help="A file or folder of the data root.")],
     *,
     rows: Annotated[int, typer.Option(min=0, help="Rows to show.")] = 5,
-    snapshot: Annotated[str, typer.Option(metavar="KEY", help="The snapshot that tells labels.")] = "",
+    snapshot: Annotated[str, typer.Option(metavar="KEY", help="The snapshot that has the labels.")] = "",
     photos: Annotated[
         Path | None, typer.Option(metavar="FILE.png", dir_okay=False, help="Write a contact sheet, by label.")
     ] = None,
     per_label: Annotated[int, typer.Option(min=1, max=50, help="Photos of each label on the sheet.")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object for a script.")] = False,
 ) -> None:
-    """Say what a file or store holds."""
-    with plainly():
+    """Show the content of a file or store."""
+    with report_errors():
         path = to_path(named)
         if not path.exists():
             raise StoreError(f"There is nothing at {path}. Give a file or folder of the data root.")
@@ -120,7 +120,7 @@ def _show_labels(contents: Description) -> None:
 
 
 def _indented(values: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
-    """Names and values, a line each, what is inside another further to the right."""
+    """Names and values, a line each; inner ones are indented."""
     width = max((len(name) for name in values), default=0)
     for name, value in values.items():
         if isinstance(value, Mapping) and value:

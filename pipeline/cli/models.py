@@ -1,4 +1,4 @@
-"""Finds the model that a person means."""
+"""Finds the model that a command line names."""
 
 import re
 
@@ -17,14 +17,14 @@ def find_model(text: str, root: DataRoot) -> AnyPath:
     """Find the folder of a head or network, whether its training has ended or not.
 
     Args:
-        text: Its key, its folder, the record of a run (these may be on an object store), or the name of a dataset,
-            which means its champion.
-        root: Where keys and champions are looked up.
+        text: Key or folder of the model, record of a run (folder and record may be on an object store), or name of a
+            dataset, which means its champion.
+        root: The data root of keys and champions.
 
     Raises:
-        ModelError: There is none.
-        StoreError: The record, or the file that names the champion, is damaged.
-        SettingError: It is an address that cannot be used.
+        ModelError: There is no such model.
+        StoreError: The record or the champion's file is damaged.
+        SettingError: The address cannot be used.
     """
     path = to_path(text) if is_remote_text(text) else local_path(text)
     if path and path.parent.parent.name == "runs" and (path.suffix == ".json" if is_remote(path) else path.is_file()):

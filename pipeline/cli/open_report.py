@@ -1,4 +1,4 @@
-"""`python -m pipeline open`: the newest report, in the browser where there is one."""
+"""`python -m pipeline open`: open the newest report in the browser."""
 
 import os
 import sys
@@ -8,23 +8,24 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
-from pipeline.cli.find_runs import find_runs, read_readable
+from pipeline.cli.history import read_readable
 from pipeline.cli.page_copies import PageCopies
 from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote
+from tasks.runs.find import find_runs
 from tasks.storage.layout import DataRoot
 
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(
     (
         "Print the path of the newest report, and open it in the browser on a desktop.",
-        "DATASET is a name in data/runs, or what was given to --dataset; without it, all datasets count. The "
-        "newest report is that of the run that ended last.",
+        "DATASET is a name in data/runs, or a value of --dataset; without it, all datasets count. The newest report is "
+        "that of the run that ended last.",
         "A browser is opened on macOS, and on Linux where DISPLAY or WAYLAND_DISPLAY is set; BROWSER may name another "
         "one than the desktop's own. Of a data root on an object store a copy on this machine is opened, and the "
-        "reports that it leads to are copied beside it.",
+        "reports that it links to are copied beside it.",
         "The exit code is 0, or 1 where there is no report.",
         "Examples:",
         "  python -m pipeline open",
@@ -36,14 +37,14 @@ HELP = "\n\n".join(
 
 def open_report(
     dataset: Annotated[
-        str | None, typer.Argument(metavar="DATASET", help="Which dataset: its name, or what --dataset was.")
+        str | None, typer.Argument(metavar="DATASET", help="Name of the dataset, or a value of --dataset.")
     ] = None,
     data_root: DataRootOption = DEFAULT,
-    index: Annotated[bool, typer.Option("--index", help="Take the page that lists all runs instead.")] = False,
+    index: Annotated[bool, typer.Option("--index", help="Open the page that lists all runs instead.")] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open it, or only print.")] = True,
 ) -> None:
     """Print, and on a desktop open, the newest report."""
-    with plainly():
+    with report_errors():
         root = open_root(data_root)
         page = _index(root) if index else _newest(dataset, root)
         typer.echo(page)
@@ -61,7 +62,7 @@ def _show(page: Path) -> None:
 
 
 def _show_copy(page: AnyPath, root: DataRoot) -> None:
-    """Open a copy of a page, and copy what it leads to while it is read."""
+    """Open a copy of a page, and copy the pages that it links to meanwhile."""
     copies = PageCopies(root)
     shown = copies.copy(page)
     typer.echo(f"Opened is a copy: {shown}", err=True)
@@ -79,10 +80,10 @@ def _index(root: DataRoot) -> AnyPath:
 
 
 def _newest(dataset: str | None, root: DataRoot) -> AnyPath:
-    nights = [night for name in find_runs(dataset, root) for night in read_readable(root, name)[0]]
-    if not nights:
+    runs = [run for name in find_runs(dataset, root) for run in read_readable(root, name)[0]]
+    if not runs:
         raise StoreError(f"No record of a run in {root.path} can be read. Delete the damaged ones and run again.")
-    newest = max(nights, key=lambda night: night.finished)
+    newest = max(runs, key=lambda run: run.finished)
     # The last parts alone: the run may have been started elsewhere, or the data root have been moved since.
     path = root.path.absolute().joinpath(*newest.report.parts[-3:])
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Copies of pages on this machine: a browser opens no page of an object store, nor the pages that it leads to."""
+"""Copies pages of an object store to this machine, with the pages that they link to, for a browser."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from tasks.storage.layout import DataRoot
 from tasks.storage.listing_cache import Survey, read_each, survey
 from tasks.storage.tempfiles import kept_here
 
-#: How a page leads to a report, from the report of another run or from the index.
+#: A link to a report, in the report of another run or in the index.
 _LINK = re.compile(r'href="(?:\.\./\.\./)?(report/[\w-]+/report\.html)"')
 
 
@@ -31,7 +31,7 @@ class PageCopies:
         """Copy a page.
 
         Raises:
-            FileNotFoundError: It is not there.
+            FileNotFoundError: There is no such page.
         """
         target = self._place(page)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -39,12 +39,12 @@ class PageCopies:
         return target
 
     def follow(self, page: AnyPath) -> None:
-        """Copy what a page and the index lead to, where it is not here already, and remove what they do not lead to.
+        """Copy the pages that a page and the index link to and that are not here already, and remove all others.
 
         Args:
             page: A page that is copied already.
         """
-        index, there = self._root.index(), survey(self._root.report("x").parent)
+        index, there = self._root.index(), survey(self._root.below("report"))
         read = [self._place(page)]
         if page != index:
             with suppress(FileNotFoundError):

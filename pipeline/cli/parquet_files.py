@@ -1,4 +1,4 @@
-"""Parquet files of the data root, opened without knowing beforehand what they are."""
+"""Opens Parquet files of the data root, whichever stage wrote them."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ class Tables:
     """Parquet files of one schema.
 
     Args:
-        files: They; at least one.
-        schema: Their columns and metadata.
+        files: The files, 1 at least.
+        schema: Columns and metadata.
     """
 
     files: tuple[AnyPath, ...]
@@ -74,7 +74,7 @@ def open_tables(path: AnyPath) -> Tables:
     """Open a Parquet file, or the shards of a store.
 
     Raises:
-        StoreError: There is none, it is damaged, or it is none of this project.
+        StoreError: There is no file, or it is damaged or none of this project.
     """
     is_folder = path.suffix != ".parquet" if is_remote(path) else path.is_dir()
     files = tuple(listed(path, "part-*.parquet")) if is_folder else (path,)

@@ -1,4 +1,4 @@
-"""The labels of photos that a store keeps by their hash alone, as the snapshots beside it tell them."""
+"""Finds the labels of photos by their hash, in the snapshots of the data root."""
 
 import pyarrow as pa
 
@@ -21,12 +21,12 @@ def read_labels(root: DataRoot, keys: pa.Array, snapshot: str | None) -> tuple[s
     """Find the labels of photos.
 
     Args:
-        root: Where the snapshots are.
+        root: The data root.
         keys: sha256 of the photos, each once.
-        snapshot: Key of the snapshot; None takes the newest one that names any of them.
+        snapshot: Key of the snapshot; None is the newest one that names any of the photos.
 
     Returns:
-        The snapshot's key, and the label of each photo that it names by its sha256; None where no snapshot names any.
+        The snapshot's key, and the label of each photo that it names, by sha256; None where no snapshot names any.
 
     Raises:
         StoreError: There is no snapshot of that key, or it is damaged.
@@ -34,7 +34,7 @@ def read_labels(root: DataRoot, keys: pa.Array, snapshot: str | None) -> tuple[s
     from tasks.snapshot.photos import read_snapshot, usable
 
     index = KeyIndex(keys)
-    for key in [snapshot] if snapshot else _newest(root.snapshots("x").parent):
+    for key in [snapshot] if snapshot else _newest(root.below("snapshot")):
         table = usable(read_snapshot(root, key))
         table = table.filter(pa.array(index.places(table["sha256"]) >= 0))
         if table.num_rows or snapshot:

@@ -1,4 +1,4 @@
-"""`python -m pipeline predict`: what a model says of photos."""
+"""`python -m pipeline predict`: predict the labels of photos."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.models import find_model
 from pipeline.cli.tables import Coloured, Column, show_table
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(
     (
-        "Say which label a model gives to photos, and how probable it is.",
+        "Predict the labels of photos with a model, and their probabilities.",
         "MODEL is the key of a head or network, its folder (data/train/<key>), the record of a run, or the name of a "
-        "dataset (a folder of data/runs), which means its champion. PATH is a photo, or a folder whose photos are "
-        "looked for at any depth, here or on an object store; hidden files, linked folders, thumbnails and recycle "
-        "bins of systems, and files that are no photos are left out. Standard error names those that may be missed, "
-        "such as raw photos. Photos are read as for training, and are not changed.",
-        "A photo that is missing or cannot be read or decoded gets a row that says why. The exit code is 0, or 1 "
-        "where there is such a row or nothing could be done.",
+        "dataset (a folder of data/runs), which means its champion. PATH is a photo, or a folder that is searched for "
+        "photos at any depth, here or on an object store; hidden files, linked folders, thumbnails and recycle bins of "
+        "systems, and files that are no photos are left out. Standard error names those that may be missed, such as "
+        "raw photos. Photos are read as for training, and are not changed.",
+        "A photo that is missing or cannot be read or decoded gets a row with the reason. The exit code is 0, or 1 "
+        "where there is such a row or an error.",
         "csv and json show the --top most probable labels of each photo; json is one list, an object a line. parquet "
         "holds the probabilities of all labels, whose names are in its metadata.",
         "Examples:",
@@ -50,7 +50,7 @@ HELP = "\n\n".join(
 
 
 class Format(StrEnum):
-    """How rows are written."""
+    """Format of the output."""
 
     TABLE = "table"
     CSV = "csv"
@@ -65,13 +65,15 @@ def predict(  # noqa: PLR0913 (options of a command line)
     data_root: DataRootOption = DEFAULT,
     top: Annotated[int, typer.Option(min=1, help="Labels to show of each photo.")] = 1,
     written: Annotated[
-        Format | None, typer.Option("--format", help="How to write; by default as --output ends, else a table.")
+        Format | None, typer.Option("--format", help="Format; by default the ending of --output, else a table.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(dir_okay=False, help="File to write; there whole, or not.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File to write, as a whole or not at all.")
+    ] = None,
 ) -> None:
-    """Say which label a model gives to photos."""
+    """Predict the labels of photos."""
     sink = Sink(_format(written, output), output, top)
-    with plainly():
+    with report_errors():
         try:
             folder = find_model(model, open_root(data_root))
         except ModelError as exc:
@@ -87,10 +89,10 @@ def predict(  # noqa: PLR0913 (options of a command line)
 
 
 def _format(written: Format | None, output: Path | None) -> Format:
-    """What to write as.
+    """The format of the output.
 
     Raises:
-        typer.BadParameter: It cannot be told, or does not go with where it is to be written.
+        typer.BadParameter: The format is not known, or does not go with the output.
     """
     if written is None and output is not None:
         try:
@@ -109,7 +111,7 @@ def _format(written: Format | None, output: Path | None) -> Format:
 
 @dataclass
 class RowCounts:
-    """How many rows there were, how many of them without a prediction, and what to tell of ignored files."""
+    """Number of rows, number of rows without a prediction, and lines about ignored files."""
 
     photos: int = 0
     unreadable: int = 0
@@ -125,11 +127,11 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class Sink:
-    """Where rows go.
+    """Destination of the rows.
 
     Args:
-        format: How they are written.
-        output: The file; None is standard output.
+        format: Format of the output.
+        output: File to write; None is standard output.
         top: Labels to show of each photo.
     """
 
@@ -138,7 +140,7 @@ class Sink:
     top: int
 
     def progress(self) -> AbstractContextManager[Progress]:
-        """A live line, where it does not get among the rows."""
+        """A live line, unless it would mix with the rows."""
         apart = self.output is not None or (sys.stderr.isatty() and not self._streams_to_terminal())
         return LiveLine("predict", lambda *_: None) if apart else nullcontext(NullProgress())
 
@@ -146,10 +148,10 @@ class Sink:
         return self.format is not Format.TABLE and sys.stdout.isatty()
 
     def write(self, tables: "Iterable[pa.Table]", model: "Model") -> "list[Row]":
-        """Write rows as they come; a file is published when all are there.
+        """Write rows as they come; a file is published when it is complete.
 
         Returns:
-            The rows that are still to be shown, below the live line: those of a table, whose columns need all of them.
+            The rows that are to be shown below the live line: those of a table, whose columns depend on all rows.
         """
         from tasks.predict.formats import rows_of, write_csv, write_json, write_rows
 
@@ -179,10 +181,10 @@ class Sink:
 
 @contextmanager
 def _publishing(path: Path) -> Iterator[Path]:
-    """Publish a file of the user's.
+    """Publish a file of the user.
 
     Raises:
-        SettingError: It cannot be written there.
+        SettingError: The file cannot be written.
     """
     with ExitStack() as stack:
         try:

@@ -1,4 +1,4 @@
-"""What there is to forget of a run, and what must not be."""
+"""Plans the removal of a stage's outputs, and refuses to remove what must stay."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,13 @@ from functools import partial
 
 import pyarrow as pa
 
-from pipeline.cli.stages import STAGES, STORES, KnownStages
+from pipeline.cli.stages import KnownStages
+from tasks.backbone.spec import BACKBONE
 from tasks.errors import ModelError, StoreError
 from tasks.paths import AnyPath, is_remote
-from tasks.runs.retention.references import References
+from tasks.runs.retention.user_files import UserFiles
+from tasks.runs.stages import RECORD, spec_of
 from tasks.shards.parquet import open_parquet
-from tasks.stage_names import kind_of
 from tasks.storage.files import is_there, listed, read_json
 from tasks.storage.layout import DataRoot
 from tasks.storage.listing_cache import read_each
@@ -26,11 +27,11 @@ class Removal:
     """A file or folder that would be removed.
 
     Args:
-        stage: The stage that keeps it.
-        path: It.
-        footprint: What it takes on the disk.
+        stage: The stage that wrote it.
+        path: File or folder to remove.
+        footprint: Disk usage.
         rows: Rows of its Parquet files; None where it has none.
-        note: Who else uses it, or what else goes with it; may be empty.
+        note: Its other users, or what else is removed with it; may be empty.
     """
 
     stage: str
@@ -40,72 +41,71 @@ class Removal:
     note: str
 
 
-def plan_removal(chain: KnownStages, stages: Sequence[str]) -> list[Removal]:
-    """Find what stages keep, in the order in which it is to be removed: what stands on another thing goes first.
+def plan_removal(known: KnownStages, stages: Sequence[str]) -> list[Removal]:
+    """Find the outputs of stages in the order of removal: those of later stages first.
 
-    The record goes along with any stage: it says that all of them are done, and with it a run would do nothing.
+    The record is removed with any stage: it says that all stages are done, and with it a run would do nothing.
 
     Args:
-        chain: The run.
-        stages: The stage that is asked for, and those that go along.
+        known: The run.
+        stages: The stage that is asked for, and further stages.
 
     Raises:
-        StoreError: Nobody knows what the stage keeps, it is not the data root's own, or a process works in it.
-        ModelError: It holds the champion of a dataset.
+        StoreError: The outputs of the stage are not known, are not in the data root, or a process works in them.
+        ModelError: The outputs hold the champion of a dataset.
     """
-    if not chain.places(stages[0]):
+    if not known.places(stages[0]):
         raise StoreError(
             f"What the stage {stages[0]} keeps for these parameters is not known: its key comes from a backbone and "
             "photos that are not there. Give the --date of a run that was made, or forget an earlier stage."
         )
-    own = [
-        (stage, path) for stage in reversed(list(dict.fromkeys([*stages, STAGES[-1]]))) for path in _own(chain, stage)
-    ]
-    condemned = [thing for thing in read_each(partial(_condemn, chain), own, chain.root.path) if thing]
-    folders = {thing.path for thing in condemned}
-    _check_champions(chain.root, condemned)
-    # An export lies in the folder of its model, and goes with it.
-    return [thing for thing in condemned if folders.isdisjoint(thing.path.parents)]
+    ordered = reversed(list(dict.fromkeys([*stages, RECORD.name])))
+    own = [(stage, path) for stage in ordered for path in _own(known, stage)]
+    removals = [removal for removal in read_each(partial(_check, known), own, known.root.path) if removal]
+    folders = {removal.path for removal in removals}
+    _check_champions(known.root, removals)
+    # An export lies in the folder of its model, and is removed with it.
+    return [removal for removal in removals if folders.isdisjoint(removal.path.parents)]
 
 
-def _condemn(chain: KnownStages, own: tuple[str, AnyPath]) -> Removal | None:
-    """Look what a stage keeps at a place; None where nothing is there."""
+def _check(known: KnownStages, own: tuple[str, AnyPath]) -> Removal | None:
+    """Check that an output of a stage may be removed; None where it is not there."""
     stage, path = own
     footprint = measure(path)
     if not (footprint.files if is_remote(path) else path.exists() or path.is_symlink()):
         return None
-    check_removable(path, chain.root)
-    _check_not_given(chain, path)
-    return Removal(stage, path, footprint, _rows(path), _note(chain, stage, path))
+    check_removable(path, known.root)
+    _check_not_given(known, path)
+    return Removal(stage, path, footprint, _rows(path), _note(known, stage, path))
 
 
-def _own(chain: KnownStages, stage: str) -> Iterator[AnyPath]:
-    """What a stage keeps, but for what is another date's or another model's."""
-    for path in chain.places(stage):
-        if chain.snapshot and path == chain.root.snapshot(chain.snapshot):
-            own = not _dates(chain, chain.snapshot)
+def _own(known: KnownStages, stage: str) -> Iterator[AnyPath]:
+    """Outputs of a stage, but for those of another date or another model."""
+    for path in known.places(stage):
+        if known.snapshot and path == known.root.snapshot(known.snapshot):
+            own = not _dates(known, known.snapshot)
         else:
-            own = path != chain.root.champion(chain.run.source().name) or chain.key("train") in _models(path)
+            own = path != known.root.champion(known.run.source().name) or known.key("train") in _models(path)
         if own:
             yield path
 
 
-def _dates(chain: KnownStages, snapshot: str) -> list[str]:
-    """The datasets and dates, but for the run's own, whose snapshot has a key."""
-    apart = chain.run.take_snapshot().manifest_path()
-    return [f"{path.parent.name} of {path.stem}" for path in chain.dates.get(snapshot, ()) if path != apart]
+def _dates(known: KnownStages, snapshot: str) -> list[str]:
+    """The datasets and dates that have a snapshot, but for the run's own."""
+    apart = known.run.take_snapshot().manifest_path()
+    return [f"{path.parent.name} of {path.stem}" for path in known.dates.get(snapshot, ()) if path != apart]
 
 
-def _note(chain: KnownStages, stage: str, path: AnyPath) -> str:
-    """Say which other snapshots a store holds rows for, or which other wishes a backbone's folder is for."""
+def _note(known: KnownStages, stage: str, path: AnyPath) -> str:
+    """Name the other snapshots that a store has rows for, or the other requests that a backbone's folder is for."""
     if stage == "train":
         return "with its export" if is_there(path / "export") else ""
-    own, kind = chain.snapshot, kind_of(stage)
-    if kind in STORES:
-        others = [file.stem for file in listed(path / "manifests", "*.json") if file.stem != own]
-        named = [_name(chain, key) for key in others]
-    elif kind == "backbone":
-        mine = [task.manifest_path() for task in chain.run.prepare_backbones()]
+    spec = spec_of(stage)
+    if spec.store:
+        others = [file.stem for file in listed(path / "manifests", "*.json") if file.stem != known.snapshot]
+        named = [_name(known, key) for key in others]
+    elif spec is BACKBONE:
+        mine = [task.manifest_path() for task in known.run.prepare_backbones()]
         named = [file.stem for file in listed(path, "*.json") if file not in mine]
     else:
         return ""
@@ -113,8 +113,8 @@ def _note(chain: KnownStages, stage: str, path: AnyPath) -> str:
     return f"also used by {'; '.join(named[:_NAMED])}{more}" if named else ""
 
 
-def _name(chain: KnownStages, snapshot: str) -> str:
-    dates = _dates(chain, snapshot)
+def _name(known: KnownStages, snapshot: str) -> str:
+    dates = _dates(known, snapshot)
     return f"{snapshot} ({dates[-1]})" if dates else snapshot
 
 
@@ -138,17 +138,17 @@ def _rows_of(table: AnyPath) -> int:
         return 0
 
 
-def _check_not_given(chain: KnownStages, path: AnyPath) -> None:
-    """Refuse to remove what the user gave: photos, a model or weights that lie inside a stage's folder."""
-    given = References()
-    given.add_given(chain.run.source().location, {"backbone": chain.run.backbone, "weights": chain.run.weights})
-    own = given.given_in(path)
+def _check_not_given(known: KnownStages, path: AnyPath) -> None:
+    """Refuse to remove photos, a model or weights of the user that lie inside a stage's folder."""
+    files = UserFiles()
+    files.add(known.run.source().location, {"backbone": known.run.backbone, "weights": known.run.weights})
+    own = files.inside(path)
     if own is not None:
         raise StoreError(f"{path} holds {own}, which you gave to the run, so it is left alone. Move that elsewhere.")
 
 
 def _models(state: AnyPath) -> set[str]:
-    """The keys that a file of `data/champion` names as champion."""
+    """The keys of the champions that a file of `data/champion` names."""
     try:
         values = read_json(state)
     except (OSError, StoreError):
@@ -158,10 +158,10 @@ def _models(state: AnyPath) -> set[str]:
     )
 
 
-def _check_champions(root: DataRoot, condemned: Sequence[Removal]) -> None:
-    gone = {thing.path for thing in condemned}
-    heads = {thing.path.name for thing in condemned if thing.stage == "train"}
-    states = [state for state in listed(root.champion("x").parent, "*.json") if heads and state not in gone]
+def _check_champions(root: DataRoot, removals: Sequence[Removal]) -> None:
+    gone = {removal.path for removal in removals}
+    heads = {removal.path.name for removal in removals if removal.stage == "train"}
+    states = [state for state in listed(root.below("champion"), "*.json") if heads and state not in gone]
     for state, models in zip(states, read_each(_models, states, root.path), strict=True):
         for key in models & heads:
             raise ModelError(

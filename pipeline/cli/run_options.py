@@ -1,4 +1,4 @@
-"""The parameters of RetrainFlowers as options of a verb: a verb asks about exactly what luigi would run."""
+"""The parameters of RetrainFlowers as options of a verb, which then means exactly the run that luigi would start."""
 
 import functools
 import inspect
@@ -12,18 +12,18 @@ from luigi.cmdline_parser import CmdlineParser
 from pipeline.retrain import RetrainFlowers
 from tasks.errors import PipelineError
 
-#: A value that cannot be is an error of usage, as an unknown option is.
+#: Exit code of an invalid value, as of an unknown option.
 USAGE = 2
 
 
-def about_a_run(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb every parameter of RetrainFlowers as an option.
+def run_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a verb to take every parameter of RetrainFlowers as an option.
 
     Args:
         verb: Its first argument is the task; the others are arguments and options of its own, annotated for typer.
 
     Returns:
-        The verb for typer, which ends with exit code 2 where a parameter's value cannot be.
+        The verb for typer, which exits with 2 for an invalid value of a parameter.
     """
     own = list(inspect.signature(verb, eval_str=True).parameters.values())[1:]
     parameters: Mapping[str, luigi.Parameter[Any]] = dict(RetrainFlowers.get_params())
@@ -55,9 +55,9 @@ def _option(name: str, parameter: luigi.Parameter[Any]) -> inspect.Parameter:
 
 
 def _default(parameter: luigi.Parameter[Any]) -> str | bool:
-    """The value without an option, as a command line has it: that of luigi.cfg, else that of the source.
+    """The default value, as on a command line: from luigi.cfg, else from the source.
 
-    Empty where there is neither, or where luigi.cfg has one that cannot be: Luigi says so when the task is made.
+    Empty where there is neither, or where luigi.cfg has an invalid one: Luigi refuses it when it makes the task.
     """
     name = parameter._attribute_name  # noqa: SLF001 (Luigi has no public name for it)
     try:
@@ -71,7 +71,7 @@ def _default(parameter: luigi.Parameter[Any]) -> str | bool:
 
 
 def _word(name: str, value: str | bool) -> str:
-    """The word that says on luigi's command line what typer was given; empty where that is nothing."""
+    """The word of luigi's command line for a value of typer's; empty where no value was given."""
     option = "--" + name.replace("_", "-")
     if value is True:
         return option

@@ -1,28 +1,29 @@
-"""`python -m pipeline status`: how the stages of a run stand, before it runs."""
+"""`python -m pipeline status`: the state of a run's stages, before it runs."""
 
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
-from pipeline.cli.estimate import listed
-from pipeline.cli.run_options import about_a_run
+from pipeline.cli.cli_errors import report_errors
+from pipeline.cli.run_options import run_options
 from pipeline.cli.run_plan import PlanStep, RunPlan, StepState, plan_run
 from pipeline.cli.tables import Coloured, Column, show_json, show_table, size_of
 from pipeline.retrain import RetrainFlowers
-from tasks.stage_names import kind_of
+from tasks.runs.estimate import join_words
+from tasks.runs.stages import spec_of
+from tasks.stage_spec import kind_of
 
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(
     (
-        "Say how each stage of a run stands, what the run would do, and about how long it would take.",
-        "It takes every parameter of RetrainFlowers, and luigi.cfg as luigi does: it asks about exactly the run that "
-        "luigi --module pipeline RetrainFlowers would start with the same options. It runs nothing and writes nothing.",
-        "A stage is done, to do, or blocked: what it stands on is not known yet. Present and missing are photos; those "
-        "that were rejected count as present, since they are not tried again. How long a run takes is estimated from "
-        "the records of past runs of the same data root.",
-        "The exit code is 0; 1 where a run would end with an error that is known already; 2 where a value cannot be.",
+        "Show the state of each stage of a run, what the run would do, and about how long it would take.",
+        "It takes every parameter of RetrainFlowers, and reads luigi.cfg: the run is the one that luigi --module "
+        "pipeline RetrainFlowers would start with the same options. It runs nothing and writes nothing.",
+        "A stage is done, to do, or blocked while its inputs are not known yet. Present and missing are photos; "
+        "rejected photos count as present, since they are not tried again. The time is estimated from the records of "
+        "past runs of the same data root.",
+        "The exit code is 0; 1 where a run would end with an error that is known already; 2 for an invalid value.",
         "Examples:",
         "  python -m pipeline status",
         "  python -m pipeline status --dataset ~/photos --views 1 --data-root /srv/retrain/data",
@@ -40,40 +41,25 @@ _COLUMNS = (
     Column("note"),
 )
 _STYLES = {StepState.DONE: "green", StepState.TO_DO: "yellow", StepState.BLOCKED: "dim"}
-_DOES = {
-    "backbone": "prepare the backbone",
-    "download": "fetch the photos",
-    "snapshot": "take the snapshot",
-    "decode": "decode",
-    "bottleneck": "compute bottlenecks",
-    "train": "train",
-    "evaluate": "evaluate",
-    "export": "export the model",
-    "champion": "choose the champion",
-    "report": "write the report",
-    "record": "write the record",
-}
 
 
-@about_a_run
+@run_options
 def status(
     run: RetrainFlowers,
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object for a script.")] = False,
 ) -> None:
-    """Say how the stages of a run stand."""
-    with plainly():
-        outlook = plan_run(run)
+    """Show the state of a run's stages."""
+    with report_errors():
+        plan = plan_run(run)
         if as_json:
-            show_json(_to_json(run, outlook))
+            show_json(_to_json(run, plan))
         else:
-            show_table(
-                f"{run.dataset}, {run.date}, in {run.data_root}", _COLUMNS, [_row(step) for step in outlook.steps]
-            )
-            for line in _conclusion(outlook):
+            show_table(f"{run.dataset}, {run.date}, in {run.data_root}", _COLUMNS, [_row(step) for step in plan.steps])
+            for line in _conclusion(plan):
                 typer.echo(line)
-            if outlook.problem:
-                typer.echo(outlook.problem, err=True)
-    raise typer.Exit(1 if outlook.problem else 0)
+            if plan.problem:
+                typer.echo(plan.problem, err=True)
+    raise typer.Exit(1 if plan.problem else 0)
 
 
 def _row(step: PlanStep) -> tuple[object, ...]:
@@ -82,36 +68,33 @@ def _row(step: PlanStep) -> tuple[object, ...]:
     return (step.stage, state, *counts, size_of(step.bytes), step.key, "error, see below" if step.broken else step.note)
 
 
-def _conclusion(outlook: RunPlan) -> list[str]:
-    """What a run would do, and how long it would take."""
-    if outlook.problem:
+def _conclusion(plan: RunPlan) -> list[str]:
+    """Actions of a run, and its estimated time."""
+    if plan.problem:
         return ["A run would end with an error:"]
-    if outlook.estimate is None:
-        lost = [step.stage for step in outlook.steps if step.state is not StepState.DONE]
+    if plan.estimate is None:
+        lost = [step.stage for step in plan.steps if step.state is not StepState.DONE]
         again = f" Not there any more: {', '.join(lost)}; forget record lets a run make it again." if lost else ""
         return [f"A run has nothing to do.{again}"]
-    deeds = [_deed(outlook.step(stage)) for stage in outlook.ahead]
-    return [f"A run would {listed(deeds)}.", f"Time: {outlook.estimate}."]
+    actions = [_action(plan.step(stage)) for stage in plan.ahead]
+    return [f"A run would {join_words(actions)}.", f"Time: {plan.estimate}."]
 
 
-def _deed(step: PlanStep) -> str:
+def _action(step: PlanStep) -> str:
+    spec = spec_of(step.stage)
     photos = "1 new photo" if step.missing == 1 else f"{step.missing:,} new photos" if step.missing else ""
-    kind = kind_of(step.stage)
-    which = "" if kind == step.stage else f" ({step.stage})"
-    if not photos:
-        return f"{_DOES[kind]}{which}"
-    joined = {"decode": " ", "snapshot": " with "}.get(kind, " of ")
-    return f"{_DOES[kind]}{joined}{photos}{which}"
+    which = "" if kind_of(step.stage) == step.stage else f"({step.stage})"
+    return " ".join(filter(None, (spec.action, spec.preposition if photos else "", photos, which)))
 
 
-def _to_json(run: RetrainFlowers, outlook: RunPlan) -> dict[str, object]:
+def _to_json(run: RetrainFlowers, plan: RunPlan) -> dict[str, object]:
     return {
         "dataset": run.dataset,
         "date": f"{run.date}",
         "data_root": run.data_root,
         "parameters": run.parameters(),
-        "stages": [asdict(step) for step in outlook.steps],
-        "ahead": list(outlook.ahead),
-        "estimate": asdict(outlook.estimate) if outlook.estimate else None,
-        "problem": outlook.problem or None,
+        "stages": [asdict(step) for step in plan.steps],
+        "ahead": list(plan.ahead),
+        "estimate": asdict(plan.estimate) if plan.estimate else None,
+        "problem": plan.problem or None,
     }

@@ -1,4 +1,4 @@
-"""Tables and JSON on standard output: for a person at a terminal, or for what a pipe leads to."""
+"""Writes tables and JSON on standard output, for a terminal or a pipe."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import typer
 
 from tasks.events import escape_control_characters
 
-#: What stands in a cell that has nothing to say.
+#: Text of an empty cell.
 NOTHING = "-"
 
 
@@ -16,8 +16,8 @@ class Column(NamedTuple):
     """A column of a table.
 
     Args:
-        name: Its heading.
-        right: Whether its cells end at one edge, as numbers do.
+        name: Heading of the column.
+        right: Whether its cells are aligned to the right, as numbers are.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Column(NamedTuple):
 
 
 class Coloured(NamedTuple):
-    """A cell that a terminal shows in a style of rich's, such as "green" or "bold red"."""
+    """A cell with a style of rich for terminals, such as "green" or "bold red"."""
 
     text: str
     style: str
@@ -35,9 +35,9 @@ def show_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[ob
     """Write a table: with lines and colours on a terminal, else as plain text in which no cell is cut or wrapped.
 
     Args:
-        title: Stands above it; may be empty.
-        columns: Its columns.
-        rows: A cell for each column; one that is None is shown as a dash.
+        title: Title above the table; may be empty.
+        columns: Columns of the table.
+        rows: A cell for each column; None is shown as a dash.
     """
     from rich.console import Console
 
@@ -92,7 +92,7 @@ def _words(cell: object) -> str:
 
 
 def size_of(size: int | None) -> str | None:
-    """Bytes as a person says it, in powers of ten; None where there are none."""
+    """Format bytes in powers of ten; None where there are none."""
     if not size:
         return None
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

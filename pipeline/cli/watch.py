@@ -1,11 +1,11 @@
-"""`python -m pipeline watch`: how a training does, told from beside it."""
+"""`python -m pipeline watch`: measure the checkpoints of a training while it runs."""
 
 import logging
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.cli_errors import plainly
+from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.models import find_model
 from tasks.errors import ModelError
@@ -14,12 +14,12 @@ from tasks.train.curve import Weights
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(
     (
-        "Say how each new checkpoint of a training does on the whole validation split, while the training runs.",
+        "Measure each new checkpoint of a training on the whole validation split, while the training runs.",
         "RUN is a head's key, its folder (data/train/<key>), the record of a run "
         "(data/runs/<dataset>/<date>-<hash>.json), or the name of a dataset, which means its champion.",
         "Only --recipe classic has checkpoints: a head in closed form is not trained step by step.",
-        "By default the moving averages are put in the place of the weights. What is measured also goes to "
-        "curve-averages.parquet or curve-plain.parquet in the head's folder; the report draws it as a learning curve.",
+        "By default the moving averages replace the weights. The measurements are also written to "
+        "curve-averages.parquet or curve-plain.parquet in the head's folder; the report draws the learning curve.",
         "It ends when the training has ended, with 0, or with 1 where the training stopped before its end.",
         "Examples:",
         "  python -m pipeline watch data/train/f3a84dc1f927e478",
@@ -32,17 +32,17 @@ HELP = "\n\n".join(
 def watch(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A head's key, its folder, a run's record, or a dataset.")],
     data_root: DataRootOption = DEFAULT,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks for a checkpoint.")] = 10,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two searches for a checkpoint.")] = 10,
     once: Annotated[bool, typer.Option("--once", help="Look once; without a checkpoint the exit code is 1.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Measure the weights, not their moving averages.")] = False,
 ) -> None:
-    """Watch a training from beside it."""
-    with plainly():
+    """Measure the checkpoints of a training."""
+    with report_errors():
         try:
             folder = find_model(run, open_root(data_root, there=False))
         except ModelError as exc:
             raise typer.BadParameter(str(exc), param_hint="RUN") from exc
-        # What it warns of is told here, once and in plain words.
+        # The messages below say the same as TensorFlow's warnings.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         from tasks.train.checkpoint_evaluator import look_once, watch_training
 

@@ -25,7 +25,7 @@ class PrepareBackbone(RunStageTask):
 
     def folder(self) -> AnyPath:
         """Folder of fetched files."""
-        return self.root.backbone(self.request.slug)
+        return self.root.below("backbone", self.request.slug)
 
     def manifest_path(self) -> AnyPath:
         """One manifest per request."""

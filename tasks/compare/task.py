@@ -27,7 +27,7 @@ class TrainCell(RunStageTask):
 
     def manifest_path(self) -> AnyPath:
         """One a cell, whichever comparison asked for it."""
-        return self.root.cells() / f"{self.settings.key(self.snapshot)}.json"
+        return self.root.below("compare", "cells", f"{self.settings.key(self.snapshot)}.json")
 
     def work(self, progress: Progress) -> StageResult:
         """Train and test."""

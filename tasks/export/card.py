@@ -13,13 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tasks.backbone.backbones import Backbone
 from tasks.catalog import Dataset, backbone_names, find_backbone
 from tasks.concurrency import map_ordered
-from tasks.errors import StoreError
 from tasks.evaluate.metrics import wilson_interval
 from tasks.evaluate.predictions import read_predictions
 from tasks.export.formats import FORMS, Export
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
-from tasks.shards.manifests import Manifest, read_manifest
+from tasks.shards.manifests import find_manifest, read_manifest
 from tasks.snapshot.splits import SPLITS
 from tasks.storage.files import listed, read_json
 from tasks.storage.layout import DataRoot
@@ -120,19 +119,12 @@ def _facts(model: Model) -> dict[str, int]:
 
 def dataset_of(snapshot: str, root: DataRoot) -> Dataset:
     """The dataset that a snapshot was taken of; of several with the same photos, the last one by name."""
-    folders = [path for path in listed(root.snapshots("")) if path.suffix != ".parquet"]
+    folders = [path for path in listed(root.below("snapshot")) if path.suffix != ".parquet"]
     pointers = (path for folder in reversed(folders) for path in reversed(listed(folder, "*.json")))
-    for manifest in map_ordered(_readable, pointers, _READ_AT_ONCE):
+    for manifest in map_ordered(find_manifest, pointers, _READ_AT_ONCE):
         if manifest is not None and manifest.key == snapshot:
             return Dataset(**manifest.settings)
     return Dataset("a folder of photos", "folder", "")
-
-
-def _readable(path: AnyPath) -> Manifest | None:
-    try:
-        return read_manifest(path)
-    except (FileNotFoundError, StoreError):
-        return None
 
 
 def backbone_licence(backbone: Backbone) -> str:

@@ -99,9 +99,11 @@ def predict_folder(source: FolderState, model_folder: AnyPath, root: DataRoot, p
     model = read_model(model_folder)
     facts = {"model": model.key, "labels": list(model.labels)}
     store_key = fingerprint({"model": model.key, "code_version": CODE_VERSION})
-    store = ShardStore(root.predict(store_key), describe(PREDICTED, "predict", store_key, facts), ROWS_PER_GROUP)
+    store = ShardStore(
+        root.below("predict", store_key), describe(PREDICTED, "predict", store_key, facts), ROWS_PER_GROUP
+    )
     store.sweep()
-    kept = root.predict(fingerprint({"folder": str(source.folder.absolute())})) / "hashes.parquet"
+    kept = root.below("predict", fingerprint({"folder": str(source.folder.absolute())})) / "hashes.parquet"
     hashes = _hash(source, kept, progress)
     keys = pc.unique(hashes["sha256"])
     untried = _untried(hashes, keys.filter(pa.array(~store.found(keys))), source)
@@ -110,7 +112,7 @@ def predict_folder(source: FolderState, model_folder: AnyPath, root: DataRoot, p
     rows = _assemble(hashes, pa.concat_tables([store.read(keys), apart]), apart)
     key = predictions_key(model.key, source.listing)
     table = rows.cast(describe(PREDICTED, "predict", key, facts))
-    publish_parquet(root.predict(key) / "predictions.parquet", table, ROWS_PER_GROUP)
+    publish_parquet(root.below("predict", key) / "predictions.parquet", table, ROWS_PER_GROUP)
     new = len(untried) - apart["predicted"].null_count
     labels, reasons = (Counter(rows[name].drop_null().to_pylist()) for name in ("predicted", "reason"))
     return FolderCounts(new, labels.total() - new, dict(sorted(labels.items())), dict(sorted(reasons.items())))

@@ -8,7 +8,7 @@ from tasks.backbone.backbones import Backbone, Prepared
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import ModelError, StoreError
 from tasks.paths import AnyPath, to_path
-from tasks.shards.manifests import Manifest, read_manifest
+from tasks.shards.manifests import Manifest, find_manifest, read_manifest
 from tasks.snapshot.labels import to_label
 from tasks.storage.files import listed
 from tasks.storage.layout import DataRoot
@@ -121,12 +121,12 @@ def _find_weights(backbone: Backbone, root: DataRoot) -> AnyPath:
 
 def _places(backbone: Backbone, root: DataRoot) -> Iterator[AnyPath]:
     """Where the backbone stage found or put a backbone's weights."""
-    for path in (path for folder in listed(root.backbone("")) for path in listed(folder, "*.json")):
-        try:
-            manifest = read_manifest(path)
-        except (FileNotFoundError, StoreError):
-            continue  # what else lies there, such as the hash of a download, is not for us to judge
-        if manifest.settings.get("weights_sha256") == backbone.weights_sha256 and "weights" in manifest.details:
+    for path in (path for folder in listed(root.below("backbone")) for path in listed(folder, "*.json")):
+        manifest = find_manifest(path)
+        # Other files, such as the hash of a download, are no manifests.
+        if not manifest or manifest.settings.get("weights_sha256") != backbone.weights_sha256:
+            continue
+        if "weights" in manifest.details:
             found = to_path(manifest.details["weights"])
             yield found
             # What was fetched lies beside the manifest, also in a data root that was moved or is named from elsewhere.

@@ -12,7 +12,7 @@ from tasks.paths import AnyPath
 from tasks.runs.records import RunHistory, RunRecord, read_history
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.stage_names import of_kind
+from tasks.stage_spec import of_kind
 from tasks.storage.layout import DataRoot
 from tasks.storage.listing_cache import survey
 
@@ -104,6 +104,8 @@ class ReportedRun:
         decision, photos = self.decision, self.training_photos
         return RunRecord(
             record=self.record,
+            run=self.run_id,
+            location=str(self.folder),
             dataset=self.dataset,
             date=self.date,
             finished=dt.datetime.now(dt.UTC),

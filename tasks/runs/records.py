@@ -1,8 +1,9 @@
-"""What run records say: the small files that every nightly run ends with."""
+"""Reads run records: the small files that runs end with."""
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -13,42 +14,75 @@ from tasks.storage.files import listed, read_json
 from tasks.storage.layout import DataRoot
 from tasks.storage.listing_cache import read_each
 
-#: What became of a run's model beside its dataset's champion: the first one there is, a new one that took its place,
-#: the champion itself trained again, a worse one, or one below the accuracy that was asked for.
+#: Result of the comparison of a run's model with its dataset's champion: the first model, a better one that replaced
+#: the champion, the champion itself trained again, a worse one, or one below the accuracy that was asked for.
 Verdict = Literal["first", "new", "same", "stays", "refused"]
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """A run, as its record tells of it.
+@dataclass(frozen=True, kw_only=True)
+class RecordHeader:
+    """The start of the record of a run or of a comparison.
 
     Args:
-        record: Where the record is.
+        record: Path of the record.
+        run: Name of the run in manifests.
         dataset: Name of the dataset.
-        date: The date that the run is for.
-        finished: When it ended, UTC.
-        snapshot: Key of its snapshot.
-        model: Key of its head or network.
+        date: Date of the run.
+        location: Path or URL of the dataset.
+        snapshot: Key of the snapshot.
+        parameters: Every parameter but the date, as text.
+    """
+
+    record: AnyPath
+    run: str
+    dataset: str
+    date: dt.date
+    location: str
+    snapshot: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RecordedStage:
+    """A stage in the record of a run.
+
+    Args:
+        key: Key of the stage.
+        new: Photos that the run added to it.
+        seconds: Seconds that the run spent in it; 0 where an earlier run had done it.
+        startup: How many of these seconds were no work, such as imports.
+    """
+
+    key: str
+    new: int
+    seconds: float
+    startup: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(RecordHeader):
+    """The record of a run.
+
+    Args:
+        finished: End of the run, UTC.
+        model: Key of the head or network.
         photos: Photos that were used.
         new: How many of them no run had seen before.
         rejected: Photos that could not be decoded.
         test_photos: Photos of the test split.
         accuracy: Test accuracy, in [0, 1].
         low: Lower bound of its 95 % interval.
-        high: Upper bound likewise.
+        high: Upper bound of its 95 % interval.
         cross_validated: Accuracy over all photos, in [0, 1]; None where it was not measured.
-        verdict: What became of the model; None in records of an earlier version of this project.
+        verdict: Comparison with the champion; None in records of an earlier version of this project.
         elapsed: Seconds from the program's start to the record.
-        report: The report.
-        parameters: Every parameter but the date, as text.
+        report: Path of the report.
+        program: Seconds from the program's start to the first stage.
+        stages: The stages by name, in the order in which they ran.
     """
 
-    record: AnyPath
-    dataset: str
-    date: dt.date
     finished: dt.datetime
-    snapshot: str
     model: str
     photos: int
     new: int
@@ -61,14 +95,27 @@ class RunRecord:
     verdict: Verdict | None
     elapsed: float
     report: AnyPath
-    parameters: Mapping[str, str]
+    program: float = 0.0
+    stages: Mapping[str, RecordedStage] = field(default_factory=dict)
+
+
+class RunHistory(NamedTuple):
+    """Runs whose records were read.
+
+    Args:
+        runs: The runs.
+        damaged: Errors of the records that could not be read.
+    """
+
+    runs: list[RunRecord]
+    damaged: list[StoreError]
 
 
 def read_record(path: AnyPath) -> dict[str, Any] | None:
-    """Read a record; None where there is none.
+    """Read a record as it was written; None where there is none.
 
     Raises:
-        StoreError: It is damaged or of another version.
+        StoreError: The record is damaged or of another version.
     """
     try:
         record = read_json(path)
@@ -79,54 +126,34 @@ def read_record(path: AnyPath) -> dict[str, Any] | None:
     return record
 
 
-class RunHistory(NamedTuple):
-    """The runs of a dataset.
+def read_header(path: AnyPath) -> RecordHeader:
+    """Read the start of a record.
 
-    Args:
-        runs: In the order of their dates, those of one date in the order in which they ended.
-        damaged: Why a record could not be read, one error each.
+    Raises:
+        StoreError: The record is damaged or of another version.
     """
-
-    runs: list[RunRecord]
-    damaged: list[StoreError]
-
-
-def read_history(root: DataRoot, dataset: str) -> RunHistory:
-    """Read all runs of a dataset; a record that is damaged or of another version keeps no other from being read."""
-    read = list(read_each(_try_night, listed(root.runs(dataset), "*.json"), root.path))
-    nights = [night for night in read if isinstance(night, RunRecord)]
-    damaged = [error for error in read if isinstance(error, StoreError)]
-    return RunHistory(sorted(nights, key=lambda night: (night.date, night.finished)), damaged)
+    with _damaged(path):
+        return RecordHeader(**_header(path, read_record(path) or {}))
 
 
-def recorded_datasets(root: DataRoot) -> list[str]:
-    """Names of the datasets that have runs, sorted."""
-    folders = listed(root.runs("x").parent)
-    recorded = read_each(lambda folder: bool(listed(folder, "*.json")), folders, root.path)
-    return [folder.name for folder, has_runs in zip(folders, recorded, strict=True) if has_runs]
+def read_run(path: AnyPath) -> RunRecord:
+    """Read the record of a run.
 
-
-def _try_night(path: AnyPath) -> RunRecord | StoreError:
-    try:
-        return _read_night(path)
-    except StoreError as exc:
-        return exc
-
-
-def _read_night(path: AnyPath) -> RunRecord:
+    Raises:
+        StoreError: The record is damaged or of another version.
+    """
     record = read_record(path) or {}
-    try:
+    with _damaged(path):
         test, crossed = record["metrics"]["test"], record["metrics"]["cross_validation"]
-        stages = record["stages"]
+        stages = {name: _stage(stage) for name, stage in record["stages"].items()}
+        if lacking := {"decode", "evaluate"} - stages.keys():
+            raise ValueError(f"it lacks the stages {', '.join(sorted(lacking))}")
         return RunRecord(
-            record=path,
-            dataset=record["dataset"]["name"],
-            date=dt.date.fromisoformat(record["date"]),
+            **_header(path, record),
             finished=dt.datetime.fromisoformat(record["finished"]),
-            snapshot=record["snapshot"],
-            model=record["head"] or record["network"],
+            model=_text(record["head"] or record["network"]),
             photos=record["photos"],
-            new=stages.get("bottleneck", stages["decode"])["new"],
+            new=stages.get("bottleneck", stages["decode"]).new,
             rejected=record["rejected"],
             test_photos=test["photos"],
             accuracy=test["accuracy"],
@@ -135,15 +162,73 @@ def _read_night(path: AnyPath) -> RunRecord:
             cross_validated=crossed["accuracy"] if crossed else None,
             verdict=record.get("champion", {}).get("verdict"),
             elapsed=record.get("elapsed", record["seconds"]),
-            report=_reported(record["report"]),
-            parameters=record["parameters"],
+            program=record.get("startup", {}).get("program", 0.0),
+            report=_report(record["report"]),
+            stages=stages,
         )
+
+
+def read_runs(paths: Iterable[AnyPath], root: DataRoot) -> RunHistory:
+    """Read records in order; one that is damaged or of another version keeps no other from being read."""
+    read = list(read_each(_try_run, paths, root.path))
+    return RunHistory(
+        [run for run in read if isinstance(run, RunRecord)], [error for error in read if isinstance(error, StoreError)]
+    )
+
+
+def read_history(root: DataRoot, dataset: str) -> RunHistory:
+    """Read all runs of a dataset, in the order of their dates, those of one date in the order in which they ended."""
+    runs, damaged = read_runs(listed(root.runs(dataset), "*.json"), root)
+    return RunHistory(sorted(runs, key=lambda run: (run.date, run.finished)), damaged)
+
+
+def recorded_datasets(root: DataRoot) -> list[str]:
+    """Names of the datasets that have runs, sorted."""
+    folders = listed(root.below("runs"))
+    recorded = read_each(lambda folder: bool(listed(folder, "*.json")), folders, root.path)
+    return [folder.name for folder, has_runs in zip(folders, recorded, strict=True) if has_runs]
+
+
+def _try_run(path: AnyPath) -> RunRecord | StoreError:
+    try:
+        return read_run(path)
+    except StoreError as exc:
+        return exc
+
+
+@contextmanager
+def _damaged(path: AnyPath) -> Iterator[None]:
+    try:
+        yield
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise StoreError(f"{path} is damaged ({exc!r}). Delete it; the next run writes it again.") from exc
 
 
-def _reported(text: str) -> AnyPath:
-    """Where a record says that its report is; its data root may have come from a store that is not used here."""
+def _header(path: AnyPath, record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "record": path,
+        "run": record["run"],
+        "dataset": path.parent.name,
+        "date": dt.date.fromisoformat(record["date"]),
+        "location": record["dataset"]["location"],
+        "snapshot": _text(record["snapshot"]),
+        "parameters": record["parameters"],
+    }
+
+
+def _stage(stage: Mapping[str, Any]) -> RecordedStage:
+    # Records of an earlier version of this project lack the start-up.
+    return RecordedStage(_text(stage["key"]), stage["new"], stage["seconds"], sum(stage.get("startup", {}).values()))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no key")
+    return value
+
+
+def _report(text: str) -> AnyPath:
+    """The report's path in a record; the data root may have been copied from an object store that is not used here."""
     try:
         return to_path(text)
     except SettingError:

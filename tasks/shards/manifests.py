@@ -78,6 +78,14 @@ def read_manifest(path: AnyPath) -> Manifest:
     return manifest
 
 
+def find_manifest(path: AnyPath) -> Manifest | None:
+    """Read a manifest; None where there is none, or where it cannot be read and so counts as absent."""
+    try:
+        return read_manifest(path)
+    except (FileNotFoundError, StoreError):
+        return None
+
+
 def clear_manifest_cache() -> None:
     """Read every manifest again when it is asked for, as after one was removed."""
     _read.clear()
@@ -105,10 +113,7 @@ def rename_shards(folder: AnyPath, moved: Mapping[str, Collection[str]]) -> None
         moved: The names of the shards that have the rows now, by the name of the one that had them.
     """
     for path in listed(folder, "*.json"):
-        try:
-            manifest = read_manifest(path)
-        except (FileNotFoundError, StoreError):
-            continue
-        if not moved.keys().isdisjoint(manifest.shards):
+        manifest = find_manifest(path)
+        if manifest and not moved.keys().isdisjoint(manifest.shards):
             names = {name for shard in manifest.shards for name in moved.get(shard, (shard,))}
             replace(manifest, shards=tuple(sorted(names))).publish(path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
-from tasks.shards.manifests import Manifest, clear_manifest_cache, read_manifest
+from tasks.shards.manifests import clear_manifest_cache, find_manifest
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import listed, move, remove_files
 
@@ -55,16 +55,8 @@ def _manifests_of(path: AnyPath) -> Iterator[AnyPath]:
     if beside.exists():
         yield beside
     for manifest in (file for folder in listed(path.parent) for file in listed(folder, "*.json")):
-        if (found := _read(manifest)) and (path.name in found.shards or path.stem == found.key):
+        if (found := find_manifest(manifest)) and (path.name in found.shards or path.stem == found.key):
             yield manifest
     if path.parent.name == "rejected":
         # The manifests of the store above it count its rows, and do not name its shards.
         yield from listed(path.parent.parent / "manifests", "*.json")
-
-
-def _read(manifest: AnyPath) -> Manifest | None:
-    """A manifest that cannot be read counts as absent everywhere."""
-    try:
-        return read_manifest(manifest)
-    except (FileNotFoundError, StoreError):
-        return None

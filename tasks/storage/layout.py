@@ -15,7 +15,9 @@ PlaceT = TypeVar("PlaceT", bound=AnyPath)
 
 @dataclass(frozen=True)
 class DataRoot(Generic[PathT_co]):
-    """The folder that holds everything the stages write, on this machine or on an object store.
+    """The folder of everything that the stages write, on this machine or on an object store.
+
+    The methods are for places that several stages use. What else a stage writes is in its `StageSpec`.
 
     Args:
         path: The folder; it is made when something is first published.
@@ -28,11 +30,11 @@ class DataRoot(Generic[PathT_co]):
         """The data root that a folder `<stage>/<name>` lies in, such as a head's or that of a dataset's records."""
         return DataRoot(folder.parent.parent)
 
-    def _below(self, *names: str) -> PathT_co:
-        """The one way from a name to a path: a name is one part of it, whatever it came from.
+    def below(self, *names: str) -> PathT_co:
+        """The path of a file or folder, of which each name is one part; no other way leads from a name to a path.
 
         Raises:
-            StoreError: It would lead elsewhere.
+            StoreError: A name would lead out of its folder.
         """
         for name in names:
             if not isinstance(name, str) or name in {".", ".."} or not {"/", "\\", "\0"}.isdisjoint(name):
@@ -43,87 +45,67 @@ class DataRoot(Generic[PathT_co]):
 
     def downloads(self, dataset: str) -> PathT_co:
         """Folder of a dataset's archive and of what was extracted from it."""
-        return self._below("download", dataset)
+        return self.below("download", dataset)
 
     def snapshot(self, key: str) -> PathT_co:
         """The Parquet file of a snapshot, one row a photo."""
-        return self._below("snapshot", f"{key}.parquet")
+        return self.below("snapshot", f"{key}.parquet")
 
     def snapshots(self, dataset: str) -> PathT_co:
         """Folder of a dataset's pointers from dates to snapshots, and of the hashes known of its files."""
-        return self._below("snapshot", dataset)
-
-    def backbone(self, name: str) -> PathT_co:
-        """Folder of what is known of a backbone, and of its weights where they were fetched."""
-        return self._below("backbone", name)
+        return self.below("snapshot", dataset)
 
     def decode(self, key: str) -> PathT_co:
         """Folder of a decoded store."""
-        return self._below("decode", key)
+        return self.below("decode", key)
 
     def rejected(self, key: str) -> PathT_co:
         """Folder of the photos that a decoded store has no picture of."""
-        return self._below("decode", key, "rejected")
+        return self.below("decode", key, "rejected")
 
     def bottleneck(self, key: str) -> PathT_co:
         """Folder of a bottleneck store."""
-        return self._below("bottleneck", key)
+        return self.below("bottleneck", key)
 
     def train(self, key: str) -> PathT_co:
         """Folder of a head and its checkpoints."""
-        return self._below("train", key)
+        return self.below("train", key)
 
     def statistics(self, dataset: str) -> PathT_co:
         """Folder of the statistics of a dataset's bottlenecks, the newest alone."""
-        return self._below("statistics", dataset)
+        return self.below("statistics", dataset)
 
     def export(self, key: str) -> PathT_co:
         """Folder of what a head or network was exported as."""
-        return self._below("train", key, "export")
+        return self.below("train", key, "export")
 
     def evaluate(self, key: str) -> PathT_co:
         """Folder of an evaluation: metrics and predictions."""
-        return self._below("evaluate", key)
+        return self.below("evaluate", key)
 
     def champion(self, dataset: str) -> PathT_co:
         """The file that says which model of a dataset is the best so far."""
-        return self._below("champion", f"{dataset}.json")
+        return self.below("champion", f"{dataset}.json")
 
     def decisions(self, dataset: str) -> PathT_co:
         """Folder of the decisions on a dataset's champion, one manifest a decision."""
-        return self._below("champion", dataset)
+        return self.below("champion", dataset)
 
     def report(self, key: str) -> PathT_co:
         """Folder of a run's report."""
-        return self._below("report", key)
+        return self.below("report", key)
 
     def index(self) -> PathT_co:
         """The page that lists all runs."""
-        return self._below("index.html")
-
-    def predict(self, key: str) -> PathT_co:
-        """Folder of what a model says of a folder of photos."""
-        return self._below("predict", key)
-
-    def comparison(self, key: str) -> PathT_co:
-        """Folder of a comparison: table, figures, report."""
-        return self._below("compare", key)
-
-    def cells(self) -> PathT_co:
-        """Folder of the cells of all comparisons, one manifest a cell."""
-        return self._below("compare", "cells")
-
-    def comparisons(self, dataset: str) -> PathT_co:
-        """Folder of the records of a dataset's comparisons."""
-        return self._below("compare", "runs", dataset)
+        return self.below("index.html")
 
     def runs(self, dataset: str) -> PathT_co:
         """Folder of a dataset's run records."""
-        return self._below("runs", dataset)
+        return self.below("runs", dataset)
 
-    def night(self, dataset: str, date: dt.date) -> PathT_co:
+    def run_lock(self, dataset: str, date: dt.date) -> PathT_co:
         """The file that is locked while a dataset is trained for a date."""
-        return self._below("runs", dataset, f".{date}.lock")
+        return self.below("runs", dataset, f".{date}.lock")
 
 
 def manifest_path(store: PlaceT, snapshot: str) -> PlaceT:

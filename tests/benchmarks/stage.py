@@ -140,7 +140,9 @@ def main() -> None:
     tables, startup = [], {}
     with tempfile.TemporaryDirectory() as folder:
         root = DataRoot(Path(folder) / "data")
-        prepared = prepare_backbone(BackboneRequest(arguments.backbone), root.backbone("measured"), NullProgress())
+        prepared = prepare_backbone(
+            BackboneRequest(arguments.backbone), root.below("backbone", "measured"), NullProgress()
+        )
         keys, pixels = decode(arguments.source, arguments.photos, prepared, root)
         for precision in possible(arguments.precision, prepared):
             stage = Stage(prepared, precision, arguments.views, root)

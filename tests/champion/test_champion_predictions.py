@@ -66,7 +66,7 @@ def prepared(root: DataRoot[Path]) -> Prepared:
     """A backbone other than that of the new models, a real one, which the backbone stage has found before."""
     prepared = tiny(root.path)
     found = replace(manifest_of("backbone", 1, []), settings=asdict(prepared.backbone))
-    replace(found, details={"weights": str(prepared.weights)}).publish(root.backbone("tiny") / "x.json")
+    replace(found, details={"weights": str(prepared.weights)}).publish(root.below("backbone", "tiny") / "x.json")
     return prepared
 
 

@@ -12,9 +12,10 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli.app import app
 from pipeline.retrain import RetrainFlowers
-from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.storage.layout import DataRoot
 from tests.pipeline.command import Project, draw
 from tests.pipeline.first_stages import decode, options, run_of
+from tests.support.data_root import keep, record, stage
 from tests.support.processes import TIMEOUT
 from tests.support.repository import REPOSITORY
 
@@ -137,18 +138,11 @@ def test_a_url_that_was_not_fetched_leaves_its_photos_unknown(tmp_path: Path) ->
 def test_the_time_is_that_of_past_runs(project: Project) -> None:
     run = decode(project)
     key = look(project)["bottleneck"]["key"]
-    done = {"new": 100, "startup": {"imports": 4.0}, "key": key}
-    past = {
-        "schema_version": SCHEMA_VERSION,
-        "run": "a past one",
-        "photos": 100,
-        "parameters": run.parameters(),
-        "startup": {"program": 1.0},
-        "stages": {"bottleneck": {**done, "seconds": 14.0}, "train": {**done, "seconds": 6.0}},
-    }
-    record = project.root / "runs" / "others" / "2026-01-01-00000000.json"
-    record.parent.mkdir(parents=True)
-    record.write_text(json.dumps(past))
+    worked = {"bottleneck": stage(key, 100, 14.0, 4.0), "train": stage("t", 100, 6.0, 4.0)}
+    idle = {"decode": stage("d", 0), "evaluate": stage("e", 0)}
+    about = {"photos": 100, "parameters": run.parameters(), "startup": {"program": 1.0}}
+    root = DataRoot(project.root)
+    keep(root, record(root, "2026-01-01", **about, stages={**idle, **worked}), "others")
     # 1 s of the program; 4 s and 12 photos of 0.1 s; 4 s and 12 photos of 0.02 s.
     assert look(project)["estimate"]["seconds"] == pytest.approx(10.4, abs=0.1)
     assert "Time: about 10 s, from 1 past run; not counting evaluate, champion and report" in status(project).stdout

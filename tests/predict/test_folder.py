@@ -44,7 +44,7 @@ def predict(
     source = read_folder_state(photos)
     counts = predict_folder(source, trained.folder, root, told or Tally())
     key = predictions_key(trained.folder.name, source.listing)
-    return counts, read_parquet(root.predict(key) / "predictions.parquet")
+    return counts, read_parquet(root.below("predict", key) / "predictions.parquet")
 
 
 def test_every_photo_has_a_row_with_the_numbers_of_the_evaluation(
@@ -133,7 +133,9 @@ def test_photos_without_a_prediction_are_rows_and_are_tried_again(
     counts = predict_folder(source, trained.folder, root, Tally())
     assert (counts.new, counts.reused) == (COUNT - 1, 0)
     assert counts.reasons == {"damaged": 2, "empty": 1, "vanished": 1}
-    table = pq.read_table(root.predict(predictions_key(trained.folder.name, source.listing)) / "predictions.parquet")
+    table = pq.read_table(
+        root.below("predict", predictions_key(trained.folder.name, source.listing)) / "predictions.parquet"
+    )
     missing = {row["path"]: row for row in table.to_pylist() if row["predicted"] is None}
     assert set(missing) == {"broken too.jpg", "broken.jpg", "empty.jpg", "red/01.jpg"}
     assert missing["red/01.jpg"]["sha256"] is None
@@ -171,7 +173,7 @@ def test_a_photo_that_changed_unseen_has_no_prediction_once_and_is_read_again_in
     monkeypatch.setattr("tasks.snapshot.walk.file_version", lambda _: "as ever")
     source = read_folder_state(photos)
     # As where the run that hashed them was killed before it predicted them.
-    _hash(source, root.predict(fingerprint({"folder": str(photos)})) / "hashes.parquet", Tally())
+    _hash(source, root.below("predict", fingerprint({"folder": str(photos)})) / "hashes.parquet", Tally())
     photo = photos / "red" / "01.jpg"
     photo.write_bytes((photos / "blue" / "00.jpg").read_bytes()[: photo.stat().st_size].ljust(photo.stat().st_size))
     counts, _ = predict(trained, photos, root)

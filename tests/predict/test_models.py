@@ -36,7 +36,7 @@ def add_model(root: DataRoot[Path], how: TrainSettings | FinetuneSettings = HEAD
 
 def add_backbone(root: DataRoot[Path], weights: Path, how: object = BOTTLENECK.backbone) -> None:
     """Publish the manifest of a backbone, `drawn`."""
-    publish("backbone", root.backbone("drawn") / "0123.json", how, {"weights": str(weights)})
+    publish("backbone", root.below("backbone", "drawn") / "0123.json", how, {"weights": str(weights)})
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_model_of_an_earlier_version_is_told_of_in_a_sentence(root: DataRoot[P
 @pytest.mark.parametrize("named", ["data/backbone/drawn/imagenet/w.h5", "/old/data/backbone/drawn/imagenet/w.h5"])
 def test_fetched_weights_are_found_in_a_data_root_that_was_moved(root: DataRoot[Path], named: str) -> None:
     add_backbone(root, Path(named))
-    weights = root.backbone("drawn") / "imagenet" / "w.h5"
+    weights = root.below("backbone", "drawn") / "imagenet" / "w.h5"
     weights.parent.mkdir()
     weights.touch()
     assert read_model(add_model(root)).prepared[0].weights == weights
@@ -101,8 +101,8 @@ def test_fetched_weights_are_found_in_a_data_root_that_was_moved(root: DataRoot[
 
 def test_other_files_and_other_backbones_are_passed_over(root: DataRoot[Path], weights: Path) -> None:
     folder = add_model(root)
-    (root.backbone("drawn") / "lock").mkdir(parents=True)
-    (root.backbone("drawn") / "some.json").write_text("{")
+    (root.below("backbone", "drawn") / "lock").mkdir(parents=True)
+    (root.below("backbone", "drawn") / "some.json").write_text("{")
     add_backbone(root, weights, replace(BOTTLENECK.backbone, weights_sha256="1" * 64))
     with pytest.raises(ModelError, match=r"Nothing in .*backbone says where the weights of drawn"):
         _ = read_model(folder).prepared

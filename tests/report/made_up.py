@@ -43,6 +43,8 @@ def make_up_run(root: AnyPath, days_ago: int, accuracy: float, dataset: str = "f
     date = DAY - dt.timedelta(days=days_ago)
     bounds = wilson_interval(round(218 * accuracy), 218)
     return RunRecord(
+        run="run",
+        location="/photos",
         record=root / "runs" / dataset / f"{date}-0123abcd.json",
         dataset=dataset,
         date=date,

@@ -1,4 +1,4 @@
-"""What run records are read as, those of earlier versions too."""
+"""Reading of run records, those of earlier versions too."""
 
 import datetime as dt
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tasks.errors import StoreError
-from tasks.runs.records import VERDICTS, RunRecord, read_history, read_record, recorded_datasets
+from tasks.runs.records import VERDICTS, RecordedStage, RunRecord, read_history, read_record, recorded_datasets
 from tasks.storage.layout import DataRoot
-from tests.support.data_root import keep, record
+from tests.support.data_root import keep, record, stage
 
 DATE = "2026-11-20"
 
@@ -22,15 +22,17 @@ def root(tmp_path: Path) -> DataRoot[Path]:
 def read(root: DataRoot[Path], **changes: Any) -> RunRecord:
     """Keep one record and read it back."""
     keep(root, record(root, DATE, **changes))
-    ((night,), _) = read_history(root, "flowers")
-    return night
+    ((run,), _) = read_history(root, "flowers")
+    return run
 
 
-def test_a_night_is_what_its_record_says(root: DataRoot[Path]) -> None:
+def test_a_run_is_read_from_its_record(root: DataRoot[Path]) -> None:
     path = keep(root, record(root, DATE))
     assert read_history(root, "flowers").runs == [
         RunRecord(
             record=path,
+            run=f"{DATE}-run",
+            location="/photos",
             dataset="flowers",
             date=dt.date(2026, 11, 20),
             finished=dt.datetime(2026, 11, 20, 3, tzinfo=dt.UTC),
@@ -48,6 +50,12 @@ def test_a_night_is_what_its_record_says(root: DataRoot[Path]) -> None:
             elapsed=12.5,
             report=root.report(f"of-{DATE}") / "report.html",
             parameters={"views": "2"},
+            program=0.0,
+            stages={
+                "decode": RecordedStage("d", 20, 0.0, 0.0),
+                "bottleneck": RecordedStage("b", 25, 0.0, 0.0),
+                "evaluate": RecordedStage("e", 0, 0.0, 0.0),
+            },
         )
     ]
 
@@ -58,8 +66,10 @@ def test_every_verdict_is_read(root: DataRoot[Path], verdict: str) -> None:
 
 
 def test_a_fine_tuned_network_is_the_model_and_its_new_photos_are_those_decoded(root: DataRoot[Path]) -> None:
-    night = read(root, head=None, network="fedcba9876543210", stages={"decode": {"new": 20}})
-    assert (night.model, night.new) == ("fedcba9876543210", 20)
+    run = read(
+        root, head=None, network="fedcba9876543210", stages={"decode": stage("d", 20), "evaluate": stage("e", 0)}
+    )
+    assert (run.model, run.new) == ("fedcba9876543210", 20)
 
 
 def test_without_a_cross_validation_there_is_no_such_accuracy(root: DataRoot[Path]) -> None:
@@ -71,22 +81,22 @@ def test_a_record_of_before_there_were_champions_has_no_verdict(root: DataRoot[P
     old = record(root, DATE)
     del old["champion"], old["elapsed"]
     keep(root, old)
-    ((night,), _) = read_history(root, "flowers")
-    assert (night.verdict, night.elapsed) == (None, 11.0)
+    ((run,), _) = read_history(root, "flowers")
+    assert (run.verdict, run.elapsed) == (None, 11.0)
 
 
-def test_nights_are_in_the_order_of_their_dates_and_of_one_date_as_they_ended(root: DataRoot[Path]) -> None:
+def test_runs_are_in_the_order_of_their_dates_and_of_one_date_as_they_ended(root: DataRoot[Path]) -> None:
     keep(root, record(root, "2026-11-21"), parameters="aaaaaaaa")
     keep(root, record(root, "2026-11-19"), parameters="cccccccc")
     keep(root, record(root, "2026-11-19", finished="2026-11-22T03:00:00+00:00"), parameters="bbbbbbbb")
-    assert [night.record.stem for night in read_history(root, "flowers").runs] == [
+    assert [run.record.stem for run in read_history(root, "flowers").runs] == [
         "2026-11-19-cccccccc",
         "2026-11-19-bbbbbbbb",
         "2026-11-21-aaaaaaaa",
     ]
 
 
-def test_a_dataset_without_runs_has_no_nights(root: DataRoot[Path]) -> None:
+def test_a_dataset_without_runs_has_no_history(root: DataRoot[Path]) -> None:
     assert read_history(root, "flowers").runs == []
 
 
@@ -116,7 +126,7 @@ def test_a_record_that_lacks_something_is_named_with_the_remedy_and_keeps_no_oth
     good = keep(root, record(root, DATE), parameters="bbbbbbbb")
     path = keep(root, {**record(root, DATE), name: None})
     path = path if name != "date" else root.runs("flowers") / "None-aaaaaaaa.json"
-    nights, damaged = read_history(root, "flowers")
-    assert [night.record for night in nights] == [good]
+    runs, damaged = read_history(root, "flowers")
+    assert [run.record for run in runs] == [good]
     assert [str(error).startswith(f"{path} is damaged") for error in damaged] == [True]
     assert "Delete it" in str(damaged[0])

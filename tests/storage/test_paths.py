@@ -20,7 +20,7 @@ from tasks.storage.layout import DataRoot
 ROOT = DataRoot(Path("/data"))
 #: What there is for each dataset, backbone and fetched file.
 FOLDERS: tuple[Callable[[str], Path], ...] = (
-    *(ROOT.downloads, ROOT.snapshots, ROOT.runs, ROOT.decisions, ROOT.champion, ROOT.comparisons, ROOT.backbone),
+    *(ROOT.downloads, ROOT.snapshots, ROOT.runs, ROOT.decisions, ROOT.champion, ROOT.below),
 )
 #: Names that mean something to a file system, a URL, a shell or to us.
 ODD = (
@@ -128,7 +128,7 @@ def test_fetched_weights_keep_the_plain_name_that_they_have(name: str) -> None:
 @given(NAMES)
 def test_data_root_gives_a_path_below_it_for_any_name_or_none(name: str) -> None:
     keyed = (ROOT.snapshot, ROOT.decode, ROOT.rejected, ROOT.bottleneck, ROOT.train, ROOT.export, ROOT.evaluate)
-    for path_of in (*FOLDERS, *keyed, ROOT.report, ROOT.predict, ROOT.comparison):
+    for path_of in (*FOLDERS, *keyed, ROOT.report):
         try:
             path = path_of(name)
         except StoreError:

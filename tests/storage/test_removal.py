@@ -114,9 +114,9 @@ remove(root.train("cafe"), root)
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may remove everything")
 def test_a_folder_without_rights_is_told_of(root: DataRoot[Path]) -> None:
-    root.train("x").parent.chmod(0o500)
+    root.below("train").chmod(0o500)
     try:
         with pytest.raises(StoreError, match="cannot be removed"):
             remove(root.train("cafe"), root)
     finally:
-        root.train("x").parent.chmod(0o700)
+        root.below("train").chmod(0o700)

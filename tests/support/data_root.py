@@ -117,6 +117,11 @@ def first_champion(model: str, since: dt.date = DAY, evaluation: str = "before")
     return Champion(model, since, evaluation, SNAPSHOT_KEY, "run", TEST, "decided", first_decision(model, since))
 
 
+def stage(key: str, new: int, seconds: float = 0.0, imports: float = 0.0) -> dict[str, Any]:
+    """Return a stage of a run record."""
+    return {"key": key, "new": new, "seconds": seconds, "startup": {"imports": imports} if imports else {}}
+
+
 def record(root: DataRoot, date: str, **changes: Any) -> dict[str, Any]:
     """Return the record of a run that trained a head, with some keys replaced."""
     values: dict[str, Any] = {
@@ -139,7 +144,7 @@ def record(root: DataRoot, date: str, **changes: Any) -> dict[str, Any]:
         "champion": {"verdict": "new"},
         "report": str(root.report(f"of-{date}") / "report.html"),
         "seconds": 11.0,
-        "stages": {"decode": {"new": 20}, "bottleneck": {"new": 25}},
+        "stages": {"decode": stage("d", 20), "bottleneck": stage("b", 25), "evaluate": stage("e", 0)},
     }
     return {**values, **changes}
 
@@ -160,7 +165,7 @@ def keep_run(run: RunRecord) -> None:
         f"{run.date}",
         finished=run.finished.isoformat(),
         elapsed=run.elapsed,
-        dataset={"name": run.dataset},
+        dataset={"name": run.dataset, "location": run.location},
         snapshot=run.snapshot,
         head=run.model,
         photos=run.photos,
@@ -168,7 +173,7 @@ def keep_run(run: RunRecord) -> None:
         metrics={"test": test, "cross_validation": None},
         champion={"verdict": run.verdict},
         report=str(run.report),
-        stages={"decode": {"new": run.new}},
+        stages={"decode": stage("d", run.new), "evaluate": stage("e", 0)},
     )
     publish_bytes(run.record, json.dumps(values).encode())
 

@@ -1,1 +1,1 @@
-"""Retention: old runs go, with everything below the data root that no kept run refers to."""
+"""Retention: removes old runs with every output that no kept run refers to."""

@@ -1,4 +1,4 @@
-"""Collects what nothing kept refers to: records first, then what only they named."""
+"""Garbage collection: removes old records first, then the outputs that only they named."""
 
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +11,7 @@ from tasks.paths import AnyPath, is_remote
 from tasks.progress import NullProgress, Progress
 from tasks.runs.retention.garbage import CollectionPlan, Garbage, plan_collection
 from tasks.runs.retention.live_set import Policy
+from tasks.runs.stages import RECORD
 from tasks.runtime.os_errors import explain_store_error
 from tasks.storage.cleanup import sweep_root
 from tasks.storage.files import listed
@@ -22,11 +23,11 @@ from tasks.storage.removal import DiskUsage, remove
 
 @dataclass(frozen=True)
 class Collected:
-    """What was removed.
+    """Result of a collection.
 
     Args:
-        runs: How many records.
-        footprint: What all of it took on the disk.
+        runs: Number of records that were removed.
+        footprint: Disk usage of all that was removed.
     """
 
     runs: int
@@ -34,39 +35,39 @@ class Collected:
 
 
 def collect(root: DataRoot, policy: Policy, progress: Progress, shown: Collection[AnyPath] | None = None) -> Collected:
-    """Remove what nothing kept refers to. Killed anywhere, nothing that is kept lacks anything.
+    """Remove garbage. Killed anywhere, nothing that is kept lacks anything.
 
     The index is written anew before anything but records is removed, so that it leads to no report that is gone.
 
     Args:
         root: The data root; no run may be under way in it. A compaction is waited for.
-        policy: Which runs stay.
-        progress: Told of the files.
-        shown: What a person agreed to; None is all that goes.
+        policy: Rules of which runs stay.
+        progress: Counts the files.
+        shown: The paths that a person agreed to remove; None is all garbage.
 
     Raises:
         StoreError: A run is under way, a record cannot be read, or something cannot be removed.
     """
-    with _writing(root), lock_root(root.path), _stores_alone(plan_collection(root, policy)):
+    with _explain_errors(root), lock_root(root.path), _lock_stores(plan_collection(root, policy)):
         # Again, since a compaction may have ended meanwhile, or a run since a person was asked.
         plan = plan_collection(root, policy)
         pieces = [piece for piece in plan.pieces if shown is None or piece.path in shown]
         progress.start(sum(piece.footprint.files for piece in pieces), "files")
-        records = [piece for piece in pieces if piece.stage == "record"]
+        records = [piece for piece in pieces if piece.stage == RECORD.name]
         _remove(records, root, progress)
         if pieces:
             from tasks.report.index import publish_index  # noqa: PLC0415 (not needed where nothing goes)
 
             publish_index(root)
-        _remove([piece for piece in pieces if piece.stage != "record"], root, progress)
+        _remove([piece for piece in pieces if piece.stage != RECORD.name], root, progress)
         sweep_root(root)
         if is_remote(root.path):
-            list(read_each(clear, _nights(root), root.path))
+            list(read_each(clear, _run_locks(root), root.path))
     return Collected(len(records), sum((piece.footprint for piece in pieces), DiskUsage(0, 0)))
 
 
 def collect_after_run(root: DataRoot, runs: int, record: AnyPath) -> None:
-    """Remove older runs of a dataset when a run of it has ended, and say what was freed, or why nothing was.
+    """Remove older runs of a dataset when a run of it has ended, and log what was freed, or why nothing was.
 
     Args:
         root: The data root.
@@ -74,17 +75,17 @@ def collect_after_run(root: DataRoot, runs: int, record: AnyPath) -> None:
         record: The record of the run that has ended, which stays whatever its date is.
     """
     try:
-        # Workers of one program share its lock on the data root; the locks of nights tell them apart.
-        locks = [lock for lock in _nights(root) if _is_other(lock, record)]
+        # Workers of one program share its lock on the data root; the locks of runs tell them apart.
+        locks = [lock for lock in _run_locks(root) if _is_other(lock, record)]
         held = zip(locks, read_each(is_held, locks, root.path), strict=True)
         others = ", ".join(lock.parent.name for lock, at_work in held if at_work)
         if others:
             raise StoreError(f"Other runs are under way: {others}. The next run tries again.")
-        done = collect(root, Policy(runs, (record.parent.name,), record, aside=False), NullProgress())
+        done = collect(root, Policy(runs, (record.parent.name,), record, damaged=False), NullProgress())
     except Exception as exc:
         if not isinstance(exc, (OSError, PipelineError)) and explain_store_error(exc) is None:
             raise
-        # The night is good, and the next one tries again.
+        # The run is complete, and the next one tries again.
         why = str(exc if isinstance(exc, PipelineError) else explain_store_error(exc) or exc)
         emit("not_collected", f"Old runs  not removed: {why}", error=why)
         return
@@ -93,18 +94,18 @@ def collect_after_run(root: DataRoot, runs: int, record: AnyPath) -> None:
     emit("collected", text, runs=done.runs, files=done.footprint.files, bytes=done.footprint.bytes)
 
 
-def _nights(root: DataRoot) -> list[AnyPath]:
-    """The locks of nights that there are, whether anybody holds them or not."""
-    return [path for folder in listed(root.runs("x").parent) for path in listed(folder, ".*.lock")]
+def _run_locks(root: DataRoot) -> list[AnyPath]:
+    """The lock files of runs, whether a process holds them or not."""
+    return [path for folder in listed(root.below("runs")) for path in listed(folder, ".*.lock")]
 
 
 def _is_other(lock: AnyPath, record: AnyPath) -> bool:
-    """Whether a night's lock is not the one of a record's own night."""
+    """Whether a lock is not the one of a record's own run."""
     return lock.parent != record.parent or not record.name.startswith(f"{lock.stem.removeprefix('.')}-")
 
 
 @contextmanager
-def _writing(root: DataRoot) -> Iterator[None]:
+def _explain_errors(root: DataRoot) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
@@ -115,8 +116,8 @@ def _writing(root: DataRoot) -> Iterator[None]:
 
 
 @contextmanager
-def _stores_alone(plan: CollectionPlan) -> Iterator[None]:
-    """Keep compactions from the stores that stay: they move rows into shards that no manifest names yet."""
+def _lock_stores(plan: CollectionPlan) -> Iterator[None]:
+    """Lock the stores that stay: a compaction moves rows into shards that no manifest names yet."""
     with ExitStack() as stack:
         for store in plan.stores:
             stack.enter_context(lock_folder(store))
@@ -124,7 +125,7 @@ def _stores_alone(plan: CollectionPlan) -> Iterator[None]:
 
 
 def _remove(pieces: list[Garbage], root: DataRoot, progress: Progress) -> None:
-    """Remove pieces in their order; in an object store many at once of those that are beside each other."""
+    """Remove garbage in its order; in an object store many files of the same folder at once."""
     # A download's manifests go before what was extracted beside them.
     for _, beside in groupby(pieces, lambda piece: (piece.path.parent, piece.path.suffix)):
         group = list(beside)

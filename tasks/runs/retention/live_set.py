@@ -1,186 +1,193 @@
-"""What stays: the newest runs of each dataset, the champions, comparisons, and a night that came to no record."""
+"""The live set: outputs of the newest runs, of champions, of comparisons, and of a newest run without a record."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from tasks.champion.champion_file import Champion, read_champion
+from tasks.decode.spec import DECODE
+from tasks.download.spec import DOWNLOAD
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
-from tasks.runs.records import RunRecord, read_history, recorded_datasets
+from tasks.predict.spec import PREDICT
+from tasks.runs.records import RecordHeader, RunRecord, read_header, read_history, recorded_datasets
+from tasks.runs.retention.live_shards import add_shards, store_folders
+from tasks.runs.retention.predictions import live_predictions
 from tasks.runs.retention.references import (
-    Dated,
-    Recorded,
+    DatedSnapshot,
     References,
     StoreNeed,
-    read_comparison,
-    read_run,
-    readable_manifest,
     snapshot_named,
+    stores_of,
 )
-from tasks.storage.layout import DataRoot
-from tasks.storage.layout import manifest_path as place_of
+from tasks.runs.stages import REGISTRY, RUN_STAGES
+from tasks.shards.manifests import find_manifest
+from tasks.stage_spec import StageSpec
+from tasks.storage.layout import DataRoot, manifest_path
 from tasks.storage.listing_cache import Survey, read_each
+from tasks.train.spec import TRAIN
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Which runs stay.
+    """Rules of which runs stay.
 
     Args:
-        runs: How many of a dataset, the newest by date, of one date those that ended last; 1 at least.
-        datasets: Of which datasets older runs go; None is all.
+        runs: How many runs of a dataset stay, the newest by date, of one date those that ended last; 1 at least.
+        datasets: Datasets whose older runs are removed; None is all.
         record: A record that stays whatever its date is; None is none.
-        aside: Whether files go that were set aside because they were damaged.
+        damaged: Whether files are removed that were set aside because they were damaged.
     """
 
     runs: int
     datasets: Collection[str] | None = None
     record: AnyPath | None = None
-    aside: bool = True
+    damaged: bool = True
 
 
-def find_kept(root: DataRoot, policy: Policy, there: Survey) -> References:
-    """Find what stays, and what the user gave.
+def find_live(root: DataRoot, policy: Policy, there: Survey) -> References:
+    """Find the outputs that stay, and the files that the user gave.
 
     A run stays with all that its record names. The champion of a dataset stays with the run that made it. Comparisons
-    stay with their snapshots and pictures. The newest night of a dataset stays as far as it got, where it ended with an
+    stay with their snapshots and pictures. The newest run of a dataset stays as far as it got, where it ended with an
     error or was killed before its record.
 
     Args:
         root: The data root.
-        policy: Which runs stay.
-        there: What there is.
+        policy: Rules of which runs stay.
+        there: Listing of the data root.
 
     Raises:
-        StoreError: A record or the file that names a champion cannot be read, so that nobody knows what it refers to.
+        StoreError: A record or a champion's file cannot be read, so that its references are not known.
     """
     return _Finder(root, policy, there).find()
 
 
 class _Finder:
-    """Goes through what is recorded in a data root, and notes what it refers to."""
+    """Reads the records of a data root and collects their references."""
 
     def __init__(self, root: DataRoot, policy: Policy, there: Survey) -> None:
         self._root, self._policy, self._there = root, policy, there
-        self._kept = References()
+        self._live = References()
 
     def find(self) -> References:
-        """See `find_kept`."""
-        root, there = self._root, self._there
+        """See `find_live`."""
+        root, there, live = self._root, self._there, self._live
         for dataset in recorded_datasets(root):
             self._add_runs(dataset)
-        for state in _jsons(there.entries(root.champion("x").parent)):
+        for state in _jsons(there.entries(root.below("champion"))):
             champion = self._champion(state.stem)
             if champion is not None:
-                self._kept.add_champion(root, state.stem, champion)
-        for folder in there.entries(root.comparisons("x").parent):
+                live.add_champion(root, state.stem, champion)
+        for folder in there.entries(root.below("compare", "runs")):
             for comparison in read_each(_read_comparison, _jsons(there.entries(folder)), root.path):
                 self._add_comparison(comparison)
-        for pointers in self._folders(root.snapshots("x").parent):
-            self._add_newest_night(pointers)
+        for pointers in self._folders(root.below("snapshot")):
+            self._add_newest_snapshot(pointers)
         self._add_downloads()
-        return self._kept
+        add_shards(live, root, there)
+        live.paths |= live_predictions(self._folders(root.below(PREDICT.name)), live.models, there)
+        return live
 
     def _add_runs(self, dataset: str) -> None:
-        root, policy, kept = self._root, self._policy, self._kept
-        nights, champion = self._nights(dataset), self._champion(dataset)
-        paths = [night.record for night in nights]
-        records = dict(zip(paths, read_each(read_run, paths, root.path), strict=True))
-        crowning = [night for night in nights if champion and night.model == champion.model]
-        # Where its record was written anew since, the last run that trained the champion stands for it.
-        made = [night for night in crowning if champion and records[night.record].run == champion.run]
-        crowning = made or crowning[-1:]
-        staying = nights
+        root, policy, live = self._root, self._policy, self._live
+        runs, champion = self._runs(dataset), self._champion(dataset)
+        trained = [run for run in runs if champion and run.model == champion.model]
+        # Where the record of the run that made the champion was replaced, the last run of the same model stays.
+        crowning = [run for run in trained if champion and run.run == champion.run] or trained[-1:]
+        staying = runs
         if policy.datasets is None or dataset in policy.datasets:
-            own = [night for night in nights if night.record == policy.record]
-            staying = [*nights[-policy.runs :], *own, *crowning]
-        for night in staying:
-            kept.add_run(root, records[night.record])
-        for run in records.values():
-            kept.add_origin(run)
-        # The champion may have been asked of photos of later nights: its stores have their rows, but no manifest.
-        stores = {store for night in crowning for store in records[night.record].stores(root)}
-        kept.rows |= {StoreNeed(store, night.snapshot) for store in stores for night in staying}
+            staying = [*runs[-policy.runs :], *(run for run in runs if run.record == policy.record), *crowning]
+        for run in staying:
+            live.add_run(root, run)
+        for run in runs:
+            live.add_origin(run)
+        # The champion may have predicted photos of later runs: its stores have their rows, but no manifest.
+        stores = {store for run in crowning for store in stores_of(root, run)}
+        live.rows |= {StoreNeed(store, run.snapshot) for store in stores for run in staying}
 
-    def _nights(self, dataset: str) -> list[RunRecord]:
-        nights, damaged = read_history(self._root, dataset)
+    def _runs(self, dataset: str) -> list[RunRecord]:
+        runs, damaged = read_history(self._root, dataset)
         if damaged:
-            raise StoreError(f"Nothing is collected, since nobody knows what a record refers to: {damaged[0]}")
-        return nights
+            raise StoreError(f"Nothing is collected, since the references of a record are not known: {damaged[0]}")
+        return runs
 
     def _champion(self, dataset: str) -> Champion | None:
         try:
             return read_champion(self._root.champion(dataset))
         except StoreError as exc:
-            raise StoreError(f"Nothing is collected, since nobody knows who is champion: {exc}") from exc
+            raise StoreError(f"Nothing is collected, since the champion is not known: {exc}") from exc
 
-    def _add_comparison(self, comparison: Recorded) -> None:
-        self._kept.add_origin(comparison)
-        self._kept.add_night(self._root, comparison)
-        self._kept.manifests |= self._made_for(self._stores(self._root.decode), comparison.snapshot)
+    def _add_comparison(self, comparison: RecordHeader) -> None:
+        self._live.add_origin(comparison)
+        self._live.add_snapshot(self._root, DatedSnapshot.of(comparison))
+        self._live.manifests |= self._manifests_of(
+            store_folders([DECODE], self._root, self._there), comparison.snapshot
+        )
 
-    def _add_newest_night(self, pointers: AnyPath) -> None:
-        """Refer to the newest night of a dataset, where there is no record of it, with all that it has got."""
-        root, kept = self._root, self._kept
+    def _add_newest_snapshot(self, pointers: AnyPath) -> None:
+        """Keep the newest snapshot of a dataset and, where no record has it, all outputs for it."""
+        root, live = self._root, self._live
         paths = _jsons(self._there.entries(pointers))
-        read = zip(paths, read_each(readable_manifest, paths, root.path), strict=True)
+        read = zip(paths, read_each(find_manifest, paths, root.path), strict=True)
         found = [(path.stem, manifest) for path, manifest in read if manifest]
         for _, manifest in found:
-            kept.add_given(manifest.settings.get("location", ""), {})
+            live.user_files.add(manifest.settings.get("location", ""), {})
         if not found:
             return
         date, manifest = found[-1]
-        snapshot = manifest.key
-        night = Dated(pointers.name, date, snapshot)
-        kept.add_night(root, night)
-        if night in kept.recorded:
+        taken = DatedSnapshot(pointers.name, date, manifest.key)
+        live.add_snapshot(root, taken)
+        if taken in live.recorded:
             return
-        stores = self._stores(root.decode) | self._stores(root.bottleneck)
-        kept.rows |= {StoreNeed(store, snapshot) for store in stores}
-        kept.manifests |= self._made_for(stores, snapshot)
-        for folder in self._on(self._stores(root.train), snapshot):
-            kept.add_model(root, folder.name)
-        kept.paths |= self._on(self._stores(root.evaluate) | self._stores(root.report), snapshot)
-        decisions = _jsons(self._there.entries(root.decisions(pointers.name)))
-        decided = zip(decisions, read_each(readable_manifest, decisions, root.path), strict=True)
-        kept.paths |= {path for path, made in decided if made and made.snapshot == snapshot}
+        stores = store_folders([spec for spec in REGISTRY if spec.store], root, self._there)
+        live.rows |= {StoreNeed(store, taken.snapshot) for store in stores}
+        live.manifests |= self._manifests_of(stores, taken.snapshot)
+        for spec in RUN_STAGES:
+            self._add_outputs(spec, taken)
+
+    def _add_outputs(self, spec: StageSpec, taken: DatedSnapshot) -> None:
+        """Keep the outputs of a stage that are for a snapshot, whichever their keys are."""
+        paths = sorted(self._outputs(spec, taken.dataset))
+        named = zip(paths, read_each(snapshot_named, paths, self._root.path), strict=True)
+        own = {path for path, snapshot in named if snapshot == taken.snapshot}
+        self._live.paths |= own
+        if spec is TRAIN:
+            self._live.models |= {path.name for path in own}
+
+    def _outputs(self, spec: StageSpec, dataset: str) -> Iterator[AnyPath]:
+        """The outputs of a stage that have the key as their name."""
+        if spec.store or spec.opaque:
+            return
+        for output in spec.paths(self._root, dataset=dataset, key="*"):
+            if "*" in output.name:
+                yield from (path for path in self._there.entries(output.parent) if fnmatch(path.name, output.name))
 
     def _add_downloads(self) -> None:
-        """Refer to the photos that the manifests of kept nights name, and to the last ones that were fetched."""
-        kept = self._kept
-        for folder in self._folders(self._root.downloads("x").parent):
+        """Keep the photos that the manifests of kept runs name, and those that were fetched last."""
+        live = self._live
+        for folder in self._folders(self._root.below(DOWNLOAD.name)):
             dated = [path for path in self._there.entries(folder) if fnmatch(path.name, "[0-9]*-[0-9]*-[0-9]*.json")]
             lasting = [folder / "manifest.json", *dated[-1:]]
-            kept.paths.update(lasting)
-            named = {*lasting, *(path for path in dated if path in kept.paths)}
-            for manifest in read_each(readable_manifest, named, self._root.path):
+            live.paths.update(lasting)
+            named = {*lasting, *(path for path in dated if path in live.paths)}
+            for manifest in read_each(find_manifest, named, self._root.path):
                 if manifest is not None:
-                    kept.paths.add(folder / manifest.key)
+                    live.paths.add(folder / manifest.key)
 
     def _folders(self, parent: AnyPath) -> list[AnyPath]:
         return [path for path in self._there.entries(parent) if self._there.is_folder(path)]
 
-    def _stores(self, place: Callable[[str], AnyPath]) -> set[AnyPath]:
-        """The folders that a stage keeps, one a key."""
-        return set(self._folders(place("x").parent))
-
-    def _made_for(self, stores: Iterable[AnyPath], snapshot: str) -> set[StoreNeed]:
-        """The manifests of a snapshot that there are."""
-        return {StoreNeed(store, snapshot) for store in stores if self._there.is_file(place_of(store, snapshot))}
-
-    def _on(self, folders: set[AnyPath], snapshot: str) -> set[AnyPath]:
-        """Those of some folders in which the work is on a snapshot."""
-        ordered = sorted(folders)
-        named = zip(ordered, read_each(snapshot_named, ordered, self._root.path), strict=True)
-        return {folder for folder, own in named if own == snapshot}
+    def _manifests_of(self, stores: Iterable[AnyPath], snapshot: str) -> set[StoreNeed]:
+        """The manifests of a snapshot that stores have."""
+        return {StoreNeed(store, snapshot) for store in stores if self._there.is_file(manifest_path(store, snapshot))}
 
 
-def _read_comparison(path: AnyPath) -> Recorded:
+def _read_comparison(path: AnyPath) -> RecordHeader:
     try:
-        return read_comparison(path)
+        return read_header(path)
     except StoreError as exc:
-        raise StoreError(f"Nothing is collected, since nobody knows what a comparison refers to: {exc}") from exc
+        raise StoreError(f"Nothing is collected, since the references of a comparison are not known: {exc}") from exc
 
 
 def _jsons(paths: Iterable[AnyPath]) -> list[AnyPath]:

@@ -1,55 +1,77 @@
-"""Which shards of a store have to stay: those that kept manifests name, and those with rows that nobody names."""
+"""Live shards: those that kept manifests name, and those with rows of kept snapshots that no manifest names."""
 
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatch
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import StoreError
-from tasks.paths import AnyPath
-from tasks.runs.retention.references import References, readable_manifest
+from tasks.paths import AnyPath, is_remote
+from tasks.runs.retention.references import References, StoreNeed
+from tasks.runs.stages import REGISTRY
 from tasks.shards.key_index import KeyIndex, Places
+from tasks.shards.manifests import find_manifest
 from tasks.shards.parquet import open_parquet, read_parquet
 from tasks.shards.shard import places_in, reading
-from tasks.storage.layout import DataRoot
-from tasks.storage.layout import manifest_path as place_of
+from tasks.stage_spec import StageSpec
+from tasks.storage.layout import DataRoot, manifest_path
 from tasks.storage.listing_cache import Survey, read_each
 
 
-class NamedShards(NamedTuple):
-    """What the kept manifests of a store come to.
-
-    Args:
-        shards: The shards that they name.
-        snapshots: Snapshots whose rows all are in these.
-        unnamed: Snapshots whose rows have to stay, but that no manifest has the shards of.
-    """
-
-    shards: set[AnyPath]
-    snapshots: set[str]
-    unnamed: set[str]
+def store_folders(specs: Iterable[StageSpec], root: DataRoot, there: Survey) -> list[AnyPath]:
+    """Folders of all stores of some stages; those behind a link are left out."""
+    parents = {spec: root.below(spec.name) for spec in specs}
+    return [
+        path
+        for spec, parent in parents.items()
+        if not is_link(parent)
+        for path in there.entries(parent)
+        if spec.key_in(path, root) == path.name and there.is_folder(path) and not is_link(path)
+    ]
 
 
-def named_shards(store: AnyPath, kept: References, there: Survey) -> NamedShards:
+def add_shards(live: References, root: DataRoot, there: Survey) -> None:
+    """Keep the manifests and shards of stores that hold kept snapshots."""
+    for store in store_folders([spec for spec in REGISTRY if spec.store], root, there):
+        named, unnamed = _named_shards(store, live, there)
+        snapshots = {need.snapshot for need in live.manifests | live.rows if need.store == store}
+        needed = needed_shards(_shards(store, there), named, root, unnamed)
+        needed |= shards_with(_shards(store / "rejected", there), root, snapshots)
+        manifests = {snapshot for snapshot in snapshots if there.is_file(manifest_path(store, snapshot))}
+        if needed or manifests:
+            live.stores.add(store)
+            # Where rows alone are kept, a manifest could name shards that are removed.
+            kept = {manifest_path(store, key) for key in manifests if StoreNeed(store, key) in live.manifests}
+            live.paths |= needed | kept
+
+
+def _shards(folder: AnyPath, there: Survey) -> list[AnyPath]:
+    return [path for path in there.entries(folder) if fnmatch(path.name, "part-*.parquet")]
+
+
+def _named_shards(store: AnyPath, live: References, there: Survey) -> tuple[set[AnyPath], set[str]]:
     """Read the kept manifests of a store.
 
     A manifest that cannot be read counts as absent, and one may name a shard that was merged into another since: then
     the rows of its snapshot are looked for.
+
+    Returns:
+        The shards that the manifests name, and the kept snapshots whose rows are not all in these.
     """
     shards: set[AnyPath] = set()
     snapshots: set[str] = set()
-    unnamed = {need.snapshot for need in kept.rows if need.store == store}
-    wanted = sorted(need.snapshot for need in kept.manifests if need.store == store)
-    manifests = read_each(readable_manifest, [place_of(store, snapshot) for snapshot in wanted], store)
+    unnamed = {need.snapshot for need in live.rows if need.store == store}
+    wanted = sorted(need.snapshot for need in live.manifests if need.store == store)
+    manifests = read_each(find_manifest, [manifest_path(store, snapshot) for snapshot in wanted], store)
     for snapshot, manifest in zip(wanted, manifests, strict=True):
         named = {store / name for name in manifest.shards} if manifest else set()
         found = {shard for shard in named if there.is_file(shard)}
         shards |= found
         (snapshots if manifest and found == named else unnamed).add(snapshot)
-    return NamedShards(shards, snapshots, unnamed - snapshots)
+    return shards, unnamed - snapshots
 
 
 def needed_shards(
@@ -58,10 +80,10 @@ def needed_shards(
     """Find the shards of a store that have to stay. Of several that hold the same photo, one has to.
 
     Args:
-        shards: All of the store, in the order of their names.
-        named: Those that stay anyway.
-        root: Where the snapshots are.
-        snapshots: Those whose rows have to stay; where one of them cannot be read, all shards do.
+        shards: All shards of the store, in the order of their names.
+        named: Shards that stay anyway.
+        root: The data root.
+        snapshots: Snapshots whose rows have to stay; where one of them cannot be read, all shards do.
     """
     kept, wanted = set(named), _keys(root, snapshots)
     if wanted is None:
@@ -87,9 +109,9 @@ def shards_with(shards: Sequence[AnyPath], root: DataRoot, snapshots: Iterable[s
     All that hold a photo have to: it may have been rejected for several reasons, one after the other.
 
     Args:
-        shards: All of the folder.
-        root: Where the snapshots are.
-        snapshots: Those whose rows have to stay; where one of them cannot be read, all shards do.
+        shards: All shards of the folder.
+        root: The data root.
+        snapshots: Snapshots whose rows have to stay; where one of them cannot be read, all shards do.
     """
     wanted = _keys(root, snapshots) if shards else None
     if wanted is None:
@@ -99,7 +121,7 @@ def shards_with(shards: Sequence[AnyPath], root: DataRoot, snapshots: Iterable[s
 
 
 def _places(shard: AnyPath, index: KeyIndex) -> Places | None:
-    """Which of the wanted keys a shard holds: int64 [N]; None where it cannot be read: then nobody knows."""
+    """Places of the wanted keys that a shard holds, int64 [N]; None where it cannot be read."""
     try:
         with reading(shard):
             file = open_parquet(shard)
@@ -119,3 +141,8 @@ def _keys(root: DataRoot, snapshots: Iterable[str]) -> pa.Array | None:
     except (pa.ArrowException, OSError):
         return None
     return pc.unique(pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string()))
+
+
+def is_link(path: AnyPath) -> bool:
+    """Whether a path is a symbolic link."""
+    return not is_remote(path) and path.is_symlink()

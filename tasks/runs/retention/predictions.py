@@ -1,41 +1,42 @@
-"""Which predictions go: those of models that go, and what is known of folders that no kept prediction is of."""
+"""Live predictions: those of kept models, and the file hashes of the folders that these are of."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from tasks.paths import AnyPath, is_remote_text
-from tasks.runs.retention.references import readable_manifest
+from tasks.shards.manifests import find_manifest
 from tasks.shards.parquet import open_parquet
 from tasks.storage.listing_cache import Survey, read_each
 
 
-def unkept_predictions(folders: Sequence[AnyPath], models: Collection[str], there: Survey) -> Iterator[AnyPath]:
-    """Find the folders of the predict stage that nobody needs.
+def live_predictions(folders: Sequence[AnyPath], models: Collection[str], there: Survey) -> set[AnyPath]:
+    """Find the folders of the predict stage that stay.
 
     Args:
-        folders: Each holds what a model said of a folder of photos, what it said of any photo, or hashes of photos.
-        models: The models that stay. What cannot be read belongs to none.
-        there: What there is.
+        folders: Each holds a model's predictions of a folder of photos or of any photos, or hashes of photos.
+        models: Keys of the models that stay. Predictions that cannot be read belong to none.
+        there: Listing of the data root.
     """
     files = [[path for path in there.entries(folder) if path.suffix in (".json", ".parquet")] for folder in folders]
     read = read_each(_settings, files, folders[0]) if folders else ()
     settings = dict(zip(folders, read, strict=True))
-    # The hashes are of a folder, whichever model is asked of it.
-    asked = {about.get("folder") for about in settings.values() if about.get("model") in models}
-    for folder, about in settings.items():
-        needed = about.get("model") in models if "model" in about else about.get("folder") in asked
-        if not needed or not about:
-            yield folder
+    # Hashes are of a folder of photos, whichever model predicts them.
+    predicted = {about["folder"] for about in settings.values() if about.get("model") in models and "folder" in about}
+    return {
+        folder
+        for folder, about in settings.items()
+        if (about.get("model") in models if "model" in about else about.get("folder") in predicted)
+    }
 
 
 def _settings(files: Sequence[AnyPath]) -> Mapping[str, Any]:
-    """The model that the predictions in a folder of files are of, and the photos' folder; as far as they say."""
+    """The model and the folder of photos that the files of a prediction name; empty where they name none."""
     for path in files:
-        manifest = readable_manifest(path) if path.name == "manifest.json" else None
+        manifest = find_manifest(path) if path.name == "manifest.json" else None
         if manifest is not None:
             return {**manifest.settings, "folder": _plain(manifest.settings.get("folder", ""))}
     for path in files:
@@ -53,5 +54,5 @@ def _settings(files: Sequence[AnyPath]) -> Mapping[str, Any]:
 
 
 def _plain(folder: str) -> str:
-    """A folder's path as `tasks.predict` has it in what it knows of the folder."""
+    """A folder's path in the spelling of `tasks.predict`."""
     return folder.rstrip("/") if is_remote_text(folder) else str(Path(folder))

@@ -16,11 +16,11 @@ from tasks.shards.manifests import Manifest
 from tasks.shards.parquet import publish_parquet
 from tasks.shards.schemas import DECODE, REJECTED, SNAPSHOT, bottleneck_schema, describe
 from tasks.shards.store import ShardStore
-from tasks.stage_names import kind_of, stage_name
+from tasks.stage_spec import kind_of, stage_name
 from tasks.storage.files import publish_bytes, publish_json
 from tasks.storage.layout import DataRoot, manifest_path
 from tests.shards.rows import WIDTH, bottlenecks, key, keys
-from tests.support.data_root import INTERVAL, keep, record
+from tests.support.data_root import INTERVAL, keep, record, stage
 
 #: In the order in which a night makes them.
 STAGES = ("snapshot", "decode", "bottleneck", "train", "evaluate", "champion", "report", "record")
@@ -114,8 +114,8 @@ def stores(root: DataRoot, night: Night) -> list[ShardStore]:
 
 def make(root: DataRoot, night: Night) -> None:
     """Do what a night does, up to its last stage."""
-    for stage in STAGES[: STAGES.index(night.until) + 1]:
-        globals()[f"_{stage}"](root, night)
+    for name in STAGES[: STAGES.index(night.until) + 1]:
+        globals()[f"_{name}"](root, night)
 
 
 def _snapshot(root: DataRoot, night: Night) -> None:
@@ -180,7 +180,7 @@ def _train(root: DataRoot, night: Night) -> None:
     publish_json(folder / "training.json", {"schema_version": 1, "snapshot": night.snapshot, "settings": {}})
     publish_bytes(folder / "checkpoints" / "head-1", b"head")
     _manifest(night, "train").publish(folder / "manifest.json")
-    predictions = root.predict(night.key("predict"))
+    predictions = root.below("predict", night.key("predict"))
     publish_bytes(predictions / "predictions.parquet", b"rows")
     about = {"model": folder.name, "folder": "/inbox"}
     _manifest(night, "predict", settings=about).publish(predictions / "manifest.json")
@@ -219,7 +219,7 @@ def _report(root: DataRoot, night: Night) -> None:
 def _record(root: DataRoot, night: Night) -> None:
     kinds = [stage for stage in STAGES[1:-1] if stage not in ("decode", "bottleneck")]
     numbered = [stage_name(kind, number) for kind in ("decode", "bottleneck") for number in night.numbers]
-    stages = {stage: {"key": night.key(stage), "new": 0} for stage in (*numbered, *kinds)}
+    stages = {name: stage(night.key(name), 0) for name in (*numbered, *kinds)}
     kept = record(
         root,
         f"{night.date}",
@@ -227,7 +227,7 @@ def _record(root: DataRoot, night: Night) -> None:
         snapshot=night.snapshot,
         head=night.key("train"),
         report=str(root.report(night.key("report")) / "report.html"),
-        stages={"snapshot": {"key": night.snapshot}, **stages},
+        stages={"snapshot": stage(night.snapshot, 0), **stages},
     )
     keep(root, kept, night.dataset, night.parameters)
     publish_index(root)

@@ -21,7 +21,7 @@ from tasks.storage.locks import lock_folder, lock_until_exit
 from tasks.storage.remote_listing import objects_below
 from tests.runs.retention.nights import Night, decoded, embedded, make, missing, rejected, stores
 from tests.storage.processes import started
-from tests.support.data_root import record
+from tests.support.data_root import record, stage
 from tests.support.processes import read_line
 from tests.support.servers.object_store import ObjectStore
 
@@ -179,7 +179,7 @@ def test_a_comparison_stays_with_its_snapshot_and_pictures(root: DataRoot[Path])
     compared = night(1, 1, 2, settings="b", until="decode")
     make(root, compared)
     told = record(root, "2026-03-01", snapshot=compared.snapshot, comparison="cafe")
-    publish_json(root.comparisons("flowers") / "2026-03-01-aaaaaaaa.json", told)
+    publish_json(root.below("compare", "runs", "flowers") / "2026-03-01-aaaaaaaa.json", told)
     make(root, night(2, 3))
     take(root)
     assert root.snapshot(compared.snapshot).exists()
@@ -224,9 +224,7 @@ def test_what_was_given_to_a_run_is_left_alone(root: DataRoot[Path]) -> None:
         later = night(day, day)
         make(root, later)
         told = record(root, f"{later.date}", parameters={"backbone": str(model)}, snapshot=later.snapshot)
-        made = {
-            "stages": {stage: {"key": later.key(stage), "new": 0} for stage in ("decode", "bottleneck", "evaluate")}
-        }
+        made = {"stages": {name: stage(later.key(name), 0) for name in ("decode", "bottleneck", "evaluate")}}
         publish_json(later.record(root), {**told, **made, "head": later.key("train")})
     take(root)
     assert model.read_text() == "mine"
@@ -235,7 +233,11 @@ def test_what_was_given_to_a_run_is_left_alone(root: DataRoot[Path]) -> None:
 def test_a_comparison_s_or_a_run_s_damaged_record_is_refused_by_name(root: DataRoot[Path]) -> None:
     make(root, night(1, 1))
     make(root, night(2, 2))
-    for path in (root.comparisons("x") / "2026-03-01-aaaaaaaa.json", night(1, 1).record(root), root.champion("trees")):
+    for path in (
+        root.below("compare", "runs", "x") / "2026-03-01-aaaaaaaa.json",
+        night(1, 1).record(root),
+        root.champion("trees"),
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         before = path.read_bytes() if path.exists() else None
         path.write_text("{}")
@@ -299,8 +301,8 @@ def test_after_a_run_nothing_goes_while_another_night_is_under_way(
     for day in (1, 2):
         make(root, night(day, day))
     own = night(2, 2).record(root)
-    lock_until_exit(root.night("flowers", dt.date(2026, 3, 2)), "the own night")
-    with started(HOLD_NIGHT, root.night("trees", dt.date(2026, 3, 2))):
+    lock_until_exit(root.run_lock("flowers", dt.date(2026, 3, 2)), "the own night")
+    with started(HOLD_NIGHT, root.run_lock("trees", dt.date(2026, 3, 2))):
         collect_after_run(root, 1, own)
     assert (
         capsys.readouterr().out == "Old runs  not removed: Other runs are under way: trees. The next run tries again.\n"
@@ -333,8 +335,8 @@ def test_after_a_run_on_a_store_nothing_goes_while_another_night_is_under_way(
     far: DataRoot, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = night(2, 2).record(far)
-    lock_until_exit(far.night("flowers", dt.date(2026, 3, 2)), "the own night")
-    with started(HOLD_NIGHT, far.night("trees", dt.date(2026, 3, 2))):
+    lock_until_exit(far.run_lock("flowers", dt.date(2026, 3, 2)), "the own night")
+    with started(HOLD_NIGHT, far.run_lock("trees", dt.date(2026, 3, 2))):
         collect_after_run(far, 1, own)
     assert "Other runs are under way: trees." in capsys.readouterr().out
     assert stays(far, night(1, 1))
@@ -342,7 +344,7 @@ def test_after_a_run_on_a_store_nothing_goes_while_another_night_is_under_way(
     assert "Old runs  1 removed with what only they needed: " in capsys.readouterr().out
     assert not stays(far, night(1, 1))
     assert stays(far, night(2, 2))
-    runs = far.runs("x").parent
+    runs = far.below("runs")
     assert is_remote(runs)
     locks = [found.path for found in objects_below(runs) if "/.2026" in found.path]
     assert locks == ["flowers/.2026-03-02.lock/0000000001"], "what a night that has ended leaves goes too"
@@ -353,7 +355,7 @@ def test_after_a_run_on_a_store_a_night_that_died_on_another_machine_holds_nothi
 ) -> None:
     monkeypatch.setattr(leases, "EXPIRED", 0.5)
     dead = {"machine": "another", "process": 1, "started": "0", "beat": 7, "released": False}
-    publish_json(far.night("trees", dt.date(2026, 3, 1)) / "0000000001", dead)
+    publish_json(far.run_lock("trees", dt.date(2026, 3, 1)) / "0000000001", dead)
     # Stores tell whole seconds.
     time.sleep(2)
     collect_after_run(far, 1, night(2, 2).record(far))

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.record import Run, publish_record
 from pipeline.retrain import RetrainFlowers
 from pipeline.summary import summarise
 from tasks.catalog import Dataset
+from tasks.runs.record_writer import Run, publish_record
 from tasks.shards.manifests import Manifest
 from tests.support.processes import TIMEOUT
 from tests.support.repository import REPOSITORY
@@ -51,7 +51,7 @@ LATE = """
 import sys, time
 from pathlib import Path
 time.sleep(0.3)
-from tests.pipeline.test_record import RUN, STAGES, publish_record
+from tests.runs.test_record_writer import RUN, STAGES, publish_record
 time.sleep(0.2)
 publish_record(Path(sys.argv[1]), RUN, STAGES)
 """

@@ -1,4 +1,4 @@
-"""The run record: the small file that says what a nightly run came to."""
+"""Writes run records: the small files that runs end with."""
 
 import datetime as dt
 import os
@@ -14,12 +14,12 @@ from tasks.paths import AnyPath
 from tasks.shards.manifests import Manifest
 from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.stage_names import of_kind
+from tasks.stage_spec import of_kind
 from tasks.storage.files import publish_json
 
 
 def _age() -> float:
-    """Seconds since the system started this process; 0 where it does not say."""
+    """Seconds since the system started this process; 0 where the system does not tell."""
     if sys.platform == "linux":
         # Field 22 of proc_pid_stat(5), counted from the end of the name, which may hold spaces and brackets.
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
@@ -27,17 +27,17 @@ def _age() -> float:
     return 0.0
 
 
-#: What came before this import: Python's own start, and Luigi's modules and ours. A worker's children inherit both.
+#: Seconds before this import: Python's own start, and Luigi's modules and ours. A worker's children inherit both.
 _PROGRAM = _age()
 _STARTED = time.monotonic() - _PROGRAM
 
 
 class Run(NamedTuple):
-    """Which run a record is of.
+    """The run that a record is of.
 
     Args:
-        id: Names the run in the manifests of the stages that it completed.
-        date: The date that it is for.
+        id: Name of the run in manifests.
+        date: Date of the run.
         dataset: The dataset.
         parameters: Every other parameter, as text.
     """
@@ -49,18 +49,18 @@ class Run(NamedTuple):
 
 
 def join_states(states: Iterable[str]) -> str:
-    """How the files of several backbones look from outside, as one text; see `BackboneRequest.state`."""
+    """Join the states of several backbones' files to one text; see `BackboneRequest.state`."""
     return "; ".join(states)
 
 
-def identify(run: Run, backbones: Sequence[Manifest], snapshot: Manifest) -> dict[str, Any]:
-    """What every record begins with: which run it is of, and how what it was made of looked.
+def record_header(run: Run, backbones: Sequence[Manifest], snapshot: Manifest) -> dict[str, Any]:
+    """The start of every record: the run, and the state of its photos and backbones.
 
-    `elapsed` is in seconds, from the program's start to now. It leaves out what comes after the record: the last lines
-    and Python's end. Where Luigi makes the runs of many dates in one go, it holds those before this one.
+    `elapsed` is in seconds, from the program's start to now. It leaves out the last lines on the terminal and Python's
+    end. Where one program makes the runs of many dates, it includes the runs before this one.
 
     Args:
-        run: Which run.
+        run: The run.
         backbones: Manifests of its backbones.
         snapshot: Manifest of its snapshot.
     """
@@ -75,7 +75,7 @@ def identify(run: Run, backbones: Sequence[Manifest], snapshot: Manifest) -> dic
         "state": snapshot.details["state"],
         "backbone_state": join_states(backbone.details["asked"] for backbone in backbones),
         "snapshot": snapshot.key,
-        # A snapshot that an earlier version of this project took has no such labels and source.
+        # Snapshots of an earlier version of this project lack the changes of labels and the source.
         "labels": snapshot.details.get("label_changes", {"new": [], "gone": []}),
         "unreached": snapshot.details.get("unreached"),
         **IgnoredSummary.from_details(snapshot.details).details(),
@@ -83,22 +83,22 @@ def identify(run: Run, backbones: Sequence[Manifest], snapshot: Manifest) -> dic
 
 
 def publish_record(path: AnyPath, run: Run, stages: Mapping[str, Manifest]) -> None:
-    """Write the record of a run that is done.
+    """Write the record of a run.
 
     Args:
-        path: Where.
-        run: Which run.
+        path: Path of the record.
+        run: The run.
         stages: Manifests of all stages by name, in the order in which they ran.
     """
     evaluate = stages["evaluate"]
-    # Fine-tuning goes from pictures to a network, without bottlenecks or a head on them.
+    # Fine-tuning trains a network on pictures, without bottlenecks and a head.
     decodes, bottlenecks = of_kind(stages, "decode"), of_kind(stages, "bottleneck")
     trained = stages["train"].key
     own = {name: _own(stage, run.id) for name, stage in stages.items()}
     publish_json(
         path,
         {
-            **identify(run, of_kind(stages, "backbone"), stages["snapshot"]),
+            **record_header(run, of_kind(stages, "backbone"), stages["snapshot"]),
             "bottleneck": bottlenecks[0].key if bottlenecks else None,
             "head": trained if bottlenecks else None,
             "network": None if bottlenecks else trained,
@@ -118,7 +118,7 @@ def publish_record(path: AnyPath, run: Run, stages: Mapping[str, Manifest]) -> N
 
 
 def _headline(evaluate: Manifest) -> dict[str, Any]:
-    """The figures that matter first: test accuracy and, if measured, cross-validated accuracy, with 95 % intervals."""
+    """The main figures: test accuracy and, if measured, cross-validated accuracy, with 95 % intervals."""
     test, crossed = evaluate.details["test"], evaluate.details["cross_validation"]
     return {
         "test": {name: test[name] for name in ("photos", "accuracy", "interval")},
@@ -127,13 +127,13 @@ def _headline(evaluate: Manifest) -> dict[str, Any]:
 
 
 def _own(stage: Manifest, run: str) -> dict[str, Any]:
-    """What this run did in a stage; where an earlier run had done it all, everything counts as reused."""
+    """Work of the run in a stage; where an earlier run had done all of it, everything counts as reused."""
     own = stage.run == run
-    # What the record tells elsewhere.
+    # Details that the record has elsewhere.
     apart = {"asked", "found", "state", "label_changes", "unreached", "test", "cross_validation"}
     apart |= {"ignored_examples", "folders_without_photos"}
-    told = {} if stage.stage in ("champion", "export", "report") else stage.details
-    details = {name: value for name, value in told.items() if name not in apart}
+    own_details = {} if stage.stage in ("champion", "export", "report") else stage.details
+    details = {name: value for name, value in own_details.items() if name not in apart}
     if not own:
         details |= {name: 0 for name in details if name.endswith("_new")}
     return {
@@ -148,9 +148,9 @@ def _own(stage: Manifest, run: str) -> dict[str, Any]:
 
 
 def _startup(stages: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """What was no work: seconds in all, of the program before any stage, and in the stages by what was prepared."""
+    """Seconds of start-up: in all, of the program before any stage, and in the stages by what was prepared."""
     parts = {"program": _PROGRAM}
     for stage in stages:
-        for what, seconds in stage.items():
-            parts[what] = parts.get(what, 0.0) + seconds
-    return {what: round(seconds, 3) for what, seconds in {"seconds": sum(parts.values()), **parts}.items()}
+        for name, seconds in stage.items():
+            parts[name] = parts.get(name, 0.0) + seconds
+    return {name: round(seconds, 3) for name, seconds in {"seconds": sum(parts.values()), **parts}.items()}
