@@ -19,18 +19,22 @@ class BackboneParameters(luigi.Task):
 
     backbone: luigi.Parameter[str] = luigi.Parameter(
         default="efficientnet_lite0",
-        description="The pretrained network: a name of the catalog, keras:<Name> for a model of "
-        "keras.applications, or the path of a SavedModel, a .keras file or a frozen graph (.pb). Several with + "
-        "between them put their bottlenecks side by side.",
+        description="Pretrained network: a name in the catalog, keras:<Name> for a model of keras.applications, or "
+        "the path of a SavedModel, a .keras file or a frozen graph (.pb). Join several with + to "
+        "concatenate their bottlenecks.",
     )
     weights: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="A file or URL in place of the backbone's own weights."
+        default="", description="File or URL of weights in place of the backbone's own."
     )
     image_size: NumberParameter[int] = NumberParameter(
-        int, 0, 4096, default=0, description="Height and width of its input in pixels; 0 is the backbone's own."
+        int,
+        0,
+        4096,
+        default=0,
+        description="Height and width of the backbone's input in pixels; 0 is the backbone's default.",
     )
     image_encoding: ChoiceParameter = ChoiceParameter(
-        "jpeg", "png", default="jpeg", description="How decoded photos are stored."
+        "jpeg", "png", default="jpeg", description="Format in which decoded photos are stored."
     )
     scaling: ChoiceParameter = ChoiceParameter(
         AUTO,
@@ -41,23 +45,24 @@ class BackboneParameters(luigi.Task):
         "torch",
         "caffe",
         default=AUTO,
-        description="How a model of your own wants its pixels: raw is 0 to 255, unit 0 to 1, symmetric -1 to 1, "
-        "inception (x - 128) / 128, torch and caffe as Keras' modes of these names; auto is the backbone's own.",
+        description="Pixel scaling of a model of your own: raw is 0 to 255, unit 0 to 1, symmetric -1 to 1, inception "
+        "(x - 128) / 128, torch and caffe are Keras' modes of these names; auto is the backbone's own "
+        "scaling.",
     )
     input_tensor: luigi.Parameter[str] = luigi.Parameter(
-        default="", description="Of a frozen graph of your own: the tensor that takes the scaled pixels."
+        default="", description="Input tensor of a frozen graph of your own; it takes scaled pixels."
     )
     bottleneck_tensor: luigi.Parameter[str] = luigi.Parameter(
         default="",
-        description="Of a model of your own: the tensor, output or layer that gives the bottleneck; further ones "
-        "follow after commas.",
+        description="Tensor, output or layer of a model of your own that is the bottleneck; separate several with "
+        "commas.",
     )
     layers: ChoiceParameter = ChoiceParameter(
         AUTO,
         LAST,
         default=AUTO,
-        description="Which layers make a bottleneck: auto is the last one and the earlier ones that the backbone "
-        "names, last is the last one alone.",
+        description="Layers that make up a bottleneck: auto is the last layer and the earlier ones that the backbone "
+        "names, last is the last layer alone.",
     )
 
     def check_backbone_parameters(self) -> None:

@@ -42,30 +42,36 @@ class BaseTask(BackboneParameters):
     """A task that a person starts: it works on a dataset for a date, with a backbone, and ends with a record."""
 
     date: DayParameter = DayParameter(
-        default=dt.date.today(), description="Date of the run; today's looks at the photos again, a past one does not."
+        default=dt.date.today(),
+        description="Date of the run. A run for today checks whether the photos have changed; a run for a past date "
+        "does not.",
     )
     allow_future_date: luigi.BoolParameter = luigi.BoolParameter(
         default=False,
         significant=False,
-        description="Run for a date that is yet to come, whose model the runs until then are compared with.",
+        description="Allow a date in the future. The models of all runs until then are compared with its model.",
     )
     dataset: luigi.Parameter[str] = luigi.Parameter(
         default=SAMPLE,
-        description="A name of the catalog, a folder <label>/<photo>, an archive of one, or its URL.",
+        description="Name in the catalog, folder <label>/<photo>, archive of such a folder, or URL of one.",
     )
     data_root: FolderParameter = FolderParameter(
         default="data",
-        description="Folder of everything that the stages write; s3://, gs:// or az://<bucket>/<folder> is one on an "
-        "object store.",
+        description="Folder of all results, on this machine or on an object store (s3://, gs:// or "
+        "az://<bucket>/<folder>).",
     )
     sample_photos: NumberParameter[int] = NumberParameter(
-        int, 15, default=400, description="How many photos `sample` draws."
+        int, 15, default=400, description="Number of photos that `sample` draws."
     )
     max_rejected: NumberParameter[float] = NumberParameter(
-        float, 0, 1, default=0.05, description="Share of photos that may be unreadable before the run fails."
+        float, 0, 1, default=0.05, description="Share of photos that may be undecodable before the run fails."
     )
     max_megapixels: NumberParameter[float] = NumberParameter(
-        float, 0, 10_000, default=100, description="Millions of pixels that a photo may have; larger ones are rejected."
+        float,
+        0,
+        10_000,
+        default=100,
+        description="Largest photo that is decoded, in millions of pixels; larger ones are rejected.",
     )
     max_shrink: NumberParameter[float] = NumberParameter(
         float,
@@ -73,35 +79,40 @@ class BaseTask(BackboneParameters):
         1,
         default=0.2,
         significant=False,
-        description="Share of the last snapshot's photos that may be gone before the run fails.",
+        description="Share of the last snapshot's photos that may be missing before the run fails.",
     )
     on_missing_source: ChoiceParameter = ChoiceParameter(
         *ON_MISSING_SOURCE,
         default="fail",
         significant=False,
-        description="What to do where the photos cannot be reached: fail, or use-last, the last snapshot's photos.",
+        description="If the photos cannot be reached: fail, or use-last to train on the last snapshot's photos.",
     )
     engine: ChoiceParameter = ChoiceParameter(
         *ENGINES,
         default="local",
         significant=False,
-        description="Who decodes photos and computes bottlenecks: this machine alone, or Ray, with the same results.",
+        description="Decode photos and compute bottlenecks on this machine (local) or on a Ray cluster (ray); the "
+        "results are the same.",
     )
     ray_address: luigi.Parameter[str] = luigi.Parameter(
         default="",
         significant=False,
-        description="Of ray: the cluster that this machine is a node of, as auto or its head's <host>:<port>; by "
-        "default Ray is started on this machine for as long as it is needed.",
+        description="With ray: address of the cluster, auto or <host>:<port> of its head; this machine must be a node "
+        "of it. By default Ray is started on this machine for the time of the work.",
     )
     gpus_per_actor: NumberParameter[float] = NumberParameter(
-        float, 0, default=0, significant=False, description="Of ray: GPUs for each network, or the part of one."
+        float,
+        0,
+        default=0,
+        significant=False,
+        description="With ray: GPUs for each actor that runs a network; fractions are allowed.",
     )
     log_format: ChoiceParameter = ChoiceParameter(
         "text",
         "json",
         default="text",
         significant=False,
-        description="What is written to standard output: text for people, or JSON, one object a line for each event.",
+        description="Format of standard output: text for people, or json with one object a line for programs.",
     )
 
     def __init__(self, *values: Any, **parameters: Any) -> None:

@@ -27,19 +27,23 @@ class CompareTraining(BaseTask):
     """Compares a head on frozen bottlenecks with whole networks, on growing numbers of training photos."""
 
     image_size: NumberParameter[int] = NumberParameter(
-        int, 0, 4096, default=128, description="Height and width of the input in pixels; 0 is the backbone's own."
+        int, 0, 4096, default=128, description="Height and width of the input in pixels; 0 is the backbone's default."
     )
     photos_per_label: SizesParameter = SizesParameter(
-        default=(5, 20, 50, 100, 0), description="Numbers of training photos a label, with commas between them; or all."
+        default=(5, 20, 50, 100, 0), description="Numbers of training photos a label, separated by commas, or all."
     )
     seeds: NumberParameter[int] = NumberParameter(
-        int, 1, 100, default=3, description="Draws of the training photos, where they are 50 a label or fewer."
+        int,
+        1,
+        100,
+        default=3,
+        description="Random samples of the training photos for each number of 50 a label or fewer.",
     )
     epochs: NumberParameter[int] = NumberParameter(
         int, 1, default=12, description="Passes of a whole network over its training photos; few photos get more."
     )
     budget_minutes: NumberParameter[float] = NumberParameter(
-        float, 0, default=25, description="What training the whole networks may take in all; 0 is no limit."
+        float, 0, default=25, description="Minutes for the training of all whole networks; 0 is no limit."
     )
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""What the nightly root task lets a person choose of the model, and the settings that this comes to."""
+"""The parameters of a model, and the settings of all stages that follow from them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,37 +20,41 @@ from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, Tra
 
 
 class ModelTask(BaseTask):
-    """A root task that trains a model: how its bottlenecks are computed, and how it is trained and measured."""
+    """A task that trains a model, with the parameters of its bottlenecks, its training and its evaluation."""
 
     views: ChoiceParameter = ChoiceParameter(
         "1",
         "2",
         "4",
         default="2",
-        description="Views of a photo: 1 is the plain photo, 2 adds its mirror image, 4 adds both of the other crop "
-        "(the whole photo squeezed into the square, where the backbone's own is cut from the centre).",
+        description="Views of a photo: 1 is the plain photo, 2 adds its mirror image, 4 adds both views of the other "
+        "crop (the whole photo squeezed into a square, if the backbone's crop is the centre).",
     )
     precision: ChoiceParameter = ChoiceParameter(
         AUTO,
         *PRECISIONS,
         default=AUTO,
-        description="What bottlenecks are computed in; auto is bfloat16 where the hardware computes in "
-        "it, else float32; of EfficientNet-Lite's last layer alone, int8 on such a processor.",
+        description="Precision in which bottlenecks are computed. auto is bfloat16 if the hardware supports it, "
+        "otherwise float32, or int8 for the last layer alone of EfficientNet-Lite.",
     )
     flip_left_right: luigi.BoolParameter = luigi.BoolParameter(
-        default=False, description="Train on distorted views too, half of them mirrored."
+        default=False, description="Also train on distorted views, half of them mirrored."
     )
     random_crop: NumberParameter[int] = NumberParameter(
-        int, 0, 100, default=0, description="Train on distorted views too, with a margin of this per cent cropped away."
+        int,
+        0,
+        100,
+        default=0,
+        description="Also train on distorted views, with a margin of up to this per cent cropped away.",
     )
     random_scale: NumberParameter[int] = NumberParameter(
-        int, 0, 400, default=0, description="Train on distorted views too, enlarged by up to this per cent."
+        int, 0, 400, default=0, description="Also train on distorted views, enlarged by up to this per cent."
     )
     random_brightness: NumberParameter[int] = NumberParameter(
-        int, 0, 100, default=0, description="Train on distorted views too, brighter or darker by up to this per cent."
+        int, 0, 100, default=0, description="Also train on distorted views, brighter or darker by up to this per cent."
     )
     distorted_views: NumberParameter[int] = NumberParameter(
-        int, 1, 100, default=8, description="Distorted views of a photo, where any distortion is asked for."
+        int, 1, 100, default=8, description="Number of distorted views of a photo, if any distortion is given."
     )
 
     train: ChoiceParameter = ChoiceParameter(
@@ -60,56 +64,56 @@ class ModelTask(BaseTask):
         "lda",
         "classic",
         default="lda",
-        description="How a head is trained: lda is linear discriminant analysis in closed form, classic the loop of "
+        description="Training of a head: lda is linear discriminant analysis in closed form, classic is the loop of "
         "retrain.py on the last layer.",
     )
     shrinkage: NumbersParameter = NumbersParameter(
         1e-6,
         default=LdaRecipe.shrinkage,
-        description="Of lda: what is added to the variance within labels, to choose from by leaving single photos out.",
+        description="With lda: shrinkages of the covariance to choose from by leaving single photos out.",
     )
     layer_weights: NumbersParameter = NumbersParameter(
         0,
         1,
         default=LdaRecipe.layer_weights,
-        description="Of lda: weights of the layers before the last one, likewise; 0 leaves them out.",
+        description="With lda: weights of the layers before the last one to choose from likewise; 0 leaves them out.",
     )
     epochs: NumberParameter[int] = NumberParameter(
-        int, 0, default=0, description="Of finetune: passes over the training photos, more where they are few; 0 is 5."
+        int, 0, default=0, description="With finetune: passes over the training photos, more if they are few; 0 is 5."
     )
     steps: NumberParameter[int] = NumberParameter(
-        int, 1, default=4000, description="Of classic: steps of gradient descent."
+        int, 1, default=4000, description="With classic: steps of gradient descent."
     )
     batch_size: NumberParameter[int] = NumberParameter(
         int,
         0,
         default=0,
-        description="Of classic and finetune: examples in a step; 0 is 100 for classic, 32 for finetune.",
+        description="With classic and finetune: examples in a step; 0 is 100 for classic, 32 for finetune.",
     )
     learning_rate: NumberParameter[float] = NumberParameter(
         float,
         0,
         10,
         default=0,
-        description="Of classic and finetune: rate of a step; 0 is 0.01 for classic, 0.0003 for finetune.",
+        description="With classic and finetune: learning rate; 0 is 0.01 for classic, 0.0003 for finetune.",
     )
     averaging: NumberParameter[float] = NumberParameter(
         float,
         0,
         0.99999,
         default=0.99,
-        description="Of classic: decay of the moving average of the weights, which watch measures.",
+        description="With classic: decay of the moving average of the weights, which watch measures.",
     )
     class_weights: luigi.BoolParameter = luigi.BoolParameter(
-        default=False, description="Of lda: take every label for as likely, however many photos it has."
+        default=False, description="With lda: give every label the same prior, however many photos it has."
     )
-    seed: NumberParameter[int] = NumberParameter(int, 0, default=0, description="Of everything that is drawn.")
+    seed: NumberParameter[int] = NumberParameter(int, 0, default=0, description="Seed of all random numbers.")
     folds: NumberParameter[int] = NumberParameter(
-        int, 0, 10, default=5, description="Folds of a head's cross-validation, 2 to 10; 0 does without one."
+        int, 0, 10, default=5, description="Folds of a head's cross-validation, 2 to 10; 0 skips it."
     )
 
     def check(self) -> None:
-        """As every root task; and the folds, and what several backbones go with."""
+        """Check the parameters, as of every task, and the folds and the number of backbones."""
         super().check()
         if self.folds == 1:
             raise SettingError("--folds is 1; it takes 2 to 10, or 0 for no cross-validation.")
@@ -120,10 +124,10 @@ class ModelTask(BaseTask):
             )
 
     def check_backbones(self, backbones: Sequence[Backbone]) -> None:
-        """Check what depends on the backbones before any photo is read.
+        """Check the parameters that depend on the backbones, before any photo is read.
 
         Raises:
-            SettingError: The parameters ask for what a backbone or this machine cannot do, or two backbones are one.
+            SettingError: A backbone or this machine lacks what the parameters ask for, or two backbones are the same.
         """
         for place, backbone in enumerate(backbones):
             if self.train == "finetune":
@@ -138,7 +142,7 @@ class ModelTask(BaseTask):
                 check_gpus(cluster.gpus, bottleneck.precision, find_hardware())
 
     def settings(self, backbones: Sequence[Backbone]) -> EvaluateSettings:
-        """All settings, each stage's inside the next one's."""
+        """The settings of the evaluation, which contain those of all stages before it."""
         if self.train == "finetune":
             return EvaluateSettings(self._finetune(backbones[0]), folds=0)
         bottlenecks = tuple(bottleneck for backbone in backbones for bottleneck in self._bottlenecks(backbone))
@@ -146,8 +150,8 @@ class ModelTask(BaseTask):
         return EvaluateSettings(TrainSettings(bottlenecks, recipe, self.seed), self.folds)
 
     def _bottlenecks(self, backbone: Backbone) -> Iterator[BottleneckSettings]:
-        """The bottlenecks of a backbone, of its own crop first."""
-        # The classic recipe looks at the first view alone.
+        """The bottleneck settings of a backbone, those of its own crop first."""
+        # The classic recipe uses the first view alone.
         crops = 2 if self.views == "4" and self.recipe == "lda" else 1
         others = [crop for crop in get_args(Crop) if crop != backbone.crop]
         for crop in [backbone.crop, *others][:crops]:
@@ -179,7 +183,7 @@ class ModelTask(BaseTask):
                 learning_rate=self.learning_rate or 0.01,
                 averaging=self.averaging,
             )
-        # Without earlier layers there is nothing to weigh, and so one head whatever the weights.
+        # Without earlier layers the weights have no effect, so they are left out of the key.
         weights = self.layer_weights if layered else (1.0,)
         return LdaRecipe(shrinkage=self.shrinkage, layer_weights=weights, class_weights=self.class_weights)
 
