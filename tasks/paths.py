@@ -113,16 +113,6 @@ def is_remote(path: AnyPath) -> "TypeIs[UPath]":
     return not isinstance(path, Path)
 
 
-def read_bytes(path: AnyPath) -> bytes:
-    """Read a file whole; of an object store in one request.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    # Its own `read_bytes` asks for the size first, and fails where the object is replaced meanwhile.
-    return bytes(path.fs.cat_file(path.path)) if is_remote(path) else path.read_bytes()
-
-
 def is_remote_text(text: str) -> bool:
     """Whether a text names a path on an object store."""
     return text.partition("://")[0] in _OPTIONS and "://" in text

@@ -10,8 +10,8 @@ from tasks.paths import AnyPath
 from tasks.runs.records import read_record, recorded_datasets
 from tasks.stage_names import kind_of, of_kind
 from tasks.storage.files import listed as listed_in
+from tasks.storage.files import read_each
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import read_each
 
 #: Older runs may have been on another machine, or of another version.
 NEWEST = 30

@@ -17,8 +17,8 @@ from tasks.download.source_fallback import last_snapshot
 from tasks.errors import DatasetError, PipelineError, StoreError
 from tasks.runs.records import read_record
 from tasks.stage_names import kind_of, number_of
+from tasks.storage.files import read_each
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import read_each
 from tasks.storage.removal import measure
 
 

@@ -16,9 +16,8 @@ from tasks.shards.manifests import Manifest, read_manifest
 from tasks.snapshot.task import source_state
 from tasks.stage import StageTask
 from tasks.stage_names import kind_of, number_of, stage_name
-from tasks.storage.files import listed
+from tasks.storage.files import listed, read_each
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import read_each
 from tasks.train.settings import TrainSettings
 
 #: Every kind of stage, in the order in which they run; the last one is the run's record.

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from tasks.catalog import given_path
 from tasks.keys import fingerprint
-from tasks.paths import AnyPath, file_version, is_remote
-from tasks.storage.remote_listing import version_of
+from tasks.storage.files import storage_at
 
 KERAS_PREFIX = "keras:"
 #: What `--scaling` says where the user leaves it to the backbone.
@@ -56,19 +55,4 @@ class BackboneRequest:
     def state(self) -> str:
         """How the user's own files look from outside, without reading them: changed, they are looked at again."""
         paths = [given_path(text) for text in (self.backbone, self.weights)]
-        return ", ".join(look(path) if path else "" for path in paths)
-
-
-def look(path: AnyPath) -> str:
-    """Sizes and versions of a file, or of all files of a SavedModel; empty where there is none.
-
-    Of an object store it is the version that the store gives them.
-    """
-    if is_remote(path):
-        return version_of(path)
-    try:
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        seen = [(file, file.stat()) for file in files]
-    except OSError:
-        return ""
-    return fingerprint({str(file): f"{status.st_size} {file_version(status)}" for file, status in seen})
+        return ", ".join(storage_at(path).version(path) if path else "" for path in paths)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, fields
 
 from tasks.backbone.backbones import Backbone, Prepared
-from tasks.backbone.request import BackboneRequest, look
+from tasks.backbone.request import BackboneRequest
 from tasks.keys import fingerprint
 from tasks.parameters import NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
@@ -12,6 +12,7 @@ from tasks.settings import settings_from
 from tasks.shards.manifests import StageResult
 from tasks.stage import StageTask
 from tasks.stage_names import stage_name
+from tasks.storage.files import storage_at
 
 
 class PrepareBackbone(StageTask):
@@ -43,8 +44,10 @@ class PrepareBackbone(StageTask):
         """Whether it is known, and the files that it was made of look as they did."""
         if not self.is_published():
             return False
-        details = self.manifest().details
-        return bool(details["asked"] == self.request.state() and details["found"] == look(self.prepared().weights))
+        details, weights = self.manifest().details, self.prepared().weights
+        return bool(
+            details["asked"] == self.request.state() and details["found"] == storage_at(weights).version(weights)
+        )
 
     def prepared(self) -> Prepared:
         """The backbone, once the task is complete."""
@@ -61,6 +64,7 @@ class PrepareBackbone(StageTask):
         # Before anything is read, so that a file that is replaced meanwhile is seen to have changed.
         asked = self.request.state()
         prepared = prepare_backbone(self.request, self.folder(), progress)
+        weights = prepared.weights
         return StageResult(
             key=fingerprint(asdict(prepared.backbone)),
             snapshot="",
@@ -68,5 +72,5 @@ class PrepareBackbone(StageTask):
             photos=0,
             new=1,
             reused=0,
-            details={"weights": str(prepared.weights), "asked": asked, "found": look(prepared.weights)},
+            details={"weights": str(weights), "asked": asked, "found": storage_at(weights).version(weights)},
         )

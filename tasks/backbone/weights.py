@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.catalog import BackboneEntry, given_path, is_url
 from tasks.errors import BackboneError
 from tasks.keys import KEY_LENGTH, file_sha256
-from tasks.paths import AnyPath, is_remote, is_remote_text
+from tasks.paths import AnyPath, is_remote_text
 from tasks.progress import Progress
 from tasks.storage.files import is_there, publish_folder
 
@@ -87,11 +87,11 @@ def _fetched(url: str, folder: AnyPath, progress: Progress) -> AnyPath:
     from tasks.download.staging import staging_folder  # noqa: PLC0415
 
     name = fetched_name(url)
-    if not is_remote(folder):
-        return fetch_locked(url, folder / name, progress, progress.tell).path
+    place = staging_folder(folder)
+    if place.is_home:
+        return fetch_locked(url, place.folder / name, progress, progress.tell).path
     locked = locked_sha256(folder / name)
     if locked is None or not is_there(_kept(folder, locked)):
-        place = staging_folder(folder)
         file = place.folder / name
         with place.shared(file):
             locked = fetch_locked(url, file, progress, progress.tell).sha256

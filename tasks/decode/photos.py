@@ -19,10 +19,11 @@ from tasks.decode.repair import NONE_FLAWED, Flawed
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.workers import DecodeResult, Photo, decode_files
 from tasks.hardware import available_cores
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.schemas import DECODE, describe
 from tasks.shards.store import ShardStore
+from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot
 
 ROWS_PER_SHARD = 512
@@ -156,7 +157,7 @@ def decode_untried(
     untried: Untried, folder: AnyPath, stores: DecodeStores, progress: Progress, max_pixels: int
 ) -> DecodeCounts:
     """Decode photos without a look at what is there; see `decode_photos`, but for those that are not to be tried."""
-    told = ["sha256", "path", "bytes"] if is_remote(folder) else ["sha256", "path"]
+    told = ["sha256", "path", *(["bytes"] if storage_at(folder).reads_are_requests else [])]
     photos = list(map(Photo, *(untried.photos.column(name).to_pylist() for name in told)))
     work = partial(decode_files, settings=stores.settings, max_pixels=max_pixels)
     with (

@@ -10,17 +10,14 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tasks.decode.rejections import CHANGED, unread
 from tasks.decode.workers import LARGE_FILE, MAX_BYTES, DecodeResult, Photo, Work, in_processes
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.snapshot.photo_io import photo_sha256, read_photo
+from tasks.storage.files import storage_at, sweep
 from tasks.storage.remote_listing import AT_ONCE
-from tasks.storage.tempfiles import scratch_folder, sweep
-
-if TYPE_CHECKING:
-    from upath import UPath
+from tasks.storage.tempfiles import scratch_folder
 
 
 def work_on_photos(
@@ -41,7 +38,7 @@ def work_on_photos(
     Raises:
         MachineError: The object store cannot be had, or processes die before they get any work.
     """
-    if not is_remote(folder):
+    if not storage_at(folder).reads_are_requests:
         yield from in_processes(partial(work, folder=folder), photos, workers)
         return
     sweep(folder)
@@ -57,7 +54,7 @@ class _Fetching:
         here: Where copies are for as long as they are worked on.
     """
 
-    def __init__(self, there: "UPath", here: Path) -> None:
+    def __init__(self, there: AnyPath, here: Path) -> None:
         self._there, self._here = there, here
         self._threads = ThreadPoolExecutor(AT_ONCE)
 

@@ -17,10 +17,9 @@ from tasks.download.members import Archive, Member, members
 from tasks.download.names import ArchiveNames
 from tasks.download.unpacking import PIECE
 from tasks.errors import DownloadError, MachineError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.progress import NullProgress, Progress
-from tasks.storage.object_store import FolderListing as Within
-from tasks.storage.object_store import list_folder
+from tasks.storage.files import storage_at
 
 PlaceT = TypeVar("PlaceT", bound=AnyPath)
 
@@ -117,23 +116,14 @@ def photos_folder(
     def wanted(names: Iterable[str]) -> list[str]:
         return [name for name in names if not unwanted_name(name)]
 
-    names = _names(folder)
+    names = storage_at(folder).list_folder(folder)
     while len(wrapping := wanted(names.folders)) == 1:
         inner = folder / wrapping[0]
-        names = _names(inner)
+        names = storage_at(inner).list_folder(inner)
         if not wanted(names.folders) or any(map(told_by_name, wanted(names.files))):
             break
         folder = cast("PlaceT", inner)
     return folder
-
-
-def _names(folder: AnyPath) -> Within:
-    if is_remote(folder):
-        return list_folder(folder)
-    names = Within([], [])
-    for path in folder.iterdir():
-        (names.folders if path.is_dir() else names.files).append(path.name)
-    return names
 
 
 def _write_all(archive: Path, folder: Path, progress: Progress) -> Extracted:

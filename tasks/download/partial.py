@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 from tasks.download.limits import room_on_disk
 from tasks.errors import StoreError
+from tasks.storage.file_locks import is_same_file
 from tasks.storage.files import publish_json, publishing, read_json
-from tasks.storage.locks import is_same_file
 
 #: A header's value that every server takes.
 _SENDABLE = re.compile("[!-~]([ -~]{0,998}[!-~])?")

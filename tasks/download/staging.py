@@ -11,9 +11,8 @@ from pathlib import Path
 
 from tasks.download.fetch import state_of
 from tasks.download.pinned_hash import lock_of
-from tasks.paths import AnyPath, is_remote, read_bytes
-from tasks.storage.files import publish_bytes
-from tasks.storage.tempfiles import kept_here, sweep
+from tasks.paths import AnyPath
+from tasks.storage.files import publish_bytes, read_bytes, storage_at, sweep
 
 
 class StagingFolder:
@@ -27,6 +26,8 @@ class StagingFolder:
     def __init__(self, folder: Path, home: AnyPath) -> None:
         self.folder = folder
         self._home = home
+        #: Whether the files are fetched to the data root itself.
+        self.is_home = folder == home
 
     @contextmanager
     def shared(self, file: Path) -> Iterator[None]:
@@ -35,7 +36,7 @@ class StagingFolder:
         Args:
             file: The file, in the folder.
         """
-        if not is_remote(self._home):
+        if self.is_home:
             yield
             return
         before = {note: self._take(note) for note in (state_of(file), lock_of(file))}
@@ -58,7 +59,6 @@ class StagingFolder:
 
 def staging_folder(home: AnyPath) -> StagingFolder:
     """Find or make the folder of this machine for files of a folder of the data root."""
-    here = kept_here(home)
-    if is_remote(home):
-        sweep(here)
+    here = storage_at(home).kept_here(home)
+    sweep(here)
     return StagingFolder(here, home)

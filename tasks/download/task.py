@@ -13,12 +13,11 @@ from tasks.download.source_fallback import AWAY, ON_MISSING_SOURCE, go_on, kept,
 from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
 from tasks.keys import KEY_LENGTH
 from tasks.parameters import ChoiceParameter, SettingsParameter
-from tasks.paths import AnyPath, file_version, is_remote
+from tasks.paths import AnyPath, file_version
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest, StageResult, read_manifest
 from tasks.stage import StageTask
 from tasks.storage.files import is_there, listed, publish_folder
-from tasks.storage.remote_listing import objects_below
 
 if TYPE_CHECKING:
     from tasks.download.fetch import Fetched  # httpx, which a task that is complete needs none of
@@ -115,7 +114,7 @@ class FetchDataset(StageTask):
         archive = self._archive(progress)
         folder = self.extracted(archive.sha256[:KEY_LENGTH])
         if is_there(folder):
-            new, photos, notes = 0, _count_files(folder), self._notes_on(folder.name)
+            new, photos, notes = 0, sum(1 for _ in self.root.storage.files_below(folder)), self._notes_on(folder.name)
         else:
             with publish_folder(folder, progress) as temporary:
                 new, notes = extract(archive.path, temporary, progress)
@@ -164,18 +163,12 @@ class FetchDataset(StageTask):
         from tasks.download.fetch import state_of  # noqa: PLC0415 (only where there is work)
 
         ours = self.dataset.kind == "sample" or (self.dataset.kind == "url" and state_of(archive).is_file())
-        if is_remote(self.root.path) and ours:
+        if not self.root.storage.has_folders and ours:
             archive.unlink(missing_ok=True)
 
     def _is_extracted(self, sha256: str) -> bool:
         """Whether an archive is not needed: only on an object store, where machines come and go."""
-        return is_remote(self.root.path) and is_there(self.extracted(sha256[:KEY_LENGTH]))
-
-
-def _count_files(folder: AnyPath) -> int:
-    if is_remote(folder):
-        return sum(1 for one in objects_below(folder) if not one.path.endswith("/"))
-    return sum(1 for path in folder.rglob("*") if path.is_file())
+        return not self.root.storage.has_folders and is_there(self.extracted(sha256[:KEY_LENGTH]))
 
 
 def archive_name(url: str) -> str:

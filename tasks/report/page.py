@@ -14,7 +14,6 @@ from tasks.report.map_view import SIDE, view_map
 from tasks.report.view_model import Report, ShownPhoto
 from tasks.runs.records import RunRecord, Verdict
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import survey
 
 LISTED = 100
 """How many rows of a list of photos the report shows; it says how many more there are."""
@@ -110,7 +109,7 @@ def find_reports(nights: Sequence[RunRecord]) -> list[Path | None]:
     if not nights:
         return []
     root = DataRoot.above(nights[0].record.parent)
-    there = survey(root.report("x").parent)
+    there = root.storage.survey(root.report("x").parent)
     return [
         None if place.is_absolute() or ".." in place.parts or not there.is_file(root.path / place) else place
         for place in places

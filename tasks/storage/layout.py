@@ -8,6 +8,8 @@ from typing_extensions import TypeVar
 
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
+from tasks.storage.files import storage_at
+from tasks.storage.protocol import Storage
 
 PathT_co = TypeVar("PathT_co", bound=AnyPath, covariant=True, default=AnyPath)
 PlaceT = TypeVar("PlaceT", bound=AnyPath)
@@ -22,6 +24,11 @@ class DataRoot(Generic[PathT_co]):
     """
 
     path: PathT_co
+
+    @property
+    def storage(self) -> Storage:
+        """The storage of all paths below the root."""
+        return storage_at(self.path)
 
     @staticmethod
     def above(folder: AnyPath) -> "DataRoot":

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.paths import read_bytes
 from tasks.runtime.exit_hooks import add_exit_hook, remove_exit_hook
 from tasks.storage import object_store
 
@@ -245,7 +244,7 @@ def _numbers(place: "UPath") -> list[str]:
 
 def _read(path: "UPath") -> bytes | None:
     try:
-        return read_bytes(path)
+        return object_store.read_bytes(path)
     except FileNotFoundError:
         return None
 

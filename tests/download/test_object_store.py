@@ -15,8 +15,7 @@ from tasks.paths import AnyPath
 from tasks.snapshot.ignored_names import unwanted_name
 from tasks.snapshot.listing import is_photo_suffix
 from tasks.snapshot.task import TakeSnapshot
-from tasks.storage.files import is_there, listed
-from tasks.storage.tempfiles import kept_here
+from tasks.storage.files import is_there, listed, storage_at
 from tests.download.server import FileServer, Mood, serving
 from tests.support.progress import Tally
 from tests.support.servers.object_store import other_machine
@@ -98,7 +97,7 @@ def test_an_archive_is_fetched_again_only_where_it_has_changed_whichever_machine
 
 def test_an_archive_that_is_unpacked_on_the_store_takes_no_room_here(far_root: AnyPath, server: FileServer) -> None:
     task = take(far_root, server.url, FIRST)
-    here = kept_here(far_root / "download" / task.dataset.name)
+    here = storage_at(far_root).kept_here(far_root / "download" / task.dataset.name)
     assert [path.name for path in here.iterdir()] == [f"{server.url.rpartition('/')[2]}.json"]
 
 

@@ -24,7 +24,7 @@ from tasks.shards.store import ShardStore
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import listed, remove_files
 from tasks.storage.layout import manifest_path
-from tasks.storage.scratch import own_scratch
+from tasks.storage.tempfiles import own_scratch
 from tests.shards.rows import bottlenecks, key, keys, open_store, rows_of
 from tests.shards.test_manifests import MANIFEST
 from tests.support.servers.gateway import Fate, Gateway
@@ -39,7 +39,7 @@ def store(gateway: Gateway, object_store: ObjectStore, tmp_path: Path, monkeypat
     """A store of six shards of eight rows, two row groups each."""
     assert gateway
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr("tasks.storage.scratch._own", {})
+    monkeypatch.setattr("tasks.storage.tempfiles._own", {})
     store = open_store(to_path(object_store.url("store")))
     for start in range(0, len(ALL), EACH):
         store.append(bottlenecks(range(start, start + EACH)))

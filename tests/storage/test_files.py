@@ -17,8 +17,7 @@ import pytest
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.shards.parquet import publish_parquet, publish_shard
-from tasks.storage.files import publish_bytes, publish_folder, publish_json, publishing, read_json
-from tasks.storage.tempfiles import sweep
+from tasks.storage.files import publish_bytes, publish_folder, publish_json, publishing, read_json, sweep
 from tests.storage.processes import finish, started
 from tests.support.processes import TIMEOUT
 

@@ -7,8 +7,7 @@ import pytest
 
 from tasks.paths import AnyPath, to_path
 from tasks.storage import folder_sync
-from tasks.storage.files import listed
-from tasks.storage.folder_sync import at_hand, discard, mirrored
+from tasks.storage.files import listed, storage_at
 from tests.support.servers.object_store import ObjectStore
 
 
@@ -32,14 +31,14 @@ def names(folder: AnyPath) -> list[str]:
 
 
 def test_a_folder_of_this_machine_is_its_own_mirror(tmp_path: Path) -> None:
-    with mirrored(tmp_path) as mirror:
+    with storage_at(tmp_path).mirrored(tmp_path) as mirror:
         assert mirror.here == tmp_path
         mirror.keep(write(tmp_path, one="1"))
     assert names(tmp_path) == ["one"]
 
 
 def test_what_is_kept_is_on_the_store_and_what_is_gone_here_goes_there(folder: AnyPath) -> None:
-    with mirrored(folder) as mirror:
+    with storage_at(folder).mirrored(folder) as mirror:
         mirror.keep(write(mirror.here, one="1", last="one"))
         mirror.settle()
         assert names(folder) == ["last", "one"]
@@ -54,7 +53,7 @@ def test_what_follows_soon_waits_for_its_time_and_comes_with_the_end_at_the_late
     folder: AnyPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder_sync, "SECONDS_APART", 3600.0)
-    with mirrored(folder) as mirror:
+    with storage_at(folder).mirrored(folder) as mirror:
         for number in range(3):
             mirror.settle()
             mirror.keep(write(mirror.here, **{f"n{number}": "", "last": f"n{number}"}))
@@ -64,9 +63,9 @@ def test_what_follows_soon_waits_for_its_time_and_comes_with_the_end_at_the_late
 
 
 def test_a_later_mirror_begins_with_what_was_kept_and_clears_it_up_too(folder: AnyPath) -> None:
-    with mirrored(folder) as mirror:
+    with storage_at(folder).mirrored(folder) as mirror:
         mirror.keep(write(mirror.here, one="1", last="one"))
-    with mirrored(folder) as again:
+    with storage_at(folder).mirrored(folder) as again:
         assert (again.here / "one").read_text() == "1"
         (again.here / "one").unlink()
         again.keep(write(again.here, last="none"))
@@ -75,7 +74,7 @@ def test_a_later_mirror_begins_with_what_was_kept_and_clears_it_up_too(folder: A
 
 def test_the_last_file_is_not_put_there_without_the_others(folder: AnyPath) -> None:
     def write_in_vain() -> None:
-        with mirrored(folder) as mirror:
+        with storage_at(folder).mirrored(folder) as mirror:
             (mirror.here / "missing").symlink_to(mirror.here / "nowhere")
             mirror.keep(write(mirror.here, last="missing"))
 
@@ -85,11 +84,11 @@ def test_the_last_file_is_not_put_there_without_the_others(folder: AnyPath) -> N
 
 
 def test_what_is_at_hand_is_what_was_asked_for_and_goes_with_the_block(folder: AnyPath, tmp_path: Path) -> None:
-    with at_hand(folder, "*") as here:
+    with storage_at(folder).at_hand(folder, "*") as here:
         assert names(here) == []
     for name in ("head-1.data", "head-2.data", "last"):
         (folder / name).write_text(name)
-    with at_hand(folder, "head-2.*") as here:
+    with storage_at(folder).at_hand(folder, "head-2.*") as here:
         assert [path.read_text() for path in here.iterdir()] == ["head-2.data"]
     assert not list(tmp_path.rglob("head-*"))
 
@@ -99,6 +98,6 @@ def test_a_folder_that_nobody_needs_is_removed_with_all_that_is_in_it(folder: An
         place.mkdir(exist_ok=True)
         for name in ("one", "two"):
             (place / name).write_text(name)
-        discard(place)
-        discard(place)
+        storage_at(place).discard(place)
+        storage_at(place).discard(place)
         assert names(place) == []

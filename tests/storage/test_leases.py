@@ -15,8 +15,9 @@ from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote, to_path
 from tasks.storage import leases
 from tasks.storage.files import listed, read_json
+from tasks.storage.lease_locks import _leased
 from tasks.storage.leases import Lease, acquire
-from tasks.storage.locks import _leased, is_locked, lock_folder, lock_root, lock_shared
+from tasks.storage.locks import is_locked, lock_folder, lock_root, lock_shared
 from tasks.storage.object_store import put_bytes
 from tests.storage.processes import MOMENT, finish, started
 from tests.storage.test_locks import HOLDER, SHARER
@@ -61,7 +62,7 @@ def work():
 root = to_path(sys.argv[1])
 lock_until_exit(root / "night", "it")
 lock_shared(root)
-from tasks.storage.locks import _leased
+from tasks.storage.lease_locks import _leased
 lease = _leased[str(root / "night")]
 child = get_context("fork").Process(target=work)
 child.start()

@@ -25,10 +25,11 @@ from tasks.storage.files import (
     publish_json,
     read_json,
     remove_files,
+    sweep,
 )
-from tasks.storage.removal import DiskUsage, measure
-from tasks.storage.scratch import scratch
-from tasks.storage.tempfiles import sweep
+from tasks.storage.protocol import DiskUsage
+from tasks.storage.removal import measure
+from tasks.storage.tempfiles import scratch
 from tests.storage.processes import started
 from tests.support.processes import TIMEOUT
 from tests.support.servers.gateway import Fate, Gateway
@@ -36,7 +37,7 @@ from tests.support.servers.object_store import ObjectStore
 
 WRITER = """
 import sys
-from tasks.storage.files import publish_folder, publishing
+from tasks.storage.files import publish_folder, publishing, sweep
 from tasks.paths import to_path
 
 publish = {"file": publishing, "folder": publish_folder}[sys.argv[1]]
@@ -49,8 +50,8 @@ with publish(to_path(sys.argv[2])) as temporary:
 FORKED = """
 import sys
 from multiprocessing import get_context
+from tasks.storage.tempfiles import scratch
 from tasks.storage.files import local, publish_json, read_json
-from tasks.storage.scratch import scratch
 from tasks.paths import to_path
 
 def work():
@@ -74,7 +75,7 @@ def root(object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A folder of a store, of which nothing is there; its name has signs that mean others to a store's library."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tasks.storage.scratch._own", {})
+    monkeypatch.setattr("tasks.storage.tempfiles._own", {})
     return to_path(object_store.url("[1] a*b?"))
 
 

@@ -12,7 +12,8 @@ from tasks.errors import StoreError
 from tasks.storage.files import publishing
 from tasks.storage.layout import DataRoot
 from tasks.storage.locks import lock_folder
-from tasks.storage.removal import DiskUsage, check_removable, measure, remove
+from tasks.storage.protocol import DiskUsage
+from tasks.storage.removal import check_removable, measure, remove
 
 
 @pytest.fixture

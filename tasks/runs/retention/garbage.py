@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
 from tasks.keys import KEY_LENGTH
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.runs.retention.live_set import Policy, find_kept
 from tasks.runs.retention.live_shards import named_shards, needed_shards, shards_with
 from tasks.runs.retention.predictions import unkept_predictions
@@ -14,8 +14,7 @@ from tasks.runs.retention.references import References, StoreNeed
 from tasks.shards.quarantine import DAMAGED
 from tasks.storage.layout import DataRoot
 from tasks.storage.layout import manifest_path as place_of
-from tasks.storage.listing_cache import Survey, survey
-from tasks.storage.removal import DiskUsage
+from tasks.storage.protocol import DiskUsage, Survey
 from tasks.storage.tempfiles import TEMPORARY_PREFIX
 
 _KEY = rf"[0-9a-f]{{{KEY_LENGTH}}}"
@@ -86,7 +85,7 @@ def plan_collection(root: DataRoot, policy: Policy) -> CollectionPlan:
         StoreError: A record, a comparison's record, or the file that names a champion cannot be read.
     """
     # A dataset that was extracted may have a million photos.
-    there = survey(root.path, apart=("download",))
+    there = root.storage.survey(root.path, apart=("download",))
     plan = CollectionPlan(find_kept(root, policy, there))
     walk = _Walk(root, plan, there, aside=policy.aside)
     walk.top()
@@ -219,10 +218,10 @@ class _Walk:
 
     def _entries(self, folder: AnyPath) -> Iterator[AnyPath]:
         """What is in a folder, without leftovers; what lies behind a link is left alone."""
-        if _is_link(folder) and folder != self._root.path:
+        if self._there.is_link(folder) and folder != self._root.path:
             return
         for path in self._there.entries(folder):
-            if _is_link(path):
+            if self._there.is_link(path):
                 self._leave(path, "a link")
             elif path.name == DAMAGED and folder != self._root.path:
                 self._set_aside(path)
@@ -248,7 +247,3 @@ class _Walk:
 
     def _leave(self, path: AnyPath, why: str) -> None:
         self._plan.left.append(Foreign(path, why))
-
-
-def _is_link(path: AnyPath) -> bool:
-    return not is_remote(path) and path.is_symlink()

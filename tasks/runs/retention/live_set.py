@@ -18,9 +18,10 @@ from tasks.runs.retention.references import (
     readable_manifest,
     snapshot_named,
 )
+from tasks.storage.files import read_each
 from tasks.storage.layout import DataRoot
 from tasks.storage.layout import manifest_path as place_of
-from tasks.storage.listing_cache import Survey, read_each
+from tasks.storage.protocol import Survey
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from tasks.runs.retention.references import References, readable_manifest
 from tasks.shards.key_index import KeyIndex, Places
 from tasks.shards.parquet import open_parquet, read_parquet
 from tasks.shards.shard import places_in, reading
+from tasks.storage.files import read_each
 from tasks.storage.layout import DataRoot
 from tasks.storage.layout import manifest_path as place_of
-from tasks.storage.listing_cache import Survey, read_each
+from tasks.storage.protocol import Survey
 
 
 class NamedShards(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tasks.catalog import local_path
 from tasks.champion.champion_file import Champion
 from tasks.errors import SettingError, StoreError
-from tasks.paths import AnyPath, is_remote, is_remote_text, to_path
+from tasks.paths import AnyPath, is_remote_text, to_path
 from tasks.runs.records import read_record
 from tasks.shards.manifests import Manifest, read_manifest
 from tasks.stage_names import of_kind
@@ -143,10 +143,8 @@ class References:
 
     def given_in(self, path: AnyPath) -> AnyPath | None:
         """What the user gave to a run and is in a folder, or is the file itself; None where nothing is."""
-        if is_remote(path):
-            return next((given for given in self.given if f"{given}/".startswith(f"{path}/")), None)
-        real = path.resolve()
-        return next((given for given in self.given if not is_remote(given) and given.is_relative_to(real)), None)
+        real = f"{path.resolve()}/"
+        return next((given for given in self.given if f"{given}/".startswith(real)), None)
 
 
 def read_run(path: AnyPath) -> Recorded:

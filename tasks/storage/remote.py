@@ -1,0 +1,116 @@
+"""Objects of an object store as files, as `tasks.storage.protocol` describes the methods."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from tasks.concurrency import map_ordered
+from tasks.keys import fingerprint
+from tasks.paths import AnyPath
+from tasks.progress import Progress
+from tasks.storage import folder_sync, local_cache, object_store
+from tasks.storage.errors import in_use, not_below
+from tasks.storage.lease_locks import LeaseLocks
+from tasks.storage.listing_cache import ListedSurvey
+from tasks.storage.protocol import DiskUsage, FolderListing, ItemT, Mirror, ReadT, StoredFile
+from tasks.storage.remote_listing import objects_below, version_of
+from tasks.storage.tempfiles import scratch
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+
+class RemoteStorage(LeaseLocks):
+    """Objects of an object store."""
+
+    has_folders = False
+    reads_are_requests = True
+    is_shared = True
+    listing_page = 900
+    poll_seconds = 2.0
+
+    def read_bytes(self, path: "UPath") -> bytes:
+        return object_store.read_bytes(path)
+
+    def open_ranges(self, path: "UPath") -> BinaryIO:
+        return cast("BinaryIO", path.fs.open(path.path, "rb", cache_type="none"))
+
+    def version(self, path: "UPath") -> str:
+        return version_of(path)
+
+    def names(self, folder: "UPath") -> Iterable[str]:
+        return object_store.folder_names(folder)
+
+    def list_folder(self, folder: "UPath") -> FolderListing:
+        return object_store.list_folder(folder)
+
+    def is_folder(self, path: "UPath") -> bool:
+        return any(object_store.list_folder(path))
+
+    def is_there(self, folder: "UPath") -> bool:
+        return object_store.mark(folder).exists()
+
+    def files_below(self, folder: "UPath") -> Iterator[StoredFile]:
+        return (found for found in objects_below(folder) if found.path and not found.path.endswith("/"))
+
+    def survey(self, folder: "UPath", apart: Collection[str] = ()) -> ListedSurvey:
+        return ListedSurvey(folder, apart)
+
+    def put_file(self, temporary: Path, path: "UPath") -> None:
+        object_store.put(temporary, path)
+
+    def put_folder(self, temporary: Path, path: "UPath", progress: Progress) -> None:
+        object_store.put_folder(temporary, path, progress)
+
+    def remove_files(self, paths: "Sequence[UPath]") -> None:
+        object_store.remove(paths)
+
+    def move(self, path: "UPath", place: "UPath") -> None:
+        object_store.move(path, place)
+
+    def discard(self, folder: "UPath") -> None:
+        object_store.remove_below(folder)
+
+    def local(self, path: "UPath") -> Path:
+        return local_cache.local_copy(path)
+
+    def fetched(self, path: "UPath") -> AbstractContextManager[Path]:
+        return local_cache.fetched(path)
+
+    def mirrored(self, folder: "UPath") -> AbstractContextManager[Mirror]:
+        return folder_sync.mirrored(folder)
+
+    def at_hand(self, folder: "UPath", pattern: str) -> AbstractContextManager[Path]:
+        return folder_sync.at_hand(folder, pattern)
+
+    def scratch_for(self, folder: "UPath") -> Path:  # noqa: ARG002 (one for all)
+        return scratch()
+
+    def kept_here(self, folder: "UPath") -> Path:
+        return scratch() / "kept" / fingerprint({"folder": str(folder)}) / folder.name
+
+    def read_each(self, read: Callable[[ItemT], ReadT], items: Iterable[ItemT]) -> Iterator[ReadT]:
+        return map_ordered(read, items, object_store.AT_ONCE)
+
+    def measure(self, path: "UPath") -> DiskUsage:
+        return object_store.measure(path, objects_below(path))
+
+    def check_below(self, path: "UPath", root: AnyPath) -> None:
+        if not str(path).startswith(f"{str(root).rstrip('/')}/"):
+            raise not_below(path, root)
+
+    def is_in_use(self, path: "UPath") -> bool:
+        return self.is_locked(path)
+
+    def remove_unused(self, path: "UPath") -> DiskUsage:
+        found = list(objects_below(path))
+        # Without a lease no process has ever worked in it.
+        if any(object_store.is_aid(one.path) for one in found) and self.is_locked(path):
+            raise in_use(path)
+        usage = object_store.measure(path, found)
+        if found:
+            object_store.remove_below(path, [one.path for one in found])
+        else:
+            object_store.remove([path])
+        return usage
