@@ -18,7 +18,7 @@ from tasks.runs.retention.collect import Collected, collect
 from tasks.runs.retention.garbage import CollectionPlan, Foreign, Garbage, plan_collection
 from tasks.runs.retention.live_set import Policy
 from tasks.storage.layout import DataRoot
-from tasks.storage.protocol import DiskUsage
+from tasks.storage.survey import DiskUsage
 
 #: A week of nights.
 KEEP_RUNS = 7

@@ -10,7 +10,7 @@ from pathlib import Path
 from tasks.paths import AnyPath
 from tasks.storage.files import publish_bytes, read_bytes, read_each
 from tasks.storage.layout import DataRoot
-from tasks.storage.protocol import Survey
+from tasks.storage.survey import Survey
 
 #: How a page leads to a report, from the report of another run or from the index.
 _LINK = re.compile(r'href="(?:\.\./\.\./)?(report/[\w-]+/report\.html)"')

@@ -14,8 +14,8 @@ from tasks.shards.parquet import open_parquet
 from tasks.stage_names import kind_of
 from tasks.storage.files import is_there, listed, read_each, read_json, storage_at
 from tasks.storage.layout import DataRoot
-from tasks.storage.protocol import DiskUsage
 from tasks.storage.removal import check_removable, measure
+from tasks.storage.survey import DiskUsage
 
 _NAMED = 3
 

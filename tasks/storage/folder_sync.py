@@ -1,6 +1,5 @@
 """Folders of an object store as local ones, for libraries that read and write local files only."""
 
-import fnmatch
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -64,14 +63,3 @@ def mirrored(folder: "UPath") -> Iterator[RemoteMirror]:
         yield mirror
         mirror.finish()
         mirror.settle()
-
-
-@contextmanager
-def at_hand(folder: "UPath", pattern: str) -> Iterator[Path]:
-    """Fetch files into scratch for the block; see `Storage.at_hand`."""
-    with scratch_folder(folder.name) as here:
-        for name in fnmatch.filter(object_store.folder_names(folder), pattern):
-            # The writer may remove it meanwhile.
-            with suppress(FileNotFoundError):
-                folder.fs.get_file(f"{folder.path}/{name}", str(here / name))
-        yield here

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 from tasks.concurrency import map_ordered
 from tasks.paths import AnyPath
 from tasks.storage import object_store
-from tasks.storage.protocol import DiskUsage, StoredFile
+from tasks.storage.protocol import Storage, StoredFile
 from tasks.storage.remote_listing import objects_below
+from tasks.storage.survey import DiskUsage, Survey
 
 if TYPE_CHECKING:
     from upath import UPath
 
 
-class ListedSurvey:
-    """Objects below a folder at the time of the listing, except leases and marks; see `Survey`."""
+class ListedSurvey(Survey):
+    """Objects below a folder at the time of the listing, except leases and marks; see `Storage.survey`."""
 
-    def __init__(self, folder: "UPath", apart: Collection[str]) -> None:
+    def __init__(self, storage: Storage, folder: "UPath", apart: Collection[str]) -> None:
+        self._storage = storage
         self._root, self._apart = _address(folder), set(apart)
         self._objects: dict[str, StoredFile] = {}
         self._names: dict[str, set[str]] = defaultdict(set)
@@ -38,44 +40,44 @@ class ListedSurvey:
                     self._names[above].add(name)
                     above = f"{above}/{name}"
 
-    def _is_apart(self, path: "UPath") -> bool:
+    def _is_apart(self, path: AnyPath) -> bool:
         return _address(path).removeprefix(f"{self._root}/").partition("/")[0] in self._apart
 
-    def _is_whole(self, path: "UPath") -> bool:
+    def _is_whole(self, path: AnyPath) -> bool:
         """Whether everything below a path was listed."""
         return not self._is_apart(path) and not (self._apart and _address(path) == self._root)
 
-    def entries(self, folder: "UPath") -> list[AnyPath]:
+    def entries(self, folder: AnyPath) -> list[AnyPath]:
         if self._is_apart(folder):
-            names = [name for name in object_store.folder_names(folder) if not object_store.is_aid(name)]
+            names = [name for name in self._storage.names(folder) if not object_store.is_aid(name)]
         else:
             names = sorted(self._names.get(_address(folder), ()))
         return [folder / name for name in names]
 
-    def is_folder(self, path: "UPath") -> bool:
+    def is_folder(self, path: AnyPath) -> bool:
         if self._is_apart(path):
-            return any(object_store.list_folder(path))
+            return self._storage.is_folder(path)
         return _address(path) in self._names
 
-    def is_file(self, path: "UPath") -> bool:
+    def is_file(self, path: AnyPath) -> bool:
         return path.is_file() if self._is_apart(path) else _address(path) in self._objects
 
-    def is_link(self, path: "UPath") -> bool:  # noqa: ARG002 (an object store has none)
+    def is_link(self, path: AnyPath) -> bool:  # noqa: ARG002 (an object store has none)
         return False
 
-    def named(self, folder: "UPath", pattern: str) -> list[AnyPath]:
+    def named(self, folder: AnyPath, pattern: str) -> list[AnyPath]:
         if not self._is_whole(folder):
-            return ListedSurvey(folder, ()).named(folder, pattern)
+            return self._storage.survey(folder).named(folder, pattern)
         return [path for path in self._below(folder) if fnmatchcase(path.name, pattern)]
 
-    def measure(self, path: "UPath") -> DiskUsage:
+    def measure(self, path: AnyPath) -> DiskUsage:
         if not self._is_whole(path):
-            return object_store.measure(path, objects_below(path))
+            return self._storage.measure(path)
         below = [_address(one) for one in (path, *self._below(path))]
         sizes = [self._objects[one].size for one in below if one in self._objects]
         return DiskUsage(len(sizes), sum(sizes))
 
-    def modified(self, path: "UPath") -> float:
+    def modified(self, path: AnyPath) -> float:
         return self._objects[_address(path)].modified
 
     def _below(self, folder: AnyPath) -> list[AnyPath]:

@@ -12,7 +12,8 @@ from tasks.paths import AnyPath, file_version
 from tasks.progress import Progress
 from tasks.storage.errors import in_use, not_below
 from tasks.storage.file_locks import FileLocks
-from tasks.storage.protocol import DiskUsage, FolderListing, ItemT, ReadT, StoredFile
+from tasks.storage.protocol import FolderListing, ItemT, ReadT, StoredFile
+from tasks.storage.survey import DiskUsage, Survey
 from tasks.storage.tempfiles import TEMPORARY_PREFIX, flush, locked_if_free, sweep_folder, temporary_name
 
 
@@ -61,8 +62,8 @@ class LocalStorage(FileLocks):
                 name = path.relative_to(folder).as_posix()
                 yield StoredFile(name, status.st_size, int(status.st_mtime), file_version(status))
 
-    def survey(self, folder: Path, apart: Collection[str] = ()) -> "LocalSurvey":  # noqa: ARG002 (looks on demand)
-        return LocalSurvey(self)
+    def survey(self, folder: Path, apart: Collection[str] = ()) -> Survey:  # noqa: ARG002 (looks on demand)
+        return Survey()
 
     def put_file(self, temporary: Path, path: Path) -> None:
         flush(temporary)
@@ -118,13 +119,7 @@ class LocalStorage(FileLocks):
         return map(read, items)
 
     def measure(self, path: Path) -> DiskUsage:
-        if path.is_symlink() or not path.is_dir():
-            try:
-                return DiskUsage(1, path.lstat().st_size)
-            except OSError:
-                return DiskUsage(0, 0)
-        sizes = (self.measure(Path(folder, name)) for folder, _, names in os.walk(path) for name in names)
-        return sum(sizes, DiskUsage(0, 0))
+        return Survey().measure(path)
 
     def check_below(self, path: Path, root: AnyPath) -> None:
         own = Path(os.path.abspath(f"{root}"))  # noqa: PTH100 (as written: `resolve` would follow the links)
@@ -148,31 +143,6 @@ class LocalStorage(FileLocks):
         else:
             path.unlink(missing_ok=True)
         return usage
-
-
-class LocalSurvey:
-    """Looks at a local folder whenever it is asked."""
-
-    def __init__(self, storage: LocalStorage) -> None:
-        self.measure = storage.measure
-
-    def entries(self, folder: Path) -> list[AnyPath]:
-        return sorted(folder.iterdir()) if folder.is_dir() else []
-
-    def is_folder(self, path: Path) -> bool:
-        return path.is_dir()
-
-    def is_file(self, path: Path) -> bool:
-        return path.is_file()
-
-    def is_link(self, path: Path) -> bool:
-        return path.is_symlink()
-
-    def named(self, folder: Path, pattern: str) -> list[AnyPath]:
-        return sorted(folder.rglob(pattern))
-
-    def modified(self, path: Path) -> float:
-        return path.stat().st_mtime
 
 
 class LocalMirror:

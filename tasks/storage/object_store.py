@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.concurrency import map_ordered
 from tasks.keys import KEY_LENGTH
-from tasks.progress import Progress
-from tasks.storage.protocol import DiskUsage, FolderListing, StoredFile
+from tasks.storage.protocol import FolderListing, StoredFile
+from tasks.storage.survey import DiskUsage
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 AT_ONCE = 32
 #: Parallel parts of a large upload, each of 50 MB in memory.
 _PARTS = 4
-#: Bytes of a folder's files in parallel uploads, except one larger file.
-_UNDER_WAY = 2**28
 #: Time limit of an upload: seconds, and bytes a second. A library may wait for ever to be allowed to send.
 _PATIENCE, _SLOWEST = 180.0, 2**18
 #: Attempts to create an object while the store does not say whether it existed.
@@ -91,24 +89,6 @@ def create(path: "UPath", data: bytes) -> bool:
     return True
 
 
-def put_folder(folder: Path, path: "UPath", progress: Progress) -> None:
-    """Upload all files of a folder in parallel, then the mark that makes it complete."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    progress.start(len(files), "files")
-
-    def put_one(file: Path) -> None:
-        put(file, path / file.relative_to(folder).as_posix())
-
-    for _ in map_ordered(put_one, files, AT_ONCE, lambda file: file.stat().st_size, _UNDER_WAY):
-        progress.advance(1)
-    put_bytes(mark(path), b"")
-
-
-def mark(path: "UPath") -> "UPath":
-    """The object that says that a folder is complete."""
-    return path.with_name(f".{path.name}.whole")
-
-
 def list_folder(folder: "UPath") -> FolderListing:
     """List a folder in one request a thousand names; empty if nothing is in it."""
     try:
@@ -143,41 +123,18 @@ def measure(path: "UPath", found: Iterable[StoredFile]) -> DiskUsage:
     return DiskUsage(len(sizes), sum(sizes))
 
 
-def move(path: "UPath", place: "UPath") -> None:
-    """Copy an object, or everything below a folder, to another place in the same store, then remove it here.
-
-    The mark of a folder is removed first and not copied: the folder is complete in neither place.
-    """
-    # `mv` would copy the folder too, which is no object.
-    names = list(found_at(path))
-    if names != [path.path]:
-        _remove(path, [mark(path).path])
-    path.fs.copy(names, [place.path + name.removeprefix(path.path) for name in names], batch_size=AT_ONCE)
-    _remove(path, names)
-
-
 def remove(paths: "Sequence[UPath]") -> None:
     """Remove objects; missing ones are ignored."""
     if paths:
-        _remove(paths[0], [path.path for path in paths])
+        remove_names(paths[0], [path.path for path in paths])
 
 
-def remove_below(folder: "UPath", names: Iterable[str] | None = None) -> None:
-    """Remove everything below a folder, its mark first.
+def remove_names(path: "UPath", names: Sequence[str]) -> None:
+    """Remove objects of a store by their names; many are one request, and missing ones are ignored.
 
     Args:
-        folder: Folder to empty.
-        names: Names of its objects relative to it; None lists them.
-    """
-    _remove(folder, [mark(folder).path])
-    if names is None:
-        _remove(folder, folder.fs.find(folder.path))
-    else:
-        _remove(folder, [f"{folder.path}/{name}" for name in names])
-
-
-def _remove(path: "UPath", names: Sequence[str]) -> None:
-    """Remove objects by their names; many are one request.
+        path: Any path on the store.
+        names: Their names, with the bucket.
 
     Raises:
         PermissionError: They may not be removed.

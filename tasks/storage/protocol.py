@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -13,26 +12,11 @@ from typing_extensions import TypeVar
 
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.storage.survey import DiskUsage, Survey
 
 PathT_contra = TypeVar("PathT_contra", bound=AnyPath, contravariant=True, default=Any)
 ItemT = TypeVar("ItemT")
 ReadT = TypeVar("ReadT")
-
-
-@dataclass(frozen=True)
-class DiskUsage:
-    """Disk space that files take.
-
-    Args:
-        files: Number of files; a link counts as one.
-        bytes: Their size.
-    """
-
-    files: int
-    bytes: int
-
-    def __add__(self, other: "DiskUsage") -> "DiskUsage":
-        return DiskUsage(self.files + other.files, self.bytes + other.bytes)
 
 
 class FolderListing(NamedTuple):
@@ -61,31 +45,6 @@ class StoredFile(NamedTuple):
     size: int
     modified: int
     version: str
-
-
-class Survey(Protocol[PathT_contra]):
-    """Entries below a folder; those of an object store are listed once, and the answers come from the listing."""
-
-    def entries(self, folder: PathT_contra) -> list[AnyPath]:
-        """List a folder in the order of names; empty if the folder is missing."""
-
-    def is_folder(self, path: PathT_contra) -> bool:
-        """Whether a folder exists."""
-
-    def is_file(self, path: PathT_contra) -> bool:
-        """Whether a file exists."""
-
-    def is_link(self, path: PathT_contra) -> bool:
-        """Whether a path is a symbolic link."""
-
-    def named(self, folder: PathT_contra, pattern: str) -> list[AnyPath]:
-        """Files and folders at any depth below a folder whose name matches, in the order of their paths."""
-
-    def measure(self, path: PathT_contra) -> DiskUsage:
-        """Measure a file or folder; zero if it is missing."""
-
-    def modified(self, path: PathT_contra) -> float:
-        """Time of the last write to a file, in seconds since 1970."""
 
 
 class Mirror(Protocol):
@@ -170,7 +129,7 @@ class Storage(Protocol[PathT_contra]):
             StoreUnreachableError: The object store does not answer, or refuses the listing.
         """
 
-    def survey(self, folder: PathT_contra, apart: Collection[str] = ()) -> Survey[PathT_contra]:
+    def survey(self, folder: PathT_contra, apart: Collection[str] = ()) -> Survey:
         """Look at a folder and everything below it.
 
         Args:

@@ -1,7 +1,8 @@
 """Objects of an object store as files, as `tasks.storage.protocol` describes the methods."""
 
+import fnmatch
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -13,12 +14,16 @@ from tasks.storage import folder_sync, local_cache, object_store
 from tasks.storage.errors import in_use, not_below
 from tasks.storage.lease_locks import LeaseLocks
 from tasks.storage.listing_cache import ListedSurvey
-from tasks.storage.protocol import DiskUsage, FolderListing, ItemT, Mirror, ReadT, StoredFile
+from tasks.storage.protocol import FolderListing, ItemT, Mirror, ReadT, StoredFile
 from tasks.storage.remote_listing import objects_below, version_of
-from tasks.storage.tempfiles import scratch
+from tasks.storage.survey import DiskUsage
+from tasks.storage.tempfiles import scratch, scratch_folder
 
 if TYPE_CHECKING:
     from upath import UPath
+
+#: Bytes of a folder's files in parallel uploads, except one larger file.
+_UNDER_WAY = 2**28
 
 
 class RemoteStorage(LeaseLocks):
@@ -49,28 +54,44 @@ class RemoteStorage(LeaseLocks):
         return any(object_store.list_folder(path))
 
     def is_there(self, folder: "UPath") -> bool:
-        return object_store.mark(folder).exists()
+        return _mark(folder).exists()
 
     def files_below(self, folder: "UPath") -> Iterator[StoredFile]:
         return (found for found in objects_below(folder) if found.path and not found.path.endswith("/"))
 
     def survey(self, folder: "UPath", apart: Collection[str] = ()) -> ListedSurvey:
-        return ListedSurvey(folder, apart)
+        return ListedSurvey(self, folder, apart)
 
     def put_file(self, temporary: Path, path: "UPath") -> None:
         object_store.put(temporary, path)
 
     def put_folder(self, temporary: Path, path: "UPath", progress: Progress) -> None:
-        object_store.put_folder(temporary, path, progress)
+        files = sorted(file for file in temporary.rglob("*") if file.is_file())
+        progress.start(len(files), "files")
+
+        def put_one(file: Path) -> None:
+            object_store.put(file, path / file.relative_to(temporary).as_posix())
+
+        for _ in map_ordered(put_one, files, object_store.AT_ONCE, lambda file: file.stat().st_size, _UNDER_WAY):
+            progress.advance(1)
+        object_store.put_bytes(_mark(path), b"")
 
     def remove_files(self, paths: "Sequence[UPath]") -> None:
         object_store.remove(paths)
 
     def move(self, path: "UPath", place: "UPath") -> None:
-        object_store.move(path, place)
+        # `mv` would copy the folder too, which is no object.
+        names = list(object_store.found_at(path))
+        if names != [path.path]:
+            # The folder is complete in neither place.
+            object_store.remove([_mark(path)])
+        places = [place.path + name.removeprefix(path.path) for name in names]
+        path.fs.copy(names, places, batch_size=object_store.AT_ONCE)
+        object_store.remove_names(path, names)
 
     def discard(self, folder: "UPath") -> None:
-        object_store.remove_below(folder)
+        object_store.remove([_mark(folder)])
+        object_store.remove_names(folder, folder.fs.find(folder.path))
 
     def local(self, path: "UPath") -> Path:
         return local_cache.local_copy(path)
@@ -81,8 +102,14 @@ class RemoteStorage(LeaseLocks):
     def mirrored(self, folder: "UPath") -> AbstractContextManager[Mirror]:
         return folder_sync.mirrored(folder)
 
-    def at_hand(self, folder: "UPath", pattern: str) -> AbstractContextManager[Path]:
-        return folder_sync.at_hand(folder, pattern)
+    @contextmanager
+    def at_hand(self, folder: "UPath", pattern: str) -> Iterator[Path]:
+        with scratch_folder(folder.name) as here:
+            for name in fnmatch.filter(self.names(folder), pattern):
+                # The writer may remove it meanwhile.
+                with suppress(FileNotFoundError):
+                    folder.fs.get_file(f"{folder.path}/{name}", str(here / name))
+            yield here
 
     def scratch_for(self, folder: "UPath") -> Path:  # noqa: ARG002 (one for all)
         return scratch()
@@ -110,7 +137,13 @@ class RemoteStorage(LeaseLocks):
             raise in_use(path)
         usage = object_store.measure(path, found)
         if found:
-            object_store.remove_below(path, [one.path for one in found])
+            object_store.remove([_mark(path)])
+            object_store.remove_names(path, [f"{path.path}/{one.path}" for one in found])
         else:
             object_store.remove([path])
         return usage
+
+
+def _mark(path: "UPath") -> "UPath":
+    """The object that says that a folder is complete."""
+    return path.with_name(f".{path.name}.whole")

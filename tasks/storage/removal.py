@@ -5,7 +5,7 @@ from tasks.paths import AnyPath
 from tasks.storage.errors import in_use
 from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot
-from tasks.storage.protocol import DiskUsage
+from tasks.storage.survey import DiskUsage
 
 
 def measure(path: AnyPath) -> DiskUsage:

@@ -8,8 +8,8 @@ from tasks.paths import AnyPath, to_path
 from tasks.storage.files import is_there, publish_bytes, publish_folder, read_each, storage_at
 from tasks.storage.layout import DataRoot
 from tasks.storage.locks import lock_folder
-from tasks.storage.protocol import DiskUsage
 from tasks.storage.removal import measure, remove
+from tasks.storage.survey import DiskUsage
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore
 

@@ -16,8 +16,8 @@ from tasks.storage.cleanup import sweep_root
 from tasks.storage.files import listed, read_each
 from tasks.storage.layout import DataRoot
 from tasks.storage.locks import lock_folder, lock_root
-from tasks.storage.protocol import DiskUsage
 from tasks.storage.removal import remove
+from tasks.storage.survey import DiskUsage
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tasks.runs.retention.references import References, StoreNeed
 from tasks.shards.quarantine import DAMAGED
 from tasks.storage.layout import DataRoot
 from tasks.storage.layout import manifest_path as place_of
-from tasks.storage.protocol import DiskUsage, Survey
+from tasks.storage.survey import DiskUsage, Survey
 from tasks.storage.tempfiles import TEMPORARY_PREFIX
 
 _KEY = rf"[0-9a-f]{{{KEY_LENGTH}}}"

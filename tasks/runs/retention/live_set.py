@@ -21,7 +21,7 @@ from tasks.runs.retention.references import (
 from tasks.storage.files import read_each
 from tasks.storage.layout import DataRoot
 from tasks.storage.layout import manifest_path as place_of
-from tasks.storage.protocol import Survey
+from tasks.storage.survey import Survey
 
 
 @dataclass(frozen=True)

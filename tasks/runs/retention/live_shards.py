@@ -17,7 +17,7 @@ from tasks.shards.shard import places_in, reading
 from tasks.storage.files import read_each
 from tasks.storage.layout import DataRoot
 from tasks.storage.layout import manifest_path as place_of
-from tasks.storage.protocol import Survey
+from tasks.storage.survey import Survey
 
 
 class NamedShards(NamedTuple):

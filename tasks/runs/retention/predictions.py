@@ -11,7 +11,7 @@ from tasks.paths import AnyPath, is_remote_text
 from tasks.runs.retention.references import readable_manifest
 from tasks.shards.parquet import open_parquet
 from tasks.storage.files import read_each
-from tasks.storage.protocol import Survey
+from tasks.storage.survey import Survey
 
 
 def unkept_predictions(folders: Sequence[AnyPath], models: Collection[str], there: Survey) -> Iterator[AnyPath]:
