@@ -1,4 +1,4 @@
-"""Where each thing lives below the data root."""
+"""Paths of everything below the data root."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -32,14 +32,14 @@ class DataRoot(Generic[PathT_co]):
 
     @staticmethod
     def above(folder: AnyPath) -> "DataRoot":
-        """The data root that a folder `<stage>/<name>` lies in, such as a head's or that of a dataset's records."""
+        """The data root of a folder `<stage>/<name>`, such as that of a head or of a dataset's records."""
         return DataRoot(folder.parent.parent)
 
     def _below(self, *names: str) -> PathT_co:
-        """The one way from a name to a path: a name is one part of it, whatever it came from.
+        """Join names to the root; each name must be one part of the path.
 
         Raises:
-            StoreError: It would lead elsewhere.
+            StoreError: A name would lead elsewhere.
         """
         for name in names:
             if not isinstance(name, str) or name in {".", ".."} or not {"/", "\\", "\0"}.isdisjoint(name):
@@ -49,7 +49,7 @@ class DataRoot(Generic[PathT_co]):
         return cast("PathT_co", self.path.joinpath(*names))
 
     def downloads(self, dataset: str) -> PathT_co:
-        """Folder of a dataset's archive and of what was extracted from it."""
+        """Folder of a dataset's archive and of the files extracted from it."""
         return self._below("download", dataset)
 
     def snapshot(self, key: str) -> PathT_co:
@@ -61,7 +61,7 @@ class DataRoot(Generic[PathT_co]):
         return self._below("snapshot", dataset)
 
     def backbone(self, name: str) -> PathT_co:
-        """Folder of what is known of a backbone, and of its weights where they were fetched."""
+        """Folder of a backbone's manifests, and of its fetched weights."""
         return self._below("backbone", name)
 
     def decode(self, key: str) -> PathT_co:
@@ -69,7 +69,7 @@ class DataRoot(Generic[PathT_co]):
         return self._below("decode", key)
 
     def rejected(self, key: str) -> PathT_co:
-        """Folder of the photos that a decoded store has no picture of."""
+        """Folder of the photos that could not be decoded."""
         return self._below("decode", key, "rejected")
 
     def bottleneck(self, key: str) -> PathT_co:
@@ -85,7 +85,7 @@ class DataRoot(Generic[PathT_co]):
         return self._below("statistics", dataset)
 
     def export(self, key: str) -> PathT_co:
-        """Folder of what a head or network was exported as."""
+        """Folder of a head's or network's export."""
         return self._below("train", key, "export")
 
     def evaluate(self, key: str) -> PathT_co:
@@ -93,7 +93,7 @@ class DataRoot(Generic[PathT_co]):
         return self._below("evaluate", key)
 
     def champion(self, dataset: str) -> PathT_co:
-        """The file that says which model of a dataset is the best so far."""
+        """The file that names the best model of a dataset so far."""
         return self._below("champion", f"{dataset}.json")
 
     def decisions(self, dataset: str) -> PathT_co:
@@ -109,7 +109,7 @@ class DataRoot(Generic[PathT_co]):
         return self._below("index.html")
 
     def predict(self, key: str) -> PathT_co:
-        """Folder of what a model says of a folder of photos."""
+        """Folder of a model's predictions for a folder of photos."""
         return self._below("predict", key)
 
     def comparison(self, key: str) -> PathT_co:
@@ -134,5 +134,5 @@ class DataRoot(Generic[PathT_co]):
 
 
 def manifest_path(store: PlaceT, snapshot: str) -> PlaceT:
-    """The file that says that a store holds all that a snapshot needs, and in which shards."""
+    """The manifest of a store for a snapshot: it names the shards with the snapshot's rows."""
     return cast("PlaceT", store / "manifests" / f"{snapshot}.json")
