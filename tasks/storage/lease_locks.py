@@ -19,6 +19,9 @@ _LOCK, _RUNS, _COLLECTION = ".lock", ".running", ".collecting"
 class LeaseLocks:
     """The locks of `Storage` on an object store."""
 
+    is_held = staticmethod(leases.is_held)
+    clear_lock = staticmethod(leases.clear)
+
     @contextmanager
     def lock_folder(self, folder: "UPath") -> Iterator[None]:
         lease, _ = _acquire(folder / _LOCK, f"Another process works in {folder}; waiting until it has ended.")
@@ -36,12 +39,6 @@ class LeaseLocks:
         lease, waited = _acquire(path, f"Another process is at {what}; waiting until it has ended.")
         _leased[str(path)] = lease
         return waited
-
-    def is_held(self, path: "UPath") -> bool:
-        return leases.is_held(path)
-
-    def clear_lock(self, path: "UPath") -> None:
-        leases.clear(path)
 
     def lock_shared(self, root: "UPath") -> bool:
         if str(root) in _leased:

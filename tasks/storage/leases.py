@@ -168,17 +168,17 @@ def others(place: "UPath", own: "UPath | None", now: float) -> bool:
     return False
 
 
-def is_held(place: "UPath") -> bool:
+def is_held(path: "UPath") -> bool:
     """Whether a process holds a lease, as far as one look tells."""
-    latest = max(_numbers(place), default=None)
-    told = None if latest is None else _read(place / latest)
-    return latest is not None and told is not None and not is_over(told) and not _is_expired(place / latest)
+    latest = max(_numbers(path), default=None)
+    told = None if latest is None else _read(path / latest)
+    return latest is not None and told is not None and not is_over(told) and not _is_expired(path / latest)
 
 
-def clear(place: "UPath") -> None:
+def clear(path: "UPath") -> None:
     """Remove the objects of a lease that nobody holds."""
-    if not is_held(place):
-        object_store.remove([place / name for name in _numbers(place)])
+    if not is_held(path):
+        object_store.remove([path / name for name in _numbers(path)])
 
 
 def modified(path: "UPath") -> float:

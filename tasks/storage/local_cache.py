@@ -25,7 +25,7 @@ def fetch(path: "UPath", to: Path) -> None:
     _fetch(path, to, object_store.found_at(path))
 
 
-def local_copy(path: "UPath") -> Path:
+def local(path: "UPath") -> Path:
     """Fetch an object or folder into scratch, once per version; see `Storage.local`.
 
     Raises:

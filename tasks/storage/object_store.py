@@ -49,12 +49,16 @@ def read_bytes(path: "UPath") -> bytes:
     return bytes(path.fs.cat_file(path.path))
 
 
-def put(file: Path, path: "UPath") -> None:
+def put(temporary: Path, path: "UPath") -> None:
     """Upload a file as one step; it replaces an existing object."""
     kind = mimetypes.guess_type(path.name)[0]
     told = {_KIND[path.protocol]: kind} if kind and path.protocol in _KIND else {}
     path.fs.put_file(
-        str(file), path.path, max_concurrency=_PARTS, timeout=_PATIENCE + file.stat().st_size / _SLOWEST, **told
+        str(temporary),
+        path.path,
+        max_concurrency=_PARTS,
+        timeout=_PATIENCE + temporary.stat().st_size / _SLOWEST,
+        **told,
     )
 
 

@@ -1,8 +1,8 @@
 """Objects of an object store as files, as `tasks.storage.protocol` describes the methods."""
 
 import fnmatch
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -10,12 +10,12 @@ from tasks.concurrency import map_ordered
 from tasks.keys import fingerprint
 from tasks.paths import AnyPath
 from tasks.progress import Progress
-from tasks.storage import folder_sync, local_cache, object_store
+from tasks.storage import folder_sync, local_cache, object_store, remote_listing
 from tasks.storage.errors import in_use, not_below
 from tasks.storage.lease_locks import LeaseLocks
 from tasks.storage.listing_cache import ListedSurvey
-from tasks.storage.protocol import FolderListing, ItemT, Mirror, ReadT, StoredFile
-from tasks.storage.remote_listing import objects_below, version_of
+from tasks.storage.protocol import ItemT, ReadT, StoredFile
+from tasks.storage.remote_listing import objects_below
 from tasks.storage.survey import DiskUsage
 from tasks.storage.tempfiles import scratch, scratch_folder
 
@@ -34,21 +34,18 @@ class RemoteStorage(LeaseLocks):
     is_shared = True
     listing_page = 900
     poll_seconds = 2.0
-
-    def read_bytes(self, path: "UPath") -> bytes:
-        return object_store.read_bytes(path)
+    read_bytes = staticmethod(object_store.read_bytes)
+    version = staticmethod(remote_listing.version)
+    names = staticmethod(object_store.folder_names)
+    list_folder = staticmethod(object_store.list_folder)
+    put_file = staticmethod(object_store.put)
+    remove_files = staticmethod(object_store.remove)
+    local = staticmethod(local_cache.local)
+    fetched = staticmethod(local_cache.fetched)
+    mirrored = staticmethod(folder_sync.mirrored)
 
     def open_ranges(self, path: "UPath") -> BinaryIO:
         return cast("BinaryIO", path.fs.open(path.path, "rb", cache_type="none"))
-
-    def version(self, path: "UPath") -> str:
-        return version_of(path)
-
-    def names(self, folder: "UPath") -> Iterable[str]:
-        return object_store.folder_names(folder)
-
-    def list_folder(self, folder: "UPath") -> FolderListing:
-        return object_store.list_folder(folder)
 
     def is_folder(self, path: "UPath") -> bool:
         return any(object_store.list_folder(path))
@@ -62,9 +59,6 @@ class RemoteStorage(LeaseLocks):
     def survey(self, folder: "UPath", apart: Collection[str] = ()) -> ListedSurvey:
         return ListedSurvey(self, folder, apart)
 
-    def put_file(self, temporary: Path, path: "UPath") -> None:
-        object_store.put(temporary, path)
-
     def put_folder(self, temporary: Path, path: "UPath", progress: Progress) -> None:
         files = sorted(file for file in temporary.rglob("*") if file.is_file())
         progress.start(len(files), "files")
@@ -75,9 +69,6 @@ class RemoteStorage(LeaseLocks):
         for _ in map_ordered(put_one, files, object_store.AT_ONCE, lambda file: file.stat().st_size, _UNDER_WAY):
             progress.advance(1)
         object_store.put_bytes(_mark(path), b"")
-
-    def remove_files(self, paths: "Sequence[UPath]") -> None:
-        object_store.remove(paths)
 
     def move(self, path: "UPath", place: "UPath") -> None:
         # `mv` would copy the folder too, which is no object.
@@ -92,15 +83,6 @@ class RemoteStorage(LeaseLocks):
     def discard(self, folder: "UPath") -> None:
         object_store.remove([_mark(folder)])
         object_store.remove_names(folder, folder.fs.find(folder.path))
-
-    def local(self, path: "UPath") -> Path:
-        return local_cache.local_copy(path)
-
-    def fetched(self, path: "UPath") -> AbstractContextManager[Path]:
-        return local_cache.fetched(path)
-
-    def mirrored(self, folder: "UPath") -> AbstractContextManager[Mirror]:
-        return folder_sync.mirrored(folder)
 
     @contextmanager
     def at_hand(self, folder: "UPath", pattern: str) -> Iterator[Path]:

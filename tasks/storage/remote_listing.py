@@ -49,7 +49,7 @@ class StoreUnreachableError(MachineError):
         )
 
 
-def version_of(path: "UPath") -> str:
+def version(path: "UPath") -> str:
     """Text that changes with an object or with any object of a folder; see `Storage.version`.
 
     Raises:
