@@ -46,9 +46,8 @@ def find_photos(paths: Iterable[AnyPath]) -> Found:
         except DatasetError as exc:
             refused.append(DecodeResult(Photo("", str(path)), Rejection(Reason.UNREADABLE, str(exc))))
         else:
-            files |= {
-                str(path / file.path): file.size if storage_at(path).reads_are_requests else 0 for file in listing.files
-            }
+            is_fetched = storage_at(path).reads_are_requests
+            files |= {str(path / file.path): file.size if is_fetched else 0 for file in listing.files}
             ignored.append(listing.left_out().below(str(path)))
     return Found([Photo("", file, size) for file, size in files.items()], refused, merge_ignored(ignored))
 

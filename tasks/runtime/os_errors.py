@@ -101,6 +101,7 @@ def _explain_words(exc: Exception, who: str, root: AnyPath) -> PipelineError | N
         return _memory(who, exc)
     if _NO_TEMPORARY in words:
         return _disk(who, os.environ.get("TMPDIR", "/tmp"), "there is no room for temporary files", "Make room")  # noqa: S108 (Python's own)
+    # The layers below the storage cannot ask it.
     if not is_remote(root) and (file := next((place for place in (root, *root.parents) if place.is_file()), None)):
         return SettingError(f"The data root {root} cannot be a folder: {file} is a file. Give another --data-root.")
     # The words name the file, TensorFlow's before a semicolon, Python's in quotation marks.

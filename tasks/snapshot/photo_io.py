@@ -71,6 +71,7 @@ def read_photo(path: AnyPath, most: int) -> bytes:
         OSError: As of `open_photo`; an object is missing, or may not be read.
         StoreUnreachableError: The object store cannot be had, so that nobody knows.
     """
+    # Only a local path may be a pipe; the storage does not expect one in a data root.
     if is_remote(path):
         return read_range(path, 0, most + 1)
     with open_photo(path) as file:

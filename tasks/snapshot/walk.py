@@ -40,6 +40,7 @@ def list_unread(root: AnyPath, *, labelled: bool = True) -> Listing:
     Raises:
         DatasetError: As of `list_files`.
     """
+    # A walk may read files, which costs a request each on an object store: two ways to list.
     return list_objects(root, labelled=labelled) if is_remote(root) else _walk(root, labelled=labelled)
 
 
