@@ -119,13 +119,7 @@ def local(path: AnyPath) -> Path:
 
 
 def read_each(read: Callable[[ItemT], ReadT], items: Iterable[ItemT], root: AnyPath) -> Iterator[ReadT]:
-    """Call a function that reads on each item, in parallel in an object store, and yield the results in order.
-
-    Args:
-        read: Reads one item; several threads call it at once.
-        items: The items.
-        root: The data root, or anything in it.
-    """
+    """Call a function that reads below a data root on each item, in threads if reads are requests; in order."""
     return storage_at(root).read_each(read, items)
 
 
