@@ -1,4 +1,4 @@
-"""Where files are: on this machine, or on an object store, behind the same few methods of a path."""
+"""Paths of files on this machine or on an object store, which have the same methods."""
 
 import os
 from functools import cache
@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 
     AnyPath: TypeAlias = Path | UPath
 else:
-    # The library of object stores takes a while to import, which a data root on this machine need not wait for.
+    # The library of object stores is slow to import, and a data root on this machine does not need it.
     AnyPath = Path
 
-#: As all of AWS' own tools and libraries have it.
+#: The variable of AWS' own tools and libraries.
 _ATTEMPTS_VARIABLE = "AWS_MAX_ATTEMPTS"
-#: Further attempts at a request that a store refuses for now, or does not answer: half a minute of waiting in all.
+#: Retries of a request that a store refuses for now or does not answer; they take half a minute.
 _RETRIES = 6
-#: What the library of S3 makes of it: it tries as often again, for the sake of an answer that breaks off in the middle.
+#: Rounds of these retries in the S3 library, which repeats an answer that breaks off in the middle.
 _ROUNDS = 2
-#: How a store is reached, by the scheme of its URLs: what each one's library takes beside the address. Listings are
-#: never remembered, since others write too. Credentials are not among them: the libraries find those themselves.
+#: Options of each library, by the scheme of its URLs. The libraries find credentials themselves.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
         "config_kwargs": {
@@ -34,36 +33,36 @@ _OPTIONS: dict[str, dict[str, Any]] = {
             "connect_timeout": 10,
             "read_timeout": 15,
         },
-        # Of one file: else its size is asked for before it is read, and half a GB of it is in memory at once.
+        # Parts of one file: more would ask for its size first, and hold half a GB of it in memory.
         "max_concurrency": 1,
     },
     "gs": {},
     "az": {},
 }
 SCHEMES = tuple(_OPTIONS)
-#: What holds the connections to stores that this process has used, by its identity.
+#: File systems with the connections of this process, by identity.
 _opened: WeakValueDictionary[int, Any] = WeakValueDictionary()
-#: The same of the process that this one was forked from. Libraries make others here. These are kept: they could only be
-#: closed by a thread that is not here, and the try ends in a traceback on the terminal.
+#: File systems of the parent process after a fork. They are kept, since only a thread of the parent could close them:
+#: the attempt ends in a traceback on the terminal.
 _inherited: list[Any] = []
 
 
 def file_version(status: os.stat_result) -> str:
-    """Text that tells a file from what was at its path before: its mtime, ctime and inode.
+    """Text that changes with a file: its mtime, ctime and inode.
 
-    A program can give a file that it writes or replaces any mtime, such as that of the file before. The ctime of a file
-    that was written and the inode of one that was replaced are the file system's own.
+    A program can set the mtime of a file to that of the file before. The ctime changes with each write, and the inode
+    with each replacement.
     """
     return f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def to_path(text: str) -> AnyPath:
-    """The path that a person or a record names: of a file or folder here, or `s3://`, `gs://` or `az://bucket/folder`.
+    """Parse a path of this machine, or of an object store: `s3://`, `gs://` or `az://bucket/folder`.
 
-    Credentials and the address of the store are those that its library finds: in the environment, or in the profile.
+    The library of the store finds its address and the credentials in the environment or the profile.
 
     Raises:
-        SettingError: It names another kind of store, no bucket, or credentials; or its library is not installed.
+        SettingError: The text names another kind of store, no bucket, or credentials; or the library is not installed.
     """
     scheme, remote, rest = text.partition("://")
     if not remote:
@@ -81,6 +80,7 @@ def to_path(text: str) -> AnyPath:
     from upath import UPath  # noqa: PLC0415 (not needed where all is on this machine)
 
     try:
+        # Listings are not cached, since other processes write too.
         path: UPath = UPath(text.rstrip("/"), use_listings_cache=False, **_options(scheme))
         library = type(path.fs)
     except ImportError as exc:
@@ -101,7 +101,7 @@ def _keep_across_forks() -> None:
 
 
 def _options(scheme: str) -> dict[str, Any]:
-    """How a store is reached; whoever sets the number of attempts in the environment has it so."""
+    """Options of a library; the number of attempts in the environment takes precedence."""
     options = _OPTIONS[scheme]
     if scheme != "s3" or _ATTEMPTS_VARIABLE not in os.environ:
         return options
@@ -111,16 +111,6 @@ def _options(scheme: str) -> dict[str, Any]:
 def is_remote(path: AnyPath) -> "TypeIs[UPath]":
     """Whether a path is on an object store."""
     return not isinstance(path, Path)
-
-
-def read_bytes(path: AnyPath) -> bytes:
-    """Read a file whole; of an object store in one request.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    # Its own `read_bytes` asks for the size first, and fails where the object is replaced meanwhile.
-    return bytes(path.fs.cat_file(path.path)) if is_remote(path) else path.read_bytes()
 
 
 def is_remote_text(text: str) -> bool:
@@ -133,12 +123,12 @@ def _examples() -> str:
 
 
 def _holds_credentials(bucket: str) -> bool:
-    """Whether what stands before the first stroke may be more than a bucket; a secret may itself hold a stroke."""
+    """Whether the text before the first slash may be more than a bucket; a secret may itself have a slash."""
     return "@" in bucket or (":" in bucket and not bucket.startswith("arn:"))
 
 
 def _shown(text: str) -> str:
-    """An address without what may be a secret."""
+    """An address without possible secrets."""
     scheme, _, rest = text.partition("://")
     _, credentials, place = rest.rpartition("@")
     return repr(f"{scheme}://{'...' if scheme in _OPTIONS and not credentials and ':' in place else place}")

@@ -21,9 +21,9 @@ from tasks.shards.manifests import Manifest, StageResult, read_manifest
 from tasks.shards.quarantine import quarantine
 from tasks.stage_spec import stage_name
 from tasks.storage.errors import DamagedError
+from tasks.storage.files import sweep
 from tasks.storage.layout import DataRoot
 from tasks.storage.locks import lock_shared
-from tasks.storage.tempfiles import sweep
 
 _LOG = logging.getLogger("luigi-interface")
 

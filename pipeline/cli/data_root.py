@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from tasks.errors import SettingError
-from tasks.paths import is_remote, to_path
+from tasks.paths import to_path
+from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot
 
 #: The option of every verb.
@@ -35,7 +36,7 @@ def open_root(text: str, *, there: bool = True) -> DataRoot:
         path = to_path(text)
     except SettingError as exc:
         raise typer.BadParameter(str(exc), param_hint="--data-root") from exc
-    if there and not is_remote(path):
+    if there and storage_at(path).has_folders:
         if not path.exists():
             raise typer.BadParameter(f"Directory {text!r} does not exist.", param_hint="--data-root")
         if not path.is_dir():

@@ -14,8 +14,7 @@ from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.runs.stages import spec_of
 from tasks.shards.schemas import DECODE, SCHEMA_VERSION
-from tasks.storage.files import read_json
-from tasks.storage.listing_cache import survey
+from tasks.storage.files import read_json, storage_at
 from tasks.storage.removal import measure
 
 
@@ -72,7 +71,8 @@ def inspect_tables(path: AnyPath, rows: int, snapshot: str | None) -> Descriptio
     tables = open_tables(path)
     metadata = {name.decode(): value.decode() for name, value in tables.schema.metadata.items()}
     labels, source, unlabelled = _count_labels(path, tables, snapshot)
-    there = survey(tables.files[0].parent)
+    folder = tables.files[0].parent
+    there = storage_at(folder).survey(folder)
     return Description(
         path=path,
         what=_what(metadata["stage"], tables.schema),

@@ -19,7 +19,7 @@ from tasks.runs.retention.collect import Collected, collect
 from tasks.runs.retention.garbage import CollectionPlan, Garbage, plan_collection
 from tasks.runs.retention.live_set import Policy
 from tasks.storage.layout import DataRoot
-from tasks.storage.removal import DiskUsage
+from tasks.storage.survey import DiskUsage
 
 #: A week of nightly runs.
 KEEP_RUNS = 7

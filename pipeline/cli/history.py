@@ -10,9 +10,8 @@ from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.tables import Coloured, Column, show_json, show_table
 from tasks.runs.find import find_runs
 from tasks.runs.records import RunRecord, read_history
-from tasks.storage.files import listed
+from tasks.storage.files import listed, read_each
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import read_each
 
 #: A paragraph a line, which the terminal breaks at its own width.
 HELP = "\n\n".join(

@@ -5,7 +5,7 @@ import re
 from tasks.catalog import local_path
 from tasks.errors import ModelError, StoreError
 from tasks.keys import KEY_LENGTH
-from tasks.paths import AnyPath, is_remote, is_remote_text, to_path
+from tasks.paths import AnyPath, is_remote_text, to_path
 from tasks.runs.records import read_record
 from tasks.storage.files import is_folder, read_json
 from tasks.storage.layout import DataRoot
@@ -27,7 +27,7 @@ def find_model(text: str, root: DataRoot) -> AnyPath:
         SettingError: The address cannot be used.
     """
     path = to_path(text) if is_remote_text(text) else local_path(text)
-    if path and path.parent.parent.name == "runs" and (path.suffix == ".json" if is_remote(path) else path.is_file()):
+    if path and path.parent.parent.name == "runs" and path.suffix == ".json":
         record = read_record(path) or {}
         root, key = DataRoot.above(path.parent), record.get("head") or record.get("network")
     elif path and path.parent.name == "train":

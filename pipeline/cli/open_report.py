@@ -50,6 +50,7 @@ def open_report(
         typer.echo(page)
         if not browser or not _on_a_desktop():
             return
+        # A browser opens local files only.
         if is_remote(page):
             _show_copy(page, root)
         else:

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from tasks.paths import AnyPath, read_bytes
-from tasks.storage.files import publish_bytes
+from tasks.paths import AnyPath
+from tasks.storage.files import publish_bytes, read_bytes, read_each
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import Survey, read_each, survey
-from tasks.storage.tempfiles import kept_here
+from tasks.storage.survey import Survey
 
 #: A link to a report, in the report of another run or in the index.
 _LINK = re.compile(r'href="(?:\.\./\.\./)?(report/[\w-]+/report\.html)"')
@@ -25,7 +24,7 @@ class PageCopies:
     """
 
     def __init__(self, root: DataRoot) -> None:
-        self._root, self._folder = root, kept_here(root.path)
+        self._root, self._folder = root, root.storage.kept_here(root.path)
 
     def copy(self, page: AnyPath) -> Path:
         """Copy a page.
@@ -44,7 +43,7 @@ class PageCopies:
         Args:
             page: A page that is copied already.
         """
-        index, there = self._root.index(), survey(self._root.below("report"))
+        index, there = self._root.index(), self._root.storage.survey(self._root.below("report"))
         read = [self._place(page)]
         if page != index:
             with suppress(FileNotFoundError):

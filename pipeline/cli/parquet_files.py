@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from tasks.errors import StoreError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.shards.parquet import open_parquet
 from tasks.shards.shard import reading
-from tasks.storage.files import listed
-from tasks.storage.listing_cache import read_each
+from tasks.storage.files import is_folder, listed, read_each
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +75,7 @@ def open_tables(path: AnyPath) -> Tables:
     Raises:
         StoreError: There is no file, or it is damaged or none of this project.
     """
-    is_folder = path.suffix != ".parquet" if is_remote(path) else path.is_dir()
-    files = tuple(listed(path, "part-*.parquet")) if is_folder else (path,)
+    files = tuple(listed(path, "part-*.parquet")) if is_folder(path) else (path,)
     if not files:
         raise StoreError(
             f"{path} holds no shards. Give a store, such as data/decode/<key>, or a file of the data root."

@@ -4,9 +4,8 @@ import pyarrow as pa
 
 from tasks.paths import AnyPath
 from tasks.shards.key_index import KeyIndex
-from tasks.storage.files import is_folder
+from tasks.storage.files import is_folder, storage_at
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import survey
 
 
 def data_root_of(path: AnyPath) -> DataRoot | None:
@@ -44,6 +43,6 @@ def read_labels(root: DataRoot, keys: pa.Array, snapshot: str | None) -> tuple[s
 
 def _newest(snapshots: AnyPath) -> list[str]:
     """Keys of all snapshots, the newest first."""
-    there = survey(snapshots)
+    there = storage_at(snapshots).survey(snapshots)
     tables = [path for path in there.entries(snapshots) if path.suffix == ".parquet"]
     return [path.stem for path in sorted(tables, key=there.modified, reverse=True)]

@@ -9,15 +9,14 @@ import pyarrow as pa
 from pipeline.cli.stages import KnownStages
 from tasks.backbone.spec import BACKBONE
 from tasks.errors import ModelError, StoreError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.runs.retention.user_files import UserFiles
 from tasks.runs.stages import RECORD, spec_of
 from tasks.shards.parquet import open_parquet
-from tasks.storage.files import is_there, listed, read_json
+from tasks.storage.files import is_there, listed, read_each, read_json, storage_at
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import read_each
-from tasks.storage.remote_listing import objects_below
-from tasks.storage.removal import DiskUsage, check_removable, measure
+from tasks.storage.removal import check_removable, measure
+from tasks.storage.survey import DiskUsage
 
 _NAMED = 3
 
@@ -72,7 +71,8 @@ def _check(known: KnownStages, own: tuple[str, AnyPath]) -> Removal | None:
     """Check that an output of a stage may be removed; None where it is not there."""
     stage, path = own
     footprint = measure(path)
-    if not (footprint.files if is_remote(path) else path.exists() or path.is_symlink()):
+    # An empty folder of this machine is there too.
+    if not footprint.files and not (known.root.storage.has_folders and path.is_dir()):
         return None
     check_removable(path, known.root)
     _check_not_given(known, path)
@@ -119,14 +119,10 @@ def _name(known: KnownStages, snapshot: str) -> str:
 
 
 def _rows(path: AnyPath) -> int | None:
-    files = [path] if path.suffix == ".parquet" else _tables(path)
+    if path.suffix == ".parquet":
+        return _rows_of(path)
+    files = [path / file.path for file in storage_at(path).files_below(path) if file.path.endswith(".parquet")]
     return sum(read_each(_rows_of, files, path)) if files else None
-
-
-def _tables(folder: AnyPath) -> list[AnyPath]:
-    if is_remote(folder):
-        return [folder / found.path for found in objects_below(folder) if found.path.endswith(".parquet")]
-    return sorted(folder.rglob("*.parquet"))
 
 
 def _rows_of(table: AnyPath) -> int:

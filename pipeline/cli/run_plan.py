@@ -18,8 +18,8 @@ from tasks.runs.estimate import Estimate, RemainingWork, estimate, read_past
 from tasks.runs.records import read_record
 from tasks.runs.stages import RECORD, RUN_STAGES, spec_of
 from tasks.stage_spec import Cost, kind_of, number_of
+from tasks.storage.files import read_each
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import read_each
 from tasks.storage.removal import measure
 
 

@@ -20,9 +20,8 @@ from tasks.snapshot.spec import SNAPSHOT
 from tasks.snapshot.task import source_state
 from tasks.stage import StageTask
 from tasks.stage_spec import fields_of, stage_name
-from tasks.storage.files import listed
+from tasks.storage.files import listed, read_each
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import read_each
 from tasks.train.settings import TrainSettings
 
 

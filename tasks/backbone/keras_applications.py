@@ -21,10 +21,10 @@ from tasks.backbone.scaling import OWN
 from tasks.backbone.weights import given_weights
 from tasks.errors import BackboneError, SettingError
 from tasks.keys import file_sha256
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.runtime.tensorflow_import import keras
-from tasks.storage.files import is_there, local, publish_folder
+from tasks.storage.files import local, publish_folder
 from tasks.storage.locks import lock_folder
 
 LIST_OF_MODELS = "https://keras.io/api/applications/"
@@ -203,7 +203,7 @@ def _imagenet_weights(name: str, folder: AnyPath, progress: Progress) -> AnyPath
     """Find the kept ImageNet weights of the model's own size, or fetch them through Keras."""
     file = folder / "imagenet" / f"{name}.weights.h5"
     with lock_folder(folder):
-        if not (is_there(file.parent) if is_remote(folder) else file.is_file()):
+        if not file.is_file():
             progress.tell(f"Fetching the ImageNet weights of {KERAS_PREFIX}{name} through Keras")
             network = _fetched(name)
             with publish_folder(file.parent, progress) as temporary:

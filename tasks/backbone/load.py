@@ -14,7 +14,6 @@ from tasks.backbone.kinds.base import LayerNetwork
 from tasks.backbone.layers import side_by_side
 from tasks.backbone.weights import weights_sha256
 from tasks.errors import BackboneError
-from tasks.paths import is_remote
 from tasks.runtime.tensorflow_import import keras, tf
 from tasks.storage.files import local
 
@@ -95,10 +94,9 @@ def _checked_weights(prepared: Prepared) -> Path:
         BackboneError: They have changed.
     """
     weights = prepared.weights
-    hashed = _sha256_of_fetched if is_remote(weights) else weights_sha256
     try:
         here = local(weights)
-        found = hashed(here)
+        found = weights_sha256(here) if here == weights else _sha256_of_fetched(here)
     except FileNotFoundError:
         here, found = Path(), "no file"
     if found != prepared.backbone.weights_sha256:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from tasks.catalog import given_path
 from tasks.keys import fingerprint
-from tasks.paths import AnyPath, file_version, is_remote
-from tasks.storage.remote_listing import version_of
+from tasks.storage.files import storage_at
 
 KERAS_PREFIX = "keras:"
 #: Value of `--scaling` and `--layers` that leaves the choice to the backbone.
@@ -56,19 +55,4 @@ class BackboneRequest:
     def state(self) -> str:
         """Versions of the user's files, without reading them; if they change, the request is prepared again."""
         paths = [given_path(text) for text in (self.backbone, self.weights)]
-        return ", ".join(file_versions(path) if path else "" for path in paths)
-
-
-def file_versions(path: AnyPath) -> str:
-    """Fingerprint sizes and versions of a file, or of all files of a SavedModel; empty if there is none.
-
-    On an object store it is the version that the store gives them.
-    """
-    if is_remote(path):
-        return version_of(path)
-    try:
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        seen = [(file, file.stat()) for file in files]
-    except OSError:
-        return ""
-    return fingerprint({str(file): f"{status.st_size} {file_version(status)}" for file, status in seen})
+        return ", ".join(storage_at(path).version(path) if path else "" for path in paths)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, fields
 
 from tasks.backbone.backbones import Backbone, Prepared
-from tasks.backbone.request import BackboneRequest, file_versions
+from tasks.backbone.request import BackboneRequest
 from tasks.keys import fingerprint
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
@@ -11,6 +11,7 @@ from tasks.progress import Progress
 from tasks.settings import settings_from
 from tasks.shards.manifests import StageResult
 from tasks.stage import RunStageTask
+from tasks.storage.files import storage_at
 
 
 class PrepareBackbone(RunStageTask):
@@ -35,9 +36,9 @@ class PrepareBackbone(RunStageTask):
         """Whether the backbone is known and its files have not changed."""
         if not self.is_published():
             return False
-        details = self.manifest().details
+        details, weights = self.manifest().details, self.prepared().weights
         return bool(
-            details["asked"] == self.request.state() and details["found"] == file_versions(self.prepared().weights)
+            details["asked"] == self.request.state() and details["found"] == storage_at(weights).version(weights)
         )
 
     def prepared(self) -> Prepared:
@@ -55,6 +56,7 @@ class PrepareBackbone(RunStageTask):
         # Before anything is read, so that a file that is replaced meanwhile counts as changed.
         asked = self.request.state()
         prepared = prepare_backbone(self.request, self.folder(), progress)
+        weights = prepared.weights
         return StageResult(
             key=fingerprint(asdict(prepared.backbone)),
             snapshot="",
@@ -62,5 +64,5 @@ class PrepareBackbone(RunStageTask):
             photos=0,
             new=1,
             reused=0,
-            details={"weights": str(prepared.weights), "asked": asked, "found": file_versions(prepared.weights)},
+            details={"weights": str(weights), "asked": asked, "found": storage_at(weights).version(weights)},
         )

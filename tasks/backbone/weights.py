@@ -9,9 +9,9 @@ from pathlib import Path
 from tasks.catalog import BackboneEntry, given_path, is_url
 from tasks.errors import BackboneError
 from tasks.keys import KEY_LENGTH, file_sha256
-from tasks.paths import AnyPath, is_remote, is_remote_text
+from tasks.paths import AnyPath, is_remote_text
 from tasks.progress import Progress
-from tasks.storage.files import is_there, publish_folder
+from tasks.storage.files import is_there, publish_folder, storage_at
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}\.(pth|pt|h5|keras|pb|zip|tgz|tar|gz|bz2|xz)", re.ASCII)
 
@@ -86,8 +86,9 @@ def _fetched(url: str, folder: AnyPath, progress: Progress) -> AnyPath:
     from tasks.download.staging import staged
 
     name = fetched_name(url)
-    if not is_remote(folder):
-        return fetch_pinned(url, folder / name, progress, progress.tell).path
+    here = storage_at(folder).kept_here(folder)
+    if here == folder:
+        return fetch_pinned(url, here / name, progress, progress.tell).path
     locked = pinned_sha256(folder / name)
     if locked is None or not is_there(_kept(folder, locked)):
         with staged(folder, name) as file:

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Callable
 
 from tasks.keys import KEY_LENGTH
-from tasks.paths import AnyPath, read_bytes
+from tasks.paths import AnyPath
 from tasks.storage.errors import DamagedError
-from tasks.storage.files import listed, publish_bytes
+from tasks.storage.files import listed, publish_bytes, read_bytes
 from tasks.storage.locks import lock_folder
 
 

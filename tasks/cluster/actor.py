@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from tasks.errors import MachineError, PipelineError
 from tasks.hardware import limit_cores
-from tasks.paths import AnyPath, is_remote, to_path
+from tasks.paths import AnyPath, to_path
 from tasks.runtime.os_errors import explain_os_errors
+from tasks.storage.files import storage_at
 
 #: Does the work on a block, on a node: a value that can be pickled, made of plain ones. What it makes ready it keeps.
 Work = Callable[[pa.Table], Any]
@@ -128,7 +129,7 @@ def check_folder(folder: AnyPath, what: str) -> None:
     Raises:
         MachineError: It cannot.
     """
-    if not is_remote(folder) and not folder.is_dir():
+    if not storage_at(folder).is_shared and not folder.is_dir():
         raise MachineError(
             f"The node {socket.gethostname()} does not see {what} in {folder}. Put them where all nodes do: on a "
             "folder that they share, or on an object store."

@@ -16,8 +16,9 @@ from tasks.cluster.driver_process import driving
 from tasks.cluster.messages import BlockResult, ClusterTask, Failed, Finished, Ready
 from tasks.cluster.resources import Node, Pool, fit
 from tasks.errors import MachineError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.storage.files import storage_at
 from tasks.storage.tempfiles import marking
 
 #: Seconds until a cluster says what it has, and one of this machine, which may be busy.
@@ -157,14 +158,14 @@ def connected(cluster: Cluster, progress: Progress) -> Iterator[Connected]:
 
 def text_of(path: AnyPath) -> str:
     """A path as it is understood on other machines, and in other folders of this one."""
-    return str(path if is_remote(path) else path.absolute())
+    return str(path.absolute())
 
 
 @contextmanager
 def _marked(root: AnyPath) -> Iterator[str]:
     """Let nodes see for as long as the block lasts whether their data root is this one."""
-    if is_remote(root):
+    if storage_at(root).is_shared:
         yield ""
         return
-    with marking(root) as mark:
+    with marking(storage_at(root).scratch_for(root)) as mark:
         yield text_of(mark)

@@ -19,10 +19,11 @@ from tasks.decode.repair import NONE_FLAWED, Flawed
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.worker_pool import work_on_photos
 from tasks.hardware import available_cores
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.schemas import DECODE, describe
 from tasks.shards.store import ShardStore
+from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot
 
 ROWS_PER_SHARD = 512
@@ -149,7 +150,7 @@ def decode_untried(
     untried: Untried, folder: AnyPath, stores: DecodeStores, progress: Progress, max_pixels: int
 ) -> DecodeCounts:
     """Decode photos without reading the stores; see `decode_photos`."""
-    columns = ["sha256", "path", "bytes"] if is_remote(folder) else ["sha256", "path"]
+    columns = ["sha256", "path", *(["bytes"] if storage_at(folder).reads_are_requests else [])]
     photos = list(map(Photo, *(untried.photos.column(name).to_pylist() for name in columns)))
     work = partial(decode_file, settings=stores.settings, max_pixels=max_pixels)
     with (

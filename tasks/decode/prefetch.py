@@ -10,15 +10,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from tasks.decode.photo_file import LARGE_FILE, MAX_BYTES, DecodeResult, Photo
 from tasks.decode.rejections import CHANGED, unread
+from tasks.paths import AnyPath
 from tasks.snapshot.photo_io import photo_sha256, read_photo
 from tasks.storage.remote_listing import AT_ONCE
-
-if TYPE_CHECKING:
-    from upath import UPath
 
 RunBatch = Callable[[Sequence[Photo]], list[DecodeResult]]
 
@@ -31,7 +29,7 @@ class Prefetcher:
         copies: Scratch folder; a copy is deleted once it is processed.
     """
 
-    def __init__(self, remote: "UPath", copies: Path) -> None:
+    def __init__(self, remote: AnyPath, copies: Path) -> None:
         self._remote, self._copies = remote, copies
         self._threads = ThreadPoolExecutor(AT_ONCE)
 

@@ -16,8 +16,9 @@ from tasks.decode.photo_file import TIMED_OUT, DecodeResult, Photo
 from tasks.decode.prefetch import Prefetcher, RunBatch
 from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.worker_process import ItemT, ResultT, WorkerCrashError, WorkerProcess
-from tasks.paths import AnyPath, is_remote
-from tasks.storage.tempfiles import scratch_folder, sweep
+from tasks.paths import AnyPath
+from tasks.storage.files import storage_at, sweep
+from tasks.storage.tempfiles import scratch_folder
 
 #: Limits of a batch that is sent to a process: photos, and bytes of those whose size is known.
 BATCH, BATCH_BYTES = 16, 2**26
@@ -119,7 +120,7 @@ def work_on_photos(
     Raises:
         MachineError: The object store does not answer, or the processes do not start.
     """
-    if not is_remote(folder):
+    if not storage_at(folder).reads_are_requests:
         yield from map_in_processes(partial(work, folder=folder), photos, workers)
         return
     sweep(folder)

@@ -19,9 +19,9 @@ from tasks.download.tar_members import tar_members
 from tasks.download.zip_members import zip_members
 from tasks.errors import DownloadError, MachineError
 from tasks.file_types import ZIP, other_type
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.progress import NullProgress, Progress
-from tasks.storage.object_store import FolderListing, list_folder
+from tasks.storage.files import storage_at
 
 PlaceT = TypeVar("PlaceT", bound=AnyPath)
 
@@ -92,23 +92,14 @@ def photos_folder(
     def wanted(names: Iterable[str]) -> list[str]:
         return [name for name in names if not unwanted_name(name)]
 
-    listing = _list(folder)
+    listing = storage_at(folder).list_folder(folder)
     while len(folders := wanted(listing.folders)) == 1:
         inner = folder / folders[0]
-        listing = _list(inner)
+        listing = storage_at(inner).list_folder(inner)
         if not wanted(listing.folders) or any(map(is_photo_suffix, wanted(listing.files))):
             break
         folder = cast("PlaceT", inner)
     return folder
-
-
-def _list(folder: AnyPath) -> FolderListing:
-    if is_remote(folder):
-        return list_folder(folder)
-    listing = FolderListing([], [])
-    for path in folder.iterdir():
-        (listing.folders if path.is_dir() else listing.files).append(path.name)
-    return listing
 
 
 def _extract(archive: Path, folder: Path, progress: Progress) -> Extracted:

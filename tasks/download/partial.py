@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 from tasks.download.limits import writable_bytes
 from tasks.errors import StoreError
+from tasks.storage.file_locks import is_same_file
 from tasks.storage.files import publish_json, publishing, read_json
-from tasks.storage.locks import is_same_file
 
 #: Values of a header that every server accepts.
 _SENDABLE = re.compile("[!-~]([ -~]{0,998}[!-~])?")

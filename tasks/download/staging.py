@@ -10,9 +10,8 @@ from pathlib import Path
 
 from tasks.download.fetch import state_path
 from tasks.download.pinned_hash import pin_path
-from tasks.paths import AnyPath, is_remote, read_bytes
-from tasks.storage.files import publish_bytes
-from tasks.storage.tempfiles import kept_here, sweep
+from tasks.paths import AnyPath
+from tasks.storage.files import publish_bytes, read_bytes, storage_at, sweep
 
 
 @contextmanager
@@ -21,8 +20,8 @@ def staged(home: AnyPath, name: str) -> Iterator[Path]:
 
     Its state and its pin are copied from an object store, and back to it if the block changes them.
     """
-    file = kept_here(home) / name
-    if not is_remote(home):
+    file = storage_at(home).kept_here(home) / name
+    if file.parent == home:
         yield file
         return
     sweep(file.parent)

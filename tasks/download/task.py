@@ -21,12 +21,11 @@ from tasks.download.source_fallback import (
 from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
 from tasks.keys import KEY_LENGTH
 from tasks.parameters import ChoiceParameter, SettingsParameter
-from tasks.paths import AnyPath, file_version, is_remote
+from tasks.paths import AnyPath, file_version
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest, StageResult, read_manifest
 from tasks.stage import RunStageTask
 from tasks.storage.files import is_there, listed, publish_folder
-from tasks.storage.remote_listing import objects_below
 
 if TYPE_CHECKING:
     from tasks.download.fetch import FetchedFile  # httpx, which a task that is complete needs none of
@@ -103,7 +102,7 @@ class FetchDataset(RunStageTask):
         if is_there(folder):
             manifest = self._last_manifest()
             notes = manifest.details.get("notes", []) if manifest and manifest.key == folder.name else []
-            new, photos = 0, _count_files(folder)
+            new, photos = 0, sum(1 for _ in self.root.storage.files_below(folder))
         else:
             with publish_folder(folder, progress) as temporary:
                 new, notes = extract(archive.path, temporary, progress)
@@ -152,18 +151,12 @@ class FetchDataset(RunStageTask):
         from tasks.download.fetch import state_path
 
         ours = self.dataset.kind == "sample" or (self.dataset.kind == "url" and state_path(archive).is_file())
-        if is_remote(self.root.path) and ours:
+        if not self.root.storage.has_folders and ours:
             archive.unlink(missing_ok=True)
 
     def _is_extracted(self, sha256: str) -> bool:
         """Whether an archive is not needed: only on an object store, where machines come and go."""
-        return is_remote(self.root.path) and is_there(self.extracted(sha256[:KEY_LENGTH]))
-
-
-def _count_files(folder: AnyPath) -> int:
-    if is_remote(folder):
-        return sum(1 for each in objects_below(folder) if not each.path.endswith("/"))
-    return sum(1 for path in folder.rglob("*") if path.is_file())
+        return not self.root.storage.has_folders and is_there(self.extracted(sha256[:KEY_LENGTH]))
 
 
 def archive_name(url: str) -> str:

@@ -12,8 +12,7 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import StageResult
 from tasks.stage import RunStageTask
-from tasks.storage.files import is_there
-from tasks.storage.tempfiles import sweep
+from tasks.storage.files import is_there, sweep
 
 
 class ExportModel(RunStageTask):

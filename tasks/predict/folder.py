@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tasks.decode.photo_file import Photo
 from tasks.decode.rejections import Reason
 from tasks.keys import fingerprint
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.predict.inputs import list_photos
 from tasks.predict.models import Model, read_model
 from tasks.progress import Progress
@@ -20,6 +20,7 @@ from tasks.shards.schemas import PREDICTED, describe
 from tasks.shards.store import ShardStore
 from tasks.snapshot.hashes import HASHES, drop_hashes, drop_racy, hash_files, read_hashes
 from tasks.snapshot.listing import Listing
+from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot
 
 #: Raised when a model says something else of the same photo.
@@ -134,7 +135,8 @@ def _untried(hashes: pa.Table, missing: pa.Array, source: FolderState) -> list[P
         *zip(missing.to_pylist(), paths.to_pylist(), strict=True),
         *(("", file.path) for file in source.listing.files if file.path not in hashed),
     ]
-    sizes = {file.path: file.size for file in source.listing.files} if is_remote(source.folder) else {}
+    is_fetched = storage_at(source.folder).reads_are_requests
+    sizes = {file.path: file.size for file in source.listing.files} if is_fetched else {}
     return [Photo(key, path, sizes.get(path, 0)) for key, path in keyed]
 
 

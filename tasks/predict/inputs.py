@@ -6,10 +6,11 @@ from typing import NamedTuple
 from tasks.decode.photo_file import DecodeResult, Photo
 from tasks.decode.rejections import Reason, Rejection
 from tasks.errors import DatasetError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.snapshot.ignored import IgnoredSummary, merge_ignored
 from tasks.snapshot.listing import Listing
 from tasks.snapshot.walk import list_files
+from tasks.storage.files import storage_at
 
 
 class Found(NamedTuple):
@@ -45,7 +46,8 @@ def find_photos(paths: Iterable[AnyPath]) -> Found:
         except DatasetError as exc:
             refused.append(DecodeResult(Photo("", str(path)), Rejection(Reason.UNREADABLE, str(exc))))
         else:
-            files |= {str(path / file.path): file.size if is_remote(path) else 0 for file in listing.files}
+            is_fetched = storage_at(path).reads_are_requests
+            files |= {str(path / file.path): file.size if is_fetched else 0 for file in listing.files}
             ignored.append(listing.left_out().below(str(path)))
     return Found([Photo("", file, size) for file, size in files.items()], refused, merge_ignored(ignored))
 

@@ -14,7 +14,6 @@ from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage_spec import of_kind
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import survey
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def find_reports(runs: Sequence[RunRecord]) -> list[str | None]:
     if not runs:
         return []
     root = DataRoot.above(runs[0].record.parent)
-    present = survey(root.report("x").parent)
+    present = root.storage.survey(root.report("x").parent)
     paths = [Path(*run.report.parts[-3:]) for run in runs]
     return [
         None if path.is_absolute() or ".." in path.parts or not present.is_file(root.path / path) else path.as_posix()

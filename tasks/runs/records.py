@@ -10,9 +10,8 @@ from typing import Any, Literal, NamedTuple, get_args
 from tasks.errors import SettingError, StoreError
 from tasks.paths import AnyPath, to_path
 from tasks.shards.schemas import SCHEMA_VERSION
-from tasks.storage.files import listed, read_json
+from tasks.storage.files import listed, read_each, read_json
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import read_each
 
 #: Result of the comparison of a run's model with its dataset's champion: the first model, a better one that replaced
 #: the champion, the champion itself trained again, a worse one, or one below the accuracy that was asked for.

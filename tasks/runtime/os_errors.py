@@ -101,6 +101,7 @@ def _explain_message(exc: Exception, actor: str, root: AnyPath) -> PipelineError
         return _memory_error(actor, exc)
     if _NO_TEMPORARY in message:
         return _disk_error(actor, os.environ.get("TMPDIR", "/tmp"), "there is no room for temporary files", "Make room")  # noqa: S108 (Python's own)
+    # The layers below the storage cannot ask it.
     if not is_remote(root) and (file := next((path for path in (root, *root.parents) if path.is_file()), None)):
         return SettingError(f"The data root {root} cannot be a folder: {file} is a file. Give another --data-root.")
     # TensorFlow's message names the file before a semicolon, Python's in quotation marks.

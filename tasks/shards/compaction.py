@@ -1,8 +1,8 @@
-"""Compaction: the small shards of a store merged into large ones, beside whoever reads and writes.
+"""Compaction: merges the small shards of a store into large ones, beside readers and writers.
 
-A large shard is published first; its metadata names the shards that it takes the place of. Then the manifests that name
-these are rewritten, and then they are removed. Killed anywhere in between, rows stand twice, which no reader minds, and
-the next compaction drops them. A reader that holds the name of a shard that is gone finds its rows by that metadata.
+A large shard is published first; its metadata names the shards that it replaces. Then the manifests that name these are
+rewritten, and then they are removed. If it is killed in between, rows are duplicated: readers take one of each, and the
+next compaction drops the others. A reader that has the name of a removed shard finds its rows by the metadata.
 """
 
 import json
@@ -28,12 +28,12 @@ from tasks.storage.locks import lock_folder
 
 
 class Extent(NamedTuple):
-    """How large a store is.
+    """Size of a store.
 
     Args:
-        shards: How many shards it has.
-        rows: Their rows, those that stand twice counted twice.
-        bytes: Size of the files; None where it is not known before they are written.
+        shards: Number of shards.
+        rows: Number of their rows, duplicates included.
+        bytes: Size of the files; None before they are written.
     """
 
     shards: int
@@ -48,11 +48,11 @@ class Extent(NamedTuple):
 
 
 class Compacted(NamedTuple):
-    """What a compaction came to, or would come to.
+    """Result of a compaction, or of its plan.
 
     Args:
-        before: The store when it began.
-        after: The same shards when it had ended.
+        before: The store before it.
+        after: The same shards after it.
     """
 
     before: Extent
@@ -60,7 +60,7 @@ class Compacted(NamedTuple):
 
 
 def store_folders(root: DataRoot) -> list[AnyPath]:
-    """Folders of a data root's stores that have shards: the decoded and the rejected ones, then the bottlenecks."""
+    """Folders of a data root's stores with shards: decoded and rejected photos, then bottlenecks."""
     decoded = [path.name for path in listed(root.decode(""))]
     embedded = [path.name for path in listed(root.bottleneck(""))]
     folders = [place(key) for key in decoded for place in (root.decode, root.rejected)]
@@ -69,11 +69,11 @@ def store_folders(root: DataRoot) -> list[AnyPath]:
 
 
 def open_store(folder: AnyPath, rows_per_group: Mapping[str, int]) -> ShardStore:
-    """Find a store from its shards alone.
+    """Open a store without its settings, from its shards.
 
     Args:
-        folder: Where at least one shard is.
-        rows_per_group: Of a row group at most, by the stage that the shards name.
+        folder: Folder with at least one shard.
+        rows_per_group: Rows of a row group at most, by stage.
 
     Raises:
         StoreError: The first shard is damaged, or was written by another version.
@@ -89,7 +89,7 @@ def open_store(folder: AnyPath, rows_per_group: Mapping[str, int]) -> ShardStore
 
 
 def plan_compaction(store: ShardStore, rows_per_shard: int) -> Compacted:
-    """Say what `run_compaction` would do, and change nothing; see there."""
+    """Compute what `run_compaction` would do, and change nothing."""
     plan = plan_merges(store, rows_per_shard)
     before = Extent.of(plan.shards)
     shards = before.shards - sum(len(group) - 1 for group in plan.groups)
@@ -98,18 +98,18 @@ def plan_compaction(store: ShardStore, rows_per_shard: int) -> Compacted:
 
 
 def run_compaction(store: ShardStore, rows_per_shard: int, progress: Progress) -> Compacted:
-    """Merge a store's small shards into large ones, and drop rows that stand twice.
+    """Merge a store's small shards into large ones, and drop duplicate rows.
 
-    Small is what has less than half the rows asked for. Memory holds two row groups, and 24 bytes for each key of the
-    store while it looks for rows that stand twice; the disk holds one large shard more than before.
+    Small shards have less than half of the rows asked for. It takes memory for two row groups and 24 bytes for each key
+    of the store, and disk space for one large shard.
 
     Args:
         store: The store. A large shard has the metadata that the small ones share.
         rows_per_shard: Rows of a large shard at most.
-        progress: Told of the rows of each large shard once it is done.
+        progress: Counts the rows of large shards.
 
     Raises:
-        StoreError: A shard is damaged or has other columns, or there is no room; the shards that are done are kept.
+        StoreError: A shard is damaged or has other columns, or the disk is full; merged shards are kept.
     """
     with lock_folder(store.folder), _writing(store.folder):
         plan = plan_merges(store, rows_per_shard)
@@ -139,7 +139,7 @@ def _writing(folder: AnyPath) -> Iterator[None]:
 
 
 def _whereabouts(into: Mapping[str, str], repeats: Repeats) -> dict[str, set[str]]:
-    """Where the rows of merged shards are: in what they were merged into, and where the repeated ones are kept."""
+    """Names of the shards that have the rows of each merged shard now: the large one, and owners of duplicates."""
     places = {name: {merged} for name, merged in into.items()}
     for shard, repeated in repeats.items():
         if shard.name in places:
@@ -148,9 +148,9 @@ def _whereabouts(into: Mapping[str, str], repeats: Repeats) -> dict[str, set[str
 
 
 def _merge(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> ShardFacts:
-    """Publish the rows of some shards as one, row group by row group."""
+    """Publish the rows of a group as one shard, a row group at a time."""
     names = sorted({name for shard in group for name in (shard.path.name, *shard.merged)})
-    # Only what holds for the rows of each of them holds for all.
+    # Metadata of only some of them does not hold for all rows.
     shared = frozenset.intersection(*(shard.metadata for shard in group))
     schema = store.schema.with_metadata({**dict(shared), MERGED: json.dumps(names)})
     tables = _regroup(_kept(store, group, repeats), store.rows_per_group)
@@ -161,7 +161,7 @@ def _merge(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> 
 
 
 def _kept(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> Iterator[pa.Table]:
-    """Read a group's rows, but for those that stand in another shard too."""
+    """Read a group's rows, except duplicates of rows of other shards."""
     for shard in group:
         repeated = KeyIndex(pa.array(repeats[shard.path].keys.astype(str))) if shard.path in repeats else None
         for table in _groups(store, shard.path):
@@ -169,8 +169,8 @@ def _kept(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> I
 
 
 def _groups(store: ShardStore, shard: AnyPath) -> Iterator[pa.Table]:
-    """Read the row groups of a shard, of which all bytes are checked."""
-    # What is merged gets a name that fits, whatever it is: the last time to see that it is damaged.
+    """Check all bytes of a shard, and read its row groups."""
+    # A merged shard is named after its bytes, so damage would go unnoticed from here on.
     file = open_whole(shard, store.open(shard))
     try:
         for number in range(file.num_row_groups):
@@ -182,7 +182,7 @@ def _groups(store: ShardStore, shard: AnyPath) -> Iterator[pa.Table]:
 
 
 def _regroup(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
-    """Cut tables anew, so that each has `size` rows and only the last one fewer."""
+    """Split and join tables so that each has `size` rows; the last one may have fewer."""
     waiting: pa.Table | None = None
     for table in tables:
         waiting = table if waiting is None else pa.concat_tables([waiting, table])

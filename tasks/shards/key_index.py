@@ -1,4 +1,4 @@
-"""Finds keys among others on arrow's own buffers: a key never becomes a Python object."""
+"""Finds keys among others on arrow's buffers, without making Python objects of them."""
 
 import binascii
 from typing import Any
@@ -11,9 +11,9 @@ from tasks.errors import StoreError
 
 #: Hex digits of a row's key, a sha256.
 DIGITS = 64
-#: Digits that are sorted and searched: 64 bits, which a processor compares at once.
+#: Digits that are sorted and searched: 64 bits, which a processor compares in one step.
 _START_DIGITS = 16
-#: Keys that are taken from text to numbers at once, so that the text of the starts takes no memory to speak of.
+#: Keys that are converted to numbers in one step, so that the copied text takes little memory.
 _BLOCK = 65_536
 
 Places = npt.NDArray[np.int64]
@@ -22,15 +22,15 @@ Starts = npt.NDArray[np.uint64]
 
 
 class KeyIndex:
-    """Finds the places of keys among those wanted: built once, so that a shard costs no more the more are wanted.
+    """Finds the places of keys among the wanted keys. It is built once for all shards.
 
-    Beside the wanted keys themselves it takes 8 bytes a key where they are sorted, as a snapshot's are, else 16.
+    Beside the wanted keys it takes 8 bytes a key if they are sorted, as a snapshot's are, else 16.
 
     Args:
         wanted: Keys, each once.
 
     Raises:
-        StoreError: One of them is no key.
+        StoreError: A wanted key is invalid.
     """
 
     def __init__(self, wanted: pa.Array) -> None:
@@ -46,15 +46,15 @@ class KeyIndex:
         self._sort()
         self._whole = bool((self._sorted[1:] == self._sorted[:-1]).any())
         if self._whole:
-            # Keys of one start are not sha256 but made up, or made to collide: slower, and as right.
+            # Keys with equal starts are made up, or made to collide: compare them whole, which is slower.
             self._sorted, self._order = self._texts, None
             self._sort()
 
     def places(self, keys: pa.Array | pa.ChunkedArray) -> Places:
-        """Place of each key among those wanted, int64 [N]; -1 where it is not wanted.
+        """Place of each key among the wanted keys, int64 [N]; -1 if it is not wanted.
 
         Raises:
-            ValueError: One of them is no key.
+            ValueError: A key is invalid.
         """
         asked = key_texts(keys)
         places = np.full(len(asked), -1)
@@ -75,10 +75,10 @@ class KeyIndex:
 
 
 def key_texts(keys: pa.Array | pa.ChunkedArray) -> Texts:
-    """The digits of keys: `S64` [N], a view of arrow's memory where they lie in one piece.
+    """The digits of keys: `S64` [N], a view of arrow's memory if they are in one chunk.
 
     Raises:
-        ValueError: One is not 64 characters long, or null.
+        ValueError: A key is not 64 characters long, or null.
     """
     chunks = keys.chunks if isinstance(keys, pa.ChunkedArray) else [keys]
     texts = [_chunk_texts(chunk) for chunk in chunks if len(chunk)]
@@ -94,7 +94,7 @@ def key_starts(texts: Texts) -> Starts:
         texts: `S64` [N].
 
     Raises:
-        ValueError: One of these digits is none.
+        ValueError: A character is no hex digit.
     """
     starts = np.empty(len(texts), np.uint64)
     for start in range(0, len(texts), _BLOCK):

@@ -1,4 +1,4 @@
-"""Manifests: the small file that a stage writes last, its Luigi output."""
+"""Manifests: the small files that stages write last, their Luigi outputs."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -6,28 +6,28 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tasks.errors import StoreError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.shards.schemas import SCHEMA_VERSION
-from tasks.storage.files import listed, publish_json, read_json
+from tasks.storage.files import listed, publish_json, read_json, storage_at
 
-#: For how many seconds what was read of an object store is good enough: what others remove there meanwhile is no harm.
+#: Seconds for which a manifest of an object store is cached: it does no harm if another process removes it meanwhile.
 _SECONDS = 5.0
 _read: dict[str, tuple[float, "Manifest"]] = {}
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage's work came to.
+    """Result of a stage's work.
 
     Args:
         key: Key of its store or folder.
         snapshot: Key of the snapshot that it is complete for.
         settings: The settings behind the key.
-        photos: Distinct photos that it has a result for.
-        new: How many of them this run made.
-        reused: How many were there already.
-        shards: Names of the shards that hold them; empty where the stage keeps no store.
-        details: What else the stage has to say; the run record repeats it.
+        photos: Distinct photos that have a result.
+        new: Number of them that this run made.
+        reused: Number of them that existed before.
+        shards: Names of the shards that hold them; empty if the stage keeps no store.
+        details: Further facts, which the run record repeats.
     """
 
     key: str
@@ -42,14 +42,13 @@ class StageResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest(StageResult):
-    """What a stage holds for a snapshot, and what the run that completed it had to do.
+    """Results of a stage for a snapshot, and the work of the run that completed it.
 
     Args:
         stage: The stage's name.
         run: The run that completed it.
-        seconds: How long this run took for it.
-        startup: How many of these seconds were no work, by what was prepared: imports, network, processes. Empty in
-            what an earlier version of this project wrote.
+        seconds: Duration of the stage in this run.
+        startup: Seconds of it for preparations, by kind: imports, network, processes. Earlier versions wrote none.
     """
 
     stage: str
@@ -64,16 +63,16 @@ class Manifest(StageResult):
 
 
 def read_manifest(path: AnyPath) -> Manifest:
-    """Read a manifest; from an object store no oftener than every few seconds, though every stage asks for them.
+    """Read a manifest; one of an object store is cached for a few seconds, since every stage asks for it.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: It is missing.
         StoreError: It is damaged or of another version.
     """
     asked, manifest = _read.get(str(path), (0.0, None))
     if manifest is None or time.monotonic() - asked > _SECONDS:
         manifest = _read_now(path)
-        if is_remote(path):
+        if storage_at(path).reads_are_requests:
             _read[str(path)] = time.monotonic(), manifest
     return manifest
 
@@ -87,7 +86,7 @@ def find_manifest(path: AnyPath) -> Manifest | None:
 
 
 def clear_manifest_cache() -> None:
-    """Read every manifest again when it is asked for, as after one was removed."""
+    """Forget the cached manifests, for example after one was removed."""
     _read.clear()
 
 
@@ -104,13 +103,13 @@ def _read_now(path: AnyPath) -> Manifest:
 
 
 def rename_shards(folder: AnyPath, moved: Mapping[str, Collection[str]]) -> None:
-    """Let the manifests of a folder name other shards in the place of some.
+    """Replace names of shards in the manifests of a folder.
 
     A manifest that cannot be read counts as absent everywhere, and is left to the next run.
 
     Args:
-        folder: Where the manifests are; it need not be there.
-        moved: The names of the shards that have the rows now, by the name of the one that had them.
+        folder: Folder of the manifests; it may be missing.
+        moved: Names of the shards that have the rows now, by the name of the shard that had them.
     """
     for path in listed(folder, "*.json"):
         manifest = find_manifest(path)

@@ -1,4 +1,4 @@
-"""Which shards of a store are worth merging, and which of their rows stand twice."""
+"""Plans which shards of a store to merge, and which duplicate rows to drop."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ Metadata = frozenset[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, eq=False)
 class ShardFacts:
-    """What is known of a shard.
+    """Facts about a shard.
 
     Args:
         path: Its file.
-        rows: How many rows it has.
+        rows: Number of rows.
         bytes: Size of the file.
-        merged: Names of the shards whose rows it has taken over.
-        starts: How its keys start, each once: sorted uint64 [K].
+        merged: Names of the shards that it replaces.
+        starts: First digits of its keys, each once: sorted uint64 [K].
         metadata: Names and values of its schema's metadata.
     """
 
@@ -37,12 +37,12 @@ class ShardFacts:
 
 @dataclass(frozen=True, eq=False)
 class DuplicateRows:
-    """What of a shard stands in others too, and is to be dropped here.
+    """Rows of a shard that other shards have too, to be dropped here.
 
     Args:
-        keys: The keys, each once: `S64` [K].
-        rows: How many rows they have here.
-        owners: The shards that keep theirs.
+        keys: Their keys, each once: `S64` [K].
+        rows: Number of rows.
+        owners: The shards that keep them.
     """
 
     keys: Texts
@@ -55,12 +55,12 @@ Repeats = Mapping[AnyPath, DuplicateRows]
 
 @dataclass(frozen=True)
 class MergePlan:
-    """What is to be done.
+    """Plan of a compaction.
 
     Args:
-        shards: All of the store.
-        groups: Those that become one shard each, in the order of their keys.
-        repeats: The rows to be dropped, by the shard that they are in.
+        shards: All shards of the store.
+        groups: Shards that become one shard each, in the order of their keys.
+        repeats: Rows to drop, by shard.
     """
 
     shards: Sequence[ShardFacts]
@@ -69,18 +69,18 @@ class MergePlan:
 
 
 def plan_merges(store: ShardStore, rows_per_shard: int) -> MergePlan:
-    """Look at every shard, and group the small ones.
+    """Read the facts of every shard, and group the small ones.
 
     Args:
         store: The store.
-        rows_per_shard: Rows of a merged shard at most; small is what has less than half of them.
+        rows_per_shard: Rows of a merged shard at most; a small shard has less than half of them.
 
     Raises:
         StoreError: A shard is damaged or has other columns.
     """
     shards = [_facts(shard, file) for shard, file in store.files()]
-    # Of rows that stand twice those in a large shard stay. In the order of their keys, merged shards can be searched
-    # with keys that are sorted as a snapshot's are, which is many times as fast.
+    # Large shards keep duplicate rows. Shards merged in the order of their keys are searched many times as fast with
+    # the sorted keys of a snapshot.
     shards.sort(key=lambda shard: (2 * shard.rows < rows_per_shard, *(shard.starts[:1].tolist() or [0]), shard.path))
     repeats = _find_repeats(store, shards)
     small = [shard for shard in shards if 2 * shard.rows < rows_per_shard or shard.path in repeats]
@@ -102,7 +102,7 @@ def _texts(file: pq.ParquetFile) -> Texts:
 
 
 def _group(small: Sequence[ShardFacts], repeats: Repeats, rows_per_shard: int) -> list[list[ShardFacts]]:
-    """Fill one merged shard after the other."""
+    """Group shards greedily into merged ones."""
     groups: list[list[ShardFacts]] = []
     room = 0
     for shard in small:
@@ -116,7 +116,7 @@ def _group(small: Sequence[ShardFacts], repeats: Repeats, rows_per_shard: int) -
 
 
 def _find_repeats(store: ShardStore, shards: Sequence[ShardFacts]) -> Repeats:
-    """Find the rows of each shard that stand in one before it too."""
+    """Find the rows of each shard that an earlier shard has too."""
     starts = np.sort(np.concatenate([np.empty(0, np.uint64), *(shard.starts for shard in shards)]))
     twice = np.unique(starts[1:][starts[1:] == starts[:-1]])
     suspects = [shard.path for shard in shards if len(twice) and np.isin(shard.starts, twice).any()]

@@ -1,4 +1,4 @@
-"""How Parquet files are written and opened: compression and encoding of each kind of column, and a checksum a page."""
+"""Writes and opens Parquet files: compression and encoding by the type of the column, a checksum for each page."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,38 +8,37 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.keys import KEY_LENGTH, stream_sha256
-from tasks.paths import AnyPath, is_remote, read_bytes
-from tasks.storage.files import move_into_place, publishing
-from tasks.storage.tempfiles import make_temporary
+from tasks.paths import AnyPath
+from tasks.storage.files import publishing, read_bytes, storage_at, temporary_file
 
 
 def open_parquet(path: AnyPath) -> pq.ParquetFile:
-    """Open a Parquet file; the checksums of its pages are looked at. Whoever asks closes it.
+    """Open a Parquet file whose page checksums are verified; the caller closes it.
 
-    Of an object store only what is read is fetched: the end of the file, then the columns asked for of each row group.
+    From an object store only parts are fetched: the end of the file, then the columns that are read of each row group.
 
     Raises:
-        FileNotFoundError: There is none.
-        pyarrow.ArrowInvalid: It is damaged, or no Parquet.
+        FileNotFoundError: It is missing.
+        pyarrow.ArrowInvalid: It is damaged, or not Parquet.
         OSError: It cannot be read.
     """
-    if not is_remote(path):
-        return pq.ParquetFile(path, page_checksum_verification=True)
-    file = path.fs.open(path.path, "rb", cache_type="none")
+    storage = storage_at(path)
+    file = storage.open_ranges(path)
     try:
-        return pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=True)
+        return pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=storage.reads_are_requests)
     except BaseException:
-        file.close()
+        if not isinstance(file, Path):
+            file.close()
         raise
 
 
 def read_parquet(path: AnyPath, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a Parquet file whole, or some of its columns; from an object store in one request.
+    """Read a Parquet file, or some of its columns; a whole file of an object store takes one request.
 
     Raises:
         As of `open_parquet`.
     """
-    if columns is None and is_remote(path):
+    if columns is None and storage_at(path).reads_are_requests:
         with pq.ParquetFile(pa.BufferReader(read_bytes(path)), page_checksum_verification=True) as file:
             return file.read()
     with open_parquet(path) as file:
@@ -60,32 +59,31 @@ def publish_parquet(path: AnyPath, table: pa.Table, rows_per_group: int = 65536)
 
 
 def publish_shard(folder: AnyPath, tables: Iterable[pa.Table], schema: pa.Schema, rows_per_group: int) -> AnyPath:
-    """Publish tables as one Parquet file named by its content; they are asked for one after the other.
+    """Publish tables as one Parquet file that is named after its content; they are consumed one by one.
 
     Returns:
         The file: `part-`, the first 16 hex digits of the sha256 of its bytes, `.parquet`.
     """
-    with make_temporary(folder / "part.parquet", folder=False) as temporary:
+    with temporary_file(folder / "part.parquet") as temporary:
         write_parquet(temporary, tables, schema, rows_per_group)
         with temporary.open("rb") as file:
             shard = folder / shard_name(file)
-        move_into_place(temporary, shard)
+        storage_at(shard).put_file(temporary, shard)
         return shard
 
 
 def shard_name(file: BinaryIO) -> str:
-    """What a shard of a file's bytes is called; they are read from here to the end."""
+    """Name a shard after its bytes, which are read from here to the end."""
     return f"part-{stream_sha256(file)[:KEY_LENGTH]}.parquet"
 
 
 def _options(schema: pa.Schema) -> dict[str, Any]:
-    """How files of a schema are written, as keywords of `pyarrow.parquet.ParquetWriter`.
+    """Keywords of `pyarrow.parquet.ParquetWriter` for a schema.
 
-    A page has a checksum: without, zstd passes on flipped bits in silence. Binary columns hold pictures, each another
-    and compressed already: zstd, and a dictionary of them, would take half of the time and save 0.1 % of the bytes.
-    float32 is for probabilities: their bytes are compressed apart, the first ones of all numbers together, which takes
-    a third less time to write and to read than a dictionary does, and 14 % fewer bytes. Whole numbers of bottlenecks
-    have a dictionary: a number of 8 bits takes 0.76 bytes, and every reader of Parquet knows it.
+    Pages have checksums: without them zstd passes on flipped bits in silence. Binary columns hold pictures, which are
+    distinct and compressed: zstd and a dictionary would take half of the time and save 0.1 % of the bytes. float32
+    columns hold probabilities: split by bytes they take a third less time than with a dictionary, and 14 % fewer
+    bytes. Integers of bottlenecks have a dictionary: 8 bits take 0.76 bytes, and every Parquet reader supports it.
     """
     kinds = dict(column for field in schema for column in _columns(field))
     pictures = {path for path, kind in kinds.items() if pa.types.is_binary(kind)}
@@ -99,7 +97,7 @@ def _options(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _columns(field: pa.Field, above: str = "") -> Iterator[tuple[str, pa.DataType]]:
-    """The columns that Parquet makes of a field, by the paths that it knows them by."""
+    """The Parquet columns of a field: their paths and types."""
     path, kind = f"{above}{field.name}", field.type
     if pa.types.is_struct(kind):
         for member in kind:

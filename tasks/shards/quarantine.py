@@ -1,6 +1,6 @@
-"""What becomes of a file that is damaged: it is set aside, so that it is made again.
+"""Moves damaged files to the folder `damaged` beside them, so that they are made again.
 
-It is kept in the folder `damaged` beside where it was, which nothing reads: a disk that damages files is worth a look.
+Nothing reads that folder; the files show which damage the disk does.
 """
 
 import errno
@@ -16,18 +16,18 @@ DAMAGED = "damaged"
 
 
 def quarantine(damaged: DamagedError) -> str:
-    """Move what is damaged out of the way, and remove the manifests that say that it is there.
+    """Move a damaged file aside, and remove the manifests that name it.
 
     Returns:
-        A sentence that says what is damaged and where it is now.
+        A sentence that names the file and its new place.
 
     Raises:
-        StoreError: It is the second time, so the disk should be looked at; or nothing says that it is there, so nothing
-            makes it again; or it cannot be read at all.
+        StoreError: The file was damaged before, so the disk should be checked; or no manifest names the missing file,
+            so nothing makes it again; or it cannot be read at all.
     """
     cause = damaged.__cause__
     if isinstance(cause, OSError) and cause.errno not in (None, errno.ENOENT):
-        # The system does not let us read it: nobody knows whether it is damaged.
+        # The system refuses to read it, so it may be intact.
         raise damaged
     path, place = damaged.path, damaged.path.parent / DAMAGED / damaged.path.name
     there = path.exists()
@@ -50,7 +50,7 @@ def quarantine(damaged: DamagedError) -> str:
 
 
 def _manifests_of(path: AnyPath) -> Iterator[AnyPath]:
-    """The manifests that would be wrong without a file."""
+    """Manifests that would be wrong without a file."""
     beside = path.with_name("manifest.json")
     if beside.exists():
         yield beside
@@ -58,5 +58,5 @@ def _manifests_of(path: AnyPath) -> Iterator[AnyPath]:
         if (found := find_manifest(manifest)) and (path.name in found.shards or path.stem == found.key):
             yield manifest
     if path.parent.name == "rejected":
-        # The manifests of the store above it count its rows, and do not name its shards.
+        # The manifests of the store above count its rows, but do not name its shards.
         yield from listed(path.parent.parent / "manifests", "*.json")

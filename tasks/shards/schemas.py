@@ -1,4 +1,4 @@
-"""Parquet schemas: public, since people and other tools read these files.
+"""Parquet schemas of all files; they are public, since people and other tools read the files.
 
 Row keys (`sha256`) are the 64 lower-case hex digits of the sha256 of a photo's bytes. Every file carries key-value
 metadata: `schema_version`, `stage`, `key`, and `settings`, the settings behind the key as JSON.
@@ -53,8 +53,8 @@ PREDICTIONS = pa.schema(
     ]
 )
 
-#: One row a photo from outside. Where it could not be read or decoded, `reason` and `message` say why, and what a model
-#: would say of it is null; `sha256` is null too where there were no bytes to hash.
+#: One row for each predicted photo. If it could not be read or decoded, `reason` and `message` say why and the
+#: prediction is null; `sha256` is null too if no bytes could be read.
 PREDICTED = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
@@ -67,7 +67,7 @@ PREDICTED = pa.schema(
     ]
 )
 
-#: One row a checkpoint; `time` is when it was measured.
+#: One row for each checkpoint; `time` is the time of the measurement.
 CURVE = pa.schema(
     [
         pa.field("step", pa.int64(), nullable=False),
@@ -78,7 +78,7 @@ CURVE = pa.schema(
     ]
 )
 
-#: One row a cell; `photos_per_label` is null where all photos of every label train.
+#: One row for each cell; `photos_per_label` is null if all photos of every label are trained on.
 COMPARISON = pa.schema(
     [
         pa.field("way", pa.string(), nullable=False),
@@ -99,7 +99,7 @@ COMPARISON = pa.schema(
 
 
 def bottleneck_schema(width: int, dtype: str) -> pa.Schema:
-    """Schema of a bottleneck store whose vectors have `width` whole numbers, uint8 or int16."""
+    """Schema of a bottleneck store whose vectors have `width` integers, uint8 or int16."""
     number = pa.field("item", pa.type_for_alias(dtype), nullable=False)
     return pa.schema(
         [
@@ -111,7 +111,7 @@ def bottleneck_schema(width: int, dtype: str) -> pa.Schema:
 
 
 def describe(schema: pa.Schema, stage: str, key: str, settings: Mapping[str, object]) -> pa.Schema:
-    """Put the metadata on a schema that every file of ours carries."""
+    """Add the metadata of every file to a schema."""
     return schema.with_metadata(
         {
             "schema_version": str(SCHEMA_VERSION),

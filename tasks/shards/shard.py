@@ -1,4 +1,4 @@
-"""One shard, once it is open: its keys, its rows, and how an error names it."""
+"""Reads one open shard: its keys and rows, and errors that name it."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,30 +10,30 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.shards.key_index import KeyIndex, Places
 from tasks.shards.parquet import shard_name
-from tasks.storage import local_cache
 from tasks.storage.errors import DamagedError
+from tasks.storage.files import storage_at
 
-#: In the metadata of a shard that others were merged into: their names, as JSON.
+#: Metadata of a merged shard: the names of the shards it replaces, as JSON.
 MERGED = b"merged"
 _OTHER_BYTES = "its bytes are not those that it is named after"
-#: Shards whose bytes were found to be what they are named after: path, inode, bytes, mtime.
+#: Shards that were checked by `check_whole`: path, inode, bytes, mtime.
 _whole: set[tuple[AnyPath, int, int, int]] = set()
 
 
 class ShardGoneError(DamagedError):
-    """A shard is not there any more."""
+    """A shard is missing."""
 
 
 class Opened(NamedTuple):
-    """A shard that was looked into.
+    """An open shard.
 
     Args:
-        shard: The shard.
-        file: It, open.
-        places: Of each row's key among those wanted, int64 [N], -1 where it is not; empty where none are asked for.
+        shard: Path of the shard.
+        file: The open file.
+        places: Place of each row's key among the wanted keys, int64 [N], -1 if not wanted; empty without an index.
     """
 
     shard: AnyPath
@@ -42,18 +42,18 @@ class Opened(NamedTuple):
 
     @property
     def mostly_wanted(self) -> bool:
-        """Whether half of its rows or more are."""
+        """Whether half of the rows or more are wanted."""
         return bool(2 * np.count_nonzero(self.places >= 0) >= len(self.places) > 0)
 
 
 def merged_into(file: pq.ParquetFile) -> list[str]:
-    """Names of the shards whose rows a shard has taken over."""
+    """Names of the shards that a merged shard replaces."""
     names: list[str] = json.loads((file.schema_arrow.metadata or {}).get(MERGED, b"[]"))
     return names
 
 
 def places_in(shard: AnyPath, file: pq.ParquetFile, index: KeyIndex) -> Places:
-    """Place of each row's key among those wanted, int64 [N]; -1 where it is not wanted."""
+    """Place of each row's key among the wanted keys, int64 [N]; -1 if it is not wanted."""
     with reading(shard):
         return index.places(file.read(["sha256"], use_threads=False).column("sha256"))
 
@@ -61,7 +61,7 @@ def places_in(shard: AnyPath, file: pq.ParquetFile, index: KeyIndex) -> Places:
 def rows_in(
     shard: AnyPath, file: pq.ParquetFile, take: npt.NDArray[np.bool_], columns: Sequence[str] | None
 ) -> Iterator[pa.Table]:
-    """Read the rows to be taken, bool [N], of each row group that has any."""
+    """Read the rows where `take`, bool [N], is true, a row group at a time."""
     start = 0
     for group in range(file.num_row_groups):
         here = take[start : start + file.metadata.row_group(group).num_rows]
@@ -74,10 +74,10 @@ def rows_in(
 
 @contextmanager
 def reading(shard: AnyPath) -> Iterator[None]:
-    """Name the shard in an error; the manifests must go too, since they say that the shard is there.
+    """Name the shard in errors. The manifests have to be deleted too, since they name the shard.
 
     Raises:
-        ShardGoneError: The shard is gone.
+        ShardGoneError: The shard is missing.
         DamagedError: It is damaged.
         OSError: The disk cannot be read.
     """
@@ -88,32 +88,29 @@ def reading(shard: AnyPath) -> Iterator[None]:
             shard, f"{shard} is gone. Delete the folder manifests of its store; the next run writes its rows again."
         ) from exc
     except (pa.ArrowException, MemoryError, OSError, OverflowError, ValueError) as exc:
-        # Bytes that are as they were written are not to blame: a disk that cannot be read, or memory that is short.
-        # An object store's library tells of a refusal as others do of damage.
-        doubtful = isinstance(exc, MemoryError) or (isinstance(exc, OSError) and is_remote(shard))
+        # Intact bytes are not to blame: the disk cannot be read, or memory is short. The libraries of object stores
+        # raise the same error for a refused request as for damage.
+        doubtful = isinstance(exc, MemoryError) or (isinstance(exc, OSError) and storage_at(shard).reads_are_requests)
         if getattr(exc, "errno", None) is not None or (doubtful and is_whole(shard)):
             raise
         raise damaged(shard, f"{exc}") from exc
 
 
 def is_whole(shard: AnyPath) -> bool:
-    """Whether a shard's bytes are those that it is named after."""
-    if is_remote(shard):
-        with local_cache.fetched(shard) as copy:
-            return _is_named_after(shard, copy)
-    return _is_named_after(shard, shard)
+    """Whether a shard is named after its bytes."""
+    with storage_at(shard).fetched(shard) as copy:
+        return _is_named_after(shard, copy)
 
 
 def check_whole(shard: AnyPath) -> None:
-    """Compare a shard's bytes with its name; once is enough for as long as the process runs and the file is the same.
+    """Compare a shard's bytes with its name, once per process and version of the file.
 
-    The checksums of its pages do not cover their headers, nor the file's footer: of 39,968 bits of a small shard 41
-    could be flipped and give other rows without an error.
-
-    A shard that is gone passes: whoever has it open still can read it, and a compaction has checked it before.
+    The checksums of pages cover neither their headers nor the footer: of 39,968 bits of a small shard 41 could be
+    flipped and give other rows without an error. A missing shard passes: who has it open can read it, and the
+    compaction that removed it has checked it.
 
     Raises:
-        DamagedError: They are others.
+        DamagedError: The shard is not named after its bytes.
     """
     try:
         status = shard.stat()
@@ -126,12 +123,10 @@ def check_whole(shard: AnyPath) -> None:
 
 
 def make_whole(found: Opened | ShardGoneError) -> Opened | ShardGoneError:
-    """Check all bytes of a shard that is mostly wanted; any other one is handed on as it is.
-
-    Of an object store it is fetched as one, and the file that was open is closed. There it may be gone by now.
+    """Check all bytes of a shard if it is mostly wanted; see `open_whole`.
 
     Raises:
-        DamagedError: Its bytes are not those that it is named after.
+        DamagedError: The shard is not named after its bytes.
     """
     if isinstance(found, ShardGoneError) or not found.mostly_wanted:
         return found
@@ -145,7 +140,7 @@ def make_whole(found: Opened | ShardGoneError) -> Opened | ShardGoneError:
 
 
 def uncompressed_bytes(found: Opened | ShardGoneError) -> int:
-    """About how many bytes `make_whole` fetches of a shard on an object store."""
+    """About the number of bytes that `make_whole` fetches from an object store."""
     if isinstance(found, ShardGoneError) or not found.mostly_wanted:
         return 0
     metadata = found.file.metadata
@@ -153,20 +148,21 @@ def uncompressed_bytes(found: Opened | ShardGoneError) -> int:
 
 
 def open_whole(shard: AnyPath, file: pq.ParquetFile) -> pq.ParquetFile:
-    """Check all bytes of a shard that is open; of an object store it is fetched as one, and `file` closed.
+    """Check all bytes of an open shard; one of an object store is fetched whole, and `file` is closed.
 
     Raises:
-        ShardGoneError: It is gone from the object store.
-        DamagedError: Its bytes are not those that it is named after.
+        ShardGoneError: It is missing from the object store.
+        DamagedError: The shard is not named after its bytes.
     """
-    if not is_remote(shard):
+    storage = storage_at(shard)
+    if not storage.reads_are_requests:
         check_whole(shard)
         return file
     file.close(force=True)
-    with reading(shard), local_cache.fetched(shard) as copy:
+    with reading(shard), storage.fetched(shard) as copy:
         if not _is_named_after(shard, copy):
             raise damaged(shard, _OTHER_BYTES)
-        # One of arrow's own: it is closed with the last that knows it, also where nobody comes to read it.
+        # A file of arrow's own is closed with the last reference to it.
         return pq.ParquetFile(pa.OSFile(str(copy)), page_checksum_verification=True)
 
 
@@ -176,7 +172,7 @@ def _is_named_after(shard: AnyPath, copy: AnyPath) -> bool:
 
 
 def damaged(shard: AnyPath, why: str) -> DamagedError:
-    """The error that says that a shard is damaged."""
+    """Error for a damaged shard, with the remedy."""
     return DamagedError(
         shard,
         f"{shard} is damaged ({why}). Delete it and the folder manifests of its store; the next run writes its rows "

@@ -1,4 +1,4 @@
-"""A store: a folder of immutable Parquet shards, each named by its content."""
+"""A store: a folder of immutable Parquet shards, each named after its content."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from tasks.concurrency import map_ordered
 from tasks.errors import StoreError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.runtime import run_status
 from tasks.shards.key_index import KeyIndex
 from tasks.shards.parquet import open_parquet, publish_shard
@@ -27,27 +27,24 @@ from tasks.shards.shard import (
     uncompressed_bytes,
 )
 from tasks.storage.errors import DamagedError
-from tasks.storage.files import listed
-from tasks.storage.tempfiles import sweep
+from tasks.storage.files import listed, storage_at, sweep
 
-#: Shards of an object store that are opened at once: each waits for a few answers, one after the other.
+#: Shards of an object store that are opened in parallel: each takes a few requests, one after the other.
 _AT_ONCE = 8
-#: Bytes of shards that are fetched ahead, unless it is one alone: some eight of pictures.
+#: Bytes of shards that are fetched ahead, except one larger shard: about eight shards of pictures.
 _AHEAD = 2**28
-#: Names that an object store lists as one step.
-_PAGE = 900
 
 
 @dataclass(frozen=True)
 class ShardStore:
-    """Rows keyed by `sha256`, spread over shards that are written once and never changed.
+    """Rows keyed by `sha256`, in shards that are written once and never changed.
 
-    Two runs that write the same rows at once leave them twice; a reader gets each key's rows from one shard only.
+    Two runs that write the same rows at the same time duplicate them; a reader takes each key's rows from one shard.
 
     Args:
-        folder: Where the shards are.
+        folder: Folder of the shards.
         schema: The columns, `sha256` among them, and the metadata of `describe`.
-        rows_per_group: Rows of a Parquet row group at most: what a reader holds in memory at once.
+        rows_per_group: Rows of a Parquet row group at most, which a reader holds in memory.
     """
 
     folder: AnyPath
@@ -55,34 +52,34 @@ class ShardStore:
     rows_per_group: int
 
     def append(self, table: pa.Table) -> AnyPath:
-        """Publish a table as one more shard, and return its path."""
+        """Publish a table as a new shard, and return its path."""
         shard = publish_shard(self.folder, [table], self.schema, self.rows_per_group)
         run_status.count_published(table.num_rows)
         return shard
 
     def sweep(self) -> int:
-        """Remove what crashed writers left; returns how many files that were."""
+        """Remove temporary files of crashed writers, and return their number."""
         return sweep(self.folder)
 
     def shards(self) -> list[AnyPath]:
-        """Every shard, in the order of their names."""
+        """All shards, in the order of their names."""
         found: list[AnyPath] | None = None
-        # A folder is not listed as one step: a shard merged meanwhile could be gone before its name is reached, and the
-        # large one be there only after its place was passed. What two listings agree on has seen neither.
+        # A long listing is not atomic: a shard merged meanwhile may vanish before its name is reached, and the merged
+        # one appear where the listing has passed. Two equal listings have missed neither.
         while (again := listed(self.folder, "part-*.parquet")) != found:
-            if is_remote(self.folder) and len(again) < _PAGE:
+            if len(again) < storage_at(self.folder).listing_page:
                 return again
             found = again
         return again
 
     def search(self, wanted: pa.Array) -> "Search":
-        """Look which shards hold the wanted keys; the answer can be brought up to date later, see `Search`."""
+        """Find the shards that hold the wanted keys; the search can be repeated, see `Search`."""
         search = Search(self, wanted)
         search.look()
         return search
 
     def found(self, wanted: pa.Array) -> npt.NDArray[np.bool_]:
-        """Which of the wanted keys have a row: bool [N], in the order given."""
+        """Whether each wanted key has a row: bool [N], in the order given."""
         return self.search(wanted).found
 
     def rows(
@@ -92,17 +89,17 @@ class ShardStore:
 
         Args:
             wanted: Keys, each once.
-            columns: Those to read; None reads all.
-            shards: Where to look, as a manifest names them; None looks everywhere. Where one was merged into another
-                since, the other is read in its place.
+            columns: Columns to read; None reads all.
+            shards: Shards to search, as a manifest names them; None searches all. If one was merged into another
+                meanwhile, the other is read instead.
 
         Yields:
-            Tables that are not empty and together hold every row of the wanted keys that are there, each once.
+            Non-empty tables that together hold every row of the wanted keys, each once.
 
         Raises:
-            ShardGoneError: A shard is gone.
-            DamagedError: A shard is damaged: a page's checksum or, where half of its rows or more are wanted, its hash
-                is another one.
+            ShardGoneError: A shard is missing.
+            DamagedError: A shard is damaged: a page's checksum or, if half of its rows or more are wanted, the hash of
+                the file does not match.
             StoreError: A shard has other columns.
         """
         missing = np.ones(len(wanted), bool)
@@ -115,11 +112,11 @@ class ShardStore:
                 return
 
     def read(self, wanted: pa.Array) -> pa.Table:
-        """All rows of the wanted keys at once, for stores whose rows are small."""
+        """Read all rows of the wanted keys, for stores with small rows."""
         return pa.concat_tables([self.schema.empty_table(), *self.rows(wanted)])
 
     def every_row(self, wanted: pa.Array) -> Iterator[tuple[Mapping[bytes, bytes], pa.Table]]:
-        """Stream all rows of the wanted keys, those too that stand in several shards.
+        """Stream all rows of the wanted keys, duplicates included.
 
         Args:
             wanted: Keys, each once.
@@ -135,10 +132,10 @@ class ShardStore:
                 yield file.schema_arrow.metadata or {}, rows
 
     def check(self, found: int, promised: int, what: str) -> None:
-        """Compare what was found with what a manifest promised; more is no harm, another run may have added it.
+        """Compare the number of rows found with the number in a manifest; another run may have added more.
 
         Raises:
-            DamagedError: Less was found, so the manifests are wrong.
+            DamagedError: Fewer were found, so the manifests are wrong.
         """
         if found < promised:
             raise DamagedError(
@@ -148,16 +145,16 @@ class ShardStore:
             )
 
     def files(self, shards: Sequence[AnyPath] | None = None) -> Iterator[tuple[AnyPath, pq.ParquetFile]]:
-        """Open shards one after the other; each is closed when the next is asked for.
+        """Open shards one after the other; each is closed when the next is requested.
 
-        A shard that is gone may have been merged into another since it was named (`tasks.shards.compaction`): then
-        all others of the folder are opened too, and one of them says that it holds its rows.
+        A missing shard may have been merged since it was named (`tasks.shards.compaction`): then all others of the
+        folder are opened too, and the metadata of one of them names it.
 
         Args:
-            shards: Which; None opens every shard.
+            shards: Shards to open; None opens all.
 
         Raises:
-            StoreError: A shard is damaged, has other columns, or is gone and no other one has taken its place.
+            StoreError: A shard is damaged, has other columns, or is missing and was not merged.
         """
         for shard, file, _ in self.looked_into(shards):
             yield shard, file
@@ -165,13 +162,13 @@ class ShardStore:
     def looked_into(
         self, shards: Sequence[AnyPath] | None = None, index: KeyIndex | None = None, *, whole: bool = False
     ) -> Iterator[Opened]:
-        """Open shards, several at once where they are far away, and look where the keys of their rows are; see `files`.
+        """Open shards, in parallel on an object store, and find the places of their keys; see `files`.
 
         Args:
-            shards: Which; None opens every shard.
-            index: The keys that are wanted.
-            whole: Whether to check all bytes of those of which half of the rows or more are wanted: where little is
-                read, that would cost far more than what is read.
+            shards: Shards to open; None opens all.
+            index: The wanted keys.
+            whole: Whether to check all bytes of shards of which half of the rows or more are wanted. For fewer rows
+                the check would cost far more than the rows.
         """
         opened: set[AnyPath] = set()
         gone: dict[str, ShardGoneError] = {}
@@ -198,7 +195,7 @@ class ShardStore:
         self, shards: Sequence[AnyPath], index: KeyIndex | None, *, whole: bool
     ) -> Iterator[Opened | ShardGoneError]:
         look = partial(self._look, index=index)
-        if not is_remote(self.folder):
+        if not storage_at(self.folder).reads_are_requests:
             return map(make_whole, map(look, shards)) if whole else map(look, shards)
         looked = map_ordered(look, shards, _AT_ONCE)
         return map_ordered(make_whole, looked, _AT_ONCE, uncompressed_bytes, _AHEAD) if whole else looked
@@ -216,10 +213,10 @@ class ShardStore:
         return Opened(shard, file, places)
 
     def open(self, shard: AnyPath) -> pq.ParquetFile:
-        """Open a shard; whoever asks closes it.
+        """Open a shard; the caller closes it.
 
         Raises:
-            ShardGoneError: It is gone.
+            ShardGoneError: It is missing.
             StoreError: It is damaged or has other columns.
         """
         with reading(shard):
@@ -233,9 +230,9 @@ class ShardStore:
 
 
 class Search:
-    """Where a store has the wanted keys. Asked again, it opens only the shards that are new.
+    """The shards of a store that hold the wanted keys; a repeated search opens only new shards.
 
-    It holds 4 bytes a key beside the index.
+    It takes 4 bytes a key beside the index.
 
     Args:
         store: The store.
@@ -248,7 +245,7 @@ class Search:
         self._holder = np.full(len(wanted), -1, np.int32)
 
     def look(self) -> None:
-        """Look into the shards that were not there before.
+        """Search the shards that are new.
 
         Raises:
             StoreError: A shard is damaged or has other columns.
@@ -264,24 +261,24 @@ class Search:
 
     @property
     def found(self) -> npt.NDArray[np.bool_]:
-        """Which of the wanted keys have a row: bool [N], in their order."""
+        """Whether each wanted key has a row: bool [N], in their order."""
         found: npt.NDArray[np.bool_] = self._holder >= 0
         return found
 
     def shards(self, which: npt.NDArray[np.bool_] | None = None) -> list[AnyPath]:
-        """The shards that hold rows of the wanted keys, of several that hold the same, one; in the order of names.
+        """Shards that hold rows of the wanted keys, one for each key, in the order of names.
 
         Args:
-            which: Of which wanted keys: bool [N]; None is all.
+            which: Mask of the wanted keys: bool [N]; None takes all.
         """
         holders = np.unique(self._holder if which is None else self._holder[which])
         return sorted(self._shards[holder] for holder in holders[holders >= 0])
 
     def holders(self, which: npt.NDArray[np.bool_]) -> tuple[list[AnyPath], npt.NDArray[np.int64]]:
-        """The shards as of `shards`, and the place of each key's shard among them: int64, in the order of the keys.
+        """Shards as of `shards`, and the place of each key's shard among them: int64, in the order of the keys.
 
         Args:
-            which: Of which wanted keys, all of them found: bool [N].
+            which: Mask of wanted keys that were all found: bool [N].
         """
         numbers = np.unique(self._holder[which]).tolist()
         numbers.sort(key=self._shards.__getitem__)

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 
 from tasks.concurrency import map_ordered
 from tasks.events import escape_control_characters
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.parquet import publish_parquet, read_parquet
 from tasks.snapshot.listing import PhotoFile
 from tasks.snapshot.object_walk import cannot_be_had
 from tasks.snapshot.photo_io import photo_sha256
+from tasks.storage.files import storage_at
 from tasks.storage.remote_listing import AT_ONCE, StoreUnreachableError
 
 #: One row a file: what is recalled for a file whose size and version are still the same; see `PhotoFile`.
@@ -188,7 +189,8 @@ def _read(root: AnyPath, files: Sequence[PhotoFile], progress: Progress) -> Iter
     """Hash files in threads (hashing and reading release the GIL), in the order given."""
     if files:
         progress.start(len(files), "photo")
-        yield from _read_objects(root, files, progress) if is_remote(root) else _read_files(root, files, progress)
+        read = _read_objects if storage_at(root).reads_are_requests else _read_files
+        yield from read(root, files, progress)
 
 
 def _read_files(root: AnyPath, files: Sequence[PhotoFile], progress: Progress) -> Iterator[str | OSError]:

@@ -15,7 +15,8 @@ from tasks.snapshot.ignored import NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, UNREADABLE
 from tasks.snapshot.ignored_names import unwanted_name
 from tasks.snapshot.listing import PHOTO, Listing, PhotoFile, by_path, kind_by_suffix, unwanted_head
 from tasks.snapshot.photo_io import read_photo
-from tasks.storage.remote_listing import AT_ONCE, RemoteFile, StoreUnreachableError, objects_below
+from tasks.storage.protocol import StoredFile
+from tasks.storage.remote_listing import AT_ONCE, StoreUnreachableError, objects_below
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -108,7 +109,7 @@ class _Found:
         #: Why something was left out, by its path: a folder stands once, however much is in it.
         self._left_out: dict[str, str] = {}
 
-    def add(self, one: RemoteFile) -> None:
+    def add(self, one: StoredFile) -> None:
         self.objects += 1
         if not one.path or one.path.endswith("/"):
             return

@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 
 from tasks.paths import AnyPath, is_remote
+from tasks.storage.remote_listing import read_range
 
 #: Bytes of an object that are in memory at once: nearly all photos are fetched in one request.
 PIECE = 64 * 2**20
@@ -70,9 +71,8 @@ def read_photo(path: AnyPath, most: int) -> bytes:
         OSError: As of `open_photo`; an object is missing, or may not be read.
         StoreUnreachableError: The object store cannot be had, so that nobody knows.
     """
+    # Only a local path may be a pipe; the storage does not expect one in a data root.
     if is_remote(path):
-        from tasks.storage.remote_listing import read_range  # noqa: PLC0415 (pyarrow, which the processes that decode do without)
-
         return read_range(path, 0, most + 1)
     with open_photo(path) as file:
         # No more is asked for than there is: a buffer of that size would be made first.
@@ -89,8 +89,6 @@ def photo_sha256(path: AnyPath) -> str:
     if not is_remote(path):
         with open_photo(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    from tasks.storage.remote_listing import read_range  # noqa: PLC0415 (as above)
-
     digest = hashlib.sha256()
     start = 0
     while piece := read_range(path, start, PIECE):

@@ -31,18 +31,17 @@ def list_files(root: AnyPath, *, labelled: bool = True) -> Listing:
     Raises:
         DatasetError: The folder is missing or is none, or a folder below it cannot be read.
     """
-    if is_remote(root):
-        return look_into(root, list_objects(root, labelled=labelled))
-    return _walk(root, labelled=labelled)
+    return look_into(root, list_unread(root, labelled=labelled))
 
 
-def list_unread(root: AnyPath) -> Listing:
-    """List the photos of a dataset as `list_files` does, but read nothing of any object: its state is the same.
+def list_unread(root: AnyPath, *, labelled: bool = True) -> Listing:
+    """List photos as `list_files` does, but read nothing of any object: the state of the listing is the same.
 
     Raises:
         DatasetError: As of `list_files`.
     """
-    return list_objects(root, labelled=True) if is_remote(root) else _walk(root, labelled=True)
+    # A walk may read files, which costs a request each on an object store: two ways to list.
+    return list_objects(root, labelled=labelled) if is_remote(root) else _walk(root, labelled=labelled)
 
 
 def _walk(root: Path, *, labelled: bool) -> Listing:

@@ -1,63 +1,48 @@
-"""Clears a data root of what killed runs left anywhere below it; each stage sweeps only where it writes."""
+"""Sweeps a whole data root of the leftovers of killed runs; each stage sweeps only the folders it writes to."""
 
-import fcntl
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from tasks.paths import is_remote
 from tasks.storage.layout import DataRoot
-from tasks.storage.tempfiles import TEMPORARY_PREFIX, sweep
+from tasks.storage.tempfiles import TEMPORARY_PREFIX, locked_if_free, sweep_folder
 
 
 def sweep_root(root: DataRoot) -> None:
-    """Remove temporary files and folders, those of checkpoints among them, and the locks of nights that were killed.
+    """Remove temporary files and folders, those of checkpoints among them, and the lock files of killed runs.
 
-    What a process still works on stays. Archives are not looked into: their members are not ours, and many. What cannot
-    be removed, such as where the disk is read-only, is left for the next time. Of an object store it is scratch.
+    Files that a process still writes stay. Extracted archives are not searched: they have many files, none of them
+    ours. Files that cannot be removed, such as on a read-only disk, are left. For an object store scratch is swept.
 
     Args:
-        root: The data root; it need not be there.
+        root: The data root; it may be missing.
     """
-    if is_remote(root.path):
-        sweep(root.path)
+    top = root.storage.scratch_for(root.path)
+    if not root.storage.has_folders:
+        sweep_folder(top)
         return
     downloads = root.downloads("x").parent
     with suppress(OSError):
-        for folder, below, _ in os.walk(root.path):
+        for folder, below, _ in os.walk(top):
             here = Path(folder)
             below[:] = [name for name in below if not name.startswith(TEMPORARY_PREFIX)]
             if here.parent == downloads:
                 below.clear()
-            sweep(here)
+            sweep_folder(here)
             if here.name == "checkpoints":
                 _sweep_checkpoints(here)
-        for lock in root.path.glob("runs/*/.*.lock"):
-            with _locked(lock) as free:
+        for lock in top.glob("runs/*/.*.lock"):
+            with locked_if_free(lock) as free:
                 if free:
                     lock.unlink(missing_ok=True)
 
 
 def _sweep_checkpoints(folder: Path) -> None:
-    """Remove what TensorFlow writes to before it renames it; whoever trains has locked the folder above."""
-    with _locked(folder.parent) as free:
+    """Remove files that TensorFlow had not renamed yet; a training locks the folder above."""
+    with locked_if_free(folder.parent) as free:
         if free:
             for path in folder.glob("*_temp"):
                 shutil.rmtree(path)
             for path in folder.glob("checkpoint.tmp*"):
                 path.unlink()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Hold a lock where it is free; yields whether it is."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(descriptor)

@@ -1,23 +1,31 @@
-"""Atomic publishing: a file or folder is there whole, or it is not there.
+"""Atomic publishing: a file or folder exists completely, or not at all.
 
-Everything is written to a temporary name in the folder where it is to live (`tasks.storage.tempfiles`), flushed to
-the disk, and renamed. Of a data root on an object store the temporary file is in scratch, and is put on the store as
-one step.
+Everything is written to a temporary name first. On this machine that is beside the final name, and is flushed to the
+disk and renamed. For an object store it is in scratch, and is uploaded as one step.
 """
 
 import fnmatch
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.paths import AnyPath, is_remote, read_bytes
+from tasks.paths import AnyPath, is_remote
 from tasks.progress import NullProgress, Progress
-from tasks.storage import local_cache, object_store
 from tasks.storage.errors import DamagedError
-from tasks.storage.tempfiles import make_temporary
+from tasks.storage.local import LocalStorage
+from tasks.storage.protocol import ItemT, ReadT, Storage
+from tasks.storage.remote import RemoteStorage
+from tasks.storage.tempfiles import make_temporary, sweep_folder
+
+_LOCAL: Storage = LocalStorage()
+_REMOTE: Storage = RemoteStorage()
+
+
+def storage_at(path: AnyPath) -> Storage:
+    """Choose the storage of a path: of this machine, or of object stores. A dataset may be in the other one."""
+    return _REMOTE if is_remote(path) else _LOCAL
 
 
 @contextmanager
@@ -25,64 +33,37 @@ def publishing(path: AnyPath) -> Iterator[Path]:
     """Write a file under a temporary name and publish it when the block ends without an exception.
 
     Args:
-        path: Where the file is to be; folders above it are made. A file that is there already is replaced as one step.
+        path: The file to publish; folders above it are made. An existing file is replaced as one step.
 
     Yields:
-        The temporary path, an empty file of this machine.
+        The temporary path, an empty local file.
     """
-    with make_temporary(path, folder=False) as temporary:
+    with temporary_file(path) as temporary:
         yield temporary
-        move_into_place(temporary, path)
+        storage_at(path).put_file(temporary, path)
+
+
+@contextmanager
+def temporary_file(path: AnyPath) -> Iterator[Path]:
+    """Yield an empty temporary file for a file to publish; it is removed at the end if it still exists."""
+    with make_temporary(storage_at(path).scratch_for(path.parent) / path.name, folder=False) as temporary:
+        yield temporary
 
 
 @contextmanager
 def publish_folder(path: AnyPath, progress: Progress | None = None) -> Iterator[Path]:
     """Fill a folder under a temporary name and publish it when the block ends without an exception.
 
-    Where the folder is there already (another run was faster), that one stays and the new one is dropped; on an object
-    store the new one's files take the place of the others. There the folder counts once all files are: ask `is_there`.
+    If another run was faster, its folder stays and the new one is dropped; on an object store the new files replace
+    the others. There the folder counts once all files are uploaded: `is_there` tells.
 
     Yields:
-        The temporary path, an empty folder of this machine.
+        The temporary path, an empty local folder.
     """
-    with make_temporary(path, folder=True) as temporary:
+    storage = storage_at(path)
+    with make_temporary(storage.scratch_for(path.parent) / path.name, folder=True) as temporary:
         yield temporary
-        if is_remote(path):
-            object_store.put_folder(temporary, path, progress or NullProgress())
-            return
-        for written in (*temporary.rglob("*"), temporary):
-            flush(written)
-        try:
-            temporary.rename(path)
-        except OSError:
-            if not path.is_dir():
-                raise
-        flush(path.parent)
-
-
-def is_there(folder: AnyPath) -> bool:
-    """Whether a folder is there that `publish_folder` publishes."""
-    return object_store.mark(folder).exists() if is_remote(folder) else folder.is_dir()
-
-
-def listed(folder: AnyPath, pattern: str = "*") -> list[AnyPath]:
-    """What is directly in a folder and has a matching name, in the order of names; nothing where it is not there."""
-    names = object_store.folder_names(folder) if is_remote(folder) else (path.name for path in folder.glob("*"))
-    return [folder / name for name in sorted(fnmatch.filter(names, pattern))]
-
-
-def is_folder(path: AnyPath) -> bool:
-    """Whether a folder is there; on an object store, whether anything is in it."""
-    return bool(object_store.folder_names(path)) if is_remote(path) else path.is_dir()
-
-
-def local(path: AnyPath) -> Path:
-    """A file or folder of the data root on this machine, for what reads nothing else; it is only read.
-
-    Raises:
-        FileNotFoundError: On the object store there is nothing.
-    """
-    return local_cache.local_copy(path) if is_remote(path) else path
+        storage.put_folder(temporary, path, progress or NullProgress())
 
 
 def publish_bytes(path: AnyPath, data: bytes) -> None:
@@ -98,32 +79,17 @@ def publish_json(path: AnyPath, value: object) -> None:
     publish_bytes(path, text.encode(errors="backslashreplace"))
 
 
-def remove_files(paths: Sequence[AnyPath]) -> None:
-    """Remove files of one data root; those that are gone already are no harm."""
-    object_store.remove([path for path in paths if is_remote(path)])
-    for path in paths:
-        if not is_remote(path):
-            path.unlink(missing_ok=True)
-            flush(path.parent)
-
-
-def move(path: AnyPath, place: AnyPath) -> None:
-    """Give a file or folder another place in its data root; on an object store it is copied first, then removed."""
-    if is_remote(path) or is_remote(place):
-        object_store.move(path, place)
-        return
-    place.parent.mkdir(exist_ok=True)
-    path.rename(place)
-    flush(place.parent)
-    flush(path.parent)
+def read_bytes(path: AnyPath) -> bytes:
+    """Read a whole file; see `Storage.read_bytes`."""
+    return storage_at(path).read_bytes(path)
 
 
 def read_json(path: AnyPath) -> Any:
     """Read a JSON file of the data root.
 
     Raises:
-        FileNotFoundError: There is none.
-        DamagedError: It is not JSON.
+        FileNotFoundError: The file is missing.
+        DamagedError: The file is not JSON.
     """
     try:
         return json.loads(read_bytes(path))
@@ -131,22 +97,43 @@ def read_json(path: AnyPath) -> Any:
         raise DamagedError(path, f"{path} is damaged ({exc}). Delete it; the next run writes it again.") from exc
 
 
-def move_into_place(temporary: Path, path: AnyPath) -> None:
-    """Publish a temporary file of this machine under its name."""
-    if is_remote(path):
-        object_store.put(temporary, path)
-        return
-    flush(temporary)
-    temporary.replace(path)
-    flush(path.parent)
+def listed(folder: AnyPath, pattern: str = "*") -> list[AnyPath]:
+    """List the entries of a folder whose names match, in the order of names; empty if the folder is missing."""
+    names = fnmatch.filter(storage_at(folder).names(folder), pattern)
+    return [folder / name for name in sorted(names)]
 
 
-def flush(path: AnyPath) -> None:
-    """Make a file's bytes, or a folder's names, survive a power cut; an object store sees to that itself."""
-    if is_remote(path):
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def is_folder(path: AnyPath) -> bool:
+    """Whether a folder exists; on an object store, whether anything is in it."""
+    return storage_at(path).is_folder(path)
+
+
+def is_there(folder: AnyPath) -> bool:
+    """Whether a folder that `publish_folder` publishes is complete."""
+    return storage_at(folder).is_there(folder)
+
+
+def local(path: AnyPath) -> Path:
+    """Return a local file or folder to read; see `Storage.local`."""
+    return storage_at(path).local(path)
+
+
+def read_each(read: Callable[[ItemT], ReadT], items: Iterable[ItemT], root: AnyPath) -> Iterator[ReadT]:
+    """Call a function that reads below a data root on each item, in threads if reads are requests; in order."""
+    return storage_at(root).read_each(read, items)
+
+
+def remove_files(paths: Sequence[AnyPath]) -> None:
+    """Remove files of one data root; missing ones are ignored."""
+    if paths:
+        storage_at(paths[0]).remove_files(paths)
+
+
+def move(path: AnyPath, place: AnyPath) -> None:
+    """Move a file or folder within its data root; an object store copies, then removes."""
+    storage_at(path).move(path, place)
+
+
+def sweep(folder: AnyPath) -> int:
+    """Remove temporary files that crashed writers left for a folder, and return their number; see `sweep_folder`."""
+    return sweep_folder(storage_at(folder).scratch_for(folder))

@@ -1,4 +1,4 @@
-"""Where each thing lives below the data root."""
+"""Paths of everything below the data root."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from typing_extensions import TypeVar
 
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
+from tasks.storage.files import storage_at
+from tasks.storage.protocol import Storage
 
 PathT_co = TypeVar("PathT_co", bound=AnyPath, covariant=True, default=AnyPath)
 PlaceT = TypeVar("PlaceT", bound=AnyPath)
@@ -25,16 +27,21 @@ class DataRoot(Generic[PathT_co]):
 
     path: PathT_co
 
+    @property
+    def storage(self) -> Storage:
+        """The storage of all paths below the root."""
+        return storage_at(self.path)
+
     @staticmethod
     def above(folder: AnyPath) -> "DataRoot":
-        """The data root that a folder `<stage>/<name>` lies in, such as a head's or that of a dataset's records."""
+        """The data root of a folder `<stage>/<name>`, such as that of a head or of a dataset's records."""
         return DataRoot(folder.parent.parent)
 
     def below(self, *names: str) -> PathT_co:
-        """The path of a file or folder, of which each name is one part; no other way leads from a name to a path.
+        """Join names to the root; each name must be one part of the path.
 
         Raises:
-            StoreError: A name would lead out of its folder.
+            StoreError: A name would lead elsewhere.
         """
         for name in names:
             if not isinstance(name, str) or name in {".", ".."} or not {"/", "\\", "\0"}.isdisjoint(name):
@@ -44,7 +51,7 @@ class DataRoot(Generic[PathT_co]):
         return cast("PathT_co", self.path.joinpath(*names))
 
     def downloads(self, dataset: str) -> PathT_co:
-        """Folder of a dataset's archive and of what was extracted from it."""
+        """Folder of a dataset's archive and of the files extracted from it."""
         return self.below("download", dataset)
 
     def snapshot(self, key: str) -> PathT_co:
@@ -60,7 +67,7 @@ class DataRoot(Generic[PathT_co]):
         return self.below("decode", key)
 
     def rejected(self, key: str) -> PathT_co:
-        """Folder of the photos that a decoded store has no picture of."""
+        """Folder of the photos that could not be decoded."""
         return self.below("decode", key, "rejected")
 
     def bottleneck(self, key: str) -> PathT_co:
@@ -76,7 +83,7 @@ class DataRoot(Generic[PathT_co]):
         return self.below("statistics", dataset)
 
     def export(self, key: str) -> PathT_co:
-        """Folder of what a head or network was exported as."""
+        """Folder of a head's or network's export."""
         return self.below("train", key, "export")
 
     def evaluate(self, key: str) -> PathT_co:
@@ -84,7 +91,7 @@ class DataRoot(Generic[PathT_co]):
         return self.below("evaluate", key)
 
     def champion(self, dataset: str) -> PathT_co:
-        """The file that says which model of a dataset is the best so far."""
+        """The file that names the best model of a dataset so far."""
         return self.below("champion", f"{dataset}.json")
 
     def decisions(self, dataset: str) -> PathT_co:
@@ -109,5 +116,5 @@ class DataRoot(Generic[PathT_co]):
 
 
 def manifest_path(store: PlaceT, snapshot: str) -> PlaceT:
-    """The file that says that a store holds all that a snapshot needs, and in which shards."""
+    """The manifest of a store for a snapshot: it names the shards with the snapshot's rows."""
     return cast("PlaceT", store / "manifests" / f"{snapshot}.json")

@@ -1,9 +1,9 @@
-"""Locks on an object store, where no lock ends with its process: leases, which end when nobody renews them.
+"""Leases: locks on an object store, which end when their holder stops renewing them.
 
-A lease is a numbered object that only one process can create, since a store creates an object only where there is none.
-Its holder writes it anew every few seconds. Whoever finds the highest number given back, its process gone, or not
-renewed for a minute creates the next one, and is the holder. A holder that was held up for so long goes on beside the
-next one: that wastes work and harms nothing, as two runs without any lock would.
+A lease is a numbered object. Only one process can create it, since a store creates an object only if it is missing.
+The holder rewrites it every few seconds. A process that finds the highest number released, its process gone, or not
+renewed for a minute creates the next number and is the holder. A holder that was suspended for so long works on beside
+the next one: that wastes work and does no harm, as two runs without any lock would.
 """
 
 import json
@@ -18,32 +18,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.paths import read_bytes
 from tasks.runtime.exit_hooks import add_exit_hook, remove_exit_hook
 from tasks.storage import object_store
 
 if TYPE_CHECKING:
     from upath import UPath
 
-#: Seconds after which a holder writes its lease anew.
+#: Seconds between two renewals by the holder.
 RENEWED = 10.0
-#: Seconds after which a lease that was not written anew is another's to take.
+#: Seconds after which a lease that was not renewed may be taken over.
 EXPIRED = 60.0
-#: Seconds between two looks at a lease that somebody else holds.
+#: Seconds between two looks at a lease that another process holds.
 _LOOK = 1.0
-#: Seconds that a process that ends has to give a lease back; where it does not get there, the lease just ends.
+#: Seconds for the release at exit; a lease that cannot be released expires.
 _LAST_WORDS = 5.0
-#: Of a lease's number, so many that the first one is always 0.
+#: Digits of a lease's number, so many that the first one is always 0.
 _DIGITS = 10
 
 
 @dataclass(eq=False)
 class Lease:
-    """A lease that this process holds, until it ends at the latest; a child that it forks leaves it alone.
+    """A lease that this process holds until it is released, at exit at the latest; forked children ignore it.
 
     Args:
         path: Its object.
-        passed_on: Whether somebody takes it over; else nothing is left of it.
+        passed_on: Whether its object stays after the release, for the next holder to count on.
     """
 
     path: "UPath"
@@ -55,23 +54,23 @@ class Lease:
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self) -> None:
-        """Renew it from now on, in a thread of its own."""
+        """Renew the lease in a thread until it is released."""
         add_exit_hook(self.release, on_signal=True)
         threading.Thread(target=self._renew, daemon=True).start()
 
     def release(self) -> None:
-        """Give it back; where that cannot be told now, it just ends."""
+        """Release the lease; without a connection it just expires."""
         if self._process != os.getpid() or self._ended.is_set():
             return
         self._ended.set()
         remove_exit_hook(self.release)
         if self._writing.acquire(timeout=_LAST_WORDS):
             with suppress(Exception):
-                self._tell_the_end()
+                self._put_released()
             self._writing.release()
 
     def body(self, *, released: bool) -> bytes:
-        """What its object holds; no two leases ever hold the same."""
+        """Bytes of the object; no two leases ever have the same."""
         body: dict[str, Any] = {
             "host": socket.gethostname(),
             "machine": _machine(),
@@ -83,9 +82,8 @@ class Lease:
         }
         return json.dumps(body).encode()
 
-    def _tell_the_end(self) -> None:
+    def _put_released(self) -> None:
         if self.passed_on:
-            # What is left is the number that was reached.
             object_store.put_bytes(self.path, self.body(released=True), timeout=_LAST_WORDS)
         else:
             self.path.fs.rm_file(self.path.path, timeout=_LAST_WORDS)
@@ -99,14 +97,14 @@ class Lease:
 
 
 def acquire(place: "UPath", wait: Callable[[], bool]) -> Lease | None:
-    """Be the one holder of a lease.
+    """Acquire a lease, and renew it until it is released.
 
     Args:
         place: The folder of its numbers.
-        wait: Called once where somebody else holds it; says whether to wait.
+        wait: Called once if another process holds it; says whether to wait.
 
     Returns:
-        The lease, renewed until it is released; None where it was not to be waited for.
+        The lease; None if it was not to be waited for.
     """
     asked = False
     watch = _Watch()
@@ -125,7 +123,7 @@ def acquire(place: "UPath", wait: Callable[[], bool]) -> Lease | None:
 
 
 class _Watch:
-    """Looks at a lease again and again. Only while it looks does time count: not where the store cannot be reached."""
+    """Measures how long a lease has not changed; time in which the store does not answer does not count."""
 
     def __init__(self) -> None:
         self._seen = b""
@@ -133,7 +131,7 @@ class _Watch:
         self._last = time.monotonic()
 
     def is_expired(self, told: bytes) -> bool:
-        """Whether what a lease holds has been the same for too long."""
+        """Whether the bytes of a lease have been the same for too long."""
         now = time.monotonic()
         self._unchanged = self._unchanged + min(now - self._last, 2 * _LOOK) if told == self._seen else 0.0
         self._seen, self._last = told, now
@@ -141,7 +139,7 @@ class _Watch:
 
 
 def register(place: "UPath") -> Lease:
-    """Tell of this process for as long as it lives, beside others; `others` sees it."""
+    """Register this process beside others until it ends, so that `others` sees it."""
     lease = Lease(place / secrets.token_hex(8), passed_on=False)
     object_store.put_bytes(lease.path, lease.body(released=False))
     lease.keep()
@@ -149,12 +147,12 @@ def register(place: "UPath") -> Lease:
 
 
 def others(place: "UPath", own: "UPath | None", now: float) -> bool:
-    """Whether any other process is registered that is not over; those that are, are removed.
+    """Whether another living process is registered; those that have ended are removed.
 
     Args:
-        place: Where they are.
-        own: This process's own.
-        now: The store's own time, seconds since 1970: when it last took something from us.
+        place: Folder of the registered processes.
+        own: The lease of this process.
+        now: Time of the store's clock, in seconds since 1970.
     """
     over = []
     for name in object_store.folder_names(place):
@@ -162,7 +160,7 @@ def others(place: "UPath", own: "UPath | None", now: float) -> bool:
         told = None if own is not None and path.path == own.path else _read(path)
         if told is None:
             continue
-        # A process of this machine that lives is at work, however long ago it could tell the store.
+        # A living process of this machine counts, however long the store has not heard of it.
         if not is_over(told) and (_is_here(told) or now - modified(path) <= EXPIRED):
             return True
         over.append(path)
@@ -170,21 +168,21 @@ def others(place: "UPath", own: "UPath | None", now: float) -> bool:
     return False
 
 
-def is_held(place: "UPath") -> bool:
-    """Whether somebody holds a lease, as far as can be told without waiting."""
-    latest = max(_numbers(place), default=None)
-    told = None if latest is None else _read(place / latest)
-    return latest is not None and told is not None and not is_over(told) and not _is_expired(place / latest)
+def is_held(path: "UPath") -> bool:
+    """Whether a process holds a lease, as far as one look tells."""
+    latest = max(_numbers(path), default=None)
+    told = None if latest is None else _read(path / latest)
+    return latest is not None and told is not None and not is_over(told) and not _is_expired(path / latest)
 
 
-def clear(place: "UPath") -> None:
-    """Remove what is left of a lease that nobody holds."""
-    if not is_held(place):
-        object_store.remove([place / name for name in _numbers(place)])
+def clear(path: "UPath") -> None:
+    """Remove the objects of a lease that nobody holds."""
+    if not is_held(path):
+        object_store.remove([path / name for name in _numbers(path)])
 
 
 def modified(path: "UPath") -> float:
-    """When an object was written, by the clock of the store: seconds since 1970; 0 where it is gone."""
+    """Time of the last write to an object by the store's clock, in seconds since 1970; 0 if it is missing."""
     try:
         return float(path.fs.modified(path.path).timestamp())
     except FileNotFoundError:
@@ -192,7 +190,7 @@ def modified(path: "UPath") -> float:
 
 
 def is_over(told: bytes) -> bool:
-    """Whether a lease was given back, or its process was one of this machine and is gone."""
+    """Whether a lease was released, or its process was one of this machine and has ended."""
     try:
         body = json.loads(told)
         machine, process, started = body["machine"], int(body["process"]), body["started"]
@@ -207,7 +205,7 @@ def _is_here(told: bytes) -> bool:
 
 
 def _is_expired(path: "UPath") -> bool:
-    """Whether a lease was not written anew for too long; where our clock says so, that of the store is asked."""
+    """Whether a lease was not renewed for too long, by this machine's clock and by the store's."""
     written = modified(path)
     if time.time() - written <= EXPIRED:
         return False
@@ -216,7 +214,7 @@ def _is_expired(path: "UPath") -> bool:
         object_store.put_bytes(now, b"")
         return modified(now) - written > EXPIRED
     except PermissionError:
-        # Who may only read cannot ask; then it counts as held.
+        # Without the right to write, the store's clock cannot be read: then the lease counts as held.
         return False
     finally:
         with suppress(PermissionError):
@@ -229,7 +227,7 @@ def _take(place: "UPath", number: int) -> Lease | None:
         return None
     numbers = _numbers(place)
     if max(numbers, default="") > lease.path.name:
-        # Seen long ago, created now: others have gone on meanwhile.
+        # Other processes have taken later numbers since this one looked.
         object_store.remove([lease.path])
         return None
     object_store.remove([place / name for name in numbers if name < lease.path.name])
@@ -238,20 +236,20 @@ def _take(place: "UPath", number: int) -> Lease | None:
 
 
 def _numbers(place: "UPath") -> list[str]:
-    # By how they begin, or a store's library looks above a folder that is not there.
+    # Without a prefix the library looks above a missing folder.
     found = place.fs.find(place.path, prefix="0")
     return [name for name in (path.rpartition("/")[2] for path in found) if name.isdecimal()]
 
 
 def _read(path: "UPath") -> bytes | None:
     try:
-        return read_bytes(path)
+        return object_store.read_bytes(path)
     except FileNotFoundError:
         return None
 
 
 def _machine() -> str:
-    """This start of this machine, and the processes that see one another on it; empty where Linux does not tell."""
+    """The boot of this machine and its process namespace; empty if Linux does not tell."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -260,10 +258,10 @@ def _machine() -> str:
 
 
 def _started(process: int) -> str | None:
-    """When a process of this machine began, in the system's own count; None where it is not there."""
+    """Start time of a process of this machine, in ticks since boot; None if it has ended."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    # A zombie has ended; only its parent has not looked yet.
+    # A zombie has ended; its parent has not collected it yet.
     return None if fields[0] in {"Z", "X"} else fields[19]

@@ -1,7 +1,4 @@
-"""What is on an object store as files of this machine, for what reads nothing else.
-
-It is scratch, and is gone when the process ends.
-"""
+"""Local copies of objects, for libraries that read local files only. They are removed when the process ends."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -10,29 +7,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.storage import object_store
-from tasks.storage.scratch import own_scratch
+from tasks.storage.tempfiles import own_scratch
 
 if TYPE_CHECKING:
     from upath import UPath
 
-#: What was fetched in this process, by address and version.
+#: Copies that this process has fetched, by address and version.
 _fetched: dict[tuple[str, str], Path] = {}
 
 
 def fetch(path: "UPath", to: Path) -> None:
-    """Copy an object, or all below a folder, to this machine.
+    """Copy an object, or everything below a folder, to this machine.
 
     Raises:
-        FileNotFoundError: There is nothing.
+        FileNotFoundError: Nothing is there.
     """
     _fetch(path, to, object_store.found_at(path))
 
 
-def local_copy(path: "UPath") -> Path:
-    """Fetch a file or folder into scratch, once as long as it stays the same; it is gone when the process ends.
+def local(path: "UPath") -> Path:
+    """Fetch an object or folder into scratch, once per version; see `Storage.local`.
 
     Raises:
-        FileNotFoundError: There is nothing.
+        FileNotFoundError: Nothing is there.
     """
     found = object_store.found_at(path)
     now = object_store.version_in(found)
@@ -47,10 +44,10 @@ def local_copy(path: "UPath") -> Path:
 
 @contextmanager
 def fetched(path: "UPath") -> Iterator[Path]:
-    """Fetch an object into a file of scratch that has no name after the block; who opens it there can go on reading.
+    """Fetch an object into a file of scratch that is unlinked after the block; an open file stays readable.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: The object is missing.
     """
     copy = own_scratch() / secrets.token_hex(6)
     try:

@@ -1,7 +1,7 @@
-"""Temporary files and folders, and where they are: beside what they are for, or in scratch where that is far away.
+"""Temporary files and folders of this machine, and scratch: the folder for files on their way to or from a store.
 
-The writer holds a lock on each; a lock ends with its process, so one that nobody locks was left behind by a crash, and
-the next run sweeps it away.
+The writer holds a lock on each temporary file. The lock ends with its process, so an unlocked one was left by a crash,
+and the next sweep removes it.
 """
 
 import fcntl
@@ -10,26 +10,26 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from io import FileIO
 from pathlib import Path
 
 from tasks.errors import MachineError
-from tasks.keys import fingerprint
-from tasks.paths import AnyPath, is_remote
-from tasks.storage.scratch import scratch
+from tasks.runtime.exit_hooks import add_exit_hook
 
 TEMPORARY_PREFIX = ".tmp-"
-#: How all temporary names look: with the twelve digits at their end, a person's own file is not taken for one.
+#: Pattern of all temporary names. The twelve digits at the end tell them from files of the user's.
 TEMPORARY = f"{TEMPORARY_PREFIX}*-{'[0-9a-f]' * 12}"
+#: Folder of fetched files of each process, by process id: a forked child makes its own.
+_own: dict[int, Path] = {}
 
 
 @contextmanager
-def make_temporary(path: AnyPath, *, folder: bool) -> Iterator[Path]:
-    """A locked temporary file or folder beside `path`, or in scratch; removed at the end if it is still there."""
-    beside = scratch() / path.name if is_remote(path) else path
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    temporary, descriptor = _make_locked(beside, folder=folder)
+def make_temporary(path: Path, *, folder: bool) -> Iterator[Path]:
+    """Make a locked temporary file or folder beside `path`; it is removed at the end if it still exists."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary, descriptor = _make_locked(path, folder=folder)
     try:
         yield temporary
     finally:
@@ -37,34 +37,54 @@ def make_temporary(path: AnyPath, *, folder: bool) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def scratch_for(folder: AnyPath) -> Path:
-    """Where on this machine things go for a while that belong to a folder: the folder itself, or scratch."""
-    return scratch() if is_remote(folder) else folder
+def temporary_name(path: Path) -> Path:
+    """Return a new temporary name beside a path."""
+    # The end hides it from `*.parquet`; 50 characters of 4 bytes fit into the 255 bytes of a file name.
+    return path.with_name(f"{TEMPORARY_PREFIX}{path.name[:50]}-{secrets.token_hex(6)}")
 
 
-def kept_here(folder: AnyPath) -> Path:
-    """Where on this machine what belongs to a folder stays from run to run: the folder itself, or one of scratch.
+def scratch() -> Path:
+    """Return the local folder for files on their way to or from an object store; it is made.
 
-    Nothing there is swept; what is half done, such as a download, is gone on with, but nobody may count on it.
+    Raises:
+        MachineError: It belongs to another user.
     """
-    if not is_remote(folder):
-        return folder
-    return scratch() / "kept" / fingerprint({"folder": str(folder)}) / folder.name
+    folder = Path(tempfile.gettempdir(), f"retrain-flowers-{os.getuid()}")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Files fetched there are trusted as much as the object store.
+    if folder.stat().st_uid != os.getuid():
+        raise MachineError(f"{folder} belongs to another user. Set TMPDIR to a folder of your own, and run again.")
+    return folder
+
+
+def own_scratch() -> Path:
+    """Return the locked folder of scratch for files that this process fetches; it is removed at exit."""
+    process = os.getpid()
+    # Another program may have cleared the machine's temporary files.
+    while process not in _own or not _own[process].exists():
+        folder = scratch() / f".tmp-fetched-{secrets.token_hex(6)}"
+        folder.mkdir()
+        add_exit_hook(partial(shutil.rmtree, folder, ignore_errors=True))
+        # A sweep between making and locking removes it.
+        with suppress(FileNotFoundError):
+            fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
+            _own[process] = folder
+    return _own[process]
 
 
 @contextmanager
 def scratch_folder(name: str) -> Iterator[Path]:
-    """An empty folder of scratch for as long as the block lasts; the next run sweeps what a killed one left."""
+    """Yield an empty folder of scratch that exists during the block."""
     with make_temporary(scratch() / name, folder=True) as folder:
         yield folder
 
 
-def open_scratch(folder: AnyPath, size: int) -> FileIO:
-    """Open a file without a name, for what does not fit in memory: it is gone when it is closed or its process ends.
+def open_scratch(folder: Path, size: int) -> FileIO:
+    """Open an unnamed file for data that does not fit in memory: it is gone when it is closed or its process ends.
 
     Args:
-        folder: On whose disk it is to be, scratch where that is an object store; it is made.
-        size: How many bytes it has, all zero at first.
+        folder: Folder on the disk for it; it is made.
+        size: Bytes of the file, all zero at first.
 
     Returns:
         The file, open for reading and writing.
@@ -72,7 +92,6 @@ def open_scratch(folder: AnyPath, size: int) -> FileIO:
     Raises:
         MachineError: The disk has no room for it.
     """
-    folder = scratch_for(folder)
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < size:
@@ -85,44 +104,59 @@ def open_scratch(folder: AnyPath, size: int) -> FileIO:
     return file
 
 
-def sweep(folder: AnyPath) -> int:
-    """Remove what crashed writers left in a folder (not below it); files that are still being written stay.
-
-    On an object store they left nothing: what is swept is scratch.
+def sweep_folder(folder: Path) -> int:
+    """Remove files that crashed writers left in a folder, not below it; files that are being written stay.
 
     Returns:
-        How many files and folders were removed.
+        Number of files and folders that were removed.
     """
     removed = 0
-    folder = scratch_for(folder)
     for path in folder.glob(TEMPORARY) if folder.is_dir() else ():
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            _remove(path)
-            removed += 1
-        finally:
-            os.close(descriptor)
+        with suppress(FileNotFoundError), locked_if_free(path) as free:
+            if free:
+                _remove(path)
+                removed += 1
     return removed
 
 
 @contextmanager
+def locked_if_free(path: Path) -> Iterator[bool]:
+    """Hold the exclusive lock of a file or folder during the block if it is free; yields whether it is.
+
+    Raises:
+        FileNotFoundError: The file is missing.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def marking(folder: Path) -> Iterator[Path]:
-    """A file in a folder for as long as the block lasts, by which other machines can tell whether it is theirs too."""
+    """Yield a file of a folder that exists during the block: another machine that sees it shares the folder."""
     with make_temporary(folder / "mark", folder=False) as mark:
         yield mark
 
 
+def flush(path: Path) -> None:
+    """Make the bytes of a file, or the names of a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _make_locked(path: Path, *, folder: bool) -> tuple[Path, int]:
     while True:
-        # The end hides it from `*.parquet`; 50 characters of 4 bytes stay within the 255 bytes of a file name.
-        temporary = path.with_name(f"{TEMPORARY_PREFIX}{path.name[:50]}-{secrets.token_hex(6)}")
+        temporary = temporary_name(path)
         if folder:
             temporary.mkdir()
         else:
@@ -132,7 +166,7 @@ def _make_locked(path: Path, *, folder: bool) -> tuple[Path, int]:
         except FileNotFoundError:
             continue
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # A sweep between making and locking took it for a leftover: then the name is gone, and another is made.
+        # A sweep between making and locking may have removed it: then another one is made.
         if temporary.exists():
             return temporary, descriptor
         os.close(descriptor)

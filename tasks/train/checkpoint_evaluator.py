@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import SettingError, StoreError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.runtime.tensorflow_import import tf
 from tasks.shards.manifests import read_manifest
-from tasks.storage.folder_sync import at_hand
+from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot, manifest_path
 from tasks.train.checkpoints import LIST
 from tasks.train.curve import CurvePoint, Weights, add_point
@@ -31,8 +31,6 @@ from tasks.train.training_state import CHECKPOINTS, TrainingState, read_announce
 _UNREADABLE = (tf.errors.OpError, LookupError, RuntimeError, ValueError)
 #: What tf.train.Checkpoint adds to the name of a variable.
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-#: Seconds at least between two looks at an object store, each of which is half a dozen requests.
-_STORE_INTERVAL = 2.0
 _VARIABLES = {"averages": ("average_weights", "average_biases"), "plain": ("weights", "biases")}
 
 
@@ -63,7 +61,7 @@ def watch_training(folder: AnyPath, weights: Weights, interval: float, tell: Cal
         if state is TrainingState.BROKEN_OFF:
             tell(f"The training in {folder} stopped before its end. Start it again: it goes on from its checkpoint.")
             return False
-        time.sleep(max(interval, _STORE_INTERVAL) if is_remote(folder) else interval)
+        time.sleep(max(interval, storage_at(folder).poll_seconds))
 
 
 def look_once(folder: AnyPath, weights: Weights, tell: Callable[[str], None]) -> bool:
@@ -176,7 +174,7 @@ class _Watcher:
 def _newest(folder: AnyPath) -> str | None:
     """The newest checkpoint, as the training's own list names it with its step; it may be gone by now."""
     try:
-        with at_hand(folder, LIST) as here:
+        with storage_at(folder).at_hand(folder, LIST) as here:
             state = tf.train.get_checkpoint_state(str(here))
     except ValueError:  # an empty list
         return None
@@ -186,6 +184,6 @@ def _newest(folder: AnyPath) -> str | None:
 
 def _read(folder: AnyPath, checkpoint: str, weights: Weights) -> tuple[Floats, ...]:
     """Read a checkpoint's weights and biases."""
-    with at_hand(folder, f"{checkpoint}.*") as here:
+    with storage_at(folder).at_hand(folder, f"{checkpoint}.*") as here:
         reader = tf.train.load_checkpoint(str(here / checkpoint))
         return tuple(np.asarray(reader.get_tensor(name + _VALUE)) for name in _VARIABLES[weights])

@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.paths import AnyPath
 from tasks.runtime.tensorflow_import import tf
 from tasks.storage.errors import DamagedError
-from tasks.storage.folder_sync import mirrored
+from tasks.storage.files import storage_at
 
 CHECKPOINTS_KEPT = 3
 #: A checkpoint is `<name>-<global step>`.
@@ -34,7 +34,7 @@ def checkpoints(state: tf.train.Checkpoint, folder: AnyPath | None) -> Iterator[
     if folder is None:
         yield lambda _: None
         return
-    with mirrored(folder) as mirror:
+    with storage_at(folder).mirrored(folder) as mirror:
         manager = tf.train.CheckpointManager(state, str(mirror.here), CHECKPOINTS_KEPT, checkpoint_name=NAME)
         if manager.latest_checkpoint:
             _restore(state, folder, Path(manager.latest_checkpoint))

@@ -8,8 +8,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest
-from tasks.storage.files import read_json
-from tasks.storage.folder_sync import discard
+from tasks.storage.files import read_json, storage_at
 from tasks.storage.layout import DataRoot
 from tasks.storage.locks import lock_folder
 from tasks.train.examples import TrainingContext, mark
@@ -76,7 +75,7 @@ def finetune(
             }
             save_network(Network(network.model, network.labels, facts), folder)
         # Three times the network's weights each, and of no use to anybody now.
-        discard(folder / CHECKPOINTS)
+        storage_at(folder).discard(folder / CHECKPOINTS)
         published: dict[str, Any] = read_json(folder / FACTS)
     return published
 

@@ -9,9 +9,9 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from tasks.paths import AnyPath, read_bytes
+from tasks.paths import AnyPath
 from tasks.storage.errors import DamagedError
-from tasks.storage.files import publish_bytes, publish_json, read_json
+from tasks.storage.files import publish_bytes, publish_json, read_bytes, read_json
 
 LAYER = ("weights", "biases")
 #: What a head's JSON file says that it takes, x being the averages of layers, so that other programs can apply it.

@@ -24,8 +24,7 @@ from tasks.shards.parquet import read_parquet, write_parquet
 from tasks.shards.schemas import describe
 from tasks.snapshot.splits import TENTHS
 from tasks.storage.errors import DamagedError
-from tasks.storage.files import is_there, listed, local, publish_folder
-from tasks.storage.folder_sync import discard
+from tasks.storage.files import is_there, listed, local, publish_folder, storage_at
 from tasks.train.features import Features
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.statistics import Labels, Statistics
@@ -103,7 +102,7 @@ def bring_up_to_date(folder: AnyPath, photos: EmbeddedPhotos, progress: Progress
             write_parquet(temporary / _PHOTOS_FILE, [wanted], schema, 65536)
     for other in listed(folder):
         if other.name != key and not other.name.startswith("."):
-            discard(other)
+            storage_at(other).discard(other)
     return path
 
 

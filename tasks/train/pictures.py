@@ -142,7 +142,7 @@ def open_pictures(
     place_of = {key: place for place, key in enumerate(keys)}
     extents = np.zeros((len(keys), 2), np.int64)
     store = open_stores(root, decode).decoded
-    with BufferedRandom(open_scratch(root.path, 0)) as file:
+    with BufferedRandom(open_scratch(root.storage.scratch_for(root.path), 0)) as file:
         for rows in store.rows(pa.array(keys, pa.string()), ["sha256", "image"]):
             images = rows.column("image").combine_chunks().field("bytes")
             for key, image in zip(rows.column("sha256").to_pylist(), images, strict=True):

@@ -17,7 +17,7 @@ from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress
 from tasks.run_context import RunContext
 from tasks.runtime.tensorflow_import import tf
-from tasks.storage.tempfiles import kept_here
+from tasks.storage.files import storage_at
 from tests.backbone.inception import build_graph, zip_graph
 from tests.backbone.test_keras_applications import FETCHED, network, point_keras_to, served_at, write_h5
 from tests.download.server import FileServer, serving
@@ -52,7 +52,7 @@ def test_weights_of_a_url_are_fetched_once_for_all_machines_and_stay_locked(
         folder = far_root / "backbone" / "efficientnet_lite0"
         assert first.weights == folder / f"fetched-{server.sha256[:16]}" / "mine.pth"
         assert server.sha256 in (folder / "mine.pth.sha256").read_text()
-        assert not list(kept_here(folder).glob("*.pth")), "it takes no room here"
+        assert not list(storage_at(folder).kept_here(folder).glob("*.pth")), "it takes no room here"
         asked = len(server.requests)
         other_machine(monkeypatch, tmp_path / "other")
         again = prepared(far_root, BackboneRequest("efficientnet_lite0", url, size=64))

@@ -13,8 +13,7 @@ from tasks.errors import DownloadError
 from tasks.paths import AnyPath
 from tasks.run_context import RunContext
 from tasks.snapshot.task import TakeSnapshot
-from tasks.storage.files import is_there, listed
-from tasks.storage.tempfiles import kept_here
+from tasks.storage.files import is_there, listed, storage_at
 from tests.download.archive_files import download_of, take_snapshot
 from tests.download.server import FileServer, Mood, serving
 from tests.support.progress import Tally
@@ -82,7 +81,7 @@ def test_an_archive_is_fetched_again_only_where_it_has_changed_whichever_machine
 
 def test_an_archive_that_is_unpacked_on_the_store_takes_no_room_here(far_root: AnyPath, server: FileServer) -> None:
     task = take_snapshot(far_root, server.url, FIRST)
-    here = kept_here(far_root / "download" / task.dataset.name)
+    here = storage_at(far_root).kept_here(far_root / "download" / task.dataset.name)
     assert [path.name for path in here.iterdir()] == [f"{server.url.rpartition('/')[2]}.json"]
 
 

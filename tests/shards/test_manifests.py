@@ -46,13 +46,9 @@ def test_a_manifest_from_before_start_up_was_told_is_read_without_it(path: Path)
     assert read_manifest(path) == replace(MANIFEST, startup={})
 
 
-def test_a_manifest_carries_the_version_of_its_schema(path: Path) -> None:
+def test_a_manifest_carries_the_version_of_its_schema_and_a_later_one_replaces_it(path: Path) -> None:
     MANIFEST.publish(path)
     assert read_json(path)["schema_version"] == 1
-
-
-def test_a_later_manifest_replaces_the_earlier_one(path: Path) -> None:
-    MANIFEST.publish(path)
     later = replace(MANIFEST, new=0, reused=120)
     later.publish(path)
     assert read_manifest(path) == later
@@ -63,36 +59,22 @@ def test_a_missing_manifest_is_not_a_damaged_one(path: Path) -> None:
         read_manifest(path)
 
 
-def without_photos(values: dict[str, Any]) -> object:
-    return {name: value for name, value in values.items() if name != "photos"}
+#: Changes of a manifest's JSON that make it another thing.
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no photos": lambda values: {name: value for name, value in values.items() if name != "photos"},
+    "more": lambda values: {**values, "more": 1},
+    "no version": lambda values: {name: value for name, value in values.items() if name != "schema_version"},
+    "no shards": lambda values: {**values, "shards": None},
+    "a list": lambda values: [values],
+    "null": lambda _: None,
+}
 
 
-def with_more(values: dict[str, Any]) -> object:
-    return {**values, "more": 1}
-
-
-def without_version(values: dict[str, Any]) -> object:
-    return {name: value for name, value in values.items() if name != "schema_version"}
-
-
-def with_shards_null(values: dict[str, Any]) -> object:
-    return {**values, "shards": None}
-
-
-def as_a_list(values: dict[str, Any]) -> object:
-    return [values]
-
-
-def as_null(_: dict[str, Any]) -> object:
-    return None
-
-
-@pytest.mark.parametrize("change", [without_photos, with_more, without_version, with_shards_null, as_a_list, as_null])
-def test_other_json_is_refused_with_the_remedy(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+@pytest.mark.parametrize("change", CHANGES)
+def test_other_json_is_refused_with_the_remedy(path: Path, change: str) -> None:
     MANIFEST.publish(path)
-    publish_json(path, change(read_json(path)))
-    says = re.escape(f"{path} is not a manifest of this version. Delete it")
-    with pytest.raises(StoreError, match=says):
+    publish_json(path, CHANGES[change](read_json(path)))
+    with pytest.raises(StoreError, match=re.escape(f"{path} is not a manifest of this version. Delete it")):
         read_manifest(path)
 
 

@@ -1,12 +1,9 @@
 """Stores on an object store: the same rows as on a disk in few requests, whatever is gone, damaged or refused."""
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,23 +21,20 @@ from tasks.shards.store import ShardStore
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import listed, remove_files
 from tasks.storage.layout import manifest_path
-from tasks.storage.scratch import own_scratch
+from tasks.storage.tempfiles import own_scratch
 from tests.shards.rows import bottlenecks, key, keys, open_store, rows_of
 from tests.shards.test_manifests import MANIFEST
 from tests.support.servers.gateway import Fate, Gateway
-from tests.support.servers.object_store import ObjectStore
 
 SHARDS, EACH = 6, 8
 ALL = range(SHARDS * EACH)
 
 
 @pytest.fixture
-def store(gateway: Gateway, object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShardStore:
+def store(gateway: Gateway, far: AnyPath) -> ShardStore:
     """A store of six shards of eight rows, two row groups each."""
     assert gateway
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr("tasks.storage.scratch._own", {})
-    store = open_store(to_path(object_store.url("store")))
+    store = open_store(to_path(str(far)))
     for start in range(0, len(ALL), EACH):
         store.append(bottlenecks(range(start, start + EACH)))
     return store
@@ -76,21 +70,12 @@ def publish_manifest(store: ShardStore, snapshot: str, shards: Sequence[AnyPath]
     return path
 
 
-def test_rows_are_read_as_they_were_written_however_many_are_wanted(store: ShardStore) -> None:
-    for numbers in (ALL, range(1, 48, 8), range(8, 16), [3], [99]):
-        there = [number for number in numbers if number in ALL]
-        assert rows_at(store, numbers) == there
-        assert np.flatnonzero(store.found(keys(*numbers))).size == len(there)
-        some = list(store.rows(keys(*numbers), ["sha256", "view"]))
-        assert all(table.column_names == ["sha256", "view"] for table in some)
-    assert not list(own_scratch().iterdir())
-
-
 def test_nothing_stays_open_where_reading_ends_early(store: ShardStore) -> None:
     opened = []
     for _ in range(4):
         assert next(iter(store.rows(keys(*ALL)))).num_rows
         assert next(store.files())[0] == store.shards()[0]
+        assert rows_at(store, ALL) == list(ALL)
         opened.append(len(os.listdir("/proc/self/fd")))  # noqa: PTH208 (their number)
     # The first time connections are made, which are kept.
     assert opened[-1] <= max(opened[:2]) + SHARDS

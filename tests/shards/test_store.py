@@ -13,17 +13,24 @@ from hypothesis import strategies as st
 
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
+from tasks.shards.parquet import open_parquet
 from tasks.shards.schemas import REJECTED, bottleneck_schema
 from tasks.shards.shard import MERGED
 from tasks.shards.store import ShardStore
 from tasks.storage.errors import DamagedError
-from tasks.storage.files import move
+from tasks.storage.files import move, remove_files
 from tests.shards.rows import WIDTH, bottlenecks, key, keys, open_store, rows_of
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ShardStore:
-    """A store of bottlenecks that nothing was written to."""
+def store(folder: AnyPath) -> ShardStore:
+    """An empty store of bottlenecks, on this machine or on an object store."""
+    return open_store(folder)
+
+
+@pytest.fixture
+def local_store(tmp_path: Path) -> ShardStore:
+    """An empty store of bottlenecks on this machine."""
     return open_store(tmp_path / "store")
 
 
@@ -72,7 +79,7 @@ def test_keys_that_two_shards_hold_come_once(store: ShardStore) -> None:
 
 def test_all_views_of_a_key_come_though_they_span_row_groups(store: ShardStore) -> None:
     shard = store.append(bottlenecks(range(5), views=3))
-    groups = pq.ParquetFile(shard).num_row_groups
+    groups = open_parquet(shard).num_row_groups
     assert groups == 4, "15 rows, 4 a group: no group ends where a key does"
     assert rows_of(store.read(keys(1, 2, 4))) == [(number, view) for number in (1, 2, 4) for view in range(3)]
 
@@ -121,7 +128,7 @@ def test_a_search_that_looks_again_opens_only_what_is_new(store: ShardStore) -> 
 def test_a_search_forgets_what_is_gone_and_finds_it_where_it_is_now(store: ShardStore) -> None:
     first, second = (store.append(bottlenecks(range(start, start + 3))) for start in (0, 3))
     search = store.search(keys(1, 4))
-    first.unlink()
+    remove_files([first])
     search.look()
     assert search.found.tolist() == [False, True]
     again = store.append(bottlenecks(range(2), first=7))
@@ -134,7 +141,7 @@ def test_rows_of_a_shard_that_was_merged_into_another_are_found_there(store: Sha
     gone, other = (store.append(bottlenecks(range(start, start + 3))) for start in (0, 3))
     metadata = store.schema.metadata | {MERGED: f'["{gone.name}"]'.encode()}
     merged = ShardStore(store.folder, store.schema.with_metadata(metadata), 4).append(bottlenecks(range(3)))
-    gone.unlink()
+    remove_files([gone])
     for shards in ([gone], [gone, other], [other, gone, merged]):
         assert rows_of(pa.concat_tables(store.rows(keys(0, 2, 4, 99), shards=shards))) == [(0, 0), (2, 0), (4, 0)]
 
@@ -142,13 +149,13 @@ def test_rows_of_a_shard_that_was_merged_into_another_are_found_there(store: Sha
 def test_another_shard_that_holds_a_key_does_not_excuse_one_that_is_gone(store: ShardStore) -> None:
     gone = store.append(bottlenecks(range(3)))
     store.append(bottlenecks(range(2), first=7))
-    gone.unlink()
+    remove_files([gone])
     with pytest.raises(StoreError, match=re.escape(f"{gone} is gone.")):
         list(store.rows(keys(1, 2), shards=[gone]))
 
 
 def test_row_groups_stay_within_their_bound(store: ShardStore) -> None:
-    metadata = pq.ParquetFile(store.append(bottlenecks(range(9)))).metadata
+    metadata = open_parquet(store.append(bottlenecks(range(9)))).metadata
     assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [4, 4, 1]
 
 
@@ -157,12 +164,12 @@ def test_the_same_rows_appended_twice_are_one_shard(store: ShardStore) -> None:
     assert len(store.shards()) == 1
 
 
-def test_a_sweep_removes_what_a_crash_left_and_no_shard(store: ShardStore) -> None:
-    shard = store.append(bottlenecks(range(3)))
-    (store.folder / ".tmp-part.parquet-0123456789ab").write_bytes(b"PAR1 half of a shard")
-    assert store.shards() == [shard]
-    assert store.sweep() == 1
-    assert [*store.folder.iterdir()] == [shard]
+def test_a_sweep_removes_what_a_crash_left_and_no_shard(local_store: ShardStore) -> None:
+    shard = local_store.append(bottlenecks(range(3)))
+    (local_store.folder / ".tmp-part.parquet-0123456789ab").write_bytes(b"PAR1 half of a shard")
+    assert local_store.shards() == [shard]
+    assert local_store.sweep() == 1
+    assert [*local_store.folder.iterdir()] == [shard]
 
 
 @settings(max_examples=25, deadline=None)
@@ -228,8 +235,8 @@ def damaged_copies(good: bytes) -> Iterator[bytes]:
             yield good[:place] + bytes([good[place] ^ bit]) + good[place + 1 :]
 
 
-def test_whatever_is_damaged_of_a_shard_no_wrong_row_is_read(store: ShardStore) -> None:
-    shard = store.append(bottlenecks(range(10), views=2))
+def test_whatever_is_damaged_of_a_shard_no_wrong_row_is_read(local_store: ShardStore) -> None:
+    shard = local_store.append(bottlenecks(range(10), views=2))
     good = shard.read_bytes()
     copies = 0
     for copy in damaged_copies(good):
@@ -237,11 +244,11 @@ def test_whatever_is_damaged_of_a_shard_no_wrong_row_is_read(store: ShardStore) 
             shard.write_bytes(copy)
             copies += 1
             with pytest.raises(DamagedError) as caught:
-                store.read(keys(*range(10)))
+                local_store.read(keys(*range(10)))
             assert caught.value.path == shard
     assert copies > 400
     shard.write_bytes(good)
-    assert store.read(keys(*range(10))).num_rows == 20
+    assert local_store.read(keys(*range(10))).num_rows == 20
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"<html>no shard</html>"])
@@ -277,7 +284,7 @@ def test_what_is_set_aside_is_no_shard(store: ShardStore) -> None:
 
 def test_a_shard_that_is_gone_is_named(store: ShardStore) -> None:
     shard = store.append(bottlenecks(range(3)))
-    shard.unlink()
+    remove_files([shard])
     with pytest.raises(StoreError, match=re.escape(f"{shard} is gone. Delete the folder manifests")):
         list(store.rows(keys(1), shards=[shard]))
 

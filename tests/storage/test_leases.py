@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 from upath import UPath
@@ -15,36 +14,15 @@ from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote, to_path
 from tasks.storage import leases
 from tasks.storage.files import listed, read_json
+from tasks.storage.lease_locks import _leased
 from tasks.storage.leases import Lease, acquire
-from tasks.storage.locks import _leased, is_locked, lock_folder, lock_root, lock_shared
+from tasks.storage.locks import is_locked, lock_folder, lock_root, lock_shared
 from tasks.storage.object_store import put_bytes
-from tests.storage.processes import MOMENT, finish, started
-from tests.storage.test_locks import HOLDER, SHARER
-from tests.support.processes import TIMEOUT, read_line, run, until, write_line
+from tests.storage.processes import started
+from tests.storage.test_locks import SHARER, waiting
+from tests.support.processes import TIMEOUT, read_line, run, until
 from tests.support.servers.gateway import Fate, Gateway, Request
 from tests.support.servers.object_store import ObjectStore
-
-#: How a script says where it works.
-FAR_HOLDER, FAR_SHARER = (
-    script.replace("from pathlib import Path\n", "from tasks.paths import to_path\n").replace("Path(", "to_path(")
-    for script in (HOLDER, SHARER)
-)
-FAR_WAITER = f'print("ready", flush=True)\n{FAR_HOLDER.replace("ready", "inside")}'
-
-TAKER = """
-import os, sys
-from tasks.storage import leases
-from tasks.storage.locks import lock_folder
-from tasks.paths import to_path
-
-leases._LOOK = 0.05
-print("ready", flush=True)
-sys.stdin.readline()
-for _ in range(5):
-    with lock_folder(to_path(sys.argv[1])):
-        os.mkdir(sys.argv[2])
-        os.rmdir(sys.argv[2])
-"""
 
 FORKER = """
 import sys
@@ -61,7 +39,7 @@ def work():
 root = to_path(sys.argv[1])
 lock_until_exit(root / "night", "it")
 lock_shared(root)
-from tasks.storage.locks import _leased
+from tasks.storage.lease_locks import _leased
 lease = _leased[str(root / "night")]
 child = get_context("fork").Process(target=work)
 child.start()
@@ -114,33 +92,6 @@ def take(place: AnyPath) -> float:
     since = time.monotonic()
     with lock_folder(place):
         return time.monotonic() - since
-
-
-def test_one_process_holds_a_night_and_the_next_one_says_that_it_waits(folder: AnyPath) -> None:
-    with started(FAR_HOLDER, folder / "night") as holder, started(FAR_WAITER, folder / "night") as waiter:
-        told = "Another process is at the run of flowers for today; waiting until it has ended.\n"
-        assert read_line(waiter) == told
-        assert read_line(waiter, MOMENT) == ""
-        assert finish(holder) == "False False\n"
-        assert read_line(waiter) == "inside\n"
-        assert finish(waiter) == "True False\n"
-
-
-def test_of_many_processes_that_want_it_at_once_one_is_inside(folder: AnyPath, tmp_path: Path) -> None:
-    place = str(folder), str(tmp_path / "inside")
-    with started(TAKER, *place) as one, started(TAKER, *place) as other:
-        for taker in (one, other):
-            write_line(taker)
-        assert [taker.wait(TIMEOUT) for taker in (one, other)] == [0, 0]
-    assert [path.name for path in listed(folder / ".lock")] == ["0000000010"]
-
-
-def test_a_killed_holder_of_this_machine_is_followed_at_once(folder: AnyPath) -> None:
-    with started(FAR_HOLDER, folder / "night") as holder:
-        holder.send_signal(signal.SIGKILL)
-        # Its parent has not looked yet that it has ended.
-        with started(FAR_HOLDER, folder / "night") as next_one:
-            assert finish(next_one) == "False False\n"
 
 
 def test_a_killed_holder_elsewhere_is_followed_once_its_lease_is_over(
@@ -275,25 +226,14 @@ def test_a_process_that_ends_gives_back_where_the_store_has_a_name(
     assert listed(folder / ".running") == []
 
 
-def test_nobody_collects_while_another_process_shares_and_anybody_after_it(folder: AnyPath) -> None:
+def test_runs_are_registered_and_who_was_killed_is_removed_by_who_collects(folder: AnyPath) -> None:
     lock_shared(folder)
-    with lock_root(folder):
-        pass
-    with started(FAR_SHARER, folder) as sharer:
-        with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
-            pytest.fail("It is not alone.")
-        finish(sharer)
-    with lock_root(folder):
-        assert len(listed(folder / ".running")) == 1
-
-
-def test_a_killed_run_keeps_nobody_from_collecting_and_leaves_nothing(folder: AnyPath) -> None:
-    with started(FAR_SHARER, folder) as sharer:
+    with started(SHARER, folder) as sharer:
+        assert len(listed(folder / ".running")) == 2
         sharer.send_signal(signal.SIGKILL)
         sharer.wait(TIMEOUT)
-        assert len(listed(folder / ".running")) == 1
     with lock_root(folder):
-        assert listed(folder / ".running") == []
+        assert len(listed(folder / ".running")) == 1
 
 
 def test_a_run_elsewhere_keeps_others_from_collecting_until_it_has_long_told_nothing(
@@ -312,15 +252,9 @@ def test_a_run_elsewhere_keeps_others_from_collecting_until_it_has_long_told_not
         assert listed(folder / ".running") == []
 
 
-def test_two_do_not_collect_at_once_and_a_run_waits_for_who_does(folder: AnyPath) -> None:
-    with lock_root(folder):
-        with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
-            pytest.fail("It is not alone.")
-        with started(f'print("ready", flush=True)\n{FAR_SHARER.replace("ready", "inside")}', folder) as sharer:
-            told = f"Another process collects in {folder}; waiting until it has ended.\n"
-            assert read_line(sharer) == told
-    with started(FAR_SHARER, folder):
-        assert len(listed(folder / ".running")) == 2
+def test_a_run_says_that_it_waits_for_who_collects(folder: AnyPath) -> None:
+    with lock_root(folder), started(waiting(SHARER), folder) as sharer:
+        assert read_line(sharer) == f"Another process collects in {folder}; waiting until it has ended.\n"
 
 
 def test_a_lease_that_ended_is_not_renewed(folder: AnyPath, monkeypatch: pytest.MonkeyPatch) -> None:

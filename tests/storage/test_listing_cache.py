@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tasks.paths import AnyPath, to_path
-from tasks.storage.files import is_there, publish_bytes, publish_folder
+from tasks.storage.files import is_there, publish_bytes, publish_folder, read_each, storage_at
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import read_each, survey
 from tasks.storage.locks import lock_folder
-from tasks.storage.removal import DiskUsage, measure, remove
+from tasks.storage.removal import measure, remove
+from tasks.storage.survey import DiskUsage
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore
 
@@ -41,7 +41,7 @@ def there(object_store: ObjectStore) -> AnyPath:
 
 def told(root: AnyPath, apart: tuple[str, ...]) -> list[object]:
     """All that a survey says, by names relative to the root."""
-    found = survey(root, apart)
+    found = storage_at(root).survey(root, apart)
     places = [root, *(root / name for name in (*FILES, "head", "head/damaged", "photos", "photos/x", "nothing"))]
     names = [[path.name for path in found.entries(place)] for place in places]
     kinds = [(found.is_folder(place), found.is_file(place)) for place in places]
@@ -53,7 +53,7 @@ def told(root: AnyPath, apart: tuple[str, ...]) -> list[object]:
 @pytest.mark.parametrize("apart", [(), ("photos",)], ids=["whole", "a folder apart"])
 def test_it_says_the_same_of_a_store_as_of_a_disk(here: AnyPath, there: AnyPath, apart: tuple[str, ...]) -> None:
     assert told(there, apart) == told(here, apart)
-    assert survey(there).measure(there) == measure(there) == measure(here) == DiskUsage(5, 42)
+    assert storage_at(there).survey(there).measure(there) == measure(there) == measure(here) == DiskUsage(5, 42)
 
 
 def test_a_store_is_asked_once(there: AnyPath, gateway: Gateway) -> None:
@@ -64,9 +64,9 @@ def test_a_store_is_asked_once(there: AnyPath, gateway: Gateway) -> None:
 
 
 def test_when_a_file_was_written_is_known_without_asking_again(there: AnyPath) -> None:
-    found = survey(there)
+    found = storage_at(there).survey(there)
     publish_bytes(there / "b.json", b"")
-    assert abs(survey(there).modified(there / "b.json") - found.modified(there / "a.json")) < 60
+    assert abs(storage_at(there).survey(there).modified(there / "b.json") - found.modified(there / "a.json")) < 60
 
 
 def test_what_is_read_from_a_store_at_once_comes_in_order(there: AnyPath) -> None:
@@ -83,4 +83,4 @@ def test_a_folder_of_a_store_goes_whole_with_its_mark_whatever_its_names(there: 
     assert measure(there / "photos") == DiskUsage(1, 5)
     assert remove(there / "head", DataRoot(there)) == DiskUsage(3, 36)
     assert remove(there / "head", DataRoot(there)) == DiskUsage(0, 0)
-    assert survey(there).entries(there) == [there / "a.json", there / "photos"]
+    assert storage_at(there).survey(there).entries(there) == [there / "a.json", there / "photos"]

@@ -1,83 +1,130 @@
-"""Locks of a night and of a data root: one process at a time, and none outlives its holder."""
+"""Contract of the locks: one process at a time, here and on an object store, and none outlives its holder."""
 
 import signal
-from contextlib import ExitStack
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import StoreError
-from tasks.storage.locks import lock_root, lock_shared
+from tasks.paths import AnyPath
+from tasks.storage import lease_locks
+from tasks.storage.locks import is_locked, lock_folder, lock_root, lock_shared
 from tests.storage.processes import MOMENT, finish, started
 from tests.support.processes import TIMEOUT, read_line, write_line
 
-HOLDER = """
-import sys
-from pathlib import Path
-from tasks.storage.locks import lock_until_exit
+#: Begins every script: its first argument is a path.
+PATH = """
+import os, sys
+from tasks.paths import to_path
+from tasks.storage.locks import lock_folder, lock_root, lock_shared, lock_until_exit
 
-waited = lock_until_exit(Path(sys.argv[1]), "the run of flowers for today")
-again = lock_until_exit(Path(sys.argv[1]), "the run of flowers for today")
+path = to_path(sys.argv[1])
+"""
+
+HOLDER = f"""{PATH}
+waited = lock_until_exit(path, "the run of flowers for today")
+again = lock_until_exit(path, "the run of flowers for today")
 print("ready", flush=True)
 sys.stdin.readline()
 print(waited, again)
 """
 
-WAITER = f'print("ready", flush=True)\n{HOLDER.replace("ready", "inside")}'
+FOLDER_HOLDER = f"""{PATH}
+with lock_folder(path):
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
 
-SHARER = """
-import sys
-from pathlib import Path
-from tasks.storage.locks import lock_shared
-
-lock_shared(Path(sys.argv[1]))
+SHARER = f"""{PATH}
+lock_shared(path)
 print("ready", flush=True)
 sys.stdin.readline()
 """
 
+#: Locks a folder, or a file until its exit, and fails if another process is inside.
+TAKER = f"""{PATH}
+from tasks.storage import leases
 
-def test_one_process_holds_a_night_and_the_next_one_says_that_it_waits(tmp_path: Path) -> None:
-    lock = tmp_path / "runs" / "flowers" / ".2026-01-31.lock"
-    with started(HOLDER, lock) as holder, started(WAITER, lock) as waiter:
+leases._LOOK = 0.05
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(5 if sys.argv[3] == "folder" else 1):
+    if sys.argv[3] == "file":
+        lock_until_exit(path, "it")
+        os.mkdir(sys.argv[2])
+        os.rmdir(sys.argv[2])
+    else:
+        with lock_folder(path):
+            os.mkdir(sys.argv[2])
+            os.rmdir(sys.argv[2])
+"""
+
+
+def waiting(script: str) -> str:
+    """A script that is started before it waits, and is inside when it prints its next line."""
+    return f'print("ready", flush=True)\n{script.replace("ready", "inside")}'
+
+
+def is_inside(waiter: subprocess.Popen[str], within_s: float = TIMEOUT) -> bool:
+    """Whether it comes in; before, it may say that it waits."""
+    while (line := read_line(waiter, within_s)).startswith("Another process "):
+        pass
+    return line == "inside\n"
+
+
+@pytest.fixture(autouse=True)
+def _released() -> Iterator[None]:
+    """Give back the leases that this process holds until exit."""
+    yield
+    for lease in lease_locks._leased.values():
+        lease.release()
+    lease_locks._leased.clear()
+
+
+def test_one_process_holds_a_run_and_the_next_one_says_that_it_waits(folder: AnyPath) -> None:
+    lock = folder / "runs" / "flowers" / ".2026-01-31.lock"
+    with started(HOLDER, lock) as holder, started(waiting(HOLDER), lock) as waiter:
         told = "Another process is at the run of flowers for today; waiting until it has ended.\n"
         assert read_line(waiter) == told
         assert read_line(waiter, MOMENT) == ""
         assert finish(holder) == "False False\n"
         assert read_line(waiter) == "inside\n"
         assert finish(waiter) == "True False\n"
-    assert not lock.exists()
+    assert not Path(str(lock)).exists()
 
 
-def test_a_lock_whose_holder_was_killed_stays_there_and_locks_nothing(tmp_path: Path) -> None:
+def test_a_lock_whose_holder_was_killed_locks_nothing(folder: AnyPath) -> None:
+    lock = folder / "night.lock"
+    with started(HOLDER, lock) as holder:
+        holder.send_signal(signal.SIGKILL)
+        # Its parent has not looked yet that it has ended.
+        with started(HOLDER, lock) as next_one:
+            assert finish(next_one) == "False False\n"
+
+
+def test_a_lock_file_stays_after_a_crash_and_goes_with_the_next_holder(tmp_path: Path) -> None:
     lock = tmp_path / "night.lock"
     with started(HOLDER, lock) as holder:
         holder.send_signal(signal.SIGKILL)
         holder.wait(TIMEOUT)
     assert lock.exists()
     with started(HOLDER, lock) as next_one:
-        assert finish(next_one) == "False False\n"
+        finish(next_one)
     assert not lock.exists()
 
 
-def test_of_many_that_wait_one_holds_at_a_time_whoever_removes_the_file(tmp_path: Path) -> None:
-    lock, counter = tmp_path / "night.lock", tmp_path / "inside"
-    script = """
-import os, sys, time
-from pathlib import Path
-from tasks.storage.locks import lock_until_exit
-
-print("ready", flush=True)
-sys.stdin.readline()
-lock_until_exit(Path(sys.argv[1]), "it")
-os.mkdir(sys.argv[2])
-time.sleep(0.02)
-os.rmdir(sys.argv[2])
-"""
-    with started(script, lock, counter) as a, started(script, lock, counter) as b, started(script, lock, counter) as c:
-        for process in (a, b, c):
-            write_line(process)
-        assert [process.wait(TIMEOUT) for process in (a, b, c)] == [0, 0, 0]
-    assert not lock.exists()
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_of_many_that_want_it_at_once_one_is_inside(folder: AnyPath, tmp_path: Path, kind: str) -> None:
+    with ExitStack() as stack:
+        arguments = TAKER, folder / "it", tmp_path / "inside", kind
+        takers = [stack.enter_context(started(*arguments)) for _ in range(3)]
+        for taker in takers:
+            write_line(taker)
+        assert [taker.wait(TIMEOUT) for taker in takers] == [0, 0, 0]
+    assert not Path(str(folder), "it").is_file()
 
 
 def test_a_folder_made_for_a_lock_alone_goes_with_it(tmp_path: Path) -> None:
@@ -90,24 +137,58 @@ def test_a_folder_made_for_a_lock_alone_goes_with_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
 
 
-def test_runs_share_a_data_root_which_nobody_then_has_alone(tmp_path: Path) -> None:
-    with started(SHARER, tmp_path) as one, started(SHARER, tmp_path) as other:
+@pytest.mark.parametrize("kill", [False, True])
+def test_a_second_process_waits_until_the_first_is_done_or_dead(kill: bool, folder: AnyPath) -> None:
+    with started(FOLDER_HOLDER, folder) as holder, started(waiting(FOLDER_HOLDER), folder) as waiter:
+        assert not is_inside(waiter, MOMENT)
+        if kill:
+            holder.send_signal(signal.SIGKILL)
+        else:
+            finish(holder)
+        assert is_inside(waiter)
+
+
+def test_another_folder_is_free_and_an_exception_lets_the_next_one_in(folder: AnyPath) -> None:
+    with suppress(ZeroDivisionError), lock_folder(folder / "one"):
+        raise ZeroDivisionError
+    with lock_folder(folder / "other"), started(waiting(FOLDER_HOLDER), folder / "one") as waiter:
+        assert is_inside(waiter)
+
+
+def test_a_folder_is_locked_as_long_as_its_holder_lives_and_asking_changes_nothing(folder: AnyPath) -> None:
+    head = folder / "head"
+    assert not is_locked(head)
+    assert not head.exists()
+    with started(FOLDER_HOLDER, head) as holder:
+        assert is_locked(head)
+        assert is_locked(head)
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(TIMEOUT)
+        assert not is_locked(head)
+    with lock_folder(head):
+        assert is_locked(head)
+    assert not is_locked(head)
+
+
+def test_runs_share_a_data_root_which_nobody_then_has_alone(folder: AnyPath) -> None:
+    with started(SHARER, folder) as one, started(SHARER, folder) as other:
         for process in (one, other):
-            with pytest.raises(StoreError, match="A run is under way"), lock_root(tmp_path):
-                pass
+            with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
+                pytest.fail("It is not alone.")
             process.send_signal(signal.SIGKILL)
             process.wait(TIMEOUT)
-    with lock_root(tmp_path):
+    with lock_root(folder):
         pass
 
 
-def test_a_run_waits_while_somebody_has_the_data_root_alone(tmp_path: Path) -> None:
-    waiter = f'print("ready", flush=True)\n{SHARER.replace("ready", "inside")}'
+def test_two_do_not_have_a_data_root_alone_at_once_and_a_run_waits_for_who_has(folder: AnyPath) -> None:
     with ExitStack() as rest:
-        with lock_root(tmp_path):
-            process = rest.enter_context(started(waiter, tmp_path))
-            assert read_line(process, MOMENT) == ""
-        assert read_line(process) == "inside\n"
+        with lock_root(folder):
+            with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
+                pytest.fail("It is not alone.")
+            process = rest.enter_context(started(waiting(SHARER), folder))
+            assert not is_inside(process, MOMENT)
+        assert is_inside(process)
 
 
 def test_a_data_root_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
@@ -115,31 +196,26 @@ def test_a_data_root_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_who_shares_a_data_root_may_have_it_alone_for_a_moment_and_shares_it_again(tmp_path: Path) -> None:
-    script = """
-import sys
-from pathlib import Path
-from tasks.storage.locks import lock_root, lock_shared
-
-root = Path(sys.argv[1])
-lock_shared(root)
-with lock_root(root):
+def test_who_shares_a_data_root_may_have_it_alone_for_a_moment_and_shares_it_again(folder: AnyPath) -> None:
+    script = f"""{PATH}
+lock_shared(path)
+with lock_root(path):
     pass
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    with lock_root(root):
+    with lock_root(path):
         print("alone", flush=True)
 except Exception as exc:
     print(type(exc).__name__, flush=True)
 sys.stdin.readline()
 """
-    with started(script, tmp_path) as process:
-        with started(SHARER, tmp_path) as other:
+    with started(script, folder) as process:
+        with started(SHARER, folder) as other:
             write_line(process)
             assert read_line(process) == "StoreError\n"
             other.kill()
             other.wait(TIMEOUT)
         # It was refused, but it has not lost its own share.
-        with pytest.raises(StoreError, match="A run is under way"), lock_root(tmp_path):
+        with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
             pass

@@ -9,35 +9,36 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import StoreError
-from tasks.storage.files import publishing
-from tasks.storage.layout import DataRoot
+from tasks.paths import AnyPath
+from tasks.storage.files import publish_bytes, publishing
+from tasks.storage.layout import DataRoot, PlaceT
 from tasks.storage.locks import lock_folder
-from tasks.storage.removal import DiskUsage, check_removable, measure, remove
+from tasks.storage.removal import check_removable, measure, remove
+from tasks.storage.survey import DiskUsage
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> DataRoot[Path]:
+    """A data root of this machine with one head of two files."""
+    return filled(tmp_path / "data")
+
+
+def filled(path: PlaceT) -> DataRoot[PlaceT]:
     """A data root with one head of two files."""
-    root = DataRoot(tmp_path / "data")
-    folder = root.train("cafe")
-    (folder / "checkpoints").mkdir(parents=True)
-    (folder / "manifest.json").write_bytes(b"{}")
-    (folder / "checkpoints" / "head-1").write_bytes(bytes(100))
+    root = DataRoot(path)
+    publish_bytes(root.train("cafe") / "manifest.json", b"{}")
+    publish_bytes(root.train("cafe") / "checkpoints" / "head-1", bytes(100))
     return root
 
 
-def test_a_folder_is_measured_and_removed_with_all_that_is_in_it(root: DataRoot[Path]) -> None:
-    folder = root.train("cafe")
-    assert measure(folder) == DiskUsage(2, 102)
-    assert remove(folder, root) == DiskUsage(2, 102)
-    assert list(folder.parent.iterdir()) == []
-
-
-def test_a_file_is_removed_and_one_that_is_gone_is_no_harm(root: DataRoot[Path]) -> None:
-    file = root.train("cafe") / "manifest.json"
-    assert remove(file, root) == DiskUsage(1, 2)
-    assert not file.exists()
-    assert remove(file, root) == DiskUsage(0, 0)
+def test_a_file_or_folder_is_measured_and_removed_and_one_that_is_gone_is_no_harm(folder: AnyPath) -> None:
+    root = filled(folder)
+    head = root.train("cafe")
+    assert measure(head) == DiskUsage(2, 102)
+    assert remove(head / "manifest.json", root) == DiskUsage(1, 2)
+    assert [remove(head, root), remove(head, root)] == [DiskUsage(1, 100), DiskUsage(0, 0)]
+    assert measure(root.path) == DiskUsage(0, 0)
+    assert not Path(str(head)).exists()
 
 
 @pytest.mark.parametrize("outside", ["..", ".", "../photos", "train/../../photos"])
@@ -49,6 +50,14 @@ def test_what_is_not_below_the_root_is_left_alone(root: DataRoot[Path], outside:
         remove(root.path / outside, root)
     assert photo.exists()
     assert root.train("cafe").exists()
+
+
+def test_what_is_not_below_a_root_on_an_object_store_is_left_alone(far: AnyPath, tmp_path: Path) -> None:
+    root = filled(far)
+    for outside in (far, far.parent, far.with_name("other"), tmp_path):
+        with pytest.raises(StoreError, match="is not below the data root"):
+            remove(outside, root)
+    assert measure(far) == DiskUsage(2, 102)
 
 
 @pytest.mark.parametrize("linked", ["decode", "decode/abcd"])
@@ -81,13 +90,20 @@ def test_a_data_root_may_itself_be_a_link(root: DataRoot[Path], tmp_path: Path) 
     assert not root.train("cafe").exists()
 
 
-def test_a_folder_that_a_process_works_in_is_refused(root: DataRoot[Path]) -> None:
-    folder = root.train("cafe")
-    with lock_folder(folder), pytest.raises(StoreError, match="A process works in"):
-        remove(folder, root)
-    with publishing(folder / "checkpoints" / "head-2"), pytest.raises(StoreError, match="A process works in"):
-        check_removable(folder, root)
-    assert measure(folder) == DiskUsage(3, 102)
+def test_a_folder_that_a_process_works_in_is_refused(folder: AnyPath) -> None:
+    root = filled(folder)
+    head = root.train("cafe")
+    with lock_folder(head):
+        for use in (remove, check_removable):
+            with pytest.raises(StoreError, match="A process works in"):
+                use(head, root)
+    assert measure(head) == DiskUsage(2, 102)
+
+
+def test_a_folder_that_a_process_writes_a_file_in_is_refused(root: DataRoot[Path]) -> None:
+    head = root.train("cafe")
+    with publishing(head / "checkpoints" / "head-2"), pytest.raises(StoreError, match="A process works in"):
+        check_removable(head, root)
 
 
 def test_killed_half_way_the_folder_is_gone_and_the_rest_is_swept_by_the_next_removal(root: DataRoot[Path]) -> None:

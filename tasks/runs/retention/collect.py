@@ -7,18 +7,18 @@ from itertools import groupby
 
 from tasks.errors import PipelineError, StoreError
 from tasks.events import emit
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.progress import NullProgress, Progress
 from tasks.runs.retention.garbage import CollectionPlan, Garbage, plan_collection
 from tasks.runs.retention.live_set import Policy
 from tasks.runs.stages import RECORD
 from tasks.runtime.os_errors import explain_store_error
 from tasks.storage.cleanup import sweep_root
-from tasks.storage.files import listed
+from tasks.storage.files import listed, read_each
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import read_each
-from tasks.storage.locks import clear, is_held, lock_folder, lock_root
-from tasks.storage.removal import DiskUsage, remove
+from tasks.storage.locks import lock_folder, lock_root
+from tasks.storage.removal import remove
+from tasks.storage.survey import DiskUsage
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,7 @@ def collect(root: DataRoot, policy: Policy, progress: Progress, shown: Collectio
             publish_index(root)
         _remove([piece for piece in pieces if piece.stage != RECORD.name], root, progress)
         sweep_root(root)
-        if is_remote(root.path):
-            list(read_each(clear, _run_locks(root), root.path))
+        list(read_each(root.storage.clear_lock, _run_locks(root), root.path))
     return Collected(len(records), sum((piece.footprint for piece in pieces), DiskUsage(0, 0)))
 
 
@@ -77,7 +76,7 @@ def collect_after_run(root: DataRoot, runs: int, record: AnyPath) -> None:
     try:
         # Workers of one program share its lock on the data root; the locks of runs tell them apart.
         locks = [lock for lock in _run_locks(root) if _is_other(lock, record)]
-        held = zip(locks, read_each(is_held, locks, root.path), strict=True)
+        held = zip(locks, read_each(root.storage.is_held, locks, root.path), strict=True)
         others = ", ".join(lock.parent.name for lock, at_work in held if at_work)
         if others:
             raise StoreError(f"Other runs are under way: {others}. The next run tries again.")

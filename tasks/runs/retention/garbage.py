@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 
 from tasks.paths import AnyPath
 from tasks.runs.retention.live_set import Policy, find_live
-from tasks.runs.retention.live_shards import is_link
 from tasks.runs.retention.references import References
 from tasks.runs.stages import RECORD, REGISTRY
 from tasks.shards.quarantine import DAMAGED
 from tasks.stage_spec import StageSpec, patterns
 from tasks.storage.layout import DataRoot
-from tasks.storage.listing_cache import Survey, survey
-from tasks.storage.removal import DiskUsage
+from tasks.storage.survey import DiskUsage, Survey
 from tasks.storage.tempfiles import TEMPORARY_PREFIX
 
 #: Files of the data root that belong to no stage.
@@ -78,7 +76,7 @@ def plan_collection(root: DataRoot, policy: Policy) -> CollectionPlan:
     Raises:
         StoreError: A record, a comparison's record, or a champion's file cannot be read.
     """
-    there = survey(root.path, apart=[spec.name for spec in REGISTRY if spec.opaque])
+    there = root.storage.survey(root.path, apart=[spec.name for spec in REGISTRY if spec.opaque])
     plan = CollectionPlan(find_live(root, policy, there))
     _Sweep(root, plan, there, damaged=policy.damaged).run()
     return plan
@@ -154,10 +152,10 @@ class _Sweep:
     def _entries(self, folder: AnyPath) -> Iterator[AnyPath]:
         """The content of a folder but for temporary files; links are skipped, and damaged files are garbage."""
         top = folder == self._root.path
-        if is_link(folder) and not top:
+        if self._there.is_link(folder) and not top:
             return
         for path in self._there.entries(folder):
-            if is_link(path):
+            if self._there.is_link(path):
                 self._skip(path, "a link")
             elif path.name == DAMAGED and not top:
                 self._remove_damaged(path)

@@ -23,8 +23,9 @@ from tasks.runs.retention.references import (
 from tasks.runs.stages import REGISTRY, RUN_STAGES
 from tasks.shards.manifests import find_manifest
 from tasks.stage_spec import StageSpec
+from tasks.storage.files import read_each
 from tasks.storage.layout import DataRoot, manifest_path
-from tasks.storage.listing_cache import Survey, read_each
+from tasks.storage.survey import Survey
 from tasks.train.spec import TRAIN
 
 

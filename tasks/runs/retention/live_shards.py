@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import StoreError
-from tasks.paths import AnyPath, is_remote
+from tasks.paths import AnyPath
 from tasks.runs.retention.references import References, StoreNeed
 from tasks.runs.stages import REGISTRY
 from tasks.shards.key_index import KeyIndex, Places
@@ -17,8 +17,9 @@ from tasks.shards.manifests import find_manifest
 from tasks.shards.parquet import open_parquet, read_parquet
 from tasks.shards.shard import places_in, reading
 from tasks.stage_spec import StageSpec
+from tasks.storage.files import read_each
 from tasks.storage.layout import DataRoot, manifest_path
-from tasks.storage.listing_cache import Survey, read_each
+from tasks.storage.survey import Survey
 
 
 def store_folders(specs: Iterable[StageSpec], root: DataRoot, there: Survey) -> list[AnyPath]:
@@ -27,9 +28,9 @@ def store_folders(specs: Iterable[StageSpec], root: DataRoot, there: Survey) -> 
     return [
         path
         for spec, parent in parents.items()
-        if not is_link(parent)
+        if not there.is_link(parent)
         for path in there.entries(parent)
-        if spec.key_in(path, root) == path.name and there.is_folder(path) and not is_link(path)
+        if spec.key_in(path, root) == path.name and there.is_folder(path) and not there.is_link(path)
     ]
 
 
@@ -141,8 +142,3 @@ def _keys(root: DataRoot, snapshots: Iterable[str]) -> pa.Array | None:
     except (pa.ArrowException, OSError):
         return None
     return pc.unique(pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string()))
-
-
-def is_link(path: AnyPath) -> bool:
-    """Whether a path is a symbolic link."""
-    return not is_remote(path) and path.is_symlink()

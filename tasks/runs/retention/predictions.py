@@ -10,7 +10,8 @@ import pyarrow as pa
 from tasks.paths import AnyPath, is_remote_text
 from tasks.shards.manifests import find_manifest
 from tasks.shards.parquet import open_parquet
-from tasks.storage.listing_cache import Survey, read_each
+from tasks.storage.files import read_each
+from tasks.storage.survey import Survey
 
 
 def live_predictions(folders: Sequence[AnyPath], models: Collection[str], there: Survey) -> set[AnyPath]:

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from tasks.catalog import local_path
 from tasks.errors import SettingError
-from tasks.paths import AnyPath, is_remote, is_remote_text, to_path
+from tasks.paths import AnyPath, is_remote_text, to_path
 
 
 class UserFiles:
@@ -33,7 +33,5 @@ class UserFiles:
 
     def inside(self, path: AnyPath) -> AnyPath | None:
         """Find a file or folder of the user that is at a path or below it; None where there is none."""
-        if is_remote(path):
-            return next((own for own in self._paths if f"{own}/".startswith(f"{path}/")), None)
-        real = path.resolve()
-        return next((own for own in self._paths if not is_remote(own) and own.is_relative_to(real)), None)
+        real = f"{path.resolve()}/"
+        return next((own for own in self._paths if f"{own}/".startswith(real)), None)
