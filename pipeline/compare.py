@@ -126,6 +126,6 @@ class CompareTraining(BaseTask):
             first = f"\nCells     {record['cells']}, {trained}"
         else:
             name, date = record["dataset"]["name"], record["date"]
-            first = f"Nothing to do: {name} was compared for {date} on these very photos."
+            first = f"Nothing to do: {name} was compared for {date} on the same photos."
         ignored = [f"{head:<9} {line}" for head, line in IgnoredSummary.from_details(record).lines()]
         return [first, *ignored, f"Table     {record['table']}", f"Report    {record['report']}"]

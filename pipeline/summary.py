@@ -1,4 +1,4 @@
-"""The last lines on the terminal: what a run came to, in plain words."""
+"""The last lines of a run on the terminal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,12 @@ from tasks.storage.layout import DataRoot
 
 
 def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:
-    """Say what a finished run came to and what to do next.
+    """Summarise a run that has just ended, with the next commands.
 
     Args:
         record: The run's record.
-        path: Where the record is.
-        dataset: The dataset as the user gave it.
+        path: Path of the record.
+        dataset: The value of `--dataset`.
     """
     test, crossed = record["metrics"]["test"], record["metrics"]["cross_validation"]
     stages = record["stages"]
@@ -28,7 +28,7 @@ def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[st
         "",
         f"Dataset         {record['dataset']['name']}, {record['date']}",
         f"Photos          {record['photos']:,} used, {new:,} of them new; {record['rejected']:,} rejected"
-        + (f"; {conflicts:,} left out, since they stand under two labels" if conflicts else ""),
+        + (f"; {conflicts:,} left out because they have two labels" if conflicts else ""),
         *_labels(record),
         *_ignored(record),
         *_source(record),
@@ -46,16 +46,16 @@ def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[st
 
 
 def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:
-    """Say that a run has nothing to do.
+    """Summarise a run that had nothing to do.
 
     Args:
-        record: The record of the run that did it.
-        path: Where the record is.
-        dataset: The dataset as the user gave it.
+        record: The record of the earlier run.
+        path: Path of the record.
+        dataset: The value of `--dataset`.
     """
     test = record["metrics"]["test"]
     return [
-        f"Nothing to do: {record['dataset']['name']} was trained for {record['date']} on these very photos.",
+        f"Nothing to do: {record['dataset']['name']} was trained for {record['date']} on the same photos.",
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
         *_ignored(record),
         *_source(record),
@@ -68,42 +68,44 @@ def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) ->
 
 
 def is_worse(decision: Mapping[str, Any]) -> bool:
-    """Whether a model is worse than the champion beyond the interval; one for an earlier date may also stay behind.
+    """Whether a model is worse than the champion by more than the interval.
+
+    A model that is not worse may stay behind too: one for an earlier date.
 
     Args:
-        decision: What was decided on the champion.
+        decision: The decision on the champion, as the record has it.
     """
     comparison = decision["comparison"]
     return decision["verdict"] == "stays" and comparison is not None and comparison["interval"]["high"] < 0
 
 
 def not_good_enough(decision: Mapping[str, Any]) -> str:
-    """Say why a run whose model is not good enough ends with an error, and what to do.
+    """Return the error of a run whose model is not good enough: the reason and the remedy.
 
     Args:
-        decision: What was decided on the champion.
+        decision: The decision on the champion, as the record has it.
     """
     if decision["verdict"] == "refused":
-        return f"{decision['reason']} Look at the mistakes in the report, or ask for less with --min-accuracy."
+        return f"{decision['reason']} Look at the mistakes in the report, or lower --min-accuracy."
     return (
-        f"{decision['reason']} This run's record and report are written: look at its mistakes, and at the photos that "
-        "are new. To let the next model be champion whatever it is worth, forget the champion, with the parameters of "
-        f"its run: python -m pipeline forget champion --date {decision['since']}."
+        f"{decision['reason']} The record and the report of this run are written: look at its mistakes and at the new "
+        "photos. To let the next model become champion in any case, forget the champion, with the parameters of its "
+        f"run: python -m pipeline forget champion --date {decision['since']}."
     )
 
 
 def refused_export(record: Mapping[str, Any]) -> str | None:
-    """Say why the export of a run was refused; None where it was not.
+    """Return the reason why the export of a run was refused; None if it was not.
 
     Args:
         record: The run's record.
     """
     reason = (record.get("export") or {}).get("refused")
-    return f"{reason} This run's record and report are written, and tell of its model." if reason else None
+    return f"{reason} The record and the report of this run are written." if reason else None
 
 
 def _export(record: Mapping[str, Any]) -> list[str]:
-    """Where the model was exported to, and what of that was not tested."""
+    """The folder of the export, and the files that were not tested."""
     if not record["export"]:
         return []
     if refused_export(record):
@@ -116,25 +118,25 @@ def _export(record: Mapping[str, Any]) -> list[str]:
 
 
 def _labels(record: Mapping[str, Any]) -> list[str]:
-    """Which labels came and went since the last night, where any did."""
+    """Labels that are new or gone since the last run."""
     changes = record["labels"]
     told = [f"{', '.join(map(repr, changes[which]))} {which}" for which in ("new", "gone") if changes[which]]
-    return [*([f"Labels          {'; '.join(told)} since the last night"] if told else []), *_merged(record)]
+    return [*([f"Labels          {'; '.join(told)} since the last run"] if told else []), *_merged(record)]
 
 
 def _merged(record: Mapping[str, Any]) -> list[str]:
-    """Which labels several folders make; what an earlier version of this project recorded does not say."""
+    """Labels that several folders share; records of earlier versions lack them."""
     merged = record["stages"]["snapshot"]["details"].get("merged_labels", {})
     return [f"Merged label    {tell_merged(label, folders)}" for label, folders in merged.items()]
 
 
 def _ignored(record: Mapping[str, Any]) -> list[str]:
-    """Files that were left out and may be missed, and folders that are therefore no label."""
+    """Ignored files that may be missed, and folders that are no label because of them."""
     return [f"{head:<15} {line}" for head, line in IgnoredSummary.from_details(record).lines()]
 
 
 def _source(record: Mapping[str, Any]) -> list[str]:
-    """That the run went on without its source, where it did; earlier versions of this project did not say."""
+    """The snapshot that a run used because its source could not be reached."""
     unreached = record.get("unreached")
     return [f"Source          {describe_fallback(unreached)}"] if unreached else []
 

@@ -85,7 +85,7 @@ def decide(case: DecisionInputs, inputs: ChampionInputs, progress: Progress) -> 
         comparator = _Comparator(case.evaluation, inputs, progress)
         decision = choose(case.new, champion, comparator.compare)
         if damage and decision.verdict == "first":
-            reason = f"The model is taken for the first of its dataset: {path}, which named the champion, was damaged."
+            reason = f"First model of this dataset, as far as is known: {path}, which named the champion, was damaged."
             decision = replace(decision, reason=reason)
         after = _champion_after(decision, champion, case)
         if after is not None and after != champion:

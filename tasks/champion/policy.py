@@ -44,7 +44,7 @@ def choose(new: Candidate, champion: Champion | None, compare: Callable[[Champio
         figures = f"its test accuracy of {new.accuracy:.1%} is below the {new.min_accuracy:.1%} asked for"
         return _keep("refused", new, champion, f"The new model is refused: {figures}.")
     if champion is None:
-        return Decision("first", new.model, new.model, None, new.date, "The model is the first of its dataset.", None)
+        return Decision("first", new.model, new.model, None, new.date, "First model of this dataset.", None)
     if champion.model == new.model:
         return _keep("same", new, champion, f"The model is the champion itself, as it has been since {champion.since}.")
     return _compete(new, champion, compare)

@@ -170,7 +170,7 @@ def test_labels_that_are_new_and_gone_are_told(nights: Project) -> None:
     assert done.code in (0, 58), done.errors
     record = nights.record("2026-03-05")
     assert record["labels"] == {"new": ["sunflowers"], "gone": ["roses"]}
-    assert "Labels          'sunflowers' new; 'roses' gone since the last night" in done.output
+    assert "Labels          'sunflowers' new; 'roses' gone since the last run" in done.output
 
 
 def test_a_night_of_a_past_date_leaves_the_champion_of_a_later_one(nights: Project) -> None:

@@ -56,7 +56,7 @@ def test_first_model_is_champion_and_the_last_lines_say_so(project: Project, fir
     record = project.record(DATE)
     assert record["champion"]["verdict"] == "first"
     assert champion(project) == record["head"]
-    assert "Champion        The model is the first of its dataset." in first.output
+    assert "Champion        First model of this dataset." in first.output
 
 
 def test_model_is_exported_and_the_record_tells_how_each_file_agrees(project: Project, first: Finished) -> None:

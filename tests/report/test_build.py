@@ -140,7 +140,7 @@ def test_the_runs_end_with_this_one_and_their_trend_is_drawn(report: Report) -> 
 
 
 def test_provenance_decision_and_exports_are_those_of_the_stages(report: Report) -> None:
-    assert report.decision.reason == "The model is the first of its dataset."
+    assert report.decision.reason == "First model of this dataset."
     assert list(report.provenance) == ["Keys", "Parameters", "Model", "Versions"]
     assert report.exports is None
 

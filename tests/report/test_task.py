@@ -54,7 +54,7 @@ def test_it_is_one_file_beside_the_confusion_matrix_and_then_it_is_done(staged: 
     page = staged.root.report(report.key()) / "report.html"
     assert report.manifest().details == {"report": str(page)}
     assert report.manifest().new == 1
-    assert "The model is the first of its dataset." in page.read_text()
+    assert "First model of this dataset." in page.read_text()
     assert "True label" in texts((page.parent / "confusion-matrix.svg").read_text())
 
 

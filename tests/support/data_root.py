@@ -109,7 +109,7 @@ def keep_head(
 
 def first_decision(model: str, since: dt.date = DAY) -> Decision:
     """Return the decision on the first model of a dataset."""
-    return Decision("first", model, model, None, since, "The model is the first of its dataset.", None)
+    return Decision("first", model, model, None, since, "First model of this dataset.", None)
 
 
 def first_champion(model: str, since: dt.date = DAY, evaluation: str = "before") -> Champion:
