@@ -128,8 +128,8 @@ def _ahead(step: PlanStep, photos: PlannedPhotos | None) -> RemainingWork:
 
 def _photos(chain: KnownStages) -> PlannedPhotos | None:
     """The photos that a run would work on; None where they are still to be fetched."""
-    from tasks.snapshot.hashes import read_hashes, recall
-    from tasks.snapshot.split_folders import check_split_folders
+    from tasks.snapshot.hashes import read_hashes, recall, tabulate_files
+    from tasks.snapshot.labels import check_split_folders
     from tasks.snapshot.walk import list_files
 
     snapshot = chain.run.take_snapshot()
@@ -147,7 +147,7 @@ def _photos(chain: KnownStages) -> PlannedPhotos | None:
             raise
         return _known(chain.root, last.manifest.key)
     check_split_folders([file.path for file in files], snapshot.photos())
-    found = recall(files, known)
+    found = recall(tabulate_files(files), known)
     keys = pa.array({sha256 for sha256 in found if sha256}, pa.string())
     gone = set(known["path"].to_pylist() if known is not None else ()) - {file.path for file in files}
     return PlannedPhotos(keys, found.count(None), len(files), len(gone))

@@ -46,7 +46,7 @@ def find_photos(paths: Iterable[AnyPath]) -> Found:
             refused.append(DecodeResult(Photo("", str(path)), Rejection(Reason.UNREADABLE, str(exc))))
         else:
             files |= {str(path / file.path): file.size if is_remote(path) else 0 for file in listing.files}
-            ignored.append(listing.left_out().below(str(path)))
+            ignored.append(listing.summarise_ignored().below(str(path)))
     return Found([Photo("", file, size) for file, size in files.items()], refused, merge_ignored(ignored))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.cluster.actor import ActorLocation, Failure, Work, check_folder, check_version, outcome
+from tasks.cluster.actor import ActorContext, Failure, Work, check_folder, check_version, run_work
 from tasks.errors import MachineError
 from tasks.storage.errors import DamagedError
 from tasks.storage.tempfiles import marking
@@ -17,7 +17,7 @@ BLOCK = pa.table({"row": [1, 2]})
 
 def failure(work: Work, root: Path, mark: str = "") -> Exception:
     """What an actor hands back instead of a result."""
-    came = pickle.loads(outcome(work, ActorLocation("decode", str(root), mark, 1), BLOCK))  # noqa: S301 (our own)
+    came = pickle.loads(run_work(work, ActorContext("decode", str(root), mark), BLOCK))  # noqa: S301 (our own)
     assert isinstance(came, Failure)
     return came.error
 
@@ -54,8 +54,8 @@ def test_a_full_disk_is_told_of_in_a_sentence(tmp_path: Path) -> None:
 
 def test_a_node_with_another_data_root_is_told_of(tmp_path: Path) -> None:
     with marking(tmp_path) as mark:
-        work = ActorLocation("decode", str(tmp_path), str(mark), 1)
-        assert pickle.loads(outcome(len, work, BLOCK)) == 2  # noqa: S301 (our own)
+        work = ActorContext("decode", str(tmp_path), str(mark))
+        assert pickle.loads(run_work(len, work, BLOCK)) == 2  # noqa: S301 (our own)
     error = failure(len, tmp_path, str(mark))
     assert isinstance(error, MachineError)
     assert f"does not see the data root {tmp_path}, or has one of its own there" in str(error)

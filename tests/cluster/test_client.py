@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.client import Connected, Job, connected
+from tasks.cluster.client import ClusterConnection, Job, connect
 from tasks.cluster.resources import Node
 from tasks.errors import MachineError
 from tasks.progress import NullProgress
@@ -40,18 +40,18 @@ def find(processes: Iterable[psutil.Process], word: str) -> list[psutil.Process]
 
 
 def results(cluster: Cluster, job: Job, most_cpus: int = 1) -> list[object]:
-    with connected(cluster, NullProgress()) as there:
-        return list(there.results(job, BLOCKS, there.room(most_cpus, 0, NullProgress())))
+    with connect(cluster, NullProgress()) as there:
+        return list(there.results(job, BLOCKS, there.choose_pool(most_cpus, 0, NullProgress())))
 
 
 def test_a_ray_of_this_machine_does_all_blocks_with_what_it_was_given_and_is_gone_afterwards(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before, progress = children(), Tally()
-    with connected(Cluster(cpus=2), progress) as there:
+    with connect(Cluster(cpus=2), progress) as there:
         started = children() - before
         assert find(started, "raylet")
-        pool = there.room(4, 0, progress)
+        pool = there.choose_pool(4, 0, progress)
         seen: list[Seen] = list(there.results(Job("decode", tmp_path, Look()), BLOCKS, pool))
     assert sorted(one.rows for one in seen) == [1, 2, 3]
     assert len({one.process for one in seen}) == 1, "one actor has both processors"
@@ -75,20 +75,20 @@ def test_nodes_without_this_project_are_told_of(tmp_path: Path, monkeypatch: pyt
 
 def test_a_ray_that_is_killed_is_told_of_and_what_it_left_is_gone(tmp_path: Path) -> None:
     before = children()
-    with connected(Cluster(cpus=1), NullProgress()) as there:
+    with connect(Cluster(cpus=1), NullProgress()) as there:
         started = children() - before
         [driver] = find(started, "tasks.cluster.driver")
         driver.kill()
         assert_gone([driver])
         with pytest.raises(MachineError, match=r"The Ray of this machine is lost \(.+\)\. What was published is kept"):
-            list(there.results(Job("decode", tmp_path, Look()), BLOCKS, there.room(1, 0, NullProgress())))
+            list(there.results(Job("decode", tmp_path, Look()), BLOCKS, there.choose_pool(1, 0, NullProgress())))
     assert_gone(started)
 
 
 def test_an_address_where_nothing_answers_is_told_of_at_once() -> None:
     started = time.monotonic()
     told = r"At 127\.0\.0\.1:1 no Ray cluster can be used \(.*refused\)\. Start one with ray start, or correct"
-    with pytest.raises(MachineError, match=told), connected(Cluster("127.0.0.1:1"), NullProgress()):
+    with pytest.raises(MachineError, match=told), connect(Cluster("127.0.0.1:1"), NullProgress()):
         pass
     # Ray's own attempts take half a minute and longer.
     assert time.monotonic() - started < 20
@@ -96,8 +96,8 @@ def test_an_address_where_nothing_answers_is_told_of_at_once() -> None:
 
 def test_an_actor_that_no_node_has_room_for_is_told_of() -> None:
     progress, (connection, _) = Tally(), Pipe()
-    assert Connected(Cluster("there:1"), connection, [Node(8, 0)]).room(4, 1, progress).actors == 0
+    assert ClusterConnection(Cluster("there:1"), connection, [Node(8, 0)]).choose_pool(4, 1, progress).actors == 0
     [told] = progress.lines
     assert told.endswith("has room for an actor with 1 GPUs and a processor: waiting for one that has.")
     with pytest.raises(MachineError, match="finds no room on this machine for an actor with 1 GPUs and a processor"):
-        Connected(Cluster(), connection, [Node(8, 0)]).room(4, 1, progress)
+        ClusterConnection(Cluster(), connection, [Node(8, 0)]).choose_pool(4, 1, progress)

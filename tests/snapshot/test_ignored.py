@@ -26,7 +26,7 @@ def test_a_folder_with_files_but_no_photo_is_named_and_one_with_a_photo_is_not()
     made = ignored(("raw/1.nef", "raw photo"), ("raw/@eaDir/", "system file"), ("roses/2.nef", "raw photo"))
     summary = made.summarise(["roses/a.jpg"])
     assert summary.folders == {"raw": {"raw photo": 1, "system file": 1}}
-    assert summary.tell_folders() == [
+    assert summary.describe_folders() == [
         "raw/ has 2 files, none of them a photo that is read here (1 raw photo, 1 system file or folder)"
     ]
 
@@ -39,13 +39,13 @@ def test_clutter_alone_is_not_told() -> None:
         ("@eaDir/", "system file"),
     )
     summary = made.summarise(())
-    assert (summary.tell(), summary.tell_folders(), summary.explain()) == ([], [], "")
+    assert (summary.describe_reasons(), summary.describe_folders(), summary.explain()) == ([], [], "")
     assert [row.reason for row in summary.rows()] == ["hidden", "licence", "system file"]
 
 
 def test_a_line_has_a_count_a_remedy_and_examples() -> None:
     made = ignored(*((f"raw/{number}.nef", "raw photo") for number in range(1_200)), ("a.jpg", "outside a label"))
-    assert made.summarise(["roses/a.jpg"]).tell() == [
+    assert made.summarise(["roses/a.jpg"]).describe_reasons() == [
         "1 photo outside a label (move into a folder named after the label): a.jpg",
         "1,200 raw photos (convert to JPEG): raw/0.nef, raw/1.nef, raw/10.nef and 1,197 more",
     ]
@@ -54,7 +54,7 @@ def test_a_line_has_a_count_a_remedy_and_examples() -> None:
 def test_many_folders_without_photos_are_kept_in_a_bounded_size_and_counted() -> None:
     summary = ignored(*((f"raw {number:02}/1.nef", "raw photo") for number in range(25))).summarise(())
     assert (len(summary.folders), summary.more_folders) == (10, 15)
-    assert [line.partition(" has")[0] for line in summary.tell_folders()] == [
+    assert [line.partition(" has")[0] for line in summary.describe_folders()] == [
         "raw 00/",
         "raw 01/",
         "raw 02/",
@@ -69,7 +69,7 @@ def test_a_manifest_gives_back_what_it_was_given() -> None:
 
 def test_counts_that_an_earlier_version_wrote_are_told_without_examples() -> None:
     summary = IgnoredSummary.from_details({"ignored": {"linked folder": 2, "hidden": 1}, "labels": {}})
-    assert summary.tell() == ["2 linked folders (put the photos themselves there)"]
+    assert summary.describe_reasons() == ["2 linked folders (put the photos themselves there)"]
     assert IgnoredSummary.from_details({}) == IgnoredSummary()
 
 
@@ -79,7 +79,7 @@ def test_counts_that_an_earlier_version_wrote_are_told_without_examples() -> Non
 )
 def test_a_name_is_told_so_that_json_and_a_terminal_take_it(path: str, told: str) -> None:
     summary = ignored((path, "raw photo")).summarise(())
-    assert summary.tell() == [f"1 raw photo (convert to JPEG): {told}"]
+    assert summary.describe_reasons() == [f"1 raw photo (convert to JPEG): {told}"]
     json.dumps(summary.details(), ensure_ascii=False).encode()
 
 

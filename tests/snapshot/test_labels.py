@@ -6,9 +6,9 @@ import pytest
 
 from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress
-from tasks.snapshot.labels import tell_merged
+from tasks.snapshot.labels import describe_merge
 from tasks.snapshot.photos import Snapshot, take_snapshot
-from tests.snapshot.test_object_walk import put
+from tests.snapshot.photo_files import put
 from tests.support.servers.object_store import ObjectStore
 
 ONE, TWO = "caf\u00e9", "cafe\u0301"
@@ -34,7 +34,7 @@ def test_two_folders_that_differ_in_their_form_alone_are_one_label_and_are_told_
     snapshot = take(tmp_path, ONE, TWO)
     assert snapshot.labels == {ONE: 6, "roses": 3}
     assert snapshot.merged_labels == {ONE: [TWO, ONE]}
-    assert tell_merged(ONE, [TWO, ONE]) == (
+    assert describe_merge(ONE, [TWO, ONE]) == (
         "'caf\u00e9' is one label of 2 folders, whose names differ only in their form of Unicode: "
         r"'cafe\u0301', 'caf\xe9'"
     )

@@ -94,8 +94,8 @@ def test_a_file_on_a_store_is_a_photo_by_the_rules_of_the_disk(folder: AnyPath, 
     }
     here, there = list_files(put(tmp_path / "photos", files)), list_files(put(folder, files))
     assert [(file.path, file.size) for file in there.files] == [(file.path, file.size) for file in here.files]
-    assert there.left_out() == here.left_out()
-    assert here.left_out().folders == {
+    assert there.summarise_ignored() == here.summarise_ignored()
+    assert here.summarise_ignored().folders == {
         "notes": {"not a photo": 1},
         "raw": {"raw photo": 1, "unsupported image format": 2, "video": 1},
     }
@@ -117,7 +117,7 @@ def test_a_name_on_a_store_is_taken_letter_by_letter(folder: AnyPath) -> None:
 def test_what_only_shows_a_folder_is_no_file(folder: AnyPath) -> None:
     put(folder, {"roses/a.jpg": b"1", "roses/": b"", "": b"", "empty/": b"", "empty/below/": b""})
     listing = list_files(folder)
-    assert ([file.path for file in listing.files], listing.left_out()) == (["roses/a.jpg"], IgnoredSummary())
+    assert ([file.path for file in listing.files], listing.summarise_ignored()) == (["roses/a.jpg"], IgnoredSummary())
 
 
 def test_a_bucket_is_a_folder_too(folder: AnyPath) -> None:
@@ -190,7 +190,7 @@ def test_an_object_that_is_gone_by_the_time_it_is_read_is_left_out(folder: AnyPa
     files = list_files(put(folder, some())).files
     (folder / "roses/0.jpg").unlink()
     hashed = hash_files(folder, files, None, NullProgress())
-    assert (hashed.read, hashed.unreadable, hashed.table.num_rows) == (5, 0, 5)
+    assert (hashed.read, hashed.unreadable, hashed.table.num_rows) == (5, (), 5)
     with pytest.raises(FileNotFoundError):
         read_photo(folder / "roses/0.jpg", 100)
 

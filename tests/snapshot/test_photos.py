@@ -19,7 +19,8 @@ from tasks.progress import NullProgress
 from tasks.shards.parquet import publish_parquet
 from tasks.shards.schemas import SNAPSHOT
 from tasks.snapshot.hashes import HASHES, read_hashes
-from tasks.snapshot.photos import Snapshot, _compare, check_labels, count_labels, take_snapshot, usable
+from tasks.snapshot.labels import check_labels
+from tasks.snapshot.photos import Snapshot, _mark_repeats, count_labels, take_snapshot, usable
 from tests.snapshot.aging import recalling_new_files
 
 
@@ -216,7 +217,7 @@ def test_the_same_bytes_under_two_labels_are_a_conflict_in_every_row(root: Path)
 def test_duplicates_and_conflicts_are_those_of_a_naive_comparison(photos: list[tuple[str, str]]) -> None:
     paths = sorted(f"{label}/{number:02}" for number, (label, _) in enumerate(photos))
     contents = {path: photos[int(path[2:])][1] for path in paths}
-    table = _compare(
+    table = _mark_repeats(
         pa.table([paths, [1] * len(paths), ["2"] * len(paths), [contents[path] for path in paths]], schema=HASHES)
     )
 

@@ -5,7 +5,8 @@ import pytest
 
 from tasks.errors import DatasetError
 from tasks.shards.schemas import SNAPSHOT
-from tasks.snapshot.shrink_guard import check_shrink, label_changes
+from tasks.snapshot.labels import label_changes
+from tasks.snapshot.shrink_guard import check_shrink
 
 SINCE = "2026-03-01"
 
@@ -48,7 +49,7 @@ def test_the_labels_that_lost_most_come_first_and_few_of_them_are_named() -> Non
     before = [row for number in range(7) for row in many(f"label{number}", range(number + 1))]
     with pytest.raises(DatasetError) as caught:
         check_shrink(photos(*before), photos(*many("other", range(50))), 0.2, SINCE)
-    assert "('label6' 7, 'label5' 6, 'label4' 5, 'label3' 4, 'label2' 3 and 2 more labels)" in str(caught.value)
+    assert "('label6' 7, 'label5' 6, 'label4' 5, 'label3' 4, 'label2' 3 and 2 more)" in str(caught.value)
 
 
 def test_a_photo_that_was_moved_or_edited_in_its_place_is_not_gone() -> None:

@@ -10,10 +10,10 @@ from tasks.catalog import find_dataset
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath, to_path
 from tasks.run_context import RunContext
+from tasks.snapshot.labels import check_split_folders
 from tasks.snapshot.photos import take_snapshot
-from tasks.snapshot.split_folders import check_split_folders
 from tasks.snapshot.task import TakeSnapshot
-from tests.snapshot.test_object_walk import put
+from tests.snapshot.photo_files import put
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from tasks.errors import DatasetError
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.listing import Listing, PhotoFile, fingerprint_rows, is_photo_suffix
+from tasks.snapshot.listing import Listing, PhotoFile, fingerprint_rows
+from tasks.snapshot.photo_rules import is_photo_suffix
 from tasks.snapshot.walk import list_files
 
 
@@ -85,7 +86,7 @@ def test_an_ignored_folder_ends_with_a_slash_and_a_linked_one_too(tmp_path: Path
     put(tmp_path, "roses/@eaDir/a.jpg", "roses/Thumbs.db", "roses/a.jpg")
     (tmp_path / "roses" / "more").symlink_to(tmp_path)
     (tmp_path / "roses" / ".away").symlink_to(tmp_path)
-    examples = list_files(tmp_path).left_out().examples
+    examples = list_files(tmp_path).summarise_ignored().examples
     assert examples == {
         "hidden": ["roses/.away"],
         "linked folder": ["roses/more/"],
@@ -206,7 +207,7 @@ def test_names_that_are_not_utf8_are_ignored(tmp_path: Path) -> None:
         pytest.skip("this file system takes names in UTF-8 only")
     assert paths(tmp_path) == ["roses/ü.jpg"]
     assert ignored(tmp_path) == {"name not UTF-8": 2}
-    assert list_files(tmp_path).left_out().examples == {"name not UTF-8": ["roses/caf\\xe9.jpg", "\\xff/"]}
+    assert list_files(tmp_path).summarise_ignored().examples == {"name not UTF-8": ["roses/caf\\xe9.jpg", "\\xff/"]}
 
 
 def test_links_to_files_and_a_linked_label_are_followed(tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ def test_a_file_whose_first_bytes_cannot_be_read_is_ignored(tmp_path: Path) -> N
 def test_an_empty_dataset_lists_nothing(tmp_path: Path) -> None:
     (tmp_path / "roses").mkdir()
     listing = list_files(tmp_path)
-    assert (listing.files, listing.left_out()) == ((), IgnoredSummary())
+    assert (listing.files, listing.summarise_ignored()) == ((), IgnoredSummary())
 
 
 def test_a_missing_root_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tasks.snapshot.ignored_names import unwanted_name
+from tasks.snapshot.photo_rules import ignored_by_name
 
 
 @pytest.mark.parametrize(
@@ -37,16 +37,16 @@ from tasks.snapshot.ignored_names import unwanted_name
     ],
 )
 def test_what_systems_and_photo_programs_leave_behind_is_a_system_file_in_any_case(name: str) -> None:
-    assert unwanted_name(name) == "system file"
+    assert ignored_by_name(name) == "system file"
     if name != "RECYCLER":
-        assert unwanted_name(name.upper()) == unwanted_name(name.lower()) == "system file"
+        assert ignored_by_name(name.upper()) == ignored_by_name(name.lower()) == "system file"
 
 
 @pytest.mark.parametrize(
     "name", [".DS_Store", "._a.jpg", ".AppleDouble", ".@__thumb", ".Trash-1000", ".thumbnails", ".picasaoriginals"]
 )
 def test_what_begins_with_a_dot_is_hidden(name: str) -> None:
-    assert unwanted_name(name) == "hidden"
+    assert ignored_by_name(name) == "hidden"
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_what_begins_with_a_dot_is_hidden(name: str) -> None:
     ],
 )
 def test_a_word_that_a_label_may_be_is_none_of_them(name: str) -> None:
-    assert unwanted_name(name) is None
+    assert ignored_by_name(name) is None
 
 
 def test_a_name_that_is_not_utf8_is_told_apart() -> None:
-    assert unwanted_name(os.fsdecode(b"caf\xe9.jpg")) == "name not UTF-8"
+    assert ignored_by_name(os.fsdecode(b"caf\xe9.jpg")) == "name not UTF-8"
