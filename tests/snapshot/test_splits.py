@@ -43,17 +43,14 @@ datasets = st.builds(
 
 
 @given(datasets)
-def test_every_label_has_photos_in_all_three_splits(photos: dict[str, str]) -> None:
-    splits, _ = split(photos)
+def test_every_photo_is_where_its_hash_puts_it_unless_it_fills_in_and_every_label_is_in_all_splits(
+    photos: dict[str, str],
+) -> None:
+    splits, result = split(photos)
     found = defaultdict(set)
     for photo, label in photos.items():
         found[label].add(splits[photo])
     assert all(names == set(SPLITS) for names in found.values())
-
-
-@given(datasets)
-def test_every_photo_is_where_its_hash_puts_it_unless_it_fills_in(photos: dict[str, str]) -> None:
-    splits, result = split(photos)
     moved = {photo for photo in photos if splits[photo] != threshold(photo)}
     assert moved == {fill.sha256 for fill in result.filled}
     assert all(splits[fill.sha256] == fill.split and photos[fill.sha256] == fill.label for fill in result.filled)
@@ -146,19 +143,16 @@ def test_a_label_of_two_photos_is_refused_by_name() -> None:
 
 
 @given(datasets)
-def test_a_photos_tenth_is_the_first_decimal_of_its_position_unless_it_fills_in(photos: dict[str, str]) -> None:
-    result = assign_splits(list(photos), list(photos.values()))
-    filled = {fill.sha256 for fill in result.filled}
-    for photo, tenth in zip(photos, result.tenths.tolist(), strict=True):
-        if photo not in filled:
-            assert tenth == int(photo[:16], 16) * 10 // 2**64
-
-
-@given(datasets)
-def test_splits_are_unions_of_tenths_of_photos_that_fill_in_too(photos: dict[str, str]) -> None:
+def test_splits_are_unions_of_tenths_and_a_tenth_is_the_first_decimal_unless_the_photo_fills_in(
+    photos: dict[str, str],
+) -> None:
     result = assign_splits(list(photos), list(photos.values()))
     assert result.tenths.dtype == np.int8
-    assert all(tenth in SPLIT_TENTHS[name] for name, tenth in zip(result.names, result.tenths.tolist(), strict=True))
+    filled = {fill.sha256 for fill in result.filled}
+    for photo, name, tenth in zip(photos, result.names, result.tenths.tolist(), strict=True):
+        assert tenth in SPLIT_TENTHS[name]
+        if photo not in filled:
+            assert tenth == int(photo[:16], 16) * 10 // 2**64
 
 
 @given(datasets, datasets)
