@@ -1,4 +1,4 @@
-"""How a cluster is shared out: no actor larger than a machine, as little as can be left idle."""
+"""Sharing out a cluster: no actor is larger than a machine, and as little as possible stays idle."""
 
 import pytest
 

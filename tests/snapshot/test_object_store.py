@@ -44,16 +44,14 @@ def folder(remote_folder: AnyPath) -> AnyPath:
 
 
 def test_a_file_on_a_store_is_a_photo_by_the_rules_of_the_disk(remote_folder: AnyPath, tmp_path: Path) -> None:
-    files = {
-        **{"roses/a.jpg": b"1", "roses/deep/er/b.PNG": b"12", "roses/empty.jpg": b"", "beside.jpg": b"1"},
-        **{"tulips/photo": JPEG, "tulips/no photo": b"no photo", "tulips/nothing": b"", "tulips/raw.nef": b"II*\0"},
-        **{"notes/readme.md": b"text", "LICENSE.txt": b"text", "LICENSE": b"text", "roses/Thumbs.db": b"x"},
-        **dict.fromkeys(("roses/.hidden.jpg", "roses/.cache/a.jpg", "roses/.cache/b.jpg"), b"1"),
-        **dict.fromkeys(("__MACOSX/roses/a.jpg", "#recycle/roses/a.jpg"), b"1"),
-        **dict.fromkeys(("roses/@eaDir/a.jpg/SYNOFILE_THUMB_M.jpg", "roses/@eaDir/a.jpg/SYNOFILE_THUMB_XL.jpg"), b"1"),
-        **{"raw/1.CR2": b"II*\0", "raw/2.jxl": b"\xff\x0a", "raw/3.mov": b"x", "raw/odd": b"\xff\x0a"},
-        **{"gtsrb/00000.ppm": b"P6\n1 1\n", "gtsrb/plain": b"P6\n1 1\n255\n..."},
-    }
+    files = {"roses/a.jpg": b"1", "roses/deep/er/b.PNG": b"12", "roses/empty.jpg": b"", "beside.jpg": b"1"}
+    files |= {"tulips/photo": JPEG, "tulips/no photo": b"no photo", "tulips/nothing": b"", "tulips/raw.nef": b"II*\0"}
+    files |= {"notes/readme.md": b"text", "LICENSE.txt": b"text", "LICENSE": b"text", "roses/Thumbs.db": b"x"}
+    files |= dict.fromkeys(("roses/.hidden.jpg", "roses/.cache/a.jpg", "roses/.cache/b.jpg"), b"1")
+    files |= dict.fromkeys(("__MACOSX/roses/a.jpg", "#recycle/roses/a.jpg"), b"1")
+    files |= {f"roses/@eaDir/a.jpg/SYNOFILE_THUMB_{size}.jpg": b"1" for size in ("M", "XL")}
+    files |= {"raw/1.CR2": b"II*\0", "raw/2.jxl": b"\xff\x0a", "raw/3.mov": b"x", "raw/odd": b"\xff\x0a"}
+    files |= {"gtsrb/00000.ppm": b"P6\n1 1\n", "gtsrb/plain": b"P6\n1 1\n255\n..."}
     local = put(tmp_path / "photos", files)
     put(remote_folder, files)
     for labelled in (True, False):

@@ -88,7 +88,7 @@ def test_the_key_tells_an_edited_a_moved_a_deleted_and_an_added_photo(root: Path
         lambda: put(root, "roses/0.jpg", "edited"),
         lambda: (root / "roses" / "0.jpg").rename(root / "roses" / "9.jpg"),
         lambda: (root / "roses" / "9.jpg").rename(root / "tulips" / "9.jpg"),
-        lambda: (root / "tulips" / "9.jpg").unlink(),
+        (root / "tulips" / "9.jpg").unlink,
         lambda: put(root, "tulips/10.jpg", "added"),
     ]
     keys = {take(root).key}
