@@ -1,9 +1,9 @@
 """Hashes of files: new files are read, and the hashes of unchanged ones are recalled from the last snapshot."""
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from threading import Semaphore
 
@@ -166,37 +166,28 @@ def _without(hashes: pa.Table, paths: Sequence[str]) -> pa.Table:
 
 def _read(root: AnyPath, files: Sequence[PhotoFile], progress: Progress) -> Iterator[str | OSError]:
     """Hash files in threads (hashing and reading release the GIL), in the order given."""
-    if files:
-        progress.start(len(files), "photo")
-        yield from _read_objects(root, files, progress) if is_remote(root) else _read_files(root, files, progress)
+    if not files:
+        return
+    progress.start(len(files), "photo")
+    large = Semaphore(_LARGE_AT_ONCE) if is_remote(root) else nullcontext()
+    step, threads = (1, AT_ONCE) if is_remote(root) else (_CHUNK, min(32, (os.cpu_count() or 1) + 4))
 
+    def hash_chunk(chunk: Sequence[PhotoFile]) -> list[str | OSError]:
+        return [_hash(root / file.path, large if file.size > _LARGE else nullcontext()) for file in chunk]
 
-def _read_files(root: AnyPath, files: Sequence[PhotoFile], progress: Progress) -> Iterator[str | OSError]:
-    chunks = (files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK))
-    with ThreadPoolExecutor() as pool:
-        for results in pool.map(lambda chunk: [_digest(root / file.path) for file in chunk], chunks):
+    chunks = (files[start : start + step] for start in range(0, len(files), step))
+    try:
+        for results in map_ordered(hash_chunk, chunks, threads):
             yield from results
             progress.advance(len(results))
-
-
-def _read_objects(root: AnyPath, files: Sequence[PhotoFile], progress: Progress) -> Iterator[str | OSError]:
-    large = Semaphore(_LARGE_AT_ONCE)
-
-    def digest(file: PhotoFile) -> str | OSError:
-        with large if file.size > _LARGE else nullcontext():
-            return _digest(root / file.path)
-
-    try:
-        for result in map_ordered(digest, files, AT_ONCE):
-            yield result
-            progress.advance(1)
     except StoreUnreachableError as exc:
         raise unreachable_store(exc) from exc
 
 
-def _digest(path: AnyPath) -> str | OSError:
+def _hash(path: AnyPath, limit: AbstractContextManager[object]) -> str | OSError:
     try:
-        return photo_sha256(path)
+        with limit:
+            return photo_sha256(path)
     except OSError as exc:
         return exc
 

@@ -61,20 +61,6 @@ class IgnoredRow(NamedTuple):
     remedy: str
 
 
-class FolderRow(NamedTuple):
-    """A first-level folder that has files but no photo.
-
-    Args:
-        path: Name of the folder, with a `/` at its end.
-        files: Number of ignored entries in it.
-        reasons: Numbers of entries by reason, in words.
-    """
-
-    path: str
-    files: int
-    reasons: str
-
-
 @dataclass(frozen=True)
 class IgnoredSummary:
     r"""Ignored entries, in a size that a manifest can hold.
@@ -121,10 +107,10 @@ class IgnoredSummary:
         ]
         return sorted(rows, key=lambda row: (not row.remedy, row.reason))
 
-    def folder_rows(self) -> list[FolderRow]:
-        """The first-level folders without a photo."""
+    def folder_rows(self) -> list[tuple[str, int, str]]:
+        """The first-level folders without a photo: name with a `/`, number of entries, and entries by reason."""
         return [
-            FolderRow(f"{name}/", sum(counts.values()), ", ".join(_counted(*item) for item in sorted(counts.items())))
+            (f"{name}/", sum(counts.values()), ", ".join(_counted(*item) for item in sorted(counts.items())))
             for name, counts in self.folders.items()
         ]
 
@@ -139,9 +125,9 @@ class IgnoredSummary:
     def describe_folders(self) -> list[str]:
         """Describe the first folders without a photo in one line each; a last line counts the others."""
         lines = [
-            f"{escape_control_characters(row.path)} has {'1 file' if row.files == 1 else f'{row.files:,} files'}, none "
-            f"of them a photo that is read here ({row.reasons})"
-            for row in self.folder_rows()[:_NAMED_FOLDERS]
+            f"{escape_control_characters(path)} has {'1 file' if files == 1 else f'{files:,} files'}, none of them a "
+            f"photo that is read here ({reasons})"
+            for path, files, reasons in self.folder_rows()[:_NAMED_FOLDERS]
         ]
         more = len(self.folders) + self.more_folders - len(lines)
         return [*lines, f"and {more:,} more such folders" if more > 1 else "and 1 more such folder"] if more else lines

@@ -169,24 +169,37 @@ def test_a_photo_of_any_date_is_hashed_and_recalled_unless_it_is_of_the_future(
     assert take(root, first).hashed == (0 if year < 2000 else 2)
 
 
-def test_the_same_bytes_twice_under_a_label_are_a_duplicate_of_the_smallest_path(root: Path) -> None:
+@pytest.fixture
+def repeated(root: Path) -> Snapshot:
+    """A snapshot with three copies of a photo under one label, and three of another under two labels."""
     for path in ("roses/z.jpg", "roses/a/y.jpg", "roses/x.jpg"):
-        put(root, path, "again")
-    snapshot = take(root)
-    rows = [(row["path"], row["duplicate_of"]) for row in snapshot.table.to_pylist() if row["sha256"] == sha("again")]
-    first = "roses/a/y.jpg"
-    assert rows == [(first, None), ("roses/x.jpg", first), ("roses/z.jpg", first)]
-    assert (snapshot.photos, snapshot.duplicates, snapshot.conflicts) == (9, 2, 0)
-
-
-def test_the_same_bytes_under_two_labels_are_a_conflict_in_every_row(root: Path) -> None:
-    for path in ("roses/same.jpg", "tulips/same.jpg", "tulips/twice.jpg"):
+        put(root, path, "rose 1")
+    for path in ("daisy/same.jpg", "tulips/same.jpg", "tulips/twice.jpg"):
         put(root, path, "same")
-    snapshot = take(root)
-    rows = [(row["path"], row["duplicate_of"]) for row in snapshot.table.to_pylist() if row["conflict"]]
-    same = "tulips/same.jpg"
-    assert rows == [("roses/same.jpg", None), (same, None), ("tulips/twice.jpg", same)]
-    assert (snapshot.duplicates, snapshot.conflicts) == (1, 3)
+    return take(root)
+
+
+def test_the_same_bytes_under_a_label_are_duplicates_of_the_smallest_path_and_under_two_labels_conflicts(
+    repeated: Snapshot,
+) -> None:
+    rows = repeated.table.to_pylist()
+    assert {row["path"]: row["duplicate_of"] for row in rows if row["duplicate_of"]} == {
+        **dict.fromkeys(("roses/a/y.jpg", "roses/x.jpg", "roses/z.jpg"), "roses/1.jpg"),
+        "tulips/twice.jpg": "tulips/same.jpg",
+    }
+    conflicts = ["daisy/same.jpg", "tulips/same.jpg", "tulips/twice.jpg"]
+    assert [row["path"] for row in rows if row["conflict"]] == conflicts
+    assert (repeated.photos, repeated.duplicates, repeated.conflicts) == (12, 4, 3)
+
+
+def test_usable_photos_have_no_conflict_and_stand_once_in_the_order_of_their_hashes(repeated: Snapshot) -> None:
+    table = usable(repeated.table)
+    expected = {sha(f"{name} {n}"): f"{name}s/{n}.jpg" for n in range(3) for name in ("rose", "tulip")}
+    assert list(zip(table["sha256"].to_pylist(), table["path"].to_pylist(), strict=True)) == sorted(expected.items())
+
+
+def test_labels_count_distinct_usable_photos_and_none_is_forgotten(repeated: Snapshot) -> None:
+    assert repeated.labels == {"daisy": 0, "roses": 3, "tulips": 3}
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", "z", "é"])), max_size=30))
@@ -204,23 +217,6 @@ def test_duplicates_and_conflicts_are_those_of_a_naive_comparison(photos: list[t
         labels[contents[path]].add(path[0])
     expected = [(path, first[path[0], contents[path]], len(labels[contents[path]]) > 1) for path in paths]
     assert [(row["path"], row["duplicate_of"] or row["path"], row["conflict"]) for row in table.to_pylist()] == expected
-
-
-def test_usable_photos_have_no_conflict_and_stand_once_in_the_order_of_their_hashes(root: Path) -> None:
-    for path in ("roses/same.jpg", "tulips/same.jpg", "tulips/twice.jpg"):
-        put(root, path, "same")
-    put(root, "roses/again.jpg", "rose 1")
-    table = usable(take(root).table)
-    expected = {sha(f"rose {n}"): f"roses/{n}.jpg" for n in range(3)}
-    expected |= {sha(f"tulip {n}"): f"tulips/{n}.jpg" for n in range(3)}
-    assert list(zip(table["sha256"].to_pylist(), table["path"].to_pylist(), strict=True)) == sorted(expected.items())
-
-
-def test_labels_count_distinct_usable_photos_and_none_is_forgotten(root: Path) -> None:
-    put(root, "roses/again.jpg", "rose 1")
-    put(root, "roses/same.jpg", "same")
-    put(root, "daisy/same.jpg", "same")
-    assert take(root).labels == {"daisy": 0, "roses": 3, "tulips": 3}
 
 
 def test_unreadable_photos_are_counted_with_the_ignored_ones(root: Path, unreadable_file: Path) -> None:
