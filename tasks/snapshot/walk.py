@@ -149,7 +149,7 @@ def _walk(root: Path, *, labelled: bool) -> Listing:
 
 def _add_entry(found: _Found, entry: os.DirEntry[str], folder: str) -> bool:
     """Add an entry of a folder; returns whether it is a folder that has to be read."""
-    path, status = folder + entry.name, None
+    path = folder + entry.name
     reason = rules.ignored_by_name(entry.name)
     if reason is None:
         status = _follow(entry)
