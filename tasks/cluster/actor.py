@@ -48,11 +48,7 @@ class ActorContext(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Result of a block whose work failed.
-
-    Args:
-        error: The exception.
-    """
+    """Result of a block whose work failed, with the exception."""
 
     error: Exception
 
@@ -75,11 +71,6 @@ class Actor:
     """Processes blocks, and returns the pickled result or failure of each in a column `outcome`.
 
     It raises no exceptions: Ray would try the block again on every node, and wrap the exception in its own.
-
-    Args:
-        work: Function of a block.
-        context: Stage and data root.
-        pool: Size of each actor.
     """
 
     def __init__(self, work: Work, context: ActorContext, pool: Pool) -> None:

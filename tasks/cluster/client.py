@@ -45,13 +45,7 @@ class Job:
 
 
 class ClusterConnection:
-    """A connection to a cluster that answers.
-
-    Args:
-        cluster: The cluster.
-        connection: Connection to the process that drives it.
-        nodes: Its machines.
-    """
+    """A connection to a cluster that answers, through the process that drives it."""
 
     def __init__(self, cluster: Cluster, connection: Connection, nodes: Sequence[Node]) -> None:
         self._cluster, self._connection, self._nodes = cluster, connection, nodes

@@ -34,14 +34,7 @@ _LONGEST_FOLDER = 40
 
 
 class ClusterTask(NamedTuple):
-    """Message to the process: blocks to process.
-
-    Args:
-        work: Function of a block.
-        context: Stage and data root of the actors.
-        blocks: The blocks, in the order in which they are begun.
-        pool: The actors.
-    """
+    """Message to the process: the blocks to process, in the order in which they are begun."""
 
     work: Work
     context: ActorContext
@@ -62,11 +55,7 @@ class BlockResult(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """Message of the process: the cluster cannot be used, or no longer.
-
-    Args:
-        why: The reason, in Ray's words.
-    """
+    """Message of the process: the cluster cannot be used, or no longer, for a reason in Ray's words."""
 
     why: str
 

@@ -6,12 +6,7 @@ from typing import NamedTuple
 
 
 class Node(NamedTuple):
-    """A machine of a cluster.
-
-    Args:
-        cpus: Processors that Ray may use.
-        gpus: GPUs that Ray may use.
-    """
+    """A machine of a cluster: the processors and GPUs that Ray may use."""
 
     cpus: float
     gpus: float

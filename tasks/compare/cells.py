@@ -75,13 +75,6 @@ def train_cell(
 ) -> CellResult:
     """Train one way on some training photos, and test it on the test split; the validation split is not used.
 
-    Args:
-        photos: Photos of the snapshot.
-        settings: The cell.
-        weights: Path of the backbone's weights.
-        root: Data root with the decoded store.
-        progress: Advanced by the training.
-
     Raises:
         StoreError: The decoded store has lost pictures since, or a shard is damaged.
         BackboneError: The weights are missing, or are not those of the settings.

@@ -58,7 +58,7 @@ def plan_cells(
         plan: Parameters of the comparison.
         training: Number of training photos of each label.
         backbone: The network.
-        encoding: Encoding of its stored pictures.
+        encoding: Encoding of the stored pictures.
     """
     draws = [(size, seed) for size in plan.sizes for seed in range(plan.seeds if 0 < size <= FEW_PHOTOS else 1)]
     limits = _limits(plan, draws, training) if plan.minutes else {}

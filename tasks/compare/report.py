@@ -35,10 +35,10 @@ class ComparisonRun:
 
 
 def publish_comparison(folder: AnyPath, cells: Sequence[Manifest], run: ComparisonRun) -> None:
-    """Write comparison.parquet, accuracy-by-photos.svg, accuracy-by-seconds.svg and report.html into a folder.
+    """Write comparison.parquet, accuracy-by-photos.svg, accuracy-by-seconds.svg and report.html.
 
     Args:
-        folder: The folder, whose name is the key of the comparison.
+        folder: Folder of the files, whose name is the key of the comparison.
         cells: Manifests of all cells.
         run: The run.
     """

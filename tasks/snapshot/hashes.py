@@ -149,12 +149,7 @@ def drop_racy(hashes: pa.Table, files: Iterable[PhotoFile], moment_ns: int) -> p
 
 
 def drop_hashes(path: AnyPath, changed: Sequence[str]) -> None:
-    """Drop known hashes that turned out to be wrong, so that the files are read again.
-
-    Args:
-        path: File of the hashes, which may be missing.
-        changed: Paths of the photos.
-    """
+    """Drop the known hashes of changed photos, so that these are read again; the file of hashes may be missing."""
     known = read_hashes(path) if changed else None
     if known is not None:
         publish_parquet(path, _without(known, changed))

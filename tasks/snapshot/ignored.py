@@ -133,11 +133,7 @@ class IgnoredSummary:
         return [*lines, f"and {more:,} more such folders" if more > 1 else "and 1 more such folder"] if more else lines
 
     def lines(self, folder: str = "No label") -> list[tuple[str, str]]:
-        """All lines, each with its heading.
-
-        Args:
-            folder: Heading of the lines on folders without a photo.
-        """
+        """All lines, each with its heading; `folder` is the heading for folders without a photo."""
         return [("Ignored", line) for line in self.describe_reasons()] + [
             (folder, line) for line in self.describe_folders()
         ]
@@ -185,12 +181,7 @@ class Ignored:
     folders: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, path: str, reason: str) -> None:
-        """Count an entry.
-
-        Args:
-            path: Path within the dataset, with a `/` at its end for a folder.
-            reason: Why it is ignored.
-        """
+        """Count an entry by its path within the dataset, with a `/` at the end of a folder's."""
         self.counts[reason] += 1
         examples = self.examples.setdefault(reason, [])
         if len(examples) < EXAMPLES or path < examples[-1]:
@@ -201,11 +192,7 @@ class Ignored:
             self.folders.setdefault(folder, Counter())[reason] += 1
 
     def summarise(self, photos: Iterable[str]) -> IgnoredSummary:
-        """Summarise the entries.
-
-        Args:
-            photos: Paths of the photos, whose folders are not without.
-        """
+        """Summarise the entries beside photos with these paths."""
         used = {path.partition("/")[0] for path in photos}
         without = {
             name: dict(sorted(counts.items()))

@@ -29,12 +29,7 @@ def to_label(folder: str) -> str:
 
 
 def describe_merge(label: str, folders: Sequence[str]) -> str:
-    """Describe a label that several folders make.
-
-    Args:
-        label: The label.
-        folders: Names of the folders.
-    """
+    """Describe a label that several folders make."""
     return (
         f"{label!r} is one label of {len(folders)} folders, whose names differ only in their form of Unicode: "
         f"{', '.join(map(ascii, folders))}"

@@ -55,11 +55,7 @@ _RECYCLE_BIN = "RECYCLER"
 
 
 def ignored_by_name(name: str) -> str | None:
-    """Reason to ignore a file, or a folder with everything below it, by its name; None without a reason.
-
-    Args:
-        name: One part of a path.
-    """
+    """Reason to ignore a file, or a folder with everything below it, by its name; None without a reason."""
     if name.startswith("."):
         return HIDDEN
     if not name.isascii():

@@ -150,23 +150,16 @@ def read_snapshot(root: DataRoot, key: str) -> pa.Table:
 
 
 def usable(table: pa.Table) -> pa.Table:
-    """Select the photos that training may use: no conflicts, and of duplicates the one with the smallest path.
-
-    Args:
-        table: Table of a snapshot.
+    """Select from a snapshot the photos that training may use: no conflicts, and of duplicates the smallest path.
 
     Returns:
-        Its rows with each sha256 once, sorted by sha256.
+        Rows with each sha256 once, sorted by sha256.
     """
     return table.filter(pc.and_not(pc.is_null(table["duplicate_of"]), table["conflict"])).sort_by("sha256")
 
 
 def count_labels(table: pa.Table) -> dict[str, int]:
-    """Count the usable photos of each label, 0 if all are conflicts; sorted by label.
-
-    Args:
-        table: Table of a snapshot.
-    """
+    """Count the usable photos of each label of a snapshot, 0 if all are conflicts; sorted by label."""
     counts = dict.fromkeys(sorted(pc.unique(table["label"]).to_pylist()), 0)
     for item in pc.value_counts(usable(table)["label"]).to_pylist():
         counts[item["values"]] = item["counts"]
