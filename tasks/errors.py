@@ -14,6 +14,7 @@ Luigi's program logs these without a traceback, unless `--log-level` is DEBUG. A
 its traceback and ends the run with 30.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 #: Exit code of a bug in this project; also Luigi's own for a failed task.
@@ -72,3 +73,9 @@ class ModelRejectedError(PipelineError):
     """A new model is worse than the champion, or below the required accuracy."""
 
     exit_code = 58
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """List the first names for a message, and count the others: `a, b and 3 more`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"

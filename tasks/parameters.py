@@ -1,4 +1,4 @@
-"""Luigi parameters that check their values, with errors that name the option and the allowed values."""
+"""Luigi parameters that check their values; their errors name the option and the allowed values."""
 
 import dataclasses
 import datetime as dt
@@ -17,14 +17,14 @@ NumberT = TypeVar("NumberT", bound=float)
 
 
 class SettingsParameter(luigi.Parameter[SettingsT]):
-    """A frozen dataclass of settings, written as JSON on the command line and on Luigi's web page."""
+    """A frozen dataclass of settings, as JSON on the command line and on Luigi's web page."""
 
     def __init__(self, kind: type[SettingsT], **keywords: Any) -> None:
         super().__init__(**keywords)
         self._kind = kind
 
     def parse(self, x: str) -> SettingsT:
-        """Read JSON; raises `SettingError` if it does not describe these settings."""
+        """Parse JSON; raises `SettingError` if it does not describe these settings."""
         try:
             return settings_from(self._kind, json.loads(x))
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
@@ -38,14 +38,14 @@ class SettingsParameter(luigi.Parameter[SettingsT]):
 
 
 class NumberParameter(luigi.Parameter[NumberT]):
-    """A whole or real number between two inclusive bounds; a real number of at most 1 may be given in per cent."""
+    """A whole or real number with inclusive bounds; a real number up to 1 may be given in per cent."""
 
     def __init__(self, kind: type[NumberT], least: NumberT, most: NumberT | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
         self._kind, self._least, self._most = kind, least, most
 
     def parse(self, x: str) -> NumberT:
-        """Read the number; raises `SettingError` if it is none."""
+        """Parse a number; raises `SettingError` for other text."""
         number, share, rest = x.partition("%")
         try:
             if share and not rest and self._kind is float and self._most == 1:
@@ -55,7 +55,7 @@ class NumberParameter(luigi.Parameter[NumberT]):
             raise SettingError(f"{_option(self)} is {x!r}; it takes {self._range()}.") from exc
 
     def normalize(self, x: NumberT) -> NumberT:
-        """Check the bounds; raises `SettingError` beyond them. RangeDaily passes values of JSON, text among them."""
+        """Check the bounds; raises `SettingError` beyond them. RangeDaily passes values of JSON, such as text."""
         x = self.parse(str(x))
         # Not `math.isfinite`, which overflows on a whole number of 400 digits; nan fails the first comparison.
         if not self._least <= x < math.inf or (self._most is not None and x > self._most):
@@ -68,25 +68,25 @@ class NumberParameter(luigi.Parameter[NumberT]):
 
 
 class NumbersParameter(luigi.Parameter[tuple[float, ...]]):
-    """One or more real numbers, separated by commas, between two inclusive bounds."""
+    """One or more real numbers, separated by commas, with inclusive bounds."""
 
     def __init__(self, least: float, most: float = math.inf, **keywords: Any) -> None:
         super().__init__(**keywords)
         self._least, self._most = least, most
 
     def parse(self, x: str) -> tuple[float, ...]:
-        """Read the numbers; raises `SettingError` if one is none."""
+        """Parse numbers; raises `SettingError` for other text."""
         try:
             return tuple(float(part) for part in x.split(","))
         except ValueError as exc:
             raise SettingError(f"{_option(self)} is {x!r}; it takes numbers with commas between them.") from exc
 
     def serialize(self, x: Any) -> str:
-        """Write the numbers as `parse` reads them."""
+        """Write the numbers in the form that `parse` reads."""
         return ",".join(repr(number).removesuffix(".0") for number in x)
 
     def normalize(self, x: tuple[float, ...]) -> tuple[float, ...]:
-        """Check the bounds; raises `SettingError` beyond them. RangeDaily passes values of JSON, text among them."""
+        """Check the bounds; raises `SettingError` beyond them. RangeDaily passes values of JSON, such as text."""
         x = self.parse(x if isinstance(x, str) else ",".join(map(str, x)))
         if not x or not all(math.isfinite(number) and self._least <= number <= self._most for number in x):
             most = "" if self._most == math.inf else f" and at most {self._most:g}"
@@ -100,14 +100,14 @@ class SizesParameter(luigi.Parameter[tuple[int, ...]]):
     """One or more whole numbers above zero, separated by commas; `all` is 0."""
 
     def parse(self, x: str) -> tuple[int, ...]:
-        """Read the sizes; raises `SettingError` if one is none."""
+        """Parse sizes; raises `SettingError` for other text."""
         try:
             return tuple(0 if part.strip() == "all" else int(part) for part in x.split(","))
         except ValueError as exc:
             raise self._error(x) from exc
 
     def serialize(self, x: Any) -> str:
-        """Write the sizes as `parse` reads them."""
+        """Write the sizes in the form that `parse` reads."""
         return ",".join("all" if size == 0 else str(size) for size in x)
 
     def normalize(self, x: tuple[int, ...]) -> tuple[int, ...]:
@@ -122,14 +122,14 @@ class SizesParameter(luigi.Parameter[tuple[int, ...]]):
 
 
 class ChoiceParameter(luigi.Parameter[str]):
-    """One of a few words."""
+    """One of several words."""
 
     def __init__(self, *words: str, **keywords: Any) -> None:
         super().__init__(**keywords)
         self._words = words
 
     def normalize(self, x: str) -> str:
-        """Check the word; raises `SettingError` for another. RangeDaily passes values of JSON, numbers among them."""
+        """Check the word; raises `SettingError` for another. RangeDaily passes values of JSON, such as numbers."""
         word = str(x)
         if word not in self._words:
             raise SettingError(f"{_option(self)} is {word!r}; it takes {' or '.join(self._words)}.")
@@ -140,7 +140,7 @@ class FolderParameter(luigi.Parameter[str]):
     """A folder, on this machine or on an object store."""
 
     def normalize(self, x: str) -> str:
-        """Check the address of an object store; raises `SettingError` for one that cannot be used."""
+        """Check the address of an object store; raises `SettingError` for an invalid one."""
         try:
             to_path(x)
         except SettingError as exc:
@@ -152,7 +152,7 @@ class DayParameter(luigi.DateParameter):
     """A date."""
 
     def parse(self, x: str) -> dt.date:
-        """Read YYYY-MM-DD; raises `SettingError` if it is no date."""
+        """Parse YYYY-MM-DD; raises `SettingError` for other text."""
         try:
             return dt.date.fromisoformat(x)
         except ValueError as exc:

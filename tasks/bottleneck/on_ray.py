@@ -21,7 +21,7 @@ from tasks.bottleneck.update_store import EmbedCounts, PendingPhotos, Wanted, up
 from tasks.bottleneck.views import Views
 from tasks.cluster.actor import check_version
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.client import Job, connected, text_of
+from tasks.cluster.client import Job, connect, text_of
 from tasks.cluster.resources import rows_of_block
 from tasks.decode.photos import open_stores
 from tasks.hardware import find_hardware
@@ -116,8 +116,10 @@ def embed_on_cluster(wanted: Wanted, embedding: Embedding, cluster: Cluster, pro
 
 
 def _embed(missing: PendingPhotos, embedding: Embedding, cluster: Cluster, progress: Progress) -> None:
-    with connected(cluster, progress) as there:
-        pool = there.room(_INT8_CPUS if embedding.settings.precision == "int8" else _CPUS, cluster.gpus, progress)
+    with connect(cluster, progress) as there:
+        pool = there.choose_pool(
+            _INT8_CPUS if embedding.settings.precision == "int8" else _CPUS, cluster.gpus, progress
+        )
         photos = len(missing.keys)
         blocks = list(_blocks(missing, rows_of_block(photos, pool.actors, PHOTOS_PER_SHARD, _LEAST)))
         progress.start(photos, "photo")

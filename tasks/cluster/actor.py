@@ -1,4 +1,4 @@
-"""What runs on a cluster's nodes: an actor that does a plain function's work on one block after the other."""
+"""Actors on the nodes of a cluster: each applies a function to one block after the other."""
 
 import os
 import pickle
@@ -11,35 +11,32 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from tasks.cluster.resources import Pool
 from tasks.errors import MachineError, PipelineError
 from tasks.hardware import limit_cores
 from tasks.paths import AnyPath, to_path
 from tasks.runtime.os_errors import explain_os_errors
 from tasks.storage.files import storage_at
 
-#: Does the work on a block, on a node: a value that can be pickled, made of plain ones. What it makes ready it keeps.
+#: Processes a block on a node. It is pickled, so it holds plain values; an actor keeps it and what it caches.
 Work = Callable[[pa.Table], Any]
 
 
-class ActorLocation(NamedTuple):
-    """Where an actor stands, for what it says.
+class ActorContext(NamedTuple):
+    """The stage and the data root of an actor, for its checks and errors.
 
     Args:
-        stage: The stage that it works for.
+        stage: Name of the stage.
         data_root: The data root.
-        mark: A file of it that is there meanwhile; empty where it is on an object store.
-        cpus: Processors that an actor may use.
-        gpus: GPUs that Ray has given it; without any it uses none, even where there are some.
+        mark: A temporary file in the data root; empty on an object store.
     """
 
     stage: str
     data_root: str
     mark: str
-    cpus: int
-    gpus: float = 0
 
     def check(self) -> None:
-        """See whether the data root is the same one as on the machine that asks for the work.
+        """Check that the data root is the same as on the machine that drives the cluster.
 
         Raises:
             MachineError: It is another one.
@@ -52,69 +49,61 @@ class ActorLocation(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """What came of a block instead of a result.
-
-    Args:
-        error: What was raised.
-    """
+    """Result of a block whose work failed, with the exception."""
 
     error: Exception
 
     def pickled(self) -> bytes:
-        """It as bytes; what cannot be made again from them is told as text."""
+        """Pickle it; an exception that cannot be unpickled is replaced by its text."""
         exc = self.error
         lines = "".join(traceback.format_exception(exc))
         if not isinstance(exc, PipelineError):
-            # A bug: whoever reads of it wants to know where.
+            # A bug, whose traceback does not survive pickling.
             exc.add_note(lines)
         try:
             pickled = pickle.dumps(self)
             pickle.loads(pickled)  # noqa: S301 (written a line above)
-        except Exception:  # noqa: BLE001 (whatever its class makes of that)
+        except Exception:  # noqa: BLE001 (any class may fail in its own way)
             return pickle.dumps(Failure(RuntimeError(lines)))
         return pickled
 
 
 class Actor:
-    """Does the work, and hands back what came of it, or what was raised, in a column `outcome`.
+    """Processes blocks, and returns the pickled result or failure of each in a column `outcome`.
 
-    Errors are no exceptions for Ray: it would try the block again on every node, and bury what was raised in its own.
-
-    Args:
-        work: What to do with a block.
-        place: Where it stands.
+    It raises no exceptions: Ray would try the block again on every node, and wrap the exception in its own.
     """
 
-    def __init__(self, work: Work, place: ActorLocation) -> None:
-        self._work, self._place = work, place
-        limit_cores(place.cpus)
-        # Of the processes that it starts: each would import the program that the actor runs in, and Ray with it.
+    def __init__(self, work: Work, context: ActorContext, pool: Pool) -> None:
+        self._work, self._context = work, context
+        limit_cores(pool.cpus)
+        # Processes that it starts would import the program that the actor runs in, and Ray with it.
         sys.modules["__main__"].__file__ = None
         # TensorFlow takes every GPU that it finds otherwise.
-        if not place.gpus:
+        if not pool.gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ["HIP_VISIBLE_DEVICES"] = "-1"
-        os.environ["TF_NUM_INTRAOP_THREADS"] = str(place.cpus)
+        os.environ["TF_NUM_INTRAOP_THREADS"] = str(pool.cpus)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """Do the work on a block."""
-        return pa.table({"outcome": [outcome(self._work, self._place, block)]})
+        """Process a block."""
+        return pa.table({"outcome": [run_work(self._work, self._context, block)]})
 
 
-def outcome(work: Work, place: ActorLocation, block: pa.Table) -> bytes:
-    """What came of the work on a block, pickled: its result, or `Failure`."""
+def run_work(work: Work, context: ActorContext, block: pa.Table) -> bytes:
+    """Process a block; returns the pickled result, or the pickled `Failure`."""
     try:
-        with explain_os_errors(f"The stage {place.stage}", to_path(place.data_root)):
-            place.check()
+        with explain_os_errors(f"The stage {context.stage}", to_path(context.data_root)):
+            context.check()
             return pickle.dumps(work(block))
-    except Exception as exc:  # noqa: BLE001 (whoever asked for the work raises it)
+    except Exception as exc:  # noqa: BLE001 (the driving machine raises it)
         return Failure(exc).pickled()
 
 
 def check_version(asked: str, here: str) -> None:
-    """Compare the key of what is asked for with the key that the same settings have on this node.
+    """Compare the key of the driving machine's settings with the key that this node computes of them.
 
     Raises:
-        MachineError: It is another one: what would be written here is not what is asked for.
+        MachineError: They differ, and so would the results.
     """
     if asked != here:
         raise MachineError(
@@ -124,10 +113,10 @@ def check_version(asked: str, here: str) -> None:
 
 
 def check_folder(folder: AnyPath, what: str) -> None:
-    """See whether a folder can be seen from this node.
+    """Check that this node sees a folder.
 
     Raises:
-        MachineError: It cannot.
+        MachineError: It does not.
     """
     if not storage_at(folder).is_shared and not folder.is_dir():
         raise MachineError(

@@ -1,4 +1,4 @@
-"""Which cluster is meant, and whether anything answers there."""
+"""The cluster that the parameters name, and whether it is reachable."""
 
 import importlib.util
 import socket
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from tasks.errors import MachineError, SettingError
 
-#: Who does the work on photos: this machine, or a Ray cluster.
+#: Engines that decode photos and compute bottlenecks: this machine, or a Ray cluster.
 ENGINES = ("local", "ray")
-#: Seconds that a cluster may take to answer a knock.
+#: Seconds that a cluster may take to accept a connection.
 _PATIENCE = 5.0
 
 
@@ -17,9 +17,9 @@ class Cluster:
     """A Ray cluster.
 
     Args:
-        address: As Ray takes it: `auto` or `<host>:<port>`; empty starts one on this machine, which ends with its work.
+        address: Address for Ray, `auto` or `<host>:<port>`; empty starts a Ray on this machine for its work.
         gpus: GPUs of each actor that can use one.
-        cpus: Processors of one that is started; 0 is all that this process may use.
+        cpus: Processors of a Ray that is started; 0 is all that this process may use.
     """
 
     address: str = ""
@@ -31,7 +31,7 @@ class Cluster:
 
 
 def find_cluster(engine: str, address: str, gpus: float) -> Cluster | None:
-    """Find the cluster that parameters ask for, without asking it; None where this machine does the work.
+    """Find the cluster that the parameters name, without a connection; None if this machine does the work.
 
     Args:
         engine: One of `ENGINES`.
@@ -39,7 +39,7 @@ def find_cluster(engine: str, address: str, gpus: float) -> Cluster | None:
         gpus: As of `Cluster`.
 
     Raises:
-        SettingError: Something is asked of a cluster, but no cluster; the address is none; or Ray is not installed.
+        SettingError: Parameters of a cluster are given without one, the address is invalid, or Ray is not installed.
     """
     if engine != "ray":
         if address or gpus:
@@ -53,7 +53,7 @@ def find_cluster(engine: str, address: str, gpus: float) -> Cluster | None:
             "Run in this project's folder: pip install -e '.[ray]'"
         )
     host, _, port = address.rpartition(":")
-    # The client that ray:// stands for cannot drive Ray Data.
+    # Ray's client, of ray:// addresses, cannot drive Ray Data.
     if address not in ("", "auto") and (not host or "/" in host or not port.isdecimal()):
         raise SettingError(
             f"--ray-address is {address!r}; on a node of a cluster it takes auto or the head's <host>:<port>. Without "
@@ -63,7 +63,7 @@ def find_cluster(engine: str, address: str, gpus: float) -> Cluster | None:
 
 
 def check_reachable(cluster: Cluster) -> None:
-    """See whether anything listens at a cluster's address: Ray itself takes half a minute to say so.
+    """Check that something listens at the address of a cluster: Ray itself takes half a minute to notice.
 
     Raises:
         MachineError: Nothing listens.
@@ -78,7 +78,7 @@ def check_reachable(cluster: Cluster) -> None:
 
 
 def unreachable(cluster: Cluster, why: str) -> MachineError:
-    """The error that says that a cluster does not answer."""
+    """Make the error for a cluster that does not answer."""
     if not cluster.address:
         return MachineError(
             f"Ray does not start on this machine ({last_line(why)}). Run again, or with --engine local."
@@ -90,6 +90,6 @@ def unreachable(cluster: Cluster, why: str) -> MachineError:
 
 
 def last_line(text: str) -> str:
-    """The end of what Ray says, where it comes to the point."""
+    """Last line of Ray's output, which names the cause."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return (lines[-1] if lines else "it does not say why")[:300]

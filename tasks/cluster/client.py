@@ -1,4 +1,4 @@
-"""Has blocks done on a cluster, and says in a sentence where that comes to nothing."""
+"""Processes blocks on a cluster, and explains in a sentence why it cannot."""
 
 import pickle
 from collections.abc import Iterator, Sequence
@@ -10,35 +10,34 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from tasks.cluster.actor import ActorLocation, Failure, Work
+from tasks.cluster.actor import ActorContext, Failure, Work
 from tasks.cluster.addresses import Cluster, check_reachable, last_line, unreachable
-from tasks.cluster.driver_process import driving
-from tasks.cluster.messages import BlockResult, ClusterTask, Failed, Finished, Ready
-from tasks.cluster.resources import Node, Pool, fit
+from tasks.cluster.driver_process import BlockResult, ClusterTask, Failed, Finished, Ready, driving
+from tasks.cluster.resources import Node, Pool, fit_pool
 from tasks.errors import MachineError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.storage.files import storage_at
 from tasks.storage.tempfiles import marking
 
-#: Seconds until a cluster says what it has, and one of this machine, which may be busy.
+#: Seconds that a cluster may take to report its nodes, and one that starts on this machine, which may be busy.
 _PATIENCE, _START_PATIENCE = 45.0, 300.0
-#: What Ray says where an actor cannot be made, since its class or what it is given cannot be read on the node.
-_NOT_MADE = "error raised in its creation task"
-#: What Ray says where a cluster wants to know who asks.
-_NOT_KNOWN = "InvalidAuthToken"
+#: Part of Ray's message if a node cannot unpickle the actor's class or arguments.
+_NOT_CREATED = "error raised in its creation task"
+#: Part of Ray's message if a cluster requires a token.
+_AUTH_ERROR = "InvalidAuthToken"
 
 Message: TypeAlias = Ready | BlockResult | Failed | Finished
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done with blocks.
+    """The processing of blocks.
 
     Args:
-        stage: For which stage.
+        stage: Name of the stage.
         root: The data root, which all nodes see.
-        work: The work: a value that can be pickled, of a class that the nodes have too.
+        work: Function of a block that can be pickled, of a class that the nodes have too.
     """
 
     stage: str
@@ -46,54 +45,50 @@ class Job:
     work: Work
 
 
-class Connected:
-    """A cluster that answers.
-
-    Args:
-        cluster: Which.
-        connection: To the program that drives it.
-        nodes: Its machines.
-    """
+class ClusterConnection:
+    """A connection to a cluster that answers, through the process that drives it."""
 
     def __init__(self, cluster: Cluster, connection: Connection, nodes: Sequence[Node]) -> None:
         self._cluster, self._connection, self._nodes = cluster, connection, nodes
 
-    def room(self, most_cpus: int, gpus: float, progress: Progress) -> Pool:
-        """How many actors there is room for; see `fit`. A cluster without room for any may get some yet.
+    def choose_pool(self, most_cpus: int, gpus: float, progress: Progress) -> Pool:
+        """Choose the actors, see `fit_pool`; nodes with room for some may still join a cluster.
 
         Raises:
-            MachineError: This machine has none, and never will.
+            MachineError: This machine has no room for an actor.
         """
-        pool = fit(self._nodes, most_cpus, gpus)
+        pool = fit_pool(self._nodes, most_cpus, gpus)
         if not pool.actors:
-            of = f"{gpus:g} GPUs and a processor" if gpus else "a processor"
+            size = f"{gpus:g} GPUs and a processor" if gpus else "a processor"
             if not self._cluster.address:
-                raise MachineError(f"Ray finds no room on this machine for an actor with {of}: ask for fewer.")
-            progress.tell(f"No node of the {self._cluster} has room for an actor with {of}: waiting for one that has.")
+                raise MachineError(f"Ray finds no room on this machine for an actor with {size}: ask for fewer.")
+            progress.tell(
+                f"No node of the {self._cluster} has room for an actor with {size}: waiting for one that has."
+            )
         return pool
 
     def results(self, job: Job, blocks: Sequence[pa.Table], pool: Pool) -> Iterator[Any]:
-        """Have blocks done, once.
+        """Process blocks; a connection does this once.
 
         Args:
-            job: What to do with them.
+            job: The processing.
             blocks: The blocks.
-            pool: By how many actors of which size.
+            pool: The actors.
 
         Yields:
-            What came of each block, in whichever order.
+            The result of each block, in any order.
 
         Raises:
             MachineError: The cluster is lost, or its nodes cannot do the work.
-            Exception: What the work raised.
+            Exception: The exception that the work raised.
         """
         with _marked(job.root) as mark:
-            place = ActorLocation(job.stage, text_of(job.root), mark, pool.cpus, pool.gpus)
-            # A program that has ended meanwhile is found out below.
+            context = ActorContext(job.stage, text_of(job.root), mark)
+            # If the process has ended meanwhile, no message comes.
             with suppress(ConnectionError):
-                self._connection.send(ClusterTask(job.work, place, list(blocks), pool))
+                self._connection.send(ClusterTask(job.work, context, list(blocks), pool))
             while isinstance(message := _receive(self._connection), BlockResult):
-                outcome = pickle.loads(message.pickled)  # noqa: S301 (of our own program)
+                outcome = pickle.loads(message.pickled)  # noqa: S301 (of our own process)
                 if isinstance(outcome, Failure):
                     raise outcome.error
                 yield outcome
@@ -101,7 +96,7 @@ class Connected:
             raise self._lost(message.why if isinstance(message, Failed) else "it does not answer any more")
 
     def _lost(self, why: str) -> MachineError:
-        if _NOT_MADE in why:
+        if _NOT_CREATED in why:
             return MachineError(
                 f"The nodes of the {self._cluster} cannot begin the work ({last_line(why)}). They need this project, "
                 "in the same version as this machine: install it on all of them, and run again."
@@ -113,7 +108,7 @@ class Connected:
 
 
 def _receive(connection: Connection) -> Message | None:
-    """The next message; None where the program has ended, as Ray ends whoever drives it where nothing is left."""
+    """Receive a message; None if the process has ended, as Ray ends it when a cluster is lost."""
     try:
         message: Message = connection.recv()
     except (EOFError, ConnectionError):
@@ -122,7 +117,7 @@ def _receive(connection: Connection) -> Message | None:
 
 
 def _wait(cluster: Cluster, connection: Connection, log: Path) -> list[Node]:
-    """Wait until a cluster says what it has.
+    """Wait until a cluster reports its nodes.
 
     Raises:
         MachineError: It does not.
@@ -133,17 +128,17 @@ def _wait(cluster: Cluster, connection: Connection, log: Path) -> list[Node]:
     )
     if isinstance(message, Ready):
         return message.nodes
-    told = log.read_text(errors="replace")
-    if _NOT_KNOWN in told:
+    output = log.read_text(errors="replace")
+    if _AUTH_ERROR in output:
         raise unreachable(
             cluster, "it asks for a token, which Ray sends only where the environment has RAY_AUTH_MODE=token"
         )
-    raise unreachable(cluster, message.why if isinstance(message, Failed) else told)
+    raise unreachable(cluster, message.why if isinstance(message, Failed) else output)
 
 
 @contextmanager
-def connected(cluster: Cluster, progress: Progress) -> Iterator[Connected]:
-    """Connect to a cluster for as long as the block lasts; one that is started ends with it, however it ends.
+def connect(cluster: Cluster, progress: Progress) -> Iterator[ClusterConnection]:
+    """Connect to a cluster while the block lasts; a Ray that is started ends with it, however it ends.
 
     Raises:
         MachineError: The cluster does not answer, or does not start.
@@ -153,17 +148,17 @@ def connected(cluster: Cluster, progress: Progress) -> Iterator[Connected]:
     with driving(cluster) as (connection, log):
         with progress.preparing("cluster"):
             nodes = _wait(cluster, connection, log)
-        yield Connected(cluster, connection, nodes)
+        yield ClusterConnection(cluster, connection, nodes)
 
 
 def text_of(path: AnyPath) -> str:
-    """A path as it is understood on other machines, and in other folders of this one."""
+    """Text of a path for other machines, and for other current folders."""
     return str(path.absolute())
 
 
 @contextmanager
 def _marked(root: AnyPath) -> Iterator[str]:
-    """Let nodes see for as long as the block lasts whether their data root is this one."""
+    """Mark the data root while the block lasts, so that nodes can check that theirs is the same."""
     if storage_at(root).is_shared:
         yield ""
         return

@@ -1,4 +1,8 @@
-"""The program that drives Ray: how it is started, and how it ends."""
+"""The process that drives Ray, `tasks.cluster.driver`: its start and end, and the messages to and from it.
+
+A process of its own, since Ray ends the process that drives it when a cluster is lost, writes to its standard error,
+and replaces its signal handlers.
+"""
 
 import os
 import secrets
@@ -12,46 +16,79 @@ from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
+import pyarrow as pa
+
+from tasks.cluster.actor import ActorContext, Work
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.messages import Address
+from tasks.cluster.resources import Node, Pool
 from tasks.hardware import available_cores
 
-#: What it writes, and Ray in it.
+#: Output of the process, and of Ray in it.
 LOG = "log"
 #: Seconds that Ray may take to end.
 _END_PATIENCE = 20.0
-#: Bytes of a folder's path at most: Ray puts sockets into it, whose own paths have 107.
+#: Most bytes of a folder's path: Ray creates sockets in it, whose own paths have at most 107.
 _LONGEST_FOLDER = 40
+
+
+class ClusterTask(NamedTuple):
+    """Message to the process: the blocks to process, in the order in which they are begun."""
+
+    work: Work
+    context: ActorContext
+    blocks: list[pa.Table]
+    pool: Pool
+
+
+class Ready(NamedTuple):
+    """Message of the process: the cluster answers."""
+
+    nodes: list[Node]
+
+
+class BlockResult(NamedTuple):
+    """Message of the process: the pickled result or `Failure` of a block."""
+
+    pickled: bytes
+
+
+class Failed(NamedTuple):
+    """Message of the process: the cluster cannot be used, or no longer, for a reason in Ray's words."""
+
+    why: str
+
+
+class Finished(NamedTuple):
+    """Message of the process: all blocks are done."""
 
 
 @contextmanager
 def driving(cluster: Cluster) -> Iterator[tuple[Connection, Path]]:
-    """Start the program; at the end it is gone, with all that it has started.
+    """Run the process while the block lasts; then it is gone, with all processes that it started.
 
     Yields:
-        The connection to it, and the file that it writes to.
+        The connection to it, and the file of its output.
     """
     ours, theirs = Pipe()
-    folder = _folder()
+    folder = _make_folder()
     try:
+        cpus = str(cluster.cpus or available_cores())
         with (folder / LOG).open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 (our own)
-                [sys.executable, "-m", "tasks.cluster.driver", str(theirs.fileno())],
-                # Ends when we do, even if we are killed.
+                [sys.executable, "-m", "tasks.cluster.driver", str(theirs.fileno()), cluster.address, cpus, folder],
+                # Ends with this process, even if it is killed.
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 pass_fds=[theirs.fileno()],
-                # Ctrl-C is for us; and all that it starts is one group.
+                # Ctrl-C is for this process only, and all its processes are one group.
                 start_new_session=True,
                 env={**os.environ, **_environment(cluster)},
             )
         theirs.close()
         try:
-            # One that has ended already is found out by whoever waits for it.
-            with suppress(BrokenPipeError):
-                ours.send(Address(cluster.address, cluster.cpus or available_cores(), str(folder)))
             yield ours, folder / LOG
         finally:
             _end(process)
@@ -61,16 +98,16 @@ def driving(cluster: Cluster) -> Iterator[tuple[Connection, Path]]:
 
 
 def _environment(cluster: Cluster) -> dict[str, str]:
-    """What the program finds in its environment beside what we do."""
-    found = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "RAY_USAGE_STATS_ENABLED": "0"}
+    """Changes to the environment of the process."""
+    changes = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "RAY_USAGE_STATS_ENABLED": "0"}
     if cluster.address or "RAY_AUTH_MODE" in os.environ:
-        return found
-    # What starts here is for nobody else of this machine. Ray would keep a token in the user's home.
-    return {**found, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        return changes
+    # Keep other users of this machine out of a Ray that starts here. Ray would keep a token in the user's home.
+    return {**changes, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Let the program end Ray and itself; what is left of its group then is killed."""
+    """Let the process end Ray and itself; then kill the rest of its group."""
     if process.stdin is not None:
         process.stdin.close()
     with suppress(subprocess.TimeoutExpired):
@@ -80,9 +117,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _folder() -> Path:
-    """Make a folder for what Ray writes."""
+def _make_folder() -> Path:
+    """Make a folder for Ray's files, with a path that is short enough for its sockets."""
     usual = tempfile.gettempdir()
-    # Ray's sockets have too long a path else.
     short = len(os.fsencode(usual)) <= _LONGEST_FOLDER - len("/ray-12345678")
     return Path(tempfile.mkdtemp(prefix="ray-", dir=usual if short else "/tmp"))  # noqa: S108 (of a random name)

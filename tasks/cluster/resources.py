@@ -1,4 +1,4 @@
-"""How many actors a cluster has room for, and how much of it each gets."""
+"""Shares a cluster out: the number of actors, the resources of each, and the size of blocks."""
 
 import math
 from collections.abc import Sequence
@@ -6,24 +6,19 @@ from typing import NamedTuple
 
 
 class Node(NamedTuple):
-    """What a machine of the cluster has.
-
-    Args:
-        cpus: Processors that Ray may use.
-        gpus: GPUs that it may use.
-    """
+    """A machine of a cluster: the processors and GPUs that Ray may use."""
 
     cpus: float
     gpus: float
 
 
 class Pool(NamedTuple):
-    """How the work is spread.
+    """Actors of one size.
 
     Args:
-        actors: How many there is room for now; 0 where none has room.
+        actors: Number of actors that the cluster has room for now, possibly 0.
         cpus: Processors of each.
-        gpus: GPUs of each; may be a part of one.
+        gpus: GPUs of each, possibly a fraction.
     """
 
     actors: int
@@ -31,22 +26,22 @@ class Pool(NamedTuple):
     gpus: float
 
 
-def fit(nodes: Sequence[Node], most_cpus: int, gpus: float) -> Pool:
-    """Choose the processors of an actor so that as few as can be stay idle; of choices that are as good, the largest.
+def fit_pool(nodes: Sequence[Node], most_cpus: int, gpus: float) -> Pool:
+    """Choose the processors of an actor so that the fewest stay idle; of equally good choices, the largest actor.
 
-    An actor is never larger than a machine: Ray would wait for a larger one for ever.
+    An actor is never larger than a machine: Ray would wait for a larger one forever.
 
     Args:
         nodes: The machines.
-        most_cpus: Processors that one actor can use at most.
-        gpus: GPUs that each needs.
+        most_cpus: Most processors that one actor can use.
+        gpus: GPUs that each actor needs.
     """
-    sizes = [Pool(sum(_room(node, cpus, gpus) for node in nodes), cpus, gpus) for cpus in range(1, most_cpus + 1)]
+    pools = [Pool(sum(_room(node, cpus, gpus) for node in nodes), cpus, gpus) for cpus in range(1, most_cpus + 1)]
     if gpus:
-        # What is scarce is in use first.
-        return max(sizes, key=lambda pool: (pool.actors, pool.cpus))
-    # A pool without an actor is the smallest one: whatever machine comes has room for it.
-    return max(sizes, key=lambda pool: (pool.actors * pool.cpus, pool.cpus if pool.actors else -pool.cpus))
+        # GPUs are scarce: they are in use first.
+        return max(pools, key=lambda pool: (pool.actors, pool.cpus))
+    # A pool without actors has the smallest ones: any machine that joins has room for them.
+    return max(pools, key=lambda pool: (pool.actors * pool.cpus, pool.cpus if pool.actors else -pool.cpus))
 
 
 def _room(node: Node, cpus: int, gpus: float) -> int:
@@ -55,13 +50,13 @@ def _room(node: Node, cpus: int, gpus: float) -> int:
 
 
 def rows_of_block(rows: int, actors: int, most: int, least: int) -> int:
-    """Rows of a block: at most what is published as one, and fewer where actors would be idle else.
+    """Number of rows of a block: at most those of a shard, and fewer if actors would be idle otherwise.
 
     Args:
-        rows: All there are.
-        actors: Those that work on them.
-        most: Of a block.
-        least: Of a block, however many actors there are: each block is published by itself.
+        rows: All rows.
+        actors: Number of actors.
+        most: Most rows of a block.
+        least: Fewest rows of a block, however many actors there are: each block is published by itself.
     """
-    # Several for each actor: one that is slow, or begins late, is left fewer.
+    # Four blocks for each actor: a slow or late one gets fewer.
     return max(least, min(most, math.ceil(rows / max(4 * actors, 1))))

@@ -1,1 +1,1 @@
-"""Stage: one dataset, three ways to train, growing numbers of photos -> what each way is worth."""
+"""Stage: one dataset, three ways to train, growing numbers of photos -> accuracy and time of each way."""

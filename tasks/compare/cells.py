@@ -31,15 +31,14 @@ HEAD_VIEWS = 2
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a cell came to.
+    """Result of a cell.
 
     Args:
-        photos: Training photos.
-        correct: Test photos predicted rightly.
-        test_photos: Test photos.
-        seconds: Time of training: of a head, that of loading the backbone, of its bottlenecks and of the fit; of a
-            network, that of building and training it.
-        passes: Photos that went through the backbone; each view and each epoch counts.
+        photos: Number of training photos.
+        correct: Number of test photos that are predicted correctly.
+        test_photos: Number of test photos.
+        seconds: Time to load the backbone, to compute bottlenecks and to fit a head, or to build and train a network.
+        passes: Number of photos that went through the backbone; each view and each epoch counts.
         cut: Whether the time allowed fewer passes than planned.
     """
 
@@ -52,8 +51,8 @@ class CellResult:
 
 
 @dataclass(frozen=True, eq=False)
-class _Material:
-    """What a cell is made of: the backbone, the photos to train and to test on, and the labels in order."""
+class _CellInputs:
+    """The backbone, the photos to train and to test on, and the labels in order."""
 
     prepared: Prepared
     training: Pictures
@@ -63,7 +62,7 @@ class _Material:
 
 @dataclass(frozen=True, eq=False)
 class _Trained:
-    """Predictions of the test photos, float32 [N, C], and what it took to come to them."""
+    """Predictions of the test photos, float32 [N, C], and the cost of the training."""
 
     probabilities: Floats
     seconds: float
@@ -74,14 +73,7 @@ class _Trained:
 def train_cell(
     photos: LabelledPhotos, settings: CellSettings, weights: AnyPath, root: DataRoot, progress: Progress
 ) -> CellResult:
-    """Train one way on some training photos, and test it on the test split; no way sees the validation split.
-
-    Args:
-        photos: The snapshot's photos.
-        settings: The cell.
-        weights: Where the backbone's weights are.
-        root: Where the decoded store is.
-        progress: Told of the training.
+    """Train one way on some training photos, and test it on the test split; the validation split is not used.
 
     Raises:
         StoreError: The decoded store has lost pictures since, or a shard is damaged.
@@ -94,9 +86,9 @@ def train_cell(
         open_pictures(photos, which, settings.decode, root) as training,
         open_pictures(photos, test, settings.decode, root) as testing,
     ):
-        material = _Material(Prepared(settings.backbone, weights), training, testing, photos.labels)
+        inputs = _CellInputs(Prepared(settings.backbone, weights), training, testing, photos.labels)
         train = _train_head if settings.way == "head" else _train_network
-        trained = train(material, settings, progress)
+        trained = train(inputs, settings, progress)
     keras.utils.clear_session(free_memory=True)
     return CellResult(
         photos=int(which.sum()),
@@ -108,33 +100,33 @@ def train_cell(
     )
 
 
-def _train_head(material: _Material, settings: CellSettings, progress: Progress) -> _Trained:
+def _train_head(inputs: _CellInputs, settings: CellSettings, progress: Progress) -> _Trained:
     started = time.monotonic()
     bottleneck = BottleneckSettings(settings.backbone, settings.encoding, "float32", HEAD_VIEWS)
-    solver = Solver.of(TrainSettings((bottleneck,), LdaRecipe(), settings.seed), material.labels)
+    solver = Solver.of(TrainSettings((bottleneck,), LdaRecipe(), settings.seed), inputs.labels)
     with scratch_folder("network") as folder:
-        # A folder below: this one is locked already.
-        forward = open_forward(bottleneck, material.prepared.weights, folder / "kept", progress)
-    training = _embed(material.training, forward, bottleneck, progress)
-    head, _ = solver.choose_from(training, material.training.labels)
+        # A folder below, since this one is locked already.
+        forward = open_forward(bottleneck, inputs.prepared.weights, folder / "kept", progress)
+    training = _embed(inputs.training, forward, bottleneck, progress)
+    head, _ = solver.choose_from(training, inputs.training.labels)
     seconds = time.monotonic() - started
-    testing = _embed(material.testing, forward, bottleneck, NullProgress())
+    testing = _embed(inputs.testing, forward, bottleneck, NullProgress())
     probabilities = head.probabilities(solver.columns.values(testing, slice(None), rooted=True))
-    return _Trained(probabilities, seconds, len(material.training) * HEAD_VIEWS)
+    return _Trained(probabilities, seconds, len(inputs.training) * HEAD_VIEWS)
 
 
-def _train_network(material: _Material, settings: CellSettings, progress: Progress) -> _Trained:
+def _train_network(inputs: _CellInputs, settings: CellSettings, progress: Progress) -> _Trained:
     started = time.monotonic()
-    watch = TrainingContext(_Counting(progress))
-    prepared = replace(material.prepared, backbone=material.prepared.backbone.last_layer)
-    network = train_network(prepared, material.training, material.labels, network_recipe(settings), watch)
+    context = TrainingContext(_NoLines(progress))
+    prepared = replace(inputs.prepared, backbone=inputs.prepared.backbone.last_layer)
+    network = train_network(prepared, inputs.training, inputs.labels, network_recipe(settings), context)
     seconds = time.monotonic() - started
     passes, cut = network.facts["passes"], network.facts["cut"]
-    return _Trained(network.probabilities(material.testing, NullProgress()), seconds, passes, cut)
+    return _Trained(network.probabilities(inputs.testing, NullProgress()), seconds, passes, cut)
 
 
 def _embed(pictures: Pictures, forward: Forward, bottleneck: BottleneckSettings, progress: Progress) -> Numbers:
-    """Compute bottlenecks as they are stored: whole numbers [N, 2, D], in the order of the pictures."""
+    """Compute bottlenecks in their stored form: whole numbers [N, 2, D], in the order of the pictures."""
     views = Views(HEAD_VIEWS)
 
     def embed(batch: Batch) -> Numbers:
@@ -149,8 +141,8 @@ def _embed(pictures: Pictures, forward: Forward, bottleneck: BottleneckSettings,
     return np.concatenate(numbers)
 
 
-class _Counting:
-    """Progress without the lines that stay: of so many trainings, each tells its result alone."""
+class _NoLines:
+    """Progress without lines that stay, since a comparison has many trainings."""
 
     def __init__(self, progress: Progress) -> None:
         self.start, self.advance, self.preparing = progress.start, progress.advance, progress.preparing

@@ -1,6 +1,7 @@
 """Figures of a comparison: accuracy against photos, and against seconds."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,8 +11,8 @@ from tasks.compare.settings import WAYS, Way
 from tasks.compare.table import AveragedResult
 from tasks.report.svg import BLUE, GREEN, SOFT, VERMILION, add_legend, font, format_axes, new_figure, to_svg
 
-#: Colours, and marks for who sees none.
-_LOOKS: dict[Way, tuple[str, str]] = {
+#: Colours, and markers for readers who do not see them.
+_STYLES: dict[Way, tuple[str, str]] = {
     "head": (BLUE, "o"),
     "scratch": (VERMILION, "s"),
     "finetune": (GREEN, "^"),
@@ -19,14 +20,7 @@ _LOOKS: dict[Way, tuple[str, str]] = {
 
 
 def photos_figure(points: Sequence[AveragedResult]) -> str:
-    """Draw the accuracy of each way against its number of training photos, with its 95 % interval.
-
-    Args:
-        points: As `average` gives them.
-
-    Returns:
-        An SVG element.
-    """
+    """Draw the accuracy of each way against its number of training photos, with its 95 % interval, as SVG."""
     figure, axes = _draw(points, lambda point: float(point.photos), "Training photos")
     ticks = sorted({point.photos for point in points})
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
@@ -34,14 +28,7 @@ def photos_figure(points: Sequence[AveragedResult]) -> str:
 
 
 def seconds_figure(points: Sequence[AveragedResult]) -> str:
-    """Draw the accuracy of each way against the seconds that its training took, with its 95 % interval.
-
-    Args:
-        points: As `average` gives them.
-
-    Returns:
-        An SVG element.
-    """
+    """Draw the accuracy of each way against the seconds of its training, with its 95 % interval, as SVG."""
     figure, axes = _draw(points, lambda point: point.seconds, "Seconds of training; at each mark, its training photos")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     for point in points:
@@ -56,25 +43,15 @@ def seconds_figure(points: Sequence[AveragedResult]) -> str:
     return to_svg(figure, "by-seconds", "Test accuracy of each way against the seconds of its training.")
 
 
-def _draw(points: Sequence[AveragedResult], place: Callable[[AveragedResult], float], name: str) -> tuple[Figure, Axes]:
+def _draw(points: Sequence[AveragedResult], x: Callable[[AveragedResult], float], name: str) -> tuple[Figure, Axes]:
     figure = new_figure(7.6, 4.6)
     axes = figure.add_axes((0.09, 0.13, 0.89, 0.84))
-    for way, (colour, mark) in _LOOKS.items():
+    line: dict[str, Any] = {"markersize": 6, "linewidth": 1.8, "elinewidth": 1, "capsize": 3}
+    for way, (colour, marker) in _STYLES.items():
         own = [point for point in points if point.way == way]
-        x, y = [place(point) for point in own], [point.accuracy for point in own]
         bounds = [[p.accuracy - p.interval.low for p in own], [p.interval.high - p.accuracy for p in own]]
-        axes.errorbar(
-            x,
-            y,
-            yerr=bounds,
-            color=colour,
-            marker=mark,
-            markersize=6,
-            linewidth=1.8,
-            elinewidth=1,
-            capsize=3,
-            label=WAYS[way],
-        )
+        line |= {"color": colour, "marker": marker, "label": WAYS[way]}
+        axes.errorbar([x(point) for point in own], [point.accuracy for point in own], yerr=bounds, **line)
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(0, 1)

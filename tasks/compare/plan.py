@@ -1,4 +1,4 @@
-"""Plans a comparison: which cells there are, and how the time is shared among them."""
+"""Plans a comparison: its cells, and the time limit of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from tasks.compare.settings import ALL, WAYS, CellSettings
 from tasks.decode.settings import Encoding
 from tasks.train.schedule import NetworkRecipe
 
-#: Up to so many photos a label the draw matters, so that it is repeated with other seeds.
+#: Most photos a label for which the draw matters, so that it is repeated with other seeds.
 FEW_PHOTOS = 50
-#: Seconds that building and tracing a network takes, whatever it is trained on.
+#: Seconds to build and trace a network.
 START_SECONDS = 12.0
 #: From random weights a network needs larger steps than from good ones.
 LEARNING_RATES = {"scratch": 0.001, "finetune": 0.0003}
@@ -19,13 +19,13 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """What a comparison trains.
+    """Parameters of a comparison.
 
     Args:
         sizes: Numbers of training photos a label; 0 is all.
-        seeds: Draws of the photos, for sizes of up to 50.
+        seeds: Number of draws of the photos, for sizes of up to 50.
         epochs: Passes of a whole network over its training photos.
-        minutes: What training the whole networks may take in all; 0 is no limit.
+        minutes: Most minutes for training all whole networks; 0 is no limit.
     """
 
     sizes: tuple[int, ...]
@@ -35,7 +35,7 @@ class ComparisonPlan:
 
 
 def network_recipe(settings: CellSettings) -> NetworkRecipe:
-    """How the whole network of a cell is trained."""
+    """Recipe of the whole network of a cell."""
     return NetworkRecipe(
         start="pretrained" if settings.way == "finetune" else "random",
         epochs=settings.epochs,
@@ -51,14 +51,14 @@ def plan_cells(
 ) -> list[CellSettings]:
     """List the cells of a comparison: heads, networks from random weights, networks from pretrained ones.
 
-    The whole networks share the time by the photos that they are to pass; a limit is a whole number of seconds, and
-    depends on nothing but the plan and the number of photos, so that a rerun finds its cells again.
+    The whole networks share the time in proportion to their planned steps. A limit is a whole number of seconds, and
+    depends only on the plan and the numbers of photos, so that a rerun finds its cells again.
 
     Args:
-        plan: What to compare.
-        training: Training photos of each label.
+        plan: Parameters of the comparison.
+        training: Number of training photos of each label.
         backbone: The network.
-        encoding: How its pictures are stored.
+        encoding: Encoding of the stored pictures.
     """
     draws = [(size, seed) for size in plan.sizes for seed in range(plan.seeds if 0 < size <= FEW_PHOTOS else 1)]
     limits = _limits(plan, draws, training) if plan.minutes else {}
@@ -70,7 +70,7 @@ def plan_cells(
 
 
 def _limits(plan: ComparisonPlan, draws: Sequence[tuple[int, int]], training: Sequence[int]) -> dict[int, float]:
-    """Seconds of each number of photos a label."""
+    """Time limit in seconds, by number of photos a label."""
     recipe = NetworkRecipe("random", plan.epochs, BATCH_SIZE, LEARNING_RATES["scratch"], seed=0)
     steps = {
         size: recipe.steps(sum(count if size == ALL else min(size, count) for count in training)) for size in plan.sizes

@@ -1,4 +1,4 @@
-"""Publishes a comparison: table, figures, and a report that needs nothing beside itself."""
+"""Publishes a comparison: a table, figures, and a self-contained report."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from tasks.storage.files import publish_bytes
 
 @dataclass(frozen=True)
 class ComparisonRun:
-    """What a comparison was about.
+    """The run of a comparison, for the report.
 
     Args:
         dataset: Name of the dataset.
         date: Date of the run.
         backbone: Name of the backbone.
         size: Height and width of its input in pixels.
-        provenance: What the result came from, in the order to be shown.
+        provenance: Keys and parameters, in the order of the report.
     """
 
     dataset: str
@@ -34,24 +34,24 @@ class ComparisonRun:
     provenance: Mapping[str, str]
 
 
-def publish_comparison(folder: AnyPath, cells: Sequence[Manifest], occasion: ComparisonRun) -> None:
-    """Write comparison.parquet, accuracy-by-photos.svg, accuracy-by-seconds.svg and report.html into a folder.
+def publish_comparison(folder: AnyPath, cells: Sequence[Manifest], run: ComparisonRun) -> None:
+    """Write comparison.parquet, accuracy-by-photos.svg, accuracy-by-seconds.svg and report.html.
 
     Args:
-        folder: Where; its name is the comparison's key.
-        cells: All cells.
-        occasion: What the report says of the run.
+        folder: Folder of the files, whose name is the key of the comparison.
+        cells: Manifests of all cells.
+        run: The run.
     """
     table = tabulate_cells(cells)
     points = average(table)
     photos, seconds = photos_figure(points), seconds_figure(points)
-    schema = describe(table.schema, "compare", folder.name, {**occasion.provenance, "backbone": occasion.backbone})
+    schema = describe(table.schema, "compare", folder.name, {**run.provenance, "backbone": run.backbone})
     publish_parquet(folder / "comparison.parquet", table.cast(schema))
     publish_bytes(folder / "accuracy-by-photos.svg", photos.encode())
     publish_bytes(folder / "accuracy-by-seconds.svg", seconds.encode())
     page = page_environment("tasks.compare").get_template("comparison.html.j2")
     text = page.render(
-        occasion=occasion,
+        run=run,
         ways=WAYS,
         points=points,
         photos=photos,

@@ -1,4 +1,4 @@
-"""One cell of a comparison, as a value with a key."""
+"""Settings of a cell of a comparison, with its key."""
 
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -11,13 +11,13 @@ from tasks.keys import fingerprint
 CODE_VERSION = 3
 
 Way = Literal["head", "scratch", "finetune"]
-#: What each way is, for people.
+#: Descriptions of the ways.
 WAYS: dict[Way, str] = {
     "head": "head on frozen bottlenecks",
     "scratch": "whole network from random weights",
     "finetune": "whole network from pretrained weights",
 }
-#: Photos a label where all of them are taken.
+#: Number of photos a label that stands for all.
 ALL = 0
 
 
@@ -26,13 +26,13 @@ class CellSettings:
     """One way to train, on so many photos of each label.
 
     Args:
-        way: Which way.
-        photos_per_label: Training photos of each label, as far as it has them; 0 takes all.
-        seed: Of the photos that are drawn, and of everything that the training draws.
+        way: The way.
+        photos_per_label: Most training photos of each label; 0 takes all.
+        seed: Seed of the drawn photos and of the training.
         backbone: The network.
-        encoding: How its pictures are stored.
-        epochs: Passes over the training photos, of the whole network; few photos get more, see `LEAST_PASSES`.
-        seconds: What training may take, of the whole network; None is no limit.
+        encoding: Encoding of its stored pictures.
+        epochs: Passes of a whole network over the training photos; few photos get more, see `LEAST_PASSES`.
+        seconds: Most seconds for training a whole network; None is no limit.
     """
 
     way: Way
@@ -45,11 +45,11 @@ class CellSettings:
 
     @property
     def decode(self) -> DecodeSettings:
-        """How photos become pictures."""
+        """Settings of the decode stage."""
         return self.backbone.decode(self.encoding)
 
     def key(self, snapshot: str) -> str:
-        """Key of the cell on a snapshot; a head knows neither epochs nor a limit."""
+        """Key of the cell on a snapshot; a head has neither epochs nor a limit."""
         ingredients = asdict(self)
         if self.way == "head":
             del ingredients["epochs"], ingredients["seconds"]

@@ -1,20 +1,21 @@
-"""The table of a comparison: one row a cell."""
+"""The table of a comparison, one row a cell, and its averages over draws."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 import pyarrow as pa
 
-from tasks.compare.settings import ALL, WAYS
+from tasks.compare.settings import ALL, WAYS, Way
 from tasks.evaluate.metrics import Interval, wilson_interval
 from tasks.shards.manifests import Manifest
 from tasks.shards.schemas import COMPARISON
 
 
 def tabulate_cells(cells: Sequence[Manifest]) -> pa.Table:
-    """Make the table, with the columns of `COMPARISON`, a row a cell in the order given."""
+    """Make the table: columns of `COMPARISON`, a row a cell in the order given."""
     return pa.Table.from_pylist([_row(cell) for cell in cells], COMPARISON)
 
 
@@ -41,24 +42,24 @@ def _row(cell: Manifest) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class AveragedResult:
-    """One way on one number of photos, over all draws of them.
+    """Result of one way on one number of photos, averaged over the draws.
 
     Args:
-        way: Which way.
+        way: The way.
         photos_per_label: Training photos a label; 0 is all.
-        photos: Training photos in all.
-        draws: How often they were drawn.
-        accuracy: Mean accuracy of the draws.
-        interval: 95 % interval of the accuracy (Wilson), as if the draws' mean were of one test: the draws share their
-            test photos, so more of them make it no narrower.
-        least: The least accurate draw.
-        most: The most accurate one.
+        photos: Training photos of all labels.
+        draws: Number of draws.
+        accuracy: Mean accuracy.
+        interval: 95 % interval (Wilson) of the mean accuracy as that of one test: the draws share their test photos, so
+            more draws do not make it narrower.
+        least: Least accuracy of a draw.
+        most: Greatest accuracy of a draw.
         seconds: Mean time of training.
         passes: Mean number of photos that went through the network.
-        cut: Whether any of them ran out of time.
+        cut: Whether any draw ran out of time.
     """
 
-    way: str
+    way: Way
     photos_per_label: int
     photos: int
     draws: int
@@ -76,27 +77,23 @@ def average(table: pa.Table) -> list[AveragedResult]:
     groups = defaultdict(list)
     for row in table.to_pylist():
         groups[row["way"], row["photos_per_label"] or ALL].append(row)
-    points = [_point(way, size, rows) for (way, size), rows in groups.items()]
-    order: dict[str, int] = {way: place for place, way in enumerate(WAYS)}
-    return sorted(points, key=lambda point: (order[point.way], point.photos, point.photos_per_label == ALL))
+    results = [_average(rows, way, size) for (way, size), rows in groups.items()]
+    ways = list(WAYS)
+    return sorted(results, key=lambda one: (ways.index(one.way), one.photos, one.photos_per_label == ALL))
 
 
-def _point(way: str, size: int, rows: list[dict[str, object]]) -> AveragedResult:
-    def mean(name: str) -> float:
-        return fmean(float(row[name]) for row in rows)  # type: ignore[arg-type]  # columns of numbers
-
-    total = int(rows[0]["test_photos"])  # type: ignore[call-overload]  # likewise
-    accuracies = [float(row["accuracy"]) for row in rows]  # type: ignore[arg-type]
+def _average(rows: Sequence[dict[str, Any]], way: Way, size: int) -> AveragedResult:
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
     return AveragedResult(
         way=way,
         photos_per_label=size,
-        photos=round(mean("photos")),
+        photos=round(fmean(columns["photos"])),
         draws=len(rows),
-        accuracy=mean("accuracy"),
-        interval=wilson_interval(round(mean("correct")), total),
-        least=min(accuracies),
-        most=max(accuracies),
-        seconds=mean("seconds"),
-        passes=mean("passes"),
-        cut=any(bool(row["cut"]) for row in rows),
+        accuracy=fmean(columns["accuracy"]),
+        interval=wilson_interval(round(fmean(columns["correct"])), rows[0]["test_photos"]),
+        least=min(columns["accuracy"]),
+        most=max(columns["accuracy"]),
+        seconds=fmean(columns["seconds"]),
+        passes=fmean(columns["passes"]),
+        cut=any(columns["cut"]),
     )

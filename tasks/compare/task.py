@@ -12,21 +12,21 @@ from tasks.stage import RunStageTask
 
 
 class TrainCell(RunStageTask):
-    """Trains one way on so many photos, and tests it on the snapshot's test split."""
+    """Trains one way on some photos, and tests it on the test split of the snapshot."""
 
     settings: SettingsParameter[CellSettings] = SettingsParameter(CellSettings, description="Settings, as JSON.")
 
     stage = "compare"
     on_gpus = True
-    #: One at a time, whatever `--workers` says: each measures how long it takes.
+    #: One at a time, whatever `--workers` says, since each is timed.
     resources = {"stopwatch": 1}  # noqa: RUF012 (Luigi reads it from the class)
 
     def requires(self) -> DecodePhotos:
-        """The pictures."""
+        """Return the task of the pictures."""
         return DecodePhotos(context=self.context, settings=self.settings.decode)
 
     def manifest_path(self) -> AnyPath:
-        """One a cell, whichever comparison asked for it."""
+        """Return the path of the cell's manifest, which all comparisons share."""
         return self.root.below("compare", "cells", f"{self.settings.key(self.snapshot)}.json")
 
     def work(self, progress: Progress) -> StageResult:
@@ -49,7 +49,7 @@ class TrainCell(RunStageTask):
         )
 
     def closing(self, manifest: Manifest) -> str:
-        """What came out."""
+        """Return the line that reports the finished cell."""
         settings, details = self.settings, manifest.details
         size = "all" if settings.photos_per_label == ALL else f"{settings.photos_per_label}"
         accuracy = details["correct"] / details["test_photos"]

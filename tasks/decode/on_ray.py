@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from tasks.cluster.actor import check_folder, check_version
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.client import Job, connected, text_of
+from tasks.cluster.client import Job, connect, text_of
 from tasks.cluster.resources import rows_of_block
 from tasks.decode.photos import (
     ROWS_PER_SHARD,
@@ -125,9 +125,9 @@ def _decode(untried: Untried, source: DecodeJob, cluster: Cluster, progress: Pro
     photos = untried.photos.select(_COLUMNS)
     too_large = pc.is_in(photos.column("sha256"), pa.array(sorted(untried.too_large), pa.string()))
     photos = photos.append_column(_TOO_LARGE, too_large)
-    with connected(cluster, progress) as there:
+    with connect(cluster, progress) as there:
         # An actor has one core, since its worker processes start anew for each block.
-        pool = there.room(1, 0, progress)
+        pool = there.choose_pool(1, 0, progress)
         rows = rows_of_block(photos.num_rows, pool.actors, ROWS_PER_SHARD, _LEAST)
         progress.start(photos.num_rows, "photos")
         for counts in there.results(source.job(), cut(photos, rows), pool):

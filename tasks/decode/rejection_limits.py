@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from tasks.decode.rejections import MissingPhoto
 from tasks.errors import DatasetError
-from tasks.snapshot.photos import check_labels
+from tasks.snapshot.labels import check_labels
 
 _WORST = 10
 

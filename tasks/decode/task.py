@@ -47,13 +47,13 @@ class DecodePhotos(RunStageTask):
 
     def _renew_snapshot(self, skipped: Sequence[MissingPhoto]) -> None:
         """Invalidate the snapshot if files have changed or vanished, so that the next run takes a new one."""
-        from tasks.snapshot.invalidate import invalidate
+        from tasks.snapshot.photos import invalidate_snapshot
 
         reasons = {photo.path: photo.reason for photo in skipped}
         if self.context.pointer and not {Reason.CHANGED, Reason.VANISHED}.isdisjoint(reasons.values()):
             # A vanished file may come back unchanged, for example when its disk is mounted again.
             changed = [path for path, reason in reasons.items() if reason == Reason.CHANGED]
-            invalidate(to_path(self.context.pointer), changed)
+            invalidate_snapshot(to_path(self.context.pointer), changed)
 
     def work(self, progress: Progress) -> StageResult:
         """Decode the photos that are missing from the store, and check that enough have a picture."""

@@ -48,7 +48,7 @@ def find_photos(paths: Iterable[AnyPath]) -> Found:
         else:
             is_fetched = storage_at(path).reads_are_requests
             files |= {str(path / file.path): file.size if is_fetched else 0 for file in listing.files}
-            ignored.append(listing.left_out().below(str(path)))
+            ignored.append(listing.summarise_ignored().below(str(path)))
     return Found([Photo("", file, size) for file, size in files.items()], refused, merge_ignored(ignored))
 
 

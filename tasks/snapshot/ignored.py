@@ -1,4 +1,4 @@
-"""Files and folders that a listing leaves out: counted by reason, with examples, and told where that may surprise."""
+"""Ignored files and folders: counted by reason, with examples, and reported where a user may miss them."""
 
 from bisect import insort
 from collections import Counter
@@ -7,27 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tasks.events import escape_control_characters
-from tasks.snapshot.ignored_names import HIDDEN, LICENCE, NAME_NOT_UTF8, SYSTEM_FILE
+from tasks.snapshot import photo_rules as rules
 
-LINKED_FOLDER = "linked folder"
-NOT_A_PHOTO = "not a photo"
-NOT_REGULAR = "not a regular file"
-OUTSIDE = "outside a label"
-RAW_PHOTO = "raw photo"
-UNREADABLE = "unreadable"
-UNSUPPORTED = "unsupported image format"
-VIDEO = "video"
-
-#: Paths that are named of each reason.
+#: Paths kept as examples of each reason.
 EXAMPLES = 3
-#: Folders without photos that are kept, and that are told one by one.
-_KEPT_FOLDERS, _TOLD_FOLDERS = 10, 3
+#: Folders without photos that a manifest names, and that the last lines of a run name.
+_KEPT_FOLDERS, _NAMED_FOLDERS = 10, 3
 #: Nobody misses these: a folder with nothing else in it is empty.
-_CLUTTER = {HIDDEN, LICENCE, SYSTEM_FILE}
+_CLUTTER = {rules.HIDDEN, rules.LICENCE, rules.SYSTEM_FILE}
 
 
 class _Words(NamedTuple):
-    """How a reason is told: of one entry, of several, and what to do; without a remedy only the report tells it."""
+    """Words for one entry and for several, and the remedy; without a remedy, only the report shows the entries."""
 
     one: str
     several: str
@@ -35,29 +26,33 @@ class _Words(NamedTuple):
 
 
 _WORDS = {
-    HIDDEN: _Words("hidden entry", "hidden entries"),
-    LICENCE: _Words("licence", "licences"),
-    LINKED_FOLDER: _Words("linked folder", "linked folders", "put the photos themselves there"),
-    NAME_NOT_UTF8: _Words("name that is not UTF-8", "names that are not UTF-8", "rename in UTF-8"),
-    NOT_A_PHOTO: _Words("file that is no photo", "files that are no photos"),
-    NOT_REGULAR: _Words("entry that is no file", "entries that are no files", "mend or delete broken links"),
-    OUTSIDE: _Words("photo outside a label", "photos outside a label", "move into a folder named after the label"),
-    RAW_PHOTO: _Words("raw photo", "raw photos", "convert to JPEG"),
-    SYSTEM_FILE: _Words("system file or folder", "system files or folders"),
-    UNREADABLE: _Words("unreadable file", "unreadable files", "mend the permissions"),
-    UNSUPPORTED: _Words("image in an unsupported format", "images in unsupported formats", "convert to JPEG or PNG"),
-    VIDEO: _Words("video", "videos"),
+    rules.HIDDEN: _Words("hidden entry", "hidden entries"),
+    rules.LICENCE: _Words("licence", "licences"),
+    rules.LINKED_FOLDER: _Words("linked folder", "linked folders", "put the photos themselves there"),
+    rules.NAME_NOT_UTF8: _Words("name that is not UTF-8", "names that are not UTF-8", "rename in UTF-8"),
+    rules.NOT_A_PHOTO: _Words("file that is no photo", "files that are no photos"),
+    rules.NOT_REGULAR: _Words("entry that is no file", "entries that are no files", "mend or delete broken links"),
+    rules.OUTSIDE: _Words(
+        "photo outside a label", "photos outside a label", "move into a folder named after the label"
+    ),
+    rules.RAW_PHOTO: _Words("raw photo", "raw photos", "convert to JPEG"),
+    rules.SYSTEM_FILE: _Words("system file or folder", "system files or folders"),
+    rules.UNREADABLE: _Words("unreadable file", "unreadable files", "mend the permissions"),
+    rules.UNSUPPORTED: _Words(
+        "image in an unsupported format", "images in unsupported formats", "convert to JPEG or PNG"
+    ),
+    rules.VIDEO: _Words("video", "videos"),
 }
 
 
 class IgnoredRow(NamedTuple):
-    """Entries that were left out for one reason.
+    """Entries that were ignored for one reason.
 
     Args:
-        reason: Why, in a few words.
-        entries: How many; an ignored folder counts as one.
+        reason: The reason, one of `_WORDS`.
+        entries: Number of entries; an ignored folder counts as one.
         examples: The first paths; that of a folder ends with a `/`.
-        remedy: What lets them count, in a few words; empty where nobody misses them.
+        remedy: How to let them count, in a few words; empty if nobody misses them.
     """
 
     reason: str
@@ -66,29 +61,15 @@ class IgnoredRow(NamedTuple):
     remedy: str
 
 
-class FolderRow(NamedTuple):
-    """A first-level folder that has files but no photo.
-
-    Args:
-        path: Its name, with a `/` at its end.
-        files: How many entries it has.
-        reasons: The same by reason, in words.
-    """
-
-    path: str
-    files: int
-    reasons: str
-
-
 @dataclass(frozen=True)
 class IgnoredSummary:
-    r"""What was left out, in a size that a manifest can hold.
+    r"""Ignored entries, in a size that a manifest can hold.
 
     Args:
-        counts: How many entries, by reason.
+        counts: Number of entries, by reason.
         examples: The first paths of each reason. Bytes of a name that are not UTF-8 are written as `\xe9`.
-        folders: First-level folders that have files but no photo: their entries by reason. The first ones only.
-        more_folders: How many more such folders there are.
+        folders: The first of the first-level folders that have files but no photo: their entries by reason.
+        more_folders: Number of further such folders.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -98,7 +79,7 @@ class IgnoredSummary:
 
     @classmethod
     def from_details(cls, details: Mapping[str, Any]) -> "IgnoredSummary":
-        """Read what `details` wrote; an earlier version of this project wrote the counts only."""
+        """Read the output of `details`; an earlier version of this project wrote the counts only."""
         folders = details.get("folders_without_photos", {})
         return cls(
             details.get("ignored", {}),
@@ -108,7 +89,7 @@ class IgnoredSummary:
         )
 
     def details(self) -> dict[str, Any]:
-        """What manifests and records keep of it."""
+        """Convert to the details of manifests and records."""
         return {
             "ignored": dict(self.counts),
             "ignored_examples": {reason: list(paths) for reason, paths in self.examples.items()},
@@ -119,50 +100,48 @@ class IgnoredSummary:
         }
 
     def rows(self) -> list[IgnoredRow]:
-        """All that was left out, what has a remedy first."""
+        """All reasons, those with a remedy first."""
         rows = [
             IgnoredRow(reason, count, self.examples.get(reason, ()), _WORDS[reason].remedy if reason in _WORDS else "")
             for reason, count in self.counts.items()
         ]
         return sorted(rows, key=lambda row: (not row.remedy, row.reason))
 
-    def tell(self) -> list[str]:
-        """A line for each reason that has a remedy, safe to be shown on a terminal."""
+    def folder_rows(self) -> list[tuple[str, int, str]]:
+        """The first-level folders without a photo: name with a `/`, number of entries, and entries by reason."""
         return [
-            f"{_counted(row.reason, row.entries)} ({row.remedy}){_named(row.examples, row.entries)}"
+            (f"{name}/", sum(counts.values()), ", ".join(_counted(*item) for item in sorted(counts.items())))
+            for name, counts in self.folders.items()
+        ]
+
+    def describe_reasons(self) -> list[str]:
+        """Describe each reason that has a remedy in one line, without control characters."""
+        return [
+            f"{_counted(row.reason, row.entries)} ({row.remedy}){_examples(row.examples, row.entries)}"
             for row in self.rows()
             if row.remedy
         ]
 
-    def tell_folders(self) -> list[str]:
-        """A line for each first-level folder without a photo, likewise; the last one counts the others."""
+    def describe_folders(self) -> list[str]:
+        """Describe the first folders without a photo in one line each; a last line counts the others."""
         lines = [
-            f"{escape_control_characters(row.path)} has {_files(row.files)}, none of them a photo that is read here "
-            f"({row.reasons})"
-            for row in self.folder_rows()[:_TOLD_FOLDERS]
+            f"{escape_control_characters(path)} has {'1 file' if files == 1 else f'{files:,} files'}, none of them a "
+            f"photo that is read here ({reasons})"
+            for path, files, reasons in self.folder_rows()[:_NAMED_FOLDERS]
         ]
         more = len(self.folders) + self.more_folders - len(lines)
         return [*lines, f"and {more:,} more such folders" if more > 1 else "and 1 more such folder"] if more else lines
 
     def lines(self, folder: str = "No label") -> list[tuple[str, str]]:
-        """All lines, each after the word that it begins with.
-
-        Args:
-            folder: How the lines on folders without a photo begin.
-        """
-        return [("Ignored", line) for line in self.tell()] + [(folder, line) for line in self.tell_folders()]
-
-    def folder_rows(self) -> list[FolderRow]:
-        """The first-level folders without a photo."""
-        return [
-            FolderRow(f"{name}/", sum(counts.values()), ", ".join(_counted(*item) for item in sorted(counts.items())))
-            for name, counts in self.folders.items()
+        """All lines, each with its heading; `folder` is the heading for folders without a photo."""
+        return [("Ignored", line) for line in self.describe_reasons()] + [
+            (folder, line) for line in self.describe_folders()
         ]
 
     def explain(self) -> str:
-        """Both as the end of an error's sentence; empty where there is nothing to tell."""
-        told = "; ".join((*self.tell(), *self.tell_folders()))
-        return f" Ignored: {told}." if told else ""
+        """All lines as the last sentence of an error; empty if there are none."""
+        lines = "; ".join(line for _, line in self.lines())
+        return f" Ignored: {lines}." if lines else ""
 
     def below(self, folder: str) -> "IgnoredSummary":
         """The same with paths from further up."""
@@ -175,7 +154,7 @@ class IgnoredSummary:
 
 
 def merge_ignored(summaries: Collection[IgnoredSummary]) -> IgnoredSummary:
-    """What several listings left out, together."""
+    """Merge the summaries of several listings."""
     counts: Counter[str] = Counter()
     examples: dict[str, list[str]] = {}
     folders: dict[str, Mapping[str, int]] = {}
@@ -184,18 +163,17 @@ def merge_ignored(summaries: Collection[IgnoredSummary]) -> IgnoredSummary:
         folders.update(summary.folders)
         for reason, paths in summary.examples.items():
             examples[reason] = sorted({*examples.get(reason, ()), *paths})[:EXAMPLES]
-    more = sum(summary.more_folders for summary in summaries)
-    return _summary(counts, examples, folders, more)
+    return _summary(counts, examples, folders, sum(summary.more_folders for summary in summaries))
 
 
 @dataclass
 class Ignored:
-    """What a listing leaves out, while it is made.
+    """Ignored entries of a listing that is being made.
 
     Args:
-        counts: How many entries were left out, by reason; an ignored folder counts as one.
-        examples: Of each reason the first paths in their order, whatever order they are found in.
-        folders: The same counts for each first-level folder.
+        counts: Number of entries, by reason; an ignored folder counts as one.
+        examples: The first paths of each reason in sorted order, whatever order they are found in.
+        folders: Number of entries of each first-level folder, by reason.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -203,12 +181,7 @@ class Ignored:
     folders: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, path: str, reason: str) -> None:
-        """Count an entry.
-
-        Args:
-            path: Its path within the dataset, with a `/` at its end where it is a folder.
-            reason: Why it is left out.
-        """
+        """Count an entry by its path within the dataset, with a `/` at the end of a folder's."""
         self.counts[reason] += 1
         examples = self.examples.setdefault(reason, [])
         if len(examples) < EXAMPLES or path < examples[-1]:
@@ -219,11 +192,7 @@ class Ignored:
             self.folders.setdefault(folder, Counter())[reason] += 1
 
     def summarise(self, photos: Iterable[str]) -> IgnoredSummary:
-        """Keep what a manifest can hold.
-
-        Args:
-            photos: Paths of the photos; a folder with one of them is not without.
-        """
+        """Summarise the entries beside photos with these paths."""
         used = {path.partition("/")[0] for path in photos}
         without = {
             name: dict(sorted(counts.items()))
@@ -242,13 +211,13 @@ def _summary(
     first = sorted(folders)[:_KEPT_FOLDERS]
     return IgnoredSummary(
         dict(sorted(counts.items())),
-        {reason: [_readable(path) for path in paths] for reason, paths in sorted(examples.items())},
+        {reason: [_printable(path) for path in paths] for reason, paths in sorted(examples.items())},
         {name: folders[name] for name in first},
         more + len(folders) - len(first),
     )
 
 
-def _readable(path: str) -> str:
+def _printable(path: str) -> str:
     r"""Write a path so that JSON, Parquet and a terminal take it: bytes that are not UTF-8 as `\xe9`."""
     try:
         return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
@@ -261,11 +230,7 @@ def _counted(reason: str, count: int) -> str:
     return f"{count:,} {words.one if count == 1 else words.several}"
 
 
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
-
-
-def _named(examples: Sequence[str], count: int) -> str:
+def _examples(examples: Sequence[str], count: int) -> str:
     if not examples:
         return ""
     more = f" and {count - len(examples):,} more" if count > len(examples) else ""

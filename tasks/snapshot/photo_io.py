@@ -1,7 +1,7 @@
-"""Opens photos' files, and nothing that would keep its reader waiting; reads photos wherever they are.
+"""Reads photos, from this machine or an object store, and never waits for a file that is none.
 
-What the walk saw as a file may be a pipe by the time it is read. A pipe without a writer, a socket or a terminal gives
-no bytes and no end either.
+A file that the walk found may be a pipe by the time it is read. A pipe without a writer, a socket or a terminal never
+ends.
 """
 
 import errno
@@ -14,40 +14,35 @@ from pathlib import Path
 from tasks.paths import AnyPath, is_remote
 from tasks.storage.remote_listing import read_range
 
-#: Bytes of an object that are in memory at once: nearly all photos are fetched in one request.
+#: Most bytes of an object in memory: nearly all photos are read in one request.
 PIECE = 64 * 2**20
 
 
 def open_photo(path: Path) -> io.BufferedReader:
-    """Open a file to read its bytes; links to files are followed.
+    """Open a file for reading; links to files are followed.
 
     Raises:
-        OSError: It cannot be opened, or is no regular file.
+        OSError: The file cannot be opened, or is no regular file.
     """
-    descriptor = _open_regular(str(path))
-    try:
-        return open(descriptor, "rb")  # noqa: PTH123 (of a descriptor)
-    except BaseException:
-        os.close(descriptor)
-        raise
+    return open(path, "rb", opener=_open_regular)
 
 
 def read_head(path: str, most: int) -> bytes:
-    """Read the first bytes of a file on this machine, in less than half the time of `open_photo`.
+    """Read the first bytes of a local file, in less than half the time of `open_photo`.
 
     Raises:
         OSError: As of `open_photo`.
     """
-    descriptor = _open_regular(path)
+    descriptor = _open_regular(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(descriptor, most)
     finally:
         os.close(descriptor)
 
 
-def _open_regular(path: str) -> int:
-    # Without O_NONBLOCK, to open a pipe is to wait for its writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def _open_regular(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a pipe waits for its writer.
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", path)
@@ -58,14 +53,14 @@ def _open_regular(path: str) -> int:
 
 
 def read_photo(path: AnyPath, most: int) -> bytes:
-    """Read a photo's bytes; of an object in one request.
+    """Read the bytes of a photo; an object in one request.
 
     Args:
-        path: The file or object.
-        most: How many bytes are wanted at most.
+        path: Path of the file or object.
+        most: Most bytes that are wanted.
 
     Returns:
-        Its bytes; of one that has more than `most` the first `most + 1`.
+        All bytes, or the first `most + 1` of a larger photo.
 
     Raises:
         OSError: As of `open_photo`; an object is missing, or may not be read.
@@ -75,12 +70,12 @@ def read_photo(path: AnyPath, most: int) -> bytes:
     if is_remote(path):
         return read_range(path, 0, most + 1)
     with open_photo(path) as file:
-        # No more is asked for than there is: a buffer of that size would be made first.
+        # No more than the file has: Python allocates a buffer of the size asked for.
         return file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
 
 
 def photo_sha256(path: AnyPath) -> str:
-    """Hash a photo's bytes in bounded memory; 64 lower-case hex digits.
+    """Hash the bytes of a photo in bounded memory; 64 lower-case hex digits.
 
     Raises:
         OSError: As of `read_photo`.

@@ -1,32 +1,32 @@
-"""A snapshot: one row a photo, with what is the same as what, keyed by its content."""
+"""Snapshots: one row a photo, with its duplicates and conflicts, keyed by content."""
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.download.source_fallback import INVALIDATED
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.shards.manifests import read_manifest
 from tasks.shards.schemas import SNAPSHOT, describe
-from tasks.snapshot.hashes import HASHES, drop_racy, hash_files, recalled_files
-from tasks.snapshot.ignored import UNREADABLE, IgnoredSummary
-from tasks.snapshot.labels import to_label
+from tasks.snapshot.hashes import HASHES, drop_hashes, drop_racy, hash_files, recall, tabulate_files
+from tasks.snapshot.ignored import IgnoredSummary
+from tasks.snapshot.labels import check_split_folders, to_label
 from tasks.snapshot.listing import Listing, fingerprint_rows
-from tasks.snapshot.object_walk import look_into
-from tasks.snapshot.split_folders import check_split_folders
-from tasks.snapshot.walk import list_unread
+from tasks.snapshot.photo_rules import UNREADABLE
+from tasks.snapshot.walk import list_unread, read_unclear
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import local
 from tasks.storage.layout import DataRoot
 
-_NAMED = 10
-#: Bytes of text that an arrow array has at most.
+#: Most bytes of text in an Arrow array.
 COLUMN_BYTES = 2**31 - 1
 
 
@@ -37,13 +37,13 @@ class Snapshot:
     Args:
         key: The version of the dataset: first 16 hex digits of the sha256 over its sorted (path, label, sha256) rows.
         table: Columns of `SNAPSHOT`, sorted by path. `label` is the name of the first folder in Unicode's form NFC;
-            `path` is as the file has it. `duplicate_of` is the smallest path with the same bytes under the same label,
-            null for that photo itself. `conflict` is true where the same bytes stand under two labels or more; such a
-            photo can be a duplicate within its own label as well.
+            `path` keeps the form of the file. `duplicate_of` is the smallest path with the same bytes under the same
+            label, null for that photo itself. `conflict` is true if the same bytes are under two labels or more; such
+            a photo can be a duplicate within its label as well.
         hashes: Columns of `HASHES`, for the next snapshot to recall.
-        state: Fingerprint of all paths, sizes and versions: whether the source looks as it did.
-        ignored: Entries of the folder that were left out, by reason.
-        hashed: How many files were read; the hashes of the others were known.
+        state: Fingerprint of all paths, sizes and versions.
+        ignored: Ignored entries of the folder, by reason.
+        hashed: Number of files that were read; the hashes of the others were known.
     """
 
     key: str
@@ -55,27 +55,27 @@ class Snapshot:
 
     @property
     def photos(self) -> int:
-        """How many photos there are, duplicates and conflicts among them."""
+        """Number of photos, including duplicates and conflicts."""
         return int(self.table.num_rows)
 
     @property
     def duplicates(self) -> int:
-        """How many photos repeat another one of their label."""
+        """Number of photos that repeat another one of their label."""
         return self.photos - int(self.table["duplicate_of"].null_count)
 
     @property
     def conflicts(self) -> int:
-        """How many photos stand under another label too."""
+        """Number of photos that are under another label too."""
         return int(pc.sum(self.table["conflict"], min_count=0).as_py())
 
     @property
     def labels(self) -> dict[str, int]:
-        """How many usable photos each label has."""
+        """Number of usable photos of each label."""
         return count_labels(self.table)
 
     @property
     def merged_labels(self) -> dict[str, list[str]]:
-        """The folders of each label that several folders make, whose names differ only in their form of Unicode."""
+        """Folders of each label that has several, whose names differ only in their form of Unicode."""
         folders = defaultdict(list)
         for folder in sorted(pc.unique(_first_folder(self.table["path"])).to_pylist()):
             folders[to_label(folder)].append(folder)
@@ -85,14 +85,14 @@ class Snapshot:
 def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress, archive: str = "") -> Snapshot:
     """Take a snapshot of a folder `<label>/**/<file>`.
 
-    Files whose size and version are known are not read again. A file that vanishes meanwhile is left out, and one that
-    cannot be read is left out, counted as ignored and logged.
+    Files whose size and version are known are not read again. A file that vanishes meanwhile has no row; one that
+    cannot be read has none either, is counted as ignored and logged.
 
     Args:
-        root: The dataset's folder; nothing in it is changed.
+        root: Folder of the dataset; nothing in it is changed.
         known: The `hashes` of the last snapshot of the same folder, or None.
-        progress: Told of the photos that are hashed.
-        archive: What the folder was extracted from, for people; empty where the dataset is a folder.
+        progress: Advanced by the photos that are hashed.
+        archive: The archive that the folder was extracted from, for errors; empty if the dataset is a folder.
 
     Raises:
         DatasetError: The folder or one below it cannot be read, has more photos than a snapshot can, or is divided into
@@ -101,14 +101,15 @@ def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress, arc
     moment_ns = time.time_ns()
     listing = list_unread(root)
     if listing.unclear:
-        listing = look_into(root, listing, recalled_files(listing.unclear, known))
+        keys = recall(tabulate_files(listing.unclear), known)
+        listing = read_unclear(root, listing, {file for file, key in zip(listing.unclear, keys, strict=True) if key})
     _check_size(root, listing)
     check_split_folders([file.path for file in listing.files], root, archive)
     hashed = hash_files(root, listing.files, known, progress)
-    for path in hashed.unreadable_paths:
+    for path in hashed.unreadable:
         listing.ignored.add(path, UNREADABLE)
-    unreadable = set(hashed.unreadable_paths)
-    table = _compare(hashed.table)
+    unreadable = set(hashed.unreadable)
+    table = _mark_repeats(hashed.table)
     key = fingerprint_rows(zip(*(table[name].to_pylist() for name in ("path", "label", "sha256")), strict=True))
     hashes = drop_racy(hashed.table, listing.files, moment_ns)
     return Snapshot(
@@ -122,7 +123,7 @@ def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress, arc
 
 
 def _check_size(root: AnyPath, listing: Listing) -> None:
-    """Refuse more photos than one column of a table holds the hashes of, or the paths, before any is read."""
+    """Refuse photos whose hashes or paths do not fit into one column of a table, before any photo is read."""
     hashes, paths = 64 * len(listing.files), sum(len(file.path.encode()) for file in listing.files)
     if max(hashes, paths) > COLUMN_BYTES:
         raise DatasetError(
@@ -132,10 +133,10 @@ def _check_size(root: AnyPath, listing: Listing) -> None:
 
 
 def read_snapshot(root: DataRoot, key: str) -> pa.Table:
-    """Read a snapshot's table.
+    """Read the table of a snapshot.
 
     Raises:
-        DamagedError: There is none of that key, or it is damaged.
+        DamagedError: The snapshot is missing or damaged.
     """
     path = root.snapshot(key)
     try:
@@ -149,58 +150,38 @@ def read_snapshot(root: DataRoot, key: str) -> pa.Table:
 
 
 def usable(table: pa.Table) -> pa.Table:
-    """Keep the photos that training may use: no conflicts, and of duplicates the one with the smallest path.
-
-    Args:
-        table: A snapshot's.
+    """Select from a snapshot the photos that training may use: no conflicts, and of duplicates the smallest path.
 
     Returns:
-        Its rows in which each sha256 stands once, sorted by sha256.
+        Rows with each sha256 once, sorted by sha256.
     """
     return table.filter(pc.and_not(pc.is_null(table["duplicate_of"]), table["conflict"])).sort_by("sha256")
 
 
 def count_labels(table: pa.Table) -> dict[str, int]:
-    """Count each label's usable photos, 0 where all are conflicts; sorted by label.
-
-    Args:
-        table: A snapshot's.
-    """
+    """Count the usable photos of each label of a snapshot, 0 if all are conflicts; sorted by label."""
     counts = dict.fromkeys(sorted(pc.unique(table["label"]).to_pylist()), 0)
     for item in pc.value_counts(usable(table)["label"]).to_pylist():
         counts[item["values"]] = item["counts"]
     return counts
 
 
-def check_labels(counts: Mapping[str, int], least: int = 3, ignored: IgnoredSummary | None = None) -> None:
-    """Refuse a dataset that no head can be trained on, before any work is done.
+def invalidate_snapshot(manifest: AnyPath, changed: Sequence[str]) -> None:
+    """Let the next run take the snapshot of a date again, and read changed files even if they look unchanged.
+
+    The snapshot itself stays: the current run goes on with it, and so may a run whose source is unreachable.
 
     Args:
-        counts: Usable photos of each label.
-        least: How many each must have; three, since each split needs one.
-        ignored: What was left out, which the error names.
-
-    Raises:
-        DatasetError: There are fewer than two labels, or labels with too few photos, which are named.
+        manifest: Path of the snapshot's manifest for the date.
+        changed: Paths of files whose bytes are not those of the snapshot.
     """
-    explained = ignored.explain() if ignored else ""
-    if len(counts) < 2:
-        found = ", ".join(f"only the label {label!r} with photos: {count}" for label, count in counts.items())
-        raise DatasetError(
-            f"The dataset has {found or 'no photos in folders'}, and a classifier needs two labels at least. Give a "
-            f"folder that holds one folder a label with its photos inside: <dataset>/<label>/<photo>.jpg.{explained}"
-        )
-    small = [f"{label!r} ({count})" for label, count in counts.items() if count < least]
-    if small:
-        more = f" and {len(small) - _NAMED} more" if len(small) > _NAMED else ""
-        raise DatasetError(
-            f"Labels with fewer than {least} usable photos: {', '.join(small[:_NAMED])}{more}. Add photos to them or "
-            f"move their folders out of the dataset; duplicates, and photos under two labels, do not count.{explained}"
-        )
+    drop_hashes(manifest.with_name("hashes.parquet"), changed)
+    found = read_manifest(manifest)
+    replace(found, details={**found.details, "state": INVALIDATED}).publish(manifest)
 
 
-def _compare(hashes: pa.Table) -> pa.Table:
-    """Make a snapshot's table of hashes that are sorted by path."""
+def _mark_repeats(hashes: pa.Table) -> pa.Table:
+    """Make the table of a snapshot, with its duplicates and conflicts, of hashes sorted by path."""
     path = hashes["path"].combine_chunks()
     label = pc.utf8_normalize(_first_folder(path), form="NFC")
     content, _ = _encode(hashes["sha256"])
@@ -227,7 +208,7 @@ def _first_folder(path: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArra
 
 
 def _encode(values: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], int]:
-    """Number distinct values from 0; returns the numbers, int64 [N], and how many distinct ones there are."""
+    """Number distinct values from 0; returns the numbers, int64 [N], and the count of distinct values."""
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     encoded = array.dictionary_encode()
     return np.asarray(encoded.indices).astype(np.int64), len(encoded.dictionary)

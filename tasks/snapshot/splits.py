@@ -1,8 +1,8 @@
-"""Who trains and who tests: tenths, splits and folds from the photos' content hashes.
+"""Splits and folds of photos, from the hashes of their bytes.
 
-A photo is in one of ten tenths, and splits and folds are unions of tenths: statistics of each tenth, added up, serve
-all of them. A photo's tenth depends on its bytes alone, so it stays there whatever is added around it or wherever it
-moves; the exception is small labels, where a photo may have to fill in for a split that has none.
+Splits and folds are unions of ten tenths, so that statistics of each tenth, added up, serve all of them. The tenth of a
+photo depends on its bytes alone: it stays the same when other photos are added, and when the photo moves. The
+exception is small labels, whose photos may have to fill in for a split that has none.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.errors import SettingError
-from tasks.snapshot.photos import check_labels
+from tasks.snapshot.labels import check_labels
 
 SPLITS = ("train", "validation", "test")
 
@@ -25,18 +25,18 @@ SPLIT_TENTHS = {"train": tuple(range(8)), "validation": (8,), "test": (9,)}
 _POSITIONS = 2**64
 _ENDS = [_POSITIONS * tenth // TENTHS for tenth in range(1, TENTHS + 1)]
 _RANGES = (range(_ENDS[7]), range(_ENDS[7], _ENDS[8]), range(_ENDS[8], _POSITIONS))
-# The outer ranges choose first: where a label has all its photos on one side, each split then gets the nearest ones.
+# The outer ranges choose first: if all photos of a label are on one side, each split then gets the nearest ones.
 _FILL_ORDER = (2, 0, 1)
 
 
 @dataclass(frozen=True)
 class Fill:
-    """A photo that stands in for a split which the thresholds left without photos of its label.
+    """A photo that fills in for a split without photos of its label.
 
     Args:
         label: The label.
-        split: The split that it fills, one of `SPLITS`.
-        sha256: The photo.
+        split: The filled split, one of `SPLITS`.
+        sha256: Key of the photo.
     """
 
     label: str
@@ -49,10 +49,10 @@ class Splits:
     """The split of each photo.
 
     Args:
-        tenths: The tenth of each photo, int8 [N] from 0 to 9, in the order of the photos given; one that fills in for a
-            split has a tenth of that split.
-        ids: Index into `SPLITS` of each photo, int8 [N], likewise.
-        filled: The photos that thresholds alone would have put elsewhere, sorted by label and split.
+        tenths: Tenth of each photo, int8 [N] from 0 to 9, in the order of the photos given; a photo that fills in for
+            a split has a tenth of that split.
+        ids: Index into `SPLITS` of each photo, int8 [N].
+        filled: Photos that fill in for a split, sorted by label and split.
     """
 
     tenths: npt.NDArray[np.int8]
@@ -69,12 +69,12 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str]) -> Splits:
     """Split photos 80/10/10 into train, validation and test by thresholds on their content hashes.
 
     The position of a photo is the number in the first 16 hex digits of its sha256, as a fraction of 2**64. Its first
-    decimal is the photo's tenth: 0 to 7 train, 8 validates, 9 tests. Where that leaves a split without photos of a
-    label, the photo whose position is nearest to that split's range fills in, taken from a split that has two at least.
+    decimal is the tenth of the photo: 0 to 7 train, 8 validates, 9 tests. If a split gets no photos of a label, the
+    photo nearest to the range of the split fills in, taken from a split that has at least two.
 
     Args:
-        sha256: Keys of N usable photos, each once, 64 hex digits.
-        labels: Their labels, N.
+        sha256: Distinct keys of N usable photos, 64 hex digits.
+        labels: Labels of the N photos.
 
     Raises:
         DatasetError: A label has fewer than three photos, or there are fewer than two labels.
@@ -85,7 +85,7 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str]) -> Splits:
     sizes = np.bincount(codes, minlength=len(names))
     check_labels(dict(zip(names, sizes.tolist(), strict=True)), least=len(SPLITS))
 
-    positions = _digits(sha256, 0)
+    positions = _positions(sha256)
     tenths = np.searchsorted(np.array(_ENDS[:-1], np.uint64), positions, side="right").astype(np.int8)
     ids = np.repeat(np.arange(len(SPLITS), dtype=np.int8), [len(own) for own in SPLIT_TENTHS.values()])[tenths]
     present = np.bincount(codes * len(SPLITS) + ids, minlength=len(names) * len(SPLITS)).reshape(-1, len(SPLITS)) > 0
@@ -103,12 +103,12 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str]) -> Splits:
 
 
 def fold_tenths(folds: int) -> tuple[tuple[int, ...], ...]:
-    """Share the tenths out among the folds of a cross-validation: the tenths of each fold.
+    """Distribute the tenths among the folds of a cross-validation.
 
-    Folds know nothing of labels: one with few photos may be missing from a fold, or from all folds but one.
+    Folds ignore labels: a label with few photos may be missing from a fold, or from all folds but one.
 
     Args:
-        folds: How many folds, from 2 to 10.
+        folds: Number of folds, from 2 to 10.
 
     Raises:
         SettingError: There are fewer or more folds.
@@ -124,7 +124,7 @@ def _fill(positions: dict[str, int], splits: dict[str, int]) -> Iterator[tuple[s
         count = Counter(splits.values())
         if not count[split]:
             spare = [key for key in positions if count[splits[key]] > 1]
-            # Keys tell apart what lies equally near, so that the order of photos never matters.
+            # Of equally near photos the smallest key wins, so that the order of photos does not matter.
             nearest = min(spare, key=lambda key: (_distance(positions[key], _RANGES[split]), key))
             splits[nearest] = split
             yield nearest, split
@@ -134,7 +134,7 @@ def _distance(position: int, span: range) -> int:
     return max(span[0] - position, position - span[-1], 0)
 
 
-def _digits(sha256: Sequence[str], start: int) -> npt.NDArray[np.uint64]:
-    """Read 16 hex digits of each key from `start` on as a number, uint64 [N]."""
-    digits = bytes.fromhex("".join(key[start : start + 16] for key in sha256))
+def _positions(sha256: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Read the first 16 hex digits of each key as a number, uint64 [N]."""
+    digits = bytes.fromhex("".join(key[:16] for key in sha256))
     return np.frombuffer(digits, ">u8").astype(np.uint64)

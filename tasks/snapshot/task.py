@@ -27,17 +27,17 @@ from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest, StageResult
 from tasks.shards.parquet import publish_parquet
-from tasks.snapshot.ignored_names import unwanted_name
-from tasks.snapshot.listing import is_photo_suffix
+from tasks.snapshot.labels import check_labels, label_changes
+from tasks.snapshot.photo_rules import ignored_by_name, is_photo_suffix
 from tasks.stage import RunStageTask
 from tasks.storage.files import listed
 
 if TYPE_CHECKING:
-    from tasks.snapshot.photos import Snapshot  # pyarrow's tables, which a task that is complete needs none of
+    from tasks.snapshot.photos import Snapshot  # it imports pyarrow, which a complete task does not need
 
 
 class TakeSnapshot(RunStageTask):
-    """Records which photos a dataset has on a date: one row a photo, keyed by content."""
+    """Records the photos of a dataset on a date: one row a photo, keyed by content."""
 
     dataset: SettingsParameter[Dataset] = SettingsParameter(Dataset, description="The dataset, as JSON.")
     date: luigi.DateParameter = luigi.DateParameter(description="Date of the run.")
@@ -45,13 +45,13 @@ class TakeSnapshot(RunStageTask):
         float, 0, 1, default=0.2, description="Share of the last snapshot's photos that may be gone."
     )
     on_missing_source: ChoiceParameter = ChoiceParameter(
-        *ON_MISSING_SOURCE, default="fail", description="What to do where the photos cannot be reached."
+        *ON_MISSING_SOURCE, default="fail", description="What to do if the photos cannot be reached."
     )
 
     stage = "snapshot"
 
     def requires(self) -> FetchDataset | None:
-        """The download, unless the dataset is a folder, which is used in place."""
+        """Return the download; None for a folder, which is used in place."""
         if self.dataset.kind == "folder":
             return None
         return FetchDataset(
@@ -62,55 +62,52 @@ class TakeSnapshot(RunStageTask):
         )
 
     def manifest_path(self) -> AnyPath:
-        """One a date; it names the snapshot."""
+        """Return the path of the date's manifest, which names the snapshot."""
         return self.root.snapshots(self.dataset.name) / f"{self.date}.json"
 
     def complete(self) -> bool:
-        """Whether there is one for the date that this run took, or that is past, or that the source still matches.
+        """Whether the date has a snapshot that this run took, that is of a past date, or that matches the source.
 
-        One that a stage invalidated is taken again, but for a past date that has been trained on it.
+        An invalidated snapshot is taken again, unless a run of its past date has ended with it.
         """
         if not self.is_published():
             return False
         manifest = self.manifest()
         own, state = manifest.run == self.run_id, manifest.details["state"]
-        if state == INVALIDATED and not own and not self._has_record():
+        # A record of the date names its snapshot.
+        if state == INVALIDATED and not own and not listed(self.root.runs(self.dataset.name), f"{self.date}-*.json"):
             return False
         return is_current(self.date, own, state, self.dataset, self.on_missing_source)
 
-    def _has_record(self) -> bool:
-        """Whether a run of the date has ended: then a past date keeps the snapshot that its record names."""
-        return bool(listed(self.root.runs(self.dataset.name), f"{self.date}-*.json"))
-
     def before(self) -> dict[str, Manifest]:
-        """Manifest of the download, where there was one, by its stage."""
+        """Return the manifest of the download, if there is one, by its stage."""
         download = self.requires()
         return {} if download is None else {download.stage: download.manifest()}
 
     def photos(self) -> AnyPath:
-        """The folder that the snapshot's paths are relative to."""
+        """Return the folder of the snapshot's paths."""
         download = self.requires()
-        return to_path(self.dataset.location) if download is None else download.photos(unwanted_name, is_photo_suffix)
+        return to_path(self.dataset.location) if download is None else download.photos(ignored_by_name, is_photo_suffix)
 
     def work(self, progress: Progress) -> StageResult:
-        """Hash what is new, and publish the snapshot; where the source is away, that of the last time stands again."""
+        """Hash new photos and publish the snapshot; if the source is unreachable, the last one may be used again."""
         last = last_snapshot(self.root, self.dataset.name, self.date)
-        found = self._not_fetched(last) or self._look(last, progress)
+        found = self._unfetched(last) or self._take(last, progress)
         if isinstance(found, UnreachableSource):
             progress.tell(describe_fallback(found.details()))
             manifest = found.last.manifest
-            own = {"state": UNREACHABLE, "unreached": found.details()}
-            return self._outcome(manifest.key, manifest.photos, 0, {**manifest.details, **own})
+            details = {**manifest.details, "state": UNREACHABLE, "unreached": found.details()}
+            return self._result(manifest.key, manifest.photos, 0, details)
         return self._publish(found, last)
 
-    def _not_fetched(self, last: LastSnapshot | None) -> UnreachableSource | None:
-        """What to go on with where the download stage says that it could reach nothing."""
+    def _unfetched(self, last: LastSnapshot | None) -> UnreachableSource | None:
+        """Return the fallback if the download stage could not reach the source."""
         download = self.before().get(FetchDataset.stage)
-        told = download.details.get("unreached") if download else None
-        return UnreachableSource(told["source"], told["why"], last) if told and last else None
+        unreached = download.details.get("unreached") if download else None
+        return UnreachableSource(unreached["source"], unreached["why"], last) if unreached and last else None
 
-    def _look(self, last: LastSnapshot | None, progress: Progress) -> "Snapshot | UnreachableSource":
-        """Take a snapshot of what is there, or say what to go on with where a folder is away."""
+    def _take(self, last: LastSnapshot | None, progress: Progress) -> "Snapshot | UnreachableSource":
+        """Take a snapshot, or return the fallback if a folder cannot be reached."""
         with progress.preparing("imports"):
             from tasks.snapshot.hashes import read_hashes
             from tasks.snapshot.photos import take_snapshot
@@ -125,13 +122,13 @@ class TakeSnapshot(RunStageTask):
                 raise
             return fall_back(self.dataset, why, known, self.on_missing_source, exc)
         if known is not None and snapshot.photos == 0:
-            # As the mount point of a disk is that is not mounted.
+            # Such as the mount point of a disk that is not mounted.
             return fall_back(self.dataset, "it holds no photo that can be read", known, self.on_missing_source)
         return snapshot
 
     def _publish(self, snapshot: "Snapshot", last: LastSnapshot | None) -> StageResult:
-        """Publish a snapshot that may be used."""
-        from tasks.snapshot.photos import check_labels, read_snapshot
+        """Check and publish a snapshot."""
+        from tasks.snapshot.photos import read_snapshot
         from tasks.snapshot.shrink_guard import check_shrink
 
         if last is not None:
@@ -148,12 +145,10 @@ class TakeSnapshot(RunStageTask):
             **snapshot.ignored.details(),
             "unreached": None,
         }
-        return self._outcome(snapshot.key, snapshot.photos, snapshot.hashed, details)
+        return self._result(snapshot.key, snapshot.photos, snapshot.hashed, details)
 
-    def _outcome(self, key: str, photos: int, hashed: int, details: Mapping[str, Any]) -> StageResult:
-        from tasks.snapshot.shrink_guard import label_changes
-
-        # Not an earlier look on the same date: what came today is new today, however often the command is run.
+    def _result(self, key: str, photos: int, hashed: int, details: Mapping[str, Any]) -> StageResult:
+        # Not an earlier snapshot of the same date: photos of today are new today, however often the command is run.
         before = last_snapshot(self.root, self.dataset.name, self.date, earlier=True)
         changes = label_changes(before.manifest.details["labels"] if before else None, details["labels"])
         return StageResult(
@@ -171,14 +166,14 @@ class TakeSnapshot(RunStageTask):
 
 
 def is_current(date: dt.date, own: bool, state: str, dataset: Dataset, on_missing_source: str) -> bool:
-    """Whether what was made for a date still stands.
+    """Whether the results of a date are current.
 
     Args:
         date: The date.
-        own: Whether this very run made it: then photos that were added since are the next run's.
-        state: How the source looked.
-        dataset: The source; a past date no longer looks at it.
-        on_missing_source: Whether it may stand on photos whose source could not be reached.
+        own: Whether this run made them: photos that were added since are for the next run.
+        state: State of the source when they were made.
+        dataset: The source; it is not looked at for a past date.
+        on_missing_source: Whether results may stay if the source could not be reached.
     """
     if own or date < dt.date.today():
         return True
@@ -186,11 +181,11 @@ def is_current(date: dt.date, own: bool, state: str, dataset: Dataset, on_missin
 
 
 def source_state(dataset: Dataset) -> str:
-    """How a dataset's source looks from outside, without reading photos: cheap, and it raises nothing.
+    """State of a dataset's source, without reading photos; raises no errors.
 
     Returns:
-        For a folder a fingerprint of paths, sizes and versions, else what the download stage sees of it; `UNREACHABLE`
-        where the source cannot be read or a folder holds no photo: the stage that needs it says what is wrong.
+        For a folder a fingerprint of paths, sizes and versions, else the state that the download stage compares;
+        `UNREACHABLE` if the source cannot be read or a folder has no photo: the stage that needs it raises the error.
     """
     from tasks.snapshot.walk import list_unread
 

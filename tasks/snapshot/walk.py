@@ -1,37 +1,45 @@
-"""Which files of a dataset are photos: a walk over `<label>/**/<file>` that opens those without a photo's suffix."""
+"""Walks: which files below a folder `<label>/**/<file>`, or objects of a store, are photos."""
 
+import errno
 import os
 import stat
+from collections.abc import Container
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tasks.concurrency import map_ordered
 from tasks.errors import DatasetError
 from tasks.file_types import HEAD
 from tasks.paths import AnyPath, file_version, is_remote
-from tasks.snapshot.ignored import LINKED_FOLDER, NOT_A_PHOTO, NOT_REGULAR, OUTSIDE, RAW_PHOTO, UNREADABLE, Ignored
-from tasks.snapshot.ignored_names import unwanted_name
-from tasks.snapshot.listing import PHOTO, Listing, PhotoFile, by_path, fingerprint_rows, kind_by_suffix, unwanted_head
-from tasks.snapshot.object_walk import list_objects, look_into
-from tasks.snapshot.photo_io import read_head
+from tasks.snapshot import photo_rules as rules
+from tasks.snapshot.ignored import Ignored
+from tasks.snapshot.listing import Listing, PhotoFile, by_path
+from tasks.snapshot.photo_io import read_head, read_photo
+from tasks.storage.protocol import StoredFile
+from tasks.storage.remote_listing import AT_ONCE, StoreUnreachableError, objects_below
 
-__all__ = ["Listing", "PhotoFile", "fingerprint_rows", "list_files", "list_unread"]
+if TYPE_CHECKING:
+    from upath import UPath
 
 
 def list_files(root: AnyPath, *, labelled: bool = True) -> Listing:
     """List the photos below a folder, such as a dataset's.
 
-    Links to files are followed, and a label may be a link to a folder; linked folders deeper down are left out, since
+    Links to files are followed, and a label may be a link to a folder; linked folders deeper down are ignored, since
     they may lead in a circle. A file is a photo by its suffix, or else by its first bytes. On an object store, where
-    each look is a request, a well-known suffix of other files (.txt, .json, .mp4) is believed.
+    each read is a request, files with a well-known suffix (.txt, .json, .mp4) are not read.
 
     Args:
         root: The folder.
-        labelled: Whether each photo must be in a label's folder; otherwise those beside the folders count too.
+        labelled: Whether each photo must be in a label's folder; otherwise photos directly in the root count too.
 
     Raises:
-        DatasetError: The folder is missing or is none, or a folder below it cannot be read.
+        DatasetError: The folder is missing or is a file, a folder below it cannot be read, or the store is unreachable.
     """
-    return look_into(root, list_unread(root, labelled=labelled))
+    return read_unclear(root, list_unread(root, labelled=labelled))
 
 
 def list_unread(root: AnyPath, *, labelled: bool = True) -> Listing:
@@ -41,75 +49,127 @@ def list_unread(root: AnyPath, *, labelled: bool = True) -> Listing:
         DatasetError: As of `list_files`.
     """
     # A walk may read files, which costs a request each on an object store: two ways to list.
-    return list_objects(root, labelled=labelled) if is_remote(root) else _walk(root, labelled=labelled)
+    return _list_objects(root, labelled=labelled) if is_remote(root) else _walk(root, labelled=labelled)
+
+
+def read_unclear(root: AnyPath, listing: Listing, known: Container[PhotoFile] = ()) -> Listing:
+    """Read the first bytes of the unclear objects of a listing.
+
+    Args:
+        root: The folder.
+        listing: The listing.
+        known: Files that are known to be photos, and are not read.
+
+    Returns:
+        The listing with all photos; `unclear` holds the other objects, which are counted as ignored.
+
+    Raises:
+        DatasetError: The store is unreachable.
+    """
+    if not listing.unclear:
+        return listing
+    files, others, ignored = list(listing.files), [], deepcopy(listing.ignored)
+    try:
+        reasons = map_ordered(partial(_read_object, root, known), listing.unclear, AT_ONCE)
+        for file, reason in zip(listing.unclear, reasons, strict=True):
+            if reason is None:
+                files.append(file)
+            else:
+                others.append(file)
+                ignored.add(file.path, reason)
+    except StoreUnreachableError as exc:
+        raise unreachable_store(exc) from exc
+    return Listing(by_path(files), ignored, by_path(others))
+
+
+def unreachable_store(exc: StoreUnreachableError) -> DatasetError:
+    """Make the error for photos whose object store is unreachable."""
+    return DatasetError(
+        f"The photos at {exc.address} cannot be read ({exc.why}). Check the address, the credentials and the network, "
+        "and run again."
+    )
+
+
+def _missing(root: AnyPath, why: str | None, *, labelled: bool) -> DatasetError:
+    return DatasetError(
+        f"There is no folder of photos at {root} ({why}). "
+        f"Give a folder that holds {'one folder a label' if labelled else 'photos'}."
+    )
+
+
+@dataclass
+class _Found:
+    """Photos and ignored entries that a walk has found so far.
+
+    Args:
+        labelled: Whether photos directly in the root are ignored.
+        files: The photos.
+        unclear: Objects whose names do not tell their kind.
+        ignored: Ignored entries, by reason.
+    """
+
+    labelled: bool
+    files: list[PhotoFile] = field(default_factory=list)
+    unclear: list[PhotoFile] = field(default_factory=list)
+    ignored: Ignored = field(default_factory=Ignored)
+
+    def listing(self) -> Listing:
+        return Listing(by_path(self.files), self.ignored, by_path(self.unclear))
+
+    def is_outside(self, path: str) -> bool:
+        """Whether a file lies outside all labels."""
+        return self.labelled and "/" not in path
+
+    def kind(self, path: str) -> str | None:
+        """Kind of a file by its path: `PHOTO`, or the reason to ignore it; None where only its bytes tell."""
+        kind = rules.kind_by_suffix(path)
+        if self.is_outside(path):
+            return rules.OUTSIDE if kind == rules.PHOTO else kind or rules.NOT_A_PHOTO
+        return kind
 
 
 def _walk(root: Path, *, labelled: bool) -> Listing:
     found = _Found(labelled)
-    while found.folders:
-        folder = found.folders.pop()
+    # The root is "", all others have a `/` at their end.
+    folders = [""]
+    while folders:
+        folder = folders.pop()
         try:
             with os.scandir(f"{root}/{folder}") as entries:
-                for entry in entries:
-                    found.add(entry, folder)
+                folders.extend(f"{folder}{entry.name}/" for entry in entries if _add_entry(found, entry, folder))
         except (FileNotFoundError, NotADirectoryError) as exc:
             if not folder:
-                raise DatasetError(
-                    f"There is no folder of photos at {root} ({exc.strerror}). "
-                    f"Give a folder that holds {'one folder a label' if labelled else 'photos'}."
-                ) from exc
+                raise _missing(root, exc.strerror, labelled=labelled) from exc
         except OSError as exc:
             raise DatasetError(
                 f"The folder {root / folder} cannot be read ({exc.strerror}). "
                 "Let this user read and enter it (chmod u+rx), or move it out of the dataset."
             ) from exc
-    return Listing(by_path(found.files), found.ignored)
+    return found.listing()
 
 
-@dataclass
-class _Found:
-    """What a walk has found so far.
-
-    Args:
-        labelled: Whether files beside the labels' folders are left out.
-        files: The photos.
-        ignored: Entries left out, by reason.
-        folders: Those still to be read: the root as "", all others with a `/` at their end.
-    """
-
-    labelled: bool = True
-    files: list[PhotoFile] = field(default_factory=list)
-    ignored: Ignored = field(default_factory=Ignored)
-    folders: list[str] = field(default_factory=lambda: [""])
-
-    def add(self, entry: os.DirEntry[str], folder: str) -> None:
-        reason = unwanted_name(entry.name)
-        if reason is None:
-            status = _follow(entry)
-            if status is None:
-                # A broken link; any other entry without a status vanished since the folder was read.
-                reason = NOT_REGULAR if entry.is_symlink() else None
-            elif stat.S_ISDIR(status.st_mode):
-                reason = self._enter(entry, folder)
-            else:
-                outside = self.labelled and not folder
-                reason = _unwanted_file(entry, status, outside=outside)
-                if reason is None:
-                    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
-                    self.files.append(PhotoFile(folder + entry.name, status.st_size, file_version(status), changed_ns))
-        if reason is not None:
-            is_folder = reason == LINKED_FOLDER or _is_folder(entry)
-            self.ignored.add(f"{folder}{entry.name}{'/' if is_folder else ''}", reason)
-
-    def _enter(self, entry: os.DirEntry[str], folder: str) -> str | None:
-        if (folder or not self.labelled) and entry.is_symlink():
-            return LINKED_FOLDER
-        self.folders.append(f"{folder}{entry.name}/")
-        return None
+def _add_entry(found: _Found, entry: os.DirEntry[str], folder: str) -> bool:
+    """Add an entry of a folder; returns whether it is a folder that has to be read."""
+    path = folder + entry.name
+    reason = rules.ignored_by_name(entry.name)
+    if reason is None:
+        status = _follow(entry)
+        if status is None:
+            # A broken link; any other entry without a status vanished since the folder was read.
+            reason = rules.NOT_REGULAR if entry.is_symlink() else None
+        elif not stat.S_ISDIR(status.st_mode):
+            reason = _add_file(found, entry, status, path)
+        elif (folder or not found.labelled) and entry.is_symlink():
+            reason = rules.LINKED_FOLDER
+        else:
+            return True
+    if reason is not None:
+        found.ignored.add(f"{path}/" if reason == rules.LINKED_FOLDER or _is_folder(entry) else path, reason)
+    return False
 
 
 def _follow(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Status of what an entry is or links to; None where that is not there."""
+    """Status of an entry, or of the target of a link; None if it is missing."""
     try:
         return entry.stat()
     except FileNotFoundError:
@@ -121,24 +181,71 @@ def _follow(entry: os.DirEntry[str]) -> os.stat_result | None:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder itself; it is not asked where a link leads, which may be a server that is away."""
+    """Whether an entry itself is a folder; a link is not followed, since its server may not answer."""
     try:
         return entry.is_dir(follow_symlinks=False)
     except OSError:
         return False
 
 
-def _unwanted_file(entry: os.DirEntry[str], status: os.stat_result, *, outside: bool) -> str | None:
+def _add_file(found: _Found, entry: os.DirEntry[str], status: os.stat_result, path: str) -> str | None:
+    """Add a photo; returns the reason to ignore any other file."""
     if not stat.S_ISREG(status.st_mode):
-        return NOT_REGULAR
-    told = kind_by_suffix(entry.name)
-    if outside:
-        return OUTSIDE if told == PHOTO else told or NOT_A_PHOTO
-    if told == PHOTO:
-        return None
-    if told == RAW_PHOTO:
-        return told
+        return rules.NOT_REGULAR
+    kind = found.kind(path)
+    if kind == rules.RAW_PHOTO or found.is_outside(path):
+        return kind
+    if kind != rules.PHOTO:
+        try:
+            reason = rules.ignored_by_head(read_head(entry.path, HEAD), entry.name)
+        except OSError:
+            reason = rules.UNREADABLE
+        if reason is not None:
+            return reason
+    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
+    found.files.append(PhotoFile(path, status.st_size, file_version(status), changed_ns))
+    return None
+
+
+def _list_objects(root: "UPath", *, labelled: bool) -> Listing:
+    found, ignored, count = _Found(labelled), dict[str, str](), 0
     try:
-        return unwanted_head(read_head(entry.path, HEAD), entry.name)
+        for count, remote in enumerate(objects_below(root), 1):  # noqa: B007 (used below)
+            # Objects that only show a folder are no files.
+            if remote.path and not remote.path.endswith("/"):
+                _add_object(found, ignored, remote)
+    except StoreUnreachableError as exc:
+        raise unreachable_store(exc) from exc
+    if not count:
+        why = "it is a file" if root.is_file() else "nothing is there"
+        raise _missing(root, why, labelled=labelled) from FileNotFoundError(errno.ENOENT, why)
+    for path, reason in ignored.items():
+        found.ignored.add(path, reason)
+    return found.listing()
+
+
+def _add_object(found: _Found, ignored: dict[str, str], remote: StoredFile) -> None:
+    """Add a photo or an unclear object, or else the path to ignore, its own or that of a folder, with the reason."""
+    parts = remote.path.split("/")
+    for depth, name in enumerate(parts, 1):
+        # As a path, an empty name would lead elsewhere.
+        if reason := rules.ignored_by_name(name) if name else rules.NOT_REGULAR:
+            ignored["/".join(parts[:depth]) + "/" * (depth < len(parts))] = reason
+            return
+    kind = found.kind(remote.path)
+    if kind == rules.PHOTO or (kind is None and remote.size):
+        files = found.files if kind == rules.PHOTO else found.unclear
+        files.append(PhotoFile(remote.path, remote.size, remote.version))
+    else:
+        # Not read: that would double the requests where a .json lies beside each photo.
+        ignored[remote.path] = kind or rules.NOT_A_PHOTO
+
+
+def _read_object(root: AnyPath, known: Container[PhotoFile], file: PhotoFile) -> str | None:
+    """Reason to ignore an unclear object by its first bytes; None for a photo."""
+    if file in known:
+        return None
+    try:
+        return rules.ignored_by_head(read_photo(root / file.path, HEAD)[:HEAD], file.path)
     except OSError:
-        return UNREADABLE
+        return rules.UNREADABLE

@@ -17,7 +17,7 @@ import pyarrow as pa
 from tasks.bottleneck.extract import PHOTOS_PER_SHARD
 from tasks.bottleneck.on_ray import _blocks
 from tasks.bottleneck.update_store import PendingPhotos
-from tasks.cluster.messages import ClusterTask
+from tasks.cluster.driver_process import ClusterTask
 from tasks.cluster.resources import Pool
 from tasks.decode.on_ray import cut
 from tasks.decode.photo_file import Photo

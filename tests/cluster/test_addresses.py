@@ -1,4 +1,4 @@
-"""Which cluster parameters ask for."""
+"""The cluster that the parameters name."""
 
 import sys
 
@@ -9,7 +9,7 @@ from tasks.errors import SettingError
 
 
 @pytest.mark.parametrize("address", ["", "auto", "head:6379", "[::1]:6379"])
-def test_a_cluster_is_found_without_asking_it(address: str) -> None:
+def test_a_cluster_is_found_without_a_connection(address: str) -> None:
     assert find_cluster("ray", address, 0.5) == Cluster(address, 0.5)
 
 
@@ -18,13 +18,13 @@ def test_this_machine_needs_no_cluster() -> None:
 
 
 @pytest.mark.parametrize(("address", "gpus"), [("auto", 0.0), ("", 0.5)])
-def test_what_is_asked_of_a_cluster_goes_with_one(address: str, gpus: float) -> None:
+def test_parameters_of_a_cluster_need_one(address: str, gpus: float) -> None:
     with pytest.raises(SettingError, match="go with --engine ray"):
         find_cluster("local", address, gpus)
 
 
 @pytest.mark.parametrize("address", ["here", "127.0.0.1", "127.0.0.1:port", ":6379", "ray://127.0.0.1:10001"])
-def test_an_address_that_is_none_is_refused(address: str) -> None:
+def test_an_invalid_address_is_refused(address: str) -> None:
     with pytest.raises(SettingError, match=r"--ray-address is .*; on a node of a cluster it takes auto or the head's"):
         find_cluster("ray", address, 0)
 

@@ -1,4 +1,4 @@
-"""Blocks done on a real Ray: results come back, errors as they were raised, and nothing stays behind."""
+"""Blocks on a real Ray: results come back, errors as they were raised, and nothing stays behind."""
 
 import os
 import time
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.client import Connected, Job, connected
+from tasks.cluster.client import ClusterConnection, Job, connect
 from tasks.cluster.resources import Node
 from tasks.errors import MachineError
 from tasks.progress import NullProgress
@@ -25,12 +25,12 @@ BLOCKS = [pa.table({"row": list(range(count))}) for count in (3, 1, 2)]
 
 
 def children() -> set[psutil.Process]:
-    """All that is alive and was started from here."""
+    """All living processes that were started from here."""
     return descendants(os.getpid())
 
 
 def find(processes: Iterable[psutil.Process], word: str) -> list[psutil.Process]:
-    """Those of them whose commands have a word."""
+    """The processes whose commands have a word."""
     found = []
     for process in processes:
         with suppress(psutil.NoSuchProcess):
@@ -39,20 +39,18 @@ def find(processes: Iterable[psutil.Process], word: str) -> list[psutil.Process]
     return found
 
 
-def results(cluster: Cluster, job: Job, most_cpus: int = 1) -> list[object]:
-    with connected(cluster, NullProgress()) as there:
-        return list(there.results(job, BLOCKS, there.room(most_cpus, 0, NullProgress())))
+def results(connection: ClusterConnection, job: Job, most_cpus: int = 1) -> list[Seen]:
+    return list(connection.results(job, BLOCKS, connection.choose_pool(most_cpus, 0, NullProgress())))
 
 
-def test_a_ray_of_this_machine_does_all_blocks_with_what_it_was_given_and_is_gone_afterwards(
+def test_a_ray_of_this_machine_processes_all_blocks_and_is_gone_afterwards(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before, progress = children(), Tally()
-    with connected(Cluster(cpus=2), progress) as there:
+    with connect(Cluster(cpus=2), progress) as connection:
         started = children() - before
         assert find(started, "raylet")
-        pool = there.room(4, 0, progress)
-        seen: list[Seen] = list(there.results(Job("decode", tmp_path, Look()), BLOCKS, pool))
+        seen = results(connection, Job("decode", tmp_path, Look()), most_cpus=4)
     assert sorted(one.rows for one in seen) == [1, 2, 3]
     assert len({one.process for one in seen}) == 1, "one actor has both processors"
     assert sorted(one.opened for one in seen) == [1, 2, 3], "it keeps what it opened"
@@ -63,41 +61,45 @@ def test_a_ray_of_this_machine_does_all_blocks_with_what_it_was_given_and_is_gon
     assert capfd.readouterr() == ("", "")
 
 
-def test_nodes_without_this_project_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_without_this_project_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "only_here.py").write_text("class Work:\n    def __call__(self, block):\n        return 1\n")
     with nodes(1) as ray_nodes:
         monkeypatch.syspath_prepend(tmp_path)
         from only_here import Work  # type: ignore[import-not-found]  # noqa: PLC0415 (made a line above)
 
-        with pytest.raises(MachineError, match=r"cannot begin the work \(.*only_here.*\)\. They need this project"):
-            results(Cluster(ray_nodes.address), Job("decode", tmp_path, Work()))
+        expected = r"cannot begin the work \(.*only_here.*\)\. They need this project"
+        with (
+            pytest.raises(MachineError, match=expected),
+            connect(Cluster(ray_nodes.address), NullProgress()) as connection,
+        ):
+            results(connection, Job("decode", tmp_path, Work()))
 
 
-def test_a_ray_that_is_killed_is_told_of_and_what_it_left_is_gone(tmp_path: Path) -> None:
+def test_a_ray_that_is_killed_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     before = children()
-    with connected(Cluster(cpus=1), NullProgress()) as there:
+    with connect(Cluster(cpus=1), NullProgress()) as connection:
         started = children() - before
         [driver] = find(started, "tasks.cluster.driver")
         driver.kill()
         assert_gone([driver])
         with pytest.raises(MachineError, match=r"The Ray of this machine is lost \(.+\)\. What was published is kept"):
-            list(there.results(Job("decode", tmp_path, Look()), BLOCKS, there.room(1, 0, NullProgress())))
+            results(connection, Job("decode", tmp_path, Look()))
     assert_gone(started)
 
 
-def test_an_address_where_nothing_answers_is_told_of_at_once() -> None:
+def test_an_address_where_nothing_answers_is_an_error_at_once() -> None:
     started = time.monotonic()
-    told = r"At 127\.0\.0\.1:1 no Ray cluster can be used \(.*refused\)\. Start one with ray start, or correct"
-    with pytest.raises(MachineError, match=told), connected(Cluster("127.0.0.1:1"), NullProgress()):
+    expected = r"At 127\.0\.0\.1:1 no Ray cluster can be used \(.*refused\)\. Start one with ray start, or correct"
+    with pytest.raises(MachineError, match=expected), connect(Cluster("127.0.0.1:1"), NullProgress()):
         pass
     # Ray's own attempts take half a minute and longer.
     assert time.monotonic() - started < 20
 
 
-def test_an_actor_that_no_node_has_room_for_is_told_of() -> None:
+def test_an_actor_that_no_node_has_room_for_waits_for_one_on_a_cluster_and_is_an_error_here() -> None:
     progress, (connection, _) = Tally(), Pipe()
-    assert Connected(Cluster("there:1"), connection, [Node(8, 0)]).room(4, 1, progress).actors == 0
-    [told] = progress.lines
-    assert told.endswith("has room for an actor with 1 GPUs and a processor: waiting for one that has.")
+    assert ClusterConnection(Cluster("there:1"), connection, [Node(8, 0)]).choose_pool(4, 1, progress).actors == 0
+    [line] = progress.lines
+    assert line.endswith("has room for an actor with 1 GPUs and a processor: waiting for one that has.")
     with pytest.raises(MachineError, match="finds no room on this machine for an actor with 1 GPUs and a processor"):
-        Connected(Cluster(), connection, [Node(8, 0)]).room(4, 1, progress)
+        ClusterConnection(Cluster(), connection, [Node(8, 0)]).choose_pool(4, 1, progress)

@@ -1,8 +1,8 @@
-"""How a cluster is shared out: no actor larger than a machine, as little as can be left idle."""
+"""Sharing out a cluster: no actor is larger than a machine, and as little as possible stays idle."""
 
 import pytest
 
-from tasks.cluster.resources import Node, Pool, fit, rows_of_block
+from tasks.cluster.resources import Node, Pool, fit_pool, rows_of_block
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from tasks.cluster.resources import Node, Pool, fit, rows_of_block
 def test_actors_leave_no_processor_idle_and_are_as_large_as_that_allows(
     cpus: list[float], most: int, pool: Pool
 ) -> None:
-    assert fit([Node(count, 0) for count in cpus], most, 0) == pool
+    assert fit_pool([Node(count, 0) for count in cpus], most, 0) == pool
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_actors_leave_no_processor_idle_and_are_as_large_as_that_allows(
     ],
 )
 def test_gpus_are_in_use_before_processors_are(nodes: list[Node], gpus: float, pool: Pool) -> None:
-    assert fit(nodes, 4, gpus) == pool
+    assert fit_pool(nodes, 4, gpus) == pool
 
 
 @pytest.mark.parametrize(

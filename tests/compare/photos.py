@@ -1,4 +1,4 @@
-"""Photos that are only keys and labels, cells that were never trained, for the tests of a comparison."""
+"""Photos without pictures and cells without training, for the tests of a comparison."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,34 +16,27 @@ BACKBONE = Backbone("efficientnet_lite0", "efficientnet_lite", "0", "0" * 64, 64
 
 
 def photos_of(counts: Mapping[str, int]) -> LabelledPhotos:
-    """As many photos of each label as are asked for."""
-    all_names = [label for label, count in counts.items() for _ in range(count)]
-    pairs = sorted((hashlib.sha256(bytes([number])).hexdigest(), name) for number, name in enumerate(all_names))
-    keys, names = [key for key, _ in pairs], [name for _, name in pairs]
-    labels = tuple(sorted(counts))
+    """Make photos of labels."""
+    names = [label for label, count in counts.items() for _ in range(count)]
+    photos = dict(sorted((hashlib.sha256(bytes([number])).hexdigest(), name) for number, name in enumerate(names)))
+    labels, keys, names = tuple(sorted(counts)), list(photos), list(photos.values())
+    paths = [f"{name}/{key}.jpg" for key, name in photos.items()]
     truth = np.array([labels.index(name) for name in names])
-    return LabelledPhotos(keys, [f"{name}/{key}.jpg" for key, name in pairs], labels, truth, assign_splits(keys, names))
+    return LabelledPhotos(keys, paths, labels, truth, assign_splits(keys, names))
 
 
-def cell_of(way: Way, size: int, seed: int, correct: int, **details: object) -> Manifest:
-    """The manifest of a cell with so many of 50 test photos right."""
-    settings = CellSettings(way, size, seed, BACKBONE, "jpeg", 12, None)
-    result = {
-        "photos": 5 * size or 300,
-        "correct": correct,
-        "test_photos": 50,
-        "seconds": 10.0 + seed,
-        "passes": 1000,
-        "cut": False,
-    }
+def cell_of(way: Way, size: int, seed: int, correct: int, *, cut: bool = False) -> Manifest:
+    """Make the manifest of a cell that predicts some of 50 test photos correctly."""
+    settings, photos = CellSettings(way, size, seed, BACKBONE, "jpeg", 12, None), 5 * size or 300
+    details = {"photos": photos, "correct": correct, "test_photos": 50, "seconds": 10.0 + seed, "passes": 1000}
     return Manifest(
         key=settings.key("snapshot"),
         snapshot="snapshot",
         settings=asdict(settings),
-        photos=5 * size or 300,
+        photos=photos,
         new=1,
         reused=0,
-        details={**result, **details},
+        details={**details, "cut": cut},
         stage="compare",
         run="run",
         seconds=12.0,

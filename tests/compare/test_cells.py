@@ -1,4 +1,4 @@
-"""Cells: each way trains on the photos drawn, is tested on the test split, and counts what it took."""
+"""Cells: each way trains on the drawn photos, is tested on the test split, and counts its cost."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,16 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.backbone.backbones import Prepared
 from tasks.compare.cells import CellResult, train_cell
 from tasks.compare.settings import CellSettings, Way
-from tasks.progress import NullProgress
+from tasks.progress import NullProgress, Progress
 from tasks.storage.layout import DataRoot
 from tasks.train.photos import LabelledPhotos
 from tests.support.progress import Tally
 from tests.train.tiny import coloured_photos, tiny
-
-COUNT = 240
 
 Train = Callable[..., CellResult]
 
@@ -28,23 +25,25 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot[Path]:
 
 @pytest.fixture(scope="module")
 def photos(root: DataRoot[Path]) -> LabelledPhotos:
-    return coloured_photos(root, COUNT)[0]
+    return coloured_photos(root, 240)[0]
 
 
 @pytest.fixture(scope="module")
-def prepared(root: DataRoot[Path]) -> Prepared:
-    return tiny(root.path)
+def train(root: DataRoot[Path], photos: LabelledPhotos) -> Train:
+    """Trains a cell on the coloured photos."""
+    prepared = tiny(root.path)
 
-
-@pytest.fixture(scope="module")
-def train(root: DataRoot[Path], photos: LabelledPhotos, prepared: Prepared) -> Train:
-    """Train a cell on the coloured photos."""
-
-    def trained(way: Way, size: int = 0, seconds: float | None = None, of: LabelledPhotos = photos) -> CellResult:
+    def train_way(
+        way: Way,
+        size: int = 0,
+        seconds: float | None = None,
+        of: LabelledPhotos = photos,
+        progress: Progress | None = None,
+    ) -> CellResult:
         settings = CellSettings(way, size, 0, prepared.backbone, "png", 1, seconds)
-        return train_cell(of, settings, prepared.weights, root, NullProgress())
+        return train_cell(of, settings, prepared.weights, root, progress or NullProgress())
 
-    return trained
+    return train_way
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def every(train: Train) -> CellResult:
     return train("head")
 
 
-def test_head_is_trained_on_the_photos_drawn_and_told_of_test_photos_it_never_saw(
+def test_head_is_trained_on_the_drawn_photos_and_tested_on_the_test_split(
     train: Train, photos: LabelledPhotos, every: CellResult
 ) -> None:
     few = train("head", size=2)
@@ -81,11 +80,8 @@ def test_labels_of_validation_photos_take_no_part(train: Train, photos: Labelled
     assert train("head", of=replace(photos, truth=wrong)).correct == every.correct
 
 
-def test_progress_is_told_of_counts_and_of_no_losses(
-    root: DataRoot[Path], photos: LabelledPhotos, prepared: Prepared
-) -> None:
+def test_progress_counts_and_writes_no_lines(train: Train) -> None:
     progress = Tally()
-    settings = CellSettings("finetune", 2, 0, prepared.backbone, "png", 1, 0.01)
-    train_cell(photos, settings, prepared.weights, root, progress)
+    train("finetune", size=2, seconds=0.01, progress=progress)
     assert progress.done > 0
     assert progress.lines == []

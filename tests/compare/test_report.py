@@ -1,4 +1,4 @@
-"""What a comparison publishes: a table for tools, two figures, and a report that needs nothing beside itself."""
+"""The output of a comparison: a table for tools, two figures, and a self-contained report."""
 
 import datetime as dt
 import re
@@ -28,8 +28,8 @@ CELLS = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compare") / "cafe"
-    occasion = ComparisonRun("<b>flowers</b>", dt.date(2026, 11, 24), "efficientnet_lite0", 128, {"epochs": "12"})
-    publish_comparison(folder, CELLS, occasion)
+    run = ComparisonRun("<b>flowers</b>", dt.date(2026, 11, 24), "efficientnet_lite0", 128, {"epochs": "12"})
+    publish_comparison(folder, CELLS, run)
     return folder
 
 
@@ -49,16 +49,12 @@ def test_each_figure_has_a_line_of_each_way_s_colour_and_names_it(folder: Path, 
     assert {text.text for text in drawn.iter(f"{SVG}text")} >= set(WAYS.values())
 
 
-def test_report_shows_every_number_and_asks_the_network_for_nothing(folder: Path) -> None:
+def test_report_shows_every_number_escapes_names_and_makes_no_request(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     assert page.count("<tr>") == 10
     assert page.count("(cut)") == 3
     assert "82.0\u00a0%" in page
     assert page.count("<svg") == 2
     assert not re.search(r'(src|href)="(?!data:|#)', page)
-
-
-def test_report_escapes_what_a_dataset_is_called(folder: Path) -> None:
-    page = (folder / "report.html").read_text()
     assert "<b>flowers</b>" not in page
     assert "&lt;b&gt;flowers" in page

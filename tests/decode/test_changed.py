@@ -21,7 +21,7 @@ from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 from tests.decode.drawing import encode, noise
 from tests.snapshot.aging import recalling_new_files
-from tests.snapshot.test_object_walk import put
+from tests.snapshot.photo_files import put
 from tests.support.servers.object_store import ObjectStore
 
 TODAY, PAST = dt.date.today(), dt.date(2026, 3, 1)

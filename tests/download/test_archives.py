@@ -13,8 +13,7 @@ from tasks.download.archives import extract, photos_folder, verify
 from tasks.errors import DownloadError, MachineError
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress
-from tasks.snapshot.ignored_names import unwanted_name
-from tasks.snapshot.listing import is_photo_suffix
+from tasks.snapshot.photo_rules import ignored_by_name, is_photo_suffix
 from tests.download.archive_files import FILES, GOOD, extracted, files_below, member, refusal, tar
 from tests.support.progress import Tally
 
@@ -156,7 +155,7 @@ def test_the_folder_of_the_label_folders_is_found(
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(b"")
-    assert str(photos_folder(folder, unwanted_name, is_photo_suffix)) == f"{folder}/{expected}".rstrip("/")
+    assert str(photos_folder(folder, ignored_by_name, is_photo_suffix)) == f"{folder}/{expected}".rstrip("/")
 
 
 @pytest.mark.parametrize("system", ["@eaDir", "#recycle", "$RECYCLE.BIN"])

@@ -1,6 +1,6 @@
-"""Lets photos that a test has just written be recalled on the next night.
+"""Lets hashes of photos that a test has just written be recalled.
 
-A file's mtime can be set back, its ctime cannot, and to wait until both are old takes seconds.
+The mtime of a file can be set back, its ctime cannot, and waiting until both are old takes seconds.
 """
 
 import time
@@ -15,11 +15,11 @@ DAY_NS = 86_400_000_000_000
 
 @contextmanager
 def recalling_new_files() -> Iterator[None]:
-    """Let hashes be recalled, in this process, of files that changed up to a day after they were listed."""
+    """Let this process recall hashes of files that changed up to a day after they were listed."""
     with mock.patch("tasks.snapshot.hashes.RACY_NS", -DAY_NS):
         yield
 
 
 def wait_until_files_are_old() -> None:
-    """Wait until the hashes of all files that are there may be recalled, by other processes too."""
+    """Wait until other processes too may recall the hashes of all existing files."""
     time.sleep(RACY_NS / 1e9)

@@ -1,4 +1,4 @@
-"""Hashing: what is read, what is recalled, and what is not to be trusted."""
+"""Hashing: which files are read, which hashes are recalled, and which are not to be trusted."""
 
 import hashlib
 import logging
@@ -14,6 +14,7 @@ from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.hashes import HASHES, RACY_NS, drop_hashes, drop_racy, hash_files, read_hashes
 from tasks.snapshot.listing import PhotoFile
 from tasks.snapshot.walk import list_files
+from tests.snapshot.photo_files import put
 from tests.support.progress import Tally
 
 
@@ -31,11 +32,9 @@ def known(*rows: tuple[str, int, str, str]) -> pa.Table:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """150 photos, more than a thread takes at once, all of the same mtime."""
-    for number in range(150):
-        path = tmp_path / f"label {number % 3}" / f"{number:03}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"photo %03d" % number)
+    """150 photos, more than the unit of work of a thread, all of the same mtime."""
+    put(tmp_path, {f"label {number % 3}/{number:03}.jpg": b"photo %03d" % number for number in range(150)})
+    for path in tmp_path.rglob("*.jpg"):
         os.utime(path, ns=(5, 5))
     return tmp_path
 
@@ -43,43 +42,35 @@ def root(tmp_path: Path) -> Path:
 def test_each_file_gets_the_sha256_of_its_bytes_in_the_order_given(root: Path) -> None:
     files = list_files(root).files
     hashed = hash_files(root, files, None, NullProgress())
-    assert hashed.table.schema == HASHES
-    assert hashed.table.to_pylist() == [
-        {
-            "path": file.path,
-            "bytes": 9,
-            "version": file.version,
-            "sha256": hashlib.sha256((root / file.path).read_bytes()).hexdigest(),
-        }
-        for file in files
-    ]
-    assert (hashed.read, hashed.unreadable) == (150, 0)
+    hashes = [hashlib.sha256((root / file.path).read_bytes()).hexdigest() for file in files]
+    assert hashed.table == known(*((file.path, 9, file.version, key) for file, key in zip(files, hashes, strict=True)))
+    assert (hashed.read, hashed.unreadable) == (150, ())
 
 
-def test_a_file_of_known_size_and_version_is_not_read(root: Path) -> None:
-    hashed = hash_files(root, [PhotoFile("gone.jpg", 9, "5")], known(("gone.jpg", 9, "5", "ab" * 32)), NullProgress())
-    assert hashed.table["sha256"].to_pylist() == ["ab" * 32]
-    assert hashed.read == 0
-
-
-@pytest.mark.parametrize("row", [("label 0/000.jpg", 8, "5"), ("label 0/000.jpg", 9, "4"), ("label 0/003.jpg", 9, "5")])
-def test_a_file_of_another_size_version_or_path_is_read(root: Path, row: tuple[str, int, str]) -> None:
+@pytest.mark.parametrize(
+    ("row", "read"),
+    [
+        (("label 0/000.jpg", 9, "5"), 0),
+        (("label 0/000.jpg", 8, "5"), 1),
+        (("label 0/000.jpg", 9, "4"), 1),
+        (("label 0/003.jpg", 9, "5"), 1),
+    ],
+)
+def test_a_file_is_read_unless_its_path_size_and_version_are_known(
+    root: Path, row: tuple[str, int, str], read: int
+) -> None:
     hashed = hash_files(root, [PhotoFile("label 0/000.jpg", 9, "5")], known((*row, "ab" * 32)), NullProgress())
-    assert hashed.table["sha256"].to_pylist() == [hashlib.sha256(b"photo 000").hexdigest()]
-    assert hashed.read == 1
+    assert hashed.table["sha256"].to_pylist() == [hashlib.sha256(b"photo 000").hexdigest() if read else "ab" * 32]
+    assert hashed.read == read
 
 
-def test_progress_counts_the_files_that_are_read_and_no_others(root: Path) -> None:
+def test_progress_counts_the_files_that_are_read_and_does_not_start_without_any(root: Path) -> None:
     files, progress = list_files(root).files, Tally()
     recalled = hash_files(root, files[:50], None, NullProgress()).table
+    hash_files(root, files[:50], recalled, progress)
+    assert progress.total == -1
     hash_files(root, files, recalled, progress)
     assert (progress.total, progress.unit, progress.done) == (100, "photo", 100)
-
-
-def test_progress_does_not_start_where_nothing_is_to_be_read(root: Path) -> None:
-    files, progress = list_files(root).files, Tally()
-    hash_files(root, files, hash_files(root, files, None, NullProgress()).table, progress)
-    assert progress.total == -1
 
 
 def test_a_file_that_vanished_since_the_walk_is_left_out_silently(root: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -87,20 +78,16 @@ def test_a_file_that_vanished_since_the_walk_is_left_out_silently(root: Path, ca
     (root / files[7].path).unlink()
     hashed = hash_files(root, files, None, NullProgress())
     assert hashed.table["path"].to_pylist() == [file.path for file in files[:7] + files[8:]]
-    assert (hashed.read, hashed.unreadable) == (149, 0)
-    assert not caplog.records
+    assert (hashed.read, hashed.unreadable, caplog.records) == (149, (), [])
 
 
 def test_a_file_that_cannot_be_read_is_left_out_counted_and_logged(
-    root: Path, caplog: pytest.LogCaptureFixture
+    root: Path, unreadable_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    unreadable = Path("/proc/self/mem")
-    if not unreadable.is_file():
-        pytest.skip("needs a file that nobody can read from its beginning, as Linux has one")
     for number in range(12):
-        (root / "label 0" / f"z{number:02}.jpg").symlink_to(unreadable)
+        (root / "label 0" / f"z{number:02}.jpg").symlink_to(unreadable_file)
     hashed = hash_files(root, list_files(root).files, None, NullProgress())
-    assert (hashed.table.num_rows, hashed.read, hashed.unreadable) == (150, 150, 12)
+    assert (hashed.table.num_rows, hashed.read, len(hashed.unreadable)) == (150, 150, 12)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "label 0/z00.jpg (Input/output error)" in record.getMessage()
@@ -135,27 +122,19 @@ def test_only_files_changed_well_before_the_moment_of_reading_are_recalled() -> 
     assert drop_racy(hashes, files, moment)["path"].to_pylist() == ["old", "before 1677", "object"]
 
 
-def test_hashes_that_are_dropped_are_gone_and_the_others_stay(tmp_path: Path) -> None:
-    path = tmp_path / "hashes.parquet"
+def test_published_hashes_are_read_again_without_the_dropped_ones(tmp_path: Path) -> None:
+    path = tmp_path / "stage=x" / "hashes.parquet"
     publish_parquet(path, known(("a.jpg", 1, "5", "aa"), ("b.jpg", 1, "5", "bb")))
     drop_hashes(path, ["a.jpg", "c.jpg"])
     assert read_hashes(path) == known(("b.jpg", 1, "5", "bb"))
 
 
-def test_where_there_are_no_hashes_none_are_dropped(tmp_path: Path) -> None:
-    drop_hashes(tmp_path / "hashes.parquet", ["a.jpg"])
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_hashes_that_were_published_are_read_again(tmp_path: Path) -> None:
-    table = known(("roses/a.jpg", 1, "2", "ab" * 32))
-    publish_parquet(tmp_path / "stage=x" / "hashes.parquet", table)
-    assert read_hashes(tmp_path / "stage=x" / "hashes.parquet") == table
-
-
-def test_where_no_hashes_were_published_none_are_known(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_hashes_are_neither_read_nor_dropped_nor_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     assert read_hashes(tmp_path / "hashes.parquet") is None
-    assert not caplog.records
+    drop_hashes(tmp_path / "hashes.parquet", ["a.jpg"])
+    assert (list(tmp_path.iterdir()), caplog.records) == ([], [])
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1 damaged PAR1"])
@@ -165,13 +144,12 @@ def test_damaged_hashes_are_logged_and_not_used(tmp_path: Path, caplog: pytest.L
     assert "damaged" in caplog.text
 
 
-def test_hashes_of_an_earlier_version_are_not_used_and_frighten_nobody(
+def test_hashes_of_an_earlier_version_are_not_used_and_are_no_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    publish_parquet(
-        tmp_path / "hashes.parquet", pa.table({"path": ["a"], "bytes": [1], "mtime_ns": [5], "sha256": ["b"]})
-    )
+    earlier = pa.table({"path": ["a"], "bytes": [1], "mtime_ns": [5], "sha256": ["b"]})
+    publish_parquet(tmp_path / "hashes.parquet", earlier)
     assert read_hashes(tmp_path / "hashes.parquet") is None
     (record,) = caplog.records
     assert record.levelno == logging.INFO

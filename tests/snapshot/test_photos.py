@@ -1,4 +1,4 @@
-"""Snapshots: keys, duplicates, conflicts, and what is done again on the next night."""
+"""Snapshots: keys, duplicates, conflicts, and the photos that the next run reads again."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from tasks.progress import NullProgress
 from tasks.shards.parquet import publish_parquet
 from tasks.shards.schemas import SNAPSHOT
 from tasks.snapshot.hashes import HASHES, read_hashes
-from tasks.snapshot.photos import Snapshot, _compare, check_labels, count_labels, take_snapshot, usable
+from tasks.snapshot.photos import Snapshot, _mark_repeats, count_labels, take_snapshot, usable
 from tests.snapshot.aging import recalling_new_files
 
 
@@ -43,27 +43,19 @@ def take(root: Path, last: Snapshot | None = None) -> Snapshot:
 def root(tmp_path: Path) -> Iterator[Path]:
     """Two labels of three photos, nothing twice; old enough to be recalled."""
     for number in range(3):
-        put(tmp_path, f"roses/{number}.jpg", f"rose {number}")
-        put(tmp_path, f"tulips/{number}.jpg", f"tulip {number}")
+        put(tmp_path / "photos", f"roses/{number}.jpg", f"rose {number}")
+        put(tmp_path / "photos", f"tulips/{number}.jpg", f"tulip {number}")
     with recalling_new_files():
-        yield tmp_path
+        yield tmp_path / "photos"
 
 
 def test_a_snapshot_has_one_row_a_photo_sorted_by_path(root: Path) -> None:
     put(root, "roses/more/ü.jpg", "another rose")
     table = take(root).table
     assert table["path"].to_pylist() == sorted(table["path"].to_pylist())
+    photo = {"sha256": sha("another rose"), "path": "roses/more/ü.jpg", "label": "roses", "bytes": 12}
+    assert table.to_pylist()[3] == {**photo, "duplicate_of": None, "conflict": False}
     assert table.num_rows == 7
-    assert table.slice(3, 1).to_pylist() == [
-        {
-            "sha256": sha("another rose"),
-            "path": "roses/more/ü.jpg",
-            "label": "roses",
-            "bytes": 12,
-            "duplicate_of": None,
-            "conflict": False,
-        }
-    ]
 
 
 def test_both_tables_carry_the_metadata_of_every_file_of_ours(root: Path) -> None:
@@ -92,23 +84,24 @@ def test_the_key_does_not_depend_on_mtimes_or_on_where_the_dataset_lies(root: Pa
 
 
 def test_the_key_tells_an_edited_a_moved_a_deleted_and_an_added_photo(root: Path) -> None:
-    keys = [take(root).key]
-    put(root, "roses/0.jpg", "edited")
-    keys.append(take(root).key)
-    (root / "roses" / "0.jpg").rename(root / "roses" / "9.jpg")
-    keys.append(take(root).key)
-    (root / "roses" / "9.jpg").rename(root / "tulips" / "9.jpg")
-    keys.append(take(root).key)
-    (root / "tulips" / "9.jpg").unlink()
-    keys.append(take(root).key)
-    put(root, "tulips/10.jpg", "added")
-    keys.append(take(root).key)
-    assert len(set(keys)) == len(keys)
+    changes: list[Callable[[], object]] = [
+        lambda: put(root, "roses/0.jpg", "edited"),
+        lambda: (root / "roses" / "0.jpg").rename(root / "roses" / "9.jpg"),
+        lambda: (root / "roses" / "9.jpg").rename(root / "tulips" / "9.jpg"),
+        (root / "tulips" / "9.jpg").unlink,
+        lambda: put(root, "tulips/10.jpg", "added"),
+    ]
+    keys = {take(root).key}
+    for change in changes:
+        change()
+        keys.add(take(root).key)
+    assert len(keys) == 1 + len(changes)
 
 
-def test_the_second_snapshot_reads_no_file_and_is_the_same(root: Path) -> None:
+def test_the_second_snapshot_recalls_published_hashes_and_is_the_same(root: Path, tmp_path: Path) -> None:
     first = take(root)
-    second = take(root, first)
+    publish_parquet(tmp_path / "data" / "hashes.parquet", first.hashes)
+    second = take_snapshot(root, read_hashes(tmp_path / "data" / "hashes.parquet"), NullProgress())
     assert (first.hashed, second.hashed) == (6, 0)
     assert (second.key, second.state, second.table) == (first.key, first.state, first.table)
 
@@ -121,11 +114,6 @@ def test_only_new_and_edited_photos_are_read_again(root: Path) -> None:
     second = take(root, first)
     assert second.hashed == 2
     assert second.table == take(root).table
-
-
-def test_hashes_survive_being_published(root: Path, tmp_path: Path) -> None:
-    publish_parquet(tmp_path / "hashes.parquet", take(root).hashes)
-    assert take_snapshot(root, read_hashes(tmp_path / "hashes.parquet"), NullProgress()).hashed == 0
 
 
 def test_a_photo_changed_within_the_clocks_resolution_is_noticed(
@@ -141,17 +129,13 @@ def test_a_photo_changed_within_the_clocks_resolution_is_noticed(
     assert sha("behind") in second.table["sha256"].to_pylist()
 
 
-def write_in_place(path: Path, data: str) -> None:
-    path.write_text(data)
-
-
 def replace(path: Path, data: str) -> None:
     other = path.with_suffix(".new")
     other.write_text(data)
     other.replace(path)
 
 
-@pytest.mark.parametrize("write", [write_in_place, replace])
+@pytest.mark.parametrize("write", [Path.write_text, replace])
 def test_a_photo_replaced_with_the_same_size_and_mtime_is_read_again(root: Path, write: Callable[..., None]) -> None:
     path = root / "roses" / "0.jpg"
     first, before = take(root), path.stat()
@@ -185,38 +169,44 @@ def test_a_photo_of_any_date_is_hashed_and_recalled_unless_it_is_of_the_future(
     assert take(root, first).hashed == (0 if year < 2000 else 2)
 
 
-def test_the_same_bytes_twice_under_a_label_are_a_duplicate_of_the_smallest_path(root: Path) -> None:
+@pytest.fixture
+def repeated(root: Path) -> Snapshot:
+    """A snapshot with three copies of a photo under one label, and three of another under two labels."""
     for path in ("roses/z.jpg", "roses/a/y.jpg", "roses/x.jpg"):
-        put(root, path, "again")
-    snapshot = take(root)
-    rows = {row["path"]: row for row in snapshot.table.to_pylist() if row["sha256"] == sha("again")}
-    assert {path: row["duplicate_of"] for path, row in rows.items()} == {
-        "roses/a/y.jpg": None,
-        "roses/x.jpg": "roses/a/y.jpg",
-        "roses/z.jpg": "roses/a/y.jpg",
+        put(root, path, "rose 1")
+    for path in ("daisy/same.jpg", "tulips/same.jpg", "tulips/twice.jpg"):
+        put(root, path, "same")
+    return take(root)
+
+
+def test_the_same_bytes_under_a_label_are_duplicates_of_the_smallest_path_and_under_two_labels_conflicts(
+    repeated: Snapshot,
+) -> None:
+    rows = repeated.table.to_pylist()
+    assert {row["path"]: row["duplicate_of"] for row in rows if row["duplicate_of"]} == {
+        **dict.fromkeys(("roses/a/y.jpg", "roses/x.jpg", "roses/z.jpg"), "roses/1.jpg"),
+        "tulips/twice.jpg": "tulips/same.jpg",
     }
-    assert not any(row["conflict"] for row in rows.values())
-    assert (snapshot.photos, snapshot.duplicates, snapshot.conflicts) == (9, 2, 0)
+    conflicts = ["daisy/same.jpg", "tulips/same.jpg", "tulips/twice.jpg"]
+    assert [row["path"] for row in rows if row["conflict"]] == conflicts
+    assert (repeated.photos, repeated.duplicates, repeated.conflicts) == (12, 4, 3)
 
 
-def test_the_same_bytes_under_two_labels_are_a_conflict_in_every_row(root: Path) -> None:
-    put(root, "roses/same.jpg", "same")
-    put(root, "tulips/same.jpg", "same")
-    put(root, "tulips/twice.jpg", "same")
-    snapshot = take(root)
-    rows = {row["path"]: (row["conflict"], row["duplicate_of"]) for row in snapshot.table.to_pylist()}
-    assert rows["roses/same.jpg"] == (True, None)
-    assert rows["tulips/same.jpg"] == (True, None)
-    assert rows["tulips/twice.jpg"] == (True, "tulips/same.jpg")
-    assert rows["roses/0.jpg"] == (False, None)
-    assert (snapshot.duplicates, snapshot.conflicts) == (1, 3)
+def test_usable_photos_have_no_conflict_and_stand_once_in_the_order_of_their_hashes(repeated: Snapshot) -> None:
+    table = usable(repeated.table)
+    expected = {sha(f"{name} {n}"): f"{name}s/{n}.jpg" for n in range(3) for name in ("rose", "tulip")}
+    assert list(zip(table["sha256"].to_pylist(), table["path"].to_pylist(), strict=True)) == sorted(expected.items())
+
+
+def test_labels_count_distinct_usable_photos_and_none_is_forgotten(repeated: Snapshot) -> None:
+    assert repeated.labels == {"daisy": 0, "roses": 3, "tulips": 3}
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", "z", "é"])), max_size=30))
 def test_duplicates_and_conflicts_are_those_of_a_naive_comparison(photos: list[tuple[str, str]]) -> None:
     paths = sorted(f"{label}/{number:02}" for number, (label, _) in enumerate(photos))
     contents = {path: photos[int(path[2:])][1] for path in paths}
-    table = _compare(
+    table = _mark_repeats(
         pa.table([paths, [1] * len(paths), ["2"] * len(paths), [contents[path] for path in paths]], schema=HASHES)
     )
 
@@ -229,30 +219,10 @@ def test_duplicates_and_conflicts_are_those_of_a_naive_comparison(photos: list[t
     assert [(row["path"], row["duplicate_of"] or row["path"], row["conflict"]) for row in table.to_pylist()] == expected
 
 
-def test_usable_photos_have_no_conflict_and_stand_once_in_the_order_of_their_hashes(root: Path) -> None:
-    for path in ("roses/same.jpg", "tulips/same.jpg", "tulips/twice.jpg"):
-        put(root, path, "same")
-    put(root, "roses/again.jpg", "rose 1")
-    table = usable(take(root).table)
-    expected = {sha(f"rose {n}"): f"roses/{n}.jpg" for n in range(3)}
-    expected |= {sha(f"tulip {n}"): f"tulips/{n}.jpg" for n in range(3)}
-    assert list(zip(table["sha256"].to_pylist(), table["path"].to_pylist(), strict=True)) == sorted(expected.items())
-
-
-def test_labels_count_distinct_usable_photos_and_none_is_forgotten(root: Path) -> None:
-    put(root, "roses/again.jpg", "rose 1")
-    put(root, "roses/same.jpg", "same")
-    put(root, "daisy/same.jpg", "same")
-    assert take(root).labels == {"daisy": 0, "roses": 3, "tulips": 3}
-
-
-def test_what_cannot_be_read_is_counted_with_what_is_ignored(root: Path) -> None:
-    unreadable = Path("/proc/self/mem")
-    if not unreadable.is_file():
-        pytest.skip("needs a file that nobody can read from its beginning, as Linux has one")
+def test_unreadable_photos_are_counted_with_the_ignored_ones(root: Path, unreadable_file: Path) -> None:
     put(root, "roses/.hidden", "")
-    (root / "roses" / "a.jpg").symlink_to(unreadable)
-    (root / "roses" / "no suffix").symlink_to(unreadable)
+    for name in ("a.jpg", "no suffix"):
+        (root / "roses" / name).symlink_to(unreadable_file)
     snapshot = take(root)
     assert snapshot.ignored.counts == {"hidden": 1, "unreadable": 2}
     assert snapshot.ignored.examples["unreadable"] == ["roses/a.jpg", "roses/no suffix"]
@@ -278,43 +248,14 @@ def test_the_real_photos_have_one_conflict_and_one_duplicate(flower_photos: Path
     assert usable(snapshot.table).num_rows == sum(count_labels(snapshot.table).values()) == 2000 - 3
 
 
-def test_labels_with_three_photos_each_are_accepted() -> None:
-    check_labels({"roses": 3, "tulips": 3})
-
-
-def test_labels_with_too_few_photos_are_named_with_their_counts() -> None:
-    with pytest.raises(DatasetError, match=r"fewer than 3 usable photos: 'fern' \(2\), 'moss' \(0\)\. Add photos"):
-        check_labels({"fern": 2, "moss": 0, "roses": 100})
-
-
-def test_of_many_labels_with_too_few_photos_ten_are_named() -> None:
-    with pytest.raises(DatasetError, match=r"'label 09' \(1\) and 15 more\. Add photos") as caught:
-        check_labels({f"label {number:02}": 1 for number in range(25)})
-    assert "label 10" not in str(caught.value)
-
-
-def test_a_single_label_is_refused_with_the_layout_that_is_expected() -> None:
-    with pytest.raises(DatasetError, match=r"only the label 'flower_photos' .* 3670.*<dataset>/<label>/<photo>\.jpg"):
-        check_labels({"flower_photos": 3670})
-
-
-def test_a_dataset_without_photos_is_refused_with_the_layout_that_is_expected() -> None:
-    with pytest.raises(DatasetError, match=r"no photos in folders.*<dataset>/<label>/<photo>\.jpg"):
-        check_labels({})
-
-
-def test_more_photos_than_a_column_holds_are_refused_by_their_number(
+def test_more_photos_than_a_column_holds_and_longer_paths_are_refused(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.snapshot.photos.COLUMN_BYTES", 6 * 64)
     assert take(root).photos == 6
-    put(root, "tulips/3.jpg", "tulip 3")
+    put(root, f"roses/{'ü' * 100}/{'ü' * 100}.jpg", "far down")
     with pytest.raises(DatasetError, match=r"has 7 photos, .* It can have 6, .* several datasets"):
         take(root)
-
-
-def test_longer_paths_than_a_column_holds_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(root, f"roses/{'ü' * 100}/{'ü' * 100}.jpg", "far down")
     paths = sum(len(str(file.relative_to(root)).encode()) for file in root.rglob("*.jpg"))
     monkeypatch.setattr("tasks.snapshot.photos.COLUMN_BYTES", paths)
     assert take(root).photos == 7

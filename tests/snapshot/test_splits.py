@@ -2,8 +2,11 @@
 
 import hashlib
 import random
-from collections import Counter, defaultdict
+from collections import Counter
+from dataclasses import astuple
 from fractions import Fraction
+from itertools import chain, product
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import DatasetError, SettingError
-from tasks.snapshot.splits import SPLIT_TENTHS, SPLITS, TENTHS, Fill, Splits, assign_splits, fold_tenths
+from tasks.snapshot.splits import SPLIT_TENTHS, SPLITS, TENTHS, Fill, assign_splits, fold_tenths
 
 
 def key(seed: object) -> str:
@@ -29,9 +32,24 @@ def threshold(sha256: str) -> str:
     return "train" if position < Fraction(8, 10) else "validation" if position < Fraction(9, 10) else "test"
 
 
-def split(photos: dict[str, str]) -> tuple[dict[str, str], Splits]:
+class Split(NamedTuple):
+    """Split and tenth of each photo, by its key, and the photos that fill in."""
+
+    names: dict[str, str]
+    tenths: dict[str, int]
+    filled: tuple[Fill, ...]
+
+    @property
+    def moved(self) -> set[str]:
+        """Keys of the photos that fill in."""
+        return {fill.sha256 for fill in self.filled}
+
+
+def split(photos: dict[str, str]) -> Split:
+    """Split photos, given as key to label."""
     result = assign_splits(list(photos), list(photos.values()))
-    return dict(zip(photos, result.names, strict=True)), result
+    names, tenths = (dict(zip(photos, each, strict=True)) for each in (result.names, result.tenths.tolist()))
+    return Split(names, tenths, result.filled)
 
 
 #: Photos (key to label): two labels at least, each with three photos at least, so that fills are common.
@@ -43,52 +61,44 @@ datasets = st.builds(
 
 
 @given(datasets)
-def test_every_label_has_photos_in_all_three_splits(photos: dict[str, str]) -> None:
-    splits, _ = split(photos)
-    found = defaultdict(set)
-    for photo, label in photos.items():
-        found[label].add(splits[photo])
-    assert all(names == set(SPLITS) for names in found.values())
-
-
-@given(datasets)
-def test_every_photo_is_where_its_hash_puts_it_unless_it_fills_in(photos: dict[str, str]) -> None:
-    splits, result = split(photos)
-    moved = {photo for photo in photos if splits[photo] != threshold(photo)}
-    assert moved == {fill.sha256 for fill in result.filled}
-    assert all(splits[fill.sha256] == fill.split and photos[fill.sha256] == fill.label for fill in result.filled)
+def test_every_photo_is_where_its_hash_puts_it_unless_it_fills_in_and_every_label_is_in_all_splits(
+    photos: dict[str, str],
+) -> None:
+    result = split(photos)
+    assert {(photos[photo], name) for photo, name in result.names.items()} == set(product(photos.values(), SPLITS))
+    assert {photo for photo in photos if result.names[photo] != threshold(photo)} == result.moved
+    assert all((result.names[key], photos[key]) == (name, label) for label, name, key in map(astuple, result.filled))
+    for photo, tenth in result.tenths.items():
+        assert tenth in SPLIT_TENTHS[result.names[photo]]
+        assert photo in result.moved or tenth == int(photo[:16], 16) * 10 // 2**64
 
 
 @given(datasets, datasets)
-def test_adding_photos_never_moves_others_except_those_that_filled_in(
+def test_adding_photos_never_moves_others_except_those_that_filled_in_nor_these_within_a_split(
     photos: dict[str, str], added: dict[str, str]
 ) -> None:
-    before, result = split(photos)
-    after, result_after = split({**added, **photos})
-    filled = {fill.sha256 for fill in (*result.filled, *result_after.filled)}
-    assert all(after[photo] == before[photo] for photo in photos if photo not in filled)
+    before, after = split(photos), split({**added, **photos})
+    assert all(after.names[photo] == before.names[photo] for photo in photos.keys() - before.moved - after.moved)
+    both = {(fill.sha256, fill.split) for fill in before.filled} & {(fill.sha256, fill.split) for fill in after.filled}
+    assert all(before.tenths[photo] == after.tenths[photo] for photo, _ in both)
 
 
 @given(datasets, st.randoms(use_true_random=False))
 def test_the_order_of_the_photos_does_not_matter(photos: dict[str, str], order: random.Random) -> None:
     shuffled = list(photos.items())
     order.shuffle(shuffled)
-    splits, result = split(photos)
-    splits_shuffled, result_shuffled = split(dict(shuffled))
-    assert splits == splits_shuffled
-    assert result.filled == result_shuffled.filled
+    assert split(photos) == split(dict(shuffled))
 
 
 def test_a_photo_stays_in_its_split_when_it_moves_to_another_label() -> None:
     photos = {key(n): "roses" if n % 2 else "tulips" for n in range(1000)}
     moved = {photo: "roses" if n % 3 else "tulips" for n, photo in enumerate(photos)}
-    assert split(photos)[0] == split(moved)[0]
-    assert split(photos)[1].filled == ()
+    assert split(photos) == split(moved)
+    assert split(photos).filled == ()
 
 
 def test_of_many_photos_80_percent_train_and_10_percent_each_validate_and_test() -> None:
-    splits, _ = split({key(n): "ab"[n % 2] for n in range(20_000)})
-    counts = Counter(splits.values())
+    counts = Counter(split({key(n): "ab"[n % 2] for n in range(20_000)}).names.values())
     # Four standard deviations of a share of 10 % are 170 photos.
     assert counts["validation"] == pytest.approx(2_000, abs=170)
     assert counts["test"] == pytest.approx(2_000, abs=170)
@@ -98,17 +108,16 @@ def test_the_thresholds_belong_to_the_split_above_them() -> None:
     last_train, last_validation = 2**64 * 8 // 10 - 1, 2**64 * 9 // 10 - 1
     positions = [0, last_train, last_train + 1, last_validation, last_validation + 1, 2**64 - 1]
     photos = {f"{position:016x}{'0' * 48}": "a" for position in positions}
-    photos |= {at(position): "b" for position in (0.1, 0.85, 0.95)}
-    splits, result = split(photos)
-    assert list(splits.values())[:6] == ["train", "train", "validation", "validation", "test", "test"]
+    result = split(photos | {at(position): "b" for position in (0.1, 0.85, 0.95)})
+    assert [result.names[photo] for photo in photos] == [name for name in SPLITS for _ in range(2)]
     assert result.filled == ()
 
 
 def test_the_nearest_photos_fill_in_for_empty_splits() -> None:
     photos = {at(0.1): "roses", at(0.7): "roses", at(0.6): "roses", at(0.2): "roses"}
-    photos |= {at(0.91): "tulips", at(0.95): "tulips", at(0.99): "tulips"}
-    splits, result = split(photos)
-    assert list(splits.values()) == ["train", "test", "validation", "train", "train", "validation", "test"]
+    result = split(photos | {at(position): "tulips" for position in (0.91, 0.95, 0.99)})
+    expected = ["train", "test", "validation", "train", "train", "validation", "test"]
+    assert list(result.names.values()) == expected
     assert result.filled == (
         Fill("roses", "validation", at(0.6)),
         Fill("roses", "test", at(0.7)),
@@ -118,24 +127,22 @@ def test_the_nearest_photos_fill_in_for_empty_splits() -> None:
 
 
 def test_a_split_gives_up_a_photo_only_if_it_has_another() -> None:
-    photos = {at(0.5): "roses", at(0.79): "roses", at(0.899): "roses"}
-    photos |= {at(0.4): "tulips", at(0.85): "tulips", at(0.95): "tulips"}
-    splits, _ = split(photos)
+    roses = dict.fromkeys(map(at, (0.5, 0.79, 0.899)), "roses")
+    result = split(roses | dict.fromkeys(map(at, (0.4, 0.85, 0.95)), "tulips"))
     # 0.899 is nearer to the test range, but it is the only one that validates.
-    assert list(splits.values())[:3] == ["train", "test", "validation"]
+    assert [result.names[photo] for photo in roses] == ["train", "test", "validation"]
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_photos_that_are_equally_near_the_smallest_key_fills_in(order: int) -> None:
     equal = [at(0.95, digit * 48) for digit in "123"][::order]
-    photos = dict.fromkeys(equal, "roses") | {at(position): "tulips" for position in (0.4, 0.85, 0.97)}
-    splits, _ = split(photos)
-    assert [splits[photo] for photo in sorted(equal)] == ["train", "validation", "test"]
+    result = split(dict.fromkeys(equal, "roses") | dict.fromkeys(map(at, (0.4, 0.85, 0.97)), "tulips"))
+    assert [result.names[photo] for photo in sorted(equal)] == ["train", "validation", "test"]
 
 
 def test_ids_are_int8_indices_into_the_names_of_the_splits() -> None:
     result = assign_splits([at(0.95), at(0.1), at(0.85)] * 2, list("aaabbb"))
-    assert result.ids.dtype == np.int8
+    assert result.ids.dtype == result.tenths.dtype == np.dtype(np.int8)
     assert result.ids.tolist() == [2, 0, 1] * 2
     assert result.names == ["test", "train", "validation"] * 2
 
@@ -145,52 +152,19 @@ def test_a_label_of_two_photos_is_refused_by_name() -> None:
         assign_splits([key(n) for n in range(5)], list("aaabb"))
 
 
-@given(datasets)
-def test_a_photos_tenth_is_the_first_decimal_of_its_position_unless_it_fills_in(photos: dict[str, str]) -> None:
-    result = assign_splits(list(photos), list(photos.values()))
-    filled = {fill.sha256 for fill in result.filled}
-    for photo, tenth in zip(photos, result.tenths.tolist(), strict=True):
-        if photo not in filled:
-            assert tenth == int(photo[:16], 16) * 10 // 2**64
-
-
-@given(datasets)
-def test_splits_are_unions_of_tenths_of_photos_that_fill_in_too(photos: dict[str, str]) -> None:
-    result = assign_splits(list(photos), list(photos.values()))
-    assert result.tenths.dtype == np.int8
-    assert all(tenth in SPLIT_TENTHS[name] for name, tenth in zip(result.names, result.tenths.tolist(), strict=True))
-
-
-@given(datasets, datasets)
-def test_a_photo_that_fills_in_for_a_split_has_the_same_tenth_of_it_whatever_else_there_is(
-    photos: dict[str, str], added: dict[str, str]
-) -> None:
-    alone, beside = ({**added, **photos} if both else photos for both in (False, True))
-    found = []
-    for these in (alone, beside):
-        result = assign_splits(list(these), list(these.values()))
-        tenths = dict(zip(these, result.tenths.tolist(), strict=True))
-        found.append({(fill.sha256, fill.split): tenths[fill.sha256] for fill in result.filled})
-    assert all(found[0][fill] == found[1][fill] for fill in found[0].keys() & found[1].keys())
-
-
 def test_photos_that_fill_in_for_training_are_spread_over_its_tenths() -> None:
     start = 2**64 * 95 // 100
     photos = {f"{start + number:016x}{'0' * 48}": f"label {number // 3}" for number in range(600)}
-    result = assign_splits(list(photos), list(photos.values()))
-    filled = {fill.sha256 for fill in result.filled if fill.split == "train"}
-    tenths = [tenth for photo, tenth in zip(photos, result.tenths.tolist(), strict=True) if photo in filled]
-    assert len(set(tenths)) == 8
+    result = split(photos)
+    assert len({result.tenths[fill.sha256] for fill in result.filled if fill.split == "train"}) == 8
 
 
 @pytest.mark.parametrize("folds", range(2, TENTHS + 1))
 def test_each_tenth_is_in_one_fold_and_every_fold_has_one_of_about_the_same_size(folds: int) -> None:
-    dealt = fold_tenths(folds)
-    assert sorted(tenth for own in dealt for tenth in own) == list(range(TENTHS))
-    sizes = {len(own) for own in dealt}
-    assert len(dealt) == folds
-    assert min(sizes) >= 1
-    assert max(sizes) - min(sizes) <= 1
+    tenths = fold_tenths(folds)
+    assert sorted(chain(*tenths)) == list(range(TENTHS))
+    assert len(tenths) == folds
+    assert {len(own) for own in tenths} <= {TENTHS // folds, -(-TENTHS // folds)}
 
 
 @pytest.mark.parametrize("folds", [1, 11])
