@@ -48,5 +48,5 @@ def test_bfloat16_on_a_processor_without_it_is_refused() -> None:
 
 
 def test_bfloat16_of_a_finished_graph_on_a_gpu_is_refused() -> None:
-    with pytest.raises(SettingError, match=r"lite comes as a finished graph.* Give --precision float32"):
+    with pytest.raises(SettingError, match=r"lite is a finished graph.* Give --precision float32"):
         resolve_precision("bfloat16", replace(LITE, kind="frozen_graph"), GPU)

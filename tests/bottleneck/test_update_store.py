@@ -1,4 +1,4 @@
-"""The bottleneck store kept up to date: only what is missing is embedded, and what is lost is told."""
+"""Updating the bottleneck store: only missing photos are embedded, and lost pictures are an error."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.forward import open_forward
 from tasks.bottleneck.quantisation import quantise
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
-from tasks.bottleneck.update_store import EmbedCounts, Wanted, embed_photos
+from tasks.bottleneck.update_store import EmbedCounts, EmbedInputs, WantedPhotos, embed_photos
 from tasks.bottleneck.views import Views
 from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError, StoreError
@@ -22,7 +22,7 @@ from tasks.paths import AnyPath
 from tasks.progress import NullProgress
 from tasks.shards.manifests import Manifest
 from tasks.storage.layout import DataRoot
-from tests.bottleneck.lite import lite
+from tests.bottleneck.networks import lite
 from tests.bottleneck.pictures import add_bottlenecks, add_pictures, decoded_store, draw, key_of, keys_of, manifest_of
 from tests.train.tiny import tiny
 
@@ -37,14 +37,13 @@ from pathlib import Path
 import pyarrow as pa
 from tasks.settings import settings_from
 from tasks.storage.layout import DataRoot
-from tasks.bottleneck.update_store import Wanted, embed_photos
+from tasks.bottleneck.update_store import EmbedInputs, WantedPhotos, embed_photos
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.progress import NullProgress
 
 root, (keys, decoded, settings) = sys.argv[1], map(json.loads, sys.argv[2:])
-wanted = Wanted(pa.array(keys), decoded)
-settings = settings_from(BottleneckSettings, settings)
-print(embed_photos(wanted, settings, Path("nowhere"), DataRoot(Path(root)), NullProgress()).reused)
+inputs = EmbedInputs(DataRoot(Path(root)), settings_from(BottleneckSettings, settings), Path("nowhere"))
+print(embed_photos(WantedPhotos(pa.array(keys), decoded), inputs, NullProgress()).reused)
 sys.exit("tensorflow" in sys.modules)
 """
 
@@ -71,7 +70,8 @@ def embed(
     settings: BottleneckSettings = SETTINGS,
     weights: AnyPath = PREPARED.weights,
 ) -> EmbedCounts:
-    return embed_photos(Wanted(keys_of(numbers), decoded.photos), settings, weights, root, NullProgress())
+    wanted = WantedPhotos(keys_of(numbers), decoded.photos)
+    return embed_photos(wanted, EmbedInputs(root, settings, weights), NullProgress())
 
 
 def test_only_what_is_missing_is_embedded_and_its_rows_are_the_backbone_s(root: DataRoot, small: Prepared) -> None:

@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipeline.cli.app import app
-from pipeline.cli.models import find_model
-from pipeline.predict import PredictFolder
 from tasks.errors import ModelError, StoreError
+from tasks.predict.models import find_model
+from tasks.predict.task import PredictFolder
 from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
@@ -149,7 +149,7 @@ def test_model_is_named_by_key_folder_record_or_dataset(trained: Trained) -> Non
 
 @pytest.mark.parametrize("text", ["0123456789abcdef", "roses", "", "..", "a/b", "manifest.json"])
 def test_model_that_is_not_there_is_an_error(trained: Trained, text: str) -> None:
-    with pytest.raises(ModelError, match="no name of a dataset that has a champion"):
+    with pytest.raises(ModelError, match="the name of a dataset that has a champion"):
         find_model(text, trained.root)
     done = call(trained, text, trained.photos)
     assert (done.exit_code, "MODEL" in done.stderr) == (2, True)
@@ -223,7 +223,7 @@ def test_job_tries_a_photo_again_that_could_not_be_read(
 @pytest.mark.parametrize(
     ("options", "code", "told"),
     [
-        ({"model": "roses"}, 57, "no name of a dataset that has a champion"),
+        ({"model": "roses"}, 57, "the name of a dataset that has a champion"),
         ({"folder": "/nowhere"}, 52, "There is no folder of photos at /nowhere"),
     ],
 )
