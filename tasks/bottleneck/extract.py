@@ -35,14 +35,7 @@ def embed_pictures(
 def extract_bottlenecks(
     pictures: Iterable[pa.Table], views: Views, forward: Forward, writer: "ShardWriter", progress: Progress
 ) -> int:
-    """Compute the bottlenecks of pictures and write them, a row a photo and view.
-
-    Args:
-        pictures: Tables with the columns sha256 and image of the decoded store.
-        views: The views of each picture.
-        forward: The backbone.
-        writer: Writes the vectors.
-        progress: Told about every photo.
+    """Compute the bottlenecks of pictures, tables with the columns sha256 and image, and write a row a photo and view.
 
     Returns:
         The number of photos.

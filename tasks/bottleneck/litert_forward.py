@@ -74,13 +74,7 @@ class LiteRTForward:
 
 
 def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, progress: Progress) -> bytes:
-    """Quantise a backbone, or read the cached result.
-
-    Args:
-        prepared: The backbone.
-        decode: How photos become its pictures.
-        folder: Folder of the cache: `int8-<hash of its bytes>.tflite`.
-        progress: Told about the imports.
+    """Quantise a backbone, or read the cached result: `int8-<hash of its bytes>.tflite` in a folder.
 
     Returns:
         A TFLite model for `LiteRTForward`.

@@ -78,11 +78,7 @@ def embedding_job(inputs: EmbedInputs) -> Job:
 def embed_on_cluster(wanted: WantedPhotos, inputs: EmbedInputs, cluster: Cluster, progress: Progress) -> EmbedCounts:
     """Compute the bottlenecks of all wanted photos that have a picture and no bottleneck yet; see `embed_photos`.
 
-    Args:
-        wanted: The photos.
-        inputs: The bottlenecks to compute.
-        cluster: The cluster; it is contacted only if bottlenecks are missing.
-        progress: Told about the photos of each finished block.
+    The cluster is contacted only if bottlenecks are missing.
 
     Raises:
         SettingError: The GPUs of the actors do not go with the precision.

@@ -112,12 +112,7 @@ class OpenVinoForward:
 
 
 def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) -> bytes:
-    """Convert a backbone, or read the cached result.
-
-    Args:
-        prepared: The backbone.
-        folder: Folder of the cache: `openvino-<hash of its bytes>.zip`.
-        progress: Told about the imports.
+    """Convert a backbone, or read the cached result: `openvino-<hash of its bytes>.zip` in a folder.
 
     Returns:
         The network as `convert_network` returns it.

@@ -13,15 +13,10 @@ AUTO = "auto"
 
 
 def resolve_precision(requested: str, backbone: Backbone, hardware: Hardware) -> Precision:
-    """Choose the precision of a backbone's forward pass.
+    """Choose the precision of a backbone's forward pass: `requested`, one of `PRECISIONS`, unless it is `auto`.
 
     `auto` is bfloat16 if the hardware supports it. On another processor it is int8 for a backbone that was designed for
     int8 and has one layer, and float32 otherwise: with several layers, int8 costs some accuracy.
-
-    Args:
-        requested: One of `PRECISIONS`, or `auto`.
-        backbone: The backbone.
-        hardware: The hardware.
 
     Raises:
         SettingError: The hardware does not support the requested precision.
@@ -38,11 +33,6 @@ def resolve_precision(requested: str, backbone: Backbone, hardware: Hardware) ->
 
 def check_gpus(gpus: float, precision: Precision, hardware: Hardware) -> None:
     """Check that a cluster's actors use GPUs if and only if this machine would.
-
-    Args:
-        gpus: GPUs of each actor.
-        precision: The precision of the bottlenecks.
-        hardware: The hardware of this machine.
 
     Raises:
         SettingError: The actors have GPUs that they do not use, or lack those that this machine would use.

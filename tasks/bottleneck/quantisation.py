@@ -65,20 +65,11 @@ def quantise(averages: Floats, quantisation: Quantisation, names: Sequence[str])
     good = (steps >= limits.min) & (steps <= most)
     if not good.all():
         place = int(good.reshape(len(averages), -1).all(axis=1).argmin())
-        raise _range_error(float(averages[place][~good[place]][0]), quantisation, names[place])
+        bounds = [math.copysign((bound * quantisation.step) ** 2, bound) for bound in (limits.min, limits.max)]
+        raise BackboneError(
+            f"The bottleneck of {names[place]} has the number {averages[place][~good[place]][0]:,.6g}, but only those "
+            f"from {bounds[0]:,.0f} to {bounds[1]:,.0f} can be stored. Name another --scaling, --bottleneck-tensor or "
+            "--precision."
+        )
     numbers: Numbers = np.minimum(steps, limits.max).astype(quantisation.dtype)
     return numbers
-
-
-def _range_error(number: float, quantisation: Quantisation, name: str) -> BackboneError:
-    if math.isfinite(number):
-        limits = np.iinfo(quantisation.dtype)
-        bounds = [math.copysign((bound * quantisation.step) ** 2, bound) for bound in (limits.min, limits.max)]
-        return BackboneError(
-            f"The bottleneck of {name} has the number {number:,.6g}, but only numbers from {bounds[0]:,.0f} to "
-            f"{bounds[1]:,.0f} can be stored. Name another --scaling or --bottleneck-tensor."
-        )
-    return BackboneError(
-        f"The bottleneck of {name} has the number {number}, which is not finite. Name another --scaling, "
-        "--bottleneck-tensor or --precision."
-    )

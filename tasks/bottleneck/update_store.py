@@ -65,11 +65,6 @@ class EmbedCounts(NamedTuple):
 def embed_photos(wanted: WantedPhotos, inputs: EmbedInputs, progress: Progress) -> EmbedCounts:
     """Compute the bottlenecks of all wanted photos that have a picture and no bottleneck yet.
 
-    Args:
-        wanted: The photos.
-        inputs: The bottlenecks to compute.
-        progress: Told about every photo.
-
     Raises:
         StoreError: The decoded store has lost pictures, or a shard is damaged.
         BackboneError: The weights are missing or have changed.
@@ -78,13 +73,7 @@ def embed_photos(wanted: WantedPhotos, inputs: EmbedInputs, progress: Progress) 
 
 
 def update_store(wanted: WantedPhotos, inputs: EmbedInputs, embed: Callable[[PendingPhotos], None]) -> EmbedCounts:
-    """Find the photos without bottlenecks, and embed them; see `embed_photos`.
-
-    Args:
-        wanted: The photos.
-        inputs: The bottlenecks to compute.
-        embed: Computes and stores bottlenecks; called only if any are missing.
-    """
+    """Find the photos without bottlenecks, and call `embed` if there are any; see `embed_photos`."""
     pictures = open_stores(inputs.root, inputs.settings.decode).decoded
     pictured = pictures.search(wanted.keys)
     there = wanted.keys.filter(pa.array(pictured.found))

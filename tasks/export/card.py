@@ -37,15 +37,7 @@ def write_labels(labels: tuple[str, ...], path: Path) -> None:
 
 
 def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot, path: Path) -> None:
-    """Write the card of a model.
-
-    Args:
-        model: The model.
-        export: The outcome of the export.
-        evaluation: Folder of the model's evaluation.
-        root: The data root.
-        path: Path of the card.
-    """
+    """Write the card of a model."""
     metrics = read_json(evaluation / "metrics.json")
     head, (backbone,) = isinstance(model.settings, TrainSettings), model.settings.backbones
     environment = Environment(

@@ -13,10 +13,9 @@ from tasks.decode.images import MAX_PIXELS
 from tasks.decode.photos import open_stores
 from tasks.export.card import CARD, write_card, write_labels
 from tasks.export.classifier import find_obstacle
-from tasks.export.formats import FORMATS, Export, ExportFigures
-from tasks.export.parity import find_refusal
+from tasks.export.formats import FORMATS, METRICS, Export
 from tasks.export.photos import ExportPhotos, convert_to_png, read_files, read_pictures, read_reference
-from tasks.export.runners import model_precision, run_formats
+from tasks.export.runners import check_formats
 from tasks.export.writers import write_formats
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
@@ -25,8 +24,6 @@ from tasks.storage.files import is_there, local, publish_folder, publish_json, p
 from tasks.storage.layout import DataRoot
 from tasks.storage.removal import remove
 from tasks.storage.tempfiles import scratch_folder
-
-METRICS = "metrics.json"
 
 
 @dataclass(frozen=True)
@@ -47,14 +44,9 @@ class ExportInputs:
 
 
 def export_model(model: Model, inputs: ExportInputs, progress: Progress) -> Export:
-    """Export a model to the folder `export` beside it.
+    """Export a model to the folder `export` beside it, and test it.
 
     If the model cannot be exported, or its export disagrees with it, only the figures are published.
-
-    Args:
-        model: The model.
-        inputs: The photos that it is tested on.
-        progress: Told about every written format, and about every photo that a format predicts.
 
     Raises:
         BackboneError: The backbone's weights are missing or have changed.
@@ -62,16 +54,14 @@ def export_model(model: Model, inputs: ExportInputs, progress: Progress) -> Expo
     """
     path = inputs.root.export(model.key)
     if obstacle := find_obstacle(model):
-        lacking = {each.name: obstacle for each in FORMATS}
-        export = Export([METRICS], ExportFigures({}, {}, 0), lacking, None)
+        export = Export({}, {}, 0, {each.name: obstacle for each in FORMATS}, None)
         publish_json(path / METRICS, export.metrics())
         return export
     photos = _read_photos(model, inputs)
     with publish_folder(path) as folder:
         with temporary_files_in(folder / "temporary"):
-            lacking = dict(write_formats(model, folder, inputs.root, progress))
-            figures = run_formats(model, folder, photos, progress)
-        export = _decide(model, figures, lacking)
+            lacking = write_formats(model, folder, inputs.root, progress)
+            export = check_formats(model, folder, lacking, photos, progress)
         if export.refused:
             _clear(folder)
             if is_there(path):
@@ -89,11 +79,7 @@ def retest_export(
 ) -> Export | None:
     """Test a published export that was not fully tested; returns None if its files still cannot be tested.
 
-    Args:
-        model: The model.
-        inputs: The photos that it is tested on.
-        published: `details` of the export.
-        progress: Told about every photo that a format predicts.
+    `published` has the details of the export in the manifest.
 
     Raises:
         StoreError: The export, the evaluation of its model, or the decoded store is damaged.
@@ -102,8 +88,7 @@ def retest_export(
     if not photos.files.files:
         return None
     with scratch_folder("export") as folder, temporary_files_in(folder / "temporary"):
-        figures = run_formats(model, local(path), photos, progress)
-    export = _decide(model, figures, published["lacking"])
+        export = check_formats(model, local(path), published["lacking"], photos, progress)
     if export.refused:
         remove(path, inputs.root)
     else:
@@ -112,11 +97,6 @@ def retest_export(
             write_card(model, export, inputs.evaluation, inputs.root, card)
     publish_json(path / METRICS, export.metrics())
     return export
-
-
-def _decide(model: Model, figures: ExportFigures, lacking: Mapping[str, str]) -> Export:
-    """Accept or refuse a tested export; a refused one has only its figures."""
-    return Export([METRICS], figures, lacking, find_refusal(figures.formats, model_precision(model)))
 
 
 def _clear(folder: Path) -> None:

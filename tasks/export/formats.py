@@ -1,8 +1,10 @@
 """The formats that a model is exported in, and the outcome of an export."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+METRICS = "metrics.json"
 
 
 class ExportFormat(NamedTuple):
@@ -32,72 +34,53 @@ FORMATS = (SAVED_MODEL, KERAS, TFLITE, TFLITE_INT8)
 
 
 @dataclass(frozen=True)
-class ExportFigures:
-    """The predictions of an export's formats for the test photos, in figures.
+class Export:
+    """The outcome of an export.
 
     Args:
         formats: Figures of each format by its name, from `tasks.export.parity.compare`.
         left_out: Test photos that the formats that decode were not tested on, by reason.
         converted: Test photos that were converted to PNG for these formats.
+        lacking: Reasons for missing formats, by their names.
+        refused: Reason for publishing no format; None if they were published.
+        files: Names of its files and folders.
     """
 
     formats: Mapping[str, Mapping[str, Any]]
     left_out: Mapping[str, int]
     converted: int
-
-
-@dataclass(frozen=True)
-class Export:
-    """The outcome of an export.
-
-    Args:
-        files: Names of its files and folders.
-        figures: Figures of its formats.
-        lacking: Reasons for missing formats, by their names.
-        refused: Reason for publishing no format; None if they were published.
-    """
-
-    files: list[str]
-    figures: ExportFigures
     lacking: Mapping[str, str]
     refused: str | None
+    files: Sequence[str] = (METRICS,)
 
     def metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json."""
-        return {"forms": dict(self.figures.formats), **self._notes()}
+        return {"forms": dict(self.formats), **self._notes()}
 
     def details(self) -> dict[str, Any]:
         """Return the details of the stage's manifest."""
         names = ("photos", "agreement", "disagreements", "accuracy")
-        test = {format_: {name: each[name] for name in names} for format_, each in self.figures.formats.items()}
-        return {"files": self.files, "test": test, **self._notes()}
+        test = {name: {key: figures[key] for key in names} for name, figures in self.formats.items()}
+        return {"files": list(self.files), "test": test, **self._notes()}
 
     def _notes(self) -> dict[str, Any]:
         return {
-            "left_out": dict(self.figures.left_out),
-            "converted": self.figures.converted,
+            "left_out": dict(self.left_out),
+            "converted": self.converted,
             "lacking": dict(self.lacking),
             "refused": self.refused,
         }
 
 
 def explain_lacking(details: Mapping[str, Any]) -> str | None:
-    """Return the reason for exporting nothing; None if the model was exported or refused.
-
-    Args:
-        details: `Export.details`; an earlier version of this project wrote fewer of them.
-    """
+    """Return the reason for exporting nothing, from `Export.details`; None if the model was exported or refused."""
     if details["test"] or details.get("refused"):
         return None
     return next(iter(details.get("lacking", {}).values()), None)
 
 
 def explain_untested(details: Mapping[str, Any]) -> str | None:
-    """Return the names of untested formats and the reason; None if all were tested.
-
-    Args:
-        details: `Export.details`; an earlier version of this project wrote fewer of them.
-    """
+    """Return the names of untested formats and the reason, from `Export.details`; None if all were tested."""
     names = [name for name, figures in details["test"].items() if not figures["photos"]]
     if not names:
         return None

@@ -74,12 +74,7 @@ def _log(probabilities: Floats) -> npt.NDArray[np.float64]:
 
 
 def _numerical_difference(reference: npt.NDArray[np.float64], export: npt.NDArray[np.float64]) -> float:
-    """Measure the numerical difference of two computations; see `compare`.
-
-    Args:
-        reference: Logarithms of the pipeline's probabilities, [N, C].
-        export: Logarithms of the export's probabilities, [N, C].
-    """
+    """Measure the difference of two computations from the logarithms of their probabilities, [N, C]; see `compare`."""
     best_two = np.argsort(-reference, axis=1, kind="stable")[:, :2]
     odds = [np.subtract(*np.take_along_axis(each, best_two, axis=1).T) for each in (reference, export)]
     return _TIMES_MEDIAN * float(np.median(np.abs(odds[0] - odds[1])))

@@ -76,12 +76,7 @@ class ReferencePhotos:
 
 
 def read_reference(evaluation: AnyPath, labels: tuple[str, ...], limit: int = MAX_PHOTOS) -> ReferencePhotos:
-    """Read the test photos of an evaluation.
-
-    Args:
-        evaluation: Folder of the evaluation.
-        labels: The labels, in the order of its probabilities.
-        limit: Largest number of photos.
+    """Read the test photos of an evaluation, at most `limit`; `labels`: the labels in the order of its probabilities.
 
     Raises:
         DamagedError: The predictions are missing or damaged.
@@ -171,12 +166,6 @@ def convert_to_png(
     photos: ReferencePhotos, folder: AnyPath, decode: DecodeSettings, max_pixels: int
 ) -> list[bytes | None]:
     """Convert photos to PNG, in other processes: upright, in sRGB, cropped to the square that contains the export's.
-
-    Args:
-        photos: The photos.
-        folder: The folder that their paths are relative to.
-        decode: How the pipeline decodes photos for the model.
-        max_pixels: Pixels that a photo may have.
 
     Returns:
         The PNG file of each photo; None for one that cannot be decoded.

@@ -1,6 +1,6 @@
 """Predicts the test photos with each exported format, as its users do, and with the pipeline in another precision."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,8 +14,8 @@ from tasks.bottleneck.views import Pixels
 from tasks.concurrency import map_ordered
 from tasks.decode.images import read_pixels
 from tasks.export.classifier import open_classifier
-from tasks.export.formats import FORMATS, KERAS, SAVED_MODEL, ExportFigures
-from tasks.export.parity import compare, disagrees
+from tasks.export.formats import FORMATS, KERAS, SAVED_MODEL, Export
+from tasks.export.parity import compare, disagrees, find_refusal
 from tasks.export.photos import ExportPhotos
 from tasks.export.writers import INPUT
 from tasks.hardware import available_cores
@@ -30,13 +30,12 @@ from tasks.train.settings import TrainSettings
 BATCH_SIZE = 16
 
 
-def model_precision(model: Model) -> str:
-    """Return the precision of a model's own predictions."""
-    return model.settings.bottlenecks[0].precision if isinstance(model.settings, TrainSettings) else "float32"
-
-
-def run_formats(model: Model, folder: Path, photos: ExportPhotos, progress: Progress) -> ExportFigures:
+def check_formats(
+    model: Model, folder: Path, lacking: Mapping[str, str], photos: ExportPhotos, progress: Progress
+) -> Export:
     """Predict the test photos with every format in a folder, and compare the predictions with the pipeline's."""
+    settings = model.settings
+    own_precision = settings.bottlenecks[0].precision if isinstance(settings, TrainSettings) else "float32"
     reference, files, pictures = photos
     written = [each for each in FORMATS if (folder / each.name).exists()]
     progress.start(len(written) * len(reference), "photo")
@@ -58,20 +57,15 @@ def run_formats(model: Model, folder: Path, photos: ExportPhotos, progress: Prog
             probabilities = run_tflite((folder / each.name).read_bytes(), pictures, progress)
         seen = shown if each.decodes else reference
         figures = compare(seen, probabilities)
-        if each.precision != model_precision(model) and disagrees(each, figures):
+        if each.precision != own_precision and disagrees(each, figures):
             in_precision = replace(reference, probabilities=reference_in(each.precision)).find(seen.keys)
             figures["in_its_precision"] = compare(in_precision, probabilities)
         formats[each.name] = figures
-    return ExportFigures(formats, left_out, files.converted)
+    return Export(formats, left_out, files.converted, lacking, find_refusal(formats, own_precision))
 
 
 def run_saved_model(folder: Path, files: Sequence[bytes], progress: Progress) -> tuple[list[int], Floats]:
-    """Run a SavedModel.
-
-    Args:
-        folder: The SavedModel's folder.
-        files: Bytes of N photos.
-        progress: Told about every photo.
+    """Run a SavedModel on the bytes of N photos.
 
     Returns:
         Indices of the n photos that it could read, and their probabilities, float32 [n, C].

@@ -31,12 +31,6 @@ LAYERS_FILE = "photo_layers.py"
 def write_formats(model: Model, folder: Path, root: DataRoot, progress: Progress) -> Mapping[str, str]:
     """Write a model in every format that supports it.
 
-    Args:
-        model: The model.
-        folder: Folder of the export.
-        root: The data root, which caches the backbone's int8 network.
-        progress: Told about every format.
-
     Returns:
         Reasons for missing formats, by their names.
 
@@ -83,14 +77,7 @@ def _int8_network(model: Model, classifier: Classifier, root: DataRoot, progress
 
 
 def save_saved_model(graph: FrozenGraph, decode: DecodeSettings, labels: tuple[str, ...], folder: Path) -> None:
-    """Write a SavedModel: photos' files, string [N], to labels, string [N], and probabilities, float32 [N, C].
-
-    Args:
-        graph: From pixels to probabilities.
-        decode: How photos are decoded.
-        labels: The labels in the order of the probabilities.
-        folder: The SavedModel's folder.
-    """
+    """Write a SavedModel: photos' files, string [N], to labels, string [N], and probabilities, float32 [N, C]."""
     decoder, best = layers.PhotoDecoder(**asdict(decode)), layers.BestLabel(labels)
 
     def serve(photos: Any) -> dict[str, Any]:
@@ -104,14 +91,7 @@ def save_saved_model(graph: FrozenGraph, decode: DecodeSettings, labels: tuple[s
 
 
 def save_keras(classifier: Classifier, decode: DecodeSettings, labels: tuple[str, ...], file: Path) -> None:
-    """Write a Keras model, and beside it the layers that it needs.
-
-    Args:
-        classifier: The model, which is not a graph.
-        decode: How photos are decoded.
-        labels: The labels in the order of the probabilities.
-        file: Path of the model; its name ends in `.keras`.
-    """
+    """Write a Keras model, and beside it the layers that it needs; the name of `file` ends in `.keras`."""
     photos = keras.Input((), dtype="string", name=INPUT)
     pixels = layers.PhotoDecoder(**asdict(decode), name="decode")(photos)
     views = [pixels, keras.ops.flip(pixels, axis=2)][: classifier.views]

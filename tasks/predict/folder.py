@@ -71,12 +71,7 @@ def read_folder_state(folder: AnyPath) -> FolderState:
 
 
 def predictions_key(model: str, listing: Listing) -> str:
-    """Return the key of a model's predictions of a folder.
-
-    Args:
-        model: The model's key.
-        listing: The photos; their paths, sizes and versions determine the key.
-    """
+    """Return the key of predictions: of the model's key and the photos' paths, sizes and versions."""
     return fingerprint({"model": model, "photos": listing.state(), "code_version": CODE_VERSION})
 
 
@@ -85,12 +80,6 @@ def predict_folder(source: FolderState, model_folder: AnyPath, root: DataRoot, p
 
     The predictions are also published in shards of 1,024 photos, so that a run continues where a killed one stopped.
     Later runs predict only photos that the model has not seen, in any folder and under any name.
-
-    Args:
-        source: The photos.
-        model_folder: Folder of the model.
-        root: The data root.
-        progress: Told about every photo that is hashed or predicted.
 
     Raises:
         ModelError: The model is missing or incomplete.

@@ -11,12 +11,7 @@ from tasks.snapshot.photo_io import photo_sha256
 
 
 def hash_and_decode(photo: Photo, *, folder: Path, settings: Sequence[DecodeSettings]) -> DecodeResult:
-    """Hash a photo, and decode it with each of the settings.
-
-    Args:
-        photo: The photo; its key is empty if it is not known yet.
-        folder: Folder of the photo's path.
-        settings: The ways to decode the photo.
+    """Hash a photo unless its key is known, and decode it with each of the settings.
 
     Returns:
         The result with the photo's key, which stays empty if the file cannot be read. If decoding with one of the

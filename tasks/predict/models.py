@@ -119,11 +119,7 @@ def _champion(dataset: str, root: DataRoot) -> str | None:
 
 
 def read_model(folder: AnyPath, weights: Mapping[str, AnyPath] | None = None) -> Model:
-    """Read the model in a folder of the train stage.
-
-    Args:
-        folder: The folder, `data/train/<key>`.
-        weights: Known paths of its backbones' weights, by their sha256.
+    """Read the model in a folder of the train stage; `weights`: known paths of its backbones' weights, by their sha256.
 
     Raises:
         ModelError: There is no model, or its training has not ended.

@@ -17,6 +17,9 @@ from tasks.train.features import FeaturePart, columns_of, head_values, parts_of
 from tasks.train.head import Floats, load_head
 from tasks.train.settings import TrainSettings
 
+#: Batch size, workers and function of a loaded model: see `Predictor`.
+_Loaded = tuple[int, int, Callable[[Sequence[Pixels]], Floats]]
+
 
 class Predictor:
     """Predicts photos from their pixels.
@@ -71,14 +74,6 @@ class Predictor:
         return np.concatenate([np.empty((0, len(self.model.labels)), np.float32), *predicted])
 
 
-class _LoadedModel(NamedTuple):
-    """A loaded model; see the attributes of `Predictor`."""
-
-    batch_size: int
-    workers: int
-    batch: Callable[[Sequence[Pixels]], Floats]
-
-
 class _Embedder(NamedTuple):
     """Computes the bottlenecks of one store, quantised as in the store.
 
@@ -102,7 +97,7 @@ class _Embedder(NamedTuple):
         return quantise(averages, self.part.bottleneck.quantisation, [name] * len(averages))
 
 
-def _open_head(model: Model, settings: TrainSettings, progress: Progress) -> _LoadedModel:
+def _open_head(model: Model, settings: TrainSettings, progress: Progress) -> _Loaded:
     head, columns = load_head(model.folder), columns_of(settings)
     embedders = [_open_embedder(part, model, settings, progress) for part in parts_of(settings)]
     shape = sum(crop.all_views for crop in settings.crops), len(columns.steps)
@@ -116,7 +111,7 @@ def _open_head(model: Model, settings: TrainSettings, progress: Progress) -> _Lo
         return head.probabilities(head_values(numbers, settings, columns))
 
     forwards = [embedder.forward for embedder in embedders]
-    return _LoadedModel(min(each.batch_size for each in forwards), min(each.workers for each in forwards), batch)
+    return min(each.batch_size for each in forwards), min(each.workers for each in forwards), batch
 
 
 def _open_embedder(part: FeaturePart, model: Model, settings: TrainSettings, progress: Progress) -> _Embedder:
@@ -127,11 +122,11 @@ def _open_embedder(part: FeaturePart, model: Model, settings: TrainSettings, pro
     return _Embedder(part, model.decodes.index(bottleneck.decode), forward, views)
 
 
-def _open_network(model: Model, progress: Progress) -> _LoadedModel:
+def _open_network(model: Model, progress: Progress) -> _Loaded:
     with progress.preparing("imports"):
         from tasks.train.network import BATCH_SIZE, read_network  # noqa: PLC0415 (heads need no TensorFlow)
 
     with progress.preparing("network"):
         network = read_network(model.folder, model.prepared[0]).predictor()
     # One batch uses all cores; meanwhile, a second thread decodes the next one.
-    return _LoadedModel(BATCH_SIZE, 2, lambda pixels: network(pixels[0]))
+    return BATCH_SIZE, 2, lambda pixels: network(pixels[0])

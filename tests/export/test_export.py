@@ -236,9 +236,9 @@ def test_photos_that_cannot_be_read_are_left_out_and_counted(exported: Exported,
     tested = [row["path"] for row in trained.evaluated().to_pylist() if row["split"] == "test"]
     (photos / tested[0]).unlink()
     done = export(replace(trained, photos=photos))
-    assert done.export.figures.left_out == {"gone": 1}
-    assert done.export.figures.formats["saved_model"]["photos"] == len(tested) - 1
-    assert done.export.figures.formats["model.tflite"]["photos"] == len(tested)
+    assert done.export.left_out == {"gone": 1}
+    assert done.export.formats["saved_model"]["photos"] == len(tested) - 1
+    assert done.export.formats["model.tflite"]["photos"] == len(tested)
     assert "were not tested on: 1 gone" in (done.folder / "README.md").read_text()
 
     shutil.rmtree(photos)
