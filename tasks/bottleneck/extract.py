@@ -5,6 +5,7 @@ and one thread writes the last shard. Memory holds a few batches and two shards,
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -56,18 +57,13 @@ def extract_bottlenecks(
 
 def _batches(pictures: Iterable[pa.Table], size: int) -> Iterator[tuple[list[str], list[bytes]]]:
     """Regroup pictures into batches of keys and encoded pictures, all of one size but the last."""
-    keys: list[str] = []
-    images: list[bytes] = []
-    for table in pictures:
-        encoded = table.column("image").combine_chunks().field("bytes")
-        for key, image in zip(table.column("sha256").to_pylist(), encoded, strict=True):
-            keys.append(key)
-            images.append(image.as_py())
-            if len(keys) == size:
-                yield keys, images
-                keys, images = [], []
-    if keys:
-        yield keys, images
+    rows = (
+        (key, image.as_py())
+        for table in pictures
+        for key, image in zip(table["sha256"].to_pylist(), table["image"].combine_chunks().field("bytes"), strict=True)
+    )
+    while batch := list(islice(rows, size)):
+        yield [key for key, _ in batch], [image for _, image in batch]
 
 
 class ShardWriter:

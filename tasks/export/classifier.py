@@ -1,13 +1,13 @@
 """A trained model as one TensorFlow function: from pixels to the probabilities of its labels."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.backbone.kinds import KINDS
 from tasks.backbone.kinds.base import TrainableKind
 from tasks.backbone.load import Network, build_model, load_network
 from tasks.predict.models import Model
-from tasks.runtime.tensorflow_import import keras, tf
+from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tasks.train.head import Head, load_head
 from tasks.train.network import read_network
 from tasks.train.settings import TrainSettings
@@ -55,6 +55,33 @@ class Classifier:
             return tf.nn.softmax(averages)
         values = tf.sign(averages) * tf.sqrt(tf.abs(averages)) if self.head.rooted else averages
         return tf.nn.softmax(tf.matmul(values, self.head.weights) + self.head.biases)
+
+
+class FrozenGraph(NamedTuple):
+    """A classifier as a graph whose weights are constants.
+
+    Args:
+        graph: The graph.
+        pixels: Name of the tensor of the pixels, uint8 [N, S, S, 3].
+        probabilities: Name of the tensor of the probabilities, float32 [N, C].
+    """
+
+    graph: "tf.compat.v1.GraphDef"
+    pixels: str
+    probabilities: str
+
+    def call(self, pixels: Any) -> Any:
+        """Predict photos, inside a `tf.function`; see `Classifier.probabilities`."""
+        feed, outputs = {self.pixels: pixels}, [self.probabilities]
+        (probabilities,) = tf.graph_util.import_graph_def(self.graph, feed, outputs, name="classifier")
+        return probabilities
+
+
+def freeze_classifier(classifier: Classifier) -> FrozenGraph:
+    """Freeze a classifier into a graph."""
+    batch = tf.TensorSpec((None, classifier.size, classifier.size, 3), tf.uint8)
+    frozen = freeze(tf.function(classifier.probabilities, autograph=False).get_concrete_function(batch))
+    return FrozenGraph(frozen.graph.as_graph_def(), frozen.inputs[0].name, frozen.outputs[0].name)
 
 
 def find_obstacle(model: Model) -> str | None:

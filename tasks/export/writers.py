@@ -6,13 +6,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.backbone.frozen_function import FrozenGraph, freeze_function
 from tasks.backbone.model_file_errors import first_line
 from tasks.bottleneck.litert_forward import convert_to_tflite, int8_network, quantise_network
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import BackboneError, ModelError
 from tasks.export import layers
-from tasks.export.classifier import Classifier, open_classifier
+from tasks.export.classifier import Classifier, FrozenGraph, freeze_classifier, open_classifier
 from tasks.export.formats import FORMATS, KERAS, SAVED_MODEL, TFLITE, TFLITE_INT8
 from tasks.export.tflite_merge import MergedModel, MergedPart
 from tasks.predict.models import Model
@@ -44,7 +43,7 @@ def write_formats(model: Model, folder: Path, root: DataRoot, progress: Progress
     progress.start(len(FORMATS), "file")
     with progress.preparing("network"):
         classifier = open_classifier(model)
-        graph = freeze_function(classifier.probabilities, classifier.size)
+        graph = freeze_classifier(classifier)
     save_saved_model(graph, decode, labels, folder / SAVED_MODEL.name)
     progress.advance(1)
     if classifier.keras_model is None:

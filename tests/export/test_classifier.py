@@ -8,12 +8,11 @@ import numpy.typing as npt
 import pytest
 
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.frozen_function import freeze_function
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.user_models import prepare
 from tasks.bottleneck.litert_forward import LiteRTForward, int8_network
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.export.classifier import find_obstacle, open_classifier
+from tasks.export.classifier import find_obstacle, freeze_classifier, open_classifier
 from tasks.export.writers import to_int8_tflite
 from tasks.predict.models import Model
 from tasks.predict.predictor import Predictor
@@ -75,8 +74,7 @@ def patches(size: int = SIZE) -> npt.NDArray[np.uint8]:
 
 def assert_predicts_like_the_pipeline(model: Model, pixels: npt.NDArray[np.uint8]) -> None:
     """Compare the predictions; only the pipeline quantises square roots."""
-    opened = open_classifier(model)
-    graph = freeze_function(opened.probabilities, opened.size)
+    graph = freeze_classifier(open_classifier(model))
     expected = Predictor(model, NullProgress()).predict([pixels])
     np.testing.assert_allclose(tf.function(graph.call)(pixels), expected, atol=0.005)
     # If all were the same, any function of the pixels would pass.

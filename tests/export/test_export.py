@@ -264,41 +264,35 @@ def test_graph_that_litert_cannot_compute_is_exported_only_as_a_saved_model(tmp_
     assert lacking["model-int8.tflite"] == "singular is a network that LiteRT cannot compute in int8."
 
 
-def test_task_publishes_a_manifest(exported: Exported, tmp_path: Path) -> None:
-    trained = copied(exported.trained, tmp_path)
-    task = export_task(trained, exported.model, trained.photos)
-    assert not task.complete()
-    task.run()
-    assert task.complete()
-    assert task.manifest_path() == trained.folder / "export" / "manifest.json"
-    assert task.manifest().details["test"]["model.tflite"]["agreement"] == 1.0
-    assert task.manifest().key == trained.folder.name
-    assert task.requires().results() == trained.results
-
-
 def test_untested_export_is_kept_and_tested_by_the_next_run_that_can_read_photos(
     exported: Exported, tmp_path: Path
 ) -> None:
     trained = copied(exported.trained, tmp_path)
-    photos = shutil.copytree(trained.photos, tmp_path / "photos")
+    photos, folder = shutil.copytree(trained.photos, tmp_path / "photos"), trained.folder / "export"
+
+    def task(run_id: str) -> ExportModel:
+        return export_task(trained, exported.model, photos, run_id)
+
     photos.rename(tmp_path / "away")
-    task = export_task(trained, exported.model, photos)
-    task.run()
-    assert task.complete(), "within the run that made it"
-    again = export_task(trained, exported.model, photos, run_id="another")
-    assert not again.complete()
-    written = (trained.folder / "export" / "saved_model" / "saved_model.pb").stat().st_mtime_ns
-    again.run()
-    assert again.manifest().details == task.manifest().details
-    assert (again.manifest().new, again.complete()) == (0, True)
+    first = task("first")
+    assert not first.complete()
+    first.run()
+    assert first.complete(), "within the run that made it"
+    assert (first.manifest_path(), first.manifest().key) == (folder / "manifest.json", trained.folder.name)
+    second = task("second")
+    assert not second.complete()
+    written = (folder / "saved_model" / "saved_model.pb").stat().st_mtime_ns
+    second.run()
+    assert second.manifest().details == first.manifest().details
+    assert (second.manifest().new, second.complete()) == (0, True)
 
     (tmp_path / "away").rename(photos)
-    third = export_task(trained, exported.model, photos, run_id="a third one")
+    third = task("third")
     third.run()
     assert third.manifest().details == {**exported.export.details(), "files": FILES}
-    assert export_task(trained, exported.model, photos, run_id="a fourth one").complete()
-    assert (trained.folder / "export" / "saved_model" / "saved_model.pb").stat().st_mtime_ns == written
-    assert "not tested" not in (trained.folder / "export" / "README.md").read_text()
+    assert task("fourth").complete()
+    assert (folder / "saved_model" / "saved_model.pb").stat().st_mtime_ns == written
+    assert "not tested" not in (folder / "README.md").read_text()
 
 
 def test_temporary_files_of_libraries_are_written_to_the_export_s_folder_and_removed(tmp_path: Path) -> None:

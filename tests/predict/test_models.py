@@ -10,8 +10,10 @@ import pytest
 
 from tasks.backbone.backbones import Prepared
 from tasks.errors import ModelError, StoreError
-from tasks.predict.models import read_model
+from tasks.predict.models import find_model, read_model
 from tasks.shards.manifests import Manifest, StageResult
+from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tasks.train.training_state import Training, announce
@@ -138,3 +140,23 @@ def test_labels_are_in_form_nfc_even_if_an_earlier_version_stored_them(root: Dat
     folder = add_model(root)
     publish("train", folder / "manifest.json", HEAD, {"labels": ["cafe\u0301", "roses"]})
     assert read_model(folder).labels == ("caf\u00e9", "roses")
+
+
+def test_model_is_named_by_key_folder_record_or_dataset(root: DataRoot[Path]) -> None:
+    folder, record = add_model(root), root.runs("flowers") / "2026-03-01-0123abcd.json"
+    publish_json(root.champion("flowers"), {"champion": folder.name})
+    publish_json(record, {"schema_version": SCHEMA_VERSION, "head": folder.name})
+    for text in (folder.name, str(folder), str(record), "flowers"):
+        assert find_model(text, root) == folder
+
+
+@pytest.mark.parametrize("text", ["0123456789abcdef", "roses", "", "..", "a/b", "manifest.json"])
+def test_name_of_no_model_is_an_error(root: DataRoot[Path], text: str) -> None:
+    with pytest.raises(ModelError, match="the name of a dataset that has a champion"):
+        find_model(text, root)
+
+
+def test_champion_file_without_a_champion_is_an_error(root: DataRoot[Path]) -> None:
+    publish_json(root.champion("flowers"), {})
+    with pytest.raises(StoreError, match=r"flowers\.json names no champion"):
+        find_model("flowers", root)
