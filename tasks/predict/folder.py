@@ -94,7 +94,7 @@ def predict_folder(source: FolderState, model_folder: AnyPath, root: DataRoot, p
     hashes = _hash(source, hash_file, progress)
     keys = pc.unique(hashes["sha256"])
     pending = _pending(hashes, keys.filter(pa.array(~store.found(keys))), source)
-    unstored = _predict(pending, source.folder, (model, store), progress)
+    unstored = _predict(pending, source.folder, model, store, progress)
     drop_hashes(hash_file, unstored["path"].filter(pc.equal(unstored["reason"], Reason.CHANGED)).to_pylist())
     rows = _assemble(hashes, pa.concat_tables([store.read(keys), unstored]), unstored)
     key = predictions_key(model.key, source.listing)
@@ -126,7 +126,7 @@ def _pending(hashes: pa.Table, missing: pa.Array, source: FolderState) -> list[P
     return [Photo(key, path, sizes.get(path, 0)) for key, path in pairs]
 
 
-def _predict(photos: list[Photo], folder: AnyPath, into: tuple[Model, ShardStore], progress: Progress) -> pa.Table:
+def _predict(photos: list[Photo], folder: AnyPath, model: Model, store: ShardStore, progress: Progress) -> pa.Table:
     """Predict photos into a store; returns the rows without a prediction, and those of photos that had no key."""
     unhashed = pa.array([photo.path for photo in photos if not photo.sha256], pa.string())
     unstored = [PREDICTED.empty_table()]
@@ -135,7 +135,6 @@ def _predict(photos: list[Photo], folder: AnyPath, into: tuple[Model, ShardStore
             from tasks.predict.predictor import Predictor  # noqa: PLC0415 (only if there are photos to predict)
             from tasks.predict.stream import predict_photos, regroup  # noqa: PLC0415
 
-        model, store = into
         tables = predict_photos(photos, folder, Predictor(model, progress), progress)
         for table in regroup(tables, ROWS_PER_SHARD):
             predicted = pc.is_valid(table["predicted"])
