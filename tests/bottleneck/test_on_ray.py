@@ -95,20 +95,20 @@ def test_actors_have_gpus_if_and_only_if_they_use_them(
         embed_on_cluster(wanted, inputs, Cluster("nobody:1", gpus), NullProgress())
 
 
-def test_block_that_is_done_again_leaves_its_rows_once(
+def test_block_needs_the_weights_and_leaves_its_rows_once_if_it_is_done_again(
     small: Prepared, settings: BottleneckSettings, tmp_path: Path
 ) -> None:
     root = DataRoot(tmp_path)
     shard = add_pictures(open_stores(root, settings.decode).decoded, range(10), settings.decode.size)
     block = pa.table({"sha256": keys_of(range(4, 10)), "shard": [shard.name] * 6})
     inputs = EmbedInputs(root, settings, small.weights)
+    with pytest.raises(BackboneError, match=r"gone\.keras"):
+        embedding_job(inputs._replace(weights=tmp_path / "gone.keras")).work(block)
     # The second time by another actor.
     assert [embedding_job(inputs).work(block), embedding_job(inputs).work(block)] == [6, 6]
     [written] = settings.store(root).shards()
     with settings.store(root).open(written) as file:
         assert file.metadata.num_rows == 2 * 6
-    with pytest.raises(BackboneError, match=r"gone\.keras"):
-        embedding_job(inputs._replace(weights=tmp_path / "gone.keras")).work(block)
 
 
 @pytest.mark.parametrize(
