@@ -11,7 +11,7 @@ if hasattr(sys.modules["__main__"], "luigi_run"):
 from luigi.tools.range import RangeDaily
 
 from pipeline.compare import CompareTraining
-from pipeline.predict import PredictFolder
 from pipeline.retrain import RetrainFlowers
+from tasks.predict.task import PredictFolder
 
 __all__ = ["CompareTraining", "PredictFolder", "RangeDaily", "RetrainFlowers"]

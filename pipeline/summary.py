@@ -5,7 +5,7 @@ from typing import Any
 
 from tasks.catalog import SAMPLE
 from tasks.download.source_fallback import describe_fallback
-from tasks.export.formats import tell_lacking, tell_untested
+from tasks.export.formats import explain_lacking, explain_untested
 from tasks.paths import AnyPath, to_path
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.labels import describe_merge
@@ -110,9 +110,9 @@ def _export(record: Mapping[str, Any]) -> list[str]:
         return []
     if refused_export(record):
         return ["Export          refused, nothing was exported"]
-    if lacking := tell_lacking(record["export"]):
+    if lacking := explain_lacking(record["export"]):
         return [f"Export          none. {lacking}"]
-    untested = tell_untested(record["export"])
+    untested = explain_untested(record["export"])
     told = f"{_root(record).export(_model(record))}{f'; {untested}' if untested else ''}"
     return [f"Exported to     {told}"]
 

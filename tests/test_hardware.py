@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from pipeline.predict import PredictFolder
 from tasks import hardware
 from tasks.backbone.task import PrepareBackbone
 from tasks.bottleneck.task import ExtractBottlenecks
@@ -17,6 +16,7 @@ from tasks.decode.task import DecodePhotos
 from tasks.evaluate.task import EvaluateHead
 from tasks.export.task import ExportModel
 from tasks.hardware import claim_gpus, find_gpus, find_hardware
+from tasks.predict.task import PredictFolder
 from tasks.report.task import WriteReport
 from tasks.run_context import RunContext
 from tasks.snapshot.task import TakeSnapshot

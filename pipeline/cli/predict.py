@@ -12,11 +12,11 @@ import typer
 
 from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
-from pipeline.cli.models import find_model
 from pipeline.cli.tables import Coloured, Column, show_table
 from tasks.errors import DatasetError, ModelError, SettingError
 from tasks.events import escape_control_characters
 from tasks.paths import AnyPath, to_path
+from tasks.predict.models import find_model
 from tasks.progress import LiveLine, NullProgress, Progress
 from tasks.storage.files import publishing
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasks.predict.formats import Row
-    from tasks.predict.inputs import Found
+    from tasks.predict.inputs import FoundPhotos
     from tasks.predict.models import Model
 
 #: A paragraph a line, which the terminal breaks at its own width.
@@ -215,7 +215,7 @@ def _predict(folder: AnyPath, paths: list[AnyPath], sink: Sink) -> RowCounts:
     return counts
 
 
-def _tables(model: "Model", found: "Found", progress: Progress) -> "Iterator[pa.Table]":
+def _tables(model: "Model", found: "FoundPhotos", progress: Progress) -> "Iterator[pa.Table]":
     with progress.preparing("imports"):
         import numpy as np
 
@@ -228,7 +228,7 @@ def _tables(model: "Model", found: "Found", progress: Progress) -> "Iterator[pa.
         yield from predict_photos(found.photos, Path(), Predictor(model, progress), progress)
 
 
-def _left_out(found: "Found") -> str:
+def _left_out(found: "FoundPhotos") -> str:
     listed = ", ".join(f"{reason} {count:,}" for reason, count in found.ignored.counts.items())
     return f"; left out: {listed}" if listed else ""
 

@@ -7,8 +7,8 @@ import typer
 
 from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
-from pipeline.cli.models import find_model
 from tasks.errors import ModelError
+from tasks.predict.models import find_model
 from tasks.train.curve import Weights
 
 #: A paragraph a line, which the terminal breaks at its own width.

@@ -1,1 +1,1 @@
-"""Stage: decoded photos -> one vector a photo and view; backbones live here."""
+"""Stage: decoded photos -> one vector a photo and view."""

@@ -1,11 +1,11 @@
-"""Bottleneck extraction: every decoded photo that has no bottleneck yet gets one vector a view.
+"""Bottleneck extraction: from the pictures of the decoded store to one vector a photo and view.
 
-Three things overlap: the next pictures are read, as many batches as the forward pass takes at once are decoded and go
-through it, each in a thread of its own, and a thread writes the last shard. What is in memory at once is a few batches
-and two shards, however many photos there are.
+Three things overlap: one thread reads the next pictures, several threads decode a batch each and run the forward pass,
+and one thread writes the last shard. Memory holds a few batches and two shards, however many photos there are.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -14,29 +14,32 @@ import pyarrow as pa
 
 from tasks.bottleneck.forward import Forward, Vectors
 from tasks.bottleneck.quantisation import Numbers, Quantisation, quantise
+from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.views import Views
 from tasks.concurrency import BackgroundWriter, map_ordered
 from tasks.decode.images import read_pixels
 from tasks.progress import Progress
 from tasks.shards.store import ShardStore
+from tasks.storage.layout import DataRoot
 
 PHOTOS_PER_SHARD = 1024
 
 
-def extract_bottlenecks(
-    pictures: Iterable[pa.Table], views: Views, forward: Forward, sink: "ShardWriter", progress: Progress
+def embed_pictures(
+    pictures: Iterable[pa.Table], settings: BottleneckSettings, root: DataRoot, forward: Forward, progress: Progress
 ) -> int:
-    """Compute the bottlenecks of pictures and write them, a row a photo and view.
+    """Compute the bottlenecks of pictures, and add them to the store of the settings; see `extract_bottlenecks`."""
+    with ShardWriter(settings.store(root), settings.quantisation) as writer:
+        return extract_bottlenecks(pictures, Views(settings.views, settings.distortion), forward, writer, progress)
 
-    Args:
-        pictures: Tables with the columns sha256 and image of the decoded store.
-        views: What the backbone is shown of each.
-        forward: The backbone.
-        sink: Takes the vectors.
-        progress: Told of every photo.
+
+def extract_bottlenecks(
+    pictures: Iterable[pa.Table], views: Views, forward: Forward, writer: "ShardWriter", progress: Progress
+) -> int:
+    """Compute the bottlenecks of pictures, tables with the columns sha256 and image, and write a row a photo and view.
 
     Returns:
-        How many photos there were.
+        The number of photos.
     """
 
     def embed(batch: tuple[list[str], list[bytes]]) -> tuple[list[str], Vectors]:
@@ -46,50 +49,46 @@ def extract_bottlenecks(
 
     count = 0
     for keys, vectors in map_ordered(embed, _batches(pictures, forward.batch_size), forward.workers):
-        sink.add(keys, vectors)
+        writer.add(keys, vectors)
         progress.advance(len(keys))
         count += len(keys)
     return count
 
 
 def _batches(pictures: Iterable[pa.Table], size: int) -> Iterator[tuple[list[str], list[bytes]]]:
-    """Regroup pictures into batches of one size, the last one smaller: keys and encoded pictures."""
-    keys: list[str] = []
-    images: list[bytes] = []
-    for table in pictures:
-        encoded = table.column("image").combine_chunks().field("bytes")
-        for key, image in zip(table.column("sha256").to_pylist(), encoded, strict=True):
-            keys.append(key)
-            images.append(image.as_py())
-            if len(keys) == size:
-                yield keys, images
-                keys, images = [], []
-    if keys:
-        yield keys, images
+    """Regroup pictures into batches of keys and encoded pictures, all of one size but the last."""
+    rows = (
+        (key, image.as_py())
+        for table in pictures
+        for key, image in zip(table["sha256"].to_pylist(), table["image"].combine_chunks().field("bytes"), strict=True)
+    )
+    while batch := list(islice(rows, size)):
+        yield [key for key, _ in batch], [image for _, image in batch]
 
 
 class ShardWriter:
-    """Collects bottlenecks and publishes them as shards in a thread of its own.
+    """Collects bottlenecks and publishes them as shards in a background thread.
 
-    What was added when an exception ends the block is published too, so that a failure loses no finished work.
+    If an exception ends the block, the vectors added so far are published too, so that a failure loses no finished
+    work.
 
     Args:
         store: The bottleneck store.
-        quantisation: What its numbers are stored in.
-        photos_per_shard: Photos after which a shard is published.
+        quantisation: How its numbers are stored.
+        photos_per_shard: Photos in a shard.
     """
 
     def __init__(self, store: ShardStore, quantisation: Quantisation, photos_per_shard: int = PHOTOS_PER_SHARD) -> None:
         self._store, self._quantisation, self._photos_per_shard = store, quantisation, photos_per_shard
         self._keys: list[str] = []
         self._vectors: list[Numbers] = []
-        self._behind = BackgroundWriter()
+        self._background = BackgroundWriter()
 
     def add(self, keys: list[str], vectors: Vectors) -> None:
-        """Take the vectors of photos: float32 [N, V, D].
+        """Add the vectors of photos: float32 [N, V, D].
 
         Raises:
-            BackboneError: They cannot be stored; see `quantise`.
+            BackboneError: A number cannot be stored; see `quantise`.
         """
         self._vectors.append(quantise(vectors, self._quantisation, [f"the photo {key}" for key in keys]))
         self._keys += keys
@@ -98,7 +97,7 @@ class ShardWriter:
 
     def _publish(self) -> None:
         if self._keys:
-            self._behind.do(self._write, self._keys, self._vectors)
+            self._background.do(self._write, self._keys, self._vectors)
             self._keys, self._vectors = [], []
 
     def _write(self, keys: list[str], vectors: list[Numbers]) -> None:
@@ -108,13 +107,13 @@ class ShardWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        with self._behind:
+        with self._background:
             self._publish()
-            self._behind.wait()
+            self._background.wait()
 
 
 def _table(keys: list[str], vectors: Numbers, schema: pa.Schema) -> pa.Table:
-    """Lay whole numbers [N, V, D] out as N x V rows."""
+    """Make a table of N x V rows from whole numbers [N, V, D]."""
     photos, views, width = vectors.shape
     numbers = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), width)
     columns = [

@@ -1,7 +1,8 @@
-"""The forward pass: from a photo's pixels to its bottleneck, in whichever precision and by whichever engine."""
+"""The forward pass: from a photo's pixels to its bottleneck, in any precision and by any engine."""
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from contextlib import suppress
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,11 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Forward(Protocol):
-    """What turns batches of pixels into bottlenecks.
+    """Computes bottlenecks from batches of pixels.
 
     Args:
         batch_size: Photos in a batch at most.
-        workers: How many threads may call it at once, and should, to keep the machine busy.
+        workers: Threads that may call it at once, and should, to keep the machine busy.
     """
 
     batch_size: int
@@ -32,55 +33,44 @@ class Forward(Protocol):
 
 
 def open_forward(settings: BottleneckSettings, weights: AnyPath, folder: AnyPath, progress: Progress) -> Forward:
-    """Make a backbone ready to compute bottlenecks.
+    """Load a backbone to compute bottlenecks.
 
-    LiteRT computes in int8; in float32 and bfloat16, TensorFlow on a GPU and OpenVINO on a processor. A network that
-    OpenVINO cannot compute, TensorFlow computes in float32, whichever of the two is asked for.
+    LiteRT computes int8. TensorFlow computes float32 and bfloat16 on a GPU, OpenVINO on a processor; a network that
+    OpenVINO cannot compute, TensorFlow computes in float32 for either precision.
 
     Args:
-        settings: Which backbone, in which precision.
-        weights: Where its weights are.
-        folder: Of the bottleneck store; a network that was quantised or converted is kept there, beside the bottlenecks
-            that it computed.
-        progress: Told what is being prepared.
+        settings: The backbone and its precision.
+        weights: Path of its weights.
+        folder: Folder of the bottleneck store, which caches the quantised or converted network too.
+        progress: Told about imports and preparations.
 
     Raises:
-        BackboneError: The weights are missing or not as they should be, or the precision does not go with them.
-        StoreError: The network that is kept is damaged.
+        BackboneError: The weights are missing or have changed, or the precision does not go with them.
+        StoreError: The cached network is damaged.
     """
     prepared = Prepared(settings.backbone, weights)
     if settings.precision == "int8":
         with progress.preparing("imports"):
-            from tasks.bottleneck.int8 import Int8Forward, int8_network
+            from tasks.bottleneck.litert_forward import LiteRTForward, int8_network
 
         with progress.preparing("network"):
-            return Int8Forward(int8_network(prepared, settings.decode, folder, progress), available_cores())
-    if not find_hardware().gpu and (forward := _by_openvino(prepared, settings.precision, folder, progress)):
-        return forward
+            return LiteRTForward(int8_network(prepared, settings.decode, folder, progress), available_cores())
+    gpu = find_hardware().gpu
+    if not gpu:
+        with progress.preparing("imports"):
+            from tasks.bottleneck.openvino_forward import ConversionError, OpenVinoForward, openvino_network
+
+        with progress.preparing("network"), suppress(ConversionError):
+            return OpenVinoForward(openvino_network(prepared, folder, progress), settings.precision)
     with progress.preparing("imports"):
-        from tasks.bottleneck.float_forward import FloatForward
+        from tasks.bottleneck.tensorflow_forward import TensorFlowForward
 
     with progress.preparing("network"):
-        return FloatForward(prepared, precision=settings.precision)
-
-
-def _by_openvino(
-    prepared: Prepared, precision: Literal["float32", "bfloat16"], folder: AnyPath, progress: Progress
-) -> Forward | None:
-    """The forward pass by OpenVINO; None where it cannot compute the network."""
-    with progress.preparing("imports"):
-        from tasks.bottleneck.openvino_forward import OpenVinoForward
-        from tasks.bottleneck.openvino_network import ConversionError, openvino_network
-
-    with progress.preparing("network"):
-        try:
-            return OpenVinoForward(openvino_network(prepared, folder, progress), precision)
-        except ConversionError:
-            return None
+        return TensorFlowForward.load(prepared, bfloat16=gpu and settings.precision == "bfloat16")
 
 
 def forward_of(function: Callable[[Any], Any], size: int, batch_size: int) -> Callable[[Pixels], Vectors]:
-    """Make a function that is at hand ready to run in float32: by OpenVINO, or by TensorFlow as in `open_forward`.
+    """Compile a function to run in float32: by OpenVINO, or by TensorFlow as in `open_forward`.
 
     Args:
         function: For inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to [N, K].
@@ -90,13 +80,10 @@ def forward_of(function: Callable[[Any], Any], size: int, batch_size: int) -> Ca
     Returns:
         From pixels, uint8 [N, size, size, 3], N at most `batch_size`, to float32 [N, K]; threads may call it at once.
     """
-    from tasks.backbone.fixed_batch import FixedBatch
-    from tasks.bottleneck.openvino_forward import OpenVinoForward
-    from tasks.bottleneck.openvino_network import ConversionError, convert_network
+    from tasks.bottleneck.openvino_forward import ConversionError, OpenVinoForward, convert_network
+    from tasks.bottleneck.tensorflow_forward import TensorFlowForward
 
     if not find_hardware().gpu:
-        try:
+        with suppress(ConversionError):
             return OpenVinoForward(convert_network(function, size), "float32")
-        except ConversionError:
-            pass
-    return FixedBatch(function, size, batch_size)
+    return TensorFlowForward(function, size, batch_size)

@@ -1,8 +1,8 @@
-"""Bottleneck extraction on a Ray cluster: each of its actors loads the backbone once, then embeds block after block.
+"""Bottleneck extraction on a Ray cluster: each actor loads the backbone once, then embeds one block after the other.
 
-A block is what one shard of pictures holds, or several small ones, so that an actor reads a shard in one go. One whose
-node is lost is done again from its start, without a look at what is there, which would open every shard of the store:
-the same rows in the same order make the same shard.
+A block holds the photos of one shard of pictures, or of several small ones, so that an actor reads a whole shard. If a
+node is lost, its block is done again from the start, without a look at the store, which would open every shard: the
+same rows in the same order make the same shard.
 """
 
 from collections.abc import Iterator
@@ -13,38 +13,37 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.bottleneck.extract import PHOTOS_PER_SHARD, ShardWriter, extract_bottlenecks
+from tasks.bottleneck.extract import PHOTOS_PER_SHARD, embed_pictures
 from tasks.bottleneck.forward import Forward, open_forward
 from tasks.bottleneck.precision import check_gpus
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.bottleneck.update_store import EmbedCounts, PendingPhotos, Wanted, update_store
-from tasks.bottleneck.views import Views
+from tasks.bottleneck.update_store import EmbedCounts, EmbedInputs, PendingPhotos, WantedPhotos, update_store
 from tasks.cluster.actor import check_version
 from tasks.cluster.addresses import Cluster
 from tasks.cluster.client import Job, connect, text_of
 from tasks.cluster.resources import rows_of_block
 from tasks.decode.photos import open_stores
 from tasks.hardware import find_hardware
-from tasks.paths import AnyPath, to_path
+from tasks.paths import to_path
 from tasks.progress import NullProgress, Progress
 from tasks.runtime import run_status
 from tasks.storage.layout import DataRoot
 
-#: Photos of a block at least, so that there are no more shards than that.
-_LEAST = 64
-#: Processors of an actor at most: each holds a network, which in int8 is small, and a program around it, which is not.
+#: Smallest number of photos in a block, since each block makes a shard.
+_MIN_ROWS = 64
+#: Processors of an actor. Each holds a network, which is small in int8, and a program, which is not.
 _CPUS, _INT8_CPUS = 4, 1
 
 
 @dataclass(frozen=True)
 class EmbedBlock:
-    """What an actor does.
+    """The work of an actor; it is pickled.
 
     Args:
-        data_root: Where the stores are.
-        weights: Where the backbone's weights are.
-        settings: Which bottlenecks.
-        key: Of the settings, on the machine that asks.
+        data_root: The data root.
+        weights: Path of the backbone's weights.
+        settings: The settings of the bottlenecks.
+        key: Key of the settings on the machine of the driver.
     """
 
     data_root: str
@@ -53,14 +52,12 @@ class EmbedBlock:
     key: str
 
     def __call__(self, block: pa.Table) -> int:
-        """Embed a block of photos; returns how many there were."""
+        """Embed a block of photos; returns how many there are."""
         check_version(self.key, self.settings.key)
-        pictures = open_stores(self._root, self.settings.decode).decoded
-        shards = [pictures.folder / name for name in block.column("shard").unique().to_pylist()]
-        tables = pictures.rows(block.column("sha256").combine_chunks(), ["sha256", "image"], shards)
-        views = Views(self.settings.views, self.settings.distortion)
-        with ShardWriter(self.settings.store(self._root), self.settings.quantisation) as sink:
-            return extract_bottlenecks(tables, views, self._forward, sink, NullProgress())
+        store = open_stores(self._root, self.settings.decode).decoded
+        shards = [store.folder / name for name in block.column("shard").unique().to_pylist()]
+        pictures = store.rows(block.column("sha256").combine_chunks(), ["sha256", "image"], shards)
+        return embed_pictures(pictures, self.settings, self._root, self._forward, NullProgress())
 
     @property
     def _root(self) -> DataRoot:
@@ -68,78 +65,58 @@ class EmbedBlock:
 
     @cached_property
     def _forward(self) -> Forward:
-        store = self.settings.store(self._root)
-        return open_forward(self.settings, to_path(self.weights), store.folder, NullProgress())
+        folder = self.settings.store(self._root).folder
+        return open_forward(self.settings, to_path(self.weights), folder, NullProgress())
 
 
-@dataclass(frozen=True)
-class Embedding:
-    """What is to be embedded by which network, and where the stores are.
-
-    Args:
-        root: Where the stores are.
-        settings: Which bottlenecks.
-        weights: Where the backbone's weights are.
-    """
-
-    root: DataRoot
-    settings: BottleneckSettings
-    weights: AnyPath
-
-    def job(self) -> Job:
-        """The work for a cluster."""
-        work = EmbedBlock(text_of(self.root.path), text_of(self.weights), self.settings, self.settings.key)
-        return Job("bottleneck", self.root.path, work)
+def embedding_job(inputs: EmbedInputs) -> Job:
+    """Return the work for a cluster."""
+    root, settings, weights = inputs
+    return Job("bottleneck", root.path, EmbedBlock(text_of(root.path), text_of(weights), settings, settings.key))
 
 
-def embed_on_cluster(wanted: Wanted, embedding: Embedding, cluster: Cluster, progress: Progress) -> EmbedCounts:
+def embed_on_cluster(wanted: WantedPhotos, inputs: EmbedInputs, cluster: Cluster, progress: Progress) -> EmbedCounts:
     """Compute the bottlenecks of all wanted photos that have a picture and no bottleneck yet; see `embed_photos`.
 
-    Args:
-        wanted: The photos.
-        embedding: By which network, and where the stores are.
-        cluster: By whom; nobody is asked where nothing is to be done.
-        progress: Told of the photos of each block that is done.
+    The cluster is contacted only if bottlenecks are missing.
 
     Raises:
-        SettingError: GPUs are asked for that stay idle.
+        SettingError: The GPUs of the actors do not go with the precision.
         MachineError: The cluster does not answer, or cannot do the work.
-        StoreError: The decoded store has lost pictures since, or a shard is damaged.
-        BackboneError: The weights are missing, or are not those of the settings.
+        StoreError: The decoded store has lost pictures, or a shard is damaged.
+        BackboneError: The weights are missing or have changed.
     """
 
-    def embed(missing: PendingPhotos) -> None:
-        check_gpus(cluster.gpus, embedding.settings.precision, find_hardware())
-        _embed(missing, embedding, cluster, progress)
+    def embed(pending: PendingPhotos) -> None:
+        check_gpus(cluster.gpus, inputs.settings.precision, find_hardware())
+        _embed(pending, inputs, cluster, progress)
 
-    return update_store(wanted, embedding.settings, embedding.root, embed)
+    return update_store(wanted, inputs, embed)
 
 
-def _embed(missing: PendingPhotos, embedding: Embedding, cluster: Cluster, progress: Progress) -> None:
+def _embed(pending: PendingPhotos, inputs: EmbedInputs, cluster: Cluster, progress: Progress) -> None:
     with connect(cluster, progress) as there:
-        pool = there.choose_pool(
-            _INT8_CPUS if embedding.settings.precision == "int8" else _CPUS, cluster.gpus, progress
-        )
-        photos = len(missing.keys)
-        blocks = list(_blocks(missing, rows_of_block(photos, pool.actors, PHOTOS_PER_SHARD, _LEAST)))
+        pool = there.choose_pool(_INT8_CPUS if inputs.settings.precision == "int8" else _CPUS, cluster.gpus, progress)
+        photos = len(pending.keys)
+        blocks = list(_blocks(pending, rows_of_block(photos, pool.actors, PHOTOS_PER_SHARD, _MIN_ROWS)))
         progress.start(photos, "photo")
-        for count in there.results(embedding.job(), blocks, pool):
-            run_status.count_published(count * embedding.settings.all_views)
+        for count in there.results(embedding_job(inputs), blocks, pool):
+            run_status.count_published(count * inputs.settings.all_views)
             progress.advance(count)
 
 
-def _blocks(missing: PendingPhotos, rows: int) -> Iterator[pa.Table]:
-    """Cut the photos into blocks: those of a shard stay together, as far as they are not too many."""
-    names = pa.array([shard.name for shard in missing.shards], pa.string())
-    order = np.argsort(missing.holders, kind="stable")
-    for start, end in _cuts(np.bincount(missing.holders, minlength=len(names)), rows):
-        places = pa.array(order[start:end])
-        held = names.take(pa.array(missing.holders[order[start:end]]))
-        yield pa.table({"sha256": missing.keys.take(places), "shard": held})
+def _blocks(pending: PendingPhotos, rows: int) -> Iterator[pa.Table]:
+    """Cut the photos into blocks of at most `rows`; the photos of a shard stay together unless they are more."""
+    names = pa.array([shard.name for shard in pending.shards], pa.string())
+    order = np.argsort(pending.holders, kind="stable")
+    for start, end in _block_bounds(np.bincount(pending.holders, minlength=len(names)), rows):
+        places = order[start:end]
+        shards = names.take(pa.array(pending.holders[places]))
+        yield pa.table({"sha256": pending.keys.take(pa.array(places)), "shard": shards})
 
 
-def _cuts(sizes: npt.NDArray[np.int64], rows: int) -> Iterator[tuple[int, int]]:
-    """Where blocks of at most so many rows begin and end; the rows lie in parts of these sizes, one after the other."""
+def _block_bounds(sizes: npt.NDArray[np.int64], rows: int) -> Iterator[tuple[int, int]]:
+    """Yield start and end of blocks of at most `rows` rows, which lie shard after shard; `sizes`: rows of each."""
     start = end = 0
     for size in sizes.tolist():
         if end > start and end + size - start > rows:

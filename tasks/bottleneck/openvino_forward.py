@@ -1,35 +1,51 @@
-"""The forward pass in float32 or bfloat16 on processors: a network that OpenVINO runs, without TensorFlow."""
+"""The forward pass by OpenVINO, on processors: a network converted once, then run without TensorFlow."""
 
 import io
 import queue
+import tempfile
+import warnings
 import zipfile
 from collections import deque
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from tasks.bottleneck.openvino_network import GRAPH, WEIGHTS
+from tasks.backbone.backbones import Prepared
+from tasks.bottleneck.network_cache import cached_network
 from tasks.bottleneck.views import Pixels
+from tasks.errors import BackboneError
 from tasks.hardware import available_cores
+from tasks.paths import AnyPath
+from tasks.progress import Progress
+from tasks.runtime.capture_stderr import capture_stderr
 from tasks.runtime.openvino_import import ov
 
-#: Photos that a thread takes at a time; each goes through the network alone.
-PHOTOS_AT_A_TIME = 16
-#: Requests, each with the place of its photo.
+#: The two files of a model: its graph and its weights.
+GRAPH, WEIGHTS = "network.xml", "network.bin"
+#: Started requests, each with the index of its photo.
 _Running = deque[tuple[Any, int]]
-_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+_PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class ConversionError(BackboneError):
+    """OpenVINO cannot compute a network."""
 
 
 class OpenVinoForward:
-    """Turns pixels into bottlenecks, photo by photo, so that what comes out does not depend on a photo's neighbours.
+    """Computes bottlenecks photo by photo, so that a photo's bottleneck does not depend on the other photos.
 
-    One call keeps all cores busy, and several threads may call it at once, to have photos decoded meanwhile.
+    One call keeps all cores busy; several threads may call it at once, so that photos are decoded meanwhile.
 
     Args:
-        network: A network as `tasks.bottleneck.openvino_network.convert_network` makes it.
-        precision: What it computes in.
+        network: A network as `convert_network` returns it.
+        precision: The precision that it computes in.
     """
+
+    #: Photos in a call. Each goes through the network alone.
+    batch_size = 16
 
     def __init__(self, network: bytes, precision: Literal["float32", "bfloat16"]) -> None:
         core = ov.Core()
@@ -37,21 +53,21 @@ class OpenVinoForward:
             model = core.read_model(archive.read(GRAPH), archive.read(WEIGHTS))
         settings = {
             "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[precision],
             "INFERENCE_NUM_THREADS": available_cores(),
             # Other processes of this pipeline would pin their threads to the same cores.
             "ENABLE_CPU_PINNING": False,
         }
         compiled = core.compile_model(model, "CPU", settings)
         requests = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        # One more than compute at once decodes meanwhile.
-        self.batch_size, self.workers = PHOTOS_AT_A_TIME, requests + 1
+        # One thread more than there are requests, to decode meanwhile.
+        self.workers = requests + 1
         self._width = model.output(0).shape[1]
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(requests):
             request = compiled.create_infer_request()
-            # The first array of a process is made here, by one thread: two threads that make it at once wait for each
-            # other for ever, one for Python's lock and one for that of pybind11's `npy_api`, which the other holds.
+            # One thread creates the first array of the process here. If two threads create it at once, each waits for
+            # the other for ever, one for Python's lock and one for that of pybind11's `npy_api`.
             request.get_input_tensor().data[:] = 0
             self._free.put(request)
 
@@ -67,29 +83,105 @@ class OpenVinoForward:
         vectors = np.empty((len(pixels), self._width), np.float32)
         running: _Running = deque()
         try:
-            for place, photo in enumerate(pixels):
-                request = self._take(running, vectors)
-                running.append((request, place))
+            for index, photo in enumerate(pixels):
+                request = self._take_request(running, vectors)
+                running.append((request, index))
                 request.get_input_tensor().data[0] = photo
                 request.start_async()
         finally:
             while running:
-                self._finish(running, vectors)
+                self._finish_first(running, vectors)
         return vectors
 
-    def _take(self, running: _Running, vectors: npt.NDArray[np.float32]) -> Any:
-        """Take a request that is free, or that will be: where others have all, the first of one's own."""
+    def _take_request(self, running: _Running, vectors: npt.NDArray[np.float32]) -> Any:
+        """Take a free request; if other threads have all of them, finish one of this call's own."""
         while True:
             try:
                 return self._free.get(block=not running)
             except queue.Empty:
-                self._finish(running, vectors)
+                self._finish_first(running, vectors)
 
-    def _finish(self, running: _Running, vectors: npt.NDArray[np.float32]) -> None:
-        """Wait for the first of the requests that are running, and keep its vector."""
-        request, place = running.popleft()
+    def _finish_first(self, running: _Running, vectors: npt.NDArray[np.float32]) -> None:
+        """Wait for the first of the running requests, and store its vector."""
+        request, index = running.popleft()
         try:
             request.wait()
-            vectors[place] = request.get_output_tensor().data[0]
+            vectors[index] = request.get_output_tensor().data[0]
         finally:
             self._free.put(request)
+
+
+def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) -> bytes:
+    """Convert a backbone, or read the cached result: `openvino-<hash of its bytes>.zip` in a folder.
+
+    Returns:
+        The network as `convert_network` returns it.
+
+    Raises:
+        ConversionError: OpenVINO cannot compute it.
+        BackboneError: The weights are missing or have changed.
+        DamagedError: The cached network is damaged.
+    """
+
+    def convert_backbone() -> bytes:
+        with progress.preparing("imports"):
+            from tasks.backbone.load import load_network
+            from tasks.runtime.tensorflow_import import keras
+
+        network = convert_network(load_network(prepared), prepared.backbone.size)
+        # Keras remembers the model, and the model and its graphs refer to each other: 200 MB that are no longer needed.
+        keras.utils.clear_session(free_memory=True)
+        return network
+
+    return cached_network(folder, "openvino", ".zip", convert_backbone)
+
+
+def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
+    """Convert a function of pixels to OpenVINO's format.
+
+    Args:
+        function: For inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to [1, K].
+        size: Height and width of the pixels.
+
+    Returns:
+        An uncompressed ZIP file with `GRAPH` and `WEIGHTS`, in float32: pixels, uint8 [1, size, size, 3], to float32
+        [1, K].
+
+    Raises:
+        ConversionError: OpenVINO cannot compute it.
+    """
+    from tasks.backbone.model_file_errors import first_line
+    from tasks.runtime.tensorflow_import import tf
+
+    def of_bytes(pixels: Any) -> Any:
+        return tf.cast(function(tf.cast(pixels, tf.float32)), tf.float32)
+
+    pixels = tf.TensorSpec((1, size, size, 3), tf.uint8, "pixels")
+    graph = tf.function(of_bytes, autograph=False, input_signature=[pixels])
+    graph.get_concrete_function()  # errors of the network itself are raised here, before those of the converter
+    with capture_stderr(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")
+        try:
+            model = ov.convert_model(graph)
+        except Exception as exc:  # the converter has many exceptions
+            raise ConversionError(f"OpenVINO cannot compute the network ({first_line(exc)}).") from exc
+        _number_operations(model)
+        ov.save_model(model, Path(folder) / GRAPH, compress_to_fp16=False)
+        return _zip_model(Path(folder))
+
+
+def _number_operations(model: Any) -> None:
+    """Replace Keras' names of operations, which depend on the models that the process built before, by numbers."""
+    for number, operation in enumerate(model.get_ordered_ops()):
+        operation.set_friendly_name(f"{operation.get_type_name()}-{number}")
+        for output in operation.outputs():
+            output.get_tensor().set_names(set())
+
+
+def _zip_model(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in (GRAPH, WEIGHTS):
+            # ZipInfo has no current time, so that the same network is the same bytes.
+            archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
+    return buffer.getvalue()

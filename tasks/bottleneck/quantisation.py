@@ -1,4 +1,4 @@
-"""What bottlenecks are stored in: whole numbers, each the signed square root of an average in fixed steps.
+"""The storage format of bottlenecks: whole numbers, each the signed square root of an average in fixed steps.
 
 ReLU6 bounds an average by 6, so that 8 bits hold its square root in 255 steps. Other networks have no known bound: 16
 bits hold the signed square root in steps of 1/256, of averages up to 16,384 in magnitude. The square root is the power
@@ -22,11 +22,11 @@ Floats = npt.NDArray[np.float32]
 
 
 class Quantisation(NamedTuple):
-    """How averages become whole numbers.
+    """How averages are stored as whole numbers.
 
     Args:
-        dtype: Of the whole numbers.
-        step: What 1 is, of the square root of an average.
+        dtype: Type of the whole numbers.
+        step: Size of one step of the square root of an average.
     """
 
     dtype: Literal["uint8", "int16"]
@@ -38,47 +38,38 @@ UNBOUNDED = Quantisation("int16", 1 / 256)
 
 
 def quantisation_of(backbone: Backbone) -> Quantisation:
-    """How the bottlenecks of a backbone are stored."""
+    """Return how the bottlenecks of a backbone are stored."""
     return RELU6 if KINDS[backbone.kind].relu6 else UNBOUNDED
 
 
 def quantise(averages: Floats, quantisation: Quantisation, names: Sequence[str]) -> Numbers:
-    """Round averages to what is stored.
+    """Convert averages to the numbers that are stored.
 
     Args:
         averages: float32 [N, ...].
-        quantisation: How.
-        names: How an error names each of the N photos.
+        quantisation: The storage format.
+        names: Names of the N photos for messages.
 
     Returns:
-        Of the same shape: uint8 or int16.
+        uint8 or int16 of the same shape.
 
     Raises:
-        BackboneError: A number is infinite, none, or beyond those that can be stored.
+        BackboneError: A number is not finite, or outside the range that can be stored.
     """
     limits = np.iinfo(quantisation.dtype)
     steps = np.sqrt(np.abs(averages))
     steps *= np.sign(averages) / np.float32(quantisation.step)
     np.rint(steps, out=steps)
-    # ReLU6 in bfloat16 can be above 6 by its rounding, and by nothing else.
+    # In bfloat16, rounding can lift ReLU6 above 6.
     most = limits.max + (2 if quantisation is RELU6 else 0)
     good = (steps >= limits.min) & (steps <= most)
     if not good.all():
         place = int(good.reshape(len(averages), -1).all(axis=1).argmin())
-        raise _refusal(float(averages[place][~good[place]][0]), quantisation, names[place])
+        bounds = [math.copysign((bound * quantisation.step) ** 2, bound) for bound in (limits.min, limits.max)]
+        raise BackboneError(
+            f"The bottleneck of {names[place]} has the number {averages[place][~good[place]][0]:,.6g}, but only those "
+            f"from {bounds[0]:,.0f} to {bounds[1]:,.0f} can be stored. Name another --scaling, --bottleneck-tensor or "
+            "--precision."
+        )
     numbers: Numbers = np.minimum(steps, limits.max).astype(quantisation.dtype)
     return numbers
-
-
-def _refusal(number: float, quantisation: Quantisation, name: str) -> BackboneError:
-    if math.isfinite(number):
-        limits = np.iinfo(quantisation.dtype)
-        bounds = [math.copysign((bound * quantisation.step) ** 2, bound) for bound in (limits.min, limits.max)]
-        return BackboneError(
-            f"The bottleneck of {name} has the number {number:,.6g}, and only those from {bounds[0]:,.0f} to "
-            f"{bounds[1]:,.0f} can be stored. Name another --scaling or --bottleneck-tensor."
-        )
-    return BackboneError(
-        f"The bottleneck of {name} has the number {number}, where finite ones are needed. Name another --scaling, "
-        "--bottleneck-tensor or --precision."
-    )

@@ -1,4 +1,4 @@
-"""Everything that shapes a bottleneck, as one value with a key."""
+"""Settings of the bottleneck stage."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -13,10 +13,10 @@ from tasks.shards.schemas import bottleneck_schema, describe
 from tasks.shards.store import ShardStore
 from tasks.storage.layout import DataRoot
 
-#: Raised when the vectors that are written for a picture change.
+#: Increased when the vectors of a picture change.
 CODE_VERSION = 4
 ROWS_PER_GROUP = 4096
-#: What the metadata of a store says of its numbers: how the average of a layer's activations comes out of one.
+#: Formula in a store's metadata: the average of a layer's activations from a stored number.
 AVERAGE = "sign(number) * (number * step) ** 2"
 
 
@@ -27,10 +27,10 @@ class Distortion:
     Args:
         views: Distorted views of each photo.
         flip_left_right: Whether half of them are mirrored.
-        random_crop: Margin that is cropped away at a random place, in per cent of what stays.
-        random_scale: How much larger the picture is made at most before it is cropped, in per cent.
-        random_brightness: How much brighter or darker it is made at most, in per cent.
-        seed: Of the draw.
+        random_crop: Margin that is cropped at a random place, in per cent of the rest.
+        random_scale: Largest enlargement before the crop, in per cent.
+        random_brightness: Largest change of brightness, in per cent.
+        seed: Seed of the random numbers.
     """
 
     views: int
@@ -43,17 +43,17 @@ class Distortion:
 
 @dataclass(frozen=True)
 class BottleneckSettings:
-    """Everything that shapes a bottleneck.
+    """Everything that determines a bottleneck.
 
     Args:
         backbone: The backbone.
         encoding: How its pictures are stored.
-        precision: What the forward pass computes in. Under one key, processors may give other numbers: in float32,
+        precision: The precision of the forward pass. With one key, processors may give different numbers: in float32,
             those with AVX2 and with AVX-512 gave the same bits, one with neither differed in 0.002 % of the stored
-            numbers, by one step; a GPU sums up in another order too. Between bfloat16 with AVX-512 and with AMX, and
-            between kinds of processor in int8, the difference was not measured.
+            numbers, by one step; a GPU adds in another order too. The difference was not measured between bfloat16
+            with AVX-512 and with AMX, nor between kinds of processor in int8.
         views: Views that predict: 1 is the plain photo, 2 adds its mirror image.
-        distortion: How the further views, which only train, are drawn; None where there are none.
+        distortion: How distorted views, which are used only in training, are drawn; None for none.
     """
 
     backbone: Backbone
@@ -64,17 +64,17 @@ class BottleneckSettings:
 
     @property
     def decode(self) -> DecodeSettings:
-        """How photos become its pictures."""
+        """How photos are decoded for the backbone."""
         return self.backbone.decode(self.encoding)
 
     @property
     def all_views(self) -> int:
-        """Vectors of each photo."""
+        """Number of vectors of each photo."""
         return self.views + (self.distortion.views if self.distortion else 0)
 
     @property
     def quantisation(self) -> Quantisation:
-        """What its numbers are stored in."""
+        """How its numbers are stored."""
         return quantisation_of(self.backbone)
 
     @property
@@ -83,9 +83,9 @@ class BottleneckSettings:
         return fingerprint({**asdict(self), "decode": self.decode.key, "code_version": CODE_VERSION})
 
     def store(self, root: DataRoot) -> ShardStore:
-        """The store of the bottlenecks made with these settings.
+        """The store of the bottlenecks with these settings.
 
-        Its metadata says which numbers are whose: `layers` has the name of each layer and its slice, `step` what 1 is.
+        Its metadata describes the numbers: `layers` has the name of each layer and its slice, `step` the size of 1.
         """
         dtype, step = self.quantisation
         described = describe(bottleneck_schema(self.backbone.width, dtype), "bottleneck", self.key, asdict(self))

@@ -13,48 +13,48 @@ from tasks.storage.layout import manifest_path
 
 
 class ExtractBottlenecks(RunStageTask):
-    """Computes the bottlenecks of a snapshot's photos that were never embedded with these settings."""
+    """Computes the bottlenecks that the photos of a snapshot still lack."""
 
     settings: SettingsParameter[BottleneckSettings] = SettingsParameter(
         BottleneckSettings, description="Settings, as JSON."
     )
 
     decode_number: NumberParameter[int] = NumberParameter(
-        int, 1, default=1, significant=False, description="Which decode stage of its run makes the pictures."
+        int, 1, default=1, significant=False, description="Position of its decode stage among those of the run."
     )
 
     stage = "bottleneck"
     on_gpus = True
 
     def requires(self) -> DecodePhotos:
-        """The pictures."""
+        """The task that makes the pictures."""
         return DecodePhotos(context=self.context, settings=self.settings.decode, number=self.decode_number)
 
     def process_resources(self) -> dict[str, int]:
-        """This machine's GPUs, unless a cluster gives out its own."""
+        """This machine's GPUs, unless a cluster allocates its own."""
         cluster = self.context.cluster
         here = cluster is None or (cluster.gpus and not cluster.address)
         return super().process_resources() if here else {}
 
     def manifest_path(self) -> AnyPath:
-        """One a snapshot, in the store."""
+        """The snapshot's manifest in the store."""
         return manifest_path(self.root.bottleneck(self.settings.key), self.snapshot)
 
     def work(self, progress: Progress) -> StageResult:
-        """Embed what is missing; TensorFlow is loaded only if anything is."""
-        from tasks.bottleneck.update_store import Wanted, embed_photos
+        """Embed the photos without bottlenecks; TensorFlow is loaded only if there are any."""
+        from tasks.bottleneck.update_store import EmbedInputs, WantedPhotos, embed_photos
         from tasks.snapshot.photos import read_snapshot, usable
 
         keys = usable(read_snapshot(self.root, self.snapshot)).column("sha256").combine_chunks()
-        wanted = Wanted(keys, self.requires().manifest().photos)
+        wanted = WantedPhotos(keys, self.requires().manifest().photos)
         weights = self.context.weights_of(self.settings.backbone.weights_sha256)
+        inputs = EmbedInputs(self.root, self.settings, weights)
         if self.context.cluster:
-            from tasks.bottleneck.on_ray import Embedding, embed_on_cluster
+            from tasks.bottleneck.on_ray import embed_on_cluster
 
-            embedding = Embedding(self.root, self.settings, weights)
-            counts = embed_on_cluster(wanted, embedding, self.context.cluster, progress)
+            counts = embed_on_cluster(wanted, inputs, self.context.cluster, progress)
         else:
-            counts = embed_photos(wanted, self.settings, weights, self.root, progress)
+            counts = embed_photos(wanted, inputs, progress)
         return StageResult(
             key=self.settings.key,
             snapshot=self.snapshot,

@@ -1,7 +1,6 @@
-"""Brings the bottleneck store up to date with the pictures that are wanted."""
+"""Computes the bottlenecks that the store lacks."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,21 +14,25 @@ from tasks.progress import Progress
 from tasks.storage.layout import DataRoot
 
 
-class EmbedCounts(NamedTuple):
-    """How many photos were embedded now and before, and the names of the shards that hold them."""
+class WantedPhotos(NamedTuple):
+    """The photos that should have bottlenecks.
 
-    new: int
-    reused: int
-    shards: tuple[str, ...]
+    Args:
+        keys: Their keys, each once.
+        pictures: Number of them with a picture, according to the decode stage.
+    """
+
+    keys: pa.Array
+    pictures: int
 
 
 class PendingPhotos(NamedTuple):
-    """The photos to be embedded.
+    """The photos that have a picture and no bottleneck yet.
 
     Args:
-        keys: Their keys.
-        shards: Those that have their pictures.
-        holders: The place of each one's shard among these: int64 [N].
+        keys: Their keys, N.
+        shards: The shards with their pictures.
+        holders: Index in `shards` of each photo's shard: int64 [N].
     """
 
     keys: pa.Array
@@ -37,76 +40,63 @@ class PendingPhotos(NamedTuple):
     holders: npt.NDArray[np.int64]
 
 
-class Wanted(NamedTuple):
-    """The photos that are to have bottlenecks.
+class EmbedInputs(NamedTuple):
+    """The bottlenecks to compute.
 
     Args:
-        keys: Their keys, each once.
-        pictures: How many of them the decode stage says that it has a picture of.
+        root: The data root.
+        settings: The settings of the bottlenecks.
+        weights: Path of the backbone's weights.
     """
 
-    keys: pa.Array
-    pictures: int
+    root: DataRoot
+    settings: BottleneckSettings
+    weights: AnyPath
 
 
-def embed_photos(
-    wanted: Wanted, settings: BottleneckSettings, weights: AnyPath, root: DataRoot, progress: Progress
-) -> EmbedCounts:
+class EmbedCounts(NamedTuple):
+    """Number of photos that were embedded now and before, and the names of the shards that hold them."""
+
+    new: int
+    reused: int
+    shards: tuple[str, ...]
+
+
+def embed_photos(wanted: WantedPhotos, inputs: EmbedInputs, progress: Progress) -> EmbedCounts:
     """Compute the bottlenecks of all wanted photos that have a picture and no bottleneck yet.
 
-    Args:
-        wanted: The photos.
-        settings: Which bottlenecks.
-        weights: Where the backbone's weights are.
-        root: Where the stores are.
-        progress: Told of every photo.
-
     Raises:
-        StoreError: The decoded store has lost pictures since, or a shard is damaged.
-        BackboneError: The weights are missing, or are not those of the settings.
+        StoreError: The decoded store has lost pictures, or a shard is damaged.
+        BackboneError: The weights are missing or have changed.
     """
-    embed = partial(_embed, settings=settings, weights=weights, root=root, progress=progress)
-    return update_store(wanted, settings, root, embed)
+    return update_store(wanted, inputs, lambda pending: _embed(pending, inputs, progress))
 
 
-def update_store(
-    wanted: Wanted, settings: BottleneckSettings, root: DataRoot, embed: Callable[[PendingPhotos], None]
-) -> EmbedCounts:
-    """Look which bottlenecks are missing, and have them made; see `embed_photos`.
-
-    Args:
-        wanted: The photos.
-        settings: Which bottlenecks.
-        root: Where the stores are.
-        embed: Makes them; called only where any are missing.
-    """
-    pictures = open_stores(root, settings.decode).decoded
+def update_store(wanted: WantedPhotos, inputs: EmbedInputs, embed: Callable[[PendingPhotos], None]) -> EmbedCounts:
+    """Find the photos without bottlenecks, and call `embed` if there are any; see `embed_photos`."""
+    pictures = open_stores(inputs.root, inputs.settings.decode).decoded
     pictured = pictures.search(wanted.keys)
     there = wanted.keys.filter(pa.array(pictured.found))
     pictures.check(len(there), wanted.pictures, "pictures")
-    store = settings.store(root)
+    store = inputs.settings.store(inputs.root)
     store.sweep()
     embedded = store.search(there)
     missing = there.filter(pa.array(~embedded.found))
     if len(missing):
-        which = pictured.found.copy()
-        which[which] = ~embedded.found
-        embed(PendingPhotos(missing, *pictured.holders(which)))
+        pending = pictured.found.copy()
+        pending[pending] = ~embedded.found
+        embed(PendingPhotos(missing, *pictured.holders(pending)))
         embedded.look()
     return EmbedCounts(len(missing), len(there) - len(missing), tuple(shard.name for shard in embedded.shards()))
 
 
-def _embed(
-    missing: PendingPhotos, settings: BottleneckSettings, weights: AnyPath, root: DataRoot, progress: Progress
-) -> None:
+def _embed(pending: PendingPhotos, inputs: EmbedInputs, progress: Progress) -> None:
     with progress.preparing("imports"):
-        from tasks.bottleneck.extract import ShardWriter, extract_bottlenecks
+        from tasks.bottleneck.extract import embed_pictures
         from tasks.bottleneck.forward import open_forward
-        from tasks.bottleneck.views import Views
 
-    store = settings.store(root)
-    forward = open_forward(settings, weights, store.folder, progress)
-    progress.start(len(missing.keys), "photo")
-    tables = open_stores(root, settings.decode).decoded.rows(missing.keys, ["sha256", "image"], missing.shards)
-    with ShardWriter(store, settings.quantisation) as sink:
-        extract_bottlenecks(tables, Views(settings.views, settings.distortion), forward, sink, progress)
+    root, settings, weights = inputs
+    forward = open_forward(settings, weights, settings.store(root).folder, progress)
+    progress.start(len(pending.keys), "photo")
+    pictures = open_stores(root, settings.decode).decoded.rows(pending.keys, ["sha256", "image"], pending.shards)
+    embed_pictures(pictures, settings, root, forward, progress)

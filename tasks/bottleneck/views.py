@@ -1,9 +1,9 @@
-"""Views: the pictures that a photo is shown to the backbone as.
+"""Views: the variants of a photo that the backbone embeds.
 
-The plain one is number 0 and its mirror image number 1; distorted ones follow. Distortions are those of TensorFlow's
+View 0 is the plain photo, view 1 its mirror image; distorted views follow. The distortions are those of TensorFlow's
 retrain.py (https://github.com/tensorflow/hub/blob/master/examples/image_retraining/retrain.py,
-`add_input_distortions`), which drew new ones for every step; here each is drawn once, from a seed and the photo's
-sha256, so that it is the same one whenever and wherever it is drawn, and is cached like any view.
+`add_input_distortions`). That program drew new ones in every step; here a seed and the photo's sha256 determine each
+view, so that it is always the same and can be cached.
 """
 
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ class Views:
 
     Args:
         plain: 1 is the plain photo alone, 2 adds its mirror image.
-        distortion: How the further ones are drawn; None where there are none.
+        distortion: How distorted views are drawn; None for no distorted views.
     """
 
     plain: int
     distortion: Distortion | None = None
 
     def of(self, keys: list[str], pixels: Pixels) -> list[Pixels]:
-        """Draw all views of some photos.
+        """Draw all views of photos.
 
         Args:
             keys: The photos' sha256, N.
             pixels: Their pictures, uint8 [N, S, S, 3].
 
         Returns:
-            An array for each view in the order of their numbers, uint8 [N, S, S, 3].
+            An array for each view, uint8 [N, S, S, 3].
         """
         views = [pixels, _mirrored(pixels)] if self.plain == 2 else [pixels]
         if self.distortion is not None:
@@ -58,7 +58,7 @@ def distort(pixels: Pixels, key: str, view: int, distortion: Distortion) -> Pixe
     """Draw one distorted view of a photo.
 
     The picture is enlarged by 1 + `random_crop` / 100 times a factor between 1 and 1 + `random_scale` / 100, and a
-    square of its former size is cut from it at a random place: here as one step, which resamples only what stays.
+    square of its former size is cut from it at a random place; both are one step here, which resamples only the square.
 
     Args:
         pixels: The picture, uint8 [S, S, 3].
@@ -70,7 +70,7 @@ def distort(pixels: Pixels, key: str, view: int, distortion: Distortion) -> Pixe
         uint8 [S, S, 3].
     """
     random = np.random.default_rng((distortion.seed, int(key, 16), view))
-    # All numbers are drawn whichever of them are used: one distortion more leaves the others as they were.
+    # All numbers are drawn even if some are not used, so that enabling one distortion does not change the others.
     scale, left, top, mirrored, brightness = random.uniform(size=5)
     enlarged = (1 + distortion.random_crop / 100) * (1 + scale * distortion.random_scale / 100)
     size = len(pixels)

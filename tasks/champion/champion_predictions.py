@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.bottleneck.update_store import Wanted, embed_photos
+from tasks.bottleneck.update_store import EmbedInputs, WantedPhotos, embed_photos
 from tasks.decode.images import read_pixels
 from tasks.decode.photos import DecodeStores, decode_photos, open_stores
 from tasks.errors import BackboneError, ModelError, StoreError
@@ -133,8 +133,8 @@ def _embed(
     with champion_intact("its network or backbone", _GONE):
         weights = model.weights_of(bottleneck.backbone)
         # No stage has promised any pictures of them.
-        wanted = Wanted(photos["sha256"].combine_chunks(), pictures=0)
-        embed_photos(wanted, bottleneck, weights, inputs.root, progress)
+        wanted = WantedPhotos(photos["sha256"].combine_chunks(), pictures=0)
+        embed_photos(wanted, EmbedInputs(inputs.root, bottleneck, weights), progress)
 
 
 def _decode(photos: pa.Table, stores: DecodeStores, inputs: ChampionInputs, progress: Progress) -> None:

@@ -1,1 +1,1 @@
-"""Stage: head -> files that other programs predict with."""
+"""Stage: trained model -> files for other programs."""

@@ -1,13 +1,13 @@
-"""A trained model as one function of TensorFlow's: from pixels to the probabilities of its labels."""
+"""A trained model as one TensorFlow function: from pixels to the probabilities of its labels."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.backbone.kinds import KINDS
 from tasks.backbone.kinds.base import TrainableKind
 from tasks.backbone.load import Network, build_model, load_network
 from tasks.predict.models import Model
-from tasks.runtime.tensorflow_import import keras, tf
+from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tasks.train.head import Head, load_head
 from tasks.train.network import read_network
 from tasks.train.settings import TrainSettings
@@ -19,10 +19,10 @@ class Classifier:
 
     Args:
         size: Height and width of its pixels, S.
-        network: For inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to the averages of the layers
-            that the head takes, side by side, [N, D]; of a fine-tuned network, to scores before softmax, [N, C].
-        keras_model: The same as a Keras model; None where it is a graph.
-        head: The head; None of a fine-tuned network.
+        network: For inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to the concatenated averages
+            of the head's layers, [N, D]; a fine-tuned network's, to the logits, [N, C].
+        keras_model: The same as a Keras model; None for a graph.
+        head: The head; None for a fine-tuned network.
         views: Views that it predicts from: 1 is the plain photo, 2 adds its mirror image.
     """
 
@@ -39,17 +39,17 @@ class Classifier:
             pixels: uint8 [N, S, S, 3], RGB.
 
         Returns:
-            float32 [N, C]: the mean of the views' probabilities; each row sums to 1.
+            float32 [N, C]: the mean probabilities of the views; each row sums to 1.
         """
         plain = tf.cast(pixels, tf.float32)
         views = tf.concat([plain, plain[:, :, ::-1]], 0) if self.views == 2 else plain
-        of_views = self.apply_head(tf.cast(self.network(views), tf.float32))
-        return tf.reduce_mean(tf.reshape(of_views, (self.views, -1, of_views.shape[-1])), 0)
+        outputs = self.apply_head(tf.cast(self.network(views), tf.float32))
+        return tf.reduce_mean(tf.reshape(outputs, (self.views, -1, outputs.shape[-1])), 0)
 
     def apply_head(self, averages: Any) -> Any:
-        """From what `network` gives of N views to their probabilities, float32 [N, C], inside a `tf.function`.
+        """Compute probabilities, float32 [N, C], from the result of `network` for N views, inside a `tf.function`.
 
-        Square roots are taken as they are, where the pipeline rounds them to what it stores.
+        Unlike the pipeline, it does not quantise the square roots.
         """
         if self.head is None:
             return tf.nn.softmax(averages)
@@ -57,10 +57,37 @@ class Classifier:
         return tf.nn.softmax(tf.matmul(values, self.head.weights) + self.head.biases)
 
 
-def find_obstacle(model: Model) -> str | None:
-    """Say why a model cannot be exported; None where it can.
+class FrozenGraph(NamedTuple):
+    """A classifier as a graph whose weights are constants.
 
-    An export has one network, and shows it one crop of a photo.
+    Args:
+        graph: The graph.
+        pixels: Name of the tensor of the pixels, uint8 [N, S, S, 3].
+        probabilities: Name of the tensor of the probabilities, float32 [N, C].
+    """
+
+    graph: "tf.compat.v1.GraphDef"
+    pixels: str
+    probabilities: str
+
+    def call(self, pixels: Any) -> Any:
+        """Predict photos, inside a `tf.function`; see `Classifier.probabilities`."""
+        feed, outputs = {self.pixels: pixels}, [self.probabilities]
+        (probabilities,) = tf.graph_util.import_graph_def(self.graph, feed, outputs, name="classifier")
+        return probabilities
+
+
+def freeze_classifier(classifier: Classifier) -> FrozenGraph:
+    """Freeze a classifier into a graph."""
+    batch = tf.TensorSpec((None, classifier.size, classifier.size, 3), tf.uint8)
+    frozen = freeze(tf.function(classifier.probabilities, autograph=False).get_concrete_function(batch))
+    return FrozenGraph(frozen.graph.as_graph_def(), frozen.inputs[0].name, frozen.outputs[0].name)
+
+
+def find_obstacle(model: Model) -> str | None:
+    """Return the reason for which a model cannot be exported; None if it can.
+
+    An export has one network and one crop of a photo.
     """
     settings = model.settings
     if not isinstance(settings, TrainSettings):
@@ -77,21 +104,21 @@ def open_classifier(model: Model) -> Classifier:
     """Load a trained model that can be exported.
 
     Raises:
-        BackboneError: The backbone's weights are not as they should be.
+        BackboneError: The backbone's weights are missing or have changed.
         StoreError: The head or network is damaged.
     """
     (prepared,) = model.prepared
     size = prepared.backbone.size
     if not isinstance(model.settings, TrainSettings):
         network = read_network(model.folder, prepared).model
-        return Classifier(size, _frozen(network), network, None, 1)
+        return Classifier(size, _inference(network), network, None, 1)
     head, views = load_head(model.folder), len(model.settings.predicting_views)
-    taken = prepared if head.rooted else replace(prepared, backbone=prepared.backbone.last_layer)
+    used = prepared if head.rooted else replace(prepared, backbone=prepared.backbone.last_layer)
     if isinstance(KINDS[prepared.backbone.kind], TrainableKind):
-        backbone = build_model(taken)
-        return Classifier(size, _frozen(backbone), backbone, head, views)
-    return Classifier(size, load_network(taken), None, head, views)
+        backbone = build_model(used)
+        return Classifier(size, _inference(backbone), backbone, head, views)
+    return Classifier(size, load_network(used), None, head, views)
 
 
-def _frozen(model: "keras.Model") -> Network:
+def _inference(model: "keras.Model") -> Network:
     return lambda pixels: model(pixels, training=False)

@@ -1,101 +1,91 @@
-"""The forms that a model is exported in, and what came of exporting it."""
+"""The formats that a model is exported in, and the outcome of an export."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+METRICS = "metrics.json"
 
-class Form(NamedTuple):
-    """A form of a model.
+
+class ExportFormat(NamedTuple):
+    """A format of a model.
 
     Args:
-        name: Its file or folder.
-        takes: What it takes and computes in, for people.
-        bar: Share of all photos on which it should name the same label first as the pipeline, ties aside.
-        precision: What its network computes in.
-        decodes: Whether it takes photos' files, which it decodes itself.
+        name: Name of its file or folder.
+        description: Its input and its precision, for the model card.
+        bar: Share of all photos on which it should predict the same label as the pipeline, apart from ties.
+        precision: The precision of its network.
+        decodes: Whether it takes photos' files, and decodes them.
     """
 
     name: str
-    takes: str
+    description: str
     bar: float
     precision: str
     decodes: bool
 
 
-SERVED = Form("saved_model", "photos' files (JPEG, PNG), computes in float32", 0.99, "float32", decodes=True)
-KERAS = Form("model.keras", "photos' files (JPEG, PNG), computes in float32", 0.99, "float32", decodes=True)
-FLOAT = Form("model.tflite", "pixels, computes in float32", 0.99, "float32", decodes=False)
-INT8 = Form("model-int8.tflite", "pixels, computes in int8, its head in float32", 0.97, "int8", decodes=False)
-FORMS = (SERVED, KERAS, FLOAT, INT8)
-
-
-@dataclass(frozen=True)
-class Tested:
-    """What the forms of a model say of the test photos.
-
-    Args:
-        forms: Figures of each form, by its name: `judge` of `tasks.export.parity`.
-        left_out: Test photos that the forms which take files could not be shown, by reason.
-        converted: Test photos of other formats, which were converted to PNG for these forms.
-    """
-
-    forms: Mapping[str, Mapping[str, Any]]
-    left_out: Mapping[str, int]
-    converted: int
+_FILES, _PIXELS = "photos' files (JPEG, PNG), computes in float32", "pixels, computes in"
+SAVED_MODEL = ExportFormat("saved_model", _FILES, 0.99, "float32", decodes=True)
+KERAS = ExportFormat("model.keras", _FILES, 0.99, "float32", decodes=True)
+TFLITE = ExportFormat("model.tflite", f"{_PIXELS} float32", 0.99, "float32", decodes=False)
+TFLITE_INT8 = ExportFormat("model-int8.tflite", f"{_PIXELS} int8, its head in float32", 0.97, "int8", decodes=False)
+FORMATS = (SAVED_MODEL, KERAS, TFLITE, TFLITE_INT8)
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was exported.
+    """The outcome of an export.
 
     Args:
-        files: Files and folders, by name.
-        tested: What the forms say.
-        lacking: Why a form is not there, by its name.
-        refused: Why no file was published; None where the files were.
+        formats: Figures of each format by its name, from `tasks.export.parity.compare`.
+        left_out: Test photos that the formats that decode were not tested on, by reason.
+        converted: Test photos that were converted to PNG for these formats.
+        lacking: Reasons for missing formats, by their names.
+        refused: Reason for publishing no format; None if they were published.
+        files: Names of its files and folders.
     """
 
-    files: list[str]
-    tested: Tested
+    formats: Mapping[str, Mapping[str, Any]]
+    left_out: Mapping[str, int]
+    converted: int
     lacking: Mapping[str, str]
     refused: str | None
+    files: Sequence[str] = (METRICS,)
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the content of metrics.json."""
+        return {"forms": dict(self.formats), **self._notes()}
 
     def details(self) -> dict[str, Any]:
-        """What the stage's manifest says."""
-        told = ("photos", "agreement", "disagreements", "accuracy")
+        """Return the details of the stage's manifest."""
+        names = ("photos", "agreement", "disagreements", "accuracy")
+        test = {name: {key: figures[key] for key in names} for name, figures in self.formats.items()}
+        return {"files": list(self.files), "test": test, **self._notes()}
+
+    def _notes(self) -> dict[str, Any]:
         return {
-            "files": self.files,
-            "test": {name: {each: figures[each] for each in told} for name, figures in self.tested.forms.items()},
-            "left_out": dict(self.tested.left_out),
-            "converted": self.tested.converted,
+            "left_out": dict(self.left_out),
+            "converted": self.converted,
             "lacking": dict(self.lacking),
             "refused": self.refused,
         }
 
 
-def tell_lacking(details: Mapping[str, Any]) -> str | None:
-    """Say why nothing was exported, where a model cannot be; None where something was, or was refused.
-
-    Args:
-        details: `Export.details`; an earlier version of this project wrote fewer of them.
-    """
+def explain_lacking(details: Mapping[str, Any]) -> str | None:
+    """Return the reason for exporting nothing, from `Export.details`; None if the model was exported or refused."""
     if details["test"] or details.get("refused"):
         return None
     return next(iter(details.get("lacking", {}).values()), None)
 
 
-def tell_untested(details: Mapping[str, Any]) -> str | None:
-    """Say which files of an export were not tested, and why; None where all were.
-
-    Args:
-        details: `Export.details`; an earlier version of this project wrote fewer of them.
-    """
+def explain_untested(details: Mapping[str, Any]) -> str | None:
+    """Return the names of untested formats and the reason, from `Export.details`; None if all were tested."""
     names = [name for name, figures in details["test"].items() if not figures["photos"]]
     if not names:
         return None
-    why = ", ".join(f"{count:,} {reason}" for reason, count in details["left_out"].items())
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in details["left_out"].items())
     return (
-        f"not tested: {', '.join(names)}, since no test photo could be read ({why or 'there is none'}). The next run "
-        "that can read some tests them."
+        f"not tested: {', '.join(names)}, since no test photo could be read ({reasons or 'there is none'}). The next "
+        "run that can read some tests them."
     )

@@ -1,8 +1,9 @@
-"""The photos of the test split that exports are tested on: what the pipeline says of them, their files and pictures."""
+"""The test photos of an export: the pipeline's predictions of them, their files and their pictures."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
@@ -13,9 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.concurrency import map_ordered
-from tasks.decode.photo_file import MAX_BYTES
+from tasks.decode.images import Picture
+from tasks.decode.photo_file import MAX_BYTES, Photo, decode_file
+from tasks.decode.settings import DecodeSettings
+from tasks.decode.worker_pool import work_on_photos
 from tasks.evaluate.predictions import label_indices, predictions_intact, probability_matrix, read_predictions
 from tasks.file_types import JPEG, PNG, image_format
+from tasks.hardware import available_cores
 from tasks.paths import AnyPath
 from tasks.shards.store import ShardStore
 from tasks.snapshot.labels import to_label
@@ -23,23 +28,25 @@ from tasks.snapshot.photo_io import read_photo
 from tasks.storage.remote_listing import StoreUnreachableError
 from tasks.train.head import Floats
 
-#: Of a larger test split, those with the smallest keys, which are as good as drawn: the night waits for every one.
-MOST_PHOTOS = 500
-#: Photos that are read at once: where they are on an object store, each waits for its answer.
+#: A larger test split costs time. The photos with the smallest keys are a random sample of it.
+MAX_PHOTOS = 500
+#: Photos read at once: on an object store, each read waits for the answer of the store.
 _READ_AT_ONCE = 16
-#: What an export can read.
+#: Formats of photos that an export can read.
 _READABLE = (JPEG, PNG)
+#: Size of converted photos relative to the export's own pixels, so that it has to resize them like other files.
+_SCALE = 2
 
 
 @dataclass(frozen=True, eq=False)
-class KnownPhotos:
-    """N photos of the test split, and what the pipeline says of them.
+class ReferencePhotos:
+    """N photos of the test split with the pipeline's predictions.
 
     Args:
         keys: Their sha256, N.
         paths: Their paths in the dataset, N.
-        truth: int64 [N], each photo's place in `labels`.
-        probabilities: float32 [N, C].
+        truth: int64 [N], the index of each photo's label in `labels`.
+        probabilities: The pipeline's predictions, float32 [N, C].
         labels: The labels, C.
     """
 
@@ -52,90 +59,100 @@ class KnownPhotos:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def take(self, places: Sequence[int]) -> "KnownPhotos":
-        """Some of the photos."""
-        return KnownPhotos(
-            [self.keys[place] for place in places],
-            [self.paths[place] for place in places],
-            self.truth[list(places)],
-            self.probabilities[list(places)],
-            self.labels,
+    def take(self, indices: Sequence[int]) -> "ReferencePhotos":
+        """Return the photos with these indices."""
+        return replace(
+            self,
+            keys=[self.keys[index] for index in indices],
+            paths=[self.paths[index] for index in indices],
+            truth=self.truth[list(indices)],
+            probabilities=self.probabilities[list(indices)],
         )
 
-    def find(self, keys: Sequence[str]) -> "KnownPhotos":
-        """The photos of some keys, in their order."""
-        places = {key: place for place, key in enumerate(self.keys)}
-        return self.take([places[key] for key in keys])
+    def find(self, keys: Sequence[str]) -> "ReferencePhotos":
+        """Return the photos with these keys, in their order."""
+        indices = {key: index for index, key in enumerate(self.keys)}
+        return self.take([indices[key] for key in keys])
 
 
-def read_known(evaluation: AnyPath, labels: tuple[str, ...], most: int = MOST_PHOTOS) -> KnownPhotos:
-    """Read the test photos of an evaluation.
-
-    Args:
-        evaluation: Folder of the evaluation.
-        labels: The labels, in the order of its probabilities.
-        most: How many at most.
+def read_reference(evaluation: AnyPath, labels: tuple[str, ...], limit: int = MAX_PHOTOS) -> ReferencePhotos:
+    """Read the test photos of an evaluation, at most `limit`; `labels`: the labels in the order of its probabilities.
 
     Raises:
         DamagedError: The predictions are missing or damaged.
     """
     table = read_predictions(evaluation)
-    table = table.filter(pc.equal(table["split"], "test")).sort_by("sha256").slice(0, most)
+    table = table.filter(pc.equal(table["split"], "test")).sort_by("sha256").slice(0, limit)
     with predictions_intact(evaluation):
         names = pa.chunked_array([pa.array(map(to_label, table["label"].to_pylist()), pa.string())])
         truth, probabilities = label_indices(names, labels), probability_matrix(table, len(labels))
-    return KnownPhotos(table["sha256"].to_pylist(), table["path"].to_pylist(), truth, probabilities, labels)
+    return ReferencePhotos(table["sha256"].to_pylist(), table["path"].to_pylist(), truth, probabilities, labels)
 
 
 #: Converts the files of photos to PNG: None for each that cannot be converted.
-Convert = Callable[[KnownPhotos], Sequence[bytes | None]]
+Convert = Callable[[ReferencePhotos], Sequence[bytes | None]]
 
 
 class PhotoFiles(NamedTuple):
-    """Files that exports are shown.
+    """The files that exports are tested on.
 
     Args:
         photos: The photos that could be read, N.
         files: Their bytes, JPEG or PNG, N.
-        left_out: How many photos were left out, by reason.
-        converted: How many of the files were converted to PNG.
+        left_out: Number of photos that were left out, by reason.
+        converted: Number of files that were converted to PNG.
     """
 
-    photos: KnownPhotos
+    photos: ReferencePhotos
     files: list[bytes]
     left_out: dict[str, int]
     converted: int
 
 
-def read_files(photos: KnownPhotos, folder: AnyPath, convert: Convert | None = None) -> PhotoFiles:
-    """Read the files of photos, as far as they are there as they were.
+class ExportPhotos(NamedTuple):
+    """The test photos of an export.
+
+    Args:
+        reference: The photos with the pipeline's predictions, N.
+        files: The files of those that could be read, for formats that decode.
+        pictures: Encoded pictures of all photos, N, for formats that take pixels.
+    """
+
+    reference: ReferencePhotos
+    files: PhotoFiles
+    pictures: list[bytes]
+
+
+def read_files(photos: ReferencePhotos, folder: AnyPath, convert: Convert | None = None) -> PhotoFiles:
+    """Read the files of photos that exist and have not changed.
 
     Args:
         photos: The photos.
-        folder: What their paths are relative to.
-        convert: Converts photos of formats that no export reads to PNG, where it can; None leaves them out.
+        folder: The folder that their paths are relative to.
+        convert: Converts photos of formats that no export reads to PNG; None leaves them out.
     """
     found: dict[int, bytes] = {}
     left_out = Counter[str]()
     others: list[int] = []
     try:
-        for place, data in enumerate(map_ordered(partial(_read, folder), photos.paths, _READ_AT_ONCE)):
-            reason = _left_out(data, photos.keys[place])
-            if data is None or reason:
-                left_out[reason] += 1
+        for index, data in enumerate(map_ordered(partial(_read, folder), photos.paths, _READ_AT_ONCE)):
+            if data is None:
+                left_out["gone"] += 1
+            elif sha256(data).hexdigest() != photos.keys[index]:
+                left_out["changed"] += 1
             elif image_format(data) in _READABLE:
-                found[place] = data
+                found[index] = data
             else:
-                others.append(place)
+                others.append(index)
     except StoreUnreachableError:
-        # The run goes on without its source, as --on-missing-source has it.
+        # With --on-missing-source, the run continues without its source.
         left_out["out of reach"] = len(photos) - left_out.total() - len(others) - len(found)
     converted = convert(photos.take(others)) if convert and others else [None] * len(others)
-    found |= {place: file for place, file in zip(others, converted, strict=True) if file is not None}
+    found |= {index: file for index, file in zip(others, converted, strict=True) if file is not None}
     left_out["neither JPEG nor PNG"] = converted.count(None)
-    places = sorted(found)
-    files = [found[place] for place in places]
-    return PhotoFiles(photos.take(places), files, dict(+left_out), len(others) - converted.count(None))
+    indices = sorted(found)
+    files = [found[index] for index in indices]
+    return PhotoFiles(photos.take(indices), files, dict(+left_out), len(others) - converted.count(None))
 
 
 def _read(folder: AnyPath, path: str) -> bytes | None:
@@ -145,14 +162,27 @@ def _read(folder: AnyPath, path: str) -> bytes | None:
         return None
 
 
-def _left_out(data: bytes | None, key: str) -> str:
-    """Say why a photo's file is left out; empty where it is the photo."""
-    if data is None:
-        return "gone"
-    return "" if sha256(data).hexdigest() == key else "changed"
+def convert_to_png(
+    photos: ReferencePhotos, folder: AnyPath, decode: DecodeSettings, max_pixels: int
+) -> list[bytes | None]:
+    """Convert photos to PNG, in other processes: upright, in sRGB, cropped to the square that contains the export's.
+
+    Returns:
+        The PNG file of each photo; None for one that cannot be decoded.
+
+    Raises:
+        MachineError: The object store cannot be reached, or processes die before they get any work.
+    """
+    # With crop "centre", an export takes size / resize of a photo's short side; here, of the whole centred square.
+    side = _SCALE * max(decode.size, decode.resize)
+    work = partial(decode_file, settings=replace(decode, size=side, resize=side, encoding="png"), max_pixels=max_pixels)
+    wanted = [Photo(key, path) for key, path in zip(photos.keys, photos.paths, strict=True)]
+    with closing(work_on_photos(work, wanted, folder, available_cores())) as batches:
+        results = [decoded.result for batch in batches for decoded in batch]
+    return [result.image if isinstance(result, Picture) else None for result in results]
 
 
-def read_pictures(photos: KnownPhotos, store: ShardStore) -> list[bytes]:
+def read_pictures(photos: ReferencePhotos, store: ShardStore) -> list[bytes]:
     """Read the encoded pictures of photos from the decoded store, in their order.
 
     Raises:

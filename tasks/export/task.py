@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
-from tasks.export.formats import tell_untested
+from tasks.export.formats import explain_untested
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
@@ -16,9 +16,9 @@ from tasks.storage.files import is_there, sweep
 
 
 class ExportModel(RunStageTask):
-    """Exports a head with its backbone, or a network, for use elsewhere, and tests what it wrote.
+    """Exports a head with its backbone, or a network, for other programs, and tests the exported files.
 
-    What was exported without a photo to test it on is kept, and tested as soon as a run can read some.
+    If no photo could be read to test them, the files are kept, and the next run that can read photos tests them.
     """
 
     settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
@@ -29,7 +29,7 @@ class ExportModel(RunStageTask):
     on_gpus = True
 
     def requires(self) -> EvaluateHead:
-        """The predictions that exports are compared with."""
+        """The evaluation, whose predictions the exports are compared with."""
         return EvaluateHead(context=self.context, settings=self.settings)
 
     def model(self) -> AnyPath:
@@ -37,32 +37,33 @@ class ExportModel(RunStageTask):
         return self.root.train(self.settings.train.key(self.snapshot))
 
     def manifest_path(self) -> AnyPath:
-        """Beside the exports."""
+        """The manifest beside the exported files."""
         return self.root.export(self.model().name) / "manifest.json"
 
     def complete(self) -> bool:
-        """Whether the model was exported and tested, or refused; one try a run where there is nothing to test it on."""
+        """Whether the model was exported and tested, or refused; a run tries to test it only once."""
         if not self.is_published():
             return False
-        made = self.manifest()
-        return made.run == self.run_id or tell_untested(made.details) is None
+        manifest = self.manifest()
+        return manifest.run == self.run_id or explain_untested(manifest.details) is None
 
     def work(self, progress: Progress) -> StageResult:
-        """Write every form of the model, and test each."""
-        kept = self.manifest().details if self.is_published() and is_there(self.manifest_path().parent) else None
+        """Write the model in every format, and test each."""
+        exported = self.is_published() and is_there(self.manifest_path().parent)
+        published = self.manifest().details if exported else None
         with progress.preparing("imports"):
-            from tasks.export.export import ExportInputs, export_model, test_again
+            from tasks.export.export import ExportInputs, export_model, retest_export
             from tasks.predict.models import read_model
 
-        # What a killed export left lies beside the folder that it was to become.
+        # A killed export leaves its temporary folder beside the final one.
         sweep(self.model())
         model = read_model(self.model(), self.context.weight_paths)
         max_pixels = self.context.max_pixels
-        source = ExportInputs(self.requires().results(), self.context.photo_folder, self.root, max_pixels)
-        if kept is None:
-            return self._outcome(export_model(model, source, progress).details(), new=True)
-        tested = test_again(model, source, kept, progress)
-        return self._outcome(tested.details() if tested else kept, new=tested is not None)
+        inputs = ExportInputs(self.requires().results(), self.context.photo_folder, self.root, max_pixels)
+        if published is None:
+            return self._outcome(export_model(model, inputs, progress).details(), new=True)
+        retested = retest_export(model, inputs, published, progress)
+        return self._outcome(retested.details() if retested else published, new=retested is not None)
 
     def _outcome(self, details: Mapping[str, Any], *, new: bool) -> StageResult:
         photos = max((figures["photos"] for figures in details["test"].values()), default=0)

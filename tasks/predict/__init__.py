@@ -1,1 +1,1 @@
-"""Stage: photos from outside -> what a trained model says of them."""
+"""Stage: new photos -> predictions of a trained model."""

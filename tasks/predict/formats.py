@@ -1,4 +1,4 @@
-"""Rows of predictions as files that people and programs read; a table at a time, however many there are."""
+"""Writes predictions as CSV, JSON and Parquet, table by table."""
 
 import csv
 import json
@@ -19,14 +19,14 @@ _DECIMALS = 6
 
 
 class Row(NamedTuple):
-    """What is said of a photo.
+    """The prediction of a photo.
 
     Args:
-        path: The photo.
-        sha256: Its key; None where it could not be read.
-        ranked: Labels with their probabilities, the most probable first; empty where it could not be decoded.
-        reason: Why it could not; else None.
-        message: The cause and the remedy likewise.
+        path: Path of the photo.
+        sha256: Its key; None if it could not be read.
+        ranked: Labels with their probabilities, the most probable first; empty if it could not be decoded.
+        reason: The reason for having no prediction, or None.
+        message: Cause and remedy, or None.
     """
 
     path: str
@@ -37,36 +37,36 @@ class Row(NamedTuple):
 
 
 def rows_of(tables: Iterable[pa.Table], labels: Sequence[str], top: int) -> Iterator[Row]:
-    """Read rows of tables of `PREDICTED`, with the `top` most probable labels of each."""
+    """Yield the rows of tables of `PREDICTED`, each with the `top` most probable labels."""
     for table in tables:
         for row in table.to_pylist():
             pairs = zip(labels, row["probabilities"] or (), strict=False)
             ranked = sorted(pairs, key=lambda pair: -pair[1])[:top]
-            told = tuple((label, round(probability, _DECIMALS)) for label, probability in ranked)
-            yield Row(row["path"], row["sha256"], told, row["reason"], row["message"])
+            rounded = tuple((label, round(probability, _DECIMALS)) for label, probability in ranked)
+            yield Row(row["path"], row["sha256"], rounded, row["reason"], row["message"])
 
 
 def write_csv(rows: Iterable[Row], top: int, file: TextIO) -> None:
     """Write rows as CSV with a header: predicted and probability, then predicted_2, probability_2 and so on."""
-    places = [f"_{place}" if place > 1 else "" for place in range(1, top + 1)]
-    ranked = [f"{name}{place}" for place in places for name in ("predicted", "probability")]
+    suffixes = ["", *(f"_{rank}" for rank in range(2, top + 1))]
+    ranked = [f"{name}{suffix}" for suffix in suffixes for name in ("predicted", "probability")]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["path", *ranked, "reason", "message", "sha256"])
     for row in rows:
-        told = [value for pair in row.ranked for value in pair]
-        writer.writerow([row.path, *told, *[""] * (len(ranked) - len(told)), row.reason, row.message, row.sha256])
+        values = [value for pair in row.ranked for value in pair]
+        writer.writerow([row.path, *values, *[""] * (len(ranked) - len(values)), row.reason, row.message, row.sha256])
 
 
 def write_json(rows: Iterable[Row], file: TextIO) -> None:
     """Write rows as one JSON list, an object a line."""
     before = "[\n"
     for row in rows:
-        file.write(f"{before}{json.dumps(_object(row), ensure_ascii=False)}")
+        file.write(f"{before}{json.dumps(_to_object(row), ensure_ascii=False)}")
         before = ",\n"
     file.write("\n]\n" if before == ",\n" else "[]\n")
 
 
-def _object(row: Row) -> dict[str, Any]:
+def _to_object(row: Row) -> dict[str, Any]:
     predicted, probability = row.ranked[0] if row.ranked else (None, None)
     return {
         "path": row.path,
@@ -80,7 +80,7 @@ def _object(row: Row) -> dict[str, Any]:
 
 
 def write_rows(tables: Iterable[pa.Table], model: Model, path: Path) -> None:
-    """Write tables of `PREDICTED` as one Parquet file; its metadata names the model and its labels."""
+    """Write tables of `PREDICTED` as one Parquet file, whose metadata names the model and its labels."""
     facts = {"model": model.key, "labels": list(model.labels)}
     schema = describe(PREDICTED, "predict", model.key, facts)
     write_parquet(path, regroup(tables, ROWS_PER_GROUP), schema, ROWS_PER_GROUP)

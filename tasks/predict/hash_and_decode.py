@@ -1,45 +1,31 @@
-"""Photos from outside -> pictures, for the processes that decode: as the decode stage, but of files without a key."""
+"""Hashes and decodes photos, in the processes that decode; the decode stage knows the hashes already."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.decode.images import Picture
 from tasks.decode.photo_file import DecodeResult, Photo, decode_file
-from tasks.decode.rejections import Reason, Rejection
+from tasks.decode.rejections import unread
 from tasks.decode.settings import DecodeSettings
 from tasks.snapshot.photo_io import photo_sha256
 
 
 def hash_and_decode(photo: Photo, *, folder: Path, settings: Sequence[DecodeSettings]) -> DecodeResult:
-    """Read a photo, and decode it by each of the settings.
-
-    Args:
-        photo: The photo; its key is empty if it is not known yet.
-        folder: Folder of the photo's path.
-        settings: How to decode the photo.
+    """Hash a photo unless its key is known, and decode it with each of the settings.
 
     Returns:
-        The result with the photo's key, which stays empty if the file cannot be read. A photo that cannot be decoded by
-        all of the settings has no picture.
+        The result with the photo's key, which stays empty if the file cannot be read. If decoding with one of the
+        settings fails, there is no picture.
     """
     if not photo.sha256:
-        digest = _digest(folder / photo.path)
-        if isinstance(digest, Rejection):
-            return DecodeResult(photo, digest)
-        photo = photo._replace(sha256=digest)
+        try:
+            photo = photo._replace(sha256=photo_sha256(folder / photo.path))
+        except OSError as exc:
+            return DecodeResult(photo, unread(exc))
     pictures: list[Picture] = []
     for each in settings:
-        tried = decode_file(photo, folder=folder, settings=each)
-        if not isinstance(tried.result, Picture):
-            return tried
-        pictures.append(tried.result)
+        decoded = decode_file(photo, folder=folder, settings=each)
+        if not isinstance(decoded.result, Picture):
+            return decoded
+        pictures.append(decoded.result)
     return DecodeResult(photo, pictures[0], tuple(pictures[1:]))
-
-
-def _digest(path: Path) -> str | Rejection:
-    try:
-        return photo_sha256(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return Rejection(Reason.VANISHED, "There is no such file. Check its path.")
-    except OSError as exc:
-        return Rejection(Reason.UNREADABLE, f"The file cannot be read ({exc.strerror}). Mend that and run again.")

@@ -1,4 +1,4 @@
-"""Which files are to be predicted: those that a user names, and the photos in folders."""
+"""The files to predict: those that a user names, and the photos in folders."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,13 +8,12 @@ from tasks.decode.rejections import Reason, Rejection
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.snapshot.ignored import IgnoredSummary, merge_ignored
-from tasks.snapshot.listing import Listing
 from tasks.snapshot.walk import list_files
 from tasks.storage.files import storage_at
 
 
-class Found(NamedTuple):
-    """What paths lead to.
+class FoundPhotos(NamedTuple):
+    """The photos at paths.
 
     Args:
         photos: The files, each once, without keys.
@@ -27,12 +26,12 @@ class Found(NamedTuple):
     ignored: IgnoredSummary
 
 
-def find_photos(paths: Iterable[AnyPath]) -> Found:
-    """Find the files that paths lead to.
+def find_photos(paths: Iterable[AnyPath]) -> FoundPhotos:
+    """Find the photos at paths.
 
     Args:
-        paths: A file is taken whatever its name, and whether it is there or not; of a folder, the photos in it, at any
-            depth.
+        paths: Files, which are taken whatever their names, even if they are missing; and folders, of which all photos
+            are taken, at any depth.
     """
     files: dict[str, int] = {}
     refused: list[DecodeResult] = []
@@ -42,27 +41,18 @@ def find_photos(paths: Iterable[AnyPath]) -> Found:
             files[str(path)] = 0
             continue
         try:
-            listing = list_photos(path)
+            listing = list_files(path, labelled=False)
         except DatasetError as exc:
             refused.append(DecodeResult(Photo("", str(path)), Rejection(Reason.UNREADABLE, str(exc))))
         else:
             is_fetched = storage_at(path).reads_are_requests
             files |= {str(path / file.path): file.size if is_fetched else 0 for file in listing.files}
             ignored.append(listing.summarise_ignored().below(str(path)))
-    return Found([Photo("", file, size) for file, size in files.items()], refused, merge_ignored(ignored))
-
-
-def list_photos(folder: AnyPath) -> Listing:
-    """List the photos in a folder and below, by the rules of the snapshot stage; linked folders are left out.
-
-    Raises:
-        DatasetError: The folder is missing or is none, or a folder below it cannot be read.
-    """
-    return list_files(folder, labelled=False)
+    return FoundPhotos([Photo("", file, size) for file, size in files.items()], refused, merge_ignored(ignored))
 
 
 def _is_folder(path: AnyPath) -> bool:
     try:
         return path.is_dir()
     except OSError:
-        return False  # it is tried as a file, and its row says what is wrong
+        return False  # it is read as a file, and its row has the error

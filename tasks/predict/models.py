@@ -1,19 +1,25 @@
-"""A trained model as its folder describes it: how photos become its input, what it says, and where its weights are."""
+"""Trained models: finding the one that a user names, and reading its settings, labels and paths of weights."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from tasks.backbone.backbones import Backbone, Prepared
+from tasks.catalog import local_path
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import ModelError, StoreError
-from tasks.paths import AnyPath, to_path
+from tasks.keys import KEY_LENGTH
+from tasks.paths import AnyPath, is_remote_text, to_path
+from tasks.runs.records import read_record
 from tasks.shards.manifests import Manifest, find_manifest, read_manifest
 from tasks.snapshot.labels import to_label
-from tasks.storage.files import listed
+from tasks.storage.files import is_folder, listed, read_json
 from tasks.storage.layout import DataRoot
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tasks.train.training_state import read_announced
+
+_KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +27,12 @@ class Model:
     """A trained head with its backbones, or a fine-tuned network.
 
     Args:
-        folder: Where it is: `data/train/<key>`.
-        settings: How it was trained: of a head, or of a network.
+        folder: Its folder, `data/train/<key>`.
+        settings: Settings of its training: of a head, or of a network.
         snapshot: Key of the snapshot that it was trained on.
         labels: Its labels, in the order of its probabilities.
-        weights: Where the weights of its backbones are, by their sha256; others are where the backbone stage of the
-            same data root found them.
+        weights: Known paths of its backbones' weights, by their sha256; the others are looked up in the manifests of
+            the backbone stage.
     """
 
     folder: AnyPath
@@ -37,49 +43,89 @@ class Model:
 
     @property
     def key(self) -> str:
-        """Its key."""
+        """Key of the model."""
         return self.folder.name
 
     @property
     def decodes(self) -> tuple[DecodeSettings, ...]:
-        """How photos become the pictures that it takes, each once."""
+        """The ways to decode photos for it, each once."""
         return tuple(dict.fromkeys(self.settings.decodes))
 
     @cached_property
     def prepared(self) -> tuple[Prepared, ...]:
-        """Its backbones, each with its weights at hand.
+        """Its backbones with the paths of their weights.
 
         Raises:
-            ModelError: The weights of one are not at hand.
+            ModelError: Weights are missing.
         """
-        root, known = DataRoot.above(self.folder), self.weights
+        root = DataRoot.above(self.folder)
         return tuple(
-            Prepared(backbone, known.get(backbone.weights_sha256) or _find_weights(backbone, root))
+            Prepared(backbone, self.weights.get(backbone.weights_sha256) or _find_weights(backbone, root))
             for backbone in self.settings.backbones
         )
 
     def weights_of(self, backbone: Backbone) -> AnyPath:
-        """Where the weights of one of its backbones are, in whichever crop.
+        """Path of the weights of one of its backbones, with any crop.
 
         Raises:
-            ModelError: The weights of one are not at hand.
+            ModelError: Weights are missing.
         """
         paths = {each.backbone.weights_sha256: each.weights for each in self.prepared}
         return paths[backbone.weights_sha256]
 
 
-def read_model(folder: AnyPath, weights: Mapping[str, AnyPath] | None = None) -> Model:
-    """Read what a folder of the train stage holds.
+def find_model(text: str, root: DataRoot) -> AnyPath:
+    """Find the folder of a head or network, which may still be in training.
 
     Args:
-        folder: The folder, `data/train/<key>`.
-        weights: Where the weights of its backbones are, by their sha256, as far as that is known.
+        text: Its key, its folder, or the record of a run, each of which may be on an object store; or the name of a
+            dataset, which stands for its champion.
+        root: The data root of keys and champions.
+
+    Raises:
+        ModelError: There is no such model.
+        StoreError: The record, or the file that names the champion, is damaged.
+        SettingError: The address cannot be used.
+    """
+    path = to_path(text) if is_remote_text(text) else local_path(text)
+    if path and path.parent.parent.name == "runs" and path.suffix == ".json":
+        record = read_record(path) or {}
+        root, key = DataRoot.above(path.parent), record.get("head") or record.get("network")
+    elif path and path.parent.name == "train":
+        root, key = DataRoot.above(path), path.name
+    else:
+        key = _champion(text, root) or text
+    # A path instead of a key could lead out of the data root.
+    folder = root.train(key) if isinstance(key, str) and _KEY.fullmatch(key) else None
+    if folder is None or not is_folder(folder):
+        raise ModelError(
+            f"{text!r} is not the key of a head or network in {root.path / 'train'}, its folder, the record of a run, "
+            "or the name of a dataset that has a champion."
+        )
+    return folder
+
+
+def _champion(dataset: str, root: DataRoot) -> str | None:
+    """Return the key of a dataset's champion; None if there is none."""
+    if not re.fullmatch(r"[\w-]+", dataset):
+        return None
+    path = root.champion(dataset)
+    try:
+        return str(read_json(path)["champion"])
+    except FileNotFoundError:
+        return None
+    except (KeyError, TypeError) as exc:
+        raise StoreError(f"{path} names no champion. Delete it; the next run chooses one again.") from exc
+
+
+def read_model(folder: AnyPath, weights: Mapping[str, AnyPath] | None = None) -> Model:
+    """Read the model in a folder of the train stage; `weights`: known paths of its backbones' weights, by their sha256.
 
     Raises:
         ModelError: There is no model, or its training has not ended.
-        StoreError: A file of it is damaged or of another version.
+        StoreError: One of its files is damaged or of another version.
     """
-    # A relative path, such as `.`, has no name, and the key is the name.
+    # The folder's name is the key, and a relative path such as `.` has none.
     folder = folder.absolute()
     training = read_announced(folder)
     if training is None:
@@ -88,7 +134,7 @@ def read_model(folder: AnyPath, weights: Mapping[str, AnyPath] | None = None) ->
         manifest = read_manifest(folder / "manifest.json")
     except FileNotFoundError as exc:
         raise ModelError(
-            f"The training in {folder} has not ended. Let it end, or start the run again that began it."
+            f"The training in {folder} has not ended. Wait until it ends, or start its run again."
         ) from exc
     return Model(folder, training.settings, training.snapshot, _labels(manifest, folder), weights or {})
 
@@ -104,23 +150,23 @@ def _labels(manifest: Manifest, folder: AnyPath) -> tuple[str, ...]:
 
 
 def _find_weights(backbone: Backbone, root: DataRoot) -> AnyPath:
-    places = list(dict.fromkeys(_places(backbone, root)))
-    for place in places:
-        if place.exists():
-            return place
-    if places:
+    paths = list(dict.fromkeys(_weight_paths(backbone, root)))
+    for path in paths:
+        if path.exists():
+            return path
+    if paths:
         raise ModelError(
-            f"The weights of {backbone.name}, the model's backbone, are no longer at {places[0]}. Put them back, or "
-            "start the run again that trained the model: it fetches them."
+            f"The weights of {backbone.name}, the model's backbone, are no longer at {paths[0]}. Put them back, or "
+            "start the run that trained the model again, which fetches them."
         )
     raise ModelError(
         f"Nothing in {root.path / 'backbone'} says where the weights of {backbone.name}, the model's backbone, are. "
-        "Start the run again that trained the model: it finds them, and trains nothing anew."
+        "Start the run that trained the model again: it finds them without training anything."
     )
 
 
-def _places(backbone: Backbone, root: DataRoot) -> Iterator[AnyPath]:
-    """Where the backbone stage found or put a backbone's weights."""
+def _weight_paths(backbone: Backbone, root: DataRoot) -> Iterator[AnyPath]:
+    """Yield the paths at which the backbone stage found or stored a backbone's weights."""
     for path in (path for folder in listed(root.below("backbone")) for path in listed(folder, "*.json")):
         manifest = find_manifest(path)
         # Other files, such as the hash of a download, are no manifests.
@@ -129,11 +175,11 @@ def _places(backbone: Backbone, root: DataRoot) -> Iterator[AnyPath]:
         if "weights" in manifest.details:
             found = to_path(manifest.details["weights"])
             yield found
-            # What was fetched lies beside the manifest, also in a data root that was moved or is named from elsewhere.
-            yield path.parent.joinpath(*_below(found, path.parent.name))
+            # Fetched weights lie beside the manifest, even if the data root was moved or has another path here.
+            yield path.parent.joinpath(*_parts_below(found, path.parent.name))
 
 
-def _below(path: AnyPath, folder: str) -> tuple[str, ...]:
-    """What of a path comes after the last folder of a name; its end alone where it has none of that name."""
+def _parts_below(path: AnyPath, folder: str) -> tuple[str, ...]:
+    """Return the parts of a path below the last folder of this name; the last part if there is no such folder."""
     parts = tuple(path.parts)
     return parts[len(parts) - parts[::-1].index(folder) :] if folder in parts else parts[-1:]

@@ -1,4 +1,4 @@
-"""A model at work: from pixels to the probabilities of its labels, with the numbers that its evaluation saw."""
+"""Runs a model: from pixels to the probabilities of its labels, the same as in its evaluation."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -17,45 +17,48 @@ from tasks.train.features import FeaturePart, columns_of, head_values, parts_of
 from tasks.train.head import Floats, load_head
 from tasks.train.settings import TrainSettings
 
+#: Batch size, workers and function of a loaded model: see `Predictor`.
+_Loaded = tuple[int, int, Callable[[Sequence[Pixels]], Floats]]
+
 
 class Predictor:
     """Predicts photos from their pixels.
 
     Args:
         model: The model.
-        progress: Told what is being prepared.
+        progress: Told about imports and preparations.
 
     Attributes:
         model: The model.
-        decodes: The ways to decode whose pictures it takes.
+        decodes: The ways to decode photos for it.
         batch_size: Photos that `predict_batch` takes at most.
-        workers: How many threads may call `predict_batch` at once, and should, to keep the machine busy.
+        workers: Threads that may call `predict_batch` at once, and should, to keep the machine busy.
 
     Raises:
         ModelError: Its head or network is missing.
-        BackboneError: The backbone's weights are missing or not as they should be.
-        StoreError: The head or network, or an int8 network that is kept, is damaged.
+        BackboneError: The backbone's weights are missing or have changed.
+        StoreError: The head, the network, or a cached network is damaged.
     """
 
     def __init__(self, model: Model, progress: Progress) -> None:
         self.model, self.decodes = model, model.decodes
         try:
             if isinstance(model.settings, TrainSettings):
-                ready = _open_head(model, model.settings, progress)
+                loaded = _open_head(model, model.settings, progress)
             else:
-                ready = _open_network(model, progress)
+                loaded = _open_network(model, progress)
         except FileNotFoundError as exc:
             raise ModelError(
                 f"The model in {model.folder} is incomplete: {exc.filename or exc} is missing. Delete the folder and "
                 "start the run again that trained it."
             ) from exc
-        self.batch_size, self.workers, self._batch = ready
+        self.batch_size, self.workers, self._batch = loaded
 
     def predict_batch(self, pixels: Sequence[Pixels]) -> Floats:
         """Predict a batch.
 
         Args:
-            pixels: Of each of `decodes` the pictures of all N photos, as the decode stage makes them: uint8
+            pixels: For each of `decodes`, the pictures of all N photos, as the decode stage makes them: uint8
                 [N, S, S, 3], RGB, 0 to 255; N at most `batch_size`.
 
         Returns:
@@ -66,27 +69,19 @@ class Predictor:
     def predict(self, pixels: Sequence[Pixels]) -> Floats:
         """Predict any number of photos; see `predict_batch`."""
         starts = range(0, len(pixels[0]), self.batch_size)
-        batches = ([every[start : start + self.batch_size] for every in pixels] for start in starts)
+        batches = ([pictures[start : start + self.batch_size] for pictures in pixels] for start in starts)
         predicted = map_ordered(self._batch, batches, self.workers)
         return np.concatenate([np.empty((0, len(self.model.labels)), np.float32), *predicted])
 
 
-class _Ready(NamedTuple):
-    """What a predictor needs of a model: see its attributes."""
-
-    batch_size: int
-    workers: int
-    batch: Callable[[Sequence[Pixels]], Floats]
-
-
 class _Embedder(NamedTuple):
-    """What turns pictures into the bottlenecks of one store, rounded as the store has them.
+    """Computes the bottlenecks of one store, quantised as in the store.
 
     Args:
-        part: Which bottlenecks, and where they stand among the numbers of a photo.
-        decode: Which of the predictor's pictures it takes.
+        part: The settings of the bottlenecks, and their positions among the numbers of a photo.
+        decode: Index of its pictures among the predictor's `decodes`.
         forward: The backbone.
-        views: What the backbone is shown of each picture.
+        views: The views of each picture.
     """
 
     part: FeaturePart
@@ -95,14 +90,14 @@ class _Embedder(NamedTuple):
     views: Views
 
     def embed(self, pixels: Pixels) -> Numbers:
-        """Pictures, uint8 [N, S, S, 3], to numbers [N, V, D]."""
+        """Pictures, uint8 [N, S, S, 3], to stored numbers [N, V, D]."""
         name = f"a photo, by {self.part.bottleneck.backbone.name},"
-        # Without distortion no view is drawn, so that no photo's key is asked for.
+        # Only distorted views need the photos' keys.
         averages = np.stack([self.forward(view) for view in self.views.of([], pixels)], axis=1)
         return quantise(averages, self.part.bottleneck.quantisation, [name] * len(averages))
 
 
-def _open_head(model: Model, settings: TrainSettings, progress: Progress) -> _Ready:
+def _open_head(model: Model, settings: TrainSettings, progress: Progress) -> _Loaded:
     head, columns = load_head(model.folder), columns_of(settings)
     embedders = [_open_embedder(part, model, settings, progress) for part in parts_of(settings)]
     shape = sum(crop.all_views for crop in settings.crops), len(columns.steps)
@@ -116,7 +111,7 @@ def _open_head(model: Model, settings: TrainSettings, progress: Progress) -> _Re
         return head.probabilities(head_values(numbers, settings, columns))
 
     forwards = [embedder.forward for embedder in embedders]
-    return _Ready(min(each.batch_size for each in forwards), min(each.workers for each in forwards), batch)
+    return min(each.batch_size for each in forwards), min(each.workers for each in forwards), batch
 
 
 def _open_embedder(part: FeaturePart, model: Model, settings: TrainSettings, progress: Progress) -> _Embedder:
@@ -127,11 +122,11 @@ def _open_embedder(part: FeaturePart, model: Model, settings: TrainSettings, pro
     return _Embedder(part, model.decodes.index(bottleneck.decode), forward, views)
 
 
-def _open_network(model: Model, progress: Progress) -> _Ready:
+def _open_network(model: Model, progress: Progress) -> _Loaded:
     with progress.preparing("imports"):
-        from tasks.train.network import BATCH_SIZE, read_network  # noqa: PLC0415 (imports TensorFlow, which heads can do without)
+        from tasks.train.network import BATCH_SIZE, read_network  # noqa: PLC0415 (heads need no TensorFlow)
 
     with progress.preparing("network"):
         network = read_network(model.folder, model.prepared[0]).predictor()
-    # One batch is on all cores; while it is, the next one is decoded.
-    return _Ready(BATCH_SIZE, 2, lambda pixels: network(pixels[0]))
+    # One batch uses all cores; meanwhile, a second thread decodes the next one.
+    return BATCH_SIZE, 2, lambda pixels: network(pixels[0])

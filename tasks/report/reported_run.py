@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tasks.champion.decision import Decision
 from tasks.evaluate.settings import EvaluateSettings
-from tasks.export.formats import tell_lacking, tell_untested
+from tasks.export.formats import explain_lacking, explain_untested
 from tasks.paths import AnyPath
 from tasks.runs.records import RunHistory, RunRecord, read_history
 from tasks.shards.manifests import Manifest
@@ -79,8 +79,8 @@ class ReportedRun:
             return None
         details = self.stages["export"].details
         agreement = {name: result["agreement"] for name, result in details["test"].items()}
-        refused, untested = details.get("refused"), tell_untested(details)
-        note = refused or tell_lacking(details) or (f"The export was {untested}" if untested else "")
+        refused, untested = details.get("refused"), explain_untested(details)
+        note = refused or explain_lacking(details) or (f"The export was {untested}" if untested else "")
         return Exports(agreement, bool(refused), note)
 
     @property

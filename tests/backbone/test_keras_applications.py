@@ -18,7 +18,7 @@ from tasks.backbone.layers import stable_names
 from tasks.backbone.load import load_layers, load_network
 from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
-from tasks.bottleneck.float_forward import FloatForward
+from tasks.bottleneck.tensorflow_forward import TensorFlowForward
 from tasks.errors import BackboneError, SettingError
 from tasks.keys import file_sha256
 from tasks.progress import NullProgress
@@ -174,7 +174,7 @@ def test_bottlenecks_are_the_network_s_of_keras_s_own_scaling(
 def test_frozen_bottlenecks_are_what_keras_predicts(small: Prepared, headless: Any, pixels: Array) -> None:
     expected = headless.predict(scale("mobilenet", pixels), verbose=0)
     last = replace(small, backbone=small.backbone.last_layer)
-    np.testing.assert_allclose(FloatForward(last, len(pixels))(pixels), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(TensorFlowForward.load(last, len(pixels))(pixels), expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(

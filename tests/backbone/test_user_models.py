@@ -16,7 +16,7 @@ from tasks.backbone.request import BackboneRequest
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.user_models import prepare
 from tasks.backbone.weights import weights_sha256
-from tasks.bottleneck.float_forward import FloatForward
+from tasks.bottleneck.tensorflow_forward import TensorFlowForward
 from tasks.errors import BackboneError, SettingError
 from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tasks.storage.files import local
@@ -95,7 +95,7 @@ def scaled(pixels: Array, scaling: str = "symmetric") -> Array:
 def assert_makes(prepared: Prepared, pixels: Array, expected: Array) -> None:
     """Its frozen graph makes these bottlenecks, and not the same for all photos."""
     assert prepared.backbone.width == expected.shape[1]
-    np.testing.assert_allclose(FloatForward(prepared, len(pixels))(pixels), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(TensorFlowForward.load(prepared, len(pixels))(pixels), expected, rtol=1e-4, atol=1e-5)
     assert np.abs(expected - expected[0]).max() > 1e-3
 
 
@@ -312,7 +312,7 @@ def test_half_precision_is_passed_on_as_float32(tmp_path: Path, pixels: Array) -
         path = save(classifier(), tmp_path)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert FloatForward(prepare_own(path), 4)(pixels).dtype == np.float32
+    assert TensorFlowForward.load(prepare_own(path), 4)(pixels).dtype == np.float32
 
 
 def test_lambda_is_refused_by_its_name(tmp_path: Path) -> None:

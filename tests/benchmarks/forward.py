@@ -22,7 +22,7 @@ from tasks.backbone.load import build_model, load_network
 from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.forward import Forward, open_forward
-from tasks.bottleneck.openvino_network import GRAPH, WEIGHTS, openvino_network
+from tasks.bottleneck.openvino_forward import GRAPH, WEIGHTS, openvino_network
 from tasks.bottleneck.precision import Precision
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.views import Pixels

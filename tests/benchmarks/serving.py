@@ -26,8 +26,8 @@ import pyarrow.parquet as pq
 
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.export.card import dataset_of
-from tasks.export.parity import judge
-from tasks.export.photos import KnownPhotos, read_files, read_known
+from tasks.export.parity import compare
+from tasks.export.photos import ReferencePhotos, read_files, read_reference
 from tasks.predict.models import Model, read_model
 from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
@@ -108,11 +108,11 @@ def newest_export(root: DataRoot[Path]) -> Path:
     return exports[-1].parent.parent
 
 
-def tested_photos(model: Model, root: DataRoot, photos: Path, most: int) -> tuple[KnownPhotos, list[bytes]]:
+def tested_photos(model: Model, root: DataRoot, photos: Path, most: int) -> tuple[ReferencePhotos, list[bytes]]:
     """The photos that the test split begins with, and their files."""
     for path in root.path.glob("evaluate/*/predictions.parquet"):
         if json.loads(pq.read_schema(path).metadata[b"settings"])["head"] == model.key:
-            there, files, *_ = read_files(read_known(path.parent, model.labels, most), photos)
+            there, files, *_ = read_files(read_reference(path.parent, model.labels, most), photos)
             return there, files
     raise SystemExit(f"There is no evaluation of {model.key} in {root.path}.")
 
@@ -146,7 +146,7 @@ def main() -> None:
             "server, a photo a request": lambda: ask(url, files, 1),
         }
         seconds = time_in_turn(ways, given.repeat)
-    judged = judge(known, np.array([each["probabilities"] for each in said], np.float32))
+    judged = compare(known, np.array([each["probabilities"] for each in said], np.float32))
     if any(each["label"] != model.labels[int(np.argmax(each["probabilities"]))] for each in said):
         raise SystemExit("A label is not the one with the largest probability.")
     figures = {name: judged[name] for name in ("photos", "agreement", "accuracy", "largest_difference")}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from tasks.bottleneck.extract import PHOTOS_PER_SHARD
 from tasks.decode.photos import ROWS_PER_SHARD
-from tasks.export.photos import MOST_PHOTOS
+from tasks.export.photos import MAX_PHOTOS
 from tasks.hardware import available_cores
 from tests.benchmarks.data_roots import Way
 from tests.benchmarks.held import by_keys, by_shards, by_trained
@@ -36,7 +36,7 @@ _QUERIES = {"walk": 1, "snapshot": 1, "decode": 1, "holding": 2, "predictions": 
 #: Stages that more machines share, and those that draw what they drew of few: what many take longer is a query's.
 _SPREAD, _AFTER = ("decode", "bottleneck"), ("champion", "report")
 #: Photos from which on an export takes no longer: so many that a tenth of them are all that it predicts.
-_MOST_EXPORTED = 10 * MOST_PHOTOS
+_MOST_EXPORTED = 10 * MAX_PHOTOS
 
 
 class Ran(NamedTuple):

@@ -22,7 +22,7 @@ from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.forward import Forward, open_forward
 from tasks.bottleneck.precision import PRECISIONS, Precision, resolve_precision
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.bottleneck.update_store import Wanted, embed_photos
+from tasks.bottleneck.update_store import EmbedInputs, WantedPhotos, embed_photos
 from tasks.bottleneck.views import Pixels
 from tasks.concurrency import map_ordered
 from tasks.decode.images import read_pixels
@@ -75,7 +75,7 @@ class Stage:
         for shard in self._store.shards():
             shard.unlink()
         clock = StartupClock()
-        embed_photos(Wanted(keys, len(keys)), self.settings, self._weights, self._root, clock)
+        embed_photos(WantedPhotos(keys, len(keys)), EmbedInputs(self._root, self.settings, self._weights), clock)
         ended = time.perf_counter()
         self.startup.append(dict(clock.startup.seconds))
         return ended - (clock.first or ended)

@@ -1,90 +1,157 @@
-"""Opening the forward pass: the precision of the settings is the one that computes, and what it prepares is told."""
+"""The forward pass by each engine: Keras' numbers, for each photo alone, by a network that is converted once."""
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tasks.backbone.backbones import Prepared
-from tasks.backbone.fixed_batch import FixedBatch
-from tasks.backbone.prepare import prepare_backbone
-from tasks.backbone.request import BackboneRequest
-from tasks.bottleneck import forward
-from tasks.bottleneck.float_forward import FloatForward
-from tasks.bottleneck.forward import forward_of, open_forward
-from tasks.bottleneck.int8 import Int8Forward
+from tasks.backbone.load import build_model
+from tasks.bottleneck import forward as opening
+from tasks.bottleneck.forward import Forward, Vectors, forward_of, open_forward
+from tasks.bottleneck.litert_forward import LiteRTForward
 from tasks.bottleneck.openvino_forward import OpenVinoForward
-from tasks.bottleneck.precision import Precision
+from tasks.bottleneck.precision import PRECISIONS, Precision
 from tasks.bottleneck.settings import BottleneckSettings
+from tasks.bottleneck.tensorflow_forward import TensorFlowForward
+from tasks.bottleneck.views import Pixels
 from tasks.hardware import Hardware, find_hardware
 from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import tf
+from tests.bottleneck.networks import cosines, draw_pictures, lite, singular_values
+from tests.support.processes import TIMEOUT
 from tests.support.progress import Tally
-from tests.train.tiny import SIZE, tiny
+from tests.train.tiny import tiny
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
+SIZE = 64
+PREPARED = lite(SIZE)
 
+RUN = """
+import sys
+from pathlib import Path
+from tasks.bottleneck.forward import open_forward
+from tasks.bottleneck.settings import BottleneckSettings
+from tasks.progress import NullProgress
+from tests.bottleneck.networks import draw_pictures, lite
 
-@pytest.fixture
-def prepared(tmp_path: Path) -> Prepared:
-    """A backbone of two layers, which all three can compute."""
-    return tiny(tmp_path)
-
-
-def test_each_precision_has_its_own_forward_pass(tmp_path: Path, prepared: Prepared) -> None:
-    precisions: list[Precision] = ["float32", "int8"]
-    if find_hardware().bfloat16:
-        precisions.append("bfloat16")
-    vectors = {}
-    for precision in precisions:
-        settings = BottleneckSettings(prepared.backbone, "png", precision, views=1)
-        progress = Tally()
-        embed = open_forward(settings, prepared.weights, tmp_path / precision, progress)
-        assert isinstance(embed, Int8Forward if precision == "int8" else OpenVinoForward)
-        assert embed.workers >= 1
-        assert embed.batch_size >= len(PIXELS)
-        vectors[precision] = embed(PIXELS)
-        assert set(progress.prepared) == {"imports", "network"}
-    for other in precisions[1:]:
-        assert not np.array_equal(vectors[other], vectors["float32"])
-        assert np.corrcoef(vectors[other].ravel(), vectors["float32"].ravel())[0, 1] > 0.97
+prepared = lite(64)
+settings = BottleneckSettings(prepared.backbone, "jpeg", sys.argv[1], views=1)
+forward = open_forward(settings, prepared.weights, Path(sys.argv[2]), NullProgress())
+print(forward(draw_pictures(range(2), 64)).shape)
+sys.exit("tensorflow" in sys.modules)
+"""
 
 
-@pytest.mark.parametrize(("precision", "suffix"), [("int8", ".tflite"), ("float32", ".zip")])
-def test_network_that_was_quantised_or_converted_lies_beside_the_bottlenecks(
-    tmp_path: Path, prepared: Prepared, precision: Precision, suffix: str
+def open_lite(precision: Precision, folder: Path) -> Forward:
+    settings = BottleneckSettings(PREPARED.backbone, "jpeg", precision, views=1)
+    return open_forward(settings, PREPARED.weights, folder, NullProgress())
+
+
+def embed(forward: Forward, pixels: Pixels) -> Vectors:
+    """Compute the bottlenecks of any number of photos."""
+    starts = range(0, len(pixels), forward.batch_size)
+    return np.concatenate([forward(pixels[start : start + forward.batch_size]) for start in starts])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that caches the converted networks."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def pixels() -> Pixels:
+    """Forty pictures; int8 is calibrated on others."""
+    return draw_pictures(range(100, 140), SIZE)
+
+
+@pytest.fixture(scope="module")
+def expected(pixels: Pixels) -> Vectors:
+    """The bottlenecks as Keras computes them."""
+    return np.asarray(build_model(PREPARED)(pixels.astype(np.float32), training=False))
+
+
+@pytest.fixture(scope="module", params=[*PRECISIONS, "TensorFlow"])
+def engine(request: pytest.FixtureRequest, folder: Path) -> tuple[str, Forward]:
+    """Each precision on this machine, and TensorFlow in float32."""
+    if request.param == "TensorFlow":
+        return request.param, TensorFlowForward.load(PREPARED, 8)
+    if request.param == "bfloat16" and not find_hardware().bfloat16:
+        pytest.skip("This processor does not compute in bfloat16.")
+    return request.param, open_lite(request.param, folder)
+
+
+def test_bottlenecks_are_those_of_keras_as_far_as_the_precision_allows(
+    engine: tuple[str, Forward], pixels: Pixels, expected: Vectors
 ) -> None:
+    precision, forward = engine
+    got = embed(forward, pixels)
+    assert got.dtype == np.float32
+    assert got.shape == expected.shape
+    assert np.ptp(expected, axis=0).max() > 1
+    mean = {"bfloat16": 0.999, "int8": 0.98}.get(precision)
+    if mean is None:
+        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+    else:
+        assert cosines(got, expected).mean() > mean
+        assert not np.allclose(got, expected, atol=1e-3), "it computes in float32"
+
+
+def test_bottleneck_depends_on_its_photo_alone(engine: tuple[str, Forward], pixels: Pixels) -> None:
+    """A photo has the same bits alone and among others, in a full and in a smaller batch, from any thread."""
+    _, forward = engine
+    together = embed(forward, pixels[:-1])
+    assert len(np.unique(together, axis=0)) == len(together)
+    order = np.random.default_rng(6).permutation(len(together))
+    with ThreadPoolExecutor(forward.workers) as pool:
+        alone = np.concatenate(list(pool.map(lambda place: forward(pixels[place : place + 1]), order)))
+    np.testing.assert_array_equal(alone, together[order])
+
+
+@pytest.mark.parametrize(("precision", "pattern"), [("int8", "int8-*.tflite"), ("float32", "openvino-*.zip")])
+def test_network_is_the_same_wherever_it_is_made_and_opened_again_without_tensorflow(
+    precision: Precision, pattern: str, pixels: Pixels, folder: Path, tmp_path: Path
+) -> None:
+    one, other = open_lite(precision, folder), open_lite(precision, tmp_path / "store")
+    np.testing.assert_array_equal(one(pixels[:8]), other(pixels[:8]))
+    (cached,) = (tmp_path / "store").iterdir()
+    assert cached.match(pattern)
+    command = [sys.executable, "-c", RUN, precision, str(tmp_path / "store")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"(2, {PREPARED.backbone.width})\n", "")
+    assert list((tmp_path / "store").iterdir()) == [cached]
+
+
+@pytest.mark.parametrize(
+    ("precision", "gpu", "engine_type"),
+    [("int8", False, LiteRTForward), ("float32", False, OpenVinoForward), ("float32", True, TensorFlowForward)],
+)
+def test_engine_goes_by_the_precision_and_the_hardware(
+    precision: Precision, gpu: bool, engine_type: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "find_hardware", lambda: Hardware(gpu=gpu, bfloat16=False))
+    prepared, progress = tiny(tmp_path), Tally()
     settings = BottleneckSettings(prepared.backbone, "png", precision, views=1)
-    open_forward(settings, prepared.weights, tmp_path / "store", Tally())
-    assert [path.suffix for path in (tmp_path / "store").iterdir()] == [suffix]
-
-
-def test_tensorflow_computes_on_a_gpu(tmp_path: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forward, "find_hardware", lambda: Hardware(gpu=True, bfloat16=False))
-    settings = BottleneckSettings(prepared.backbone, "png", "float32", views=1)
-    assert isinstance(open_forward(settings, prepared.weights, tmp_path / "store", Tally()), FloatForward)
-    assert isinstance(forward_of(lambda pixels: pixels[:, 0, 0], SIZE, 8), FixedBatch)
+    assert isinstance(open_forward(settings, prepared.weights, tmp_path / "store", progress), engine_type)
+    assert set(progress.prepared) == {"imports", "network"}
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_tensorflow_computes_what_openvino_cannot(tmp_path: Path, precision: Precision) -> None:
-    module = tf.Module()
-    # OpenVINO has no singular values.
-    module.call = tf.function(
-        lambda pixels: tf.linalg.svd(pixels[..., 0], compute_uv=False),
-        autograph=False,
-        input_signature=[tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32)],
-    )
-    folder = tmp_path / "singular"
-    tf.saved_model.save(module, str(folder), signatures=module.call.get_concrete_function())
-    prepared = prepare_backbone(BackboneRequest(str(folder), scaling="raw"), folder, NullProgress())
+    prepared, pixels = singular_values(tmp_path, 16), draw_pictures(range(4), 16)
     settings = BottleneckSettings(prepared.backbone, "png", precision, views=1)
-    embed = open_forward(settings, prepared.weights, tmp_path / "store", Tally())
-    expected = np.linalg.svd(PIXELS[..., 0].astype(np.float32), compute_uv=False)
-    np.testing.assert_allclose(embed(PIXELS), expected, rtol=1e-3, atol=1e-2)
+    forward = open_forward(settings, prepared.weights, tmp_path / "store", NullProgress())
+    expected = np.linalg.svd(pixels[..., 0].astype(np.float32), compute_uv=False)
+    np.testing.assert_allclose(forward(pixels), expected, rtol=1e-3, atol=1e-2)
 
 
-def test_function_at_hand_sees_pixels_as_numbers_from_0_to_255() -> None:
-    means = forward_of(lambda pixels: tf.reduce_mean(pixels, axis=(1, 2)), SIZE, len(PIXELS))
-    assert isinstance(means, OpenVinoForward)
-    np.testing.assert_allclose(means(PIXELS), PIXELS.mean(axis=(1, 2)), rtol=1e-5)
+@pytest.mark.parametrize(("gpu", "engine_type"), [(False, OpenVinoForward), (True, TensorFlowForward)])
+def test_compiled_function_sees_pixels_as_numbers_from_0_to_255(
+    gpu: bool, engine_type: type, pixels: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "find_hardware", lambda: Hardware(gpu=gpu, bfloat16=False))
+    means = forward_of(lambda pixels: tf.reduce_mean(pixels, axis=(1, 2)), SIZE, 8)
+    assert isinstance(means, engine_type)
+    np.testing.assert_allclose(means(pixels[:3]), pixels[:3].mean(axis=(1, 2)), rtol=1e-5)

@@ -1,5 +1,6 @@
-"""Bottlenecks on Ray: the rows of a run on this machine, byte by byte, of what is missing alone."""
+"""Bottlenecks on Ray: the same rows as on this machine, byte by byte, for missing photos only."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,10 @@ import pytest
 
 from tasks.backbone.backbones import Prepared
 from tasks.bottleneck import on_ray
-from tasks.bottleneck.on_ray import Embedding, _blocks, embed_on_cluster
+from tasks.bottleneck.on_ray import _blocks, embed_on_cluster, embedding_job
 from tasks.bottleneck.precision import Precision
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.bottleneck.update_store import PendingPhotos, Wanted, embed_photos
+from tasks.bottleneck.update_store import EmbedInputs, PendingPhotos, WantedPhotos, embed_photos
 from tasks.cluster.addresses import Cluster
 from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError, SettingError
@@ -28,7 +29,7 @@ PHOTOS, FIRST = 40, 7
 
 @pytest.fixture
 def small(tmp_path: Path) -> Prepared:
-    """A backbone of two layers, which is ready in a moment."""
+    """A small backbone of two layers."""
     return tiny(tmp_path)
 
 
@@ -39,27 +40,26 @@ def settings(small: Prepared) -> BottleneckSettings:
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This machine has one."""
+    """Pretend that this machine has a GPU."""
     monkeypatch.setattr(on_ray, "find_hardware", lambda: Hardware(gpu=True, bfloat16=False))
 
 
 def decoded(root: DataRoot, settings: BottleneckSettings, numbers: range) -> Manifest:
-    """The pictures of some numbers, in shards of ten."""
+    """Add the pictures of numbers, in shards of ten."""
     return decoded_store(root, settings.decode, [range(start, start + 10) for start in numbers[::10]])
 
 
-@pytest.mark.parametrize("cpus", [2])
-def test_what_is_missing_is_embedded_on_ray_as_on_this_machine(
-    cpus: int, small: Prepared, settings: BottleneckSettings, tmp_path: Path
+def test_missing_photos_are_embedded_on_ray_as_on_this_machine(
+    small: Prepared, settings: BottleneckSettings, tmp_path: Path
 ) -> None:
     here, there = DataRoot(tmp_path / "here"), DataRoot(tmp_path / "there")
     manifest = [decoded(root, settings, range(PHOTOS)) for root in (here, there)][-1]
-    first = Wanted(keys_of(range(FIRST)), FIRST)
+    first = WantedPhotos(keys_of(range(FIRST)), FIRST)
     for root in (here, there):
-        embed_photos(first, settings, small.weights, root, NullProgress())
-    wanted, progress = Wanted(keys_of(range(PHOTOS)), manifest.photos), Tally()
-    local = embed_photos(wanted, settings, small.weights, here, NullProgress())
-    counts = embed_on_cluster(wanted, Embedding(there, settings, small.weights), Cluster(cpus=cpus), progress)
+        embed_photos(first, EmbedInputs(root, settings, small.weights), NullProgress())
+    wanted, progress = WantedPhotos(keys_of(range(PHOTOS)), manifest.photos), Tally()
+    local = embed_photos(wanted, EmbedInputs(here, settings, small.weights), NullProgress())
+    counts = embed_on_cluster(wanted, EmbedInputs(there, settings, small.weights), Cluster(cpus=2), progress)
     assert (counts.new, counts.reused) == (local.new, local.reused) == (PHOTOS - FIRST, FIRST)
     assert progress == Tally(PHOTOS - FIRST, "photo", PHOTOS - FIRST, 1, [], ["cluster", "cluster"])
     stored = [
@@ -71,51 +71,44 @@ def test_what_is_missing_is_embedded_on_ray_as_on_this_machine(
     assert len(counts.shards) == len(settings.store(there).shards())
 
 
-def test_nobody_is_asked_where_nothing_is_missing(
+def test_no_cluster_is_contacted_if_nothing_is_missing(
     small: Prepared, settings: BottleneckSettings, tmp_path: Path
 ) -> None:
-    root = DataRoot(tmp_path)
-    wanted = Wanted(keys_of(range(10)), decoded(root, settings, range(10)).photos)
-    embed_photos(wanted, settings, small.weights, root, NullProgress())
-    counts = embed_on_cluster(wanted, Embedding(root, settings, small.weights), Cluster("nobody:1"), NullProgress())
+    inputs = EmbedInputs(DataRoot(tmp_path), settings, small.weights)
+    wanted = WantedPhotos(keys_of(range(10)), decoded(inputs.root, settings, range(10)).photos)
+    embed_photos(wanted, inputs, NullProgress())
+    counts = embed_on_cluster(wanted, inputs, Cluster("nobody:1"), NullProgress())
     assert (counts.new, counts.reused) == (0, 10)
 
 
 @pytest.mark.parametrize(
-    ("precision", "gpus", "told"),
+    ("precision", "gpus", "message"),
     [("int8", 1, "int8 is computed by processors"), ("float32", 0, "Give --gpus-per-actor too, or --engine local")],
 )
 @pytest.mark.usefixtures("gpu")
-def test_gpus_are_neither_kept_in_vain_nor_forgotten(
-    precision: Precision, gpus: float, told: str, small: Prepared, tmp_path: Path
+def test_actors_have_gpus_if_and_only_if_they_use_them(
+    precision: Precision, gpus: float, message: str, small: Prepared, settings: BottleneckSettings, tmp_path: Path
 ) -> None:
-    settings = BottleneckSettings(small.backbone, encoding="png", precision=precision, views=2)
-    embedding = Embedding(DataRoot(tmp_path), settings, small.weights)
-    wanted = Wanted(keys_of(range(10)), decoded(embedding.root, settings, range(10)).photos)
-    with pytest.raises(SettingError, match=told):
-        embed_on_cluster(wanted, embedding, Cluster("nobody:1", gpus), NullProgress())
+    inputs = EmbedInputs(DataRoot(tmp_path), replace(settings, precision=precision), small.weights)
+    wanted = WantedPhotos(keys_of(range(10)), decoded(inputs.root, settings, range(10)).photos)
+    with pytest.raises(SettingError, match=message):
+        embed_on_cluster(wanted, inputs, Cluster("nobody:1", gpus), NullProgress())
 
 
-def test_a_block_that_is_done_again_leaves_its_rows_once(
+def test_block_needs_the_weights_and_leaves_its_rows_once_if_it_is_done_again(
     small: Prepared, settings: BottleneckSettings, tmp_path: Path
 ) -> None:
     root = DataRoot(tmp_path)
     shard = add_pictures(open_stores(root, settings.decode).decoded, range(10), settings.decode.size)
     block = pa.table({"sha256": keys_of(range(4, 10)), "shard": [shard.name] * 6})
-    job = Embedding(root, settings, small.weights).job()
-    # Another time by another actor.
-    assert [job.work(block), Embedding(root, settings, small.weights).job().work(block)] == [6, 6]
+    inputs = EmbedInputs(root, settings, small.weights)
+    with pytest.raises(BackboneError, match=r"gone\.keras"):
+        embedding_job(inputs._replace(weights=tmp_path / "gone.keras")).work(block)
+    # The second time by another actor.
+    assert [embedding_job(inputs).work(block), embedding_job(inputs).work(block)] == [6, 6]
     [written] = settings.store(root).shards()
     with settings.store(root).open(written) as file:
         assert file.metadata.num_rows == 2 * 6
-
-
-def test_weights_that_a_node_does_not_have_are_told_of(settings: BottleneckSettings, tmp_path: Path) -> None:
-    root = DataRoot(tmp_path)
-    shard = add_pictures(open_stores(root, settings.decode).decoded, range(1), settings.decode.size)
-    block = pa.table({"sha256": keys_of(range(1)), "shard": [shard.name]})
-    with pytest.raises(BackboneError, match=r"gone\.keras"):
-        Embedding(root, settings, tmp_path / "gone.keras").job().work(block)
 
 
 @pytest.mark.parametrize(

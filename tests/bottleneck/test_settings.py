@@ -10,7 +10,7 @@ import pytest
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.settings import settings_from
 from tasks.storage.layout import DataRoot
-from tests.bottleneck.lite import lite
+from tests.bottleneck.networks import lite
 
 LITE = BottleneckSettings(lite(64).backbone, encoding="png", precision="float32", views=2)
 DISTORTION = Distortion(2, flip_left_right=True, random_crop=0, random_scale=0, random_brightness=10, seed=0)

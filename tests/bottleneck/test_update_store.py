@@ -1,4 +1,4 @@
-"""The bottleneck store kept up to date: only what is missing is embedded, and what is lost is told."""
+"""Updating the bottleneck store: only missing photos are embedded, and lost pictures are an error."""
 
 import json
 import subprocess
@@ -10,20 +10,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.forward import open_forward
 from tasks.bottleneck.quantisation import quantise
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
-from tasks.bottleneck.update_store import EmbedCounts, Wanted, embed_photos
+from tasks.bottleneck.update_store import EmbedCounts, EmbedInputs, WantedPhotos, embed_photos
 from tasks.bottleneck.views import Views
 from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError, StoreError
-from tasks.paths import AnyPath
 from tasks.progress import NullProgress
-from tasks.shards.manifests import Manifest
 from tasks.storage.layout import DataRoot
-from tests.bottleneck.lite import lite
-from tests.bottleneck.pictures import add_bottlenecks, add_pictures, decoded_store, draw, key_of, keys_of, manifest_of
+from tests.bottleneck.networks import lite
+from tests.bottleneck.pictures import add_bottlenecks, add_pictures, decoded_store, draw, key_of, keys_of
 from tests.train.tiny import tiny
 
 SIZE = 64
@@ -37,14 +34,13 @@ from pathlib import Path
 import pyarrow as pa
 from tasks.settings import settings_from
 from tasks.storage.layout import DataRoot
-from tasks.bottleneck.update_store import Wanted, embed_photos
+from tasks.bottleneck.update_store import EmbedInputs, WantedPhotos, embed_photos
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.progress import NullProgress
 
 root, (keys, decoded, settings) = sys.argv[1], map(json.loads, sys.argv[2:])
-wanted = Wanted(pa.array(keys), decoded)
-settings = settings_from(BottleneckSettings, settings)
-print(embed_photos(wanted, settings, Path("nowhere"), DataRoot(Path(root)), NullProgress()).reused)
+inputs = EmbedInputs(DataRoot(Path(root)), settings_from(BottleneckSettings, settings), Path("nowhere"))
+print(embed_photos(WantedPhotos(pa.array(keys), decoded), inputs, NullProgress()).reused)
 sys.exit("tensorflow" in sys.modules)
 """
 
@@ -55,85 +51,74 @@ def root(tmp_path: Path) -> DataRoot:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Prepared:
-    """A backbone of two layers, which is ready in a moment."""
-    return tiny(tmp_path)
+def small(root: DataRoot, tmp_path: Path) -> EmbedInputs:
+    """The bottlenecks of a small backbone of two layers."""
+    prepared = tiny(tmp_path)
+    return EmbedInputs(root, replace(SETTINGS, backbone=prepared.backbone), prepared.weights)
 
 
-def settings_of(small: Prepared) -> BottleneckSettings:
-    return replace(SETTINGS, backbone=small.backbone)
+def embed(numbers: Sequence[int], pictures: int, inputs: EmbedInputs) -> EmbedCounts:
+    return embed_photos(WantedPhotos(keys_of(numbers), pictures), inputs, NullProgress())
 
 
-def embed(
-    root: DataRoot,
-    numbers: Sequence[int],
-    decoded: Manifest,
-    settings: BottleneckSettings = SETTINGS,
-    weights: AnyPath = PREPARED.weights,
-) -> EmbedCounts:
-    return embed_photos(Wanted(keys_of(numbers), decoded.photos), settings, weights, root, NullProgress())
-
-
-def test_only_what_is_missing_is_embedded_and_its_rows_are_the_backbone_s(root: DataRoot, small: Prepared) -> None:
-    settings = settings_of(small)
+def test_only_missing_photos_are_embedded_and_their_rows_are_the_backbone_s(small: EmbedInputs) -> None:
+    root, settings, weights = small
     store = settings.store(root)
-    first = embed(root, range(5), decoded_store(root, settings.decode, [range(5)]), settings, small.weights)
+    first = embed(range(5), decoded_store(root, settings.decode, [range(5)]).photos, small)
     assert (first.new, first.reused) == (5, 0)
     assert list(first.shards) == [shard.name for shard in store.shards()]
 
-    more = decoded_store(root, settings.decode, [range(5, 7)])
-    second = embed(root, range(7), replace(more, photos=7), settings, small.weights)
+    decoded_store(root, settings.decode, [range(5, 7)])
+    second = embed(range(7), 7, small)
     assert (second.new, second.reused) == (2, 5)
     (new,) = set(second.shards) - set(first.shards)
     rows = pq.read_table(store.folder / new).to_pylist()
     assert sorted((row["sha256"], row["view"]) for row in rows) == [
-        (key, v) for key in keys_of([5, 6]).to_pylist() for v in (0, 1)
+        (key, view) for key in keys_of([5, 6]).to_pylist() for view in (0, 1)
     ]
 
-    pictures = {key_of(number): draw(number, small.backbone.size)[None] for number in (5, 6)}
-    forward = open_forward(settings, small.weights, store.folder, NullProgress())
+    pictures = {key_of(number): draw(number, settings.backbone.size)[None] for number in (5, 6)}
+    forward = open_forward(settings, weights, store.folder, NullProgress())
     for row in rows:
         view = Views(2).of([row["sha256"]], pictures[row["sha256"]])[row["view"]]
         assert row["bottleneck"] == quantise(forward(view), settings.quantisation, [row["sha256"]])[0].tolist()
 
 
-def test_photos_without_a_picture_are_left_out_and_those_that_another_run_has_decoded_since_are_not(
-    root: DataRoot, small: Prepared
-) -> None:
-    settings = settings_of(small)
+def test_photos_without_a_picture_are_left_out_unless_another_run_has_decoded_them_since(small: EmbedInputs) -> None:
+    root, settings, _ = small
     decoded = decoded_store(root, settings.decode, [range(2)])
-    add_pictures(open_stores(root, settings.decode).decoded, [2], small.backbone.size)
-    counts = embed(root, range(5), decoded, settings, small.weights)
-    rows = settings.store(root).read(keys_of(range(5)))
-    assert (counts.new, rows.num_rows) == (3, 6)
+    add_pictures(open_stores(root, settings.decode).decoded, [2], settings.backbone.size)
+    assert embed(range(5), decoded.photos, small).new == 3
+    assert settings.store(root).read(keys_of(range(5))).num_rows == 6
 
 
-def test_shards_list_only_those_that_hold_wanted_photos(root: DataRoot) -> None:
-    decoded = decoded_store(root, SETTINGS.decode, [range(3)])
+def test_shards_are_those_that_hold_wanted_photos(root: DataRoot) -> None:
+    pictures = decoded_store(root, SETTINGS.decode, [range(3)]).photos
     shards = [
         add_bottlenecks(SETTINGS.store(root), numbers, 2, SETTINGS.backbone.width)
         for numbers in ([0, 7], [8, 9], [1, 2])
     ]
-    counts = embed(root, range(3), decoded)
-    assert (counts.new, counts.reused) == (0, 3)
-    assert set(counts.shards) == {shards[0].name, shards[2].name}
+    inputs = EmbedInputs(root, SETTINGS, PREPARED.weights)
+    new, reused, names = embed(range(3), pictures, inputs)
+    assert (new, reused, set(names)) == (0, 3, {shards[0].name, shards[2].name})
+    assert embed([], 0, inputs) == (0, 0, ())
 
 
-def test_lost_pictures_are_an_error_that_says_what_to_delete(root: DataRoot) -> None:
+def test_lost_pictures_are_an_error_that_names_what_to_delete(root: DataRoot) -> None:
     decoded = decoded_store(root, SETTINGS.decode, [range(3), range(3, 5)])
     (root.decode(SETTINGS.decode.key) / decoded.shards[1]).unlink()
     with pytest.raises(StoreError, match=r"has 3 of 5 pictures: shards are gone\. Delete its folder manifests"):
-        embed(root, range(5), decoded)
+        embed(range(5), decoded.photos, EmbedInputs(root, SETTINGS, PREPARED.weights))
 
 
-def test_weights_that_changed_since_the_settings_were_made_are_an_error(root: DataRoot) -> None:
+def test_weights_that_have_changed_since_are_an_error(root: DataRoot) -> None:
     decoded = decoded_store(root, SETTINGS.decode, [range(2)])
     others = replace(SETTINGS, backbone=replace(SETTINGS.backbone, weights_sha256="0" * 64))
     with pytest.raises(BackboneError, match="has changed since the run began"):
-        embed(root, range(2), decoded, others)
+        embed(range(2), decoded.photos, EmbedInputs(root, others, PREPARED.weights))
 
 
-def test_tensorflow_is_not_loaded_where_nothing_is_missing(root: DataRoot) -> None:
+def test_tensorflow_is_not_loaded_if_nothing_is_missing(root: DataRoot) -> None:
     decoded = decoded_store(root, SETTINGS.decode, [range(3)])
     add_bottlenecks(SETTINGS.store(root), range(3), 2, SETTINGS.backbone.width)
     values = keys_of(range(3)).to_pylist(), decoded.photos, asdict(SETTINGS)
@@ -160,8 +145,3 @@ def test_tensorflow_is_not_loaded_where_nothing_is_missing(root: DataRoot) -> No
 def test_every_setting_that_changes_bottlenecks_changes_the_key(change: dict[str, object]) -> None:
     changed: BottleneckSettings = replace(SETTINGS, **change)  # type: ignore[arg-type]  # each of its own type
     assert changed.key != SETTINGS.key
-
-
-def test_manifest_of_nothing_wanted_gives_nothing(root: DataRoot) -> None:
-    counts = embed(root, [], manifest_of("decode", 0, []))
-    assert (counts.new, counts.reused, counts.shards) == (0, 0, ())

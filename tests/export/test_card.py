@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tasks.catalog import find_backbone
-from tasks.export.card import backbone_licence, dataset_of, in_cell, write_labels
+from tasks.export.card import backbone_licence, dataset_of, escape_cell, write_labels
 from tasks.shards.manifests import Manifest, StageResult
 from tasks.storage.layout import DataRoot
-from tests.bottleneck.lite import lite
+from tests.bottleneck.networks import lite
 
 ODD = ("a b ", "back\\slash", "new\nline", "next\x85line", "pipe|`_<b>", "übergröße", "\u2028", "花")
 
@@ -30,7 +30,7 @@ def test_labels_are_one_a_line_for_every_reader(tmp_path: Path) -> None:
     [("rose", "rose"), ("a|b", "a\\|b"), ("<b>_x_", "\\<b\\>\\_x\\_"), ("new\nline", "new\\\\nline"), ("花", "花")],
 )
 def test_names_stay_what_they_are_in_a_table(label: str, shown: str) -> None:
-    assert in_cell(label) == shown
+    assert escape_cell(label) == shown
 
 
 def test_licence_is_the_catalog_s_for_its_own_weights_alone() -> None:

@@ -1,28 +1,26 @@
-"""Faults that an export could have are found, and labels that are hard to tell apart are none."""
+"""Faults of an export are found, and labels that are hard to tell apart are not taken for one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tasks.backbone.user_models import prepare
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.export.classifier import Classifier, open_classifier
-from tasks.export.parity import find_refusal, judge
-from tasks.export.photos import KnownPhotos
+from tasks.export.parity import compare, find_refusal
+from tasks.export.photos import ReferencePhotos
 from tasks.predict.models import Model
 from tasks.runtime.tensorflow_import import tf
 from tasks.train.head import Floats, Head, save_head
 from tasks.train.settings import TrainSettings
 from tests.backbone.test_user_models import SIZE
 from tests.bottleneck.pictures import key_of
-from tests.export.test_classifier import LABELS, LDA, kept
+from tests.export.test_classifier import LABELS, LDA, save_backbone
 
 PHOTOS = 200
-#: How much a head makes of its bottlenecks: sure of nearly every photo, or of none.
+#: Scale of a head's weights: it is sure of nearly every photo, or of none.
 EASY, HARD = 1.0, 0.15
 
 
@@ -33,7 +31,7 @@ class Ready:
     Args:
         classifier: The model, ready to be exported.
         pixels: uint8 [N, S, S, 3].
-        values: What the pipeline has of them: float32 [N, 2, D].
+        values: The values that the pipeline computes: float32 [N, 2, D].
         head: The head.
     """
 
@@ -42,29 +40,28 @@ class Ready:
     values: Floats
     head: Head
 
-    def known(self, values: Floats) -> KnownPhotos:
-        """What the pipeline says of the photos by some values, and a truth that it is mostly right about."""
+    def reference(self, values: Floats) -> ReferencePhotos:
+        """Predict the photos from values of bottlenecks; the model is right on most of them."""
         probabilities = self.head.probabilities(values)
         truth = self.head.probabilities(self.values).argmax(axis=1)
         keys = [key_of(number) for number in range(PHOTOS)]
-        return KnownPhotos(keys, keys, truth, probabilities, LABELS)
+        return ReferencePhotos(keys, keys, truth, probabilities, LABELS)
 
     def judge(self, classifier: Classifier, precision: str) -> str | None:
-        """Judge a float export of a model in a precision, whose values are rounded as that one rounds."""
-        said = tf.function(classifier.probabilities)(self.pixels).numpy()
-        exact = self.known(self.values)
+        """Compare a float export with a model in a precision, whose values have the noise of int8."""
+        probabilities = tf.function(classifier.probabilities)(self.pixels).numpy()
+        exact = self.reference(self.values)
         if precision == "float32":
-            return find_refusal({"model.tflite": judge(exact, said)}, precision)
+            return find_refusal({"model.tflite": compare(exact, probabilities)}, precision)
         noise = np.random.default_rng(7).normal(0, 0.3, self.values.shape) * self.values.std(axis=(0, 1))
-        figures = judge(self.known((self.values + noise).astype(np.float32)), said)
-        return find_refusal({"model.tflite": {**figures, "in_its_precision": judge(exact, said)}}, precision)
+        figures = compare(self.reference((self.values + noise).astype(np.float32)), probabilities)
+        return find_refusal({"model.tflite": {**figures, "in_its_precision": compare(exact, probabilities)}}, precision)
 
 
 @pytest.fixture(scope="module", params=[EASY, HARD], ids=["easy", "hard"])
 def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ready:
     folder = tmp_path_factory.mktemp("model")
-    asked = kept("keras_file", folder)
-    prepared = prepare(asked, Path(asked.backbone))
+    prepared = save_backbone("keras_file", folder)
     settings = TrainSettings((BottleneckSettings(prepared.backbone, "png", "float32", 2),), LDA, seed=0)
     random = np.random.default_rng(0)
     patches = random.integers(0, 256, (PHOTOS, 3, 3, 3), dtype=np.uint8)
@@ -83,12 +80,12 @@ def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def with_network(change: Callable[[Any], Any]) -> Callable[[Classifier], Classifier]:
-    """A fault that shows the network other pixels."""
+    """Change the pixels that the network gets."""
     return lambda sound: replace(sound, network=lambda pixels: sound.network(change(pixels)))
 
 
 def with_weights(change: Callable[[Any], Any]) -> Callable[[Classifier], Classifier]:
-    """A fault of the head's weights."""
+    """Change the head's weights."""
 
     def make(sound: Classifier) -> Classifier:
         assert sound.head is not None

@@ -1,6 +1,7 @@
-"""The test photos that exports are tested on: which are read, which are converted, and which are left out."""
+"""The test photos of an export: read, converted, or left out."""
 
 import hashlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,24 +9,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+from tasks.decode.images import decode_photo, read_pixels
+from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError
 from tasks.export import photos as read
-from tasks.export.photos import KnownPhotos, read_files, read_known
+from tasks.export.layers import PhotoDecoder
+from tasks.export.photos import ReferencePhotos, convert_to_png, read_files, read_reference
+from tasks.runtime.tensorflow_import import tf
 from tasks.shards.schemas import PREDICTIONS
 from tasks.storage.remote_listing import StoreUnreachableError
+from tasks.synthetic.composition import draw_photo
 from tests.bottleneck.pictures import encode
 
 LABELS = ("blue", "red")
 WEBP = b"RIFF....WEBP"
 
 
-def known(contents: Sequence[bytes]) -> KnownPhotos:
-    """Photos of these files, called 0.jpg, 1.jpg and so on."""
+def known(contents: Sequence[bytes]) -> ReferencePhotos:
+    """Photos with these contents, named 0.jpg, 1.jpg and so on."""
     count = len(contents)
     keys = [hashlib.sha256(content).hexdigest() for content in contents]
     probabilities = np.arange(2 * count, dtype=np.float32).reshape(count, 2)
-    return KnownPhotos(
+    return ReferencePhotos(
         keys, [f"{number}.jpg" for number in range(count)], np.zeros(count, np.int64), probabilities, LABELS
     )
 
@@ -53,7 +60,7 @@ def test_files_of_other_formats_are_converted_where_they_can_be(tmp_path: Path) 
     write(contents, tmp_path)
     asked: list[str] = []
 
-    def convert(photos: KnownPhotos) -> list[bytes | None]:
+    def convert(photos: ReferencePhotos) -> list[bytes | None]:
         asked.extend(photos.paths)
         return [b"a PNG", None, b"another"]
 
@@ -70,10 +77,10 @@ def test_photos_of_an_object_store_that_cannot_be_had_are_left_out(
     contents = [encode(np.full((2, 2, 3), number, np.uint8)) for number in range(3)]
     write(contents, tmp_path)
 
-    def refuse(path: Path, most: int) -> bytes:
+    def refuse(path: Path, limit: int) -> bytes:
         if path.name == "1.jpg":
             raise StoreUnreachableError("s3://photos", "it does not answer")
-        return path.read_bytes()[:most]
+        return path.read_bytes()[:limit]
 
     monkeypatch.setattr(read, "read_photo", refuse)
     photos, _, left_out, _ = read_files(known(contents), tmp_path)
@@ -94,7 +101,7 @@ def test_test_photos_with_the_smallest_keys_are_read(tmp_path: Path) -> None:
         for number in reversed(range(8))
     ]
     pq.write_table(pa.Table.from_pylist(rows, PREDICTIONS), tmp_path / "predictions.parquet")
-    photos = read_known(tmp_path, LABELS, most=3)
+    photos = read_reference(tmp_path, LABELS, limit=3)
     assert photos.paths == ["red/3.jpg", "red/4.jpg", "red/5.jpg"]
     assert photos.truth.tolist() == [1, 0, 1]
     np.testing.assert_allclose(photos.probabilities, [[0.25, 0.3], [0.25, 0.4], [0.25, 0.5]])
@@ -102,11 +109,25 @@ def test_test_photos_with_the_smallest_keys_are_read(tmp_path: Path) -> None:
 
 def test_predictions_that_are_gone_or_of_other_labels_are_an_error_that_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"predictions\.parquet cannot be read .* run again"):
-        read_known(tmp_path, LABELS)
+        read_reference(tmp_path, LABELS)
 
 
 def test_labels_that_an_earlier_version_kept_in_another_form_of_unicode_are_known(tmp_path: Path) -> None:
     row = {"sha256": f"{1:064x}", "path": "a.jpg", "label": "cafe\u0301", "predicted": "cafe\u0301", "split": "test"}
     table = pa.Table.from_pylist([{**row, "probabilities": [0.25, 0.75]}], PREDICTIONS)
     pq.write_table(table, tmp_path / "predictions.parquet")
-    assert read_known(tmp_path, ("blue", "caf\u00e9")).truth.tolist() == [1]
+    assert read_reference(tmp_path, ("blue", "caf\u00e9")).truth.tolist() == [1]
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", "GIF", "BMP"])
+def test_photos_of_other_formats_are_converted_to_png(kind: str, tmp_path: Path) -> None:
+    """The export decodes the larger PNG to the picture that the pipeline decodes."""
+    decode = DecodeSettings(40, 56, "bicubic", "png")
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(draw_photo(0, 3))).save(buffer, kind)
+    write([buffer.getvalue()], tmp_path)
+    (png,) = convert_to_png(known([buffer.getvalue()]), tmp_path, decode, 10**8)
+    assert png is not None
+    pixels = PhotoDecoder(**vars(decode)).call(tf.constant([png]))[0].numpy()
+    differences = np.abs(pixels - read_pixels(decode_photo(buffer.getvalue(), decode).image))
+    assert differences.mean() < 1

@@ -1,10 +1,9 @@
-"""TFLite models behind each other: the same numbers, and every weight in the file once."""
+"""Merged TFLite models: the same numbers, and every weight stored once."""
 
 import numpy as np
 import numpy.typing as npt
 
-from tasks.bottleneck.int8 import Int8Forward, quantise_network
-from tasks.bottleneck.tflite import convert
+from tasks.bottleneck.litert_forward import LiteRTForward, convert_to_tflite, quantise_network
 from tasks.decode.settings import DecodeSettings
 from tasks.export.tflite_merge import MergedModel, MergedPart
 from tasks.runtime.tensorflow_import import tf
@@ -22,19 +21,19 @@ def pictures() -> npt.NDArray[np.uint8]:
     return np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-def test_a_part_that_is_called_twice_gives_its_own_numbers_and_stands_in_the_file_once() -> None:
+def test_part_that_is_called_twice_computes_its_own_numbers_and_is_stored_once() -> None:
     int8 = quantise_network(network, DecodeSettings(SIZE, SIZE), "small")
     part = MergedPart(int8)
-    chain = MergedModel(part)
+    merged = MergedModel(part)
     plain = tf.TensorSpec((1, SIZE, SIZE, 3), tf.uint8)
-    mirrored = chain.call(MergedPart(convert(lambda pixels: pixels[:, :, ::-1], [plain])), chain.inputs)
-    vectors = [*chain.call(part, chain.inputs), *chain.call(part, mirrored)]
+    mirrored = merged.call(MergedPart(convert_to_tflite(lambda pixels: pixels[:, :, ::-1], [plain])), merged.inputs)
+    vectors = [*merged.call(part, merged.inputs), *merged.call(part, mirrored)]
     vector = tf.TensorSpec((1, 400), tf.float32)
-    both = chain.call(MergedPart(convert(lambda *vectors: tf.concat(vectors, 1), [vector, vector])), vectors)
-    joined = chain.finish(both)
+    both = merged.call(MergedPart(convert_to_tflite(lambda *vectors: tf.concat(vectors, 1), [vector, vector])), vectors)
+    joined = merged.finish(both)
 
-    alone = Int8Forward(int8, 1)
+    alone = LiteRTForward(int8, 1)
     expected = np.concatenate([alone(pictures()), alone(pictures()[:, :, ::-1])], axis=1)
-    np.testing.assert_array_equal(Int8Forward(joined, 1)(pictures()), expected)
+    np.testing.assert_array_equal(LiteRTForward(joined, 1)(pictures()), expected)
     assert np.abs(expected).max() > 0
     assert len(joined) < len(int8) + FILTERS.size // 2

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tasks.export.parity import allowed
+from tasks.export.parity import allowed_disagreements
 from tasks.storage.layout import DataRoot
 from tests.pipeline.command import Finished, Project
 from tests.pipeline.first_stages import small_backbone
@@ -61,7 +61,7 @@ def test_photos_that_no_export_reads_are_tested_on_and_while_they_are_away_the_r
     record = project.record("2026-03-03")
     tested = record["export"]["test"]["saved_model"]
     assert (tested["agreement"], tested["photos"]) == (1.0, record["export"]["converted"])
-    assert "were shown them as PNG" in card.read_text()
+    assert "were converted to PNG" in card.read_text()
     assert project.new("2026-03-03")["export"] == tested["photos"]
 
 
@@ -73,7 +73,7 @@ def test_labels_that_are_hard_to_tell_apart_are_exported(project: Project, tmp_p
     told = project.record("2026-03-01")["export"]
     assert told["refused"] is None
     served = told["test"]["saved_model"]
-    assert served["agreement"] < 1 - allowed(served["photos"], 0.99) / served["photos"], (
+    assert served["agreement"] < 1 - allowed_disagreements(served["photos"], 0.99) / served["photos"], (
         "or there was nothing to refuse"
     )
     assert "saved_model" in told["files"]
@@ -93,7 +93,7 @@ def test_a_refused_export_leaves_a_report_and_a_record_and_ends_the_run_with_57_
     draw(project, 60, 90, 50, format="JPEG", quality=95, icc_profile=swapped_profile())
     first = retrain(project, tmp_path, "2026-03-01")
     assert first.code == 57, first.errors
-    assert "The export saved_model names another label than the model on " in first.errors
+    assert "The export saved_model predicts another label than the model on " in first.errors
     assert "Convert photos with colour profiles to sRGB" in first.errors
     assert "Export          refused, nothing was exported" in first.output
     record = project.record("2026-03-01")

@@ -13,12 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipeline.cli.app import app
-from pipeline.cli.models import find_model
-from pipeline.predict import PredictFolder
-from tasks.errors import ModelError, StoreError
-from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.storage.files import publish_json
-from tasks.storage.layout import DataRoot
 from tests.pipeline.command import Finished, luigi
 from tests.predict.trained import COUNT, Trained, Way, draw, train
 from tests.support.repository import REPOSITORY
@@ -29,8 +24,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A head in int8, which needs no TensorFlow to predict, and its photos."""
     trained = train(tmp_path_factory.mktemp("predict"), Way("int8"))
     publish_json(trained.root.champion("flowers"), {"champion": trained.folder.name})
-    record = {"schema_version": SCHEMA_VERSION, "head": trained.folder.name}
-    publish_json(trained.root.runs("flowers") / "2026-03-01-0123abcd.json", record)
     return trained
 
 
@@ -141,25 +134,9 @@ def test_a_folder_of_raw_photos_only_is_an_error_that_names_them(trained: Traine
     assert f"Ignored: 1 raw photo (convert to JPEG): {tmp_path}/a.CR2." in done.stderr
 
 
-def test_model_is_named_by_key_folder_record_or_dataset(trained: Trained) -> None:
-    record = trained.root.runs("flowers") / "2026-03-01-0123abcd.json"
-    for text in (trained.folder.name, str(trained.folder), str(record), "flowers"):
-        assert find_model(text, trained.root) == trained.folder
-
-
-@pytest.mark.parametrize("text", ["0123456789abcdef", "roses", "", "..", "a/b", "manifest.json"])
-def test_model_that_is_not_there_is_an_error(trained: Trained, text: str) -> None:
-    with pytest.raises(ModelError, match="no name of a dataset that has a champion"):
-        find_model(text, trained.root)
-    done = call(trained, text, trained.photos)
+def test_model_that_does_not_exist_is_an_error_of_usage(trained: Trained) -> None:
+    done = call(trained, "roses", trained.photos)
     assert (done.exit_code, "MODEL" in done.stderr) == (2, True)
-
-
-def test_champion_s_file_that_names_none_is_an_error(tmp_path: Path) -> None:
-    root = DataRoot(tmp_path)
-    publish_json(root.champion("flowers"), {})
-    with pytest.raises(StoreError, match=r"flowers\.json names no champion"):
-        find_model("flowers", root)
 
 
 def test_training_that_has_not_ended_is_its_sentence_without_a_traceback(trained: Trained, tmp_path: Path) -> None:
@@ -196,34 +173,10 @@ def test_job_predicts_a_folder_then_has_nothing_to_do_then_only_the_new_photo(tr
     assert third.output.splitlines()[-1] != first.output.splitlines()[-1]
 
 
-def test_job_tries_a_photo_again_that_could_not_be_read(
-    trained: Trained, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # As on a file system that comes back as it was.
-    monkeypatch.setattr("tasks.snapshot.walk.file_version", lambda status: f"{status.st_mtime_ns}")
-
-    def job(run_id: str) -> PredictFolder:
-        return PredictFolder(data_root=str(trained.root.path), model="flowers", folder=str(photos), run_id=run_id)
-
-    first = job("first")
-    assert not first.complete()  # it has listed the photos now
-    (photos / "0.jpg").rename(tmp_path / "0.jpg")
-    first.run()
-    assert first.manifest().details["reasons"] == {"unknown_format": 1, "vanished": 1}
-    assert first.complete()
-    (tmp_path / "0.jpg").rename(photos / "0.jpg")  # its size and mtime are those of before
-    second = job("second")
-    assert not second.complete()
-    second.run()
-    assert second.manifest().details["reasons"] == {"unknown_format": 1}
-    assert second.manifest_path() == first.manifest_path()
-    assert job("third").complete()
-
-
 @pytest.mark.parametrize(
     ("options", "code", "told"),
     [
-        ({"model": "roses"}, 57, "no name of a dataset that has a champion"),
+        ({"model": "roses"}, 57, "the name of a dataset that has a champion"),
         ({"folder": "/nowhere"}, 52, "There is no folder of photos at /nowhere"),
     ],
 )

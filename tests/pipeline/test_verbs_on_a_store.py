@@ -167,7 +167,7 @@ def test_a_model_on_a_store_is_found_by_address_record_and_dataset(read: Both, t
     assert len(set(rows)) == 1
     nowhere = CliRunner().invoke(app, ["watch", f"{read.there}/train/0123456789abcdef", "--once"])
     assert nowhere.exit_code == 2
-    assert "is no head's key in" in " ".join(nowhere.stderr.split())
+    assert "is not the key of a head" in " ".join(nowhere.stderr.split())
 
 
 def test_what_is_forgotten_on_a_store_is_gone_there_and_nothing_else(written: Both, trained: Trained) -> None:

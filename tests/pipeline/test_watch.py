@@ -190,7 +190,7 @@ def test_a_run_that_is_not_there_is_an_error_of_usage(
     monkeypatch.chdir(trained.path if run != "record.json" else empty.parent)
     done = call(run, "--data-root", trained.path)
     assert done.exit_code == 2
-    assert "is no head's key in" in " ".join(done.stderr.split())
+    assert "is not the key of a head" in " ".join(done.stderr.split())
 
 
 def test_an_error_is_its_sentence_without_a_traceback(root: DataRoot[Path]) -> None:

@@ -1,7 +1,8 @@
-"""What is read of a trained model, and where its backbone's weights are found."""
+"""Finding and reading trained models, and finding the weights of their backbones."""
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from tasks.backbone.backbones import Prepared
 from tasks.errors import ModelError, StoreError
-from tasks.predict.models import read_model
+from tasks.predict.models import find_model, read_model
 from tasks.shards.manifests import Manifest, StageResult
+from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tasks.train.training_state import Training, announce
@@ -45,9 +48,11 @@ def root(tmp_path: Path) -> DataRoot[Path]:
 
 
 @pytest.fixture
-def weights(tmp_path: Path) -> Path:
+def weights(tmp_path: Path, root: DataRoot[Path]) -> Path:
+    """Weights that a manifest of the backbone stage names."""
     path = tmp_path / "weights.pth"
     path.touch()
+    add_backbone(root, path)
     return path
 
 
@@ -55,7 +60,6 @@ def weights(tmp_path: Path) -> Path:
 def test_model_is_described_by_its_folder(
     root: DataRoot[Path], weights: Path, how: TrainSettings | FinetuneSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_backbone(root, weights)
     folder = add_model(root, how)
     monkeypatch.chdir(folder)
     for model in (read_model(folder), read_model(Path())):
@@ -74,7 +78,6 @@ def test_each_of_several_backbones_has_its_own_weights(root: DataRoot[Path], wei
     other = replace(BOTTLENECK.backbone, name="other", weights_sha256="1" * 64)
     squeezed = replace(BOTTLENECK.backbone, crop="stretch")
     bottlenecks = tuple(replace(BOTTLENECK, backbone=each) for each in (BOTTLENECK.backbone, squeezed, other))
-    add_backbone(root, weights)
     folder = add_model(root, settings(bottlenecks=bottlenecks))
     model = read_model(folder, {other.weights_sha256: tmp_path / "other.pth"})
     assert model.prepared == (Prepared(BOTTLENECK.backbone, weights), Prepared(other, tmp_path / "other.pth"))
@@ -99,53 +102,61 @@ def test_fetched_weights_are_found_in_a_data_root_that_was_moved(root: DataRoot[
     assert read_model(add_model(root)).prepared[0].weights == weights
 
 
-def test_other_files_and_other_backbones_are_passed_over(root: DataRoot[Path], weights: Path) -> None:
+def test_other_files_and_other_backbones_are_skipped(root: DataRoot[Path]) -> None:
     folder = add_model(root)
     (root.below("backbone", "drawn") / "lock").mkdir(parents=True)
     (root.below("backbone", "drawn") / "some.json").write_text("{")
-    add_backbone(root, weights, replace(BOTTLENECK.backbone, weights_sha256="1" * 64))
+    add_backbone(root, folder, replace(BOTTLENECK.backbone, weights_sha256="1" * 64))
     with pytest.raises(ModelError, match=r"Nothing in .*backbone says where the weights of drawn"):
         _ = read_model(folder).prepared
 
 
 def test_weights_that_are_gone_are_named_with_the_remedy(root: DataRoot[Path], weights: Path) -> None:
-    add_backbone(root, weights)
     weights.unlink()
-    with pytest.raises(ModelError, match=r"no longer at .*weights\.pth\. Put them back, or start the run again"):
+    with pytest.raises(ModelError, match=r"no longer at .*weights\.pth\. Put them back, or start the run that"):
         _ = read_model(add_model(root)).prepared
 
 
-def test_folder_without_a_model_is_an_error(root: DataRoot[Path]) -> None:
-    with pytest.raises(ModelError, match=r"There is no model in .*0123"):
-        read_model(root.train("0123"))
-
-
-def test_training_that_has_not_ended_is_an_error(root: DataRoot[Path], weights: Path) -> None:
-    add_backbone(root, weights)
+@pytest.mark.parametrize(
+    ("damage", "error", "message"),
+    [
+        (shutil.rmtree, ModelError, r"There is no model in .*[0-9a-f]{16}\. Train one"),
+        (lambda folder: (folder / "manifest.json").unlink(), ModelError, "has not ended"),
+        (lambda folder: publish("train", folder / "manifest.json", HEAD, {}), StoreError, "does not name the model's"),
+        (lambda folder: shutil.copytree(folder, folder.parent / ("0" * 16)), StoreError, "its key is another one"),
+    ],
+    ids=["no model", "no manifest", "no labels", "another key"],
+)
+def test_incomplete_or_damaged_model_is_an_error(
+    damage: Callable[[Path], object], error: type[Exception], message: str, root: DataRoot[Path]
+) -> None:
     folder = add_model(root)
-    (folder / "manifest.json").unlink()
-    with pytest.raises(ModelError, match="has not ended"):
-        read_model(folder)
+    damage(folder)
+    with pytest.raises(error, match=message):
+        read_model(root.train("0" * 16) if root.train("0" * 16).exists() else folder)
 
 
-def test_manifest_without_labels_is_an_error_of_the_store(root: DataRoot[Path], weights: Path) -> None:
-    add_backbone(root, weights)
-    manifest = add_model(root) / "manifest.json"
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "details": {}}))
-    with pytest.raises(StoreError, match="does not name the model's labels"):
-        read_model(manifest.parent)
-
-
-def test_folder_under_another_name_is_an_error_of_the_store(root: DataRoot[Path], weights: Path) -> None:
-    add_backbone(root, weights)
-    other = root.train("0" * 16)
-    shutil.copytree(add_model(root), other)
-    with pytest.raises(StoreError, match="its key is another one"):
-        read_model(other)
-
-
-def test_labels_are_in_form_nfc_however_an_earlier_version_kept_them(root: DataRoot[Path], weights: Path) -> None:
+def test_labels_are_in_form_nfc_even_if_an_earlier_version_stored_them(root: DataRoot[Path]) -> None:
     folder = add_model(root)
-    add_backbone(root, weights)
     publish("train", folder / "manifest.json", HEAD, {"labels": ["cafe\u0301", "roses"]})
     assert read_model(folder).labels == ("caf\u00e9", "roses")
+
+
+def test_model_is_named_by_key_folder_record_or_dataset(root: DataRoot[Path]) -> None:
+    folder, record = add_model(root), root.runs("flowers") / "2026-03-01-0123abcd.json"
+    publish_json(root.champion("flowers"), {"champion": folder.name})
+    publish_json(record, {"schema_version": SCHEMA_VERSION, "head": folder.name})
+    for text in (folder.name, str(folder), str(record), "flowers"):
+        assert find_model(text, root) == folder
+
+
+@pytest.mark.parametrize("text", ["0123456789abcdef", "roses", "", "..", "a/b", "manifest.json"])
+def test_name_of_no_model_is_an_error(root: DataRoot[Path], text: str) -> None:
+    with pytest.raises(ModelError, match="the name of a dataset that has a champion"):
+        find_model(text, root)
+
+
+def test_champion_file_without_a_champion_is_an_error(root: DataRoot[Path]) -> None:
+    publish_json(root.champion("flowers"), {})
+    with pytest.raises(StoreError, match=r"flowers\.json names no champion"):
+        find_model("flowers", root)

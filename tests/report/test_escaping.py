@@ -12,7 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, Dialog
 
-from tasks.export.card import in_cell, write_labels
+from tasks.export.card import escape_cell, write_labels
 from tasks.report.confusion import confusion_figure
 from tasks.report.index import publish_index, render_index
 from tasks.report.page import render_report
@@ -126,7 +126,8 @@ def test_index_shows_the_name_of_a_dataset_and_leads_to_no_other_place(tmp_path:
 
 @pytest.mark.parametrize("name", NASTY)
 def test_name_in_the_model_card_is_text_of_markdown(name: str) -> None:
-    table = f"# {in_cell(name)}\n\nLabels: {in_cell(name)}.\n\n| label | n |\n|---|---:|\n| {in_cell(name)} | 1 |\n"
+    cell = escape_cell(name)
+    table = f"# {cell}\n\nLabels: {cell}.\n\n| label | n |\n|---|---:|\n| {cell} | 1 |\n"
     page = Page(MarkdownIt("commonmark").enable("table").render(table))
     assert [tag for tag, _ in page.tags] == [
         *("h1", "p", "table", "thead", "tr", "th", "th"),

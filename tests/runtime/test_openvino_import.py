@@ -28,7 +28,7 @@ from tasks.runtime.openvino_import import ov
 assert ov.Core().available_devices
 """
 CONVERT = """
-from tasks.bottleneck.openvino_network import convert_network
+from tasks.bottleneck.openvino_forward import convert_network
 
 convert_network(lambda pixels: pixels[:, 0, 0], 4)
 """

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.cli.models import find_model
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.weights import fetched_name
 from tasks.catalog import find_backbone, find_dataset
 from tasks.errors import ModelError, PipelineError, StoreError
+from tasks.predict.models import find_model
 from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
@@ -142,7 +142,7 @@ def test_data_root_gives_a_path_below_it_for_any_name_or_none(name: str) -> None
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.one_of(NAMES, NAMES.map("../{}".format)))
 def test_text_that_names_no_model_is_an_error_of_ours(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ModelError, match="is no head's key"):
+    with pytest.raises(ModelError, match="is not the key of a head"):
         find_model(text, DataRoot(tmp_path / "data"))
 
 
@@ -155,6 +155,6 @@ def test_champion_or_record_that_names_a_model_elsewhere_is_an_error(tmp_path: P
     record = root.runs("mine") / "2026-11-24-0123abcd.json"
     publish_json(record, {"schema_version": SCHEMA_VERSION, "head": f"../../../elsewhere/{key}"})
     for text in ("mine", str(record), f"../../elsewhere/{key}"):
-        with pytest.raises(ModelError, match="is no head's key"):
+        with pytest.raises(ModelError, match="is not the key of a head"):
             find_model(text, root)
     assert find_model(key, root) == root.train(key)

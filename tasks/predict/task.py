@@ -1,4 +1,4 @@
-"""PredictFolder: what a model says of the photos in a folder, as a job that is repeated."""
+"""Luigi task of the predict stage."""
 
 import secrets
 from functools import cached_property
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import luigi
 
-from pipeline.cli.models import find_model
 from tasks.decode.rejections import Reason
 from tasks.errors import PipelineError
 from tasks.events import emit
 from tasks.parameters import FolderParameter
 from tasks.paths import AnyPath, to_path
+from tasks.predict.models import find_model
 from tasks.progress import Progress
 from tasks.run_context import RunContext
 from tasks.runtime.os_errors import explain_os_errors
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 class PredictFolder(StageTask):
-    """Predicts the photos of a folder that a model has not seen; does nothing where both are as they were."""
+    """Predicts the photos of a folder that the model has not predicted yet."""
 
     model: luigi.Parameter[str] = luigi.Parameter(
-        description="A head's or network's key, its folder, the record of a run, or the name of a dataset, which "
-        "means its champion."
+        description="Key or folder of a head or network, the record of a run, or the name of a dataset, which stands "
+        "for its champion."
     )
-    folder: luigi.Parameter[str] = luigi.Parameter(description="The folder of photos; it may have folders inside.")
+    folder: luigi.Parameter[str] = luigi.Parameter(description="Folder of photos, at any depth.")
     data_root: FolderParameter = FolderParameter(
         default="data", description="Folder of everything that the stages write."
     )
     run_id: luigi.Parameter[str] = luigi.Parameter(
-        default=f"predict-{secrets.token_hex(4)}", significant=False, description="Tells one start from another."
+        default=f"predict-{secrets.token_hex(4)}", significant=False, description="Name of the run in manifests."
     )
 
     stage = "predict"
@@ -42,21 +42,21 @@ class PredictFolder(StageTask):
 
     @property
     def context(self) -> RunContext:
-        """The data root and this start."""
+        """The data root and the name of the run."""
         return RunContext(self.data_root, self.run_id)
 
     @cached_property
     def model_folder(self) -> AnyPath:
-        """Folder of the model; looked up once, so that a run ends with the champion that it began with.
+        """Folder of the model; looked up once, so that a run uses one champion from start to end.
 
         Raises:
-            ModelError: There is none.
+            ModelError: There is no such model.
         """
         return find_model(self.model, self.root)
 
     @cached_property
     def source(self) -> "FolderState":
-        """The photos; listed once, so that those that come during a run are the next one's.
+        """The photos; listed once, so that the next run predicts those that are added during this run.
 
         Raises:
             DatasetError: The folder is missing or cannot be read.
@@ -67,17 +67,17 @@ class PredictFolder(StageTask):
 
     @property
     def key(self) -> str:
-        """Key of what the model says of these photos."""
+        """Key of the predictions."""
         from tasks.predict.folder import predictions_key
 
         return predictions_key(self.model_folder.name, self.source.listing)
 
     def manifest_path(self) -> AnyPath:
-        """Beside the predictions."""
+        """The manifest beside the predictions."""
         return self.root.below("predict", self.key, "manifest.json")
 
     def complete(self) -> bool:
-        """Whether the model was asked of these very photos, and none of them is to be tried again."""
+        """Whether the model has predicted these photos, and no unreadable photo is worth another try."""
         with explain_os_errors(f"The stage {self.stage}", self.root.path):
             return self._is_predicted()
 
@@ -86,14 +86,14 @@ class PredictFolder(StageTask):
             if not super().complete():
                 return False
         except PipelineError:
-            # Luigi would show a traceback here; `run` meets the same error and shows its sentence.
+            # Luigi would log a traceback here; `run` raises the same error, which is logged as a sentence.
             return False
         manifest = self.manifest()
-        # A file whose rights are mended looks as it did.
+        # A file whose permissions were corrected looks unchanged.
         return manifest.run == self.run_id or all(Reason(reason).about_bytes for reason in manifest.details["reasons"])
 
     def work(self, progress: Progress) -> StageResult:
-        """Predict what is new."""
+        """Predict the new photos."""
         with progress.preparing("imports"):
             from tasks.predict.folder import predict_folder
 
@@ -114,16 +114,16 @@ class PredictFolder(StageTask):
         )
 
     def closing(self, manifest: Manifest) -> str:
-        """What a run ends with."""
-        return f"{super().closing(manifest)}\n\n{self.told(manifest)}"
+        """Return the lines that report the finished stage."""
+        return f"{super().closing(manifest)}\n\n{self.summary(manifest)}"
 
-    def told(self, manifest: Manifest) -> str:
-        """The lines that say what the predictions came to, and where they are."""
+    def summary(self, manifest: Manifest) -> str:
+        """Return lines that summarise the predictions and name their file."""
         details = manifest.details
         lines = [("Model", self.model_folder), ("Photos", f"{manifest.photos:,} predicted{_unreadable(manifest)}")]
         if manifest.photos:
             lines.append(("Labels", ", ".join(f"{label} {count:,}" for label, count in details["labels"].items())))
-        # As the folder is now: what is no photo makes no other predictions.
+        # Other files of the folder, which may have changed since the predictions were made.
         lines += self.source.listing.summarise_ignored().lines("No photo")
         lines.append(("Predictions", self.manifest_path().with_name("predictions.parquet")))
         return "\n".join(f"{name:<12} {value}" for name, value in lines)
@@ -134,9 +134,9 @@ def _unreadable(manifest: Manifest) -> str:
     return f"; {manifest.details['unreadable']:,} unreadable ({reasons})" if reasons else ""
 
 
-def _tell_nothing(task: PredictFolder) -> None:
-    nothing = f"Nothing to do: this model was asked of these very photos in {task.folder} before."
-    emit("nothing_to_do", f"{nothing}\n{task.told(task.manifest())}", stage=task.stage, key=task.key)
+def _report_nothing_to_do(task: PredictFolder) -> None:
+    message = f"Nothing to do: the model has already predicted these photos in {task.folder}."
+    emit("nothing_to_do", f"{message}\n{task.summary(task.manifest())}", stage=task.stage, key=task.key)
 
 
-PredictFolder.event_handler(luigi.Event.DEPENDENCY_PRESENT)(_tell_nothing)
+PredictFolder.event_handler(luigi.Event.DEPENDENCY_PRESENT)(_report_nothing_to_do)
