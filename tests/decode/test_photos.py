@@ -49,7 +49,7 @@ from tasks.decode.settings import DecodeSettings
 from tasks.decode.photos import ROWS_PER_SHARD, decode_photos, open_stores
 from tasks.progress import NullProgress
 
-class Staying(Silence):
+class Staying(NullProgress):
     done = 0
 
     def advance(self, count):

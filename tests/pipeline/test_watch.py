@@ -34,7 +34,7 @@ from tasks.progress import NullProgress
 from tests.pipeline.test_watch import CLASSIC
 from tests.train.data_root import train
 
-class Obedient(Silence):
+class Obedient(NullProgress):
     def tell(self, line):
         print(line, flush=True)
         sys.stdin.readline()
