@@ -8,12 +8,12 @@ import numpy.typing as npt
 
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.quantisation import Numbers, quantise
-from tasks.bottleneck.settings import BottleneckSettings
+from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.snapshot.splits import assign_splits
 from tasks.train.features import Features, columns_of
 from tasks.train.head import Head
 from tasks.train.photos import EmbeddedPhotos
-from tasks.train.settings import ClassicRecipe, LdaRecipe, TrainSettings
+from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
 from tasks.train.statistics import Statistics
 from tests.bottleneck.pictures import key_of
 
@@ -30,8 +30,11 @@ BACKBONE = Backbone(
 )
 BOTTLENECK = BottleneckSettings(backbone=BACKBONE, encoding="png", precision="float32", views=2)
 STRETCHED = replace(BOTTLENECK, backbone=replace(BACKBONE, crop="stretch"))
+#: Bottlenecks with three drawn views.
+DISTORTED = replace(BOTTLENECK, distortion=Distortion(3, True, 10, 0, 0, seed=0))  # noqa: FBT003 (as the fields stand)
 
 LDA = LdaRecipe(shrinkage=(0.1, 1.0), layer_weights=(1.0, 0.0), class_weights=False)
+FINETUNE = FinetuneSettings(BACKBONE, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
 CLASSIC = ClassicRecipe(steps=300, batch_size=20, learning_rate=0.01, averaging=0.99)
 
 
