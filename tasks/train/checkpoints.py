@@ -25,8 +25,8 @@ def checkpoints(state: tf.train.Checkpoint, folder: AnyPath | None) -> Iterator[
         folder: Folder of the checkpoints; None keeps none. From an object store, another machine can resume too.
 
     Yields:
-        A function that saves a checkpoint of a global step and drops the oldest one. The checkpoint outlives a power cut
-        and, on an object store, this machine. All of them are kept when the block ends.
+        A function that saves a checkpoint of a global step, which outlives a power cut and, on an object store, this
+        machine, and drops the oldest one. All of them are kept when the block ends.
 
     Raises:
         DamagedError: The newest checkpoint is damaged, or of another state.
@@ -58,24 +58,19 @@ def _restore(state: tf.train.Checkpoint, folder: AnyPath, checkpoint: Path) -> N
         ) from exc
 
 
-def decay_after(steps: tf.Tensor, decay: float) -> tf.Tensor:
-    """Return the decay of a moving average after some steps, float32: min(decay, (1 + steps) / (10 + steps)).
-
-    It grows to its full value, so that the start is soon forgotten: the formula of
-    https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage.
-    """
-    return tf.minimum(decay, (1 + steps) / (10 + steps))
-
-
 def update_ema(averages: Sequence[tf.Variable], values: Sequence[tf.Variable], steps: tf.Tensor, decay: float) -> None:
     """Update exponential moving averages of variables by one step, in place.
+
+    The decay grows to its full value, so that the start is soon forgotten: min(decay, (1 + steps) / (10 + steps)) of
+    https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage.
 
     Args:
         averages: The averages.
         values: Their variables, in the same order.
         steps: Steps done, of any numeric type.
-        decay: Full decay; see `decay_after`.
+        decay: Full decay.
     """
-    keep = decay_after(tf.cast(steps, tf.float32), decay)
+    steps = tf.cast(steps, tf.float32)
+    keep = tf.minimum(decay, (1 + steps) / (10 + steps))
     for average, value in zip(averages, values, strict=True):
         average.assign(keep * average + (1 - keep) * value)

@@ -112,11 +112,7 @@ def parts_of(settings: TrainSettings) -> Iterator[FeaturePart]:
 class _StoredPart(NamedTuple):
     """A part in its store.
 
-    Args:
-        part: The part.
-        store: The store.
-        shards: Shards that hold rows of the photos, in the order of their names.
-        shard_of: int32 [N]: index of the shard that holds each photo; -1 where none does.
+    `shard_of`, int32 [N], is the index of the shard that holds each photo; -1 where none does.
     """
 
     part: FeaturePart

@@ -43,7 +43,7 @@ class Network:
     facts: Mapping[str, Any]
 
     def predictor(self) -> Callable[[Pixels], Vectors]:
-        """Return a function from pixels, uint8 [N, S, S, 3], N at most `BATCH_SIZE`, to probabilities, float32 [N, C]."""
+        """Return a function from pixels, uint8 [N, S, S, 3], N up to `BATCH_SIZE`, to probabilities, float32 [N, C]."""
         size = self.model.input_shape[1]
         return forward_of(lambda pixels: tf.nn.softmax(self.model(pixels, training=False)), size, BATCH_SIZE)
 

@@ -52,14 +52,7 @@ class _Cached(NamedTuple):
 
 
 class _Change(NamedTuple):
-    """Photos to add to statistics or to subtract from them.
-
-    Args:
-        sign: 1 adds, -1 subtracts.
-        features: Bottlenecks of the photos.
-        labels: int64 [N], indices into `_Update.all_labels`.
-        tenths: int8 [N].
-    """
+    """Photos to add to statistics, with the sign 1, or to subtract, with -1; labels index `_Update.all_labels`."""
 
     sign: int
     features: Features
@@ -68,14 +61,7 @@ class _Change(NamedTuple):
 
 
 class _Update(NamedTuple):
-    """Update of cached statistics.
-
-    Args:
-        cached: Statistics to begin with; None begins with those of no photos.
-        all_labels: Labels of the photos before and after.
-        labels: Labels of the photos after.
-        changes: Photos to add and to subtract.
-    """
+    """Update of cached statistics, or of those of no photos: `labels` are those after it, `all_labels` also before."""
 
     cached: _Cached | None
     all_labels: tuple[str, ...]

@@ -1,6 +1,5 @@
 """Luigi tasks of the train stage."""
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -21,14 +20,6 @@ class _TrainModel(RunStageTask):
     settings: Any
     stage = "train"
     on_gpus = True
-
-    @abstractmethod
-    def before(self) -> tuple[RunStageTask, ...]:
-        """Return the stages that this one requires, directly or not, in the order in which they run."""
-
-    @abstractmethod
-    def manifests(self) -> tuple[Manifest, ...]:
-        """Return the manifests of the stages that this one reads."""
 
     def folder(self) -> AnyPath:
         """Return the folder of the model."""
@@ -62,7 +53,7 @@ class TrainHead(_TrainModel):
         )
 
     def before(self) -> tuple[RunStageTask, ...]:
-        """Return the decode stages, which bottlenecks may share, and the bottleneck stages."""
+        """Return the stages below in the order in which they run: two bottlenecks may share a decode stage."""
         bottlenecks = self.requires()
         return (*dict.fromkeys(bottleneck.requires() for bottleneck in bottlenecks), *bottlenecks)
 
@@ -100,7 +91,7 @@ class FinetuneNetwork(_TrainModel):
         return DecodePhotos(context=self.context, settings=self.settings.decode)
 
     def before(self) -> tuple[RunStageTask, ...]:
-        """Return the decode stage."""
+        """Return the stages below."""
         return (self.requires(),)
 
     def manifests(self) -> tuple[Manifest, ...]:

@@ -30,9 +30,9 @@ from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.photos import usable
 from tasks.storage.layout import DataRoot
 from tasks.train.head import load_head
+from tasks.train.head_training import train_head
 from tasks.train.photos import label_photos, load_photos
 from tasks.train.settings import TrainSettings
-from tasks.train.head_training import train_head
 from tests.benchmarks.made_up import fill_bottlenecks, fill_decoded, made_up_head, make_keys, make_snapshot
 from tests.benchmarks.queries import LARGE_SHARD, measure, open_made_up
 from tests.benchmarks.resident import forget_peak, peak, resident

@@ -31,7 +31,7 @@ BACKBONE = Backbone(
 BOTTLENECK = BottleneckSettings(backbone=BACKBONE, encoding="png", precision="float32", views=2)
 STRETCHED = replace(BOTTLENECK, backbone=replace(BACKBONE, crop="stretch"))
 #: Bottlenecks with three drawn views.
-DISTORTED = replace(BOTTLENECK, distortion=Distortion(3, True, 10, 0, 0, seed=0))  # noqa: FBT003 (as the fields stand)
+DISTORTED = replace(BOTTLENECK, distortion=Distortion(3, True, 10, 0, 0, seed=0))
 
 LDA = LdaRecipe(shrinkage=(0.1, 1.0), layer_weights=(1.0, 0.0), class_weights=False)
 FINETUNE = FinetuneSettings(BACKBONE, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
+from tasks.bottleneck.quantisation import Numbers
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.errors import StoreError
 from tasks.storage.layout import DataRoot
@@ -27,14 +27,15 @@ NUMBERS = sorted(range(COUNT), key=key_of)
 EVERYTHING = np.ones(COUNT, bool)
 
 
-def stored(store: BottleneckSettings, number: int) -> npt.NDArray[np.integer]:
+def stored(store: BottleneckSettings, number: int) -> Numbers:
     """Bottlenecks in a store of a photo that is only a number: [V, D]."""
     limits = np.iinfo(store.quantisation.dtype)
     random = np.random.default_rng((number, len(store.backbone.name), len(store.backbone.crop)))
-    return random.integers(limits.min, limits.max, (store.all_views, store.backbone.width), limits.dtype)
+    numbers: Numbers = random.integers(limits.min, limits.max, (store.all_views, store.backbone.width), limits.dtype)
+    return numbers
 
 
-def stored_all(store: BottleneckSettings) -> npt.NDArray[np.integer]:
+def stored_all(store: BottleneckSettings) -> Numbers:
     """Bottlenecks of all photos, in the order of their keys: [N, V, D]."""
     return np.stack([stored(store, number) for number in NUMBERS])
 
@@ -63,7 +64,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return DataRoot(tmp_path)
 
 
-def read_all(features: Features) -> npt.NDArray[np.integer]:
+def read_all(features: Features) -> Numbers:
     return features.read(np.ones(features.shape[0], bool), range(features.shape[1]))
 
 

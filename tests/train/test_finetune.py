@@ -17,7 +17,6 @@ from tasks.errors import BackboneError
 from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress, Progress
 from tasks.run_context import RunContext
-from tasks.shards.manifests import Manifest
 from tasks.storage.files import listed
 from tasks.storage.layout import DataRoot
 from tasks.train.finetune import finetune
@@ -49,6 +48,7 @@ class Run:
         return self.root.train(self.settings.key("snap"))
 
     def finetune(self, progress: Progress | None = None) -> Mapping[str, Any]:
+        """Fine-tune, and return the facts."""
         weights = (self.settings.backbone.weights_sha256, str(self.prepared.weights))
         context = RunContext(data_root=str(self.root.path), snapshot="snap", weights=(weights,))
         return finetune(self.decoded, self.settings, context, progress or NullProgress())

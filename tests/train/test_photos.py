@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -86,14 +87,12 @@ def test_conflicts_and_duplicates_are_left_out(root: DataRoot, store: ShardStore
 
 
 def test_photos_that_could_not_be_decoded_are_left_out_with_one_look_into_the_store(
-    root: DataRoot, store: ShardStore, monkeypatch: pytest.MonkeyPatch
+    root: DataRoot, store: ShardStore
 ) -> None:
     manifest = fill(store, range(COUNT - 3))
-    looks: list[Search] = []
-    look = Search.look
-    monkeypatch.setattr(Search, "look", lambda search: (looks.append(search), look(search)))
-    photos = load(manifest, root)
-    assert len(looks) == 1
+    with patch.object(Search, "look", autospec=True, side_effect=Search.look) as look:
+        photos = load(manifest, root)
+    assert look.call_count == 1
     assert photos.sha256 == sorted(map(key_of, range(COUNT - 3)))
     assert len(read(photos)) == len(photos.truth) == len(photos.paths) == len(photos.splits.ids) == COUNT - 3
 
