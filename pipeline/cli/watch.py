@@ -44,8 +44,11 @@ def watch(
             raise typer.BadParameter(str(exc), param_hint="RUN") from exc
         # The messages below say the same as TensorFlow's warnings.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-        from tasks.train.checkpoint_evaluator import look_once, watch_training
+        from tasks.train.checkpoint_evaluator import CheckpointEvaluator, watch_training
 
         weights: Weights = "plain" if plain else "averages"
-        good = look_once(folder, weights, typer.echo) if once else watch_training(folder, weights, interval, typer.echo)
+        if once:
+            good = CheckpointEvaluator(folder, weights, typer.echo).look()
+        else:
+            good = watch_training(folder, weights, interval, typer.echo)
     raise typer.Exit(0 if good else 1)

@@ -116,9 +116,9 @@ def predict_with_champion(
         missing = photos.filter(pa.array(~bottleneck.store(inputs.root).found(keys)))
         if missing.num_rows:
             _embed(missing, bottleneck, champion.model, inputs, progress)
-    features = Features(keys, settings, inputs.root)
+    features = Features.find(keys, settings, inputs.root)
     predicted: dict[str, str] = {}
-    for indices, numbers in features.blocks(features.there):
+    for indices, numbers in features.blocks(features.complete):
         probabilities = head.probabilities(head_values(numbers, settings, features.columns))
         labels = (head.labels[index] for index in probabilities.argmax(axis=1))
         predicted |= dict(zip(keys.take(pa.array(indices)).to_pylist(), labels, strict=True))

@@ -19,12 +19,13 @@ from tasks.progress import NullProgress, Progress
 from tasks.runtime.tensorflow_import import keras
 from tasks.storage.layout import DataRoot
 from tasks.storage.tempfiles import scratch_folder
-from tasks.train.examples import Floats, TrainingContext
-from tasks.train.fit_lda import Solver
+from tasks.train.head import Floats
+from tasks.train.lda_training import LdaTrainer
 from tasks.train.network_training import train_network
 from tasks.train.photos import LabelledPhotos
 from tasks.train.pictures import Batch, Pictures, open_pictures
 from tasks.train.settings import LdaRecipe, TrainSettings
+from tasks.train.training_state import TrainingContext
 
 HEAD_VIEWS = 2
 
@@ -103,15 +104,15 @@ def train_cell(
 def _train_head(inputs: _CellInputs, settings: CellSettings, progress: Progress) -> _Trained:
     started = time.monotonic()
     bottleneck = BottleneckSettings(settings.backbone, settings.encoding, "float32", HEAD_VIEWS)
-    solver = Solver.of(TrainSettings((bottleneck,), LdaRecipe(), settings.seed), inputs.labels)
+    trainer = LdaTrainer.of(TrainSettings((bottleneck,), LdaRecipe(), settings.seed), inputs.labels)
     with scratch_folder("network") as folder:
-        # A folder below, since this one is locked already.
+        # A folder below: this one is locked already.
         forward = open_forward(bottleneck, inputs.prepared.weights, folder / "kept", progress)
     training = _embed(inputs.training, forward, bottleneck, progress)
-    head, _ = solver.choose_from(training, inputs.training.labels)
+    head, _ = trainer.search_on(training, inputs.training.labels)
     seconds = time.monotonic() - started
     testing = _embed(inputs.testing, forward, bottleneck, NullProgress())
-    probabilities = head.probabilities(solver.columns.values(testing, slice(None), rooted=True))
+    probabilities = head.probabilities(trainer.columns.values(testing, slice(None), rooted=True))
     return _Trained(probabilities, seconds, len(inputs.training) * HEAD_VIEWS)
 
 

@@ -9,14 +9,14 @@ from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress, Progress
 from tasks.snapshot.splits import TENTHS, fold_tenths
-from tasks.train.examples import Floats, LeftOutScore, TrainingContext
 from tasks.train.features import head_values
-from tasks.train.fit_lda import Solver
-from tasks.train.head import Head
+from tasks.train.head import Floats, Head
+from tasks.train.lda_training import LdaTrainer, LeftOutScore
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import ClassicRecipe
 from tasks.train.statistics import Statistics
-from tasks.train.tenths import tenth_statistics
+from tasks.train.tenth_statistics import tenth_statistics
+from tasks.train.training_state import TrainingContext
 
 
 def fold_heads(
@@ -65,14 +65,14 @@ def fold_heads(
 def _lda_heads(
     photos: EmbeddedPhotos, head: Head, folds: Sequence[tuple[int, ...]], folder: AnyPath | None
 ) -> Iterator[Head]:
-    solver, choice = Solver.of(photos.features.settings, photos.labels), LeftOutScore(**head.facts["choices"][0])
+    trainer, choice = LdaTrainer.of(photos.features.settings, photos.labels), LeftOutScore(**head.facts["choices"][0])
     with tenth_statistics(photos, folder, NullProgress()) as statistics:
-        known = statistics.union(range(TENTHS))
-        rest = Statistics.none(len(photos.labels), photos.features.shape[2], known.scratch)
+        total = statistics.union(range(TENTHS))
+        rest = Statistics.empty(len(photos.labels), photos.features.shape[2])
         for own in folds:
-            rest.become(known)
+            rest.copy_from(total)
             statistics.add(own, rest, sign=-1)
-            yield solver.fit(rest, choice)
+            yield trainer.fit(rest, choice)
 
 
 def _classic_heads(photos: EmbeddedPhotos, folds: Sequence[tuple[int, ...]]) -> Iterator[Head]:
@@ -84,7 +84,7 @@ def _classic_heads(photos: EmbeddedPhotos, folds: Sequence[tuple[int, ...]]) -> 
         train = ~held_out & ~validation
         train = train if train.any() else ~held_out
         watched = ~held_out & validation
-        data = classic.training_data_of(photos, train, watched if watched.any() else train)
+        data = classic.read_training_data(photos, train, watched if watched.any() else train)
         recipe = cast("ClassicRecipe", settings.recipe)
         yield classic.fit(data, photos.labels, recipe, settings.seed, TrainingContext(NullProgress()))
 

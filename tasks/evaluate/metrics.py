@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from tasks.train.examples import log_loss
+from tasks.train.scores import log_loss
 
 CONFIDENCE = 0.95
 #: Bins of the top probability.

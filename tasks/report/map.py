@@ -186,11 +186,11 @@ def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -
     Raises:
         StoreError: A store has lost bottlenecks, or a shard is damaged.
     """
-    features = Features(pa.array(keys, pa.string()), settings, root)
+    features = Features.find(pa.array(keys, pa.string()), settings, root)
     features.check([len(keys)] * len(settings.bottlenecks))
     last = features.columns.last
     taken = np.ones_like(last) if settings.rooted else last
-    numbers = features.read(features.there, (0,), taken)
+    numbers = features.read(features.complete, (0,), taken)
     return features.columns.values(numbers, taken, rooted=True)[:, 0]
 
 

@@ -1,14 +1,14 @@
-"""The running evaluator: beside a training it measures each new checkpoint on the whole validation split.
+"""The running evaluator: beside a training, it measures each new checkpoint on the whole validation split.
 
-By default it puts the moving averages in the place of the weights, as the evaluator of the book does whose recipe this
-is. It only reads what the training publishes, so it can be started, stopped and started again at any time.
+By default it measures the moving averages of the weights. It only reads what the training publishes, so it can be
+started and stopped at any time.
 """
 
 import datetime as dt
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,16 +20,15 @@ from tasks.storage.files import storage_at
 from tasks.storage.layout import DataRoot, manifest_path
 from tasks.train.checkpoints import LIST
 from tasks.train.curve import CurvePoint, Weights, add_point
-from tasks.train.examples import Examples, Floats, mark
-from tasks.train.features import read_values
-from tasks.train.head import Head
+from tasks.train.head import Floats, Head
 from tasks.train.photos import load_photos
+from tasks.train.scores import Examples
 from tasks.train.settings import ClassicRecipe, TrainSettings
 from tasks.train.training_state import CHECKPOINTS, TrainingState, read_announced, state_of
 
-#: What TensorFlow raises on a checkpoint that vanishes, is cut short, or holds something else.
+#: Errors of TensorFlow on a checkpoint that vanishes, is cut short, or holds something else.
 _UNREADABLE = (tf.errors.OpError, LookupError, RuntimeError, ValueError)
-#: What tf.train.Checkpoint adds to the name of a variable.
+#: Suffix that tf.train.Checkpoint adds to the name of a variable.
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _VARIABLES = {"averages": ("average_weights", "average_biases"), "plain": ("weights", "biases")}
 
@@ -38,78 +37,102 @@ def watch_training(folder: AnyPath, weights: Weights, interval: float, tell: Cal
     """Measure each new checkpoint until the training has ended.
 
     Args:
-        folder: The head's folder, where the training may not have begun yet.
+        folder: Folder of the head, where the training may not have begun yet.
         weights: Which of a checkpoint's weights to measure.
-        interval: Seconds between two looks for a newer one; an object store is not looked at oftener than every 2 s.
+        interval: Seconds between two looks; at least 2 at an object store.
         tell: Called with each line.
 
     Returns:
-        Whether the training came to its end; False where it broke off.
+        Whether the training ended; False if it was interrupted.
 
     Raises:
-        SettingError: It trains no head.
-        StoreError: What it trains on is gone or damaged.
+        SettingError: The training writes no checkpoints of a head.
+        StoreError: The training data are missing or damaged.
     """
-    watcher = _Watcher(folder, weights, tell)
+    evaluator = CheckpointEvaluator(folder, weights, tell)
     while True:
         # Before the look: a training that has ended by now has written its last checkpoint.
         state = state_of(folder)
-        watcher.look()
+        evaluator.look()
         if state is TrainingState.ENDED:
             tell("Training has ended.")
             return True
-        if state is TrainingState.BROKEN_OFF:
+        if state is TrainingState.INTERRUPTED:
             tell(f"The training in {folder} stopped before its end. Start it again: it goes on from its checkpoint.")
             return False
         time.sleep(max(interval, storage_at(folder).poll_seconds))
 
 
-def look_once(folder: AnyPath, weights: Weights, tell: Callable[[str], None]) -> bool:
-    """Measure the newest checkpoint.
-
-    Args:
-        folder: The head's folder.
-        weights: Which of its weights to measure.
-        tell: Called with the line that says how it did, or that there is none.
-
-    Returns:
-        Whether there is one that could be read.
-
-    Raises:
-        SettingError: The training trains no head.
-        StoreError: What it trains on is gone or damaged.
-    """
-    return _Watcher(folder, weights, tell).look()
-
-
-@dataclass(frozen=True, eq=False)
-class _Examination:
-    """What checkpoints are measured with.
-
-    Args:
-        settings: How the head is trained.
-        labels: The labels in order; C of them.
-        validation: The validation photos, with the views that predict.
-    """
+class _Validation(NamedTuple):
+    """Validation split of a training."""
 
     settings: TrainSettings
     labels: tuple[str, ...]
-    validation: Examples
+    examples: Examples
 
     def measure(self, step: int, weights: Floats, biases: Floats) -> CurvePoint:
-        """Measure a head: `weights` is [D, C], `biases` [C].
+        """Measure a checkpoint with these weights, [D, C], and biases, [C].
 
         Raises:
-            ValueError: The arrays are of other shapes.
+            ValueError: The arrays have other shapes.
         """
-        width, labels = self.validation.values.shape[-1], len(self.labels)
+        width, labels = self.examples.values.shape[-1], len(self.labels)
         head = Head(self.labels, weights.reshape(width, labels), biases.reshape(labels), rooted=False, facts={})
-        found = mark(head.probabilities(self.validation.values), self.validation.labels)
-        return CurvePoint(step, *found, len(self.validation.labels), dt.datetime.now(dt.UTC))
+        return CurvePoint(step, *self.examples.score(head), len(self.examples.labels), dt.datetime.now(dt.UTC))
 
 
-def _prepare(folder: AnyPath) -> _Examination | None:
-    """Load what the checkpoints in a folder are measured with; None where no training has begun."""
+class CheckpointEvaluator:
+    """Measures the newest checkpoint of a training, each one once.
+
+    Args:
+        folder: Folder of the head.
+        weights: Which of a checkpoint's weights to measure.
+        tell: Called with each line.
+    """
+
+    def __init__(self, folder: AnyPath, weights: Weights, tell: Callable[[str], None]) -> None:
+        self._folder, self._weights, self._tell = folder, weights, tell
+        self._validation: _Validation | None = None
+        self._step = -1
+        self._trouble = ""
+
+    def look(self) -> bool:
+        """Measure the newest checkpoint if it is a new one.
+
+        Returns:
+            Whether there is a checkpoint that can be read.
+
+        Raises:
+            SettingError: The training writes no checkpoints of a head.
+            StoreError: The training data are missing or damaged.
+        """
+        self._validation = self._validation or _load_validation(self._folder)
+        folder = self._folder / CHECKPOINTS
+        checkpoint = _newest(folder)
+        if self._validation is None or checkpoint is None:
+            return self._fail(f"No checkpoint file found in {folder}")
+        step = int(checkpoint.rpartition("-")[2])
+        if step == self._step:
+            return True
+        try:
+            point = self._validation.measure(step, *_read(folder, checkpoint, self._weights))
+        except _UNREADABLE:
+            return self._fail(f"The checkpoint {folder / checkpoint} has vanished or is damaged")
+        add_point(point, self._folder, self._weights, self._validation.settings)
+        self._tell(f"After {step} training steps, validation accuracy = {point.accuracy:.3g}")
+        self._step, self._trouble = step, ""
+        return True
+
+    def _fail(self, trouble: str) -> bool:
+        """Tell a trouble, once as long as it lasts."""
+        if trouble != self._trouble:
+            self._tell(trouble)
+        self._trouble = trouble
+        return False
+
+
+def _load_validation(folder: AnyPath) -> _Validation | None:
+    """Load the validation split of the training in a folder; None where none has begun."""
     training = read_announced(folder)
     if training is None:
         return None
@@ -125,54 +148,16 @@ def _prepare(folder: AnyPath) -> _Examination | None:
             "with --recipe classic."
         )
     root = DataRoot.above(folder)
-    promised = [manifest_path(root.bottleneck(each.key), training.snapshot) for each in settings.bottlenecks]
+    manifests = [manifest_path(root.bottleneck(each.key), training.snapshot) for each in settings.bottlenecks]
     try:
-        photos = load_photos(training.snapshot, [read_manifest(path) for path in promised], settings, root)
+        photos = load_photos(training.snapshot, [read_manifest(path) for path in manifests], settings, root)
     except FileNotFoundError as exc:
         raise StoreError(f"The bottlenecks behind {folder} are gone: {exc.filename} is missing. Train again.") from exc
-    which = photos.of("validation")
-    validation = Examples(read_values(photos.features, which), photos.truth[which])
-    return _Examination(settings, photos.labels, validation)
-
-
-class _Watcher:
-    """Looks for a new checkpoint, and remembers what it has told."""
-
-    def __init__(self, folder: AnyPath, weights: Weights, tell: Callable[[str], None]) -> None:
-        self._folder, self._weights, self._tell = folder, weights, tell
-        self._examination: _Examination | None = None
-        self._step = -1
-        self._trouble = ""
-
-    def look(self) -> bool:
-        """Measure the newest checkpoint if it is a new one; whether there is one that could be read."""
-        self._examination = self._examination or _prepare(self._folder)
-        folder = self._folder / CHECKPOINTS
-        checkpoint = _newest(folder)
-        if self._examination is None or checkpoint is None:
-            return self._fail(f"No checkpoint file found in {folder}")
-        step = int(checkpoint.rpartition("-")[2])
-        if step == self._step:
-            return True
-        try:
-            point = self._examination.measure(step, *_read(folder, checkpoint, self._weights))
-        except _UNREADABLE:
-            return self._fail(f"The checkpoint {folder / checkpoint} has vanished or is damaged")
-        add_point(point, self._folder, self._weights, self._examination.settings)
-        self._tell(f"After {step} training steps, validation accuracy = {point.accuracy:.3g}")
-        self._step, self._trouble = step, ""
-        return True
-
-    def _fail(self, trouble: str) -> bool:
-        """Tell of a trouble, once as long as it lasts."""
-        if trouble != self._trouble:
-            self._tell(trouble)
-        self._trouble = trouble
-        return False
+    return _Validation(settings, photos.labels, photos.examples(photos.of("validation")))
 
 
 def _newest(folder: AnyPath) -> str | None:
-    """The newest checkpoint, as the training's own list names it with its step; it may be gone by now."""
+    """Return the name of the newest checkpoint in the training's own list; its files may be gone by now."""
     try:
         with storage_at(folder).at_hand(folder, LIST) as here:
             state = tf.train.get_checkpoint_state(str(here))
@@ -183,7 +168,7 @@ def _newest(folder: AnyPath) -> str | None:
 
 
 def _read(folder: AnyPath, checkpoint: str, weights: Weights) -> tuple[Floats, ...]:
-    """Read a checkpoint's weights and biases."""
+    """Read weights and biases of a checkpoint."""
     with storage_at(folder).at_hand(folder, f"{checkpoint}.*") as here:
         reader = tf.train.load_checkpoint(str(here / checkpoint))
         return tuple(np.asarray(reader.get_tensor(name + _VALUE)) for name in _VARIABLES[weights])

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: the whole of its state, from which it goes on after an interruption."""
+"""Checkpoints of a training: its whole state, from which it resumes after an interruption."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from tasks.storage.errors import DamagedError
 from tasks.storage.files import storage_at
 
 CHECKPOINTS_KEPT = 3
-#: A checkpoint is `<name>-<global step>`.
+#: Checkpoints are named `<name>-<global step>`.
 NAME = "head"
 #: TensorFlow's list of the checkpoints in their folder.
 LIST = "checkpoint"
@@ -18,18 +18,18 @@ LIST = "checkpoint"
 
 @contextmanager
 def checkpoints(state: tf.train.Checkpoint, folder: AnyPath | None) -> Iterator[Callable[[int], None]]:
-    """Go on from the newest checkpoint where there is one, and save further ones.
+    """Restore the newest checkpoint where there is one, and save further ones.
 
     Args:
-        state: The state, overwritten by what is found.
-        folder: Where checkpoints go; None keeps none. On an object store another machine goes on from them too.
+        state: The state; the newest checkpoint overwrites it.
+        folder: Folder of the checkpoints; None keeps none. From an object store, another machine can resume too.
 
     Yields:
-        What saves a checkpoint of the global step that it is given, one that outlives a power cut or this machine, and
-        drops the oldest one. All of them are kept when the block ends.
+        A function that saves a checkpoint of a global step, which outlives a power cut and, on an object store, this
+        machine, and drops the oldest one. All of them are kept when the block ends.
 
     Raises:
-        DamagedError: The newest one is damaged, or of another state.
+        DamagedError: The newest checkpoint is damaged, or of another state.
     """
     if folder is None:
         yield lambda _: None
@@ -58,28 +58,19 @@ def _restore(state: tf.train.Checkpoint, folder: AnyPath, checkpoint: Path) -> N
         ) from exc
 
 
-def decay_after(steps: tf.Tensor, decay: float) -> tf.Tensor:
-    """Decay of a moving average after some steps: it grows to its full value, so that the start is soon forgotten.
-
-    Args:
-        steps: Steps done, float32.
-        decay: The full value.
-
-    Returns:
-        min(decay, (1 + steps) / (10 + steps)), as tf.train.ExponentialMovingAverage has it.
-    """
-    return tf.minimum(decay, (1 + steps) / (10 + steps))
-
-
 def update_ema(averages: Sequence[tf.Variable], values: Sequence[tf.Variable], steps: tf.Tensor, decay: float) -> None:
-    """Let moving averages follow their variables by one step, in place.
+    """Update exponential moving averages of variables by one step, in place.
+
+    The decay grows to its full value, so that the start is soon forgotten: min(decay, (1 + steps) / (10 + steps)) of
+    https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage.
 
     Args:
         averages: The averages.
         values: Their variables, in the same order.
-        steps: Steps done, of any type of number.
-        decay: The decay that `decay_after` grows to.
+        steps: Steps done, of any numeric type.
+        decay: Full decay.
     """
-    keep = decay_after(tf.cast(steps, tf.float32), decay)
+    steps = tf.cast(steps, tf.float32)
+    keep = tf.minimum(decay, (1 + steps) / (10 + steps))
     for average, value in zip(averages, values, strict=True):
         average.assign(keep * average + (1 - keep) * value)

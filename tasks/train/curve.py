@@ -1,4 +1,4 @@
-"""The learning curve: how a head did on the validation split at each checkpoint of its training."""
+"""The learning curve: accuracy and log loss on the validation split at each checkpoint of a training."""
 
 import datetime as dt
 from dataclasses import asdict, dataclass
@@ -13,21 +13,21 @@ from tasks.shards.parquet import publish_parquet, read_parquet
 from tasks.shards.schemas import CURVE, describe
 from tasks.train.settings import TrainSettings
 
-#: Which of a checkpoint's weights are measured: their moving averages, or the weights as they are.
+#: The weights of a checkpoint that are measured: the moving averages, or the plain weights.
 Weights = Literal["averages", "plain"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """How a checkpoint did.
+    """Score of a checkpoint.
 
     Args:
         step: Training steps done.
-        accuracy: Share of the validation photos that are right.
-        log_loss: Mean negative log of the probability given to the right label.
-        photos: Validation photos.
-        time: When it was measured.
+        accuracy: Share of the validation photos that are predicted rightly.
+        log_loss: Mean of -ln(probability of the true label).
+        photos: Number of validation photos.
+        time: Time of the measurement.
     """
 
     step: int
@@ -38,18 +38,15 @@ class CurvePoint:
 
 
 def curve_path(folder: AnyPath, weights: Weights) -> AnyPath:
-    """The Parquet file of a head's learning curve, in the head's folder."""
+    """Return the Parquet file of a learning curve in a head's folder."""
     return folder / f"curve-{weights}.parquet"
 
 
 def read_curve(path: AnyPath) -> pa.Table:
-    """Read a learning curve, in the order of its steps; empty where there is none.
-
-    Returns:
-        A table of the columns of `CURVE`.
+    """Read a learning curve in the order of its steps, with the columns of `CURVE`; empty without a file.
 
     Raises:
-        StoreError: It is damaged or of another version.
+        StoreError: The file is damaged or of another version.
     """
     try:
         table = read_parquet(path)
@@ -63,20 +60,20 @@ def read_curve(path: AnyPath) -> pa.Table:
 
 
 def add_point(point: CurvePoint, folder: AnyPath, weights: Weights, settings: TrainSettings) -> None:
-    """Add a point to a head's learning curve, in place of the one of the same step.
+    """Add a point to a head's learning curve, in place of one of the same step.
 
     Args:
         point: The point.
-        folder: The head's folder.
-        weights: Which of the checkpoint's weights were measured.
-        settings: How the head is trained.
+        folder: Folder of the head.
+        weights: The measured weights.
+        settings: Settings of the head.
 
     Raises:
-        StoreError: The curve that is there is damaged.
+        StoreError: The present curve is damaged.
     """
     path = curve_path(folder, weights)
-    there = read_curve(path)
-    others = there.filter(pc.not_equal(there["step"], point.step))
+    curve = read_curve(path)
+    others = curve.filter(pc.not_equal(curve["step"], point.step))
     new = pa.Table.from_pylist([asdict(point)], CURVE)
     schema = describe(CURVE, "train", folder.name, asdict(settings))
     publish_parquet(path, pa.concat_tables([others, new.cast(others.schema)]).sort_by("step").cast(schema))

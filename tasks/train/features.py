@@ -1,7 +1,7 @@
-"""The bottlenecks of photos as a head takes them: numbers of several stores side by side, block by block.
+"""Bottlenecks of photos as a head takes them: numbers of several stores side by side, block by block.
 
 The numbers of a view are those of all backbones one after the other; the views of a photo are those of all crops.
-Where all numbers are many, what is in memory at once is a few blocks.
+Where all numbers exceed `MOST_HELD`, a few blocks at a time are in memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,83 +18,80 @@ from tasks.bottleneck.quantisation import Floats, Numbers
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.concurrency import map_ordered
 from tasks.hardware import available_cores
+from tasks.paths import AnyPath
 from tasks.shards.key_index import KeyIndex
-from tasks.shards.store import Search, ShardStore
+from tasks.shards.store import ShardStore
 from tasks.storage.layout import DataRoot
 from tasks.train.settings import TrainSettings
 
-#: Photos of a block at most.
 BLOCK_PHOTOS = 1024
 #: Bytes of numbers up to which they are read once and held.
 MOST_HELD = 2**27
 
-Places = npt.NDArray[np.int64]
-#: Which of the D numbers of a view.
-Which = slice | npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 class Block(NamedTuple):
-    """The numbers of some photos.
+    """Numbers of some photos.
 
     Args:
-        places: Which photos these are: int64 [n].
+        indices: Indices of the photos: int64 [n].
         numbers: uint8 or int16 [n, V, D].
     """
 
-    places: Places
+    indices: Indices
     numbers: Numbers
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What the D numbers of a view are.
+    """The D numbers of a view.
 
     Args:
-        steps: float32 [D]: what 1 is, of the signed square root of an average.
+        steps: float32 [D]: signed square root of an average that the number 1 stands for.
         last: bool [D]: whether a number is of the last layer of its backbone.
-        dtype: Of the numbers.
+        dtype: Type of the numbers.
     """
 
     steps: Floats
-    last: npt.NDArray[np.bool_]
+    last: Mask
     dtype: np.dtype[np.uint8 | np.int16]
 
-    def values(self, numbers: Numbers, which: Which, *, rooted: bool) -> Floats:
-        """What numbers stand for.
+    def values(self, numbers: Numbers, columns: slice | Mask, *, rooted: bool) -> Floats:
+        """Compute the values that numbers stand for.
 
         Args:
             numbers: uint8 or int16 [..., d].
-            which: Which of the D numbers of a view these are.
-            rooted: Whether the signed square roots of averages are wanted; otherwise the averages.
+            columns: Selects these d of the D numbers of a view.
+            rooted: Whether to return signed square roots of averages; otherwise averages.
 
         Returns:
             float32 [..., d].
         """
         roots: Floats = numbers.astype(np.float32)
-        roots *= self.steps[which]
+        roots *= self.steps[columns]
         return roots if rooted else roots * np.abs(roots)
 
 
 def columns_of(settings: TrainSettings) -> Columns:
-    """What the numbers of a view are."""
+    """Return the columns that a head's settings give."""
     bottlenecks = [same[0] for same in settings.by_backbone]
-    dtypes = [np.dtype(bottleneck.quantisation.dtype) for bottleneck in bottlenecks]
+    widths = [bottleneck.backbone.width for bottleneck in bottlenecks]
     return Columns(
-        steps=np.repeat(
-            [each.quantisation.step for each in bottlenecks], [each.backbone.width for each in bottlenecks]
-        ).astype(np.float32),
+        steps=np.repeat([bottleneck.quantisation.step for bottleneck in bottlenecks], widths).astype(np.float32),
         last=np.concatenate([np.arange(each.backbone.width) < each.backbone.widths[0] for each in bottlenecks]),
-        dtype=np.result_type(*dtypes),
+        dtype=np.result_type(*(np.dtype(bottleneck.quantisation.dtype) for bottleneck in bottlenecks)),
     )
 
 
 class FeaturePart(NamedTuple):
-    """The bottlenecks of one store, and where they go.
+    """The part of the features that one store holds.
 
     Args:
-        bottleneck: Which bottlenecks.
-        views: Which of the V views of a photo they are, drawn ones too.
-        numbers: Which of the D numbers of a view.
+        bottleneck: Settings of the store's bottlenecks.
+        views: Their places among the V views of a photo, drawn ones included.
+        numbers: Their places among the D numbers of a view.
     """
 
     bottleneck: BottleneckSettings
@@ -103,7 +100,7 @@ class FeaturePart(NamedTuple):
 
 
 def parts_of(settings: TrainSettings) -> Iterator[FeaturePart]:
-    """Where the bottlenecks of each store go, in the order of the settings."""
+    """Yield the part of each store, in the order of the settings."""
     widths = [same[0].backbone.width for same in settings.by_backbone]
     for same, start in zip(settings.by_backbone, accumulate(widths, initial=0), strict=False):
         views = [bottleneck.all_views for bottleneck in same]
@@ -112,39 +109,59 @@ def parts_of(settings: TrainSettings) -> Iterator[FeaturePart]:
             yield FeaturePart(bottleneck, slice(first, first + bottleneck.all_views), numbers)
 
 
-class _Stored(NamedTuple):
-    """The bottlenecks of one store, which of the wanted ones it has, and where they go."""
+class _StoredPart(NamedTuple):
+    """A part in its store.
 
-    store: ShardStore
-    found: Search
+    `shard_of`, int32 [N], is the index of the shard that holds each photo; -1 where none does.
+    """
+
     part: FeaturePart
+    store: ShardStore
+    shards: Sequence[AnyPath]
+    shard_of: npt.NDArray[np.int32]
+
+    @classmethod
+    def find(cls, part: FeaturePart, store: ShardStore, keys: pa.Array) -> "_StoredPart":
+        search = store.search(keys)
+        shard_of = np.full(len(keys), -1, np.int32)
+        shards, shard_of[search.found] = search.holders(search.found)
+        return cls(part, store, shards, shard_of)
 
 
 class Features:
-    """The bottlenecks of photos, of all stores of a head's settings.
+    """Bottlenecks of photos, from all stores of a head's settings.
 
     Args:
         keys: The photos' sha256, N.
-        settings: Of the head; it has V views of D numbers.
-        root: Where the stores are.
+        settings: Settings of the head; they give V views of D numbers.
+        stored: The parts in their stores.
 
     Attributes:
-        settings: Of the head.
-        columns: What the numbers are.
-        there: Which photos have all their bottlenecks: bool [N].
+        settings: Settings of the head.
+        columns: The D numbers of a view.
+        complete: Which photos have all their bottlenecks: bool [N].
         shape: N, V and D.
-
-    Raises:
-        StoreError: A shard is damaged.
     """
 
-    def __init__(self, keys: pa.Array, settings: TrainSettings, root: DataRoot) -> None:
-        self.settings, self._keys, self._root = settings, keys, root
+    def __init__(self, keys: pa.Array, settings: TrainSettings, stored: Sequence[_StoredPart]) -> None:
+        self.settings, self._keys, self._stored = settings, keys, stored
         self.columns = columns_of(settings)
-        self._stored = list(_stored(keys, settings, root))
-        self.there: npt.NDArray[np.bool_] = np.logical_and.reduce([stored.found.found for stored in self._stored])
-        views = sum(bottleneck.all_views for bottleneck in settings.crops)
-        self.shape = len(keys), views, len(self.columns.steps)
+        self.complete: Mask = np.logical_and.reduce([part.shard_of >= 0 for part in stored])
+        self.shape = len(keys), sum(crop.all_views for crop in settings.crops), len(self.columns.steps)
+
+    @classmethod
+    def find(cls, keys: pa.Array, settings: TrainSettings, root: DataRoot) -> "Features":
+        """Find photos in the stores below a data root.
+
+        Raises:
+            StoreError: A shard is damaged.
+        """
+        parts = [_StoredPart.find(part, part.bottleneck.store(root), keys) for part in parts_of(settings)]
+        return cls(keys, settings, parts)
+
+    def find_others(self, keys: pa.Array) -> "Features":
+        """Find other photos in the same stores."""
+        return Features(keys, self.settings, [_StoredPart.find(part.part, part.store, keys) for part in self._stored])
 
     @property
     def nbytes(self) -> int:
@@ -152,109 +169,101 @@ class Features:
         photos, views, width = self.shape
         return photos * views * width * self.columns.dtype.itemsize
 
-    def of(self, keys: pa.Array) -> "Features":
-        """The same bottlenecks of other photos."""
-        return Features(keys, self.settings, self._root)
+    def filter(self, selected: Mask) -> "Features":
+        """Return the bottlenecks of the selected photos, bool [N], without another look into the stores."""
+        stored = [part._replace(shard_of=part.shard_of[selected]) for part in self._stored]
+        return Features(self._keys.filter(pa.array(selected)), self.settings, stored)
 
     def check(self, promised: Sequence[int]) -> None:
-        """Compare what the stores have with what their manifests promised: how many photos each.
+        """Compare the number of photos in each store with the number that its manifest promised.
 
         Raises:
-            DamagedError: A store has less.
+            DamagedError: A store has fewer.
         """
         for stored, photos in zip(self._stored, promised, strict=True):
-            stored.store.check(int(stored.found.found.sum()), photos, "photos")
+            stored.store.check(int((stored.shard_of >= 0).sum()), photos, "photos")
 
-    def blocks(self, which: npt.NDArray[np.bool_]) -> Iterator[Block]:
-        """Read photos that have all their bottlenecks, bool [N]: each once, in an order of the stores'.
+    def blocks(self, selected: Mask) -> Iterator[Block]:
+        """Read selected photos, bool [N], that have all their bottlenecks: each once, in an order of the stores'.
 
         Raises:
             StoreError: A shard is damaged or gone.
         """
         if self.nbytes > MOST_HELD:
-            yield from self._stream(which)
+            yield from self._stream(selected)
             return
-        wanted = np.flatnonzero(which)
-        for start in range(0, len(wanted), BLOCK_PHOTOS):
-            places = wanted[start : start + BLOCK_PHOTOS]
-            yield Block(places, self._held[places])
+        for indices in _blocks(np.flatnonzero(selected)):
+            yield Block(indices, self._held[indices])
 
-    def read(self, which: npt.NDArray[np.bool_], views: Sequence[int], columns: Which = slice(None)) -> Numbers:
-        """Read some numbers of some views of photos that have all their bottlenecks, bool [N], at once.
+    def read(self, selected: Mask, views: Sequence[int], columns: slice | Mask = slice(None)) -> Numbers:
+        """Read some numbers of some views of selected photos, bool [N], that have all their bottlenecks, at once.
 
         Returns:
-            In the order of the photos: uint8 or int16 [n, views, numbers].
+            uint8 or int16 [n, views, columns], in the order of the photos.
         """
-        numbers = np.empty((int(which.sum()), len(views), len(self.columns.steps[columns])), self.columns.dtype)
-        rank = np.cumsum(which) - 1
-        for block in self.blocks(which):
-            numbers[rank[block.places]] = block.numbers[:, list(views)][..., columns]
+        numbers = np.empty((int(selected.sum()), len(views), len(self.columns.steps[columns])), self.columns.dtype)
+        rank = np.cumsum(selected) - 1
+        for block in self.blocks(selected):
+            numbers[rank[block.indices]] = block.numbers[:, list(views)][..., columns]
         return numbers
 
     @cached_property
     def _held(self) -> Numbers:
         numbers = np.zeros(self.shape, self.columns.dtype)
-        for block in self._stream(self.there):
-            numbers[block.places] = block.numbers
+        for block in self._stream(self.complete):
+            numbers[block.indices] = block.numbers
         return numbers
 
-    def _stream(self, which: npt.NDArray[np.bool_]) -> Iterator[Block]:
-        shards, holders = self._stored[0].found.holders(which)
-        wanted = np.flatnonzero(which)
-        order = np.argsort(holders, kind="stable")
-        ends = np.cumsum(np.bincount(holders, minlength=len(shards)))[:-1]
-        batches = (
-            wanted[part[start : start + BLOCK_PHOTOS]]
-            for part in np.split(order, ends)
-            for start in range(0, len(part), BLOCK_PHOTOS)
-        )
-        return map_ordered(self._read, batches, available_cores())
+    def _stream(self, selected: Mask) -> Iterator[Block]:
+        """Read blocks whose photos lie in one shard of the first store."""
+        indices = np.flatnonzero(selected)
+        shard_of = self._stored[0].shard_of[indices]
+        ends = np.cumsum(np.bincount(shard_of, minlength=len(self._stored[0].shards)))[:-1]
+        by_shard = np.split(indices[np.argsort(shard_of, kind="stable")], ends)
+        return map_ordered(self._read, (block for own in by_shard for block in _blocks(own)), available_cores())
 
-    def _read(self, places: Places) -> Block:
-        """Read the photos of one block from all stores.
+    def _read(self, indices: Indices) -> Block:
+        """Read a block from all stores.
 
         Raises:
             StoreError: A shard is damaged or gone, or lacks views of a photo.
         """
-        keys = self._keys.take(pa.array(places))
+        keys = self._keys.take(pa.array(indices))
         index = KeyIndex(keys)
-        numbers = np.zeros((len(places), *self.shape[1:]), self.columns.dtype)
-        which = np.zeros(len(self._keys), bool)
-        which[places] = True
-        for store, found, part in self._stored:
-            there = np.zeros((len(places), part.bottleneck.all_views), bool)
-            for rows in store.rows(keys, ["sha256", "view", "bottleneck"], found.shards(which)):
+        numbers = np.zeros((len(indices), *self.shape[1:]), self.columns.dtype)
+        for part, store, shards, shard_of in self._stored:
+            found = np.zeros((len(indices), part.bottleneck.all_views), bool)
+            holders = [shards[number] for number in np.unique(shard_of[indices])]
+            for rows in store.rows(keys, ["sha256", "view", "bottleneck"], holders):
                 read = np.asarray(rows.column("bottleneck").combine_chunks().flatten()).reshape(len(rows), -1)
-                here, views = index.places(rows.column("sha256")), np.asarray(rows.column("view"))
-                numbers[here, part.views.start + views, part.numbers] = read
-                there[here, views] = True
-            store.check(int(there.all(axis=1).sum()), len(places), "photos")
-        return Block(places, numbers)
+                photos, views = index.places(rows.column("sha256")), np.asarray(rows.column("view"))
+                numbers[photos, part.views.start + views, part.numbers] = read
+                found[photos, views] = True
+            store.check(int(found.all(axis=1).sum()), len(indices), "photos")
+        return Block(indices, numbers)
 
 
-def _stored(keys: pa.Array, settings: TrainSettings, root: DataRoot) -> Iterator[_Stored]:
-    for part in parts_of(settings):
-        store = part.bottleneck.store(root)
-        yield _Stored(store, store.search(keys), part)
+def _blocks(indices: Indices) -> Iterator[Indices]:
+    return (indices[start : start + BLOCK_PHOTOS] for start in range(0, len(indices), BLOCK_PHOTOS))
 
 
-def read_values(features: Features, which: npt.NDArray[np.bool_]) -> Floats:
-    """Read what a head takes of photos that have all their bottlenecks, bool [N], at once: for few photos.
+def read_values(features: Features, selected: Mask) -> Floats:
+    """Read the inputs of a head of selected photos, bool [N], that have all their bottlenecks: for few photos.
 
     Returns:
         float32 [n, V, D]: the views that predict, and the numbers of the layers that the head takes.
     """
     settings, columns = features.settings, features.columns
-    taken = _taken(settings, columns)
-    return columns.values(features.read(which, settings.predicting_views, taken), taken, rooted=settings.rooted)
+    taken = _head_columns(settings, columns)
+    return columns.values(features.read(selected, settings.predicting_views, taken), taken, rooted=settings.rooted)
 
 
 def head_values(numbers: Numbers, settings: TrainSettings, columns: Columns) -> Floats:
-    """Make of all numbers of photos, [n, V, D], what a head takes: see `read_values`."""
-    taken = _taken(settings, columns)
+    """Compute the inputs of a head from all numbers of photos, [n, V, D]; see `read_values`."""
+    taken = _head_columns(settings, columns)
     return columns.values(numbers[:, list(settings.predicting_views)][..., taken], taken, rooted=settings.rooted)
 
 
-def _taken(settings: TrainSettings, columns: Columns) -> Which:
-    """The numbers that a head takes: all of them, or those of the last layers."""
+def _head_columns(settings: TrainSettings, columns: Columns) -> slice | Mask:
+    """Select the numbers that a head takes: all of them, or those of the last layers."""
     return slice(None) if settings.rooted else columns.last

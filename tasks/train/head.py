@@ -14,9 +14,9 @@ from tasks.storage.errors import DamagedError
 from tasks.storage.files import publish_bytes, publish_json, read_bytes, read_json
 
 LAYER = ("weights", "biases")
-#: What a head's JSON file says that it takes, x being the averages of layers, so that other programs can apply it.
+#: Inputs of a head as its JSON file states them for other programs; x are the averages of layers.
 INPUTS = {True: "sign(x) * sqrt(abs(x))", False: "x"}
-#: What zipfile and numpy raise on a damaged archive, and Python on JSON that is something else.
+#: Errors of zipfile and numpy on a damaged archive, and of Python on other JSON.
 _DAMAGES = (AttributeError, BadZipFile, EOFError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 Floats = npt.NDArray[np.float32]
@@ -30,8 +30,8 @@ class Head:
         labels: The labels in the order of the columns.
         weights: float32 [D, C].
         biases: float32 [C].
-        rooted: Whether it takes the signed square roots of the averages of layers; otherwise the averages.
-        facts: What else belongs to the head and goes to its JSON file: settings, what was chosen, validation results.
+        rooted: Whether the inputs are signed square roots of the averages of layers; otherwise the averages.
+        facts: Further values of the JSON file: settings, chosen parameters, validation results.
     """
 
     labels: tuple[str, ...]
@@ -41,20 +41,20 @@ class Head:
     facts: Mapping[str, Any]
 
     def with_facts(self, facts: Mapping[str, Any]) -> "Head":
-        """The same head with more facts."""
+        """Return the head with further facts."""
         return replace(self, facts={**self.facts, **facts})
 
     def scores(self, values: Floats) -> Floats:
-        """Scores before the softmax: float32 [..., D] to [..., C]."""
-        found: Floats = values @ self.weights
-        found += self.biases
-        return found
+        """Compute the scores before the softmax: float32 [..., D] to [..., C]."""
+        scores: Floats = values @ self.weights
+        scores += self.biases
+        return scores
 
     def probabilities(self, values: Floats) -> Floats:
         """Predict photos.
 
         Args:
-            values: What the head takes, float32 [N, V, D]; V views of each photo.
+            values: Inputs of V views of each photo, float32 [N, V, D].
 
         Returns:
             float32 [N, C]: the mean of the views' probabilities; each row sums to 1.
@@ -63,20 +63,20 @@ class Head:
 
 
 def probabilities(scores: Floats) -> Floats:
-    """Probabilities of photos from scores of their views, float32 [N, V, C]: the mean of the views', float32 [N, C]."""
+    """Compute probabilities, float32 [N, C], as the mean over the views of scores, float32 [N, V, C]."""
     mean: Floats = softmax(scores).mean(axis=1)
     return mean
 
 
 def softmax(scores: Floats) -> Floats:
-    """Softmax over the last axis, shifted by the largest score so that nothing overflows."""
+    """Compute the softmax over the last axis, shifted by the largest score so that nothing overflows."""
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
     shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
     return shares
 
 
 def save_head(head: Head, folder: AnyPath) -> None:
-    """Write `head.npz` (arrays) and `head.json` (labels, what the head takes, and facts) into a folder."""
+    """Write `head.npz` (arrays) and `head.json` (labels, inputs and facts) into a folder."""
     buffer = io.BytesIO()
     np.savez(buffer, weights=head.weights, biases=head.biases)
     publish_bytes(folder / "head.npz", buffer.getvalue())
@@ -84,11 +84,11 @@ def save_head(head: Head, folder: AnyPath) -> None:
 
 
 def load_head(folder: AnyPath) -> Head:
-    """Read what `save_head` wrote.
+    """Read a head that `save_head` wrote.
 
     Raises:
-        FileNotFoundError: There is no head.
-        DamagedError: It is damaged.
+        FileNotFoundError: The folder has no head.
+        DamagedError: The head is damaged.
     """
     facts = read_json(folder / "head.json")
     archive = io.BytesIO(read_bytes(folder / "head.npz"))

@@ -5,9 +5,9 @@ diagonal (Friedman 1989, Regularized discriminant analysis, https://doi.org/10.2
 connected layer: with a softmax, its scores are the labels' probabilities if each label's rows are normally distributed
 around its mean with that covariance.
 
-What the layer would say of a photo if it had been solved for without that photo follows from the same factorisation.
-Leaving a photo out changes the covariance by its own few rows (Woodbury's identity), so that a prediction of each photo
-by a layer that never saw it costs no further solution.
+The same factorisation gives the scores of a photo by the layer that all other photos give: leaving a photo out changes
+the covariance by its own few rows (Woodbury's identity, https://en.wikipedia.org/wiki/Woodbury_matrix_identity), so
+that predicting each photo by a layer that never saw it takes no further solution.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from scipy.linalg.lapack import spotrf, strtrs
 
 from tasks.bottleneck.quantisation import Numbers
 from tasks.errors import SettingError
-from tasks.train.statistics import Doubles, Labels, Statistics, centre
+from tasks.train.statistics import Doubles, Labels, Statistics, centre, lower_blocks
 
 #: Least standard deviation of a number, in steps of what is stored: a number that hardly varies is not blown up.
 _LEAST_DEVIATION = 0.1
-#: Columns of a matrix that are worked on at once, so that they stay in the processor's cache.
-_COLUMNS_AT_ONCE = 32
+#: Columns of the covariance that are computed at once, so that they stay in the processor's cache.
+_BLOCK_COLUMNS = 32
 
 Matrix = npt.NDArray[np.float32]
 
@@ -44,45 +44,45 @@ class Layer:
 
 
 class Discriminant:
-    """What is solved for the layer: the standardised means and covariance of rows, from their statistics.
+    """Standardised means and covariance of rows, from their statistics.
 
     Args:
-        known: The statistics of N rows of D numbers with C labels, N at least 1.
-        uniform_prior: Whether every label with rows is as likely beforehand; else a label is as likely as its rows are
-            frequent.
+        statistics: Statistics of N rows of D numbers with C labels, N at least 1.
+        uniform_prior: Whether all labels that have rows get the same prior; otherwise the prior is the share of rows.
     """
 
-    def __init__(self, known: Statistics, *, uniform_prior: bool = False) -> None:
-        rows = known.counts.sum()
-        self._known = known
-        self.counts, self._shares = known.counts, known.counts / rows
-        self.mean = known.sums.sum(axis=0) / rows
-        variance = known.products.diagonal() / rows - self.mean**2
+    def __init__(self, statistics: Statistics, *, uniform_prior: bool = False) -> None:
+        self.counts, self._products = statistics.counts, statistics.products
+        self.rows = self.counts.sum()
+        self._shares = self.counts / self.rows
+        self.mean = statistics.sums.sum(axis=0) / self.rows
+        variance = self._products.diagonal() / self.rows - self.mean**2
         self.deviation = np.sqrt(np.maximum(variance, _LEAST_DEVIATION**2))
-        present = known.counts > 0
-        means = np.where(present[:, None], known.sums / np.maximum(known.counts, 1)[:, None], self.mean)
-        self.means, self.centres = means, (means - self.mean) / self.deviation
+        present = self.counts > 0
+        means = statistics.sums / np.maximum(self.counts, 1)[:, None]
+        self.means = np.where(present[:, None], means, self.mean)
+        self.standardised_means = (self.means - self.mean) / self.deviation
         self.uniform_prior = uniform_prior
         self.log_prior = _log(present / present.sum() if uniform_prior else self._shares)
 
-    def solve(self, shrinkage: float, weights: Doubles, memory: Matrix | None = None) -> "Solution":
+    def solve(self, shrinkage: float, weights: Doubles, workspace: Matrix | None = None) -> "Solution":
         """Solve for the layer.
 
         Args:
-            shrinkage: What is added to the diagonal of the covariance within labels; 1 is a standardised number's
-                variance.
-            weights: [D]: what each standardised number is multiplied by; those with 0 are left out.
-            memory: Memory of the solution, float32 [D * D]: it is valid until somebody else writes there. None gets
-                memory of its own.
+            shrinkage: Added to the diagonal of the covariance within labels; 1 is the variance of a standardised
+                number.
+            weights: [D], factors of the standardised numbers; those with 0 are left out.
+            workspace: float32 [D * D], memory of the solution, which is valid until it is overwritten. None allocates
+                it, which takes as long as computing the covariance.
 
         Raises:
             SettingError: The shrinkage is so small that the covariance has no inverse in float32.
         """
         kept = np.flatnonzero(weights)
-        if memory is None:
-            memory = np.empty(len(weights) ** 2, np.float32)
-        covariance = memory[: len(kept) ** 2].reshape((len(kept), len(kept)), order="F")
-        self._within(kept, weights[kept] / self.deviation[kept], covariance)
+        if workspace is None:
+            workspace = np.empty(len(weights) ** 2, np.float32)
+        covariance = workspace[: len(kept) ** 2].reshape((len(kept), len(kept)), order="F")
+        self._covariance(kept, weights[kept] / self.deviation[kept], covariance)
         covariance[np.diag_indices(len(kept))] += np.float32(shrinkage)
         factor, failed = spotrf(covariance, lower=1, clean=0, overwrite_a=1)
         if failed:
@@ -92,117 +92,117 @@ class Discriminant:
             )
         return Solution(self, factor, kept, weights)
 
-    def _within(self, kept: npt.NDArray[np.intp], scale: Doubles, into: Matrix) -> None:
-        """Compute the covariance within labels of the numbers that are kept, each multiplied by its scale.
-
-        Only the lower triangle is written.
-        """
-        products, rows = self._known.products, self._known.counts.sum()
+    def _covariance(self, kept: npt.NDArray[np.intp], scale: Doubles, out: Matrix) -> None:
+        """Compute the lower triangle of the covariance within labels of the kept numbers, each times its scale."""
+        products = self._products
         if len(kept) < len(products):
             products = np.asfortranarray(products[np.ix_(kept, kept)])
         means = self.means[:, kept]
-        shared = self._shares[:, None] * means
-        for start in range(0, len(kept), _COLUMNS_AT_ONCE):
-            columns = slice(start, start + _COLUMNS_AT_ONCE)
-            block = products[start:, columns] / rows
-            block = dgemm(-1.0, means[:, start:].T, shared[:, columns], 1.0, block, overwrite_c=1)
-            block *= scale[start:, None]
-            np.multiply(block, scale[columns], out=into[start:, columns], casting="same_kind")
+        weighted_means = self._shares[:, None] * means
+        for lower, columns in lower_blocks(len(kept), _BLOCK_COLUMNS):
+            block = products[lower, columns] / self.rows
+            block = dgemm(-1.0, means[:, lower].T, weighted_means[:, columns], 1.0, block, overwrite_c=1)
+            block *= scale[lower, None]
+            np.multiply(block, scale[columns], out=out[lower, columns], casting="same_kind")
 
 
 class Solution:
-    """A layer that was solved for, and what leaving photos out would change.
+    """A solved layer, and the scores of photos that are left out of it.
 
     Args:
-        of: What it was solved for.
-        factor: The Cholesky factor of the covariance of the numbers that are kept, its lower triangle.
-        kept: Which numbers these are.
-        weights: [D]: what each standardised number was multiplied by.
+        discriminant: The means and covariance that it was solved for.
+        factor: Cholesky factor of the covariance of the kept numbers, its lower triangle.
+        kept: Indices of the kept numbers.
+        weights: [D], factors of the standardised numbers.
     """
 
-    def __init__(self, of: Discriminant, factor: Matrix, kept: npt.NDArray[np.intp], weights: Doubles) -> None:
-        self._of, self._factor, self._kept, self._weights = of, factor, kept, weights
-        self._centres = of.centres[:, kept] * weights[kept]
-        self._half_centres = self._half_solve(self._centres)
+    def __init__(
+        self, discriminant: Discriminant, factor: Matrix, kept: npt.NDArray[np.intp], weights: Doubles
+    ) -> None:
+        self._discriminant, self._factor, self._kept, self._weights = discriminant, factor, kept, weights
+        self._means = discriminant.standardised_means[:, kept] * weights[kept]
+        self._whitened_means = self._whiten(self._means)
 
-    def _half_solve(self, rows: Doubles | Matrix) -> Matrix:
-        """Multiply rows, [n, d], by the inverse of the factor: products of what comes out are those by the inverse.
+    def _whiten(self, rows: Doubles | Matrix) -> Matrix:
+        """Multiply rows, [n, d], by the inverse of the factor: their products are then those by the inverse covariance.
 
         Rows of float32 are overwritten.
         """
         solved, _ = strtrs(self._factor, np.asfortranarray(rows.T, np.float32), lower=1, overwrite_b=1)
-        transposed: Matrix = solved.T
-        return transposed
+        whitened: Matrix = solved.T
+        return whitened
 
     @cached_property
     def layer(self) -> Layer:
         """The layer."""
-        of, kept = self._of, self._kept
-        solved, _ = strtrs(self._factor, np.asfortranarray(self._half_centres.T), lower=1, trans=1)
+        discriminant, kept = self._discriminant, self._kept
+        solved, _ = strtrs(self._factor, np.asfortranarray(self._whitened_means.T), lower=1, trans=1)
         solution = solved.astype(np.float64)
-        biases = of.log_prior - 0.5 * np.einsum("cd,dc->c", self._centres, solution)
+        biases = discriminant.log_prior - 0.5 * np.einsum("cd,dc->c", self._means, solution)
         weights = np.zeros((len(self._weights), len(biases)))
-        weights[kept] = solution * (self._weights[kept] / of.deviation[kept])[:, None]
-        return Layer(weights, biases - of.mean @ weights)
+        weights[kept] = solution * (self._weights[kept] / discriminant.deviation[kept])[:, None]
+        return Layer(weights, biases - discriminant.mean @ weights)
 
     def left_out_scores(self, numbers: Numbers, labels: Labels) -> Doubles:
         """Score photos, each by the layer that the other photos give.
 
-        Mean and deviation by which numbers are standardised stay those of all photos: of them, one photo is little.
+        Numbers are standardised by mean and deviation of all photos: one photo hardly changes them.
 
         Args:
-            numbers: uint8 or int16 [n, V, D]: all views of n photos that the layer was solved for on.
+            numbers: uint8 or int16 [n, V, D]: all views of n photos that the layer was solved for.
             labels: int64 [n], their labels; each label has another photo.
 
         Returns:
             float64 [n, V, C].
         """
         photos, views, _ = numbers.shape
-        rows, own = self._of.counts.sum(), np.arange(photos)
-        half = self._half_solve(self._apart(numbers, labels).reshape(photos * views, -1))
-        others = self._of.counts[labels] - views
-        # Products, by the inverse, of the photo's rows less their label's mean with each other and with the means.
-        by_photo = half.reshape(photos, views, -1)
-        among = (by_photo @ by_photo.transpose(0, 2, 1)).astype(np.float64)
-        to_means = (half @ self._half_centres.T).astype(np.float64).reshape(photos, views, -1).transpose(0, 2, 1)
-        every = np.broadcast_to(1 / self._of.counts[labels][:, None, None], among.shape)
-        change = np.linalg.inv(rows * (np.eye(views) - every) - among)
+        counts, rows, own = self._discriminant.counts[labels], self._discriminant.rows, np.arange(photos)
+        residuals = self._whiten(self._residuals(numbers, labels).reshape(photos * views, -1))
+        # Products, by the inverse covariance, of the photo's residuals with each other and with the labels' means.
+        by_photo = residuals.reshape(photos, views, -1)
+        gram = (by_photo @ by_photo.transpose(0, 2, 1)).astype(np.float64)
+        to_means = (residuals @ self._whitened_means.T).astype(np.float64)
+        to_means = to_means.reshape(photos, views, -1).transpose(0, 2, 1)
+        means = (self._whitened_means @ self._whitened_means.T).astype(np.float64)
+        # Woodbury's identity: the same products by the inverse covariance without the photo.
+        ones = np.broadcast_to(1 / counts[:, None, None], gram.shape)
+        inner = np.linalg.inv(rows * (np.eye(views) - ones) - gram)
         left = (rows - views) / rows
-        means = (self._half_centres @ self._half_centres.T).astype(np.float64)
-        moved = np.einsum("ncv,nvw->ncw", to_means, change, optimize=True)
-        mean_row = left * (to_means + moved @ among)
-        among = left * (among + among @ change @ among)
-        own_mean = left * (means[labels] + np.einsum("nw,ncw->nc", moved[own, labels], to_means, optimize=True))
-        norms = left * (means.diagonal() + np.einsum("ncw,ncw->nc", moved, to_means, optimize=True))
+        changed = np.einsum("ncv,nvw->ncw", to_means, inner, optimize=True)
+        mean_row = left * (to_means + changed @ gram)
+        gram = left * (gram + gram @ inner @ gram)
+        own_mean = left * (means[labels] + np.einsum("nw,ncw->nc", changed[own, labels], to_means, optimize=True))
+        norms = left * (means.diagonal() + np.einsum("ncw,ncw->nc", changed, to_means, optimize=True))
         scores = own_mean[:, :, None] + mean_row
-        # Without the photo its label's mean is another one.
-        shift = 1 / others
+        # Without the photo, the mean of its label moves too.
+        shift = 1 / (counts - views)
         toward = mean_row[own, labels]
-        scores[own, labels] -= shift[:, None] * (toward.sum(axis=1, keepdims=True) + among.sum(axis=1))
-        norms[own, labels] += -2 * shift * toward.sum(axis=1) + shift**2 * among.sum(axis=(1, 2))
+        scores[own, labels] -= shift[:, None] * (toward.sum(axis=1, keepdims=True) + gram.sum(axis=1))
+        norms[own, labels] += -2 * shift * toward.sum(axis=1) + shift**2 * gram.sum(axis=(1, 2))
         scores += (self._left_out_prior(labels, views) - 0.5 * norms)[:, :, None]
         by_view: Doubles = scores.transpose(0, 2, 1)
         return by_view
 
-    def _apart(self, numbers: Numbers, labels: Labels) -> Matrix:
-        """The rows of photos, standardised and weighted, less the mean of their label: float32 [n, V, d]."""
-        of, kept = self._of, self._kept
-        scale = (self._weights[kept] / of.deviation[kept]).astype(np.float32)
-        apart = centre(numbers[..., kept] if len(kept) < len(of.mean) else numbers).astype(np.float32, copy=False)
-        apart -= of.means[:, kept].astype(np.float32)[labels][:, None]
-        apart *= scale
-        return apart
+    def _residuals(self, numbers: Numbers, labels: Labels) -> Matrix:
+        """Subtract the mean of their label from the rows of photos, standardised and weighted: float32 [n, V, d]."""
+        discriminant, kept = self._discriminant, self._kept
+        scale = (self._weights[kept] / discriminant.deviation[kept]).astype(np.float32)
+        numbers = numbers[..., kept] if len(kept) < len(discriminant.mean) else numbers
+        residuals = centre(numbers).astype(np.float32, copy=False)
+        residuals -= discriminant.means[:, kept].astype(np.float32)[labels][:, None]
+        residuals *= scale
+        return residuals
 
     def _left_out_prior(self, labels: Labels, views: int) -> Doubles:
-        """The logarithm of each label's share without each photo: [n, C]."""
-        if self._of.uniform_prior:
-            return np.repeat(self._of.log_prior[None], len(labels), axis=0)
-        counts = np.repeat(self._of.counts[None], len(labels), axis=0)
+        """Compute the logarithms of the prior without each photo: [n, C]."""
+        if self._discriminant.uniform_prior:
+            return np.repeat(self._discriminant.log_prior[None], len(labels), axis=0)
+        counts = np.repeat(self._discriminant.counts[None], len(labels), axis=0)
         counts[np.arange(len(labels)), labels] -= views
         return _log(counts / counts.sum(axis=1, keepdims=True))
 
 
 def _log(shares: Doubles) -> Doubles:
-    """Logarithms of shares; that of 0 is minus infinity."""
+    """Compute the logarithms of shares; that of 0 is minus infinity."""
     logarithms: Doubles = np.log(shares, out=np.full(shares.shape, -np.inf), where=shares > 0)
     return logarithms

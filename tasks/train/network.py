@@ -1,4 +1,4 @@
-"""A whole network: a backbone with a softmax layer on it, its weights all trained on the photos' pictures."""
+"""A whole network: a backbone with a softmax layer, all weights trained on the photos' pictures."""
 
 import tempfile
 import warnings
@@ -18,25 +18,24 @@ from tasks.progress import Progress
 from tasks.runtime.tensorflow_import import keras, tf
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import local, publish_bytes, publish_json, read_json
-from tasks.train.examples import Floats
+from tasks.train.head import Floats
 from tasks.train.pictures import Pictures
 
 FACTS, WEIGHTS = "network.json", "network.weights.h5"
-#: Photos in a batch of predictions: larger ones are no faster on a CPU, and take memory.
+#: Photos in a batch of predictions: larger batches are no faster on a CPU, and take memory.
 BATCH_SIZE = 32
-#: What h5py and Keras raise on a damaged file, and Python on JSON that is something else. Keras only warns where a file
-#: lacks some of the weights.
+#: Errors of h5py and Keras on a damaged file, and of Python on other JSON. Keras only warns of missing weights.
 _DAMAGES = (AttributeError, LookupError, OSError, RuntimeError, TypeError, UserWarning, ValueError)
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network that tells labels apart.
+    """A network that classifies pictures.
 
     Args:
-        model: From pixels, float32 [N, S, S, 3], RGB, 0 to 255, to the labels' scores before softmax, float32 [N, C].
+        model: From pixels, float32 [N, S, S, 3], RGB, 0 to 255, to scores before the softmax, float32 [N, C].
         labels: The labels in the order of the scores.
-        facts: What else belongs to the network and goes to its JSON file: settings, steps, validation results.
+        facts: Further values of the JSON file: settings, steps, validation results.
     """
 
     model: "keras.Model"
@@ -44,18 +43,16 @@ class Network:
     facts: Mapping[str, Any]
 
     def predictor(self) -> Callable[[Pixels], Vectors]:
-        """What turns pixels, uint8 [N, S, S, 3], N at most `BATCH_SIZE`, into probabilities, float32 [N, C]."""
+        """Return a function from pixels, uint8 [N, S, S, 3], N up to `BATCH_SIZE`, to probabilities, float32 [N, C]."""
         size = self.model.input_shape[1]
         return forward_of(lambda pixels: tf.nn.softmax(self.model(pixels, training=False)), size, BATCH_SIZE)
 
     def probabilities(self, pictures: Pictures, progress: Progress) -> Floats:
-        """Predict photos from their plain pictures.
-
-        A photo's prediction does not depend on which others there are.
+        """Predict photos from their plain pictures, each independently of all others.
 
         Args:
-            pictures: The photos, N.
-            progress: Told of every photo.
+            pictures: Pictures of N photos.
+            progress: Counts the photos.
 
         Returns:
             float32 [N, C], in the order of the photos; each row sums to 1.
@@ -70,19 +67,19 @@ class Network:
 
 
 def build_network(prepared: Prepared, classes: int, *, pretrained: bool) -> "keras.Model":
-    """Put a softmax layer on a backbone; its weights are zero, so that it knows no label from another at first.
+    """Put a softmax layer on a backbone, with weights of zero: at first all labels are equally probable.
 
     Args:
         prepared: The backbone.
-        classes: How many labels there are, C.
+        classes: Number of labels, C.
         pretrained: Whether the backbone has its own weights; otherwise they are random.
 
     Returns:
-        A model as `Network` has it, all of whose layers can be trained.
+        The model of a `Network`, with all layers trainable.
 
     Raises:
         SettingError: The backbone is a graph, whose weights are constants.
-        BackboneError: Its weights are not as they should be.
+        BackboneError: The backbone's weights are damaged, or not those of its settings.
     """
     backbone = build_model(prepared, pretrained=pretrained)
     scores = keras.layers.Dense(classes, kernel_initializer="zeros", name="labels")(backbone.output)
@@ -99,15 +96,15 @@ def save_network(network: Network, folder: AnyPath) -> None:
 
 
 def read_network(folder: AnyPath, prepared: Prepared) -> Network:
-    """Read what `save_network` wrote.
+    """Read a network that `save_network` wrote.
 
     Args:
-        folder: Where it is.
-        prepared: The backbone that it started from, which gives its layers.
+        folder: Folder of the network.
+        prepared: The backbone that the training started from, which gives the layers.
 
     Raises:
-        FileNotFoundError: There is no network.
-        DamagedError: It is damaged.
+        FileNotFoundError: The folder has no network.
+        DamagedError: The network is damaged.
     """
     facts = read_json(folder / FACTS)
     try:

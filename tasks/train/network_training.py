@@ -1,34 +1,40 @@
 """Trains a whole network, from the pretrained weights of a backbone or from random ones.
 
-Adam (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980) on the cross-entropy of photos of which half are mirrored.
+Adam (Kingma and Ba 2015, https://arxiv.org/abs/1412.6980) on the cross-entropy of photos, half of them mirrored.
 
-Batch-norms: fine-tuning leaves them as they were, with the means and variances of ImageNet, as Keras advises
+Where this machine has several GPUs, CUDA_VISIBLE_DEVICES heeded, each takes its share of every batch, and their
+gradients are summed (https://www.tensorflow.org/guide/distributed_training). The result is that of one device but for
+rounding; only batch-norms that are trained measure each share by itself.
+
+Batch-norms: fine-tuning keeps the means and variances of ImageNet, as Keras advises
 (https://keras.io/guides/transfer_learning/#finetuning). From random weights they are trained, and their averages follow
 faster than usual, so that a few hundred steps are enough for them.
 """
 
 import math
 from contextlib import closing
+from typing import Any
 
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.layers import leaves
 from tasks.errors import SettingError
 from tasks.runtime.tensorflow_import import keras, tf
 from tasks.train.checkpoints import checkpoints
-from tasks.train.examples import TrainingContext
 from tasks.train.network import Network, build_network
 from tasks.train.pictures import Batch, Pictures
-from tasks.train.replicas import Replicas
 from tasks.train.schedule import NetworkRecipe, TimeBudget, rate_at
+from tasks.train.training_state import TrainingContext
 
-#: Of the averages of batch-norms, from random weights: Keras' 0.99 still holds much of the start after 200 steps.
+#: Momentum of batch-norms from random weights: Keras' 0.99 still holds much of the start after 200 steps.
 BATCH_NORM_MOMENTUM = 0.9
-#: A checkpoint is saved, and the loss told, after every pass, but not oftener or more seldom than after so many steps.
-REPORT_STEPS = (25, 250)
+#: Least and most steps between two checkpoints, which follow each pass otherwise.
+CHECKPOINT_STEPS = (25, 250)
+#: Kind of the devices of which several train together; tests replace it.
+DEVICE = "GPU"
 
 
 def train_network(
-    prepared: Prepared, pictures: Pictures, labels: tuple[str, ...], recipe: NetworkRecipe, watch: TrainingContext
+    prepared: Prepared, pictures: Pictures, labels: tuple[str, ...], recipe: NetworkRecipe, context: TrainingContext
 ) -> Network:
     """Train all weights of a network.
 
@@ -36,55 +42,58 @@ def train_network(
         prepared: The backbone.
         pictures: The training photos.
         labels: The labels in order; C of them.
-        recipe: How to train. Its time runs from the call on, in a training that goes on from a checkpoint anew.
-        watch: Told of every photo, and now and then of the loss; names the folder of the checkpoints.
+        recipe: The recipe. Its time runs from this call on, also in a training that resumes from a checkpoint.
+        context: Progress, which counts the photos and tells the loss, and folder of the checkpoints.
 
     Returns:
-        The network. Its facts tell how many `steps` were made, how often a photo was shown to it as `passes`, and
-        whether the time was too short for the epochs asked for as `cut`.
+        The network. Its facts are the number of `steps`, the number of photos that were shown to it as `passes`, and
+        whether the time cut the steps as `cut`.
 
     Raises:
-        SettingError: The backbone cannot be trained, or the loss is no number any more.
-        BackboneError: The backbone's weights are not as they should be.
-        StoreError: The checkpoint to go on from is damaged, or a picture is.
+        SettingError: The backbone cannot be trained, or the loss is not finite.
+        BackboneError: The backbone's weights are damaged, or not those of its settings.
+        StoreError: The checkpoint to resume from is damaged, or a picture is.
     """
     budget = TimeBudget(recipe.seconds)
     # Keras draws random weights from Python's global generator.
     keras.utils.set_random_seed(recipe.seed)
-    replicas = Replicas()
-    pretrained = recipe.start == "pretrained"
-    with replicas.scope():
-        model = build_network(prepared, len(labels), pretrained=pretrained)
-        training = _Training(model, recipe, len(pictures), replicas)
-    _descend(training, pictures, budget, watch)
+    strategy = open_strategy()
+    with strategy.scope():
+        model = build_network(prepared, len(labels), pretrained=recipe.start == "pretrained")
+        training = _Training(model, recipe, len(pictures), strategy)
+    _descend(training, pictures, budget, context)
     steps = training.done
-    cut = steps < recipe.steps(len(pictures))
-    facts = {"steps": steps, "passes": steps * recipe.batch_size, "cut": cut}
+    facts = {"steps": steps, "passes": steps * recipe.batch_size, "cut": steps < recipe.steps(len(pictures))}
     keras.utils.clear_session(free_memory=True)
-    return Network(model if replicas.count == 1 else _alone(model, prepared), labels, facts)
+    if strategy.num_replicas_in_sync > 1:
+        # Only weights without replicas can be frozen and saved.
+        replicated, model = model, build_network(prepared, len(labels), pretrained=False)
+        model.set_weights(replicated.get_weights())
+    return Network(model, labels, facts)
 
 
-def _alone(model: "keras.Model", prepared: Prepared) -> "keras.Model":
-    """The same network with weights of which there are no copies, which can be frozen and saved as any other."""
-    alone = build_network(prepared, model.output_shape[-1], pretrained=False)
-    alone.set_weights(model.get_weights())
-    return alone
+def open_strategy() -> "tf.distribute.Strategy":
+    """Return the strategy of all devices where there are several, else that of one device."""
+    devices = [device.name for device in tf.config.list_logical_devices(DEVICE)]
+    return tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
 
 
 class _Training:
-    """A network with the state of its training; `checkpoint` holds all of it.
+    """A network and the state of its training, all of which `checkpoint` holds.
 
-    `steps` says how many there are to be in all; a budget can make them fewer.
+    `steps` is the planned number of steps, which a time budget can reduce.
     """
 
-    def __init__(self, model: "keras.Model", recipe: NetworkRecipe, photos: int, replicas: Replicas) -> None:
-        self.recipe, self.photos, self._replicas = recipe, photos, replicas
+    def __init__(
+        self, model: "keras.Model", recipe: NetworkRecipe, photos: int, strategy: "tf.distribute.Strategy"
+    ) -> None:
+        self.recipe, self.photos, self._strategy = recipe, photos, strategy
         self.optimizer = keras.optimizers.Adam(0.0)
         self.optimizer.build(model.trainable_variables)
         self.steps = tf.Variable(recipe.steps(photos), dtype=tf.int64)
         self.checkpoint = tf.train.Checkpoint(model=model, optimizer=self.optimizer, steps=self.steps)
-        self._model, self._fresh = model, recipe.start == "random"
-        if self._fresh:
+        self._model, self._train_norms = model, recipe.start == "random"
+        if self._train_norms:
             for layer in leaves(model):
                 if isinstance(layer, keras.layers.BatchNormalization):
                     layer.momentum = BATCH_NORM_MOMENTUM
@@ -92,21 +101,21 @@ class _Training:
 
     @property
     def done(self) -> int:
-        """Steps that have been made."""
+        """Steps done."""
         return int(self.optimizer.iterations.numpy())
 
     @property
     def planned(self) -> int:
-        """Steps that there are to be in all."""
+        """Planned number of all steps."""
         return int(self.steps.numpy())
 
     def step(self, batch: Batch) -> float:
-        """Make a step; returns the loss before it."""
+        """Make a step, and return the loss before it."""
         rate = rate_at(self.done, self.planned, self.recipe.learning_rate)
         loss = float(self._graph(tf.constant(batch.pixels), tf.constant(batch.labels), tf.constant(rate)))
         if not math.isfinite(loss):
             raise SettingError(
-                f"The training of the network has come apart: in step {self.done:,} its loss is {loss}. Give a smaller "
+                f"The training of the network has diverged: in step {self.done:,} its loss is {loss}. Give a smaller "
                 f"--learning-rate than {self.recipe.learning_rate:g}."
             )
         return loss
@@ -115,48 +124,53 @@ class _Training:
         size = tf.cast(tf.shape(labels)[0], tf.float32)
         variables = self._model.trainable_variables
 
-        def slopes(pixels: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
+        def differentiate() -> tuple[tf.Tensor, list[tf.Tensor | None]]:
+            """Return the loss and the gradients of this replica's share of the batch, which may have no rows."""
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            share = slice(replica, None, self._strategy.num_replicas_in_sync)
             with tf.GradientTape() as tape:
-                scores = self._model(tf.cast(pixels, tf.float32), training=self._fresh)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
+                scores = self._model(tf.cast(pixels[share], tf.float32), training=self._train_norms)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[share], scores)
                 loss = tf.reduce_sum(losses) / size
             return loss, tape.gradient(loss, variables)
 
-        loss, found = self._replicas.sum(slopes, pixels, labels)
-        for slope, variable in zip(found, variables, strict=True):
+        def total(value: Any) -> tf.Tensor | None:
+            return None if value is None else self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+
+        loss, gradients = tf.nest.map_structure(total, self._strategy.run(differentiate))
+        for gradient, variable in zip(gradients, variables, strict=True):
             # A backbone may still have weights behind its bottleneck, such as its old classes.
-            if slope is not None:
+            if gradient is not None:
                 # Not `apply_gradients`: it leaves behind a custom gradient for good, and with it this whole graph.
-                self.optimizer.update_step(slope, variable, rate)
+                self.optimizer.update_step(gradient, variable, rate)
         self.optimizer.iterations.assign_add(1)
         return loss
 
 
-def _descend(training: _Training, pictures: Pictures, budget: TimeBudget, watch: TrainingContext) -> None:
+def _descend(training: _Training, pictures: Pictures, budget: TimeBudget, context: TrainingContext) -> None:
     """Make all steps that are still to be made."""
-    batch_size, progress = training.recipe.batch_size, watch.progress
-    shortest, longest = REPORT_STEPS
-    every = min(max(math.ceil(training.photos / batch_size), shortest), longest)
+    batch_size, progress = training.recipe.batch_size, context.progress
+    least, most = CHECKPOINT_STEPS
+    interval = min(max(math.ceil(training.photos / batch_size), least), most)
     losses = []
+
+    def start() -> None:
+        progress.start(training.planned * batch_size, "photo")
+        progress.advance(training.done * batch_size)
+
     with (
-        checkpoints(training.checkpoint, watch.checkpoints) as save,
+        checkpoints(training.checkpoint, context.checkpoints) as save,
         closing(pictures.shuffled(batch_size, training.recipe.seed, training.done)) as batches,
     ):
-        _begin(training, watch)
+        start()
         while training.done < training.planned:
             losses.append(training.step(next(batches)))
             progress.advance(batch_size)
             affordable = budget.affordable(training.done)
             if affordable is not None and affordable < training.planned:
                 training.steps.assign(affordable)
-                _begin(training, watch)
-            if training.done % every == 0 or training.done == training.planned:
+                start()
+            if training.done % interval == 0 or training.done == training.planned:
                 progress.tell(f"After {training.done} training steps, loss = {sum(losses) / len(losses):.3g}")
                 losses.clear()
                 save(training.done)
-
-
-def _begin(training: _Training, watch: TrainingContext) -> None:
-    """Say how much there is to do, and how much of it is done."""
-    watch.progress.start(training.planned * training.recipe.batch_size, "photo")
-    watch.progress.advance(training.done * training.recipe.batch_size)

@@ -1,4 +1,4 @@
-"""The photos that a head is trained and tested on: labels and splits, and their bottlenecks or pictures."""
+"""Photos that a model is trained and tested on: labels and splits, and their bottlenecks or pictures."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
@@ -13,7 +14,8 @@ from tasks.shards.manifests import Manifest
 from tasks.snapshot.photos import read_snapshot, usable
 from tasks.snapshot.splits import SPLITS, Splits, assign_splits
 from tasks.storage.layout import DataRoot
-from tasks.train.features import Features
+from tasks.train.features import Features, read_values
+from tasks.train.scores import Examples
 from tasks.train.settings import TrainSettings
 
 
@@ -22,11 +24,11 @@ class LabelledPhotos:
     """N photos of C labels, sorted by sha256.
 
     Args:
-        sha256: Their keys, N.
-        paths: Their paths in the dataset, N.
+        sha256: Keys, N.
+        paths: Paths in the dataset, N.
         labels: The labels, C, sorted.
-        truth: Each photo's place in `labels`, int64 [N].
-        splits: Each photo's split.
+        truth: Index of each photo's label, int64 [N].
+        splits: Split of each photo.
     """
 
     sha256: list[str]
@@ -36,7 +38,7 @@ class LabelledPhotos:
     splits: Splits
 
     def of(self, split: str) -> npt.NDArray[np.bool_]:
-        """Which photos are in a split: bool [N]."""
+        """Select the photos of a split: bool [N]."""
         chosen: npt.NDArray[np.bool_] = self.splits.ids == SPLITS.index(split)
         return chosen
 
@@ -52,8 +54,12 @@ class EmbeddedPhotos(LabelledPhotos):
     features: Features
 
     def in_tenths(self, tenths: Iterable[int]) -> npt.NDArray[np.bool_]:
-        """Which photos are in some of the tenths: bool [N]."""
+        """Select the photos of some tenths: bool [N]."""
         return np.isin(self.splits.tenths, list(tenths))
+
+    def examples(self, selected: npt.NDArray[np.bool_]) -> Examples:
+        """Read the head's inputs and the labels of selected photos, bool [N]."""
+        return Examples(read_values(self.features, selected), self.truth[selected])
 
 
 def load_photos(
@@ -62,46 +68,45 @@ def load_photos(
     """Load a snapshot's usable photos that have all their bottlenecks.
 
     Args:
-        snapshot: The snapshot's key.
-        bottlenecks: What the bottleneck stages say that they have of them, one for each of the settings' bottlenecks.
-        settings: Of the head.
-        root: Where the stores are.
+        snapshot: Key of the snapshot.
+        bottlenecks: Manifests of the bottleneck stages, one for each of the settings' bottlenecks.
+        settings: Settings of the head.
+        root: The data root.
 
     Raises:
         StoreError: A store has lost bottlenecks since, or a shard is damaged.
     """
     table = usable(read_snapshot(root, snapshot))
-    keys = table.column("sha256").combine_chunks()
-    features = Features(keys, settings, root)
+    features = Features.find(table.column("sha256").combine_chunks(), settings, root)
     features.check([manifest.photos for manifest in bottlenecks])
-    if not features.there.all():
-        table = table.filter(pa.array(features.there))
-        features = Features(table.column("sha256").combine_chunks(), settings, root)
-    return EmbeddedPhotos(**vars(_photos(table)), features=features)
+    if not features.complete.all():
+        table, features = table.filter(pa.array(features.complete)), features.filter(features.complete)
+    return EmbeddedPhotos(**vars(label_photos(table)), features=features)
 
 
 def load_pictured(snapshot: str, decoded: Manifest, settings: DecodeSettings, root: DataRoot) -> LabelledPhotos:
     """Load a snapshot's usable photos that have a picture.
 
     Args:
-        snapshot: The snapshot's key.
-        decoded: What the decode stage says that it has of them.
-        settings: Which pictures.
-        root: Where the stores are.
+        snapshot: Key of the snapshot.
+        decoded: Manifest of the decode stage.
+        settings: Settings of the pictures.
+        root: The data root.
 
     Raises:
         StoreError: The store has lost pictures since, or a shard is damaged.
     """
     table = usable(read_snapshot(root, snapshot))
     store = open_stores(root, settings).decoded
-    there = store.found(table.column("sha256").combine_chunks())
-    store.check(int(there.sum()), decoded.photos, "pictures")
-    return _photos(table.filter(pa.array(there)))
+    found = store.found(table.column("sha256").combine_chunks())
+    store.check(int(found.sum()), decoded.photos, "pictures")
+    return label_photos(table.filter(pa.array(found)))
 
 
-def _photos(table: pa.Table) -> LabelledPhotos:
-    sha256, names = table.column("sha256").to_pylist(), table.column("label").to_pylist()
-    labels = tuple(sorted(set(names)))
-    place = {label: index for index, label in enumerate(labels)}
-    truth = np.array([place[name] for name in names], np.int64)
-    return LabelledPhotos(sha256, table.column("path").to_pylist(), labels, truth, assign_splits(sha256, names))
+def label_photos(table: pa.Table) -> LabelledPhotos:
+    """Split photos, given the columns `sha256`, `path` and `label`, and index their labels."""
+    names = table.column("label")
+    labels = sorted(pc.unique(names).to_pylist())
+    truth = pc.index_in(names, value_set=pa.array(labels, pa.string())).to_numpy().astype(np.int64)
+    sha256, paths = (table.column(name).to_pylist() for name in ("sha256", "path"))
+    return LabelledPhotos(sha256, paths, tuple(labels), truth, assign_splits(sha256, names.to_pylist()))

@@ -1,4 +1,4 @@
-"""The pictures that a whole network is trained on and predicts: any of them at any time, few of them in memory."""
+"""Pictures for training and predicting with a whole network: in any order, few of them in memory."""
 
 import itertools
 import os
@@ -29,26 +29,26 @@ Integers = npt.NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """Some pictures.
+    """A batch of pictures.
 
     Args:
         pixels: uint8 [B, S, S, 3], RGB, 0 to 255.
-        labels: int64 [B], each a place in the list of labels.
+        labels: int64 [B], indices into the list of labels.
     """
 
     pixels: Pixels
     labels: Integers
 
 
-class Shown(NamedTuple):
-    """How a picture is shown.
+class _Sample(NamedTuple):
+    """A picture of a batch.
 
     Args:
-        place: Which photo's it is.
+        photo: Index of the photo.
         mirrored: Whether left and right are swapped.
     """
 
-    place: int
+    photo: int
     mirrored: bool
 
 
@@ -58,8 +58,8 @@ class Pictures:
 
     Args:
         keys: The photos' sha256, N.
-        labels: int64 [N], each a place in the list of labels.
-        extents: Where in the file each picture starts and how long it is, in bytes: int64 [N, 2].
+        labels: int64 [N], indices into the list of labels.
+        extents: Start and length in bytes of each picture in the file: int64 [N, 2].
         file: Descriptor of the file.
     """
 
@@ -73,80 +73,80 @@ class Pictures:
 
     def in_order(self, batch_size: int) -> Generator[Batch, None, None]:
         """Read all pictures in batches, the last one smaller, some of them ahead."""
-        shown = [Shown(place, mirrored=False) for place in range(len(self))]
-        return self._read(shown[start : start + batch_size] for start in range(0, len(self), batch_size))
+        samples = [_Sample(index, mirrored=False) for index in range(len(self))]
+        return self._read(samples[start : start + batch_size] for start in range(0, len(self), batch_size))
 
     def shuffled(self, batch_size: int, seed: int, first: int = 0) -> Generator[Batch, None, None]:
         """Read pictures for training without end, in full batches, some of them ahead.
 
-        The photos stand in one row, pass after pass, each pass in an order of its own; a batch takes the next of them,
-        so it may end one pass and begin another. Half the photos are mirrored.
+        Pass follows pass, each in its own order; a batch may end one pass and begin another. Half the photos are
+        mirrored.
 
         Args:
             batch_size: Photos in a batch.
-            seed: Of the order, and of which photos are mirrored.
-            first: The batch to begin with: a training that goes on has seen those before it.
+            seed: Seed of the orders and of the mirroring.
+            first: The batch to begin with: a training that resumes has seen those before it.
         """
         return self._read(self._shuffled(batch_size, seed, first))
 
-    def _shuffled(self, batch_size: int, seed: int, first: int) -> Iterator[list[Shown]]:
+    def _shuffled(self, batch_size: int, seed: int, first: int) -> Iterator[list[_Sample]]:
         done, begun = divmod(first * batch_size, len(self))
         passes = (self._pass(seed, number) for number in itertools.count(done))
-        row = itertools.islice(itertools.chain.from_iterable(passes), begun, None)
+        samples = itertools.islice(itertools.chain.from_iterable(passes), begun, None)
         while True:
-            yield list(itertools.islice(row, batch_size))
+            yield list(itertools.islice(samples, batch_size))
 
-    def _pass(self, seed: int, number: int) -> Iterator[Shown]:
-        """Draw one pass; whether a photo is mirrored in it depends on no other photo."""
-        for place in np.random.default_rng((seed, number)).permutation(len(self)).tolist():
-            drawn = np.random.default_rng((seed, number, int(self.keys[place], 16))).random()
-            yield Shown(place, mirrored=bool(drawn < 0.5))
+    def _pass(self, seed: int, number: int) -> Iterator[_Sample]:
+        """Draw one pass; a photo's mirroring depends on no other photo."""
+        for index in np.random.default_rng((seed, number)).permutation(len(self)).tolist():
+            drawn = np.random.default_rng((seed, number, int(self.keys[index], 16))).random()
+            yield _Sample(index, mirrored=bool(drawn < 0.5))
 
-    def _read(self, batches: Iterator[list[Shown]]) -> Generator[Batch, None, None]:
+    def _read(self, batches: Iterator[list[_Sample]]) -> Generator[Batch, None, None]:
         with ThreadPoolExecutor(available_cores()) as pool:
 
-            def decode(batch: list[Shown]) -> Batch:
-                labels = self.labels[[shown.place for shown in batch]]
-                return Batch(np.stack(list(pool.map(self._show, batch))), labels)
+            def decode(samples: list[_Sample]) -> Batch:
+                labels = self.labels[[sample.photo for sample in samples]]
+                return Batch(np.stack(list(pool.map(self._decode, samples))), labels)
 
             yield from prefetch(map(decode, batches), BATCHES_AHEAD)
 
-    def _show(self, shown: Shown) -> Pixels:
+    def _decode(self, sample: _Sample) -> Pixels:
         """Decode a picture: uint8 [S, S, 3]."""
-        start, length = self.extents[shown.place].tolist()
+        start, length = self.extents[sample.photo].tolist()
         pixels = read_pixels(os.pread(self.file, length, start))
-        return pixels[:, ::-1] if shown.mirrored else pixels
+        return pixels[:, ::-1] if sample.mirrored else pixels
 
 
 @contextmanager
 def open_pictures(
-    photos: LabelledPhotos, which: npt.NDArray[np.bool_], decode: DecodeSettings, root: DataRoot
+    photos: LabelledPhotos, selected: npt.NDArray[np.bool_], decode: DecodeSettings, root: DataRoot
 ) -> Iterator[Pictures]:
-    """Make the pictures of some photos readable in any order, for as long as the block lasts.
+    """Make the pictures of selected photos readable in any order, for as long as the block lasts.
 
-    A decoded store is read from its beginning to its end. Training wants photos at random, so their encoded pictures
+    A decoded store is read from its beginning to its end. Training reads photos at random, so their encoded pictures
     are copied into one file below the data root, or in scratch where that is on an object store: 50 kB each at 224
-    pixels, 5 GB for 100,000 photos. What of it is in memory is the system's page cache. The file has no name, so it
-    vanishes with its process, however that ends.
+    pixels, 5 GB for 100,000 photos, cached by the system's page cache. The file has no name, so it vanishes with its
+    process, however that ends.
 
     Args:
         photos: N photos.
-        which: Those wanted, bool [N]; the pictures are in their order.
-        decode: Which pictures.
-        root: Where the stores are.
+        selected: Selected photos, bool [N]; the pictures are in their order.
+        decode: Settings of the pictures.
+        root: The data root.
 
     Raises:
         StoreError: The decoded store has lost pictures since, or a shard is damaged.
     """
-    keys = [photos.sha256[place] for place in np.flatnonzero(which)]
-    place_of = {key: place for place, key in enumerate(keys)}
+    keys = [photos.sha256[index] for index in np.flatnonzero(selected)]
+    index_of = {key: index for index, key in enumerate(keys)}
     extents = np.zeros((len(keys), 2), np.int64)
     store = open_stores(root, decode).decoded
     with BufferedRandom(open_scratch(root.storage.scratch_for(root.path), 0)) as file:
         for rows in store.rows(pa.array(keys, pa.string()), ["sha256", "image"]):
             images = rows.column("image").combine_chunks().field("bytes")
             for key, image in zip(rows.column("sha256").to_pylist(), images, strict=True):
-                extents[place_of[key]] = file.tell(), file.write(image.as_buffer())
+                extents[index_of[key]] = file.tell(), file.write(image.as_buffer())
         file.flush()
         store.check(int((extents[:, 1] > 0).sum()), len(keys), "pictures")
-        yield Pictures(keys, photos.truth[which], extents, file.fileno())
+        yield Pictures(keys, photos.truth[selected], extents, file.fileno())

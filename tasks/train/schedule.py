@@ -1,29 +1,29 @@
-"""How long a whole network is trained, and at which rate each step is made."""
+"""The schedule of training a whole network: its steps, their learning rates, and its time budget."""
 
 import math
 import time
 from dataclasses import dataclass
 from typing import Literal
 
-#: Steps at least: a few dozen photos need more passes than a few thousand to come as far.
+#: Least steps: a few dozen photos need more passes than a few thousand.
 LEAST_STEPS = 100
 #: Share of the steps in which the rate rises.
 WARM_UP = 0.05
-#: Steps whose time foretells that of the others; one more is made before them, in which TensorFlow traces.
+#: Steps whose time predicts that of all others; one more comes before them, in which TensorFlow traces.
 MEASURED_STEPS = 3
 
 
 @dataclass(frozen=True)
 class NetworkRecipe:
-    """How a whole network is trained; see `tasks.train.network_training`.
+    """Recipe of training a whole network; see `tasks.train.network_training`.
 
     Args:
-        start: Whether it starts from the pretrained weights, which is fine-tuning, or from random ones.
+        start: Pretrained weights, which is fine-tuning, or random ones.
         epochs: Passes over the training photos; few photos get more.
         batch_size: Photos in a step.
-        learning_rate: Adam's rate after the first steps; it falls to zero as a cosine.
-        seed: Of the order of photos, of their mirroring, and of random weights.
-        seconds: What the training may take; where that is too little, fewer steps are made. None is no limit.
+        learning_rate: Adam's rate after the warm-up; it falls to zero as a cosine.
+        seed: Seed of the order of photos, of their mirroring, and of random weights.
+        seconds: Time of the training, which may cut the steps; None is no limit.
     """
 
     start: Literal["pretrained", "random"]
@@ -34,29 +34,31 @@ class NetworkRecipe:
     seconds: float | None = None
 
     def steps(self, photos: int) -> int:
-        """How many steps so many training photos get where there is no limit."""
+        """Return the number of steps without a time limit, for this number of training photos."""
         return max(math.ceil(self.epochs * photos / self.batch_size), LEAST_STEPS)
 
 
 def rate_at(step: int, steps: int, peak: float) -> float:
-    """Tell the learning rate of a step: it rises in a straight line, and then falls to zero as a cosine.
+    """Return the learning rate of a step: it rises linearly, then falls to zero as a cosine.
+
+    That is linear warm-up and cosine decay (Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983).
 
     Args:
         step: The step, from 0.
-        steps: How many there are.
+        steps: Number of all steps.
         peak: The highest rate.
     """
-    rising = math.ceil(WARM_UP * steps)
-    if step < rising:
-        return peak * (step + 1) / (rising + 1)
-    return peak * (1 + math.cos(math.pi * (step - rising) / (steps - rising))) / 2
+    warm_up = math.ceil(WARM_UP * steps)
+    if step < warm_up:
+        return peak * (step + 1) / (warm_up + 1)
+    return peak * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up))) / 2
 
 
 class TimeBudget:
-    """Foretells, after the first few steps, how many there can be in the time that is given.
+    """Predicts, after the first few steps, the number of steps that fit into a time.
 
     Args:
-        seconds: The time, which runs from now on; None is no limit.
+        seconds: The time, from now on; None is no limit.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -64,13 +66,13 @@ class TimeBudget:
         self._moments: list[float] = []
 
     def affordable(self, done: int) -> int | None:
-        """Tell how many steps there can be in all; call it after each.
+        """Return the number of all steps that fit; call it after each step.
 
         Args:
-            done: Steps that are done.
+            done: Steps done.
 
         Returns:
-            None where there is no limit, and after all steps but the one after which it is known.
+            None without a limit, and after all steps but the one that completes the prediction.
         """
         self._moments.append(time.monotonic())
         if self._end is None or len(self._moments) != MEASURED_STEPS + 1:

@@ -1,4 +1,4 @@
-"""Everything that shapes a head or a fine-tuned network, as one value with a key."""
+"""Settings of a head or of a fine-tuned network, each one value with a key."""
 
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, groupby
@@ -19,9 +19,9 @@ class LdaRecipe:
     """Linear discriminant analysis in closed form, on square roots of bottlenecks; see `tasks.train.lda`.
 
     Args:
-        shrinkage: What is added to the variance within labels of a standardised number, to choose from.
-        layer_weights: Weights of the layers before the last one, to choose from; the last one has 1, and 0 leaves out.
-        class_weights: Whether every label is as likely beforehand, however many photos it has.
+        shrinkage: Candidates of the value that is added to the variance within labels of a standardised number.
+        layer_weights: Candidates of the weight of layers before the last one, which has 1; 0 leaves them out.
+        class_weights: Whether all labels have the same prior, however many photos they have.
     """
 
     shrinkage: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0, 3.0)
@@ -35,9 +35,9 @@ class ClassicRecipe:
 
     Args:
         steps: Steps of gradient descent.
-        batch_size: Bottlenecks in a step, drawn with replacement; also photos of a validation on the way.
+        batch_size: Bottlenecks in a step, drawn with replacement, and photos of each validation on the way.
         learning_rate: Rate of every step.
-        averaging: Decay of the moving average of the weights, which `watch` restores; predictions use the weights.
+        averaging: Decay of the moving averages of the weights, which `watch` measures; predictions use the weights.
     """
 
     steps: int
@@ -48,13 +48,13 @@ class ClassicRecipe:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Everything that shapes a head.
+    """Settings of a head.
 
     Args:
-        bottlenecks: What the head is trained on: of each backbone those of each crop. Those of several backbones stand
-            side by side, as more numbers of a view; those of several crops are further views.
-        recipe: How it is trained.
-        seed: Of the order in which bottlenecks are drawn, and of random weights.
+        bottlenecks: Bottlenecks of each crop of each backbone. Those of several backbones stand side by side, as more
+            numbers of a view; those of several crops are further views.
+        recipe: The recipe.
+        seed: Seed of the order in which bottlenecks are drawn, and of random weights.
     """
 
     bottlenecks: tuple[BottleneckSettings, ...]
@@ -63,17 +63,17 @@ class TrainSettings:
 
     @property
     def rooted(self) -> bool:
-        """Whether the head takes signed square roots of all layers; a classic one takes averages of the last layer."""
+        """Whether the inputs are signed square roots of all layers; otherwise averages of the last layer."""
         return isinstance(self.recipe, LdaRecipe)
 
     @property
     def backbones(self) -> tuple[Backbone, ...]:
-        """The backbones, each with the crop that it was made for."""
+        """The backbones, each with its first crop."""
         return tuple(same[0].backbone for same in self.by_backbone)
 
     @property
     def decodes(self) -> tuple[DecodeSettings, ...]:
-        """How photos become pictures: one for each of `bottlenecks`."""
+        """Settings of the pictures, one for each of `bottlenecks`."""
         return tuple(bottleneck.decode for bottleneck in self.bottlenecks)
 
     @property
@@ -89,24 +89,23 @@ class TrainSettings:
 
     @property
     def predicting_views(self) -> tuple[int, ...]:
-        """Places of the views that a photo is predicted from, none of them drawn: the classic head takes one."""
+        """Indices of the views that predict a photo, none of them drawn; a classic head takes one."""
         if isinstance(self.recipe, ClassicRecipe):
             return (0,)
-        starts = accumulate((bottleneck.all_views for bottleneck in self.crops), initial=0)
-        return tuple(
-            start + view for start, crop in zip(starts, self.crops, strict=False) for view in range(crop.views)
-        )
+        starts = accumulate((crop.all_views for crop in self.crops), initial=0)
+        pairs = zip(starts, self.crops, strict=False)
+        return tuple(start + view for start, crop in pairs for view in range(crop.views))
 
     @property
     def training_views(self) -> tuple[int, ...]:
-        """Places of the views that the head is trained on: the classic one knows no mirror image but a drawn one."""
+        """Indices of the views that the head is trained on; a classic one takes no mirror images but drawn ones."""
         first = self.crops[0]
         if isinstance(self.recipe, ClassicRecipe):
             return tuple(range(first.views, first.all_views)) if first.distortion else (0,)
-        return tuple(range(sum(bottleneck.all_views for bottleneck in self.crops)))
+        return tuple(range(sum(crop.all_views for crop in self.crops)))
 
     def key(self, snapshot: str) -> str:
-        """Key of the head that a snapshot's photos give."""
+        """Return the key of the head of a snapshot."""
         return fingerprint(
             {
                 **asdict(self),
@@ -119,15 +118,15 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """Everything that shapes a network whose backbone is trained along with its head; see `tasks.train.network`.
+    """Settings of a network whose backbone is trained too; see `tasks.train.network`.
 
     Args:
-        backbone: The backbone that it starts from.
-        encoding: How its pictures are stored.
+        backbone: The backbone that the training starts from.
+        encoding: Encoding of the pictures.
         epochs: Passes over the training photos.
         batch_size: Photos in a step.
-        learning_rate: Adam's rate after the first steps; it falls to zero as a cosine.
-        seed: Of the order of photos, of their mirroring, and of the head's first weights.
+        learning_rate: Adam's rate after the warm-up; it falls to zero as a cosine.
+        seed: Seed of the order of photos, of their mirroring, and of the softmax layer's first weights.
     """
 
     backbone: Backbone
@@ -139,21 +138,21 @@ class FinetuneSettings:
 
     @property
     def backbones(self) -> tuple[Backbone, ...]:
-        """The backbone, as a head may have several."""
+        """The backbone, in a tuple as of `TrainSettings`."""
         return (self.backbone,)
 
     @property
     def decode(self) -> DecodeSettings:
-        """How photos become pictures."""
+        """Settings of the pictures."""
         return self.backbone.decode(self.encoding)
 
     @property
     def decodes(self) -> tuple[DecodeSettings, ...]:
-        """The same, as a head may have several."""
+        """Settings of the pictures, in a tuple as of `TrainSettings`."""
         return (self.decode,)
 
     def key(self, snapshot: str) -> str:
-        """Key of the network that a snapshot's photos give."""
+        """Return the key of the network of a snapshot."""
         return fingerprint(
             {**asdict(self), "decode": self.decode.key, "snapshot": snapshot, "code_version": NETWORK_VERSION}
         )

@@ -1,6 +1,8 @@
 """Luigi tasks of the train stage."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from tasks.bottleneck.task import ExtractBottlenecks
 from tasks.decode.task import DecodePhotos
@@ -12,16 +14,33 @@ from tasks.stage import RunStageTask
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 
-class TrainHead(RunStageTask):
+class _TrainModel(RunStageTask):
+    """Trains a model of a snapshot."""
+
+    settings: Any
+    stage = "train"
+    on_gpus = True
+
+    def folder(self) -> AnyPath:
+        """Return the folder of the model."""
+        return self.root.train(self.settings.key(self.snapshot))
+
+    def manifest_path(self) -> AnyPath:
+        """Return the path of the manifest, in the folder of the model."""
+        return self.folder() / "manifest.json"
+
+    def _result(self, photos: int, details: Mapping[str, Any]) -> StageResult:
+        settings, key = asdict(self.settings), self.folder().name
+        return StageResult(key, self.snapshot, settings, photos=photos, new=photos, reused=0, details=dict(details))
+
+
+class TrainHead(_TrainModel):
     """Trains a head on a snapshot's bottlenecks."""
 
     settings: SettingsParameter[TrainSettings] = SettingsParameter(TrainSettings, description="Settings, as JSON.")
 
-    stage = "train"
-    on_gpus = True
-
     def requires(self) -> tuple[ExtractBottlenecks, ...]:
-        """The bottlenecks: a task for each of the settings'."""
+        """Return a task for each of the settings' bottlenecks."""
         decodes = list(dict.fromkeys(self.settings.decodes))
         return tuple(
             ExtractBottlenecks(
@@ -34,93 +53,56 @@ class TrainHead(RunStageTask):
         )
 
     def before(self) -> tuple[RunStageTask, ...]:
-        """The stages that this one stands on, in the order in which they run: two bottlenecks may share a decode."""
+        """Return the stages below in the order in which they run: two bottlenecks may share a decode stage."""
         bottlenecks = self.requires()
         return (*dict.fromkeys(bottleneck.requires() for bottleneck in bottlenecks), *bottlenecks)
 
     def manifests(self) -> tuple[Manifest, ...]:
-        """What the bottleneck stages say that they have."""
+        """Return the manifests of the bottleneck stages."""
         return tuple(task.manifest() for task in self.requires())
 
-    def head(self) -> AnyPath:
-        """Folder of the head."""
-        return self.root.train(self.settings.key(self.snapshot))
-
-    def manifest_path(self) -> AnyPath:
-        """Beside the head."""
-        return self.head() / "manifest.json"
-
     def work(self, progress: Progress) -> StageResult:
-        """Train, going on from a checkpoint where an earlier try left one."""
+        """Train the head, or resume from a checkpoint."""
         with progress.preparing("imports"):
+            from tasks.train.head_training import train_head
             from tasks.train.photos import load_photos
-            from tasks.train.training import train_head
 
         photos = load_photos(self.snapshot, self.manifests(), self.settings, self.root)
-        best = train_head(photos, self.snapshot, self.head(), self.context.statistics, progress)
-        trained = int(photos.of("train").sum())
-        return StageResult(
-            key=self.head().name,
-            snapshot=self.snapshot,
-            settings=asdict(self.settings),
-            photos=trained,
-            new=trained,
-            reused=0,
-            details={
-                "labels": list(photos.labels),
-                "validation_photos": best.photos,
-                **best.choice,
-                "validation_accuracy": best.accuracy,
-                "validation_log_loss": best.log_loss,
-            },
-        )
+        trained = train_head(photos, self.snapshot, self.folder(), self.context.statistics, progress)
+        details = {
+            "labels": list(photos.labels),
+            "validation_photos": trained.photos,
+            **trained.choice,
+            "validation_accuracy": trained.score.accuracy,
+            "validation_log_loss": trained.score.log_loss,
+        }
+        return self._result(int(photos.of("train").sum()), details)
 
 
-class FinetuneNetwork(RunStageTask):
+class FinetuneNetwork(_TrainModel):
     """Trains all weights of a backbone, and a head on it, on the pictures of a snapshot's photos."""
 
     settings: SettingsParameter[FinetuneSettings] = SettingsParameter(
         FinetuneSettings, description="Settings, as JSON."
     )
 
-    stage = "train"
-    on_gpus = True
-
     def requires(self) -> DecodePhotos:
-        """The pictures."""
+        """Return the task of the pictures."""
         return DecodePhotos(context=self.context, settings=self.settings.decode)
 
     def before(self) -> tuple[RunStageTask, ...]:
-        """The stages that this one stands on, in the order in which they run."""
+        """Return the stages below."""
         return (self.requires(),)
 
     def manifests(self) -> tuple[Manifest, ...]:
-        """What the decode stage says that it has."""
+        """Return the manifest of the decode stage."""
         return (self.requires().manifest(),)
 
-    def network(self) -> AnyPath:
-        """Folder of the network."""
-        return self.root.train(self.settings.key(self.snapshot))
-
-    def manifest_path(self) -> AnyPath:
-        """Beside the network."""
-        return self.network() / "manifest.json"
-
     def work(self, progress: Progress) -> StageResult:
-        """Train, going on from a checkpoint where an earlier try left one."""
+        """Train the network, or resume from a checkpoint."""
         with progress.preparing("imports"):
-            from tasks.train.finetune import Pictured, finetune
+            from tasks.train.finetune import finetune
 
-        source = Pictured(self.snapshot, self.requires().manifest())
-        weights = self.context.weights_of(self.settings.backbone.weights_sha256)
-        facts = finetune(source, self.settings, weights, self.root, progress)
-        told = ("labels", "validation_photos", "validation_accuracy", "validation_log_loss", "steps", "passes")
-        return StageResult(
-            key=self.network().name,
-            snapshot=self.snapshot,
-            settings=asdict(self.settings),
-            photos=facts["train_photos"],
-            new=facts["train_photos"],
-            reused=0,
-            details={name: facts[name] for name in told},
-        )
+        facts = finetune(self.requires().manifest(), self.settings, self.context, progress)
+        names = ("labels", "validation_photos", "validation_accuracy", "validation_log_loss", "steps", "passes")
+        return self._result(facts["train_photos"], {name: facts[name] for name in names})

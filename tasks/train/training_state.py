@@ -1,10 +1,11 @@
-"""A training that is underway: what it says of itself to whoever watches, and how it stands."""
+"""The state of a training, for the training itself and for processes that watch it."""
 
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
 
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
+from tasks.progress import Progress
 from tasks.settings import settings_from
 from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.storage.files import listed, publish_json, read_json
@@ -16,11 +17,24 @@ CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
-class Training:
-    """What is being trained.
+class TrainingContext:
+    """The surroundings of a training.
 
     Args:
-        settings: How.
+        progress: Counts the steps or photos, and tells scores on the way.
+        checkpoints: Folder of the checkpoints, from which an interrupted training resumes; None writes none.
+    """
+
+    progress: Progress
+    checkpoints: AnyPath | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training, as it announces itself in its folder.
+
+    Args:
+        settings: Settings of the head or network.
         snapshot: Key of the snapshot whose photos it is trained on.
     """
 
@@ -29,32 +43,32 @@ class Training:
 
 
 class TrainingState(Enum):
-    """How a training stands."""
+    """State of a training."""
 
-    AHEAD = auto()
-    UNDERWAY = auto()
+    PENDING = auto()
+    RUNNING = auto()
     ENDED = auto()
-    BROKEN_OFF = auto()
+    INTERRUPTED = auto()
 
 
 def announce(training: Training, folder: AnyPath) -> None:
-    """Say what is being trained in a folder; call it when the folder is locked."""
-    told = {"schema_version": SCHEMA_VERSION, "snapshot": training.snapshot, "settings": asdict(training.settings)}
-    publish_json(folder / ANNOUNCEMENT, told)
+    """Write what is trained in a folder, which must be locked."""
+    values = {"schema_version": SCHEMA_VERSION, "snapshot": training.snapshot, "settings": asdict(training.settings)}
+    publish_json(folder / ANNOUNCEMENT, values)
 
 
 def read_announced(folder: AnyPath) -> Training | None:
-    """Read what is being trained, or was, in a folder; None where no training has begun.
+    """Read what is or was trained in a folder; None where no training has begun.
 
     Raises:
-        StoreError: What is there is damaged or of another version.
+        StoreError: The announcement is damaged or of another version.
     """
     try:
-        told = read_json(folder / ANNOUNCEMENT)
+        values = read_json(folder / ANNOUNCEMENT)
     except FileNotFoundError:
         return None
     try:
-        training = settings_from(Training, {name: told[name] for name in ("settings", "snapshot")})
+        training = settings_from(Training, {name: values[name] for name in ("settings", "snapshot")})
         if training.settings.key(training.snapshot) != folder.name:
             raise ValueError("its key is another one")
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
@@ -66,13 +80,13 @@ def read_announced(folder: AnyPath) -> Training | None:
 
 
 def state_of(folder: AnyPath) -> TrainingState:
-    """Look how the training in a folder stands."""
-    # In this order: a training announces itself after it took the lock, and keeps its head before it gives it back.
-    there = {path.name for path in listed(folder)}
-    if "manifest.json" in there:
+    """Return the state of the training in a folder."""
+    # In this order: a training announces itself after it took the lock, and publishes its head before it releases it.
+    names = {path.name for path in listed(folder)}
+    if "manifest.json" in names:
         return TrainingState.ENDED
     if is_locked(folder):
-        return TrainingState.UNDERWAY
-    if "head.json" in there or (folder / "head.json").is_file():
+        return TrainingState.RUNNING
+    if "head.json" in names or (folder / "head.json").is_file():
         return TrainingState.ENDED
-    return TrainingState.BROKEN_OFF if ANNOUNCEMENT in there else TrainingState.AHEAD
+    return TrainingState.INTERRUPTED if ANNOUNCEMENT in names else TrainingState.PENDING

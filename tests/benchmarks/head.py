@@ -35,9 +35,9 @@ from tasks.shards.manifests import Manifest, StageResult, read_manifest
 from tasks.shards.parquet import publish_parquet
 from tasks.shards.schemas import SNAPSHOT
 from tasks.storage.layout import DataRoot
+from tasks.train.head_training import train_head
 from tasks.train.photos import load_photos
 from tasks.train.settings import LdaRecipe, TrainSettings
-from tasks.train.training import train_head
 from tests.benchmarks.resident import peak
 from tests.benchmarks.table import Table, parser, tell
 from tests.support.servers.object_store import serving

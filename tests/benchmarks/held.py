@@ -30,9 +30,9 @@ from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.photos import usable
 from tasks.storage.layout import DataRoot
 from tasks.train.head import load_head
-from tasks.train.photos import _photos, load_photos
+from tasks.train.head_training import train_head
+from tasks.train.photos import label_photos, load_photos
 from tasks.train.settings import TrainSettings
-from tasks.train.training import train_head
 from tests.benchmarks.made_up import fill_bottlenecks, fill_decoded, made_up_head, make_keys, make_snapshot
 from tests.benchmarks.queries import LARGE_SHARD, measure, open_made_up
 from tests.benchmarks.resident import forget_peak, peak, resident
@@ -85,7 +85,7 @@ def predict(folder: Path, keys: int) -> Callable[[], object]:
     snapshot = usable(make_snapshot(make_keys(keys)))
 
     def query() -> object:
-        photos = _photos(snapshot)
+        photos = label_photos(snapshot)
         labels = len(photos.labels)
         publish_predictions(folder, PredictedPhotos(photos, np.full((keys, labels), 1 / labels, np.float32)), {})
         del photos

@@ -19,7 +19,7 @@ from tasks.settings import settings_from
 from tasks.shards.manifests import read_manifest
 from tasks.storage.layout import DataRoot, manifest_path
 from tasks.train.features import read_values
-from tasks.train.fit_lda import Solver
+from tasks.train.lda_training import LdaTrainer
 from tasks.train.photos import EmbeddedPhotos, load_photos
 from tasks.train.settings import LdaRecipe, TrainSettings
 from tests.benchmarks.table import Table, parser, tell
@@ -49,7 +49,7 @@ def measure_head(photos: EmbeddedPhotos, layer_weights: tuple[float, ...], per_l
     drawn[sample_training(photos, per_label, seed)] = True
     settings = replace(photos.features.settings, recipe=LdaRecipe(layer_weights=layer_weights))
     numbers = photos.features.read(drawn, range(photos.features.shape[1]))
-    head, _ = Solver.of(settings, photos.labels).choose_from(numbers, photos.truth[drawn])
+    head, _ = LdaTrainer.of(settings, photos.labels).search_on(numbers, photos.truth[drawn])
     predicted = head.probabilities(read_values(photos.features, ~drawn))
     return measure(photos.truth[~drawn], predicted, photos.labels)
 

@@ -32,7 +32,7 @@ from tasks.predict.models import Model, read_model
 from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
-from tasks.train.examples import Floats
+from tasks.train.head import Floats
 from tests.benchmarks.table import Table, parser, rates, tell, time_in_turn
 
 #: The whole server: TensorFlow and Python's own library.

@@ -11,15 +11,15 @@ from tasks.evaluate.cross_validation import fold_heads, predict_photos
 from tasks.evaluate.metrics import CrossValidation, measure_cross_validation
 from tasks.progress import NullProgress
 from tasks.snapshot.splits import TENTHS, fold_tenths
-from tasks.train.classic import fit, training_data_of
-from tasks.train.examples import LeftOutScore, TrainingContext
+from tasks.train.classic import fit, read_training_data
 from tasks.train.features import read_values
-from tasks.train.fit_lda import Solver
 from tasks.train.head import Head, load_head
+from tasks.train.head_training import train_head
+from tasks.train.lda_training import LdaTrainer, LeftOutScore
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.settings import TrainSettings
 from tasks.train.statistics import Statistics
-from tasks.train.training import train_head
+from tasks.train.training_state import TrainingContext
 from tests.support.progress import Tally
 from tests.train.examples import BACKBONE, BOTTLENECK, CLASSIC, LDA, Drawn, classic, draw_examples, photos_of, settings
 
@@ -88,13 +88,13 @@ def test_a_fold_s_head_is_solved_for_from_all_photos_but_the_fold_s_with_what_th
     photos = drawn_photos()
     head = train(photos, tmp_path)
     choice = LeftOutScore(**head.facts["choices"][0])
-    solver = Solver(LDA, photos.features.columns, (0, 1), photos.labels)
+    trainer = LdaTrainer(LDA, photos.features.columns, (0, 1), photos.labels)
     numbers = photos.features.read(np.ones(100, bool), (0, 1), np.ones(10, bool))
     heads = fold_heads(photos, head, folds, None, NullProgress())
     for own, found in zip(fold_tenths(folds), heads, strict=True):
-        others, known = ~np.isin(photos.splits.tenths, own), Statistics.none(2, 10)
+        others, known = ~np.isin(photos.splits.tenths, own), Statistics.empty(2, 10)
         known.add(numbers[others], photos.truth[others])
-        assert_same(found, solver.fit(known, choice))
+        assert_same(found, trainer.fit(known, choice))
 
 
 def test_a_fold_s_classic_head_is_trained_on_neither_the_fold_nor_the_validation_split(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_fold_s_classic_head_is_trained_on_neither_the_fold_nor_the_validation
     for own, found in zip(fold_tenths(4), heads, strict=True):
         others, validation = ~photos.in_tenths(own), photos.of("validation")
         watched = others & validation
-        data = training_data_of(photos, others & ~validation, watched if watched.any() else others)
+        data = read_training_data(photos, others & ~validation, watched if watched.any() else others)
         assert_same(found, fit(data, photos.labels, CLASSIC, 0, TrainingContext(NullProgress())))
 
 
@@ -142,7 +142,7 @@ def test_statistics_on_disk_give_the_same_bits(kept: bool, tmp_path: Path, monke
     photos = drawn_photos()
     head = train(photos, tmp_path / "head")
     summed = fold_heads(photos, head, 3, None, NullProgress())
-    monkeypatch.setattr("tasks.train.tenths.MOST_SUMMED", 0)
+    monkeypatch.setattr("tasks.train.tenth_statistics.MAX_SUMMED", 0)
     read = fold_heads(photos, head, 3, tmp_path / "statistics" if kept else None, NullProgress())
     for one, other in zip(summed, read, strict=True):
         assert_same(one, other)

@@ -17,15 +17,16 @@ from tasks.evaluate.settings import EvaluateSettings
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress
+from tasks.run_context import RunContext
 from tasks.shards.manifests import Manifest
 from tasks.shards.store import ShardStore
 from tasks.storage.layout import DataRoot
 from tasks.train.features import read_values
-from tasks.train.finetune import Pictured, finetune
+from tasks.train.finetune import finetune
 from tasks.train.head import load_head
+from tasks.train.head_training import train_head
 from tasks.train.photos import load_photos
 from tasks.train.settings import FinetuneSettings, TrainSettings
-from tasks.train.training import train_head
 from tests.bottleneck.pictures import key_of, manifest_of, numbers_of
 from tests.train.examples import BOTTLENECK, classic, settings
 from tests.train.tiny import LABELS, coloured_snapshot, tiny
@@ -122,7 +123,7 @@ def test_bottlenecks_that_are_read_block_by_block_give_the_same_results(
     expected = pq.read_table(results / "predictions.parquet")
     monkeypatch.setattr("tasks.train.features.MOST_HELD", 0)
     monkeypatch.setattr("tasks.train.features.BLOCK_PHOTOS", 7)
-    monkeypatch.setattr("tasks.train.tenths.MOST_SUMMED", 0)
+    monkeypatch.setattr("tasks.train.tenth_statistics.MAX_SUMMED", 0)
     streamed, _ = measure(root, prepared, embedded, EvaluateSettings(train, folds=3))
     found = pq.read_table(results / "predictions.parquet")
     assert found["sha256"].equals(expected["sha256"])
@@ -137,7 +138,9 @@ def test_fine_tuned_network_gets_the_same_files_as_a_head(
     root: DataRoot[Path], prepared: Prepared, decoded: Manifest
 ) -> None:
     train = FinetuneSettings(prepared.backbone, "png", epochs=2, batch_size=8, learning_rate=0.01, seed=0)
-    finetune(Pictured("snap", decoded), train, prepared.weights, root, NullProgress())
+    weights = ((prepared.backbone.weights_sha256, str(prepared.weights)),)
+    context = RunContext(data_root=str(root.path), snapshot="snap", weights=weights)
+    finetune(decoded, train, context, NullProgress())
     evaluation, results = measure(root, prepared, [decoded], EvaluateSettings(train, folds=0))
     assert {path.name for path in results.iterdir()} == FILES
     assert evaluation.cross_validation is None

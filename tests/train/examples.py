@@ -8,11 +8,13 @@ import numpy.typing as npt
 
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.quantisation import Numbers, quantise
-from tasks.bottleneck.settings import BottleneckSettings
+from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.snapshot.splits import assign_splits
 from tasks.train.features import Features, columns_of
+from tasks.train.head import Head
 from tasks.train.photos import EmbeddedPhotos
-from tasks.train.settings import ClassicRecipe, LdaRecipe, TrainSettings
+from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
+from tasks.train.statistics import Statistics
 from tests.bottleneck.pictures import key_of
 
 #: A backbone whose bottleneck has six numbers of the last layer and four of an earlier one.
@@ -27,8 +29,12 @@ BACKBONE = Backbone(
     scaling="inception",
 )
 BOTTLENECK = BottleneckSettings(backbone=BACKBONE, encoding="png", precision="float32", views=2)
+STRETCHED = replace(BOTTLENECK, backbone=replace(BACKBONE, crop="stretch"))
+#: Bottlenecks with three drawn views.
+DISTORTED = replace(BOTTLENECK, distortion=Distortion(3, True, 10, 0, 0, seed=0))
 
 LDA = LdaRecipe(shrinkage=(0.1, 1.0), layer_weights=(1.0, 0.0), class_weights=False)
+FINETUNE = FinetuneSettings(BACKBONE, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
 CLASSIC = ClassicRecipe(steps=300, batch_size=20, learning_rate=0.01, averaging=0.99)
 
 
@@ -46,7 +52,7 @@ def classic(**changes: object) -> TrainSettings:
 
 
 class Drawn(NamedTuple):
-    """Numbers of photos, uint8 [N, V, D], and what the photos show, int64 [N]."""
+    """Numbers of photos, uint8 [N, V, D], and their labels, int64 [N]."""
 
     numbers: Numbers
     labels: npt.NDArray[np.int64]
@@ -58,8 +64,8 @@ def draw_examples(counts: tuple[int, ...], width: int = 10, apart: float = 1.0, 
     Args:
         counts: Photos of each label.
         width: Numbers of a bottleneck.
-        apart: How much larger the label's own number is than all others.
-        seed: Of the draw.
+        apart: Difference between the mean of the label's own number and that of all others.
+        seed: Seed of the draw.
     """
     random = np.random.default_rng(seed)
     truth = random.permutation(np.repeat(np.arange(len(counts)), counts))
@@ -69,17 +75,32 @@ def draw_examples(counts: tuple[int, ...], width: int = 10, apart: float = 1.0, 
     return Drawn(quantise(small, BOTTLENECK.quantisation, [f"{number}" for number in range(len(truth))]), truth)
 
 
+def statistics_of(drawn: Drawn, labels: int) -> Statistics:
+    """Sum up photos."""
+    statistics = Statistics.empty(labels, drawn.numbers.shape[-1])
+    statistics.add(drawn.numbers, drawn.labels)
+    return statistics
+
+
+def assert_same_bits(one: Head | None, other: Head | None) -> None:
+    """Assert that two heads have the same weights and biases."""
+    assert one is not None
+    assert other is not None
+    np.testing.assert_array_equal(one.weights, other.weights)
+    np.testing.assert_array_equal(one.biases, other.biases)
+
+
 class DrawnFeatures(Features):
     """Bottlenecks that are in no store.
 
     Args:
         numbers: [N, V, D].
-        settings: Of the head.
+        settings: Settings of the head.
     """
 
     def __init__(self, numbers: Numbers, settings: TrainSettings) -> None:
         self.settings, self.columns, self.shape = settings, columns_of(settings), numbers.shape
-        self.there = np.ones(len(numbers), bool)
+        self.complete = np.ones(len(numbers), bool)
         self.__dict__["_held"] = numbers
 
 

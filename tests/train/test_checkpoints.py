@@ -20,13 +20,15 @@ from tasks.shards.quarantine import quarantine
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import listed
 from tasks.train import classic
-from tasks.train.checkpoints import CHECKPOINTS_KEPT, LIST, decay_after
+from tasks.train.checkpoints import CHECKPOINTS_KEPT, LIST, update_ema
 from tasks.train.classic import STEPS_PER_VALIDATION, TrainingData
-from tasks.train.examples import Examples, TrainingContext
 from tasks.train.head import Head, load_head
+from tasks.train.scores import Examples
+from tasks.train.training_state import TrainingContext
 from tests.support.progress import Tally
+from tests.support.repository import REPOSITORY
 from tests.support.servers.object_store import ObjectStore
-from tests.train.examples import BOTTLENECK, CLASSIC, draw_examples
+from tests.train.examples import BOTTLENECK, CLASSIC, assert_same_bits, draw_examples
 
 LABELS = ("daisy", "roses", "tulips")
 WIDTH = 1280  # as wide as real ones, so that the same products are computed in parallel
@@ -54,30 +56,19 @@ save_head(fit(None, Killer()), folder / "undisturbed")
 """
 
 
-def lesson() -> TrainingData:
-    """The same photos each time."""
-    train, validation = (draw_examples((100, 100, 100), WIDTH, seed=seed) for seed in (0, 1))
-    steps = np.full(WIDTH, BOTTLENECK.quantisation.step, np.float32)
-    values = (validation.numbers[:, :1] * steps) ** 2
-    return TrainingData(train.numbers[:, 0], steps, train.labels, Examples(values, validation.labels))
-
-
 def fit(checkpoints: AnyPath | None, progress: Progress | None = None) -> Head:
     """Train on the same photos each time."""
-    return classic.fit(lesson(), LABELS, RECIPE, 0, TrainingContext(progress or NullProgress(), checkpoints))
+    train, validation = (draw_examples((100, 100, 100), WIDTH, seed=seed) for seed in (0, 1))
+    steps = np.full(WIDTH, BOTTLENECK.quantisation.step, np.float32)
+    examples = Examples((validation.numbers[:, :1] * steps) ** 2, validation.labels)
+    data = TrainingData(train.numbers[:, 0], steps, train.labels, examples)
+    return classic.fit(data, LABELS, RECIPE, 0, TrainingContext(progress or NullProgress(), checkpoints))
 
 
 def run(folder: AnyPath, kill_at: str, scratch: Path | None = None) -> int:
-    root = Path(__file__).parent.parent.parent
     environment = {**os.environ, **({"TMPDIR": str(scratch)} if scratch else {})}
     command = [sys.executable, "-c", RUN, str(folder), kill_at]
-    return subprocess.run(command, cwd=root, env=environment, check=False).returncode
-
-
-def assert_same(one: Head, other: Head) -> None:
-    np.testing.assert_array_equal(one.weights, other.weights)
-    np.testing.assert_array_equal(one.biases, other.biases)
-    assert one.facts == other.facts
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode
 
 
 def test_killed_training_resumed_and_undisturbed_in_other_processes_give_the_same_bits(tmp_path: Path) -> None:
@@ -85,8 +76,8 @@ def test_killed_training_resumed_and_undisturbed_in_other_processes_give_the_sam
     assert int(tf.train.load_variable(str(tmp_path / "checkpoints"), "step/.ATTRIBUTES/VARIABLE_VALUE")) == 300
     assert run(tmp_path, kill_at="never") == 0
     here = fit(None)
-    assert_same(load_head(tmp_path / "resumed"), here)
-    assert_same(load_head(tmp_path / "undisturbed"), here)
+    assert_same_bits(load_head(tmp_path / "resumed"), here)
+    assert_same_bits(load_head(tmp_path / "undisturbed"), here)
 
 
 class Counted(NullProgress):
@@ -100,7 +91,7 @@ class Counted(NullProgress):
         self.steps.append(count)
 
 
-def test_a_training_killed_on_one_machine_goes_on_on_another_from_the_store_and_gives_the_same_bits(
+def test_a_training_killed_on_one_machine_resumes_on_another_from_the_store_and_gives_the_same_bits(
     object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
@@ -111,7 +102,7 @@ def test_a_training_killed_on_one_machine_goes_on_on_another_from_the_store_and_
     shutil.rmtree(one)
     monkeypatch.setattr(tempfile, "tempdir", str(other))
     head = fit(folder / "checkpoints", told := Counted())
-    assert_same(head, fit(None))
+    assert_same_bits(head, fit(None))
     # The last one before it was killed may have been on its way.
     assert told.steps[0] in {200, 300}
     assert sum(told.steps) == STEPS
@@ -121,7 +112,7 @@ def test_a_training_killed_on_one_machine_goes_on_on_another_from_the_store_and_
     assert list(other.rglob("head-*")) == []
 
 
-def test_checkpoints_hold_weights_biases_and_their_averages(tmp_path: Path) -> None:
+def test_checkpoints_hold_weights_biases_and_their_averages_and_the_newest_are_kept(tmp_path: Path) -> None:
     head = fit(tmp_path)
     reader = tf.train.load_checkpoint(str(tmp_path))
     layer = {name: reader.get_tensor(f"{name}/.ATTRIBUTES/VARIABLE_VALUE") for name in VARIABLES}
@@ -131,10 +122,6 @@ def test_checkpoints_hold_weights_biases_and_their_averages(tmp_path: Path) -> N
     assert layer["average_weights"].shape == head.weights.shape
     assert not np.array_equal(layer["average_weights"], head.weights)
     assert not np.array_equal(layer["average_biases"], head.biases)
-
-
-def test_newest_checkpoints_are_kept_and_named_by_their_steps(tmp_path: Path) -> None:
-    fit(tmp_path)
     steps = [*range(0, STEPS, STEPS_PER_VALIDATION), STEPS][-CHECKPOINTS_KEPT:]
     paths = tf.train.get_checkpoint_state(str(tmp_path)).all_model_checkpoint_paths
     assert [Path(path).name for path in paths] == [f"head-{step}" for step in steps]
@@ -143,7 +130,7 @@ def test_newest_checkpoints_are_kept_and_named_by_their_steps(tmp_path: Path) ->
 def test_finished_training_is_read_and_not_repeated(tmp_path: Path) -> None:
     first = fit(tmp_path)
     before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.iterdir())
-    assert_same(fit(tmp_path, told := Tally()), first)
+    assert_same_bits(fit(tmp_path, told := Tally()), first)
     assert (told.done, told.lines) == (told.total, [])
     assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.iterdir()) == before
 
@@ -189,10 +176,12 @@ def test_a_damaged_checkpoint_of_a_store_is_set_aside_with_its_folder_and_the_tr
     )
     assert listed(folder) == []
     assert len(listed(folder.parent / "damaged" / "checkpoints")) == 7
-    assert_same(fit(folder, told := Counted()), head)
+    assert_same_bits(fit(folder, told := Counted()), head)
     assert told.steps[0] == 0
 
 
 def test_averages_soon_forget_the_start_and_then_decay_as_they_should() -> None:
-    decays = [float(decay_after(tf.constant(float(steps)), 0.99)) for steps in (0, 1, 90, 889, 10_000)]
-    assert decays == pytest.approx([1 / 10, 2 / 11, 91 / 100, 890 / 899, 0.99])
+    for steps, decay in ((0, 1 / 10), (1, 2 / 11), (90, 91 / 100), (889, 890 / 899), (10_000, 0.99)):
+        average = tf.Variable(1.0)
+        update_ema([average], [tf.Variable(0.0)], tf.constant(steps, tf.int64), 0.99)
+        assert float(average) == pytest.approx(decay)

@@ -5,52 +5,55 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from tasks.bottleneck.settings import BottleneckSettings, Distortion
+from tasks.bottleneck.quantisation import Numbers
+from tasks.bottleneck.settings import BottleneckSettings
 from tasks.errors import StoreError
 from tasks.storage.layout import DataRoot
 from tasks.train import features as module
 from tasks.train.features import Features, columns_of, head_values, read_values
-from tasks.train.settings import TrainSettings
 from tests.bottleneck.pictures import key_of, keys_of
-from tests.train.examples import BACKBONE, BOTTLENECK, CLASSIC, settings
+from tests.train.examples import BACKBONE, BOTTLENECK, STRETCHED, classic, settings
 
 OTHER = replace(
     BOTTLENECK, backbone=replace(BACKBONE, name="other", kind="keras_application", layers=("",), widths=(3,))
 )
-SQUEEZED = replace(BOTTLENECK, backbone=replace(BACKBONE, crop="stretch"))
 COUNT = 30
+KEYS = keys_of(range(COUNT))
+#: Numbers of the photos, in the order of their keys.
+NUMBERS = sorted(range(COUNT), key=key_of)
+EVERYTHING = np.ones(COUNT, bool)
 
 
-def numbers_in(store: BottleneckSettings, number: int) -> npt.NDArray[np.integer]:
-    """What a store has of a photo that is only a number: [V, D]."""
+def stored(store: BottleneckSettings, number: int) -> Numbers:
+    """Bottlenecks in a store of a photo that is only a number: [V, D]."""
     limits = np.iinfo(store.quantisation.dtype)
     random = np.random.default_rng((number, len(store.backbone.name), len(store.backbone.crop)))
-    return random.integers(limits.min, limits.max, (store.all_views, store.backbone.width), limits.dtype)
+    numbers: Numbers = random.integers(limits.min, limits.max, (store.all_views, store.backbone.width), limits.dtype)
+    return numbers
 
 
-def fill(root: DataRoot, store: BottleneckSettings, shards: Sequence[Sequence[int]]) -> None:
+def stored_all(store: BottleneckSettings) -> Numbers:
+    """Bottlenecks of all photos, in the order of their keys: [N, V, D]."""
+    return np.stack([stored(store, number) for number in NUMBERS])
+
+
+def fill(root: DataRoot, store: BottleneckSettings, *shards: Sequence[int]) -> None:
     for numbers in shards:
         own = store.store(root)
         rows = [
             {"sha256": key_of(number), "view": view, "bottleneck": vector}
             for number in numbers
-            for view, vector in enumerate(numbers_in(store, number))
+            for view, vector in enumerate(stored(store, number))
         ]
         own.append(pa.Table.from_pylist(rows, own.schema))
 
 
-def shuffled(seed: int, shards: int) -> list[list[int]]:
+def fill_shuffled(root: DataRoot, store: BottleneckSettings, seed: int, shards: int) -> None:
     order = np.random.default_rng(seed).permutation(COUNT)
-    return [part.tolist() for part in np.array_split(order, shards)]
-
-
-def number_of(keys: pa.Array) -> list[int]:
-    known = {key_of(number): number for number in range(COUNT)}
-    return [known[key] for key in keys.to_pylist()]
+    fill(root, store, *(part.tolist() for part in np.array_split(order, shards)))
 
 
 @pytest.fixture(params=["held", "streamed"])
@@ -61,77 +64,69 @@ def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return DataRoot(tmp_path)
 
 
-def read_all(features: Features) -> npt.NDArray[np.integer]:
-    everything = np.ones(features.shape[0], bool)
-    return features.read(everything, range(features.shape[1]), np.ones(features.shape[2], bool))
+def read_all(features: Features) -> Numbers:
+    return features.read(np.ones(features.shape[0], bool), range(features.shape[1]))
 
 
 def test_photos_lie_in_the_order_of_their_keys_whatever_shards_they_are_in(root: DataRoot) -> None:
-    fill(root, BOTTLENECK, shuffled(1, 4))
-    keys = keys_of(range(COUNT))
-    features = Features(keys, settings(), root)
-    assert features.there.all()
+    fill_shuffled(root, BOTTLENECK, seed=1, shards=4)
+    features = Features.find(KEYS, settings(), root)
+    assert features.complete.all()
     assert features.shape == (COUNT, 2, 10)
-    expected = np.stack([numbers_in(BOTTLENECK, number) for number in number_of(keys)])
-    np.testing.assert_array_equal(read_all(features), expected)
+    np.testing.assert_array_equal(read_all(features), stored_all(BOTTLENECK))
 
 
 def test_several_backbones_stand_side_by_side_and_several_crops_are_further_views(root: DataRoot) -> None:
-    stores = (BOTTLENECK, SQUEEZED, OTHER, replace(OTHER, backbone=replace(OTHER.backbone, crop="stretch")))
+    stores = (BOTTLENECK, STRETCHED, OTHER, replace(OTHER, backbone=replace(OTHER.backbone, crop="stretch")))
     for seed, store in enumerate(stores):
-        fill(root, store, shuffled(seed, 1 + seed))
-    how = settings(bottlenecks=stores)
-    keys = keys_of(range(COUNT))
-    features = Features(keys, how, root)
+        fill_shuffled(root, store, seed, 1 + seed)
+    features = Features.find(KEYS, settings(bottlenecks=stores), root)
     assert features.shape == (COUNT, 4, 13)
     assert features.columns.last.tolist() == [True] * 6 + [False] * 4 + [True] * 3
-    found = read_all(features)
-    for place, number in enumerate(number_of(keys)):
-        first, second, third, fourth = (numbers_in(store, number) for store in stores)
-        np.testing.assert_array_equal(found[place, :2], np.concatenate([first, third], axis=1))
-        np.testing.assert_array_equal(found[place, 2:], np.concatenate([second, fourth], axis=1))
-    assert how.predicting_views == (0, 1, 2, 3)
+    first, second, third, fourth = map(stored_all, stores)
+    expected = np.concatenate(
+        [np.concatenate([first, third], axis=2), np.concatenate([second, fourth], axis=2)], axis=1
+    )
+    np.testing.assert_array_equal(read_all(features), expected)
 
 
-def test_a_photo_counts_as_there_if_every_store_has_it(root: DataRoot) -> None:
-    fill(root, BOTTLENECK, [range(20)])
-    fill(root, OTHER, [range(10, COUNT)])
-    keys = keys_of(range(COUNT))
-    features = Features(keys, settings(bottlenecks=(BOTTLENECK, OTHER)), root)
-    assert sorted(np.array(number_of(keys))[features.there]) == list(range(10, 20))
-    (read, *_) = [block.places for block in features.blocks(features.there)]
-    assert set(read) <= set(np.flatnonzero(features.there))
+def test_a_photo_is_complete_if_every_store_has_it(root: DataRoot) -> None:
+    fill(root, BOTTLENECK, range(12), range(12, 20))
+    fill(root, OTHER, range(10, COUNT))
+    features = Features.find(KEYS, settings(bottlenecks=(BOTTLENECK, OTHER)), root)
+    assert sorted(np.array(NUMBERS)[features.complete]) == list(range(10, 20))
+    expected = np.concatenate([stored_all(BOTTLENECK), stored_all(OTHER)], axis=2)[features.complete]
+    alone = features.filter(features.complete)
+    assert alone.complete.all()
+    np.testing.assert_array_equal(read_all(alone), expected)
+    np.testing.assert_array_equal(features.read(features.complete, (0, 1)), expected)
 
 
 def test_a_store_that_has_less_than_its_manifest_says_is_damaged(root: DataRoot) -> None:
-    fill(root, BOTTLENECK, [range(20)])
-    features = Features(keys_of(range(COUNT)), settings(), root)
+    fill(root, BOTTLENECK, range(20))
+    features = Features.find(KEYS, settings(), root)
     features.check([20])
     with pytest.raises(StoreError, match="has 20 of 21 photos"):
         features.check([21])
 
 
 def test_some_photos_views_and_numbers_are_read_alone(root: DataRoot) -> None:
-    fill(root, BOTTLENECK, shuffled(2, 3))
-    keys = keys_of(range(COUNT))
-    which = np.arange(COUNT) % 3 == 0
-    columns = np.arange(10) % 2 == 1
-    found = Features(keys, settings(), root).read(which, (1,), columns)
-    expected = [numbers_in(BOTTLENECK, number)[1:, 1::2] for number in np.array(number_of(keys))[which]]
-    np.testing.assert_array_equal(found, np.stack(expected))
+    fill_shuffled(root, BOTTLENECK, seed=2, shards=3)
+    selected, columns = np.arange(COUNT) % 3 == 0, np.arange(10) % 2 == 1
+    found = Features.find(KEYS, settings(), root).read(selected, (1,), columns)
+    np.testing.assert_array_equal(found, stored_all(BOTTLENECK)[selected, 1:, 1::2])
 
 
 def test_a_head_of_lda_takes_square_roots_and_a_classic_one_averages_of_the_last_layer_and_the_plain_view(
     root: DataRoot,
 ) -> None:
-    fill(root, BOTTLENECK, [range(COUNT)])
-    keys, everything = keys_of(range(COUNT)), np.ones(COUNT, bool)
-    stored = np.stack([numbers_in(BOTTLENECK, number) for number in number_of(keys)])
-    roots = stored * (6**0.5 / 255)
-    for how, expected in ((settings(), roots), (TrainSettings((BOTTLENECK,), CLASSIC, 0), roots[:, :1, :6] ** 2)):
-        features = Features(keys, how, root)
-        np.testing.assert_allclose(read_values(features, everything), expected, rtol=1e-5)
-        np.testing.assert_allclose(head_values(stored, how, columns_of(how)), expected, rtol=1e-5)
+    fill(root, BOTTLENECK, range(COUNT))
+    numbers = stored_all(BOTTLENECK)
+    roots = numbers * (6**0.5 / 255)
+    for how, expected in ((settings(), roots), (classic(), roots[:, :1, :6] ** 2)):
+        features = Features.find(KEYS, how, root)
+        np.testing.assert_allclose(read_values(features, EVERYTHING), expected, rtol=1e-5)
+        np.testing.assert_allclose(head_values(numbers, how, columns_of(how)), expected, rtol=1e-5)
 
 
 def test_numbers_below_zero_keep_their_sign() -> None:
@@ -139,12 +134,3 @@ def test_numbers_below_zero_keep_their_sign() -> None:
     numbers = np.array([[-512, 0, 256]], np.int16)
     assert columns.values(numbers, slice(None), rooted=True).tolist() == [[-2, 0, 1]]
     assert columns.values(numbers, slice(None), rooted=False).tolist() == [[-4, 0, 1]]
-
-
-def test_views_that_were_drawn_train_and_do_not_predict() -> None:
-    drawn = Distortion(3, flip_left_right=True, random_crop=0, random_scale=0, random_brightness=0, seed=0)
-    distorted = replace(BOTTLENECK, distortion=drawn)
-    how = settings(bottlenecks=(distorted, SQUEEZED))
-    assert how.predicting_views == (0, 1, 5, 6)
-    assert how.training_views == tuple(range(7))
-    assert TrainSettings((distorted,), CLASSIC, 0).training_views == (2, 3, 4)

@@ -1,8 +1,10 @@
-"""The network that a stage keeps: trained on one split, measured on another, with all that is needed to use it."""
+"""The network that a stage publishes: trained on one split, measured on another, with all that is needed to use it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,78 +14,76 @@ import pytest
 from tasks.backbone.backbones import Prepared
 from tasks.decode.photos import open_stores
 from tasks.errors import BackboneError
-from tasks.paths import to_path
-from tasks.progress import NullProgress
-from tasks.shards.manifests import Manifest
+from tasks.paths import AnyPath, to_path
+from tasks.progress import NullProgress, Progress
+from tasks.run_context import RunContext
 from tasks.storage.files import listed
 from tasks.storage.layout import DataRoot
-from tasks.train.finetune import Pictured, finetune
+from tasks.train.finetune import finetune
 from tasks.train.network import FACTS, WEIGHTS, read_network
 from tasks.train.photos import load_pictured
 from tasks.train.pictures import open_pictures
 from tasks.train.schedule import LEAST_STEPS
 from tasks.train.settings import FinetuneSettings
-from tasks.train.training_state import CHECKPOINTS, read_announced
+from tasks.train.training_state import CHECKPOINTS, Training, read_announced
 from tests.bottleneck.pictures import encode
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore
-from tests.train.tiny import DECODE, LABELS, SIZE, coloured_snapshot, tiny
+from tests.train.tiny import DECODE, LABELS, SIZE, coloured_snapshot
 
-COUNT = 90
+PHOTOS = 90
+
+
+class Run:
+    """A run that fine-tunes the tiny backbone on coloured photos."""
+
+    def __init__(self, folder: AnyPath, prepared: Prepared) -> None:
+        self.root, self.prepared = DataRoot(folder), prepared
+        self.decoded = coloured_snapshot(self.root, PHOTOS)
+        self.settings = FinetuneSettings(prepared.backbone, "png", epochs=2, batch_size=8, learning_rate=0.01, seed=0)
+
+    @property
+    def network(self) -> AnyPath:
+        """Folder of the network."""
+        return self.root.train(self.settings.key("snap"))
+
+    def finetune(self, progress: Progress | None = None) -> Mapping[str, Any]:
+        """Fine-tune, and return the facts."""
+        weights = (self.settings.backbone.weights_sha256, str(self.prepared.weights))
+        context = RunContext(data_root=str(self.root.path), snapshot="snap", weights=(weights,))
+        return finetune(self.decoded, self.settings, context, progress or NullProgress())
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
+def run(tmp_path: Path, prepared: Prepared) -> Run:
+    return Run(tmp_path, prepared)
 
 
-@pytest.fixture
-def prepared(root: DataRoot[Path]) -> Prepared:
-    return tiny(root.path)
-
-
-@pytest.fixture
-def decoded(root: DataRoot[Path]) -> Manifest:
-    return coloured_snapshot(root, COUNT)
-
-
-@pytest.fixture
-def settings(prepared: Prepared) -> FinetuneSettings:
-    return FinetuneSettings(prepared.backbone, "png", epochs=2, batch_size=8, learning_rate=0.01, seed=0)
-
-
-def test_a_network_is_trained_and_kept_on_an_object_store(
-    object_store: ObjectStore, prepared: Prepared, settings: FinetuneSettings
-) -> None:
-    root: DataRoot = DataRoot(to_path(object_store.url("data")))
-    decoded = coloured_snapshot(root, COUNT)
-    facts = finetune(Pictured("snap", decoded), settings, prepared.weights, root, NullProgress())
-    folder = root.train(settings.key("snap"))
-    assert {FACTS, WEIGHTS, "training.json"} < {path.name for path in listed(folder)}
-    assert listed(folder / CHECKPOINTS) == []
-    photos = load_pictured("snap", decoded, DECODE, root)
-    with open_pictures(photos, photos.of("validation"), DECODE, root) as pictures:
-        predicted = read_network(folder, prepared).probabilities(pictures, NullProgress())
+def test_a_network_is_published_on_an_object_store(object_store: ObjectStore, prepared: Prepared) -> None:
+    run = Run(to_path(object_store.url("data")), prepared)
+    facts = run.finetune()
+    assert {FACTS, WEIGHTS, "training.json"} < {path.name for path in listed(run.network)}
+    assert listed(run.network / CHECKPOINTS) == []
+    photos = load_pictured("snap", run.decoded, DECODE, run.root)
+    with open_pictures(photos, photos.of("validation"), DECODE, run.root) as pictures:
+        predicted = read_network(run.network, prepared).probabilities(pictures, NullProgress())
         assert (predicted.argmax(axis=1) == pictures.labels).mean() == facts["validation_accuracy"]
     # The second time there is nothing to do.
-    assert finetune(Pictured("snap", decoded), settings, prepared.weights, root, Tally()) == facts
+    assert run.finetune(Tally()) == facts
 
 
-def test_kept_network_predicts_and_names_what_it_stands_on(
-    root: DataRoot[Path], prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
-) -> None:
-    facts = finetune(Pictured("snap", decoded), settings, prepared.weights, root, NullProgress())
-    folder = root.train(settings.key("snap"))
-    assert {path.name for path in folder.iterdir()} == {FACTS, WEIGHTS, "training.json"}
-    assert facts == json.loads((folder / FACTS).read_text())
+def test_published_network_predicts_and_names_its_inputs_and_is_not_trained_again(run: Run) -> None:
+    facts = run.finetune()
+    assert {path.name for path in run.network.iterdir()} == {FACTS, WEIGHTS, "training.json"}
+    assert facts == json.loads((run.network / FACTS).read_text())
     assert (facts["labels"], facts["snapshot"], facts["decode"]) == (list(LABELS), "snap", DECODE.key)
-    assert facts["settings"] == json.loads(json.dumps(asdict(settings)))
+    assert facts["settings"] == json.loads(json.dumps(asdict(run.settings)))
     assert (facts["steps"], facts["passes"]) == (LEAST_STEPS, LEAST_STEPS * 8)
+    assert read_announced(run.network) == Training(run.settings, "snap")
 
-    photos = load_pictured("snap", decoded, DECODE, root)
-    network = read_network(folder, prepared)
-    with open_pictures(photos, photos.of("validation"), DECODE, root) as pictures:
-        probabilities = network.probabilities(pictures, NullProgress())
+    photos = load_pictured("snap", run.decoded, DECODE, run.root)
+    with open_pictures(photos, photos.of("validation"), DECODE, run.root) as pictures:
+        probabilities = read_network(run.network, run.prepared).probabilities(pictures, NullProgress())
     truth = photos.truth[photos.of("validation")]
     assert facts["train_photos"] == photos.of("train").sum()
     assert facts["validation_photos"] == len(truth)
@@ -91,36 +91,24 @@ def test_kept_network_predicts_and_names_what_it_stands_on(
     naive = [-np.log(float(row[label])) for row, label in zip(probabilities, truth, strict=True)]
     assert facts["validation_log_loss"] == pytest.approx(np.mean(naive), rel=1e-5)
 
-
-def test_a_second_time_the_network_is_read_and_not_trained_again(
-    root: DataRoot[Path], prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
-) -> None:
-    first = finetune(Pictured("snap", decoded), settings, prepared.weights, root, NullProgress())
-    weights = root.train(settings.key("snap")) / WEIGHTS
-    written = weights.stat().st_mtime_ns
-    assert finetune(Pictured("snap", decoded), settings, prepared.weights, root, told := Tally()) == first
+    written = (run.network / WEIGHTS).stat().st_mtime_ns
+    assert run.finetune(told := Tally()) == facts
     assert told.beginnings == 0
-    assert weights.stat().st_mtime_ns == written
+    assert (run.network / WEIGHTS).stat().st_mtime_ns == written
 
 
-def test_photos_of_the_other_splits_take_no_part_in_training(
-    tmp_path: Path, prepared: Prepared, settings: FinetuneSettings
-) -> None:
+def test_photos_of_the_other_splits_take_no_part_in_training(tmp_path: Path, prepared: Prepared) -> None:
+    one, other = (Run(tmp_path / name, prepared) for name in ("one", "other"))
+    photos = load_pictured("snap", other.decoded, DECODE, other.root)
+    blacken(other.root, np.array(photos.sha256)[~photos.of("train")].tolist())
     trained = []
-    for name in ("one", "other"):
-        root = DataRoot(tmp_path / name)
-        decoded = coloured_snapshot(root, COUNT)
-        if name == "other":
-            photos = load_pictured("snap", decoded, DECODE, root)
-            blacken(
-                root, [key for key, split in zip(photos.sha256, photos.splits.names, strict=True) if split != "train"]
-            )
-        finetune(Pictured("snap", decoded), settings, prepared.weights, root, NullProgress())
-        trained.append(read_network(root.train(settings.key("snap")), prepared).model.get_weights())
-    assert all(np.array_equal(*pair) for pair in zip(*trained, strict=True))
+    for run in (one, other):
+        run.finetune()
+        trained.append(read_network(run.network, prepared).model.get_weights())
+    assert all(map(np.array_equal, *trained))
 
 
-def blacken(root: DataRoot[Path], keys: list[str]) -> None:
+def blacken(root: DataRoot, keys: list[str]) -> None:
     """Write a decoded store again, with black pictures of some photos."""
     store = open_stores(root, DECODE).decoded
     black = encode(np.zeros((SIZE, SIZE, 3), np.uint8))
@@ -133,29 +121,7 @@ def blacken(root: DataRoot[Path], keys: list[str]) -> None:
         store.append(pa.Table.from_pylist(rows, store.schema))
 
 
-def test_training_says_what_it_is(
-    root: DataRoot[Path], prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
-) -> None:
-    finetune(Pictured("snap", decoded), settings, prepared.weights, root, NullProgress())
-    announced = read_announced(root.train(settings.key("snap")))
-    assert announced is not None
-    assert (announced.settings, announced.snapshot) == (settings, "snap")
-
-
-def test_weights_that_are_not_those_of_the_settings_are_an_error(
-    root: DataRoot[Path], prepared: Prepared, decoded: Manifest, settings: FinetuneSettings
-) -> None:
-    others = replace(settings, backbone=replace(settings.backbone, weights_sha256="0" * 64))
+def test_weights_that_are_not_those_of_the_settings_are_an_error(run: Run) -> None:
+    run.settings = replace(run.settings, backbone=replace(run.settings.backbone, weights_sha256="0" * 64))
     with pytest.raises(BackboneError, match="has changed since the run began"):
-        finetune(Pictured("snap", decoded), others, prepared.weights, root, NullProgress())
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"encoding": "jpeg"}, {"epochs": 3}, {"batch_size": 9}, {"learning_rate": 0.02}, {"seed": 1}, {"size": SIZE + 1}],
-)
-def test_every_setting_changes_the_key(settings: FinetuneSettings, change: dict[str, object]) -> None:
-    if "size" in change:
-        change = {"backbone": replace(settings.backbone, size=SIZE + 1)}
-    changed = replace(settings, **change)  # type: ignore[arg-type]  # each of its own type
-    assert changed.key("snap") != settings.key("snap") != settings.key("other")
+        run.finetune()

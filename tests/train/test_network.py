@@ -1,45 +1,22 @@
 """A whole network: its predictions, and the files that hold it."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.special
 
 from tasks.backbone.backbones import Prepared
 from tasks.errors import SettingError, StoreError
 from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import keras
 from tasks.storage.layout import DataRoot
-from tasks.train.network import BATCH_SIZE, FACTS, WEIGHTS, Network, build_network, read_network, save_network
+from tasks.train.network import FACTS, WEIGHTS, Network, build_network, read_network, save_network
 from tasks.train.photos import LabelledPhotos
 from tasks.train.pictures import Pictures, open_pictures
 from tests.support.progress import Tally
-from tests.train.tiny import DECODE, LABELS, coloured_photos, tiny
-
-COUNT = BATCH_SIZE + 7
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("network")
-
-
-@pytest.fixture(scope="module")
-def prepared(folder: Path) -> Prepared:
-    return tiny(folder)
-
-
-@pytest.fixture(scope="module")
-def photos(folder: Path) -> LabelledPhotos:
-    return coloured_photos(DataRoot(folder), COUNT)[0]
-
-
-@pytest.fixture(scope="module")
-def pictures(folder: Path, photos: LabelledPhotos) -> Iterator[Pictures]:
-    with open_pictures(photos, np.ones(COUNT, bool), DECODE, DataRoot(folder)) as pictures:
-        yield pictures
+from tests.train.tiny import COUNT, DECODE, LABELS, tiny
 
 
 @pytest.fixture(scope="module")
@@ -51,42 +28,44 @@ def network(prepared: Prepared) -> Network:
     return Network(model, LABELS, {"steps": 3})
 
 
+@pytest.fixture
+def saved(network: Network, tmp_path: Path) -> Path:
+    """Folder of the network."""
+    save_network(network, tmp_path)
+    return tmp_path
+
+
 def test_predictions_are_the_softmax_of_the_model_s_scores_of_each_photo(network: Network, pictures: Pictures) -> None:
     predicted = network.probabilities(pictures, told := Tally())
     pixels = np.concatenate([batch.pixels for batch in pictures.in_order(5)]).astype(np.float32)
     scores = np.asarray(network.model(pixels, training=False), np.float64)
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    np.testing.assert_allclose(predicted, powers / powers.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(predicted, scipy.special.softmax(scores, axis=1), rtol=1e-4, atol=1e-6)
     assert predicted.dtype == np.float32
     assert np.ptp(predicted[:, 0]) > 0.01
     assert (told.total, told.unit, told.done) == (COUNT, "photo", COUNT)
 
 
+@pytest.mark.parametrize("remainder", [4, 9], ids=["some", "none"])
 def test_a_photo_s_prediction_depends_on_no_other_photo(
-    network: Network, folder: Path, photos: LabelledPhotos, pictures: Pictures
+    network: Network, folder: Path, photos: LabelledPhotos, pictures: Pictures, remainder: int
 ) -> None:
     among_all = network.probabilities(pictures, NullProgress())
-    few = np.arange(COUNT) % 9 == 4
+    few = np.arange(COUNT) % 9 == remainder
     with open_pictures(photos, few, DECODE, DataRoot(folder)) as some:
         np.testing.assert_array_equal(network.probabilities(some, NullProgress()), among_all[few])
 
 
-def test_of_no_photos_there_are_no_predictions(network: Network, folder: Path, photos: LabelledPhotos) -> None:
-    with open_pictures(photos, np.zeros(COUNT, bool), DECODE, DataRoot(folder)) as none:
-        assert network.probabilities(none, NullProgress()).shape == (0, 2)
-
-
-def test_new_network_knows_no_label_from_another(prepared: Prepared, pictures: Pictures) -> None:
+def test_new_network_gives_all_labels_the_same_probability(prepared: Prepared, pictures: Pictures) -> None:
     fresh = Network(build_network(prepared, 4, pretrained=True), tuple("abcd"), {})
     np.testing.assert_array_equal(fresh.probabilities(pictures, NullProgress()), np.full((COUNT, 4), 0.25, np.float32))
 
 
 def test_layers_before_the_head_have_the_backbone_s_weights_or_random_ones(prepared: Prepared) -> None:
     saved = keras.saving.load_model(prepared.weights).get_layer("first").get_weights()[0]
-    kernels = [first_kernel(build_network(prepared, 2, pretrained=pretrained)) for pretrained in (True, False)]
-    np.testing.assert_array_equal(kernels[0], saved)
-    assert np.abs(kernels[1] - saved).max() > 0.01
-    assert kernels[1].std() == pytest.approx(saved.std(), rel=0.3)
+    own, random = (first_kernel(build_network(prepared, 2, pretrained=pretrained)) for pretrained in (True, False))
+    np.testing.assert_array_equal(own, saved)
+    assert np.abs(random - saved).max() > 0.01
+    assert random.std() == pytest.approx(saved.std(), rel=0.3)
 
 
 def first_kernel(model: keras.Model) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -111,15 +90,13 @@ def test_graph_cannot_be_trained(prepared: Prepared) -> None:
 
 
 def test_network_that_is_read_predicts_the_same_bits(
-    network: Network, prepared: Prepared, pictures: Pictures, tmp_path: Path
+    network: Network, prepared: Prepared, pictures: Pictures, saved: Path
 ) -> None:
-    save_network(network, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {FACTS, WEIGHTS}
-    read = read_network(tmp_path, prepared)
+    assert {path.name for path in saved.iterdir()} == {FACTS, WEIGHTS}
+    read = read_network(saved, prepared)
     assert (read.labels, read.facts) == (LABELS, {"steps": 3})
-    np.testing.assert_array_equal(
-        read.probabilities(pictures, NullProgress()), network.probabilities(pictures, NullProgress())
-    )
+    one, other = (each.probabilities(pictures, NullProgress()) for each in (network, read))
+    np.testing.assert_array_equal(one, other)
 
 
 def test_where_there_is_no_network_the_file_is_named(prepared: Prepared, tmp_path: Path) -> None:
@@ -127,24 +104,16 @@ def test_where_there_is_no_network_the_file_is_named(prepared: Prepared, tmp_pat
         read_network(tmp_path, prepared)
 
 
-@pytest.mark.parametrize("damage", ["short", "empty", "gone", "another network"])
-def test_damaged_weights_are_an_error_that_says_what_to_delete(
-    network: Network, prepared: Prepared, tmp_path: Path, damage: str
-) -> None:
-    save_network(network, tmp_path)
-    file = tmp_path / WEIGHTS
+@pytest.mark.parametrize("damage", ["short", "empty", "gone", "another network", "facts"])
+def test_damaged_network_is_an_error_that_says_what_to_delete(prepared: Prepared, saved: Path, damage: str) -> None:
+    file = saved / WEIGHTS
     if damage == "gone":
         file.unlink()
     elif damage == "another network":
-        save_network(Network(build_network(prepared, 5, pretrained=True), LABELS, {}), tmp_path)
+        save_network(Network(build_network(prepared, 5, pretrained=True), LABELS, {}), saved)
+    elif damage == "facts":
+        (saved / FACTS).write_text("[]")
     else:
         file.write_bytes(file.read_bytes()[: 5000 if damage == "short" else 0])
-    with pytest.raises(StoreError, match=rf"network in {tmp_path} is damaged .*Delete the folder"):
-        read_network(tmp_path, prepared)
-
-
-def test_damaged_facts_are_an_error(network: Network, prepared: Prepared, tmp_path: Path) -> None:
-    save_network(network, tmp_path)
-    (tmp_path / FACTS).write_text("[]")
-    with pytest.raises(StoreError, match="is damaged"):
-        read_network(tmp_path, prepared)
+    with pytest.raises(StoreError, match=rf"network in {saved} is damaged .*Delete the folder"):
+        read_network(saved, prepared)

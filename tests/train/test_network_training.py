@@ -1,40 +1,43 @@
-"""Training a whole network: it learns, keeps to its time, and goes on where it was killed."""
+"""Training a whole network: it learns, keeps to its time, and resumes; several devices train what one device does."""
 
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tasks.backbone.backbones import Prepared
 from tasks.errors import SettingError, StoreError
-from tasks.progress import NullProgress
+from tasks.progress import NullProgress, Progress
 from tasks.runtime.tensorflow_import import keras, tf
 from tasks.storage.layout import DataRoot
-from tasks.train.examples import TrainingContext
 from tasks.train.network import Network, read_network
 from tasks.train.network_training import train_network
 from tasks.train.photos import LabelledPhotos
 from tasks.train.pictures import Pictures, open_pictures
 from tasks.train.schedule import LEAST_STEPS, MEASURED_STEPS, NetworkRecipe
+from tasks.train.training_state import TrainingContext
 from tests.support.progress import Tally
-from tests.train.tiny import DECODE, LABELS, coloured_photos, tiny
+from tests.support.repository import REPOSITORY
+from tests.train import several
+from tests.train.tiny import COUNT, DECODE, LABELS, coloured_photos, tiny
 
-COUNT = 120
 RECIPE = NetworkRecipe("random", epochs=10, batch_size=8, learning_rate=0.01, seed=0)
+FINETUNE = replace(RECIPE, start="pretrained")
 
 RUN = """
 import os, signal, sys
 from pathlib import Path
 from tasks.train.network import save_network
 from tasks.progress import NullProgress
-from tests.train.test_network_training import train
+from tests.train.test_network_training import finetune
 
 class Killer(NullProgress):
     told = 0
@@ -45,37 +48,28 @@ class Killer(NullProgress):
             os.kill(os.getpid(), signal.SIGKILL)
 
 folder = Path(sys.argv[1])
-save_network(train(folder, Killer(), folder / "checkpoints"), folder / "resumed")
+save_network(finetune(folder, folder / "checkpoints", Killer()), folder / "resumed")
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("training")
+def train(prepared: Prepared, pictures: Pictures, recipe: NetworkRecipe, progress: Progress | None = None) -> Network:
+    return train_network(prepared, pictures, LABELS, recipe, TrainingContext(progress or NullProgress()))
 
 
-@pytest.fixture(scope="module")
-def prepared(folder: Path) -> Prepared:
-    return tiny(folder)
-
-
-@pytest.fixture(scope="module")
-def photos(folder: Path) -> LabelledPhotos:
-    return coloured_photos(DataRoot(folder), COUNT)[0]
-
-
-@pytest.fixture(scope="module")
-def training(folder: Path, photos: LabelledPhotos) -> Iterator[Pictures]:
-    with open_pictures(photos, photos.of("train"), DECODE, DataRoot(folder)) as pictures:
-        yield pictures
-
-
-def train(folder: Path, progress: NullProgress, checkpoints: Path | None) -> Network:
+def finetune(folder: Path, checkpoints: Path | None, progress: Progress | None = None) -> Network:
     """Fine-tune on the same photos each time, wherever they are kept."""
     photos, _ = coloured_photos(DataRoot(folder), COUNT)
-    recipe = replace(RECIPE, start="pretrained")
+    context = TrainingContext(progress or NullProgress(), checkpoints)
     with open_pictures(photos, photos.of("train"), DECODE, DataRoot(folder)) as pictures:
-        return train_network(tiny(folder), pictures, LABELS, recipe, TrainingContext(progress, checkpoints))
+        return train_network(tiny(folder), pictures, LABELS, FINETUNE, context)
+
+
+def same_bits(one: Network, other: Network) -> bool:
+    return all(map(np.array_equal, one.model.get_weights(), other.model.get_weights()))
+
+
+def facts(steps: int, *, cut: bool) -> dict[str, Any]:
+    return {"steps": steps, "passes": steps * RECIPE.batch_size, "cut": cut}
 
 
 def batch_norm(model: keras.Model) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
@@ -84,18 +78,17 @@ def batch_norm(model: keras.Model) -> list[np.ndarray[tuple[int, ...], np.dtype[
     return [found["moving_mean"], found["moving_variance"]]
 
 
-@pytest.mark.parametrize("start", ["pretrained", "random"])
+@pytest.mark.parametrize("recipe", [FINETUNE, RECIPE], ids=["pretrained", "random"])
 def test_two_colours_are_told_apart_on_photos_that_it_never_saw(
-    folder: Path, prepared: Prepared, photos: LabelledPhotos, training: Pictures, start: str
+    folder: Path, prepared: Prepared, photos: LabelledPhotos, training: Pictures, recipe: NetworkRecipe
 ) -> None:
-    recipe = replace(RECIPE, start=start)  # type: ignore[arg-type]  # one of the two words
-    network = train_network(prepared, training, LABELS, recipe, TrainingContext(told := Tally()))
+    network = train(prepared, training, recipe, told := Tally())
     with open_pictures(photos, ~photos.of("train"), DECODE, DataRoot(folder)) as unseen:
         probabilities = network.probabilities(unseen, NullProgress())
     # By chance it would be a half of the two dozen.
     assert (probabilities.argmax(axis=1) == unseen.labels).mean() > 0.9
     steps = RECIPE.steps(len(training))
-    assert network.facts == {"steps": steps, "passes": steps * 8, "cut": False}
+    assert network.facts == facts(steps, cut=False)
     assert (told.total, told.unit, told.done) == (steps * 8, "photo", steps * 8)
     losses = [float(line.rpartition("= ")[2]) for line in told.lines]
     assert told.lines[-1].startswith(f"After {steps} training steps, loss = ")
@@ -104,9 +97,7 @@ def test_two_colours_are_told_apart_on_photos_that_it_never_saw(
 
 
 def test_fine_tuning_moves_weights_and_leaves_the_batch_norms_averages(prepared: Prepared, training: Pictures) -> None:
-    network = train_network(
-        prepared, training, LABELS, replace(RECIPE, start="pretrained"), TrainingContext(NullProgress())
-    )
+    network = train(prepared, training, FINETUNE)
     saved = keras.saving.load_model(prepared.weights)
     np.testing.assert_array_equal(batch_norm(network.model), batch_norm(saved))
     kernels = [[weights for weights in model.get_weights() if weights.ndim == 4] for model in (saved, network.model)]
@@ -118,7 +109,7 @@ def test_fine_tuning_moves_weights_and_leaves_the_batch_norms_averages(prepared:
 def test_from_random_weights_the_batch_norms_averages_are_those_of_the_photos(
     prepared: Prepared, training: Pictures
 ) -> None:
-    model = train_network(prepared, training, LABELS, RECIPE, TrainingContext(NullProgress())).model
+    model = train(prepared, training, RECIPE).model
     pixels = np.concatenate([batch.pixels for batch in training.in_order(8)]).astype(np.float32)
     (kernel,) = [weights for weights in model.get_weights() if weights.shape == (3, 3, 3, 8)]
     filtered = np.asarray(tf.nn.conv2d(pixels / 127.5 - 1, kernel, 2, "VALID"))
@@ -127,80 +118,102 @@ def test_from_random_weights_the_batch_norms_averages_are_those_of_the_photos(
     np.testing.assert_allclose(variances, filtered.var(axis=(0, 1, 2)), rtol=0.2)
 
 
-@pytest.mark.parametrize("start", ["pretrained", "random"])
-def test_the_seed_decides_all_bits(prepared: Prepared, training: Pictures, start: str) -> None:
-    recipe = replace(RECIPE, start=start, epochs=1)  # type: ignore[arg-type]  # one of the two words
-    one, same, other = (
-        train_network(
-            prepared, training, LABELS, replace(recipe, seed=seed), TrainingContext(NullProgress())
-        ).model.get_weights()
-        for seed in (3, 3, 4)
-    )
-    assert all(np.array_equal(*pair) for pair in zip(one, same, strict=True))
-    assert not any(np.array_equal(*pair) for pair in zip(one, other, strict=True) if pair[0].ndim == 4)
+@pytest.mark.parametrize("recipe", [FINETUNE, RECIPE], ids=["pretrained", "random"])
+def test_the_seed_decides_all_bits(prepared: Prepared, training: Pictures, recipe: NetworkRecipe) -> None:
+    one, same, other = (train(prepared, training, replace(recipe, epochs=1, seed=seed)) for seed in (3, 3, 4))
+    assert same_bits(one, same)
+    pairs = zip(one.model.get_weights(), other.model.get_weights(), strict=True)
+    assert not any(np.array_equal(*pair) for pair in pairs if pair[0].ndim == 4)
 
 
 def test_a_time_that_is_too_short_cuts_the_steps_before_the_rate_is_planned(
     prepared: Prepared, training: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A clock that is looked at when the time begins and after each step, which takes a quarter of a second.
+    # A clock that is read when the time begins and after each step, which takes a quarter of a second.
     now = count(0.0, 0.25)
     monkeypatch.setattr("tasks.train.schedule.time", SimpleNamespace(monotonic=lambda: next(now)))
-    recipe = replace(RECIPE, epochs=100_000, seconds=10.0)
-    network = train_network(prepared, training, LABELS, recipe, TrainingContext(told := Tally()))
-    steps = 40
-    assert network.facts == {"steps": steps, "passes": steps * 8, "cut": True}
+    network = train(prepared, training, replace(RECIPE, epochs=100_000, seconds=10.0), told := Tally())
+    assert network.facts == facts(40, cut=True)
     assert told.beginnings == 2
-    assert told.total == told.done == steps * 8
+    assert told.total == told.done == 40 * 8
 
 
 def test_no_time_at_all_makes_a_few_steps(prepared: Prepared, training: Pictures) -> None:
-    network = train_network(prepared, training, LABELS, replace(RECIPE, seconds=0.0), TrainingContext(NullProgress()))
-    assert network.facts == {"steps": MEASURED_STEPS + 1, "passes": 8 * (MEASURED_STEPS + 1), "cut": True}
+    assert train(prepared, training, replace(RECIPE, seconds=0.0)).facts == facts(MEASURED_STEPS + 1, cut=True)
 
 
 def test_time_enough_changes_nothing(prepared: Prepared, training: Pictures) -> None:
-    recipe = replace(RECIPE, epochs=1)
-    free = train_network(prepared, training, LABELS, recipe, TrainingContext(NullProgress()))
-    timed = train_network(prepared, training, LABELS, replace(recipe, seconds=600.0), TrainingContext(NullProgress()))
-    assert timed.facts == {"steps": LEAST_STEPS, "passes": LEAST_STEPS * 8, "cut": False}
-    pairs = zip(free.model.get_weights(), timed.model.get_weights(), strict=True)
-    assert all(np.array_equal(*pair) for pair in pairs)
+    free, timed = (train(prepared, training, replace(RECIPE, epochs=1, seconds=seconds)) for seconds in (None, 600.0))
+    assert timed.facts == facts(LEAST_STEPS, cut=False)
+    assert same_bits(free, timed)
 
 
 def test_a_rate_that_is_far_too_high_is_named(prepared: Prepared, training: Pictures) -> None:
     with pytest.raises(SettingError, match=r"its loss is (nan|inf)\. Give a smaller --learning-rate than 1e\+38"):
-        train_network(prepared, training, LABELS, replace(RECIPE, learning_rate=1e38), TrainingContext(NullProgress()))
+        train(prepared, training, replace(RECIPE, learning_rate=1e38))
 
 
-def run(folder: Path, kill_at: int) -> int:
-    root = Path(__file__).parent.parent.parent
-    return subprocess.run([sys.executable, "-c", RUN, str(folder), str(kill_at)], cwd=root, check=False).returncode
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Python."""
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)
 
 
-def test_killed_training_goes_on_from_its_checkpoint_and_ends_with_the_same_bits(tmp_path: Path) -> None:
-    assert run(tmp_path, kill_at=60 * 8) == -signal.SIGKILL
+def test_killed_training_resumes_from_its_checkpoint_and_ends_with_the_same_bits(tmp_path: Path) -> None:
+    assert run("-c", RUN, tmp_path, 60 * 8).returncode == -signal.SIGKILL
     assert Path(tf.train.latest_checkpoint(str(tmp_path / "checkpoints"))).name == "head-50"
-    assert run(tmp_path, kill_at=-1) == 0
-    resumed = read_network(tmp_path / "resumed", tiny(tmp_path)).model.get_weights()
-    undisturbed = train(tmp_path, NullProgress(), None).model.get_weights()
-    assert all(np.array_equal(*pair) for pair in zip(resumed, undisturbed, strict=True))
+    assert run("-c", RUN, tmp_path, -1).returncode == 0
+    assert same_bits(read_network(tmp_path / "resumed", tiny(tmp_path)), finetune(tmp_path, None))
 
 
-def test_finished_training_is_read_and_not_repeated(tmp_path: Path) -> None:
-    train(tmp_path, NullProgress(), tmp_path / "checkpoints")
-    told = Tally()
-    photos, _ = coloured_photos(DataRoot(tmp_path), COUNT)
-    with open_pictures(photos, photos.of("train"), DECODE, DataRoot(tmp_path)) as pictures:
-        recipe = replace(RECIPE, start="pretrained")
-        train_network(tiny(tmp_path), pictures, LABELS, recipe, TrainingContext(told, tmp_path / "checkpoints"))
-    assert told.done == told.total
-    assert told.lines == []
-
-
-def test_damaged_checkpoint_is_an_error_that_says_what_to_delete(tmp_path: Path) -> None:
-    train(tmp_path, NullProgress(), tmp_path / "checkpoints")
-    newest = Path(f"{tf.train.latest_checkpoint(str(tmp_path / 'checkpoints'))}.index")
+def test_finished_training_is_read_and_not_repeated_unless_its_checkpoint_is_damaged(tmp_path: Path) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    first = finetune(tmp_path, checkpoints)
+    assert same_bits(finetune(tmp_path, checkpoints, told := Tally()), first)
+    assert (told.done, told.lines) == (told.total, [])
+    newest = Path(f"{tf.train.latest_checkpoint(str(checkpoints))}.index")
     newest.write_bytes(newest.read_bytes()[:20])
     with pytest.raises(StoreError, match=r"is damaged .*Delete the folder"):
-        train(tmp_path, NullProgress(), tmp_path / "checkpoints")
+        finetune(tmp_path, checkpoints)
+
+
+@pytest.fixture(scope="module")
+def two_devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Networks that a processor cut into two devices, in place of two GPUs, has trained."""
+    folder = tmp_path_factory.mktemp("several")
+    done = run("-m", several.__name__, folder)
+    assert (done.returncode, done.stdout) == (0, "2 replicas"), done.stderr
+    return folder
+
+
+def assert_close(one: Sequence[Any], other: Sequence[Any]) -> None:
+    for weights, others in zip(one, other, strict=True):
+        np.testing.assert_allclose(weights, others, atol=2e-3)
+
+
+@pytest.mark.parametrize("start", several.NETWORKS)
+def test_a_whole_network_learns_on_several_devices_and_is_kept_as_any_other(start: str, two_devices: Path) -> None:
+    together = read_network(two_devices / start, tiny(two_devices))
+    alone = several.train_tiny(two_devices, several.NETWORKS[start])
+    assert together.facts == alone.facts
+    if start == "pretrained":
+        assert_close(together.model.get_weights(), alone.model.get_weights())
+    # Batch-norms from random weights measure each share by itself.
+    assert all(np.isfinite(weights).all() for weights in together.model.get_weights())
+    kernel = together.model.get_layer("labels").get_weights()[0]
+    assert np.abs(kernel).max() > 0.01
+
+
+def test_a_training_that_several_devices_began_is_resumed_by_one(two_devices: Path) -> None:
+    class FirstAdvance(NullProgress):
+        count: int | None = None
+
+        def advance(self, count: int) -> None:
+            self.count = count if self.count is None else self.count
+
+    context = TrainingContext(told := FirstAdvance(), two_devices / "checkpoints")
+    resumed = several.train_tiny(two_devices, several.PRETRAINED, context)
+    assert told.count is not None
+    assert 0 < told.count <= several.INTERRUPTED
+    whole = several.train_tiny(two_devices, several.PRETRAINED)
+    assert_close(resumed.model.get_weights(), whole.model.get_weights())

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.bottleneck.pictures import key_of
 from tests.train.tiny import DECODE, SIZE, coloured, coloured_photos
 
 COUNT = 30
+EVERYTHING = np.ones(COUNT, bool)
 
 
 @pytest.fixture
@@ -29,22 +31,18 @@ def photos(root: DataRoot) -> LabelledPhotos:
     return coloured_photos(root, COUNT)[0]
 
 
-def everything(photos: LabelledPhotos) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return np.ones(len(photos.sha256), bool)
-
-
-def drawings() -> dict[bytes, tuple[int, bool]]:
-    """Every picture by its pixels: its number, and whether it is mirrored."""
-    found = {}
-    for number in range(COUNT):
-        pixels = coloured(number, SIZE)
-        found[pixels.tobytes()], found[pixels[:, ::-1].tobytes()] = (number, False), (number, True)
-    return found
+@pytest.fixture
+def pictures(root: DataRoot, photos: LabelledPhotos) -> Iterator[Pictures]:
+    with open_pictures(photos, EVERYTHING, DECODE, root) as pictures:
+        yield pictures
 
 
 def identify(batches: list[Batch]) -> list[tuple[int, bool]]:
-    """Which photos are in batches, and which of them are mirrored; each stands beside its own label."""
-    known, shown = drawings(), []
+    """Number of each photo in batches, and whether it is mirrored; each stands beside its own label."""
+    known, shown = {}, []
+    for number in range(COUNT):
+        pixels = coloured(number, SIZE)
+        known[pixels.tobytes()], known[pixels[:, ::-1].tobytes()] = (number, False), (number, True)
     for pixels, labels in batches:
         assert pixels.dtype == np.uint8
         for picture, label in zip(pixels, labels, strict=True):
@@ -59,11 +57,8 @@ def take(pictures: Pictures, batches: int, seed: int = 0, first: int = 0) -> lis
     return identify(list(islice(pictures.shuffled(8, seed, first), batches)))
 
 
-def test_in_order_every_photo_is_read_once_and_unmirrored_and_the_last_batch_is_smaller(
-    root: DataRoot, photos: LabelledPhotos
-) -> None:
-    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
-        batches = list(pictures.in_order(8))
+def test_in_order_every_photo_is_read_once_and_unmirrored_and_the_last_batch_is_smaller(pictures: Pictures) -> None:
+    batches = list(pictures.in_order(8))
     assert [len(batch.labels) for batch in batches] == [8, 8, 8, 6]
     assert identify(batches) == [(number, False) for number in sorted(range(COUNT), key=key_of)]
 
@@ -76,9 +71,8 @@ def test_only_the_photos_asked_for_are_there_in_the_order_of_the_photos(root: Da
         assert [key_of(number) for number, _ in identify(list(pictures.in_order(8)))] == pictures.keys
 
 
-def test_shuffled_batches_are_full_and_each_pass_shows_every_photo_once(root: DataRoot, photos: LabelledPhotos) -> None:
-    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
-        shown = [number for number, _ in take(pictures, batches=15)]  # four passes
+def test_shuffled_batches_are_full_and_each_pass_shows_every_photo_once(pictures: Pictures) -> None:
+    shown = [number for number, _ in take(pictures, batches=15)]  # four passes
     passes = [shown[start : start + COUNT] for start in range(0, len(shown), COUNT)]
     assert [sorted(one) for one in passes] == [list(range(COUNT))] * 4
     assert len(set(map(tuple, passes))) == 4
@@ -91,21 +85,18 @@ def test_fewer_photos_than_a_batch_fill_it_in_several_passes(root: DataRoot, pho
     assert set(shown.values()) == {8}
 
 
-def test_the_seed_decides(root: DataRoot, photos: LabelledPhotos) -> None:
-    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
-        assert take(pictures, 8) == take(pictures, 8)
-        assert take(pictures, 8) != take(pictures, 8, seed=1)
+def test_the_seed_decides(pictures: Pictures) -> None:
+    assert take(pictures, 8) == take(pictures, 8)
+    assert take(pictures, 8) != take(pictures, 8, seed=1)
 
 
 @pytest.mark.parametrize("first", [1, 3, 4, 11])
-def test_going_on_shows_what_would_have_come_anyway(root: DataRoot, photos: LabelledPhotos, first: int) -> None:
-    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
-        assert take(pictures, 15)[8 * first :] == take(pictures, 15 - first, first=first)
+def test_going_on_shows_what_would_have_come_anyway(pictures: Pictures, first: int) -> None:
+    assert take(pictures, 15)[8 * first :] == take(pictures, 15 - first, first=first)
 
 
-def test_half_of_the_photos_are_mirrored_and_not_always_the_same(root: DataRoot, photos: LabelledPhotos) -> None:
-    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
-        shown = take(pictures, batches=150)
+def test_half_of_the_photos_are_mirrored_and_not_always_the_same(pictures: Pictures) -> None:
+    shown = take(pictures, batches=150)
     mirrored = Counter(number for number, turned in shown if turned)
     assert 0.42 < mirrored.total() / len(shown) < 0.58  # five standard deviations of 1,200 draws
     assert all(0 < mirrored[number] < 40 for number in range(COUNT))
@@ -113,7 +104,7 @@ def test_half_of_the_photos_are_mirrored_and_not_always_the_same(root: DataRoot,
 
 def test_whether_a_photo_is_mirrored_depends_on_no_other_photo(root: DataRoot, photos: LabelledPhotos) -> None:
     with (
-        open_pictures(photos, everything(photos), DECODE, root) as pictures,
+        open_pictures(photos, EVERYTHING, DECODE, root) as pictures,
         open_pictures(photos, photos.of("train"), DECODE, root) as fewer,
     ):
         among_all = dict(take(pictures, 4)[:COUNT])
@@ -136,32 +127,30 @@ def test_nothing_is_left_in_the_data_root_and_nothing_is_seen_there_meanwhile(
     root: DataRoot, photos: LabelledPhotos
 ) -> None:
     before = sorted(root.path.rglob("*"))
-    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
+    with open_pictures(photos, EVERYTHING, DECODE, root) as pictures:
         assert len(pictures) == COUNT
         assert sorted(root.path.rglob("*")) == before
     assert sorted(root.path.rglob("*")) == before
 
 
-def test_reading_that_is_left_early_ends_its_threads(root: DataRoot, photos: LabelledPhotos) -> None:
+def test_reading_that_is_left_early_ends_its_threads(pictures: Pictures) -> None:
     threads = set(threading.enumerate())
-    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
-        for _ in islice(batches := pictures.shuffled(8, 0), 2):
-            assert set(threading.enumerate()) - threads
-        batches.close()
-        assert set(threading.enumerate()) <= threads
+    for _ in islice(batches := pictures.shuffled(8, 0), 2):
+        assert set(threading.enumerate()) - threads
+    batches.close()
+    assert set(threading.enumerate()) <= threads
 
 
 def test_lost_pictures_are_an_error_that_says_what_to_delete(root: DataRoot, photos: LabelledPhotos) -> None:
     open_stores(root, DECODE).decoded.shards()[0].unlink()
     with (
         pytest.raises(StoreError, match=r"20 of 30 pictures: shards are gone\. Delete its folder manifests"),
-        open_pictures(photos, everything(photos), DECODE, root),
+        open_pictures(photos, EVERYTHING, DECODE, root),
     ):
         pass
 
 
-def test_damaged_picture_is_an_error(root: DataRoot, photos: LabelledPhotos) -> None:
-    with open_pictures(photos, everything(photos), DECODE, root) as pictures:
-        pictures.extents[7, 1] //= 2
-        with pytest.raises(StoreError, match="picture of the decoded store is damaged"):
-            list(pictures.in_order(8))
+def test_damaged_picture_is_an_error(pictures: Pictures) -> None:
+    pictures.extents[7, 1] //= 2
+    with pytest.raises(StoreError, match="picture of the decoded store is damaged"):
+        list(pictures.in_order(8))

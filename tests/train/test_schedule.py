@@ -1,6 +1,6 @@
 """How many steps, at which rate, and how many of them fit into a given time."""
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,45 +32,23 @@ def test_rate_falls_as_keras_cosine_does() -> None:
         assert rate_at(5 + step, 100, 0.01) == pytest.approx(float(cosine(step)), rel=1e-4)
 
 
-@dataclass
-class Clock:
-    """One that stands still until it is set on."""
-
-    now: float = 1000.0
-
-    def monotonic(self) -> float:
-        """Its time."""
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("tasks.train.schedule.time", clock)
-    return clock
-
-
-def spend(clock: Clock, seconds: float | None, first: float = STEP) -> list[int | None]:
-    """Make ten steps in a given time, of which the first one takes another time."""
-    budget, told = TimeBudget(seconds), []
-    for done in range(1, 11):
-        clock.now += first if done == 1 else STEP
-        told.append(budget.affordable(done))
-    return told
-
-
-def test_a_time_without_limit_foretells_nothing(clock: Clock) -> None:
-    assert set(spend(clock, None)) == {None}
-
-
-def test_the_steps_that_fit_are_foretold_once_and_the_first_step_does_not_count(clock: Clock) -> None:
-    told = spend(clock, 5.0, first=1.0)
-    known = MEASURED_STEPS  # its place among the ten
-    (affordable,) = [steps for steps in told if steps is not None]
-    assert told[known] == affordable
-    # The first one, and 4 s of others.
-    assert affordable == 1 + 4 / STEP
-
-
-def test_where_no_time_is_left_no_further_step_fits(clock: Clock) -> None:
-    assert spend(clock, 0.0)[MEASURED_STEPS] == MEASURED_STEPS + 1
+@pytest.mark.parametrize(
+    ("seconds", "first", "expected"),
+    [
+        (None, STEP, None),
+        # The first step, which does not count, and 4 s of others.
+        (5.0, 1.0, 1 + 4 / STEP),
+        # No step beyond those that were measured.
+        (0.0, STEP, MEASURED_STEPS + 1),
+    ],
+)
+def test_the_steps_that_fit_are_predicted_once(
+    monkeypatch: pytest.MonkeyPatch, seconds: float | None, first: float, expected: int | None
+) -> None:
+    now = iter([1000.0, *(1000 + first + STEP * done for done in range(10))])
+    monkeypatch.setattr("tasks.train.schedule.time", SimpleNamespace(monotonic=lambda: next(now)))
+    if seconds is None:
+        next(now)  # a time without limit is not measured from a beginning
+    budget = TimeBudget(seconds)
+    told = [budget.affordable(done) for done in range(1, 11)]
+    assert told == [None] * MEASURED_STEPS + [expected] + [None] * (9 - MEASURED_STEPS)

@@ -1,70 +1,67 @@
-"""The key of a head: everything that changes it, and its photos; and which views it takes."""
+"""The key of a head or network: everything that changes it, and its photos; and the views that a head takes."""
 
 from dataclasses import replace
 
 import pytest
 
-from tasks.bottleneck.settings import Distortion
-from tests.train.examples import BACKBONE, BOTTLENECK, classic, settings
+from tasks.train.settings import FinetuneSettings, TrainSettings
+from tests.train.examples import BACKBONE, BOTTLENECK, DISTORTED, FINETUNE, STRETCHED, classic, settings
 
-DISTORTION = Distortion(views=3, flip_left_right=True, random_crop=10, random_scale=0, random_brightness=0, seed=0)
-STRETCHED = replace(BOTTLENECK, backbone=replace(BACKBONE, crop="stretch"))
-DISTORTED = (replace(BOTTLENECK, distortion=DISTORTION),)
 OTHER = replace(BOTTLENECK, backbone=replace(BACKBONE, name="other", weights_sha256="1" * 64))
+CHANGED_NETWORKS: list[dict[str, object]] = [
+    {"encoding": "jpeg"},
+    {"epochs": 3},
+    {"batch_size": 9},
+    {"learning_rate": 0.02},
+    {"seed": 1},
+    {"backbone": replace(BACKBONE, size=BACKBONE.size + 1)},
+]
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("before", "after"),
     [
-        {"bottlenecks": (replace(BOTTLENECK, views=1),)},
-        {"bottlenecks": (BOTTLENECK, STRETCHED)},
-        {"bottlenecks": (STRETCHED, BOTTLENECK)},
-        {"bottlenecks": (BOTTLENECK, OTHER)},
-        {"bottlenecks": DISTORTED},
-        {"shrinkage": (0.1,)},
-        {"shrinkage": (1.0, 0.1)},
-        {"layer_weights": (1.0,)},
-        {"class_weights": True},
-        {"seed": 1},
+        (settings(), settings(bottlenecks=(replace(BOTTLENECK, views=1),))),
+        (settings(), settings(bottlenecks=(BOTTLENECK, STRETCHED))),
+        (settings(), settings(bottlenecks=(STRETCHED, BOTTLENECK))),
+        (settings(), settings(bottlenecks=(BOTTLENECK, OTHER))),
+        (settings(), settings(bottlenecks=(DISTORTED,))),
+        (settings(), settings(shrinkage=(0.1,))),
+        (settings(), settings(shrinkage=(1.0, 0.1))),
+        (settings(), settings(layer_weights=(1.0,))),
+        (settings(), settings(class_weights=True)),
+        (settings(), settings(seed=1)),
+        (classic(), classic(steps=301)),
+        (classic(), classic(batch_size=21)),
+        (classic(), classic(learning_rate=0.02)),
+        (classic(), classic(averaging=0.9)),
+        *((FINETUNE, replace(FINETUNE, **change)) for change in CHANGED_NETWORKS),  # type: ignore[arg-type]
     ],
 )
-def test_every_setting_changes_the_key(change: dict[str, object]) -> None:
-    assert settings(**change).key("snap") != settings().key("snap")
+def test_every_setting_and_the_snapshot_change_the_key(
+    before: TrainSettings | FinetuneSettings, after: TrainSettings | FinetuneSettings
+) -> None:
+    assert after.key("snap") != before.key("snap") != before.key("other")
+    assert before.key("snap") == replace(before).key("snap")
 
 
-@pytest.mark.parametrize("change", [{"steps": 301}, {"batch_size": 21}, {"learning_rate": 0.02}, {"averaging": 0.9}])
-def test_every_setting_of_classic_changes_the_key(change: dict[str, object]) -> None:
-    assert classic(**change).key("snap") != classic().key("snap")
-
-
-def test_another_snapshot_is_another_key_and_the_same_one_the_same() -> None:
-    assert settings().key("snap") == settings().key("snap")
-    assert settings().key("snap") != settings().key("other")
-
-
-def test_lda_trains_on_all_views_and_predicts_from_those_that_are_not_drawn() -> None:
-    distorted = settings(bottlenecks=DISTORTED)
-    assert settings().training_views == settings().predicting_views == (0, 1)
-    assert distorted.training_views == (0, 1, 2, 3, 4)
-    assert distorted.predicting_views == (0, 1)
-
-
-def test_the_views_of_another_crop_follow_those_of_the_first() -> None:
-    both = settings(bottlenecks=(*DISTORTED, STRETCHED))
-    assert both.training_views == tuple(range(7))
-    assert both.predicting_views == (0, 1, 5, 6)
-
-
-def test_classic_trains_on_drawn_views_where_there_are_any_and_predicts_from_the_plain_one() -> None:
-    distorted = replace(classic(), bottlenecks=DISTORTED)
-    assert classic().training_views == classic().predicting_views == (0,)
-    assert distorted.training_views == (2, 3, 4)
-    assert distorted.predicting_views == (0,)
-
-
-def test_classic_takes_the_first_crop_alone() -> None:
-    both = replace(classic(), bottlenecks=(BOTTLENECK, STRETCHED))
-    assert both.training_views == both.predicting_views == (0,)
+@pytest.mark.parametrize(
+    ("how", "training", "predicting"),
+    [
+        # All views train, and those that are not drawn predict; the views of another crop follow those of the first.
+        (settings(), (0, 1), (0, 1)),
+        (settings(bottlenecks=(DISTORTED,)), (0, 1, 2, 3, 4), (0, 1)),
+        (settings(bottlenecks=(DISTORTED, STRETCHED)), tuple(range(7)), (0, 1, 5, 6)),
+        # A classic head takes drawn views where there are any, predicts from the plain one, and knows one crop.
+        (classic(), (0,), (0,)),
+        (replace(classic(), bottlenecks=(DISTORTED,)), (2, 3, 4), (0,)),
+        (replace(classic(), bottlenecks=(BOTTLENECK, STRETCHED)), (0,), (0,)),
+    ],
+)
+def test_views_that_train_and_predict(
+    how: TrainSettings, training: tuple[int, ...], predicting: tuple[int, ...]
+) -> None:
+    assert (how.training_views, how.predicting_views) == (training, predicting)
 
 
 def test_lda_takes_square_roots_and_classic_averages() -> None:

@@ -10,24 +10,22 @@ from hypothesis import strategies as st
 
 from tasks.bottleneck.quantisation import Numbers
 from tasks.errors import BackboneError
+from tasks.train import statistics
 from tasks.train.statistics import Statistics, centre
 
 LABELS, WIDTH, VIEWS = 3, 7, 2
 
 
-def rows(photos: int, dtype: str, seed: int = 0) -> Numbers:
-    limits = np.iinfo(dtype)
-    drawn: Numbers = np.random.default_rng(seed).integers(
-        limits.min, limits.max, (photos, VIEWS, WIDTH), dtype, endpoint=True
-    )
+def rows(photos: int, dtype: str) -> Numbers:
+    limits, random = np.iinfo(dtype), np.random.default_rng(0)
+    drawn: Numbers = random.integers(limits.min, limits.max, (photos, VIEWS, WIDTH), dtype, endpoint=True)
     return drawn
 
 
-def added(numbers: Numbers, labels: npt.NDArray[np.int64], pieces: Sequence[Sequence[int]]) -> Statistics:
-    found = Statistics.none(LABELS, WIDTH)
-    for piece in pieces:
-        found.add(numbers[list(piece)], labels[list(piece)])
-    return found
+def added(numbers: Numbers, labels: npt.NDArray[np.int64], piece: Sequence[int]) -> Statistics:
+    total = Statistics.empty(LABELS, WIDTH)
+    total.add(numbers[list(piece)], labels[list(piece)])
+    return total
 
 
 def assert_same(one: Statistics, other: Statistics) -> None:
@@ -36,24 +34,27 @@ def assert_same(one: Statistics, other: Statistics) -> None:
     np.testing.assert_array_equal(np.tril(one.products), np.tril(other.products))
 
 
+@pytest.mark.parametrize("columns", [128, 3], ids=["one block", "several blocks"])
 @pytest.mark.parametrize("dtype", ["uint8", "int16"])
-def test_counts_sums_and_products_are_those_of_python_s_whole_numbers(dtype: str) -> None:
+def test_counts_sums_and_products_are_those_of_python_s_whole_numbers(
+    dtype: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "_BLOCK_COLUMNS", columns)
     numbers, labels = rows(700, dtype), np.arange(700) % LABELS
-    found = added(numbers, labels, [range(700)])
+    total = added(numbers, labels, range(700))
     centred = numbers.astype(object) - (128 if dtype == "uint8" else 0)
     flat, of_rows = centred.reshape(-1, WIDTH), np.repeat(labels, VIEWS)
-    assert found.counts.tolist() == np.bincount(of_rows).tolist()
+    assert total.counts.tolist() == np.bincount(of_rows).tolist()
     for label in range(LABELS):
-        assert found.sums[label].tolist() == flat[of_rows == label].sum(axis=0).tolist()
-    assert np.tril(found.products).tolist() == np.tril(flat.T @ flat).tolist()
+        assert total.sums[label].tolist() == flat[of_rows == label].sum(axis=0).tolist()
+    assert np.tril(total.products).tolist() == np.tril(flat.T @ flat).tolist()
 
 
 def test_the_largest_numbers_of_8_bits_add_up_exactly_however_many() -> None:
-    numbers = np.zeros((3000, 1, 2), np.uint8)
-    found = Statistics.none(1, 2)
-    found.add(numbers, np.zeros(3000, np.int64))
-    assert found.products[0, 0] == found.products[1, 0] == 3000 * 128**2
-    assert found.sums.tolist() == [[-3000 * 128] * 2]
+    total = Statistics.empty(1, 2)
+    total.add(np.zeros((3000, 1, 2), np.uint8), np.zeros(3000, np.int64))
+    assert total.products[0, 0] == total.products[1, 0] == 3000 * 128**2
+    assert total.sums.tolist() == [[-3000 * 128] * 2]
 
 
 @given(
@@ -64,29 +65,29 @@ def test_whatever_came_and_went_before_the_same_photos_give_the_same_bits(
 ) -> None:
     """A photo that comes is added, one that comes again goes, and comes again with another label."""
     numbers = rows(12, "uint8")
-    there: dict[int, int] = {}
-    found = Statistics.none(LABELS, WIDTH)
+    present: dict[int, int] = {}
+    total = Statistics.empty(LABELS, WIDTH)
     for photo, label in history:
-        if photo in there:
-            found.add(numbers[[photo]], np.array([there[photo]]), sign=-1)
-        if there.pop(photo, None) != label:
-            found.add(numbers[[photo]], np.array([label]))
-            there[photo] = label
+        if photo in present:
+            total.add(numbers[[photo]], np.array([present[photo]]), sign=-1)
+        if present.pop(photo, None) != label:
+            total.add(numbers[[photo]], np.array([label]))
+            present[photo] = label
     labels = np.zeros(12, np.int64)
-    labels[list(there)] = list(there.values())
-    shuffled = list(there)
+    labels[list(present)] = list(present.values())
+    shuffled = list(present)
     order.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis' random.Random
-    assert_same(found, added(numbers, labels, [shuffled] if shuffled else []))
+    assert_same(total, added(numbers, labels, shuffled))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16"])
-def test_statistics_that_become_others_and_lose_a_part_are_those_of_the_rest(dtype: str) -> None:
+def test_copied_statistics_that_lose_a_part_are_those_of_the_rest(dtype: str) -> None:
     numbers, labels = rows(50, dtype), np.arange(50) % LABELS
-    everything, rest = added(numbers, labels, [range(50)]), added(numbers, labels, [range(7)])
-    rest.become(everything)
+    everything, rest = added(numbers, labels, range(50)), added(numbers, labels, range(7))
+    rest.copy_from(everything)
     rest.add(numbers[:20], labels[:20], sign=-1)
-    assert_same(rest, added(numbers, labels, [range(20, 50)]))
-    assert_same(everything, added(numbers, labels, [range(50)]))
+    assert_same(rest, added(numbers, labels, range(20, 50)))
+    assert_same(everything, added(numbers, labels, range(50)))
 
 
 def test_centred_numbers_of_8_bits_are_at_most_128_in_magnitude() -> None:
@@ -96,7 +97,7 @@ def test_centred_numbers_of_8_bits_are_at_most_128_in_magnitude() -> None:
 
 
 def test_sums_that_are_too_large_to_be_exact_are_an_error() -> None:
-    found = Statistics.none(1, 2)
-    found.products[0, 0] = 2.0**53
+    total = Statistics.empty(1, 2)
+    total.products[0, 0] = 2.0**53
     with pytest.raises(BackboneError, match="beyond what is exact"):
-        found.check()
+        total.check()

@@ -19,6 +19,8 @@ from tests.bottleneck.pictures import add_pictures, key_of, manifest_of
 from tests.support.data_root import publish_snapshot, snapshot_row
 
 SIZE = 16
+#: Photos of the fixtures: several batches of training and prediction, the last one of each smaller.
+COUNT = 120
 LABELS = ("blue", "red")
 DECODE = DecodeSettings(SIZE, SIZE, "bilinear", "png")
 
@@ -64,7 +66,7 @@ def coloured_photos(root: DataRoot, count: int) -> tuple[LabelledPhotos, Manifes
 
 
 def coloured_snapshot(root: DataRoot, count: int) -> Manifest:
-    """Publish the snapshot `snap` of coloured photos, and what the decode stage says that it has of them."""
+    """Publish the snapshot `snap` of coloured photos; return the manifest of its decode stage."""
     photos, decoded = coloured_photos(root, count)
     publish_snapshot(root, [snapshot_row(int(Path(path).stem), path) for path in photos.paths])
     return replace(decoded, details={"missing": 0})

@@ -1,15 +1,15 @@
-"""Calibration: the temperature that scores were multiplied by is found again."""
+"""Scores and calibration: the temperature that scores were multiplied by is found again."""
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.train.calibration import fit_temperature
 from tasks.train.head import probabilities
+from tasks.train.scores import fit_temperature
 
 
 def drawn(photos: int, labels: int = 3, seed: int = 0) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Scores of two views and labels that are as frequent as the probabilities of the scores say."""
+    """Scores of two equal views, and labels as frequent as the probabilities of the scores."""
     random = np.random.default_rng(seed)
     scores = random.normal(0, 2, (photos, 2, labels)).astype(np.float32)
     scores[:, 1] = scores[:, 0]
@@ -30,7 +30,7 @@ def test_a_few_photos_that_are_all_right_do_not_ask_for_certainty() -> None:
     assert 0.9 < found[0, 0] < 0.999
 
 
-def test_scores_that_say_nothing_are_flattened() -> None:
+def test_scores_without_information_are_flattened() -> None:
     random = np.random.default_rng(1)
     scores = random.normal(0, 5, (500, 1, 4)).astype(np.float32)
     found = probabilities(scores / np.float32(fit_temperature(scores, random.integers(0, 4, 500))))
@@ -41,8 +41,3 @@ def test_a_label_that_is_never_predicted_is_no_harm() -> None:
     scores, truth = drawn(200)
     scores[..., 2] = -np.inf
     assert np.isfinite(fit_temperature(scores, truth))
-
-
-def test_probabilities_are_the_mean_of_the_views() -> None:
-    scores = np.array([[[100.0, 0.0], [0.0, 100.0]]], np.float32)
-    np.testing.assert_allclose(probabilities(scores), [[0.5, 0.5]])

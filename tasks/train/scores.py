@@ -1,0 +1,75 @@
+"""Scores of predictions, and the temperature that calibrates them."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+
+from tasks.train.head import Floats, Head, probabilities
+
+_TEMPERATURES = (0.05, 1000.0)
+#: Weight of a photo whose label the scores tell nothing about: without it, a few photos that are all predicted rightly
+#: would ask for probabilities of 1.
+_UNKNOWN = 0.1
+
+
+class Score(NamedTuple):
+    """Score of predictions.
+
+    Args:
+        accuracy: Share of the photos that are predicted rightly.
+        log_loss: Mean of -ln(probability of the true label), in nats.
+    """
+
+    accuracy: float
+    log_loss: float
+
+    @classmethod
+    def of(cls, predicted: Floats, labels: npt.NDArray[np.integer[Any]]) -> "Score":
+        """Score probabilities, float32 [N, C], by the labels, int [N]."""
+        return cls(float((predicted.argmax(axis=1) == labels).mean()), log_loss(predicted, labels))
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Inputs of a head, and the labels.
+
+    Args:
+        values: float32 [N, V, D].
+        labels: int64 [N], indices into the list of labels.
+    """
+
+    values: Floats
+    labels: npt.NDArray[np.int64]
+
+    def score(self, head: Head) -> Score:
+        """Score the predictions of a head."""
+        return Score.of(head.probabilities(self.values), self.labels)
+
+
+def log_loss(predicted: Floats, labels: npt.NDArray[np.integer[Any]]) -> float:
+    """Compute the mean of -ln(probability of the true label); the arguments are those of `Score.of`."""
+    true = np.maximum(predicted[np.arange(len(labels)), labels], np.finfo(np.float32).tiny)
+    return float(-np.log(true).mean(dtype=np.float64))
+
+
+def fit_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
+    """Find the temperature that scores are divided by for the least log loss.
+
+    Temperature scaling: Guo et al. 2017, On calibration of modern neural networks, https://arxiv.org/abs/1706.04599.
+
+    Args:
+        scores: float32 [N, V, C] of photos that the scores were not trained on, N at least 1.
+        labels: int64 [N], their labels.
+    """
+
+    def loss(logarithm: float) -> float:
+        predicted = np.maximum(probabilities(scores / np.float32(np.exp(logarithm))), np.finfo(np.float32).tiny)
+        true = np.log(predicted[np.arange(len(labels)), labels]).sum(dtype=np.float64)
+        unknown = np.log(predicted).mean(dtype=np.float64)
+        return float(-(true + _UNKNOWN * unknown))
+
+    found = minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded", options={"xatol": 1e-3})
+    return float(np.exp(found.x))
