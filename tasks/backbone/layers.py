@@ -1,7 +1,7 @@
 """The layers of a Keras model, and their averages over the picture."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,18 +47,11 @@ def layer_averages(pixels: Any, scaled: Any, network: "keras.Model") -> "keras.M
         outputs stay as they are.
     """
     # Keras returns the only item of a list without the list.
-    of_layers = keras.tree.flatten(network(scaled))
-    averages = [keras.ops.cast(_average(activations), "float32") for activations in of_layers]
+    averages = [
+        keras.ops.cast(keras.layers.GlobalAveragePooling2D()(part) if len(part.shape) == 4 else part, "float32")
+        for part in keras.tree.flatten(network(scaled))
+    ]
     return keras.Model(pixels, averages, name=network.name)
-
-
-def _average(activations: Any) -> Any:
-    return keras.layers.GlobalAveragePooling2D()(activations) if len(activations.shape) == 4 else activations
-
-
-def side_by_side(averages: Sequence[Any]) -> Any:
-    """Concatenate Keras tensors [N, D] of the same N."""
-    return keras.layers.Concatenate()(averages) if len(averages) > 1 else averages[0]
 
 
 def stable_names(model: "keras.Model") -> dict[str, Any]:

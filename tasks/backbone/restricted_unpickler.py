@@ -30,11 +30,7 @@ class PickleRejectedError(Exception):
 
 
 class Builder(NamedTuple):
-    """A function that a pickle may call. Unlike a function, it has no attributes that the opcode BUILD could set.
-
-    Args:
-        build: The function.
-    """
+    """A function that a pickle may call. Unlike a function, it has no attributes that the opcode BUILD could set."""
 
     build: Callable[..., Any]
 

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.fixed_batch import FixedBatch
+from tasks.backbone.frozen_function import FixedBatch
 from tasks.backbone.load import load_network
 from tasks.hardware import find_hardware
 from tasks.runtime.tensorflow_import import keras

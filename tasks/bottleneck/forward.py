@@ -90,7 +90,7 @@ def forward_of(function: Callable[[Any], Any], size: int, batch_size: int) -> Ca
     Returns:
         From pixels, uint8 [N, size, size, 3], N at most `batch_size`, to float32 [N, K]; threads may call it at once.
     """
-    from tasks.backbone.fixed_batch import FixedBatch
+    from tasks.backbone.frozen_function import FixedBatch
     from tasks.bottleneck.openvino_forward import OpenVinoForward
     from tasks.bottleneck.openvino_network import ConversionError, convert_network
 

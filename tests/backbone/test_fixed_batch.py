@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tasks.backbone.fixed_batch import FixedBatch
+from tasks.backbone.frozen_function import FixedBatch
 from tasks.runtime.tensorflow_import import tf
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)

@@ -7,8 +7,8 @@ import pytest
 
 from tasks.backbone.frozen_graph import frozen_network, input_size
 from tasks.backbone.op_allowlist import MAX_CALL_DEPTH, check_ops
+from tasks.backbone.prepare import prepare_own
 from tasks.backbone.request import BackboneRequest
-from tasks.backbone.user_models import prepare
 from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import tf
 
@@ -115,7 +115,7 @@ def test_saved_model_that_writes_a_file_is_refused_and_nothing_is_written(tmp_pa
 
     path = save(tmp_path, network)
     with pytest.raises(BackboneError, match=rf"{path} holds ops .*: WriteFile \(WriteFile\)"):
-        prepare(BackboneRequest(str(path), scaling="raw"), path)
+        prepare_own(BackboneRequest(str(path), scaling="raw"), path)
     assert not (tmp_path / "written").exists()
     tf.saved_model.load(str(path)).signatures["serving_default"](tf.zeros((1, SIZE, SIZE, 3)))
     assert (tmp_path / "written").exists()
@@ -131,7 +131,7 @@ def test_saved_model_of_tensorflow_1_whose_loading_writes_a_file_is_refused_befo
         builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature}, main_op=writing)
         builder.save()
     with pytest.raises(BackboneError, match=r"is of TensorFlow 1, and .* Give a frozen graph"):
-        prepare(BackboneRequest(str(path), scaling="raw"), path)
+        prepare_own(BackboneRequest(str(path), scaling="raw"), path)
     assert not (tmp_path / "written").exists()
     tf.saved_model.load(str(path))
     assert (tmp_path / "written").exists()

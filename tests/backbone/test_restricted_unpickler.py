@@ -69,7 +69,10 @@ HOSTILE = {
     "a tensor of nothing": (START + REBUILD + b")R.", "not described as one"),
     "a dict of something": (START + ORDERED_DICT + b"N\x85R.", "takes 1 positional argument"),
     "a storage of nothing": (START + b")Q.", "where a plain storage should be"),
-    "a storage without a kind": (START + code(("storage", "s", "s", "cpu", 1, None)) + b"Q.", "not described as one"),
+    "a storage without a kind": (
+        START + code(("storage", "s", "s", "cpu", 1, None)) + b"Q.",
+        "a plain storage should be",
+    ),
     "attributes of a list": (START + b"]}b.", "no attribute"),
     "too many sizes": (state_dict({"w": Window("s", 4, (1,) * 65, (1,) * 65)}), "65 dimensions"),
     "sizes and no strides": (state_dict({"w": Window("s", 4, (1,), ())}), "1 dimensions and 0 strides"),

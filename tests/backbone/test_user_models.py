@@ -12,9 +12,9 @@ import pytest
 
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.keras_files import build_keras
+from tasks.backbone.prepare import prepare_own
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.scaling import SCALINGS
-from tasks.backbone.user_models import prepare
 from tasks.backbone.weights import weights_sha256
 from tasks.bottleneck.float_forward import FloatForward
 from tasks.errors import BackboneError, SettingError
@@ -57,8 +57,8 @@ def features(model: Any, scaled: Array, layer: str = "features") -> Array:
     return np.asarray(inner(scaled.astype(np.float32), training=False))
 
 
-def prepare_own(path: Path, scaling: str = "symmetric", **wishes: Any) -> Prepared:
-    return prepare(BackboneRequest(str(path), scaling=scaling, **wishes), path)
+def own(path: Path, scaling: str = "symmetric", **wishes: Any) -> Prepared:
+    return prepare_own(BackboneRequest(str(path), scaling=scaling, **wishes), path)
 
 
 def save(model: Any, folder: Path, name: str = "mine.keras") -> Path:
@@ -112,12 +112,12 @@ def test_other_files_and_folders_are_an_error_that_lists_what_is_taken(tmp_path:
     with pytest.raises(
         SettingError, match=r"no model that can be a backbone\. Give the folder of a SavedModel.*\.keras"
     ):
-        prepare_own(path)
+        own(path)
 
 
 def test_input_tensor_is_refused_but_for_a_graph(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="--input-tensor is for frozen graphs"):
-        prepare_own(save(classifier(), tmp_path), input_tensor="pixels:0")
+        own(save(classifier(), tmp_path), input_tensor="pixels:0")
 
 
 # .keras files
@@ -125,7 +125,7 @@ def test_input_tensor_is_refused_but_for_a_graph(tmp_path: Path) -> None:
 
 def test_keras_file_makes_the_bottlenecks_below_its_last_dense(tmp_path: Path, pixels: Array) -> None:
     model = classifier()
-    prepared = prepare_own(save(model, tmp_path))
+    prepared = own(save(model, tmp_path))
     backbone = prepared.backbone
     assert (backbone.name, backbone.kind, backbone.size) == ("mine", "keras_file", SIZE)
     assert (backbone.scaling, backbone.resampling, backbone.crop) == ("symmetric", "bilinear", "centre")
@@ -135,7 +135,7 @@ def test_keras_file_makes_the_bottlenecks_below_its_last_dense(tmp_path: Path, p
 
 def test_keras_file_gets_its_pixels_in_any_scaling(tmp_path: Path, pixels: Array) -> None:
     model = classifier()
-    prepared = prepare_own(save(model, tmp_path))
+    prepared = own(save(model, tmp_path))
     for scaling in SCALINGS:
         built = build_keras(replace(prepared.backbone, scaling=scaling), local(prepared.weights))
         expected = features(model, scaled(pixels, scaling))
@@ -144,18 +144,18 @@ def test_keras_file_gets_its_pixels_in_any_scaling(tmp_path: Path, pixels: Array
 
 def test_softmax_after_the_last_dense_is_left_out_with_it(tmp_path: Path) -> None:
     model = keras.Sequential([classifier(), layers.Dense(7), layers.Softmax()])
-    assert prepare_own(save(model, tmp_path)).backbone.width == 5
+    assert own(save(model, tmp_path)).backbone.width == 5
 
 
 def test_feature_map_is_averaged(tmp_path: Path, pixels: Array) -> None:
     model = classifier()
     without_top = keras.Model(model.inputs[0], model.get_layer("map").output)
-    assert_makes(prepare_own(save(without_top, tmp_path)), pixels, features(model, scaled(pixels)))
+    assert_makes(own(save(without_top, tmp_path)), pixels, features(model, scaled(pixels)))
 
 
 def test_layer_that_is_named_gives_the_bottleneck(tmp_path: Path, pixels: Array) -> None:
     model = classifier()
-    prepared = prepare_own(save(model, tmp_path), bottleneck_tensor="normed")
+    prepared = own(save(model, tmp_path), bottleneck_tensor="normed")
     assert_makes(prepared, pixels, features(model, scaled(pixels), "normed").mean((1, 2)))
 
 
@@ -171,9 +171,9 @@ def test_every_kind_of_model_gives_the_averages_of_several_layers_side_by_side(t
     (tmp_path / "mine.pb").write_bytes(frozen.graph.as_graph_def().SerializeToString())
     tensors = {output.shape[1:]: output.name for output in frozen.outputs}
     found = [
-        prepare_own(save(model, tmp_path), bottleneck_tensor="features,normed"),
-        prepare_own(export(several, tmp_path), bottleneck_tensor="features, normed"),
-        prepare_own(
+        own(save(model, tmp_path), bottleneck_tensor="features,normed"),
+        own(export(several, tmp_path), bottleneck_tensor="features, normed"),
+        own(
             tmp_path / "mine.pb",
             input_tensor="pixels:0",
             bottleneck_tensor=f"{tensors[(6,)]},{next(name for shape, name in tensors.items() if shape[-1] == 8)}",
@@ -196,7 +196,7 @@ def test_every_kind_of_model_gives_the_averages_of_several_layers_side_by_side(t
 )
 def test_names_of_layers_that_make_no_sense_are_refused(tmp_path: Path, named: str, message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        prepare_own(save(classifier(), tmp_path), bottleneck_tensor=named)
+        own(save(classifier(), tmp_path), bottleneck_tensor=named)
 
 
 @pytest.mark.parametrize(
@@ -214,18 +214,18 @@ def test_tensors_of_a_graph_that_make_no_sense_are_refused(
     path = graph(keras.Model(model.inputs[0], model.get_layer("features").output), tmp_path)
     tensors = named.format(features="Identity")
     with pytest.raises(error, match=message):
-        prepare_own(path, input_tensor="pixels:0", bottleneck_tensor=tensors)
+        own(path, input_tensor="pixels:0", bottleneck_tensor=tensors)
 
 
 def test_unknown_output_of_a_saved_model_is_refused_beside_a_known_one(tmp_path: Path) -> None:
     model = classifier()
     path = export(keras.Model(model.inputs[0], {"vector": model.get_layer("features").output}), tmp_path)
     with pytest.raises(SettingError, match=r"has no output 'map'\. Name one with --bottleneck-tensor: vector"):
-        prepare_own(path, bottleneck_tensor="vector,map")
+        own(path, bottleneck_tensor="vector,map")
 
 
 def test_last_layer_alone_is_the_one_that_is_named_first(tmp_path: Path) -> None:
-    prepared = prepare_own(save(classifier(), tmp_path), bottleneck_tensor="features,normed", layers="last")
+    prepared = own(save(classifier(), tmp_path), bottleneck_tensor="features,normed", layers="last")
     assert (prepared.backbone.layers, prepared.backbone.widths) == (("features",), (6,))
 
 
@@ -234,20 +234,20 @@ def test_layer_that_gives_no_vector_is_named(tmp_path: Path) -> None:
         [keras.Input((SIZE, SIZE, 3)), layers.Reshape((SIZE, -1), name="rows"), layers.Flatten(name="flat")]
     )
     with pytest.raises(BackboneError, match=r"gives \(2, 24, 72\) numbers for two pictures at rows where one vector"):
-        prepare_own(save(model, tmp_path), bottleneck_tensor="flat,rows")
+        own(save(model, tmp_path), bottleneck_tensor="flat,rows")
 
 
 def test_layer_that_is_not_there_is_an_error_that_lists_the_last_ones(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"has no layer 'pool'\. .*normed, map, features, dense"):
-        prepare_own(save(classifier(), tmp_path), bottleneck_tensor="pool")
+        own(save(classifier(), tmp_path), bottleneck_tensor="pool")
 
 
 def test_several_outputs_are_an_error_unless_a_layer_is_named(tmp_path: Path) -> None:
     model = classifier()
     path = save(keras.Model(model.inputs[0], [model.outputs[0], model.get_layer("map").output]), tmp_path)
-    assert prepare_own(path, bottleneck_tensor="features").backbone.width == 6
+    assert own(path, bottleneck_tensor="features").backbone.width == 6
     with pytest.raises(SettingError, match=r"has 2 outputs\. Name a layer with --bottleneck-tensor: .*map, features"):
-        prepare_own(path)
+        own(path)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_several_outputs_are_an_error_unless_a_layer_is_named(tmp_path: Path) ->
 )
 def test_model_that_scales_pixels_by_itself_needs_no_scaling(tmp_path: Path, pixels: Array, first: Any) -> None:
     model = classifier(first)
-    prepared = prepare_own(save(model, tmp_path), "auto")
+    prepared = own(save(model, tmp_path), "auto")
     assert prepared.backbone.scaling == "raw"
     assert_makes(prepared, pixels, features(model, pixels))
 
@@ -270,40 +270,40 @@ def test_model_that_scales_pixels_by_itself_needs_no_scaling(tmp_path: Path, pix
 )
 def test_model_that_does_not_is_an_error_that_explains_the_scalings(tmp_path: Path, first: tuple[Any, ...]) -> None:
     with pytest.raises(SettingError, match=r"Give --scaling .*raw: x \(.*unit: x / 255 \(.*inception: .*caffe: "):
-        prepare_own(save(classifier(*first), tmp_path), "auto")
+        own(save(classifier(*first), tmp_path), "auto")
 
 
 def test_fixed_size_is_the_model_s_and_no_other(tmp_path: Path) -> None:
     path = save(classifier(), tmp_path)
-    assert prepare_own(path, size=SIZE).backbone.size == SIZE
+    assert own(path, size=SIZE).backbone.size == SIZE
     with pytest.raises(SettingError, match=f"--image-size is 32, .* takes {SIZE} pixels only"):
-        prepare_own(path, size=32)
+        own(path, size=32)
 
 
 def test_open_size_must_be_given(tmp_path: Path) -> None:
     path = save(classifier(size=None), tmp_path)
-    assert prepare_own(path, size=40).backbone.size == 40
+    assert own(path, size=40).backbone.size == 40
     with pytest.raises(SettingError, match="leaves the size of photos open"):
-        prepare_own(path)
+        own(path)
 
 
 def test_size_that_the_layers_do_not_take_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="fails on photos of 2 pixels"):
-        prepare_own(save(classifier(size=None), tmp_path), size=2)
+        own(save(classifier(size=None), tmp_path), size=2)
 
 
 @pytest.mark.parametrize("shape", [(20, 24, 3), (24, 24, 1), (100,)])
 def test_input_that_is_no_square_photo_is_an_error(tmp_path: Path, shape: tuple[int, ...]) -> None:
     model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(3)])
     with pytest.raises(BackboneError, match=r"shape \[None, .*\], but \[None, size, size, 3\] is needed"):
-        prepare_own(save(model, tmp_path))
+        own(save(model, tmp_path))
 
 
 def test_two_inputs_are_an_error(tmp_path: Path) -> None:
     inputs = [keras.Input((SIZE, SIZE, 3)), keras.Input((2,))]
     model = keras.Model(inputs, layers.Concatenate()([layers.Flatten()(each) for each in inputs]))
     with pytest.raises(BackboneError, match="does not take one batch of photos"):
-        prepare_own(save(model, tmp_path))
+        own(save(model, tmp_path))
 
 
 def test_half_precision_is_passed_on_as_float32(tmp_path: Path, pixels: Array) -> None:
@@ -312,13 +312,13 @@ def test_half_precision_is_passed_on_as_float32(tmp_path: Path, pixels: Array) -
         path = save(classifier(), tmp_path)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert FloatForward(prepare_own(path), 4)(pixels).dtype == np.float32
+    assert FloatForward(own(path), 4)(pixels).dtype == np.float32
 
 
 def test_lambda_is_refused_by_its_name(tmp_path: Path) -> None:
     path = save(classifier(layers.Lambda(lambda x: x * 2, name="double")), tmp_path)
     with pytest.raises(BackboneError, match=r"Lambda layer 'double', which runs code.*model\.export"):
-        prepare_own(path)
+        own(path)
 
 
 def test_layer_of_another_package_is_refused_by_its_name(tmp_path: Path) -> None:
@@ -326,7 +326,7 @@ def test_layer_of_another_package_is_refused_by_its_name(tmp_path: Path) -> None
         pass
 
     with pytest.raises(BackboneError, match=r"layer 'soft' 'tests\..*Blur', of which Keras makes no network\. Save"):
-        prepare_own(save(classifier(Blur(name="soft")), tmp_path))
+        own(save(classifier(Blur(name="soft")), tmp_path))
 
 
 def test_untrained_model_has_other_weights_but_knows_its_pixels(tmp_path: Path, pixels: Array) -> None:
@@ -334,7 +334,7 @@ def test_untrained_model_has_other_weights_but_knows_its_pixels(tmp_path: Path, 
     known.adapt(pixels.astype(np.float32))
     model = classifier(known)
     model.trainable = False
-    prepared = prepare_own(save(model, tmp_path), "auto")
+    prepared = own(save(model, tmp_path), "auto")
     trained = build_keras(prepared.backbone, local(prepared.weights))
     untrained = build_keras(prepared.backbone, local(prepared.weights), pretrained=False)
     assert len(trained.trainable_weights) == len(untrained.trainable_weights) == 6
@@ -351,7 +351,7 @@ def test_untrained_model_has_other_weights_but_knows_its_pixels(tmp_path: Path, 
 
 def test_saved_model_makes_its_own_bottlenecks(tmp_path: Path, pixels: Array) -> None:
     model = classifier()
-    prepared = prepare_own(export(keras.Model(model.inputs[0], model.get_layer("map").output), tmp_path))
+    prepared = own(export(keras.Model(model.inputs[0], model.get_layer("map").output), tmp_path))
     backbone = prepared.backbone
     assert (backbone.name, backbone.kind, backbone.size) == ("mine", "saved_model", SIZE)
     assert backbone.weights_sha256 == weights_sha256(local(prepared.weights))
@@ -361,7 +361,7 @@ def test_saved_model_makes_its_own_bottlenecks(tmp_path: Path, pixels: Array) ->
 def test_saved_model_may_hold_a_lambda_since_that_is_a_graph(tmp_path: Path, pixels: Array) -> None:
     model = classifier(layers.Lambda(lambda x: x * 2))
     without_top = keras.Model(model.inputs[0], model.get_layer("features").output)
-    assert_makes(prepare_own(export(without_top, tmp_path)), pixels, features(model, scaled(pixels)))
+    assert_makes(own(export(without_top, tmp_path)), pixels, features(model, scaled(pixels)))
 
 
 SPEC = tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="photos")
@@ -369,12 +369,12 @@ SPEC = tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="photos")
 
 def test_output_is_named_where_there_are_several(tmp_path: Path, pixels: Array) -> None:
     path = export_function(tmp_path, lambda x: {"mean": tf.reduce_mean(x, (1, 2)), "photos": x}, SPEC)
-    prepared = prepare_own(path, "unit", bottleneck_tensor="mean")
+    prepared = own(path, "unit", bottleneck_tensor="mean")
     assert_makes(prepared, pixels, scaled(pixels, "unit").mean((1, 2)))
     with pytest.raises(SettingError, match=r"several outputs\. Name one with --bottleneck-tensor: mean, photos"):
-        prepare_own(path, "unit")
+        own(path, "unit")
     with pytest.raises(SettingError, match=r"no output 'pool'\. Name one with --bottleneck-tensor: mean, photos"):
-        prepare_own(path, "unit", bottleneck_tensor="pool")
+        own(path, "unit", bottleneck_tensor="pool")
 
 
 def test_saved_model_without_a_signature_is_called_as_a_whole(tmp_path: Path, pixels: Array) -> None:
@@ -393,14 +393,14 @@ def test_saved_model_without_a_signature_is_called_as_a_whole(tmp_path: Path, pi
     for training in (True, False):
         whole.__call__.get_concrete_function(SPEC, training=training)
     tf.saved_model.save(whole, str(tmp_path / "hub"), signatures={})
-    prepared = prepare_own(tmp_path / "hub", "unit")
+    prepared = own(tmp_path / "hub", "unit")
     assert_makes(prepared, pixels, scaled(pixels, "unit").mean((1, 2)) @ weights)
 
 
 def test_saved_model_that_cannot_be_called_is_an_error(tmp_path: Path) -> None:
     tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
     with pytest.raises(BackboneError, match="has no signature serving_default, and cannot be called"):
-        prepare_own(tmp_path / "empty")
+        own(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(
@@ -414,13 +414,13 @@ def test_saved_model_that_cannot_be_called_is_an_error(tmp_path: Path) -> None:
 )
 def test_saved_model_of_another_input_is_an_error(tmp_path: Path, spec: Any) -> None:
     with pytest.raises(BackboneError, match=r"\[None, size, size, 3\]"):
-        prepare_own(export_function(tmp_path, tf.identity, spec))
+        own(export_function(tmp_path, tf.identity, spec))
 
 
 def test_saved_model_says_nothing_of_its_scaling(tmp_path: Path) -> None:
     path = export_function(tmp_path, tf.identity, SPEC)
     with pytest.raises(SettingError, match="does not say how to scale its pixels"):
-        prepare_own(path, "auto")
+        own(path, "auto")
 
 
 # Frozen graphs
@@ -430,9 +430,9 @@ def test_frozen_graph_makes_its_own_bottlenecks(tmp_path: Path, pixels: Array) -
     model = classifier()
     path = graph(keras.Model(model.inputs[0], model.get_layer("features").output), tmp_path)
     with pytest.raises(SettingError, match=r"placeholders: pixels:0; its last tensors: .*, (\S+)\.$") as caught:
-        prepare_own(path)
+        own(path)
     last = str(caught.value).rpartition(" ")[2].rstrip(".")
-    prepared = prepare_own(path, input_tensor="pixels:0", bottleneck_tensor=last)
+    prepared = own(path, input_tensor="pixels:0", bottleneck_tensor=last)
     backbone = prepared.backbone
     assert (backbone.name, backbone.kind, backbone.size) == ("mine", "frozen_graph", SIZE)
     assert_makes(prepared, pixels, features(model, scaled(pixels)))
@@ -441,7 +441,7 @@ def test_frozen_graph_makes_its_own_bottlenecks(tmp_path: Path, pixels: Array) -
 def test_saved_model_s_file_given_for_its_folder_is_an_error_that_says_so(tmp_path: Path) -> None:
     path = export_function(tmp_path, tf.identity, SPEC) / "saved_model.pb"
     with pytest.raises(BackboneError, match="of a SavedModel, give the folder"):
-        prepare_own(path)
+        own(path)
 
 
 # Damage
@@ -459,7 +459,7 @@ def test_damaged_model_is_an_error_that_names_it(tmp_path: Path, write: Callable
     path = write(classifier(), tmp_path)
     damage(path)
     with pytest.raises(BackboneError, match=rf"{path}.* damaged"):
-        prepare_own(path, input_tensor="pixels:0" if path.suffix == ".pb" else "", bottleneck_tensor="features")
+        own(path, input_tensor="pixels:0" if path.suffix == ".pb" else "", bottleneck_tensor="features")
 
 
 def test_flipped_byte_in_a_keras_file_is_an_error(tmp_path: Path) -> None:
@@ -468,11 +468,11 @@ def test_flipped_byte_in_a_keras_file_is_an_error(tmp_path: Path) -> None:
     data[len(data) // 2] ^= 255
     path.write_bytes(data)
     with pytest.raises(BackboneError, match=f"{path} is damaged"):
-        prepare_own(path)
+        own(path)
 
 
 def test_saved_model_without_its_variables_is_an_error(tmp_path: Path) -> None:
     path = export(classifier(), tmp_path)
     shutil.rmtree(path / "variables")
     with pytest.raises(BackboneError, match="is damaged"):
-        prepare_own(path)
+        own(path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.fixed_batch import FixedBatch
+from tasks.backbone.frozen_function import FixedBatch
 from tasks.backbone.load import build_model, load_network
 from tasks.bottleneck.float_forward import FloatForward
 from tasks.bottleneck.views import Pixels

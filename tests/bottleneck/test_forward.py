@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.fixed_batch import FixedBatch
+from tasks.backbone.frozen_function import FixedBatch
 from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck import forward

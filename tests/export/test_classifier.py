@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from tasks.backbone.frozen_function import freeze_function
+from tasks.backbone.prepare import prepare_own
 from tasks.backbone.request import BackboneRequest
-from tasks.backbone.user_models import prepare
 from tasks.bottleneck.int8 import Int8Forward, quantise
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.export.classifier import find_obstacle, open_classifier
@@ -60,7 +60,7 @@ def kept(form: str, folder: Path) -> BackboneRequest:
 
 def add_head(request: BackboneRequest, views: int, folder: Path, recipe: LdaRecipe | ClassicRecipe = LDA) -> Model:
     """A model with a made-up head on a backbone."""
-    prepared = prepare(request, Path(request.backbone))
+    prepared = prepare_own(request, Path(request.backbone))
     settings = TrainSettings((BottleneckSettings(prepared.backbone, "png", "float32", views),), recipe, seed=0)
     taken = prepared.backbone if settings.rooted else prepared.backbone.last_layer
     save_head(made_up_head(taken.width, rooted=settings.rooted), folder)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.backbone.user_models import prepare
+from tasks.backbone.prepare import prepare_own
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.export.classifier import Classifier, open_classifier
 from tasks.export.parity import find_refusal, judge
@@ -64,7 +64,7 @@ class Ready:
 def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ready:
     folder = tmp_path_factory.mktemp("model")
     asked = kept("keras_file", folder)
-    prepared = prepare(asked, Path(asked.backbone))
+    prepared = prepare_own(asked, Path(asked.backbone))
     settings = TrainSettings((BottleneckSettings(prepared.backbone, "png", "float32", 2),), LDA, seed=0)
     random = np.random.default_rng(0)
     patches = random.integers(0, 256, (PHOTOS, 3, 3, 3), dtype=np.uint8)

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.backbone.backbones import Backbone, Prepared
-from tasks.backbone.catalog_models import describe_entry
-from tasks.backbone.kinds.base import TrainableKind
+from tasks.backbone.kinds.base import TrainableKind, describe_entry
 from tasks.backbone.lite_blocks import bottleneck_layers
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.weights import given_weights, packaged_weights
@@ -28,16 +27,14 @@ class EfficientNetLiteKind(TrainableKind):
     relu6 = True
 
     def prepare(self, request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
-        """Find the weights in their package, without TensorFlow."""
         entry = find_backbone(request.backbone)
         size = request.size or entry.size
         if size < MIN_SIZE:
             raise SettingError(f"--image-size is {size}, {entry.name} needs at least {MIN_SIZE} pixels.")
         weights = given_weights(request.weights, folder, progress) if request.weights else packaged_weights(entry)
-        return describe_entry(request, entry, weights, size, bottleneck_layers(int(entry.model)))
+        return describe_entry(request, entry, weights, bottleneck_layers(int(entry.model)))
 
     def build_layers(self, backbone: Backbone, weights: Path, *, pretrained: bool) -> Any:
-        """Build the Keras model."""
         from tasks.backbone.efficientnet_lite import build_layers
 
         return build_layers(backbone, weights if pretrained else None)
