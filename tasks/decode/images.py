@@ -4,7 +4,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -84,29 +84,23 @@ def decode_photo(data: bytes, settings: DecodeSettings, max_pixels: int = MAX_PI
         raise Rejected(Reason.EMPTY, "The file is empty. Copy it again or delete it.")
     try:
         with _capped(max_pixels):
-            return _decode_or_repair(data, settings, max_pixels)
+            picture = _decode_or_repair(data, settings, max_pixels)
     except MemoryError as exc:
         raise _too_large("It needs more memory than a photo may") from exc
+    return replace(picture, flaws=(*picture.flaws, *find_flaws(data)))
 
 
 def _decode_or_repair(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
     try:
-        picture = _decode(data, settings, max_pixels)
+        return _decode(data, settings, max_pixels)
     except Rejected as rejected:
         if rejected.rejection.reason not in (Reason.DAMAGED, Reason.TRUNCATED):
             raise
-        picture = _decode_repaired(data, settings, max_pixels, rejected)
-    return replace(picture, flaws=(*picture.flaws, *find_flaws(data)))
-
-
-def _decode_repaired(data: bytes, settings: DecodeSettings, max_pixels: int, rejected: Rejected) -> Picture:
-    for repaired, flaws in repairs(data):
-        try:
-            picture = _decode(repaired, settings, max_pixels)
-        except Rejected:
-            continue
-        return replace(picture, flaws=(*picture.flaws, *flaws))
-    raise rejected
+        for repaired, flaws in repairs(data):
+            with suppress(Rejected):
+                picture = _decode(repaired, settings, max_pixels)
+                return replace(picture, flaws=(*picture.flaws, *flaws))
+        raise
 
 
 def _decode(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
@@ -144,13 +138,7 @@ def _ready(
 
 
 def read_pixels(image: bytes) -> "npt.NDArray[np.uint8]":
-    """Decode a stored picture.
-
-    Args:
-        image: JPEG or PNG file from a row's `image`.
-
-    Returns:
-        uint8 [H, W, 3], RGB, range 0-255, read-only.
+    """Decode a stored picture, the JPEG or PNG of a row's `image`, to uint8 [H, W, 3], RGB, range 0-255, read-only.
 
     Raises:
         StoreError: The picture is damaged.

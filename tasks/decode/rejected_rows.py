@@ -43,10 +43,6 @@ def read_rows(store: ShardStore, keys: pa.Array) -> dict[str, RejectedRow]:
     A photo that was too large for an earlier run, or rejected by earlier rules, can have several rows. The settled one
     counts.
 
-    Args:
-        store: The rejected store.
-        keys: Keys of the photos to look up.
-
     Raises:
         StoreError: A shard is damaged or of another version.
     """

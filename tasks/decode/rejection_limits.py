@@ -13,12 +13,7 @@ _WORST = 10
 
 
 def check_missing(missing: Sequence[MissingPhoto], wanted: int, most: float) -> None:
-    """Raise if too many photos have no picture.
-
-    Args:
-        missing: Photos without a picture.
-        wanted: Number of photos of the snapshot.
-        most: Largest share that may be missing, 0 to 1.
+    """Raise if more photos have no picture than a share, 0 to 1, of those of the snapshot.
 
     Raises:
         DatasetError: More are missing. The message counts the reasons and lists some photos.
@@ -33,11 +28,7 @@ def check_missing(missing: Sequence[MissingPhoto], wanted: int, most: float) -> 
 
 
 def check_left(left: Mapping[str, int], missing: Sequence[MissingPhoto]) -> None:
-    """Raise if a label has too few photos left to train on.
-
-    Args:
-        left: Number of photos with a picture, by label.
-        missing: Photos without a picture.
+    """Raise if a label has too few photos with a picture left to train on.
 
     Raises:
         DatasetError: The message names the labels and lists some photos that cannot be decoded.
@@ -55,7 +46,7 @@ def _worst(missing: Sequence[MissingPhoto]) -> str:
 
 
 def missing_photos(wanted: pa.Table, rejected: pa.Table, skipped: Sequence[MissingPhoto] = ()) -> list[MissingPhoto]:
-    """List the photos without a picture, sorted by their paths in the snapshot.
+    """List the photos without a picture, rejected or skipped, sorted by their paths in the snapshot.
 
     Args:
         wanted: Usable photos of the snapshot, columns `sha256` and `path`.

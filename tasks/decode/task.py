@@ -70,10 +70,12 @@ class DecodePhotos(RunStageTask):
         stores = open_stores(self.root, self.settings)
         folder, max_pixels = self.context.photo_folder, self.context.max_pixels
         if self.context.cluster:
-            from tasks.decode.on_ray import DecodeJob, decode_on_cluster
+            from tasks.cluster.client import text_of
+            from tasks.decode.on_ray import DecodeBlock, decode_on_cluster
 
-            source = DecodeJob(self.root, folder, self.settings, max_pixels)
-            counts = decode_on_cluster(wanted, source, self.context.cluster, progress)
+            key = self.settings.key
+            work = DecodeBlock(text_of(self.root.path), text_of(folder), self.settings, key, max_pixels)
+            counts = decode_on_cluster(wanted, work, self.context.cluster, progress)
         else:
             counts = decode_photos(wanted, folder, stores, progress, max_pixels)
         if counts.flawed.photos:

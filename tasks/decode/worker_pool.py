@@ -113,12 +113,6 @@ def work_on_photos(
         photos: Photos to process.
         folder: Folder of the photos' paths, local or on an object store.
         workers: Largest number of processes.
-
-    Yields:
-        Results of one batch after the other, in the order of the photos.
-
-    Raises:
-        MachineError: The object store does not answer, or the processes do not start.
     """
     if not storage_at(folder).reads_are_requests:
         yield from map_in_processes(partial(work, folder=folder), photos, workers)
@@ -179,12 +173,8 @@ def _batches(photos: Sequence[Photo]) -> Iterator[Sequence[Photo]]:
 
 
 def _fits(batch: Sequence[Photo], pending: Iterable[tuple[object, Sequence[Photo]]]) -> bool:
-    held = sum(_bytes(waiting) for _, waiting in pending)
-    return not held or held + _bytes(batch) <= MAX_PENDING_BYTES
-
-
-def _bytes(batch: Sequence[Photo]) -> int:
-    return sum(photo.size for photo in batch)
+    held = sum(photo.size for _, waiting in pending for photo in waiting)
+    return not held or held + sum(photo.size for photo in batch) <= MAX_PENDING_BYTES
 
 
 def _reject_after_crash(photo: Photo, crash: WorkerCrashError) -> DecodeResult:
