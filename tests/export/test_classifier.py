@@ -21,7 +21,7 @@ from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tasks.train.head import Head, save_head, softmax
 from tasks.train.network import Network, build_network, save_network
 from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
-from tests.backbone.test_user_models import SIZE, classifier
+from tests.backbone.networks import SIZE, classifier
 from tests.train.tiny import tiny
 
 LABELS = ("daisy", "roses", "tulips")
