@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from tasks.runtime.tensorflow_import import keras
@@ -12,17 +11,6 @@ _COPIES = (
     *(keras.layers.AveragePooling2D, keras.layers.MaxPooling2D, keras.layers.ZeroPadding2D, keras.layers.Cropping2D),
     *(keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.Identity),
 )
-
-
-@contextmanager
-def dtype_policy(policy: str) -> Iterator[None]:
-    """Set the dtype policy of the layers that are built in the block."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def leaves(model: "keras.Model") -> Iterator[Any]:

@@ -15,16 +15,6 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.storage.files import local
 
-#: The models that each scaling is for.
-_SCALING_USES = {
-    "raw": "it scales by itself",
-    "unit": "0 to 1",
-    "symmetric": "-1 to 1",
-    "inception": "the Inception of 2015",
-    "torch": "trained with PyTorch",
-    "caffe": "trained with Caffe, and Keras' ResNet and VGG",
-}
-
 
 def prepare_backbone(request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
     """Find a backbone's weights, or fetch them into a folder; and describe it.
@@ -125,7 +115,7 @@ def _size(request: BackboneRequest, path: Path, own: int | None) -> int:
 def _scaling(request: BackboneRequest, path: Path) -> str:
     if request.scaling in SCALINGS:
         return request.scaling
-    listed = "; ".join(f"{name}: {SCALINGS[name].formula} ({use})" for name, use in _SCALING_USES.items())
+    listed = "; ".join(f"{name}: {known.formula} ({known.use})" for name, known in SCALINGS.items() if known.use)
     raise SettingError(
         f"{path} does not say how to scale its pixels, which are x = 0 to 255, and a wrong scaling costs accuracy "
         f"silently. Give --scaling as it was trained with: {listed}."

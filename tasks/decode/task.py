@@ -61,7 +61,7 @@ class DecodePhotos(RunStageTask):
             import pyarrow as pa
 
             from tasks.decode.photos import decode_photos, open_stores, read_rejected
-            from tasks.decode.rejection_limits import check_left, check_missing, missing_photos
+            from tasks.decode.rejected_rows import check_left, check_missing, missing_photos
             from tasks.decode.repair import tell_flawed
             from tasks.snapshot.photos import count_labels, read_snapshot, usable
 

@@ -2,7 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
 
 from tasks.runtime.tensorflow_import import freeze, keras, tf
 
@@ -66,3 +70,30 @@ def freeze_model(model: Any, folder: Path, spec: Any = SPEC) -> tuple[Path, list
     frozen = freeze(function.get_concrete_function(spec))
     path = write_graph(folder / "mine.pb", frozen.graph.as_graph_def())
     return path, [output.name for output in frozen.outputs]
+
+
+def draw_graph(path: Path, build: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Path:
+    """Write a graph of today from `pixels:0`, of a shape, to `bottleneck:0`."""
+    with tf.Graph().as_default() as graph:
+        tf.identity(build(tf.compat.v1.placeholder(tf.float32, shape, "pixels")), "bottleneck")
+    return write_graph(path, graph.as_graph_def())
+
+
+class Untouched:
+    """A graph in a Session, as it is; to be used in a `with`."""
+
+    def __init__(self, graph: tf.compat.v1.GraphDef) -> None:
+        self._graph = tf.Graph()
+        with self._graph.as_default():
+            tf.import_graph_def(graph, name="")
+        self._session = tf.compat.v1.Session(graph=self._graph)
+
+    def __call__(self, fetched: str, fed: str, value: object) -> npt.NDArray[Any]:
+        """Compute a tensor from the value of another."""
+        return np.asarray(self._session.run(fetched, {fed: value}))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._session.close()

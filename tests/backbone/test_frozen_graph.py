@@ -18,8 +18,8 @@ from tasks.decode.settings import DecodeSettings
 from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tests.backbone.growing_graph import SIZE
-from tests.backbone.inception import build_graph, write_graph
-from tests.backbone.untouched import Untouched
+from tests.backbone.inception import build_graph
+from tests.backbone.networks import Untouched, draw_graph, freeze_model, write_graph
 
 BATCH = 8
 SMALL = 1 / 64
@@ -231,47 +231,39 @@ def test_a_graph_of_today_comes_out_as_it_was(tmp_path: Path, pixels: Array) -> 
     layers = [keras.layers.Conv2D(6, 3, strides=4), keras.layers.BatchNormalization(), keras.layers.ReLU()]
     model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), *layers, keras.layers.GlobalAveragePooling2D()])
     model.set_weights([np.random.default_rng(1).uniform(0.1, 1, weight.shape) for weight in model.weights])
-    function = tf.function(lambda photos: model(photos, training=False), autograph=False)
-    frozen = freeze(function.get_concrete_function(tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="photos")))
-    path = write_graph(tmp_path / "graph.pb", frozen.graph.as_graph_def())
-    network = tf.function(frozen_network(path, "photos", frozen.outputs[0].name), autograph=False)
+    spec = tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="pixels")
+    path, [output] = freeze_model(model, tmp_path, spec)
+    network = tf.function(frozen_network(path, "pixels", output), autograph=False)
     np.testing.assert_allclose(network(pixels)[0], model(pixels, training=False), rtol=1e-5)
-    assert input_size(path, "photos:0") == SIZE
+    assert input_size(path, "pixels:0") == SIZE
+
+
+def custom_op() -> tf.compat.v1.GraphDef:
+    graph = tf.compat.v1.GraphDef()
+    graph.node.add(name="pixels", op="Placeholder")
+    graph.node.add(name="mine", op="OpOfMyOwn", input=["pixels"])
+    return graph
 
 
 @pytest.mark.parametrize(
-    ("content", "cause"),
+    ("write", "cause"),
     [
-        (b"", "is no frozen graph: it holds no nodes"),
-        (b"no graph at all", "is no frozen graph, or is damaged"),
-        (b'node {\n  name: "pixels"\n  op: "Placeholder"\n}\n', "is no frozen graph, or is damaged"),
+        (lambda path: path.write_bytes(b""), "is no frozen graph: it holds no nodes"),
+        (lambda path: path.write_bytes(b"no graph at all"), "is no frozen graph, or is damaged"),
+        (lambda path: path.write_text('node {\n  name: "pixels"\n}\n'), "is no frozen graph, or is damaged"),
+        (
+            lambda path: path.write_bytes(custom_op().SerializeToString()[:-5]),
+            "is no frozen graph, or is damaged",
+        ),
+        (lambda path: path.mkdir(), r"cannot be read \(Is a directory\)"),
+        (lambda _: None, r"cannot be read \(No such file"),
     ],
+    ids=["empty", "no graph", "text", "cut short", "folder", "gone"],
 )
-def test_a_file_that_is_no_graph_is_named(tmp_path: Path, content: bytes, cause: str) -> None:
-    path = tmp_path / "graph.pb"
-    path.write_bytes(content)
+def test_a_file_that_is_no_graph_is_named(tmp_path: Path, write: Callable[[Path], object], cause: str) -> None:
+    write(tmp_path / "graph.pb")
     with pytest.raises(BackboneError, match=rf"graph\.pb {cause}.*Give the \.pb file of a frozen graph"):
-        read_graph(path)
-
-
-def test_a_graph_that_is_cut_short_is_named(tmp_path: Path, small: Path) -> None:
-    path = tmp_path / "graph.pb"
-    path.write_bytes(small.read_bytes()[:-5])
-    with pytest.raises(BackboneError, match=r"graph\.pb is no frozen graph, or is damaged"):
-        read_graph(path)
-
-
-def test_a_saved_model_in_place_of_a_graph_is_told_how_to_be_given(tmp_path: Path) -> None:
-    tf.saved_model.save(tf.Module(), tmp_path)
-    with pytest.raises(BackboneError, match="of a SavedModel, give the folder"):
-        read_graph(tmp_path / "saved_model.pb")
-    with pytest.raises(BackboneError, match=r"cannot be read \(Is a directory\)"):
-        read_graph(tmp_path)
-
-
-def test_a_graph_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match=r"gone\.pb cannot be read \(No such file"):
-        frozen_network(tmp_path / "gone.pb", "Mul:0", "pool_3:0")
+        frozen_network(tmp_path / "graph.pb", "Mul:0", "pool_3:0")
 
 
 def test_errors_of_tensors_name_the_file(small: Path) -> None:
@@ -288,13 +280,6 @@ def test_pixels_that_a_graph_does_not_take_are_named(small: Path, tensor: str, s
         network(tf.zeros((2, size, size, 3)))
 
 
-def drawn_graph(path: Path, build: Callable[[tf.Tensor], tf.Tensor], shape: tuple[int | None, ...]) -> Path:
-    """Write a graph of today from `pixels:0`, of a shape, to `bottleneck:0`."""
-    with tf.Graph().as_default() as graph:
-        tf.identity(build(tf.compat.v1.placeholder(tf.float32, shape, "pixels")), "bottleneck")
-    return write_graph(path, graph.as_graph_def())
-
-
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -309,17 +294,10 @@ def drawn_graph(path: Path, build: Callable[[tf.Tensor], tf.Tensor], shape: tupl
 def test_what_is_no_vector_a_photo_is_named(
     tmp_path: Path, build: Callable[[tf.Tensor], tf.Tensor], message: str
 ) -> None:
-    path = drawn_graph(tmp_path / "graph.pb", build, (1, 4, 4, 3))
+    path = draw_graph(tmp_path / "graph.pb", build, (1, 4, 4, 3))
     network = tf.function(frozen_network(path, "pixels:0", "bottleneck:0"), autograph=False)
     with pytest.raises(BackboneError, match=f"bottleneck:0 {message}"):
         network(tf.zeros((2, 4, 4, 3)))
-
-
-def custom_op() -> tf.compat.v1.GraphDef:
-    graph = tf.compat.v1.GraphDef()
-    graph.node.add(name="pixels", op="Placeholder")
-    graph.node.add(name="mine", op="OpOfMyOwn", input=["pixels"])
-    return graph
 
 
 def test_an_op_that_tensorflow_does_not_have_is_named() -> None:
@@ -356,7 +334,7 @@ def test_the_size_is_told_where_the_graph_of_2015_fixes_it(small: Path, tensor: 
 def test_the_size_of_a_placeholder_is_told_where_it_is_a_square(
     tmp_path: Path, shape: tuple[int | None, ...], size: int | None
 ) -> None:
-    assert input_size(drawn_graph(tmp_path / "graph.pb", tf.identity, shape), "pixels:0") == size
+    assert input_size(draw_graph(tmp_path / "graph.pb", tf.identity, shape), "pixels:0") == size
 
 
 def test_the_size_behind_an_op_that_tensorflow_does_not_have_is_left_open(tmp_path: Path) -> None:

@@ -108,11 +108,14 @@ class TrainableKind(BackboneKind):
         """
 
     def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
-        from tasks.backbone.layers import dtype_policy
         from tasks.runtime.tensorflow_import import keras
 
-        with dtype_policy("mixed_bfloat16" if bfloat16 else "float32"):
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("mixed_bfloat16" if bfloat16 else "float32")
+        try:
             model = self.build_layers(backbone, weights, pretrained=True)
+        finally:
+            keras.config.set_dtype_policy(before)
         return lambda pixels: tuple(keras.tree.flatten(model(pixels, training=False)))
 
 
