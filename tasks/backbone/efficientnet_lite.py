@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.backbone.backbones import Backbone
+from tasks.backbone.kinds.efficientnet_lite import BOTTLENECK_WIDTH, STEM_WIDTH, LiteBlock, lite_blocks
 from tasks.backbone.layers import layer_averages
-from tasks.backbone.lite_blocks import BOTTLENECK_WIDTH, STEM_WIDTH, LiteBlock, lite_blocks
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.torch_weights import read_torch_weights
 from tasks.errors import BackboneError

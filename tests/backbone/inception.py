@@ -62,16 +62,8 @@ def _pixels(network: GrowingGraph) -> str:
     """A photo's JPEG bytes to pixels of about -1 to 1, [1, 299, 299, 3]."""
     add = network.node
     contents = add("DecodeJpeg/contents", "Placeholder", dtype=tf.string)
-    photo = add(
-        "DecodeJpeg",
-        "DecodeJpeg",
-        [contents],
-        channels=3,
-        ratio=1,
-        fancy_upscaling=True,
-        try_recover_truncated=False,
-        acceptable_fraction=1.0,
-    )
+    options = {"fancy_upscaling": True, "try_recover_truncated": False, "acceptable_fraction": 1.0}
+    photo = add("DecodeJpeg", "DecodeJpeg", [contents], channels=3, ratio=1, **options)
     real = add("Cast", "Cast", [photo], SrcT=tf.uint8, DstT=tf.float32)
     batch = add("ExpandDims", "ExpandDims", [real, network.constant("ExpandDims/dim", 0, np.int32)], T=tf.float32)
     size = network.constant("ResizeBilinear/size", [SIZE, SIZE], np.int32)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.backbone.lite_blocks import bottleneck_layers
+from tasks.backbone.kinds.efficientnet_lite import bottleneck_layers
 from tasks.backbone.load import build_model, load_network
 from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
