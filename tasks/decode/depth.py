@@ -42,11 +42,6 @@ class Depth:
     white: int | None = None
     significant: int = _BITS
 
-    @property
-    def is_unknown(self) -> bool:
-        """Whether the file states nothing beyond 16 bits."""
-        return self.white is None and self.significant == _BITS
-
 
 def read_depth(photo: ImageFile.ImageFile, data: bytes) -> Depth:
     """Read the depth of the values of a photo, opened but not loaded, whose file has this content."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError, features
 
 from tasks.decode.colour import Range, is_16_bits, resamplable, to_srgb, value_range
-from tasks.decode.depth import FULL, brightened, lower_bytes, read_depth
+from tasks.decode.depth import FULL, Depth, brightened, lower_bytes, read_depth
 from tasks.decode.jpeg2000 import read_codestream
 from tasks.decode.rejections import Reason, Rejected, is_short_webp, unidentified
 from tasks.decode.repair import Flaw, find_flaws, repairs
@@ -134,7 +134,7 @@ def _ready(
     ready = brightened(plain, data, lower, depth) if lower else plain
     black_white = value_range(ready, depth)
     is_low = ready is not plain or (is_16_bits(ready) and black_white[1] < FULL)
-    return ready, extent, black_white, (Flaw.LOW_VALUES,) if is_low and depth.is_unknown else ()
+    return ready, extent, black_white, (Flaw.LOW_VALUES,) if is_low and depth == Depth() else ()
 
 
 def read_pixels(image: bytes) -> "npt.NDArray[np.uint8]":
