@@ -104,22 +104,20 @@ def test_every_model_of_keras_is_known_and_has_a_preprocessing_of_its_own_module
 
 
 @pytest.mark.parametrize(
-    ("name", "near"),
+    ("name", "size", "message"),
     [
-        ("inceptionv3", "; similar names are .*keras:InceptionV3.*"),
-        ("Inception", "; similar names are .*keras:InceptionV3.*"),
-        ("mobilenet", "; similar names are .*keras:MobileNet.*"),
-        ("", r"\. Give keras:<Name> with an exact name from the list at "),
+        ("inceptionv3", 0, "no model 'inceptionv3'; similar names are .*keras:InceptionV3.*https://keras.io/api/app"),
+        ("Inception", 0, "no model 'Inception'; similar names are .*keras:InceptionV3.*https://keras.io/api/app"),
+        ("mobilenet", 0, "no model 'mobilenet'; similar names are .*keras:MobileNet.*https://keras.io/api/app"),
+        ("", 0, r"no model ''\. Give keras:<Name> with an exact name from the list at https://keras.io/api/app"),
+        ("InceptionV3", 74, r"--image-size 74 does not go with keras:InceptionV3 .*at least 75x75"),
     ],
 )
-def test_unknown_name_is_an_error_that_names_near_ones_and_the_list(tmp_path: Path, name: str, near: str) -> None:
-    with pytest.raises(SettingError, match=f"no model {name!r}{near}https://keras.io/api/applications"):
-        prepared(tmp_path, f"keras:{name}")
-
-
-def test_size_below_the_model_s_least_is_an_error_that_says_it(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"--image-size 74 does not go with keras:InceptionV3 .*at least 75x75"):
-        prepared(tmp_path, "keras:InceptionV3", size=74)
+def test_unknown_name_and_size_below_the_least_are_errors_that_name_what_there_is(
+    tmp_path: Path, name: str, size: int, message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        prepared(tmp_path, f"keras:{name}", size=size)
 
 
 @pytest.mark.parametrize(("name", "size"), [("Xception", 299), ("MobileNetV3Small", 224)])
