@@ -10,12 +10,9 @@ from tasks.runtime.tensorflow_import import freeze, tf
 
 
 class FrozenGraph(NamedTuple):
-    """A function as a graph whose weights are constants.
+    """A function as a graph whose weights are constants, with the names of two tensors.
 
-    Args:
-        graph: The graph.
-        pixels: Name of the tensor that takes pixels, uint8 [N, S, S, 3].
-        result: Name of the tensor that is returned.
+    The first one takes pixels, uint8 [N, S, S, 3]; the second one is returned.
     """
 
     graph: "tf.compat.v1.GraphDef"

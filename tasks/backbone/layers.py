@@ -69,10 +69,6 @@ def choose_earlier_layers(model: "keras.Model", width: int) -> list[tuple[str, i
     topological order are chosen, or as many as there are. Only the pooling reads the last map of a network, so it is
     no candidate. Layers of a model within the model are no candidates.
 
-    Args:
-        model: From pixels to the bottleneck.
-        width: Length of the bottleneck.
-
     Returns:
         Stable names and widths of the layers.
     """

@@ -21,11 +21,8 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, *bottleneck_tensors: str) -> 
 
     After a convolution with a constant filter that nothing else reads, a batch norm becomes a BiasAdd, and the filter
     is scaled. Any other becomes a Mul and an Add. Nodes that are no longer needed stay in the graph, and so does a
-    batch norm whose statistics are not constants.
-
-    Args:
-        graph: A graph without control dependencies.
-        bottleneck_tensors: Results of the graph, which count as readers.
+    batch norm whose statistics are not constants. The graph has no control dependencies; its results, the bottleneck
+    tensors, count as readers.
     """
     nodes = Nodes(graph)
     readers = Counter(operation_of(source) for node in graph.node for source in node.input)

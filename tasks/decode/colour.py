@@ -60,11 +60,8 @@ def value_range(image: Image.Image, depth: Depth | None = None) -> Range:
 def to_srgb(image: Image.Image, black_white: Range, profile: object) -> Image.Image:
     """Convert a result of `resamplable`, resized or not, to RGB in sRGB, with alpha composited onto white.
 
-    Args:
-        image: The image.
-        black_white: Result of `value_range`.
-        profile: ICC profile of the photo, as bytes. Values of other types, damaged profiles, and profiles for other
-            channels are ignored, as in browsers.
+    The profile is the photo's ICC profile, as bytes. Values of other types, damaged profiles, and profiles for other
+    channels are ignored, as in browsers.
     """
     if image.mode in ("LA", "RGBA"):
         opaque = to_srgb(image.convert(image.mode[:-1]), black_white, profile).convert("RGBA")

@@ -74,11 +74,7 @@ class DecodeBlock:
 def decode_on_cluster(photos: pa.Table, work: DecodeBlock, cluster: Cluster, progress: Progress) -> DecodeCounts:
     """Decode the photos that are in neither store on a cluster, which is not contacted if there are none.
 
-    Args:
-        photos: Photos to decode, columns `sha256` (unique), `path` and `bytes`.
-        work: Where photos come from, and how and where to they are decoded.
-        cluster: The cluster.
-        progress: Advanced after each block.
+    The photos have the columns `sha256` (unique), `path` and `bytes`. Progress advances after each block.
 
     Raises:
         SettingError: Ray is not installed, or the cluster's address is invalid.

@@ -62,10 +62,10 @@ class DecodeCounts:
 
 @dataclass(frozen=True)
 class Untried:
-    """The photos to decode.
+    """The photos to decode, with the columns that `decode_photos` takes.
 
     Args:
-        photos: Photos, with the columns that `decode_photos` takes.
+        photos: The photos.
         too_large: Keys of the photos that an earlier run rejected as too large.
         reused: Number of other photos, which have a picture.
         settled: Number of other photos, which are rejected for good.
@@ -104,12 +104,8 @@ def decode_photos(
     A shard is published every 512 rows while the processes go on, so a killed run loses two shards at most. Memory is
     bounded by these and by the pending batches, whatever the number of photos. Rows keep the order of the photos.
 
-    Args:
-        photos: Photos to decode, columns `sha256` (unique) and `path`, and `bytes` if the folder is on an object store.
-        folder: Folder of the paths.
-        stores: Stores to write.
-        progress: Advanced after each batch.
-        max_pixels: Largest number of pixels of a photo. Stored pictures stay, whatever the cap was.
+    The photos have the columns `sha256` (unique) and `path`, and `bytes` if the folder of the paths is on an object
+    store. Stored pictures stay, whatever their largest number of pixels was. Progress advances after each batch.
 
     Raises:
         MachineError: The worker processes do not start, or the object store does not answer.
@@ -189,12 +185,8 @@ def _publish(store: ShardStore, rows: list[dict[str, Any]]) -> None:
 class _Writer:
     """Writes results to the stores; a background thread publishes the shards.
 
-    One shard at most waits for the disk, so a slow disk slows the processes down.
-
-    Args:
-        stores: Stores to write.
-        too_large: Keys of the photos that have a row in the rejected store.
-        behind: The thread.
+    One shard at most waits for the disk, so a slow disk slows the processes down. Photos whose keys are in `too_large`
+    have a row in the rejected store already.
     """
 
     def __init__(self, stores: DecodeStores, too_large: Container[str], behind: BackgroundWriter) -> None:

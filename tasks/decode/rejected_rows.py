@@ -20,12 +20,7 @@ _WORST = 10
 
 
 class RejectedRow(NamedTuple):
-    """A row of the rejected store.
-
-    Args:
-        row: Values by column.
-        is_settled: Whether the photo is not tried again.
-    """
+    """A row of the rejected store, by column, and whether the photo is not tried again."""
 
     row: dict[str, Any]
     is_settled: bool
@@ -96,12 +91,9 @@ def _worst(missing: Sequence[MissingPhoto]) -> str:
 
 
 def missing_photos(wanted: pa.Table, rejected: pa.Table, skipped: Sequence[MissingPhoto] = ()) -> list[MissingPhoto]:
-    """List the photos without a picture, rejected or skipped, sorted by their paths in the snapshot.
+    """List the photos of the snapshot without a picture, those of the rejected store and those that were skipped.
 
-    Args:
-        wanted: Usable photos of the snapshot, columns `sha256` and `path`.
-        rejected: Rows of the rejected store.
-        skipped: Photos whose files were missing, unreadable or changed.
+    They are sorted by their paths in the snapshot, whose usable photos (`wanted`) have the columns `sha256` and `path`.
     """
     paths = dict(zip(wanted.column("sha256").to_pylist(), wanted.column("path").to_pylist(), strict=True))
     rows = [MissingPhoto(paths[row["sha256"]], row["reason"], row["message"]) for row in rejected.to_pylist()]

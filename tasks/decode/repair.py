@@ -25,13 +25,7 @@ _EXAMPLES = 10
 
 @dataclass(frozen=True)
 class Flawed:
-    """The photos with flaws that a run decoded.
-
-    Args:
-        photos: Number of photos with flaws.
-        kinds: Number of photos by flaw.
-        examples: Paths of some of them.
-    """
+    """The photos with flaws that a run decoded: their number, also by flaw, and the paths of some of them."""
 
     photos: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)

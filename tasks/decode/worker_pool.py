@@ -97,11 +97,8 @@ def work_on_photos(
 ) -> Generator[list[DecodeResult], None, None]:
     """Apply a function to photos on several processes, wherever the photos are; see `map_in_processes`.
 
-    Args:
-        work: Picklable function of one photo and of the keyword `folder`, the local folder of the photo's path.
-        photos: Photos to process.
-        folder: Folder of the photos' paths, local or on an object store.
-        workers: Largest number of processes.
+    The function is picklable, and takes a photo and the keyword `folder`, the local folder of the photo's path. The
+    folder of the photos is local or on an object store.
     """
     if not storage_at(folder).reads_are_requests:
         yield from map_in_processes(partial(work, folder=folder), photos, workers)
