@@ -54,12 +54,7 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A backbone with its weights at hand.
-
-    Args:
-        backbone: The backbone.
-        weights: File of its weights, or folder of a SavedModel.
-    """
+    """A backbone with its weights at hand: a file, or the folder of a SavedModel."""
 
     backbone: Backbone
     weights: AnyPath

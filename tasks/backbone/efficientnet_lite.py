@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.backbone.backbones import Backbone
+from tasks.backbone.kinds.efficientnet_lite import BOTTLENECK_WIDTH, STEM_WIDTH, LiteBlock, lite_blocks
 from tasks.backbone.layers import layer_averages
-from tasks.backbone.lite_blocks import BOTTLENECK_WIDTH, STEM_WIDTH, LiteBlock, lite_blocks
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.torch_weights import read_torch_weights
 from tasks.errors import BackboneError
@@ -51,9 +51,7 @@ def build(variant: int, size: int | None = None) -> keras.Model:
 def build_layers(backbone: Backbone, weights: Path | None) -> keras.Model:
     """Build the model from pixels to the averages of its layers; see `TrainableKind.build_layers`.
 
-    Args:
-        backbone: The backbone.
-        weights: PyTorch file of its weights; None leaves them random.
+    The weights are a PyTorch file; those of None are random.
     """
     model = build(int(backbone.model), backbone.size)
     if weights is not None:
@@ -92,11 +90,7 @@ def _normalise(x: Any, name: str) -> Any:
 
 
 def load_weights(model: keras.Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Load PyTorch's tensors into a model of `build`.
-
-    Args:
-        model: The model, which is changed in place.
-        tensors: State dict of the same variant, by torch's names.
+    """Load the tensors of a PyTorch file of the same variant, by torch's names, into a model of `build`, in place.
 
     Raises:
         BackboneError: A tensor is missing or has another shape: the file belongs to another network.

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
-from tasks.backbone.graph_nodes import Nodes, operation_of, tensor_of
 from tasks.backbone.legacy_batch_norm import fold_batch_norms
 from tasks.backbone.model_file_errors import first_line
 from tasks.backbone.op_allowlist import check_ops, harmful_ops
-from tasks.backbone.subgraph import cut, leading_to
+from tasks.backbone.subgraph import Nodes, cut, leading_to, operation_of, tensor_of
 from tasks.errors import BackboneError, SettingError
 from tasks.runtime.tensorflow_import import tf
 
@@ -24,10 +23,7 @@ _MAX_LISTED = 8
 
 
 def read_graph(path: Path) -> tf.compat.v1.GraphDef:
-    """Read a frozen graph.
-
-    Args:
-        path: A GraphDef in protobuf's binary form, usually called `.pb`.
+    """Read a frozen graph: a GraphDef in protobuf's binary form, usually called `.pb`.
 
     Raises:
         BackboneError: The file cannot be read, or is no frozen graph.
@@ -50,13 +46,8 @@ def modernise(graph: tf.compat.v1.GraphDef, input_tensor: str, *bottleneck_tenso
     Legacy batch norms are folded into the convolutions before them, checks and control dependencies are dropped, and a
     Reshape to a constant shape of one photo keeps its batch.
 
-    Args:
-        graph: The graph, which is not changed.
-        input_tensor: Tensor that takes the pixels, such as `Mul:0`.
-        bottleneck_tensors: Tensors that give the parts of the bottleneck, such as `pool_3:0`.
-
     Returns:
-        The network, with a float32 placeholder as the operation of the input.
+        A new graph, with a float32 placeholder as the operation of the input.
 
     Raises:
         BackboneError: There is no such tensor, the bottleneck does not depend on the input alone, or the network needs
@@ -76,12 +67,7 @@ def modernise(graph: tf.compat.v1.GraphDef, input_tensor: str, *bottleneck_tenso
 def frozen_network(
     path: Path, input_tensor: str, *bottleneck_tensors: str
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
-    """Load a frozen graph as a function for inside a `tf.function`.
-
-    Args:
-        path: The file.
-        input_tensor: Tensor that takes the pixels, such as `Mul:0`.
-        bottleneck_tensors: Tensors that give the parts of the bottleneck, such as `pool_3:0`.
+    """Load a frozen graph, from `Mul:0` to `pool_3:0` for example, as a function for inside a `tf.function`.
 
     Returns:
         A function from pixels, float32 [N, size, size, 3], scaled as the graph wants them at that tensor, to float32
@@ -117,14 +103,7 @@ def frozen_network(
 
 
 def input_size(path: Path, input_tensor: str) -> int | None:
-    """Read the size of a graph's input.
-
-    Args:
-        path: The file.
-        input_tensor: Tensor that takes the pixels.
-
-    Returns:
-        Height and width in pixels; None where the graph leaves them open, or does not take a square.
+    """Read the height and width of a graph's input in pixels; None if they are open, or not the same.
 
     Raises:
         BackboneError: The file is no frozen graph, or has no such tensor.

@@ -45,15 +45,14 @@ def model_names() -> list[str]:
 
 
 def prepare(request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
-    """Find or fetch the weights of a model of keras.applications, check that they fit, and describe it.
-
-    See `tasks.backbone.kinds.base.BackboneKind.prepare` for the arguments and errors.
-    """
+    """Find or fetch the weights of a model, check that they fit, and describe it; see `BackboneKind.prepare`."""
     name = _known(request.backbone)
     size = request.size or default_size(name)
     network = _sized(request.backbone, name, size)
-    given = bool(request.weights)
-    weights = given_weights(request.weights, folder, progress) if given else _imagenet_weights(name, folder, progress)
+    if request.weights:
+        weights = given_weights(request.weights, folder, progress)
+    else:
+        weights = _imagenet_weights(name, folder, progress)
     here = local(weights)
     _load_weights(network, name, here)
     width = int(network.output_shape[-1])
@@ -75,11 +74,7 @@ def prepare(request: BackboneRequest, folder: AnyPath, progress: Progress) -> Pr
 
 
 def default_size(name: str) -> int:
-    """Return the input size of a model in pixels: that of its ImageNet classes.
-
-    Args:
-        name: Its name in keras.applications.
-    """
+    """Return the input size of a model of keras.applications in pixels: that of its ImageNet classes."""
     size = _constructor(name)(weights=None).input_shape[1]
     keras.utils.clear_session(free_memory=True)
     return int(size or OPEN_SIZE)
@@ -88,9 +83,7 @@ def default_size(name: str) -> int:
 def build(backbone: Backbone, weights: Path | None) -> "keras.Model":
     """Build the model with its `preprocess_input`, without its classes; see `TrainableKind.build_layers`.
 
-    Args:
-        backbone: The backbone.
-        weights: File of its weights; None leaves them random.
+    Weights of None are random.
     """
     network = _network(backbone.model, backbone.size)
     if weights is not None:

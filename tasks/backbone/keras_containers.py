@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,12 +17,7 @@ MAX_EXPANSION = 10
 
 
 def check_weights(path: Path) -> None:
-    """Check a file of weights, `.keras` or HDF5, with `check_archive` or `check_hdf5`.
-
-    Raises:
-        BackboneError: The file is refused.
-        KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile: It is damaged.
-    """
+    """Check a file of weights, `.keras` or HDF5, with `check_archive` or `check_hdf5`."""
     if path.suffix == ".keras":
         check_archive(path)
     else:
@@ -50,33 +44,24 @@ def check_archive(path: Path) -> None:
 
 
 def check_hdf5(path: Path, content: IO[bytes] | Path) -> None:
-    """Refuse an HDF5 file that is not self-contained, or expands to far more bytes.
-
-    Args:
-        path: The user's file, for the error.
-        content: The HDF5 file: that file, or a member of it.
+    """Refuse an HDF5 file, the user's own or a member of it, that is not self-contained or expands to far more bytes.
 
     Raises:
         BackboneError: It has soft or external links, takes values from other files, or is a decompression bomb.
         OSError, RuntimeError, ValueError: It is damaged.
     """
     with h5py.File(content, "r") as file:
-        links: list[str] = []
+        links, datasets = list[str](), list[Any]()
         # Only hard links surely stay within the file.
         file.visititems_links(lambda name, link: None if isinstance(link, h5py.HardLink) else links.append(name))
-        outside = [dataset.name for dataset in _datasets(file) if dataset.external or dataset.is_virtual]
-        if links or outside:
+        file.visititems(lambda _, thing: datasets.append(thing) if isinstance(thing, h5py.Dataset) else None)
+        outside = [*links, *(dataset.name for dataset in datasets if dataset.external or dataset.is_virtual)]
+        if outside:
             raise BackboneError(
-                f"{path} takes {[*links, *outside][0]!a} from another place or file, which is never followed here. "
-                "Save the weights anew, each within the file."
+                f"{path} takes {outside[0]!a} from another place or file, which is never followed here. Save the "
+                "weights anew, each within the file."
             )
-        _check_expansion(path, sum(dataset.nbytes for dataset in _datasets(file)))
-
-
-def _datasets(file: Any) -> Iterator[Any]:
-    found: list[Any] = []
-    file.visititems(lambda _, thing: found.append(thing) if isinstance(thing, h5py.Dataset) else None)
-    yield from found
+        _check_expansion(path, sum(dataset.nbytes for dataset in datasets))
 
 
 def _check_expansion(path: Path, expanded: int) -> None:

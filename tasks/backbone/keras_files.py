@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +37,15 @@ _REMEDY = "Save the model without it, or as a SavedModel with model.export(folde
 _ENDINGS = (keras.layers.Activation, keras.layers.Softmax)
 #: A first layer that scales 0 to 255 gives no larger numbers.
 _LARGEST_SCALED = 20.0
+_MAX_LISTED = 10
 
 
 def read_input(path: Path) -> InputFormat:
-    """Read the format of the input of a `.keras` file.
-
-    Raises:
-        BackboneError: It cannot be loaded, or takes something other than photos.
-    """
+    """Read the format of the input of a `.keras` file; see `BackboneKind.read_input`."""
     model = _read(path)
     size = input_size(path, model.inputs[0].shape)
-    is_raw = any(map(_scales_pixels, _first_layers(model)))
+    first = takewhile(lambda layer: not layer.weights or isinstance(layer, keras.layers.Normalization), leaves(model))
+    is_raw = any(map(_scales_pixels, first))
     del model
     keras.utils.clear_session(free_memory=True)
     return InputFormat(size, is_raw)
@@ -57,7 +56,6 @@ def build_keras(backbone: Backbone, path: Path, *, pretrained: bool = True) -> "
 
     Raises:
         SettingError: The file has no layer of such a name.
-        BackboneError: The file cannot be loaded.
     """
     model = _read(path)
     if not pretrained:
@@ -121,14 +119,6 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
             yield from _objects(value)
 
 
-def _first_layers(model: "keras.Model") -> Iterator[Any]:
-    """Iterate over the layers before the first one that learns."""
-    for layer in leaves(model):
-        if layer.weights and not isinstance(layer, keras.layers.Normalization):
-            return
-        yield layer
-
-
 def _scales_pixels(layer: Any) -> bool:
     if not isinstance(layer, (keras.layers.Normalization, keras.layers.Rescaling)):
         return False
@@ -140,7 +130,10 @@ def _activations(model: "keras.Model", name: str, path: Path) -> Any:
     """Return the output of the named layer; without a name, the input of a last Dense, else the model's output."""
     try:
         if name:
-            return _layer(model, name, path).output
+            found = [layer for layer in model.layers if layer.name == name]
+            if not found:
+                raise SettingError(f"{path} has no layer {name!r}. Name one with --bottleneck-tensor: {_names(model)}.")
+            return found[0].output
         if len(model.outputs) > 1:
             raise SettingError(
                 f"{path} has {len(model.outputs)} outputs. Name a layer with --bottleneck-tensor: {_names(model)}."
@@ -154,16 +147,9 @@ def _activations(model: "keras.Model", name: str, path: Path) -> Any:
         ) from exc
 
 
-def _layer(model: "keras.Model", name: str, path: Path) -> Any:
-    for layer in model.layers:
-        if layer.name == name:
-            return layer
-    raise SettingError(f"{path} has no layer {name!r}. Name one with --bottleneck-tensor: {_names(model)}.")
-
-
-def _names(model: "keras.Model", most: int = 10) -> str:
+def _names(model: "keras.Model") -> str:
     names = [layer.name for layer in model.layers]
-    return f"{'..., ' if len(names) > most else ''}{', '.join(names[-most:])}"
+    return f"{'..., ' if len(names) > _MAX_LISTED else ''}{', '.join(names[-_MAX_LISTED:])}"
 
 
 def _unfreeze(model: "keras.Model") -> None:

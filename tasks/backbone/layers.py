@@ -1,8 +1,7 @@
 """The layers of a Keras model, and their averages over the picture."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 from tasks.runtime.tensorflow_import import keras
@@ -12,17 +11,6 @@ _COPIES = (
     *(keras.layers.AveragePooling2D, keras.layers.MaxPooling2D, keras.layers.ZeroPadding2D, keras.layers.Cropping2D),
     *(keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.Identity),
 )
-
-
-@contextmanager
-def dtype_policy(policy: str) -> Iterator[None]:
-    """Set the dtype policy of the layers that are built in the block."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def leaves(model: "keras.Model") -> Iterator[Any]:
@@ -47,18 +35,11 @@ def layer_averages(pixels: Any, scaled: Any, network: "keras.Model") -> "keras.M
         outputs stay as they are.
     """
     # Keras returns the only item of a list without the list.
-    of_layers = keras.tree.flatten(network(scaled))
-    averages = [keras.ops.cast(_average(activations), "float32") for activations in of_layers]
+    averages = [
+        keras.ops.cast(keras.layers.GlobalAveragePooling2D()(part) if len(part.shape) == 4 else part, "float32")
+        for part in keras.tree.flatten(network(scaled))
+    ]
     return keras.Model(pixels, averages, name=network.name)
-
-
-def _average(activations: Any) -> Any:
-    return keras.layers.GlobalAveragePooling2D()(activations) if len(activations.shape) == 4 else activations
-
-
-def side_by_side(averages: Sequence[Any]) -> Any:
-    """Concatenate Keras tensors [N, D] of the same N."""
-    return keras.layers.Concatenate()(averages) if len(averages) > 1 else averages[0]
 
 
 def stable_names(model: "keras.Model") -> dict[str, Any]:
@@ -87,10 +68,6 @@ def choose_earlier_layers(model: "keras.Model", width: int) -> list[tuple[str, i
     kernel, such as a convolution, reads directly, pooled or padded. The first, the middle and the last candidate in
     topological order are chosen, or as many as there are. Only the pooling reads the last map of a network, so it is
     no candidate. Layers of a model within the model are no candidates.
-
-    Args:
-        model: From pixels to the bottleneck.
-        width: Length of the bottleneck.
 
     Returns:
         Stable names and widths of the layers.

@@ -9,7 +9,7 @@ from collections import Counter
 
 import numpy as np
 
-from tasks.backbone.graph_nodes import Nodes, Value, become, operation_of
+from tasks.backbone.subgraph import Nodes, Value, become, operation_of
 from tasks.runtime.tensorflow_import import tf
 
 LEGACY_BATCH_NORM = "BatchNormWithGlobalNormalization"
@@ -21,11 +21,8 @@ def fold_batch_norms(graph: tf.compat.v1.GraphDef, *bottleneck_tensors: str) -> 
 
     After a convolution with a constant filter that nothing else reads, a batch norm becomes a BiasAdd, and the filter
     is scaled. Any other becomes a Mul and an Add. Nodes that are no longer needed stay in the graph, and so does a
-    batch norm whose statistics are not constants.
-
-    Args:
-        graph: A graph without control dependencies.
-        bottleneck_tensors: Results of the graph, which count as readers.
+    batch norm whose statistics are not constants. The graph has no control dependencies; its results, the bottleneck
+    tensors, count as readers.
     """
     nodes = Nodes(graph)
     readers = Counter(operation_of(source) for node in graph.node for source in node.input)
@@ -51,23 +48,22 @@ def _scale_and_offset(nodes: Nodes, norm: tf.compat.v1.NodeDef) -> tuple[Value, 
 
     scale = gamma / sqrt(variance + epsilon) and offset = beta - mean * scale, in double precision.
     """
-    values = [nodes.constant(source) for source in norm.input[1:]]
-    mean, variance, beta, gamma = (None if value is None else value.astype(np.float64) for value in values)
-    if mean is None or variance is None or beta is None or gamma is None:
+    values = [value for value in map(nodes.constant, norm.input[1:]) if value is not None]
+    if len(values) < 4:
         return None
+    mean, variance, beta, gamma = (value.astype(np.float64) for value in values)
     scale = 1 / np.sqrt(variance + norm.attr["variance_epsilon"].f)
     if norm.attr["scale_after_normalization"].b:
         scale *= gamma
     offset = beta - mean * scale
-    kind = np.result_type(*(value.dtype for value in values if value is not None))
+    kind = np.result_type(*values)
     return scale.astype(kind), offset.astype(kind)
 
 
 def _scale_filter(nodes: Nodes, convolution: tf.compat.v1.NodeDef, scale: Value) -> bool:
     """Scale a convolution's outputs, [C], by scaling its filter; return whether that is possible."""
-    if convolution.op not in _CONVOLUTIONS or convolution.attr["data_format"].s not in {b"", b"NHWC"}:
-        return False
-    filters = nodes.constant(convolution.input[1])
+    is_plain = convolution.op in _CONVOLUTIONS and convolution.attr["data_format"].s in {b"", b"NHWC"}
+    filters = nodes.constant(convolution.input[1]) if is_plain else None
     if filters is None:
         return False
     # The channels are a filter's last axis, and of a depthwise one its last two, [C, multiplier].

@@ -11,13 +11,14 @@ import numpy as np
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.kinds import KINDS, check_trainable
 from tasks.backbone.kinds.base import LayerNetwork
-from tasks.backbone.layers import side_by_side
+from tasks.backbone.model_file_errors import UNREADABLE, first_line
 from tasks.backbone.weights import weights_sha256
 from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import keras, tf
 from tasks.storage.files import local
 
 Network = Callable[[Any], Any]
+_cached_sha256 = cache(weights_sha256)
 
 
 def load_network(prepared: Prepared, *, bfloat16: bool = False) -> Network:
@@ -46,11 +47,9 @@ def load_layers(prepared: Prepared, *, bfloat16: bool = False) -> LayerNetwork:
 
 
 def build_model(prepared: Prepared, *, pretrained: bool = True) -> "keras.Model":
-    """Build a backbone whose weights can be trained further. Fine-tuning takes `Backbone.last_layer`.
+    """Build a backbone whose weights, its own or random ones, can be trained further.
 
-    Args:
-        prepared: The backbone.
-        pretrained: Whether it has its own weights; else they are random, as before any training.
+    Fine-tuning takes `Backbone.last_layer`.
 
     Returns:
         A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks, float32 [N, D]: the
@@ -60,22 +59,29 @@ def build_model(prepared: Prepared, *, pretrained: bool = True) -> "keras.Model"
         SettingError: Its weights are constants of a graph.
         BackboneError: The weights have changed, are damaged, or are of another network.
     """
-    backbone = prepared.backbone
-    kind = check_trainable(backbone)
-    model = kind.build_layers(backbone, _checked_weights(prepared), pretrained=pretrained)
-    return keras.Model(model.input, side_by_side(model.outputs), name=model.name)
+    kind = check_trainable(prepared.backbone)
+    model = kind.build_layers(prepared.backbone, _checked_weights(prepared), pretrained=pretrained)
+    averages = model.outputs
+    joined = keras.layers.Concatenate()(averages) if len(averages) > 1 else averages[0]
+    return keras.Model(model.input, joined, name=model.name)
 
 
 def measure_width(prepared: Prepared) -> Prepared:
-    """Measure the widths of a backbone's layers by running it on two pictures.
+    """Measure the widths of a backbone's layers by running it on two pictures, which also shows whether it runs.
 
     Raises:
-        BackboneError: A layer gives something other than one vector per picture.
+        BackboneError: It fails, or a layer gives something other than one vector per picture.
     """
-    backbone = prepared.backbone
-    noise = np.random.default_rng(0).integers(0, 256, (2, backbone.size, backbone.size, 3))
-    network = tf.function(load_layers(prepared), autograph=False)
-    averages = [np.asarray(vectors) for vectors in network(tf.constant(noise, tf.float32))]
+    backbone, size = prepared.backbone, prepared.backbone.size
+    noise = np.random.default_rng(0).integers(0, 256, (2, size, size, 3))
+    try:
+        network = tf.function(load_layers(prepared), autograph=False)
+        averages = [np.asarray(vectors) for vectors in network(tf.constant(noise, tf.float32))]
+    except UNREADABLE as exc:
+        raise BackboneError(
+            f"{prepared.weights} fails on photos of {size} pixels ({first_line(exc)}). Give another --image-size or "
+            "--bottleneck-tensor, or export it again."
+        ) from exc
     keras.utils.clear_session(free_memory=True)
     for layer, vectors in zip(backbone.layers, averages, strict=True):
         if vectors.ndim != 2 or len(vectors) != 2 or not np.isfinite(vectors).all():
@@ -96,7 +102,8 @@ def _checked_weights(prepared: Prepared) -> Path:
     weights = prepared.weights
     try:
         here = local(weights)
-        found = weights_sha256(here) if here == weights else _sha256_of_fetched(here)
+        # A fetched file does not change until this process ends.
+        found = weights_sha256(here) if here == weights else _cached_sha256(here)
     except FileNotFoundError:
         here, found = Path(), "no file"
     if found != prepared.backbone.weights_sha256:
@@ -105,9 +112,3 @@ def _checked_weights(prepared: Prepared) -> Path:
             f"{prepared.backbone.weights_sha256}. Start the run again."
         )
     return here
-
-
-@cache
-def _sha256_of_fetched(path: Path) -> str:
-    """Hash a fetched file, which does not change until this process ends."""
-    return weights_sha256(path)

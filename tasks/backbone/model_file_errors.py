@@ -44,14 +44,7 @@ def first_line(exc: BaseException) -> str:
 
 
 def input_size(path: Path, shape: Sequence[int | None]) -> int | None:
-    """Read the size of a network's input from its shape.
-
-    Args:
-        path: File or folder of the network.
-        shape: Shape of its input: photos, height, width, channels; None where it is open.
-
-    Returns:
-        Height and width in pixels; None where they are open.
+    """Read the height and width of a network's input in pixels from its shape; None where they are open.
 
     Raises:
         BackboneError: It takes something other than a batch of square RGB photos.

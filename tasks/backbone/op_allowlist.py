@@ -46,12 +46,7 @@ _LISTS = ("EmptyTensorList", "TensorList")
 
 
 def check_ops(path: Path, nodes: Iterable[Any], library: Any) -> None:
-    """Refuse a graph that does more than compute.
-
-    Args:
-        path: The graph's file or folder, for the error.
-        nodes: NodeDefs that are run.
-        library: FunctionDefLibrary of the functions that they may call.
+    """Refuse a graph that does more than compute: NodeDefs that are run, and a FunctionDefLibrary that they may call.
 
     Raises:
         BackboneError: An op is not allowed, functions call themselves, or the graph is absurdly large.

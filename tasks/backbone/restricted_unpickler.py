@@ -30,11 +30,7 @@ class PickleRejectedError(Exception):
 
 
 class Builder(NamedTuple):
-    """A function that a pickle may call. Unlike a function, it has no attributes that the opcode BUILD could set.
-
-    Args:
-        build: The function.
-    """
+    """A function that a pickle may call. Unlike a function, it has no attributes that the opcode BUILD could set."""
 
     build: Callable[..., Any]
 
@@ -61,10 +57,8 @@ class _TextDict(dict[str, Any]):
 class RestrictedUnpickler(pickle.Unpickler):
     """Reads one pickle from a file in memory, and leaves the file behind it.
 
-    Args:
-        file: The file, at the start of the pickle.
-        names: The values of the allowed names, by "module.name". A pickle can call those that are a `Builder`.
-        persistent: From a persistent id to its value.
+    The values of allowed names are given by "module.name"; a pickle can call those that are a `Builder`. `persistent`
+    gives the value of a persistent id.
     """
 
     def __init__(self, file: io.BytesIO, names: Mapping[str, Any], persistent: Callable[[Any], Any]) -> None:

@@ -22,11 +22,11 @@ SIGNATURE = "serving_default"
 
 
 class _EntryPoint(NamedTuple):
-    """The way to call a SavedModel: a function from pixels to outputs by name, and the specification of the pixels."""
+    """The way to call a SavedModel: a function of pixels, the specification of the pixels, and its outputs' names."""
 
-    call: Callable[[Any], Mapping[str, Any]]
+    call: Callable[[Any], Any]
     pixels: Any
-    outputs: tuple[str, ...]
+    outputs: list[str]
 
 
 def saved_size(path: Path) -> int | None:
@@ -50,21 +50,18 @@ def saved_network(backbone: Backbone, weights: Path) -> Callable[[Any], tuple[An
 
     Raises:
         SettingError: The outputs are not named, or do not exist.
-        BackboneError: It cannot be loaded.
     """
     entry_point = _open(weights)
     names = [_output(name, weights, entry_point.outputs) for name in backbone.layers]
     scaling = SCALINGS[backbone.scaling]
 
     def network(pixels: Any) -> tuple[Any, ...]:
-        outputs = entry_point.call(scaling.apply(pixels))
-        return tuple(_average(outputs[name]) for name in names)
+        result = entry_point.call(scaling.apply(pixels))
+        outputs = [result[name] if isinstance(result, Mapping) else result for name in names]
+        averages = [tf.reduce_mean(output, (1, 2)) if output.shape.rank == 4 else output for output in outputs]
+        return tuple(tf.cast(average, tf.float32) for average in averages)
 
     return network
-
-
-def _average(activations: Any) -> Any:
-    return tf.cast(tf.reduce_mean(activations, (1, 2)) if activations.shape.rank == 4 else activations, tf.float32)
 
 
 def _open(path: Path) -> _EntryPoint:
@@ -77,13 +74,29 @@ def _open(path: Path) -> _EntryPoint:
             "Export it again."
         ) from exc
     if SIGNATURE in loaded.signatures:
-        return _by_signature(path, loaded)
-    if not callable(loaded):
+        function = loaded.signatures[SIGNATURE]
+    elif callable(loaded):
+        function = loaded.__call__.concrete_functions[0]
+    else:
         raise BackboneError(
             f"The SavedModel {path} has no signature {SIGNATURE}, and cannot be called as a whole. Export it with "
             "model.export(folder)."
         )
-    return _by_call(path, loaded)
+    positional, named = function.structured_input_signature
+    tensors = [each for each in (*positional, *named.values()) if isinstance(each, tf.TensorSpec)]
+    if len(tensors) != 1:
+        raise BackboneError(
+            f"{path} takes {len(tensors)} inputs, but only photos can be given. Export it with one input."
+        )
+
+    def call(pixels: Any) -> Any:
+        # Through the loaded object, which keeps the variables alive; the signature alone does not.
+        if SIGNATURE in loaded.signatures:
+            return loaded.signatures[SIGNATURE](**dict.fromkeys(named, pixels))
+        return loaded(pixels)  # as TensorFlow Hub does
+
+    outputs = function.structured_outputs
+    return _EntryPoint(call, tensors[0], sorted(outputs) if isinstance(outputs, Mapping) else [""])
 
 
 def _check(path: Path) -> None:
@@ -107,42 +120,7 @@ def _check(path: Path) -> None:
     check_ops(path, [node for name in reachable for node in functions.get(name, ())], library)
 
 
-def _by_signature(path: Path, loaded: Any) -> _EntryPoint:
-    signature = loaded.signatures[SIGNATURE]
-    pixels = _pixels(path, signature)
-    (name,) = signature.structured_input_signature[1]
-
-    def call(inputs: Any) -> Mapping[str, Any]:
-        # Through the loaded object, which keeps the variables alive; the signature alone does not.
-        return loaded.signatures[SIGNATURE](**{name: inputs})  # type: ignore[no-any-return]  # TensorFlow ships no types
-
-    return _EntryPoint(call, pixels, tuple(sorted(signature.structured_outputs)))
-
-
-def _by_call(path: Path, loaded: Any) -> _EntryPoint:
-    """Call a SavedModel as a whole, as TensorFlow Hub does."""
-    function = loaded.__call__.concrete_functions[0]
-    outputs = function.structured_outputs
-
-    def call(inputs: Any) -> Mapping[str, Any]:
-        result = loaded(inputs)
-        return result if isinstance(result, Mapping) else {"": result}
-
-    return _EntryPoint(call, _pixels(path, function), tuple(sorted(outputs)) if isinstance(outputs, Mapping) else ("",))
-
-
-def _pixels(path: Path, function: Any) -> Any:
-    """Return the specification of the only input."""
-    positional, named = function.structured_input_signature
-    tensors = [each for each in (*positional, *named.values()) if isinstance(each, tf.TensorSpec)]
-    if len(tensors) != 1:
-        raise BackboneError(
-            f"{path} takes {len(tensors)} inputs, but only photos can be given. Export it with one input."
-        )
-    return tensors[0]
-
-
-def _output(name: str, weights: Path, outputs: tuple[str, ...]) -> str:
+def _output(name: str, weights: Path, outputs: list[str]) -> str:
     if not name and len(outputs) == 1:
         return outputs[0]
     if name not in outputs:

@@ -18,22 +18,26 @@ class Scaling:
 
     Args:
         formula: Formula for people.
+        use: Models that it is for; empty for one that users cannot need.
         apply: Function from float32 [..., 3], RGB, 0 to 255, an array or a tensor, to the same shape and kind.
     """
 
     formula: str
+    use: str
     apply: Callable[[Any], Any]
 
 
+_CAFFE_USE = "trained with Caffe, and Keras' ResNet and VGG"
+_TORCH = "(x / 255 - mean) / deviation of ImageNet"
 #: Scalings by their names in `--scaling` and the catalog.
 SCALINGS = {
-    "raw": Scaling("x", lambda x: x),
-    "unit": Scaling("x / 255", lambda x: x / 255.0),
-    "symmetric": Scaling("x / 127.5 - 1", lambda x: x / 127.5 - 1.0),
-    "inception": Scaling("(x - 128) / 128", lambda x: (x - 128.0) / 128.0),
-    "lite": Scaling("(x - 127) / 128", lambda x: (x - 127.0) / 128.0),
-    "torch": Scaling("(x / 255 - mean) / deviation of ImageNet", lambda x: (x / 255.0 - _MEAN) / _DEVIATION),
-    "caffe": Scaling("BGR, x - mean of ImageNet", lambda x: x[..., ::-1] - _CAFFE_MEAN),
+    "raw": Scaling("x", "it scales by itself", lambda x: x),
+    "unit": Scaling("x / 255", "0 to 1", lambda x: x / 255.0),
+    "symmetric": Scaling("x / 127.5 - 1", "-1 to 1", lambda x: x / 127.5 - 1.0),
+    "inception": Scaling("(x - 128) / 128", "the Inception of 2015", lambda x: (x - 128.0) / 128.0),
+    "lite": Scaling("(x - 127) / 128", "", lambda x: (x - 127.0) / 128.0),
+    "torch": Scaling(_TORCH, "trained with PyTorch", lambda x: (x / 255.0 - _MEAN) / _DEVIATION),
+    "caffe": Scaling("BGR, x - mean of ImageNet", _CAFFE_USE, lambda x: x[..., ::-1] - _CAFFE_MEAN),
 }
 #: Scaling of keras.applications: the model's own `preprocess_input`.
 OWN = "own"

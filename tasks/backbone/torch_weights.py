@@ -55,10 +55,7 @@ class _View(NamedTuple):
 
 
 def read_torch_weights(path: Path) -> dict[str, Tensor]:
-    """Read a legacy PyTorch state dict as numpy arrays.
-
-    Args:
-        path: The `.pth` file.
+    """Read a legacy PyTorch state dict, a `.pth` file, as numpy arrays.
 
     Returns:
         The tensors by name, each in torch's own shape (a convolution is [out, in, height, width]), float32 or int64.
@@ -101,21 +98,19 @@ def _read(content: bytes) -> dict[str, Tensor]:
 
 def _storage(pid: Any) -> _Storage:
     """Make a storage from ("storage", type, key, device, length, view), where the view is None."""
-    if type(pid) is not tuple or len(pid) != 6 or pid[0] != "storage" or pid[5] is not None:
-        raise PickleRejectedError("it holds something else where a plain storage should be")
-    storage_type, key, length = pid[1], pid[2], pid[4]
-    if type(storage_type) is not _StorageType or type(key) is not str or type(length) is not int:
-        raise PickleRejectedError("a storage in it is not described as one")
-    return _Storage(key, storage_type, length)
+    match pid:
+        case "storage", _StorageType() as kind, str(key), _, int(length), None:
+            return _Storage(key, kind, length)
+    raise PickleRejectedError("it holds something else where a plain storage should be")
 
 
 def _view(*arguments: Any) -> _View:
     """Make a tensor from (storage, offset, shape, strides, requires_grad, hooks), if its storage holds it."""
-    if len(arguments) != 6 or type(arguments[0]) is not _Storage:
-        raise PickleRejectedError("a tensor in it is not described as one")
-    storage, offset, shape, strides = arguments[:4]
-    if type(offset) is not int or type(shape) is not tuple or type(strides) is not tuple:
-        raise PickleRejectedError("a tensor in it is not described as one")
+    match arguments:
+        case _Storage() as storage, int(offset), tuple(shape), tuple(strides), _, _:
+            pass
+        case _:
+            raise PickleRejectedError("a tensor in it is not described as one")
     if len(shape) != len(strides) or len(shape) > _MAX_DIMENSIONS:
         raise PickleRejectedError(f"a tensor in it has {len(shape)} dimensions and {len(strides)} strides")
     if not all(type(number) is int for number in (*shape, *strides)) or min(shape, default=1) < 1:

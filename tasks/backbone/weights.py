@@ -61,12 +61,9 @@ def fetched_name(url: str) -> str:
 
 
 def given_weights(text: str, folder: AnyPath, progress: Progress) -> AnyPath:
-    """Find the weights that the user gives as `--weights`.
+    """Find the weights that the user gives as `--weights`: a path, also on an object store, or a URL.
 
-    Args:
-        text: A path, also on an object store, or a URL. The hash of the first download is kept and expected later.
-        folder: Where fetched files are kept.
-        progress: Told the bytes as they arrive.
+    A download is kept in the folder, with its hash, which later downloads are expected to have.
 
     Raises:
         BackboneError: There is no such file.

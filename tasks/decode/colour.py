@@ -39,11 +39,7 @@ def is_16_bits(image: Image.Image) -> bool:
 
 
 def value_range(image: Image.Image, depth: Depth | None = None) -> Range:
-    """Find the values that stand for black and white.
-
-    Args:
-        image: Any image. Formats of more than 8 bits fix no range, so their values are read.
-        depth: Depth of values of 16 bits, by the file.
+    """Find the values that stand for black and white. Formats of more than 8 bits fix no range: their values are read.
 
     Returns:
         Black and white: 0 and 65535 or less for 16 bits, see `find_white`; 0 and 1 for floats within this range; the
@@ -62,13 +58,10 @@ def value_range(image: Image.Image, depth: Depth | None = None) -> Range:
 
 
 def to_srgb(image: Image.Image, black_white: Range, profile: object) -> Image.Image:
-    """Convert an image to RGB in sRGB, with alpha composited onto white.
+    """Convert a result of `resamplable`, resized or not, to RGB in sRGB, with alpha composited onto white.
 
-    Args:
-        image: Result of `resamplable`, resized or not.
-        black_white: Result of `value_range`.
-        profile: ICC profile of the photo, as bytes. Values of other types, damaged profiles, and profiles for other
-            channels are ignored, as in browsers.
+    The profile is the photo's ICC profile, as bytes. Values of other types, damaged profiles, and profiles for other
+    channels are ignored, as in browsers.
     """
     if image.mode in ("LA", "RGBA"):
         opaque = to_srgb(image.convert(image.mode[:-1]), black_white, profile).convert("RGBA")
@@ -96,13 +89,10 @@ def _scaled(image: Image.Image, black_white: Range) -> Image.Image:
 @lru_cache(maxsize=32)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """Build the transform from a profile to sRGB; None if it is not needed or the profile is unusable."""
-    if mode == "LAB":
-        source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
-    if not profile:
+    if not profile and mode != "LAB":
         return None
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB") if mode == "LAB" else io.BytesIO(profile))
         if mode == "RGB" and "sRGB" in ImageCms.getProfileDescription(source):
             return None
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")

@@ -42,19 +42,9 @@ class Depth:
     white: int | None = None
     significant: int = _BITS
 
-    @property
-    def is_unknown(self) -> bool:
-        """Whether the file states nothing beyond 16 bits."""
-        return self.white is None and self.significant == _BITS
-
 
 def read_depth(photo: ImageFile.ImageFile, data: bytes) -> Depth:
-    """Read the depth of a photo's values.
-
-    Args:
-        photo: Photo, opened but not loaded.
-        data: Content of the photo's file.
-    """
+    """Read the depth of the values of a photo, opened but not loaded, whose file has this content."""
     if photo.format == "PNG":
         significant = next((chunk.content(data)[:1] for chunk in read_chunks(data) if chunk.kind == b"sBIT"), b"")
         return Depth(significant=min(significant[0], _BITS) or _BITS) if significant else Depth()
@@ -68,15 +58,7 @@ def read_depth(photo: ImageFile.ImageFile, data: bytes) -> Depth:
 
 
 def find_white(values: "npt.NDArray[np.uint16]", depth: Depth) -> int:
-    """Find the value of white.
-
-    Args:
-        values: uint16, any shape, the values of all pixels.
-        depth: Depth by the file.
-
-    Returns:
-        65535, or 2**n - 1 for values of n bits.
-    """
+    """Find the value of white: 65535, or 2**n - 1 for values of n bits. The values are uint16 of any shape."""
     if depth.white is not None:
         return depth.white
     highest = int(values.max(initial=0))
@@ -91,11 +73,7 @@ def find_white(values: "npt.NDArray[np.uint16]", depth: Depth) -> int:
 def lower_bytes(photo: ImageFile.ImageFile) -> str | None:
     """Return the raw mode that makes Pillow decode the lower byte of each value, in place of the upper byte.
 
-    Args:
-        photo: Photo, opened but not loaded.
-
-    Returns:
-        Pillow's raw mode; None if the photo has no colours of 16 bits.
+    The photo is opened but not loaded. The result is None if it has no colours of 16 bits.
     """
     if photo.mode not in ("RGB", "RGBA") or len(photo.tile) != 1 or "transparency" in photo.info:
         return None
@@ -106,16 +84,9 @@ def lower_bytes(photo: ImageFile.ImageFile) -> str | None:
 
 
 def brightened(upper: Image.Image, data: bytes, raw: str, depth: Depth) -> Image.Image:
-    """Scale colours of 16 bits that use fewer to 8 bits.
+    """Scale colours of 16 bits that use fewer to 8 bits, and return others unchanged.
 
-    Args:
-        upper: Photo as Pillow decodes it, RGB or RGBA, the upper byte of each value.
-        data: Content of the photo's file.
-        raw: Result of `lower_bytes`.
-        depth: Depth by the file.
-
-    Returns:
-        The photo, unchanged if its values use the whole range.
+    Pillow decodes a photo, RGB or RGBA, to the upper byte of each value. The raw mode is the result of `lower_bytes`.
     """
     import numpy as np
 

@@ -4,14 +4,14 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError, features
 
 from tasks.decode.colour import Range, is_16_bits, resamplable, to_srgb, value_range
-from tasks.decode.depth import FULL, brightened, lower_bytes, read_depth
+from tasks.decode.depth import FULL, Depth, brightened, lower_bytes, read_depth
 from tasks.decode.jpeg2000 import read_codestream
 from tasks.decode.rejections import Reason, Rejected, is_short_webp, unidentified
 from tasks.decode.repair import Flaw, find_flaws, repairs
@@ -84,29 +84,23 @@ def decode_photo(data: bytes, settings: DecodeSettings, max_pixels: int = MAX_PI
         raise Rejected(Reason.EMPTY, "The file is empty. Copy it again or delete it.")
     try:
         with _capped(max_pixels):
-            return _decode_or_repair(data, settings, max_pixels)
+            picture = _decode_or_repair(data, settings, max_pixels)
     except MemoryError as exc:
         raise _too_large("It needs more memory than a photo may") from exc
+    return replace(picture, flaws=(*picture.flaws, *find_flaws(data)))
 
 
 def _decode_or_repair(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
     try:
-        picture = _decode(data, settings, max_pixels)
+        return _decode(data, settings, max_pixels)
     except Rejected as rejected:
         if rejected.rejection.reason not in (Reason.DAMAGED, Reason.TRUNCATED):
             raise
-        picture = _decode_repaired(data, settings, max_pixels, rejected)
-    return replace(picture, flaws=(*picture.flaws, *find_flaws(data)))
-
-
-def _decode_repaired(data: bytes, settings: DecodeSettings, max_pixels: int, rejected: Rejected) -> Picture:
-    for repaired, flaws in repairs(data):
-        try:
-            picture = _decode(repaired, settings, max_pixels)
-        except Rejected:
-            continue
-        return replace(picture, flaws=(*picture.flaws, *flaws))
-    raise rejected
+        for repaired, flaws in repairs(data):
+            with suppress(Rejected):
+                picture = _decode(repaired, settings, max_pixels)
+                return replace(picture, flaws=(*picture.flaws, *flaws))
+        raise
 
 
 def _decode(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
@@ -140,17 +134,11 @@ def _ready(
     ready = brightened(plain, data, lower, depth) if lower else plain
     black_white = value_range(ready, depth)
     is_low = ready is not plain or (is_16_bits(ready) and black_white[1] < FULL)
-    return ready, extent, black_white, (Flaw.LOW_VALUES,) if is_low and depth.is_unknown else ()
+    return ready, extent, black_white, (Flaw.LOW_VALUES,) if is_low and depth == Depth() else ()
 
 
 def read_pixels(image: bytes) -> "npt.NDArray[np.uint8]":
-    """Decode a stored picture.
-
-    Args:
-        image: JPEG or PNG file from a row's `image`.
-
-    Returns:
-        uint8 [H, W, 3], RGB, range 0-255, read-only.
+    """Decode a stored picture, the JPEG or PNG of a row's `image`, to uint8 [H, W, 3], RGB, range 0-255, read-only.
 
     Raises:
         StoreError: The picture is damaged.

@@ -50,17 +50,13 @@ def read_codestream(data: bytes) -> Codestream:
         if length and (length < _TILE_PART_BYTES or place + length > len(data)):
             break
         # The last part may have no length and extend to the end marker.
-        place = place + length if length else _last_end(data, place)
+        end = place + length if length else data.rfind(END, place)
+        place = len(data) if end < 0 else end
         found.parts[tile] = found.parts.get(tile, 0) + 1
         found.promised[tile] = max(parts, found.promised.get(tile, 0)) if length else 0
     found.end = place
     found.ended = data[place : place + 2] == END
     return found
-
-
-def _last_end(data: bytes, place: int) -> int:
-    end = data.rfind(END, place)
-    return len(data) if end < 0 else end
 
 
 def _codestream_start(data: bytes) -> int:

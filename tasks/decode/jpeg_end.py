@@ -44,13 +44,9 @@ class _Scans:
 
 
 def with_end_marker(data: bytes) -> bytes | None:
-    """Add the end marker to a JPEG that lacks it, in place of filling bytes after the pixels.
+    """Add the end marker to a JPEG that ends early, in place of filling bytes after the pixels.
 
-    Args:
-        data: A JPEG that ends early.
-
-    Returns:
-        The photo with an end marker; None if pixels are, or may be, missing.
+    The result is None if pixels are, or may be, missing.
     """
     scans = _read_scans(data)
     if not scans.complete:

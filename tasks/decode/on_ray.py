@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from tasks.cluster.actor import check_folder, check_version
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.client import Job, connect, text_of
+from tasks.cluster.client import Job, connect
 from tasks.cluster.resources import rows_of_block
 from tasks.decode.photos import (
     ROWS_PER_SHARD,
@@ -27,7 +27,7 @@ from tasks.decode.photos import (
 )
 from tasks.decode.repair import NONE_FLAWED
 from tasks.decode.settings import DecodeSettings
-from tasks.paths import AnyPath, to_path
+from tasks.paths import to_path
 from tasks.progress import NullProgress, Progress
 from tasks.runtime import run_status
 from tasks.storage.layout import DataRoot
@@ -41,11 +41,11 @@ _TOO_LARGE = "too_large"
 
 @dataclass(frozen=True)
 class DecodeBlock:
-    """The work of an actor.
+    """The work of an actor: decodes a block of photos.
 
     Args:
-        data_root: Data root with the stores.
-        folder: Folder of the photos' paths.
+        data_root: Data root with the stores, as `text_of` writes it.
+        folder: Folder of the photos' paths, likewise.
         settings: How to decode the photos.
         key: Key of the settings as the driver computes it.
         max_pixels: Largest number of pixels of a photo.
@@ -62,55 +62,27 @@ class DecodeBlock:
         check_version(self.key, self.settings.key)
         folder = to_path(self.folder)
         check_folder(folder, "the photos")
-        stores = open_stores(DataRoot(to_path(self.data_root)), self.settings)
         too_large = block.filter(block.column(_TOO_LARGE)).column("sha256").to_pylist()
-        return decode_untried(Untried(block, frozenset(too_large)), folder, stores, NullProgress(), self.max_pixels)
-
-
-@dataclass(frozen=True)
-class DecodeJob:
-    """Where photos come from, and how and where to they are decoded.
-
-    Args:
-        root: Data root with the stores.
-        folder: Folder of the photos' paths.
-        settings: How to decode the photos.
-        max_pixels: Largest number of pixels of a photo.
-    """
-
-    root: DataRoot
-    folder: AnyPath
-    settings: DecodeSettings
-    max_pixels: int
+        untried = Untried(block, frozenset(too_large))
+        return decode_untried(untried, folder, self.stores(), NullProgress(), self.max_pixels)
 
     def stores(self) -> DecodeStores:
         """Open the stores of the settings."""
-        return open_stores(self.root, self.settings)
-
-    def job(self) -> Job:
-        """Make the cluster's job."""
-        work = DecodeBlock(
-            text_of(self.root.path), text_of(self.folder), self.settings, self.settings.key, self.max_pixels
-        )
-        return Job("decode", self.root.path, work)
+        return open_stores(DataRoot(to_path(self.data_root)), self.settings)
 
 
-def decode_on_cluster(photos: pa.Table, source: DecodeJob, cluster: Cluster, progress: Progress) -> DecodeCounts:
-    """Decode the photos that are in neither store on a cluster; see `decode_photos`.
+def decode_on_cluster(photos: pa.Table, work: DecodeBlock, cluster: Cluster, progress: Progress) -> DecodeCounts:
+    """Decode the photos that are in neither store on a cluster, which is not contacted if there are none.
 
-    Args:
-        photos: Photos to decode, columns `sha256` (unique), `path` and `bytes`.
-        source: Where photos come from, and how and where to they are decoded.
-        cluster: The cluster, which is not contacted if there is nothing to do.
-        progress: Advanced after each block.
+    The photos have the columns `sha256` (unique), `path` and `bytes`. Progress advances after each block.
 
     Raises:
         SettingError: Ray is not installed, or the cluster's address is invalid.
         MachineError: The cluster does not answer, or cannot do the work.
         StoreError: A shard is damaged or of another version.
     """
-    untried = find_untried(photos, source.stores())
-    made = list(_decode(untried, source, cluster, progress)) if untried.photos.num_rows else []
+    untried = find_untried(photos, work.stores())
+    made = list(_decode(untried, work, cluster, progress)) if untried.photos.num_rows else []
     return DecodeCounts(
         new=sum(counts.new for counts in made),
         reused=untried.reused,
@@ -121,16 +93,17 @@ def decode_on_cluster(photos: pa.Table, source: DecodeJob, cluster: Cluster, pro
     )
 
 
-def _decode(untried: Untried, source: DecodeJob, cluster: Cluster, progress: Progress) -> Iterator[DecodeCounts]:
+def _decode(untried: Untried, work: DecodeBlock, cluster: Cluster, progress: Progress) -> Iterator[DecodeCounts]:
     photos = untried.photos.select(_COLUMNS)
     too_large = pc.is_in(photos.column("sha256"), pa.array(sorted(untried.too_large), pa.string()))
     photos = photos.append_column(_TOO_LARGE, too_large)
+    job = Job("decode", to_path(work.data_root), work)
     with connect(cluster, progress) as there:
         # An actor has one core, since its worker processes start anew for each block.
         pool = there.choose_pool(1, 0, progress)
         rows = rows_of_block(photos.num_rows, pool.actors, ROWS_PER_SHARD, _LEAST)
         progress.start(photos.num_rows, "photos")
-        for counts in there.results(source.job(), cut(photos, rows), pool):
+        for counts in there.results(job, cut(photos, rows), pool):
             run_status.count_published(counts.new + counts.rejected)
             progress.advance(counts.new + counts.rejected + counts.rejected_before + len(counts.skipped))
             yield counts

@@ -35,13 +35,7 @@ class Photo(NamedTuple):
 
 
 class DecodeResult(NamedTuple):
-    """The picture of a photo, or the reason why there is none.
-
-    Args:
-        photo: The photo.
-        result: The picture or the rejection.
-        others: Pictures by further settings, if the photo was decoded by several.
-    """
+    """The picture of a photo, or the reason why there is none; and pictures by further settings, if there are any."""
 
     photo: Photo
     result: Picture | Rejection
@@ -49,14 +43,7 @@ class DecodeResult(NamedTuple):
 
 
 def decode_file(photo: Photo, *, folder: Path, settings: DecodeSettings, max_pixels: int = MAX_PIXELS) -> DecodeResult:
-    """Read and decode a photo.
-
-    Args:
-        photo: The photo.
-        folder: Folder of the photo's path.
-        settings: How to decode the photo.
-        max_pixels: Largest number of pixels of a photo.
-    """
+    """Read and decode a photo, whose path is in a folder."""
     return DecodeResult(photo, _decode(photo, folder, settings, max_pixels))
 
 

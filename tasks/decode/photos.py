@@ -4,8 +4,7 @@ from collections.abc import Container
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,13 +31,7 @@ ROWS_PER_GROUP = 256
 
 @dataclass(frozen=True)
 class DecodeStores:
-    """The two stores of some settings.
-
-    Args:
-        settings: How photos are decoded.
-        decoded: Store of the pictures.
-        rejected: Store of the photos that cannot be decoded.
-    """
+    """The two stores of some settings: of the pictures, and of the photos that cannot be decoded."""
 
     settings: DecodeSettings
     decoded: ShardStore
@@ -69,10 +62,10 @@ class DecodeCounts:
 
 @dataclass(frozen=True)
 class Untried:
-    """The photos to decode.
+    """The photos to decode, with the columns that `decode_photos` takes.
 
     Args:
-        photos: Photos, with the columns that `decode_photos` takes.
+        photos: The photos.
         too_large: Keys of the photos that an earlier run rejected as too large.
         reused: Number of other photos, which have a picture.
         settled: Number of other photos, which are rejected for good.
@@ -95,14 +88,9 @@ def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
 
 
 def read_rejected(stores: DecodeStores, keys: pa.Array) -> pa.Table:
-    """Read one row for each rejected photo; of several rows, the settled one.
+    """Read one row for each rejected photo without a picture; see `read_rows`.
 
-    Args:
-        stores: Stores to read.
-        keys: Keys of photos without a picture. A photo that was too large once and has a picture now still has a row.
-
-    Raises:
-        StoreError: A shard is damaged or of another version.
+    A photo that was too large once and has a picture now still has a row.
     """
     rows = [found.row for found in read_rows(stores.rejected, keys).values()]
     return pa.Table.from_pylist(rows, stores.rejected.schema)
@@ -116,12 +104,8 @@ def decode_photos(
     A shard is published every 512 rows while the processes go on, so a killed run loses two shards at most. Memory is
     bounded by these and by the pending batches, whatever the number of photos. Rows keep the order of the photos.
 
-    Args:
-        photos: Photos to decode, columns `sha256` (unique) and `path`, and `bytes` if the folder is on an object store.
-        folder: Folder of the paths.
-        stores: Stores to write.
-        progress: Advanced after each batch.
-        max_pixels: Largest number of pixels of a photo. Stored pictures stay, whatever the cap was.
+    The photos have the columns `sha256` (unique) and `path`, and `bytes` if the folder of the paths is on an object
+    store. Stored pictures stay, whatever their largest number of pixels was. Progress advances after each batch.
 
     Raises:
         MachineError: The worker processes do not start, or the object store does not answer.
@@ -153,14 +137,16 @@ def decode_untried(
     columns = ["sha256", "path", *(["bytes"] if storage_at(folder).reads_are_requests else [])]
     photos = list(map(Photo, *(untried.photos.column(name).to_pylist() for name in columns)))
     work = partial(decode_file, settings=stores.settings, max_pixels=max_pixels)
-    with (
-        _Writer(stores, untried.too_large) as writer,
-        closing(work_on_photos(work, photos, folder, available_cores())) as batches,
-    ):
-        for batch in batches:
-            for decoded in batch:
-                writer.add(decoded)
-            progress.advance(len(batch))
+    with BackgroundWriter() as behind:
+        writer = _Writer(stores, untried.too_large, behind)
+        with closing(work_on_photos(work, photos, folder, available_cores())) as batches:
+            for batch in batches:
+                for decoded in batch:
+                    writer.add(decoded)
+                progress.advance(len(batch))
+        for rows in (writer.decoded, writer.rejected):
+            rows.publish()
+        behind.wait()
     return DecodeCounts(
         new=writer.decoded.total,
         reused=untried.reused,
@@ -176,76 +162,52 @@ class _Rows:
     """The rows of a store's next shard, and the number of rows of all shards."""
 
     store: ShardStore
+    behind: BackgroundWriter
     pending: list[dict[str, Any]] = field(default_factory=list)
     total: int = 0
 
+    def add(self, row: dict[str, Any]) -> None:
+        self.pending.append(row)
+        self.total += 1
+        if len(self.pending) == ROWS_PER_SHARD:
+            self.publish()
 
-class _Writer:
-    """Writes results to the stores; a background thread publishes the shards.
-
-    One shard at most waits for the disk, so a slow disk slows the processes down. The last rows are published at the
-    end, unless an exception ends the block.
-
-    Args:
-        stores: Stores to write.
-        too_large: Keys of the photos that have a row in the rejected store.
-    """
-
-    def __init__(self, stores: DecodeStores, too_large: Container[str]) -> None:
-        self.decoded, self.rejected = _Rows(stores.decoded), _Rows(stores.rejected)
-        self.skipped: list[MissingPhoto] = []
-        self.still_too_large = 0
-        self.flawed = NONE_FLAWED
-        self._too_large = too_large
-        self._encoding = stores.settings.encoding
-        self._behind = BackgroundWriter()
-
-    def add(self, decoded: DecodeResult) -> None:
-        (sha256, path, _), result = decoded.photo, decoded.result
-        if isinstance(result, Picture):
-            self._add(self.decoded, _decoded_row(sha256, f"{sha256}.{self._encoding}", result))
-            if result.flaws:
-                self.flawed += Flawed.of(path, result.flaws)
-        elif result.reason is Reason.TOO_LARGE and sha256 in self._too_large:
-            self.still_too_large += 1
-        elif result.reason.about_bytes:
-            row = {"sha256": sha256, "path": path, "reason": result.reason, "message": result.message}
-            self._add(self.rejected, row)
-        else:
-            self.skipped.append(MissingPhoto(path, *result))
-
-    def _add(self, rows: _Rows, row: dict[str, Any]) -> None:
-        rows.pending.append(row)
-        rows.total += 1
-        if len(rows.pending) == ROWS_PER_SHARD:
-            self._publish(rows)
-
-    def _publish(self, rows: _Rows) -> None:
-        if rows.pending:
-            self._behind.do(_publish, rows.store, rows.pending)
-            rows.pending = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        with self._behind:
-            if kind is None:
-                self._publish(self.decoded)
-                self._publish(self.rejected)
-                self._behind.wait()
+    def publish(self) -> None:
+        if self.pending:
+            self.behind.do(_publish, self.store, self.pending)
+            self.pending = []
 
 
 def _publish(store: ShardStore, rows: list[dict[str, Any]]) -> None:
     store.append(pa.Table.from_pylist(rows, store.schema))
 
 
-def _decoded_row(sha256: str, name: str, picture: Picture) -> dict[str, Any]:
-    return {
-        "sha256": sha256,
-        "image": {"bytes": picture.image, "path": name},
-        "width": picture.width,
-        "height": picture.height,
-        "format": picture.format,
-        "mode": picture.mode,
-    }
+class _Writer:
+    """Writes results to the stores; a background thread publishes the shards.
+
+    One shard at most waits for the disk, so a slow disk slows the processes down. Photos whose keys are in `too_large`
+    have a row in the rejected store already.
+    """
+
+    def __init__(self, stores: DecodeStores, too_large: Container[str], behind: BackgroundWriter) -> None:
+        self.decoded, self.rejected = _Rows(stores.decoded, behind), _Rows(stores.rejected, behind)
+        self.skipped: list[MissingPhoto] = []
+        self.still_too_large = 0
+        self.flawed = NONE_FLAWED
+        self._too_large = too_large
+        self._encoding = stores.settings.encoding
+
+    def add(self, decoded: DecodeResult) -> None:
+        (sha256, path, _), result = decoded.photo, decoded.result
+        if isinstance(result, Picture):
+            row = {name: getattr(result, name) for name in ("width", "height", "format", "mode")}
+            image = {"bytes": result.image, "path": f"{sha256}.{self._encoding}"}
+            self.decoded.add({"sha256": sha256, "image": image, **row})
+            if result.flaws:
+                self.flawed += Flawed.of(path, result.flaws)
+        elif result.reason is Reason.TOO_LARGE and sha256 in self._too_large:
+            self.still_too_large += 1
+        elif result.reason.about_bytes:
+            self.rejected.add({"sha256": sha256, "path": path, **result._asdict()})
+        else:
+            self.skipped.append(MissingPhoto(path, *result))

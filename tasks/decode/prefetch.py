@@ -22,12 +22,7 @@ RunBatch = Callable[[Sequence[Photo]], list[DecodeResult]]
 
 
 class Prefetcher:
-    """Fetches batches of photos.
-
-    Args:
-        remote: Folder on the object store.
-        copies: Scratch folder; a copy is deleted once it is processed.
-    """
+    """Fetches batches of photos from a folder on an object store; a copy in scratch is deleted once it is processed."""
 
     def __init__(self, remote: AnyPath, copies: Path) -> None:
         self._remote, self._copies = remote, copies

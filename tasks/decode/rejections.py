@@ -49,25 +49,14 @@ class Reason(StrEnum):
 
 
 class Rejection(NamedTuple):
-    """The reason why a photo has no picture.
-
-    Args:
-        reason: The code.
-        message: Cause and remedy, to be shown beside the photo's path.
-    """
+    """The reason why a photo has no picture; the message is shown beside the photo's path."""
 
     reason: Reason
     message: str
 
 
 class MissingPhoto(NamedTuple):
-    """A photo without a picture, as reports and errors list it.
-
-    Args:
-        path: Path within the dataset.
-        reason: The code.
-        message: Cause and remedy.
-    """
+    """A photo without a picture, as reports and errors list it; its path is within the dataset."""
 
     path: str
     reason: str
@@ -89,12 +78,7 @@ def unread(exc: OSError) -> Rejection:
 
 
 class Rejected(PipelineError):  # noqa: N818 - a row of the rejected store rather than an error of the run
-    """The photo cannot be decoded.
-
-    Args:
-        reason: The code.
-        message: Cause and remedy, to be shown beside the photo's path.
-    """
+    """The photo cannot be decoded."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)

@@ -25,13 +25,7 @@ _EXAMPLES = 10
 
 @dataclass(frozen=True)
 class Flawed:
-    """The photos with flaws that a run decoded.
-
-    Args:
-        photos: Number of photos with flaws.
-        kinds: Number of photos by flaw.
-        examples: Paths of some of them.
-    """
+    """The photos with flaws that a run decoded: their number, also by flaw, and the paths of some of them."""
 
     photos: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
@@ -52,11 +46,7 @@ NONE_FLAWED = Flawed()
 
 
 def tell_flawed(flawed: Mapping[str, Any]) -> str:
-    """Describe the photos with flaws in a sentence.
-
-    Args:
-        flawed: A `Flawed` as a manifest stores it.
-    """
+    """Describe the photos with flaws, a `Flawed` as a manifest stores it, in a sentence."""
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(flawed["kinds"].items()))
     return (
         f"Decoded although something is wrong with the file: {flawed['photos']:,} "
@@ -71,15 +61,11 @@ def find_flaws(data: bytes) -> tuple[Flaw, ...]:
     chunks = list(png_chunks.read_chunks(data))
     is_damaged = any(not chunk.is_picture and not chunk.is_intact(data) for chunk in chunks)
     is_ended = bool(chunks) and chunks[-1].kind == png_chunks.END
-    flaws = {Flaw.NO_END_MARKER: not is_ended, Flaw.BAD_CHECKSUM: is_damaged}
-    return tuple(flaw for flaw, is_there in flaws.items() if is_there)
+    return (*([] if is_ended else [Flaw.NO_END_MARKER]), *([Flaw.BAD_CHECKSUM] if is_damaged else []))
 
 
 def repairs(data: bytes) -> Iterator[tuple[bytes, tuple[Flaw, ...]]]:
     """Repair a file that Pillow refuses, in several ways, without loss of pixels.
-
-    Args:
-        data: Content of the file.
 
     Yields:
         The repaired file and the flaws that the repair removed, with the smallest change first.
@@ -88,7 +74,8 @@ def repairs(data: bytes) -> Iterator[tuple[bytes, tuple[Flaw, ...]]]:
     if found is PNG:
         yield png_chunks.without(data, lambda chunk: not chunk.is_intact(data)), ()
         # An unreadable profile is ignored in other formats too.
-        yield png_chunks.without(data, lambda chunk: not _tells_orientation(chunk, data)), (Flaw.SKIPPED_CHUNK,)
+        without = png_chunks.without(data, lambda chunk: chunk.kind != b"eXIf" or not chunk.is_intact(data))
+        yield without, (Flaw.SKIPPED_CHUNK,)
     elif found is JPEG:
         from tasks.decode.jpeg_end import with_end_marker
 
@@ -99,7 +86,3 @@ def repairs(data: bytes) -> Iterator[tuple[bytes, tuple[Flaw, ...]]]:
         codestream = jpeg2000.read_codestream(data)
         if codestream.complete and not codestream.ended:
             yield data[: codestream.end] + jpeg2000.END, (Flaw.NO_END_MARKER,)
-
-
-def _tells_orientation(chunk: png_chunks.Chunk, data: bytes) -> bool:
-    return chunk.kind == b"eXIf" and chunk.is_intact(data)

@@ -61,7 +61,7 @@ class DecodePhotos(RunStageTask):
             import pyarrow as pa
 
             from tasks.decode.photos import decode_photos, open_stores, read_rejected
-            from tasks.decode.rejection_limits import check_left, check_missing, missing_photos
+            from tasks.decode.rejected_rows import check_left, check_missing, missing_photos
             from tasks.decode.repair import tell_flawed
             from tasks.snapshot.photos import count_labels, read_snapshot, usable
 
@@ -70,10 +70,12 @@ class DecodePhotos(RunStageTask):
         stores = open_stores(self.root, self.settings)
         folder, max_pixels = self.context.photo_folder, self.context.max_pixels
         if self.context.cluster:
-            from tasks.decode.on_ray import DecodeJob, decode_on_cluster
+            from tasks.cluster.client import text_of
+            from tasks.decode.on_ray import DecodeBlock, decode_on_cluster
 
-            source = DecodeJob(self.root, folder, self.settings, max_pixels)
-            counts = decode_on_cluster(wanted, source, self.context.cluster, progress)
+            key = self.settings.key
+            work = DecodeBlock(text_of(self.root.path), text_of(folder), self.settings, key, max_pixels)
+            counts = decode_on_cluster(wanted, work, self.context.cluster, progress)
         else:
             counts = decode_photos(wanted, folder, stores, progress, max_pixels)
         if counts.flawed.photos:

@@ -10,12 +10,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import partial
-from typing import Generic
 
 from tasks.decode.photo_file import TIMED_OUT, DecodeResult, Photo
 from tasks.decode.prefetch import Prefetcher, RunBatch
 from tasks.decode.rejections import Reason, Rejection
-from tasks.decode.worker_process import ItemT, ResultT, WorkerCrashError, WorkerProcess
+from tasks.decode.worker_process import WorkerCrashError, WorkerProcess
 from tasks.paths import AnyPath
 from tasks.storage.files import storage_at, sweep
 from tasks.storage.tempfiles import scratch_folder
@@ -40,31 +39,28 @@ _BY_SIGNAL: dict[int, Rejection] = {signal.SIGVTALRM: TIMED_OUT, signal.SIGKILL:
 Prepare = Callable[[RunBatch, Sequence[Photo]], Callable[[], list[DecodeResult]]]
 
 
-class WorkerPool(Generic[ItemT, ResultT]):
-    """Gives each thread that calls `run` a worker process of its own, and replaces processes that crash.
+class WorkerPool:
+    """Gives each thread that calls `run` a worker process of its own, and replaces processes that crash."""
 
-    Args:
-        work: Picklable function of one item.
-        on_crash: Makes the result of an item that crashed its process twice.
-    """
-
-    def __init__(
-        self, work: Callable[[ItemT], ResultT], on_crash: Callable[[ItemT, WorkerCrashError], ResultT]
-    ) -> None:
-        self._work, self._on_crash = work, on_crash
+    def __init__(self, work: Callable[[Photo], DecodeResult]) -> None:
+        self._work = work
         self._lock = threading.Lock()
-        self._processes: dict[int, WorkerProcess[ItemT, ResultT]] = {}
+        self._processes: dict[int, WorkerProcess[Photo, DecodeResult]] = {}
         self._is_terminated = False
 
-    def run(self, batch: Sequence[ItemT]) -> list[ResultT]:
-        """Return the results of a batch. After a crash, the rest of the batch is retried item by item."""
-        results: list[ResultT] = []
-        try:
-            for result in self._process().map(batch):
-                results.append(result)  # noqa: PERF402 (the results before a crash are kept)
-        except WorkerCrashError:
-            self._discard()
-            results.extend([self._run_alone(item) for item in batch[len(results) :]])
+    def run(self, batch: Sequence[Photo]) -> list[DecodeResult]:
+        """Return the results of a batch. After a crash, the rest of the batch is retried photo by photo."""
+        results: list[DecodeResult] = []
+        is_retry = False
+        while rest := batch[len(results) :]:
+            try:
+                for result in self._process().map(rest[:1] if is_retry else rest):
+                    results.append(result)  # noqa: PERF402 (the results before a crash are kept)
+            except WorkerCrashError as crash:
+                self._discard()
+                if is_retry:
+                    results.append(_reject(rest[0], crash))
+                is_retry = True
         return results
 
     def terminate(self) -> None:
@@ -79,14 +75,7 @@ class WorkerPool(Generic[ItemT, ResultT]):
         for process in self._processes.values():
             process.close()
 
-    def _run_alone(self, item: ItemT) -> ResultT:
-        try:
-            return next(self._process().map([item]))
-        except WorkerCrashError as crash:
-            self._discard()
-            return self._on_crash(item, crash)
-
-    def _process(self) -> WorkerProcess[ItemT, ResultT]:
+    def _process(self) -> WorkerProcess[Photo, DecodeResult]:
         thread = threading.get_ident()
         if thread not in self._processes:
             process = WorkerProcess(self._work)
@@ -108,17 +97,8 @@ def work_on_photos(
 ) -> Generator[list[DecodeResult], None, None]:
     """Apply a function to photos on several processes, wherever the photos are; see `map_in_processes`.
 
-    Args:
-        work: Picklable function of one photo and of the keyword `folder`, the local folder of the photo's path.
-        photos: Photos to process.
-        folder: Folder of the photos' paths, local or on an object store.
-        workers: Largest number of processes.
-
-    Yields:
-        Results of one batch after the other, in the order of the photos.
-
-    Raises:
-        MachineError: The object store does not answer, or the processes do not start.
+    The function is picklable, and takes a photo and the keyword `folder`, the local folder of the photo's path. The
+    folder of the photos is local or on an object store.
     """
     if not storage_at(folder).reads_are_requests:
         yield from map_in_processes(partial(work, folder=folder), photos, workers)
@@ -153,7 +133,7 @@ def map_in_processes(
     if not workers:
         return
     pending: deque[tuple[Future[list[DecodeResult]], Sequence[Photo]]] = deque()
-    pool, threads = WorkerPool(work, _reject_after_crash), ThreadPoolExecutor(workers)
+    pool, threads = WorkerPool(work), ThreadPoolExecutor(workers)
     try:
         while pending or batches:
             while batches and len(pending) < _BATCHES_PER_WORKER * workers and _fits(batches[0], pending):
@@ -179,13 +159,9 @@ def _batches(photos: Sequence[Photo]) -> Iterator[Sequence[Photo]]:
 
 
 def _fits(batch: Sequence[Photo], pending: Iterable[tuple[object, Sequence[Photo]]]) -> bool:
-    held = sum(_bytes(waiting) for _, waiting in pending)
-    return not held or held + _bytes(batch) <= MAX_PENDING_BYTES
+    held = sum(photo.size for _, waiting in pending for photo in waiting)
+    return not held or held + sum(photo.size for photo in batch) <= MAX_PENDING_BYTES
 
 
-def _bytes(batch: Sequence[Photo]) -> int:
-    return sum(photo.size for photo in batch)
-
-
-def _reject_after_crash(photo: Photo, crash: WorkerCrashError) -> DecodeResult:
+def _reject(photo: Photo, crash: WorkerCrashError) -> DecodeResult:
     return DecodeResult(photo, _HUNG if crash.hung else _BY_SIGNAL.get(crash.signal, _CRASHED))

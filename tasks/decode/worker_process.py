@@ -46,10 +46,7 @@ class WorkerCrashError(Exception):
 
 
 class WorkerProcess(Generic[ItemT, ResultT]):
-    """A spawned process that applies a function to items.
-
-    Args:
-        work: Picklable function of one item.
+    """A spawned process that applies a picklable function to items.
 
     Raises:
         MachineError: The process does not start.

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.decode.photos import open_stores, read_rejected
-from tasks.decode.rejection_limits import missing_photos
+from tasks.decode.rejected_rows import missing_photos
 from tasks.decode.rejections import MissingPhoto
 from tasks.decode.settings import DecodeSettings
 from tasks.errors import StoreError

@@ -86,20 +86,12 @@ class GrowingGraph:
         """Add a convolution, its batch-norm, and what stands between that and its ReLU."""
         filters = self.filters((*kernel, self._activations[x].shape[-1], self.width(channels)))
         parameters = self.constant(f"{name}/conv2d_params", filters)
-        convolved = self.node(
-            f"{name}/Conv2D",
-            "Conv2D",
-            [x, parameters],
-            T=tf.float32,
-            strides=[1, stride, stride, 1],
-            padding=padding,
-            use_cudnn_on_gpu=True,
-        )
+        options = {"strides": [1, stride, stride, 1], "padding": padding, "use_cudnn_on_gpu": True}
+        convolved = self.node(f"{name}/Conv2D", "Conv2D", [x, parameters], T=tf.float32, **options)
         y = tf.nn.conv2d(self._activations[x], filters, stride, padding)
         normalised, y = self._batch_norm(convolved, f"{name}/batchnorm", y)
-        check = self.node(
-            f"{name}/CheckNumerics", "CheckNumerics", [normalised], T=tf.float32, message=f"{name} is off"
-        )
+        message = f"{name} is off"
+        check = self.node(f"{name}/CheckNumerics", "CheckNumerics", [normalised], T=tf.float32, message=message)
         held = self.node(f"{name}/control_dependency", "Identity", [normalised, f"^{check}"], T=tf.float32)
         return self.see(self.node(name, "Relu", [held], T=tf.float32), tf.nn.relu(y))
 
@@ -115,22 +107,15 @@ class GrowingGraph:
             "gamma": gamma,
         }
         inputs = [x, *(self.constant(f"{name}/{each}", value) for each, value in values.items())]
-        self.node(
-            name,
-            "BatchNormWithGlobalNormalization",
-            inputs,
-            T=tf.float32,
-            variance_epsilon=EPSILON,
-            scale_after_normalization=scaled,
-        )
+        options = {"variance_epsilon": EPSILON, "scale_after_normalization": scaled}
+        self.node(name, "BatchNormWithGlobalNormalization", inputs, T=tf.float32, **options)
         ordered = values["moving_mean"], values["moving_variance"], beta, gamma if scaled else None
         return name, tf.nn.batch_normalization(y, *ordered, EPSILON)
 
     def pool(self, x: str, name: str, op: str, *, kernel: int = 3, stride: int, padding: str) -> str:
         """Add an AvgPool or MaxPool."""
-        self.node(
-            name, op, [x], T=tf.float32, ksize=[1, kernel, kernel, 1], strides=[1, stride, stride, 1], padding=padding
-        )
+        options = {"ksize": [1, kernel, kernel, 1], "strides": [1, stride, stride, 1], "padding": padding}
+        self.node(name, op, [x], T=tf.float32, **options)
         kind = op.removesuffix("Pool").upper()
         return self.see(name, tf.nn.pool(self._activations[x], (kernel,) * 2, kind, (stride,) * 2, padding))
 

@@ -8,6 +8,7 @@ of that. So what works on this file works on the real one.
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,22 +31,20 @@ def build_graph(widths: float = 1.0, seed: int = 0) -> tf.compat.v1.GraphDef:
     """
     network = GrowingGraph(widths, seed)
     x = _stem(network, _pixels(network))
+    towers = {"": [(64, 1, 1)], "/tower": [(48, 1, 1), (64, 5, 5)], "/tower_1": [(64, 1, 1), (96, 3, 3), (96, 3, 3)]}
     for name, pooled in (("mixed", 32), ("mixed_1", 64), ("mixed_2", 64)):
-        x = _mixed_35(network, name, x, pooled)
-    x = _mixed_3(network, x)
-    for name, inner in (("mixed_4", 128), ("mixed_5", 160), ("mixed_6", 160), ("mixed_7", 192)):
-        x = _mixed_17(network, name, x, inner)
-    x = _mixed_8(network, x)
+        x = _mixed(network, name, x, towers, pooled)
+    x = _halving(network, "mixed_3", x, {"": [(384, 3, 3)], "/tower": [(64, 1, 1), (96, 3, 3), (96, 3, 3)]})
+    for name, n in (("mixed_4", 128), ("mixed_5", 160), ("mixed_6", 160), ("mixed_7", 192)):
+        long = [(n, 1, 1), (n, 7, 1), (n, 1, 7), (n, 7, 1), (192, 1, 7)]
+        towers = {"": [(192, 1, 1)], "/tower": [(n, 1, 1), (n, 1, 7), (192, 7, 1)], "/tower_1": long}
+        x = _mixed(network, name, x, towers, 192)
+    towers = {"/tower": [(192, 1, 1), (320, 3, 3)], "/tower_1": [(192, 1, 1), (192, 1, 7), (192, 7, 1), (192, 3, 3)]}
+    x = _halving(network, "mixed_8", x, towers)
     for name, pool in (("mixed_9", "AvgPool"), ("mixed_10", "MaxPool")):
         x = _mixed_8x8(network, name, x, pool)
     _classes(network, network.pool(x, "pool_3", "AvgPool", kernel=8, stride=1, padding="VALID"))
     return network.graph
-
-
-def write_graph(path: Path, graph: tf.compat.v1.GraphDef) -> Path:
-    """Write a graph as TensorFlow does, and return its path."""
-    path.write_bytes(graph.SerializeToString())
-    return path
 
 
 def zip_graph(folder: Path, graph: tf.compat.v1.GraphDef) -> Path:
@@ -63,16 +62,8 @@ def _pixels(network: GrowingGraph) -> str:
     """A photo's JPEG bytes to pixels of about -1 to 1, [1, 299, 299, 3]."""
     add = network.node
     contents = add("DecodeJpeg/contents", "Placeholder", dtype=tf.string)
-    photo = add(
-        "DecodeJpeg",
-        "DecodeJpeg",
-        [contents],
-        channels=3,
-        ratio=1,
-        fancy_upscaling=True,
-        try_recover_truncated=False,
-        acceptable_fraction=1.0,
-    )
+    options = {"fancy_upscaling": True, "try_recover_truncated": False, "acceptable_fraction": 1.0}
+    photo = add("DecodeJpeg", "DecodeJpeg", [contents], channels=3, ratio=1, **options)
     real = add("Cast", "Cast", [photo], SrcT=tf.uint8, DstT=tf.float32)
     batch = add("ExpandDims", "ExpandDims", [real, network.constant("ExpandDims/dim", 0, np.int32)], T=tf.float32)
     size = network.constant("ResizeBilinear/size", [SIZE, SIZE], np.int32)
@@ -94,72 +85,44 @@ def _stem(network: GrowingGraph, x: str) -> str:
     return pool(x, "pool_1", "MaxPool", stride=2, padding="VALID")
 
 
-def _chain(network: GrowingGraph, x: str, name: str, layers: Sequence[tuple[int, tuple[int, int]]]) -> str:
-    """Convolutions in a row, called `conv`, `conv_1` and so on below a name."""
-    for index, (channels, kernel) in enumerate(layers):
-        x = network.conv(x, f"{name}/conv_{index}" if index else f"{name}/conv", channels, kernel)
+#: Channels, and height and width of the kernel.
+Layer = tuple[int, int, int]
+
+
+def _chain(network: GrowingGraph, x: str, name: str, layers: Sequence[Layer], **last: Any) -> str:
+    """Convolutions in a row, called `conv`, `conv_1` and so on below a name; the last one may have options."""
+    for index, (channels, height, width) in enumerate(layers):
+        options = last if index == len(layers) - 1 else {}
+        x = network.conv(x, f"{name}/conv_{index}" if index else f"{name}/conv", channels, (height, width), **options)
     return x
 
 
+def _mixed(network: GrowingGraph, name: str, x: str, towers: dict[str, list[Layer]], pooled: int) -> str:
+    """Towers of convolutions beside one of an average."""
+    branches = [_chain(network, x, f"{name}{tower}", layers) for tower, layers in towers.items()]
+    return network.join([*branches, _pooled(network, x, name, "AvgPool", pooled)], name)
+
+
+def _halving(network: GrowingGraph, name: str, x: str, towers: dict[str, list[Layer]]) -> str:
+    """Towers of convolutions beside one of a maximum, to half the height and width."""
+    branches = [
+        _chain(network, x, f"{name}{tower}", layers, stride=2, padding="VALID") for tower, layers in towers.items()
+    ]
+    return network.join([*branches, network.pool(x, f"{name}/pool", "MaxPool", stride=2, padding="VALID")], name)
+
+
 def _pooled(network: GrowingGraph, x: str, name: str, op: str, channels: int) -> str:
-    pooled = network.pool(x, f"{name}/pool", op, stride=1, padding="SAME")
-    return network.conv(pooled, f"{name}/conv", channels)
-
-
-def _mixed_35(network: GrowingGraph, name: str, x: str, pooled: int) -> str:
-    branches = [
-        network.conv(x, f"{name}/conv", 64),
-        _chain(network, x, f"{name}/tower", [(48, (1, 1)), (64, (5, 5))]),
-        _chain(network, x, f"{name}/tower_1", [(64, (1, 1)), (96, (3, 3)), (96, (3, 3))]),
-        _pooled(network, x, f"{name}/tower_2", "AvgPool", pooled),
-    ]
-    return network.join(branches, name)
-
-
-def _mixed_3(network: GrowingGraph, x: str) -> str:
-    """35 x 35 to 17 x 17."""
-    tower = _chain(network, x, "mixed_3/tower", [(64, (1, 1)), (96, (3, 3))])
-    branches = [
-        network.conv(x, "mixed_3/conv", 384, (3, 3), stride=2, padding="VALID"),
-        network.conv(tower, "mixed_3/tower/conv_2", 96, (3, 3), stride=2, padding="VALID"),
-        network.pool(x, "mixed_3/pool", "MaxPool", stride=2, padding="VALID"),
-    ]
-    return network.join(branches, "mixed_3")
-
-
-def _mixed_17(network: GrowingGraph, name: str, x: str, inner: int) -> str:
-    row, column = (1, 7), (7, 1)
-    long = [(inner, (1, 1)), (inner, column), (inner, row), (inner, column), (192, row)]
-    branches = [
-        network.conv(x, f"{name}/conv", 192),
-        _chain(network, x, f"{name}/tower", [(inner, (1, 1)), (inner, row), (192, column)]),
-        _chain(network, x, f"{name}/tower_1", long),
-        _pooled(network, x, f"{name}/tower_2", "AvgPool", 192),
-    ]
-    return network.join(branches, name)
-
-
-def _mixed_8(network: GrowingGraph, x: str) -> str:
-    """17 x 17 to 8 x 8."""
-    tower = network.conv(x, "mixed_8/tower/conv", 192)
-    tower_1 = _chain(network, x, "mixed_8/tower_1", [(192, (1, 1)), (192, (1, 7)), (192, (7, 1))])
-    branches = [
-        network.conv(tower, "mixed_8/tower/conv_1", 320, (3, 3), stride=2, padding="VALID"),
-        network.conv(tower_1, "mixed_8/tower_1/conv_3", 192, (3, 3), stride=2, padding="VALID"),
-        network.pool(x, "mixed_8/pool", "MaxPool", stride=2, padding="VALID"),
-    ]
-    return network.join(branches, "mixed_8")
+    pooled = network.pool(x, f"{name}/tower_2/pool", op, stride=1, padding="SAME")
+    return network.conv(pooled, f"{name}/tower_2/conv", channels)
 
 
 def _mixed_8x8(network: GrowingGraph, name: str, x: str, pool: str) -> str:
     branches = [network.conv(x, f"{name}/conv", 320)]
-    towers = {"tower": [(384, (1, 1))], "tower_1": [(448, (1, 1)), (384, (3, 3))]}
-    for tower, layers in towers.items():
+    for tower, layers in {"tower": [(384, 1, 1)], "tower_1": [(448, 1, 1), (384, 3, 3)]}.items():
         y = _chain(network, x, f"{name}/{tower}", layers)
         branches.append(network.conv(y, f"{name}/{tower}/mixed/conv", 384, (1, 3)))
         branches.append(network.conv(y, f"{name}/{tower}/mixed/conv_1", 384, (3, 1)))
-    branches.append(_pooled(network, x, f"{name}/tower_2", pool, 192))
-    return network.join(branches, name)
+    return network.join([*branches, _pooled(network, x, name, pool, 192)], name)
 
 
 def _classes(network: GrowingGraph, pooled: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.backbone.lite_blocks import bottleneck_layers
+from tasks.backbone.kinds.efficientnet_lite import bottleneck_layers
 from tasks.backbone.load import build_model, load_network
 from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
@@ -15,7 +15,8 @@ from tasks.backbone.weights import packaged_weights
 from tasks.catalog import find_backbone
 from tasks.errors import BackboneError, DownloadError, SettingError
 from tasks.keys import file_sha256
-from tests.backbone.inception import build_graph, write_graph, zip_graph
+from tests.backbone.inception import GRAPH_MEMBER, build_graph, zip_graph
+from tests.backbone.networks import write_graph
 from tests.support.progress import Tally
 
 LITE0 = BackboneRequest("efficientnet_lite0")
@@ -47,13 +48,15 @@ def test_last_layer_alone_is_the_pooled_one(tmp_path: Path, archive: Path) -> No
     assert old.layers == ("pool_3:0",)
 
 
-def test_size_given_replaces_the_entry_s_down_to_what_the_network_can_take(tmp_path: Path) -> None:
+def test_size_given_replaces_the_entry_s_within_what_the_network_can_take(tmp_path: Path) -> None:
     assert prepare_backbone(replace(LITE0, size=32), tmp_path, Tally()).backbone.size == 32
     with pytest.raises(SettingError, match="--image-size is 31, efficientnet_lite0 needs at least 32"):
         prepare_backbone(replace(LITE0, size=31), tmp_path, Tally())
+    with pytest.raises(SettingError, match="--image-size is 128, inception_2015 takes 299 pixels only"):
+        prepare_backbone(replace(OLD, size=128), tmp_path, Tally())
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "inception_2015"])
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "inception_2015", "keras:MobileNet"])
 @pytest.mark.parametrize("change", [{"scaling": "unit"}, {"input_tensor": "x:0"}, {"bottleneck_tensor": "y:0"}])
 def test_what_is_for_models_of_the_user_s_does_not_go_with_it(
     tmp_path: Path, name: str, change: dict[str, str]
@@ -90,13 +93,10 @@ def test_random_weights_differ_from_the_pretrained_ones_and_give_the_same_shape(
 def test_graph_of_2015_is_found_in_its_archive_and_measured(tmp_path: Path, archive: Path) -> None:
     prepared = prepare_backbone(replace(OLD, weights=str(archive)), tmp_path, Tally())
     backbone = prepared.backbone
-    assert prepared.weights.name == "tensorflow_inception_graph.pb"
+    assert prepared.weights.name == GRAPH_MEMBER
     assert tmp_path in prepared.weights.parents
-    assert {path.name for path in prepared.weights.parent.iterdir()} == {
-        "LICENSE",
-        "imagenet_comp_graph_label_strings.txt",
-        "tensorflow_inception_graph.pb",
-    }
+    members = {"LICENSE", "imagenet_comp_graph_label_strings.txt", GRAPH_MEMBER}
+    assert {path.name for path in prepared.weights.parent.iterdir()} == members
     assert (backbone.size, backbone.crop, backbone.scaling) == (299, "stretch", "inception")
     assert backbone.layers == ("pool_3:0", "mixed_8/join:0", "mixed_9/join:0")
     assert backbone.widths[0] == backbone.widths[2] > backbone.widths[1] > 8
@@ -110,23 +110,15 @@ def test_graph_of_2015_is_taken_as_it_is_where_it_is_given_without_an_archive(tm
     assert prepare_backbone(replace(OLD, weights=str(graph)), tmp_path, Tally()).weights == graph
 
 
-def test_graph_of_2015_has_one_size(tmp_path: Path, archive: Path) -> None:
-    with pytest.raises(SettingError, match="--image-size is 128, inception_2015 takes 299 pixels only"):
-        prepare_backbone(replace(OLD, weights=str(archive), size=128), tmp_path, Tally())
-
-
-def test_archive_without_the_graph_is_an_error_that_names_the_member(tmp_path: Path) -> None:
-    other = tmp_path / "other.zip"
+def test_archive_that_is_damaged_or_lacks_the_graph_is_an_error_that_names_it(tmp_path: Path) -> None:
+    other, torn = tmp_path / "other.zip", tmp_path / "torn.zip"
     with zipfile.ZipFile(other, "w") as opened:
         opened.writestr("LICENSE", "Apache")
+    torn.write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(BackboneError, match=r"other\.zip holds no tensorflow_inception_graph\.pb"):
         prepare_backbone(replace(OLD, weights=str(other)), tmp_path, Tally())
-
-
-def test_file_that_is_no_archive_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "torn.zip").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(DownloadError, match=r"torn\.zip is damaged"):
-        prepare_backbone(replace(OLD, weights=str(tmp_path / "torn.zip")), tmp_path, Tally())
+        prepare_backbone(replace(OLD, weights=str(torn)), tmp_path, Tally())
 
 
 @pytest.mark.parametrize("name", ["resnet", "", "no/such/model.keras", "~nobody-of-this-name/x", "x" * 300])

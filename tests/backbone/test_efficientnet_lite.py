@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from tasks.backbone.efficientnet_lite import _block, build, load_weights
-from tasks.backbone.lite_blocks import BOTTLENECK_WIDTH, SCALES, LiteBlock, bottleneck_layers, scaled_width
+from tasks.backbone.kinds.efficientnet_lite import BOTTLENECK_WIDTH, SCALES, LiteBlock, bottleneck_layers, scaled_width
 from tasks.backbone.torch_weights import Tensor, read_torch_weights
 from tasks.backbone.weights import packaged_weights
 from tasks.catalog import find_backbone

@@ -18,8 +18,8 @@ from tasks.decode.settings import DecodeSettings
 from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tests.backbone.growing_graph import SIZE
-from tests.backbone.inception import build_graph, write_graph
-from tests.backbone.untouched import Untouched
+from tests.backbone.inception import build_graph
+from tests.backbone.networks import Untouched, draw_graph, freeze_model, write_graph
 
 BATCH = 8
 SMALL = 1 / 64
@@ -64,8 +64,8 @@ def bottlenecks(path: Path, bottleneck: str, pixels: Array) -> Array:
     return np.asarray(freeze(concrete(path, bottleneck, len(pixels)))(tf.constant(pixels))[0])
 
 
-def one_by_one(graph: Untouched, pixels: Array) -> Array:
-    return np.concatenate([graph("pool_3/_reshape:0", "Mul:0", photo[None]) for photo in pixels])
+def one_by_one(graph: Untouched, pixels: Array, fetched: str = "pool_3/_reshape:0") -> Array:
+    return np.concatenate([graph(fetched, "Mul:0", photo[None]) for photo in pixels])
 
 
 def relative(got: Array, expected: Array) -> Array:
@@ -101,16 +101,23 @@ def test_the_untouched_graph_runs_neither_in_a_function_nor_in_batches(
         network(tf.zeros((photos, SIZE, SIZE, 3)))
 
 
-@pytest.mark.parametrize("bottleneck", ["pool_3:0", "pool_3/_reshape:0", "pool_3/_reshape"])
-def test_a_batch_has_the_bottlenecks_of_its_photos_one_by_one(
-    small: Path, untouched: Untouched, pixels: Array, bottleneck: str
+@pytest.mark.parametrize(
+    ("bottleneck", "fetched", "width"),
+    [
+        *((name, "pool_3/_reshape:0", 33) for name in ("pool_3:0", "pool_3/_reshape:0", "pool_3/_reshape")),
+        ("softmax:0", "softmax:0", 1008),
+    ],
+)
+def test_a_batch_has_the_bottlenecks_and_classes_of_its_photos_one_by_one(
+    small: Path, untouched: Untouched, pixels: Array, bottleneck: str, fetched: str, width: int
 ) -> None:
     """Measured: 4.4e-6 of a bottleneck's length at most."""
-    got, expected = bottlenecks(small, bottleneck, pixels), one_by_one(untouched, pixels)
-    assert got.shape == expected.shape == (BATCH, 33)
+    got, expected = bottlenecks(small, bottleneck, pixels), one_by_one(untouched, pixels, fetched)
+    assert got.shape == expected.shape == (BATCH, width)
     assert got.dtype == np.float32
     assert relative(got, expected).max() < 3e-5
-    assert relative(np.roll(got, 1, axis=0), expected).min() > 1e-2
+    if bottleneck == "pool_3:0":
+        assert relative(np.roll(got, 1, axis=0), expected).min() > 1e-2
 
 
 def test_the_graph_of_full_size_has_the_same_bottlenecks_too(tmp_path: Path, pixels: Array) -> None:
@@ -131,15 +138,8 @@ def test_feature_maps_of_the_old_graph_are_averaged_beside_its_bottleneck(
     network = tf.function(frozen_network(small, "Mul:0", *tensors), autograph=False)
     averages = network(tf.constant(pixels[:2]))
     for tensor, got in zip(tensors, averages, strict=True):
-        maps = np.concatenate([untouched(tensor, "Mul:0", photo[None]) for photo in pixels[:2]])
+        maps = one_by_one(untouched, pixels[:2], tensor)
         assert relative(np.asarray(got), maps.mean((1, 2))).max() < 3e-5
-
-
-def test_the_old_classes_come_out_in_batches_too(small: Path, untouched: Untouched, pixels: Array) -> None:
-    got = bottlenecks(small, "softmax:0", pixels)
-    assert got.shape == (BATCH, 1008)
-    expected = np.concatenate([untouched("softmax:0", "Mul:0", photo[None]) for photo in pixels[:2]])
-    assert relative(got[:2], expected).max() < 3e-5
 
 
 def test_tensorflow_computes_convolution_offset_and_relu_in_one_go(small: Path) -> None:
@@ -231,47 +231,39 @@ def test_a_graph_of_today_comes_out_as_it_was(tmp_path: Path, pixels: Array) -> 
     layers = [keras.layers.Conv2D(6, 3, strides=4), keras.layers.BatchNormalization(), keras.layers.ReLU()]
     model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), *layers, keras.layers.GlobalAveragePooling2D()])
     model.set_weights([np.random.default_rng(1).uniform(0.1, 1, weight.shape) for weight in model.weights])
-    function = tf.function(lambda photos: model(photos, training=False), autograph=False)
-    frozen = freeze(function.get_concrete_function(tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="photos")))
-    path = write_graph(tmp_path / "graph.pb", frozen.graph.as_graph_def())
-    network = tf.function(frozen_network(path, "photos", frozen.outputs[0].name), autograph=False)
+    spec = tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="pixels")
+    path, [output] = freeze_model(model, tmp_path, spec)
+    network = tf.function(frozen_network(path, "pixels", output), autograph=False)
     np.testing.assert_allclose(network(pixels)[0], model(pixels, training=False), rtol=1e-5)
-    assert input_size(path, "photos:0") == SIZE
+    assert input_size(path, "pixels:0") == SIZE
+
+
+def custom_op() -> tf.compat.v1.GraphDef:
+    graph = tf.compat.v1.GraphDef()
+    graph.node.add(name="pixels", op="Placeholder")
+    graph.node.add(name="mine", op="OpOfMyOwn", input=["pixels"])
+    return graph
 
 
 @pytest.mark.parametrize(
-    ("content", "cause"),
+    ("write", "cause"),
     [
-        (b"", "is no frozen graph: it holds no nodes"),
-        (b"no graph at all", "is no frozen graph, or is damaged"),
-        (b'node {\n  name: "pixels"\n  op: "Placeholder"\n}\n', "is no frozen graph, or is damaged"),
+        (lambda path: path.write_bytes(b""), "is no frozen graph: it holds no nodes"),
+        (lambda path: path.write_bytes(b"no graph at all"), "is no frozen graph, or is damaged"),
+        (lambda path: path.write_text('node {\n  name: "pixels"\n}\n'), "is no frozen graph, or is damaged"),
+        (
+            lambda path: path.write_bytes(custom_op().SerializeToString()[:-5]),
+            "is no frozen graph, or is damaged",
+        ),
+        (lambda path: path.mkdir(), r"cannot be read \(Is a directory\)"),
+        (lambda _: None, r"cannot be read \(No such file"),
     ],
+    ids=["empty", "no graph", "text", "cut short", "folder", "gone"],
 )
-def test_a_file_that_is_no_graph_is_named(tmp_path: Path, content: bytes, cause: str) -> None:
-    path = tmp_path / "graph.pb"
-    path.write_bytes(content)
+def test_a_file_that_is_no_graph_is_named(tmp_path: Path, write: Callable[[Path], object], cause: str) -> None:
+    write(tmp_path / "graph.pb")
     with pytest.raises(BackboneError, match=rf"graph\.pb {cause}.*Give the \.pb file of a frozen graph"):
-        read_graph(path)
-
-
-def test_a_graph_that_is_cut_short_is_named(tmp_path: Path, small: Path) -> None:
-    path = tmp_path / "graph.pb"
-    path.write_bytes(small.read_bytes()[:-5])
-    with pytest.raises(BackboneError, match=r"graph\.pb is no frozen graph, or is damaged"):
-        read_graph(path)
-
-
-def test_a_saved_model_in_place_of_a_graph_is_told_how_to_be_given(tmp_path: Path) -> None:
-    tf.saved_model.save(tf.Module(), tmp_path)
-    with pytest.raises(BackboneError, match="of a SavedModel, give the folder"):
-        read_graph(tmp_path / "saved_model.pb")
-    with pytest.raises(BackboneError, match=r"cannot be read \(Is a directory\)"):
-        read_graph(tmp_path)
-
-
-def test_a_graph_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match=r"gone\.pb cannot be read \(No such file"):
-        frozen_network(tmp_path / "gone.pb", "Mul:0", "pool_3:0")
+        frozen_network(tmp_path / "graph.pb", "Mul:0", "pool_3:0")
 
 
 def test_errors_of_tensors_name_the_file(small: Path) -> None:
@@ -288,13 +280,6 @@ def test_pixels_that_a_graph_does_not_take_are_named(small: Path, tensor: str, s
         network(tf.zeros((2, size, size, 3)))
 
 
-def drawn_graph(path: Path, build: Callable[[tf.Tensor], tf.Tensor], shape: tuple[int | None, ...]) -> Path:
-    """Write a graph of today from `pixels:0`, of a shape, to `bottleneck:0`."""
-    with tf.Graph().as_default() as graph:
-        tf.identity(build(tf.compat.v1.placeholder(tf.float32, shape, "pixels")), "bottleneck")
-    return write_graph(path, graph.as_graph_def())
-
-
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -309,17 +294,10 @@ def drawn_graph(path: Path, build: Callable[[tf.Tensor], tf.Tensor], shape: tupl
 def test_what_is_no_vector_a_photo_is_named(
     tmp_path: Path, build: Callable[[tf.Tensor], tf.Tensor], message: str
 ) -> None:
-    path = drawn_graph(tmp_path / "graph.pb", build, (1, 4, 4, 3))
+    path = draw_graph(tmp_path / "graph.pb", build, (1, 4, 4, 3))
     network = tf.function(frozen_network(path, "pixels:0", "bottleneck:0"), autograph=False)
     with pytest.raises(BackboneError, match=f"bottleneck:0 {message}"):
         network(tf.zeros((2, 4, 4, 3)))
-
-
-def custom_op() -> tf.compat.v1.GraphDef:
-    graph = tf.compat.v1.GraphDef()
-    graph.node.add(name="pixels", op="Placeholder")
-    graph.node.add(name="mine", op="OpOfMyOwn", input=["pixels"])
-    return graph
 
 
 def test_an_op_that_tensorflow_does_not_have_is_named() -> None:
@@ -356,8 +334,5 @@ def test_the_size_is_told_where_the_graph_of_2015_fixes_it(small: Path, tensor: 
 def test_the_size_of_a_placeholder_is_told_where_it_is_a_square(
     tmp_path: Path, shape: tuple[int | None, ...], size: int | None
 ) -> None:
-    assert input_size(drawn_graph(tmp_path / "graph.pb", tf.identity, shape), "pixels:0") == size
-
-
-def test_the_size_behind_an_op_that_tensorflow_does_not_have_is_left_open(tmp_path: Path) -> None:
-    assert input_size(write_graph(tmp_path / "graph.pb", custom_op()), "mine:0") is None
+    assert input_size(draw_graph(tmp_path / "graph.pb", tf.identity, shape), "pixels:0") == size
+    assert input_size(write_graph(tmp_path / "graph.pb", custom_op()), "mine:0") is None, "not in TensorFlow"

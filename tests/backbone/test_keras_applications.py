@@ -16,7 +16,6 @@ from tasks.backbone.backbones import Prepared
 from tasks.backbone.keras_applications import _network, _preprocess, build, default_size, model_names, prepare
 from tasks.backbone.layers import stable_names
 from tasks.backbone.load import load_layers, load_network
-from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.tensorflow_forward import TensorFlowForward
 from tasks.errors import BackboneError, SettingError
@@ -25,9 +24,6 @@ from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import keras
 from tests.download.server import FileServer, serving
 from tests.support.progress import Tally
-
-# Keras 3.15 makes numpy arrays of its variables in a way that numpy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 SIZE = 32
 SMALL = "keras:MobileNet"
@@ -62,12 +58,6 @@ def scale(module: str, pixels: Array) -> Array:
 
 
 @pytest.fixture(scope="module")
-def whole() -> Any:
-    """MobileNet with its classes."""
-    return network("MobileNet", top=True)
-
-
-@pytest.fixture(scope="module")
 def headless() -> Any:
     """MobileNet without its classes."""
     return network("MobileNet")
@@ -79,12 +69,21 @@ def other() -> Any:
     return network("MobileNetV3Small")
 
 
+def written(model: Any, file: Path) -> Path:
+    """Write a model's weights, or the whole model, as the file's name says."""
+    (model.save_weights if file.name.endswith(".weights.h5") else model.save)(file)
+    return file
+
+
+def prepared(folder: Path, name: str = SMALL, weights: object = "", size: int = SIZE, **wishes: Any) -> Prepared:
+    return prepare(BackboneRequest(name, str(weights), size, **wishes), folder, NullProgress())
+
+
 @pytest.fixture(scope="module")
 def small(headless: Any, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """The backbone of a file of MobileNet's weights."""
-    file = tmp_path_factory.mktemp("weights") / "small.weights.h5"
-    headless.save_weights(file)
-    return prepare(BackboneRequest(SMALL, str(file), SIZE), file.parent / "folder", NullProgress())
+    folder = tmp_path_factory.mktemp("weights")
+    return prepared(folder / "folder", weights=written(headless, folder / "small.weights.h5"))
 
 
 def assert_close(got: Array, expected: Array) -> None:
@@ -105,34 +104,20 @@ def test_every_model_of_keras_is_known_and_has_a_preprocessing_of_its_own_module
 
 
 @pytest.mark.parametrize(
-    ("name", "near"),
-    [("inceptionv3", "keras:InceptionV3"), ("Inception", "keras:InceptionV3"), ("mobilenet", "keras:MobileNet")],
+    ("name", "size", "message"),
+    [
+        ("inceptionv3", 0, "no model 'inceptionv3'; similar names are .*keras:InceptionV3.*https://keras.io/api/app"),
+        ("Inception", 0, "no model 'Inception'; similar names are .*keras:InceptionV3.*https://keras.io/api/app"),
+        ("mobilenet", 0, "no model 'mobilenet'; similar names are .*keras:MobileNet.*https://keras.io/api/app"),
+        ("", 0, r"no model ''\. Give keras:<Name> with an exact name from the list at https://keras.io/api/app"),
+        ("InceptionV3", 74, r"--image-size 74 does not go with keras:InceptionV3 .*at least 75x75"),
+    ],
 )
-def test_unknown_name_is_an_error_that_names_near_ones(tmp_path: Path, name: str, near: str) -> None:
-    with pytest.raises(
-        SettingError, match=f"no model {name!r}; similar names are .*{near}.*https://keras.io/api/applications"
-    ):
-        prepare(BackboneRequest(f"keras:{name}"), tmp_path, NullProgress())
-
-
-def test_no_name_at_all_is_an_error_that_says_where_the_list_is(tmp_path: Path) -> None:
-    with pytest.raises(
-        SettingError, match=r"no model ''\. Give keras:<Name> with an exact name from the list at https"
-    ):
-        prepare(BackboneRequest("keras:"), tmp_path, NullProgress())
-
-
-@pytest.mark.parametrize(
-    "request_", [BackboneRequest(SMALL, scaling="raw"), BackboneRequest(SMALL, bottleneck_tensor="out_relu")]
-)
-def test_parameters_of_other_models_are_refused(tmp_path: Path, request_: BackboneRequest) -> None:
-    with pytest.raises(SettingError, match="keras:MobileNet brings its own"):
-        prepare_backbone(request_, tmp_path, NullProgress())
-
-
-def test_size_below_the_model_s_least_is_an_error_that_says_it(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"--image-size 74 does not go with keras:InceptionV3 .*at least 75x75"):
-        prepare(BackboneRequest("keras:InceptionV3", size=74), tmp_path, NullProgress())
+def test_unknown_name_and_size_below_the_least_are_errors_that_name_what_there_is(
+    tmp_path: Path, name: str, size: int, message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        prepared(tmp_path, f"keras:{name}", size=size)
 
 
 @pytest.mark.parametrize(("name", "size"), [("Xception", 299), ("MobileNetV3Small", 224)])
@@ -150,7 +135,7 @@ def test_backbone_is_described_by_the_model_and_its_file(small: Prepared) -> Non
 
 
 def test_size_is_the_model_s_own_where_none_is_given(small: Prepared, tmp_path: Path) -> None:
-    assert prepare(BackboneRequest(SMALL, str(small.weights)), tmp_path, NullProgress()).backbone.size == 224
+    assert prepared(tmp_path, weights=small.weights, size=0).backbone.size == 224
 
 
 @pytest.mark.parametrize(
@@ -182,13 +167,10 @@ def test_frozen_bottlenecks_are_what_keras_predicts(small: Prepared, headless: A
     [(".weights.h5", False), (".weights.h5", True), (".h5", False), (".h5", True), (".keras", True)],
 )
 def test_weights_come_from_any_file_of_keras_with_or_without_classes(
-    tmp_path: Path, small: Prepared, request: pytest.FixtureRequest, ending: str, classes: bool
+    tmp_path: Path, small: Prepared, headless: Any, ending: str, classes: bool
 ) -> None:
-    model, file = request.getfixturevalue("whole" if classes else "headless"), tmp_path / f"given{ending}"
-    if ending == ".weights.h5":
-        model.save_weights(file)
-    else:
-        model.save(file)
+    model = network("MobileNet", top=True) if classes else headless
+    file = written(model, tmp_path / f"given{ending}")
     built = build(small.backbone, file)
     assert 100 < len(built.weights) == len(model.weights) - (2 if classes else 0)
     for mine, theirs in zip(built.weights, model.weights, strict=not classes):
@@ -202,9 +184,7 @@ def test_layers_are_those_of_the_same_names_however_often_keras_has_numbered_oth
     size, file = 128, tmp_path / "own.weights.h5"
     large = pixels.repeat(4, axis=1).repeat(4, axis=2)[:2].astype(np.float32)
     see(_network(name, size), _preprocess(name)(large.copy())).save_weights(file)
-    first, second = (
-        prepare(BackboneRequest(f"keras:{name}", str(file), size), tmp_path, NullProgress()) for _ in range(2)
-    )
+    first, second = (prepared(tmp_path, f"keras:{name}", file, size) for _ in range(2))
     assert first == second
     assert len(first.backbone.layers) == 4
     # `prepare` clears what Keras has counted.
@@ -223,8 +203,7 @@ def test_layers_are_those_of_the_same_names_however_often_keras_has_numbered_oth
 
 
 def test_last_layer_alone_is_the_pooled_one(small: Prepared, tmp_path: Path) -> None:
-    request = BackboneRequest(SMALL, str(small.weights), SIZE, layers="last")
-    assert prepare(request, tmp_path, NullProgress()).backbone == small.backbone.last_layer
+    assert prepared(tmp_path, weights=small.weights, layers="last").backbone == small.backbone.last_layer
     assert small.backbone.last_layer != small.backbone
 
 
@@ -237,46 +216,25 @@ def test_model_without_weights_is_random_and_can_be_trained(small: Prepared, hea
 
 
 @pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".h5"])
-def test_weights_of_another_network_are_an_error_that_names_the_file(
+def test_weights_that_are_damaged_or_of_another_network_are_an_error_that_names_the_file(
     tmp_path: Path, small: Prepared, other: Any, ending: str
 ) -> None:
-    file = tmp_path / f"other{ending}"
-    if ending == ".weights.h5":
-        other.save_weights(file)
-    else:
-        other.save(file)
-    with pytest.raises(
-        BackboneError, match=rf"{file} are damaged, or are not those of keras\.applications\.MobileNet \("
-    ):
-        build(small.backbone, file)
-
-
-@pytest.mark.parametrize("name", ["cut.weights.h5", "cut.h5", "cut.keras"])
-def test_weights_that_are_cut_short_are_an_error(tmp_path: Path, small: Prepared, name: str) -> None:
-    file = tmp_path / name
-    file.write_bytes(small.weights.read_bytes()[:100_000])
-    with pytest.raises(BackboneError, match=f"{file} are damaged"):
-        build(small.backbone, file)
-
-
-def test_weights_with_a_flipped_name_are_an_error(tmp_path: Path, small: Prepared) -> None:
-    file = tmp_path / "flipped.weights.h5"
-    file.write_bytes(small.weights.read_bytes().replace(b"conv2d", b"conv3d"))
-    with pytest.raises(BackboneError, match=f"{file} are damaged"):
-        build(small.backbone, file)
+    whole, cut, flipped = (tmp_path / f"{name}{ending}" for name in ("other", "cut", "flipped"))
+    written(other, whole)
+    cut.write_bytes(small.weights.read_bytes()[:100_000])
+    flipped.write_bytes(small.weights.read_bytes().replace(b"conv2d", b"conv3d"))
+    for file in (whole, cut, flipped):
+        with pytest.raises(
+            BackboneError, match=rf"{file} are damaged, or are not those of keras\.applications\.MobileNet \("
+        ):
+            build(small.backbone, file)
 
 
 def test_file_of_another_kind_is_an_error_that_lists_the_endings(tmp_path: Path) -> None:
     file = tmp_path / "weights.pth"
     file.touch()
     with pytest.raises(BackboneError, match=r"its name ends in none of \.weights\.h5, \.h5, \.keras"):
-        prepare(BackboneRequest(SMALL, str(file), SIZE), tmp_path, NullProgress())
-
-
-def write_h5(model: Any, folder: Path) -> bytes:
-    """What the server of Keras has: weights in the old format."""
-    model.save(folder / "published.h5")
-    return (folder / "published.h5").read_bytes()
+        prepared(tmp_path, weights=file)
 
 
 def point_keras_to(url: str, published: bytes, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,22 +262,23 @@ def test_weights_through_keras_make_keras_s_own_bottlenecks(
     published = network("EfficientNetB0")
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     published.get_layer(index=2).set_weights([mean, deviation, np.array(0)])
-    with serving(FileServer(write_h5(see(published, pixels.astype(np.float32)), tmp_path))) as files:
+    see(published, pixels.astype(np.float32))
+    with serving(FileServer(written(published, tmp_path / "published.h5").read_bytes())) as files:
         point_keras_to(served_at(files), files.content, tmp_path, monkeypatch)
-        prepared = prepare(BackboneRequest("keras:EfficientNetB0", size=SIZE), tmp_path / "folder", NullProgress())
+        backbone = prepared(tmp_path / "folder", "keras:EfficientNetB0")
         own = keras.applications.EfficientNetB0(
             include_top=False, weights="imagenet", input_shape=(SIZE, SIZE, 3), pooling="avg"
         )
         assert len(files.requests) == 1
-    assert len(prepared.backbone.layers) > 1
-    last = replace(prepared, backbone=prepared.backbone.last_layer)
+    assert len(backbone.backbone.layers) > 1
+    last = replace(backbone, backbone=backbone.backbone.last_layer)
     assert_close(load_network(last)(pixels), own(pixels.astype(np.float32), training=False))
 
 
 @pytest.fixture
 def server(tmp_path: Path, other: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     """A server of MobileNetV3Small's weights that Keras takes for its own, and an empty cache of Keras'."""
-    with serving(FileServer(write_h5(other, tmp_path))) as files:
+    with serving(FileServer(written(other, tmp_path / "published.h5").read_bytes())) as files:
         point_keras_to(served_at(files), files.content, tmp_path / "cache", monkeypatch)
         yield files
 
@@ -328,19 +287,20 @@ def test_weights_through_keras_are_kept_for_when_there_is_no_network(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     progress = Tally()
-    prepared = prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", progress)
+    request = BackboneRequest(FETCHED, size=SIZE)
+    fetched = prepare(request, tmp_path / "folder", progress)
     assert capfd.readouterr().out == ""
     assert progress.lines == ["Fetching the ImageNet weights of keras:MobileNetV3Small through Keras"]
     assert [path.name for path in (tmp_path / "folder").rglob("*")] == ["imagenet", "MobileNetV3Small.weights.h5"]
     point_keras_to("http://127.0.0.1:1/", server.content, tmp_path / "another cache", monkeypatch)
-    assert prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", progress) == prepared
+    assert prepare(request, tmp_path / "folder", progress) == fetched
     assert len(progress.lines) == len(server.requests) == 1
 
 
 def test_file_of_another_hash_is_an_error_and_is_not_kept(server: FileServer, tmp_path: Path) -> None:
     server.content = server.content[:-1] + b"?"
     with pytest.raises(BackboneError, match=r"Keras could not get .*Incomplete or corrupted file"):
-        prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", NullProgress())
+        prepared(tmp_path / "folder", FETCHED)
     assert list((tmp_path / "folder").iterdir()) == []
 
 
@@ -352,13 +312,9 @@ def test_offline_is_an_error_that_says_what_to_do(
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
         point_keras_to(url, b"", tmp_path, monkeypatch)
         with pytest.raises(BackboneError) as caught:
-            prepare(BackboneRequest(FETCHED, size=SIZE), tmp_path / "folder", NullProgress())
-    for part in (
-        f"{url}weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
-        "offline",
-        "--weights",
-        "--backbone efficientnet_lite0",
-    ):
+            prepared(tmp_path / "folder", FETCHED)
+    file = f"{url}weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"
+    for part in (file, "offline", "--weights", "--backbone efficientnet_lite0"):
         assert part in str(caught.value)
     assert capfd.readouterr().out == ""
     assert socket.getdefaulttimeout() is None

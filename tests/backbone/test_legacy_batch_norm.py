@@ -10,7 +10,7 @@ import pytest
 from tasks.backbone.frozen_graph import modernise
 from tasks.backbone.legacy_batch_norm import LEGACY_BATCH_NORM
 from tasks.runtime.tensorflow_import import tf
-from tests.backbone.untouched import Untouched
+from tests.backbone.networks import Untouched
 
 Array = npt.NDArray[Any]
 

@@ -19,17 +19,13 @@ from tasks.run_context import RunContext
 from tasks.runtime.tensorflow_import import tf
 from tasks.storage.files import storage_at
 from tests.backbone.inception import build_graph, zip_graph
-from tests.backbone.test_keras_applications import FETCHED, network, point_keras_to, served_at, write_h5
+from tests.backbone.test_keras_applications import FETCHED, network, point_keras_to, served_at, written
 from tests.download.server import FileServer, serving
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, other_machine
 from tests.train.tiny import tiny
 
-# Keras 3.15 makes numpy arrays of its variables in a way that numpy 2 warns of.
-pytestmark = [
-    pytest.mark.usefixtures("own_machine"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.usefixtures("own_machine")
 
 LITE0 = packaged_weights(find_backbone("efficientnet_lite0"))
 
@@ -40,7 +36,7 @@ def prepared(far_root: AnyPath, request: BackboneRequest) -> Prepared:
     assert not task.complete()
     task.run()
     assert task.complete()
-    return PrepareBackbone(context=RunContext(data_root=str(far_root)), request=request).prepared()
+    return task.prepared()
 
 
 def test_weights_of_a_url_are_fetched_once_for_all_machines_and_stay_locked(
@@ -83,7 +79,7 @@ def test_imagenet_weights_come_through_keras_once_for_all_machines(
     far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = FETCHED.partition(":")[2]
-    published = write_h5(network(name), tmp_path)
+    published = written(network(name), tmp_path / "published.h5").read_bytes()
     with serving(FileServer(published)) as server:
         point_keras_to(served_at(server), published, tmp_path / "keras", monkeypatch)
         first = _imagenet_weights(name, far_root, NullProgress())

@@ -7,13 +7,12 @@ import pytest
 
 from tasks.backbone.frozen_graph import frozen_network, input_size
 from tasks.backbone.op_allowlist import MAX_CALL_DEPTH, check_ops
+from tasks.backbone.prepare import prepare_own
 from tasks.backbone.request import BackboneRequest
-from tasks.backbone.user_models import prepare
 from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import tf
+from tests.backbone.networks import SIZE, SPEC, draw_graph, export_function
 
-SIZE = 8
-SPEC = tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="photos")
 GRAPH = Path("graph.pb")
 #: Reading, writing, Python, other files' records, printing, debugging, other machines, and an end with a bang.
 HARMFUL = [
@@ -97,13 +96,6 @@ def test_graph_that_doubles_with_each_function_is_refused_at_once() -> None:
         check_ops(GRAPH, [call("f0")], library(**functions))
 
 
-def save(folder: Path, network: Any) -> Path:
-    module = tf.Module()
-    module.network = tf.function(network, input_signature=[SPEC], autograph=False)
-    tf.saved_model.save(module, str(folder / "model"), {"serving_default": module.network})
-    return folder / "model"
-
-
 def means(photos: Any) -> Any:
     return tf.reduce_mean(photos, (1, 2))
 
@@ -113,9 +105,9 @@ def test_saved_model_that_writes_a_file_is_refused_and_nothing_is_written(tmp_pa
         with tf.control_dependencies([tf.io.write_file(str(tmp_path / "written"), "x")]):
             return means(photos)
 
-    path = save(tmp_path, network)
+    path = export_function(network, tmp_path)
     with pytest.raises(BackboneError, match=rf"{path} holds ops .*: WriteFile \(WriteFile\)"):
-        prepare(BackboneRequest(str(path), scaling="raw"), path)
+        prepare_own(BackboneRequest(str(path), scaling="raw"), path)
     assert not (tmp_path / "written").exists()
     tf.saved_model.load(str(path)).signatures["serving_default"](tf.zeros((1, SIZE, SIZE, 3)))
     assert (tmp_path / "written").exists()
@@ -131,29 +123,21 @@ def test_saved_model_of_tensorflow_1_whose_loading_writes_a_file_is_refused_befo
         builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature}, main_op=writing)
         builder.save()
     with pytest.raises(BackboneError, match=r"is of TensorFlow 1, and .* Give a frozen graph"):
-        prepare(BackboneRequest(str(path), scaling="raw"), path)
+        prepare_own(BackboneRequest(str(path), scaling="raw"), path)
     assert not (tmp_path / "written").exists()
     tf.saved_model.load(str(path))
     assert (tmp_path / "written").exists()
-
-
-def frozen(folder: Path, network: Any) -> Path:
-    graph = tf.function(network, input_signature=[SPEC], autograph=False).get_concrete_function().graph
-    path = folder / "network.pb"
-    path.write_bytes(graph.as_graph_def().SerializeToString())
-    return path
 
 
 def test_frozen_graph_that_reads_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(bytes(12))
 
     def network(photos: Any) -> Any:
-        return tf.add(
-            means(photos), tf.io.decode_raw(tf.io.read_file(str(tmp_path / "secret")), tf.float32), name="end"
-        )
+        return means(photos) + tf.io.decode_raw(tf.io.read_file(str(tmp_path / "secret")), tf.float32)
 
+    path = draw_graph(tmp_path / "network.pb", network, SPEC.shape)
     with pytest.raises(BackboneError, match=r"network\.pb holds ops .*: ReadFile \(ReadFile\)"):
-        frozen_network(frozen(tmp_path, network), "photos:0", "end:0")
+        frozen_network(path, "pixels:0", "bottleneck:0")
 
 
 def test_file_is_not_read_to_learn_the_shape_of_a_tensor(tmp_path: Path) -> None:
@@ -161,9 +145,9 @@ def test_file_is_not_read_to_learn_the_shape_of_a_tensor(tmp_path: Path) -> None
 
     def network(photos: Any) -> Any:
         shape = tf.io.decode_raw(tf.io.read_file(str(tmp_path / "shape")), tf.int32)
-        return tf.add(means(tf.reshape(photos, shape, name="shaped")), 1.0, name="end")
+        return means(tf.reshape(photos, shape, name="shaped"))
 
     (tmp_path / "shape").write_bytes(tf.constant([-1, 4, 4, 3]).numpy().tobytes())
-    path = frozen(tmp_path, network)
-    assert input_size(path, "photos:0") == SIZE
+    path = draw_graph(tmp_path / "network.pb", network, SPEC.shape)
+    assert input_size(path, "pixels:0") == SIZE
     assert input_size(path, "shaped:0") is None

@@ -1,6 +1,7 @@
 """What a user asks for: its key, its folder's name, and whether the files that it names still look as they did."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,42 +42,35 @@ def test_folder_of_a_plain_name_is_that_name() -> None:
     assert LITE0.slug == "efficientnet_lite0"
 
 
-def test_state_is_another_when_a_file_was_written_again(tmp_path: Path) -> None:
-    model = tmp_path / "net.keras"
-    model.write_bytes(b"one")
-    request = BackboneRequest(str(model))
+def replaced(path: Path) -> None:
+    """Replace a file by one of the same size and mtime."""
+    other = path.with_name("other")
+    other.write_bytes(b"two")
+    os.utime(other, ns=(0, path.stat().st_mtime_ns))
+    other.replace(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda path: os.utime(path, ns=(0, 1)), lambda path: path.write_bytes(b"other"), replaced, Path.unlink],
+    ids=["touched", "written", "replaced", "gone"],
+)
+@pytest.mark.parametrize(
+    "request_",
+    [BackboneRequest("{0}/net.keras"), BackboneRequest("{0}"), replace(LITE0, weights="{0}/net.keras")],
+    ids=["file", "folder", "weights"],
+)
+def test_state_is_another_when_a_file_has_changed(
+    tmp_path: Path, request_: BackboneRequest, change: Callable[[Path], object]
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "net.keras").write_bytes(b"one")
+    backbone, weights = (text.format(folder) for text in (request_.backbone, request_.weights))
+    request = BackboneRequest(backbone, weights)
     before = request.state()
     assert request.state() == before
-    os.utime(model, ns=(0, 1))
-    assert request.state() != before
-
-
-def test_state_is_another_when_a_file_was_replaced_with_the_same_size_and_mtime(tmp_path: Path) -> None:
-    model, other = tmp_path / "net.keras", tmp_path / "other"
-    for path in (model, other):
-        path.write_bytes(path.name[:3].encode())
-        os.utime(path, ns=(0, 1))
-    before = BackboneRequest(str(model)).state()
-    other.replace(model)
-    assert BackboneRequest(str(model)).state() != before
-
-
-def test_state_is_another_when_a_file_in_a_folder_was_written_again(tmp_path: Path) -> None:
-    inner = tmp_path / "model" / "variables" / "data"
-    inner.parent.mkdir(parents=True)
-    inner.write_bytes(b"one")
-    request = BackboneRequest(str(tmp_path / "model"))
-    before = request.state()
-    inner.write_bytes(b"other")
-    assert request.state() != before
-
-
-def test_state_is_another_when_the_weights_are_gone(tmp_path: Path) -> None:
-    weights = tmp_path / "net.h5"
-    weights.write_bytes(b"one")
-    request = replace(LITE0, weights=str(weights))
-    before = request.state()
-    weights.unlink()
+    change(folder / "net.keras")
     assert request.state() != before
 
 

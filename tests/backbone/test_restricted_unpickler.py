@@ -1,5 +1,6 @@
 """The restricted unpickler refuses all but tensors, and allocates no memory that a hostile file only claims."""
 
+import pickle
 import pickletools
 import re
 import tracemalloc
@@ -42,6 +43,35 @@ def test_bytes_that_are_no_opcode_are_refused(tmp_path: Path) -> None:
 
 
 W = Window("s", 4, (4,), (1,))
+
+
+def called(name: str) -> bytes:
+    """A pickle that calls something by its name."""
+    return START + b"c" + name.replace(" ", "\n").encode() + b"\n)R" + STOP
+
+
+#: Windows that do not fit the storage of four values, and the reasons.
+WINDOWS = {
+    "a size of 5": (Window("s", 4, (5,), (1,)), "reaches beyond"),
+    "strides beyond the end": (Window("s", 4, (2, 2), (3, 1)), "reaches beyond"),
+    "an offset at the end": (Window("s", 4, (1,), (1,), offset=4), "reaches beyond"),
+    "an offset below 0": (Window("s", 4, (1,), (1,), offset=-1), "reaches beyond"),
+    "a stride below 0": (Window("s", 4, (2,), (-1,), offset=3), "reaches beyond"),
+    "a size below 0": (Window("s", 4, (-2,), (1,), offset=3), "a size that cannot be"),
+    "a size of 0": (Window("s", 4, (0,), (1,)), "a size that cannot be"),
+    "too few strides": (Window("s", 4, (2, 2), (1,)), "2 dimensions and 1 strides"),
+    "sizes and no strides": (Window("s", 4, (1,), ()), "1 dimensions and 0 strides"),
+    "too many sizes": (Window("s", 4, (1,) * 65, (1,) * 65), "65 dimensions"),
+    "sizes whose product overflows": (Window("s", 4, (2**62, 4), (0, 0)), "reaches beyond"),
+    "a value repeated 10^12 times": (Window("s", 4, (10**12,), (0,)), "reaches beyond"),
+    "a stride of 2^70": (Window("s", 4, (1,), (2**70,)), "reaches beyond"),
+    "an offset of 2^1000": (Window("s", 4, (1,), (1,), 2**1000), "reaches beyond"),
+    "a longer storage": (Window("s", 5, (4,), (1,)), "has 4 values where 5 are announced"),
+    "a shorter storage": (Window("s", 3, (3,), (1,)), "has 4 values where 3 are announced"),
+    "a storage of length -1": (Window("s", -1, (4,), (1,)), "reaches beyond"),
+    "a storage that is not there": (Window("t", 4, (4,), (1,)), "not those of its tensors"),
+    "another type": (Window("s", 4, (4,), (1,), kind=b"torch\nDoubleStorage\n"), "DoubleStorage"),
+}
 #: A tuple of twice the same tuple, 60 levels deep: its hash would take years.
 DOUBLING_TUPLES = b")" + b"".join(b"q%ch%c\x86" % (place, place) for place in range(60))
 #: Pickles and the reasons why each is refused.
@@ -69,21 +99,28 @@ HOSTILE = {
     "a tensor of nothing": (START + REBUILD + b")R.", "not described as one"),
     "a dict of something": (START + ORDERED_DICT + b"N\x85R.", "takes 1 positional argument"),
     "a storage of nothing": (START + b")Q.", "where a plain storage should be"),
-    "a storage without a kind": (START + code(("storage", "s", "s", "cpu", 1, None)) + b"Q.", "not described as one"),
+    "a storage without a kind": (
+        START + code(("storage", "s", "s", "cpu", 1, None)) + b"Q.",
+        "a plain storage should be",
+    ),
     "attributes of a list": (START + b"]}b.", "no attribute"),
-    "too many sizes": (state_dict({"w": Window("s", 4, (1,) * 65, (1,) * 65)}), "65 dimensions"),
-    "sizes and no strides": (state_dict({"w": Window("s", 4, (1,), ())}), "1 dimensions and 0 strides"),
-    "a size of 0": (state_dict({"w": Window("s", 4, (0,), (1,))}), "a size that cannot be"),
     "a size that is a truth": (state_dict({"w": W}).replace(code((4,)), code((True,))), "a size that cannot be"),
-    "sizes whose product overflows": (state_dict({"w": Window("s", 4, (2**62, 4), (0, 0))}), "reaches beyond"),
-    "a value repeated 10^12 times": (state_dict({"w": Window("s", 4, (10**12,), (0,))}), "reaches beyond"),
-    "a stride of 2^70": (state_dict({"w": Window("s", 4, (1,), (2**70,))}), "reaches beyond"),
-    "an offset of 2^1000": (state_dict({"w": Window("s", 4, (1,), (1,), 2**1000)}), "reaches beyond"),
     "two kinds of one storage": (
         state_dict({"w": W, "v": W._replace(kind=b"torch\nLongStorage\n")}),
         "describe the same storage differently",
     ),
-    "a storage that is not there": (state_dict({"w": W._replace(storage="t")}), "not those of its tensors"),
+    "a list in a state dict": (pickle.dumps({"w": [1]}, 2), "something other than tensors"),
+    "a dict in a state dict": (pickle.dumps({"w": {"deeper": 1}}, 2), "something other than tensors"),
+    "a list of a number": (pickle.dumps([1], 2), "something other than tensors"),
+    "a text": (pickle.dumps("text", 2), "something other than tensors"),
+    **{f"a window with {name}": (state_dict({"w": window}), cause) for name, (window, cause) in WINDOWS.items()},
+    **{
+        f"a call of {name}": (called(name), "which no tensor needs")
+        for name in (
+            *("torch.nn.modules.linear Linear", "torch nn.Linear", "torch load", "torch._utils _rebuild_tensor"),
+            *("numpy load", "collections OrderedDict.fromkeys", "tasks.errors PipelineError"),
+        )
+    },
 }
 
 

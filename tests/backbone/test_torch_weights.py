@@ -96,29 +96,6 @@ def test_any_changed_byte_gives_an_error_of_ours_or_arrays_and_nothing_else(tmp_
     assert refused > len(small)
 
 
-@pytest.mark.parametrize(
-    ("window", "cause"),
-    [
-        (Window("s", 4, (5,), (1,)), "reaches beyond"),
-        (Window("s", 4, (2, 2), (3, 1)), "reaches beyond"),
-        (Window("s", 4, (1,), (1,), offset=4), "reaches beyond"),
-        (Window("s", 4, (1,), (1,), offset=-1), "reaches beyond"),
-        (Window("s", 4, (2,), (-1,), offset=3), "reaches beyond"),
-        (Window("s", 4, (-2,), (1,), offset=3), ""),
-        (Window("s", 4, (2, 2), (1,)), ""),
-        (Window("s", 5, (4,), (1,)), "has 4 values where 5 are announced"),
-        (Window("s", 3, (3,), (1,)), "has 4 values where 3 are announced"),
-        (Window("s", -1, (4,), (1,)), "reaches beyond"),
-        (Window("other", 4, (4,), (1,)), ""),
-        (Window("s", 4, (4,), (1,), kind=b"torch\nDoubleStorage\n"), "DoubleStorage"),
-    ],
-)
-def test_tensor_that_does_not_fit_its_storage_is_an_error(tmp_path: Path, window: Window, cause: str) -> None:
-    path = write(tmp_path, *pickles(state_dict({"w": window}), ["s"]), storage_of([0, 1, 2, 3]))
-    with pytest.raises(BackboneError, match=f"legacy format .*{cause}"):
-        read_torch_weights(path)
-
-
 @pytest.mark.parametrize("length", [-1, 2**40, 2**62])
 def test_storage_of_absurd_length_is_an_error(tmp_path: Path, length: int) -> None:
     state = state_dict({"w": Window("s", length, (1,), (1,))})
@@ -143,46 +120,31 @@ def test_wrong_magic_protocol_and_byte_order_are_errors(tmp_path: Path, small: b
             read_torch_weights(write(tmp_path, *parts, rest))
 
 
-def test_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match=r"no weights at .*gone\.pth"):
-        read_torch_weights(tmp_path / "gone.pth")
+#: Pickles that run a shell command or Python when a trusting unpickler reads them, and how they are refused.
+PAYLOADS = {
+    "system": (b"cos\nsystem\n%s\x85R.", "asks for '(os|posix).system'"),
+    "eval": (b"cbuiltins\neval\n%s\x85R.", "asks for 'builtins.eval'"),
+    "exec": (b"cbuiltins\nexec\n%s\x85R.", "asks for 'builtins.exec'"),
+    "instance": (b"(%sios\nsystem\n.", "pickle opcode INST at byte"),
+    "object": (b"(cos\nsystem\n%so.", "pickle opcode OBJ at byte"),
+    "stack": (b"\x8c\x02os\x8c\x06system\x93%s\x85R.", "pickle opcode SHORT_BINUNICODE at byte"),
+    "attribute": (
+        b"cbuiltins\ngetattr\ncos\npath\nX\x02\0\0\0os\x86R0cos\nsystem\n%s\x85R.",
+        "pickle opcode POP at byte",
+    ),
+}
 
 
-def payloads(marker: Path) -> dict[str, bytes]:
-    """Pickles that create `marker` when a trusting unpickler reads them; each goes another way."""
-    shell, python = f"touch {marker}", f"open({str(marker)!r}, 'w').close()"
-    return {
-        "system": START + b"cos\nsystem\n" + code(shell) + b"\x85R" + STOP,
-        "eval": START + b"cbuiltins\neval\n" + code(python) + b"\x85R" + STOP,
-        "exec": START + b"cbuiltins\nexec\n" + code(python) + b"\x85R" + STOP,
-        "instance": START + b"(" + code(shell) + b"ios\nsystem\n" + STOP,
-        "object": START + b"(cos\nsystem\n" + code(shell) + b"o" + STOP,
-        "stack": b"\x80\x04" + b"\x8c\x02os\x8c\x06system\x93" + code(shell) + b"\x85R" + STOP,
-        "short text": START + b"\x8c\x02os\x8c\x06system\x93" + code(shell) + b"\x85R" + STOP,
-        "attribute": START + b"cbuiltins\ngetattr\ncos\npath\n" + code("os") + b"\x86R0cos\nsystem\n"
-        + code(shell) + b"\x85R" + STOP,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("way", "refused"),
-    [
-        ("system", "asks for '(os|posix).system'"),
-        ("eval", "asks for 'builtins.eval'"),
-        ("exec", "asks for 'builtins.exec'"),
-        ("instance", "pickle opcode INST at byte"),
-        ("object", "pickle opcode OBJ at byte"),
-        ("stack", "pickle opcode SHORT_BINUNICODE at byte"),
-        ("short text", "pickle opcode SHORT_BINUNICODE at byte"),
-        ("attribute", "pickle opcode POP at byte"),
-    ],
-)
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("way", PAYLOADS)
 @pytest.mark.parametrize("place", range(5))
 def test_pickle_that_names_a_function_is_refused_and_never_run(
-    tmp_path: Path, way: str, refused: str, place: int
+    tmp_path: Path, way: str, protocol: int, place: int
 ) -> None:
     marker = tmp_path / "was-here"
-    payload = payloads(marker)[way]
+    command = f"open({str(marker)!r}, 'w').close()" if way in ("eval", "exec") else f"touch {marker}"
+    opcodes, refused = PAYLOADS[way]
+    payload = b"\x80" + bytes([protocol]) + opcodes % code(command)
     parts = pickles(state_dict({"w": Window("s", 1, (1,), (1,))}), ["s"])
     parts[place] = payload
     with pytest.raises(BackboneError, match=refused):
@@ -190,24 +152,6 @@ def test_pickle_that_names_a_function_is_refused_and_never_run(
     assert not marker.exists()
     pickle.loads(payload)  # noqa: S301 - the payload is ours; this shows that it would have worked
     assert marker.exists()
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "torch.nn.modules.linear Linear",
-        "torch nn.Linear",
-        "torch load",
-        "torch._utils _rebuild_tensor",
-        "numpy load",
-        "collections OrderedDict.fromkeys",
-        "tasks.errors PipelineError",
-    ],
-)
-def test_every_name_but_those_of_tensors_is_refused(tmp_path: Path, name: str) -> None:
-    state = START + b"c" + name.replace(" ", "\n").encode() + b"\n)R" + STOP
-    with pytest.raises(BackboneError, match="which no tensor needs"):
-        read_torch_weights(write(tmp_path, *pickles(state, [])))
 
 
 @pytest.mark.parametrize(
@@ -219,12 +163,6 @@ def test_pickle_cannot_change_how_later_files_are_read(tmp_path: Path, small: by
     with pytest.raises(BackboneError, match="attribute"):
         read_torch_weights(path)
     assert read_torch_weights(write(tmp_path, small))["count"] == 9
-
-
-def test_state_dict_of_anything_but_tensors_is_an_error(tmp_path: Path) -> None:
-    for state in ({"w": [1.0]}, {"w": {"deeper": 1}}, [1.0], "text"):
-        with pytest.raises(BackboneError, match="legacy format"):
-            read_torch_weights(write(tmp_path, *pickles(pickle.dumps(state, 2), [])))
 
 
 @pytest.mark.parametrize("keys", [["s", "s"], [], ["s", "t"], "s", [1]])
@@ -250,6 +188,8 @@ def test_file_in_pytorch_s_newer_format_is_an_error_that_says_how_to_write_the_o
         read_torch_weights(tmp_path / "new.pth")
 
 
-def test_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_errors_that_name_it(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match=r"no weights at .*gone\.pth"):
+        read_torch_weights(tmp_path / "gone.pth")
     with pytest.raises(BackboneError, match=f"{tmp_path} cannot be read"):
         read_torch_weights(tmp_path)

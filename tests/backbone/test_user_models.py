@@ -12,19 +12,16 @@ import pytest
 
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.keras_files import build_keras
+from tasks.backbone.prepare import prepare_own
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.scaling import SCALINGS
-from tasks.backbone.user_models import prepare
 from tasks.backbone.weights import weights_sha256
 from tasks.bottleneck.tensorflow_forward import TensorFlowForward
 from tasks.errors import BackboneError, SettingError
-from tasks.runtime.tensorflow_import import freeze, keras, tf
+from tasks.runtime.tensorflow_import import keras, tf
 from tasks.storage.files import local
+from tests.backbone.networks import SIZE, SPEC, classifier, export, export_function, freeze_model, headless, save
 
-# Keras 3.15 makes numpy arrays of its variables in a way that numpy 2 warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-SIZE = 24
 Array = npt.NDArray[Any]
 layers = keras.layers
 
@@ -35,61 +32,17 @@ def pixels() -> Array:
     return np.random.default_rng(3).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-def classifier(*first: Any, size: int | None = SIZE) -> Any:
-    """A small network: the first layers, two convolutions, their average, called `features`, and 5 classes."""
-    keras.utils.set_random_seed(1)
-    return keras.Sequential(
-        [
-            keras.Input((size, size, 3)),
-            *first,
-            layers.Conv2D(8, 3, strides=2, activation="relu"),
-            layers.BatchNormalization(name="normed"),
-            layers.Conv2D(6, 3, activation="relu", name="map"),
-            layers.GlobalAveragePooling2D(name="features"),
-            layers.Dense(5, activation="softmax"),
-        ]
-    )
-
-
-def features(model: Any, scaled: Array, layer: str = "features") -> Array:
-    """What the model itself makes of scaled pixels, up to a layer."""
-    inner = keras.Model(model.inputs[0], model.get_layer(layer).output)
-    return np.asarray(inner(scaled.astype(np.float32), training=False))
-
-
-def prepare_own(path: Path, scaling: str = "symmetric", **wishes: Any) -> Prepared:
-    return prepare(BackboneRequest(str(path), scaling=scaling, **wishes), path)
-
-
-def save(model: Any, folder: Path, name: str = "mine.keras") -> Path:
-    model.save(folder / name)
-    return folder / name
-
-
-def export(model: Any, folder: Path) -> Path:
-    model.export(folder / "mine", verbose=False)
-    return folder / "mine"
-
-
-def export_function(folder: Path, call: Callable[[Any], Any], spec: Any) -> Path:
-    """Write a SavedModel of a plain function."""
-    module = tf.Module()
-    module.function = tf.function(call, input_signature=[spec])
-    tf.saved_model.save(module, str(folder / "plain"), {"serving_default": module.function})
-    return folder / "plain"
-
-
-def graph(model: Any, folder: Path) -> Path:
-    """Write a model as a frozen graph from `pixels:0`."""
-    function = tf.function(lambda pixels: model(pixels, training=False))
-    frozen = freeze(function.get_concrete_function(tf.TensorSpec((None, SIZE, SIZE, 3), name="pixels")))
-    path = folder / "mine.pb"
-    path.write_bytes(frozen.graph.as_graph_def().SerializeToString())
-    return path
+def own(path: Path, scaling: str = "symmetric", **wishes: Any) -> Prepared:
+    return prepare_own(BackboneRequest(str(path), scaling=scaling, **wishes), path)
 
 
 def scaled(pixels: Array, scaling: str = "symmetric") -> Array:
     return np.asarray(SCALINGS[scaling].apply(pixels.astype(np.float32)))
+
+
+def features(model: Any, scaled: Array, layer: str = "features") -> Array:
+    """What the model itself makes of scaled pixels, up to a layer."""
+    return np.asarray(headless(model, layer)(scaled.astype(np.float32), training=False))
 
 
 def assert_makes(prepared: Prepared, pixels: Array, expected: Array) -> None:
@@ -99,9 +52,6 @@ def assert_makes(prepared: Prepared, pixels: Array, expected: Array) -> None:
     assert np.abs(expected - expected[0]).max() > 1e-3
 
 
-# What a path may be
-
-
 @pytest.mark.parametrize("name", ["model.h5", "photo.jpg", "folder"])
 def test_other_files_and_folders_are_an_error_that_lists_what_is_taken(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
@@ -109,33 +59,70 @@ def test_other_files_and_folders_are_an_error_that_lists_what_is_taken(tmp_path:
         path.touch()
     else:
         path.mkdir()
-    with pytest.raises(
-        SettingError, match=r"no model that can be a backbone\. Give the folder of a SavedModel.*\.keras"
-    ):
-        prepare_own(path)
+    with pytest.raises(SettingError, match=r"can be a backbone\. Give the folder of a SavedModel.*\.keras"):
+        own(path)
 
 
-def test_input_tensor_is_refused_but_for_a_graph(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="--input-tensor is for frozen graphs"):
-        prepare_own(save(classifier(), tmp_path), input_tensor="pixels:0")
+def as_graph(model: Any, folder: Path) -> Path:
+    return freeze_model(model, folder)[0]
 
 
-# .keras files
-
-
-def test_keras_file_makes_the_bottlenecks_below_its_last_dense(tmp_path: Path, pixels: Array) -> None:
+@pytest.mark.parametrize(
+    ("write", "kind", "wishes"),
+    [
+        (save, "keras_file", {}),
+        (export, "saved_model", {}),
+        (as_graph, "frozen_graph", {"input_tensor": "pixels:0", "bottleneck_tensor": "Identity"}),
+    ],
+)
+@pytest.mark.parametrize("layer", ["features", "map"])
+def test_every_kind_of_model_makes_its_own_bottlenecks_and_averages_feature_maps(
+    tmp_path: Path, pixels: Array, write: Callable[[Any, Path], Path], kind: str, wishes: dict[str, str], layer: str
+) -> None:
     model = classifier()
-    prepared = prepare_own(save(model, tmp_path))
+    prepared = own(write(headless(model, layer), tmp_path), **wishes)
     backbone = prepared.backbone
-    assert (backbone.name, backbone.kind, backbone.size) == ("mine", "keras_file", SIZE)
+    assert (backbone.name, backbone.kind, backbone.size) == ("mine", kind, SIZE)
     assert (backbone.scaling, backbone.resampling, backbone.crop) == ("symmetric", "bilinear", "centre")
     assert backbone.weights_sha256 == weights_sha256(local(prepared.weights))
     assert_makes(prepared, pixels, features(model, scaled(pixels)))
 
 
-def test_keras_file_gets_its_pixels_in_any_scaling(tmp_path: Path, pixels: Array) -> None:
+def test_every_kind_of_model_gives_the_averages_of_several_layers_side_by_side(tmp_path: Path, pixels: Array) -> None:
     model = classifier()
-    prepared = prepare_own(save(model, tmp_path))
+    several = headless(model, ("features", "normed", "map"))
+    graph, outputs = freeze_model(several, tmp_path)  # in the order of their names
+    maps = features(model, scaled(pixels), "normed")
+    side_by_side = np.concatenate([features(model, scaled(pixels)), maps.mean((1, 2))], axis=1)
+    for prepared in (
+        own(save(model, tmp_path), bottleneck_tensor="features,normed"),
+        own(export(several, tmp_path), bottleneck_tensor="features, normed"),
+        own(graph, input_tensor="pixels:0", bottleneck_tensor=f"{outputs[0]},{outputs[2]}"),
+    ):
+        assert prepared.backbone.widths == (6, 8)
+        assert_makes(prepared, pixels, side_by_side)
+
+
+def test_last_layer_alone_is_the_one_that_is_named_first(tmp_path: Path) -> None:
+    prepared = own(save(classifier(), tmp_path), bottleneck_tensor="features,normed", layers="last")
+    assert (prepared.backbone.layers, prepared.backbone.widths) == (("features",), (6,))
+
+
+@pytest.mark.parametrize("write", [save, export, as_graph])
+def test_damaged_model_is_an_error_that_names_it(tmp_path: Path, write: Callable[[Any, Path], Path]) -> None:
+    path = write(classifier(), tmp_path)
+    file = path / "variables" / "variables.data-00000-of-00001" if path.is_dir() else path
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(BackboneError, match=rf"{path}.* damaged"):
+        own(path, input_tensor="pixels:0" if path.suffix == ".pb" else "", bottleneck_tensor="features")
+
+
+# .keras files
+
+
+def test_keras_file_gets_its_pixels_in_any_scaling_and_loses_its_last_dense(tmp_path: Path, pixels: Array) -> None:
+    model = classifier()
+    prepared = own(save(model, tmp_path))
     for scaling in SCALINGS:
         built = build_keras(replace(prepared.backbone, scaling=scaling), local(prepared.weights))
         expected = features(model, scaled(pixels, scaling))
@@ -144,110 +131,93 @@ def test_keras_file_gets_its_pixels_in_any_scaling(tmp_path: Path, pixels: Array
 
 def test_softmax_after_the_last_dense_is_left_out_with_it(tmp_path: Path) -> None:
     model = keras.Sequential([classifier(), layers.Dense(7), layers.Softmax()])
-    assert prepare_own(save(model, tmp_path)).backbone.width == 5
+    assert own(save(model, tmp_path)).backbone.width == 5
 
 
-def test_feature_map_is_averaged(tmp_path: Path, pixels: Array) -> None:
+class Blur(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """A layer of another package."""
+
+
+def two_inputs() -> Any:
+    inputs = [keras.Input((SIZE, SIZE, 3)), keras.Input((2,))]
+    return keras.Model(inputs, layers.Concatenate()([layers.Flatten()(each) for each in inputs]))
+
+
+def two_outputs() -> Any:
     model = classifier()
-    without_top = keras.Model(model.inputs[0], model.get_layer("map").output)
-    assert_makes(prepare_own(save(without_top, tmp_path)), pixels, features(model, scaled(pixels)))
+    return keras.Model(model.inputs[0], [model.outputs[0], model.get_layer("map").output])
 
 
-def test_layer_that_is_named_gives_the_bottleneck(tmp_path: Path, pixels: Array) -> None:
-    model = classifier()
-    prepared = prepare_own(save(model, tmp_path), bottleneck_tensor="normed")
-    assert_makes(prepared, pixels, features(model, scaled(pixels), "normed").mean((1, 2)))
+def flat(*shape: int) -> Any:
+    return keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(3)])
 
 
-def test_every_kind_of_model_gives_the_averages_of_several_layers_side_by_side(tmp_path: Path, pixels: Array) -> None:
-    model = classifier()
-    several = keras.Model(
-        model.inputs[0], {name: model.get_layer(name).output for name in ("features", "normed", "map")}
-    )
-    expected = [features(model, scaled(pixels), name) for name in ("features", "normed")]
-    side_by_side = np.concatenate([expected[0], expected[1].mean((1, 2))], axis=1)
-    function = tf.function(lambda pixels: several(pixels, training=False))
-    frozen = freeze(function.get_concrete_function(tf.TensorSpec((None, SIZE, SIZE, 3), name="pixels")))
-    (tmp_path / "mine.pb").write_bytes(frozen.graph.as_graph_def().SerializeToString())
-    tensors = {output.shape[1:]: output.name for output in frozen.outputs}
-    found = [
-        prepare_own(save(model, tmp_path), bottleneck_tensor="features,normed"),
-        prepare_own(export(several, tmp_path), bottleneck_tensor="features, normed"),
-        prepare_own(
-            tmp_path / "mine.pb",
-            input_tensor="pixels:0",
-            bottleneck_tensor=f"{tensors[(6,)]},{next(name for shape, name in tensors.items() if shape[-1] == 8)}",
-        ),
-    ]
-    for prepared in found:
-        assert prepared.backbone.widths == (6, 8)
-        assert_makes(prepared, pixels, side_by_side)
+def rows_of_pixels() -> Any:
+    reshape = layers.Reshape((SIZE, -1), name="rows")
+    return keras.Sequential([keras.Input((SIZE, SIZE, 3)), reshape, layers.Flatten(name="flat")])
 
 
 @pytest.mark.parametrize(
-    ("named", "message"),
+    ("wishes", "message"),
     [
-        ("features,features", "names features twice. Name it once"),
-        ("features,", "an empty name before or after a comma"),
-        (",", "an empty name before or after a comma"),
-        ("features,nowhere", "has no layer 'nowhere'"),
-        ("nowhere,features", "has no layer 'nowhere'"),
+        ({"input_tensor": "pixels:0"}, "--input-tensor is for frozen graphs"),
+        ({"bottleneck_tensor": "features,features"}, "names features twice. Name it once"),
+        ({"bottleneck_tensor": "features,"}, "an empty name before or after a comma"),
+        ({"bottleneck_tensor": ","}, "an empty name before or after a comma"),
+        ({"bottleneck_tensor": "features,nowhere"}, "has no layer 'nowhere'"),
+        ({"bottleneck_tensor": "nowhere,features"}, "has no layer 'nowhere'"),
+        ({"bottleneck_tensor": "pool"}, r"has no layer 'pool'\. .*normed, map, features, dense"),
+        ({"size": 32}, f"--image-size is 32, .* takes {SIZE} pixels only"),
     ],
 )
-def test_names_of_layers_that_make_no_sense_are_refused(tmp_path: Path, named: str, message: str) -> None:
-    with pytest.raises(SettingError, match=message):
-        prepare_own(save(classifier(), tmp_path), bottleneck_tensor=named)
-
-
-@pytest.mark.parametrize(
-    ("named", "error", "message"),
-    [
-        ("pixels:0,{features}", BackboneError, "pixels:0 does not depend on pixels:0"),
-        ("{features},nowhere:0", BackboneError, "no tensor 'nowhere:0'"),
-        ("{features},{features}:0", SettingError, "twice. Name it once"),
-    ],
-)
-def test_tensors_of_a_graph_that_make_no_sense_are_refused(
-    tmp_path: Path, named: str, error: type[Exception], message: str
+def test_parameters_that_do_not_go_with_a_keras_file_are_refused(
+    tmp_path: Path, wishes: dict[str, Any], message: str
 ) -> None:
-    model = classifier()
-    path = graph(keras.Model(model.inputs[0], model.get_layer("features").output), tmp_path)
-    tensors = named.format(features="Identity")
-    with pytest.raises(error, match=message):
-        prepare_own(path, input_tensor="pixels:0", bottleneck_tensor=tensors)
+    with pytest.raises(SettingError, match=message):
+        own(save(classifier(), tmp_path), **wishes)
 
 
-def test_unknown_output_of_a_saved_model_is_refused_beside_a_known_one(tmp_path: Path) -> None:
-    model = classifier()
-    path = export(keras.Model(model.inputs[0], {"vector": model.get_layer("features").output}), tmp_path)
-    with pytest.raises(SettingError, match=r"has no output 'map'\. Name one with --bottleneck-tensor: vector"):
-        prepare_own(path, bottleneck_tensor="vector,map")
-
-
-def test_last_layer_alone_is_the_one_that_is_named_first(tmp_path: Path) -> None:
-    prepared = prepare_own(save(classifier(), tmp_path), bottleneck_tensor="features,normed", layers="last")
-    assert (prepared.backbone.layers, prepared.backbone.widths) == (("features",), (6,))
-
-
-def test_layer_that_gives_no_vector_is_named(tmp_path: Path) -> None:
-    model = keras.Sequential(
-        [keras.Input((SIZE, SIZE, 3)), layers.Reshape((SIZE, -1), name="rows"), layers.Flatten(name="flat")]
-    )
-    with pytest.raises(BackboneError, match=r"gives \(2, 24, 72\) numbers for two pictures at rows where one vector"):
-        prepare_own(save(model, tmp_path), bottleneck_tensor="flat,rows")
-
-
-def test_layer_that_is_not_there_is_an_error_that_lists_the_last_ones(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"has no layer 'pool'\. .*normed, map, features, dense"):
-        prepare_own(save(classifier(), tmp_path), bottleneck_tensor="pool")
+@pytest.mark.parametrize(
+    ("build", "wishes", "message"),
+    [
+        (rows_of_pixels, {"bottleneck_tensor": "flat,rows"}, r"gives \(2, 24, 72\) numbers for two pictures at rows"),
+        (lambda: classifier(size=None), {"size": 2}, "fails on photos of 2 pixels"),
+        (lambda: flat(20, 24, 3), {}, r"shape \[None, .*\], but \[None, size, size, 3\] is needed"),
+        (lambda: flat(24, 24, 1), {}, r"shape \[None, .*\], but \[None, size, size, 3\] is needed"),
+        (lambda: flat(100), {}, r"shape \[None, .*\], but \[None, size, size, 3\] is needed"),
+        (two_inputs, {}, "does not take one batch of photos"),
+        (
+            lambda: classifier(layers.Lambda(lambda x: x * 2, name="double")),
+            {},
+            r"Lambda layer 'double', which runs code.*model\.export",
+        ),
+        (
+            lambda: classifier(Blur(name="soft")),
+            {},
+            r"layer 'soft' 'tests\..*Blur', of which Keras makes no network\. Save",
+        ),
+    ],
+)
+def test_keras_file_that_is_no_backbone_is_an_error_that_says_why(
+    tmp_path: Path, build: Callable[[], Any], wishes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BackboneError, match=message):
+        own(save(build(), tmp_path), **wishes)
 
 
 def test_several_outputs_are_an_error_unless_a_layer_is_named(tmp_path: Path) -> None:
-    model = classifier()
-    path = save(keras.Model(model.inputs[0], [model.outputs[0], model.get_layer("map").output]), tmp_path)
-    assert prepare_own(path, bottleneck_tensor="features").backbone.width == 6
+    path = save(two_outputs(), tmp_path)
+    assert own(path, bottleneck_tensor="features").backbone.width == 6
     with pytest.raises(SettingError, match=r"has 2 outputs\. Name a layer with --bottleneck-tensor: .*map, features"):
-        prepare_own(path)
+        own(path)
+
+
+def test_open_size_must_be_given_and_a_fixed_one_may_be(tmp_path: Path) -> None:
+    assert own(save(classifier(), tmp_path), size=SIZE).backbone.size == SIZE
+    path = save(classifier(size=None), tmp_path)
+    assert own(path, size=40).backbone.size == 40
+    with pytest.raises(SettingError, match="leaves the size of photos open"):
+        own(path)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +230,7 @@ def test_several_outputs_are_an_error_unless_a_layer_is_named(tmp_path: Path) ->
 )
 def test_model_that_scales_pixels_by_itself_needs_no_scaling(tmp_path: Path, pixels: Array, first: Any) -> None:
     model = classifier(first)
-    prepared = prepare_own(save(model, tmp_path), "auto")
+    prepared = own(save(model, tmp_path), "auto")
     assert prepared.backbone.scaling == "raw"
     assert_makes(prepared, pixels, features(model, pixels))
 
@@ -270,40 +240,7 @@ def test_model_that_scales_pixels_by_itself_needs_no_scaling(tmp_path: Path, pix
 )
 def test_model_that_does_not_is_an_error_that_explains_the_scalings(tmp_path: Path, first: tuple[Any, ...]) -> None:
     with pytest.raises(SettingError, match=r"Give --scaling .*raw: x \(.*unit: x / 255 \(.*inception: .*caffe: "):
-        prepare_own(save(classifier(*first), tmp_path), "auto")
-
-
-def test_fixed_size_is_the_model_s_and_no_other(tmp_path: Path) -> None:
-    path = save(classifier(), tmp_path)
-    assert prepare_own(path, size=SIZE).backbone.size == SIZE
-    with pytest.raises(SettingError, match=f"--image-size is 32, .* takes {SIZE} pixels only"):
-        prepare_own(path, size=32)
-
-
-def test_open_size_must_be_given(tmp_path: Path) -> None:
-    path = save(classifier(size=None), tmp_path)
-    assert prepare_own(path, size=40).backbone.size == 40
-    with pytest.raises(SettingError, match="leaves the size of photos open"):
-        prepare_own(path)
-
-
-def test_size_that_the_layers_do_not_take_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match="fails on photos of 2 pixels"):
-        prepare_own(save(classifier(size=None), tmp_path), size=2)
-
-
-@pytest.mark.parametrize("shape", [(20, 24, 3), (24, 24, 1), (100,)])
-def test_input_that_is_no_square_photo_is_an_error(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(3)])
-    with pytest.raises(BackboneError, match=r"shape \[None, .*\], but \[None, size, size, 3\] is needed"):
-        prepare_own(save(model, tmp_path))
-
-
-def test_two_inputs_are_an_error(tmp_path: Path) -> None:
-    inputs = [keras.Input((SIZE, SIZE, 3)), keras.Input((2,))]
-    model = keras.Model(inputs, layers.Concatenate()([layers.Flatten()(each) for each in inputs]))
-    with pytest.raises(BackboneError, match="does not take one batch of photos"):
-        prepare_own(save(model, tmp_path))
+        own(save(classifier(*first), tmp_path), "auto")
 
 
 def test_half_precision_is_passed_on_as_float32(tmp_path: Path, pixels: Array) -> None:
@@ -312,21 +249,7 @@ def test_half_precision_is_passed_on_as_float32(tmp_path: Path, pixels: Array) -
         path = save(classifier(), tmp_path)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert TensorFlowForward.load(prepare_own(path), 4)(pixels).dtype == np.float32
-
-
-def test_lambda_is_refused_by_its_name(tmp_path: Path) -> None:
-    path = save(classifier(layers.Lambda(lambda x: x * 2, name="double")), tmp_path)
-    with pytest.raises(BackboneError, match=r"Lambda layer 'double', which runs code.*model\.export"):
-        prepare_own(path)
-
-
-def test_layer_of_another_package_is_refused_by_its_name(tmp_path: Path) -> None:
-    class Blur(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
-        pass
-
-    with pytest.raises(BackboneError, match=r"layer 'soft' 'tests\..*Blur', of which Keras makes no network\. Save"):
-        prepare_own(save(classifier(Blur(name="soft")), tmp_path))
+    assert TensorFlowForward.load(own(path), 4)(pixels).dtype == np.float32
 
 
 def test_untrained_model_has_other_weights_but_knows_its_pixels(tmp_path: Path, pixels: Array) -> None:
@@ -334,47 +257,42 @@ def test_untrained_model_has_other_weights_but_knows_its_pixels(tmp_path: Path, 
     known.adapt(pixels.astype(np.float32))
     model = classifier(known)
     model.trainable = False
-    prepared = prepare_own(save(model, tmp_path), "auto")
-    trained = build_keras(prepared.backbone, local(prepared.weights))
-    untrained = build_keras(prepared.backbone, local(prepared.weights), pretrained=False)
+    prepared = own(save(model, tmp_path), "auto")
+    trained, untrained = (
+        build_keras(prepared.backbone, local(prepared.weights), pretrained=pretrained) for pretrained in (True, False)
+    )
     assert len(trained.trainable_weights) == len(untrained.trainable_weights) == 6
     assert untrained.output_shape == trained.output_shape == (None, 6)
     first, kernel = (next(layer for layer in each.layers if layer.weights).weights for each in (trained, untrained))
     np.testing.assert_array_equal(first[0], kernel[0])
     assert float(np.abs(np.asarray(first[3]) - np.asarray(kernel[3])).max()) > 0.01
-    vectors = np.asarray(untrained(pixels))
-    assert 1e-4 < np.abs(vectors).max() < 10
+    assert 1e-4 < np.abs(np.asarray(untrained(pixels))).max() < 10
+
+
+def test_flipped_byte_in_a_keras_file_is_an_error(tmp_path: Path) -> None:
+    path = save(classifier(), tmp_path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+    with pytest.raises(BackboneError, match=f"{path} is damaged"):
+        own(path)
 
 
 # SavedModels
 
 
-def test_saved_model_makes_its_own_bottlenecks(tmp_path: Path, pixels: Array) -> None:
-    model = classifier()
-    prepared = prepare_own(export(keras.Model(model.inputs[0], model.get_layer("map").output), tmp_path))
-    backbone = prepared.backbone
-    assert (backbone.name, backbone.kind, backbone.size) == ("mine", "saved_model", SIZE)
-    assert backbone.weights_sha256 == weights_sha256(local(prepared.weights))
-    assert_makes(prepared, pixels, features(model, scaled(pixels)))
-
-
 def test_saved_model_may_hold_a_lambda_since_that_is_a_graph(tmp_path: Path, pixels: Array) -> None:
     model = classifier(layers.Lambda(lambda x: x * 2))
-    without_top = keras.Model(model.inputs[0], model.get_layer("features").output)
-    assert_makes(prepare_own(export(without_top, tmp_path)), pixels, features(model, scaled(pixels)))
-
-
-SPEC = tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="photos")
+    assert_makes(own(export(headless(model), tmp_path)), pixels, features(model, scaled(pixels)))
 
 
 def test_output_is_named_where_there_are_several(tmp_path: Path, pixels: Array) -> None:
-    path = export_function(tmp_path, lambda x: {"mean": tf.reduce_mean(x, (1, 2)), "photos": x}, SPEC)
-    prepared = prepare_own(path, "unit", bottleneck_tensor="mean")
+    path = export_function(lambda x: {"mean": tf.reduce_mean(x, (1, 2)), "photos": x}, tmp_path)
+    prepared = own(path, "unit", bottleneck_tensor="mean")
     assert_makes(prepared, pixels, scaled(pixels, "unit").mean((1, 2)))
-    with pytest.raises(SettingError, match=r"several outputs\. Name one with --bottleneck-tensor: mean, photos"):
-        prepare_own(path, "unit")
-    with pytest.raises(SettingError, match=r"no output 'pool'\. Name one with --bottleneck-tensor: mean, photos"):
-        prepare_own(path, "unit", bottleneck_tensor="pool")
+    for named, message in (("", "several outputs"), ("pool", "no output 'pool'"), ("mean,pool", "no output 'pool'")):
+        with pytest.raises(SettingError, match=rf"{message}\. Name one with --bottleneck-tensor: mean, photos"):
+            own(path, "unit", bottleneck_tensor=named)
 
 
 def test_saved_model_without_a_signature_is_called_as_a_whole(tmp_path: Path, pixels: Array) -> None:
@@ -393,14 +311,13 @@ def test_saved_model_without_a_signature_is_called_as_a_whole(tmp_path: Path, pi
     for training in (True, False):
         whole.__call__.get_concrete_function(SPEC, training=training)
     tf.saved_model.save(whole, str(tmp_path / "hub"), signatures={})
-    prepared = prepare_own(tmp_path / "hub", "unit")
-    assert_makes(prepared, pixels, scaled(pixels, "unit").mean((1, 2)) @ weights)
+    assert_makes(own(tmp_path / "hub", "unit"), pixels, scaled(pixels, "unit").mean((1, 2)) @ weights)
 
 
 def test_saved_model_that_cannot_be_called_is_an_error(tmp_path: Path) -> None:
     tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
     with pytest.raises(BackboneError, match="has no signature serving_default, and cannot be called"):
-        prepare_own(tmp_path / "empty")
+        own(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(
@@ -414,65 +331,41 @@ def test_saved_model_that_cannot_be_called_is_an_error(tmp_path: Path) -> None:
 )
 def test_saved_model_of_another_input_is_an_error(tmp_path: Path, spec: Any) -> None:
     with pytest.raises(BackboneError, match=r"\[None, size, size, 3\]"):
-        prepare_own(export_function(tmp_path, tf.identity, spec))
+        own(export_function(tf.identity, tmp_path, spec))
 
 
 def test_saved_model_says_nothing_of_its_scaling(tmp_path: Path) -> None:
-    path = export_function(tmp_path, tf.identity, SPEC)
     with pytest.raises(SettingError, match="does not say how to scale its pixels"):
-        prepare_own(path, "auto")
-
-
-# Frozen graphs
-
-
-def test_frozen_graph_makes_its_own_bottlenecks(tmp_path: Path, pixels: Array) -> None:
-    model = classifier()
-    path = graph(keras.Model(model.inputs[0], model.get_layer("features").output), tmp_path)
-    with pytest.raises(SettingError, match=r"placeholders: pixels:0; its last tensors: .*, (\S+)\.$") as caught:
-        prepare_own(path)
-    last = str(caught.value).rpartition(" ")[2].rstrip(".")
-    prepared = prepare_own(path, input_tensor="pixels:0", bottleneck_tensor=last)
-    backbone = prepared.backbone
-    assert (backbone.name, backbone.kind, backbone.size) == ("mine", "frozen_graph", SIZE)
-    assert_makes(prepared, pixels, features(model, scaled(pixels)))
-
-
-def test_saved_model_s_file_given_for_its_folder_is_an_error_that_says_so(tmp_path: Path) -> None:
-    path = export_function(tmp_path, tf.identity, SPEC) / "saved_model.pb"
-    with pytest.raises(BackboneError, match="of a SavedModel, give the folder"):
-        prepare_own(path)
-
-
-# Damage
-
-
-def damage(path: Path) -> None:
-    """Cut a file in half, or the variables of a SavedModel."""
-    if path.is_dir():
-        path = path / "variables" / "variables.data-00000-of-00001"
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-@pytest.mark.parametrize("write", [save, export, graph])
-def test_damaged_model_is_an_error_that_names_it(tmp_path: Path, write: Callable[[Any, Path], Path]) -> None:
-    path = write(classifier(), tmp_path)
-    damage(path)
-    with pytest.raises(BackboneError, match=rf"{path}.* damaged"):
-        prepare_own(path, input_tensor="pixels:0" if path.suffix == ".pb" else "", bottleneck_tensor="features")
-
-
-def test_flipped_byte_in_a_keras_file_is_an_error(tmp_path: Path) -> None:
-    path = save(classifier(), tmp_path)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 255
-    path.write_bytes(data)
-    with pytest.raises(BackboneError, match=f"{path} is damaged"):
-        prepare_own(path)
+        own(export_function(tf.identity, tmp_path), "auto")
 
 
 def test_saved_model_without_its_variables_is_an_error(tmp_path: Path) -> None:
     path = export(classifier(), tmp_path)
     shutil.rmtree(path / "variables")
     with pytest.raises(BackboneError, match="is damaged"):
-        prepare_own(path)
+        own(path)
+
+
+# Frozen graphs
+
+
+@pytest.mark.parametrize(
+    ("wishes", "error", "message"),
+    [
+        ({}, SettingError, r"placeholders: pixels:0; its last tensors: .*, \S+\.$"),
+        ({"bottleneck_tensor": "pixels:0,Identity"}, BackboneError, "pixels:0 does not depend on pixels:0"),
+        ({"bottleneck_tensor": "Identity,nowhere:0"}, BackboneError, "no tensor 'nowhere:0'"),
+        ({"bottleneck_tensor": "Identity,Identity:0"}, SettingError, "twice. Name it once"),
+    ],
+)
+def test_tensors_of_a_graph_that_are_not_named_or_make_no_sense_are_refused(
+    tmp_path: Path, wishes: dict[str, str], error: type[Exception], message: str
+) -> None:
+    named = {"input_tensor": "pixels:0", **wishes} if wishes else {}
+    with pytest.raises(error, match=message):
+        own(as_graph(headless(classifier()), tmp_path), **named)
+
+
+def test_saved_model_s_file_given_for_its_folder_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match="of a SavedModel, give the folder"):
+        own(export_function(tf.identity, tmp_path) / "saved_model.pb")

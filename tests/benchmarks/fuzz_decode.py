@@ -24,7 +24,7 @@ with atheris.instrument_imports(include=["PIL", "tasks.decode"]):
     from tasks.decode.images import decode_photo
     from tasks.decode.rejections import Rejected
 from tests.decode.corpus import MAX_PIXELS, corpus  # noqa: E402 (what it imports must be watched by then)
-from tests.decode.valid import EXACT  # noqa: E402 (as above)
+from tests.decode.drawing import EXACT  # noqa: E402 (as above)
 
 
 def decode(data: bytes) -> None:

@@ -1,14 +1,27 @@
-"""Photos drawn for the tests of decoding."""
+"""Photos drawn for the tests of decoding, and what becomes of them."""
 
+import hashlib
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from PIL import Image
 
+from tasks.decode.images import decode_photo, read_pixels
+from tasks.decode.photo_file import Photo
+from tasks.decode.rejections import Reason, Rejected
+from tasks.decode.repair import Flaw
+from tasks.decode.settings import DecodeSettings
+
 Pixels = npt.NDArray[np.uint8]
+
+SIDE = 20
+#: With these settings a photo of this side keeps its pixels.
+EXACT = DecodeSettings(size=SIDE, resize=SIDE, encoding="png")
 
 #: Linear sRGB to XYZ as ICC profiles have it (adapted to D50), and the same for Display P3.
 SRGB_TO_XYZ = np.array([[0.4361, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7141]])
@@ -33,6 +46,11 @@ def encode(image: Image.Image, form: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """Put a chunk of a PNG together."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
     """Put a PNG together by hand, for what Pillow does not write.
 
@@ -43,10 +61,6 @@ def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
         colour: The PNG's colour type: 0 grey, 2 RGB, 4 grey and alpha, 6 RGB and alpha.
         rows: The raw scan lines, each with its filter byte.
     """
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     start = b"\x89PNG\r\n\x1a\n"
     return start + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
@@ -77,3 +91,34 @@ def p3_profile() -> bytes:
     header = struct.pack(">I4x4s4s4s4s12x4s28x", start + len(body), *fields)
     illuminant = b"".join(map(fixed, (0.9642, 1.0, 0.8249)))
     return header + illuminant + bytes(128 - len(header) - len(illuminant)) + table + body
+
+
+def oriented(orientation: int) -> Image.Exif:
+    """Exif of an orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def pixels_of(data: bytes, settings: DecodeSettings = EXACT) -> Pixels:
+    """Decode a photo."""
+    return read_pixels(decode_photo(data, settings).image)
+
+
+def decoded(data: bytes) -> tuple[Pixels, tuple[Flaw, ...]]:
+    """Decode a photo exactly; returns its flaws, too."""
+    picture = decode_photo(data, EXACT)
+    return read_pixels(picture.image), picture.flaws
+
+
+def rejection_of(data: bytes, max_pixels: int = 10**8) -> Reason:
+    """Why a photo is rejected."""
+    with pytest.raises(Rejected) as caught:
+        decode_photo(data, EXACT, max_pixels)
+    return caught.value.rejection.reason
+
+
+def write_photo(folder: Path, name: str, data: bytes) -> Photo:
+    """Write a photo into a folder."""
+    (folder / name).write_bytes(data)
+    return Photo(hashlib.sha256(data).hexdigest(), name)

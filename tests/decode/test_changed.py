@@ -7,6 +7,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tasks.catalog import find_dataset
 from tasks.decode.settings import DecodeSettings
@@ -31,8 +32,6 @@ WHEN = pytest.mark.parametrize("date", [TODAY, PAST])
 
 def bitmap(seed: int) -> bytes:
     """A photo; all of them have as many bytes."""
-    from PIL import Image  # noqa: PLC0415
-
     return encode(Image.fromarray(noise(20, 20, seed)), "BMP")
 
 

@@ -9,19 +9,13 @@ from PIL import Image, ImageCms
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.decode.settings import DecodeSettings
 from tests.decode.corpus import p3_to_srgb
-from tests.decode.drawing import Pixels, encode, noise, p3_profile
-from tests.decode.valid import EXACT, Valid, valid_photos
+from tests.decode.drawing import EXACT, encode, noise, p3_profile, pixels_of
+from tests.decode.valid import Valid, valid_photos
 
 
-def pixels_of(data: bytes) -> Pixels:
-    return read_pixels(decode_photo(data, EXACT).image)
-
-
-def colour_of(data: bytes) -> list[int]:
-    """The one colour of a photo that has only one."""
-    pixels = pixels_of(data).reshape(-1, 3)
-    assert (pixels == pixels[0]).all()
-    return [int(value) for value in pixels[0]]
+def assert_all(data: bytes, colour: Any, tolerance: int = 0) -> None:
+    """All pixels of a photo have about this colour."""
+    assert np.abs(pixels_of(data).astype(int) - colour).max() <= tolerance
 
 
 @pytest.mark.parametrize("valid", valid_photos(), ids=lambda valid: f"{valid.form}-{valid.name}")
@@ -37,17 +31,16 @@ def test_a_photo_of_one_bit_is_averaged_when_it_is_resized() -> None:
     assert np.abs(pixels_of(encode(Image.fromarray(bits), "PNG"))[:, 2:-2].astype(int) - 128).max() <= 2
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_a_transparent_colour_is_white(mode: str) -> None:
-    photo = Image.new(mode, (20, 20))
-    assert colour_of(encode(photo, "PNG", transparency=0 if mode == "L" else (0, 0, 0))) == [255] * 3
+@pytest.mark.parametrize(("mode", "colour"), [("L", 0), ("RGB", (0, 0, 0))])
+def test_a_transparent_colour_is_white(mode: str, colour: Any) -> None:
+    assert_all(encode(Image.new(mode, (20, 20)), "PNG", transparency=colour), 255)
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_grey_with_alpha_is_composited_onto_white(form: str) -> None:
     grey, alpha = 100, 51
-    expected = round(grey * alpha / 255 + 255 - alpha)
-    assert np.abs(np.subtract(colour_of(encode(Image.new("LA", (20, 20), (grey, alpha)), form)), expected)).max() <= 1
+    photo = encode(Image.new("LA", (20, 20), (grey, alpha)), form)
+    assert_all(photo, round(grey * alpha / 255 + 255 - alpha), 1)
 
 
 def test_a_transparent_colour_does_not_bleed_into_what_is_beside_it() -> None:
@@ -63,14 +56,9 @@ def test_a_transparent_colour_does_not_bleed_into_what_is_beside_it() -> None:
 def test_grey_of_16_bits_is_scaled(value: int, expected: int) -> None:
     grey = np.full((20, 20), value, np.uint16)
     grey[0, 0] = 65535
-    big_endian = Image.frombytes("I;16B", (20, 20), grey.astype(">u2").tobytes())
-    for data in (
-        encode(Image.fromarray(grey), "PNG"),
-        encode(Image.fromarray(grey), "TIFF"),
-        encode(big_endian, "TIFF"),
-        encode(Image.fromarray(grey), "PPM"),
-        encode(Image.fromarray(grey), "JPEG2000"),
-    ):
+    photo = Image.fromarray(grey)
+    big_endian = encode(Image.frombytes("I;16B", (20, 20), grey.astype(">u2").tobytes()), "TIFF")
+    for data in (big_endian, *(encode(photo, form) for form in ("PNG", "TIFF", "PPM", "JPEG2000"))):
         assert (pixels_of(data)[10:, 10:] == expected).all()
 
 
@@ -93,32 +81,28 @@ def test_grey_of_16_bits_is_resized_before_it_is_rounded() -> None:
 )
 def test_values_of_32_bits_are_scaled(values: Any, expected: list[int]) -> None:
     photo = encode(Image.fromarray(np.repeat(values, 20 * 60).reshape(60, 60)), "TIFF")
-    tall = DecodeSettings(size=60, resize=60, encoding="png")
-    pixels = read_pixels(decode_photo(photo, tall).image)
+    pixels = pixels_of(photo, DecodeSettings(size=60, resize=60, encoding="png"))
     assert [int(pixels[row, 30, 0]) for row in (5, 30, 55)] == expected
 
 
 def test_lab_becomes_rgb() -> None:
     to_lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
-    lab = to_lab.apply(Image.new("RGB", (20, 20), (180, 60, 90)))
-    assert np.abs(np.subtract(colour_of(encode(lab, "TIFF")), [180, 60, 90])).max() <= 3
+    assert_all(encode(to_lab.apply(Image.new("RGB", (20, 20), (180, 60, 90))), "TIFF"), (180, 60, 90), 3)
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
-@pytest.mark.parametrize("alpha", [False, True])
-def test_an_embedded_profile_is_converted_to_srgb(form: str, alpha: bool) -> None:
+def test_a_profile_of_colours_with_alpha_is_converted_to_srgb(form: str) -> None:
     photo = Image.new("RGB", (20, 20), (100, 150, 60))
     expected = p3_to_srgb(np.asarray(photo))
-    if alpha:
-        photo.putalpha(255)
-    assert np.abs(pixels_of(encode(photo, form, icc_profile=p3_profile())).astype(int) - expected).max() <= 2
+    photo.putalpha(255)
+    assert_all(encode(photo, form, icc_profile=p3_profile()), expected, 2)
 
 
 def test_a_profile_of_srgb_changes_nothing() -> None:
     pixels = noise(20, 20)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert np.array_equal(pixels_of(encode(Image.fromarray(pixels), "PNG", icc_profile=profile)), pixels)
+    assert_all(encode(Image.fromarray(pixels), "PNG", icc_profile=profile), pixels)
 
 
 def test_a_profile_for_other_channels_is_passed_over() -> None:
-    assert colour_of(encode(Image.new("L", (20, 20), 90), "PNG", icc_profile=p3_profile())) == [90] * 3
+    assert_all(encode(Image.new("L", (20, 20), 90), "PNG", icc_profile=p3_profile()), 90)

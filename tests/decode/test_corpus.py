@@ -21,8 +21,7 @@ from tasks.paths import AnyPath
 from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tests.decode.corpus import MAX_PIXELS, Case, corpus
-from tests.decode.drawing import encode, smooth
-from tests.decode.valid import EXACT
+from tests.decode.drawing import EXACT, encode, smooth
 
 GOOD = 60
 
@@ -77,6 +76,7 @@ def test_every_file_is_decoded_right_or_rejected_for_its_reason(stores: DecodeSt
     for key, case in names.items():
         if key in rejected:
             assert rejected[key]["reason"] in case.reasons, case.name
+            assert case.says in rejected[key]["message"]
         elif case.pixels is None:
             assert case.kind == "bits flipped", f"{case.name} shows nothing that anybody knows"
         else:
@@ -119,7 +119,7 @@ def test_codecs_do_not_write_to_the_terminal(tmp_path: Path, cases: list[Case]) 
         "import sys, pyarrow.parquet as pq; from pathlib import Path; from functools import partial\n"
         "from tasks.decode.worker_pool import map_in_processes\n"
         "from tasks.decode.photo_file import Photo, decode_file\n"
-        "from tests.decode.valid import EXACT\n"
+        "from tests.decode.drawing import EXACT\n"
         "table, folder = pq.read_table(sys.argv[1]), Path(sys.argv[2])\n"
         "photos = list(map(Photo, table['sha256'].to_pylist(), table['path'].to_pylist()))\n"
         "print(sum(map(len, map_in_processes(partial(decode_file, folder=folder, settings=EXACT), photos, 2))))"

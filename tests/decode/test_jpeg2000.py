@@ -8,12 +8,11 @@ import pytest
 from PIL import Image
 
 from tasks.decode import images
-from tasks.decode.images import decode_photo, read_pixels
+from tasks.decode.images import decode_photo
 from tasks.decode.jpeg2000 import END, read_codestream
 from tasks.decode.rejections import Reason, Rejected
 from tasks.decode.repair import Flaw
-from tests.decode.drawing import encode, noise
-from tests.decode.valid import EXACT
+from tests.decode.drawing import EXACT, decoded, encode, noise, rejection_of
 
 PHOTO = noise(20, 20)
 WAYS: dict[str, dict[str, Any]] = {
@@ -30,12 +29,6 @@ def data(request: pytest.FixtureRequest) -> bytes:
     return encode(Image.fromarray(PHOTO), "JPEG2000", **request.param)
 
 
-def rejection_of(data: bytes) -> Reason:
-    with pytest.raises(Rejected) as caught:
-        decode_photo(data, EXACT)
-    return caught.value.rejection.reason
-
-
 def test_a_photo_cut_anywhere_in_its_pixels_is_rejected(data: bytes) -> None:
     for length in range(100, len(data) - len(END)):
         assert rejection_of(data[:length]) in (Reason.TRUNCATED, Reason.DAMAGED), length
@@ -43,10 +36,10 @@ def test_a_photo_cut_anywhere_in_its_pixels_is_rejected(data: bytes) -> None:
 
 def test_a_photo_that_lacks_only_its_end_marker_is_used_and_told(data: bytes) -> None:
     for missing in range(1, len(END) + 1):
-        picture = decode_photo(data[:-missing], EXACT)
-        assert np.array_equal(read_pixels(picture.image), PHOTO)
-        assert picture.flaws == (Flaw.NO_END_MARKER,)
-    assert decode_photo(data, EXACT).flaws == ()
+        pixels, flaws = decoded(data[:-missing])
+        assert np.array_equal(pixels, PHOTO)
+        assert flaws == (Flaw.NO_END_MARKER,)
+    assert decoded(data)[1] == ()
 
 
 def test_a_photo_that_says_to_have_more_tiles_than_there_are_is_rejected_before_it_is_decoded(

@@ -1,6 +1,5 @@
 """Names, links, pipes and rights that a folder of strangers' files can hold, from the folder to the pictures."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -150,12 +149,3 @@ def test_a_photo_that_this_user_may_not_read_is_left_out_and_one_that_becomes_so
     assert (ignored, new) == ({"unreadable": 1}, 1)
     assert (path, reason) == ("roses/later.jpg", "unreadable")
     assert message == "The file cannot be read (Permission denied). Mend that and run again."
-
-
-def test_a_photo_that_grows_while_it_is_read_is_another_photo(folder: Path, stores: DecodeStores) -> None:
-    snapshot = take_snapshot(folder, None, NullProgress())
-    with (folder / "roses" / "good.jpg").open("ab") as file:
-        file.write(b"more")
-    counts = decode(folder, snapshot, stores)
-    assert [skip.reason for skip in counts.skipped] == [Reason.CHANGED]
-    assert hashlib.sha256((folder / "roses" / "good.jpg").read_bytes()).hexdigest() not in snapshot.table["sha256"]

@@ -11,8 +11,9 @@ import pytest
 from ray.cluster_utils import Cluster as RayNodes
 
 from tasks.cluster.addresses import Cluster
+from tasks.cluster.client import text_of
 from tasks.decode import on_ray
-from tasks.decode.on_ray import DecodeJob, cut, decode_on_cluster
+from tasks.decode.on_ray import DecodeBlock, cut, decode_on_cluster
 from tasks.decode.photos import DecodeCounts, decode_photos, open_stores
 from tasks.decode.rejections import Reason
 from tasks.decode.settings import DecodeSettings
@@ -63,6 +64,10 @@ def rows(root: AnyPath, photos: pa.Table) -> list[pa.Table]:
     return [store.read(keys).sort_by("sha256") for store in (stores.decoded, stores.rejected)]
 
 
+def work_on(folder: Path, root: AnyPath) -> DecodeBlock:
+    return DecodeBlock(text_of(root), text_of(folder), SETTINGS, SETTINGS.key, MAX_PIXELS)
+
+
 def rows_written(root: AnyPath) -> int:
     """How many rows there are, those that stand twice too."""
     return sum(file.metadata.num_rows for _, file in open_stores(DataRoot(root), SETTINGS).decoded.files())
@@ -81,8 +86,7 @@ def test_what_is_missing_is_decoded_on_ray_as_on_this_machine(
     ][-1]
     shards = set(open_stores(there, SETTINGS).decoded.shards())
     progress = Tally()
-    source = DecodeJob(there, folder, SETTINGS, MAX_PIXELS)
-    counts = decode_on_cluster(photos, source, Cluster(ray_nodes.address), progress)
+    counts = decode_on_cluster(photos, work_on(folder, there.path), Cluster(ray_nodes.address), progress)
     assert counts == local
     assert (counts.new, counts.reused, counts.rejected, counts.rejected_before) == (DRAWN - FIRST, FIRST, 1, 1)
     assert [(photo.path, photo.reason) for photo in counts.skipped] == [("vanished.jpg", Reason.VANISHED)]
@@ -102,8 +106,7 @@ def test_a_block_is_sent_without_the_photos_of_the_others() -> None:
 def test_nobody_is_asked_where_nothing_is_missing(folder: Path, tmp_path: Path) -> None:
     photos = photos_in(folder).slice(0, FIRST)
     decode_photos(photos, folder, open_stores(DataRoot(tmp_path), SETTINGS), NullProgress())
-    source = DecodeJob(DataRoot(tmp_path), folder, SETTINGS, MAX_PIXELS)
-    counts = decode_on_cluster(photos, source, Cluster("nobody:1"), NullProgress())
+    counts = decode_on_cluster(photos, work_on(folder, tmp_path), Cluster("nobody:1"), NullProgress())
     assert counts == DecodeCounts(0, FIRST, 0, 0, ())
 
 
@@ -125,8 +128,7 @@ def test_nothing_is_lost_where_a_node_of_several_dies_in_the_middle(
                 ray_nodes.remove_node(min(ray_nodes.worker_nodes, key=id), allow_graceful=False)
             super().advance(count)
 
-    source = DecodeJob(DataRoot(there), folder, SETTINGS, MAX_PIXELS)
-    counts = decode_on_cluster(photos, source, Cluster(ray_nodes.address), Killing())
+    counts = decode_on_cluster(photos, work_on(folder, there), Cluster(ray_nodes.address), Killing())
     assert (counts.new, counts.rejected) == (DRAWN, 2)
     assert rows(there, photos) == rows(here, photos)
     assert rows_written(there) == DRAWN, "none stands twice"
@@ -135,6 +137,6 @@ def test_nothing_is_lost_where_a_node_of_several_dies_in_the_middle(
 def test_a_block_that_is_done_again_leaves_its_rows_once(folder: Path, tmp_path: Path) -> None:
     photos = photos_in(folder)
     block = photos.append_column("too_large", pa.array([False] * photos.num_rows))
-    work = DecodeJob(DataRoot(tmp_path), folder, SETTINGS, MAX_PIXELS).job().work
+    work = work_on(folder, tmp_path)
     assert work(block) == work(block)
     assert rows_written(tmp_path) == DRAWN

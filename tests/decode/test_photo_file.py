@@ -1,6 +1,5 @@
 """Reading and decoding the file of one photo."""
 
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +11,9 @@ from tasks.decode.images import Picture
 from tasks.decode.photo_file import Photo, decode_file
 from tasks.decode.rejections import Reason, Rejection
 from tests.decode.deadly import SETTINGS
-from tests.decode.drawing import encode, smooth
+from tests.decode.drawing import encode, smooth, write_photo
 
 GONE = "0" * 64
-
-
-def write(folder: Path, name: str, data: bytes) -> Photo:
-    (folder / name).write_bytes(data)
-    return Photo(hashlib.sha256(data).hexdigest(), name)
 
 
 def reason_of(folder: Path, photo: Photo) -> Reason:
@@ -39,21 +33,21 @@ def test_processes_start_without_what_only_their_parent_needs() -> None:
 
 
 def test_a_photo_is_read_and_decoded(tmp_path: Path) -> None:
-    photo = write(tmp_path, "a.jpg", encode(smooth(40, 30), "WEBP"))
+    photo = write_photo(tmp_path, "a.jpg", encode(smooth(40, 30), "WEBP"))
     result = decode_file(photo, folder=tmp_path, settings=SETTINGS).result
     assert isinstance(result, Picture)
     assert (result.format, result.width, result.height) == ("WEBP", 40, 30), "by content, not by name"
 
 
 def test_a_file_that_is_no_photo_is_rejected_for_good(tmp_path: Path) -> None:
-    reason = reason_of(tmp_path, write(tmp_path, "a.jpg", b"text"))
+    reason = reason_of(tmp_path, write_photo(tmp_path, "a.jpg", b"text"))
     assert reason == Reason.UNKNOWN_FORMAT
     assert reason.lasting
 
 
 def test_a_file_that_is_gone_changed_or_unreadable_is_rejected_for_now(tmp_path: Path) -> None:
-    changed = write(tmp_path, "changed.jpg", b"before")
-    write(tmp_path, "changed.jpg", encode(smooth(40, 30), "JPEG"))
+    changed = write_photo(tmp_path, "changed.jpg", b"before")
+    write_photo(tmp_path, "changed.jpg", encode(smooth(40, 30), "JPEG"))
     (tmp_path / "folder.jpg").mkdir()
     others = [Photo(GONE, name) for name in ("gone.jpg", "changed.jpg/x", "folder.jpg")]
     reasons = [reason_of(tmp_path, photo) for photo in (changed, *others)]
@@ -66,5 +60,5 @@ def test_a_file_of_too_many_bytes_is_rejected_without_reading_it_whole(
 ) -> None:
     data = encode(smooth(40, 30), "JPEG")
     monkeypatch.setattr(photo_file, "MAX_BYTES", len(data) - 1)
-    assert reason_of(tmp_path, write(tmp_path, "a.jpg", data)) == Reason.TOO_LARGE
+    assert reason_of(tmp_path, write_photo(tmp_path, "a.jpg", data)) == Reason.TOO_LARGE
     assert reason_of(tmp_path, Photo(GONE, "a.jpg")) == Reason.CHANGED

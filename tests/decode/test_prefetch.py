@@ -21,6 +21,7 @@ from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tests.decode.deadly import SETTINGS, die_of_the_deadly, die_once
 from tests.decode.drawing import encode, smooth
+from tests.snapshot.photo_files import put
 from tests.support.servers.gateway import Fate, Gateway
 from tests.support.servers.object_store import ObjectStore
 
@@ -41,22 +42,6 @@ def drawn(count: int) -> dict[str, bytes]:
     return {f"roses/{number:03} ü+%20&a.jpg": GOOD + str(number).encode() for number in range(count)}
 
 
-def upload(photos: dict[str, bytes], url: str) -> AnyPath:
-    """Write photos to an object store, and return their folder."""
-    folder = to_path(url)
-    for name, data in photos.items():
-        (folder / name).write_bytes(data)
-    return folder
-
-
-def write(photos: dict[str, bytes], folder: Path) -> Path:
-    """Write photos to a local folder."""
-    for name, data in photos.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    return folder
-
-
 def table_of(photos: dict[str, bytes]) -> pa.Table:
     """The snapshot's table of photos."""
     keys = [hashlib.sha256(data).hexdigest() for data in photos.values()]
@@ -73,8 +58,7 @@ def decode(photos: dict[str, bytes], folder: AnyPath, root: AnyPath) -> tuple[De
 
 def numbered(folder: AnyPath, count: int) -> list[Photo]:
     """Numbered photos of arbitrary bytes."""
-    for number in range(count):
-        (folder / f"{number}.jpg").write_bytes(b"bytes")
+    put(folder, {f"{number}.jpg": b"bytes" for number in range(count)})
     return [Photo(f"{number:064x}", f"{number}.jpg", len(b"bytes")) for number in range(count)]
 
 
@@ -88,8 +72,8 @@ def test_rows_are_those_of_local_files_in_their_order_and_each_photo_is_one_requ
     object_store: ObjectStore, gateway: Gateway, tmp_path: Path, scratch: Path
 ) -> None:
     photos = drawn(2 * BATCH + 9)
-    here = decode(photos, write(photos, tmp_path / "photos"), tmp_path / "data")
-    folder = upload(photos, object_store.url("photos"))
+    here = decode(photos, put(tmp_path / "photos", photos), tmp_path / "data")
+    folder = put(to_path(object_store.url("photos")), photos)
     with gateway.counting() as requests:
         # The data root is here, so that no other requests are counted.
         there = decode(photos, folder, tmp_path / "beside")
@@ -112,8 +96,8 @@ def test_photos_without_a_picture_are_reported_like_local_ones(object_store: Obj
             (folder / name).write_bytes(data)
         return folder
 
-    here = decode(photos, change(write(photos, tmp_path / "photos")), tmp_path / "data")
-    there = decode(photos, change(upload(photos, object_store.url("photos"))), to_path(object_store.url("data")))
+    here = decode(photos, change(put(tmp_path / "photos", photos)), tmp_path / "data")
+    there = decode(photos, change(put(to_path(object_store.url("photos")), photos)), to_path(object_store.url("data")))
     assert there == here
     counts, (_, rejected) = there
     assert (counts.new, rejected["path"].to_pylist()) == (3, ["note.jpg", "empty.jpg"])
@@ -126,7 +110,7 @@ def test_a_photo_of_too_many_bytes_is_hashed_but_not_decoded(
     object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     monkeypatch.setattr(prefetch, "MAX_BYTES", len(GOOD) - 1)
-    folder = upload({"large.jpg": GOOD, "edited.jpg": GOOD}, object_store.url("photos"))
+    folder = put(to_path(object_store.url("photos")), {"large.jpg": GOOD, "edited.jpg": GOOD})
     sha256, size = hashlib.sha256(GOOD).hexdigest(), len(GOOD) * known
     photos = [Photo(sha256, "large.jpg", size), Photo("0" * 64, "edited.jpg", size), Photo("", "large.jpg", size)]
     outcomes = tried(partial(decode_file, settings=SETTINGS), photos, folder)
@@ -135,11 +119,10 @@ def test_a_photo_of_too_many_bytes_is_hashed_but_not_decoded(
 
 
 def test_the_size_may_be_unknown_and_the_work_may_compute_the_key(object_store: ObjectStore) -> None:
-    folder = upload({"a.jpg": GOOD, "empty.jpg": b""}, object_store.url("photos"))
+    folder = put(to_path(object_store.url("photos")), {"a.jpg": GOOD, "empty.jpg": b""})
     sha256 = hashlib.sha256(GOOD).hexdigest()
-    [known, empty] = tried(
-        partial(decode_file, settings=SETTINGS), [Photo(sha256, "a.jpg"), Photo("", "empty.jpg")], folder
-    )
+    work = partial(decode_file, settings=SETTINGS)
+    [known, empty] = tried(work, [Photo(sha256, "a.jpg"), Photo("", "empty.jpg")], folder)
     assert isinstance(known.result, Picture)
     assert isinstance(empty.result, Rejection)
     [found, gone] = tried(find_out_key, [Photo("", "a.jpg"), Photo("", "gone.jpg")], folder)
@@ -166,13 +149,10 @@ def test_a_photo_whose_process_is_killed_is_not_fetched_again(object_store: Obje
 
 def test_a_connection_that_breaks_costs_a_request_and_no_photo(object_store: ObjectStore, gateway: Gateway) -> None:
     photos = drawn(6)
-    folder = upload(photos, object_store.url("photos"))
+    folder = put(to_path(object_store.url("photos")), photos)
     gateway.spoil("GET", Fate.CUT_OFF)
-    outcomes = tried(
-        partial(decode_file, settings=SETTINGS),
-        list(map(Photo, *(table_of(photos)[name].to_pylist() for name in ("sha256", "path", "bytes")))),
-        folder,
-    )
+    columns = (table_of(photos)[name].to_pylist() for name in ("sha256", "path", "bytes"))
+    outcomes = tried(partial(decode_file, settings=SETTINGS), list(map(Photo, *columns)), folder)
     assert all(isinstance(one.result, Picture) for one in outcomes)
 
 

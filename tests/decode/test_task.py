@@ -66,12 +66,17 @@ def test_a_lower_cap_takes_no_picture_away(make: Make) -> None:
     assert make(0.05).manifest().photos == 7
 
 
+def rewrite(stage: DecodePhotos, **details: object) -> None:
+    """Change details of a manifest, or take away those of None."""
+    values = json.loads(stage.manifest_path().read_text())
+    values["details"] = {name: value for name, value in (values["details"] | details).items() if value is not None}
+    stage.manifest_path().write_text(json.dumps(values))
+
+
 def test_what_an_earlier_version_found_too_large_is_looked_at_again(make: Make) -> None:
     stage = make(0.05)
     stage.run()
-    values = json.loads(stage.manifest_path().read_text())
-    del values["details"]["max_megapixels"]
-    stage.manifest_path().write_text(json.dumps(values))
+    rewrite(stage, max_megapixels=None)
     assert not stage.complete()
     stage.run()
     assert stage.complete()
@@ -81,12 +86,8 @@ def test_what_an_earlier_version_called_damaged_is_looked_at_again(make: Make, t
     (tmp_path / "photos" / "roses" / "large.png").write_bytes(b"no photo")
     stage = make(100)
     stage.run()
-    values = json.loads(stage.manifest_path().read_text())
     assert stage.complete()
-    values["details"]["reasons"] = {"damaged": 1}
-    del values["details"]["rules"]
-    stage.manifest_path().write_text(json.dumps(values))
+    rewrite(stage, reasons={"damaged": 1}, rules=None)
     assert not stage.complete()
-    values["details"]["reasons"] = {"vanished": 1}
-    stage.manifest_path().write_text(json.dumps(values))
+    rewrite(stage, reasons={"vanished": 1})
     assert stage.complete(), "of no rule"

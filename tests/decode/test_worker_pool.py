@@ -1,6 +1,5 @@
 """Work on several processes, which may crash, hang and be killed."""
 
-import hashlib
 import os
 import signal
 import sys
@@ -31,7 +30,7 @@ from tests.decode.deadly import (
     spin,
     stop,
 )
-from tests.decode.drawing import encode, png, smooth
+from tests.decode.drawing import encode, png, smooth, write_photo
 from tests.support.processes import descendants
 
 
@@ -47,11 +46,6 @@ def living_workers() -> set[psutil.Process]:
             if any("spawn_main" in word for word in child.cmdline()):
                 found.add(child)
     return found
-
-
-def write(folder: Path, name: str, data: bytes) -> Photo:
-    (folder / name).write_bytes(data)
-    return Photo(hashlib.sha256(data).hexdigest(), name)
 
 
 def test_every_photo_comes_back_once_and_in_order_from_several_processes() -> None:
@@ -148,7 +142,7 @@ def enormous() -> bytes:
 def test_a_photo_beyond_the_limits_is_rejected_and_the_next_one_is_decoded(
     tmp_path: Path, draw: Callable[[], bytes], work: Callable[..., DecodeResult], reason: Reason
 ) -> None:
-    photos = [write(tmp_path, "bomb", draw()), write(tmp_path, "good", encode(smooth(40, 30), "PNG"))]
+    photos = [write_photo(tmp_path, "bomb", draw()), write_photo(tmp_path, "good", encode(smooth(40, 30), "PNG"))]
     [[bomb, good]] = map_in_processes(partial(work, folder=tmp_path), photos, 1)
     assert isinstance(bomb.result, Rejection)
     assert bomb.result.reason == reason

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from tasks.backbone.backbones import Prepared
+from tasks.backbone.prepare import prepare_own
 from tasks.backbone.request import BackboneRequest
-from tasks.backbone.user_models import prepare
 from tasks.bottleneck.litert_forward import LiteRTForward, int8_network
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.export.classifier import find_obstacle, freeze_classifier, open_classifier
@@ -21,7 +21,7 @@ from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tasks.train.head import Head, save_head, softmax
 from tasks.train.network import Network, build_network, save_network
 from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
-from tests.backbone.test_user_models import SIZE, classifier
+from tests.backbone.networks import SIZE, classifier
 from tests.train.tiny import tiny
 
 LABELS = ("daisy", "roses", "tulips")
@@ -47,7 +47,7 @@ def save_backbone(kind: str, folder: Path) -> Prepared:
             network.save(path)
         else:
             network.export(path, verbose=False)
-        return prepare(BackboneRequest(str(path), scaling="symmetric", bottleneck_tensor="features,normed"), path)
+        return prepare_own(BackboneRequest(str(path), scaling="symmetric", bottleneck_tensor="features,normed"), path)
     pixels = tf.TensorSpec((None, SIZE, SIZE, 3), name="pixels")
     frozen = freeze(tf.function(lambda pixels: network(pixels, training=False)).get_concrete_function(pixels))
     path = folder / "mine.pb"
@@ -55,7 +55,7 @@ def save_backbone(kind: str, folder: Path) -> Prepared:
     outputs = sorted(frozen.outputs, key=lambda output: len(output.shape))
     tensors = ",".join(output.name for output in outputs)
     request = BackboneRequest(str(path), scaling="symmetric", input_tensor="pixels:0", bottleneck_tensor=tensors)
-    return prepare(request, path)
+    return prepare_own(request, path)
 
 
 def add_head(prepared: Prepared, views: int, folder: Path, recipe: LdaRecipe | ClassicRecipe = LDA) -> Model:

@@ -15,7 +15,7 @@ from tasks.predict.models import Model
 from tasks.runtime.tensorflow_import import tf
 from tasks.train.head import Floats, Head, save_head
 from tasks.train.settings import TrainSettings
-from tests.backbone.test_user_models import SIZE
+from tests.backbone.networks import SIZE
 from tests.bottleneck.pictures import key_of
 from tests.export.test_classifier import LABELS, LDA, save_backbone
 

@@ -7,14 +7,17 @@ nothing to do.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from tasks.backbone.backbones import Backbone, Prepared
-from tasks.backbone.request import BackboneRequest
-from tasks.catalog import USER_CATALOG
+from tasks.backbone.request import LAST, BackboneRequest
+from tasks.catalog import USER_CATALOG, BackboneEntry
+from tasks.decode.settings import Crop, Resampling
 from tasks.errors import SettingError
+from tasks.keys import file_sha256
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.storage.files import local
 
 LayerNetwork = Callable[[Any], tuple[Any, ...]]
 
@@ -51,12 +54,7 @@ class BackboneKind(ABC):
     relu6: ClassVar[bool] = False
 
     def prepare(self, request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
-        """Find or fetch the weights of a model that is named with `prefix` or in the catalog, and describe it.
-
-        Args:
-            request: The user's request.
-            folder: Where fetched files are kept.
-            progress: Told what is fetched.
+        """Find the weights of a model that is named with `prefix` or in the catalog, or fetch them; and describe it.
 
         Raises:
             SettingError: There is no such model, or a parameter does not go with it.
@@ -83,16 +81,11 @@ class BackboneKind(ABC):
 
     @abstractmethod
     def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
-        """Load a model as a function to the averages of each layer.
-
-        Args:
-            backbone: The backbone.
-            weights: Its weights on this machine.
-            bfloat16: Whether its layers compute in bfloat16, if they can.
+        """Load a model, whose layers compute in bfloat16 if they can and shall.
 
         Returns:
-            A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to float32 [N, D]
-            of each layer.
+            A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to the averages of
+            each layer, float32 [N, D].
 
         Raises:
             BackboneError: The weights are damaged, or of another network.
@@ -104,12 +97,7 @@ class TrainableKind(BackboneKind):
 
     @abstractmethod
     def build_layers(self, backbone: Backbone, weights: Path, *, pretrained: bool) -> Any:
-        """Build the Keras model.
-
-        Args:
-            backbone: The backbone.
-            weights: Its weights on this machine.
-            pretrained: Whether it gets these weights; else they are random, as before any training.
+        """Build the Keras model, with these weights or, as before any training, with random ones.
 
         Returns:
             A `keras.Model` from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to float32 [N, D] of each layer. All
@@ -120,10 +108,32 @@ class TrainableKind(BackboneKind):
         """
 
     def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
-        """Build the Keras model, and use it as a function."""
-        from tasks.backbone.layers import dtype_policy
         from tasks.runtime.tensorflow_import import keras
 
-        with dtype_policy("mixed_bfloat16" if bfloat16 else "float32"):
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("mixed_bfloat16" if bfloat16 else "float32")
+        try:
             model = self.build_layers(backbone, weights, pretrained=True)
+        finally:
+            keras.config.set_dtype_policy(before)
         return lambda pixels: tuple(keras.tree.flatten(model(pixels, training=False)))
+
+
+def describe_entry(
+    request: BackboneRequest, entry: BackboneEntry, weights: AnyPath, layers: tuple[tuple[str, int], ...]
+) -> Prepared:
+    """Describe a backbone of the catalog, with the names and widths of its layers, the last layer first."""
+    backbone = Backbone(
+        name=entry.name,
+        kind=entry.kind,
+        model=entry.model,
+        weights_sha256=file_sha256(local(weights)),
+        size=request.size or entry.size,
+        layers=tuple(name for name, _ in layers),
+        widths=tuple(width for _, width in layers),
+        scaling=entry.scaling,
+        resampling=cast("Resampling", entry.resampling),
+        crop=cast("Crop", entry.crop),
+        input_tensor=entry.input_tensor,
+    )
+    return Prepared(backbone.last_layer if request.layers == LAST else backbone, weights)

@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from tasks.backbone.backbones import Backbone, Prepared
-from tasks.backbone.catalog_models import describe_entry, unpack_graph
-from tasks.backbone.kinds.base import BackboneKind, InputFormat, LayerNetwork
+from tasks.backbone.kinds.base import BackboneKind, InputFormat, LayerNetwork, describe_entry
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.weights import given_weights
-from tasks.catalog import find_backbone
-from tasks.errors import SettingError
+from tasks.catalog import BackboneEntry, find_backbone
+from tasks.errors import BackboneError, SettingError
+from tasks.keys import KEY_LENGTH, file_sha256
 from tasks.paths import AnyPath
 from tasks.progress import Progress
+from tasks.storage.files import is_there, local, publish_folder
 
 
 class FrozenGraphKind(BackboneKind):
@@ -21,7 +22,6 @@ class FrozenGraphKind(BackboneKind):
     has_tensors = True
 
     def prepare(self, request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
-        """Fetch and extract a graph of the catalog, and run it to measure its layers."""
         from tasks.backbone.load import measure_width
 
         entry = find_backbone(request.backbone)
@@ -30,24 +30,39 @@ class FrozenGraphKind(BackboneKind):
                 f"--image-size is {request.size}, {entry.name} takes {entry.size} pixels only. Leave it out."
             )
         file = given_weights(request.weights or entry.url, folder, progress)
-        graph = unpack_graph(file, entry, folder, progress)
+        graph = file if file.suffix == ".pb" else _unpacked(file, entry, folder, progress)
         tensors = tuple((name.strip(), 0) for name in entry.bottleneck_tensor.split(","))
-        return measure_width(describe_entry(request, entry, graph, entry.size, tensors))
+        return measure_width(describe_entry(request, entry, graph, tensors))
 
     def is_model(self, path: Path) -> bool:
-        """Tell whether a user's path is a `.pb` file."""
         return path.is_file() and path.suffix == ".pb"
 
     def read_input(self, request: BackboneRequest, path: Path) -> InputFormat:
-        """Read the input's size where the graph says it."""
         from tasks.backbone.frozen_graph import check_tensors_named, input_size
 
         check_tensors_named(path, request.input_tensor, request.bottleneck_tensor)
         return InputFormat(input_size(path, request.input_tensor))
 
     def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
-        """Load the graph as it is; it computes in float32."""
         from tasks.backbone.frozen_graph import frozen_network
 
         network = frozen_network(weights, backbone.input_tensor, *backbone.layers)
         return lambda pixels: network(SCALINGS[backbone.scaling].apply(pixels))
+
+
+def _unpacked(file: AnyPath, entry: BackboneEntry, folder: AnyPath, progress: Progress) -> AnyPath:
+    """Extract the graph from an archive, once."""
+    from tasks.download.archives import extract
+
+    archive = local(file)
+    unpacked = folder / file_sha256(archive)[:KEY_LENGTH]
+    if not is_there(unpacked):
+        with publish_folder(unpacked, progress) as temporary:
+            extract(archive, temporary, progress)
+    graph = unpacked / entry.file
+    if not graph.is_file():
+        raise BackboneError(
+            f"{file} holds no {entry.file}, so it is not the archive of {entry.name}. Give --weights the right one, as "
+            f"{entry.url} has it."
+        )
+    return graph

@@ -1,4 +1,4 @@
-"""The models of keras.applications."""
+"""The models of keras.applications, with ImageNet weights that Keras fetches."""
 
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,18 @@ from tasks.progress import Progress
 
 
 class KerasApplicationKind(TrainableKind):
-    """A model of keras.applications, with ImageNet weights that Keras fetches."""
+    """A model of keras.applications."""
 
     name = "keras_application"
     prefix = KERAS_PREFIX
     bfloat16_on_gpu = True
 
     def prepare(self, request: BackboneRequest, folder: AnyPath, progress: Progress) -> Prepared:
-        """Find or fetch the weights, and check that they fit."""
         from tasks.backbone.keras_applications import prepare
 
         return prepare(request, folder, progress)
 
     def build_layers(self, backbone: Backbone, weights: Path, *, pretrained: bool) -> Any:
-        """Build the Keras model with its `preprocess_input`."""
         from tasks.backbone.keras_applications import build
 
         return build(backbone, weights if pretrained else None)

@@ -14,17 +14,14 @@ class KerasFileKind(TrainableKind):
     name = "keras_file"
 
     def is_model(self, path: Path) -> bool:
-        """Tell whether a user's path is a `.keras` file."""
         return path.is_file() and path.suffix == ".keras"
 
     def read_input(self, request: BackboneRequest, path: Path) -> InputFormat:
-        """Read the input's size, and whether the first layers scale pixels."""
         from tasks.backbone.keras_files import read_input
 
         return read_input(path)
 
     def build_layers(self, backbone: Backbone, weights: Path, *, pretrained: bool) -> Any:
-        """Build the Keras model without its classes."""
         from tasks.backbone.keras_files import build_keras
 
         return build_keras(backbone, weights, pretrained=pretrained)

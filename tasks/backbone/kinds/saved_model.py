@@ -13,17 +13,14 @@ class SavedModelKind(BackboneKind):
     name = "saved_model"
 
     def is_model(self, path: Path) -> bool:
-        """Tell whether a user's path is the folder of a SavedModel."""
         return (path / "saved_model.pb").is_file()
 
     def read_input(self, request: BackboneRequest, path: Path) -> InputFormat:
-        """Read the input's size from the signature."""
         from tasks.backbone.saved_models import saved_size
 
         return InputFormat(saved_size(path))
 
     def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
-        """Load the SavedModel as it is; it computes in float32."""
         from tasks.backbone.saved_models import saved_network
 
         return saved_network(backbone, weights)

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from tasks.decode.rejection_limits import check_left, check_missing, missing_photos
+from tasks.decode.rejected_rows import check_left, check_missing, missing_photos
 from tasks.decode.rejections import MissingPhoto
 from tasks.errors import DatasetError
 

@@ -1,0 +1,99 @@
+"""A small network, and the files in which a user may have it."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.runtime.tensorflow_import import freeze, keras, tf
+
+SIZE = 24
+SPEC = tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="pixels")
+layers = keras.layers
+
+
+def classifier(*first: Any, size: int | None = SIZE) -> Any:
+    """A small network: the first layers, two convolutions, their average, called `features`, and 5 classes."""
+    keras.utils.set_random_seed(1)
+    return keras.Sequential(
+        [
+            keras.Input((size, size, 3)),
+            *first,
+            layers.Conv2D(8, 3, strides=2, activation="relu"),
+            layers.BatchNormalization(name="normed"),
+            layers.Conv2D(6, 3, activation="relu", name="map"),
+            layers.GlobalAveragePooling2D(name="features"),
+            layers.Dense(5, activation="softmax"),
+        ]
+    )
+
+
+def headless(model: Any, outputs: str | Sequence[str] = "features") -> Any:
+    """The network up to a layer, or to several, by their names."""
+    if isinstance(outputs, str):
+        return keras.Model(model.inputs[0], model.get_layer(outputs).output)
+    return keras.Model(model.inputs[0], {name: model.get_layer(name).output for name in outputs})
+
+
+def save(model: Any, folder: Path) -> Path:
+    """Write a `.keras` file."""
+    model.save(folder / "mine.keras")
+    return folder / "mine.keras"
+
+
+def export(model: Any, folder: Path) -> Path:
+    """Write a SavedModel."""
+    model.export(folder / "mine", verbose=False)
+    return folder / "mine"
+
+
+def export_function(call: Callable[[Any], Any], folder: Path, spec: Any = SPEC) -> Path:
+    """Write a SavedModel of a plain function."""
+    module = tf.Module()
+    module.function = tf.function(call, input_signature=[spec], autograph=False)
+    tf.saved_model.save(module, str(folder / "plain"), {"serving_default": module.function})
+    return folder / "plain"
+
+
+def write_graph(path: Path, graph: tf.compat.v1.GraphDef) -> Path:
+    """Write a graph as TensorFlow does, and return its path."""
+    path.write_bytes(graph.SerializeToString())
+    return path
+
+
+def freeze_model(model: Any, folder: Path, spec: Any = SPEC) -> tuple[Path, list[str]]:
+    """Write a model as a frozen graph from `pixels:0`; returns the names of its outputs, too."""
+    function = tf.function(lambda pixels: model(pixels, training=False), autograph=False)
+    frozen = freeze(function.get_concrete_function(spec))
+    path = write_graph(folder / "mine.pb", frozen.graph.as_graph_def())
+    return path, [output.name for output in frozen.outputs]
+
+
+def draw_graph(path: Path, build: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Path:
+    """Write a graph of today from `pixels:0`, of a shape, to `bottleneck:0`."""
+    with tf.Graph().as_default() as graph:
+        tf.identity(build(tf.compat.v1.placeholder(tf.float32, shape, "pixels")), "bottleneck")
+    return write_graph(path, graph.as_graph_def())
+
+
+class Untouched:
+    """A graph in a Session, as it is; to be used in a `with`."""
+
+    def __init__(self, graph: tf.compat.v1.GraphDef) -> None:
+        self._graph = tf.Graph()
+        with self._graph.as_default():
+            tf.import_graph_def(graph, name="")
+        self._session = tf.compat.v1.Session(graph=self._graph)
+
+    def __call__(self, fetched: str, fed: str, value: object) -> npt.NDArray[Any]:
+        """Compute a tensor from the value of another."""
+        return np.asarray(self._session.run(fetched, {fed: value}))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._session.close()
