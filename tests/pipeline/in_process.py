@@ -27,9 +27,9 @@ def stages_of(run: RetrainFlowers, *, export: bool = True) -> dict[str, StageTas
     return dict(run.stage_tasks([each.prepared() for each in run.prepare_backbones()], export=export))
 
 
-def decode(project: Project) -> RetrainFlowers:
+def decode(project: Project, **more: str) -> RetrainFlowers:
     """Run the stages up to decode; the next snapshot reuses the photos' hashes."""
-    run = run_of(project)
+    run = run_of(project, **more)
     for backbone in run.prepare_backbones():
         backbone.run()
     # The run id of another program, whose snapshot stays valid if the photos change.
