@@ -2,6 +2,7 @@
 
 import luigi
 
+from pipeline.compare import CompareTraining
 from pipeline.retrain import RetrainFlowers
 from tasks.run_context import RunContext
 from tasks.snapshot.task import TakeSnapshot
@@ -39,6 +40,12 @@ def decode(project: Project, **more: str) -> RetrainFlowers:
         ).run()
     stages_of(run)["decode"].run()
     return run
+
+
+def start(run: RetrainFlowers | CompareTraining) -> None:
+    """Run the tasks of a run one after the other, so that an error of one is raised here."""
+    for task in run.run():
+        task.run()
 
 
 def retrain_here(project: Project, *, date: str, **more: str) -> None:

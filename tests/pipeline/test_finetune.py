@@ -11,7 +11,7 @@ from pipeline.compare import CompareTraining
 from pipeline.summary import summarise
 from tasks.errors import SettingError
 from tests.pipeline.command import Finished, Project, draw, forked
-from tests.pipeline.in_process import retrain_here, run_of
+from tests.pipeline.in_process import retrain_here, run_of, start
 
 PHOTOS = 30
 DATE, NEXT = "2026-03-01", "2026-03-02"
@@ -111,9 +111,7 @@ def test_a_comparison_trains_every_way_once_and_finds_them_again_on_another_date
     assert (later["cells"], later["cells_new"], later["comparison"]) == (3, 0, found["comparison"])
 
 
-def test_a_graph_is_refused_before_any_photo_is_read(
-    project: Project, tmp_path: Path, small: dict[str, str]
-) -> None:
+def test_a_graph_is_refused_before_any_photo_is_read(project: Project, tmp_path: Path, small: dict[str, str]) -> None:
     from tasks.runtime.tensorflow_import import keras  # noqa: PLC0415 (takes seconds)
 
     keras.saving.load_model(small["backbone"]).export(tmp_path / "graph", verbose=False)
@@ -123,6 +121,5 @@ def test_a_graph_is_refused_before_any_photo_is_read(
         CompareTraining.from_str_params(compare(project, **own)),
     ):
         with pytest.raises(SettingError, match="graph is a graph whose weights are constants: it cannot be trained"):
-            for stage in run.run():
-                stage.run()
+            start(run)
     assert not (project.root / "snapshot").exists()

@@ -144,9 +144,7 @@ def test_an_export_is_tested_on_photos_that_it_cannot_read_or_by_the_next_run_if
     assert project.new(THIRD)["export"] == tested["photos"]
 
 
-def test_a_model_of_labels_that_are_hard_to_tell_apart_is_exported(
-    project: Project, exporting: dict[str, str]
-) -> None:
+def test_a_model_of_labels_that_are_hard_to_tell_apart_is_exported(project: Project, exporting: dict[str, str]) -> None:
     """In int8 and in float32 the model predicts other labels for many photos, neither of them better."""
     draw_two_labels(project, 300, 0, 8, format="PNG")
     done = project.retrain_forked(**{**exporting, "precision": "int8"}, date=FIRST)

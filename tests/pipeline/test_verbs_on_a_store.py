@@ -100,7 +100,15 @@ def about(trained: Trained) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "words", ["history", "history --json", "open --no-browser", "open --index --no-browser", "compact --dry-run", "gc --dry-run"]
+    "words",
+    [
+        "history",
+        "history --json",
+        "open --no-browser",
+        "open --index --no-browser",
+        "compact --dry-run",
+        "gc --dry-run",
+    ],
 )
 def test_a_verb_has_the_same_output_on_a_store(read: Both, words: str) -> None:
     assert read.check(*words.split(), f"--data-root={ROOT}")
