@@ -2,9 +2,14 @@
 
 import pytest
 
-from tests.pipeline.command import Project, draw
-from tests.pipeline.conftest import small as small
-from tests.pipeline.in_process import decode, stages_of
+from pipeline.retrain import RetrainFlowers
+from tests.pipeline.command import LITTLE, Project, draw
+from tests.pipeline.in_process import decode, run_of, stages_of
+
+
+def run_in(project: Project, export: str = "none") -> RetrainFlowers:
+    """The run of the stages: no network in int8 and no cross-validation, which take long."""
+    return run_of(project, **LITTLE, precision="float32", export=export)
 
 
 @pytest.fixture(scope="session")
