@@ -1,6 +1,7 @@
 """Stages and whole runs in this process, which has imported already what takes seconds, for tests of their results."""
 
 import luigi
+from luigi.task import flatten
 
 from pipeline.compare import CompareTraining
 from pipeline.retrain import RetrainFlowers
@@ -44,8 +45,9 @@ def decode(project: Project, **more: str) -> RetrainFlowers:
 
 def start(run: RetrainFlowers | CompareTraining) -> None:
     """Run the tasks of a run one after the other, so that an error of one is raised here."""
-    for task in run.run():
-        task.run()
+    for tasks in run.run():
+        for task in flatten(tasks):
+            task.run()
 
 
 def retrain_here(project: Project, *, date: str, **more: str) -> None:

@@ -107,13 +107,13 @@ def test_a_failure_is_one_sentence(trained: Trained, photos: Path, tmp_path: Pat
     unfinished = tmp_path / "train" / trained.folder.name
     shutil.copytree(trained.folder, unfinished)
     (unfinished / "manifest.json").unlink()
-    words: list[object]
-    for words, sentence in (
+    cases: list[tuple[list[object], str]] = [
         (["flowers", photos, "--output", photos / "0.jpg" / "out.csv"], "out.csv cannot be written"),
         (["flowers", tmp_path / "notes"], f"There are no photos in {tmp_path}/notes; left out: not a photo 1."),
         (["flowers", tmp_path / "raw"], f"Ignored: 1 raw photo (convert to JPEG): {tmp_path}/raw/a.CR2."),
         ([unfinished, trained.photos], f"The training in {unfinished} has not ended."),
-    ):
+    ]
+    for words, sentence in cases:
         assert_error(predict(trained, *words), 1, sentence)
 
 
