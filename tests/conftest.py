@@ -1,4 +1,4 @@
-"""What every stage's tests share."""
+"""Fixtures of all tests."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from tests.support.repository import REPOSITORY
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, forget_stores, other_machine, serving
 
-# Seconds on the clock say nothing of an example where other programs are at work too.
+# On a busy machine the time of an example says nothing.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
@@ -23,7 +23,7 @@ FLOWER_PHOTOS = REPOSITORY.parent / "shared" / "flower_photos"
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C reach what tests start: a shell's background job ignores it, and so does whatever that starts."""
+    """Let Ctrl-C reach the commands of tests, which inherit that a shell's background job ignores it."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,7 +33,7 @@ def _interruptible() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def flower_photos() -> Path:
-    """The folder of 2,000 real photos that lies beside a developer's checkout; where it is missing, the test skips."""
+    """The folder of 2,000 real photos beside a developer's checkout; without it the test is skipped."""
     if not FLOWER_PHOTOS.is_dir():
         if os.environ.get("CI"):
             pytest.fail(f"CI needs the photos at {FLOWER_PHOTOS}")
@@ -43,7 +43,7 @@ def flower_photos() -> Path:
 
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[ObjectStore]:
-    """A real object store on this machine; this process and its children find it by their environment."""
+    """A real object store on this machine, which this process and its children find by their environment."""
     with serving() as store, pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_REGION"):
             patch.delenv(name, raising=False)
@@ -55,7 +55,7 @@ def object_store() -> Iterator[ObjectStore]:
 
 @pytest.fixture
 def gateway(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
-    """Stands before the object store for one test, which finds the store behind it as if it were not there."""
+    """A gateway between this test and the object store."""
     with Gateway(object_store.port).serving() as gateway:
         monkeypatch.setenv("AWS_ENDPOINT_URL", gateway.address)
         monkeypatch.setitem(object_store.environment, "AWS_ENDPOINT_URL", gateway.address)
@@ -66,7 +66,7 @@ def gateway(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @pytest.fixture
 def impatient(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
-    """The object store, for whom a request that fails has failed: nothing is tried again, which takes half a minute."""
+    """The object store without retries of failed requests, which take half a minute."""
     monkeypatch.setitem(_OPTIONS["s3"]["config_kwargs"], "retries", {"mode": "standard", "max_attempts": 0})
     forget_stores()
     yield object_store
@@ -75,13 +75,13 @@ def impatient(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def own_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of the test's own: nothing is in scratch that another test has fetched; see `other_machine`."""
+    """Another machine for this test, which has fetched nothing yet; see `other_machine`."""
     other_machine(monkeypatch, tmp_path)
 
 
 @pytest.fixture
 def far_root(object_store: ObjectStore) -> AnyPath:
-    """A data root on a store, of which nothing is there."""
+    """A data root on a store that does not exist yet."""
     return to_path(object_store.url("data"))
 
 

@@ -1,22 +1,29 @@
 """Rules for the whole repository that no linter checks."""
 
 import ast
-import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.processes import TIMEOUT
+from tests.support.processes import run
 from tests.support.repository import REPOSITORY, tracked_files
 
 HEAVY = {"PIL", "httpx", "keras", "matplotlib", "openvino", "scipy", "sklearn", "tensorflow"}
 LUIGI_MODULES = {"task.py", "stage.py", "parameters.py", "luigi_worker.py", "luigi_failures.py", "luigi_settings.py"}
-SOURCES = sorted(path.relative_to(REPOSITORY) for path in (REPOSITORY / "tasks").rglob("*.py"))
+SOURCES, PIPELINE = (
+    sorted(path.relative_to(REPOSITORY) for path in (REPOSITORY / folder).rglob("*.py"))
+    for folder in ("tasks", "pipeline")
+)
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
 
 
 def imported(path: Path, *, at_the_top: bool) -> Iterator[str]:
-    """Packages that a module imports: anywhere in it, or only while it is being imported itself."""
-    tree = ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
+    """Packages that a module imports: anywhere in it, or only while it is imported itself."""
+    tree = parsed(path)
     for node in tree.body if at_the_top else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -26,13 +33,17 @@ def imported(path: Path, *, at_the_top: bool) -> Iterator[str]:
 
 def test_importing_pipeline_stays_light() -> None:
     script = f"import pipeline, sys; print(*sorted({HEAVY} & {{name.partition('.')[0] for name in sys.modules}}))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=TIMEOUT
-    )
-    assert done.stdout.split() == []
+    done = run([sys.executable, "-c", script])
+    assert (done.code, done.output) == (0, "\n"), done.errors
 
 
-def test_all_stages_are_looked_at() -> None:
+def test_no_public_class_name_stands_twice() -> None:
+    nodes = [node for path in [*SOURCES, *PIPELINE] for node in ast.walk(parsed(path))]
+    names = Counter(node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_all_stages_are_checked() -> None:
     stages = "download snapshot decode backbone bottleneck train predict evaluate export champion report compare"
     assert {"storage", "shards", *stages.split()} <= {path.parts[1] for path in SOURCES}
 
@@ -49,9 +60,8 @@ def test_tensorflow_is_loaded_by_the_stages_that_compute_with_it_alone() -> None
 
 
 def test_ray_and_openvino_are_imported_by_one_module_each() -> None:
-    pipeline = [path.relative_to(REPOSITORY) for path in (REPOSITORY / "pipeline").rglob("*.py")]
     for package, module in (("ray", "tasks/cluster/driver.py"), ("openvino", "tasks/runtime/openvino_import.py")):
-        loading = [path for path in [*SOURCES, *pipeline] if package in imported(path, at_the_top=False)]
+        loading = [path for path in [*SOURCES, *PIPELINE] if package in imported(path, at_the_top=False)]
         assert loading == [Path(module)]
 
 

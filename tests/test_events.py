@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tasks.events import emit, set_format
-from tests.support.processes import TIMEOUT, read_line, running
+from tests.support.processes import TIMEOUT, read_line, run, running
 
 SCRIPT = """
 import sys
@@ -62,18 +62,11 @@ def test_path_that_is_not_utf_8_is_escaped_and_json_keeps_its_bytes(
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_text_beyond_the_output_s_encoding_is_escaped(form: str) -> None:
     script = f"from tasks.events import *; set_format('{form}'); emit('told', 'é 日 \U0001f33b')"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=TIMEOUT,
-    )
-    assert (json.loads(done.stdout)["text"] if form == "json" else done.stdout) == {
-        "json": "é 日 \U0001f33b",
-        "text": "\\xe9 \\u65e5 \\U0001f33b\n",
-    }[form]
+    written = run([sys.executable, "-c", script], {**os.environ, "PYTHONIOENCODING": "ascii"}).output
+    if form == "json":
+        assert json.loads(written)["text"] == "é 日 \U0001f33b"
+    else:
+        assert written == "\\xe9 \\u65e5 \\U0001f33b\n"
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

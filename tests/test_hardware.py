@@ -1,6 +1,5 @@
 """The GPUs that a process may use, that stages claim them from Luigi, and the precisions that a processor has."""
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from tasks.run_context import RunContext
 from tasks.snapshot.task import TakeSnapshot
 from tasks.stage import StageTask
 from tasks.train.task import FinetuneNetwork, TrainHead
-from tests.support.processes import TIMEOUT
+from tests.support.processes import run
 
 UUID, PART = "GPU-8932f937-d72c", "MIG-c7384736-a75d"
 
@@ -106,8 +105,7 @@ def test_extraction_on_ray_claims_gpus_only_where_ray_is_started_here_for_them(
 
 def test_finding_them_loads_nothing_else() -> None:
     script = "import tasks.hardware, sys; print({'tensorflow', 'luigi', 'pyarrow'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=TIMEOUT)
-    assert done.stdout == "set()\n"
+    assert run([sys.executable, "-c", script]).output == "set()\n"
 
 
 @pytest.mark.parametrize(

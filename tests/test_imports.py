@@ -1,11 +1,10 @@
 """Importing any module of the project only defines things."""
 
 import json
-import subprocess
 import sys
+from pathlib import Path
 
-from tests.support.processes import TIMEOUT
-from tests.support.repository import REPOSITORY
+from tests.support.processes import run
 
 IMPORT = """
 import importlib, pkgutil, sys
@@ -51,7 +50,7 @@ def state():
     }
 
 forks = []
-for name in json.load(sys.stdin):
+for name in json.loads(open(sys.argv[1]).read()):
     with suppress(Exception):
         importlib.import_module(name)
 os.register_at_fork = lambda **functions: forks.append(functions)
@@ -62,22 +61,14 @@ print(json.dumps([name for name in before if before[name] != after[name]]))
 """
 
 
-def run_script(script: str, *, given: object = None) -> list[str]:
+def run_script(script: str, *arguments: object) -> list[str]:
     """Run a script in a process of its own; returns the list that it prints as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"import json\n{IMPORT}\n{script}"],
-        cwd=REPOSITORY,
-        input=json.dumps(given),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
-    assert done.returncode == 0, done.stderr
-    printed: list[str] = json.loads(done.stdout)
+    done = run([sys.executable, "-c", f"import json\n{IMPORT}\n{script}", *arguments])
+    assert done.code == 0, done.errors
+    printed: list[str] = json.loads(done.output)
     return printed
 
 
-def test_importing_every_module_changes_nothing_in_the_process() -> None:
-    libraries = run_script(LIST_LIBRARIES)
-    assert run_script(COMPARE, given=libraries) == []
+def test_importing_every_module_changes_nothing_in_the_process(tmp_path: Path) -> None:
+    (tmp_path / "libraries").write_text(json.dumps(run_script(LIST_LIBRARIES)))
+    assert run_script(COMPARE, tmp_path / "libraries") == []

@@ -1,31 +1,25 @@
-"""A data root in which every stage but the export has done its work, made in this process."""
-
-from pathlib import Path
+"""A data root in which every stage but the export is done, in this process."""
 
 import pytest
 
 from pipeline.retrain import RetrainFlowers
-from tests.pipeline.command import Project, draw
-from tests.pipeline.first_stages import decode, run_of
-
-#: Seconds instead of minutes: no network in int8, no cross-validation.
-CHEAP = {"precision": "float32", "folds": "0"}
+from tests.pipeline.command import LITTLE, Project, draw
+from tests.pipeline.in_process import decode, run_of, stages_of
 
 
 def run_in(project: Project, export: str = "none") -> RetrainFlowers:
-    """The run that all stages are of."""
-    return run_of(project, **CHEAP, export=export)
+    """The run of the stages: no network in int8 and no cross-validation, which take long."""
+    return run_of(project, **LITTLE, precision="float32", export=export)
 
 
 @pytest.fixture(scope="session")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Photos, and the data root; tests copy it."""
+    """Photos and the data root, which no test may write to."""
     folder = tmp_path_factory.mktemp("machine")
-    project = Project(Path(folder, "photos"), Path(folder, "data"))
+    project = Project(folder / "photos", folder / "data")
     draw(project.photos, range(24))
     decode(project)
-    run = run_in(project)
-    stages = run.stage_tasks([each.prepared() for each in run.prepare_backbones()], export=False)
+    stages = stages_of(run_in(project), export=False)
     for name in ("bottleneck", "train", "evaluate", "champion", "report"):
         stages[name].run()
     return project

@@ -1,8 +1,7 @@
-"""A damaged file is named and set aside, and what is missing then is made again in the same night."""
+"""A damaged file is named and moved aside, and its contents are computed again in the same run."""
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -22,9 +21,9 @@ from tasks.stage import RunStageTask
 from tasks.storage.layout import manifest_path
 from tests.machine.conftest import run_in
 from tests.pipeline.command import Project
+from tests.pipeline.in_process import stages_of
 from tests.shards.rows import bottlenecks, keys, open_store
-from tests.support.processes import TIMEOUT
-from tests.support.repository import REPOSITORY
+from tests.support.processes import Finished, run
 
 KEYS = range(5)
 Damages = Callable[[], list[Mapping[str, str]]]
@@ -55,7 +54,7 @@ class WriteRows(RunStageTask):
 
 
 class Between(RunStageTask):
-    """Stands on the store, is done, and stays so whatever becomes of the store."""
+    """Needs the store, and stays done whatever becomes of the store."""
 
     stage = "between"
 
@@ -78,7 +77,7 @@ class ReadRows(RunStageTask):
     stage = "read"
 
     def requires(self) -> Between:
-        """What stands on the rows."""
+        """The stage between."""
         return Between(context=self.context)
 
     def manifest_path(self) -> AnyPath:
@@ -94,24 +93,18 @@ class ReadRows(RunStageTask):
         return StageResult("read", "beef", {}, found, found, 0)
 
 
-def read_by_luigi(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def read_by_luigi(root: Path, *options: str) -> Finished:
     """Run `luigi ReadRows`."""
     command = [sys.executable, "-m", "tests.support.luigi_program", "--module", "tests.machine.test_damaged_files"]
-    return subprocess.run(
-        [*command, "ReadRows", "--context", json.dumps({"data_root": str(root)}), *options],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
+    return run([*command, "ReadRows", "--context", json.dumps({"data_root": str(root)}), *options])
 
 
 @pytest.fixture
 def shard(tmp_path: Path) -> Path:
     """The only shard of a root in which all but the last of three stages are done."""
-    Between(context=RunContext(data_root=str(tmp_path))).requires().run()
-    Between(context=RunContext(data_root=str(tmp_path))).run()
+    between = Between(context=RunContext(data_root=str(tmp_path)))
+    between.requires().run()
+    between.run()
     (shard,) = (tmp_path / "store").glob("part-*.parquet")
     return shard
 
@@ -134,10 +127,10 @@ def test_a_damaged_shard_is_made_again_in_the_same_run(
     damage(shard)
     there = shard.exists()
     done = read_by_luigi(tmp_path, *options)
-    assert done.returncode == 0
-    assert done.stderr.startswith(f"WARNING: {shard} is {'damaged' if there else 'gone'}")
-    assert done.stderr.count("\n") == 1
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["write", "read"]
+    assert done.code == 0
+    assert done.errors.startswith(f"WARNING: {shard} is {'damaged' if there else 'gone'}")
+    assert done.errors.count("\n") == 1
+    assert [line.split()[0] for line in done.output.splitlines()] == ["write", "read"]
     assert ReadRows(context=RunContext(data_root=str(tmp_path))).manifest().photos == len(KEYS)
     assert shard.read_bytes() == good
     assert [path.name for path in (tmp_path / "store" / "damaged").glob("*")] == ([shard.name] if there else [])
@@ -145,7 +138,7 @@ def test_a_damaged_shard_is_made_again_in_the_same_run(
 
 @pytest.fixture
 def damages(capsys: pytest.CaptureFixture[str]) -> Iterator[Damages]:
-    """What programs are told of damaged files, from here on."""
+    """The events of damaged files from here on."""
 
     def told() -> list[Mapping[str, str]]:
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -157,7 +150,7 @@ def damages(capsys: pytest.CaptureFixture[str]) -> Iterator[Damages]:
     events.set_format("text")
 
 
-def test_programs_are_told_of_it_too(tmp_path: Path, shard: Path, damages: Damages) -> None:
+def test_a_damaged_file_is_an_event(tmp_path: Path, shard: Path, damages: Damages) -> None:
     cut(shard)
     ReadRows(context=RunContext(data_root=str(tmp_path))).run()
     (damaged,) = damages()
@@ -192,17 +185,19 @@ def test_a_stage_heals_its_own_store(tmp_path: Path, shard: Path) -> None:
     assert task.manifest().new == len(KEYS)
 
 
-def test_pictures_and_bottlenecks_are_made_again_together(done: Project, tmp_path: Path, damages: Damages) -> None:
-    root = tmp_path / "data"
-    shutil.copytree(done.root, root)
+@pytest.fixture
+def root(done: Project, tmp_path: Path) -> Path:
+    """A copy of the data root of all stages."""
+    return shutil.copytree(done.root, tmp_path / "data")
+
+
+def test_pictures_and_bottlenecks_are_made_again_together(done: Project, root: Path, damages: Damages) -> None:
     shutil.rmtree(root / "train")
     shards = [*root.glob("decode/*/part-*.parquet"), *root.glob("bottleneck/*/part-*.parquet")]
     before = [pq.read_table(shard, columns=["sha256"]) for shard in shards]
     for shard in shards:
         flip_a_bit(shard)
-    run = run_in(Project(done.photos, root))
-    train = run.stage_tasks([each.prepared() for each in run.prepare_backbones()], export=False)["train"]
-    train.run()
+    stages_of(run_in(Project(done.photos, root)))["train"].run()
     assert sorted(damaged["path"] for damaged in damages()) == sorted(map(str, shards))
     assert len(shards) == len([*root.glob("*/*/damaged/*")]) == 2
     assert [pq.read_table(shard, columns=["sha256"]) for shard in shards] == before
@@ -211,20 +206,16 @@ def test_pictures_and_bottlenecks_are_made_again_together(done: Project, tmp_pat
         assert ours.read_bytes() == theirs.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["predictions.parquet", "head.npz"])
-def test_damaged_results_are_made_again(done: Project, tmp_path: Path, name: str) -> None:
-    root = tmp_path / "data"
-    shutil.copytree(done.root, root)
-    shutil.rmtree(root / "report")
+@pytest.mark.parametrize(
+    ("name", "removed", "stage"),
+    [("predictions.parquet", ["report"], "report"), ("head.npz", ["report", "evaluate"], "evaluate")],
+)
+def test_damaged_results_are_made_again(done: Project, root: Path, name: str, removed: list[str], stage: str) -> None:
+    for folder in removed:
+        shutil.rmtree(root / folder)
     (damaged,) = [*root.glob(f"evaluate/*/{name}"), *root.glob(f"train/*/{name}")]
     good = damaged.read_bytes()
     cut(damaged)
-    run = run_in(Project(done.photos, root))
-    stages = run.stage_tasks([each.prepared() for each in run.prepare_backbones()], export=False)
-    if name == "head.npz":
-        shutil.rmtree(root / "evaluate")
-        stages["evaluate"].run()
-    else:
-        stages["report"].run()
+    stages_of(run_in(Project(done.photos, root)))[stage].run()
     assert damaged.read_bytes() == good
     assert (damaged.parent / "damaged" / name).stat().st_size == 100

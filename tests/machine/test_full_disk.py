@@ -1,4 +1,4 @@
-"""A disk that is full, read-only or closed to this user: one sentence, and nothing of what was there is touched."""
+"""A disk that is full, read-only or closed to this user: one sentence, and published files stay as they are."""
 
 import hashlib
 import os
@@ -16,21 +16,9 @@ from tasks.stage import StageTask
 from tasks.storage.cleanup import sweep_root
 from tests.machine.conftest import run_in
 from tests.pipeline.command import LUIGI, Project
-from tests.support.processes import TIMEOUT
-from tests.support.repository import REPOSITORY
+from tests.pipeline.in_process import stages_of
+from tests.support.processes import Finished, run
 
-#: What each stage publishes, and what is to be forgotten that it does it again.
-WRITES = {
-    "backbone": ["backbone/*"],
-    "snapshot": ["snapshot/*"],
-    "decode": ["decode/*"],
-    "bottleneck": ["bottleneck/*"],
-    "train": ["train/*"],
-    "evaluate": ["evaluate/*"],
-    "export": ["train/*/export"],
-    "champion": ["champion/*"],
-    "report": ["report/*"],
-}
 MOUNT, UMOUNT = "/bin/mount", "/bin/umount"
 #: The root of most users is not bound by rights.
 BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]
@@ -64,9 +52,9 @@ def contents(root: Path) -> dict[str, str]:
 
 
 def forget(root: Path, stage: str) -> None:
-    for pattern in WRITES[stage]:
-        for path in root.glob(pattern):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    """Remove a stage's outputs; the export has none yet."""
+    for path in root.glob(f"{stage}/*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def task_of(run: RetrainFlowers, stage: str) -> StageTask:
@@ -74,7 +62,7 @@ def task_of(run: RetrainFlowers, stage: str) -> StageTask:
         return run.prepare_backbones()[0]
     if stage == "snapshot":
         return run.take_snapshot()
-    return run.stage_tasks([each.prepared() for each in run.prepare_backbones()])[stage]
+    return stages_of(run)[stage]
 
 
 def temporaries(root: Path) -> list[Path]:
@@ -107,17 +95,17 @@ def test_a_full_disk_ends_a_stage_and_the_next_run_completes_it(
     forget(root, stage)
     before = contents(root)
     ballast = fill(disk, free)
-    run = run_in(Project(done.photos, root), export="all" if stage == "export" else "none")
+    task = run_in(Project(done.photos, root), export="all" if stage == "export" else "none")
     with pytest.raises(
         MachineError, match=rf"^The stage {stage} cannot .* \(No space left on device\)\. Make room, and"
     ):
-        task_of(run, stage).run()
+        task_of(task, stage).run()
     assert before.items() <= contents(root).items()
     ballast.unlink()
-    if stage not in ("bottleneck", "export"):  # which take long, and fail no other way than the rest
-        task_of(run, stage).run()
-        assert task_of(run, stage).complete()
-    sweep_root(run.root)
+    if stage not in ("bottleneck", "export"):  # which take long and fail like the others
+        task_of(task, stage).run()
+        assert task_of(task, stage).complete()
+    sweep_root(task.root)
     assert temporaries(root) == []
 
 
@@ -126,51 +114,43 @@ def test_a_full_disk_ends_a_run_that_has_only_its_record_to_write(done: Project,
     """One page is room for the record, and none for the page of all runs."""
     root = disk / "data"
     shutil.copytree(done.root, root)
-    run = run_in(Project(done.photos, root))
-    stages = run.stage_tasks([each.prepared() for each in run.prepare_backbones()], export=False)
-    manifests = {name: stage.manifest() for name, stage in stages.items()}
-    run.record_path().parent.mkdir(parents=True)
+    task = run_in(Project(done.photos, root))
+    manifests = {name: stage.manifest() for name, stage in stages_of(task, export=False).items()}
+    task.record_path().parent.mkdir(parents=True)
     before = contents(root)
     ballast = fill(disk, free)
     with (
         pytest.raises(MachineError, match=r"^The run for .* \(No space left on device\)\. Make room"),
-        explain_os_errors(f"The run for {run.date}", run.root.path),
+        explain_os_errors(f"The run for {task.date}", task.root.path),
     ):
-        run._record(manifests)
+        task._record(manifests)
     assert before.items() <= contents(root).items()
     ballast.unlink()
-    run._record(manifests)
-    assert run.complete()
+    task._record(manifests)
+    assert task.complete()
     assert (root / "index.html").exists()
 
 
-def retrain(root: Path, photos: Path, *before: str) -> subprocess.CompletedProcess[str]:
-    """Run the real command on a root of which it cannot get on."""
-    command = [*before, str(LUIGI), "--module", "pipeline", "RetrainFlowers", "--dataset", str(photos)]
-    return subprocess.run(
-        [*command, "--data-root", str(root), "--image-size", "64"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
+def retrain(root: Path, photos: Path, *before: str) -> Finished:
+    """Run the real command on a root that it cannot write to."""
+    options = ["--dataset", photos, "--data-root", root, "--image-size", "64"]
+    return run([*before, LUIGI, "--module", "pipeline", "RetrainFlowers", *options])
 
 
 def test_a_read_only_disk_is_told_of_and_left_as_it_is(done: Project, disk: Path) -> None:
     subprocess.run([MOUNT, "-o", "remount,ro", str(disk)], check=True)
     ended = retrain(disk / "data", done.photos)
-    assert (ended.returncode, ended.stdout) == (56, "")
+    assert (ended.code, ended.output) == (56, "")
     says = f"cannot read or write {disk}/data (Read-only file system). Make it writable, and run again; what was "
-    assert ended.stderr == f"ERROR: The stage backbone {says}published is kept.\n"
+    assert ended.errors == f"ERROR: The stage backbone {says}published is kept.\n"
 
 
 def test_a_root_that_this_user_may_not_enter_is_told_of(tmp_path: Path) -> None:
     root = tmp_path / "data"
     root.mkdir(mode=0)
     ended = retrain(root, tmp_path / "photos", *(BOUND if os.geteuid() == 0 else ()))
-    assert (ended.returncode, ended.stdout) == (56, "")
-    assert ended.stderr.startswith("ERROR: The ")
-    assert f" cannot read or write {root}/" in ended.stderr
-    assert "(Permission denied). Mend the folder's rights" in ended.stderr
-    assert ended.stderr.count("\n") == 1
+    assert (ended.code, ended.output) == (56, "")
+    assert ended.errors.startswith("ERROR: The ")
+    assert f" cannot read or write {root}/" in ended.errors
+    assert "(Permission denied). Mend the folder's rights" in ended.errors
+    assert ended.errors.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Runs the real `luigi` command on small datasets."""
+"""The real commands, run on small datasets."""
 
 import atexit
 import json
@@ -13,13 +13,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
 from tasks.synthetic.composition import LABELS, draw_photo
 from tests.support import processes
 from tests.support.processes import STOP_TIMEOUT, TIMEOUT, read_line, run, write_line
 from tests.support.repository import REPOSITORY
 
 LUIGI = Path(sys.executable).parent / "luigi"
-#: Small pictures, one view of the last layer, two folds and no export: seconds instead of minutes.
+#: Options of a run of seconds: small pictures, one view of the last layer, two folds and no export.
 QUICK = {
     "image-size": "64",
     "views": "1",
@@ -28,7 +31,7 @@ QUICK = {
     "shrinkage": "0.3",
     "export": "none",
 }
-#: For nights in which it is no matter what was learned.
+#: More options of a run whose results do not matter.
 LITTLE = {"folds": "0"}
 
 Finished = processes.Finished
@@ -40,18 +43,12 @@ def luigi(
     environment: Mapping[str, str] | None = None,
     folder: Path = REPOSITORY,
 ) -> Finished:
-    """Run `luigi --module pipeline TASK`, by default from the repository's root, as the README has it.
-
-    An option without a value is one that is on or off.
-    """
+    """Run `luigi --module pipeline TASK`, by default in the repository's root; a switch has an empty value."""
     return run(words(task, options), {**os.environ, **(environment or {})}, folder)
 
 
 def forked(task: str, options: Mapping[str, str]) -> Finished:
-    """Run the same in a process of its own that has TensorFlow imported before it starts, which saves seconds.
-
-    For what a command comes to. What a start is like, with an environment of its own too, `luigi` shows.
-    """
+    """Run the same in a fork of a process that has imported TensorFlow, which saves seconds."""
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder, "output"), Path(folder, "errors")
         for file in (output, errors):
@@ -60,7 +57,7 @@ def forked(task: str, options: Mapping[str, str]) -> Finished:
         try:
             code = _ask(_nursery(), json.dumps(request))
         except BaseException:
-            # What it does now is nobody's: the next command is not to get the answer to this one.
+            # The next command must not get the answer to this one.
             _end(_nursery())
             _nursery.cache_clear()
             raise
@@ -68,14 +65,14 @@ def forked(task: str, options: Mapping[str, str]) -> Finished:
 
 
 def words(task: str, options: Mapping[str, str]) -> list[str]:
-    """The words of a command."""
+    """The words of a `luigi` command."""
     given = [word for name, value in options.items() for word in (f"--{name}", value) if word]
     return [str(LUIGI), "--module", "pipeline", task, *given]
 
 
 @cache
 def _nursery() -> subprocess.Popen[str]:
-    """The process that all of them are forked from; it ends when this one does, however that ends."""
+    """The process that commands are forked from; it ends with this one."""
     command = [sys.executable, "-m", "tests.pipeline.nursery"]
     nursery = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(_end, nursery)
@@ -83,17 +80,47 @@ def _nursery() -> subprocess.Popen[str]:
 
 
 def _ask(nursery: subprocess.Popen[str], request: str) -> int:
-    """Have it become a command; returns the exit code."""
+    """Run a command in a fork; returns the exit code."""
     write_line(nursery, request)
     return int(read_line(nursery, 2 * TIMEOUT))
 
 
 def _end(nursery: subprocess.Popen[str]) -> None:
-    """End it, and the command that it is at."""
+    """End the process and its command."""
     with suppress(OSError, subprocess.TimeoutExpired):
         nursery.communicate(timeout=STOP_TIMEOUT)
     nursery.kill()
     nursery.wait()
+
+
+def verb(*words: object) -> Finished:
+    """Call a verb of `python -m pipeline` in this process, without a terminal."""
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Finished(done.exit_code, done.stdout, done.stderr)
+
+
+def verb_process(*words: object, environment: Mapping[str, str] | None = None, folder: Path = REPOSITORY) -> Finished:
+    """Run a verb as a process of its own."""
+    return run([sys.executable, "-m", "pipeline", *words], environment, folder)
+
+
+def option_words(options: Mapping[str, str]) -> list[str]:
+    """Options as one word each."""
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+def assert_error(done: Finished, code: int, *sentences: str) -> None:
+    """Check that a command ended with an exit code and with these parts of sentences, and without a traceback."""
+    assert done.code == code, done.errors
+    assert "Traceback" not in done.output + done.errors
+    assert [sentence for sentence in sentences if sentence not in done.errors] == [], done.errors
+
+
+def listing(folder: Path) -> set[Path]:
+    """Files and folders below a folder, relative to it."""
+    return {path.relative_to(folder) for path in folder.rglob("*")}
 
 
 @dataclass(frozen=True)
@@ -104,7 +131,7 @@ class Project:
     root: Path
 
     def retrain(self, environment: Mapping[str, str] | None = None, /, **options: str) -> Finished:
-        """Run RetrainFlowers, quickly; an underscore in an option stands for a hyphen."""
+        """Run RetrainFlowers with the options of a quick run; an underscore in a name stands for a hyphen."""
         return luigi("RetrainFlowers", self.options(options), environment)
 
     def retrain_forked(self, **options: str) -> Finished:
@@ -112,7 +139,7 @@ class Project:
         return forked("RetrainFlowers", self.options(options))
 
     def options(self, options: Mapping[str, str]) -> dict[str, str]:
-        """All options of a quick run; those given take the place of others."""
+        """All options of a quick run; those given replace others."""
         given = {name.replace("_", "-"): value for name, value in options.items()}
         return {"dataset": str(self.photos), "data-root": str(self.root), **QUICK, **given}
 
@@ -123,12 +150,12 @@ class Project:
         return record
 
     def new(self, date: str) -> dict[str, int]:
-        """How many photos each stage had to work on."""
+        """Number of photos that each stage worked on, by stage."""
         return {name: stage["new"] for name, stage in self.record(date)["stages"].items()}
 
 
 def draw(folder: Path, photos: range, labels: int = 3) -> None:
-    """Draw photos into `<label>/` folders, so that each label gets as many."""
+    """Draw photos into `<label>/` folders, the same number for each label."""
     for index in photos:
         label = index % labels
         target = folder / LABELS[label] / f"{index:03d}.jpg"

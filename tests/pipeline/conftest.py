@@ -1,4 +1,4 @@
-"""One run of the real command that the tests share: made once for all of pytest's workers, and then only copied."""
+"""Fixtures of whole runs. The first run is done once for all of pytest's workers; tests copy its results."""
 
 import json
 import os
@@ -10,17 +10,17 @@ from typing import ClassVar
 import pytest
 
 from tasks.storage.locks import lock_folder
-from tests.pipeline.command import Finished, Project, draw
+from tests.pipeline.command import LITTLE, Finished, Project, draw
 from tests.snapshot.aging import wait_until_files_are_old
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A project that has been trained once, for `DATE`, on `PHOTOS` photos of three labels.
+    """A project that was trained once, for `DATE`, on `PHOTOS` photos of three labels.
 
     Args:
-        project: Its photos and its data root, which no test may write to.
-        done: How the command ended.
+        project: Photos and data root; no test may write to them.
+        done: The command that trained it.
     """
 
     project: Project
@@ -32,13 +32,13 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """The run that whichever worker comes first makes from nothing."""
+    """The first run, by the real command; the first of pytest's workers that needs it does it."""
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "trained"
     project, told = Project(folder / "photos", folder / "data"), folder / "done.json"
     with lock_folder(folder):
         if not told.exists():
-            # What a worker left that failed, or was ended, is not gone on from.
+            # Left by a worker that failed or was killed.
             for left in (project.photos, project.root):
                 shutil.rmtree(left, ignore_errors=True)
             draw(project.photos, range(Trained.PHOTOS))
@@ -51,13 +51,30 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture
 def same_photos(trained: Trained, tmp_path: Path) -> Project:
-    """The very photos of the shared run, to be left as they are, and a copy of its data root."""
+    """The photos of the first run, which no test may write to, and a copy of its data root."""
     shutil.copytree(trained.project.root, tmp_path / "data")
     return Project(trained.project.photos, tmp_path / "data")
 
 
 @pytest.fixture
 def copied(same_photos: Project, tmp_path: Path) -> Project:
-    """Copies of both; the photos' new folder is another dataset, but the stores know each of them."""
+    """Copies of both. The new folder is another dataset, whose photos are all in the stores."""
     shutil.copytree(same_photos.photos, tmp_path / "photos")
     return Project(tmp_path / "photos", same_photos.root)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The options of a run with a backbone of two layers and without cross-validation, whose results do not matter."""
+    from tests.train.tiny import tiny  # noqa: PLC0415 (imports TensorFlow)
+
+    weights = str(tiny(tmp_path_factory.mktemp("small")).weights)
+    return {"backbone": weights, "scaling": "symmetric", "image_size": "0", "precision": "float32", **LITTLE}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Eighteen photos of three labels, and a data root that does not exist yet."""
+    project = Project(tmp_path / "photos", tmp_path / "data")
+    draw(project.photos, range(18))
+    return project

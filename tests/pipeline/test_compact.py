@@ -1,28 +1,23 @@
-"""`python -m pipeline compact` on what nightly runs left."""
+"""`python -m pipeline compact`: the small shards of the stores are merged."""
 
-import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner, Result
 
-from pipeline.cli.app import app
 from tasks.shards.store import ShardStore
 from tasks.storage.layout import DataRoot
 from tasks.storage.locks import lock_folder
-from tests.pipeline.command import LITTLE, Project, draw
-from tests.pipeline.first_stages import retrain_here
+from tests.pipeline.command import LITTLE, Finished, Project, assert_error, draw, verb
+from tests.pipeline.in_process import retrain_here
 from tests.shards.rows import bottlenecks, keys, open_store
-from tests.support.processes import TIMEOUT, read_line, running
-from tests.support.repository import REPOSITORY
+from tests.support.processes import TIMEOUT, read_line, run, running
 
 
-def call(root: Path, *arguments: object) -> Result:
-    """Call the command in this process."""
-    return CliRunner().invoke(app, ["compact", "--data-root", str(root), *map(str, arguments)])
+def compact(root: Path, *arguments: object) -> Finished:
+    return verb("compact", "--data-root", root, *arguments)
 
 
 @pytest.fixture
@@ -34,36 +29,23 @@ def store(tmp_path: Path) -> ShardStore:
     return store
 
 
-def test_a_night_after_it_finds_everything_and_computes_nothing(copied: Project) -> None:
-    for night in (2, 3):
-        draw(copied.photos, range(night * 18, night * 18 + 6))
-        (copied.photos / "daisy" / f"broken-{night}.jpg").write_bytes(b"broken %d" % night)
-        retrain_here(copied, date=f"2026-03-{night:02}", **LITTLE)
-    before = {folder: sorted(folder.glob("part-*")) for folder in copied.root.glob("*/*")}
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "compact", "--data-root", copied.root],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert [line.split(",")[:2] for line in lines] == [
-        [f"{folder}: {shards} shards become 1", f" {rows} rows"]
-        for folder, shards, rows in zip(
-            [
-                *sorted(copied.root.glob("decode/*")),
-                *sorted(copied.root.glob("decode/*/rejected")),
-                *sorted(copied.root.glob("bottleneck/*")),
-            ],
-            (3, 2, 3),
-            (48, 2, 48),
-            strict=True,
-        )
+@pytest.mark.slow
+def test_the_next_run_finds_everything_and_computes_nothing(copied: Project) -> None:
+    for day in (2, 3):
+        draw(copied.photos, range(day * 18, day * 18 + 6))
+        (copied.photos / "daisy" / f"broken-{day}.jpg").write_bytes(b"broken %d" % day)
+        retrain_here(copied, date=f"2026-03-{day:02}", **LITTLE)
+    patterns = ("decode/*", "decode/*/rejected", "bottleneck/*")
+    (decoded,), (rejected,), (bottleneck,) = (list(copied.root.glob(pattern)) for pattern in patterns)
+    done = compact(copied.root)
+    assert (done.code, done.errors) == (0, "")
+    assert [line.split(",")[:2] for line in done.output.splitlines()] == [
+        [f"{decoded}: 3 shards become 1", " 48 rows"],
+        [f"{rejected}: 2 shards become 1", " 2 rows"],
+        [f"{bottleneck}: 3 shards become 1", " 48 rows"],
     ]
-    assert all(len(list(folder.glob("part-*"))) == 1 for folder, shards in before.items() if shards)
-    # Another seed, so that the head is trained anew on the bottlenecks of all nights.
+    assert [len(list(folder.glob("part-*"))) for folder in (decoded, rejected, bottleneck)] == [1, 1, 1]
+    # Another seed, so that the head is trained anew on the bottlenecks of all runs.
     retrain_here(copied, date="2026-03-04", seed="1", **LITTLE)
     new, record = copied.new("2026-03-04"), copied.record("2026-03-04")
     assert (new["decode"], new["bottleneck"]) == (0, 0)
@@ -71,57 +53,50 @@ def test_a_night_after_it_finds_everything_and_computes_nothing(copied: Project)
     assert (record["stages"]["bottleneck"]["photos"], record["rejected"]) == (48, 2)
 
 
-def test_it_says_in_a_line_what_it_did_and_again_that_there_is_nothing(store: ShardStore, tmp_path: Path) -> None:
+def test_a_line_says_what_is_or_would_be_merged_and_again_that_there_is_nothing(
+    store: ShardStore, tmp_path: Path
+) -> None:
     store.append(bottlenecks(range(5), first=1))
-    before, size = call(tmp_path, "--dry-run"), sum(shard.stat().st_size for shard in store.shards()) / 1e6
-    told = f"1, 30 rows, 5 that stood twice dropped, {size:,.1f} MB"
-    assert (before.exit_code, before.stdout) == (0, f"{store.folder}: 4 shards would become {told}\n")
+    before, size = compact(tmp_path, "--dry-run"), sum(shard.stat().st_size for shard in store.shards()) / 1e6
+    merged = f"1, 30 rows, 5 that stood twice dropped, {size:,.1f} MB"
+    assert before == Finished(0, f"{store.folder}: 4 shards would become {merged}\n", "")
     assert len(store.shards()) == 4
-    done = call(tmp_path)
-    assert done.exit_code == 0
-    assert done.stdout.startswith(f"{store.folder}: 4 shards become {told} become ")
-    assert done.stdout.count("\n") == 1
+    done = compact(tmp_path)
+    assert (done.code, done.output.count("\n")) == (0, 1)
+    assert done.output.startswith(f"{store.folder}: 4 shards become {merged} become ")
     (shard,) = store.shards()
     size = shard.stat().st_size / 1e6
-    assert call(tmp_path).stdout == f"{store.folder}: 1 shards, 30 rows, {size:,.1f} MB: nothing to merge\n"
+    assert compact(tmp_path).output == f"{store.folder}: 1 shards, 30 rows, {size:,.1f} MB: nothing to merge\n"
 
 
-def test_the_rows_of_a_shard_are_an_option(store: ShardStore, tmp_path: Path) -> None:
-    assert call(tmp_path, "--rows", 20).exit_code == 0
-    assert sorted(pq.read_metadata(shard).num_rows for shard in store.shards()) == [10, 10, 10], "half is not small"
-    assert call(tmp_path, "--rows", 21).exit_code == 0
-    assert sorted(pq.read_metadata(shard).num_rows for shard in store.shards()) == [10, 20]
+def test_shards_of_half_the_rows_are_not_small(store: ShardStore, tmp_path: Path) -> None:
+    for rows, expected in ((20, [10, 10, 10]), (21, [10, 20])):
+        assert compact(tmp_path, "--rows", rows).code == 0
+        assert sorted(pq.read_metadata(shard).num_rows for shard in store.shards()) == expected
 
 
-def test_a_damaged_shard_is_told_of_and_the_other_stores_are_compacted(store: ShardStore, tmp_path: Path) -> None:
+def test_a_damaged_shard_is_named_and_the_other_stores_are_compacted(store: ShardStore, tmp_path: Path) -> None:
     other = open_store(DataRoot(tmp_path).bottleneck("abcd"))
     for start in (0, 10):
         other.append(bottlenecks(range(start, start + 10)))
     damaged = other.shards()[1]
     damaged.write_bytes(damaged.read_bytes()[:-9])
-    done = call(tmp_path)
-    assert done.exit_code == 1
-    assert done.stderr.startswith(f"{damaged} is damaged (")
-    assert "Traceback" not in done.output
-    assert len(other.shards()) == 2
-    assert len(store.shards()) == 1
+    assert_error(compact(tmp_path), 1, f"{damaged} is damaged (")
+    assert (len(other.shards()), len(store.shards())) == (2, 1)
 
 
-def test_a_disk_without_room_is_told_of_and_nothing_is_lost(store: ShardStore, tmp_path: Path) -> None:
-    # A limit on the size of files, in KiB, is met as a full disk is.
+def test_a_full_disk_is_reported_and_nothing_is_lost(store: ShardStore, tmp_path: Path) -> None:
+    # A file that grows beyond a limit, in KiB, fails as on a full disk.
     command = f"ulimit -f 1; exec {sys.executable} -m pipeline compact --data-root {tmp_path}"
-    done = subprocess.run(["bash", "-c", command], cwd=REPOSITORY, capture_output=True, text=True, check=False)  # noqa: S607
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"The store {store.folder} cannot be compacted (")
-    assert "Make room" in done.stderr
+    assert_error(run(["bash", "-c", command]), 1, f"The store {store.folder} cannot be compacted (", "Make room")
     assert store.found(keys(*range(30))).all()
     assert len(list(store.folder.iterdir())) == 3
 
 
-def test_a_second_one_says_that_it_waits(store: ShardStore, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pipeline", "compact", "--data-root", str(tmp_path)]
+def test_a_second_command_says_that_it_waits(store: ShardStore, tmp_path: Path) -> None:
     with ExitStack() as rest:
         with lock_folder(store.folder):
+            command = [sys.executable, "-m", "pipeline", "compact", "--data-root", tmp_path]
             process = rest.enter_context(running(command))
             line = read_line(process)
             assert line == f"Another process works in {store.folder}; waiting until it has ended.\n"
@@ -130,18 +105,8 @@ def test_a_second_one_says_that_it_waits(store: ShardStore, tmp_path: Path) -> N
     assert store.found(keys(*range(30))).all()
 
 
-def test_a_data_root_without_stores_has_nothing_to_tell(tmp_path: Path) -> None:
-    assert call(tmp_path).stdout == f"No stores in {tmp_path}.\n"
-
-
-def test_a_data_root_that_is_not_there_is_an_error_of_usage(tmp_path: Path) -> None:
-    done = call(tmp_path / "nowhere")
-    assert done.exit_code == 2
-    assert "does not exist" in " ".join(done.stderr.split())
-
-
-def test_help_has_examples(tmp_path: Path) -> None:
-    done = call(tmp_path, "--help")
-    assert "python -m pipeline compact --dry-run" in done.stdout
-    assert all(option in done.stdout for option in ("--data-root", "--rows", "--dry-run"))
-    assert done.stdout.isascii()
+def test_a_data_root_may_be_empty_but_must_exist(tmp_path: Path) -> None:
+    assert compact(tmp_path).output == f"No stores in {tmp_path}.\n"
+    done = compact(tmp_path / "nowhere")
+    assert done.code == 2
+    assert "does not exist" in " ".join(done.errors.split())

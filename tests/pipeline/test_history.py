@@ -1,54 +1,57 @@
-"""`python -m pipeline history` on the records that nightly runs left."""
+"""`python -m pipeline history`: the runs of a dataset, from their records."""
 
 import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from pipeline.cli.app import app
 from tasks.catalog import find_dataset
 from tasks.storage.layout import DataRoot
+from tests.pipeline.command import Finished, verb
 from tests.support.data_root import keep, record
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> DataRoot:
+    (tmp_path / "data").mkdir()
     return DataRoot(tmp_path / "data")
 
 
 @pytest.fixture
 def three(root: DataRoot) -> DataRoot:
-    """Three nights, kept in an order other than that of their dates."""
+    """Three runs, recorded in another order than that of their dates."""
     keep(root, record(root, "2026-11-21", champion={"verdict": "stays"}, photos=1300, head="b" * 16))
     keep(root, record(root, "2026-11-22", champion={"verdict": "refused"}, head="c" * 16))
     keep(root, record(root, "2026-11-20", champion={"verdict": "first"}, head="a" * 16))
     return root
 
 
-def call(root: DataRoot, *arguments: object) -> Result:
-    """Call the command in this process."""
-    return CliRunner().invoke(app, ["history", "--data-root", str(root.path), *map(str, arguments)])
+def history(root: DataRoot, *arguments: object) -> Finished:
+    return verb("history", "--data-root", root.path, *arguments)
 
 
-def test_nights_are_listed_with_the_newest_last(three: DataRoot) -> None:
-    done = call(three, "flowers")
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert [line.split() for line in done.stdout.splitlines()] == [
+def dates(done: Finished) -> list[str]:
+    """The dates of the listed runs."""
+    return [line.split()[0] for line in done.output.splitlines()[2:]]
+
+
+def test_runs_are_listed_with_the_newest_last(three: DataRoot) -> None:
+    done = history(three, "flowers")
+    assert (done.code, done.errors) == (0, "")
+    assert [line.split() for line in done.output.splitlines()] == [
         ["flowers"],
         ["date", "photos", "new", "accuracy", "cross-val.", "champion", "s", "model"],
         ["2026-11-20", "1,200", "25", "90.0%", "(85.0-95.0)", "92.5%", "yes", "12", "a" * 16],
         ["2026-11-21", "1,300", "25", "90.0%", "(85.0-95.0)", "92.5%", "no", "12", "b" * 16],
         ["2026-11-22", "1,200", "25", "90.0%", "(85.0-95.0)", "92.5%", "refused", "12", "c" * 16],
     ]
+    assert dates(history(three, "flowers", "--limit", 2)) == ["2026-11-21", "2026-11-22"]
 
 
-@pytest.mark.parametrize(
-    ("verdict", "word"), [("first", "yes"), ("new", "yes"), ("same", "yes"), ("stays", "no"), ("refused", "refused")]
-)
-def test_each_verdict_says_whether_the_model_was_champion(root: DataRoot, verdict: str, word: str) -> None:
+@pytest.mark.parametrize("verdict", ["new", "same"])
+def test_a_run_whose_model_became_or_stayed_champion_says_so(root: DataRoot, verdict: str) -> None:
     keep(root, record(root, "2026-11-20", champion={"verdict": verdict}))
-    assert call(root).stdout.splitlines()[-1].split()[-3] == word
+    assert history(root).output.splitlines()[-1].split()[-3] == "yes"
 
 
 def test_a_record_of_an_earlier_version_shows_a_dash(root: DataRoot) -> None:
@@ -56,18 +59,12 @@ def test_a_record_of_an_earlier_version_shows_a_dash(root: DataRoot) -> None:
     old["metrics"]["cross_validation"] = None
     del old["champion"]
     keep(root, old)
-    assert call(root).stdout.splitlines()[-1].split()[5:7] == ["-", "-"]
-
-
-def test_limit_lists_the_newest_alone(three: DataRoot) -> None:
-    done = call(three, "flowers", "--limit", 2)
-    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == ["2026-11-21", "2026-11-22"]
+    assert history(root).output.splitlines()[-1].split()[5:7] == ["-", "-"]
 
 
 def test_json_has_raw_numbers(three: DataRoot) -> None:
-    done = call(three, "--json", "--limit", 1)
-    (night,) = json.loads(done.stdout)
-    assert night == {
+    (run,) = json.loads(history(three, "--json", "--limit", 1).output)
+    assert run == {
         "date": "2026-11-22",
         "finished": "2026-11-22T03:00:00+00:00",
         "photos": 1200,
@@ -90,52 +87,48 @@ def test_json_has_raw_numbers(three: DataRoot) -> None:
 
 def test_of_several_datasets_all_are_named_unless_one_is_asked_for(three: DataRoot) -> None:
     keep(three, record(three, "2026-11-19"), "asters")
-    assert [line.split() for line in call(three).stdout.splitlines()[2:]] == [
+    assert [line.split() for line in history(three).output.splitlines()[2:]] == [
         ["asters", "1", "2026-11-19"],
         ["flowers", "3", "2026-11-22"],
     ]
-    assert json.loads(call(three, "--json").stdout)[0] == {"dataset": "asters", "runs": 1, "newest": "2026-11-19"}
-    assert len(call(three, "asters").stdout.splitlines()) == 3
+    assert json.loads(history(three, "--json").output)[0] == {"dataset": "asters", "runs": 1, "newest": "2026-11-19"}
+    assert dates(history(three, "asters")) == ["2026-11-19"]
 
 
-def test_a_folder_of_photos_names_its_dataset(root: DataRoot, tmp_path: Path) -> None:
+def test_a_dataset_is_named_by_its_folder_and_the_sample_without_its_number_of_photos(
+    root: DataRoot, tmp_path: Path
+) -> None:
     photos = tmp_path / "My photos"
     photos.mkdir()
     name = find_dataset(str(photos), 0).name
-    keep(root, record(root, "2026-11-20"), name)
-    keep(root, record(root, "2026-11-20"), "another")
-    assert call(root, photos).stdout.splitlines()[0] == name
-
-
-def test_the_sample_is_found_whatever_its_number_of_photos(root: DataRoot) -> None:
-    keep(root, record(root, "2026-11-20"), "sample-60")
-    keep(root, record(root, "2026-11-20"), "sample-of-mine")
-    assert call(root, "sample").stdout.splitlines()[0] == "sample-60"
+    for dataset in (name, "another", "sample-60", "sample-of-mine"):
+        keep(root, record(root, "2026-11-20"), dataset)
+    assert history(root, photos).output.splitlines()[0] == name
+    assert history(root, "sample").output.splitlines()[0] == "sample-60"
 
 
 def test_a_damaged_record_is_named_and_the_others_are_listed(three: DataRoot) -> None:
     damaged = three.runs("flowers") / "2026-11-21-aaaaaaaa.json"
     damaged.write_text("{")
-    done = call(three, "flowers")
-    assert done.exit_code == 1
-    assert done.stderr.startswith(f"{damaged} is damaged")
-    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == ["2026-11-20", "2026-11-22"]
+    done = history(three, "flowers")
+    assert done.code == 1
+    assert done.errors.startswith(f"{damaged} is damaged")
+    assert dates(done) == ["2026-11-20", "2026-11-22"]
 
 
-def test_json_is_a_list_even_where_every_record_is_damaged(root: DataRoot) -> None:
+def test_json_is_a_list_even_if_every_record_is_damaged(root: DataRoot) -> None:
     keep(root, record(root, "2026-11-20")).write_text("{")
-    done = call(root, "--json")
-    assert (done.exit_code, json.loads(done.stdout)) == (1, [])
+    done = history(root, "--json")
+    assert (done.code, json.loads(done.output)) == (1, [])
 
 
-def test_a_dataset_without_runs_is_an_error_that_names_those_that_have(three: DataRoot) -> None:
-    done = call(three, "tulips")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == f"'tulips' has no runs in {three.path}. Datasets that have: flowers.\n"
+def test_a_dataset_without_runs_is_an_error_that_names_those_that_have_some(three: DataRoot) -> None:
+    done = history(three, "tulips")
+    expected = f"'tulips' has no runs in {three.path}. Datasets that have: flowers.\n"
+    assert done == Finished(1, "", expected)
 
 
 def test_without_any_run_it_says_how_to_start_one(root: DataRoot) -> None:
-    root.path.mkdir()
-    done = call(root)
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "luigi --module pipeline RetrainFlowers" in done.stderr
+    done = history(root)
+    assert (done.code, done.output) == (1, "")
+    assert "luigi --module pipeline RetrainFlowers" in done.errors

@@ -1,4 +1,4 @@
-"""`python -m pipeline inspect` on what the stages write."""
+"""`python -m pipeline inspect`: rows, labels, settings and photos of the stages' outputs."""
 
 import json
 import shutil
@@ -10,16 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from pipeline.cli.app import app
 from tasks.paths import AnyPath
 from tasks.shards.parquet import publish_parquet
 from tasks.shards.schemas import PREDICTIONS, describe
 from tasks.snapshot.photos import read_snapshot, usable
 from tasks.train.settings import TrainSettings
-from tests.pipeline.command import Project, draw
-from tests.pipeline.first_stages import decode, run_of
+from tests.pipeline.command import Finished, Project, assert_error, draw, verb
+from tests.pipeline.in_process import decode, run_of
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +43,15 @@ def shard(project: Project, stage: str) -> Path:
     return min(project.root.glob(f"{stage}/*/part-*.parquet"))
 
 
-def call(path: AnyPath, *arguments: object) -> Result:
-    """Call the command in this process."""
-    return CliRunner().invoke(app, ["inspect", str(path), *map(str, arguments)])
+def inspect(path: AnyPath, *arguments: object) -> Finished:
+    return verb("inspect", path, *arguments)
 
 
 def look(path: AnyPath, *arguments: object) -> dict[str, Any]:
-    """What `--json` says."""
-    done = call(path, "--json", *arguments)
-    assert done.exit_code == 0, done.output
-    told: dict[str, Any] = json.loads(done.stdout)
+    """The output of `--json`."""
+    done = inspect(path, "--json", *arguments)
+    assert done.code == 0, done.errors
+    told: dict[str, Any] = json.loads(done.output)
     return told
 
 
@@ -103,9 +100,7 @@ def test_a_snapshot_of_another_dataset_leaves_photos_without_labels(project: Pro
     assert (sum(newest["labels"].values()), newest["unlabelled"]) == (9, 3)
     first = run_of(project).take_snapshot().manifest().key
     assert look(store, "--snapshot", first)["unlabelled"] == 0
-    done = call(store, "--snapshot", "beef")
-    assert done.exit_code == 1
-    assert "beef.parquet cannot be read" in done.stderr
+    assert_error(inspect(store, "--snapshot", "beef"), 1, "beef.parquet cannot be read")
 
 
 def test_predictions_are_a_table_of_ours(project: Project, tmp_path: Path) -> None:
@@ -132,9 +127,9 @@ def test_a_manifest_s_folder_is_told_of_by_what_the_manifest_says(project: Proje
 
 
 def test_text_names_everything_in_lines(project: Project) -> None:
-    done = call(shard(project, "decode").parent, "--rows", 1)
-    assert done.exit_code == 0
-    lines = done.stdout.splitlines()
+    done = inspect(shard(project, "decode").parent, "--rows", 1)
+    assert done.code == 0
+    lines = done.output.splitlines()
     assert lines[0] == f"{shard(project, 'decode').parent}: decoded photos"
     assert "  size          64" in lines
     assert "dandelion       4" in lines
@@ -143,8 +138,8 @@ def test_text_names_everything_in_lines(project: Project) -> None:
 
 def test_photos_draws_a_contact_sheet_with_a_line_of_pictures_a_label(project: Project, tmp_path: Path) -> None:
     store, sheet = shard(project, "decode").parent, tmp_path / "sheet.png"
-    done = call(store, "--photos", sheet, "--per-label", 3)
-    assert (done.exit_code, done.stderr) == (0, f"{sheet}: 9 photos\n")
+    done = inspect(store, "--photos", sheet, "--per-label", 3)
+    assert (done.code, done.errors) == (0, f"{sheet}: 9 photos\n")
     with Image.open(sheet) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     assert picture.format == "PNG"
@@ -158,36 +153,33 @@ def test_photos_draws_a_contact_sheet_with_a_line_of_pictures_a_label(project: P
 
 
 def test_bottlenecks_are_drawn_from_the_decoded_store_beside_them(project: Project, tmp_path: Path) -> None:
-    done = call(shard(project, "bottleneck").parent, "--photos", tmp_path / "sheet.png")
-    assert done.stderr == f"{tmp_path / 'sheet.png'}: 12 photos\n"
+    done = inspect(shard(project, "bottleneck").parent, "--photos", tmp_path / "sheet.png")
+    assert done.errors == f"{tmp_path / 'sheet.png'}: 12 photos\n"
 
 
-def test_what_is_not_there_damaged_or_not_ours_is_one_sentence_and_exit_code_1(
-    project: Project, tmp_path: Path
-) -> None:
-    pq.write_table(pa.table({"a": [1]}), tmp_path / "foreign.parquet")
-    (tmp_path / "damaged.parquet").write_bytes(shard(project, "decode").read_bytes()[:-9])
-    (tmp_path / "text.txt").write_text("text")
-    (tmp_path / "foreign.json").write_text("[]")
-    for name, words in (
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
         ("nowhere", "There is nothing at"),
         ("foreign.parquet", "not one that this project wrote"),
         ("damaged.parquet", "is damaged"),
         ("text.txt", "is nothing that this project wrote"),
         ("foreign.json", "was not written by this version"),
         ("", "is nothing that this project wrote"),
-    ):
-        done = call(tmp_path / name)
-        assert (done.exit_code, done.stdout) == (1, ""), name
-        assert words in done.stderr
-        assert done.stderr.count("\n") == 1
-        assert "Traceback" not in done.output
-
-
-def test_a_shard_whose_bytes_rotted_is_told_of(project: Project, tmp_path: Path) -> None:
-    data = bytearray(shard(project, "bottleneck").read_bytes())
-    data[100] ^= 0xFF
-    (tmp_path / "part-rotten.parquet").write_bytes(data)
-    done = call(tmp_path)
-    assert done.exit_code == 1
-    assert "part-rotten.parquet is damaged" in done.stderr
+        ("rotten", "part-rotten.parquet is damaged"),
+    ],
+)
+def test_a_missing_damaged_or_foreign_file_is_one_sentence_and_exit_code_1(
+    project: Project, tmp_path: Path, name: str, sentence: str
+) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "foreign.parquet")
+    (tmp_path / "damaged.parquet").write_bytes(shard(project, "decode").read_bytes()[:-9])
+    (tmp_path / "text.txt").write_text("text")
+    (tmp_path / "foreign.json").write_text("[]")
+    rotten = bytearray(shard(project, "bottleneck").read_bytes())
+    rotten[100] ^= 0xFF
+    (tmp_path / "rotten").mkdir()
+    (tmp_path / "rotten" / "part-rotten.parquet").write_bytes(rotten)
+    done = inspect(tmp_path / name)
+    assert_error(done, 1, sentence)
+    assert (done.output, done.errors.count("\n")) == ("", 1)

@@ -1,22 +1,20 @@
-"""`python -m pipeline predict` and PredictFolder, as a person starts them."""
+"""`python -m pipeline predict` and PredictFolder."""
 
 import csv
 import io
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner, Result
 
-from pipeline.cli.app import app
 from tasks.storage.files import publish_json
-from tests.pipeline.command import Finished, luigi
+from tests.pipeline.command import Finished, assert_error, luigi, verb
+from tests.pipeline.test_cli import IMPORTS
 from tests.predict.trained import COUNT, Trained, Way, draw, train
-from tests.support.repository import REPOSITORY
+from tests.support.processes import run
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Three photos and one file that is none."""
+    """Three photos and one file that is no photo."""
     folder = tmp_path / "in"
     for number in range(3):
         draw(folder / f"{number}.jpg", number)
@@ -37,44 +35,42 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def call(trained: Trained, *arguments: object) -> Result:
-    """Call the command in this process."""
-    words = ["predict", "--data-root", trained.root.path, *arguments]
-    return CliRunner().invoke(app, [str(word) for word in words])
+def predict(trained: Trained, *arguments: object) -> Finished:
+    return verb("predict", "--data-root", trained.root.path, *arguments)
 
 
 def test_table_has_a_line_for_each_photo(trained: Trained, photos: Path) -> None:
-    done = call(trained, "flowers", photos, "--top", "2")
-    assert done.exit_code == 1, done.output
-    heading, *lines = done.stdout.splitlines()
+    done = predict(trained, "flowers", photos, "--top", "2")
+    assert done.code == 1, done.output
+    heading, *lines = done.output.splitlines()
     assert heading.split() == ["Photo", "Predicted", "Probability", "Then", "Problem"]
     assert [line.split()[0] for line in lines] == [f"{photos}/{name}.jpg" for name in ("0", "1", "2", "broken")]
     assert lines[-1].split()[1:] == ["-", "-", "-", "unknown", "format"]
-    assert f"{photos}/broken.jpg: Its content is no photo" in done.stderr
-    assert "1 of 4 photos could not be read." in done.stderr
+    assert f"{photos}/broken.jpg: Its content is no photo" in done.errors
+    assert "1 of 4 photos could not be read." in done.errors
 
 
-def test_exit_code_is_0_where_every_photo_was_read(trained: Trained, photos: Path) -> None:
-    done = call(trained, trained.folder, photos / "0.jpg", photos / "1.jpg")
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[0].split() == ["Photo", "Predicted", "Probability"]
-    assert done.stdout.count("\n") == 3
+def test_exit_code_is_0_if_every_photo_was_read(trained: Trained, photos: Path) -> None:
+    done = predict(trained, trained.folder, photos / "0.jpg", photos / "1.jpg")
+    assert (done.code, done.errors) == (0, "")
+    assert done.output.splitlines()[0].split() == ["Photo", "Predicted", "Probability"]
+    assert done.output.count("\n") == 3
 
 
-def test_standard_output_is_csv_or_json_and_nothing_else(trained: Trained, photos: Path) -> None:
-    rows = list(csv.DictReader(io.StringIO(call(trained, "flowers", photos, "--format", "csv").stdout)))
-    objects = json.loads(call(trained, "flowers", photos, "--format", "json", "--top", "9").stdout)
-    assert [row["path"] for row in rows] == [row["path"] for row in objects]
-    assert [row["predicted"] or None for row in rows] == [row["predicted"] for row in objects]
+def test_csv_and_json_are_all_that_is_written(trained: Trained, photos: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(predict(trained, "flowers", photos, "--format", "csv").output)))
+    objects = json.loads(predict(trained, "flowers", photos, "--format", "json", "--top", "9").output)
+    for name in ("path", "predicted"):
+        assert [row[name] or None for row in rows] == [row[name] for row in objects]
     assert set(objects[0]["probabilities"]) == {"blue", "red"}
     assert rows[-1]["reason"] == "unknown_format"
 
 
 def test_output_s_ending_is_its_format(trained: Trained, photos: Path, tmp_path: Path) -> None:
     for name in ("out.csv", "out.json", "out.parquet"):
-        done = call(trained, "flowers", photos, "--output", tmp_path / name)
-        assert done.stdout.splitlines()[-1] == f"4 photos, 1 of them unreadable: {tmp_path / name}"
-        assert done.exit_code == 1
+        done = predict(trained, "flowers", photos, "--output", tmp_path / name)
+        assert done.output.splitlines()[-1] == f"4 photos, 1 of them unreadable: {tmp_path / name}"
+        assert done.code == 1
     assert (tmp_path / "out.csv").read_text().startswith("path,predicted,probability,")
     assert len(json.loads((tmp_path / "out.json").read_text())) == 4
     assert pq.read_table(tmp_path / "out.parquet")["predicted"].null_count == 1
@@ -92,26 +88,29 @@ def test_output_s_ending_is_its_format(trained: Trained, photos: Path, tmp_path:
 def test_options_that_do_not_go_together_are_errors_of_usage(
     trained: Trained, photos: Path, options: list[str], told: str
 ) -> None:
-    done = call(trained, "flowers", photos, *options)
-    assert done.exit_code == 2
-    assert told in " ".join(done.stderr.split())
+    done = predict(trained, "flowers", photos, *options)
+    assert done.code == 2
+    assert told in " ".join(done.errors.split())
 
 
-def test_output_that_cannot_be_written_is_told_of(trained: Trained, photos: Path) -> None:
-    done = call(trained, "flowers", photos, "--output", photos / "0.jpg" / "out.csv")
-    assert done.exit_code == 1
-    assert "out.csv cannot be written" in done.stderr
-    assert "Traceback" not in done.output
+def test_a_failure_is_one_sentence(trained: Trained, photos: Path, tmp_path: Path) -> None:
+    for name in ("notes/notes.txt", "raw/a.CR2"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    unfinished = tmp_path / "train" / trained.folder.name
+    shutil.copytree(trained.folder, unfinished)
+    (unfinished / "manifest.json").unlink()
+    cases: list[tuple[list[object], str]] = [
+        (["flowers", photos, "--output", photos / "0.jpg" / "out.csv"], "out.csv cannot be written"),
+        (["flowers", tmp_path / "notes"], f"There are no photos in {tmp_path}/notes; left out: not a photo 1."),
+        (["flowers", tmp_path / "raw"], f"Ignored: 1 raw photo (convert to JPEG): {tmp_path}/raw/a.CR2."),
+        ([unfinished, trained.photos], f"The training in {unfinished} has not ended."),
+    ]
+    for words, sentence in cases:
+        assert_error(predict(trained, *words), 1, sentence)
 
 
-def test_folder_without_photos_is_an_error(trained: Trained, tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").touch()
-    done = call(trained, "flowers", tmp_path)
-    assert done.exit_code == 1
-    assert f"There are no photos in {tmp_path}; left out: not a photo 1." in done.stderr
-
-
-def test_files_that_are_ignored_are_told_apart_from_the_rows(trained: Trained, photos: Path, tmp_path: Path) -> None:
+def test_ignored_files_are_named_on_standard_error(trained: Trained, photos: Path, tmp_path: Path) -> None:
     (photos / "broken.jpg").unlink()
     for name in ("raw/a.NEF", "raw/b.dng", "notes.txt", "@eaDir/0.jpg/SYNOFILE_THUMB_M.jpg"):
         (photos / name).parent.mkdir(parents=True, exist_ok=True)
@@ -121,40 +120,35 @@ def test_files_that_are_ignored_are_told_apart_from_the_rows(trained: Trained, p
         f"No photo: {photos}/raw/ has 2 files, none of them a photo that is read here (2 raw photos)",
     ]
     for options in ([], ["--format", "json"], ["--output", tmp_path / "out.csv"]):
-        done = call(trained, "flowers", photos, *options)
-        assert done.exit_code == 0
-        assert [line for line in done.stderr.splitlines() if line.startswith(("Ignored", "No photo"))] == told
-        assert "NEF" not in done.stdout
-
-
-def test_a_folder_of_raw_photos_only_is_an_error_that_names_them(trained: Trained, tmp_path: Path) -> None:
-    (tmp_path / "a.CR2").touch()
-    done = call(trained, "flowers", tmp_path)
-    assert done.exit_code == 1
-    assert f"Ignored: 1 raw photo (convert to JPEG): {tmp_path}/a.CR2." in done.stderr
+        done = predict(trained, "flowers", photos, *options)
+        assert done.code == 0
+        assert [line for line in done.errors.splitlines() if line.startswith(("Ignored", "No photo"))] == told
+        assert "NEF" not in done.output
 
 
 def test_model_that_does_not_exist_is_an_error_of_usage(trained: Trained) -> None:
-    done = call(trained, "roses", trained.photos)
-    assert (done.exit_code, "MODEL" in done.stderr) == (2, True)
+    done = predict(trained, "roses", trained.photos)
+    assert (done.code, "MODEL" in done.errors) == (2, True)
 
 
 def test_training_that_has_not_ended_is_its_sentence_without_a_traceback(trained: Trained, tmp_path: Path) -> None:
     folder = tmp_path / "train" / trained.folder.name
     shutil.copytree(trained.folder, folder)
     (folder / "manifest.json").unlink()
-    done = call(trained, folder, trained.photos)
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"The training in {folder} has not ended.")
+    done = predict(trained, folder, trained.photos)
+    assert (done.code, done.output) == (1, "")
+    assert done.errors.startswith(f"The training in {folder} has not ended.")
 
 
 def predict_folder(trained: Trained, **options: object) -> Finished:
-    """Run the job by luigi's own command."""
+    """Run PredictFolder by the real command."""
     given = {"data-root": str(trained.root.path), "model": "flowers", **{name: str(of) for name, of in options.items()}}
     return luigi("PredictFolder", given)
 
 
-def test_job_predicts_a_folder_then_has_nothing_to_do_then_only_the_new_photo(trained: Trained, photos: Path) -> None:
+def test_job_predicts_a_folder_has_nothing_to_do_and_then_predicts_only_a_new_photo(
+    trained: Trained, photos: Path
+) -> None:
     first = predict_folder(trained, folder=photos)
     assert (first.code, first.errors) == (0, "")
     assert "Photos       3 predicted; 1 unreadable (unknown_format 1)" in first.output
@@ -174,26 +168,19 @@ def test_job_predicts_a_folder_then_has_nothing_to_do_then_only_the_new_photo(tr
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "told"),
+    ("options", "code", "sentence"),
     [
         ({"model": "roses"}, 57, "the name of a dataset that has a champion"),
         ({"folder": "/nowhere"}, 52, "There is no folder of photos at /nowhere"),
     ],
 )
 def test_job_that_cannot_be_done_ends_with_a_sentence(
-    trained: Trained, options: dict[str, object], code: int, told: str
+    trained: Trained, options: dict[str, object], code: int, sentence: str
 ) -> None:
-    done = predict_folder(trained, **{"folder": trained.photos, **options})
-    assert done.code == code
-    assert told in done.errors
-    assert "Traceback" not in done.errors
+    assert_error(predict_folder(trained, **{"folder": trained.photos, **options}), code, sentence)
 
 
-def test_predicting_in_int8_loads_no_tensorflow(trained: Trained) -> None:
-    script = (
-        "import sys; from typer.testing import CliRunner; from pipeline.cli.app import app; "
-        f"done = CliRunner().invoke(app, ['predict', 'flowers', {str(trained.photos)!r}, '--data-root', "
-        f"{str(trained.root.path)!r}]); print(done.stdout.count('\\n'), 'tensorflow' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(COUNT + 1), "False"]
+def test_predicting_in_int8_imports_nothing_heavy(trained: Trained) -> None:
+    words = ["predict", "flowers", trained.photos, "--data-root", trained.root.path]
+    lines = run([sys.executable, "-c", IMPORTS, *words]).output.splitlines()
+    assert (len(lines), lines[-1]) == (COUNT + 2, "imported")

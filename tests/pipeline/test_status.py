@@ -1,48 +1,36 @@
-"""`python -m pipeline status`, on data roots whose first stages were run in this process."""
+"""`python -m pipeline status`: what is done of a run, what it would do, and how long that takes."""
 
 import datetime as dt
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from pipeline.cli.app import app
 from pipeline.retrain import RetrainFlowers
 from tasks.storage.layout import DataRoot
-from tests.pipeline.command import Project, draw
-from tests.pipeline.first_stages import decode, options, run_of
+from tests.pipeline.command import Finished, Project, assert_error, draw, option_words, verb
+from tests.pipeline.in_process import decode, options, run_of, stages_of
 from tests.support.data_root import keep, record, stage
-from tests.support.processes import TIMEOUT
-from tests.support.repository import REPOSITORY
 
 TOMORROW = dt.date.today() + dt.timedelta(days=1)
 
 
-def words(project: Project, *extra: str) -> list[str]:
-    """The same on a command line."""
-    return [*(f"--{name}={value}" for name, value in options(project).items()), *extra]
-
-
-def status(project: Project, *extra: str) -> Result:
-    """Call the command in this process."""
-    return CliRunner().invoke(app, ["status", *words(project, *extra)])
+def status(project: Project, *extra: str) -> Finished:
+    return verb("status", *option_words(options(project)), *extra)
 
 
 def look(project: Project, *extra: str) -> dict[str, Any]:
-    """What `--json` says, stages by name."""
+    """The output of `--json`, with its stages by name."""
     done = status(project, *extra, "--json")
-    assert done.exit_code == 0, done.output
-    told: dict[str, Any] = json.loads(done.stdout)
+    assert done.code == 0, done.errors
+    told: dict[str, Any] = json.loads(done.output)
     return {**told, **{step["stage"]: step for step in told["stages"]}}
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A folder of 12 photos, and a data root that is not there yet."""
+    """Twelve photos of three labels, and a data root that does not exist yet."""
     project = Project(tmp_path / "photos", tmp_path / "data")
     draw(project.photos, range(12))
     return project
@@ -64,15 +52,10 @@ def test_before_the_first_run_it_counts_the_photos_and_writes_nothing(project: P
 
 
 def test_what_is_done_has_rows_and_keys_and_what_is_to_do_misses_rows(project: Project) -> None:
-    tasks = decode(project).stage_tasks([each.prepared() for each in run_of(project).prepare_backbones()])
+    tasks = stages_of(decode(project))
     told = look(project)
-    assert [told[stage]["state"] for stage in ("backbone", "snapshot", "decode", "bottleneck", "train")] == [
-        "done",
-        "done",
-        "done",
-        "to do",
-        "to do",
-    ]
+    stages = ("backbone", "snapshot", "decode", "bottleneck", "train")
+    assert [told[stage]["state"] for stage in stages] == ["done", "done", "done", "to do", "to do"]
     assert counts(told["decode"]) == ("done", 12, 0)
     assert counts(told["bottleneck"]) == ("to do", 0, 12)
     assert told["train"]["key"] == tasks["train"].manifest_path().parent.name
@@ -91,7 +74,7 @@ def test_photos_added_since_are_seen_without_reading_them(project: Project) -> N
     assert counts(told["bottleneck"]) == ("to do", 0, 15)
     assert counts(told["train"]) == ("blocked", None, None)
     assert told["train"]["note"] == "waits for the snapshot"
-    assert "A run would take the snapshot with 4 new photos, decode 4 new photos," in status(project).stdout
+    assert "A run would take the snapshot with 4 new photos, decode 4 new photos," in status(project).output
 
 
 def test_on_another_date_unchanged_photos_are_recognised(project: Project) -> None:
@@ -115,16 +98,14 @@ def test_a_damaged_shard_is_an_error_that_a_run_would_end_with(project: Project)
     (shard,) = project.root.glob("decode/*/part-*.parquet")
     shard.write_bytes(shard.read_bytes()[:-9])
     done = status(project)
-    assert done.exit_code == 1
-    assert f"{shard} is damaged" in done.stderr
-    assert "A run would end with an error:" in done.stdout
+    assert_error(done, 1, f"{shard} is damaged")
+    assert "A run would end with an error:" in done.output
 
 
 def test_a_folder_that_is_missing_blocks_everything_and_is_told_of(tmp_path: Path) -> None:
     done = status(Project(tmp_path / "nowhere", tmp_path / "data"))
-    assert done.exit_code == 1
-    assert f"There is no dataset '{tmp_path / 'nowhere'}'" in done.stderr
-    assert {line.split()[1] for line in done.stdout.splitlines()[2:-1]} == {"blocked"}
+    assert_error(done, 1, f"There is no dataset '{tmp_path / 'nowhere'}'")
+    assert {line.split()[1] for line in done.output.splitlines()[2:-1]} == {"blocked"}
 
 
 def test_a_url_that_was_not_fetched_leaves_its_photos_unknown(tmp_path: Path) -> None:
@@ -145,7 +126,7 @@ def test_the_time_is_that_of_past_runs(project: Project) -> None:
     keep(root, record(root, "2026-01-01", **about, stages={**idle, **worked}), "others")
     # 1 s of the program; 4 s and 12 photos of 0.1 s; 4 s and 12 photos of 0.02 s.
     assert look(project)["estimate"]["seconds"] == pytest.approx(10.4, abs=0.1)
-    assert "Time: about 10 s, from 1 past run; not counting evaluate, champion and report" in status(project).stdout
+    assert "Time: about 10 s, from 1 past run; not counting evaluate, champion and report" in status(project).output
 
 
 def test_it_asks_about_the_run_that_luigi_would_start(project: Project) -> None:
@@ -155,26 +136,12 @@ def test_it_asks_about_the_run_that_luigi_would_start(project: Project) -> None:
     assert told["train"]["key"] != look(project)["train"]["key"]
 
 
-def test_what_luigi_cfg_says_is_the_default() -> None:
-    done = CliRunner().invoke(app, ["status", "--help"])
-    text = " ".join(done.stdout.split())
+def test_its_options_are_the_parameters_with_their_defaults() -> None:
+    text = " ".join(verb("status", "--help").output.split())
     parameters = RetrainFlowers.get_param_names(include_significant=True)
     assert all(f"--{name.replace('_', '-')}" in text for name in parameters)
     assert "or its URL. [default: sample]" in text
 
 
 def test_a_value_that_cannot_be_is_the_parameter_s_own_sentence_and_exit_code_2(project: Project) -> None:
-    done = status(project, "--views=3")
-    assert done.exit_code == 2
-    assert done.stderr == "--views is '3'; it takes 1 or 2 or 4.\n"
-
-
-def test_it_imports_no_tensorflow(project: Project) -> None:
-    decode(project)
-    script = (
-        "import sys; from pipeline.cli.app import app; app(sys.argv[1:], standalone_mode=False); "
-        "print(*sorted({'tensorflow', 'keras', 'matplotlib', 'sklearn'} & set(sys.modules)))"
-    )
-    command = [sys.executable, "-c", script, "status", *words(project)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=TIMEOUT)
-    assert done.stdout.splitlines()[-1] == ""
+    assert status(project, "--views=3") == Finished(2, "", "--views is '3'; it takes 1 or 2 or 4.\n")

@@ -1,6 +1,5 @@
-"""`python -m pipeline watch` beside a training: two real processes on one folder."""
+"""`python -m pipeline watch`: the accuracy of the checkpoints of a training, also while it runs."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,22 +9,22 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner, Result
 
-from pipeline.cli.app import app
 from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
-from tasks.train.settings import FinetuneSettings
+from tasks.train.settings import FinetuneSettings, TrainSettings
 from tasks.train.training_state import Training, announce
+from tests.pipeline.command import Finished, assert_error, verb
 from tests.support import processes
-from tests.support.processes import TIMEOUT, Finished, stop, write_line
-from tests.support.repository import REPOSITORY
+from tests.support.processes import TIMEOUT, stop, write_line
 from tests.train.data_root import fill, head_folder, train
 from tests.train.examples import BOTTLENECK, classic, settings
 
 CLASSIC = classic(learning_rate=0.05)
+FINETUNED = FinetuneSettings(BOTTLENECK.backbone, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
 
-#: Trains as the train stage does, but waits at each line that it tells until it is let go on.
+#: Trains as the train stage does, but waits for a line of input at each line of progress.
 TRAINING = """
 import sys
 from pathlib import Path
@@ -44,8 +43,7 @@ train(DataRoot(Path(sys.argv[1])), CLASSIC, Obedient())
 
 
 def running(*arguments: object) -> AbstractContextManager[subprocess.Popen[str]]:
-    """Run Python."""
-    # As a person's: this process has quietened TensorFlow for itself, in a way that children inherit by halves.
+    """Run Python without this process's setting of TensorFlow's log level."""
     own = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return processes.running([sys.executable, *arguments], own, stderr=subprocess.PIPE)
 
@@ -55,7 +53,7 @@ def watching(*arguments: object) -> AbstractContextManager[subprocess.Popen[str]
 
 
 def read_line(process: subprocess.Popen[str]) -> str:
-    """The next line that a process writes."""
+    """The next line of a process's output."""
     line = processes.read_line(process)
     assert line, "nothing was written"
     return line.rstrip("\n")
@@ -71,19 +69,15 @@ def root(tmp_path: Path) -> DataRoot[Path]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> DataRoot[Path]:
-    """A data root with a trained head; tests only look."""
+    """A data root with a trained head, which no test may write to."""
     root = DataRoot(tmp_path_factory.mktemp("watch") / "data")
     fill(root)
     train(root, CLASSIC)
     return root
 
 
-def call(*arguments: object) -> Result:
-    """Call the command in this process."""
-    return CliRunner().invoke(app, ["watch", *map(str, arguments)])
-
-
-def test_a_watcher_beside_a_training_measures_each_checkpoint_and_ends_with_it(root: DataRoot[Path]) -> None:
+@pytest.mark.slow
+def test_each_checkpoint_of_a_training_is_measured_until_it_ends(root: DataRoot[Path]) -> None:
     folder = head_folder(root, CLASSIC)
     with running("-c", TRAINING, root.path) as training:
         assert read_line(training).startswith("Step 100: validation accuracy on 20 random photos = ")
@@ -106,7 +100,8 @@ def test_a_watcher_beside_a_training_measures_each_checkpoint_and_ends_with_it(r
     assert curve["photos"].nunique() == 1
 
 
-def test_a_training_that_dies_is_told_of_and_the_exit_code_is_1(root: DataRoot[Path]) -> None:
+@pytest.mark.slow
+def test_a_training_that_dies_is_reported_with_exit_code_1(root: DataRoot[Path]) -> None:
     folder = head_folder(root, CLASSIC)
     with running("-c", TRAINING, root.path) as training:
         read_line(training)
@@ -120,7 +115,8 @@ def test_a_training_that_dies_is_told_of_and_the_exit_code_is_1(root: DataRoot[P
     assert pd.read_parquet(folder / "curve-plain.parquet")["step"].tolist() == [100]
 
 
-def test_ctrl_c_ends_it_quietly(root: DataRoot[Path]) -> None:
+@pytest.mark.slow
+def test_ctrl_c_ends_it_without_output(root: DataRoot[Path]) -> None:
     folder = head_folder(root, CLASSIC)
     folder.mkdir(parents=True)
     with watching(folder) as watcher:
@@ -128,55 +124,49 @@ def test_ctrl_c_ends_it_quietly(root: DataRoot[Path]) -> None:
         assert stop(watcher, signal.SIGINT) == Finished(130, "", "")
 
 
-def test_once_looks_once(trained: DataRoot[Path]) -> None:
-    done = call(head_folder(trained, CLASSIC).name, "--data-root", trained.path, "--once")
-    assert done.exit_code == 0
-    assert done.stdout.startswith("After 300 training steps, validation accuracy = ")
-    assert done.stdout.count("\n") == 1
-
-
-def test_once_without_a_checkpoint_says_so_and_fails(root: DataRoot[Path]) -> None:
+def test_once_measures_the_last_checkpoint_and_fails_if_there_is_none(
+    trained: DataRoot[Path], root: DataRoot[Path]
+) -> None:
+    done = verb("watch", head_folder(trained, CLASSIC).name, "--data-root", trained.path, "--once")
+    assert (done.code, done.output.count("\n")) == (0, 1)
+    assert done.output.startswith("After 300 training steps, validation accuracy = ")
     folder = head_folder(root, CLASSIC)
     folder.mkdir(parents=True)
-    done = call(folder, "--once")
-    assert (done.exit_code, done.stdout) == (1, f"No checkpoint file found in {folder / 'checkpoints'}\n")
+    done = verb("watch", folder, "--once")
+    assert (done.code, done.output) == (1, f"No checkpoint file found in {folder / 'checkpoints'}\n")
 
 
 def test_a_run_is_given_by_key_folder_or_record(trained: DataRoot[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = head_folder(trained, CLASSIC)
     record = trained.runs("flowers") / "2026-03-01-0123abcd.json"
-    record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "head": folder.name}))
+    publish_json(record, {"schema_version": SCHEMA_VERSION, "head": folder.name})
     ways: list[tuple[object, ...]] = [(folder,), (record,), (folder.name, "--data-root", trained.path)]
-    assert [call(*way, "--once").exit_code for way in ways] == [0, 0, 0]
+    assert [verb("watch", *way, "--once").code for way in ways] == [0, 0, 0]
     monkeypatch.chdir(folder)
-    assert call(".", "--once").exit_code == 0
+    assert verb("watch", ".", "--once").code == 0
     monkeypatch.chdir(trained.path)
-    assert call(f"train/{folder.name}", "--once").exit_code == 0
-    assert call(folder.name, "--data-root", ".", "--once").exit_code == 0
+    assert verb("watch", f"train/{folder.name}", "--once").code == 0
+    assert verb("watch", folder.name, "--data-root", ".", "--once").code == 0
 
 
-def test_a_fine_tuned_network_is_none_to_be_watched(root: DataRoot[Path]) -> None:
-    how = FinetuneSettings(BOTTLENECK.backbone, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
+@pytest.mark.parametrize(
+    ("how", "sentences"),
+    [
+        (FINETUNED, ["it watches heads alone"]),
+        (settings(), ["is fitted in closed form, so there are no checkpoints to measure", "--recipe classic"]),
+    ],
+)
+def test_only_a_head_of_the_classic_recipe_can_be_watched(
+    root: DataRoot[Path], how: FinetuneSettings | TrainSettings, sentences: list[str]
+) -> None:
     folder = root.train(how.key("snap"))
     announce(Training(how, "snap"), folder)
     record = root.runs("flowers") / "2026-03-01-0123abcd.json"
-    record.parent.mkdir(parents=True)
-    record.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "head": None, "network": folder.name}))
-    done = call(record, "--once")
-    assert done.exit_code == 1
-    assert "it watches heads alone" in done.stderr
-
-
-def test_a_head_in_closed_form_is_none_to_be_watched(root: DataRoot[Path]) -> None:
-    how = settings()
-    folder = root.train(how.key("snap"))
-    announce(Training(how, "snap"), folder)
-    done = call(folder, "--once")
-    assert done.exit_code == 1
-    told = " ".join(done.stderr.split())
-    assert "is fitted in closed form, so there are no checkpoints to measure" in told
-    assert "--recipe classic" in told
+    model = {"head": None, "network": folder.name} if how is FINETUNED else {"head": folder.name}
+    publish_json(record, {"schema_version": SCHEMA_VERSION, **model})
+    done = verb("watch", record, "--once")
+    assert done.code == 1
+    assert [sentence for sentence in sentences if sentence not in " ".join(done.errors.split())] == []
 
 
 @pytest.mark.parametrize("run", ["0123456789abcdef", "no key", ".", "..", "", "manifest.json", "record.json"])
@@ -184,35 +174,17 @@ def test_a_run_that_is_not_there_is_an_error_of_usage(
     trained: DataRoot[Path], run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty = trained.runs("flowers") / "record.json"
-    empty.parent.mkdir(parents=True, exist_ok=True)
-    empty.write_text(json.dumps({"schema_version": SCHEMA_VERSION}))
+    publish_json(empty, {"schema_version": SCHEMA_VERSION})
     (trained.path / "manifest.json").write_text("{}")
     monkeypatch.chdir(trained.path if run != "record.json" else empty.parent)
-    done = call(run, "--data-root", trained.path)
-    assert done.exit_code == 2
-    assert "is not the key of a head" in " ".join(done.stderr.split())
+    done = verb("watch", run, "--data-root", trained.path)
+    assert done.code == 2
+    assert "is not the key of a head" in " ".join(done.errors.split())
 
 
 def test_an_error_is_its_sentence_without_a_traceback(root: DataRoot[Path]) -> None:
     folder = train(root, CLASSIC)
     (folder / "training.json").write_text("{}")
-    done = call(folder)
-    assert done.exit_code == 1
-    assert done.stderr.startswith(f"{folder / 'training.json'} was not written by this version")
-    assert "Traceback" not in done.output
-    assert done.stdout == ""
-
-
-def test_help_has_examples_and_no_boxes_without_a_terminal() -> None:
-    command = [sys.executable, "-m", "pipeline", "watch", "--help"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert "Examples:" in done.stdout
-    assert "python -m pipeline watch data/train/" in done.stdout
-    assert all(option in done.stdout for option in ("RUN", "--data-root", "--interval", "--once", "--plain"))
-    assert done.stdout.isascii()
-
-
-def test_starting_the_command_line_loads_nothing_heavy() -> None:
-    script = "import pipeline.cli, sys; print(*{'tensorflow', 'keras', 'sklearn', 'matplotlib'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+    done = verb("watch", folder)
+    assert_error(done, 1, f"{folder / 'training.json'} was not written by this version")
+    assert done.output == ""

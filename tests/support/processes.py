@@ -1,4 +1,4 @@
-"""Commands that tests start: each in a session of its own, of which nothing is left afterwards."""
+"""Commands that tests start, each in a session of its own, which is killed at the end."""
 
 import os
 import select
@@ -15,9 +15,9 @@ import psutil
 
 from tests.support.repository import REPOSITORY
 
-#: Seconds after which something that a test waits for has failed: many times what it takes on a busy machine.
+#: Seconds after which a wait fails: many times as long as anything takes on a busy machine.
 TIMEOUT = 600.0
-#: The same for a command that was told to end.
+#: The same for a command that was stopped.
 STOP_TIMEOUT = 60.0
 
 
@@ -40,15 +40,15 @@ def running(
     stderr: int | IO[Any] | None = None,
     folder: Path = REPOSITORY,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a command; it is killed with all its session when the block ends.
+    """Start a command; its session is killed when the block ends.
 
     Args:
         words: The command.
-        environment: All of its environment; that of this process if there is none.
-        stdin: Its standard input, as `subprocess` takes it.
-        stdout: Its standard output.
-        stderr: Its standard error.
-        folder: Its current folder.
+        environment: The whole environment; None for that of this process.
+        stdin: As `subprocess` takes it, like `stdout` and `stderr`.
+        stdout: See `stdin`.
+        stderr: See `stdin`.
+        folder: The current folder.
     """
     process = subprocess.Popen(
         [str(word) for word in words],
@@ -68,14 +68,14 @@ def running(
 
 
 def run(words: Sequence[object], environment: Mapping[str, str] | None = None, folder: Path = REPOSITORY) -> Finished:
-    """Run a command, by default from the repository's root, to its end; see `running`."""
+    """Run a command to its end; see `running`."""
     with running(words, environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, folder=folder) as process:
         output, errors = process.communicate(timeout=TIMEOUT)
     return Finished(process.returncode, output, errors)
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """Kill a command that `running` started, and all that is left of its session."""
+    """Kill a command of `running` and its session."""
     deadline = time.monotonic() + STOP_TIMEOUT
     while left := session(process.pid):
         assert time.monotonic() < deadline, f"cannot be killed: {left}"
@@ -87,12 +87,12 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def stop(process: subprocess.Popen[str], *signals: signal.Signals, whole_group: bool = False) -> Finished:
-    """Send signals to a command, one right after the other, and see it end with all that it has started.
+    """Send signals to a command of `running` and check that it ends with all processes that it started.
 
     Args:
-        process: A command that `running` started.
-        signals: The signals.
-        whole_group: Whether to send them to all its processes, as a terminal does on Ctrl-C.
+        process: The command.
+        signals: The signals, sent one right after the other.
+        whole_group: Send them to all its processes, as a terminal does on Ctrl-C.
     """
     started = descendants(process.pid)
     for number in signals:
@@ -108,7 +108,7 @@ def stop(process: subprocess.Popen[str], *signals: signal.Signals, whole_group: 
 
 
 def descendants(process: int) -> set[psutil.Process]:
-    """All living processes that a process has started, and those that these have."""
+    """The living descendants of a process."""
     try:
         found = psutil.Process(process).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -117,7 +117,7 @@ def descendants(process: int) -> set[psutil.Process]:
 
 
 def session(leader: int) -> set[psutil.Process]:
-    """All living processes of a session, its leader too."""
+    """The living processes of a session, also its leader."""
     found = set()
     for number in psutil.pids():
         with suppress(OSError, psutil.NoSuchProcess):
@@ -127,7 +127,7 @@ def session(leader: int) -> set[psutil.Process]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether a process works; a zombie has ended, and only its parent has not looked yet."""
+    """Whether a process has not ended; a zombie has, and only its parent has not waited for it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -135,7 +135,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def assert_gone(processes: Iterable[psutil.Process]) -> None:
-    """Wait until processes have ended; those that stay fail the test, and are killed."""
+    """Wait until processes have ended; those that stay are killed and fail the test."""
     deadline = time.monotonic() + STOP_TIMEOUT
     while (left := list(filter(is_alive, processes))) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -146,9 +146,9 @@ def assert_gone(processes: Iterable[psutil.Process]) -> None:
 
 
 def read_line(process: subprocess.Popen[str], seconds: float = TIMEOUT) -> str:
-    """The next line of a command's standard output; what there is of it where no more comes in time.
+    """Read the next line of a command's standard output, or its beginning if no more comes in time.
 
-    It is read past the buffer of `process.stdout`: a line that waited there would not be seen by `select`.
+    This bypasses the buffer of `process.stdout`, whose lines `select` does not see.
     """
     assert process.stdout is not None
     line, deadline = b"", time.monotonic() + seconds
@@ -171,26 +171,26 @@ def write_line(process: subprocess.Popen[str], line: str = "") -> None:
 
 @dataclass(frozen=True)
 class Command:
-    """A command whose output goes to a file, so that it can be looked at meanwhile."""
+    """A command that writes its output to a file, which can be read meanwhile."""
 
     process: subprocess.Popen[str]
     output: Path
 
     def said(self) -> str:
-        """What it wrote so far."""
+        """The output so far."""
         return self.output.read_text()
 
     def says(self, text: str) -> None:
-        """Wait until it says something."""
+        """Wait until the output has a text."""
         until(lambda: text in self.said() or self.process.poll() is not None)
         assert text in self.said(), self.said()
 
     def end(self) -> int:
-        """Wait until it has ended; returns its exit code."""
+        """Wait for the end; returns the exit code."""
         return self.process.wait(TIMEOUT)
 
     def kill(self) -> None:
-        """Kill it with all its session."""
+        """Kill the command and its session."""
         kill(self.process)
 
 
@@ -198,13 +198,7 @@ class Command:
 def background_command(
     words: Sequence[object], folder: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[Command]:
-    """Start a command that writes to a file; see `running`.
-
-    Args:
-        words: The command.
-        folder: Where the file is made.
-        environment: All of its environment; that of this process if there is none.
-    """
+    """Start a command that writes to a file in `folder`; see `running`."""
     output = folder / f"output-{time.monotonic_ns()}"
     with (
         output.open("w") as file,
@@ -214,7 +208,7 @@ def background_command(
 
 
 def until(true: Callable[[], bool], seconds: float = TIMEOUT) -> None:
-    """Wait for something to become true."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

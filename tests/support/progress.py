@@ -1,4 +1,4 @@
-"""Progress for the tests of functions that tell of theirs."""
+"""Progress that records its calls."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Tally:
-    """Progress that remembers the last beginning and adds up what was done since.
+    """Progress that records the last start, adds up advances, and keeps lines.
 
     Args:
-        total: What was ahead; -1 before the first beginning.
-        unit: Of what.
-        done: How much of it is done.
-        beginnings: How often something was begun.
-        lines: What was told.
-        prepared: What was prepared, in the order in which it was done.
+        total: Items of the last start; -1 before the first.
+        unit: Unit of the items.
+        done: Items done since the last start.
+        beginnings: Number of starts.
+        lines: Lines of `tell`.
+        prepared: Names of finished preparations.
     """
 
     total: int = -1
@@ -26,12 +26,12 @@ class Tally:
     prepared: list[str] = field(default_factory=list)
 
     def start(self, total: int, unit: str) -> None:
-        """Begin anew."""
+        """Record a start."""
         self.total, self.unit, self.done = total, unit, 0
         self.beginnings += 1
 
     def advance(self, count: int) -> None:
-        """Add up; nothing is ever undone."""
+        """Add up; counts are never negative."""
         assert count >= 0
         self.done += count
 
@@ -41,6 +41,6 @@ class Tally:
 
     @contextmanager
     def preparing(self, what: str) -> Iterator[None]:
-        """Keep what was prepared."""
+        """Keep the name of a preparation that ended well."""
         yield
         self.prepared.append(what)

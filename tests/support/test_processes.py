@@ -1,4 +1,4 @@
-"""How tests start and stop commands: nothing is left of them, and what a command leaves behind is found."""
+"""Commands that tests start are killed with their sessions, and processes that outlive them are found."""
 
 import signal
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from tests.support import processes
 from tests.support.processes import descendants, is_alive, read_line, run, running, session, stop
 
-#: Starts another process, in a session of its own or not, tells its number, and waits.
+#: Starts another process, in a session of its own or not, prints its number, and waits.
 PARENT = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session={})
@@ -25,7 +25,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "STOP_TIMEOUT", 0.5)
 
 
-def test_all_that_a_command_has_started_is_gone_when_the_block_ends() -> None:
+def test_all_processes_of_a_command_are_gone_when_the_block_ends() -> None:
     with running([sys.executable, "-c", PARENT.format(False)]) as process:
         child = psutil.Process(int(read_line(process)))
         assert session(process.pid) == {psutil.Process(process.pid), child}
@@ -35,7 +35,7 @@ def test_all_that_a_command_has_started_is_gone_when_the_block_ends() -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("detached", [False, True])
-def test_what_goes_on_after_a_command_was_stopped_fails_the_test_and_is_killed(detached: bool) -> None:
+def test_a_process_that_outlives_its_command_fails_the_test_and_is_killed(detached: bool) -> None:
     with running([sys.executable, "-c", PARENT.format(detached)], stderr=None) as process:
         child = psutil.Process(int(read_line(process)))
         assert process.stdout is not None

@@ -1,0 +1,191 @@
+"""Models of a run: the champion, worse ones, ones that are not good enough, and their exports."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from tasks.export.parity import allowed_disagreements
+from tasks.runs.records import read_history
+from tasks.storage.layout import DataRoot
+from tests.pipeline.command import Finished, Project, assert_error, draw
+
+pytestmark = pytest.mark.slow
+
+FIRST, SECOND, THIRD = "2026-03-01", "2026-03-02", "2026-03-03"
+#: One step of gradient descent, far too short: the head knows next to nothing.
+UNTRAINED = {"recipe": "classic", "steps": "1", "learning_rate": "0.00001"}
+EXPORTED = {"saved_model", "model.keras", "model.tflite", "model-int8.tflite"}
+BESIDE = {"README.md", "labels.txt", "manifest.json", "metrics.json", "photo_layers.py"}
+#: Size that the small backbone takes, so that an export decodes the same pixels as the pipeline.
+SIZE = 16
+LABELS = ("blue", "red")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Finished]:
+    """The first run of a dataset, which exports its model."""
+    folder = tmp_path_factory.mktemp("models")
+    project = Project(folder / "photos", folder / "data")
+    draw(project.photos, range(180))
+    done = project.retrain_forked(date=FIRST, export="all", min_accuracy="0.5")
+    assert done.code == 0, done.errors
+    return project, done
+
+
+@pytest.fixture(scope="module")
+def worse(trained: tuple[Project, Finished]) -> Finished:
+    """A second run, whose model knows next to nothing."""
+    return trained[0].retrain_forked(date=SECOND, **UNTRAINED)
+
+
+def champion(project: Project) -> str:
+    (path,) = project.root.glob("champion/*.json")
+    return str(json.loads(path.read_text())["champion"])
+
+
+def test_the_first_model_is_champion_and_is_exported(trained: tuple[Project, Finished]) -> None:
+    project, done = trained
+    record = project.record(FIRST)
+    assert record["champion"]["verdict"] == "first"
+    assert champion(project) == record["head"]
+    assert "Champion        First model of this dataset." in done.output
+    folder = DataRoot(project.root).export(record["head"])
+    assert {path.name for path in folder.iterdir()} == EXPORTED | BESIDE
+    assert f"Exported to     {folder}" in done.output
+    agreement = {name: told["agreement"] for name, told in record["export"]["test"].items()}
+    assert agreement == dict.fromkeys(EXPORTED, pytest.approx(1, abs=0.1))
+
+
+def test_a_worse_model_leaves_the_champion_ends_with_an_error_and_is_recorded_and_reported(
+    trained: tuple[Project, Finished], worse: Finished
+) -> None:
+    project, _ = trained
+    assert worse.code == 58
+    assert champion(project) == project.record(FIRST)["head"]
+    # TensorFlow may write lines of its own.
+    (sentence,) = (line for line in worse.errors.splitlines() if "stays" in line)
+    assert "python -m pipeline forget champion" in sentence
+    record = project.record(SECOND)
+    assert record["champion"]["verdict"] == "stays"
+    assert record["champion"]["comparison"]["interval"]["high"] < 0
+    assert Path(record["report"]).is_file()
+    assert f"Report          {record['report']}" in worse.output
+    (dataset,) = (path.name for path in project.root.glob("runs/*"))
+    assert [run.verdict for run in read_history(DataRoot(project.root), dataset).runs] == ["first", "stays"]
+
+    again = project.retrain_forked(date=SECOND, **UNTRAINED)
+    assert (again.code, again.output.startswith("Nothing to do")) == (0, True)
+    assert "stays" in again.output
+
+
+@pytest.mark.usefixtures("worse")
+def test_a_model_below_the_least_accuracy_is_neither_exported_nor_champion_and_refused_each_time(
+    trained: tuple[Project, Finished],
+) -> None:
+    project, _ = trained
+    options = {**UNTRAINED, "date": THIRD, "export": "all", "min_accuracy": "0.9"}
+    for _ in range(2):
+        assert_error(project.retrain_forked(**options), 58, "below the 90.0% asked for")
+        record = project.record(THIRD)
+        assert (record["champion"]["verdict"], record["export"]) == ("refused", None)
+        assert not DataRoot(project.root).export(record["head"]).exists()
+        assert champion(project) == project.record(FIRST)["head"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "photos", tmp_path / "data")
+
+
+@pytest.fixture
+def exporting(small: dict[str, str]) -> dict[str, str]:
+    """The options of a run that exports a small model."""
+    return {**small, "export": "all"}
+
+
+def draw_two_labels(project: Project, count: int, colour: int, noise: int, **options: Any) -> None:
+    """Draw photos of two labels, one more blue and one more red by `colour`, on noise of `noise` values."""
+    for number in range(count):
+        pixels = np.random.default_rng(number).integers(100, 100 + noise, (SIZE, SIZE, 3))
+        pixels[..., 2 - 2 * (number % 2)] += colour
+        path = project.photos / LABELS[number % 2] / f"{number:03d}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(path, **options)
+
+
+def test_an_export_is_tested_on_photos_that_it_cannot_read_or_by_the_next_run_if_they_are_away(
+    project: Project, tmp_path: Path, exporting: dict[str, str]
+) -> None:
+    draw_two_labels(project, 40, 90, 50, format="WEBP", lossless=True)
+    assert project.retrain_forked(**{**exporting, "export": "none"}, date=FIRST).code == 0
+    project.photos.rename(tmp_path / "away")
+    away = project.retrain_forked(**exporting, date=SECOND, on_missing_source="use-last")
+    assert away.code == 0, away.errors
+    assert "export; not tested: saved_model, model.keras, since no test photo could be read (" in away.output
+    record = project.record(SECOND)
+    tested = record["export"]["test"]
+    assert (tested["saved_model"]["photos"], tested["model.tflite"]["agreement"]) == (0, 1.0)
+    assert "The export was not tested: saved_model, model.keras" in Path(record["report"]).read_text()
+    card = DataRoot(project.root).export(record["head"]) / "README.md"
+    assert "not tested" in card.read_text()
+
+    (tmp_path / "away").rename(project.photos)
+    back = project.retrain_forked(**exporting, date=THIRD)
+    assert back.code == 0, back.errors
+    assert "not tested" not in back.output
+    export = project.record(THIRD)["export"]
+    tested = export["test"]["saved_model"]
+    assert (tested["agreement"], tested["photos"]) == (1.0, export["converted"])
+    assert "were shown them as PNG" in card.read_text()
+    assert project.new(THIRD)["export"] == tested["photos"]
+
+
+def test_a_model_of_labels_that_are_hard_to_tell_apart_is_exported(project: Project, exporting: dict[str, str]) -> None:
+    """In int8 and in float32 the model predicts other labels for many photos, neither of them better."""
+    draw_two_labels(project, 300, 0, 8, format="PNG")
+    done = project.retrain_forked(**{**exporting, "precision": "int8"}, date=FIRST)
+    assert done.code == 0, done.errors
+    export = project.record(FIRST)["export"]
+    assert export["refused"] is None
+    served = export["test"]["saved_model"]
+    assert served["agreement"] < 1 - allowed_disagreements(served["photos"], 0.99) / served["photos"], (
+        "nothing to refuse"
+    )
+    assert "saved_model" in export["files"]
+
+
+def swapped_profile() -> bytes:
+    """The profile of a colour space in which sRGB's red and blue are swapped."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped: bytes = profile.replace(b"rXYZ", b"----").replace(b"bXYZ", b"rXYZ").replace(b"----", b"bXYZ")
+    # A profile named sRGB is not converted.
+    return swapped.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+
+
+def test_a_refused_export_leaves_a_report_and_a_record_and_ends_the_run_with_57_each_time(
+    project: Project, exporting: dict[str, str]
+) -> None:
+    draw_two_labels(project, 60, 90, 50, format="JPEG", quality=95, icc_profile=swapped_profile())
+    remedy = "Convert photos with colour profiles to sRGB"
+    first = project.retrain_forked(**exporting, date=FIRST)
+    assert_error(first, 57, "The export saved_model names another label than the model on ", remedy)
+    assert "Export          refused, nothing was exported" in first.output
+    record = project.record(FIRST)
+    assert record["export"]["refused"] in first.errors
+    assert record["champion"]["verdict"] == "first"
+    report = Path(record["report"]).read_text()
+    assert "<b>refused</b>" in report
+    assert remedy in report
+    folder = DataRoot(project.root).export(record["head"])
+    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "metrics.json"]
+
+    for date in (FIRST, SECOND):
+        assert_error(project.retrain_forked(**exporting, date=date), 57, record["export"]["refused"])
+        assert project.record(date)["export"] == record["export"]
+        assert project.new(date)["export"] == 0, "a refused export is not made again"
+    without = project.retrain_forked(**{**exporting, "export": "none"}, date=SECOND)
+    assert without.code == 0, without.errors
