@@ -30,7 +30,9 @@ def cosines(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> npt
 
 def main(output: Output, source: Source = FLOWERS, backbone: str = "efficientnet_lite0", layers: str = "auto") -> None:
     """Measure each precision that this machine computes in."""
-    accuracies, means, lowest = {}, {}, {}
+    accuracies: dict[str, list[float]] = {}
+    means: dict[str, list[float]] = {}
+    lowest: dict[str, list[float]] = {}
     exact = None
     with tempfile.TemporaryDirectory() as root:
         for day, precision in enumerate(usable_precisions(), start=1):

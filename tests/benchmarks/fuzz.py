@@ -88,7 +88,7 @@ def split_opcodes(pickled: bytes) -> list[bytes]:
     starts = [0]
     with suppress(ValueError, UnicodeDecodeError):
         for _, _, place in pickletools.genops(pickled):
-            starts.append(place or 0)  # noqa: PERF401 (those before an unreadable one count)
+            starts.append(place or 0)
     return [pickled[start:end] for start, end in zip(starts, [*starts[1:], len(pickled)], strict=True) if start < end]
 
 

@@ -1,7 +1,7 @@
 """Seconds from shell to exit of the real `luigi` command with nothing to do, by the number of rows in the stores.
 
 The same run is in the data root of each number, on drawn photos; the rest of the rows is made up and appended to its
-stores as shards. Python itself reports which packages a run imports.
+stores as shards.
 """
 
 import subprocess
@@ -11,8 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import typer
-
 from tasks.bottleneck.settings import ROWS_PER_GROUP as VECTORS_PER_GROUP
 from tasks.decode.photos import ROWS_PER_GROUP, ROWS_PER_SHARD
 from tasks.shards.compaction import open_store, store_folders
@@ -21,8 +19,6 @@ from tests.benchmarks.made_up import fill_bottlenecks, fill_decoded, make_keys
 from tests.benchmarks.measure import Output, Repeat, Table, publish, run_command, time_in_turn
 from tests.benchmarks.runs import retrain
 from tests.pipeline.command import QUICK, draw
-
-HEAVY = {"PIL", "keras", "matplotlib", "scipy", "sklearn", "tensorflow"}
 
 
 def fill_stores(root: Path, rows: int) -> int:
@@ -38,19 +34,10 @@ def fill_stores(root: Path, rows: int) -> int:
     return shards
 
 
-def find_imports(photos: Path, root: Path) -> set[str]:
-    """Return the packages that a run with nothing to do imports."""
-    done = retrain(photos, root, {"PYTHONPROFILEIMPORTTIME": "1"}, **QUICK)
-    if not done.output.startswith("Nothing to do"):
-        raise SystemExit(f"There was something to do: {done.output}")
-    lines = [line.rsplit("|", 1)[-1].strip() for line in done.errors.splitlines() if line.startswith("import time:")]
-    return {line.partition(".")[0] for line in lines}
-
-
 def main(output: Output, repeat: Repeat = 5, rows: tuple[int, int] = (2_000, 1_000_000)) -> None:
     """Time the run with few and with many rows in each store."""
     with tempfile.TemporaryDirectory() as name:
-        folder, stores = Path(name), {}
+        folder = Path(name)
         ways: dict[str, Callable[[], object]] = {}
         photos = folder / "photos"
         draw(photos, range(60), labels=5)
@@ -58,14 +45,11 @@ def main(output: Output, repeat: Repeat = 5, rows: tuple[int, int] = (2_000, 1_0
             root = folder / f"{count}"
             retrain(photos, root, **QUICK)
             shards = fill_stores(root, count)
-            heavy = sorted(find_imports(photos, root) & HEAVY)
-            stores[f"{count}"] = {"shards": shards, "heavy_imports": heavy}
-            typer.echo(f"{count:,} rows in {shards:,} shards; of {', '.join(sorted(HEAVY))} imported: {heavy}")
-            ways[f"{count:,} rows"] = partial(retrain, photos, root, **QUICK)
+            ways[f"{count:,} rows in {shards:,} shards"] = partial(retrain, photos, root, **QUICK)
         ways["import luigi alone"] = partial(subprocess.run, [sys.executable, "-c", "import luigi"], check=True)
         seconds = time_in_turn(ways, repeat)
     table = Table("The same command again, nothing to do, from shell to exit", "s", seconds, lower_is_better=True)
-    publish("nothing_to_do", [table], output, stores=stores)
+    publish("nothing_to_do", [table], output)
 
 
 if __name__ == "__main__":

@@ -61,12 +61,6 @@ def holding(folder: Path, keys: int) -> Callable[[], object]:
     return lambda: store.search(wanted).shards()
 
 
-def usable_photos(_: Path, keys: int) -> Callable[[], object]:
-    """Select the usable photos of a snapshot."""
-    table = make_snapshot(make_keys(keys))
-    return lambda: usable(table)
-
-
 def decode(folder: Path, keys: int) -> Callable[[], object]:
     """Run the decode stage where every photo has a picture."""
     rejected = ShardStore(folder / "rejected", describe(REJECTED, "decode", "made up", {}), 256)
@@ -163,7 +157,6 @@ def ray_blocks(_: Path, keys: int) -> Callable[[], object]:
 QUERIES = {
     "found": found,
     "holding": holding,
-    "usable": usable_photos,
     "decode": decode,
     "walk": walk,
     "snapshot": snapshot,
