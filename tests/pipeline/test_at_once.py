@@ -11,7 +11,7 @@ import pytest
 from tests.pipeline.command import LITTLE, Project, words
 from tests.pipeline.first_stages import retrain_here, small_backbone
 from tests.reliability.contents import contents, differences
-from tests.reliability.killing import draw_old
+from tests.reliability.trial import draw_old
 from tests.storage.processes import started
 from tests.storage.test_locks import HOLDER
 from tests.support.processes import Command, background_command, until

@@ -6,8 +6,8 @@ from pathlib import Path
 from tests.pipeline.command import QUICK, Project, words
 from tests.pipeline.first_stages import retrain_here, small_backbone
 from tests.reliability.contents import contents, differences
-from tests.reliability.killing import draw_old
-from tests.reliability.store_killing import StoreTrial
+from tests.reliability.store_trial import StoreTrial
+from tests.reliability.trial import draw_old
 from tests.support.processes import until
 from tests.support.servers.gateway import Fate, Gateway, Request
 from tests.support.servers.luigid import Machine, luigid
@@ -64,4 +64,4 @@ def test_night_of_a_machine_that_is_killed_is_ended_by_another_and_comes_to_what
     ]
     # This process holds the night on the disk until it ends.
     expected = {name: value for name, value in contents(alone.root).items() if not name.endswith(".lock")}
-    assert differences(contents(trial.held()), expected) == []
+    assert differences(contents(trial.fetch()), expected) == []
