@@ -34,6 +34,12 @@ def fill_stores(root: Path, rows: int) -> int:
     return shards
 
 
+def run_again(photos: Path, root: Path) -> None:
+    """Run the same command again."""
+    done = retrain(photos, root, **QUICK)
+    assert done.output.startswith("Nothing to do"), done.output
+
+
 def main(output: Output, repeat: Repeat = 5, rows: tuple[int, int] = (2_000, 1_000_000)) -> None:
     """Time the run with few and with many rows in each store."""
     with tempfile.TemporaryDirectory() as name:
@@ -45,7 +51,7 @@ def main(output: Output, repeat: Repeat = 5, rows: tuple[int, int] = (2_000, 1_0
             root = folder / f"{count}"
             retrain(photos, root, **QUICK)
             shards = fill_stores(root, count)
-            ways[f"{count:,} rows in {shards:,} shards"] = partial(retrain, photos, root, **QUICK)
+            ways[f"{count:,} rows in {shards:,} shards"] = partial(run_again, photos, root)
         ways["import luigi alone"] = partial(subprocess.run, [sys.executable, "-c", "import luigi"], check=True)
         seconds = time_in_turn(ways, repeat)
     table = Table("The same command again, nothing to do, from shell to exit", "s", seconds, lower_is_better=True)
