@@ -52,7 +52,7 @@ def main(
         "measured": measured,
         "slopes": asdict(found),
         "machines": asdict(given),
-        "plan": [asdict(plan) for plan in plans],
+        "plan": [plan._asdict() for plan in plans],
         "bounds": {bound.name: reach for bound, reach in bounds.items()},
     }
     write_json("plan", output, **facts)

@@ -121,15 +121,7 @@ class Prices(NamedTuple):
 
 @dataclass(frozen=True)
 class Machines:
-    """Machines that a plan is for.
-
-    Args:
-        count: Machines that decode and embed.
-        cores: Cores of each.
-        memory: Bytes of memory of the one that drives.
-        hours: Hours that a run may take.
-        prices: Prices.
-    """
+    """Machines that decode and embed, their cores, the bytes of memory of the driving one, and the hours of a run."""
 
     count: int = 1
     cores: int = 16
@@ -201,21 +193,8 @@ def find_bounds(slopes: Slopes, machines: Machines) -> dict[Bound, int]:
     return dict(sorted(((bound, bound.reach()) for bound in bounds), key=lambda item: item[1]))
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Needs of so many photos.
-
-    Args:
-        photos: Number of photos.
-        bytes: Stored bytes, the photos' own files among them.
-        shards: Shards that a cold run leaves.
-        memory: Bytes of the driving process at its peak.
-        month: USD a month for storage.
-        cold: The first run.
-        later: A run with 1 % new photos.
-        bound: The lowest limit that the photos exceed and more machines do not lift; None without one.
-        turn_on: Remedies.
-    """
+class Plan(NamedTuple):
+    """Needs of so many photos: stored bytes, shards, bytes of memory, USD a month for storage, runs, and remedies."""
 
     photos: int
     bytes: float
@@ -224,6 +203,7 @@ class Plan:
     month: float
     cold: Run
     later: Run
+    #: The lowest limit that the photos exceed and more machines do not lift.
     bound: str | None
     turn_on: Sequence[str]
 

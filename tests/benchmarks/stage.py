@@ -2,7 +2,7 @@
 
 The forward pass has all pixels in memory, and is called from as many threads as it takes, once a view. The stage reads
 the decoded store, decodes, calls it likewise and writes a fresh bottleneck store. Its time begins when the first
-batches, one a thread, are done; the JSON file has the seconds of its setup.
+batches, one a thread, are done.
 """
 
 import tempfile
@@ -27,7 +27,7 @@ from tasks.paths import AnyPath
 from tasks.progress import NullProgress
 from tasks.snapshot.photos import take_snapshot, usable
 from tasks.storage.layout import DataRoot
-from tests.benchmarks.decode_stage import BACKBONE, Clock
+from tests.benchmarks.decode_stage import BACKBONE
 from tests.benchmarks.measure import (
     FLOWERS,
     Output,
@@ -41,6 +41,16 @@ from tests.benchmarks.measure import (
 )
 
 VIEWS = 2
+
+
+class Clock(NullProgress):
+    """Progress that notes when the first batch was done."""
+
+    first: float | None = None
+
+    def advance(self, count: int) -> None:  # noqa: ARG002 (only the moment counts)
+        """Note the moment of the first call."""
+        self.first = self.first or time.perf_counter()
 
 
 def decode(source: Path, photos: int, settings: DecodeSettings, root: DataRoot) -> tuple[pa.Array, Pixels]:
@@ -65,19 +75,19 @@ def call_forward(forward: Forward, pixels: Pixels) -> None:
         pass
 
 
-def run_stage(keys: pa.Array, settings: BottleneckSettings, weights: AnyPath, root: DataRoot) -> tuple[float, Clock]:
-    """Embed all photos anew; returns the seconds since the first batch, and the clock."""
+def run_stage(keys: pa.Array, settings: BottleneckSettings, weights: AnyPath, root: DataRoot) -> float:
+    """Embed all photos anew; returns the seconds since the first batch."""
     for shard in settings.store(root).shards():
         shard.unlink()
     clock = Clock()
     embed_photos(Wanted(keys, len(keys)), settings, weights, root, clock)
     assert clock.first is not None
-    return time.perf_counter() - clock.first, clock
+    return time.perf_counter() - clock.first
 
 
 def main(output: Output, repeat: Repeat = 5, source: Source = FLOWERS, photos: int = 2000) -> None:
     """Time both in turn in each precision that this machine computes in; all pixels are held in memory."""
-    tables, setup = [], {}
+    tables = []
     with tempfile.TemporaryDirectory() as folder:
         root = DataRoot(Path(folder) / "data")
         prepared = prepare_backbone(BackboneRequest(BACKBONE), root.below("backbone", "measured"), NullProgress())
@@ -90,12 +100,11 @@ def main(output: Output, repeat: Repeat = 5, source: Source = FLOWERS, photos: i
             rows: dict[str, list[float]] = {"forward": [], "stage": []}
             for _ in range(repeat):
                 rows["forward"].append(len(pixels) / time_call(partial(call_forward, forward, pixels)))
-                seconds, clock = run_stage(keys, settings, prepared.weights, root)
+                seconds = run_stage(keys, settings, prepared.weights, root)
                 rows["stage"].append((len(keys) - first) / seconds)
-                setup[precision] = dict(clock.setup.seconds)
             title = f"{BACKBONE}, {precision}: {len(keys):,} photos x {VIEWS} views"
             tables.append(Table(title, "photos/s", rows))
-    publish("stage", tables, output, setup=setup)
+    publish("stage", tables, output)
 
 
 if __name__ == "__main__":
