@@ -94,19 +94,19 @@ class Trial:
     def run(self, point: KillPoint | None = None) -> Ended:
         """Run RetrainFlowers, and kill it at the point."""
         self.temporary.mkdir(parents=True, exist_ok=True)
-        met = self.folder / "met"
-        met.unlink(missing_ok=True)
+        (self.folder / "met").unlink(missing_ok=True)
         with self._start(point) as process:
             code, ended = process.wait(2 * TIMEOUT), time.monotonic()
             while session(process.pid) and time.monotonic() - ended < 1.5 * STOP_TIMEOUT:
                 time.sleep(0.05)
             kill(process)
             orphaned = time.monotonic() - ended
-        output, errors, place = (
-            (self.folder / name).read_text() if name != "met" or met.exists() else ""
-            for name in ("output", "errors", "met")
-        )
+        output, errors, place = map(self._read, ("output", "errors", "met"))
         return Ended(code, output, errors, place, orphaned)
+
+    def _read(self, name: str) -> str:
+        path = self.folder / name
+        return path.read_text() if path.exists() else ""
 
     def places(self) -> dict[str, float]:
         """Return the places that the runs met so far, and the seconds until each was first met, in that order."""
