@@ -1,24 +1,17 @@
-"""Our pipeline with all defaults but the export, cold, beside the classic loop: the same photos, the same backbone.
+"""A cold run with all defaults but the export beside the loop of retrain.py: the same photos, splits and backbone.
 
-    python -m tests.benchmarks.classic_loop --output FOLDER
-
-The classic loop is `classic_program`. Both are timed from shell to exit, with their imports. What retrain.py had
-downloaded ready-made, the frozen graph, is made before the clock starts; both find the photos' files in memory, since
-the splits are dealt before it. Our pipeline does more in its time: two views of each photo instead of one, several
-layers, a cross-validation and a report. The loop exports nothing, so that ours does not either.
+The loop is `classic_program`. Both are timed from shell to exit. The frozen graph, which retrain.py downloads, is made
+before, and the photos' files are in memory. The pipeline does more in its time: two views of each photo, several
+layers, a cross-validation and a report.
 """
 
-import argparse
-import importlib
 import json
-import multiprocessing
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,79 +21,13 @@ from tasks.backbone.prepare import prepare_backbone
 from tasks.progress import NullProgress
 from tasks.snapshot.photos import take_snapshot, usable
 from tasks.snapshot.splits import SPLITS, assign_splits
-from tests.benchmarks.table import Table, parser, tell
-from tests.pipeline.command import words
+from tests.benchmarks.measure import FLOWERS, Output, Repeat, Source, Table, in_fresh_process, publish, run_command
+from tests.benchmarks.runs import add_photos, choose_photos, read_record, retrain
 from tests.support.repository import REPOSITORY
-
-CLASSIC, OURS = "classic loop", "pipeline"
-ALL, REST = "all", "start-up and the rest"
-#: Seconds of each part, the accuracy, and on how many photos it was measured.
-Measured = tuple[dict[str, float], float, int]
-
-
-def main() -> None:
-    """Measure in turn, and tell seconds, the stages of both, and their accuracy on the same test photos."""
-    arguments = _options()
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        source = arguments.source.resolve()
-        if arguments.photos:
-            source = choose(source, work / "photos", arguments.photos)
-        task = make_task(source, work, arguments.steps)
-        ways: dict[str, Callable[[Path], Measured]] = {
-            CLASSIC: lambda fresh: run_classic(task, fresh),
-            OURS: lambda fresh: run_ours(source, fresh),
-        }
-        rounds: dict[str, list[Measured]] = {way: [] for way in ways}
-        for _ in range(arguments.repeat):
-            for way, run in ways.items():
-                with tempfile.TemporaryDirectory(dir=work) as fresh:
-                    rounds[way].append(run(Path(fresh)))
-    report(rounds, arguments.output, arguments.steps)
-
-
-def _options() -> argparse.Namespace:
-    options = parser(__doc__)
-    options.set_defaults(repeat=3)
-    options.add_argument("--source", type=Path, default=Path("../shared/flower_photos"), help="Folder of labels.")
-    options.add_argument("--photos", type=int, default=0, help="Take so many of them, for a smaller try; 0 is all.")
-    options.add_argument("--steps", type=int, default=4000, help="Steps of the classic loop.")
-    return options.parse_args()
-
-
-def choose(source: Path, target: Path, photos: int) -> Path:
-    """Copy so many photos into a folder, as many of each label as go."""
-    labels = [sorted(label.iterdir()) for label in sorted(source.iterdir()) if label.is_dir()]
-    for label in labels:
-        for photo in label[: -(-photos // len(labels))]:
-            copy = target / photo.relative_to(source)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(photo, copy)
-    return target
-
-
-def make_task(source: Path, work: Path, steps: int) -> dict[str, Any]:
-    """Deal the splits as our pipeline does, and freeze its default backbone.
-
-    Returns:
-        The fields of the classic program's `Task`, but for the folder of the text files.
-    """
-    table = usable(take_snapshot(source, None, NullProgress()).table)
-    columns = [table.column(name).to_pylist() for name in ("path", "label", "sha256")]
-    photos: dict[str, dict[str, list[str]]] = defaultdict(lambda: {split: [] for split in SPLITS})
-    for path, label, split in zip(*columns[:2], assign_splits(columns[2], columns[1]).names, strict=True):
-        photos[label][split].append(path)
-    graph = work / "graph.pb"
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        pixels, bottleneck, size = pool.apply(freeze_backbone, (source, graph))
-    names = {"graph": str(graph), "pixels": pixels, "bottleneck": bottleneck, "source": str(source)}
-    return {**names, "size": size, "steps": steps, "photos": photos}
 
 
 def freeze_backbone(source: Path, graph: Path) -> tuple[str, str, int]:
-    """Write the default backbone as a frozen graph as retrain.py takes it: pixels from 0 to 1, any number of photos.
-
-    Its bottleneck is the classic one, the last layer alone.
+    """Write the last layer of the default backbone as a frozen graph: pixels from 0 to 1, any number of photos.
 
     Returns:
         Names of its input and output, and its size in pixels.
@@ -118,52 +45,56 @@ def freeze_backbone(source: Path, graph: Path) -> tuple[str, str, int]:
     return frozen.inputs[0].name, frozen.outputs[0].name, size
 
 
-def run_classic(task: Mapping[str, Any], fresh: Path) -> Measured:
-    """The classic loop, from shell to exit."""
-    file = fresh / "task.json"
-    file.write_text(json.dumps({**task, "vectors": str(fresh / "vectors")}))
-    seconds, output = _timed([sys.executable, "-m", "tests.benchmarks.classic_program", str(file)])
-    found = json.loads(output)
-    parts = {ALL: seconds, **found["seconds"], REST: seconds - sum(found["seconds"].values())}
-    return parts, found["accuracy"], sum(len(splits["test"]) for splits in task["photos"].values())
+def make_task(source: Path, work: Path, steps: int) -> dict[str, Any]:
+    """Return the fields of the loop's `Task` but `vectors`, with the pipeline's own splits."""
+    table = usable(take_snapshot(source, None, NullProgress()).table)
+    paths, labels, keys = (table.column(name).to_pylist() for name in ("path", "label", "sha256"))
+    photos: dict[str, dict[str, list[str]]] = defaultdict(lambda: {split: [] for split in SPLITS})
+    for path, label, split in zip(paths, labels, assign_splits(keys, labels).names, strict=True):
+        photos[label][split].append(path)
+    graph = work / "graph.pb"
+    pixels, bottleneck, size = in_fresh_process(freeze_backbone, source, graph)
+    names = {"graph": str(graph), "pixels": pixels, "bottleneck": bottleneck, "source": str(source)}
+    return {**names, "size": size, "steps": steps, "photos": photos}
 
 
-def run_ours(source: Path, root: Path) -> Measured:
-    """Our pipeline, from shell to exit."""
-    options = {"dataset": str(source), "data-root": str(root), "export": "none"}
-    seconds, _ = _timed(words("RetrainFlowers", options))
-    (record,) = (json.loads(path.read_text()) for path in root.glob("runs/*/*.json"))
-    stages, test = record["stages"], record["metrics"]["test"]
-    # What was not work is told with the rest.
-    work = {name: stage["seconds"] - sum(stage["startup"].values()) for name, stage in stages.items()}
-    parts = {ALL: seconds, **work, REST: seconds - sum(work.values())}
-    return parts, test["accuracy"], test["photos"]
+def run_classic(task: Mapping[str, Any], folder: Path) -> float:
+    """Run the loop; returns its accuracy on the test split."""
+    file = folder / "task.json"
+    file.write_text(json.dumps({**task, "vectors": str(folder / "vectors")}))
+    command = [sys.executable, "-m", "tests.benchmarks.classic_program", str(file)]
+    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout)
 
 
-def _timed(command: list[str]) -> tuple[float, str]:
-    started = time.perf_counter()
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - started
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
-    return seconds, done.stdout
+def run_pipeline(source: Path, root: Path) -> float:
+    """Run RetrainFlowers; returns its accuracy on the test split."""
+    retrain(source, root, export="none")
+    accuracy: float = read_record(root)["metrics"]["test"]["accuracy"]
+    return accuracy
 
 
-def report(rounds: Mapping[str, list[Measured]], output: Path, steps: int) -> None:
-    """Print the tables and write them."""
-    (_, _, tested) = rounds[OURS][0]
-    whole = {way: [parts[ALL] for parts, _, _ in own] for way, own in rounds.items()}
-    tables = [Table("classic_loop", "From shell to exit", "s", CLASSIC, whole, less_is_better=True)]
-    for way, own in rounds.items():
-        parts = {part: [each[part] for each, _, _ in own] for part in own[0][0]}
-        tables.append(Table(f"classic_loop_{way}", f"Parts of the {way}, and their share", "s", ALL, parts))
-    accuracy = {way: [100 * correct for _, correct, _ in own] for way, own in rounds.items()}
-    tables.append(Table("classic_loop_accuracy", f"Accuracy on the same {tested} test photos", "%", CLASSIC, accuracy))
-    importlib.import_module(
-        "tasks.runtime.tensorflow_import"
-    )  # so that the GPU is named, now that nothing is timed any more
-    tell(tables, output, steps=steps)
+def main(output: Output, repeat: Repeat = 3, source: Source = FLOWERS, photos: int = 0, steps: int = 4000) -> None:
+    """Time both in turn on all photos or on so many of them."""
+    ways = ("classic loop", "pipeline")
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    accuracies: dict[str, list[float]] = {way: [] for way in ways}
+    with tempfile.TemporaryDirectory() as name:
+        dataset = Path(name, "photos")
+        add_photos(choose_photos(source, photos), source, dataset)
+        task = make_task(dataset, Path(name), steps)
+        for way in repeat * ways:
+            with tempfile.TemporaryDirectory(dir=name) as fresh:
+                started = time.perf_counter()
+                run = run_classic(task, Path(fresh)) if way == "classic loop" else run_pipeline(dataset, Path(fresh))
+                seconds[way].append(time.perf_counter() - started)
+                accuracies[way].append(100 * run)
+    tables = [
+        Table("From shell to exit", "s", seconds, lower_is_better=True),
+        Table("Accuracy on the same test photos", "%", accuracies),
+    ]
+    publish("classic_loop", tables, output, steps=steps)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

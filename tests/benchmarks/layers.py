@@ -1,10 +1,7 @@
-"""What earlier layers are worth where photos are few: heads that may choose them, and heads of the last layer alone.
+"""Accuracy of heads that may choose earlier layers, beside that of heads of the last layer alone, on few photos.
 
-    python -m tests.benchmarks.layers --output FOLDER
-    python -m tests.benchmarks.layers --dataset sample --per-label 5 20 50 --output FOLDER
-
-A run of the real `luigi` command with all defaults computes the bottlenecks. Then, once a round, so many photos of each
-label are drawn from the training split; heads of both ways are chosen and fitted on them, and tested on all others.
+A run of the real `luigi` command with all defaults computes the bottlenecks. In each round, so many photos of each
+label are drawn from the training split; both heads are chosen and fitted on them, and tested on all others.
 """
 
 import tempfile
@@ -22,21 +19,17 @@ from tasks.train.features import read_values
 from tasks.train.lda_training import LdaTrainer
 from tasks.train.photos import EmbeddedPhotos, load_photos
 from tasks.train.settings import LdaRecipe, TrainSettings
-from tests.benchmarks.table import Table, parser, tell
-from tests.pipeline.command import Project
+from tests.benchmarks.measure import FLOWERS, Output, Repeat, Table, publish, run_command
+from tests.benchmarks.runs import read_record, retrain
 
-#: Weights of earlier layers that each way may choose from.
-WAYS = {"layers to choose from": LdaRecipe.layer_weights, "last layer alone": (0.0,)}
-DATE = "2026-01-01"
+#: Weights of earlier layers that each head may choose from.
+WAYS = {"last layer alone": (0.0,), "layers to choose from": LdaRecipe.layer_weights}
 
 
-def embed(project: Project, image_size: str) -> EmbeddedPhotos:
-    """Run with all defaults, and load the photos with their bottlenecks."""
-    defaults = {"views": "2", "layers": "auto"}
-    done = project.retrain(date=DATE, export="none", image_size=image_size, **defaults)
-    if done.code:
-        raise SystemExit(done.errors)
-    record, root = project.record(DATE), DataRoot(project.root)
+def embed(dataset: str, root: DataRoot[Path]) -> EmbeddedPhotos:
+    """Run with all defaults but the export, and load the photos with their bottlenecks."""
+    retrain(dataset, root.path, export="none")
+    record = read_record(root.path)
     settings = settings_from(TrainSettings, read_manifest(root.train(record["head"]) / "manifest.json").settings)
     (bottleneck,) = settings.bottlenecks
     embedded = read_manifest(manifest_path(bottleneck.store(root).folder, record["snapshot"]))
@@ -44,7 +37,7 @@ def embed(project: Project, image_size: str) -> EmbeddedPhotos:
 
 
 def measure_head(photos: EmbeddedPhotos, layer_weights: tuple[float, ...], per_label: int, seed: int) -> Metrics:
-    """Choose and fit a head on the photos that are drawn, and measure it on all others."""
+    """Choose and fit a head on drawn photos, and measure it on all others."""
     drawn = np.zeros(len(photos.sha256), bool)
     drawn[sample_training(photos, per_label, seed)] = True
     settings = replace(photos.features.settings, recipe=LdaRecipe(layer_weights=layer_weights))
@@ -54,29 +47,23 @@ def measure_head(photos: EmbeddedPhotos, layer_weights: tuple[float, ...], per_l
     return measure(photos.truth[~drawn], predicted, photos.labels)
 
 
-def main() -> None:
-    """Measure, print tables, and write them as JSON."""
-    options = parser(__doc__)
-    options.add_argument("--dataset", default="../shared/flower_photos")
-    options.add_argument("--per-label", type=int, nargs="+", default=[5, 20, 50, 100])
-    options.add_argument("--image-size", default="0", help="As RetrainFlowers takes it.")
-    arguments = options.parse_args()
+def main(output: Output, repeat: Repeat = 5, dataset: str = str(FLOWERS)) -> None:
+    """Measure heads on 5, 20, 50 and 100 photos a label."""
     tables = []
     with tempfile.TemporaryDirectory() as folder:
-        photos = embed(Project(arguments.dataset, Path(folder)), arguments.image_size)
-        for per_label in arguments.per_label:
+        photos = embed(dataset, DataRoot(Path(folder)))
+        for per_label in (5, 20, 50, 100):
             found = {
-                way: [measure_head(photos, weights, per_label, seed) for seed in range(arguments.repeat)]
+                way: [measure_head(photos, weights, per_label, seed) for seed in range(repeat)]
                 for way, weights in WAYS.items()
             }
-            title = f"{per_label} photos a label, tested on all others"
             accuracies = {way: [100 * each.accuracy for each in own] for way, own in found.items()}
             losses = {way: [each.log_loss for each in own] for way, own in found.items()}
-            against = "last layer alone"
-            tables.append(Table("layers", f"{title}: accuracy", "%", against, accuracies))
-            tables.append(Table("layers", f"{title}: log loss", "", against, losses, less_is_better=True))
-    tell(tables, arguments.output)
+            title = f"{per_label} photos a label, tested on all others"
+            tables.append(Table(f"{title}: accuracy", "%", accuracies))
+            tables.append(Table(f"{title}: log loss", "", losses, lower_is_better=True))
+    publish("layers", tables, output)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -1,184 +1,118 @@
-"""What 10,000 to 1,000,000,000 photos take, planned from what was measured of few, and what bounds them first.
+"""Needs of 10,000 to 1,000,000,000 photos, planned from the measured costs of few, and the first limits.
 
-    python -m tests.benchmarks.plan --output FOLDER --cores 16 --machines 1 --memory 64 --hours 8
-
-Everything is measured on this machine at two sizes each, so that what a start costs and what a photo costs come apart:
-real runs on real photos, on a disk and on an object store, and made-up snapshots and stores of many keys. The plan is
-for machines of the processor that measured it. Only decode and bottleneck are spread over machines, as `--engine ray`
-does; hashing takes all cores of the one that drives, and everything else is as fast there as here. `--slopes FILE`
-plans anew from the JSON file of an earlier run, without measuring.
+Everything is measured on this machine at two numbers of photos, which separates the cost of a start from that of a
+photo. The plan is for machines of the same processor. Only decode and bottleneck are spread over machines, as with
+--engine ray; hashing takes all cores of the driving machine, and everything else is as fast there as here. --slopes
+plans again from the JSON file of an earlier run, without measuring.
 """
 
-import argparse
-import datetime as dt
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated, Any
 
-from tests.benchmarks.bounds import Bound, Plan, bounds, plan
-from tests.benchmarks.sizing import COLD, NIGHT, Given, Line, Prices, Slopes, read
-from tests.benchmarks.table import describe_machine
+import typer
 
-SIZES = tuple(10**power for power in range(4, 10))
+from tests.benchmarks.measure import FLOWERS, Output, Source, align, describe_machine, run_command, write_json
+from tests.benchmarks.sizing import Bound, Line, Machines, Plan, Prices, Slopes, find_bounds, make_plan
+
+NUMBERS = tuple(10**power for power in range(4, 10))
+Rows = list[list[str | float]]
 
 
-def main() -> None:
-    """Measure, plan, print the tables, and write them as JSON."""
-    arguments = _parser().parse_args()
-    if arguments.slopes:
-        earlier = json.loads(arguments.slopes.read_text())
-        slopes, measured = read(earlier["slopes"]), earlier["measured"]
-    else:
-        from tests.benchmarks.slopes import Sizes, measure  # noqa: PLC0415 (not where nothing is measured)
-
-        sizes = Sizes(*(sorted(own) for own in (arguments.photos, arguments.keys, arguments.trained)))
-        slopes = measure(arguments.source, sizes, arguments.precision)
-        measured = {
-            "date": f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "machine": describe_machine(),
-            "precision": arguments.precision,
-            **sizes._asdict(),
-        }
-    given = Given(
-        machines=arguments.machines,
-        cores=arguments.cores,
-        memory=arguments.memory * 1e9,
-        hours=arguments.hours,
-        prices=Prices(**dict(arguments.prices)),
-    )
-    plans, reaches = [plan(slopes, given, photos) for photos in SIZES], bounds(slopes, given)
-    sys.stdout.write(f"\n{', '.join(f'{name} {value}' for name, value in measured['machine'].items())}\n")
-    sys.stdout.write(f"\nSlopes\n{align(slope_rows(slopes))}")
-    sys.stdout.write(f"\nPlan: {_words(arguments)}\n{align(plan_rows(plans))}")
-    sys.stdout.write(f"\n{align(advice_rows(plans))}")
-    sys.stdout.write(f"\nWhat bounds, from how many photos on\n{align(bound_rows(reaches))}")
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    whole = {
+def main(
+    output: Output,
+    slopes: Annotated[Path | None, typer.Option(help="JSON file of an earlier run; nothing is measured.")] = None,
+    source: Source = FLOWERS,
+    photos: Annotated[tuple[int, int], typer.Option(help="Photos in real runs.")] = (500, 2_000),
+    keys: Annotated[tuple[int, int], typer.Option(help="Made-up photos.")] = (100_000, 1_000_000),
+    trained: Annotated[tuple[int, int], typer.Option(help="Made-up photos for a head.")] = (40_000, 80_000),
+    machines: Annotated[int, typer.Option(help="Machines that decode and embed.")] = 1,
+    cores: Annotated[int, typer.Option(help="Cores of each.")] = 16,
+    memory: Annotated[float, typer.Option(help="GB of memory of the driving machine.")] = 64,
+    hours: Annotated[float, typer.Option(help="Hours that a run may take.")] = 8,
+    prices: Annotated[
+        tuple[float, float, float, float],
+        typer.Option(
+            help="USD for a GB and month, 1,000 requests that write or list, 1,000 that read, and an hour of a "
+            "machine. Defaults are about the list prices of one provider, for 16 cores and 64 GB."
+        ),
+    ] = Prices(),
+) -> None:
+    """Measure, plan and print the tables."""
+    measured, found = _read(slopes) if slopes else _measure(source, photos, keys, trained)
+    given = Machines(machines, cores, memory * 1e9, hours, Prices(*prices))
+    plans, bounds = [make_plan(found, given, number) for number in NUMBERS], find_bounds(found, given)
+    name = f"{machines} x {cores} cores, {memory:g} GB of memory, {hours:g} hours"
+    typer.echo(f"\nCosts, measured on {measured['machine']['processor']}\n{align(slope_rows(found))}")
+    typer.echo(f"Plan for {name}\n{align(plan_rows(plans))}")
+    typer.echo(f"Limits\n{align(bound_rows(bounds))}", nl=False)
+    facts = {
         "measured": measured,
-        "slopes": asdict(slopes),
-        "given": asdict(given),
-        "plan": [asdict(own) for own in plans],
-        "bounds": {bound.name: reach for bound, reach in reaches.items()},
+        "slopes": asdict(found),
+        "machines": asdict(given),
+        "plan": [plan._asdict() for plan in plans],
+        "bounds": {bound.name: reach for bound, reach in bounds.items()},
     }
-    (arguments.output / "plan.json").write_text(json.dumps(whole, indent=2) + "\n")
+    write_json("plan", output, **facts)
 
 
-def _words(arguments: argparse.Namespace) -> str:
-    return (
-        f"machines: {arguments.machines}, of {arguments.cores} cores and {arguments.memory:g} GB of memory, "
-        f"nights of {arguments.hours:g} hours"
-    )
+def _read(path: Path) -> tuple[dict[str, Any], Slopes]:
+    earlier = json.loads(path.read_text())
+    return earlier["measured"], Slopes.from_json(earlier["slopes"])
 
 
-def _price(text: str) -> tuple[str, float]:
-    name, _, figure = text.partition("=")
-    if name not in asdict(Prices()):
-        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(asdict(Prices()))}")
-    return name, float(figure)
+def _measure(source: Path, *sizes: tuple[int, int]) -> tuple[dict[str, Any], Slopes]:
+    from tests.benchmarks.slopes import Sizes, measure_slopes  # noqa: PLC0415 (slow to import)
+
+    given = Sizes(*sizes)
+    found = measure_slopes(source, given)
+    return {"machine": describe_machine(), **given._asdict()}, found
 
 
-def _parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--output", type=Path, required=True, help="Folder for the JSON file.")
-    options.add_argument("--slopes", type=Path, help="The JSON file of an earlier run; nothing is measured.")
-    options.add_argument("--source", type=Path, default=Path("../shared/flower_photos"), help="Folder of photos.")
-    options.add_argument("--photos", type=int, nargs=2, default=[500, 2_000], help="Of them, in real runs.")
-    options.add_argument("--keys", type=int, nargs=2, default=[100_000, 1_000_000], help="Of made-up photos.")
-    options.add_argument(
-        "--trained", type=int, nargs=2, default=[40_000, 80_000], help="Made-up photos that a head is trained on."
-    )
-    options.add_argument(
-        "--precision", default="auto", help="As RetrainFlowers takes it; int8 leaves the fewest bytes."
-    )
-    options.add_argument("--machines", type=int, default=1, help="That decode and embed.")
-    options.add_argument("--cores", type=int, default=16, help="Of each.")
-    options.add_argument("--memory", type=float, default=64, help="GB of the one that drives.")
-    options.add_argument("--hours", type=float, default=8, help="Of a night.")
-    options.add_argument(
-        "--prices",
-        type=_price,
-        nargs="+",
-        default=[],
-        metavar="NAME=USD",
-        help="In USD; put your own in their place. Defaults are about the list prices of one provider, without "
-        "discounts, taxes and traffic out of its region: "
-        + ", ".join(f"{name}={price:g}" for name, price in asdict(Prices()).items())
-        + " (a GB for a month, 1,000 requests that write or list, 1,000 that read, an hour of 16 cores and 64 GB).",
-    )
-    return options
-
-
-def slope_rows(slopes: Slopes) -> list[list[str]]:
-    """The rows of a table: what, in which unit, what it is at the least, and what a million photos add."""
+def slope_rows(slopes: Slopes) -> Rows:
+    """Return the rows of the table of costs."""
     lines = {
-        "start-up of a run, s": Line(slopes.startup, 0),
-        "hash, new, core s": slopes.hashing,
-        "statistics, new, s": slopes.summed,
-        **{f"{name}, new, core s": own for name, own in slopes.spread.items()},
-        **{f"{name}, all, s": own for name, own in slopes.alone.items()},
+        "startup of a run, s": Line(slopes.startup, 0),
+        "hashing, new photos, core s": slopes.hashing,
+        "statistics, new photos, s": slopes.statistics,
+        **{f"{name}, new photos, core s": line for name, line in slopes.parallel.items()},
+        **{f"{name}, all photos, s": line for name, line in slopes.serial.items()},
         "shards": slopes.shards,
-        "looks at shards, s": slopes.shards.times(slopes.shard_seconds),
-        **{f"stored, {name}, GB": own.times(1e-9) for name, own in slopes.bytes.items()},
-        **{f"{kind}, {state}": own for state, kinds in slopes.requests.items() for kind, own in kinds.items()},
-        "memory whatever the photos, GB": Line(slopes.base / 1e9, 0),
-        **{f"memory, {part}, GB": own.times(1e-9) for part, own in slopes.memory.items()},
+        "opening shards, s": slopes.shards.times(slopes.shard_seconds),
+        **{f"stored, {name}, GB": line.times(1e-9) for name, line in slopes.bytes.items()},
+        **{f"{kind}, {state}": line for state, kinds in slopes.requests.items() for kind, line in kinds.items()},
+        "memory for any number of photos, GB": Line(slopes.base_memory / 1e9, 0),
+        **{f"memory, {part}, GB": line.times(1e-9) for part, line in slopes.memory.items()},
     }
-    head = ["", "at least", "each million photos"]
-    return [head, *([name, short(own.least), short(own.each * 1e6)] for name, own in lines.items())]
+    head: Rows = [["", "at least", "a million photos"]]
+    return head + [[name, line.intercept, line.slope * 1e6] for name, line in lines.items()]
 
 
-def plan_rows(plans: Sequence[Plan]) -> list[list[str]]:
-    """The rows of a table, a column for each size."""
-    runs: dict[str, list[float]] = {}
-    for state, each in ((COLD, [own.cold for own in plans]), (NIGHT, [own.night for own in plans])):
-        runs[f"{state}, hours"] = [own.hours for own in each]
-        runs[f"{state}, of them one machine alone"] = [own.alone for own in each]
-        runs[f"{state}, requests"] = [own.requests for own in each]
-        runs[f"{state}, USD"] = [own.cost for own in each]
-    rows = {
-        "stored, TB": [own.bytes / 1e12 for own in plans],
-        "stored, USD a month": [own.month for own in plans],
-        "shards of a cold run": [own.shards for own in plans],
-        "memory of the driving machine, GB": [own.memory / 1e9 for own in plans],
-        **runs,
+def plan_rows(plans: Sequence[Plan]) -> Rows:
+    """Return the rows of the table of plans, a column for each number of photos."""
+    rows: dict[str, list[str | float]] = {
+        "stored, TB": [plan.bytes / 1e12 for plan in plans],
+        "stored, USD a month": [plan.month for plan in plans],
+        "shards of a cold run": [plan.shards for plan in plans],
+        "memory of the driving machine, GB": [plan.memory / 1e9 for plan in plans],
     }
-    head = ["", *(f"{own.photos:,}" for own in plans)]
-    return [head, *([name, *map(short, figures)] for name, figures in rows.items())]
+    for state, runs in (("cold", [plan.cold for plan in plans]), ("1 % new", [plan.later for plan in plans])):
+        rows[f"{state}, hours"] = [run.hours for run in runs]
+        rows[f"{state}, hours on one machine"] = [run.serial_hours for run in runs]
+        rows[f"{state}, requests"] = [run.requests for run in runs]
+        rows[f"{state}, USD"] = [run.cost for run in runs]
+    rows["first limit"] = [plan.bound or "-" for plan in plans]
+    rows["turn on"] = [", ".join(plan.turn_on) or "-" for plan in plans]
+    return [["", *(f"{plan.photos:,}" for plan in plans)], *([name, *own] for name, own in rows.items())]
 
 
-def advice_rows(plans: Sequence[Plan]) -> list[list[str]]:
-    """The rows of a table, one a size: what bounds it first, also with more machines, and what to turn on."""
-    words = [(own.bound or "", own.stays or "", ", ".join(own.turn_on)) for own in plans]
-    rows = [[f"{own.photos:,}", *(word or "-" for word in told)] for own, told in zip(plans, words, strict=True)]
-    return [["photos", "first bound", "however many machines", "turn on"], *rows]
-
-
-def short(figure: float) -> str:
-    """Three significant digits, thousands with commas."""
-    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"
-
-
-def align(rows: Sequence[Sequence[str]]) -> str:
-    """Lay rows out as columns: figures to the right, the words of the first and of the last column to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    last = len(widths) - 1
-    lines = (
-        "  ".join(
-            cell.ljust(w) if place in {0, last} else cell.rjust(w)
-            for place, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
-    return "".join(f"{line.rstrip()}\n" for line in lines)
-
-
-def bound_rows(reaches: Mapping[Bound, int]) -> list[list[str]]:
-    """The rows of a table: what bounds, from how many photos on, and whether more machines help."""
-    rows = [["what", "photos", "more machines help"]]
-    return rows + [[bound.name, f"{reach:,}", "yes" if bound.spread else "no"] for bound, reach in reaches.items()]
+def bound_rows(bounds: Mapping[Bound, int]) -> Rows:
+    """Return the rows of the table of limits."""
+    rows: Rows = [["", "photos", "more machines help"]]
+    return rows + [[bound.name, f"{reach:,}", "yes" if bound.scales else "no"] for bound, reach in bounds.items()]
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

@@ -1,91 +1,89 @@
-"""What the queries of a store and of a dataset cost, by keys and by shards; `tests.benchmarks.growth` tells it."""
+"""Seconds and memory of the queries of a run, by the number of keys and of shards, on made-up snapshots and stores."""
 
-import multiprocessing
 import os
-import statistics
-import sys
+import pickle
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import typer
 
-from tasks.decode.photos import DecodeStores, decode_photos
+from tasks.decode.photo_file import Photo
+from tasks.decode.photos import ROWS_PER_SHARD, DecodeStores, decode_photos
 from tasks.decode.settings import DecodeSettings
+from tasks.paths import AnyPath
 from tasks.progress import NullProgress
-from tasks.shards.schemas import DECODE, REJECTED, describe
+from tasks.shards.schemas import REJECTED, describe
 from tasks.shards.store import ShardStore
 from tasks.snapshot.photos import take_snapshot, usable
 from tasks.snapshot.walk import list_files
-from tests.benchmarks.made_up import fill_decoded, make_keys, make_snapshot
-from tests.benchmarks.resident import forget_peak, peak, resident
-from tests.benchmarks.table import Table
+from tasks.storage.layout import DataRoot
+from tasks.train.photos import label_photos, load_photos
+from tests.benchmarks.made_up import (
+    SNAPSHOT_KEY,
+    fill_decoded,
+    head_settings,
+    make_keys,
+    make_snapshot,
+    open_decoded,
+    publish_bottlenecks,
+)
+from tests.benchmarks.measure import in_fresh_process, read_memory, reset_peak_memory, time_call
 
-KEYS = [100_000, 1_000_000]
-SHARDS = [100, 1_000, 10_000]
-#: What a compaction leaves by default, and a walk's files, which are slow to make.
+#: Rows of a shard that a compaction leaves.
 LARGE_SHARD = 16_384
-WALKED = 10
-#: A ratio wants more than nothing: of each figure for one key or shard more.
-_LEAST = 1e-9
+#: Files are slow to make: queries of files have a tenth of them, and their cost is multiplied.
+FILES = 10
+#: Numbers of a bottleneck: few, so that memory of the photos themselves is measured.
+_WIDTH = 4
 
 
-def open_made_up(folder: Path) -> ShardStore:
-    """A store of pictures of no bytes."""
-    return ShardStore(folder, describe(DECODE, "decode", "made up", {}), 256)
+class Cost(NamedTuple):
+    """Cost of a query: seconds, and bytes of memory at its peak."""
+
+    seconds: float
+    bytes: float
 
 
 def found(folder: Path, keys: int) -> Callable[[], object]:
-    """Which of all keys have a row."""
-    store, wanted = open_made_up(folder), make_keys(keys)
+    """Find the keys that have a row."""
+    store, wanted = open_decoded(folder), make_keys(keys)
     return lambda: store.found(wanted)
 
 
 def holding(folder: Path, keys: int) -> Callable[[], object]:
-    """Which shards hold all keys."""
-    store, wanted = open_made_up(folder), make_keys(keys)
+    """Find the shards that hold the keys."""
+    store, wanted = open_decoded(folder), make_keys(keys)
     return lambda: store.search(wanted).shards()
 
 
-def rows(folder: Path, keys: int) -> Callable[[], object]:
-    """The rows of 20 keys, the last of which nobody has: every shard is looked into."""
-    store, wanted = open_made_up(folder), make_keys(keys).take(pa.array([place * keys // 20 for place in range(19)]))
-    wanted = pa.concat_arrays([wanted, make_keys(1, seed=1)])
-    return lambda: deque(store.rows(wanted, ["sha256"]), maxlen=0)
-
-
-def usable_photos(_: Path, keys: int) -> Callable[[], object]:
-    """The usable photos of a snapshot."""
-    table = make_snapshot(make_keys(keys))
-    return lambda: usable(table)
-
-
 def decode(folder: Path, keys: int) -> Callable[[], object]:
-    """What the decode stage does where every photo has a picture."""
+    """Run the decode stage where every photo has a picture."""
     rejected = ShardStore(folder / "rejected", describe(REJECTED, "decode", "made up", {}), 256)
-    stores = DecodeStores(DecodeSettings(size=64, resize=64), open_made_up(folder), rejected)
+    stores = DecodeStores(DecodeSettings(size=64, resize=64), open_decoded(folder), rejected)
     photos = usable(make_snapshot(make_keys(keys)))
     return lambda: decode_photos(photos, folder, stores, NullProgress())
 
 
 def walk(folder: Path, keys: int) -> Callable[[], object]:
-    """How a dataset looks from outside: a tenth as many files, told for as many."""
-    photos = make_files(folder, keys // WALKED)
+    """Walk a dataset's folder."""
+    photos = make_files(folder, keys // FILES)
     return lambda: list_files(photos).state()
 
 
 def snapshot(folder: Path, keys: int) -> Callable[[], object]:
-    """A snapshot of files that were all hashed before: a tenth as many, told for as many."""
-    photos = make_files(folder, keys // WALKED)
+    """Take a snapshot of files that were all hashed before."""
+    photos = make_files(folder, keys // FILES)
     known = take_snapshot(photos, None, NullProgress()).hashes
     return lambda: take_snapshot(photos, known, NullProgress())
 
 
 def make_files(folder: Path, count: int) -> Path:
-    """Make a dataset of files that differ, an hour old."""
+    """Make a dataset of different files, an hour old."""
     photos, then = folder / "photos", time.time() - 3600
     for number in range(count):
         file = photos / f"label{number % 5}" / f"{number:09d}.jpg"
@@ -96,89 +94,105 @@ def make_files(folder: Path, count: int) -> Path:
     return photos
 
 
+def decode_tasks(_: Path, keys: int) -> Callable[[], object]:
+    """List the photos for the processes that decode."""
+    photos = usable(make_snapshot(make_keys(keys)))
+    return lambda: list(map(Photo, *(photos.column(name).to_pylist() for name in ("sha256", "path"))))
+
+
+def load(folder: Path, keys: int) -> Callable[[], object]:
+    """Load the photos of a training, and find their bottlenecks."""
+    root, settings = DataRoot(folder), head_settings(_WIDTH, views=1)
+    manifest = publish_bottlenecks(root, keys, settings, LARGE_SHARD)
+    return lambda: load_photos(SNAPSHOT_KEY, [manifest], settings, root)
+
+
+def predictions(folder: Path, keys: int) -> Callable[[], object]:
+    """Publish predictions as an evaluation does, then read them as a report does."""
+    from tasks.evaluate.predictions import (  # noqa: PLC0415 (only this query needs them)
+        PredictedPhotos,
+        publish_predictions,
+        read_predicted_photos,
+    )
+    from tasks.report.dataset import find_repeated_photos  # noqa: PLC0415
+    from tasks.report.gallery import select_photos  # noqa: PLC0415
+    from tasks.report.results import measure_results  # noqa: PLC0415
+
+    table = usable(make_snapshot(make_keys(keys)))
+
+    def query() -> object:
+        photos = label_photos(table)
+        labels = len(photos.labels)
+        publish_predictions(folder, PredictedPhotos(photos, np.full((keys, labels), 1 / labels, np.float32)), {})
+        del photos
+        predicted = read_predicted_photos(folder)
+        selection = select_photos(predicted, [], map_points=1000)
+        return predicted, measure_results(predicted), find_repeated_photos(table), selection
+
+    return query
+
+
+def ray_blocks(_: Path, keys: int) -> Callable[[], object]:
+    """Cut the blocks of both stages for Ray and pickle them, one stage at a time."""
+    from tasks.bottleneck.extract import PHOTOS_PER_SHARD  # noqa: PLC0415 (only this query needs them)
+    from tasks.bottleneck.on_ray import _blocks  # noqa: PLC0415
+    from tasks.bottleneck.update_store import PendingPhotos  # noqa: PLC0415
+    from tasks.cluster.driver_process import ClusterTask  # noqa: PLC0415
+    from tasks.cluster.resources import Pool  # noqa: PLC0415
+    from tasks.decode.on_ray import cut  # noqa: PLC0415
+
+    photos = usable(make_snapshot(make_keys(keys))).select(["sha256", "path", "bytes"])
+    wanted = photos.column("sha256").combine_chunks()
+    shards: list[AnyPath] = [Path(f"part-{number:016x}.parquet") for number in range(-(-keys // ROWS_PER_SHARD))]
+
+    def query() -> None:
+        pending = PendingPhotos(wanted, shards, np.arange(keys) // ROWS_PER_SHARD)
+        for blocks in (cut(photos, ROWS_PER_SHARD), list(_blocks(pending, PHOTOS_PER_SHARD))):
+            pickle.dumps(ClusterTask(len, None, blocks, Pool(1, 1, 0)))  # type: ignore[arg-type]  # for nobody
+
+    return query
+
+
+#: The queries of a run by name; the first is measured by shards, the others by keys.
 QUERIES = {
     "found": found,
     "holding": holding,
-    "rows": rows,
-    "usable": usable_photos,
     "decode": decode,
     "walk": walk,
     "snapshot": snapshot,
+    "tasks for decoding": decode_tasks,
+    "load": load,
+    "predictions": predictions,
+    "blocks for Ray": ray_blocks,
 }
 
 
-def run_query(name: str, folder: Path, keys: int, repeat: int) -> tuple[list[float], float]:
-    """Run a query in this process; seconds of each time, and the MB that it takes at most."""
+def run_query(name: str, folder: Path, keys: int) -> Cost:
+    """Run a query in this process."""
     query = QUERIES[name](folder, keys)
-    scale = WALKED if name in ("walk", "snapshot") else 1
-    # What making things up has freed again would be taken for nothing.
+    # Memory that was freed while things were made up would hide some of the query's.
     pa.default_memory_pool().release_unused()
-    before = resident()
-    forget_peak()
-    seconds = []
-    for _ in range(repeat):
-        started = time.perf_counter()
-        query()
-        seconds.append((time.perf_counter() - started) * scale)
-    # A ratio wants more than nothing.
-    return seconds, max((peak() - before) * scale, 0.1)
+    before = read_memory("VmRSS")
+    reset_peak_memory()
+    seconds = time_call(query)
+    peak = max(read_memory("VmHWM") - before, 0.0) * 1e6
+    scale = FILES if name in ("walk", "snapshot") else 1
+    return Cost(seconds * scale, peak * scale)
 
 
-def measure(names: Sequence[str], folder: Path, keys: int, repeat: int) -> dict[str, tuple[list[float], float]]:
-    """Run queries, each in a fresh process."""
-    measured = {}
-    for name in names:
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-            measured[name] = process.submit(run_query, name, folder, keys, repeat).result()
-        seconds, megabytes = measured[name]
-        sys.stdout.write(f"{name:<8} {keys:>10,} keys {statistics.median(seconds):>9.3f} s {megabytes:>8.1f} MB\n")
-        sys.stdout.flush()
-    return measured
+def measure_queries(keys: int) -> dict[str, Cost]:
+    """Run the queries of so many keys, each in a fresh process."""
+    costs = {}
+    with tempfile.TemporaryDirectory() as folder:
+        fill_decoded(open_decoded(Path(folder)), make_keys(keys), LARGE_SHARD)
+        for name in list(QUERIES)[1:]:
+            costs[name] = in_fresh_process(run_query, name, Path(folder), keys)
+            typer.echo(f"{name}, {keys:,} keys: {costs[name].seconds:.3f} s, {costs[name].bytes / 1e6:.1f} MB")
+    return costs
 
 
-def measure_queries(keys: Sequence[int], shards: Sequence[int], repeat: int) -> list[Table]:
-    """Measure every query by keys, and those of a store by shards, and the slopes of both."""
-    by_keys, by_shards = {}, {}
-    for count in keys:
-        with tempfile.TemporaryDirectory() as folder:
-            fill_decoded(open_made_up(Path(folder)), make_keys(count), LARGE_SHARD)
-            by_keys[count] = measure(list(QUERIES), Path(folder), count, repeat)
-    same = 10 * max(shards)
-    for count in shards:
-        with tempfile.TemporaryDirectory() as folder:
-            fill_decoded(open_made_up(Path(folder)), make_keys(same), same // count)
-            sys.stdout.write(f"{count:,} shards\n")
-            by_shards[count] = measure(["found", "holding", "rows"], Path(folder), same, repeat)
-    return [*_tables(by_keys, "keys", 1_000_000), *_tables(by_shards, "shards", 1_000)]
-
-
-def _tables(measured: Mapping[int, Mapping[str, tuple[list[float], float]]], what: str, unit: int) -> list[Table]:
-    names = list(next(iter(measured.values())))
-    seconds = {f"{name}, {count:,} {what}": own[name][0] for name in names for count, own in measured.items()}
-    memory = {f"{name}, {count:,} {what}": [own[name][1]] for name in names for count, own in measured.items()}
-    slopes = {
-        column: {name: [_slope({count: figure(own[name]) for count, own in measured.items()}) * unit] for name in names}
-        for column, figure in (("s", _median), ("MB", _megabytes))
-    }
-    return [
-        Table("growth", f"Queries by {what}: time", "s", next(iter(seconds)), seconds),
-        Table("growth", f"Queries by {what}: memory", "MB", next(iter(memory)), memory),
-        *(
-            Table("growth", f"Slope: {column} for each {unit:,} {what} more", column, names[0], rows)
-            for column, rows in slopes.items()
-        ),
-    ]
-
-
-def _median(figures: tuple[list[float], float]) -> float:
-    return statistics.median(figures[0])
-
-
-def _megabytes(figures: tuple[list[float], float]) -> float:
-    return figures[1]
-
-
-def _slope(figures: Mapping[int, float]) -> float:
-    """From the smallest to the largest; a fall is noise."""
-    least, most = min(figures), max(figures)
-    return max((figures[most] - figures[least]) / (most - least), _LEAST) if most > least else _LEAST
+def time_lookup(shards: int, keys: int) -> float:
+    """Return the seconds to look up keys in so many shards, the best of three."""
+    with tempfile.TemporaryDirectory() as folder:
+        fill_decoded(open_decoded(Path(folder)), make_keys(keys), keys // shards)
+        return min(in_fresh_process(run_query, "found", Path(folder), keys).seconds for _ in range(3))

@@ -1,11 +1,9 @@
-"""The round trip of an exported model: photos through a server that knows TensorFlow alone, and what it says of them.
+"""Photos a second through a server that knows TensorFlow only, and the agreement of its answers with the pipeline.
 
-    python -m tests.benchmarks.serving --output FOLDER --data-root ROOT
-
-Takes the newest export of the data root. Its SavedModel is loaded by a plain process that imports nothing of this
-project, and answers POSTs in the REST format of TensorFlow Serving (photos as base64 in JSON, one request a batch). It
-gets the photos that the test split begins with, and answers are compared with the predictions of the pipeline's own
-evaluation. Rates are of the pipeline's predictor and of the server, both from photos' files to probabilities.
+Takes the newest export of a data root. A plain process that imports nothing of this project loads its SavedModel, and
+answers POSTs in the REST format of TensorFlow Serving (photos as base64 in JSON). It gets the first photos of the test
+split, and its answers are compared with the predictions of the pipeline's own evaluation. Both rates are from photos'
+files to probabilities.
 """
 
 import base64
@@ -19,10 +17,11 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import typer
 
 from tasks.decode.images import decode_photo, read_pixels
 from tasks.export.card import dataset_of
@@ -33,7 +32,7 @@ from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tasks.train.head import Floats
-from tests.benchmarks.table import Table, parser, rates, tell, time_in_turn
+from tests.benchmarks.measure import Output, Repeat, Table, publish, rates, run_command, time_in_turn
 
 #: The whole server: TensorFlow and Python's own library.
 SERVER = """
@@ -49,8 +48,8 @@ class Handler(BaseHTTPRequestHandler):
         photos = [base64.b64decode(instance["image_bytes"]["b64"]) for instance in request["instances"]]
         answer = predict(image_bytes=tf.constant(photos))
         labels, probabilities = answer["label"].numpy().tolist(), answer["probabilities"].numpy().tolist()
-        said = [{"label": a.decode(), "probabilities": b} for a, b in zip(labels, probabilities)]
-        body = json.dumps({"predictions": said}).encode()
+        predictions = [{"label": a.decode(), "probabilities": b} for a, b in zip(labels, probabilities)]
+        body = json.dumps({"predictions": predictions}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -61,102 +60,96 @@ class Handler(BaseHTTPRequestHandler):
 
 server = HTTPServer(("127.0.0.1", 0), Handler)
 own = sorted({name.partition(".")[0] for name in sys.modules} & {"pipeline", "tasks", "tests"})
-print(json.dumps({"port": server.server_port, "imports of this project": own}), flush=True)
+print(json.dumps({"port": server.server_port, "own": own}), flush=True)
 server.serve_forever()
 """
 
 
 @contextmanager
 def serving(model: Path) -> Iterator[str]:
-    """Serve a SavedModel from a folder where nothing of this project is; yields the URL."""
-    with tempfile.TemporaryDirectory() as elsewhere:
+    """Serve a SavedModel from a folder without anything of this project; yields the URL."""
+    with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", SERVER, str(model.absolute())]
-        own = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        process = subprocess.Popen(command, cwd=elsewhere, env=own, stdout=subprocess.PIPE, text=True)
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
-            told = json.loads(process.stdout.readline())
-            if told["imports of this project"]:
-                raise SystemExit(f"The server is not plain: it imported {told['imports of this project']}.")
-            yield f"http://127.0.0.1:{told['port']}/v1/models/photos:predict"
+            started = json.loads(process.stdout.readline())
+            if started["own"]:
+                raise SystemExit(f"The server is not plain: it imported {started['own']}.")
+            yield f"http://127.0.0.1:{started['port']}/v1/models/photos:predict"
         finally:
             process.terminate()
             process.wait()
 
 
 def ask(url: str, files: Sequence[bytes], batch: int) -> list[dict[str, Any]]:
-    """Ask the server of photos, as any program would."""
-    said: list[dict[str, Any]] = []
+    """Ask the server for the predictions of photos."""
+    found: list[dict[str, Any]] = []
     for start in range(0, len(files), batch):
         photos = [{"image_bytes": {"b64": base64.b64encode(file).decode()}} for file in files[start : start + batch]]
         body = json.dumps({"instances": photos}).encode()
         with urllib.request.urlopen(urllib.request.Request(url, body)) as answer:  # noqa: S310 (this machine's own)
-            said += json.load(answer)["predictions"]
-    return said
+            found += json.load(answer)["predictions"]
+    return found
 
 
 def newest_export(root: DataRoot[Path]) -> Path:
-    """Folder of the model that was exported last.
-
-    Raises:
-        SystemExit: There is none.
-    """
-    # An export that was refused has a manifest alone.
+    """Return the folder of the model that was exported last."""
+    # An export that was refused has only a manifest.
     exports = sorted(root.path.glob("train/*/export/saved_model"), key=lambda path: path.stat().st_mtime)
     if not exports:
         raise SystemExit(f"There is no export in {root.path}. Run RetrainFlowers first.")
     return exports[-1].parent.parent
 
 
-def tested_photos(model: Model, root: DataRoot, photos: Path, most: int) -> tuple[ReferencePhotos, list[bytes]]:
-    """The photos that the test split begins with, and their files."""
+def read_photos(model: Model, root: DataRoot, dataset: Path, count: int) -> tuple[ReferencePhotos, list[bytes]]:
+    """Read the first photos of the test split with their predictions, and their files."""
     for path in root.path.glob("evaluate/*/predictions.parquet"):
         if json.loads(pq.read_schema(path).metadata[b"settings"])["head"] == model.key:
-            there, files, *_ = read_files(read_reference(path.parent, model.labels, most), photos)
-            return there, files
+            known, files, *_ = read_files(read_reference(path.parent, model.labels, count), dataset)
+            return known, files
     raise SystemExit(f"There is no evaluation of {model.key} in {root.path}.")
 
 
 def predict(predictor: Predictor, files: Sequence[bytes]) -> Floats:
-    """What the pipeline says of photos' files."""
+    """Return the pipeline's probabilities of photos, float32 [N, C]."""
     pictures = ([read_pixels(decode_photo(file, decode).image) for file in files] for decode in predictor.decodes)
     return predictor.predict([np.stack(own) for own in pictures])
 
 
-def main() -> None:
-    """Run the benchmark."""
-    options = parser(__doc__)
-    options.add_argument("--data-root", type=Path, required=True, help="Where a model was exported.")
-    options.add_argument("--photos", type=Path, help="The folder of its dataset, where that was no folder.")
-    options.add_argument("--count", type=int, default=50, help="How many photos.")
-    options.add_argument("--batch", type=int, default=10, help="Photos in a request.")
-    given = options.parse_args()
-    root = DataRoot(given.data_root)
+def main(
+    output: Output,
+    data_root: Annotated[Path, typer.Option(help="Data root with an exported model.")],
+    repeat: Repeat = 5,
+    photos: Annotated[Path | None, typer.Option(help="Folder of the photos if the dataset is no folder.")] = None,
+) -> None:
+    """Send 50 photos, ten a request, to the server."""
+    root = DataRoot(data_root)
     model = read_model(newest_export(root))
-    photos = given.photos or Path(dataset_of(model.snapshot, root).location)
-    known, files = tested_photos(model, root, photos, given.count)
+    known, files = read_photos(model, root, photos or Path(dataset_of(model.snapshot, root).location), count=50)
     predictor = Predictor(model, NullProgress())
     started = time.perf_counter()
     with serving(root.export(model.key) / "saved_model") as url:
-        starting = time.perf_counter() - started
-        said = ask(url, files, given.batch)
+        startup = time.perf_counter() - started
+        answers = ask(url, files, 10)
         ways = {
             "pipeline": lambda: predict(predictor, files),
-            "server": lambda: ask(url, files, given.batch),
-            "server, a photo a request": lambda: ask(url, files, 1),
+            "server": lambda: ask(url, files, 10),
+            "server, one photo a request": lambda: ask(url, files, 1),
         }
-        seconds = time_in_turn(ways, given.repeat)
-    judged = compare(known, np.array([each["probabilities"] for each in said], np.float32))
-    if any(each["label"] != model.labels[int(np.argmax(each["probabilities"]))] for each in said):
+        seconds = time_in_turn(ways, repeat)
+    judged = compare(known, np.array([answer["probabilities"] for answer in answers], np.float32))
+    if any(answer["label"] != model.labels[int(np.argmax(answer["probabilities"]))] for answer in answers):
         raise SystemExit("A label is not the one with the largest probability.")
-    figures = {name: judged[name] for name in ("photos", "agreement", "accuracy", "largest_difference")}
+    facts = {name: judged[name] for name in ("photos", "agreement", "accuracy", "largest_difference")}
     title = (
-        f"{figures['photos']} photos through a plain process: {figures['agreement']:.1%} agree with the pipeline, "
-        f"largest difference of a probability {figures['largest_difference']:.4f}; started in {starting:.1f} s"
+        f"{facts['photos']} photos through a plain process: {facts['agreement']:.1%} agree with the pipeline, "
+        f"largest difference of a probability {facts['largest_difference']:.4f}; started in {startup:.1f} s"
     )
-    table = Table("serving", title, "photos/s", "pipeline", rates(seconds, len(files)))
-    tell([table], given.output, model=model.key, seconds_to_start=starting, **figures)
+    table = Table(title, "photos/s", rates(seconds, len(files)))
+    publish("serving", [table], output, model=model.key, seconds_to_start=startup, **facts)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, __doc__)

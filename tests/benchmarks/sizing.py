@@ -1,93 +1,112 @@
-"""What a run over so many photos takes, by what was measured of few: hours, requests, memory and money.
+"""Hours, requests, memory and money of runs over any number of photos, computed from what `slopes` measured of few."""
 
-Only arithmetic: `tests.benchmarks.slopes` measures.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import bisect
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-COLD, NIGHT, NOTHING = "cold", "1 % new", "nothing to do"
-#: What a run may leave out.
-FOLDS = "cross-validation"
-#: The part of a run that is there only where several machines work.
-RAY = "blocks for Ray"
-#: Requests that cost as little as reading does; those that remove cost nothing.
+from tasks.snapshot.photos import COLUMN_BYTES
+from tests.benchmarks.runs import COLD, NEW
+
+#: The part of a run that may be left out, and the one that exists with several machines only.
+FOLDS, RAY = "cross-validation", "blocks for Ray"
+#: Keys of 64 digits in one column of arrow's strings, and probabilities in one column of lists.
+MAX_KEYS, MAX_NUMBERS = COLUMN_BYTES // 64, 2**31 - 1
+#: Requests that cost as little as reading; those that remove cost nothing.
 _CHEAP, _FREE = {"GET", "HEAD"}, {"DELETE"}
-#: The share of the photos that are new on a night.
-_NEW = 0.01
+#: Share of the photos that are new in a later run.
+_NEW_SHARE = 0.01
+_MAX_PHOTOS = 10**13
+#: Seconds that small shards may cost a run before they are worth merging.
+_SHARDS_SECONDS = 60.0
+#: Share of the hours that the work of one machine may take, so that some is left for the rest.
+_SERIAL_SHARE = 0.5
 
 
 class Line(NamedTuple):
-    """What grows with photos.
+    """A cost that grows with the photos."""
 
-    Args:
-        least: What it is with none.
-        each: What each photo adds.
-    """
-
-    least: float
-    each: float
+    intercept: float
+    slope: float
 
     def at(self, photos: float) -> float:
-        """What it is with so many photos."""
-        return self.least + self.each * photos
+        """Return the cost of so many photos."""
+        return self.intercept + self.slope * photos
 
     def times(self, factor: float) -> "Line":
-        """So many times as much."""
-        return Line(self.least * factor, self.each * factor)
+        """Return the line of a multiple of the cost."""
+        return Line(self.intercept * factor, self.slope * factor)
 
 
-def line(measured: Mapping[int, float]) -> Line:
-    """The line from the fewest photos to the most; a fall, or less than nothing with none, is noise."""
+def fit_line(measured: Mapping[int, float]) -> Line:
+    """Return the line through the costs of the fewest and the most photos; a negative slope or intercept is noise."""
     fewest, most = min(measured), max(measured)
-    each = max(measured[most] - measured[fewest], 0.0) / (most - fewest)
-    return Line(max(measured[fewest] - each * fewest, 0.0), each)
+    slope = max(measured[most] - measured[fewest], 0.0) / (most - fewest)
+    return Line(max(measured[fewest] - slope * fewest, 0.0), slope)
 
 
 @dataclass(frozen=True)
 class Slopes:
-    """What was measured.
+    """Measured costs.
 
     Args:
         hashing: Core seconds of the driving machine, by new photos.
-        summed: Seconds of the driving machine, by new photos: the statistics of their bottlenecks.
-        spread: Core seconds of any machine, by new photos: decode and bottleneck.
-        alone: Seconds of the driving machine, by all photos, each night.
-        startup: Seconds of a run that are no work.
-        bytes: What is stored, by all photos.
+        statistics: Seconds of the driving machine for the statistics of bottlenecks, by new photos.
+        parallel: Core seconds of any machine for decode and bottleneck, by new photos.
+        serial: Seconds of the driving machine in each run, by all photos.
+        startup: Seconds of a run's setup.
+        bytes: Stored bytes, by all photos.
         shards: Shards that a cold run leaves.
-        shard_seconds: Seconds of a night that each shard adds.
-        requests: Of each kind, by all photos, of a run of each state.
-        base: Bytes that the driving process holds whatever the number of photos.
-        memory: Bytes that it holds beside at most, by all photos, in each part of a run.
-        labels: Labels of the photos.
+        shard_seconds: Seconds of a run for each shard.
+        requests: Requests of a run of each state by kind, by all photos.
+        base_memory: Bytes that the driving process holds whatever the number of photos.
+        memory: Bytes that it holds besides at the peak of each part of a run, by all photos.
+        labels: Number of labels.
     """
 
     hashing: Line
-    summed: Line
-    spread: Mapping[str, Line]
-    alone: Mapping[str, Line]
+    statistics: Line
+    parallel: Mapping[str, Line]
+    serial: Mapping[str, Line]
     startup: float
     bytes: Mapping[str, Line]
     shards: Line
     shard_seconds: float
     requests: Mapping[str, Mapping[str, Line]]
-    base: float
+    base_memory: float
     memory: Mapping[str, Line]
     labels: int
 
+    @staticmethod
+    def from_json(values: Any) -> "Slopes":
+        """Read what `dataclasses.asdict` and JSON wrote."""
 
-@dataclass(frozen=True)
-class Prices:
-    """USD.
+        def read(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: read(own) for name, own in value.items()}
+            return Line(*value) if isinstance(value, list) else value
 
-    Args:
-        gb_month: A GB on the store for a month.
-        put_1000: 1,000 requests that write or list.
-        get_1000: 1,000 that read.
-        machine_hour: A machine for an hour.
-    """
+        return Slopes(**read(values))
+
+    def driver_memory(self, machines: "Machines") -> dict[str, Line]:
+        """Return the bytes that the driving process holds at the peak of each part of a run, by all photos."""
+        parts = {name: part for name, part in self.memory.items() if name != RAY or machines.count > 1}
+        return {name: Line(self.base_memory + part.intercept, part.slope) for name, part in parts.items()}
+
+    def serial_seconds(self, machines: "Machines", photos: float, new: float) -> float:
+        """Return the seconds of a run on the driving machine alone."""
+        shards = self.shards.at(photos) * self.shard_seconds
+        by_new = self.hashing.at(new) / machines.cores + self.statistics.at(new)
+        return self.startup + shards + by_new + sum(line.at(photos) for line in self.serial.values())
+
+    def parallel_seconds(self, new: float) -> float:
+        """Return the core seconds of a run on any machine."""
+        return sum(line.at(new) for line in self.parallel.values())
+
+
+class Prices(NamedTuple):
+    """Prices in USD: a GB for a month, 1,000 requests that write or list, 1,000 that read, a machine for an hour."""
 
     gb_month: float = 0.023
     put_1000: float = 0.005
@@ -95,24 +114,16 @@ class Prices:
     machine_hour: float = 0.81
 
     def requests(self, counts: Mapping[str, float]) -> float:
-        """What requests cost, by kind."""
+        """Return the cost of requests, given by kind."""
         dear = sum(count for kind, count in counts.items() if kind not in _CHEAP | _FREE)
         return (dear * self.put_1000 + sum(counts.get(kind, 0) for kind in _CHEAP) * self.get_1000) / 1000
 
 
 @dataclass(frozen=True)
-class Given:
-    """What there is to work with.
+class Machines:
+    """Machines that decode and embed, their cores, the bytes of memory of the driving one, and the hours of a run."""
 
-    Args:
-        machines: How many; all work on decode and bottleneck, the rest stays on the one that drives.
-        cores: Of each.
-        memory: Of the one that drives, in bytes.
-        hours: Of a night.
-        prices: What things cost.
-    """
-
-    machines: int = 1
+    count: int = 1
     cores: int = 16
     memory: float = 64e9
     hours: float = 8.0
@@ -120,62 +131,125 @@ class Given:
 
 
 class Run(NamedTuple):
-    """What one run takes.
-
-    Args:
-        hours: From start to end.
-        alone: Those of them on the driving machine alone.
-        requests: On the store.
-        cost: Of machines and requests, USD.
-    """
+    """Cost of a run: hours, those of them on the driving machine alone, requests, and USD."""
 
     hours: float
-    alone: float
+    serial_hours: float
     requests: float
     cost: float
 
 
-def run(slopes: Slopes, given: Given, photos: float, state: str) -> Run:
-    """What the first run takes, or one of a night."""
-    new = photos if state == COLD else photos * _NEW
-    driving = alone(slopes, given, photos, new)
-    together = spread(slopes, new) / (given.cores * given.machines)
-    counts = {kind: own.at(photos) for kind, own in slopes.requests[state].items()}
+def estimate_run(slopes: Slopes, machines: Machines, photos: float, state: str) -> Run:
+    """Estimate a run of a state: a cold one, or one with 1 % new photos."""
+    new = photos if state == COLD else photos * _NEW_SHARE
+    serial = slopes.serial_seconds(machines, photos, new)
+    parallel = slopes.parallel_seconds(new) / (machines.cores * machines.count)
+    counts = {kind: line.at(photos) for kind, line in slopes.requests[state].items()}
     # The machines of a cluster are paid for while it works; the driving one for the whole run.
-    paid = (driving + together * given.machines) / 3600 * given.prices.machine_hour
-    return Run((driving + together) / 3600, driving / 3600, sum(counts.values()), paid + given.prices.requests(counts))
+    paid = (serial + parallel * machines.count) / 3600 * machines.prices.machine_hour
+    cost = paid + machines.prices.requests(counts)
+    return Run((serial + parallel) / 3600, serial / 3600, sum(counts.values()), cost)
 
 
-def held(slopes: Slopes, given: Given) -> dict[str, Line]:
-    """Bytes that the driving process holds at most in each part of a run, by all photos."""
-    parts = {name: part for name, part in slopes.memory.items() if name != RAY or given.machines > 1}
-    return {name: Line(slopes.base + part.least, part.each) for name, part in parts.items()}
+class Bound(NamedTuple):
+    """A limit.
+
+    Args:
+        name: The limited thing.
+        used: Its amount for a number of photos; never falls.
+        allowed: Its largest amount.
+        scales: Whether more machines help.
+    """
+
+    name: str
+    used: Callable[[float], float]
+    allowed: float
+    scales: bool = False
+
+    def reach(self) -> int:
+        """Return the most photos that it allows."""
+        return max(bisect.bisect_right(range(_MAX_PHOTOS), self.allowed, key=self.used) - 1, 0)
 
 
-def alone(slopes: Slopes, given: Given, photos: float, new: float) -> float:
-    """Seconds of the driving machine alone."""
-    looked = slopes.shards.at(photos) * slopes.shard_seconds
-    hashed = slopes.hashing.at(new) / given.cores
-    every_night = sum(own.at(photos) for own in slopes.alone.values())
-    return slopes.startup + looked + hashed + slopes.summed.at(new) + every_night
+def find_bounds(slopes: Slopes, machines: Machines) -> dict[Bound, int]:
+    """Return all limits with the most photos that each allows, the lowest first."""
+
+    def hours(state: str) -> Callable[[float], float]:
+        return lambda photos: estimate_run(slopes, machines, photos, state).hours
+
+    longest = max(slopes.serial, key=lambda name: slopes.serial[name].slope)
+    bounds = [
+        Bound("keys in one column", float, MAX_KEYS),
+        Bound("probabilities in one column", Line(0, slopes.labels).at, MAX_NUMBERS),
+        *(Bound(f"memory ({part})", line.at, machines.memory) for part, line in slopes.driver_memory(machines).items()),
+        Bound(
+            f"half the hours on one machine ({longest})",
+            lambda photos: estimate_run(slopes, machines, photos, NEW).serial_hours,
+            _SERIAL_SHARE * machines.hours,
+        ),
+        Bound("hours of a run with 1 % new", hours(NEW), machines.hours, scales=True),
+        Bound("hours of a cold run", hours(COLD), machines.hours, scales=True),
+    ]
+    return dict(sorted(((bound, bound.reach()) for bound in bounds), key=lambda item: item[1]))
 
 
-def spread(slopes: Slopes, new: float) -> float:
-    """Core seconds of what any machine can do."""
-    return sum(own.at(new) for own in slopes.spread.values())
+class Plan(NamedTuple):
+    """Needs of so many photos: stored bytes, shards, bytes of memory, USD a month for storage, runs, and remedies."""
+
+    photos: int
+    bytes: float
+    shards: float
+    memory: float
+    month: float
+    cold: Run
+    later: Run
+    #: The lowest limit that the photos exceed and more machines do not lift.
+    bound: str | None
+    turn_on: Sequence[str]
 
 
-def read(values: Mapping[str, Any]) -> Slopes:
-    """Slopes as `dataclasses.asdict` and JSON leave them."""
-    return Slopes(
-        **{
-            **values,
-            **{name: Line(*values[name]) for name in ("hashing", "summed", "shards")},
-            **{name: _lines(values[name]) for name in ("spread", "alone", "bytes", "memory")},
-            "requests": {state: _lines(kinds) for state, kinds in values["requests"].items()},
-        }
+def make_plan(slopes: Slopes, machines: Machines, photos: int) -> Plan:
+    """Compute the needs of so many photos."""
+    stored = sum(line.at(photos) for line in slopes.bytes.values())
+    exceeded = (
+        bound.name for bound, reach in find_bounds(slopes, machines).items() if reach < photos and not bound.scales
+    )
+    return Plan(
+        photos=photos,
+        bytes=stored,
+        shards=slopes.shards.at(photos),
+        memory=max(line.at(photos) for line in slopes.driver_memory(machines).values()),
+        month=stored / 1e9 * machines.prices.gb_month,
+        cold=estimate_run(slopes, machines, photos, COLD),
+        later=estimate_run(slopes, machines, photos, NEW),
+        bound=next(exceeded, None),
+        turn_on=list(_remedies(slopes, machines, photos)),
     )
 
 
-def _lines(values: Mapping[str, Any]) -> dict[str, Line]:
-    return {name: Line(*own) for name, own in values.items()}
+def _remedies(slopes: Slopes, machines: Machines, photos: int) -> Iterator[str]:
+    if slopes.shards.at(photos) * slopes.shard_seconds > _SHARDS_SECONDS:
+        yield "compact"
+    if estimate_run(slopes, machines, photos, NEW).serial_hours > _SERIAL_SHARE * machines.hours:
+        yield "--folds 0"
+        slopes = replace(slopes, serial={name: line for name, line in slopes.serial.items() if name != FOLDS})
+    datasets = math.ceil(photos / _largest_dataset(slopes, machines))
+    needed = machines_for(slopes, machines, photos, datasets)
+    if needed > max(machines.count, datasets):
+        # The blocks that are handed to a cluster take memory too.
+        datasets = math.ceil(photos / _largest_dataset(slopes, replace(machines, count=needed)))
+        yield f"Ray, {machines_for(slopes, machines, photos, datasets):,} machines"
+    if datasets > 1:
+        yield f"{datasets:,} datasets"
+
+
+def _largest_dataset(slopes: Slopes, machines: Machines) -> int:
+    """Return the most photos of one dataset, however many machines there are."""
+    return next(reach for bound, reach in find_bounds(slopes, machines).items() if not bound.scales)
+
+
+def machines_for(slopes: Slopes, machines: Machines, photos: float, datasets: int) -> int:
+    """Return how many machines finish the cold runs of so many datasets in the hours that one run may take."""
+    each, available = photos / datasets, machines.hours * 3600
+    left = max(available - slopes.serial_seconds(machines, each, each), (1 - _SERIAL_SHARE) * available)
+    return max(datasets, math.ceil(datasets * slopes.parallel_seconds(each) / (machines.cores * left)))

@@ -1,211 +1,177 @@
-"""Measures what photos take on this machine, each thing at two sizes: the lines that `tests.benchmarks.plan` goes by.
+"""Measures the costs of photos on this machine, each at two numbers of photos, for `plan`.
 
-Real runs of the `luigi` command tell seconds, bytes and requests; made-up snapshots and stores what many keys take.
+Runs of the real `luigi` command give seconds, bytes and requests; made-up snapshots and stores give the cost of keys.
 """
 
-import json
 import os
 import resource
-import sys
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import typer
 
 from tasks.bottleneck.extract import PHOTOS_PER_SHARD
 from tasks.decode.photos import ROWS_PER_SHARD
 from tasks.export.photos import MAX_PHOTOS
 from tasks.hardware import available_cores
-from tests.benchmarks.data_roots import Way
-from tests.benchmarks.held import by_keys, by_shards, by_trained
-from tests.benchmarks.nothing_to_do import link, retrain
-from tests.benchmarks.sizing import COLD, FOLDS, NIGHT, NOTHING, Line, Slopes, line
-from tests.pipeline.command import luigi
+from tasks.shards.manifests import read_manifest
+from tasks.storage.layout import DataRoot
+from tests.benchmarks.head import time_parts
+from tests.benchmarks.made_up import head_settings, publish_bottlenecks
+from tests.benchmarks.measure import in_fresh_process
+from tests.benchmarks.queries import measure_queries, time_lookup
+from tests.benchmarks.runs import add_photos, choose_photos, read_record, retrain, seconds_of_work, split_new
+from tests.benchmarks.sizing import FOLDS, Line, Slopes, fit_line
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import serving
 
-#: Shards of made-up stores, of a few keys each.
+#: Shards of made-up stores, and keys of each.
 SHARDS, KEYS_PER_SHARD = (100, 1_000), 10
-#: How often a night looks at a shard: twice at each of pictures, once to see what is missing and twice to read at each
-#: of bottlenecks, of which there are half as many.
+#: How often a run opens a shard: four times each of pictures; three times each of bottlenecks, which are half as many.
 _LOOKS = (2 * 2 + 3) / 3
-#: Queries of every night, and how often it makes them: what is there, which hashes are known, what is missing, what is
-#: said of all photos.
+#: Queries of every run, and how often it makes them.
 _QUERIES = {"walk": 1, "snapshot": 1, "decode": 1, "holding": 2, "predictions": 1}
-#: Stages that more machines share, and those that draw what they drew of few: what many take longer is a query's.
-_SPREAD, _AFTER = ("decode", "bottleneck"), ("champion", "report")
-#: Photos from which on an export takes no longer: so many that a tenth of them are all that it predicts.
+#: Stages that more machines share, and stages whose cost of many photos is a query's.
+_PARALLEL, _LAST = ("decode", "bottleneck"), ("champion", "report")
+#: Photos from which on an export takes no longer: a tenth of them are all that it predicts.
 _MOST_EXPORTED = 10 * MAX_PHOTOS
 
 
-class Ran(NamedTuple):
+class ColdRun(NamedTuple):
     """A cold run with all defaults.
 
     Args:
-        seconds: Of each stage's work.
-        startup: Seconds that were no work.
-        bytes: Of what it left and of its photos, by what it is.
-        settings: Of its evaluation: all stages' before it too.
+        seconds: Seconds of work of each stage.
+        startup: Seconds of setup.
+        bytes: Bytes of the photos and of the data root, by kind.
+        bottleneck: Settings of its bottlenecks.
     """
 
     seconds: Mapping[str, float]
     startup: float
     bytes: Mapping[str, float]
-    settings: Mapping[str, Any]
+    bottleneck: Mapping[str, Any]
 
 
 class Sizes(NamedTuple):
-    """How many of what things are measured with: the fewer, then the more.
+    """The two numbers that each thing is measured at.
 
     Args:
-        photos: Real ones, in real runs.
-        keys: Of made-up snapshots and stores.
-        trained: Photos whose made-up bottlenecks a head is trained on.
+        photos: Photos in real runs.
+        keys: Keys of made-up snapshots and stores.
+        trained: Photos with made-up bottlenecks that a head is trained on.
     """
 
-    photos: Sequence[int]
-    keys: Sequence[int]
-    trained: Sequence[int]
+    photos: tuple[int, int]
+    keys: tuple[int, int]
+    trained: tuple[int, int]
 
 
-def measure(source: Path, sizes: Sizes, precision: str) -> Slopes:
-    """Measure everything, each at two sizes.
-
-    Args:
-        source: Folder of photos.
-        sizes: Which.
-        precision: Of the backbone in real runs, as `--precision` takes it.
-    """
-    photos, keys, trained = sizes
-    chosen = {count: choose(source, count) for count in photos}
-    runs = {count: run_on_disk(source, files, precision) for count, files in chosen.items()}
-    # Of the runs alone: what comes later starts other programs.
-    base = _peak_of_children()
-    stages = _lines({count: ran.seconds for count, ran in runs.items()})
-    stored = _lines({count: ran.bytes for count, ran in runs.items()})
-    costs = {count: by_keys(count) for count in keys}
-    seconds, memory = (
-        _lines({count: {name: cost[which] for name, cost in own.items()} for count, own in costs.items()})
-        for which in (0, 1)
-    )
-    cores, bottleneck = available_cores(), runs[photos[-1]].settings["train"]["bottlenecks"][0]
-    summed, head = heads(runs[photos[0]], photos[0], trained, bottleneck)
-    looks = line({count: by_shards(count, KEYS_PER_SHARD * SHARDS[-1]) for count in SHARDS})
+def measure_slopes(source: Path, sizes: Sizes) -> Slopes:
+    """Measure everything at two sizes, with photos of a folder."""
+    chosen = {count: choose_photos(source, count) for count in sizes.photos}
+    runs = {count: run_on_disk(source, photos) for count, photos in chosen.items()}
+    # Before anything else starts programs.
+    base_memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024.0
+    small, large = runs[min(runs)], runs[max(runs)]
+    stages = fit_lines({count: run.seconds for count, run in runs.items()})
+    costs = {count: measure_queries(count) for count in sizes.keys}
+    seconds = fit_lines({count: {name: cost.seconds for name, cost in own.items()} for count, own in costs.items()})
+    statistics, head = measure_head(small, min(runs), sizes.trained)
+    lookups = fit_line({count: time_lookup(count, KEYS_PER_SHARD * SHARDS[-1]) for count in SHARDS})
+    cores = available_cores()
     return Slopes(
         hashing=stages["snapshot"].times(cores),
-        summed=summed,
-        spread={name: stages[name].times(cores) for name in _SPREAD},
-        alone={
+        statistics=statistics,
+        parallel={name: stages[name].times(cores) for name in _PARALLEL},
+        serial={
             **{name: seconds[name].times(count) for name, count in _QUERIES.items()},
             **head,
-            **{name: Line(runs[photos[-1]].seconds[name], 0) for name in _AFTER},
+            **{name: Line(large.seconds[name], 0) for name in _LAST},
             "export": Line(stages["export"].at(_MOST_EXPORTED), 0),
         },
-        startup=runs[photos[-1]].startup,
-        bytes=stored,
+        startup=large.startup,
+        bytes=fit_lines({count: run.bytes for count, run in runs.items()}),
         shards=Line(0.0, 1 / ROWS_PER_SHARD + 1 / PHOTOS_PER_SHARD),
-        shard_seconds=_LOOKS * looks.each,
-        requests=requests(source, chosen),
-        base=base,
-        memory=memory,
-        labels=len({file.parent for files in chosen.values() for file in files}),
+        shard_seconds=_LOOKS * lookups.slope,
+        requests=count_requests(source, chosen),
+        base_memory=base_memory,
+        memory=fit_lines({count: {name: cost.bytes for name, cost in own.items()} for count, own in costs.items()}),
+        labels=len({photo.parent for photos in chosen.values() for photo in photos}),
     )
 
 
-def choose(source: Path, count: int) -> list[Path]:
-    """So many photos, spread over the labels, which stand one after the other."""
-    files = sorted(source.glob("*/*.*"))
-    if len(files) < count:
-        raise SystemExit(f"{source} has {len(files):,} photos, {count:,} are asked for.")
-    return [files[place * len(files) // count] for place in range(count)]
-
-
-def run_on_disk(source: Path, files: Sequence[Path], precision: str) -> Ran:
-    """Make a cold run."""
+def run_on_disk(source: Path, photos: Sequence[Path]) -> ColdRun:
+    """Make a cold run in a temporary data root."""
+    typer.echo(f"{len(photos):,} photos on a disk")
     with tempfile.TemporaryDirectory() as folder:
-        photos, root = Path(folder, "photos"), Path(folder, "data")
-        link(files, source, photos)
-        _say(f"{len(files):,} photos on a disk")
-        retrain(photos, root, "--precision", precision)
-        (path,) = root.glob("runs/*/*.json")
-        record = json.loads(path.read_text())
-        stages = {name: _work(stage) for name, stage in record["stages"].items() if stage["seconds"]}
-        (evaluated,) = root.glob("evaluate/*/manifest.json")
-        settings = json.loads(evaluated.read_text())["settings"]
-        left = {place.name: _bytes(place) for place in root.iterdir() if place.is_dir()}
-        parts = {
-            "pictures": left.pop("decode"),
-            "bottlenecks": left.pop("bottleneck"),
-            "snapshot": left.pop("snapshot"),
-        }
-        stored = {"photos": float(sum(file.stat().st_size for file in files)), **parts, "all else": sum(left.values())}
-    return Ran(stages, record["startup"]["seconds"], stored, settings)
+        dataset, root = Path(folder, "photos"), Path(folder, "data")
+        add_photos(photos, source, dataset)
+        retrain(dataset, root)
+        record = read_record(root)
+        stages = {name: seconds_of_work(stage) for name, stage in record["stages"].items() if stage["seconds"]}
+        settings = read_manifest(DataRoot(root).train(record["head"]) / "manifest.json").settings
+        names = {"decode": "pictures", "bottleneck": "bottlenecks", "snapshot": "snapshot"}
+        stored = {"photos": float(sum(photo.stat().st_size for photo in photos))}
+        for path in (path for path in root.rglob("*") if path.is_file()):
+            kind = names.get(path.relative_to(root).parts[0], "all else")
+            stored[kind] = stored.get(kind, 0.0) + path.stat().st_size
+    return ColdRun(stages, record["startup"]["seconds"], stored, settings["bottlenecks"][0])
 
 
-def heads(ran: Ran, photos: int, trained: Sequence[int], bottleneck: Mapping[str, Any]) -> tuple[Line, dict[str, Line]]:
-    """Seconds of the head and of its evaluation: at the least as of the smallest run, each photo as of many.
+def measure_head(run: ColdRun, photos: int, trained: Sequence[int]) -> tuple[Line, dict[str, Line]]:
+    """Measure the head: slopes come from many made-up photos, intercepts from the smaller run.
+
+    Args:
+        run: The smaller run.
+        photos: Its photos.
+        trained: The two numbers of made-up photos.
 
     Returns:
-        Of the statistics of new photos, and of what is done with all photos, by name.
+        Seconds for the statistics of new photos, and for all photos, by name.
     """
-    width, views = sum(bottleneck["backbone"]["widths"]), bottleneck["views"]
-    each = {name: own.each for name, own in _lines({n: by_trained(n, width, views) for n in trained}).items()}
-    summed, loaded, crossed = each["train"], each["load"], each["folds"]
-    evaluate = loaded + each["predict"]
-    return Line(0.0, summed), {
-        "train": Line(max(ran.seconds["train"] - photos * (loaded + summed), 0.0), loaded),
-        "evaluate": Line(0.0, evaluate),
-        # Of few photos it is nearly all of the evaluation.
-        FOLDS: Line(max(ran.seconds["evaluate"] - photos * (evaluate + crossed), 0.0), crossed),
+    width, views = sum(run.bottleneck["backbone"]["widths"]), run.bottleneck["views"]
+    parts = fit_lines({count: in_fresh_process(_train_made_up, count, width, views) for count in trained})
+    load, train, folds, predict = (parts[name].slope for name in ("load", "train", "folds", "predict"))
+    return Line(0.0, train), {
+        "train": Line(max(run.seconds["train"] - photos * (load + train), 0.0), load),
+        "evaluate": Line(0.0, load + predict),
+        # With few photos it is nearly all of the evaluation.
+        FOLDS: Line(max(run.seconds["evaluate"] - photos * (load + predict + folds), 0.0), folds),
     }
 
 
-def requests(source: Path, chosen: Mapping[int, Sequence[Path]]) -> dict[str, dict[str, Line]]:
-    """Requests of each kind on an object store that has photos and data root, of runs of each state.
+def _train_made_up(photos: int, width: int, views: int) -> dict[str, float]:
+    settings = head_settings(width, views)
+    with tempfile.TemporaryDirectory() as folder:
+        root = DataRoot(Path(folder))
+        seconds = time_parts(root, publish_bottlenecks(root, photos, settings), settings)
+    typer.echo(f"head of {photos:,} photos: {', '.join(f'{part} {own:.3g} s' for part, own in seconds.items())}")
+    return seconds
 
-    Without the export, which reads some photos' files and puts a few: no more of them for many photos.
+
+def count_requests(source: Path, chosen: Mapping[int, Sequence[Path]]) -> dict[str, dict[str, Line]]:
+    """Count the requests of each kind in runs of each state, with photos and data root on an object store.
+
+    The runs export nothing: an export reads some photos' files and writes a few, no more of them for many photos.
     """
-    counted: dict[str, dict[int, Counter[str]]] = {state: {} for state in (COLD, NIGHT, NOTHING)}
+    counted: dict[str, dict[int, Mapping[str, float]]] = {}
     with serving() as server, Gateway(server.port).serving() as gateway:
         os.environ.update({**server.environment, "AWS_ENDPOINT_URL": gateway.address})
-        for count, files in chosen.items():
-            where, new = server.url(f"{count}"), set(files[50::100])
-            photos, root = f"{where}/photos", f"{where}/data"
-            added: list[list[Path]] = [[file for file in files if file not in new], sorted(new), []]
-            for state, own in zip(counted, added, strict=True):
-                _say(f"{count:,} photos on an object store, {state}")
-                Way("local", where).add(own, source)
-                with gateway.counting() as requested:
-                    done = luigi("RetrainFlowers", {"dataset": photos, "data-root": root, "export": "none"})
-                if done.code:
-                    raise SystemExit(f"{where} failed: {done.errors}")
-                counted[state][count] = requested
-    return {state: _lines(by_size) for state, by_size in counted.items()}
+        for count, photos in chosen.items():
+            place = server.url(f"{count}")
+            for state, added in split_new(photos).items():
+                typer.echo(f"{count:,} photos on an object store, {state}")
+                add_photos(added, source, f"{place}/photos")
+                with gateway.counting() as requests:
+                    retrain(f"{place}/photos", f"{place}/data", export="none")
+                counted.setdefault(state, {})[count] = requests
+    return {state: fit_lines(by_size) for state, by_size in counted.items()}
 
 
-def _lines(measured: Mapping[int, Mapping[str, float]]) -> dict[str, Line]:
-    """The line of each name; what is missing at a size is nothing there."""
+def fit_lines(measured: Mapping[int, Mapping[str, float]]) -> dict[str, Line]:
+    """Return the line of each name; a name that is missing at a size costs nothing there."""
     names = sorted({name for own in measured.values() for name in own})
-    return {name: line({count: own.get(name, 0) for count, own in measured.items()}) for name in names}
-
-
-def _work(stage: Mapping[str, Any]) -> float:
-    """Seconds of a stage in a run's record without those that were no work."""
-    seconds: float = stage["seconds"] - sum(stage["startup"].values())
-    return max(seconds, 0.0)
-
-
-def _bytes(folder: Path) -> float:
-    return float(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
-
-
-def _peak_of_children() -> float:
-    """Bytes that the largest process of those that have ended held at most."""
-    # macOS counts in bytes.
-    return float(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
-
-
-def _say(words: str) -> None:
-    sys.stdout.write(f"{words}\n")
-    sys.stdout.flush()
+    return {name: fit_line({count: own.get(name, 0) for count, own in measured.items()}) for name in names}

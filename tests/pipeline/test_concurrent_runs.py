@@ -16,8 +16,8 @@ import pytest
 from tests.pipeline.command import QUICK, Project, draw, words
 from tests.pipeline.in_process import retrain_here
 from tests.reliability.contents import contents, differences
-from tests.reliability.killing import draw_old
-from tests.reliability.store_killing import StoreTrial
+from tests.reliability.store_trial import StoreTrial
+from tests.reliability.trial import draw_old
 from tests.storage.processes import started
 from tests.storage.test_locks import HOLDER
 from tests.support.processes import TIMEOUT, Command, background_command, until
@@ -165,7 +165,7 @@ def test_the_run_of_a_killed_machine_is_ended_by_another_with_the_results_of_a_r
     repeated = [line.split(" ")[0] for line in output.splitlines() if " new " in line and " reused " in line]
     assert repeated == ["bottleneck", "train", "evaluate", "champion", "report"]
     # This process holds the lock of the run on the disk until it ends.
-    assert differences(contents(trial.held()), results(alone, champion=True)) == []
+    assert differences(contents(trial.fetch()), results(alone, champion=True)) == []
 
 
 def ask(port: int, method: str, **arguments: str) -> Any:

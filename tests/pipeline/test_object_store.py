@@ -12,19 +12,19 @@ from upath import UPath
 from tests.pipeline.command import QUICK, Finished, assert_error, forked, luigi
 from tests.pipeline.conftest import Trained
 from tests.reliability.contents import contents, differences
-from tests.reliability.killing import survive
-from tests.reliability.shots import Shot
-from tests.reliability.store_killing import StoreTrial
+from tests.reliability.kill_points import KillPoint
+from tests.reliability.store_trial import StoreTrial
+from tests.reliability.trial import survive
 from tests.support.servers.gateway import Fate, Gateway, Request
 from tests.support.servers.object_store import ObjectStore
 
 pytestmark = pytest.mark.slow
 
 #: Before a shard arrives and after, and when all but the page of all runs is there.
-SHOTS = [
-    Shot(("PUT decode/#/part-#.parquet",), "before"),
-    Shot(("PUT bottleneck/#/part-#.parquet",), "after"),
-    Shot(("PUT index.html",), "before"),
+POINTS = [
+    KillPoint(("PUT decode/#/part-#.parquet",), "before"),
+    KillPoint(("PUT bottleneck/#/part-#.parquet",), "after"),
+    KillPoint(("PUT index.html",), "before"),
 ]
 #: Requests of a cold run: so many a photo, for each is read twice from the store; and so many however few they are.
 A_PHOTO, IN_ALL = 2, 200
@@ -48,9 +48,9 @@ def test_runs_killed_at_a_store_that_asks_to_slow_down_come_to_what_a_run_on_a_d
 ) -> None:
     told: list[str] = []
     trial = make("killed")
-    history = survive(trial, SHOTS, contents(trained.project.root), told.append)
+    history = survive(trial, POINTS, contents(trained.project.root), told.append)
     assert history.faults == []
-    assert [kill.shot for kill in history.kills] == SHOTS, told
+    assert [kill.point for kill in history.kills] == POINTS, told
 
     with trial.gateway.counting() as counted:
         again = trial.run()
@@ -72,7 +72,7 @@ def test_two_runs_at_once_of_photos_on_the_store_make_one_model_in_few_requests_
     # But for those of leases, which are more the longer it takes: one that waits looks at it once a second.
     counted = Counter(request.kind for request in gateway.seen if "/." not in request.key)
     assert counted["GET"] + counted["PUT"] <= A_PHOTO * Trained.PHOTOS + IN_ALL, counted
-    held = trial.held()
+    held = trial.fetch()
     (head,), (other,) = held.glob("train/*/head.npz"), trained.project.root.glob("train/*/head.npz")
     assert head.parent.name == other.parent.name
     told = "".join(run.output + run.errors for run in runs)
@@ -99,4 +99,4 @@ def test_a_store_that_stops_in_the_middle_is_reported_and_the_next_run_goes_on(
     assert_error(done, 56, "The object store cannot be used")
     gateway.decide(lambda _: Fate.PASSED)
     assert forked("RetrainFlowers", trial.given).code == 0
-    assert differences(contents(trial.held()), contents(trained.project.root)) == []
+    assert differences(contents(trial.fetch()), contents(trained.project.root)) == []

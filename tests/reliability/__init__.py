@@ -1,1 +1,1 @@
-"""Runs that are killed, stopped or doubled, beside one that nobody disturbs."""
+"""Runs that are killed or run twice at once must leave what an undisturbed run leaves."""

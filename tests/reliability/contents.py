@@ -1,4 +1,4 @@
-"""What a data root holds, whatever way it came about: for two to be compared, and for what is damaged to be found."""
+"""Contents of data roots: compares two of them, and finds damaged files."""
 
 import json
 import zipfile
@@ -10,67 +10,62 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-#: What tells of the way and not of the result: which run did what, when, how fast, and how rows spread over shards.
+#: Facts of the way and not of the result: which run did something, when and how fast, and how rows spread over shards.
 _OF_THE_WAY = {"run", "seconds", "startup", "new", "reused", "shards", "finished", "elapsed", "time"}
 
 
 def contents(root: Path) -> dict[str, object]:
-    """Everything that a data root holds, by name, in a form that is equal where the results are.
+    """Return the contents of a data root by name, in a form that is equal where the results are.
 
-    Rows stand under their store's folder, sorted; each is there as often as the store has it.
+    Rows stand under the folder of their store, sorted; repeated rows are repeated here.
 
     Args:
-        root: The data root. Its own path is left out of what its files say.
+        root: The data root. Its own path is removed from the texts of its files.
     """
     found: dict[str, object] = {}
+    stores: dict[str, list[str]] = {}
     for path in files(root):
-        name = str(path.relative_to(root))
         if path.name.startswith("part-"):
-            rows = found.setdefault(str(path.parent.relative_to(root)), [])
-            assert isinstance(rows, list)
-            rows.extend(_rows(path))
+            rows = pq.read_table(path).to_pylist()
+            stores.setdefault(str(path.parent.relative_to(root)), []).extend(map(repr, rows))
         else:
-            found[name] = _value(path, root)
-    return {name: sorted(value) if isinstance(value, list) else value for name, value in found.items()}
+            found[str(path.relative_to(root))] = _value(path, root)
+    return found | {name: sorted(rows) for name, rows in stores.items()}
 
 
 def differences(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
-    """Name all that two data roots do not have in common."""
+    """Return the names that differ between the contents of two data roots."""
     names = sorted(one.keys() | other.keys())
     return [name for name in names if name not in one or name not in other or one[name] != other[name]]
 
 
 def damaged(root: Path) -> list[str]:
-    """Open every file that is published, and say of each that does not open why."""
+    """Open every published file; returns a line for each that does not open."""
     told = []
     for path in files(root):
-        # What is being written has another name.
+        # Unpublished files have such names.
         if ".tmp-" in str(path.relative_to(root)):
             continue
         try:
             _open(path)
-        except Exception as exc:  # noqa: BLE001 (whatever it is, it is told)
+        except Exception as exc:  # noqa: BLE001 (reported whatever it is)
             told.append(f"{path.relative_to(root)}: {exc!r}")
     return told
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Every file below a folder, in the order of their paths."""
+    """Return every file below a folder in the order of their paths."""
     return (path for path in sorted(folder.rglob("*")) if not path.is_dir())
 
 
 def keys(root: Path) -> set[str]:
-    """The store and key of each row that is published in the stores of decode and bottleneck."""
+    """Return the store and key of each published row of decode and bottleneck."""
     shards = [*root.glob("decode/**/part-*.parquet"), *root.glob("bottleneck/*/part-*.parquet")]
     return {
         f"{shard.parent.relative_to(root)} {key}"
         for shard in shards
         for key in pq.read_table(shard, columns=["sha256"])["sha256"].to_pylist()
     }
-
-
-def _rows(shard: Path) -> list[str]:
-    return [repr(row) for row in pq.read_table(shard).to_pylist()]
 
 
 def _value(path: Path, root: Path) -> object:
@@ -91,23 +86,16 @@ def _value(path: Path, root: Path) -> object:
 
 def _result(value: Any) -> Any:
     if isinstance(value, dict):
-        own = {name for name in value if name in _OF_THE_WAY or name.endswith("_new")}
-        return {name: _result(value[name]) for name in value.keys() - own}
-    if isinstance(value, list):
-        return [_result(item) for item in value]
-    return value
+        kept = {name for name in value if name not in _OF_THE_WAY and not name.endswith("_new")}
+        return {name: _result(value[name]) for name in kept}
+    return [_result(item) for item in value] if isinstance(value, list) else value
 
 
 def _open(path: Path) -> None:
-    """Open a published file as who uses it does."""
     if path.name == "checkpoint":
         _open_checkpoints(path.parent)
-    elif path.suffix in _OPENING and path.name != "fingerprint.pb":  # which is beside a SavedModel, and is none
-        _OPENING[path.suffix](path)
-
-
-def _open_parquet(path: Path) -> None:
-    pq.read_table(path, page_checksum_verification=True)
+    elif path.suffix in _OPENERS and path.name != "fingerprint.pb":  # part of a SavedModel, and none itself
+        _OPENERS[path.suffix](path)
 
 
 def _open_arrays(path: Path) -> None:
@@ -147,9 +135,9 @@ def _open_checkpoints(folder: Path) -> None:
             reader.get_tensor(name)
 
 
-_OPENING: dict[str, Callable[[Path], object]] = {
+_OPENERS: dict[str, Callable[[Path], object]] = {
     ".json": lambda path: json.loads(path.read_bytes()),
-    ".parquet": _open_parquet,
+    ".parquet": lambda path: pq.read_table(path, page_checksum_verification=True),
     ".npz": _open_arrays,
     ".tflite": _open_lite,
     ".keras": _open_keras,

@@ -1,97 +1,83 @@
-"""The long version of the kill test, by hand: `python -m tests.reliability.kill --photos 600 --kills 100`."""
+"""The long version of the kill test, by hand: `python -m tests.reliability.kill --work FOLDER`."""
 
-import argparse
 import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from tests.pipeline.command import QUICK
 from tests.reliability.contents import contents
-from tests.reliability.killing import History, Trial, draw_old, show, survive
-from tests.reliability.shots import WAYS, choose_shots
-from tests.reliability.store_killing import StoreTrial
+from tests.reliability.kill_points import WAYS, choose_points
+from tests.reliability.store_trial import StoreTrial
+from tests.reliability.trial import History, Trial, draw_old, survive
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import serving
 
-MakeTrial = Callable[[Path, Path, Mapping[str, str]], Trial]
+
+def main(
+    work: Annotated[Path, typer.Option(help="Empty folder for everything that is written.")],
+    photos: Annotated[int, typer.Option(help="Number of drawn photos.")] = 600,
+    kills: Annotated[int, typer.Option(help="Number of kills.")] = 100,
+    histories: Annotated[int, typer.Option(help="Data roots that the kills are spread over.")] = 3,
+    places: Annotated[str, typer.Option(help="Kill only at places that contain this, such as train/.")] = "",
+    export: Annotated[str, typer.Option(help="Value of RetrainFlowers' --export.")] = "none",
+    store: Annotated[bool, typer.Option("--store", help="Kill at the requests to an object store.")] = False,
+) -> None:
+    """Kill runs at points spread over a whole run, compare the final data roots, and print a table."""
+    draw_old(work / "photos", range(photos), labels=5)
+    with trials(work, {**QUICK, "export": export, "date": "2026-01-31"}, on_store=store) as make:
+        undisturbed = make("undisturbed")
+        started = time.monotonic()
+        if (ended := undisturbed.run()).code:
+            raise SystemExit(f"The undisturbed run ended with {ended.code}: {ended.errors}")
+        chosen = {place: moment for place, moment in undisturbed.places().items() if places in place}
+        typer.echo(f"undisturbed: {time.monotonic() - started:.0f} s, {len(chosen)} places")
+        points = choose_points(chosen, kills)
+        queue, done = [points[number::histories] for number in range(histories)], list[History]()
+        expected = contents(undisturbed.fetch())
+        while queue:
+            trial = make(f"history-{len(done)}")
+            history = survive(trial, queue.pop(0), expected, typer.echo)
+            if history.kills and history.missed:
+                queue.append(history.missed)
+            for fault in history.faults:
+                typer.echo(f"FAULT in {trial.folder.name}: {fault}")
+            if not history.faults:
+                shutil.rmtree(trial.folder)
+            done.append(history)
+    print_table(done)
+    raise SystemExit(any(history.faults for history in done))
 
 
-def main() -> None:
-    """Kill, compare, and write a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="A folder for all that is written; it must be empty.")
-    parser.add_argument("--photos", type=int, default=600, help="How many photos are drawn.")
-    parser.add_argument("--source", type=Path, help="A folder <label>/<photo> to take in the place of drawn photos.")
-    parser.add_argument("--kills", type=int, default=100, help="Kills in all.")
-    parser.add_argument("--histories", type=int, default=3, help="Data roots that they are spread over.")
-    parser.add_argument("--seed", type=int, default=0, help="Of the choice of places.")
-    parser.add_argument("--places", default="", help="Only places that contain this, such as `train/`.")
-    parser.add_argument("--workers", default="1", help="Luigi's workers.")
-    parser.add_argument("--export", default="none", choices=("none", "all"), help="Whether the model is exported.")
-    parser.add_argument("--store", action="store_true", help="Kill at the requests to a data root on an object store.")
-    given = parser.parse_args()
-    with ExitStack() as stack:
-        _try_out(given, _on_store(stack) if given.store else Trial)
+@contextmanager
+def trials(work: Path, options: dict[str, str], *, on_store: bool) -> Iterator[Callable[[str], Trial]]:
+    """Yield a function that makes a trial of a name, on a disk or on an object store."""
+    photos = work / "photos"
+    if not on_store:
+        yield lambda name: Trial(work / name, photos, options)
+        return
+    with serving() as server, Gateway(server.port).serving() as gateway:
+        os.environ.update(server.environment)
+        yield lambda name: StoreTrial(work / name, photos, options, server.url("data"), gateway)
 
 
-def _on_store(stack: ExitStack) -> MakeTrial:
-    """Start an object store; what makes trials there."""
-    server = stack.enter_context(serving())
-    gateway = stack.enter_context(Gateway(server.port).serving())
-    os.environ.update(server.environment)
-
-    def make(folder: Path, photos: Path, options: Mapping[str, str]) -> Trial:
-        return StoreTrial(folder, photos, options, server.url("data"), gateway)
-
-    return make
-
-
-def _try_out(given: argparse.Namespace, make: MakeTrial) -> None:
-    photos = given.source or given.work / "photos"
-    if given.source is None:
-        draw_old(photos, range(given.photos), labels=5)
-    options = {**QUICK, "workers": given.workers, "export": given.export, "date": "2026-01-31"}
-
-    undisturbed = make(given.work / "undisturbed", photos, options)
-    started = time.monotonic()
-    ended = undisturbed.run()
-    if ended.code:
-        raise SystemExit(f"The undisturbed run ended with {ended.code}: {ended.errors}")
-    places = {place: at for place, at in undisturbed.places().items() if given.places in place}
-    show(f"undisturbed: {time.monotonic() - started:.0f} s, {len(places)} places")
-    expected = contents(undisturbed.held())
-    shots = choose_shots(places, given.kills, given.seed)
-    queue = [shots[number :: given.histories] for number in range(given.histories)]
-    histories: list[History] = []
-    while queue:
-        trial = make(given.work / f"history-{len(histories)}", photos, options)
-        history = survive(trial, queue.pop(0), expected, show)
-        if history.kills and history.missed:
-            queue.append(history.missed)
-        for fault in history.faults:
-            show(f"FAULT in history {len(histories)}: {fault}")
-        if not history.faults:
-            shutil.rmtree(trial.folder)
-        histories.append(history)
-    _tell(histories)
-    raise SystemExit(any(history.faults for history in histories))
-
-
-def _tell(histories: list[History]) -> None:
-    """Write how many kills there were where, and what was lost."""
+def print_table(histories: Sequence[History]) -> None:
+    """Print the number of kills by stage and way, and of faults."""
     kills = [kill for history in histories for kill in history.kills]
-    count = Counter((kill.stage, kill.shot.way) for kill in kills)
-    show(f"{'stage':<20}" + "".join(f"{way:>8}" for way in WAYS))
+    count = Counter((kill.stage, kill.point.way) for kill in kills)
+    typer.echo(f"{'stage':<20}" + "".join(f"{way:>8}" for way in WAYS))
     for stage in dict.fromkeys(kill.stage for kill in kills):
-        show(f"{stage:<20}" + "".join(f"{count[stage, way]:>8}" for way in WAYS))
-    alone = sum(kill.shot.whom == "main" for kill in kills)
+        typer.echo(f"{stage:<20}" + "".join(f"{count[stage, way]:>8}" for way in WAYS))
+    main_only = sum(kill.point.target == "main" for kill in kills)
     faults = sum(len(history.faults) for history in histories)
-    show(f"{len(kills)} kills in {len(histories)} histories, {alone} of the main process alone; {faults} faults")
+    typer.echo(f"{len(kills)} kills in {len(histories)} histories, {main_only} of the main process; {faults} faults")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,15 +1,15 @@
-"""Kills the process that it is loaded into at a chosen place; Python loads it where its folder is on PYTHONPATH.
+"""Kills the process that loads it at a chosen place; Python loads it if its folder is on PYTHONPATH.
 
-A place is an audit event on a path below the data root: that a file is opened for writing, renamed, removed, that a
-folder is made. Keys and numbers in the path are written as `#`, so that a place is the same in every run.
+A place is an audit event on a path below the data root: a file is opened for writing, renamed or removed, or a folder
+is made. Hashes and numbers in the path are written as `#`, so that a place is the same in every run.
 
 Environment:
     KILL_ROOT: The data root. Without it this module does nothing.
-    KILL_LOG: A file that each place is written to as it is met, a line each, after the seconds of a clock.
-    KILL_PLACES: A file of the places to kill at, a line each. The first that is met counts.
-    KILL_HOW: `before` what happens there, `after` it, at the next event of any kind; `tell` only leaves KILL_MARK.
-    KILL_MARK: A file that the place is written to when it is met.
-    KILL_WHOM: `group`, all processes at once, or `main`, only the one that was started first.
+    KILL_LOG: File that receives a line for each place: seconds of a clock, and the place.
+    KILL_PLACES: File of the places to kill at, a line each. The first that is met counts.
+    KILL_WAY: `before` the event; `after` it, at the next event of any kind; `later` only writes KILL_MARK.
+    KILL_MARK: File that receives the place when it is met.
+    KILL_TARGET: `group`, all processes at once, or `main`, only the one that was started first.
 """
 
 import os
@@ -23,7 +23,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def _target(event: str, arguments: tuple[Any, ...]) -> Any:
-    """The path that an event is about; None where it changes nothing."""
+    """Return the path that an event changes, or None."""
     match event:
         case "open":
             return arguments[0] if (arguments[2] or 0) & _WRITING else None
@@ -45,17 +45,12 @@ def _place(event: str, arguments: tuple[Any, ...], root: str) -> str | None:
 
 
 class _Killer:
-    """The hook.
+    """Audit hook."""
 
-    Args:
-        root: The data root.
-    """
-
-    def __init__(self, root: str) -> None:
-        self._root = root
-        self._log, self._how = os.environ["KILL_LOG"], os.environ.get("KILL_HOW")
+    def __init__(self) -> None:
+        self._way = os.environ.get("KILL_WAY")
         self._chosen: set[str] = set()
-        if self._how:
+        if self._way:
             with open(os.environ["KILL_PLACES"]) as file:  # noqa: PTH123 (the program may not have imported pathlib yet)
                 self._chosen.update(file.read().splitlines())
         self._met = self._busy = False
@@ -63,19 +58,20 @@ class _Killer:
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self._busy:
             return
-        if self._met and self._how == "after":
+        if self._met and self._way == "after":
             self._kill()
-        place = _place(event, arguments, self._root)
+        place = _place(event, arguments, os.environ["KILL_ROOT"])
         if place is None:
             return
-        self._write(self._log, f"{time.monotonic():.3f} {place}\n")
+        self._write(os.environ["KILL_LOG"], f"{time.monotonic():.3f} {place}\n")
         if place in self._chosen and not self._met:
             self._met = True
             self._write(os.environ["KILL_MARK"], place)
-            if self._how == "before":
+            if self._way == "before":
                 self._kill()
 
     def _write(self, path: str, text: str) -> None:
+        # The hook is called for its own events too.
         self._busy = True
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.write(descriptor, text.encode())
@@ -84,13 +80,13 @@ class _Killer:
 
     def _kill(self) -> None:
         self._busy = True
-        if os.environ["KILL_WHOM"] == "main":
+        if os.environ["KILL_TARGET"] == "main":
             os.kill(int(os.environ["KILL_MAIN"]), signal.SIGKILL)
         else:
             os.killpg(0, signal.SIGKILL)
 
 
 if "KILL_ROOT" in os.environ:
-    # The first of them is the one that was started; all others inherit this.
+    # All other processes inherit it from the one that is started first.
     os.environ.setdefault("KILL_MAIN", str(os.getpid()))
-    sys.addaudithook(_Killer(os.environ["KILL_ROOT"]))
+    sys.addaudithook(_Killer())

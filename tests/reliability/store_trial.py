@@ -1,7 +1,7 @@
-"""Kills runs whose data root is on an object store, at chosen requests: what stands before the store does it.
+"""Kills runs whose data root is on an object store at chosen requests, by the gateway before the store.
 
-A place is a request that changes something there, by its kind and key; keys and numbers are written as `#`, so that a
-place is the same in every run. Killed before it, the request never arrives; after it, it has been answered.
+A place is a request that changes an object, by its kind and key; hashes and numbers are written as `#`, so that a place
+is the same in every run. Killed before it, the request never arrives; after it, it was answered.
 """
 
 import os
@@ -14,26 +14,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from subprocess import Popen
 
 from upath import UPath
 
-from tests.reliability.killing import Process, Trial
-from tests.reliability.shots import Shot
+from tests.reliability.kill_points import KillPoint
+from tests.reliability.trial import Trial
 from tests.support.servers.gateway import Fate, Gateway, Request
 
-#: Share of requests that are answered by asking to slow down, as a busy store does.
+#: Share of requests that are refused, as a busy store does.
 REFUSED = 0.05
 _CHANGES = {"PUT", "POST", "DELETE"}
 
 
 @dataclass(frozen=True)
 class StoreTrial(Trial):
-    """A data root on an object store that runs are made on.
+    """A data root on an object store, and the runs on it.
 
     Args:
         url: Its address.
-        gateway: What stands before the store.
+        gateway: The gateway before the store.
     """
 
     url: str
@@ -41,11 +41,11 @@ class StoreTrial(Trial):
 
     @property
     def address(self) -> str:
-        """Where runs find the data root."""
+        """The data root as the runs get it."""
         return self.url
 
-    def held(self) -> Path:
-        """A copy of it; leases are left out, and so are the marks of whole folders."""
+    def fetch(self) -> Path:
+        """Copy the data root without leases and marks of whole folders."""
         shutil.rmtree(self.root, ignore_errors=True)
         self.root.mkdir(parents=True)
         store = UPath(self.url, use_listings_cache=False, skip_instance_cache=True).fs
@@ -53,27 +53,27 @@ class StoreTrial(Trial):
         names = [name for name in store.find(prefix) if "/." not in name.removeprefix(prefix)]
         store.get(names, [str(self.root) + name.removeprefix(prefix) for name in names])
         for path in self.root.rglob("*.json"):
-            # The address stands in there as a local data root's path does.
+            # As a local data root has its path in them.
             path.write_text(path.read_text().replace(self.url, str(self.root)))
         return self.root
 
     @contextmanager
-    def _start(self, shot: Shot | None, output: TextIO, errors: TextIO) -> Iterator[Process]:
-        marksman = _Marksman(self, shot)
-        self.gateway.decide(marksman)
-        with self._begin({"AWS_ENDPOINT_URL": self.gateway.address}, output, errors) as process:
-            marksman.process = process
+    def _start(self, point: KillPoint | None) -> Iterator[Popen[str]]:
+        killer = _Killer(self, point)
+        self.gateway.decide(killer)
+        with self._begin({"AWS_ENDPOINT_URL": self.gateway.address}) as process:
+            killer.process = process
             yield process
 
 
-class _Marksman:
-    """Looks at each request of a run, and kills the run at the one that was chosen."""
+class _Killer:
+    """Decides on each request of a run, and kills the run at the point."""
 
-    def __init__(self, trial: StoreTrial, shot: Shot | None) -> None:
-        self._trial, self._shot = trial, shot
+    def __init__(self, trial: StoreTrial, point: KillPoint | None) -> None:
+        self._trial, self._point = trial, point
         self._met = False
-        self._dice = random.Random(len(shot.places[0]) if shot else 0)  # noqa: S311 (the same ones each time)
-        self.process: Process | None = None
+        self._dice = random.Random(len(point.places[0]) if point else 0)  # noqa: S311 (the same ones each time)
+        self.process: Popen[str] | None = None
 
     def __call__(self, request: Request) -> Fate:
         if self._met:
@@ -85,24 +85,24 @@ class _Marksman:
             return Fate.PASSED
         with (self._trial.folder / "places").open("a") as log:
             log.write(f"{time.monotonic():.3f} {place}\n")
-        if self._shot is None or place not in self._shot.places:
+        if self._point is None or place not in self._point.places:
             return Fate.PASSED
         (self._trial.folder / "met").write_text(place)
         self._met = True
-        if self._shot.way == "after":
+        if self._point.way == "after":
             return Fate.PASSED
         self._kill()
         return Fate.HUNG_UP
 
     def _kill(self) -> None:
-        # Where it has ended there is nothing to kill; who waits for it may find that out at the same time.
+        # The thread that waits for it may find its end at the same time.
         if self.process is not None and self.process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def place_of(request: Request, url: str) -> str | None:
-    """The place that a request is, where it changes something of a data root; a lease is none of its own."""
+    """Return the place of a request that changes an object of a data root; leases have none."""
     prefix = url.removeprefix("s3://").partition("/")[2]
     if request.kind not in _CHANGES or not (request.key or prefix).startswith(prefix) or "/." in request.key:
         return None
