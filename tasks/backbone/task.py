@@ -4,6 +4,7 @@ from dataclasses import asdict, fields
 
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.request import BackboneRequest
+from tasks.backbone.spec import BACKBONE
 from tasks.keys import fingerprint
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
@@ -21,7 +22,7 @@ class PrepareBackbone(RunStageTask):
         BackboneRequest, description="The request, as JSON."
     )
 
-    stage = "backbone"
+    stage = BACKBONE.name
     on_gpus = True
 
     def folder(self) -> AnyPath:

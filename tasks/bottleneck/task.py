@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from tasks.bottleneck.settings import BottleneckSettings
+from tasks.bottleneck.spec import BOTTLENECK
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import NumberParameter, SettingsParameter
 from tasks.paths import AnyPath
@@ -23,7 +24,7 @@ class ExtractBottlenecks(RunStageTask):
         int, 1, default=1, significant=False, description="Position of its decode stage among those of the run."
     )
 
-    stage = "bottleneck"
+    stage = BOTTLENECK.name
     on_gpus = True
 
     def requires(self) -> DecodePhotos:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 import luigi
 
 from tasks.champion.champion_file import read_champion
+from tasks.champion.spec import CHAMPION
 from tasks.errors import StoreError
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
@@ -35,7 +36,7 @@ class ChooseChampion(RunStageTask):
         float, 0, 1, default=0, description="Test accuracy below which a model never becomes champion."
     )
 
-    stage = "champion"
+    stage = CHAMPION.name
     on_gpus = True
 
     def requires(self) -> EvaluateHead:

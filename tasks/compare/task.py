@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from tasks.compare.settings import ALL, CellSettings
+from tasks.compare.spec import COMPARE
 from tasks.decode.task import DecodePhotos
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
@@ -16,7 +17,7 @@ class TrainCell(RunStageTask):
 
     settings: SettingsParameter[CellSettings] = SettingsParameter(CellSettings, description="Settings, as JSON.")
 
-    stage = "compare"
+    stage = COMPARE.name
     on_gpus = True
     #: One at a time, whatever `--workers` says, since each is timed.
     resources = {"stopwatch": 1}  # noqa: RUF012 (Luigi reads it from the class)

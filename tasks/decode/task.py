@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from tasks.decode.rejections import RULES, MissingPhoto, Reason
 from tasks.decode.settings import DecodeSettings
+from tasks.decode.spec import DECODE
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
@@ -19,7 +20,7 @@ class DecodePhotos(RunStageTask):
 
     settings: SettingsParameter[DecodeSettings] = SettingsParameter(DecodeSettings, description="Settings, as JSON.")
 
-    stage = "decode"
+    stage = DECODE.name
 
     def manifest_path(self) -> AnyPath:
         """Each snapshot has a manifest in the store."""

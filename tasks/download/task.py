@@ -18,6 +18,7 @@ from tasks.download.source_fallback import (
     stored_settings,
     unreachable_cause,
 )
+from tasks.download.spec import DOWNLOAD
 from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
 from tasks.keys import KEY_LENGTH
 from tasks.parameters import ChoiceParameter, SettingsParameter
@@ -45,7 +46,7 @@ class FetchDataset(RunStageTask):
         *ON_MISSING_SOURCE, default="fail", description="What to do where the photos cannot be reached."
     )
 
-    stage = "download"
+    stage = DOWNLOAD.name
 
     def manifest_path(self) -> AnyPath:
         """A URL of unknown hash may serve another file each day, and has a manifest a date; others have one."""

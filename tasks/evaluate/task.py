@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from tasks.evaluate.settings import EvaluateSettings
+from tasks.evaluate.spec import EVALUATE
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
@@ -19,7 +20,7 @@ class EvaluateHead(RunStageTask):
         EvaluateSettings, description="Settings, as JSON."
     )
 
-    stage = "evaluate"
+    stage = EVALUATE.name
     on_gpus = True
 
     def requires(self) -> TrainHead | FinetuneNetwork:

@@ -7,6 +7,7 @@ from typing import Any
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
 from tasks.export.formats import explain_untested
+from tasks.export.spec import EXPORT
 from tasks.parameters import SettingsParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
@@ -25,7 +26,7 @@ class ExportModel(RunStageTask):
         EvaluateSettings, description="Settings, as JSON."
     )
 
-    stage = "export"
+    stage = EXPORT.name
     on_gpus = True
 
     def requires(self) -> EvaluateHead:

@@ -12,6 +12,7 @@ from tasks.events import emit
 from tasks.parameters import FolderParameter
 from tasks.paths import AnyPath, to_path
 from tasks.predict.models import find_model
+from tasks.predict.spec import PREDICT
 from tasks.progress import Progress
 from tasks.run_context import RunContext
 from tasks.runtime.os_errors import explain_os_errors
@@ -37,7 +38,7 @@ class PredictFolder(StageTask):
         default=f"predict-{secrets.token_hex(4)}", significant=False, description="Name of the run in manifests."
     )
 
-    stage = "predict"
+    stage = PREDICT.name
     on_gpus = True
 
     @property

@@ -12,6 +12,7 @@ from tasks.keys import fingerprint
 from tasks.parameters import NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
+from tasks.report.spec import REPORT
 from tasks.shards.manifests import Manifest, StageResult
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage import RunStageTask
@@ -43,7 +44,7 @@ class WriteReport(RunStageTask):
     )
     record: luigi.Parameter[str] = luigi.Parameter(significant=False, description="Path of the run record.")
 
-    stage = "report"
+    stage = REPORT.name
 
     def evaluation(self) -> EvaluateHead:
         """Return the task that evaluates the model."""

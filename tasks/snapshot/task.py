@@ -29,6 +29,7 @@ from tasks.shards.manifests import Manifest, StageResult
 from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.labels import check_labels, label_changes
 from tasks.snapshot.photo_rules import ignored_by_name, is_photo_suffix
+from tasks.snapshot.spec import SNAPSHOT
 from tasks.stage import RunStageTask
 from tasks.storage.files import listed
 
@@ -48,7 +49,7 @@ class TakeSnapshot(RunStageTask):
         *ON_MISSING_SOURCE, default="fail", description="What to do if the photos cannot be reached."
     )
 
-    stage = "snapshot"
+    stage = SNAPSHOT.name
 
     def requires(self) -> FetchDataset | None:
         """Return the download; None for a folder, which is used in place."""

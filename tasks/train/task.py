@@ -12,13 +12,14 @@ from tasks.progress import Progress
 from tasks.shards.manifests import Manifest, StageResult
 from tasks.stage import RunStageTask
 from tasks.train.settings import FinetuneSettings, TrainSettings
+from tasks.train.spec import TRAIN
 
 
 class _TrainModel(RunStageTask):
     """Trains a model of a snapshot."""
 
     settings: Any
-    stage = "train"
+    stage = TRAIN.name
     on_gpus = True
 
     def folder(self) -> AnyPath:
