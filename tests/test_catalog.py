@@ -1,8 +1,9 @@
-"""The catalog: complete entries, and what a user may give in place of a name."""
+"""The catalog: complete entries, and the folders, archives and URLs that may be given in place of a name."""
 
 import os
 import re
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import get_args
@@ -261,32 +262,27 @@ def test_a_folder_that_is_not_utf8_has_a_name_too(tmp_path: Path) -> None:
     assert SLUG.fullmatch(find_dataset(os.fsdecode(path), sample_photos=400).name)
 
 
-def test_two_folders_of_one_name_are_two_datasets(tmp_path: Path) -> None:
+def test_datasets_of_one_name_in_different_places_are_several(tmp_path: Path) -> None:
     for parent in ("one", "other"):
         (tmp_path / parent / "photos").mkdir(parents=True)
-    one, other = (find_dataset(str(tmp_path / parent / "photos"), sample_photos=400) for parent in ("one", "other"))
-    assert one.name != other.name
-
-
-def test_two_urls_that_end_alike_are_two_datasets() -> None:
-    one, other = (find_dataset(f"https://host/{parent}/photos.tgz", 400) for parent in ("one", "other"))
-    assert one.name != other.name
+    for ways in (
+        [f"{tmp_path}/one/photos", f"{tmp_path}/other/photos"],
+        ["https://host/one/photos.tgz", "https://host/other/photos.tgz"],
+        ["s3://bucket/photos", "s3://other/photos", "s3://bucket/more/photos", "s3://photos"],
+    ):
+        names = {find_dataset(way, sample_photos=400).name for way in ways}
+        assert len(names) == len(ways)
+        assert all(name.startswith("photos-") for name in names)
 
 
 def test_a_catalog_of_the_current_folder_adds_entries_and_replaces_those_of_the_same_name(user_catalog: Path) -> None:
     entry = 'description = "d"\nurl = "https://host/{0}.tgz"\nbytes = 5\nsha256 = "{1}"\nlicence = "CC0-1.0"\n'
     names = ("mine", "flower_photos")
+    assert sorted(read_catalog()["datasets"]) == DATASETS
     user_catalog.write_text("".join(f"[datasets.{name}]\n" + entry.format(name, "0" * 64) for name in names))
     assert sorted(read_catalog()["datasets"]) == ["flower_photos", "mine", "sample"]
     assert [find_dataset(name, 400).location for name in names] == [f"https://host/{name}.tgz" for name in names]
     assert "efficientnet_lite0" in backbone_names()
-
-
-def test_without_a_catalog_of_the_current_folder_the_own_one_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert sorted(read_catalog()["datasets"]) == DATASETS
 
 
 def test_a_catalog_that_is_not_toml_is_named_with_the_line(user_catalog: Path) -> None:
@@ -310,31 +306,29 @@ def test_a_folder_on_an_object_store_is_used_in_place(text: str) -> None:
     assert SLUG.fullmatch(dataset.name)
 
 
-def test_folders_of_one_name_on_object_stores_are_several_datasets() -> None:
-    given = ["s3://bucket/photos", "s3://other/photos", "s3://bucket/more/photos", "s3://photos"]
-    names = {find_dataset(text, sample_photos=400).name for text in given}
-    assert len(names) == 4
-    assert all(name.startswith("photos-") for name in names)
-
-
 def test_an_address_with_credentials_is_refused_without_showing_them() -> None:
     with pytest.raises(SettingError, match="holds credentials") as caught:
         find_dataset("s3://key:hunter2@bucket/photos", sample_photos=400)
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_dataset_that_lacks_a_key_is_named_with_the_key(user_catalog: Path) -> None:
-    user_catalog.write_text('[datasets.mine]\nurl = "https://host/mine.tgz"\nbytes = 5\n')
-    with pytest.raises(SettingError, match=r"dataset 'mine' lacks 'sha256'. Add it in data/catalog.toml"):
-        find_dataset("mine", sample_photos=400)
-
-
-def test_a_backbone_that_lacks_a_key_is_named_with_all_keys(user_catalog: Path) -> None:
-    user_catalog.write_text('[backbones.mine]\nkind = "efficientnet_lite"\n')
-    with pytest.raises(
-        SettingError, match=r"backbone 'mine' needs kind, size, url, file, licence, .*may have model, crop"
-    ):
-        find_backbone("mine")
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            '[datasets.mine]\nurl = "https://host/mine.tgz"\nbytes = 5\n',
+            r"dataset 'mine' lacks 'sha256'. Add it in data/catalog.toml",
+        ),
+        (
+            '[backbones.mine]\nkind = "efficientnet_lite"\n',
+            r"backbone 'mine' needs kind, size, url, file, licence, .*may have model, crop",
+        ),
+    ],
+)
+def test_an_entry_that_lacks_a_key_is_named_with_the_key(user_catalog: Path, entry: str, message: str) -> None:
+    user_catalog.write_text(entry)
+    with pytest.raises(SettingError, match=message):
+        (find_backbone if "backbones" in entry else partial(find_dataset, sample_photos=400))("mine")
 
 
 def test_a_dataset_of_the_catalog_may_be_a_folder_on_an_object_store(user_catalog: Path) -> None:
