@@ -142,7 +142,8 @@ def test_of_photos_that_are_equally_near_the_smallest_key_fills_in(order: int) -
 
 def test_ids_are_int8_indices_into_the_names_of_the_splits() -> None:
     result = assign_splits([at(0.95), at(0.1), at(0.85)] * 2, list("aaabbb"))
-    assert (result.ids.dtype, result.tenths.dtype) == (np.int8, np.int8)
+    assert result.ids.dtype == np.int8
+    assert result.tenths.dtype == np.int8
     assert result.ids.tolist() == [2, 0, 1] * 2
     assert result.names == ["test", "train", "validation"] * 2
 
