@@ -219,7 +219,7 @@ def test_export_that_disagrees_publishes_only_its_figures(exported: Exported, tm
     pq.write_table(table.set_column(4, table.schema.field("probabilities"), swapped), path)
     done = export(trained)
     assert re.match(r"The export saved_model predicts another label than the model on \d+ of", str(done.export.refused))
-    assert [path.name for path in done.folder.iterdir()] == done.export.files == ["metrics.json"]
+    assert [path.name for path in done.folder.iterdir()] == done.export.details()["files"] == ["metrics.json"]
     assert json.loads((done.folder / "metrics.json").read_text())["refused"] == done.export.refused
 
 
