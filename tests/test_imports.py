@@ -4,7 +4,11 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes import run
+
+pytestmark = pytest.mark.slow
 
 IMPORT = """
 import importlib, pkgutil, sys

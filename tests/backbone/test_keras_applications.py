@@ -25,6 +25,8 @@ from tasks.runtime.tensorflow_import import keras
 from tests.download.server import FileServer, serving
 from tests.support.progress import Tally
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 SMALL = "keras:MobileNet"
 FETCHED = "keras:MobileNetV3Small"

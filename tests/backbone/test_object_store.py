@@ -25,7 +25,7 @@ from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, other_machine
 from tests.train.tiny import tiny
 
-pytestmark = pytest.mark.usefixtures("own_machine")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_machine")]
 
 LITE0 = packaged_weights(find_backbone("efficientnet_lite0"))
 

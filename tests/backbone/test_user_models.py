@@ -22,6 +22,8 @@ from tasks.runtime.tensorflow_import import keras, tf
 from tasks.storage.files import local
 from tests.backbone.networks import SIZE, SPEC, classifier, export, export_function, freeze_model, headless, save
 
+pytestmark = pytest.mark.slow
+
 Array = npt.NDArray[Any]
 layers = keras.layers
 

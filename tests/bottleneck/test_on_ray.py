@@ -24,6 +24,8 @@ from tests.bottleneck.pictures import add_pictures, decoded_store, keys_of
 from tests.support.progress import Tally
 from tests.train.tiny import tiny
 
+pytestmark = pytest.mark.slow
+
 PHOTOS, FIRST = 40, 7
 
 

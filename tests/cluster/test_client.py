@@ -21,6 +21,8 @@ from tests.cluster.works import Look, Seen
 from tests.support.processes import assert_gone, descendants
 from tests.support.progress import Tally
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = [pa.table({"row": list(range(count))}) for count in (3, 1, 2)]
 
 

@@ -15,6 +15,8 @@ from tasks.train.photos import LabelledPhotos
 from tests.support.progress import Tally
 from tests.train.tiny import coloured_photos, tiny
 
+pytestmark = pytest.mark.slow
+
 Train = Callable[..., CellResult]
 
 

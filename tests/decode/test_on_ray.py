@@ -26,6 +26,8 @@ from tests.decode.test_photos import draw, table_of
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = DecodeSettings(size=16, resize=16)
 MAX_PIXELS = 40 * 40
 DRAWN, FIRST = 36, 6

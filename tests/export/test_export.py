@@ -40,7 +40,7 @@ from tests.predict.trained import Trained, Way, train, train_below
 from tests.support.servers.object_store import ObjectStore
 from tests.train.tiny import LABELS
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")]
 
 FILES = ["README.md", "labels.txt", "metrics.json", "model-int8.tflite", "model.keras", "model.tflite"]
 FILES += ["photo_layers.py", "saved_model"]

@@ -19,6 +19,8 @@ from tests.pipeline.command import LUIGI, Project
 from tests.pipeline.in_process import stages_of
 from tests.support.processes import Finished, run
 
+pytestmark = pytest.mark.slow
+
 MOUNT, UMOUNT = "/bin/mount", "/bin/umount"
 #: The root of most users is not bound by rights.
 BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]

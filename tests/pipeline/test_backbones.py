@@ -15,6 +15,8 @@ from tests.download.server import FileServer, serving
 from tests.pipeline.command import LITTLE, Project, assert_error, draw, option_words, verb
 from tests.pipeline.in_process import decode, retrain_here, run_of, stages_of
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND, THIRD = "2026-03-01", "2026-03-02", "2026-03-03"
 CLASSIC = {"recipe": "classic", "steps": "200"}
 PHOTOS = 18

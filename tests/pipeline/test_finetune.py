@@ -13,6 +13,8 @@ from tasks.errors import SettingError
 from tests.pipeline.command import Finished, Project, draw, forked
 from tests.pipeline.in_process import retrain_here, run_of, start
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = 30
 DATE, NEXT = "2026-03-01", "2026-03-02"
 OPTIONS = {"train": "finetune", "batch_size": "4", "epochs": "2", "image_size": "48"}

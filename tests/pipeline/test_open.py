@@ -17,6 +17,8 @@ from tests.support.data_root import keep, record
 from tests.support.processes import until
 from tests.support.servers.object_store import ObjectStore
 
+pytestmark = pytest.mark.slow
+
 DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 
 

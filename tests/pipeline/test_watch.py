@@ -21,6 +21,8 @@ from tests.support.processes import TIMEOUT, stop, write_line
 from tests.train.data_root import fill, head_folder, train
 from tests.train.examples import BOTTLENECK, classic, settings
 
+pytestmark = pytest.mark.slow
+
 CLASSIC = classic(learning_rate=0.05)
 FINETUNED = FinetuneSettings(BOTTLENECK.backbone, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
 

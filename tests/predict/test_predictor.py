@@ -15,6 +15,8 @@ from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
 from tests.predict.trained import CLASSIC, COUNT, Trained, Way, train
 
+pytestmark = pytest.mark.slow
+
 
 def decoded(trained: Trained, model: Model) -> list[Pixels]:
     """The pixels of all photos that were evaluated, in that order, of each way to decode."""

@@ -11,6 +11,8 @@ from tests.reliability.contents import contents, damaged, differences
 from tests.reliability.kill_points import KillPoint, choose_points
 from tests.reliability.trial import Trial, draw_old, survive
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = 300
 #: The hashes of photos, a manifest, a shard, the page of all runs; before and after the event, from within and from
 #: outside, all processes and only the one that was started.

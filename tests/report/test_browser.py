@@ -9,6 +9,8 @@ from playwright.sync_api import Browser
 
 from tests.report.browser import Site, Visit, visiting
 
+pytestmark = pytest.mark.slow
+
 PHONE = 390
 AA = 4.5
 Scheme = Literal["light", "dark"]

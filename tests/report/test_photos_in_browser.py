@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser
 
 from tests.report.browser import Site, Visit, visiting
 from tests.report.made_up import EVIL, LABELS
+
+pytestmark = pytest.mark.slow
 
 PHONE = 390
 

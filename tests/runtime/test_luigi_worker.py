@@ -17,6 +17,8 @@ from tasks.stage import RunStageTask
 from tests.support.processes import until
 from tests.support.servers.luigid import Luigid, Machine, luigid
 
+pytestmark = pytest.mark.slow
+
 GPU_BUSY = "Other workers use what the next stage needs, such as this machine's GPUs; waiting for them."
 
 

@@ -11,6 +11,8 @@ import pytest
 from tests.support.processes import TIMEOUT
 from tests.support.repository import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 #: Prints and refuses every attempt of any thread to connect or to resolve a name.
 WATCH = """
 import os, sys

@@ -30,6 +30,8 @@ from tests.support.repository import REPOSITORY
 from tests.support.servers.object_store import ObjectStore
 from tests.train.examples import BOTTLENECK, CLASSIC, assert_same_bits, draw_examples
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("daisy", "roses", "tulips")
 WIDTH = 1280  # as wide as real ones, so that the same products are computed in parallel
 STEPS = 750

@@ -31,6 +31,8 @@ from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore
 from tests.train.tiny import DECODE, LABELS, SIZE, coloured_snapshot
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = 90
 
 

@@ -29,6 +29,8 @@ from tests.support.repository import REPOSITORY
 from tests.train import several
 from tests.train.tiny import COUNT, DECODE, LABELS, coloured_photos, tiny
 
+pytestmark = pytest.mark.slow
+
 RECIPE = NetworkRecipe("random", epochs=10, batch_size=8, learning_rate=0.01, seed=0)
 FINETUNE = replace(RECIPE, start="pretrained")
 

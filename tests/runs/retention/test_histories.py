@@ -13,6 +13,7 @@ from itertools import count, product
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -27,6 +28,8 @@ from tasks.shards.manifests import read_manifest
 from tasks.storage.layout import DataRoot, manifest_path
 from tests.runs.retention.nights import STAGES, VIEWS, Night, decoded, embedded, make, missing, rejected, stores
 from tests.shards.rows import keys
+
+pytestmark = pytest.mark.slow
 
 #: More by hand, each time others: HISTORIES=1000 pytest tests/retention.
 EXAMPLES = int(os.environ.get("HISTORIES", "0"))
