@@ -140,7 +140,7 @@ def test_an_export_is_tested_on_photos_that_it_cannot_read_or_by_the_next_run_if
     export = project.record(THIRD)["export"]
     tested = export["test"]["saved_model"]
     assert (tested["agreement"], tested["photos"]) == (1.0, export["converted"])
-    assert "were shown them as PNG" in card.read_text()
+    assert "were converted to PNG" in card.read_text()
     assert project.new(THIRD)["export"] == tested["photos"]
 
 
@@ -172,7 +172,7 @@ def test_a_refused_export_leaves_a_report_and_a_record_and_ends_the_run_with_57_
     draw_two_labels(project, 60, 90, 50, format="JPEG", quality=95, icc_profile=swapped_profile())
     remedy = "Convert photos with colour profiles to sRGB"
     first = project.retrain_forked(**exporting, date=FIRST)
-    assert_error(first, 57, "The export saved_model names another label than the model on ", remedy)
+    assert_error(first, 57, "The export saved_model predicts another label than the model on ", remedy)
     assert "Export          refused, nothing was exported" in first.output
     record = project.record(FIRST)
     assert record["export"]["refused"] in first.errors
