@@ -18,6 +18,8 @@ from tasks.decode.settings import DecodeSettings
 from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import keras
 
+pytestmark = pytest.mark.slow
+
 DAISY = 985  # ImageNet's class
 #: Trainable parameters in millions, from the param_count column of
 #: https://github.com/huggingface/pytorch-image-models/blob/main/results/results-imagenet.csv (tf_efficientnet_lite0-2).

@@ -21,6 +21,8 @@ from tests.backbone.growing_graph import SIZE
 from tests.backbone.inception import build_graph
 from tests.backbone.networks import Untouched, draw_graph, freeze_model, write_graph
 
+pytestmark = pytest.mark.slow
+
 BATCH = 8
 SMALL = 1 / 64
 CONVOLUTIONS = 94

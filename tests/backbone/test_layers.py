@@ -8,6 +8,8 @@ from tasks.backbone.keras_applications import _network, default_size
 from tasks.backbone.layers import choose_earlier_layers, stable_names
 from tasks.runtime.tensorflow_import import keras
 
+pytestmark = pytest.mark.slow
+
 layers = keras.layers
 
 

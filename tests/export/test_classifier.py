@@ -24,6 +24,8 @@ from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, Tra
 from tests.backbone.networks import SIZE, classifier
 from tests.train.tiny import tiny
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("daisy", "roses", "tulips")
 LDA = LdaRecipe(shrinkage=(0.1,), layer_weights=(1.0,), class_weights=False)
 CLASSIC = ClassicRecipe(steps=1, batch_size=8, learning_rate=0.01, averaging=0.9)
