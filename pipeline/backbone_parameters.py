@@ -4,6 +4,7 @@ from typing import cast
 
 import luigi
 
+from pipeline.run_parameters import RunParameters
 from tasks.backbone.request import AUTO, LAST, BackboneRequest
 from tasks.catalog import split_backbones
 from tasks.decode.settings import Encoding
@@ -14,8 +15,8 @@ from tasks.parameters import ChoiceParameter, NumberParameter
 _OF_ONE_BACKBONE = ("weights", "image_size", "scaling", "input_tensor", "bottleneck_tensor")
 
 
-class BackboneParameters(luigi.Task):
-    """The backbone of a run, and how photos are stored for it."""
+class BackboneParameters(RunParameters):
+    """The backbone of a run, and how photos are stored for it; `--help` lists these after the run's."""
 
     backbone: luigi.Parameter[str] = luigi.Parameter(
         default="efficientnet_lite0",

@@ -5,8 +5,7 @@ import secrets
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import luigi
 
@@ -14,14 +13,11 @@ from pipeline.backbone_parameters import BackboneParameters
 from tasks import events
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.task import PrepareBackbone
-from tasks.catalog import SAMPLE, Dataset, find_dataset, is_url
-from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
-from tasks.download.source_fallback import ON_MISSING_SOURCE, last_known_dataset
+from tasks.catalog import is_url
 from tasks.download.urls import url_identity
 from tasks.errors import PipelineError, SettingError
 from tasks.keys import fingerprint
-from tasks.parameters import ChoiceParameter, DayParameter, FolderParameter, NumberParameter
-from tasks.paths import AnyPath, to_path
+from tasks.paths import AnyPath
 from tasks.run_context import RunContext
 from tasks.runs.record_writer import Run, join_states
 from tasks.runs.records import read_record
@@ -31,7 +27,6 @@ from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.task import TakeSnapshot, is_current
 from tasks.stage import FileTarget
 from tasks.storage.cleanup import sweep_root
-from tasks.storage.layout import DataRoot
 from tasks.storage.locks import lock_shared
 
 #: Tells one start of the program from another; a worker's children inherit it.
@@ -40,80 +35,6 @@ _START = secrets.token_hex(4)
 
 class BaseTask(BackboneParameters):
     """A task that a person starts: it works on a dataset for a date, with a backbone, and ends with a record."""
-
-    date: DayParameter = DayParameter(
-        default=dt.date.today(),
-        description="Date of the run. A run for today checks whether the photos have changed; a run for a past date "
-        "does not.",
-    )
-    allow_future_date: luigi.BoolParameter = luigi.BoolParameter(
-        default=False,
-        significant=False,
-        description="Allow a date in the future. The models of all runs until then are compared with its model.",
-    )
-    dataset: luigi.Parameter[str] = luigi.Parameter(
-        default=SAMPLE,
-        description="Name in the catalog, folder <label>/<photo>, archive of such a folder, or URL of one.",
-    )
-    data_root: FolderParameter = FolderParameter(
-        default="data",
-        description="Folder of all results, on this machine or on an object store (s3://, gs:// or "
-        "az://<bucket>/<folder>).",
-    )
-    sample_photos: NumberParameter[int] = NumberParameter(
-        int, 15, default=400, description="Number of photos that `sample` draws."
-    )
-    max_rejected: NumberParameter[float] = NumberParameter(
-        float, 0, 1, default=0.05, description="Share of photos that may be undecodable before the run fails."
-    )
-    max_megapixels: NumberParameter[float] = NumberParameter(
-        float,
-        0,
-        10_000,
-        default=100,
-        description="Largest photo that is decoded, in millions of pixels; larger ones are rejected.",
-    )
-    max_shrink: NumberParameter[float] = NumberParameter(
-        float,
-        0,
-        1,
-        default=0.2,
-        significant=False,
-        description="Share of the last snapshot's photos that may be missing before the run fails.",
-    )
-    on_missing_source: ChoiceParameter = ChoiceParameter(
-        *ON_MISSING_SOURCE,
-        default="fail",
-        significant=False,
-        description="If the photos cannot be reached: fail, or use-last to train on the last snapshot's photos.",
-    )
-    engine: ChoiceParameter = ChoiceParameter(
-        *ENGINES,
-        default="local",
-        significant=False,
-        description="Decode photos and compute bottlenecks on this machine (local) or on a Ray cluster (ray); the "
-        "results are the same.",
-    )
-    ray_address: luigi.Parameter[str] = luigi.Parameter(
-        default="",
-        significant=False,
-        description="With ray: address of the cluster, auto or <host>:<port> of its head; this machine must be a node "
-        "of it. By default Ray is started on this machine for the time of the work.",
-    )
-    gpus_per_actor: NumberParameter[float] = NumberParameter(
-        float,
-        0,
-        default=0,
-        significant=False,
-        description="With ray: GPUs for each actor that runs a network; fractions are allowed.",
-    )
-    log_format: ChoiceParameter = ChoiceParameter(
-        "text",
-        "json",
-        default="text",
-        significant=False,
-        description="Format of standard output: text for people, or json with one object a line for programs.",
-    )
 
     def __init__(self, *values: Any, **parameters: Any) -> None:
         super().__init__(*values, **parameters)
@@ -136,19 +57,6 @@ class BaseTask(BackboneParameters):
         self.check_backbone_parameters()
         self.cluster()
 
-    def cluster(self) -> Cluster | None:
-        """The Ray cluster that works on photos; None where this machine does.
-
-        Raises:
-            SettingError: The parameters describe no cluster.
-        """
-        return find_cluster(self.engine, self.ray_address, self.gpus_per_actor)
-
-    @property
-    def root(self) -> DataRoot:
-        """The data root."""
-        return DataRoot(to_path(self.data_root))
-
     @property
     def run_id(self) -> str:
         """Name of this run in the manifests of the stages that it completes."""
@@ -165,14 +73,6 @@ class BaseTask(BackboneParameters):
 
     def _hash(self) -> str:
         return fingerprint(self.parameters())[:8]
-
-    def source(self) -> Dataset:
-        """The dataset; where its photos cannot be reached, as its last snapshot describes it.
-
-        Raises:
-            DatasetError: There is no dataset of that name, and no snapshot of one.
-        """
-        return find_dataset(self.dataset, self.sample_photos, partial(last_known_dataset, self.root))
 
     def record_path(self) -> AnyPath:
         """Path of the run's record."""
@@ -265,11 +165,6 @@ class BaseTask(BackboneParameters):
             ray_address=self.ray_address,
             gpus_per_actor=self.gpus_per_actor,
         )
-
-    @property
-    def events_format(self) -> events.LogFormat:
-        """The form in which events are written."""
-        return cast("events.LogFormat", self.log_format)  # ChoiceParameter takes no other value
 
     def about(self) -> Run:
         """The run as its record names it."""

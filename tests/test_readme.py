@@ -114,6 +114,7 @@ def defaults(task: type[luigi.Task]) -> dict[str, str]:
 def test_the_table_of_parameters_has_each_with_its_default_and_the_short_one_ten_of_them() -> None:
     told, short = told_defaults("pipeline/README.md"), told_defaults("README.md")
     assert told == defaults(RetrainFlowers) | {"date": "today"}
+    assert list(told) == list(defaults(RetrainFlowers)), "in the order of --help"
     assert len(short) == 10
     assert short.items() <= told.items()
 
