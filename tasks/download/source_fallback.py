@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from tasks.catalog import Dataset
 from tasks.download.retry_policy import FetchError
 from tasks.download.urls import redact_url, url_identity
-from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
+from tasks.errors import DatasetError, DownloadError, PipelineError
 from tasks.paths import AnyPath
 from tasks.settings import settings_from
-from tasks.shards.manifests import Manifest, read_manifest
+from tasks.shards.manifests import Manifest, find_manifest
 from tasks.storage.files import listed
 from tasks.storage.layout import DataRoot
 from tasks.storage.remote_listing import StoreUnreachableError
@@ -67,11 +67,8 @@ def last_snapshot(root: DataRoot, dataset: str, until: dt.date, *, earlier: bool
     """
     for date in sorted(filter(None, map(_date, listed(root.snapshots(dataset), "*.json"))), reverse=True):
         if date < until or (date == until and not earlier):
-            try:
-                manifest = read_manifest(root.snapshots(dataset) / f"{date}.json")
-            except (FileNotFoundError, StoreError):
-                continue
-            if root.snapshot(manifest.key).is_file():
+            manifest = find_manifest(root.snapshots(dataset) / f"{date}.json")
+            if manifest is not None and root.snapshot(manifest.key).is_file():
                 return LastSnapshot(date, manifest)
     return None
 

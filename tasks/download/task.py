@@ -19,12 +19,12 @@ from tasks.download.source_fallback import (
     unreachable_cause,
 )
 from tasks.download.spec import DOWNLOAD
-from tasks.errors import DatasetError, DownloadError, PipelineError, StoreError
+from tasks.errors import DatasetError, DownloadError, PipelineError
 from tasks.keys import KEY_LENGTH
 from tasks.parameters import ChoiceParameter, SettingsParameter
 from tasks.paths import AnyPath, file_version
 from tasks.progress import Progress
-from tasks.shards.manifests import Manifest, StageResult, read_manifest
+from tasks.shards.manifests import Manifest, StageResult, find_manifest
 from tasks.stage import RunStageTask
 from tasks.storage.files import is_there, listed, publish_folder
 
@@ -120,13 +120,9 @@ class FetchDataset(RunStageTask):
 
     def _last_manifest(self) -> Manifest | None:
         """Return the manifest of the last fetch; None where there is none that can be read."""
-        for path in reversed(listed(self.root.downloads(self.dataset.name), "*.json")):
-            try:
-                return read_manifest(path)
-            except (FileNotFoundError, StoreError):
-                # Most likely the state of a fetched file.
-                continue
-        return None
+        paths = reversed(listed(self.root.downloads(self.dataset.name), "*.json"))
+        # The states of fetched files are no manifests.
+        return next(filter(None, map(find_manifest, paths)), None)
 
     def _archive(self, progress: Progress) -> "FetchedFile":
         with progress.preparing("imports"):

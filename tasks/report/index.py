@@ -54,7 +54,7 @@ def publish_index(root: DataRoot) -> AnyPath:
 
     Processes take turns, so that the page is always that of the last one that read the records.
     """
-    with lock_folder(root.runs("x").parent):
+    with lock_folder(root.below("runs")):
         publish_bytes(root.index(), render_index(root).encode())
     return root.index()
 

@@ -142,7 +142,7 @@ def find_reports(runs: Sequence[RunRecord]) -> list[str | None]:
     if not runs:
         return []
     root = DataRoot.above(runs[0].record.parent)
-    present = root.storage.survey(root.report("x").parent)
+    present = root.storage.survey(root.below("report"))
     paths = [Path(*run.report.parts[-3:]) for run in runs]
     return [
         None if path.is_absolute() or ".." in path.parts or not present.is_file(root.path / path) else path.as_posix()

@@ -61,8 +61,8 @@ class Compacted(NamedTuple):
 
 def store_folders(root: DataRoot) -> list[AnyPath]:
     """Folders of a data root's stores with shards: decoded and rejected photos, then bottlenecks."""
-    decoded = [path.name for path in listed(root.decode(""))]
-    embedded = [path.name for path in listed(root.bottleneck(""))]
+    decoded = [path.name for path in listed(root.below("decode"))]
+    embedded = [path.name for path in listed(root.below("bottleneck"))]
     folders = [place(key) for key in decoded for place in (root.decode, root.rejected)]
     folders += [root.bottleneck(key) for key in embedded]
     return [folder for folder in folders if listed(folder, "part-*.parquet")]

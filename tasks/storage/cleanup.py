@@ -22,7 +22,7 @@ def sweep_root(root: DataRoot) -> None:
     if not root.storage.has_folders:
         sweep_folder(top)
         return
-    downloads = root.downloads("x").parent
+    downloads = root.below("download")
     with suppress(OSError):
         for folder, below, _ in os.walk(top):
             here = Path(folder)
