@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.kinds import KINDS
-from tasks.backbone.kinds.base import BackboneKind
+from tasks.backbone.kinds.base import BackboneKind, UserModelKind
 from tasks.backbone.request import AUTO, LAST, BackboneRequest
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.weights import weights_sha256
@@ -46,7 +46,8 @@ def prepare_own(request: BackboneRequest, path: Path) -> Prepared:
     """
     from tasks.backbone.load import measure_width
 
-    kind = next((kind for kind in KINDS.values() if kind.is_model(path)), None)
+    user_kinds = (kind for kind in KINDS.values() if isinstance(kind, UserModelKind))
+    kind = next((kind for kind in user_kinds if kind.is_model(path)), None)
     if kind is None:
         raise SettingError(
             f"{path} is no model that can be a backbone. Give the folder of a SavedModel, with saved_model.pb in it, a "

@@ -9,7 +9,7 @@ from tasks import catalog
 from tasks.backbone import kinds
 from tasks.backbone.backbones import Backbone
 from tasks.backbone.kinds import KINDS, check_trainable
-from tasks.backbone.kinds.base import BackboneKind, InputFormat, LayerNetwork
+from tasks.backbone.kinds.base import InputFormat, LayerNetwork, UserModelKind
 from tasks.backbone.load import load_network
 from tasks.backbone.prepare import prepare_backbone
 from tasks.backbone.request import BackboneRequest
@@ -18,7 +18,7 @@ from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import tf
 
 
-class Toy(BackboneKind):
+class Toy(UserModelKind):
     """A `.npy` file: a matrix, float32 [3, D], from the mean colour of a photo to D numbers."""
 
     name = "toy"

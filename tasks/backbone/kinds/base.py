@@ -35,7 +35,7 @@ class InputFormat(NamedTuple):
 
 
 class BackboneKind(ABC):
-    """A kind of backbone. A subclass prepares models by name, reads a user's own (`is_model`, `read_input`), or both.
+    """A kind of backbone, whose models are named or in the catalog (`prepare`), or a user's own (`UserModelKind`).
 
     Attributes:
         name: Name in settings and in the catalog.
@@ -66,19 +66,6 @@ class BackboneKind(ABC):
             f"in {USER_CATALOG}."
         )
 
-    def is_model(self, path: Path) -> bool:
-        """Tell whether a user's file or folder is a model of this kind."""
-        return False
-
-    def read_input(self, request: BackboneRequest, path: Path) -> InputFormat:
-        """Read the format of the input of a user's model.
-
-        Raises:
-            SettingError: The request lacks a parameter that the model needs.
-            BackboneError: The model cannot be loaded, or takes something other than photos.
-        """
-        raise NotImplementedError
-
     @abstractmethod
     def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
         """Load a model, whose layers compute in bfloat16 if they can and shall.
@@ -89,6 +76,23 @@ class BackboneKind(ABC):
 
         Raises:
             BackboneError: The weights are damaged, or of another network.
+        """
+
+
+class UserModelKind(BackboneKind):
+    """A kind of backbone that users bring as files or folders of their own."""
+
+    @abstractmethod
+    def is_model(self, path: Path) -> bool:
+        """Tell whether a user's file or folder is a model of this kind."""
+
+    @abstractmethod
+    def read_input(self, request: BackboneRequest, path: Path) -> InputFormat:
+        """Read the format of the input of a user's model.
+
+        Raises:
+            SettingError: The request lacks a parameter that the model needs.
+            BackboneError: The model cannot be loaded, or takes something other than photos.
         """
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tasks.backbone.backbones import Backbone, Prepared
-from tasks.backbone.kinds.base import BackboneKind, InputFormat, LayerNetwork, describe_entry
+from tasks.backbone.kinds.base import InputFormat, LayerNetwork, UserModelKind, describe_entry
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.weights import given_weights
@@ -15,7 +15,7 @@ from tasks.progress import Progress
 from tasks.storage.files import is_there, local, publish_folder
 
 
-class FrozenGraphKind(BackboneKind):
+class FrozenGraphKind(UserModelKind):
     """A `.pb` file of TensorFlow 1."""
 
     name = "frozen_graph"

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.backbone.backbones import Backbone
-from tasks.backbone.kinds.base import InputFormat, TrainableKind
+from tasks.backbone.kinds.base import InputFormat, TrainableKind, UserModelKind
 from tasks.backbone.request import BackboneRequest
 
 
-class KerasFileKind(TrainableKind):
+class KerasFileKind(UserModelKind, TrainableKind):
     """A `.keras` file."""
 
     name = "keras_file"

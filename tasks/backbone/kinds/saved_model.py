@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from tasks.backbone.backbones import Backbone
-from tasks.backbone.kinds.base import BackboneKind, InputFormat, LayerNetwork
+from tasks.backbone.kinds.base import InputFormat, LayerNetwork, UserModelKind
 from tasks.backbone.request import BackboneRequest
 
 
-class SavedModelKind(BackboneKind):
+class SavedModelKind(UserModelKind):
     """The folder of a SavedModel of TensorFlow 2."""
 
     name = "saved_model"
