@@ -1,12 +1,14 @@
 """The forward pass by OpenVINO, on processors: a network converted once, then run without TensorFlow."""
 
 import io
+import logging
 import queue
 import tempfile
 import warnings
 import zipfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -159,7 +161,7 @@ def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
     pixels = tf.TensorSpec((1, size, size, 3), tf.uint8, "pixels")
     graph = tf.function(of_bytes, autograph=False, input_signature=[pixels])
     graph.get_concrete_function()  # errors of the network itself are raised here, before those of the converter
-    with capture_stderr(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+    with _restored_root_logger(), capture_stderr(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
         try:
             model = ov.convert_model(graph)
@@ -168,6 +170,18 @@ def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
         _number_operations(model)
         ov.save_model(model, Path(folder) / GRAPH, compress_to_fp16=False)
         return _zip_model(Path(folder))
+
+
+@contextmanager
+def _restored_root_logger() -> Iterator[None]:
+    """Restore Python's root logger, which the converter lets log errors only, and leaves so if it fails."""
+    root = logging.getLogger()
+    level, filters, handlers = root.level, root.filters[:], root.handlers[:]
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters[:], root.handlers[:] = filters, handlers
 
 
 def _number_operations(model: Any) -> None:

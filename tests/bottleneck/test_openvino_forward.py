@@ -1,5 +1,6 @@
 """Converting for OpenVINO; tests/bottleneck/test_forward.py has what OpenVINO shares with the other engines."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,14 @@ def test_call_without_photos_or_that_fails_leaves_the_others_able_to_go_on() -> 
 def test_network_that_openvino_cannot_compute_is_an_error_with_its_first_line() -> None:
     with pytest.raises(ConversionError, match=r"OpenVINO cannot compute the network \(.*\)\.$"):
         convert_network(lambda pixels: tf.linalg.svd(pixels[..., 0], compute_uv=False), SIZE)
+
+
+def test_failed_conversion_leaves_logging_as_it_was() -> None:
+    root = logging.getLogger()
+    before = root.level, root.filters[:], root.handlers[:]
+    with pytest.raises(ConversionError):
+        convert_network(lambda pixels: tf.linalg.svd(pixels[..., 0], compute_uv=False), SIZE)
+    assert (root.level, root.filters, root.handlers) == before
 
 
 def test_error_of_the_network_itself_is_no_conversion_error(tmp_path: Path) -> None:

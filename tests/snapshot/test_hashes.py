@@ -84,7 +84,6 @@ def test_a_file_that_vanished_since_the_walk_is_left_out_silently(root: Path, ca
 def test_a_file_that_cannot_be_read_is_left_out_counted_and_logged(
     root: Path, unreadable_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING)
     for number in range(12):
         (root / "label 0" / f"z{number:02}.jpg").symlink_to(unreadable_file)
     hashed = hash_files(root, list_files(root).files, None, NullProgress())
@@ -140,7 +139,6 @@ def test_missing_hashes_are_neither_read_nor_dropped_nor_logged(
 
 @pytest.mark.parametrize("data", [b"", b"PAR1 damaged PAR1"])
 def test_damaged_hashes_are_logged_and_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture, data: bytes) -> None:
-    caplog.set_level(logging.WARNING)
     (tmp_path / "hashes.parquet").write_bytes(data)
     assert read_hashes(tmp_path / "hashes.parquet") is None
     assert "damaged" in caplog.text
