@@ -1,6 +1,7 @@
 """Extract an archive of photos: regular files only, and none outside the folder."""
 
 import lzma
+import shutil
 import struct
 import tarfile
 import zipfile
@@ -9,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import clear_frames
-from typing import BinaryIO, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from tasks.download.foreign_files import recognise
 from tasks.download.limits import ArchiveRejectedError, ExtractionLimit, writable_bytes
-from tasks.download.members import PIECE, ArchiveFile, Member
+from tasks.download.members import ArchiveFile, Member
 from tasks.download.names import ArchiveNames
 from tasks.download.tar_members import tar_members
 from tasks.download.zip_members import zip_members
@@ -57,8 +58,21 @@ def extract(archive: Path, folder: Path, progress: Progress) -> Extracted:
             been extracted by then.
         MachineError: The disk has no room, or cannot be written to.
     """
+    count, names = 0, ArchiveNames()
     with _explain(archive, f"{archive}", "Delete it and run again to fetch it anew, or put a whole one there"):
-        return _extract(archive, folder, progress)
+        try:
+            for member in _read(archive, ExtractionLimit(writable_bytes(folder)), names, progress):
+                _write(member, folder)
+                count += 1
+        except OSError as exc:
+            # The decompressors report damage as an OSError without a number.
+            if exc.errno is None:
+                raise
+            raise MachineError(
+                f"{archive} could not be extracted to {folder} ({exc.strerror}). Make room, move the data root to a "
+                "larger disk or mend the rights, and run again."
+            ) from exc
+    return Extracted(count, names.notes())
 
 
 def verify(archive: Path, url: str) -> None:
@@ -102,38 +116,15 @@ def photos_folder(
     return folder
 
 
-def _extract(archive: Path, folder: Path, progress: Progress) -> Extracted:
-    count, names = 0, ArchiveNames()
-    try:
-        for member in _read(archive, ExtractionLimit(writable_bytes(folder)), names, progress):
-            with _create(folder / member.path) as file:
-                for piece in _pieces(folder / member.copy_of) if member.copy_of else member.data:
-                    file.write(piece)
-            count += 1
-    except OSError as exc:
-        # The decompressors report damage as an OSError without a number.
-        if exc.errno is None:
-            raise
-        raise MachineError(
-            f"{archive} could not be extracted to {folder} ({exc.strerror}). Make room, move the data root to a larger "
-            "disk or mend the rights, and run again."
-        ) from exc
-    return Extracted(count, names.notes())
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
-
-
-def _create(path: Path) -> BinaryIO:
-    """Create a new file, and the folders above it."""
-    try:
-        return path.open("xb")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
+def _write(member: Member, folder: Path) -> None:
+    path = folder / member.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        if member.copy_of:
+            with (folder / member.copy_of).open("rb") as earlier:
+                shutil.copyfileobj(earlier, file)
+        else:
+            file.writelines(member.data)
 
 
 def _read(path: Path, limit: ExtractionLimit, names: ArchiveNames, progress: Progress) -> Iterator[Member]:

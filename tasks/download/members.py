@@ -50,6 +50,6 @@ def read_exactly(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
     while size:
         data = read(min(size, PIECE))
         if not data:
-            raise EOFError("it ends in the middle of a member")
+            raise EOFError("it ends in the middle")
         size -= len(data)
         yield data

@@ -6,7 +6,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from tasks.download.limits import ArchiveRejectedError, ExtractionLimit
 from tasks.download.members import PIECE, Member, read_exactly
@@ -22,32 +22,8 @@ _XZ_MEMORY = 1 << 28
 #: Python below 3.11.10 takes quadratic time for a PAX header of digits (CVE-2024-6232); no number is so long.
 _DIGITS = re.compile(rb"\d{100}")
 
-
-class _GzipDecompressor:
-    """Decompresses gzip, checksum included, by the interface of `bz2.BZ2Decompressor`."""
-
-    def __init__(self) -> None:
-        self._zlib = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._zlib.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._zlib.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._zlib.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
-
-
-_Decompressor = bz2.BZ2Decompressor | lzma.LZMADecompressor | _GzipDecompressor
-_DECOMPRESSORS: dict[FileType, Callable[[], _Decompressor]] = {
-    GZIP: _GzipDecompressor,
+_DECOMPRESSORS: dict[FileType, Callable[[], Any]] = {
+    GZIP: lambda: zlib.decompressobj(wbits=31),
     BZIP2: bz2.BZ2Decompressor,
     XZ: lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
 }
@@ -64,13 +40,12 @@ class DecompressedStream:
     def __init__(self, file: IO[bytes], limit: ExtractionLimit) -> None:
         found = other_type(file.read(6))
         file.seek(0)
-        self._make = _DECOMPRESSORS.get(found) if found else None
+        make = _DECOMPRESSORS.get(found) if found else None
         #: How the file is compressed; None where it is not.
-        self.compression = found if self._make else None
-        self._decompressor = self._make() if self._make else None
+        self.compression = found if make else None
+        self._pieces = _decompress(file, make) if make else iter(lambda: file.read(PIECE), b"")
         self._file = file
         self._limit = limit
-        self._input = b""
         self._piece = b""
         self._used = 0
         self._position = 0
@@ -80,7 +55,7 @@ class DecompressedStream:
     def take(self, size: int) -> bytes:
         """Read on: at least one byte and at most `size`, or nothing at the end."""
         if self._used == len(self._piece):
-            self._piece, self._used = self._decompress(), 0
+            self._piece, self._used = next(self._pieces, b""), 0
             self._limit.spend(len(self._piece), self._file.tell())
         data = self._piece[self._used : self._used + size]
         self._used += len(data)
@@ -96,11 +71,7 @@ class DecompressedStream:
         self._header_size += size
         if size < 0 or self._header_size > _MAX_HEADER:
             raise tarfile.ReadError("a member's header is longer than any name needs")
-        pieces = []
-        while size and (data := self.take(size)):
-            pieces.append(data)
-            size -= len(data)
-        self.last_header = b"".join(pieces)
+        self.last_header = b"".join(read_exactly(self.take, size))
         if _DIGITS.search(self.last_header):
             raise tarfile.ReadError("a member's header is invalid")
         return self.last_header
@@ -118,29 +89,22 @@ class DecompressedStream:
         """Return how many bytes were read."""
         return self._position
 
-    def _decompress(self) -> bytes:
-        while self._make and self._decompressor:
-            if self._decompressor.eof:
-                self._input = self._skip_zeros(self._decompressor.unused_data)
-                if not self._input:
-                    return b""
-                self._decompressor = self._make()
-            if self._decompressor.needs_input and not self._input:
-                self._input = self._file.read(_INPUT)
-                if not self._input:
-                    raise EOFError("it ends in the middle")
-            data, self._input = self._decompressor.decompress(self._input, PIECE), b""
-            if data:
-                return data
-        return self._file.read(PIECE)
 
-    def _skip_zeros(self, data: bytes) -> bytes:
-        """Return what follows a stream and the zeros that may pad it: another stream, or nothing."""
-        while not (rest := data.lstrip(b"\0")):
-            data = self._file.read(_INPUT)
-            if not data:
-                break
-        return rest
+def _decompress(file: IO[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
+    """Decompress a file of one stream or more, between and after which there may be zeros."""
+    data = file.read(_INPUT)
+    while data:
+        decompressor = make()
+        while not decompressor.eof:
+            # zlib hands back the input that it did not need; the others keep it.
+            if not data and getattr(decompressor, "needs_input", True) and not (data := file.read(_INPUT)):
+                raise EOFError("it ends in the middle")
+            if piece := decompressor.decompress(data, PIECE):
+                yield piece
+            data = getattr(decompressor, "unconsumed_tail", b"")
+        data = decompressor.unused_data
+        while not (data := data.lstrip(b"\0")) and (data := file.read(_INPUT)):
+            pass
 
 
 def tar_members(archive: IO[bytes], limit: ExtractionLimit, names: ArchiveNames) -> Iterator[Member]:
