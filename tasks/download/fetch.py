@@ -79,7 +79,7 @@ def fetch(
                 return present
             unchanged = state and present == state.file and state.origin.url == url_identity(url)
             conditions = state.origin.conditions if state and unchanged else {}
-            origin = Transfer(url, partial, expected.size, progress).run(policy, conditions)
+            origin = Transfer(url, partial, expected.size, progress, policy).run(conditions)
             if origin is None and present:
                 return present
             return _publish(partial, path, expected, origin or Origin(url_identity(url), None, None), redact_url(url))

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from threading import Timer
+from threading import Event, Timer
 from typing import Any
 
 import httpx
@@ -58,47 +58,35 @@ def open_response(
 
 def _send(client: httpx.Client, request: httpx.Request, timeout: float) -> httpx.Response:
     """Send a request; httpx itself waits for ever where a byte of the response comes now and then."""
-    deadline = _Deadline()
-    request.extensions = {**request.extensions, "trace": deadline.trace}
-    timer = Timer(timeout, deadline.expire)
+    streams: list[Any] = []
+    expired = Event()
+
+    def remember(event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            streams.append(info["return_value"])
+
+    def expire() -> None:
+        if streams and (connection := streams[-1].get_extra_info("socket")) is not None:
+            expired.set()
+            # The thread that reads from it gets an error at once.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    request.extensions = {**request.extensions, "trace": remember}
+    timer = Timer(timeout, expire)
     timer.daemon = True
     timer.start()
     try:
         return client.send(request, stream=True)
     except Exception as exc:
         # httpcore leaves the connection to a proxy open that does not connect to the server.
-        deadline.close()
-        if deadline.has_expired and isinstance(exc, httpx.TransportError):
+        if streams:
+            streams[-1].close()
+        if expired.is_set() and isinstance(exc, httpx.TransportError):
             raise TransientError(f"the server did not answer within {timeout:g} s") from exc
         raise
     finally:
         timer.cancel()
-
-
-class _Deadline:
-    """Shuts the connection of a request down, from another thread."""
-
-    def __init__(self) -> None:
-        self.has_expired = False
-        self._stream: Any = None
-
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Remember the connection that httpx opens."""
-        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
-            self._stream = info["return_value"]
-
-    def close(self) -> None:
-        """Close the connection, from the thread that uses it."""
-        if self._stream:
-            self._stream.close()
-
-    def expire(self) -> None:
-        """Shut the connection down; a thread that reads from it gets an error at once."""
-        connection = self._stream.get_extra_info("socket") if self._stream else None
-        if connection is not None:
-            self.has_expired = True
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
 
 
 class EnvironmentTransport(httpx.BaseTransport):

@@ -1,6 +1,5 @@
 """Which errors of a transfer are retried, and for how long."""
 
-import time
 from dataclasses import dataclass
 
 
@@ -52,37 +51,3 @@ class RetryPolicy:
     def min_bytes(self) -> float:
         """Bytes that must come in `timeout` seconds, or in an attempt that counts as having brought something."""
         return self.min_rate * self.timeout
-
-
-class RateMonitor:
-    """Watches over the rate and the duration of a transfer."""
-
-    def __init__(self, policy: RetryPolicy) -> None:
-        self._policy = policy
-        self._started = self._since = time.monotonic()
-        self._received = 0
-
-    @property
-    def is_over(self) -> bool:
-        """Whether all attempts together have taken as long as they may."""
-        return time.monotonic() - self._started > self._policy.max_seconds
-
-    def begin(self) -> None:
-        """Begin to count the bytes of a response."""
-        self._since, self._received = time.monotonic(), 0
-
-    def count(self, count: int) -> None:
-        """Count received bytes.
-
-        Raises:
-            TransientError: They come too slowly.
-            FetchError: The time is over.
-        """
-        self._received += count
-        now = time.monotonic()
-        if now - self._since > self._policy.timeout:
-            if self._received < self._policy.min_bytes:
-                raise TransientError(f"the server sent {self._received:,} bytes in {now - self._since:.0f} s")
-            self._since, self._received = now, 0
-        if self.is_over:
-            raise FetchError(f"it was not whole after {self._policy.max_seconds / 3600:.3g} hours")

@@ -1,7 +1,8 @@
 """Transfer of a file over HTTP: resumed where it broke off, retried where that may help."""
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
@@ -11,7 +12,7 @@ from tasks.download.http_client import EnvironmentTransport, open_response
 from tasks.download.limits import megabytes
 from tasks.download.partial import Origin, Partial
 from tasks.download.responses import content_length, content_range, origin_of, status_error
-from tasks.download.retry_policy import FetchError, RateMonitor, RetryPolicy, TransientError
+from tasks.download.retry_policy import FetchError, RetryPolicy, TransientError
 from tasks.download.urls import redact_url, url_identity
 from tasks.errors import DownloadError, MachineError
 from tasks.progress import Progress
@@ -25,22 +26,23 @@ class Transfer:
     The bytes that are there are kept if they are of the server's present version; progress counts them too.
     """
 
-    def __init__(self, url: str, partial: Partial, size: int | None, progress: Progress) -> None:
+    def __init__(self, url: str, partial: Partial, size: int | None, progress: Progress, policy: RetryPolicy) -> None:
         self._url = url
         self._shown = redact_url(url)
         self._identity = url_identity(url)
         self._partial = partial
         self._size = size
         self._progress = progress
+        self._policy = policy
+        self._end = time.monotonic() + policy.max_seconds
         self._started = False
         self._most = partial.size
         self._fruitless = 0
 
-    def run(self, policy: RetryPolicy, conditions: Mapping[str, str]) -> Origin | None:
+    def run(self, conditions: Mapping[str, str]) -> Origin | None:
         """Fetch the whole file.
 
         Args:
-            policy: How long to keep trying.
             conditions: Headers that tell the server which version is here already; none where there is none.
 
         Returns:
@@ -54,11 +56,11 @@ class Transfer:
         # httpx would log whole URLs, tokens included.
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        rate = RateMonitor(policy)
+        policy = self._policy
         growing = wait_exponential(multiplier=policy.first_delay, max=policy.max_delay)
         retrying = Retrying(
-            retry=retry_if_exception(lambda exc: _may_pass(exc, policy)),
-            stop=lambda _: self._fruitless >= policy.max_attempts or rate.is_over,
+            retry=retry_if_exception(self._may_pass),
+            stop=lambda _: self._fruitless >= policy.max_attempts or time.monotonic() > self._end,
             wait=lambda state: max(growing(state), getattr(_error(state), "delay", 0.0)),
             before_sleep=lambda state: _log.warning(
                 "%s: %s; trying again in %.0f s", self._shown, _reason(_error(state)), state.upcoming_sleep
@@ -67,15 +69,18 @@ class Transfer:
         )
         try:
             with httpx.Client(timeout=policy.timeout, transport=EnvironmentTransport()) as client:
-                return retrying(self._attempt, client, conditions, policy, rate)
+                return retrying(self._attempt, client, conditions)
         except (TransientError, httpx.HTTPError, httpx.InvalidURL) as exc:
             attempts = retrying.statistics["attempt_number"]
             times = "once" if attempts == 1 else f"{attempts} times"
             raise FetchError(f"tried {times}, last: {_reason(exc)}") from exc
 
-    def _attempt(
-        self, client: httpx.Client, conditions: Mapping[str, str], policy: RetryPolicy, rate: RateMonitor
-    ) -> Origin | None:
+    def _may_pass(self, exc: BaseException) -> bool:
+        if isinstance(exc, TransientError):
+            return exc.delay <= self._policy.max_retry_after
+        return isinstance(exc, httpx.TransportError) and not isinstance(exc, httpx.UnsupportedProtocol)
+
+    def _attempt(self, client: httpx.Client, conditions: Mapping[str, str]) -> Origin | None:
         try:
             origin = self._resumable()
             if origin and self._partial.size == self._size:
@@ -86,14 +91,15 @@ class Transfer:
                 headers |= {"Range": f"bytes={self._partial.size}-", "If-Range": origin.validator}
             else:
                 headers |= conditions
-            with open_response(client, self._url, headers, policy.timeout) as response:
+            with open_response(client, self._url, headers, self._policy.timeout) as response:
                 if response.status_code == httpx.codes.NOT_MODIFIED and not origin and conditions:
                     return None
-                return self._receive(response, origin, rate)
+                return self._receive(response, origin)
         finally:
             # Only bytes beyond all earlier ones count, and only more than a few: a server that always breaks off at the
             # same place, or sends byte after byte, must not keep us for ever.
-            self._fruitless = 0 if self._partial.size > self._most + policy.min_bytes else self._fruitless + 1
+            grown = self._partial.size > self._most + self._policy.min_bytes
+            self._fruitless = 0 if grown else self._fruitless + 1
             self._most = max(self._most, self._partial.size)
 
     def _resumable(self) -> Origin | None:
@@ -106,11 +112,11 @@ class Transfer:
         self._partial.clear()
         return None
 
-    def _receive(self, response: httpx.Response, origin: Origin | None, rate: RateMonitor) -> Origin:
+    def _receive(self, response: httpx.Response, origin: Origin | None) -> Origin:
         if response.status_code == httpx.codes.OK:
-            return self._receive_all(response, rate)
+            return self._receive_all(response)
         if origin and response.status_code == httpx.codes.PARTIAL_CONTENT:
-            return self._receive_rest(response, origin, rate)
+            return self._receive_rest(response, origin)
         if origin and response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             # Nothing follows the last byte: all bytes have come, or too many.
             whole = f"bytes */{self._partial.size}"
@@ -120,21 +126,20 @@ class Transfer:
             return origin
         raise status_error(response)
 
-    def _receive_all(self, response: httpx.Response, rate: RateMonitor) -> Origin:
-        total = content_length(response)
-        self._check_size(total)
+    def _receive_all(self, response: httpx.Response) -> Origin:
+        declared = content_length(response)
+        total = self._total(declared)
         if self._size is None and response.headers.get("Content-Type", "").lower().startswith("text/html"):
             raise FetchError("the server sent a web page in place of the file")
-        origin = origin_of(self._identity, response, total)
+        origin = origin_of(self._identity, response, declared)
         self._partial.begin(origin)
         self._started = False
-        expected = self._size if total is None else total
-        self._append(response, expected, expected, rate)
+        self._append(response, total, total)
         if not self._partial.size:
             raise TransientError("the server sent an empty file")
         return origin
 
-    def _receive_rest(self, response: httpx.Response, origin: Origin, rate: RateMonitor) -> Origin:
+    def _receive_rest(self, response: httpx.Response, origin: Origin) -> Origin:
         sent = content_range(response)
         # Some servers take Range and ignore If-Range: compare the version ourselves. A server that was asked by the
         # date need not repeat it (RFC 9110, 15.3.7).
@@ -142,30 +147,50 @@ class Transfer:
         same = version == origin.validator or (version is None and origin.validator == origin.last_modified)
         if not same or not sent or sent.start != self._partial.size or len({sent.total, origin.total} - {None}) > 1:
             raise self._restart("the file on the server changed during the transfer")
-        total = origin.total if sent.total is None else sent.total
-        self._check_size(total)
-        self._append(response, sent.end, self._size if total is None else total, rate)
+        self._append(response, sent.end, self._total(origin.total if sent.total is None else sent.total))
         return origin
 
-    def _append(self, response: httpx.Response, end: int | None, total: int | None, rate: RateMonitor) -> None:
+    def _total(self, declared: int | None) -> int | None:
+        """Return the bytes of the file that the server declares, or else those that are expected."""
+        if declared is None or self._size in {None, declared}:
+            return self._size if declared is None else declared
+        raise DownloadError(
+            f"{self._shown} has {declared:,} bytes where {self._size:,} are expected: the server has another file now, "
+            "or a page about an error. Open it in a browser; if the new file is right, give its size and hash in "
+            "data/catalog.toml."
+        )
+
+    def _append(self, response: httpx.Response, end: int | None, total: int | None) -> None:
         """Append the bytes of a response, at most up to `end`, of a file of `total` bytes; each may be unknown."""
         size = self._partial.size
         room = size + self._partial.room()
         self._check_room(total or 0, room)
         self._start(total or 0)
-        rate.begin()
         # Raw: where a server calls a .tgz "gzip-encoded", the file is the bytes as they lie on the server.
-        for chunk in response.iter_raw():
+        for chunk in self._watched(response.iter_raw()):
             size += len(chunk)
             if end is not None and size > end:
                 raise self._restart(f"the server sent more than the {end:,} bytes that it should")
             self._check_room(size, room)
             self._partial.append(chunk)
             self._progress.advance(len(chunk))
-            rate.count(len(chunk))
         # A server may send less of the rest than was requested, and a body without a length may just end.
         if total is not None and size < total:
             raise TransientError(f"the server sent {size:,} of {total:,} bytes")
+
+    def _watched(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield chunks as they come; raise an error where they come too slowly or the time for the file is over."""
+        since, received = time.monotonic(), 0
+        for chunk in chunks:
+            yield chunk
+            received += len(chunk)
+            now = time.monotonic()
+            if now - since > self._policy.timeout:
+                if received < self._policy.min_bytes:
+                    raise TransientError(f"the server sent {received:,} bytes in {now - since:.0f} s")
+                since, received = now, 0
+            if now > self._end:
+                raise FetchError(f"it was not whole after {self._policy.max_seconds / 3600:.3g} hours")
 
     def _check_room(self, size: int, room: int) -> None:
         """Check that so many bytes may be taken; the first bytes of a file that is too large are of no use."""
@@ -192,14 +217,6 @@ class Transfer:
         self._partial.clear()
         return TransientError(reason)
 
-    def _check_size(self, total: int | None) -> None:
-        if total is not None and self._size is not None and total != self._size:
-            raise DownloadError(
-                f"{self._shown} has {total:,} bytes where {self._size:,} are expected: the server has another "
-                "file now, or a page about an error. Open it in a browser; if the new file is right, give "
-                "its size and hash in data/catalog.toml."
-            )
-
 
 def _reason(exc: BaseException | None) -> str:
     """Return the cause of a failed attempt in a few words; httpx may quote all that a server sent."""
@@ -207,12 +224,6 @@ def _reason(exc: BaseException | None) -> str:
         return "it is no valid URL"
     text = str(exc) or type(exc).__name__
     return text if len(text) <= 200 else f"{text[:200]}…"
-
-
-def _may_pass(exc: BaseException, policy: RetryPolicy) -> bool:
-    if isinstance(exc, TransientError):
-        return exc.delay <= policy.max_retry_after
-    return isinstance(exc, httpx.TransportError) and not isinstance(exc, httpx.UnsupportedProtocol)
 
 
 def _error(state: RetryCallState) -> BaseException | None:

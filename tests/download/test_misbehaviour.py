@@ -206,9 +206,7 @@ def test_a_transfer_ends_when_its_time_is_over_and_keeps_what_came(
 ) -> None:
     server.moods = [Mood(cut_after=20_000)] * 1000
     # A clock on which each request takes as long, however busy the machine is.
-    monkeypatch.setattr(
-        "tasks.download.retry_policy.time", SimpleNamespace(monotonic=lambda: 0.2 * len(server.requests))
-    )
+    monkeypatch.setattr("tasks.download.transfer.time", SimpleNamespace(monotonic=lambda: 0.2 * len(server.requests)))
     with pytest.raises(PipelineError, match="could not be fetched"):
         get(server, path, policy=replace(QUICK, max_seconds=0.5))
     held = beside(path, ".part").stat().st_size
