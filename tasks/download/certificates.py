@@ -6,6 +6,7 @@ import ssl
 import httpx
 
 from tasks.download.retry_policy import FetchError
+from tasks.events import escape_control_characters
 
 _FILE, _FOLDERS = "SSL_CERT_FILE", "SSL_CERT_DIR"
 #: OpenSSL's codes of certificates that are out of date, and of another host (X509_V_ERR_*).
@@ -29,14 +30,16 @@ def environment_tls() -> ssl.SSLContext:
         name, value = (_FILE, file) if file else (_FOLDERS, folders)
         cause = "it holds no certificates in PEM format" if isinstance(exc, ssl.SSLError) else exc.strerror
         raise FetchError(
-            f"{name}={_printable(value)} cannot be used: {cause}",
+            f"{name}={escape_control_characters(value)} cannot be used: {cause}",
             f"Set {name} to certificates in PEM format, or unset it,",
         ) from exc
 
 
 def certificate_error(exc: ssl.SSLCertVerificationError, owner: str) -> FetchError:
     """Return the error for a certificate of `owner` that cannot be verified."""
-    given = [f"{name}={_printable(os.environ[name])}" for name in (_FILE, _FOLDERS) if os.environ.get(name)]
+    given = [
+        f"{name}={escape_control_characters(os.environ[name])}" for name in (_FILE, _FOLDERS) if os.environ.get(name)
+    ]
     if exc.verify_code in _OUT_OF_DATE:
         remedy = "Check the clock of this machine, or have the certificate renewed,"
     elif exc.verify_code in _OTHER_HOST:
@@ -54,12 +57,7 @@ def _check_folders(folders: str) -> None:
     for folder in filter(None, folders.split(os.pathsep)):
         try:
             os.scandir(folder).close()
+            return
         except OSError as exc:
             error = exc
-        else:
-            return
     raise error
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -3,6 +3,7 @@
 import re
 import zlib
 from codecs import getincrementaldecoder
+from contextlib import suppress
 from lzma import LZMAError
 from pathlib import Path
 from tarfile import TarError
@@ -63,31 +64,22 @@ class ForeignFile(NamedTuple):
 
 def recognise(path: Path) -> ForeignFile | None:
     """Recognise a file that could not be read as an archive; None for a damaged archive and unknown types."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(LONGEST_HEAD)
-            file.seek(max(0, file.seek(0, 2) - _TAIL))
-            tail = file.read()
-            file.seek(0)
-            stream = DecompressedStream(file, ExtractionLimit())
-            if not head:
-                return ForeignFile("an empty file", _FETCH_AGAIN)
-            if is_last_part(tail):
-                return ForeignFile("the last part of a split zip", _JOIN)
-            if stream.compression:
-                found = _identify(_first_bytes(stream))
-                return found and ForeignFile(f"{found.name} inside {stream.compression.name}", found.remedy)
-            return None if other_type(head) is ZIP else _identify(head)
-    except OSError:
-        # The file cannot be read at all.
-        return None
-
-
-def _first_bytes(stream: DecompressedStream) -> bytes:
-    try:
-        return stream.take(LONGEST_HEAD)
-    except (TarError, EOFError, zlib.error, LZMAError, OSError):
-        return b""
+    # It may not be readable at all, or its compressed bytes may be damaged.
+    with suppress(OSError, EOFError, TarError, zlib.error, LZMAError), path.open("rb") as file:
+        head = file.read(LONGEST_HEAD)
+        file.seek(max(0, file.seek(0, 2) - _TAIL))
+        tail = file.read()
+        file.seek(0)
+        if not head:
+            return ForeignFile("an empty file", _FETCH_AGAIN)
+        if is_last_part(tail):
+            return ForeignFile("the last part of a split zip", _JOIN)
+        stream = DecompressedStream(file, ExtractionLimit())
+        if stream.compression:
+            found = _identify(stream.take(LONGEST_HEAD))
+            return found and ForeignFile(f"{found.name} inside {stream.compression.name}", found.remedy)
+        return None if other_type(head) is ZIP else _identify(head)
+    return None
 
 
 def _identify(head: bytes) -> ForeignFile | None:

@@ -14,6 +14,7 @@ from urllib.request import getproxies
 import httpx
 
 from tasks.download.retry_policy import FetchError
+from tasks.events import escape_control_characters
 
 #: Schemes of the variables, and httpx's names of them, which lets every SOCKS5 proxy resolve names. GNOME sets
 #: `socks://` for its SOCKS proxy.
@@ -56,14 +57,14 @@ def proxy_for(url: httpx.URL) -> Proxy | None:
 
 
 def without_credentials(value: str) -> str:
-    """Remove user, password, path and what is not printable from a proxy's URL, well-formed or not."""
+    """Remove user, password and path from a proxy's URL, well-formed or not."""
     prefix, rest = _split_scheme(value)
     bare = re.split("[/?#]", rest.rpartition("@")[2], maxsplit=1)[0]
     host = re.sub(r"(\[[^\]]*\]|[^:]*).*", r"\1", bare, count=1, flags=re.DOTALL)
     # Anything but a port behind it may be a password.
     if not re.fullmatch("(:[0-9]*)?", bare[len(host) :]):
         bare = f"{host}:…"
-    return "".join(letter if letter.isprintable() else "?" for letter in f"{prefix}{bare}")[:200]
+    return escape_control_characters(f"{prefix}{bare}")[:200]
 
 
 def _split_scheme(value: str) -> tuple[str, str]:

@@ -1,7 +1,6 @@
 """Headers and status of a response; a server may send anything, and none of it may do harm."""
 
 import re
-import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -26,7 +25,8 @@ class ContentRange(NamedTuple):
 
 def content_length(response: httpx.Response) -> int | None:
     """Return the declared length of a response, if it makes sense."""
-    return _number(response.headers.get("Content-Length", ""))
+    found = re.fullmatch(_NUMBER, response.headers.get("Content-Length", ""))
+    return int(found[0]) if found else None
 
 
 def content_range(response: httpx.Response) -> ContentRange | None:
@@ -34,7 +34,7 @@ def content_range(response: httpx.Response) -> ContentRange | None:
     found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if found is None:
         return None
-    start, end, total = int(found[1]), int(found[2]) + 1, _number(found[3])
+    start, end, total = int(found[1]), int(found[2]) + 1, None if found[3] == "*" else int(found[3])
     return ContentRange(start, end, total) if start < end and (total is None or end <= total) else None
 
 
@@ -64,11 +64,6 @@ def _retry_after(response: httpx.Response) -> float:
         return float(text[:300])
     try:
         then = parsedate_to_datetime(text)
-        now = datetime.fromtimestamp(time.time(), UTC)
-        return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - now).total_seconds())
+        return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
     except (ValueError, OverflowError):
         return 0.0
-
-
-def _number(text: str) -> int | None:
-    return int(text) if re.fullmatch(_NUMBER, text) else None

@@ -73,7 +73,7 @@ def test_a_proxy_is_taken_in_every_form_that_is_in_use(
         ("http://[::1", "not of the form"),
         ("http://[1.2]:3128", "not of the form"),
         ("http://my proxy:3128", "ALL_PROXY=http://my proxy:3128 cannot be used"),
-        ("http://pro\x1b[31mxy:3128", r"ALL_PROXY=http://pro\?"),
+        ("http://pro\x1b[31mxy:3128", r"ALL_PROXY=http://pro\\x1b"),
         ("http://pro..xy:3128", "not of the form"),
         ("http://" + "x" * 64 + ":3128", "not of the form"),
         ('"http://proxy:3128"', "not of the form"),
@@ -83,7 +83,7 @@ def test_a_proxy_is_taken_in_every_form_that_is_in_use(
         ("http://me:hun#ter2@proxy:3128", "%2F, %3F and %23"),
         ("http://me:hunter2\udcff@proxy:3128", "ALL_PROXY=http://proxy:3128 .* is not UTF-8"),
         ("socks5://me:" + "hunter2" * 40 + "@proxy", "more than 255 bytes"),
-        ("http://pro\udcffxy:3128", r"ALL_PROXY=http://pro\?xy:3128"),
+        ("http://pro\udcffxy:3128", r"ALL_PROXY=http://pro\\udcffxy:3128"),
     ],
 )
 def test_a_value_that_is_no_proxy_is_named_without_its_credentials(
