@@ -22,8 +22,8 @@ from tasks.errors import BackboneError, SettingError
 from tasks.keys import file_sha256
 from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import keras
-from tests.download.server import FileServer, serving
 from tests.support.progress import Tally
+from tests.support.servers.file_server import FileServer, serving
 
 pytestmark = pytest.mark.slow
 

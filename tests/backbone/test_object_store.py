@@ -20,7 +20,7 @@ from tasks.runtime.tensorflow_import import tf
 from tasks.storage.files import storage_at
 from tests.backbone.inception import build_graph, zip_graph
 from tests.backbone.test_keras_applications import FETCHED, network, point_keras_to, served_at, written
-from tests.download.server import FileServer, serving
+from tests.support.servers.file_server import FileServer, serving
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, other_machine
 from tests.train.tiny import tiny

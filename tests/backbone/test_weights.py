@@ -9,8 +9,8 @@ import pytest
 from tasks.backbone.weights import given_weights, packaged_weights, weights_sha256
 from tasks.catalog import BackboneEntry, find_backbone
 from tasks.errors import BackboneError, DownloadError
-from tests.download.server import FileServer, serving
 from tests.support.progress import Tally
+from tests.support.servers.file_server import FileServer, serving
 
 LITE0 = find_backbone("efficientnet_lite0")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.download.fetching import CONTENT, forget_network_settings
-from tests.download.proxy_servers import ProxyServer, http_proxy, socks_proxy
-from tests.download.server import FileServer, serving
-from tests.download.tls import Certificate, make_certificate
+from tests.support.servers.certificates import Certificate, make_certificate
+from tests.support.servers.file_server import FileServer, serving
+from tests.support.servers.proxy_server import ProxyServer, proxying
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def plain_network(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_network_settings(monkeypatch)
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Certificate:
-    return make_certificate(tmp_path)
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture
@@ -54,10 +54,8 @@ def proxied(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
         def start(prefix: str, proxy: ProxyServer | None = None, variable: str = "ALL_PROXY") -> ProxyServer:
             started = proxy or ProxyServer()
-            if prefix.startswith("socks"):
-                running.enter_context(socks_proxy(started))
-            else:
-                running.enter_context(http_proxy(started, certificate.server if prefix == "https://" else None))
+            tls = certificate.server if prefix == "https://" else None
+            running.enter_context(proxying(started, tls, socks=prefix.startswith("socks")))
             monkeypatch.setenv(variable, f"{prefix}{started.place}")
             return started
 

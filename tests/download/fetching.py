@@ -13,7 +13,7 @@ from tasks.download.fetch import Expected, FetchedFile, fetch
 from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError
 from tasks.progress import NullProgress
-from tests.download.server import FileServer, Mood
+from tests.support.servers.file_server import FileServer, Mood
 
 CONTENT = bytes(range(256)) * 800
 #: Without pauses; what it waits for always comes, however busy the machine is.

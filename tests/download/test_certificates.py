@@ -9,8 +9,8 @@ import pytest
 from tasks.download.certificates import certificate_error, environment_tls
 from tasks.download.retry_policy import FetchError
 from tests.download.fetching import CONTENT, connections_made, get, refused
-from tests.download.server import FileServer, serving
-from tests.download.tls import make_certificate
+from tests.support.servers.certificates import make_certificate
+from tests.support.servers.file_server import FileServer, serving
 
 pytestmark = pytest.mark.usefixtures("plain_network")
 

@@ -11,7 +11,7 @@ from tasks.download.fetch import Expected, FetchedFile, fetch
 from tasks.errors import DownloadError, MachineError, StoreError
 from tasks.progress import NullProgress
 from tests.download.fetching import CONTENT, QUICK, beside, broken_off, exactly, get, left, put
-from tests.download.server import FileServer, Mood
+from tests.support.servers.file_server import FileServer, Mood
 
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 

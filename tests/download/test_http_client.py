@@ -1,20 +1,19 @@
 """Requests through real proxies and over real TLS, in good and in bad order."""
 
-import contextlib
 import logging
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
 
 from tasks.errors import DownloadError
 from tests.download.fetching import QUICK, connections_made, get, refused
-from tests.download.proxy_servers import ProxyServer
-from tests.download.server import FileServer, Mood
 from tests.download.test_misbehaviour import SHORT, SLOW, dripping
+from tests.support.servers.file_server import FileServer, Mood
+from tests.support.servers.http_server import running
+from tests.support.servers.proxy_server import ProxyServer
 
 pytestmark = pytest.mark.usefixtures("plain_network")
 
@@ -184,8 +183,10 @@ def test_a_proxy_of_http_that_is_called_one_of_https_is_asked_once(
 
 
 def test_a_handshake_that_breaks_off_is_tried_again(path: Path) -> None:
-    with hanging_up() as port:
-        assert TRIED in refused(FileServer(b"", url=f"https://127.0.0.1:{port}/photos.tgz"), path)
+    # This handler hangs up at once.
+    server = ThreadingTCPServer(("127.0.0.1", 0), BaseRequestHandler)
+    with running(server):
+        assert TRIED in refused(FileServer(b"", url=f"https://127.0.0.1:{server.server_address[1]}/photos.tgz"), path)
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64])
@@ -194,25 +195,6 @@ def test_a_host_that_is_no_name_is_an_error_of_ours(host: str, through: bool, pa
     if through:
         proxied("socks5://", ProxyServer(answer=b"\5\0"))
     assert "could not be fetched" in refused(FileServer(b"", url=f"http://{host}/photos.tgz"), path)
-
-
-@contextlib.contextmanager
-def hanging_up() -> Iterator[int]:
-    """A server that ends each connection at once, in the middle of the handshake."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def hang_up() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    listening.accept()[0].close()
-
-        thread = threading.Thread(target=hang_up)
-        thread.start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 def test_a_redirect_from_https_to_http_is_refused(trusted: FileServer, server: FileServer, path: Path) -> None:

@@ -19,8 +19,8 @@ from tasks.download.fetch import Expected
 from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError, MachineError, PipelineError
 from tests.download.fetching import CONTENT, QUICK, Disk, beside, broken_off, exactly, get, left, refused
-from tests.download.server import FileServer, Mood
 from tests.support.processes import TIMEOUT
+from tests.support.servers.file_server import FileServer, Mood
 
 #: For a server that is waited for in vain, and for one that always answers, on a machine however busy.
 SHORT = RetryPolicy(max_attempts=2, first_delay=0.01, max_delay=0.02, timeout=0.3, max_seconds=TIMEOUT)

@@ -15,8 +15,8 @@ from tasks.run_context import RunContext
 from tasks.snapshot.task import TakeSnapshot
 from tasks.storage.files import is_there, listed, storage_at
 from tests.download.archive_files import download_of, take_snapshot
-from tests.download.server import FileServer, Mood, serving
 from tests.support.progress import Tally
+from tests.support.servers.file_server import FileServer, Mood, serving
 from tests.support.servers.object_store import other_machine
 
 pytestmark = pytest.mark.usefixtures("own_machine")

@@ -9,9 +9,9 @@ import pytest
 from tasks.download.fetch import fetch
 from tasks.errors import DownloadError
 from tests.download.fetching import ANYTHING, CONTENT, QUICK, beside, broken_off, exactly, get, left
-from tests.download.server import FileServer, Mood
 from tests.support.processes import TIMEOUT, running, until
 from tests.support.progress import Tally
+from tests.support.servers.file_server import FileServer, Mood
 
 
 def test_a_transfer_that_broke_off_goes_on_where_it_was_and_counts_every_byte_once(

@@ -12,7 +12,7 @@ from tasks.download.pinned_hash import fetch_pinned, pin_path
 from tasks.errors import DownloadError, StoreError
 from tasks.progress import NullProgress
 from tests.download.fetching import CONTENT, QUICK, left, put
-from tests.download.server import FileServer, Mood
+from tests.support.servers.file_server import FileServer, Mood
 
 HAND_MADE = b"put there by hand"
 

@@ -15,7 +15,7 @@ from tasks.download.task import archive_name, archive_state
 from tasks.errors import DatasetError, DownloadError, PipelineError
 from tasks.keys import KEY_LENGTH
 from tests.download.archive_files import download_of, files_below, take_snapshot
-from tests.download.server import FileServer, Mood, serving
+from tests.support.servers.file_server import FileServer, Mood, serving
 
 FIRST, SECOND, THIRD = (dt.date(2026, 3, day) for day in (1, 2, 3))
 

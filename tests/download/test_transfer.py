@@ -9,7 +9,7 @@ import pytest
 
 from tasks.download.retry_policy import RetryPolicy
 from tests.download.fetching import get, refused
-from tests.download.server import FileServer, Mood
+from tests.support.servers.file_server import FileServer, Mood
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 408])

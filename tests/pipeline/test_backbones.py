@@ -11,9 +11,9 @@ from pipeline.retrain import RetrainFlowers
 from tasks.cluster.addresses import Cluster
 from tasks.errors import MachineError
 from tests.backbone.inception import build_graph, zip_graph
-from tests.download.server import FileServer, serving
 from tests.pipeline.command import LITTLE, Project, assert_error, draw, option_words, verb
 from tests.pipeline.in_process import decode, retrain_here, run_of, stages_of
+from tests.support.servers.file_server import FileServer, serving
 
 pytestmark = pytest.mark.slow
 

@@ -20,11 +20,11 @@ from tasks.snapshot.photos import read_snapshot
 from tasks.storage.layout import DataRoot
 from tasks.synthetic.composition import LABELS
 from tests.download.archive_files import RawName, zipped
-from tests.download.server import FileServer, Mood, serving
 from tests.pipeline.command import Project, assert_error, draw
 from tests.pipeline.in_process import retrain_here, run_of
 from tests.report.parsed import Page
 from tests.snapshot.aging import recalling_new_files
+from tests.support.servers.file_server import FileServer, Mood, serving
 
 pytestmark = pytest.mark.slow
 

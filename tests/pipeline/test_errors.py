@@ -12,11 +12,11 @@ from pipeline.retrain import RetrainFlowers
 from tasks.errors import PipelineError
 from tasks.shards.parquet import publish_shard
 from tests.download.fetching import forget_network_settings
-from tests.download.server import FileServer, Mood, serving
 from tests.pipeline.command import Project, assert_error, draw, luigi, verb_process, words
 from tests.pipeline.conftest import Trained
 from tests.pipeline.in_process import run_of, start
 from tests.support.processes import Finished, run
+from tests.support.servers.file_server import FileServer, Mood, serving
 
 BOTH = "efficientnet_lite0+efficientnet_lite2"
 #: Run by Python before any program: the disk is full.

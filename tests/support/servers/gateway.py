@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from tests.support.servers.http_server import Server
+from tests.support.servers.http_server import Server, running
 
 _ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>{}</Message></Error>'
 #: Headers that are about one connection, and not about what goes through it.
@@ -108,14 +108,8 @@ class Gateway:
     @contextmanager
     def serving(self) -> Iterator["Gateway"]:
         """Answer for as long as the block lasts."""
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
+        with running(self._server):
             yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
 
 
 class _Server(Server):

@@ -19,14 +19,15 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def running(server: socketserver.BaseServer, released: threading.Event) -> Iterator[None]:
+def running(server: socketserver.BaseServer, released: threading.Event | None = None) -> Iterator[None]:
     """Serve until the block ends; then handlers that wait for `released` go on, and are waited for."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield
     finally:
-        released.set()
+        if released:
+            released.set()
         server.shutdown()
         server.server_close()
         thread.join()
