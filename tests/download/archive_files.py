@@ -82,8 +82,10 @@ class RawName(zipfile.ZipInfo):
         return self.raw, self.flag_bits
 
 
+Pack = Callable[[Iterable[tuple[str, bytes]]], bytes]
 #: How to pack names and bytes, or to compress bytes, by format.
-PACK: Mapping[str, Callable[[Iterable[tuple[str, bytes]]], bytes]] = {"tar": tar, "zip": zipped}
+PACK: Mapping[str, Pack] = {"tar": tar, "zip": zipped}
+EVERY_PACK = pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
 COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 
 

@@ -142,6 +142,7 @@ def test_an_error_names_the_archive_and_the_member(tmp_path: Path) -> None:
         (["daisy/1.jpg", "daisy/more/2.jpg"], ""),
         (["flower_photos/daisy/1.jpg", "__MACOSX/flower_photos/x", ".hidden/x"], "flower_photos"),
         (["flower_photos/daisy/1.jpg", "flower_photos/._cover.jpg"], "flower_photos"),
+        (["flower_photos/daisy/1.jpg", "@eaDir/daisy/1.jpg", "flower_photos/@eaDir/1.jpg"], "flower_photos"),
         (["daisy/1.jpg", "empty.txt"], ""),
         ([], ""),
         # Whatever this machine's list of MIME types knows.
@@ -156,13 +157,3 @@ def test_the_folder_of_the_label_folders_is_found(
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(b"")
     assert str(photos_folder(folder, ignored_by_name, is_photo_suffix)) == f"{folder}/{expected}".rstrip("/")
-
-
-@pytest.mark.parametrize("system", ["@eaDir", "#recycle", "$RECYCLE.BIN"])
-def test_a_folder_that_the_dataset_leaves_out_is_neither_a_wrapping_nor_a_label(tmp_path: Path, system: str) -> None:
-    """The snapshot decides which ones these are."""
-    for file in ("flowers/daisy/1.jpg", "flowers/roses/2.jpg", f"{system}/daisy/1.jpg", f"flowers/{system}/1.jpg"):
-        (tmp_path / file).parent.mkdir(parents=True)
-        (tmp_path / file).touch()
-    assert photos_folder(tmp_path, lambda name: name == system, is_photo_suffix) == tmp_path / "flowers"
-    assert photos_folder(tmp_path, lambda _: None, is_photo_suffix) == tmp_path

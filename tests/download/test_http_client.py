@@ -27,7 +27,7 @@ Proxied = Callable[..., ProxyServer]
     ["socks5://", "socks5h://", "socks://", "http://", "https://", ""]
     + [f"{scheme}me:hun%2Fter2@" for scheme in ("socks5://", "http://", "")],
 )
-def test_http_and_https_go_through_a_proxy(
+def test_http_and_https_through_a_proxy(
     prefix: str, trusted: FileServer, server: FileServer, path: Path, proxied: Proxied
 ) -> None:
     proxy = proxied(prefix, ProxyServer(LOGIN if "@" in prefix else None))
@@ -46,18 +46,14 @@ def test_the_certificate_of_a_proxy_is_verified_even_for_http(server: FileServer
     assert (proxy.connections, proxy.targets) == (1, [])
 
 
-def test_a_transfer_through_a_proxy_that_breaks_off_is_resumed(
-    server: FileServer, path: Path, proxied: Proxied
-) -> None:
+def test_a_transfer_through_a_proxy_is_resumed(server: FileServer, path: Path, proxied: Proxied) -> None:
     server.moods = [Mood(cut_after=70_000)]
     proxied("socks5://")
     assert get(server, path).sha256 == server.sha256
     assert server.requests[1]["Range"] == "bytes=70000-"
 
 
-def test_a_host_that_no_proxy_excepts_is_asked_itself(
-    server: FileServer, path: Path, unused: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_proxy_excepts_a_host(server: FileServer, path: Path, unused: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://{unused}")
     monkeypatch.setenv("NO_PROXY", "::1,[::1],fd00::/8,127.0.0.0/8")
     assert get(server, path).sha256 == server.sha256
@@ -105,9 +101,7 @@ def test_a_proxy_that_wants_another_login_is_asked_once_and_named(
     assert (proxy.connections, server.requests) == (1, [])
 
 
-def test_a_proxy_that_asks_for_a_login_before_a_tunnel_is_asked_once(
-    safe: FileServer, path: Path, proxied: Proxied
-) -> None:
+def test_a_proxy_that_asks_for_a_login_before_a_tunnel(safe: FileServer, path: Path, proxied: Proxied) -> None:
     proxy = proxied("http://", ProxyServer(LOGIN), "HTTPS_PROXY")
     told = refused(safe, path)
     assert f"the proxy HTTPS_PROXY=http://{proxy.place} asks for a user and a password" in told
@@ -138,9 +132,7 @@ def test_what_a_proxy_says_decides_whether_it_is_asked_again(
     assert proxy.connections == connections
 
 
-def test_a_server_that_is_not_behind_a_socks_proxy_is_asked_for_again(
-    path: Path, unused: str, proxied: Proxied
-) -> None:
+def test_a_socks_proxy_that_does_not_reach_the_server(path: Path, unused: str, proxied: Proxied) -> None:
     proxy = proxied("socks5://")
     told = refused(FileServer(b"", url=f"http://{unused}/photos.tgz"), path)
     assert f"{TRIED}the proxy ALL_PROXY=socks5://{proxy.place} answered: Proxy Server could not connect" in told
@@ -149,9 +141,7 @@ def test_a_server_that_is_not_behind_a_socks_proxy_is_asked_for_again(
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("prefix", ["http://", "https://", "socks5://"])
-def test_a_proxy_that_falls_silent_keeps_nobody_waiting(
-    prefix: str, server: FileServer, path: Path, proxied: Proxied
-) -> None:
+def test_a_silent_proxy_keeps_nobody_waiting(prefix: str, server: FileServer, path: Path, proxied: Proxied) -> None:
     proxied(prefix, ProxyServer(answer=b""))
     assert "tried 2 times" in refused(server, path, replace(QUICK, max_attempts=2, timeout=0.3))
 
@@ -162,9 +152,7 @@ def test_a_certificate_is_verified_through_a_tunnel_too(safe: FileServer, path: 
     assert (proxy.connections, safe.requests) == (1, [])
 
 
-def test_a_server_that_speaks_no_tls_is_asked_once(
-    server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_without_tls_is_asked_once(server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connections = connections_made(monkeypatch)
     server.url = server.url.replace("http:", "https:")
     told = refused(server, path)
@@ -203,7 +191,7 @@ def test_a_redirect_from_https_to_http_is_refused(trusted: FileServer, server: F
     assert (len(trusted.requests), server.requests) == (1, [])
 
 
-def test_a_redirect_from_http_to_https_and_within_it_is_followed_without_the_password(
+def test_a_redirect_to_https_is_followed_without_the_password(
     trusted: FileServer, server: FileServer, path: Path
 ) -> None:
     server.url = server.url.replace("//", "//me:hunter2@")

@@ -3,14 +3,24 @@
 import gzip
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tasks.download import limits, members
 from tasks.errors import DownloadError, MachineError
-from tests.download.archive_files import COMPRESS, GOOD, PACK, extracted, files_below, stage_error, take, tar, zipped
+from tests.download.archive_files import (
+    COMPRESS,
+    EVERY_PACK,
+    GOOD,
+    Pack,
+    extracted,
+    files_below,
+    stage_error,
+    take,
+    tar,
+    zipped,
+)
 from tests.download.fetching import Disk
 
 ZEROS = bytes(20_000_000)
@@ -29,7 +39,6 @@ BOMBS: dict[str, bytes] = {
     "zip of xz": zipped([("x.jpg", ZEROS)], zipfile.ZIP_LZMA),
     "zip of many members": zipped(MANY_FILES),
 }
-EVERY_PACK = pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
 
 
 def refused(tmp_path: Path, data: bytes, kind: type[Exception] = DownloadError) -> str:
@@ -77,7 +86,7 @@ FLOODS = {
 @EVERY_PACK
 @pytest.mark.parametrize("names", FLOODS.values(), ids=FLOODS)
 def test_a_flood_of_members_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[list[tuple[str, bytes]]], bytes], names: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Pack, names: list[str]
 ) -> None:
     monkeypatch.setattr(limits, "MAX_FILES", 100)
     text = refused(tmp_path, pack([(name, b"") for name in names]))
@@ -86,9 +95,7 @@ def test_a_flood_of_members_is_refused(
 
 
 @EVERY_PACK
-def test_as_many_members_as_the_cap_are_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[list[tuple[str, bytes]]], bytes]
-) -> None:
+def test_as_many_members_as_the_cap_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Pack) -> None:
     monkeypatch.setattr(limits, "MAX_FILES", 100)
     assert len(extracted(tmp_path, pack([(name, b"") for name in FLOODS["files"][:100]]))[0]) == 100
 
@@ -113,16 +120,14 @@ def test_what_the_disk_has_no_room_for_is_refused(tmp_path: Path, monkeypatch: p
     ("disk", "writable"),
     [(Disk(12_000_000), 7_000_000), (Disk(1_000_000), 0), (Disk(10**12, 10**13), 10**12 - 10**9)],
 )
-def test_a_twentieth_of_the_disk_stays_free(
+def test_a_share_of_the_disk_stays_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: Disk, writable: int
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: disk)
     assert limits.writable_bytes(tmp_path) == writable
 
 
-def test_a_zip_whose_list_of_members_is_long_is_refused_before_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_list_of_a_zip_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(members, "_MAX_LIST", 100_000)
     text = refused(tmp_path, zipped([(f"{number}", b"") for number in range(3000)]))
     assert "its list of members has more than 100,000 bytes" in text

@@ -6,13 +6,23 @@ import io
 import re
 import tarfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tasks.download import limits
-from tests.download.archive_files import GOOD, PACK, extracted, member, refusal, stage_error, take, tar, zipped
+from tests.download.archive_files import (
+    EVERY_PACK,
+    GOOD,
+    Pack,
+    extracted,
+    member,
+    refusal,
+    stage_error,
+    take,
+    tar,
+    zipped,
+)
 
 BAD_NAMES = {
     "above": "../x.jpg",
@@ -173,11 +183,9 @@ def test_a_hostile_archive_is_refused_whole(root: Path, tmp_path: Path, data: by
     assert re.search(r"photos\.tgz (was not extracted: it|is damaged or is no tar).*\. [A-Z].*\.$", text)
 
 
-@pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
+@EVERY_PACK
 @pytest.mark.parametrize("pair", [pair for pair in PAIRS.values() if "/" not in pair[0]], ids=str)
-def test_a_collision_names_both(
-    tmp_path: Path, pack: Callable[[list[tuple[str, bytes]]], bytes], pair: tuple[str, str]
-) -> None:
+def test_a_collision_names_both(tmp_path: Path, pack: Pack, pair: tuple[str, str]) -> None:
     text = refusal(tmp_path, pack([(name, b"") for name in pair]))
     assert all(repr(name) in text or name.startswith("a/") for name in pair)
 

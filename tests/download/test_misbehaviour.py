@@ -113,9 +113,7 @@ MISBEHAVIOUR: dict[str, tuple[Mood, str]] = {
 
 
 @pytest.mark.parametrize(("mood", "told"), MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
-def test_nothing_bad_is_published_and_the_user_is_told_in_time(
-    server: FileServer, path: Path, mood: Mood, told: str
-) -> None:
+def test_nothing_bad_is_published_and_the_user_is_told(server: FileServer, path: Path, mood: Mood, told: str) -> None:
     get(server, path)
     before = left(path)
     server.etag, server.moods = '"two"', [mood] * 100
@@ -176,7 +174,7 @@ def test_a_body_without_a_length_is_no_longer_than_expected(server: FileServer, 
 
 
 @pytest.mark.parametrize("start", [OK + b"\r\n", OK + b"Transfer-Encoding: chunked\r\n\r\n"], ids=["close", "chunks"])
-def test_an_endless_body_ends_at_the_cap_and_leaves_room_on_the_disk(
+def test_an_endless_body_ends_at_the_cap(
     server: FileServer, path: Path, start: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.moods = [endless(start, CHUNK), endless(start, CHUNK)]
@@ -201,7 +199,7 @@ def test_a_server_that_hands_out_a_few_bytes_at_a_time_is_given_up(server: FileS
         get(server, path, policy=replace(QUICK, max_attempts=4))
 
 
-def test_a_transfer_ends_when_its_time_is_over_and_keeps_what_came(
+def test_when_its_time_is_over_the_bytes_are_kept(
     server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.moods = [Mood(cut_after=20_000)] * 1000

@@ -1,17 +1,14 @@
 """Names in both forms of Unicode: macOS decomposes them, others do not, and no file is lost."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 from unicodedata import normalize
 
 import pytest
 
-from tests.download.archive_files import PACK, extracted, refusal
+from tests.download.archive_files import EVERY_PACK, Pack, extracted, refusal
 
 COMPOSED, DECOMPOSED = normalize("NFC", "rosé/Blüte"), normalize("NFD", "rosé/Blüte")
-Pack = Callable[[list[tuple[str, bytes]]], bytes]
-EVERY_PACK = pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
 
 
 @EVERY_PACK

@@ -1,7 +1,6 @@
 """A data root on an object store: archives stay on this machine's disk, photos are where every machine reads them."""
 
 import datetime as dt
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tasks.paths import AnyPath
 from tasks.run_context import RunContext
 from tasks.snapshot.task import TakeSnapshot
 from tasks.storage.files import is_there, listed, storage_at
-from tests.download.archive_files import download_of, take_snapshot
+from tests.download.archive_files import download_of, take_snapshot, zipped
 from tests.support.progress import Tally
 from tests.support.servers.file_server import FileServer, Mood, serving
 from tests.support.servers.object_store import other_machine
@@ -24,20 +23,18 @@ pytestmark = pytest.mark.usefixtures("own_machine")
 FIRST, SECOND, THIRD = (dt.date(2026, 3, day) for day in (1, 2, 3))
 
 
+#: Six photos under two labels, wrapped in a folder with a licence.
+FILES = [(f"mine/{('roses', 'tulips')[n % 2]}/{n} é+#.jpg", f"photo {n}".encode() * 1000) for n in range(6)]
+FILES.append(("mine/LICENSE.txt", b"free"))
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[FileServer]:
-    """An archive of six photos under two labels, wrapped in a folder with a licence."""
-    for number in range(6):
-        photo = tmp_path / "photos" / "mine" / ("roses", "tulips")[number % 2] / f"{number} é+#.jpg"
-        photo.parent.mkdir(parents=True, exist_ok=True)
-        photo.write_text(f"photo {number}" * 1000)
-    (tmp_path / "photos" / "mine" / "LICENSE.txt").write_text("free")
-    archive = Path(shutil.make_archive(str(tmp_path / "archive"), "zip", tmp_path / "photos"))
-    with serving(FileServer(archive.read_bytes(), etag='"one"')) as files:
+def server() -> Iterator[FileServer]:
+    with serving(FileServer(zipped(FILES), etag='"one"')) as files:
         yield files
 
 
-def test_what_is_drawn_is_on_the_store_and_drawn_once_for_all_machines(
+def test_photos_are_drawn_once_for_all_machines(
     far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = take_snapshot(far_root, "sample", FIRST)
@@ -50,7 +47,7 @@ def test_what_is_drawn_is_on_the_store_and_drawn_once_for_all_machines(
     assert list((tmp_path / "other").rglob("*.tgz")) == []
 
 
-def test_a_transfer_that_broke_off_is_gone_on_with_by_the_next_run_of_the_same_machine(
+def test_the_next_run_resumes_a_transfer(
     far_root: AnyPath, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.download.fetch.fetch.__defaults__", (RetryPolicy(max_attempts=0, first_delay=0.0),))
@@ -61,7 +58,7 @@ def test_a_transfer_that_broke_off_is_gone_on_with_by_the_next_run_of_the_same_m
     assert server.requests[-1]["Range"] == "bytes=300-"
 
 
-def test_an_archive_is_fetched_again_only_where_it_has_changed_whichever_machine_asks(
+def test_a_changed_archive_is_fetched_again(
     far_root: AnyPath, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = take_snapshot(far_root, server.url, FIRST)
@@ -73,9 +70,7 @@ def test_an_archive_is_fetched_again_only_where_it_has_changed_whichever_machine
         assert server.requests[-1]["If-None-Match"] == '"one"'
         assert list((tmp_path / f"{date}").rglob("*.zip")) == []
     assert len(server.requests) == 3
-    (tmp_path / "photos" / "mine" / "roses" / "new.jpg").write_text("new")
-    server.content = Path(shutil.make_archive(str(tmp_path / "new"), "zip", tmp_path / "photos")).read_bytes()
-    server.etag = '"two"'
+    server.change(zipped([*FILES, ("mine/roses/new.jpg", b"new")]), '"two"')
     assert take_snapshot(far_root, server.url, dt.date(2026, 3, 4)).manifest().photos == 7
 
 

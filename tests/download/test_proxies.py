@@ -86,9 +86,7 @@ def test_a_proxy_is_taken_in_every_form_that_is_in_use(
         ("http://pro\udcffxy:3128", r"ALL_PROXY=http://pro\\udcffxy:3128"),
     ],
 )
-def test_a_value_that_is_no_proxy_is_named_without_its_credentials(
-    value: str, told: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_proxy_is_named_without_its_credentials(value: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", value)
     with pytest.raises(FetchError, match=told) as caught:
         found()
@@ -113,7 +111,7 @@ def test_a_value_that_is_no_proxy_is_named_without_its_credentials(
         *(({"HTTP_PROXY": "http://proxy:1", name: "example.org"}, URL, "None") for name in ("NO_PROXY", "no_proxy")),
     ],
 )
-def test_the_variable_of_a_scheme_goes_before_that_of_all_in_either_case(
+def test_the_variable_of_a_scheme_goes_first(
     environment: dict[str, str], url: str, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment.items():
@@ -154,9 +152,7 @@ EXEMPTIONS = [
 @pytest.mark.parametrize(
     ("entries", "url", "exempt"), [(value, url, exempt) for values, url, exempt in EXEMPTIONS for value in values]
 )
-def test_hosts_that_no_proxy_names_are_asked_themselves(
-    entries: str, url: str, exempt: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_proxy_names_hosts(entries: str, url: str, exempt: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", entries)
     assert (found(url) is None) == exempt

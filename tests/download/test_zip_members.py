@@ -42,9 +42,7 @@ def test_a_unicode_path_takes_the_place_of_a_name(tmp_path: Path) -> None:
     [(b"other/1.jpg", b"another name", 1), (b"other/1.jpg", b"daisy/1.jpg", 2), (b"\xff/1.jpg", b"daisy/1.jpg", 1)],
     ids=["of a name before", "of another version", "no UTF-8"],
 )
-def test_a_unicode_path_that_is_not_about_the_name_is_passed_over(
-    tmp_path: Path, name: bytes, about: bytes, version: int
-) -> None:
+def test_a_unicode_path_of_another_name_is_ignored(tmp_path: Path, name: bytes, about: bytes, version: int) -> None:
     data = zipped([(with_unicode_path(b"daisy/1.jpg", name, about, version), b"1")])
     assert extracted(tmp_path, data)[0] == {"daisy/1.jpg": b"1"}
 
