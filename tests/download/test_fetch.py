@@ -65,13 +65,6 @@ def test_a_file_with_another_hash_is_replaced(server: FileServer, path: Path) ->
     assert path.read_bytes() == CONTENT
 
 
-def test_without_a_server_a_file_with_another_hash_is_named(server: FileServer, path: Path) -> None:
-    put(path, b"other")
-    server.moods = [Mood(status=404)]
-    with pytest.raises(DownloadError, match="has another size or sha256 than"):
-        get(server, path, Expected(None, "0" * 64))
-
-
 @pytest.mark.parametrize("etag", ['"one"', 'W/"one"', None])
 def test_an_unchanged_file_is_not_sent_again(server: FileServer, path: Path, etag: str | None) -> None:
     server.etag, server.last_modified = etag, "Mon, 01 Jan 2024 00:00:00 GMT"

@@ -88,25 +88,20 @@ def test_an_error_has_a_first_cause(path: Path, unused: str) -> None:
 
 
 @pytest.mark.parametrize("login", ["", "me:hunter2@"])
-@pytest.mark.parametrize("kind", ["http", "socks5"])
+@pytest.mark.parametrize(("kind", "source"), [("http", "server"), ("http", "safe"), ("socks5", "server")])
 def test_a_proxy_that_wants_another_login_is_asked_once_and_named(
-    login: str, kind: str, server: FileServer, path: Path, proxied: Proxied
+    login: str, kind: str, source: str, path: Path, proxied: Proxied, request: pytest.FixtureRequest
 ) -> None:
-    proxy = proxied(f"{kind}://{login}", ProxyServer(LOGIN), "HTTP_PROXY")
-    told = refused(server, path)
-    wanted = "does not accept its user and password" if login else "asks for a user and a password"
-    assert f"the proxy HTTP_PROXY={kind}://{proxy.place} {wanted}" in told
-    assert "HTTP_PROXY" in told.rpartition(f"{wanted}). ")[2]
+    files: FileServer = request.getfixturevalue(source)
+    proxy = proxied(f"{kind}://{login}", ProxyServer(LOGIN))
+    told = refused(files, path)
+    asks = (
+        f"asks for a user and a password). Write them into ALL_PROXY, as in {kind}://user:password@{proxy.place}, and"
+    )
+    wanted = "does not accept its user and password). Mend ALL_PROXY and" if login else asks
+    assert f"the proxy ALL_PROXY={kind}://{proxy.place} {wanted} run again" in told
     assert "hunter2" not in told
-    assert (proxy.connections, server.requests) == (1, [])
-
-
-def test_a_proxy_that_asks_for_a_login_before_a_tunnel(safe: FileServer, path: Path, proxied: Proxied) -> None:
-    proxy = proxied("http://", ProxyServer(LOGIN), "HTTPS_PROXY")
-    told = refused(safe, path)
-    assert f"the proxy HTTPS_PROXY=http://{proxy.place} asks for a user and a password" in told
-    assert f"Write them into HTTPS_PROXY, as in http://user:password@{proxy.place}, and run again" in told
-    assert proxy.connections == 1
+    assert (proxy.connections, files.requests) == (1, [])
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,9 @@ def test_an_archive_that_is_gone_fails_the_run_and_may_be_done_without(archive: 
     assert task.manifest().key == first.key
     assert task.manifest().details["unreached"]["photos_of"] == "2026-03-01"
     assert task.photos().is_dir()
+    # The extracted photos need not be there either.
+    shutil.rmtree(root / "download")
+    assert take_snapshot(root, str(archive), THIRD, "use-last").manifest().key == first.key
 
 
 def test_an_archive_that_is_back_is_looked_at_again(archive: Path, root: Path) -> None:
@@ -61,13 +64,6 @@ def test_an_archive_that_is_back_is_looked_at_again(archive: Path, root: Path) -
     task = take_snapshot(root, str(archive), THIRD)
     for manifest in (task.manifest(), download_of(task).manifest()):
         assert (manifest.photos, manifest.details["unreached"]) == (6, None)
-
-
-def test_the_extracted_photos_need_not_be_there_either(archive: Path, root: Path) -> None:
-    first = take_snapshot(root, str(archive), FIRST)
-    archive.unlink()
-    shutil.rmtree(root / "download")
-    assert take_snapshot(root, str(archive), SECOND, "use-last").manifest().key == first.manifest().key
 
 
 def test_a_server_that_is_away_fails_the_run_and_may_be_done_without(server: FileServer, root: Path) -> None:
