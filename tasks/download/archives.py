@@ -45,12 +45,7 @@ def extract(archive: Path, folder: Path, progress: Progress) -> Extracted:
     """Extract a tar (plain, gzip, bzip2 or xz) or zip archive; its content says which it is, not its name.
 
     Only the names and bytes of members are used: no owner, no time, no rights. Bytes are counted as they come, and the
-    extraction ends at `limits`, before the disk is full.
-
-    Args:
-        archive: The archive.
-        folder: An empty folder, which receives the files with default permissions.
-        progress: Counts the bytes of the archive.
+    extraction ends at `limits`, before the disk is full. The folder must be empty. Progress counts the archive's bytes.
 
     Raises:
         DownloadError: The archive is damaged, is no archive, is too large, or holds a member that is neither a regular
@@ -94,13 +89,8 @@ def photos_folder(
     """Find the folder that holds the label folders of an extracted archive.
 
     Archives wrap them in one folder or more (`flower_photos/<label>/<photo>`), which may hold a licence beside them. A
-    folder is a wrapping if it is the only one, holds folders, and holds no photos: the one label folder of an archive
-    is none.
-
-    Args:
-        folder: Folder that an archive was extracted to.
-        unwanted_name: Returns a reason if a file or folder of that name is left out of a dataset.
-        is_photo_suffix: Returns whether a file of that name is a photo.
+    folder is a wrapping if it is the only one that has no `unwanted_name`, holds folders, and holds no photos: the one
+    label folder of an archive is none.
     """
 
     def wanted(names: Iterable[str]) -> list[str]:

@@ -114,9 +114,10 @@ def _present(path: Path, expected: Expected, state: _State | None) -> FetchedFil
 
 
 def _publish(partial: Partial, path: Path, expected: Expected, origin: Origin, url: str) -> FetchedFile:
-    fetched = FetchedFile(path, partial.size, file_sha256(partial.flushed()))
+    partial.flush()
+    fetched = FetchedFile(path, partial.size, file_sha256(partial.path))
     try:
-        _verify(partial.flushed(), fetched, expected, url)
+        _verify(partial.path, fetched, expected, url)
     except DownloadError:
         partial.clear()
         raise

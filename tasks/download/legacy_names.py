@@ -37,11 +37,9 @@ class NameDecoder:
         self._files: dict[str, None] = {}
 
     def decode(self, raw: bytes, *, oem: bool) -> str:
-        """Decode a name whose encoding the archive does not state: as UTF-8, or else by a guess.
+        """Decode a `/`-separated name whose encoding the archive does not state: as UTF-8, or else by a guess.
 
-        Args:
-            raw: The name, `/`-separated.
-            oem: Whether it comes from Windows or DOS, whose encoding is tried first; otherwise that of Unix is.
+        `oem` names come from Windows or DOS, whose encoding is tried first; for others that of Unix is.
 
         Raises:
             ArchiveRejectedError: The name of a folder, which may become a label, has no safe guess.
@@ -99,10 +97,6 @@ def guess_western(raw: bytes, oem: bool) -> str | None:
 
     A name is taken for Western where each letter beyond ASCII is a letter that stands as letters do, and no word has as
     many of them as ASCII letters, unless the name makes no sense in any encoding of Chinese, Japanese or Korean.
-
-    Args:
-        raw: The name.
-        oem: Whether it comes from Windows or DOS, whose encoding is tried first; otherwise that of Unix is.
     """
     for encoding in (_OEM, _ANSI) if oem else (_ANSI, _OEM):
         text = _decode(raw, encoding)

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.download.limits import writable_bytes
 from tasks.errors import StoreError
 from tasks.storage.file_locks import is_same_file
 from tasks.storage.files import publish_json, publishing, read_json
@@ -62,12 +61,12 @@ class Origin:
 
 
 class Partial:
-    """The bytes of an unfinished transfer; `open_partial` makes one."""
+    """The bytes of an unfinished transfer, in a locked file at `path`; `open_partial` makes one."""
 
-    def __init__(self, file: BinaryIO, path: Path, origin_path: Path) -> None:
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.path = path
         self._file = file
-        self._path = path
-        self._origin_path = origin_path
+        self._origin_path = path.with_name(f"{path.name}.json")
 
     @property
     def size(self) -> int:
@@ -83,10 +82,6 @@ class Partial:
         except (StoreError, TypeError):
             return None
 
-    def room(self) -> int:
-        """Return how many more bytes the disk has room for."""
-        return writable_bytes(self._path.parent)
-
     def begin(self, origin: Origin) -> None:
         """Delete all bytes; those that are appended from now on are of `origin`."""
         self.clear()
@@ -101,16 +96,16 @@ class Partial:
         self._file.truncate(0)
         self._origin_path.unlink(missing_ok=True)
 
-    def flushed(self) -> Path:
-        """Flush the bytes, and return the file that holds them."""
+    def flush(self) -> None:
+        """Flush the bytes into the file."""
         self._file.flush()
-        return self._path
 
     def publish(self, path: Path) -> None:
         """Make the bytes the file at `path`, as one step."""
         # The lock moves along with the file, so that no sweep takes the temporary name for a leftover.
         with publishing(path) as temporary:
-            self.flushed().replace(temporary)
+            self.flush()
+            self.path.replace(temporary)
         self._origin_path.unlink(missing_ok=True)
 
 
@@ -120,7 +115,7 @@ def open_partial(path: Path) -> Iterator[Partial]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     with _open_locked(part) as file:
-        partial = Partial(file, part, path.with_name(f"{path.name}.part.json"))
+        partial = Partial(file, part)
         try:
             yield partial
         finally:

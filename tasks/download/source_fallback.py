@@ -57,13 +57,9 @@ class UnreachableSource(NamedTuple):
 
 
 def last_snapshot(root: DataRoot, dataset: str, until: dt.date, *, earlier: bool = False) -> LastSnapshot | None:
-    """Find the newest snapshot of a dataset; one that is gone or whose manifest is damaged counts as absent.
+    """Find the newest snapshot of a dataset until a date, or earlier than the date.
 
-    Args:
-        root: The data root.
-        dataset: Name of the dataset.
-        until: The last date that counts.
-        earlier: Whether that date itself does not count.
+    A snapshot that is gone or whose manifest is damaged counts as absent.
     """
     for date in sorted(filter(None, map(_date, listed(root.snapshots(dataset), "*.json"))), reverse=True):
         if date < until or (date == until and not earlier):

@@ -5,7 +5,7 @@ state and the pinned hash of a file are on the store, where every machine finds 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.download.fetch import state_path
@@ -25,20 +25,15 @@ def staged(home: AnyPath, name: str) -> Iterator[Path]:
         yield file
         return
     sweep(file.parent)
-    before = {note: _download(home / note.name, note) for note in (state_path(file), pin_path(file))}
+    notes, before = (state_path(file), pin_path(file)), dict[Path, bytes]()
+    for note in notes:
+        # Without one on the store, the file of this machine stays as it is.
+        with suppress(FileNotFoundError):
+            before[note] = read_bytes(home / note.name)
+            publish_bytes(note, before[note])
     try:
         yield file
     finally:
-        for note, data in before.items():
-            if note.is_file() and (now := note.read_bytes()) != data:
+        for note in notes:
+            if note.is_file() and (now := note.read_bytes()) != before.get(note):
                 publish_bytes(home / note.name, now)
-
-
-def _download(remote: AnyPath, path: Path) -> bytes | None:
-    """Copy a file from the store; without one there, the file of this machine stays as it is."""
-    try:
-        data = read_bytes(remote)
-    except FileNotFoundError:
-        return None
-    publish_bytes(path, data)
-    return data

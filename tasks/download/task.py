@@ -71,7 +71,7 @@ class FetchDataset(RunStageTask):
         return self.root.downloads(self.dataset.name) / key
 
     def photos(self, unwanted_name: Callable[[str], object], is_photo_suffix: Callable[[str], bool | None]) -> AnyPath:
-        """Return the folder of the label folders of a complete task; for the arguments see `photos_folder`."""
+        """Return the folder of the label folders of a complete task; see `photos_folder`."""
         from tasks.download.archives import photos_folder
 
         folder = self.extracted(self.manifest().key)
@@ -163,14 +163,9 @@ def archive_name(url: str) -> str:
 
 
 def archive_state(dataset: Dataset) -> str:
-    """Return a text that differs where an archive has to be fetched, drawn or extracted again.
+    """Return a text that differs where an archive has to be drawn or extracted again.
 
-    Args:
-        dataset: Any kind but a folder.
-
-    Returns:
-        Size and version of a user's archive, or the version of the drawing of `sample`; always the same for a URL,
-        which is requested again on the next date.
+    It is always the same for a URL, which is requested again on the next date.
 
     Raises:
         DatasetError: The user's archive is gone.

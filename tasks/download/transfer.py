@@ -9,7 +9,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponent
 
 from tasks.download import limits
 from tasks.download.http_client import EnvironmentTransport, open_response
-from tasks.download.limits import megabytes
+from tasks.download.limits import megabytes, writable_bytes
 from tasks.download.partial import Origin, Partial
 from tasks.download.responses import content_length, content_range, origin_of, status_error
 from tasks.download.retry_policy import FetchError, RetryPolicy, TransientError
@@ -40,10 +40,7 @@ class Transfer:
         self._fruitless = 0
 
     def run(self, conditions: Mapping[str, str]) -> Origin | None:
-        """Fetch the whole file.
-
-        Args:
-            conditions: Headers that tell the server which version is here already; none where there is none.
+        """Fetch the whole file, if it is another version than the one that the headers `conditions` name.
 
         Returns:
             The version that the partial holds whole, or None if the server says that the one here is up to date.
@@ -163,7 +160,7 @@ class Transfer:
     def _append(self, response: httpx.Response, end: int | None, total: int | None) -> None:
         """Append the bytes of a response, at most up to `end`, of a file of `total` bytes; each may be unknown."""
         size = self._partial.size
-        room = size + self._partial.room()
+        room = size + writable_bytes(self._partial.path.parent)
         self._check_room(total or 0, room)
         self._start(total or 0)
         # Raw: where a server calls a .tgz "gzip-encoded", the file is the bytes as they lie on the server.
