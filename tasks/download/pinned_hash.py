@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 
 from tasks.download.fetch import Expected, FetchedFile, fetch
 from tasks.download.retry_policy import RetryPolicy
-from tasks.errors import MachineError, StoreError
+from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.storage.files import publish_bytes
@@ -48,13 +48,7 @@ def fetch_pinned(
         # Another run may have been first meanwhile.
         pinned = pinned_sha256(path)
         if pinned is None:
-            try:
-                publish_bytes(pin, f"{fetched.sha256}  ".encode() + os.fsencode(path.name) + b"\n")
-            except OSError as exc:
-                raise MachineError(
-                    f"{pin} could not be written ({exc.strerror or exc}). Make room for it or mend the folder's "
-                    "rights, and run again: the file itself is kept."
-                ) from exc
+            publish_bytes(pin, f"{fetched.sha256}  ".encode() + os.fsencode(path.name) + b"\n")
             tell(f"{path.name}: sha256 {fetched.sha256} trusted on first use, kept in {pin}")
             return fetched
     return fetch(url, path, Expected(sha256=pinned, accept_remedy=f"delete {pin}", alternative=""), progress, policy)
