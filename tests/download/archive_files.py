@@ -138,9 +138,10 @@ def take(root: Path, archive: Path) -> None:
     FetchDataset(context=RunContext(data_root=str(root)), dataset=dataset, date=dt.date(2024, 1, 1)).run()
 
 
-def stage_error(root: Path, archive: Path, kind: type[Exception] = DownloadError) -> str:
+def stage_error(root: Path, folder: Path, data: bytes, kind: type[Exception] = DownloadError) -> str:
     """The error of the stage for an archive; it publishes nothing, and leaves what was there."""
-    before = files_below(root)
+    archive, before = folder / "photos.tgz", files_below(root)
+    archive.write_bytes(data)
     with pytest.raises(kind) as caught:
         take(root, archive)
     assert files_below(root) == before

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.download.archive_files import GOOD, take
 from tests.download.fetching import CONTENT, forget_network_settings
 from tests.support.servers.certificates import Certificate, make_certificate
 from tests.support.servers.file_server import FileServer, serving
@@ -60,6 +61,15 @@ def proxied(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterat
             return started
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root into which a good archive was extracted."""
+    folder = tmp_path_factory.mktemp("held")
+    (folder / "good.tgz").write_bytes(GOOD["gz"])
+    take(folder / "data", folder / "good.tgz")
+    return folder / "data"
 
 
 @pytest.fixture

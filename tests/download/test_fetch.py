@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,12 +99,8 @@ def test_without_a_server_the_error_says_how_to_go_on_with_an_earlier_file(serve
 
 
 def test_two_runs_at_once_fetch_the_file_once(server: FileServer, path: Path) -> None:
-    results: list[FetchedFile] = []
-    runs = [threading.Thread(target=lambda: results.append(get(server, path, exactly(server)))) for _ in range(4)]
-    for run in runs:
-        run.start()
-    for run in runs:
-        run.join()
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: get(server, path, exactly(server)), range(4)))
     assert [result.sha256 for result in results] == [SHA256] * 4
     assert len(server.requests) == 1
 

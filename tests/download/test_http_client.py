@@ -46,13 +46,6 @@ def test_the_certificate_of_a_proxy_is_verified_even_for_http(server: FileServer
     assert (proxy.connections, proxy.targets) == (1, [])
 
 
-def test_a_transfer_through_a_proxy_is_resumed(server: FileServer, path: Path, proxied: Proxied) -> None:
-    server.moods = [Mood(cut_after=70_000)]
-    proxied("socks5://")
-    assert get(server, path).sha256 == server.sha256
-    assert server.requests[1]["Range"] == "bytes=70000-"
-
-
 def test_no_proxy_excepts_a_host(server: FileServer, path: Path, unused: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://{unused}")
     monkeypatch.setenv("NO_PROXY", "::1,[::1],fd00::/8,127.0.0.0/8")

@@ -17,7 +17,6 @@ from tests.download.archive_files import (
     extracted,
     files_below,
     stage_error,
-    take,
     tar,
     zipped,
 )
@@ -41,25 +40,10 @@ BOMBS: dict[str, bytes] = {
 }
 
 
-def refused(tmp_path: Path, data: bytes, kind: type[Exception] = DownloadError) -> str:
-    """The error of the stage for an archive, after another one was extracted."""
-    archive, root = tmp_path / "archive", tmp_path / "data"
-    archive.write_bytes(data)
-    return stage_error(root, archive, kind)
-
-
-@pytest.fixture
-def held(tmp_path: Path) -> None:
-    """A good archive was extracted before."""
-    (tmp_path / "archive").write_bytes(GOOD["gz"])
-    take(tmp_path / "data", tmp_path / "archive")
-
-
-@pytest.mark.usefixtures("held")
 @pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
-def test_a_bomb_is_refused_while_it_is_extracted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+def test_a_bomb_is_refused(held: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(limits, "SMALL", 1_000_000)
-    text = refused(tmp_path, data)
+    text = stage_error(held, tmp_path, data)
     if "no tar" not in text:
         assert "more than 100 times its size is taken for a bomb" in text
         assert "extract it yourself where you trust it, and give the folder to --dataset" in text
@@ -82,14 +66,13 @@ FLOODS = {
 }
 
 
-@pytest.mark.usefixtures("held")
 @EVERY_PACK
 @pytest.mark.parametrize("names", FLOODS.values(), ids=FLOODS)
 def test_a_flood_of_members_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Pack, names: list[str]
+    held: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Pack, names: list[str]
 ) -> None:
     monkeypatch.setattr(limits, "MAX_FILES", 100)
-    text = refused(tmp_path, pack([(name, b"") for name in names]))
+    text = stage_error(held, tmp_path, pack([(name, b"") for name in names]))
     for part in ("100", "files and folders", "extract it yourself"):
         assert part in text
 
@@ -100,18 +83,16 @@ def test_as_many_members_as_the_cap_are_taken(tmp_path: Path, monkeypatch: pytes
     assert len(extracted(tmp_path, pack([(name, b"") for name in FLOODS["files"][:100]]))[0]) == 100
 
 
-@pytest.mark.usefixtures("held")
 @pytest.mark.parametrize("name", ["tar", "bz2", "zip"])
-def test_more_bytes_than_the_cap_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_too_many_bytes_are_refused(held: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(limits, "MAX_BYTES", 2000)
-    assert "unpacks to more than 0.0 MB, the most that is extracted" in refused(tmp_path, GOOD[name])
+    assert "unpacks to more than 0.0 MB, the most that is extracted" in stage_error(held, tmp_path, GOOD[name])
 
 
-@pytest.mark.usefixtures("held")
 @pytest.mark.parametrize("data", [ONE_FILE, BOMBS["gz"], BOMBS["zip"]], ids=["tar", "gz", "zip"])
-def test_what_the_disk_has_no_room_for_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+def test_a_disk_without_room(held: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(12_000_000))
-    text = refused(tmp_path, data, MachineError)
+    text = stage_error(held, tmp_path, data, MachineError)
     assert "it unpacks to more than the disk has room for" in text
     assert "move the data root to a larger disk" in text
 
@@ -120,14 +101,14 @@ def test_what_the_disk_has_no_room_for_is_refused(tmp_path: Path, monkeypatch: p
     ("disk", "writable"),
     [(Disk(12_000_000), 7_000_000), (Disk(1_000_000), 0), (Disk(10**12, 10**13), 10**12 - 10**9)],
 )
-def test_a_share_of_the_disk_stays_free(
+def test_some_of_the_disk_stays_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: Disk, writable: int
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: disk)
     assert limits.writable_bytes(tmp_path) == writable
 
 
-def test_a_long_list_of_a_zip_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_of_a_zip_is_refused_unread(held: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(members, "_MAX_LIST", 100_000)
-    text = refused(tmp_path, zipped([(f"{number}", b"") for number in range(3000)]))
+    text = stage_error(held, tmp_path, zipped([(f"{number}", b"") for number in range(3000)]))
     assert "its list of members has more than 100,000 bytes" in text

@@ -13,13 +13,11 @@ import pytest
 from tasks.download import limits
 from tests.download.archive_files import (
     EVERY_PACK,
-    GOOD,
     Pack,
     extracted,
     member,
     refusal,
     stage_error,
-    take,
     tar,
     zipped,
 )
@@ -152,19 +150,10 @@ HOSTILE: dict[str, bytes] = {
 }
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data root into which a good archive was extracted."""
-    folder = tmp_path_factory.mktemp("members")
-    (folder / "good.tgz").write_bytes(GOOD["gz"])
-    take(folder / "data", folder / "good.tgz")
-    return folder / "data"
-
-
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_archive_is_refused_whole(root: Path, tmp_path: Path, data: bytes) -> None:
+def test_a_hostile_archive_is_refused_whole(held: Path, tmp_path: Path, data: bytes) -> None:
     refusal(tmp_path, data)
-    text = stage_error(root, tmp_path / "photos.tgz")
+    text = stage_error(held, tmp_path, data)
     assert re.search(r"photos\.tgz (was not extracted: it|is damaged or is no tar).*\. [A-Z].*\.$", text)
 
 

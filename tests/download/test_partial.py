@@ -81,18 +81,6 @@ def test_another_version_is_read_from_the_start(server: FileServer, path: Path, 
     assert path.read_bytes() == server.content
 
 
-@pytest.mark.parametrize(
-    ("part", "version"), [(CONTENT + b"more", "one"), (b"?" * 70_000, "two")], ids=["long", "other"]
-)
-def test_a_part_that_does_not_belong_is_dropped(server: FileServer, path: Path, part: bytes, version: str) -> None:
-    broken_off(server, path)
-    beside(path, ".part").write_bytes(part)
-    note = beside(path, ".part.json")
-    note.write_text(note.read_text().replace("one", version))
-    get(server, path)
-    assert path.read_bytes() == CONTENT
-
-
 NOTES = {
     "cut": '{"url": "http',
     "a list": "[]",

@@ -43,8 +43,8 @@ def test_the_archive_is_the_same_byte_for_byte_and_progress_counts_photos(tmp_pa
     archives = [tmp_path / "one.tgz", tmp_path / "two-with-another-name.tgz"]
     for archive in archives:
         progress = Tally()
-        draw_sample(archive, 12, progress)
-        assert progress == Tally(12, "photos", 12, beginnings=1)
+        draw_sample(archive, 6, progress)
+        assert progress == Tally(6, "photos", 6, beginnings=1)
     assert archives[0].read_bytes() == archives[1].read_bytes()
 
 
@@ -56,19 +56,14 @@ def test_a_larger_sample_extends_a_smaller_one_and_another_seed_draws_others(tmp
     assert not set(small.values()) & set(other.values())
 
 
-def test_fifty_photos_are_different_balanced_and_drawn_by_other_processes_as_here(fifty: Path) -> None:
+def test_fifty_photos_are_different_balanced_sorted_and_drawn_by_other_processes_as_here(fifty: Path) -> None:
     photos = members_of(fifty)
     assert photos["sample/sunflowers/000048.jpg"] == draw_photo(0, 48)
     assert len(set(photos.values())) == 50
+    assert list(photos) == sorted(photos)
     assert Counter(name.split("/")[1] for name in photos) == dict.fromkeys(LABELS, 10)
-
-
-def test_members_are_sorted_and_carry_no_time_or_user(fifty: Path) -> None:
     with tarfile.open(fifty) as tar:
-        members = tar.getmembers()
-    names = [member.name for member in members]
-    assert names == sorted(names)
-    assert {(member.mtime, member.uid, member.gid, member.uname) for member in members} == {(0, 0, 0, "")}
+        assert {(member.mtime, member.uid, member.gid, member.uname) for member in tar} == {(0, 0, 0, "")}
 
 
 def test_photos_are_jpegs_of_about_320_by_240_in_both_orientations_and_not_flat() -> None:
