@@ -98,8 +98,7 @@ def test_a_disk_without_room(held: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("disk", "writable"),
-    [(Disk(12_000_000), 7_000_000), (Disk(1_000_000), 0), (Disk(10**12, 10**13), 10**12 - 10**9)],
+    ("disk", "writable"), [(Disk(12_000_000), 7_000_000), (Disk(1_000_000), 0), (Disk(10**12, 10**13), 10**12 - 10**9)]
 )
 def test_some_of_the_disk_stays_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: Disk, writable: int

@@ -11,16 +11,7 @@ from pathlib import Path
 import pytest
 
 from tasks.download import limits
-from tests.download.archive_files import (
-    EVERY_PACK,
-    Pack,
-    extracted,
-    member,
-    refusal,
-    stage_error,
-    tar,
-    zipped,
-)
+from tests.download.archive_files import EVERY_PACK, Pack, extracted, member, refusal, stage_error, tar, zipped
 
 #: Names that lead out of the folder, that are not portable, or that are too long or deep.
 BAD_NAMES = [

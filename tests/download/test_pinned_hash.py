@@ -95,8 +95,7 @@ def test_without_a_server_the_first_time_nothing_is_pinned(server: FileServer, p
 
 
 @pytest.mark.parametrize(
-    "pin",
-    ["", "no hash", f"{'a' * 64}  another.tgz\n", f"{'A' * 64}  photos.tgz\n", f"{'a' * 64}  photos.tgz\nmore\n"],
+    "pin", ["", "no hash", f"{'a' * 64}  another.tgz\n", f"{'A' * 64}  photos.tgz\n", f"{'a' * 64}  photos.tgz\nmore\n"]
 )
 def test_a_damaged_pin_is_named_and_lets_nothing_in(server: FileServer, path: Path, pin: str) -> None:
     put(pin_path(path), pin.encode())

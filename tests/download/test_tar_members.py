@@ -23,13 +23,6 @@ def test_streams_in_a_row_are_one(tmp_path: Path, compress: Callable[[bytes], by
     assert extracted(tmp_path, b"".join(map(compress, pieces))) == (FILES, [])
 
 
-@EVERY_COMPRESSION
-def test_an_archive_within_a_stream_within_a_stream_is_none(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
-    assert extracted(tmp_path, compress(GOOD["tar"])) == (FILES, [])
-    for name in ("gz", "bz2", "xz", "zip"):
-        refusal(tmp_path, compress(GOOD[name]))
-
-
 def header_of(size: bytes, kind: bytes = tarfile.REGTYPE) -> bytes:
     """A tar's header whose field of the size holds these 12 bytes."""
     block = bytearray(member("x", kind).tobuf(tarfile.GNU_FORMAT))

@@ -22,12 +22,7 @@ class Certificate(NamedTuple):
 
 
 def make_certificate(folder: Path, name: str = "IP:127.0.0.1") -> Certificate:
-    """Make a certificate.
-
-    Args:
-        folder: Where its files go.
-        name: Whose it is, as OpenSSL has it in `subjectAltName`.
-    """
+    """Make a certificate in a folder for the owner `name`, as OpenSSL has it in `subjectAltName`."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("no openssl here")
