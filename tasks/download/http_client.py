@@ -149,7 +149,10 @@ class EnvironmentTransport(httpx.BaseTransport):
 def _explain(exc: httpx.TransportError, proxy: Proxy | None, host: str) -> Exception | None:
     """Return an error that names the proxy, or one that is not retried; None where the error says enough."""
     through = f", through the proxy {proxy}" if proxy else ""
-    cause = next((each for each in _causes(exc) if isinstance(each, ssl.SSLError)), None)
+    cause: BaseException | None = exc
+    while cause and not isinstance(cause, ssl.SSLError):
+        # httpcore hides some causes by `from None`.
+        cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return certificate_error(cause, f"{host}, or of the proxy {proxy}," if _uses_tls(proxy) else host)
     if cause and cause.reason in _NO_TLS:
@@ -185,10 +188,3 @@ def _login_error(proxy: Proxy) -> FetchError:
 
 def _uses_tls(proxy: Proxy | None) -> bool:
     return proxy is not None and proxy.url.startswith("https:")
-
-
-def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and its causes, those that httpcore hides by `from None` too, unlike `exception_chain`."""
-    while exc is not None:
-        yield exc
-        exc = exc.__cause__ or exc.__context__

@@ -120,7 +120,7 @@ def test_what_a_proxy_says_decides_whether_it_is_asked_again(
     assert proxy.connections == connections
 
 
-def test_a_socks_proxy_that_does_not_reach_the_server(path: Path, unused: str, proxied: Proxied) -> None:
+def test_a_socks_proxy_without_the_server_is_tried_again(path: Path, unused: str, proxied: Proxied) -> None:
     proxy = proxied("socks5://")
     told = refused(FileServer(b"", url=f"http://{unused}/photos.tgz"), path)
     assert f"{TRIED}the proxy ALL_PROXY=socks5://{proxy.place} answered: Proxy Server could not connect" in told

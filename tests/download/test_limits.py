@@ -90,7 +90,7 @@ def test_too_many_bytes_are_refused(held: Path, tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("data", [ONE_FILE, BOMBS["gz"], BOMBS["zip"]], ids=["tar", "gz", "zip"])
-def test_a_disk_without_room(held: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+def test_too_small_a_disk(held: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(12_000_000))
     text = stage_error(held, tmp_path, data, MachineError)
     assert "it unpacks to more than the disk has room for" in text

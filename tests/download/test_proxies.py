@@ -86,7 +86,7 @@ def test_a_proxy_is_taken_in_every_form_that_is_in_use(
         ("http://pro\udcffxy:3128", r"ALL_PROXY=http://pro\\udcffxy:3128"),
     ],
 )
-def test_no_proxy_is_named_without_its_credentials(value: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_proxy_is_named_without_its_login(value: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", value)
     with pytest.raises(FetchError, match=told) as caught:
         found()
@@ -152,7 +152,9 @@ EXEMPTIONS = [
 @pytest.mark.parametrize(
     ("entries", "url", "exempt"), [(value, url, exempt) for values, url, exempt in EXEMPTIONS for value in values]
 )
-def test_no_proxy_names_hosts(entries: str, url: str, exempt: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hosts_of_no_proxy_are_asked_directly(
+    entries: str, url: str, exempt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", entries)
     assert (found(url) is None) == exempt

@@ -37,7 +37,7 @@ def test_a_server_that_refuses_or_asks_for_a_long_pause_is_asked_once(
     assert len(server.requests) == 1
 
 
-def test_the_pause_that_a_server_asks_for(server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_requested_pause_is_kept(server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=pauses.append))
     then = format_datetime(datetime.now(UTC) + timedelta(seconds=200), usegmt=True)
