@@ -18,8 +18,6 @@ from tests.support.servers.file_server import FileServer, Mood
 CONTENT = bytes(range(256)) * 800
 #: Without pauses; what it waits for always comes, however busy the machine is.
 QUICK = RetryPolicy(max_attempts=3, first_delay=0.01, max_delay=0.02, timeout=60.0, min_rate=100.0)
-
-
 ANYTHING = Expected()
 
 
