@@ -155,7 +155,7 @@ def _explain(exc: httpx.TransportError, proxy: Proxy | None, host: str) -> Excep
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return certificate_error(cause, f"{host}, or of the proxy {proxy}," if _uses_tls(proxy) else host)
-    if cause and cause.reason in _NO_TLS:
+    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
         return FetchError(
             f"there is no TLS that can be used{through}", "Check whether it should be http:// in place of https://"
         )

@@ -81,7 +81,6 @@ class Transfer:
         try:
             origin = self._resumable()
             if origin and self._partial.size == self._size:
-                self._start(self._size)
                 return origin
             headers = {"Accept-Encoding": "identity"}
             if origin and origin.validator:
@@ -119,7 +118,6 @@ class Transfer:
             whole = f"bytes */{self._partial.size}"
             if response.headers.get("Content-Range") != whole or origin.total not in {None, self._partial.size}:
                 raise self._restart("the file on the server became shorter during the transfer")
-            self._start(self._partial.size)
             return origin
         raise status_error(response)
 
@@ -162,7 +160,10 @@ class Transfer:
         size = self._partial.size
         room = size + writable_bytes(self._partial.path.parent)
         self._check_room(total or 0, room)
-        self._start(total or 0)
+        if not self._started:
+            self._progress.start(total or 0, "B")
+            self._progress.advance(size)
+            self._started = True
         # Raw: where a server calls a .tgz "gzip-encoded", the file is the bytes as they lie on the server.
         for chunk in self._watched(response.iter_raw()):
             size += len(chunk)
@@ -203,12 +204,6 @@ class Transfer:
                 f"{self._shown} has more than the {megabytes(room)} that there is room for on the disk. Free "
                 "some, or move the data root to a larger disk, and run again."
             )
-
-    def _start(self, total: int) -> None:
-        if not self._started:
-            self._progress.start(total, "B")
-            self._progress.advance(self._partial.size)
-            self._started = True
 
     def _restart(self, reason: str) -> TransientError:
         self._partial.clear()
