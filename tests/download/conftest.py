@@ -33,17 +33,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.fixture
 def safe(certificate: Certificate) -> Iterator[FileServer]:
-    """A server of https, whose certificate nobody trusts."""
+    """A server of https with an untrusted certificate."""
     with serving(FileServer(CONTENT, etag='"one"'), certificate.server) as files:
         yield files
 
 
 @pytest.fixture
-def trusted(
-    plain_network: None, safe: FileServer, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
-) -> FileServer:
-    """The same, trusted."""
-    del plain_network
+def trusted(safe: FileServer, certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> FileServer:
+    """A server of https with a trusted certificate."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
     return safe
 
@@ -79,7 +76,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def unused() -> Iterator[str]:
-    """Host and port that nobody listens at: as long as the port is bound, nobody else gets it."""
+    """Host and port that refuse connections: the port is bound, so that no other program gets it."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{bound.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Helpers of the tests of fetching: a file, quick retries, and the errors of a fetch."""
+"""Helpers of the tests of fetching: a file, quick retries, and errors."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from tasks.progress import NullProgress
 from tests.support.servers.file_server import FileServer, Mood
 
 CONTENT = bytes(range(256)) * 800
-#: Without pauses; what it waits for always comes, however busy the machine is.
+#: Hardly pauses, and waits long enough on a busy machine.
 QUICK = RetryPolicy(max_attempts=3, first_delay=0.01, max_delay=0.02, timeout=60.0, min_rate=100.0)
 ANYTHING = Expected()
 
@@ -29,7 +29,7 @@ class Disk(NamedTuple):
 
 
 def forget_network_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove all variables that say how the network is reached, whatever this machine's are."""
+    """Remove all variables of proxies and certificates from the environment."""
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name in {"SSL_CERT_FILE", "SSL_CERT_DIR"}:
             monkeypatch.delenv(name)

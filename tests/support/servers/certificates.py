@@ -1,4 +1,4 @@
-"""Certificates that nobody vouches for, made for one test."""
+"""Self-signed certificates."""
 
 import shutil
 import ssl
@@ -10,11 +10,11 @@ import pytest
 
 
 class Certificate(NamedTuple):
-    """A certificate that signed itself.
+    """A self-signed certificate.
 
     Args:
-        path: Where it is, in PEM format.
-        server: How a server is set up that shows it.
+        path: Its file, in PEM format.
+        server: TLS context of a server that presents it.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""A real HTTP server of one file on this machine, which misbehaves when told to."""
+"""An HTTP server of one file on this machine, with faults on request."""
 
 import hashlib
 import re
@@ -14,19 +14,19 @@ from tests.support.servers.http_server import Server, running
 
 @dataclass
 class Mood:
-    """How one request is answered, where it is not answered well.
+    """The faults of the response to one request.
 
     Args:
-        status: An error to answer with instead of the file.
-        headers: What to send along with the error.
-        cut_after: Break the connection off after so many bytes of the body.
-        ignore_range: Send the whole file whatever was asked for.
-        ignore_if_range: Send the rest of the file even if it is another version.
+        status: Status of an error in place of the file.
+        headers: Headers of the error.
+        cut_after: Bytes of the body after which the connection is closed.
+        ignore_range: Send the whole file for a range too.
+        ignore_if_range: Send the range of another version too.
         stall: Send the headers and then nothing.
-        piece: Send so many bytes of the rest at most, though all of it was asked for.
-        pretend: Headers that are sent whatever is true; None leaves one out.
+        piece: Most bytes of a range that are sent.
+        pretend: Headers that replace the true ones; None leaves one out.
         more: Bytes that follow the body.
-        raw: All that goes over the line, in pieces, in place of an answer; is given what to wait on between them.
+        raw: Makes the bytes of the whole response, in pieces, from an event that is set when the server stops.
     """
 
     status: int | None = None
@@ -43,13 +43,13 @@ class Mood:
 
 @dataclass
 class FileServer:
-    """A server of one file: its version, its next moods, and the requests that it got.
+    """A server of one file: the version of the file, the next faults, and the headers of all requests.
 
     Args:
         content: The bytes of the file.
-        etag: Sent along if it is given.
-        last_modified: Sent along if it is given.
-        moods: One for each of the next requests; afterwards all are answered well.
+        etag: The header ETag; None leaves it out.
+        last_modified: The header Last-Modified; None leaves it out.
+        moods: Faults of the next responses; later ones have none.
     """
 
     content: bytes
@@ -66,7 +66,7 @@ class FileServer:
         return hashlib.sha256(self.content).hexdigest()
 
     def change(self, content: bytes, etag: str | None) -> None:
-        """Have another version of the file."""
+        """Replace the file by another version."""
         self.content, self.etag = content, etag
 
 
@@ -81,7 +81,7 @@ def serving(files: FileServer, tls: ssl.SSLContext | None = None) -> Iterator[Fi
             _answer(self, files)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
-            """Keep quiet."""
+            """Log nothing."""
 
     server = Server(("127.0.0.1", 0), Handler)
     if tls:

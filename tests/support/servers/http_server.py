@@ -1,4 +1,4 @@
-"""The parts that test servers share."""
+"""Parts that the servers share."""
 
 import socketserver
 import sys
@@ -10,10 +10,10 @@ from typing import Any
 
 
 class Server(ThreadingHTTPServer):
-    """A thread for each connection; nothing is said where a client has hung up."""
+    """A server with a thread for each connection; it does not report clients that close theirs."""
 
     def handle_error(self, *client: Any) -> None:
-        """Tell of anything else that a handler raises."""
+        """Report any other exception of a handler."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(*client)
 

@@ -1,4 +1,4 @@
-"""Real proxies on this machine: SOCKS5 (RFC 1928 and 1929), and HTTP with `CONNECT` and whole URLs."""
+"""Proxies on this machine: SOCKS5 (RFC 1928 and 1929), and HTTP with `CONNECT` and whole URLs."""
 
 import base64
 import io
@@ -17,13 +17,13 @@ from tests.support.servers.http_server import running
 
 @dataclass
 class ProxyServer:
-    """A proxy: its login, its answer, and the requests that it got.
+    """A proxy: its login, its fixed answer, and the requests that it received.
 
     Args:
-        login: User and password, where it wants them.
-        answer: What it answers every request with in place of passing it on; nothing at all where it is empty.
-        targets: `host:port` of each request that was passed on, or would have been.
-        connections: How many were made to it.
+        login: Required user and password.
+        answer: Bytes that answer every request, which is then not passed on; empty bytes leave the client waiting.
+        targets: `host:port` of each request.
+        connections: Number of connections.
     """
 
     login: tuple[str, str] | None = None
@@ -34,7 +34,7 @@ class ProxyServer:
     released: threading.Event = field(default_factory=threading.Event)
 
     def refuses(self, client: socket.socket) -> bool:
-        """Give the answer that it always gives, if it has one."""
+        """Send the fixed answer; returns whether there is one."""
         if self.answer:
             client.sendall(self.answer)
         elif self.answer is not None:
@@ -50,7 +50,7 @@ def proxying(proxy: ProxyServer, tls: ssl.SSLContext | None = None, *, socks: bo
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             proxy.connections += 1
-            # A client that has had enough hangs up, in the middle of a handshake too.
+            # A client may close the connection at any time, in the middle of a handshake too.
             with (
                 suppress(OSError, IndexError, ValueError),
                 tls.wrap_socket(self.request, server_side=True) if tls else self.request as client,
