@@ -39,8 +39,11 @@ def safe(certificate: Certificate) -> Iterator[FileServer]:
 
 
 @pytest.fixture
-def trusted(safe: FileServer, certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> FileServer:
+def trusted(
+    plain_network: None, safe: FileServer, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> FileServer:
     """A server of https with a trusted certificate."""
+    del plain_network  # removes the variable, so it comes first
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
     return safe
 
