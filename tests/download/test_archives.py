@@ -130,24 +130,27 @@ def test_an_error_names_the_archive_and_the_member(tmp_path: Path) -> None:
     assert set(files_below(tmp_path)) == {"photos.tgz", "extracted/good.jpg"}
 
 
-@pytest.mark.parametrize("root", ["tmp_path", "far_root"])
+#: Files of an archive, and the folder of its label folders.
+WRAPPINGS: list[tuple[list[str], str]] = [
+    (["flower_photos/daisy/1.jpg", "flower_photos/roses/2.jpg", "flower_photos/LICENSE.txt"], "flower_photos"),
+    (["daisy/1.jpg", "roses/2.jpg"], ""),
+    (["a/b/daisy/1.jpg", "a/b/roses/2.jpg"], "a/b"),
+    (["daisy/1.jpg"], ""),
+    (["flower_photos/daisy/1.jpg"], "flower_photos"),
+    (["daisy/1.jpg", "daisy/more/2.jpg"], ""),
+    (["flower_photos/daisy/1.jpg", "__MACOSX/flower_photos/x", ".hidden/x"], "flower_photos"),
+    (["flower_photos/daisy/1.jpg", "flower_photos/._cover.jpg"], "flower_photos"),
+    (["flower_photos/daisy/1.jpg", "@eaDir/daisy/1.jpg", "flower_photos/@eaDir/1.jpg"], "flower_photos"),
+    (["daisy/1.jpg", "empty.txt"], ""),
+    ([], ""),
+    # Whatever this machine's list of MIME types knows.
+    *((["daisy/more/1.txt", f"daisy/1{suffix}"], "") for suffix in (".JPEG", ".webp", ".heic", ".avif", ".tif")),
+]
+
+
+# One case is enough for an object store.
 @pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        (["flower_photos/daisy/1.jpg", "flower_photos/roses/2.jpg", "flower_photos/LICENSE.txt"], "flower_photos"),
-        (["daisy/1.jpg", "roses/2.jpg"], ""),
-        (["a/b/daisy/1.jpg", "a/b/roses/2.jpg"], "a/b"),
-        (["daisy/1.jpg"], ""),
-        (["flower_photos/daisy/1.jpg"], "flower_photos"),
-        (["daisy/1.jpg", "daisy/more/2.jpg"], ""),
-        (["flower_photos/daisy/1.jpg", "__MACOSX/flower_photos/x", ".hidden/x"], "flower_photos"),
-        (["flower_photos/daisy/1.jpg", "flower_photos/._cover.jpg"], "flower_photos"),
-        (["flower_photos/daisy/1.jpg", "@eaDir/daisy/1.jpg", "flower_photos/@eaDir/1.jpg"], "flower_photos"),
-        (["daisy/1.jpg", "empty.txt"], ""),
-        ([], ""),
-        # Whatever this machine's list of MIME types knows.
-        *((["daisy/more/1.txt", f"daisy/1{suffix}"], "") for suffix in (".JPEG", ".webp", ".heic", ".avif", ".tif")),
-    ],
+    ("root", "files", "expected"), [*(("tmp_path", *case) for case in WRAPPINGS), ("far_root", *WRAPPINGS[2])]
 )
 def test_the_folder_of_the_label_folders_is_found(
     root: str, files: list[str], expected: str, request: pytest.FixtureRequest
