@@ -19,28 +19,19 @@ def found(url: str = URL) -> Proxy | None:
 @pytest.mark.parametrize(
     ("value", "url", "auth"),
     [
-        ("http://proxy:3128", "http://proxy:3128", None),
-        ("http://proxy:3128/", "http://proxy:3128", None),
-        (" http://proxy:3128 ", "http://proxy:3128", None),
-        ("HTTP://proxy:3128", "http://proxy:3128", None),
-        ("http://proxy", "http://proxy", None),
-        ("http://proxy:", "http://proxy:", None),
+        *((value, "http://proxy:3128", None) for value in ("http://proxy:3128", "http://proxy:3128/", "proxy:3128")),
+        *((value, "http://proxy:3128", None) for value in (" http://proxy:3128 ", "HTTP://proxy:3128")),
+        *((value, "http://proxy", None) for value in ("http://proxy", "proxy")),
+        *((url, url, None) for url in ("http://proxy:", "http://[::1]:3128", "https://proxy:3128", "socks5://proxy")),
         ("http://my_proxy.example.org:80", "http://my_proxy.example.org:80", None),
-        ("http://[::1]:3128", "http://[::1]:3128", None),
-        ("https://proxy:3128", "https://proxy:3128", None),
-        ("proxy:3128", "http://proxy:3128", None),
-        ("proxy", "http://proxy", None),
         ("10.0.0.1:3128", "http://10.0.0.1:3128", None),
-        ("me:hunter2@proxy:3128", "http://proxy:3128", LOGIN),
-        ("http://me:hunter2@proxy:3128", "http://proxy:3128", LOGIN),
+        *((value, "http://proxy:3128", LOGIN) for value in ("me:hunter2@proxy:3128", "http://me:hunter2@proxy:3128")),
         ("http://me@proxy:3128", "http://proxy:3128", ("me", "")),
         ("http://@proxy:3128", "http://proxy:3128", None),
         ("http://me:hun%2Fter%402@proxy:3128", "http://proxy:3128", ("me", "hun/ter@2")),
         ("http://me:hun@ter2@proxy:3128", "http://proxy:3128", ("me", "hun@ter2")),
-        ("socks5://proxy:1080", "socks5://proxy:1080", None),
         ("socks5h://me:hunter2@proxy:1080", "socks5://proxy:1080", LOGIN),
-        ("socks://proxy:1080/", "socks5://proxy:1080", None),
-        ("socks5://proxy", "socks5://proxy", None),
+        *((value, "socks5://proxy:1080", None) for value in ("socks5://proxy:1080", "socks://proxy:1080/")),
     ],
 )
 def test_a_proxy_is_taken_in_every_form_that_is_in_use(
@@ -52,6 +43,20 @@ def test_a_proxy_is_taken_in_every_form_that_is_in_use(
     assert (proxy.variable, proxy.url, proxy.auth) == ("ALL_PROXY", url, auth)
 
 
+MALFORMED = [
+    *(
+        "http:///proxy",
+        "http://me:hunter2@",
+        "http:proxy:3128",
+        "http://proxy:port",
+        "http://proxy:0",
+        "http://proxy:-1",
+    ),
+    *("http://proxy:65536", "http://proxy:" + "9" * 5000, "http://::1:3128", "http://[::1", "http://[1.2]:3128"),
+    *("http://pro..xy:3128", "http://" + "x" * 64 + ":3128", '"http://proxy:3128"'),
+]
+
+
 @pytest.mark.parametrize(
     ("value", "told"),
     [
@@ -60,23 +65,10 @@ def test_a_proxy_is_taken_in_every_form_that_is_in_use(
         ("ftp://proxy:21", "ALL_PROXY=ftp://proxy:21 cannot be used: only http"),
         (r"socks\://proxy:7890", "not of the form http://host:port"),
         ("http://", "ALL_PROXY=http:// cannot be used: it is not of the form http://host:port"),
-        ("http:///proxy", "not of the form"),
-        ("http://me:hunter2@", "not of the form"),
+        *((value, "not of the form") for value in MALFORMED),
         ("http://me:hunter2@:3128", "ALL_PROXY=http://:3128 cannot be used: it is not of the form"),
-        ("http:proxy:3128", "not of the form"),
-        ("http://proxy:port", "not of the form"),
-        ("http://proxy:0", "not of the form"),
-        ("http://proxy:65536", "not of the form"),
-        ("http://proxy:-1", "not of the form"),
-        ("http://proxy:" + "9" * 5000, "not of the form"),
-        ("http://::1:3128", "not of the form"),
-        ("http://[::1", "not of the form"),
-        ("http://[1.2]:3128", "not of the form"),
         ("http://my proxy:3128", "ALL_PROXY=http://my proxy:3128 cannot be used"),
         ("http://pro\x1b[31mxy:3128", r"ALL_PROXY=http://pro\\x1b"),
-        ("http://pro..xy:3128", "not of the form"),
-        ("http://" + "x" * 64 + ":3128", "not of the form"),
-        ('"http://proxy:3128"', "not of the form"),
         ("me:hunter2", "ALL_PROXY=me:… cannot be used"),
         ("http://me:hunter2", "ALL_PROXY=http://me:… cannot be used"),
         ("http://me:hun/ter2@proxy:3128", r"ALL_PROXY=http://proxy:3128 .* / \? and # have to be written as %2F"),
