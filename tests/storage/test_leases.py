@@ -15,7 +15,7 @@ from tasks.paths import AnyPath, is_remote, to_path
 from tasks.storage import leases
 from tasks.storage.files import listed, read_json
 from tasks.storage.lease_locks import _leased
-from tasks.storage.leases import Lease, acquire
+from tasks.storage.leases import acquire
 from tasks.storage.locks import is_locked, lock_folder, lock_root, lock_shared
 from tasks.storage.object_store import put_bytes
 from tests.storage.processes import started
@@ -260,9 +260,9 @@ def test_a_run_says_that_it_waits_for_who_collects(folder: AnyPath) -> None:
 def test_a_lease_that_ended_is_not_renewed(folder: AnyPath, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "RENEWED", 0.02)
     assert is_remote(folder)
-    lease: Lease | None = acquire(folder, lambda: False)
-    assert lease is not None
-    assert acquire(folder, lambda: False) is None
+    lease, _ = acquire(folder, None)
+    with pytest.raises(BlockingIOError):
+        acquire(folder, None)
     lease.release()
     time.sleep(0.1)
     assert [body["released"] for body in bodies(folder)] == [True]
