@@ -26,7 +26,7 @@ _following = 0
 
 def install() -> None:
     """Answer signals in a thread, so that a computation of minutes in native code delays nothing."""
-    # Its own descriptor: `tasks.runtime.capture_stderr` may redirect standard error when a signal arrives.
+    # Its own descriptor: `tasks.runtime.standard_streams` may redirect standard error when a signal arrives.
     errors = os.dup(sys.stderr.fileno())
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

@@ -103,7 +103,7 @@ class ShardStore:
             StoreError: A shard has other columns.
         """
         missing = np.ones(len(wanted), bool)
-        for shard, file, places in self.looked_into(shards, KeyIndex(wanted), whole=True) if len(wanted) else ():
+        for shard, file, places in self.opened(shards, KeyIndex(wanted), whole=True) if len(wanted) else ():
             take = places >= 0
             take[take] = missing[places[take]]
             yield from rows_in(shard, file, take, columns)
@@ -116,18 +116,12 @@ class ShardStore:
         return pa.concat_tables([self.schema.empty_table(), *self.rows(wanted)])
 
     def every_row(self, wanted: pa.Array) -> Iterator[tuple[Mapping[bytes, bytes], pa.Table]]:
-        """Stream all rows of the wanted keys, duplicates included.
-
-        Args:
-            wanted: Keys, each once.
+        """Stream all rows of the wanted keys, each key once among them, duplicates included; errors as of `rows`.
 
         Yields:
             The metadata of a shard, and some of its rows.
-
-        Raises:
-            As of `rows`.
         """
-        for shard, file, places in self.looked_into(None, KeyIndex(wanted), whole=True) if len(wanted) else ():
+        for shard, file, places in self.opened(None, KeyIndex(wanted), whole=True) if len(wanted) else ():
             for rows in rows_in(shard, file, places >= 0, None):
                 yield file.schema_arrow.metadata or {}, rows
 
@@ -144,39 +138,31 @@ class ShardStore:
                 "Delete its folder manifests; the next run makes again what is missing.",
             )
 
-    def files(self, shards: Sequence[AnyPath] | None = None) -> Iterator[tuple[AnyPath, pq.ParquetFile]]:
-        """Open shards one after the other; each is closed when the next is requested.
-
-        A missing shard may have been merged since it was named (`tasks.shards.compaction`): then all others of the
-        folder are opened too, and the metadata of one of them names it.
-
-        Args:
-            shards: Shards to open; None opens all.
-
-        Raises:
-            StoreError: A shard is damaged, has other columns, or is missing and was not merged.
-        """
-        for shard, file, _ in self.looked_into(shards):
-            yield shard, file
-
-    def looked_into(
+    def opened(
         self, shards: Sequence[AnyPath] | None = None, index: KeyIndex | None = None, *, whole: bool = False
     ) -> Iterator[Opened]:
-        """Open shards, in parallel on an object store, and find the places of their keys; see `files`.
+        """Open shards, in parallel on an object store, and find the places of their keys.
+
+        Each is closed when the next is requested. A missing shard may have been merged since it was named
+        (`tasks.shards.compaction`): then all others of the folder are opened too, and the metadata of one of them
+        names it.
 
         Args:
             shards: Shards to open; None opens all.
             index: The wanted keys.
             whole: Whether to check all bytes of shards of which half of the rows or more are wanted. For fewer rows
                 the check would cost far more than the rows.
+
+        Raises:
+            StoreError: A shard is damaged, has other columns, or is missing and was not merged.
         """
-        opened: set[AnyPath] = set()
+        seen: set[AnyPath] = set()
         gone: dict[str, ShardGoneError] = {}
         merged: set[str] = set()
         ahead = self.shards() if shards is None else list(shards)
         while ahead:
             known = len(gone)
-            for shard, found in zip(ahead, self._looked(ahead, index, whole=whole), strict=True):
+            for shard, found in zip(ahead, self._open_all(ahead, index, whole=whole), strict=True):
                 if isinstance(found, ShardGoneError):
                     gone[shard.name] = found
                     continue
@@ -186,12 +172,12 @@ class ShardStore:
                     yield found
                 finally:
                     found.file.close(force=True)
-            opened.update(ahead)
-            ahead = [shard for shard in self.shards() if shard not in opened] if len(gone) > known else []
+            seen.update(ahead)
+            ahead = [shard for shard in self.shards() if shard not in seen] if len(gone) > known else []
         for name in gone.keys() - merged:
             raise gone[name]
 
-    def _looked(
+    def _open_all(
         self, shards: Sequence[AnyPath], index: KeyIndex | None, *, whole: bool
     ) -> Iterator[Opened | ShardGoneError]:
         look = partial(self._look, index=index)
@@ -254,7 +240,7 @@ class Search:
         lost = looked.difference(there)
         self._holder[np.isin(self._holder, [place for place, shard in enumerate(self._shards) if shard in lost])] = -1
         new = [shard for shard in there if shard not in looked]
-        for shard, _, found in self._store.looked_into(new, self._index):
+        for shard, _, found in self._store.opened(new, self._index):
             places = found[found >= 0]
             self._holder[places[self._holder[places] < 0]] = len(self._shards)
             self._shards.append(shard)

@@ -99,8 +99,8 @@ def read_json(path: AnyPath) -> Any:
 
 def listed(folder: AnyPath, pattern: str = "*") -> list[AnyPath]:
     """List the entries of a folder whose names match, in the order of names; empty if the folder is missing."""
-    names = fnmatch.filter(storage_at(folder).names(folder), pattern)
-    return [folder / name for name in sorted(names)]
+    folders, files = storage_at(folder).list_folder(folder)
+    return [folder / name for name in sorted(fnmatch.filter({*folders, *files}, pattern))]
 
 
 def is_folder(path: AnyPath) -> bool:

@@ -58,7 +58,7 @@ def mirrored(folder: "UPath") -> Iterator[RemoteMirror]:
     """Work on a copy of a folder in scratch; see `Storage.mirrored`."""
     with scratch_folder(folder.name) as here, BackgroundWriter() as behind:
         with suppress(FileNotFoundError):
-            local_cache.fetch(folder, here)
+            local_cache.fetch(folder, here, object_store.found_at(folder))
         mirror = RemoteMirror(here, folder, behind)
         yield mirror
         mirror.finish()

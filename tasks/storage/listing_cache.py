@@ -49,7 +49,7 @@ class ListedSurvey(Survey):
 
     def entries(self, folder: AnyPath) -> list[AnyPath]:
         if self._is_apart(folder):
-            names = [name for name in self._storage.names(folder) if not object_store.is_aid(name)]
+            names = [name for name in object_store.folder_names(folder) if not object_store.is_aid(name)]
         else:
             names = sorted(self._names.get(_address(folder), ()))
         return [folder / name for name in names]

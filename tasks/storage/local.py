@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.errors import StoreError
@@ -40,13 +40,11 @@ class LocalStorage(FileLocks):
             return ""
         return fingerprint({str(file): f"{status.st_size} {file_version(status)}" for file, status in seen})
 
-    def names(self, folder: Path) -> Iterable[str]:
-        return (path.name for path in folder.glob("*"))
-
     def list_folder(self, folder: Path) -> FolderListing:
         names = FolderListing([], [])
-        for path in folder.glob("*"):
-            (names.folders if path.is_dir() else names.files).append(path.name)
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(folder) as entries:
+            for entry in entries:
+                (names.folders if entry.is_dir() else names.files).append(entry.name)
         return names
 
     def is_folder(self, path: Path) -> bool:
@@ -168,6 +166,6 @@ def _remove_folder(folder: Path) -> None:
     temporary = temporary_name(folder)
     with locked_if_free(folder) as free:
         if not free:
-            raise StoreError(f"A process works in {folder}. Wait until it has ended; then forget it again.")
+            raise in_use(folder)
         folder.rename(temporary)
         shutil.rmtree(temporary)

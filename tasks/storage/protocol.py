@@ -110,9 +110,6 @@ class Storage(Protocol[PathT_contra]):
             StoreUnreachableError: The object store does not answer.
         """
 
-    def names(self, folder: PathT_contra) -> Iterable[str]:
-        """Names of the entries of a folder; empty if it is missing."""
-
     def list_folder(self, folder: PathT_contra) -> FolderListing:
         """List a folder, files apart from folders; empty if it is missing."""
 

@@ -36,7 +36,6 @@ class RemoteStorage(LeaseLocks):
     poll_seconds = 2.0
     read_bytes = staticmethod(object_store.read_bytes)
     version = staticmethod(remote_listing.version)
-    names = staticmethod(object_store.folder_names)
     list_folder = staticmethod(object_store.list_folder)
     put_file = staticmethod(object_store.put)
     remove_files = staticmethod(object_store.remove)
@@ -87,7 +86,7 @@ class RemoteStorage(LeaseLocks):
     @contextmanager
     def at_hand(self, folder: "UPath", pattern: str) -> Iterator[Path]:
         with scratch_folder(folder.name) as here:
-            for name in fnmatch.filter(self.names(folder), pattern):
+            for name in fnmatch.filter(object_store.folder_names(folder), pattern):
                 # The writer may remove it meanwhile.
                 with suppress(FileNotFoundError):
                     folder.fs.get_file(f"{folder.path}/{name}", str(here / name))

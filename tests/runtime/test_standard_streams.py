@@ -1,4 +1,4 @@
-"""Closed standard streams are reopened, so that no output ends in a file of the program."""
+"""Closed standard streams are reopened, and log lines of native code are captured unless they explain a failure."""
 
 import os
 import subprocess
@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tasks.errors import BackboneError
+from tasks.runtime.standard_streams import capture_stderr
 
 SCRIPT = """
 import os, sys
@@ -33,3 +36,25 @@ def test_output_does_not_go_into_a_file_that_the_program_opens(tmp_path: Path, c
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "file").read_bytes() == b"data"
     assert (b"printed" in done.stdout) == (1 not in closed)
+
+
+def test_lines_are_captured_in_the_block_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    with capture_stderr():
+        os.write(2, b"I0000 delegate created\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"), [(ValueError("failed"), "F0000 the cause\n"), (BackboneError("Give another one."), "")]
+)
+def test_lines_are_written_out_for_errors_other_than_the_users(
+    capfd: pytest.CaptureFixture[str], error: Exception, shown: str
+) -> None:
+    def fail() -> None:
+        os.write(2, b"F0000 the cause\n")
+        raise error
+
+    with pytest.raises(type(error)), capture_stderr():
+        fail()
+    assert capfd.readouterr().err == shown

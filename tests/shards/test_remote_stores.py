@@ -74,7 +74,7 @@ def test_nothing_stays_open_where_reading_ends_early(store: ShardStore) -> None:
     opened = []
     for _ in range(4):
         assert next(iter(store.rows(keys(*ALL)))).num_rows
-        assert next(store.files())[0] == store.shards()[0]
+        assert next(store.opened()).shard == store.shards()[0]
         assert rows_at(store, ALL) == list(ALL)
         opened.append(len(os.listdir("/proc/self/fd")))  # noqa: PTH208 (their number)
     # The first time connections are made, which are kept.
