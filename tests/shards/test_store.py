@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +18,7 @@ from tasks.shards.shard import MERGED
 from tasks.shards.store import ShardStore
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import move, remove_files
-from tests.shards.rows import WIDTH, bottlenecks, key, keys, open_store, rows_of
+from tests.shards.rows import WIDTH, bottlenecks, flip_a_bit, key, keys, open_store, rows_of
 
 
 @pytest.fixture
@@ -149,16 +148,6 @@ def test_whatever_lies_where_each_wanted_key_has_its_views_once(
 
 def cut(shard: AnyPath) -> AnyPath:
     shard.write_bytes(shard.read_bytes()[:-20])
-    return shard
-
-
-def flip_a_bit(shard: AnyPath, column: int) -> AnyPath:
-    """Damage the last byte of a column's first chunk, which is a number of its last page."""
-    damaged = bytearray(shard.read_bytes())
-    chunk = pq.read_metadata(pa.BufferReader(bytes(damaged))).row_group(0).column(column)
-    start = chunk.data_page_offset if chunk.dictionary_page_offset is None else chunk.dictionary_page_offset
-    damaged[start + chunk.total_compressed_size - 1] ^= 1
-    shard.write_bytes(bytes(damaged))
     return shard
 
 
