@@ -69,10 +69,10 @@ def store_folders(root: DataRoot) -> list[AnyPath]:
 
 
 def open_store(folder: AnyPath, rows_per_group: Mapping[str, int]) -> ShardStore:
-    """Open a store without its settings, from its shards.
+    """Open a store without its settings, from the first of its shards.
 
     Args:
-        folder: Folder with at least one shard.
+        folder: The store's folder.
         rows_per_group: Rows of a row group at most, by stage.
 
     Raises:
@@ -148,7 +148,6 @@ def _whereabouts(into: Mapping[str, str], repeats: Repeats) -> dict[str, set[str
 
 
 def _merge(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> ShardFacts:
-    """Publish the rows of a group as one shard, a row group at a time."""
     names = sorted({name for shard in group for name in (shard.path.name, *shard.merged)})
     # Metadata of only some of them does not hold for all rows.
     shared = frozenset.intersection(*(shard.metadata for shard in group))
@@ -161,7 +160,6 @@ def _merge(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> 
 
 
 def _kept(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> Iterator[pa.Table]:
-    """Read a group's rows, except duplicates of rows of other shards."""
     for shard in group:
         repeated = KeyIndex(pa.array(repeats[shard.path].keys.astype(str))) if shard.path in repeats else None
         for table in _groups(store, shard.path):

@@ -69,11 +69,7 @@ class MergePlan:
 
 
 def plan_merges(store: ShardStore, rows_per_shard: int) -> MergePlan:
-    """Read the facts of every shard, and group the small ones.
-
-    Args:
-        store: The store.
-        rows_per_shard: Rows of a merged shard at most; a small shard has less than half of them.
+    """Read the facts of every shard, and group those with less than half of the rows of a merged shard.
 
     Raises:
         StoreError: A shard is damaged or has other columns.
@@ -102,7 +98,6 @@ def _texts(file: pq.ParquetFile) -> Texts:
 
 
 def _group(small: Sequence[ShardFacts], repeats: Repeats, rows_per_shard: int) -> list[list[ShardFacts]]:
-    """Group shards greedily into merged ones."""
     groups: list[list[ShardFacts]] = []
     room = 0
     for shard in small:

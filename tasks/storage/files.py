@@ -32,11 +32,7 @@ def storage_at(path: AnyPath) -> Storage:
 def publishing(path: AnyPath) -> Iterator[Path]:
     """Write a file under a temporary name and publish it when the block ends without an exception.
 
-    Args:
-        path: The file to publish; folders above it are made. An existing file is replaced as one step.
-
-    Yields:
-        The temporary path, an empty local file.
+    The block gets an empty local file. Folders above the path are made; an existing file is replaced as one step.
     """
     with temporary_file(path) as temporary:
         yield temporary
@@ -54,11 +50,8 @@ def temporary_file(path: AnyPath) -> Iterator[Path]:
 def publish_folder(path: AnyPath, progress: Progress | None = None) -> Iterator[Path]:
     """Fill a folder under a temporary name and publish it when the block ends without an exception.
 
-    If another run was faster, its folder stays and the new one is dropped; on an object store the new files replace
-    the others. There the folder counts once all files are uploaded: `is_there` tells.
-
-    Yields:
-        The temporary path, an empty local folder.
+    The block gets an empty local folder. If another run was faster, its folder stays and the new one is dropped; on an
+    object store the new files replace the others, and the folder counts once all are uploaded: `is_there` tells.
     """
     storage = storage_at(path)
     with make_temporary(storage.scratch_for(path.parent) / path.name, folder=True) as temporary:

@@ -149,10 +149,10 @@ def register(place: "UPath") -> Lease:
 
 
 def others(place: "UPath", own: "UPath | None", now: float) -> bool:
-    """Whether another living process is registered; those that have ended are removed.
+    """Whether another living process is registered in a folder; those that have ended are removed.
 
     Args:
-        place: Folder of the registered processes.
+        place: The folder.
         own: The lease of this process.
         now: Time of the store's clock, in seconds since 1970.
     """
@@ -202,7 +202,6 @@ def is_over(told: bytes) -> bool:
 
 
 def _is_here(told: bytes) -> bool:
-    """Whether a lease is of a process of this machine."""
     return bool(_machine()) and json.loads(told)["machine"] == _machine()
 
 

@@ -26,11 +26,7 @@ def fetch(path: "UPath", to: Path, found: Mapping[str, Mapping[str, Any]]) -> No
 
 
 def local(path: "UPath") -> Path:
-    """Fetch an object or folder into scratch, once per version; see `Storage.local`.
-
-    Raises:
-        FileNotFoundError: Nothing is there.
-    """
+    """Fetch an object or folder into scratch, once per version; see `Storage.local`."""
     found = object_store.found_at(path)
     now = object_store.version_in(found)
     known = (str(path), now)
@@ -44,11 +40,7 @@ def local(path: "UPath") -> Path:
 
 @contextmanager
 def fetched(path: "UPath") -> Iterator[Path]:
-    """Fetch an object into a file of scratch that is unlinked after the block; an open file stays readable.
-
-    Raises:
-        FileNotFoundError: The object is missing.
-    """
+    """Fetch an object into a file of scratch that is unlinked after the block; an open file stays readable."""
     copy = own_scratch() / secrets.token_hex(6)
     try:
         path.fs.get_file(path.path, str(copy))

@@ -28,23 +28,16 @@ _PARTS = 4
 _PATIENCE, _SLOWEST = 180.0, 2**18
 #: Attempts to create an object while the store does not say whether it existed.
 _TRIES = 3
-
 #: Name of the content type in each library; a browser needs it to show a page.
 _KIND = {"s3": "ContentType", "gs": "content_type"}
-
 #: Objects that are no files: leases, and the marks of folders.
 _AID = re.compile(r"\.(.+\.)?(lock|running|collecting|whole)")
-
 #: Characters that the libraries take for wildcards when they remove many names at once.
 _SIGNS = re.compile(r"[*?\[]")
 
 
 def read_bytes(path: "UPath") -> bytes:
-    """Read an object in one request.
-
-    Raises:
-        FileNotFoundError: It is missing.
-    """
+    """Read an object in one request; raises FileNotFoundError if it is missing."""
     # `UPath.read_bytes` asks for the size first, and fails if the object is replaced meanwhile.
     return bytes(path.fs.cat_file(path.path))
 
@@ -68,14 +61,11 @@ def put_bytes(path: "UPath", data: bytes, timeout: float = _PATIENCE) -> None:
 
 
 def create(path: "UPath", data: bytes) -> bool:
-    """Create an object unless it exists; of several processes that try at once, one succeeds.
+    """Create an object unless it exists, and return whether it did not; of several processes at once, one succeeds.
 
     Args:
         path: The object.
         data: Bytes that no other process writes there: an answer may be lost, and the next attempt find them.
-
-    Returns:
-        Whether it was created.
     """
     for attempt in range(_TRIES):
         try:
@@ -134,11 +124,9 @@ def remove(paths: "Sequence[UPath]") -> None:
 
 
 def remove_names(path: "UPath", names: Sequence[str]) -> None:
-    """Remove objects of a store by their names; many are one request, and missing ones are ignored.
+    """Remove objects of the store of a path by their names with the bucket; many are one request.
 
-    Args:
-        path: Any path on the store.
-        names: Their names, with the bucket.
+    Missing ones are ignored.
 
     Raises:
         PermissionError: They may not be removed.
@@ -165,11 +153,7 @@ def version_in(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def found_at(path: "UPath") -> dict[str, Mapping[str, Any]]:
-    """Facts about an object, or about all objects below a folder, by name.
-
-    Raises:
-        FileNotFoundError: Nothing is there.
-    """
+    """Facts about an object, or all objects below a folder, by name; raises FileNotFoundError if there are none."""
     info: Mapping[str, Any] = path.fs.info(path.path)
     if info["type"] != "directory":
         return {path.path: info}

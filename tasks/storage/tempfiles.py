@@ -74,11 +74,7 @@ def scratch_folder(name: str) -> Iterator[Path]:
 
 
 def sweep_folder(folder: Path) -> int:
-    """Remove files that crashed writers left in a folder, not below it; files that are being written stay.
-
-    Returns:
-        Number of files and folders that were removed.
-    """
+    """Remove what crashed writers left in a folder, not below it, and return how many; files being written stay."""
     removed = 0
     for path in folder.glob(TEMPORARY) if folder.is_dir() else ():
         with suppress(FileNotFoundError), locked_if_free(path) as free:
@@ -90,11 +86,7 @@ def sweep_folder(folder: Path) -> int:
 
 @contextmanager
 def locked_if_free(path: Path) -> Iterator[bool]:
-    """Hold the exclusive lock of a file or folder during the block if it is free; yields whether it is.
-
-    Raises:
-        FileNotFoundError: The file is missing.
-    """
+    """Hold the exclusive lock of a file or folder during the block if it is free; yields whether it is."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         try:

@@ -26,37 +26,16 @@ def wrap(error: Exception, cause: Exception) -> None:
     raise error from cause
 
 
-def write_to_a_full_device() -> None:
-    Path("/dev/full").write_bytes(b"a photo")
-
-
-def allocate_too_much_with_arrow() -> None:
-    pa.allocate_buffer(2**60)
-
-
-def allocate_too_much_with_numpy() -> None:
-    np.ones(2**58)
-
-
-def allocate_too_much_with_tensorflow() -> None:
-    # TensorFlow's own message, which it raises after ten seconds of waiting for memory.
-    message = "OOM when allocating tensor with shape[4398046511104] on CPU:0 by allocator cpu [Op:Fill]"
-    fail(tf.errors.ResourceExhaustedError(None, None, message))
-
-
-def start_too_many_threads() -> None:
-    fail(RuntimeError("can't start new thread"))
-
-
-def find_no_folder_for_temporary_files() -> None:
-    fail(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"))
+# TensorFlow's own message, which it raises after ten seconds of waiting for memory.
+OOM = "OOM when allocating tensor with shape[4398046511104] on CPU:0 by allocator cpu [Op:Fill]"
+NO_TEMPORARY = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
 
 
 @pytest.mark.parametrize(
     ("work", "message"),
     [
         (
-            write_to_a_full_device,
+            lambda: Path("/dev/full").write_bytes(b"a photo"),
             r"Training cannot read or write root \(No space left on device\)\. Make room, and run again",
         ),
         (lambda: fail(OSError(errno.EROFS, "", "shard")), r"write shard \(Read-only file system\). Make it writable"),
@@ -66,15 +45,15 @@ def find_no_folder_for_temporary_files() -> None:
         (lambda: fail(tf.errors.UnknownError(None, None, f"head-5; {FULL}")), "No space left.* Make room"),
         (lambda: fail(OSError(f"Can't write (errno = 28, error message = '{FULL}')")), "No space left.* Make room"),
         (lambda: wrap(StoreError("It is damaged."), OSError(errno.EIO, "", "shard")), "write shard .* Check the disk"),
-        (find_no_folder_for_temporary_files, "there is no room for temporary files"),
-        (allocate_too_much_with_arrow, "Training has run out of memory .*smaller --batch-size"),
-        (allocate_too_much_with_numpy, r"Training has run out of memory \(Unable to allocate"),
-        (allocate_too_much_with_tensorflow, r"Training has run out of memory .*OOM when"),
+        (lambda: fail(NO_TEMPORARY), "there is no room for temporary files"),
+        (lambda: pa.allocate_buffer(2**60), "Training has run out of memory .*smaller --batch-size"),
+        (lambda: np.ones(2**58), r"Training has run out of memory \(Unable to allocate"),
+        (lambda: fail(tf.errors.ResourceExhaustedError(None, None, OOM)), r"Training has run out of memory .*OOM when"),
         (lambda: fail(RuntimeError("std::bad_alloc")), r"Training has run out of memory \(std::bad_alloc\)"),
-        (start_too_many_threads, "Training has run out of memory"),
+        (lambda: fail(RuntimeError("can't start new thread")), "Training has run out of memory"),
     ],
 )
-def test_failure_of_the_machine_is_one_line_with_its_remedy(work: Callable[[], None], message: str) -> None:
+def test_failure_of_the_machine_is_one_line_with_its_remedy(work: Callable[[], object], message: str) -> None:
     with pytest.raises(MachineError, match=message) as caught, explain_os_errors("Training", Path("root")):
         work()
     assert caught.value.__cause__ is not None

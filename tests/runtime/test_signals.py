@@ -94,11 +94,15 @@ def stop_unread(process: Popen[str]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("at", "options"),
-    [("native", ()), ("process", ()), ("process", ("--workers", "2", "--worker-force-multiprocessing"))],
-    ids=["in a long native call", "with a process of its own", "in a worker of Luigi's"],
+    ("at", "options", "name"),
+    [
+        ("native", (), "Ctrl-C"),
+        ("process", (), "SIGTERM"),
+        ("process", ("--workers", "2", "--worker-force-multiprocessing"), "Ctrl-C"),
+        ("process", ("--workers", "2", "--worker-force-multiprocessing"), "SIGTERM"),
+    ],
+    ids=["in a long native call", "with a process of its own", "in a worker of Luigi's", "in a worker by SIGTERM"],
 )
-@pytest.mark.parametrize("name", ["Ctrl-C", "SIGTERM"])
 def test_signal_ends_the_run_with_all_its_processes_and_reports_what_is_kept(
     tmp_path: Path, at: str, options: tuple[str, ...], name: str
 ) -> None:
@@ -145,10 +149,9 @@ def test_run_ends_though_nobody_reads_its_output(tmp_path: Path) -> None:
 
 def test_run_ends_though_its_output_is_closed(tmp_path: Path) -> None:
     with lingering(tmp_path, "sleep") as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        process.stderr.close()
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
         assert stop_unread(process) == 143
 
 

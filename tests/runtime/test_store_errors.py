@@ -63,15 +63,6 @@ def test_missing_bucket(impatient: ObjectStore) -> None:
     assert "NoSuchBucket" in explain(read_json, to_path("s3://no-such-bucket/data/it.json"), impatient)
 
 
-def test_missing_object_is_no_failure_of_the_store(object_store: ObjectStore) -> None:
-    path = to_path(object_store.url("it.json"))
-    with pytest.raises(FileNotFoundError) as caught, explain_os_errors("Training", path.parent):
-        read_json(path)
-    assert explain_store_error(caught.value) is None
-    with pytest.raises(ShardGoneError), explain_os_errors("Training", path.parent), reading(path):
-        path.read_bytes()
-
-
 def fail_after_missing(path: AnyPath) -> None:
     """Raise an unrelated error while a missing file is handled."""
     try:
@@ -80,7 +71,12 @@ def fail_after_missing(path: AnyPath) -> None:
         json.loads('"a bug')
 
 
-def test_error_after_a_missing_object_is_no_failure_of_the_store(object_store: ObjectStore) -> None:
+def test_missing_object_and_an_error_after_it_are_no_failure_of_the_store(object_store: ObjectStore) -> None:
     path = to_path(object_store.url("it.json"))
+    with pytest.raises(FileNotFoundError) as caught, explain_os_errors("Training", path.parent):
+        read_json(path)
+    assert explain_store_error(caught.value) is None
+    with pytest.raises(ShardGoneError), explain_os_errors("Training", path.parent), reading(path):
+        path.read_bytes()
     with pytest.raises(ValueError, match="Unterminated"), explain_os_errors("Training", path.parent):
         fail_after_missing(path)

@@ -29,22 +29,12 @@ def test_temporary_files_and_folders_go_wherever_they_are(tmp_path: Path) -> Non
     assert kept.exists()
 
 
-def test_what_is_being_written_stays(tmp_path: Path) -> None:
+def test_what_is_being_written_and_what_is_not_ours_stays(tmp_path: Path) -> None:
+    member = make(tmp_path / "download" / "flowers" / "cafe" / "daisy" / ".tmp-photo.jpg-0123456789ab")
+    notes = make(tmp_path / ".tmp-notes")
     with publishing(tmp_path / "snapshot" / "cafe.parquet") as temporary:
         sweep_root(DataRoot(tmp_path))
-        assert temporary.exists()
-
-
-def test_members_of_an_archive_stay_whatever_they_are_called(tmp_path: Path) -> None:
-    photo = make(tmp_path / "download" / "flowers" / "cafe" / "daisy" / ".tmp-photo.jpg-0123456789ab")
-    sweep_root(DataRoot(tmp_path))
-    assert photo.exists()
-
-
-def test_a_file_of_a_person_s_stays_although_its_name_begins_as_ours_do(tmp_path: Path) -> None:
-    notes = make(tmp_path / ".tmp-notes")
-    sweep_root(DataRoot(tmp_path))
-    assert notes.exists()
+        assert all(path.exists() for path in (temporary, member, notes))
 
 
 def test_half_a_checkpoint_goes_and_whole_ones_stay(tmp_path: Path) -> None:

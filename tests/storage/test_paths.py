@@ -68,8 +68,10 @@ def test_dataset_of_a_folder_has_folders_of_its_own_whatever_it_is_called(tmp_pa
     assert find_dataset(str(tmp_path / "one" / name), 15).name != find_dataset(str(tmp_path / "other" / name), 15).name
 
 
-@pytest.mark.parametrize("text", ["/", ".", "..", "../..", "//", "/.."])
-def test_folder_without_a_name_of_its_own_gets_one(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["/", ".", "..", "../..", "//", "/..", "https://host/..", "https://host/%2e%2e/", "https://host"]
+)
+def test_dataset_without_a_name_of_its_own_gets_one(text: str) -> None:
     place(find_dataset(text, 15).name)
 
 

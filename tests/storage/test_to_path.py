@@ -13,6 +13,8 @@ from tasks.storage.files import publish_json, read_json
 from tests.support.processes import Finished, run
 from tests.support.servers.object_store import ObjectStore
 
+OTHER_SCHEMES = ("http://host/data", "file:///data", "hdfs://host/data", "S3://bucket/data", "://data")
+
 
 @pytest.mark.parametrize("text", ["data", "/var/data", "../data", "s3", "s3:/bucket/data", "a:b"])
 def test_text_without_a_scheme_is_a_plain_path_of_this_machine(text: str) -> None:
@@ -35,16 +37,17 @@ def test_address_of_an_object_store_is_a_path_on_it(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["http://host/data", "file:///data", "hdfs://host/data", "S3://bucket/data", "://data"]
+    ("text", "says"),
+    [
+        *((text, "is nowhere that files are kept: give a folder, or s3://<bucket>/<folder>") for text in OTHER_SCHEMES),
+        *(
+            (text, "names no bucket: give s3://<bucket>/<folder>")
+            for text in ("s3://", "s3:///data", "gs://", "az:///")
+        ),
+    ],
 )
-def test_any_other_scheme_is_refused_with_what_to_give(text: str) -> None:
-    with pytest.raises(SettingError, match=r"is nowhere that files are kept: give a folder, or s3://<bucket>/<folder>"):
-        to_path(text)
-
-
-@pytest.mark.parametrize("text", ["s3://", "s3:///data", "gs://", "az:///"])
-def test_address_without_a_bucket_is_refused_with_what_to_give(text: str) -> None:
-    with pytest.raises(SettingError, match=r"names no bucket: give s3://<bucket>/<folder>"):
+def test_any_other_scheme_and_an_address_without_a_bucket_are_refused_with_what_to_give(text: str, says: str) -> None:
+    with pytest.raises(SettingError, match=says):
         to_path(text)
 
 
