@@ -157,7 +157,7 @@ def others(place: "UPath", own: "UPath | None", now: float) -> bool:
         now: Time of the store's clock, in seconds since 1970.
     """
     over = []
-    for name in object_store.folder_names(place):
+    for name in object_store.list_folder(place).files:
         path = place / name
         told = None if own is not None and path.path == own.path else _read(path)
         if told is None:

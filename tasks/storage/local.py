@@ -12,7 +12,7 @@ from tasks.paths import AnyPath, file_version
 from tasks.progress import Progress
 from tasks.storage.errors import in_use, not_below
 from tasks.storage.file_locks import FileLocks
-from tasks.storage.protocol import FolderListing, ItemT, ReadT, StoredFile
+from tasks.storage.protocol import FolderListing, ItemT, Mirror, ReadT, StoredFile
 from tasks.storage.survey import DiskUsage, Survey
 from tasks.storage.tempfiles import TEMPORARY_PREFIX, flush, locked_if_free, sweep_folder, temporary_name
 
@@ -100,8 +100,8 @@ class LocalStorage(FileLocks):
         yield path
 
     @contextmanager
-    def mirrored(self, folder: Path) -> Iterator["LocalMirror"]:
-        yield LocalMirror(folder)
+    def mirrored(self, folder: Path) -> Iterator[Mirror]:
+        yield Mirror(folder)
 
     @contextmanager
     def at_hand(self, folder: Path, pattern: str) -> Iterator[Path]:  # noqa: ARG002 (all are there)
@@ -141,20 +141,6 @@ class LocalStorage(FileLocks):
         else:
             path.unlink(missing_ok=True)
         return usage
-
-
-class LocalMirror:
-    """A folder that is its own mirror."""
-
-    def __init__(self, here: Path) -> None:
-        self.here = here
-
-    def keep(self, files: Sequence[Path]) -> None:
-        for path in (*files, self.here):
-            flush(path)
-
-    def settle(self) -> None:
-        pass
 
 
 def _remove_folder(folder: Path) -> None:

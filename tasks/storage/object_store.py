@@ -97,11 +97,6 @@ def list_folder(folder: "UPath") -> FolderListing:
     return names
 
 
-def folder_names(folder: "UPath") -> list[str]:
-    """List a folder: names of files and folders together, each once and sorted."""
-    return sorted({name for names in list_folder(folder) for name in names})
-
-
 def is_aid(path: str) -> bool:
     """Whether an object is no file, but a lease or the mark of a folder."""
     return any(map(_AID.fullmatch, path.split("/")))

@@ -86,7 +86,7 @@ class RemoteStorage(LeaseLocks):
     @contextmanager
     def at_hand(self, folder: "UPath", pattern: str) -> Iterator[Path]:
         with scratch_folder(folder.name) as here:
-            for name in fnmatch.filter(object_store.folder_names(folder), pattern):
+            for name in fnmatch.filter(object_store.list_folder(folder).files, pattern):
                 # The writer may remove it meanwhile.
                 with suppress(FileNotFoundError):
                     folder.fs.get_file(f"{folder.path}/{name}", str(here / name))

@@ -53,10 +53,9 @@ def rows_of(table: pa.Table) -> list[tuple[int, int]]:
     return sorted((int(row["sha256"], 16), row["view"]) for row in table.to_pylist())
 
 
-def open_store(folder: AnyPath) -> ShardStore:
-    return ShardStore(
-        folder, describe(bottleneck_schema(WIDTH, "int16"), "bottleneck", "cafe", {"views": 2}), rows_per_group=4
-    )
+def open_store(folder: AnyPath, dtype: str = "int16") -> ShardStore:
+    schema = describe(bottleneck_schema(WIDTH, dtype), "bottleneck", "cafe", {"views": 2})
+    return ShardStore(folder, schema, rows_per_group=4)
 
 
 def rows_at(

@@ -12,7 +12,6 @@ from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,11 +23,11 @@ from tasks.paths import AnyPath
 from tasks.progress import NullProgress
 from tasks.shards.compaction import Compacted, Extent, open_store, plan_compaction, run_compaction, store_folders
 from tasks.shards.manifests import read_manifest
-from tasks.shards.schemas import REJECTED, bottleneck_schema, describe
+from tasks.shards.schemas import REJECTED, describe
 from tasks.shards.shard import merged_into
 from tasks.shards.store import ShardStore
 from tasks.storage.layout import DataRoot, manifest_path
-from tests.shards.rows import WIDTH, bottlenecks, flip_a_bit, key, keys, publish_manifest, rows_at, rows_of
+from tests.shards.rows import bottlenecks, flip_a_bit, key, keys, publish_manifest, rows_at, rows_of
 from tests.shards.rows import open_store as open_bottlenecks
 from tests.storage.processes import MOMENT
 from tests.support.processes import TIMEOUT, until
@@ -235,17 +234,13 @@ def test_a_store_is_found_and_opened_from_its_shards(tmp_path: Path) -> None:
 
 
 def test_numbers_keep_their_type(tmp_path: Path) -> None:
-    schema = describe(bottleneck_schema(WIDTH, "uint8"), "bottleneck", "a", {})
-    store = ShardStore(tmp_path / "a", schema, 4)
+    store = open_bottlenecks(tmp_path, "uint8")
     for start in range(0, 9, 3):
-        vectors = np.random.default_rng(start).integers(0, 256, (3, WIDTH), dtype=np.uint8)
-        listed = pa.FixedSizeListArray.from_arrays(vectors.reshape(-1), WIDTH).cast(schema.field(2).type)
-        store.append(bottlenecks(range(start, start + 3)).set_column(2, schema.field(2), listed))
-    before = store.read(keys(*range(9))).sort_by("sha256").to_pylist()
-    found = open_store(store.folder, GROUPS)
-    run_compaction(found, 100, NullProgress())
-    assert (len(found.shards()), found.schema.equals(schema)) == (1, True)
-    assert store.read(keys(*range(9))).sort_by("sha256").to_pylist() == before
+        store.append(bottlenecks(range(start, start + 3), first=255))
+    before = store.read(keys(*range(9))).sort_by("sha256")
+    run_compaction(open_store(tmp_path, GROUPS), 100, NullProgress())
+    assert len(store.shards()) == 1
+    assert store.read(keys(*range(9))).sort_by("sha256").equals(before)
 
 
 def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:

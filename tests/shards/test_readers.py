@@ -38,12 +38,10 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         for view in range(2)
     ],
 }
-ROWS["int16"] = ROWS["bottleneck"]
 SCHEMAS = {
     "decode": DECODE,
     "rejected": REJECTED,
     "bottleneck": bottleneck_schema(3, "uint8"),
-    "int16": bottleneck_schema(3, "int16"),
 }
 
 
