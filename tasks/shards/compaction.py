@@ -61,10 +61,8 @@ class Compacted(NamedTuple):
 
 def store_folders(root: DataRoot) -> list[AnyPath]:
     """Folders of a data root's stores with shards: decoded and rejected photos, then bottlenecks."""
-    decoded = [path.name for path in listed(root.below("decode"))]
-    embedded = [path.name for path in listed(root.below("bottleneck"))]
-    folders = [place(key) for key in decoded for place in (root.decode, root.rejected)]
-    folders += [root.bottleneck(key) for key in embedded]
+    folders = [folder for decoded in listed(root.below("decode")) for folder in (decoded, root.rejected(decoded.name))]
+    folders += listed(root.below("bottleneck"))
     return [folder for folder in folders if listed(folder, "part-*.parquet")]
 
 

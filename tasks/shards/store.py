@@ -126,11 +126,7 @@ class ShardStore:
                 yield file.schema_arrow.metadata or {}, rows
 
     def check(self, found: int, promised: int, what: str) -> None:
-        """Compare the number of rows found with the number in a manifest; another run may have added more.
-
-        Raises:
-            DamagedError: Fewer were found, so the manifests are wrong.
-        """
+        """Raise DamagedError if fewer rows were found than a manifest promises; another run may have added more."""
         if found < promised:
             raise DamagedError(
                 self.folder / "manifests",
@@ -216,13 +212,9 @@ class ShardStore:
 
 
 class Search:
-    """The shards of a store that hold the wanted keys; a repeated search opens only new shards.
+    """The shards of a store that hold the wanted keys, given each once; a repeated search opens only new shards.
 
     It takes 4 bytes a key beside the index.
-
-    Args:
-        store: The store.
-        wanted: Keys, each once.
     """
 
     def __init__(self, store: ShardStore, wanted: pa.Array) -> None:
@@ -231,11 +223,7 @@ class Search:
         self._holder = np.full(len(wanted), -1, np.int32)
 
     def look(self) -> None:
-        """Search the shards that are new.
-
-        Raises:
-            StoreError: A shard is damaged or has other columns.
-        """
+        """Search the shards that are new; raises StoreError if one is damaged or has other columns."""
         there, looked = self._store.shards(), set(self._shards)
         lost = looked.difference(there)
         self._holder[np.isin(self._holder, [place for place, shard in enumerate(self._shards) if shard in lost])] = -1
@@ -252,19 +240,14 @@ class Search:
         return found
 
     def shards(self, which: npt.NDArray[np.bool_] | None = None) -> list[AnyPath]:
-        """Shards that hold rows of the wanted keys, one for each key, in the order of names.
-
-        Args:
-            which: Mask of the wanted keys: bool [N]; None takes all.
-        """
+        """Shards, one for each wanted key (of a mask, bool [N]) that has rows, in the order of names."""
         holders = np.unique(self._holder if which is None else self._holder[which])
         return sorted(self._shards[holder] for holder in holders[holders >= 0])
 
     def holders(self, which: npt.NDArray[np.bool_]) -> tuple[list[AnyPath], npt.NDArray[np.int64]]:
         """Shards as of `shards`, and the place of each key's shard among them: int64, in the order of the keys.
 
-        Args:
-            which: Mask of wanted keys that were all found: bool [N].
+        All wanted keys of the mask, bool [N], must have been found.
         """
         numbers = np.unique(self._holder[which]).tolist()
         numbers.sort(key=self._shards.__getitem__)

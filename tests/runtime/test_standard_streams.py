@@ -1,7 +1,6 @@
 """Closed standard streams are reopened, and log lines of native code are captured unless they explain a failure."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from tasks.errors import BackboneError
 from tasks.runtime.standard_streams import capture_stderr
+from tests.support.processes import run
 
 SCRIPT = """
 import os, sys
@@ -25,17 +25,11 @@ sys.stdin.read()
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
 def test_output_does_not_go_into_a_file_that_the_program_opens(tmp_path: Path, closed: tuple[int, ...]) -> None:
     redirections = " ".join(f"{number}>&-" for number in closed)
-    done = subprocess.run(
-        ["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-c", SCRIPT, str(tmp_path / "file")],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
+    command = ["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-c", SCRIPT, tmp_path / "file"]
+    done = run(command, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    assert done.code == 0, done.errors
     assert (tmp_path / "file").read_bytes() == b"data"
-    assert (b"printed" in done.stdout) == (1 not in closed)
+    assert ("printed" in done.output) == (1 not in closed)
 
 
 def test_lines_are_captured_in_the_block_alone(capfd: pytest.CaptureFixture[str]) -> None:

@@ -129,14 +129,10 @@ def test_a_folder_made_for_a_lock_alone_goes_with_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
 
 
-@pytest.mark.parametrize("kill", [False, True])
-def test_a_second_process_waits_until_the_first_is_done_or_dead(kill: bool, folder: AnyPath) -> None:
+def test_a_second_process_waits_until_the_first_is_dead(folder: AnyPath) -> None:
     with started(FOLDER_HOLDER, folder) as holder, started(waiting(FOLDER_HOLDER), folder) as waiter:
         assert not is_inside(waiter, MOMENT)
-        if kill:
-            holder.send_signal(signal.SIGKILL)
-        else:
-            finish(holder)
+        holder.send_signal(signal.SIGKILL)
         assert is_inside(waiter)
 
 

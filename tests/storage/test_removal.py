@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tasks.storage.layout import DataRoot, PlaceT
 from tasks.storage.locks import lock_folder
 from tasks.storage.removal import check_removable, measure, remove
 from tasks.storage.survey import DiskUsage
+from tests.support.processes import run
 
 
 @pytest.fixture
@@ -113,8 +113,7 @@ shutil.rmtree = lambda folder: (next(Path(folder).glob("file-*")).unlink(), os.k
 root = DataRoot(Path(sys.argv[1]))
 remove(root.train("cafe"), root)
 """
-    done = subprocess.run([sys.executable, "-c", script, root.path], check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert run([sys.executable, "-c", script, root.path]).code == -signal.SIGKILL
     assert not root.train("cafe").exists()
     (left,) = root.train("cafe").parent.iterdir()
     assert left.name.startswith(".tmp-cafe-")

@@ -1,7 +1,6 @@
 """What a text names: a file of this machine, an object of a store, or nothing that files are kept in."""
 
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -75,9 +74,9 @@ def test_library_that_is_missing_is_told_with_the_command_that_installs_it(schem
     script = (
         f"import sys; sys.modules[{library!r}] = None\nfrom tasks.paths import to_path\nto_path('{scheme}://b/data')"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert f"pip install -e '.[{scheme}]'" in ended.stderr
-    assert "SettingError" in ended.stderr
+    errors = run([sys.executable, "-c", script]).errors
+    assert f"pip install -e '.[{scheme}]'" in errors
+    assert "SettingError" in errors
 
 
 def test_data_root_of_this_machine_needs_no_library_of_object_stores(tmp_path: Path) -> None:
@@ -94,7 +93,7 @@ with lock_folder(root.path / "store"):
     publish_json(root.path / "it.json", 1)
 print(sorted({"upath", "fsspec", "s3fs", "botocore", "aiohttp"} & set(sys.modules)))
 """
-    assert subprocess.check_output([sys.executable, "-c", script, tmp_path], text=True) == "[]\n"
+    assert run([sys.executable, "-c", script, tmp_path]) == Finished(0, "[]\n", "")
 
 
 def test_path_that_is_sent_to_another_process_holds_no_credentials(object_store: ObjectStore) -> None:
