@@ -22,9 +22,8 @@ from tasks.shards.parquet import open_parquet, publish_shard
 from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.shards.shard import MERGED, open_whole, reading
 from tasks.shards.store import ShardStore
-from tasks.storage.files import listed, remove_files
+from tasks.storage.files import listed, lock_folder, storage_at
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_folder
 
 
 class Extent(NamedTuple):
@@ -119,7 +118,7 @@ def run_compaction(store: ShardStore, rows_per_shard: int, progress: Progress) -
             written.append(merged)
             into.update((shard.path.name, merged.path.name) for shard in group)
             rename_shards(store.folder / "manifests", _whereabouts(into, plan.repeats))
-            remove_files([shard.path for shard in group])
+            storage_at(store.folder).remove_files([shard.path for shard in group])
             progress.advance(sum(shard.rows for shard in group))
     kept = set(plan.shards) - {shard for group in plan.groups for shard in group}
     return Compacted(Extent.of(plan.shards), Extent.of([*kept, *written]))

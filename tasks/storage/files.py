@@ -6,8 +6,8 @@ disk and renamed. For an object store it is in scratch, and is uploaded as one s
 
 import fnmatch
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +116,9 @@ def read_each(read: Callable[[ItemT], ReadT], items: Iterable[ItemT], root: AnyP
     return storage_at(root).read_each(read, items)
 
 
-def remove_files(paths: Sequence[AnyPath]) -> None:
-    """Remove files of one data root; missing ones are ignored."""
-    if paths:
-        storage_at(paths[0]).remove_files(paths)
-
-
-def move(path: AnyPath, place: AnyPath) -> None:
-    """Move a file or folder within its data root; an object store copies, then removes."""
-    storage_at(path).move(path, place)
+def lock_folder(folder: AnyPath) -> AbstractContextManager[None]:
+    """Hold the exclusive lock of a folder during the block; report once when it has to be waited for."""
+    return storage_at(folder).lock_folder(folder)
 
 
 def sweep(folder: AnyPath) -> int:

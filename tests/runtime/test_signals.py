@@ -22,8 +22,7 @@ from tasks.progress import Progress
 from tasks.runtime import run_status
 from tasks.shards.manifests import StageResult
 from tasks.stage import RunStageTask
-from tasks.storage.files import listed, publish_bytes
-from tasks.storage.locks import lock_folder
+from tasks.storage.files import listed, lock_folder, publish_bytes
 from tests.support.processes import STOP_TIMEOUT, TIMEOUT, assert_gone, descendants, running, stop, until
 from tests.support.servers.object_store import ObjectStore
 

@@ -16,7 +16,7 @@ from tasks.shards.parquet import publish_parquet, read_parquet
 from tasks.shards.quarantine import quarantine
 from tasks.shards.store import ShardStore
 from tasks.storage.errors import DamagedError
-from tasks.storage.files import listed, remove_files
+from tasks.storage.files import listed, storage_at
 from tasks.storage.layout import manifest_path
 from tasks.storage.tempfiles import own_scratch
 from tests.shards.rows import bottlenecks, flip_a_bit, key, keys, open_store, publish_manifest, rows_at, rows_of
@@ -97,7 +97,7 @@ def test_a_damaged_shard_is_told_of_and_set_aside(
     shard = store.append(bottlenecks(range(EACH), first=1))
     for other in store.shards():
         if other != shard and 0 in [number for number, _ in rows_of(read_parquet(other, ["sha256", "view"]))]:
-            remove_files([other])
+            storage_at(other).remove_files([other])
     naming = [publish_manifest(store, name, [shard]) for name in ("one", "two")]
     damage(shard)
     with pytest.raises(DamagedError, match=f"{shard.name} is damaged") as caught:

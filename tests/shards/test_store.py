@@ -17,7 +17,7 @@ from tasks.shards.schemas import REJECTED, bottleneck_schema
 from tasks.shards.shard import MERGED
 from tasks.shards.store import ShardStore
 from tasks.storage.errors import DamagedError
-from tasks.storage.files import move, remove_files
+from tasks.storage.files import storage_at
 from tests.shards.rows import WIDTH, bottlenecks, flip_a_bit, key, keys, open_store, rows_of
 
 
@@ -94,7 +94,7 @@ def test_a_search_that_looks_again_opens_only_what_is_new(store: ShardStore) -> 
 def test_a_search_forgets_what_is_gone_and_finds_it_where_it_is_now(store: ShardStore) -> None:
     first, second = (store.append(bottlenecks(range(start, start + 3))) for start in (0, 3))
     search = store.search(keys(1, 4))
-    remove_files([first])
+    storage_at(first).remove_files([first])
     search.look()
     assert search.found.tolist() == [False, True]
     again = store.append(bottlenecks(range(2), first=7))
@@ -107,7 +107,7 @@ def test_rows_of_a_shard_that_was_merged_into_another_are_found_there(store: Sha
     gone, other = (store.append(bottlenecks(range(start, start + 3))) for start in (0, 3))
     metadata = store.schema.metadata | {MERGED: f'["{gone.name}"]'.encode()}
     merged = ShardStore(store.folder, store.schema.with_metadata(metadata), 4).append(bottlenecks(range(3)))
-    remove_files([gone])
+    storage_at(gone).remove_files([gone])
     for shards in ([gone], [gone, other], [other, gone, merged]):
         assert rows_of(pa.concat_tables(store.rows(keys(0, 2, 4, 99), shards=shards))) == [(0, 0), (2, 0), (4, 0)]
 
@@ -115,7 +115,7 @@ def test_rows_of_a_shard_that_was_merged_into_another_are_found_there(store: Sha
 def test_a_shard_that_is_gone_is_named_though_another_one_holds_a_key_of_it(store: ShardStore) -> None:
     gone = store.append(bottlenecks(range(3)))
     store.append(bottlenecks(range(2), first=7))
-    remove_files([gone])
+    storage_at(gone).remove_files([gone])
     with pytest.raises(StoreError, match=re.escape(f"{gone} is gone. Delete the folder manifests")):
         list(store.rows(keys(1, 2), shards=[gone]))
 
@@ -183,7 +183,7 @@ def test_a_damaged_shard_is_named_with_the_remedy(
 
 def test_a_shard_with_another_name_than_its_bytes_have_is_damaged_where_most_of_it_is_read(store: ShardStore) -> None:
     shard = store.append(bottlenecks(range(3)))
-    move(shard, shard.with_name("part-0123456789abcdef.parquet"))
+    storage_at(shard).move(shard, shard.with_name("part-0123456789abcdef.parquet"))
     with pytest.raises(DamagedError, match="its bytes are not those that it is named after"):
         store.read(keys(0, 1))
 
@@ -220,7 +220,7 @@ def test_where_little_of_a_shard_is_read_it_is_not_hashed(store: ShardStore) -> 
 
 def test_what_is_set_aside_is_no_shard(store: ShardStore) -> None:
     shard = store.append(bottlenecks(range(3)))
-    move(shard, store.folder / "damaged" / shard.name)
+    storage_at(shard).move(shard, store.folder / "damaged" / shard.name)
     assert store.shards() == []
     assert store.read(keys(1)).num_rows == 0
 

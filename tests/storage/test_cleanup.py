@@ -5,9 +5,8 @@ import os
 from pathlib import Path
 
 from tasks.storage.cleanup import sweep_root
-from tasks.storage.files import publishing
+from tasks.storage.files import lock_folder, publishing, storage_at
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_folder, lock_until_exit
 
 
 def make(path: Path) -> Path:
@@ -54,7 +53,7 @@ def test_the_lock_of_a_night_that_was_killed_goes_and_one_that_is_held_stays(tmp
     descriptor = os.open(other, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     own = tmp_path / "runs" / "flowers" / ".2026-02-01.lock"
-    lock_until_exit(own, "the run of flowers")
+    storage_at(own).lock_until_exit(own, "the run of flowers")
     sweep_root(DataRoot(tmp_path))
     os.close(descriptor)
     assert (stale.exists(), other.exists(), own.exists()) == (False, True, True)

@@ -19,14 +19,12 @@ from tasks.storage.files import (
     is_there,
     listed,
     local,
-    move,
     publish_bytes,
     publish_folder,
     publish_json,
     publishing,
     read_bytes,
     read_json,
-    remove_files,
     storage_at,
     sweep,
 )
@@ -220,7 +218,7 @@ def test_what_is_missing_is_not_found(folder: AnyPath) -> None:
     assert storage_at(folder).version(folder / "it") == ""
     assert not is_folder(folder / "it")
     assert measure(folder / "it") == DiskUsage(0, 0)
-    remove_files([folder / "it.json", folder / "other.json"])
+    storage_at(folder).remove_files([folder / "it.json", folder / "other.json"])
 
 
 def test_a_folder_is_listed_a_level_at_a_time_or_with_all_below_it(folder: AnyPath) -> None:
@@ -250,14 +248,14 @@ def test_what_is_moved_or_removed_is_that_and_nothing_beside_it(folder: AnyPath)
     for name in (signs, "1", "plain2"):
         publish_bytes(folder / "files" / name, name.encode())
         publish_two(folder / "folders" / name)
-    move(folder / "files" / signs, folder / "files" / "damaged" / signs)
-    move(folder / "folders" / signs, folder / "damaged" / signs)
+    storage_at(folder).move(folder / "files" / signs, folder / "files" / "damaged" / signs)
+    storage_at(folder).move(folder / "folders" / signs, folder / "damaged" / signs)
     assert read_bytes(folder / "files" / "damaged" / signs) == signs.encode()
     assert measure(folder / "damaged" / signs) == DiskUsage(2, 3)
     assert names(folder / "files") == ["1", "damaged", "plain2"]
     assert [measure(folder / "folders" / name).files for name in (signs, "1", "plain2")] == [0, 2, 2]
     assert [is_there(folder / "folders" / name) for name in (signs, "1", "plain2")] == [False, True, True]
-    remove_files([folder / "files" / "damaged" / signs])
+    storage_at(folder).remove_files([folder / "files" / "damaged" / signs])
     for _ in range(2):
         storage_at(folder).discard(folder / "damaged" / signs)
     assert measure(folder / "damaged") == DiskUsage(0, 0)

@@ -13,10 +13,9 @@ from upath import UPath
 from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote, to_path
 from tasks.storage import leases
-from tasks.storage.files import listed, read_json
+from tasks.storage.files import listed, lock_folder, read_json, storage_at
 from tasks.storage.lease_locks import _leased
 from tasks.storage.leases import acquire
-from tasks.storage.locks import is_locked, lock_folder, lock_root, lock_shared
 from tasks.storage.object_store import put_bytes
 from tests.storage.processes import started
 from tests.storage.test_locks import SHARER, waiting
@@ -28,17 +27,17 @@ FORKER = """
 import sys
 from multiprocessing import get_context
 from tasks.storage.files import listed
-from tasks.storage.locks import lock_folder, lock_shared, lock_until_exit
+from tasks.storage.files import lock_folder, storage_at
 from tasks.paths import to_path
 
 def work():
-    assert not lock_until_exit(root / "night", "it")
-    assert not lock_shared(root)
+    assert not storage_at(root).lock_until_exit(root / "night", "it")
+    assert not storage_at(root).lock_shared(root)
     lease.release()
 
 root = to_path(sys.argv[1])
-lock_until_exit(root / "night", "it")
-lock_shared(root)
+storage_at(root).lock_until_exit(root / "night", "it")
+storage_at(root).lock_shared(root)
 from tasks.storage.lease_locks import _leased
 lease = _leased[str(root / "night")]
 child = get_context("fork").Process(target=work)
@@ -53,8 +52,9 @@ import tasks.paths
 
 # As where the store is far away, and nobody has spoken with it for a while: its address is looked up again.
 tasks.paths._OPTIONS["s3"]["config_kwargs"]["connector_args"] = {"keepalive_timeout": 0.01, "ttl_dns_cache": 0}
-from tasks.storage.locks import lock_shared
-lock_shared(tasks.paths.to_path(sys.argv[1]))
+from tasks.storage.files import storage_at
+root = tasks.paths.to_path(sys.argv[1])
+storage_at(root).lock_shared(root)
 """
 
 
@@ -98,11 +98,11 @@ def test_a_killed_holder_elsewhere_is_followed_once_its_lease_is_over(
     put_bytes(folder / ".lock" / "0000000007", elsewhere())
     with monkeypatch.context() as patience:
         patience.setattr(leases, "EXPIRED", 60.0)
-        assert is_locked(folder)
+        assert storage_at(folder).is_locked(folder)
     assert 1 < take(folder) < SOON
     assert [path.name for path in listed(folder / ".lock")] == ["0000000008"]
     put_bytes(folder / ".lock" / "0000000009", elsewhere(released=True))
-    assert not is_locked(folder)
+    assert not storage_at(folder).is_locked(folder)
     monkeypatch.setattr(leases, "EXPIRED", 60.0)
     assert take(folder) < SOON
 
@@ -134,12 +134,12 @@ def test_a_holder_tells_that_it_is_there(folder: UPath, monkeypatch: pytest.Monk
         [first] = bodies(folder / ".lock")
         until(lambda: bodies(folder / ".lock")[0]["beat"] != first["beat"])
         [later] = bodies(folder / ".lock")
-        assert is_locked(folder)
+        assert storage_at(folder).is_locked(folder)
     assert first["lease"] == later["lease"]
     assert int(f"{later['beat']}") > int(f"{first['beat']}")
     [ended] = bodies(folder / ".lock")
     assert ended["released"]
-    assert not is_locked(folder)
+    assert not storage_at(folder).is_locked(folder)
 
 
 def test_time_in_which_the_store_cannot_be_asked_ends_no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def test_a_lease_is_taken_though_the_answer_was_lost(
     gateway.spoil("PUT", Fate.ANSWER_LOST)
     place = to_path(str(folder))
     assert take(place) < SOON
-    assert not is_locked(place)
+    assert not storage_at(place).is_locked(place)
 
 
 def test_who_cannot_reach_the_store_gives_back_in_time_and_raises_nothing(
@@ -195,7 +195,7 @@ def test_a_lock_costs_few_requests(folder: UPath, gateway: Gateway) -> None:
         take(place)
     assert later == {"LIST": 2, "GET": 1, "PUT": 2, "DELETE": 1}
     with gateway.counting() as asked:
-        assert not is_locked(place)
+        assert not storage_at(place).is_locked(place)
     assert asked == {"LIST": 1, "GET": 1}
 
 
@@ -203,7 +203,7 @@ def test_what_is_no_lease_is_over(folder: UPath, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(leases, "EXPIRED", 60.0)
     for data in (b"", b"null", b"{}", b"\xff", b'{"machine": "other", "process": "x", "started": "1"}'):
         put_bytes(folder / ".lock" / "0000000001", data)
-        assert not is_locked(folder)
+        assert not storage_at(folder).is_locked(folder)
         assert take(folder) < SOON
 
 
@@ -222,12 +222,12 @@ def test_a_process_that_ends_gives_back_where_the_store_has_a_name(
 
 
 def test_runs_are_registered_and_who_was_killed_is_removed_by_who_collects(folder: UPath) -> None:
-    lock_shared(folder)
+    storage_at(folder).lock_shared(folder)
     with started(SHARER, folder) as sharer:
         assert len(listed(folder / ".running")) == 2
         sharer.send_signal(signal.SIGKILL)
         sharer.wait(TIMEOUT)
-    with lock_root(folder):
+    with storage_at(folder).lock_root(folder):
         assert len(listed(folder / ".running")) == 1
 
 
@@ -238,16 +238,16 @@ def test_a_run_elsewhere_keeps_others_from_collecting_until_it_has_long_told_not
     put_bytes(other, elsewhere())
     with monkeypatch.context() as patience:
         patience.setattr(leases, "EXPIRED", 60.0)
-        with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
+        with pytest.raises(StoreError, match="A run is under way"), storage_at(folder).lock_root(folder):
             pytest.fail("It is not alone.")
     # A store's times are whole seconds.
     time.sleep(2.1)
-    with lock_root(folder):
+    with storage_at(folder).lock_root(folder):
         assert listed(folder / ".running") == []
 
 
 def test_a_run_says_that_it_waits_for_who_collects(folder: UPath) -> None:
-    with lock_root(folder), started(waiting(SHARER), folder) as sharer:
+    with storage_at(folder).lock_root(folder), started(waiting(SHARER), folder) as sharer:
         assert read_line(sharer) == f"Another process collects in {folder}; waiting until it has ended.\n"
 
 

@@ -11,7 +11,7 @@ from upath import UPath
 from tasks.errors import MachineError
 from tasks.paths import AnyPath, is_remote, to_path
 from tasks.storage import object_store
-from tasks.storage.files import is_there, listed, local, publish_bytes, publish_json, read_json, remove_files
+from tasks.storage.files import is_there, listed, local, publish_bytes, publish_json, read_json, storage_at
 from tasks.storage.removal import measure
 from tasks.storage.survey import DiskUsage
 from tasks.storage.tempfiles import scratch
@@ -122,7 +122,7 @@ def test_what_is_asked_for_all_the_time_takes_few_requests(watched: UPath, gatew
         (lambda: is_there(watched / "folder"), {"HEAD": 1}),
         (lambda: listed(watched, "*.json"), {"LIST": 1}),
         (lambda: object_store.create(new, b""), {"PUT": 1}),
-        (lambda: remove_files([watched / "it.json"]), {"DELETE": 1}),
+        (lambda: storage_at(watched).remove_files([watched / "it.json"]), {"DELETE": 1}),
     ]
     for use, takes in uses:
         with gateway.counting() as counted:
@@ -143,7 +143,7 @@ def test_many_objects_are_removed_in_few_requests_and_never_in_silence(watched: 
     gateway.decide(lambda request: Fate.FORBIDDEN if request.kind in {"DELETE", "POST"} else Fate.PASSED)
     for some in (files[:2], files):
         with pytest.raises(PermissionError):
-            remove_files(some)
+            storage_at(watched).remove_files(some)
     gateway.decide(lambda _: Fate.PASSED)
-    remove_files(files)
+    storage_at(watched).remove_files(files)
     assert names(watched) == []

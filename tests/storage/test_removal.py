@@ -9,9 +9,8 @@ import pytest
 
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
-from tasks.storage.files import publish_bytes, publishing
+from tasks.storage.files import lock_folder, publish_bytes, publishing
 from tasks.storage.layout import DataRoot, PlaceT
-from tasks.storage.locks import lock_folder
 from tasks.storage.removal import check_removable, measure, remove
 from tasks.storage.survey import DiskUsage
 from tests.support.processes import run

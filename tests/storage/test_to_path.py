@@ -84,11 +84,11 @@ def test_data_root_of_this_machine_needs_no_library_of_object_stores(tmp_path: P
 import sys
 from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_folder, lock_shared
+from tasks.storage.files import lock_folder, storage_at
 from tasks.paths import to_path
 
 root = DataRoot(to_path(sys.argv[1]))
-lock_shared(root.path)
+storage_at(root.path).lock_shared(root.path)
 with lock_folder(root.path / "store"):
     publish_json(root.path / "it.json", 1)
 print(sorted({"upath", "fsspec", "s3fs", "botocore", "aiohttp"} & set(sys.modules)))
