@@ -9,15 +9,20 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from tasks.concurrency import map_ordered
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import NullProgress, Progress
 from tasks.storage.errors import DamagedError
 from tasks.storage.local import LocalStorage
-from tasks.storage.protocol import ItemT, ReadT, Storage
+from tasks.storage.object_store import AT_ONCE
+from tasks.storage.protocol import Storage
 from tasks.storage.remote import RemoteStorage
 from tasks.storage.tempfiles import make_temporary, sweep_folder
+
+ItemT = TypeVar("ItemT")
+ReadT = TypeVar("ReadT")
 
 _LOCAL: Storage = LocalStorage()
 _REMOTE: Storage = RemoteStorage()
@@ -113,7 +118,7 @@ def local(path: AnyPath) -> Path:
 
 def read_each(read: Callable[[ItemT], ReadT], items: Iterable[ItemT], root: AnyPath) -> Iterator[ReadT]:
     """Call a function that reads below a data root on each item, in threads if reads are requests; in order."""
-    return storage_at(root).read_each(read, items)
+    return map_ordered(read, items, AT_ONCE) if storage_at(root).reads_are_requests else map(read, items)
 
 
 def lock_folder(folder: AnyPath) -> AbstractContextManager[None]:

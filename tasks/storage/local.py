@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tasks.paths import AnyPath, file_version
 from tasks.progress import Progress
 from tasks.storage.errors import in_use, not_below
 from tasks.storage.file_locks import FileLocks
-from tasks.storage.protocol import FolderListing, ItemT, Mirror, ReadT, StoredFile
+from tasks.storage.protocol import FolderListing, Mirror, StoredFile
 from tasks.storage.survey import DiskUsage, Survey
 from tasks.storage.tempfiles import TEMPORARY_PREFIX, flush, locked_if_free, sweep_folder, temporary_name
 
@@ -112,9 +112,6 @@ class LocalStorage(FileLocks):
 
     def kept_here(self, folder: Path) -> Path:
         return folder
-
-    def read_each(self, read: Callable[[ItemT], ReadT], items: Iterable[ItemT]) -> Iterator[ReadT]:
-        return map(read, items)
 
     def measure(self, path: Path) -> DiskUsage:
         return Survey().measure(path)

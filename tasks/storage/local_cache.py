@@ -21,7 +21,7 @@ def fetch(path: "UPath", to: Path, found: Mapping[str, Mapping[str, Any]]) -> No
     if found.keys() == {path.path}:
         path.fs.get_file(path.path, str(to))
         return
-    targets = [str(to / name.removeprefix(object_store.prefix_of(path))) for name in found]
+    targets = [str(to / name.removeprefix(f"{path.path.rstrip('/')}/")) for name in found]
     path.fs.get(list(found), targets, batch_size=object_store.AT_ONCE)
 
 

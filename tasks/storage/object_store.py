@@ -152,15 +152,10 @@ def found_at(path: "UPath") -> dict[str, Mapping[str, Any]]:
     info: Mapping[str, Any] = path.fs.info(path.path)
     if info["type"] != "directory":
         return {path.path: info}
-    prefix = prefix_of(path)
+    prefix = f"{path.path.rstrip('/')}/"
     found = path.fs.find(path.path, detail=True)
     # An object whose name ends with a slash only shows a folder.
     below = {name: one for name, one in found.items() if name.startswith(prefix) and not name.endswith("/")}
     if not below:
         raise FileNotFoundError(f"There is no {path}")
     return below
-
-
-def prefix_of(path: "UPath") -> str:
-    """The prefix of the names of all objects below a folder."""
-    return f"{path.path.rstrip('/')}/"

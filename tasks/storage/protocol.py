@@ -3,7 +3,7 @@
 `tasks.storage.local` and `tasks.storage.remote` implement it, and `tasks.storage.files.storage_at` chooses one by path.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -16,8 +16,6 @@ from tasks.storage.survey import DiskUsage, Survey
 from tasks.storage.tempfiles import flush
 
 PathT_contra = TypeVar("PathT_contra", bound=AnyPath, contravariant=True, default=Any)
-ItemT = TypeVar("ItemT")
-ReadT = TypeVar("ReadT")
 
 
 class FolderListing(NamedTuple):
@@ -171,9 +169,6 @@ class Storage(Protocol[PathT_contra]):
 
         It is the folder itself, or one in scratch, which is not swept but may vanish.
         """
-
-    def read_each(self, read: Callable[[ItemT], ReadT], items: Iterable[ItemT]) -> Iterator[ReadT]:
-        """Call a function that reads on each item, in parallel where reads are requests; results keep the order."""
 
     def measure(self, path: PathT_contra) -> DiskUsage:
         """Measure a file or folder; zero if it is missing. Links are not followed, leases and marks do not count."""
