@@ -74,9 +74,11 @@ def test_a_manifest_that_is_wrong_without_the_file_is_removed(tmp_path: Path, fi
     assert (wrong.exists(), other.exists()) == (False, True)
 
 
-def test_a_folder_is_moved_as_a_whole(tmp_path: Path) -> None:
+def test_a_folder_is_moved_as_a_whole_and_the_reason_told(tmp_path: Path) -> None:
     file = damage(tmp_path / "checkpoints" / "head-5.index").path
-    quarantine(DamagedError(file.parent, "The checkpoint is damaged."))
+    damaged = DamagedError(file.parent, "The checkpoint is damaged.")
+    damaged.__cause__ = ValueError("CRC checksum verification failed")
+    assert quarantine(damaged).startswith(f"{file.parent} is damaged (CRC checksum verification failed). It is now ")
     assert (tmp_path / "damaged" / "checkpoints" / "head-5.index").read_bytes() == b"half of"
     assert not file.parent.exists()
 
@@ -88,9 +90,3 @@ def test_what_a_broken_disk_does_not_let_be_read_stays_where_it_is(tmp_path: Pat
         quarantine(damaged)
     assert caught.value is damaged
     assert damaged.path.exists()
-
-
-def test_the_reason_is_told_where_there_is_one(tmp_path: Path) -> None:
-    damaged = damage(tmp_path / "part-1.parquet")
-    damaged.__cause__ = ValueError("CRC checksum verification failed")
-    assert quarantine(damaged).startswith(f"{damaged.path} is damaged (CRC checksum verification failed). It is now ")
