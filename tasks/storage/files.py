@@ -44,11 +44,9 @@ def publishing(path: AnyPath) -> Iterator[Path]:
         storage_at(path).put_file(temporary, path)
 
 
-@contextmanager
-def temporary_file(path: AnyPath) -> Iterator[Path]:
+def temporary_file(path: AnyPath) -> AbstractContextManager[Path]:
     """Yield an empty temporary file for a file to publish; it is removed at the end if it still exists."""
-    with make_temporary(storage_at(path).scratch_for(path.parent) / path.name, folder=False) as temporary:
-        yield temporary
+    return make_temporary(storage_at(path).scratch_for(path.parent) / path.name, folder=False)
 
 
 @contextmanager

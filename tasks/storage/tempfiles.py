@@ -10,7 +10,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -66,11 +66,9 @@ def own_scratch() -> Path:
     return _own[process]
 
 
-@contextmanager
-def scratch_folder(name: str) -> Iterator[Path]:
+def scratch_folder(name: str) -> AbstractContextManager[Path]:
     """Yield an empty folder of scratch that exists during the block."""
-    with make_temporary(scratch() / name, folder=True) as folder:
-        yield folder
+    return make_temporary(scratch() / name, folder=True)
 
 
 def sweep_folder(folder: Path) -> int:

@@ -54,8 +54,11 @@ def compacting(store: ShardStore, rows_per_shard: int, stop: int = -1) -> Iterat
     """Compact a store in a process of its own; see `compact`."""
     process = get_context("fork").Process(target=compact, args=(store, rows_per_shard, stop))
     process.start()
-    yield process
-    process.join(TIMEOUT)
+    try:
+        yield process
+        process.join(TIMEOUT)
+    finally:
+        process.kill()
     assert process.exitcode == (0 if stop < 0 else -signal.SIGKILL)
 
 
