@@ -27,7 +27,6 @@ from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.task import TakeSnapshot, is_current
 from tasks.stage import FileTarget
 from tasks.storage.cleanup import sweep_root
-from tasks.storage.locks import lock_shared
 
 #: Tells one start of the program from another; a worker's children inherit it.
 _START = secrets.token_hex(4)
@@ -92,7 +91,7 @@ class BaseTask(BackboneParameters):
         # The first stage reports a data root that this user may not enter.
         with self.explain_errors(), suppress(OSError):
             # Luigi calls this again before each stage; then the lock is held already, and nothing is left to sweep.
-            if lock_shared(self.root.path):
+            if self.root.storage.lock_shared(self.root.path):
                 sweep_root(self.root)
         return []
 

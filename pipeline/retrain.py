@@ -19,7 +19,6 @@ from tasks.runs.records import read_record
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage import StageTask
-from tasks.storage.locks import lock_until_exit
 
 #: By task, whether another process worked on the same dataset and date when this one began.
 _waited: dict[str, bool] = {}
@@ -50,7 +49,8 @@ class RetrainFlowers(ModelTask):
         tasks = super().requires()
         try:
             name = self.source().name
-            waited = lock_until_exit(self.root.run_lock(name, self.date), f"the run of {name} for {self.date}")
+            lock = self.root.run_lock(name, self.date)
+            waited = self.root.storage.lock_until_exit(lock, f"the run of {name} for {self.date}")
             # Luigi calls this again before the work begins, when this process holds the lock already.
             _waited[self.task_id] = waited or _waited.get(self.task_id, False)
         except (OSError, PipelineError):

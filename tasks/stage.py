@@ -23,7 +23,6 @@ from tasks.stage_spec import stage_name
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import sweep
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_shared
 
 _LOG = logging.getLogger("luigi-interface")
 
@@ -140,7 +139,7 @@ class StageTask(luigi.Task):
     def _publish_work(self) -> Manifest:
         started = time.monotonic()
         sweep(self.manifest_path().parent)
-        lock_shared(self.root.path)
+        self.root.storage.lock_shared(self.root.path)
         run_status.start_stage(self.name)
         emit("stage_started", None, stage=self.name, run=self.run_id)
         with LiveLine(self.name, self._tell) as progress:

@@ -24,8 +24,7 @@ from tasks.keys import file_sha256
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.runtime.tensorflow_import import keras
-from tasks.storage.files import local, publish_folder
-from tasks.storage.locks import lock_folder
+from tasks.storage.files import local, lock_folder, publish_folder
 
 LIST_OF_MODELS = "https://keras.io/api/applications/"
 #: Size of a model that leaves it open, as MobileNetV3 does: that of its ImageNet weights, by its docstring.

@@ -22,7 +22,7 @@ from tasks.decode.settings import DecodeSettings
 from tasks.errors import BackboneError, PipelineError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
-from tasks.runtime.capture_stderr import capture_stderr
+from tasks.runtime.standard_streams import capture_stderr
 from tasks.synthetic.composition import draw_photo
 
 #: 25 drawn pictures measured the ranges as well as 100 drawn or 100 real ones: cosine to float32 0.993, 0.993, 0.992.

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from tasks.keys import KEY_LENGTH
 from tasks.paths import AnyPath
 from tasks.storage.errors import DamagedError
-from tasks.storage.files import listed, publish_bytes, read_bytes
-from tasks.storage.locks import lock_folder
+from tasks.storage.files import listed, lock_folder, publish_bytes, read_bytes
 
 
 def cached_network(folder: AnyPath, kind: str, suffix: str, make: Callable[[], bytes]) -> bytes:

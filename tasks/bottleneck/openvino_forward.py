@@ -22,8 +22,8 @@ from tasks.errors import BackboneError
 from tasks.hardware import available_cores
 from tasks.paths import AnyPath
 from tasks.progress import Progress
-from tasks.runtime.capture_stderr import capture_stderr
 from tasks.runtime.openvino_import import ov
+from tasks.runtime.standard_streams import capture_stderr
 
 #: The two files of a model: its graph and its weights.
 GRAPH, WEIGHTS = "network.xml", "network.bin"

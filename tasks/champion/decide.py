@@ -13,8 +13,7 @@ from tasks.champion.paired_results import pair_results
 from tasks.champion.policy import Candidate, choose
 from tasks.errors import StoreError
 from tasks.progress import Progress
-from tasks.storage.files import sweep
-from tasks.storage.locks import lock_folder
+from tasks.storage.files import lock_folder, sweep
 
 
 @dataclass(frozen=True)

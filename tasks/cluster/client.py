@@ -18,7 +18,7 @@ from tasks.errors import MachineError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.storage.files import storage_at
-from tasks.storage.tempfiles import marking
+from tasks.storage.tempfiles import make_temporary
 
 #: Seconds that a cluster may take to report its nodes, and one that starts on this machine, which may be busy.
 _PATIENCE, _START_PATIENCE = 45.0, 300.0
@@ -162,5 +162,5 @@ def _marked(root: AnyPath) -> Iterator[str]:
     if storage_at(root).is_shared:
         yield ""
         return
-    with marking(storage_at(root).scratch_for(root)) as mark:
+    with make_temporary(storage_at(root).scratch_for(root) / "mark", folder=False) as mark:
         yield text_of(mark)

@@ -10,9 +10,8 @@ from tasks.paths import AnyPath
 from tasks.report.reported_run import find_reports
 from tasks.report.templates import page_environment
 from tasks.runs.records import RunRecord, read_history, recorded_datasets
-from tasks.storage.files import publish_bytes
+from tasks.storage.files import lock_folder, publish_bytes
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_folder
 
 #: Runs of a dataset at most, the last ones; the page says how many more there are.
 LISTED_RUNS = 40

@@ -13,11 +13,9 @@ _hooks: dict[Callable[[], object], tuple[int, bool]] = {}
 
 
 def add_exit_hook(hook: Callable[[], object], *, on_signal: bool = False) -> None:
-    """Call a function when this process ends, but not when a fork of it does. Exceptions of the hook are ignored.
+    """Call a function when this process ends, but not when a fork of it does; its exceptions are ignored.
 
-    Args:
-        hook: Function to call.
-        on_signal: Whether to call it also when a signal ends the process, while its other threads still work.
+    With `on_signal` it is also called when a signal ends the process, while its other threads still work.
     """
     _run_hooks_at_exit()
     _hooks[hook] = os.getpid(), on_signal
@@ -29,11 +27,7 @@ def remove_exit_hook(hook: Callable[[], object]) -> None:
 
 
 def run_exit_hooks(*, on_signal: bool = False) -> None:
-    """Run the hooks of this process in the order in which they were added.
-
-    Args:
-        on_signal: Whether a signal ends the process.
-    """
+    """Run the hooks of this process, or those of them for its end by a signal, in the order of their addition."""
     for hook, (process, runs_on_signal) in list(_hooks.items()):
         if process == os.getpid() and (runs_on_signal or not on_signal):
             # Once, though two threads that add the first hooks may register this function twice.

@@ -84,10 +84,7 @@ def check_luigi_parameters() -> None:
 
 
 def refuse_empty(words: Sequence[str]) -> None:
-    """Refuse an empty word, such as an unset variable of a shell, which Luigi would replace by the default.
-
-    Args:
-        words: Words of the command line after the program's name.
+    """Refuse an empty word of the command line, as of a shell's unset variable: Luigi would take the default.
 
     Raises:
         SettingError: A word or the value of an option is empty.
@@ -104,11 +101,7 @@ def refuse_empty(words: Sequence[str]) -> None:
 
 
 def refuse_empty_settings(task: luigi.Task) -> None:
-    """Refuse a task's parameter that is empty in luigi.cfg.
-
-    Raises:
-        SettingError: A parameter is empty.
-    """
+    """Raise SettingError for a task's parameter that is empty in luigi.cfg."""
     config, section = luigi.configuration.get_config(), task.get_task_family()
     for name, _ in task.get_params():
         if config.get(section, name, "unset") == "":

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from multiprocessing import parent_process
+from multiprocessing import active_children, parent_process
 from types import FrameType
 
 from tasks.errors import BUG
@@ -26,7 +26,7 @@ _following = 0
 
 def install() -> None:
     """Answer signals in a thread, so that a computation of minutes in native code delays nothing."""
-    # Its own descriptor: `tasks.runtime.capture_stderr` may redirect standard error when a signal arrives.
+    # Its own descriptor: `tasks.runtime.standard_streams` may redirect standard error when a signal arrives.
     errors = os.dup(sys.stderr.fileno())
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -62,20 +62,14 @@ def _end_on_signal(reader: int, errors: int) -> None:
     name, code = _NAMES[signal.Signals(number)], 128 + number  # the exit code of shells
     # Each write below blocks where the reader of a pipe has stopped reading.
     threading.Timer(_STOP_TIMEOUT, os._exit, (code,)).start()
-    _kill_workers()
+    # Processes that the workers started end with them.
+    for worker in active_children():
+        worker.kill()
     with suppress(OSError):
         os.write(errors, f"\nStopped by {name}{run_status.describe_progress()}\n".encode())
     emit("stopped", None, signal=name, exit_code=code)
     run_exit_hooks(on_signal=True)
     exit_now(code)
-
-
-def _kill_workers() -> None:
-    """Kill the workers that Luigi forked; processes that they started end with them."""
-    from multiprocessing import active_children  # noqa: PLC0415 (Luigi has imported it by then)
-
-    for child in active_children():
-        child.kill()
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:

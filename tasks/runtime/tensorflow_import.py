@@ -10,7 +10,7 @@ only in a stage's `work`, because it takes seconds. The import sets two environm
 import gc
 import os
 
-from tasks.runtime.capture_stderr import capture_stderr
+from tasks.runtime.standard_streams import capture_stderr
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

@@ -22,9 +22,8 @@ from tasks.shards.parquet import open_parquet, publish_shard
 from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.shards.shard import MERGED, open_whole, reading
 from tasks.shards.store import ShardStore
-from tasks.storage.files import listed, remove_files
+from tasks.storage.files import listed, lock_folder, storage_at
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_folder
 
 
 class Extent(NamedTuple):
@@ -61,18 +60,16 @@ class Compacted(NamedTuple):
 
 def store_folders(root: DataRoot) -> list[AnyPath]:
     """Folders of a data root's stores with shards: decoded and rejected photos, then bottlenecks."""
-    decoded = [path.name for path in listed(root.below("decode"))]
-    embedded = [path.name for path in listed(root.below("bottleneck"))]
-    folders = [place(key) for key in decoded for place in (root.decode, root.rejected)]
-    folders += [root.bottleneck(key) for key in embedded]
+    folders = [folder for decoded in listed(root.below("decode")) for folder in (decoded, root.rejected(decoded.name))]
+    folders += listed(root.below("bottleneck"))
     return [folder for folder in folders if listed(folder, "part-*.parquet")]
 
 
 def open_store(folder: AnyPath, rows_per_group: Mapping[str, int]) -> ShardStore:
-    """Open a store without its settings, from its shards.
+    """Open a store without its settings, from the first of its shards.
 
     Args:
-        folder: Folder with at least one shard.
+        folder: The store's folder.
         rows_per_group: Rows of a row group at most, by stage.
 
     Raises:
@@ -121,7 +118,7 @@ def run_compaction(store: ShardStore, rows_per_shard: int, progress: Progress) -
             written.append(merged)
             into.update((shard.path.name, merged.path.name) for shard in group)
             rename_shards(store.folder / "manifests", _whereabouts(into, plan.repeats))
-            remove_files([shard.path for shard in group])
+            storage_at(store.folder).remove_files([shard.path for shard in group])
             progress.advance(sum(shard.rows for shard in group))
     kept = set(plan.shards) - {shard for group in plan.groups for shard in group}
     return Compacted(Extent.of(plan.shards), Extent.of([*kept, *written]))
@@ -148,7 +145,6 @@ def _whereabouts(into: Mapping[str, str], repeats: Repeats) -> dict[str, set[str
 
 
 def _merge(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> ShardFacts:
-    """Publish the rows of a group as one shard, a row group at a time."""
     names = sorted({name for shard in group for name in (shard.path.name, *shard.merged)})
     # Metadata of only some of them does not hold for all rows.
     shared = frozenset.intersection(*(shard.metadata for shard in group))
@@ -161,7 +157,6 @@ def _merge(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> 
 
 
 def _kept(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> Iterator[pa.Table]:
-    """Read a group's rows, except duplicates of rows of other shards."""
     for shard in group:
         repeated = KeyIndex(pa.array(repeats[shard.path].keys.astype(str))) if shard.path in repeats else None
         for table in _groups(store, shard.path):

@@ -103,13 +103,9 @@ def _read_now(path: AnyPath) -> Manifest:
 
 
 def rename_shards(folder: AnyPath, moved: Mapping[str, Collection[str]]) -> None:
-    """Replace names of shards in the manifests of a folder.
+    """Replace names of shards in the manifests of a folder by those of the shards that have their rows now.
 
     A manifest that cannot be read counts as absent everywhere, and is left to the next run.
-
-    Args:
-        folder: Folder of the manifests; it may be missing.
-        moved: Names of the shards that have the rows now, by the name of the shard that had them.
     """
     for path in listed(folder, "*.json"):
         manifest = find_manifest(path)

@@ -69,16 +69,12 @@ class MergePlan:
 
 
 def plan_merges(store: ShardStore, rows_per_shard: int) -> MergePlan:
-    """Read the facts of every shard, and group the small ones.
-
-    Args:
-        store: The store.
-        rows_per_shard: Rows of a merged shard at most; a small shard has less than half of them.
+    """Read the facts of every shard, and group those with less than half of the rows of a merged shard.
 
     Raises:
         StoreError: A shard is damaged or has other columns.
     """
-    shards = [_facts(shard, file) for shard, file in store.files()]
+    shards = [_facts(shard, file) for shard, file, _ in store.opened()]
     # Large shards keep duplicate rows. Shards merged in the order of their keys are searched many times as fast with
     # the sorted keys of a snapshot.
     shards.sort(key=lambda shard: (2 * shard.rows < rows_per_shard, *(shard.starts[:1].tolist() or [0]), shard.path))
@@ -102,7 +98,6 @@ def _texts(file: pq.ParquetFile) -> Texts:
 
 
 def _group(small: Sequence[ShardFacts], repeats: Repeats, rows_per_shard: int) -> list[list[ShardFacts]]:
-    """Group shards greedily into merged ones."""
     groups: list[list[ShardFacts]] = []
     room = 0
     for shard in small:
@@ -121,7 +116,7 @@ def _find_repeats(store: ShardStore, shards: Sequence[ShardFacts]) -> Repeats:
     twice = np.unique(starts[1:][starts[1:] == starts[:-1]])
     suspects = [shard.path for shard in shards if len(twice) and np.isin(shard.starts, twice).any()]
     found = []
-    for shard, file in store.files(suspects):
+    for shard, file, _ in store.opened(suspects):
         with reading(shard):
             texts = _texts(file)
         found.append((shard, *np.unique(texts[np.isin(key_starts(texts), twice)], return_counts=True)))

@@ -10,7 +10,7 @@ from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.shards.manifests import clear_manifest_cache, find_manifest
 from tasks.storage.errors import DamagedError
-from tasks.storage.files import listed, move, remove_files
+from tasks.storage.files import listed, storage_at
 
 DAMAGED = "damaged"
 
@@ -40,8 +40,8 @@ def quarantine(damaged: DamagedError) -> str:
     if not there and not manifests:
         raise damaged
     if there:
-        move(path, place)
-    remove_files(manifests)
+        storage_at(path).move(path, place)
+    storage_at(path).remove_files(manifests)
     clear_manifest_cache()
     if not there:
         return f"{path} is gone, and is made again."

@@ -5,109 +5,88 @@ metadata: `schema_version`, `stage`, `key`, and `settings`, the settings behind 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
 
-SNAPSHOT = pa.schema(
-    [
-        pa.field("sha256", pa.string(), nullable=False),
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("bytes", pa.int64(), nullable=False),
-        pa.field("duplicate_of", pa.string()),
-        pa.field("conflict", pa.bool_(), nullable=False),
-    ]
+
+def _schema(nullable: Collection[str] = (), **columns: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, nullable=name in nullable) for name, kind in columns.items()])
+
+
+SNAPSHOT = _schema(
+    nullable={"duplicate_of"},
+    sha256=pa.string(),
+    path=pa.string(),
+    label=pa.string(),
+    bytes=pa.int64(),
+    duplicate_of=pa.string(),
+    conflict=pa.bool_(),
 )
 
-DECODE = pa.schema(
-    [
-        pa.field("sha256", pa.string(), nullable=False),
-        pa.field("image", pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())]), nullable=False),
-        pa.field("width", pa.int32(), nullable=False),
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("format", pa.string(), nullable=False),
-        pa.field("mode", pa.string(), nullable=False),
-    ]
+DECODE = _schema(
+    sha256=pa.string(),
+    image=pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())]),
+    width=pa.int32(),
+    height=pa.int32(),
+    format=pa.string(),
+    mode=pa.string(),
 )
 
-REJECTED = pa.schema(
-    [
-        pa.field("sha256", pa.string(), nullable=False),
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("message", pa.string(), nullable=False),
-    ]
-)
+REJECTED = _schema(sha256=pa.string(), path=pa.string(), reason=pa.string(), message=pa.string())
 
-PREDICTIONS = pa.schema(
-    [
-        pa.field("sha256", pa.string(), nullable=False),
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("predicted", pa.string(), nullable=False),
-        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-    ]
+PREDICTIONS = _schema(
+    sha256=pa.string(),
+    path=pa.string(),
+    label=pa.string(),
+    predicted=pa.string(),
+    probabilities=pa.list_(pa.float32()),
+    split=pa.string(),
 )
 
 #: One row for each predicted photo. If it could not be read or decoded, `reason` and `message` say why and the
 #: prediction is null; `sha256` is null too if no bytes could be read.
-PREDICTED = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("sha256", pa.string()),
-        pa.field("predicted", pa.string()),
-        pa.field("probability", pa.float32()),
-        pa.field("probabilities", pa.list_(pa.float32())),
-        pa.field("reason", pa.string()),
-        pa.field("message", pa.string()),
-    ]
+PREDICTED = _schema(
+    nullable={"sha256", "predicted", "probability", "probabilities", "reason", "message"},
+    path=pa.string(),
+    sha256=pa.string(),
+    predicted=pa.string(),
+    probability=pa.float32(),
+    probabilities=pa.list_(pa.float32()),
+    reason=pa.string(),
+    message=pa.string(),
 )
 
 #: One row for each checkpoint; `time` is the time of the measurement.
-CURVE = pa.schema(
-    [
-        pa.field("step", pa.int64(), nullable=False),
-        pa.field("accuracy", pa.float64(), nullable=False),
-        pa.field("log_loss", pa.float64(), nullable=False),
-        pa.field("photos", pa.int64(), nullable=False),
-        pa.field("time", pa.timestamp("ms", "UTC"), nullable=False),
-    ]
+CURVE = _schema(
+    step=pa.int64(), accuracy=pa.float64(), log_loss=pa.float64(), photos=pa.int64(), time=pa.timestamp("ms", "UTC")
 )
 
 #: One row for each cell; `photos_per_label` is null if all photos of every label are trained on.
-COMPARISON = pa.schema(
-    [
-        pa.field("way", pa.string(), nullable=False),
-        pa.field("photos_per_label", pa.int32()),
-        pa.field("seed", pa.int32(), nullable=False),
-        pa.field("photos", pa.int64(), nullable=False),
-        pa.field("test_photos", pa.int64(), nullable=False),
-        pa.field("correct", pa.int64(), nullable=False),
-        pa.field("accuracy", pa.float64(), nullable=False),
-        pa.field("low", pa.float64(), nullable=False),
-        pa.field("high", pa.float64(), nullable=False),
-        pa.field("seconds", pa.float64(), nullable=False),
-        pa.field("passes", pa.int64(), nullable=False),
-        pa.field("cut", pa.bool_(), nullable=False),
-        pa.field("cell", pa.string(), nullable=False),
-    ]
+COMPARISON = _schema(
+    nullable={"photos_per_label"},
+    way=pa.string(),
+    photos_per_label=pa.int32(),
+    seed=pa.int32(),
+    photos=pa.int64(),
+    test_photos=pa.int64(),
+    correct=pa.int64(),
+    accuracy=pa.float64(),
+    low=pa.float64(),
+    high=pa.float64(),
+    seconds=pa.float64(),
+    passes=pa.int64(),
+    cut=pa.bool_(),
+    cell=pa.string(),
 )
 
 
 def bottleneck_schema(width: int, dtype: str) -> pa.Schema:
     """Schema of a bottleneck store whose vectors have `width` integers, uint8 or int16."""
     number = pa.field("item", pa.type_for_alias(dtype), nullable=False)
-    return pa.schema(
-        [
-            pa.field("sha256", pa.string(), nullable=False),
-            pa.field("view", pa.int8(), nullable=False),
-            pa.field("bottleneck", pa.list_(number, width), nullable=False),
-        ]
-    )
+    return _schema(sha256=pa.string(), view=pa.int8(), bottleneck=pa.list_(number, width))
 
 
 def describe(schema: pa.Schema, stage: str, key: str, settings: Mapping[str, object]) -> pa.Schema:

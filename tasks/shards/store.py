@@ -103,7 +103,7 @@ class ShardStore:
             StoreError: A shard has other columns.
         """
         missing = np.ones(len(wanted), bool)
-        for shard, file, places in self.looked_into(shards, KeyIndex(wanted), whole=True) if len(wanted) else ():
+        for shard, file, places in self.opened(shards, KeyIndex(wanted), whole=True) if len(wanted) else ():
             take = places >= 0
             take[take] = missing[places[take]]
             yield from rows_in(shard, file, take, columns)
@@ -116,27 +116,17 @@ class ShardStore:
         return pa.concat_tables([self.schema.empty_table(), *self.rows(wanted)])
 
     def every_row(self, wanted: pa.Array) -> Iterator[tuple[Mapping[bytes, bytes], pa.Table]]:
-        """Stream all rows of the wanted keys, duplicates included.
-
-        Args:
-            wanted: Keys, each once.
+        """Stream all rows of the wanted keys, each key once among them, duplicates included; errors as of `rows`.
 
         Yields:
             The metadata of a shard, and some of its rows.
-
-        Raises:
-            As of `rows`.
         """
-        for shard, file, places in self.looked_into(None, KeyIndex(wanted), whole=True) if len(wanted) else ():
+        for shard, file, places in self.opened(None, KeyIndex(wanted), whole=True) if len(wanted) else ():
             for rows in rows_in(shard, file, places >= 0, None):
                 yield file.schema_arrow.metadata or {}, rows
 
     def check(self, found: int, promised: int, what: str) -> None:
-        """Compare the number of rows found with the number in a manifest; another run may have added more.
-
-        Raises:
-            DamagedError: Fewer were found, so the manifests are wrong.
-        """
+        """Raise DamagedError if fewer rows were found than a manifest promises; another run may have added more."""
         if found < promised:
             raise DamagedError(
                 self.folder / "manifests",
@@ -144,39 +134,31 @@ class ShardStore:
                 "Delete its folder manifests; the next run makes again what is missing.",
             )
 
-    def files(self, shards: Sequence[AnyPath] | None = None) -> Iterator[tuple[AnyPath, pq.ParquetFile]]:
-        """Open shards one after the other; each is closed when the next is requested.
-
-        A missing shard may have been merged since it was named (`tasks.shards.compaction`): then all others of the
-        folder are opened too, and the metadata of one of them names it.
-
-        Args:
-            shards: Shards to open; None opens all.
-
-        Raises:
-            StoreError: A shard is damaged, has other columns, or is missing and was not merged.
-        """
-        for shard, file, _ in self.looked_into(shards):
-            yield shard, file
-
-    def looked_into(
+    def opened(
         self, shards: Sequence[AnyPath] | None = None, index: KeyIndex | None = None, *, whole: bool = False
     ) -> Iterator[Opened]:
-        """Open shards, in parallel on an object store, and find the places of their keys; see `files`.
+        """Open shards, in parallel on an object store, and find the places of their keys.
+
+        Each is closed when the next is requested. A missing shard may have been merged since it was named
+        (`tasks.shards.compaction`): then all others of the folder are opened too, and the metadata of one of them
+        names it.
 
         Args:
             shards: Shards to open; None opens all.
             index: The wanted keys.
             whole: Whether to check all bytes of shards of which half of the rows or more are wanted. For fewer rows
                 the check would cost far more than the rows.
+
+        Raises:
+            StoreError: A shard is damaged, has other columns, or is missing and was not merged.
         """
-        opened: set[AnyPath] = set()
+        seen: set[AnyPath] = set()
         gone: dict[str, ShardGoneError] = {}
         merged: set[str] = set()
         ahead = self.shards() if shards is None else list(shards)
         while ahead:
             known = len(gone)
-            for shard, found in zip(ahead, self._looked(ahead, index, whole=whole), strict=True):
+            for shard, found in zip(ahead, self._open_all(ahead, index, whole=whole), strict=True):
                 if isinstance(found, ShardGoneError):
                     gone[shard.name] = found
                     continue
@@ -186,12 +168,12 @@ class ShardStore:
                     yield found
                 finally:
                     found.file.close(force=True)
-            opened.update(ahead)
-            ahead = [shard for shard in self.shards() if shard not in opened] if len(gone) > known else []
+            seen.update(ahead)
+            ahead = [shard for shard in self.shards() if shard not in seen] if len(gone) > known else []
         for name in gone.keys() - merged:
             raise gone[name]
 
-    def _looked(
+    def _open_all(
         self, shards: Sequence[AnyPath], index: KeyIndex | None, *, whole: bool
     ) -> Iterator[Opened | ShardGoneError]:
         look = partial(self._look, index=index)
@@ -230,13 +212,9 @@ class ShardStore:
 
 
 class Search:
-    """The shards of a store that hold the wanted keys; a repeated search opens only new shards.
+    """The shards of a store that hold the wanted keys, given each once; a repeated search opens only new shards.
 
     It takes 4 bytes a key beside the index.
-
-    Args:
-        store: The store.
-        wanted: Keys, each once.
     """
 
     def __init__(self, store: ShardStore, wanted: pa.Array) -> None:
@@ -245,16 +223,12 @@ class Search:
         self._holder = np.full(len(wanted), -1, np.int32)
 
     def look(self) -> None:
-        """Search the shards that are new.
-
-        Raises:
-            StoreError: A shard is damaged or has other columns.
-        """
+        """Search the shards that are new; raises StoreError if one is damaged or has other columns."""
         there, looked = self._store.shards(), set(self._shards)
         lost = looked.difference(there)
         self._holder[np.isin(self._holder, [place for place, shard in enumerate(self._shards) if shard in lost])] = -1
         new = [shard for shard in there if shard not in looked]
-        for shard, _, found in self._store.looked_into(new, self._index):
+        for shard, _, found in self._store.opened(new, self._index):
             places = found[found >= 0]
             self._holder[places[self._holder[places] < 0]] = len(self._shards)
             self._shards.append(shard)
@@ -266,19 +240,14 @@ class Search:
         return found
 
     def shards(self, which: npt.NDArray[np.bool_] | None = None) -> list[AnyPath]:
-        """Shards that hold rows of the wanted keys, one for each key, in the order of names.
-
-        Args:
-            which: Mask of the wanted keys: bool [N]; None takes all.
-        """
+        """Shards, one for each wanted key (of a mask, bool [N]) that has rows, in the order of names."""
         holders = np.unique(self._holder if which is None else self._holder[which])
         return sorted(self._shards[holder] for holder in holders[holders >= 0])
 
     def holders(self, which: npt.NDArray[np.bool_]) -> tuple[list[AnyPath], npt.NDArray[np.int64]]:
         """Shards as of `shards`, and the place of each key's shard among them: int64, in the order of the keys.
 
-        Args:
-            which: Mask of wanted keys that were all found: bool [N].
+        All wanted keys of the mask, bool [N], must have been found.
         """
         numbers = np.unique(self._holder[which]).tolist()
         numbers.sort(key=self._shards.__getitem__)

@@ -14,9 +14,6 @@ def sweep_root(root: DataRoot) -> None:
 
     Files that a process still writes stay. Extracted archives are not searched: they have many files, none of them
     ours. Files that cannot be removed, such as on a read-only disk, are left. For an object store scratch is swept.
-
-    Args:
-        root: The data root; it may be missing.
     """
     top = root.storage.scratch_for(root.path)
     if not root.storage.has_folders:

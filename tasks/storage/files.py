@@ -6,18 +6,23 @@ disk and renamed. For an object store it is in scratch, and is uploaded as one s
 
 import fnmatch
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from tasks.concurrency import map_ordered
 from tasks.paths import AnyPath, is_remote
 from tasks.progress import NullProgress, Progress
 from tasks.storage.errors import DamagedError
 from tasks.storage.local import LocalStorage
-from tasks.storage.protocol import ItemT, ReadT, Storage
+from tasks.storage.object_store import AT_ONCE
+from tasks.storage.protocol import Storage
 from tasks.storage.remote import RemoteStorage
 from tasks.storage.tempfiles import make_temporary, sweep_folder
+
+ItemT = TypeVar("ItemT")
+ReadT = TypeVar("ReadT")
 
 _LOCAL: Storage = LocalStorage()
 _REMOTE: Storage = RemoteStorage()
@@ -32,33 +37,24 @@ def storage_at(path: AnyPath) -> Storage:
 def publishing(path: AnyPath) -> Iterator[Path]:
     """Write a file under a temporary name and publish it when the block ends without an exception.
 
-    Args:
-        path: The file to publish; folders above it are made. An existing file is replaced as one step.
-
-    Yields:
-        The temporary path, an empty local file.
+    The block gets an empty local file. Folders above the path are made; an existing file is replaced as one step.
     """
     with temporary_file(path) as temporary:
         yield temporary
         storage_at(path).put_file(temporary, path)
 
 
-@contextmanager
-def temporary_file(path: AnyPath) -> Iterator[Path]:
+def temporary_file(path: AnyPath) -> AbstractContextManager[Path]:
     """Yield an empty temporary file for a file to publish; it is removed at the end if it still exists."""
-    with make_temporary(storage_at(path).scratch_for(path.parent) / path.name, folder=False) as temporary:
-        yield temporary
+    return make_temporary(storage_at(path).scratch_for(path.parent) / path.name, folder=False)
 
 
 @contextmanager
 def publish_folder(path: AnyPath, progress: Progress | None = None) -> Iterator[Path]:
     """Fill a folder under a temporary name and publish it when the block ends without an exception.
 
-    If another run was faster, its folder stays and the new one is dropped; on an object store the new files replace
-    the others. There the folder counts once all files are uploaded: `is_there` tells.
-
-    Yields:
-        The temporary path, an empty local folder.
+    The block gets an empty local folder. If another run was faster, its folder stays and the new one is dropped; on an
+    object store the new files replace the others, and the folder counts once all are uploaded: `is_there` tells.
     """
     storage = storage_at(path)
     with make_temporary(storage.scratch_for(path.parent) / path.name, folder=True) as temporary:
@@ -99,8 +95,8 @@ def read_json(path: AnyPath) -> Any:
 
 def listed(folder: AnyPath, pattern: str = "*") -> list[AnyPath]:
     """List the entries of a folder whose names match, in the order of names; empty if the folder is missing."""
-    names = fnmatch.filter(storage_at(folder).names(folder), pattern)
-    return [folder / name for name in sorted(names)]
+    folders, files = storage_at(folder).list_folder(folder)
+    return [folder / name for name in sorted(fnmatch.filter({*folders, *files}, pattern))]
 
 
 def is_folder(path: AnyPath) -> bool:
@@ -120,18 +116,12 @@ def local(path: AnyPath) -> Path:
 
 def read_each(read: Callable[[ItemT], ReadT], items: Iterable[ItemT], root: AnyPath) -> Iterator[ReadT]:
     """Call a function that reads below a data root on each item, in threads if reads are requests; in order."""
-    return storage_at(root).read_each(read, items)
+    return map_ordered(read, items, AT_ONCE) if storage_at(root).reads_are_requests else map(read, items)
 
 
-def remove_files(paths: Sequence[AnyPath]) -> None:
-    """Remove files of one data root; missing ones are ignored."""
-    if paths:
-        storage_at(paths[0]).remove_files(paths)
-
-
-def move(path: AnyPath, place: AnyPath) -> None:
-    """Move a file or folder within its data root; an object store copies, then removes."""
-    storage_at(path).move(path, place)
+def lock_folder(folder: AnyPath) -> AbstractContextManager[None]:
+    """Hold the exclusive lock of a folder during the block; report once when it has to be waited for."""
+    return storage_at(folder).lock_folder(folder)
 
 
 def sweep(folder: AnyPath) -> int:

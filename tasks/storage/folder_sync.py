@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.concurrency import BackgroundWriter, map_ordered
 from tasks.storage import local_cache, object_store
+from tasks.storage.protocol import Mirror
 from tasks.storage.tempfiles import scratch_folder
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 SECONDS_APART = 20.0
 
 
-class RemoteMirror:
+class RemoteMirror(Mirror):
     """A folder of scratch, and the folder of an object store that it is uploaded to; see `Mirror`."""
 
     def __init__(self, here: Path, there: "UPath", behind: BackgroundWriter) -> None:
-        self.here = here
+        super().__init__(here)
         self._there, self._behind = there, behind
         self._names = {path.name for path in here.iterdir()}
         self._last: Path | None = None
@@ -58,7 +59,7 @@ def mirrored(folder: "UPath") -> Iterator[RemoteMirror]:
     """Work on a copy of a folder in scratch; see `Storage.mirrored`."""
     with scratch_folder(folder.name) as here, BackgroundWriter() as behind:
         with suppress(FileNotFoundError):
-            local_cache.fetch(folder, here)
+            local_cache.fetch(folder, here, object_store.found_at(folder))
         mirror = RemoteMirror(here, folder, behind)
         yield mirror
         mirror.finish()

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tasks.events import emit
 from tasks.storage import leases
 from tasks.storage.errors import run_under_way
 
@@ -24,7 +23,7 @@ class LeaseLocks:
 
     @contextmanager
     def lock_folder(self, folder: "UPath") -> Iterator[None]:
-        lease, _ = _acquire(folder / _LOCK, f"Another process works in {folder}; waiting until it has ended.")
+        lease, _ = leases.acquire(folder / _LOCK, f"Another process works in {folder}; waiting until it has ended.")
         try:
             yield
         finally:
@@ -36,8 +35,8 @@ class LeaseLocks:
     def lock_until_exit(self, path: "UPath", what: str) -> bool:
         if str(path) in _leased:
             return False
-        lease, waited = _acquire(path, f"Another process is at {what}; waiting until it has ended.")
-        _leased[str(path)] = lease
+        why = f"Another process is at {what}; waiting until it has ended."
+        _leased[str(path)], waited = leases.acquire(path, why)
         return waited
 
     def lock_shared(self, root: "UPath") -> bool:
@@ -47,33 +46,19 @@ class LeaseLocks:
         # Runs and collectors register first and look for the other then, so that one of them sees the other.
         if leases.is_held(root / _COLLECTION):
             why = f"Another process collects in {root}; waiting until it has ended."
-            _acquire(root / _COLLECTION, why)[0].release()
+            leases.acquire(root / _COLLECTION, why)[0].release()
         return True
 
     @contextmanager
     def lock_root(self, root: "UPath") -> Iterator[None]:
         own = _leased.get(str(root))
-        lease = leases.acquire(root / _COLLECTION, lambda: False)
-        if lease is None:
-            raise run_under_way(root)
+        try:
+            lease, _ = leases.acquire(root / _COLLECTION, None)
+        except BlockingIOError as exc:
+            raise run_under_way(root) from exc
         try:
             if leases.others(root / _RUNS, own.path if own else None, leases.modified(lease.path)):
                 raise run_under_way(root)
             yield
         finally:
             lease.release()
-
-
-def _acquire(place: "UPath", why: str) -> tuple[leases.Lease, bool]:
-    """Take a lease, and report why if it has to be waited for; returns it, and whether it had to."""
-    waited = False
-
-    def wait() -> bool:
-        nonlocal waited
-        waited = True
-        emit("waiting", why)
-        return True
-
-    lease = leases.acquire(place, wait)
-    assert lease is not None  # noqa: S101 (it was waited for)
-    return lease, waited

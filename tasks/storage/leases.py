@@ -12,12 +12,12 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tasks.events import emit
 from tasks.runtime.exit_hooks import add_exit_hook, remove_exit_hook
 from tasks.storage import object_store
 
@@ -66,12 +66,15 @@ class Lease:
         remove_exit_hook(self.release)
         if self._writing.acquire(timeout=_LAST_WORDS):
             with suppress(Exception):
-                self._put_released()
+                if self.passed_on:
+                    object_store.put_bytes(self.path, self.body(released=True), timeout=_LAST_WORDS)
+                else:
+                    self.path.fs.rm_file(self.path.path, timeout=_LAST_WORDS)
             self._writing.release()
 
     def body(self, *, released: bool) -> bytes:
         """Bytes of the object; no two leases ever have the same."""
-        body: dict[str, Any] = {
+        body = {
             "host": socket.gethostname(),
             "machine": _machine(),
             "process": self._process,
@@ -82,12 +85,6 @@ class Lease:
         }
         return json.dumps(body).encode()
 
-    def _put_released(self) -> None:
-        if self.passed_on:
-            object_store.put_bytes(self.path, self.body(released=True), timeout=_LAST_WORDS)
-        else:
-            self.path.fs.rm_file(self.path.path, timeout=_LAST_WORDS)
-
     def _renew(self) -> None:
         while not self._ended.wait(RENEWED):
             with self._writing, suppress(Exception):
@@ -96,17 +93,20 @@ class Lease:
                     object_store.put_bytes(self.path, self.body(released=False), timeout=EXPIRED / 2)
 
 
-def acquire(place: "UPath", wait: Callable[[], bool]) -> Lease | None:
+def acquire(place: "UPath", why: str | None) -> tuple[Lease, bool]:
     """Acquire a lease, and renew it until it is released.
 
     Args:
         place: The folder of its numbers.
-        wait: Called once if another process holds it; says whether to wait.
+        why: Reported once if the lease has to be waited for; None does not wait.
 
     Returns:
-        The lease; None if it was not to be waited for.
+        The lease, and whether it had to be waited for.
+
+    Raises:
+        BlockingIOError: Another process holds the lease, and `why` is None.
     """
-    asked = False
+    waited = False
     watch = _Watch()
     while True:
         latest = max(_numbers(place), default=None)
@@ -114,11 +114,13 @@ def acquire(place: "UPath", wait: Callable[[], bool]) -> Lease | None:
         if latest is None or (told is not None and (is_over(told) or watch.is_expired(told))):
             lease = _take(place, int(latest or 0) + 1)
             if lease is not None:
-                return lease
+                return lease, waited
         elif told is not None:
-            if not asked and not wait():
-                return None
-            asked = True
+            if why is None:
+                raise BlockingIOError(f"Another process holds {place}.")
+            if not waited:
+                emit("waiting", why)
+            waited = True
             time.sleep(_LOOK)
 
 
@@ -147,15 +149,15 @@ def register(place: "UPath") -> Lease:
 
 
 def others(place: "UPath", own: "UPath | None", now: float) -> bool:
-    """Whether another living process is registered; those that have ended are removed.
+    """Whether another living process is registered in a folder; those that have ended are removed.
 
     Args:
-        place: Folder of the registered processes.
+        place: The folder.
         own: The lease of this process.
         now: Time of the store's clock, in seconds since 1970.
     """
     over = []
-    for name in object_store.folder_names(place):
+    for name in object_store.list_folder(place).files:
         path = place / name
         told = None if own is not None and path.path == own.path else _read(path)
         if told is None:
@@ -200,7 +202,6 @@ def is_over(told: bytes) -> bool:
 
 
 def _is_here(told: bytes) -> bool:
-    """Whether a lease is of a process of this machine."""
     return bool(_machine()) and json.loads(told)["machine"] == _machine()
 
 

@@ -49,10 +49,11 @@ class ListedSurvey(Survey):
 
     def entries(self, folder: AnyPath) -> list[AnyPath]:
         if self._is_apart(folder):
-            names = [name for name in self._storage.names(folder) if not object_store.is_aid(name)]
+            folders, files = self._storage.list_folder(folder)
+            names = {name for name in (*folders, *files) if not object_store.is_aid(name)}
         else:
-            names = sorted(self._names.get(_address(folder), ()))
-        return [folder / name for name in names]
+            names = self._names.get(_address(folder), set())
+        return [folder / name for name in sorted(names)]
 
     def is_folder(self, path: AnyPath) -> bool:
         if self._is_apart(path):

@@ -2,8 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.errors import StoreError
@@ -12,7 +12,7 @@ from tasks.paths import AnyPath, file_version
 from tasks.progress import Progress
 from tasks.storage.errors import in_use, not_below
 from tasks.storage.file_locks import FileLocks
-from tasks.storage.protocol import FolderListing, ItemT, ReadT, StoredFile
+from tasks.storage.protocol import FolderListing, Mirror, StoredFile
 from tasks.storage.survey import DiskUsage, Survey
 from tasks.storage.tempfiles import TEMPORARY_PREFIX, flush, locked_if_free, sweep_folder, temporary_name
 
@@ -40,13 +40,11 @@ class LocalStorage(FileLocks):
             return ""
         return fingerprint({str(file): f"{status.st_size} {file_version(status)}" for file, status in seen})
 
-    def names(self, folder: Path) -> Iterable[str]:
-        return (path.name for path in folder.glob("*"))
-
     def list_folder(self, folder: Path) -> FolderListing:
         names = FolderListing([], [])
-        for path in folder.glob("*"):
-            (names.folders if path.is_dir() else names.files).append(path.name)
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(folder) as entries:
+            for entry in entries:
+                (names.folders if entry.is_dir() else names.files).append(entry.name)
         return names
 
     def is_folder(self, path: Path) -> bool:
@@ -102,8 +100,8 @@ class LocalStorage(FileLocks):
         yield path
 
     @contextmanager
-    def mirrored(self, folder: Path) -> Iterator["LocalMirror"]:
-        yield LocalMirror(folder)
+    def mirrored(self, folder: Path) -> Iterator[Mirror]:
+        yield Mirror(folder)
 
     @contextmanager
     def at_hand(self, folder: Path, pattern: str) -> Iterator[Path]:  # noqa: ARG002 (all are there)
@@ -114,9 +112,6 @@ class LocalStorage(FileLocks):
 
     def kept_here(self, folder: Path) -> Path:
         return folder
-
-    def read_each(self, read: Callable[[ItemT], ReadT], items: Iterable[ItemT]) -> Iterator[ReadT]:
-        return map(read, items)
 
     def measure(self, path: Path) -> DiskUsage:
         return Survey().measure(path)
@@ -145,20 +140,6 @@ class LocalStorage(FileLocks):
         return usage
 
 
-class LocalMirror:
-    """A folder that is its own mirror."""
-
-    def __init__(self, here: Path) -> None:
-        self.here = here
-
-    def keep(self, files: Sequence[Path]) -> None:
-        for path in (*files, self.here):
-            flush(path)
-
-    def settle(self) -> None:
-        pass
-
-
 def _remove_folder(folder: Path) -> None:
     """Rename a folder to a temporary name, then remove its files.
 
@@ -168,6 +149,6 @@ def _remove_folder(folder: Path) -> None:
     temporary = temporary_name(folder)
     with locked_if_free(folder) as free:
         if not free:
-            raise StoreError(f"A process works in {folder}. Wait until it has ended; then forget it again.")
+            raise in_use(folder)
         folder.rename(temporary)
         shutil.rmtree(temporary)

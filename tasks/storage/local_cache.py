@@ -16,50 +16,34 @@ if TYPE_CHECKING:
 _fetched: dict[tuple[str, str], Path] = {}
 
 
-def fetch(path: "UPath", to: Path) -> None:
-    """Copy an object, or everything below a folder, to this machine.
-
-    Raises:
-        FileNotFoundError: Nothing is there.
-    """
-    _fetch(path, to, object_store.found_at(path))
+def fetch(path: "UPath", to: Path, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Copy an object, or the objects that `found_at` found below a folder, to this machine."""
+    if found.keys() == {path.path}:
+        path.fs.get_file(path.path, str(to))
+        return
+    targets = [str(to / name.removeprefix(f"{path.path.rstrip('/')}/")) for name in found]
+    path.fs.get(list(found), targets, batch_size=object_store.AT_ONCE)
 
 
 def local(path: "UPath") -> Path:
-    """Fetch an object or folder into scratch, once per version; see `Storage.local`.
-
-    Raises:
-        FileNotFoundError: Nothing is there.
-    """
+    """Fetch an object or folder into scratch, once per version; see `Storage.local`."""
     found = object_store.found_at(path)
     now = object_store.version_in(found)
     known = (str(path), now)
     if known not in _fetched or not _fetched[known].exists():
         target = own_scratch() / f"{secrets.token_hex(4)}-{now}" / path.name
         target.parent.mkdir()
-        _fetch(path, target, found)
+        fetch(path, target, found)
         _fetched[known] = target
     return _fetched[known]
 
 
 @contextmanager
 def fetched(path: "UPath") -> Iterator[Path]:
-    """Fetch an object into a file of scratch that is unlinked after the block; an open file stays readable.
-
-    Raises:
-        FileNotFoundError: The object is missing.
-    """
+    """Fetch an object into a file of scratch that is unlinked after the block; an open file stays readable."""
     copy = own_scratch() / secrets.token_hex(6)
     try:
         path.fs.get_file(path.path, str(copy))
         yield copy
     finally:
         copy.unlink(missing_ok=True)
-
-
-def _fetch(path: "UPath", to: Path, found: Mapping[str, Mapping[str, Any]]) -> None:
-    if found.keys() == {path.path}:
-        path.fs.get_file(path.path, str(to))
-        return
-    targets = [str(to / name.removeprefix(object_store.prefix_of(path))) for name in found]
-    path.fs.get(list(found), targets, batch_size=object_store.AT_ONCE)

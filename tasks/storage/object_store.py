@@ -28,23 +28,16 @@ _PARTS = 4
 _PATIENCE, _SLOWEST = 180.0, 2**18
 #: Attempts to create an object while the store does not say whether it existed.
 _TRIES = 3
-
 #: Name of the content type in each library; a browser needs it to show a page.
 _KIND = {"s3": "ContentType", "gs": "content_type"}
-
 #: Objects that are no files: leases, and the marks of folders.
 _AID = re.compile(r"\.(.+\.)?(lock|running|collecting|whole)")
-
 #: Characters that the libraries take for wildcards when they remove many names at once.
 _SIGNS = re.compile(r"[*?\[]")
 
 
 def read_bytes(path: "UPath") -> bytes:
-    """Read an object in one request.
-
-    Raises:
-        FileNotFoundError: It is missing.
-    """
+    """Read an object in one request; raises FileNotFoundError if it is missing."""
     # `UPath.read_bytes` asks for the size first, and fails if the object is replaced meanwhile.
     return bytes(path.fs.cat_file(path.path))
 
@@ -68,14 +61,11 @@ def put_bytes(path: "UPath", data: bytes, timeout: float = _PATIENCE) -> None:
 
 
 def create(path: "UPath", data: bytes) -> bool:
-    """Create an object unless it exists; of several processes that try at once, one succeeds.
+    """Create an object unless it exists, and return whether it did not; of several processes at once, one succeeds.
 
     Args:
         path: The object.
         data: Bytes that no other process writes there: an answer may be lost, and the next attempt find them.
-
-    Returns:
-        Whether it was created.
     """
     for attempt in range(_TRIES):
         try:
@@ -107,11 +97,6 @@ def list_folder(folder: "UPath") -> FolderListing:
     return names
 
 
-def folder_names(folder: "UPath") -> list[str]:
-    """List a folder: names of files and folders together, each once and sorted."""
-    return sorted({name for names in list_folder(folder) for name in names})
-
-
 def is_aid(path: str) -> bool:
     """Whether an object is no file, but a lease or the mark of a folder."""
     return any(map(_AID.fullmatch, path.split("/")))
@@ -134,11 +119,9 @@ def remove(paths: "Sequence[UPath]") -> None:
 
 
 def remove_names(path: "UPath", names: Sequence[str]) -> None:
-    """Remove objects of a store by their names; many are one request, and missing ones are ignored.
+    """Remove objects of the store of a path by their names with the bucket; many are one request.
 
-    Args:
-        path: Any path on the store.
-        names: Their names, with the bucket.
+    Missing ones are ignored.
 
     Raises:
         PermissionError: They may not be removed.
@@ -165,23 +148,14 @@ def version_in(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def found_at(path: "UPath") -> dict[str, Mapping[str, Any]]:
-    """Facts about an object, or about all objects below a folder, by name.
-
-    Raises:
-        FileNotFoundError: Nothing is there.
-    """
+    """Facts about an object, or all objects below a folder, by name; raises FileNotFoundError if there are none."""
     info: Mapping[str, Any] = path.fs.info(path.path)
     if info["type"] != "directory":
         return {path.path: info}
-    prefix = prefix_of(path)
+    prefix = f"{path.path.rstrip('/')}/"
     found = path.fs.find(path.path, detail=True)
     # An object whose name ends with a slash only shows a folder.
     below = {name: one for name, one in found.items() if name.startswith(prefix) and not name.endswith("/")}
     if not below:
         raise FileNotFoundError(f"There is no {path}")
     return below
-
-
-def prefix_of(path: "UPath") -> str:
-    """The prefix of the names of all objects below a folder."""
-    return f"{path.path.rstrip('/')}/"

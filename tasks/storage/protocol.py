@@ -3,7 +3,7 @@
 `tasks.storage.local` and `tasks.storage.remote` implement it, and `tasks.storage.files.storage_at` chooses one by path.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -13,10 +13,9 @@ from typing_extensions import TypeVar
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.storage.survey import DiskUsage, Survey
+from tasks.storage.tempfiles import flush
 
 PathT_contra = TypeVar("PathT_contra", bound=AnyPath, contravariant=True, default=Any)
-ItemT = TypeVar("ItemT")
-ReadT = TypeVar("ReadT")
 
 
 class FolderListing(NamedTuple):
@@ -47,14 +46,15 @@ class StoredFile(NamedTuple):
     version: str
 
 
-class Mirror(Protocol):
-    """A local copy of a folder, for libraries that read and write local files only; see `Storage.mirrored`.
+class Mirror:
+    """A local folder, for libraries that read and write local files only; see `Storage.mirrored`.
 
     Args:
-        here: The local folder.
+        here: The local folder; that of an object store is a copy (`RemoteMirror`).
     """
 
-    here: Path
+    def __init__(self, here: Path) -> None:
+        self.here = here
 
     def keep(self, files: Sequence[Path]) -> None:
         """Make new files durable, and remove stored files that were removed locally.
@@ -65,6 +65,8 @@ class Mirror(Protocol):
         Args:
             files: Files written since the last call. The last one is stored after all others.
         """
+        for path in (*files, self.here):
+            flush(path)
 
     def settle(self) -> None:
         """Wait until the background upload has ended, and raise its error."""
@@ -94,11 +96,7 @@ class Storage(Protocol[PathT_contra]):
         """Least number of seconds between two looks at a file that changes."""
 
     def read_bytes(self, path: PathT_contra) -> bytes:
-        """Read a whole file, in one request.
-
-        Raises:
-            FileNotFoundError: The file is missing.
-        """
+        """Read a whole file, in one request; raises FileNotFoundError if it is missing."""
 
     def open_ranges(self, path: PathT_contra) -> Path | BinaryIO:
         """Return a file from which pyarrow reads parts: a local path, or an unbuffered file object."""
@@ -109,9 +107,6 @@ class Storage(Protocol[PathT_contra]):
         Raises:
             StoreUnreachableError: The object store does not answer.
         """
-
-    def names(self, folder: PathT_contra) -> Iterable[str]:
-        """Names of the entries of a folder; empty if it is missing."""
 
     def list_folder(self, folder: PathT_contra) -> FolderListing:
         """List a folder, files apart from folders; empty if it is missing."""
@@ -130,11 +125,9 @@ class Storage(Protocol[PathT_contra]):
         """
 
     def survey(self, folder: PathT_contra, apart: Collection[str] = ()) -> Survey:
-        """Look at a folder and everything below it.
+        """Look at a folder and everything below it; it may be missing.
 
-        Args:
-            folder: The folder; it may be missing.
-            apart: Folders in it with very many files: an object store lists them on demand, a level at a time.
+        Folders in it with very many files are kept apart: an object store lists them on demand, a level at a time.
         """
 
     def put_file(self, temporary: Path, path: PathT_contra) -> None:
@@ -160,18 +153,10 @@ class Storage(Protocol[PathT_contra]):
         """
 
     def fetched(self, path: PathT_contra) -> AbstractContextManager[Path]:
-        """Fetch an object into a temporary file for the block; a local file is yielded itself.
-
-        Raises:
-            FileNotFoundError: The object is missing.
-        """
+        """Fetch an object, which must exist, into a temporary file for the block; a local file is yielded itself."""
 
     def mirrored(self, folder: PathT_contra) -> AbstractContextManager[Mirror]:
-        """Work on a folder as a local one; one process at a time.
-
-        Args:
-            folder: The folder, without subfolders; it may be missing.
-        """
+        """Work on a folder without subfolders as a local one, one process at a time; it may be missing."""
 
     def at_hand(self, folder: PathT_contra, pattern: str) -> AbstractContextManager[Path]:
         """Yield a local folder with the files of a folder whose names match, to read within the block."""
@@ -185,28 +170,17 @@ class Storage(Protocol[PathT_contra]):
         It is the folder itself, or one in scratch, which is not swept but may vanish.
         """
 
-    def read_each(self, read: Callable[[ItemT], ReadT], items: Iterable[ItemT]) -> Iterator[ReadT]:
-        """Call a function that reads on each item, in parallel where reads are requests; results keep the order."""
-
     def measure(self, path: PathT_contra) -> DiskUsage:
         """Measure a file or folder; zero if it is missing. Links are not followed, leases and marks do not count."""
 
     def check_below(self, path: PathT_contra, root: AnyPath) -> None:
-        """Refuse a path that is not in the data root, or that a link leads out of it.
-
-        Raises:
-            StoreError: The path is not below the root, or leads through a link.
-        """
+        """Raise StoreError for a path that is not below the data root, or that leads through a link."""
 
     def is_in_use(self, path: PathT_contra) -> bool:
         """Whether a process has locked a folder, or writes a file in it."""
 
     def remove_unused(self, path: PathT_contra) -> DiskUsage:
-        """Remove a file or folder as one step, and return its size; it may be missing.
-
-        Raises:
-            StoreError: A process works in it.
-        """
+        """Remove a file or folder as one step, and return its size; raises StoreError if a process works in it."""
 
     def lock_folder(self, folder: PathT_contra) -> AbstractContextManager[None]:
         """Hold the exclusive lock of a folder during the block; report once when it has to be waited for."""
@@ -217,10 +191,10 @@ class Storage(Protocol[PathT_contra]):
     def lock_until_exit(self, path: PathT_contra, what: str) -> bool:
         """Hold an exclusive lock until exit, and report once when it has to be waited for.
 
-        A local lock file is removed at exit; after a crash it stays, and locks nothing.
+        A local lock file, for which folders are made, is removed at exit; after a crash it stays, and locks nothing.
 
         Args:
-            path: The lock file; its folder is made.
+            path: The lock file.
             what: The work, for the message.
 
         Returns:
@@ -244,8 +218,4 @@ class Storage(Protocol[PathT_contra]):
         """
 
     def lock_root(self, root: PathT_contra) -> AbstractContextManager[None]:
-        """Hold the exclusive lock of a data root during the block.
-
-        Raises:
-            StoreError: Another process holds a shared or exclusive lock.
-        """
+        """Hold the exclusive lock of a data root during the block; raises StoreError if another process holds one."""

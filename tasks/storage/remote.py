@@ -1,7 +1,7 @@
 """Objects of an object store as files, as `tasks.storage.protocol` describes the methods."""
 
 import fnmatch
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -14,7 +14,7 @@ from tasks.storage import folder_sync, local_cache, object_store, remote_listing
 from tasks.storage.errors import in_use, not_below
 from tasks.storage.lease_locks import LeaseLocks
 from tasks.storage.listing_cache import ListedSurvey
-from tasks.storage.protocol import ItemT, ReadT, StoredFile
+from tasks.storage.protocol import StoredFile
 from tasks.storage.remote_listing import objects_below
 from tasks.storage.survey import DiskUsage
 from tasks.storage.tempfiles import scratch, scratch_folder
@@ -36,7 +36,6 @@ class RemoteStorage(LeaseLocks):
     poll_seconds = 2.0
     read_bytes = staticmethod(object_store.read_bytes)
     version = staticmethod(remote_listing.version)
-    names = staticmethod(object_store.folder_names)
     list_folder = staticmethod(object_store.list_folder)
     put_file = staticmethod(object_store.put)
     remove_files = staticmethod(object_store.remove)
@@ -87,7 +86,7 @@ class RemoteStorage(LeaseLocks):
     @contextmanager
     def at_hand(self, folder: "UPath", pattern: str) -> Iterator[Path]:
         with scratch_folder(folder.name) as here:
-            for name in fnmatch.filter(self.names(folder), pattern):
+            for name in fnmatch.filter(object_store.list_folder(folder).files, pattern):
                 # The writer may remove it meanwhile.
                 with suppress(FileNotFoundError):
                     folder.fs.get_file(f"{folder.path}/{name}", str(here / name))
@@ -98,9 +97,6 @@ class RemoteStorage(LeaseLocks):
 
     def kept_here(self, folder: "UPath") -> Path:
         return scratch() / "kept" / fingerprint({"folder": str(folder)}) / folder.name
-
-    def read_each(self, read: Callable[[ItemT], ReadT], items: Iterable[ItemT]) -> Iterator[ReadT]:
-        return map_ordered(read, items, object_store.AT_ONCE)
 
     def measure(self, path: "UPath") -> DiskUsage:
         return object_store.measure(path, objects_below(path))

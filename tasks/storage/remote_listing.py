@@ -50,11 +50,7 @@ class StoreUnreachableError(MachineError):
 
 
 def version(path: "UPath") -> str:
-    """Text that changes with an object or with any object of a folder; see `Storage.version`.
-
-    Raises:
-        StoreUnreachableError: The store does not answer.
-    """
+    """Text that changes with an object or with any object of a folder; see `Storage.version`."""
     with _store_errors(path):
         try:
             return object_store.version_in(object_store.found_at(path))
@@ -109,7 +105,7 @@ def read_range(path: "UPath", start: int, count: int) -> bytes:
 
 
 def _listed(folder: "UPath", bucket: str, prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Name and facts of each object; S3 is listed page by page, since a million objects would take a GB."""
+    # S3 is listed page by page, since a million objects would take a GB.
     if not hasattr(folder.fs, "call_s3"):
         yield from folder.fs.find(folder.path, detail=True).items()
         return
@@ -135,7 +131,6 @@ def _version(info: Mapping[str, Any]) -> str:
 
 
 def _first(info: Mapping[str, Any], names: Sequence[str]) -> Any:
-    """The value under the first of several names; None if all are missing."""
     return next((info[name] for name in names if info.get(name)), None)
 
 

@@ -14,11 +14,7 @@ def measure(path: AnyPath) -> DiskUsage:
 
 
 def check_removable(path: AnyPath, root: DataRoot) -> None:
-    """Refuse to remove a path that is not the data root's own, or that a process works in.
-
-    Args:
-        path: A file or folder; it may be missing.
-        root: The data root.
+    """Refuse to remove a path that is not the data root's own, or that a process works in; it may be missing.
 
     Raises:
         StoreError: The path is not below the root, leads through a link, or a process works in it.
@@ -29,14 +25,7 @@ def check_removable(path: AnyPath, root: DataRoot) -> None:
 
 
 def remove(path: AnyPath, root: DataRoot) -> DiskUsage:
-    """Remove a file or a folder with everything in it; it may be missing.
-
-    Args:
-        path: File or folder to delete.
-        root: The data root that it lies in.
-
-    Returns:
-        The size of the removed files.
+    """Remove a file or folder of a data root, and return the size of the removed files; it may be missing.
 
     Raises:
         StoreError: As of `check_removable`; or the system refuses the removal.

@@ -10,9 +10,8 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from io import FileIO
 from pathlib import Path
 
 from tasks.errors import MachineError
@@ -61,55 +60,19 @@ def own_scratch() -> Path:
     """Return the locked folder of scratch for files that this process fetches; it is removed at exit."""
     process = os.getpid()
     # Another program may have cleared the machine's temporary files.
-    while process not in _own or not _own[process].exists():
-        folder = scratch() / f".tmp-fetched-{secrets.token_hex(6)}"
-        folder.mkdir()
-        add_exit_hook(partial(shutil.rmtree, folder, ignore_errors=True))
-        # A sweep between making and locking removes it.
-        with suppress(FileNotFoundError):
-            fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
-            _own[process] = folder
+    if process not in _own or not _own[process].exists():
+        _own[process], _ = _make_locked(scratch() / "fetched", folder=True)
+        add_exit_hook(partial(_remove, _own[process]))
     return _own[process]
 
 
-@contextmanager
-def scratch_folder(name: str) -> Iterator[Path]:
+def scratch_folder(name: str) -> AbstractContextManager[Path]:
     """Yield an empty folder of scratch that exists during the block."""
-    with make_temporary(scratch() / name, folder=True) as folder:
-        yield folder
-
-
-def open_scratch(folder: Path, size: int) -> FileIO:
-    """Open an unnamed file for data that does not fit in memory: it is gone when it is closed or its process ends.
-
-    Args:
-        folder: Folder on the disk for it; it is made.
-        size: Bytes of the file, all zero at first.
-
-    Returns:
-        The file, open for reading and writing.
-
-    Raises:
-        MachineError: The disk has no room for it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise MachineError(
-            f"The disk of {folder} has {free / 1e9:.1f} GB free, and a scratch file of {size / 1e9:.1f} GB is needed. "
-            "Free some, or move the data root to a larger disk."
-        )
-    file = tempfile.TemporaryFile(dir=folder, prefix=TEMPORARY_PREFIX, buffering=0)  # noqa: SIM115 (the caller's to close)
-    file.truncate(size)
-    return file
+    return make_temporary(scratch() / name, folder=True)
 
 
 def sweep_folder(folder: Path) -> int:
-    """Remove files that crashed writers left in a folder, not below it; files that are being written stay.
-
-    Returns:
-        Number of files and folders that were removed.
-    """
+    """Remove what crashed writers left in a folder, not below it, and return how many; files being written stay."""
     removed = 0
     for path in folder.glob(TEMPORARY) if folder.is_dir() else ():
         with suppress(FileNotFoundError), locked_if_free(path) as free:
@@ -121,11 +84,7 @@ def sweep_folder(folder: Path) -> int:
 
 @contextmanager
 def locked_if_free(path: Path) -> Iterator[bool]:
-    """Hold the exclusive lock of a file or folder during the block if it is free; yields whether it is.
-
-    Raises:
-        FileNotFoundError: The file is missing.
-    """
+    """Hold the exclusive lock of a file or folder during the block if it is free; yields whether it is."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         try:
@@ -136,13 +95,6 @@ def locked_if_free(path: Path) -> Iterator[bool]:
             yield True
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def marking(folder: Path) -> Iterator[Path]:
-    """Yield a file of a folder that exists during the block: another machine that sees it shares the folder."""
-    with make_temporary(folder / "mark", folder=False) as mark:
-        yield mark
 
 
 def flush(path: Path) -> None:

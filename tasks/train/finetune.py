@@ -8,8 +8,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.progress import Progress
 from tasks.run_context import RunContext
 from tasks.shards.manifests import Manifest
-from tasks.storage.files import read_json, storage_at
-from tasks.storage.locks import lock_folder
+from tasks.storage.files import lock_folder, read_json, storage_at
 from tasks.train.network import FACTS, save_network
 from tasks.train.network_training import train_network
 from tasks.train.photos import load_pictured

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.snapshot.splits import SPLIT_TENTHS
-from tasks.storage.locks import lock_folder
+from tasks.storage.files import lock_folder
 from tasks.train.head import Head, save_head
 from tasks.train.lda_training import LdaTrainer, read_left_out
 from tasks.train.photos import EmbeddedPhotos

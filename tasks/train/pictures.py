@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedRandom
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
 from tasks.hardware import available_cores
 from tasks.storage.layout import DataRoot
-from tasks.storage.tempfiles import open_scratch
+from tasks.storage.tempfiles import TEMPORARY_PREFIX
 from tasks.train.photos import LabelledPhotos
 
 BATCHES_AHEAD = 3
@@ -142,7 +142,7 @@ def open_pictures(
     index_of = {key: index for index, key in enumerate(keys)}
     extents = np.zeros((len(keys), 2), np.int64)
     store = open_stores(root, decode).decoded
-    with BufferedRandom(open_scratch(root.storage.scratch_for(root.path), 0)) as file:
+    with TemporaryFile(dir=root.storage.scratch_for(root.path), prefix=TEMPORARY_PREFIX) as file:
         for rows in store.rows(pa.array(keys, pa.string()), ["sha256", "image"]):
             images = rows.column("image").combine_chunks().field("bytes")
             for key, image in zip(rows.column("sha256").to_pylist(), images, strict=True):

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from tasks.paths import AnyPath
 from tasks.progress import Progress
-from tasks.storage.files import local
-from tasks.storage.locks import lock_folder
+from tasks.storage.files import local, lock_folder
 from tasks.storage.tempfiles import scratch_folder
 from tasks.train.photos import EmbeddedPhotos
 from tasks.train.statistics import Statistics

@@ -8,8 +8,7 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.settings import settings_from
 from tasks.shards.schemas import SCHEMA_VERSION
-from tasks.storage.files import listed, publish_json, read_json
-from tasks.storage.locks import is_locked
+from tasks.storage.files import listed, publish_json, read_json, storage_at
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 ANNOUNCEMENT = "training.json"
@@ -85,7 +84,7 @@ def state_of(folder: AnyPath) -> TrainingState:
     names = {path.name for path in listed(folder)}
     if "manifest.json" in names:
         return TrainingState.ENDED
-    if is_locked(folder):
+    if storage_at(folder).is_locked(folder):
         return TrainingState.RUNNING
     if "head.json" in names or (folder / "head.json").is_file():
         return TrainingState.ENDED

@@ -14,8 +14,8 @@ from tasks.champion.decide import DecisionInputs, decide
 from tasks.champion.decision import Decision
 from tasks.paths import to_path
 from tasks.progress import NullProgress
+from tasks.storage.files import lock_folder
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import is_locked, lock_folder
 from tests.champion.cases import case, inputs
 from tests.support.data_root import DATASET, DAY, TEST, first_champion, keep_head, predict_as
 from tests.support.progress import Tally
@@ -73,7 +73,7 @@ def test_on_an_object_store_the_champion_is_kept_too_and_compared_with_what_it_s
     decided = decide(case("new", date=LATER), inputs(root, root.path), NullProgress())
     assert (decided.decision.former, decided.recalled) == (old, 20)
     assert champion(root).model == "new"
-    assert not is_locked(root.decisions(DATASET))
+    assert not root.storage.is_locked(root.decisions(DATASET))
 
 
 def test_a_worse_model_leaves_the_file_as_it_is(root: DataRoot[Path], old: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tasks.cluster.actor import ActorContext, Failure, Work, check_folder, check_version, run_work
 from tasks.errors import MachineError
 from tasks.storage.errors import DamagedError
-from tasks.storage.tempfiles import marking
+from tasks.storage.tempfiles import make_temporary
 
 BLOCK = pa.table({"row": [1, 2]})
 
@@ -58,7 +58,7 @@ def test_a_full_disk_is_explained_in_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_node_with_another_data_root_is_an_error(tmp_path: Path) -> None:
-    with marking(tmp_path) as mark:
+    with make_temporary(tmp_path / "mark", folder=False) as mark:
         context = ActorContext("decode", str(tmp_path), str(mark))
         assert pickle.loads(run_work(len, context, BLOCK)) == 2  # noqa: S301 (our own)
     error = failure(len, tmp_path, str(mark))

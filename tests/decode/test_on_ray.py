@@ -72,7 +72,7 @@ def work_on(folder: Path, root: AnyPath) -> DecodeBlock:
 
 def rows_written(root: AnyPath) -> int:
     """How many rows there are, those that stand twice too."""
-    return sum(file.metadata.num_rows for _, file in open_stores(DataRoot(root), SETTINGS).decoded.files())
+    return sum(shard.file.metadata.num_rows for shard in open_stores(DataRoot(root), SETTINGS).decoded.opened())
 
 
 def test_what_is_missing_is_decoded_on_ray_as_on_this_machine(

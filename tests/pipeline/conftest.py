@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from tasks.storage.locks import lock_folder
+from tasks.storage.files import lock_folder
 from tests.pipeline.command import LITTLE, Finished, Project, draw
 from tests.snapshot.aging import wait_until_files_are_old
 

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.shards.store import ShardStore
+from tasks.storage.files import lock_folder
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_folder
 from tests.pipeline.command import LITTLE, Finished, Project, assert_error, draw, verb
 from tests.pipeline.in_process import retrain_here
 from tests.shards.rows import bottlenecks, keys, open_store

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.storage.locks import lock_folder
+from tasks.storage.files import lock_folder
 from tests.pipeline.command import Finished, Project, assert_error, draw, listing, option_words, verb
 from tests.pipeline.conftest import Trained
 from tests.pipeline.in_process import decode, run_of

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tasks.paths import is_remote, to_path
+from tasks.storage.files import lock_folder
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_folder
 from tasks.storage.object_store import is_aid
 from tasks.storage.remote_listing import objects_below
 from tests.pipeline.command import QUICK, Finished, Project, assert_error, option_words, verb

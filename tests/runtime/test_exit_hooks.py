@@ -1,11 +1,10 @@
 """Exit hooks run once, in the process that added them, whatever they raise."""
 
-import subprocess
 import sys
 
 import pytest
 
-from tests.support.processes import TIMEOUT
+from tests.support.processes import Finished, run
 
 SCRIPT = """
 import os, sys
@@ -51,18 +50,11 @@ work()
 """
 
 
-def run_script(*words: str) -> tuple[int, list[str]]:
-    """Run a script; returns its exit code and lines."""
-    command = [sys.executable, "-c", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
-    assert done.stderr == ""
-    return done.returncode, done.stdout.splitlines()
-
-
-@pytest.mark.parametrize(("end", "code", "lines"), [("exit", 0, ["lease", "scratch"]), ("signal", 143, ["lease"])])
-def test_hooks_run_in_their_order_and_not_in_a_fork(end: str, code: int, lines: list[str]) -> None:
-    assert run_script(SCRIPT, end) == (code, [f"{line} True" for line in lines])
+@pytest.mark.parametrize(("end", "code", "names"), [("exit", 0, ["lease", "scratch"]), ("signal", 143, ["lease"])])
+def test_hooks_run_in_their_order_and_not_in_a_fork(end: str, code: int, names: list[str]) -> None:
+    printed = "".join(f"{name} True\n" for name in names)
+    assert run([sys.executable, "-c", SCRIPT, end]) == Finished(code, printed, "")
 
 
 def test_hooks_of_a_worker_and_of_the_program_run_before_pools_of_threads_end() -> None:
-    assert run_script(ADD_IN_WORKER) == (0, ["pools still work"] * 2)
+    assert run([sys.executable, "-c", ADD_IN_WORKER]) == Finished(0, "pools still work\n" * 2, "")

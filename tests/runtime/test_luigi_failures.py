@@ -83,19 +83,11 @@ def test_planning_error_that_is_a_bug_is_left_to_luigi() -> None:
 
 
 @pytest.mark.parametrize("level", ["WARNING", "DEBUG"])
-@pytest.mark.parametrize(
-    ("option", "code", "message"),
-    [
-        (("folds", "-1"), 51, "--folds is -1; it takes"),
-        (("scheduler-url", "http://me:hunter2@127.0.0.1:1"), 56, "'http://127.0.0.1:1' (Connection refused). Start it"),
-    ],
-)
-def test_error_outside_of_tasks_is_reported_without_passwords(
-    tmp_path: Path, level: str, option: tuple[str, str], code: int, message: str
-) -> None:
+def test_error_outside_of_tasks_is_reported_without_passwords(tmp_path: Path, level: str) -> None:
     (tmp_path / "luigi.cfg").write_text("[core]\nlocal_scheduler=false\nrpc_retry_wait=0\n")
-    done = luigi("RetrainFlowers", dict([option, ("log-level", level)]), folder=tmp_path)
-    assert done.code == code
-    assert message in done.errors
+    options = {"scheduler-url": "http://me:hunter2@127.0.0.1:1", "log-level": level}
+    done = luigi("RetrainFlowers", options, folder=tmp_path)
+    assert done.code == 56
+    assert "'http://127.0.0.1:1' (Connection refused). Start it" in done.errors
     assert ("Traceback" in done.errors) == (level == "DEBUG")
     assert "hunter2" not in done.errors

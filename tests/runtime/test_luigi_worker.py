@@ -76,12 +76,6 @@ def scheduler(tmp_path: Path) -> Iterator[Luigid]:
 
 
 @pytest.fixture
-def port(scheduler: Luigid) -> int:
-    """Port of luigid."""
-    return scheduler.port
-
-
-@pytest.fixture
 def compute(tmp_path: Path) -> Callable[..., list[str]]:
     """Build the words of a command that runs `Compute`."""
 
@@ -94,9 +88,9 @@ def compute(tmp_path: Path) -> Callable[..., list[str]]:
 
 
 def test_two_commands_take_turns_at_the_gpu_of_one_machine_and_another_machine_does_not_wait(
-    compute: Callable[..., list[str]], tmp_path: Path, port: int
+    compute: Callable[..., list[str]], tmp_path: Path, scheduler: Luigid
 ) -> None:
-    here, there = Machine("here", tmp_path, port, gpus=1), Machine("there", tmp_path, port, gpus=1)
+    here, there = (Machine(name, tmp_path, scheduler.port, gpus=1) for name in ("here", "there"))
     with here.start(*compute("first")) as first:
         until((tmp_path / "card").exists)
         with here.start(*compute("second")) as second, there.start(*compute("third", card="another")) as third:
@@ -120,9 +114,9 @@ def test_two_workers_of_one_command_take_turns_only_if_there_is_a_gpu(tmp_path: 
 
 
 def test_command_waits_for_the_same_task_of_another_machine_reports_it_once_and_succeeds(
-    compute: Callable[..., list[str]], tmp_path: Path, port: int
+    compute: Callable[..., list[str]], tmp_path: Path, scheduler: Luigid
 ) -> None:
-    here, there = Machine("here", tmp_path, port), Machine("there", tmp_path, port)
+    here, there = (Machine(name, tmp_path, scheduler.port) for name in ("here", "there"))
     with here.start(*compute("it")) as first:
         until((tmp_path / "card").exists)
         with there.start(*compute("it")) as second:
@@ -148,9 +142,9 @@ def test_command_takes_over_the_task_of_a_killed_machine(
 
 
 def test_failed_task_is_reported_once_and_not_retried(
-    compute: Callable[..., list[str]], tmp_path: Path, port: int
+    compute: Callable[..., list[str]], tmp_path: Path, scheduler: Luigid
 ) -> None:
-    with Machine("here", tmp_path, port).start(*compute("it", outcome="fails")) as command:
+    with Machine("here", tmp_path, scheduler.port).start(*compute("it", outcome="fails")) as command:
         assert command.end() == 52
     assert command.said() == "ERROR: There are no photos. Add some.\n"
 

@@ -1,7 +1,9 @@
-"""Exceptions of libraries about a failing machine become errors with a message for the user."""
+"""Exceptions of libraries about a failing machine or object store become errors with a message for the user."""
 
 import errno
+import json
 import os
+import re
 import resource
 import tempfile
 from collections.abc import Callable
@@ -12,8 +14,12 @@ import pyarrow as pa
 import pytest
 
 from tasks.errors import DatasetError, MachineError, SettingError, StoreError
-from tasks.runtime.os_errors import explain_os_errors
+from tasks.paths import AnyPath, to_path
+from tasks.runtime.os_errors import explain_os_errors, explain_store_error
 from tasks.runtime.tensorflow_import import tf
+from tasks.shards.shard import ShardGoneError, reading
+from tasks.storage.files import publish_json, read_json
+from tests.support.servers.object_store import ObjectStore, forget_stores
 
 FULL = os.strerror(errno.ENOSPC)
 
@@ -26,37 +32,16 @@ def wrap(error: Exception, cause: Exception) -> None:
     raise error from cause
 
 
-def write_to_a_full_device() -> None:
-    Path("/dev/full").write_bytes(b"a photo")
-
-
-def allocate_too_much_with_arrow() -> None:
-    pa.allocate_buffer(2**60)
-
-
-def allocate_too_much_with_numpy() -> None:
-    np.ones(2**58)
-
-
-def allocate_too_much_with_tensorflow() -> None:
-    # TensorFlow's own message, which it raises after ten seconds of waiting for memory.
-    message = "OOM when allocating tensor with shape[4398046511104] on CPU:0 by allocator cpu [Op:Fill]"
-    fail(tf.errors.ResourceExhaustedError(None, None, message))
-
-
-def start_too_many_threads() -> None:
-    fail(RuntimeError("can't start new thread"))
-
-
-def find_no_folder_for_temporary_files() -> None:
-    fail(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"))
+# TensorFlow's own message, which it raises after ten seconds of waiting for memory.
+OOM = "OOM when allocating tensor with shape[4398046511104] on CPU:0 by allocator cpu [Op:Fill]"
+NO_TEMPORARY = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
 
 
 @pytest.mark.parametrize(
     ("work", "message"),
     [
         (
-            write_to_a_full_device,
+            lambda: Path("/dev/full").write_bytes(b"a photo"),
             r"Training cannot read or write root \(No space left on device\)\. Make room, and run again",
         ),
         (lambda: fail(OSError(errno.EROFS, "", "shard")), r"write shard \(Read-only file system\). Make it writable"),
@@ -66,15 +51,15 @@ def find_no_folder_for_temporary_files() -> None:
         (lambda: fail(tf.errors.UnknownError(None, None, f"head-5; {FULL}")), "No space left.* Make room"),
         (lambda: fail(OSError(f"Can't write (errno = 28, error message = '{FULL}')")), "No space left.* Make room"),
         (lambda: wrap(StoreError("It is damaged."), OSError(errno.EIO, "", "shard")), "write shard .* Check the disk"),
-        (find_no_folder_for_temporary_files, "there is no room for temporary files"),
-        (allocate_too_much_with_arrow, "Training has run out of memory .*smaller --batch-size"),
-        (allocate_too_much_with_numpy, r"Training has run out of memory \(Unable to allocate"),
-        (allocate_too_much_with_tensorflow, r"Training has run out of memory .*OOM when"),
+        (lambda: fail(NO_TEMPORARY), "there is no room for temporary files"),
+        (lambda: pa.allocate_buffer(2**60), "Training has run out of memory .*smaller --batch-size"),
+        (lambda: np.ones(2**58), r"Training has run out of memory \(Unable to allocate"),
+        (lambda: fail(tf.errors.ResourceExhaustedError(None, None, OOM)), r"Training has run out of memory .*OOM when"),
         (lambda: fail(RuntimeError("std::bad_alloc")), r"Training has run out of memory \(std::bad_alloc\)"),
-        (start_too_many_threads, "Training has run out of memory"),
+        (lambda: fail(RuntimeError("can't start new thread")), "Training has run out of memory"),
     ],
 )
-def test_failure_of_the_machine_is_one_line_with_its_remedy(work: Callable[[], None], message: str) -> None:
+def test_failure_of_the_machine_is_one_line_with_its_remedy(work: Callable[[], object], message: str) -> None:
     with pytest.raises(MachineError, match=message) as caught, explain_os_errors("Training", Path("root")):
         work()
     assert caught.value.__cause__ is not None
@@ -131,3 +116,72 @@ def test_data_root_that_is_a_file_is_a_wrong_setting() -> None:
             explain_os_errors("Training", root),
         ):
             root.mkdir()
+
+
+#: Uses of an object store.
+USES: dict[str, Callable[[AnyPath], object]] = {
+    "reading": read_json,
+    "writing": lambda path: publish_json(path, 1),
+    "checking": lambda path: path.exists(),
+}
+
+
+def explain(use: Callable[[AnyPath], object], path: AnyPath, store: ObjectStore) -> str:
+    """Return the message of the error that a stage ends with, which holds no secret."""
+    with pytest.raises(MachineError) as caught, explain_os_errors("Training", path.parent):
+        use(path)
+    assert caught.value.__cause__ is not None
+    message = str(caught.value)
+    assert re.fullmatch(
+        r"The object store cannot be used \(.+\)\. Check its address, the credentials .* is kept\.", message
+    )
+    assert store.secret not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "Could not connect"),
+        ({"AWS_SECRET_ACCESS_KEY": "hid-den"}, "SignatureDoesNotMatch|403"),
+        ({"AWS_SECRET_ACCESS_KEY": None, "AWS_ACCESS_KEY_ID": None}, "credentials"),
+    ],
+    ids=["it does not answer", "wrong credentials", "no credentials"],
+)
+def test_store_that_cannot_be_used(
+    impatient: ObjectStore, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str | None], says: str
+) -> None:
+    url = impatient.url("it.json")
+    for name, value in variables.items():
+        monkeypatch.delenv(name)
+        if value:
+            monkeypatch.setenv(name, value)
+    forget_stores()
+    for use in USES.values():
+        message = explain(use, to_path(url), impatient)
+        assert re.search(says, message)
+        assert "hid-den" not in message
+
+
+def test_missing_bucket(impatient: ObjectStore) -> None:
+    assert "NoSuchBucket" in explain(USES["writing"], to_path("s3://no-such-bucket/data/it.json"), impatient)
+    assert "NoSuchBucket" in explain(read_json, to_path("s3://no-such-bucket/data/it.json"), impatient)
+
+
+def fail_after_missing(path: AnyPath) -> None:
+    """Raise an unrelated error while a missing file is handled."""
+    try:
+        read_json(path)
+    except FileNotFoundError:
+        json.loads('"a bug')
+
+
+def test_missing_object_and_an_error_after_it_are_no_failure_of_the_store(object_store: ObjectStore) -> None:
+    path = to_path(object_store.url("it.json"))
+    with pytest.raises(FileNotFoundError) as caught, explain_os_errors("Training", path.parent):
+        read_json(path)
+    assert explain_store_error(caught.value) is None
+    with pytest.raises(ShardGoneError), explain_os_errors("Training", path.parent), reading(path):
+        path.read_bytes()
+    with pytest.raises(ValueError, match="Unterminated"), explain_os_errors("Training", path.parent):
+        fail_after_missing(path)

@@ -22,9 +22,8 @@ from tasks.progress import Progress
 from tasks.runtime import run_status
 from tasks.shards.manifests import StageResult
 from tasks.stage import RunStageTask
-from tasks.storage.files import listed, publish_bytes
-from tasks.storage.locks import lock_folder
-from tests.support.processes import STOP_TIMEOUT, TIMEOUT, assert_gone, descendants, running, stop, until
+from tasks.storage.files import listed, lock_folder, publish_bytes
+from tests.support.processes import STOP_TIMEOUT, assert_gone, descendants, running, stop, until
 from tests.support.servers.object_store import ObjectStore
 
 COMMAND = (sys.executable, "-m", "tests.support.luigi_program", "--module", "tests.runtime.test_signals")
@@ -44,9 +43,10 @@ class Linger(RunStageTask):
     def work(self, progress: Progress) -> StageResult:  # noqa: ARG002 (it reports none)
         """Lock a folder, publish, create the file `ready`, and go on for longer than any test waits."""
         with lock_folder(self.root.path / "place"):
-            return self._linger()
+            self._linger()
+        raise AssertionError("The stage was not stopped.")
 
-    def _linger(self) -> StageResult:
+    def _linger(self) -> None:
         publish_bytes(self.root.path / "linger" / "published", b"whole")
         run_status.count_published(3)
         if self.at == "process":
@@ -55,17 +55,12 @@ class Linger(RunStageTask):
         if self.at == "json":
             set_format("json")
         publish_bytes(self.root.path / "ready", b"")
-        match self.at:
-            case "native":
-                # One call for Python, as a forward pass is, and without its lock.
-                hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
-            case "flood":
-                while True:
-                    emit("told", "x" * 4096)
-            case "done":
-                return StageResult("cafe", "beef", {}, 3, 3, 0)
+        if self.at == "native":
+            # One call for Python, as a forward pass is, and without its lock.
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
+        while self.at == "flood":
+            emit("told", "x" * 4096)
         time.sleep(10 * STOP_TIMEOUT)
-        raise AssertionError("The stage was not stopped.")
 
 
 @contextmanager
@@ -94,11 +89,15 @@ def stop_unread(process: Popen[str]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("at", "options"),
-    [("native", ()), ("process", ()), ("process", ("--workers", "2", "--worker-force-multiprocessing"))],
-    ids=["in a long native call", "with a process of its own", "in a worker of Luigi's"],
+    ("at", "options", "name"),
+    [
+        ("native", (), "Ctrl-C"),
+        ("process", (), "SIGTERM"),
+        ("process", ("--workers", "2", "--worker-force-multiprocessing"), "Ctrl-C"),
+        ("process", ("--workers", "2", "--worker-force-multiprocessing"), "SIGTERM"),
+    ],
+    ids=["in a long native call", "with a process of its own", "in a worker of Luigi's", "in a worker by SIGTERM"],
 )
-@pytest.mark.parametrize("name", ["Ctrl-C", "SIGTERM"])
 def test_signal_ends_the_run_with_all_its_processes_and_reports_what_is_kept(
     tmp_path: Path, at: str, options: tuple[str, ...], name: str
 ) -> None:
@@ -113,11 +112,13 @@ def test_signal_ends_the_run_with_all_its_processes_and_reports_what_is_kept(
     assert (tmp_path / "linger" / "published").read_bytes() == b"whole"
 
 
-def test_first_of_several_signals_decides_the_exit_code(tmp_path: Path) -> None:
-    with lingering(tmp_path, "sleep") as process:
+def test_first_of_several_signals_decides_the_exit_code_and_the_last_event_of_json_output(tmp_path: Path) -> None:
+    with lingering(tmp_path, "json") as process:
         ended = stop(process, signal.SIGINT, signal.SIGTERM, signal.SIGINT)
     assert ended.code == 130
     assert ended.errors.count("Stopped by") == 1
+    last = json.loads(ended.output.splitlines()[-1])
+    assert (last["event"], last["signal"], last["exit_code"]) == ("stopped", "Ctrl-C", 130)
 
 
 def test_signal_releases_the_leases_on_an_object_store(
@@ -145,21 +146,7 @@ def test_run_ends_though_nobody_reads_its_output(tmp_path: Path) -> None:
 
 def test_run_ends_though_its_output_is_closed(tmp_path: Path) -> None:
     with lingering(tmp_path, "sleep") as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        process.stderr.close()
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
         assert stop_unread(process) == 143
-
-
-def test_json_output_ends_with_an_event_that_has_the_exit_code(tmp_path: Path) -> None:
-    with lingering(tmp_path, "json") as process:
-        ended = stop(process, signal.SIGTERM)
-    last = json.loads(ended.output.splitlines()[-1])
-    assert (last["event"], last["signal"], last["exit_code"]) == ("stopped", "SIGTERM", 143)
-
-
-def test_run_that_is_not_stopped_exits_with_0(tmp_path: Path) -> None:
-    with lingering(tmp_path, "done") as process:
-        assert process.communicate(timeout=TIMEOUT)[1] == ""
-    assert process.returncode == 0

@@ -1,14 +1,32 @@
-"""Rows of a small bottleneck store, for tests; a key is only a number here."""
+"""Rows and manifests of a small bottleneck store, for tests; a key is only a number here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tasks.paths import AnyPath
+from tasks.shards.manifests import Manifest
 from tasks.shards.schemas import bottleneck_schema, describe
 from tasks.shards.store import ShardStore
+from tasks.storage.layout import manifest_path
 
 WIDTH = 3
+MANIFEST = Manifest(
+    stage="decode",
+    run="2026-01-31-cafe",
+    seconds=12.345,
+    startup={"imports": 2.5},
+    key="0123456789abcdef",
+    snapshot="fedcba9876543210",
+    settings={"size": 288, "label": "Gänseblümchen"},
+    photos=120,
+    new=20,
+    reused=100,
+    shards=("part-a.parquet", "part-b.parquet"),
+    details={"reasons": {"truncated": 2}},
+)
 
 
 def key(number: int) -> str:
@@ -35,7 +53,32 @@ def rows_of(table: pa.Table) -> list[tuple[int, int]]:
     return sorted((int(row["sha256"], 16), row["view"]) for row in table.to_pylist())
 
 
-def open_store(folder: AnyPath) -> ShardStore:
-    return ShardStore(
-        folder, describe(bottleneck_schema(WIDTH, "int16"), "bottleneck", "cafe", {"views": 2}), rows_per_group=4
-    )
+def open_store(folder: AnyPath, dtype: str = "int16") -> ShardStore:
+    schema = describe(bottleneck_schema(WIDTH, dtype), "bottleneck", "cafe", {"views": 2})
+    return ShardStore(folder, schema, rows_per_group=4)
+
+
+def rows_at(
+    store: ShardStore, numbers: Sequence[int], shards: Sequence[AnyPath] | None = None
+) -> list[tuple[int, int]]:
+    """Keys and views of the rows that are read of these keys, once each vector is known to be theirs."""
+    table = pa.concat_tables([store.schema.empty_table(), *store.rows(keys(*numbers), shards=shards)])
+    for row in table.to_pylist():
+        assert row["bottleneck"][1:] == [int(row["sha256"], 16), row["view"]]
+    return rows_of(table)
+
+
+def publish_manifest(store: ShardStore, snapshot: str, shards: Iterable[AnyPath]) -> AnyPath:
+    """Publish the manifest of a snapshot, in these shards."""
+    path = manifest_path(store.folder, snapshot)
+    replace(MANIFEST, snapshot=snapshot, shards=tuple(shard.name for shard in shards)).publish(path)
+    return path
+
+
+def flip_a_bit(shard: AnyPath, column: int) -> AnyPath:
+    """Damage the last byte of a column's first chunk, which is a number of its last page."""
+    damaged = bytearray(shard.read_bytes())
+    chunk = pq.read_metadata(pa.BufferReader(bytes(damaged))).row_group(0).column(column)
+    damaged[(chunk.dictionary_page_offset or chunk.data_page_offset) + chunk.total_compressed_size - 1] ^= 1
+    shard.write_bytes(bytes(damaged))
+    return shard

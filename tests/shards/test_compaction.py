@@ -1,84 +1,80 @@
 """Compaction: large shards of the same rows, beside readers, whatever dies."""
 
+import itertools
+import os
 import signal
-import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress
 from tasks.shards.compaction import Compacted, Extent, open_store, plan_compaction, run_compaction, store_folders
-from tasks.shards.manifests import Manifest, read_manifest
-from tasks.shards.schemas import REJECTED, bottleneck_schema, describe
+from tasks.shards.manifests import read_manifest
+from tasks.shards.schemas import REJECTED, describe
 from tasks.shards.shard import merged_into
 from tasks.shards.store import ShardStore
 from tasks.storage.layout import DataRoot, manifest_path
-from tests.shards.rows import WIDTH, bottlenecks, key, keys, rows_of
+from tests.shards.rows import bottlenecks, flip_a_bit, key, keys, publish_manifest, rows_at, rows_of
 from tests.shards.rows import open_store as open_bottlenecks
-from tests.shards.test_manifests import MANIFEST
-from tests.storage.processes import MOMENT, started
-from tests.support.processes import TIMEOUT, until, write_line
+from tests.storage.processes import MOMENT
+from tests.support.processes import TIMEOUT, until
 from tests.support.progress import Tally
 
 VIEWS = 2
 GROUPS = {"bottleneck": 4, "decode": 2}
 
-#: Compacts a store, and stops before the n-th time that it renames or removes a file.
-COMPACT = """
-import itertools, sys
-from pathlib import Path
-from tasks.shards.compaction import open_store, run_compaction
-from tasks.progress import NullProgress
 
-stop, count = int(sys.argv[2]), itertools.count()
+def compact(store: ShardStore, rows_per_shard: int, stop: int) -> None:
+    """Compact a store, and die before the n-th time that a file is renamed or removed."""
+    count = itertools.count()
 
-def hook(event, _):
-    if event in ("os.rename", "os.remove") and next(count) == stop:
-        print("ready", flush=True)
-        sys.stdin.readline()
+    def die(event: str, _: object) -> None:
+        if event in ("os.rename", "os.remove") and next(count) == stop:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-store = open_store(Path(sys.argv[1]), {"bottleneck": 4})
-sys.addaudithook(hook)
-run_compaction(store, int(sys.argv[3]), NullProgress())
-print("ready" if stop < 0 else "ended", flush=True)
-"""
+    sys.addaudithook(die)
+    run_compaction(store, rows_per_shard, NullProgress())
+
+
+@contextmanager
+def compacting(store: ShardStore, rows_per_shard: int, stop: int = -1) -> Iterator[ForkProcess]:
+    """Compact a store in a process of its own; see `compact`."""
+    process = get_context("fork").Process(target=compact, args=(store, rows_per_shard, stop))
+    process.start()
+    try:
+        yield process
+        process.join(TIMEOUT)
+    finally:
+        process.kill()
+    assert process.exitcode == (0 if stop < 0 else -signal.SIGKILL)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ShardStore:
     """A store of seven small shards, with manifests of a snapshot that has all of them and of one that has two."""
     store = open_bottlenecks(tmp_path / "store")
-    shards = [store.append(bottlenecks(range(start, start + 3), VIEWS)).name for start in range(0, 21, 3)]
-    publish(store, "all", shards)
-    publish(store, "two", shards[:2])
+    shards = [store.append(bottlenecks(range(start, start + 3), VIEWS)) for start in range(0, 21, 3)]
+    publish_manifest(store, "all", shards)
+    publish_manifest(store, "two", shards[:2])
     return store
-
-
-def publish(store: ShardStore, snapshot: str, shards: Sequence[str]) -> Manifest:
-    """Publish the manifest of a snapshot, in these shards."""
-    there = replace(MANIFEST, snapshot=snapshot, shards=tuple(shards))
-    there.publish(manifest_path(store.folder, snapshot))
-    return there
 
 
 def named(store: ShardStore, snapshot: str) -> list[AnyPath]:
     """The shards that a snapshot's manifest names."""
     return [store.folder / name for name in read_manifest(manifest_path(store.folder, snapshot)).shards]
-
-
-def rows_at(
-    store: ShardStore, numbers: Sequence[int], shards: Sequence[AnyPath] | None = None
-) -> list[tuple[int, int]]:
-    return rows_of(pa.concat_tables([store.schema.empty_table(), *store.rows(keys(*numbers), shards=shards)]))
 
 
 def rows(numbers: Sequence[int], views: int = VIEWS) -> list[tuple[int, int]]:
@@ -91,18 +87,20 @@ def counts(store: ShardStore) -> list[int]:
 
 def test_small_shards_become_large_ones_of_the_same_rows(store: ShardStore) -> None:
     before = store.read(keys(*range(21))).sort_by([("sha256", "ascending"), ("view", "ascending")])
-    done = run_compaction(store, 18, NullProgress())
+    progress = Tally()
+    done = run_compaction(store, 18, progress)
     assert counts(store) == [6, 18, 18]
     after = store.read(keys(*range(21))).sort_by([("sha256", "ascending"), ("view", "ascending")])
     assert after.equals(before)
     assert done.before[:2] == (7, 42)
     assert done.after == Extent(3, 42, sum(shard.stat().st_size for shard in store.shards()))
-
-
-def test_progress_is_told_of_the_rows_that_are_written_anew(store: ShardStore) -> None:
-    progress = Tally()
-    run_compaction(store, 18, progress)
     assert progress == Tally(total=36, unit="rows", done=36, beginnings=1)
+
+
+def test_all_views_of_a_photo_stay_in_one_shard(store: ShardStore) -> None:
+    run_compaction(store, 10, NullProgress())
+    seen = [set(pq.read_table(shard)["sha256"].to_pylist()) for shard in store.shards()]
+    assert sum(map(len, seen)) == 21
 
 
 def test_shards_keep_row_groups_compression_checksums_and_metadata(store: ShardStore) -> None:
@@ -118,58 +116,38 @@ def test_shards_keep_row_groups_compression_checksums_and_metadata(store: ShardS
         set(column.encodings),
     )
     assert {name: value for name, value in file.schema_arrow.metadata.items() if name != b"merged"} == metadata
-    damaged = bytearray(shard.read_bytes())
-    chunk = file.metadata.row_group(0).column(0)
-    damaged[(chunk.dictionary_page_offset or chunk.data_page_offset) + chunk.total_compressed_size - 1] ^= 1
-    shard.write_bytes(bytes(damaged))
+    flip_a_bit(shard, 0)
     with pytest.raises(StoreError, match="is damaged"):
         store.found(keys(1))
 
 
-def test_manifests_name_the_large_shards_and_nothing_else_of_them_changes(store: ShardStore) -> None:
-    before = read_manifest(manifest_path(store.folder, "all"))
+def test_manifests_name_the_large_shards_and_a_damaged_one_is_left_to_the_next_run(store: ShardStore) -> None:
+    before, damaged = read_manifest(manifest_path(store.folder, "all")), manifest_path(store.folder, "half")
+    damaged.write_text("{")
     run_compaction(store, 100, NullProgress())
     after = read_manifest(manifest_path(store.folder, "all"))
     assert after == replace(before, shards=tuple(shard.name for shard in store.shards()))
     assert rows_at(store, range(21), named(store, "two")) == rows(range(21))
+    assert damaged.read_text() == "{"
 
 
-def test_a_damaged_manifest_is_left_to_the_next_run(store: ShardStore) -> None:
-    path = manifest_path(store.folder, "two")
-    path.write_text("{")
-    run_compaction(store, 100, NullProgress())
-    assert path.read_text() == "{"
-    assert named(store, "all") == store.shards()
-
-
-def test_what_is_compact_stays_as_it_is(store: ShardStore) -> None:
-    run_compaction(store, 18, NullProgress())
-    before = {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")}
-    done = run_compaction(store, 18, NullProgress())
-    assert done.before == done.after
-    assert {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")} == before
-
-
-def test_a_plan_says_what_would_be_done_and_changes_nothing(store: ShardStore) -> None:
+def test_a_plan_changes_nothing_and_says_what_is_done_until_the_store_is_compact(store: ShardStore) -> None:
     before = store.shards()
     plan = plan_compaction(store, 18)
     assert store.shards() == before
     done = run_compaction(store, 18, NullProgress())
     assert plan == Compacted(done.before, done.after._replace(bytes=None))
-    assert plan_compaction(store, 18) == Compacted(done.after, done.after)
-
-
-def test_all_views_of_a_photo_stay_in_one_shard(store: ShardStore) -> None:
-    run_compaction(store, 10, NullProgress())
-    seen = [set(pq.read_table(shard)["sha256"].to_pylist()) for shard in store.shards()]
-    assert sum(map(len, seen)) == 21
+    compacted = {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")}
+    for result in (plan_compaction(store, 18), run_compaction(store, 18, NullProgress())):
+        assert result == Compacted(done.after, done.after)
+    assert {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")} == compacted
 
 
 def test_rows_that_stand_twice_are_dropped_and_a_manifest_names_where_they_are_kept(tmp_path: Path) -> None:
     store = open_bottlenecks(tmp_path)
     large = store.append(bottlenecks(range(10), VIEWS, first=1))
     twice = store.append(bottlenecks(range(8, 12), VIEWS, first=2))
-    publish(store, "snap", [twice.name])
+    publish_manifest(store, "snap", [twice])
     done = run_compaction(store, 30, NullProgress())
     assert (done.before.rows, done.after.rows) == (28, 24)
     assert large in store.shards()
@@ -180,24 +158,16 @@ def test_rows_that_stand_twice_are_dropped_and_a_manifest_names_where_they_are_k
     assert rows_at(store, range(8, 12), [twice]) == rows(range(8, 12))
 
 
-def test_a_shard_all_of_whose_rows_stand_twice_is_no_error_to_those_who_know_its_name(tmp_path: Path) -> None:
-    store = open_bottlenecks(tmp_path)
-    store.append(bottlenecks(range(10), VIEWS))
-    twice = store.append(bottlenecks(range(3), VIEWS, first=2))
-    run_compaction(store, 20, NullProgress())
-    assert counts(store) == [0, 20]
-    assert rows_at(store, range(3), [twice]) == rows(range(3))
-
-
 @settings(max_examples=20, deadline=None)
 @given(shards=st.lists(st.sets(st.integers(0, 20), min_size=1), max_size=6), target=st.integers(1, 40))
+@example(shards=[set(range(10)), set(range(3))], target=20)
 def test_whatever_lies_where_nothing_is_lost_and_nothing_stands_twice(
     tmp_path_factory: pytest.TempPathFactory, shards: list[set[int]], target: int
 ) -> None:
     store = open_bottlenecks(tmp_path_factory.mktemp("store"))
-    names = [store.append(bottlenecks(sorted(own), VIEWS, first=at)).name for at, own in enumerate(shards)]
-    for snapshot, name in enumerate(names):
-        publish(store, f"{snapshot}", [name])
+    written = [store.append(bottlenecks(sorted(own), VIEWS, first=at)) for at, own in enumerate(shards)]
+    for snapshot, shard in enumerate(written):
+        publish_manifest(store, f"{snapshot}", [shard])
     there = sorted(set().union(*shards))
     planned = plan_compaction(store, target)
     done = run_compaction(store, target, NullProgress())
@@ -206,7 +176,7 @@ def test_whatever_lies_where_nothing_is_lost_and_nothing_stands_twice(
     assert rows_at(store, range(21)) == rows(there)
     for snapshot, own in enumerate(shards):
         assert rows_at(store, sorted(own), named(store, f"{snapshot}")) == rows(sorted(own))
-        assert rows_at(store, sorted(own), [store.folder / names[snapshot]]) == rows(sorted(own))
+        assert rows_at(store, sorted(own), [written[snapshot]]) == rows(sorted(own))
     # The first may have left small shards of what it had to write for the rows that stood twice.
     run_compaction(store, target, NullProgress())
     assert rows_at(store, range(21)) == rows(there)
@@ -267,17 +237,13 @@ def test_a_store_is_found_and_opened_from_its_shards(tmp_path: Path) -> None:
 
 
 def test_numbers_keep_their_type(tmp_path: Path) -> None:
-    schema = describe(bottleneck_schema(WIDTH, "uint8"), "bottleneck", "a", {})
-    store = ShardStore(tmp_path / "a", schema, 4)
+    store = open_bottlenecks(tmp_path, "uint8")
     for start in range(0, 9, 3):
-        vectors = np.random.default_rng(start).integers(0, 256, (3, WIDTH), dtype=np.uint8)
-        listed = pa.FixedSizeListArray.from_arrays(vectors.reshape(-1), WIDTH).cast(schema.field(2).type)
-        store.append(bottlenecks(range(start, start + 3)).set_column(2, schema.field(2), listed))
-    before = store.read(keys(*range(9))).sort_by("sha256").to_pylist()
-    found = open_store(store.folder, GROUPS)
-    run_compaction(found, 100, NullProgress())
-    assert (len(found.shards()), found.schema.equals(schema)) == (1, True)
-    assert store.read(keys(*range(9))).sort_by("sha256").to_pylist() == before
+        store.append(bottlenecks(range(start, start + 3), first=255))
+    before = store.read(keys(*range(9))).sort_by("sha256")
+    run_compaction(open_store(tmp_path, GROUPS), 100, NullProgress())
+    assert len(store.shards()) == 1
+    assert store.read(keys(*range(9))).sort_by("sha256").equals(before)
 
 
 def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
@@ -293,9 +259,8 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stop", [0, 1, 2, 3, 4, 6, 8, 10, 11, 12, 13, 15, 16])
 def test_killed_before_any_step_nothing_is_lost_and_the_next_one_ends_it(store: ShardStore, stop: int) -> None:
     known = named(store, "all")
-    with started(COMPACT, store.folder, stop, 30) as process:
-        process.send_signal(signal.SIGKILL)
-        process.wait(TIMEOUT)
+    with compacting(store, 30, stop):
+        pass
     for shards in (None, known, named(store, "all")):
         assert rows_at(store, range(21), shards) == rows(range(21))
     assert set(rows(range(6))) <= set(rows_at(store, range(21), named(store, "two")))
@@ -309,15 +274,13 @@ def test_killed_before_any_step_nothing_is_lost_and_the_next_one_ends_it(store: 
 
 def test_readers_beside_a_compaction_find_every_row_once(tmp_path: Path) -> None:
     store = open_bottlenecks(tmp_path)
-    names = [store.append(bottlenecks(range(start, start + 3), VIEWS)).name for start in range(0, 240, 3)]
-    publish(store, "all", names)
-    old = named(store, "all")
-    with started(COMPACT, store.folder, 0, 36) as process:
-        write_line(process)
+    old = [store.append(bottlenecks(range(start, start + 3), VIEWS)) for start in range(0, 240, 3)]
+    publish_manifest(store, "all", old)
+    with compacting(store, 36) as process:
 
         def reads_all_and_it_has_ended() -> bool:
             # Asked before, so that it is read once more after the end.
-            has_ended = process.poll() is not None
+            has_ended = not process.is_alive()
             for shards in (None, old, named(store, "all")):
                 assert rows_at(store, range(240), shards) == rows(range(240))
             assert store.found(keys(*range(240))).all()
@@ -328,13 +291,16 @@ def test_readers_beside_a_compaction_find_every_row_once(tmp_path: Path) -> None
 
 
 def test_a_second_compaction_waits_for_the_first(store: ShardStore) -> None:
-    with started(COMPACT, store.folder, 1, 30) as first:
-        at_once = COMPACT.replace("sys.addaudithook(hook)", 'print("ready", flush=True)')
-        with started(at_once, store.folder, -1, 30) as second:
-            with pytest.raises(subprocess.TimeoutExpired):
-                second.wait(MOMENT)
-            first.send_signal(signal.SIGKILL)
-            assert second.wait(TIMEOUT) == 0
+    class Second(NullProgress):
+        def start(self, total: int, unit: str) -> None:  # noqa: ARG002 (not reported)
+            self.done = pool.submit(run_compaction, store, 30, NullProgress())
+            with pytest.raises(TimeoutError):
+                self.done.result(MOMENT)
+
+    with ThreadPoolExecutor(1) as pool:
+        second = Second()
+        first = run_compaction(store, 30, second)
+        assert second.done.result(TIMEOUT) == Compacted(first.after, first.after)
     assert sum(counts(store)) == 42
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import StoreError
-from tasks.shards.key_index import KeyIndex, key_starts, key_texts
+from tasks.shards.key_index import KeyIndex, key_texts
 
 
 def hashed(number: int) -> str:
@@ -62,13 +62,6 @@ def test_keys_are_not_copied() -> None:
     texts = key_texts(keys)
     assert texts.__array_interface__["data"][0] == keys.buffers()[2].address
     assert pa.total_allocated_bytes() == before
-
-
-def test_starts_are_numbers_in_the_order_of_the_keys() -> None:
-    texts = key_texts(strings(sorted(hashed(number) for number in range(100))))
-    starts = key_starts(texts)
-    assert starts.tolist() == [int(text[:16], 16) for text in texts]
-    assert (np.diff(starts.astype(object)) > 0).all()
 
 
 @pytest.mark.parametrize("wrong", ["", "cafe", hashed(1)[:-1], hashed(1) + "0", None, "z" * 64, "ä" * 32 + "a"])

@@ -8,24 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.paths import AnyPath
 from tasks.shards.parquet import publish_parquet, publish_shard
 
 
-def publish(folder: Path, rows: int) -> AnyPath:
-    """Publish so many rows as a shard with row groups of 4."""
-    table = pa.table({"n": range(rows)})
-    return publish_shard(folder, [table], table.schema, 4)
-
-
-def test_a_shard_is_named_by_the_sha256_of_its_bytes(tmp_path: Path) -> None:
-    shard = publish(tmp_path / "store", 10)
-    assert shard.name == f"part-{hashlib.sha256(shard.read_bytes()).hexdigest()[:16]}.parquet"
-    assert list((tmp_path / "store").iterdir()) == [shard]
-
-
-def test_the_same_rows_make_the_same_shard_and_others_another_one(tmp_path: Path) -> None:
-    first, again, other = (publish(tmp_path, size) for size in (10, 10, 11))
+def test_a_shard_is_named_by_the_sha256_of_its_bytes_so_that_the_same_rows_make_the_same(tmp_path: Path) -> None:
+    first, again, other = (
+        publish_shard(tmp_path, [table], table.schema, 4)
+        for table in (pa.table({"n": range(rows)}) for rows in (10, 10, 11))
+    )
+    assert first.name == f"part-{hashlib.sha256(first.read_bytes()).hexdigest()[:16]}.parquet"
     assert first == again != other
     assert set(tmp_path.iterdir()) == {first, other}
 

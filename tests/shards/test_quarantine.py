@@ -46,46 +46,39 @@ def test_what_is_damaged_again_is_left_with_the_advice_to_check_the_disk(tmp_pat
     assert naming.exists()
 
 
-def test_a_shard_that_is_gone_is_made_again_where_a_manifest_names_it(tmp_path: Path) -> None:
+def test_a_shard_that_is_gone_is_made_again_where_a_manifest_names_it_and_else_by_nobody(tmp_path: Path) -> None:
     gone = DamagedError(tmp_path / "part-1.parquet", "It is gone.")
     naming = publish_manifest(tmp_path / "manifests" / "one.json", shards=("part-1.parquet",))
     assert quarantine(gone) == f"{gone.path} is gone, and is made again."
     assert not naming.exists()
     assert not (tmp_path / "damaged").exists()
-
-
-def test_what_is_gone_and_in_no_manifest_is_made_by_nobody(tmp_path: Path) -> None:
-    gone = DamagedError(tmp_path / "part-1.parquet", "It is gone.")
     with pytest.raises(DamagedError) as caught:
         quarantine(gone)
     assert caught.value is gone
 
 
-def test_results_lose_the_manifest_beside_them(tmp_path: Path) -> None:
-    damaged = damage(tmp_path / "cafe" / "predictions.parquet")
-    beside = publish_manifest(tmp_path / "cafe" / "manifest.json")
-    quarantine(damaged)
-    assert not beside.exists()
-
-
-def test_a_snapshot_is_taken_again_for_the_dates_that_had_it(tmp_path: Path) -> None:
-    damaged = damage(tmp_path / "cafe.parquet")
-    its = publish_manifest(tmp_path / "flowers" / "2026-01-31.json", key="cafe")
+@pytest.mark.parametrize(
+    ("file", "manifest"),
+    [
+        ("cafe/predictions.parquet", "cafe/manifest.json"),
+        ("cafe.parquet", "flowers/2026-01-31.json"),
+        # The store of rejected photos has its manifests above it.
+        ("rejected/part-1.parquet", "manifests/one.json"),
+    ],
+)
+def test_a_manifest_that_is_wrong_without_the_file_is_removed(tmp_path: Path, file: str, manifest: str) -> None:
+    damaged = damage(tmp_path / file)
+    wrong = publish_manifest(tmp_path / manifest)
     other = publish_manifest(tmp_path / "flowers" / "2026-01-30.json", key="f00d")
     quarantine(damaged)
-    assert (its.exists(), other.exists()) == (False, True)
+    assert (wrong.exists(), other.exists()) == (False, True)
 
 
-def test_the_store_of_the_rejected_has_its_manifests_above_it(tmp_path: Path) -> None:
-    damaged = damage(tmp_path / "rejected" / "part-1.parquet")
-    above = publish_manifest(tmp_path / "manifests" / "one.json", shards=("part-0.parquet",))
-    quarantine(damaged)
-    assert not above.exists()
-
-
-def test_a_folder_is_moved_as_a_whole(tmp_path: Path) -> None:
+def test_a_folder_is_moved_as_a_whole_and_the_reason_told(tmp_path: Path) -> None:
     file = damage(tmp_path / "checkpoints" / "head-5.index").path
-    quarantine(DamagedError(file.parent, "The checkpoint is damaged."))
+    damaged = DamagedError(file.parent, "The checkpoint is damaged.")
+    damaged.__cause__ = ValueError("CRC checksum verification failed")
+    assert quarantine(damaged).startswith(f"{file.parent} is damaged (CRC checksum verification failed). It is now ")
     assert (tmp_path / "damaged" / "checkpoints" / "head-5.index").read_bytes() == b"half of"
     assert not file.parent.exists()
 
@@ -97,9 +90,3 @@ def test_what_a_broken_disk_does_not_let_be_read_stays_where_it_is(tmp_path: Pat
         quarantine(damaged)
     assert caught.value is damaged
     assert damaged.path.exists()
-
-
-def test_the_reason_is_told_where_there_is_one(tmp_path: Path) -> None:
-    damaged = damage(tmp_path / "part-1.parquet")
-    damaged.__cause__ = ValueError("CRC checksum verification failed")
-    assert quarantine(damaged).startswith(f"{damaged.path} is damaged (CRC checksum verification failed). It is now ")

@@ -7,32 +7,24 @@ import pytest
 
 from tasks.shards.schemas import DECODE, PREDICTIONS, REJECTED, SNAPSHOT, bottleneck_schema, describe
 
-COLUMNS = {
-    "snapshot": "sha256 path label bytes duplicate_of conflict",
-    "decode": "sha256 image width height format mode",
-    "rejected": "sha256 path reason message",
-    "bottleneck": "sha256 view bottleneck",
-    "predictions": "sha256 path label predicted probabilities split",
-}
-SCHEMAS = {
-    "snapshot": SNAPSHOT,
-    "decode": DECODE,
-    "rejected": REJECTED,
-    "bottleneck": bottleneck_schema(1280, "uint8"),
-    "predictions": PREDICTIONS,
-}
 
-
-@pytest.mark.parametrize("name", SCHEMAS)
-def test_a_schema_has_the_promised_columns_and_is_keyed_by_sha256(name: str) -> None:
-    schema = SCHEMAS[name]
-    assert " ".join(schema.names) == COLUMNS[name]
+@pytest.mark.parametrize(
+    ("schema", "columns"),
+    [
+        (SNAPSHOT, "sha256 path label bytes duplicate_of conflict"),
+        (DECODE, "sha256 image width height format mode"),
+        (REJECTED, "sha256 path reason message"),
+        (bottleneck_schema(1280, "uint8"), "sha256 view bottleneck"),
+        (PREDICTIONS, "sha256 path label predicted probabilities split"),
+    ],
+    ids=["snapshot", "decode", "rejected", "bottleneck", "predictions"],
+)
+def test_a_schema_has_the_promised_columns_and_only_what_can_be_missing_may_be_null(
+    schema: pa.Schema, columns: str
+) -> None:
+    assert " ".join(schema.names) == columns
     assert schema.field("sha256") == pa.field("sha256", pa.string(), nullable=False)
-
-
-@pytest.mark.parametrize("name", SCHEMAS)
-def test_only_what_can_be_missing_may_be_null(name: str) -> None:
-    assert [field.name for field in SCHEMAS[name] if field.nullable] == (["duplicate_of"] if name == "snapshot" else [])
+    assert [field.name for field in schema if field.nullable] == (["duplicate_of"] if schema is SNAPSHOT else [])
 
 
 def test_pictures_follow_the_hugging_face_convention() -> None:

@@ -5,9 +5,8 @@ import os
 from pathlib import Path
 
 from tasks.storage.cleanup import sweep_root
-from tasks.storage.files import publishing
+from tasks.storage.files import lock_folder, publishing, storage_at
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_folder, lock_until_exit
 
 
 def make(path: Path) -> Path:
@@ -29,22 +28,12 @@ def test_temporary_files_and_folders_go_wherever_they_are(tmp_path: Path) -> Non
     assert kept.exists()
 
 
-def test_what_is_being_written_stays(tmp_path: Path) -> None:
+def test_what_is_being_written_and_what_is_not_ours_stays(tmp_path: Path) -> None:
+    member = make(tmp_path / "download" / "flowers" / "cafe" / "daisy" / ".tmp-photo.jpg-0123456789ab")
+    notes = make(tmp_path / ".tmp-notes")
     with publishing(tmp_path / "snapshot" / "cafe.parquet") as temporary:
         sweep_root(DataRoot(tmp_path))
-        assert temporary.exists()
-
-
-def test_members_of_an_archive_stay_whatever_they_are_called(tmp_path: Path) -> None:
-    photo = make(tmp_path / "download" / "flowers" / "cafe" / "daisy" / ".tmp-photo.jpg-0123456789ab")
-    sweep_root(DataRoot(tmp_path))
-    assert photo.exists()
-
-
-def test_a_file_of_a_person_s_stays_although_its_name_begins_as_ours_do(tmp_path: Path) -> None:
-    notes = make(tmp_path / ".tmp-notes")
-    sweep_root(DataRoot(tmp_path))
-    assert notes.exists()
+        assert all(path.exists() for path in (temporary, member, notes))
 
 
 def test_half_a_checkpoint_goes_and_whole_ones_stay(tmp_path: Path) -> None:
@@ -64,7 +53,7 @@ def test_the_lock_of_a_night_that_was_killed_goes_and_one_that_is_held_stays(tmp
     descriptor = os.open(other, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     own = tmp_path / "runs" / "flowers" / ".2026-02-01.lock"
-    lock_until_exit(own, "the run of flowers")
+    storage_at(own).lock_until_exit(own, "the run of flowers")
     sweep_root(DataRoot(tmp_path))
     os.close(descriptor)
     assert (stale.exists(), other.exists(), own.exists()) == (False, True, True)

@@ -25,7 +25,7 @@ def names(folder: AnyPath) -> list[str]:
     return [path.name for path in listed(folder)]
 
 
-def test_what_is_kept_is_stored_and_what_is_gone_from_the_mirror_is_removed(folder: AnyPath) -> None:
+def test_what_is_kept_is_stored_and_what_is_gone_from_this_or_a_later_mirror_is_removed(folder: AnyPath) -> None:
     storage = storage_at(folder)
     with storage.mirrored(folder) as mirror:
         assert storage.has_folders == (mirror.here == folder)
@@ -36,7 +36,12 @@ def test_what_is_kept_is_stored_and_what_is_gone_from_the_mirror_is_removed(fold
         (mirror.here / "one").unlink()
         mirror.keep(write(mirror.here, two="2", last="two"))
     assert names(folder) == ["last", "two"]
-    assert (folder / "last").read_text() == "two"
+    with storage.mirrored(folder) as again:
+        assert (again.here / "two").read_text() == "2"
+        (again.here / "two").unlink()
+        again.keep(write(again.here, last="none"))
+    assert names(folder) == ["last"]
+    assert (folder / "last").read_text() == "none"
 
 
 def test_what_follows_soon_waits_for_its_time_and_comes_with_the_end_at_the_latest(
@@ -50,16 +55,6 @@ def test_what_follows_soon_waits_for_its_time_and_comes_with_the_end_at_the_late
         mirror.settle()
         assert names(far) == []
     assert names(far) == ["last", "n0", "n1", "n2"]
-
-
-def test_a_later_mirror_begins_with_what_was_kept_and_clears_it_up_too(folder: AnyPath) -> None:
-    with storage_at(folder).mirrored(folder) as mirror:
-        mirror.keep(write(mirror.here, one="1", last="one"))
-    with storage_at(folder).mirrored(folder) as again:
-        assert (again.here / "one").read_text() == "1"
-        (again.here / "one").unlink()
-        again.keep(write(again.here, last="none"))
-    assert names(folder) == ["last"]
 
 
 def test_the_last_file_is_not_put_there_without_the_others(far: AnyPath) -> None:

@@ -13,10 +13,9 @@ from upath import UPath
 from tasks.errors import StoreError
 from tasks.paths import AnyPath, is_remote, to_path
 from tasks.storage import leases
-from tasks.storage.files import listed, read_json
+from tasks.storage.files import listed, lock_folder, read_json, storage_at
 from tasks.storage.lease_locks import _leased
-from tasks.storage.leases import Lease, acquire
-from tasks.storage.locks import is_locked, lock_folder, lock_root, lock_shared
+from tasks.storage.leases import acquire
 from tasks.storage.object_store import put_bytes
 from tests.storage.processes import started
 from tests.storage.test_locks import SHARER, waiting
@@ -28,17 +27,17 @@ FORKER = """
 import sys
 from multiprocessing import get_context
 from tasks.storage.files import listed
-from tasks.storage.locks import lock_folder, lock_shared, lock_until_exit
+from tasks.storage.files import lock_folder, storage_at
 from tasks.paths import to_path
 
 def work():
-    assert not lock_until_exit(root / "night", "it")
-    assert not lock_shared(root)
+    assert not storage_at(root).lock_until_exit(root / "night", "it")
+    assert not storage_at(root).lock_shared(root)
     lease.release()
 
 root = to_path(sys.argv[1])
-lock_until_exit(root / "night", "it")
-lock_shared(root)
+storage_at(root).lock_until_exit(root / "night", "it")
+storage_at(root).lock_shared(root)
 from tasks.storage.lease_locks import _leased
 lease = _leased[str(root / "night")]
 child = get_context("fork").Process(target=work)
@@ -53,20 +52,27 @@ import tasks.paths
 
 # As where the store is far away, and nobody has spoken with it for a while: its address is looked up again.
 tasks.paths._OPTIONS["s3"]["config_kwargs"]["connector_args"] = {"keepalive_timeout": 0.01, "ttl_dns_cache": 0}
-from tasks.storage.locks import lock_shared
-lock_shared(tasks.paths.to_path(sys.argv[1]))
+from tasks.storage.files import storage_at
+root = tasks.paths.to_path(sys.argv[1])
+storage_at(root).lock_shared(root)
 """
 
 
 @pytest.fixture
-def folder(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[AnyPath]:
+def folder(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[UPath]:
     """A folder of a store that nobody works in; whoever waits here looks often, and does not wait for long."""
     monkeypatch.setattr(leases, "_LOOK", 0.05)
     monkeypatch.setattr(leases, "EXPIRED", 1.0)
-    yield to_path(object_store.url("folder"))
+    path = to_path(object_store.url("folder"))
+    assert is_remote(path)
+    yield path
     for lease in _leased.values():
         lease.release()
     _leased.clear()
+
+
+#: Seconds within which a process that waits for no lease takes one on a busy machine: less than the minute of a lease.
+SOON = 45.0
 
 
 def elsewhere(beat: int = 0, *, released: bool = False) -> bytes:
@@ -75,16 +81,8 @@ def elsewhere(beat: int = 0, *, released: bool = False) -> bytes:
     return json.dumps({**body, "released": released}).encode()
 
 
-#: Looks at a lease that each find it renewed.
-RENEWALS = 40
-
-
 def bodies(place: AnyPath) -> list[dict[str, object]]:
     return [read_json(path) for path in listed(place)]
-
-
-#: Seconds within which a process that waits for no lease takes one on a busy machine: less than the minute of a lease.
-SOON = 45.0
 
 
 def take(place: AnyPath) -> float:
@@ -95,54 +93,53 @@ def take(place: AnyPath) -> float:
 
 
 def test_a_killed_holder_elsewhere_is_followed_once_its_lease_is_over(
-    folder: AnyPath, monkeypatch: pytest.MonkeyPatch
+    folder: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert is_remote(folder)
     put_bytes(folder / ".lock" / "0000000007", elsewhere())
     with monkeypatch.context() as patience:
         patience.setattr(leases, "EXPIRED", 60.0)
-        assert is_locked(folder)
+        assert storage_at(folder).is_locked(folder)
     assert 1 < take(folder) < SOON
     assert [path.name for path in listed(folder / ".lock")] == ["0000000008"]
     put_bytes(folder / ".lock" / "0000000009", elsewhere(released=True))
-    assert not is_locked(folder)
+    assert not storage_at(folder).is_locked(folder)
     monkeypatch.setattr(leases, "EXPIRED", 60.0)
     assert take(folder) < SOON
 
 
 def test_a_holder_elsewhere_that_goes_on_telling_is_waited_for(
-    folder: AnyPath, object_store: ObjectStore, gateway: Gateway
+    folder: UPath, object_store: ObjectStore, gateway: Gateway
 ) -> None:
     # Past the gateway, which waits for it.
     lease = UPath(f"{folder}/.lock/0000000001", endpoint_url=object_store.address, skip_instance_cache=True)
     put_bytes(lease, elsewhere())
-    # Not by the clock, which goes on where a renewal is late: it is renewed just before each look. After some 20 looks
+    # Not by the clock, which goes on where a renewal is late: it is renewed just before each of 30 looks. After some 20
     # that find nothing new a lease is over.
     looks = count(1)
 
     def renew(request: Request) -> Fate:
-        if request.kind == "GET" and (look := next(looks)) <= RENEWALS:
+        if request.kind == "GET" and (look := next(looks)) <= 30:
             put_bytes(lease, elsewhere(look))
         return Fate.PASSED
 
     gateway.decide(renew)
     take(to_path(str(folder)))
-    assert next(looks) > RENEWALS
+    assert next(looks) > 30
 
 
-def test_a_holder_tells_that_it_is_there(folder: AnyPath, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_holder_tells_that_it_is_there(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "RENEWED", 0.05)
     monkeypatch.setattr(leases, "EXPIRED", 60.0)
     with lock_folder(folder):
         [first] = bodies(folder / ".lock")
         until(lambda: bodies(folder / ".lock")[0]["beat"] != first["beat"])
         [later] = bodies(folder / ".lock")
-        assert is_locked(folder)
+        assert storage_at(folder).is_locked(folder)
     assert first["lease"] == later["lease"]
     assert int(f"{later['beat']}") > int(f"{first['beat']}")
     [ended] = bodies(folder / ".lock")
     assert ended["released"]
-    assert not is_locked(folder)
+    assert not storage_at(folder).is_locked(folder)
 
 
 def test_time_in_which_the_store_cannot_be_asked_ends_no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,26 +156,25 @@ def test_time_in_which_the_store_cannot_be_asked_ends_no_lease(monkeypatch: pyte
     assert 1050 < next(seconds for seconds in range(1002, 1100) if is_over_at(seconds)) < 1065
 
 
-def test_who_comes_late_to_a_number_leaves_nothing_of_it(folder: AnyPath) -> None:
+def test_who_comes_late_to_a_number_leaves_nothing_of_it(folder: UPath) -> None:
     place = folder / ".lock"
-    assert is_remote(place)
     put_bytes(place / "0000000005", elsewhere())
     assert leases._take(place, 3) is None
     assert [path.name for path in listed(place)] == ["0000000005"]
 
 
 def test_a_lease_is_taken_though_the_answer_was_lost(
-    folder: AnyPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    folder: UPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "EXPIRED", 60.0)
     gateway.spoil("PUT", Fate.ANSWER_LOST)
     place = to_path(str(folder))
     assert take(place) < SOON
-    assert not is_locked(place)
+    assert not storage_at(place).is_locked(place)
 
 
 def test_who_cannot_reach_the_store_gives_back_in_time_and_raises_nothing(
-    folder: AnyPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    folder: UPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "_LAST_WORDS", 0.3)
     with lock_folder(to_path(str(folder))):
@@ -190,7 +186,7 @@ def test_who_cannot_reach_the_store_gives_back_in_time_and_raises_nothing(
     assert take(to_path(str(folder))) > 0.9
 
 
-def test_a_lock_costs_few_requests(folder: AnyPath, gateway: Gateway) -> None:
+def test_a_lock_costs_few_requests(folder: UPath, gateway: Gateway) -> None:
     place = to_path(str(folder))
     with gateway.counting() as first:
         take(place)
@@ -199,70 +195,67 @@ def test_a_lock_costs_few_requests(folder: AnyPath, gateway: Gateway) -> None:
         take(place)
     assert later == {"LIST": 2, "GET": 1, "PUT": 2, "DELETE": 1}
     with gateway.counting() as asked:
-        assert not is_locked(place)
+        assert not storage_at(place).is_locked(place)
     assert asked == {"LIST": 1, "GET": 1}
 
 
-def test_what_is_no_lease_is_over(folder: AnyPath, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_lease_is_over(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "EXPIRED", 60.0)
-    assert is_remote(folder)
     for data in (b"", b"null", b"{}", b"\xff", b'{"machine": "other", "process": "x", "started": "1"}'):
         put_bytes(folder / ".lock" / "0000000001", data)
-        assert not is_locked(folder)
+        assert not storage_at(folder).is_locked(folder)
         assert take(folder) < SOON
 
 
-def test_a_worker_that_is_forked_leaves_the_leases_of_its_parent(folder: AnyPath) -> None:
+def test_a_worker_that_is_forked_leaves_the_leases_of_its_parent(folder: UPath) -> None:
     assert run([sys.executable, "-c", FORKER, folder]).output == "0 True 1\n"
     assert listed(folder / ".running") == []
     assert [body["released"] for body in bodies(folder / "night")] == [True]
 
 
 def test_a_process_that_ends_gives_back_where_the_store_has_a_name(
-    folder: AnyPath, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    folder: UPath, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://localhost:{object_store.port}")
     assert run([sys.executable, "-c", ENDING, folder]).code == 0
     assert listed(folder / ".running") == []
 
 
-def test_runs_are_registered_and_who_was_killed_is_removed_by_who_collects(folder: AnyPath) -> None:
-    lock_shared(folder)
+def test_runs_are_registered_and_who_was_killed_is_removed_by_who_collects(folder: UPath) -> None:
+    storage_at(folder).lock_shared(folder)
     with started(SHARER, folder) as sharer:
         assert len(listed(folder / ".running")) == 2
         sharer.send_signal(signal.SIGKILL)
         sharer.wait(TIMEOUT)
-    with lock_root(folder):
+    with storage_at(folder).lock_root(folder):
         assert len(listed(folder / ".running")) == 1
 
 
 def test_a_run_elsewhere_keeps_others_from_collecting_until_it_has_long_told_nothing(
-    folder: AnyPath, monkeypatch: pytest.MonkeyPatch
+    folder: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = folder / ".running" / "0123456789abcdef"
-    assert is_remote(other)
     put_bytes(other, elsewhere())
     with monkeypatch.context() as patience:
         patience.setattr(leases, "EXPIRED", 60.0)
-        with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
+        with pytest.raises(StoreError, match="A run is under way"), storage_at(folder).lock_root(folder):
             pytest.fail("It is not alone.")
     # A store's times are whole seconds.
     time.sleep(2.1)
-    with lock_root(folder):
+    with storage_at(folder).lock_root(folder):
         assert listed(folder / ".running") == []
 
 
-def test_a_run_says_that_it_waits_for_who_collects(folder: AnyPath) -> None:
-    with lock_root(folder), started(waiting(SHARER), folder) as sharer:
+def test_a_run_says_that_it_waits_for_who_collects(folder: UPath) -> None:
+    with storage_at(folder).lock_root(folder), started(waiting(SHARER), folder) as sharer:
         assert read_line(sharer) == f"Another process collects in {folder}; waiting until it has ended.\n"
 
 
-def test_a_lease_that_ended_is_not_renewed(folder: AnyPath, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_that_ended_is_not_renewed(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "RENEWED", 0.02)
-    assert is_remote(folder)
-    lease: Lease | None = acquire(folder, lambda: False)
-    assert lease is not None
-    assert acquire(folder, lambda: False) is None
+    lease, _ = acquire(folder, None)
+    with pytest.raises(BlockingIOError):
+        acquire(folder, None)
     lease.release()
     time.sleep(0.1)
     assert [body["released"] for body in bodies(folder)] == [True]

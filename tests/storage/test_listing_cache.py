@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from tasks.paths import AnyPath, to_path
-from tasks.storage.files import is_there, publish_bytes, publish_folder, read_each, storage_at
+from tasks.storage.files import is_there, lock_folder, publish_bytes, publish_folder, read_each, storage_at
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_folder
 from tasks.storage.removal import measure, remove
 from tasks.storage.survey import DiskUsage
 from tests.support.servers.gateway import Gateway

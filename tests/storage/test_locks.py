@@ -11,7 +11,7 @@ import pytest
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.storage import lease_locks
-from tasks.storage.locks import is_locked, lock_folder, lock_root, lock_shared
+from tasks.storage.files import lock_folder, storage_at
 from tests.storage.processes import MOMENT, finish, started
 from tests.support.processes import TIMEOUT, read_line, write_line
 
@@ -19,14 +19,14 @@ from tests.support.processes import TIMEOUT, read_line, write_line
 PATH = """
 import os, sys
 from tasks.paths import to_path
-from tasks.storage.locks import lock_folder, lock_root, lock_shared, lock_until_exit
+from tasks.storage.files import lock_folder, storage_at
 
 path = to_path(sys.argv[1])
 """
 
 HOLDER = f"""{PATH}
-waited = lock_until_exit(path, "the run of flowers for today")
-again = lock_until_exit(path, "the run of flowers for today")
+waited = storage_at(path).lock_until_exit(path, "the run of flowers for today")
+again = storage_at(path).lock_until_exit(path, "the run of flowers for today")
 print("ready", flush=True)
 sys.stdin.readline()
 print(waited, again)
@@ -39,7 +39,7 @@ with lock_folder(path):
 """
 
 SHARER = f"""{PATH}
-lock_shared(path)
+storage_at(path).lock_shared(path)
 print("ready", flush=True)
 sys.stdin.readline()
 """
@@ -53,7 +53,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(5 if sys.argv[3] == "folder" else 1):
     if sys.argv[3] == "file":
-        lock_until_exit(path, "it")
+        storage_at(path).lock_until_exit(path, "it")
         os.mkdir(sys.argv[2])
         os.rmdir(sys.argv[2])
     else:
@@ -96,24 +96,15 @@ def test_one_process_holds_a_run_and_the_next_one_says_that_it_waits(folder: Any
     assert not Path(str(lock)).exists()
 
 
-def test_a_lock_whose_holder_was_killed_locks_nothing(folder: AnyPath) -> None:
+def test_a_lock_whose_holder_was_killed_locks_nothing_and_its_file_goes_with_the_next_holder(folder: AnyPath) -> None:
     lock = folder / "night.lock"
     with started(HOLDER, lock) as holder:
         holder.send_signal(signal.SIGKILL)
         # Its parent has not looked yet that it has ended.
         with started(HOLDER, lock) as next_one:
+            assert Path(str(lock)).exists() == storage_at(folder).has_folders
             assert finish(next_one) == "False False\n"
-
-
-def test_a_lock_file_stays_after_a_crash_and_goes_with_the_next_holder(tmp_path: Path) -> None:
-    lock = tmp_path / "night.lock"
-    with started(HOLDER, lock) as holder:
-        holder.send_signal(signal.SIGKILL)
-        holder.wait(TIMEOUT)
-    assert lock.exists()
-    with started(HOLDER, lock) as next_one:
-        finish(next_one)
-    assert not lock.exists()
+    assert not Path(str(lock)).exists()
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -137,14 +128,10 @@ def test_a_folder_made_for_a_lock_alone_goes_with_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
 
 
-@pytest.mark.parametrize("kill", [False, True])
-def test_a_second_process_waits_until_the_first_is_done_or_dead(kill: bool, folder: AnyPath) -> None:
+def test_a_second_process_waits_until_the_first_is_dead(folder: AnyPath) -> None:
     with started(FOLDER_HOLDER, folder) as holder, started(waiting(FOLDER_HOLDER), folder) as waiter:
         assert not is_inside(waiter, MOMENT)
-        if kill:
-            holder.send_signal(signal.SIGKILL)
-        else:
-            finish(holder)
+        holder.send_signal(signal.SIGKILL)
         assert is_inside(waiter)
 
 
@@ -157,34 +144,34 @@ def test_another_folder_is_free_and_an_exception_lets_the_next_one_in(folder: An
 
 def test_a_folder_is_locked_as_long_as_its_holder_lives_and_asking_changes_nothing(folder: AnyPath) -> None:
     head = folder / "head"
-    assert not is_locked(head)
+    assert not storage_at(head).is_locked(head)
     assert not head.exists()
     with started(FOLDER_HOLDER, head) as holder:
-        assert is_locked(head)
-        assert is_locked(head)
+        assert storage_at(head).is_locked(head)
+        assert storage_at(head).is_locked(head)
         holder.send_signal(signal.SIGKILL)
         holder.wait(TIMEOUT)
-        assert not is_locked(head)
+        assert not storage_at(head).is_locked(head)
     with lock_folder(head):
-        assert is_locked(head)
-    assert not is_locked(head)
+        assert storage_at(head).is_locked(head)
+    assert not storage_at(head).is_locked(head)
 
 
 def test_runs_share_a_data_root_which_nobody_then_has_alone(folder: AnyPath) -> None:
     with started(SHARER, folder) as one, started(SHARER, folder) as other:
         for process in (one, other):
-            with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
+            with pytest.raises(StoreError, match="A run is under way"), storage_at(folder).lock_root(folder):
                 pytest.fail("It is not alone.")
             process.send_signal(signal.SIGKILL)
             process.wait(TIMEOUT)
-    with lock_root(folder):
+    with storage_at(folder).lock_root(folder):
         pass
 
 
 def test_two_do_not_have_a_data_root_alone_at_once_and_a_run_waits_for_who_has(folder: AnyPath) -> None:
     with ExitStack() as rest:
-        with lock_root(folder):
-            with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
+        with storage_at(folder).lock_root(folder):
+            with pytest.raises(StoreError, match="A run is under way"), storage_at(folder).lock_root(folder):
                 pytest.fail("It is not alone.")
             process = rest.enter_context(started(waiting(SHARER), folder))
             assert not is_inside(process, MOMENT)
@@ -192,19 +179,19 @@ def test_two_do_not_have_a_data_root_alone_at_once_and_a_run_waits_for_who_has(f
 
 
 def test_a_data_root_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
-    lock_shared(tmp_path / "data")
+    storage_at(tmp_path).lock_shared(tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 
 def test_who_shares_a_data_root_may_have_it_alone_for_a_moment_and_shares_it_again(folder: AnyPath) -> None:
     script = f"""{PATH}
-lock_shared(path)
-with lock_root(path):
+storage_at(path).lock_shared(path)
+with storage_at(path).lock_root(path):
     pass
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    with lock_root(path):
+    with storage_at(path).lock_root(path):
         print("alone", flush=True)
 except Exception as exc:
     print(type(exc).__name__, flush=True)
@@ -217,5 +204,5 @@ sys.stdin.readline()
             other.kill()
             other.wait(TIMEOUT)
         # It was refused, but it has not lost its own share.
-        with pytest.raises(StoreError, match="A run is under way"), lock_root(folder):
+        with pytest.raises(StoreError, match="A run is under way"), storage_at(folder).lock_root(folder):
             pass

@@ -1,7 +1,6 @@
 """What a text names: a file of this machine, an object of a store, or nothing that files are kept in."""
 
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from tasks.paths import is_remote, is_remote_text, to_path
 from tasks.storage.files import publish_json, read_json
 from tests.support.processes import Finished, run
 from tests.support.servers.object_store import ObjectStore
+
+OTHER_SCHEMES = ("http://host/data", "file:///data", "hdfs://host/data", "S3://bucket/data", "://data")
 
 
 @pytest.mark.parametrize("text", ["data", "/var/data", "../data", "s3", "s3:/bucket/data", "a:b"])
@@ -35,16 +36,17 @@ def test_address_of_an_object_store_is_a_path_on_it(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["http://host/data", "file:///data", "hdfs://host/data", "S3://bucket/data", "://data"]
+    ("text", "says"),
+    [
+        *((text, "is nowhere that files are kept: give a folder, or s3://<bucket>/<folder>") for text in OTHER_SCHEMES),
+        *(
+            (text, "names no bucket: give s3://<bucket>/<folder>")
+            for text in ("s3://", "s3:///data", "gs://", "az:///")
+        ),
+    ],
 )
-def test_any_other_scheme_is_refused_with_what_to_give(text: str) -> None:
-    with pytest.raises(SettingError, match=r"is nowhere that files are kept: give a folder, or s3://<bucket>/<folder>"):
-        to_path(text)
-
-
-@pytest.mark.parametrize("text", ["s3://", "s3:///data", "gs://", "az:///"])
-def test_address_without_a_bucket_is_refused_with_what_to_give(text: str) -> None:
-    with pytest.raises(SettingError, match=r"names no bucket: give s3://<bucket>/<folder>"):
+def test_any_other_scheme_and_an_address_without_a_bucket_are_refused_with_what_to_give(text: str, says: str) -> None:
+    with pytest.raises(SettingError, match=says):
         to_path(text)
 
 
@@ -72,9 +74,9 @@ def test_library_that_is_missing_is_told_with_the_command_that_installs_it(schem
     script = (
         f"import sys; sys.modules[{library!r}] = None\nfrom tasks.paths import to_path\nto_path('{scheme}://b/data')"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert f"pip install -e '.[{scheme}]'" in ended.stderr
-    assert "SettingError" in ended.stderr
+    errors = run([sys.executable, "-c", script]).errors
+    assert f"pip install -e '.[{scheme}]'" in errors
+    assert "SettingError" in errors
 
 
 def test_data_root_of_this_machine_needs_no_library_of_object_stores(tmp_path: Path) -> None:
@@ -82,16 +84,16 @@ def test_data_root_of_this_machine_needs_no_library_of_object_stores(tmp_path: P
 import sys
 from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_folder, lock_shared
+from tasks.storage.files import lock_folder, storage_at
 from tasks.paths import to_path
 
 root = DataRoot(to_path(sys.argv[1]))
-lock_shared(root.path)
+storage_at(root.path).lock_shared(root.path)
 with lock_folder(root.path / "store"):
     publish_json(root.path / "it.json", 1)
 print(sorted({"upath", "fsspec", "s3fs", "botocore", "aiohttp"} & set(sys.modules)))
 """
-    assert subprocess.check_output([sys.executable, "-c", script, tmp_path], text=True) == "[]\n"
+    assert run([sys.executable, "-c", script, tmp_path]) == Finished(0, "[]\n", "")
 
 
 def test_path_that_is_sent_to_another_process_holds_no_credentials(object_store: ObjectStore) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import StoreError
-from tasks.storage.locks import lock_folder
+from tasks.storage.files import lock_folder
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tasks.train.training_state import Training, TrainingState, announce, read_announced, state_of
 from tests.train.examples import FINETUNE, classic, settings

@@ -14,9 +14,8 @@ from tasks.runs.retention.live_set import Policy
 from tasks.runs.stages import RECORD
 from tasks.runtime.os_errors import explain_store_error
 from tasks.storage.cleanup import sweep_root
-from tasks.storage.files import listed, read_each
+from tasks.storage.files import listed, lock_folder, read_each
 from tasks.storage.layout import DataRoot
-from tasks.storage.locks import lock_folder, lock_root
 from tasks.storage.removal import remove
 from tasks.storage.survey import DiskUsage
 
@@ -48,7 +47,7 @@ def collect(root: DataRoot, policy: Policy, progress: Progress, shown: Collectio
     Raises:
         StoreError: A run is under way, a record cannot be read, or something cannot be removed.
     """
-    with _explain_errors(root), lock_root(root.path), _lock_stores(plan_collection(root, policy)):
+    with _explain_errors(root), root.storage.lock_root(root.path), _lock_stores(plan_collection(root, policy)):
         # Again, since a compaction may have ended meanwhile, or a run since a person was asked.
         plan = plan_collection(root, policy)
         pieces = [piece for piece in plan.pieces if shown is None or piece.path in shown]

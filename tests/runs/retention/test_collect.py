@@ -15,9 +15,8 @@ from tasks.runs.retention.garbage import plan_collection
 from tasks.runs.retention.live_set import Policy
 from tasks.shards.manifests import read_manifest
 from tasks.storage import leases
-from tasks.storage.files import publish_bytes, publish_json, read_json
+from tasks.storage.files import lock_folder, publish_bytes, publish_json, read_json
 from tasks.storage.layout import DataRoot, manifest_path
-from tasks.storage.locks import lock_folder, lock_until_exit
 from tasks.storage.remote_listing import objects_below
 from tests.runs.retention.nights import Night, decoded, embedded, make, missing, rejected, stores
 from tests.storage.processes import started
@@ -28,9 +27,9 @@ from tests.support.servers.object_store import ObjectStore
 #: Holds the lock of a night until it is told to end.
 HOLD_NIGHT = """
 import sys
-from tasks.storage.locks import lock_until_exit
+from tasks.storage.files import storage_at
 from tasks.paths import is_remote, to_path
-lock_until_exit(to_path(sys.argv[1]), "a night")
+storage_at(to_path(sys.argv[1])).lock_until_exit(to_path(sys.argv[1]), "a night")
 print("ready", flush=True)
 sys.stdin.readline()
 """
@@ -301,7 +300,7 @@ def test_after_a_run_nothing_goes_while_another_night_is_under_way(
     for day in (1, 2):
         make(root, night(day, day))
     own = night(2, 2).record(root)
-    lock_until_exit(root.run_lock("flowers", dt.date(2026, 3, 2)), "the own night")
+    root.storage.lock_until_exit(root.run_lock("flowers", dt.date(2026, 3, 2)), "the own night")
     with started(HOLD_NIGHT, root.run_lock("trees", dt.date(2026, 3, 2))):
         collect_after_run(root, 1, own)
     assert (
@@ -335,7 +334,7 @@ def test_after_a_run_on_a_store_nothing_goes_while_another_night_is_under_way(
     far: DataRoot, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = night(2, 2).record(far)
-    lock_until_exit(far.run_lock("flowers", dt.date(2026, 3, 2)), "the own night")
+    far.storage.lock_until_exit(far.run_lock("flowers", dt.date(2026, 3, 2)), "the own night")
     with started(HOLD_NIGHT, far.run_lock("trees", dt.date(2026, 3, 2))):
         collect_after_run(far, 1, own)
     assert "Other runs are under way: trees." in capsys.readouterr().out
