@@ -35,18 +35,6 @@ class ActorContext(NamedTuple):
     data_root: str
     mark: str
 
-    def check(self) -> None:
-        """Check that the data root is the same as on the machine that drives the cluster.
-
-        Raises:
-            MachineError: It is another one.
-        """
-        if self.mark and not Path(self.mark).exists():
-            raise MachineError(
-                f"The node {socket.gethostname()} does not see the data root {self.data_root}, or has one of its own "
-                "there. Give a --data-root that all nodes share: a folder, or one on an object store."
-            )
-
 
 class Failure(NamedTuple):
     """Result of a block whose work failed, with the exception."""
@@ -93,18 +81,18 @@ def run_work(work: Work, context: ActorContext, block: pa.Table) -> bytes:
     """Process a block; returns the pickled result, or the pickled `Failure`."""
     try:
         with explain_os_errors(f"The stage {context.stage}", to_path(context.data_root)):
-            context.check()
+            if context.mark and not Path(context.mark).exists():
+                raise MachineError(
+                    f"The node {socket.gethostname()} does not see the data root {context.data_root}, or has one of "
+                    "its own there. Give a --data-root that all nodes share: a folder, or one on an object store."
+                )
             return pickle.dumps(work(block))
     except Exception as exc:  # noqa: BLE001 (the driving machine raises it)
         return Failure(exc).pickled()
 
 
 def check_version(asked: str, here: str) -> None:
-    """Compare the key of the driving machine's settings with the key that this node computes of them.
-
-    Raises:
-        MachineError: They differ, and so would the results.
-    """
+    """Raise a MachineError unless this node computes the same key of the settings as the driving machine."""
     if asked != here:
         raise MachineError(
             f"The node {socket.gethostname()} has another version of this project than the machine that asks for its "
@@ -113,11 +101,7 @@ def check_version(asked: str, here: str) -> None:
 
 
 def check_folder(folder: AnyPath, what: str) -> None:
-    """Check that this node sees a folder.
-
-    Raises:
-        MachineError: It does not.
-    """
+    """Raise a MachineError unless this node sees a folder."""
     if not storage_at(folder).is_shared and not folder.is_dir():
         raise MachineError(
             f"The node {socket.gethostname()} does not see {what} in {folder}. Put them where all nodes do: on a "

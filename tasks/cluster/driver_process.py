@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
 
@@ -25,8 +25,6 @@ from tasks.cluster.addresses import Cluster
 from tasks.cluster.resources import Node, Pool
 from tasks.hardware import available_cores
 
-#: Output of the process, and of Ray in it.
-LOG = "log"
 #: Seconds that Ray may take to end.
 _END_PATIENCE = 20.0
 #: Most bytes of a folder's path: Ray creates sockets in it, whose own paths have at most 107.
@@ -42,26 +40,15 @@ class ClusterTask(NamedTuple):
     pool: Pool
 
 
-class Ready(NamedTuple):
-    """Message of the process: the cluster answers."""
-
-    nodes: list[Node]
-
-
-class BlockResult(NamedTuple):
-    """Message of the process: the pickled result or `Failure` of a block."""
-
-    pickled: bytes
-
-
 class Failed(NamedTuple):
     """Message of the process: the cluster cannot be used, or no longer, for a reason in Ray's words."""
 
     why: str
 
 
-class Finished(NamedTuple):
-    """Message of the process: all blocks are done."""
+#: Messages of the process: the nodes of the cluster, the pickled result or `Failure` of a block, and the end, which is
+#: None if all blocks are done.
+Message: TypeAlias = list[Node] | bytes | Failed | None
 
 
 @contextmanager
@@ -69,13 +56,14 @@ def driving(cluster: Cluster) -> Iterator[tuple[Connection, Path]]:
     """Run the process while the block lasts; then it is gone, with all processes that it started.
 
     Yields:
-        The connection to it, and the file of its output.
+        The connection to it, and the file of its and Ray's output.
     """
     ours, theirs = Pipe()
     folder = _make_folder()
+    output = folder / "log"
     try:
         cpus = str(cluster.cpus or available_cores())
-        with (folder / LOG).open("wb") as log:
+        with output.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 (our own)
                 [sys.executable, "-m", "tasks.cluster.driver", str(theirs.fileno()), cluster.address, cpus, folder],
                 # Ends with this process, even if it is killed.
@@ -89,7 +77,7 @@ def driving(cluster: Cluster) -> Iterator[tuple[Connection, Path]]:
             )
         theirs.close()
         try:
-            yield ours, folder / LOG
+            yield ours, output
         finally:
             _end(process)
     finally:
@@ -98,7 +86,6 @@ def driving(cluster: Cluster) -> Iterator[tuple[Connection, Path]]:
 
 
 def _environment(cluster: Cluster) -> dict[str, str]:
-    """Changes to the environment of the process."""
     changes = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "RAY_USAGE_STATS_ENABLED": "0"}
     if cluster.address or "RAY_AUTH_MODE" in os.environ:
         return changes

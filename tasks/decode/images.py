@@ -70,12 +70,8 @@ def decode_photo(data: bytes, settings: DecodeSettings, max_pixels: int = MAX_PI
     """Decode a photo, turn it upright, convert it to sRGB, and crop or squeeze it to the square.
 
     The same bytes and settings always give the same picture. An animation gives its first frame. A file with all of its
-    pixels is decoded even if other parts are damaged.
-
-    Args:
-        data: Content of the photo's file, which also tells the format.
-        settings: How to decode the photo.
-        max_pixels: Largest number of pixels. Larger photos are rejected by their header, before they are decoded.
+    pixels is decoded even if other parts are damaged. Photos of more pixels than the cap are rejected by their header,
+    before they are decoded.
 
     Raises:
         Rejected: The photo cannot be decoded.
@@ -106,10 +102,9 @@ def _decode_or_repair(data: bytes, settings: DecodeSettings, max_pixels: int) ->
 def _decode(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
     with _rejecting(data):
         photo = Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
-    width, height = photo.size
+    (width, height), mode = photo.size, photo.mode
     if width * height > max_pixels:
         raise _too_large(f"It has {width} x {height} pixels")
-    mode = photo.mode
     if photo.format == "JPEG2000":
         _check_jpeg_2000(data)
     with _rejecting(data):

@@ -42,9 +42,10 @@ def read_codestream(data: bytes) -> Codestream:
     """Read the markers of a JPEG 2000 file, bare or in boxes, up to its end or to a truncated part."""
     found, place = Codestream(), _codestream_start(data) + 2
     while place + 4 <= len(data) and data[place : place + 2] != _TILE_PART:
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4])
         if data[place : place + 2] == _SIZE:
-            _read_size(found, data[place + 4 : place + 2 + int.from_bytes(data[place + 2 : place + 4])])
-        place += 2 + int.from_bytes(data[place + 2 : place + 4])
+            _read_size(found, data[place + 4 : end])
+        place = end
     while data[place : place + 2] == _TILE_PART and place + _TILE_PART_BYTES <= len(data):
         tile, length, _, parts = struct.unpack(">HIBB", data[place + 4 : place + _TILE_PART_BYTES])
         if length and (length < _TILE_PART_BYTES or place + length > len(data)):
@@ -54,13 +55,11 @@ def read_codestream(data: bytes) -> Codestream:
         place = len(data) if end < 0 else end
         found.parts[tile] = found.parts.get(tile, 0) + 1
         found.promised[tile] = max(parts, found.promised.get(tile, 0)) if length else 0
-    found.end = place
-    found.ended = data[place : place + 2] == END
+    found.end, found.ended = place, data[place : place + 2] == END
     return found
 
 
 def _codestream_start(data: bytes) -> int:
-    """Return the offset of the codestream."""
     place = 0
     while data[place : place + 2] != _START and place + 8 <= len(data):
         length, kind = struct.unpack(">I4s", data[place : place + 8])

@@ -62,9 +62,8 @@ class DecodeBlock:
         check_version(self.key, self.settings.key)
         folder = to_path(self.folder)
         check_folder(folder, "the photos")
-        too_large = block.filter(block.column(_TOO_LARGE)).column("sha256").to_pylist()
-        untried = Untried(block, frozenset(too_large))
-        return decode_untried(untried, folder, self.stores(), NullProgress(), self.max_pixels)
+        too_large = frozenset(block.filter(block.column(_TOO_LARGE)).column("sha256").to_pylist())
+        return decode_untried(Untried(block, too_large), folder, self.stores(), NullProgress(), self.max_pixels)
 
     def stores(self) -> DecodeStores:
         """Open the stores of the settings."""
@@ -77,7 +76,6 @@ def decode_on_cluster(photos: pa.Table, work: DecodeBlock, cluster: Cluster, pro
     The photos have the columns `sha256` (unique), `path` and `bytes`. Progress advances after each block.
 
     Raises:
-        SettingError: Ray is not installed, or the cluster's address is invalid.
         MachineError: The cluster does not answer, or cannot do the work.
         StoreError: A shard is damaged or of another version.
     """
@@ -111,5 +109,5 @@ def _decode(untried: Untried, work: DecodeBlock, cluster: Cluster, progress: Pro
 
 def cut(photos: pa.Table, rows: int) -> list[pa.Table]:
     """Cut photos into blocks of so many rows. Blocks are copies, since a slice of a table is pickled with all of it."""
-    places = np.arange(photos.num_rows)
-    return [photos.take(pa.array(places[start : start + rows])) for start in range(0, len(places), rows)]
+    places = pa.array(np.arange(photos.num_rows))
+    return [photos.take(places[start : start + rows]) for start in range(0, len(places), rows)]

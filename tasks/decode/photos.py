@@ -88,10 +88,7 @@ def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
 
 
 def read_rejected(stores: DecodeStores, keys: pa.Array) -> pa.Table:
-    """Read one row for each rejected photo without a picture; see `read_rows`.
-
-    A photo that was too large once and has a picture now still has a row.
-    """
+    """Read one row for each rejected photo; see `read_rows`. One that was too large and has a picture now has a row."""
     rows = [found.row for found in read_rows(stores.rejected, keys).values()]
     return pa.Table.from_pylist(rows, stores.rejected.schema)
 
@@ -144,8 +141,8 @@ def decode_untried(
                 for decoded in batch:
                     writer.add(decoded)
                 progress.advance(len(batch))
-        for rows in (writer.decoded, writer.rejected):
-            rows.publish()
+        writer.decoded.publish()
+        writer.rejected.publish()
         behind.wait()
     return DecodeCounts(
         new=writer.decoded.total,
@@ -173,13 +170,9 @@ class _Rows:
             self.publish()
 
     def publish(self) -> None:
-        if self.pending:
-            self.behind.do(_publish, self.store, self.pending)
+        if rows := self.pending:
+            self.behind.do(lambda: self.store.append(pa.Table.from_pylist(rows, self.store.schema)))
             self.pending = []
-
-
-def _publish(store: ShardStore, rows: list[dict[str, Any]]) -> None:
-    store.append(pa.Table.from_pylist(rows, store.schema))
 
 
 class _Writer:
@@ -201,8 +194,8 @@ class _Writer:
         (sha256, path, _), result = decoded.photo, decoded.result
         if isinstance(result, Picture):
             row = {name: getattr(result, name) for name in ("width", "height", "format", "mode")}
-            image = {"bytes": result.image, "path": f"{sha256}.{self._encoding}"}
-            self.decoded.add({"sha256": sha256, "image": image, **row})
+            row |= {"sha256": sha256, "image": {"bytes": result.image, "path": f"{sha256}.{self._encoding}"}}
+            self.decoded.add(row)
             if result.flaws:
                 self.flawed += Flawed.of(path, result.flaws)
         elif result.reason is Reason.TOO_LARGE and sha256 in self._too_large:

@@ -80,13 +80,9 @@ class IgnoredSummary:
     @classmethod
     def from_details(cls, details: Mapping[str, Any]) -> "IgnoredSummary":
         """Read the output of `details`; an earlier version of this project wrote the counts only."""
+        counts, examples = (details.get(name, {}) for name in ("ignored", "ignored_examples"))
         folders = details.get("folders_without_photos", {})
-        return cls(
-            details.get("ignored", {}),
-            details.get("ignored_examples", {}),
-            folders.get("first", {}),
-            folders.get("more", 0),
-        )
+        return cls(counts, examples, folders.get("first", {}), folders.get("more", 0))
 
     def details(self) -> dict[str, Any]:
         """Convert to the details of manifests and records."""
@@ -134,9 +130,8 @@ class IgnoredSummary:
 
     def lines(self, folder: str = "No label") -> list[tuple[str, str]]:
         """All lines, each with its heading; `folder` is the heading for folders without a photo."""
-        return [("Ignored", line) for line in self.describe_reasons()] + [
-            (folder, line) for line in self.describe_folders()
-        ]
+        lines = [("Ignored", line) for line in self.describe_reasons()]
+        return lines + [(folder, line) for line in self.describe_folders()]
 
     def explain(self) -> str:
         """All lines as the last sentence of an error; empty if there are none."""

@@ -37,15 +37,7 @@ def describe_merge(label: str, folders: Sequence[str]) -> str:
 
 
 def label_changes(before: Mapping[str, int] | None, now: Mapping[str, int]) -> dict[str, list[str]]:
-    """Find the labels that are new or gone.
-
-    Args:
-        before: Photos of each label on an earlier date; None in the first run, in which no label is new.
-        now: Photos of each label now.
-
-    Returns:
-        `new` and `gone`, each sorted.
-    """
+    """Find the labels, sorted, that are new or gone since an earlier date; none is new in the first run."""
     if before is None:
         return {"new": [], "gone": []}
     # An earlier version of this project kept labels as their folders' names were written.
@@ -54,12 +46,9 @@ def label_changes(before: Mapping[str, int] | None, now: Mapping[str, int]) -> d
 
 
 def check_labels(counts: Mapping[str, int], least: int = 3, ignored: IgnoredSummary | None = None) -> None:
-    """Refuse a dataset that no head can be trained on, before any work is done.
+    """Refuse a dataset that no head can be trained on, before any work is done; the error names ignored entries.
 
-    Args:
-        counts: Usable photos of each label.
-        least: Fewest photos of a label; three, since each split needs one.
-        ignored: Ignored entries, which the error names.
+    The least number of usable photos of a label is three, since each split needs one.
 
     Raises:
         DatasetError: There are fewer than two labels, or labels with too few photos, which are named.
@@ -82,12 +71,8 @@ def check_labels(counts: Mapping[str, int], least: int = 3, ignored: IgnoredSumm
 def check_split_folders(paths: Collection[str], folder: AnyPath, archive: str = "") -> None:
     """Refuse a dataset whose first folders are splits, such as `train/` and `test/`, with the same folders in them.
 
-    They would become the labels. Folders of such names with different folders in them, or none, may be labels.
-
-    Args:
-        paths: Paths of the photos.
-        folder: Folder of the paths.
-        archive: The archive that the folder was extracted from, for the error; empty if the dataset is a folder.
+    They would become the labels. Folders of such names with different folders in them, or none, may be labels. The
+    error names the archive that the folder was extracted from, if there is one.
 
     Raises:
         DatasetError: The first folders are splits; names them, the folders that they share, and the remedy.
