@@ -12,18 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.decode.rejections import Reason
-from tests.decode.drawing import (
-    GAMMA,
-    P3_TO_XYZ,
-    SIDE,
-    SRGB_TO_XYZ,
-    Pixels,
-    encode,
-    noise,
-    p3_profile,
-    png,
-    smooth,
-)  # fmt: skip
+from tests.decode.drawing import GAMMA, P3_TO_XYZ, SIDE, SRGB_TO_XYZ, Pixels, encode, noise, p3_profile, png, smooth
 from tests.decode.valid import Valid, valid_photos
 
 #: The cap that the corpus is made for: with a hundred times as many pixels it would only take longer.
@@ -61,7 +50,7 @@ class Case:
 def corpus() -> list[Case]:
     """All cases, in the order of their kinds."""
     kinds: tuple[Callable[[], Iterator[Case]], ...] = (
-        _valid, _truncated, _flipped, _bombs, _strangers, _misnamed, _long, _animated, _exif, _profiles,
+        _valid, _truncated, _flipped, _bombs, _strangers, _long, _animated, _exif, _profiles,
     )  # fmt: skip
     # The same bytes are the same photo, such as the first few of a JPEG of any coding.
     return list({case.data: case for kind in kinds for case in kind()}.values())
@@ -189,18 +178,6 @@ def _starts() -> dict[str, bytes]:
         "jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100),
         "j2k": b"\xff\x4f\xff\x51" + bytes(100),
     }
-
-
-def _misnamed() -> Iterator[Case]:
-    """By content, not by name."""
-    for valid in valid_photos()[:10]:
-        for suffix in ("jpg", "png", "webp"):
-            if suffix != _SUFFIX[valid.form]:
-                # The end tells it from the same photo under its own name: bytes are known by their hash.
-                data = valid.data + suffix.encode()
-                yield Case(
-                    "wrong extension", f"{valid.form}-{valid.name}.{suffix}", data, valid.pixels, valid.tolerance
-                )
 
 
 def _long() -> Iterator[Case]:

@@ -284,6 +284,7 @@ def test_a_photo_that_changed_or_vanished_is_in_no_store_and_tried_again(folder:
     assert decode_photos(photos, folder, stores, NullProgress()) == DecodeCounts(2, 18, 0, 0, ())
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_taken_up_at_its_last_shard_and_leaves_no_process(bench: Bench) -> None:
     with bench.run_until_first_shard() as process:
         workers = descendants(process.pid)
@@ -299,6 +300,7 @@ def test_a_killed_run_is_taken_up_at_its_last_shard_and_leaves_no_process(bench:
     assert not list(bench.stores.decoded.folder.glob(".tmp-*"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_run_soon_and_all_its_processes(bench: Bench) -> None:
     with bench.run_until_first_shard() as process:
         assert len(descendants(process.pid)) >= available_cores()
@@ -308,6 +310,7 @@ def test_ctrl_c_ends_a_run_soon_and_all_its_processes(bench: Bench) -> None:
     assert "Process-" not in ended.errors, "no worker tells of an exception of its own"
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_both_end_well_and_readers_see_each_photo_once(bench: Bench) -> None:
     with bench.run() as one, bench.run() as other:
         for run in (one, other):

@@ -89,27 +89,20 @@ def test_a_bucket_is_a_folder_too(folder: AnyPath) -> None:
 def test_the_first_run_requests_each_photo_once_and_a_run_without_news_only_lists(
     remote_folder: AnyPath, gateway: Gateway
 ) -> None:
-    put(to_path(str(remote_folder)), {**some(40), "roses/photo": JPEG})
+    beside = {path.replace(".jpg", suffix): b"{}" for path in some(40) for suffix in (".json", ".txt")}
+    put(to_path(str(remote_folder)), {**some(40), **beside, "roses/photo": JPEG})
     progress = Tally()
     with gateway.counting() as cold:
         snapshot = take_snapshot(to_path(str(remote_folder)), None, progress)
-    # The one without a suffix is read twice: its first bytes tell its kind.
+    # The one without a suffix is read twice: its first bytes tell its kind. The files beside the photos are not read.
     assert cold == {"LIST": 1, "GET": 42}
+    assert snapshot.ignored.counts == {"not a photo": 80}
     assert (snapshot.hashed, progress.total, progress.done) == (41, 41, 41)
     with gateway.counting() as warm:
         again = take_snapshot(to_path(str(remote_folder)), snapshot.hashes, NullProgress())
         state = source_state(find_dataset(str(remote_folder), 0))
     assert warm == {"LIST": 2}
     assert (again.key, again.hashed, state) == (snapshot.key, 0, snapshot.state)
-
-
-def test_a_json_beside_each_photo_is_never_read(folder: AnyPath, gateway: Gateway) -> None:
-    beside = {f"{path.removesuffix('.jpg')}{suffix}": b"{}" for path in some() for suffix in (".json", ".txt")}
-    put(to_path(str(folder)), beside)
-    with gateway.counting() as cold:
-        snapshot = take_snapshot(to_path(str(folder)), None, NullProgress())
-    assert cold == {"LIST": 1, "GET": 6}
-    assert snapshot.ignored.counts == {"not a photo": 12}
 
 
 def test_an_object_written_anew_within_the_same_second_is_read_again(remote_folder: AnyPath) -> None:
