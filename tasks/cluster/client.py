@@ -3,19 +3,18 @@
 import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from tasks.cluster.actor import ActorContext, Failure, Work
+from tasks.cluster.actor import Failure, Job
 from tasks.cluster.addresses import Cluster, check_reachable, last_line, unreachable
 from tasks.cluster.driver_process import ClusterTask, Failed, Message, driving
 from tasks.cluster.resources import Node, Pool, fit_pool
 from tasks.errors import MachineError
-from tasks.paths import AnyPath
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.storage.files import storage_at
 from tasks.storage.tempfiles import marking
@@ -26,21 +25,6 @@ _PATIENCE, _START_PATIENCE = 45.0, 300.0
 _NOT_CREATED = "error raised in its creation task"
 #: Part of Ray's message if a cluster requires a token.
 _AUTH_ERROR = "InvalidAuthToken"
-
-
-@dataclass(frozen=True)
-class Job:
-    """The processing of blocks.
-
-    Args:
-        stage: Name of the stage.
-        root: The data root, which all nodes see.
-        work: Function of a block that can be pickled, of a class that the nodes have too.
-    """
-
-    stage: str
-    root: AnyPath
-    work: Work
 
 
 class ClusterConnection:
@@ -72,11 +56,10 @@ class ClusterConnection:
             MachineError: The cluster is lost, or its nodes cannot do the work.
             Exception: The exception that the work raised.
         """
-        with _marked(job.root) as mark:
-            context = ActorContext(job.stage, text_of(job.root), mark)
+        with _marked(to_path(job.data_root)) as mark:
             # If the process has ended meanwhile, no message comes.
             with suppress(ConnectionError):
-                self._connection.send(ClusterTask(job.work, context, list(blocks), pool))
+                self._connection.send(ClusterTask(job._replace(mark=mark), list(blocks), pool))
             while isinstance(message := _receive(self._connection), bytes):
                 outcome = pickle.loads(message)  # noqa: S301 (of our own process)
                 if isinstance(outcome, Failure):

@@ -60,7 +60,7 @@ def _process(task: ClusterTask) -> Iterator[bytes]:
     actors = ray.data.ActorPoolStrategy(min_size=1, initial_size=min(max(pool.actors, 1), most), max_size=most)
     done = ray.data.from_arrow(task.blocks).map_batches(
         Actor,
-        fn_constructor_args=(task.work, task.context, pool),
+        fn_constructor_args=(task.job, pool),
         batch_size=None,
         batch_format="pyarrow",
         compute=actors,

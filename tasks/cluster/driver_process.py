@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
 
-from tasks.cluster.actor import ActorContext, Work
+from tasks.cluster.actor import Job
 from tasks.cluster.addresses import Cluster
 from tasks.cluster.resources import Node, Pool
 from tasks.hardware import available_cores
@@ -34,8 +34,7 @@ _LONGEST_FOLDER = 40
 class ClusterTask(NamedTuple):
     """Message to the process: the blocks to process, in the order in which they are begun."""
 
-    work: Work
-    context: ActorContext
+    job: Job
     blocks: list[pa.Table]
     pool: Pool
 

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.cluster.actor import check_folder, check_version
+from tasks.cluster.actor import Job, check_folder, check_version
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.client import Job, connect
+from tasks.cluster.client import connect
 from tasks.cluster.resources import rows_of_block
 from tasks.decode.photos import (
     ROWS_PER_SHARD,
@@ -95,7 +95,7 @@ def _decode(untried: Untried, work: DecodeBlock, cluster: Cluster, progress: Pro
     photos = untried.photos.select(_COLUMNS)
     too_large = pc.is_in(photos.column("sha256"), pa.array(sorted(untried.too_large), pa.string()))
     photos = photos.append_column(_TOO_LARGE, too_large)
-    job = Job("decode", to_path(work.data_root), work)
+    job = Job("decode", work.data_root, work)
     with connect(cluster, progress) as there:
         # An actor has one core, since its worker processes start anew for each block.
         pool = there.choose_pool(1, 0, progress)
