@@ -3,7 +3,7 @@
 from bisect import insort
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from tasks.events import escape_control_characters
@@ -150,15 +150,14 @@ class IgnoredSummary:
 
 def merge_ignored(summaries: Collection[IgnoredSummary]) -> IgnoredSummary:
     """Merge the summaries of several listings."""
-    counts: Counter[str] = Counter()
-    examples: dict[str, list[str]] = {}
-    folders: dict[str, Mapping[str, int]] = {}
+    merged = Ignored()
     for summary in summaries:
-        counts.update(summary.counts)
-        folders.update(summary.folders)
+        merged.counts.update(summary.counts)
+        merged.folders |= {name: Counter(counts) for name, counts in summary.folders.items()}
         for reason, paths in summary.examples.items():
-            examples[reason] = sorted({*examples.get(reason, ()), *paths})[:EXAMPLES]
-    return _summary(counts, examples, folders, sum(summary.more_folders for summary in summaries))
+            merged.examples[reason] = sorted({*merged.examples.get(reason, ()), *paths})[:EXAMPLES]
+    found = merged.summarise(())
+    return replace(found, more_folders=found.more_folders + sum(summary.more_folders for summary in summaries))
 
 
 @dataclass
@@ -189,27 +188,15 @@ class Ignored:
     def summarise(self, photos: Iterable[str]) -> IgnoredSummary:
         """Summarise the entries beside photos with these paths."""
         used = {path.partition("/")[0] for path in photos}
-        without = {
-            name: dict(sorted(counts.items()))
-            for name, counts in self.folders.items()
-            if name not in used and not counts.keys() <= _CLUTTER
-        }
-        return _summary(self.counts, self.examples, without, 0)
-
-
-def _summary(
-    counts: Mapping[str, int],
-    examples: Mapping[str, Sequence[str]],
-    folders: Mapping[str, Mapping[str, int]],
-    more: int,
-) -> IgnoredSummary:
-    first = sorted(folders)[:_KEPT_FOLDERS]
-    return IgnoredSummary(
-        dict(sorted(counts.items())),
-        {reason: [_printable(path) for path in paths] for reason, paths in sorted(examples.items())},
-        {name: folders[name] for name in first},
-        more + len(folders) - len(first),
-    )
+        without = sorted(
+            name for name, counts in self.folders.items() if name not in used and not counts.keys() <= _CLUTTER
+        )
+        return IgnoredSummary(
+            dict(sorted(self.counts.items())),
+            {reason: [_printable(path) for path in paths] for reason, paths in sorted(self.examples.items())},
+            {name: dict(sorted(self.folders[name].items())) for name in without[:_KEPT_FOLDERS]},
+            max(len(without) - _KEPT_FOLDERS, 0),
+        )
 
 
 def _printable(path: str) -> str:
