@@ -43,11 +43,10 @@ MANY = 3 * ROWS_PER_SHARD // 2
 RUN = """
 import sys, time
 from pathlib import Path
-import pyarrow.parquet as pq
-from tasks.storage.layout import DataRoot
-from tasks.decode.settings import DecodeSettings
 from tasks.decode.photos import ROWS_PER_SHARD, decode_photos, open_stores
 from tasks.progress import NullProgress
+from tasks.storage.layout import DataRoot
+from tests.decode.test_photos import SETTINGS, table_of
 
 class Staying(NullProgress):
     done = 0
@@ -60,10 +59,10 @@ class Staying(NullProgress):
             print("ready", flush=True)
             time.sleep(3600)
 
-photos, folder, root = map(Path, sys.argv[1:4])
-stays = sys.argv[4:] == ["stays"]
-stores = open_stores(DataRoot(root), DecodeSettings(size=16, resize=16))
-print(decode_photos(pq.read_table(photos), folder, stores, Staying()).new)
+folder, root = map(Path, sys.argv[1:3])
+stays = sys.argv[3:] == ["stays"]
+stores = open_stores(DataRoot(root), SETTINGS)
+print(decode_photos(table_of(folder), folder, stores, Staying()).new)
 """
 
 
@@ -109,10 +108,7 @@ class Bench:
 
     def run(self, *how: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start it."""
-        table = self.root.with_suffix(".parquet")
-        if not table.exists():
-            pq.write_table(self.photos, table)
-        return running([sys.executable, "-c", RUN, table, self.folder, self.root, *how], stderr=subprocess.PIPE)
+        return running([sys.executable, "-c", RUN, self.folder, self.root, *how], stderr=subprocess.PIPE)
 
     @contextmanager
     def run_until_first_shard(self) -> Iterator[subprocess.Popen[str]]:
