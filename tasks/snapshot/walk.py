@@ -162,10 +162,8 @@ def _follow(entry: os.DirEntry[str]) -> os.stat_result | None:
     """Status of an entry, or of the target of a link; None if it is missing."""
     try:
         return entry.stat()
-    except FileNotFoundError:
-        return None
-    except OSError:
-        if entry.is_symlink():
+    except OSError as exc:
+        if isinstance(exc, FileNotFoundError) or entry.is_symlink():
             return None
         raise
 

@@ -22,6 +22,18 @@ _OFFSETS, _FLIPS = 30, 36
 _SHORT = frozenset({Reason.EMPTY, Reason.UNKNOWN_FORMAT, Reason.TRUNCATED, Reason.DAMAGED})
 _SUFFIX = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
 _SUFFIX |= {"PPM": "ppm", "JPEG2000": "jp2"}
+#: Files that begin like a photo and are none.
+_STARTS = {
+    "jpg": b"\xff\xd8\xff\xe0" + bytes(100),
+    "png": b"\x89PNG\r\n\x1a\n" + bytes(100),
+    "gif": b"GIF89a",
+    "bmp": b"BM" + bytes(50),
+    "tif": b"II*\0" + bytes(100),
+    "webp": b"RIFF\x0c\0\0\0WEBPVP8 " + bytes(4),
+    "ppm": b"P6\nroses 12",
+    "jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100),
+    "j2k": b"\xff\x4f\xff\x51" + bytes(100),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,22 +174,8 @@ def _strangers() -> Iterator[Case]:
         yield Case("no photo", name, data, reasons=frozenset({Reason.UNKNOWN_FORMAT}))
     for name, (data, says) in others.items():
         yield Case("no photo", name, data, reasons=frozenset({Reason.UNSUPPORTED_FORMAT}), says=f"It is a {says}")
-    for name, data in _starts().items():
+    for name, data in _STARTS.items():
         yield Case("no photo", f"only-a-start.{name}", data, reasons=frozenset({Reason.DAMAGED}))
-
-
-def _starts() -> dict[str, bytes]:
-    return {
-        "jpg": b"\xff\xd8\xff\xe0" + bytes(100),
-        "png": b"\x89PNG\r\n\x1a\n" + bytes(100),
-        "gif": b"GIF89a",
-        "bmp": b"BM" + bytes(50),
-        "tif": b"II*\0" + bytes(100),
-        "webp": b"RIFF\x0c\0\0\0WEBPVP8 " + bytes(4),
-        "ppm": b"P6\nroses 12",
-        "jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100),
-        "j2k": b"\xff\x4f\xff\x51" + bytes(100),
-    }
 
 
 def _long() -> Iterator[Case]:

@@ -256,14 +256,6 @@ def test_what_earlier_rules_rejected_is_tried_once_more(folder: Path, stores: De
     assert told["note.jpg"].startswith("Its content is no photo"), "of two rows the one of the rules that hold"
 
 
-def test_photos_that_are_used_with_flaws_are_counted(folder: Path, stores: DecodeStores) -> None:
-    for number in range(2):
-        (folder / f"open-{number}.jpg").write_bytes(encode(smooth(40 + number, 30), "JPEG")[:-2])
-    counts = decode_photos(table_of(folder), folder, stores, NullProgress())
-    assert counts.flawed == Flawed(2, {"no_end_marker": 2}, ("open-0.jpg", "open-1.jpg"))
-    assert decode_photos(table_of(folder), folder, stores, NullProgress()).flawed == Flawed()
-
-
 def test_a_photo_that_changed_or_vanished_is_in_no_store_and_tried_again(folder: Path, stores: DecodeStores) -> None:
     photos = table_of(folder)
     original = (folder / "00003.jpg").read_bytes()

@@ -19,6 +19,7 @@ from tasks.progress import NullProgress
 from tasks.shards.parquet import publish_parquet
 from tasks.shards.schemas import SNAPSHOT
 from tasks.snapshot.hashes import HASHES, read_hashes
+from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.photos import Snapshot, _mark_repeats, count_labels, take_snapshot, usable
 from tests.snapshot.aging import recalling_new_files
 
@@ -203,7 +204,9 @@ def test_unreadable_photos_are_counted_with_the_ignored_ones(root: Path, unreada
 
 
 def test_an_empty_folder_has_an_empty_snapshot(tmp_path: Path) -> None:
+    (tmp_path / "roses").mkdir()
     snapshot = take(tmp_path)
+    assert snapshot.ignored == IgnoredSummary()
     assert (snapshot.photos, snapshot.duplicates, snapshot.conflicts, snapshot.labels) == (0, 0, 0, {})
     assert take(tmp_path, snapshot).key == snapshot.key
 

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from tasks.errors import DatasetError
-from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.listing import Listing, PhotoFile, fingerprint_rows
 from tasks.snapshot.walk import list_files
 from tests.snapshot.photo_files import make_too_deep, put
@@ -172,12 +171,6 @@ def test_a_file_whose_first_bytes_cannot_be_read_is_ignored(tmp_path: Path, unre
     (tmp_path / "roses").mkdir()
     (tmp_path / "roses" / "photo").symlink_to(unreadable_file)
     assert ignored(tmp_path) == {"unreadable": 1}
-
-
-def test_an_empty_dataset_lists_nothing(tmp_path: Path) -> None:
-    (tmp_path / "roses").mkdir()
-    listing = list_files(tmp_path)
-    assert (listing.files, listing.summarise_ignored()) == ((), IgnoredSummary())
 
 
 @pytest.mark.parametrize("name", ["nowhere", "file.jpg"])
