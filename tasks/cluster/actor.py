@@ -102,10 +102,10 @@ def check_version(asked: str, here: str) -> None:
         )
 
 
-def check_folder(folder: AnyPath, what: str) -> None:
-    """Raise a MachineError unless this node sees a folder."""
+def check_folder(folder: AnyPath) -> None:
+    """Raise a MachineError unless this node sees the folder of the photos."""
     if not storage_at(folder).is_shared and not folder.is_dir():
         raise MachineError(
-            f"The node {socket.gethostname()} does not see {what} in {folder}. Put them where all nodes do: on a "
+            f"The node {socket.gethostname()} does not see the photos in {folder}. Put them where all nodes do: on a "
             "folder that they share, or on an object store."
         )

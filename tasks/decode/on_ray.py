@@ -56,7 +56,7 @@ class DecodeBlock:
         """Decode a block of photos."""
         check_version(self.key, self.settings.key)
         folder = to_path(self.folder)
-        check_folder(folder, "the photos")
+        check_folder(folder)
         return decode_untried(block, folder, self.stores(), NullProgress(), self.max_pixels)
 
     def stores(self) -> DecodeStores:

@@ -17,6 +17,8 @@ _SPLIT = re.compile(
 )
 #: Most labels, and most folders in splits, that an error names.
 _NAMED, _NAMED_FOLDERS = 10, 3
+#: Fewest photos of a label, since each split needs one.
+_LEAST = 3
 
 
 def to_label(folder: str) -> str:
@@ -45,10 +47,8 @@ def label_changes(before: Mapping[str, int] | None, now: Mapping[str, int]) -> d
     return {"new": sorted(now.keys() - earlier), "gone": sorted(earlier - now.keys())}
 
 
-def check_labels(counts: Mapping[str, int], least: int = 3, ignored: IgnoredSummary | None = None) -> None:
-    """Refuse a dataset that no head can be trained on, before any work is done; the error names ignored entries.
-
-    The least number of usable photos of a label is three, since each split needs one.
+def check_labels(counts: Mapping[str, int], ignored: IgnoredSummary | None = None) -> None:
+    """Refuse usable photos that no head can be trained on, before any work is done; the error names ignored entries.
 
     Raises:
         DatasetError: There are fewer than two labels, or labels with too few photos, which are named.
@@ -60,10 +60,10 @@ def check_labels(counts: Mapping[str, int], least: int = 3, ignored: IgnoredSumm
             f"The dataset has {found or 'no photos in folders'}, and a classifier needs two labels at least. Give a "
             f"folder that holds one folder a label with its photos inside: <dataset>/<label>/<photo>.jpg.{explained}"
         )
-    small = [f"{label!r} ({count})" for label, count in counts.items() if count < least]
+    small = [f"{label!r} ({count})" for label, count in counts.items() if count < _LEAST]
     if small:
         raise DatasetError(
-            f"Labels with fewer than {least} usable photos: {first_of(small, _NAMED)}. Add photos to them or move "
+            f"Labels with fewer than {_LEAST} usable photos: {first_of(small, _NAMED)}. Add photos to them or move "
             f"their folders out of the dataset; duplicates, and photos under two labels, do not count.{explained}"
         )
 

@@ -83,7 +83,7 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str]) -> Splits:
     names: list[str] = encoded.dictionary.to_pylist()
     codes = np.asarray(encoded.indices).astype(np.int64)
     sizes = np.bincount(codes, minlength=len(names))
-    check_labels(dict(zip(names, sizes.tolist(), strict=True)), least=len(SPLITS))
+    check_labels(dict(zip(names, sizes.tolist(), strict=True)))
 
     positions = np.frombuffer(bytes.fromhex("".join(key[:16] for key in sha256)), ">u8").astype(np.uint64)
     tenths = np.searchsorted(np.array(_ENDS[:-1], np.uint64), positions, side="right").astype(np.int8)

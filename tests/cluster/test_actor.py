@@ -67,9 +67,9 @@ def test_a_node_with_another_data_root_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_node_without_the_photos_is_an_error(tmp_path: Path) -> None:
-    check_folder(tmp_path, "the photos")
+    check_folder(tmp_path)
     with pytest.raises(MachineError, match=r"does not see the photos in .*gone"):
-        check_folder(tmp_path / "gone", "the photos")
+        check_folder(tmp_path / "gone")
 
 
 def test_a_node_with_another_version_is_an_error() -> None:

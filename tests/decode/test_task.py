@@ -6,6 +6,7 @@ Changed files look as they did, as on a file system that keeps neither ctimes no
 import datetime as dt
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -72,9 +73,9 @@ class Runs:
         )
         return DecodePhotos(context=context, settings=DecodeSettings(size, size))
 
-    def decode(self, date: dt.date, run: str, size: int = 8, max_rejected: float = 0.5, cap: float = 100) -> Manifest:
-        """Take the snapshot and decode its photos."""
-        task = self.stage(date, run, size, max_rejected, cap)
+    def decode(self, date: dt.date, run: str, **options: Any) -> Manifest:
+        """Take the snapshot and decode its photos, with the options of `stage`."""
+        task = self.stage(date, run, **options)
         task.run()
         return task.manifest()
 
