@@ -15,14 +15,7 @@ from tasks.cluster.actor import Job, check_folder, check_version
 from tasks.cluster.addresses import Cluster
 from tasks.cluster.client import connect
 from tasks.cluster.resources import rows_of_block
-from tasks.decode.photos import (
-    ROWS_PER_SHARD,
-    DecodeCounts,
-    DecodeStores,
-    decode_untried,
-    find_untried,
-    open_stores,
-)
+from tasks.decode.photos import ROWS_PER_SHARD, DecodeCounts, DecodeStores, decode_untried, find_untried, open_stores
 from tasks.decode.settings import DecodeSettings
 from tasks.paths import to_path
 from tasks.progress import NullProgress, Progress

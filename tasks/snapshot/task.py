@@ -56,10 +56,7 @@ class TakeSnapshot(RunStageTask):
         if self.dataset.kind == "folder":
             return None
         return FetchDataset(
-            context=self.context,
-            dataset=self.dataset,
-            date=self.date,
-            on_missing_source=self.on_missing_source,
+            context=self.context, dataset=self.dataset, date=self.date, on_missing_source=self.on_missing_source
         )
 
     def manifest_path(self) -> AnyPath:

@@ -38,7 +38,4 @@ def test_photos_are_listed_by_the_paths_that_the_snapshot_knows() -> None:
     wanted = pa.table({"sha256": ["a", "b"], "path": ["z/new.jpg", "y/other.jpg"]})
     rejected = pa.table({"sha256": ["a"], "path": ["old.jpg"], "reason": ["empty"], "message": ["It is empty."]})
     skipped = [MissingPhoto("x/gone.jpg", "vanished", "It is gone.")]
-    assert missing_photos(wanted, rejected, skipped) == [
-        *skipped,
-        MissingPhoto("z/new.jpg", "empty", "It is empty."),
-    ]
+    assert missing_photos(wanted, rejected, skipped) == [*skipped, MissingPhoto("z/new.jpg", "empty", "It is empty.")]

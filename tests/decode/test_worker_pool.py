@@ -78,9 +78,7 @@ def test_photos_that_end_their_process_are_rejected_by_its_signal_and_all_others
 
 
 @pytest.mark.slow
-def test_a_process_that_hangs_is_killed_and_its_photo_left_to_the_next_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_process_that_hangs_is_killed_and_its_photo_left_to_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
     # The other two photos take less even on a busy machine.
     monkeypatch.setattr(worker_process, "RESULT_TIMEOUT", 5.0)
     results = results_of(stop, numbered(3))
