@@ -86,19 +86,13 @@ class IgnoredSummary:
 
     def details(self) -> dict[str, Any]:
         """Convert to the details of manifests and records."""
-        return {
-            "ignored": dict(self.counts),
-            "ignored_examples": {reason: list(paths) for reason, paths in self.examples.items()},
-            "folders_without_photos": {
-                "first": {name: dict(counts) for name, counts in self.folders.items()},
-                "more": self.more_folders,
-            },
-        }
+        folders = {"first": self.folders, "more": self.more_folders}
+        return {"ignored": self.counts, "ignored_examples": self.examples, "folders_without_photos": folders}
 
     def rows(self) -> list[IgnoredRow]:
         """All reasons, those with a remedy first."""
         rows = [
-            IgnoredRow(reason, count, self.examples.get(reason, ()), _WORDS[reason].remedy if reason in _WORDS else "")
+            IgnoredRow(reason, count, self.examples.get(reason, ()), _words(reason).remedy)
             for reason, count in self.counts.items()
         ]
         return sorted(rows, key=lambda row: (not row.remedy, row.reason))
@@ -207,9 +201,12 @@ def _printable(path: str) -> str:
         return path.encode(errors="backslashreplace").decode()
 
 
+def _words(reason: str) -> _Words:
+    return _WORDS.get(reason, _Words(reason, reason))
+
+
 def _counted(reason: str, count: int) -> str:
-    words = _WORDS.get(reason, _Words(reason, reason))
-    return f"{count:,} {words.one if count == 1 else words.several}"
+    return f"{count:,} {_words(reason).one if count == 1 else _words(reason).several}"
 
 
 def _examples(examples: Sequence[str], count: int) -> str:
