@@ -18,9 +18,9 @@ from tasks.bottleneck.forward import Forward, open_forward
 from tasks.bottleneck.precision import check_gpus
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.bottleneck.update_store import EmbedCounts, EmbedInputs, PendingPhotos, WantedPhotos, update_store
-from tasks.cluster.actor import check_version
+from tasks.cluster.actor import Job, check_version
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.client import Job, connect, text_of
+from tasks.cluster.client import connect, text_of
 from tasks.cluster.resources import rows_of_block
 from tasks.decode.photos import open_stores
 from tasks.hardware import find_hardware
@@ -72,7 +72,8 @@ class EmbedBlock:
 def embedding_job(inputs: EmbedInputs) -> Job:
     """Return the work for a cluster."""
     root, settings, weights = inputs
-    return Job("bottleneck", root.path, EmbedBlock(text_of(root.path), text_of(weights), settings, settings.key))
+    data_root = text_of(root.path)
+    return Job("bottleneck", data_root, EmbedBlock(data_root, text_of(weights), settings, settings.key))
 
 
 def embed_on_cluster(wanted: WantedPhotos, inputs: EmbedInputs, cluster: Cluster, progress: Progress) -> EmbedCounts:

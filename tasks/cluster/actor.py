@@ -22,30 +22,20 @@ from tasks.storage.files import storage_at
 Work = Callable[[pa.Table], Any]
 
 
-class ActorContext(NamedTuple):
-    """The stage and the data root of an actor, for its checks and errors.
+class Job(NamedTuple):
+    """The processing of blocks.
 
     Args:
         stage: Name of the stage.
-        data_root: The data root.
-        mark: A temporary file in the data root; empty on an object store.
+        data_root: The data root, which all nodes see, as `text_of` writes it.
+        work: Function of a block that can be pickled, of a class that the nodes have too.
+        mark: A temporary file that `results` makes in the data root; empty on an object store.
     """
 
     stage: str
     data_root: str
-    mark: str
-
-    def check(self) -> None:
-        """Check that the data root is the same as on the machine that drives the cluster.
-
-        Raises:
-            MachineError: It is another one.
-        """
-        if self.mark and not Path(self.mark).exists():
-            raise MachineError(
-                f"The node {socket.gethostname()} does not see the data root {self.data_root}, or has one of its own "
-                "there. Give a --data-root that all nodes share: a folder, or one on an object store."
-            )
+    work: Work
+    mark: str = ""
 
 
 class Failure(NamedTuple):
@@ -74,8 +64,8 @@ class Actor:
     It raises no exceptions: Ray would try the block again on every node, and wrap the exception in its own.
     """
 
-    def __init__(self, work: Work, context: ActorContext, pool: Pool) -> None:
-        self._work, self._context = work, context
+    def __init__(self, job: Job, pool: Pool) -> None:
+        self._job = job
         limit_cores(pool.cpus)
         # Processes that it starts would import the program that the actor runs in, and Ray with it.
         sys.modules["__main__"].__file__ = None
@@ -86,25 +76,25 @@ class Actor:
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """Process a block."""
-        return pa.table({"outcome": [run_work(self._work, self._context, block)]})
+        return pa.table({"outcome": [run_job(self._job, block)]})
 
 
-def run_work(work: Work, context: ActorContext, block: pa.Table) -> bytes:
+def run_job(job: Job, block: pa.Table) -> bytes:
     """Process a block; returns the pickled result, or the pickled `Failure`."""
     try:
-        with explain_os_errors(f"The stage {context.stage}", to_path(context.data_root)):
-            context.check()
-            return pickle.dumps(work(block))
+        with explain_os_errors(f"The stage {job.stage}", to_path(job.data_root)):
+            if job.mark and not Path(job.mark).exists():
+                raise MachineError(
+                    f"The node {socket.gethostname()} does not see the data root {job.data_root}, or has one of "
+                    "its own there. Give a --data-root that all nodes share: a folder, or one on an object store."
+                )
+            return pickle.dumps(job.work(block))
     except Exception as exc:  # noqa: BLE001 (the driving machine raises it)
         return Failure(exc).pickled()
 
 
 def check_version(asked: str, here: str) -> None:
-    """Compare the key of the driving machine's settings with the key that this node computes of them.
-
-    Raises:
-        MachineError: They differ, and so would the results.
-    """
+    """Raise a MachineError unless this node computes the same key of the settings as the driving machine."""
     if asked != here:
         raise MachineError(
             f"The node {socket.gethostname()} has another version of this project than the machine that asks for its "
@@ -112,14 +102,10 @@ def check_version(asked: str, here: str) -> None:
         )
 
 
-def check_folder(folder: AnyPath, what: str) -> None:
-    """Check that this node sees a folder.
-
-    Raises:
-        MachineError: It does not.
-    """
+def check_folder(folder: AnyPath) -> None:
+    """Raise a MachineError unless this node sees the folder of the photos."""
     if not storage_at(folder).is_shared and not folder.is_dir():
         raise MachineError(
-            f"The node {socket.gethostname()} does not see {what} in {folder}. Put them where all nodes do: on a "
+            f"The node {socket.gethostname()} does not see the photos in {folder}. Put them where all nodes do: on a "
             "folder that they share, or on an object store."
         )

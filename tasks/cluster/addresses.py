@@ -33,11 +33,6 @@ class Cluster:
 def find_cluster(engine: str, address: str, gpus: float) -> Cluster | None:
     """Find the cluster that the parameters name, without a connection; None if this machine does the work.
 
-    Args:
-        engine: One of `ENGINES`.
-        address: As of `Cluster`.
-        gpus: As of `Cluster`.
-
     Raises:
         SettingError: Parameters of a cluster are given without one, the address is invalid, or Ray is not installed.
     """

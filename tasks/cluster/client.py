@@ -3,19 +3,18 @@
 import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 
-from tasks.cluster.actor import ActorContext, Failure, Work
+from tasks.cluster.actor import Failure, Job
 from tasks.cluster.addresses import Cluster, check_reachable, last_line, unreachable
-from tasks.cluster.driver_process import BlockResult, ClusterTask, Failed, Finished, Ready, driving
+from tasks.cluster.driver_process import ClusterTask, Failed, Message, driving
 from tasks.cluster.resources import Node, Pool, fit_pool
 from tasks.errors import MachineError
-from tasks.paths import AnyPath
+from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.storage.files import storage_at
 from tasks.storage.tempfiles import make_temporary
@@ -26,23 +25,6 @@ _PATIENCE, _START_PATIENCE = 45.0, 300.0
 _NOT_CREATED = "error raised in its creation task"
 #: Part of Ray's message if a cluster requires a token.
 _AUTH_ERROR = "InvalidAuthToken"
-
-Message: TypeAlias = Ready | BlockResult | Failed | Finished
-
-
-@dataclass(frozen=True)
-class Job:
-    """The processing of blocks.
-
-    Args:
-        stage: Name of the stage.
-        root: The data root, which all nodes see.
-        work: Function of a block that can be pickled, of a class that the nodes have too.
-    """
-
-    stage: str
-    root: AnyPath
-    work: Work
 
 
 class ClusterConnection:
@@ -68,32 +50,23 @@ class ClusterConnection:
         return pool
 
     def results(self, job: Job, blocks: Sequence[pa.Table], pool: Pool) -> Iterator[Any]:
-        """Process blocks; a connection does this once.
-
-        Args:
-            job: The processing.
-            blocks: The blocks.
-            pool: The actors.
-
-        Yields:
-            The result of each block, in any order.
+        """Process blocks with a pool of actors, and yield the results in any order; a connection does this once.
 
         Raises:
             MachineError: The cluster is lost, or its nodes cannot do the work.
             Exception: The exception that the work raised.
         """
-        with _marked(job.root) as mark:
-            context = ActorContext(job.stage, text_of(job.root), mark)
+        with _marked(to_path(job.data_root)) as mark:
             # If the process has ended meanwhile, no message comes.
             with suppress(ConnectionError):
-                self._connection.send(ClusterTask(job.work, context, list(blocks), pool))
-            while isinstance(message := _receive(self._connection), BlockResult):
-                outcome = pickle.loads(message.pickled)  # noqa: S301 (of our own process)
+                self._connection.send(ClusterTask(job._replace(mark=mark), list(blocks), pool))
+            while isinstance(message := _receive(self._connection), bytes):
+                outcome = pickle.loads(message)  # noqa: S301 (of our own process)
                 if isinstance(outcome, Failure):
                     raise outcome.error
                 yield outcome
-        if not isinstance(message, Finished):
-            raise self._lost(message.why if isinstance(message, Failed) else "it does not answer any more")
+        if isinstance(message, Failed):
+            raise self._lost(message.why or "it does not answer any more")
 
     def _lost(self, why: str) -> MachineError:
         if _NOT_CREATED in why:
@@ -107,33 +80,29 @@ class ClusterConnection:
         )
 
 
-def _receive(connection: Connection) -> Message | None:
-    """Receive a message; None if the process has ended, as Ray ends it when a cluster is lost."""
+def _receive(connection: Connection) -> Message:
+    """Receive a message; a failure without a reason if the process has ended, as Ray ends it if a cluster is lost."""
     try:
         message: Message = connection.recv()
     except (EOFError, ConnectionError):
-        return None
+        return Failed("")
     return message
 
 
 def _wait(cluster: Cluster, connection: Connection, log: Path) -> list[Node]:
-    """Wait until a cluster reports its nodes.
-
-    Raises:
-        MachineError: It does not.
-    """
+    """Wait until a cluster reports its nodes."""
     patience = _PATIENCE if cluster.address else _START_PATIENCE
-    message = (
-        _receive(connection) if connection.poll(patience) else Failed(f"no answer came within {patience:.0f} seconds")
-    )
-    if isinstance(message, Ready):
-        return message.nodes
+    answers = connection.poll(patience)
+    message = _receive(connection) if answers else Failed(f"no answer came within {patience:.0f} seconds")
+    if isinstance(message, list):
+        return message
     output = log.read_text(errors="replace")
     if _AUTH_ERROR in output:
         raise unreachable(
             cluster, "it asks for a token, which Ray sends only where the environment has RAY_AUTH_MODE=token"
         )
-    raise unreachable(cluster, message.why if isinstance(message, Failed) else output)
+    why = message.why if isinstance(message, Failed) else ""
+    raise unreachable(cluster, why or output)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import ray.data
 from ray.exceptions import RayError, RayTaskError
 
 from tasks.cluster.actor import Actor, Failure
-from tasks.cluster.driver_process import BlockResult, ClusterTask, Failed, Finished, Ready
+from tasks.cluster.driver_process import ClusterTask, Failed
 from tasks.cluster.resources import Node
 
 #: Bytes for objects on their way between processes, of a Ray of this machine: blocks name photos, and hold none.
@@ -38,22 +38,18 @@ def drive(connection: Connection, **options: Any) -> None:
         connection.send(Failed(str(exc)))
         return
     try:
-        connection.send(Ready(_nodes()))
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        connection.send([Node(resources.get("CPU", 0), resources.get("GPU", 0)) for resources in alive])
         for pickled in _process(connection.recv()):
-            connection.send(BlockResult(pickled))
-        connection.send(Finished())
+            connection.send(pickled)
+        connection.send(None)
     except RayTaskError as exc:
         # An exception on a node outside of the work, as where the work cannot be unpickled.
         connection.send(Failed(str(exc.cause or exc)))
     except RayError as exc:
         connection.send(Failed(str(exc)))
     except Exception as exc:  # noqa: BLE001 (the parent process raises it)
-        connection.send(BlockResult(Failure(exc).pickled()))
-
-
-def _nodes() -> list[Node]:
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return [Node(resources.get("CPU", 0), resources.get("GPU", 0)) for resources in alive]
+        connection.send(Failure(exc).pickled())
 
 
 def _process(task: ClusterTask) -> Iterator[bytes]:
@@ -64,7 +60,7 @@ def _process(task: ClusterTask) -> Iterator[bytes]:
     actors = ray.data.ActorPoolStrategy(min_size=1, initial_size=min(max(pool.actors, 1), most), max_size=most)
     done = ray.data.from_arrow(task.blocks).map_batches(
         Actor,
-        fn_constructor_args=(task.work, task.context, pool),
+        fn_constructor_args=(task.job, pool),
         batch_size=None,
         batch_format="pyarrow",
         compute=actors,
@@ -87,7 +83,6 @@ def _end_with_input() -> None:
 
 
 def _kill_later() -> None:
-    """Kill the rest of this program and of its processes, when they have had time to end."""
     killer = threading.Timer(_END_PATIENCE, os.killpg, (os.getpgrp(), signal.SIGKILL))
     killer.daemon = True
     killer.start()

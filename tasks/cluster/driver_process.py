@@ -16,17 +16,15 @@ from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
 
-from tasks.cluster.actor import ActorContext, Work
+from tasks.cluster.actor import Job
 from tasks.cluster.addresses import Cluster
 from tasks.cluster.resources import Node, Pool
 from tasks.hardware import available_cores
 
-#: Output of the process, and of Ray in it.
-LOG = "log"
 #: Seconds that Ray may take to end.
 _END_PATIENCE = 20.0
 #: Most bytes of a folder's path: Ray creates sockets in it, whose own paths have at most 107.
@@ -36,22 +34,9 @@ _LONGEST_FOLDER = 40
 class ClusterTask(NamedTuple):
     """Message to the process: the blocks to process, in the order in which they are begun."""
 
-    work: Work
-    context: ActorContext
+    job: Job
     blocks: list[pa.Table]
     pool: Pool
-
-
-class Ready(NamedTuple):
-    """Message of the process: the cluster answers."""
-
-    nodes: list[Node]
-
-
-class BlockResult(NamedTuple):
-    """Message of the process: the pickled result or `Failure` of a block."""
-
-    pickled: bytes
 
 
 class Failed(NamedTuple):
@@ -60,8 +45,9 @@ class Failed(NamedTuple):
     why: str
 
 
-class Finished(NamedTuple):
-    """Message of the process: all blocks are done."""
+#: Messages of the process: the nodes of the cluster, the pickled result or `Failure` of a block, and the end, which is
+#: None if all blocks are done.
+Message: TypeAlias = list[Node] | bytes | Failed | None
 
 
 @contextmanager
@@ -69,13 +55,14 @@ def driving(cluster: Cluster) -> Iterator[tuple[Connection, Path]]:
     """Run the process while the block lasts; then it is gone, with all processes that it started.
 
     Yields:
-        The connection to it, and the file of its output.
+        The connection to it, and the file of its and Ray's output.
     """
     ours, theirs = Pipe()
     folder = _make_folder()
+    output = folder / "log"
     try:
         cpus = str(cluster.cpus or available_cores())
-        with (folder / LOG).open("wb") as log:
+        with output.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 (our own)
                 [sys.executable, "-m", "tasks.cluster.driver", str(theirs.fileno()), cluster.address, cpus, folder],
                 # Ends with this process, even if it is killed.
@@ -89,7 +76,7 @@ def driving(cluster: Cluster) -> Iterator[tuple[Connection, Path]]:
             )
         theirs.close()
         try:
-            yield ours, folder / LOG
+            yield ours, output
         finally:
             _end(process)
     finally:
@@ -98,7 +85,6 @@ def driving(cluster: Cluster) -> Iterator[tuple[Connection, Path]]:
 
 
 def _environment(cluster: Cluster) -> dict[str, str]:
-    """Changes to the environment of the process."""
     changes = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "RAY_USAGE_STATS_ENABLED": "0"}
     if cluster.address or "RAY_AUTH_MODE" in os.environ:
         return changes

@@ -30,11 +30,7 @@ def fit_pool(nodes: Sequence[Node], most_cpus: int, gpus: float) -> Pool:
     """Choose the processors of an actor so that the fewest stay idle; of equally good choices, the largest actor.
 
     An actor is never larger than a machine: Ray would wait for a larger one forever.
-
-    Args:
-        nodes: The machines.
-        most_cpus: Most processors that one actor can use.
-        gpus: GPUs that each actor needs.
+    `most_cpus` is the largest number of processors that one actor can use; `gpus` is the number that each needs.
     """
     pools = [Pool(sum(_room(node, cpus, gpus) for node in nodes), cpus, gpus) for cpus in range(1, most_cpus + 1)]
     if gpus:
@@ -52,11 +48,7 @@ def _room(node: Node, cpus: int, gpus: float) -> int:
 def rows_of_block(rows: int, actors: int, most: int, least: int) -> int:
     """Number of rows of a block: at most those of a shard, and fewer if actors would be idle otherwise.
 
-    Args:
-        rows: All rows.
-        actors: Number of actors.
-        most: Most rows of a block.
-        least: Fewest rows of a block, however many actors there are: each block is published by itself.
+    There are never fewer than `least`, however many actors there are: each block is published by itself.
     """
     # Four blocks for each actor: a slow or late one gets fewer.
     return max(least, min(most, math.ceil(rows / max(4 * actors, 1))))

@@ -38,7 +38,7 @@ def is_16_bits(image: Image.Image) -> bool:
     return image.mode in _INTEGER_16
 
 
-def value_range(image: Image.Image, depth: Depth | None = None) -> Range:
+def value_range(image: Image.Image, depth: Depth) -> Range:
     """Find the values that stand for black and white. Formats of more than 8 bits fix no range: their values are read.
 
     Returns:
@@ -51,7 +51,7 @@ def value_range(image: Image.Image, depth: Depth | None = None) -> Range:
 
     values = np.asarray(image)
     if is_16_bits(image):
-        return 0.0, float(find_white(values, depth or Depth()))
+        return 0.0, float(find_white(values, depth))
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     return (0.0, 1.0) if image.mode == "F" and low >= 0.0 and high <= 1.0 else (low, high)

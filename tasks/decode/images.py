@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PIL import ExifTags, Image, ImageFile, PngImagePlugin, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError, features
 
 from tasks.decode.colour import Range, is_16_bits, resamplable, to_srgb, value_range
 from tasks.decode.depth import FULL, Depth, brightened, lower_bytes, read_depth
@@ -32,16 +32,7 @@ _JPEG = b"\xff\xd8"
 #: Largest size in bytes of an unpacked colour profile or text of a PNG.
 _MAX_CHUNK = 2**24
 
-# Exif 2.3, tag 0x0112: the transposition that turns the stored pixels upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+# Exif 2.3, tag 0x0112: orientations that swap width and height.
 _SIDEWAYS = (5, 6, 7, 8)
 
 
@@ -70,12 +61,8 @@ def decode_photo(data: bytes, settings: DecodeSettings, max_pixels: int = MAX_PI
     """Decode a photo, turn it upright, convert it to sRGB, and crop or squeeze it to the square.
 
     The same bytes and settings always give the same picture. An animation gives its first frame. A file with all of its
-    pixels is decoded even if other parts are damaged.
-
-    Args:
-        data: Content of the photo's file, which also tells the format.
-        settings: How to decode the photo.
-        max_pixels: Largest number of pixels. Larger photos are rejected by their header, before they are decoded.
+    pixels is decoded even if other parts are damaged. Photos of more pixels than the cap are rejected by their header,
+    before they are decoded.
 
     Raises:
         Rejected: The photo cannot be decoded.
@@ -106,19 +93,18 @@ def _decode_or_repair(data: bytes, settings: DecodeSettings, max_pixels: int) ->
 def _decode(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
     with _rejecting(data):
         photo = Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
-    width, height = photo.size
+    (width, height), mode = photo.size, photo.mode
     if width * height > max_pixels:
         raise _too_large(f"It has {width} x {height} pixels")
-    mode = photo.mode
     if photo.format == "JPEG2000":
         _check_jpeg_2000(data)
     with _rejecting(data):
         ready, extent, black_white, flaws = _ready(photo, data, settings)
     square = to_srgb(_square(ready, extent, settings), black_white, photo.info.get("icc_profile"))
-    orientation = _orientation(photo)
+    square.info.clear()  # else Pillow would store comments and profiles of the original
     # The square is turned, not the photo: it is smaller, and both give the same pixels.
-    if orientation in _UPRIGHT:
-        square = square.transpose(_UPRIGHT[orientation])
+    square.getexif()[ExifTags.Base.Orientation] = orientation = _orientation(photo)
+    ImageOps.exif_transpose(square, in_place=True)
     if orientation in _SIDEWAYS:
         width, height = height, width
     return Picture(_encode(square, settings), width, height, photo.format or "", mode, flaws)
@@ -197,7 +183,6 @@ def _orientation(photo: Image.Image) -> int:
 
 
 def _encode(picture: Image.Image, settings: DecodeSettings) -> bytes:
-    picture.info.clear()  # else Pillow would store comments and profiles of the original
     buffer = io.BytesIO()
     if settings.encoding == "png":
         picture.save(buffer, "PNG", compress_level=2)  # level 6 takes five times as long for 11 % less

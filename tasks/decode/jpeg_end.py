@@ -7,9 +7,7 @@ last bit.
 """
 
 import re
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import simplejpeg
 
@@ -20,27 +18,8 @@ _BETWEEN = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)})
 # Within a scan FF is followed by 0 (a stuffed byte), by a restart marker, or by the marker that ends the scan.
 _SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
 
-
-@dataclass
-class _Scans:
-    """The scans of a JPEG.
-
-    Args:
-        start: Offset of the bytes of the last scan.
-        end: Offset of the end of these bytes.
-        is_open: Whether nothing follows but, perhaps, another photo.
-        precision: Lowest bit that was sent of each of the 64 coefficients, by component; `None` if none was sent.
-    """
-
-    start: int = 0
-    end: int = 0
-    is_open: bool = True
-    precision: dict[int, list[int | None]] = field(default_factory=dict)
-
-    @property
-    def complete(self) -> bool:
-        """Whether each coefficient of each component was sent to its last bit, and nothing follows."""
-        return self.is_open and bool(self.start) and all(bit == 0 for bits in self.precision.values() for bit in bits)
+#: Lowest bit that was sent of each of the 64 coefficients, by component; None if none was sent.
+Precision = dict[int, list[int | None]]
 
 
 def with_end_marker(data: bytes) -> bytes | None:
@@ -48,11 +27,24 @@ def with_end_marker(data: bytes) -> bytes | None:
 
     The result is None if pixels are, or may be, missing.
     """
-    scans = _read_scans(data)
-    if not scans.complete:
+    precision: Precision = {}
+    end = 0
+    try:
+        for kind, segment, place in _segments(data):
+            if kind == _SCAN:
+                _add_scan(precision, segment)
+                end = place
+            elif kind in _FRAME and not precision:
+                # The number of components follows precision, height and width.
+                precision = {component: [None] * 64 for component in segment[6 : 6 + 3 * segment[5] : 3]}
+            elif kind not in _BETWEEN:
+                return None
+    except (IndexError, KeyError, ValueError):
         return None
-    colours = "CMYK" if len(scans.precision) == len("CMYK") else "GRAY"
-    return next((body + END for body in _bodies(data[: scans.end]) if _is_exact(body, colours)), None)
+    if not end or any(bit != 0 for bits in precision.values() for bit in bits):
+        return None
+    colours = "CMYK" if len(precision) == len("CMYK") else "GRAY"
+    return next((body + END for body in _bodies(data[:end]) if _is_exact(body, colours)), None)
 
 
 def _bodies(data: bytes) -> Iterator[bytes]:
@@ -81,41 +73,24 @@ def _is_whole(body: bytes, colours: str) -> bool:
     return True
 
 
-def _read_scans(data: bytes) -> _Scans:
-    """Read the segments of a JPEG, up to its end or to an invalid segment."""
-    scans, place = _Scans(), len(START)
+def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Yield kind, content and end of each segment, up to another photo; raise a ValueError at an invalid one."""
+    place = len(START)
     while place < len(data) and not data.startswith(START, place):
         kind, length = data[place + 1 : place + 2], int.from_bytes(data[place + 2 : place + 4])
         segment = data[place + 4 : place + 2 + length]
-        if data[place] != 0xFF or len(segment) < max(length - 2, 1) or not _add(scans, kind[0], segment):
-            scans.is_open = False
-            break
+        if data[place] != 0xFF or len(segment) < max(length - 2, 1):
+            raise ValueError(place)
         place += 2 + length
         if kind[0] == _SCAN:
             found = _SCAN_END.search(data, place)
-            scans.start, place = place, found.end() - len(END) if found else len(data)
-            scans.end = place
-    return scans
+            place = found.end() - len(END) if found else len(data)
+        yield kind[0], segment, place
 
 
-def _add(scans: _Scans, kind: int, segment: bytes) -> bool:
-    """Record a segment; return False if it is invalid here."""
-    if kind in _FRAME and not scans.precision:
-        count = segment[5] if len(segment) > 5 else 0  # after precision, height and width
-        scans.precision = {component: [None] * 64 for component in segment[6 : 6 + 3 * count : 3]}
-        return bool(scans.precision)
-    if kind == _SCAN:
-        return _add_scan(scans, segment)
-    return kind in _BETWEEN
-
-
-def _add_scan(scans: _Scans, segment: bytes) -> bool:
-    count = segment[0]
+def _add_scan(precision: Precision, segment: bytes) -> None:
+    count, (first, last, bits) = segment[0], segment[-3:]
     if len(segment) != 4 + 2 * count:
-        return False
-    first, last, bits = struct.unpack("3B", segment[-3:])
+        raise ValueError(count)
     for component in segment[1:-3:2]:
-        if component not in scans.precision:
-            return False
-        scans.precision[component][first : last + 1] = [bits & 15] * (last + 1 - first)
-    return True
+        precision[component][first : last + 1] = [bits & 15] * (last + 1 - first)

@@ -6,26 +6,16 @@ published before is replaced by an identical one.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tasks.cluster.actor import check_folder, check_version
+from tasks.cluster.actor import Job, check_folder, check_version
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.client import Job, connect
+from tasks.cluster.client import connect
 from tasks.cluster.resources import rows_of_block
-from tasks.decode.photos import (
-    ROWS_PER_SHARD,
-    DecodeCounts,
-    DecodeStores,
-    Untried,
-    decode_untried,
-    find_untried,
-    open_stores,
-)
-from tasks.decode.repair import NONE_FLAWED
+from tasks.decode.photos import ROWS_PER_SHARD, DecodeCounts, DecodeStores, decode_untried, find_untried, open_stores
 from tasks.decode.settings import DecodeSettings
 from tasks.paths import to_path
 from tasks.progress import NullProgress, Progress
@@ -34,9 +24,7 @@ from tasks.storage.layout import DataRoot
 
 #: Fewest photos of a block, so that each process gets a batch and shards stay few.
 _LEAST = 64
-_COLUMNS = ("sha256", "path", "bytes")
-#: Column of a block: whether an earlier run rejected the photo as too large.
-_TOO_LARGE = "too_large"
+_COLUMNS = ("sha256", "path", "bytes", "too_large")
 
 
 @dataclass(frozen=True)
@@ -61,10 +49,8 @@ class DecodeBlock:
         """Decode a block of photos."""
         check_version(self.key, self.settings.key)
         folder = to_path(self.folder)
-        check_folder(folder, "the photos")
-        too_large = block.filter(block.column(_TOO_LARGE)).column("sha256").to_pylist()
-        untried = Untried(block, frozenset(too_large))
-        return decode_untried(untried, folder, self.stores(), NullProgress(), self.max_pixels)
+        check_folder(folder)
+        return decode_untried(block, folder, self.stores(), NullProgress(), self.max_pixels)
 
     def stores(self) -> DecodeStores:
         """Open the stores of the settings."""
@@ -77,27 +63,16 @@ def decode_on_cluster(photos: pa.Table, work: DecodeBlock, cluster: Cluster, pro
     The photos have the columns `sha256` (unique), `path` and `bytes`. Progress advances after each block.
 
     Raises:
-        SettingError: Ray is not installed, or the cluster's address is invalid.
         MachineError: The cluster does not answer, or cannot do the work.
         StoreError: A shard is damaged or of another version.
     """
-    untried = find_untried(photos, work.stores())
-    made = list(_decode(untried, work, cluster, progress)) if untried.photos.num_rows else []
-    return DecodeCounts(
-        new=sum(counts.new for counts in made),
-        reused=untried.reused,
-        rejected=sum(counts.rejected for counts in made),
-        rejected_before=untried.settled + sum(counts.rejected_before for counts in made),
-        skipped=tuple(sorted(photo for counts in made for photo in counts.skipped)),
-        flawed=sum((counts.flawed for counts in made), NONE_FLAWED),
-    )
+    untried, others = find_untried(photos, work.stores())
+    counts = sum(_decode(untried.select(_COLUMNS), work, cluster, progress), others) if untried.num_rows else others
+    return replace(counts, skipped=tuple(sorted(counts.skipped)))
 
 
-def _decode(untried: Untried, work: DecodeBlock, cluster: Cluster, progress: Progress) -> Iterator[DecodeCounts]:
-    photos = untried.photos.select(_COLUMNS)
-    too_large = pc.is_in(photos.column("sha256"), pa.array(sorted(untried.too_large), pa.string()))
-    photos = photos.append_column(_TOO_LARGE, too_large)
-    job = Job("decode", to_path(work.data_root), work)
+def _decode(photos: pa.Table, work: DecodeBlock, cluster: Cluster, progress: Progress) -> Iterator[DecodeCounts]:
+    job = Job("decode", work.data_root, work)
     with connect(cluster, progress) as there:
         # An actor has one core, since its worker processes start anew for each block.
         pool = there.choose_pool(1, 0, progress)
@@ -111,5 +86,5 @@ def _decode(untried: Untried, work: DecodeBlock, cluster: Cluster, progress: Pro
 
 def cut(photos: pa.Table, rows: int) -> list[pa.Table]:
     """Cut photos into blocks of so many rows. Blocks are copies, since a slice of a table is pickled with all of it."""
-    places = np.arange(photos.num_rows)
-    return [photos.take(pa.array(places[start : start + rows])) for start in range(0, len(places), rows)]
+    places = pa.array(np.arange(photos.num_rows))
+    return [photos.take(places[start : start + rows]) for start in range(0, len(places), rows)]

@@ -52,29 +52,16 @@ class DecodeCounts:
         flawed: Photos decoded by this run despite damage to their files.
     """
 
-    new: int
-    reused: int
-    rejected: int
-    rejected_before: int
-    skipped: tuple[MissingPhoto, ...]
+    new: int = 0
+    reused: int = 0
+    rejected: int = 0
+    rejected_before: int = 0
+    skipped: tuple[MissingPhoto, ...] = ()
     flawed: Flawed = NONE_FLAWED
 
-
-@dataclass(frozen=True)
-class Untried:
-    """The photos to decode, with the columns that `decode_photos` takes.
-
-    Args:
-        photos: The photos.
-        too_large: Keys of the photos that an earlier run rejected as too large.
-        reused: Number of other photos, which have a picture.
-        settled: Number of other photos, which are rejected for good.
-    """
-
-    photos: pa.Table
-    too_large: frozenset[str]
-    reused: int = 0
-    settled: int = 0
+    def __add__(self, other: "DecodeCounts") -> "DecodeCounts":
+        """Combine the photos of both."""
+        return DecodeCounts(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
 
 def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
@@ -88,10 +75,7 @@ def open_stores(root: DataRoot, settings: DecodeSettings) -> DecodeStores:
 
 
 def read_rejected(stores: DecodeStores, keys: pa.Array) -> pa.Table:
-    """Read one row for each rejected photo without a picture; see `read_rows`.
-
-    A photo that was too large once and has a picture now still has a row.
-    """
+    """Read one row for each rejected photo; see `read_rows`. One that was too large and has a picture now has a row."""
     rows = [found.row for found in read_rows(stores.rejected, keys).values()]
     return pa.Table.from_pylist(rows, stores.rejected.schema)
 
@@ -111,13 +95,16 @@ def decode_photos(
         MachineError: The worker processes do not start, or the object store does not answer.
         StoreError: A shard is damaged or of another version.
     """
-    untried = find_untried(photos, stores)
-    progress.start(untried.photos.num_rows, "photos")
-    return decode_untried(untried, folder, stores, progress, max_pixels)
+    untried, others = find_untried(photos, stores)
+    progress.start(untried.num_rows, "photos")
+    return others + decode_untried(untried, folder, stores, progress, max_pixels)
 
 
-def find_untried(photos: pa.Table, stores: DecodeStores) -> Untried:
-    """Find the photos to decode; see `decode_photos`."""
+def find_untried(photos: pa.Table, stores: DecodeStores) -> tuple[pa.Table, DecodeCounts]:
+    """Find the photos to decode, see `decode_photos`, and count the others.
+
+    The column `too_large` tells whether an earlier run rejected the photo as too large.
+    """
     stores.decoded.sweep()
     stores.rejected.sweep()
     keys = photos.column("sha256").combine_chunks()
@@ -126,32 +113,33 @@ def find_untried(photos: pa.Table, stores: DecodeStores) -> Untried:
     rejected = read_rows(stores.rejected, left.column("sha256").combine_chunks())
     settled = pa.array([key for key, row in rejected.items() if row.is_settled], pa.string())
     left = left.filter(pc.invert(pc.is_in(left.column("sha256"), settled)))
-    before = frozenset(key for key, row in rejected.items() if row.is_too_large)
-    return Untried(left, before, int(decoded.sum()), len(settled))
+    too_large = pa.array([key for key, row in rejected.items() if row.is_too_large], pa.string())
+    left = left.append_column("too_large", pc.is_in(left.column("sha256"), too_large))
+    return left, DecodeCounts(reused=int(decoded.sum()), rejected_before=len(settled))
 
 
 def decode_untried(
-    untried: Untried, folder: AnyPath, stores: DecodeStores, progress: Progress, max_pixels: int
+    untried: pa.Table, folder: AnyPath, stores: DecodeStores, progress: Progress, max_pixels: int
 ) -> DecodeCounts:
-    """Decode photos without reading the stores; see `decode_photos`."""
+    """Decode the photos of `find_untried` without reading the stores."""
     columns = ["sha256", "path", *(["bytes"] if storage_at(folder).reads_are_requests else [])]
-    photos = list(map(Photo, *(untried.photos.column(name).to_pylist() for name in columns)))
+    photos = list(map(Photo, *(untried.column(name).to_pylist() for name in columns)))
+    too_large = set(untried.filter(untried.column("too_large")).column("sha256").to_pylist())
     work = partial(decode_file, settings=stores.settings, max_pixels=max_pixels)
     with BackgroundWriter() as behind:
-        writer = _Writer(stores, untried.too_large, behind)
+        writer = _Writer(stores, too_large, behind)
         with closing(work_on_photos(work, photos, folder, available_cores())) as batches:
             for batch in batches:
                 for decoded in batch:
                     writer.add(decoded)
                 progress.advance(len(batch))
-        for rows in (writer.decoded, writer.rejected):
-            rows.publish()
+        writer.decoded.publish()
+        writer.rejected.publish()
         behind.wait()
     return DecodeCounts(
         new=writer.decoded.total,
-        reused=untried.reused,
         rejected=writer.rejected.total,
-        rejected_before=untried.settled + writer.still_too_large,
+        rejected_before=writer.still_too_large,
         skipped=tuple(writer.skipped),
         flawed=writer.flawed,
     )
@@ -173,13 +161,9 @@ class _Rows:
             self.publish()
 
     def publish(self) -> None:
-        if self.pending:
-            self.behind.do(_publish, self.store, self.pending)
+        if rows := self.pending:
+            self.behind.do(lambda: self.store.append(pa.Table.from_pylist(rows, self.store.schema)))
             self.pending = []
-
-
-def _publish(store: ShardStore, rows: list[dict[str, Any]]) -> None:
-    store.append(pa.Table.from_pylist(rows, store.schema))
 
 
 class _Writer:
@@ -201,8 +185,8 @@ class _Writer:
         (sha256, path, _), result = decoded.photo, decoded.result
         if isinstance(result, Picture):
             row = {name: getattr(result, name) for name in ("width", "height", "format", "mode")}
-            image = {"bytes": result.image, "path": f"{sha256}.{self._encoding}"}
-            self.decoded.add({"sha256": sha256, "image": image, **row})
+            row |= {"sha256": sha256, "image": {"bytes": result.image, "path": f"{sha256}.{self._encoding}"}}
+            self.decoded.add(row)
             if result.flaws:
                 self.flawed += Flawed.of(path, result.flaws)
         elif result.reason is Reason.TOO_LARGE and sha256 in self._too_large:

@@ -6,11 +6,11 @@ crashes over it.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 from tasks.decode.photo_file import LARGE_FILE, MAX_BYTES, DecodeResult, Photo
 from tasks.decode.rejections import CHANGED, unread
@@ -19,51 +19,51 @@ from tasks.snapshot.photo_io import photo_sha256, read_photo
 from tasks.storage.remote_listing import AT_ONCE
 
 RunBatch = Callable[[Sequence[Photo]], list[DecodeResult]]
+#: Starts to prepare a batch. The function that it returns waits for that, and passes the batch to the `RunBatch`.
+Prepare = Callable[[RunBatch, Sequence[Photo]], Callable[[], list[DecodeResult]]]
 
 
-class Prefetcher:
-    """Fetches batches of photos from a folder on an object store; a copy in scratch is deleted once it is processed."""
+@contextmanager
+def prefetching(remote: AnyPath, copies: Path) -> Iterator[Prepare]:
+    """Fetch batches of photos from an object store into a folder; a copy is deleted once it is processed."""
+    threads = ThreadPoolExecutor(AT_ONCE)
 
-    def __init__(self, remote: AnyPath, copies: Path) -> None:
-        self._remote, self._copies = remote, copies
-        self._threads = ThreadPoolExecutor(AT_ONCE)
+    def prepare(run: RunBatch, batch: Sequence[Photo]) -> Callable[[], list[DecodeResult]]:
+        return partial(_finish, run, batch, [threads.submit(_fetch, photo, remote, copies) for photo in batch], copies)
 
-    def prepare(self, run: RunBatch, batch: Sequence[Photo]) -> Callable[[], list[DecodeResult]]:
-        """Start to fetch a batch; the returned function waits for the copies and runs the batch on them."""
-        return partial(self._finish, run, batch, [self._threads.submit(self._fetch, photo) for photo in batch])
+    try:
+        yield prepare
+    finally:
+        threads.shutdown(wait=True, cancel_futures=True)
 
-    def _finish(
-        self, run: RunBatch, batch: Sequence[Photo], futures: Sequence[Future[Photo | DecodeResult]]
-    ) -> list[DecodeResult]:
-        fetched = [future.result() for future in futures]
-        copies = [one for one in fetched if isinstance(one, Photo)]
-        done = iter(run(copies) if copies else ())
-        results = [one if isinstance(one, DecodeResult) else next(done) for one in fetched]
-        for copy in copies:
-            (self._copies / copy.path).unlink()
-        # The work may have computed the key of a photo that came without one.
-        return [
-            result._replace(photo=photo._replace(sha256=result.photo.sha256))
-            for photo, result in zip(batch, results, strict=True)
-        ]
 
-    def _fetch(self, photo: Photo) -> Photo | DecodeResult:
-        """Return the local copy of a photo, or the reason why there is none."""
-        path = self._remote / photo.path
-        try:
-            data = b"" if photo.size > MAX_BYTES else read_photo(path, photo.size or MAX_BYTES)
-            if max(photo.size, len(data)) > MAX_BYTES:
-                sha256 = photo_sha256(path)
-                rejection = CHANGED if photo.sha256 not in ("", sha256) else LARGE_FILE
-                return DecodeResult(photo._replace(sha256=sha256), rejection)
-        except OSError as exc:
-            return DecodeResult(photo, unread(exc))
-        copy = photo._replace(path=secrets.token_hex(8))
-        (self._copies / copy.path).write_bytes(data)
-        return copy
+def _fetch(photo: Photo, remote: AnyPath, copies: Path) -> Photo | DecodeResult:
+    """Return the local copy of a photo, or the reason why there is none."""
+    path = remote / photo.path
+    try:
+        data = b"" if photo.size > MAX_BYTES else read_photo(path, photo.size or MAX_BYTES)
+        if max(photo.size, len(data)) > MAX_BYTES:
+            sha256 = photo_sha256(path)
+            rejection = CHANGED if photo.sha256 not in ("", sha256) else LARGE_FILE
+            return DecodeResult(photo._replace(sha256=sha256), rejection)
+    except OSError as exc:
+        return DecodeResult(photo, unread(exc))
+    copy = photo._replace(path=secrets.token_hex(8))
+    (copies / copy.path).write_bytes(data)
+    return copy
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
+def _finish(
+    run: RunBatch, batch: Sequence[Photo], futures: Sequence[Future[Photo | DecodeResult]], folder: Path
+) -> list[DecodeResult]:
+    fetched = [future.result() for future in futures]
+    copies = [one for one in fetched if isinstance(one, Photo)]
+    done = iter(run(copies))
+    results = [next(done) if isinstance(one, Photo) else one for one in fetched]
+    for copy in copies:
+        (folder / copy.path).unlink()
+    # The work may have computed the key of a photo that came without one.
+    return [
+        result._replace(photo=photo._replace(sha256=result.photo.sha256))
+        for photo, result in zip(batch, results, strict=True)
+    ]

@@ -65,11 +65,7 @@ def find_flaws(data: bytes) -> tuple[Flaw, ...]:
 
 
 def repairs(data: bytes) -> Iterator[tuple[bytes, tuple[Flaw, ...]]]:
-    """Repair a file that Pillow refuses, in several ways, without loss of pixels.
-
-    Yields:
-        The repaired file and the flaws that the repair removed, with the smallest change first.
-    """
+    """Repair a file that Pillow refuses without loss of pixels; yields files and removed flaws, least changed first."""
     found = image_format(data)
     if found is PNG:
         yield png_chunks.without(data, lambda chunk: not chunk.is_intact(data)), ()

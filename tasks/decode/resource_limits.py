@@ -35,15 +35,12 @@ def enable_limits() -> None:
 
 @contextmanager
 def limited(max_pixels: int) -> Iterator[None]:
-    """Limit the time and memory of a block.
+    """Limit the time and memory of a block that decodes a photo of at most so many pixels.
 
     A codec that never returns to Python cannot be interrupted; after twice the time, SIGVTALRM ends the process.
 
-    Args:
-        max_pixels: Largest number of pixels of a photo. The memory limit follows from it; beyond the limit, the block
-            gets a `MemoryError`.
-
     Raises:
+        MemoryError: The block took more memory than a photo of so many pixels may.
         TimeUpError: The block took more than `CPU_SECONDS`.
     """
     if signal.getsignal(signal.SIGPROF) is not _raise:
@@ -65,8 +62,7 @@ def _raise(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (a
 
 def _limit_memory(limit: int) -> None:
     """Limit data memory, which leaves out address space that threads and libraries only reserve."""
-    if sys.platform != "linux":  # RLIMIT_DATA means something else there
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+    if sys.platform == "linux":  # RLIMIT_DATA means something else elsewhere
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

@@ -43,11 +43,8 @@ class DecodeSettings:
                 f"A square of {self.size} pixels cannot be cropped from a photo whose short side is {self.resize}: "
                 f"give a resize of {self.size} or more."
             )
-        for name, value, known in (
-            ("resampling", self.resampling, get_args(Resampling)),
-            ("encoding", self.encoding, get_args(Encoding)),
-            ("crop", self.crop, get_args(Crop)),
-        ):
+        for name, choices in (("resampling", Resampling), ("encoding", Encoding), ("crop", Crop)):
+            value, known = getattr(self, name), get_args(choices)
             if value not in known:
                 raise SettingError(f"There is no {name} {value!r}. Known are {', '.join(known)}.")
 

@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import partial
 
 from tasks.decode.photo_file import TIMED_OUT, DecodeResult, Photo
-from tasks.decode.prefetch import Prefetcher, RunBatch
+from tasks.decode.prefetch import Prepare, prefetching
 from tasks.decode.rejections import Reason, Rejection
 from tasks.decode.worker_process import WorkerCrashError, WorkerProcess
 from tasks.paths import AnyPath
@@ -34,9 +34,6 @@ _CRASHED = Rejection(
     Reason.CRASHED, "The process that decoded it died each time. Store it in another format or delete it."
 )
 _BY_SIGNAL: dict[int, Rejection] = {signal.SIGVTALRM: TIMED_OUT, signal.SIGKILL: _KILLED, signal.SIGTERM: _KILLED}
-
-#: Starts to prepare a batch. The function that it returns waits for that, and passes the batch to the `RunBatch`.
-Prepare = Callable[[RunBatch, Sequence[Photo]], Callable[[], list[DecodeResult]]]
 
 
 class WorkerPool:
@@ -95,35 +92,25 @@ class WorkerPool:
 def work_on_photos(
     work: Callable[..., DecodeResult], photos: Sequence[Photo], folder: AnyPath, workers: int
 ) -> Generator[list[DecodeResult], None, None]:
-    """Apply a function to photos on several processes, wherever the photos are; see `map_in_processes`.
+    """Apply a function to photos of a local folder or one on an object store; see `map_in_processes`.
 
-    The function is picklable, and takes a photo and the keyword `folder`, the local folder of the photo's path. The
-    folder of the photos is local or on an object store.
+    The function is picklable, and takes a photo and the keyword `folder`, the local folder of the photo's path.
     """
     if not storage_at(folder).reads_are_requests:
         yield from map_in_processes(partial(work, folder=folder), photos, workers)
         return
     sweep(folder)
-    with scratch_folder("photos") as copies, Prefetcher(folder, copies) as prefetcher:
-        yield from map_in_processes(partial(work, folder=copies), photos, workers, prefetcher.prepare)
+    with scratch_folder("photos") as copies, prefetching(folder, copies) as prepare:
+        yield from map_in_processes(partial(work, folder=copies), photos, workers, prepare)
 
 
 def map_in_processes(
     work: Callable[[Photo], DecodeResult], photos: Sequence[Photo], workers: int, prepare: Prepare = partial
 ) -> Generator[list[DecodeResult], None, None]:
-    """Apply a function to photos on several processes.
+    """Apply a picklable function to photos on several processes; yields the results of each batch, in their order.
 
     If a process crashes or hangs, another one retries its photos one by one. A photo that ends that process too is
-    rejected, for the reason that the signal gives.
-
-    Args:
-        work: Picklable function of one photo.
-        photos: Photos to process.
-        workers: Largest number of processes.
-        prepare: Called for each batch ahead of its turn.
-
-    Yields:
-        Results of one batch after the other, in the order of the photos.
+    rejected, for the reason that the signal gives. `prepare` is called for each batch ahead of its turn.
 
     Raises:
         MachineError: A process does not start.

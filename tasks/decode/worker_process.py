@@ -12,11 +12,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
 from tasks.decode.resource_limits import enable_limits
 from tasks.errors import MachineError
+from tasks.runtime.signals import exit_with_parent
 
 #: Wall-clock seconds without a result after which a process is killed. This is far above the limit of processor time,
 #: so that a busy machine does not reach it, and a disk or server that does not answer does.
@@ -120,9 +120,7 @@ def _serve(connection: Connection, work: Callable[[ItemT], ResultT]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     # Codecs write warnings to standard error, and cron would mail them.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
+    exit_with_parent()
     enable_limits()
     connection.send([])
     while True:
@@ -138,22 +136,12 @@ def _serve_batch(items: Sequence[ItemT], work: Callable[[ItemT], ResultT], conne
     results: list[ResultT | Exception] = []
     sent = time.monotonic()
     for item in items:
-        results.append(_try(work, item))
+        try:
+            results.append(work(item))
+        except Exception as exc:  # noqa: BLE001 (the parent raises it)
+            exc.add_note(traceback.format_exc())
+            results.append(exc)
         if time.monotonic() > sent + _SEND_INTERVAL:
             connection.send(results)
             results, sent = [], time.monotonic()
     connection.send(results)
-
-
-def _try(work: Callable[[ItemT], ResultT], item: ItemT) -> ResultT | Exception:
-    try:
-        return work(item)
-    except Exception as exc:  # noqa: BLE001 (the parent raises it)
-        exc.add_note(traceback.format_exc())
-        return exc
-
-
-def _exit_with(parent: BaseProcess) -> None:
-    """Exit once the parent is gone, even if it was killed."""
-    parent.join()
-    os._exit(1)

@@ -40,7 +40,7 @@ def install() -> None:
 
 
 def exit_with_parent() -> None:
-    """End a worker that Luigi forked as soon as the program that started it has ended in any way."""
+    """End a worker process as soon as the program that started it has ended in any way."""
     global _following  # noqa: PLW0603 (a process has one parent)
     parent = parent_process()
     if parent is None or _following == os.getpid():

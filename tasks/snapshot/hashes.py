@@ -3,9 +3,7 @@
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from threading import Semaphore
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +15,7 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.parquet import publish_parquet, read_parquet
 from tasks.snapshot.listing import PhotoFile
-from tasks.snapshot.photo_io import photo_sha256
+from tasks.snapshot.photo_io import PIECE, photo_sha256
 from tasks.snapshot.walk import unreachable_store
 from tasks.storage.files import storage_at
 from tasks.storage.remote_listing import AT_ONCE, StoreUnreachableError
@@ -37,8 +35,8 @@ RACY_NS = 2_000_000_000
 
 # Files of a thread's unit of work: a million files need few futures, and progress still moves.
 _CHUNK = 64
-# Bytes of a large object, and how many of those are read in parallel: each is in memory meanwhile.
-_LARGE, _LARGE_AT_ONCE = 4 * 2**20, 4
+# Most bytes of objects in memory, each whole or in pieces: enough for photos of 8 MB in all threads.
+_OBJECT_BYTES = 2**28
 _NAMED = 10
 
 _log = logging.getLogger(__name__)
@@ -62,10 +60,8 @@ class Hashed:
 def read_hashes(path: AnyPath) -> pa.Table | None:
     """Read the hashes that the last snapshot left.
 
-    They only save work: if the file is damaged or of another version, that is logged, and every photo is read again.
-
-    Returns:
-        A table of `HASHES`; None without a usable one.
+    They only save work: if the file is damaged or of another version, that is logged, the result is None, and every
+    photo is read again.
     """
     try:
         table = read_parquet(path)
@@ -81,16 +77,10 @@ def read_hashes(path: AnyPath) -> pa.Table | None:
 
 
 def hash_files(root: AnyPath, files: Sequence[PhotoFile], known: pa.Table | None, progress: Progress) -> Hashed:
-    """Hash files, but recall the hashes of those whose size and version are known.
+    """Hash files of a folder, but recall the hashes of those whose size and version are known.
 
     A file that vanished has no row; one that cannot be read has none either, and is logged. Objects of a store are
-    read by many parallel requests.
-
-    Args:
-        root: Folder of the files.
-        files: Files that `list_files` found there.
-        known: Rows of an earlier table that `drop_racy` kept, or None.
-        progress: Advanced by the files that are read.
+    read by many parallel requests. Progress advances by the files that are read.
 
     Raises:
         DatasetError: The object store is unreachable.
@@ -119,12 +109,7 @@ def tabulate_files(files: Sequence[PhotoFile]) -> pa.Table:
 
 
 def recall(files: pa.Table, known: pa.Table | None) -> list[str | None]:
-    """Find the known hash of each file; None for a file that has to be read.
-
-    Args:
-        files: The files, as `tabulate_files` returns them.
-        known: Columns of `HASHES`, or None.
-    """
+    """Find the known hash of each file of `tabulate_files`; None for a file that has to be read."""
     if known is None:
         return [None] * files.num_rows
     last = known.take(pc.index_in(files["path"], value_set=known["path"].combine_chunks()))
@@ -138,11 +123,7 @@ def drop_racy(hashes: pa.Table, files: Iterable[PhotoFile], moment_ns: int) -> p
 
     A file that changes after it was read, but within the resolution of the file system's clock, looks unchanged; git
     calls such an entry racily clean. Its mtime or ctime is hardly older than the moment of reading, or newer.
-
-    Args:
-        hashes: Columns of `HASHES`.
-        files: The files of the hashes.
-        moment_ns: A moment before the files were listed and read, in nanoseconds since 1970.
+    The moment lies before the files were listed and read, in nanoseconds since 1970.
     """
     # Python's numbers: the date of a file may be beyond 64 bits of nanoseconds.
     latest = moment_ns - RACY_NS
@@ -166,25 +147,26 @@ def _read(root: AnyPath, files: Sequence[PhotoFile], progress: Progress) -> Iter
         return
     progress.start(len(files), "photo")
     remote = storage_at(root).reads_are_requests
-    large = Semaphore(_LARGE_AT_ONCE) if remote else nullcontext()
     step, threads = (1, AT_ONCE) if remote else (_CHUNK, min(32, (os.cpu_count() or 1) + 4))
 
     def hash_chunk(chunk: Sequence[PhotoFile]) -> list[str | OSError]:
-        return [_hash(root / file.path, large if file.size > _LARGE else nullcontext()) for file in chunk]
+        return [_hash(root / file.path) for file in chunk]
+
+    def weigh(chunk: Sequence[PhotoFile]) -> int:
+        return sum(min(file.size, PIECE) for file in chunk) if remote else 0
 
     chunks = (files[start : start + step] for start in range(0, len(files), step))
     try:
-        for results in map_ordered(hash_chunk, chunks, threads):
+        for results in map_ordered(hash_chunk, chunks, threads, weigh, _OBJECT_BYTES):
             yield from results
             progress.advance(len(results))
     except StoreUnreachableError as exc:
         raise unreachable_store(exc) from exc
 
 
-def _hash(path: AnyPath, limit: AbstractContextManager[object]) -> str | OSError:
+def _hash(path: AnyPath) -> str | OSError:
     try:
-        with limit:
-            return photo_sha256(path)
+        return photo_sha256(path)
     except OSError as exc:
         return exc
 

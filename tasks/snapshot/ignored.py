@@ -3,7 +3,7 @@
 from bisect import insort
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from tasks.events import escape_control_characters
@@ -80,29 +80,19 @@ class IgnoredSummary:
     @classmethod
     def from_details(cls, details: Mapping[str, Any]) -> "IgnoredSummary":
         """Read the output of `details`; an earlier version of this project wrote the counts only."""
+        counts, examples = (details.get(name, {}) for name in ("ignored", "ignored_examples"))
         folders = details.get("folders_without_photos", {})
-        return cls(
-            details.get("ignored", {}),
-            details.get("ignored_examples", {}),
-            folders.get("first", {}),
-            folders.get("more", 0),
-        )
+        return cls(counts, examples, folders.get("first", {}), folders.get("more", 0))
 
     def details(self) -> dict[str, Any]:
         """Convert to the details of manifests and records."""
-        return {
-            "ignored": dict(self.counts),
-            "ignored_examples": {reason: list(paths) for reason, paths in self.examples.items()},
-            "folders_without_photos": {
-                "first": {name: dict(counts) for name, counts in self.folders.items()},
-                "more": self.more_folders,
-            },
-        }
+        folders = {"first": self.folders, "more": self.more_folders}
+        return {"ignored": self.counts, "ignored_examples": self.examples, "folders_without_photos": folders}
 
     def rows(self) -> list[IgnoredRow]:
         """All reasons, those with a remedy first."""
         rows = [
-            IgnoredRow(reason, count, self.examples.get(reason, ()), _WORDS[reason].remedy if reason in _WORDS else "")
+            IgnoredRow(reason, count, self.examples.get(reason, ()), _words(reason).remedy)
             for reason, count in self.counts.items()
         ]
         return sorted(rows, key=lambda row: (not row.remedy, row.reason))
@@ -134,9 +124,8 @@ class IgnoredSummary:
 
     def lines(self, folder: str = "No label") -> list[tuple[str, str]]:
         """All lines, each with its heading; `folder` is the heading for folders without a photo."""
-        return [("Ignored", line) for line in self.describe_reasons()] + [
-            (folder, line) for line in self.describe_folders()
-        ]
+        lines = [("Ignored", line) for line in self.describe_reasons()]
+        return lines + [(folder, line) for line in self.describe_folders()]
 
     def explain(self) -> str:
         """All lines as the last sentence of an error; empty if there are none."""
@@ -155,15 +144,14 @@ class IgnoredSummary:
 
 def merge_ignored(summaries: Collection[IgnoredSummary]) -> IgnoredSummary:
     """Merge the summaries of several listings."""
-    counts: Counter[str] = Counter()
-    examples: dict[str, list[str]] = {}
-    folders: dict[str, Mapping[str, int]] = {}
+    merged = Ignored()
     for summary in summaries:
-        counts.update(summary.counts)
-        folders.update(summary.folders)
+        merged.counts.update(summary.counts)
+        merged.folders |= {name: Counter(counts) for name, counts in summary.folders.items()}
         for reason, paths in summary.examples.items():
-            examples[reason] = sorted({*examples.get(reason, ()), *paths})[:EXAMPLES]
-    return _summary(counts, examples, folders, sum(summary.more_folders for summary in summaries))
+            merged.examples[reason] = sorted({*merged.examples.get(reason, ()), *paths})[:EXAMPLES]
+    found = merged.summarise(())
+    return replace(found, more_folders=found.more_folders + sum(summary.more_folders for summary in summaries))
 
 
 @dataclass
@@ -194,27 +182,15 @@ class Ignored:
     def summarise(self, photos: Iterable[str]) -> IgnoredSummary:
         """Summarise the entries beside photos with these paths."""
         used = {path.partition("/")[0] for path in photos}
-        without = {
-            name: dict(sorted(counts.items()))
-            for name, counts in self.folders.items()
-            if name not in used and not counts.keys() <= _CLUTTER
-        }
-        return _summary(self.counts, self.examples, without, 0)
-
-
-def _summary(
-    counts: Mapping[str, int],
-    examples: Mapping[str, Sequence[str]],
-    folders: Mapping[str, Mapping[str, int]],
-    more: int,
-) -> IgnoredSummary:
-    first = sorted(folders)[:_KEPT_FOLDERS]
-    return IgnoredSummary(
-        dict(sorted(counts.items())),
-        {reason: [_printable(path) for path in paths] for reason, paths in sorted(examples.items())},
-        {name: folders[name] for name in first},
-        more + len(folders) - len(first),
-    )
+        without = sorted(
+            name for name, counts in self.folders.items() if name not in used and not counts.keys() <= _CLUTTER
+        )
+        return IgnoredSummary(
+            dict(sorted(self.counts.items())),
+            {reason: [_printable(path) for path in paths] for reason, paths in sorted(self.examples.items())},
+            {name: dict(sorted(self.folders[name].items())) for name in without[:_KEPT_FOLDERS]},
+            max(len(without) - _KEPT_FOLDERS, 0),
+        )
 
 
 def _printable(path: str) -> str:
@@ -225,9 +201,12 @@ def _printable(path: str) -> str:
         return path.encode(errors="backslashreplace").decode()
 
 
+def _words(reason: str) -> _Words:
+    return _WORDS.get(reason, _Words(reason, reason))
+
+
 def _counted(reason: str, count: int) -> str:
-    words = _WORDS.get(reason, _Words(reason, reason))
-    return f"{count:,} {words.one if count == 1 else words.several}"
+    return f"{count:,} {_words(reason).one if count == 1 else _words(reason).several}"
 
 
 def _examples(examples: Sequence[str], count: int) -> str:

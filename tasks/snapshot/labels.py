@@ -17,6 +17,8 @@ _SPLIT = re.compile(
 )
 #: Most labels, and most folders in splits, that an error names.
 _NAMED, _NAMED_FOLDERS = 10, 3
+#: Fewest photos of a label, since each split needs one.
+_LEAST = 3
 
 
 def to_label(folder: str) -> str:
@@ -37,15 +39,7 @@ def describe_merge(label: str, folders: Sequence[str]) -> str:
 
 
 def label_changes(before: Mapping[str, int] | None, now: Mapping[str, int]) -> dict[str, list[str]]:
-    """Find the labels that are new or gone.
-
-    Args:
-        before: Photos of each label on an earlier date; None in the first run, in which no label is new.
-        now: Photos of each label now.
-
-    Returns:
-        `new` and `gone`, each sorted.
-    """
+    """Find the labels, sorted, that are new or gone since an earlier date; none is new in the first run."""
     if before is None:
         return {"new": [], "gone": []}
     # An earlier version of this project kept labels as their folders' names were written.
@@ -53,13 +47,8 @@ def label_changes(before: Mapping[str, int] | None, now: Mapping[str, int]) -> d
     return {"new": sorted(now.keys() - earlier), "gone": sorted(earlier - now.keys())}
 
 
-def check_labels(counts: Mapping[str, int], least: int = 3, ignored: IgnoredSummary | None = None) -> None:
-    """Refuse a dataset that no head can be trained on, before any work is done.
-
-    Args:
-        counts: Usable photos of each label.
-        least: Fewest photos of a label; three, since each split needs one.
-        ignored: Ignored entries, which the error names.
+def check_labels(counts: Mapping[str, int], ignored: IgnoredSummary | None = None) -> None:
+    """Refuse usable photos that no head can be trained on, before any work is done; the error names ignored entries.
 
     Raises:
         DatasetError: There are fewer than two labels, or labels with too few photos, which are named.
@@ -71,10 +60,10 @@ def check_labels(counts: Mapping[str, int], least: int = 3, ignored: IgnoredSumm
             f"The dataset has {found or 'no photos in folders'}, and a classifier needs two labels at least. Give a "
             f"folder that holds one folder a label with its photos inside: <dataset>/<label>/<photo>.jpg.{explained}"
         )
-    small = [f"{label!r} ({count})" for label, count in counts.items() if count < least]
+    small = [f"{label!r} ({count})" for label, count in counts.items() if count < _LEAST]
     if small:
         raise DatasetError(
-            f"Labels with fewer than {least} usable photos: {first_of(small, _NAMED)}. Add photos to them or move "
+            f"Labels with fewer than {_LEAST} usable photos: {first_of(small, _NAMED)}. Add photos to them or move "
             f"their folders out of the dataset; duplicates, and photos under two labels, do not count.{explained}"
         )
 
@@ -82,12 +71,8 @@ def check_labels(counts: Mapping[str, int], least: int = 3, ignored: IgnoredSumm
 def check_split_folders(paths: Collection[str], folder: AnyPath, archive: str = "") -> None:
     """Refuse a dataset whose first folders are splits, such as `train/` and `test/`, with the same folders in them.
 
-    They would become the labels. Folders of such names with different folders in them, or none, may be labels.
-
-    Args:
-        paths: Paths of the photos.
-        folder: Folder of the paths.
-        archive: The archive that the folder was extracted from, for the error; empty if the dataset is a folder.
+    They would become the labels. Folders of such names with different folders in them, or none, may be labels. The
+    error names the archive that the folder was extracted from, if there is one.
 
     Raises:
         DatasetError: The first folders are splits; names them, the folders that they share, and the remedy.

@@ -3,16 +3,15 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
+from typing import NamedTuple
 
 from tasks.keys import KEY_LENGTH
 from tasks.snapshot.ignored import Ignored, IgnoredSummary
 from tasks.snapshot.labels import to_label
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoFile:
-    """The file or object of a photo.
+class PhotoFile(NamedTuple):
+    """The file or object of a photo; files sort by path.
 
     Args:
         path: Path relative to the listed folder, `/`-separated.
@@ -57,20 +56,12 @@ class Listing:
 
         Unclear objects count too, whether they have been read or not.
         """
-        files = by_path((*self.files, *self.unclear)) if self.unclear else self.files
+        files = sorted((*self.files, *self.unclear)) if self.unclear else self.files
         return fingerprint_rows((file.path, str(file.size), file.version) for file in files)
 
 
-def by_path(files: Iterable[PhotoFile]) -> tuple[PhotoFile, ...]:
-    """Sort files by path."""
-    return tuple(sorted(files, key=attrgetter("path")))
-
-
 def fingerprint_rows(rows: Iterable[Sequence[str]]) -> str:
-    """Key rows of strings by their content and order.
-
-    Args:
-        rows: Strings without the NUL character, the last of each row without a line feed.
+    """Key rows of strings, which have no NUL and no line feed at their end, by their content and order.
 
     Returns:
         The first 16 lower-case hex digits of the sha256 over all rows, with NUL between strings and a line feed after

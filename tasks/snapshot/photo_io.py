@@ -28,11 +28,7 @@ def open_photo(path: Path) -> io.BufferedReader:
 
 
 def read_head(path: str, most: int) -> bytes:
-    """Read the first bytes of a local file, in less than half the time of `open_photo`.
-
-    Raises:
-        OSError: As of `open_photo`.
-    """
+    """Read the first bytes of a local file as `open_photo` does, in less than half the time."""
     descriptor = _open_regular(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(descriptor, most)
@@ -53,14 +49,7 @@ def _open_regular(path: str, flags: int) -> int:
 
 
 def read_photo(path: AnyPath, most: int) -> bytes:
-    """Read the bytes of a photo; an object in one request.
-
-    Args:
-        path: Path of the file or object.
-        most: Most bytes that are wanted.
-
-    Returns:
-        All bytes, or the first `most + 1` of a larger photo.
+    """Read the bytes of a photo, or the first `most + 1` of a larger one; an object in one request.
 
     Raises:
         OSError: As of `open_photo`; an object is missing, or may not be read.
@@ -75,20 +64,13 @@ def read_photo(path: AnyPath, most: int) -> bytes:
 
 
 def photo_sha256(path: AnyPath) -> str:
-    """Hash the bytes of a photo in bounded memory; 64 lower-case hex digits.
-
-    Raises:
-        OSError: As of `read_photo`.
-        StoreUnreachableError: Likewise.
-    """
+    """Hash the bytes of a photo in bounded memory, 64 lower-case hex digits; errors are those of `read_photo`."""
     if not is_remote(path):
         with open_photo(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    digest = hashlib.sha256()
-    start = 0
-    while piece := read_range(path, start, PIECE):
+    digest, start, piece = hashlib.sha256(), 0, b""
+    while start == 0 or len(piece) == PIECE:
+        piece = read_range(path, start, PIECE)
         digest.update(piece)
-        start += len(piece)
-        if len(piece) < PIECE:
-            break
+        start += PIECE
     return digest.hexdigest()

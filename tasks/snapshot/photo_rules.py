@@ -82,12 +82,7 @@ def is_photo_suffix(name: str) -> bool | None:
 
 
 def ignored_by_head(head: bytes, name: str) -> str | None:
-    """Reason to ignore a file by its first bytes; None for the formats that the decode stage reads.
-
-    Args:
-        head: The first `HEAD` bytes of the file, or all of a shorter one.
-        name: Its name, whose suffix names the kind of a file that is no image.
-    """
+    """Reason to ignore a file by its first `HEAD` bytes, or by its suffix if it is no image; None for a photo."""
     found = image_format(head)
     if found is None:
         return kind_by_suffix(name) or NOT_A_PHOTO

@@ -83,16 +83,11 @@ class Snapshot:
 
 
 def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress, archive: str = "") -> Snapshot:
-    """Take a snapshot of a folder `<label>/**/<file>`.
+    """Take a snapshot of a folder `<label>/**/<file>`, in which nothing is changed.
 
-    Files whose size and version are known are not read again. A file that vanishes meanwhile has no row; one that
-    cannot be read has none either, is counted as ignored and logged.
-
-    Args:
-        root: Folder of the dataset; nothing in it is changed.
-        known: The `hashes` of the last snapshot of the same folder, or None.
-        progress: Advanced by the photos that are hashed.
-        archive: The archive that the folder was extracted from, for errors; empty if the dataset is a folder.
+    Files whose size and version are known from the hashes of the last snapshot are not read again. A file that vanishes
+    meanwhile has no row; one that cannot be read has none either, is counted as ignored and logged. Errors name the
+    archive that the folder was extracted from, if there is one.
 
     Raises:
         DatasetError: The folder or one below it cannot be read, has more photos than a snapshot can, or is divided into
@@ -150,11 +145,7 @@ def read_snapshot(root: DataRoot, key: str) -> pa.Table:
 
 
 def usable(table: pa.Table) -> pa.Table:
-    """Select from a snapshot the photos that training may use: no conflicts, and of duplicates the smallest path.
-
-    Returns:
-        Rows with each sha256 once, sorted by sha256.
-    """
+    """Select the photos that training may use, sorted by sha256: no conflicts, and of duplicates the smallest path."""
     return table.filter(pc.and_not(pc.is_null(table["duplicate_of"]), table["conflict"])).sort_by("sha256")
 
 
@@ -169,11 +160,8 @@ def count_labels(table: pa.Table) -> dict[str, int]:
 def invalidate_snapshot(manifest: AnyPath, changed: Sequence[str]) -> None:
     """Let the next run take the snapshot of a date again, and read changed files even if they look unchanged.
 
-    The snapshot itself stays: the current run goes on with it, and so may a run whose source is unreachable.
-
-    Args:
-        manifest: Path of the snapshot's manifest for the date.
-        changed: Paths of files whose bytes are not those of the snapshot.
+    The snapshot itself stays: the current run goes on with it, and so may a run whose source is unreachable. The path
+    is that of the snapshot's manifest for the date.
     """
     drop_hashes(manifest.with_name("hashes.parquet"), changed)
     found = read_manifest(manifest)
@@ -189,18 +177,9 @@ def _mark_repeats(hashes: pa.Table) -> pa.Table:
     pairs, first, pair = np.unique(content * labels + label_code, return_index=True, return_inverse=True)
     labels_of_content = np.bincount(pairs // labels)
     original = first[pair]
-    repeats = original != np.arange(len(path))
-    return pa.table(
-        [
-            hashes["sha256"],
-            path,
-            label,
-            hashes["bytes"],
-            path.take(pa.array(original, mask=~repeats)),
-            pa.array(labels_of_content[content] > 1),
-        ],
-        schema=SNAPSHOT,
-    )
+    duplicate_of = path.take(pa.array(original, mask=original == np.arange(len(path))))
+    conflict = pa.array(labels_of_content[content] > 1)
+    return pa.table([hashes["sha256"], path, label, hashes["bytes"], duplicate_of, conflict], schema=SNAPSHOT)
 
 
 def _first_folder(path: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

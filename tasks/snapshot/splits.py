@@ -83,9 +83,9 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str]) -> Splits:
     names: list[str] = encoded.dictionary.to_pylist()
     codes = np.asarray(encoded.indices).astype(np.int64)
     sizes = np.bincount(codes, minlength=len(names))
-    check_labels(dict(zip(names, sizes.tolist(), strict=True)), least=len(SPLITS))
+    check_labels(dict(zip(names, sizes.tolist(), strict=True)))
 
-    positions = _positions(sha256)
+    positions = np.frombuffer(bytes.fromhex("".join(key[:16] for key in sha256)), ">u8").astype(np.uint64)
     tenths = np.searchsorted(np.array(_ENDS[:-1], np.uint64), positions, side="right").astype(np.int8)
     ids = np.repeat(np.arange(len(SPLITS), dtype=np.int8), [len(own) for own in SPLIT_TENTHS.values()])[tenths]
     present = np.bincount(codes * len(SPLITS) + ids, minlength=len(names) * len(SPLITS)).reshape(-1, len(SPLITS)) > 0
@@ -103,12 +103,9 @@ def assign_splits(sha256: Sequence[str], labels: Sequence[str]) -> Splits:
 
 
 def fold_tenths(folds: int) -> tuple[tuple[int, ...], ...]:
-    """Distribute the tenths among the folds of a cross-validation.
+    """Distribute the tenths among the folds of a cross-validation, from 2 to 10.
 
     Folds ignore labels: a label with few photos may be missing from a fold, or from all folds but one.
-
-    Args:
-        folds: Number of folds, from 2 to 10.
 
     Raises:
         SettingError: There are fewer or more folds.
@@ -132,9 +129,3 @@ def _fill(positions: dict[str, int], splits: dict[str, int]) -> Iterator[tuple[s
 
 def _distance(position: int, span: range) -> int:
     return max(span[0] - position, position - span[-1], 0)
-
-
-def _positions(sha256: Sequence[str]) -> npt.NDArray[np.uint64]:
-    """Read the first 16 hex digits of each key as a number, uint64 [N]."""
-    digits = bytes.fromhex("".join(key[:16] for key in sha256))
-    return np.frombuffer(digits, ">u8").astype(np.uint64)

@@ -56,14 +56,11 @@ class TakeSnapshot(RunStageTask):
         if self.dataset.kind == "folder":
             return None
         return FetchDataset(
-            context=self.context,
-            dataset=self.dataset,
-            date=self.date,
-            on_missing_source=self.on_missing_source,
+            context=self.context, dataset=self.dataset, date=self.date, on_missing_source=self.on_missing_source
         )
 
     def manifest_path(self) -> AnyPath:
-        """Return the path of the date's manifest, which names the snapshot."""
+        """Each date has a manifest, which names the snapshot."""
         return self.root.snapshots(self.dataset.name) / f"{self.date}.json"
 
     def complete(self) -> bool:
@@ -167,14 +164,10 @@ class TakeSnapshot(RunStageTask):
 
 
 def is_current(date: dt.date, own: bool, state: str, dataset: Dataset, on_missing_source: str) -> bool:
-    """Whether the results of a date are current.
+    """Whether the results of a date are current, by the state of the source when they were made.
 
-    Args:
-        date: The date.
-        own: Whether this run made them: photos that were added since are for the next run.
-        state: State of the source when they were made.
-        dataset: The source; it is not looked at for a past date.
-        on_missing_source: Whether results may stay if the source could not be reached.
+    Results of this run stay: photos that were added since are for the next run. Those of a past date stay too, without
+    a look at the source.
     """
     if own or date < dt.date.today():
         return True

@@ -16,7 +16,7 @@ from tasks.file_types import HEAD
 from tasks.paths import AnyPath, file_version, is_remote
 from tasks.snapshot import photo_rules as rules
 from tasks.snapshot.ignored import Ignored
-from tasks.snapshot.listing import Listing, PhotoFile, by_path
+from tasks.snapshot.listing import Listing, PhotoFile
 from tasks.snapshot.photo_io import read_head, read_photo
 from tasks.storage.protocol import StoredFile
 from tasks.storage.remote_listing import AT_ONCE, StoreUnreachableError, objects_below
@@ -43,22 +43,13 @@ def list_files(root: AnyPath, *, labelled: bool = True) -> Listing:
 
 
 def list_unread(root: AnyPath, *, labelled: bool = True) -> Listing:
-    """List photos as `list_files` does, but read nothing of any object: the state of the listing is the same.
-
-    Raises:
-        DatasetError: As of `list_files`.
-    """
+    """List photos as `list_files` does, but read nothing of any object: the state of the listing is the same."""
     # A walk may read files, which costs a request each on an object store: two ways to list.
     return _list_objects(root, labelled=labelled) if is_remote(root) else _walk(root, labelled=labelled)
 
 
 def read_unclear(root: AnyPath, listing: Listing, known: Container[PhotoFile] = ()) -> Listing:
-    """Read the first bytes of the unclear objects of a listing.
-
-    Args:
-        root: The folder.
-        listing: The listing.
-        known: Files that are known to be photos, and are not read.
+    """Read the first bytes of the unclear objects of a listing, but for those that are known to be photos.
 
     Returns:
         The listing with all photos; `unclear` holds the other objects, which are counted as ignored.
@@ -79,7 +70,7 @@ def read_unclear(root: AnyPath, listing: Listing, known: Container[PhotoFile] = 
                 ignored.add(file.path, reason)
     except StoreUnreachableError as exc:
         raise unreachable_store(exc) from exc
-    return Listing(by_path(files), ignored, by_path(others))
+    return Listing(tuple(sorted(files)), ignored, tuple(sorted(others)))
 
 
 def unreachable_store(exc: StoreUnreachableError) -> DatasetError:
@@ -114,10 +105,9 @@ class _Found:
     ignored: Ignored = field(default_factory=Ignored)
 
     def listing(self) -> Listing:
-        return Listing(by_path(self.files), self.ignored, by_path(self.unclear))
+        return Listing(tuple(sorted(self.files)), self.ignored, tuple(sorted(self.unclear)))
 
     def is_outside(self, path: str) -> bool:
-        """Whether a file lies outside all labels."""
         return self.labelled and "/" not in path
 
     def kind(self, path: str) -> str | None:
@@ -172,10 +162,8 @@ def _follow(entry: os.DirEntry[str]) -> os.stat_result | None:
     """Status of an entry, or of the target of a link; None if it is missing."""
     try:
         return entry.stat()
-    except FileNotFoundError:
-        return None
-    except OSError:
-        if entry.is_symlink():
+    except OSError as exc:
+        if isinstance(exc, FileNotFoundError) or entry.is_symlink():
             return None
         raise
 
@@ -189,7 +177,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _add_file(found: _Found, entry: os.DirEntry[str], status: os.stat_result, path: str) -> str | None:
-    """Add a photo; returns the reason to ignore any other file."""
     if not stat.S_ISREG(status.st_mode):
         return rules.NOT_REGULAR
     kind = found.kind(path)
@@ -199,7 +186,7 @@ def _add_file(found: _Found, entry: os.DirEntry[str], status: os.stat_result, pa
         try:
             reason = rules.ignored_by_head(read_head(entry.path, HEAD), entry.name)
         except OSError:
-            reason = rules.UNREADABLE
+            return rules.UNREADABLE
         if reason is not None:
             return reason
     changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
@@ -242,7 +229,6 @@ def _add_object(found: _Found, ignored: dict[str, str], remote: StoredFile) -> N
 
 
 def _read_object(root: AnyPath, known: Container[PhotoFile], file: PhotoFile) -> str | None:
-    """Reason to ignore an unclear object by its first bytes; None for a photo."""
     if file in known:
         return None
     try:

@@ -137,6 +137,7 @@ def ray_blocks(_: Path, keys: int) -> Callable[[], object]:
     from tasks.bottleneck.extract import PHOTOS_PER_SHARD  # noqa: PLC0415 (only this query needs them)
     from tasks.bottleneck.on_ray import _blocks  # noqa: PLC0415
     from tasks.bottleneck.update_store import PendingPhotos  # noqa: PLC0415
+    from tasks.cluster.actor import Job  # noqa: PLC0415
     from tasks.cluster.driver_process import ClusterTask  # noqa: PLC0415
     from tasks.cluster.resources import Pool  # noqa: PLC0415
     from tasks.decode.on_ray import cut  # noqa: PLC0415
@@ -148,7 +149,7 @@ def ray_blocks(_: Path, keys: int) -> Callable[[], object]:
     def query() -> None:
         pending = PendingPhotos(wanted, shards, np.arange(keys) // ROWS_PER_SHARD)
         for blocks in (cut(photos, ROWS_PER_SHARD), list(_blocks(pending, PHOTOS_PER_SHARD))):
-            pickle.dumps(ClusterTask(len, None, blocks, Pool(1, 1, 0)))  # type: ignore[arg-type]  # for nobody
+            pickle.dumps(ClusterTask(Job("decode", "", len), blocks, Pool(1, 1, 0)))
 
     return query
 

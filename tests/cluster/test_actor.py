@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.cluster.actor import ActorContext, Failure, Work, check_folder, check_version, run_work
+from tasks.cluster.actor import Failure, Job, Work, check_folder, check_version, run_job
 from tasks.errors import MachineError
 from tasks.storage.errors import DamagedError
 from tasks.storage.tempfiles import make_temporary
@@ -16,7 +16,7 @@ BLOCK = pa.table({"row": [1, 2]})
 
 def failure(work: Work, root: Path, mark: str = "") -> Exception:
     """Run work that fails in an actor."""
-    result = pickle.loads(run_work(work, ActorContext("decode", str(root), mark), BLOCK))  # noqa: S301 (our own)
+    result = pickle.loads(run_job(Job("decode", str(root), work, mark), BLOCK))  # noqa: S301 (our own)
     assert isinstance(result, Failure)
     return result.error
 
@@ -59,17 +59,17 @@ def test_a_full_disk_is_explained_in_a_sentence(tmp_path: Path) -> None:
 
 def test_a_node_with_another_data_root_is_an_error(tmp_path: Path) -> None:
     with make_temporary(tmp_path / "mark", folder=False) as mark:
-        context = ActorContext("decode", str(tmp_path), str(mark))
-        assert pickle.loads(run_work(len, context, BLOCK)) == 2  # noqa: S301 (our own)
+        job = Job("decode", str(tmp_path), len, str(mark))
+        assert pickle.loads(run_job(job, BLOCK)) == 2  # noqa: S301 (our own)
     error = failure(len, tmp_path, str(mark))
     assert isinstance(error, MachineError)
     assert f"does not see the data root {tmp_path}, or has one of its own there" in str(error)
 
 
 def test_a_node_without_the_photos_is_an_error(tmp_path: Path) -> None:
-    check_folder(tmp_path, "the photos")
+    check_folder(tmp_path)
     with pytest.raises(MachineError, match=r"does not see the photos in .*gone"):
-        check_folder(tmp_path / "gone", "the photos")
+        check_folder(tmp_path / "gone")
 
 
 def test_a_node_with_another_version_is_an_error() -> None:

@@ -11,8 +11,9 @@ import psutil
 import pyarrow as pa
 import pytest
 
+from tasks.cluster.actor import Job, Work
 from tasks.cluster.addresses import Cluster
-from tasks.cluster.client import ClusterConnection, Job, connect
+from tasks.cluster.client import ClusterConnection, connect
 from tasks.cluster.resources import Node
 from tasks.errors import MachineError
 from tasks.progress import NullProgress
@@ -41,8 +42,9 @@ def find(processes: Iterable[psutil.Process], word: str) -> list[psutil.Process]
     return found
 
 
-def results(connection: ClusterConnection, job: Job, most_cpus: int = 1) -> list[Seen]:
-    return list(connection.results(job, BLOCKS, connection.choose_pool(most_cpus, 0, NullProgress())))
+def results(connection: ClusterConnection, root: Path, work: Work, most_cpus: int = 1) -> list[Seen]:
+    pool = connection.choose_pool(most_cpus, 0, NullProgress())
+    return list(connection.results(Job("decode", str(root), work), BLOCKS, pool))
 
 
 def test_a_ray_of_this_machine_processes_all_blocks_and_is_gone_afterwards(
@@ -52,7 +54,7 @@ def test_a_ray_of_this_machine_processes_all_blocks_and_is_gone_afterwards(
     with connect(Cluster(cpus=2), progress) as connection:
         started = children() - before
         assert find(started, "raylet")
-        seen = results(connection, Job("decode", tmp_path, Look()), most_cpus=4)
+        seen = results(connection, tmp_path, Look(), most_cpus=4)
     assert sorted(one.rows for one in seen) == [1, 2, 3]
     assert len({one.process for one in seen}) == 1, "one actor has both processors"
     assert sorted(one.opened for one in seen) == [1, 2, 3], "it keeps what it opened"
@@ -64,17 +66,17 @@ def test_a_ray_of_this_machine_processes_all_blocks_and_is_gone_afterwards(
 
 
 def test_nodes_without_this_project_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "only_here.py").write_text("class Work:\n    def __call__(self, block):\n        return 1\n")
+    (tmp_path / "only_here.py").write_text("class OwnWork:\n    def __call__(self, block):\n        return 1\n")
     with nodes(1) as ray_nodes:
         monkeypatch.syspath_prepend(tmp_path)
-        from only_here import Work  # type: ignore[import-not-found]  # noqa: PLC0415 (made a line above)
+        from only_here import OwnWork  # type: ignore[import-not-found]  # noqa: PLC0415 (made a line above)
 
         expected = r"cannot begin the work \(.*only_here.*\)\. They need this project"
         with (
             pytest.raises(MachineError, match=expected),
             connect(Cluster(ray_nodes.address), NullProgress()) as connection,
         ):
-            results(connection, Job("decode", tmp_path, Work()))
+            results(connection, tmp_path, OwnWork())
 
 
 def test_a_ray_that_is_killed_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
@@ -85,7 +87,7 @@ def test_a_ray_that_is_killed_is_an_error_and_leaves_nothing(tmp_path: Path) -> 
         driver.kill()
         assert_gone([driver])
         with pytest.raises(MachineError, match=r"The Ray of this machine is lost \(.+\)\. What was published is kept"):
-            results(connection, Job("decode", tmp_path, Look()))
+            results(connection, tmp_path, Look())
     assert_gone(started)
 
 

@@ -1,8 +1,6 @@
 """All bad and odd files at once, among good ones: each has the outcome that it is to have, and no other is touched."""
 
 import hashlib
-import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -98,36 +96,12 @@ def test_good_photos_are_the_same_bytes_as_without_any_bad_ones(stores: DecodeSt
     assert [among[row["sha256"]] for row in alone] == alone
 
 
-def test_a_second_run_tries_none_again_but_those_too_large(
-    stores: DecodeStores, cases: list[Case], tmp_path: Path
+def test_codecs_do_not_write_to_the_terminal(
+    tmp_path: Path, cases: list[Case], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    table = write(tmp_path / "photos", [(case.name, case.data) for case in cases])
-    before = stores.rejected.shards()
-    counts = decode_photos(table, tmp_path / "photos", stores, NullProgress(), MAX_PIXELS)
-    assert (counts.new, counts.rejected, counts.skipped) == (0, 0, ())
-    assert counts.reused + counts.rejected_before == len(cases)
-    assert stores.rejected.shards() == before
-
-
-def test_codecs_do_not_write_to_the_terminal(tmp_path: Path, cases: list[Case]) -> None:
     """Cron mails what a run says on standard error."""
-    folder = tmp_path / "photos"
-    pq.write_table(
-        write(folder, [(case.name, case.data) for case in cases if "tiff" in case.name]), tmp_path / "photos.parquet"
-    )
-    code = (
-        "import sys, pyarrow.parquet as pq; from pathlib import Path; from functools import partial\n"
-        "from tasks.decode.worker_pool import map_in_processes\n"
-        "from tasks.decode.photo_file import Photo, decode_file\n"
-        "from tests.decode.drawing import EXACT\n"
-        "table, folder = pq.read_table(sys.argv[1]), Path(sys.argv[2])\n"
-        "photos = list(map(Photo, table['sha256'].to_pylist(), table['path'].to_pylist()))\n"
-        "print(sum(map(len, map_in_processes(partial(decode_file, folder=folder, settings=EXACT), photos, 2))))"
-    )
-    arguments = [sys.executable, "-c", code, str(tmp_path / "photos.parquet"), str(folder)]
-    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
-    assert int(done.stdout) > 100
-    assert done.stderr == ""
+    decode(tmp_path / "tiff", [(case.name, case.data) for case in cases if "tiff" in case.name])
+    assert capfd.readouterr() == ("", "")
 
 
 def test_memory_does_not_grow_over_the_corpus(cases: list[Case]) -> None:

@@ -113,11 +113,7 @@ def test_nobody_is_asked_where_nothing_is_missing(folder: Path, tmp_path: Path) 
 
 
 def test_nothing_is_lost_where_a_node_of_several_dies_in_the_middle(
-    folder: Path,
-    tmp_path: Path,
-    object_store: ObjectStore,
-    ray_nodes: RayNodes,
-    monkeypatch: pytest.MonkeyPatch,
+    folder: Path, tmp_path: Path, object_store: ObjectStore, ray_nodes: RayNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos, here, there = photos_in(folder), tmp_path / "here", to_path(object_store.url("data"))
     decode_photos(photos, folder, open_stores(DataRoot(here), SETTINGS), NullProgress(), MAX_PIXELS)

@@ -1,5 +1,6 @@
 """Reading and decoding the file of one photo."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,9 +50,12 @@ def test_a_file_that_is_gone_changed_or_unreadable_is_rejected_for_now(tmp_path:
     changed = write_photo(tmp_path, "changed.jpg", b"before")
     write_photo(tmp_path, "changed.jpg", encode(smooth(40, 30), "JPEG"))
     (tmp_path / "folder.jpg").mkdir()
-    others = [Photo(GONE, name) for name in ("gone.jpg", "changed.jpg/x", "folder.jpg")]
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
+    (tmp_path / "device.jpg").symlink_to("/dev/zero")
+    others = [Photo(GONE, f"{name}.jpg") for name in ("gone", "changed.jpg/x", "folder", "pipe", "circle", "device")]
     reasons = [reason_of(tmp_path, photo) for photo in (changed, *others)]
-    assert reasons == [Reason.CHANGED, Reason.VANISHED, Reason.VANISHED, Reason.UNREADABLE]
+    assert reasons == [Reason.CHANGED, Reason.VANISHED, Reason.VANISHED, *([Reason.UNREADABLE] * 4)]
     assert not any(reason.lasting for reason in reasons)
 
 

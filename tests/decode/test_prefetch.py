@@ -22,7 +22,7 @@ from tasks.storage.layout import DataRoot
 from tests.decode.deadly import SETTINGS, die_of_the_deadly, die_once
 from tests.decode.drawing import encode, smooth
 from tests.snapshot.photo_files import put
-from tests.support.servers.gateway import Fate, Gateway
+from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore
 
 GOOD = encode(smooth(40, 30), "JPEG")
@@ -145,15 +145,6 @@ def test_a_photo_whose_process_is_killed_is_not_fetched_again(object_store: Obje
     assert [one.photo for one in outcomes] == photos
     assert {one.result.reason for one in outcomes if isinstance(one.result, Rejection)} == {Reason.EMPTY}
     assert requests == {"GET": 5}
-
-
-def test_a_connection_that_breaks_costs_a_request_and_no_photo(object_store: ObjectStore, gateway: Gateway) -> None:
-    photos = drawn(6)
-    folder = put(to_path(object_store.url("photos")), photos)
-    gateway.spoil("GET", Fate.CUT_OFF)
-    columns = (table_of(photos)[name].to_pylist() for name in ("sha256", "path", "bytes"))
-    outcomes = tried(partial(decode_file, settings=SETTINGS), list(map(Photo, *columns)), folder)
-    assert all(isinstance(one.result, Picture) for one in outcomes)
 
 
 def test_closing_the_generator_deletes_the_copies(object_store: ObjectStore, scratch: Path) -> None:

@@ -28,11 +28,8 @@ def test_beyond_the_limit_reasons_are_counted_and_the_first_photos_listed() -> N
     assert text.endswith("and 3 more")
 
 
-def test_a_label_with_three_photos_left_is_enough() -> None:
+def test_a_label_with_fewer_than_three_photos_left_is_named_with_what_cannot_be_decoded() -> None:
     check_left({"daisy": 3, "roses": 3}, missing(4))
-
-
-def test_a_label_with_two_photos_left_is_named_with_what_cannot_be_decoded() -> None:
     with pytest.raises(DatasetError, match=r"(?s)'daisy' \(2\).*daisy/00.jpg: The file is damaged"):
         check_left({"daisy": 2, "roses": 3}, missing(1))
 
@@ -41,7 +38,4 @@ def test_photos_are_listed_by_the_paths_that_the_snapshot_knows() -> None:
     wanted = pa.table({"sha256": ["a", "b"], "path": ["z/new.jpg", "y/other.jpg"]})
     rejected = pa.table({"sha256": ["a"], "path": ["old.jpg"], "reason": ["empty"], "message": ["It is empty."]})
     skipped = [MissingPhoto("x/gone.jpg", "vanished", "It is gone.")]
-    assert missing_photos(wanted, rejected, skipped) == [
-        *skipped,
-        MissingPhoto("z/new.jpg", "empty", "It is empty."),
-    ]
+    assert missing_photos(wanted, rejected, skipped) == [*skipped, MissingPhoto("z/new.jpg", "empty", "It is empty.")]

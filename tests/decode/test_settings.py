@@ -9,8 +9,7 @@ from tasks.errors import SettingError
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"size": 0}, {"size": 30}, {"resampling": "nearest"}, {"encoding": "gif"}, {"crop": "left"}],
+    "settings", [{"size": 0}, {"size": 30}, {"resampling": "nearest"}, {"encoding": "gif"}, {"crop": "left"}]
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(SettingError):

@@ -24,7 +24,6 @@ from tests.decode.deadly import (
     decode_in_a_hurry,
     decode_with_little_memory,
     die_of_the_deadly,
-    die_once,
     fail,
     linger,
     spin,
@@ -64,45 +63,22 @@ def results_of(work: Callable[[Photo], DecodeResult], photos: Sequence[Photo], w
     return [outcome.result for outcome in outcomes if isinstance(outcome.result, Rejection)]
 
 
-def test_photos_that_crash_their_process_are_rejected_and_all_others_are_not() -> None:
+def test_photos_that_end_their_process_are_rejected_by_its_signal_and_all_others_are_not() -> None:
+    by_signal = {
+        **dict.fromkeys((signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS), Reason.CRASHED),
+        signal.SIGVTALRM: Reason.TIMED_OUT,
+        **dict.fromkeys((signal.SIGKILL, signal.SIGTERM), Reason.KILLED),
+    }
     photos = numbered(4 * BATCH)
-    deadly = (5, 2 * BATCH)
-    for place in deadly:
-        photos[place] = Photo(photos[place].sha256, f"{DEADLY}{signal.SIGSEGV.value}")
-    crashed = [
-        place for place, result in enumerate(results_of(die_of_the_deadly, photos)) if result.reason == Reason.CRASHED
-    ]
-    assert crashed == list(deadly)
+    for place, number in enumerate(by_signal, 1):
+        photos[9 * place] = Photo(photos[9 * place].sha256, f"{DEADLY}{number.value}")
+    reasons = [result.reason for result in results_of(die_of_the_deadly, photos)]
+    assert [reason for reason in reasons if reason != Reason.EMPTY] == list(by_signal.values())
+    assert [reason.lasting for reason in reasons[9 : 9 * 7 : 9]] == [True] * 4 + [False] * 2
 
 
-@pytest.mark.parametrize(
-    ("number", "reason", "lasting"),
-    [
-        (signal.SIGSEGV, Reason.CRASHED, True),
-        (signal.SIGABRT, Reason.CRASHED, True),
-        (signal.SIGBUS, Reason.CRASHED, True),
-        (signal.SIGVTALRM, Reason.TIMED_OUT, True),
-        (signal.SIGKILL, Reason.KILLED, False),
-        (signal.SIGTERM, Reason.KILLED, False),
-    ],
-)
-def test_the_signal_that_ended_the_process_gives_the_reason(
-    number: signal.Signals, reason: Reason, lasting: bool
-) -> None:
-    photos = [*numbered(1), Photo("f" * 64, f"{DEADLY}{number.value}"), *numbered(1)]
-    results = results_of(die_of_the_deadly, photos)
-    assert [result.reason for result in results] == [Reason.EMPTY, reason, Reason.EMPTY]
-    assert results[1].reason.lasting == lasting
-
-
-def test_a_photo_whose_process_is_killed_once_is_retried(tmp_path: Path) -> None:
-    results = results_of(partial(die_once, folder=tmp_path), numbered(5), 1)
-    assert {result.reason for result in results} == {Reason.EMPTY}
-
-
-def test_a_process_that_hangs_is_killed_and_its_photo_left_to_the_next_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.slow
+def test_a_process_that_hangs_is_killed_and_its_photo_left_to_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
     # The other two photos take less even on a busy machine.
     monkeypatch.setattr(worker_process, "RESULT_TIMEOUT", 5.0)
     results = results_of(stop, numbered(3))

@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tasks.keys import file_sha256
 from tasks.progress import NullProgress
 from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.hashes import HASHES, RACY_NS, drop_hashes, drop_racy, hash_files, read_hashes
@@ -16,14 +15,6 @@ from tasks.snapshot.listing import PhotoFile
 from tasks.snapshot.walk import list_files
 from tests.snapshot.photo_files import put
 from tests.support.progress import Tally
-
-
-class Interrupt(NullProgress):
-    """Progress whose user presses Ctrl-C at the first report."""
-
-    def advance(self, count: int) -> None:
-        """Raise what Ctrl-C raises."""
-        raise KeyboardInterrupt(count)
 
 
 def known(*rows: tuple[str, int, str, str]) -> pa.Table:
@@ -94,19 +85,6 @@ def test_a_file_that_cannot_be_read_is_left_out_counted_and_logged(
     assert "and 2 more" in record.getMessage()
 
 
-def test_an_interrupt_stops_the_threads_before_all_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[Path] = []
-
-    def watched(path: Path) -> str:
-        read.append(path)
-        return file_sha256(path)
-
-    monkeypatch.setattr("tasks.snapshot.hashes.photo_sha256", watched)
-    with pytest.raises(KeyboardInterrupt):
-        hash_files(root, [PhotoFile("label 0/000.jpg", 9, "5")] * 20_000, None, Interrupt())
-    assert 0 < len(read) < 10_000
-
-
 def test_only_files_changed_well_before_the_moment_of_reading_are_recalled() -> None:
     moment = 10 * RACY_NS
     changed = {
@@ -129,28 +107,18 @@ def test_published_hashes_are_read_again_without_the_dropped_ones(tmp_path: Path
     assert read_hashes(path) == known(("b.jpg", 1, "5", "bb"))
 
 
-def test_missing_hashes_are_neither_read_nor_dropped_nor_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert read_hashes(tmp_path / "hashes.parquet") is None
-    drop_hashes(tmp_path / "hashes.parquet", ["a.jpg"])
-    assert (list(tmp_path.iterdir()), caplog.records) == ([], [])
-
-
-@pytest.mark.parametrize("data", [b"", b"PAR1 damaged PAR1"])
-def test_damaged_hashes_are_logged_and_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture, data: bytes) -> None:
-    (tmp_path / "hashes.parquet").write_bytes(data)
-    assert read_hashes(tmp_path / "hashes.parquet") is None
-    assert "damaged" in caplog.text
-
-
-def test_hashes_of_an_earlier_version_are_not_used_and_are_no_warning(
+def test_hashes_that_are_missing_damaged_or_of_an_earlier_version_are_not_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    earlier = pa.table({"path": ["a"], "bytes": [1], "mtime_ns": [5], "sha256": ["b"]})
-    publish_parquet(tmp_path / "hashes.parquet", earlier)
-    assert read_hashes(tmp_path / "hashes.parquet") is None
-    (record,) = caplog.records
-    assert record.levelno == logging.INFO
-    assert "another version" in record.getMessage()
+    path = tmp_path / "hashes.parquet"
+    assert read_hashes(path) is None
+    drop_hashes(path, ["a.jpg"])
+    assert (list(tmp_path.iterdir()), caplog.records) == ([], [])
+    for data in (b"", b"PAR1 damaged PAR1"):
+        path.write_bytes(data)
+        assert read_hashes(path) is None
+    publish_parquet(path, pa.table({"path": ["a"], "bytes": [1], "mtime_ns": [5], "sha256": ["b"]}))
+    assert read_hashes(path) is None
+    assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.WARNING, logging.INFO]
+    assert [word in caplog.messages[place] for place, word in ((0, "damaged"), (2, "another version"))] == [True, True]

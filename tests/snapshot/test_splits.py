@@ -2,7 +2,6 @@
 
 import hashlib
 import random
-from collections import Counter
 from dataclasses import astuple
 from fractions import Fraction
 from itertools import chain, product
@@ -88,20 +87,6 @@ def test_the_order_of_the_photos_does_not_matter(photos: dict[str, str], order: 
     shuffled = list(photos.items())
     order.shuffle(shuffled)
     assert split(photos) == split(dict(shuffled))
-
-
-def test_a_photo_stays_in_its_split_when_it_moves_to_another_label() -> None:
-    photos = {key(n): "roses" if n % 2 else "tulips" for n in range(1000)}
-    moved = {photo: "roses" if n % 3 else "tulips" for n, photo in enumerate(photos)}
-    assert split(photos) == split(moved)
-    assert split(photos).filled == ()
-
-
-def test_of_many_photos_80_percent_train_and_10_percent_each_validate_and_test() -> None:
-    counts = Counter(split({key(n): "ab"[n % 2] for n in range(20_000)}).names.values())
-    # Four standard deviations of a share of 10 % are 170 photos.
-    assert counts["validation"] == pytest.approx(2_000, abs=170)
-    assert counts["test"] == pytest.approx(2_000, abs=170)
 
 
 def test_the_thresholds_belong_to_the_split_above_them() -> None:

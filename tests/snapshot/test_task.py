@@ -26,17 +26,8 @@ class Runs:
     def __init__(self, folder: Path) -> None:
         self.photos, self.root = folder / "photos", DataRoot(folder / "data")
         for label in ("roses", "tulips"):
-            self.add(label, range(6))
+            put_numbered(self.photos, label, range(6))
         self.dataset = find_dataset(str(self.photos), 0)
-
-    def add(self, label: str, numbers: range) -> None:
-        """Add photos."""
-        put_numbered(self.photos, label, numbers)
-
-    def remove(self, numbers: range) -> None:
-        """Remove roses."""
-        for number in numbers:
-            (self.photos / "roses" / f"{number}.jpg").unlink()
 
     def task(self, date: dt.date, **options: Any) -> TakeSnapshot:
         """The task of a date."""
@@ -130,19 +121,16 @@ def test_a_run_with_half_the_photos_gone_fails_and_all_from_before_stays(runs: R
     assert runs.files() == before
 
 
-def test_the_next_run_is_compared_with_an_accepted_loss(runs: Runs) -> None:
-    runs.remove(range(3))
+def test_the_next_run_is_compared_with_an_accepted_loss_and_one_of_an_earlier_date_with_none(runs: Runs) -> None:
+    for number in range(3):
+        (runs.photos / "roses" / f"{number}.jpg").unlink()
+    assert runs.take(FIRST - dt.timedelta(days=1)).photos == 9
     runs.take(SECOND, max_shrink=0.25)
     assert runs.take(THIRD).photos == 9
 
 
-def test_a_run_of_a_date_before_all_others_is_compared_with_none(runs: Runs) -> None:
-    runs.remove(range(3))
-    assert runs.take(FIRST - dt.timedelta(days=1)).photos == 9
-
-
 def test_a_label_that_falls_below_three_photos_is_refused_by_name_and_nothing_is_published(runs: Runs) -> None:
-    runs.add("asters", range(3))
+    put_numbered(runs.photos, "asters", range(3))
     runs.take(SECOND)
     pointers = sorted(runs.root.snapshots(runs.dataset.name).glob("*.json"))
     (runs.photos / "asters" / "0.jpg").unlink()
@@ -153,11 +141,11 @@ def test_a_label_that_falls_below_three_photos_is_refused_by_name_and_nothing_is
 
 def test_labels_are_new_and_gone_since_the_last_date_however_often_a_date_is_run(runs: Runs) -> None:
     assert runs.task(FIRST).manifest().details["label_changes"] == {"new": [], "gone": []}
-    runs.add("asters", range(3))
+    put_numbered(runs.photos, "asters", range(3))
     shutil.move(runs.photos / "tulips", runs.photos / "lilies")
     changes = {"new": ["asters", "lilies"], "gone": ["tulips"]}
     assert runs.take(SECOND).details["label_changes"] == changes
-    runs.add("asters", range(3, 5))
+    put_numbered(runs.photos, "asters", range(3, 5))
     assert runs.take(SECOND).details["label_changes"] == changes
     assert runs.take(THIRD).details["label_changes"] == {"new": [], "gone": []}
 
