@@ -109,7 +109,6 @@ def _known(backbone: str) -> str:
 
 
 def _sized(backbone: str, name: str, size: int) -> "keras.Model":
-    """Build the network, or refuse a size that it does not take."""
     try:
         return _network(name, size)
     except ValueError as exc:
@@ -124,7 +123,6 @@ def _constructor(name: str) -> Callable[..., Any]:
 
 
 def _preprocess(name: str) -> Callable[[Any], Any]:
-    """Return the `preprocess_input` of a model's own module."""
     module = _constructor(name).__module__.rpartition(".")[2]
     return getattr(keras.applications, module).preprocess_input  # type: ignore[no-any-return]  # as above
 

@@ -67,15 +67,10 @@ def _batches(pictures: Iterable[pa.Table], size: int) -> Iterator[tuple[list[str
 
 
 class ShardWriter:
-    """Collects bottlenecks and publishes them as shards in a background thread.
+    """Collects bottlenecks and publishes them as shards of a store in a background thread.
 
     If an exception ends the block, the vectors added so far are published too, so that a failure loses no finished
     work.
-
-    Args:
-        store: The bottleneck store.
-        quantisation: How its numbers are stored.
-        photos_per_shard: Photos in a shard.
     """
 
     def __init__(self, store: ShardStore, quantisation: Quantisation, photos_per_shard: int = PHOTOS_PER_SHARD) -> None:

@@ -16,15 +16,11 @@ BATCH_SIZE, GPU_BATCH_SIZE = 8, 64
 
 
 class TensorFlowForward:
-    """Calls a function of pixels in batches of a fixed size. Several threads may call it at once.
+    """Calls a function of pixels in batches of a fixed size; 0 chooses it by the hardware. Threads may call it at once.
 
     TensorFlow then never chooses other kernels for a smaller last batch, so the result of a photo does not depend on
-    the other photos in its batch. The function's variables are frozen, and the function itself is not kept.
-
-    Args:
-        function: For inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to [N, K].
-        size: Height and width of the pixels, S.
-        batch_size: Photos in a batch; 0 chooses by the hardware.
+    the other photos in its batch. The function's variables are frozen, and the function itself is not kept. It is for
+    inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to [N, K].
     """
 
     #: Two batches keep the hardware busy, since one of them always computes; a third one is decoded meanwhile.
@@ -41,12 +37,7 @@ class TensorFlowForward:
 
     @classmethod
     def load(cls, prepared: Prepared, batch_size: int = 0, *, bfloat16: bool = False) -> Self:
-        """Load a backbone.
-
-        Args:
-            prepared: The backbone.
-            batch_size: Photos in a batch; 0 chooses by the hardware.
-            bfloat16: Whether it computes in bfloat16, on a GPU.
+        """Load a backbone, whose layers can compute in bfloat16 on a GPU.
 
         Raises:
             BackboneError: The weights are missing or have changed.
@@ -60,14 +51,7 @@ class TensorFlowForward:
         return forward
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Run the function.
-
-        Args:
-            pixels: uint8 [N, S, S, 3], RGB, 0 to 255, N at most `batch_size`.
-
-        Returns:
-            float32 [N, K].
-        """
+        """Run the function on pixels, uint8 [N, S, S, 3], RGB, 0 to 255, N at most `batch_size`: float32 [N, K]."""
         count = len(pixels)
         padded = pixels
         if count < self.batch_size:

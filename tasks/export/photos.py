@@ -124,12 +124,9 @@ class ExportPhotos(NamedTuple):
 
 
 def read_files(photos: ReferencePhotos, folder: AnyPath, convert: Convert | None = None) -> PhotoFiles:
-    """Read the files of photos that exist and have not changed.
+    """Read the files of photos in a folder that exist and have not changed.
 
-    Args:
-        photos: The photos.
-        folder: The folder that their paths are relative to.
-        convert: Converts photos of formats that no export reads to PNG; None leaves them out.
+    `convert` converts photos of formats that no export reads to PNG; None leaves them out.
     """
     found: dict[int, bytes] = {}
     left_out = Counter[str]()

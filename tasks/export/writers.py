@@ -28,10 +28,7 @@ LAYERS_FILE = "photo_layers.py"
 
 
 def write_formats(model: Model, folder: Path, root: DataRoot, progress: Progress) -> Mapping[str, str]:
-    """Write a model in every format that supports it.
-
-    Returns:
-        Reasons for missing formats, by their names.
+    """Write a model in every format that supports it; returns the reasons for missing formats, by their names.
 
     Raises:
         BackboneError: The backbone's weights are missing or have changed.

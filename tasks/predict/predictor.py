@@ -24,10 +24,6 @@ _Loaded = tuple[int, int, Callable[[Sequence[Pixels]], Floats]]
 class Predictor:
     """Predicts photos from their pixels.
 
-    Args:
-        model: The model.
-        progress: Told about imports and preparations.
-
     Attributes:
         model: The model.
         decodes: The ways to decode photos for it.

@@ -59,15 +59,10 @@ class Columns:
     dtype: np.dtype[np.uint8 | np.int16]
 
     def values(self, numbers: Numbers, columns: slice | Mask, *, rooted: bool) -> Floats:
-        """Compute the values that numbers stand for.
+        """Compute the values that numbers, [..., d], stand for: float32 [..., d].
 
-        Args:
-            numbers: uint8 or int16 [..., d].
-            columns: Selects these d of the D numbers of a view.
-            rooted: Whether to return signed square roots of averages; otherwise averages.
-
-        Returns:
-            float32 [..., d].
+        `columns` selects these d of the D numbers of a view. Rooted values are signed square roots of averages, others
+        averages.
         """
         roots: Floats = numbers.astype(np.float32)
         roots *= self.steps[columns]
@@ -250,8 +245,7 @@ def _blocks(indices: Indices) -> Iterator[Indices]:
 def read_values(features: Features, selected: Mask) -> Floats:
     """Read the inputs of a head of selected photos, bool [N], that have all their bottlenecks: for few photos.
 
-    Returns:
-        float32 [n, V, D]: the views that predict, and the numbers of the layers that the head takes.
+    They are float32 [n, V, D]: the views that predict, and the numbers of the layers that the head takes.
     """
     settings, columns = features.settings, features.columns
     taken = _head_columns(settings, columns)
@@ -265,5 +259,4 @@ def head_values(numbers: Numbers, settings: TrainSettings, columns: Columns) -> 
 
 
 def _head_columns(settings: TrainSettings, columns: Columns) -> slice | Mask:
-    """Select the numbers that a head takes: all of them, or those of the last layers."""
     return slice(None) if settings.rooted else columns.last

@@ -51,10 +51,7 @@ class Head:
         return scores
 
     def probabilities(self, values: Floats) -> Floats:
-        """Predict photos.
-
-        Args:
-            values: Inputs of V views of each photo, float32 [N, V, D].
+        """Predict photos from the inputs of their V views, float32 [N, V, D].
 
         Returns:
             float32 [N, C]: the mean of the views' probabilities; each row sums to 1.

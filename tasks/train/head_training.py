@@ -39,7 +39,7 @@ class TrainedHead(NamedTuple):
 def train_head(
     photos: EmbeddedPhotos, snapshot: str, folder: AnyPath, statistics: AnyPath | None, progress: Progress
 ) -> TrainedHead:
-    """Train a head and publish it; a second process that trains the same head waits.
+    """Train a head on a snapshot's photos and publish it; a second process that trains the same head waits.
 
     An `lda` head is fitted on the training and validation splits. A classic one is trained on the training split; it
     resumes from a checkpoint, and at the end reports the accuracy on the test split, as retrain.py does.

@@ -44,11 +44,9 @@ class Layer:
 
 
 class Discriminant:
-    """Standardised means and covariance of rows, from their statistics.
+    """Standardised means and covariance of rows, from the statistics of N rows, N at least 1.
 
-    Args:
-        statistics: Statistics of N rows of D numbers with C labels, N at least 1.
-        uniform_prior: Whether all labels that have rows get the same prior; otherwise the prior is the share of rows.
+    With a uniform prior, all labels that have rows are equally probable; otherwise the prior is the share of rows.
     """
 
     def __init__(self, statistics: Statistics, *, uniform_prior: bool = False) -> None:

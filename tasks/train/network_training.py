@@ -36,7 +36,7 @@ DEVICE = "GPU"
 def train_network(
     prepared: Prepared, pictures: Pictures, labels: tuple[str, ...], recipe: NetworkRecipe, context: TrainingContext
 ) -> Network:
-    """Train all weights of a network.
+    """Train all weights of a network on pictures of C labels.
 
     Args:
         prepared: The backbone.
@@ -148,7 +148,6 @@ class _Training:
 
 
 def _descend(training: _Training, pictures: Pictures, budget: TimeBudget, context: TrainingContext) -> None:
-    """Make all steps that are still to be made."""
     batch_size, progress = training.recipe.batch_size, context.progress
     least, most = CHECKPOINT_STEPS
     interval = min(max(math.ceil(training.photos / batch_size), least), most)
