@@ -64,7 +64,7 @@ class LiteRTForward:
 
 
 def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, progress: Progress) -> bytes:
-    """Quantise a backbone for `LiteRTForward`, or read the cached result, `int8-<hash of its bytes>.tflite` in a folder.
+    """Quantise a backbone for `LiteRTForward`, or read the result that a folder caches, `int8-<hash>.tflite`.
 
     Raises:
         BackboneError: The weights are missing or have changed, or LiteRT cannot compute the network in int8.

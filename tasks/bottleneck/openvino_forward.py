@@ -103,7 +103,7 @@ class OpenVinoForward:
 
 
 def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) -> bytes:
-    """Convert a backbone with `convert_network`, or read the cached result, `openvino-<hash of its bytes>.zip` in a folder.
+    """Convert a backbone with `convert_network`, or read the result that a folder caches, `openvino-<hash>.zip`.
 
     Raises:
         ConversionError: OpenVINO cannot compute it.

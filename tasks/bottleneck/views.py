@@ -6,8 +6,6 @@ retrain.py (https://github.com/tensorflow/hub/blob/master/examples/image_retrain
 view, so that it is always the same and can be cached.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -17,26 +15,16 @@ from tasks.bottleneck.settings import Distortion
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Views:
-    """The views of a photo.
+def draw_views(keys: list[str], pixels: Pixels, plain: int, distortion: Distortion | None = None) -> list[Pixels]:
+    """Draw all views of N photos from their sha256 and pictures, uint8 [N, S, S, 3]: such an array for each view.
 
-    Args:
-        plain: 1 is the plain photo alone, 2 adds its mirror image.
-        distortion: How distorted views are drawn; None for no distorted views.
+    One plain view is the photo alone, two add its mirror image; without a distortion, no distorted views follow.
     """
-
-    plain: int
-    distortion: Distortion | None = None
-
-    def of(self, keys: list[str], pixels: Pixels) -> list[Pixels]:
-        """Draw all views of N photos from their sha256 and pictures, uint8 [N, S, S, 3]: such an array for each view."""
-        views = [pixels, _mirrored(pixels)] if self.plain == 2 else [pixels]
-        if self.distortion is not None:
-            for view in range(self.plain, self.plain + self.distortion.views):
-                drawn = [distort(*photo, view, self.distortion) for photo in zip(pixels, keys, strict=True)]
-                views.append(np.stack(drawn))
-        return views
+    views = [pixels, _mirrored(pixels)] if plain == 2 else [pixels]
+    if distortion is not None:
+        for view in range(plain, plain + distortion.views):
+            views.append(np.stack([distort(*photo, view, distortion) for photo in zip(pixels, keys, strict=True)]))
+    return views
 
 
 def _mirrored(pixels: Pixels) -> Pixels:

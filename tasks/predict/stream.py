@@ -97,7 +97,7 @@ def regroup(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def tabulate(results: Sequence[DecodeResult], probabilities: Floats, labels: Sequence[str]) -> pa.Table:
-    """Make a table of the columns of `PREDICTED`; the probabilities, float32 [N, C], are of the photos with a picture."""
+    """Make a table of the columns of `PREDICTED`; photos with a picture have probabilities, float32 [N, C]."""
     remaining = iter(probabilities)
     return pa.Table.from_pylist([_row(each, remaining, labels) for each in results], PREDICTED)
 

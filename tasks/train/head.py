@@ -8,6 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 from tasks.paths import AnyPath
 from tasks.storage.errors import DamagedError
@@ -61,15 +62,8 @@ class Head:
 
 def probabilities(scores: Floats) -> Floats:
     """Compute probabilities, float32 [N, C], as the mean over the views of scores, float32 [N, V, C]."""
-    mean: Floats = softmax(scores).mean(axis=1)
+    mean: Floats = softmax(scores, axis=-1).mean(axis=1)
     return mean
-
-
-def softmax(scores: Floats) -> Floats:
-    """Compute the softmax over the last axis, shifted by the largest score so that nothing overflows."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
 
 
 def save_head(head: Head, folder: AnyPath) -> None:

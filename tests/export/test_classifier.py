@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import scipy.special
 
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.prepare import prepare_own
@@ -18,7 +19,7 @@ from tasks.predict.models import Model
 from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import freeze, keras, tf
-from tasks.train.head import Head, save_head, softmax
+from tasks.train.head import Head, save_head
 from tasks.train.network import Network, build_network, save_network
 from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
 from tests.backbone.networks import SIZE, classifier
@@ -143,6 +144,6 @@ def test_int8_network_of_several_layers_gives_the_head_the_layers_that_it_takes(
     assert opened.head is not None
     used = averages[..., : len(opened.head.weights)]
     values = np.sign(used) * np.sqrt(np.abs(used)) if opened.head.rooted else used
-    expected = softmax(values @ opened.head.weights + opened.head.biases).mean(axis=1)
+    expected = scipy.special.softmax(values @ opened.head.weights + opened.head.biases, axis=-1).mean(axis=1)
     np.testing.assert_allclose(LiteRTForward(to_int8_tflite(int8, opened), 1)(pixels), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.05
