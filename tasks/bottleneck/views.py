@@ -22,8 +22,10 @@ def draw_views(keys: list[str], pixels: Pixels, plain: int, distortion: Distorti
     """
     views = [pixels, _mirrored(pixels)] if plain == 2 else [pixels]
     if distortion is not None:
-        for view in range(plain, plain + distortion.views):
-            views.append(np.stack([distort(*photo, view, distortion) for photo in zip(pixels, keys, strict=True)]))
+        views += [
+            np.stack([distort(*photo, view, distortion) for photo in zip(pixels, keys, strict=True)])
+            for view in range(plain, plain + distortion.views)
+        ]
     return views
 
 
