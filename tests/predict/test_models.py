@@ -17,10 +17,9 @@ from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tasks.train.training_state import Training, announce
-from tests.train.examples import BOTTLENECK, settings
+from tests.train.examples import BOTTLENECK, FINETUNE, settings
 
 HEAD = settings()
-NETWORK = FinetuneSettings(BOTTLENECK.backbone, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
 
 
 def publish(stage: str, path: Path, how: object, details: dict[str, object]) -> None:
@@ -56,7 +55,7 @@ def weights(tmp_path: Path, root: DataRoot[Path]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("how", [HEAD, NETWORK], ids=["head", "network"])
+@pytest.mark.parametrize("how", [HEAD, FINETUNE], ids=["head", "network"])
 def test_model_is_described_by_its_folder(
     root: DataRoot[Path], weights: Path, how: TrainSettings | FinetuneSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
-from tasks.errors import SettingError, StoreError
+from tasks.errors import StoreError
 from tasks.paths import AnyPath, to_path
 from tasks.runtime.tensorflow_import import tf
 from tasks.storage.layout import DataRoot
@@ -17,36 +17,24 @@ from tasks.train.checkpoint_evaluator import CheckpointEvaluator, watch_training
 from tasks.train.curve import Weights, curve_path, read_curve
 from tasks.train.head import LAYER, Head, load_head
 from tasks.train.scores import Examples
-from tasks.train.training_state import Training, announce
-from tests.support.data_root import LABELS, SNAPSHOT_KEY
+from tests.support.data_root import LABELS
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore
 from tests.train.data_root import fill, head_folder, photos, train
-from tests.train.examples import BOTTLENECK, FINETUNE, classic, settings
-
-CLASSIC = classic(learning_rate=0.05)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> DataRoot[Path]:
-    """A data root with a classic head."""
-    root = DataRoot(tmp_path_factory.mktemp("watching") / "data")
-    fill(root)
-    train(root, CLASSIC)
-    return root
+from tests.train.examples import BOTTLENECK
 
 
 @pytest.fixture
-def root(trained: DataRoot[Path], tmp_path: Path) -> DataRoot[Path]:
-    """A copy, to be changed."""
-    shutil.copytree(trained.path, tmp_path / "data")
+def root(classic_root: DataRoot[Path], tmp_path: Path) -> DataRoot[Path]:
+    """A copy of a data root with a classic head, to be changed."""
+    shutil.copytree(classic_root.path, tmp_path / "data")
     return DataRoot(tmp_path / "data")
 
 
 @pytest.fixture
 def folder(root: DataRoot[Path]) -> Path:
     """Folder of the head in the copy."""
-    return head_folder(root, CLASSIC)
+    return head_folder(root)
 
 
 def look_once(folder: AnyPath, weights: Weights = "averages") -> tuple[bool, list[str]]:
@@ -62,7 +50,7 @@ def read_point(folder: Path, weights: Weights) -> dict[str, Any]:
 
 
 def validation(root: DataRoot[Path]) -> Examples:
-    loaded = photos(root, CLASSIC)
+    loaded = photos(root)
     return loaded.examples(loaded.of("validation"))
 
 
@@ -166,13 +154,13 @@ def test_nothing_is_said_twice_of_a_step_and_a_new_evaluator_goes_on_with_the_cu
 def watch_from_before(root: DataRoot) -> float:
     """Watch a training that begins at the first line; return the seconds from its end to that of the watching."""
     fill(root)
-    folder, lines, ended = head_folder(root, CLASSIC), list[str](), 0.0
+    folder, lines, ended = head_folder(root), list[str](), 0.0
 
     def tell(line: str) -> None:
         nonlocal ended
         lines.append(line)
         if len(lines) == 1:
-            train(root, CLASSIC)
+            train(root)
             ended = time.monotonic()
 
     assert watch_training(folder, "averages", 0.01, tell)
@@ -189,7 +177,7 @@ def test_watching_waits_for_a_training_that_has_not_begun_and_ends_with_it(tmp_p
 def test_a_training_on_an_object_store_is_watched_and_is_not_asked_for_all_the_time(object_store: ObjectStore) -> None:
     root: DataRoot = DataRoot(to_path(object_store.url("data")))
     assert watch_from_before(root) > 2
-    folder = head_folder(root, CLASSIC)
+    folder = head_folder(root)
     assert look_once(folder)[0]
     assert read_curve(curve_path(folder, "averages"))["step"].to_pylist() == [300]
 
@@ -202,18 +190,6 @@ def test_a_training_that_stopped_before_its_end_is_told_of_after_its_last_checkp
     assert told.lines[1:] == [
         f"The training in {folder} stopped before its end. Start it again: it goes on from its checkpoint."
     ]
-
-
-def test_a_whole_network_is_not_watched_and_told_so(tmp_path: Path) -> None:
-    folder = tmp_path / FINETUNE.key("snap")
-    announce(Training(FINETUNE, "snap"), folder)
-    with pytest.raises(SettingError, match="holds a whole network"):
-        look_once(folder)
-
-
-def test_a_head_in_closed_form_is_not_watched_and_told_so(root: DataRoot[Path]) -> None:
-    with pytest.raises(SettingError, match=r"is fitted in closed form, so there are no checkpoints.*--recipe classic"):
-        look_once(train(root, settings()))
 
 
 def test_bottlenecks_that_are_gone_are_an_error(root: DataRoot[Path], folder: Path) -> None:
@@ -231,4 +207,3 @@ def test_measuring_leaves_no_trace_but_the_curve(root: DataRoot[Path], folder: P
     after = times()
     assert set(after) - set(before) == {curve_path(folder, "plain")}
     assert all(after[path] == time for path, time in before.items())
-    assert folder.name == CLASSIC.key(SNAPSHOT_KEY)
