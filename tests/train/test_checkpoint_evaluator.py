@@ -1,16 +1,16 @@
 """The running evaluator: it measures what a checkpoint holds, and survives all that happens to checkpoints."""
 
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.compute as pc
 import pytest
 
 from tasks.errors import StoreError
-from tasks.paths import AnyPath, to_path
+from tasks.paths import AnyPath
 from tasks.runtime.tensorflow_import import tf
 from tasks.storage.layout import DataRoot
 from tasks.train.checkpoint_evaluator import CheckpointEvaluator, watch_training
@@ -19,7 +19,6 @@ from tasks.train.head import LAYER, Head, load_head
 from tasks.train.scores import Examples
 from tests.support.data_root import LABELS
 from tests.support.progress import Tally
-from tests.support.servers.object_store import ObjectStore
 from tests.train.data_root import fill, head_folder, photos, train
 from tests.train.examples import BOTTLENECK
 
@@ -151,34 +150,26 @@ def test_nothing_is_said_twice_of_a_step_and_a_new_evaluator_goes_on_with_the_cu
     assert pc.all(pc.greater(table["accuracy"], 0.3)).as_py()
 
 
-def watch_from_before(root: DataRoot) -> float:
-    """Watch a training that begins at the first line; return the seconds from its end to that of the watching."""
+@pytest.mark.parametrize("remote", [False, True], ids=["local", "remote"])
+def test_watching_waits_for_a_training_that_has_not_begun_and_ends_with_it(
+    remote: bool, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object store is not asked all the time."""
+    root: DataRoot = DataRoot(request.getfixturevalue("far_root") if remote else tmp_path / "data")
     fill(root)
-    folder, lines, ended = head_folder(root), list[str](), 0.0
+    folder, lines, waits = head_folder(root), list[str](), list[float]()
+    monkeypatch.setattr("tasks.train.checkpoint_evaluator.time", SimpleNamespace(sleep=waits.append))
 
     def tell(line: str) -> None:
-        nonlocal ended
         lines.append(line)
         if len(lines) == 1:
             train(root)
-            ended = time.monotonic()
 
     assert watch_training(folder, "averages", 0.01, tell)
     assert lines[0] == f"No checkpoint file found in {folder / 'checkpoints'}"
     assert lines[1].startswith("After 300 training steps, validation accuracy = ")
     assert lines[2:] == ["Training has ended."]
-    return time.monotonic() - ended
-
-
-def test_watching_waits_for_a_training_that_has_not_begun_and_ends_with_it(tmp_path: Path) -> None:
-    watch_from_before(DataRoot(tmp_path / "data"))
-
-
-def test_a_training_on_an_object_store_is_watched_and_is_not_asked_for_all_the_time(object_store: ObjectStore) -> None:
-    root: DataRoot = DataRoot(to_path(object_store.url("data")))
-    assert watch_from_before(root) > 2
-    folder = head_folder(root)
-    assert look_once(folder)[0]
+    assert waits == [2.0 if remote else 0.01]
     assert read_curve(curve_path(folder, "averages"))["step"].to_pylist() == [300]
 
 
