@@ -122,22 +122,20 @@ def test_unknown_name_and_size_below_the_least_are_errors_that_name_what_there_i
         prepared(tmp_path, f"keras:{name}", size=size)
 
 
-@pytest.mark.parametrize(("name", "size"), [("Xception", 299), ("MobileNetV3Small", 224)])
+@pytest.mark.parametrize(("name", "size"), [("MobileNet", 224), ("Xception", 299), ("MobileNetV3Small", 224)])
 def test_default_size_is_the_model_s_own(name: str, size: int) -> None:
     assert default_size(name) == size
 
 
-def test_backbone_is_described_by_the_model_and_its_file(small: Prepared) -> None:
+def test_backbone_is_described_by_the_model_and_its_file(small: Prepared, tmp_path: Path) -> None:
     backbone = small.backbone
     assert (backbone.name, backbone.kind, backbone.model) == (SMALL, "keras_application", "MobileNet")
     assert (backbone.size, backbone.scaling) == (SIZE, "own")
     assert (backbone.layers[0], backbone.widths[0]) == ("", 1024)
     assert (backbone.resampling, backbone.crop) == ("bilinear", "centre")
     assert backbone.weights_sha256 == file_sha256(small.weights)
-
-
-def test_size_is_the_model_s_own_where_none_is_given(small: Prepared, tmp_path: Path) -> None:
-    assert prepared(tmp_path, weights=small.weights, size=0).backbone.size == 224
+    last = prepared(tmp_path, weights=small.weights, size=0, layers="last").backbone
+    assert last == replace(backbone.last_layer, size=224) != backbone, "the model's own size where none is given"
 
 
 @pytest.mark.parametrize(
@@ -202,11 +200,6 @@ def test_layers_are_those_of_the_same_names_however_often_keras_has_numbered_oth
     for got, expected in zip(made[1:], maps(scaled, training=False), strict=True):
         assert_close(np.asarray(got), np.asarray(expected).mean((1, 2)))
     assert tuple(part.shape[1] for part in made) == first.backbone.widths
-
-
-def test_last_layer_alone_is_the_pooled_one(small: Prepared, tmp_path: Path) -> None:
-    assert prepared(tmp_path, weights=small.weights, layers="last").backbone == small.backbone.last_layer
-    assert small.backbone.last_layer != small.backbone
 
 
 def test_model_without_weights_is_random_and_can_be_trained(small: Prepared, headless: Any) -> None:
