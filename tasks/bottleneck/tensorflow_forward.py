@@ -36,14 +36,14 @@ class TensorFlowForward:
         self._run = freeze(tf.function(of_bytes, autograph=False).get_concrete_function(batch))
 
     @classmethod
-    def load(cls, prepared: Prepared, batch_size: int = 0, *, bfloat16: bool = False) -> Self:
+    def load(cls, prepared: Prepared, *, bfloat16: bool = False) -> Self:
         """Load a backbone, whose layers can compute in bfloat16 on a GPU.
 
         Raises:
             BackboneError: The weights are missing or have changed.
         """
         size = prepared.backbone.size
-        forward = cls(load_network(prepared, bfloat16=bfloat16), size, batch_size)
+        forward = cls(load_network(prepared, bfloat16=bfloat16), size)
         # Keras remembers the model, and the model and its graphs refer to each other: 200 MB that are no longer needed.
         keras.utils.clear_session(free_memory=True)
         # TensorFlow optimises the graph at the first call: no photo should wait for it.

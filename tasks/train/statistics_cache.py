@@ -81,7 +81,8 @@ def update_cache(folder: AnyPath, photos: EmbeddedPhotos, progress: Progress) ->
         BackboneError: The numbers are too large to be summed up exactly.
     """
     bottlenecks = [each.key for each in photos.features.settings.bottlenecks]
-    wanted = _tabulate(photos)
+    names = np.array(photos.labels, dtype=object)[photos.truth]
+    wanted = pa.table([photos.sha256, names, photos.splits.tenths], schema=PHOTOS)
     listing = fingerprint({name: wanted[name].to_pylist() for name in wanted.column_names})
     key = fingerprint({"bottlenecks": bottlenecks, "photos": listing, "code_version": CODE_VERSION})
     path = folder / key
@@ -151,11 +152,6 @@ def _write_tenths(folder: Path, update: _Update, progress: Progress) -> None:
                 progress.advance(len(indices))
         for tenth, total in totals.items():
             _write_tenth(folder, tenth, update.labels, replace(total, counts=total.counts[kept], sums=total.sums[kept]))
-
-
-def _tabulate(photos: EmbeddedPhotos) -> pa.Table:
-    names = np.array(photos.labels, dtype=object)[photos.truth]
-    return pa.table([photos.sha256, names, photos.splits.tenths], schema=PHOTOS)
 
 
 def _find(folder: AnyPath, bottlenecks: list[str]) -> _Cached | None:

@@ -159,7 +159,7 @@ def test_bottlenecks_are_the_network_s_of_keras_s_own_scaling(
 def test_frozen_bottlenecks_are_what_keras_predicts(small: Prepared, headless: Any, pixels: Array) -> None:
     expected = headless.predict(scale("mobilenet", pixels), verbose=0)
     last = replace(small, backbone=small.backbone.last_layer)
-    np.testing.assert_allclose(TensorFlowForward.load(last, len(pixels))(pixels), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(TensorFlowForward.load(last)(pixels), expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(

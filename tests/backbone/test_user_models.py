@@ -50,7 +50,7 @@ def features(model: Any, scaled: Array, layer: str = "features") -> Array:
 def assert_makes(prepared: Prepared, pixels: Array, expected: Array) -> None:
     """Its frozen graph makes these bottlenecks, and not the same for all photos."""
     assert prepared.backbone.width == expected.shape[1]
-    np.testing.assert_allclose(TensorFlowForward.load(prepared, len(pixels))(pixels), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(TensorFlowForward.load(prepared)(pixels), expected, rtol=1e-4, atol=1e-5)
     assert np.abs(expected - expected[0]).max() > 1e-3
 
 
@@ -269,7 +269,7 @@ def test_half_precision_is_passed_on_as_float32(tmp_path: Path, pixels: Array) -
         path = save(classifier(), tmp_path)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert TensorFlowForward.load(own(path), 4)(pixels).dtype == np.float32
+    assert TensorFlowForward.load(own(path))(pixels).dtype == np.float32
 
 
 def test_untrained_model_has_other_weights_but_knows_its_pixels(tmp_path: Path, pixels: Array) -> None:

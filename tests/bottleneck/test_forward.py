@@ -80,7 +80,7 @@ def expected(pixels: Pixels) -> Vectors:
 def engine(request: pytest.FixtureRequest, folder: Path) -> tuple[str, Forward]:
     """Each precision on this machine, and TensorFlow in float32."""
     if request.param == "TensorFlow":
-        return request.param, TensorFlowForward.load(PREPARED, 8)
+        return request.param, TensorFlowForward.load(PREPARED)
     if request.param == "bfloat16" and not find_hardware().bfloat16:
         pytest.skip("This processor does not compute in bfloat16.")
     return request.param, open_lite(request.param, folder)

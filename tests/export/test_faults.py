@@ -17,7 +17,8 @@ from tasks.train.head import Floats, Head, save_head
 from tasks.train.settings import TrainSettings
 from tests.backbone.networks import SIZE
 from tests.bottleneck.pictures import key_of
-from tests.export.test_classifier import LABELS, LDA, save_backbone
+from tests.export.test_classifier import LABELS, save_backbone
+from tests.train.examples import LDA
 
 PHOTOS = 200
 #: Scale of a head's weights: it is sure of nearly every photo, or of none.
