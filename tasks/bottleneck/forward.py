@@ -18,11 +18,9 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Forward(Protocol):
-    """Computes bottlenecks from batches of pixels.
+    """Computes bottlenecks from batches of pixels, of `batch_size` photos at most.
 
-    Args:
-        batch_size: Photos in a batch at most.
-        workers: Threads that may call it at once, and should, to keep the machine busy.
+    `workers` threads may call it at once, and should, to keep the machine busy.
     """
 
     batch_size: int

@@ -84,16 +84,10 @@ def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, pr
 
 
 def quantise_network(network: Callable[[Any], Any], decode: DecodeSettings, name: str) -> bytes:
-    """Convert a network to a TFLite model that computes in int8.
+    """Convert a network, with this name in messages, to a TFLite model that computes in int8.
 
-    Args:
-        network: For inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to float32 [1, K], or
-            to several of them, each of which gets its own scale.
-        decode: How photos become its pictures.
-        name: Name of the network for messages.
-
-    Returns:
-        A TFLite model from pixels, uint8 [1, size, size, 3], to float32 [1, K] or several of them, in their order.
+    It is for inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to float32 [1, K], or several of
+    them, each of which gets its own scale. The model takes pixels, uint8 [1, size, size, 3], to the same outputs.
 
     Raises:
         BackboneError: LiteRT cannot compute the network in int8.

@@ -164,8 +164,7 @@ def convert_to_png(
 ) -> list[bytes | None]:
     """Convert photos to PNG, in other processes: upright, in sRGB, cropped to the square that contains the export's.
 
-    Returns:
-        The PNG file of each photo; None for one that cannot be decoded.
+    The result has None for a photo that cannot be decoded.
 
     Raises:
         MachineError: The object store cannot be reached, or processes die before they get any work.

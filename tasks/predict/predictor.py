@@ -51,14 +51,9 @@ class Predictor:
         self.batch_size, self.workers, self._batch = loaded
 
     def predict_batch(self, pixels: Sequence[Pixels]) -> Floats:
-        """Predict a batch.
+        """Predict a batch of N photos: float32 [N, C], in the order of the model's labels; each row sums to 1.
 
-        Args:
-            pixels: For each of `decodes`, the pictures of all N photos, as the decode stage makes them: uint8
-                [N, S, S, 3], RGB, 0 to 255; N at most `batch_size`.
-
-        Returns:
-            float32 [N, C], in the order of the model's labels; each row sums to 1.
+        For each of `decodes` there are the pictures as the decode stage makes them: uint8 [N, S, S, 3], RGB, 0 to 255.
         """
         return self._batch(pixels)
 

@@ -67,11 +67,7 @@ class _Validation(NamedTuple):
     examples: Examples
 
     def measure(self, step: int, weights: Floats, biases: Floats) -> CurvePoint:
-        """Measure a checkpoint with these weights, [D, C], and biases, [C].
-
-        Raises:
-            ValueError: The arrays have other shapes.
-        """
+        """Measure weights, [D, C], and biases, [C]; arrays of other shapes raise a ValueError."""
         width, labels = self.examples.values.shape[-1], len(self.labels)
         head = Head(self.labels, weights.reshape(width, labels), biases.reshape(labels), rooted=False, facts={})
         return CurvePoint(step, *self.examples.score(head), len(self.examples.labels), dt.datetime.now(dt.UTC))

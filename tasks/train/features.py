@@ -124,12 +124,7 @@ class _StoredPart(NamedTuple):
 
 
 class Features:
-    """Bottlenecks of photos, from all stores of a head's settings.
-
-    Args:
-        keys: The photos' sha256, N.
-        settings: Settings of the head; they give V views of D numbers.
-        stored: The parts in their stores.
+    """Bottlenecks of N photos, given their sha256, from the stores of a head's settings: V views of D numbers each.
 
     Attributes:
         settings: Settings of the head.
@@ -218,11 +213,7 @@ class Features:
         return map_ordered(self._read, (block for own in by_shard for block in _blocks(own)), available_cores())
 
     def _read(self, indices: Indices) -> Block:
-        """Read a block from all stores.
-
-        Raises:
-            StoreError: A shard is damaged or gone, or lacks views of a photo.
-        """
+        """Read a block from all stores; it is an error if one lacks views of a photo."""
         keys = self._keys.take(pa.array(indices))
         index = KeyIndex(keys)
         numbers = np.zeros((len(indices), *self.shape[1:]), self.columns.dtype)

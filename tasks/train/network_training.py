@@ -38,12 +38,8 @@ def train_network(
 ) -> Network:
     """Train all weights of a network on pictures of C labels.
 
-    Args:
-        prepared: The backbone.
-        pictures: The training photos.
-        labels: The labels in order; C of them.
-        recipe: The recipe. Its time runs from this call on, also in a training that resumes from a checkpoint.
-        context: Progress, which counts the photos and tells the loss, and folder of the checkpoints.
+    The time of the recipe runs from this call on, also in a training that resumes from a checkpoint. The progress
+    counts the photos and tells the loss.
 
     Returns:
         The network. Its facts are the number of `steps`, the number of photos that were shown to it as `passes`, and

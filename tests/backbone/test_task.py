@@ -16,7 +16,6 @@ from tests.backbone.inception import build_graph, zip_graph
 
 
 def prepare(root: Path, weights: Path | None = None, backbone: str = "efficientnet_lite0") -> PrepareBackbone:
-    """The task, run."""
     request = BackboneRequest(backbone, weights=str(weights or ""))
     task = PrepareBackbone(context=RunContext(data_root=str(root)), request=request)
     assert not task.complete()

@@ -21,7 +21,6 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def key_of(number: int) -> str:
-    """The key of a photo that is only a number."""
     return hashlib.sha256(str(number).encode()).hexdigest()
 
 
@@ -32,7 +31,6 @@ def draw(number: int, size: int) -> Pixels:
 
 
 def encode(pixels: Pixels) -> bytes:
-    """Store pixels without loss."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
@@ -82,7 +80,6 @@ def keys_of(numbers: Sequence[int]) -> pa.Array:
 
 
 def manifest_of(stage: str, photos: int, shards: Sequence[AnyPath]) -> Manifest:
-    """What a stage says that it holds."""
     return Manifest(
         stage=stage,
         run="test",

@@ -69,13 +69,11 @@ def tables(root: DataRoot[Path], *shards: Iterable[int]) -> Iterator[pa.Table]:
 def extract(
     root: DataRoot[Path], pictures: Iterable[pa.Table], forward: Corners | None = None, how: BottleneckSettings = PLAIN
 ) -> ShardStore:
-    """Extract bottlenecks, and return their store."""
     assert embed_pictures(pictures, how, root, forward or Corners(), told := Tally()) == told.done
     return how.store(root)
 
 
 def rows(store: ShardStore) -> list[dict[str, Any]]:
-    """Read all shards of a store."""
     return [row for shard in store.shards() for row in pq.read_table(shard).to_pylist()]
 
 
@@ -89,7 +87,6 @@ def stored(values: Iterable[float]) -> list[int]:
 
 
 def expected(number: int, view: int) -> dict[str, Any]:
-    """Return the row of a photo and view."""
     column = draw(number, SIZE)[:, -1 if view else 0].astype(float)
     return {"sha256": key_of(number), "view": view, "bottleneck": stored((*column[0], *column[-1]))}
 

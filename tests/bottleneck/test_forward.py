@@ -53,14 +53,12 @@ def open_lite(precision: Precision, folder: Path) -> Forward:
 
 
 def embed(forward: Forward, pixels: Pixels) -> Vectors:
-    """Compute the bottlenecks of any number of photos."""
     starts = range(0, len(pixels), forward.batch_size)
     return np.concatenate([forward(pixels[start : start + forward.batch_size]) for start in starts])
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that caches the converted networks."""
     return tmp_path_factory.mktemp("store")
 
 

@@ -32,7 +32,6 @@ LABELS = ("daisy", "roses", "tulips")
 
 
 def made_up_head(width: int, *, rooted: bool) -> Head:
-    """Make a head with random numbers."""
     random = np.random.default_rng(0)
     weights = random.normal(size=(width, len(LABELS))).astype(np.float32)
     biases = random.normal(size=len(LABELS)).astype(np.float32)
@@ -51,7 +50,6 @@ def save_backbone(kind: str, folder: Path) -> Prepared:
 
 
 def add_head(prepared: Prepared, views: int, folder: Path, recipe: LdaRecipe | ClassicRecipe = LDA) -> Model:
-    """Add a head with random numbers to a backbone."""
     settings = TrainSettings((BottleneckSettings(prepared.backbone, "png", "float32", views),), recipe, seed=0)
     used = prepared.backbone if settings.rooted else prepared.backbone.last_layer
     save_head(made_up_head(used.width, rooted=settings.rooted), folder)

@@ -57,7 +57,6 @@ assert not {name.partition(".")[0] for name in sys.modules} & {"pipeline", "task
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """A head on bottlenecks in float32, exported."""
     return export(train(tmp_path_factory.mktemp("head"), Way("float32")))
 
 

@@ -81,13 +81,10 @@ def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def with_network(change: Callable[[Any], Any]) -> Callable[[Classifier], Classifier]:
-    """Change the pixels that the network gets."""
     return lambda sound: replace(sound, network=lambda pixels: sound.network(change(pixels)))
 
 
 def with_weights(change: Callable[[Any], Any]) -> Callable[[Classifier], Classifier]:
-    """Change the head's weights."""
-
     def make(sound: Classifier) -> Classifier:
         assert sound.head is not None
         return replace(sound, head=replace(sound.head, weights=change(sound.head.weights)))

@@ -40,7 +40,6 @@ def root(tmp_path: Path) -> DataRoot[Path]:
 def predict(
     trained: Trained, photos: AnyPath, root: DataRoot, told: Tally | None = None
 ) -> tuple[FolderCounts, pa.Table]:
-    """Predict the folder, and read what was published."""
     source = read_folder_state(photos)
     counts = predict_folder(source, trained.folder, root, told or Tally())
     key = predictions_key(trained.folder.name, source.listing)

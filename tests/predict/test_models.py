@@ -23,13 +23,11 @@ HEAD = settings()
 
 
 def publish(stage: str, path: Path, how: object, details: dict[str, object]) -> None:
-    """Publish a stage's manifest."""
     outcome = StageResult("key", "snap", asdict(how), 1, 1, 0, details=details)  # type: ignore[call-overload]  # a dataclass
     Manifest(stage=stage, run="test", seconds=0.0, **vars(outcome)).publish(path)
 
 
 def add_model(root: DataRoot[Path], how: TrainSettings | FinetuneSettings = HEAD) -> Path:
-    """Publish what `read_model` reads of a model."""
     folder = root.train(how.key("snap"))
     announce(Training(how, "snap"), folder)
     publish("train", folder / "manifest.json", how, {"labels": ["daisy", "roses"]})
@@ -37,7 +35,6 @@ def add_model(root: DataRoot[Path], how: TrainSettings | FinetuneSettings = HEAD
 
 
 def add_backbone(root: DataRoot[Path], weights: Path, how: object = BOTTLENECK.backbone) -> None:
-    """Publish the manifest of a backbone, `drawn`."""
     publish("backbone", root.below("backbone", "drawn") / "0123.json", how, {"weights": str(weights)})
 
 

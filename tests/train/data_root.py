@@ -29,13 +29,11 @@ def fill(root: DataRoot) -> None:
 
 
 def photos(root: DataRoot) -> EmbeddedPhotos:
-    """Load the photos that `fill` published."""
     manifest = read_manifest(manifest_path(root.bottleneck(BOTTLENECK.key), SNAPSHOT_KEY))
     return load_photos(SNAPSHOT_KEY, [manifest], CLASSIC, root)
 
 
 def head_folder(root: DataRoot[PathT]) -> PathT:
-    """Return the folder of the head."""
     return root.train(CLASSIC.key(SNAPSHOT_KEY))
 
 

@@ -50,7 +50,6 @@ def train_tiny(
 
 
 def main(folder: Path) -> None:
-    """Train everything, the interrupted training first."""
     processor = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
     network_training.DEVICE = "CPU"

@@ -32,7 +32,6 @@ def root(classic_root: DataRoot[Path], tmp_path: Path) -> DataRoot[Path]:
 
 @pytest.fixture
 def folder(root: DataRoot[Path]) -> Path:
-    """Folder of the head in the copy."""
     return head_folder(root)
 
 
@@ -43,7 +42,6 @@ def look_once(folder: AnyPath, weights: Weights = "averages") -> tuple[bool, lis
 
 
 def read_point(folder: Path, weights: Weights) -> dict[str, Any]:
-    """The only point of a curve."""
     (row,) = read_curve(curve_path(folder, weights)).to_pylist()
     return dict(row)
 
@@ -54,7 +52,6 @@ def validation(root: DataRoot[Path]) -> Examples:
 
 
 def newest(folder: Path, part: str) -> Path:
-    """A file of the newest checkpoint."""
     return Path(f"{tf.train.latest_checkpoint(str(folder / 'checkpoints'))}.{part}")
 
 

@@ -46,7 +46,6 @@ def numbers_of(photos: EmbeddedPhotos) -> Numbers:
 def train(
     photos: EmbeddedPhotos, folder: AnyPath, statistics: Path | None = None, progress: Progress | None = None
 ) -> tuple[Head, TrainedHead]:
-    """Train a head, and load it."""
     trained = train_head(photos, "snap", folder, statistics, progress or NullProgress())
     return load_head(folder), trained
 

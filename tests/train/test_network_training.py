@@ -149,7 +149,6 @@ def test_a_rate_that_is_far_too_high_is_named(prepared: Prepared, training: Pict
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run Python."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)
 
