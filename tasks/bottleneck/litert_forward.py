@@ -86,8 +86,8 @@ def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, pr
 def quantise_network(network: Callable[[Any], Any], decode: DecodeSettings, name: str) -> bytes:
     """Convert a network, with this name in messages, to a TFLite model that computes in int8.
 
-    It is for inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to float32 [1, K], or several of
-    them, each of which gets its own scale. The model takes pixels, uint8 [1, size, size, 3], to the same outputs.
+    It is for inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to float32 [1, K], or several.
+    Each of them gets its own scale. The model takes pixels, uint8 [1, size, size, 3], to the same outputs.
 
     Raises:
         BackboneError: LiteRT cannot compute the network in int8.

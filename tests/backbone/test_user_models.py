@@ -103,7 +103,7 @@ def test_every_kind_of_model_gives_the_averages_of_several_layers_side_by_side(t
     ):
         assert prepared.backbone.widths == (6, 8)
         assert_makes(prepared, pixels, side_by_side)
-    last = own(whole.weights, bottleneck_tensor="features,normed", layers="last")
+    last = own(local(whole.weights), bottleneck_tensor="features,normed", layers="last")
     assert last.backbone == whole.backbone.last_layer
 
 

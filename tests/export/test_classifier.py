@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,8 @@ def made_up_head(width: int, *, rooted: bool) -> Head:
 
 def save_backbone(kind: str, folder: Path) -> Prepared:
     """Save a small network, up to its bottleneck of two layers, as a kind of backbone."""
-    network, named = headless(classifier(), ("features", "normed")), {"bottleneck_tensor": "features,normed"}
+    network = headless(classifier(), ("features", "normed"))
+    named: dict[str, Any] = {"bottleneck_tensor": "features,normed"}
     if kind == "frozen_graph":
         path, outputs = freeze_model(network, folder)
         named = {"input_tensor": "pixels:0", "bottleneck_tensor": ",".join(outputs)}
