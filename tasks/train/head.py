@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from zipfile import BadZipFile
 
@@ -40,10 +40,6 @@ class Head:
     biases: Floats
     rooted: bool
     facts: Mapping[str, Any]
-
-    def with_facts(self, facts: Mapping[str, Any]) -> "Head":
-        """Return the head with further facts."""
-        return replace(self, facts={**self.facts, **facts})
 
     def scores(self, values: Floats) -> Floats:
         """Compute the scores before the softmax: float32 [..., D] to [..., C]."""

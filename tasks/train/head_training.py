@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 from tasks.paths import AnyPath
@@ -58,11 +58,12 @@ def train_head(
         else:
             head, trained = _fit_classic(photos, settings.recipe, folder, progress)
         facts = {
+            **head.facts,
             "snapshot": snapshot,
             "bottlenecks": [bottleneck.key for bottleneck in settings.bottlenecks],
             "settings": asdict(settings),
         }
-        save_head(head.with_facts(facts), folder)
+        save_head(replace(head, facts=facts), folder)
     return trained
 
 
@@ -74,7 +75,7 @@ def _fit_lda(photos: EmbeddedPhotos, folder: AnyPath | None, progress: Progress)
     head, ranked = LdaTrainer.of(photos.features.settings, photos.labels).search(total, left_out)
     best = ranked[0]
     choice = {name: getattr(best, name) for name in ("shrinkage", "layer_weight", "temperature")}
-    head = head.with_facts({"choices": [asdict(score) for score in ranked]})
+    head = replace(head, facts={"choices": [asdict(score) for score in ranked]})
     return head, TrainedHead(len(left_out.labels), Score(best.accuracy, best.log_loss), choice)
 
 

@@ -62,11 +62,6 @@ def test_a_label_of_bias_minus_infinity_is_never_predicted(head: Head) -> None:
     np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-6)
 
 
-def test_facts_are_added_and_the_old_ones_stay(head: Head) -> None:
-    facts = head.with_facts({"snapshot": "abc", "settings": {}}).facts
-    assert facts == {"choices": [{"shrinkage": 0.1}], "snapshot": "abc", "settings": {}}
-
-
 @pytest.mark.parametrize("rooted", [True, False])
 def test_head_is_read_as_it_was_written(head: Head, tmp_path: Path, rooted: bool) -> None:
     written = replace(head, rooted=rooted)
