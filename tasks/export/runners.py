@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from scipy.special import softmax
 
 from tasks.bottleneck.litert_forward import LiteRTForward, quantise_network
 from tasks.bottleneck.precision import Precision
@@ -24,7 +23,7 @@ from tasks.predict.models import Model
 from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress, Progress
 from tasks.runtime.tensorflow_import import keras, tf
-from tasks.train.head import Floats
+from tasks.train.head import Floats, softmax
 from tasks.train.settings import TrainSettings
 
 #: Photos in a batch.
@@ -122,8 +121,7 @@ def predict_in(precision: str, model: Model, pictures: Sequence[bytes], progress
     settings = model.settings
     if not isinstance(settings, TrainSettings):
         network = quantise_network(open_classifier(model).network, settings.decode, settings.backbone.name)
-        probabilities: Floats = softmax(run_tflite(network, pictures, NullProgress()), axis=-1)
-        return probabilities
+        return softmax(run_tflite(network, pictures, NullProgress()))
     bottlenecks = tuple(replace(each, precision=cast("Precision", precision)) for each in settings.bottlenecks)
     predictor = Predictor(replace(model, settings=replace(settings, bottlenecks=bottlenecks)), progress)
     size = predictor.batch_size

@@ -12,7 +12,7 @@ import pytest
 import scipy.special
 
 from tasks.errors import StoreError
-from tasks.train.head import INPUTS, Head, load_head, save_head
+from tasks.train.head import INPUTS, Head, load_head, save_head, softmax
 
 Floats = npt.NDArray[np.float32]
 
@@ -43,6 +43,12 @@ def change_arrays(folder: Path, changed: Mapping[str, npt.NDArray[Any] | None]) 
         merged = {**arrays, **changed}
     kept = {name: array for name, array in merged.items() if array is not None}
     np.savez(folder / "head.npz", allow_pickle=True, **kept)
+
+
+def test_softmax_is_scipy_s_and_does_not_overflow() -> None:
+    scores = np.random.default_rng(0).normal(0, 5, (4, 2, 7)).astype(np.float32)
+    scores[0, 0, :3] = 1e30, 1e30, -1e30
+    np.testing.assert_allclose(softmax(scores), scipy.special.softmax(scores, axis=-1), rtol=1e-5)
 
 
 def test_probabilities_are_the_mean_of_the_views_softmaxes(head: Head) -> None:
