@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tasks.paths import _OPTIONS, AnyPath, to_path
+from tasks.storage.layout import DataRoot
 from tests.support.repository import REPOSITORY
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, forget_stores, other_machine, serving
@@ -109,3 +110,14 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> AnyPath:
     here = tmp_path / "[1] a*b?"
     here.mkdir()
     return here
+
+
+@pytest.fixture(scope="module")
+def classic_root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot[Path]:
+    """A data root with a classic head and its checkpoints; see `tests.train.data_root`."""
+    from tests.train.data_root import fill, train  # noqa: PLC0415 (imports TensorFlow)
+
+    root = DataRoot(tmp_path_factory.mktemp("classic") / "data")
+    fill(root)
+    train(root)
+    return root

@@ -28,11 +28,7 @@ CLASSES = 1000
 
 
 def build(variant: int, size: int | None = None) -> keras.Model:
-    """Build EfficientNet-Lite with untrained weights.
-
-    Args:
-        variant: 0, 1 or 2.
-        size: Height and width of the input in pixels; None leaves both open.
+    """Build EfficientNet-Lite 0, 1 or 2 with untrained weights; a size of None leaves height and width open.
 
     Returns:
         A model from pixels, float32 [N, size, size, 3] scaled to about [-1, 1], to two outputs: the bottleneck, float32

@@ -6,14 +6,14 @@ Keras fetches their ImageNet weights, which are then kept; or the user gives a f
 import io
 import math
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from tasks.backbone.backbones import Backbone, Prepared
-from tasks.backbone.keras_containers import check_weights
+from tasks.backbone.keras_containers import check_archive, check_hdf5
 from tasks.backbone.layers import choose_earlier_layers, layer_averages, stable_names
 from tasks.backbone.model_file_errors import UNREADABLE, first_line, strictly
 from tasks.backbone.request import KERAS_PREFIX, LAST, BackboneRequest
@@ -108,7 +108,6 @@ def _known(backbone: str) -> str:
 
 
 def _sized(backbone: str, name: str, size: int) -> "keras.Model":
-    """Build the network, or refuse a size that it does not take."""
     try:
         return _network(name, size)
     except ValueError as exc:
@@ -123,7 +122,6 @@ def _constructor(name: str) -> Callable[..., Any]:
 
 
 def _preprocess(name: str) -> Callable[[Any], Any]:
-    """Return the `preprocess_input` of a model's own module."""
     module = _constructor(name).__module__.rpartition(".")[2]
     return getattr(keras.applications, module).preprocess_input  # type: ignore[no-any-return]  # as above
 
@@ -159,7 +157,10 @@ def _load_weights(network: "keras.Model", name: str, file: Path) -> None:
             f"--weights a file of keras.applications.{name}."
         )
     try:
-        check_weights(file)
+        if file.suffix == ".keras":
+            check_archive(file)
+        else:
+            check_hdf5(file, file)
         _load_checked(network, name, file)
     except UNREADABLE as exc:
         raise BackboneError(
@@ -207,9 +208,11 @@ def _fetched(name: str) -> "keras.Model":
     # Of the model's own size, whatever --image-size is: MobileNet has other weights for smaller sizes, and layers of
     # a NASNetLarge of any other size do not fit its weights.
     shape = (default_size(name),) * 2 + (3,)
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SOCKET_TIMEOUT)
     try:
         # Keras draws a progress bar on standard output: thousands of characters in a log.
-        with redirect_stdout(io.StringIO()), _socket_timeout():
+        with redirect_stdout(io.StringIO()):
             return _constructor(name)(include_top=False, input_shape=shape, pooling="avg", weights="imagenet")
     except Exception as exc:  # Keras raises no narrower one
         raise BackboneError(
@@ -218,13 +221,5 @@ def _fetched(name: str) -> "keras.Model":
             f".save_weights('{name}.weights.h5'), and give it as --weights; or take --backbone efficientnet_lite0, "
             "whose weights are installed."
         ) from exc
-
-
-@contextmanager
-def _socket_timeout() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SOCKET_TIMEOUT)
-    try:
-        yield
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(timeout)

@@ -16,14 +16,6 @@ _MEMBERS = frozenset({CONFIG, WEIGHTS, "metadata.json"})
 MAX_EXPANSION = 10
 
 
-def check_weights(path: Path) -> None:
-    """Check a file of weights, `.keras` or HDF5, with `check_archive` or `check_hdf5`."""
-    if path.suffix == ".keras":
-        check_archive(path)
-    else:
-        check_hdf5(path, path)
-
-
 def check_archive(path: Path) -> None:
     """Refuse a `.keras` file with members that Keras does not write, or with weights that `check_hdf5` refuses.
 

@@ -23,16 +23,11 @@ def leaves(model: "keras.Model") -> Iterator[Any]:
 
 
 def layer_averages(pixels: Any, scaled: Any, network: "keras.Model") -> "keras.Model":
-    """Build the Keras model of a backbone.
-
-    Args:
-        pixels: Its input, float32 [N, size, size, 3], RGB, 0 to 255.
-        scaled: The pixels, scaled for the network.
-        network: From scaled pixels to the activations of its layers.
+    """Build the Keras model of a backbone from its input, the scaled input, and the network that takes the latter.
 
     Returns:
-        A model from pixels to float32 [N, D] of each layer: feature maps are averaged over the picture, other
-        outputs stay as they are.
+        A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to float32 [N, D] of each layer: feature maps
+        are averaged over the picture, other outputs stay as they are.
     """
     # Keras returns the only item of a list without the list.
     averages = [

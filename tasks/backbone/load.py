@@ -24,10 +24,7 @@ _cached_sha256 = cache(weights_sha256)
 def load_network(prepared: Prepared, *, bfloat16: bool = False) -> Network:
     """Load a backbone for computing bottlenecks.
 
-    Args:
-        prepared: The backbone.
-        bfloat16: Whether its layers compute in bfloat16, with weights in float32 (Keras' `mixed_bfloat16`), on a GPU.
-            A graph stays as it is.
+    On a GPU, its layers can compute in bfloat16, with weights in float32 (Keras' `mixed_bfloat16`); a graph cannot.
 
     Returns:
         A function for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks,
@@ -47,9 +44,7 @@ def load_layers(prepared: Prepared, *, bfloat16: bool = False) -> LayerNetwork:
 
 
 def build_model(prepared: Prepared, *, pretrained: bool = True) -> "keras.Model":
-    """Build a backbone whose weights, its own or random ones, can be trained further.
-
-    Fine-tuning takes `Backbone.last_layer`.
+    """Build a backbone whose weights, its own or random ones, can be trained further; fine-tuning takes its last layer.
 
     Returns:
         A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to bottlenecks, float32 [N, D]: the
@@ -94,11 +89,7 @@ def measure_width(prepared: Prepared) -> Prepared:
 
 
 def _checked_weights(prepared: Prepared) -> Path:
-    """Return the weights on this machine, fetched if they are on an object store.
-
-    Raises:
-        BackboneError: They have changed.
-    """
+    """Return the weights on this machine, fetched if they are on an object store."""
     weights = prepared.weights
     try:
         here = local(weights)

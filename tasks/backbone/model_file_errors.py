@@ -25,11 +25,7 @@ UNREADABLE = (
 
 @contextmanager
 def strictly() -> Iterator[None]:
-    """Raise an error where Keras only warns that it leaves some layers without their weights.
-
-    Raises:
-        ValueError: Keras warned.
-    """
+    """Raise a ValueError where Keras only warns that it leaves some layers without their weights."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield

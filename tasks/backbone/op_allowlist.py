@@ -88,7 +88,6 @@ class _Walk:
         self.harmful: dict[str, str] = {}
 
     def size(self, nodes: Iterable[Any], depth: int) -> int:
-        """Count the nodes, with those of all calls."""
         if depth > MAX_CALL_DEPTH:
             raise RecursionError
         size = 0
@@ -107,7 +106,6 @@ class _Walk:
 
 
 def _calls(node: Any) -> list[str]:
-    """Name the functions that a node may call."""
     return [
         function.name
         for value in node.attr.values()

@@ -100,12 +100,7 @@ def _open(path: Path) -> _EntryPoint:
 
 
 def _check(path: Path) -> None:
-    """Refuse a SavedModel that could run more than the network.
-
-    Raises:
-        BackboneError: It is of TensorFlow 1, or holds ops that do more than compute.
-        DecodeError: It is damaged.
-    """
+    """Refuse a SavedModel of TensorFlow 1, or one that holds ops that do more than compute."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     graphs = SavedModel.FromString((path / "saved_model.pb").read_bytes()).meta_graphs

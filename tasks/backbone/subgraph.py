@@ -114,7 +114,6 @@ def leading_to(graph: tf.compat.v1.GraphDef, tensor: str) -> tf.compat.v1.GraphD
 
 
 def _find(nodes: Mapping[str, tf.compat.v1.NodeDef], tensor: str) -> str:
-    """Return the name of a tensor's operation, if the graph has it."""
     name = operation_of(tensor)
     if name in nodes:
         return name
@@ -139,7 +138,6 @@ def _needed(nodes: Mapping[str, tf.compat.v1.NodeDef], end: str, start: str = ""
 
 
 def _data_inputs(node: tf.compat.v1.NodeDef) -> list[str]:
-    """Return a node's inputs without control dependencies, which only order the nodes."""
     return [source for source in node.input if not source.startswith("^")]
 
 

@@ -132,7 +132,6 @@ _NAMES = {
 
 
 def _read_storages(file: io.BytesIO, views: Mapping[str, _View], keys: Any) -> dict[str, Tensor]:
-    """Read the values of all storages, which follow each other up to the end of the file."""
     announced = {view.storage.key: view.storage for view in views.values()}
     if any(announced[view.storage.key] != view.storage for view in views.values()):
         raise PickleRejectedError("two tensors in it describe the same storage differently")

@@ -15,7 +15,7 @@ import pyarrow as pa
 from tasks.bottleneck.forward import Forward, Vectors
 from tasks.bottleneck.quantisation import Numbers, Quantisation, quantise
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.bottleneck.views import Views
+from tasks.bottleneck.views import draw_views
 from tasks.concurrency import BackgroundWriter, map_ordered
 from tasks.decode.images import read_pixels
 from tasks.progress import Progress
@@ -28,30 +28,30 @@ PHOTOS_PER_SHARD = 1024
 def embed_pictures(
     pictures: Iterable[pa.Table], settings: BottleneckSettings, root: DataRoot, forward: Forward, progress: Progress
 ) -> int:
-    """Compute the bottlenecks of pictures, and add them to the store of the settings; see `extract_bottlenecks`."""
-    with ShardWriter(settings.store(root), settings.quantisation) as writer:
-        return extract_bottlenecks(pictures, Views(settings.views, settings.distortion), forward, writer, progress)
+    """Compute the bottlenecks of pictures, and add a row a photo and view to the store of the settings.
 
-
-def extract_bottlenecks(
-    pictures: Iterable[pa.Table], views: Views, forward: Forward, writer: "ShardWriter", progress: Progress
-) -> int:
-    """Compute the bottlenecks of pictures, tables with the columns sha256 and image, and write a row a photo and view.
+    The pictures are tables with the columns sha256 and image. If a picture or the store fails, the bottlenecks so far
+    are published too, so that a failure loses no finished work.
 
     Returns:
         The number of photos.
+
+    Raises:
+        BackboneError: A number cannot be stored; see `quantise`.
+        StoreError: A picture is damaged.
     """
 
     def embed(batch: tuple[list[str], list[bytes]]) -> tuple[list[str], Vectors]:
         keys, images = batch
-        pixels = np.stack([read_pixels(image) for image in images])
-        return keys, np.stack([forward(view) for view in views.of(keys, pixels)], axis=1)
+        views = draw_views(keys, np.stack(list(map(read_pixels, images))), settings.views, settings.distortion)
+        return keys, np.stack([forward(view) for view in views], axis=1)
 
     count = 0
-    for keys, vectors in map_ordered(embed, _batches(pictures, forward.batch_size), forward.workers):
-        writer.add(keys, vectors)
-        progress.advance(len(keys))
-        count += len(keys)
+    with _ShardWriter(settings.store(root), settings.quantisation) as writer:
+        for keys, vectors in map_ordered(embed, _batches(pictures, forward.batch_size), forward.workers):
+            writer.add(keys, vectors)
+            progress.advance(len(keys))
+            count += len(keys)
     return count
 
 
@@ -66,33 +66,20 @@ def _batches(pictures: Iterable[pa.Table], size: int) -> Iterator[tuple[list[str
         yield [key for key, _ in batch], [image for _, image in batch]
 
 
-class ShardWriter:
-    """Collects bottlenecks and publishes them as shards in a background thread.
+class _ShardWriter:
+    """Publishes bottlenecks as shards in a background thread, also those before an exception that ends the block."""
 
-    If an exception ends the block, the vectors added so far are published too, so that a failure loses no finished
-    work.
-
-    Args:
-        store: The bottleneck store.
-        quantisation: How its numbers are stored.
-        photos_per_shard: Photos in a shard.
-    """
-
-    def __init__(self, store: ShardStore, quantisation: Quantisation, photos_per_shard: int = PHOTOS_PER_SHARD) -> None:
-        self._store, self._quantisation, self._photos_per_shard = store, quantisation, photos_per_shard
+    def __init__(self, store: ShardStore, quantisation: Quantisation) -> None:
+        self._store, self._quantisation = store, quantisation
         self._keys: list[str] = []
         self._vectors: list[Numbers] = []
         self._background = BackgroundWriter()
 
     def add(self, keys: list[str], vectors: Vectors) -> None:
-        """Add the vectors of photos: float32 [N, V, D].
-
-        Raises:
-            BackboneError: A number cannot be stored; see `quantise`.
-        """
+        """Add the vectors of photos: float32 [N, V, D]."""
         self._vectors.append(quantise(vectors, self._quantisation, [f"the photo {key}" for key in keys]))
         self._keys += keys
-        if len(self._keys) >= self._photos_per_shard:
+        if len(self._keys) >= PHOTOS_PER_SHARD:
             self._publish()
 
     def _publish(self) -> None:
@@ -106,7 +93,7 @@ class ShardWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         with self._background:
             self._publish()
             self._background.wait()

@@ -18,11 +18,9 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Forward(Protocol):
-    """Computes bottlenecks from batches of pixels.
+    """Computes bottlenecks from batches of pixels, of `batch_size` photos at most.
 
-    Args:
-        batch_size: Photos in a batch at most.
-        workers: Threads that may call it at once, and should, to keep the machine busy.
+    `workers` threads may call it at once, and should, to keep the machine busy.
     """
 
     batch_size: int
@@ -33,16 +31,10 @@ class Forward(Protocol):
 
 
 def open_forward(settings: BottleneckSettings, weights: AnyPath, folder: AnyPath, progress: Progress) -> Forward:
-    """Load a backbone to compute bottlenecks.
+    """Load a backbone, of weights at a path, to compute bottlenecks; the store's folder caches the converted network.
 
     LiteRT computes int8. TensorFlow computes float32 and bfloat16 on a GPU, OpenVINO on a processor; a network that
     OpenVINO cannot compute, TensorFlow computes in float32 for either precision.
-
-    Args:
-        settings: The backbone and its precision.
-        weights: Path of its weights.
-        folder: Folder of the bottleneck store, which caches the quantised or converted network too.
-        progress: Told about imports and preparations.
 
     Raises:
         BackboneError: The weights are missing or have changed, or the precision does not go with them.
@@ -72,10 +64,7 @@ def open_forward(settings: BottleneckSettings, weights: AnyPath, folder: AnyPath
 def forward_of(function: Callable[[Any], Any], size: int, batch_size: int) -> Callable[[Pixels], Vectors]:
     """Compile a function to run in float32: by OpenVINO, or by TensorFlow as in `open_forward`.
 
-    Args:
-        function: For inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to [N, K].
-        size: Height and width of the pixels.
-        batch_size: Photos in a batch at most.
+    The function is for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to [N, K].
 
     Returns:
         From pixels, uint8 [N, size, size, 3], N at most `batch_size`, to float32 [N, K]; threads may call it at once.

@@ -30,12 +30,9 @@ CALIBRATION_PICTURES = 25
 
 
 class LiteRTForward:
-    """Runs a TFLite model on one photo at a time; each thread that calls it uses one core.
+    """Runs a TFLite model on one photo at a time; each of the `workers` threads that may call it uses one core.
 
-    Args:
-        model: A TFLite model: pixels, uint8 [1, size, size, 3], to one or more outputs, float32 [1, K], which are
-            concatenated.
-        workers: Threads that may call it at once.
+    The model takes pixels, uint8 [1, size, size, 3]. Its outputs, float32 [1, K], are concatenated.
     """
 
     #: Photos in a call. Each goes through the network alone, which was as fast as four at once.
@@ -53,14 +50,7 @@ class LiteRTForward:
         self._outputs = [output["index"] for output in interpreter.get_output_details()]
 
     def __call__(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """Run the model.
-
-        Args:
-            pixels: uint8 [N, size, size, 3], RGB, 0 to 255.
-
-        Returns:
-            float32 [N, D].
-        """
+        """Run the model on pixels, uint8 [N, size, size, 3], RGB, 0 to 255: float32 [N, D]."""
         interpreter = self._free.get()
         try:
             return np.concatenate([self._run(interpreter, photo) for photo in pixels])
@@ -74,10 +64,7 @@ class LiteRTForward:
 
 
 def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, progress: Progress) -> bytes:
-    """Quantise a backbone, or read the cached result: `int8-<hash of its bytes>.tflite` in a folder.
-
-    Returns:
-        A TFLite model for `LiteRTForward`.
+    """Quantise a backbone for `LiteRTForward`, or read the result that a folder caches, `int8-<hash>.tflite`.
 
     Raises:
         BackboneError: The weights are missing or have changed, or LiteRT cannot compute the network in int8.
@@ -97,16 +84,10 @@ def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, pr
 
 
 def quantise_network(network: Callable[[Any], Any], decode: DecodeSettings, name: str) -> bytes:
-    """Convert a network to a TFLite model that computes in int8.
+    """Convert a network, with this name in messages, to a TFLite model that computes in int8.
 
-    Args:
-        network: For inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to float32 [1, K], or
-            to several of them, each of which gets its own scale.
-        decode: How photos become its pictures.
-        name: Name of the network for messages.
-
-    Returns:
-        A TFLite model from pixels, uint8 [1, size, size, 3], to float32 [1, K] or several of them, in their order.
+    It is for inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to float32 [1, K], or several.
+    Each of them gets its own scale. The model takes pixels, uint8 [1, size, size, 3], to the same outputs.
 
     Raises:
         BackboneError: LiteRT cannot compute the network in int8.
@@ -142,15 +123,10 @@ def _draw_calibration(decode: DecodeSettings) -> Iterator[npt.NDArray[np.float32
 def convert_to_tflite(
     function: Callable[..., Any], inputs: list[Any], configure: Callable[[Any], None] | None = None
 ) -> bytes:
-    """Convert a function to a TFLite model.
+    """Convert a function for inside a `tf.function` to a TFLite model; `configure` can let the converter quantise it.
 
-    Args:
-        function: For inside a `tf.function`.
-        inputs: Specifications of its inputs, `tf.TensorSpec`, with every dimension fixed.
-        configure: Configures the converter, for example to quantise.
-
-    Returns:
-        The TFLite model. The converter has no exceptions of its own, and all that it raises is passed on.
+    The inputs are specifications, `tf.TensorSpec`, with every dimension fixed. The converter has no exceptions of its
+    own, and all that it raises is passed on.
     """
     from tasks.runtime.tensorflow_import import freeze, tf
 

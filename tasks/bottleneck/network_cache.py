@@ -10,13 +10,9 @@ from tasks.storage.files import listed, lock_folder, publish_bytes, read_bytes
 
 
 def cached_network(folder: AnyPath, kind: str, suffix: str, make: Callable[[], bytes]) -> bytes:
-    """Read a network from the cache, or make and cache it.
+    """Read a network from the cache in a folder, or make and cache it as `<kind>-<hash of its bytes><suffix>`.
 
-    Args:
-        folder: Folder of the cache; the file is `<kind>-<hash of its bytes><suffix>`.
-        kind: Prefix of the file's name.
-        suffix: Suffix of the file's name.
-        make: Makes the network; one process calls it, and others that need the network wait.
+    One process calls `make`, and others that need the network wait.
 
     Raises:
         DamagedError: The cached network is damaged.

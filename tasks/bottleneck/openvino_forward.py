@@ -39,11 +39,8 @@ class ConversionError(BackboneError):
 class OpenVinoForward:
     """Computes bottlenecks photo by photo, so that a photo's bottleneck does not depend on the other photos.
 
-    One call keeps all cores busy; several threads may call it at once, so that photos are decoded meanwhile.
-
-    Args:
-        network: A network as `convert_network` returns it.
-        precision: The precision that it computes in.
+    One call keeps all cores busy; several threads may call it at once, so that photos are decoded meanwhile. The
+    network is one that `convert_network` returns.
     """
 
     #: Photos in a call. Each goes through the network alone.
@@ -74,14 +71,7 @@ class OpenVinoForward:
             self._free.put(request)
 
     def __call__(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """Compute bottlenecks.
-
-        Args:
-            pixels: uint8 [N, size, size, 3], RGB, 0 to 255.
-
-        Returns:
-            float32 [N, D].
-        """
+        """Compute the bottlenecks of pixels, uint8 [N, size, size, 3], RGB, 0 to 255: float32 [N, D]."""
         vectors = np.empty((len(pixels), self._width), np.float32)
         running: _Running = deque()
         try:
@@ -104,7 +94,6 @@ class OpenVinoForward:
                 self._finish_first(running, vectors)
 
     def _finish_first(self, running: _Running, vectors: npt.NDArray[np.float32]) -> None:
-        """Wait for the first of the running requests, and store its vector."""
         request, index = running.popleft()
         try:
             request.wait()
@@ -114,10 +103,7 @@ class OpenVinoForward:
 
 
 def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) -> bytes:
-    """Convert a backbone, or read the cached result: `openvino-<hash of its bytes>.zip` in a folder.
-
-    Returns:
-        The network as `convert_network` returns it.
+    """Convert a backbone with `convert_network`, or read the result that a folder caches, `openvino-<hash>.zip`.
 
     Raises:
         ConversionError: OpenVINO cannot compute it.
@@ -139,11 +125,9 @@ def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) ->
 
 
 def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
-    """Convert a function of pixels to OpenVINO's format.
+    """Convert a function for inside a `tf.function` to OpenVINO's format.
 
-    Args:
-        function: For inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to [1, K].
-        size: Height and width of the pixels.
+    It takes pixels, float32 [1, size, size, 3], RGB, 0 to 255, to [1, K].
 
     Returns:
         An uncompressed ZIP file with `GRAPH` and `WEIGHTS`, in float32: pixels, uint8 [1, size, size, 3], to float32

@@ -43,15 +43,9 @@ def quantisation_of(backbone: Backbone) -> Quantisation:
 
 
 def quantise(averages: Floats, quantisation: Quantisation, names: Sequence[str]) -> Numbers:
-    """Convert averages to the numbers that are stored.
+    """Convert averages, float32 [N, ...], to the numbers that are stored: uint8 or int16 of the same shape.
 
-    Args:
-        averages: float32 [N, ...].
-        quantisation: The storage format.
-        names: Names of the N photos for messages.
-
-    Returns:
-        uint8 or int16 of the same shape.
+    `names` are those of the N photos for messages.
 
     Raises:
         BackboneError: A number is not finite, or outside the range that can be stored.

@@ -16,15 +16,11 @@ BATCH_SIZE, GPU_BATCH_SIZE = 8, 64
 
 
 class TensorFlowForward:
-    """Calls a function of pixels in batches of a fixed size. Several threads may call it at once.
+    """Calls a function of pixels in batches of a fixed size; 0 chooses it by the hardware. Threads may call it at once.
 
     TensorFlow then never chooses other kernels for a smaller last batch, so the result of a photo does not depend on
-    the other photos in its batch. The function's variables are frozen, and the function itself is not kept.
-
-    Args:
-        function: For inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to [N, K].
-        size: Height and width of the pixels, S.
-        batch_size: Photos in a batch; 0 chooses by the hardware.
+    the other photos in its batch. The function's variables are frozen, and the function itself is not kept. It is for
+    inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to [N, K].
     """
 
     #: Two batches keep the hardware busy, since one of them always computes; a third one is decoded meanwhile.
@@ -40,19 +36,14 @@ class TensorFlowForward:
         self._run = freeze(tf.function(of_bytes, autograph=False).get_concrete_function(batch))
 
     @classmethod
-    def load(cls, prepared: Prepared, batch_size: int = 0, *, bfloat16: bool = False) -> Self:
-        """Load a backbone.
-
-        Args:
-            prepared: The backbone.
-            batch_size: Photos in a batch; 0 chooses by the hardware.
-            bfloat16: Whether it computes in bfloat16, on a GPU.
+    def load(cls, prepared: Prepared, *, bfloat16: bool = False) -> Self:
+        """Load a backbone, whose layers can compute in bfloat16 on a GPU.
 
         Raises:
             BackboneError: The weights are missing or have changed.
         """
         size = prepared.backbone.size
-        forward = cls(load_network(prepared, bfloat16=bfloat16), size, batch_size)
+        forward = cls(load_network(prepared, bfloat16=bfloat16), size)
         # Keras remembers the model, and the model and its graphs refer to each other: 200 MB that are no longer needed.
         keras.utils.clear_session(free_memory=True)
         # TensorFlow optimises the graph at the first call: no photo should wait for it.
@@ -60,14 +51,7 @@ class TensorFlowForward:
         return forward
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Run the function.
-
-        Args:
-            pixels: uint8 [N, S, S, 3], RGB, 0 to 255, N at most `batch_size`.
-
-        Returns:
-            float32 [N, K].
-        """
+        """Run the function on pixels, uint8 [N, S, S, 3], RGB, 0 to 255, N at most `batch_size`: float32 [N, K]."""
         count = len(pixels)
         padded = pixels
         if count < self.batch_size:

@@ -6,8 +6,6 @@ retrain.py (https://github.com/tensorflow/hub/blob/master/examples/image_retrain
 view, so that it is always the same and can be cached.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -17,34 +15,18 @@ from tasks.bottleneck.settings import Distortion
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Views:
-    """The views of a photo.
+def draw_views(keys: list[str], pixels: Pixels, plain: int, distortion: Distortion | None = None) -> list[Pixels]:
+    """Draw all views of N photos from their sha256 and pictures, uint8 [N, S, S, 3]: such an array for each view.
 
-    Args:
-        plain: 1 is the plain photo alone, 2 adds its mirror image.
-        distortion: How distorted views are drawn; None for no distorted views.
+    One plain view is the photo alone, two add its mirror image; without a distortion, no distorted views follow.
     """
-
-    plain: int
-    distortion: Distortion | None = None
-
-    def of(self, keys: list[str], pixels: Pixels) -> list[Pixels]:
-        """Draw all views of photos.
-
-        Args:
-            keys: The photos' sha256, N.
-            pixels: Their pictures, uint8 [N, S, S, 3].
-
-        Returns:
-            An array for each view, uint8 [N, S, S, 3].
-        """
-        views = [pixels, _mirrored(pixels)] if self.plain == 2 else [pixels]
-        if self.distortion is not None:
-            for view in range(self.plain, self.plain + self.distortion.views):
-                drawn = [distort(*photo, view, self.distortion) for photo in zip(pixels, keys, strict=True)]
-                views.append(np.stack(drawn))
-        return views
+    views = [pixels, _mirrored(pixels)] if plain == 2 else [pixels]
+    if distortion is not None:
+        views += [
+            np.stack([distort(*photo, view, distortion) for photo in zip(pixels, keys, strict=True)])
+            for view in range(plain, plain + distortion.views)
+        ]
+    return views
 
 
 def _mirrored(pixels: Pixels) -> Pixels:
@@ -55,19 +37,10 @@ def _mirrored(pixels: Pixels) -> Pixels:
 
 
 def distort(pixels: Pixels, key: str, view: int, distortion: Distortion) -> Pixels:
-    """Draw one distorted view of a photo.
+    """Draw the view of this number of a photo, uint8 [S, S, 3], from its picture, of the same shape, and its sha256.
 
     The picture is enlarged by 1 + `random_crop` / 100 times a factor between 1 and 1 + `random_scale` / 100, and a
     square of its former size is cut from it at a random place; both are one step here, which resamples only the square.
-
-    Args:
-        pixels: The picture, uint8 [S, S, 3].
-        key: The photo's sha256.
-        view: The view's number.
-        distortion: How to draw it.
-
-    Returns:
-        uint8 [S, S, 3].
     """
     random = np.random.default_rng((distortion.seed, int(key, 16), view))
     # All numbers are drawn even if some are not used, so that enabling one distortion does not change the others.

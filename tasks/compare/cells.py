@@ -9,7 +9,7 @@ from tasks.backbone.backbones import Prepared
 from tasks.bottleneck.forward import Forward, open_forward
 from tasks.bottleneck.quantisation import Numbers, quantise
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.bottleneck.views import Views
+from tasks.bottleneck.views import draw_views
 from tasks.compare.plan import network_recipe
 from tasks.compare.sampling import sample_training
 from tasks.compare.settings import CellSettings
@@ -128,10 +128,9 @@ def _train_network(inputs: _CellInputs, settings: CellSettings, progress: Progre
 
 def _embed(pictures: Pictures, forward: Forward, bottleneck: BottleneckSettings, progress: Progress) -> Numbers:
     """Compute bottlenecks in their stored form: whole numbers [N, 2, D], in the order of the pictures."""
-    views = Views(HEAD_VIEWS)
 
     def embed(batch: Batch) -> Numbers:
-        averages = np.stack([forward(view) for view in views.of([], batch.pixels)], axis=1)
+        averages = np.stack([forward(view) for view in draw_views([], batch.pixels, HEAD_VIEWS)], axis=1)
         return quantise(averages, bottleneck.quantisation, ["a photo"] * len(averages))
 
     progress.start(len(pictures), "photo")

@@ -33,10 +33,7 @@ class Classifier:
     views: int
 
     def probabilities(self, pixels: Any) -> Any:
-        """Predict photos, inside a `tf.function`.
-
-        Args:
-            pixels: uint8 [N, S, S, 3], RGB.
+        """Predict photos, uint8 [N, S, S, 3], RGB, inside a `tf.function`.
 
         Returns:
             float32 [N, C]: the mean probabilities of the views; each row sums to 1.

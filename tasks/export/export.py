@@ -77,9 +77,7 @@ def export_model(model: Model, inputs: ExportInputs, progress: Progress) -> Expo
 def retest_export(
     model: Model, inputs: ExportInputs, published: Mapping[str, Any], progress: Progress
 ) -> Export | None:
-    """Test a published export that was not fully tested; returns None if its files still cannot be tested.
-
-    `published` has the details of the export in the manifest.
+    """Test a published export that was not fully tested, given its details in the manifest; None if it still cannot be.
 
     Raises:
         StoreError: The export, the evaluation of its model, or the decoded store is damaged.

@@ -110,12 +110,7 @@ class PhotoDecoder(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
 
 @keras.saving.register_keras_serializable(package="photo_layers")
 class BestLabel(keras.layers.Layer):  # type: ignore[misc]  # as above
-    """Returns the label, string [N], with the largest of the probabilities, float32 [N, C].
-
-    Args:
-        labels: The labels, C.
-        options: Options of Keras' layers.
-    """
+    """Returns the label, string [N], with the largest of the probabilities, float32 [N, C], of C labels."""
 
     def __init__(self, labels: Sequence[str], **options: Any) -> None:
         super().__init__(**options)
@@ -136,10 +131,7 @@ class BestLabel(keras.layers.Layer):  # type: ignore[misc]  # as above
 
 
 def orientation(photo: Any) -> Any:
-    """Read the orientation of a JPEG: Exif 2.3, tag 0x0112.
-
-    Args:
-        photo: Bytes of the JPEG, a string.
+    """Read the orientation of a JPEG, a string: Exif 2.3, tag 0x0112.
 
     Returns:
         int32: 1 to 8; 1, which is upright, if it has no orientation, or its Exif is damaged.

@@ -27,17 +27,13 @@ _SMALLEST = 1e-7
 
 
 def compare(photos: ReferencePhotos, probabilities: Floats) -> dict[str, Any]:
-    """Compare an export's predictions with the pipeline's, and with the truth.
+    """Compare an export's predictions, float32 [N, C], with the pipeline's of N photos, and with the truth.
 
     Two computations of one model differ numerically. If the pipeline hardly prefers a label to another one, that alone
     can make the export predict the other: a tie, which is not a disagreement. Both are measured in log-odds, in which
     the numerical difference does not depend on the probabilities. The difference is three times the median, over all
     photos, of the change in the log-odds between the pipeline's two best labels. It is a median, so that a fault on
     fewer than half of the photos does not excuse itself, and bounded, since a fault may affect all of them.
-
-    Args:
-        photos: N photos.
-        probabilities: The export's predictions, float32 [N, C].
 
     Returns:
         For metrics.json: `photos`, `agreement` (share on which both predict the same label), `disagreements` (photos on
@@ -102,10 +98,8 @@ def find_refusal(figures: Mapping[str, Mapping[str, Any]], precision: str) -> st
     that the precision alone decides between them. The export is not at fault: it may differ from the model as the
     pipeline itself does in the export's precision, unless it is right on fewer photos.
 
-    Args:
-        figures: Results of `compare` by the name of the format. `in_its_precision` has the results of the comparison
-            with the pipeline in the export's own precision.
-        precision: The precision of the model's own predictions.
+    `figures` has results of `compare` by the name of the format, and in `in_its_precision` those of the comparison with
+    the pipeline in the export's own precision; `precision` is that of the model's own predictions.
     """
     for each in FORMATS:
         own = figures.get(each.name, {"photos": 0})

@@ -124,12 +124,9 @@ class ExportPhotos(NamedTuple):
 
 
 def read_files(photos: ReferencePhotos, folder: AnyPath, convert: Convert | None = None) -> PhotoFiles:
-    """Read the files of photos that exist and have not changed.
+    """Read the files of photos in a folder that exist and have not changed.
 
-    Args:
-        photos: The photos.
-        folder: The folder that their paths are relative to.
-        convert: Converts photos of formats that no export reads to PNG; None leaves them out.
+    `convert` converts photos of formats that no export reads to PNG; None leaves them out.
     """
     found: dict[int, bytes] = {}
     left_out = Counter[str]()
@@ -167,8 +164,7 @@ def convert_to_png(
 ) -> list[bytes | None]:
     """Convert photos to PNG, in other processes: upright, in sRGB, cropped to the square that contains the export's.
 
-    Returns:
-        The PNG file of each photo; None for one that cannot be decoded.
+    The result has None for a photo that cannot be decoded.
 
     Raises:
         MachineError: The object store cannot be reached, or processes die before they get any work.

@@ -116,11 +116,7 @@ def run_tflite(network: bytes, pictures: Sequence[bytes], progress: Progress) ->
 def predict_in(precision: str, model: Model, pictures: Sequence[bytes], progress: Progress) -> Floats:
     """Predict N encoded pictures, at least one, with the pipeline in another precision: float32 [N, C].
 
-    Args:
-        precision: The precision; int8 for a fine-tuned network, which the pipeline computes in float32.
-        model: The model.
-        pictures: The pictures.
-        progress: Told about imports and preparations.
+    A fine-tuned network, which the pipeline computes in float32, is computed in int8.
     """
     settings = model.settings
     if not isinstance(settings, TrainSettings):
@@ -135,5 +131,4 @@ def predict_in(precision: str, model: Model, pictures: Sequence[bytes], progress
 
 
 def _decode(pictures: Sequence[bytes]) -> Pixels:
-    """Decode N encoded pictures: uint8 [N, S, S, 3]."""
     return np.stack([read_pixels(picture) for picture in pictures])

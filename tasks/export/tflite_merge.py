@@ -9,11 +9,7 @@ from ai_edge_litert.tools.flatbuffer_utils import convert_object_to_bytearray
 
 
 class MergedPart:
-    """A TFLite model to merge; its weights are stored once, however often it is called.
-
-    Args:
-        model: The model, of one subgraph.
-    """
+    """A TFLite model of one subgraph to merge; its weights are stored once, however often it is called."""
 
     def __init__(self, model: bytes) -> None:
         self.model = schema.ModelT.InitFromPackedBuf(model)
@@ -27,11 +23,7 @@ class MergedPart:
 
 
 class MergedModel:
-    """Builds a TFLite model from parts.
-
-    Args:
-        first: The part whose inputs are those of the merged model.
-    """
+    """Builds a TFLite model from parts; the inputs of the first one are those of the merged model."""
 
     def __init__(self, first: MergedPart) -> None:
         self._model = schema.ModelT(version=first.model.version, description="chain")

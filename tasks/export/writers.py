@@ -28,10 +28,7 @@ LAYERS_FILE = "photo_layers.py"
 
 
 def write_formats(model: Model, folder: Path, root: DataRoot, progress: Progress) -> Mapping[str, str]:
-    """Write a model in every format that supports it.
-
-    Returns:
-        Reasons for missing formats, by their names.
+    """Write a model in every format that supports it; returns the reasons for missing formats, by their names.
 
     Raises:
         BackboneError: The backbone's weights are missing or have changed.
@@ -135,13 +132,8 @@ def to_int8_tflite(network: bytes, classifier: Classifier) -> bytes:
     The head stays in float: square roots and sums of a thousand products lose too much in 8 bits. The averages of each
     layer have their own scale.
 
-    Args:
-        network: A TFLite model: pixels, uint8 [1, S, S, 3], to the result of `classifier.network` as one or more
-            outputs, float32 [1, K]. A head on the last layer uses only the first one.
-        classifier: The classifier.
-
-    Returns:
-        A TFLite model: pixels, uint8 [1, S, S, 3], to probabilities, float32 [1, C].
+    The network is a TFLite model: pixels, uint8 [1, S, S, 3], to the result of `classifier.network` as one or more
+    outputs, float32 [1, K]. A head on the last layer uses only the first one. The result gives float32 [1, C].
     """
     backbone = MergedPart(network)
     merged = MergedModel(backbone)

@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
 import pyarrow as pa
 
@@ -61,22 +61,19 @@ def write_json(rows: Iterable[Row], file: TextIO) -> None:
     """Write rows as one JSON list, an object a line."""
     before = "[\n"
     for row in rows:
-        file.write(f"{before}{json.dumps(_to_object(row), ensure_ascii=False)}")
+        predicted, probability = row.ranked[0] if row.ranked else (None, None)
+        values = {
+            "path": row.path,
+            "predicted": predicted,
+            "probability": probability,
+            "probabilities": dict(row.ranked) or None,
+            "reason": row.reason,
+            "message": row.message,
+            "sha256": row.sha256,
+        }
+        file.write(f"{before}{json.dumps(values, ensure_ascii=False)}")
         before = ",\n"
     file.write("\n]\n" if before == ",\n" else "[]\n")
-
-
-def _to_object(row: Row) -> dict[str, Any]:
-    predicted, probability = row.ranked[0] if row.ranked else (None, None)
-    return {
-        "path": row.path,
-        "predicted": predicted,
-        "probability": probability,
-        "probabilities": dict(row.ranked) or None,
-        "reason": row.reason,
-        "message": row.message,
-        "sha256": row.sha256,
-    }
 
 
 def write_rows(tables: Iterable[pa.Table], model: Model, path: Path) -> None:

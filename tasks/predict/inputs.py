@@ -29,9 +29,7 @@ class FoundPhotos(NamedTuple):
 def find_photos(paths: Iterable[AnyPath]) -> FoundPhotos:
     """Find the photos at paths.
 
-    Args:
-        paths: Files, which are taken whatever their names, even if they are missing; and folders, of which all photos
-            are taken, at any depth.
+    Files are taken whatever their names, even if they are missing; of folders, all photos are taken, at any depth.
     """
     files: dict[str, int] = {}
     refused: list[DecodeResult] = []

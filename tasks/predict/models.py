@@ -77,10 +77,8 @@ class Model:
 def find_model(text: str, root: DataRoot) -> AnyPath:
     """Find the folder of a head or network, which may still be in training.
 
-    Args:
-        text: Its key, its folder, or the record of a run, each of which may be on an object store; or the name of a
-            dataset, which stands for its champion.
-        root: The data root of keys and champions.
+    `text` is its key, its folder, or the record of a run, each of which may be on an object store; or the name of a
+    dataset, which stands for its champion. Keys and champions are those of the data root.
 
     Raises:
         ModelError: There is no such model.
@@ -106,7 +104,6 @@ def find_model(text: str, root: DataRoot) -> AnyPath:
 
 
 def _champion(dataset: str, root: DataRoot) -> str | None:
-    """Return the key of a dataset's champion; None if there is none."""
     if not re.fullmatch(r"[\w-]+", dataset):
         return None
     path = root.champion(dataset)

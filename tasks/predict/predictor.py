@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.bottleneck.forward import Forward, open_forward
 from tasks.bottleneck.quantisation import Numbers, quantise
-from tasks.bottleneck.views import Pixels, Views
+from tasks.bottleneck.views import Pixels, draw_views
 from tasks.concurrency import map_ordered
 from tasks.errors import ModelError
 from tasks.predict.models import Model
@@ -23,10 +23,6 @@ _Loaded = tuple[int, int, Callable[[Sequence[Pixels]], Floats]]
 
 class Predictor:
     """Predicts photos from their pixels.
-
-    Args:
-        model: The model.
-        progress: Told about imports and preparations.
 
     Attributes:
         model: The model.
@@ -55,14 +51,9 @@ class Predictor:
         self.batch_size, self.workers, self._batch = loaded
 
     def predict_batch(self, pixels: Sequence[Pixels]) -> Floats:
-        """Predict a batch.
+        """Predict a batch of N photos: float32 [N, C], in the order of the model's labels; each row sums to 1.
 
-        Args:
-            pixels: For each of `decodes`, the pictures of all N photos, as the decode stage makes them: uint8
-                [N, S, S, 3], RGB, 0 to 255; N at most `batch_size`.
-
-        Returns:
-            float32 [N, C], in the order of the model's labels; each row sums to 1.
+        For each of `decodes` there are the pictures as the decode stage makes them: uint8 [N, S, S, 3], RGB, 0 to 255.
         """
         return self._batch(pixels)
 
@@ -81,19 +72,19 @@ class _Embedder(NamedTuple):
         part: The settings of the bottlenecks, and their positions among the numbers of a photo.
         decode: Index of its pictures among the predictor's `decodes`.
         forward: The backbone.
-        views: The views of each picture.
+        views: Plain views of each picture: 1 or 2.
     """
 
     part: FeaturePart
     decode: int
     forward: Forward
-    views: Views
+    views: int
 
     def embed(self, pixels: Pixels) -> Numbers:
         """Pictures, uint8 [N, S, S, 3], to stored numbers [N, V, D]."""
         name = f"a photo, by {self.part.bottleneck.backbone.name},"
         # Only distorted views need the photos' keys.
-        averages = np.stack([self.forward(view) for view in self.views.of([], pixels)], axis=1)
+        averages = np.stack([self.forward(view) for view in draw_views([], pixels, self.views)], axis=1)
         return quantise(averages, self.part.bottleneck.quantisation, [name] * len(averages))
 
 
@@ -118,7 +109,7 @@ def _open_embedder(part: FeaturePart, model: Model, settings: TrainSettings, pro
     bottleneck = part.bottleneck
     folder = DataRoot.above(model.folder).bottleneck(bottleneck.key)
     forward = open_forward(bottleneck, model.weights_of(bottleneck.backbone), folder, progress)
-    views = Views(min(bottleneck.views, len(settings.predicting_views)))
+    views = min(bottleneck.views, len(settings.predicting_views))
     return _Embedder(part, model.decodes.index(bottleneck.decode), forward, views)
 
 

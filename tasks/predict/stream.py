@@ -37,13 +37,9 @@ _MESSAGES = {
 def predict_photos(
     photos: Sequence[Photo], folder: AnyPath, predictor: Predictor, progress: Progress
 ) -> Iterator[pa.Table]:
-    """Predict photos; one that cannot be read or decoded gets a row with the reason.
+    """Predict photos, whose keys may be empty; one that cannot be read or decoded gets a row with the reason.
 
-    Args:
-        photos: The photos; their keys may be empty.
-        folder: The folder that their paths are relative to, unless they are addresses of an object store.
-        predictor: The model.
-        progress: Told about every photo.
+    Their paths are relative to the folder, unless they are addresses of an object store.
 
     Yields:
         Tables of the columns of `PREDICTED`, of a few rows each: a row a photo, in their order.
@@ -83,7 +79,6 @@ def _bucket(path: str) -> str:
 
 
 def _groups(batches: Iterable[list[DecodeResult]], size: int) -> Iterator[list[DecodeResult]]:
-    """Regroup the results of the processes into batches of the model."""
     results = chain.from_iterable(batches)
     while group := list(islice(results, size)):
         yield group
@@ -102,13 +97,7 @@ def regroup(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def tabulate(results: Sequence[DecodeResult], probabilities: Floats, labels: Sequence[str]) -> pa.Table:
-    """Make a table of the columns of `PREDICTED`.
-
-    Args:
-        results: Photos with or without a picture.
-        probabilities: The model's prediction of those with a picture, float32 [N, C].
-        labels: The model's labels, C.
-    """
+    """Make a table of the columns of `PREDICTED`; photos with a picture have probabilities, float32 [N, C]."""
     remaining = iter(probabilities)
     return pa.Table.from_pylist([_row(each, remaining, labels) for each in results], PREDICTED)
 

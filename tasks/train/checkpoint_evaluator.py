@@ -34,13 +34,9 @@ _VARIABLES = {"averages": ("average_weights", "average_biases"), "plain": ("weig
 
 
 def watch_training(folder: AnyPath, weights: Weights, interval: float, tell: Callable[[str], None]) -> bool:
-    """Measure each new checkpoint until the training has ended.
+    """Measure each new checkpoint of the head in a folder until its training, which may not have begun yet, has ended.
 
-    Args:
-        folder: Folder of the head, where the training may not have begun yet.
-        weights: Which of a checkpoint's weights to measure.
-        interval: Seconds between two looks; at least 2 at an object store.
-        tell: Called with each line.
+    The interval between two looks is in seconds, and at least 2 at an object store. `tell` is called with each line.
 
     Returns:
         Whether the training ended; False if it was interrupted.
@@ -71,24 +67,14 @@ class _Validation(NamedTuple):
     examples: Examples
 
     def measure(self, step: int, weights: Floats, biases: Floats) -> CurvePoint:
-        """Measure a checkpoint with these weights, [D, C], and biases, [C].
-
-        Raises:
-            ValueError: The arrays have other shapes.
-        """
+        """Measure weights, [D, C], and biases, [C]; arrays of other shapes raise a ValueError."""
         width, labels = self.examples.values.shape[-1], len(self.labels)
         head = Head(self.labels, weights.reshape(width, labels), biases.reshape(labels), rooted=False, facts={})
         return CurvePoint(step, *self.examples.score(head), len(self.examples.labels), dt.datetime.now(dt.UTC))
 
 
 class CheckpointEvaluator:
-    """Measures the newest checkpoint of a training, each one once.
-
-    Args:
-        folder: Folder of the head.
-        weights: Which of a checkpoint's weights to measure.
-        tell: Called with each line.
-    """
+    """Measures the newest checkpoint of the head in a folder, each one once, and calls `tell` with each line."""
 
     def __init__(self, folder: AnyPath, weights: Weights, tell: Callable[[str], None]) -> None:
         self._folder, self._weights, self._tell = folder, weights, tell
@@ -97,10 +83,7 @@ class CheckpointEvaluator:
         self._trouble = ""
 
     def look(self) -> bool:
-        """Measure the newest checkpoint if it is a new one.
-
-        Returns:
-            Whether there is a checkpoint that can be read.
+        """Measure the newest checkpoint if it is a new one, and return whether there is one that can be read.
 
         Raises:
             SettingError: The training writes no checkpoints of a head.
@@ -124,7 +107,6 @@ class CheckpointEvaluator:
         return True
 
     def _fail(self, trouble: str) -> bool:
-        """Tell a trouble, once as long as it lasts."""
         if trouble != self._trouble:
             self._tell(trouble)
         self._trouble = trouble
@@ -132,7 +114,6 @@ class CheckpointEvaluator:
 
 
 def _load_validation(folder: AnyPath) -> _Validation | None:
-    """Load the validation split of the training in a folder; None where none has begun."""
     training = read_announced(folder)
     if training is None:
         return None
@@ -168,7 +149,6 @@ def _newest(folder: AnyPath) -> str | None:
 
 
 def _read(folder: AnyPath, checkpoint: str, weights: Weights) -> tuple[Floats, ...]:
-    """Read weights and biases of a checkpoint."""
     with storage_at(folder).at_hand(folder, f"{checkpoint}.*") as here:
         reader = tf.train.load_checkpoint(str(here / checkpoint))
         return tuple(np.asarray(reader.get_tensor(name + _VALUE)) for name in _VARIABLES[weights])

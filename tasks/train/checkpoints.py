@@ -18,11 +18,9 @@ LIST = "checkpoint"
 
 @contextmanager
 def checkpoints(state: tf.train.Checkpoint, folder: AnyPath | None) -> Iterator[Callable[[int], None]]:
-    """Restore the newest checkpoint where there is one, and save further ones.
+    """Restore the newest checkpoint of a state from a folder, if there is one, and save further ones; None keeps none.
 
-    Args:
-        state: The state; the newest checkpoint overwrites it.
-        folder: Folder of the checkpoints; None keeps none. From an object store, another machine can resume too.
+    From an object store, another machine can resume too.
 
     Yields:
         A function that saves a checkpoint of a global step, which outlives a power cut and, on an object store, this
@@ -59,16 +57,10 @@ def _restore(state: tf.train.Checkpoint, folder: AnyPath, checkpoint: Path) -> N
 
 
 def update_ema(averages: Sequence[tf.Variable], values: Sequence[tf.Variable], steps: tf.Tensor, decay: float) -> None:
-    """Update exponential moving averages of variables by one step, in place.
+    """Update exponential moving averages of variables, in the same order, by one step, in place.
 
-    The decay grows to its full value, so that the start is soon forgotten: min(decay, (1 + steps) / (10 + steps)) of
+    The decay grows with the steps done, so that the start is soon forgotten: min(decay, (1 + steps) / (10 + steps)) of
     https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage.
-
-    Args:
-        averages: The averages.
-        values: Their variables, in the same order.
-        steps: Steps done, of any numeric type.
-        decay: Full decay.
     """
     steps = tf.cast(steps, tf.float32)
     keep = tf.minimum(decay, (1 + steps) / (10 + steps))

@@ -33,8 +33,7 @@ Indices = npt.NDArray[np.int64]
 class BalancedSampler:
     """Draws rows with replacement: first a label, each as likely as any other, then a row of that label.
 
-    Args:
-        labels: The label of each row, int64 [N], N at least 1; labels without rows are never drawn.
+    The labels of the rows are int64 [N], N at least 1; labels without rows are never drawn.
     """
 
     def __init__(self, labels: npt.NDArray[np.int64]) -> None:
@@ -118,7 +117,6 @@ class _Layer:
         tf.while_loop(lambda step: step < tf.shape(batches)[0], body, [tf.constant(0)])
 
     def _descend(self, averages: tf.Tensor, labels: tf.Tensor) -> None:
-        """Make a step down the gradient of the mean cross-entropy of a batch."""
         variables = [self.weights, self.biases]
         with tf.GradientTape() as tape:
             scores = averages @ self.weights + self.biases
@@ -138,14 +136,7 @@ def fit(
 ) -> Head:
     """Train a head for a fixed number of steps; every 100 steps, report its accuracy on some validation photos.
 
-    The same arguments give the same head on the same machine.
-
-    Args:
-        data: Training and validation data, held in memory.
-        labels: The labels in order; C of them.
-        recipe: The recipe.
-        seed: Seed of the first weights and of the batches.
-        context: Progress, and folder of the checkpoints.
+    The same arguments give the same head on the same machine. The seed is that of the first weights and of the batches.
 
     Raises:
         StoreError: The checkpoint to resume from is damaged.

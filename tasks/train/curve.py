@@ -60,13 +60,7 @@ def read_curve(path: AnyPath) -> pa.Table:
 
 
 def add_point(point: CurvePoint, folder: AnyPath, weights: Weights, settings: TrainSettings) -> None:
-    """Add a point to a head's learning curve, in place of one of the same step.
-
-    Args:
-        point: The point.
-        folder: Folder of the head.
-        weights: The measured weights.
-        settings: Settings of the head.
+    """Add a point to the learning curve in a head's folder, in place of one of the same step.
 
     Raises:
         StoreError: The present curve is damaged.

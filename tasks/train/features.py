@@ -59,15 +59,10 @@ class Columns:
     dtype: np.dtype[np.uint8 | np.int16]
 
     def values(self, numbers: Numbers, columns: slice | Mask, *, rooted: bool) -> Floats:
-        """Compute the values that numbers stand for.
+        """Compute the values that numbers, [..., d], stand for: float32 [..., d].
 
-        Args:
-            numbers: uint8 or int16 [..., d].
-            columns: Selects these d of the D numbers of a view.
-            rooted: Whether to return signed square roots of averages; otherwise averages.
-
-        Returns:
-            float32 [..., d].
+        `columns` selects these d of the D numbers of a view. Rooted values are signed square roots of averages, others
+        averages.
         """
         roots: Floats = numbers.astype(np.float32)
         roots *= self.steps[columns]
@@ -129,12 +124,7 @@ class _StoredPart(NamedTuple):
 
 
 class Features:
-    """Bottlenecks of photos, from all stores of a head's settings.
-
-    Args:
-        keys: The photos' sha256, N.
-        settings: Settings of the head; they give V views of D numbers.
-        stored: The parts in their stores.
+    """Bottlenecks of N photos, given their sha256, from the stores of a head's settings: V views of D numbers each.
 
     Attributes:
         settings: Settings of the head.
@@ -223,11 +213,7 @@ class Features:
         return map_ordered(self._read, (block for own in by_shard for block in _blocks(own)), available_cores())
 
     def _read(self, indices: Indices) -> Block:
-        """Read a block from all stores.
-
-        Raises:
-            StoreError: A shard is damaged or gone, or lacks views of a photo.
-        """
+        """Read a block from all stores; it is an error if one lacks views of a photo."""
         keys = self._keys.take(pa.array(indices))
         index = KeyIndex(keys)
         numbers = np.zeros((len(indices), *self.shape[1:]), self.columns.dtype)
@@ -250,8 +236,7 @@ def _blocks(indices: Indices) -> Iterator[Indices]:
 def read_values(features: Features, selected: Mask) -> Floats:
     """Read the inputs of a head of selected photos, bool [N], that have all their bottlenecks: for few photos.
 
-    Returns:
-        float32 [n, V, D]: the views that predict, and the numbers of the layers that the head takes.
+    They are float32 [n, V, D]: the views that predict, and the numbers of the layers that the head takes.
     """
     settings, columns = features.settings, features.columns
     taken = _head_columns(settings, columns)
@@ -265,5 +250,4 @@ def head_values(numbers: Numbers, settings: TrainSettings, columns: Columns) -> 
 
 
 def _head_columns(settings: TrainSettings, columns: Columns) -> slice | Mask:
-    """Select the numbers that a head takes: all of them, or those of the last layers."""
     return slice(None) if settings.rooted else columns.last

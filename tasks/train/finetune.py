@@ -26,12 +26,6 @@ def finetune(
 
     It resumes from a checkpoint; a second process that trains the same network waits.
 
-    Args:
-        decoded: Manifest of the decode stage.
-        settings: Settings of the network.
-        context: The run, with the snapshot, the data root and the backbone's weights.
-        progress: Counts the photos.
-
     Returns:
         The labels and facts of the network, as `network.json` has them.
 

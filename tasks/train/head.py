@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from zipfile import BadZipFile
 
@@ -40,10 +40,6 @@ class Head:
     rooted: bool
     facts: Mapping[str, Any]
 
-    def with_facts(self, facts: Mapping[str, Any]) -> "Head":
-        """Return the head with further facts."""
-        return replace(self, facts={**self.facts, **facts})
-
     def scores(self, values: Floats) -> Floats:
         """Compute the scores before the softmax: float32 [..., D] to [..., C]."""
         scores: Floats = values @ self.weights
@@ -51,10 +47,7 @@ class Head:
         return scores
 
     def probabilities(self, values: Floats) -> Floats:
-        """Predict photos.
-
-        Args:
-            values: Inputs of V views of each photo, float32 [N, V, D].
+        """Predict photos from the inputs of their V views, float32 [N, V, D].
 
         Returns:
             float32 [N, C]: the mean of the views' probabilities; each row sums to 1.
@@ -69,7 +62,7 @@ def probabilities(scores: Floats) -> Floats:
 
 
 def softmax(scores: Floats) -> Floats:
-    """Compute the softmax over the last axis, shifted by the largest score so that nothing overflows."""
+    """Compute the softmax over the last axis; the import of SciPy's would slow the start of predictions down."""
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
     shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
     return shares

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 from tasks.paths import AnyPath
@@ -39,17 +39,13 @@ class TrainedHead(NamedTuple):
 def train_head(
     photos: EmbeddedPhotos, snapshot: str, folder: AnyPath, statistics: AnyPath | None, progress: Progress
 ) -> TrainedHead:
-    """Train a head and publish it; a second process that trains the same head waits.
+    """Train a head on a snapshot's photos and publish it; a second process that trains the same head waits.
 
     An `lda` head is fitted on the training and validation splits. A classic one is trained on the training split; it
     resumes from a checkpoint, and at the end reports the accuracy on the test split, as retrain.py does.
 
-    Args:
-        photos: The snapshot's photos; their features have the settings of the head.
-        snapshot: Key of the snapshot, for the head's facts.
-        folder: Folder of the head and its checkpoints.
-        statistics: Folder that caches the statistics of the photos' dataset; None caches none.
-        progress: Counts the photos that are summed up, or the steps.
+    The features of the photos have the settings of the head. `statistics` is the folder that caches the statistics of
+    the photos' dataset; None caches none.
 
     Raises:
         StoreError: A checkpoint is damaged.
@@ -62,11 +58,12 @@ def train_head(
         else:
             head, trained = _fit_classic(photos, settings.recipe, folder, progress)
         facts = {
+            **head.facts,
             "snapshot": snapshot,
             "bottlenecks": [bottleneck.key for bottleneck in settings.bottlenecks],
             "settings": asdict(settings),
         }
-        save_head(head.with_facts(facts), folder)
+        save_head(replace(head, facts=facts), folder)
     return trained
 
 
@@ -78,7 +75,7 @@ def _fit_lda(photos: EmbeddedPhotos, folder: AnyPath | None, progress: Progress)
     head, ranked = LdaTrainer.of(photos.features.settings, photos.labels).search(total, left_out)
     best = ranked[0]
     choice = {name: getattr(best, name) for name in ("shrinkage", "layer_weight", "temperature")}
-    head = head.with_facts({"choices": [asdict(score) for score in ranked]})
+    head = replace(head, facts={"choices": [asdict(score) for score in ranked]})
     return head, TrainedHead(len(left_out.labels), Score(best.accuracy, best.log_loss), choice)
 
 

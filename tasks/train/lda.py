@@ -44,11 +44,9 @@ class Layer:
 
 
 class Discriminant:
-    """Standardised means and covariance of rows, from their statistics.
+    """Standardised means and covariance of rows, from the statistics of N rows, N at least 1.
 
-    Args:
-        statistics: Statistics of N rows of D numbers with C labels, N at least 1.
-        uniform_prior: Whether all labels that have rows get the same prior; otherwise the prior is the share of rows.
+    With a uniform prior, all labels that have rows are equally probable; otherwise the prior is the share of rows.
     """
 
     def __init__(self, statistics: Statistics, *, uniform_prior: bool = False) -> None:
@@ -68,12 +66,10 @@ class Discriminant:
     def solve(self, shrinkage: float, weights: Doubles, workspace: Matrix | None = None) -> "Solution":
         """Solve for the layer.
 
-        Args:
-            shrinkage: Added to the diagonal of the covariance within labels; 1 is the variance of a standardised
-                number.
-            weights: [D], factors of the standardised numbers; those with 0 are left out.
-            workspace: float32 [D * D], memory of the solution, which is valid until it is overwritten. None allocates
-                it, which takes as long as computing the covariance.
+        The shrinkage is added to the diagonal of the covariance within labels; 1 is the variance of a standardised
+        number. The weights, [D], are factors of the standardised numbers; those with 0 are left out. The solution is in
+        the workspace, float32 [D * D], until that is overwritten. None allocates one, which takes as long as computing
+        the covariance.
 
         Raises:
             SettingError: The shrinkage is so small that the covariance has no inverse in float32.
@@ -109,11 +105,8 @@ class Discriminant:
 class Solution:
     """A solved layer, and the scores of photos that are left out of it.
 
-    Args:
-        discriminant: The means and covariance that it was solved for.
-        factor: Cholesky factor of the covariance of the kept numbers, its lower triangle.
-        kept: Indices of the kept numbers.
-        weights: [D], factors of the standardised numbers.
+    It has the Cholesky factor of the covariance of the kept numbers, its lower triangle, the indices of these numbers,
+    and the factors of all standardised numbers, [D].
     """
 
     def __init__(
@@ -144,16 +137,10 @@ class Solution:
         return Layer(weights, biases - discriminant.mean @ weights)
 
     def left_out_scores(self, numbers: Numbers, labels: Labels) -> Doubles:
-        """Score photos, each by the layer that the other photos give.
+        """Score n photos, uint8 or int16 [n, V, D], each by the layer that the others give: float64 [n, V, C].
 
-        Numbers are standardised by mean and deviation of all photos: one photo hardly changes them.
-
-        Args:
-            numbers: uint8 or int16 [n, V, D]: all views of n photos that the layer was solved for.
-            labels: int64 [n], their labels; each label has another photo.
-
-        Returns:
-            float64 [n, V, C].
+        The layer was solved for these photos, and each label, int64 [n], has another one. Numbers are standardised by
+        mean and deviation of all photos: one photo hardly changes them.
         """
         photos, views, _ = numbers.shape
         counts, rows, own = self._discriminant.counts[labels], self._discriminant.rows, np.arange(photos)

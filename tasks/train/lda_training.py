@@ -65,13 +65,10 @@ def read_left_out(photos: EmbeddedPhotos, fitted: npt.NDArray[np.bool_]) -> Left
 
 
 def select_left_out(labels: Labels) -> npt.NDArray[np.bool_]:
-    """Select photos to be left out one at a time: the first ones, and some of each label that has several.
-
-    Args:
-        labels: int64 [n], labels of the photos.
+    """Select photos to be left out one at a time by their labels, int64 [n]: the first ones, and some of each label.
 
     Returns:
-        bool [n]; all False where no label has two photos.
+        bool [n]; False for the only photo of a label.
     """
     several = np.bincount(labels)[labels] > 1
     selected: npt.NDArray[np.bool_] = several & (np.cumsum(several) <= LEFT_OUT)
@@ -107,10 +104,6 @@ class LdaTrainer:
         First the shrinkage with the largest layer weight, beginning at 1 and going on as long as the loss falls; then
         the layer weight, from the largest on. The smallest one is always tried. Without photos to choose by, it is the
         parameters that the search begins with.
-
-        Args:
-            statistics: Statistics of the photos that the head is fitted on.
-            left_out: Some of these photos; none where each label has a single one.
 
         Returns:
             The head, and the scores of all parameters that were tried, the best first.
@@ -168,7 +161,6 @@ class LdaTrainer:
         return discriminant.solve(shrinkage, np.where(self.columns.last, 1.0, layer_weight), self._workspace)
 
     def _score(self, solution: Solution, left_out: LeftOutPhotos) -> tuple[float, Score]:
-        """Return the best temperature, and the score with it."""
         scores = solution.left_out_scores(left_out.numbers, left_out.labels)[:, list(self.views)].astype(np.float32)
         temperature = fit_temperature(scores, left_out.labels)
         return temperature, Score.of(probabilities(scores / np.float32(temperature)), left_out.labels)

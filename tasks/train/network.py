@@ -50,10 +50,6 @@ class Network:
     def probabilities(self, pictures: Pictures, progress: Progress) -> Floats:
         """Predict photos from their plain pictures, each independently of all others.
 
-        Args:
-            pictures: Pictures of N photos.
-            progress: Counts the photos.
-
         Returns:
             float32 [N, C], in the order of the photos; each row sums to 1.
         """
@@ -67,15 +63,9 @@ class Network:
 
 
 def build_network(prepared: Prepared, classes: int, *, pretrained: bool) -> "keras.Model":
-    """Put a softmax layer on a backbone, with weights of zero: at first all labels are equally probable.
+    """Put a softmax layer for some classes on a backbone, with weights of zero: at first all are equally probable.
 
-    Args:
-        prepared: The backbone.
-        classes: Number of labels, C.
-        pretrained: Whether the backbone has its own weights; otherwise they are random.
-
-    Returns:
-        The model of a `Network`, with all layers trainable.
+    The backbone has its own weights, or random ones. All layers are trainable.
 
     Raises:
         SettingError: The backbone is a graph, whose weights are constants.
@@ -96,11 +86,7 @@ def save_network(network: Network, folder: AnyPath) -> None:
 
 
 def read_network(folder: AnyPath, prepared: Prepared) -> Network:
-    """Read a network that `save_network` wrote.
-
-    Args:
-        folder: Folder of the network.
-        prepared: The backbone that the training started from, which gives the layers.
+    """Read a network that `save_network` wrote, given the backbone that its training started from.
 
     Raises:
         FileNotFoundError: The folder has no network.

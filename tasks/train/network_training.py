@@ -36,14 +36,10 @@ DEVICE = "GPU"
 def train_network(
     prepared: Prepared, pictures: Pictures, labels: tuple[str, ...], recipe: NetworkRecipe, context: TrainingContext
 ) -> Network:
-    """Train all weights of a network.
+    """Train all weights of a network on pictures of C labels.
 
-    Args:
-        prepared: The backbone.
-        pictures: The training photos.
-        labels: The labels in order; C of them.
-        recipe: The recipe. Its time runs from this call on, also in a training that resumes from a checkpoint.
-        context: Progress, which counts the photos and tells the loss, and folder of the checkpoints.
+    The time of the recipe runs from this call on, also in a training that resumes from a checkpoint. The progress
+    counts the photos and tells the loss.
 
     Returns:
         The network. Its facts are the number of `steps`, the number of photos that were shown to it as `passes`, and
@@ -148,7 +144,6 @@ class _Training:
 
 
 def _descend(training: _Training, pictures: Pictures, budget: TimeBudget, context: TrainingContext) -> None:
-    """Make all steps that are still to be made."""
     batch_size, progress = training.recipe.batch_size, context.progress
     least, most = CHECKPOINT_STEPS
     interval = min(max(math.ceil(training.photos / batch_size), least), most)

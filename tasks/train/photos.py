@@ -65,13 +65,7 @@ class EmbeddedPhotos(LabelledPhotos):
 def load_photos(
     snapshot: str, bottlenecks: Sequence[Manifest], settings: TrainSettings, root: DataRoot
 ) -> EmbeddedPhotos:
-    """Load a snapshot's usable photos that have all their bottlenecks.
-
-    Args:
-        snapshot: Key of the snapshot.
-        bottlenecks: Manifests of the bottleneck stages, one for each of the settings' bottlenecks.
-        settings: Settings of the head.
-        root: The data root.
+    """Load a snapshot's usable photos that have all their bottlenecks, given a manifest for each bottleneck stage.
 
     Raises:
         StoreError: A store has lost bottlenecks since, or a shard is damaged.
@@ -85,13 +79,7 @@ def load_photos(
 
 
 def load_pictured(snapshot: str, decoded: Manifest, settings: DecodeSettings, root: DataRoot) -> LabelledPhotos:
-    """Load a snapshot's usable photos that have a picture.
-
-    Args:
-        snapshot: Key of the snapshot.
-        decoded: Manifest of the decode stage.
-        settings: Settings of the pictures.
-        root: The data root.
+    """Load a snapshot's usable photos that have a picture, given the manifest of the decode stage.
 
     Raises:
         StoreError: The store has lost pictures since, or a shard is damaged.

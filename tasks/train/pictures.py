@@ -80,12 +80,8 @@ class Pictures:
         """Read pictures for training without end, in full batches, some of them ahead.
 
         Pass follows pass, each in its own order; a batch may end one pass and begin another. Half the photos are
-        mirrored.
-
-        Args:
-            batch_size: Photos in a batch.
-            seed: Seed of the orders and of the mirroring.
-            first: The batch to begin with: a training that resumes has seen those before it.
+        mirrored. The seed is that of the orders and of the mirroring. A training that resumes has seen the batches
+        before the `first` one.
         """
         return self._read(self._shuffled(batch_size, seed, first))
 
@@ -122,18 +118,12 @@ class Pictures:
 def open_pictures(
     photos: LabelledPhotos, selected: npt.NDArray[np.bool_], decode: DecodeSettings, root: DataRoot
 ) -> Iterator[Pictures]:
-    """Make the pictures of selected photos readable in any order, for as long as the block lasts.
+    """Make the pictures of selected photos, bool [N], readable in any order, for as long as the block lasts.
 
     A decoded store is read from its beginning to its end. Training reads photos at random, so their encoded pictures
     are copied into one file below the data root, or in scratch where that is on an object store: 50 kB each at 224
     pixels, 5 GB for 100,000 photos, cached by the system's page cache. The file has no name, so it vanishes with its
     process, however that ends.
-
-    Args:
-        photos: N photos.
-        selected: Selected photos, bool [N]; the pictures are in their order.
-        decode: Settings of the pictures.
-        root: The data root.
 
     Raises:
         StoreError: The decoded store has lost pictures since, or a shard is damaged.

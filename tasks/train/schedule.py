@@ -39,14 +39,9 @@ class NetworkRecipe:
 
 
 def rate_at(step: int, steps: int, peak: float) -> float:
-    """Return the learning rate of a step: it rises linearly, then falls to zero as a cosine.
+    """Return the learning rate of a step, from 0: it rises linearly to the peak, then falls to zero as a cosine.
 
     That is linear warm-up and cosine decay (Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983).
-
-    Args:
-        step: The step, from 0.
-        steps: Number of all steps.
-        peak: The highest rate.
     """
     warm_up = math.ceil(WARM_UP * steps)
     if step < warm_up:
@@ -55,24 +50,16 @@ def rate_at(step: int, steps: int, peak: float) -> float:
 
 
 class TimeBudget:
-    """Predicts, after the first few steps, the number of steps that fit into a time.
-
-    Args:
-        seconds: The time, from now on; None is no limit.
-    """
+    """Predicts, after the first few steps, the number of steps that fit into a time in seconds; None is no limit."""
 
     def __init__(self, seconds: float | None) -> None:
         self._end = None if seconds is None else time.monotonic() + seconds
         self._moments: list[float] = []
 
     def affordable(self, done: int) -> int | None:
-        """Return the number of all steps that fit; call it after each step.
+        """Return the number of all steps that fit, given the steps done; call it after each step.
 
-        Args:
-            done: Steps done.
-
-        Returns:
-            None without a limit, and after all steps but the one that completes the prediction.
+        It is None without a limit, and after all steps but the one that completes the prediction.
         """
         self._moments.append(time.monotonic())
         if self._end is None or len(self._moments) != MEASURED_STEPS + 1:

@@ -56,13 +56,11 @@ def log_loss(predicted: Floats, labels: npt.NDArray[np.integer[Any]]) -> float:
 
 
 def fit_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
-    """Find the temperature that scores are divided by for the least log loss.
+    """Find the temperature that scores, float32 [N, V, C], are divided by for the least log loss.
+
+    The labels are int64 [N]. The scores were not trained on these photos, N at least 1.
 
     Temperature scaling: Guo et al. 2017, On calibration of modern neural networks, https://arxiv.org/abs/1706.04599.
-
-    Args:
-        scores: float32 [N, V, C] of photos that the scores were not trained on, N at least 1.
-        labels: int64 [N], their labels.
     """
 
     def loss(logarithm: float) -> float:

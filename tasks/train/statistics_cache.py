@@ -71,10 +71,7 @@ class _Update(NamedTuple):
 def update_cache(folder: AnyPath, photos: EmbeddedPhotos, progress: Progress) -> AnyPath:
     """Compute the statistics of photos, from the cached ones where that is less work, and remove all others.
 
-    Args:
-        folder: Folder of a dataset's statistics, which no other process may use meanwhile.
-        photos: The photos.
-        progress: Counts the photos that are added or subtracted.
+    No other process may use the folder, that of a dataset's statistics, meanwhile.
 
     Returns:
         Folder of the photos' statistics, for `read_tenth`.
@@ -84,7 +81,8 @@ def update_cache(folder: AnyPath, photos: EmbeddedPhotos, progress: Progress) ->
         BackboneError: The numbers are too large to be summed up exactly.
     """
     bottlenecks = [each.key for each in photos.features.settings.bottlenecks]
-    wanted = _tabulate(photos)
+    names = np.array(photos.labels, dtype=object)[photos.truth]
+    wanted = pa.table([photos.sha256, names, photos.splits.tenths], schema=PHOTOS)
     listing = fingerprint({name: wanted[name].to_pylist() for name in wanted.column_names})
     key = fingerprint({"bottlenecks": bottlenecks, "photos": listing, "code_version": CODE_VERSION})
     path = folder / key
@@ -106,14 +104,9 @@ def update_cache(folder: AnyPath, photos: EmbeddedPhotos, progress: Progress) ->
 
 
 def read_tenth(folder: Path, tenth: int, labels: Sequence[str], total: Statistics, sign: int = 1) -> None:
-    """Add the statistics of a tenth to a total, or subtract them.
+    """Add the statistics of a tenth to a total, in place; a sign of -1 subtracts them.
 
-    Args:
-        folder: Folder that `update_cache` returned.
-        tenth: Number of the tenth.
-        labels: Labels of the total, in order; the tenth has no rows of any other label.
-        total: The total, changed in place.
-        sign: 1 adds, -1 subtracts.
+    `update_cache` returns the folder. The labels are those of the total, in order; the tenth has no others.
 
     Raises:
         DamagedError: The file is damaged.
@@ -161,13 +154,7 @@ def _write_tenths(folder: Path, update: _Update, progress: Progress) -> None:
             _write_tenth(folder, tenth, update.labels, replace(total, counts=total.counts[kept], sums=total.sums[kept]))
 
 
-def _tabulate(photos: EmbeddedPhotos) -> pa.Table:
-    names = np.array(photos.labels, dtype=object)[photos.truth]
-    return pa.table([photos.sha256, names, photos.splits.tenths], schema=PHOTOS)
-
-
 def _find(folder: AnyPath, bottlenecks: list[str]) -> _Cached | None:
-    """Find cached statistics of the same bottlenecks."""
     for path in listed(folder):
         file = path / _PHOTOS_FILE
         if not is_there(path) or not file.exists():

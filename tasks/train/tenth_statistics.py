@@ -59,10 +59,7 @@ class TenthStatistics:
 def tenth_statistics(photos: EmbeddedPhotos, folder: AnyPath | None, progress: Progress) -> Iterator[TenthStatistics]:
     """Open the statistics of photos, for as long as the block lasts.
 
-    Args:
-        photos: The photos.
-        folder: Folder that caches the statistics of the photos' dataset; None caches none beyond the block.
-        progress: Counts the photos that are summed up.
+    The folder caches the statistics of the photos' dataset; None caches none beyond the block.
 
     Raises:
         StoreError: A shard is damaged or gone, or the cached statistics are damaged.

@@ -127,7 +127,6 @@ class GrowingGraph:
 
 
 def _attribute(value: Any) -> tf.compat.v1.AttrValue:
-    """Turn a value into an attribute of the kind that its type asks for."""
     if isinstance(value, list):
         return tf.compat.v1.AttrValue(list=tf.compat.v1.AttrValue.ListValue(i=value))
     if isinstance(value, tf.DType):

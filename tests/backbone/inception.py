@@ -20,14 +20,9 @@ GRAPH_MEMBER = "tensorflow_inception_graph.pb"
 
 
 def build_graph(widths: float = 1.0, seed: int = 0) -> tf.compat.v1.GraphDef:
-    """Build the graph.
+    """Build a frozen graph from `DecodeJpeg/contents:0` over `Mul:0`, `pool_3:0`, `pool_3/_reshape:0` to `softmax:0`.
 
-    Args:
-        widths: Multiplies the channels of every layer; 1 is Inception-v3, whose bottleneck has 2,048 numbers.
-        seed: Of the weights.
-
-    Returns:
-        A frozen graph from `DecodeJpeg/contents:0` over `Mul:0`, `pool_3:0` and `pool_3/_reshape:0` to `softmax:0`.
+    `widths` multiplies the channels of every layer; 1 is Inception-v3, whose bottleneck has 2,048 numbers.
     """
     network = GrowingGraph(widths, seed)
     x = _stem(network, _pixels(network))
@@ -126,7 +121,6 @@ def _mixed_8x8(network: GrowingGraph, name: str, x: str, pool: str) -> str:
 
 
 def _classes(network: GrowingGraph, pooled: str) -> None:
-    """The bottleneck, of a batch of one, and the old classes."""
     add = network.node
     width = sum(network.width(channels) for channels in (320, 384, 384, 384, 384, 192))
     shape = network.constant("pool_3/_reshape/shape", [1, width], np.int32)

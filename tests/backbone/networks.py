@@ -39,13 +39,11 @@ def headless(model: Any, outputs: str | Sequence[str] = "features") -> Any:
 
 
 def save(model: Any, folder: Path) -> Path:
-    """Write a `.keras` file."""
     model.save(folder / "mine.keras")
     return folder / "mine.keras"
 
 
 def export(model: Any, folder: Path) -> Path:
-    """Write a SavedModel."""
     model.export(folder / "mine", verbose=False)
     return folder / "mine"
 
@@ -59,7 +57,6 @@ def export_function(call: Callable[[Any], Any], folder: Path, spec: Any = SPEC) 
 
 
 def write_graph(path: Path, graph: tf.compat.v1.GraphDef) -> Path:
-    """Write a graph as TensorFlow does, and return its path."""
     path.write_bytes(graph.SerializeToString())
     return path
 

@@ -16,7 +16,6 @@ from tasks.catalog import find_backbone
 from tasks.errors import BackboneError, DownloadError, SettingError
 from tasks.keys import file_sha256
 from tests.backbone.inception import GRAPH_MEMBER, build_graph, zip_graph
-from tests.backbone.networks import write_graph
 from tests.support.progress import Tally
 
 LITE0 = BackboneRequest("efficientnet_lite0")
@@ -65,18 +64,13 @@ def test_what_is_for_models_of_the_user_s_does_not_go_with_it(
         prepare_backbone(replace(BackboneRequest(name), **change), tmp_path, Tally())  # type: ignore[arg-type]
 
 
-def test_weights_of_another_network_are_an_error_when_it_is_built(tmp_path: Path) -> None:
-    other = packaged_weights(find_backbone("efficientnet_lite1"))
-    prepared = prepare_backbone(replace(LITE0, weights=str(other), size=32), tmp_path, Tally())
-    assert prepared.backbone.weights_sha256 == file_sha256(other)
+def test_weights_of_another_network_or_that_changed_since_are_an_error_when_it_is_built(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.pth"
+    mine.write_bytes(packaged_weights(find_backbone("efficientnet_lite1")).read_bytes())
+    prepared = prepare_backbone(replace(LITE0, weights=str(mine), size=32), tmp_path, Tally())
+    assert prepared.backbone.weights_sha256 == file_sha256(mine)
     with pytest.raises(BackboneError, match="do not fit efficientnet_lite0"):
         load_network(prepared)
-
-
-def test_weights_that_changed_since_they_were_described_are_an_error(tmp_path: Path) -> None:
-    mine = tmp_path / "mine.pth"
-    mine.write_bytes(packaged_weights(find_backbone("efficientnet_lite0")).read_bytes())
-    prepared = prepare_backbone(replace(LITE0, weights=str(mine), size=32), tmp_path, Tally())
     mine.write_bytes(b"other")
     with pytest.raises(BackboneError, match=r"mine\.pth has changed since the run began"):
         load_network(prepared)
@@ -103,11 +97,8 @@ def test_graph_of_2015_is_found_in_its_archive_and_measured(tmp_path: Path, arch
     assert backbone.weights_sha256 == file_sha256(prepared.weights)
     with pytest.raises(SettingError, match="constants: it cannot be trained further"):
         build_model(prepared)
-
-
-def test_graph_of_2015_is_taken_as_it_is_where_it_is_given_without_an_archive(tmp_path: Path) -> None:
-    graph = write_graph(tmp_path / "inception.pb", build_graph(widths=0.02))
-    assert prepare_backbone(replace(OLD, weights=str(graph)), tmp_path, Tally()).weights == graph
+    alone = prepare_backbone(replace(OLD, weights=str(prepared.weights)), tmp_path, Tally())
+    assert alone == prepared, "the graph is taken as it is where it is given without an archive"
 
 
 def test_archive_that_is_damaged_or_lacks_the_graph_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ class Toy(UserModelKind):
 
 
 def test_kind_that_is_registered_is_prepared_and_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(kind.name == name for name, kind in KINDS.items())
     monkeypatch.setitem(kinds.KINDS, "toy", Toy())
     np.save(tmp_path / "toy.npy", np.eye(3, dtype=np.float32))
     prepared = prepare_backbone(BackboneRequest(str(tmp_path / "toy.npy")), tmp_path, NullProgress())
@@ -57,7 +58,3 @@ def test_catalog_s_entry_of_a_kind_without_entries_is_refused(
     monkeypatch.setattr(catalog, "read_catalog", lambda: {"backbones": {"mine": {**entry, "kind": kind}}})
     with pytest.raises(SettingError, match=f"gives mine the kind '{kind}'.* Correct it in data/catalog.toml"):
         prepare_backbone(BackboneRequest("mine"), tmp_path, NullProgress())
-
-
-def test_each_kind_is_registered_by_its_own_name() -> None:
-    assert all(kind.name == name for name, kind in KINDS.items())

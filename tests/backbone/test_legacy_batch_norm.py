@@ -25,7 +25,6 @@ PIXELS = RANDOM.normal(0, 1, (2, 5, 4, 3)).astype(np.float32)
 
 
 def before(kind: str, pixels: tf.Tensor) -> tf.Tensor:
-    """What stands before the batch-norm."""
     if kind == "depthwise":
         return tf.nn.depthwise_conv2d(pixels, DEPTHWISE, (1, 1, 1, 1), "SAME", name="before")
     if kind == "none":

@@ -31,7 +31,6 @@ LITE0 = packaged_weights(find_backbone("efficientnet_lite0"))
 
 
 def prepared(far_root: AnyPath, request: BackboneRequest) -> Prepared:
-    """The backbone, once the stage has run."""
     task = PrepareBackbone(context=RunContext(data_root=str(far_root)), request=request)
     assert not task.complete()
     task.run()

@@ -38,7 +38,6 @@ def nodes(*ops: str) -> list[Any]:
 
 
 def library(**functions: list[Any]) -> Any:
-    """Functions by name, of these nodes each."""
     made = tf.compat.v1.GraphDef().library
     for name, body in functions.items():
         made.function.add(signature={"name": name}, node_def=body)
@@ -46,7 +45,6 @@ def library(**functions: list[Any]) -> Any:
 
 
 def call(name: str) -> Any:
-    """A node that calls a function."""
     node = tf.compat.v1.NodeDef(name=f"call_{name}", op="StatefulPartitionedCall")
     node.attr["f"].func.name = name
     return node

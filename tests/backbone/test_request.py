@@ -36,10 +36,7 @@ def test_folder_of_anything_but_a_plain_name_is_readable_and_its_own(backbone: s
     assert slug.startswith(start)
     assert slug != BackboneRequest(f"elsewhere/{backbone}").slug
     assert "/" not in slug
-
-
-def test_folder_of_a_plain_name_is_that_name() -> None:
-    assert LITE0.slug == "efficientnet_lite0"
+    assert LITE0.slug == "efficientnet_lite0", "a plain name stays"
 
 
 def replaced(path: Path) -> None:

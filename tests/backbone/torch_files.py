@@ -39,7 +39,6 @@ def tensor(window: Window) -> bytes:
 
 
 def state_dict(tensors: dict[str, Window]) -> bytes:
-    """The pickle of a state dict."""
     items = b"".join(code(name) + tensor(window) for name, window in tensors.items())
     return START + ORDERED_DICT + b")R(" + items + b"u" + STOP
 
@@ -50,7 +49,6 @@ def storage_of(values: list[float], dtype: str = "<f4") -> bytes:
 
 
 def pickles(state: bytes, keys: list[str]) -> list[bytes]:
-    """The five pickles of a file."""
     plain = (pickle.dumps(value, 2) for value in (MAGIC_NUMBER, PROTOCOL_VERSION, MACHINE))
     return [*plain, state, pickle.dumps(keys, 2)]
 
@@ -66,7 +64,6 @@ def small_parts() -> list[bytes]:
 
 
 def write(folder: Path, *parts: bytes) -> Path:
-    """Write a file of these parts."""
     path = folder / "weights.pth"
     path.write_bytes(b"".join(parts))
     return path

@@ -2,13 +2,14 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
+from tasks.bottleneck.quantisation import Numbers
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
 from tasks.paths import AnyPath
@@ -20,7 +21,6 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def key_of(number: int) -> str:
-    """The key of a photo that is only a number."""
     return hashlib.sha256(str(number).encode()).hexdigest()
 
 
@@ -31,7 +31,6 @@ def draw(number: int, size: int) -> Pixels:
 
 
 def encode(pixels: Pixels) -> bytes:
-    """Store pixels without loss."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
@@ -62,10 +61,15 @@ def numbers_of(number: int, views: int, width: int) -> npt.NDArray[np.uint8]:
 
 def add_bottlenecks(store: ShardStore, numbers: Sequence[int], views: int, width: int) -> AnyPath:
     """Publish the bottlenecks of some numbers as one shard, and return its path."""
+    return add_vectors(store, {number: numbers_of(number, views, width) for number in numbers})
+
+
+def add_vectors(store: ShardStore, vectors: Mapping[int, Numbers]) -> AnyPath:
+    """Publish the bottlenecks of numbers, [V, D] each, as one shard, and return its path."""
     rows = [
         {"sha256": key_of(number), "view": view, "bottleneck": vector}
-        for number in numbers
-        for view, vector in enumerate(numbers_of(number, views, width))
+        for number, views in vectors.items()
+        for view, vector in enumerate(views)
     ]
     return store.append(pa.Table.from_pylist(rows, store.schema))
 
@@ -76,7 +80,6 @@ def keys_of(numbers: Sequence[int]) -> pa.Array:
 
 
 def manifest_of(stage: str, photos: int, shards: Sequence[AnyPath]) -> Manifest:
-    """What a stage says that it holds."""
     return Manifest(
         stage=stage,
         run="test",

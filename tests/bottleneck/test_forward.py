@@ -1,14 +1,16 @@
 """The forward pass by each engine: Keras' numbers, for each photo alone, by a network that is converted once."""
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tasks.backbone.load import build_model
+from tasks.backbone.load import build_model, load_network
 from tasks.bottleneck import forward as opening
 from tasks.bottleneck.forward import Forward, Vectors, forward_of, open_forward
 from tasks.bottleneck.litert_forward import LiteRTForward
@@ -19,7 +21,7 @@ from tasks.bottleneck.tensorflow_forward import TensorFlowForward
 from tasks.bottleneck.views import Pixels
 from tasks.hardware import Hardware, find_hardware
 from tasks.progress import NullProgress
-from tasks.runtime.tensorflow_import import tf
+from tasks.runtime.tensorflow_import import keras, tf
 from tests.bottleneck.networks import cosines, draw_pictures, lite, singular_values
 from tests.support.processes import TIMEOUT
 from tests.support.progress import Tally
@@ -28,18 +30,19 @@ from tests.train.tiny import tiny
 SIZE = 64
 PREPARED = lite(SIZE)
 
+#: Computes a bottleneck by a cached network, without TensorFlow.
 RUN = """
-import sys
+import json, sys
 from pathlib import Path
+import numpy as np
 from tasks.bottleneck.forward import open_forward
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.progress import NullProgress
-from tests.bottleneck.networks import draw_pictures, lite
+from tasks.settings import settings_from
 
-prepared = lite(64)
-settings = BottleneckSettings(prepared.backbone, "jpeg", sys.argv[1], views=1)
-forward = open_forward(settings, prepared.weights, Path(sys.argv[2]), NullProgress())
-print(forward(draw_pictures(range(2), 64)).shape)
+settings = settings_from(BottleneckSettings, json.loads(sys.argv[1]))
+forward = open_forward(settings, Path(sys.argv[2]), Path(sys.argv[3]), NullProgress())
+print(forward(np.zeros((2, 16, 16, 3), np.uint8)).shape)
 sys.exit("tensorflow" in sys.modules)
 """
 
@@ -50,14 +53,12 @@ def open_lite(precision: Precision, folder: Path) -> Forward:
 
 
 def embed(forward: Forward, pixels: Pixels) -> Vectors:
-    """Compute the bottlenecks of any number of photos."""
     starts = range(0, len(pixels), forward.batch_size)
     return np.concatenate([forward(pixels[start : start + forward.batch_size]) for start in starts])
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that caches the converted networks."""
     return tmp_path_factory.mktemp("store")
 
 
@@ -77,7 +78,7 @@ def expected(pixels: Pixels) -> Vectors:
 def engine(request: pytest.FixtureRequest, folder: Path) -> tuple[str, Forward]:
     """Each precision on this machine, and TensorFlow in float32."""
     if request.param == "TensorFlow":
-        return request.param, TensorFlowForward.load(PREPARED, 8)
+        return request.param, TensorFlowForward.load(PREPARED)
     if request.param == "bfloat16" and not find_hardware().bfloat16:
         pytest.skip("This processor does not compute in bfloat16.")
     return request.param, open_lite(request.param, folder)
@@ -110,18 +111,31 @@ def test_bottleneck_depends_on_its_photo_alone(engine: tuple[str, Forward], pixe
     np.testing.assert_array_equal(alone, together[order])
 
 
+def test_tensorflow_computes_in_bfloat16_and_leaves_later_networks_in_float32(
+    pixels: Pixels, expected: Vectors
+) -> None:
+    got = TensorFlowForward(load_network(PREPARED, bfloat16=True), SIZE, 4)(pixels[:4])
+    assert got.dtype == np.float32
+    assert cosines(got, expected[:4]).min() > 0.99
+    assert not np.allclose(got, expected[:4], rtol=1e-4)
+    assert keras.config.dtype_policy().name == "float32"
+
+
 @pytest.mark.parametrize(("precision", "pattern"), [("int8", "int8-*.tflite"), ("float32", "openvino-*.zip")])
 def test_network_is_the_same_wherever_it_is_made_and_opened_again_without_tensorflow(
-    precision: Precision, pattern: str, pixels: Pixels, folder: Path, tmp_path: Path
+    precision: Precision, pattern: str, tmp_path: Path
 ) -> None:
-    one, other = open_lite(precision, folder), open_lite(precision, tmp_path / "store")
-    np.testing.assert_array_equal(one(pixels[:8]), other(pixels[:8]))
-    (cached,) = (tmp_path / "store").iterdir()
+    prepared, pixels = tiny(tmp_path), draw_pictures(range(8), 16)
+    settings = BottleneckSettings(prepared.backbone, "jpeg", precision, views=1)
+    stores = [tmp_path / name for name in ("one", "other")]
+    one, other = (open_forward(settings, prepared.weights, store, NullProgress())(pixels) for store in stores)
+    np.testing.assert_array_equal(one, other)
+    (cached,) = stores[1].iterdir()
     assert cached.match(pattern)
-    command = [sys.executable, "-c", RUN, precision, str(tmp_path / "store")]
+    command = [sys.executable, "-c", RUN, json.dumps(asdict(settings)), str(prepared.weights), str(stores[1])]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"(2, {PREPARED.backbone.width})\n", "")
-    assert list((tmp_path / "store").iterdir()) == [cached]
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(2, 8)\n", "")
+    assert list(stores[1].iterdir()) == [cached]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ GONE, EDITED = "tulips/3.jpg", "roses/8.jpg"
 
 
 def fill(folder: AnyPath) -> None:
-    """Draw photos of two labels."""
     for number in range(PHOTOS):
         photo = folder / f"{('roses', 'tulips')[number % 2]}/{number}.jpg"
         if isinstance(photo, Path):

@@ -21,20 +21,20 @@ def test_settings_are_read_back_from_json(own: BottleneckSettings) -> None:
     assert settings_from(BottleneckSettings, json.loads(json.dumps(asdict(own)))) == own
 
 
-def test_the_metadata_of_a_store_say_which_numbers_are_whose_and_what_1_is(tmp_path: Path) -> None:
-    schema = LITE.store(DataRoot(tmp_path)).schema
+@pytest.mark.parametrize(
+    ("kind", "dtype", "step"), [("efficientnet_lite", pa.uint8(), 6**0.5 / 255), ("keras_file", pa.int16(), 1 / 256)]
+)
+def test_the_metadata_of_a_store_say_which_numbers_are_whose_and_what_1_is(
+    tmp_path: Path, kind: str, dtype: pa.DataType, step: float
+) -> None:
+    """Numbers of a network without a known bound take 16 bits."""
+    own = replace(LITE, backbone=replace(LITE.backbone, kind=kind))
+    schema = own.store(DataRoot(tmp_path)).schema
     layers = json.loads(schema.metadata[b"layers"])
     assert [layer["layer"] for layer in layers] == list(LITE.backbone.layers)
     assert [layer["stop"] - layer["start"] for layer in layers] == list(LITE.backbone.widths)
     assert [layer["start"] for layer in layers] == [0, *(layer["stop"] for layer in layers[:-1])]
-    assert float(schema.metadata[b"step"]) == LITE.quantisation.step
+    assert float(schema.metadata[b"step"]) == step
     assert json.loads(schema.metadata[b"settings"])["precision"] == "float32"
     vector = schema.field("bottleneck").type
-    assert (vector.value_type, vector.list_size) == (pa.uint8(), LITE.backbone.width)
-
-
-def test_numbers_without_a_known_bound_take_16_bits(tmp_path: Path) -> None:
-    other = replace(LITE, backbone=replace(LITE.backbone, kind="keras_file"))
-    schema = other.store(DataRoot(tmp_path)).schema
-    assert schema.field("bottleneck").type.value_type == pa.int16()
-    assert float(schema.metadata[b"step"]) == 1 / 256
+    assert (vector.value_type, vector.list_size) == (dtype, LITE.backbone.width)

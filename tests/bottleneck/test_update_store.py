@@ -14,9 +14,9 @@ from tasks.bottleneck.forward import open_forward
 from tasks.bottleneck.quantisation import quantise
 from tasks.bottleneck.settings import BottleneckSettings, Distortion
 from tasks.bottleneck.update_store import EmbedCounts, EmbedInputs, WantedPhotos, embed_photos
-from tasks.bottleneck.views import Views
+from tasks.bottleneck.views import draw_views
 from tasks.decode.photos import open_stores
-from tasks.errors import BackboneError, StoreError
+from tasks.errors import StoreError
 from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tests.bottleneck.networks import lite
@@ -80,7 +80,7 @@ def test_only_missing_photos_are_embedded_and_their_rows_are_the_backbone_s(smal
     pictures = {key_of(number): draw(number, settings.backbone.size)[None] for number in (5, 6)}
     forward = open_forward(settings, weights, store.folder, NullProgress())
     for row in rows:
-        view = Views(2).of([row["sha256"]], pictures[row["sha256"]])[row["view"]]
+        view = draw_views([row["sha256"]], pictures[row["sha256"]], 2)[row["view"]]
         assert row["bottleneck"] == quantise(forward(view), settings.quantisation, [row["sha256"]])[0].tolist()
 
 
@@ -109,13 +109,6 @@ def test_lost_pictures_are_an_error_that_names_what_to_delete(root: DataRoot) ->
     (root.decode(SETTINGS.decode.key) / decoded.shards[1]).unlink()
     with pytest.raises(StoreError, match=r"has 3 of 5 pictures: shards are gone\. Delete its folder manifests"):
         embed(range(5), decoded.photos, EmbedInputs(root, SETTINGS, PREPARED.weights))
-
-
-def test_weights_that_have_changed_since_are_an_error(root: DataRoot) -> None:
-    decoded = decoded_store(root, SETTINGS.decode, [range(2)])
-    others = replace(SETTINGS, backbone=replace(SETTINGS.backbone, weights_sha256="0" * 64))
-    with pytest.raises(BackboneError, match="has changed since the run began"):
-        embed(range(2), decoded.photos, EmbedInputs(root, others, PREPARED.weights))
 
 
 def test_tensorflow_is_not_loaded_if_nothing_is_missing(root: DataRoot) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.bottleneck.settings import Distortion
-from tasks.bottleneck.views import Pixels, Views, distort
+from tasks.bottleneck.views import Pixels, distort, draw_views
 
 SIZE = 40
 NONE = Distortion(views=1, flip_left_right=False, random_crop=0, random_scale=0, random_brightness=0, seed=0)
@@ -24,26 +24,14 @@ def coordinates() -> Pixels:
     return picture
 
 
-def test_first_views_are_the_photo_and_its_mirror_image() -> None:
-    picture = coordinates()[None]
-    plain, mirror = Views(2).of(KEYS[:1], picture)
-    np.testing.assert_array_equal(plain, picture)
-    np.testing.assert_array_equal(mirror[0], picture[0, :, ::-1])
-    assert len(Views(1).of(KEYS[:1], picture)) == 1
-
-
-def test_distorted_views_follow_and_keep_size_and_type() -> None:
-    pictures = np.stack([coordinates()] * 4)
-    views = Views(2, ALL).of(KEYS[:4], pictures)
-    assert [view.shape for view in views] == [(4, SIZE, SIZE, 3)] * 5
-    assert all(view.dtype == np.uint8 for view in views)
-
-
-def test_view_is_the_same_beside_any_photos() -> None:
-    alone = Views(1, ALL).of(KEYS[3:4], coordinates()[None])
-    among = Views(1, ALL).of(KEYS[:8], np.stack([coordinates()] * 8))
-    for one, other in zip(alone, among, strict=True):
+def test_the_photo_and_its_mirror_image_come_first_and_distorted_views_follow_the_same_beside_any_photos() -> None:
+    pictures = np.stack([coordinates()] * 8)
+    views = draw_views(KEYS[:8], pictures, 2, ALL)
+    np.testing.assert_array_equal(views[:2], [pictures, pictures[:, :, ::-1]])
+    assert [(view.shape, view.dtype.name) for view in views] == [(pictures.shape, "uint8")] * 5
+    for one, other in zip(draw_views(KEYS[3:4], pictures[:1], 2, ALL), views, strict=True):
         np.testing.assert_array_equal(one[0], other[3])
+    assert len(draw_views(KEYS[:1], pictures[:1], 1)) == 1
 
 
 @pytest.mark.parametrize("other", [(KEYS[1], 1, ALL), (KEYS[0], 2, ALL), (KEYS[0], 1, replace(ALL, seed=1))])
@@ -51,15 +39,12 @@ def test_another_photo_number_or_seed_is_another_view(other: tuple[str, int, Dis
     assert not np.array_equal(distort(coordinates(), KEYS[0], 1, ALL), distort(coordinates(), *other))
 
 
-def test_without_any_distortion_a_view_is_the_photo() -> None:
-    np.testing.assert_array_equal(distort(coordinates(), KEYS[0], 1, NONE), coordinates())
-
-
 def test_half_of_the_views_are_mirrored() -> None:
     flipping = replace(NONE, flip_left_right=True)
     picture = coordinates()
     drawn = [distort(picture, key, 1, flipping) for key in KEYS]
     mirrored = sum(np.array_equal(view, picture[:, ::-1]) for view in drawn)
+    # Without any other distortion, a view is the photo.
     assert mirrored + sum(np.array_equal(view, picture) for view in drawn) == 200
     assert 70 <= mirrored <= 130  # within four standard deviations of 100
 

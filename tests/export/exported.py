@@ -31,7 +31,6 @@ class Exported:
 
 
 def export(trained: Trained, progress: Progress | None = None) -> Exported:
-    """Export a model."""
     model = read_model(trained.folder)
     source = ExportInputs(trained.results, trained.photos, trained.root)
     done = export_model(model, source, progress or NullProgress())

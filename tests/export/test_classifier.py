@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import scipy.special
 
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.prepare import prepare_own
@@ -17,22 +19,20 @@ from tasks.export.writers import to_int8_tflite
 from tasks.predict.models import Model
 from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
-from tasks.runtime.tensorflow_import import freeze, keras, tf
-from tasks.train.head import Head, save_head, softmax
+from tasks.runtime.tensorflow_import import keras, tf
+from tasks.train.head import Head, save_head
 from tasks.train.network import Network, build_network, save_network
-from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
-from tests.backbone.networks import SIZE, classifier
+from tasks.train.settings import ClassicRecipe, LdaRecipe, TrainSettings
+from tests.backbone.networks import SIZE, classifier, export, freeze_model, headless, save
+from tests.train.examples import CLASSIC, FINETUNE, LDA
 from tests.train.tiny import tiny
 
 pytestmark = pytest.mark.slow
 
 LABELS = ("daisy", "roses", "tulips")
-LDA = LdaRecipe(shrinkage=(0.1,), layer_weights=(1.0,), class_weights=False)
-CLASSIC = ClassicRecipe(steps=1, batch_size=8, learning_rate=0.01, averaging=0.9)
 
 
 def made_up_head(width: int, *, rooted: bool) -> Head:
-    """Make a head with random numbers."""
     random = np.random.default_rng(0)
     weights = random.normal(size=(width, len(LABELS))).astype(np.float32)
     biases = random.normal(size=len(LABELS)).astype(np.float32)
@@ -41,27 +41,17 @@ def made_up_head(width: int, *, rooted: bool) -> Head:
 
 def save_backbone(kind: str, folder: Path) -> Prepared:
     """Save a small network, up to its bottleneck of two layers, as a kind of backbone."""
-    whole = classifier()
-    network = keras.Model(whole.inputs[0], {name: whole.get_layer(name).output for name in ("features", "normed")})
-    if kind != "frozen_graph":
-        path = folder / ("mine.keras" if kind == "keras_file" else "mine")
-        if kind == "keras_file":
-            network.save(path)
-        else:
-            network.export(path, verbose=False)
-        return prepare_own(BackboneRequest(str(path), scaling="symmetric", bottleneck_tensor="features,normed"), path)
-    pixels = tf.TensorSpec((None, SIZE, SIZE, 3), name="pixels")
-    frozen = freeze(tf.function(lambda pixels: network(pixels, training=False)).get_concrete_function(pixels))
-    path = folder / "mine.pb"
-    path.write_bytes(frozen.graph.as_graph_def().SerializeToString())
-    outputs = sorted(frozen.outputs, key=lambda output: len(output.shape))
-    tensors = ",".join(output.name for output in outputs)
-    request = BackboneRequest(str(path), scaling="symmetric", input_tensor="pixels:0", bottleneck_tensor=tensors)
-    return prepare_own(request, path)
+    network = headless(classifier(), ("features", "normed"))
+    named: dict[str, Any] = {"bottleneck_tensor": "features,normed"}
+    if kind == "frozen_graph":
+        path, outputs = freeze_model(network, folder)
+        named = {"input_tensor": "pixels:0", "bottleneck_tensor": ",".join(outputs)}
+    else:
+        path = (save if kind == "keras_file" else export)(network, folder)
+    return prepare_own(BackboneRequest(str(path), scaling="symmetric", **named), path)
 
 
 def add_head(prepared: Prepared, views: int, folder: Path, recipe: LdaRecipe | ClassicRecipe = LDA) -> Model:
-    """Add a head with random numbers to a backbone."""
     settings = TrainSettings((BottleneckSettings(prepared.backbone, "png", "float32", views),), recipe, seed=0)
     used = prepared.backbone if settings.rooted else prepared.backbone.last_layer
     save_head(made_up_head(used.width, rooted=settings.rooted), folder)
@@ -126,7 +116,7 @@ def test_fine_tuned_network_predicts_like_the_pipeline(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     network.layers[-1].set_weights([np.random.normal(size=(8, 3)), np.zeros(3)])
     save_network(Network(network, LABELS, {}), tmp_path / "network")
-    settings = FinetuneSettings(prepared.backbone, "png", epochs=1, batch_size=8, learning_rate=0.01, seed=0)
+    settings = replace(FINETUNE, backbone=prepared.backbone)
     weights = {prepared.backbone.weights_sha256: prepared.weights}
     assert_predicts_like_the_pipeline(Model(tmp_path / "network", settings, "snapshot", LABELS, weights), patches(16))
 
@@ -143,6 +133,6 @@ def test_int8_network_of_several_layers_gives_the_head_the_layers_that_it_takes(
     assert opened.head is not None
     used = averages[..., : len(opened.head.weights)]
     values = np.sign(used) * np.sqrt(np.abs(used)) if opened.head.rooted else used
-    expected = softmax(values @ opened.head.weights + opened.head.biases).mean(axis=1)
+    expected = scipy.special.softmax(values @ opened.head.weights + opened.head.biases, axis=-1).mean(axis=1)
     np.testing.assert_allclose(LiteRTForward(to_int8_tflite(int8, opened), 1)(pixels), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.05

@@ -17,7 +17,8 @@ from tasks.train.head import Floats, Head, save_head
 from tasks.train.settings import TrainSettings
 from tests.backbone.networks import SIZE
 from tests.bottleneck.pictures import key_of
-from tests.export.test_classifier import LABELS, LDA, save_backbone
+from tests.export.test_classifier import LABELS, save_backbone
+from tests.train.examples import LDA
 
 PHOTOS = 200
 #: Scale of a head's weights: it is sure of nearly every photo, or of none.
@@ -80,13 +81,10 @@ def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def with_network(change: Callable[[Any], Any]) -> Callable[[Classifier], Classifier]:
-    """Change the pixels that the network gets."""
     return lambda sound: replace(sound, network=lambda pixels: sound.network(change(pixels)))
 
 
 def with_weights(change: Callable[[Any], Any]) -> Callable[[Classifier], Classifier]:
-    """Change the head's weights."""
-
     def make(sound: Classifier) -> Classifier:
         assert sound.head is not None
         return replace(sound, head=replace(sound.head, weights=change(sound.head.weights)))

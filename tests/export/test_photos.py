@@ -23,7 +23,7 @@ from tasks.storage.remote_listing import StoreUnreachableError
 from tasks.synthetic.composition import draw_photo
 from tests.bottleneck.pictures import encode
 
-LABELS = ("blue", "red")
+LABELS = ("blue", "caf\u00e9")
 WEBP = b"RIFF....WEBP"
 
 
@@ -42,22 +42,17 @@ def write(contents: Sequence[bytes], folder: Path) -> None:
         (folder / f"{number}.jpg").write_bytes(content)
 
 
-def test_files_that_are_gone_changed_or_of_another_format_are_left_out(tmp_path: Path) -> None:
-    contents = [encode(np.full((2, 2, 3), number, np.uint8)) for number in range(3)] + [WEBP, b""]
+def test_files_that_are_gone_or_changed_are_left_out_and_those_of_other_formats_unless_they_can_be_converted(
+    tmp_path: Path,
+) -> None:
+    contents = [encode(np.full((2, 2, 3), number, np.uint8)) for number in range(3)] + [WEBP, b"GIF89a", b""]
     write(contents, tmp_path)
     (tmp_path / "0.jpg").unlink()
     (tmp_path / "1.jpg").write_bytes(contents[2])
     photos, files, left_out, converted = read_files(known(contents), tmp_path)
-    assert files == [contents[2]]
-    assert photos.paths == ["2.jpg"]
+    assert (photos.paths, files) == (["2.jpg"], [contents[2]])
     assert photos.probabilities.tolist() == [[4, 5]]
-    assert left_out == {"gone": 1, "changed": 1, "neither JPEG nor PNG": 2}
-    assert converted == 0
-
-
-def test_files_of_other_formats_are_converted_where_they_can_be(tmp_path: Path) -> None:
-    contents = [WEBP, encode(np.zeros((2, 2, 3), np.uint8)), b"GIF89a", b"BM"]
-    write(contents, tmp_path)
+    assert (left_out, converted) == ({"gone": 1, "changed": 1, "neither JPEG nor PNG": 3}, 0)
     asked: list[str] = []
 
     def convert(photos: ReferencePhotos) -> list[bytes | None]:
@@ -65,10 +60,10 @@ def test_files_of_other_formats_are_converted_where_they_can_be(tmp_path: Path) 
         return [b"a PNG", None, b"another"]
 
     photos, files, left_out, converted = read_files(known(contents), tmp_path, convert)
-    assert asked == ["0.jpg", "2.jpg", "3.jpg"]
-    assert photos.paths == ["0.jpg", "1.jpg", "3.jpg"]
-    assert files == [b"a PNG", contents[1], b"another"]
-    assert (left_out, converted) == ({"neither JPEG nor PNG": 1}, 2)
+    assert asked == ["3.jpg", "4.jpg", "5.jpg"]
+    assert photos.paths == ["2.jpg", "3.jpg", "5.jpg"]
+    assert files == [contents[2], b"a PNG", b"another"]
+    assert (left_out["neither JPEG nor PNG"], converted) == (1, 2)
 
 
 def test_photos_of_an_object_store_that_cannot_be_had_are_left_out(
@@ -88,13 +83,16 @@ def test_photos_of_an_object_store_that_cannot_be_had_are_left_out(
     assert left_out == {"out of reach": 2}
 
 
-def test_test_photos_with_the_smallest_keys_are_read(tmp_path: Path) -> None:
+def test_test_photos_with_the_smallest_keys_are_read_and_labels_in_any_form_of_unicode_are_known(
+    tmp_path: Path,
+) -> None:
     rows = [
         {
             "sha256": f"{number:064x}",
             "path": f"red/{number}.jpg",
-            "label": LABELS[number % 2],
-            "predicted": "red",
+            # An earlier version kept labels as their folders' names were written.
+            "label": ("blue", "cafe\u0301")[number % 2],
+            "predicted": "blue",
             "probabilities": [0.25, number / 10],
             "split": "test" if number > 2 else "train",
         }
@@ -107,16 +105,9 @@ def test_test_photos_with_the_smallest_keys_are_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(photos.probabilities, [[0.25, 0.3], [0.25, 0.4], [0.25, 0.5]])
 
 
-def test_predictions_that_are_gone_or_of_other_labels_are_an_error_that_names_the_file(tmp_path: Path) -> None:
+def test_predictions_that_are_gone_are_an_error_that_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"predictions\.parquet cannot be read .* run again"):
         read_reference(tmp_path, LABELS)
-
-
-def test_labels_that_an_earlier_version_kept_in_another_form_of_unicode_are_known(tmp_path: Path) -> None:
-    row = {"sha256": f"{1:064x}", "path": "a.jpg", "label": "cafe\u0301", "predicted": "cafe\u0301", "split": "test"}
-    table = pa.Table.from_pylist([{**row, "probabilities": [0.25, 0.75]}], PREDICTIONS)
-    pq.write_table(table, tmp_path / "predictions.parquet")
-    assert read_reference(tmp_path, ("blue", "caf\u00e9")).truth.tolist() == [1]
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF", "GIF", "BMP"])

@@ -19,12 +19,9 @@ from tests.pipeline.command import Finished, assert_error, verb
 from tests.support import processes
 from tests.support.processes import TIMEOUT, stop, write_line
 from tests.train.data_root import fill, head_folder, train
-from tests.train.examples import BOTTLENECK, classic, settings
+from tests.train.examples import FINETUNE, settings
 
 pytestmark = pytest.mark.slow
-
-CLASSIC = classic(learning_rate=0.05)
-FINETUNED = FinetuneSettings(BOTTLENECK.backbone, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
 
 #: Trains as the train stage does, but waits for a line of input at each line of progress.
 TRAINING = """
@@ -32,7 +29,6 @@ import sys
 from pathlib import Path
 from tasks.storage.layout import DataRoot
 from tasks.progress import NullProgress
-from tests.pipeline.test_watch import CLASSIC
 from tests.train.data_root import train
 
 class Obedient(NullProgress):
@@ -40,7 +36,7 @@ class Obedient(NullProgress):
         print(line, flush=True)
         sys.stdin.readline()
 
-train(DataRoot(Path(sys.argv[1])), CLASSIC, Obedient())
+train(DataRoot(Path(sys.argv[1])), Obedient())
 """
 
 
@@ -69,18 +65,9 @@ def root(tmp_path: Path) -> DataRoot[Path]:
     return root
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> DataRoot[Path]:
-    """A data root with a trained head, which no test may write to."""
-    root = DataRoot(tmp_path_factory.mktemp("watch") / "data")
-    fill(root)
-    train(root, CLASSIC)
-    return root
-
-
 @pytest.mark.slow
 def test_each_checkpoint_of_a_training_is_measured_until_it_ends(root: DataRoot[Path]) -> None:
-    folder = head_folder(root, CLASSIC)
+    folder = head_folder(root)
     with running("-c", TRAINING, root.path) as training:
         assert read_line(training).startswith("Step 100: validation accuracy on 20 random photos = ")
         with watching(folder) as watcher:
@@ -104,7 +91,7 @@ def test_each_checkpoint_of_a_training_is_measured_until_it_ends(root: DataRoot[
 
 @pytest.mark.slow
 def test_a_training_that_dies_is_reported_with_exit_code_1(root: DataRoot[Path]) -> None:
-    folder = head_folder(root, CLASSIC)
+    folder = head_folder(root)
     with running("-c", TRAINING, root.path) as training:
         read_line(training)
         write_line(training)
@@ -119,7 +106,7 @@ def test_a_training_that_dies_is_reported_with_exit_code_1(root: DataRoot[Path])
 
 @pytest.mark.slow
 def test_ctrl_c_ends_it_without_output(root: DataRoot[Path]) -> None:
-    folder = head_folder(root, CLASSIC)
+    folder = head_folder(root)
     folder.mkdir(parents=True)
     with watching(folder) as watcher:
         read_line(watcher)
@@ -127,26 +114,26 @@ def test_ctrl_c_ends_it_without_output(root: DataRoot[Path]) -> None:
 
 
 def test_once_measures_the_last_checkpoint_and_fails_if_there_is_none(
-    trained: DataRoot[Path], root: DataRoot[Path]
+    classic_root: DataRoot[Path], root: DataRoot[Path]
 ) -> None:
-    done = verb("watch", head_folder(trained, CLASSIC).name, "--data-root", trained.path, "--once")
+    done = verb("watch", head_folder(classic_root).name, "--data-root", classic_root.path, "--once")
     assert (done.code, done.output.count("\n")) == (0, 1)
     assert done.output.startswith("After 300 training steps, validation accuracy = ")
-    folder = head_folder(root, CLASSIC)
+    folder = head_folder(root)
     folder.mkdir(parents=True)
     done = verb("watch", folder, "--once")
     assert (done.code, done.output) == (1, f"No checkpoint file found in {folder / 'checkpoints'}\n")
 
 
-def test_a_run_is_given_by_key_folder_or_record(trained: DataRoot[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = head_folder(trained, CLASSIC)
-    record = trained.runs("flowers") / "2026-03-01-0123abcd.json"
+def test_a_run_is_given_by_key_folder_or_record(classic_root: DataRoot[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = head_folder(classic_root)
+    record = classic_root.runs("flowers") / "2026-03-01-0123abcd.json"
     publish_json(record, {"schema_version": SCHEMA_VERSION, "head": folder.name})
-    ways: list[tuple[object, ...]] = [(folder,), (record,), (folder.name, "--data-root", trained.path)]
+    ways: list[tuple[object, ...]] = [(folder,), (record,), (folder.name, "--data-root", classic_root.path)]
     assert [verb("watch", *way, "--once").code for way in ways] == [0, 0, 0]
     monkeypatch.chdir(folder)
     assert verb("watch", ".", "--once").code == 0
-    monkeypatch.chdir(trained.path)
+    monkeypatch.chdir(classic_root.path)
     assert verb("watch", f"train/{folder.name}", "--once").code == 0
     assert verb("watch", folder.name, "--data-root", ".", "--once").code == 0
 
@@ -154,7 +141,7 @@ def test_a_run_is_given_by_key_folder_or_record(trained: DataRoot[Path], monkeyp
 @pytest.mark.parametrize(
     ("how", "sentences"),
     [
-        (FINETUNED, ["it watches heads alone"]),
+        (FINETUNE, ["it watches heads alone"]),
         (settings(), ["is fitted in closed form, so there are no checkpoints to measure", "--recipe classic"]),
     ],
 )
@@ -164,7 +151,7 @@ def test_only_a_head_of_the_classic_recipe_can_be_watched(
     folder = root.train(how.key("snap"))
     announce(Training(how, "snap"), folder)
     record = root.runs("flowers") / "2026-03-01-0123abcd.json"
-    model = {"head": None, "network": folder.name} if how is FINETUNED else {"head": folder.name}
+    model = {"head": None, "network": folder.name} if how is FINETUNE else {"head": folder.name}
     publish_json(record, {"schema_version": SCHEMA_VERSION, **model})
     done = verb("watch", record, "--once")
     assert done.code == 1
@@ -173,19 +160,19 @@ def test_only_a_head_of_the_classic_recipe_can_be_watched(
 
 @pytest.mark.parametrize("run", ["0123456789abcdef", "no key", ".", "..", "", "manifest.json", "record.json"])
 def test_a_run_that_is_not_there_is_an_error_of_usage(
-    trained: DataRoot[Path], run: str, monkeypatch: pytest.MonkeyPatch
+    classic_root: DataRoot[Path], run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    empty = trained.runs("flowers") / "record.json"
+    empty = classic_root.runs("flowers") / "record.json"
     publish_json(empty, {"schema_version": SCHEMA_VERSION})
-    (trained.path / "manifest.json").write_text("{}")
-    monkeypatch.chdir(trained.path if run != "record.json" else empty.parent)
-    done = verb("watch", run, "--data-root", trained.path)
+    (classic_root.path / "manifest.json").write_text("{}")
+    monkeypatch.chdir(classic_root.path if run != "record.json" else empty.parent)
+    done = verb("watch", run, "--data-root", classic_root.path)
     assert done.code == 2
     assert "is not the key of a head" in " ".join(done.errors.split())
 
 
 def test_an_error_is_its_sentence_without_a_traceback(root: DataRoot[Path]) -> None:
-    folder = train(root, CLASSIC)
+    folder = train(root)
     (folder / "training.json").write_text("{}")
     done = verb("watch", folder)
     assert_error(done, 1, f"{folder / 'training.json'} was not written by this version")

@@ -40,7 +40,6 @@ def root(tmp_path: Path) -> DataRoot[Path]:
 def predict(
     trained: Trained, photos: AnyPath, root: DataRoot, told: Tally | None = None
 ) -> tuple[FolderCounts, pa.Table]:
-    """Predict the folder, and read what was published."""
     source = read_folder_state(photos)
     counts = predict_folder(source, trained.folder, root, told or Tally())
     key = predictions_key(trained.folder.name, source.listing)
@@ -90,14 +89,16 @@ def test_photos_of_an_object_store_are_predicted_into_one_and_the_model_is_asked
     assert same.equals(table)
 
 
-def test_another_folder_with_the_same_photos_asks_the_model_of_none(
+def test_another_folder_with_the_same_photos_or_none_does_not_ask_the_model(
     trained: Trained, photos: Path, root: DataRoot, tmp_path: Path
 ) -> None:
     predict(trained, photos, root)
     shutil.copytree(photos, tmp_path / "other" / "deep")
-    counts, _ = predict(trained, tmp_path / "other", root, told := Tally())
-    assert (counts.new, counts.reused) == (0, COUNT)
-    assert told.prepared == []
+    (tmp_path / "empty").mkdir()
+    for name, count in (("other", COUNT), ("empty", 0)):
+        counts, table = predict(trained, tmp_path / name, root, told := Tally())
+        assert (counts.new, counts.reused, len(table), table.schema) == (0, count, count, PREDICTED)
+        assert told.prepared == []
 
 
 def test_run_that_was_killed_goes_on_from_its_last_shard(
@@ -142,14 +143,6 @@ def test_photos_without_a_prediction_are_rows_and_are_tried_again(
     assert missing["broken.jpg"]["sha256"] == missing["broken too.jpg"]["sha256"] is not None
     again, _ = predict(trained, photos, root)
     assert (again.new, again.reused, again.reasons) == (0, COUNT - 1, {"damaged": 2, "empty": 1})
-
-
-def test_folder_without_photos_gives_an_empty_table(trained: Trained, root: DataRoot, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    counts, table = predict(trained, tmp_path / "empty", root)
-    assert counts == FolderCounts(0, 0, {}, {})
-    assert table.schema == PREDICTED
-    assert len(table) == 0
 
 
 def test_a_photo_replaced_with_the_same_size_and_mtime_is_predicted_anew(

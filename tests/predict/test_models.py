@@ -17,20 +17,17 @@ from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 from tasks.train.settings import FinetuneSettings, TrainSettings
 from tasks.train.training_state import Training, announce
-from tests.train.examples import BOTTLENECK, settings
+from tests.train.examples import BOTTLENECK, FINETUNE, settings
 
 HEAD = settings()
-NETWORK = FinetuneSettings(BOTTLENECK.backbone, "png", epochs=1, batch_size=2, learning_rate=0.1, seed=0)
 
 
 def publish(stage: str, path: Path, how: object, details: dict[str, object]) -> None:
-    """Publish a stage's manifest."""
     outcome = StageResult("key", "snap", asdict(how), 1, 1, 0, details=details)  # type: ignore[call-overload]  # a dataclass
     Manifest(stage=stage, run="test", seconds=0.0, **vars(outcome)).publish(path)
 
 
 def add_model(root: DataRoot[Path], how: TrainSettings | FinetuneSettings = HEAD) -> Path:
-    """Publish what `read_model` reads of a model."""
     folder = root.train(how.key("snap"))
     announce(Training(how, "snap"), folder)
     publish("train", folder / "manifest.json", how, {"labels": ["daisy", "roses"]})
@@ -38,7 +35,6 @@ def add_model(root: DataRoot[Path], how: TrainSettings | FinetuneSettings = HEAD
 
 
 def add_backbone(root: DataRoot[Path], weights: Path, how: object = BOTTLENECK.backbone) -> None:
-    """Publish the manifest of a backbone, `drawn`."""
     publish("backbone", root.below("backbone", "drawn") / "0123.json", how, {"weights": str(weights)})
 
 
@@ -56,22 +52,18 @@ def weights(tmp_path: Path, root: DataRoot[Path]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("how", [HEAD, NETWORK], ids=["head", "network"])
+@pytest.mark.parametrize("how", [HEAD, FINETUNE], ids=["head", "network"])
 def test_model_is_described_by_its_folder(
     root: DataRoot[Path], weights: Path, how: TrainSettings | FinetuneSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = add_model(root, how)
+    # An earlier version stored labels as their folders' names were written.
+    publish("train", folder / "manifest.json", how, {"labels": ["cafe\u0301", "roses"]})
     monkeypatch.chdir(folder)
     for model in (read_model(folder), read_model(Path())):
         assert (model.folder, model.key, model.settings) == (folder, how.key("snap"), how)
-        assert (model.snapshot, model.labels) == ("snap", ("daisy", "roses"))
+        assert (model.snapshot, model.labels) == ("snap", ("caf\u00e9", "roses"))
         assert model.prepared == (Prepared(BOTTLENECK.backbone, weights),)
-
-
-def test_weights_that_are_given_are_not_looked_for(root: DataRoot[Path]) -> None:
-    weights = Path("mine.pth")
-    model = read_model(add_model(root), {BOTTLENECK.backbone.weights_sha256: weights})
-    assert model.prepared == (Prepared(BOTTLENECK.backbone, weights),)
 
 
 def test_each_of_several_backbones_has_its_own_weights(root: DataRoot[Path], weights: Path, tmp_path: Path) -> None:
@@ -136,27 +128,18 @@ def test_incomplete_or_damaged_model_is_an_error(
         read_model(root.train("0" * 16) if root.train("0" * 16).exists() else folder)
 
 
-def test_labels_are_in_form_nfc_even_if_an_earlier_version_stored_them(root: DataRoot[Path]) -> None:
-    folder = add_model(root)
-    publish("train", folder / "manifest.json", HEAD, {"labels": ["cafe\u0301", "roses"]})
-    assert read_model(folder).labels == ("caf\u00e9", "roses")
-
-
 def test_model_is_named_by_key_folder_record_or_dataset(root: DataRoot[Path]) -> None:
     folder, record = add_model(root), root.runs("flowers") / "2026-03-01-0123abcd.json"
     publish_json(root.champion("flowers"), {"champion": folder.name})
     publish_json(record, {"schema_version": SCHEMA_VERSION, "head": folder.name})
     for text in (folder.name, str(folder), str(record), "flowers"):
         assert find_model(text, root) == folder
+    publish_json(root.champion("flowers"), {})
+    with pytest.raises(StoreError, match=r"flowers\.json names no champion"):
+        find_model("flowers", root)
 
 
 @pytest.mark.parametrize("text", ["0123456789abcdef", "roses", "", "..", "a/b", "manifest.json"])
 def test_name_of_no_model_is_an_error(root: DataRoot[Path], text: str) -> None:
     with pytest.raises(ModelError, match="the name of a dataset that has a champion"):
         find_model(text, root)
-
-
-def test_champion_file_without_a_champion_is_an_error(root: DataRoot[Path]) -> None:
-    publish_json(root.champion("flowers"), {})
-    with pytest.raises(StoreError, match=r"flowers\.json names no champion"):
-        find_model("flowers", root)

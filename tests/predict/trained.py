@@ -75,7 +75,6 @@ class Way:
 
 
 def train(folder: Path, way: Way) -> Trained:
-    """Draw photos and train on them."""
     root = DataRoot(folder / "data")
     model, results = train_below(root, folder, way)
     return Trained(root, folder / "photos", root.train(model), root.evaluate(results))
@@ -113,7 +112,6 @@ def _prepare(root: DataRoot, file: AnyPath) -> Prepared:
 
 
 def _other(folder: Path) -> Path:
-    """Save a network of another size and width than the tiny one."""
     file = folder / "other.keras"
     keras.utils.set_random_seed(1)
     layers = [keras.Input((20, 20, 3)), keras.layers.Conv2D(5, 3, 2), keras.layers.ReLU()]

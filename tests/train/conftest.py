@@ -15,31 +15,26 @@ from tests.train.tiny import COUNT, DECODE, coloured_photos, tiny
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the photos and the backbone."""
     return tmp_path_factory.mktemp("tiny")
 
 
 @pytest.fixture(scope="module")
 def prepared(folder: Path) -> Prepared:
-    """The backbone."""
     return tiny(folder)
 
 
 @pytest.fixture(scope="module")
 def photos(folder: Path) -> LabelledPhotos:
-    """The photos."""
     return coloured_photos(DataRoot(folder), COUNT)[0]
 
 
 @pytest.fixture(scope="module")
 def pictures(folder: Path, photos: LabelledPhotos) -> Iterator[Pictures]:
-    """Pictures of all photos."""
     with open_pictures(photos, np.ones(COUNT, bool), DECODE, DataRoot(folder)) as pictures:
         yield pictures
 
 
 @pytest.fixture(scope="module")
 def training(folder: Path, photos: LabelledPhotos) -> Iterator[Pictures]:
-    """Pictures of the training photos."""
     with open_pictures(photos, photos.of("train"), DECODE, DataRoot(folder)) as pictures:
         yield pictures

@@ -30,6 +30,7 @@ BACKBONE = Backbone(
 )
 BOTTLENECK = BottleneckSettings(backbone=BACKBONE, encoding="png", precision="float32", views=2)
 STRETCHED = replace(BOTTLENECK, backbone=replace(BACKBONE, crop="stretch"))
+OTHER = replace(BOTTLENECK, backbone=replace(BACKBONE, name="other", weights_sha256="1" * 64))
 #: Bottlenecks with three drawn views.
 DISTORTED = replace(BOTTLENECK, distortion=Distortion(3, True, 10, 0, 0, seed=0))
 
@@ -59,14 +60,7 @@ class Drawn(NamedTuple):
 
 
 def draw_examples(counts: tuple[int, ...], width: int = 10, apart: float = 1.0, seed: int = 0) -> Drawn:
-    """Draw photos of labels in two views: the further `apart`, the easier they are told from each other.
-
-    Args:
-        counts: Photos of each label.
-        width: Numbers of a bottleneck.
-        apart: Difference between the mean of the label's own number and that of all others.
-        seed: Seed of the draw.
-    """
+    """Draw photos of labels, some of each, in two views: the further `apart`, the easier they are told apart."""
     random = np.random.default_rng(seed)
     truth = random.permutation(np.repeat(np.arange(len(counts)), counts))
     averages = random.exponential(0.5, (len(truth), 2, width))
@@ -76,14 +70,12 @@ def draw_examples(counts: tuple[int, ...], width: int = 10, apart: float = 1.0, 
 
 
 def statistics_of(drawn: Drawn, labels: int) -> Statistics:
-    """Sum up photos."""
     statistics = Statistics.empty(labels, drawn.numbers.shape[-1])
     statistics.add(drawn.numbers, drawn.labels)
     return statistics
 
 
 def assert_same_bits(one: Head | None, other: Head | None) -> None:
-    """Assert that two heads have the same weights and biases."""
     assert one is not None
     assert other is not None
     np.testing.assert_array_equal(one.weights, other.weights)
@@ -91,12 +83,7 @@ def assert_same_bits(one: Head | None, other: Head | None) -> None:
 
 
 class DrawnFeatures(Features):
-    """Bottlenecks that are in no store.
-
-    Args:
-        numbers: [N, V, D].
-        settings: Settings of the head.
-    """
+    """Bottlenecks that are in no store, [N, V, D]."""
 
     def __init__(self, numbers: Numbers, settings: TrainSettings) -> None:
         self.settings, self.columns, self.shape = settings, columns_of(settings), numbers.shape

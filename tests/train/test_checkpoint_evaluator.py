@@ -1,52 +1,38 @@
 """The running evaluator: it measures what a checkpoint holds, and survives all that happens to checkpoints."""
 
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.compute as pc
 import pytest
 
-from tasks.errors import SettingError, StoreError
-from tasks.paths import AnyPath, to_path
+from tasks.errors import StoreError
+from tasks.paths import AnyPath
 from tasks.runtime.tensorflow_import import tf
 from tasks.storage.layout import DataRoot
 from tasks.train.checkpoint_evaluator import CheckpointEvaluator, watch_training
 from tasks.train.curve import Weights, curve_path, read_curve
 from tasks.train.head import LAYER, Head, load_head
 from tasks.train.scores import Examples
-from tasks.train.training_state import Training, announce
-from tests.support.data_root import LABELS, SNAPSHOT_KEY
+from tests.support.data_root import LABELS
 from tests.support.progress import Tally
-from tests.support.servers.object_store import ObjectStore
 from tests.train.data_root import fill, head_folder, photos, train
-from tests.train.examples import BOTTLENECK, FINETUNE, classic, settings
-
-CLASSIC = classic(learning_rate=0.05)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> DataRoot[Path]:
-    """A data root with a classic head."""
-    root = DataRoot(tmp_path_factory.mktemp("watching") / "data")
-    fill(root)
-    train(root, CLASSIC)
-    return root
+from tests.train.examples import BOTTLENECK
 
 
 @pytest.fixture
-def root(trained: DataRoot[Path], tmp_path: Path) -> DataRoot[Path]:
-    """A copy, to be changed."""
-    shutil.copytree(trained.path, tmp_path / "data")
+def root(classic_root: DataRoot[Path], tmp_path: Path) -> DataRoot[Path]:
+    """A copy of a data root with a classic head, to be changed."""
+    shutil.copytree(classic_root.path, tmp_path / "data")
     return DataRoot(tmp_path / "data")
 
 
 @pytest.fixture
 def folder(root: DataRoot[Path]) -> Path:
-    """Folder of the head in the copy."""
-    return head_folder(root, CLASSIC)
+    return head_folder(root)
 
 
 def look_once(folder: AnyPath, weights: Weights = "averages") -> tuple[bool, list[str]]:
@@ -56,18 +42,16 @@ def look_once(folder: AnyPath, weights: Weights = "averages") -> tuple[bool, lis
 
 
 def read_point(folder: Path, weights: Weights) -> dict[str, Any]:
-    """The only point of a curve."""
     (row,) = read_curve(curve_path(folder, weights)).to_pylist()
     return dict(row)
 
 
 def validation(root: DataRoot[Path]) -> Examples:
-    loaded = photos(root, CLASSIC)
+    loaded = photos(root)
     return loaded.examples(loaded.of("validation"))
 
 
 def newest(folder: Path, part: str) -> Path:
-    """A file of the newest checkpoint."""
     return Path(f"{tf.train.latest_checkpoint(str(folder / 'checkpoints'))}.{part}")
 
 
@@ -163,34 +147,26 @@ def test_nothing_is_said_twice_of_a_step_and_a_new_evaluator_goes_on_with_the_cu
     assert pc.all(pc.greater(table["accuracy"], 0.3)).as_py()
 
 
-def watch_from_before(root: DataRoot) -> float:
-    """Watch a training that begins at the first line; return the seconds from its end to that of the watching."""
+@pytest.mark.parametrize("remote", [False, True], ids=["local", "remote"])
+def test_watching_waits_for_a_training_that_has_not_begun_and_ends_with_it(
+    remote: bool, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object store is not asked all the time."""
+    root: DataRoot = DataRoot(request.getfixturevalue("far_root") if remote else tmp_path / "data")
     fill(root)
-    folder, lines, ended = head_folder(root, CLASSIC), list[str](), 0.0
+    folder, lines, waits = head_folder(root), list[str](), list[float]()
+    monkeypatch.setattr("tasks.train.checkpoint_evaluator.time", SimpleNamespace(sleep=waits.append))
 
     def tell(line: str) -> None:
-        nonlocal ended
         lines.append(line)
         if len(lines) == 1:
-            train(root, CLASSIC)
-            ended = time.monotonic()
+            train(root)
 
     assert watch_training(folder, "averages", 0.01, tell)
     assert lines[0] == f"No checkpoint file found in {folder / 'checkpoints'}"
     assert lines[1].startswith("After 300 training steps, validation accuracy = ")
     assert lines[2:] == ["Training has ended."]
-    return time.monotonic() - ended
-
-
-def test_watching_waits_for_a_training_that_has_not_begun_and_ends_with_it(tmp_path: Path) -> None:
-    watch_from_before(DataRoot(tmp_path / "data"))
-
-
-def test_a_training_on_an_object_store_is_watched_and_is_not_asked_for_all_the_time(object_store: ObjectStore) -> None:
-    root: DataRoot = DataRoot(to_path(object_store.url("data")))
-    assert watch_from_before(root) > 2
-    folder = head_folder(root, CLASSIC)
-    assert look_once(folder)[0]
+    assert waits == [2.0 if remote else 0.01]
     assert read_curve(curve_path(folder, "averages"))["step"].to_pylist() == [300]
 
 
@@ -202,18 +178,6 @@ def test_a_training_that_stopped_before_its_end_is_told_of_after_its_last_checkp
     assert told.lines[1:] == [
         f"The training in {folder} stopped before its end. Start it again: it goes on from its checkpoint."
     ]
-
-
-def test_a_whole_network_is_not_watched_and_told_so(tmp_path: Path) -> None:
-    folder = tmp_path / FINETUNE.key("snap")
-    announce(Training(FINETUNE, "snap"), folder)
-    with pytest.raises(SettingError, match="holds a whole network"):
-        look_once(folder)
-
-
-def test_a_head_in_closed_form_is_not_watched_and_told_so(root: DataRoot[Path]) -> None:
-    with pytest.raises(SettingError, match=r"is fitted in closed form, so there are no checkpoints.*--recipe classic"):
-        look_once(train(root, settings()))
 
 
 def test_bottlenecks_that_are_gone_are_an_error(root: DataRoot[Path], folder: Path) -> None:
@@ -231,4 +195,3 @@ def test_measuring_leaves_no_trace_but_the_curve(root: DataRoot[Path], folder: P
     after = times()
     assert set(after) - set(before) == {curve_path(folder, "plain")}
     assert all(after[path] == time for path, time in before.items())
-    assert folder.name == CLASSIC.key(SNAPSHOT_KEY)

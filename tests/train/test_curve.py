@@ -28,12 +28,8 @@ def test_points_are_in_the_order_of_their_steps_each_once_and_the_later_one_coun
     table = read_curve(curve_path(tmp_path, "averages"))
     assert table["step"].to_pylist() == [100, 200, 300]
     assert table["accuracy"].to_pylist() == [0.5, 0.9, 0.5]
-
-
-def test_there_is_a_curve_for_averages_and_one_for_plain_weights(tmp_path: Path) -> None:
-    add_point(point(100), tmp_path, "plain", classic())
-    assert [path.name for path in tmp_path.iterdir()] == ["curve-plain.parquet"]
-    assert read_curve(curve_path(tmp_path, "averages")) == CURVE.empty_table()
+    assert [path.name for path in tmp_path.iterdir()] == ["curve-averages.parquet"]
+    assert read_curve(curve_path(tmp_path, "plain")) == CURVE.empty_table()
 
 
 def test_pandas_opens_it_and_its_metadata_say_where_it_comes_from(tmp_path: Path) -> None:

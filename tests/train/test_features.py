@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from tasks.bottleneck.quantisation import Numbers
@@ -14,7 +13,7 @@ from tasks.errors import StoreError
 from tasks.storage.layout import DataRoot
 from tasks.train import features as module
 from tasks.train.features import Features, columns_of, head_values, read_values
-from tests.bottleneck.pictures import key_of, keys_of
+from tests.bottleneck.pictures import add_vectors, key_of, keys_of
 from tests.train.examples import BACKBONE, BOTTLENECK, STRETCHED, classic, settings
 
 OTHER = replace(
@@ -42,13 +41,7 @@ def stored_all(store: BottleneckSettings) -> Numbers:
 
 def fill(root: DataRoot, store: BottleneckSettings, *shards: Sequence[int]) -> None:
     for numbers in shards:
-        own = store.store(root)
-        rows = [
-            {"sha256": key_of(number), "view": view, "bottleneck": vector}
-            for number in numbers
-            for view, vector in enumerate(stored(store, number))
-        ]
-        own.append(pa.Table.from_pylist(rows, own.schema))
+        add_vectors(store.store(root), {number: stored(store, number) for number in numbers})
 
 
 def fill_shuffled(root: DataRoot, store: BottleneckSettings, seed: int, shards: int) -> None:

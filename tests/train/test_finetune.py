@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import pytest
 
 from tasks.backbone.backbones import Prepared
 from tasks.decode.photos import open_stores
-from tasks.errors import BackboneError
 from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress, Progress
 from tasks.run_context import RunContext
@@ -121,9 +120,3 @@ def blacken(root: DataRoot, keys: list[str]) -> None:
             if row["sha256"] in keys:
                 row["image"]["bytes"] = black
         store.append(pa.Table.from_pylist(rows, store.schema))
-
-
-def test_weights_that_are_not_those_of_the_settings_are_an_error(run: Run) -> None:
-    run.settings = replace(run.settings, backbone=replace(run.settings.backbone, weights_sha256="0" * 64))
-    with pytest.raises(BackboneError, match="has changed since the run began"):
-        run.finetune()

@@ -46,7 +46,6 @@ def numbers_of(photos: EmbeddedPhotos) -> Numbers:
 def train(
     photos: EmbeddedPhotos, folder: AnyPath, statistics: Path | None = None, progress: Progress | None = None
 ) -> tuple[Head, TrainedHead]:
-    """Train a head, and load it."""
     trained = train_head(photos, "snap", folder, statistics, progress or NullProgress())
     return load_head(folder), trained
 
@@ -72,8 +71,9 @@ def test_lda_is_fitted_on_the_training_and_validation_splits_and_chosen_by_leavi
     tmp_path: Path,
 ) -> None:
     photos = draw_photos()
-    head, trained = train(photos, tmp_path / "head")
+    head, trained = train(photos, tmp_path / "head", progress=(told := Tally()))
     fitted = ~photos.of("test")
+    assert (told.total, told.unit, told.done, told.lines) == (fitted.sum(), "photo", fitted.sum(), [])
     numbers, truth = numbers_of(photos)[fitted], photos.truth[fitted]
     trainer = LdaTrainer(LDA, photos.features.columns, (0, 1), LABELS)
     expected, ranked = trainer.search(statistics_of(Drawn(numbers, truth), 2), LeftOutPhotos(numbers, truth))
@@ -88,14 +88,6 @@ def test_test_photos_take_no_part_in_training(tmp_path: Path, how: TrainSettings
     one, _ = train(photos, tmp_path / "one")
     numbers_of(photos)[photos.of("test")] = 255
     assert_same_bits(one, train(photos, tmp_path / "two")[0])
-
-
-def test_photos_that_are_summed_up_are_counted(tmp_path: Path) -> None:
-    photos = draw_photos()
-    train(photos, tmp_path, progress=(told := Tally()))
-    fitted = int((~photos.of("test")).sum())
-    assert (told.total, told.unit, told.done) == (fitted, "photo", fitted)
-    assert told.lines == []
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -54,9 +54,10 @@ def test_where_no_label_has_two_photos_the_search_ends_where_it_begins() -> None
     np.testing.assert_array_equal(head.weights, fit(how, drawn, ranked[0]).weights)
 
 
-def test_the_head_is_that_of_the_best_choice() -> None:
+def test_the_head_is_that_of_the_best_choice_and_the_same_photos_give_the_same_bits() -> None:
     how, drawn = settings(), draw_examples((60, 50, 40))
     head, ranked = search(how, drawn)
+    assert_same_bits(head, search(how, drawn)[0])
     again = fit(how, drawn, ranked[0])
     np.testing.assert_allclose(head.weights, again.weights, rtol=1e-6)
     np.testing.assert_allclose(head.biases, again.biases, rtol=1e-6)
@@ -120,10 +121,6 @@ def test_class_weights_favour_rare_labels() -> None:
         predicted = fit(how, drawn).probabilities(examples_of(drawn, how).values)
         shares.append(predicted.argmax(axis=1).astype(bool).mean())
     assert shares[1] > 2 * shares[0]
-
-
-def test_the_same_photos_give_the_same_bits() -> None:
-    assert_same_bits(*(search(settings(), draw_examples((60, 50, 40)))[0] for _ in range(2)))
 
 
 def test_of_many_photos_those_with_the_smallest_keys_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,6 @@ def network(prepared: Prepared) -> Network:
 
 @pytest.fixture
 def saved(network: Network, tmp_path: Path) -> Path:
-    """Folder of the network."""
     save_network(network, tmp_path)
     return tmp_path
 

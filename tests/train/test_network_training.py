@@ -27,7 +27,8 @@ from tasks.train.training_state import TrainingContext
 from tests.support.progress import Tally
 from tests.support.repository import REPOSITORY
 from tests.train import several
-from tests.train.tiny import COUNT, DECODE, LABELS, coloured_photos, tiny
+from tests.train.several import train_tiny
+from tests.train.tiny import DECODE, LABELS, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +40,8 @@ import os, signal, sys
 from pathlib import Path
 from tasks.train.network import save_network
 from tasks.progress import NullProgress
-from tests.train.test_network_training import finetune
+from tests.train.several import train_tiny
+from tests.train.test_network_training import FINETUNE
 
 class Killer(NullProgress):
     told = 0
@@ -50,20 +52,12 @@ class Killer(NullProgress):
             os.kill(os.getpid(), signal.SIGKILL)
 
 folder = Path(sys.argv[1])
-save_network(finetune(folder, folder / "checkpoints", Killer()), folder / "resumed")
+save_network(train_tiny(folder, FINETUNE, folder / "checkpoints", Killer()), folder / "resumed")
 """
 
 
 def train(prepared: Prepared, pictures: Pictures, recipe: NetworkRecipe, progress: Progress | None = None) -> Network:
     return train_network(prepared, pictures, LABELS, recipe, TrainingContext(progress or NullProgress()))
-
-
-def finetune(folder: Path, checkpoints: Path | None, progress: Progress | None = None) -> Network:
-    """Fine-tune on the same photos each time, wherever they are kept."""
-    photos, _ = coloured_photos(DataRoot(folder), COUNT)
-    context = TrainingContext(progress or NullProgress(), checkpoints)
-    with open_pictures(photos, photos.of("train"), DECODE, DataRoot(folder)) as pictures:
-        return train_network(tiny(folder), pictures, LABELS, FINETUNE, context)
 
 
 def same_bits(one: Network, other: Network) -> bool:
@@ -140,12 +134,11 @@ def test_a_time_that_is_too_short_cuts_the_steps_before_the_rate_is_planned(
     assert told.total == told.done == 40 * 8
 
 
-def test_no_time_at_all_makes_a_few_steps(prepared: Prepared, training: Pictures) -> None:
-    assert train(prepared, training, replace(RECIPE, seconds=0.0)).facts == facts(MEASURED_STEPS + 1, cut=True)
-
-
-def test_time_enough_changes_nothing(prepared: Prepared, training: Pictures) -> None:
-    free, timed = (train(prepared, training, replace(RECIPE, epochs=1, seconds=seconds)) for seconds in (None, 600.0))
+def test_no_time_makes_a_few_steps_and_time_enough_changes_nothing(prepared: Prepared, training: Pictures) -> None:
+    none, timed, free = (
+        train(prepared, training, replace(RECIPE, epochs=1, seconds=time)) for time in (0.0, 600.0, None)
+    )
+    assert none.facts == facts(MEASURED_STEPS + 1, cut=True)
     assert timed.facts == facts(LEAST_STEPS, cut=False)
     assert same_bits(free, timed)
 
@@ -156,7 +149,6 @@ def test_a_rate_that_is_far_too_high_is_named(prepared: Prepared, training: Pict
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run Python."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)
 
@@ -165,18 +157,18 @@ def test_killed_training_resumes_from_its_checkpoint_and_ends_with_the_same_bits
     assert run("-c", RUN, tmp_path, 60 * 8).returncode == -signal.SIGKILL
     assert Path(tf.train.latest_checkpoint(str(tmp_path / "checkpoints"))).name == "head-50"
     assert run("-c", RUN, tmp_path, -1).returncode == 0
-    assert same_bits(read_network(tmp_path / "resumed", tiny(tmp_path)), finetune(tmp_path, None))
+    assert same_bits(read_network(tmp_path / "resumed", tiny(tmp_path)), train_tiny(tmp_path, FINETUNE))
 
 
 def test_finished_training_is_read_and_not_repeated_unless_its_checkpoint_is_damaged(tmp_path: Path) -> None:
     checkpoints = tmp_path / "checkpoints"
-    first = finetune(tmp_path, checkpoints)
-    assert same_bits(finetune(tmp_path, checkpoints, told := Tally()), first)
+    first = train_tiny(tmp_path, FINETUNE, checkpoints)
+    assert same_bits(train_tiny(tmp_path, FINETUNE, checkpoints, told := Tally()), first)
     assert (told.done, told.lines) == (told.total, [])
     newest = Path(f"{tf.train.latest_checkpoint(str(checkpoints))}.index")
     newest.write_bytes(newest.read_bytes()[:20])
     with pytest.raises(StoreError, match=r"is damaged .*Delete the folder"):
-        finetune(tmp_path, checkpoints)
+        train_tiny(tmp_path, FINETUNE, checkpoints)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +188,7 @@ def assert_close(one: Sequence[Any], other: Sequence[Any]) -> None:
 @pytest.mark.parametrize("start", several.NETWORKS)
 def test_a_whole_network_learns_on_several_devices_and_is_kept_as_any_other(start: str, two_devices: Path) -> None:
     together = read_network(two_devices / start, tiny(two_devices))
-    alone = several.train_tiny(two_devices, several.NETWORKS[start])
+    alone = train_tiny(two_devices, several.NETWORKS[start])
     assert together.facts == alone.facts
     if start == "pretrained":
         assert_close(together.model.get_weights(), alone.model.get_weights())
@@ -213,9 +205,9 @@ def test_a_training_that_several_devices_began_is_resumed_by_one(two_devices: Pa
         def advance(self, count: int) -> None:
             self.count = count if self.count is None else self.count
 
-    context = TrainingContext(told := FirstAdvance(), two_devices / "checkpoints")
-    resumed = several.train_tiny(two_devices, several.PRETRAINED, context)
+    told, checkpoints = FirstAdvance(), two_devices / "checkpoints"
+    resumed = train_tiny(two_devices, several.PRETRAINED, checkpoints, told)
     assert told.count is not None
     assert 0 < told.count <= several.INTERRUPTED
-    whole = several.train_tiny(two_devices, several.PRETRAINED)
+    whole = train_tiny(two_devices, several.PRETRAINED)
     assert_close(resumed.model.get_weights(), whole.model.get_weights())

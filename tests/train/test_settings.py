@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tasks.train.settings import FinetuneSettings, TrainSettings
-from tests.train.examples import BACKBONE, BOTTLENECK, DISTORTED, FINETUNE, STRETCHED, classic, settings
+from tests.train.examples import BACKBONE, BOTTLENECK, DISTORTED, FINETUNE, OTHER, STRETCHED, classic, settings
 
-OTHER = replace(BOTTLENECK, backbone=replace(BACKBONE, name="other", weights_sha256="1" * 64))
 CHANGED_NETWORKS: list[dict[str, object]] = [
     {"encoding": "jpeg"},
     {"epochs": 3},
@@ -62,11 +61,6 @@ def test_views_that_train_and_predict(
     how: TrainSettings, training: tuple[int, ...], predicting: tuple[int, ...]
 ) -> None:
     assert (how.training_views, how.predicting_views) == (training, predicting)
-
-
-def test_lda_takes_square_roots_and_classic_averages() -> None:
-    assert settings().rooted
-    assert not classic().rooted
 
 
 def test_crops_of_a_backbone_belong_together_and_other_backbones_stand_beside_them() -> None:

@@ -1,13 +1,10 @@
 """The train stage as Luigi sees it: the stages that it requires, and their names."""
 
-from dataclasses import replace
-
 from tasks.bottleneck.settings import BottleneckSettings
 from tasks.run_context import RunContext
 from tasks.train.task import TrainHead
-from tests.train.examples import BACKBONE, BOTTLENECK, STRETCHED, settings
+from tests.train.examples import BACKBONE, BOTTLENECK, OTHER, STRETCHED, settings
 
-OTHER = replace(BOTTLENECK, backbone=replace(BACKBONE, name="other", weights_sha256="1" * 64))
 WEIGHTS = {BACKBONE.weights_sha256: "one.pth", OTHER.backbone.weights_sha256: "other.pth"}
 
 

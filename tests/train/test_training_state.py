@@ -47,11 +47,8 @@ def test_an_announcement_of_another_version_is_an_error(tmp_path: Path, change: 
     ],
 )
 def test_state_of_a_training(tmp_path: Path, files: list[str], locked: bool, state: TrainingState) -> None:
+    assert state_of(tmp_path / "missing") is TrainingState.PENDING
     for name in files:
         (tmp_path / name).touch()
     with lock_folder(tmp_path) if locked else nullcontext():
         assert state_of(tmp_path) is state
-
-
-def test_a_training_without_a_folder_is_pending(tmp_path: Path) -> None:
-    assert state_of(tmp_path / "missing") is TrainingState.PENDING

@@ -51,7 +51,6 @@ class FrozenGraphKind(UserModelKind):
 
 
 def _unpacked(file: AnyPath, entry: BackboneEntry, folder: AnyPath, progress: Progress) -> AnyPath:
-    """Extract the graph from an archive, once."""
     from tasks.download.archives import extract
 
     archive = local(file)
