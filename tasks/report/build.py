@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tasks.champion.decision import Decision
 from tasks.decode.rejections import MissingPhoto
 from tasks.decode.repair import tell_flawed
-from tasks.evaluate.metrics import CrossValidation
 from tasks.evaluate.predictions import read_predicted_photos
 from tasks.paths import AnyPath
 from tasks.progress import Progress
@@ -64,7 +64,7 @@ class Report:
     Args:
         runs: All runs of the dataset so far; the last one is the run of this report.
         backbone: Name of the backbone.
-        cross_validation: Cross-validation of the same recipe; None if there is none.
+        cross_validation: Cross-validation of the same recipe, as metrics.json has it; None if there is none.
         seconds: Seconds of each stage, in the order of the stages.
         provenance: Keys, parameters, model and versions: groups of values by name, in the order to be shown.
         decision: The decision on the champion.
@@ -87,7 +87,7 @@ class Report:
 
     runs: Sequence[RunRecord]
     backbone: str
-    cross_validation: CrossValidation | None
+    cross_validation: Mapping[str, Any] | None
     seconds: Mapping[str, float]
     provenance: Mapping[str, Mapping[str, str]]
     decision: Decision
@@ -129,7 +129,7 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
     changes = read_changes(history.runs[-1].snapshot, snapshot, root) if history.runs else None
     predicted = read_predicted_photos(root.evaluate(run.stages["evaluate"].key))
     progress.advance(1)
-    results, crossed = measure_results(predicted), run.stages["evaluate"].details["cross_validation"]
+    results = measure_results(predicted)
     progress.advance(1)
     # A fine-tuned network has no fixed bottlenecks.
     train, has_map = run.settings.train, isinstance(run.settings.train, TrainSettings)
@@ -141,7 +141,7 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
     report = Report(
         runs=runs,
         backbone=" + ".join(backbone.name for backbone in train.backbones),
-        cross_validation=CrossValidation.from_json(crossed) if crossed else None,
+        cross_validation=run.stages["evaluate"].details["cross_validation"],
         seconds=run.seconds,
         provenance=describe_provenance(run),
         decision=run.decision,

@@ -8,14 +8,17 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from tasks.concurrency import map_ordered
+from tasks.hardware import available_cores
+
 #: Longer side of an image in pixels at most.
 LARGEST_SIDE = 300
-#: Width and height of an image on a sheet in pixels, and side of a thumbnail.
+#: Width and height of an image on a sheet in pixels.
 TILE = 64
 #: Images in a row of a sheet, and rows of a sheet at most.
 TILES_ACROSS = 16
 
-_QUALITY, _SHEET_QUALITY, _THUMBNAIL_QUALITY = 80, 72, 70
+_QUALITY, _SHEET_QUALITY = 80, 72
 _SMALLEST_SIDE = 128
 _IMAGES_AT_FULL_SIZE = 160
 _BACKGROUND = (128, 128, 128)
@@ -33,14 +36,6 @@ def side_for(images: int) -> int:
     """Return the side at which so many images have no larger area than a few, down to the smallest side."""
     scale = math.sqrt(min(1.0, _IMAGES_AT_FULL_SIZE / max(images, 1)))
     return max(_SMALLEST_SIDE, round(LARGEST_SIDE * scale))
-
-
-def make_thumbnail(image: bytes) -> bytes:
-    """Shrink a JPEG or PNG file to a JPEG file whose longer side has `TILE` pixels at most."""
-    with Image.open(io.BytesIO(image)) as picture:
-        picture.draft("RGB", (TILE, TILE))
-        picture.thumbnail((TILE, TILE), Image.Resampling.BILINEAR)
-        return _jpeg(picture.convert("RGB"), _THUMBNAIL_QUALITY)
 
 
 def embed_picture(image: bytes, side: int = LARGEST_SIDE) -> InlineImage:
@@ -74,7 +69,8 @@ def tile_pictures(images: Sequence[bytes]) -> list[str]:
         PIL.UnidentifiedImageError: The bytes of one are no image.
     """
     step = TILES_ACROSS**2
-    return [_sheet(images[start : start + step]) for start in range(0, len(images), step)]
+    sheets = (images[start : start + step] for start in range(0, len(images), step))
+    return list(map_ordered(_sheet, sheets, available_cores()))
 
 
 def _sheet(images: Sequence[bytes]) -> str:

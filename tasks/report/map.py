@@ -10,12 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from tasks.concurrency import map_ordered
-from tasks.hardware import available_cores
 from tasks.report.gallery import Gallery
-from tasks.report.inline_images import TILE, TILES_ACROSS, make_thumbnail, tile_pictures
+from tasks.report.inline_images import TILE, TILES_ACROSS, tile_pictures
 from tasks.report.svg import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from tasks.storage.layout import DataRoot
 from tasks.train.features import Features
@@ -44,7 +43,7 @@ class MapPoint(NamedTuple):
         split: Name of the split.
         predicted: Index of the predicted label.
         path: Path in the dataset.
-        image: A small JPEG or PNG file.
+        image: A JPEG or PNG file.
     """
 
     x: float
@@ -156,7 +155,6 @@ def draw_map(gallery: Gallery, settings: TrainSettings, root: DataRoot) -> Bottl
     keys, splits = [photos.sha256[index] for index in indices], photos.splits.names
     predicted = gallery.predicted.predicted
     positions, method = embed_in_plane(read_vectors(keys, settings, root))
-    images = map_ordered(make_thumbnail, [gallery.images[key] for key in keys], available_cores())
     points = [
         MapPoint(
             x=round(x, 4),
@@ -165,9 +163,9 @@ def draw_map(gallery: Gallery, settings: TrainSettings, root: DataRoot) -> Bottl
             split=splits[index],
             predicted=int(predicted[index]),
             path=photos.paths[index],
-            image=image,
+            image=gallery.images[key],
         )
-        for index, (x, y), image in zip(indices, positions.tolist(), images, strict=True)
+        for index, key, (x, y) in zip(indices, keys, positions.tolist(), strict=True)
     ]
     return BottleneckMap(points, photos.labels, len(photos.sha256), method)
 
@@ -205,10 +203,9 @@ def embed_in_plane(vectors: Floats) -> tuple[npt.NDArray[np.float64], str]:
     """
     if not np.ptp(vectors, axis=0).any():
         return np.full((len(vectors), 2), 0.5), "All bottlenecks of the plain view are the same."
-    deviation = vectors.std(axis=0)
-    vectors = (vectors - vectors.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     components = min(_COMPONENTS, *vectors.shape)
-    principal = PCA(components, svd_solver="full", random_state=0).fit_transform(vectors)
+    pca = PCA(components, svd_solver="full", random_state=0)
+    principal = pca.fit_transform(StandardScaler().fit_transform(vectors))
     method = "Bottlenecks of the plain view, square roots standardised, then by principal components"
     if components < 3:
         positions = np.column_stack([principal, np.zeros(len(vectors))])[:, :2]

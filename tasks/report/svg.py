@@ -10,7 +10,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
 from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
 
 import matplotlib as mpl
@@ -41,9 +40,11 @@ WIDTH, HEIGHT = 5.6, 3.4
 #: Format of shares.
 PERCENT = PercentFormatter(1.0, decimals=0, symbol="\u00a0%")
 
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _MIN_SPAN = 0.1  # of accuracies, so that the noise of a few photos does not fill the figure
 _NAME = "name:"
 _PIXELS_PER_POINT = 96 / 72
+_DECLARATION = re.compile(r"([\w-]+): ([^;]+)")
 _FRACTION = re.compile(r"-?\d+\.\d{4,}")
 _NAMESPACE = re.compile(r"\{http://www\.w3\.org/(2000/svg|1999/xlink)\}")
 _REFERENCE = re.compile(r"(?:url\()?#([^)]+)\)?")
@@ -134,12 +135,11 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     """
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata={"Date": None})
+        figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata=_NO_METADATA)
     svg = fromstring(buffer.getvalue())  # noqa: S314 (matplotlib wrote it, a line above)
     _use_attributes(svg)
-    # A first block of definitions sets joins and ends of lines for the whole page.
-    for unwanted in (*svg.findall("metadata"), *svg.findall("defs[style]")):
-        svg.remove(unwanted)
+    for whole_page in svg.findall("defs[style]"):  # joins and ends of all lines, also of other figures
+        svg.remove(whole_page)
     _write_names(svg)
     _drop_unused_ids(svg)
     _, _, width, height = map(float, svg.attrib["viewBox"].split())
@@ -158,16 +158,11 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
 
 def _similar_letter(letter: str) -> str:
     """Return a letter of the font with about the same width, since a letter that it lacks would raise a warning."""
-    if ord(letter) in _letters():
+    if get_font(findfont(FONT)).get_char_index(ord(letter)):
         return letter
     if unicodedata.combining(letter):
         return ""
     return "W" if unicodedata.east_asian_width(letter) in "WF" else "n"
-
-
-@cache
-def _letters() -> frozenset[int]:
-    return frozenset(get_font(findfont(FONT)).get_charmap())
 
 
 def _use_attributes(svg: Element) -> None:
@@ -179,13 +174,8 @@ def _use_attributes(svg: Element) -> None:
         if not (element.text or "").strip():
             element.text = None
         element.tail = None
-        for declaration in element.attrib.pop("style", "").split(";"):
-            name, value = (part.strip() for part in declaration.partition(":")[::2])
-            # Older versions of Matplotlib have size and family in one.
-            size = re.search(r"[\d.]+px", value) if name in ("font", "font-size") else None
-            if size:
-                element.set("font-size", size.group())
-            elif value and name != "font-family":
+        for name, value in _DECLARATION.findall(element.attrib.pop("style", "")):
+            if name != "font-family":
                 element.set(name, _PAGE_COLOURS.get(value, value))
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tasks.champion.decision import Bounds, Comparison, Decision
 from tasks.decode.rejections import MissingPhoto
-from tasks.evaluate.metrics import CrossValidation, measure, wilson_interval
+from tasks.evaluate.metrics import measure, wilson_interval
 from tasks.paths import AnyPath
 from tasks.report.build import Figures, Report
 from tasks.report.confusion import confusion_figure
@@ -20,7 +20,7 @@ from tasks.report.dataset import LabelChange, LabelCount, PhotoPath, RepeatedPho
 from tasks.report.gallery import Guess, ShownPhoto
 from tasks.report.map import BottleneckMap, MapPoint
 from tasks.report.reported_run import Exports
-from tasks.report.results import LabelResult, PrecisionRecall, Results
+from tasks.report.results import PrecisionRecall, Results
 from tasks.runs.records import RunRecord
 from tasks.snapshot.ignored import IgnoredSummary
 from tests.support.data_root import DAY
@@ -83,7 +83,13 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
     return Report(
         runs=[*runs[:-1], replace(runs[-1], dataset=f"flowers {EVIL}")],
         backbone="efficientnet_lite0",
-        cross_validation=CrossValidation(5, 0.9312, wilson_interval(1858, 1995), 0.157, 0.008),
+        cross_validation={
+            "folds": 5,
+            "accuracy": 0.9312,
+            "interval": {"low": 0.919, "high": 0.942},
+            "log_loss": 0.157,
+            "expected_calibration_error": 0.008,
+        },
         seconds={"decode": 14.62, "bottleneck": 184.2},
         provenance={"Keys": {"snapshot": "9f3a51c2"}, "Parameters": {"note": EVIL, "shrinkage": "0.03,0.1"}},
         decision=make_up_decision(),
@@ -150,14 +156,8 @@ def make_up_map(points: Sequence[MapPoint], labels: Sequence[str]) -> Bottleneck
 
 def results_of(truth: NDArray[np.int64], probabilities: NDArray[np.float32], labels: Sequence[str]) -> Results:
     """Return results whose curves are not measured, since some labels may have no photo."""
-    metrics = measure(truth, probabilities, labels)
-    rows = []
-    for row in metrics.per_label:
-        precision, recall = (
-            wilson_interval(row.correct, total) if total else None for total in (row.predicted, row.photos)
-        )
-        rows.append(LabelResult(row, precision, recall, None if row.recall is None else 0.5))
-    return Results(metrics, rows, {}, PrecisionRecall(np.ones(1), np.ones(1), 1.0), [])
+    curve = PrecisionRecall(np.ones(1), np.ones(1), 0.5)
+    return Results(measure(truth, probabilities, labels), dict.fromkeys(labels, curve), curve, [])
 
 
 def _probabilities(truth: NDArray[np.int64], labels: int, generator: np.random.Generator) -> NDArray[np.float32]:

@@ -161,8 +161,7 @@ def test_no_more_mistakes_than_the_most_are_shown(tmp_path: Path) -> None:
     report = build(stage_run(tmp_path, many, np.eye(3, dtype=np.float32)[(many.truth + 1) % 3]))
     assert many.of("test").sum() > MAX_SHOWN
     assert len(report.mistakes) == len(report.uncertain) == MAX_SHOWN
-    assert all(label.average_precision is not None for label in report.results.labels)
-    assert [label.scores.recall for label in report.results.labels] == [0.0] * 3
+    assert [label.recall for label in report.results.metrics.per_label] == [0.0] * 3
 
 
 def test_the_first_run_has_nothing_before_it_and_a_perfect_model_no_mistakes(tmp_path: Path) -> None:

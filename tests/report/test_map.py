@@ -1,20 +1,17 @@
 """The map of the bottlenecks: which photos are on it, what lies near what, and how the page draws it."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tasks.errors import StoreError
 from tasks.evaluate.predictions import PredictedPhotos
 from tasks.progress import NullProgress
 from tasks.report.build import build_report
 from tasks.report.gallery import select_photos
-from tasks.report.inline_images import TILE
 from tasks.report.map import SIDE, BottleneckMap, MapPoint, embed_in_plane, read_vectors
-from tests.bottleneck.pictures import key_of, numbers_of
+from tests.bottleneck.pictures import draw, encode, key_of, numbers_of
 from tests.report.made_up import draw_photo, make_up_map
 from tests.support.data_root import LABELS, draw_photos, draw_probabilities, stage_run
 from tests.train.examples import BOTTLENECK, classic, settings
@@ -92,9 +89,7 @@ def test_each_point_is_its_photo(tmp_path: Path) -> None:
         assert (point.path, point.label) == (photos.paths[index], photos.truth[index])
         assert point.predicted == staged.predicted.predicted[index]
         assert point.split == photos.splits.names[index]
-        with Image.open(io.BytesIO(point.image)) as image:
-            assert image.format == "JPEG"
-            assert max(image.size) <= TILE
+        assert point.image == encode(draw(int(point.path.partition("/")[2].removesuffix(".jpg")), 8))
 
 
 def point(x: float, y: float, label: int, predicted: int, path: str = "a.jpg") -> MapPoint:

@@ -34,7 +34,7 @@ def test_scores_stand_by_label_with_intervals_and_a_dash_for_what_is_undefined(r
     results = results_of(np.array([0, 1, 1]), np.eye(5, dtype=np.float32)[[0, 0, 1]], LABELS)
     text = text_of(replace(report, results=results))
     assert "1 daisy 1 0.500 0.09 to 0.91 1.000 0.21 to 1.00 0.667 0.500" in text
-    assert f"3 {LABELS[2]} 0 — — — —" in text
+    assert f"3 {LABELS[2]} 0 — — — 0.500" in text
 
 
 def test_a_mistake_says_what_it_was_taken_for_and_how_surely(page: Page) -> None:
