@@ -39,17 +39,11 @@ class PairedResults(NamedTuple):
 
 
 def pair_results(evaluation: str, champion: Champion, inputs: ChampionInputs, progress: Progress) -> PairedResults:
-    """Pair the results of a new model and the champion on the test split of the new model's snapshot.
+    """Pair the results of a new model, given the key of its evaluation, and the champion on the model's test split.
 
     Photos of the champion's train or validation split are left out. Its predictions of photos of its test split are
     recalled; it predicts the others now, unless it is of an earlier version. It never hits a label that it does not
     know.
-
-    Args:
-        evaluation: Key of the new model's evaluation.
-        champion: The champion.
-        inputs: Stores, photos and weights.
-        progress: Counts the photos that the champion predicts.
 
     Raises:
         ChampionGoneError: A part of the champion is missing or damaged.

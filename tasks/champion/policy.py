@@ -37,8 +37,7 @@ def choose(new: Candidate, champion: Champion | None, compare: Callable[[Champio
     Args:
         new: The new model.
         champion: The champion; None if there is none.
-        compare: Compares the new model with the champion. Returns None if there is no photo to compare them on; raises
-            `ChampionGoneError` if a part of the champion is missing or damaged.
+        compare: Compares both; returns None without a photo to compare them on, and raises `ChampionGoneError`.
     """
     if new.accuracy < new.min_accuracy:
         figures = f"its test accuracy of {new.accuracy:.1%} is below the {new.min_accuracy:.1%} asked for"

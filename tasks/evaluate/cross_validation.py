@@ -94,12 +94,6 @@ def predict_photos(
 ) -> tuple[Floats, Floats | None]:
     """Predict all photos with the head, and each with the head of its fold; their bottlenecks are read once.
 
-    Args:
-        photos: N photos of C labels.
-        head: The head.
-        folds: Heads of the folds, in their order; empty without a cross-validation.
-        progress: Counts the photos.
-
     Returns:
         Probabilities of the head and of the folds' heads, float32 [N, C] each; the latter are None without folds.
     """

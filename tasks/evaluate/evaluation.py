@@ -42,13 +42,6 @@ def evaluate(
     metrics.json has the metrics on the test split, and the cross-validation of a head's recipe over all photos, null
     where none was asked for.
 
-    Args:
-        snapshot: Key of the snapshot.
-        settings: Settings of the evaluation; they name the head or network.
-        source: Training data of the head or network.
-        root: The data root.
-        progress: Counts the folds of a cross-validation and the predicted photos.
-
     Returns:
         The content of metrics.json.
     """

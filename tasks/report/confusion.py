@@ -64,6 +64,7 @@ def _draw_scale(figure: Figure, image: AxesImage, side: float) -> None:
     scale = figure.colorbar(image, axes, ticks=_SCALE, format=PERCENT)
     scale.set_label("Share of the true label's photos", fontproperties=font(9), color=INK)
     scale.outline.set_visible(False)
+    axes.patch.set_visible(False)
     scale.solids.set_rasterized(True)
     axes.tick_params(labelsize=8, labelfontfamily=FONT, labelcolor=SOFT, color=SOFT, width=0.6)
 

@@ -98,12 +98,7 @@ def count_photos(photos: LabelledPhotos) -> list[LabelCount]:
 
 
 def compare_snapshots(before: pa.Table, now: pa.Table) -> SnapshotChanges:
-    """Compare the usable photos of two snapshots by content: a photo that was only moved is no change.
-
-    Args:
-        before: Table of the previous snapshot.
-        now: Table of the present snapshot.
-    """
+    """Compare the usable photos of two snapshots' tables by content: a photo that was only moved is no change."""
     old, new = usable(before), usable(now)
     rows = pc.index_in(new["sha256"], old["sha256"].combine_chunks()).combine_chunks()
     added = np.asarray(pc.is_null(rows))

@@ -76,12 +76,7 @@ def reliability_figure(bins: Sequence[ConfidenceBin]) -> str:
 
 
 def precision_recall_figure(curves: Mapping[str, PrecisionRecall], average: PrecisionRecall) -> str:
-    """Draw precision against recall as an SVG element: up to 10 labels in styles of their own, more as thin lines.
-
-    Args:
-        curves: Curves by label.
-        average: Micro average of the curves.
-    """
+    """Draw precision against recall as an SVG element: up to 10 labels in styles of their own, more as thin lines."""
     figure, axes = new_axes()
     named = len(curves) <= _NAMED_LABELS
     most = max(2, min(_LINE_POINTS, _ALL_POINTS // len(curves)))
@@ -135,11 +130,7 @@ def learning_curve_figure(curves: Mapping[Weights, pa.Table]) -> str:
 
 
 def trend_figure(runs: Sequence[RunRecord]) -> str:
-    """Draw the accuracies of a dataset's runs by date as an SVG element, and mark new champions.
-
-    Args:
-        runs: The runs in their order, at least two.
-    """
+    """Draw the accuracies of at least two runs in their order by date as an SVG element, and mark new champions."""
     figure, axes = new_axes()
     few = len(runs) <= _MARKED_RUNS
     _draw_test_accuracies(axes, runs, few=few)

@@ -180,16 +180,7 @@ def read_pictures(keys: Iterable[str], decode: DecodeSettings, root: DataRoot) -
 
 
 def decode_pictures(paths: Mapping[str, str], folder: AnyPath, decode: DecodeSettings) -> dict[str, bytes]:
-    """Make pictures from photos' files, without files that are unreadable, undecodable or changed.
-
-    Args:
-        paths: Path of each photo, relative to the folder, by key.
-        folder: Folder of the dataset.
-        decode: Settings of the pictures.
-
-    Returns:
-        JPEG or PNG files by key.
-    """
+    """Make pictures by key from files of a dataset's folder, without those that are unreadable or changed."""
     if not paths:
         return {}
     photos = [Photo(*item) for item in paths.items()]

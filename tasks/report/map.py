@@ -143,11 +143,6 @@ def _colour(label: int, labels: int) -> str:
 def draw_map(gallery: Gallery, settings: TrainSettings, root: DataRoot) -> BottleneckMap:
     """Make the map of the photos that a gallery selected for it.
 
-    Args:
-        gallery: The photos.
-        settings: Settings of the head.
-        root: The data root, with the bottlenecks.
-
     Raises:
         StoreError: A store has lost bottlenecks, or a shard is damaged.
     """
@@ -171,12 +166,7 @@ def draw_map(gallery: Gallery, settings: TrainSettings, root: DataRoot) -> Bottl
 
 
 def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -> Floats:
-    """Read the bottlenecks of photos' plain views, as signed square roots.
-
-    Args:
-        keys: Keys of n photos.
-        settings: Settings of the head.
-        root: The data root.
+    """Read the bottlenecks of the plain views of n photos, given by their keys, as signed square roots.
 
     Returns:
         float32 [n, D]: values of all layers, or of the last ones if the head takes these alone.

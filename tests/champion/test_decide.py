@@ -42,7 +42,7 @@ def old(root: DataRoot[Path]) -> str:
 
 
 def made(root: DataRoot[Path], new: DecisionInputs) -> Decision:
-    return decide(new, inputs(root), NullProgress()).decision
+    return decide(new, inputs(root), NullProgress())[0]
 
 
 def champion(root: DataRoot) -> Champion:
@@ -51,16 +51,12 @@ def champion(root: DataRoot) -> Champion:
     return now
 
 
-def test_the_new_champion_is_kept_with_all_that_the_next_comparison_needs(root: DataRoot[Path]) -> None:
-    decision = made(root, case("new"))
-    assert champion(root) == Champion("new", DAY, "now", "snap", "run", TEST, "key", decision)
-
-
-def test_a_model_that_takes_the_place_is_champion_afterwards(root: DataRoot[Path], old: str) -> None:
-    decided = decide(case("new", date=LATER), inputs(root), NullProgress())
-    assert (decided.decision.verdict, decided.decision.former) == ("new", old)
-    assert (decided.predicted, decided.recalled) == (0, 20)
-    assert (champion(root).model, champion(root).since, champion(root).evaluation) == ("new", LATER, "now")
+def test_a_model_that_takes_the_place_is_kept_with_all_that_the_next_comparison_needs(
+    root: DataRoot[Path], old: str
+) -> None:
+    decision, predicted, recalled = decide(case("new", date=LATER), inputs(root), NullProgress())
+    assert (decision.verdict, decision.former, predicted, recalled) == ("new", old, 0, 20)
+    assert champion(root) == Champion("new", LATER, "now", "snap", "run", TEST, "key", decision)
 
 
 def test_on_an_object_store_the_champion_is_kept_too_and_compared_with_what_it_said(object_store: ObjectStore) -> None:
@@ -70,8 +66,8 @@ def test_on_an_object_store_the_champion_is_kept_too_and_compared_with_what_it_s
     predict_as(root, "now", ALIKE)
     assert read_champion(root.champion(DATASET)) is None
     publish_champion(root.champion(DATASET), DATASET, first_champion(old))
-    decided = decide(case("new", date=LATER), inputs(root, root.path), NullProgress())
-    assert (decided.decision.former, decided.recalled) == (old, 20)
+    decision, _, recalled = decide(case("new", date=LATER), inputs(root, root.path), NullProgress())
+    assert (decision.former, recalled) == (old, 20)
     assert champion(root).model == "new"
     assert not is_locked(root.decisions(DATASET))
 
@@ -138,7 +134,7 @@ def test_a_damaged_file_of_the_champion_makes_the_model_the_first_and_is_named(r
     path = root.champion(DATASET)
     path.write_text("{")
     progress = Tally()
-    decision = decide(case("new"), inputs(root), progress).decision
+    decision = decide(case("new"), inputs(root), progress)[0]
     assert (decision.verdict, decision.former, champion(root).model) == ("first", None, "new")
     assert str(path) in decision.reason
     assert str(path) in progress.lines[0]
@@ -147,7 +143,7 @@ def test_a_damaged_file_of_the_champion_makes_the_model_the_first_and_is_named(r
 def test_a_champion_whose_model_is_gone_makes_room_and_the_missing_file_is_told(root: DataRoot[Path], old: str) -> None:
     shutil.rmtree(root.train(old))
     progress = Tally()
-    decision = decide(case("new", date=LATER), inputs(root), progress).decision
+    decision = decide(case("new", date=LATER), inputs(root), progress)[0]
     assert (decision.verdict, decision.former, decision.comparison) == ("new", old, None)
     assert "its model is gone or damaged" in decision.reason
     assert str(root.train(old)) in progress.lines[0]

@@ -84,11 +84,11 @@ def test_a_manifest_has_the_decision_and_counts_the_photos_that_were_compared(ro
     assert (now.decision, now.decided) == (decision, task.key())
 
 
-def test_a_decision_that_was_made_is_not_made_again(root: DataRoot[Path]) -> None:
+def test_a_decision_is_made_once_for_all_dates(root: DataRoot[Path]) -> None:
     task = prepare(root, 0, GOOD)
     assert not task.complete()
     task.run()
-    assert prepare(root, 0, GOOD, run="tomorrow").complete()
+    assert prepare(root, 0, GOOD, run="other", date=DAY + dt.timedelta(1)).complete()
 
 
 def test_one_with_another_least_accuracy_is_another_decision(root: DataRoot[Path]) -> None:
@@ -98,11 +98,6 @@ def test_one_with_another_least_accuracy_is_another_decision(root: DataRoot[Path
     stricter.run()
     assert stricter.manifest().details["verdict"] == "refused"
     assert stricter.complete()
-
-
-def test_a_run_for_another_date_on_the_same_model_finds_the_decision_made(root: DataRoot[Path]) -> None:
-    prepare(root, 0, GOOD).run()
-    assert prepare(root, 0, GOOD, run="other", date=DAY + dt.timedelta(1)).complete()
 
 
 def test_once_another_model_is_champion_a_decision_no_longer_stands_but_for_its_own_run(root: DataRoot[Path]) -> None:

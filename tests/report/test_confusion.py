@@ -32,6 +32,7 @@ def shades(svg: str) -> NDArray[np.uint8]:
 def test_any_number_of_labels_makes_a_figure_of_a_sensible_size(count: int) -> None:
     svg = confusion_figure(diagonal(count), names(count))
     assert all(120 < length < 2200 for length in size(svg))
+    assert 'image-rendering="pixelated"' in svg
     assert len(svg) < 200_000
 
 
@@ -75,7 +76,9 @@ def test_a_count_on_dark_blue_is_white_and_on_the_ground_has_the_page_s_ink() ->
 
 
 def test_labels_without_photos_are_drawn_as_nothing() -> None:
-    assert not shades(confusion_figure(np.zeros((3, 3), int), names(3))).any()
+    svg = confusion_figure(np.zeros((3, 3), int), names(3))
+    assert not shades(svg).any()
+    assert "#ffffff" not in svg
 
 
 def test_who_cannot_see_it_is_told_how_many_are_right() -> None:
