@@ -23,16 +23,13 @@ _SCALE = (0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1)
 
 
 def confusion_figure(confusion: NDArray[np.integer[Any]], labels: Sequence[str]) -> str:
-    """Draw a confusion matrix, coloured by the share of the true label's photos.
+    """Draw a confusion matrix as an SVG element, coloured by the share of the true label's photos.
 
     With up to 25 labels, cells above 0 also show their counts. With many, only every n-th label has a name.
 
     Args:
         confusion: int [C, C], photos by true label (rows) and predicted label (columns); C at least 1.
         labels: The C labels, in the order of rows and columns.
-
-    Returns:
-        An SVG element.
     """
     count = len(labels)
     cell = _cell_side(count)
@@ -65,7 +62,8 @@ def _draw_scale(figure: Figure, image: AxesImage, side: float) -> None:
     scale.set_label("Share of the true label's photos", fontproperties=font(9), color=INK)
     scale.outline.set_visible(False)
     axes.patch.set_visible(False)
-    scale.solids.set_rasterized(True)
+    for shades in axes.collections:
+        shades.set_rasterized(True)
     axes.tick_params(labelsize=8, labelfontfamily=FONT, labelcolor=SOFT, color=SOFT, width=0.6)
 
 

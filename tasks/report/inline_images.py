@@ -39,11 +39,7 @@ def side_for(images: int) -> int:
 
 
 def embed_picture(image: bytes, side: int = LARGEST_SIDE) -> InlineImage:
-    """Shrink an image, keeping its proportions, for a page; a small one keeps its size.
-
-    Args:
-        image: A JPEG or PNG file.
-        side: Longer side in pixels at most.
+    """Shrink a JPEG or PNG file for a page, keeping its proportions, to sides of `side` pixels at most.
 
     Raises:
         PIL.UnidentifiedImageError: The bytes are no image.
@@ -58,9 +54,6 @@ def tile_pictures(images: Sequence[bytes]) -> list[str]:
 
     Image i is on sheet i // TILES_ACROSS**2. There, j = i % TILES_ACROSS**2 is in row j // TILES_ACROSS and column
     j % TILES_ACROSS.
-
-    Args:
-        images: JPEG or PNG files.
 
     Returns:
         The sheets, each a JPEG file as a data URI.

@@ -183,10 +183,7 @@ def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -
 
 
 def embed_in_plane(vectors: Floats) -> tuple[npt.NDArray[np.float64], str]:
-    """Embed bottlenecks in two dimensions, so that similar ones lie near each other.
-
-    Args:
-        vectors: float32 [n, D], n at least 6.
+    """Embed bottlenecks, float32 [n, D], n at least 6, in two dimensions, so that similar ones lie near each other.
 
     Returns:
         Positions, float64 [n, 2] in [0, 1], and one sentence on the method.

@@ -88,19 +88,14 @@ class ReportedRun:
         """Seconds of each stage; 0 if an earlier run did its work."""
         return {name: stage.seconds if stage.run == self.run_id else 0.0 for name, stage in self.stages.items()}
 
-    @property
-    def training_photos(self) -> Manifest:
-        """Manifest of the bottleneck stage, or of a network's decode stage, with the fewest photos.
-
-        A photo that one of several stages lacks is in no head.
-        """
-        stages = of_kind(self.stages, "bottleneck") or of_kind(self.stages, "decode")
-        return min(stages, key=lambda stage: stage.photos)
-
     def to_record(self) -> RunRecord:
         """Return the run as its record will have it; end and seconds are those of the stages so far."""
         test, crossed = (self.stages["evaluate"].details[name] for name in ("test", "cross_validation"))
-        decision, photos = self.decision, self.training_photos
+        # A photo that one of several stages lacks is in no head; a network has no bottlenecks.
+        photos = min(
+            of_kind(self.stages, "bottleneck") or of_kind(self.stages, "decode"), key=lambda stage: stage.photos
+        )
+        decision = self.decision
         return RunRecord(
             record=self.record,
             run=self.run_id,

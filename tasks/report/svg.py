@@ -123,15 +123,12 @@ def write(text: Text, name: str, number: int) -> None:
 
 
 def to_svg(figure: Figure, name: str, label: str) -> str:
-    """Draw a figure as an SVG element that can stand in a page, cropped to its content.
+    """Draw a figure as an SVG element of its size in inches that can stand in a page, cropped to its content.
 
     Args:
         figure: The figure.
         name: Salt of the ids inside: another one for each figure of a page.
         label: Alternative text.
-
-    Returns:
-        The element's text, as wide as its inches; a page may give it another size.
     """
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):

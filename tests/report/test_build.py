@@ -20,6 +20,7 @@ from tasks.report.gallery import MAX_SAMPLES, MAX_SHOWN, SAMPLES_PER_LABEL, Gall
 from tasks.train.settings import FinetuneSettings
 from tests.bottleneck.pictures import draw, encode, key_of
 from tests.support.data_root import (
+    COUNTS,
     DAY,
     LABELS,
     SETTINGS,
@@ -67,17 +68,15 @@ def report(staged: StagedRun, progress: Tally) -> Report:
     return build_report(staged.run, staged.root, progress)
 
 
-@pytest.mark.usefixtures("report")
-def test_every_part_is_told_of(progress: Tally) -> None:
-    assert progress.done == progress.total > 1
+def picture_at(path: str) -> bytes:
+    return encode(draw(int(path.partition("/")[2].removesuffix(".jpg")), 8))
 
 
 def test_pictures_are_those_of_their_photos(report: Report) -> None:
     guesses = [*report.mistakes, *report.uncertain]
     for photo in (*report.samples, *report.added, *(guess.photo for guess in guesses)):
-        label, _, file = photo.path.partition("/")
-        assert photo.image == encode(draw(int(file.removesuffix(".jpg")), 8))
-        assert photo.label == label
+        assert photo.image == picture_at(photo.path)
+        assert photo.label == photo.path.partition("/")[0]
 
 
 def test_samples_are_a_few_of_each_label(report: Report) -> None:
@@ -133,16 +132,28 @@ def test_changes_since_the_previous_run_are_counted_by_label_and_shown(report: R
     assert LabelChange("tulips", 0, 1, 0) in [change._replace(added=0) for change in report.changes.labels]
 
 
-def test_the_runs_end_with_this_one_and_their_trend_is_drawn(report: Report) -> None:
+def test_runs_provenance_decision_and_exports_are_those_of_the_stages(report: Report, progress: Tally) -> None:
+    assert progress.done == progress.total > 1
     assert [run.accuracy for run in report.runs] == [0.9, report.results.metrics.accuracy]
     assert report.figures.trend
     assert report.notes == []
-
-
-def test_provenance_decision_and_exports_are_those_of_the_stages(report: Report) -> None:
     assert report.decision.reason == "First model of this dataset."
     assert list(report.provenance) == ["Keys", "Parameters", "Model", "Versions"]
     assert report.exports is None
+
+
+def test_each_point_of_the_map_is_its_photo(staged: StagedRun, report: Report) -> None:
+    assert report.map is not None
+    assert report.map.photos == len(report.map.points) == sum(COUNTS)
+    photos, predicted = staged.predicted.photos, staged.predicted.predicted
+    for index, point in enumerate(report.map.points):
+        assert (point.path, point.label, point.predicted) == (
+            photos.paths[index],
+            photos.truth[index],
+            predicted[index],
+        )
+        assert point.split == photos.splits.names[index]
+        assert point.image == picture_at(point.path)
 
 
 def test_many_labels_have_fewer_samples_each_and_many_fills_one_note(tmp_path: Path) -> None:

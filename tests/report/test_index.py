@@ -113,13 +113,13 @@ def test_a_data_root_without_runs_says_how_to_make_one(root: DataRoot[Path]) -> 
     assert "There is no run yet. luigi --module pipeline RetrainFlowers makes the first one." in text
 
 
-def test_names_of_datasets_are_shown_as_they_are_and_reached_from_the_top(root: DataRoot[Path]) -> None:
-    name = EVIL.replace("/", "-")
+@pytest.mark.parametrize("name", [EVIL.replace("/", "-"), '"><svg onload=alert(1)>'])
+def test_names_of_datasets_are_shown_as_they_are_and_reached_from_the_top(root: DataRoot[Path], name: str) -> None:
     keep_runs(root, 1, name)
     keep_runs(root, 1, "tulips")
     page = render(root)
-    assert not page.all("script")
     assert page.text.count(name) == 2
+    assert not [tag for tag, _ in page.tags if tag in {"script", "svg"}]
     ids = {f"#{attributes['id']}" for _, attributes in page.tags if "id" in attributes}
     assert {tag["href"] for tag in page.all("a") if tag["href"].startswith("#")} <= ids
 

@@ -10,14 +10,13 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from tasks.champion.decision import Bounds, Comparison, Decision
+from tasks.champion.decision import Bounds, Comparison
 from tasks.report.build import Report
 from tasks.report.page import headline_of
-from tasks.report.reported_run import Exports
 from tasks.report.templates import VERDICT_WORDS
 from tasks.runs.records import VERDICTS, Verdict
-from tests.report.made_up import EVIL, LABELS, make_up_decision
-from tests.report.parsed import Page, text_of
+from tests.report.made_up import DECISION, EVIL, LABELS
+from tests.report.parsed import Page
 
 EVIL_FILE = f"x/{EVIL}.jpg"
 
@@ -103,25 +102,6 @@ def test_the_summary_answers_first_whether_the_model_is_better(page: Page) -> No
         assert shown in page.text
 
 
-@pytest.mark.parametrize(
-    ("exports", "shown"),
-    [
-        (
-            Exports({"saved_model": None, "model.tflite": 0.97}, False, ""),
-            "97.0 % saved_model not tested model.tflite 97.0 %",
-        ),
-        (
-            Exports({"saved_model": None, "model.keras": None}, False, ""),
-            "not tested saved_model not tested model.keras",
-        ),
-        (Exports({"saved_model": 0.2}, True, ""), "refused saved_model 20.0 %"),
-    ],
-    ids=["one is tested", "none is tested", "refused"],
-)
-def test_exports_that_were_not_tested_or_were_refused_are_told_of(report: Report, exports: Exports, shown: str) -> None:
-    assert f"Exported files that agree {shown}" in text_of(replace(report, exports=exports))
-
-
 def test_a_first_run_says_what_there_is_and_has_no_empty_parts(first: Page) -> None:
     for shown in (
         "The first model of this dataset, and so its champion.",
@@ -139,35 +119,26 @@ def test_a_first_run_says_what_there_is_and_has_no_empty_parts(first: Page) -> N
     assert [tag.get("type") for tag in first.all("script")] == [None]
 
 
-def decide(verdict: Verdict, interval: tuple[float, float] | None = None) -> Decision:
-    paired = Comparison(0, 90, 5, 3, 2, Bounds(*interval, 0.95), 0.5) if interval else None
-    return replace(make_up_decision(), verdict=verdict, comparison=paired)
-
-
 @pytest.mark.parametrize(
-    ("decision", "tone", "words"),
+    ("verdict", "interval", "tone", "words"),
     [
-        (decide("first"), "good", "first model"),
-        (decide("new", (0.01, 0.05)), "good", "Yes: better"),
-        (decide("new", (-0.01, 0.05)), "good", "Not worse"),
-        (decide("new"), "good", "Not worse"),
-        (decide("same"), "careful", "same model"),
-        (decide("stays", (-0.05, -0.01)), "bad", "No: worse"),
-        (decide("refused"), "bad", "Refused: below"),
+        ("first", None, "good", "first model"),
+        ("new", (0.01, 0.05), "good", "Yes: better"),
+        ("new", (-0.01, 0.05), "good", "Not worse"),
+        ("new", None, "good", "Not worse"),
+        ("same", None, "careful", "same model"),
+        ("stays", (-0.05, -0.01), "bad", "No: worse"),
+        ("refused", None, "bad", "Refused: below"),
     ],
 )
-def test_every_verdict_has_its_words(decision: Decision, tone: str, words: str) -> None:
-    assert headline_of(decision)[0] == tone
-    assert words in headline_of(decision)[1]
-
-
-def test_tables_have_a_word_for_every_verdict_and_for_none() -> None:
-    assert set(VERDICT_WORDS) == {*VERDICTS, None}
-
-
-def test_an_interval_of_no_width_is_drawn(report: Report) -> None:
-    equal = decide("new", (0.0, 0.0))
-    assert "interval 0.0 to 0.0" in text_of(replace(report, decision=equal))
+def test_every_verdict_has_its_words(
+    verdict: Verdict, interval: tuple[float, float] | None, tone: str, words: str
+) -> None:
+    comparison = Comparison(0, 90, 5, 3, 2, Bounds(*interval, 0.95), 0.5) if interval else None
+    found = headline_of(replace(DECISION, verdict=verdict, comparison=comparison))
+    assert found[0] == tone
+    assert words in found[1]
+    assert set(VERDICT_WORDS) == {*VERDICTS, None}, "words for tables"
 
 
 @pytest.fixture(params=["page", "first"])
