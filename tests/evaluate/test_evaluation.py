@@ -134,6 +134,7 @@ def test_bottlenecks_that_are_read_block_by_block_give_the_same_results(
     assert found["log_loss"] == pytest.approx(expected["log_loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_fine_tuned_network_gets_the_same_files_as_a_head(
     root: DataRoot[Path], prepared: Prepared, decoded: Manifest
 ) -> None:
@@ -155,22 +156,10 @@ def test_fine_tuned_network_gets_the_same_files_as_a_head(
     assert {row["label"] for row in rows} == set(LABELS)
 
 
-def test_settings_of_the_evaluation_are_in_its_key(prepared: Prepared) -> None:
-    train = FinetuneSettings(prepared.backbone, "png", epochs=2, batch_size=8, learning_rate=0.01, seed=0)
-    keys = {
-        EvaluateSettings(train, folds=0).key("snap"),
-        EvaluateSettings(replace(train, epochs=3), folds=0).key("snap"),
-        EvaluateSettings(train, folds=0).key("other"),
-        EvaluateSettings(settings(), folds=0).key("snap"),
-        EvaluateSettings(settings(), folds=2).key("snap"),
-        EvaluateSettings(classic(), folds=2).key("snap"),
-    }
-    assert len(keys) == 6
-
-
-def test_settings_of_every_way_to_train_come_back_from_the_command_line(prepared: Prepared) -> None:
-    parameter = SettingsParameter(EvaluateSettings)
+def test_settings_of_every_way_to_train_are_in_the_key_and_come_back_from_the_command_line(prepared: Prepared) -> None:
     network = FinetuneSettings(prepared.backbone, "png", epochs=2, batch_size=8, learning_rate=0.01, seed=0)
-    for train in (settings(), classic(), network):
-        how = EvaluateSettings(train, folds=0)
-        assert parameter.parse(parameter.serialize(how)) == how
+    hows = [EvaluateSettings(train, folds=0) for train in (settings(), classic(), network, replace(network, epochs=3))]
+    keys = {how.key("snap") for how in hows}
+    assert len(keys | {hows[0].key("other"), replace(hows[0], folds=2).key("snap")}) == 6
+    parameter = SettingsParameter(EvaluateSettings)
+    assert [parameter.parse(parameter.serialize(how)) for how in hows] == hows

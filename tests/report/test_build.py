@@ -157,10 +157,10 @@ def test_each_point_of_the_map_is_its_photo(staged: StagedRun, report: Report) -
 
 
 def test_many_labels_have_fewer_samples_each_and_many_fills_one_note(tmp_path: Path) -> None:
-    labels = tuple(f"label {number:03}" for number in range(90))
-    many = draw_photos((6,) * 90, labels)
+    labels = tuple(f"label {number:03}" for number in range(60))
+    many = draw_photos((6,) * 60, labels)
     report = build(stage_run(tmp_path, many))
-    assert Counter(photo.label for photo in report.samples) == dict.fromkeys(labels, MAX_SAMPLES // 90)
+    assert Counter(photo.label for photo in report.samples) == dict.fromkeys(labels, MAX_SAMPLES // 60)
     assert len(many.splits.filled) > 20
     assert len(report.notes) == 11
     assert "'label " in report.notes[0]

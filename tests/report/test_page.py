@@ -141,28 +141,18 @@ def test_every_verdict_has_its_words(
     assert set(VERDICT_WORDS) == {*VERDICTS, None}, "words for tables"
 
 
-@pytest.fixture(params=["page", "first"])
-def either(request: pytest.FixtureRequest) -> Page:
-    page: Page = request.getfixturevalue(request.param)
-    return page
-
-
-def test_tables_have_captions_and_their_headings_a_scope(either: Page) -> None:
-    assert len(either.all("caption")) == len(either.all("table")) > 3
-    assert all(tag.get("scope") in {"col", "row"} for tag in either.all("th"))
-
-
-def test_sections_are_landmarks_and_ids_are_used_once(either: Page) -> None:
-    ids = [attributes["id"] for _, attributes in either.tags if "id" in attributes]
+@pytest.mark.parametrize("name", ["page", "first"])
+def test_tables_sections_and_headings_are_those_that_a_screen_reader_needs(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    page: Page = request.getfixturevalue(name)
+    assert len(page.all("caption")) == len(page.all("table")) > 3
+    assert all(tag.get("scope") in {"col", "row"} for tag in page.all("th"))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    sections = either.all("section")
+    sections, links = page.all("section"), [tag["href"] for tag in page.all("a")]
     assert {tag["aria-labelledby"] for tag in sections} <= set(ids)
-    links = [tag["href"] for tag in either.all("a")]
     assert [f"#{tag['id']}" for tag in sections if f"#{tag['id']}" not in links] == []
-
-
-def test_headings_leave_out_no_level(either: Page) -> None:
-    levels = [int(tag[1]) for tag, _ in either.tags if tag in {"h1", "h2", "h3", "h4"}]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
+    levels = [int(tag[1]) for tag, _ in page.tags if tag in {"h1", "h2", "h3", "h4"}]
+    assert levels[0] == levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
