@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tasks.paths import _OPTIONS, AnyPath, to_path
+from tasks.storage.layout import DataRoot
 from tests.support.repository import REPOSITORY
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, forget_stores, other_machine, serving
@@ -39,6 +40,12 @@ def flower_photos() -> Path:
             pytest.fail(f"CI needs the photos at {FLOWER_PHOTOS}")
         pytest.skip(f"no photos at {FLOWER_PHOTOS}")
     return FLOWER_PHOTOS
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot[Path]:
+    """A data root with nothing in it."""
+    return DataRoot(tmp_path)
 
 
 @pytest.fixture(scope="session")

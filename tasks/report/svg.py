@@ -134,10 +134,11 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata=_NO_METADATA)
     svg = fromstring(buffer.getvalue())  # noqa: S314 (matplotlib wrote it, a line above)
+    # Before anything is rounded or replaced that a name may look like.
+    _write_names(svg)
     _use_attributes(svg)
     for whole_page in svg.findall("defs[style]"):  # joins and ends of all lines, also of other figures
         svg.remove(whole_page)
-    _write_names(svg)
     _drop_unused_ids(svg)
     _, _, width, height = map(float, svg.attrib["viewBox"].split())
     svg.attrib = {
@@ -166,30 +167,27 @@ def _use_attributes(svg: Element) -> None:
     """Replace styles, which the page's security policy forbids, by attributes; drop namespaces and blanks."""
     for element in svg.iter():
         element.tag = _NAMESPACE.sub("", element.tag)
-        attributes = {_NAMESPACE.sub("", name): value for name, value in element.attrib.items()}
-        element.attrib = {name: _shorten(name, value) for name, value in attributes.items()}
+        style = element.attrib.pop("style", "")
+        element.attrib = {_NAMESPACE.sub("", name): _shorten(value) for name, value in element.attrib.items()}
         if not (element.text or "").strip():
             element.text = None
         element.tail = None
-        for name, value in _DECLARATION.findall(element.attrib.pop("style", "")):
+        for name, value in _DECLARATION.findall(style):
             if name != "font-family":
                 element.set(name, _PAGE_COLOURS.get(value, value))
 
 
-def _shorten(name: str, value: str) -> str:
-    """Round coordinates to a thousandth of a point, which halves their length."""
-    if name not in ("d", "transform", "x", "y"):
-        return value
+def _shorten(value: str) -> str:
+    """Round numbers to a thousandth, such as coordinates in points, which halves their length."""
     return " ".join(_FRACTION.sub(lambda number: f"{float(number.group()):.3f}", value).split())
 
 
 def _write_names(svg: Element) -> None:
     """Replace the texts that `write` laid out by the names that it was given."""
-    for group in svg.iter("g"):
-        gid = group.get("id", "")
-        if gid.startswith(_NAME):
-            short, whole = json.loads(gid.removeprefix(_NAME))
-            for text in group.iter("text"):
+    for group in svg.iterfind(".//{*}g[@id]"):
+        if group.attrib["id"].startswith(_NAME):
+            short, whole = json.loads(group.attrib.pop("id").removeprefix(_NAME))
+            for text in group.iterfind(".//{*}text"):
                 text.text = short
                 if whole:
                     SubElement(text, "title").text = whole

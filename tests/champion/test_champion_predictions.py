@@ -31,11 +31,6 @@ NUMBERS = range(12)
 SQUEEZED = replace(DECODE, crop="stretch")
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
-
-
 def photos(numbers: range) -> pa.Table:
     return pa.table({"sha256": [key_of(number) for number in numbers], "path": [f"{number}.png" for number in numbers]})
 

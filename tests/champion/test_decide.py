@@ -27,11 +27,6 @@ LATER = DAY + dt.timedelta(1)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
-
-
-@pytest.fixture
 def old(root: DataRoot[Path]) -> str:
     """The key of a champion that was right on all test photos, as the new model is."""
     model, _ = keep_head(root)

@@ -34,11 +34,6 @@ BEFORE: Said = {
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
-
-
-@pytest.fixture
 def model(root: DataRoot[Path]) -> str:
     """The key of a champion, with what it said and what the new model says."""
     predict_as(root, "now", NOW)

@@ -20,6 +20,7 @@ from tests.support.processes import TIMEOUT
 from tests.support.repository import REPOSITORY
 from tests.train.examples import BOTTLENECK, settings
 
+Predictions = dict[int, tuple[str, str, str]]
 GOOD = dict.fromkeys(range(20), ("daisy", "daisy", "test"))
 BAD = dict.fromkeys(range(20), ("daisy", "roses", "test"))
 #: Decides on two models, of which the second has new photos, and names what it loaded of what it should not.
@@ -34,15 +35,10 @@ print(sorted({"tensorflow", "keras", "ai_edge_litert"} & set(sys.modules)))
 """
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
-
-
 def prepare(
     root: DataRoot[Path],
     seed: int,
-    predictions: dict[int, tuple[str, str, str]],
+    predictions: Predictions,
     *,
     run: str = "run",
     date: dt.date = DAY,
@@ -91,13 +87,18 @@ def test_a_decision_is_made_once_for_all_dates(root: DataRoot[Path]) -> None:
     assert prepare(root, 0, GOOD, run="other", date=DAY + dt.timedelta(1)).complete()
 
 
-def test_one_with_another_least_accuracy_is_another_decision(root: DataRoot[Path]) -> None:
+@pytest.mark.parametrize(
+    ("seed", "predictions", "least", "verdict"), [(0, GOOD, 0.9, "refused"), (1, BAD, 0.0, "stays")]
+)
+def test_a_decision_against_a_model_is_another_one_and_done_too(
+    root: DataRoot[Path], seed: int, predictions: Predictions, least: float, verdict: str
+) -> None:
     prepare(root, 0, GOOD).run()
-    stricter = prepare(root, 0, GOOD, least=0.9)
-    assert not stricter.complete()
-    stricter.run()
-    assert stricter.manifest().details["verdict"] == "refused"
-    assert stricter.complete()
+    task = prepare(root, seed, predictions, least=least)
+    assert not task.complete()
+    task.run()
+    assert task.manifest().details["verdict"] == verdict
+    assert prepare(root, seed, predictions, run="other", least=least).complete()
 
 
 def test_once_another_model_is_champion_a_decision_no_longer_stands_but_for_its_own_run(root: DataRoot[Path]) -> None:
@@ -130,14 +131,6 @@ def test_a_damaged_file_of_the_champion_lets_the_next_run_decide_anew(root: Data
     again.run()
     assert again.manifest().details["verdict"] == "first"
     assert again.complete()
-
-
-def test_a_worse_model_is_done_too(root: DataRoot[Path]) -> None:
-    prepare(root, 0, GOOD).run()
-    task = prepare(root, 1, BAD)
-    task.run()
-    assert task.manifest().details["verdict"] == "stays"
-    assert prepare(root, 1, BAD, run="other").complete()
 
 
 def test_a_usual_run_loads_no_tensorflow(tmp_path: Path) -> None:

@@ -38,11 +38,6 @@ FILES = {"metrics.json", "predictions.parquet"}
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
-
-
-@pytest.fixture
 def prepared(root: DataRoot[Path]) -> Prepared:
     return tiny(root.path)
 

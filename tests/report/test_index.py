@@ -18,11 +18,6 @@ from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
-
-
 def keep_runs(root: DataRoot[Path], count: int, dataset: str = "flowers") -> list[RunRecord]:
     """Records of the last `count` days, the oldest first."""
     runs = [make_up_run(root.path, days, 0.9 - 0.001 * (days % 50), dataset) for days in range(count - 1, -1, -1)]

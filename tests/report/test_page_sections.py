@@ -12,6 +12,7 @@ from tasks.decode.rejections import MissingPhoto
 from tasks.report.build import Report
 from tasks.report.dataset import PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
 from tasks.report.gallery import Guess, ShownPhoto
+from tasks.report.inline_images import side_for
 from tasks.report.page import LISTED, LISTED_RUNS, render_report
 from tasks.report.reported_run import Exports
 from tests.report.made_up import DECISION, EVIL, LABELS, draw_photo, make_up_report, make_up_run, results_of
@@ -65,7 +66,7 @@ def test_scores_stand_by_label_with_intervals_and_a_dash_for_what_is_undefined(r
     assert f"3 {LABELS[2]} 0 — — — 0.500" in text
 
 
-def test_long_lists_are_cut_and_say_how_many_more_there_are(report: Report, root: Path) -> None:
+def test_long_lists_are_cut_and_say_how_many_more_there_are(report: Report, data_root: Path) -> None:
     rejected = [MissingPhoto(f"daisy/{number:04}.jpg", "empty", "no bytes") for number in range(LISTED + 1234)]
     paths = [PhotoPath(f"daisy/copy-{number:04}.jpg", "daisy") for number in range(LISTED + 7)]
     metrics = replace(report.results.metrics, photos=59, correct=2)
@@ -75,7 +76,7 @@ def test_long_lists_are_cut_and_say_how_many_more_there_are(report: Report, root
             rejected=rejected,
             repeated=RepeatedPhotos([], [RepeatedPhoto("d", paths)] * (LISTED + 1)),
             results=replace(report.results, metrics=metrics),
-            runs=[make_up_run(root, days, 0.9) for days in range(LISTED_RUNS + 4, -1, -1)],
+            runs=[make_up_run(data_root, days, 0.9) for days in range(LISTED_RUNS + 4, -1, -1)],
         )
     )
     assert "1,334 photos rejected" in text
@@ -87,9 +88,12 @@ def test_long_lists_are_cut_and_say_how_many_more_there_are(report: Report, root
     assert f"The last {LISTED_RUNS} of {LISTED_RUNS + 5} runs, the newest first" in text
 
 
-def test_many_labels_share_one_grid_of_samples_that_names_them(root: Path) -> None:
-    labels = [f"label {number:03}" for number in range(41)]
-    page = Page(render_report(make_up_report(root, labels, map_points=50)))
+def test_many_labels_share_one_grid_of_samples_that_names_them_and_photos_shrink(data_root: Path) -> None:
+    report = make_up_report(data_root, [f"label {number:03}" for number in range(41)], map_points=50)
+    page = Page(render_report(replace(report, samples=3 * [*report.samples])))
+    pictures = page.all("img")
+    assert {int(tag["width"]) for tag in pictures} == {side_for(len(pictures))}
+    assert side_for(len(pictures)) < 224
     assert not page.all("h4")
     assert "label 000 label 000/0.jpg label 000 label 000/1.jpg" in page.text
 
@@ -103,13 +107,3 @@ def test_runs_are_listed_the_newest_first_with_links_to_reports_that_are_there(t
     links = [tag["href"] for tag in page.all("a") if "report.html" in tag["href"]]
     assert links == [f"../../report/{there.parent.name}/report.html"]
     assert "2026-11-24 champion stays 89.0 % 84.1 % to 92.5 % 2,000 10 12.3 s 2026-11-23 new champion" in page.text
-
-
-def test_photos_shrink_as_they_become_more(report: Report) -> None:
-    """Three times as many make a page less than twice as long."""
-    noise = [report.samples[0]._replace(image=draw_photo(number, 300)) for number in range(40)]
-    few, many = (
-        len(render_report(replace(report, samples=noise * times, mistakes=[], uncertain=[], added=[], map=None)))
-        for times in (4, 12)
-    )
-    assert many < 2 * few
