@@ -77,11 +77,7 @@ def _read(evaluation: AnyPath) -> pa.Table:
 def _predict(
     champion: Champion, photos: pa.Table, compared: int, inputs: ChampionInputs, progress: Progress
 ) -> dict[str, str]:
-    """Let the champion predict photos: labels by sha256.
-
-    A champion of an earlier version cannot predict. The comparison then uses the other photos, if there are any among
-    those compared.
-    """
+    """Predict labels by sha256; a champion of an earlier version cannot, so that others, if any, count alone."""
     try:
         model = open_champion(champion.model, inputs)
     except OutdatedChampionError:

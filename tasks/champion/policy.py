@@ -34,10 +34,7 @@ def choose(new: Candidate, champion: Champion | None, compare: Callable[[Champio
     champion's own fills in for a missed run, and its model was trained on the photos of that date: it takes the place
     only if it is better beyond the interval, and is champion since the same date as the one before it.
 
-    Args:
-        new: The new model.
-        champion: The champion; None if there is none.
-        compare: Compares both; returns None without a photo to compare them on, and raises `ChampionGoneError`.
+    `compare` returns None without a photo to compare both models on, and may raise `ChampionGoneError`.
     """
     if new.accuracy < new.min_accuracy:
         figures = f"its test accuracy of {new.accuracy:.1%} is below the {new.min_accuracy:.1%} asked for"

@@ -96,12 +96,8 @@ def wilson_interval(correct: int, total: int) -> Interval:
     Wilson's score interval (Wilson 1927, Probable inference, the law of succession, and statistical inference), which
     stays inside [0, 1] and keeps its coverage near 0 and 1, where the normal approximation loses it.
 
-    Args:
-        correct: Number of successes, in [0, total].
-        total: Number of trials, at least 1.
-
     Raises:
-        ValueError: A count is out of range.
+        ValueError: There are no trials, or more successes than trials.
     """
     if total < 1:  # scipy raises or returns nan, depending on its version
         raise ValueError(f"a share of {total} trials has no interval: give 1 trial at least")

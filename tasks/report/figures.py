@@ -95,11 +95,7 @@ def _thin_out(curve: PrecisionRecall, most: int) -> tuple[Doubles, Doubles]:
 
 
 def learning_curve_figure(curves: Mapping[Weights, pa.Table]) -> str:
-    """Draw the accuracy on the validation split against training steps as an SVG element.
-
-    Args:
-        curves: By kind of weights, tables with the columns of `CURVE`, sorted by step, at least one row each.
-    """
+    """Draw curves of at least one row each, in the order of their steps, by kind of weights, as an SVG element."""
     figure, axes = svg.new_axes()
     for weights, curve in curves.items():
         name, colour, dashes = _CURVES[weights]

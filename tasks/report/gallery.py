@@ -73,12 +73,9 @@ class PhotoSelection(NamedTuple):
 
 
 def select_photos(predicted: PredictedPhotos, added: Collection[str], *, map_points: int) -> PhotoSelection:
-    """Select the photos that a report shows; where any would do, the first by hash, which is as good as random.
+    """Select the photos that a report shows, of new ones (`added`, by their keys) and of all.
 
-    Args:
-        predicted: All photos.
-        added: Keys of the new photos.
-        map_points: Photos on the map at most.
+    Where any would do, they are the first by hash, which is as good as random.
     """
     new = set(added)
     first, second = -np.partition(-predicted.probabilities, 1, axis=1)[:, :2].T

@@ -66,28 +66,12 @@ class MapPoint(NamedTuple):
         return self.predicted != self.label
 
 
-class LabelPoints(NamedTuple):
-    """The points of one label.
-
-    Args:
-        label: Index of the label.
-        name: The label.
-        colour: CSS colour.
-        points: The points, mistakes last, so that they are drawn above the others.
-    """
-
-    label: int
-    name: str
-    colour: str
-    points: Sequence[MapPoint]
-
-
 @dataclass(frozen=True)
 class BottleneckMap:
     """A map of bottlenecks.
 
     Args:
-        points: The photos on the map.
+        points: The photos on the map, by label; the mistakes of each are last, so that they are drawn above the others.
         labels: All labels.
         photos: Number of photos that the points were selected from.
         method: One sentence on how the map was made.
@@ -98,15 +82,11 @@ class BottleneckMap:
     photos: int
     method: str
 
-    @property
-    def groups(self) -> list[LabelPoints]:
-        """The points by label, in the labels' order, without labels that have no point."""
-        groups = []
-        for label, name in enumerate(self.labels):
-            points = sorted((point for point in self.points if point.label == label), key=lambda point: point.wrong)
-            if points:
-                groups.append(LabelPoints(label, name, _colour(label, len(self.labels)), points))
-        return groups
+    def colour(self, label: int) -> str:
+        """Return the CSS colour of a label, given by its index."""
+        if len(self.labels) <= len(_COLOURS):
+            return _COLOURS[label]
+        return f"oklch(var(--map-light) 0.15 {label * _GOLDEN_ANGLE % 360:.0f})"
 
     @property
     def mistakes(self) -> int:
@@ -119,25 +99,18 @@ class BottleneckMap:
         return round(min(7.0, max(2.8, 140 / math.sqrt(max(len(self.points), 1)))), 1)
 
     def script_data(self) -> dict[str, Any]:
-        """Return the script's data as JSON can hold it, the points in the order of the groups.
+        """Return the script's data as JSON can hold it.
 
         Raises:
             PIL.UnidentifiedImageError: The image of a point is none.
         """
-        points = [point for group in self.groups for point in group.points]
         return {
             "labels": list(self.labels),
-            "points": [[*each.position, each.label, each.predicted, each.split, each.path] for each in points],
-            "sheets": tile_pictures([point.image for point in points]),
+            "points": [[*each.position, each.label, each.predicted, each.split, each.path] for each in self.points],
+            "sheets": tile_pictures([point.image for point in self.points]),
             "tile": TILE,
             "across": TILES_ACROSS,
         }
-
-
-def _colour(label: int, labels: int) -> str:
-    if labels <= len(_COLOURS):
-        return _COLOURS[label]
-    return f"oklch(var(--map-light) 0.15 {label * _GOLDEN_ANGLE % 360:.0f})"
 
 
 def draw_map(gallery: Gallery, settings: TrainSettings, root: DataRoot) -> BottleneckMap:
@@ -162,6 +135,7 @@ def draw_map(gallery: Gallery, settings: TrainSettings, root: DataRoot) -> Bottl
         )
         for index, key, (x, y) in zip(indices, keys, positions.tolist(), strict=True)
     ]
+    points.sort(key=lambda point: (point.label, point.wrong))
     return BottleneckMap(points, photos.labels, len(photos.sha256), method)
 
 

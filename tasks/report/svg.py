@@ -107,11 +107,6 @@ def write(text: Text, name: str, number: int) -> None:
 
     It is laid out with letters that the font has. A long name loses its middle, and a tooltip shows it whole. A
     character that cannot be shown becomes a box, and a number before the name then identifies it.
-
-    Args:
-        text: A text of a figure.
-        name: Any text.
-        number: Number of the name, from 1.
     """
     shown = "".join(letter if letter.isprintable() else "□" for letter in name)
     if shown != name:
@@ -125,10 +120,7 @@ def write(text: Text, name: str, number: int) -> None:
 def to_svg(figure: Figure, name: str, label: str) -> str:
     """Draw a figure as an SVG element of its size in inches that can stand in a page, cropped to its content.
 
-    Args:
-        figure: The figure.
-        name: Salt of the ids inside: another one for each figure of a page.
-        label: Alternative text.
+    The name, another one for each figure of a page, salts the ids inside; the label is the alternative text.
     """
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):

@@ -81,6 +81,10 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
     generator = np.random.default_rng(7)
     results = results_of(generator.integers(0, len(labels), 60), draw_probabilities(60, len(labels)), labels)
     runs = [make_up_run(root, days, 0.8 + 0.01 * (9 - days)) for days in range(9, -1, -1)]
+    points = sorted(
+        (_point(number, labels, generator) for number in range(map_points)),
+        key=lambda point: (point.label, point.wrong),
+    )
     guesses = [_guess(number, labels) for number in range(8)]
     return Report(
         runs=[*runs[:-1], replace(runs[-1], dataset=f"flowers {EVIL}")],
@@ -122,9 +126,7 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
             [RepeatedPhoto("d", [PhotoPath("daisy/d.jpg", "daisy"), PhotoPath("daisy/e.jpg", "daisy")])],
         ),
         repeated_images={"c": draw_photo(300)},
-        map=BottleneckMap(
-            [_point(number, labels, generator) for number in range(map_points)], labels, 2 * map_points, "Made up."
-        ),
+        map=BottleneckMap(points, labels, 2 * map_points, "Made up."),
         exports=Exports({"saved_model": 1.0, "model-int8.tflite": 0.9817}, refused=False, note=""),
     )
 

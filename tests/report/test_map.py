@@ -85,12 +85,12 @@ def view(*points: MapPoint, labels: tuple[str, ...] = LABELS) -> BottleneckMap:
     return BottleneckMap(points, labels, 2 * len(points), "Made up.")
 
 
-def test_points_are_grouped_by_label_with_the_mistakes_last_also_for_the_script() -> None:
-    shown = view(point(0, 0, 2, 2, "c"), point(0.5, 1, 0, 1, "b"), point(1, 0.5, 0, 0, "a"))
-    groups = [(each.label, each.name, [(mark.position, mark.wrong) for mark in each.points]) for each in shown.groups]
-    assert groups == [
-        (0, "daisy", [((626, 320), False), ((320, 14), True)]),
-        (2, "tulips", [((14, 626), False)]),
+def test_points_are_placed_inside_the_map_also_for_the_script() -> None:
+    shown = view(point(1, 0.5, 0, 0, "a"), point(0.5, 1, 0, 1, "b"), point(0, 0, 2, 2, "c"))
+    assert [(mark.position, mark.wrong) for mark in shown.points] == [
+        ((626, 320), False),
+        ((320, 14), True),
+        ((14, 626), False),
     ]
     assert shown.mistakes == 1
     assert shown.script_data()["points"] == [
@@ -101,11 +101,9 @@ def test_points_are_grouped_by_label_with_the_mistakes_last_also_for_the_script(
 
 
 def test_a_few_labels_have_the_figures_colours_and_many_each_one_of_their_own() -> None:
-    few = view(point(0, 0, 0, 0), point(0, 0, 1, 1))
-    names = tuple(f"label {number}" for number in range(40))
-    many = view(*(point(0, 0, label, label) for label in range(40)), labels=names)
-    assert [group.colour for group in few.groups] == ["#0072b2", "#d55e00"]
-    assert len({group.colour for group in many.groups}) == 40
+    assert [view().colour(label) for label in (0, 1)] == ["#0072b2", "#d55e00"]
+    many = view(labels=tuple(f"label {number}" for number in range(40)))
+    assert len({many.colour(label) for label in range(40)}) == 40
 
 
 def test_points_are_smaller_the_more_there_are() -> None:
