@@ -67,12 +67,20 @@ def test_on_an_object_store_the_champion_is_kept_too_and_compared_with_what_it_s
     assert not is_locked(root.decisions(DATASET))
 
 
-def test_a_worse_model_leaves_the_file_as_it_is(root: DataRoot[Path], old: str) -> None:
+@pytest.mark.parametrize(("min_accuracy", "verdict"), [(0.0, "stays"), (0.9, "refused")])
+def test_a_worse_or_refused_model_leaves_the_file_as_it_is(
+    root: DataRoot[Path], old: str, min_accuracy: float, verdict: str
+) -> None:
     predict_as(root, "now", WORSE)
     before = root.champion(DATASET).read_bytes()
-    decision = made(root, case("new", date=LATER))
-    assert (decision.verdict, decision.champion) == ("stays", old)
+    decision = made(root, case("new", date=LATER, min_accuracy=min_accuracy))
+    assert (decision.verdict, decision.champion) == (verdict, old)
     assert root.champion(DATASET).read_bytes() == before
+
+
+def test_a_refused_model_is_no_first_champion(root: DataRoot[Path]) -> None:
+    assert made(root, case("new", min_accuracy=0.9)).champion is None
+    assert not root.champion(DATASET).exists()
 
 
 @pytest.mark.usefixtures("old")
@@ -82,15 +90,6 @@ def test_a_champion_from_a_day_that_is_yet_to_come_is_replaced_by_a_model_of_tod
     publish_champion(root.champion(DATASET), DATASET, replace(was, since=today + dt.timedelta(days=1000)))
     decision = made(root, case("new", date=today))
     assert (decision.verdict, decision.since) == ("new", today)
-
-
-def test_a_refused_model_is_champion_neither_beside_another_nor_as_the_first(root: DataRoot[Path]) -> None:
-    assert made(root, case("new", min_accuracy=0.9)).champion is None
-    assert not root.champion(DATASET).exists()
-    publish_champion(root.champion(DATASET), DATASET, first_champion("old"))
-    before = root.champion(DATASET).read_bytes()
-    assert made(root, case("new", min_accuracy=0.9)).verdict == "refused"
-    assert root.champion(DATASET).read_bytes() == before
 
 
 def test_a_run_that_was_killed_before_it_could_say_what_it_decided_decides_the_same(

@@ -75,7 +75,7 @@ def test_random_labels_are_predicted_by_chance_though_a_head_knows_its_own_photo
     assert crossed["log_loss"] > 0.65
 
 
-@pytest.mark.parametrize("how", [settings(), classic(steps=1000, learning_rate=0.1)], ids=["lda", "classic"])
+@pytest.mark.parametrize("how", [settings(), classic(steps=300, learning_rate=0.3)], ids=["lda", "classic"])
 def test_labels_that_are_far_apart_are_all_predicted_rightly(how: TrainSettings, tmp_path: Path) -> None:
     crossed = cross_validate(drawn_photos(apart=5, how=how), tmp_path, 3)
     assert (crossed["folds"], crossed["accuracy"]) == (3, 1.0)
@@ -134,7 +134,7 @@ def test_the_classic_recipe_predicts_from_the_plain_view_alone(tmp_path: Path) -
     drawn = draw_examples((60, 40), apart=5)
     # The mirror images say the opposite of what the photos say.
     drawn.numbers[:, 1, [0, 1]] = drawn.numbers[:, 0, [1, 0]]
-    photos = photos_of(drawn, LABELS[:2], classic(steps=1000, learning_rate=0.1))
+    photos = photos_of(drawn, LABELS[:2], classic(steps=300, learning_rate=0.3))
     assert cross_validate(photos, tmp_path, 2)["accuracy"] == 1.0
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tasks.report.svg import BLUE, GROUND, INK, NAME_LENGTH, SOFT, font, format_axes, new_figure, to_svg, write
-from tests.report.svg import lines, read, size, texts, titles
+from tests.report.svg import read, size, texts, titles
 
 
 def draw(label: str = "daisy", name: str = "one") -> str:
@@ -90,12 +90,6 @@ def test_wide_letters_get_the_room_that_they_need() -> None:
         figures[label] = size(to_svg(figure, "one", ""))[0]
     wide, narrow = figures.values()
     assert wide > 1.4 * narrow
-
-
-def test_lines_keep_their_points() -> None:
-    ((first, second, third),) = lines(draw(), BLUE)
-    assert first[1] > third[1] > second[1]
-    assert first[0] < second[0] < third[0]
 
 
 def test_drawing_leaves_pyplot_alone() -> None:
