@@ -31,7 +31,6 @@ from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.photos import read_snapshot
 from tasks.snapshot.splits import Fill
 from tasks.storage.layout import DataRoot
-from tasks.train.curve import WEIGHTS, curve_path, read_curve
 from tasks.train.settings import TrainSettings
 
 _PARTS = 4
@@ -175,20 +174,9 @@ def _draw_figures(results: Results, runs: Sequence[RunRecord], head: AnyPath) ->
         confusion=confusion_figure(results.metrics.confusion, list(results.curves)),
         reliability=reliability_figure(results.bins),
         precision_recall=precision_recall_figure(results.curves, results.average_curve),
-        learning_curve=draw_learning_curve(head),
+        learning_curve=learning_curve_figure(head),
         trend=trend_figure(runs) if len(runs) > 1 else None,
     )
-
-
-def draw_learning_curve(head: AnyPath) -> str | None:
-    """Draw the learning curve of a head or network in this folder as an SVG element; None if no `watch` ran.
-
-    Raises:
-        StoreError: The file of the curve is damaged.
-    """
-    curves = {weights: read_curve(curve_path(head, weights)) for weights in WEIGHTS}
-    measured = {weights: curve for weights, curve in curves.items() if len(curve)}
-    return learning_curve_figure(measured) if measured else None
 
 
 def _notes(run: ReportedRun, fills: Sequence[Fill], history: RunHistory, *, changes_known: bool) -> list[str]:

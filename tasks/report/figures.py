@@ -5,16 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tasks.evaluate.metrics import BINS, Interval
+from tasks.paths import AnyPath
 from tasks.report import svg
 from tasks.report.results import ConfidenceBin, Doubles, PrecisionRecall
 from tasks.runs.records import RunRecord
-from tasks.train.curve import Weights
+from tasks.train.curve import WEIGHTS, Weights, curve_path, read_curve
 
 _MARKED_POINTS = 25
 _NAMED_LABELS = 10
@@ -94,10 +94,19 @@ def _thin_out(curve: PrecisionRecall, most: int) -> tuple[Doubles, Doubles]:
     return curve.recall[indices], curve.precision[indices]
 
 
-def learning_curve_figure(curves: Mapping[Weights, pa.Table]) -> str:
-    """Draw curves of at least one row each, in the order of their steps, by kind of weights, as an SVG element."""
+def learning_curve_figure(folder: AnyPath) -> str | None:
+    """Draw the learning curves of a head or network in this folder as an SVG element; None if no `watch` ran.
+
+    Raises:
+        StoreError: The file of a curve is damaged.
+    """
+    curves = {weights: read_curve(curve_path(folder, weights)) for weights in WEIGHTS}
+    if not any(map(len, curves.values())):
+        return None
     figure, axes = svg.new_axes()
     for weights, curve in curves.items():
+        if not len(curve):
+            continue
         name, colour, dashes = _CURVES[weights]
         # Markers show a few points; they would hide a line of many.
         marker = "o" if len(curve) <= _MARKED_POINTS else ""

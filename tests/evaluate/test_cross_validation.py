@@ -55,7 +55,7 @@ def assert_same(one: Head | None, other: Head | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [settings(shrinkage=(0.01,)), classic(steps=2000, learning_rate=0.5)], ids=["lda", "classic"]
+    "how", [settings(shrinkage=(0.01,)), classic(steps=800, learning_rate=0.5)], ids=["lda", "classic"]
 )
 def test_random_labels_are_predicted_by_chance_though_a_head_knows_its_own_photos_by_heart(
     how: TrainSettings, tmp_path: Path
