@@ -24,7 +24,7 @@ from tasks.report.figures import learning_curve_figure, precision_recall_figure,
 from tasks.report.gallery import MAX_SHOWN, Gallery, Guess, ShownPhoto, fill_gallery, select_photos
 from tasks.report.map import MAX_POINTS, BottleneckMap, draw_map
 from tasks.report.provenance import describe_provenance
-from tasks.report.reported_run import Exports, ReportedRun, read_previous_runs
+from tasks.report.reported_run import ReportedRun, read_previous_runs
 from tasks.report.results import Results, measure_results
 from tasks.runs.records import RunHistory, RunRecord
 from tasks.snapshot.ignored import IgnoredSummary
@@ -81,7 +81,7 @@ class Report:
         repeated: Photos with several paths.
         repeated_images: JPEG or PNG files of some of these, by key.
         map: Map of the bottlenecks; None for a fine-tuned network.
-        exports: Agreement of the exported files; None if no export was asked for.
+        exports: Details of the export, with the agreement of its files; None if no export was asked for.
     """
 
     runs: Sequence[RunRecord]
@@ -104,7 +104,7 @@ class Report:
     repeated: RepeatedPhotos
     repeated_images: Mapping[str, bytes]
     map: BottleneckMap | None
-    exports: Exports | None
+    exports: Mapping[str, Any] | None
 
     @property
     def run(self) -> RunRecord:
@@ -158,7 +158,7 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
         repeated=repeated,
         repeated_images=_repeated_images(repeated, gallery),
         map=draw_map(gallery, train, root) if isinstance(train, TrainSettings) else None,
-        exports=run.exports,
+        exports=run.stages["export"].details if "export" in run.stages else None,
     )
     progress.advance(1)
     return report
@@ -180,7 +180,7 @@ def _draw_figures(results: Results, runs: Sequence[RunRecord], head: AnyPath) ->
 
 
 def _notes(run: ReportedRun, fills: Sequence[Fill], history: RunHistory, *, changes_known: bool) -> list[str]:
-    notes = [run.exports.note] if run.exports and run.exports.note else []
+    notes = [run.export_note] if run.export_note else []
     notes += [
         f"The thresholds left the label {fill.label!r} without photos in the {fill.split} split; the photo with the "
         f"nearest hash, {fill.sha256[:12]}…, fills in."

@@ -19,7 +19,6 @@ from tasks.report.confusion import confusion_figure
 from tasks.report.dataset import LabelChange, LabelCount, PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
 from tasks.report.gallery import Guess, ShownPhoto
 from tasks.report.map import BottleneckMap, MapPoint
-from tasks.report.reported_run import Exports
 from tasks.report.results import PrecisionRecall, Results
 from tasks.runs.records import RunRecord
 from tasks.snapshot.ignored import IgnoredSummary
@@ -127,7 +126,7 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
         ),
         repeated_images={"c": draw_photo(300)},
         map=BottleneckMap(points, labels, 2 * map_points, "Made up."),
-        exports=Exports({"saved_model": 1.0, "model-int8.tflite": 0.9817}, refused=False, note=""),
+        exports={"test": {"saved_model": {"agreement": 1.0}, "model-int8.tflite": {"agreement": 0.9817}}},
     )
 
 

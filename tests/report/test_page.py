@@ -20,7 +20,6 @@ from tasks.report.dataset import PhotoPath, RepeatedPhoto, RepeatedPhotos, Snaps
 from tasks.report.gallery import Guess, ShownPhoto
 from tasks.report.inline_images import side_for
 from tasks.report.page import LISTED, LISTED_RUNS, headline_of, render_report
-from tasks.report.reported_run import Exports
 from tasks.report.templates import VERDICT_WORDS
 from tasks.runs.records import VERDICTS, Verdict
 from tests.report.made_up import DECISION, EVIL, LABELS, draw_photo, make_up_report, make_up_run, results_of
@@ -177,14 +176,17 @@ def test_sections_show_the_values_of_the_report_and_first_whether_the_model_is_b
         ({"uncertain": [GUESS]}, f"daisy 41.0 % or {LABELS[2]} 40.0 % and it is daisy daisy/0.jpg"),
         ({"decision": replace(DECISION, comparison=EQUAL)}, "interval 0.0 to 0.0"),
         (
-            {"exports": Exports({"saved_model": None, "model.tflite": 0.97}, False, "")},
+            {"exports": {"test": {"saved_model": {"agreement": None}, "model.tflite": {"agreement": 0.97}}}},
             "Exported files that agree 97.0 % saved_model not tested model.tflite 97.0 %",
         ),
         (
-            {"exports": Exports({"saved_model": None, "model.keras": None}, False, "")},
+            {"exports": {"test": {"saved_model": {"agreement": None}, "model.keras": {"agreement": None}}}},
             "Exported files that agree not tested saved_model not tested model.keras",
         ),
-        ({"exports": Exports({"saved_model": 0.2}, True, "")}, "Exported files that agree refused saved_model 20.0 %"),
+        (
+            {"exports": {"test": {"saved_model": {"agreement": 0.2}}, "refused": "It is wrong."}},
+            "Exported files that agree refused saved_model 20.0 %",
+        ),
     ],
 )
 def test_other_values_are_shown_in_their_words(report: Report, changes: dict[str, Any], shown: str) -> None:
