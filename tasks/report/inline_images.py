@@ -50,7 +50,7 @@ def embed_picture(image: bytes, side: int = LARGEST_SIDE) -> InlineImage:
 
 
 def tile_pictures(images: Sequence[bytes]) -> list[str]:
-    """Put small images on sheets, which are much shorter than single files with their own tables.
+    """Shrink images to tiles on sheets, which are much shorter than single files with their own tables.
 
     Image i is on sheet i // TILES_ACROSS**2. There, j = i % TILES_ACROSS**2 is in row j // TILES_ACROSS and column
     j % TILES_ACROSS.
