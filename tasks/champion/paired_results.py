@@ -77,7 +77,7 @@ def _read(evaluation: AnyPath) -> pa.Table:
 def _predict(
     champion: Champion, photos: pa.Table, compared: int, inputs: ChampionInputs, progress: Progress
 ) -> dict[str, str]:
-    """Predict labels by sha256; a champion of an earlier version cannot, so that others, if any, count alone."""
+    """Predict labels by sha256; none if an earlier version trained the champion and other photos can be compared."""
     try:
         model = open_champion(champion.model, inputs)
     except OutdatedChampionError:

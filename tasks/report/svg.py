@@ -129,8 +129,9 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     # Before anything is rounded or replaced that a name may look like.
     _write_names(svg)
     _use_attributes(svg)
-    for whole_page in svg.findall("defs[style]"):  # joins and ends of all lines, also of other figures
-        svg.remove(whole_page)
+    # They would set joins and ends of lines for the whole page.
+    for styles in svg.findall("defs[style]"):
+        svg.remove(styles)
     _drop_unused_ids(svg)
     _, _, width, height = map(float, svg.attrib["viewBox"].split())
     svg.attrib = {
