@@ -42,6 +42,12 @@ def flower_photos() -> Path:
     return FLOWER_PHOTOS
 
 
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot[Path]:
+    """A data root with nothing in it."""
+    return DataRoot(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[ObjectStore]:
     """A real object store on this machine, which this process and its children find by their environment."""

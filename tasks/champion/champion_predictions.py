@@ -91,13 +91,8 @@ def predict_with_champion(
     """Predict photos: with a head from their bottlenecks, with a fine-tuned network from their pictures.
 
     Missing bottlenecks and pictures are added to the champion's stores first. Where its backbones are those of the new
-    models, the runs have made all of them, and no network is loaded.
-
-    Args:
-        champion: The champion.
-        photos: Photos with the columns `sha256` (each once) and `path`.
-        inputs: Stores, photos and weights.
-        progress: Counts the photos that are decoded and embedded.
+    models, the runs have made all of them, and no network is loaded. Photos have the columns `sha256` (each once) and
+    `path`.
 
     Returns:
         The predicted label by sha256, without photos that have no picture.

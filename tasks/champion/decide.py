@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from tasks.champion.champion_file import Champion, publish_champion, read_champion
 from tasks.champion.champion_predictions import ChampionGoneError, ChampionInputs
@@ -39,30 +39,15 @@ class DecisionInputs:
     new: Candidate
 
 
-class DecisionRecord(NamedTuple):
-    """A decision and the photos that it compared.
-
-    Args:
-        decision: The decision.
-        predicted: Photos that the champion predicted for it.
-        recalled: Photos whose predictions the champion's evaluation had.
-    """
-
-    decision: Decision
-    predicted: int
-    recalled: int
-
-
-def decide(case: DecisionInputs, inputs: ChampionInputs, progress: Progress) -> DecisionRecord:
+def decide(case: DecisionInputs, inputs: ChampionInputs, progress: Progress) -> tuple[Decision, int, int]:
     """Decide on the champion, and publish it if it is another one than before.
 
     A second decision on a dataset waits for the first. If a run was killed after it had published the champion, its
     decision is taken from the champion's file.
 
-    Args:
-        case: The new model.
-        inputs: Stores, photos and weights.
-        progress: Counts photos that the champion predicts, and tells of damage.
+    Returns:
+        The decision, the number of photos that the champion predicted for it, and the number of those whose predictions
+        the champion's evaluation had.
 
     Raises:
         StoreError: A store or the predictions of the new model are damaged.
@@ -78,7 +63,7 @@ def decide(case: DecisionInputs, inputs: ChampionInputs, progress: Progress) -> 
             progress.tell(str(exc))
         if champion is not None:
             if champion.decided == case.key:
-                return DecisionRecord(champion.decision, 0, 0)
+                return champion.decision, 0, 0
             # A clock that was ahead, or --allow-future-date, made it champion from a day that is yet to come.
             champion = replace(champion, since=min(champion.since, dt.date.today()))
         comparator = _Comparator(case.evaluation, inputs, progress)
@@ -89,7 +74,7 @@ def decide(case: DecisionInputs, inputs: ChampionInputs, progress: Progress) -> 
         after = _champion_after(decision, champion, case)
         if after is not None and after != champion:
             publish_champion(path, case.dataset, after)
-        return DecisionRecord(decision, comparator.predicted, comparator.recalled)
+        return decision, comparator.predicted, comparator.recalled
 
 
 def _champion_after(decision: Decision, champion: Champion | None, case: DecisionInputs) -> Champion | None:

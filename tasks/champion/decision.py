@@ -71,9 +71,8 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain Python values."""
-        counts = ("photos", "left_out", "both", "only_new", "only_champion", "neither", "difference")
-        figures = ("interval", "p_value", "new_accuracy", "champion_accuracy")
-        values = {name: getattr(self, name) for name in counts + figures}
+        derived = ("photos", "difference", "new_accuracy", "champion_accuracy")
+        values = {**vars(self), **{name: getattr(self, name) for name in derived}}
         return {**values, "interval": self.interval._asdict()}
 
     @classmethod

@@ -21,12 +21,8 @@ def compare_hits(new: Hits, champion: Hits, left_out: int = 0) -> Comparison:
     The difference of the accuracies is (c - b) / N = D/N (2p - 1), where p = c / D is the new model's share of the D.
     Its interval puts the bounds of Clopper and Pearson 1934 in the place of p, and takes D as given. As both invert the
     same binomial tails, the interval lies below zero exactly where the new model is right on the fewer of the D and the
-    two-sided test rejects at 5 %, and above zero likewise.
-
-    Args:
-        new: Hits of the new model, N at least 1.
-        champion: Hits of the champion on the same photos.
-        left_out: Photos of the test split that are not among the N.
+    two-sided test rejects at 5 %, and above zero likewise. `left_out` counts the photos of the test split that are not
+    among the N, at least 1.
     """
     only_new, only_champion = int((new & ~champion).sum()), int((champion & ~new).sum())
     discordant = only_new + only_champion

@@ -39,17 +39,11 @@ class PairedResults(NamedTuple):
 
 
 def pair_results(evaluation: str, champion: Champion, inputs: ChampionInputs, progress: Progress) -> PairedResults:
-    """Pair the results of a new model and the champion on the test split of the new model's snapshot.
+    """Pair the results of a new model, given the key of its evaluation, and the champion on the model's test split.
 
     Photos of the champion's train or validation split are left out. Its predictions of photos of its test split are
     recalled; it predicts the others now, unless it is of an earlier version. It never hits a label that it does not
     know.
-
-    Args:
-        evaluation: Key of the new model's evaluation.
-        champion: The champion.
-        inputs: Stores, photos and weights.
-        progress: Counts the photos that the champion predicts.
 
     Raises:
         ChampionGoneError: A part of the champion is missing or damaged.
@@ -83,11 +77,7 @@ def _read(evaluation: AnyPath) -> pa.Table:
 def _predict(
     champion: Champion, photos: pa.Table, compared: int, inputs: ChampionInputs, progress: Progress
 ) -> dict[str, str]:
-    """Let the champion predict photos: labels by sha256.
-
-    A champion of an earlier version cannot predict. The comparison then uses the other photos, if there are any among
-    those compared.
-    """
+    """Predict labels by sha256; none if an earlier version trained the champion and other photos can be compared."""
     try:
         model = open_champion(champion.model, inputs)
     except OutdatedChampionError:

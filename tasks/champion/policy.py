@@ -34,11 +34,7 @@ def choose(new: Candidate, champion: Champion | None, compare: Callable[[Champio
     champion's own fills in for a missed run, and its model was trained on the photos of that date: it takes the place
     only if it is better beyond the interval, and is champion since the same date as the one before it.
 
-    Args:
-        new: The new model.
-        champion: The champion; None if there is none.
-        compare: Compares the new model with the champion. Returns None if there is no photo to compare them on; raises
-            `ChampionGoneError` if a part of the champion is missing or damaged.
+    `compare` returns None without a photo to compare both models on, and may raise `ChampionGoneError`.
     """
     if new.accuracy < new.min_accuracy:
         figures = f"its test accuracy of {new.accuracy:.1%} is below the {new.min_accuracy:.1%} asked for"

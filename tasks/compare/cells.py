@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,8 @@ from tasks.train.settings import LdaRecipe, TrainSettings
 from tasks.train.training_state import TrainingContext
 
 HEAD_VIEWS = 2
+
+_Trained = tuple[Floats, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,6 @@ class _CellInputs:
     labels: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class _Trained:
-    """Predictions of the test photos, float32 [N, C], and the cost of the training."""
-
-    probabilities: Floats
-    seconds: float
-    passes: int
-    cut: bool = False
-
-
 def train_cell(
     photos: LabelledPhotos, settings: CellSettings, weights: AnyPath, root: DataRoot, progress: Progress
 ) -> CellResult:
@@ -89,19 +82,18 @@ def train_cell(
     ):
         inputs = _CellInputs(Prepared(settings.backbone, weights), training, testing, photos.labels)
         train = _train_head if settings.way == "head" else _train_network
-        trained = train(inputs, settings, progress)
+        probabilities, cost = train(inputs, settings, progress)
     keras.utils.clear_session(free_memory=True)
     return CellResult(
         photos=int(which.sum()),
-        correct=int((trained.probabilities.argmax(axis=1) == photos.truth[test]).sum()),
+        correct=int((probabilities.argmax(axis=1) == photos.truth[test]).sum()),
         test_photos=int(test.sum()),
-        seconds=round(trained.seconds, 3),
-        passes=trained.passes,
-        cut=trained.cut,
+        **cost,
     )
 
 
 def _train_head(inputs: _CellInputs, settings: CellSettings, progress: Progress) -> _Trained:
+    """Return the test photos' probabilities, float32 [N, C], and the training's `seconds`, `passes` and `cut`."""
     started = time.monotonic()
     bottleneck = BottleneckSettings(settings.backbone, settings.encoding, "float32", HEAD_VIEWS)
     trainer = LdaTrainer.of(TrainSettings((bottleneck,), LdaRecipe(), settings.seed), inputs.labels)
@@ -110,10 +102,10 @@ def _train_head(inputs: _CellInputs, settings: CellSettings, progress: Progress)
         forward = open_forward(bottleneck, inputs.prepared.weights, folder / "kept", progress)
     training = _embed(inputs.training, forward, bottleneck, progress)
     head, _ = trainer.search_on(training, inputs.training.labels)
-    seconds = time.monotonic() - started
+    seconds = round(time.monotonic() - started, 3)
     testing = _embed(inputs.testing, forward, bottleneck, NullProgress())
     probabilities = head.probabilities(trainer.columns.values(testing, slice(None), rooted=True))
-    return _Trained(probabilities, seconds, len(inputs.training) * HEAD_VIEWS)
+    return probabilities, {"seconds": seconds, "passes": len(inputs.training) * HEAD_VIEWS, "cut": False}
 
 
 def _train_network(inputs: _CellInputs, settings: CellSettings, progress: Progress) -> _Trained:
@@ -121,9 +113,11 @@ def _train_network(inputs: _CellInputs, settings: CellSettings, progress: Progre
     context = TrainingContext(_NoLines(progress))
     prepared = replace(inputs.prepared, backbone=inputs.prepared.backbone.last_layer)
     network = train_network(prepared, inputs.training, inputs.labels, network_recipe(settings), context)
-    seconds = time.monotonic() - started
-    passes, cut = network.facts["passes"], network.facts["cut"]
-    return _Trained(network.probabilities(inputs.testing, NullProgress()), seconds, passes, cut)
+    cost = {
+        "seconds": round(time.monotonic() - started, 3),
+        **{name: network.facts[name] for name in ("passes", "cut")},
+    }
+    return network.probabilities(inputs.testing, NullProgress()), cost
 
 
 def _embed(pictures: Pictures, forward: Forward, bottleneck: BottleneckSettings, progress: Progress) -> Numbers:

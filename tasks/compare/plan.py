@@ -52,13 +52,8 @@ def plan_cells(
     """List the cells of a comparison: heads, networks from random weights, networks from pretrained ones.
 
     The whole networks share the time in proportion to their planned steps. A limit is a whole number of seconds, and
-    depends only on the plan and the numbers of photos, so that a rerun finds its cells again.
-
-    Args:
-        plan: Parameters of the comparison.
-        training: Number of training photos of each label.
-        backbone: The network.
-        encoding: Encoding of the stored pictures.
+    depends only on the plan and `training`, the numbers of training photos by label, so that a rerun finds its cells
+    again.
     """
     draws = [(size, seed) for size in plan.sizes for seed in range(plan.seeds if 0 < size <= FEW_PHOTOS else 1)]
     limits = _limits(plan, draws, training) if plan.minutes else {}
@@ -70,7 +65,7 @@ def plan_cells(
 
 
 def _limits(plan: ComparisonPlan, draws: Sequence[tuple[int, int]], training: Sequence[int]) -> dict[int, float]:
-    """Time limit in seconds, by number of photos a label."""
+    """Return the time limit in seconds, by number of photos a label."""
     recipe = NetworkRecipe("random", plan.epochs, BATCH_SIZE, LEARNING_RATES["scratch"], seed=0)
     steps = {
         size: recipe.steps(sum(count if size == ALL else min(size, count) for count in training)) for size in plan.sizes

@@ -35,13 +35,7 @@ class ComparisonRun:
 
 
 def publish_comparison(folder: AnyPath, cells: Sequence[Manifest], run: ComparisonRun) -> None:
-    """Write comparison.parquet, accuracy-by-photos.svg, accuracy-by-seconds.svg and report.html.
-
-    Args:
-        folder: Folder of the files, whose name is the key of the comparison.
-        cells: Manifests of all cells.
-        run: The run.
-    """
+    """Write comparison.parquet, accuracy-by-{photos,seconds}.svg and report.html to the folder named after its key."""
     table = tabulate_cells(cells)
     points = average(table)
     photos, seconds = photos_figure(points), seconds_figure(points)

@@ -8,14 +8,9 @@ from tasks.train.photos import LabelledPhotos
 
 
 def sample_training(photos: LabelledPhotos, photos_per_label: int, seed: int) -> npt.NDArray[np.int64]:
-    """Draw the same number of photos of each label from the training split.
+    """Draw the same number of photos of each label from the training split; a label with fewer gives all.
 
     A larger draw of the same seed contains the smaller ones, so that a larger cell only adds photos.
-
-    Args:
-        photos: N photos.
-        photos_per_label: Number of photos; a label with fewer gives all, and 0 takes all of every label.
-        seed: Seed of the draw.
 
     Returns:
         Indices of the photos, int64, ascending.

@@ -22,20 +22,13 @@ def tabulate_cells(cells: Sequence[Manifest]) -> pa.Table:
 def _row(cell: Manifest) -> dict[str, object]:
     details, settings = cell.details, cell.settings
     correct, total = details["correct"], details["test_photos"]
-    interval = wilson_interval(correct, total)
     return {
+        **details,
+        **wilson_interval(correct, total)._asdict(),
         "way": settings["way"],
         "photos_per_label": settings["photos_per_label"] or None,
         "seed": settings["seed"],
-        "photos": details["photos"],
-        "test_photos": total,
-        "correct": correct,
         "accuracy": correct / total,
-        "low": interval.low,
-        "high": interval.high,
-        "seconds": details["seconds"],
-        "passes": details["passes"],
-        "cut": details["cut"],
         "cell": cell.key,
     }
 

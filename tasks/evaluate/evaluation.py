@@ -1,14 +1,13 @@
 """Evaluates a head or a fine-tuned network: predictions, metrics and cross-validation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from tasks.backbone.backbones import Prepared
 from tasks.evaluate.cross_validation import fold_heads, predict_photos
-from tasks.evaluate.metrics import CrossValidation, Metrics, measure, measure_cross_validation
+from tasks.evaluate.metrics import measure, measure_cross_validation
 from tasks.evaluate.predictions import PredictedPhotos, publish_predictions
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
@@ -35,58 +34,43 @@ class TrainedOn(NamedTuple):
     statistics: AnyPath | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Quality of a head or network.
-
-    Args:
-        metrics: Metrics on the test split.
-        cross_validation: Cross-validation of the same recipe over all photos; None if none was asked for.
-    """
-
-    metrics: Metrics
-    cross_validation: CrossValidation | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the content of metrics.json as plain Python values."""
-        crossed = self.cross_validation
-        return {"test": self.metrics.to_json(), "cross_validation": crossed.to_json() if crossed else None}
-
-
 def evaluate(
     snapshot: str, settings: EvaluateSettings, source: TrainedOn, root: DataRoot, progress: Progress
-) -> Evaluation:
+) -> dict[str, Any]:
     """Evaluate the head or network of a snapshot, and publish metrics.json and predictions.parquet.
 
-    Args:
-        snapshot: Key of the snapshot.
-        settings: Settings of the evaluation; they name the head or network.
-        source: Training data of the head or network.
-        root: The data root.
-        progress: Counts the folds of a cross-validation and the predicted photos.
+    metrics.json has the metrics on the test split, and the cross-validation of a head's recipe over all photos, null
+    where none was asked for.
+
+    Returns:
+        The content of metrics.json.
     """
     if isinstance(settings.train, TrainSettings):
         predicted, crossed = _predict_with_head(snapshot, settings, source, root, progress)
     else:
         predicted, crossed = _predict_with_network(snapshot, settings.train, source, root, progress), None
     photos, test = predicted.photos, predicted.photos.of("test")
-    metrics = measure(photos.truth[test], predicted.probabilities[test], photos.labels)
-    evaluation = Evaluation(metrics, crossed)
+    metrics = {
+        "test": measure(photos.truth[test], predicted.probabilities[test], photos.labels).to_json(),
+        "cross_validation": crossed,
+    }
     folder = root.evaluate(settings.key(snapshot))
     publish_predictions(folder, predicted, {"snapshot": snapshot, "head": settings.train.key(snapshot)})
-    publish_json(folder / "metrics.json", evaluation.to_json())
-    return evaluation
+    publish_json(folder / "metrics.json", metrics)
+    return metrics
 
 
 def _predict_with_head(
     snapshot: str, settings: EvaluateSettings, source: TrainedOn, root: DataRoot, progress: Progress
-) -> tuple[PredictedPhotos, CrossValidation | None]:
+) -> tuple[PredictedPhotos, dict[str, Any] | None]:
     train, folds = cast("TrainSettings", settings.train), settings.folds
     photos = load_photos(snapshot, source.manifests, train, root)
     head = load_head(root.train(train.key(snapshot)))
     heads = fold_heads(photos, head, folds, source.statistics, progress) if folds else ()
     probabilities, crossed = predict_photos(photos, head, heads, progress)
-    cross_validation = None if crossed is None else measure_cross_validation(folds, photos.truth, crossed)
+    cross_validation = (
+        None if crossed is None else measure_cross_validation(folds, photos.truth, crossed, photos.labels)
+    )
     return PredictedPhotos(photos, probabilities), cross_validation
 
 

@@ -1,6 +1,6 @@
 """Metrics of predictions: accuracy and its interval, log loss, calibration, confusion matrix, scores by label."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -44,6 +44,16 @@ class LabelMetrics:
     recall: float | None
     f1: float | None
 
+    @property
+    def precision_interval(self) -> Interval | None:
+        """The 95 % Wilson interval of the precision; None if the label is never predicted."""
+        return wilson_interval(self.correct, self.predicted) if self.predicted else None
+
+    @property
+    def recall_interval(self) -> Interval | None:
+        """The 95 % Wilson interval of the recall; None if no photo has the label."""
+        return wilson_interval(self.correct, self.photos) if self.photos else None
+
 
 @dataclass(frozen=True, eq=False)  # a generated == would fail on arrays
 class Metrics:
@@ -72,64 +82,26 @@ class Metrics:
     def to_json(self) -> dict[str, Any]:
         """Return plain Python values for metrics.json; what is undefined is None."""
         return {
-            "photos": self.photos,
-            "correct": self.correct,
-            "accuracy": self.accuracy,
+            **vars(self),
             "interval": {**self.interval._asdict(), "confidence": CONFIDENCE},
-            "log_loss": self.log_loss,
-            "expected_calibration_error": self.expected_calibration_error,
             "labels": [entry.label for entry in self.per_label],
             "confusion": self.confusion.tolist(),
             "per_label": [asdict(entry) for entry in self.per_label],
         }
 
 
-@dataclass(frozen=True)
-class CrossValidation:
-    """Metrics over all photos, each predicted by a head that was not trained on it.
-
-    Args:
-        folds: Number of folds.
-        accuracy: Share of the photos that are predicted rightly.
-        interval: Its 95 % interval.
-        log_loss: Mean of -ln(probability of the true label), in nats.
-        expected_calibration_error: See the function of this name.
-    """
-
-    folds: int
-    accuracy: float
-    interval: Interval
-    log_loss: float
-    expected_calibration_error: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain Python values for metrics.json."""
-        return {**asdict(self), "interval": {**self.interval._asdict(), "confidence": CONFIDENCE}}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "CrossValidation":
-        """Return the cross-validation that `to_json` gave these values of."""
-        interval = Interval(values["interval"]["low"], values["interval"]["high"])
-        return cls(**{**values, "interval": interval})
-
-
-def wilson_interval(correct: int, total: int, confidence: float = CONFIDENCE) -> Interval:
-    """Return the confidence interval of a share.
+def wilson_interval(correct: int, total: int) -> Interval:
+    """Return the 95 % confidence interval of a share.
 
     Wilson's score interval (Wilson 1927, Probable inference, the law of succession, and statistical inference), which
     stays inside [0, 1] and keeps its coverage near 0 and 1, where the normal approximation loses it.
 
-    Args:
-        correct: Number of successes, in [0, total].
-        total: Number of trials, at least 1.
-        confidence: Probability that such an interval holds the true share, in (0, 1).
-
     Raises:
-        ValueError: A count or the confidence is out of range.
+        ValueError: There are no trials, or more successes than trials.
     """
     if total < 1:  # scipy raises or returns nan, depending on its version
         raise ValueError(f"a share of {total} trials has no interval: give 1 trial at least")
-    bounds = binomtest(correct, total).proportion_ci(confidence_level=confidence, method="wilson")
+    bounds = binomtest(correct, total).proportion_ci(CONFIDENCE, method="wilson")
     return Interval(float(bounds.low), float(bounds.high))
 
 
@@ -194,17 +166,12 @@ def measure(truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32],
 
 
 def measure_cross_validation(
-    folds: int, truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32]
-) -> CrossValidation:
-    """Measure the predictions of a cross-validation; `truth` and `probabilities` as of `measure`."""
-    correct = int((probabilities.argmax(axis=1) == truth).sum())
-    return CrossValidation(
-        folds=folds,
-        accuracy=correct / len(truth),
-        interval=wilson_interval(correct, len(truth)),
-        log_loss=log_loss(probabilities, truth),
-        expected_calibration_error=expected_calibration_error(truth, probabilities),
-    )
+    folds: int, truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32], labels: Sequence[str]
+) -> dict[str, Any]:
+    """Measure the predictions of a cross-validation as metrics.json holds it; the arguments are those of `measure`."""
+    measured = measure(truth, probabilities, labels).to_json()
+    names = ("accuracy", "interval", "log_loss", "expected_calibration_error")
+    return {"folds": folds, **{name: measured[name] for name in names}}
 
 
 def _per_label(confusion: NDArray[np.int64], labels: Sequence[str]) -> tuple[LabelMetrics, ...]:

@@ -53,52 +53,37 @@ def tabulate_predictions(predicted: PredictedPhotos) -> pa.Table:
     """Return a table with the columns of `PREDICTIONS`; each row's probabilities are in the order of the labels."""
     photos = predicted.photos
     names = np.array(photos.labels, dtype=object)
-    columns = [
-        photos.sha256,
-        photos.paths,
-        names[photos.truth],
-        names[predicted.predicted],
-        _lists(predicted.probabilities),
-        photos.splits.names,
-    ]
-    arrays = [
-        column if isinstance(column, pa.ChunkedArray) else pa.array(column, field.type)
-        for column, field in zip(columns, PREDICTIONS, strict=True)
-    ]
-    return pa.table(arrays, schema=PREDICTIONS)
+    columns = {
+        "sha256": photos.sha256,
+        "path": photos.paths,
+        "label": names[photos.truth],
+        "predicted": names[predicted.predicted],
+        "probabilities": _lists(predicted.probabilities),
+        "split": photos.splits.names,
+    }
+    return pa.table(columns, PREDICTIONS)
 
 
 def _lists(probabilities: Probabilities) -> pa.ChunkedArray:
     """Return one list a row, in as many chunks as Arrow needs."""
     classes = probabilities.shape[1]
-    rows = max(1, _MAX_VALUES // classes)
-    chunks = [probabilities[start : start + rows] for start in range(0, len(probabilities), rows)]
-    lists = [
-        pa.ListArray.from_arrays(np.arange(0, chunk.size + 1, classes, dtype=np.int32), chunk.reshape(-1))
-        for chunk in chunks
-    ]
+    rows, lists = max(1, _MAX_VALUES // classes), []
+    for start in range(0, len(probabilities), rows):
+        chunk = probabilities[start : start + rows]
+        offsets = np.arange(0, chunk.size + 1, classes, dtype=np.int32)
+        lists.append(pa.ListArray.from_arrays(offsets, chunk.reshape(-1)))
     return pa.chunked_array(lists, PREDICTIONS.field("probabilities").type)
 
 
 def publish_predictions(evaluation: AnyPath, predicted: PredictedPhotos, settings: Mapping[str, object]) -> None:
-    """Publish the predictions of an evaluation.
-
-    Args:
-        evaluation: Folder of the evaluation; its name is the evaluation's key.
-        predicted: The photos, sorted by sha256.
-        settings: Settings for the file's metadata, beside the labels.
-    """
+    """Publish the predictions of an evaluation in its folder; the file's metadata has the labels and `settings`."""
     table = tabulate_predictions(predicted)
     facts = {"labels": list(predicted.photos.labels), **settings}
     publish_parquet(evaluation / _FILE, table.cast(describe(PREDICTIONS, "evaluate", evaluation.name, facts)))
 
 
 def read_predictions(evaluation: AnyPath, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read all columns of the predictions of an evaluation, or some.
-
-    Args:
-        evaluation: Folder of the evaluation.
-        columns: Names of columns of `PREDICTIONS`, in their order; None reads all.
+    """Read columns of the predictions of an evaluation, in the order of `PREDICTIONS`; None reads all.
 
     Raises:
         DamagedError: The file is missing, damaged or of another version.

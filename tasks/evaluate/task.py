@@ -50,8 +50,8 @@ class EvaluateHead(RunStageTask):
 
         weights = self.context.weights_of(self.settings.train.backbones[0].weights_sha256)
         source = TrainedOn(self.requires().manifests(), weights, self.context.statistics)
-        evaluation = evaluate(self.snapshot, self.settings, source, self.root, progress)
-        photos = evaluation.metrics.photos
+        metrics = evaluate(self.snapshot, self.settings, source, self.root, progress)
+        photos = metrics["test"]["photos"]
         return StageResult(
             key=self.results().name,
             snapshot=self.snapshot,
@@ -59,5 +59,5 @@ class EvaluateHead(RunStageTask):
             photos=photos,
             new=photos,
             reused=0,
-            details=evaluation.to_json(),
+            details=metrics,
         )

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tasks.champion.decision import Decision
 from tasks.decode.rejections import MissingPhoto
 from tasks.decode.repair import tell_flawed
-from tasks.evaluate.metrics import CrossValidation
 from tasks.evaluate.predictions import read_predicted_photos
 from tasks.paths import AnyPath
 from tasks.progress import Progress
@@ -24,14 +24,13 @@ from tasks.report.figures import learning_curve_figure, precision_recall_figure,
 from tasks.report.gallery import MAX_SHOWN, Gallery, Guess, ShownPhoto, fill_gallery, select_photos
 from tasks.report.map import MAX_POINTS, BottleneckMap, draw_map
 from tasks.report.provenance import describe_provenance
-from tasks.report.reported_run import Exports, ReportedRun, read_previous_runs
+from tasks.report.reported_run import ReportedRun, read_previous_runs
 from tasks.report.results import Results, measure_results
 from tasks.runs.records import RunHistory, RunRecord
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.photos import read_snapshot
 from tasks.snapshot.splits import Fill
 from tasks.storage.layout import DataRoot
-from tasks.train.curve import WEIGHTS, curve_path, read_curve
 from tasks.train.settings import TrainSettings
 
 _PARTS = 4
@@ -64,7 +63,7 @@ class Report:
     Args:
         runs: All runs of the dataset so far; the last one is the run of this report.
         backbone: Name of the backbone.
-        cross_validation: Cross-validation of the same recipe; None if there is none.
+        cross_validation: Cross-validation of the same recipe, as metrics.json has it; None if there is none.
         seconds: Seconds of each stage, in the order of the stages.
         provenance: Keys, parameters, model and versions: groups of values by name, in the order to be shown.
         decision: The decision on the champion.
@@ -82,12 +81,12 @@ class Report:
         repeated: Photos with several paths.
         repeated_images: JPEG or PNG files of some of these, by key.
         map: Map of the bottlenecks; None for a fine-tuned network.
-        exports: Agreement of the exported files; None if no export was asked for.
+        exports: Details of the export, with the agreement of its files; None if no export was asked for.
     """
 
     runs: Sequence[RunRecord]
     backbone: str
-    cross_validation: CrossValidation | None
+    cross_validation: Mapping[str, Any] | None
     seconds: Mapping[str, float]
     provenance: Mapping[str, Mapping[str, str]]
     decision: Decision
@@ -105,7 +104,7 @@ class Report:
     repeated: RepeatedPhotos
     repeated_images: Mapping[str, bytes]
     map: BottleneckMap | None
-    exports: Exports | None
+    exports: Mapping[str, Any] | None
 
     @property
     def run(self) -> RunRecord:
@@ -129,7 +128,7 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
     changes = read_changes(history.runs[-1].snapshot, snapshot, root) if history.runs else None
     predicted = read_predicted_photos(root.evaluate(run.stages["evaluate"].key))
     progress.advance(1)
-    results, crossed = measure_results(predicted), run.stages["evaluate"].details["cross_validation"]
+    results = measure_results(predicted)
     progress.advance(1)
     # A fine-tuned network has no fixed bottlenecks.
     train, has_map = run.settings.train, isinstance(run.settings.train, TrainSettings)
@@ -141,7 +140,7 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
     report = Report(
         runs=runs,
         backbone=" + ".join(backbone.name for backbone in train.backbones),
-        cross_validation=CrossValidation.from_json(crossed) if crossed else None,
+        cross_validation=run.stages["evaluate"].details["cross_validation"],
         seconds=run.seconds,
         provenance=describe_provenance(run),
         decision=run.decision,
@@ -159,7 +158,7 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
         repeated=repeated,
         repeated_images=_repeated_images(repeated, gallery),
         map=draw_map(gallery, train, root) if isinstance(train, TrainSettings) else None,
-        exports=run.exports,
+        exports=run.stages["export"].details if "export" in run.stages else None,
     )
     progress.advance(1)
     return report
@@ -175,24 +174,13 @@ def _draw_figures(results: Results, runs: Sequence[RunRecord], head: AnyPath) ->
         confusion=confusion_figure(results.metrics.confusion, list(results.curves)),
         reliability=reliability_figure(results.bins),
         precision_recall=precision_recall_figure(results.curves, results.average_curve),
-        learning_curve=draw_learning_curve(head),
+        learning_curve=learning_curve_figure(head),
         trend=trend_figure(runs) if len(runs) > 1 else None,
     )
 
 
-def draw_learning_curve(head: AnyPath) -> str | None:
-    """Draw the learning curve of a head or network in this folder as an SVG element; None if no `watch` ran.
-
-    Raises:
-        StoreError: The file of the curve is damaged.
-    """
-    curves = {weights: read_curve(curve_path(head, weights)) for weights in WEIGHTS}
-    measured = {weights: curve for weights, curve in curves.items() if len(curve)}
-    return learning_curve_figure(measured) if measured else None
-
-
 def _notes(run: ReportedRun, fills: Sequence[Fill], history: RunHistory, *, changes_known: bool) -> list[str]:
-    notes = [run.exports.note] if run.exports and run.exports.note else []
+    notes = [run.export_note] if run.export_note else []
     notes += [
         f"The thresholds left the label {fill.label!r} without photos in the {fill.split} split; the photo with the "
         f"nearest hash, {fill.sha256[:12]}…, fills in."

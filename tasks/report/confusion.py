@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from tasks.report.svg import BLUE, FONT, GRID, INK, NAME_LENGTH, PERCENT, SOFT, font, new_figure, to_svg, write
@@ -17,20 +18,18 @@ _LARGEST_SIDE = 20.0  # inches
 _LINE_PITCH = 0.12  # inches between the smallest legible names
 _LETTER = 0.09  # inches, of the widest names
 _WHITE_FROM = 0.8  # opacity of a cell's colour from which white is read better on it than ink
+_SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(BLUE, 0), to_rgba(BLUE, 1)])
 _SCALE = (0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1)
 
 
 def confusion_figure(confusion: NDArray[np.integer[Any]], labels: Sequence[str]) -> str:
-    """Draw a confusion matrix, coloured by the share of the true label's photos.
+    """Draw a confusion matrix as an SVG element, coloured by the share of the true label's photos.
 
     With up to 25 labels, cells above 0 also show their counts. With many, only every n-th label has a name.
 
     Args:
         confusion: int [C, C], photos by true label (rows) and predicted label (columns); C at least 1.
         labels: The C labels, in the order of rows and columns.
-
-    Returns:
-        An SVG element.
     """
     count = len(labels)
     cell = _cell_side(count)
@@ -39,11 +38,12 @@ def confusion_figure(confusion: NDArray[np.integer[Any]], labels: Sequence[str])
     axes = figure.add_axes((0, 0, side / (side + 1.0), 1))
     axes.patch.set_visible(False)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    axes.imshow(_blue(shares), interpolation="none")
+    # The root brings out small shares, such as a mistake in a hundred.
+    image = axes.imshow(shares, cmap=_SHADES, norm=PowerNorm(0.5, 0, 1), interpolation="none")
     _name_axes(axes, labels, cell)
     if count <= _COUNTED_LABELS:
         _write_counts(axes, confusion, shares, cell)
-    _draw_scale(figure, side)
+    _draw_scale(figure, image, side)
     right = f"{np.trace(confusion):,} of {confusion.sum():,} photos lie on its diagonal"
     return to_svg(figure, "confusion", f"Confusion matrix of the test split, true labels by row: {right}.")
 
@@ -55,28 +55,16 @@ def _cell_side(count: int) -> float:
     return min(max(0.16, 8 / count), _LARGEST_SIDE / count)
 
 
-def _blue(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return one blue whose opacity is the root of each share: [R, C] in [0, 1] to uint8 [R, C, 4], RGBA."""
-    # The root brings out small shares, such as a mistake in a hundred.
-    colours = np.broadcast_to((*to_rgb(BLUE), 0.0), (*shares.shape, 4)).copy()
-    colours[..., 3] = np.sqrt(shares)
-    return np.round(255 * colours).astype(np.uint8)
-
-
-def _draw_scale(figure: Figure, side: float) -> None:
+def _draw_scale(figure: Figure, image: AxesImage, side: float) -> None:
     height = min(1.0, 4.0 / side)
     axes = figure.add_axes(((side + 0.15) / (side + 1.0), 1 - height, 0.16 / (side + 1.0), height))
-    steps = np.linspace(0, 1, 256)[:, None]
-    # Spaced by the root as well, or small shares would have no room.
-    axes.imshow(_blue(steps**2), interpolation="none", aspect="auto", origin="lower", extent=(0, 1, 0, 1))
+    scale = figure.colorbar(image, axes, ticks=_SCALE, format=PERCENT)
+    scale.set_label("Share of the true label's photos", fontproperties=font(9), color=INK)
+    scale.outline.set_visible(False)
     axes.patch.set_visible(False)
-    axes.yaxis.tick_right()
-    axes.yaxis.set_label_position("right")
-    axes.set_xticks([])
-    axes.set_yticks(np.sqrt(_SCALE), [PERCENT.format_pct(share, 1) for share in _SCALE])
-    axes.set_ylabel("Share of the true label's photos", fontproperties=font(9), color=INK)
+    for shades in axes.collections:
+        shades.set_rasterized(True)
     axes.tick_params(labelsize=8, labelfontfamily=FONT, labelcolor=SOFT, color=SOFT, width=0.6)
-    axes.spines[:].set_visible(False)
 
 
 def _name_axes(axes: Axes, labels: Sequence[str], cell: float) -> None:

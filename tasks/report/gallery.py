@@ -73,12 +73,9 @@ class PhotoSelection(NamedTuple):
 
 
 def select_photos(predicted: PredictedPhotos, added: Collection[str], *, map_points: int) -> PhotoSelection:
-    """Select the photos that a report shows; where any would do, the first by hash, which is as good as random.
+    """Select the photos that a report shows, of new ones (`added`, by their keys) and of all.
 
-    Args:
-        predicted: All photos.
-        added: Keys of the new photos.
-        map_points: Photos on the map at most.
+    Where any would do, they are the first by hash, which is as good as random.
     """
     new = set(added)
     first, second = -np.partition(-predicted.probabilities, 1, axis=1)[:, :2].T
@@ -180,16 +177,7 @@ def read_pictures(keys: Iterable[str], decode: DecodeSettings, root: DataRoot) -
 
 
 def decode_pictures(paths: Mapping[str, str], folder: AnyPath, decode: DecodeSettings) -> dict[str, bytes]:
-    """Make pictures from photos' files, without files that are unreadable, undecodable or changed.
-
-    Args:
-        paths: Path of each photo, relative to the folder, by key.
-        folder: Folder of the dataset.
-        decode: Settings of the pictures.
-
-    Returns:
-        JPEG or PNG files by key.
-    """
+    """Make pictures by key from files of a dataset's folder, without those that are unreadable or changed."""
     if not paths:
         return {}
     photos = [Photo(*item) for item in paths.items()]

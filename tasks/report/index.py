@@ -1,15 +1,14 @@
 """Index of a data root: one page that lists the runs of every dataset and links their reports."""
 
-import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
-from tasks.champion.champion_file import Champion, read_champion
+from tasks.champion.champion_file import read_champion
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.report.reported_run import find_reports
 from tasks.report.templates import page_environment
-from tasks.runs.records import RunRecord, read_history, recorded_datasets
+from tasks.runs.records import read_history, recorded_datasets
 from tasks.storage.files import lock_folder, publish_bytes
 from tasks.storage.layout import DataRoot
 
@@ -19,33 +18,6 @@ LISTED_RUNS = 40
 _WIDTH, _HEIGHT, _MARGIN = 600.0, 80.0, 8.0
 _MAX_POINTS = 200
 _MIN_SPAN = 0.02  # of accuracies, so that the noise of a photo or two does not fill the line's height
-
-
-@dataclass(frozen=True)
-class DatasetRuns:
-    """Runs and champion of a dataset.
-
-    Args:
-        name: Name of the dataset.
-        runs: The listed runs with the links to their reports, the newest first.
-        count: Number of all runs.
-        first: Date of the first run; None if there is none.
-        line: Accuracies by run as points of an SVG polyline; empty for fewer than two runs.
-        span: Accuracies at the bottom and the top of the line.
-        champion: The champion; None if there is none.
-        champion_link: Link to the champion's report; None if there is none.
-        damaged: A sentence on each damaged file of the dataset.
-    """
-
-    name: str
-    runs: Sequence[tuple[RunRecord, str | None]]
-    count: int
-    first: dt.date | None
-    line: str
-    span: tuple[float, float]
-    champion: Champion | None
-    champion_link: str | None
-    damaged: Sequence[str]
 
 
 def publish_index(root: DataRoot) -> AnyPath:
@@ -60,13 +32,14 @@ def publish_index(root: DataRoot) -> AnyPath:
 
 def render_index(root: DataRoot) -> str:
     """Render the index as an HTML page that loads nothing; it names damaged files and shows the rest."""
-    datasets = [_read_dataset(root, name) for name in recorded_datasets(root)]
+    datasets = [_describe_dataset(root, name) for name in recorded_datasets(root)]
     template = page_environment().get_template("index.html.j2")
-    count = sum(dataset.count for dataset in datasets)
+    count = sum(dataset["count"] for dataset in datasets)
     return template.render(datasets=datasets, count=count, width=_WIDTH, height=_HEIGHT)
 
 
-def _read_dataset(root: DataRoot, name: str) -> DatasetRuns:
+def _describe_dataset(root: DataRoot, name: str) -> dict[str, Any]:
+    """Return the values of a dataset's section; `runs` has the last runs with the links to their reports."""
     runs, errors = read_history(root, name)
     champion = None
     try:
@@ -74,24 +47,24 @@ def _read_dataset(root: DataRoot, name: str) -> DatasetRuns:
     except StoreError as exc:
         errors.append(exc)
     accuracies, newest = [run.accuracy for run in runs], runs[::-1]
-    span = _span(accuracies)
-    listed = newest[:LISTED_RUNS]
+    span, listed = _span(accuracies), newest[:LISTED_RUNS]
     crowned = [run for run in newest if champion and run.model == champion.model][:1]
     links = find_reports([*listed, *crowned])
-    return DatasetRuns(
-        name=name,
-        runs=list(zip(listed, links, strict=False)),
-        count=len(runs),
-        first=runs[0].date if runs else None,
-        line=_line(accuracies, span),
-        span=span,
-        champion=champion,
-        champion_link=links[-1] if crowned else None,
-        damaged=[str(error) for error in errors],
-    )
+    return {
+        "name": name,
+        "runs": list(zip(listed, links, strict=False)),
+        "count": len(runs),
+        "first": runs[0].date if runs else None,
+        "line": _line(accuracies, span),
+        "span": span,
+        "champion": champion,
+        "champion_link": links[-1] if crowned else None,
+        "damaged": [str(error) for error in errors],
+    }
 
 
 def _span(accuracies: Sequence[float]) -> tuple[float, float]:
+    """Return the accuracies at the bottom and the top of the line."""
     if not accuracies:
         return 0.0, 1.0
     low, high = min(accuracies), max(accuracies)
@@ -100,7 +73,7 @@ def _span(accuracies: Sequence[float]) -> tuple[float, float]:
 
 
 def _line(accuracies: Sequence[float], span: tuple[float, float]) -> str:
-    """Return points from left to right; of many runs only every n-th, and always the last one."""
+    """Return the points of an SVG polyline; of many runs only every n-th, and always the last one."""
     if len(accuracies) < 2:
         return ""
     step = -(-len(accuracies) // _MAX_POINTS)

@@ -8,14 +8,17 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from tasks.concurrency import map_ordered
+from tasks.hardware import available_cores
+
 #: Longer side of an image in pixels at most.
 LARGEST_SIDE = 300
-#: Width and height of an image on a sheet in pixels, and side of a thumbnail.
+#: Width and height of an image on a sheet in pixels.
 TILE = 64
 #: Images in a row of a sheet, and rows of a sheet at most.
 TILES_ACROSS = 16
 
-_QUALITY, _SHEET_QUALITY, _THUMBNAIL_QUALITY = 80, 72, 70
+_QUALITY, _SHEET_QUALITY = 80, 72
 _SMALLEST_SIDE = 128
 _IMAGES_AT_FULL_SIZE = 160
 _BACKGROUND = (128, 128, 128)
@@ -35,20 +38,8 @@ def side_for(images: int) -> int:
     return max(_SMALLEST_SIDE, round(LARGEST_SIDE * scale))
 
 
-def make_thumbnail(image: bytes) -> bytes:
-    """Shrink a JPEG or PNG file to a JPEG file whose longer side has `TILE` pixels at most."""
-    with Image.open(io.BytesIO(image)) as picture:
-        picture.draft("RGB", (TILE, TILE))
-        picture.thumbnail((TILE, TILE), Image.Resampling.BILINEAR)
-        return _jpeg(picture.convert("RGB"), _THUMBNAIL_QUALITY)
-
-
 def embed_picture(image: bytes, side: int = LARGEST_SIDE) -> InlineImage:
-    """Shrink an image, keeping its proportions, for a page; a small one keeps its size.
-
-    Args:
-        image: A JPEG or PNG file.
-        side: Longer side in pixels at most.
+    """Shrink a JPEG or PNG file for a page, keeping its proportions, to sides of `side` pixels at most.
 
     Raises:
         PIL.UnidentifiedImageError: The bytes are no image.
@@ -59,13 +50,10 @@ def embed_picture(image: bytes, side: int = LARGEST_SIDE) -> InlineImage:
 
 
 def tile_pictures(images: Sequence[bytes]) -> list[str]:
-    """Put small images on sheets, which are much shorter than single files with their own tables.
+    """Shrink images to tiles on sheets, which are much shorter than single files with their own tables.
 
     Image i is on sheet i // TILES_ACROSS**2. There, j = i % TILES_ACROSS**2 is in row j // TILES_ACROSS and column
     j % TILES_ACROSS.
-
-    Args:
-        images: JPEG or PNG files.
 
     Returns:
         The sheets, each a JPEG file as a data URI.
@@ -74,7 +62,8 @@ def tile_pictures(images: Sequence[bytes]) -> list[str]:
         PIL.UnidentifiedImageError: The bytes of one are no image.
     """
     step = TILES_ACROSS**2
-    return [_sheet(images[start : start + step]) for start in range(0, len(images), step)]
+    sheets = (images[start : start + step] for start in range(0, len(images), step))
+    return list(map_ordered(_sheet, sheets, available_cores()))
 
 
 def _sheet(images: Sequence[bytes]) -> str:

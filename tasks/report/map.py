@@ -10,12 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from tasks.concurrency import map_ordered
-from tasks.hardware import available_cores
 from tasks.report.gallery import Gallery
-from tasks.report.inline_images import TILE, TILES_ACROSS, make_thumbnail, tile_pictures
+from tasks.report.inline_images import TILE, TILES_ACROSS, tile_pictures
 from tasks.report.svg import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from tasks.storage.layout import DataRoot
 from tasks.train.features import Features
@@ -44,7 +43,7 @@ class MapPoint(NamedTuple):
         split: Name of the split.
         predicted: Index of the predicted label.
         path: Path in the dataset.
-        image: A small JPEG or PNG file.
+        image: A JPEG or PNG file.
     """
 
     x: float
@@ -67,28 +66,12 @@ class MapPoint(NamedTuple):
         return self.predicted != self.label
 
 
-class LabelPoints(NamedTuple):
-    """The points of one label.
-
-    Args:
-        label: Index of the label.
-        name: The label.
-        colour: CSS colour.
-        points: The points, mistakes last, so that they are drawn above the others.
-    """
-
-    label: int
-    name: str
-    colour: str
-    points: Sequence[MapPoint]
-
-
 @dataclass(frozen=True)
 class BottleneckMap:
     """A map of bottlenecks.
 
     Args:
-        points: The photos on the map.
+        points: The photos on the map, by label; the mistakes of each are last, so that they are drawn above the others.
         labels: All labels.
         photos: Number of photos that the points were selected from.
         method: One sentence on how the map was made.
@@ -99,15 +82,11 @@ class BottleneckMap:
     photos: int
     method: str
 
-    @property
-    def groups(self) -> list[LabelPoints]:
-        """The points by label, in the labels' order, without labels that have no point."""
-        groups = []
-        for label, name in enumerate(self.labels):
-            points = sorted((point for point in self.points if point.label == label), key=lambda point: point.wrong)
-            if points:
-                groups.append(LabelPoints(label, name, _colour(label, len(self.labels)), points))
-        return groups
+    def colour(self, label: int) -> str:
+        """Return the CSS colour of a label, given by its index."""
+        if len(self.labels) <= len(_COLOURS):
+            return _COLOURS[label]
+        return f"oklch(var(--map-light) 0.15 {label * _GOLDEN_ANGLE % 360:.0f})"
 
     @property
     def mistakes(self) -> int:
@@ -120,34 +99,22 @@ class BottleneckMap:
         return round(min(7.0, max(2.8, 140 / math.sqrt(max(len(self.points), 1)))), 1)
 
     def script_data(self) -> dict[str, Any]:
-        """Return the script's data as JSON can hold it, the points in the order of the groups.
+        """Return the script's data as JSON can hold it.
 
         Raises:
             PIL.UnidentifiedImageError: The image of a point is none.
         """
-        points = [point for group in self.groups for point in group.points]
         return {
             "labels": list(self.labels),
-            "points": [[*each.position, each.label, each.predicted, each.split, each.path] for each in points],
-            "sheets": tile_pictures([point.image for point in points]),
+            "points": [[*each.position, each.label, each.predicted, each.split, each.path] for each in self.points],
+            "sheets": tile_pictures([point.image for point in self.points]),
             "tile": TILE,
             "across": TILES_ACROSS,
         }
 
 
-def _colour(label: int, labels: int) -> str:
-    if labels <= len(_COLOURS):
-        return _COLOURS[label]
-    return f"oklch(var(--map-light) 0.15 {label * _GOLDEN_ANGLE % 360:.0f})"
-
-
 def draw_map(gallery: Gallery, settings: TrainSettings, root: DataRoot) -> BottleneckMap:
     """Make the map of the photos that a gallery selected for it.
-
-    Args:
-        gallery: The photos.
-        settings: Settings of the head.
-        root: The data root, with the bottlenecks.
 
     Raises:
         StoreError: A store has lost bottlenecks, or a shard is damaged.
@@ -156,7 +123,6 @@ def draw_map(gallery: Gallery, settings: TrainSettings, root: DataRoot) -> Bottl
     keys, splits = [photos.sha256[index] for index in indices], photos.splits.names
     predicted = gallery.predicted.predicted
     positions, method = embed_in_plane(read_vectors(keys, settings, root))
-    images = map_ordered(make_thumbnail, [gallery.images[key] for key in keys], available_cores())
     points = [
         MapPoint(
             x=round(x, 4),
@@ -165,20 +131,16 @@ def draw_map(gallery: Gallery, settings: TrainSettings, root: DataRoot) -> Bottl
             split=splits[index],
             predicted=int(predicted[index]),
             path=photos.paths[index],
-            image=image,
+            image=gallery.images[key],
         )
-        for index, (x, y), image in zip(indices, positions.tolist(), images, strict=True)
+        for index, key, (x, y) in zip(indices, keys, positions.tolist(), strict=True)
     ]
+    points.sort(key=lambda point: (point.label, point.wrong))
     return BottleneckMap(points, photos.labels, len(photos.sha256), method)
 
 
 def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -> Floats:
-    """Read the bottlenecks of photos' plain views, as signed square roots.
-
-    Args:
-        keys: Keys of n photos.
-        settings: Settings of the head.
-        root: The data root.
+    """Read the bottlenecks of the plain views of n photos, given by their keys, as signed square roots.
 
     Returns:
         float32 [n, D]: values of all layers, or of the last ones if the head takes these alone.
@@ -195,20 +157,16 @@ def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -
 
 
 def embed_in_plane(vectors: Floats) -> tuple[npt.NDArray[np.float64], str]:
-    """Embed bottlenecks in two dimensions, so that similar ones lie near each other.
-
-    Args:
-        vectors: float32 [n, D], n at least 6.
+    """Embed bottlenecks, float32 [n, D], n at least 6, in two dimensions, so that similar ones lie near each other.
 
     Returns:
         Positions, float64 [n, 2] in [0, 1], and one sentence on the method.
     """
     if not np.ptp(vectors, axis=0).any():
         return np.full((len(vectors), 2), 0.5), "All bottlenecks of the plain view are the same."
-    deviation = vectors.std(axis=0)
-    vectors = (vectors - vectors.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
     components = min(_COMPONENTS, *vectors.shape)
-    principal = PCA(components, svd_solver="full", random_state=0).fit_transform(vectors)
+    pca = PCA(components, svd_solver="full", random_state=0)
+    principal = pca.fit_transform(StandardScaler().fit_transform(vectors))
     method = "Bottlenecks of the plain view, square roots standardised, then by principal components"
     if components < 3:
         positions = np.column_stack([principal, np.zeros(len(vectors))])[:, :2]

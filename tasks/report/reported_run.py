@@ -17,27 +17,6 @@ from tasks.storage.layout import DataRoot
 
 
 @dataclass(frozen=True)
-class Exports:
-    """Agreement of a model's exported files with the model.
-
-    Args:
-        agreement: By file, the share of test photos with the same predicted label, in [0, 1]; None if it was not
-            tested.
-        refused: Whether a file disagrees with the model, so that nothing was exported.
-        note: A sentence on refused or untested files; empty if there are none.
-    """
-
-    agreement: Mapping[str, float | None]
-    refused: bool
-    note: str
-
-    @property
-    def lowest(self) -> float | None:
-        """The lowest agreement; None if no file was tested."""
-        return min((share for share in self.agreement.values() if share is not None), default=None)
-
-
-@dataclass(frozen=True)
 class ReportedRun:
     """The run that a report shows.
 
@@ -73,34 +52,27 @@ class ReportedRun:
         return Decision.from_json(self.stages["champion"].details)
 
     @property
-    def exports(self) -> Exports | None:
-        """Agreement of the exported files; None if no export was asked for."""
+    def export_note(self) -> str:
+        """A sentence on refused or untested exported files; empty if there are none."""
         if "export" not in self.stages:
-            return None
+            return ""
         details = self.stages["export"].details
-        agreement = {name: result["agreement"] for name, result in details["test"].items()}
-        refused, untested = details.get("refused"), explain_untested(details)
-        note = refused or explain_lacking(details) or (f"The export was {untested}" if untested else "")
-        return Exports(agreement, bool(refused), note)
+        untested = explain_untested(details)
+        return details.get("refused") or explain_lacking(details) or (f"The export was {untested}" if untested else "")
 
     @property
     def seconds(self) -> dict[str, float]:
         """Seconds of each stage; 0 if an earlier run did its work."""
         return {name: stage.seconds if stage.run == self.run_id else 0.0 for name, stage in self.stages.items()}
 
-    @property
-    def training_photos(self) -> Manifest:
-        """Manifest of the bottleneck stage, or of a network's decode stage, with the fewest photos.
-
-        A photo that one of several stages lacks is in no head.
-        """
-        stages = of_kind(self.stages, "bottleneck") or of_kind(self.stages, "decode")
-        return min(stages, key=lambda stage: stage.photos)
-
     def to_record(self) -> RunRecord:
         """Return the run as its record will have it; end and seconds are those of the stages so far."""
         test, crossed = (self.stages["evaluate"].details[name] for name in ("test", "cross_validation"))
-        decision, photos = self.decision, self.training_photos
+        # A photo that one of several stages lacks is in no head; a network has no bottlenecks.
+        photos = min(
+            of_kind(self.stages, "bottleneck") or of_kind(self.stages, "decode"), key=lambda stage: stage.photos
+        )
+        decision = self.decision
         return RunRecord(
             record=self.record,
             run=self.run_id,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
-from tasks.evaluate.metrics import BINS, Interval, LabelMetrics, Metrics, bin_confidence, measure, wilson_interval
+from tasks.evaluate.metrics import BINS, Interval, Metrics, bin_confidence, measure, wilson_interval
 from tasks.evaluate.predictions import PredictedPhotos
 
 Doubles = NDArray[np.float64]
@@ -47,36 +47,18 @@ class ConfidenceBin(NamedTuple):
     interval: Interval
 
 
-class LabelResult(NamedTuple):
-    """Results of one label on the test split.
-
-    Args:
-        scores: Counts and scores.
-        precision_interval: 95 % Wilson interval of the precision; None if the label is never predicted.
-        recall_interval: 95 % Wilson interval of the recall; None if no photo has the label.
-        average_precision: Area under the precision-recall curve; None if no photo has the label.
-    """
-
-    scores: LabelMetrics
-    precision_interval: Interval | None
-    recall_interval: Interval | None
-    average_precision: float | None
-
-
 @dataclass(frozen=True, eq=False)
 class Results:
     """Results of a model on the test split.
 
     Args:
         metrics: The metrics.
-        labels: Results by label, in the labels' order.
         curves: Precision-recall curves by label, in the labels' order.
         average_curve: Micro average of the curves: every pair of a photo and a label counts once.
         bins: Bins of confidence that hold photos, in their order.
     """
 
     metrics: Metrics
-    labels: Sequence[LabelResult]
     curves: Mapping[str, PrecisionRecall]
     average_curve: PrecisionRecall
     bins: Sequence[ConfidenceBin]
@@ -86,23 +68,14 @@ def measure_results(predicted: PredictedPhotos) -> Results:
     """Measure the predictions of the test split, which has a photo of every label."""
     photos, test = predicted.photos, predicted.photos.of("test")
     truth, probabilities = photos.truth[test], predicted.probabilities[test]
-    metrics = measure(truth, probabilities, photos.labels)
     has_label = truth[:, None] == np.arange(len(photos.labels))
     curves = [precision_recall(*columns) for columns in zip(has_label.T, probabilities.T, strict=True)]
     return Results(
-        metrics=metrics,
-        labels=[_label_result(*pair) for pair in zip(metrics.per_label, curves, strict=True)],
+        metrics=measure(truth, probabilities, photos.labels),
         curves=dict(zip(photos.labels, curves, strict=True)),
         average_curve=precision_recall(has_label.ravel(), probabilities.ravel()),
         bins=confidence_bins(truth, probabilities),
     )
-
-
-def _label_result(scores: LabelMetrics, curve: PrecisionRecall) -> LabelResult:
-    precision, recall = (
-        wilson_interval(scores.correct, total) if total else None for total in (scores.predicted, scores.photos)
-    )
-    return LabelResult(scores, precision, recall, curve.average)
 
 
 def precision_recall(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> PrecisionRecall:

@@ -10,7 +10,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
 from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
 
 import matplotlib as mpl
@@ -41,9 +40,11 @@ WIDTH, HEIGHT = 5.6, 3.4
 #: Format of shares.
 PERCENT = PercentFormatter(1.0, decimals=0, symbol="\u00a0%")
 
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _MIN_SPAN = 0.1  # of accuracies, so that the noise of a few photos does not fill the figure
 _NAME = "name:"
 _PIXELS_PER_POINT = 96 / 72
+_DECLARATION = re.compile(r"([\w-]+):\s*([^;]+)")
 _FRACTION = re.compile(r"-?\d+\.\d{4,}")
 _NAMESPACE = re.compile(r"\{http://www\.w3\.org/(2000/svg|1999/xlink)\}")
 _REFERENCE = re.compile(r"(?:url\()?#([^)]+)\)?")
@@ -106,11 +107,6 @@ def write(text: Text, name: str, number: int) -> None:
 
     It is laid out with letters that the font has. A long name loses its middle, and a tooltip shows it whole. A
     character that cannot be shown becomes a box, and a number before the name then identifies it.
-
-    Args:
-        text: A text of a figure.
-        name: Any text.
-        number: Number of the name, from 1.
     """
     shown = "".join(letter if letter.isprintable() else "□" for letter in name)
     if shown != name:
@@ -122,25 +118,20 @@ def write(text: Text, name: str, number: int) -> None:
 
 
 def to_svg(figure: Figure, name: str, label: str) -> str:
-    """Draw a figure as an SVG element that can stand in a page, cropped to its content.
+    """Draw a figure as an SVG element of its size in inches that can stand in a page, cropped to its content.
 
-    Args:
-        figure: The figure.
-        name: Salt of the ids inside: another one for each figure of a page.
-        label: Alternative text.
-
-    Returns:
-        The element's text, as wide as its inches; a page may give it another size.
+    The name, another one for each figure of a page, salts the ids inside; the label is the alternative text.
     """
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata={"Date": None})
+        figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.04, metadata=_NO_METADATA)
     svg = fromstring(buffer.getvalue())  # noqa: S314 (matplotlib wrote it, a line above)
-    _use_attributes(svg)
-    # A first block of definitions sets joins and ends of lines for the whole page.
-    for unwanted in (*svg.findall("metadata"), *svg.findall("defs[style]")):
-        svg.remove(unwanted)
+    # Before anything is rounded or replaced that a name may look like.
     _write_names(svg)
+    _use_attributes(svg)
+    # They would set joins and ends of lines for the whole page.
+    for styles in svg.findall("defs[style]"):
+        svg.remove(styles)
     _drop_unused_ids(svg)
     _, _, width, height = map(float, svg.attrib["viewBox"].split())
     svg.attrib = {
@@ -158,51 +149,38 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
 
 def _similar_letter(letter: str) -> str:
     """Return a letter of the font with about the same width, since a letter that it lacks would raise a warning."""
-    if ord(letter) in _letters():
+    if get_font(findfont(FONT)).get_char_index(ord(letter)):
         return letter
     if unicodedata.combining(letter):
         return ""
     return "W" if unicodedata.east_asian_width(letter) in "WF" else "n"
 
 
-@cache
-def _letters() -> frozenset[int]:
-    return frozenset(get_font(findfont(FONT)).get_charmap())
-
-
 def _use_attributes(svg: Element) -> None:
     """Replace styles, which the page's security policy forbids, by attributes; drop namespaces and blanks."""
     for element in svg.iter():
         element.tag = _NAMESPACE.sub("", element.tag)
-        attributes = {_NAMESPACE.sub("", name): value for name, value in element.attrib.items()}
-        element.attrib = {name: _shorten(name, value) for name, value in attributes.items()}
+        style = element.attrib.pop("style", "")
+        element.attrib = {_NAMESPACE.sub("", name): _shorten(value) for name, value in element.attrib.items()}
         if not (element.text or "").strip():
             element.text = None
         element.tail = None
-        for declaration in element.attrib.pop("style", "").split(";"):
-            name, value = (part.strip() for part in declaration.partition(":")[::2])
-            # Older versions of Matplotlib have size and family in one.
-            size = re.search(r"[\d.]+px", value) if name in ("font", "font-size") else None
-            if size:
-                element.set("font-size", size.group())
-            elif value and name != "font-family":
+        for name, value in _DECLARATION.findall(style):
+            if name != "font-family":
                 element.set(name, _PAGE_COLOURS.get(value, value))
 
 
-def _shorten(name: str, value: str) -> str:
-    """Round coordinates to a thousandth of a point, which halves their length."""
-    if name not in ("d", "transform", "x", "y"):
-        return value
+def _shorten(value: str) -> str:
+    """Round numbers to a thousandth, such as coordinates in points, which halves their length."""
     return " ".join(_FRACTION.sub(lambda number: f"{float(number.group()):.3f}", value).split())
 
 
 def _write_names(svg: Element) -> None:
     """Replace the texts that `write` laid out by the names that it was given."""
-    for group in svg.iter("g"):
-        gid = group.get("id", "")
-        if gid.startswith(_NAME):
-            short, whole = json.loads(gid.removeprefix(_NAME))
-            for text in group.iter("text"):
+    for group in svg.iterfind(".//{*}g[@id]"):
+        if group.attrib["id"].startswith(_NAME):
+            short, whole = json.loads(group.attrib.pop("id").removeprefix(_NAME))
+            for text in group.iterfind(".//{*}text"):
                 text.text = short
                 if whole:
                     SubElement(text, "title").text = whole

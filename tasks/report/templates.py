@@ -34,20 +34,16 @@ def page_environment(package: str = "tasks.report") -> Environment:
     )
     environment.filters |= {
         "number": "{:,}".format,
-        "percent": _percent,
+        "percent": lambda share: f"{100 * share:.1f}{_NO_BREAK_SPACE}%",
         "points": _points,
-        "score": _score,
+        "score": lambda score: "—" if score is None else f"{score:.3f}",
         "duration": _duration,
-        "counted": _counted,
+        "counted": lambda count, noun: f"{count:,} {noun}{'' if count == 1 else 's'}",
         "verdict_word": VERDICT_WORDS.__getitem__,
         "csp_hash": _csp_hash,
         "picture": embed_picture,
     }
     return environment
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}{_NO_BREAK_SPACE}%"
 
 
 def _points(difference: float) -> str:
@@ -56,19 +52,11 @@ def _points(difference: float) -> str:
     return "0.0" if float(points) == 0 else points.replace("-", _MINUS)
 
 
-def _score(score: float | None) -> str:
-    return "—" if score is None else f"{score:.3f}"
-
-
 def _duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f}{_NO_BREAK_SPACE}s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes:,}{_NO_BREAK_SPACE}min {rest}{_NO_BREAK_SPACE}s"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _csp_hash(text: str) -> str:

@@ -15,20 +15,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "champion" / "flowers.json"
 
 
-def test_the_champion_is_read_as_it_was_written(path: Path) -> None:
+def test_the_champion_is_read_as_it_was_written_and_a_person_finds_it_at_the_top(path: Path) -> None:
+    assert read_champion(path) is None
     publish_champion(path, "flowers", first_champion("model"))
     assert read_champion(path) == first_champion("model")
-
-
-def test_a_person_finds_who_is_champion_and_since_when_at_the_top(path: Path) -> None:
-    publish_champion(path, "flowers", first_champion("model"))
-    values = json.loads(path.read_text())
     top = {"schema_version": 1, "dataset": "flowers", "champion": "model", "since": "2026-11-24"}
-    assert list(values.items())[:4] == list(top.items())
-
-
-def test_without_a_file_there_is_no_champion(path: Path) -> None:
-    assert read_champion(path) is None
+    assert list(json.loads(path.read_text()).items())[:4] == list(top.items())
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", "null", {"schema_version": 99}, {"since": "soon"}, {"decision": {}}])

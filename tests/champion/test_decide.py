@@ -27,11 +27,6 @@ LATER = DAY + dt.timedelta(1)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
-
-
-@pytest.fixture
 def old(root: DataRoot[Path]) -> str:
     """The key of a champion that was right on all test photos, as the new model is."""
     model, _ = keep_head(root)
@@ -42,7 +37,7 @@ def old(root: DataRoot[Path]) -> str:
 
 
 def made(root: DataRoot[Path], new: DecisionInputs) -> Decision:
-    return decide(new, inputs(root), NullProgress()).decision
+    return decide(new, inputs(root), NullProgress())[0]
 
 
 def champion(root: DataRoot) -> Champion:
@@ -51,16 +46,12 @@ def champion(root: DataRoot) -> Champion:
     return now
 
 
-def test_the_new_champion_is_kept_with_all_that_the_next_comparison_needs(root: DataRoot[Path]) -> None:
-    decision = made(root, case("new"))
-    assert champion(root) == Champion("new", DAY, "now", "snap", "run", TEST, "key", decision)
-
-
-def test_a_model_that_takes_the_place_is_champion_afterwards(root: DataRoot[Path], old: str) -> None:
-    decided = decide(case("new", date=LATER), inputs(root), NullProgress())
-    assert (decided.decision.verdict, decided.decision.former) == ("new", old)
-    assert (decided.predicted, decided.recalled) == (0, 20)
-    assert (champion(root).model, champion(root).since, champion(root).evaluation) == ("new", LATER, "now")
+def test_a_model_that_takes_the_place_is_kept_with_all_that_the_next_comparison_needs(
+    root: DataRoot[Path], old: str
+) -> None:
+    decision, predicted, recalled = decide(case("new", date=LATER), inputs(root), NullProgress())
+    assert (decision.verdict, decision.former, predicted, recalled) == ("new", old, 0, 20)
+    assert champion(root) == Champion("new", LATER, "now", "snap", "run", TEST, "key", decision)
 
 
 def test_on_an_object_store_the_champion_is_kept_too_and_compared_with_what_it_said(object_store: ObjectStore) -> None:
@@ -70,18 +61,26 @@ def test_on_an_object_store_the_champion_is_kept_too_and_compared_with_what_it_s
     predict_as(root, "now", ALIKE)
     assert read_champion(root.champion(DATASET)) is None
     publish_champion(root.champion(DATASET), DATASET, first_champion(old))
-    decided = decide(case("new", date=LATER), inputs(root, root.path), NullProgress())
-    assert (decided.decision.former, decided.recalled) == (old, 20)
+    decision, _, recalled = decide(case("new", date=LATER), inputs(root, root.path), NullProgress())
+    assert (decision.former, recalled) == (old, 20)
     assert champion(root).model == "new"
     assert not root.storage.is_locked(root.decisions(DATASET))
 
 
-def test_a_worse_model_leaves_the_file_as_it_is(root: DataRoot[Path], old: str) -> None:
+@pytest.mark.parametrize(("min_accuracy", "verdict"), [(0.0, "stays"), (0.9, "refused")])
+def test_a_worse_or_refused_model_leaves_the_file_as_it_is(
+    root: DataRoot[Path], old: str, min_accuracy: float, verdict: str
+) -> None:
     predict_as(root, "now", WORSE)
     before = root.champion(DATASET).read_bytes()
-    decision = made(root, case("new", date=LATER))
-    assert (decision.verdict, decision.champion) == ("stays", old)
+    decision = made(root, case("new", date=LATER, min_accuracy=min_accuracy))
+    assert (decision.verdict, decision.champion) == (verdict, old)
     assert root.champion(DATASET).read_bytes() == before
+
+
+def test_a_refused_model_is_no_first_champion(root: DataRoot[Path]) -> None:
+    assert made(root, case("new", min_accuracy=0.9)).champion is None
+    assert not root.champion(DATASET).exists()
 
 
 @pytest.mark.usefixtures("old")
@@ -91,15 +90,6 @@ def test_a_champion_from_a_day_that_is_yet_to_come_is_replaced_by_a_model_of_tod
     publish_champion(root.champion(DATASET), DATASET, replace(was, since=today + dt.timedelta(days=1000)))
     decision = made(root, case("new", date=today))
     assert (decision.verdict, decision.since) == ("new", today)
-
-
-def test_a_refused_model_is_champion_neither_beside_another_nor_as_the_first(root: DataRoot[Path]) -> None:
-    assert made(root, case("new", min_accuracy=0.9)).champion is None
-    assert not root.champion(DATASET).exists()
-    publish_champion(root.champion(DATASET), DATASET, first_champion("old"))
-    before = root.champion(DATASET).read_bytes()
-    assert made(root, case("new", min_accuracy=0.9)).verdict == "refused"
-    assert root.champion(DATASET).read_bytes() == before
 
 
 def test_a_run_that_was_killed_before_it_could_say_what_it_decided_decides_the_same(
@@ -138,7 +128,7 @@ def test_a_damaged_file_of_the_champion_makes_the_model_the_first_and_is_named(r
     path = root.champion(DATASET)
     path.write_text("{")
     progress = Tally()
-    decision = decide(case("new"), inputs(root), progress).decision
+    decision = decide(case("new"), inputs(root), progress)[0]
     assert (decision.verdict, decision.former, champion(root).model) == ("first", None, "new")
     assert str(path) in decision.reason
     assert str(path) in progress.lines[0]
@@ -147,7 +137,7 @@ def test_a_damaged_file_of_the_champion_makes_the_model_the_first_and_is_named(r
 def test_a_champion_whose_model_is_gone_makes_room_and_the_missing_file_is_told(root: DataRoot[Path], old: str) -> None:
     shutil.rmtree(root.train(old))
     progress = Tally()
-    decision = decide(case("new", date=LATER), inputs(root), progress).decision
+    decision = decide(case("new", date=LATER), inputs(root), progress)[0]
     assert (decision.verdict, decision.former, decision.comparison) == ("new", old, None)
     assert "its model is gone or damaged" in decision.reason
     assert str(root.train(old)) in progress.lines[0]

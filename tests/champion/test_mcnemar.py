@@ -34,7 +34,7 @@ def test_photos_are_counted_by_who_is_right() -> None:
     assert comparison.difference == pytest.approx(comparison.new_accuracy - comparison.champion_accuracy)
 
 
-@pytest.mark.parametrize(("only_new", "only_champion"), [(7, 3), (0, 8), (12, 12), (1, 0)])
+@pytest.mark.parametrize(("only_new", "only_champion"), [(7, 3), (0, 8), (12, 12), (1, 0), (0, 0)])
 def test_figures_are_those_of_the_definitions(only_new: int, only_champion: int) -> None:
     comparison = compare_hits(*hits(40, only_new, only_champion, 10))
     discordant, photos = only_new + only_champion, 50 + only_new + only_champion
@@ -55,15 +55,3 @@ def test_a_model_is_worse_or_better_exactly_where_the_exact_test_rejects_at_5_pe
         assert comparison.better == (rejected and only_new > only_champion), (only_new, only_champion)
         verdicts.append(comparison.worse)
     assert {True, False} == set(verdicts)
-
-
-def test_six_photos_that_only_the_champion_gets_right_make_a_model_worse_and_five_do_not() -> None:
-    assert compare_hits(*hits(90, 0, 6, 4)).worse
-    assert not compare_hits(*hits(90, 0, 5, 5)).worse
-
-
-def test_models_that_agree_on_every_photo_differ_by_nothing() -> None:
-    comparison = compare_hits(*hits(5, 0, 0, 2))
-    assert (comparison.interval.low, comparison.interval.high, comparison.p_value) == (0, 0, 1)
-    assert not comparison.worse
-    assert not comparison.better

@@ -34,11 +34,6 @@ BEFORE: Said = {
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
-
-
-@pytest.fixture
 def model(root: DataRoot[Path]) -> str:
     """The key of a champion, with what it said and what the new model says."""
     predict_as(root, "now", NOW)
@@ -53,7 +48,7 @@ def pair(root: DataRoot[Path], model: str, progress: Progress | None = None) -> 
 def hits(root: DataRoot[Path], model: str) -> dict[int, tuple[bool, bool]]:
     """Return the hits of the new model and the champion by photo."""
     paired = pair(root, model)
-    compared = sorted((number for number in (0, 1, 2)), key=key_of)
+    compared = sorted((0, 1, 2), key=key_of)
     pairs = zip(paired.new.tolist(), paired.champion.tolist(), strict=True)
     return dict(zip(compared, pairs, strict=True))
 
@@ -82,20 +77,39 @@ def test_what_the_champion_said_is_recalled(root: DataRoot[Path], model: str) ->
     assert (paired.predicted, progress.beginnings, progress.prepared) == (0, 0, [])
 
 
-def test_the_label_of_today_decides_what_is_right(root: DataRoot[Path], model: str) -> None:
-    predict_as(root, "now", {**NOW, 0: ("roses", "daisy", "test")})
-    assert hits(root, model)[0] == (False, True)
+@pytest.mark.parametrize(
+    ("number", "now", "before", "expected"),
+    [
+        (0, ("roses", "daisy", "test"), BEFORE[0], (False, True)),
+        (2, ("asters", "asters", "test"), BEFORE[2], (True, False)),
+        (0, ("caf\u00e9", "caf\u00e9", "test"), ("cafe\u0301", "cafe\u0301", "test"), (True, True)),
+    ],
+    ids=["label of today", "label that the champion does not know", "other form of Unicode"],
+)
+def test_a_hit_is_a_prediction_of_the_label_of_today(
+    root: DataRoot[Path],
+    model: str,
+    number: int,
+    now: tuple[str, str, str],
+    before: tuple[str, str, str],
+    expected: tuple[bool, bool],
+) -> None:
+    predict_as(root, "now", {**NOW, number: now})
+    predict_as(root, "before", {**BEFORE, number: before})
+    assert hits(root, model)[number] == expected
 
 
-def test_a_photo_of_a_label_that_the_champion_does_not_know_is_a_miss(root: DataRoot[Path], model: str) -> None:
-    predict_as(root, "now", {**NOW, 2: ("asters", "asters", "test")})
-    assert hits(root, model)[2] == (True, False)
-
-
-def test_a_photo_that_the_champion_has_no_picture_of_is_left_out(root: DataRoot[Path], model: str) -> None:
+@pytest.mark.parametrize("earlier_version", [False, True])
+def test_a_photo_that_the_champion_cannot_predict_is_left_out(
+    root: DataRoot[Path], model: str, earlier_version: bool
+) -> None:
+    if earlier_version:
+        outdate(root, model)
     predict_as(root, "now", {**NOW, 9: ("daisy", "daisy", "test")})
-    paired = pair(root, model)
+    paired = pair(root, model, progress := Tally())
     assert (len(paired.new), paired.predicted, paired.left_out) == (3, 0, 2)
+    told = f"the champion {model}, so that it cannot predict 1 new test photos" in " ".join(progress.lines)
+    assert told == earlier_version
 
 
 @pytest.mark.parametrize(
@@ -122,15 +136,6 @@ def test_a_missing_or_damaged_part_of_the_champion_is_named(
         pair(root, model)
 
 
-def test_a_champion_of_an_earlier_version_is_compared_on_what_it_said(root: DataRoot[Path], model: str) -> None:
-    outdate(root, model)
-    predict_as(root, "now", {**NOW, 9: ("daisy", "daisy", "test")})
-    progress = Tally()
-    paired = pair(root, model, progress)
-    assert (len(paired.new), paired.predicted, paired.left_out) == (3, 0, 2)
-    assert f"the champion {model}, so that it cannot predict 1 new test photos" in " ".join(progress.lines)
-
-
 def test_a_champion_of_an_earlier_version_that_was_tested_on_none_of_the_photos_is_gone(
     root: DataRoot[Path], model: str
 ) -> None:
@@ -144,9 +149,3 @@ def test_missing_predictions_of_the_new_model_are_no_fault_of_the_champion(root:
     shutil.rmtree(root.evaluate("now"))
     with pytest.raises(StoreError, match=r"now.predictions\.parquet"):
         pair(root, model)
-
-
-def test_a_champion_that_says_a_label_in_another_form_of_unicode_hits_it(root: DataRoot[Path], model: str) -> None:
-    predict_as(root, "now", {**NOW, 0: ("caf\u00e9", "caf\u00e9", "test")})
-    predict_as(root, "before", {**BEFORE, 0: ("cafe\u0301", "cafe\u0301", "test")})
-    assert hits(root, model)[0] == (True, True)

@@ -20,6 +20,7 @@ from tests.support.processes import TIMEOUT
 from tests.support.repository import REPOSITORY
 from tests.train.examples import BOTTLENECK, settings
 
+Predictions = dict[int, tuple[str, str, str]]
 GOOD = dict.fromkeys(range(20), ("daisy", "daisy", "test"))
 BAD = dict.fromkeys(range(20), ("daisy", "roses", "test"))
 #: Decides on two models, of which the second has new photos, and names what it loaded of what it should not.
@@ -34,15 +35,10 @@ print(sorted({"tensorflow", "keras", "ai_edge_litert"} & set(sys.modules)))
 """
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
-
-
 def prepare(
     root: DataRoot[Path],
     seed: int,
-    predictions: dict[int, tuple[str, str, str]],
+    predictions: Predictions,
     *,
     run: str = "run",
     date: dt.date = DAY,
@@ -84,25 +80,25 @@ def test_a_manifest_has_the_decision_and_counts_the_photos_that_were_compared(ro
     assert (now.decision, now.decided) == (decision, task.key())
 
 
-def test_a_decision_that_was_made_is_not_made_again(root: DataRoot[Path]) -> None:
+def test_a_decision_is_made_once_for_all_dates(root: DataRoot[Path]) -> None:
     task = prepare(root, 0, GOOD)
     assert not task.complete()
     task.run()
-    assert prepare(root, 0, GOOD, run="tomorrow").complete()
-
-
-def test_one_with_another_least_accuracy_is_another_decision(root: DataRoot[Path]) -> None:
-    prepare(root, 0, GOOD).run()
-    stricter = prepare(root, 0, GOOD, least=0.9)
-    assert not stricter.complete()
-    stricter.run()
-    assert stricter.manifest().details["verdict"] == "refused"
-    assert stricter.complete()
-
-
-def test_a_run_for_another_date_on_the_same_model_finds_the_decision_made(root: DataRoot[Path]) -> None:
-    prepare(root, 0, GOOD).run()
     assert prepare(root, 0, GOOD, run="other", date=DAY + dt.timedelta(1)).complete()
+
+
+@pytest.mark.parametrize(
+    ("seed", "predictions", "least", "verdict"), [(0, GOOD, 0.9, "refused"), (1, BAD, 0.0, "stays")]
+)
+def test_a_decision_against_a_model_is_another_one_and_done_too(
+    root: DataRoot[Path], seed: int, predictions: Predictions, least: float, verdict: str
+) -> None:
+    prepare(root, 0, GOOD).run()
+    task = prepare(root, seed, predictions, least=least)
+    assert not task.complete()
+    task.run()
+    assert task.manifest().details["verdict"] == verdict
+    assert prepare(root, seed, predictions, run="other", least=least).complete()
 
 
 def test_once_another_model_is_champion_a_decision_no_longer_stands_but_for_its_own_run(root: DataRoot[Path]) -> None:
@@ -135,14 +131,6 @@ def test_a_damaged_file_of_the_champion_lets_the_next_run_decide_anew(root: Data
     again.run()
     assert again.manifest().details["verdict"] == "first"
     assert again.complete()
-
-
-def test_a_worse_model_is_done_too(root: DataRoot[Path]) -> None:
-    prepare(root, 0, GOOD).run()
-    task = prepare(root, 1, BAD)
-    task.run()
-    assert task.manifest().details["verdict"] == "stays"
-    assert prepare(root, 1, BAD, run="other").complete()
 
 
 def test_a_usual_run_loads_no_tensorflow(tmp_path: Path) -> None:

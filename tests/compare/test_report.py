@@ -13,7 +13,7 @@ import pytest
 from tasks.compare.report import ComparisonRun, publish_comparison
 from tasks.compare.settings import WAYS, Way
 from tasks.report.svg import BLUE, GREEN, VERMILION
-from tests.compare.photos import cell_of
+from tests.compare.cells import cell_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -5,7 +5,7 @@ import pytest
 from tasks.compare.table import average, tabulate_cells
 from tasks.evaluate.metrics import wilson_interval
 from tasks.shards.schemas import COMPARISON
-from tests.compare.photos import cell_of
+from tests.compare.cells import cell_of
 
 CELLS = [
     cell_of("finetune", 5, 0, 30, cut=True),
@@ -28,16 +28,10 @@ def test_each_cell_is_a_row_of_the_public_schema() -> None:
     assert first["cell"] == CELLS[0].key
 
 
-def test_draws_are_averaged_and_the_most_different_ones_kept() -> None:
+def test_draws_are_averaged_ways_come_in_their_order_and_all_photos_last() -> None:
     points = average(tabulate_cells(CELLS))
-    (point,) = (point for point in points if (point.way, point.photos_per_label) == ("head", 5))
-    assert (point.draws, point.least, point.most) == (2, 0.7, 0.8)
-    assert point.accuracy == pytest.approx(0.75)
-    assert point.seconds == pytest.approx(10.5)
-    assert point.interval == wilson_interval(38, 50)
-
-
-def test_ways_come_in_their_order_and_all_photos_last() -> None:
-    order = [(point.way, point.photos_per_label) for point in average(tabulate_cells(CELLS))]
-    assert order == [("head", 5), ("head", 0), ("scratch", 5), ("finetune", 5)]
-    assert [point.cut for point in average(tabulate_cells(CELLS))] == [False, False, False, True]
+    order = [(point.way, point.photos_per_label, point.cut) for point in points]
+    assert order == [("head", 5, False), ("head", 0, False), ("scratch", 5, False), ("finetune", 5, True)]
+    assert (points[0].draws, points[0].least, points[0].most) == (2, 0.7, 0.8)
+    assert (points[0].accuracy, points[0].seconds) == pytest.approx((0.75, 10.5))
+    assert points[0].interval == wilson_interval(38, 50)

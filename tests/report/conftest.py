@@ -18,15 +18,15 @@ from tests.support.data_root import keep_run
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with nothing in it."""
     return tmp_path_factory.mktemp("data")
 
 
 @pytest.fixture(scope="module")
-def report(root: Path) -> Report:
+def report(data_root: Path) -> Report:
     """A report of everything that there can be."""
-    return make_up_report(root, map_points=60)
+    return make_up_report(data_root, map_points=60)
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,9 @@ def page(report: Report) -> Page:
 
 
 @pytest.fixture(scope="module")
-def first(root: Path) -> Page:
+def first(data_root: Path) -> Page:
     """The report of a dataset's first run, parsed."""
-    return Page(render_report(make_up_first_report(root)))
+    return Page(render_report(make_up_first_report(data_root)))
 
 
 @pytest.fixture(scope="module")

@@ -12,21 +12,30 @@ from PIL import Image
 
 from tasks.champion.decision import Bounds, Comparison, Decision
 from tasks.decode.rejections import MissingPhoto
-from tasks.evaluate.metrics import CrossValidation, measure, wilson_interval
+from tasks.evaluate.metrics import measure, wilson_interval
 from tasks.paths import AnyPath
 from tasks.report.build import Figures, Report
 from tasks.report.confusion import confusion_figure
 from tasks.report.dataset import LabelChange, LabelCount, PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
 from tasks.report.gallery import Guess, ShownPhoto
 from tasks.report.map import BottleneckMap, MapPoint
-from tasks.report.reported_run import Exports
-from tasks.report.results import LabelResult, PrecisionRecall, Results
+from tasks.report.results import PrecisionRecall, Results
 from tasks.runs.records import RunRecord
 from tasks.snapshot.ignored import IgnoredSummary
-from tests.support.data_root import DAY
+from tests.support.data_root import DAY, draw_probabilities, first_decision
 
 EVIL = "<script>alert('x')</script> & \"quoted\""
 RIGHT_TO_LEFT = "شقائق النعمان"
+#: A decision on a model that predicts some more photos rightly than the champion.
+DECISION = Decision(
+    verdict="new",
+    model="e" * 16,
+    champion="e" * 16,
+    former="f" * 16,
+    since=DAY,
+    reason=f"The new model is not worse than the champion of {EVIL}.",
+    comparison=Comparison(3, 190, 14, 5, 9, Bounds(-0.0005, 0.0738, 0.95), 0.0636),
+)
 LABELS = ("daisy", EVIL, RIGHT_TO_LEFT, "雏菊", "a-name-without-any-blank-" + "that-goes-on-" * 8)
 
 
@@ -66,27 +75,29 @@ def make_up_run(root: AnyPath, days_ago: int, accuracy: float, dataset: str = "f
     )
 
 
-def make_up_decision() -> Decision:
-    """Return a decision on a model that predicts some more photos rightly than the champion."""
-    comparison = Comparison(3, 190, 14, 5, 9, Bounds(-0.0005, 0.0738, 0.95), 0.0636)
-    reason = f"The new model is not worse than the champion of {EVIL}."
-    return Decision("new", "e" * 16, "e" * 16, "f" * 16, DAY, reason, comparison)
-
-
 def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int = 300) -> Report:
     """Return a report of a dataset with these labels, whose data root is `root`."""
     generator = np.random.default_rng(7)
-    truth = generator.integers(0, len(labels), 60)
-    results = results_of(truth, _probabilities(truth, len(labels), generator), labels)
+    results = results_of(generator.integers(0, len(labels), 60), draw_probabilities(60, len(labels)), labels)
     runs = [make_up_run(root, days, 0.8 + 0.01 * (9 - days)) for days in range(9, -1, -1)]
+    points = sorted(
+        (_point(number, labels, generator) for number in range(map_points)),
+        key=lambda point: (point.label, point.wrong),
+    )
     guesses = [_guess(number, labels) for number in range(8)]
     return Report(
         runs=[*runs[:-1], replace(runs[-1], dataset=f"flowers {EVIL}")],
         backbone="efficientnet_lite0",
-        cross_validation=CrossValidation(5, 0.9312, wilson_interval(1858, 1995), 0.157, 0.008),
+        cross_validation={
+            "folds": 5,
+            "accuracy": 0.9312,
+            "interval": {"low": 0.919, "high": 0.942},
+            "log_loss": 0.157,
+            "expected_calibration_error": 0.008,
+        },
         seconds={"decode": 14.62, "bottleneck": 184.2},
         provenance={"Keys": {"snapshot": "9f3a51c2"}, "Parameters": {"note": EVIL, "shrinkage": "0.03,0.1"}},
-        decision=make_up_decision(),
+        decision=DECISION,
         changes=SnapshotChanges([LabelChange(label, 3, 1, 0) for label in labels[:3]], []),
         added=_photos(labels[:3], 100, 2),
         results=results,
@@ -114,8 +125,8 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
             [RepeatedPhoto("d", [PhotoPath("daisy/d.jpg", "daisy"), PhotoPath("daisy/e.jpg", "daisy")])],
         ),
         repeated_images={"c": draw_photo(300)},
-        map=make_up_map([_point(number, labels, generator) for number in range(map_points)], labels),
-        exports=Exports({"saved_model": 1.0, "model-int8.tflite": 0.9817}, refused=False, note=""),
+        map=BottleneckMap(points, labels, 2 * map_points, "Made up."),
+        exports={"test": {"saved_model": {"agreement": 1.0}, "model-int8.tflite": {"agreement": 0.9817}}},
     )
 
 
@@ -126,7 +137,7 @@ def make_up_first_report(root: Path) -> Report:
         report,
         runs=[replace(report.run, rejected=0)],
         cross_validation=None,
-        decision=Decision("first", "e" * 16, "e" * 16, None, DAY, "The dataset had no champion.", None),
+        decision=first_decision("e" * 16),
         changes=None,
         added=[],
         results=results_of(np.arange(len(LABELS)), np.eye(len(LABELS), dtype=np.float32), LABELS),
@@ -143,27 +154,10 @@ def make_up_first_report(root: Path) -> Report:
     )
 
 
-def make_up_map(points: Sequence[MapPoint], labels: Sequence[str]) -> BottleneckMap:
-    """Return a map of half of the photos."""
-    return BottleneckMap(points, labels, 2 * len(points), "Made up.")
-
-
 def results_of(truth: NDArray[np.int64], probabilities: NDArray[np.float32], labels: Sequence[str]) -> Results:
     """Return results whose curves are not measured, since some labels may have no photo."""
-    metrics = measure(truth, probabilities, labels)
-    rows = []
-    for row in metrics.per_label:
-        precision, recall = (
-            wilson_interval(row.correct, total) if total else None for total in (row.predicted, row.photos)
-        )
-        rows.append(LabelResult(row, precision, recall, None if row.recall is None else 0.5))
-    return Results(metrics, rows, {}, PrecisionRecall(np.ones(1), np.ones(1), 1.0), [])
-
-
-def _probabilities(truth: NDArray[np.int64], labels: int, generator: np.random.Generator) -> NDArray[np.float32]:
-    scores = generator.random((len(truth), labels)) + 0.8 * np.eye(labels)[truth]
-    shares: NDArray[np.float64] = scores / scores.sum(axis=1, keepdims=True)
-    return shares.astype(np.float32)
+    curve = PrecisionRecall(np.ones(1), np.ones(1), 0.5)
+    return Results(measure(truth, probabilities, labels), dict.fromkeys(labels, curve), curve, [])
 
 
 def _photos(labels: Sequence[str], first: int, each: int) -> list[ShownPhoto]:
@@ -191,7 +185,5 @@ def _point(number: int, labels: Sequence[str], generator: np.random.Generator) -
 
 def _figure(name: str) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 200" width="533" height="267" role="img" '
-        f'aria-label="{name}"><rect width="400" height="200" fill="var(--ground)" stroke="var(--grid)"/>'
-        f'<text x="20" y="40" fill="var(--ink)">{name}</text></svg>'
+        f'<svg viewBox="0 0 400 200" role="img" aria-label="{name}"><text y="40" fill="var(--ink)">{name}</text></svg>'
     )

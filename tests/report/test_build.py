@@ -20,6 +20,7 @@ from tasks.report.gallery import MAX_SAMPLES, MAX_SHOWN, SAMPLES_PER_LABEL, Gall
 from tasks.train.settings import FinetuneSettings
 from tests.bottleneck.pictures import draw, encode, key_of
 from tests.support.data_root import (
+    COUNTS,
     DAY,
     LABELS,
     SETTINGS,
@@ -67,17 +68,15 @@ def report(staged: StagedRun, progress: Tally) -> Report:
     return build_report(staged.run, staged.root, progress)
 
 
-@pytest.mark.usefixtures("report")
-def test_every_part_is_told_of(progress: Tally) -> None:
-    assert progress.done == progress.total > 1
+def picture_at(path: str) -> bytes:
+    return encode(draw(int(path.partition("/")[2].removesuffix(".jpg")), 8))
 
 
 def test_pictures_are_those_of_their_photos(report: Report) -> None:
     guesses = [*report.mistakes, *report.uncertain]
     for photo in (*report.samples, *report.added, *(guess.photo for guess in guesses)):
-        label, _, file = photo.path.partition("/")
-        assert photo.image == encode(draw(int(file.removesuffix(".jpg")), 8))
-        assert photo.label == label
+        assert photo.image == picture_at(photo.path)
+        assert photo.label == photo.path.partition("/")[0]
 
 
 def test_samples_are_a_few_of_each_label(report: Report) -> None:
@@ -133,23 +132,34 @@ def test_changes_since_the_previous_run_are_counted_by_label_and_shown(report: R
     assert LabelChange("tulips", 0, 1, 0) in [change._replace(added=0) for change in report.changes.labels]
 
 
-def test_the_runs_end_with_this_one_and_their_trend_is_drawn(report: Report) -> None:
+def test_runs_provenance_decision_and_exports_are_those_of_the_stages(report: Report, progress: Tally) -> None:
+    assert progress.done == progress.total > 1
     assert [run.accuracy for run in report.runs] == [0.9, report.results.metrics.accuracy]
     assert report.figures.trend
     assert report.notes == []
-
-
-def test_provenance_decision_and_exports_are_those_of_the_stages(report: Report) -> None:
     assert report.decision.reason == "First model of this dataset."
     assert list(report.provenance) == ["Keys", "Parameters", "Model", "Versions"]
     assert report.exports is None
 
 
+def test_each_point_of_the_map_is_its_photo(staged: StagedRun, report: Report) -> None:
+    assert report.map is not None
+    assert report.map.photos == len(report.map.points) == sum(COUNTS)
+    photos, predicted = staged.predicted.photos, staged.predicted.predicted
+    order = [(point.label, point.wrong) for point in report.map.points]
+    assert order == sorted(order)
+    for point in report.map.points:
+        index = photos.paths.index(point.path)
+        assert (point.label, point.predicted) == (photos.truth[index], predicted[index])
+        assert point.split == photos.splits.names[index]
+        assert point.image == picture_at(point.path)
+
+
 def test_many_labels_have_fewer_samples_each_and_many_fills_one_note(tmp_path: Path) -> None:
-    labels = tuple(f"label {number:03}" for number in range(90))
-    many = draw_photos((6,) * 90, labels)
+    labels = tuple(f"label {number:03}" for number in range(60))
+    many = draw_photos((6,) * 60, labels)
     report = build(stage_run(tmp_path, many))
-    assert Counter(photo.label for photo in report.samples) == dict.fromkeys(labels, MAX_SAMPLES // 90)
+    assert Counter(photo.label for photo in report.samples) == dict.fromkeys(labels, MAX_SAMPLES // 60)
     assert len(many.splits.filled) > 20
     assert len(report.notes) == 11
     assert "'label " in report.notes[0]
@@ -161,8 +171,7 @@ def test_no_more_mistakes_than_the_most_are_shown(tmp_path: Path) -> None:
     report = build(stage_run(tmp_path, many, np.eye(3, dtype=np.float32)[(many.truth + 1) % 3]))
     assert many.of("test").sum() > MAX_SHOWN
     assert len(report.mistakes) == len(report.uncertain) == MAX_SHOWN
-    assert all(label.average_precision is not None for label in report.results.labels)
-    assert [label.scores.recall for label in report.results.labels] == [0.0] * 3
+    assert [label.recall for label in report.results.metrics.per_label] == [0.0] * 3
 
 
 def test_the_first_run_has_nothing_before_it_and_a_perfect_model_no_mistakes(tmp_path: Path) -> None:

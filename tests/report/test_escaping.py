@@ -1,8 +1,7 @@
-"""Names from outside stay text: in the report, the index, figures, the model card and the list of labels."""
+"""Names from outside stay text: in the report, figures, the model card and the list of labels."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from unicodedata import category
 from xml.etree.ElementTree import fromstring
@@ -14,13 +13,10 @@ from playwright.sync_api import Browser, Dialog
 
 from tasks.export.card import escape_cell, write_labels
 from tasks.report.confusion import confusion_figure
-from tasks.report.index import publish_index, render_index
 from tasks.report.page import render_report
-from tasks.storage.layout import DataRoot
 from tests.report.browser import Visit, visiting
-from tests.report.made_up import make_up_report, make_up_run
+from tests.report.made_up import make_up_report
 from tests.report.parsed import Page
-from tests.support.data_root import keep_run
 
 ESCAPE = "\x1b]0;title\x07\x1b[2J\x9b2J\r"
 #: Names that a folder can have, each of which means something to a browser, a template, Markdown, XML or a terminal.
@@ -74,6 +70,7 @@ def visited(browser: Browser, written: Path) -> Iterator[tuple[Visit, list[Dialo
         yield visit, dialogs
 
 
+@pytest.mark.slow
 def test_no_name_runs_in_a_browser_or_asks_for_anything(
     visited: tuple[Visit, list[Dialog]], written: Path, tmp_path: Path
 ) -> None:
@@ -88,6 +85,7 @@ def test_no_name_runs_in_a_browser_or_asks_for_anything(
     assert set(visit.page.locator("html, html *").evaluate_all(kinds)) == expected
 
 
+@pytest.mark.slow
 def test_browser_shows_every_label_as_it_is(visited: tuple[Visit, list[Dialog]]) -> None:
     page = visited[0].page
     shown = set(page.locator("#data tbody th bdi").all_text_contents())
@@ -109,19 +107,6 @@ def test_figure_is_xml_without_anything_that_runs_and_names_every_label() -> Non
     texts = {text for element in drawn.iter() for text in element.itertext()}
     assert {"&lt;b&gt;&#60;&amp;", "]]>", "<!--", "back\\slash"} <= texts
     assert {sign for text in texts for sign in text if category(sign) in {"Cc", "Cf"}} <= {"\n"}
-
-
-def test_index_shows_the_name_of_a_dataset_and_leads_to_no_other_place(tmp_path: Path) -> None:
-    root = DataRoot(tmp_path / "data")
-    run = make_up_run(root.path, 1, 0.9, NASTY[1])
-    outside = tmp_path / "elsewhere.html"
-    outside.touch()
-    keep_run(replace(run, report=Path("/x/../../elsewhere.html")))
-    page = Page(render_index(root))
-    assert NASTY[1] in page.text
-    assert not [tag for tag, _ in page.tags if tag == "img"]
-    assert not [link["href"] for link in page.all("a") if "elsewhere" in link["href"]]
-    assert publish_index(root).is_file()
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -1,28 +1,26 @@
 """Line figures: reliability, precision against recall, learning curve, and accuracy by run."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from tasks.errors import StoreError
-from tasks.report.build import draw_learning_curve
 from tasks.report.figures import learning_curve_figure, precision_recall_figure, reliability_figure, trend_figure
 from tasks.report.results import PrecisionRecall, confidence_bins, precision_recall
 from tasks.report.svg import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from tasks.runs.records import RunRecord
-from tasks.shards.schemas import CURVE
-from tasks.train.curve import CurvePoint, add_point, curve_path
+from tasks.train.curve import CurvePoint, Weights, add_point, curve_path
 from tests.report.made_up import make_up_run
 from tests.report.svg import NAMESPACE, lines, read, texts
 from tests.support.data_root import draw_probabilities
 from tests.train.examples import settings
 
 INK, SOFT = "var(--ink, #26313b)", "var(--soft, #5b6873)"
-KINDS = {"moving averages of the weights", "the weights as they are"}
 
 
 def curve(*precision: float) -> PrecisionRecall:
@@ -36,11 +34,7 @@ def test_each_bin_of_confidence_is_a_point_with_an_interval_and_a_bar() -> None:
     drawn = lines(svg, BLUE)
     bars = [path for path in read(svg).iter(f"{NAMESPACE}path") if path.get("fill") == BLUE and path.get("clip-path")]
     assert len(max(drawn, key=len)) == sum(len(line) == 2 for line in drawn) == len(bars) == len(bins)
-
-
-def test_a_single_bin_is_drawn() -> None:
-    bins = confidence_bins(np.zeros(5, int), np.eye(2, dtype=np.float32)[[0] * 5])
-    assert "perfect calibration" in texts(reliability_figure(bins))
+    assert "perfect calibration" in texts(reliability_figure(bins[:1]))
 
 
 def test_up_to_ten_labels_have_a_style_and_a_name_each() -> None:
@@ -80,45 +74,37 @@ def test_a_precision_that_falls_is_drawn_falling() -> None:
     assert len(line) == 3
 
 
-def point(step: int, accuracy: float) -> CurvePoint:
-    return CurvePoint(step, accuracy, 0.3, 40, dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
+def learning(folder: Path, **curves: Sequence[float]) -> str:
+    """Draw curves by kind of weights, which were measured every hundred steps."""
+    for weights, accuracies in curves.items():
+        for number, accuracy in enumerate(accuracies, 1):
+            point = CurvePoint(100 * number, accuracy, 0.3, 40, dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
+            add_point(point, folder, cast("Weights", weights), settings())
+    return learning_curve_figure(folder) or ""
 
 
-def learning(*accuracies: float) -> pa.Table:
-    rows = [vars(point(100 * number, accuracy)) for number, accuracy in enumerate(accuracies, 1)]
-    return pa.Table.from_pylist(rows, CURVE)
+@pytest.mark.parametrize("accuracies", [(0.5,), (1.0,), (0.0, 1.0), (0.9, 0.9), tuple(np.linspace(0, 1, 30))])
+def test_any_learning_curve_is_drawn(tmp_path: Path, accuracies: tuple[float, ...]) -> None:
+    assert not learning(tmp_path)
+    drawn = texts(learning(tmp_path, plain=accuracies))
+    assert "Training steps" in drawn
+    assert "moving averages of the weights" not in drawn
 
 
-@pytest.mark.parametrize("accuracies", [(0.5,), (1.0,), (0.0, 1.0), (0.9, 0.9), tuple(np.linspace(0, 1, 200))])
-def test_any_learning_curve_is_drawn(accuracies: tuple[float, ...]) -> None:
-    assert "Training steps" in texts(learning_curve_figure({"averages": learning(*accuracies)}))
-
-
-def test_a_higher_accuracy_is_drawn_higher_and_later_steps_to_the_right() -> None:
-    ((first, second, third),) = lines(learning_curve_figure({"averages": learning(0.2, 0.5, 0.9)}), BLUE)
+def test_a_higher_accuracy_is_drawn_higher_and_averages_and_plain_weights_are_a_line_each(tmp_path: Path) -> None:
+    svg = learning(tmp_path, averages=(0.7, 0.8, 0.9), plain=(0.5, 0.6))
+    (above,), (below,) = lines(svg, BLUE), lines(svg, VERMILION)
+    first, second, third = above
     assert first[1] > second[1] > third[1]
     assert first[0] < second[0] < third[0]
-
-
-def test_averages_and_plain_weights_are_a_line_each() -> None:
-    svg = learning_curve_figure({"averages": learning(0.9, 0.95), "plain": learning(0.5, 0.6)})
-    (above,), (below,) = lines(svg, BLUE), lines(svg, VERMILION)
     assert max(y for _, y in above) < min(y for _, y in below)
-    assert set(texts(svg)) >= KINDS
-
-
-def test_the_curve_of_a_watched_training_is_drawn(tmp_path: Path) -> None:
-    assert draw_learning_curve(tmp_path) is None
-    add_point(point(100, 0.5), tmp_path, "plain", settings())
-    assert "moving averages of the weights" not in texts(draw_learning_curve(tmp_path) or "")
-    add_point(point(100, 0.9), tmp_path, "averages", settings())
-    assert set(texts(draw_learning_curve(tmp_path) or "")) >= KINDS
+    assert set(texts(svg)) >= {"moving averages of the weights", "the weights as they are"}
 
 
 def test_a_damaged_curve_is_an_error(tmp_path: Path) -> None:
     curve_path(tmp_path, "plain").write_bytes(b"PAR1")
     with pytest.raises(StoreError, match="Delete it"):
-        draw_learning_curve(tmp_path)
+        learning_curve_figure(tmp_path)
 
 
 def runs(count: int) -> list[RunRecord]:

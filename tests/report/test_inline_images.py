@@ -66,6 +66,7 @@ def test_every_picture_lies_at_its_place_on_its_sheet() -> None:
     count = TILES_ACROSS**2 + TILES_ACROSS + 3
     colours = np.random.default_rng(3).integers(0, 256, (count, 3))
     sheets = tile_pictures([encode(Image.new("RGB", (TILE, TILE), tuple(map(int, colour)))) for colour in colours])
+    assert tile_pictures([]) == []
     pixels = [np.asarray(decode(sheet), np.int16) for sheet in sheets]
     assert [sheet.shape for sheet in pixels] == [(1024, 1024, 3), (128, 1024, 3)]
     for number, colour in enumerate(colours):
@@ -79,7 +80,3 @@ def test_a_picture_that_is_not_square_lies_in_the_middle_of_its_tile() -> None:
     column = np.asarray(decode(sheet).convert("L"), np.int16)[:TILE, TILE // 2]
     assert (column[20:44] > 240).all()
     assert (np.abs(column[[2, 61]] - 128) < 12).all()
-
-
-def test_no_pictures_need_no_sheet() -> None:
-    assert tile_pictures([]) == []

@@ -1,21 +1,16 @@
 """The map of the bottlenecks: which photos are on it, what lies near what, and how the page draws it."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tasks.errors import StoreError
 from tasks.evaluate.predictions import PredictedPhotos
-from tasks.progress import NullProgress
-from tasks.report.build import build_report
 from tasks.report.gallery import select_photos
-from tasks.report.inline_images import TILE
-from tasks.report.map import SIDE, BottleneckMap, MapPoint, embed_in_plane, read_vectors
+from tasks.report.map import BottleneckMap, MapPoint, embed_in_plane, read_vectors
 from tests.bottleneck.pictures import key_of, numbers_of
-from tests.report.made_up import draw_photo, make_up_map
+from tests.report.made_up import draw_photo
 from tests.support.data_root import LABELS, draw_photos, draw_probabilities, stage_run
 from tests.train.examples import BOTTLENECK, classic, settings
 
@@ -35,10 +30,7 @@ def test_mistakes_come_first_then_other_test_photos_then_any() -> None:
     few = select_photos(photos, (), map_points=100).map_points
     assert mistakes[list(few)].sum() == 50
     assert set(np.flatnonzero(test & ~mistakes)) <= set(few)
-
-
-def test_fewer_photos_than_points_are_all_on_the_map() -> None:
-    assert select_photos(predicted((20, 20, 20)), (), map_points=1000).map_points == list(range(60))
+    assert select_photos(photos, (), map_points=1201).map_points == list(range(1200))
 
 
 def test_the_plain_views_are_read_in_the_order_of_the_keys(tmp_path: Path) -> None:
@@ -72,29 +64,11 @@ def test_a_value_that_is_large_in_all_photos_does_not_decide() -> None:
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (6, 2), (40, 1)])
-def test_few_photos_and_narrow_bottlenecks_have_positions(shape: tuple[int, int]) -> None:
+def test_few_photos_and_narrow_bottlenecks_have_positions_and_alike_ones_the_middle(shape: tuple[int, int]) -> None:
     positions, _ = embed_in_plane(np.random.default_rng(3).random(shape).astype(np.float32))
     assert np.isfinite(positions).all()
     assert positions.shape == (shape[0], 2)
-
-
-def test_photos_that_are_all_alike_lie_in_the_middle() -> None:
     np.testing.assert_array_equal(embed_in_plane(np.ones((20, 6), np.float32))[0], np.full((20, 2), 0.5))
-
-
-def test_each_point_is_its_photo(tmp_path: Path) -> None:
-    staged = stage_run(tmp_path, draw_photos((10, 12, 14)))
-    drawn = build_report(staged.run, staged.root, NullProgress()).map
-    assert drawn is not None
-    assert drawn.photos == len(drawn.points) == 36
-    photos = staged.predicted.photos
-    for index, point in enumerate(drawn.points):
-        assert (point.path, point.label) == (photos.paths[index], photos.truth[index])
-        assert point.predicted == staged.predicted.predicted[index]
-        assert point.split == photos.splits.names[index]
-        with Image.open(io.BytesIO(point.image)) as image:
-            assert image.format == "JPEG"
-            assert max(image.size) <= TILE
 
 
 def point(x: float, y: float, label: int, predicted: int, path: str = "a.jpg") -> MapPoint:
@@ -102,38 +76,28 @@ def point(x: float, y: float, label: int, predicted: int, path: str = "a.jpg") -
 
 
 def view(*points: MapPoint, labels: tuple[str, ...] = LABELS) -> BottleneckMap:
-    return make_up_map(points, labels)
+    return BottleneckMap(points, labels, 2 * len(points), "Made up.")
 
 
-def test_points_are_grouped_by_label_with_the_mistakes_last() -> None:
-    shown = view(point(0, 0, 2, 2), point(0.5, 1, 0, 1), point(1, 0.5, 0, 0))
-    groups = [(each.label, each.name, [(mark.position, mark.wrong) for mark in each.points]) for each in shown.groups]
-    assert groups == [
-        (0, "daisy", [((626, 320), False), ((320, 14), True)]),
-        (2, "tulips", [((14, 626), False)]),
+def test_points_are_placed_inside_the_map_also_for_the_script() -> None:
+    shown = view(point(1, 0.5, 0, 0, "a"), point(0.5, 1, 0, 1, "b"), point(0, 0, 2, 2, "c"))
+    assert [(mark.position, mark.wrong) for mark in shown.points] == [
+        ((626, 320), False),
+        ((320, 14), True),
+        ((14, 626), False),
     ]
     assert shown.mistakes == 1
-
-
-def test_the_script_s_points_are_in_the_order_of_the_groups() -> None:
-    shown = view(point(0.1, 0.2, 2, 0, "c"), point(0.3, 0.4, 1, 1, "b"), point(0.5, 0.6, 1, 0, "a"))
-    drawn = [(*mark.position, mark.wrong) for group in shown.groups for mark in group.points]
-    points = shown.script_data()["points"]
-    assert drawn == [(x, y, label != predicted) for x, y, label, predicted, _, _ in points]
-    assert [path for *_, path in points] == ["b", "a", "c"]
-
-
-def test_the_corners_lie_inside_the_map() -> None:
-    corners = [point(x, y, 0, 0).position for x in (0, 1) for y in (0, 1)]
-    assert all(10 < place < SIDE - 10 for corner in corners for place in corner)
+    assert shown.script_data()["points"] == [
+        [626, 320, 0, 0, "test", "a"],
+        [320, 14, 0, 1, "test", "b"],
+        [14, 626, 2, 2, "test", "c"],
+    ]
 
 
 def test_a_few_labels_have_the_figures_colours_and_many_each_one_of_their_own() -> None:
-    few = view(point(0, 0, 0, 0), point(0, 0, 1, 1))
-    names = tuple(f"label {number}" for number in range(40))
-    many = view(*(point(0, 0, label, label) for label in range(40)), labels=names)
-    assert [group.colour for group in few.groups] == ["#0072b2", "#d55e00"]
-    assert len({group.colour for group in many.groups}) == 40
+    assert [view().colour(label) for label in (0, 1)] == ["#0072b2", "#d55e00"]
+    many = view(labels=tuple(f"label {number}" for number in range(40)))
+    assert len({many.colour(label) for label in range(40)}) == 40
 
 
 def test_points_are_smaller_the_more_there_are() -> None:

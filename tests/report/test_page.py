@@ -1,4 +1,4 @@
-"""The report's structure; what a browser makes of it is in test_browser."""
+"""The report's structure and what its sections say; what a browser makes of it is in test_browser."""
 
 import base64
 import hashlib
@@ -6,42 +6,42 @@ import io
 import json
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.champion.decision import Bounds, Comparison, Decision
+from tasks.champion.decision import Bounds, Comparison
+from tasks.decode.rejections import MissingPhoto
 from tasks.report.build import Report
-from tasks.report.page import headline_of
-from tasks.report.reported_run import Exports
+from tasks.report.dataset import PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
+from tasks.report.gallery import Guess, ShownPhoto
+from tasks.report.inline_images import side_for
+from tasks.report.page import LISTED, LISTED_RUNS, headline_of, render_report
 from tasks.report.templates import VERDICT_WORDS
 from tasks.runs.records import VERDICTS, Verdict
-from tests.report.made_up import EVIL, LABELS, make_up_decision
+from tests.report.made_up import DECISION, EVIL, LABELS, draw_photo, make_up_report, make_up_run, results_of
 from tests.report.parsed import Page, text_of
 
-EVIL_FILE = f"x/{EVIL}.jpg"
-
-
-def policy_of(page: Page) -> dict[str, str]:
-    content = next(tag["content"] for tag in page.all("meta") if "http-equiv" in tag)
-    parts = (directive.strip().partition(" ") for directive in content.split(";"))
-    return {name: value for name, _, value in parts}
+EQUAL = Comparison(0, 90, 5, 5, 2, Bounds(0.0, 0.0, 0.95), 0.5)
+GUESS = Guess(ShownPhoto("daisy/0.jpg", "daisy", draw_photo(0)), "daisy", 0.41, LABELS[2], 0.4)
 
 
 def sha256_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def test_the_page_asks_for_nothing_beside_itself(page: Page) -> None:
+def test_the_page_asks_for_nothing_and_its_policy_lets_in_nothing_but_its_own_style_and_script(page: Page) -> None:
     assert all(tag["src"].startswith("data:image/jpeg;base64,") for tag in page.all("img"))
     assert [tag["href"] for tag in page.all("link")] == ["data:,"]
     assert {tag["href"] for tag in page.all("a") if not tag["href"].startswith("#")} == {"../../index.html"}
     assert "url(" not in page.html.replace("url(#", "")  # within a figure
     assert "@import" not in page.html
-
-
-def test_the_policy_lets_in_nothing_but_the_style_and_the_script_of_the_page(page: Page) -> None:
-    policy = policy_of(page)
+    content = next(tag["content"] for tag in page.all("meta") if "http-equiv" in tag)
+    parts = (directive.strip().partition(" ") for directive in content.split(";"))
+    policy = {name: value for name, _, value in parts}
     (style,), (data, script) = page.styles, page.scripts
     assert policy == {
         "default-src": "'none'",
@@ -62,7 +62,7 @@ def test_names_that_look_like_html_are_shown_as_they_are(page: Page) -> None:
         f"flowers {EVIL}",
         f"champion of {EVIL}.",
         f"Label {EVIL}: validation",
-        EVIL_FILE,
+        f"x/{EVIL}.jpg",
         f"daisy/{EVIL}.jpg",
         f"ends early {EVIL}",
         f"daisy, {EVIL}",
@@ -87,41 +87,6 @@ def test_figures_stand_in_the_page_as_they_are(page: Page, report: Report) -> No
         assert page.html.count(svg) == 1
 
 
-def test_the_summary_answers_first_whether_the_model_is_better(page: Page) -> None:
-    assert page.text.index("Is this model better") < page.text.index("Test accuracy")
-    for shown in (
-        "Is this model better than the previous one? Not worse than the champion, whose place it takes.",
-        "+4.1 points 95 % interval \N{MINUS SIGN}0.1 to +7.4, p = 0.064",
-        "On the same 218 photos of the test split: 93.6 % the new model, 89.4 % the champion.",
-        "Right: both 190, only the new one 14, only the champion 5, neither 9. Left out",
-        "Previous run 88.0 % 2026-11-23, on its own 218 test photos",
-        "Cross-validated accuracy 93.1 %",
-        "Photos used 2,000 5 labels",
-        "Photos rejected 2 which and why",
-        "Exported files that agree 98.2 % saved_model 100.0 % model-int8.tflite 98.2 %",
-    ):
-        assert shown in page.text
-
-
-@pytest.mark.parametrize(
-    ("exports", "shown"),
-    [
-        (
-            Exports({"saved_model": None, "model.tflite": 0.97}, False, ""),
-            "97.0 % saved_model not tested model.tflite 97.0 %",
-        ),
-        (
-            Exports({"saved_model": None, "model.keras": None}, False, ""),
-            "not tested saved_model not tested model.keras",
-        ),
-        (Exports({"saved_model": 0.2}, True, ""), "refused saved_model 20.0 %"),
-    ],
-    ids=["one is tested", "none is tested", "refused"],
-)
-def test_exports_that_were_not_tested_or_were_refused_are_told_of(report: Report, exports: Exports, shown: str) -> None:
-    assert f"Exported files that agree {shown}" in text_of(replace(report, exports=exports))
-
-
 def test_a_first_run_says_what_there_is_and_has_no_empty_parts(first: Page) -> None:
     for shown in (
         "The first model of this dataset, and so its champion.",
@@ -139,60 +104,140 @@ def test_a_first_run_says_what_there_is_and_has_no_empty_parts(first: Page) -> N
     assert [tag.get("type") for tag in first.all("script")] == [None]
 
 
-def decide(verdict: Verdict, interval: tuple[float, float] | None = None) -> Decision:
-    paired = Comparison(0, 90, 5, 3, 2, Bounds(*interval, 0.95), 0.5) if interval else None
-    return replace(make_up_decision(), verdict=verdict, comparison=paired)
+@pytest.mark.parametrize(
+    ("verdict", "interval", "tone", "words"),
+    [
+        ("first", None, "good", "first model"),
+        ("new", (0.01, 0.05), "good", "Yes: better"),
+        ("new", (-0.01, 0.05), "good", "Not worse"),
+        ("new", None, "good", "Not worse"),
+        ("same", None, "careful", "same model"),
+        ("stays", (-0.05, -0.01), "bad", "No: worse"),
+        ("refused", None, "bad", "Refused: below"),
+    ],
+)
+def test_every_verdict_has_its_words(
+    verdict: Verdict, interval: tuple[float, float] | None, tone: str, words: str
+) -> None:
+    comparison = Comparison(0, 90, 5, 3, 2, Bounds(*interval, 0.95), 0.5) if interval else None
+    found = headline_of(replace(DECISION, verdict=verdict, comparison=comparison))
+    assert found[0] == tone
+    assert words in found[1]
+    assert set(VERDICT_WORDS) == {*VERDICTS, None}, "words for tables"
+
+
+@pytest.mark.parametrize("name", ["page", "first"])
+def test_tables_sections_and_headings_are_those_that_a_screen_reader_needs(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    page: Page = request.getfixturevalue(name)
+    assert len(page.all("caption")) == len(page.all("table")) > 3
+    assert all(tag.get("scope") in {"col", "row"} for tag in page.all("th"))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    sections, links = page.all("section"), [tag["href"] for tag in page.all("a")]
+    assert {tag["aria-labelledby"] for tag in sections} <= set(ids)
+    assert [f"#{tag['id']}" for tag in sections if f"#{tag['id']}" not in links] == []
+    levels = [int(tag[1]) for tag, _ in page.tags if tag in {"h1", "h2", "h3", "h4"}]
+    assert levels[0] == levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_sections_show_the_values_of_the_report_and_first_whether_the_model_is_better(page: Page) -> None:
+    assert page.text.index("Is this model better") < page.text.index("Test accuracy")
+    for shown in (
+        "Is this model better than the previous one? Not worse than the champion, whose place it takes.",
+        "+4.1 points 95 % interval \N{MINUS SIGN}0.1 to +7.4, p = 0.064",
+        "On the same 218 photos of the test split: 93.6 % the new model, 89.4 % the champion.",
+        "Right: both 190, only the new one 14, only the champion 5, neither 9. Left out",
+        "Previous run 88.0 % 2026-11-23, on its own 218 test photos",
+        "Cross-validated accuracy 93.1 %",
+        "Photos used 2,000 5 labels",
+        "Photos rejected 2 which and why",
+        "Exported files that agree 98.2 % saved_model 100.0 % model-int8.tflite 98.2 %",
+        "Label Train Validation Test All daisy 800 50 60 910",
+        "All labels 4,400 250 300 4,950",
+        "Since 2026-11-23 Label Added Removed Had another label daisy 3 1 0",
+        f"{EVIL} 70.0 % but it is daisy x/{EVIL}.jpg",
+        f"daisy, {EVIL} daisy/c.jpg x/{EVIL}",
+        "daisy daisy/d.jpg daisy/e.jpg",
+        f"Provenance Keys snapshot 9f3a51c2 Parameters note {EVIL} shrinkage 0.03,0.1",
+        "decode 14.6 s bottleneck 3 min 4 s All stages 3 min 19 s",
+    ):
+        assert shown in page.text
+    assert [tag["alt"] for tag in page.all("img")][:2] == ["New photo labelled daisy"] * 2
 
 
 @pytest.mark.parametrize(
-    ("decision", "tone", "words"),
+    ("changes", "shown"),
     [
-        (decide("first"), "good", "first model"),
-        (decide("new", (0.01, 0.05)), "good", "Yes: better"),
-        (decide("new", (-0.01, 0.05)), "good", "Not worse"),
-        (decide("new"), "good", "Not worse"),
-        (decide("same"), "careful", "same model"),
-        (decide("stays", (-0.05, -0.01)), "bad", "No: worse"),
-        (decide("refused"), "bad", "Refused: below"),
+        ({"changes": SnapshotChanges([], []), "added": []}, "None: the photos are those of 2026-11-23."),
+        ({"changes": None}, "The changes are not known."),
+        ({"uncertain": [GUESS]}, f"daisy 41.0 % or {LABELS[2]} 40.0 % and it is daisy daisy/0.jpg"),
+        ({"decision": replace(DECISION, comparison=EQUAL)}, "interval 0.0 to 0.0"),
+        (
+            {"exports": {"test": {"saved_model": {"agreement": None}, "model.tflite": {"agreement": 0.97}}}},
+            "Exported files that agree 97.0 % saved_model not tested model.tflite 97.0 %",
+        ),
+        (
+            {"exports": {"test": {"saved_model": {"agreement": None}, "model.keras": {"agreement": None}}}},
+            "Exported files that agree not tested saved_model not tested model.keras",
+        ),
+        (
+            {"exports": {"test": {"saved_model": {"agreement": 0.2}}, "refused": "It is wrong."}},
+            "Exported files that agree refused saved_model 20.0 %",
+        ),
     ],
 )
-def test_every_verdict_has_its_words(decision: Decision, tone: str, words: str) -> None:
-    headline = headline_of(decision)
-    assert headline.tone == tone
-    assert words in headline.words
+def test_other_values_are_shown_in_their_words(report: Report, changes: dict[str, Any], shown: str) -> None:
+    assert shown in text_of(replace(report, **changes))
 
 
-def test_tables_have_a_word_for_every_verdict_and_for_none() -> None:
-    assert set(VERDICT_WORDS) == {*VERDICTS, None}
+def test_scores_stand_by_label_with_intervals_and_a_dash_for_what_is_undefined(report: Report) -> None:
+    results = results_of(np.array([0, 1, 1]), np.eye(5, dtype=np.float32)[[0, 0, 1]], LABELS)
+    text = text_of(replace(report, results=results))
+    assert "1 daisy 1 0.500 0.09 to 0.91 1.000 0.21 to 1.00 0.667 0.500" in text
+    assert f"3 {LABELS[2]} 0 — — — 0.500" in text
 
 
-def test_an_interval_of_no_width_is_drawn(report: Report) -> None:
-    equal = decide("new", (0.0, 0.0))
-    assert "interval 0.0 to 0.0" in text_of(replace(report, decision=equal))
+def test_long_lists_are_cut_and_say_how_many_more_there_are(report: Report, data_root: Path) -> None:
+    rejected = [MissingPhoto(f"daisy/{number:04}.jpg", "empty", "no bytes") for number in range(LISTED + 1234)]
+    paths = [PhotoPath(f"daisy/copy-{number:04}.jpg", "daisy") for number in range(LISTED + 7)]
+    metrics = replace(report.results.metrics, photos=59, correct=2)
+    text = text_of(
+        replace(
+            report,
+            rejected=rejected,
+            repeated=RepeatedPhotos([], [RepeatedPhoto("d", paths)] * (LISTED + 1)),
+            results=replace(report.results, metrics=metrics),
+            runs=[make_up_run(data_root, days, 0.9) for days in range(LISTED_RUNS + 4, -1, -1)],
+        )
+    )
+    assert "1,334 photos rejected" in text
+    assert f"These are the first {LISTED}; 1,234 photos more." in text
+    assert f"These are the first {LISTED}; 1 photo more." in text
+    assert "and 7 paths more" in text
+    assert text.count("no bytes") == LISTED
+    assert "57 mistakes in the test split; the 5 most confident are shown." in text
+    assert f"The last {LISTED_RUNS} of {LISTED_RUNS + 5} runs, the newest first" in text
 
 
-@pytest.fixture(params=["page", "first"])
-def either(request: pytest.FixtureRequest) -> Page:
-    page: Page = request.getfixturevalue(request.param)
-    return page
+def test_many_labels_share_one_grid_of_samples_that_names_them_and_photos_shrink(data_root: Path) -> None:
+    report = make_up_report(data_root, [f"label {number:03}" for number in range(41)], map_points=50)
+    page = Page(render_report(replace(report, samples=3 * [*report.samples])))
+    pictures = page.all("img")
+    assert {int(tag["width"]) for tag in pictures} == {side_for(len(pictures))}
+    assert side_for(len(pictures)) < 224
+    assert not page.all("h4")
+    assert "label 000 label 000/0.jpg label 000 label 000/1.jpg" in page.text
 
 
-def test_tables_have_captions_and_their_headings_a_scope(either: Page) -> None:
-    assert len(either.all("caption")) == len(either.all("table")) > 3
-    assert all(tag.get("scope") in {"col", "row"} for tag in either.all("th"))
-
-
-def test_sections_are_landmarks_and_ids_are_used_once(either: Page) -> None:
-    ids = [attributes["id"] for _, attributes in either.tags if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    sections = either.all("section")
-    assert {tag["aria-labelledby"] for tag in sections} <= set(ids)
-    links = [tag["href"] for tag in either.all("a")]
-    assert [f"#{tag['id']}" for tag in sections if f"#{tag['id']}" not in links] == []
-
-
-def test_headings_leave_out_no_level(either: Page) -> None:
-    levels = [int(tag[1]) for tag, _ in either.tags if tag in {"h1", "h2", "h3", "h4"}]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in pairwise(levels))
+def test_runs_are_listed_the_newest_first_with_links_to_reports_that_are_there(tmp_path: Path) -> None:
+    report = make_up_report(tmp_path, map_points=10)
+    there = report.runs[-3].report
+    there.parent.mkdir(parents=True)
+    there.touch()
+    page = Page(render_report(report))
+    links = [tag["href"] for tag in page.all("a") if "report.html" in tag["href"]]
+    assert links == [f"../../report/{there.parent.name}/report.html"]
+    assert "2026-11-24 champion stays 89.0 % 84.1 % to 92.5 % 2,000 10 12.3 s 2026-11-23 new champion" in page.text

@@ -61,6 +61,7 @@ def test_training_is_told_as_its_recipe_has_it(
 
 def test_what_was_chosen_is_told_where_something_was() -> None:
     told = provenance(settings(), **CHOSEN)["Model"]
+    assert (told["layers"], told["stored in"]) == ("bottleneck, early (10 numbers)", "uint8")
     assert told["shrinkage"] == "0.1, chosen from 0.1, 1"
     assert told["weight of earlier layers"] == "0.5, chosen from 1, 0"
     assert told["temperature"] == "3.9"
@@ -68,11 +69,6 @@ def test_what_was_chosen_is_told_where_something_was() -> None:
     assert "weight of earlier layers" not in alone
     assert not {"shrinkage", "temperature"} & set(provenance(classic())["Model"])
     assert not {"shrinkage", "views", "precision", "stored in"} & set(provenance(FINETUNE, steps=1)["Model"])
-
-
-def test_layers_and_what_bottlenecks_are_stored_in_are_told() -> None:
-    told = provenance(settings(), **CHOSEN)["Model"]
-    assert (told["layers"], told["stored in"]) == ("bottleneck, early (10 numbers)", "uint8")
 
 
 def test_distorted_views_are_told() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.paths import AnyPath
-from tasks.report.reported_run import Exports, find_reports, read_previous_runs
+from tasks.report.reported_run import find_reports, read_previous_runs
 from tasks.storage.layout import DataRoot
 from tests.report.made_up import make_up_run
 from tests.support.data_root import DAY, StagedRun, draw_photos, keep, record, stage_run
@@ -30,12 +30,14 @@ def keep_run(root: DataRoot, days_ago: int, snapshot: str) -> AnyPath:
     return keep(root, record(root, f"{DAY - dt.timedelta(days_ago)}", snapshot=snapshot))
 
 
-def test_runs_of_earlier_dates_are_read_in_their_order(staged: StagedRun) -> None:
+def test_runs_of_earlier_dates_are_read_in_their_order_and_a_damaged_one_is_named(staged: StagedRun) -> None:
     for days in (1, 3, 2):
         keep_run(staged.root, days, f"snap{days}")
+    bad = keep_run(staged.root, 4, "bad")
+    bad.write_text("{")
     history = read_previous_runs(staged.run, staged.root)
     assert [run.snapshot for run in history.runs] == ["snap3", "snap2", "snap1"]
-    assert history.damaged == []
+    assert [str(error).startswith(f"{bad} is damaged") for error in history.damaged] == [True]
 
 
 def test_a_later_run_and_an_earlier_state_of_the_run_s_own_record_are_left_out(staged: StagedRun) -> None:
@@ -43,15 +45,6 @@ def test_a_later_run_and_an_earlier_state_of_the_run_s_own_record_are_left_out(s
     own = keep_run(staged.root, 0, "own")
     assert read_previous_runs(replace(staged.run, record=own), staged.root) == ([], [])
     assert [run.snapshot for run in read_previous_runs(staged.run, staged.root).runs] == ["own"]
-
-
-def test_a_damaged_record_is_left_out_and_named(staged: StagedRun) -> None:
-    keep_run(staged.root, 1, "good")
-    bad = keep_run(staged.root, 2, "bad")
-    bad.write_text("{")
-    history = read_previous_runs(staged.run, staged.root)
-    assert [run.snapshot for run in history.runs] == ["good"]
-    assert [str(error).startswith(f"{bad} is damaged") for error in history.damaged] == [True]
 
 
 def test_a_run_is_shown_as_its_record_will_be(whole: StagedRun) -> None:
@@ -78,38 +71,26 @@ def test_a_stage_that_an_earlier_run_did_took_no_time(whole: StagedRun) -> None:
     assert (other.seconds["decode"], other.to_record().new) == (0.0, 0)
 
 
-def exported(whole: StagedRun, details: dict[str, Any]) -> Exports | None:
-    stages = {**whole.run.stages, "export": replace(whole.run.stages["train"], details=details)}
-    return replace(whole.run, stages=stages).exports
-
-
 @pytest.mark.parametrize(
-    ("details", "exports"),
+    ("details", "note"),
     [
+        ({"test": {"saved_model": {"photos": 20, "agreement": 0.995}}}, ""),
+        ({"test": {"model.tflite": {"photos": 20, "agreement": 0.5}}, "refused": "It is wrong."}, "It is wrong."),
         (
-            {"test": {"saved_model": {"photos": 20, "agreement": 0.995, "accuracy": 0.9}}, "left_out": {}},
-            Exports({"saved_model": 0.995}, refused=False, note=""),
-        ),
-        (
-            {"test": {"model.tflite": {"photos": 20, "agreement": 0.5}}, "left_out": {}, "refused": "It is wrong."},
-            Exports({"model.tflite": 0.5}, refused=True, note="It is wrong."),
+            {"test": {"saved_model": {"photos": 0, "agreement": None}}, "left_out": {"gone": 20}},
+            "The export was not tested: saved_model, since no test photo could be read (20 gone).",
         ),
     ],
-    ids=["tested", "refused"],
+    ids=["tested", "refused", "not tested"],
 )
-def test_exports_are_those_of_their_manifest(whole: StagedRun, details: dict[str, Any], exports: Exports) -> None:
-    assert exported(whole, details) == exports
-    assert whole.run.exports is None
-
-
-def test_exports_say_why_they_were_not_tested(whole: StagedRun) -> None:
-    details = {"test": {"saved_model": {"photos": 0, "agreement": None}}, "left_out": {"gone": 20}}
-    exports = exported(whole, details)
-    assert exports is not None
-    assert (exports.lowest, exports.refused) == (None, False)
-    assert exports.note.startswith(
-        "The export was not tested: saved_model, since no test photo could be read (20 gone)."
-    )
+def test_a_note_says_why_exports_were_refused_or_not_tested(
+    whole: StagedRun, details: dict[str, Any], note: str
+) -> None:
+    assert not whole.run.export_note
+    manifest = replace(whole.run.stages["train"], details={"left_out": {}, **details})
+    found = replace(whole.run, stages={**whole.run.stages, "export": manifest}).export_note
+    assert found.startswith(note)
+    assert bool(found) == bool(note)
 
 
 def test_a_report_is_found_after_its_data_root_was_moved(tmp_path: Path) -> None:

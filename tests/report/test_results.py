@@ -10,27 +10,14 @@ from tasks.report.results import confidence_bins, measure_results, precision_rec
 from tests.support.data_root import COUNTS, LABELS, draw_photos, draw_probabilities
 
 
-def test_each_label_has_its_intervals_and_its_average_precision() -> None:
+def test_each_label_has_its_curve() -> None:
     photos, probabilities = draw_photos(), draw_probabilities(sum(COUNTS), 3)
     test = photos.of("test")
-    truth, predicted = photos.truth[test], probabilities[test].argmax(axis=1)
     results = measure_results(PredictedPhotos(photos, probabilities))
-    assert [each.scores.label for each in results.labels] == list(results.curves) == list(LABELS)
-    for label, result in enumerate(results.labels):
-        has_label, guessed = truth == label, predicted == label
-        hits = int((has_label & guessed).sum())
-        assert result.precision_interval == wilson_interval(hits, int(guessed.sum()))
-        assert result.recall_interval == wilson_interval(hits, int(has_label.sum()))
-        assert result.average_precision == pytest.approx(
-            average_precision_score(has_label, probabilities[test][:, label])
-        )
-
-
-def test_a_label_that_is_never_predicted_has_no_precision() -> None:
-    always = np.tile(np.array([0.8, 0.15, 0.05], np.float32), (sum(COUNTS), 1))
-    first, *others = measure_results(PredictedPhotos(draw_photos(), always)).labels
-    assert first.precision_interval is not None
-    assert [(each.scores.precision, each.precision_interval) for each in others] == [(None, None)] * 2
+    assert [each.label for each in results.metrics.per_label] == list(results.curves) == list(LABELS)
+    for label, curve in enumerate(results.curves.values()):
+        expected = average_precision_score(photos.truth[test] == label, probabilities[test][:, label])
+        assert curve.average == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("seed", range(5))

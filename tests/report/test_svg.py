@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tasks.report.svg import BLUE, GROUND, INK, NAME_LENGTH, SOFT, font, format_axes, new_figure, to_svg, write
-from tests.report.svg import lines, read, size, texts, titles
+from tests.report.svg import read, size, texts, titles
 
 
 def draw(label: str = "daisy", name: str = "one") -> str:
@@ -21,43 +21,33 @@ def draw(label: str = "daisy", name: str = "one") -> str:
     return to_svg(figure, name, 'What "it" shows & tells')
 
 
-def test_ink_and_ground_are_the_page_s_and_have_a_colour_of_their_own_in_a_file() -> None:
+def test_a_figure_has_the_page_s_colours_no_style_that_its_policy_forbids_and_says_what_it_shows() -> None:
     svg = draw()
     assert set(re.findall(r"var\(--(\w+), #[0-9a-f]{6}\)", svg)) == {"ink", "soft", "grid", "ground"}
     assert not any(colour in svg for colour in (INK, SOFT, GROUND))
-
-
-def test_a_label_that_looks_like_a_colour_keeps_it() -> None:
-    assert INK in texts(draw(INK))
-
-
-def test_a_page_s_policy_finds_no_style_to_forbid() -> None:
-    tags = {element.tag.rpartition("}")[2] for element in read(draw()).iter()}
-    assert "style" not in tags
-    assert not [element for element in read(draw()).iter() if "style" in element.attrib]
-
-
-def test_it_says_what_it_shows_and_keeps_its_proportions() -> None:
-    drawn = read(draw())
+    drawn = read(svg)
+    assert not [each for each in drawn.iter() if each.tag.endswith("}style") or "style" in each.attrib]
     assert (drawn.get("role"), drawn.get("aria-label")) == ("img", 'What "it" shows & tells')
     assert [float(number) for number in drawn.attrib["viewBox"].split()][2:] == pytest.approx(
-        [length * 0.75 for length in size(draw())], abs=1
+        [length * 0.75 for length in size(svg)], abs=1
     )
 
 
-def test_ids_of_two_figures_differ_and_each_is_used() -> None:
+@pytest.mark.parametrize("label", [INK, "0.123456 m", "1 #ffffff;fill: red"])
+def test_a_label_that_looks_like_a_colour_or_a_number_keeps_it(label: str) -> None:
+    assert label in texts(draw(label))
+
+
+def test_ids_of_two_figures_differ_each_is_used_and_the_same_figure_is_the_same_text() -> None:
     ids = {}
     for name in ("one", "two"):
         svg = draw(name=name)
+        assert svg == draw(name=name)
         ids[name] = {element.attrib["id"] for element in read(svg).iter() if "id" in element.attrib}
         used = set(re.findall(r'href="#([^"]+)"', svg)) | set(re.findall(r"url\(#([^)]+)\)", svg))
         assert ids[name] == used
         assert used
     assert ids["one"].isdisjoint(ids["two"])
-
-
-def test_the_same_figure_is_the_same_text() -> None:
-    assert draw() == draw()
 
 
 @pytest.mark.parametrize(
@@ -100,12 +90,6 @@ def test_wide_letters_get_the_room_that_they_need() -> None:
         figures[label] = size(to_svg(figure, "one", ""))[0]
     wide, narrow = figures.values()
     assert wide > 1.4 * narrow
-
-
-def test_lines_keep_their_points() -> None:
-    ((first, second, third),) = lines(draw(), BLUE)
-    assert first[1] > third[1] > second[1]
-    assert first[0] < second[0] < third[0]
 
 
 def test_drawing_leaves_pyplot_alone() -> None:

@@ -15,8 +15,7 @@ import pyarrow as pa
 
 from tasks.champion.champion_file import Champion
 from tasks.champion.decision import Decision
-from tasks.evaluate.evaluation import Evaluation
-from tasks.evaluate.metrics import CrossValidation, measure, wilson_interval
+from tasks.evaluate.metrics import measure
 from tasks.evaluate.predictions import PredictedPhotos, Probabilities, publish_predictions
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import AnyPath
@@ -211,8 +210,8 @@ def stage_run(
     shard = add_bottlenecks(BOTTLENECK.store(root), range(count), 2, BOTTLENECK.backbone.width)
     publish_predictions(root.evaluate(SETTINGS.key(SNAPSHOT_KEY)), predicted, {})
     test = photos.of("test")
-    crossed = CrossValidation(5, 0.9, wilson_interval(9, 10), 0.3, 0.02)
-    evaluation = Evaluation(measure(photos.truth[test], drawn[test], photos.labels), crossed)
+    crossed = {"folds": 5, "accuracy": 0.9, "interval": INTERVAL, "log_loss": 0.3, "expected_calibration_error": 0.02}
+    metrics = measure(photos.truth[test], drawn[test], photos.labels).to_json()
     model, _ = keep_head(root, labels=photos.labels)
     stages = {
         "decode": replace(decoded_store(root, SETTINGS.train.decodes[0], [range(count)]), details={"missing": 0}),
@@ -221,7 +220,7 @@ def stage_run(
         "evaluate": replace(manifest_of("evaluate", count, []), key=SETTINGS.key(SNAPSHOT_KEY)),
         "champion": replace(manifest_of("champion", 0, []), details=first_decision(model).to_json()),
     }
-    stages["evaluate"] = replace(stages["evaluate"], details=evaluation.to_json())
+    stages["evaluate"] = replace(stages["evaluate"], details={"test": metrics, "cross_validation": crossed})
     return StagedRun(root, predicted, reported_run(folder, root, stages))
 
 
