@@ -16,11 +16,15 @@ BATCH_SIZE, GPU_BATCH_SIZE = 8, 64
 
 
 class TensorFlowForward:
-    """Calls a function of pixels in batches of a fixed size; 0 chooses it by the hardware. Threads may call it at once.
+    """Calls a function of pixels in batches of a fixed size. Several threads may call it at once.
 
     TensorFlow then never chooses other kernels for a smaller last batch, so the result of a photo does not depend on
-    the other photos in its batch. The function's variables are frozen, and the function itself is not kept. It is for
-    inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to [N, K].
+    the other photos in its batch. The function's variables are frozen, and the function itself is not kept.
+
+    Args:
+        function: For inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to [N, K].
+        size: Height and width of the pixels, S.
+        batch_size: Photos in a batch; 0 chooses by the hardware.
     """
 
     #: Two batches keep the hardware busy, since one of them always computes; a third one is decoded meanwhile.

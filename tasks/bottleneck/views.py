@@ -37,10 +37,19 @@ def _mirrored(pixels: Pixels) -> Pixels:
 
 
 def distort(pixels: Pixels, key: str, view: int, distortion: Distortion) -> Pixels:
-    """Draw the view of this number of a photo, uint8 [S, S, 3], from its picture, of the same shape, and its sha256.
+    """Draw one distorted view of a photo.
 
     The picture is enlarged by 1 + `random_crop` / 100 times a factor between 1 and 1 + `random_scale` / 100, and a
     square of its former size is cut from it at a random place; both are one step here, which resamples only the square.
+
+    Args:
+        pixels: The picture, uint8 [S, S, 3].
+        key: The photo's sha256.
+        view: The view's number.
+        distortion: How to draw it.
+
+    Returns:
+        uint8 [S, S, 3].
     """
     random = np.random.default_rng((distortion.seed, int(key, 16), view))
     # All numbers are drawn even if some are not used, so that enabling one distortion does not change the others.

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.champion.champion_file import Champion, publish_champion, read_champion
 from tasks.champion.champion_predictions import ChampionGoneError, ChampionInputs
@@ -39,15 +39,19 @@ class DecisionInputs:
     new: Candidate
 
 
-def decide(case: DecisionInputs, inputs: ChampionInputs, progress: Progress) -> tuple[Decision, int, int]:
+class DecisionRecord(NamedTuple):
+    """A decision and the photos that it compared."""
+
+    decision: Decision
+    predicted: int  #: Photos that the champion predicted for it.
+    recalled: int  #: Photos whose predictions the champion's evaluation had.
+
+
+def decide(case: DecisionInputs, inputs: ChampionInputs, progress: Progress) -> DecisionRecord:
     """Decide on the champion, and publish it if it is another one than before.
 
     A second decision on a dataset waits for the first. If a run was killed after it had published the champion, its
     decision is taken from the champion's file.
-
-    Returns:
-        The decision, the number of photos that the champion predicted for it, and the number of those whose predictions
-        the champion's evaluation had.
 
     Raises:
         StoreError: A store or the predictions of the new model are damaged.
@@ -63,7 +67,7 @@ def decide(case: DecisionInputs, inputs: ChampionInputs, progress: Progress) -> 
             progress.tell(str(exc))
         if champion is not None:
             if champion.decided == case.key:
-                return champion.decision, 0, 0
+                return DecisionRecord(champion.decision, 0, 0)
             # A clock that was ahead, or --allow-future-date, made it champion from a day that is yet to come.
             champion = replace(champion, since=min(champion.since, dt.date.today()))
         comparator = _Comparator(case.evaluation, inputs, progress)
@@ -74,7 +78,7 @@ def decide(case: DecisionInputs, inputs: ChampionInputs, progress: Progress) -> 
         after = _champion_after(decision, champion, case)
         if after is not None and after != champion:
             publish_champion(path, case.dataset, after)
-        return decision, comparator.predicted, comparator.recalled
+        return DecisionRecord(decision, comparator.predicted, comparator.recalled)
 
 
 def _champion_after(decision: Decision, champion: Champion | None, case: DecisionInputs) -> Champion | None:

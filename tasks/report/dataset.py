@@ -1,11 +1,12 @@
 """Data section: photos by label and split, changes since the previous run, rejected and repeated photos."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -98,19 +99,18 @@ def count_photos(photos: LabelledPhotos) -> list[LabelCount]:
 
 def compare_snapshots(before: pa.Table, now: pa.Table) -> SnapshotChanges:
     """Compare the usable photos of two snapshots' tables by content: a photo that was only moved is no change."""
+    old, new = usable(before), usable(now)
+    rows = pc.index_in(new["sha256"], old["sha256"].combine_chunks()).combine_chunks()
+    added = np.asarray(pc.is_null(rows))
     # An earlier version of this project kept labels as their folders' names were written.
-    old, new = (
-        dict(zip(table["sha256"].to_pylist(), pc.utf8_normalize(table["label"], form="NFC").to_pylist(), strict=True))
-        for table in map(usable, (before, now))
-    )
-    added = [key for key in new if key not in old]
-    counts = [
-        Counter(new[key] for key in added),
-        Counter(label for key, label in old.items() if key not in new),
-        Counter(label for key, label in new.items() if old.get(key, label) != label),
-    ]
+    old = old.set_column(old.column_names.index("label"), "label", pc.utf8_normalize(old["label"], form="NFC"))
+    differs = pc.not_equal(new["label"], old["label"].take(rows))
+    relabelled = np.asarray(pc.fill_null(differs, fill_value=False).combine_chunks())
+    removed = ~np.asarray(pc.is_in(old["sha256"], new["sha256"].combine_chunks()).combine_chunks())
+    counts = [_count_labels(new, added), _count_labels(old, removed), _count_labels(new, relabelled)]
     labels = sorted(set().union(*counts))
-    return SnapshotChanges([LabelChange(label, *(count[label] for count in counts)) for label in labels], added)
+    changes = [LabelChange(label, *(count.get(label, 0) for count in counts)) for label in labels]
+    return SnapshotChanges(changes, new.filter(pa.array(added))["sha256"].to_pylist())
 
 
 def read_changes(before: str, now: pa.Table, root: DataRoot) -> SnapshotChanges | None:
@@ -119,6 +119,11 @@ def read_changes(before: str, now: pa.Table, root: DataRoot) -> SnapshotChanges 
         return compare_snapshots(read_snapshot(root, before), now)
     except StoreError:
         return None
+
+
+def _count_labels(table: pa.Table, chosen: npt.NDArray[np.bool_]) -> dict[str, int]:
+    counted: Iterable[dict[str, int]] = pc.value_counts(table["label"].filter(pa.array(chosen))).to_pylist()
+    return {str(item["values"]): item["counts"] for item in counted}
 
 
 def find_repeated_photos(snapshot: pa.Table) -> RepeatedPhotos:

@@ -69,7 +69,11 @@ class PlainErrors(logging.Filter):
 def report_planning_error(text: str) -> bool:
     """Report an error that Luigi met when it planned tasks, such as in a parameter that RangeDaily fills in.
 
-    Its traceback is all that Luigi keeps of it. Returns False for an error that the user cannot correct, unreported.
+    Args:
+        text: Traceback of the error, which is all that Luigi keeps of it.
+
+    Returns:
+        True for an error that the user can correct; any other is not reported.
     """
     raised = list(re.finditer(rf"^{re.escape(errors.__name__)}\.(\w+): ", text, re.MULTILINE))
     if not raised:

@@ -240,7 +240,7 @@ class Search:
         return found
 
     def shards(self, which: npt.NDArray[np.bool_] | None = None) -> list[AnyPath]:
-        """Shards, one for each wanted key (of a mask, bool [N]) that has rows, in the order of names."""
+        """Shards that hold rows of the wanted keys, or of those of a mask, bool [N], in the order of names."""
         holders = np.unique(self._holder if which is None else self._holder[which])
         return sorted(self._shards[holder] for holder in holders[holders >= 0])
 

@@ -66,10 +66,12 @@ class Discriminant:
     def solve(self, shrinkage: float, weights: Doubles, workspace: Matrix | None = None) -> "Solution":
         """Solve for the layer.
 
-        The shrinkage is added to the diagonal of the covariance within labels; 1 is the variance of a standardised
-        number. The weights, [D], are factors of the standardised numbers; those with 0 are left out. The solution is in
-        the workspace, float32 [D * D], until that is overwritten. None allocates one, which takes as long as computing
-        the covariance.
+        Args:
+            shrinkage: Added to the diagonal of the covariance within labels; 1 is the variance of a standardised
+                number.
+            weights: [D], factors of the standardised numbers; those with 0 are left out.
+            workspace: float32 [D * D], memory of the solution, which is valid until it is overwritten. None allocates
+                it, which takes as long as computing the covariance.
 
         Raises:
             SettingError: The shrinkage is so small that the covariance has no inverse in float32.
@@ -105,8 +107,11 @@ class Discriminant:
 class Solution:
     """A solved layer, and the scores of photos that are left out of it.
 
-    It has the Cholesky factor of the covariance of the kept numbers, its lower triangle, the indices of these numbers,
-    and the factors of all standardised numbers, [D].
+    Args:
+        discriminant: The means and covariance that it was solved for.
+        factor: Cholesky factor of the covariance of the kept numbers, its lower triangle.
+        kept: Indices of the kept numbers.
+        weights: [D], factors of the standardised numbers.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ def old(root: DataRoot[Path]) -> str:
 
 
 def made(root: DataRoot[Path], new: DecisionInputs) -> Decision:
-    return decide(new, inputs(root), NullProgress())[0]
+    return decide(new, inputs(root), NullProgress()).decision
 
 
 def champion(root: DataRoot) -> Champion:
@@ -128,7 +128,7 @@ def test_a_damaged_file_of_the_champion_makes_the_model_the_first_and_is_named(r
     path = root.champion(DATASET)
     path.write_text("{")
     progress = Tally()
-    decision = decide(case("new"), inputs(root), progress)[0]
+    decision = decide(case("new"), inputs(root), progress).decision
     assert (decision.verdict, decision.former, champion(root).model) == ("first", None, "new")
     assert str(path) in decision.reason
     assert str(path) in progress.lines[0]
@@ -137,7 +137,7 @@ def test_a_damaged_file_of_the_champion_makes_the_model_the_first_and_is_named(r
 def test_a_champion_whose_model_is_gone_makes_room_and_the_missing_file_is_told(root: DataRoot[Path], old: str) -> None:
     shutil.rmtree(root.train(old))
     progress = Tally()
-    decision = decide(case("new", date=LATER), inputs(root), progress)[0]
+    decision = decide(case("new", date=LATER), inputs(root), progress).decision
     assert (decision.verdict, decision.former, decision.comparison) == ("new", old, None)
     assert "its model is gone or damaged" in decision.reason
     assert str(root.train(old)) in progress.lines[0]
