@@ -13,9 +13,9 @@ from tasks.storage.object_store import is_aid
 from tasks.storage.remote_listing import objects_below
 from tests.pipeline.command import QUICK, Finished, Project, assert_error, option_words, verb
 from tests.pipeline.conftest import Trained
-from tests.runs.retention.nights import Night, make
 from tests.storage.processes import started
 from tests.storage.test_locks import SHARER
+from tests.support.fake_runs import FakeRun, make
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, forget_stores
 
@@ -89,7 +89,7 @@ def four_runs(tmp_path: Path, object_store: ObjectStore) -> Both:
     root = DataRoot(tmp_path / "data")
     for day in range(1, 5):
         photos, spoilt = frozenset(range(3 * day)), frozenset({3 * day - 1})
-        make(root, Night("flowers", dt.date(2026, 3, day), photos, spoilt, crowned=day == 2))
+        make(root, FakeRun("flowers", dt.date(2026, 3, day), photos, spoilt, crowned=day == 2))
     return put(root.path, object_store.url("data"))
 
 
