@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from string import Formatter
 from typing import TypeVar
 
 from tasks.keys import KEY_LENGTH
@@ -82,7 +83,7 @@ class StageSpec:
         """
         outputs = self.outputs + (self.permanent if permanent else ())
         filled = (output for output in outputs if fields_of(output) <= fields.keys())
-        return [root.below(*_fill(output, fields)) for output in filled]
+        return [root.below(*(part.format(**fields) for part in _parts(output))) for output in filled]
 
     def key_in(self, path: AnyPath, root: DataRoot) -> str | None:
         """The stage's key in the path of an output or of a file in it; None where no output's path has a key."""
@@ -94,20 +95,20 @@ class StageSpec:
 
 def fields_of(output: str) -> set[str]:
     """Names of the fields of an output's path."""
-    return set(re.findall(r"\{(\w+)\}", output))
+    return {field for _, field, _, _ in Formatter().parse(output) if field}
 
 
 def patterns(output: str) -> Iterator[str]:
     """Regular expressions of the parts of an output's path, each field a named group."""
-    for part in output.removesuffix("/").split("/"):
-        texts = re.split(r"\{(\w+)\}", part)
+    for part in _parts(output):
+        texts = Formatter().parse(part)
         yield "".join(
-            f"(?P<{text}>{_FIELDS[text]})" if place % 2 else re.escape(text) for place, text in enumerate(texts)
+            re.escape(text) + (f"(?P<{field}>{_FIELDS[field]})" if field else "") for text, field, *_ in texts
         )
 
 
-def _fill(output: str, fields: Mapping[str, str]) -> list[str]:
-    return [re.sub(r"\{(\w+)\}", lambda match: fields[match[1]], part) for part in output.removesuffix("/").split("/")]
+def _parts(output: str) -> list[str]:
+    return output.removesuffix("/").split("/")
 
 
 def stage_name(kind: str, number: int) -> str:

@@ -24,27 +24,24 @@ from tasks.storage.survey import DiskUsage
 #: A week of nightly runs.
 KEEP_RUNS = 7
 
-#: A paragraph a line, which the terminal breaks at its own width.
-HELP = "\n\n".join(
-    (
-        "Remove old runs, and everything in the data root that no kept run refers to.",
-        "Of each dataset the newest --keep-runs runs stay, by date, of one date those that ended last; runs with "
-        "different parameters count each. They stay whole: record, report, model, export, evaluation, snapshot, and "
-        "the rows of all their photos, so that the same command has nothing to do and the next run computes nothing "
-        "anew. With --dataset, only older runs of these datasets are removed.",
-        "The champion of each dataset stays too, with the run that made it, and so do comparisons with their snapshots "
-        "and pictures, backbones with their weights, archives, and a newest run that ended before its record. "
-        "Predictions are removed with the model that made them.",
-        "The garbage is listed first, and you are asked. Your own photos, archives, models and weights are never "
-        "touched, nor are files behind a link or files that this project did not write: these are named. "
-        "While a run is under way it refuses. A record that cannot be read is named, and then nothing is removed. It "
-        "may be killed anywhere: start it again.",
-        "The exit code is 0; 1 where it was refused or nobody could be asked; 2 for an invalid value.",
-        "Examples:",
-        "  python -m pipeline gc --dry-run",
-        "  python -m pipeline gc --keep-runs 30 --yes",
-        "  python -m pipeline gc --dataset flower_photos --keep-runs 1 --data-root /srv/retrain/data",
-    )
+HELP = (
+    "Remove old runs, and everything in the data root that no kept run refers to.",
+    "Of each dataset the newest --keep-runs runs stay, by date, of one date those that ended last; runs with "
+    "different parameters count each. They stay whole: record, report, model, export, evaluation, snapshot, and "
+    "the rows of all their photos, so that the same command has nothing to do and the next run computes nothing "
+    "anew. With --dataset, only older runs of these datasets are removed.",
+    "The champion of each dataset stays too, with the run that made it, and so do comparisons with their snapshots "
+    "and pictures, backbones with their weights, archives, and a newest run that ended before its record. "
+    "Predictions are removed with the model that made them.",
+    "The garbage is listed first, and you are asked. Your own photos, archives, models and weights are never "
+    "touched, nor are files behind a link or files that this project did not write: these are named. "
+    "While a run is under way it refuses. A record that cannot be read is named, and then nothing is removed. It "
+    "may be killed anywhere: start it again.",
+    "The exit code is 0; 1 where it was refused or nobody could be asked; 2 for an invalid value.",
+    "Examples:",
+    "  python -m pipeline gc --dry-run",
+    "  python -m pipeline gc --keep-runs 30 --yes",
+    "  python -m pipeline gc --dataset flower_photos --keep-runs 1 --data-root /srv/retrain/data",
 )
 
 _COLUMNS = (
