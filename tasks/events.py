@@ -14,11 +14,7 @@ _form: LogFormat = "text"
 
 
 def set_format(form: LogFormat) -> None:
-    """Set the format of events for this process and its later forks.
-
-    Args:
-        form: `text` writes the text of each event that has one; `json` writes each event as one object a line.
-    """
+    """Write events as text, where they have one, or each as one JSON object a line; forks do likewise."""
     global _form  # noqa: PLW0603 (standard output is global too)
     _form = form
 

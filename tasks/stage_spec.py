@@ -112,12 +112,7 @@ def _parts(output: str) -> list[str]:
 
 
 def stage_name(kind: str, number: int) -> str:
-    """Name of a stage in its run: `decode`, and `decode-2` for the second one of a kind.
-
-    Args:
-        kind: The kind, such as decode.
-        number: Which of that kind it is, from 1.
-    """
+    """Name of a stage in its run by its kind and its number, from 1: `decode`, and `decode-2` for the second."""
     return kind if number == 1 else f"{kind}-{number}"
 
 

@@ -34,11 +34,7 @@ for _name, (_verb, _help) in _VERBS.items():
 
 
 def run(words: Sequence[str]) -> None:
-    """Run a command line; it ends the program.
-
-    Args:
-        words: The words after the program's name.
-    """
+    """Run the command line of these words after the program's name; it ends the program."""
     try:
         refuse_empty(words)
     except SettingError as exc:

@@ -43,11 +43,8 @@ class Removal:
 def plan_removal(known: KnownStages, stages: Sequence[str]) -> list[Removal]:
     """Find the outputs of stages in the order of removal: those of later stages first.
 
-    The record is removed with any stage: it says that all stages are done, and with it a run would do nothing.
-
-    Args:
-        known: The run.
-        stages: The stage that is asked for, and further stages.
+    The first stage is the one that is asked for. The record is removed with any stage: it says that all stages are
+    done, and with it a run would do nothing.
 
     Raises:
         StoreError: The outputs of the stage are not known, are not in the data root, or a process works in them.

@@ -37,10 +37,7 @@ class Coloured(NamedTuple):
 def show_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> None:
     """Write a table: with lines and colours on a terminal, else as plain text in which no cell is cut or wrapped.
 
-    Args:
-        title: Title above the table; may be empty.
-        columns: Columns of the table.
-        rows: A cell for each column; None is shown as a dash.
+    The title may be empty, and None is shown as a dash.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
