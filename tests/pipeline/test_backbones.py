@@ -31,7 +31,6 @@ def archive(folder: Path, seed: int) -> bytes:
     return zip_graph(folder, build_graph(widths=0.02, seed=seed)).read_bytes()
 
 
-@pytest.mark.slow
 def test_the_network_of_2015_is_fetched_once_locked_and_run_in_batches(project: Project, tmp_path: Path) -> None:
     with serving(FileServer(archive(tmp_path / "one", seed=0))) as server:
         url = server.url.replace("photos.tgz", "inception_dec_2015.zip")
@@ -57,7 +56,6 @@ def test_the_network_of_2015_is_fetched_once_locked_and_run_in_batches(project: 
     assert pq.read_table(shard).num_rows == PHOTOS
 
 
-@pytest.mark.slow
 def test_a_model_of_the_user_is_used_and_used_anew_when_it_changed(project: Project, tmp_path: Path) -> None:
     from tasks.runtime.tensorflow_import import keras  # noqa: PLC0415 (takes seconds)
 
@@ -75,7 +73,6 @@ def test_a_model_of_the_user_is_used_and_used_anew_when_it_changed(project: Proj
     assert project.record(FIRST)["bottleneck"] != project.record(SECOND)["bottleneck"]
 
 
-@pytest.mark.slow
 def test_distorted_views_are_drawn_once_and_both_recipes_train_on_them(
     project: Project, small: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,7 +116,6 @@ def call(project: Project, command: str, date: str, options: dict[str, str], *mo
     return done.output
 
 
-@pytest.mark.slow
 def test_joining_computes_only_what_is_missing(joined: Project) -> None:
     alone, both = joined.record(FIRST), joined.record(SECOND)
     assert [joined.new(SECOND)[stage] for stage in STAGES] == [0, PHOTOS, 0, PHOTOS]
@@ -128,7 +124,6 @@ def test_joining_computes_only_what_is_missing(joined: Project) -> None:
     assert both["head"] != alone["head"]
 
 
-@pytest.mark.slow
 def test_the_other_crop_is_a_second_store_of_the_same_backbone(joined: Project) -> None:
     new, stages = joined.new(THIRD), joined.record(THIRD)["stages"]
     # The first store lacks the mirror images.
@@ -137,7 +132,6 @@ def test_the_other_crop_is_a_second_store_of_the_same_backbone(joined: Project) 
     assert [stages[stage]["details"]["rows"] for stage in STAGES[2:]] == [2 * PHOTOS, 2 * PHOTOS]
 
 
-@pytest.mark.slow
 def test_verbs_name_every_stage_of_several_backbones_and_crops(joined: Project) -> None:
     for date, options in ((SECOND, JOINED), (THIRD, {**ALONE, "views": "4"})):
         steps = {step["stage"]: step for step in json.loads(call(joined, "status", date, options, "--json"))["stages"]}
@@ -150,7 +144,6 @@ def test_verbs_name_every_stage_of_several_backbones_and_crops(joined: Project) 
     assert keys["bottleneck"] not in listed
 
 
-@pytest.mark.slow
 def test_the_classic_recipe_takes_the_first_crop_alone(joined: Project) -> None:
     stages = stages_of(run_of(joined, **{**JOINED, "views": "4", "recipe": "classic"}, date=THIRD))
     assert [name for name in stages if name.startswith("bottleneck")] == ["bottleneck", "bottleneck-2"]

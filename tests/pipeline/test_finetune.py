@@ -31,7 +31,6 @@ def finetuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Finish
     return project, done
 
 
-@pytest.mark.slow
 def test_a_network_is_trained_on_pictures_and_evaluated_as_a_head_is(finetuned: tuple[Project, Finished]) -> None:
     project, done = finetuned
     record = project.record(DATE)
@@ -56,7 +55,6 @@ def test_a_network_is_trained_on_pictures_and_evaluated_as_a_head_is(finetuned: 
     assert "Traceback" not in done.errors
 
 
-@pytest.mark.slow
 def test_the_next_run_trains_nothing(finetuned: tuple[Project, Finished]) -> None:
     project, done = finetuned
     assert "Nothing to do" not in done.output
@@ -65,7 +63,6 @@ def test_the_next_run_trains_nothing(finetuned: tuple[Project, Finished]) -> Non
     assert [project.new(NEXT)[stage] for stage in ("decode", "train", "evaluate")] == [0, 0, 0]
 
 
-@pytest.mark.slow
 def test_the_summary_of_a_head_without_cross_validation_leaves_that_out(finetuned: tuple[Project, Finished]) -> None:
     project, _ = finetuned
     record = {**project.record(DATE), "head": "0123456789abcdef", "network": None}
@@ -87,7 +84,6 @@ def comparison(project: Project, date: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
 def test_a_comparison_trains_every_way_once_and_finds_them_again_on_another_date(
     tmp_path: Path, small: dict[str, str]
 ) -> None:

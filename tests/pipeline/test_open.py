@@ -115,7 +115,6 @@ def test_without_a_run_it_says_how_to_start_one(root: DataRoot[Path]) -> None:
     assert_error(call(root), 1, "luigi --module pipeline RetrainFlowers")
 
 
-@pytest.mark.slow
 def test_a_report_on_a_store_is_copied_with_the_pages_that_it_links_to(
     object_store: ObjectStore, browser: Path, tmp_path: Path
 ) -> None:

@@ -131,15 +131,6 @@ def test_model_that_does_not_exist_is_an_error_of_usage(trained: Trained) -> Non
     assert (done.code, "MODEL" in done.errors) == (2, True)
 
 
-def test_training_that_has_not_ended_is_its_sentence_without_a_traceback(trained: Trained, tmp_path: Path) -> None:
-    folder = tmp_path / "train" / trained.folder.name
-    shutil.copytree(trained.folder, folder)
-    (folder / "manifest.json").unlink()
-    done = predict(trained, folder, trained.photos)
-    assert (done.code, done.output) == (1, "")
-    assert done.errors.startswith(f"The training in {folder} has not ended.")
-
-
 def predict_folder(trained: Trained, **options: object) -> Finished:
     """Run PredictFolder by the real command."""
     given = {"data-root": str(trained.root.path), "model": "flowers", **{name: str(of) for name, of in options.items()}}

@@ -78,7 +78,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> DataRoot[Path]:
     return root
 
 
-@pytest.mark.slow
 def test_each_checkpoint_of_a_training_is_measured_until_it_ends(root: DataRoot[Path]) -> None:
     folder = head_folder(root, CLASSIC)
     with running("-c", TRAINING, root.path) as training:
@@ -102,7 +101,6 @@ def test_each_checkpoint_of_a_training_is_measured_until_it_ends(root: DataRoot[
     assert curve["photos"].nunique() == 1
 
 
-@pytest.mark.slow
 def test_a_training_that_dies_is_reported_with_exit_code_1(root: DataRoot[Path]) -> None:
     folder = head_folder(root, CLASSIC)
     with running("-c", TRAINING, root.path) as training:
@@ -117,7 +115,6 @@ def test_a_training_that_dies_is_reported_with_exit_code_1(root: DataRoot[Path])
     assert pd.read_parquet(folder / "curve-plain.parquet")["step"].tolist() == [100]
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_it_without_output(root: DataRoot[Path]) -> None:
     folder = head_folder(root, CLASSIC)
     folder.mkdir(parents=True)
