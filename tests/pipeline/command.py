@@ -115,7 +115,9 @@ def assert_error(done: Finished, code: int, *sentences: str) -> None:
     """Check that a command ended with an exit code and with these parts of sentences, and without a traceback."""
     assert done.code == code, done.errors
     assert "Traceback" not in done.output + done.errors
-    assert [sentence for sentence in sentences if sentence not in done.errors] == [], done.errors
+    # Typer breaks the lines of errors of usage.
+    errors = done.errors + " ".join(done.errors.split())
+    assert [sentence for sentence in sentences if sentence not in errors] == [], done.errors
 
 
 def listing(folder: Path) -> set[Path]:

@@ -88,9 +88,7 @@ def test_output_s_ending_is_its_format(trained: Trained, photos: Path, tmp_path:
 def test_options_that_do_not_go_together_are_errors_of_usage(
     trained: Trained, photos: Path, options: list[str], told: str
 ) -> None:
-    done = predict(trained, "flowers", photos, *options)
-    assert done.code == 2
-    assert told in " ".join(done.errors.split())
+    assert_error(predict(trained, "flowers", photos, *options), 2, told)
 
 
 def test_a_failure_is_one_sentence(trained: Trained, photos: Path, tmp_path: Path) -> None:
@@ -127,8 +125,7 @@ def test_ignored_files_are_named_on_standard_error(trained: Trained, photos: Pat
 
 
 def test_model_that_does_not_exist_is_an_error_of_usage(trained: Trained) -> None:
-    done = predict(trained, "roses", trained.photos)
-    assert (done.code, "MODEL" in done.errors) == (2, True)
+    assert_error(predict(trained, "roses", trained.photos), 2, "MODEL")
 
 
 def predict_folder(trained: Trained, **options: object) -> Finished:
