@@ -132,6 +132,13 @@ class Project:
     photos: Path
     root: Path
 
+    @staticmethod
+    def drawn(folder: Path, photos: int, labels: int = 3) -> "Project":
+        """Draw so many photos into a folder, beside a data root that does not exist yet."""
+        project = Project(folder / "photos", folder / "data")
+        draw(project.photos, range(photos), labels)
+        return project
+
     def retrain(self, environment: Mapping[str, str] | None = None, /, **options: str) -> Finished:
         """Run RetrainFlowers with the options of a quick run; an underscore in a name stands for a hyphen."""
         return luigi("RetrainFlowers", self.options(options), environment)

@@ -12,7 +12,7 @@ from tasks.cluster.addresses import Cluster
 from tasks.errors import MachineError
 from tests.backbone.inception import build_graph, zip_graph
 from tests.download.server import FileServer, serving
-from tests.pipeline.command import LITTLE, Project, assert_error, draw, option_words, verb
+from tests.pipeline.command import LITTLE, Project, assert_error, option_words, verb
 from tests.pipeline.in_process import decode, retrain_here, run_of, stages_of
 
 pytestmark = pytest.mark.slow
@@ -99,9 +99,7 @@ def test_distorted_views_are_drawn_once_and_both_recipes_train_on_them(
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Runs with one backbone, then with two, then with one and both crops."""
-    folder = tmp_path_factory.mktemp("joined")
-    project = Project(folder / "photos", folder / "data")
-    draw(project.photos, range(PHOTOS))
+    project = Project.drawn(tmp_path_factory.mktemp("joined"), PHOTOS)
     for date, options in ((FIRST, ALONE), (SECOND, JOINED), (THIRD, {**ALONE, "views": "4"})):
         retrain_here(project, date=date, **options)
     return project
