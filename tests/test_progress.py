@@ -82,11 +82,9 @@ class Clock:
     now = 1000.0
 
     def __call__(self) -> float:
-        """Return the time in seconds."""
         return self.now
 
     def wait(self, seconds: float) -> None:
-        """Advance the clock."""
         self.now += seconds
 
 

@@ -47,11 +47,9 @@ class CountPhotos(RunStageTask):
     stage = "count"
 
     def manifest_path(self) -> AnyPath:
-        """Return a path beside the published file."""
         return self.root.path / "count" / "manifest.json"
 
     def published(self) -> AnyPath:
-        """Return the path of the published file."""
         return self.manifest_path().with_name("published")
 
     def work(self, progress: Progress) -> StageResult:
@@ -76,7 +74,6 @@ class CountPhotos(RunStageTask):
         return StageResult("cafe", "beef", {"size": 288}, 1203, 1200, 3, ("part-a.parquet",), {"reasons": {}})
 
     def fail(self) -> None:
-        """Raise the error that was chosen."""
         match self.ends:
             case "dataset":
                 raise DatasetError(SENTENCE)

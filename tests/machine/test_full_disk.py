@@ -48,7 +48,6 @@ def fill(disk: Path, free: int) -> Path:
 
 
 def contents(root: Path) -> dict[str, str]:
-    """The hash of every file below a folder."""
     files = (path for path in root.rglob("*") if path.is_file())
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -134,7 +133,6 @@ def test_a_full_disk_ends_a_run_that_has_only_its_record_to_write(done: Project,
 
 
 def retrain(root: Path, photos: Path, *before: str) -> Finished:
-    """Run the real command on a root that it cannot write to."""
     options = ["--dataset", photos, "--data-root", root, "--image-size", "64"]
     return run([*before, LUIGI, "--module", "pipeline", "RetrainFlowers", *options])
 

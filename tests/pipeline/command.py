@@ -65,7 +65,6 @@ def forked(task: str, options: Mapping[str, str]) -> Finished:
 
 
 def words(task: str, options: Mapping[str, str]) -> list[str]:
-    """The words of a `luigi` command."""
     given = [word for name, value in options.items() for word in (f"--{name}", value) if word]
     return [str(LUIGI), "--module", "pipeline", task, *given]
 
@@ -80,13 +79,11 @@ def _nursery() -> subprocess.Popen[str]:
 
 
 def _ask(nursery: subprocess.Popen[str], request: str) -> int:
-    """Run a command in a fork; returns the exit code."""
     write_line(nursery, request)
     return int(read_line(nursery, 2 * TIMEOUT))
 
 
 def _end(nursery: subprocess.Popen[str]) -> None:
-    """End the process and its command."""
     with suppress(OSError, subprocess.TimeoutExpired):
         nursery.communicate(timeout=STOP_TIMEOUT)
     nursery.kill()
@@ -102,12 +99,10 @@ def verb(*words: object) -> Finished:
 
 
 def verb_process(*words: object, environment: Mapping[str, str] | None = None, folder: Path = REPOSITORY) -> Finished:
-    """Run a verb as a process of its own."""
     return run([sys.executable, "-m", "pipeline", *words], environment, folder)
 
 
 def option_words(options: Mapping[str, str]) -> list[str]:
-    """Options as one word each."""
     return [f"--{name}={value}" for name, value in options.items()]
 
 

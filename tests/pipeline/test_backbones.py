@@ -26,7 +26,6 @@ STAGES = ["decode", "decode-2", "bottleneck", "bottleneck-2"]
 
 
 def archive(folder: Path, seed: int) -> bytes:
-    """A small stand-in of inception_dec_2015.zip."""
     folder.mkdir()
     return zip_graph(folder, build_graph(widths=0.02, seed=seed)).read_bytes()
 

@@ -18,7 +18,6 @@ DATE = Trained.DATE
 
 @pytest.fixture
 def project(same_photos: Project) -> Project:
-    """The first run, with a data root of its own."""
     return same_photos
 
 
@@ -27,7 +26,6 @@ def words(project: Project, stage: str, *extra: str) -> list[str]:
 
 
 def forget(project: Project, stage: str, *extra: str) -> Finished:
-    """Call the command in this process, without a terminal to ask on."""
     return verb(*words(project, stage, *extra))
 
 

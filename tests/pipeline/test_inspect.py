@@ -46,7 +46,6 @@ def inspect(path: AnyPath, *arguments: object) -> Finished:
 
 
 def look(path: AnyPath, *arguments: object) -> dict[str, Any]:
-    """The output of `--json`."""
     done = inspect(path, "--json", *arguments)
     assert done.code == 0, done.errors
     told: dict[str, Any] = json.loads(done.output)

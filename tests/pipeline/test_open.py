@@ -64,7 +64,6 @@ def opened(browser: Path) -> str | None:
 
 
 def wait_for(browser: Path) -> str | None:
-    """Wait for the address that the browser is given."""
     until(lambda: opened(browser) is not None)
     return opened(browser)
 
@@ -152,7 +151,6 @@ def publish_pages(root: DataRoot, runs: int, first: int = 1) -> None:
 
 
 def local_page(opened: str | None) -> Path:
-    """The file of an address that a browser was given."""
     assert opened is not None
     return Path(url2pathname(urlsplit(opened).path))
 

@@ -27,7 +27,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Three photos and one file that is no photo."""
     folder = tmp_path / "in"
     for number in range(3):
         draw(folder / f"{number}.jpg", number)
@@ -129,7 +128,6 @@ def test_model_that_does_not_exist_is_an_error_of_usage(trained: Trained) -> Non
 
 
 def predict_folder(trained: Trained, **options: object) -> Finished:
-    """Run PredictFolder by the real command."""
     given = {"data-root": str(trained.root.path), "model": "flowers", **{name: str(of) for name, of in options.items()}}
     return luigi("PredictFolder", given)
 

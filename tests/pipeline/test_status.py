@@ -30,7 +30,6 @@ def look(project: Project, *extra: str) -> dict[str, Any]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Twelve photos of three labels, and a data root that does not exist yet."""
     return Project.drawn(tmp_path, 12)
 
 

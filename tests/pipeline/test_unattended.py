@@ -39,7 +39,6 @@ def runs(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @contextmanager
 def moved(photos: Path) -> Iterator[None]:
-    """Move the photos away for the time of a block."""
     away = photos.with_name("away")
     shutil.move(photos, away)
     try:

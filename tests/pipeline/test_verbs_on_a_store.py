@@ -53,7 +53,6 @@ class Both:
         assert {found.path for found in objects_below(root) if not is_aid(found.path)} == files
 
     def call(self, root: str, *words: str) -> Finished:
-        """Call a command on one of them."""
         return verb(*[self._resolved(word).replace(ROOT, root) for word in words])
 
     def _resolved(self, word: str) -> str:
@@ -64,7 +63,6 @@ class Both:
 
 
 def put(folder: Path, url: str) -> Both:
-    """Copy a data root to the store."""
     root = to_path(url)
     assert is_remote(root)
     root.fs.put(f"{folder}/", f"{root.path}/", recursive=True)
@@ -94,7 +92,6 @@ def four_runs(tmp_path: Path, object_store: ObjectStore) -> Both:
 
 
 def about(trained: Trained) -> list[str]:
-    """The options of the first run."""
     given = {"dataset": f"{trained.project.photos}", "date": Trained.DATE, **QUICK, "data-root": ROOT}
     return option_words(given)
 

@@ -55,7 +55,6 @@ def watching(*arguments: object) -> AbstractContextManager[subprocess.Popen[str]
 
 
 def read_line(process: subprocess.Popen[str]) -> str:
-    """The next line of a process's output."""
     line = processes.read_line(process)
     assert line, "nothing was written"
     return line.rstrip("\n")

@@ -20,7 +20,6 @@ def root(tmp_path: Path) -> DataRoot[Path]:
 
 
 def read(root: DataRoot[Path], **changes: Any) -> RunRecord:
-    """Keep one record and read it back."""
     keep(root, record(root, DATE, **changes))
     ((run,), _) = read_history(root, "flowers")
     return run

@@ -49,12 +49,10 @@ class FakeRun:
 
     @property
     def good(self) -> list[int]:
-        """The photos that can be decoded."""
         return sorted(self.photos - self.rejected)
 
     @property
     def snapshot(self) -> str:
-        """Key of the snapshot."""
         return fingerprint({"photos": sorted(self.photos)})
 
     def key(self, stage: str) -> str:
@@ -82,7 +80,6 @@ class FakeRun:
         return (1, 2) if self.joined else (1,)
 
     def record(self, root: DataRoot) -> AnyPath:
-        """Path of the record."""
         return root.runs(self.dataset) / f"{self.date}-{self.parameters}.json"
 
     def manifest(self, stage: str, **changes: Any) -> Manifest:

@@ -37,7 +37,6 @@ sys.stdin.readline()
 
 @pytest.fixture
 def root(tmp_path: Path) -> DataRoot[Path]:
-    """An empty data root."""
     return DataRoot(tmp_path / "data")
 
 

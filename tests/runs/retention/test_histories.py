@@ -178,7 +178,6 @@ class Histories(RuleBasedStateMachine):
         assert all((self.root.path / name).read_text() == name for name in STRANGERS)
 
     def teardown(self) -> None:
-        """Leave nothing behind."""
         shutil.rmtree(self.root.path.parent)
 
     def _collect_until(self, step: int, policy: Policy) -> None:

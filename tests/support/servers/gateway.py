@@ -66,7 +66,6 @@ class Gateway:
 
     @property
     def address(self) -> str:
-        """Where it answers, as a URL."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def decide(self, fate: Callable[[Request], Fate]) -> None:
@@ -102,7 +101,6 @@ class Gateway:
         return fate
 
     def connection(self) -> HTTPConnection:
-        """A connection to the store."""
         return HTTPConnection("127.0.0.1", self._port, timeout=60)
 
     @contextmanager

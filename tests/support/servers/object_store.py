@@ -64,12 +64,10 @@ class ObjectStore:
 
     @property
     def port(self) -> int:
-        """Where it answers S3 requests."""
         return self._ports["s3"]
 
     @property
     def address(self) -> str:
-        """The same as a URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def url(self, name: str) -> str:
@@ -176,7 +174,6 @@ def other_machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def _identities(key: str, secret: str) -> str:
-    """Who may do what, as SeaweedFS reads it."""
     credentials = [{"accessKey": key, "secretKey": secret}]
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     return json.dumps({"identities": [{"name": "tests", "credentials": credentials, "actions": actions}]})
