@@ -88,7 +88,7 @@ class BaseTask(BackboneParameters):
 
     def requires(self) -> list[luigi.Task]:
         """Nothing; Luigi calls this before any work, in the process that all workers are forked from."""
-        events.set_format(self.events_format)
+        events.set_format(self.log_format)
         # The first stage reports a data root that this user may not enter.
         with self.explain_errors(), suppress(OSError):
             # Luigi calls this again before each stage; then the lock is held already, and nothing is left to sweep.
@@ -168,7 +168,7 @@ class BaseTask(BackboneParameters):
         record = read_record(self.record_path())
         if record is None:
             return
-        events.set_format(self.events_format)
+        events.set_format(self.log_format)
         is_new = record["run"] == self.run_id
         if not is_new:
             self.clean_up()

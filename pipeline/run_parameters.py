@@ -2,11 +2,9 @@
 
 import datetime as dt
 from functools import partial
-from typing import cast
 
 import luigi
 
-from tasks import events
 from tasks.catalog import SAMPLE, Dataset, find_dataset
 from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
 from tasks.download.source_fallback import ON_MISSING_SOURCE, last_known_dataset
@@ -112,8 +110,3 @@ class RunParameters(luigi.Task):
             DatasetError: There is no dataset of that name, and no snapshot of one.
         """
         return find_dataset(self.dataset, self.sample_photos, partial(last_known_dataset, self.root))
-
-    @property
-    def events_format(self) -> events.LogFormat:
-        """The form in which events are written."""
-        return cast("events.LogFormat", self.log_format)  # ChoiceParameter takes no other value

@@ -11,6 +11,7 @@ from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.confirm import confirm_removal
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.tables import Column, show_json, show_table, size_of
+from tasks.errors import first_of
 from tasks.events import escape_control_characters
 from tasks.paths import AnyPath
 from tasks.progress import LiveLine
@@ -108,9 +109,8 @@ def _show(plan: CollectionPlan) -> None:
 
 def _row(stage: str, folder: AnyPath, pieces: Sequence[Garbage]) -> tuple[object, ...]:
     footprint = sum((piece.footprint for piece in pieces), DiskUsage(0, 0))
-    names = ", ".join(piece.path.name for piece in pieces[:_NAMED])
-    more = f" and {len(pieces) - _NAMED:,} more" if len(pieces) > _NAMED else ""
-    return stage, f"{len(pieces):,}", f"{footprint.files:,}", size_of(footprint.bytes), folder, f"{names}{more}"
+    names = first_of([piece.path.name for piece in pieces], _NAMED)
+    return stage, f"{len(pieces):,}", f"{footprint.files:,}", size_of(footprint.bytes), folder, names
 
 
 def _size(footprint: DiskUsage) -> str:

@@ -37,6 +37,8 @@ _RUNS = (
     Column("s", right=True),
     Column("model"),
 )
+#: Fields of a run that --json writes as they are.
+_FIGURES = ("photos", "new", "rejected", "test_photos", "accuracy", "low", "high", "cross_validated", "verdict")
 _DATASETS = (Column("dataset"), Column("runs", right=True), Column("newest"))
 _CHAMPION = {
     "first": Coloured("yes", "green"),
@@ -111,15 +113,7 @@ def _to_json(run: RunRecord) -> dict[str, Any]:
     return {
         "date": run.date.isoformat(),
         "finished": run.finished.isoformat(),
-        "photos": run.photos,
-        "new": run.new,
-        "rejected": run.rejected,
-        "test_photos": run.test_photos,
-        "accuracy": run.accuracy,
-        "low": run.low,
-        "high": run.high,
-        "cross_validated": run.cross_validated,
-        "verdict": run.verdict,
+        **{name: getattr(run, name) for name in _FIGURES},
         "seconds": run.elapsed,
         "model": run.model,
         "snapshot": run.snapshot,
