@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ FLOWERS, TREES = ([run(day, day, day + 1, dataset=name) for day in (1, 2, 3)] fo
     ids=["the newest of each dataset", "all of datasets that are not named", "that of the champion"],
 )
 def test_runs_stay(
-    root: DataRoot[Path], made: list[FakeRun], policy: Mapping[str, object], staying: list[FakeRun]
+    root: DataRoot[Path], made: list[FakeRun], policy: Mapping[str, Any], staying: list[FakeRun]
 ) -> None:
     make_all(root, made)
     take(root, **policy)

@@ -1,4 +1,4 @@
-"""The parts that test servers share."""
+"""Base classes of the servers in tests."""
 
 import socketserver
 import sys
@@ -10,10 +10,10 @@ from typing import Any
 
 
 class Server(ThreadingHTTPServer):
-    """A thread for each connection; nothing is said where a client has hung up."""
+    """A server with a thread for each connection, which is silent where a client hangs up."""
 
     def handle_error(self, *client: Any) -> None:
-        """Tell of anything else that a handler raises."""
+        """Report all other errors of a handler."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(*client)
 
