@@ -5,6 +5,7 @@ import secrets
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from typing import Any
 
 import luigi
@@ -145,9 +146,8 @@ class BaseTask(BackboneParameters):
 
     def snapshot_context(self, prepared: Sequence[Prepared], snapshot: TakeSnapshot) -> RunContext:
         """The context of the stages that work on a snapshot, which must have been taken."""
-        return RunContext(
-            data_root=self.data_root,
-            run_id=self.run_id,
+        return replace(
+            self.context,
             snapshot=snapshot.manifest().key,
             photos=str(snapshot.photos()),
             pointer=str(snapshot.manifest_path()),

@@ -32,11 +32,7 @@ class CompareTraining(BaseTask):
         default=(5, 20, 50, 100, 0), description="Numbers of training photos a label, separated by commas, or all."
     )
     seeds: NumberParameter[int] = NumberParameter(
-        int,
-        1,
-        100,
-        default=3,
-        description="Random samples of the training photos for each number of 50 a label or fewer.",
+        int, 1, 100, default=3, description="Random samples of the training photos for each number up to 50 a label."
     )
     epochs: NumberParameter[int] = NumberParameter(
         int, 1, default=12, description="Passes of a whole network over its training photos; few photos get more."

@@ -42,11 +42,7 @@ class RunParameters(luigi.Task):
         float, 0, 1, default=0.05, description="Share of photos that may be undecodable before the run fails."
     )
     max_megapixels: NumberParameter[float] = NumberParameter(
-        float,
-        0,
-        10_000,
-        default=100,
-        description="Largest photo that is decoded, in millions of pixels; larger ones are rejected.",
+        float, 0, 10_000, default=100, description="Millions of pixels above which a photo is rejected."
     )
     max_shrink: NumberParameter[float] = NumberParameter(
         float,

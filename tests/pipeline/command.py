@@ -120,6 +120,11 @@ def listing(folder: Path) -> set[Path]:
     return {path.relative_to(folder) for path in folder.rglob("*")}
 
 
+def published(root: Path) -> dict[Path, bytes]:
+    """The content of every file below a folder."""
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
 @dataclass(frozen=True)
 class Project:
     """A folder of photos and a data root of its own."""
