@@ -71,12 +71,7 @@ class StageSpec:
     result: str = ""
 
     def paths(self, root: DataRoot[PathT], *, permanent: bool = False, **fields: str) -> list[PathT]:
-        """Paths of the outputs that need no other fields than these.
-
-        Args:
-            root: The data root.
-            permanent: Whether to include the permanent outputs.
-            fields: Values of fields by name.
+        """Paths of the outputs, on request also of the permanent ones, that need no other fields than these.
 
         Raises:
             StoreError: A value is no name of a file or folder.
