@@ -28,11 +28,7 @@ class BackboneParameters(RunParameters):
         default="", description="File or URL of weights in place of the backbone's own."
     )
     image_size: NumberParameter[int] = NumberParameter(
-        int,
-        0,
-        4096,
-        default=0,
-        description="Height and width of the backbone's input in pixels; 0 is the backbone's default.",
+        int, 0, 4096, default=0, description="Height and width of the input in pixels; 0 is the backbone's default."
     )
     image_encoding: ChoiceParameter = ChoiceParameter(
         "jpeg", "png", default="jpeg", description="Format in which decoded photos are stored."

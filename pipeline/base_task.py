@@ -5,6 +5,7 @@ import secrets
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from typing import Any
 
 import luigi
@@ -87,7 +88,7 @@ class BaseTask(BackboneParameters):
 
     def requires(self) -> list[luigi.Task]:
         """Nothing; Luigi calls this before any work, in the process that all workers are forked from."""
-        events.set_format(self.events_format)
+        events.set_format(self.log_format)
         # The first stage reports a data root that this user may not enter.
         with self.explain_errors(), suppress(OSError):
             # Luigi calls this again before each stage; then the lock is held already, and nothing is left to sweep.
@@ -101,25 +102,18 @@ class BaseTask(BackboneParameters):
 
     def complete(self) -> bool:
         """Whether the date's record exists and, for today, photos and model files look as they did then."""
-        with self.explain_errors():
-            return self._is_recorded()
-
-    def _is_recorded(self) -> bool:
-        try:
+        # Luigi would log a traceback of these errors; `run` meets the same error and raises its sentence.
+        with self.explain_errors(), suppress(OSError, PipelineError):
             record = read_record(self.record_path())
             if record is None:
                 return False
             own = record["run"] == self.run_id
             # A past date stays done, whatever became of its files.
-            same_model = own or self.date < dt.date.today() or record["backbone_state"] == self._backbone_state()
-            state = record["state"]
-            return same_model and is_current(self.date, own, state, self.source(), self.on_missing_source)
-        except (OSError, PipelineError):
-            # Luigi would log a traceback here; `run` meets the same error and raises its sentence.
-            return False
+            if own or self.date < dt.date.today() or record["backbone_state"] == self._backbone_state():
+                return is_current(self.date, own, record["state"], self.source(), self.on_missing_source)
+        return False
 
     def _backbone_state(self) -> str:
-        """Size and time of the user's model files; see `BackboneRequest.state`."""
         return join_states(request.state() for request in self.backbone_requests())
 
     @classmethod
@@ -151,9 +145,8 @@ class BaseTask(BackboneParameters):
 
     def snapshot_context(self, prepared: Sequence[Prepared], snapshot: TakeSnapshot) -> RunContext:
         """The context of the stages that work on a snapshot, which must have been taken."""
-        return RunContext(
-            data_root=self.data_root,
-            run_id=self.run_id,
+        return replace(
+            self.context,
             snapshot=snapshot.manifest().key,
             photos=str(snapshot.photos()),
             pointer=str(snapshot.manifest_path()),
@@ -174,7 +167,7 @@ class BaseTask(BackboneParameters):
         record = read_record(self.record_path())
         if record is None:
             return
-        events.set_format(self.events_format)
+        events.set_format(self.log_format)
         is_new = record["run"] == self.run_id
         if not is_new:
             self.clean_up()
@@ -188,19 +181,10 @@ class BaseTask(BackboneParameters):
 
     @abstractmethod
     def summary(self, record: Mapping[str, Any], *, is_new: bool) -> list[str]:
-        """The last lines on the terminal.
-
-        Args:
-            record: The run's record.
-            is_new: Whether this run made the record; otherwise there was nothing to do.
-        """
+        """The last lines on the terminal, by the record of this run or of the one that left it nothing to do."""
 
     def event_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of the run's last event, for programs.
-
-        Args:
-            record: The run's record.
-        """
+        """The fields of the run's last event, for programs."""
         names = ("run", "date", "dataset", "snapshot", "elapsed")
         # Records of earlier versions lack labels and sources.
         return {

@@ -19,7 +19,6 @@ from tasks.runs.record_writer import record_header
 from tasks.runtime.os_errors import explain_os_errors
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
-from tasks.snapshot.task import TakeSnapshot
 from tasks.storage.files import publish_json
 
 
@@ -33,11 +32,7 @@ class CompareTraining(BaseTask):
         default=(5, 20, 50, 100, 0), description="Numbers of training photos a label, separated by commas, or all."
     )
     seeds: NumberParameter[int] = NumberParameter(
-        int,
-        1,
-        100,
-        default=3,
-        description="Random samples of the training photos for each number of 50 a label or fewer.",
+        int, 1, 100, default=3, description="Random samples of the training photos for each number up to 50 a label."
     )
     epochs: NumberParameter[int] = NumberParameter(
         int, 1, default=12, description="Passes of a whole network over its training photos; few photos get more."
@@ -47,16 +42,13 @@ class CompareTraining(BaseTask):
     )
 
     def check(self) -> None:
-        """Check the parameters, as of every task, and that there is one backbone."""
-        super().check()
+        """Check that there is one backbone, and the parameters as of every task."""
         if len(self.backbones) > 1:
             raise SettingError(
                 f"CompareTraining trains one backbone in three ways, and --backbone names {len(self.backbones)}. Name "
                 "one."
             )
-
-    def check_backbone_parameters(self) -> None:
-        """Check nothing: `check` refuses several backbones."""
+        super().check()
 
     def record_path(self) -> AnyPath:
         """Path of the comparison's record."""
@@ -69,27 +61,22 @@ class CompareTraining(BaseTask):
         prepared = backbone.prepared()
         check_trainable(prepared.backbone)
         yield snapshot
-        decode = self._decode(prepared, snapshot)
+        context = self.snapshot_context([prepared], snapshot)
+        decode = DecodePhotos(context=context, settings=prepared.backbone.decode(self.encoding))
         yield decode
-        cells = self._cells(prepared, snapshot, decode)
+        cells = self._cells(prepared, decode)
         yield cells
         with explain_os_errors(f"The comparison for {self.date}", self.root.path):
             self._publish(cells, backbone.manifest(), snapshot.manifest())
 
-    def _decode(self, prepared: Prepared, snapshot: TakeSnapshot) -> DecodePhotos:
-        return DecodePhotos(
-            context=self.snapshot_context([prepared], snapshot), settings=prepared.backbone.decode(self.encoding)
-        )
-
-    def _cells(self, prepared: Prepared, snapshot: TakeSnapshot, decode: DecodePhotos) -> list[TrainCell]:
+    def _cells(self, prepared: Prepared, decode: DecodePhotos) -> list[TrainCell]:
         from tasks.train.photos import load_pictured
 
-        photos = load_pictured(snapshot.manifest().key, decode.manifest(), decode.settings, self.root)
+        photos = load_pictured(decode.snapshot, decode.manifest(), decode.settings, self.root)
         training = [int((photos.of("train") & (photos.truth == label)).sum()) for label in range(len(photos.labels))]
         plan = ComparisonPlan(self.photos_per_label, self.seeds, self.epochs, self.budget_minutes)
-        context = self.snapshot_context([prepared], snapshot)
         cells = plan_cells(plan, training, prepared.backbone, self.encoding)
-        return [TrainCell(context=context, settings=settings) for settings in cells]
+        return [TrainCell(context=decode.context, settings=settings) for settings in cells]
 
     def _publish(self, cells: list[TrainCell], prepared: Manifest, snapshot: Manifest) -> None:
         from tasks.compare.report import ComparisonRun, publish_comparison

@@ -41,11 +41,7 @@ class ModelTask(BaseTask):
         default=False, description="Also train on distorted views, half of them mirrored."
     )
     random_crop: NumberParameter[int] = NumberParameter(
-        int,
-        0,
-        100,
-        default=0,
-        description="Also train on distorted views, with a margin of up to this per cent cropped away.",
+        int, 0, 100, default=0, description="Also train on distorted views, cropped by a margin of up to this per cent."
     )
     random_scale: NumberParameter[int] = NumberParameter(
         int, 0, 400, default=0, description="Also train on distorted views, enlarged by up to this per cent."
@@ -85,24 +81,13 @@ class ModelTask(BaseTask):
         int, 1, default=4000, description="With classic: steps of gradient descent."
     )
     batch_size: NumberParameter[int] = NumberParameter(
-        int,
-        0,
-        default=0,
-        description="With classic and finetune: examples in a step; 0 is 100 for classic, 32 for finetune.",
+        int, 0, default=0, description="Examples in a step; 0 is 100 with classic, 32 with finetune."
     )
     learning_rate: NumberParameter[float] = NumberParameter(
-        float,
-        0,
-        10,
-        default=0,
-        description="With classic and finetune: learning rate; 0 is 0.01 for classic, 0.0003 for finetune.",
+        float, 0, 10, default=0, description="Learning rate; 0 is 0.01 with classic, 0.0003 with finetune."
     )
     averaging: NumberParameter[float] = NumberParameter(
-        float,
-        0,
-        0.99999,
-        default=0.99,
-        description="With classic: decay of the moving average of the weights, which watch measures.",
+        float, 0, 0.99999, default=0.99, description="With classic: decay of the weights' moving average, for watch."
     )
     class_weights: luigi.BoolParameter = luigi.BoolParameter(
         default=False, description="With lda: give every label the same prior, however many photos it has."

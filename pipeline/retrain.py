@@ -102,9 +102,7 @@ class RetrainFlowers(ModelTask):
     def stage_tasks(self, prepared: Sequence[Prepared], *, export: bool = True) -> dict[str, StageTask]:
         """The stages by name, in the order in which they run; the snapshot must have been taken.
 
-        Args:
-            prepared: The backbones.
-            export: Whether the model may be exported, where `--export` asks for it.
+        Without `export` the model is not exported, even if `--export` asks for it.
         """
         snapshot = self.take_snapshot()
         report = WriteReport(

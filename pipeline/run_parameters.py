@@ -2,11 +2,9 @@
 
 import datetime as dt
 from functools import partial
-from typing import cast
 
 import luigi
 
-from tasks import events
 from tasks.catalog import SAMPLE, Dataset, find_dataset
 from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
 from tasks.download.source_fallback import ON_MISSING_SOURCE, last_known_dataset
@@ -44,11 +42,7 @@ class RunParameters(luigi.Task):
         float, 0, 1, default=0.05, description="Share of photos that may be undecodable before the run fails."
     )
     max_megapixels: NumberParameter[float] = NumberParameter(
-        float,
-        0,
-        10_000,
-        default=100,
-        description="Largest photo that is decoded, in millions of pixels; larger ones are rejected.",
+        float, 0, 10_000, default=100, description="Millions of pixels above which a photo is rejected."
     )
     max_shrink: NumberParameter[float] = NumberParameter(
         float,
@@ -112,8 +106,3 @@ class RunParameters(luigi.Task):
             DatasetError: There is no dataset of that name, and no snapshot of one.
         """
         return find_dataset(self.dataset, self.sample_photos, partial(last_known_dataset, self.root))
-
-    @property
-    def events_format(self) -> events.LogFormat:
-        """The form in which events are written."""
-        return cast("events.LogFormat", self.log_format)  # ChoiceParameter takes no other value

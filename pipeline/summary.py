@@ -13,13 +13,7 @@ from tasks.storage.layout import DataRoot
 
 
 def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:
-    """Summarise a run that has just ended, with the next commands.
-
-    Args:
-        record: The run's record.
-        path: Path of the record.
-        dataset: The value of `--dataset`.
-    """
+    """Summarise a run of this `--dataset` that has just ended, with the next commands; the record is at the path."""
     test, crossed = record["metrics"]["test"], record["metrics"]["cross_validation"]
     stages = record["stages"]
     new = stages.get("bottleneck", stages["decode"])["new"]
@@ -38,7 +32,7 @@ def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[st
         f"Time            {record['elapsed']:.0f} s, {record['startup']['seconds']:.0f} s of them starting up",
         f"Report          {record['report']}",
         f"Run record      {path}",
-        f"{'Head   ' if record['head'] else 'Network'}         {_trained(record)}",
+        f"{'Head   ' if record['head'] else 'Network'}         {_root(record).train(_model(record))}",
         *_export(record),
         "",
         *_next(dataset),
@@ -46,13 +40,7 @@ def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[st
 
 
 def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:
-    """Summarise a run that had nothing to do.
-
-    Args:
-        record: The record of the earlier run.
-        path: Path of the record.
-        dataset: The value of `--dataset`.
-    """
+    """Summarise a run that had nothing to do, by the record of the earlier run."""
     test = record["metrics"]["test"]
     return [
         f"Nothing to do: {record['dataset']['name']} was trained for {record['date']} on the same photos.",
@@ -68,23 +56,16 @@ def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) ->
 
 
 def is_worse(decision: Mapping[str, Any]) -> bool:
-    """Whether a model is worse than the champion by more than the interval.
+    """Whether the decision finds a model worse than the champion by more than the interval.
 
     A model that is not worse may stay behind too: one for an earlier date.
-
-    Args:
-        decision: The decision on the champion, as the record has it.
     """
     comparison = decision["comparison"]
     return decision["verdict"] == "stays" and comparison is not None and comparison["interval"]["high"] < 0
 
 
 def not_good_enough(decision: Mapping[str, Any]) -> str:
-    """Return the error of a run whose model is not good enough: the reason and the remedy.
-
-    Args:
-        decision: The decision on the champion, as the record has it.
-    """
+    """The error of a run whose model is not good enough, by the decision: the reason and the remedy."""
     if decision["verdict"] == "refused":
         return f"{decision['reason']} Look at the mistakes in the report, or lower --min-accuracy."
     return (
@@ -95,11 +76,7 @@ def not_good_enough(decision: Mapping[str, Any]) -> str:
 
 
 def refused_export(record: Mapping[str, Any]) -> str | None:
-    """Return the reason why the export of a run was refused; None if it was not.
-
-    Args:
-        record: The run's record.
-    """
+    """The reason why the export of a recorded run was refused; None if it was not."""
     reason = (record.get("export") or {}).get("refused")
     return f"{reason} The record and the report of this run are written." if reason else None
 
@@ -118,16 +95,15 @@ def _export(record: Mapping[str, Any]) -> list[str]:
 
 
 def _labels(record: Mapping[str, Any]) -> list[str]:
-    """Labels that are new or gone since the last run."""
+    """Labels that are new or gone since the last run, and those that several folders share."""
     changes = record["labels"]
     told = [f"{', '.join(map(repr, changes[which]))} {which}" for which in ("new", "gone") if changes[which]]
-    return [*([f"Labels          {'; '.join(told)} since the last run"] if told else []), *_merged(record)]
-
-
-def _merged(record: Mapping[str, Any]) -> list[str]:
-    """Labels that several folders share; records of earlier versions lack them."""
+    # Records of earlier versions lack them.
     merged = record["stages"]["snapshot"]["details"].get("merged_labels", {})
-    return [f"Merged label    {describe_merge(label, folders)}" for label, folders in merged.items()]
+    return [
+        *([f"Labels          {'; '.join(told)} since the last run"] if told else []),
+        *(f"Merged label    {describe_merge(label, folders)}" for label, folders in merged.items()),
+    ]
 
 
 def _ignored(record: Mapping[str, Any]) -> list[str]:
@@ -139,11 +115,6 @@ def _source(record: Mapping[str, Any]) -> list[str]:
     """The snapshot that a run used because its source could not be reached."""
     unreached = record.get("unreached")
     return [f"Source          {describe_fallback(unreached)}"] if unreached else []
-
-
-def _trained(record: Mapping[str, Any]) -> AnyPath:
-    """Folder of the head or of the network."""
-    return _root(record).train(_model(record))
 
 
 def _root(record: Mapping[str, Any]) -> DataRoot:

@@ -4,21 +4,14 @@ import datetime as dt
 import json
 import os
 import sys
-from typing import Literal
 
 from tqdm import tqdm
 
-LogFormat = Literal["text", "json"]
-
-_form: LogFormat = "text"
+_form = "text"
 
 
-def set_format(form: LogFormat) -> None:
-    """Set the format of events for this process and its later forks.
-
-    Args:
-        form: `text` writes the text of each event that has one; `json` writes each event as one object a line.
-    """
+def set_format(form: str) -> None:
+    """Write events as `text`, where they have one, or as `json`, one object a line; forks do likewise."""
     global _form  # noqa: PLW0603 (standard output is global too)
     _form = form
 

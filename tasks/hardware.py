@@ -6,12 +6,13 @@ GPUs are found without TensorFlow, which takes seconds to ask.
 import os
 import re
 import socket
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 #: Folder in which the driver has a file for each GPU.
 DEVICES = Path("/dev")
+#: File in which Linux lists the processor's features; other systems have none, and no bfloat16.
+PROCESSOR = Path("/proc/cpuinfo")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _UUID_PREFIXES = ("GPU-", "MIG-")
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -45,35 +46,25 @@ def limit_cores(count: int) -> None:
     _core_limit = count
 
 
-def find_hardware(processor: Path = Path("/proc/cpuinfo")) -> Hardware:
-    """Find the hardware of this machine.
-
-    Args:
-        processor: File in which Linux lists the processor's features; other systems have none, and no bfloat16.
-    """
-    text = processor.read_text() if processor.is_file() else ""
+def find_hardware() -> Hardware:
+    """Find the hardware of this machine."""
+    text = PROCESSOR.read_text() if PROCESSOR.is_file() else ""
     flags = {flag for line in text.splitlines() if line.startswith("flags") for flag in line.split()}
     return Hardware(gpu=_has_gpu(), bfloat16=bool(flags & _BFLOAT16_FLAGS))
 
 
-def find_gpus(devices: Path | None = None, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Name the NVIDIA GPUs that a process may use, each once.
+def find_gpus() -> tuple[str, ...]:
+    """Name the NVIDIA GPUs that this process may use, each once, by the numbers of their device files or by UUIDs.
 
     `CUDA_VISIBLE_DEVICES` narrows them as it does for CUDA: its numbers count the GPUs of the machine, and the first
     word that names none ends it. A GPU, or a part of one, that it gives by UUID is named by its UUID.
-
-    Args:
-        devices: Folder of device files; `DEVICES` by default.
-        environment: The environment variables.
-
-    Returns:
-        Numbers of device files, or UUIDs.
     """
-    found = _device_numbers(DEVICES if devices is None else devices)
-    if _VISIBLE not in environment or not found:
+    names = [path.name for path in DEVICES.iterdir()] if DEVICES.is_dir() else []
+    found = sorted((name.removeprefix("nvidia") for name in names if re.fullmatch("nvidia[0-9]+", name)), key=int)
+    if _VISIBLE not in os.environ or not found:
         return tuple(found)
     gpus = []
-    for word in map(str.strip, environment[_VISIBLE].split(",")):
+    for word in map(str.strip, os.environ[_VISIBLE].split(",")):
         if word.startswith(_UUID_PREFIXES):
             gpus.append(word)
         elif word.isdecimal() and int(word) < len(found):
@@ -91,11 +82,6 @@ def claim_gpus() -> dict[str, int]:
     does not use, or, seldom, begin beside another one on its own.
     """
     return {f"gpu {gpu} of {socket.gethostname()}": 1 for gpu in find_gpus()}
-
-
-def _device_numbers(folder: Path) -> list[str]:
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return sorted((name.removeprefix("nvidia") for name in names if re.fullmatch("nvidia[0-9]+", name)), key=int)
 
 
 def _has_gpu() -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from string import Formatter
 from typing import TypeVar
 
 from tasks.keys import KEY_LENGTH
@@ -70,19 +71,14 @@ class StageSpec:
     result: str = ""
 
     def paths(self, root: DataRoot[PathT], *, permanent: bool = False, **fields: str) -> list[PathT]:
-        """Paths of the outputs that need no other fields than these.
-
-        Args:
-            root: The data root.
-            permanent: Whether to include the permanent outputs.
-            fields: Values of fields by name.
+        """Paths of the outputs, on request also of the permanent ones, that need no other fields than these.
 
         Raises:
             StoreError: A value is no name of a file or folder.
         """
         outputs = self.outputs + (self.permanent if permanent else ())
         filled = (output for output in outputs if fields_of(output) <= fields.keys())
-        return [root.below(*_fill(output, fields)) for output in filled]
+        return [root.below(*(part.format(**fields) for part in _parts(output))) for output in filled]
 
     def key_in(self, path: AnyPath, root: DataRoot) -> str | None:
         """The stage's key in the path of an output or of a file in it; None where no output's path has a key."""
@@ -94,29 +90,24 @@ class StageSpec:
 
 def fields_of(output: str) -> set[str]:
     """Names of the fields of an output's path."""
-    return set(re.findall(r"\{(\w+)\}", output))
+    return {field for _, field, _, _ in Formatter().parse(output) if field}
 
 
 def patterns(output: str) -> Iterator[str]:
     """Regular expressions of the parts of an output's path, each field a named group."""
-    for part in output.removesuffix("/").split("/"):
-        texts = re.split(r"\{(\w+)\}", part)
+    for part in _parts(output):
+        texts = Formatter().parse(part)
         yield "".join(
-            f"(?P<{text}>{_FIELDS[text]})" if place % 2 else re.escape(text) for place, text in enumerate(texts)
+            re.escape(text) + (f"(?P<{field}>{_FIELDS[field]})" if field else "") for text, field, *_ in texts
         )
 
 
-def _fill(output: str, fields: Mapping[str, str]) -> list[str]:
-    return [re.sub(r"\{(\w+)\}", lambda match: fields[match[1]], part) for part in output.removesuffix("/").split("/")]
+def _parts(output: str) -> list[str]:
+    return output.removesuffix("/").split("/")
 
 
 def stage_name(kind: str, number: int) -> str:
-    """Name of a stage in its run: `decode`, and `decode-2` for the second one of a kind.
-
-    Args:
-        kind: The kind, such as decode.
-        number: Which of that kind it is, from 1.
-    """
+    """Name of a stage in its run by its kind and its number, from 1: `decode`, and `decode-2` for the second."""
     return kind if number == 1 else f"{kind}-{number}"
 
 

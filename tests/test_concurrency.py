@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
@@ -12,9 +12,45 @@ from tests.support.processes import TIMEOUT, until
 WAIT = 0.05
 
 
-def test_prefetch_yields_everything_in_order() -> None:
-    assert list(prefetch(range(100), 3)) == list(range(100))
-    assert list(prefetch([], 3)) == []
+def no_sixth(items: Iterable[int]) -> Iterator[int]:
+    for item in items:
+        if item == 5:
+            raise ValueError("no sixth")
+        yield item
+
+
+def fail_at_five(item: int) -> int:
+    return next(no_sixth([item]))
+
+
+#: Both ways to work on items, the second one of which may fail at the sixth.
+WAYS: list[Callable[[Iterable[int]], Iterator[int]]] = [
+    lambda items: prefetch(no_sixth(items), 3),
+    lambda items: map_ordered(fail_at_five, items, 3),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_results_come_in_order_before_an_error_which_ends_the_threads(
+    way: Callable[[Iterable[int]], Iterator[int]],
+) -> None:
+    threads = set(threading.enumerate())
+    assert list(way(range(5))) == [0, 1, 2, 3, 4]
+    assert list(way([])) == []
+    done = way(range(100))
+    assert [next(done) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="no sixth"):
+        next(done)
+    assert set(threading.enumerate()) <= threads
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_threads_end_when_the_caller_stops(way: Callable[[Iterable[int]], Iterator[int]]) -> None:
+    threads = set(threading.enumerate())
+    for item in way(range(100)):
+        if item == 3:
+            break
+    assert set(threading.enumerate()) <= threads
 
 
 def test_prefetch_runs_ahead_as_far_as_its_depth_and_no_further() -> None:
@@ -36,32 +72,12 @@ def test_prefetch_runs_ahead_as_far_as_its_depth_and_no_further() -> None:
         assert len(made) == allowed
 
 
-def test_prefetch_raises_an_error_of_the_items_after_the_items_before_it() -> None:
-    def items() -> Iterator[int]:
-        yield from range(5)
-        raise ValueError("no sixth")
-
-    ahead = prefetch(items(), 3)
-    assert [next(ahead) for _ in range(5)] == [0, 1, 2, 3, 4]
-    with pytest.raises(ValueError, match="no sixth"):
-        next(ahead)
-
-
-def test_prefetch_ends_its_thread_when_the_caller_stops() -> None:
-    threads = set(threading.enumerate())
-    for item in prefetch(range(100), 3):
-        if item == 4:
-            break
-    assert set(threading.enumerate()) <= threads
-
-
-def test_results_come_in_the_order_of_the_items() -> None:
+def test_the_slowest_items_keep_their_places() -> None:
     def slowest_first(item: int) -> int:
         time.sleep(0.02 if item % 4 == 0 else 0)
         return -item
 
     assert list(map_ordered(slowest_first, range(50), 4)) == [-item for item in range(50)]
-    assert list(map_ordered(slowest_first, [], 4)) == []
 
 
 def test_threads_work_in_parallel() -> None:
@@ -118,29 +134,6 @@ def test_failure_comes_after_the_results_before_it_where_room_is_short() -> None
     assert next(done) == 0
     with pytest.raises(ValueError, match="no second"):
         next(done)
-
-
-def test_failure_comes_after_the_results_before_it_and_ends_the_threads() -> None:
-    threads = set(threading.enumerate())
-
-    def fail_at_five(item: int) -> int:
-        if item == 5:
-            raise ValueError("no sixth")
-        return item
-
-    done = map_ordered(fail_at_five, range(100), 3)
-    assert [next(done) for _ in range(5)] == [0, 1, 2, 3, 4]
-    with pytest.raises(ValueError, match="no sixth"):
-        next(done)
-    assert set(threading.enumerate()) <= threads
-
-
-def test_threads_end_when_the_caller_stops() -> None:
-    threads = set(threading.enumerate())
-    for item in map_ordered(str, range(100), 3):
-        if item == "4":
-            break
-    assert set(threading.enumerate()) <= threads
 
 
 def test_background_writer_runs_calls_in_order() -> None:

@@ -40,9 +40,9 @@ def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_each_device_file_of_a_gpu_is_one(devices: Path, tmp_path: Path) -> None:
-    assert find_gpus(devices, {}) == ("0", "2", "10")
-    assert find_gpus(tmp_path / "missing", {}) == ()
+@pytest.mark.usefixtures("devices")
+def test_each_device_file_of_a_gpu_is_one() -> None:
+    assert find_gpus() == ("0", "2", "10")
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,13 @@ def test_each_device_file_of_a_gpu_is_one(devices: Path, tmp_path: Path) -> None
         (f"{PART},{UUID}", (PART, UUID)),
     ],
 )
-def test_they_are_narrowed_as_cuda_does(devices: Path, visible: str, found: tuple[str, ...]) -> None:
-    assert find_gpus(devices, {"CUDA_VISIBLE_DEVICES": visible}) == found
-
-
-def test_nothing_makes_gpus_of_a_machine_without(tmp_path: Path) -> None:
-    assert find_gpus(tmp_path, {"CUDA_VISIBLE_DEVICES": f"0,{UUID}"}) == ()
+def test_they_are_narrowed_as_cuda_does(
+    devices: Path, monkeypatch: pytest.MonkeyPatch, visible: str, found: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert find_gpus() == found
+    monkeypatch.setattr(hardware, "DEVICES", devices / "missing")
+    assert find_gpus() == ()
 
 
 @pytest.mark.usefixtures("devices")
@@ -109,13 +110,13 @@ def test_finding_them_loads_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "bfloat16"), [("avx512_bf16 avx512_vnni", True), ("amx_bf16", True), ("avx512_vnni", False)]
+    ("flags", "bfloat16"),
+    [("avx512_bf16 avx512_vnni", True), ("amx_bf16", True), ("avx512_vnni", False), (None, False)],
 )
-def test_bfloat16_is_what_the_processor_s_flags_say(tmp_path: Path, flags: str, bfloat16: bool) -> None:
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text(CPUINFO.format(flags))
-    assert find_hardware(cpuinfo).bfloat16 is bfloat16
-
-
-def test_a_system_that_does_not_say_has_none(tmp_path: Path) -> None:
-    assert not find_hardware(tmp_path / "nothing").bfloat16
+def test_bfloat16_is_what_the_processor_s_flags_say_if_the_system_lists_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str | None, bfloat16: bool
+) -> None:
+    monkeypatch.setattr(hardware, "PROCESSOR", tmp_path / "cpuinfo")
+    if flags is not None:
+        hardware.PROCESSOR.write_text(CPUINFO.format(flags))
+    assert find_hardware().bfloat16 is bfloat16

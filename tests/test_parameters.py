@@ -1,9 +1,8 @@
 """Parameters read text, check their bounds, and name their option in errors."""
 
 import datetime as dt
-import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import luigi
@@ -134,28 +133,6 @@ def test_choice_may_be_passed_as_a_number() -> None:
 def test_value_that_python_passes_is_checked(name: str, value: Any, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         Settings(**{name: value})
-
-
-def test_settings_are_read_with_nested_dataclasses_and_tuples() -> None:
-    text = '{"picture": {"width": 64}, "thumbnail": null, "l2": [0.5], "name": "x", "licence": null}'
-    assert read(train_recipe=text).train_recipe == Recipe(Vector(64), None, (0.5,), "x", None, 0)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"more": 1},
-        {"picture": {"size": 64}},
-        {"picture": {"size": 64, "encoding": "png", "more": 1}},
-        {"picture": 64},
-        {"picture": None},
-        {"thumbnail": {"width": 64}},
-    ],
-)
-def test_settings_with_other_fields_are_refused(change: dict[str, Any]) -> None:
-    text = json.dumps(asdict(RECIPE) | change)
-    with pytest.raises(SettingError, match=r"^--train-recipe is '.*'; it takes all fields of Recipe as JSON"):
-        read(train_recipe=text)
 
 
 @given(

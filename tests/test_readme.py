@@ -20,7 +20,7 @@ from pipeline.compare import CompareTraining
 from pipeline.retrain import RetrainFlowers
 from tasks.errors import PipelineError
 from tasks.runtime.luigi_settings import DEFAULTS
-from tests.pipeline.command import LUIGI, Project, draw
+from tests.pipeline.command import LUIGI, Project
 from tests.support.processes import run
 from tests.support.repository import REPOSITORY, tracked_files
 
@@ -48,13 +48,11 @@ def commands() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `data/` in it, as a run leaves it: with a rejected photo, a duplicate and mistakes."""
-    folder = tmp_path_factory.mktemp("readme")
-    project = Project(folder / "photos", folder / "data")
-    draw(project.photos, range(60), labels=5)
+    project = Project.drawn(tmp_path_factory.mktemp("readme"), 60, labels=5)
     (project.photos / "tulips" / "broken.jpg").write_bytes(b"broken")
     done = project.retrain_forked()
     assert done.code == 0, done.errors
-    return folder
+    return project.root.parent
 
 
 @pytest.mark.parametrize("code", of_language("python"))

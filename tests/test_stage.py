@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -48,11 +47,9 @@ class CountPhotos(RunStageTask):
     stage = "count"
 
     def manifest_path(self) -> AnyPath:
-        """Return a path beside the published file."""
         return self.root.path / "count" / "manifest.json"
 
     def published(self) -> AnyPath:
-        """Return the path of the published file."""
         return self.manifest_path().with_name("published")
 
     def work(self, progress: Progress) -> StageResult:
@@ -77,7 +74,6 @@ class CountPhotos(RunStageTask):
         return StageResult("cafe", "beef", {"size": 288}, 1203, 1200, 3, ("part-a.parquet",), {"reasons": {}})
 
     def fail(self) -> None:
-        """Raise the error that was chosen."""
         match self.ends:
             case "dataset":
                 raise DatasetError(SENTENCE)
@@ -200,15 +196,6 @@ def test_worker_does_not_outlive_the_program(tmp_path: Path) -> None:
         assert_gone([worker])
 
 
-def test_closed_output_does_not_end_the_run(tmp_path: Path, task: CountPhotos) -> None:
-    with running(words(tmp_path, "well"), stderr=subprocess.PIPE) as program:
-        assert program.stdout is not None
-        program.stdout.close()
-        assert program.communicate(timeout=TIMEOUT)[1] == ""
-    assert program.returncode == 0
-    assert task.complete()
-
-
 def test_bug_is_logged_with_its_traceback(tmp_path: Path, task: CountPhotos) -> None:
     done = run(tmp_path, "bug")
     assert done.code == 30
@@ -222,11 +209,6 @@ def test_killed_stage_leaves_no_manifest_and_keeps_its_published_file(tmp_path: 
     assert run(tmp_path, "killed").code == -signal.SIGKILL
     assert task.published().exists()
     assert not task.complete()
-
-
-def test_run_id_is_no_part_of_a_task_s_identity(tmp_path: Path) -> None:
-    one, other = (CountPhotos(context=RunContext(str(tmp_path), run_id)) for run_id in ("one", "other"))
-    assert one.task_id == other.task_id
 
 
 def test_program_ends_without_collecting_garbage(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The command line beside Luigi's: `python -m pipeline status | history | open | ...`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -17,23 +17,24 @@ app = typer.Typer(
     rich_markup_mode="rich" if sys.stdout.isatty() else None,
     pretty_exceptions_enable=False,
 )
-app.command(help=status.HELP)(status.status)
-app.command(help=history.HELP)(history.history)
-app.command("open", help=open_report.HELP)(open_report.open_report)
-app.command(help=inspect.HELP)(inspect.inspect)
-app.command(help=predict.HELP)(predict.predict)
-app.command(help=forget.HELP)(forget.forget)
-app.command(help=watch.HELP)(watch.watch)
-app.command(help=compact.HELP)(compact.compact)
-app.command(help=gc.HELP)(gc.gc)
+_VERBS: dict[str, tuple[Callable[..., None], Sequence[str]]] = {
+    "status": (status.status, status.HELP),
+    "history": (history.history, history.HELP),
+    "open": (open_report.open_report, open_report.HELP),
+    "inspect": (inspect.inspect, inspect.HELP),
+    "predict": (predict.predict, predict.HELP),
+    "forget": (forget.forget, forget.HELP),
+    "watch": (watch.watch, watch.HELP),
+    "compact": (compact.compact, compact.HELP),
+    "gc": (gc.gc, gc.HELP),
+}
+for _name, (_verb, _help) in _VERBS.items():
+    # A paragraph an item: the terminal breaks it at its own width.
+    app.command(_name, help="\n\n".join(_help))(_verb)
 
 
 def run(words: Sequence[str]) -> None:
-    """Run a command line; it ends the program.
-
-    Args:
-        words: The words after the program's name.
-    """
+    """Run the command line of these words after the program's name; it ends the program."""
     try:
         refuse_empty(words)
     except SettingError as exc:

@@ -14,20 +14,17 @@ from tasks.shards.compaction import Compacted, open_store, plan_compaction, run_
 #: Some 0.8 GB of pictures, 70 MB of bottlenecks: a million photos are 62 shards of pictures.
 ROWS_PER_SHARD = 16_384
 
-#: A paragraph a line, which the terminal breaks at its own width.
-HELP = "\n\n".join(
-    (
-        "Merge the small shards of the decoded, rejected and bottleneck stores into large ones.",
-        "Every run adds a few small shards, and every search for photos opens each of them. Shards with less than "
-        "half of --rows are merged, and rows that two simultaneous runs wrote twice are dropped. No key changes, and "
-        "the next run computes nothing anew.",
-        "It may run beside runs that read or write, and may be killed anywhere: start it again. It needs disk space "
-        "for one large shard. A second compaction waits for the first.",
-        "The exit code is 0, or 1 where a shard is damaged, gone, or cannot be written; other stores are done first.",
-        "Examples:",
-        "  python -m pipeline compact --dry-run",
-        "  python -m pipeline compact --data-root /srv/retrain/data --rows 65536",
-    )
+HELP = (
+    "Merge the small shards of the decoded, rejected and bottleneck stores into large ones.",
+    "Every run adds a few small shards, and every search for photos opens each of them. Shards with less than "
+    "half of --rows are merged, and rows that two simultaneous runs wrote twice are dropped. No key changes, and "
+    "the next run computes nothing anew.",
+    "It may run beside runs that read or write, and may be killed anywhere: start it again. It needs disk space "
+    "for one large shard. A second compaction waits for the first.",
+    "The exit code is 0, or 1 where a shard is damaged, gone, or cannot be written; other stores are done first.",
+    "Examples:",
+    "  python -m pipeline compact --dry-run",
+    "  python -m pipeline compact --data-root /srv/retrain/data --rows 65536",
 )
 
 

@@ -95,14 +95,7 @@ def _read(store: ShardStore, keys: Sequence[str]) -> dict[str, bytes]:
 
 
 def draw_sheet(strips: Sequence[Strip], target: Path) -> int:
-    """Draw a contact sheet and publish it as a PNG.
-
-    Args:
-        strips: The labels; those after the hundredth are left out.
-        target: File to write.
-
-    Returns:
-        Number of labels that were drawn.
+    """Draw a contact sheet of the first hundred labels and publish it as a PNG; returns the number of its labels.
 
     Raises:
         StoreError: The file cannot be written.

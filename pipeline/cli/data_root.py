@@ -24,10 +24,8 @@ DEFAULT = "data"
 def open_root(text: str, *, there: bool = True) -> DataRoot:
     """The data root that an option names.
 
-    Args:
-        text: Value of the option.
-        there: Whether a folder of this machine has to exist. An object store is not asked: errors follow where it is
-            read.
+    A folder of this machine has to exist, unless it need not be `there`. An object store is not asked: errors follow
+    where it is read.
 
     Raises:
         typer.BadParameter: The value is no data root.

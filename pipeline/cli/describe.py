@@ -58,12 +58,9 @@ class Description:
 
 
 def inspect_tables(path: AnyPath, rows: int, snapshot: str | None) -> Description:
-    """Describe a Parquet file or a store.
+    """Describe a Parquet file or a store, with a sample of so many rows.
 
-    Args:
-        path: File or folder.
-        rows: Number of rows of the sample.
-        snapshot: Key of the snapshot that has the labels; None is the newest one that names any of the photos.
+    The labels are those of the snapshot of this key; None is the newest one that names any of the photos.
 
     Raises:
         StoreError: A file is damaged or none of this project, or there is no such snapshot.

@@ -14,25 +14,22 @@ from pipeline.retrain import RetrainFlowers
 from tasks.runs.stages import RUN_STAGES
 from tasks.storage.removal import remove
 
-#: A paragraph a line, which the terminal breaks at its own width.
-HELP = "\n\n".join(
-    (
-        "Remove the outputs of a stage for a run, so that the next run makes them again.",
-        f"STAGE is one of {', '.join(spec.name for spec in RUN_STAGES)}; "
-        "the second one of a kind is named as in bottleneck-2. It takes every parameter of RetrainFlowers, and reads "
-        "luigi.cfg: give the parameters of the run. The record of the run is removed too, since with it a run would "
-        "have nothing to do.",
-        "The outputs are listed first, and you are asked. Stores of decoded photos and of bottlenecks are shared by "
-        "all datasets and dates: the list names the others that use them, whose next runs make them again too.",
-        "Your own photos, archives, models and weights are never touched, nor is anything outside the data root or "
-        "behind a link. The champion of a dataset is refused until the stage champion is forgotten, and so are files "
-        "that a process works on. It may be killed anywhere: half removed outputs count as gone.",
-        "The exit code is 0; 1 where it was refused or nobody could be asked; 2 for an invalid value.",
-        "Examples:",
-        "  python -m pipeline forget bottleneck --dry-run",
-        "  python -m pipeline forget train --downstream --date 2026-11-24",
-        "  python -m pipeline forget decode --dataset ~/photos --yes",
-    )
+HELP = (
+    "Remove the outputs of a stage for a run, so that the next run makes them again.",
+    f"STAGE is one of {', '.join(spec.name for spec in RUN_STAGES)}; "
+    "the second one of a kind is named as in bottleneck-2. It takes every parameter of RetrainFlowers, and reads "
+    "luigi.cfg: give the parameters of the run. The record of the run is removed too, since with it a run would "
+    "have nothing to do.",
+    "The outputs are listed first, and you are asked. Stores of decoded photos and of bottlenecks are shared by "
+    "all datasets and dates: the list names the others that use them, whose next runs make them again too.",
+    "Your own photos, archives, models and weights are never touched, nor is anything outside the data root or "
+    "behind a link. The champion of a dataset is refused until the stage champion is forgotten, and so are files "
+    "that a process works on. It may be killed anywhere: half removed outputs count as gone.",
+    "The exit code is 0; 1 where it was refused or nobody could be asked; 2 for an invalid value.",
+    "Examples:",
+    "  python -m pipeline forget bottleneck --dry-run",
+    "  python -m pipeline forget train --downstream --date 2026-11-24",
+    "  python -m pipeline forget decode --dataset ~/photos --yes",
 )
 
 _COLUMNS = (
@@ -53,9 +50,7 @@ def forget(
         bool, typer.Option("--downstream", help="Also all later stages of this run, which stand on it.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List what would be removed, and remove noremoval.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")] = False,
 ) -> None:
     """Remove the outputs of a stage for a run."""
     with report_errors():

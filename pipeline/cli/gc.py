@@ -11,6 +11,7 @@ from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.confirm import confirm_removal
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.tables import Column, show_json, show_table, size_of
+from tasks.errors import first_of
 from tasks.events import escape_control_characters
 from tasks.paths import AnyPath
 from tasks.progress import LiveLine
@@ -24,27 +25,24 @@ from tasks.storage.survey import DiskUsage
 #: A week of nightly runs.
 KEEP_RUNS = 7
 
-#: A paragraph a line, which the terminal breaks at its own width.
-HELP = "\n\n".join(
-    (
-        "Remove old runs, and everything in the data root that no kept run refers to.",
-        "Of each dataset the newest --keep-runs runs stay, by date, of one date those that ended last; runs with "
-        "different parameters count each. They stay whole: record, report, model, export, evaluation, snapshot, and "
-        "the rows of all their photos, so that the same command has nothing to do and the next run computes nothing "
-        "anew. With --dataset, only older runs of these datasets are removed.",
-        "The champion of each dataset stays too, with the run that made it, and so do comparisons with their snapshots "
-        "and pictures, backbones with their weights, archives, and a newest run that ended before its record. "
-        "Predictions are removed with the model that made them.",
-        "The garbage is listed first, and you are asked. Your own photos, archives, models and weights are never "
-        "touched, nor are files behind a link or files that this project did not write: these are named. "
-        "While a run is under way it refuses. A record that cannot be read is named, and then nothing is removed. It "
-        "may be killed anywhere: start it again.",
-        "The exit code is 0; 1 where it was refused or nobody could be asked; 2 for an invalid value.",
-        "Examples:",
-        "  python -m pipeline gc --dry-run",
-        "  python -m pipeline gc --keep-runs 30 --yes",
-        "  python -m pipeline gc --dataset flower_photos --keep-runs 1 --data-root /srv/retrain/data",
-    )
+HELP = (
+    "Remove old runs, and everything in the data root that no kept run refers to.",
+    "Of each dataset the newest --keep-runs runs stay, by date, of one date those that ended last; runs with "
+    "different parameters count each. They stay whole: record, report, model, export, evaluation, snapshot, and "
+    "the rows of all their photos, so that the same command has nothing to do and the next run computes nothing "
+    "anew. With --dataset, only older runs of these datasets are removed.",
+    "The champion of each dataset stays too, with the run that made it, and so do comparisons with their snapshots "
+    "and pictures, backbones with their weights, archives, and a newest run that ended before its record. "
+    "Predictions are removed with the model that made them.",
+    "The garbage is listed first, and you are asked. Your own photos, archives, models and weights are never "
+    "touched, nor are files behind a link or files that this project did not write: these are named. "
+    "While a run is under way it refuses. A record that cannot be read is named, and then nothing is removed. It "
+    "may be killed anywhere: start it again.",
+    "The exit code is 0; 1 where it was refused or nobody could be asked; 2 for an invalid value.",
+    "Examples:",
+    "  python -m pipeline gc --dry-run",
+    "  python -m pipeline gc --keep-runs 30 --yes",
+    "  python -m pipeline gc --dataset flower_photos --keep-runs 1 --data-root /srv/retrain/data",
 )
 
 _COLUMNS = (
@@ -111,9 +109,8 @@ def _show(plan: CollectionPlan) -> None:
 
 def _row(stage: str, folder: AnyPath, pieces: Sequence[Garbage]) -> tuple[object, ...]:
     footprint = sum((piece.footprint for piece in pieces), DiskUsage(0, 0))
-    names = ", ".join(piece.path.name for piece in pieces[:_NAMED])
-    more = f" and {len(pieces) - _NAMED:,} more" if len(pieces) > _NAMED else ""
-    return stage, f"{len(pieces):,}", f"{footprint.files:,}", size_of(footprint.bytes), folder, f"{names}{more}"
+    names = first_of([piece.path.name for piece in pieces], _NAMED)
+    return stage, f"{len(pieces):,}", f"{footprint.files:,}", size_of(footprint.bytes), folder, names
 
 
 def _size(footprint: DiskUsage) -> str:

@@ -13,21 +13,18 @@ from tasks.runs.records import RunRecord, read_history
 from tasks.storage.files import listed, read_each
 from tasks.storage.layout import DataRoot
 
-#: A paragraph a line, which the terminal breaks at its own width.
-HELP = "\n\n".join(
-    (
-        "List the runs of a dataset, the newest last: photos, accuracy, and whether the model became champion.",
-        "DATASET is a name in data/runs, or a value of --dataset. Without it, the runs of the only dataset are listed; "
-        "where there are several, the datasets are.",
-        "New are photos that no run had seen before. Accuracy is that on the test split, with its 95 % interval; "
-        "cross-val. is the cross-validated one, over all photos. Champion says whether the model was it after its run; "
-        "s are seconds from the program's start to the end of the run.",
-        "The exit code is 0, or 1 where a record is damaged: it is named on standard error, and the others are listed.",
-        "Examples:",
-        "  python -m pipeline history flower_photos",
-        "  python -m pipeline history path/to/folder --limit 7",
-        "  python -m pipeline history --json",
-    )
+HELP = (
+    "List the runs of a dataset, the newest last: photos, accuracy, and whether the model became champion.",
+    "DATASET is a name in data/runs, or a value of --dataset. Without it, the runs of the only dataset are listed; "
+    "where there are several, the datasets are.",
+    "New are photos that no run had seen before. Accuracy is that on the test split, with its 95 % interval; "
+    "cross-val. is the cross-validated one, over all photos. Champion says whether the model was it after its run; "
+    "s are seconds from the program's start to the end of the run.",
+    "The exit code is 0, or 1 where a record is damaged: it is named on standard error, and the others are listed.",
+    "Examples:",
+    "  python -m pipeline history flower_photos",
+    "  python -m pipeline history path/to/folder --limit 7",
+    "  python -m pipeline history --json",
 )
 
 _RUNS = (
@@ -40,6 +37,8 @@ _RUNS = (
     Column("s", right=True),
     Column("model"),
 )
+#: Fields of a run that --json writes as they are.
+_FIGURES = ("photos", "new", "rejected", "test_photos", "accuracy", "low", "high", "cross_validated", "verdict")
 _DATASETS = (Column("dataset"), Column("runs", right=True), Column("newest"))
 _CHAMPION = {
     "first": Coloured("yes", "green"),
@@ -114,15 +113,7 @@ def _to_json(run: RunRecord) -> dict[str, Any]:
     return {
         "date": run.date.isoformat(),
         "finished": run.finished.isoformat(),
-        "photos": run.photos,
-        "new": run.new,
-        "rejected": run.rejected,
-        "test_photos": run.test_photos,
-        "accuracy": run.accuracy,
-        "low": run.low,
-        "high": run.high,
-        "cross_validated": run.cross_validated,
-        "verdict": run.verdict,
+        **{name: getattr(run, name) for name in _FIGURES},
         "seconds": run.elapsed,
         "model": run.model,
         "snapshot": run.snapshot,

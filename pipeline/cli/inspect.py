@@ -16,23 +16,20 @@ from tasks.events import escape_control_characters
 from tasks.paths import AnyPath, to_path
 from tasks.storage.files import listed
 
-#: A paragraph a line, which the terminal breaks at its own width.
-HELP = "\n\n".join(
-    (
-        "Show the content of a file or folder of the data root: stage, key, the settings behind the key, columns, "
-        "photos of each label, and a few rows.",
-        "PATH is a Parquet file (a snapshot, a shard, predictions, a comparison, a curve), a store (data/decode/<key>, "
-        "its rejected/, data/bottleneck/<key>), the folder of a head or of an evaluation, or a run's record. In a data "
-        "root on an object store it is an address, such as s3://<bucket>/<folder>/decode/<key>.",
-        "Stores have photos by the hash of their bytes. The labels are from the newest snapshot of the same data root "
-        "that names the photos, or from --snapshot.",
-        "--photos writes a contact sheet of decoded photos, by label, as a PNG.",
-        "The exit code is 0, or 1 where PATH is not there, damaged, or nothing that this project wrote.",
-        "Examples:",
-        "  python -m pipeline inspect data/snapshot/a8df865f02350161.parquet --rows 20",
-        "  python -m pipeline inspect data/decode/f48a29b61d192068 --photos sheet.png --per-label 12",
-        "  python -m pipeline inspect data/bottleneck/b6a04b9047fc21bd --json",
-    )
+HELP = (
+    "Show the content of a file or folder of the data root: stage, key, the settings behind the key, columns, "
+    "photos of each label, and a few rows.",
+    "PATH is a Parquet file (a snapshot, a shard, predictions, a comparison, a curve), a store (data/decode/<key>, "
+    "its rejected/, data/bottleneck/<key>), the folder of a head or of an evaluation, or a run's record. In a data "
+    "root on an object store it is an address, such as s3://<bucket>/<folder>/decode/<key>.",
+    "Stores have photos by the hash of their bytes. The labels are from the newest snapshot of the same data root "
+    "that names the photos, or from --snapshot.",
+    "--photos writes a contact sheet of decoded photos, by label, as a PNG.",
+    "The exit code is 0, or 1 where PATH is not there, damaged, or nothing that this project wrote.",
+    "Examples:",
+    "  python -m pipeline inspect data/snapshot/a8df865f02350161.parquet --rows 20",
+    "  python -m pipeline inspect data/decode/f48a29b61d192068 --photos sheet.png --per-label 12",
+    "  python -m pipeline inspect data/bottleneck/b6a04b9047fc21bd --json",
 )
 #: Longer texts of a row are cut in the table, but not in --json.
 _LONGEST = 40

@@ -17,21 +17,18 @@ from tasks.paths import AnyPath, is_remote
 from tasks.runs.find import find_runs
 from tasks.storage.layout import DataRoot
 
-#: A paragraph a line, which the terminal breaks at its own width.
-HELP = "\n\n".join(
-    (
-        "Print the path of the newest report, and open it in the browser on a desktop.",
-        "DATASET is a name in data/runs, or a value of --dataset; without it, all datasets count. The newest report is "
-        "that of the run that ended last.",
-        "A browser is opened on macOS, and on Linux where DISPLAY or WAYLAND_DISPLAY is set; BROWSER may name another "
-        "one than the desktop's own. Of a data root on an object store a copy on this machine is opened, and the "
-        "reports that it links to are copied beside it.",
-        "The exit code is 0, or 1 where there is no report.",
-        "Examples:",
-        "  python -m pipeline open",
-        "  python -m pipeline open flower_photos --no-browser",
-        "  python -m pipeline open --index",
-    )
+HELP = (
+    "Print the path of the newest report, and open it in the browser on a desktop.",
+    "DATASET is a name in data/runs, or a value of --dataset; without it, all datasets count. The newest report is "
+    "that of the run that ended last.",
+    "A browser is opened on macOS, and on Linux where DISPLAY or WAYLAND_DISPLAY is set; BROWSER may name another "
+    "one than the desktop's own. Of a data root on an object store a copy on this machine is opened, and the "
+    "reports that it links to are copied beside it.",
+    "The exit code is 0, or 1 where there is no report.",
+    "Examples:",
+    "  python -m pipeline open",
+    "  python -m pipeline open flower_photos --no-browser",
+    "  python -m pipeline open --index",
 )
 
 

@@ -38,11 +38,7 @@ class PageCopies:
         return target
 
     def follow(self, page: AnyPath) -> None:
-        """Copy the pages that a page and the index link to and that are not here already, and remove all others.
-
-        Args:
-            page: A page that is copied already.
-        """
+        """Copy the pages that a copied page and the index link to and that are not here yet, and remove all others."""
         index, there = self._root.index(), self._root.storage.survey(self._root.below("report"))
         read = [self._place(page)]
         if page != index:

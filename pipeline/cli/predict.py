@@ -27,25 +27,22 @@ if TYPE_CHECKING:
     from tasks.predict.inputs import FoundPhotos
     from tasks.predict.models import Model
 
-#: A paragraph a line, which the terminal breaks at its own width.
-HELP = "\n\n".join(
-    (
-        "Predict the labels of photos with a model, and their probabilities.",
-        "MODEL is the key of a head or network, its folder (data/train/<key>), the record of a run, or the name of a "
-        "dataset (a folder of data/runs), which means its champion. PATH is a photo, or a folder that is searched for "
-        "photos at any depth, here or on an object store; hidden files, linked folders, thumbnails and recycle bins of "
-        "systems, and files that are no photos are left out. Standard error names those that may be missed, such as "
-        "raw photos. Photos are read as for training, and are not changed.",
-        "A photo that is missing or cannot be read or decoded gets a row with the reason. The exit code is 0, or 1 "
-        "where there is such a row or an error.",
-        "csv and json show the --top most probable labels of each photo; json is one list, an object a line. parquet "
-        "holds the probabilities of all labels, whose names are in its metadata.",
-        "Examples:",
-        "  python -m pipeline predict f3a84dc1f927e478 photo.jpg",
-        "  python -m pipeline predict flowers-1f0a2b3c ~/new-photos --top 3",
-        "  python -m pipeline predict data/train/f3a84dc1f927e478 ~/new-photos --output predictions.csv",
-        "  python -m pipeline predict flowers-1f0a2b3c ~/new-photos --format json | jq '.[].predicted'",
-    )
+HELP = (
+    "Predict the labels of photos with a model, and their probabilities.",
+    "MODEL is the key of a head or network, its folder (data/train/<key>), the record of a run, or the name of a "
+    "dataset (a folder of data/runs), which means its champion. PATH is a photo, or a folder that is searched for "
+    "photos at any depth, here or on an object store; hidden files, linked folders, thumbnails and recycle bins of "
+    "systems, and files that are no photos are left out. Standard error names those that may be missed, such as "
+    "raw photos. Photos are read as for training, and are not changed.",
+    "A photo that is missing or cannot be read or decoded gets a row with the reason. The exit code is 0, or 1 "
+    "where there is such a row or an error.",
+    "csv and json show the --top most probable labels of each photo; json is one list, an object a line. parquet "
+    "holds the probabilities of all labels, whose names are in its metadata.",
+    "Examples:",
+    "  python -m pipeline predict f3a84dc1f927e478 photo.jpg",
+    "  python -m pipeline predict flowers-1f0a2b3c ~/new-photos --top 3",
+    "  python -m pipeline predict data/train/f3a84dc1f927e478 ~/new-photos --output predictions.csv",
+    "  python -m pipeline predict flowers-1f0a2b3c ~/new-photos --format json | jq '.[].predicted'",
 )
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pipeline.cli.stages import KnownStages
 from tasks.backbone.spec import BACKBONE
-from tasks.errors import ModelError, StoreError
+from tasks.errors import ModelError, StoreError, first_of
 from tasks.paths import AnyPath
 from tasks.runs.retention.user_files import UserFiles
 from tasks.runs.stages import RECORD, spec_of
@@ -43,11 +43,8 @@ class Removal:
 def plan_removal(known: KnownStages, stages: Sequence[str]) -> list[Removal]:
     """Find the outputs of stages in the order of removal: those of later stages first.
 
-    The record is removed with any stage: it says that all stages are done, and with it a run would do nothing.
-
-    Args:
-        known: The run.
-        stages: The stage that is asked for, and further stages.
+    The first stage is the one that is asked for. The record is removed with any stage: it says that all stages are
+    done, and with it a run would do nothing.
 
     Raises:
         StoreError: The outputs of the stage are not known, are not in the data root, or a process works in them.
@@ -109,8 +106,7 @@ def _note(known: KnownStages, stage: str, path: AnyPath) -> str:
         named = [file.stem for file in listed(path, "*.json") if file not in mine]
     else:
         return ""
-    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-    return f"also used by {'; '.join(named[:_NAMED])}{more}" if named else ""
+    return f"also used by {first_of(named, _NAMED)}" if named else ""
 
 
 def _name(known: KnownStages, snapshot: str) -> str:

@@ -19,11 +19,8 @@ USAGE = 2
 def run_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Decorate a verb to take every parameter of RetrainFlowers as an option.
 
-    Args:
-        verb: Its first argument is the task; the others are arguments and options of its own, annotated for typer.
-
-    Returns:
-        The verb for typer, which exits with 2 for an invalid value of a parameter.
+    The first argument of the verb is the task; the others are arguments and options of its own, annotated for typer.
+    For an invalid value of a parameter the decorated verb exits with 2.
     """
     own = list(inspect.signature(verb, eval_str=True).parameters.values())[1:]
     parameters: Mapping[str, luigi.Parameter[Any]] = dict(RetrainFlowers.get_params())

@@ -181,7 +181,8 @@ def _plain_step(known: KnownStages, step: PlanStep) -> PlanStep:
     task = known.tasks.get(step.stage)
     if task is not None:
         if step.stage == "report" and step.key is None:
-            before = "export" if _is_missing(known, "export") else "champion"
+            export = known.tasks.get("export")
+            before = "export" if export is not None and not export.is_published() else "champion"
             return replace(step, state=StepState.BLOCKED, note=f"waits for the {before}")
         if not task.complete():
             return step
@@ -190,10 +191,6 @@ def _plain_step(known: KnownStages, step: PlanStep) -> PlanStep:
     if step.stage == "export" and is_refused(known.run, known.tasks):
         return replace(step, state=StepState.BLOCKED, note="the model is below --min-accuracy")
     return replace(step, state=StepState.BLOCKED, note=_waits(known))
-
-
-def _is_missing(known: KnownStages, stage: str) -> bool:
-    return stage in known.tasks and not known.tasks[stage].is_published()
 
 
 def _record_step(known: KnownStages, step: PlanStep) -> PlanStep:

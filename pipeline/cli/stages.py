@@ -125,10 +125,8 @@ class KnownStages:
 def find_stages(run: RetrainFlowers, *, as_recorded: bool = False) -> KnownStages:
     """Find the stages of a run without reading a photo.
 
-    Args:
-        run: The run.
-        as_recorded: Whether to use the snapshot of the run's date and the backbones as they were; else only where the
-            photos and the files of the backbones still look the same.
+    As recorded, the snapshot is that of the run's date and the backbones are as they were; otherwise they are known
+    only where the photos and the files of the backbones still look the same.
 
     Raises:
         PipelineError: There is no such dataset, or the settings are invalid.

@@ -14,21 +14,18 @@ from tasks.runs.estimate import join_words
 from tasks.runs.stages import spec_of
 from tasks.stage_spec import kind_of
 
-#: A paragraph a line, which the terminal breaks at its own width.
-HELP = "\n\n".join(
-    (
-        "Show the state of each stage of a run, what the run would do, and about how long it would take.",
-        "It takes every parameter of RetrainFlowers, and reads luigi.cfg: the run is the one that luigi --module "
-        "pipeline RetrainFlowers would start with the same options. It runs nothing and writes nothing.",
-        "A stage is done, to do, or blocked while its inputs are not known yet. Present and missing are photos; "
-        "rejected photos count as present, since they are not tried again. The time is estimated from the records of "
-        "past runs of the same data root.",
-        "The exit code is 0; 1 where a run would end with an error that is known already; 2 for an invalid value.",
-        "Examples:",
-        "  python -m pipeline status",
-        "  python -m pipeline status --dataset ~/photos --views 1 --data-root /srv/retrain/data",
-        "  python -m pipeline status --date 2026-11-24 --json",
-    )
+HELP = (
+    "Show the state of each stage of a run, what the run would do, and about how long it would take.",
+    "It takes every parameter of RetrainFlowers, and reads luigi.cfg: the run is the one that luigi --module "
+    "pipeline RetrainFlowers would start with the same options. It runs nothing and writes nothing.",
+    "A stage is done, to do, or blocked while its inputs are not known yet. Present and missing are photos; "
+    "rejected photos count as present, since they are not tried again. The time is estimated from the records of "
+    "past runs of the same data root.",
+    "The exit code is 0; 1 where a run would end with an error that is known already; 2 for an invalid value.",
+    "Examples:",
+    "  python -m pipeline status",
+    "  python -m pipeline status --dataset ~/photos --views 1 --data-root /srv/retrain/data",
+    "  python -m pipeline status --date 2026-11-24 --json",
 )
 
 _COLUMNS = (

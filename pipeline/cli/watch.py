@@ -11,21 +11,18 @@ from tasks.errors import ModelError
 from tasks.predict.models import find_model
 from tasks.train.curve import Weights
 
-#: A paragraph a line, which the terminal breaks at its own width.
-HELP = "\n\n".join(
-    (
-        "Measure each new checkpoint of a training on the whole validation split, while the training runs.",
-        "RUN is a head's key, its folder (data/train/<key>), the record of a run "
-        "(data/runs/<dataset>/<date>-<hash>.json), or the name of a dataset, which means its champion.",
-        "Only --recipe classic has checkpoints: a head in closed form is not trained step by step.",
-        "By default the moving averages replace the weights. The measurements are also written to "
-        "curve-averages.parquet or curve-plain.parquet in the head's folder; the report draws the learning curve.",
-        "It ends when the training has ended, with 0, or with 1 where the training stopped before its end.",
-        "Examples:",
-        "  python -m pipeline watch data/train/f3a84dc1f927e478",
-        "  python -m pipeline watch f3a84dc1f927e478 --interval 2 --plain",
-        "  python -m pipeline watch data/runs/sample-400/2026-11-24-cb327d03.json --once",
-    )
+HELP = (
+    "Measure each new checkpoint of a training on the whole validation split, while the training runs.",
+    "RUN is a head's key, its folder (data/train/<key>), the record of a run "
+    "(data/runs/<dataset>/<date>-<hash>.json), or the name of a dataset, which means its champion.",
+    "Only --recipe classic has checkpoints: a head in closed form is not trained step by step.",
+    "By default the moving averages replace the weights. The measurements are also written to "
+    "curve-averages.parquet or curve-plain.parquet in the head's folder; the report draws the learning curve.",
+    "It ends when the training has ended, with 0, or with 1 where the training stopped before its end.",
+    "Examples:",
+    "  python -m pipeline watch data/train/f3a84dc1f927e478",
+    "  python -m pipeline watch f3a84dc1f927e478 --interval 2 --plain",
+    "  python -m pipeline watch data/runs/sample-400/2026-11-24-cb327d03.json --once",
 )
 
 

@@ -78,16 +78,11 @@ def read_past(root: DataRoot) -> list[RunRecord]:
 
 
 def estimate(ahead: Mapping[str, RemainingWork], parameters: Mapping[str, str], past: Sequence[RunRecord]) -> Estimate:
-    """Estimate how long a run would take.
+    """Estimate how long a run would take from the work of its stages that are not done, by name.
 
     Of a stage count the past runs that had work to do in it: those with the same store, else those with the same
     parameters, else all. Start-up (imports, processes) counts once, as the median; the work counts by the photo where
     it grows with them, else as the median.
-
-    Args:
-        ahead: Work of the stages that are not done, by name.
-        parameters: Parameters of the run, as in its record.
-        past: Records of past runs.
     """
     seconds, runs, unknown = 0.0, dict[str, RunRecord](), []
     for stage, own in ahead.items():

@@ -11,15 +11,9 @@ from tasks.storage.layout import DataRoot
 
 
 def find_runs(text: str | None, root: DataRoot) -> list[str]:
-    """Find datasets that have runs.
+    """Find the datasets that have runs: their names in the folder of records, 1 at least.
 
-    Args:
-        text: A dataset's name in the folder of records, or a value of --dataset; None is all datasets.
-        root: The data root.
-
-    Returns:
-        Names in the folder of records, 1 at least; several for None, and for `sample`, which has a name for each
-        number of photos.
+    A text is such a name or a value of --dataset; `sample` has a name for each number of photos. None is all datasets.
 
     Raises:
         DatasetError: There are none.

@@ -54,15 +54,10 @@ def join_states(states: Iterable[str]) -> str:
 
 
 def record_header(run: Run, backbones: Sequence[Manifest], snapshot: Manifest) -> dict[str, Any]:
-    """The start of every record: the run, and the state of its photos and backbones.
+    """The start of every record: the run, and the state of its photos and backbones, by the manifests.
 
     `elapsed` is in seconds, from the program's start to now. It leaves out the last lines on the terminal and Python's
     end. Where one program makes the runs of many dates, it includes the runs before this one.
-
-    Args:
-        run: The run.
-        backbones: Manifests of its backbones.
-        snapshot: Manifest of its snapshot.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -83,13 +78,7 @@ def record_header(run: Run, backbones: Sequence[Manifest], snapshot: Manifest) -
 
 
 def publish_record(path: AnyPath, run: Run, stages: Mapping[str, Manifest]) -> None:
-    """Write the record of a run.
-
-    Args:
-        path: Path of the record.
-        run: The run.
-        stages: Manifests of all stages by name, in the order in which they ran.
-    """
+    """Write the record of a run, with the manifests of all stages by name, in the order in which they ran."""
     evaluate = stages["evaluate"]
     # Fine-tuning trains a network on pictures, without bottlenecks and a head.
     decodes, bottlenecks = of_kind(stages, "decode"), of_kind(stages, "bottleneck")

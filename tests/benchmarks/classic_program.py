@@ -52,7 +52,6 @@ class Task:
     photos: Mapping[str, Mapping[str, Sequence[str]]]
 
     def vector_file(self, photo: str) -> Path:
-        """Return the text file of a photo."""
         return Path(self.vectors) / f"{photo}.txt"
 
     def read(self, photos: Iterable[tuple[int, str]]) -> Batch:
@@ -95,7 +94,6 @@ class Program:
             self.session.run(v1.global_variables_initializer())
 
     def write_vectors(self) -> None:
-        """Write the text file of every photo."""
         for photo in (photo for splits in self.task.photos.values() for split in SPLITS for photo in splits[split]):
             resized = self.session.run(self.resized, {self.jpeg: (Path(self.task.source) / photo).read_bytes()})
             (vector,) = self.session.run(self.bottleneck, {self.pixels: resized})
@@ -123,7 +121,6 @@ class Program:
 
 
 def main() -> None:
-    """Run the loop, and print the accuracy on the test split."""
     task = Task(**json.loads(Path(sys.argv[1]).read_text()))
     program = Program(task)
     program.write_vectors()

@@ -42,7 +42,6 @@ def decode_plainly(files: Sequence[bytes], settings: DecodeSettings) -> None:
 
 
 def time_stage(photos: pa.Table, source: Path, settings: DecodeSettings) -> float:
-    """Return the seconds to decode into a fresh store."""
     pa.array([""])  # imports pandas where that is installed for tests; a run has done it before
     with tempfile.TemporaryDirectory() as root:
         stores = open_stores(DataRoot(Path(root)), settings)

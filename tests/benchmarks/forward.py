@@ -66,7 +66,6 @@ def by_openvino(network: bytes, hint: str, pixels: Pixels) -> Way:
 
 
 def ways_of(prepared: Prepared, folder: Path, pixels: Pixels) -> dict[str, Way]:
-    """Return everything that is compared, by name."""
     model = build_model(prepared)
     ways: dict[str, Way] = {"model.predict": lambda: model.predict(pixels, batch_size=32, verbose=0)}
     for precision in usable_precisions():

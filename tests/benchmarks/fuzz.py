@@ -28,7 +28,6 @@ _PICKLES, _PARTS = 5, 7
 
 
 def fuzz_decode(atheris: Any, folder: Path) -> None:
-    """Set up the fuzzing of `decode_photo`."""
     with atheris.instrument_imports(include=["PIL", "tasks.decode"]):
         from PIL import Image  # noqa: PLC0415 (instrumented)
 
@@ -50,7 +49,6 @@ def fuzz_decode(atheris: Any, folder: Path) -> None:
 
 
 def fuzz_weights(atheris: Any, folder: Path) -> None:
-    """Set up the fuzzing of `read_torch_weights`."""
     with atheris.instrument_imports(include=["tasks.backbone"]):
         from tasks.backbone.torch_weights import read_torch_weights  # noqa: PLC0415 (instrumented)
     from tasks.errors import BackboneError  # noqa: PLC0415 (the class that the reader raises)
@@ -78,7 +76,6 @@ def fuzz_weights(atheris: Any, folder: Path) -> None:
 
 
 def file_of(data: bytes) -> bytes:
-    """Return the file of an input for the weights reader."""
     parts, place = small_parts(), (data or b"\0")[0] % _PARTS
     return data[1:] if place == len(parts) else b"".join([*parts[:place], data[1:], *parts[place + 1 :]])
 

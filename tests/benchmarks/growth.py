@@ -33,7 +33,6 @@ SHARDS = (100, 1_000, 10_000)
 
 
 def find_stage(stage: str, archive: Path, root: Path, image_size: int) -> StageTask:
-    """Return the task of a stage; the earlier ones are done."""
     run = RetrainFlowers(dataset=str(archive), data_root=str(root), date=dt.date(2026, 1, 1), image_size=image_size)
     (backbone,), snapshot = run.prepare_backbones(), run.take_snapshot()
     early = {"download": snapshot.requires(), "snapshot": snapshot, "backbone": backbone}

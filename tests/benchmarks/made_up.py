@@ -54,7 +54,6 @@ def _label_of(key: str) -> int:
 
 
 def open_decoded(folder: Path) -> ShardStore:
-    """Open a store of pictures."""
     return ShardStore(folder, describe(DECODE, "decode", "made up", {}), 256)
 
 

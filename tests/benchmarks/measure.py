@@ -54,7 +54,6 @@ class Table:
         return first / own if self.lower_is_better else own / first
 
     def to_text(self) -> str:
-        """Return the table for the terminal."""
         rows: list[list[str | float]] = [["", f"median {self.unit}", "lowest", "highest", "ratio"]]
         for way, figures in self.rows.items():
             ratio = f"{self.ratio(way):.2f}"
@@ -82,7 +81,6 @@ def in_fresh_process(function: Callable[P, ResultT], *args: P.args, **kwargs: P.
 
 
 def time_call(call: Callable[[], object]) -> float:
-    """Return the seconds that a call takes."""
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
@@ -101,7 +99,6 @@ def time_in_turn(ways: Mapping[str, Callable[[], object]], repeat: int) -> dict[
 
 
 def rates(seconds: Figures, count: int) -> dict[str, list[float]]:
-    """Convert seconds for `count` things to things a second."""
     return {name: [count / each for each in own] for name, own in seconds.items()}
 
 
@@ -132,7 +129,6 @@ def write_json(name: str, output: Path, **facts: object) -> None:
 
 
 def describe_machine() -> dict[str, str]:
-    """Return the kind of machine, and the versions that matter."""
     lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     flags = set(facts.get("flags", facts.get("Features", "")).split())
@@ -156,5 +152,4 @@ def align(rows: Sequence[Sequence[str | float]]) -> str:
 
 
 def _short(figure: float) -> str:
-    """Format a figure with four significant digits, or with commas."""
     return f"{figure:,.0f}" if figure >= 100 else f"{figure:.4g}"

@@ -35,7 +35,6 @@ def fill_stores(root: Path, rows: int) -> int:
 
 
 def run_again(photos: Path, root: Path) -> None:
-    """Run the same command again."""
     done = retrain(photos, root, **QUICK)
     assert done.output.startswith("Nothing to do"), done.output
 

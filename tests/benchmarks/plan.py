@@ -40,7 +40,6 @@ def main(
         ),
     ] = Prices(),
 ) -> None:
-    """Measure, plan and print the tables."""
     measured, found = _read(slopes) if slopes else _measure(source, photos, keys, trained)
     given = Machines(machines, cores, memory * 1e9, hours, Prices(*prices))
     plans, bounds = [make_plan(found, given, number) for number in NUMBERS], find_bounds(found, given)
@@ -72,7 +71,6 @@ def _measure(source: Path, *sizes: tuple[int, int]) -> tuple[dict[str, Any], Slo
 
 
 def slope_rows(slopes: Slopes) -> Rows:
-    """Return the rows of the table of costs."""
     lines = {
         "startup of a run, s": Line(slopes.startup, 0),
         "hashing, new photos, core s": slopes.hashing,
@@ -91,7 +89,6 @@ def slope_rows(slopes: Slopes) -> Rows:
 
 
 def plan_rows(plans: Sequence[Plan]) -> Rows:
-    """Return the rows of the table of plans, a column for each number of photos."""
     rows: dict[str, list[str | float]] = {
         "stored, TB": [plan.bytes / 1e12 for plan in plans],
         "stored, USD a month": [plan.month for plan in plans],
@@ -109,7 +106,6 @@ def plan_rows(plans: Sequence[Plan]) -> Rows:
 
 
 def bound_rows(bounds: Mapping[Bound, int]) -> Rows:
-    """Return the rows of the table of limits."""
     rows: Rows = [["", "photos", "more machines help"]]
     return rows + [[bound.name, f"{reach:,}", "yes" if bound.scales else "no"] for bound, reach in bounds.items()]
 

@@ -50,13 +50,11 @@ class Cost(NamedTuple):
 
 
 def found(folder: Path, keys: int) -> Callable[[], object]:
-    """Find the keys that have a row."""
     store, wanted = open_decoded(folder), make_keys(keys)
     return lambda: store.found(wanted)
 
 
 def holding(folder: Path, keys: int) -> Callable[[], object]:
-    """Find the shards that hold the keys."""
     store, wanted = open_decoded(folder), make_keys(keys)
     return lambda: store.search(wanted).shards()
 
@@ -70,7 +68,6 @@ def decode(folder: Path, keys: int) -> Callable[[], object]:
 
 
 def walk(folder: Path, keys: int) -> Callable[[], object]:
-    """Walk a dataset's folder."""
     photos = make_files(folder, keys // FILES)
     return lambda: list_files(photos).state()
 
@@ -95,13 +92,11 @@ def make_files(folder: Path, count: int) -> Path:
 
 
 def decode_tasks(_: Path, keys: int) -> Callable[[], object]:
-    """List the photos for the processes that decode."""
     photos = usable(make_snapshot(make_keys(keys)))
     return lambda: list(map(Photo, *(photos.column(name).to_pylist() for name in ("sha256", "path"))))
 
 
 def load(folder: Path, keys: int) -> Callable[[], object]:
-    """Load the photos of a training, and find their bottlenecks."""
     root, settings = DataRoot(folder), head_settings(_WIDTH, views=1)
     manifest = publish_bottlenecks(root, keys, settings, LARGE_SHARD)
     return lambda: load_photos(SNAPSHOT_KEY, [manifest], settings, root)
@@ -169,7 +164,6 @@ QUERIES = {
 
 
 def run_query(name: str, folder: Path, keys: int) -> Cost:
-    """Run a query in this process."""
     query = QUERIES[name](folder, keys)
     # Memory that was freed while things were made up would hide some of the query's.
     pa.default_memory_pool().release_unused()

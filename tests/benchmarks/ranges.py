@@ -63,7 +63,6 @@ def extract(tasks: Sequence[ExtractBottlenecks]) -> None:
 def main(
     output: Output, repeat: Repeat = 5, source: Source = FLOWERS, photos: int = 0, precision: str = "auto"
 ) -> None:
-    """Time one task and two in turn."""
     files, ways = choose_photos(source, photos), {}
     with tempfile.TemporaryDirectory() as name:
         for count, way in ((1, "one task"), (2, "two tasks")):

@@ -54,13 +54,11 @@ def retrain(
 
 
 def read_record(data_root: str | Path, date: str = "*") -> dict[str, Any]:
-    """Return the record of the only run of a date."""
     (path,) = to_path(str(data_root)).glob(f"runs/*/{date}-*.json")
     record: dict[str, Any] = json.loads(path.read_text())
     return record
 
 
 def seconds_of_work(stage: Mapping[str, Any]) -> float:
-    """Return the seconds of a stage in a run record without its setup."""
     seconds: float = stage["seconds"] - sum(stage["startup"].values())
     return max(seconds, 0.0)

@@ -84,7 +84,6 @@ def serving(model: Path) -> Iterator[str]:
 
 
 def ask(url: str, files: Sequence[bytes], batch: int) -> list[dict[str, Any]]:
-    """Ask the server for the predictions of photos."""
     found: list[dict[str, Any]] = []
     for start in range(0, len(files), batch):
         photos = [{"image_bytes": {"b64": base64.b64encode(file).decode()}} for file in files[start : start + batch]]

@@ -31,11 +31,9 @@ class Line(NamedTuple):
     slope: float
 
     def at(self, photos: float) -> float:
-        """Return the cost of so many photos."""
         return self.intercept + self.slope * photos
 
     def times(self, factor: float) -> "Line":
-        """Return the line of a multiple of the cost."""
         return Line(self.intercept * factor, self.slope * factor)
 
 
@@ -101,7 +99,6 @@ class Slopes:
         return self.startup + shards + by_new + sum(line.at(photos) for line in self.serial.values())
 
     def parallel_seconds(self, new: float) -> float:
-        """Return the core seconds of a run on any machine."""
         return sum(line.at(new) for line in self.parallel.values())
 
 
@@ -114,7 +111,6 @@ class Prices(NamedTuple):
     machine_hour: float = 0.81
 
     def requests(self, counts: Mapping[str, float]) -> float:
-        """Return the cost of requests, given by kind."""
         dear = sum(count for kind, count in counts.items() if kind not in _CHEAP | _FREE)
         return (dear * self.put_1000 + sum(counts.get(kind, 0) for kind in _CHEAP) * self.get_1000) / 1000
 
@@ -140,7 +136,6 @@ class Run(NamedTuple):
 
 
 def estimate_run(slopes: Slopes, machines: Machines, photos: float, state: str) -> Run:
-    """Estimate a run of a state: a cold one, or one with 1 % new photos."""
     new = photos if state == COLD else photos * _NEW_SHARE
     serial = slopes.serial_seconds(machines, photos, new)
     parallel = slopes.parallel_seconds(new) / (machines.cores * machines.count)
@@ -167,7 +162,6 @@ class Bound(NamedTuple):
     scales: bool = False
 
     def reach(self) -> int:
-        """Return the most photos that it allows."""
         return max(bisect.bisect_right(range(_MAX_PHOTOS), self.allowed, key=self.used) - 1, 0)
 
 
@@ -209,7 +203,6 @@ class Plan(NamedTuple):
 
 
 def make_plan(slopes: Slopes, machines: Machines, photos: int) -> Plan:
-    """Compute the needs of so many photos."""
     stored = sum(line.at(photos) for line in slopes.bytes.values())
     exceeded = (
         bound.name for bound, reach in find_bounds(slopes, machines).items() if reach < photos and not bound.scales
@@ -244,12 +237,10 @@ def _remedies(slopes: Slopes, machines: Machines, photos: int) -> Iterator[str]:
 
 
 def _largest_dataset(slopes: Slopes, machines: Machines) -> int:
-    """Return the most photos of one dataset, however many machines there are."""
     return next(reach for bound, reach in find_bounds(slopes, machines).items() if not bound.scales)
 
 
 def machines_for(slopes: Slopes, machines: Machines, photos: float, datasets: int) -> int:
-    """Return how many machines finish the cold runs of so many datasets in the hours that one run may take."""
     each, available = photos / datasets, machines.hours * 3600
     left = max(available - slopes.serial_seconds(machines, each, each), (1 - _SERIAL_SHARE) * available)
     return max(datasets, math.ceil(datasets * slopes.parallel_seconds(each) / (machines.cores * left)))

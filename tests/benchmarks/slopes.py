@@ -104,7 +104,6 @@ def measure_slopes(source: Path, sizes: Sizes) -> Slopes:
 
 
 def run_on_disk(source: Path, photos: Sequence[Path]) -> ColdRun:
-    """Make a cold run in a temporary data root."""
     typer.echo(f"{len(photos):,} photos on a disk")
     with tempfile.TemporaryDirectory() as folder:
         dataset, root = Path(folder, "photos"), Path(folder, "data")

@@ -49,7 +49,6 @@ class Clock(NullProgress):
     first: float | None = None
 
     def advance(self, count: int) -> None:  # noqa: ARG002 (only the moment counts)
-        """Note the moment of the first call."""
         self.first = self.first or time.perf_counter()
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.retrain import RetrainFlowers
-from tests.pipeline.command import LITTLE, Project, draw
+from tests.pipeline.command import LITTLE, Project
 from tests.pipeline.in_process import decode, run_of, stages_of
 
 
@@ -15,9 +15,7 @@ def run_in(project: Project, export: str = "none") -> RetrainFlowers:
 @pytest.fixture(scope="session")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Photos and the data root, which no test may write to."""
-    folder = tmp_path_factory.mktemp("machine")
-    project = Project(folder / "photos", folder / "data")
-    draw(project.photos, range(24))
+    project = Project.drawn(tmp_path_factory.mktemp("machine"), 24)
     decode(project)
     stages = stages_of(run_in(project), export=False)
     for name in ("bottleneck", "train", "evaluate", "champion", "report"):

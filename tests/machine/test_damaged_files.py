@@ -35,15 +35,12 @@ class WriteRows(RunStageTask):
     stage = "write"
 
     def store(self) -> ShardStore:
-        """The store."""
         return open_store(self.root.path / "store")
 
     def manifest_path(self) -> AnyPath:
-        """In the store."""
         return manifest_path(self.store().folder, "beef")
 
     def work(self, progress: Progress) -> StageResult:  # noqa: ARG002 (there is little to tell)
-        """Write what is missing."""
         search = self.store().search(keys(*KEYS))
         left = [key for key, there in zip(KEYS, search.found, strict=True) if not there]
         if left:
@@ -59,15 +56,12 @@ class Between(RunStageTask):
     stage = "between"
 
     def requires(self) -> WriteRows:
-        """The rows."""
         return WriteRows(context=self.context)
 
     def manifest_path(self) -> AnyPath:
-        """Beside the store."""
         return self.root.path / "between" / "manifest.json"
 
     def work(self, progress: Progress) -> StageResult:  # noqa: ARG002
-        """Do nothing."""
         return StageResult("between", "beef", {}, 0, 0, 0)
 
 
@@ -77,15 +71,12 @@ class ReadRows(RunStageTask):
     stage = "read"
 
     def requires(self) -> Between:
-        """The stage between."""
         return Between(context=self.context)
 
     def manifest_path(self) -> AnyPath:
-        """Beside the store."""
         return self.root.path / "read" / "manifest.json"
 
     def work(self, progress: Progress) -> StageResult:  # noqa: ARG002
-        """Count the rows."""
         write = self.requires().requires()
         shards = [write.store().folder / name for name in write.manifest().shards]
         found = sum(rows.num_rows for rows in write.store().rows(keys(*KEYS), shards=shards))
@@ -94,7 +85,6 @@ class ReadRows(RunStageTask):
 
 
 def read_by_luigi(root: Path, *options: str) -> Finished:
-    """Run `luigi ReadRows`."""
     command = [sys.executable, "-m", "tests.support.luigi_program", "--module", "tests.machine.test_damaged_files"]
     return run([*command, "ReadRows", "--context", json.dumps({"data_root": str(root)}), *options])
 

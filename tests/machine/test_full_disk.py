@@ -1,6 +1,5 @@
 """A disk that is full, read-only or closed to this user: one sentence, and published files stay as they are."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from tasks.runtime.os_errors import explain_os_errors
 from tasks.stage import StageTask
 from tasks.storage.cleanup import sweep_root
 from tests.machine.conftest import run_in
-from tests.pipeline.command import LUIGI, Project
+from tests.pipeline.command import LUIGI, Project, published
 from tests.pipeline.in_process import stages_of
 from tests.support.processes import Finished, run
 
@@ -45,12 +44,6 @@ def fill(disk: Path, free: int) -> Path:
     with ballast.open("wb", buffering=0) as file:
         os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - free)
     return ballast
-
-
-def contents(root: Path) -> dict[str, str]:
-    """The hash of every file below a folder."""
-    files = (path for path in root.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def forget(root: Path, stage: str) -> None:
@@ -95,14 +88,14 @@ def test_a_full_disk_ends_a_stage_and_the_next_run_completes_it(
     root = disk / "data"
     shutil.copytree(done.root, root)
     forget(root, stage)
-    before = contents(root)
+    before = published(root)
     ballast = fill(disk, free)
     task = run_in(Project(done.photos, root), export="all" if stage == "export" else "none")
     with pytest.raises(
         MachineError, match=rf"^The stage {stage} cannot .* \(No space left on device\)\. Make room, and"
     ):
         task_of(task, stage).run()
-    assert before.items() <= contents(root).items()
+    assert before.items() <= published(root).items()
     ballast.unlink()
     if stage not in ("bottleneck", "export"):  # which take long and fail like the others
         task_of(task, stage).run()
@@ -119,14 +112,14 @@ def test_a_full_disk_ends_a_run_that_has_only_its_record_to_write(done: Project,
     task = run_in(Project(done.photos, root))
     manifests = {name: stage.manifest() for name, stage in stages_of(task, export=False).items()}
     task.record_path().parent.mkdir(parents=True)
-    before = contents(root)
+    before = published(root)
     ballast = fill(disk, free)
     with (
         pytest.raises(MachineError, match=r"^The run for .* \(No space left on device\)\. Make room"),
         explain_os_errors(f"The run for {task.date}", task.root.path),
     ):
         task._record(manifests)
-    assert before.items() <= contents(root).items()
+    assert before.items() <= published(root).items()
     ballast.unlink()
     task._record(manifests)
     assert task.complete()
@@ -134,7 +127,6 @@ def test_a_full_disk_ends_a_run_that_has_only_its_record_to_write(done: Project,
 
 
 def retrain(root: Path, photos: Path, *before: str) -> Finished:
-    """Run the real command on a root that it cannot write to."""
     options = ["--dataset", photos, "--data-root", root, "--image-size", "64"]
     return run([*before, LUIGI, "--module", "pipeline", "RetrainFlowers", *options])
 

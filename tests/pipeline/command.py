@@ -65,7 +65,6 @@ def forked(task: str, options: Mapping[str, str]) -> Finished:
 
 
 def words(task: str, options: Mapping[str, str]) -> list[str]:
-    """The words of a `luigi` command."""
     given = [word for name, value in options.items() for word in (f"--{name}", value) if word]
     return [str(LUIGI), "--module", "pipeline", task, *given]
 
@@ -80,13 +79,11 @@ def _nursery() -> subprocess.Popen[str]:
 
 
 def _ask(nursery: subprocess.Popen[str], request: str) -> int:
-    """Run a command in a fork; returns the exit code."""
     write_line(nursery, request)
     return int(read_line(nursery, 2 * TIMEOUT))
 
 
 def _end(nursery: subprocess.Popen[str]) -> None:
-    """End the process and its command."""
     with suppress(OSError, subprocess.TimeoutExpired):
         nursery.communicate(timeout=STOP_TIMEOUT)
     nursery.kill()
@@ -102,12 +99,10 @@ def verb(*words: object) -> Finished:
 
 
 def verb_process(*words: object, environment: Mapping[str, str] | None = None, folder: Path = REPOSITORY) -> Finished:
-    """Run a verb as a process of its own."""
     return run([sys.executable, "-m", "pipeline", *words], environment, folder)
 
 
 def option_words(options: Mapping[str, str]) -> list[str]:
-    """Options as one word each."""
     return [f"--{name}={value}" for name, value in options.items()]
 
 
@@ -115,12 +110,19 @@ def assert_error(done: Finished, code: int, *sentences: str) -> None:
     """Check that a command ended with an exit code and with these parts of sentences, and without a traceback."""
     assert done.code == code, done.errors
     assert "Traceback" not in done.output + done.errors
-    assert [sentence for sentence in sentences if sentence not in done.errors] == [], done.errors
+    # Typer breaks the lines of errors of usage.
+    errors = done.errors + " ".join(done.errors.split())
+    assert [sentence for sentence in sentences if sentence not in errors] == [], done.errors
 
 
 def listing(folder: Path) -> set[Path]:
     """Files and folders below a folder, relative to it."""
     return {path.relative_to(folder) for path in folder.rglob("*")}
+
+
+def published(root: Path) -> dict[Path, bytes]:
+    """The content of every file below a folder."""
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,13 @@ class Project:
 
     photos: Path
     root: Path
+
+    @staticmethod
+    def drawn(folder: Path, photos: int, labels: int = 3) -> "Project":
+        """Draw so many photos into a folder, beside a data root that does not exist yet."""
+        project = Project(folder / "photos", folder / "data")
+        draw(project.photos, range(photos), labels)
+        return project
 
     def retrain(self, environment: Mapping[str, str] | None = None, /, **options: str) -> Finished:
         """Run RetrainFlowers with the options of a quick run; an underscore in a name stands for a hyphen."""

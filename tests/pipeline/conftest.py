@@ -75,6 +75,4 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """Eighteen photos of three labels, and a data root that does not exist yet."""
-    project = Project(tmp_path / "photos", tmp_path / "data")
-    draw(project.photos, range(18))
-    return project
+    return Project.drawn(tmp_path, 18)

@@ -13,12 +13,10 @@ from tests.snapshot.aging import recalling_new_files
 
 
 def options(project: Project) -> dict[str, str]:
-    """The parameters of a quick run."""
     return project.options({"max-rejected": "0.5"})
 
 
 def run_of(project: Project, **more: str) -> RetrainFlowers:
-    """The task of a quick run."""
     given = {name.replace("-", "_"): value for name, value in {**options(project), **more}.items()}
     run: RetrainFlowers = RetrainFlowers.from_str_params(given)
     return run

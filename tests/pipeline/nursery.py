@@ -14,8 +14,7 @@ import signal
 import sys
 from typing import NamedTuple
 
-#: What stages import that is of others, and what imports TensorFlow as they do. Nothing else of this project, whose
-#: modules may do once a start what is to be done in each.
+#: Libraries that stages import. No other module of this project: some do things once in each process.
 HEAVY = (
     "tasks.runtime.tensorflow_import",
     "ai_edge_litert.interpreter",
@@ -27,7 +26,7 @@ HEAVY = (
 )
 #: A command that takes longer is ended.
 SECONDS = 600
-#: Seconds between two looks whether a command goes on and somebody still waits for it.
+#: Seconds between two checks whether a command has ended, or the process that asked for it.
 LOOK = 0.01
 
 
@@ -35,10 +34,10 @@ class Request(NamedTuple):
     """A command.
 
     Args:
-        words: Its words, the first of which is a program written in Python.
-        output: The file for its standard output, which exists.
-        errors: The one for its standard error.
-        environment: All of its environment.
+        words: Words of the command; the first is a program written in Python.
+        output: Existing file for standard output.
+        errors: Existing file for standard error.
+        environment: The whole environment.
     """
 
     words: list[str]
@@ -48,7 +47,7 @@ class Request(NamedTuple):
 
 
 def serve() -> None:
-    """Do what is asked until nobody asks any more."""
+    """Run each requested command until standard input is closed."""
     for module in HEAVY:
         importlib.import_module(module)
     gc.freeze()
@@ -65,9 +64,9 @@ def serve() -> None:
 
 
 def wait_for(child: int) -> int | None:
-    """Wait until a command has ended; returns its status, or None where it was killed since nobody waits any more."""
+    """Wait until a command has ended; returns its status, or None where standard input was closed before."""
     while not (ended := os.waitpid(child, os.WNOHANG))[0]:
-        # Nothing is asked meanwhile: what is to be read there then is the end.
+        # No request comes meanwhile: standard input is readable only when it is closed.
         if select.select([sys.stdin], [], [], LOOK)[0]:
             os.kill(child, signal.SIGKILL)
             return None
@@ -75,7 +74,7 @@ def wait_for(child: int) -> int | None:
 
 
 def become(request: Request) -> None:
-    """Be this command from here on, as if Python had been started with it."""
+    """Become a command, as if Python had been started with it."""
     signal.alarm(SECONDS)
     os.environ.clear()
     os.environ.update(request.environment)

@@ -11,7 +11,7 @@ from pipeline.retrain import RetrainFlowers
 from tasks.cluster.addresses import Cluster
 from tasks.errors import MachineError
 from tests.backbone.inception import build_graph, zip_graph
-from tests.pipeline.command import LITTLE, Project, assert_error, draw, option_words, verb
+from tests.pipeline.command import LITTLE, Project, assert_error, option_words, verb
 from tests.pipeline.in_process import decode, retrain_here, run_of, stages_of
 from tests.support.servers.file_server import FileServer, serving
 
@@ -26,12 +26,10 @@ STAGES = ["decode", "decode-2", "bottleneck", "bottleneck-2"]
 
 
 def archive(folder: Path, seed: int) -> bytes:
-    """A small stand-in of inception_dec_2015.zip."""
     folder.mkdir()
     return zip_graph(folder, build_graph(widths=0.02, seed=seed)).read_bytes()
 
 
-@pytest.mark.slow
 def test_the_network_of_2015_is_fetched_once_locked_and_run_in_batches(project: Project, tmp_path: Path) -> None:
     with serving(FileServer(archive(tmp_path / "one", seed=0))) as server:
         url = server.url.replace("photos.tgz", "inception_dec_2015.zip")
@@ -57,7 +55,6 @@ def test_the_network_of_2015_is_fetched_once_locked_and_run_in_batches(project: 
     assert pq.read_table(shard).num_rows == PHOTOS
 
 
-@pytest.mark.slow
 def test_a_model_of_the_user_is_used_and_used_anew_when_it_changed(project: Project, tmp_path: Path) -> None:
     from tasks.runtime.tensorflow_import import keras  # noqa: PLC0415 (takes seconds)
 
@@ -75,7 +72,6 @@ def test_a_model_of_the_user_is_used_and_used_anew_when_it_changed(project: Proj
     assert project.record(FIRST)["bottleneck"] != project.record(SECOND)["bottleneck"]
 
 
-@pytest.mark.slow
 def test_distorted_views_are_drawn_once_and_both_recipes_train_on_them(
     project: Project, small: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,9 +98,7 @@ def test_distorted_views_are_drawn_once_and_both_recipes_train_on_them(
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Runs with one backbone, then with two, then with one and both crops."""
-    folder = tmp_path_factory.mktemp("joined")
-    project = Project(folder / "photos", folder / "data")
-    draw(project.photos, range(PHOTOS))
+    project = Project.drawn(tmp_path_factory.mktemp("joined"), PHOTOS)
     for date, options in ((FIRST, ALONE), (SECOND, JOINED), (THIRD, {**ALONE, "views": "4"})):
         retrain_here(project, date=date, **options)
     return project
@@ -119,7 +113,6 @@ def call(project: Project, command: str, date: str, options: dict[str, str], *mo
     return done.output
 
 
-@pytest.mark.slow
 def test_joining_computes_only_what_is_missing(joined: Project) -> None:
     alone, both = joined.record(FIRST), joined.record(SECOND)
     assert [joined.new(SECOND)[stage] for stage in STAGES] == [0, PHOTOS, 0, PHOTOS]
@@ -128,7 +121,6 @@ def test_joining_computes_only_what_is_missing(joined: Project) -> None:
     assert both["head"] != alone["head"]
 
 
-@pytest.mark.slow
 def test_the_other_crop_is_a_second_store_of_the_same_backbone(joined: Project) -> None:
     new, stages = joined.new(THIRD), joined.record(THIRD)["stages"]
     # The first store lacks the mirror images.
@@ -137,7 +129,6 @@ def test_the_other_crop_is_a_second_store_of_the_same_backbone(joined: Project) 
     assert [stages[stage]["details"]["rows"] for stage in STAGES[2:]] == [2 * PHOTOS, 2 * PHOTOS]
 
 
-@pytest.mark.slow
 def test_verbs_name_every_stage_of_several_backbones_and_crops(joined: Project) -> None:
     for date, options in ((SECOND, JOINED), (THIRD, {**ALONE, "views": "4"})):
         steps = {step["stage"]: step for step in json.loads(call(joined, "status", date, options, "--json"))["stages"]}
@@ -150,7 +141,6 @@ def test_verbs_name_every_stage_of_several_backbones_and_crops(joined: Project) 
     assert keys["bottleneck"] not in listed
 
 
-@pytest.mark.slow
 def test_the_classic_recipe_takes_the_first_crop_alone(joined: Project) -> None:
     stages = stages_of(run_of(joined, **{**JOINED, "views": "4", "recipe": "classic"}, date=THIRD))
     assert [name for name in stages if name.startswith("bottleneck")] == ["bottleneck", "bottleneck-2"]

@@ -55,7 +55,6 @@ def waits(run: Command) -> bool:
 
 
 def end(run: Command) -> str:
-    """Wait until a run has ended well; returns its output."""
     assert run.end() == 0, run.said()
     return run.said()
 
@@ -169,7 +168,6 @@ def test_the_run_of_a_killed_machine_is_ended_by_another_with_the_results_of_a_r
 
 
 def ask(port: int, method: str, **arguments: str) -> Any:
-    """Call a method of luigid, as its web page does."""
     data = urllib.parse.urlencode({"data": json.dumps(arguments)})
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/{method}?{data}", timeout=TIMEOUT) as answer:
         return json.load(answer)["response"]
@@ -185,7 +183,6 @@ class Watcher(threading.Thread):
         self.percentages: dict[str, set[int]] = {}
 
     def run(self) -> None:
-        """Read until `end`."""
         while not self._ended.wait(0.05):
             for task, told in ask(self._port, "task_list", status="RUNNING", upstream_status="").items():
                 message = ask(self._port, "get_task_status_message", task_id=task)["statusMessage"]
@@ -195,7 +192,6 @@ class Watcher(threading.Thread):
                     self.percentages.setdefault(told["name"], set()).add(percentage or 0)
 
     def end(self) -> None:
-        """Stop reading."""
         self._ended.set()
         self.join(TIMEOUT)
         assert not self.is_alive()

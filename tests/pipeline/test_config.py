@@ -64,14 +64,3 @@ def test_the_defaults_are_read_by_something() -> None:
 def test_the_bare_command_has_a_dataset_and_needs_no_server() -> None:
     assert pipeline.RetrainFlowers().dataset == "sample"
     assert DEFAULTS["core"]["local_scheduler"] == "true"
-
-
-def test_each_way_to_fail_has_its_own_exit_code() -> None:
-    assert {name: int(code) for name, code in DEFAULTS["retcode"].items()} == {
-        "already_running": 10,
-        "missing_data": 20,
-        "not_run": 25,
-        "task_failed": 30,
-        "scheduling_error": 35,
-        "unhandled_exception": 40,
-    }

@@ -10,7 +10,7 @@ import pytest
 from pipeline.compare import CompareTraining
 from pipeline.summary import summarise
 from tasks.errors import SettingError
-from tests.pipeline.command import Finished, Project, draw, forked
+from tests.pipeline.command import Finished, Project, forked
 from tests.pipeline.in_process import retrain_here, run_of, start
 
 pytestmark = pytest.mark.slow
@@ -23,15 +23,12 @@ OPTIONS = {"train": "finetune", "batch_size": "4", "epochs": "2", "image_size": 
 @pytest.fixture(scope="module")
 def finetuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Finished]:
     """The run that fine-tunes the default backbone."""
-    folder = tmp_path_factory.mktemp("finetune")
-    project = Project(folder / "photos", folder / "data")
-    draw(project.photos, range(PHOTOS))
+    project = Project.drawn(tmp_path_factory.mktemp("finetune"), PHOTOS)
     done = project.retrain_forked(**OPTIONS, date=DATE)
     assert done.code == 0, done.errors
     return project, done
 
 
-@pytest.mark.slow
 def test_a_network_is_trained_on_pictures_and_evaluated_as_a_head_is(finetuned: tuple[Project, Finished]) -> None:
     project, done = finetuned
     record = project.record(DATE)
@@ -56,7 +53,6 @@ def test_a_network_is_trained_on_pictures_and_evaluated_as_a_head_is(finetuned: 
     assert "Traceback" not in done.errors
 
 
-@pytest.mark.slow
 def test_the_next_run_trains_nothing(finetuned: tuple[Project, Finished]) -> None:
     project, done = finetuned
     assert "Nothing to do" not in done.output
@@ -65,7 +61,6 @@ def test_the_next_run_trains_nothing(finetuned: tuple[Project, Finished]) -> Non
     assert [project.new(NEXT)[stage] for stage in ("decode", "train", "evaluate")] == [0, 0, 0]
 
 
-@pytest.mark.slow
 def test_the_summary_of_a_head_without_cross_validation_leaves_that_out(finetuned: tuple[Project, Finished]) -> None:
     project, _ = finetuned
     record = {**project.record(DATE), "head": "0123456789abcdef", "network": None}
@@ -87,12 +82,10 @@ def comparison(project: Project, date: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
 def test_a_comparison_trains_every_way_once_and_finds_them_again_on_another_date(
     tmp_path: Path, small: dict[str, str]
 ) -> None:
-    project = Project(tmp_path / "photos", tmp_path / "data")
-    draw(project.photos, range(45))
+    project = Project.drawn(tmp_path, 45)
     given = {"backbone": small["backbone"], "scaling": "symmetric", "photos_per_label": "2", "seeds": "1"}
     options = {name.replace("_", "-"): value for name, value in compare(project, **given).items()}
     first = forked("CompareTraining", {**options, "date": DATE})

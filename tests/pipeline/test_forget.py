@@ -18,7 +18,6 @@ DATE = Trained.DATE
 
 @pytest.fixture
 def project(same_photos: Project) -> Project:
-    """The first run, with a data root of its own."""
     return same_photos
 
 
@@ -27,7 +26,6 @@ def words(project: Project, stage: str, *extra: str) -> list[str]:
 
 
 def forget(project: Project, stage: str, *extra: str) -> Finished:
-    """Call the command in this process, without a terminal to ask on."""
     return verb(*words(project, stage, *extra))
 
 
@@ -146,9 +144,8 @@ def test_photos_of_the_user_inside_a_stage_s_folder_are_untouched(project: Proje
 
 def test_a_stage_that_the_run_does_not_have_is_an_error_of_usage(project: Project) -> None:
     for stage in ("download", "trian"):
-        done = forget(project, stage, "--yes")
-        assert done.code == 2
-        assert f"'{stage}' is no stage of this run, which has backbone, snapshot," in " ".join(done.errors.split())
+        sentence = f"'{stage}' is no stage of this run, which has backbone, snapshot,"
+        assert_error(forget(project, stage, "--yes"), 2, sentence)
 
 
 def test_a_download_is_forgotten_and_the_stages_after_it_stay(tmp_path: Path) -> None:

@@ -57,7 +57,6 @@ def words(project: Project, *extra: str) -> list[str]:
 
 
 def gc(project: Project, *extra: str) -> Finished:
-    """Call the command in this process, without a terminal to ask on."""
     return verb(*words(project, *extra))
 
 

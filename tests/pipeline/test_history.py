@@ -31,7 +31,6 @@ def history(root: DataRoot, *arguments: object) -> Finished:
 
 
 def dates(done: Finished) -> list[str]:
-    """The dates of the listed runs."""
     return [line.split()[0] for line in done.output.splitlines()[2:]]
 
 

@@ -23,9 +23,7 @@ from tests.pipeline.in_process import decode, run_of
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A data root with 12 decoded photos of 3 labels and one rejected, and bottlenecks that are made up."""
-    folder = tmp_path_factory.mktemp("inspect")
-    project = Project(folder / "photos", folder / "data")
-    draw(project.photos, range(12))
+    project = Project.drawn(tmp_path_factory.mktemp("inspect"), 12)
     (project.photos / "daisy" / "broken.jpg").write_bytes(b"broken")
     run = decode(project)
     settings = run.settings([each.prepared().backbone for each in run.prepare_backbones()]).train
@@ -48,7 +46,6 @@ def inspect(path: AnyPath, *arguments: object) -> Finished:
 
 
 def look(path: AnyPath, *arguments: object) -> dict[str, Any]:
-    """The output of `--json`."""
     done = inspect(path, "--json", *arguments)
     assert done.code == 0, done.errors
     told: dict[str, Any] = json.loads(done.output)

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 from tasks.export.parity import allowed_disagreements
 from tasks.runs.records import read_history
 from tasks.storage.layout import DataRoot
-from tests.pipeline.command import Finished, Project, assert_error, draw
+from tests.pipeline.command import Finished, Project, assert_error
 
 pytestmark = pytest.mark.slow
 
@@ -28,9 +28,7 @@ LABELS = ("blue", "red")
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Finished]:
     """The first run of a dataset, which exports its model."""
-    folder = tmp_path_factory.mktemp("models")
-    project = Project(folder / "photos", folder / "data")
-    draw(project.photos, range(180))
+    project = Project.drawn(tmp_path_factory.mktemp("models"), 180)
     done = project.retrain_forked(date=FIRST, export="all", min_accuracy="0.5")
     assert done.code == 0, done.errors
     return project, done

@@ -64,7 +64,6 @@ def opened(browser: Path) -> str | None:
 
 
 def wait_for(browser: Path) -> str | None:
-    """Wait for the address that the browser is given."""
     until(lambda: opened(browser) is not None)
     return opened(browser)
 
@@ -115,7 +114,6 @@ def test_without_a_run_it_says_how_to_start_one(root: DataRoot[Path]) -> None:
     assert_error(call(root), 1, "luigi --module pipeline RetrainFlowers")
 
 
-@pytest.mark.slow
 def test_a_report_on_a_store_is_copied_with_the_pages_that_it_links_to(
     object_store: ObjectStore, browser: Path, tmp_path: Path
 ) -> None:
@@ -153,7 +151,6 @@ def publish_pages(root: DataRoot, runs: int, first: int = 1) -> None:
 
 
 def local_page(opened: str | None) -> Path:
-    """The file of an address that a browser was given."""
     assert opened is not None
     return Path(url2pathname(urlsplit(opened).path))
 

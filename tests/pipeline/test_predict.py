@@ -27,7 +27,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Three photos and one file that is no photo."""
     folder = tmp_path / "in"
     for number in range(3):
         draw(folder / f"{number}.jpg", number)
@@ -88,9 +87,7 @@ def test_output_s_ending_is_its_format(trained: Trained, photos: Path, tmp_path:
 def test_options_that_do_not_go_together_are_errors_of_usage(
     trained: Trained, photos: Path, options: list[str], told: str
 ) -> None:
-    done = predict(trained, "flowers", photos, *options)
-    assert done.code == 2
-    assert told in " ".join(done.errors.split())
+    assert_error(predict(trained, "flowers", photos, *options), 2, told)
 
 
 def test_a_failure_is_one_sentence(trained: Trained, photos: Path, tmp_path: Path) -> None:
@@ -127,21 +124,10 @@ def test_ignored_files_are_named_on_standard_error(trained: Trained, photos: Pat
 
 
 def test_model_that_does_not_exist_is_an_error_of_usage(trained: Trained) -> None:
-    done = predict(trained, "roses", trained.photos)
-    assert (done.code, "MODEL" in done.errors) == (2, True)
-
-
-def test_training_that_has_not_ended_is_its_sentence_without_a_traceback(trained: Trained, tmp_path: Path) -> None:
-    folder = tmp_path / "train" / trained.folder.name
-    shutil.copytree(trained.folder, folder)
-    (folder / "manifest.json").unlink()
-    done = predict(trained, folder, trained.photos)
-    assert (done.code, done.output) == (1, "")
-    assert done.errors.startswith(f"The training in {folder} has not ended.")
+    assert_error(predict(trained, "roses", trained.photos), 2, "MODEL")
 
 
 def predict_folder(trained: Trained, **options: object) -> Finished:
-    """Run PredictFolder by the real command."""
     given = {"data-root": str(trained.root.path), "model": "flowers", **{name: str(of) for name, of in options.items()}}
     return luigi("PredictFolder", given)
 

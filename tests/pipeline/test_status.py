@@ -30,10 +30,7 @@ def look(project: Project, *extra: str) -> dict[str, Any]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Twelve photos of three labels, and a data root that does not exist yet."""
-    project = Project(tmp_path / "photos", tmp_path / "data")
-    draw(project.photos, range(12))
-    return project
+    return Project.drawn(tmp_path, 12)
 
 
 def counts(step: dict[str, Any]) -> tuple[str, int | None, int | None]:

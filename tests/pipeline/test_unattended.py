@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.command import LITTLE, Finished, Project, assert_error, draw, option_words, verb
+from tests.pipeline.command import LITTLE, Finished, Project, assert_error, draw, option_words, published, verb
 from tests.pipeline.conftest import Trained
 from tests.pipeline.in_process import retrain_here
 
@@ -39,7 +39,6 @@ def runs(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @contextmanager
 def moved(photos: Path) -> Iterator[None]:
-    """Move the photos away for the time of a block."""
     away = photos.with_name("away")
     shutil.move(photos, away)
     try:
@@ -47,10 +46,6 @@ def moved(photos: Path) -> Iterator[None]:
     finally:
         shutil.rmtree(photos, ignore_errors=True)
         shutil.move(away, photos)
-
-
-def published(root: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def events(done: Finished, name: str) -> list[dict[str, Any]]:

@@ -13,9 +13,9 @@ from tasks.storage.object_store import is_aid
 from tasks.storage.remote_listing import objects_below
 from tests.pipeline.command import QUICK, Finished, Project, assert_error, option_words, verb
 from tests.pipeline.conftest import Trained
-from tests.runs.retention.nights import Night, make
 from tests.storage.processes import started
 from tests.storage.test_locks import SHARER
+from tests.support.fake_runs import FakeRun, make
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, forget_stores
 
@@ -53,7 +53,6 @@ class Both:
         assert {found.path for found in objects_below(root) if not is_aid(found.path)} == files
 
     def call(self, root: str, *words: str) -> Finished:
-        """Call a command on one of them."""
         return verb(*[self._resolved(word).replace(ROOT, root) for word in words])
 
     def _resolved(self, word: str) -> str:
@@ -64,7 +63,6 @@ class Both:
 
 
 def put(folder: Path, url: str) -> Both:
-    """Copy a data root to the store."""
     root = to_path(url)
     assert is_remote(root)
     root.fs.put(f"{folder}/", f"{root.path}/", recursive=True)
@@ -89,12 +87,11 @@ def four_runs(tmp_path: Path, object_store: ObjectStore) -> Both:
     root = DataRoot(tmp_path / "data")
     for day in range(1, 5):
         photos, spoilt = frozenset(range(3 * day)), frozenset({3 * day - 1})
-        make(root, Night("flowers", dt.date(2026, 3, day), photos, spoilt, crowned=day == 2))
+        make(root, FakeRun("flowers", dt.date(2026, 3, day), photos, spoilt, crowned=day == 2))
     return put(root.path, object_store.url("data"))
 
 
 def about(trained: Trained) -> list[str]:
-    """The options of the first run."""
     given = {"dataset": f"{trained.project.photos}", "date": Trained.DATE, **QUICK, "data-root": ROOT}
     return option_words(given)
 
@@ -156,8 +153,7 @@ def test_a_model_on_a_store_is_found_by_address_record_and_dataset(read: Both, t
     ]
     assert len(set(rows)) == 1
     nowhere = verb("watch", f"{read.there}/train/0123456789abcdef", "--once")
-    assert nowhere.code == 2
-    assert "is not the key of a head" in " ".join(nowhere.errors.split())
+    assert_error(nowhere, 2, "is not the key of a head")
 
 
 def test_forget_on_a_store_removes_what_it_removes_on_a_disk(written: Both, trained: Trained) -> None:
@@ -194,9 +190,7 @@ def test_compact_and_gc_on_a_store_leave_what_they_leave_on_a_disk(four_runs: Bo
 )
 def test_an_address_that_cannot_be_is_an_error_of_usage(address: str, sentence: str) -> None:
     for name in ("history", "gc", "compact", "open"):
-        done = verb(name, f"--data-root={address}")
-        assert done.code == 2
-        assert sentence in " ".join(done.errors.split())
+        assert_error(verb(name, f"--data-root={address}"), 2, sentence)
     done = verb("inspect", address)
     assert (done.code, done.errors.count("\n")) == (1, 1)
 

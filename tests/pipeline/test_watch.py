@@ -51,7 +51,6 @@ def watching(*arguments: object) -> AbstractContextManager[subprocess.Popen[str]
 
 
 def read_line(process: subprocess.Popen[str]) -> str:
-    """The next line of a process's output."""
     line = processes.read_line(process)
     assert line, "nothing was written"
     return line.rstrip("\n")
@@ -65,7 +64,6 @@ def root(tmp_path: Path) -> DataRoot[Path]:
     return root
 
 
-@pytest.mark.slow
 def test_each_checkpoint_of_a_training_is_measured_until_it_ends(root: DataRoot[Path]) -> None:
     folder = head_folder(root)
     with running("-c", TRAINING, root.path) as training:
@@ -89,7 +87,6 @@ def test_each_checkpoint_of_a_training_is_measured_until_it_ends(root: DataRoot[
     assert curve["photos"].nunique() == 1
 
 
-@pytest.mark.slow
 def test_a_training_that_dies_is_reported_with_exit_code_1(root: DataRoot[Path]) -> None:
     folder = head_folder(root)
     with running("-c", TRAINING, root.path) as training:
@@ -104,7 +101,6 @@ def test_a_training_that_dies_is_reported_with_exit_code_1(root: DataRoot[Path])
     assert pd.read_parquet(folder / "curve-plain.parquet")["step"].tolist() == [100]
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_it_without_output(root: DataRoot[Path]) -> None:
     folder = head_folder(root)
     folder.mkdir(parents=True)
@@ -153,9 +149,7 @@ def test_only_a_head_of_the_classic_recipe_can_be_watched(
     record = root.runs("flowers") / "2026-03-01-0123abcd.json"
     model = {"head": None, "network": folder.name} if how is FINETUNE else {"head": folder.name}
     publish_json(record, {"schema_version": SCHEMA_VERSION, **model})
-    done = verb("watch", record, "--once")
-    assert done.code == 1
-    assert [sentence for sentence in sentences if sentence not in " ".join(done.errors.split())] == []
+    assert_error(verb("watch", record, "--once"), 1, *sentences)
 
 
 @pytest.mark.parametrize("run", ["0123456789abcdef", "no key", ".", "..", "", "manifest.json", "record.json"])
@@ -166,9 +160,7 @@ def test_a_run_that_is_not_there_is_an_error_of_usage(
     publish_json(empty, {"schema_version": SCHEMA_VERSION})
     (classic_root.path / "manifest.json").write_text("{}")
     monkeypatch.chdir(classic_root.path if run != "record.json" else empty.parent)
-    done = verb("watch", run, "--data-root", classic_root.path)
-    assert done.code == 2
-    assert "is not the key of a head" in " ".join(done.errors.split())
+    assert_error(verb("watch", run, "--data-root", classic_root.path), 2, "is not the key of a head")
 
 
 def test_an_error_is_its_sentence_without_a_traceback(root: DataRoot[Path]) -> None:

@@ -54,7 +54,6 @@ def damaged(root: Path) -> list[str]:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Return every file below a folder in the order of their paths."""
     return (path for path in sorted(folder.rglob("*")) if not path.is_dir())
 
 

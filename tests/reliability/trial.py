@@ -69,7 +69,6 @@ class Trial:
 
     @property
     def root(self) -> Path:
-        """The data root as a local folder."""
         return self.folder / "data"
 
     @property
@@ -84,7 +83,6 @@ class Trial:
 
     @property
     def given(self) -> dict[str, str]:
-        """All options of the runs."""
         return {"dataset": str(self.photos), "data-root": self.address, **self.options}
 
     def fetch(self) -> Path:

@@ -20,7 +20,6 @@ WAY, OTHER_WAY = {"views": "1"}, {"views": "2"}
 def ran(
     run: str, photos: int, stages: Mapping[str, RecordedStage], way: Mapping[str, str] = WAY, program: float = 0.0
 ) -> RunRecord:
-    """A past run."""
     about: dict[str, Any] = {"run": run, "photos": photos, "stages": stages, "parameters": way, "program": program}
     return replace(make_up_run(Path("data"), 1, 0.9), **about)
 

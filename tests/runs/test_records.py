@@ -9,9 +9,10 @@ import pytest
 from tasks.errors import StoreError
 from tasks.runs.records import VERDICTS, RecordedStage, RunRecord, read_history, read_record, recorded_datasets
 from tasks.storage.layout import DataRoot
-from tests.support.data_root import keep, record, stage
+from tests.support.data_root import INTERVAL, keep, record, stage
 
 DATE = "2026-11-20"
+METRICS = {"photos": 120, "accuracy": 0.9, "interval": INTERVAL}
 
 
 @pytest.fixture
@@ -20,7 +21,6 @@ def root(tmp_path: Path) -> DataRoot[Path]:
 
 
 def read(root: DataRoot[Path], **changes: Any) -> RunRecord:
-    """Keep one record and read it back."""
     keep(root, record(root, DATE, **changes))
     ((run,), _) = read_history(root, "flowers")
     return run
@@ -60,21 +60,22 @@ def test_a_run_is_read_from_its_record(root: DataRoot[Path]) -> None:
     ]
 
 
-@pytest.mark.parametrize("verdict", VERDICTS)
-def test_every_verdict_is_read(root: DataRoot[Path], verdict: str) -> None:
-    assert read(root, champion={"verdict": verdict}).verdict == verdict
-
-
-def test_a_fine_tuned_network_is_the_model_and_its_new_photos_are_those_decoded(root: DataRoot[Path]) -> None:
-    run = read(
-        root, head=None, network="fedcba9876543210", stages={"decode": stage("d", 20), "evaluate": stage("e", 0)}
-    )
-    assert (run.model, run.new) == ("fedcba9876543210", 20)
-
-
-def test_without_a_cross_validation_there_is_no_such_accuracy(root: DataRoot[Path]) -> None:
-    test = record(root, DATE)["metrics"]["test"]
-    assert read(root, metrics={"test": test, "cross_validation": None}).cross_validated is None
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        *(({"champion": {"verdict": verdict}}, {"verdict": verdict}) for verdict in VERDICTS),
+        (
+            {"head": None, "network": "f" * 16, "stages": {"decode": stage("d", 20), "evaluate": stage("e", 0)}},
+            {"model": "f" * 16, "new": 20},
+        ),
+        ({"metrics": {"test": METRICS, "cross_validation": None}}, {"cross_validated": None}),
+    ],
+)
+def test_runs_of_every_verdict_fine_tuned_networks_and_runs_without_cross_validation_are_read(
+    root: DataRoot[Path], changes: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    run = read(root, **changes)
+    assert {name: getattr(run, name) for name in fields} == fields
 
 
 def test_a_record_of_before_there_were_champions_has_no_verdict(root: DataRoot[Path]) -> None:
@@ -96,10 +97,6 @@ def test_runs_are_in_the_order_of_their_dates_and_of_one_date_as_they_ended(root
     ]
 
 
-def test_a_dataset_without_runs_has_no_history(root: DataRoot[Path]) -> None:
-    assert read_history(root, "flowers").runs == []
-
-
 def test_the_datasets_that_have_runs_are_named_in_order(root: DataRoot[Path]) -> None:
     for dataset in ("roses", "asters"):
         keep(root, record(root, DATE), dataset)
@@ -107,7 +104,8 @@ def test_the_datasets_that_have_runs_are_named_in_order(root: DataRoot[Path]) ->
     assert recorded_datasets(root) == ["asters", "roses"]
 
 
-def test_without_a_record_there_is_none(root: DataRoot[Path]) -> None:
+def test_without_a_record_there_is_none_and_no_history(root: DataRoot[Path]) -> None:
+    assert read_history(root, "flowers").runs == []
     assert read_record(root.runs("flowers") / "none.json") is None
 
 

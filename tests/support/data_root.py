@@ -58,18 +58,15 @@ def draw_photos(counts: tuple[int, ...] = COUNTS, labels: tuple[str, ...] = LABE
 
 
 def snapshot_row(number: int, path: str, *, duplicate_of: str | None = None, conflict: bool = False) -> dict[str, Any]:
-    """Return the row of a photo in a snapshot."""
     photo = {"sha256": key_of(number), "path": path, "label": path.split("/", maxsplit=1)[0], "bytes": 1}
     return {**photo, "duplicate_of": duplicate_of, "conflict": conflict}
 
 
 def snapshot_rows(photos: EmbeddedPhotos) -> list[dict[str, Any]]:
-    """Return the rows of a snapshot of drawn photos."""
     return [snapshot_row(int(path.partition("/")[2].removesuffix(".jpg")), path) for path in photos.paths]
 
 
 def publish_snapshot(root: DataRoot, rows: Sequence[dict[str, Any]], key: str = SNAPSHOT_KEY) -> None:
-    """Publish a snapshot."""
     table = pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["path"])), SNAPSHOT)
     publish_parquet(root.snapshot(key), table)
 
@@ -107,7 +104,6 @@ def keep_head(
 
 
 def first_decision(model: str, since: dt.date = DAY) -> Decision:
-    """Return the decision on the first model of a dataset."""
     return Decision("first", model, model, None, since, "First model of this dataset.", None)
 
 
@@ -117,7 +113,6 @@ def first_champion(model: str, since: dt.date = DAY, evaluation: str = "before")
 
 
 def stage(key: str, new: int, seconds: float = 0.0, imports: float = 0.0) -> dict[str, Any]:
-    """Return a stage of a run record."""
     return {"key": key, "new": new, "seconds": seconds, "startup": {"imports": imports} if imports else {}}
 
 
@@ -227,7 +222,6 @@ def stage_run(
 def reported_run(
     folder: Path, root: DataRoot, stages: Mapping[str, Manifest], how: EvaluateSettings = SETTINGS
 ) -> ReportedRun:
-    """Return the run whose stages have these manifests."""
     return ReportedRun(
         run_id="test",
         dataset=DATASET,

@@ -75,7 +75,6 @@ def run(words: Sequence[object], environment: Mapping[str, str] | None = None, f
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """Kill a command of `running` and its session."""
     deadline = time.monotonic() + STOP_TIMEOUT
     while left := session(process.pid):
         assert time.monotonic() < deadline, f"cannot be killed: {left}"
@@ -108,7 +107,6 @@ def stop(process: subprocess.Popen[str], *signals: signal.Signals, whole_group: 
 
 
 def descendants(process: int) -> set[psutil.Process]:
-    """The living descendants of a process."""
     try:
         found = psutil.Process(process).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -163,7 +161,6 @@ def read_line(process: subprocess.Popen[str], seconds: float = TIMEOUT) -> str:
 
 
 def write_line(process: subprocess.Popen[str], line: str = "") -> None:
-    """Send a line to a command's standard input."""
     assert process.stdin is not None
     process.stdin.write(f"{line}\n")
     process.stdin.flush()
@@ -177,7 +174,6 @@ class Command:
     output: Path
 
     def said(self) -> str:
-        """The output so far."""
         return self.output.read_text()
 
     def says(self, text: str) -> None:
@@ -190,7 +186,6 @@ class Command:
         return self.process.wait(TIMEOUT)
 
     def kill(self) -> None:
-        """Kill the command and its session."""
         kill(self.process)
 
 
@@ -208,7 +203,6 @@ def background_command(
 
 
 def until(true: Callable[[], bool], seconds: float = TIMEOUT) -> None:
-    """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

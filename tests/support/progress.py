@@ -26,21 +26,17 @@ class Tally:
     prepared: list[str] = field(default_factory=list)
 
     def start(self, total: int, unit: str) -> None:
-        """Record a start."""
         self.total, self.unit, self.done = total, unit, 0
         self.beginnings += 1
 
     def advance(self, count: int) -> None:
-        """Add up; counts are never negative."""
         assert count >= 0
         self.done += count
 
     def tell(self, line: str) -> None:
-        """Keep the line."""
         self.lines.append(line)
 
     @contextmanager
     def preparing(self, what: str) -> Iterator[None]:
-        """Keep the name of a preparation that ended well."""
         yield
         self.prepared.append(what)

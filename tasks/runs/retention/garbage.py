@@ -127,13 +127,7 @@ class _Sweep:
         plan.stores = [folder for folder in folders if self._there.is_folder(folder)]
 
     def _visit(self, folder: AnyPath, outputs: Sequence[_Output], depth: int) -> None:
-        """Sort the content of a folder.
-
-        Args:
-            folder: The folder.
-            outputs: The outputs that may be in it.
-            depth: How many parts of their paths lead to the folder.
-        """
+        """Sort the content of a folder, to which `depth` parts of the paths of these outputs lead."""
         live = self._plan.live
         for path in self._entries(folder):
             is_folder = self._there.is_folder(path)

@@ -13,13 +13,7 @@ from tasks.predict.spec import PREDICT
 from tasks.runs.records import RecordHeader, RunRecord, read_header, read_history, recorded_datasets
 from tasks.runs.retention.live_shards import add_shards, store_folders
 from tasks.runs.retention.predictions import live_predictions
-from tasks.runs.retention.references import (
-    DatedSnapshot,
-    References,
-    StoreNeed,
-    snapshot_named,
-    stores_of,
-)
+from tasks.runs.retention.references import DatedSnapshot, References, StoreNeed, snapshot_named, stores_of
 from tasks.runs.stages import REGISTRY, RUN_STAGES
 from tasks.shards.manifests import find_manifest
 from tasks.stage_spec import StageSpec
@@ -52,11 +46,6 @@ def find_live(root: DataRoot, policy: Policy, there: Survey) -> References:
     A run stays with all that its record names. The champion of a dataset stays with the run that made it. Comparisons
     stay with their snapshots and pictures. The newest run of a dataset stays as far as it got, where it ended with an
     error or was killed before its record.
-
-    Args:
-        root: The data root.
-        policy: Rules of which runs stay.
-        there: Listing of the data root.
 
     Raises:
         StoreError: A record or a champion's file cannot be read, so that its references are not known.

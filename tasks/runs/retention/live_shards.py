@@ -105,14 +105,10 @@ def needed_shards(
 
 
 def shards_with(shards: Sequence[AnyPath], root: DataRoot, snapshots: Iterable[str]) -> set[AnyPath]:
-    """Find the shards of a folder of rejected photos that have to stay.
+    """Find the shards of a folder of rejected photos that have to stay, for the rows of these snapshots.
 
-    All that hold a photo have to: it may have been rejected for several reasons, one after the other.
-
-    Args:
-        shards: All shards of the folder.
-        root: The data root.
-        snapshots: Snapshots whose rows have to stay; where one of them cannot be read, all shards do.
+    All that hold a photo have to: it may have been rejected for several reasons, one after the other. Where a snapshot
+    cannot be read, all shards stay.
     """
     wanted = _keys(root, snapshots) if shards else None
     if wanted is None:

@@ -15,12 +15,10 @@ from tasks.storage.survey import Survey
 
 
 def live_predictions(folders: Sequence[AnyPath], models: Collection[str], there: Survey) -> set[AnyPath]:
-    """Find the folders of the predict stage that stay.
+    """Find the folders of the predict stage that stay, for the models that stay.
 
-    Args:
-        folders: Each holds a model's predictions of a folder of photos or of any photos, or hashes of photos.
-        models: Keys of the models that stay. Predictions that cannot be read belong to none.
-        there: Listing of the data root.
+    Each holds a model's predictions of a folder of photos or of any photos, or hashes of photos. Predictions that
+    cannot be read belong to no model.
     """
     files = [[path for path in there.entries(folder) if path.suffix in (".json", ".parquet")] for folder in folders]
     read = read_each(_settings, files, folders[0]) if folders else ()

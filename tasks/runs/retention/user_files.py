@@ -15,12 +15,7 @@ class UserFiles:
         self._paths: set[AnyPath] = set()
 
     def add(self, location: str, parameters: Mapping[str, str]) -> None:
-        """Add the dataset, the backbones and the weights of a run.
-
-        Args:
-            location: Path or URL of the dataset.
-            parameters: Parameters of the run, as text.
-        """
+        """Add the dataset, by its path or URL, and the backbones and the weights that a run's parameters name."""
         backbone = parameters.get("backbone", "")
         # A + either joins backbones or is part of a path; a record does not tell which.
         for text in dict.fromkeys((location, backbone, *backbone.split("+"), parameters.get("weights", ""))):

@@ -1,4 +1,4 @@
-"""Random histories of nights, collections and crashes against a simple model: what is kept is whole, the rest goes."""
+"""Random histories of runs, collections and crashes against a simple model: what is kept is whole, the rest goes."""
 
 import datetime as dt
 import os
@@ -26,8 +26,8 @@ from tasks.runs.retention.live_set import Policy
 from tasks.shards.compaction import open_store, run_compaction, store_folders
 from tasks.shards.manifests import read_manifest
 from tasks.storage.layout import DataRoot, manifest_path
-from tests.runs.retention.nights import STAGES, VIEWS, Night, decoded, embedded, make, missing, rejected, stores
-from tests.shards.rows import keys
+from tests.bottleneck.pictures import key_of, keys_of
+from tests.support.fake_runs import STAGES, VIEWS, FakeRun, decoded, embedded, make, missing, rejected, stores
 
 pytestmark = pytest.mark.slow
 
@@ -37,9 +37,10 @@ MEMORY = Path("/dev/shm")  # noqa: S108 (a folder with a random name is made in 
 DATASETS = ("flowers", "trees")
 #: Photos that cannot be decoded.
 BAD = frozenset({2, 7})
+NUMBERS = {key_of(number): number for number in range(12)}
 DAYS = st.integers(1, 6)
-NIGHTS = st.builds(
-    lambda photos, day, **others: Night(date=dt.date(2026, 3, day), photos=photos, rejected=photos & BAD, **others),
+RUNS = st.builds(
+    lambda photos, day, **others: FakeRun(date=dt.date(2026, 3, day), photos=photos, rejected=photos & BAD, **others),
     dataset=st.sampled_from(DATASETS),
     day=DAYS,
     photos=st.frozensets(st.integers(0, 11), min_size=1),
@@ -79,16 +80,16 @@ def kill_at(step: int) -> None:
 
 
 class Histories(RuleBasedStateMachine):
-    """A data root that nights, compactions and collections work in."""
+    """A data root that runs, compactions and collections work in."""
 
     def __init__(self) -> None:
         super().__init__()
         # In memory, where that is to be had: there a flush costs nothing.
         self.root = DataRoot(Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None)) / "data")
-        self.made: list[Night] = []
-        self.recorded: dict[AnyPath, Night] = {}
-        self.dated: dict[tuple[str, dt.date], Night] = {}
-        self.champions: dict[str, Night] = {}
+        self.made: list[FakeRun] = []
+        self.recorded: dict[AnyPath, FakeRun] = {}
+        self.dated: dict[tuple[str, dt.date], FakeRun] = {}
+        self.champions: dict[str, FakeRun] = {}
 
     @initialize()
     def put_strangers(self) -> None:
@@ -99,27 +100,27 @@ class Histories(RuleBasedStateMachine):
             path.write_text(name)
 
     @rule(
-        nights=st.lists(NIGHTS, min_size=2, max_size=5),
+        runs=st.lists(RUNS, min_size=2, max_size=5),
         again=st.none() | st.tuples(st.integers(0, 99), DAYS, st.sampled_from(DATASETS)),
         compacts=st.booleans(),
         collects=COLLECTIONS,
     )
     def some_days(
         self,
-        nights: list[Night],
+        runs: list[FakeRun],
         again: tuple[int, int, str] | None,
         *,
         compacts: bool,
         collects: tuple[Policy, int | None],
     ) -> None:
-        """Nights that come to their records or are killed, what may happen between them, and a collection."""
-        for night in nights:
-            self._make(night)
+        """FakeRuns that come to their records or are killed, what may happen between them, and a collection."""
+        for run in runs:
+            self._make(run)
         if again:
-            # The same photos as an earlier night had, of this dataset or the other one.
+            # The same photos as an earlier run had, of this dataset or the other one.
             number, day, dataset = again
-            night = self.made[number % len(self.made)]
-            self._make(replace(night, date=dt.date(2026, 3, day), dataset=dataset))
+            run = self.made[number % len(self.made)]
+            self._make(replace(run, date=dt.date(2026, 3, day), dataset=dataset))
         if compacts:
             self._compact()
         self._crash()
@@ -129,14 +130,14 @@ class Histories(RuleBasedStateMachine):
         else:
             self._collect_and_die(policy, step)
 
-    def _make(self, night: Night) -> None:
-        make(self.root, night)
-        self.made.append(night)
-        self.dated[night.dataset, night.date] = night
-        if night.crowned and STAGES.index(night.until) >= STAGES.index("champion"):
-            self.champions[night.dataset] = night
-        if night.until == "record":
-            self.recorded[night.record(self.root)] = night
+    def _make(self, run: FakeRun) -> None:
+        make(self.root, run)
+        self.made.append(run)
+        self.dated[run.dataset, run.date] = run
+        if run.crowned and STAGES.index(run.until) >= STAGES.index("champion"):
+            self.champions[run.dataset] = run
+        if run.until == "record":
+            self.recorded[run.record(self.root)] = run
 
     def _compact(self) -> None:
         for folder in store_folders(self.root):
@@ -177,110 +178,109 @@ class Histories(RuleBasedStateMachine):
         assert all((self.root.path / name).read_text() == name for name in STRANGERS)
 
     def teardown(self) -> None:
-        """Leave nothing behind."""
         shutil.rmtree(self.root.path.parent)
 
     def _collect_until(self, step: int, policy: Policy) -> None:
         kill_at(step)
         collect(self.root, policy, NullProgress())
 
-    def _kept(self, policy: Policy) -> list[Night]:
+    def _kept(self, policy: Policy) -> list[FakeRun]:
         """The runs that stay, by the model."""
         kept = []
         for dataset in DATASETS:
             own = [self.recorded[path] for path in sorted(self.recorded) if path.parent.name == dataset]
-            own.sort(key=lambda night: night.date)
+            own.sort(key=lambda run: run.date)
             thinned = policy.datasets is None or dataset in policy.datasets
             kept += own[-policy.runs :] if thinned else own
-            kept += [night for night in own if night == self._crowning(own, dataset)]
+            kept += [run for run in own if run == self._crowning(own, dataset)]
         return list(dict.fromkeys(kept))
 
-    def _crowning(self, own: list[Night], dataset: str) -> Night | None:
+    def _crowning(self, own: list[FakeRun], dataset: str) -> FakeRun | None:
         champion = self.champions.get(dataset)
         if champion is None:
             return None
-        trained = [night for night in own if night.key("train") == champion.key("train")]
-        made = [night for night in trained if night.key("run") == champion.key("run")]
+        trained = [run for run in own if run.key("train") == champion.key("train")]
+        made = [run for run in trained if run.key("run") == champion.key("run")]
         return [None, *trained, *made][-1]
 
-    def _unfinished(self) -> list[Night]:
-        """The newest night of each dataset, where it came to no record."""
-        nights = []
+    def _unfinished(self) -> list[FakeRun]:
+        """The newest run of each dataset, where it came to no record."""
+        runs = []
         for dataset in DATASETS:
             dates = [date for name, date in self.dated if name == dataset]
             if dates:
-                night = self.dated[dataset, max(dates)]
+                run = self.dated[dataset, max(dates)]
                 if not any(
-                    (other.dataset, other.date, other.snapshot) == (dataset, night.date, night.snapshot)
+                    (other.dataset, other.date, other.snapshot) == (dataset, run.date, run.snapshot)
                     for other in self.recorded.values()
                 ):
-                    nights.append(night)
-        return nights
+                    runs.append(run)
+        return runs
 
     def _rows(self) -> dict[tuple[str, str, int], set[int]]:
-        """By dataset, settings and number: the photos of its newest night without a record that have all their rows."""
+        """By dataset, settings and number: the photos of its newest run without a record that have all their rows."""
         rows = {}
-        for night in self._unfinished():
+        for run in self._unfinished():
             for parameters, number in product("ab", (1, 2)):
-                of = replace(night, settings=parameters)
+                of = replace(run, settings=parameters)
                 own = (decoded(self.root, of, number), embedded(self.root, of, number))
                 lacking = {photo for store in own for photo in missing(store, of.good)}
-                rows[night.dataset, parameters, number] = set(of.good) - lacking
+                rows[run.dataset, parameters, number] = set(of.good) - lacking
         return rows
 
-    def _check_whole(self, kept: list[Night], rows: dict[tuple[str, str, int], set[int]]) -> None:
-        for night in kept:
-            assert (read_record(night.record(self.root)) or {})["run"] == night.key("run")
-            for store in stores(self.root, night):
+    def _check_whole(self, kept: list[FakeRun], rows: dict[tuple[str, str, int], set[int]]) -> None:
+        for run in kept:
+            assert (read_record(run.record(self.root)) or {})["run"] == run.key("run")
+            for store in stores(self.root, run):
                 views = VIEWS if "view" in store.schema.names else 1
                 named = [
-                    store.folder / name for name in read_manifest(manifest_path(store.folder, night.snapshot)).shards
+                    store.folder / name for name in read_manifest(manifest_path(store.folder, run.snapshot)).shards
                 ]
-                found = sum(table.num_rows for table in store.rows(keys(*night.good), ["sha256"], named))
-                assert found == views * len(night.good)
-            for number in night.numbers:
-                assert missing(rejected(self.root, night, number), night.rejected) == []
-            assert all(path.exists() for path in self._own(night))
+                found = sum(table.num_rows for table in store.rows(keys_of(run.good), ["sha256"], named))
+                assert found == views * len(run.good)
+            for number in run.numbers:
+                assert missing(rejected(self.root, run, number), run.rejected) == []
+            assert all(path.exists() for path in self._own(run))
         for (dataset, parameters, number), there in rows.items():
-            of = Night(dataset, dt.date.min, frozenset(there), settings=parameters)
+            of = FakeRun(dataset, dt.date.min, frozenset(there), settings=parameters)
             for store in (decoded(self.root, of, number), embedded(self.root, of, number)):
                 assert missing(store, there) == []
 
-    def _own(self, night: Night) -> set[AnyPath]:
+    def _own(self, run: FakeRun) -> set[AnyPath]:
         """What a run refers to, beside rows."""
         root = self.root
         return {
-            night.record(root),
-            root.snapshots(night.dataset) / f"{night.date}.json",
-            root.decisions(night.dataset) / f"{night.key('champion')}.json",
-            root.report(night.key("report")),
-            *self._made_of(night),
+            run.record(root),
+            root.snapshots(run.dataset) / f"{run.date}.json",
+            root.decisions(run.dataset) / f"{run.key('champion')}.json",
+            root.report(run.key("report")),
+            *self._made_of(run),
         }
 
-    def _made_of(self, night: Night) -> set[AnyPath]:
+    def _made_of(self, run: FakeRun) -> set[AnyPath]:
         """What a run shares with others of the same photos and settings."""
         root = self.root
         return {
-            root.snapshot(night.snapshot),
-            *(manifest_path(store.folder, night.snapshot) for store in stores(root, night)),
-            *(root.path / stage / night.key(stage) for stage in ("train", "evaluate", "predict")),
+            root.snapshot(run.snapshot),
+            *(manifest_path(store.folder, run.snapshot) for store in stores(root, run)),
+            *(root.path / stage / run.key(stage) for stage in ("train", "evaluate", "predict")),
         }
 
-    def _expected(self, kept: list[Night]) -> set[AnyPath]:
+    def _expected(self, kept: list[FakeRun]) -> set[AnyPath]:
         """What stays at most, beside shards."""
         root = self.root
         expected = set().union(*map(self._own, kept))
-        for dataset, night in self.champions.items():
-            expected |= {root.decisions(dataset) / f"{night.key('champion')}.json", root.snapshot(night.snapshot)}
-            expected |= {root.path / stage / night.key(stage) for stage in ("train", "evaluate", "predict")}
-        for night in self._unfinished():
-            alike = [other for other in self.made if other.snapshot == night.snapshot]
-            own = [other for other in alike if other.dataset == night.dataset]
+        for dataset, run in self.champions.items():
+            expected |= {root.decisions(dataset) / f"{run.key('champion')}.json", root.snapshot(run.snapshot)}
+            expected |= {root.path / stage / run.key(stage) for stage in ("train", "evaluate", "predict")}
+        for run in self._unfinished():
+            alike = [other for other in self.made if other.snapshot == run.snapshot]
+            own = [other for other in alike if other.dataset == run.dataset]
             expected |= set().union(*map(self._made_of, alike))
             expected |= {root.report(other.key("report")) for other in alike}
-            expected |= {root.decisions(night.dataset) / f"{other.key('champion')}.json" for other in own}
+            expected |= {root.decisions(run.dataset) / f"{other.key('champion')}.json" for other in own}
         newest = {(name, max(date for other, date in self.dated if other == name)) for name, _ in self.dated}
-        for dataset, date in {*newest, *((night.dataset, night.date) for night in kept)}:
+        for dataset, date in {*newest, *((run.dataset, run.date) for run in kept)}:
             expected |= {root.snapshots(dataset) / f"{date}.json", root.snapshot(self.dated[dataset, date].snapshot)}
         return expected
 
@@ -290,28 +290,28 @@ class Histories(RuleBasedStateMachine):
         folders = (f"{stage}/*/" for stage in ("report", "evaluate", "train", "predict"))
         return {path for place in (*places, *folders) for path in self.root.path.glob(place)}
 
-    def _needed(self, kept: list[Night]) -> dict[AnyPath, set[int]]:
+    def _needed(self, kept: list[FakeRun]) -> dict[AnyPath, set[int]]:
         """The photos whose rows have to stay, by store."""
         needed: dict[AnyPath, set[int]] = defaultdict(set)
-        for night in kept:
-            for store in stores(self.root, night):
-                needed[store.folder] |= night.photos
-        for night in self._unfinished():
+        for run in kept:
+            for store in stores(self.root, run):
+                needed[store.folder] |= run.photos
+        for run in self._unfinished():
             for folder in self._store_folders():
-                needed[folder] |= night.photos
+                needed[folder] |= run.photos
         for dataset in self.champions:
-            own = [night for night in kept if night.dataset == dataset]
+            own = [run for run in kept if run.dataset == dataset]
             # The run that made the champion is among them, if it has a record.
-            crowning = self._crowning(sorted(own, key=lambda night: night.date), dataset)
+            crowning = self._crowning(sorted(own, key=lambda run: run.date), dataset)
             if crowning:
                 for store in stores(self.root, crowning):
-                    needed[store.folder] |= set().union(*(night.photos for night in own))
+                    needed[store.folder] |= set().union(*(run.photos for run in own))
         return needed
 
     def _check_shards(self, needed: dict[AnyPath, set[int]]) -> None:
         for folder in self._store_folders():
             for shard in folder.rglob("part-*.parquet"):
-                held = {int(key, 16) for key in pq.read_table(shard, columns=["sha256"]).column(0).to_pylist()}
+                held = {NUMBERS[key] for key in pq.read_table(shard, columns=["sha256"]).column(0).to_pylist()}
                 assert held & needed[folder]
 
     def _store_folders(self) -> list[Path]:
@@ -319,10 +319,10 @@ class Histories(RuleBasedStateMachine):
 
     def _look_again(self) -> None:
         """Forget in the model what a collection has removed."""
-        self.recorded = {path: night for path, night in self.recorded.items() if path.exists()}
+        self.recorded = {path: run for path, run in self.recorded.items() if path.exists()}
         self.dated = {
-            (dataset, date): night
-            for (dataset, date), night in self.dated.items()
+            (dataset, date): run
+            for (dataset, date), run in self.dated.items()
             if (self.root.snapshots(dataset) / f"{date}.json").exists()
         }
 

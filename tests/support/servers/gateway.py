@@ -1,4 +1,4 @@
-"""What stands between a test and its object store: counts requests, refuses some, and breaks connections."""
+"""A gateway between a test and its object store: counts requests, refuses some, and breaks connections."""
 
 import random
 import threading
@@ -15,16 +15,16 @@ from urllib.parse import unquote, urlsplit
 from tests.support.servers.http_server import Server, running
 
 _ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>{}</Message></Error>'
-#: Headers that are about one connection, and not about what goes through it.
+#: Headers of one connection, which are not passed on.
 _OF_CONNECTION = {"connection", "expect", "keep-alive", "transfer-encoding"}
 
 
 class Request(NamedTuple):
-    """What was asked for.
+    """A request of a client.
 
     Args:
         kind: `GET`, `HEAD`, `PUT`, `DELETE`, `POST`, or `LIST` for a GET of no object.
-        key: The object's name in its bucket; of a LIST the prefix that names are to have.
+        key: Name of the object in its bucket; of a LIST the prefix of the names.
     """
 
     kind: str
@@ -32,29 +32,29 @@ class Request(NamedTuple):
 
 
 class Fate(Enum):
-    """What becomes of a request."""
+    """Outcome of a request."""
 
     #: The store gets it, and its answer comes back.
     PASSED = auto()
-    #: It waits; what becomes of it is asked again after a moment.
+    #: It waits; its fate is decided again after a moment.
     HELD = auto()
-    #: It never gets there; the answer is that of a store that has too much to do.
+    #: It never gets there; the answer is that of a busy store.
     REFUSED = auto()
-    #: It never gets there; the answer is that whoever asks may not.
+    #: It never gets there; the answer is that access is denied.
     FORBIDDEN = auto()
     #: It never gets there; the connection is closed.
     HUNG_UP = auto()
     #: The store gets it; the connection is closed in place of its answer.
     ANSWER_LOST = auto()
-    #: The store gets it; the connection is closed in the middle of what it sends.
+    #: The store gets it; the connection is closed in the middle of its answer.
     CUT_OFF = auto()
 
 
 class Gateway:
-    """A server of HTTP requests that hands them on to an object store, on as many connections as it is asked on.
+    """A server that passes HTTP requests on to an object store, each connection on one of its own.
 
     Args:
-        port: Where the store answers on this machine.
+        port: Port of the store on this machine.
     """
 
     def __init__(self, port: int) -> None:
@@ -66,32 +66,31 @@ class Gateway:
 
     @property
     def address(self) -> str:
-        """Where it answers, as a URL."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def decide(self, fate: Callable[[Request], Fate]) -> None:
-        """From now on, let this say what becomes of each request; one is asked about at a time."""
+        """Decide on the fate of each request from now on, one at a time."""
         self._fate = fate
 
     def refuse(self, share: float, seed: int = 0) -> None:
-        """From now on, refuse a share of all requests, 0 to 1."""
+        """Refuse a share of all requests from now on, 0 to 1."""
         dice = random.Random(seed)  # noqa: S311 (the same ones each time)
         self.decide(lambda _: Fate.REFUSED if dice.random() < share else Fate.PASSED)
 
     def spoil(self, kind: str, fate: Fate, times: int = 1) -> None:
-        """From now on, let this become of the first requests of a kind; all others pass."""
+        """Give this fate to the next requests of a kind; all others pass."""
         left = [fate] * times
         self.decide(lambda request: left.pop() if left and request.kind == kind else Fate.PASSED)
 
     @contextmanager
     def counting(self) -> Iterator[Counter[str]]:
-        """How many requests of each kind there are in the block; filled when it ends."""
+        """Count the requests of each kind in the block; the counts are there when it ends."""
         before, counted = len(self.seen), Counter[str]()
         yield counted
         counted.update(request.kind for request in self.seen[before:])
 
     def fate_of(self, request: Request) -> Fate:
-        """Remember a request, and say what becomes of it."""
+        """Record a request, and return its fate."""
         with self._deciding:
             self.seen.append(request)
             fate = self._fate(request)
@@ -102,18 +101,17 @@ class Gateway:
         return fate
 
     def connection(self) -> HTTPConnection:
-        """A connection to the store."""
         return HTTPConnection("127.0.0.1", self._port, timeout=60)
 
     @contextmanager
     def serving(self) -> Iterator["Gateway"]:
-        """Answer for as long as the block lasts."""
+        """Serve until the block ends."""
         with running(self._server):
             yield self
 
 
 class _Server(Server):
-    """One whose connections know their gateway."""
+    """A server whose connections know their gateway."""
 
     daemon_threads = True
     block_on_close = False
@@ -125,7 +123,7 @@ class _Server(Server):
 
 
 class _Connection(BaseHTTPRequestHandler):
-    """One client's connection, with one of its own to the store."""
+    """The connection of a client, with one of its own to the store."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -152,7 +150,7 @@ class _Connection(BaseHTTPRequestHandler):
         else:
             self._pass_on(body, fate)
 
-    do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = handle_any  # noqa: N815 (the names that the library looks for)
+    do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = handle_any  # noqa: N815 (names of the library)
 
     def handle_expect_100(self) -> bool:
         going_on = super().handle_expect_100()
@@ -181,7 +179,7 @@ class _Connection(BaseHTTPRequestHandler):
         return b"".join(chunks)
 
     def _read(self, size: int) -> bytes:
-        """Read so many bytes; a client that is killed before has sent nothing that the store may get."""
+        """Read so many bytes; the store gets no part of the request of a client that was killed meanwhile."""
         data = self.rfile.read(size)
         if len(data) < size:
             raise ConnectionResetError

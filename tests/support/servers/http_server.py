@@ -1,4 +1,4 @@
-"""Parts that the servers share."""
+"""Base classes of the servers in tests."""
 
 import socketserver
 import sys
@@ -10,10 +10,10 @@ from typing import Any
 
 
 class Server(ThreadingHTTPServer):
-    """A server with a thread for each connection; it does not report clients that close theirs."""
+    """A server with a thread for each connection, which is silent where a client hangs up."""
 
     def handle_error(self, *client: Any) -> None:
-        """Report any other exception of a handler."""
+        """Report all other errors of a handler."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(*client)
 

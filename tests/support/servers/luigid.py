@@ -1,4 +1,4 @@
-"""A real `luigid`, and commands that it gives work to, each as if on a machine of its own."""
+"""A real `luigid`, and commands that it schedules, each as if on a machine of its own."""
 
 import os
 import subprocess
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.support.processes import Command, background_command, read_line, running, write_line
 
-#: The `luigid` program on a port that the system chooses, which it writes: one that was looked for before may be
-#: another's by now. Each line of standard input changes one of its settings while it runs, and is answered.
+#: The `luigid` program on a port that the system assigns, which it writes. Each line of standard input changes one of
+#: its settings while it runs, and is answered.
 _LUIGID = """
 import os, sys, threading
 
@@ -41,7 +41,7 @@ luigi.server.Scheduler = Scheduler
 bind_sockets, tornado.netutil.bind_sockets = tornado.netutil.bind_sockets, bind
 luigid(sys.argv[1:])
 """
-#: Of a worker that asks for work several times a second, where Luigi's lets seconds pass.
+#: Settings of a worker that asks for work several times a second; by default seconds pass.
 _CONFIG = "[core]\nlocal_scheduler={}\n[worker]\nwait_interval=0.2\nwait_jitter=0\n"
 #: The `luigi` program on a machine of some name, with GPUs where the folder has device files of some, and with a minute
 #: of waiting for a machine that is gone made shorter.
@@ -65,25 +65,20 @@ cmdline.luigi_run(words)
 
 @dataclass(frozen=True)
 class Luigid:
-    """A `luigid` that runs."""
+    """A running `luigid`."""
 
     process: subprocess.Popen[str]
     port: int
 
     def change(self, name: str, value: float) -> None:
-        """Change a setting of its section `[scheduler]`; it holds when this returns."""
+        """Change a setting of the section `[scheduler]`; it is in force when this returns."""
         write_line(self.process, f"{name}={value}")
         assert read_line(self.process) == f"{name}={value}\n"
 
 
 @contextmanager
 def luigid(folder: Path, **settings: float) -> Iterator[Luigid]:
-    """Start it on a free port, which it answers on when this has it; it is gone afterwards.
-
-    Args:
-        folder: Of its own.
-        settings: Of its section `[scheduler]`.
-    """
+    """Start `luigid` on a free port in a folder, with settings of `[scheduler]`; it is killed at the end."""
     folder.mkdir(exist_ok=True)
     lines = [f"{name}={value}" for name, value in settings.items()]
     (folder / "luigi.cfg").write_text("\n".join(["[scheduler]", *lines, ""]))
@@ -95,14 +90,14 @@ def luigid(folder: Path, **settings: float) -> Iterator[Luigid]:
 
 @dataclass(frozen=True)
 class Machine:
-    """One that commands run on.
+    """A machine that commands run on.
 
     Args:
-        name: Its name.
-        folder: Of the test, for what commands write and for the file that tells Luigi of luigid.
-        port: Where luigid answers; none for Luigi's own scheduler.
-        gpus: How many it has.
-        lease: Seconds after which a machine that is gone holds nothing on an object store.
+        name: Name of the machine.
+        folder: Folder for the output of commands and for Luigi's configuration.
+        port: Port of luigid; None is Luigi's own scheduler.
+        gpus: Number of GPUs.
+        lease: Seconds after which leases of a machine that is gone expire.
     """
 
     name: str
@@ -113,7 +108,7 @@ class Machine:
 
     @contextmanager
     def start(self, *words: object, **environment: str) -> Iterator[Command]:
-        """Run a `luigi` command with all its processes in a session; what is left of it at the end is killed."""
+        """Run a `luigi` command; its processes that are left at the end are killed."""
         devices = self.folder / f"{self.name}-dev"
         devices.mkdir(exist_ok=True)
         for number in range(self.gpus):

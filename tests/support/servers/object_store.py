@@ -20,10 +20,10 @@ import pytest
 from upath import UPath
 
 BUCKET = "bucket"
-#: What is served, each on a port of its own, and in another way on the one so far above it.
+#: Services, each on a port of its own, and on another one for gRPC, so far above it.
 _SERVED = ("s3", "master", "volume", "filer")
 _GRPC = 10_000
-#: Runs a command for as long as somebody has the other end of its standard input: that is gone even with a killed test.
+#: Runs a command until the other end of its standard input is closed, as it is even when a test is killed.
 _UNTIL_KILLED = 'exec 3<&0; "$0" "$@" 3<&- & child=$!; (cat <&3 >/dev/null; kill -9 $child) & wait $child'
 #: Seconds that a start may take on a busy machine.
 _START = 180.0
@@ -38,7 +38,7 @@ class ObjectStore:
     """A server of S3 requests with a folder of its own, and one bucket.
 
     Args:
-        folder: Where it keeps what it is given; a short path, since sockets lie there.
+        folder: Folder of its files; a short path, since sockets lie there.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,9 +46,9 @@ class ObjectStore:
         self._ports = dict(zip(_SERVED, _free_ports(len(_SERVED)), strict=True))
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "data").mkdir()
-        # Its own, so that nobody takes for it what another test has started on these ports.
+        # Of this server only, so that no test mistakes another server on these ports for it.
         key = f"made-up-key-{secrets.token_hex(4)}"
-        #: What must not be in any message.
+        #: Must not be in any message.
         self.secret = f"made-up-secret-never-to-be-shown-{secrets.token_hex(4)}"
         (folder / "identities.json").write_text(_identities(key, self.secret))
         self.environment = {
@@ -56,7 +56,7 @@ class ObjectStore:
             "AWS_SECRET_ACCESS_KEY": self.secret,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": self.address,
-            # Nothing of whoever runs the tests, and no asking a cloud's machine who it is.
+            # No settings of the user, and no requests to the metadata service of a cloud.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -64,20 +64,18 @@ class ObjectStore:
 
     @property
     def port(self) -> int:
-        """Where it answers S3 requests."""
         return self._ports["s3"]
 
     @property
     def address(self) -> str:
-        """The same as a URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def url(self, name: str) -> str:
-        """The address of a file or folder that nobody has asked for before: another one at each call."""
+        """A new address of a file or folder at each call."""
         return f"s3://{BUCKET}/{secrets.token_hex(6)}/{name}"
 
     def start(self) -> None:
-        """Start it on the same folder and ports as before; it answers when this returns."""
+        """Start the server on its folder and ports; it answers when this returns."""
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _UNTIL_KILLED, *self._command()],
@@ -94,9 +92,9 @@ class ObjectStore:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """End it at once; what it has taken stays."""
+        """Kill the server; its files stay."""
         if self._process is not None:
-            # It has ended by itself where its ports were another's.
+            # It has ended by itself where its ports were taken.
             with self._process, contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process = None
@@ -112,12 +110,12 @@ class ObjectStore:
             *(f"-{name}.port={port}" for name, port in self._ports.items()),
             *(f"-{name}.localSocket={self._folder / name}.sock" for name in ("s3", "filer")),
             *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false", "-master.telemetry=false"),
-            # Else it waits ten seconds for other masters when it starts again.
+            # Otherwise a restart waits ten seconds for other masters.
             *("-master.electionTimeout=1s", "-master.volumeSizeLimitMB=100", "-volume.max=20"),
         ]
 
     def _takes_files(self) -> bool:
-        """Whether a file can be put into the bucket, which is made; its parts are not all there at the same time."""
+        """Make the bucket, and return whether a file can be put into it; the services start one by one."""
         try:
             httpx.get(f"{self.address}/healthz", timeout=5)
         except httpx.HTTPError:
@@ -140,7 +138,7 @@ class ObjectStore:
 
 @contextlib.contextmanager
 def serving() -> Iterator[ObjectStore]:
-    """A started server; it and its folder are gone afterwards."""
+    """Start a server, and remove it and its folder at the end."""
     folder = Path(tempfile.mkdtemp(prefix="weed-"))
     try:
         store = _started(folder)
@@ -153,7 +151,7 @@ def serving() -> Iterator[ObjectStore]:
 
 
 def _started(folder: Path) -> ObjectStore:
-    """Start a server, on other ports where another program took some of them before it did."""
+    """Start a server, on other ports where another program has taken some of them."""
     for number in range(_TRIES):
         own = folder / f"{number}"
         own.mkdir()
@@ -165,25 +163,24 @@ def _started(folder: Path) -> ObjectStore:
 
 
 def forget_stores() -> None:
-    """Let the library look again how stores are reached: it remembers, whatever becomes of the environment."""
+    """Let the library read the environment again, which it does once for each store."""
     type(UPath(f"s3://{BUCKET}").fs).clear_instance_cache()
 
 
 def other_machine(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Go on as on a machine that has nothing in scratch."""
+    """Continue as on a machine with empty scratch."""
     folder.mkdir(exist_ok=True)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
 
 
 def _identities(key: str, secret: str) -> str:
-    """Who may do what, as SeaweedFS reads it."""
     credentials = [{"accessKey": key, "secretKey": secret}]
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     return json.dumps({"identities": [{"name": "tests", "credentials": credentials, "actions": actions}]})
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that are free with those above them; none is one that the system gives to whoever asks for any."""
+    """Ports that are free together with those above them, outside of the range that the system assigns."""
     found: list[int] = []
     for port in random.SystemRandom().sample(range(10_000, 20_000), 2000):
         if _is_free(port) and _is_free(port + _GRPC):
