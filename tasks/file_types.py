@@ -9,15 +9,10 @@ HEAD, LONGEST_HEAD = 16, 1 << 16
 
 
 class FileType(NamedTuple):
-    """A file type.
+    """A file type."""
 
-    Args:
-        name: For people; with its article unless it is an image's.
-        pillow: Pillow's name of an image format; empty where the decode stage does not read it.
-    """
-
-    name: str
-    pillow: str = ""
+    name: str  #: For people; with its article unless it is an image's.
+    pillow: str = ""  #: Pillow's name of an image format; empty where the decode stage does not read it.
 
 
 JPEG = FileType("JPEG", "JPEG")

@@ -23,15 +23,10 @@ _core_limit = 0
 
 
 class Hardware(NamedTuple):
-    """The hardware of a forward pass.
+    """The hardware of a forward pass."""
 
-    Args:
-        gpu: Whether TensorFlow computes on a GPU.
-        bfloat16: Whether the processor multiplies bfloat16 itself.
-    """
-
-    gpu: bool
-    bfloat16: bool
+    gpu: bool  #: Whether TensorFlow computes on a GPU.
+    bfloat16: bool  #: Whether the processor multiplies bfloat16 itself.
 
 
 def available_cores() -> int:

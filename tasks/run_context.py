@@ -14,33 +14,19 @@ _IDENTITY = ("data_root", "snapshot", "max_rejected", "max_megapixels")
 
 @dataclass(frozen=True)
 class RunContext:
-    """The run that a stage belongs to, and the snapshot that it works on.
+    """The run that a stage belongs to, and the snapshot that it works on."""
 
-    Args:
-        data_root: Folder of everything that the stages write.
-        run_id: Name of the run in manifests.
-        snapshot: Key of the snapshot; empty in the stages that come before it.
-        photos: Folder that the snapshot's paths are relative to.
-        pointer: Manifest that names the date's snapshot; empty where none is to be renewed.
-        weights: Pairs of the sha256 of a backbone's weights and their path.
-        max_rejected: Share of photos that may be rejected before the run ends with an error, in [0, 1].
-        max_megapixels: Millions of pixels that a photo may have before it is rejected.
-        engine: What decodes photos and computes bottlenecks, one of `tasks.cluster.addresses.ENGINES`.
-        ray_address: Address of the Ray cluster; empty starts Ray on this machine.
-        gpus_per_actor: GPUs of each actor on Ray that can use one.
-    """
-
-    data_root: str
-    run_id: str = "by hand"
-    snapshot: str = ""
-    photos: str = ""
-    pointer: str = ""
-    weights: tuple[tuple[str, str], ...] = ()
-    max_rejected: float = 0.05
-    max_megapixels: float = 100
-    engine: str = "local"
-    ray_address: str = ""
-    gpus_per_actor: float = 0
+    data_root: str  #: Folder of everything that the stages write.
+    run_id: str = "by hand"  #: Name of the run in manifests.
+    snapshot: str = ""  #: Key of the snapshot; empty in the stages that come before it.
+    photos: str = ""  #: Folder that the snapshot's paths are relative to.
+    pointer: str = ""  #: Manifest that names the date's snapshot; empty where none is to be renewed.
+    weights: tuple[tuple[str, str], ...] = ()  #: Pairs of the sha256 of a backbone's weights and their path.
+    max_rejected: float = 0.05  #: Share of photos that may be rejected before the run ends with an error, in [0, 1].
+    max_megapixels: float = 100  #: Millions of pixels that a photo may have before it is rejected.
+    engine: str = "local"  #: What decodes photos and computes bottlenecks, one of `tasks.cluster.addresses.ENGINES`.
+    ray_address: str = ""  #: Address of the Ray cluster; empty starts Ray on this machine.
+    gpus_per_actor: float = 0  #: GPUs of each actor on Ray that can use one.
 
     @property
     def identity(self) -> str:

@@ -42,33 +42,22 @@ class StageSpec:
     Outputs are paths below the data root; that of a folder ends with a slash. Their fields are `{key}` (key of the
     stage), `{snapshot}` (key of the snapshot), `{dataset}`, `{date}`, `{parameters}` (hash of the run's parameters),
     `{shard}` and `{any}`. A run keeps every output that its dataset, date, snapshot and stage keys fill.
-
-    Args:
-        name: Name of the stage in runs, in manifests and on the command line.
-        outputs: Outputs that are removed once no run keeps them, in the order of removal: each before those that it
-            refers to.
-        permanent: Outputs that garbage collection never removes.
-        store: Whether the stage keeps a store, whose shards have photos of many snapshots.
-        opaque: Whether the outputs hold files of the user, of which there may be very many.
-        needs: Values of the run's parameters without which a run has no such stage.
-        cost: What the time of the stage grows with.
-        action: What the stage does, such as "decode"; empty where it is no stage of `RetrainFlowers`.
-        preposition: The word between the action and its photos, such as "of" in "compute bottlenecks of 4 new photos".
-        table: Content of the stage's Parquet files.
-        result: Content of the stage's folder or manifest.
     """
 
-    name: str
+    name: str  #: Name of the stage in runs, in manifests and on the command line.
+    #: Outputs that are removed once no run keeps them, in the order of removal: each before those that it refers to.
     outputs: tuple[str, ...] = ()
-    permanent: tuple[str, ...] = ()
-    store: bool = False
-    opaque: bool = False
+    permanent: tuple[str, ...] = ()  #: Outputs that garbage collection never removes.
+    store: bool = False  #: Whether the stage keeps a store, whose shards have photos of many snapshots.
+    opaque: bool = False  #: Whether the outputs hold files of the user, of which there may be very many.
+    #: Values of the run's parameters without which a run has no such stage.
     needs: Mapping[str, str] = field(default_factory=dict)
-    cost: Cost = Cost.FIXED
-    action: str = ""
+    cost: Cost = Cost.FIXED  #: What the time of the stage grows with.
+    action: str = ""  #: What the stage does, such as "decode"; empty where it is no stage of `RetrainFlowers`.
+    #: The word between the action and its photos, such as "of" in "compute bottlenecks of 4 new photos".
     preposition: str = "of"
-    table: str = ""
-    result: str = ""
+    table: str = ""  #: Content of the stage's Parquet files.
+    result: str = ""  #: Content of the stage's folder or manifest.
 
     def paths(self, root: DataRoot[PathT], *, permanent: bool = False, **fields: str) -> list[PathT]:
         """Paths of the outputs, on request also of the permanent ones, that need no other fields than these.

@@ -28,17 +28,11 @@ _INK, _PALE, _PAPER = "#1a1a1a", "#707070", "#ffffff"
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """The photos of a label on the sheet.
-
-    Args:
-        label: The label.
-        photos: Number of all its photos.
-        pictures: JPEG or PNG files of a few of them.
-    """
+    """The photos of a label on the sheet."""
 
     label: str
-    photos: int
-    pictures: Sequence[bytes]
+    photos: int  #: Number of all its photos.
+    pictures: Sequence[bytes]  #: JPEG or PNG files of a few of them.
 
 
 def choose_strips(path: AnyPath, tables: Tables, per_label: int, snapshot: str | None) -> list[Strip]:

@@ -20,41 +20,23 @@ from tasks.storage.removal import measure
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """Content of a file or folder.
+    """Content of a file or folder."""
 
-    Args:
-        path: File or folder.
-        what: Kind of content.
-        stage: The stage that wrote it.
-        key: Key of the stage.
-        schema_version: Version of the columns or fields.
-        bytes: Disk usage, of a folder with all its content.
-        settings: The settings behind the key.
-        facts: All other fields, where it is no table.
-        columns: Names and types of the columns; empty where it is no table.
-        rows: Number of rows; None where it is no table.
-        shards: Number of files that have the rows.
-        labels: Photos of each label; None where the labels are not known.
-        snapshot: Key of the snapshot that has the labels; None where the table has them itself.
-        unlabelled: Photos that this snapshot does not name.
-        sample: The first rows, a value for each column.
-    """
-
-    path: AnyPath
-    what: str
-    stage: str
-    key: str
-    schema_version: int
-    bytes: int
-    settings: Mapping[str, Any]
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    columns: tuple[tuple[str, str], ...] = ()
-    rows: int | None = None
-    shards: int | None = None
-    labels: Mapping[str, int] | None = None
-    snapshot: str | None = None
-    unlabelled: int = 0
-    sample: tuple[Mapping[str, Any], ...] = ()
+    path: AnyPath  #: File or folder.
+    what: str  #: Kind of content.
+    stage: str  #: The stage that wrote it.
+    key: str  #: Key of the stage.
+    schema_version: int  #: Version of the columns or fields.
+    bytes: int  #: Disk usage, of a folder with all its content.
+    settings: Mapping[str, Any]  #: The settings behind the key.
+    facts: Mapping[str, Any] = field(default_factory=dict)  #: All other fields, where it is no table.
+    columns: tuple[tuple[str, str], ...] = ()  #: Names and types of the columns; empty where it is no table.
+    rows: int | None = None  #: Number of rows; None where it is no table.
+    shards: int | None = None  #: Number of files that have the rows.
+    labels: Mapping[str, int] | None = None  #: Photos of each label; None where the labels are not known.
+    snapshot: str | None = None  #: Key of the snapshot that has the labels; None where the table has them itself.
+    unlabelled: int = 0  #: Photos that this snapshot does not name.
+    sample: tuple[Mapping[str, Any], ...] = ()  #: The first rows, a value for each column.
 
 
 def inspect_tables(path: AnyPath, rows: int, snapshot: str | None) -> Description:

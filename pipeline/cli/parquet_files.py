@@ -13,15 +13,10 @@ from tasks.storage.files import is_folder, listed, read_each
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Parquet files of one schema.
+    """Parquet files of one schema."""
 
-    Args:
-        files: The files, 1 at least.
-        schema: Columns and metadata.
-    """
-
-    files: tuple[AnyPath, ...]
-    schema: pa.Schema
+    files: tuple[AnyPath, ...]  #: The files, 1 at least.
+    schema: pa.Schema  #: Columns and metadata.
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Read a column of all files.

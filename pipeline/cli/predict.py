@@ -124,17 +124,11 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class Sink:
-    """Destination of the rows.
+    """Destination of the rows."""
 
-    Args:
-        format: Format of the output.
-        output: File to write; None is standard output.
-        top: Labels to show of each photo.
-    """
-
-    format: Format
-    output: Path | None
-    top: int
+    format: Format  #: Format of the output.
+    output: Path | None  #: File to write; None is standard output.
+    top: int  #: Labels to show of each photo.
 
     def progress(self) -> AbstractContextManager[Progress]:
         """A live line, unless it would mix with the rows."""

@@ -23,21 +23,13 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Removal:
-    """A file or folder that would be removed.
+    """A file or folder that would be removed."""
 
-    Args:
-        stage: The stage that wrote it.
-        path: File or folder to remove.
-        footprint: Disk usage.
-        rows: Rows of its Parquet files; None where it has none.
-        note: Its other users, or what else is removed with it; may be empty.
-    """
-
-    stage: str
-    path: AnyPath
-    footprint: DiskUsage
-    rows: int | None
-    note: str
+    stage: str  #: The stage that wrote it.
+    path: AnyPath  #: File or folder to remove.
+    footprint: DiskUsage  #: Disk usage.
+    rows: int | None  #: Rows of its Parquet files; None where it has none.
+    note: str  #: Its other users, or what else is removed with it; may be empty.
 
 
 def plan_removal(known: KnownStages, stages: Sequence[str]) -> list[Removal]:

@@ -33,44 +33,27 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True)
 class PlanStep:
-    """A stage of a run that is planned.
+    """A stage of a run that is planned."""
 
-    Args:
-        stage: Name of the stage.
-        state: State of the stage; `blocked` where its inputs are not known yet, or where there is an error.
-        key: Key of the stage; None where it is not known.
-        present: Photos that it has a result for; None where it has no results of photos, or they are not known.
-        missing: Photos that it has no result for.
-        bytes: Disk usage of its outputs.
-        note: Why it is blocked, or a remark.
-        broken: Whether the note is an error that a run would end with.
-    """
-
-    stage: str
-    state: StepState
-    key: str | None = None
+    stage: str  #: Name of the stage.
+    state: StepState  #: State of the stage; `blocked` where its inputs are not known yet, or where there is an error.
+    key: str | None = None  #: Key of the stage; None where it is not known.
+    #: Photos that it has a result for; None where it has no results of photos, or they are not known.
     present: int | None = None
-    missing: int | None = None
-    bytes: int | None = None
-    note: str = ""
-    broken: bool = False
+    missing: int | None = None  #: Photos that it has no result for.
+    bytes: int | None = None  #: Disk usage of its outputs.
+    note: str = ""  #: Why it is blocked, or a remark.
+    broken: bool = False  #: Whether the note is an error that a run would end with.
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A plan of a run.
+    """A plan of a run."""
 
-    Args:
-        steps: The stages, in their order.
-        ahead: Names of the stages that a run would do.
-        estimate: Estimated time; None where there is nothing to do, or an error.
-        problem: An error that the run would end with; empty where none is known.
-    """
-
-    steps: tuple[PlanStep, ...]
-    ahead: tuple[str, ...]
-    estimate: Estimate | None
-    problem: str
+    steps: tuple[PlanStep, ...]  #: The stages, in their order.
+    ahead: tuple[str, ...]  #: Names of the stages that a run would do.
+    estimate: Estimate | None  #: Estimated time; None where there is nothing to do, or an error.
+    problem: str  #: An error that the run would end with; empty where none is known.
 
     def step(self, stage: str) -> PlanStep:
         """The step of a stage."""
@@ -78,19 +61,12 @@ class RunPlan:
 
 
 class InputPhotos(NamedTuple):
-    """The photos that a run would work on.
+    """The photos that a run would work on."""
 
-    Args:
-        keys: sha256 of the photos whose hash is known, each once.
-        new: Number of files that were never read.
-        files: Number of all files.
-        gone: Number of files of the last snapshot that are not there now.
-    """
-
-    keys: pa.Array
-    new: int
-    files: int
-    gone: int
+    keys: pa.Array  #: sha256 of the photos whose hash is known, each once.
+    new: int  #: Number of files that were never read.
+    files: int  #: Number of all files.
+    gone: int  #: Number of files of the last snapshot that are not there now.
 
     @property
     def wanted(self) -> int:

@@ -27,21 +27,13 @@ from tasks.train.settings import TrainSettings
 
 @dataclass(frozen=True, eq=False)
 class KnownStages:
-    """The stages of a run, as far as they are known before it runs.
-
-    Args:
-        run: The run.
-        prepared: The backbones; empty where they have not all been found or fetched.
-        snapshot: Key of the snapshot; None where it is not known without reading photos.
-        taken: Whether the run's own date has that snapshot; else another date on which the source looked the same.
-        tasks: The tasks of the stages whose keys are known, by name.
-    """
+    """The stages of a run, as far as they are known before it runs."""
 
     run: RetrainFlowers
-    prepared: Sequence[Prepared]
-    snapshot: str | None
-    taken: bool
-    tasks: dict[str, StageTask]
+    prepared: Sequence[Prepared]  #: The backbones; empty where they have not all been found or fetched.
+    snapshot: str | None  #: Key of the snapshot; None where it is not known without reading photos.
+    taken: bool  #: Whether the run's own date has that snapshot; else another date on which the source looked the same.
+    tasks: dict[str, StageTask]  #: The tasks of the stages whose keys are known, by name.
 
     @property
     def root(self) -> DataRoot:

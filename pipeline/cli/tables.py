@@ -16,15 +16,10 @@ _WIDEST = 10**9
 
 
 class Column(NamedTuple):
-    """A column of a table.
+    """A column of a table."""
 
-    Args:
-        name: Heading of the column.
-        right: Whether its cells are aligned to the right, as numbers are.
-    """
-
-    name: str
-    right: bool = False
+    name: str  #: Heading of the column.
+    right: bool = False  #: Whether its cells are aligned to the right, as numbers are.
 
 
 class Coloured(NamedTuple):

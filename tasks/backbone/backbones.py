@@ -8,34 +8,21 @@ from tasks.paths import AnyPath
 
 @dataclass(frozen=True)
 class Backbone:
-    """A backbone: everything that shapes its bottlenecks, but not where its weights are.
+    """A backbone: everything that shapes its bottlenecks, but not where its weights are."""
 
-    Args:
-        name: Name for people.
-        kind: Name of its kind in `tasks.backbone.kinds`.
-        model: Model of that kind: the variant of EfficientNet-Lite, the name in keras.applications; else empty.
-        weights_sha256: Hash of its weights.
-        size: Height and width of its input in pixels.
-        layers: Layers, outputs or tensors whose averages over the picture make its bottleneck: first the last one,
-            which is the classic bottleneck, then earlier ones. An empty name leaves the choice to the kind.
-        widths: Length of the average of each layer.
-        scaling: Name of a scaling of pixels in `tasks.backbone.scaling`.
-        resampling: Method that resizes its photos.
-        crop: Part of a photo that it sees.
-        input_tensor: Tensor of a graph that takes the scaled pixels; else empty.
-    """
-
-    name: str
-    kind: str
-    model: str
-    weights_sha256: str
-    size: int
+    name: str  #: Name for people.
+    kind: str  #: Name of its kind in `tasks.backbone.kinds`.
+    model: str  #: Model of that kind: the variant of EfficientNet-Lite, the name in keras.applications; else empty.
+    weights_sha256: str  #: Hash of its weights.
+    size: int  #: Height and width of its input in pixels.
+    #: Layers, outputs or tensors whose averages over the picture make its bottleneck: first the last one, which is the
+    #: classic bottleneck, then earlier ones. An empty name leaves the choice to the kind.
     layers: tuple[str, ...]
-    widths: tuple[int, ...]
-    scaling: str
-    resampling: Resampling = "bilinear"
-    crop: Crop = "centre"
-    input_tensor: str = ""
+    widths: tuple[int, ...]  #: Length of the average of each layer.
+    scaling: str  #: Name of a scaling of pixels in `tasks.backbone.scaling`.
+    resampling: Resampling = "bilinear"  #: Method that resizes its photos.
+    crop: Crop = "centre"  #: Part of a photo that it sees.
+    input_tensor: str = ""  #: Tensor of a graph that takes the scaled pixels; else empty.
 
     @property
     def width(self) -> int:

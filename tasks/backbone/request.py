@@ -18,25 +18,17 @@ LAST = "last"
 
 @dataclass(frozen=True)
 class BackboneRequest:
-    """A user's request for a backbone, from the parameters alone.
+    """A user's request for a backbone, from the parameters alone."""
 
-    Args:
-        backbone: A name of the catalog, `keras:<Name>`, or a path of a SavedModel, a `.keras` file or a frozen graph.
-        weights: File or URL of weights that replace the backbone's own; empty keeps its own.
-        size: Height and width of the input in pixels; 0 is the backbone's own.
-        scaling: Scaling of pixels for a user's model; `auto` is the backbone's own.
-        input_tensor: Tensor of a user's frozen graph that takes the scaled pixels.
-        bottleneck_tensor: Tensor, output or layer of a user's model that gives the bottleneck; more follow after
-            commas.
-        layers: Layers that make the bottleneck: `auto` is those that the backbone names, `last` only the last one.
-    """
-
+    #: A name of the catalog, `keras:<Name>`, or a path of a SavedModel, a `.keras` file or a frozen graph.
     backbone: str
-    weights: str = ""
-    size: int = 0
-    scaling: str = AUTO
-    input_tensor: str = ""
+    weights: str = ""  #: File or URL of weights that replace the backbone's own; empty keeps its own.
+    size: int = 0  #: Height and width of the input in pixels; 0 is the backbone's own.
+    scaling: str = AUTO  #: Scaling of pixels for a user's model; `auto` is the backbone's own.
+    input_tensor: str = ""  #: Tensor of a user's frozen graph that takes the scaled pixels.
+    #: Tensor, output or layer of a user's model that gives the bottleneck; more follow after commas.
     bottleneck_tensor: str = ""
+    #: Layers that make the bottleneck: `auto` is those that the backbone names, `last` only the last one.
     layers: str = AUTO
 
     @property

@@ -14,16 +14,11 @@ _CAFFE_MEAN = np.array((103.939, 116.779, 123.68), np.float32)
 
 @dataclass(frozen=True)
 class Scaling:
-    """A scaling of pixels.
+    """A scaling of pixels."""
 
-    Args:
-        formula: Formula for people.
-        use: Models that it is for; empty for one that users cannot need.
-        apply: Function from float32 [..., 3], RGB, 0 to 255, an array or a tensor, to the same shape and kind.
-    """
-
-    formula: str
-    use: str
+    formula: str  #: Formula for people.
+    use: str  #: Models that it is for; empty for one that users cannot need.
+    #: Function from float32 [..., 3], RGB, 0 to 255, an array or a tensor, to the same shape and kind.
     apply: Callable[[Any], Any]
 
 

@@ -37,19 +37,12 @@ _CPUS, _INT8_CPUS = 4, 1
 
 @dataclass(frozen=True)
 class EmbedBlock:
-    """The work of an actor; it is pickled.
-
-    Args:
-        data_root: The data root.
-        weights: Path of the backbone's weights.
-        settings: The settings of the bottlenecks.
-        key: Key of the settings on the machine of the driver.
-    """
+    """The work of an actor; it is pickled."""
 
     data_root: str
-    weights: str
-    settings: BottleneckSettings
-    key: str
+    weights: str  #: Path of the backbone's weights.
+    settings: BottleneckSettings  #: The settings of the bottlenecks.
+    key: str  #: Key of the settings on the machine of the driver.
 
     def __call__(self, block: pa.Table) -> int:
         """Embed a block of photos; returns how many there are."""

@@ -22,15 +22,10 @@ Floats = npt.NDArray[np.float32]
 
 
 class Quantisation(NamedTuple):
-    """How averages are stored as whole numbers.
+    """How averages are stored as whole numbers."""
 
-    Args:
-        dtype: Type of the whole numbers.
-        step: Size of one step of the square root of an average.
-    """
-
-    dtype: Literal["uint8", "int16"]
-    step: float
+    dtype: Literal["uint8", "int16"]  #: Type of the whole numbers.
+    step: float  #: Size of one step of the square root of an average.
 
 
 RELU6 = Quantisation("uint8", math.sqrt(6) / 255)

@@ -22,44 +22,29 @@ AVERAGE = "sign(number) * (number * step) ** 2"
 
 @dataclass(frozen=True)
 class Distortion:
-    """How distorted views are drawn; see `tasks.bottleneck.views`.
+    """How distorted views are drawn; see `tasks.bottleneck.views`."""
 
-    Args:
-        views: Distorted views of each photo.
-        flip_left_right: Whether half of them are mirrored.
-        random_crop: Margin that is cropped at a random place, in per cent of the rest.
-        random_scale: Largest enlargement before the crop, in per cent.
-        random_brightness: Largest change of brightness, in per cent.
-        seed: Seed of the random numbers.
-    """
-
-    views: int
-    flip_left_right: bool
-    random_crop: int
-    random_scale: int
-    random_brightness: int
-    seed: int
+    views: int  #: Distorted views of each photo.
+    flip_left_right: bool  #: Whether half of them are mirrored.
+    random_crop: int  #: Margin that is cropped at a random place, in per cent of the rest.
+    random_scale: int  #: Largest enlargement before the crop, in per cent.
+    random_brightness: int  #: Largest change of brightness, in per cent.
+    seed: int  #: Seed of the random numbers.
 
 
 @dataclass(frozen=True)
 class BottleneckSettings:
-    """Everything that determines a bottleneck.
-
-    Args:
-        backbone: The backbone.
-        encoding: How its pictures are stored.
-        precision: The precision of the forward pass. With one key, processors may give different numbers: in float32,
-            those with AVX2 and with AVX-512 gave the same bits, one with neither differed in 0.002 % of the stored
-            numbers, by one step; a GPU adds in another order too. The difference was not measured between bfloat16
-            with AVX-512 and with AMX, nor between kinds of processor in int8.
-        views: Views that predict: 1 is the plain photo, 2 adds its mirror image.
-        distortion: How distorted views, which are used only in training, are drawn; None for none.
-    """
+    """Everything that determines a bottleneck."""
 
     backbone: Backbone
-    encoding: Encoding
+    encoding: Encoding  #: How its pictures are stored.
+    #: The precision of the forward pass. With one key, processors may give different numbers: in float32, those with
+    #: AVX2 and with AVX-512 gave the same bits, one with neither differed in 0.002 % of the stored numbers, by one
+    #: step; a GPU adds in another order too. The difference was not measured between bfloat16 with AVX-512 and with
+    #: AMX, nor between kinds of processor in int8.
     precision: Precision
-    views: int
+    views: int  #: Views that predict: 1 is the plain photo, 2 adds its mirror image.
+    #: How distorted views, which are used only in training, are drawn; None for none.
     distortion: Distortion | None = None
 
     @property

@@ -15,43 +15,26 @@ from tasks.storage.layout import DataRoot
 
 
 class WantedPhotos(NamedTuple):
-    """The photos that should have bottlenecks.
+    """The photos that should have bottlenecks."""
 
-    Args:
-        keys: Their keys, each once.
-        pictures: Number of them with a picture, according to the decode stage.
-    """
-
-    keys: pa.Array
-    pictures: int
+    keys: pa.Array  #: Their keys, each once.
+    pictures: int  #: Number of them with a picture, according to the decode stage.
 
 
 class PendingPhotos(NamedTuple):
-    """The photos that have a picture and no bottleneck yet.
+    """The photos that have a picture and no bottleneck yet."""
 
-    Args:
-        keys: Their keys, N.
-        shards: The shards with their pictures.
-        holders: Index in `shards` of each photo's shard: int64 [N].
-    """
-
-    keys: pa.Array
-    shards: list[AnyPath]
-    holders: npt.NDArray[np.int64]
+    keys: pa.Array  #: Their keys, N.
+    shards: list[AnyPath]  #: The shards with their pictures.
+    holders: npt.NDArray[np.int64]  #: Index in `shards` of each photo's shard: int64 [N].
 
 
 class EmbedInputs(NamedTuple):
-    """The bottlenecks to compute.
+    """The bottlenecks to compute."""
 
-    Args:
-        root: The data root.
-        settings: The settings of the bottlenecks.
-        weights: Path of the backbone's weights.
-    """
-
-    root: DataRoot
-    settings: BottleneckSettings
-    weights: AnyPath
+    root: DataRoot  #: The data root.
+    settings: BottleneckSettings  #: The settings of the bottlenecks.
+    weights: AnyPath  #: Path of the backbone's weights.
 
 
 class EmbedCounts(NamedTuple):

@@ -16,27 +16,16 @@ _PLAIN = ("evaluation", "snapshot", "run", "test", "decided")
 
 @dataclass(frozen=True)
 class Champion:
-    """The champion of a dataset.
+    """The champion of a dataset."""
 
-    Args:
-        model: Key of the model.
-        since: Date since which it has been champion.
-        evaluation: Key of its evaluation, which holds its predictions.
-        snapshot: Key of the snapshot that it was trained on.
-        run: The run that made it champion.
-        test: Photos, accuracy and interval on the test split of that snapshot.
-        decided: Key of the decision that made it champion.
-        decision: That decision.
-    """
-
-    model: str
-    since: dt.date
-    evaluation: str
-    snapshot: str
-    run: str
-    test: Mapping[str, Any]
-    decided: str
-    decision: Decision
+    model: str  #: Key of the model.
+    since: dt.date  #: Date since which it has been champion.
+    evaluation: str  #: Key of its evaluation, which holds its predictions.
+    snapshot: str  #: Key of the snapshot that it was trained on.
+    run: str  #: The run that made it champion.
+    test: Mapping[str, Any]  #: Photos, accuracy and interval on the test split of that snapshot.
+    decided: str  #: Key of the decision that made it champion.
+    decision: Decision  #: That decision.
 
 
 def read_champion(path: AnyPath) -> Champion | None:

@@ -34,29 +34,18 @@ class OutdatedChampionError(ChampionGoneError):
 
 
 class ChampionInputs(NamedTuple):
-    """Stores, photos and weights.
+    """Stores, photos and weights."""
 
-    Args:
-        root: The data root, with stores and models.
-        folder: Folder that photos' paths are relative to.
-        weights: Paths of the weights of the new model's backbones, by their sha256.
-    """
-
-    root: DataRoot
-    folder: AnyPath
-    weights: Mapping[str, AnyPath]
+    root: DataRoot  #: The data root, with stores and models.
+    folder: AnyPath  #: Folder that photos' paths are relative to.
+    weights: Mapping[str, AnyPath]  #: Paths of the weights of the new model's backbones, by their sha256.
 
 
 class ChampionModel(NamedTuple):
-    """A champion that can predict.
-
-    Args:
-        model: The model.
-        head: Its head with the head's settings; None for a fine-tuned network.
-    """
+    """A champion that can predict."""
 
     model: Model
-    head: tuple[Head, TrainSettings] | None
+    head: tuple[Head, TrainSettings] | None  #: Its head with the head's settings; None for a fine-tuned network.
 
 
 @contextmanager

@@ -18,25 +18,15 @@ from tasks.storage.files import lock_folder, sweep
 
 @dataclass(frozen=True)
 class DecisionInputs:
-    """A new model and the decision that is to be made on it.
+    """A new model and the decision that is to be made on it."""
 
-    Args:
-        key: Key of the decision.
-        dataset: Name of the dataset.
-        run: The run that decides.
-        snapshot: Key of the new model's snapshot.
-        evaluation: Key of the new model's evaluation.
-        test: Photos, accuracy and interval of the new model on the test split.
-        new: The new model.
-    """
-
-    key: str
-    dataset: str
-    run: str
-    snapshot: str
-    evaluation: str
-    test: Mapping[str, Any]
-    new: Candidate
+    key: str  #: Key of the decision.
+    dataset: str  #: Name of the dataset.
+    run: str  #: The run that decides.
+    snapshot: str  #: Key of the new model's snapshot.
+    evaluation: str  #: Key of the new model's evaluation.
+    test: Mapping[str, Any]  #: Photos, accuracy and interval of the new model on the test split.
+    new: Candidate  #: The new model.
 
 
 class DecisionRecord(NamedTuple):

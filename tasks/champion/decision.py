@@ -19,25 +19,16 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Results of a new model and the champion on the same photos.
+    """Results of a new model and the champion on the same photos."""
 
-    Args:
-        left_out: Photos of the test split that are not compared: the champion was trained on them or has no picture.
-        both: Photos that both predict rightly.
-        only_new: Photos that only the new model predicts rightly.
-        only_champion: Photos that only the champion predicts rightly.
-        neither: Photos that neither predicts rightly.
-        interval: Confidence interval of `difference`.
-        p_value: Probability that two models of one accuracy differ as much as this, or more.
-    """
-
+    #: Photos of the test split that are not compared: the champion was trained on them or has no picture.
     left_out: int
-    both: int
-    only_new: int
-    only_champion: int
-    neither: int
-    interval: Bounds
-    p_value: float
+    both: int  #: Photos that both predict rightly.
+    only_new: int  #: Photos that only the new model predicts rightly.
+    only_champion: int  #: Photos that only the champion predicts rightly.
+    neither: int  #: Photos that neither predicts rightly.
+    interval: Bounds  #: Confidence interval of `difference`.
+    p_value: float  #: Probability that two models of one accuracy differ as much as this, or more.
 
     @property
     def photos(self) -> int:
@@ -84,25 +75,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision on the champion.
+    """A decision on the champion."""
 
-    Args:
-        verdict: Outcome for the new model.
-        model: Key of the new model.
-        champion: Key of the champion after the decision; None if a model is refused and there is none.
-        former: Key of the champion before the decision, which may be the same; None if there was none.
-        since: Date since which the champion after the decision has been champion; None if there is none.
-        reason: The reason, in one sentence.
-        comparison: Comparison of the new model with the champion; None if there was none.
-    """
-
-    verdict: Verdict
-    model: str
-    champion: str | None
-    former: str | None
-    since: dt.date | None
-    reason: str
-    comparison: Comparison | None
+    verdict: Verdict  #: Outcome for the new model.
+    model: str  #: Key of the new model.
+    champion: str | None  #: Key of the champion after the decision; None if a model is refused and there is none.
+    former: str | None  #: Key of the champion before the decision, which may be the same; None if there was none.
+    since: dt.date | None  #: Date since which the champion after the decision has been champion; None if there is none.
+    reason: str  #: The reason, in one sentence.
+    comparison: Comparison | None  #: Comparison of the new model with the champion; None if there was none.
 
     def to_json(self) -> dict[str, Any]:
         """Return plain Python values: the details of the manifest, and `champion` in a run record."""

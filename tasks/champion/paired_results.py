@@ -22,19 +22,13 @@ _TRAINED_ON = pa.array(["train", "validation"])
 
 
 class PairedResults(NamedTuple):
-    """Results of both models on N photos.
+    """Results of both models on N photos."""
 
-    Args:
-        new: Hits of the new model: bool [N].
-        champion: Hits of the champion on the same photos: bool [N].
-        predicted: Number of the N that the champion predicted for this comparison.
-        left_out: Photos of the test split that are not among the N: the champion was trained on them, has no picture of
-            them, or cannot predict them.
-    """
-
-    new: Hits
-    champion: Hits
-    predicted: int
+    new: Hits  #: Hits of the new model: bool [N].
+    champion: Hits  #: Hits of the champion on the same photos: bool [N].
+    predicted: int  #: Number of the N that the champion predicted for this comparison.
+    #: Photos of the test split that are not among the N: the champion was trained on them, has no picture of them, or
+    #: cannot predict them.
     left_out: int
 
 

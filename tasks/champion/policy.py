@@ -12,19 +12,12 @@ from tasks.runs.records import Verdict
 
 @dataclass(frozen=True)
 class Candidate:
-    """A new model.
+    """A new model."""
 
-    Args:
-        model: Key of the model.
-        date: Date of its run.
-        accuracy: Its test accuracy, in [0, 1].
-        min_accuracy: Accuracy below which it is refused, in [0, 1].
-    """
-
-    model: str
-    date: dt.date
-    accuracy: float
-    min_accuracy: float
+    model: str  #: Key of the model.
+    date: dt.date  #: Date of its run.
+    accuracy: float  #: Its test accuracy, in [0, 1].
+    min_accuracy: float  #: Accuracy below which it is refused, in [0, 1].
 
 
 def choose(new: Candidate, champion: Champion | None, compare: Callable[[Champion], Comparison | None]) -> Decision:

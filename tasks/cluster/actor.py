@@ -23,19 +23,12 @@ Work = Callable[[pa.Table], Any]
 
 
 class Job(NamedTuple):
-    """The processing of blocks.
+    """The processing of blocks."""
 
-    Args:
-        stage: Name of the stage.
-        data_root: The data root, which all nodes see, as `text_of` writes it.
-        work: Function of a block that can be pickled, of a class that the nodes have too.
-        mark: A temporary file that `results` makes in the data root; empty on an object store.
-    """
-
-    stage: str
-    data_root: str
-    work: Work
-    mark: str = ""
+    stage: str  #: Name of the stage.
+    data_root: str  #: The data root, which all nodes see, as `text_of` writes it.
+    work: Work  #: Function of a block that can be pickled, of a class that the nodes have too.
+    mark: str = ""  #: A temporary file that `results` makes in the data root; empty on an object store.
 
 
 class Failure(NamedTuple):

@@ -14,17 +14,11 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Ray cluster.
+    """A Ray cluster."""
 
-    Args:
-        address: Address for Ray, `auto` or `<host>:<port>`; empty starts a Ray on this machine for its work.
-        gpus: GPUs of each actor that can use one.
-        cpus: Processors of a Ray that is started; 0 is all that this process may use.
-    """
-
-    address: str = ""
-    gpus: float = 0
-    cpus: int = 0
+    address: str = ""  #: Address for Ray, `auto` or `<host>:<port>`; empty starts a Ray on this machine for its work.
+    gpus: float = 0  #: GPUs of each actor that can use one.
+    cpus: int = 0  #: Processors of a Ray that is started; 0 is all that this process may use.
 
     def __str__(self) -> str:
         return f"Ray cluster {self.address}" if self.address else "Ray of this machine"

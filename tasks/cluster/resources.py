@@ -13,17 +13,11 @@ class Node(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """Actors of one size.
+    """Actors of one size."""
 
-    Args:
-        actors: Number of actors that the cluster has room for now, possibly 0.
-        cpus: Processors of each.
-        gpus: GPUs of each, possibly a fraction.
-    """
-
-    actors: int
-    cpus: int
-    gpus: float
+    actors: int  #: Number of actors that the cluster has room for now, possibly 0.
+    cpus: int  #: Processors of each.
+    gpus: float  #: GPUs of each, possibly a fraction.
 
 
 def fit_pool(nodes: Sequence[Node], most_cpus: int, gpus: float) -> Pool:

@@ -35,23 +35,15 @@ _Trained = tuple[Floats, dict[str, Any]]
 
 @dataclass(frozen=True)
 class CellResult:
-    """Result of a cell.
+    """Result of a cell."""
 
-    Args:
-        photos: Number of training photos.
-        correct: Number of test photos that are predicted correctly.
-        test_photos: Number of test photos.
-        seconds: Time to load the backbone, to compute bottlenecks and to fit a head, or to build and train a network.
-        passes: Number of photos that went through the backbone; each view and each epoch counts.
-        cut: Whether the time allowed fewer passes than planned.
-    """
-
-    photos: int
-    correct: int
-    test_photos: int
+    photos: int  #: Number of training photos.
+    correct: int  #: Number of test photos that are predicted correctly.
+    test_photos: int  #: Number of test photos.
+    #: Time to load the backbone, to compute bottlenecks and to fit a head, or to build and train a network.
     seconds: float
-    passes: int
-    cut: bool
+    passes: int  #: Number of photos that went through the backbone; each view and each epoch counts.
+    cut: bool  #: Whether the time allowed fewer passes than planned.
 
 
 @dataclass(frozen=True, eq=False)

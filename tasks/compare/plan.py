@@ -19,19 +19,12 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """Parameters of a comparison.
+    """Parameters of a comparison."""
 
-    Args:
-        sizes: Numbers of training photos a label; 0 is all.
-        seeds: Number of draws of the photos, for sizes of up to 50.
-        epochs: Passes of a whole network over its training photos.
-        minutes: Most minutes for training all whole networks; 0 is no limit.
-    """
-
-    sizes: tuple[int, ...]
-    seeds: int
-    epochs: int
-    minutes: float
+    sizes: tuple[int, ...]  #: Numbers of training photos a label; 0 is all.
+    seeds: int  #: Number of draws of the photos, for sizes of up to 50.
+    epochs: int  #: Passes of a whole network over its training photos.
+    minutes: float  #: Most minutes for training all whole networks; 0 is no limit.
 
 
 def network_recipe(settings: CellSettings) -> NetworkRecipe:

@@ -17,21 +17,13 @@ from tasks.storage.files import publish_bytes
 
 @dataclass(frozen=True)
 class ComparisonRun:
-    """The run of a comparison, for the report.
+    """The run of a comparison, for the report."""
 
-    Args:
-        dataset: Name of the dataset.
-        date: Date of the run.
-        backbone: Name of the backbone.
-        size: Height and width of its input in pixels.
-        provenance: Keys and parameters, in the order of the report.
-    """
-
-    dataset: str
-    date: dt.date
-    backbone: str
-    size: int
-    provenance: Mapping[str, str]
+    dataset: str  #: Name of the dataset.
+    date: dt.date  #: Date of the run.
+    backbone: str  #: Name of the backbone.
+    size: int  #: Height and width of its input in pixels.
+    provenance: Mapping[str, str]  #: Keys and parameters, in the order of the report.
 
 
 def publish_comparison(folder: AnyPath, cells: Sequence[Manifest], run: ComparisonRun) -> None:

@@ -23,25 +23,15 @@ ALL = 0
 
 @dataclass(frozen=True)
 class CellSettings:
-    """One way to train, on so many photos of each label.
-
-    Args:
-        way: The way.
-        photos_per_label: Most training photos of each label; 0 takes all.
-        seed: Seed of the drawn photos and of the training.
-        backbone: The network.
-        encoding: Encoding of its stored pictures.
-        epochs: Passes of a whole network over the training photos; few photos get more, see `LEAST_PASSES`.
-        seconds: Most seconds for training a whole network; None is no limit.
-    """
+    """One way to train, on so many photos of each label."""
 
     way: Way
-    photos_per_label: int
-    seed: int
-    backbone: Backbone
-    encoding: Encoding
-    epochs: int
-    seconds: float | None
+    photos_per_label: int  #: Most training photos of each label; 0 takes all.
+    seed: int  #: Seed of the drawn photos and of the training.
+    backbone: Backbone  #: The network.
+    encoding: Encoding  #: Encoding of its stored pictures.
+    epochs: int  #: Passes of a whole network over the training photos; few photos get more, see `LEAST_PASSES`.
+    seconds: float | None  #: Most seconds for training a whole network; None is no limit.
 
     @property
     def decode(self) -> DecodeSettings:

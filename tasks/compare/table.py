@@ -35,34 +35,21 @@ def _row(cell: Manifest) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class AveragedResult:
-    """Result of one way on one number of photos, averaged over the draws.
-
-    Args:
-        way: The way.
-        photos_per_label: Training photos a label; 0 is all.
-        photos: Training photos of all labels.
-        draws: Number of draws.
-        accuracy: Mean accuracy.
-        interval: 95 % interval (Wilson) of the mean accuracy as that of one test: the draws share their test photos, so
-            more draws do not make it narrower.
-        least: Least accuracy of a draw.
-        most: Greatest accuracy of a draw.
-        seconds: Mean time of training.
-        passes: Mean number of photos that went through the network.
-        cut: Whether any draw ran out of time.
-    """
+    """Result of one way on one number of photos, averaged over the draws."""
 
     way: Way
-    photos_per_label: int
-    photos: int
-    draws: int
-    accuracy: float
+    photos_per_label: int  #: Training photos a label; 0 is all.
+    photos: int  #: Training photos of all labels.
+    draws: int  #: Number of draws.
+    accuracy: float  #: Mean accuracy.
+    #: 95 % interval (Wilson) of the mean accuracy as that of one test: the draws share their test photos, so more draws
+    #: do not make it narrower.
     interval: Interval
-    least: float
-    most: float
-    seconds: float
-    passes: float
-    cut: bool
+    least: float  #: Least accuracy of a draw.
+    most: float  #: Greatest accuracy of a draw.
+    seconds: float  #: Mean time of training.
+    passes: float  #: Mean number of photos that went through the network.
+    cut: bool  #: Whether any draw ran out of time.
 
 
 def average(table: pa.Table) -> list[AveragedResult]:

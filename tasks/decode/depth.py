@@ -31,15 +31,11 @@ _SWAPPED = {";16L": ";16B", ";16B": ";16L"}
 
 @dataclass(frozen=True)
 class Depth:
-    """The depth of values of 16 bits, by their file.
+    """The depth of values of 16 bits, by their file."""
 
-    Args:
-        white: Value of white; None if the file does not state it.
-        significant: Number of significant bits, by a PNG's `sBIT`. The standard says that they are the upper bits, but
-            some programs write the lower ones.
-    """
-
-    white: int | None = None
+    white: int | None = None  #: Value of white; None if the file does not state it.
+    #: Number of significant bits, by a PNG's `sBIT`. The standard says that they are the upper bits, but some programs
+    #: write the lower ones.
     significant: int = _BITS
 
 

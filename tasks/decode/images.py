@@ -38,23 +38,14 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded photo.
+    """A decoded photo."""
 
-    Args:
-        image: Encoded square.
-        width: Width of the upright original in pixels.
-        height: Height of the upright original in pixels.
-        format: Pillow's name of the original's format (`JPEG`, `MPO` for a JPEG with further pictures, `PNG`, ...).
-        mode: Pillow's name of the original's mode (`RGB`, `CMYK`, `I;16`, ...).
-        flaws: Damage of the original.
-    """
-
-    image: bytes
-    width: int
-    height: int
-    format: str
-    mode: str
-    flaws: tuple[Flaw, ...] = ()
+    image: bytes  #: Encoded square.
+    width: int  #: Width of the upright original in pixels.
+    height: int  #: Height of the upright original in pixels.
+    format: str  #: Pillow's name of the original's format (`JPEG`, `MPO` for a JPEG with further pictures, `PNG`, ...).
+    mode: str  #: Pillow's name of the original's mode (`RGB`, `CMYK`, `I;16`, ...).
+    flaws: tuple[Flaw, ...] = ()  #: Damage of the original.
 
 
 def decode_photo(data: bytes, settings: DecodeSettings, max_pixels: int = MAX_PIXELS) -> Picture:

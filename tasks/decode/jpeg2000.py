@@ -11,19 +11,12 @@ _SIZES = struct.Struct(">H8IHB")  # the segment up to the precision of the first
 
 
 class Codestream(NamedTuple):
-    """Facts from the markers of a JPEG 2000 file.
+    """Facts from the markers of a JPEG 2000 file."""
 
-    Args:
-        bits: Bits per value of the first component; 0 if not stated.
-        end: Offset of the end of the last tile part.
-        ended: Whether the end marker follows.
-        complete: Whether all parts of all tiles are present.
-    """
-
-    bits: int
-    end: int
-    ended: bool
-    complete: bool
+    bits: int  #: Bits per value of the first component; 0 if not stated.
+    end: int  #: Offset of the end of the last tile part.
+    ended: bool  #: Whether the end marker follows.
+    complete: bool  #: Whether all parts of all tiles are present.
 
 
 def read_codestream(data: bytes) -> Codestream:

@@ -29,21 +29,13 @@ _COLUMNS = ("sha256", "path", "bytes", "too_large")
 
 @dataclass(frozen=True)
 class DecodeBlock:
-    """The work of an actor: decodes a block of photos.
+    """The work of an actor: decodes a block of photos."""
 
-    Args:
-        data_root: Data root with the stores, as `text_of` writes it.
-        folder: Folder of the photos' paths, likewise.
-        settings: How to decode the photos.
-        key: Key of the settings as the driver computes it.
-        max_pixels: Largest number of pixels of a photo.
-    """
-
-    data_root: str
-    folder: str
-    settings: DecodeSettings
-    key: str
-    max_pixels: int
+    data_root: str  #: Data root with the stores, as `text_of` writes it.
+    folder: str  #: Folder of the photos' paths, likewise.
+    settings: DecodeSettings  #: How to decode the photos.
+    key: str  #: Key of the settings as the driver computes it.
+    max_pixels: int  #: Largest number of pixels of a photo.
 
     def __call__(self, block: pa.Table) -> DecodeCounts:
         """Decode a block of photos."""

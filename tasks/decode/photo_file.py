@@ -21,17 +21,11 @@ TIMED_OUT = Rejection(
 
 
 class Photo(NamedTuple):
-    """A photo to decode.
+    """A photo to decode."""
 
-    Args:
-        sha256: Key of the photo.
-        path: Path of the file, relative to the dataset's folder.
-        size: Bytes of a file on an object store, which limit how many are fetched at once; 0 for local files.
-    """
-
-    sha256: str
-    path: str
-    size: int = 0
+    sha256: str  #: Key of the photo.
+    path: str  #: Path of the file, relative to the dataset's folder.
+    size: int = 0  #: Bytes of a file on an object store, which limit how many are fetched at once; 0 for local files.
 
 
 class DecodeResult(NamedTuple):

@@ -40,24 +40,16 @@ class DecodeStores:
 
 @dataclass(frozen=True)
 class DecodeCounts:
-    """Counts of the photos of a run.
+    """Counts of the photos of a run."""
 
-    Args:
-        new: Photos decoded by this run.
-        reused: Photos that had a picture before.
-        rejected: Photos rejected by this run.
-        rejected_before: Photos rejected by an earlier run and not tried again, or still too large.
-        skipped: Photos in neither store, since their files could not be read or their processes were killed. The next
-            run tries them again.
-        flawed: Photos decoded by this run despite damage to their files.
-    """
-
-    new: int = 0
-    reused: int = 0
-    rejected: int = 0
-    rejected_before: int = 0
+    new: int = 0  #: Photos decoded by this run.
+    reused: int = 0  #: Photos that had a picture before.
+    rejected: int = 0  #: Photos rejected by this run.
+    rejected_before: int = 0  #: Photos rejected by an earlier run and not tried again, or still too large.
+    #: Photos in neither store, since their files could not be read or their processes were killed. The next run tries
+    #: them again.
     skipped: tuple[MissingPhoto, ...] = ()
-    flawed: Flawed = NONE_FLAWED
+    flawed: Flawed = NONE_FLAWED  #: Photos decoded by this run despite damage to their files.
 
     def __add__(self, other: "DecodeCounts") -> "DecodeCounts":
         """Combine the photos of both."""

@@ -12,17 +12,11 @@ _ANCILLARY = 0x20
 
 
 class Chunk(NamedTuple):
-    """A chunk of a PNG.
+    """A chunk of a PNG."""
 
-    Args:
-        kind: Type, such as `IDAT`.
-        start: Offset of the chunk, which begins with its length.
-        end: Offset of the next chunk.
-    """
-
-    kind: bytes
-    start: int
-    end: int
+    kind: bytes  #: Type, such as `IDAT`.
+    start: int  #: Offset of the chunk, which begins with its length.
+    end: int  #: Offset of the next chunk.
 
     @property
     def is_picture(self) -> bool:

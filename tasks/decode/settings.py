@@ -17,22 +17,16 @@ Crop = Literal["centre", "stretch"]
 class DecodeSettings:
     """How photos are decoded.
 
-    Args:
-        size: Height and width of the stored square, in pixels.
-        resize: Pixels of the photo's short side before the square is cropped from its centre; at least `size`.
-        resampling: Filter, always antialiased.
-        encoding: `jpeg` is quality 95 without chroma subsampling; `png` is lossless.
-        crop: `centre` keeps proportions and crops to the square; `stretch` squeezes the whole photo into the square, as
-            the networks of 2015 expect.
-
     Raises:
         SettingError: A value is invalid.
     """
 
-    size: int
-    resize: int
-    resampling: Resampling = "bicubic"
-    encoding: Encoding = "jpeg"
+    size: int  #: Height and width of the stored square, in pixels.
+    resize: int  #: Pixels of the photo's short side before the square is cropped from its centre; at least `size`.
+    resampling: Resampling = "bicubic"  #: Filter, always antialiased.
+    encoding: Encoding = "jpeg"  #: `jpeg` is quality 95 without chroma subsampling; `png` is lossless.
+    #: `centre` keeps proportions and crops to the square; `stretch` squeezes the whole photo into the square, as the
+    #: networks of 2015 expect.
     crop: Crop = "centre"
 
     def __post_init__(self) -> None:

@@ -17,23 +17,17 @@ from tasks.storage.files import publish_json, read_json
 
 @dataclass(frozen=True)
 class Expected:
-    """Facts about a file before it is fetched, and remedies.
+    """Facts about a file before it is fetched, and remedies."""
 
-    Args:
-        size: Its bytes.
-        sha256: The hash of its bytes, 64 lower-case hex digits.
-        accept_remedy: How to accept another file as the right one.
-        alternative: Follows the remedy "put the file at ..." where the file cannot be fetched.
-        verify: Where no hash is known, checks the new file, with its URL for the error, before it replaces an older
-            one; raises DownloadError.
-        is_used_up: Whether results of a file with a hash are there, so that the file itself is not needed.
-    """
-
-    size: int | None = None
-    sha256: str | None = None
-    accept_remedy: str = "give its size and hash in data/catalog.toml"
+    size: int | None = None  #: Its bytes.
+    sha256: str | None = None  #: The hash of its bytes, 64 lower-case hex digits.
+    accept_remedy: str = "give its size and hash in data/catalog.toml"  #: How to accept another file as the right one.
+    #: Follows the remedy "put the file at ..." where the file cannot be fetched.
     alternative: str = " or use --dataset sample"
+    #: Where no hash is known, checks the new file, with its URL for the error, before it replaces an older one; raises
+    #: DownloadError.
     verify: Callable[[Path, str], None] | None = None
+    #: Whether results of a file with a hash are there, so that the file itself is not needed.
     is_used_up: Callable[[str], bool] = lambda _: False
 
 

@@ -30,17 +30,11 @@ class ArchiveFile(BufferedReader):
 
 
 class Member(NamedTuple):
-    """A file of an archive.
+    """A file of an archive."""
 
-    Args:
-        path: Relative path that no other member has.
-        data: Its bytes, in pieces; to be read before the next member is requested.
-        copy_of: An earlier member with the same bytes, for a hard link; then `data` is empty.
-    """
-
-    path: str
-    data: Iterator[bytes]
-    copy_of: str | None = None
+    path: str  #: Relative path that no other member has.
+    data: Iterator[bytes]  #: Its bytes, in pieces; to be read before the next member is requested.
+    copy_of: str | None = None  #: An earlier member with the same bytes, for a hard link; then `data` is empty.
 
 
 def read_exactly(read: Callable[[int], bytes], size: int) -> Iterator[bytes]:

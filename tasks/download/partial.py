@@ -23,19 +23,12 @@ _SENDABLE = re.compile("[!-~]([ -~]{0,998}[!-~])?")
 
 @dataclass(frozen=True)
 class Origin:
-    """The version of a file on a server that some bytes are from.
+    """The version of a file on a server that some bytes are from."""
 
-    Args:
-        url: URL of the file, without secrets.
-        etag: The server's name of the version.
-        last_modified: When the version was made, as the server writes it.
-        total: Bytes of the file; None where the server did not say.
-    """
-
-    url: str
-    etag: str | None
-    last_modified: str | None
-    total: int | None = None
+    url: str  #: URL of the file, without secrets.
+    etag: str | None  #: The server's name of the version.
+    last_modified: str | None  #: When the version was made, as the server writes it.
+    total: int | None = None  #: Bytes of the file; None where the server did not say.
 
     def __post_init__(self) -> None:
         if not isinstance(self.url, str) or not isinstance(self.total, int | None):

@@ -26,25 +26,17 @@ class TransientError(Exception):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to keep trying.
+    """How long to keep trying."""
 
-    Args:
-        max_attempts: Attempts in a row that bring nothing new.
-        first_delay: Seconds before the second attempt; each later delay is twice as long as the one before.
-        max_delay: Seconds that a delay grows to.
-        max_retry_after: Seconds that a server may ask us to wait (Retry-After); a longer wait is an error.
-        timeout: Seconds without a byte after which a connection counts as broken, and within which a server must
-            begin to answer.
-        min_rate: Bytes a second that must come on average over any `timeout` seconds.
-        max_seconds: Seconds for all attempts together; the bytes that have come by then are kept for the next run.
-    """
-
-    max_attempts: int = 6
-    first_delay: float = 1.0
-    max_delay: float = 30.0
+    max_attempts: int = 6  #: Attempts in a row that bring nothing new.
+    first_delay: float = 1.0  #: Seconds before the second attempt; each later delay is twice as long as the one before.
+    max_delay: float = 30.0  #: Seconds that a delay grows to.
+    #: Seconds that a server may ask us to wait (Retry-After); a longer wait is an error.
     max_retry_after: float = 300.0
+    #: Seconds without a byte after which a connection counts as broken, and within which a server must begin to answer.
     timeout: float = 30.0
-    min_rate: float = 1000.0
+    min_rate: float = 1000.0  #: Bytes a second that must come on average over any `timeout` seconds.
+    #: Seconds for all attempts together; the bytes that have come by then are kept for the next run.
     max_seconds: float = 12 * 3600.0
 
     @property

@@ -39,17 +39,11 @@ class LastSnapshot(NamedTuple):
 
 
 class UnreachableSource(NamedTuple):
-    """A source that could not be reached, and the photos that a run falls back on.
+    """A source that could not be reached, and the photos that a run falls back on."""
 
-    Args:
-        source: Its kind and place, for people.
-        why: The cause, in a few words.
-        last: The snapshot that is used in place of a new one.
-    """
-
-    source: str
-    why: str
-    last: LastSnapshot
+    source: str  #: Its kind and place, for people.
+    why: str  #: The cause, in a few words.
+    last: LastSnapshot  #: The snapshot that is used in place of a new one.
 
     def details(self) -> dict[str, str]:
         """Return what manifests and records keep of it."""

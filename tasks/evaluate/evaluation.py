@@ -21,17 +21,11 @@ from tasks.train.settings import FinetuneSettings, TrainSettings
 
 
 class TrainedOn(NamedTuple):
-    """Training data of a head or network.
+    """Training data of a head or network."""
 
-    Args:
-        manifests: Manifests of the bottleneck stages of a head, or of the decode stage of a network.
-        weights: Path of the weights of a network's backbone.
-        statistics: Folder that keeps the statistics of the dataset's photos; None keeps none.
-    """
-
-    manifests: Sequence[Manifest]
-    weights: AnyPath
-    statistics: AnyPath | None = None
+    manifests: Sequence[Manifest]  #: Manifests of the bottleneck stages of a head, or of the decode stage of a network.
+    weights: AnyPath  #: Path of the weights of a network's backbone.
+    statistics: AnyPath | None = None  #: Folder that keeps the statistics of the dataset's photos; None keeps none.
 
 
 def evaluate(

@@ -24,25 +24,15 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelMetrics:
-    """Scores of one label.
-
-    Args:
-        label: The label.
-        photos: Number of photos of the label.
-        predicted: Number of photos with the label predicted.
-        correct: Number of photos of the label that are predicted rightly.
-        precision: correct / predicted; None if the label is never predicted.
-        recall: correct / photos; None if no photo has the label.
-        f1: Harmonic mean of precision and recall, 2 correct / (photos + predicted); None if both are 0.
-    """
+    """Scores of one label."""
 
     label: str
-    photos: int
-    predicted: int
-    correct: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
+    photos: int  #: Number of photos of the label.
+    predicted: int  #: Number of photos with the label predicted.
+    correct: int  #: Number of photos of the label that are predicted rightly.
+    precision: float | None  #: correct / predicted; None if the label is never predicted.
+    recall: float | None  #: correct / photos; None if no photo has the label.
+    f1: float | None  #: Harmonic mean of precision and recall, 2 correct / (photos + predicted); None if both are 0.
 
     @property
     def precision_interval(self) -> Interval | None:
@@ -57,27 +47,17 @@ class LabelMetrics:
 
 @dataclass(frozen=True, eq=False)  # a generated == would fail on arrays
 class Metrics:
-    """Metrics of predictions.
+    """Metrics of predictions."""
 
-    Args:
-        photos: Number of photos.
-        correct: Number of photos that are predicted rightly.
-        accuracy: correct / photos.
-        interval: The 95 % Wilson interval of the accuracy.
-        log_loss: Mean of -ln(probability of the true label), in nats.
-        expected_calibration_error: See the function of this name.
-        confusion: int64 [C, C], photos by true label (rows) and predicted label (columns), both in the labels' order.
-        per_label: One entry a label, in the labels' order.
-    """
-
-    photos: int
-    correct: int
-    accuracy: float
-    interval: Interval
-    log_loss: float
-    expected_calibration_error: float
+    photos: int  #: Number of photos.
+    correct: int  #: Number of photos that are predicted rightly.
+    accuracy: float  #: correct / photos.
+    interval: Interval  #: The 95 % Wilson interval of the accuracy.
+    log_loss: float  #: Mean of -ln(probability of the true label), in nats.
+    expected_calibration_error: float  #: See the function of this name.
+    #: int64 [C, C], photos by true label (rows) and predicted label (columns), both in the labels' order.
     confusion: NDArray[np.int64]
-    per_label: tuple[LabelMetrics, ...]
+    per_label: tuple[LabelMetrics, ...]  #: One entry a label, in the labels' order.
 
     def to_json(self) -> dict[str, Any]:
         """Return plain Python values for metrics.json; what is undefined is None."""

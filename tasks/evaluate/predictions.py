@@ -26,15 +26,10 @@ _MAX_VALUES = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class PredictedPhotos:
-    """Photos and their predicted probabilities.
+    """Photos and their predicted probabilities."""
 
-    Args:
-        photos: N photos of C labels.
-        probabilities: float32 [N, C], each row sums to 1.
-    """
-
-    photos: LabelledPhotos
-    probabilities: Probabilities
+    photos: LabelledPhotos  #: N photos of C labels.
+    probabilities: Probabilities  #: float32 [N, C], each row sums to 1.
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:

@@ -11,15 +11,11 @@ CODE_VERSION = 4
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """Settings that determine an evaluation.
+    """Settings that determine an evaluation."""
 
-    Args:
-        train: Settings of the head, which cross-validation uses for its own heads too, or of the fine-tuned network.
-        folds: Folds of a head's cross-validation; 0 for none.
-    """
-
+    #: Settings of the head, which cross-validation uses for its own heads too, or of the fine-tuned network.
     train: TrainSettings | FinetuneSettings
-    folds: int
+    folds: int  #: Folds of a head's cross-validation; 0 for none.
 
     def key(self, snapshot: str) -> str:
         """Return the key of the evaluation on a snapshot."""

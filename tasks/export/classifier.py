@@ -15,22 +15,15 @@ from tasks.train.settings import TrainSettings
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A trained model, ready to be exported.
+    """A trained model, ready to be exported."""
 
-    Args:
-        size: Height and width of its pixels, S.
-        network: For inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to the concatenated averages
-            of the head's layers, [N, D]; a fine-tuned network's, to the logits, [N, C].
-        keras_model: The same as a Keras model; None for a graph.
-        head: The head; None for a fine-tuned network.
-        views: Views that it predicts from: 1 is the plain photo, 2 adds its mirror image.
-    """
-
-    size: int
+    size: int  #: Height and width of its pixels, S.
+    #: For inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to the concatenated averages of the
+    #: head's layers, [N, D]; a fine-tuned network's, to the logits, [N, C].
     network: Network
-    keras_model: "keras.Model | None"
-    head: Head | None
-    views: int
+    keras_model: "keras.Model | None"  #: The same as a Keras model; None for a graph.
+    head: Head | None  #: The head; None for a fine-tuned network.
+    views: int  #: Views that it predicts from: 1 is the plain photo, 2 adds its mirror image.
 
     def probabilities(self, pixels: Any) -> Any:
         """Predict photos, uint8 [N, S, S, 3], RGB, inside a `tf.function`.
@@ -55,17 +48,11 @@ class Classifier:
 
 
 class FrozenGraph(NamedTuple):
-    """A classifier as a graph whose weights are constants.
-
-    Args:
-        graph: The graph.
-        pixels: Name of the tensor of the pixels, uint8 [N, S, S, 3].
-        probabilities: Name of the tensor of the probabilities, float32 [N, C].
-    """
+    """A classifier as a graph whose weights are constants."""
 
     graph: "tf.compat.v1.GraphDef"
-    pixels: str
-    probabilities: str
+    pixels: str  #: Name of the tensor of the pixels, uint8 [N, S, S, 3].
+    probabilities: str  #: Name of the tensor of the probabilities, float32 [N, C].
 
     def call(self, pixels: Any) -> Any:
         """Predict photos, inside a `tf.function`; see `Classifier.probabilities`."""

@@ -28,19 +28,12 @@ from tasks.storage.tempfiles import scratch_folder
 
 @dataclass(frozen=True)
 class ExportInputs:
-    """The photos that an export is tested on.
+    """The photos that an export is tested on."""
 
-    Args:
-        evaluation: Folder of the model's evaluation.
-        photos: The folder that the snapshot's paths are relative to.
-        root: The data root.
-        max_pixels: Pixels that a photo may have.
-    """
-
-    evaluation: AnyPath
-    photos: AnyPath
-    root: DataRoot
-    max_pixels: int = MAX_PIXELS
+    evaluation: AnyPath  #: Folder of the model's evaluation.
+    photos: AnyPath  #: The folder that the snapshot's paths are relative to.
+    root: DataRoot  #: The data root.
+    max_pixels: int = MAX_PIXELS  #: Pixels that a photo may have.
 
 
 def export_model(model: Model, inputs: ExportInputs, progress: Progress) -> Export:

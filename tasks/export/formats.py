@@ -8,21 +8,13 @@ METRICS = "metrics.json"
 
 
 class ExportFormat(NamedTuple):
-    """A format of a model.
+    """A format of a model."""
 
-    Args:
-        name: Name of its file or folder.
-        description: Its input and its precision, for the model card.
-        bar: Share of all photos on which it should predict the same label as the pipeline, apart from ties.
-        precision: The precision of its network.
-        decodes: Whether it takes photos' files, and decodes them.
-    """
-
-    name: str
-    description: str
-    bar: float
-    precision: str
-    decodes: bool
+    name: str  #: Name of its file or folder.
+    description: str  #: Its input and its precision, for the model card.
+    bar: float  #: Share of all photos on which it should predict the same label as the pipeline, apart from ties.
+    precision: str  #: The precision of its network.
+    decodes: bool  #: Whether it takes photos' files, and decodes them.
 
 
 _FILES, _PIXELS = "photos' files (JPEG, PNG), computes in float32", "pixels, computes in"
@@ -35,23 +27,14 @@ FORMATS = (SAVED_MODEL, KERAS, TFLITE, TFLITE_INT8)
 
 @dataclass(frozen=True)
 class Export:
-    """The outcome of an export.
+    """The outcome of an export."""
 
-    Args:
-        formats: Figures of each format by its name, from `tasks.export.parity.compare`.
-        left_out: Test photos that the formats that decode were not tested on, by reason.
-        converted: Test photos that were converted to PNG for these formats.
-        lacking: Reasons for missing formats, by their names.
-        refused: Reason for publishing no format; None if they were published.
-        files: Names of its files and folders.
-    """
-
-    formats: Mapping[str, Mapping[str, Any]]
-    left_out: Mapping[str, int]
-    converted: int
-    lacking: Mapping[str, str]
-    refused: str | None
-    files: Sequence[str] = (METRICS,)
+    formats: Mapping[str, Mapping[str, Any]]  #: Figures of each format by its name, from `tasks.export.parity.compare`.
+    left_out: Mapping[str, int]  #: Test photos that the formats that decode were not tested on, by reason.
+    converted: int  #: Test photos that were converted to PNG for these formats.
+    lacking: Mapping[str, str]  #: Reasons for missing formats, by their names.
+    refused: str | None  #: Reason for publishing no format; None if they were published.
+    files: Sequence[str] = (METRICS,)  #: Names of its files and folders.
 
     def metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json."""

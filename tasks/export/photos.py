@@ -40,21 +40,13 @@ _SCALE = 2
 
 @dataclass(frozen=True, eq=False)
 class ReferencePhotos:
-    """N photos of the test split with the pipeline's predictions.
+    """N photos of the test split with the pipeline's predictions."""
 
-    Args:
-        keys: Their sha256, N.
-        paths: Their paths in the dataset, N.
-        truth: int64 [N], the index of each photo's label in `labels`.
-        probabilities: The pipeline's predictions, float32 [N, C].
-        labels: The labels, C.
-    """
-
-    keys: Sequence[str]
-    paths: Sequence[str]
-    truth: npt.NDArray[np.int64]
-    probabilities: Floats
-    labels: tuple[str, ...]
+    keys: Sequence[str]  #: Their sha256, N.
+    paths: Sequence[str]  #: Their paths in the dataset, N.
+    truth: npt.NDArray[np.int64]  #: int64 [N], the index of each photo's label in `labels`.
+    probabilities: Floats  #: The pipeline's predictions, float32 [N, C].
+    labels: tuple[str, ...]  #: The labels, C.
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -94,33 +86,20 @@ Convert = Callable[[ReferencePhotos], Sequence[bytes | None]]
 
 
 class PhotoFiles(NamedTuple):
-    """The files that exports are tested on.
+    """The files that exports are tested on."""
 
-    Args:
-        photos: The photos that could be read, N.
-        files: Their bytes, JPEG or PNG, N.
-        left_out: Number of photos that were left out, by reason.
-        converted: Number of files that were converted to PNG.
-    """
-
-    photos: ReferencePhotos
-    files: list[bytes]
-    left_out: dict[str, int]
-    converted: int
+    photos: ReferencePhotos  #: The photos that could be read, N.
+    files: list[bytes]  #: Their bytes, JPEG or PNG, N.
+    left_out: dict[str, int]  #: Number of photos that were left out, by reason.
+    converted: int  #: Number of files that were converted to PNG.
 
 
 class ExportPhotos(NamedTuple):
-    """The test photos of an export.
+    """The test photos of an export."""
 
-    Args:
-        reference: The photos with the pipeline's predictions, N.
-        files: The files of those that could be read, for formats that decode.
-        pictures: Encoded pictures of all photos, N, for formats that take pixels.
-    """
-
-    reference: ReferencePhotos
-    files: PhotoFiles
-    pictures: list[bytes]
+    reference: ReferencePhotos  #: The photos with the pipeline's predictions, N.
+    files: PhotoFiles  #: The files of those that could be read, for formats that decode.
+    pictures: list[bytes]  #: Encoded pictures of all photos, N, for formats that take pixels.
 
 
 def read_files(photos: ReferencePhotos, folder: AnyPath, convert: Convert | None = None) -> PhotoFiles:

@@ -31,34 +31,21 @@ ROWS_PER_GROUP = 4096
 
 @dataclass(frozen=True)
 class FolderState:
-    """The photos of a folder at one time; see `read_folder_state`.
+    """The photos of a folder at one time; see `read_folder_state`."""
 
-    Args:
-        folder: The folder, in which nothing is changed.
-        listing: Its photos.
-        time_ns: A time before they were listed, in nanoseconds since 1970.
-    """
-
-    folder: AnyPath
-    listing: Listing
-    time_ns: int
+    folder: AnyPath  #: The folder, in which nothing is changed.
+    listing: Listing  #: Its photos.
+    time_ns: int  #: A time before they were listed, in nanoseconds since 1970.
 
 
 @dataclass(frozen=True)
 class FolderCounts:
-    """Counts of the photos of a folder.
+    """Counts of the photos of a folder."""
 
-    Args:
-        new: Photos predicted in this run.
-        reused: Photos predicted before, and copies of other photos.
-        labels: Photos by predicted label.
-        reasons: Photos without a prediction by reason.
-    """
-
-    new: int
-    reused: int
-    labels: Mapping[str, int]
-    reasons: Mapping[str, int]
+    new: int  #: Photos predicted in this run.
+    reused: int  #: Photos predicted before, and copies of other photos.
+    labels: Mapping[str, int]  #: Photos by predicted label.
+    reasons: Mapping[str, int]  #: Photos without a prediction by reason.
 
 
 def read_folder_state(folder: AnyPath) -> FolderState:

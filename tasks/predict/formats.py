@@ -19,21 +19,14 @@ _DECIMALS = 6
 
 
 class Row(NamedTuple):
-    """The prediction of a photo.
+    """The prediction of a photo."""
 
-    Args:
-        path: Path of the photo.
-        sha256: Its key; None if it could not be read.
-        ranked: Labels with their probabilities, the most probable first; empty if it could not be decoded.
-        reason: The reason for having no prediction, or None.
-        message: Cause and remedy, or None.
-    """
-
-    path: str
-    sha256: str | None
+    path: str  #: Path of the photo.
+    sha256: str | None  #: Its key; None if it could not be read.
+    #: Labels with their probabilities, the most probable first; empty if it could not be decoded.
     ranked: tuple[tuple[str, float], ...]
-    reason: str | None
-    message: str | None
+    reason: str | None  #: The reason for having no prediction, or None.
+    message: str | None  #: Cause and remedy, or None.
 
 
 def rows_of(tables: Iterable[pa.Table], labels: Sequence[str], top: int) -> Iterator[Row]:

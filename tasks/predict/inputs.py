@@ -13,17 +13,11 @@ from tasks.storage.files import storage_at
 
 
 class FoundPhotos(NamedTuple):
-    """The photos at paths.
+    """The photos at paths."""
 
-    Args:
-        photos: The files, each once, without keys.
-        refused: Folders that cannot be read.
-        ignored: Entries of folders that were left out, by reason.
-    """
-
-    photos: list[Photo]
-    refused: list[DecodeResult]
-    ignored: IgnoredSummary
+    photos: list[Photo]  #: The files, each once, without keys.
+    refused: list[DecodeResult]  #: Folders that cannot be read.
+    ignored: IgnoredSummary  #: Entries of folders that were left out, by reason.
 
 
 def find_photos(paths: Iterable[AnyPath]) -> FoundPhotos:

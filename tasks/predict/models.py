@@ -24,21 +24,14 @@ _KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained head with its backbones, or a fine-tuned network.
+    """A trained head with its backbones, or a fine-tuned network."""
 
-    Args:
-        folder: Its folder, `data/train/<key>`.
-        settings: Settings of its training: of a head, or of a network.
-        snapshot: Key of the snapshot that it was trained on.
-        labels: Its labels, in the order of its probabilities.
-        weights: Known paths of its backbones' weights, by their sha256; the others are looked up in the manifests of
-            the backbone stage.
-    """
-
-    folder: AnyPath
-    settings: TrainSettings | FinetuneSettings
-    snapshot: str
-    labels: tuple[str, ...]
+    folder: AnyPath  #: Its folder, `data/train/<key>`.
+    settings: TrainSettings | FinetuneSettings  #: Settings of its training: of a head, or of a network.
+    snapshot: str  #: Key of the snapshot that it was trained on.
+    labels: tuple[str, ...]  #: Its labels, in the order of its probabilities.
+    #: Known paths of its backbones' weights, by their sha256; the others are looked up in the manifests of the backbone
+    #: stage.
     weights: Mapping[str, AnyPath] = field(default_factory=dict)
 
     @property

@@ -66,19 +66,12 @@ class Predictor:
 
 
 class _Embedder(NamedTuple):
-    """Computes the bottlenecks of one store, quantised as in the store.
+    """Computes the bottlenecks of one store, quantised as in the store."""
 
-    Args:
-        part: The settings of the bottlenecks, and their positions among the numbers of a photo.
-        decode: Index of its pictures among the predictor's `decodes`.
-        forward: The backbone.
-        views: Plain views of each picture: 1 or 2.
-    """
-
-    part: FeaturePart
-    decode: int
-    forward: Forward
-    views: int
+    part: FeaturePart  #: The settings of the bottlenecks, and their positions among the numbers of a photo.
+    decode: int  #: Index of its pictures among the predictor's `decodes`.
+    forward: Forward  #: The backbone.
+    views: int  #: Plain views of each picture: 1 or 2.
 
     def embed(self, pixels: Pixels) -> Numbers:
         """Pictures, uint8 [N, S, S, 3], to stored numbers [N, V, D]."""

@@ -39,71 +39,43 @@ _NOTED_FILLS = 10
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures as SVG elements, whose colours follow the page's (`tasks.report.svg`).
+    """Figures as SVG elements, whose colours follow the page's (`tasks.report.svg`)."""
 
-    Args:
-        confusion: Confusion matrix of the test split.
-        reliability: Accuracy against confidence.
-        precision_recall: Precision against recall of each label.
-        learning_curve: Accuracy on the validation split during training; None if no `watch` ran.
-        trend: Test accuracy of the dataset's runs by date; None for the first run.
-    """
-
-    confusion: str
-    reliability: str
-    precision_recall: str
-    learning_curve: str | None
-    trend: str | None
+    confusion: str  #: Confusion matrix of the test split.
+    reliability: str  #: Accuracy against confidence.
+    precision_recall: str  #: Precision against recall of each label.
+    learning_curve: str | None  #: Accuracy on the validation split during training; None if no `watch` ran.
+    trend: str | None  #: Test accuracy of the dataset's runs by date; None for the first run.
 
 
 @dataclass(frozen=True)
 class Report:
-    """The content of a report; the page may cut its lists.
+    """The content of a report; the page may cut its lists."""
 
-    Args:
-        runs: All runs of the dataset so far; the last one is the run of this report.
-        backbone: Name of the backbone.
-        cross_validation: Cross-validation of the same recipe, as metrics.json has it; None if there is none.
-        seconds: Seconds of each stage, in the order of the stages.
-        provenance: Keys, parameters, model and versions: groups of values by name, in the order to be shown.
-        decision: The decision on the champion.
-        changes: Changes since the previous run; None for the first run, or if they are not known.
-        added: Some of the added photos.
-        results: Results on the test split.
-        counts: Photos by label and split, in the labels' order.
-        notes: Sentences that a reader should know, such as on splits that were filled in.
-        figures: The figures.
-        samples: Some photos of each label.
-        mistakes: The most confident mistakes of the test split.
-        uncertain: Photos of the test split with the smallest lead of the predicted label.
-        rejected: Photos that could not be decoded.
-        ignored: Files and folders that are no photos of a label.
-        repeated: Photos with several paths.
-        repeated_images: JPEG or PNG files of some of these, by key.
-        map: Map of the bottlenecks; None for a fine-tuned network.
-        exports: Details of the export, with the agreement of its files; None if no export was asked for.
-    """
-
-    runs: Sequence[RunRecord]
-    backbone: str
+    runs: Sequence[RunRecord]  #: All runs of the dataset so far; the last one is the run of this report.
+    backbone: str  #: Name of the backbone.
+    #: Cross-validation of the same recipe, as metrics.json has it; None if there is none.
     cross_validation: Mapping[str, Any] | None
-    seconds: Mapping[str, float]
+    seconds: Mapping[str, float]  #: Seconds of each stage, in the order of the stages.
+    #: Keys, parameters, model and versions: groups of values by name, in the order to be shown.
     provenance: Mapping[str, Mapping[str, str]]
-    decision: Decision
+    decision: Decision  #: The decision on the champion.
+    #: Changes since the previous run; None for the first run, or if they are not known.
     changes: SnapshotChanges | None
-    added: Sequence[ShownPhoto]
-    results: Results
-    counts: Sequence[LabelCount]
-    notes: Sequence[str]
+    added: Sequence[ShownPhoto]  #: Some of the added photos.
+    results: Results  #: Results on the test split.
+    counts: Sequence[LabelCount]  #: Photos by label and split, in the labels' order.
+    notes: Sequence[str]  #: Sentences that a reader should know, such as on splits that were filled in.
     figures: Figures
-    samples: Sequence[ShownPhoto]
-    mistakes: Sequence[Guess]
-    uncertain: Sequence[Guess]
-    rejected: Sequence[MissingPhoto]
-    ignored: IgnoredSummary
-    repeated: RepeatedPhotos
-    repeated_images: Mapping[str, bytes]
-    map: BottleneckMap | None
+    samples: Sequence[ShownPhoto]  #: Some photos of each label.
+    mistakes: Sequence[Guess]  #: The most confident mistakes of the test split.
+    uncertain: Sequence[Guess]  #: Photos of the test split with the smallest lead of the predicted label.
+    rejected: Sequence[MissingPhoto]  #: Photos that could not be decoded.
+    ignored: IgnoredSummary  #: Files and folders that are no photos of a label.
+    repeated: RepeatedPhotos  #: Photos with several paths.
+    repeated_images: Mapping[str, bytes]  #: JPEG or PNG files of some of these, by key.
+    map: BottleneckMap | None  #: Map of the bottlenecks; None for a fine-tuned network.
+    #: Details of the export, with the agreement of its files; None if no export was asked for.
     exports: Mapping[str, Any] | None
 
     @property

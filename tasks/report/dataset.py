@@ -37,31 +37,19 @@ class LabelCount:
 
 
 class LabelChange(NamedTuple):
-    """Changes of a label's photos.
-
-    Args:
-        label: The label.
-        added: Photos that are new in the dataset.
-        removed: Photos that are no longer in the dataset.
-        relabelled: Photos that had another label.
-    """
+    """Changes of a label's photos."""
 
     label: str
-    added: int
-    removed: int
-    relabelled: int
+    added: int  #: Photos that are new in the dataset.
+    removed: int  #: Photos that are no longer in the dataset.
+    relabelled: int  #: Photos that had another label.
 
 
 class SnapshotChanges(NamedTuple):
-    """Changes between two snapshots.
+    """Changes between two snapshots."""
 
-    Args:
-        labels: Labels that changed, sorted.
-        added: Keys of the added photos, sorted.
-    """
-
-    labels: list[LabelChange]
-    added: list[str]
+    labels: list[LabelChange]  #: Labels that changed, sorted.
+    added: list[str]  #: Keys of the added photos, sorted.
 
 
 class PhotoPath(NamedTuple):
@@ -79,15 +67,10 @@ class RepeatedPhoto(NamedTuple):
 
 
 class RepeatedPhotos(NamedTuple):
-    """Photos of a snapshot with several paths, in the order of their first paths.
+    """Photos of a snapshot with several paths, in the order of their first paths."""
 
-    Args:
-        conflicts: Photos under several labels.
-        duplicates: Photos with several paths under one label.
-    """
-
-    conflicts: Sequence[RepeatedPhoto]
-    duplicates: Sequence[RepeatedPhoto]
+    conflicts: Sequence[RepeatedPhoto]  #: Photos under several labels.
+    duplicates: Sequence[RepeatedPhoto]  #: Photos with several paths under one label.
 
 
 def count_photos(photos: LabelledPhotos) -> list[LabelCount]:

@@ -37,39 +37,23 @@ class ShownPhoto(NamedTuple):
 
 
 class Guess(NamedTuple):
-    """A photo with its two most probable labels.
+    """A photo with its two most probable labels."""
 
-    Args:
-        photo: The photo with its true label.
-        predicted: The most probable label.
-        probability: Its probability, in [0, 1].
-        runner_up: The second most probable label.
-        runner_up_probability: Its probability, in [0, 1].
-    """
-
-    photo: ShownPhoto
-    predicted: str
-    probability: float
-    runner_up: str
-    runner_up_probability: float
+    photo: ShownPhoto  #: The photo with its true label.
+    predicted: str  #: The most probable label.
+    probability: float  #: Its probability, in [0, 1].
+    runner_up: str  #: The second most probable label.
+    runner_up_probability: float  #: Its probability, in [0, 1].
 
 
 class PhotoSelection(NamedTuple):
-    """Indices of the photos that a report shows.
+    """Indices of the photos that a report shows."""
 
-    Args:
-        samples: Some photos of each label.
-        mistakes: Mistakes of the test split, the most confident first.
-        uncertain: Photos of the test split, those with the smallest lead of the predicted label first.
-        added: Some of the new photos.
-        map_points: Photos on the map, rising; empty without a map.
-    """
-
-    samples: Sequence[int]
-    mistakes: Sequence[int]
-    uncertain: Sequence[int]
-    added: Sequence[int]
-    map_points: Sequence[int]
+    samples: Sequence[int]  #: Some photos of each label.
+    mistakes: Sequence[int]  #: Mistakes of the test split, the most confident first.
+    uncertain: Sequence[int]  #: Photos of the test split, those with the smallest lead of the predicted label first.
+    added: Sequence[int]  #: Some of the new photos.
+    map_points: Sequence[int]  #: Photos on the map, rising; empty without a map.
 
 
 def select_photos(predicted: PredictedPhotos, added: Collection[str], *, map_points: int) -> PhotoSelection:
@@ -110,17 +94,11 @@ def _select_map_points(predicted: PredictedPhotos, most: int) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Photos, their predictions, and the pictures of those that are shown.
+    """Photos, their predictions, and the pictures of those that are shown."""
 
-    Args:
-        predicted: All photos.
-        selection: The photos that are shown.
-        images: JPEG or PNG files by key: of the selection, and of repeated photos.
-    """
-
-    predicted: PredictedPhotos
-    selection: PhotoSelection
-    images: Mapping[str, bytes]
+    predicted: PredictedPhotos  #: All photos.
+    selection: PhotoSelection  #: The photos that are shown.
+    images: Mapping[str, bytes]  #: JPEG or PNG files by key: of the selection, and of repeated photos.
 
     def show(self, indices: Sequence[int]) -> list[ShownPhoto]:
         """Return the photos of some indices."""

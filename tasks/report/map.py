@@ -34,25 +34,15 @@ _STEPS = 500  # twice as many move the points of 1,000 photos by little, and tak
 
 
 class MapPoint(NamedTuple):
-    """A photo on the map.
+    """A photo on the map."""
 
-    Args:
-        x: Position from left to right, in [0, 1].
-        y: Position from bottom to top, in [0, 1].
-        label: Index of the label.
-        split: Name of the split.
-        predicted: Index of the predicted label.
-        path: Path in the dataset.
-        image: A JPEG or PNG file.
-    """
-
-    x: float
-    y: float
-    label: int
-    split: str
-    predicted: int
-    path: str
-    image: bytes
+    x: float  #: Position from left to right, in [0, 1].
+    y: float  #: Position from bottom to top, in [0, 1].
+    label: int  #: Index of the label.
+    split: str  #: Name of the split.
+    predicted: int  #: Index of the predicted label.
+    path: str  #: Path in the dataset.
+    image: bytes  #: A JPEG or PNG file.
 
     @property
     def position(self) -> tuple[int, int]:
@@ -68,19 +58,13 @@ class MapPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class BottleneckMap:
-    """A map of bottlenecks.
+    """A map of bottlenecks."""
 
-    Args:
-        points: The photos on the map, by label; the mistakes of each are last, so that they are drawn above the others.
-        labels: All labels.
-        photos: Number of photos that the points were selected from.
-        method: One sentence on how the map was made.
-    """
-
+    #: The photos on the map, by label; the mistakes of each are last, so that they are drawn above the others.
     points: Sequence[MapPoint]
-    labels: Sequence[str]
-    photos: int
-    method: str
+    labels: Sequence[str]  #: All labels.
+    photos: int  #: Number of photos that the points were selected from.
+    method: str  #: One sentence on how the map was made.
 
     def colour(self, label: int) -> str:
         """Return the CSS colour of a label, given by its index."""

@@ -18,33 +18,19 @@ from tasks.storage.layout import DataRoot
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """The run that a report shows.
+    """The run that a report shows."""
 
-    Args:
-        run_id: The run's name in the manifests of the stages that it completed.
-        dataset: Name of the dataset.
-        date: Date of the run.
-        snapshot: Key of the snapshot.
-        folder: Folder that the snapshot's paths are relative to.
-        settings: Settings of the evaluation.
-        parameters: Parameters that tell the run from others of its dataset and date, as text.
-        stages: Manifests of the stages by name, in the order of the stages.
-        ignored: Files of the dataset that the snapshot left out.
-        record: Path of the run record, which is written after the report.
-        report: Path of the report.
-    """
-
-    run_id: str
-    dataset: str
-    date: dt.date
-    snapshot: str
-    folder: AnyPath
-    settings: EvaluateSettings
-    parameters: Mapping[str, str]
-    stages: Mapping[str, Manifest]
-    ignored: IgnoredSummary
-    record: AnyPath
-    report: AnyPath
+    run_id: str  #: The run's name in the manifests of the stages that it completed.
+    dataset: str  #: Name of the dataset.
+    date: dt.date  #: Date of the run.
+    snapshot: str  #: Key of the snapshot.
+    folder: AnyPath  #: Folder that the snapshot's paths are relative to.
+    settings: EvaluateSettings  #: Settings of the evaluation.
+    parameters: Mapping[str, str]  #: Parameters that tell the run from others of its dataset and date, as text.
+    stages: Mapping[str, Manifest]  #: Manifests of the stages by name, in the order of the stages.
+    ignored: IgnoredSummary  #: Files of the dataset that the snapshot left out.
+    record: AnyPath  #: Path of the run record, which is written after the report.
+    report: AnyPath  #: Path of the report.
 
     @property
     def decision(self) -> Decision:

@@ -16,52 +16,31 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class PrecisionRecall:
-    """A precision-recall curve.
+    """A precision-recall curve."""
 
-    Args:
-        recall: float64 [K], rising, one point for each number of photos found.
-        precision: float64 [K], precision at that recall.
-        average: Average precision, the area under these steps.
-    """
-
-    recall: Doubles
-    precision: Doubles
-    average: float
+    recall: Doubles  #: float64 [K], rising, one point for each number of photos found.
+    precision: Doubles  #: float64 [K], precision at that recall.
+    average: float  #: Average precision, the area under these steps.
 
 
 class ConfidenceBin(NamedTuple):
-    """Photos whose top probabilities lie in one bin.
+    """Photos whose top probabilities lie in one bin."""
 
-    Args:
-        low: Lower bound of the bin, excluded.
-        photos: Number of photos, at least 1.
-        confidence: Mean of their top probabilities.
-        accuracy: Share of them that is predicted rightly.
-        interval: 95 % Wilson interval of the accuracy.
-    """
-
-    low: float
-    photos: int
-    confidence: float
-    accuracy: float
-    interval: Interval
+    low: float  #: Lower bound of the bin, excluded.
+    photos: int  #: Number of photos, at least 1.
+    confidence: float  #: Mean of their top probabilities.
+    accuracy: float  #: Share of them that is predicted rightly.
+    interval: Interval  #: 95 % Wilson interval of the accuracy.
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """Results of a model on the test split.
-
-    Args:
-        metrics: The metrics.
-        curves: Precision-recall curves by label, in the labels' order.
-        average_curve: Micro average of the curves: every pair of a photo and a label counts once.
-        bins: Bins of confidence that hold photos, in their order.
-    """
+    """Results of a model on the test split."""
 
     metrics: Metrics
-    curves: Mapping[str, PrecisionRecall]
-    average_curve: PrecisionRecall
-    bins: Sequence[ConfidenceBin]
+    curves: Mapping[str, PrecisionRecall]  #: Precision-recall curves by label, in the labels' order.
+    average_curve: PrecisionRecall  #: Micro average of the curves: every pair of a photo and a label counts once.
+    bins: Sequence[ConfidenceBin]  #: Bins of confidence that hold photos, in their order.
 
 
 def measure_results(predicted: PredictedPhotos) -> Results:

@@ -16,29 +16,19 @@ NEWEST = 30
 
 
 class RemainingWork(NamedTuple):
-    """Work that a stage has to do.
+    """Work that a stage has to do."""
 
-    Args:
-        key: Key of its store, where the speed depends on it.
-        photos: Photos that it has to work on; None where their number is not known.
-    """
-
-    key: str | None
-    photos: int | None
+    key: str | None  #: Key of its store, where the speed depends on it.
+    photos: int | None  #: Photos that it has to work on; None where their number is not known.
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Estimated time of a run.
+    """Estimated time of a run."""
 
-    Args:
-        seconds: Time from the start of the program; None where no stage has work that a past run tells of.
-        runs: How many past runs the estimate is from.
-        unknown: Stages that are left out, since no past run had work in them or the number of photos is not known.
-    """
-
-    seconds: float | None
-    runs: int
+    seconds: float | None  #: Time from the start of the program; None where no stage has work that a past run tells of.
+    runs: int  #: How many past runs the estimate is from.
+    #: Stages that are left out, since no past run had work in them or the number of photos is not known.
     unknown: tuple[str, ...]
 
     def __str__(self) -> str:

@@ -33,19 +33,12 @@ _STARTED = time.monotonic() - _PROGRAM
 
 
 class Run(NamedTuple):
-    """The run that a record is of.
+    """The run that a record is of."""
 
-    Args:
-        id: Name of the run in manifests.
-        date: Date of the run.
-        dataset: The dataset.
-        parameters: Every other parameter, as text.
-    """
-
-    id: str
-    date: dt.date
+    id: str  #: Name of the run in manifests.
+    date: dt.date  #: Date of the run.
     dataset: Dataset
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str]  #: Every other parameter, as text.
 
 
 def join_states(states: Iterable[str]) -> str:

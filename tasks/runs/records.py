@@ -21,93 +21,54 @@ VERDICTS: tuple[str, ...] = get_args(Verdict)
 
 @dataclass(frozen=True, kw_only=True)
 class RecordHeader:
-    """The start of the record of a run or of a comparison.
+    """The start of the record of a run or of a comparison."""
 
-    Args:
-        record: Path of the record.
-        run: Name of the run in manifests.
-        dataset: Name of the dataset.
-        date: Date of the run.
-        location: Path or URL of the dataset.
-        snapshot: Key of the snapshot.
-        parameters: Every parameter but the date, as text.
-    """
-
-    record: AnyPath
-    run: str
-    dataset: str
-    date: dt.date
-    location: str
-    snapshot: str
-    parameters: Mapping[str, str]
+    record: AnyPath  #: Path of the record.
+    run: str  #: Name of the run in manifests.
+    dataset: str  #: Name of the dataset.
+    date: dt.date  #: Date of the run.
+    location: str  #: Path or URL of the dataset.
+    snapshot: str  #: Key of the snapshot.
+    parameters: Mapping[str, str]  #: Every parameter but the date, as text.
 
 
 @dataclass(frozen=True)
 class RecordedStage:
-    """A stage in the record of a run.
+    """A stage in the record of a run."""
 
-    Args:
-        key: Key of the stage.
-        new: Photos that the run added to it.
-        seconds: Seconds that the run spent in it; 0 where an earlier run had done it.
-        startup: How many of these seconds were no work, such as imports.
-    """
-
-    key: str
-    new: int
-    seconds: float
-    startup: float
+    key: str  #: Key of the stage.
+    new: int  #: Photos that the run added to it.
+    seconds: float  #: Seconds that the run spent in it; 0 where an earlier run had done it.
+    startup: float  #: How many of these seconds were no work, such as imports.
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord(RecordHeader):
-    """The record of a run.
+    """The record of a run."""
 
-    Args:
-        finished: End of the run, UTC.
-        model: Key of the head or network.
-        photos: Photos that were used.
-        new: How many of them no run had seen before.
-        rejected: Photos that could not be decoded.
-        test_photos: Photos of the test split.
-        accuracy: Test accuracy, in [0, 1].
-        low: Lower bound of its 95 % interval.
-        high: Upper bound of its 95 % interval.
-        cross_validated: Accuracy over all photos, in [0, 1]; None where it was not measured.
-        verdict: Comparison with the champion; None in records of an earlier version of this project.
-        elapsed: Seconds from the program's start to the record.
-        report: Path of the report.
-        program: Seconds from the program's start to the first stage.
-        stages: The stages by name, in the order in which they ran.
-    """
-
-    finished: dt.datetime
-    model: str
-    photos: int
-    new: int
-    rejected: int
-    test_photos: int
-    accuracy: float
-    low: float
-    high: float
-    cross_validated: float | None
-    verdict: Verdict | None
-    elapsed: float
-    report: AnyPath
-    program: float = 0.0
+    finished: dt.datetime  #: End of the run, UTC.
+    model: str  #: Key of the head or network.
+    photos: int  #: Photos that were used.
+    new: int  #: How many of them no run had seen before.
+    rejected: int  #: Photos that could not be decoded.
+    test_photos: int  #: Photos of the test split.
+    accuracy: float  #: Test accuracy, in [0, 1].
+    low: float  #: Lower bound of its 95 % interval.
+    high: float  #: Upper bound of its 95 % interval.
+    cross_validated: float | None  #: Accuracy over all photos, in [0, 1]; None where it was not measured.
+    verdict: Verdict | None  #: Comparison with the champion; None in records of an earlier version of this project.
+    elapsed: float  #: Seconds from the program's start to the record.
+    report: AnyPath  #: Path of the report.
+    program: float = 0.0  #: Seconds from the program's start to the first stage.
+    #: The stages by name, in the order in which they ran.
     stages: Mapping[str, RecordedStage] = field(default_factory=dict)
 
 
 class RunHistory(NamedTuple):
-    """Runs whose records were read.
-
-    Args:
-        runs: The runs.
-        damaged: Errors of the records that could not be read.
-    """
+    """Runs whose records were read."""
 
     runs: list[RunRecord]
-    damaged: list[StoreError]
+    damaged: list[StoreError]  #: Errors of the records that could not be read.
 
 
 def read_record(path: AnyPath) -> dict[str, Any] | None:

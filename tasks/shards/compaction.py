@@ -27,17 +27,11 @@ from tasks.storage.layout import DataRoot
 
 
 class Extent(NamedTuple):
-    """Size of a store.
+    """Size of a store."""
 
-    Args:
-        shards: Number of shards.
-        rows: Number of their rows, duplicates included.
-        bytes: Size of the files; None before they are written.
-    """
-
-    shards: int
-    rows: int
-    bytes: int | None
+    shards: int  #: Number of shards.
+    rows: int  #: Number of their rows, duplicates included.
+    bytes: int | None  #: Size of the files; None before they are written.
 
     @classmethod
     def of(cls, shards: Iterable[ShardFacts]) -> Self:
@@ -47,15 +41,10 @@ class Extent(NamedTuple):
 
 
 class Compacted(NamedTuple):
-    """Result of a compaction, or of its plan.
+    """Result of a compaction, or of its plan."""
 
-    Args:
-        before: The store before it.
-        after: The same shards after it.
-    """
-
-    before: Extent
-    after: Extent
+    before: Extent  #: The store before it.
+    after: Extent  #: The same shards after it.
 
 
 def store_folders(root: DataRoot) -> list[AnyPath]:

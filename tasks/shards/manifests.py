@@ -17,43 +17,26 @@ _read: dict[str, tuple[float, "Manifest"]] = {}
 
 @dataclass(frozen=True)
 class StageResult:
-    """Result of a stage's work.
+    """Result of a stage's work."""
 
-    Args:
-        key: Key of its store or folder.
-        snapshot: Key of the snapshot that it is complete for.
-        settings: The settings behind the key.
-        photos: Distinct photos that have a result.
-        new: Number of them that this run made.
-        reused: Number of them that existed before.
-        shards: Names of the shards that hold them; empty if the stage keeps no store.
-        details: Further facts, which the run record repeats.
-    """
-
-    key: str
-    snapshot: str
-    settings: Mapping[str, Any]
-    photos: int
-    new: int
-    reused: int
-    shards: tuple[str, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
+    key: str  #: Key of its store or folder.
+    snapshot: str  #: Key of the snapshot that it is complete for.
+    settings: Mapping[str, Any]  #: The settings behind the key.
+    photos: int  #: Distinct photos that have a result.
+    new: int  #: Number of them that this run made.
+    reused: int  #: Number of them that existed before.
+    shards: tuple[str, ...] = ()  #: Names of the shards that hold them; empty if the stage keeps no store.
+    details: Mapping[str, Any] = field(default_factory=dict)  #: Further facts, which the run record repeats.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest(StageResult):
-    """Results of a stage for a snapshot, and the work of the run that completed it.
+    """Results of a stage for a snapshot, and the work of the run that completed it."""
 
-    Args:
-        stage: The stage's name.
-        run: The run that completed it.
-        seconds: Duration of the stage in this run.
-        startup: Seconds of it for preparations, by kind: imports, network, processes. Earlier versions wrote none.
-    """
-
-    stage: str
-    run: str
-    seconds: float
+    stage: str  #: The stage's name.
+    run: str  #: The run that completed it.
+    seconds: float  #: Duration of the stage in this run.
+    #: Seconds of it for preparations, by kind: imports, network, processes. Earlier versions wrote none.
     startup: Mapping[str, float] = field(default_factory=dict)
 
     def publish(self, path: AnyPath) -> None:

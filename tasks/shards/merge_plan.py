@@ -16,38 +16,23 @@ Metadata = frozenset[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, eq=False)
 class ShardFacts:
-    """Facts about a shard.
+    """Facts about a shard."""
 
-    Args:
-        path: Its file.
-        rows: Number of rows.
-        bytes: Size of the file.
-        merged: Names of the shards that it replaces.
-        starts: First digits of its keys, each once: sorted uint64 [K].
-        metadata: Names and values of its schema's metadata.
-    """
-
-    path: AnyPath
-    rows: int
-    bytes: int
-    merged: tuple[str, ...]
-    starts: Starts
-    metadata: Metadata
+    path: AnyPath  #: Its file.
+    rows: int  #: Number of rows.
+    bytes: int  #: Size of the file.
+    merged: tuple[str, ...]  #: Names of the shards that it replaces.
+    starts: Starts  #: First digits of its keys, each once: sorted uint64 [K].
+    metadata: Metadata  #: Names and values of its schema's metadata.
 
 
 @dataclass(frozen=True, eq=False)
 class DuplicateRows:
-    """Rows of a shard that other shards have too, to be dropped here.
+    """Rows of a shard that other shards have too, to be dropped here."""
 
-    Args:
-        keys: Their keys, each once: `S64` [K].
-        rows: Number of rows.
-        owners: The shards that keep them.
-    """
-
-    keys: Texts
-    rows: int
-    owners: frozenset[AnyPath]
+    keys: Texts  #: Their keys, each once: `S64` [K].
+    rows: int  #: Number of rows.
+    owners: frozenset[AnyPath]  #: The shards that keep them.
 
 
 Repeats = Mapping[AnyPath, DuplicateRows]
@@ -55,17 +40,11 @@ Repeats = Mapping[AnyPath, DuplicateRows]
 
 @dataclass(frozen=True)
 class MergePlan:
-    """Plan of a compaction.
+    """Plan of a compaction."""
 
-    Args:
-        shards: All shards of the store.
-        groups: Shards that become one shard each, in the order of their keys.
-        repeats: Rows to drop, by shard.
-    """
-
-    shards: Sequence[ShardFacts]
-    groups: Sequence[Sequence[ShardFacts]]
-    repeats: Repeats
+    shards: Sequence[ShardFacts]  #: All shards of the store.
+    groups: Sequence[Sequence[ShardFacts]]  #: Shards that become one shard each, in the order of their keys.
+    repeats: Repeats  #: Rows to drop, by shard.
 
 
 def plan_merges(store: ShardStore, rows_per_shard: int) -> MergePlan:

@@ -28,16 +28,11 @@ class ShardGoneError(DamagedError):
 
 
 class Opened(NamedTuple):
-    """An open shard.
+    """An open shard."""
 
-    Args:
-        shard: Path of the shard.
-        file: The open file.
-        places: Place of each row's key among the wanted keys, int64 [N], -1 if not wanted; empty without an index.
-    """
-
-    shard: AnyPath
-    file: pq.ParquetFile
+    shard: AnyPath  #: Path of the shard.
+    file: pq.ParquetFile  #: The open file.
+    #: Place of each row's key among the wanted keys, int64 [N], -1 if not wanted; empty without an index.
     places: Places
 
     @property

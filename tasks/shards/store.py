@@ -40,16 +40,11 @@ class ShardStore:
     """Rows keyed by `sha256`, in shards that are written once and never changed.
 
     Two runs that write the same rows at the same time duplicate them; a reader takes each key's rows from one shard.
-
-    Args:
-        folder: Folder of the shards.
-        schema: The columns, `sha256` among them, and the metadata of `describe`.
-        rows_per_group: Rows of a Parquet row group at most, which a reader holds in memory.
     """
 
-    folder: AnyPath
-    schema: pa.Schema
-    rows_per_group: int
+    folder: AnyPath  #: Folder of the shards.
+    schema: pa.Schema  #: The columns, `sha256` among them, and the metadata of `describe`.
+    rows_per_group: int  #: Rows of a Parquet row group at most, which a reader holds in memory.
 
     def append(self, table: pa.Table) -> AnyPath:
         """Publish a table as a new shard, and return its path."""

@@ -44,17 +44,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Hashed:
-    """The hashes of files.
+    """The hashes of files."""
 
-    Args:
-        table: Columns of `HASHES`, in the order of the files given; files that could not be read have no row.
-        read: Number of files that were read, without recalled ones.
-        unreadable: Paths of files that exist but could not be read.
-    """
-
-    table: pa.Table
-    read: int
-    unreadable: tuple[str, ...]
+    table: pa.Table  #: Columns of `HASHES`, in the order of the files given; files that could not be read have no row.
+    read: int  #: Number of files that were read, without recalled ones.
+    unreadable: tuple[str, ...]  #: Paths of files that exist but could not be read.
 
 
 def read_hashes(path: AnyPath) -> pa.Table | None:

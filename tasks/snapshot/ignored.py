@@ -46,19 +46,12 @@ _WORDS = {
 
 
 class IgnoredRow(NamedTuple):
-    """Entries that were ignored for one reason.
+    """Entries that were ignored for one reason."""
 
-    Args:
-        reason: The reason, one of `_WORDS`.
-        entries: Number of entries; an ignored folder counts as one.
-        examples: The first paths; that of a folder ends with a `/`.
-        remedy: How to let them count, in a few words; empty if nobody misses them.
-    """
-
-    reason: str
-    entries: int
-    examples: Sequence[str]
-    remedy: str
+    reason: str  #: The reason, one of `_WORDS`.
+    entries: int  #: Number of entries; an ignored folder counts as one.
+    examples: Sequence[str]  #: The first paths; that of a folder ends with a `/`.
+    remedy: str  #: How to let them count, in a few words; empty if nobody misses them.
 
 
 @dataclass(frozen=True)
@@ -156,16 +149,13 @@ def merge_ignored(summaries: Collection[IgnoredSummary]) -> IgnoredSummary:
 
 @dataclass
 class Ignored:
-    """Ignored entries of a listing that is being made.
+    """Ignored entries of a listing that is being made."""
 
-    Args:
-        counts: Number of entries, by reason; an ignored folder counts as one.
-        examples: The first paths of each reason in sorted order, whatever order they are found in.
-        folders: Number of entries of each first-level folder, by reason.
-    """
-
+    #: Number of entries, by reason; an ignored folder counts as one.
     counts: Counter[str] = field(default_factory=Counter)
+    #: The first paths of each reason in sorted order, whatever order they are found in.
     examples: dict[str, list[str]] = field(default_factory=dict)
+    #: Number of entries of each first-level folder, by reason.
     folders: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, path: str, reason: str) -> None:

@@ -11,20 +11,15 @@ from tasks.snapshot.labels import to_label
 
 
 class PhotoFile(NamedTuple):
-    """The file or object of a photo; files sort by path.
+    """The file or object of a photo; files sort by path."""
 
-    Args:
-        path: Path relative to the listed folder, `/`-separated.
-        size: Bytes.
-        version: Differs from that of every earlier file at this path: mtime, ctime and inode of a file; ETag, version
-            and time of an object.
-        changed_ns: The newer of a file's mtime and ctime, in nanoseconds since 1970; None for an object, whose version
-            shows every change, however soon it comes.
-    """
-
-    path: str
-    size: int
+    path: str  #: Path relative to the listed folder, `/`-separated.
+    size: int  #: Bytes.
+    #: Differs from that of every earlier file at this path: mtime, ctime and inode of a file; ETag, version and time of
+    #: an object.
     version: str
+    #: The newer of a file's mtime and ctime, in nanoseconds since 1970; None for an object, whose version shows every
+    #: change, however soon it comes.
     changed_ns: int | None = None
 
     @property
@@ -35,16 +30,11 @@ class PhotoFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """The photos below a folder.
+    """The photos below a folder."""
 
-    Args:
-        files: The photos, sorted by path. A folder without photos is not a label.
-        ignored: Ignored entries, by reason.
-        unclear: Objects of a store whose names do not tell their kind: not read yet, or read and no photos.
-    """
-
-    files: tuple[PhotoFile, ...]
-    ignored: Ignored = field(default_factory=Ignored)
+    files: tuple[PhotoFile, ...]  #: The photos, sorted by path. A folder without photos is not a label.
+    ignored: Ignored = field(default_factory=Ignored)  #: Ignored entries, by reason.
+    #: Objects of a store whose names do not tell their kind: not read yet, or read and no photos.
     unclear: tuple[PhotoFile, ...] = ()
 
     def summarise_ignored(self) -> IgnoredSummary:

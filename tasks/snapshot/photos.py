@@ -32,26 +32,19 @@ COLUMN_BYTES = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A dataset's photos at one moment.
+    """A dataset's photos at one moment."""
 
-    Args:
-        key: The version of the dataset: first 16 hex digits of the sha256 over its sorted (path, label, sha256) rows.
-        table: Columns of `SNAPSHOT`, sorted by path. `label` is the name of the first folder in Unicode's form NFC;
-            `path` keeps the form of the file. `duplicate_of` is the smallest path with the same bytes under the same
-            label, null for that photo itself. `conflict` is true if the same bytes are under two labels or more; such
-            a photo can be a duplicate within its label as well.
-        hashes: Columns of `HASHES`, for the next snapshot to recall.
-        state: Fingerprint of all paths, sizes and versions.
-        ignored: Ignored entries of the folder, by reason.
-        hashed: Number of files that were read; the hashes of the others were known.
-    """
-
+    #: The version of the dataset: first 16 hex digits of the sha256 over its sorted (path, label, sha256) rows.
     key: str
+    #: Columns of `SNAPSHOT`, sorted by path. `label` is the name of the first folder in Unicode's form NFC; `path`
+    #: keeps the form of the file. `duplicate_of` is the smallest path with the same bytes under the same label, null
+    #: for that photo itself. `conflict` is true if the same bytes are under two labels or more; such a photo can be a
+    #: duplicate within its label as well.
     table: pa.Table
-    hashes: pa.Table
-    state: str
-    ignored: IgnoredSummary
-    hashed: int
+    hashes: pa.Table  #: Columns of `HASHES`, for the next snapshot to recall.
+    state: str  #: Fingerprint of all paths, sizes and versions.
+    ignored: IgnoredSummary  #: Ignored entries of the folder, by reason.
+    hashed: int  #: Number of files that were read; the hashes of the others were known.
 
     @property
     def photos(self) -> int:

@@ -31,33 +31,22 @@ _FILL_ORDER = (2, 0, 1)
 
 @dataclass(frozen=True)
 class Fill:
-    """A photo that fills in for a split without photos of its label.
-
-    Args:
-        label: The label.
-        split: The filled split, one of `SPLITS`.
-        sha256: Key of the photo.
-    """
+    """A photo that fills in for a split without photos of its label."""
 
     label: str
-    split: str
-    sha256: str
+    split: str  #: The filled split, one of `SPLITS`.
+    sha256: str  #: Key of the photo.
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """The split of each photo.
+    """The split of each photo."""
 
-    Args:
-        tenths: Tenth of each photo, int8 [N] from 0 to 9, in the order of the photos given; a photo that fills in for
-            a split has a tenth of that split.
-        ids: Index into `SPLITS` of each photo, int8 [N].
-        filled: Photos that fill in for a split, sorted by label and split.
-    """
-
+    #: Tenth of each photo, int8 [N] from 0 to 9, in the order of the photos given; a photo that fills in for a split
+    #: has a tenth of that split.
     tenths: npt.NDArray[np.int8]
-    ids: npt.NDArray[np.int8]
-    filled: tuple[Fill, ...]
+    ids: npt.NDArray[np.int8]  #: Index into `SPLITS` of each photo, int8 [N].
+    filled: tuple[Fill, ...]  #: Photos that fill in for a split, sorted by label and split.
 
     @property
     def names(self) -> list[str]:

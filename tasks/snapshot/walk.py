@@ -90,19 +90,12 @@ def _missing(root: AnyPath, why: str | None, *, labelled: bool) -> DatasetError:
 
 @dataclass
 class _Found:
-    """Photos and ignored entries that a walk has found so far.
+    """Photos and ignored entries that a walk has found so far."""
 
-    Args:
-        labelled: Whether photos directly in the root are ignored.
-        files: The photos.
-        unclear: Objects whose names do not tell their kind.
-        ignored: Ignored entries, by reason.
-    """
-
-    labelled: bool
-    files: list[PhotoFile] = field(default_factory=list)
-    unclear: list[PhotoFile] = field(default_factory=list)
-    ignored: Ignored = field(default_factory=Ignored)
+    labelled: bool  #: Whether photos directly in the root are ignored.
+    files: list[PhotoFile] = field(default_factory=list)  #: The photos.
+    unclear: list[PhotoFile] = field(default_factory=list)  #: Objects whose names do not tell their kind.
+    ignored: Ignored = field(default_factory=Ignored)  #: Ignored entries, by reason.
 
     def listing(self) -> Listing:
         return Listing(tuple(sorted(self.files)), self.ignored, tuple(sorted(self.unclear)))

@@ -20,12 +20,9 @@ class DataRoot(Generic[PathT_co]):
     """The folder of everything that the stages write, on this machine or on an object store.
 
     The methods are for places that several stages use. What else a stage writes is in its `StageSpec`.
-
-    Args:
-        path: The folder; it is made when something is first published.
     """
 
-    path: PathT_co
+    path: PathT_co  #: The folder; it is made when something is first published.
 
     @property
     def storage(self) -> Storage:

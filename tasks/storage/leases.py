@@ -38,15 +38,10 @@ _DIGITS = 10
 
 @dataclass(eq=False)
 class Lease:
-    """A lease that this process holds until it is released, at exit at the latest; forked children ignore it.
+    """A lease that this process holds until it is released, at exit at the latest; forked children ignore it."""
 
-    Args:
-        path: Its object.
-        passed_on: Whether its object stays after the release, for the next holder to count on.
-    """
-
-    path: "UPath"
-    passed_on: bool = True
+    path: "UPath"  #: Its object.
+    passed_on: bool = True  #: Whether its object stays after the release, for the next holder to count on.
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     _process: int = field(default_factory=os.getpid)
     _beat: int = 0

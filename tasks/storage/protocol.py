@@ -19,31 +19,19 @@ PathT_contra = TypeVar("PathT_contra", bound=AnyPath, contravariant=True, defaul
 
 
 class FolderListing(NamedTuple):
-    """Entries of a folder.
+    """Entries of a folder."""
 
-    Args:
-        folders: Names of the folders.
-        files: Names of the files.
-    """
-
-    folders: list[str]
-    files: list[str]
+    folders: list[str]  #: Names of the folders.
+    files: list[str]  #: Names of the files.
 
 
 class StoredFile(NamedTuple):
-    """A file below a folder.
+    """A file below a folder."""
 
-    Args:
-        path: Its name relative to the folder. An object whose name is empty or ends with a `/` only shows a folder.
-        size: Bytes.
-        modified: Time of the last write, in seconds since 1970; object stores give whole ones.
-        version: Differs from that of every earlier file at this path.
-    """
-
-    path: str
-    size: int
-    modified: int
-    version: str
+    path: str  #: Its name relative to the folder. An object whose name is empty or ends with a `/` only shows a folder.
+    size: int  #: Bytes.
+    modified: int  #: Time of the last write, in seconds since 1970; object stores give whole ones.
+    version: str  #: Differs from that of every earlier file at this path.
 
 
 class Mirror:

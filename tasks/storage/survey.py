@@ -9,15 +9,10 @@ from tasks.paths import AnyPath
 
 @dataclass(frozen=True)
 class DiskUsage:
-    """Disk space that files take.
+    """Disk space that files take."""
 
-    Args:
-        files: Number of files; a link counts as one.
-        bytes: Their size.
-    """
-
-    files: int
-    bytes: int
+    files: int  #: Number of files; a link counts as one.
+    bytes: int  #: Their size.
 
     def __add__(self, other: "DiskUsage") -> "DiskUsage":
         return DiskUsage(self.files + other.files, self.bytes + other.bytes)

@@ -13,23 +13,14 @@ Colour = Sequence[float] | Floats
 
 @dataclass(frozen=True)
 class Pose:
-    """Position, size and rotation of a shape on a picture.
+    """Position, size and rotation of a shape on a picture."""
 
-    Args:
-        x: Centre, in pixels from the left.
-        y: Centre, in pixels from the top.
-        scale: Pixels of one unit.
-        turn: Rotation in the plane of the picture, in radians, clockwise.
-        squash: Height over width of a round shape: 1 is seen from above, less from aside.
-        lean: Direction along which it is squashed, in radians, clockwise.
-    """
-
-    x: float
-    y: float
-    scale: float
-    turn: float = 0.0
-    squash: float = 1.0
-    lean: float = 0.0
+    x: float  #: Centre, in pixels from the left.
+    y: float  #: Centre, in pixels from the top.
+    scale: float  #: Pixels of one unit.
+    turn: float = 0.0  #: Rotation in the plane of the picture, in radians, clockwise.
+    squash: float = 1.0  #: Height over width of a round shape: 1 is seen from above, less from aside.
+    lean: float = 0.0  #: Direction along which it is squashed, in radians, clockwise.
 
     def place(self, points: Floats) -> Floats:
         """Convert points, shape (..., 2), from the plant's units to pixels."""

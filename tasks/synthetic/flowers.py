@@ -18,21 +18,13 @@ _TULIPS = (_RED, _DARK_RED, _PINK, _WHITE, _YELLOW, _YELLOW, _ORANGE, _PURPLE)
 
 @dataclass(frozen=True)
 class _Layer:
-    """A ring of petals.
+    """A ring of petals."""
 
-    Args:
-        outline: Outline of one petal, shape (N, 2), in units.
-        angles: Directions of the petals, shape (K,), in radians.
-        colour: Mean colour of the petals.
-        size: Factor of the outline.
-        rim: Brightness of their edges, as a share of their colour.
-    """
-
-    outline: Floats
-    angles: Floats
-    colour: Colour
-    size: float = 1.0
-    rim: float = 0.82
+    outline: Floats  #: Outline of one petal, shape (N, 2), in units.
+    angles: Floats  #: Directions of the petals, shape (K,), in radians.
+    colour: Colour  #: Mean colour of the petals.
+    size: float = 1.0  #: Factor of the outline.
+    rim: float = 0.82  #: Brightness of their edges, as a share of their colour.
 
 
 def draw_daisy(brush: Brush, rng: np.random.Generator) -> None:

@@ -10,21 +10,13 @@ from tasks.synthetic.brush import Brush, Colour, Floats, Pose, petal, ring, vary
 
 @dataclass(frozen=True)
 class Habit:
-    """Stem and leaves of a plant, in units of the head's radius.
+    """Stem and leaves of a plant, in units of the head's radius."""
 
-    Args:
-        stem: Width of the stem.
-        leaf: Length and width of a leaf.
-        jagged: Depth of the cuts in a leaf's edge.
-        upright: Whether leaves grow along the stem rather than aside.
-        colour: Colour of the leaves.
-    """
-
-    stem: float
-    leaf: tuple[float, float]
-    jagged: float
-    upright: bool
-    colour: Colour
+    stem: float  #: Width of the stem.
+    leaf: tuple[float, float]  #: Length and width of a leaf.
+    jagged: float  #: Depth of the cuts in a leaf's edge.
+    upright: bool  #: Whether leaves grow along the stem rather than aside.
+    colour: Colour  #: Colour of the leaves.
 
 
 HABITS = {

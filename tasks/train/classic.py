@@ -52,19 +52,12 @@ class BalancedSampler:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Training and validation data of a classic head.
+    """Training and validation data of a classic head."""
 
-    Args:
-        rows: uint8 or int16 [R, D], the numbers of a bottleneck each.
-        steps: float32 [D]: signed square root of an average that the number 1 stands for.
-        labels: int64 [R], indices into the list of labels.
-        validation: Averages of the validation photos.
-    """
-
-    rows: Numbers
-    steps: Floats
-    labels: npt.NDArray[np.int64]
-    validation: Examples
+    rows: Numbers  #: uint8 or int16 [R, D], the numbers of a bottleneck each.
+    steps: Floats  #: float32 [D]: signed square root of an average that the number 1 stands for.
+    labels: npt.NDArray[np.int64]  #: int64 [R], indices into the list of labels.
+    validation: Examples  #: Averages of the validation photos.
 
 
 def read_training_data(

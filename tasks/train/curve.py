@@ -20,21 +20,13 @@ WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Score of a checkpoint.
+    """Score of a checkpoint."""
 
-    Args:
-        step: Training steps done.
-        accuracy: Share of the validation photos that are predicted rightly.
-        log_loss: Mean of -ln(probability of the true label).
-        photos: Number of validation photos.
-        time: Time of the measurement.
-    """
-
-    step: int
-    accuracy: float
-    log_loss: float
-    photos: int
-    time: dt.datetime
+    step: int  #: Training steps done.
+    accuracy: float  #: Share of the validation photos that are predicted rightly.
+    log_loss: float  #: Mean of -ln(probability of the true label).
+    photos: int  #: Number of validation photos.
+    time: dt.datetime  #: Time of the measurement.
 
 
 def curve_path(folder: AnyPath, weights: Weights) -> AnyPath:

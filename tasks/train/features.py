@@ -33,30 +33,19 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Block(NamedTuple):
-    """Numbers of some photos.
+    """Numbers of some photos."""
 
-    Args:
-        indices: Indices of the photos: int64 [n].
-        numbers: uint8 or int16 [n, V, D].
-    """
-
-    indices: Indices
-    numbers: Numbers
+    indices: Indices  #: Indices of the photos: int64 [n].
+    numbers: Numbers  #: uint8 or int16 [n, V, D].
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The D numbers of a view.
+    """The D numbers of a view."""
 
-    Args:
-        steps: float32 [D]: signed square root of an average that the number 1 stands for.
-        last: bool [D]: whether a number is of the last layer of its backbone.
-        dtype: Type of the numbers.
-    """
-
-    steps: Floats
-    last: Mask
-    dtype: np.dtype[np.uint8 | np.int16]
+    steps: Floats  #: float32 [D]: signed square root of an average that the number 1 stands for.
+    last: Mask  #: bool [D]: whether a number is of the last layer of its backbone.
+    dtype: np.dtype[np.uint8 | np.int16]  #: Type of the numbers.
 
     def values(self, numbers: Numbers, columns: slice | Mask, *, rooted: bool) -> Floats:
         """Compute the values that numbers, [..., d], stand for: float32 [..., d].
@@ -81,17 +70,11 @@ def columns_of(settings: TrainSettings) -> Columns:
 
 
 class FeaturePart(NamedTuple):
-    """The part of the features that one store holds.
+    """The part of the features that one store holds."""
 
-    Args:
-        bottleneck: Settings of the store's bottlenecks.
-        views: Their places among the V views of a photo, drawn ones included.
-        numbers: Their places among the D numbers of a view.
-    """
-
-    bottleneck: BottleneckSettings
-    views: slice
-    numbers: slice
+    bottleneck: BottleneckSettings  #: Settings of the store's bottlenecks.
+    views: slice  #: Their places among the V views of a photo, drawn ones included.
+    numbers: slice  #: Their places among the D numbers of a view.
 
 
 def parts_of(settings: TrainSettings) -> Iterator[FeaturePart]:

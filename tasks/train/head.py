@@ -24,21 +24,13 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Head:
-    """A trained softmax layer.
+    """A trained softmax layer."""
 
-    Args:
-        labels: The labels in the order of the columns.
-        weights: float32 [D, C].
-        biases: float32 [C].
-        rooted: Whether the inputs are signed square roots of the averages of layers; otherwise the averages.
-        facts: Further values of the JSON file: settings, chosen parameters, validation results.
-    """
-
-    labels: tuple[str, ...]
-    weights: Floats
-    biases: Floats
-    rooted: bool
-    facts: Mapping[str, Any]
+    labels: tuple[str, ...]  #: The labels in the order of the columns.
+    weights: Floats  #: float32 [D, C].
+    biases: Floats  #: float32 [C].
+    rooted: bool  #: Whether the inputs are signed square roots of the averages of layers; otherwise the averages.
+    facts: Mapping[str, Any]  #: Further values of the JSON file: settings, chosen parameters, validation results.
 
     def scores(self, values: Floats) -> Floats:
         """Compute the scores before the softmax: float32 [..., D] to [..., C]."""

@@ -22,18 +22,13 @@ WORTH_WATCHING = 400_000
 
 
 class TrainedHead(NamedTuple):
-    """Result of a training.
+    """Result of a training."""
 
-    Args:
-        photos: Photos that the head was scored on: of `lda` those that were left out one at a time, of `classic` those
-            of the validation split.
-        score: Score on them.
-        choice: Parameters that were chosen on them, by name; empty of a classic head.
-    """
-
+    #: Photos that the head was scored on: of `lda` those that were left out one at a time, of `classic` those of the
+    #: validation split.
     photos: int
-    score: Score
-    choice: Mapping[str, float]
+    score: Score  #: Score on them.
+    choice: Mapping[str, float]  #: Parameters that were chosen on them, by name; empty of a classic head.
 
 
 def train_head(

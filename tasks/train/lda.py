@@ -32,15 +32,10 @@ Matrix = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A fully connected layer on centred numbers.
+    """A fully connected layer on centred numbers."""
 
-    Args:
-        weights: float64 [D, C].
-        biases: float64 [C]; a label without rows has minus infinity.
-    """
-
-    weights: Doubles
-    biases: Doubles
+    weights: Doubles  #: float64 [D, C].
+    biases: Doubles  #: float64 [C]; a label without rows has minus infinity.
 
 
 class Discriminant:

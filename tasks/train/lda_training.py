@@ -28,33 +28,20 @@ LEFT_OUT, LEFT_OUT_OF_LABEL = 512, 2
 
 @dataclass(frozen=True)
 class LeftOutScore:
-    """Score of some parameters on photos that were left out one at a time.
+    """Score of some parameters on photos that were left out one at a time."""
 
-    Args:
-        shrinkage: Added to the variance within labels.
-        layer_weight: Weight of the layers before the last one.
-        temperature: Divisor of the scores.
-        accuracy: Share of these photos that are predicted rightly; 0 without photos.
-        log_loss: Mean of -ln(probability of the true label); 0 without photos.
-    """
-
-    shrinkage: float
-    layer_weight: float
-    temperature: float
-    accuracy: float
-    log_loss: float
+    shrinkage: float  #: Added to the variance within labels.
+    layer_weight: float  #: Weight of the layers before the last one.
+    temperature: float  #: Divisor of the scores.
+    accuracy: float  #: Share of these photos that are predicted rightly; 0 without photos.
+    log_loss: float  #: Mean of -ln(probability of the true label); 0 without photos.
 
 
 class LeftOutPhotos(NamedTuple):
-    """Photos that are left out one at a time.
+    """Photos that are left out one at a time."""
 
-    Args:
-        numbers: uint8 or int16 [n, V, D], all their views.
-        labels: int64 [n], indices into the list of labels.
-    """
-
-    numbers: Numbers
-    labels: Labels
+    numbers: Numbers  #: uint8 or int16 [n, V, D], all their views.
+    labels: Labels  #: int64 [n], indices into the list of labels.
 
 
 def read_left_out(photos: EmbeddedPhotos, fitted: npt.NDArray[np.bool_]) -> LeftOutPhotos:
@@ -79,19 +66,12 @@ def select_left_out(labels: Labels) -> npt.NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class LdaTrainer:
-    """Fits heads of the recipe `lda` on statistics.
-
-    Args:
-        recipe: The recipe.
-        columns: The D numbers of a row.
-        views: Indices of the views that predict.
-        labels: The labels in order.
-    """
+    """Fits heads of the recipe `lda` on statistics."""
 
     recipe: LdaRecipe
-    columns: Columns
-    views: tuple[int, ...]
-    labels: tuple[str, ...]
+    columns: Columns  #: The D numbers of a row.
+    views: tuple[int, ...]  #: Indices of the views that predict.
+    labels: tuple[str, ...]  #: The labels in order.
 
     @classmethod
     def of(cls, settings: TrainSettings, labels: tuple[str, ...]) -> "LdaTrainer":

@@ -30,17 +30,12 @@ _DAMAGES = (AttributeError, LookupError, OSError, RuntimeError, TypeError, UserW
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network that classifies pictures.
+    """A network that classifies pictures."""
 
-    Args:
-        model: From pixels, float32 [N, S, S, 3], RGB, 0 to 255, to scores before the softmax, float32 [N, C].
-        labels: The labels in the order of the scores.
-        facts: Further values of the JSON file: settings, steps, validation results.
-    """
-
+    #: From pixels, float32 [N, S, S, 3], RGB, 0 to 255, to scores before the softmax, float32 [N, C].
     model: "keras.Model"
-    labels: tuple[str, ...]
-    facts: Mapping[str, Any]
+    labels: tuple[str, ...]  #: The labels in the order of the scores.
+    facts: Mapping[str, Any]  #: Further values of the JSON file: settings, steps, validation results.
 
     def predictor(self) -> Callable[[Pixels], Vectors]:
         """Return a function from pixels, uint8 [N, S, S, 3], N up to `BATCH_SIZE`, to probabilities, float32 [N, C]."""

@@ -21,21 +21,13 @@ from tasks.train.settings import TrainSettings
 
 @dataclass(frozen=True, eq=False)
 class LabelledPhotos:
-    """N photos of C labels, sorted by sha256.
+    """N photos of C labels, sorted by sha256."""
 
-    Args:
-        sha256: Keys, N.
-        paths: Paths in the dataset, N.
-        labels: The labels, C, sorted.
-        truth: Index of each photo's label, int64 [N].
-        splits: Split of each photo.
-    """
-
-    sha256: list[str]
-    paths: list[str]
-    labels: tuple[str, ...]
-    truth: npt.NDArray[np.int64]
-    splits: Splits
+    sha256: list[str]  #: Keys, N.
+    paths: list[str]  #: Paths in the dataset, N.
+    labels: tuple[str, ...]  #: The labels, C, sorted.
+    truth: npt.NDArray[np.int64]  #: Index of each photo's label, int64 [N].
+    splits: Splits  #: Split of each photo.
 
     def of(self, split: str) -> npt.NDArray[np.bool_]:
         """Select the photos of a split: bool [N]."""
@@ -45,13 +37,9 @@ class LabelledPhotos:
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedPhotos(LabelledPhotos):
-    """Photos with their bottlenecks.
+    """Photos with their bottlenecks."""
 
-    Args:
-        features: The bottlenecks.
-    """
-
-    features: Features
+    features: Features  #: The bottlenecks.
 
     def in_tenths(self, tenths: Iterable[int]) -> npt.NDArray[np.bool_]:
         """Select the photos of some tenths: bool [N]."""

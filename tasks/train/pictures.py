@@ -29,44 +29,27 @@ Integers = npt.NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """A batch of pictures.
+    """A batch of pictures."""
 
-    Args:
-        pixels: uint8 [B, S, S, 3], RGB, 0 to 255.
-        labels: int64 [B], indices into the list of labels.
-    """
-
-    pixels: Pixels
-    labels: Integers
+    pixels: Pixels  #: uint8 [B, S, S, 3], RGB, 0 to 255.
+    labels: Integers  #: int64 [B], indices into the list of labels.
 
 
 class _Sample(NamedTuple):
-    """A picture of a batch.
+    """A picture of a batch."""
 
-    Args:
-        photo: Index of the photo.
-        mirrored: Whether left and right are swapped.
-    """
-
-    photo: int
-    mirrored: bool
+    photo: int  #: Index of the photo.
+    mirrored: bool  #: Whether left and right are swapped.
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """The encoded pictures of N photos, in a file without a name; see `open_pictures`.
+    """The encoded pictures of N photos, in a file without a name; see `open_pictures`."""
 
-    Args:
-        keys: The photos' sha256, N.
-        labels: int64 [N], indices into the list of labels.
-        extents: Start and length in bytes of each picture in the file: int64 [N, 2].
-        file: Descriptor of the file.
-    """
-
-    keys: list[str]
-    labels: Integers
-    extents: Integers
-    file: int
+    keys: list[str]  #: The photos' sha256, N.
+    labels: Integers  #: int64 [N], indices into the list of labels.
+    extents: Integers  #: Start and length in bytes of each picture in the file: int64 [N, 2].
+    file: int  #: Descriptor of the file.
 
     def __len__(self) -> int:
         return len(self.keys)

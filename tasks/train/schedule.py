@@ -15,23 +15,14 @@ MEASURED_STEPS = 3
 
 @dataclass(frozen=True)
 class NetworkRecipe:
-    """Recipe of training a whole network; see `tasks.train.network_training`.
+    """Recipe of training a whole network; see `tasks.train.network_training`."""
 
-    Args:
-        start: Pretrained weights, which is fine-tuning, or random ones.
-        epochs: Passes over the training photos; few photos get more.
-        batch_size: Photos in a step.
-        learning_rate: Adam's rate after the warm-up; it falls to zero as a cosine.
-        seed: Seed of the order of photos, of their mirroring, and of random weights.
-        seconds: Time of the training, which may cut the steps; None is no limit.
-    """
-
-    start: Literal["pretrained", "random"]
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    seconds: float | None = None
+    start: Literal["pretrained", "random"]  #: Pretrained weights, which is fine-tuning, or random ones.
+    epochs: int  #: Passes over the training photos; few photos get more.
+    batch_size: int  #: Photos in a step.
+    learning_rate: float  #: Adam's rate after the warm-up; it falls to zero as a cosine.
+    seed: int  #: Seed of the order of photos, of their mirroring, and of random weights.
+    seconds: float | None = None  #: Time of the training, which may cut the steps; None is no limit.
 
     def steps(self, photos: int) -> int:
         """Return the number of steps without a time limit, for this number of training photos."""

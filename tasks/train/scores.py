@@ -16,15 +16,10 @@ _UNKNOWN = 0.1
 
 
 class Score(NamedTuple):
-    """Score of predictions.
+    """Score of predictions."""
 
-    Args:
-        accuracy: Share of the photos that are predicted rightly.
-        log_loss: Mean of -ln(probability of the true label), in nats.
-    """
-
-    accuracy: float
-    log_loss: float
+    accuracy: float  #: Share of the photos that are predicted rightly.
+    log_loss: float  #: Mean of -ln(probability of the true label), in nats.
 
     @classmethod
     def of(cls, predicted: Floats, labels: npt.NDArray[np.integer[Any]]) -> "Score":
@@ -34,15 +29,10 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Inputs of a head, and the labels.
+    """Inputs of a head, and the labels."""
 
-    Args:
-        values: float32 [N, V, D].
-        labels: int64 [N], indices into the list of labels.
-    """
-
-    values: Floats
-    labels: npt.NDArray[np.int64]
+    values: Floats  #: float32 [N, V, D].
+    labels: npt.NDArray[np.int64]  #: int64 [N], indices into the list of labels.
 
     def score(self, head: Head) -> Score:
         """Score the predictions of a head."""

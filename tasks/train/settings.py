@@ -16,50 +16,35 @@ NETWORK_VERSION = 1
 
 @dataclass(frozen=True)
 class LdaRecipe:
-    """Linear discriminant analysis in closed form, on square roots of bottlenecks; see `tasks.train.lda`.
+    """Linear discriminant analysis in closed form, on square roots of bottlenecks; see `tasks.train.lda`."""
 
-    Args:
-        shrinkage: Candidates of the value that is added to the variance within labels of a standardised number.
-        layer_weights: Candidates of the weight of layers before the last one, which has 1; 0 leaves them out.
-        class_weights: Whether all labels have the same prior, however many photos they have.
-    """
-
+    #: Candidates of the value that is added to the variance within labels of a standardised number.
     shrinkage: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0, 3.0)
+    #: Candidates of the weight of layers before the last one, which has 1; 0 leaves them out.
     layer_weights: tuple[float, ...] = (1.0, 0.5, 0.25, 0.0)
-    class_weights: bool = False
+    class_weights: bool = False  #: Whether all labels have the same prior, however many photos they have.
 
 
 @dataclass(frozen=True)
 class ClassicRecipe:
-    """The loop of retrain.py: plain gradient descent on bottlenecks as they are; see `tasks.train.classic`.
+    """The loop of retrain.py: plain gradient descent on bottlenecks as they are; see `tasks.train.classic`."""
 
-    Args:
-        steps: Steps of gradient descent.
-        batch_size: Bottlenecks in a step, drawn with replacement, and photos of each validation on the way.
-        learning_rate: Rate of every step.
-        averaging: Decay of the moving averages of the weights, which `watch` measures; predictions use the weights.
-    """
-
-    steps: int
-    batch_size: int
-    learning_rate: float
+    steps: int  #: Steps of gradient descent.
+    batch_size: int  #: Bottlenecks in a step, drawn with replacement, and photos of each validation on the way.
+    learning_rate: float  #: Rate of every step.
+    #: Decay of the moving averages of the weights, which `watch` measures; predictions use the weights.
     averaging: float
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Settings of a head.
+    """Settings of a head."""
 
-    Args:
-        bottlenecks: Bottlenecks of each crop of each backbone. Those of several backbones stand side by side, as more
-            numbers of a view; those of several crops are further views.
-        recipe: The recipe.
-        seed: Seed of the order in which bottlenecks are drawn, and of random weights.
-    """
-
+    #: Bottlenecks of each crop of each backbone. Those of several backbones stand side by side, as more numbers of a
+    #: view; those of several crops are further views.
     bottlenecks: tuple[BottleneckSettings, ...]
     recipe: LdaRecipe | ClassicRecipe
-    seed: int
+    seed: int  #: Seed of the order in which bottlenecks are drawn, and of random weights.
 
     @property
     def rooted(self) -> bool:
@@ -118,23 +103,14 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """Settings of a network whose backbone is trained too; see `tasks.train.network`.
+    """Settings of a network whose backbone is trained too; see `tasks.train.network`."""
 
-    Args:
-        backbone: The backbone that the training starts from.
-        encoding: Encoding of the pictures.
-        epochs: Passes over the training photos.
-        batch_size: Photos in a step.
-        learning_rate: Adam's rate after the warm-up; it falls to zero as a cosine.
-        seed: Seed of the order of photos, of their mirroring, and of the softmax layer's first weights.
-    """
-
-    backbone: Backbone
-    encoding: Encoding
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
+    backbone: Backbone  #: The backbone that the training starts from.
+    encoding: Encoding  #: Encoding of the pictures.
+    epochs: int  #: Passes over the training photos.
+    batch_size: int  #: Photos in a step.
+    learning_rate: float  #: Adam's rate after the warm-up; it falls to zero as a cosine.
+    seed: int  #: Seed of the order of photos, of their mirroring, and of the softmax layer's first weights.
 
     @property
     def backbones(self) -> tuple[Backbone, ...]:

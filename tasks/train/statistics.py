@@ -31,16 +31,12 @@ class Statistics:
     """Sufficient statistics of linear discriminant analysis: of N rows of D numbers with C labels.
 
     All are whole numbers in float64, of numbers centred by `centre`.
-
-    Args:
-        counts: [C], rows of each label.
-        sums: [C, D], sums of the rows of each label.
-        products: [D, D], in Fortran's order: sums of products of two numbers of a row, all labels together. Values
-            above the diagonal are undefined.
     """
 
-    counts: Doubles
-    sums: Doubles
+    counts: Doubles  #: [C], rows of each label.
+    sums: Doubles  #: [C, D], sums of the rows of each label.
+    #: [D, D], in Fortran's order: sums of products of two numbers of a row, all labels together. Values above the
+    #: diagonal are undefined.
     products: Doubles
 
     @classmethod

@@ -23,17 +23,11 @@ MAX_SUMMED = 2**27
 
 @dataclass(frozen=True, eq=False)
 class TenthStatistics:
-    """Statistics of the tenths of photos.
-
-    Args:
-        photos: The photos.
-        cache: Folder of the cached statistics; None sums them up each time.
-        progress: Counts the photos that are summed up.
-    """
+    """Statistics of the tenths of photos."""
 
     photos: EmbeddedPhotos
-    cache: Path | None
-    progress: Progress
+    cache: Path | None  #: Folder of the cached statistics; None sums them up each time.
+    progress: Progress  #: Counts the photos that are summed up.
 
     def union(self, tenths: Iterable[int]) -> Statistics:
         """Return the statistics of some tenths together."""

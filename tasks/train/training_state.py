@@ -17,28 +17,19 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """The surroundings of a training.
+    """The surroundings of a training."""
 
-    Args:
-        progress: Counts the steps or photos, and tells scores on the way.
-        checkpoints: Folder of the checkpoints, from which an interrupted training resumes; None writes none.
-    """
-
-    progress: Progress
+    progress: Progress  #: Counts the steps or photos, and tells scores on the way.
+    #: Folder of the checkpoints, from which an interrupted training resumes; None writes none.
     checkpoints: AnyPath | None = None
 
 
 @dataclass(frozen=True)
 class Training:
-    """A training, as it announces itself in its folder.
+    """A training, as it announces itself in its folder."""
 
-    Args:
-        settings: Settings of the head or network.
-        snapshot: Key of the snapshot whose photos it is trained on.
-    """
-
-    settings: TrainSettings | FinetuneSettings
-    snapshot: str
+    settings: TrainSettings | FinetuneSettings  #: Settings of the head or network.
+    snapshot: str  #: Key of the snapshot whose photos it is trained on.
 
 
 class TrainingState(Enum):

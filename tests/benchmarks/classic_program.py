@@ -29,27 +29,16 @@ Batch = tuple[list[list[float]], list[int]]
 
 @dataclass(frozen=True)
 class Task:
-    """Photos, a frozen graph, and the number of steps.
+    """Photos, a frozen graph, and the number of steps."""
 
-    Args:
-        graph: File of the graph: pixels, float32 [N, size, size, 3], RGB, 0 to 1, to bottlenecks [N, D].
-        pixels: Name of its input.
-        bottleneck: Name of its output.
-        size: Height and width of its input in pixels.
-        source: Folder that the photos' paths are relative to.
-        vectors: Folder that the text files go to.
-        steps: Steps of training.
-        photos: Paths by label and split.
-    """
-
-    graph: str
-    pixels: str
-    bottleneck: str
-    size: int
-    source: str
-    vectors: str
-    steps: int
-    photos: Mapping[str, Mapping[str, Sequence[str]]]
+    graph: str  #: File of the graph: pixels, float32 [N, size, size, 3], RGB, 0 to 1, to bottlenecks [N, D].
+    pixels: str  #: Name of its input.
+    bottleneck: str  #: Name of its output.
+    size: int  #: Height and width of its input in pixels.
+    source: str  #: Folder that the photos' paths are relative to.
+    vectors: str  #: Folder that the text files go to.
+    steps: int  #: Steps of training.
+    photos: Mapping[str, Mapping[str, Sequence[str]]]  #: Paths by label and split.
 
     def vector_file(self, photo: str) -> Path:
         return Path(self.vectors) / f"{photo}.txt"

@@ -34,19 +34,12 @@ _FEATURES = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_i
 
 @dataclass(frozen=True)
 class Table:
-    """Figures of several ways to do the same.
+    """Figures of several ways to do the same."""
 
-    Args:
-        title: The measurement.
-        unit: Unit of the figures, such as "photos/s" or "s".
-        rows: Figures of each way. All ratios are to the first way.
-        lower_is_better: Whether a ratio says how many times as fast or as small a way is.
-    """
-
-    title: str
-    unit: str
-    rows: Figures
-    lower_is_better: bool = False
+    title: str  #: The measurement.
+    unit: str  #: Unit of the figures, such as "photos/s" or "s".
+    rows: Figures  #: Figures of each way. All ratios are to the first way.
+    lower_is_better: bool = False  #: Whether a ratio says how many times as fast or as small a way is.
 
     def ratio(self, way: str) -> float:
         """Return how many times as good as the first way a way is: median to median."""

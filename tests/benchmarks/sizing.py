@@ -46,35 +46,20 @@ def fit_line(measured: Mapping[int, float]) -> Line:
 
 @dataclass(frozen=True)
 class Slopes:
-    """Measured costs.
+    """Measured costs."""
 
-    Args:
-        hashing: Core seconds of the driving machine, by new photos.
-        statistics: Seconds of the driving machine for the statistics of bottlenecks, by new photos.
-        parallel: Core seconds of any machine for decode and bottleneck, by new photos.
-        serial: Seconds of the driving machine in each run, by all photos.
-        startup: Seconds of a run's setup.
-        bytes: Stored bytes, by all photos.
-        shards: Shards that a cold run leaves.
-        shard_seconds: Seconds of a run for each shard.
-        requests: Requests of a run of each state by kind, by all photos.
-        base_memory: Bytes that the driving process holds whatever the number of photos.
-        memory: Bytes that it holds besides at the peak of each part of a run, by all photos.
-        labels: Number of labels.
-    """
-
-    hashing: Line
-    statistics: Line
-    parallel: Mapping[str, Line]
-    serial: Mapping[str, Line]
-    startup: float
-    bytes: Mapping[str, Line]
-    shards: Line
-    shard_seconds: float
-    requests: Mapping[str, Mapping[str, Line]]
-    base_memory: float
-    memory: Mapping[str, Line]
-    labels: int
+    hashing: Line  #: Core seconds of the driving machine, by new photos.
+    statistics: Line  #: Seconds of the driving machine for the statistics of bottlenecks, by new photos.
+    parallel: Mapping[str, Line]  #: Core seconds of any machine for decode and bottleneck, by new photos.
+    serial: Mapping[str, Line]  #: Seconds of the driving machine in each run, by all photos.
+    startup: float  #: Seconds of a run's setup.
+    bytes: Mapping[str, Line]  #: Stored bytes, by all photos.
+    shards: Line  #: Shards that a cold run leaves.
+    shard_seconds: float  #: Seconds of a run for each shard.
+    requests: Mapping[str, Mapping[str, Line]]  #: Requests of a run of each state by kind, by all photos.
+    base_memory: float  #: Bytes that the driving process holds whatever the number of photos.
+    memory: Mapping[str, Line]  #: Bytes that it holds besides at the peak of each part of a run, by all photos.
+    labels: int  #: Number of labels.
 
     @staticmethod
     def from_json(values: Any) -> "Slopes":
@@ -147,19 +132,12 @@ def estimate_run(slopes: Slopes, machines: Machines, photos: float, state: str) 
 
 
 class Bound(NamedTuple):
-    """A limit.
+    """A limit."""
 
-    Args:
-        name: The limited thing.
-        used: Its amount for a number of photos; never falls.
-        allowed: Its largest amount.
-        scales: Whether more machines help.
-    """
-
-    name: str
-    used: Callable[[float], float]
-    allowed: float
-    scales: bool = False
+    name: str  #: The limited thing.
+    used: Callable[[float], float]  #: Its amount for a number of photos; never falls.
+    allowed: float  #: Its largest amount.
+    scales: bool = False  #: Whether more machines help.
 
     def reach(self) -> int:
         return max(bisect.bisect_right(range(_MAX_PHOTOS), self.allowed, key=self.used) - 1, 0)

@@ -40,33 +40,20 @@ _MOST_EXPORTED = 10 * MAX_PHOTOS
 
 
 class ColdRun(NamedTuple):
-    """A cold run with all defaults.
+    """A cold run with all defaults."""
 
-    Args:
-        seconds: Seconds of work of each stage.
-        startup: Seconds of setup.
-        bytes: Bytes of the photos and of the data root, by kind.
-        bottleneck: Settings of its bottlenecks.
-    """
-
-    seconds: Mapping[str, float]
-    startup: float
-    bytes: Mapping[str, float]
-    bottleneck: Mapping[str, Any]
+    seconds: Mapping[str, float]  #: Seconds of work of each stage.
+    startup: float  #: Seconds of setup.
+    bytes: Mapping[str, float]  #: Bytes of the photos and of the data root, by kind.
+    bottleneck: Mapping[str, Any]  #: Settings of its bottlenecks.
 
 
 class Sizes(NamedTuple):
-    """The two numbers that each thing is measured at.
+    """The two numbers that each thing is measured at."""
 
-    Args:
-        photos: Photos in real runs.
-        keys: Keys of made-up snapshots and stores.
-        trained: Photos with made-up bottlenecks that a head is trained on.
-    """
-
-    photos: tuple[int, int]
-    keys: tuple[int, int]
-    trained: tuple[int, int]
+    photos: tuple[int, int]  #: Photos in real runs.
+    keys: tuple[int, int]  #: Keys of made-up snapshots and stores.
+    trained: tuple[int, int]  #: Photos with made-up bottlenecks that a head is trained on.
 
 
 def measure_slopes(source: Path, sizes: Sizes) -> Slopes:

@@ -38,25 +38,15 @@ _STARTS = {
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A file, and what is to become of it.
+    """A file, and what is to become of it."""
 
-    Args:
-        kind: What is bad or odd about it.
-        name: Of the file; each has its own.
-        data: Its bytes.
-        pixels: What it shows, uint8 [20, 20, 3]; None where it is no photo, or nobody knows.
-        tolerance: By how much a value may differ.
-        reasons: Why it may be rejected; empty where it must not be.
-        says: A word of the message.
-    """
-
-    kind: str
-    name: str
-    data: bytes
-    pixels: Pixels | None = None
-    tolerance: int = 0
-    reasons: frozenset[Reason] = frozenset()
-    says: str = ""
+    kind: str  #: What is bad or odd about it.
+    name: str  #: Of the file; each has its own.
+    data: bytes  #: Its bytes.
+    pixels: Pixels | None = None  #: What it shows, uint8 [20, 20, 3]; None where it is no photo, or nobody knows.
+    tolerance: int = 0  #: By how much a value may differ.
+    reasons: frozenset[Reason] = frozenset()  #: Why it may be rejected; empty where it must not be.
+    says: str = ""  #: A word of the message.
 
 
 def corpus() -> list[Case]:

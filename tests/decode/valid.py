@@ -20,21 +20,13 @@ ON_WHITE = np.rint(PIXELS * (ALPHA / 255) + (255 - ALPHA)).astype(np.uint8)
 
 @dataclass(frozen=True, eq=False)
 class Valid:
-    """A valid photo of 20 x 20 pixels.
+    """A valid photo of 20 x 20 pixels."""
 
-    Args:
-        name: What it is.
-        form: Pillow's name of its format.
-        data: Its bytes.
-        pixels: What it shows, uint8 [20, 20, 3].
-        tolerance: By how much a value may differ.
-    """
-
-    name: str
-    form: str
-    data: bytes
-    pixels: Pixels
-    tolerance: int = 0
+    name: str  #: What it is.
+    form: str  #: Pillow's name of its format.
+    data: bytes  #: Its bytes.
+    pixels: Pixels  #: What it shows, uint8 [20, 20, 3].
+    tolerance: int = 0  #: By how much a value may differ.
 
 
 def _lossless(name: str, form: str, pixels: Pixels = PIXELS, **options: Any) -> Valid:

@@ -12,17 +12,11 @@ from tests.predict.trained import Trained
 
 @dataclass(frozen=True)
 class Exported:
-    """A model with its export.
+    """A model with its export."""
 
-    Args:
-        trained: The model, and what it was trained on.
-        folder: The export's folder.
-        export: What the stage says of it.
-    """
-
-    trained: Trained
-    folder: Path
-    export: Export
+    trained: Trained  #: The model, and what it was trained on.
+    folder: Path  #: The export's folder.
+    export: Export  #: What the stage says of it.
 
     @property
     def model(self) -> Model:

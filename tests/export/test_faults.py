@@ -27,18 +27,11 @@ EASY, HARD = 1.0, 0.15
 
 @dataclass(frozen=True)
 class Ready:
-    """A model and photos.
+    """A model and photos."""
 
-    Args:
-        classifier: The model, ready to be exported.
-        pixels: uint8 [N, S, S, 3].
-        values: The values that the pipeline computes: float32 [N, 2, D].
-        head: The head.
-    """
-
-    classifier: Classifier
-    pixels: Any
-    values: Floats
+    classifier: Classifier  #: The model, ready to be exported.
+    pixels: Any  #: uint8 [N, S, S, 3].
+    values: Floats  #: The values that the pipeline computes: float32 [N, 2, D].
     head: Head
 
     def reference(self, values: Floats) -> ReferencePhotos:

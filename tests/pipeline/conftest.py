@@ -16,15 +16,10 @@ from tests.snapshot.aging import wait_until_files_are_old
 
 @dataclass(frozen=True)
 class Trained:
-    """A project that was trained once, for `DATE`, on `PHOTOS` photos of three labels.
+    """A project that was trained once, for `DATE`, on `PHOTOS` photos of three labels."""
 
-    Args:
-        project: Photos and data root; no test may write to them.
-        done: The command that trained it.
-    """
-
-    project: Project
-    done: Finished
+    project: Project  #: Photos and data root; no test may write to them.
+    done: Finished  #: The command that trained it.
 
     DATE: ClassVar[str] = "2026-03-01"
     PHOTOS: ClassVar[int] = 36

@@ -31,19 +31,12 @@ LOOK = 0.01
 
 
 class Request(NamedTuple):
-    """A command.
+    """A command."""
 
-    Args:
-        words: Words of the command; the first is a program written in Python.
-        output: Existing file for standard output.
-        errors: Existing file for standard error.
-        environment: The whole environment.
-    """
-
-    words: list[str]
-    output: str
-    errors: str
-    environment: dict[str, str]
+    words: list[str]  #: Words of the command; the first is a program written in Python.
+    output: str  #: Existing file for standard output.
+    errors: str  #: Existing file for standard error.
+    environment: dict[str, str]  #: The whole environment.
 
 
 def serve() -> None:

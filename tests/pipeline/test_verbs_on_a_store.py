@@ -27,15 +27,10 @@ ROOT = "ROOT"
 
 @dataclass(frozen=True)
 class Both:
-    """A data root on a disk and a copy of it on an object store.
+    """A data root on a disk and a copy of it on an object store."""
 
-    Args:
-        here: The folder.
-        there: The address.
-    """
-
-    here: Path
-    there: str
+    here: Path  #: The folder.
+    there: str  #: The address.
 
     def check(self, *words: str) -> str:
         """Call a command on each, which succeeds and says the same of both; returns its output."""

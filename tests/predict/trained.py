@@ -34,19 +34,12 @@ CLASSIC = ClassicRecipe(steps=100, batch_size=16, learning_rate=0.1, averaging=0
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, and what it was trained on.
+    """A model, and what it was trained on."""
 
-    Args:
-        root: The data root.
-        photos: The folder of photos.
-        folder: The model's folder.
-        results: Folder of its evaluation.
-    """
-
-    root: DataRoot[Path]
-    photos: Path
-    folder: Path
-    results: Path
+    root: DataRoot[Path]  #: The data root.
+    photos: Path  #: The folder of photos.
+    folder: Path  #: The model's folder.
+    results: Path  #: Folder of its evaluation.
 
     def evaluated(self) -> pa.Table:
         """What its evaluation said of every photo."""
@@ -61,17 +54,11 @@ def draw(path: Path, number: int) -> None:
 
 @dataclass(frozen=True)
 class Way:
-    """How a model is trained.
+    """How a model is trained."""
 
-    Args:
-        precision: Of the bottlenecks of a head; None trains a network.
-        several: Whether the head is trained on two backbones, of two crops each.
-        recipe: Of the head.
-    """
-
-    precision: Precision | None
-    several: bool = False
-    recipe: LdaRecipe | ClassicRecipe = LDA
+    precision: Precision | None  #: Of the bottlenecks of a head; None trains a network.
+    several: bool = False  #: Whether the head is trained on two backbones, of two crops each.
+    recipe: LdaRecipe | ClassicRecipe = LDA  #: Of the head.
 
 
 def train(folder: Path, way: Way) -> Trained:

@@ -13,20 +13,14 @@ MAX_DELAY = 8.0
 
 @dataclass(frozen=True)
 class KillPoint:
-    """A place at which a run is killed.
+    """A place at which a run is killed."""
 
-    Args:
-        places: Events on a path, as `tests/reliability/inject` writes them: the first that is met counts. A run that
-            continues a killed one may be beyond the first of them, so everything that is published later follows.
-        way: One of `WAYS`.
-        target: `group`, every process at once, or `main`, the one that was started.
-        delay: Seconds between the place and a kill `later`.
-    """
-
+    #: Events on a path, as `tests/reliability/inject` writes them: the first that is met counts. A run that continues a
+    #: killed one may be beyond the first of them, so everything that is published later follows.
     places: tuple[str, ...]
-    way: str
-    target: str = "group"
-    delay: float = 0.0
+    way: str  #: One of `WAYS`.
+    target: str = "group"  #: `group`, every process at once, or `main`, the one that was started.
+    delay: float = 0.0  #: Seconds between the place and a kill `later`.
 
 
 def choose_points(places: Mapping[str, float], count: int, seed: int = 0) -> list[KillPoint]:

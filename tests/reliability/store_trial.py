@@ -29,15 +29,10 @@ _CHANGES = {"PUT", "POST", "DELETE"}
 
 @dataclass(frozen=True)
 class StoreTrial(Trial):
-    """A data root on an object store, and the runs on it.
+    """A data root on an object store, and the runs on it."""
 
-    Args:
-        url: Its address.
-        gateway: The gateway before the store.
-    """
-
-    url: str
-    gateway: Gateway
+    url: str  #: Its address.
+    gateway: Gateway  #: The gateway before the store.
 
     @property
     def address(self) -> str:

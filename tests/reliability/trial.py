@@ -42,30 +42,19 @@ class Kill(NamedTuple):
 
 @dataclass(frozen=True)
 class Ended(Finished):
-    """An ended run.
+    """An ended run."""
 
-    Args:
-        place: The place of the kill point that it came to; empty without one.
-        orphaned: Seconds that its workers outlived it.
-    """
-
-    place: str
-    orphaned: float
+    place: str  #: The place of the kill point that it came to; empty without one.
+    orphaned: float  #: Seconds that its workers outlived it.
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A data root, and the runs on it.
+    """A data root, and the runs on it."""
 
-    Args:
-        folder: Folder for the data root, temporary files and logs.
-        photos: The dataset.
-        options: Options of RetrainFlowers.
-    """
-
-    folder: Path
-    photos: Path
-    options: Mapping[str, str]
+    folder: Path  #: Folder for the data root, temporary files and logs.
+    photos: Path  #: The dataset.
+    options: Mapping[str, str]  #: Options of RetrainFlowers.
 
     @property
     def root(self) -> Path:
@@ -154,17 +143,12 @@ class Trial:
 
 @dataclass
 class History:
-    """The runs on a data root.
+    """The runs on a data root."""
 
-    Args:
-        kills: Kills in their order.
-        missed: Kill points that no run came to, since one had ended before.
-        faults: Everything that is not as it should be, a sentence each.
-    """
-
-    kills: list[Kill] = field(default_factory=list)
+    kills: list[Kill] = field(default_factory=list)  #: Kills in their order.
+    #: Kill points that no run came to, since one had ended before.
     missed: list[KillPoint] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)  #: Everything that is not as it should be, a sentence each.
 
 
 def survive(

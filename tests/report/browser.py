@@ -55,17 +55,12 @@ class Site(NamedTuple):
 
 @dataclass
 class Visit:
-    """A page in the browser.
-
-    Args:
-        page: The page.
-        complaints: What the browser wrote to its console, and exceptions of scripts.
-        requests: Everything that the page asked for.
-    """
+    """A page in the browser."""
 
     page: Page
+    #: What the browser wrote to its console, and exceptions of scripts.
     complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)  #: Everything that the page asked for.
 
     def focused(self, what: str) -> Any:
         """Something of the focused element, as JavaScript says it of `it`."""

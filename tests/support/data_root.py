@@ -174,16 +174,10 @@ def keep_run(run: RunRecord) -> None:
 
 @dataclass(frozen=True, eq=False)
 class StagedRun:
-    """A run of drawn photos in which every stage up to the decision on the champion has done its work.
+    """A run of drawn photos in which every stage up to the decision on the champion has done its work."""
 
-    Args:
-        root: The data root.
-        predicted: The photos and their predictions.
-        run: The run.
-    """
-
-    root: DataRoot
-    predicted: PredictedPhotos
+    root: DataRoot  #: The data root.
+    predicted: PredictedPhotos  #: The photos and their predictions.
     run: ReportedRun
 
 

@@ -25,27 +25,16 @@ VIEWS, _WIDTH = 2, 3
 
 @dataclass(frozen=True)
 class FakeRun:
-    """A run to be faked.
+    """A run to be faked."""
 
-    Args:
-        dataset: Name of the dataset.
-        date: Date of the run.
-        photos: Numbers of the photos.
-        rejected: Numbers of the photos that cannot be decoded.
-        settings: Stands for the backbone and all other parameters.
-        joined: Whether the run has a second backbone, with stores of its own.
-        crowned: Whether the model becomes champion.
-        until: The last stage that the run completes.
-    """
-
-    dataset: str
-    date: dt.date
-    photos: frozenset[int]
-    rejected: frozenset[int] = frozenset()
-    settings: str = "a"
-    joined: bool = False
-    crowned: bool = False
-    until: str = "record"
+    dataset: str  #: Name of the dataset.
+    date: dt.date  #: Date of the run.
+    photos: frozenset[int]  #: Numbers of the photos.
+    rejected: frozenset[int] = frozenset()  #: Numbers of the photos that cannot be decoded.
+    settings: str = "a"  #: Stands for the backbone and all other parameters.
+    joined: bool = False  #: Whether the run has a second backbone, with stores of its own.
+    crowned: bool = False  #: Whether the model becomes champion.
+    until: str = "record"  #: The last stage that the run completes.
 
     @property
     def good(self) -> list[int]:

@@ -7,23 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Tally:
-    """Progress that records the last start, adds up advances, and keeps lines.
+    """Progress that records the last start, adds up advances, and keeps lines."""
 
-    Args:
-        total: Items of the last start; -1 before the first.
-        unit: Unit of the items.
-        done: Items done since the last start.
-        beginnings: Number of starts.
-        lines: Lines of `tell`.
-        prepared: Names of finished preparations.
-    """
-
-    total: int = -1
-    unit: str = ""
-    done: int = 0
-    beginnings: int = 0
-    lines: list[str] = field(default_factory=list)
-    prepared: list[str] = field(default_factory=list)
+    total: int = -1  #: Items of the last start; -1 before the first.
+    unit: str = ""  #: Unit of the items.
+    done: int = 0  #: Items done since the last start.
+    beginnings: int = 0  #: Number of starts.
+    lines: list[str] = field(default_factory=list)  #: Lines of `tell`.
+    prepared: list[str] = field(default_factory=list)  #: Names of finished preparations.
 
     def start(self, total: int, unit: str) -> None:
         self.total, self.unit, self.done = total, unit, 0

@@ -23,15 +23,10 @@ LayerNetwork = Callable[[Any], tuple[Any, ...]]
 
 
 class InputFormat(NamedTuple):
-    """The input of a user's model.
+    """The input of a user's model."""
 
-    Args:
-        size: Height and width in pixels; None where the model leaves them open.
-        is_raw: Whether the model scales pixels from 0 to 255 by itself.
-    """
-
-    size: int | None
-    is_raw: bool = False
+    size: int | None  #: Height and width in pixels; None where the model leaves them open.
+    is_raw: bool = False  #: Whether the model scales pixels from 0 to 255 by itself.
 
 
 class BackboneKind(ABC):

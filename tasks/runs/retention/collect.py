@@ -22,15 +22,10 @@ from tasks.storage.survey import DiskUsage
 
 @dataclass(frozen=True)
 class Collected:
-    """Result of a collection.
+    """Result of a collection."""
 
-    Args:
-        runs: Number of records that were removed.
-        footprint: Disk usage of all that was removed.
-    """
-
-    runs: int
-    footprint: DiskUsage
+    runs: int  #: Number of records that were removed.
+    footprint: DiskUsage  #: Disk usage of all that was removed.
 
 
 def collect(root: DataRoot, policy: Policy, progress: Progress, shown: Collection[AnyPath] | None = None) -> Collected:

@@ -20,49 +20,32 @@ _TOP = StageSpec("", permanent=("README.md", "catalog.toml", "index.html"))
 
 @dataclass(frozen=True)
 class Garbage:
-    """A file or folder to remove.
+    """A file or folder to remove."""
 
-    Args:
-        stage: The stage that wrote it; "damaged" where it was set aside because it was damaged.
-        path: File or folder to remove.
-        footprint: Disk usage.
-    """
-
-    stage: str
-    path: AnyPath
-    footprint: DiskUsage
+    stage: str  #: The stage that wrote it; "damaged" where it was set aside because it was damaged.
+    path: AnyPath  #: File or folder to remove.
+    footprint: DiskUsage  #: Disk usage.
 
 
 @dataclass(frozen=True)
 class SkippedPath:
-    """A file or folder of the data root that no stage wrote, or that the user gave to a run.
+    """A file or folder of the data root that no stage wrote, or that the user gave to a run."""
 
-    Args:
-        path: File or folder that is left alone.
-        why: The reason.
-    """
-
-    path: AnyPath
-    why: str
+    path: AnyPath  #: File or folder that is left alone.
+    why: str  #: The reason.
 
 
 @dataclass
 class CollectionPlan:
-    """Files and folders to remove.
+    """Files and folders to remove."""
 
-    Args:
-        live: The outputs that stay.
-        pieces: Garbage in the order of removal: killed anywhere, nothing that is left lacks an output that it names.
-        left: Files and folders that are left alone.
-        stores: Folders of stores that stay, and lose shards or manifests at most.
-        records: The records that stay.
-    """
-
-    live: References
+    live: References  #: The outputs that stay.
+    #: Garbage in the order of removal: killed anywhere, nothing that is left lacks an output that it names.
     pieces: list[Garbage] = field(default_factory=list)
-    left: list[SkippedPath] = field(default_factory=list)
+    left: list[SkippedPath] = field(default_factory=list)  #: Files and folders that are left alone.
+    #: Folders of stores that stay, and lose shards or manifests at most.
     stores: list[AnyPath] = field(default_factory=list)
-    records: list[AnyPath] = field(default_factory=list)
+    records: list[AnyPath] = field(default_factory=list)  #: The records that stay.
 
     @property
     def footprint(self) -> DiskUsage:
@@ -84,19 +67,12 @@ def plan_collection(root: DataRoot, policy: Policy) -> CollectionPlan:
 
 @dataclass(frozen=True)
 class _Output:
-    """An output of a stage.
+    """An output of a stage."""
 
-    Args:
-        spec: The stage.
-        parts: Regular expressions of the parts of its path.
-        folder: Whether it is a folder.
-        order: Place in the order of removal; None where it is permanent.
-    """
-
-    spec: StageSpec
-    parts: Sequence[str]
-    folder: bool
-    order: int | None
+    spec: StageSpec  #: The stage.
+    parts: Sequence[str]  #: Regular expressions of the parts of its path.
+    folder: bool  #: Whether it is a folder.
+    order: int | None  #: Place in the order of removal; None where it is permanent.
 
 
 def _outputs() -> list[_Output]:

@@ -25,19 +25,12 @@ from tasks.train.spec import TRAIN
 
 @dataclass(frozen=True)
 class Policy:
-    """Rules of which runs stay.
+    """Rules of which runs stay."""
 
-    Args:
-        runs: How many runs of a dataset stay, the newest by date, of one date those that ended last; 1 at least.
-        datasets: Datasets whose older runs are removed; None is all.
-        record: A record that stays whatever its date is; None is none.
-        damaged: Whether files are removed that were set aside because they were damaged.
-    """
-
-    runs: int
-    datasets: Collection[str] | None = None
-    record: AnyPath | None = None
-    damaged: bool = True
+    runs: int  #: How many runs of a dataset stay, the newest by date, of one date those that ended last; 1 at least.
+    datasets: Collection[str] | None = None  #: Datasets whose older runs are removed; None is all.
+    record: AnyPath | None = None  #: A record that stays whatever its date is; None is none.
+    damaged: bool = True  #: Whether files are removed that were set aside because they were damaged.
 
 
 def find_live(root: DataRoot, policy: Policy, there: Survey) -> References:

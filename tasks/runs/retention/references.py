@@ -19,29 +19,18 @@ from tasks.train.spec import TRAIN
 
 
 class StoreNeed(NamedTuple):
-    """A snapshot that a store has to hold.
+    """A snapshot that a store has to hold."""
 
-    Args:
-        store: Folder of the store.
-        snapshot: Key of the snapshot.
-    """
-
-    store: AnyPath
-    snapshot: str
+    store: AnyPath  #: Folder of the store.
+    snapshot: str  #: Key of the snapshot.
 
 
 class DatedSnapshot(NamedTuple):
-    """A snapshot that was taken for a date.
+    """A snapshot that was taken for a date."""
 
-    Args:
-        dataset: Name of the dataset.
-        date: The date, as in file names.
-        snapshot: Key of the snapshot.
-    """
-
-    dataset: str
-    date: str
-    snapshot: str
+    dataset: str  #: Name of the dataset.
+    date: str  #: The date, as in file names.
+    snapshot: str  #: Key of the snapshot.
 
     @staticmethod
     def of(record: RecordHeader) -> "DatedSnapshot":
@@ -51,25 +40,19 @@ class DatedSnapshot(NamedTuple):
 
 @dataclass
 class References:
-    """Outputs that have to stay.
+    """Outputs that have to stay."""
 
-    Args:
-        paths: Files, and folders with all their content.
-        manifests: Manifests that stores have to keep, with the shards that they name.
-        rows: Rows that stores have to keep, whether a manifest names their shards or not.
-        stores: Folders of stores that stay, of whose content only `paths` have to stay.
-        models: Keys of the models that can predict.
-        recorded: The snapshots of all runs that have a record, whether it stays or not.
-        user_files: Files that the user gave to runs.
-    """
-
-    paths: set[AnyPath] = field(default_factory=set)
+    paths: set[AnyPath] = field(default_factory=set)  #: Files, and folders with all their content.
+    #: Manifests that stores have to keep, with the shards that they name.
     manifests: set[StoreNeed] = field(default_factory=set)
+    #: Rows that stores have to keep, whether a manifest names their shards or not.
     rows: set[StoreNeed] = field(default_factory=set)
+    #: Folders of stores that stay, of whose content only `paths` have to stay.
     stores: set[AnyPath] = field(default_factory=set)
-    models: set[str] = field(default_factory=set)
+    models: set[str] = field(default_factory=set)  #: Keys of the models that can predict.
+    #: The snapshots of all runs that have a record, whether it stays or not.
     recorded: set[DatedSnapshot] = field(default_factory=set)
-    user_files: UserFiles = field(default_factory=UserFiles)
+    user_files: UserFiles = field(default_factory=UserFiles)  #: Files that the user gave to runs.
 
     def add_model(self, root: DataRoot, key: str) -> None:
         """Keep a trained model."""

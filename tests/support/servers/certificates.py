@@ -10,15 +10,10 @@ import pytest
 
 
 class Certificate(NamedTuple):
-    """A self-signed certificate.
+    """A self-signed certificate."""
 
-    Args:
-        path: Its file, in PEM format.
-        server: TLS context of a server that presents it.
-    """
-
-    path: Path
-    server: ssl.SSLContext
+    path: Path  #: Its file, in PEM format.
+    server: ssl.SSLContext  #: TLS context of a server that presents it.
 
 
 def make_certificate(folder: Path, name: str = "IP:127.0.0.1") -> Certificate:

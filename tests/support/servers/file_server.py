@@ -14,48 +14,30 @@ from tests.support.servers.http_server import Server, running
 
 @dataclass
 class Mood:
-    """The faults of the response to one request.
+    """The faults of the response to one request."""
 
-    Args:
-        status: Status of an error in place of the file.
-        headers: Headers of the error.
-        cut_after: Bytes of the body after which the connection is closed.
-        ignore_range: Send the whole file for a range too.
-        ignore_if_range: Send the range of another version too.
-        stall: Send the headers and then nothing.
-        piece: Most bytes of a range that are sent.
-        pretend: Headers that replace the true ones; None leaves one out.
-        more: Bytes that follow the body.
-        raw: Makes the bytes of the whole response, in pieces, from an event that is set when the server stops.
-    """
-
-    status: int | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    cut_after: int | None = None
-    ignore_range: bool = False
-    ignore_if_range: bool = False
-    stall: bool = False
-    piece: int | None = None
+    status: int | None = None  #: Status of an error in place of the file.
+    headers: dict[str, str] = field(default_factory=dict)  #: Headers of the error.
+    cut_after: int | None = None  #: Bytes of the body after which the connection is closed.
+    ignore_range: bool = False  #: Send the whole file for a range too.
+    ignore_if_range: bool = False  #: Send the range of another version too.
+    stall: bool = False  #: Send the headers and then nothing.
+    piece: int | None = None  #: Most bytes of a range that are sent.
+    #: Headers that replace the true ones; None leaves one out.
     pretend: dict[str, str | None] = field(default_factory=dict)
-    more: bytes = b""
+    more: bytes = b""  #: Bytes that follow the body.
+    #: Makes the bytes of the whole response, in pieces, from an event that is set when the server stops.
     raw: Callable[[threading.Event], Iterable[bytes]] | None = None
 
 
 @dataclass
 class FileServer:
-    """A server of one file: the version of the file, the next faults, and the headers of all requests.
+    """A server of one file: the version of the file, the next faults, and the headers of all requests."""
 
-    Args:
-        content: The bytes of the file.
-        etag: The header ETag; None leaves it out.
-        last_modified: The header Last-Modified; None leaves it out.
-        moods: Faults of the next responses; later ones have none.
-    """
-
-    content: bytes
-    etag: str | None = None
-    last_modified: str | None = None
-    moods: list[Mood] = field(default_factory=list)
+    content: bytes  #: The bytes of the file.
+    etag: str | None = None  #: The header ETag; None leaves it out.
+    last_modified: str | None = None  #: The header Last-Modified; None leaves it out.
+    moods: list[Mood] = field(default_factory=list)  #: Faults of the next responses; later ones have none.
     requests: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
     released: threading.Event = field(default_factory=threading.Event)

@@ -20,15 +20,10 @@ _OF_CONNECTION = {"connection", "expect", "keep-alive", "transfer-encoding"}
 
 
 class Request(NamedTuple):
-    """A request of a client.
+    """A request of a client."""
 
-    Args:
-        kind: `GET`, `HEAD`, `PUT`, `DELETE`, `POST`, or `LIST` for a GET of no object.
-        key: Name of the object in its bucket; of a LIST the prefix of the names.
-    """
-
-    kind: str
-    key: str
+    kind: str  #: `GET`, `HEAD`, `PUT`, `DELETE`, `POST`, or `LIST` for a GET of no object.
+    key: str  #: Name of the object in its bucket; of a LIST the prefix of the names.
 
 
 class Fate(Enum):

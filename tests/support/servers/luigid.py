@@ -90,21 +90,13 @@ def luigid(folder: Path, **settings: float) -> Iterator[Luigid]:
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that commands run on.
+    """A machine that commands run on."""
 
-    Args:
-        name: Name of the machine.
-        folder: Folder for the output of commands and for Luigi's configuration.
-        port: Port of luigid; None is Luigi's own scheduler.
-        gpus: Number of GPUs.
-        lease: Seconds after which leases of a machine that is gone expire.
-    """
-
-    name: str
-    folder: Path
-    port: int | None
-    gpus: int = 0
-    lease: float = 60.0
+    name: str  #: Name of the machine.
+    folder: Path  #: Folder for the output of commands and for Luigi's configuration.
+    port: int | None  #: Port of luigid; None is Luigi's own scheduler.
+    gpus: int = 0  #: Number of GPUs.
+    lease: float = 60.0  #: Seconds after which leases of a machine that is gone expire.
 
     @contextmanager
     def start(self, *words: object, **environment: str) -> Iterator[Command]:

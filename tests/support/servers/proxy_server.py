@@ -17,19 +17,13 @@ from tests.support.servers.http_server import running
 
 @dataclass
 class ProxyServer:
-    """A proxy: its login, its fixed answer, and the requests that it received.
+    """A proxy: its login, its fixed answer, and the requests that it received."""
 
-    Args:
-        login: Required user and password.
-        answer: Bytes that answer every request, which is then not passed on; empty bytes leave the client waiting.
-        targets: `host:port` of each request.
-        connections: Number of connections.
-    """
-
-    login: tuple[str, str] | None = None
+    login: tuple[str, str] | None = None  #: Required user and password.
+    #: Bytes that answer every request, which is then not passed on; empty bytes leave the client waiting.
     answer: bytes | None = None
-    targets: list[str] = field(default_factory=list)
-    connections: int = 0
+    targets: list[str] = field(default_factory=list)  #: `host:port` of each request.
+    connections: int = 0  #: Number of connections.
     place: str = ""
     released: threading.Event = field(default_factory=threading.Event)
 
