@@ -56,9 +56,17 @@ def test_the_same_photo_in_both_forms_is_a_duplicate_and_no_conflict(tmp_path: P
     assert (snapshot.duplicates, snapshot.conflicts) == (1, 0)
 
 
-@pytest.mark.parametrize("name", ["\ufb01g", "\u2460", "STRASSE", "stra\u00dfe"])
-def test_names_that_only_look_alike_stay_as_they_are(tmp_path: Path, name: str) -> None:
-    assert name in take(tmp_path, name).labels
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("\ufb01g", "\u2460", "STRASSE", "stra\u00dfe"),
+        *("Sonnenblume ", "バラ", "très GRAND", "a\\b", "line\nfeed", "100%", "🌹", "-rf", " "),
+    ],
+)
+def test_a_label_is_the_verbatim_name_of_the_first_folder(tmp_path: Path, name: str) -> None:
+    snapshot = take(put(tmp_path, {f"{name}/more/{name}.jpg": b"deeper"}), name)
+    assert snapshot.labels[name] == 4
+    assert f"{name}/more/{name}.jpg" in snapshot.table["path"].to_pylist()
 
 
 @pytest.mark.parametrize(
