@@ -51,7 +51,7 @@ class IgnoredRow(NamedTuple):
     reason: str  #: The reason, one of `_WORDS`.
     entries: int  #: Number of entries; an ignored folder counts as one.
     examples: Sequence[str]  #: The first paths; that of a folder ends with a `/`.
-    remedy: str  #: How to let them count, in a few words; empty if nobody misses them.
+    remedy: str  #: The remedy that lets them count, in a few words; empty if nobody misses them.
 
 
 @dataclass(frozen=True)

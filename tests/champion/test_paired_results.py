@@ -1,4 +1,4 @@
-"""Which photos are compared, and what the champion is said to hit: recalled where it was tested on a photo."""
+"""Pairing: the photos that are compared, and the predictions of the champion that are recalled."""
 
 import shutil
 from pathlib import Path

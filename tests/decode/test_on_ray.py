@@ -71,7 +71,7 @@ def work_on(folder: Path, root: AnyPath) -> DecodeBlock:
 
 
 def rows_written(root: AnyPath) -> int:
-    """How many rows there are, those that stand twice too."""
+    """Count the rows, including those that are stored twice."""
     return sum(shard.file.metadata.num_rows for shard in open_stores(DataRoot(root), SETTINGS).decoded.opened())
 
 

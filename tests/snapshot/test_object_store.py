@@ -2,12 +2,10 @@
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tasks import paths
 from tasks.catalog import find_dataset
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath, to_path
@@ -175,29 +173,25 @@ def test_a_folder_that_is_missing_is_an_error_that_names_it(folder: AnyPath, pat
 
 
 def test_refused_credentials_are_an_error_that_does_not_show_the_secret(
-    folder: AnyPath, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    folder: AnyPath, impatient: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     forget_stores()
     other = to_path(str(folder))
-    try:
-        with pytest.raises(DatasetError, match=rf"The photos at {folder} cannot be read \(") as listing:
-            list_files(other)
-        with pytest.raises(StoreUnreachableError, match=rf"{folder}/roses/0\.jpg cannot be read"):
-            read_photo(other / "roses/0.jpg", 100)
-    finally:
-        forget_stores()
-    assert object_store.secret not in str(listing.value)
+    with pytest.raises(DatasetError, match=rf"The photos at {folder} cannot be read \(") as listing:
+        list_files(other)
+    with pytest.raises(StoreUnreachableError, match=rf"{folder}/roses/0\.jpg cannot be read"):
+        read_photo(other / "roses/0.jpg", 100)
+    assert impatient.secret not in str(listing.value)
 
 
 @pytest.fixture
-def unreachable(folder: AnyPath, monkeypatch: pytest.MonkeyPatch) -> Iterator[AnyPath]:
-    """The folder on a store that does not answer, without repeated requests."""
-    monkeypatch.setitem(paths._OPTIONS["s3"]["config_kwargs"], "retries", {"max_attempts": 0})
+def unreachable(folder: AnyPath, impatient: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> AnyPath:
+    """The folder on a store that does not answer."""
+    assert impatient
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     forget_stores()
-    yield to_path(str(folder))
-    forget_stores()
+    return to_path(str(folder))
 
 
 def test_photos_of_an_unreachable_store_are_not_taken_for_gone(unreachable: AnyPath) -> None:
