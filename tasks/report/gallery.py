@@ -57,9 +57,12 @@ class PhotoSelection(NamedTuple):
 
 
 def select_photos(predicted: PredictedPhotos, added: Collection[str], *, map_points: int) -> PhotoSelection:
-    """Select the photos that a report shows, of new ones (`added`, by their keys) and of all.
+    """Select the photos that a report shows. Where any would do, they are the first by hash, as good as random.
 
-    Where any would do, they are the first by hash, which is as good as random.
+    Args:
+        predicted: All photos, with their predictions.
+        added: Keys of the new photos.
+        map_points: Number of photos on the map; 0 without a map.
     """
     new = set(added)
     first, second = -np.partition(-predicted.probabilities, 1, axis=1)[:, :2].T
