@@ -1,4 +1,4 @@
-"""The paired comparison against its definition, and what it says where both models are alike."""
+"""The paired comparison against its definition, and its result if both models are alike."""
 
 from itertools import product
 from math import comb

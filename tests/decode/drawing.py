@@ -1,4 +1,4 @@
-"""Photos drawn for the tests of decoding, and what becomes of them."""
+"""Photos drawn for the tests of decoding, and the results of decoding them."""
 
 import hashlib
 import io

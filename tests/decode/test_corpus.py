@@ -1,4 +1,4 @@
-"""All bad and odd files at once, among good ones: each has the outcome that it is to have, and no other is touched."""
+"""All bad and odd files at once, among good ones: each has its expected outcome, and the good ones stay."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Decoding on Ray: the rows of a run on this machine, byte by byte, of what is missing alone, whatever node dies."""
+"""Decoding on Ray: only missing photos are decoded, to the rows of a run on this machine, even if a node dies."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""The decoded store kept up to date: nothing twice, nothing lost, whatever dies."""
+"""Updates of the decoded store: nothing is stored twice and nothing is lost, even if a process is killed."""
 
 import hashlib
 import json

@@ -40,7 +40,7 @@ def profile_of(size: int) -> bytes:
 
 
 def assert_shown(data: bytes, *flaws: Flaw) -> None:
-    """The whole photo is decoded, with these flaws."""
+    """Check that the whole photo is decoded, with these flaws."""
     pixels, told = decoded(data)
     assert np.array_equal(pixels, PHOTO)
     assert told == flaws
