@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.catalog import find_dataset
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress
-from tasks.run_context import RunContext
 from tasks.snapshot.labels import check_labels, check_split_folders, describe_merge, label_changes
 from tasks.snapshot.photos import Snapshot, take_snapshot
-from tasks.snapshot.task import TakeSnapshot
+from tests.download.archive_files import take_snapshot as run_snapshot
 from tests.snapshot.photo_files import put, put_numbered
 from tests.support.progress import Tally
 
@@ -161,10 +159,5 @@ def test_the_error_names_the_splits_and_the_folder_to_give_before_anything_is_ha
 def test_splits_in_an_archive_are_refused_and_the_archive_is_named(tmp_path: Path) -> None:
     put(tmp_path / "pets", SPLITS)
     archive = shutil.make_archive(str(tmp_path / "pets"), "zip", tmp_path / "pets")
-    context = RunContext(data_root=str(tmp_path / "data"), run_id="a")
-    task = TakeSnapshot(context=context, dataset=find_dataset(archive, 0), date=dt.date(2026, 3, 1))
-    download = task.requires()
-    assert download is not None
-    download.run()
     with pytest.raises(DatasetError, match=f"^{archive} is divided into .*, such as 'train', unpacked from it"):
-        task.run()
+        run_snapshot(tmp_path / "data", archive, dt.date(2026, 3, 1))
