@@ -15,7 +15,7 @@ from tasks.keys import file_sha256
 from tasks.progress import NullProgress
 from tasks.report.build import Report, _repeated_images, build_report
 from tasks.report.dataset import LabelChange, RepeatedPhoto, RepeatedPhotos
-from tasks.report.gallery import MAX_SAMPLES, MAX_SHOWN, SAMPLES_PER_LABEL, Gallery, PhotoSelection, decode_pictures
+from tasks.report.gallery import MAX_SAMPLES, MAX_SHOWN, SAMPLES_PER_LABEL, Gallery, decode_pictures
 from tasks.train.settings import FinetuneSettings
 from tests.bottleneck.pictures import draw, encode, key_of
 from tests.report.made_up import keep_previous
@@ -112,7 +112,7 @@ def test_a_duplicate_has_its_picture_and_a_conflict_whose_file_is_gone_has_none(
 
 def test_only_the_first_photos_with_several_paths_have_a_picture(staged: StagedRun) -> None:
     photos = [RepeatedPhoto(key_of(number), []) for number in range(MAX_SHOWN + 1)]
-    gallery = Gallery(staged.predicted, PhotoSelection((), (), (), (), ()), {each.sha256: b"" for each in photos[1:]})
+    gallery = Gallery(staged.predicted, {each.sha256: b"" for each in photos[1:]})
     shown = _repeated_images(RepeatedPhotos([], photos), gallery)
     assert list(shown) == [photo.sha256 for photo in photos[1:MAX_SHOWN]]
 
