@@ -1,7 +1,6 @@
 """Photos on an object store are decoded like local ones, fetched once, and limited in number of pending bytes."""
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,12 +28,9 @@ GOOD = encode(smooth(40, 30), "JPEG")
 
 
 @pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for the temporary files of one test."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+def scratch(tmp_path: Path, _own_scratch: None) -> Path:
+    """The folder of the temporary files of one test."""
+    return tmp_path / "scratch"
 
 
 def drawn(count: int) -> dict[str, bytes]:

@@ -18,9 +18,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> StagedRun:
 
 
 @pytest.fixture
-def staged(whole: StagedRun, tmp_path: Path) -> StagedRun:
+def staged(whole: StagedRun, root: DataRoot[Path]) -> StagedRun:
     """The run with a data root of its own, which has no record yet."""
-    root = DataRoot(tmp_path)
     return replace(whole, root=root, run=replace(whole.run, record=root.runs("flowers") / f"{DAY}-0123abcd.json"))
 
 
