@@ -79,19 +79,12 @@ class CompareTraining(BaseTask):
         return [TrainCell(context=decode.context, settings=settings) for settings in cells]
 
     def _publish(self, cells: list[TrainCell], prepared: Manifest, snapshot: Manifest) -> None:
-        from tasks.compare.report import ComparisonRun, publish_comparison
+        from tasks.compare.report import publish_comparison
 
         manifests = [cell.manifest() for cell in cells]
         folder = self.root.below("compare", fingerprint({"cells": [manifest.key for manifest in manifests]}))
-        backbone = cells[0].settings.backbone
-        comparison_run = ComparisonRun(
-            dataset=self.source().name,
-            date=self.date,
-            backbone=backbone.name,
-            size=backbone.size,
-            provenance={"snapshot": snapshot.key, "comparison": folder.name, **self.parameters()},
-        )
-        publish_comparison(folder, manifests, comparison_run)
+        provenance = {"snapshot": snapshot.key, "comparison": folder.name, **self.parameters()}
+        publish_comparison(folder, manifests, self.source().name, self.date, provenance)
         own = [manifest for manifest in manifests if manifest.run == self.run_id]
         publish_json(
             self.record_path(),

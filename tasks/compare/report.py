@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tasks.compare.figures import photos_figure, seconds_figure
 from tasks.compare.settings import WAYS
@@ -15,29 +14,31 @@ from tasks.shards.schemas import describe
 from tasks.storage.files import publish_bytes
 
 
-@dataclass(frozen=True)
-class ComparisonRun:
-    """The run of a comparison, for the report."""
+def publish_comparison(
+    folder: AnyPath, cells: Sequence[Manifest], dataset: str, date: dt.date, provenance: Mapping[str, str]
+) -> None:
+    """Write comparison.parquet, accuracy-by-{photos,seconds}.svg and report.html to the folder named after its key.
 
-    dataset: str  #: Name of the dataset.
-    date: dt.date  #: Date of the run.
-    backbone: str  #: Name of the backbone.
-    size: int  #: Height and width of its input in pixels.
-    provenance: Mapping[str, str]  #: Keys and parameters, in the order of the report.
-
-
-def publish_comparison(folder: AnyPath, cells: Sequence[Manifest], run: ComparisonRun) -> None:
-    """Write comparison.parquet, accuracy-by-{photos,seconds}.svg and report.html to the folder named after its key."""
-    table = tabulate_cells(cells)
+    Args:
+        folder: Folder of the comparison.
+        cells: Manifests of the cells, which have one backbone.
+        dataset: Name of the dataset.
+        date: Date of the run.
+        provenance: Keys and parameters, in the order of the report.
+    """
+    table, backbone = tabulate_cells(cells), cells[0].settings["backbone"]
     points = average(table)
     photos, seconds = photos_figure(points), seconds_figure(points)
-    schema = describe(table.schema, "compare", folder.name, {**run.provenance, "backbone": run.backbone})
+    schema = describe(table.schema, "compare", folder.name, {**provenance, "backbone": backbone["name"]})
     publish_parquet(folder / "comparison.parquet", table.cast(schema))
     publish_bytes(folder / "accuracy-by-photos.svg", photos.encode())
     publish_bytes(folder / "accuracy-by-seconds.svg", seconds.encode())
     page = page_environment("tasks.compare").get_template("comparison.html.j2")
     text = page.render(
-        run=run,
+        dataset=dataset,
+        date=date,
+        backbone=backbone,
+        provenance=provenance,
         ways=WAYS,
         points=points,
         photos=photos,

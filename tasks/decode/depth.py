@@ -82,7 +82,11 @@ def lower_bytes(photo: ImageFile.ImageFile) -> str | None:
 def brightened(upper: Image.Image, data: bytes, raw: str, depth: Depth) -> Image.Image:
     """Scale colours of 16 bits that use fewer to 8 bits, and return others unchanged.
 
-    Pillow decodes a photo, RGB or RGBA, to the upper byte of each value. The raw mode is the result of `lower_bytes`.
+    Args:
+        upper: The photo as Pillow decodes it, RGB or RGBA: the upper byte of each value.
+        data: Content of its file.
+        raw: Result of `lower_bytes`.
+        depth: Depth of the values, by the file.
     """
     import numpy as np
 

@@ -58,7 +58,12 @@ def read_rows(store: ShardStore, keys: pa.Array) -> dict[str, RejectedRow]:
 
 
 def check_missing(missing: Sequence[MissingPhoto], wanted: int, most: float) -> None:
-    """Raise if more photos have no picture than a share, 0 to 1, of those of the snapshot.
+    """Raise if too many photos have no picture.
+
+    Args:
+        missing: Photos without a picture.
+        wanted: Number of usable photos of the snapshot.
+        most: Largest share of them that may have no picture, in [0, 1].
 
     Raises:
         DatasetError: More are missing. The message counts the reasons and lists some photos.

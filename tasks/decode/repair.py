@@ -38,8 +38,8 @@ class Flawed:
 
     @classmethod
     def of(cls, path: str, flaws: tuple[Flaw, ...]) -> "Flawed":
-        """Count one photo, or none if it has no flaws."""
-        return cls(1, dict.fromkeys(map(str, flaws), 1), (path,)) if flaws else cls()
+        """Count one photo, which has flaws."""
+        return cls(1, dict.fromkeys(map(str, flaws), 1), (path,))
 
 
 NONE_FLAWED = Flawed()

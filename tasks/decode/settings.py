@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from tasks.errors import SettingError
+from tasks.keys import fingerprint
 
 #: Increase this when the pixels or bytes that are stored for a photo change.
 CODE_VERSION = 1
@@ -49,6 +50,4 @@ class DecodeSettings:
     @property
     def key(self) -> str:
         """Key of the stores."""
-        from tasks.keys import fingerprint
-
         return fingerprint(self.ingredients())

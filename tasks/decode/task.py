@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from tasks.decode.rejections import RULES, MissingPhoto, Reason
 from tasks.decode.settings import DecodeSettings
@@ -13,6 +14,11 @@ from tasks.progress import Progress
 from tasks.shards.manifests import StageResult
 from tasks.stage import RunStageTask
 from tasks.storage.layout import manifest_path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tasks.decode.photos import DecodeCounts, DecodeStores
 
 
 class DecodePhotos(RunStageTask):
@@ -61,7 +67,7 @@ class DecodePhotos(RunStageTask):
         with progress.preparing("imports"):
             import pyarrow as pa
 
-            from tasks.decode.photos import decode_photos, open_stores, read_rejected
+            from tasks.decode.photos import open_stores, read_rejected
             from tasks.decode.rejected_rows import check_left, check_missing, missing_photos
             from tasks.decode.repair import tell_flawed
             from tasks.snapshot.photos import count_labels, read_snapshot, usable
@@ -69,16 +75,7 @@ class DecodePhotos(RunStageTask):
         wanted = usable(read_snapshot(self.root, self.snapshot))
         keys = wanted.column("sha256").combine_chunks()
         stores = open_stores(self.root, self.settings)
-        folder, max_pixels = self.context.photo_folder, self.context.max_pixels
-        if self.context.cluster:
-            from tasks.cluster.client import text_of
-            from tasks.decode.on_ray import DecodeBlock, decode_on_cluster
-
-            key = self.settings.key
-            work = DecodeBlock(text_of(self.root.path), text_of(folder), self.settings, key, max_pixels)
-            counts = decode_on_cluster(wanted, work, self.context.cluster, progress)
-        else:
-            counts = decode_photos(wanted, folder, stores, progress, max_pixels)
+        counts = self._decode(wanted, stores, progress)
         if counts.flawed.photos:
             progress.tell(tell_flawed(asdict(counts.flawed)))
         self._renew_snapshot(counts.skipped)
@@ -108,3 +105,16 @@ class DecodePhotos(RunStageTask):
                 "flawed": asdict(counts.flawed),
             },
         )
+
+    def _decode(self, photos: "pa.Table", stores: "DecodeStores", progress: Progress) -> "DecodeCounts":
+        """Decode the photos that are in neither store, on this machine or on a cluster."""
+        folder, max_pixels = self.context.photo_folder, self.context.max_pixels
+        if self.context.cluster is None:
+            from tasks.decode.photos import decode_photos
+
+            return decode_photos(photos, folder, stores, progress, max_pixels)
+        from tasks.cluster.client import text_of
+        from tasks.decode.on_ray import DecodeBlock, decode_on_cluster
+
+        work = DecodeBlock(text_of(self.root.path), text_of(folder), self.settings, self.settings.key, max_pixels)
+        return decode_on_cluster(photos, work, self.context.cluster, progress)

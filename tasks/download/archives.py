@@ -84,7 +84,7 @@ def verify(archive: Path, url: str) -> None:
 
 
 def photos_folder(
-    folder: PlaceT, unwanted_name: Callable[[str], object], is_photo_suffix: Callable[[str], bool | None]
+    folder: PlaceT, unwanted_name: Callable[[str], object], is_photo_suffix: Callable[[str], bool]
 ) -> PlaceT:
     """Find the folder that holds the label folders of an extracted archive.
 

@@ -38,18 +38,6 @@ class LastSnapshot(NamedTuple):
         return str(unreached["photos_of"]) if unreached else f"{self.date}"
 
 
-class UnreachableSource(NamedTuple):
-    """A source that could not be reached, and the photos that a run falls back on."""
-
-    source: str  #: Its kind and place, for people.
-    why: str  #: The cause, in a few words.
-    last: LastSnapshot  #: The snapshot that is used in place of a new one.
-
-    def details(self) -> dict[str, str]:
-        """Return what manifests and records keep of it."""
-        return {"source": self.source, "why": self.why, "photos_of": self.last.photos_of}
-
-
 def last_snapshot(root: DataRoot, dataset: str, until: dt.date, *, earlier: bool = False) -> LastSnapshot | None:
     """Find the newest snapshot of a dataset until a date, or earlier than the date.
 
@@ -95,27 +83,31 @@ def unreachable_cause(dataset: Dataset, exc: PipelineError) -> str | None:
 
 def fall_back(
     dataset: Dataset, why: str, last: LastSnapshot, on_missing_source: str, cause: PipelineError | None = None
-) -> UnreachableSource:
+) -> dict[str, str]:
     """Use the last snapshot in place of a source that cannot be reached, if `on_missing_source` allows it.
+
+    Returns:
+        The fallback, as manifests and records keep it: the source for people, the cause in a few words (`why`), and the
+        date whose photos are used (`photos_of`).
 
     Raises:
         DatasetError: The run may not go on without the photos.
         DownloadError: Likewise, where they come from a URL.
     """
     url = dataset.kind == "url"
-    unreached = UnreachableSource(f"{'URL' if url else dataset.kind} {shown_location(dataset)}", why, last)
+    source = f"{'URL' if url else dataset.kind} {shown_location(dataset)}"
     if on_missing_source == "use-last":
-        return unreached
+        return {"source": source, "why": why, "photos_of": last.photos_of}
     error, remedy = (DownloadError, "Check it and the connection") if url else (DatasetError, "Mount it or put it back")
     remedy = getattr(cause and cause.__cause__, "remedy", remedy)
     raise error(
-        f"The {unreached.source} could not be reached ({why}); everything from before is kept. {remedy} and run again, "
+        f"The {source} could not be reached ({why}); everything from before is kept. {remedy} and run again, "
         f"or go on with the photos of {last.photos_of}: --on-missing-source use-last."
     ) from cause
 
 
 def describe_fallback(details: Mapping[str, str]) -> str:
-    """Return a sentence about the details of an `UnreachableSource`."""
+    """Return a sentence about a fallback, a result of `fall_back`."""
     return (
         f"The {details['source']} could not be reached ({details['why']}); the photos of {details['photos_of']} were "
         "used."

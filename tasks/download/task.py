@@ -1,7 +1,6 @@
 """Luigi task of the download stage."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -70,14 +69,6 @@ class FetchDataset(RunStageTask):
         """Return the folder that the archive of a key is extracted to."""
         return self.root.downloads(self.dataset.name) / key
 
-    def photos(self, unwanted_name: Callable[[str], object], is_photo_suffix: Callable[[str], bool | None]) -> AnyPath:
-        """Return the folder of the label folders of a complete task; see `photos_folder`."""
-        from tasks.download.archives import photos_folder
-
-        folder = self.extracted(self.manifest().key)
-        # The photos of an unreachable source may be gone; then the stores hold all that is needed of them.
-        return photos_folder(folder, unwanted_name, is_photo_suffix) if is_there(folder) else folder
-
     def work(self, progress: Progress) -> StageResult:
         """Fetch or draw the archive, then extract it; where it cannot be reached, fall back on earlier photos."""
         try:
@@ -86,7 +77,7 @@ class FetchDataset(RunStageTask):
             why, last = unreachable_cause(self.dataset, exc), last_snapshot(self.root, self.dataset.name, self.date)
             if why is None or last is None:
                 raise
-            unreached = fall_back(self.dataset, why, last, self.on_missing_source, exc).details()
+            unreached = fall_back(self.dataset, why, last, self.on_missing_source, exc)
         manifest = self._last_manifest()
         photos = manifest.photos if manifest else 0
         details = {**(manifest.details if manifest else {}), "state": UNREACHABLE, "unreached": unreached}

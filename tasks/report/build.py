@@ -129,7 +129,7 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
         ignored=run.ignored,
         repeated=repeated,
         repeated_images=_repeated_images(repeated, gallery),
-        map=draw_map(gallery, train, root) if isinstance(train, TrainSettings) else None,
+        map=draw_map(gallery, selection.map_points, train, root) if isinstance(train, TrainSettings) else None,
         exports=run.stages["export"].details if "export" in run.stages else None,
     )
     progress.advance(1)

@@ -57,9 +57,12 @@ class PhotoSelection(NamedTuple):
 
 
 def select_photos(predicted: PredictedPhotos, added: Collection[str], *, map_points: int) -> PhotoSelection:
-    """Select the photos that a report shows, of new ones (`added`, by their keys) and of all.
+    """Select the photos that a report shows. Where any would do, they are the first by hash, as good as random.
 
-    Where any would do, they are the first by hash, which is as good as random.
+    Args:
+        predicted: All photos, with their predictions.
+        added: Keys of the new photos.
+        map_points: Number of photos on the map; 0 without a map.
     """
     new = set(added)
     first, second = -np.partition(-predicted.probabilities, 1, axis=1)[:, :2].T
@@ -97,8 +100,7 @@ class Gallery:
     """Photos, their predictions, and the pictures of those that are shown."""
 
     predicted: PredictedPhotos  #: All photos.
-    selection: PhotoSelection  #: The photos that are shown.
-    images: Mapping[str, bytes]  #: JPEG or PNG files by key: of the selection, and of repeated photos.
+    images: Mapping[str, bytes]  #: JPEG or PNG files by key: of the selected photos, and of repeated ones.
 
     def show(self, indices: Sequence[int]) -> list[ShownPhoto]:
         """Return the photos of some indices."""
@@ -141,7 +143,7 @@ def fill_gallery(
             "Delete its folder manifests; the next run makes again what is missing."
         )
     undecoded = {key: path for key, path in paths.items() if key not in images}
-    return Gallery(predicted, selection, {**images, **decode_pictures(undecoded, run.folder, decode)})
+    return Gallery(predicted, {**images, **decode_pictures(undecoded, run.folder, decode)})
 
 
 def read_pictures(keys: Iterable[str], decode: DecodeSettings, root: DataRoot) -> dict[str, bytes]:

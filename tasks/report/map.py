@@ -97,13 +97,13 @@ class BottleneckMap:
         }
 
 
-def draw_map(gallery: Gallery, settings: TrainSettings, root: DataRoot) -> BottleneckMap:
-    """Make the map of the photos that a gallery selected for it.
+def draw_map(gallery: Gallery, indices: Sequence[int], settings: TrainSettings, root: DataRoot) -> BottleneckMap:
+    """Make the map of some photos of a gallery, given by their indices.
 
     Raises:
         StoreError: A store has lost bottlenecks, or a shard is damaged.
     """
-    indices, photos = gallery.selection.map_points, gallery.predicted.photos
+    photos = gallery.predicted.photos
     keys, splits = [photos.sha256[index] for index in indices], photos.splits.names
     predicted = gallery.predicted.predicted
     positions, method = embed_in_plane(read_vectors(keys, settings, root))

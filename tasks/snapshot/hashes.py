@@ -117,7 +117,11 @@ def drop_racy(hashes: pa.Table, files: Iterable[PhotoFile], moment_ns: int) -> p
 
     A file that changes after it was read, but within the resolution of the file system's clock, looks unchanged; git
     calls such an entry racily clean. Its mtime or ctime is hardly older than the moment of reading, or newer.
-    The moment lies before the files were listed and read, in nanoseconds since 1970.
+
+    Args:
+        hashes: Columns of `HASHES`.
+        files: The files of the rows.
+        moment_ns: A moment before the files were listed and read, in nanoseconds since 1970.
     """
     # Python's numbers: the date of a file may be beyond 64 bits of nanoseconds.
     latest = moment_ns - RACY_NS

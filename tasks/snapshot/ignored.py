@@ -51,24 +51,19 @@ class IgnoredRow(NamedTuple):
     reason: str  #: The reason, one of `_WORDS`.
     entries: int  #: Number of entries; an ignored folder counts as one.
     examples: Sequence[str]  #: The first paths; that of a folder ends with a `/`.
-    remedy: str  #: How to let them count, in a few words; empty if nobody misses them.
+    remedy: str  #: The remedy that lets them count, in a few words; empty if nobody misses them.
 
 
 @dataclass(frozen=True)
 class IgnoredSummary:
-    r"""Ignored entries, in a size that a manifest can hold.
+    """Ignored entries, in a size that a manifest can hold."""
 
-    Args:
-        counts: Number of entries, by reason.
-        examples: The first paths of each reason. Bytes of a name that are not UTF-8 are written as `\xe9`.
-        folders: The first of the first-level folders that have files but no photo: their entries by reason.
-        more_folders: Number of further such folders.
-    """
-
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)  #: Number of entries, by reason.
+    #: The first paths of each reason. Bytes of a name that are not UTF-8 are written as `\xe9`.
     examples: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: The first of the first-level folders that have files but no photo: their entries by reason.
     folders: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    more_folders: int = 0
+    more_folders: int = 0  #: Number of further such folders.
 
     @classmethod
     def from_details(cls, details: Mapping[str, Any]) -> "IgnoredSummary":

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from tasks.keys import KEY_LENGTH
 from tasks.snapshot.ignored import Ignored, IgnoredSummary
-from tasks.snapshot.labels import to_label
 
 
 class PhotoFile(NamedTuple):
@@ -21,11 +20,6 @@ class PhotoFile(NamedTuple):
     #: The newer of a file's mtime and ctime, in nanoseconds since 1970; None for an object, whose version shows every
     #: change, however soon it comes.
     changed_ns: int | None = None
-
-    @property
-    def label(self) -> str:
-        """Name of the first folder, in Unicode's form NFC."""
-        return to_label(self.path.partition("/")[0])
 
 
 @dataclass(frozen=True)

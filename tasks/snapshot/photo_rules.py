@@ -75,10 +75,9 @@ def kind_by_suffix(name: str) -> str | None:
     return _BY_SUFFIX.get(suffix.lower()) if dot else None
 
 
-def is_photo_suffix(name: str) -> bool | None:
-    """Whether a file is a photo by its suffix; None for an unknown suffix."""
-    kind = kind_by_suffix(name)
-    return None if kind is None else kind == PHOTO
+def is_photo_suffix(name: str) -> bool:
+    """Whether a file is a photo by its suffix."""
+    return kind_by_suffix(name) == PHOTO
 
 
 def ignored_by_head(head: bytes, name: str) -> str | None:

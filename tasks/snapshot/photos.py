@@ -78,9 +78,14 @@ class Snapshot:
 def take_snapshot(root: AnyPath, known: pa.Table | None, progress: Progress, archive: str = "") -> Snapshot:
     """Take a snapshot of a folder `<label>/**/<file>`, in which nothing is changed.
 
-    Files whose size and version are known from the hashes of the last snapshot are not read again. A file that vanishes
-    meanwhile has no row; one that cannot be read has none either, is counted as ignored and logged. Errors name the
-    archive that the folder was extracted from, if there is one.
+    Files whose size and version are known are not read again. A file that vanishes meanwhile has no row; one that
+    cannot be read has none either, is counted as ignored and logged.
+
+    Args:
+        root: The folder.
+        known: Hashes that the last snapshot left, columns of `HASHES`; None if there are none.
+        progress: Advances by the files that are read.
+        archive: Location of the archive that the folder was extracted from, for errors; empty if there is none.
 
     Raises:
         DatasetError: The folder or one below it cannot be read, has more photos than a snapshot can, or is divided into
@@ -153,8 +158,11 @@ def count_labels(table: pa.Table) -> dict[str, int]:
 def invalidate_snapshot(manifest: AnyPath, changed: Sequence[str]) -> None:
     """Let the next run take the snapshot of a date again, and read changed files even if they look unchanged.
 
-    The snapshot itself stays: the current run goes on with it, and so may a run whose source is unreachable. The path
-    is that of the snapshot's manifest for the date.
+    The snapshot itself stays: the current run goes on with it, and so may a run whose source is unreachable.
+
+    Args:
+        manifest: Path of the snapshot's manifest for the date.
+        changed: Paths of the changed files in the dataset.
     """
     drop_hashes(manifest.with_name("hashes.parquet"), changed)
     found = read_manifest(manifest)

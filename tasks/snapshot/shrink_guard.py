@@ -14,7 +14,11 @@ def check_shrink(before: pa.Table, now: pa.Table, max_shrink: float, since: str)
     A photo is gone if neither its content nor its path is left: photos that were moved or edited are not gone. Added
     photos do not make up for those, since another dataset may have been put in the place of this one.
 
-    The largest share that may be gone is in [0, 1]; `since` is the date of the last snapshot, for the error.
+    Args:
+        before: Table of the last snapshot.
+        now: Table of the new one.
+        max_shrink: Largest share of the photos that may be gone, in [0, 1].
+        since: Date of the last snapshot, for the error.
 
     Raises:
         DatasetError: More are gone; names the counts and the labels that lost most.

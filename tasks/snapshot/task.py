@@ -12,7 +12,6 @@ from tasks.download.source_fallback import (
     ON_MISSING_SOURCE,
     UNREACHABLE,
     LastSnapshot,
-    UnreachableSource,
     describe_fallback,
     fall_back,
     last_snapshot,
@@ -31,7 +30,7 @@ from tasks.snapshot.labels import check_labels, label_changes
 from tasks.snapshot.photo_rules import ignored_by_name, is_photo_suffix
 from tasks.snapshot.spec import SNAPSHOT
 from tasks.stage import RunStageTask
-from tasks.storage.files import listed
+from tasks.storage.files import is_there, listed
 
 if TYPE_CHECKING:
     from tasks.snapshot.photos import Snapshot  # it imports pyarrow, which a complete task does not need
@@ -85,44 +84,46 @@ class TakeSnapshot(RunStageTask):
     def photos(self) -> AnyPath:
         """Return the folder of the snapshot's paths."""
         download = self.requires()
-        return to_path(self.dataset.location) if download is None else download.photos(ignored_by_name, is_photo_suffix)
+        if download is None:
+            return to_path(self.dataset.location)
+        from tasks.download.archives import photos_folder
+
+        folder = download.extracted(download.manifest().key)
+        # The photos of an unreachable source may be gone; then the stores hold all that is needed of them.
+        return photos_folder(folder, ignored_by_name, is_photo_suffix) if is_there(folder) else folder
 
     def work(self, progress: Progress) -> StageResult:
         """Hash new photos and publish the snapshot; if the source is unreachable, the last one may be used again."""
         last = last_snapshot(self.root, self.dataset.name, self.date)
-        found = self._unfetched(last) or self._take(last, progress)
-        if isinstance(found, UnreachableSource):
-            progress.tell(describe_fallback(found.details()))
-            manifest = found.last.manifest
-            details = {**manifest.details, "state": UNREACHABLE, "unreached": found.details()}
-            return self._result(manifest.key, manifest.photos, 0, details)
-        return self._publish(found, last)
-
-    def _unfetched(self, last: LastSnapshot | None) -> UnreachableSource | None:
-        """Return the fallback if the download stage could not reach the source."""
         download = self.before().get(FetchDataset.stage)
-        unreached = download.details.get("unreached") if download else None
-        return UnreachableSource(unreached["source"], unreached["why"], last) if unreached and last else None
+        if last is not None and download and (unreached := download.details.get("unreached")):
+            return self._reuse(last, unreached, progress)
+        try:
+            snapshot = self._take(progress)
+        except DatasetError as exc:
+            why = unreachable_cause(self.dataset, exc)
+            if last is None or why is None or self.dataset.kind != "folder":
+                raise
+            return self._reuse(last, fall_back(self.dataset, why, last, self.on_missing_source, exc), progress)
+        if last is not None and snapshot.photos == 0 and self.dataset.kind == "folder":
+            # Such as the mount point of a disk that is not mounted.
+            why = "it holds no photo that can be read"
+            return self._reuse(last, fall_back(self.dataset, why, last, self.on_missing_source), progress)
+        return self._publish(snapshot, last)
 
-    def _take(self, last: LastSnapshot | None, progress: Progress) -> "Snapshot | UnreachableSource":
-        """Take a snapshot, or return the fallback if a folder cannot be reached."""
+    def _reuse(self, last: LastSnapshot, unreached: Mapping[str, str], progress: Progress) -> StageResult:
+        """Use the last snapshot in place of a new one; `unreached` describes the fallback, see `fall_back`."""
+        progress.tell(describe_fallback(unreached))
+        details = {**last.manifest.details, "state": UNREACHABLE, "unreached": unreached}
+        return self._result(last.manifest.key, last.manifest.photos, 0, details)
+
+    def _take(self, progress: Progress) -> "Snapshot":
         with progress.preparing("imports"):
             from tasks.snapshot.hashes import read_hashes
             from tasks.snapshot.photos import take_snapshot
 
-        known = last if self.dataset.kind == "folder" else None
-        try:
-            archive = "" if self.dataset.kind == "folder" else shown_location(self.dataset)
-            snapshot = take_snapshot(self.photos(), read_hashes(self._hashes()), progress, archive)
-        except DatasetError as exc:
-            why = unreachable_cause(self.dataset, exc)
-            if known is None or why is None:
-                raise
-            return fall_back(self.dataset, why, known, self.on_missing_source, exc)
-        if known is not None and snapshot.photos == 0:
-            # Such as the mount point of a disk that is not mounted.
-            return fall_back(self.dataset, "it holds no photo that can be read", known, self.on_missing_source)
-        return snapshot
+        archive = "" if self.dataset.kind == "folder" else shown_location(self.dataset)
+        return take_snapshot(self.photos(), read_hashes(self._hashes()), progress, archive)
 
     def _publish(self, snapshot: "Snapshot", last: LastSnapshot | None) -> StageResult:
         """Check and publish a snapshot."""

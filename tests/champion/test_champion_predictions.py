@@ -1,4 +1,4 @@
-"""What a champion says of new photos: from bottlenecks that are there, from pictures, or from the photos' files."""
+"""Predictions of a champion for new photos: from stored bottlenecks, from pictures, or from the photos' files."""
 
 import hashlib
 import shutil

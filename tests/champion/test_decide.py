@@ -26,14 +26,18 @@ WORSE = dict.fromkeys(range(20), ("daisy", "roses", "test"))
 LATER = DAY + dt.timedelta(1)
 
 
-@pytest.fixture
-def old(root: DataRoot[Path]) -> str:
-    """The key of a champion that was right on all test photos, as the new model is."""
+def keep_champion(root: DataRoot) -> str:
+    """Keep a champion that was right on all test photos, as the new model is; returns its key."""
     model, _ = keep_head(root)
     predict_as(root, "before", ALIKE)
     predict_as(root, "now", ALIKE)
     publish_champion(root.champion(DATASET), DATASET, first_champion(model))
     return model
+
+
+@pytest.fixture
+def old(root: DataRoot[Path]) -> str:
+    return keep_champion(root)
 
 
 def made(root: DataRoot[Path], new: DecisionInputs) -> Decision:
@@ -56,11 +60,8 @@ def test_a_model_that_takes_the_place_is_kept_with_all_that_the_next_comparison_
 
 def test_on_an_object_store_the_champion_is_kept_too_and_compared_with_what_it_said(object_store: ObjectStore) -> None:
     root: DataRoot = DataRoot(to_path(object_store.url("data")))
-    old, _ = keep_head(root)
-    predict_as(root, "before", ALIKE)
-    predict_as(root, "now", ALIKE)
     assert read_champion(root.champion(DATASET)) is None
-    publish_champion(root.champion(DATASET), DATASET, first_champion(old))
+    old = keep_champion(root)
     decision, _, recalled = decide(case("new", date=LATER), inputs(root, root.path), NullProgress())
     assert (decision.former, recalled) == (old, 20)
     assert champion(root).model == "new"

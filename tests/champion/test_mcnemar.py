@@ -1,4 +1,4 @@
-"""The paired comparison against its definition, and what it says where both models are alike."""
+"""The paired comparison against its definition, and its result if both models are alike."""
 
 from itertools import product
 from math import comb
@@ -11,7 +11,7 @@ from tasks.champion.mcnemar import Hits, compare_hits
 
 
 def hits(both: int, only_new: int, only_champion: int, neither: int) -> tuple[Hits, Hits]:
-    """What two models hit, from how often each case happens; the cases are mixed."""
+    """Return the hits of two models, given the count of each case; the cases are mixed."""
     new = np.repeat([True, True, False, False], [both, only_new, only_champion, neither])
     champion = np.repeat([True, False, True, False], [both, only_new, only_champion, neither])
     order = np.random.default_rng(0).permutation(len(new))

@@ -1,4 +1,4 @@
-"""Which photos are compared, and what the champion is said to hit: recalled where it was tested on a photo."""
+"""Pairing: the photos that are compared, and the predictions of the champion that are recalled."""
 
 import shutil
 from pathlib import Path
@@ -35,7 +35,7 @@ BEFORE: Said = {
 
 @pytest.fixture
 def model(root: DataRoot[Path]) -> str:
-    """The key of a champion, with what it said and what the new model says."""
+    """The key of a champion; its predictions and those of the new model are published."""
     predict_as(root, "now", NOW)
     predict_as(root, "before", BEFORE)
     return keep_head(root)[0]

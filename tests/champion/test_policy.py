@@ -1,4 +1,4 @@
-"""Who becomes champion, by the comparison and by the date of the run."""
+"""The choice of the champion, by the comparison and by the date of the run."""
 
 import datetime as dt
 from collections.abc import Callable

@@ -1,7 +1,6 @@
 """The champion stage as Luigi sees it: what its manifest says, and how long a decision stands."""
 
 import datetime as dt
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,7 @@ from tasks.run_context import RunContext
 from tasks.storage.layout import DataRoot
 from tests.bottleneck.pictures import add_bottlenecks, manifest_of
 from tests.support.data_root import DATASET, DAY, TEST, keep_head, predict_as
-from tests.support.processes import TIMEOUT
-from tests.support.repository import REPOSITORY
+from tests.support.processes import run
 from tests.train.examples import BOTTLENECK, settings
 
 Predictions = dict[int, tuple[str, str, str]]
@@ -134,12 +132,5 @@ def test_a_damaged_file_of_the_champion_lets_the_next_run_decide_anew(root: Data
 
 
 def test_a_usual_run_loads_no_tensorflow(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", USUAL_RUN, tmp_path],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=TIMEOUT,
-    )
-    assert done.stdout.splitlines()[-1] == "[]"
+    done = run([sys.executable, "-c", USUAL_RUN, tmp_path])
+    assert done.output.splitlines()[-1:] == ["[]"], done.errors

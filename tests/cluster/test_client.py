@@ -27,13 +27,8 @@ pytestmark = pytest.mark.slow
 BLOCKS = [pa.table({"row": list(range(count))}) for count in (3, 1, 2)]
 
 
-def children() -> set[psutil.Process]:
-    """All living processes that were started from here."""
-    return descendants(os.getpid())
-
-
 def find(processes: Iterable[psutil.Process], word: str) -> list[psutil.Process]:
-    """The processes whose commands have a word."""
+    """Find the processes whose commands have a word."""
     found = []
     for process in processes:
         with suppress(psutil.NoSuchProcess):
@@ -50,9 +45,9 @@ def results(connection: ClusterConnection, root: Path, work: Work, most_cpus: in
 def test_a_ray_of_this_machine_processes_all_blocks_and_is_gone_afterwards(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before, progress = children(), Tally()
+    before, progress = descendants(os.getpid()), Tally()
     with connect(Cluster(cpus=2), progress) as connection:
-        started = children() - before
+        started = descendants(os.getpid()) - before
         assert find(started, "raylet")
         seen = results(connection, tmp_path, Look(), most_cpus=4)
     assert sorted(one.rows for one in seen) == [1, 2, 3]
@@ -80,9 +75,9 @@ def test_nodes_without_this_project_are_an_error(tmp_path: Path, monkeypatch: py
 
 
 def test_a_ray_that_is_killed_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    before = children()
+    before = descendants(os.getpid())
     with connect(Cluster(cpus=1), NullProgress()) as connection:
-        started = children() - before
+        started = descendants(os.getpid()) - before
         [driver] = find(started, "tasks.cluster.driver")
         driver.kill()
         assert_gone([driver])

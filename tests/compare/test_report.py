@@ -4,18 +4,16 @@ import datetime as dt
 import re
 from collections import Counter
 from pathlib import Path
-from xml.etree.ElementTree import fromstring
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.compare.report import ComparisonRun, publish_comparison
+from tasks.compare.report import publish_comparison
 from tasks.compare.settings import WAYS, Way
 from tasks.report.svg import BLUE, GREEN, VERMILION
 from tests.compare.cells import cell_of
-
-SVG = "{http://www.w3.org/2000/svg}"
+from tests.report.svg import NAMESPACE, read, texts
 
 CORRECT: dict[Way, int] = {"head": 40, "scratch": 10, "finetune": 38}
 CELLS = [
@@ -28,8 +26,7 @@ CELLS = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compare") / "cafe"
-    run = ComparisonRun("<b>flowers</b>", dt.date(2026, 11, 24), "efficientnet_lite0", 128, {"epochs": "12"})
-    publish_comparison(folder, CELLS, run)
+    publish_comparison(folder, CELLS, "<b>flowers</b>", dt.date(2026, 11, 24), {"epochs": "12"})
     return folder
 
 
@@ -42,11 +39,11 @@ def test_table_opens_in_duckdb_and_names_its_stage(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["accuracy-by-photos.svg", "accuracy-by-seconds.svg"])
 def test_each_figure_has_a_line_of_each_way_s_colour_and_names_it(folder: Path, name: str) -> None:
-    drawn = fromstring((folder / name).read_text())  # noqa: S314 (drawn just now)
-    lines = [path.get("stroke") for path in drawn.iter(f"{SVG}path") if path.get("stroke-width") == "1.8"]
+    svg = (folder / name).read_text()
+    lines = [path.get("stroke") for path in read(svg).iter(f"{NAMESPACE}path") if path.get("stroke-width") == "1.8"]
     # Each once as the line, and once in the legend.
     assert Counter(lines) == dict.fromkeys((BLUE, VERMILION, GREEN), 2)
-    assert {text.text for text in drawn.iter(f"{SVG}text")} >= set(WAYS.values())
+    assert set(texts(svg)) >= set(WAYS.values())
 
 
 def test_report_shows_every_number_escapes_names_and_makes_no_request(folder: Path) -> None:

@@ -1,6 +1,6 @@
-"""More than a thousand bad and odd files, made anew each time, and what is to become of each of them.
+"""More than a thousand bad and odd files, made anew each time, with the expected outcome of each.
 
-What a valid file shows is known from the pixels that it was drawn with, never from decoding it.
+The expected pixels of a valid file are those that it was drawn with; they never come from decoding it.
 """
 
 import struct
@@ -38,14 +38,14 @@ _STARTS = {
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A file, and what is to become of it."""
+    """A file, and its expected outcome."""
 
-    kind: str  #: What is bad or odd about it.
-    name: str  #: Of the file; each has its own.
+    kind: str  #: Kind of damage or oddity.
+    name: str  #: Name of the file; each has its own.
     data: bytes  #: Its bytes.
-    pixels: Pixels | None = None  #: What it shows, uint8 [20, 20, 3]; None where it is no photo, or nobody knows.
+    pixels: Pixels | None = None  #: Expected pixels, uint8 [20, 20, 3]; None if it is no photo, or nobody knows.
     tolerance: int = 0  #: By how much a value may differ.
-    reasons: frozenset[Reason] = frozenset()  #: Why it may be rejected; empty where it must not be.
+    reasons: frozenset[Reason] = frozenset()  #: Reasons that it may be rejected for; empty if it must not be.
     says: str = ""  #: A word of the message.
 
 
@@ -136,7 +136,7 @@ def _bombs() -> Iterator[Case]:
 
 
 def _strangers() -> Iterator[Case]:
-    """What is no photo, or none that is read here, under the name of one."""
+    """Files that are no photos, or none that are read here, under the names of photos."""
     yield Case("empty", "empty.jpg", b"", reasons=frozenset({Reason.EMPTY}))
     no_photos = {
         "text.jpg": "Where are the photos? ü\n".encode(),

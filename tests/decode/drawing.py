@@ -1,13 +1,15 @@
-"""Photos drawn for the tests of decoding, and what becomes of them."""
+"""Photos drawn for the tests of decoding, and the results of decoding them."""
 
 import hashlib
 import io
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -116,6 +118,17 @@ def rejection_of(data: bytes, max_pixels: int = 10**8) -> Reason:
     with pytest.raises(Rejected) as caught:
         decode_photo(data, EXACT, max_pixels)
     return caught.value.rejection.reason
+
+
+def table_of(photos: Mapping[str, bytes]) -> pa.Table:
+    """Return the snapshot's table of photos, given by path."""
+    keys = [hashlib.sha256(data).hexdigest() for data in photos.values()]
+    return pa.table({"sha256": keys, "path": list(photos), "bytes": [len(data) for data in photos.values()]})
+
+
+def photos_in(folder: Path) -> pa.Table:
+    """Return the snapshot's table of the photos in a folder."""
+    return table_of({file.name: file.read_bytes() for file in sorted(folder.iterdir())})
 
 
 def write_photo(folder: Path, name: str, data: bytes) -> Photo:

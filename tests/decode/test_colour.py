@@ -14,7 +14,7 @@ from tests.decode.valid import Valid, valid_photos
 
 
 def assert_all(data: bytes, colour: Any, tolerance: int = 0) -> None:
-    """All pixels of a photo have about this colour."""
+    """Check that all pixels of a photo have about this colour."""
     assert np.abs(pixels_of(data).astype(int) - colour).max() <= tolerance
 
 

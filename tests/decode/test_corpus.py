@@ -1,4 +1,4 @@
-"""All bad and odd files at once, among good ones: each has the outcome that it is to have, and no other is touched."""
+"""All bad and odd files at once, among good ones: each has its expected outcome, and the good ones stay."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,18 +18,10 @@ from tasks.paths import AnyPath
 from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tests.decode.corpus import MAX_PIXELS, Case, corpus
-from tests.decode.drawing import EXACT, encode, smooth
+from tests.decode.drawing import EXACT, encode, smooth, table_of
+from tests.snapshot.photo_files import put
 
 GOOD = 60
-
-
-def write(folder: Path, files: Sequence[tuple[str, bytes]]) -> pa.Table:
-    """Write files; returns what a snapshot says of them."""
-    folder.mkdir()
-    for name, data in files:
-        (folder / name).write_bytes(data)
-    keys = [hashlib.sha256(data).hexdigest() for _, data in files]
-    return pa.table({"sha256": keys, "path": [name for name, _ in files]})
 
 
 def good_files() -> list[tuple[str, bytes]]:
@@ -40,9 +31,8 @@ def good_files() -> list[tuple[str, bytes]]:
 
 def decode(root: Path, files: Sequence[tuple[str, bytes]]) -> DecodeStores:
     """Decode files into stores of their own."""
-    stores = open_stores(DataRoot(root / "data"), EXACT)
-    root.mkdir()
-    decode_photos(write(root / "photos", files), root / "photos", stores, NullProgress(), MAX_PIXELS)
+    stores, photos = open_stores(DataRoot(root / "data"), EXACT), dict(files)
+    decode_photos(table_of(photos), put(root / "photos", photos), stores, NullProgress(), MAX_PIXELS)
     return stores
 
 

@@ -19,7 +19,7 @@ DARK = GREY // 8
 
 
 def narrow(shown: Pixels, bits: int) -> npt.NDArray[np.uint16]:
-    """What a sensor of so many bits writes: the whole of its range."""
+    """Return the values of a sensor of so many bits, which uses the whole of its range."""
     values: npt.NDArray[np.uint16] = np.rint(shown / 255 * (2**bits - 1)).astype(np.uint16)
     return values
 

@@ -1,4 +1,4 @@
-"""Decoding on Ray: the rows of a run on this machine, byte by byte, of what is missing alone, whatever node dies."""
+"""Decoding on Ray: only missing photos are decoded, to the rows of a run on this machine, even if a node dies."""
 
 import os
 import pickle
@@ -21,8 +21,8 @@ from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tests.cluster.ray_nodes import nodes
-from tests.decode.drawing import encode, smooth
-from tests.decode.test_photos import draw, table_of
+from tests.decode.drawing import encode, photos_in, smooth
+from tests.decode.test_photos import draw
 from tests.support.progress import Tally
 from tests.support.servers.object_store import ObjectStore
 
@@ -52,12 +52,12 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def photos_in(folder: Path) -> pa.Table:
-    """What a snapshot says of it, before one is gone."""
-    table = table_of(folder)
-    sizes = [(folder / path).stat().st_size for path in table.column("path").to_pylist()]
+@pytest.fixture
+def photos(folder: Path) -> pa.Table:
+    """The snapshot's table of the folder, from which one photo is gone since."""
+    table = photos_in(folder)
     (folder / "vanished.jpg").unlink()
-    return table.append_column("bytes", pa.array(sizes))
+    return table
 
 
 def rows(root: AnyPath, photos: pa.Table) -> list[pa.Table]:
@@ -71,14 +71,14 @@ def work_on(folder: Path, root: AnyPath) -> DecodeBlock:
 
 
 def rows_written(root: AnyPath) -> int:
-    """How many rows there are, those that stand twice too."""
+    """Count the rows, including those that are stored twice."""
     return sum(shard.file.metadata.num_rows for shard in open_stores(DataRoot(root), SETTINGS).decoded.opened())
 
 
 def test_what_is_missing_is_decoded_on_ray_as_on_this_machine(
-    folder: Path, tmp_path: Path, ray_nodes: RayNodes
+    folder: Path, photos: pa.Table, tmp_path: Path, ray_nodes: RayNodes
 ) -> None:
-    photos, here, there = photos_in(folder), DataRoot(tmp_path / "here"), DataRoot(tmp_path / "there")
+    here, there = DataRoot(tmp_path / "here"), DataRoot(tmp_path / "there")
     # One photo that is too large, as each run finds anew, among those that a run before has left.
     too_large = photos.filter(pc.equal(photos.column("path"), "large.jpg"))
     before = pa.concat_tables([photos.slice(0, FIRST), too_large])
@@ -105,17 +105,22 @@ def test_a_block_is_sent_without_the_photos_of_the_others() -> None:
     assert max(len(pickle.dumps(block)) for block in blocks) < 300 * 80 + 2000
 
 
-def test_nobody_is_asked_where_nothing_is_missing(folder: Path, tmp_path: Path) -> None:
-    photos = photos_in(folder).slice(0, FIRST)
-    decode_photos(photos, folder, open_stores(DataRoot(tmp_path), SETTINGS), NullProgress())
-    counts = decode_on_cluster(photos, work_on(folder, tmp_path), Cluster("nobody:1"), NullProgress())
+def test_nobody_is_asked_where_nothing_is_missing(folder: Path, photos: pa.Table, tmp_path: Path) -> None:
+    first = photos.slice(0, FIRST)
+    decode_photos(first, folder, open_stores(DataRoot(tmp_path), SETTINGS), NullProgress())
+    counts = decode_on_cluster(first, work_on(folder, tmp_path), Cluster("nobody:1"), NullProgress())
     assert counts == DecodeCounts(0, FIRST, 0, 0, ())
 
 
 def test_nothing_is_lost_where_a_node_of_several_dies_in_the_middle(
-    folder: Path, tmp_path: Path, object_store: ObjectStore, ray_nodes: RayNodes, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    photos: pa.Table,
+    tmp_path: Path,
+    object_store: ObjectStore,
+    ray_nodes: RayNodes,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    photos, here, there = photos_in(folder), tmp_path / "here", to_path(object_store.url("data"))
+    here, there = tmp_path / "here", to_path(object_store.url("data"))
     decode_photos(photos, folder, open_stores(DataRoot(here), SETTINGS), NullProgress(), MAX_PIXELS)
     # Blocks so small that there are several for each node.
     monkeypatch.setattr(on_ray, "_LEAST", 3)
@@ -132,8 +137,7 @@ def test_nothing_is_lost_where_a_node_of_several_dies_in_the_middle(
     assert rows_written(there) == DRAWN, "none stands twice"
 
 
-def test_a_block_that_is_done_again_leaves_its_rows_once(folder: Path, tmp_path: Path) -> None:
-    photos = photos_in(folder)
+def test_a_block_that_is_done_again_leaves_its_rows_once(folder: Path, photos: pa.Table, tmp_path: Path) -> None:
     block = photos.append_column("too_large", pa.array([False] * photos.num_rows))
     work = work_on(folder, tmp_path)
     assert work(block) == work(block)

@@ -1,7 +1,6 @@
 """Reading and decoding the file of one photo."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tasks.decode.photo_file import Photo, decode_file
 from tasks.decode.rejections import Reason, Rejection
 from tests.decode.deadly import SETTINGS
 from tests.decode.drawing import encode, smooth, write_photo
+from tests.support.processes import run
 
 GONE = "0" * 64
 
@@ -29,8 +29,7 @@ def test_processes_start_without_what_only_their_parent_needs() -> None:
         "import sys; import tasks.decode.worker_process, tasks.decode.photo_file; "
         "print([name for name in ('luigi', 'pyarrow') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout == "[]\n"
+    assert run([sys.executable, "-c", code]).output == "[]\n"
 
 
 def test_a_photo_is_read_and_decoded(tmp_path: Path) -> None:

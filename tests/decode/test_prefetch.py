@@ -1,7 +1,6 @@
 """Photos on an object store are decoded like local ones, fetched once, and limited in number of pending bytes."""
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress
 from tasks.storage.layout import DataRoot
 from tests.decode.deadly import SETTINGS, die_of_the_deadly, die_once
-from tests.decode.drawing import encode, smooth
+from tests.decode.drawing import encode, smooth, table_of
 from tests.snapshot.photo_files import put
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore
@@ -29,23 +28,14 @@ GOOD = encode(smooth(40, 30), "JPEG")
 
 
 @pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for the temporary files of one test."""
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+def scratch(tmp_path: Path, _own_scratch: None) -> Path:
+    """The folder of the temporary files of one test."""
+    return tmp_path / "scratch"
 
 
 def drawn(count: int) -> dict[str, bytes]:
     """Photos of different bytes with special characters in their names."""
     return {f"roses/{number:03} ü+%20&a.jpg": GOOD + str(number).encode() for number in range(count)}
-
-
-def table_of(photos: dict[str, bytes]) -> pa.Table:
-    """The snapshot's table of photos."""
-    keys = [hashlib.sha256(data).hexdigest() for data in photos.values()]
-    return pa.table({"sha256": keys, "path": list(photos), "bytes": [len(data) for data in photos.values()]})
 
 
 def decode(photos: dict[str, bytes], folder: AnyPath, root: AnyPath) -> tuple[DecodeCounts, list[pa.Table]]:

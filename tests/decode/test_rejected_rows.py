@@ -1,4 +1,4 @@
-"""How many photos without a picture a run can bear, and what it says when there are more."""
+"""Limits on the photos without a picture, and the errors beyond these limits."""
 
 import pyarrow as pa
 import pytest

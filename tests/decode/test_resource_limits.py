@@ -2,13 +2,12 @@
 
 import resource
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from tasks.decode.resource_limits import limited
-from tests.support.processes import TIMEOUT
+from tests.support.processes import run
 
 RUN = """
 import signal, sys, time
@@ -23,10 +22,9 @@ def spin(seconds=60.0):
 """
 
 
-def run(code: str) -> str:
+def output_of(code: str) -> str:
     """Run code in a process of its own, whose limits are on and which may die; returns its output."""
-    arguments = [sys.executable, "-c", RUN + code]
-    return subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=TIMEOUT).stdout
+    return run([sys.executable, "-c", RUN + code]).output
 
 
 def test_a_block_that_takes_too_long_is_ended_even_if_it_catches_every_exception() -> None:
@@ -40,7 +38,7 @@ try:
 except resource_limits.TimeUpError:
     print(time.process_time() < 10)
 """
-    assert run(code) == "True\n"
+    assert output_of(code) == "True\n"
 
 
 def test_a_block_in_time_leaves_nothing_behind_and_the_next_one_has_all_its_time() -> None:
@@ -52,7 +50,7 @@ for _ in range(3):
 spin(0.25)
 print(signal.getitimer(signal.ITIMER_PROF), signal.getitimer(signal.ITIMER_VIRTUAL))
 """
-    assert run(code) == "(0.0, 0.0) (0.0, 0.0)\n"
+    assert output_of(code) == "(0.0, 0.0) (0.0, 0.0)\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="this system does not limit memory in this way")
@@ -68,7 +66,7 @@ with resource_limits.limited(10):
 with resource_limits.limited(10**7):
     print(len(bytearray(2**27 + 2**20)))
 """
-    assert run(code) == f"refused\n{2**27 + 2**20}\n"
+    assert output_of(code) == f"refused\n{2**27 + 2**20}\n"
 
 
 def test_a_process_that_did_not_enable_limits_has_none() -> None:

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.decode.drawing import encode, smooth
+from tests.support.processes import run
 
 RUN = """
 import json, sys
@@ -36,15 +36,16 @@ def test_a_photo_that_the_user_may_not_read_is_ignored_and_one_that_becomes_so_i
     for name in ("good.jpg", "never.jpg", "later.jpg"):
         (roses / name).write_bytes(encode(smooth(40, 30), "JPEG") + os.fsencode(name))
     (roses / "never.jpg").chmod(0)
-    command = [sys.executable, "-c", RUN, str(roses.parent), str(tmp_path / "data")]
+    command = [sys.executable, "-c", RUN, roses.parent, tmp_path / "data"]
     if os.geteuid() == 0:
         # Root may read everything, unless it gives that right up.
         setpriv = shutil.which("setpriv")
         if setpriv is None:
             pytest.skip("root cannot give up its rights here")
         command = [setpriv, "--bounding-set=-dac_override,-dac_read_search", *command]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    ignored, new, [[path, reason, message]] = json.loads(done.stdout)
+    done = run(command)
+    assert done.code == 0, done.errors
+    ignored, new, [[path, reason, message]] = json.loads(done.output)
     assert (ignored, new) == ({"unreadable": 1}, 1)
     assert (path, reason) == ("roses/later.jpg", "unreadable")
     assert message == "The file cannot be read (Permission denied). Mend that and run again."

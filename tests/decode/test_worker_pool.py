@@ -47,20 +47,17 @@ def living_workers() -> set[psutil.Process]:
     return found
 
 
-def test_every_photo_comes_back_once_and_in_order_from_several_processes() -> None:
-    photos = numbered(10 * BATCH + 3)
-    outcomes = [outcome for batch in map_in_processes(linger, photos, 2) for outcome in batch]
-    assert [outcome.photo for outcome in outcomes] == photos
-    processes = {outcome.result.message for outcome in outcomes if isinstance(outcome.result, Rejection)}
-    assert len(processes) == 2
-    assert str(os.getpid()) not in processes
-
-
 def results_of(work: Callable[[Photo], DecodeResult], photos: Sequence[Photo], workers: int = 2) -> list[Rejection]:
     """The rejections of photos, in order, by work that makes no pictures."""
     outcomes = [outcome for batch in map_in_processes(work, photos, workers) for outcome in batch]
     assert [outcome.photo for outcome in outcomes] == list(photos)
     return [outcome.result for outcome in outcomes if isinstance(outcome.result, Rejection)]
+
+
+def test_every_photo_comes_back_once_and_in_order_from_several_processes() -> None:
+    processes = {result.message for result in results_of(linger, numbered(10 * BATCH + 3))}
+    assert len(processes) == 2
+    assert str(os.getpid()) not in processes
 
 
 def test_photos_that_end_their_process_are_rejected_by_its_signal_and_all_others_are_not() -> None:

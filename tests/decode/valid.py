@@ -1,4 +1,4 @@
-"""Valid photos of every format, mode and coding, and what they show: the pixels that they were drawn with."""
+"""Valid photos of every format, mode and coding, with the pixels that they were drawn with."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ ON_WHITE = np.rint(PIXELS * (ALPHA / 255) + (255 - ALPHA)).astype(np.uint8)
 class Valid:
     """A valid photo of 20 x 20 pixels."""
 
-    name: str  #: What it is.
+    name: str  #: Name of its mode or coding.
     form: str  #: Pillow's name of its format.
     data: bytes  #: Its bytes.
-    pixels: Pixels  #: What it shows, uint8 [20, 20, 3].
+    pixels: Pixels  #: Pixels that it was drawn with, uint8 [20, 20, 3].
     tolerance: int = 0  #: By how much a value may differ.
 
 

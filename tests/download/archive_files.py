@@ -164,8 +164,8 @@ def take_snapshot(root: AnyPath, given: str, date: dt.date, on_missing_source: s
         date=date,
         on_missing_source=on_missing_source,
     )
-    download = download_of(task)
-    if not download.complete():
+    download = task.requires()
+    if download is not None and not download.complete():
         download.run()
         assert download.complete()
     task.run()

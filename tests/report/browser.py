@@ -1,4 +1,4 @@
-"""A real headless browser, and what it has to say of a page."""
+"""A real headless browser, and its complaints about a page."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ _QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-#: What the browser may take for anything on a busy machine, in milliseconds.
+#: Milliseconds that the browser may take for anything on a busy machine.
 _PATIENCE_MS = 1000 * TIMEOUT
 #: The least contrast of elements' text with what is behind it (WCAG 2.2, relative luminance and contrast ratio).
 _CONTRAST = """(elements) => {
@@ -58,8 +58,7 @@ class Visit:
     """A page in the browser."""
 
     page: Page
-    #: What the browser wrote to its console, and exceptions of scripts.
-    complaints: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)  #: Messages on the console, and exceptions of scripts.
     requests: list[str] = field(default_factory=list)  #: Everything that the page asked for.
 
     def focused(self, what: str) -> Any:

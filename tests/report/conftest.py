@@ -68,7 +68,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 @pytest.fixture
 def visit(browser: Browser, site: Site) -> Iterator[Visit]:
-    """The report in a wide window; whatever a test does there, the browser has nothing to say of it."""
+    """The report in a wide window; the browser must not complain, whatever a test does."""
     with visiting(browser, site.report) as visit:
         yield visit
         assert visit.complaints == []

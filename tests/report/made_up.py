@@ -1,7 +1,6 @@
 """A report of made-up values: drawn photos, and names that a page must escape."""
 
 import datetime as dt
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,9 @@ from tasks.report.map import BottleneckMap, MapPoint
 from tasks.report.results import PrecisionRecall, Results
 from tasks.runs.records import RunRecord
 from tasks.snapshot.ignored import IgnoredSummary
-from tests.support.data_root import DAY, draw_probabilities, first_decision
+from tasks.storage.layout import DataRoot
+from tests.decode.drawing import encode
+from tests.support.data_root import DAY, draw_probabilities, first_decision, keep, record
 
 EVIL = "<script>alert('x')</script> & \"quoted\""
 RIGHT_TO_LEFT = "شقائق النعمان"
@@ -42,9 +43,7 @@ LABELS = ("daisy", EVIL, RIGHT_TO_LEFT, "雏菊", "a-name-without-any-blank-" + 
 def draw_photo(number: int, side: int = 224) -> bytes:
     """Draw a photo that is like no other number's, as a JPEG file."""
     pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "JPEG")
-    return buffer.getvalue()
+    return encode(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC), "JPEG")
 
 
 def make_up_run(root: AnyPath, days_ago: int, accuracy: float, dataset: str = "flowers") -> RunRecord:
@@ -73,6 +72,11 @@ def make_up_run(root: AnyPath, days_ago: int, accuracy: float, dataset: str = "f
         report=root / "report" / f"{days_ago:016x}" / "report.html",
         parameters={"backbone": "efficientnet_lite0"},
     )
+
+
+def keep_previous(root: DataRoot, days_ago: int, snapshot: str) -> AnyPath:
+    """Keep the record of a run of a snapshot some days before the report's, and return its path."""
+    return keep(root, record(root, f"{DAY - dt.timedelta(days_ago)}", snapshot=snapshot))
 
 
 def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int = 300) -> Report:

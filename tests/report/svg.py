@@ -13,12 +13,12 @@ def read(svg: str) -> Element:
 
 
 def texts(svg: str) -> list[str]:
-    """All that is written in a figure, without the titles that the pointer shows."""
+    """Return all texts of a figure, without its titles."""
     return [element.text or "" for element in read(svg).iter(f"{NAMESPACE}text")]
 
 
 def titles(svg: str) -> list[str]:
-    """What the pointer shows."""
+    """Return the titles, which the pointer shows."""
     return [element.text or "" for element in read(svg).iter(f"{NAMESPACE}title")]
 
 

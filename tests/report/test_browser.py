@@ -13,6 +13,8 @@ pytestmark = pytest.mark.slow
 
 PHONE = 390
 AA = 4.5
+#: Selectors of elements with text.
+TEXTS = ("h1", ".verdict", ".reason", ".soft", "a:not(.skip)", ".notes li", ".good", ".bad", "td", "th", "code")
 Scheme = Literal["light", "dark"]
 
 
@@ -57,19 +59,7 @@ def test_a_phone_need_not_scroll_sideways(browser: Browser, site: Site, name: st
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(browser: Browser, site: Site, scheme: Scheme) -> None:
     with visiting(browser, site.report, scheme=scheme) as visit:
-        for selector in (
-            "h1",
-            ".verdict",
-            ".reason",
-            ".soft",
-            "a:not(.skip)",
-            ".notes li",
-            ".good",
-            ".bad",
-            "td",
-            "th",
-            "code",
-        ):
+        for selector in TEXTS:
             assert visit.contrast(selector) >= AA, selector
         visit.page.locator(".photo").first.click()
         assert visit.contrast("dialog button") >= AA

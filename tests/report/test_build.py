@@ -1,6 +1,5 @@
 """A report's content: the right pictures, the worst mistakes first, and the photos that were left out of training."""
 
-import datetime as dt
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +15,10 @@ from tasks.keys import file_sha256
 from tasks.progress import NullProgress
 from tasks.report.build import Report, _repeated_images, build_report
 from tasks.report.dataset import LabelChange, RepeatedPhoto, RepeatedPhotos
-from tasks.report.gallery import MAX_SAMPLES, MAX_SHOWN, SAMPLES_PER_LABEL, Gallery, PhotoSelection, decode_pictures
+from tasks.report.gallery import MAX_SAMPLES, MAX_SHOWN, SAMPLES_PER_LABEL, Gallery, decode_pictures
 from tasks.train.settings import FinetuneSettings
 from tests.bottleneck.pictures import draw, encode, key_of
+from tests.report.made_up import keep_previous
 from tests.support.data_root import (
     COUNTS,
     DAY,
@@ -26,9 +26,7 @@ from tests.support.data_root import (
     SETTINGS,
     StagedRun,
     draw_photos,
-    keep,
     publish_snapshot,
-    record,
     snapshot_row,
     snapshot_rows,
     stage_run,
@@ -38,10 +36,6 @@ from tests.support.progress import Tally
 
 def build(staged: StagedRun) -> Report:
     return build_report(staged.run, staged.root, NullProgress())
-
-
-def keep_previous(staged: StagedRun, days_ago: int, snapshot: str) -> None:
-    keep(staged.root, record(staged.root, f"{DAY - dt.timedelta(days_ago)}", snapshot=snapshot))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +48,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> StagedRun:
     staged = stage_run(tmp_path_factory.mktemp("staged"), photos, extra=[*conflicts, duplicate])
     before = [row for row in snapshot_rows(photos) if row["sha256"] not in (key_of(5), key_of(6))]
     publish_snapshot(staged.root, [*before, snapshot_row(901, "tulips/gone.jpg")], "old")
-    keep_previous(staged, 1, "old")
+    keep_previous(staged.root, 1, "old")
     return staged
 
 
@@ -118,7 +112,7 @@ def test_a_duplicate_has_its_picture_and_a_conflict_whose_file_is_gone_has_none(
 
 def test_only_the_first_photos_with_several_paths_have_a_picture(staged: StagedRun) -> None:
     photos = [RepeatedPhoto(key_of(number), []) for number in range(MAX_SHOWN + 1)]
-    gallery = Gallery(staged.predicted, PhotoSelection((), (), (), (), ()), {each.sha256: b"" for each in photos[1:]})
+    gallery = Gallery(staged.predicted, {each.sha256: b"" for each in photos[1:]})
     shown = _repeated_images(RepeatedPhotos([], photos), gallery)
     assert list(shown) == [photo.sha256 for photo in photos[1:MAX_SHOWN]]
 
@@ -184,8 +178,8 @@ def test_the_first_run_has_nothing_before_it_and_a_perfect_model_no_mistakes(tmp
 
 def test_changes_since_a_snapshot_that_is_gone_are_not_known(tmp_path: Path) -> None:
     staged = stage_run(tmp_path, draw_photos((10, 10, 10)))
-    keep_previous(staged, 2, "gone")
-    bad = keep(staged.root, record(staged.root, "2026-11-20"))
+    keep_previous(staged.root, 2, "gone")
+    bad = keep_previous(staged.root, 4, "bad")
     bad.write_text("{")
     report = build(staged)
     assert report.changes is None

@@ -22,7 +22,7 @@ def names(count: int) -> list[str]:
 
 
 def shades(svg: str) -> NDArray[np.uint8]:
-    """How much blue each cell has: uint8 [C, C]."""
+    """Return the opacity of the blue of each cell: uint8 [C, C]."""
     encoded = re.findall(r'href="data:image/png;base64,([^"]+)"', svg)[0]
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
         return np.asarray(image.convert("RGBA"))[..., 3]

@@ -18,7 +18,7 @@ from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore
 
 
-def keep_runs(root: DataRoot[Path], count: int, dataset: str = "flowers") -> list[RunRecord]:
+def keep_runs(root: DataRoot, count: int, dataset: str = "flowers") -> list[RunRecord]:
     """Records of the last `count` days, the oldest first."""
     runs = [make_up_run(root.path, days, 0.9 - 0.001 * (days % 50), dataset) for days in range(count - 1, -1, -1)]
     for run in runs:
@@ -128,9 +128,7 @@ def test_the_page_of_a_store_leads_to_its_reports_and_asks_for_none_of_them_alon
     object_store: ObjectStore, gateway: Gateway
 ) -> None:
     root: DataRoot = DataRoot(to_path(object_store.url("data")))
-    runs = [make_up_run(root.path, days, 0.9) for days in range(30)]
-    for run in runs:
-        keep_run(run)
+    runs = keep_runs(root, 30)[::-1]
     for run in runs[::2]:
         publish_bytes(run.report, b"<!doctype html>")
     with gateway.counting() as counted:

@@ -10,12 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.report.inline_images import LARGEST_SIDE, TILE, TILES_ACROSS, embed_picture, side_for, tile_pictures
-
-
-def encode(picture: Image.Image, kind: str = "PNG") -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind)
-    return buffer.getvalue()
+from tests.decode.drawing import encode
 
 
 def decode(uri: str) -> Image.Image:
@@ -65,7 +60,9 @@ def test_the_area_of_all_pictures_is_bounded_until_they_would_be_too_small() -> 
 def test_every_picture_lies_at_its_place_on_its_sheet() -> None:
     count = TILES_ACROSS**2 + TILES_ACROSS + 3
     colours = np.random.default_rng(3).integers(0, 256, (count, 3))
-    sheets = tile_pictures([encode(Image.new("RGB", (TILE, TILE), tuple(map(int, colour)))) for colour in colours])
+    sheets = tile_pictures(
+        [encode(Image.new("RGB", (TILE, TILE), tuple(map(int, colour))), "PNG") for colour in colours]
+    )
     assert tile_pictures([]) == []
     pixels = [np.asarray(decode(sheet), np.int16) for sheet in sheets]
     assert [sheet.shape for sheet in pixels] == [(1024, 1024, 3), (128, 1024, 3)]
@@ -76,7 +73,7 @@ def test_every_picture_lies_at_its_place_on_its_sheet() -> None:
 
 
 def test_a_picture_that_is_not_square_lies_in_the_middle_of_its_tile() -> None:
-    (sheet,) = tile_pictures([encode(Image.new("RGB", (128, 64), "white"))])
+    (sheet,) = tile_pictures([encode(Image.new("RGB", (128, 64), "white"), "PNG")])
     column = np.asarray(decode(sheet).convert("L"), np.int16)[:TILE, TILE // 2]
     assert (column[20:44] > 240).all()
     assert (np.abs(column[[2, 61]] - 128) < 12).all()

@@ -1,4 +1,4 @@
-"""The map of the bottlenecks: which photos are on it, what lies near what, and how the page draws it."""
+"""The map of the bottlenecks: its photos, their positions, and the drawing on the page."""
 
 from pathlib import Path
 

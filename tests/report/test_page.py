@@ -1,4 +1,4 @@
-"""The report's structure and what its sections say; what a browser makes of it is in test_browser."""
+"""The report's structure and the text of its sections; test_browser opens it in a browser."""
 
 import base64
 import hashlib

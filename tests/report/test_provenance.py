@@ -16,13 +16,13 @@ from tests.train.examples import BOTTLENECK, classic, settings
 
 BACKBONE = BOTTLENECK.backbone
 FINETUNE = FinetuneSettings(BACKBONE, "jpeg", epochs=5, batch_size=32, learning_rate=0.0003, seed=9)
-#: What a manifest of the train stage says.
+#: Details of a manifest of the train stage.
 CHOSEN = {"shrinkage": 0.1, "layer_weight": 0.5, "temperature": 3.9}
 DISTORTION = Distortion(8, flip_left_right=True, random_crop=10, random_scale=0, random_brightness=20, seed=4)
 
 
 def provenance(train: TrainSettings | FinetuneSettings, **details: object) -> dict[str, dict[str, str]]:
-    """What is told of a training whose manifest has these details."""
+    """Describe a run whose training has these details in its manifest."""
     stages = {stage: manifest_of(stage, 10, []) for stage in ("decode", "train", "evaluate")}
     stages["train"] = replace(stages["train"], key="trained", details=details)
     return describe_provenance(reported_run(Path(), DataRoot(Path()), stages, EvaluateSettings(train, folds=0)))

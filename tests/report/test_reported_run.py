@@ -1,17 +1,15 @@
 """The run that a report shows: its record, its exports, its times, and the runs before it."""
 
-import datetime as dt
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.paths import AnyPath
 from tasks.report.reported_run import find_reports, read_previous_runs
 from tasks.storage.layout import DataRoot
-from tests.report.made_up import make_up_run
-from tests.support.data_root import DAY, StagedRun, draw_photos, keep, record, stage_run
+from tests.report.made_up import keep_previous, make_up_run
+from tests.support.data_root import DAY, StagedRun, draw_photos, stage_run
 
 
 @pytest.fixture(scope="module")
@@ -20,20 +18,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> StagedRun:
 
 
 @pytest.fixture
-def staged(whole: StagedRun, tmp_path: Path) -> StagedRun:
+def staged(whole: StagedRun, root: DataRoot[Path]) -> StagedRun:
     """The run with a data root of its own, which has no record yet."""
-    root = DataRoot(tmp_path)
     return replace(whole, root=root, run=replace(whole.run, record=root.runs("flowers") / f"{DAY}-0123abcd.json"))
-
-
-def keep_run(root: DataRoot, days_ago: int, snapshot: str) -> AnyPath:
-    return keep(root, record(root, f"{DAY - dt.timedelta(days_ago)}", snapshot=snapshot))
 
 
 def test_runs_of_earlier_dates_are_read_in_their_order_and_a_damaged_one_is_named(staged: StagedRun) -> None:
     for days in (1, 3, 2):
-        keep_run(staged.root, days, f"snap{days}")
-    bad = keep_run(staged.root, 4, "bad")
+        keep_previous(staged.root, days, f"snap{days}")
+    bad = keep_previous(staged.root, 4, "bad")
     bad.write_text("{")
     history = read_previous_runs(staged.run, staged.root)
     assert [run.snapshot for run in history.runs] == ["snap3", "snap2", "snap1"]
@@ -41,8 +34,8 @@ def test_runs_of_earlier_dates_are_read_in_their_order_and_a_damaged_one_is_name
 
 
 def test_a_later_run_and_an_earlier_state_of_the_run_s_own_record_are_left_out(staged: StagedRun) -> None:
-    keep_run(staged.root, -1, "later")
-    own = keep_run(staged.root, 0, "own")
+    keep_previous(staged.root, -1, "later")
+    own = keep_previous(staged.root, 0, "own")
     assert read_previous_runs(replace(staged.run, record=own), staged.root) == ([], [])
     assert [run.snapshot for run in read_previous_runs(staged.run, staged.root).runs] == ["own"]
 

@@ -1,13 +1,13 @@
 """Figures as SVG: in the page's colours, whatever users call things, and safe to put side by side in one page."""
 
 import re
-import subprocess
 import sys
 
 import pytest
 
 from tasks.report.svg import BLUE, GROUND, INK, NAME_LENGTH, SOFT, font, format_axes, new_figure, to_svg, write
 from tests.report.svg import read, size, texts, titles
+from tests.support.processes import run
 
 
 def draw(label: str = "daisy", name: str = "one") -> str:
@@ -95,4 +95,4 @@ def test_wide_letters_get_the_room_that_they_need() -> None:
 def test_drawing_leaves_pyplot_alone() -> None:
     """Pyplot would choose a backend for the whole process and keep every figure."""
     code = "import sys\nfrom tests.report.test_svg import draw\ndraw()\nsys.exit('matplotlib.pyplot' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert run([sys.executable, "-c", code]).code == 0

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.catalog import find_dataset
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress
-from tasks.run_context import RunContext
 from tasks.snapshot.labels import check_labels, check_split_folders, describe_merge, label_changes
 from tasks.snapshot.photos import Snapshot, take_snapshot
-from tasks.snapshot.task import TakeSnapshot
+from tests.download.archive_files import take_snapshot as run_snapshot
 from tests.snapshot.photo_files import put, put_numbered
 from tests.support.progress import Tally
 
@@ -56,9 +54,17 @@ def test_the_same_photo_in_both_forms_is_a_duplicate_and_no_conflict(tmp_path: P
     assert (snapshot.duplicates, snapshot.conflicts) == (1, 0)
 
 
-@pytest.mark.parametrize("name", ["\ufb01g", "\u2460", "STRASSE", "stra\u00dfe"])
-def test_names_that_only_look_alike_stay_as_they_are(tmp_path: Path, name: str) -> None:
-    assert name in take(tmp_path, name).labels
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("\ufb01g", "\u2460", "STRASSE", "stra\u00dfe"),
+        *("Sonnenblume ", "バラ", "très GRAND", "a\\b", "line\nfeed", "100%", "🌹", "-rf", " "),
+    ],
+)
+def test_a_label_is_the_verbatim_name_of_the_first_folder(tmp_path: Path, name: str) -> None:
+    snapshot = take(put(tmp_path, {f"{name}/more/{name}.jpg": b"deeper"}), name)
+    assert snapshot.labels[name] == 4
+    assert f"{name}/more/{name}.jpg" in snapshot.table["path"].to_pylist()
 
 
 @pytest.mark.parametrize(
@@ -153,10 +159,5 @@ def test_the_error_names_the_splits_and_the_folder_to_give_before_anything_is_ha
 def test_splits_in_an_archive_are_refused_and_the_archive_is_named(tmp_path: Path) -> None:
     put(tmp_path / "pets", SPLITS)
     archive = shutil.make_archive(str(tmp_path / "pets"), "zip", tmp_path / "pets")
-    context = RunContext(data_root=str(tmp_path / "data"), run_id="a")
-    task = TakeSnapshot(context=context, dataset=find_dataset(archive, 0), date=dt.date(2026, 3, 1))
-    download = task.requires()
-    assert download is not None
-    download.run()
     with pytest.raises(DatasetError, match=f"^{archive} is divided into .*, such as 'train', unpacked from it"):
-        task.run()
+        run_snapshot(tmp_path / "data", archive, dt.date(2026, 3, 1))

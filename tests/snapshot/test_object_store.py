@@ -2,25 +2,23 @@
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tasks import paths
 from tasks.catalog import find_dataset
 from tasks.errors import DatasetError
 from tasks.paths import AnyPath, to_path
 from tasks.progress import NullProgress
-from tasks.run_context import RunContext
 from tasks.snapshot.hashes import hash_files
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.snapshot.listing import PhotoFile
 from tasks.snapshot.photo_io import photo_sha256, read_photo
 from tasks.snapshot.photos import take_snapshot
-from tasks.snapshot.task import TakeSnapshot, source_state
+from tasks.snapshot.task import source_state
 from tasks.snapshot.walk import list_files, list_unread
 from tasks.storage.remote_listing import StoreUnreachableError
+from tests.download.archive_files import take_snapshot as run_snapshot
 from tests.snapshot.photo_files import put
 from tests.support.progress import Tally
 from tests.support.servers.gateway import Fate, Gateway
@@ -175,29 +173,25 @@ def test_a_folder_that_is_missing_is_an_error_that_names_it(folder: AnyPath, pat
 
 
 def test_refused_credentials_are_an_error_that_does_not_show_the_secret(
-    folder: AnyPath, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    folder: AnyPath, impatient: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     forget_stores()
     other = to_path(str(folder))
-    try:
-        with pytest.raises(DatasetError, match=rf"The photos at {folder} cannot be read \(") as listing:
-            list_files(other)
-        with pytest.raises(StoreUnreachableError, match=rf"{folder}/roses/0\.jpg cannot be read"):
-            read_photo(other / "roses/0.jpg", 100)
-    finally:
-        forget_stores()
-    assert object_store.secret not in str(listing.value)
+    with pytest.raises(DatasetError, match=rf"The photos at {folder} cannot be read \(") as listing:
+        list_files(other)
+    with pytest.raises(StoreUnreachableError, match=rf"{folder}/roses/0\.jpg cannot be read"):
+        read_photo(other / "roses/0.jpg", 100)
+    assert impatient.secret not in str(listing.value)
 
 
 @pytest.fixture
-def unreachable(folder: AnyPath, monkeypatch: pytest.MonkeyPatch) -> Iterator[AnyPath]:
-    """The folder on a store that does not answer, without repeated requests."""
-    monkeypatch.setitem(paths._OPTIONS["s3"]["config_kwargs"], "retries", {"max_attempts": 0})
+def unreachable(folder: AnyPath, impatient: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> AnyPath:
+    """The folder on a store that does not answer."""
+    assert impatient
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     forget_stores()
-    yield to_path(str(folder))
-    forget_stores()
+    return to_path(str(folder))
 
 
 def test_photos_of_an_unreachable_store_are_not_taken_for_gone(unreachable: AnyPath) -> None:
@@ -210,19 +204,14 @@ def test_photos_of_an_unreachable_store_are_not_taken_for_gone(unreachable: AnyP
 
 
 def test_a_run_may_go_on_without_its_store(folder: AnyPath, tmp_path: Path) -> None:
-    def take(date: dt.date, on_missing_source: str = "fail") -> TakeSnapshot:
-        context = RunContext(data_root=str(tmp_path), run_id=f"{date}{on_missing_source}")
-        dataset = find_dataset(f"{folder}/", 0)
-        task = TakeSnapshot(context=context, dataset=dataset, date=date, on_missing_source=on_missing_source)
-        task.run()
-        assert task.complete()
-        return task
-
-    first = take(FIRST)
+    first = run_snapshot(tmp_path, f"{folder}/", FIRST)
+    assert first.complete()
     assert (str(first.photos()), first.manifest().settings["location"]) == (str(folder), str(folder))
     for path in some():
         (folder / path).unlink()
     with pytest.raises(DatasetError, match=rf"folder {folder} could not be reached \(nothing is there\).*use-last"):
-        take(SECOND)
-    second = take(SECOND, "use-last").manifest()
-    assert (second.key, second.details["unreached"]["photos_of"]) == (first.manifest().key, "2026-03-01")
+        run_snapshot(tmp_path, f"{folder}/", SECOND)
+    second = run_snapshot(tmp_path, f"{folder}/", SECOND, "use-last")
+    assert second.complete()
+    manifest = second.manifest()
+    assert (manifest.key, manifest.details["unreached"]["photos_of"]) == (first.manifest().key, "2026-03-01")

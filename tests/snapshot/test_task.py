@@ -47,7 +47,7 @@ class Runs:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Runs:
-    """A first run has been."""
+    """A data root after its first run."""
     runs = Runs(tmp_path)
     runs.take(FIRST)
     return runs

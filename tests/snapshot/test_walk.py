@@ -41,14 +41,6 @@ def test_a_file_has_its_size_and_its_mtime_ctime_and_inode_to_the_nanosecond(tmp
 
 
 @pytest.mark.parametrize(
-    "label", ["Sonnenblume ", "バラ", "très GRAND", "a\\b", "line\nfeed", "100%", "🌹", "-rf", " "]
-)
-def test_a_label_is_the_verbatim_name_of_the_first_folder(tmp_path: Path, label: str) -> None:
-    touch(tmp_path, f"{label}/more/{label}.jpg")
-    assert [(file.label, file.path) for file in list_files(tmp_path).files] == [(label, f"{label}/more/{label}.jpg")]
-
-
-@pytest.mark.parametrize(
     ("files", "counts"),
     [
         (["roses/.a.jpg", "roses/.cache/a.jpg", "roses/.cache/b.jpg", ".git/a.jpg", "roses/._a.jpg"], {"hidden": 4}),
@@ -165,12 +157,6 @@ def test_linked_folders_below_a_label_are_ignored_so_that_a_circle_ends(tmp_path
     assert paths(tmp_path) == ["circle/roses/a.jpg", "roses/a.jpg"]
     # The circle leads to itself, and to the link inside roses.
     assert ignored(tmp_path) == {"linked folder": 3}
-
-
-def test_a_file_whose_first_bytes_cannot_be_read_is_ignored(tmp_path: Path, unreadable_file: Path) -> None:
-    (tmp_path / "roses").mkdir()
-    (tmp_path / "roses" / "photo").symlink_to(unreadable_file)
-    assert ignored(tmp_path) == {"unreadable": 1}
 
 
 @pytest.mark.parametrize("name", ["nowhere", "file.jpg"])
