@@ -36,8 +36,8 @@ class Transfer:
         self._policy = policy
         self._end = time.monotonic() + policy.max_seconds
         self._started = False
-        self._most = partial.size
-        self._fruitless = 0
+        self._largest = partial.size
+        self._attempts_without_progress = 0
 
     def run(self, conditions: Mapping[str, str]) -> Origin | None:
         """Fetch the whole file, if it is another version than the one that the headers `conditions` name.
@@ -57,7 +57,7 @@ class Transfer:
         growing = wait_exponential(multiplier=policy.first_delay, max=policy.max_delay)
         retrying = Retrying(
             retry=retry_if_exception(self._may_pass),
-            stop=lambda _: self._fruitless >= policy.max_attempts or time.monotonic() > self._end,
+            stop=lambda _: self._attempts_without_progress >= policy.max_attempts or time.monotonic() > self._end,
             wait=lambda state: max(growing(state), getattr(_error(state), "delay", 0.0)),
             before_sleep=lambda state: _log.warning(
                 "%s: %s; trying again in %.0f s", self._shown, _reason(_error(state)), state.upcoming_sleep
@@ -94,9 +94,9 @@ class Transfer:
         finally:
             # Only bytes beyond all earlier ones count, and only more than a few: a server that always breaks off at the
             # same place, or sends byte after byte, must not keep us for ever.
-            grown = self._partial.size > self._most + self._policy.min_bytes
-            self._fruitless = 0 if grown else self._fruitless + 1
-            self._most = max(self._most, self._partial.size)
+            grown = self._partial.size > self._largest + self._policy.min_bytes
+            self._attempts_without_progress = 0 if grown else self._attempts_without_progress + 1
+            self._largest = max(self._largest, self._partial.size)
 
     def _resumable(self) -> Origin | None:
         """Return the version of the bytes that are there, if more can be appended; delete them if not."""

@@ -18,21 +18,21 @@ from tasks.shards.parquet import open_parquet, publish_shard
 from tasks.shards.shard import (
     Opened,
     ShardGoneError,
-    check_whole,
-    make_whole,
+    check_intact,
     merged_into,
     places_in,
     reading,
     rows_in,
     uncompressed_bytes,
+    verify_opened,
 )
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import listed, storage_at, sweep
 
 #: Shards of an object store that are opened in parallel: each takes a few requests, one after the other.
-_AT_ONCE = 8
+_PARALLEL_SHARDS = 8
 #: Bytes of shards that are fetched ahead, except one larger shard: about eight shards of pictures.
-_AHEAD = 2**28
+_PREFETCH_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class ShardStore:
             StoreError: A shard has other columns.
         """
         missing = np.ones(len(wanted), bool)
-        for shard, file, places in self.opened(shards, KeyIndex(wanted), whole=True) if len(wanted) else ():
+        for shard, file, places in self.opened(shards, KeyIndex(wanted), verify=True) if len(wanted) else ():
             take = places >= 0
             take[take] = missing[places[take]]
             yield from rows_in(shard, file, take, columns)
@@ -116,7 +116,7 @@ class ShardStore:
         Yields:
             The metadata of a shard, and some of its rows.
         """
-        for shard, file, places in self.opened(None, KeyIndex(wanted), whole=True) if len(wanted) else ():
+        for shard, file, places in self.opened(None, KeyIndex(wanted), verify=True) if len(wanted) else ():
             for rows in rows_in(shard, file, places >= 0, None):
                 yield file.schema_arrow.metadata or {}, rows
 
@@ -130,7 +130,7 @@ class ShardStore:
             )
 
     def opened(
-        self, shards: Sequence[AnyPath] | None = None, index: KeyIndex | None = None, *, whole: bool = False
+        self, shards: Sequence[AnyPath] | None = None, index: KeyIndex | None = None, *, verify: bool = False
     ) -> Iterator[Opened]:
         """Open shards, in parallel on an object store, and find the places of their keys.
 
@@ -141,7 +141,7 @@ class ShardStore:
         Args:
             shards: Shards to open; None opens all.
             index: The wanted keys.
-            whole: Whether to check all bytes of shards of which half of the rows or more are wanted. For fewer rows
+            verify: Whether to check all bytes of shards of which half of the rows or more are wanted. For fewer rows
                 the check would cost far more than the rows.
 
         Raises:
@@ -153,7 +153,7 @@ class ShardStore:
         ahead = self.shards() if shards is None else list(shards)
         while ahead:
             known = len(gone)
-            for shard, found in zip(ahead, self._open_all(ahead, index, whole=whole), strict=True):
+            for shard, found in zip(ahead, self._open_all(ahead, index, verify=verify), strict=True):
                 if isinstance(found, ShardGoneError):
                     gone[shard.name] = found
                     continue
@@ -169,13 +169,17 @@ class ShardStore:
             raise gone[name]
 
     def _open_all(
-        self, shards: Sequence[AnyPath], index: KeyIndex | None, *, whole: bool
+        self, shards: Sequence[AnyPath], index: KeyIndex | None, *, verify: bool
     ) -> Iterator[Opened | ShardGoneError]:
         look = partial(self._look, index=index)
         if not storage_at(self.folder).reads_are_requests:
-            return map(make_whole, map(look, shards)) if whole else map(look, shards)
-        looked = map_ordered(look, shards, _AT_ONCE)
-        return map_ordered(make_whole, looked, _AT_ONCE, uncompressed_bytes, _AHEAD) if whole else looked
+            return map(verify_opened, map(look, shards)) if verify else map(look, shards)
+        looked = map_ordered(look, shards, _PARALLEL_SHARDS)
+        return (
+            map_ordered(verify_opened, looked, _PARALLEL_SHARDS, uncompressed_bytes, _PREFETCH_BYTES)
+            if verify
+            else looked
+        )
 
     def _look(self, shard: AnyPath, index: KeyIndex | None) -> Opened | ShardGoneError:
         try:
@@ -201,7 +205,7 @@ class ShardStore:
             schema = file.schema_arrow
         if not schema.equals(self.schema):
             file.close(force=True)
-            check_whole(shard)
+            check_intact(shard)
             raise StoreError(f"{shard} has other columns than this version writes. Move it away and run again.")
         return file
 

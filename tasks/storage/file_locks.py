@@ -52,7 +52,7 @@ class FileLocks:
             # The holder before may have removed the file: then its name is another file's, or nobody's.
             if is_same_file(path, descriptor):
                 _held[path] = descriptor
-                atexit.register(_leave, path, made)
+                atexit.register(_remove_lock_file, path, made)
             else:
                 os.close(descriptor)
         return waited
@@ -97,7 +97,7 @@ def is_same_file(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _leave(path: Path, made: Sequence[Path]) -> None:
+def _remove_lock_file(path: Path, made: Sequence[Path]) -> None:
     """Remove a lock file, and the folders that were made for it if they are empty."""
     with suppress(OSError):
         path.unlink(missing_ok=True)

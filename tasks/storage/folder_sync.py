@@ -48,7 +48,7 @@ class RemoteMirror(Mirror):
         def put(name: str) -> None:
             object_store.put(self.here / name, self._there / name)
 
-        list(map_ordered(put, sorted(here - self._names - {last.name}), object_store.AT_ONCE))
+        list(map_ordered(put, sorted(here - self._names - {last.name}), object_store.PARALLEL_REQUESTS))
         put(last.name)
         object_store.remove([self._there / name for name in self._names - here])
         self._names = here

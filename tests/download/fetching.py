@@ -13,7 +13,7 @@ from tasks.download.fetch import Expected, FetchedFile, fetch
 from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError
 from tasks.progress import NullProgress
-from tests.support.servers.file_server import FileServer, Mood
+from tests.support.servers.file_server import Fault, FileServer
 
 CONTENT = bytes(range(256)) * 800
 #: Hardly pauses, and waits long enough on a busy machine.
@@ -62,7 +62,7 @@ def left(path: Path) -> dict[str, bytes]:
 
 def broken_off(files: FileServer, path: Path, after: int = 70_000) -> None:
     """Leave a part of the file behind."""
-    files.moods = [Mood(cut_after=after)]
+    files.faults = [Fault(cut_after=after)]
     with pytest.raises(DownloadError):
         get(files, path, policy=replace(QUICK, max_attempts=0))
     assert beside(path, ".part").stat().st_size == after

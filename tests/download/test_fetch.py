@@ -11,7 +11,7 @@ from tasks.download.fetch import Expected, FetchedFile, fetch
 from tasks.errors import DownloadError, MachineError, StoreError
 from tasks.progress import NullProgress
 from tests.download.fetching import CONTENT, QUICK, beside, broken_off, exactly, get, left, put
-from tests.support.servers.file_server import FileServer, Mood
+from tests.support.servers.file_server import Fault, FileServer
 
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
@@ -91,7 +91,7 @@ def test_a_fetched_file_that_was_changed_by_hand_is_fetched_anew(server: FileSer
 
 def test_without_a_server_the_error_says_how_to_go_on_with_an_earlier_file(server: FileServer, path: Path) -> None:
     get(server, path)
-    server.moods = [Mood(status=404)]
+    server.faults = [Fault(status=404)]
     with pytest.raises(DownloadError, match=r"delete photos\.tgz\.json beside it"):
         get(server, path)
     beside(path, ".json").unlink()
@@ -163,7 +163,7 @@ def test_neither_password_nor_token_is_shown_or_kept(
 ) -> None:
     caplog.set_level("DEBUG")
     url = server.url.replace("http://", "http://me:hunter2@") + "?token=sesame"
-    server.moods = [Mood(status=503), Mood(cut_after=70_000), Mood(status=404)]
+    server.faults = [Fault(status=503), Fault(cut_after=70_000), Fault(status=404)]
     with pytest.raises(DownloadError) as caught:
         fetch(url, path, Expected(), NullProgress(), QUICK)
     kept = [data.decode() for name, data in left(path).items() if name.endswith(".json")]

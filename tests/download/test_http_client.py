@@ -11,7 +11,7 @@ import pytest
 from tasks.errors import DownloadError
 from tests.download.fetching import QUICK, connections_made, get, refused
 from tests.download.test_misbehaviour import SHORT, SLOW, dripping
-from tests.support.servers.file_server import FileServer, Mood
+from tests.support.servers.file_server import Fault, FileServer
 from tests.support.servers.http_server import running
 from tests.support.servers.proxy_server import ProxyServer
 
@@ -174,7 +174,7 @@ def test_a_host_that_is_no_name_is_an_error_of_ours(host: str, through: bool, pa
 
 
 def test_a_redirect_from_https_to_http_is_refused(trusted: FileServer, server: FileServer, path: Path) -> None:
-    trusted.moods = [Mood(status=302, headers={"Location": server.url})]
+    trusted.faults = [Fault(status=302, headers={"Location": server.url})]
     assert "redirects from https to http, where anybody" in refused(trusted, path)
     assert (len(trusted.requests), server.requests) == (1, [])
 
@@ -183,8 +183,8 @@ def test_a_redirect_to_https_is_followed_without_the_password(
     trusted: FileServer, server: FileServer, path: Path
 ) -> None:
     server.url = server.url.replace("//", "//me:hunter2@")
-    server.moods = [Mood(status=302, headers={"Location": trusted.url})]
-    trusted.moods = [Mood(status=302, headers={"Location": "/elsewhere"})]
+    server.faults = [Fault(status=302, headers={"Location": trusted.url})]
+    trusted.faults = [Fault(status=302, headers={"Location": "/elsewhere"})]
     assert get(server, path).sha256 == trusted.sha256
     assert len(trusted.requests) == 2
     assert "Authorization" in server.requests[0]
@@ -192,6 +192,6 @@ def test_a_redirect_to_https_is_followed_without_the_password(
 
 
 def test_headers_that_drip_over_https_end_too(trusted: FileServer, path: Path) -> None:
-    trusted.moods = [dripping(b"HTTP/1.1 200 OK\r\nX-Y: ")] * 9
+    trusted.faults = [dripping(b"HTTP/1.1 200 OK\r\nX-Y: ")] * 9
     with pytest.raises(DownloadError, match=SLOW):
         get(trusted, path, policy=SHORT)

@@ -15,7 +15,7 @@ from tasks.snapshot.task import TakeSnapshot
 from tasks.storage.files import is_there, listed, storage_at
 from tests.download.archive_files import download_of, take_snapshot, zipped
 from tests.support.progress import Tally
-from tests.support.servers.file_server import FileServer, Mood, serving
+from tests.support.servers.file_server import Fault, FileServer, serving
 from tests.support.servers.object_store import other_machine
 
 pytestmark = pytest.mark.usefixtures("own_machine")
@@ -51,7 +51,7 @@ def test_the_next_run_resumes_a_transfer(
     far_root: AnyPath, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.download.fetch.fetch.__defaults__", (RetryPolicy(max_attempts=0, first_delay=0.0),))
-    server.moods = [Mood(cut_after=300)]
+    server.faults = [Fault(cut_after=300)]
     with pytest.raises(DownloadError):
         take_snapshot(far_root, server.url, FIRST)
     assert take_snapshot(far_root, server.url, FIRST).manifest().photos == 6

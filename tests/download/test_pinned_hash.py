@@ -12,7 +12,7 @@ from tasks.download.pinned_hash import fetch_pinned, pin_path
 from tasks.errors import DownloadError, StoreError
 from tasks.progress import NullProgress
 from tests.download.fetching import CONTENT, QUICK, left, put
-from tests.support.servers.file_server import FileServer, Mood
+from tests.support.servers.file_server import Fault, FileServer
 
 HAND_MADE = b"put there by hand"
 
@@ -81,14 +81,14 @@ def test_a_file_that_a_person_put_there_is_pinned_without_the_server(server: Fil
 def test_without_a_server_a_file_that_does_not_fit_its_pin_is_named(server: FileServer, path: Path) -> None:
     pinned = get(server, path)[0].sha256
     put(path, HAND_MADE)
-    server.moods = [Mood(status=404)]
+    server.faults = [Fault(status=404)]
     with pytest.raises(DownloadError, match=rf"expected {pinned}; if it is the right one, delete .*\.sha256\.$"):
         get(server, path)
     assert path.read_bytes() == HAND_MADE
 
 
 def test_without_a_server_the_first_time_nothing_is_pinned(server: FileServer, path: Path) -> None:
-    server.moods = [Mood(status=404)]
+    server.faults = [Fault(status=404)]
     with pytest.raises(DownloadError, match=rf"without internet, put the file at {re.escape(str(path))}\.$"):
         get(server, path)
     assert left(path) == {}

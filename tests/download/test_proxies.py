@@ -1,4 +1,4 @@
-"""Which proxy the environment names for a URL, in all the forms in which people write it."""
+"""The proxy that the environment names for a URL, in all the forms in which people write it."""
 
 import httpx
 import pytest

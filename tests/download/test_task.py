@@ -15,7 +15,7 @@ from tasks.download.task import archive_name, archive_state
 from tasks.errors import DatasetError, DownloadError, PipelineError
 from tasks.keys import KEY_LENGTH
 from tests.download.archive_files import download_of, files_below, take_snapshot, tar
-from tests.support.servers.file_server import FileServer, Mood, serving
+from tests.support.servers.file_server import Fault, FileServer, serving
 
 FIRST, SECOND, THIRD = (dt.date(2026, 3, day) for day in (1, 2, 3))
 
@@ -68,7 +68,7 @@ def test_an_archive_that_is_back_is_looked_at_again(archive: Path, root: Path) -
 
 def test_a_server_that_is_away_fails_the_run_and_may_be_done_without(server: FileServer, root: Path) -> None:
     first = take_snapshot(root, server.url, FIRST).manifest()
-    server.moods = [Mood(status=404), Mood(status=404)]
+    server.faults = [Fault(status=404), Fault(status=404)]
     with pytest.raises(DownloadError, match=r"could not be reached .*404.*--on-missing-source use-last"):
         take_snapshot(root, server.url, SECOND)
     second = take_snapshot(root, server.url, SECOND, "use-last").manifest()
@@ -78,7 +78,7 @@ def test_a_server_that_is_away_fails_the_run_and_may_be_done_without(server: Fil
 
 
 def test_a_server_that_is_away_on_the_first_date_fails_as_ever(server: FileServer, root: Path) -> None:
-    server.moods = [Mood(status=404)]
+    server.faults = [Fault(status=404)]
     with pytest.raises(DownloadError, match="could not be fetched"):
         take_snapshot(root, server.url, FIRST, "use-last")
 
@@ -93,7 +93,7 @@ def test_a_file_that_is_no_archive_is_not_a_server_that_is_away(server: FileServ
 def test_passwords_and_tokens_of_a_url_are_kept_nowhere(server: FileServer, root: Path) -> None:
     url = server.url.replace("http://", "http://me:hunter2@") + "?token=s3cret"
     take_snapshot(root, url, FIRST)
-    server.moods = [Mood(status=404), Mood(status=404)]
+    server.faults = [Fault(status=404), Fault(status=404)]
     take_snapshot(root, url, SECOND, "use-last")
     with pytest.raises(DownloadError) as caught:
         take_snapshot(root, url, THIRD)

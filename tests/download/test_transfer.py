@@ -1,4 +1,4 @@
-"""Which answers of a server are tried again, and after which pause."""
+"""Retries: the responses that cause one, and the delay before it."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -9,14 +9,14 @@ import pytest
 
 from tasks.download.retry_policy import RetryPolicy
 from tests.download.fetching import get, refused
-from tests.support.servers.file_server import FileServer, Mood
+from tests.support.servers.file_server import Fault, FileServer
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 408])
 def test_a_server_in_trouble_is_asked_again(
     server: FileServer, path: Path, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.moods = [Mood(status=status), Mood(status=status)]
+    server.faults = [Fault(status=status), Fault(status=status)]
     assert get(server, path).sha256 == server.sha256
     assert len(server.requests) == 3
     assert len(caplog.messages) == 2
@@ -25,15 +25,15 @@ def test_a_server_in_trouble_is_asked_again(
 
 
 @pytest.mark.parametrize(
-    "mood",
-    [*(Mood(status=status) for status in (401, 403, 404, 410)), Mood(status=503, headers={"Retry-After": "86400"})],
-    ids=lambda mood: str(mood.status),
+    "fault",
+    [*(Fault(status=status) for status in (401, 403, 404, 410)), Fault(status=503, headers={"Retry-After": "86400"})],
+    ids=lambda fault: str(fault.status),
 )
 def test_a_server_that_refuses_or_asks_for_a_long_pause_is_asked_once(
-    server: FileServer, path: Path, mood: Mood
+    server: FileServer, path: Path, fault: Fault
 ) -> None:
-    server.moods = [mood]
-    assert str(mood.status) in refused(server, path)
+    server.faults = [fault]
+    assert str(fault.status) in refused(server, path)
     assert len(server.requests) == 1
 
 
@@ -41,13 +41,13 @@ def test_a_requested_pause_is_kept(server: FileServer, path: Path, monkeypatch: 
     pauses: list[float] = []
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=pauses.append))
     then = format_datetime(datetime.now(UTC) + timedelta(seconds=200), usegmt=True)
-    server.moods = [Mood(status=status, headers={"Retry-After": text}) for status, text in ((503, then), (429, "7"))]
+    server.faults = [Fault(status=status, headers={"Retry-After": text}) for status, text in ((503, then), (429, "7"))]
     get(server, path)
     assert (1 < pauses[0] <= 200, pauses[1:]) == (True, [7.0])
 
 
 def test_a_server_that_falls_silent_is_tried_again(server: FileServer, path: Path) -> None:
-    server.moods = [Mood(stall=True)]
+    server.faults = [Fault(stall=True)]
     # Once it is tried again, a busy machine may be late a few times.
     assert get(server, path, policy=RetryPolicy(100, 0.01, 0.02, timeout=0.3)).sha256 == server.sha256
     assert len(server.requests) > 1

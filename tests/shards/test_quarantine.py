@@ -1,4 +1,4 @@
-"""What is damaged is set aside, and nothing says any more that it is there."""
+"""A damaged file is moved aside, and the manifests that name it are removed."""
 
 import errno
 import re

@@ -152,7 +152,7 @@ def test_of_a_photo_that_is_too_large_one_byte_too_many_is_read(
 
 
 def test_a_broken_read_is_tried_again(folder: AnyPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.storage.remote_listing._PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("tasks.storage.remote_listing._RETRY_DELAYS", (0.01, 0.01))
     again = to_path(str(folder))
     gateway.spoil("GET", Fate.CUT_OFF, 2)
     assert take_snapshot(again, None, NullProgress()).photos == 6

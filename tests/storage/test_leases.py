@@ -61,8 +61,8 @@ storage_at(root).lock_shared(root)
 @pytest.fixture
 def folder(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[UPath]:
     """A folder of a store that nobody works in; whoever waits here looks often, and does not wait for long."""
-    monkeypatch.setattr(leases, "_LOOK", 0.05)
-    monkeypatch.setattr(leases, "EXPIRED", 1.0)
+    monkeypatch.setattr(leases, "_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(leases, "EXPIRY_SECONDS", 1.0)
     path = to_path(object_store.url("folder"))
     assert is_remote(path)
     yield path
@@ -76,7 +76,7 @@ SOON = 45.0
 
 
 def elsewhere(beat: int = 0, *, released: bool = False) -> bytes:
-    """What a lease holds whose process is on another machine."""
+    """Bytes of a lease whose process is on another machine."""
     body = {"host": "other", "machine": "other", "process": 1, "started": "1", "lease": "1", "beat": beat}
     return json.dumps({**body, "released": released}).encode()
 
@@ -97,13 +97,13 @@ def test_a_killed_holder_elsewhere_is_followed_once_its_lease_is_over(
 ) -> None:
     put_bytes(folder / ".lock" / "0000000007", elsewhere())
     with monkeypatch.context() as patience:
-        patience.setattr(leases, "EXPIRED", 60.0)
+        patience.setattr(leases, "EXPIRY_SECONDS", 60.0)
         assert storage_at(folder).is_locked(folder)
     assert 1 < take(folder) < SOON
     assert [path.name for path in listed(folder / ".lock")] == ["0000000008"]
     put_bytes(folder / ".lock" / "0000000009", elsewhere(released=True))
     assert not storage_at(folder).is_locked(folder)
-    monkeypatch.setattr(leases, "EXPIRED", 60.0)
+    monkeypatch.setattr(leases, "EXPIRY_SECONDS", 60.0)
     assert take(folder) < SOON
 
 
@@ -128,8 +128,8 @@ def test_a_holder_elsewhere_that_goes_on_telling_is_waited_for(
 
 
 def test_a_holder_tells_that_it_is_there(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "RENEWED", 0.05)
-    monkeypatch.setattr(leases, "EXPIRED", 60.0)
+    monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0.05)
+    monkeypatch.setattr(leases, "EXPIRY_SECONDS", 60.0)
     with lock_folder(folder):
         [first] = bodies(folder / ".lock")
         until(lambda: bodies(folder / ".lock")[0]["beat"] != first["beat"])
@@ -145,12 +145,12 @@ def test_a_holder_tells_that_it_is_there(folder: UPath, monkeypatch: pytest.Monk
 def test_time_in_which_the_store_cannot_be_asked_ends_no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(leases, "EXPIRED", 60.0)
-    watch = leases._Watch()
+    monkeypatch.setattr(leases, "EXPIRY_SECONDS", 60.0)
+    timer = leases._ExpiryTimer()
 
     def is_over_at(seconds: float) -> bool:
         clock[0] = seconds
-        return watch.is_expired(b"as before")
+        return timer.is_expired(b"as before")
 
     assert not any(map(is_over_at, (0.0, 1.0, 1000.0, 1001.0)))
     assert 1050 < next(seconds for seconds in range(1002, 1100) if is_over_at(seconds)) < 1065
@@ -166,7 +166,7 @@ def test_who_comes_late_to_a_number_leaves_nothing_of_it(folder: UPath) -> None:
 def test_a_lease_is_taken_though_the_answer_was_lost(
     folder: UPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "EXPIRED", 60.0)
+    monkeypatch.setattr(leases, "EXPIRY_SECONDS", 60.0)
     gateway.spoil("PUT", Fate.ANSWER_LOST)
     place = to_path(str(folder))
     assert take(place) < SOON
@@ -176,7 +176,7 @@ def test_a_lease_is_taken_though_the_answer_was_lost(
 def test_who_cannot_reach_the_store_gives_back_in_time_and_raises_nothing(
     folder: UPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "_LAST_WORDS", 0.3)
+    monkeypatch.setattr(leases, "_RELEASE_TIMEOUT", 0.3)
     with lock_folder(to_path(str(folder))):
         gateway.decide(lambda _: Fate.HUNG_UP)
         since = time.monotonic()
@@ -200,7 +200,7 @@ def test_a_lock_costs_few_requests(folder: UPath, gateway: Gateway) -> None:
 
 
 def test_what_is_no_lease_is_over(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "EXPIRED", 60.0)
+    monkeypatch.setattr(leases, "EXPIRY_SECONDS", 60.0)
     for data in (b"", b"null", b"{}", b"\xff", b'{"machine": "other", "process": "x", "started": "1"}'):
         put_bytes(folder / ".lock" / "0000000001", data)
         assert not storage_at(folder).is_locked(folder)
@@ -237,7 +237,7 @@ def test_a_run_elsewhere_keeps_others_from_collecting_until_it_has_long_told_not
     other = folder / ".running" / "0123456789abcdef"
     put_bytes(other, elsewhere())
     with monkeypatch.context() as patience:
-        patience.setattr(leases, "EXPIRED", 60.0)
+        patience.setattr(leases, "EXPIRY_SECONDS", 60.0)
         with pytest.raises(StoreError, match="A run is under way"), storage_at(folder).lock_root(folder):
             pytest.fail("It is not alone.")
     # A store's times are whole seconds.
@@ -252,7 +252,7 @@ def test_a_run_says_that_it_waits_for_who_collects(folder: UPath) -> None:
 
 
 def test_a_lease_that_ended_is_not_renewed(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "RENEWED", 0.02)
+    monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0.02)
     lease, _ = acquire(folder, None)
     with pytest.raises(BlockingIOError):
         acquire(folder, None)

@@ -1,4 +1,4 @@
-"""What a survey of a folder says: the same of an object store as of a disk, of which it asks once."""
+"""A survey of an object store equals that of a disk, and takes one listing."""
 
 from pathlib import Path
 

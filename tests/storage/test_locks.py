@@ -48,7 +48,7 @@ sys.stdin.readline()
 TAKER = f"""{PATH}
 from tasks.storage import leases
 
-leases._LOOK = 0.05
+leases._POLL_SECONDS = 0.05
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(5 if sys.argv[3] == "folder" else 1):

@@ -18,7 +18,7 @@ from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 
 ROOT = DataRoot(Path("/data"))
-#: What there is for each dataset, backbone and fetched file.
+#: Folders of datasets, backbones and fetched files.
 FOLDERS: tuple[Callable[[str], Path], ...] = (
     *(ROOT.downloads, ROOT.snapshots, ROOT.runs, ROOT.decisions, ROOT.champion, ROOT.below),
 )

@@ -1,4 +1,4 @@
-"""What is known of objects that are not ours, as each store's library tells it."""
+"""The version of an object, by the facts that each store's library returns."""
 
 import datetime as dt
 from typing import Any

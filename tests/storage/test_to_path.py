@@ -1,4 +1,4 @@
-"""What a text names: a file of this machine, an object of a store, or nothing that files are kept in."""
+"""A text becomes a path of this machine or of an object store, or is refused."""
 
 import pickle
 import sys
@@ -121,7 +121,7 @@ def work():
     del knot, root
     own = to_path(sys.argv[1])
     own.write_bytes(b"child")
-    # What was forked is found to be of no use any more where its library is at work.
+    # The library finds forked connections useless only while it works.
     sync(own.fs.loop, collect)
     assert own.read_bytes() == b"child"
 
