@@ -89,7 +89,7 @@ MISBEHAVIOUR: dict[str, tuple[Fault, str]] = {
     "a web page": (Fault(pretend={"Content-Type": "text/html; charset=utf-8"}), "a web page in place of the file"),
     "no content": (Fault(status=204), "204"),
     "a part that nobody asked for": (Fault(status=206), "206"),
-    "not modified, asked by nobody": (Fault(status=418), "418"),
+    "an odd status": (Fault(status=418), "418"),
     "too many requests": (Fault(status=429), "429 Too Many Requests"),
     "wait for a year": (Fault(status=429, headers={"Retry-After": "31536000"}), "tried once, last: .*429"),
     "a circle": (redirect("/photos.tgz"), "redirects more than 20 times"),

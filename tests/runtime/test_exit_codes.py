@@ -30,11 +30,9 @@ class Fail(RunStageTask):
         return len(self.first)
 
     def manifest_path(self) -> AnyPath:
-        """Return a path in the data root."""
         return self.root.path / "fail" / f"{self.first}.json"
 
     def work(self, progress: Progress) -> StageResult:  # noqa: ARG002 (it reports none)
-        """Fail."""
         if self.first:
             raise StoreError("a damaged shard")
         while not any(self.root.path.glob("fail/seen")):
@@ -48,7 +46,6 @@ class FailTwice(luigi.WrapperTask):
     data_root: luigi.Parameter[str] = luigi.Parameter(description="The data root.")
 
     def requires(self) -> list[luigi.Task]:
-        """Return both stages."""
         context = RunContext(self.data_root)
         return [Fail(context=context, first="first"), Fail(context=context)]
 

@@ -35,7 +35,6 @@ class Compute(RunStageTask):
     on_gpus = True
 
     def manifest_path(self) -> AnyPath:
-        """Return a path in the data root."""
         return self.root.path / self.which / "manifest.json"
 
     def work(self, progress: Progress) -> StageResult:  # noqa: ARG002 (it reports none)
@@ -57,7 +56,6 @@ class ComputeBoth(luigi.WrapperTask):
     data_root: luigi.Parameter[str] = luigi.Parameter(description="The data root.")
 
     def requires(self) -> list[luigi.Task]:
-        """Return both stages."""
         return [Compute(context=RunContext(self.data_root), which=name) for name in ("one", "other")]
 
 

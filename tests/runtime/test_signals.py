@@ -37,7 +37,6 @@ class Linger(RunStageTask):
     stage = "linger"
 
     def manifest_path(self) -> AnyPath:
-        """Return a path in the data root."""
         return self.root.path / "linger" / "manifest.json"
 
     def work(self, progress: Progress) -> StageResult:  # noqa: ARG002 (it reports none)

@@ -31,15 +31,15 @@ from tasks.storage.files import lock_folder, storage_at
 from tasks.paths import to_path
 
 def work():
-    assert not storage_at(root).lock_until_exit(root / "night", "it")
+    assert not storage_at(root).lock_until_exit(root / "run", "it")
     assert not storage_at(root).lock_shared(root)
     lease.release()
 
 root = to_path(sys.argv[1])
-storage_at(root).lock_until_exit(root / "night", "it")
+storage_at(root).lock_until_exit(root / "run", "it")
 storage_at(root).lock_shared(root)
 from tasks.storage.lease_locks import _leased
-lease = _leased[str(root / "night")]
+lease = _leased[str(root / "run")]
 child = get_context("fork").Process(target=work)
 child.start()
 child.join()
@@ -210,7 +210,7 @@ def test_what_is_no_lease_is_over(folder: UPath, monkeypatch: pytest.MonkeyPatch
 def test_a_worker_that_is_forked_leaves_the_leases_of_its_parent(folder: UPath) -> None:
     assert run([sys.executable, "-c", FORKER, folder]).output == "0 True 1\n"
     assert listed(folder / ".running") == []
-    assert [body["released"] for body in bodies(folder / "night")] == [True]
+    assert [body["released"] for body in bodies(folder / "run")] == [True]
 
 
 def test_a_process_that_ends_gives_back_where_the_store_has_a_name(

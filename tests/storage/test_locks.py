@@ -97,7 +97,7 @@ def test_one_process_holds_a_run_and_the_next_one_says_that_it_waits(folder: Any
 
 
 def test_a_lock_whose_holder_was_killed_locks_nothing_and_its_file_goes_with_the_next_holder(folder: AnyPath) -> None:
-    lock = folder / "night.lock"
+    lock = folder / "run.lock"
     with started(HOLDER, lock) as holder:
         holder.send_signal(signal.SIGKILL)
         # Its parent has not looked yet that it has ended.
@@ -120,19 +120,12 @@ def test_of_many_that_want_it_at_once_one_is_inside(folder: AnyPath, tmp_path: P
 
 def test_a_folder_made_for_a_lock_alone_goes_with_it(tmp_path: Path) -> None:
     for name in ("empty", "used"):
-        lock = tmp_path / name / "runs" / "night.lock"
+        lock = tmp_path / name / "runs" / "run.lock"
         with started(HOLDER, lock) as holder:
             if name == "used":
                 (lock.parent / "record.json").touch()
             finish(holder)
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
-
-
-def test_a_second_process_waits_until_the_first_is_dead(folder: AnyPath) -> None:
-    with started(FOLDER_HOLDER, folder) as holder, started(waiting(FOLDER_HOLDER), folder) as waiter:
-        assert not is_inside(waiter, MOMENT)
-        holder.send_signal(signal.SIGKILL)
-        assert is_inside(waiter)
 
 
 def test_another_folder_is_free_and_an_exception_lets_the_next_one_in(folder: AnyPath) -> None:
@@ -142,16 +135,19 @@ def test_another_folder_is_free_and_an_exception_lets_the_next_one_in(folder: An
         assert is_inside(waiter)
 
 
-def test_a_folder_is_locked_as_long_as_its_holder_lives_and_asking_changes_nothing(folder: AnyPath) -> None:
+def test_a_folder_is_locked_while_its_holder_lives_and_the_next_process_waits_for_its_end(folder: AnyPath) -> None:
     head = folder / "head"
     assert not storage_at(head).is_locked(head)
     assert not head.exists()
-    with started(FOLDER_HOLDER, head) as holder:
+    with started(FOLDER_HOLDER, head) as holder, started(waiting(FOLDER_HOLDER), head) as waiter:
+        assert not is_inside(waiter, MOMENT)
+        # Asking changes nothing.
         assert storage_at(head).is_locked(head)
         assert storage_at(head).is_locked(head)
         holder.send_signal(signal.SIGKILL)
-        holder.wait(TIMEOUT)
-        assert not storage_at(head).is_locked(head)
+        assert is_inside(waiter)
+    # The waiter was killed too.
+    assert not storage_at(head).is_locked(head)
     with lock_folder(head):
         assert storage_at(head).is_locked(head)
     assert not storage_at(head).is_locked(head)
