@@ -46,7 +46,7 @@ class UnreachableSource(NamedTuple):
     last: LastSnapshot  #: The snapshot that is used in place of a new one.
 
     def details(self) -> dict[str, str]:
-        """Return what manifests and records keep of it."""
+        """Return the values for manifests and run records."""
         return {"source": self.source, "why": self.why, "photos_of": self.last.photos_of}
 
 

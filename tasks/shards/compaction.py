@@ -75,7 +75,7 @@ def open_store(folder: AnyPath, rows_per_group: Mapping[str, int]) -> ShardStore
 
 
 def plan_compaction(store: ShardStore, rows_per_shard: int) -> Compacted:
-    """Compute what `run_compaction` would do, and change nothing."""
+    """Compute the result of `run_compaction`, and change nothing."""
     plan = plan_merges(store, rows_per_shard)
     before = Extent.of(plan.shards)
     shards = before.shards - sum(len(group) - 1 for group in plan.groups)

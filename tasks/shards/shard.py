@@ -101,8 +101,8 @@ def check_intact(shard: AnyPath) -> None:
     """Compare a shard's bytes with its name, once per process and version of the file.
 
     The checksums of pages cover neither their headers nor the footer: of 39,968 bits of a small shard 41 could be
-    flipped and give other rows without an error. A missing shard passes: who has it open can read it, and the
-    compaction that removed it has checked it.
+    flipped and give other rows without an error. A missing shard passes: an open file stays readable, and the
+    compaction that removed the shard has checked it.
 
     Raises:
         DamagedError: The shard is not named after its bytes.

@@ -120,12 +120,12 @@ class ShardStore:
             for rows in rows_in(shard, file, places >= 0, None):
                 yield file.schema_arrow.metadata or {}, rows
 
-    def check(self, found: int, promised: int, what: str) -> None:
+    def check(self, found: int, promised: int, unit: str) -> None:
         """Raise DamagedError if fewer rows were found than a manifest promises; another run may have added more."""
         if found < promised:
             raise DamagedError(
                 self.folder / "manifests",
-                f"The store {self.folder} has {found:,} of {promised:,} {what}: shards are gone. "
+                f"The store {self.folder} has {found:,} of {promised:,} {unit}: shards are gone. "
                 "Delete its folder manifests; the next run makes again what is missing.",
             )
 

@@ -42,13 +42,13 @@ class FileLocks:
             os.close(descriptor)
         return False
 
-    def lock_until_exit(self, path: Path, what: str) -> bool:
+    def lock_until_exit(self, path: Path, work: str) -> bool:
         waited = False
         while path not in _held:
             made = [folder for folder in path.parents if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            waited |= _wait(descriptor, f"Another process is at {what}; waiting until it has ended.")
+            waited |= _wait(descriptor, f"Another process is at {work}; waiting until it has ended.")
             # The holder before may have removed the file: then its name is another file's, or nobody's.
             if is_same_file(path, descriptor):
                 _held[path] = descriptor

@@ -41,7 +41,7 @@ class Lease:
     """A lease that this process holds until it is released, at exit at the latest; forked children ignore it."""
 
     path: "UPath"  #: Its object.
-    stays: bool = True  #: Whether its object stays after the release, for the next holder to count on.
+    stays: bool = True  #: Whether its object stays after the release, so that the next holder takes the next number.
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     _process: int = field(default_factory=os.getpid)
     _beat: int = 0

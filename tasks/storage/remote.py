@@ -86,7 +86,7 @@ class RemoteStorage(LeaseLocks):
         object_store.remove_names(folder, folder.fs.find(folder.path))
 
     @contextmanager
-    def at_hand(self, folder: "UPath", pattern: str) -> Iterator[Path]:
+    def fetched_files(self, folder: "UPath", pattern: str) -> Iterator[Path]:
         with scratch_folder(folder.name) as here:
             for name in fnmatch.filter(object_store.list_folder(folder).files, pattern):
                 # The writer may remove it meanwhile.
@@ -97,7 +97,7 @@ class RemoteStorage(LeaseLocks):
     def scratch_for(self, folder: "UPath") -> Path:  # noqa: ARG002 (one for all)
         return scratch()
 
-    def kept_here(self, folder: "UPath") -> Path:
+    def staging_for(self, folder: "UPath") -> Path:
         return scratch() / "kept" / fingerprint({"folder": str(folder)}) / folder.name
 
     def measure(self, path: "UPath") -> DiskUsage:

@@ -9,8 +9,7 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 import pytest
 
 from tasks.errors import DownloadError
-from tests.download.fetching import QUICK, connections_made, get, refused
-from tests.download.test_misbehaviour import SHORT, SLOW, dripping
+from tests.download.fetching import QUICK, SHORT, SLOW, connections_made, dripping, get, refused
 from tests.support.servers.file_server import Fault, FileServer
 from tests.support.servers.http_server import running
 from tests.support.servers.proxy_server import ProxyServer

@@ -4,9 +4,7 @@ import gzip
 import itertools
 import re
 import shutil
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,19 +14,25 @@ import pytest
 from tasks.download import limits
 from tasks.download.archives import verify
 from tasks.download.fetch import Expected
-from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError, MachineError, PipelineError
-from tests.download.fetching import CONTENT, QUICK, Disk, beside, broken_off, exactly, get, left, refused
-from tests.support.processes import TIMEOUT
+from tests.download.fetching import (
+    CONTENT,
+    FOREVER,
+    LONG,
+    QUICK,
+    SHORT,
+    SLOW,
+    Disk,
+    beside,
+    broken_off,
+    dripping,
+    exactly,
+    get,
+    left,
+    refused,
+)
 from tests.support.servers.file_server import Fault, FileServer
 
-#: For a server that is waited for in vain, and for one that always answers, on a machine however busy.
-SHORT = RetryPolicy(max_attempts=2, first_delay=0.01, max_delay=0.02, timeout=0.3, max_seconds=TIMEOUT)
-LONG = replace(SHORT, timeout=60.0, min_rate=SHORT.min_bytes / 60)
-#: Errors of a server that is waited for in vain; which of the waits ends first is a matter of moments.
-SLOW = r"timed out|did not answer within 0\.3 s|sent \d+ bytes in \d+ s"
-#: Seconds for which a server goes on that never ends, so that who waits for its end fails a test and holds up no other.
-FOREVER = 100.0
 ZEROS = gzip.compress(bytes(50_000_000), 1)
 BOMB = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(ZEROS) + ZEROS
 
@@ -36,18 +40,6 @@ BOMB = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(ZEROS) + ZE
 def line(*pieces: bytes) -> Fault:
     """An answer of these bytes."""
     return Fault(raw=lambda _: pieces)
-
-
-def dripping(start: bytes) -> Fault:
-    """An answer that goes on for ever, a byte now and then."""
-
-    def drip(released: threading.Event) -> Iterator[bytes]:
-        yield start
-        end = time.monotonic() + FOREVER
-        while time.monotonic() < end and not released.wait(0.05):
-            yield b"x"
-
-    return Fault(raw=drip)
 
 
 def endless(start: bytes, piece: bytes) -> Fault:

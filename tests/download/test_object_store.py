@@ -76,7 +76,7 @@ def test_a_changed_archive_is_fetched_again(
 
 def test_an_archive_that_is_unpacked_on_the_store_takes_no_room_here(far_root: AnyPath, server: FileServer) -> None:
     task = take_snapshot(far_root, server.url, FIRST)
-    here = storage_at(far_root).kept_here(far_root / "download" / task.dataset.name)
+    here = storage_at(far_root).staging_for(far_root / "download" / task.dataset.name)
     assert [path.name for path in here.iterdir()] == [f"{server.url.rpartition('/')[2]}.json"]
 
 

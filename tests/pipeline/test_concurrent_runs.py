@@ -18,8 +18,7 @@ from tests.pipeline.in_process import retrain_here
 from tests.reliability.contents import contents, differences
 from tests.reliability.store_trial import StoreTrial
 from tests.reliability.trial import draw_old
-from tests.storage.processes import started
-from tests.storage.test_locks import HOLDER
+from tests.storage.processes import HOLDER, started
 from tests.support.processes import TIMEOUT, Command, background_command, until
 from tests.support.servers.gateway import Fate, Gateway, Request
 from tests.support.servers.luigid import Machine, luigid

@@ -13,8 +13,7 @@ from tasks.storage.object_store import is_internal
 from tasks.storage.remote_listing import objects_below
 from tests.pipeline.command import QUICK, Finished, Project, assert_error, option_words, verb
 from tests.pipeline.conftest import Trained
-from tests.storage.processes import started
-from tests.storage.test_locks import SHARER
+from tests.storage.processes import SHARER, started
 from tests.support.fake_runs import FakeRun, make
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, forget_stores

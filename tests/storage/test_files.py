@@ -30,6 +30,7 @@ from tasks.storage.files import (
 )
 from tasks.storage.removal import measure
 from tasks.storage.survey import DiskUsage
+from tests.storage.folders import names, publish_two
 from tests.storage.processes import started
 from tests.support.processes import TIMEOUT
 
@@ -66,21 +67,8 @@ def read(path: AnyPath) -> str:
     return read_bytes(path / "inside" if is_folder(path) else path).decode()
 
 
-def names(folder: AnyPath) -> list[str]:
-    """Names in a folder, except the marks of an object store."""
-    return [path.name for path in storage_at(folder).survey(folder).entries(folder)]
-
-
 def temporaries(folder: AnyPath) -> list[str]:
     return [path.name for path in storage_at(folder).scratch_for(folder).glob(".tmp-*")]
-
-
-def publish_two(folder: AnyPath) -> None:
-    """Publish a folder of two files, one of them a level down."""
-    with publish_folder(folder) as temporary:
-        (temporary / "below").mkdir()
-        (temporary / "below" / "one").write_bytes(b"1")
-        (temporary / "two").write_bytes(b"22")
 
 
 @both

@@ -6,7 +6,8 @@ import pytest
 
 from tasks.paths import AnyPath
 from tasks.storage import folder_sync
-from tasks.storage.files import listed, storage_at
+from tasks.storage.files import storage_at
+from tests.storage.folders import names
 
 
 @pytest.fixture(autouse=True)
@@ -19,10 +20,6 @@ def write(here: Path, **texts: str) -> list[Path]:
     for name, text in texts.items():
         (here / name).write_text(text)
     return [here / name for name in texts]
-
-
-def names(folder: AnyPath) -> list[str]:
-    return [path.name for path in listed(folder)]
 
 
 def test_what_is_kept_is_stored_and_what_is_gone_from_this_or_a_later_mirror_is_removed(folder: AnyPath) -> None:
@@ -69,10 +66,10 @@ def test_the_last_file_is_not_put_there_without_the_others(far: AnyPath) -> None
 
 
 def test_what_is_at_hand_is_what_was_asked_for_and_goes_with_the_block(far: AnyPath, tmp_path: Path) -> None:
-    with storage_at(far).at_hand(far, "*") as here:
-        assert names(here) == []
+    with storage_at(far).fetched_files(far, "*") as here:
+        assert list(here.iterdir()) == []
     for name in ("head-1.data", "head-2.data", "last"):
         (far / name).write_text(name)
-    with storage_at(far).at_hand(far, "head-2.*") as here:
+    with storage_at(far).fetched_files(far, "head-2.*") as here:
         assert [path.read_text() for path in here.iterdir()] == ["head-2.data"]
     assert not list(tmp_path.rglob("head-*"))

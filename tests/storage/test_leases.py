@@ -17,8 +17,7 @@ from tasks.storage.files import listed, lock_folder, read_json, storage_at
 from tasks.storage.lease_locks import _leased
 from tasks.storage.leases import acquire
 from tasks.storage.object_store import put_bytes
-from tests.storage.processes import started
-from tests.storage.test_locks import SHARER, waiting
+from tests.storage.processes import SHARER, started, waiting
 from tests.support.processes import TIMEOUT, read_line, run, until
 from tests.support.servers.gateway import Fate, Gateway, Request
 from tests.support.servers.object_store import ObjectStore

@@ -12,36 +12,13 @@ from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.storage import lease_locks
 from tasks.storage.files import lock_folder, storage_at
-from tests.storage.processes import MOMENT, finish, started
+from tests.storage.processes import HOLDER, MOMENT, PATH, SHARER, finish, started, waiting
 from tests.support.processes import TIMEOUT, read_line, write_line
-
-#: Begins every script: its first argument is a path.
-PATH = """
-import os, sys
-from tasks.paths import to_path
-from tasks.storage.files import lock_folder, storage_at
-
-path = to_path(sys.argv[1])
-"""
-
-HOLDER = f"""{PATH}
-waited = storage_at(path).lock_until_exit(path, "the run of flowers for today")
-again = storage_at(path).lock_until_exit(path, "the run of flowers for today")
-print("ready", flush=True)
-sys.stdin.readline()
-print(waited, again)
-"""
 
 FOLDER_HOLDER = f"""{PATH}
 with lock_folder(path):
     print("ready", flush=True)
     sys.stdin.readline()
-"""
-
-SHARER = f"""{PATH}
-storage_at(path).lock_shared(path)
-print("ready", flush=True)
-sys.stdin.readline()
 """
 
 #: Locks a folder, or a file until its exit, and fails if another process is inside.
@@ -61,11 +38,6 @@ for _ in range(5 if sys.argv[3] == "folder" else 1):
             os.mkdir(sys.argv[2])
             os.rmdir(sys.argv[2])
 """
-
-
-def waiting(script: str) -> str:
-    """A script that is started before it waits, and is inside when it prints its next line."""
-    return f'print("ready", flush=True)\n{script.replace("ready", "inside")}'
 
 
 def is_inside(waiter: subprocess.Popen[str], within_s: float = TIMEOUT) -> bool:

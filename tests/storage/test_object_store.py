@@ -15,7 +15,7 @@ from tasks.storage.files import is_there, listed, local, publish_bytes, publish_
 from tasks.storage.removal import measure
 from tasks.storage.survey import DiskUsage
 from tasks.storage.tempfiles import scratch
-from tests.storage.test_files import names, publish_two
+from tests.storage.folders import names, publish_two
 from tests.support.processes import run
 from tests.support.servers.gateway import Fate, Gateway
 from tests.support.servers.object_store import ObjectStore
