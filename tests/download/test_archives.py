@@ -99,7 +99,7 @@ def test_a_flipped_bit_of_a_plain_tar_changes_no_name(tmp_path: Path, name: str)
 
 @EVERY_FORMAT
 @pytest.mark.parametrize("garbage", [b"x", b"<html>", bytes(511) + b"x", NOISE, GOOD["gz"], GOOD["tar"], GOOD["zip"]])
-def test_what_follows_the_end_is_refused(tmp_path: Path, data: bytes, garbage: bytes) -> None:
+def test_bytes_after_the_end_are_refused(tmp_path: Path, data: bytes, garbage: bytes) -> None:
     assert taken(tmp_path, data + garbage) is None
     assert taken(tmp_path, data + bytes(4096) + garbage) is None
 

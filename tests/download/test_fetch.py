@@ -89,7 +89,7 @@ def test_a_fetched_file_that_was_changed_by_hand_is_fetched_anew(server: FileSer
     assert path.read_bytes() == CONTENT
 
 
-def test_without_a_server_the_error_says_how_to_go_on_with_an_earlier_file(server: FileServer, path: Path) -> None:
+def test_without_a_server_the_error_offers_the_earlier_file(server: FileServer, path: Path) -> None:
     get(server, path)
     server.faults = [Fault(status=404)]
     with pytest.raises(DownloadError, match=r"delete photos\.tgz\.json beside it"):
@@ -105,7 +105,7 @@ def test_two_runs_at_once_fetch_the_file_once(server: FileServer, path: Path) ->
     assert len(server.requests) == 1
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_of_ours(server: FileServer, path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(server: FileServer, path: Path) -> None:
     path.parent.write_text("a file where the folder should be")
     with pytest.raises(MachineError, match="could not be written"):
         get(server, path)
@@ -145,7 +145,7 @@ def refuse(_: Path, url: str) -> None:
     raise DownloadError(f"{url} is no archive")
 
 
-def test_a_file_that_fails_the_check_leaves_the_one_before_and_its_state(server: FileServer, path: Path) -> None:
+def test_a_file_that_fails_the_check_leaves_the_earlier_one_and_its_state(server: FileServer, path: Path) -> None:
     get(server, path)
     before = left(path)
     server.content, server.etag = b"garbage", '"two"'

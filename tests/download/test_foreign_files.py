@@ -104,9 +104,9 @@ def test_a_tar_is_no_other_type_by_its_first_name(tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("data", [bytes(range(256)) * 9, b"photo\0" * 99, b"\x1b[2J", b"\xff\xfe\x00\xd8"])
-def test_what_is_of_no_known_type_is_damaged(tmp_path: Path, data: bytes) -> None:
+def test_a_file_of_no_known_type_is_damaged(tmp_path: Path, data: bytes) -> None:
     assert "photos.tgz is damaged or is no tar" in refusal(tmp_path, data)
 
 
-def test_a_file_that_cannot_be_read_is_of_no_known_type(tmp_path: Path) -> None:
+def test_an_unreadable_file_has_no_known_type(tmp_path: Path) -> None:
     assert recognise(tmp_path / "gone") is None

@@ -52,7 +52,7 @@ def test_no_proxy_excepts_a_host(server: FileServer, path: Path, unused: str, mo
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
-def test_a_proxy_that_is_not_there_is_tried_again_and_named_without_its_password(
+def test_an_unreachable_proxy_is_retried_and_named_without_its_password(
     scheme: str,
     server: FileServer,
     path: Path,
@@ -81,7 +81,7 @@ def test_an_error_has_a_first_cause(path: Path, unused: str) -> None:
 
 @pytest.mark.parametrize("login", ["", "me:hunter2@"])
 @pytest.mark.parametrize(("kind", "source"), [("http", "server"), ("http", "safe"), ("socks5", "server")])
-def test_a_proxy_that_wants_another_login_is_asked_once_and_named(
+def test_a_proxy_that_requires_another_login_is_tried_once_and_named(
     login: str, kind: str, source: str, path: Path, proxied: Proxied, request: pytest.FixtureRequest
 ) -> None:
     files: FileServer = request.getfixturevalue(source)
@@ -109,7 +109,7 @@ def test_a_proxy_that_wants_another_login_is_asked_once_and_named(
         ("socks5", b"\5\1", "asks for a user and a password", 1),
     ],
 )
-def test_what_a_proxy_says_decides_whether_it_is_asked_again(
+def test_the_answer_of_a_proxy_decides_on_a_retry(
     kind: str, answer: bytes, told: str, connections: int, safe: FileServer, path: Path, proxied: Proxied
 ) -> None:
     proxy = proxied(f"{kind}://", ProxyServer(answer=answer), "HTTPS_PROXY")
@@ -128,7 +128,7 @@ def test_a_socks_proxy_without_the_server_is_tried_again(path: Path, unused: str
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("prefix", ["http://", "https://", "socks5://"])
-def test_a_silent_proxy_keeps_nobody_waiting(prefix: str, server: FileServer, path: Path, proxied: Proxied) -> None:
+def test_a_silent_proxy_is_given_up_in_time(prefix: str, server: FileServer, path: Path, proxied: Proxied) -> None:
     proxied(prefix, ProxyServer(answer=b""))
     assert "tried 2 times" in refused(server, path, replace(QUICK, max_attempts=2, timeout=0.3))
 
@@ -166,7 +166,7 @@ def test_a_handshake_that_breaks_off_is_tried_again(path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64])
 @pytest.mark.parametrize("through", [False, True])
-def test_a_host_that_is_no_name_is_an_error_of_ours(host: str, through: bool, path: Path, proxied: Proxied) -> None:
+def test_an_invalid_host_name_is_reported(host: str, through: bool, path: Path, proxied: Proxied) -> None:
     if through:
         proxied("socks5://", ProxyServer(answer=b"\5\0"))
     assert "could not be fetched" in refused(FileServer(b"", url=f"http://{host}/photos.tgz"), path)

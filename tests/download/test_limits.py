@@ -54,7 +54,7 @@ def test_a_bomb_is_refused(held: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert written <= max(1_300_000, 100 * (1 << 16))
 
 
-def test_what_shrinks_a_hundredfold_is_taken_while_it_is_small(tmp_path: Path) -> None:
+def test_a_small_file_may_shrink_a_hundredfold(tmp_path: Path) -> None:
     files, _ = extracted(tmp_path, BOMBS["gz"])
     assert [len(data) for data in files.values()] == [len(ZEROS)]
 

@@ -100,7 +100,9 @@ MISBEHAVIOUR: dict[str, tuple[Fault, str]] = {
 
 
 @pytest.mark.parametrize(("fault", "told"), MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
-def test_nothing_bad_is_published_and_the_user_is_told(server: FileServer, path: Path, fault: Fault, told: str) -> None:
+def test_misbehaviour_publishes_nothing_and_is_reported(
+    server: FileServer, path: Path, fault: Fault, told: str
+) -> None:
     get(server, path)
     before = left(path)
     server.etag, server.faults = '"two"', [fault] * 100
@@ -143,7 +145,7 @@ def test_a_rest_that_does_not_fit_is_never_appended(server: FileServer, path: Pa
     assert "Range" not in server.requests[1]
 
 
-def test_a_body_longer_than_it_says_is_cut_where_it_says(server: FileServer, path: Path) -> None:
+def test_a_body_longer_than_its_declared_length_is_cut(server: FileServer, path: Path) -> None:
     server.faults = [Fault(more=b"and more")]
     get(server, path)
     assert path.read_bytes() == CONTENT

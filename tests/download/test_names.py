@@ -20,7 +20,7 @@ def test_an_archive_in_one_form_is_taken_as_it_is(tmp_path: Path, pack: Pack, fo
 
 
 @EVERY_PACK
-def test_a_folder_in_both_forms_is_one_and_that_is_told(tmp_path: Path, pack: Pack) -> None:
+def test_a_folder_in_both_forms_becomes_one_with_a_note(tmp_path: Path, pack: Pack) -> None:
     files, notes = extracted(tmp_path, pack([(f"{COMPOSED}/1.jpg", b"1"), (f"{DECOMPOSED}/2.jpg", b"2")]))
     assert files == {f"{COMPOSED}/1.jpg": b"1", f"{COMPOSED}/2.jpg": b"2"}
     assert len(notes) == 1

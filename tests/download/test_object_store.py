@@ -80,7 +80,7 @@ def test_an_archive_that_is_unpacked_on_the_store_takes_no_room_here(far_root: A
     assert [path.name for path in here.iterdir()] == [f"{server.url.rpartition('/')[2]}.json"]
 
 
-def test_people_see_photos_being_put_there(far_root: AnyPath, server: FileServer) -> None:
+def test_progress_counts_uploaded_photos(far_root: AnyPath, server: FileServer) -> None:
     task = TakeSnapshot(context=RunContext(data_root=str(far_root)), dataset=find_dataset(server.url, 15), date=FIRST)
     progress = Tally()
     result = download_of(task).work(progress)

@@ -97,7 +97,7 @@ NOTES = {
 
 
 @pytest.mark.parametrize("note", NOTES.values(), ids=NOTES)
-def test_bytes_whose_note_is_damaged_or_no_proof_are_dropped(server: FileServer, path: Path, note: str) -> None:
+def test_bytes_of_an_unknown_version_are_dropped(server: FileServer, path: Path, note: str) -> None:
     broken_off(server, path)
     beside(path, ".part").write_bytes(b"?" * 70_000)
     beside(path, ".part.json").write_text(note.replace("URL", server.url))
@@ -106,7 +106,7 @@ def test_bytes_whose_note_is_damaged_or_no_proof_are_dropped(server: FileServer,
     assert "Range" not in server.requests[0]
 
 
-def test_many_at_once_take_turns_though_each_removes_what_it_leaves_empty(path: Path) -> None:
+def test_many_threads_take_turns_though_each_removes_an_empty_part(path: Path) -> None:
     script = """
 import sys
 from concurrent.futures import ThreadPoolExecutor

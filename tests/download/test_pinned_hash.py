@@ -97,14 +97,14 @@ def test_without_a_server_the_first_time_nothing_is_pinned(server: FileServer, p
 @pytest.mark.parametrize(
     "pin", ["", "no hash", f"{'a' * 64}  another.tgz\n", f"{'A' * 64}  photos.tgz\n", f"{'a' * 64}  photos.tgz\nmore\n"]
 )
-def test_a_damaged_pin_is_named_and_lets_nothing_in(server: FileServer, path: Path, pin: str) -> None:
+def test_a_damaged_pin_is_named_and_accepts_no_file(server: FileServer, path: Path, pin: str) -> None:
     put(pin_path(path), pin.encode())
     with pytest.raises(StoreError, match=r"photos\.tgz\.sha256 is damaged"):
         get(server, path)
     assert (server.requests, left(path)) == ([], {"photos.tgz.sha256": pin.encode()})
 
 
-def test_a_pin_that_cannot_be_read_is_an_error_of_ours(server: FileServer, path: Path) -> None:
+def test_an_unreadable_pin_is_reported(server: FileServer, path: Path) -> None:
     pin_path(path).mkdir(parents=True)
     with pytest.raises(StoreError, match=r"photos\.tgz\.sha256 cannot be read"):
         get(server, path)

@@ -53,12 +53,12 @@ def test_a_server_that_falls_silent_is_tried_again(server: FileServer, path: Pat
     assert len(server.requests) > 1
 
 
-def test_without_a_server_the_error_says_what_was_tried_and_what_to_do(path: Path, unused: str) -> None:
+def test_without_a_server_the_error_names_the_attempts_and_the_remedy(path: Path, unused: str) -> None:
     text = refused(FileServer(b"", url=f"http://{unused}/photos.tgz"), path)
     for part in (f"http://{unused}/photos.tgz", "tried 3 times", f"put the file at {path} or use --dataset sample"):
         assert part in text
 
 
 @pytest.mark.parametrize("url", ["ftp://example.org/photos.tgz", "http://[/photos.tgz"])
-def test_a_url_that_is_none_is_an_error_of_ours(path: Path, url: str) -> None:
+def test_an_invalid_url_is_reported(path: Path, url: str) -> None:
     assert "could not be fetched" in refused(FileServer(b"", url=url), path)

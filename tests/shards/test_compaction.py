@@ -125,7 +125,7 @@ def test_manifests_name_the_large_shards_and_a_damaged_one_is_left_to_the_next_r
     assert damaged.read_text() == "{"
 
 
-def test_a_plan_changes_nothing_and_says_what_is_done_until_the_store_is_compact(store: ShardStore) -> None:
+def test_a_plan_changes_nothing_and_predicts_the_compaction(store: ShardStore) -> None:
     before = store.shards()
     plan = plan_compaction(store, 18)
     assert store.shards() == before
@@ -137,7 +137,7 @@ def test_a_plan_changes_nothing_and_says_what_is_done_until_the_store_is_compact
     assert {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")} == compacted
 
 
-def test_rows_that_stand_twice_are_dropped_and_a_manifest_names_where_they_are_kept(tmp_path: Path) -> None:
+def test_duplicate_rows_are_dropped_and_a_manifest_names_the_shard_that_keeps_them(tmp_path: Path) -> None:
     store = open_bottlenecks(tmp_path)
     large = store.append(bottlenecks(range(10), VIEWS, first=1))
     twice = store.append(bottlenecks(range(8, 12), VIEWS, first=2))
@@ -195,7 +195,7 @@ def test_names_are_followed_through_a_second_compaction(store: ShardStore) -> No
         assert set(rows(range(3))) <= set(rows_at(store, range(24), names))
 
 
-def test_a_shard_that_was_lost_before_is_still_missed_after(store: ShardStore) -> None:
+def test_a_shard_lost_before_a_compaction_is_still_reported(store: ShardStore) -> None:
     lost = named(store, "two")[0]
     lost.unlink()
     run_compaction(store, 100, NullProgress())
@@ -213,7 +213,7 @@ def test_a_damaged_shard_is_named_and_none_is_lost(store: ShardStore) -> None:
     assert store.shards() == before
 
 
-def test_a_reader_that_stands_in_the_middle_goes_on(store: ShardStore) -> None:
+def test_a_reader_continues_during_a_compaction(store: ShardStore) -> None:
     stream = store.rows(keys(*range(21)))
     read = [next(stream)]
     run_compaction(store, 100, NullProgress())
@@ -247,7 +247,9 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
 # Each large shard and each manifest is renamed (0, 2, 4 and 11, 13), then old shards are removed; the steps in between
 # remove a temporary name that is gone already.
 @pytest.mark.parametrize("stop", [0, 1, 2, 3, 4, 6, 8, 10, 11, 12, 13, 15, 16])
-def test_killed_before_any_step_nothing_is_lost_and_the_next_one_ends_it(store: ShardStore, stop: int) -> None:
+def test_a_compaction_killed_before_any_step_loses_nothing_and_the_next_one_completes_it(
+    store: ShardStore, stop: int
+) -> None:
     known = named(store, "all")
     with compacting(store, 30, stop):
         pass

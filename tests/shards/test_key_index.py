@@ -62,7 +62,7 @@ def test_keys_are_not_copied() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "cafe", hashed(1)[:-1], hashed(1) + "0", None, "z" * 64, "ä" * 32 + "a"])
-def test_what_is_no_key_is_refused(wrong: str | None) -> None:
+def test_an_invalid_key_is_refused(wrong: str | None) -> None:
     keys = pa.array([hashed(1), wrong, hashed(2)], pa.string())
     with pytest.raises(ValueError, match="hex digits"):
         KeyIndex(strings([hashed(1)])).places(keys)

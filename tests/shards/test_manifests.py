@@ -30,7 +30,7 @@ def test_a_manifest_is_read_as_it_was_written_and_a_later_one_replaces_it(path: 
         assert read_json(path)["schema_version"] == 1
 
 
-def test_a_manifest_from_before_start_up_was_told_is_read_without_it(path: Path) -> None:
+def test_a_manifest_of_an_earlier_version_has_no_start_up_times(path: Path) -> None:
     MANIFEST.publish(path)
     publish_json(path, without("startup")(read_json(path)))
     assert read_manifest(path) == replace(MANIFEST, startup={})

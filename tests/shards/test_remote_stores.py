@@ -44,7 +44,7 @@ def cut_the_beginning(shard: AnyPath) -> None:
     shard.write_bytes(shard.read_bytes()[20:])
 
 
-def test_nothing_stays_open_where_reading_ends_early(store: ShardStore) -> None:
+def test_no_file_stays_open_after_an_early_end_of_reading(store: ShardStore) -> None:
     opened = []
     for _ in range(4):
         assert next(iter(store.rows(keys(*ALL)))).num_rows
@@ -56,7 +56,7 @@ def test_nothing_stays_open_where_reading_ends_early(store: ShardStore) -> None:
     assert not list(own_scratch().iterdir())
 
 
-def test_what_is_read_takes_a_few_requests_a_shard(store: ShardStore, gateway: Gateway) -> None:
+def test_reading_takes_a_few_requests_a_shard(store: ShardStore, gateway: Gateway) -> None:
     each = {"LIST": 1, "HEAD": SHARDS}
     uses: list[tuple[Callable[[], object], dict[str, int]]] = [
         (store.shards, {"LIST": 1}),
@@ -91,7 +91,7 @@ def test_a_shard_that_was_merged_is_found_and_named_by_the_manifests(store: Shar
         (lambda shard: shard.write_bytes(b""), ALL),
     ],
 )
-def test_a_damaged_shard_is_told_of_and_set_aside(
+def test_a_damaged_shard_is_reported_and_quarantined(
     store: ShardStore, damage: Callable[[AnyPath], object], wanted: Sequence[int]
 ) -> None:
     shard = store.append(bottlenecks(range(EACH), first=1))
@@ -117,7 +117,7 @@ def test_a_damaged_shard_is_not_merged(store: ShardStore) -> None:
     assert not list(own_scratch().iterdir())
 
 
-def test_a_shard_that_may_not_be_read_is_not_taken_for_damaged(store: ShardStore, gateway: Gateway) -> None:
+def test_a_shard_without_read_rights_does_not_count_as_damaged(store: ShardStore, gateway: Gateway) -> None:
     gateway.decide(lambda request: Fate.FORBIDDEN if request.kind == "GET" else Fate.PASSED)
     for wanted in (ALL, range(0, 48, 8)):
         with (
@@ -128,7 +128,7 @@ def test_a_shard_that_may_not_be_read_is_not_taken_for_damaged(store: ShardStore
     assert len(store.shards()) == SHARDS
 
 
-def test_a_store_that_has_too_much_to_do_is_waited_for(store: ShardStore, gateway: Gateway) -> None:
+def test_requests_to_a_busy_store_are_retried(store: ShardStore, gateway: Gateway) -> None:
     gateway.refuse(0.1)
     shard = store.append(bottlenecks([99]))
     assert numbers_at(store, [*ALL, 99]) == [*ALL, 99]

@@ -28,7 +28,7 @@ def test_temporary_files_and_folders_go_wherever_they_are(root: DataRoot[Path]) 
     assert kept.exists()
 
 
-def test_what_is_being_written_and_what_is_not_ours_stays(root: DataRoot[Path]) -> None:
+def test_files_being_written_and_foreign_files_stay(root: DataRoot[Path]) -> None:
     member = make(root.path / "download" / "flowers" / "cafe" / "daisy" / ".tmp-photo.jpg-0123456789ab")
     notes = make(root.path / ".tmp-notes")
     with publishing(root.path / "snapshot" / "cafe.parquet") as temporary:

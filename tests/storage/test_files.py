@@ -153,7 +153,7 @@ def test_sweeping_without_pause_never_takes_a_file_from_its_writer(tmp_path: Pat
     assert len(names(tmp_path)) == 60
 
 
-def test_a_sweep_leaves_everything_else_and_what_lies_below(tmp_path: Path) -> None:
+def test_a_sweep_leaves_other_files_and_subfolders(tmp_path: Path) -> None:
     publish_bytes(tmp_path / "thing", b"whole")
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / ".tmp-left").touch()
@@ -198,7 +198,7 @@ def test_json_that_other_tools_cannot_read_is_refused_and_damaged_json_named_wit
             read_json(path)
 
 
-def test_what_is_missing_is_not_found(folder: AnyPath) -> None:
+def test_a_missing_file_is_not_found(folder: AnyPath) -> None:
     for use in (read_bytes, read_json, file_sha256, lambda path: file_sha256(local(path))):
         with pytest.raises(FileNotFoundError):
             use(folder / "it.json")
@@ -231,7 +231,7 @@ def test_a_version_changes_with_a_file_and_with_any_file_of_a_folder(folder: Any
     assert set(before).isdisjoint(versions())
 
 
-def test_what_is_moved_or_removed_is_that_and_nothing_beside_it(folder: AnyPath) -> None:
+def test_only_the_named_files_are_moved_or_removed(folder: AnyPath) -> None:
     signs = "[1]*?"
     for name in (signs, "1", "plain2"):
         publish_bytes(folder / "files" / name, name.encode())

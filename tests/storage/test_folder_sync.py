@@ -22,7 +22,7 @@ def write(here: Path, **texts: str) -> list[Path]:
     return [here / name for name in texts]
 
 
-def test_what_is_kept_is_stored_and_what_is_gone_from_this_or_a_later_mirror_is_removed(folder: AnyPath) -> None:
+def test_a_mirror_stores_kept_files_and_removes_those_removed_from_it(folder: AnyPath) -> None:
     storage = storage_at(folder)
     with storage.mirrored(folder) as mirror:
         assert storage.has_folders == (mirror.here == folder)
@@ -41,7 +41,7 @@ def test_what_is_kept_is_stored_and_what_is_gone_from_this_or_a_later_mirror_is_
     assert (folder / "last").read_text() == "none"
 
 
-def test_what_follows_soon_waits_for_its_time_and_comes_with_the_end_at_the_latest(
+def test_files_that_follow_soon_are_uploaded_later_and_at_the_end_at_the_latest(
     far: AnyPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder_sync, "SECONDS_APART", 3600.0)
@@ -65,7 +65,7 @@ def test_the_last_file_is_not_put_there_without_the_others(far: AnyPath) -> None
     assert names(far) == []
 
 
-def test_what_is_at_hand_is_what_was_asked_for_and_goes_with_the_block(far: AnyPath, tmp_path: Path) -> None:
+def test_fetched_files_are_those_that_match_and_exist_during_the_block(far: AnyPath, tmp_path: Path) -> None:
     with storage_at(far).fetched_files(far, "*") as here:
         assert list(here.iterdir()) == []
     for name in ("head-1.data", "head-2.data", "last"):

@@ -91,7 +91,7 @@ def take(place: AnyPath) -> float:
         return time.monotonic() - since
 
 
-def test_a_killed_holder_elsewhere_is_followed_once_its_lease_is_over(
+def test_the_lease_of_a_killed_holder_on_another_machine_expires(
     folder: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_bytes(folder / ".lock" / "0000000007", elsewhere())
@@ -106,7 +106,7 @@ def test_a_killed_holder_elsewhere_is_followed_once_its_lease_is_over(
     assert take(folder) < SOON
 
 
-def test_a_holder_elsewhere_that_goes_on_telling_is_waited_for(
+def test_a_lease_that_another_machine_renews_is_waited_for(
     folder: UPath, object_store: ObjectStore, gateway: Gateway
 ) -> None:
     # Past the gateway, which waits for it.
@@ -126,7 +126,7 @@ def test_a_holder_elsewhere_that_goes_on_telling_is_waited_for(
     assert next(looks) > 30
 
 
-def test_a_holder_tells_that_it_is_there(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_holder_renews_its_lease(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0.05)
     monkeypatch.setattr(leases, "EXPIRY_SECONDS", 60.0)
     with lock_folder(folder):
@@ -141,7 +141,7 @@ def test_a_holder_tells_that_it_is_there(folder: UPath, monkeypatch: pytest.Monk
     assert not storage_at(folder).is_locked(folder)
 
 
-def test_time_in_which_the_store_cannot_be_asked_ends_no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_without_a_connection_expires_no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(leases, "EXPIRY_SECONDS", 60.0)
@@ -155,7 +155,7 @@ def test_time_in_which_the_store_cannot_be_asked_ends_no_lease(monkeypatch: pyte
     assert 1050 < next(seconds for seconds in range(1002, 1100) if is_over_at(seconds)) < 1065
 
 
-def test_who_comes_late_to_a_number_leaves_nothing_of_it(folder: UPath) -> None:
+def test_a_late_creator_of_a_number_removes_it(folder: UPath) -> None:
     place = folder / ".lock"
     put_bytes(place / "0000000005", elsewhere())
     assert leases._take(place, 3) is None
@@ -172,7 +172,7 @@ def test_a_lease_is_taken_though_the_answer_was_lost(
     assert not storage_at(place).is_locked(place)
 
 
-def test_who_cannot_reach_the_store_gives_back_in_time_and_raises_nothing(
+def test_a_release_without_a_connection_ends_in_time_and_raises_nothing(
     folder: UPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "_RELEASE_TIMEOUT", 0.3)
@@ -198,7 +198,7 @@ def test_a_lock_costs_few_requests(folder: UPath, gateway: Gateway) -> None:
     assert asked == {"LIST": 1, "GET": 1}
 
 
-def test_what_is_no_lease_is_over(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_that_is_no_lease_counts_as_released(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "EXPIRY_SECONDS", 60.0)
     for data in (b"", b"null", b"{}", b"\xff", b'{"machine": "other", "process": "x", "started": "1"}'):
         put_bytes(folder / ".lock" / "0000000001", data)
@@ -212,7 +212,7 @@ def test_a_worker_that_is_forked_leaves_the_leases_of_its_parent(folder: UPath) 
     assert [body["released"] for body in bodies(folder / "run")] == [True]
 
 
-def test_a_process_that_ends_gives_back_where_the_store_has_a_name(
+def test_a_process_that_ends_releases_its_leases_by_the_name_of_the_store(
     folder: UPath, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://localhost:{object_store.port}")
@@ -220,7 +220,7 @@ def test_a_process_that_ends_gives_back_where_the_store_has_a_name(
     assert listed(folder / ".running") == []
 
 
-def test_runs_are_registered_and_who_was_killed_is_removed_by_who_collects(folder: UPath) -> None:
+def test_runs_are_registered_and_a_collection_removes_killed_ones(folder: UPath) -> None:
     storage_at(folder).lock_shared(folder)
     with started(SHARER, folder) as sharer:
         assert len(listed(folder / ".running")) == 2
@@ -230,7 +230,7 @@ def test_runs_are_registered_and_who_was_killed_is_removed_by_who_collects(folde
         assert len(listed(folder / ".running")) == 1
 
 
-def test_a_run_elsewhere_keeps_others_from_collecting_until_it_has_long_told_nothing(
+def test_a_run_on_another_machine_blocks_collection_until_its_lease_expires(
     folder: UPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = folder / ".running" / "0123456789abcdef"
@@ -245,7 +245,7 @@ def test_a_run_elsewhere_keeps_others_from_collecting_until_it_has_long_told_not
         assert listed(folder / ".running") == []
 
 
-def test_a_run_says_that_it_waits_for_who_collects(folder: UPath) -> None:
+def test_a_run_reports_that_it_waits_for_a_collection(folder: UPath) -> None:
     with storage_at(folder).lock_root(folder), started(waiting(SHARER), folder) as sharer:
         assert read_line(sharer) == f"Another process collects in {folder}; waiting until it has ended.\n"
 

@@ -56,7 +56,7 @@ def _released() -> Iterator[None]:
     lease_locks._leased.clear()
 
 
-def test_one_process_holds_a_run_and_the_next_one_says_that_it_waits(folder: AnyPath) -> None:
+def test_one_process_holds_a_run_and_the_next_one_reports_that_it_waits(folder: AnyPath) -> None:
     lock = folder / "runs" / "flowers" / ".2026-01-31.lock"
     with started(HOLDER, lock) as holder, started(waiting(HOLDER), lock) as waiter:
         told = "Another process is at the run of flowers for today; waiting until it has ended.\n"
@@ -80,7 +80,7 @@ def test_a_lock_whose_holder_was_killed_locks_nothing_and_its_file_goes_with_the
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_of_many_that_want_it_at_once_one_is_inside(folder: AnyPath, tmp_path: Path, kind: str) -> None:
+def test_one_of_many_concurrent_processes_holds_the_lock(folder: AnyPath, tmp_path: Path, kind: str) -> None:
     with ExitStack() as stack:
         arguments = TAKER, folder / "it", tmp_path / "inside", kind
         takers = [stack.enter_context(started(*arguments)) for _ in range(3)]
@@ -125,7 +125,7 @@ def test_a_folder_is_locked_while_its_holder_lives_and_the_next_process_waits_fo
     assert not storage_at(head).is_locked(head)
 
 
-def test_runs_share_a_data_root_which_nobody_then_has_alone(folder: AnyPath) -> None:
+def test_runs_share_a_data_root_and_exclude_its_exclusive_lock(folder: AnyPath) -> None:
     with started(SHARER, folder) as one, started(SHARER, folder) as other:
         for process in (one, other):
             with pytest.raises(StoreError, match="A run is under way"), storage_at(folder).lock_root(folder):
@@ -136,7 +136,7 @@ def test_runs_share_a_data_root_which_nobody_then_has_alone(folder: AnyPath) -> 
         pass
 
 
-def test_two_do_not_have_a_data_root_alone_at_once_and_a_run_waits_for_who_has(folder: AnyPath) -> None:
+def test_one_process_at_a_time_locks_a_data_root_exclusively_and_a_run_waits_for_it(folder: AnyPath) -> None:
     with ExitStack() as rest:
         with storage_at(folder).lock_root(folder):
             with pytest.raises(StoreError, match="A run is under way"), storage_at(folder).lock_root(folder):
@@ -146,12 +146,12 @@ def test_two_do_not_have_a_data_root_alone_at_once_and_a_run_waits_for_who_has(f
         assert is_inside(process)
 
 
-def test_a_data_root_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
+def test_locking_a_missing_data_root_does_not_make_it(tmp_path: Path) -> None:
     storage_at(tmp_path).lock_shared(tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 
-def test_who_shares_a_data_root_may_have_it_alone_for_a_moment_and_shares_it_again(folder: AnyPath) -> None:
+def test_a_shared_lock_of_a_data_root_is_upgraded_and_downgraded_again(folder: AnyPath) -> None:
     script = f"""{PATH}
 storage_at(path).lock_shared(path)
 with storage_at(path).lock_root(path):

@@ -51,7 +51,9 @@ def watched(gateway: Gateway, far: AnyPath) -> UPath:
     return path
 
 
-def test_a_folder_is_there_once_all_of_it_is(impatient: ObjectStore, watched: UPath, gateway: Gateway) -> None:
+def test_a_folder_is_complete_once_its_mark_is_uploaded(
+    impatient: ObjectStore, watched: UPath, gateway: Gateway
+) -> None:
     assert impatient
     gateway.decide(lambda request: Fate.HUNG_UP if request.key.endswith(".whole") else Fate.PASSED)
     with pytest.raises(Exception, match="Connection was closed"):
@@ -65,7 +67,7 @@ def test_a_folder_is_there_once_all_of_it_is(impatient: ObjectStore, watched: UP
     assert [(here / name).read_bytes() for name in ("below/one", "two")] == [b"1", b"22"]
 
 
-def test_what_is_fetched_is_fetched_once_for_as_long_as_it_stays_the_same(watched: UPath, gateway: Gateway) -> None:
+def test_an_unchanged_object_is_fetched_once(watched: UPath, gateway: Gateway) -> None:
     publish_json(watched / "it.json", 1)
     publish_two(watched / "folder")
     with gateway.counting() as first:
@@ -84,7 +86,7 @@ def test_workers_that_are_forked_reach_the_store_and_clear_up_after_themselves(f
     assert not list(scratch().iterdir())
 
 
-def test_of_many_who_create_an_object_at_once_one_does(far: AnyPath) -> None:
+def test_one_of_many_concurrent_creators_of_an_object_succeeds(far: AnyPath) -> None:
     assert is_remote(far)
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(lambda number: object_store.create(far, b"%d" % number), range(8)))
@@ -92,7 +94,7 @@ def test_of_many_who_create_an_object_at_once_one_does(far: AnyPath) -> None:
     assert far.read_bytes() == b"%d" % done.index(True)
 
 
-def test_who_has_created_an_object_knows_though_the_answer_was_lost(watched: UPath, gateway: Gateway) -> None:
+def test_the_creator_of_an_object_is_known_though_the_answer_was_lost(watched: UPath, gateway: Gateway) -> None:
     gateway.spoil("PUT", Fate.ANSWER_LOST)
     assert object_store.create(watched / "it", b"ours")
     gateway.spoil("PUT", Fate.ANSWER_LOST)
@@ -110,7 +112,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again(watched: UPath, gateway: G
     assert read_json(local(watched / "it.json")) == text
 
 
-def test_what_is_asked_for_all_the_time_takes_few_requests(watched: UPath, gateway: Gateway) -> None:
+def test_frequent_uses_take_few_requests(watched: UPath, gateway: Gateway) -> None:
     publish_json(watched / "it.json", 1)
     publish_two(watched / "folder")
     new = watched / "new"
@@ -136,7 +138,7 @@ def test_scratch_of_another_user_is_not_trusted(far: AnyPath, monkeypatch: pytes
         publish_json(far / "it.json", 1)
 
 
-def test_many_objects_are_removed_in_few_requests_and_never_in_silence(watched: UPath, gateway: Gateway) -> None:
+def test_many_objects_are_removed_in_few_requests_with_errors_reported(watched: UPath, gateway: Gateway) -> None:
     files = [watched / f"{number}" for number in range(50)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda file: publish_bytes(file, b"it"), files))

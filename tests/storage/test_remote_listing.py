@@ -17,7 +17,7 @@ STORES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_the_version_of_an_object_tells_each_write_from_the_one_before(store: str) -> None:
+def test_the_version_of_an_object_changes_with_each_write(store: str) -> None:
     told = STORES[store]
     before = _version(told)
     assert _version(dict(told)) == before
@@ -27,5 +27,5 @@ def test_the_version_of_an_object_tells_each_write_from_the_one_before(store: st
             assert _version({**told, name: other}) != before
 
 
-def test_a_store_that_tells_nothing_gives_no_version() -> None:
+def test_a_store_without_such_facts_gives_no_version() -> None:
     assert _version({"size": 5}) == ""
