@@ -135,7 +135,7 @@ def verify_opened(found: Opened | ShardGoneError) -> Opened | ShardGoneError:
 
 
 def uncompressed_bytes(found: Opened | ShardGoneError) -> int:
-    """About the number of bytes that `verify_opened` fetches from an object store."""
+    """Estimate the number of bytes that `verify_opened` fetches from an object store."""
     if isinstance(found, ShardGoneError) or not found.mostly_wanted:
         return 0
     metadata = found.file.metadata

@@ -244,9 +244,10 @@ class Search:
         return sorted(self._shards[holder] for holder in holders[holders >= 0])
 
     def holders(self, which: npt.NDArray[np.bool_]) -> tuple[list[AnyPath], npt.NDArray[np.int64]]:
-        """Shards as of `shards`, and the place of each key's shard among them: int64, in the order of the keys.
+        """Return the shards that hold the wanted keys of a mask, bool [N], all of which must have been found.
 
-        All wanted keys of the mask, bool [N], must have been found.
+        Returns:
+            The shards in the order of names, and the place of each key's shard among them: int64, in the order of keys.
         """
         numbers = np.unique(self._holder[which]).tolist()
         numbers.sort(key=self._shards.__getitem__)

@@ -56,7 +56,7 @@ def put(temporary: Path, path: "UPath") -> None:
 
 
 def put_bytes(path: "UPath", data: bytes, timeout: float = _TIMEOUT) -> None:
-    """Upload a small object, within so many seconds or not at all."""
+    """Upload a small object, within `timeout` seconds or not at all."""
     path.fs.pipe_file(path.path, data, timeout=timeout)
 
 
@@ -119,9 +119,11 @@ def remove(paths: "Sequence[UPath]") -> None:
 
 
 def remove_names(path: "UPath", names: Sequence[str]) -> None:
-    """Remove objects of the store of a path by their names with the bucket; many are one request.
+    """Remove objects; missing ones are ignored. Many take one request.
 
-    Missing ones are ignored.
+    Args:
+        path: Any path of the same store.
+        names: Their names, each with its bucket.
 
     Raises:
         PermissionError: They may not be removed.

@@ -115,7 +115,9 @@ class Storage(Protocol[PathT_contra]):
     def survey(self, folder: PathT_contra, apart: Collection[str] = ()) -> Survey:
         """Look at a folder and everything below it; it may be missing.
 
-        Folders in it with very many files are kept apart: an object store lists them on demand, a level at a time.
+        Args:
+            folder: The folder.
+            apart: Names of folders in it with very many files: an object store lists them on demand, a level at a time.
         """
 
     def put_file(self, temporary: Path, path: PathT_contra) -> None:

@@ -42,9 +42,9 @@ def started(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-def finish(process: subprocess.Popen[str], line: str = "") -> str:
-    """Send a process that waits for one a last line, and return what it wrote until its end."""
-    return process.communicate(f"{line}\n", timeout=TIMEOUT)[0]
+def finish(process: subprocess.Popen[str]) -> str:
+    """Send a waiting process a line, and return its output until its end."""
+    return process.communicate("\n", timeout=TIMEOUT)[0]
 
 
 def waiting(script: str) -> str:
