@@ -178,9 +178,7 @@ def test_a_redirect_from_https_to_http_is_refused(trusted: FileServer, server: F
     assert (len(trusted.requests), server.requests) == (1, [])
 
 
-def test_a_redirect_to_https_is_followed_without_the_password(
-    trusted: FileServer, server: FileServer, path: Path
-) -> None:
+def test_a_redirect_to_https_drops_the_password(trusted: FileServer, server: FileServer, path: Path) -> None:
     server.url = server.url.replace("//", "//me:hunter2@")
     server.faults = [Fault(status=302, headers={"Location": trusted.url})]
     trusted.faults = [Fault(status=302, headers={"Location": "/elsewhere"})]

@@ -100,9 +100,7 @@ MISBEHAVIOUR: dict[str, tuple[Fault, str]] = {
 
 
 @pytest.mark.parametrize(("fault", "told"), MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
-def test_misbehaviour_publishes_nothing_and_is_reported(
-    server: FileServer, path: Path, fault: Fault, told: str
-) -> None:
+def test_misbehaviour_publishes_nothing_and_is_named(server: FileServer, path: Path, fault: Fault, told: str) -> None:
     get(server, path)
     before = left(path)
     server.etag, server.faults = '"two"', [fault] * 100
@@ -159,9 +157,7 @@ def test_a_body_without_a_length_is_no_longer_than_expected(server: FileServer, 
 
 
 @pytest.mark.parametrize("start", [OK + b"\r\n", OK + b"Transfer-Encoding: chunked\r\n\r\n"], ids=["close", "chunks"])
-def test_an_endless_body_ends_at_the_cap(
-    server: FileServer, path: Path, start: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_body_is_cut(server: FileServer, path: Path, start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     server.faults = [endless(start, CHUNK), endless(start, CHUNK)]
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(8_000_000))
     with pytest.raises(MachineError, match=r"more than the 3\.0 MB that there is room for on the disk"):
@@ -184,9 +180,7 @@ def test_a_server_that_hands_out_a_few_bytes_at_a_time_is_given_up(server: FileS
         get(server, path, policy=replace(QUICK, max_attempts=4))
 
 
-def test_when_its_time_is_over_the_bytes_are_kept(
-    server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bytes_are_kept_at_the_time_limit(server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.faults = [Fault(cut_after=20_000)] * 1000
     # A clock on which each request takes as long, however busy the machine is.
     monkeypatch.setattr("tasks.download.transfer.time", SimpleNamespace(monotonic=lambda: 0.2 * len(server.requests)))

@@ -34,9 +34,7 @@ def server() -> Iterator[FileServer]:
         yield files
 
 
-def test_photos_are_drawn_once_for_all_machines(
-    far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_photos_are_drawn_for_all_machines(far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = take_snapshot(far_root, "sample", FIRST)
     assert str(first.photos()).startswith(f"{far_root}/download/sample-15/")
     assert first.manifest().photos == len([photo for label in listed(first.photos()) for photo in listed(label)]) == 15
@@ -47,9 +45,7 @@ def test_photos_are_drawn_once_for_all_machines(
     assert list((tmp_path / "other").rglob("*.tgz")) == []
 
 
-def test_the_next_run_resumes_a_transfer(
-    far_root: AnyPath, server: FileServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_run_resumes_transfers(far_root: AnyPath, server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.download.fetch.fetch.__defaults__", (RetryPolicy(max_attempts=0, first_delay=0.0),))
     server.faults = [Fault(cut_after=300)]
     with pytest.raises(DownloadError):

@@ -144,9 +144,7 @@ EXEMPTIONS = [
 @pytest.mark.parametrize(
     ("entries", "url", "exempt"), [(value, url, exempt) for values, url, exempt in EXEMPTIONS for value in values]
 )
-def test_hosts_of_no_proxy_are_asked_directly(
-    entries: str, url: str, exempt: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_proxy_exempts_hosts(entries: str, url: str, exempt: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", entries)
     assert (found(url) is None) == exempt

@@ -13,9 +13,7 @@ from tests.support.servers.file_server import Fault, FileServer
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 408])
-def test_a_server_in_trouble_is_asked_again(
-    server: FileServer, path: Path, status: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_some_errors_are_retried(server: FileServer, path: Path, status: int, caplog: pytest.LogCaptureFixture) -> None:
     server.faults = [Fault(status=status), Fault(status=status)]
     assert get(server, path).sha256 == server.sha256
     assert len(server.requests) == 3
@@ -29,9 +27,7 @@ def test_a_server_in_trouble_is_asked_again(
     [*(Fault(status=status) for status in (401, 403, 404, 410)), Fault(status=503, headers={"Retry-After": "86400"})],
     ids=lambda fault: str(fault.status),
 )
-def test_a_server_that_refuses_or_asks_for_a_long_pause_is_asked_once(
-    server: FileServer, path: Path, fault: Fault
-) -> None:
+def test_a_refusal_or_a_request_for_a_long_pause_is_not_retried(server: FileServer, path: Path, fault: Fault) -> None:
     server.faults = [fault]
     assert str(fault.status) in refused(server, path)
     assert len(server.requests) == 1

@@ -59,9 +59,7 @@ Fail.event_handler(luigi.Event.FAILURE)(_mark_failed)
 
 
 @pytest.mark.parametrize(("workers", "level"), [("1", "ERROR"), ("2", "ERROR"), ("2", "CRITICAL"), ("1", "DEBUG")])
-def test_first_of_two_failures_decides_the_exit_code_whatever_is_logged(
-    tmp_path: Path, workers: str, level: str
-) -> None:
+def test_first_of_two_failures_decides_the_exit_code_at_any_log_level(tmp_path: Path, workers: str, level: str) -> None:
     command = (sys.executable, "-m", "tests.support.luigi_program", "--module", __name__, "FailTwice")
     done = run([*command, "--data-root", tmp_path, "--workers", workers, "--log-level", level])
     assert done.code == 55

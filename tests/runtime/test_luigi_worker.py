@@ -139,17 +139,13 @@ def test_command_takes_over_the_task_of_a_killed_machine(
     assert [line.split(" ")[0] for line in second.said().splitlines()] == ["here", "compute"]
 
 
-def test_failed_task_is_reported_once_and_not_retried(
-    compute: Callable[..., list[str]], tmp_path: Path, scheduler: Luigid
-) -> None:
+def test_failed_task_is_reported_once(compute: Callable[..., list[str]], tmp_path: Path, scheduler: Luigid) -> None:
     with Machine("here", tmp_path, scheduler.port).start(*compute("it", outcome="fails")) as command:
         assert command.end() == 52
     assert command.said() == "ERROR: There are no photos. Add some.\n"
 
 
-def test_task_that_was_done_a_moment_ago_can_run_again(
-    compute: Callable[..., list[str]], tmp_path: Path, scheduler: Luigid
-) -> None:
+def test_task_done_just_now_can_run_again(compute: Callable[..., list[str]], tmp_path: Path, scheduler: Luigid) -> None:
     (tmp_path / "go").touch()
     here, there = (Machine(name, tmp_path, scheduler.port) for name in ("here", "there"))
     with here.start(*compute("it")) as first:

@@ -247,9 +247,7 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
 # Each large shard and each manifest is renamed (0, 2, 4 and 11, 13), then old shards are removed; the steps in between
 # remove a temporary name that is gone already.
 @pytest.mark.parametrize("stop", [0, 1, 2, 3, 4, 6, 8, 10, 11, 12, 13, 15, 16])
-def test_a_compaction_killed_before_any_step_loses_nothing_and_the_next_one_completes_it(
-    store: ShardStore, stop: int
-) -> None:
+def test_a_compaction_killed_before_any_step_loses_nothing_and_can_be_completed(store: ShardStore, stop: int) -> None:
     known = named(store, "all")
     with compacting(store, 30, stop):
         pass

@@ -30,9 +30,7 @@ def strings(keys: list[str]) -> pa.Array:
     key=st.sampled_from([hashed, rows.key]),
     cut=st.integers(0, 5),
 )
-def test_places_are_those_of_a_dictionary(
-    wanted: list[int], asked: list[int], key: Callable[[int], str], cut: int
-) -> None:
+def test_places_match_a_dictionary(wanted: list[int], asked: list[int], key: Callable[[int], str], cut: int) -> None:
     expected = {number: place for place, number in enumerate(wanted)}
     index = KeyIndex(strings([key(number) for number in wanted]))
     keys = [key(number) for number in asked]

@@ -54,9 +54,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 
 @pytest.mark.parametrize(("change", "says"), CHANGES.values(), ids=CHANGES)
-def test_other_json_is_refused_with_the_remedy(
-    path: Path, change: Callable[[dict[str, Any]], object], says: str
-) -> None:
+def test_other_json_is_refused_with_a_remedy(path: Path, change: Callable[[dict[str, Any]], object], says: str) -> None:
     MANIFEST.publish(path)
     publish_json(path, change(read_json(path)))
     with pytest.raises(StoreError, match=re.escape(f"{path} {says}") + r".*\. Delete it"):

@@ -38,11 +38,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         for view in range(2)
     ],
 }
-SCHEMAS = {
-    "decode": DECODE,
-    "rejected": REJECTED,
-    "bottleneck": bottleneck_schema(3, "uint8"),
-}
+SCHEMAS = {"decode": DECODE, "rejected": REJECTED, "bottleneck": bottleneck_schema(3, "uint8")}
 
 
 @pytest.fixture(params=SCHEMAS)

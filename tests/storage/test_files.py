@@ -119,9 +119,7 @@ def test_a_folder_does_not_replace_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_a_killed_writer_publishes_nothing_and_its_temporary_is_swept_once_it_is_dead(
-    kind: str, folder: AnyPath
-) -> None:
+def test_a_killed_writer_publishes_nothing_and_leaves_a_temporary_to_sweep(kind: str, folder: AnyPath) -> None:
     with started(WRITER, kind, folder / "thing") as process:
         assert sweep(folder) == 0
         process.send_signal(signal.SIGKILL)
@@ -163,9 +161,7 @@ def test_a_sweep_leaves_other_files_and_subfolders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["花" * 80 + ".parquet", "a" * 255, "🌼" * 63], ids=["3 bytes", "1 byte", "4 bytes"])
-def test_the_longest_names_can_be_published_and_a_query_of_parquet_files_meets_no_temporary(
-    name: str, tmp_path: Path
-) -> None:
+def test_the_longest_names_can_be_published_and_no_parquet_query_finds_temporaries(name: str, tmp_path: Path) -> None:
     with publishing(tmp_path / name):
         assert len(names(tmp_path)) == 1
         assert list(tmp_path.glob("*.parquet")) == []

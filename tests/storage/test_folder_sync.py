@@ -41,9 +41,7 @@ def test_a_mirror_stores_kept_files_and_removes_those_removed_from_it(folder: An
     assert (folder / "last").read_text() == "none"
 
 
-def test_files_that_follow_soon_are_uploaded_later_and_at_the_end_at_the_latest(
-    far: AnyPath, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_that_follow_soon_are_uploaded_at_the_end(far: AnyPath, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_sync, "SECONDS_APART", 3600.0)
     with storage_at(far).mirrored(far) as mirror:
         for number in range(3):

@@ -91,9 +91,7 @@ def take(place: AnyPath) -> float:
         return time.monotonic() - since
 
 
-def test_the_lease_of_a_killed_holder_on_another_machine_expires(
-    folder: UPath, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_lease_of_a_killed_holder_elsewhere_expires(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
     put_bytes(folder / ".lock" / "0000000007", elsewhere())
     with monkeypatch.context() as patience:
         patience.setattr(leases, "EXPIRY_SECONDS", 60.0)
@@ -106,9 +104,7 @@ def test_the_lease_of_a_killed_holder_on_another_machine_expires(
     assert take(folder) < SOON
 
 
-def test_a_lease_that_another_machine_renews_is_waited_for(
-    folder: UPath, object_store: ObjectStore, gateway: Gateway
-) -> None:
+def test_a_lease_renewed_elsewhere_is_waited_for(folder: UPath, object_store: ObjectStore, gateway: Gateway) -> None:
     # Past the gateway, which waits for it.
     lease = UPath(f"{folder}/.lock/0000000001", endpoint_url=object_store.address, skip_instance_cache=True)
     put_bytes(lease, elsewhere())
@@ -162,9 +158,7 @@ def test_a_late_creator_of_a_number_removes_it(folder: UPath) -> None:
     assert [path.name for path in listed(place)] == ["0000000005"]
 
 
-def test_a_lease_is_taken_though_the_answer_was_lost(
-    folder: UPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_answer_does_not_lose_a_lease(folder: UPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "EXPIRY_SECONDS", 60.0)
     gateway.spoil("PUT", Fate.ANSWER_LOST)
     place = to_path(str(folder))
@@ -230,9 +224,7 @@ def test_runs_are_registered_and_a_collection_removes_killed_ones(folder: UPath)
         assert len(listed(folder / ".running")) == 1
 
 
-def test_a_run_on_another_machine_blocks_collection_until_its_lease_expires(
-    folder: UPath, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_elsewhere_blocks_collection_until_it_expires(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
     other = folder / ".running" / "0123456789abcdef"
     put_bytes(other, elsewhere())
     with monkeypatch.context() as patience:

@@ -51,9 +51,7 @@ def watched(gateway: Gateway, far: AnyPath) -> UPath:
     return path
 
 
-def test_a_folder_is_complete_once_its_mark_is_uploaded(
-    impatient: ObjectStore, watched: UPath, gateway: Gateway
-) -> None:
+def test_a_folder_is_complete_once_its_mark_exists(impatient: ObjectStore, watched: UPath, gateway: Gateway) -> None:
     assert impatient
     gateway.decide(lambda request: Fate.HUNG_UP if request.key.endswith(".whole") else Fate.PASSED)
     with pytest.raises(Exception, match="Connection was closed"):
