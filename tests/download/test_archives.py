@@ -152,9 +152,7 @@ WRAPPINGS: list[tuple[list[str], str]] = [
 @pytest.mark.parametrize(
     ("root", "files", "expected"), [*(("tmp_path", *case) for case in WRAPPINGS), ("far_root", *WRAPPINGS[2])]
 )
-def test_the_folder_of_the_label_folders_is_found(
-    root: str, files: list[str], expected: str, request: pytest.FixtureRequest
-) -> None:
+def test_label_folders_are_found(root: str, files: list[str], expected: str, request: pytest.FixtureRequest) -> None:
     folder: AnyPath = request.getfixturevalue(root)
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)

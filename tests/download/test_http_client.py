@@ -26,9 +26,7 @@ Proxied = Callable[..., ProxyServer]
     ["socks5://", "socks5h://", "socks://", "http://", "https://", ""]
     + [f"{scheme}me:hun%2Fter2@" for scheme in ("socks5://", "http://", "")],
 )
-def test_http_and_https_through_a_proxy(
-    prefix: str, trusted: FileServer, server: FileServer, path: Path, proxied: Proxied
-) -> None:
+def test_a_proxy_is_used(prefix: str, trusted: FileServer, server: FileServer, path: Path, proxied: Proxied) -> None:
     proxy = proxied(prefix, ProxyServer(LOGIN if "@" in prefix else None))
     for files in (server, trusted):
         path.unlink(missing_ok=True)
