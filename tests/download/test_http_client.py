@@ -38,8 +38,8 @@ def test_a_proxy_is_used(prefix: str, trusted: FileServer, server: FileServer, p
 
 def test_the_certificate_of_a_proxy_is_verified_even_for_http(server: FileServer, path: Path, proxied: Proxied) -> None:
     proxy = proxied("https://")
-    told = refused(server, path)
-    assert f"or of the proxy ALL_PROXY=https://{proxy.place}, cannot be verified: self-signed certificate" in told
+    error = refused(server, path)
+    assert f"or of the proxy ALL_PROXY=https://{proxy.place}, cannot be verified: self-signed certificate" in error
     assert (proxy.connections, proxy.targets) == (1, [])
 
 
@@ -60,11 +60,11 @@ def test_an_unreachable_proxy_is_retried_and_named_without_its_password(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("HTTP_PROXY", f"{scheme}://me:hunter2@{unused}")
-    told = refused(server, path)
-    assert TRIED in told
-    assert f"refused, through the proxy HTTP_PROXY={scheme}://{unused}" in told
+    error = refused(server, path)
+    assert TRIED in error
+    assert f"refused, through the proxy HTTP_PROXY={scheme}://{unused}" in error
     assert f"through the proxy HTTP_PROXY={scheme}://{unused}; trying again" in caplog.text
-    assert "hunter2" not in told + caplog.text
+    assert "hunter2" not in error + caplog.text
 
 
 def test_an_error_has_a_first_cause(path: Path, unused: str) -> None:
@@ -84,18 +84,18 @@ def test_a_proxy_that_requires_another_login_is_tried_once_and_named(
 ) -> None:
     files: FileServer = request.getfixturevalue(source)
     proxy = proxied(f"{kind}://{login}", ProxyServer(LOGIN))
-    told = refused(files, path)
+    error = refused(files, path)
     asks = (
         f"asks for a user and a password). Write them into ALL_PROXY, as in {kind}://user:password@{proxy.place}, and"
     )
     wanted = "does not accept its user and password). Mend ALL_PROXY and" if login else asks
-    assert f"the proxy ALL_PROXY={kind}://{proxy.place} {wanted} run again" in told
-    assert "hunter2" not in told
+    assert f"the proxy ALL_PROXY={kind}://{proxy.place} {wanted} run again" in error
+    assert "hunter2" not in error
     assert (proxy.connections, files.requests) == (1, [])
 
 
 @pytest.mark.parametrize(
-    ("kind", "answer", "told", "connections"),
+    ("kind", "answer", "error", "connections"),
     [
         ("http", b"HTTP/1.1 403 Forbidden\r\n\r\n", "refuses: 403 Forbidden). Ask whoever runs the proxy", 1),
         ("http", b"HTTP/1.1 405 No tunnels\r\n\r\n", "refuses: 405 No tunnels", 1),
@@ -108,19 +108,19 @@ def test_a_proxy_that_requires_another_login_is_tried_once_and_named(
     ],
 )
 def test_the_answer_of_a_proxy_decides_on_a_retry(
-    kind: str, answer: bytes, told: str, connections: int, safe: FileServer, path: Path, proxied: Proxied
+    kind: str, answer: bytes, error: str, connections: int, safe: FileServer, path: Path, proxied: Proxied
 ) -> None:
     proxy = proxied(f"{kind}://", ProxyServer(answer=answer), "HTTPS_PROXY")
-    said = refused(safe, path)
-    assert told in said
-    assert f"HTTPS_PROXY={kind}://{proxy.place}" in said
+    message = refused(safe, path)
+    assert error in message
+    assert f"HTTPS_PROXY={kind}://{proxy.place}" in message
     assert proxy.connections == connections
 
 
 def test_a_socks_proxy_without_the_server_is_tried_again(path: Path, unused: str, proxied: Proxied) -> None:
     proxy = proxied("socks5://")
-    told = refused(FileServer(b"", url=f"http://{unused}/photos.tgz"), path)
-    assert f"{TRIED}the proxy ALL_PROXY=socks5://{proxy.place} answered: Proxy Server could not connect" in told
+    error = refused(FileServer(b"", url=f"http://{unused}/photos.tgz"), path)
+    assert f"{TRIED}the proxy ALL_PROXY=socks5://{proxy.place} answered: Proxy Server could not connect" in error
     assert proxy.targets == [unused] * 3
 
 
@@ -140,9 +140,9 @@ def test_a_certificate_is_verified_through_a_tunnel_too(safe: FileServer, path: 
 def test_a_server_without_tls_is_asked_once(server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connections = connections_made(monkeypatch)
     server.url = server.url.replace("http:", "https:")
-    told = refused(server, path)
+    error = refused(server, path)
     assert len(connections) == 1
-    assert "there is no TLS that can be used). Check whether it should be http:// in place of https://" in told
+    assert "there is no TLS that can be used). Check whether it should be http:// in place of https://" in error
 
 
 def test_a_proxy_of_http_that_is_called_one_of_https_is_asked_once(
@@ -150,9 +150,9 @@ def test_a_proxy_of_http_that_is_called_one_of_https_is_asked_once(
 ) -> None:
     proxy = proxied("http://")
     monkeypatch.setenv("ALL_PROXY", f"https://{proxy.place}")
-    told = refused(server, path)
+    error = refused(server, path)
     assert proxy.connections == 1
-    assert f"no TLS that can be used, through the proxy ALL_PROXY=https://{proxy.place}). Check whether" in told
+    assert f"no TLS that can be used, through the proxy ALL_PROXY=https://{proxy.place}). Check whether" in error
 
 
 def test_a_handshake_that_breaks_off_is_tried_again(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Names that are not UTF-8: a Western one is guessed and told of, another is refused as a label."""
+"""Names that are not UTF-8: a Western one is guessed and reported, another is refused as a label."""
 
 import re
 import tarfile

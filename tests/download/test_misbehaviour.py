@@ -99,14 +99,14 @@ MISBEHAVIOUR: dict[str, tuple[Fault, str]] = {
 }
 
 
-@pytest.mark.parametrize(("fault", "told"), MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
-def test_misbehaviour_publishes_nothing_and_is_named(server: FileServer, path: Path, fault: Fault, told: str) -> None:
+@pytest.mark.parametrize(("fault", "error"), MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
+def test_misbehaviour_publishes_nothing_and_is_named(server: FileServer, path: Path, fault: Fault, error: str) -> None:
     get(server, path)
     before = left(path)
     server.etag, server.faults = '"two"', [fault] * 100
     begun = time.monotonic()
-    with pytest.raises(DownloadError, match=told) as caught:
-        get(server, path, Expected(verify=verify), SHORT if told == SLOW else LONG)
+    with pytest.raises(DownloadError, match=error) as caught:
+        get(server, path, Expected(verify=verify), SHORT if error == SLOW else LONG)
     assert time.monotonic() - begun < FOREVER / 2
     text = str(caught.value)
     assert len(text) < 900

@@ -18,9 +18,9 @@ HAND_MADE = b"put there by hand"
 
 
 def get(files: FileServer, path: Path) -> tuple[FetchedFile, list[str]]:
-    """Fetch the file; returns the lines that were told too."""
-    told: list[str] = []
-    return fetch_pinned(files.url, path, NullProgress(), told.append, QUICK), told
+    """Fetch the file, and return the reported lines."""
+    lines: list[str] = []
+    return fetch_pinned(files.url, path, NullProgress(), lines.append, QUICK), lines
 
 
 def test_the_first_download_is_pinned_and_one_line_says_so_once(server: FileServer, path: Path) -> None:
@@ -64,17 +64,17 @@ def test_without_its_pin_the_new_file_is_trusted(server: FileServer, path: Path)
     get(server, path)
     server.change(b"another file", '"two"')
     pin_path(path).unlink()
-    fetched, told = get(server, path)
-    assert (fetched.sha256, len(told)) == (server.sha256, 1)
+    fetched, lines = get(server, path)
+    assert (fetched.sha256, len(lines)) == (server.sha256, 1)
     assert path.read_bytes() == b"another file"
     assert pin_path(path).read_text() == f"{server.sha256}  photos.tgz\n"
 
 
 def test_a_file_that_a_person_put_there_is_pinned_without_the_server(server: FileServer, path: Path) -> None:
     sha256 = put(path, HAND_MADE)
-    fetched, told = get(server, path)
+    fetched, lines = get(server, path)
     assert (fetched.sha256, server.requests) == (sha256, [])
-    assert sha256 in told[0]
+    assert sha256 in lines[0]
     assert pin_path(path).read_text() == f"{sha256}  photos.tgz\n"
 
 

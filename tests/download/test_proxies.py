@@ -52,7 +52,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "error"),
     [
         ("socks4://me:hunter2@proxy:1080", "ALL_PROXY=socks4://proxy:1080 cannot be used: only http, https, socks"),
         ("socks4a://proxy", "only http, https, socks, socks5, socks5h can be used"),
@@ -72,9 +72,9 @@ MALFORMED = [
         ("http://pro\udcffxy:3128", r"ALL_PROXY=http://pro\\udcffxy:3128"),
     ],
 )
-def test_an_unusable_proxy_is_named_without_its_login(value: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_proxy_is_named_without_its_login(value: str, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", value)
-    with pytest.raises(FetchError, match=told) as caught:
+    with pytest.raises(FetchError, match=error) as caught:
         found()
     text = f"{caught.value}"
     assert not [secret for secret in ("hun", "ter2") if secret in text]

@@ -153,6 +153,6 @@ def test_task_done_just_now_can_run_again(compute: Words, tmp_path: Path, schedu
         second.says("luigid still lists")
         scheduler.change("stable_done_cooldown_secs", 0)
         assert second.end() == 0, second.said()
-    told, done = second.said().splitlines()
-    assert told == "luigid still lists compute as done; waiting some seconds until it runs compute again."
+    waited, done = second.said().splitlines()
+    assert waited == "luigid still lists compute as done; waiting some seconds until it runs compute again."
     assert done.startswith("compute ")

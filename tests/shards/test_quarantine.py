@@ -27,9 +27,9 @@ def test_a_shard_is_moved_and_the_manifests_that_name_it_are_removed(tmp_path: P
     damaged = damage(tmp_path / "part-1.parquet")
     naming = publish_manifest(tmp_path / "manifests" / "one.json", shards=("part-0.parquet", "part-1.parquet"))
     other = publish_manifest(tmp_path / "manifests" / "other.json", shards=("part-0.parquet",))
-    told = quarantine(damaged)
+    message = quarantine(damaged)
     place = tmp_path / "damaged" / "part-1.parquet"
-    assert told == f"{damaged.path} is damaged. It is now {place}, and is made again."
+    assert message == f"{damaged.path} is damaged. It is now {place}, and is made again."
     assert place.read_bytes() == b"half of"
     assert (damaged.path.exists(), naming.exists(), other.exists()) == (False, False, True)
 

@@ -38,8 +38,8 @@ def there(object_store: ObjectStore) -> AnyPath:
     return root
 
 
-def told(root: AnyPath, apart: tuple[str, ...]) -> list[object]:
-    """All that a survey says, by names relative to the root."""
+def answers(root: AnyPath, apart: tuple[str, ...]) -> list[object]:
+    """All answers of a survey, by names relative to the root."""
     found = storage_at(root).survey(root, apart)
     places = [root, *(root / name for name in (*FILES, "head", "head/damaged", "photos", "photos/x", "nothing"))]
     names = [[path.name for path in found.entries(place)] for place in places]
@@ -51,14 +51,14 @@ def told(root: AnyPath, apart: tuple[str, ...]) -> list[object]:
 
 @pytest.mark.parametrize("apart", [(), ("photos",)], ids=["whole", "a folder apart"])
 def test_a_survey_of_a_store_equals_that_of_a_disk(here: AnyPath, there: AnyPath, apart: tuple[str, ...]) -> None:
-    assert told(there, apart) == told(here, apart)
+    assert answers(there, apart) == answers(here, apart)
     assert storage_at(there).survey(there).measure(there) == measure(there) == measure(here) == DiskUsage(5, 42)
 
 
 def test_a_survey_of_a_store_takes_one_listing(there: AnyPath, gateway: Gateway) -> None:
     there = to_path(str(there))
     with gateway.counting() as counted:
-        told(there, ())
+        answers(there, ())
     assert counted == {"LIST": 1}
 
 

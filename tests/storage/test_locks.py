@@ -59,8 +59,8 @@ def _released() -> Iterator[None]:
 def test_one_process_holds_a_run_and_the_next_one_reports_that_it_waits(folder: AnyPath) -> None:
     lock = folder / "runs" / "flowers" / ".2026-01-31.lock"
     with started(HOLDER, lock) as holder, started(waiting(HOLDER), lock) as waiter:
-        told = "Another process is at the run of flowers for today; waiting until it has ended.\n"
-        assert read_line(waiter) == told
+        message = "Another process is at the run of flowers for today; waiting until it has ended.\n"
+        assert read_line(waiter) == message
         assert read_line(waiter, MOMENT) == ""
         assert finish(holder) == "False False\n"
         assert read_line(waiter) == "inside\n"

@@ -18,13 +18,13 @@ STORES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("store", STORES)
 def test_the_version_of_an_object_changes_with_each_write(store: str) -> None:
-    told = STORES[store]
-    before = _version(told)
-    assert _version(dict(told)) == before
-    for name, value in told.items():
+    facts = STORES[store]
+    before = _version(facts)
+    assert _version(dict(facts)) == before
+    for name, value in facts.items():
         if name.lower() != "size":
             other = value + dt.timedelta(seconds=1) if isinstance(value, dt.datetime) else f"{value}2"
-            assert _version({**told, name: other}) != before
+            assert _version({**facts, name: other}) != before
 
 
 def test_a_store_without_such_facts_gives_no_version() -> None:
