@@ -238,9 +238,9 @@ class Search:
         found: npt.NDArray[np.bool_] = self._holder >= 0
         return found
 
-    def shards(self, which: npt.NDArray[np.bool_] | None = None) -> list[AnyPath]:
-        """Shards that hold rows of the wanted keys, or of those of a mask, bool [N], in the order of names."""
-        holders = np.unique(self._holder if which is None else self._holder[which])
+    def shards(self) -> list[AnyPath]:
+        """Shards that hold rows of the wanted keys, in the order of names."""
+        holders = np.unique(self._holder)
         return sorted(self._shards[holder] for holder in holders[holders >= 0])
 
     def holders(self, which: npt.NDArray[np.bool_]) -> tuple[list[AnyPath], npt.NDArray[np.int64]]:

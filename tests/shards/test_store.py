@@ -88,7 +88,8 @@ def test_a_repeated_search_opens_only_new_shards(store: ShardStore) -> None:
     search.look()
     assert search.found.tolist() == [True, True, False]
     assert search.shards() == sorted([first, second])
-    assert search.shards(np.array([False, True, True])) == [second]
+    (shards, places) = search.holders(np.array([False, True, False]))
+    assert (shards, places.tolist()) == ([second], [0])
 
 
 def test_a_search_forgets_removed_shards_and_finds_their_rows_in_new_ones(store: ShardStore) -> None:
