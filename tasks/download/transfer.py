@@ -56,7 +56,7 @@ class Transfer:
         policy = self._policy
         growing = wait_exponential(multiplier=policy.first_delay, max=policy.max_delay)
         retrying = Retrying(
-            retry=retry_if_exception(self._may_pass),
+            retry=retry_if_exception(self._is_transient),
             stop=lambda _: self._attempts_without_progress >= policy.max_attempts or time.monotonic() > self._end,
             wait=lambda state: max(growing(state), getattr(_error(state), "delay", 0.0)),
             before_sleep=lambda state: _log.warning(
@@ -72,7 +72,7 @@ class Transfer:
             times = "once" if attempts == 1 else f"{attempts} times"
             raise FetchError(f"tried {times}, last: {_reason(exc)}") from exc
 
-    def _may_pass(self, exc: BaseException) -> bool:
+    def _is_transient(self, exc: BaseException) -> bool:
         if isinstance(exc, TransientError):
             return exc.delay <= self._policy.max_retry_after
         return isinstance(exc, httpx.TransportError) and not isinstance(exc, httpx.UnsupportedProtocol)
@@ -165,7 +165,7 @@ class Transfer:
             self._progress.advance(size)
             self._started = True
         # Raw: where a server calls a .tgz "gzip-encoded", the file is the bytes as they lie on the server.
-        for chunk in self._watched(response.iter_raw()):
+        for chunk in self._check_rate(response.iter_raw()):
             size += len(chunk)
             if end is not None and size > end:
                 raise self._restart(f"the server sent more than the {end:,} bytes that it should")
@@ -176,7 +176,7 @@ class Transfer:
         if total is not None and size < total:
             raise TransientError(f"the server sent {size:,} of {total:,} bytes")
 
-    def _watched(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def _check_rate(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield chunks as they come; raise an error where they come too slowly or the time for the file is over."""
         since, received = time.monotonic(), 0
         for chunk in chunks:

@@ -138,21 +138,21 @@ def _merge(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> 
     # Metadata of only some of them does not hold for all rows.
     shared = frozenset.intersection(*(shard.metadata for shard in group))
     schema = store.schema.with_metadata({**dict(shared), MERGED: json.dumps(names)})
-    tables = _regroup(_kept(store, group, repeats), store.rows_per_group)
+    tables = _regroup(_rows_to_keep(store, group, repeats), store.rows_per_group)
     path = publish_shard(store.folder, tables, schema, store.rows_per_group)
     with open_parquet(path) as file:
         rows = file.metadata.num_rows
     return ShardFacts(path, rows, path.stat().st_size, tuple(names), group[0].starts[:0], shared)
 
 
-def _kept(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> Iterator[pa.Table]:
+def _rows_to_keep(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> Iterator[pa.Table]:
     for shard in group:
         repeated = KeyIndex(pa.array(repeats[shard.path].keys.astype(str))) if shard.path in repeats else None
-        for table in _groups(store, shard.path):
+        for table in _row_groups(store, shard.path):
             yield table if repeated is None else table.filter(pa.array(repeated.places(table.column("sha256")) < 0))
 
 
-def _groups(store: ShardStore, shard: AnyPath) -> Iterator[pa.Table]:
+def _row_groups(store: ShardStore, shard: AnyPath) -> Iterator[pa.Table]:
     """Check all bytes of a shard, and read its row groups."""
     # A merged shard is named after its bytes, so damage would go unnoticed from here on.
     file = open_intact(shard, store.open(shard))

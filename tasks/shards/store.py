@@ -70,7 +70,7 @@ class ShardStore:
     def search(self, wanted: pa.Array) -> "Search":
         """Find the shards that hold the wanted keys; the search can be repeated, see `Search`."""
         search = Search(self, wanted)
-        search.look()
+        search.update()
         return search
 
     def found(self, wanted: pa.Array) -> npt.NDArray[np.bool_]:
@@ -171,17 +171,17 @@ class ShardStore:
     def _open_all(
         self, shards: Sequence[AnyPath], index: KeyIndex | None, *, verify: bool
     ) -> Iterator[Opened | ShardGoneError]:
-        look = partial(self._look, index=index)
+        open_one = partial(self._open_one, index=index)
         if not storage_at(self.folder).reads_are_requests:
-            return map(verify_opened, map(look, shards)) if verify else map(look, shards)
-        looked = map_ordered(look, shards, _PARALLEL_SHARDS)
+            return map(verify_opened, map(open_one, shards)) if verify else map(open_one, shards)
+        opened = map_ordered(open_one, shards, _PARALLEL_SHARDS)
         return (
-            map_ordered(verify_opened, looked, _PARALLEL_SHARDS, uncompressed_bytes, _PREFETCH_BYTES)
+            map_ordered(verify_opened, opened, _PARALLEL_SHARDS, uncompressed_bytes, _PREFETCH_BYTES)
             if verify
-            else looked
+            else opened
         )
 
-    def _look(self, shard: AnyPath, index: KeyIndex | None) -> Opened | ShardGoneError:
+    def _open_one(self, shard: AnyPath, index: KeyIndex | None) -> Opened | ShardGoneError:
         try:
             file = self.open(shard)
             try:
@@ -221,12 +221,12 @@ class Search:
         self._shards: list[AnyPath] = []
         self._holder = np.full(len(wanted), -1, np.int32)
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Search the shards that are new; raises StoreError if one is damaged or has other columns."""
-        there, looked = self._store.shards(), set(self._shards)
-        lost = looked.difference(there)
+        there, known = self._store.shards(), set(self._shards)
+        lost = known.difference(there)
         self._holder[np.isin(self._holder, [place for place, shard in enumerate(self._shards) if shard in lost])] = -1
-        new = [shard for shard in there if shard not in looked]
+        new = [shard for shard in there if shard not in known]
         for shard, _, found in self._store.opened(new, self._index):
             places = found[found >= 0]
             self._holder[places[self._holder[places] < 0]] = len(self._shards)

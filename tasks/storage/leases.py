@@ -106,8 +106,8 @@ def acquire(place: "UPath", why: str | None) -> tuple[Lease, bool]:
     while True:
         latest = max(_numbers(place), default=None)
         body = None if latest is None else _read(place / latest)
-        if latest is None or (body is not None and (is_over(body) or timer.is_expired(body))):
-            lease = _take(place, int(latest or 0) + 1)
+        if latest is None or (body is not None and (has_ended(body) or timer.is_expired(body))):
+            lease = _create_next(place, int(latest or 0) + 1)
             if lease is not None:
                 return lease, waited
         elif body is not None:
@@ -158,7 +158,7 @@ def others(place: "UPath", own: "UPath | None", now: float) -> bool:
         if body is None:
             continue
         # A living process of this machine counts, however long the store has not heard of it.
-        if not is_over(body) and (_is_here(body) or now - modified(path) <= EXPIRY_SECONDS):
+        if not has_ended(body) and (_is_here(body) or now - modified(path) <= EXPIRY_SECONDS):
             return True
         over.append(path)
     object_store.remove(over)
@@ -169,7 +169,7 @@ def is_held(path: "UPath") -> bool:
     """Whether a process holds a lease, as far as one look tells."""
     latest = max(_numbers(path), default=None)
     body = None if latest is None else _read(path / latest)
-    return latest is not None and body is not None and not is_over(body) and not _is_expired(path / latest)
+    return latest is not None and body is not None and not has_ended(body) and not _is_expired(path / latest)
 
 
 def clear(path: "UPath") -> None:
@@ -186,7 +186,7 @@ def modified(path: "UPath") -> float:
         return 0
 
 
-def is_over(body: bytes) -> bool:
+def has_ended(body: bytes) -> bool:
     """Whether a lease was released, or its process was one of this machine and has ended."""
     try:
         values = json.loads(body)
@@ -217,7 +217,7 @@ def _is_expired(path: "UPath") -> bool:
             object_store.remove([now])
 
 
-def _take(place: "UPath", number: int) -> Lease | None:
+def _create_next(place: "UPath", number: int) -> Lease | None:
     lease = Lease(place / f"{number:0{_DIGITS}}")
     if not object_store.create(lease.path, lease.body(released=False)):
         return None

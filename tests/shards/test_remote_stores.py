@@ -64,7 +64,7 @@ def test_reading_takes_a_few_requests_a_shard(store: ShardStore, gateway: Gatewa
         (lambda: numbers_at(store, ALL), {**each, "GET": 3 * SHARDS}),
         (lambda: numbers_at(store, range(0, 48, 8)), {**each, "GET": 3 * SHARDS}),
         (lambda: numbers_at(store, [0], store.shards()[:1]), {"LIST": 1, "HEAD": 1, "GET": 3}),
-        (lambda: store.search(keys(*ALL)).look(), {**each, "LIST": 2, "GET": 2 * SHARDS}),
+        (lambda: store.search(keys(*ALL)).update(), {**each, "LIST": 2, "GET": 2 * SHARDS}),
         (lambda: store.append(bottlenecks([99])), {"PUT": 1}),
     ]
     for use, takes in uses:

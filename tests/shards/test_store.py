@@ -85,7 +85,7 @@ def test_a_repeated_search_opens_only_new_shards(store: ShardStore) -> None:
     assert search.found.tolist() == [True, False, False]
     second = store.append(bottlenecks(range(3, 6)))
     cut(first)
-    search.look()
+    search.update()
     assert search.found.tolist() == [True, True, False]
     assert search.shards() == sorted([first, second])
     (shards, places) = search.holders(np.array([False, True, False]))
@@ -96,10 +96,10 @@ def test_a_search_forgets_removed_shards_and_finds_their_rows_in_new_ones(store:
     first, second = (store.append(bottlenecks(range(start, start + 3))) for start in (0, 3))
     search = store.search(keys(1, 4))
     storage_at(first).remove_files([first])
-    search.look()
+    search.update()
     assert search.found.tolist() == [False, True]
     again = store.append(bottlenecks(range(2), first=7))
-    search.look()
+    search.update()
     assert search.found.tolist() == [True, True]
     assert search.shards() == sorted([again, second])
 

@@ -12,7 +12,7 @@ from tests.storage.folders import names
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_sync, "SECONDS_APART", 0.0)
+    monkeypatch.setattr(folder_sync, "UPLOAD_SECONDS", 0.0)
 
 
 def write(here: Path, **texts: str) -> list[Path]:
@@ -42,7 +42,7 @@ def test_a_mirror_stores_kept_files_and_removes_those_removed_from_it(folder: An
 
 
 def test_files_that_follow_soon_are_uploaded_at_the_end(far: AnyPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_sync, "SECONDS_APART", 3600.0)
+    monkeypatch.setattr(folder_sync, "UPLOAD_SECONDS", 3600.0)
     with storage_at(far).mirrored(far) as mirror:
         for number in range(3):
             mirror.settle()

@@ -154,7 +154,7 @@ def test_time_without_a_connection_expires_no_lease(monkeypatch: pytest.MonkeyPa
 def test_a_late_creator_of_a_number_removes_it(folder: UPath) -> None:
     place = folder / ".lock"
     put_bytes(place / "0000000005", elsewhere())
-    assert leases._take(place, 3) is None
+    assert leases._create_next(place, 3) is None
     assert [path.name for path in listed(place)] == ["0000000005"]
 
 
