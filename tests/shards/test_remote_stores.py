@@ -20,7 +20,7 @@ from tasks.storage.files import listed, storage_at
 from tasks.storage.layout import manifest_path
 from tasks.storage.tempfiles import own_scratch
 from tests.shards.rows import bottlenecks, flip_a_bit, key, keys, open_store, publish_manifest, rows_at, rows_of
-from tests.support.servers.gateway import Fate, Gateway
+from tests.support.servers.gateway import Gateway, Outcome
 
 SHARDS, EACH = 6, 8
 ALL = range(SHARDS * EACH)
@@ -118,7 +118,7 @@ def test_a_damaged_shard_is_not_merged(store: ShardStore) -> None:
 
 
 def test_a_shard_without_read_rights_does_not_count_as_damaged(store: ShardStore, gateway: Gateway) -> None:
-    gateway.decide(lambda request: Fate.FORBIDDEN if request.kind == "GET" else Fate.PASSED)
+    gateway.decide(lambda request: Outcome.FORBIDDEN if request.kind == "GET" else Outcome.PASSED)
     for wanted in (ALL, range(0, 48, 8)):
         with (
             pytest.raises(MachineError, match=r"object store cannot be used \(.*AccessDenied"),

@@ -19,7 +19,7 @@ from tasks.storage.leases import acquire
 from tasks.storage.object_store import put_bytes
 from tests.storage.processes import SHARER, started, waiting
 from tests.support.processes import TIMEOUT, read_line, run, until
-from tests.support.servers.gateway import Fate, Gateway, Request
+from tests.support.servers.gateway import Gateway, Outcome, Request
 from tests.support.servers.object_store import ObjectStore
 
 FORKER = """
@@ -112,10 +112,10 @@ def test_a_lease_renewed_elsewhere_is_waited_for(folder: UPath, object_store: Ob
     # that find nothing new a lease is over.
     looks = count(1)
 
-    def renew(request: Request) -> Fate:
+    def renew(request: Request) -> Outcome:
         if request.kind == "GET" and (look := next(looks)) <= 30:
             put_bytes(lease, elsewhere(look))
-        return Fate.PASSED
+        return Outcome.PASSED
 
     gateway.decide(renew)
     take(to_path(str(folder)))
@@ -160,7 +160,7 @@ def test_a_late_creator_of_a_number_removes_it(folder: UPath) -> None:
 
 def test_a_lost_answer_does_not_lose_a_lease(folder: UPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "EXPIRY_SECONDS", 60.0)
-    gateway.spoil("PUT", Fate.ANSWER_LOST)
+    gateway.spoil("PUT", Outcome.ANSWER_LOST)
     place = to_path(str(folder))
     assert take(place) < SOON
     assert not storage_at(place).is_locked(place)
@@ -171,11 +171,11 @@ def test_a_release_without_a_connection_ends_in_time_and_raises_nothing(
 ) -> None:
     monkeypatch.setattr(leases, "_RELEASE_TIMEOUT", 0.3)
     with lock_folder(to_path(str(folder))):
-        gateway.decide(lambda _: Fate.HUNG_UP)
+        gateway.decide(lambda _: Outcome.HUNG_UP)
         since = time.monotonic()
     # The library's own attempts take half a minute.
     assert time.monotonic() - since < 15
-    gateway.decide(lambda _: Fate.PASSED)
+    gateway.decide(lambda _: Outcome.PASSED)
     assert take(to_path(str(folder))) > 0.9
 
 

@@ -17,7 +17,7 @@ from tasks.storage.survey import DiskUsage
 from tasks.storage.tempfiles import scratch
 from tests.storage.folders import names, publish_two
 from tests.support.processes import run
-from tests.support.servers.gateway import Fate, Gateway
+from tests.support.servers.gateway import Gateway, Outcome
 from tests.support.servers.object_store import ObjectStore
 
 FORKED = """
@@ -53,10 +53,10 @@ def watched(gateway: Gateway, far: AnyPath) -> UPath:
 
 def test_a_folder_is_complete_once_its_mark_exists(impatient: ObjectStore, watched: UPath, gateway: Gateway) -> None:
     assert impatient
-    gateway.decide(lambda request: Fate.HUNG_UP if request.key.endswith(".whole") else Fate.PASSED)
+    gateway.decide(lambda request: Outcome.HUNG_UP if request.key.endswith(".whole") else Outcome.PASSED)
     with pytest.raises(Exception, match="Connection was closed"):
         publish_two(watched / "it")
-    gateway.decide(lambda _: Fate.PASSED)
+    gateway.decide(lambda _: Outcome.PASSED)
     assert not is_there(watched / "it")
     publish_two(watched / "it")
     assert is_there(watched / "it")
@@ -93,9 +93,9 @@ def test_one_of_many_concurrent_creators_of_an_object_succeeds(far: AnyPath) -> 
 
 
 def test_the_creator_of_an_object_is_known_though_the_answer_was_lost(watched: UPath, gateway: Gateway) -> None:
-    gateway.spoil("PUT", Fate.ANSWER_LOST)
+    gateway.spoil("PUT", Outcome.ANSWER_LOST)
     assert object_store.create(watched / "it", b"ours")
-    gateway.spoil("PUT", Fate.ANSWER_LOST)
+    gateway.spoil("PUT", Outcome.ANSWER_LOST)
     assert not object_store.create(watched / "it", b"another")
     assert (watched / "it").read_bytes() == b"ours"
 
@@ -103,10 +103,10 @@ def test_the_creator_of_an_object_is_known_though_the_answer_was_lost(watched: U
 def test_an_answer_that_breaks_off_is_asked_for_again(watched: UPath, gateway: Gateway) -> None:
     text = "a" * 100_000
     publish_json(watched / "it.json", text)
-    for fate in (Fate.CUT_OFF, Fate.HUNG_UP, Fate.REFUSED):
-        gateway.spoil("GET", fate)
+    for outcome in (Outcome.CUT_OFF, Outcome.HUNG_UP, Outcome.REFUSED):
+        gateway.spoil("GET", outcome)
         assert read_json(watched / "it.json") == text
-    gateway.spoil("GET", Fate.CUT_OFF)
+    gateway.spoil("GET", Outcome.CUT_OFF)
     assert read_json(local(watched / "it.json")) == text
 
 
@@ -140,10 +140,10 @@ def test_many_objects_are_removed_in_few_requests_with_errors_reported(watched: 
     files = [watched / f"{number}" for number in range(50)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda file: publish_bytes(file, b"it"), files))
-    gateway.decide(lambda request: Fate.FORBIDDEN if request.kind in {"DELETE", "POST"} else Fate.PASSED)
+    gateway.decide(lambda request: Outcome.FORBIDDEN if request.kind in {"DELETE", "POST"} else Outcome.PASSED)
     for some in (files[:2], files):
         with pytest.raises(PermissionError):
             storage_at(watched).remove_files(some)
-    gateway.decide(lambda _: Fate.PASSED)
+    gateway.decide(lambda _: Outcome.PASSED)
     storage_at(watched).remove_files(files)
     assert names(watched) == []
