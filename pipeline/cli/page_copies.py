@@ -24,7 +24,7 @@ class PageCopies:
     """
 
     def __init__(self, root: DataRoot) -> None:
-        self._root, self._folder = root, root.storage.kept_here(root.path)
+        self._root, self._folder = root, root.storage.staging_for(root.path)
 
     def copy(self, page: AnyPath) -> Path:
         """Copy a page.

@@ -83,7 +83,7 @@ def _fetched(url: str, folder: AnyPath, progress: Progress) -> AnyPath:
     from tasks.download.staging import staged
 
     name = fetched_name(url)
-    here = storage_at(folder).kept_here(folder)
+    here = storage_at(folder).staging_for(folder)
     if here == folder:
         return fetch_pinned(url, here / name, progress, progress.tell).path
     locked = pinned_sha256(folder / name)

@@ -114,7 +114,7 @@ def quantise_network(network: Callable[[Any], Any], decode: DecodeSettings, name
 def _draw_calibration(decode: DecodeSettings) -> Iterator[npt.NDArray[np.float32]]:
     """Draw pictures, float32 [1, size, size, 3]; the first one has a black and a white pixel for the full range."""
     for index in range(CALIBRATION_PICTURES):
-        picture = read_pixels(decode_photo(draw_photo(0, index), decode).image)[None].astype(np.float32)
+        picture = read_pixels(decode_photo(draw_photo(index), decode).image)[None].astype(np.float32)
         if index == 0:
             picture[0, 0, 0], picture[0, -1, -1] = 0, 255
         yield picture

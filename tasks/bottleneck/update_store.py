@@ -69,7 +69,7 @@ def update_store(wanted: WantedPhotos, inputs: EmbedInputs, embed: Callable[[Pen
         pending = pictured.found.copy()
         pending[pending] = ~embedded.found
         embed(PendingPhotos(missing, *pictured.holders(pending)))
-        embedded.look()
+        embedded.update()
     return EmbedCounts(len(missing), len(there) - len(missing), tuple(shard.name for shard in embedded.shards()))
 
 

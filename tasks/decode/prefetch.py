@@ -16,7 +16,7 @@ from tasks.decode.photo_file import LARGE_FILE, MAX_BYTES, DecodeResult, Photo
 from tasks.decode.rejections import CHANGED, unread
 from tasks.paths import AnyPath
 from tasks.snapshot.photo_io import photo_sha256, read_photo
-from tasks.storage.remote_listing import AT_ONCE
+from tasks.storage.object_store import PARALLEL_REQUESTS
 
 RunBatch = Callable[[Sequence[Photo]], list[DecodeResult]]
 #: Starts to prepare a batch. The function that it returns waits for that, and passes the batch to the `RunBatch`.
@@ -26,7 +26,7 @@ Prepare = Callable[[RunBatch, Sequence[Photo]], Callable[[], list[DecodeResult]]
 @contextmanager
 def prefetching(remote: AnyPath, copies: Path) -> Iterator[Prepare]:
     """Fetch batches of photos from an object store into a folder; a copy is deleted once it is processed."""
-    threads = ThreadPoolExecutor(AT_ONCE)
+    threads = ThreadPoolExecutor(PARALLEL_REQUESTS)
 
     def prepare(run: RunBatch, batch: Sequence[Photo]) -> Callable[[], list[DecodeResult]]:
         return partial(_finish, run, batch, [threads.submit(_fetch, photo, remote, copies) for photo in batch], copies)

@@ -68,7 +68,7 @@ def fetch(
     try:
         with open_partial(path) as partial:
             state = _read_state(path)
-            present = _present(path, expected, state)
+            present = _find_present(path, expected, state)
             if present and (state is None or present.sha256 == expected.sha256):
                 return present
             unchanged = state and present == state.file and state.origin.url == url_identity(url)
@@ -97,7 +97,7 @@ def state_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _present(path: Path, expected: Expected, state: _State | None) -> FetchedFile | None:
+def _find_present(path: Path, expected: Expected, state: _State | None) -> FetchedFile | None:
     """Return the file that is there, if it is as expected; or its state, if the file is used up."""
     if state and expected.sha256 in {None, state.file.sha256} and expected.is_used_up(state.file.sha256):
         return state.file

@@ -20,7 +20,7 @@ from tasks.download.retry_policy import FetchError, TransientError
 _MAX_REDIRECTS = 20
 #: OpenSSL's reasons for a peer that speaks no TLS, or none that is still safe.
 _NO_TLS = {"WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
-#: httpcore's messages for what a SOCKS proxy refuses however often it is asked.
+#: httpcore's messages for permanent refusals of a SOCKS proxy.
 _SOCKS_REFUSALS = ("not allowed by ruleset", "Command not supported", "Address type not supported")
 _SOCKS_LOGIN = ("Requested ", "Invalid username")
 

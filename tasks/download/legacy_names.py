@@ -1,4 +1,4 @@
-"""Names in an archive that are not UTF-8: guess their encoding where that is safe, or list what they could be."""
+"""Decodes names in an archive that are not UTF-8: by a guess where it is safe, else an error lists the candidates."""
 
 import re
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ class NameDecoder:
         return "/".join([*(self._part(part, oem, self._folders) for part in folders), self._part(file, oem)])
 
     def note(self) -> str | None:
-        """Return what the user has to know of guessed names, as a sentence."""
+        """Return a note for the user on the guessed names, in sentences; None if there are none."""
         if not self._guessed:
             return None
         return (
@@ -140,7 +140,7 @@ def _has_double_bytes(raw: bytes) -> bool:
 
 
 def _is_plausible(text: str) -> bool:
-    """Whether all beyond ASCII are letters, and capitals only where a word begins or is all capitals."""
+    """Whether all characters beyond ASCII are letters, and capitals among them begin a word or fill it."""
     return _has_letters_only(text) and not any(
         not word.isupper() and any(letter.isupper() and not letter.isascii() for letter in word[1:])
         for word in _WORD.findall(text)
@@ -148,5 +148,5 @@ def _is_plausible(text: str) -> bool:
 
 
 def _has_letters_only(text: str) -> bool:
-    """Whether all beyond ASCII are letters; ª and º are hardly in labels, but often what Cyrillic looks like."""
+    """Whether all characters beyond ASCII are letters, but not ª and º, as which Cyrillic is often misread."""
     return all(sign.isascii() or (category(sign)[0] == "L" and sign not in "ªº") for sign in text)

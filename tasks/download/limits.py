@@ -39,7 +39,11 @@ class ExtractionLimit:
         self._unpacked = 0
 
     def spend(self, count: int, read: int) -> None:
-        """Count `count` bytes before they are written, the last of those that `read` bytes of the archive unpack to.
+        """Count unpacked bytes before they are written.
+
+        Args:
+            count: Number of bytes that were unpacked since the last call.
+            read: Number of bytes of the archive that were read so far.
 
         Raises:
             ArchiveRejectedError: The bytes are too many, or too many for so small an archive.

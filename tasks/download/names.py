@@ -12,7 +12,7 @@ from tasks.download.limits import ArchiveRejectedError
 
 #: Folders above a file; removing deeper trees runs out of open files.
 _MAX_DEPTH = 32
-#: Bytes of one part of a name, and of all of it: what file systems take, with room for the data root before it.
+#: Most bytes of one part of a name, and of all of it: the limits of file systems, less room for the data root.
 _MAX_PART, _MAX_NAME = 255, 1024
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _DRIVE = re.compile("[A-Za-z]:")
@@ -39,7 +39,7 @@ class ArchiveNames:
         self._merged_folders: dict[str, None] = {}
 
     def notes(self) -> list[str]:
-        """Return what the user has to know of the names, in sentences."""
+        """Return notes for the user on the names, in sentences."""
         notes = [note] if (note := self.decoder.note()) else []
         if self._merged_folders:
             notes.append(

@@ -141,7 +141,7 @@ def _exempts(entry: str, url: httpx.URL) -> bool:
 
 
 def _is_below(name: str, url: httpx.URL) -> bool:
-    """Whether a URL's host has this name or is below it; of `.example.org` only what is below it counts."""
+    """Whether a URL's host has this name or is a subdomain of it; `.example.org` covers subdomains alone."""
     bare = name.removeprefix("*").strip(".")
     # Both as people write it, and as the resolver is asked for it.
     hosts = [host.lower().rstrip(".") for host in (url.host, url.raw_host.decode("ascii"))]

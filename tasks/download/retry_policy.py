@@ -1,4 +1,4 @@
-"""Which errors of a transfer are retried, and for how long."""
+"""Errors of a transfer, and the policy by which it is retried."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ class FetchError(Exception):
 
     Args:
         reason: The cause, in a few words.
-        remedy: What to do, as a sentence that "and run again" ends.
+        remedy: The remedy, as a sentence that "and run again" ends.
     """
 
     def __init__(self, reason: str, remedy: str = "Check the URL and the connection") -> None:

@@ -39,7 +39,7 @@ class LastSnapshot(NamedTuple):
 
 
 def last_snapshot(root: DataRoot, dataset: str, until: dt.date, *, earlier: bool = False) -> LastSnapshot | None:
-    """Find the newest snapshot of a dataset until a date, or earlier than the date.
+    """Find the newest snapshot of a dataset until a date; with `earlier`, one of an earlier date.
 
     A snapshot that is gone or whose manifest is damaged counts as absent.
     """

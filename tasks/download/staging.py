@@ -20,7 +20,7 @@ def staged(home: AnyPath, name: str) -> Iterator[Path]:
 
     Its state and its pin are copied from an object store, and back to it if the block changes them.
     """
-    file = storage_at(home).kept_here(home) / name
+    file = storage_at(home).staging_for(home) / name
     if file.parent == home:
         yield file
         return

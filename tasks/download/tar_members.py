@@ -14,7 +14,7 @@ from tasks.download.names import ArchiveNames
 from tasks.file_types import BZIP2, GZIP, XZ, FileType, other_type
 
 #: Bytes that are read at once: few, as all but the first are copied for each of the streams that lie in them.
-_INPUT = 1 << 16
+_INPUT_BYTES = 1 << 16
 #: Bytes that tarfile may read to find a member: its header, its long name, its PAX headers.
 _MAX_HEADER = 1 << 18
 #: Memory that xz may need; `xz -9` needs 65 MiB.
@@ -92,18 +92,18 @@ class DecompressedStream:
 
 def _decompress(file: IO[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
     """Decompress a file of one stream or more, between and after which there may be zeros."""
-    data = file.read(_INPUT)
+    data = file.read(_INPUT_BYTES)
     while data:
         decompressor = make()
         while not decompressor.eof:
             # zlib hands back the input that it did not need; the others keep it.
-            if not data and getattr(decompressor, "needs_input", True) and not (data := file.read(_INPUT)):
+            if not data and getattr(decompressor, "needs_input", True) and not (data := file.read(_INPUT_BYTES)):
                 raise EOFError("it ends in the middle")
             if piece := decompressor.decompress(data, PIECE):
                 yield piece
             data = getattr(decompressor, "unconsumed_tail", b"")
         data = decompressor.unused_data
-        while not (data := data.lstrip(b"\0")) and (data := file.read(_INPUT)):
+        while not (data := data.lstrip(b"\0")) and (data := file.read(_INPUT_BYTES)):
             pass
 
 

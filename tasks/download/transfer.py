@@ -36,8 +36,8 @@ class Transfer:
         self._policy = policy
         self._end = time.monotonic() + policy.max_seconds
         self._started = False
-        self._most = partial.size
-        self._fruitless = 0
+        self._largest = partial.size
+        self._attempts_without_progress = 0
 
     def run(self, conditions: Mapping[str, str]) -> Origin | None:
         """Fetch the whole file, if it is another version than the one that the headers `conditions` name.
@@ -56,8 +56,8 @@ class Transfer:
         policy = self._policy
         growing = wait_exponential(multiplier=policy.first_delay, max=policy.max_delay)
         retrying = Retrying(
-            retry=retry_if_exception(self._may_pass),
-            stop=lambda _: self._fruitless >= policy.max_attempts or time.monotonic() > self._end,
+            retry=retry_if_exception(self._is_transient),
+            stop=lambda _: self._attempts_without_progress >= policy.max_attempts or time.monotonic() > self._end,
             wait=lambda state: max(growing(state), getattr(_error(state), "delay", 0.0)),
             before_sleep=lambda state: _log.warning(
                 "%s: %s; trying again in %.0f s", self._shown, _reason(_error(state)), state.upcoming_sleep
@@ -72,7 +72,7 @@ class Transfer:
             times = "once" if attempts == 1 else f"{attempts} times"
             raise FetchError(f"tried {times}, last: {_reason(exc)}") from exc
 
-    def _may_pass(self, exc: BaseException) -> bool:
+    def _is_transient(self, exc: BaseException) -> bool:
         if isinstance(exc, TransientError):
             return exc.delay <= self._policy.max_retry_after
         return isinstance(exc, httpx.TransportError) and not isinstance(exc, httpx.UnsupportedProtocol)
@@ -94,9 +94,9 @@ class Transfer:
         finally:
             # Only bytes beyond all earlier ones count, and only more than a few: a server that always breaks off at the
             # same place, or sends byte after byte, must not keep us for ever.
-            grown = self._partial.size > self._most + self._policy.min_bytes
-            self._fruitless = 0 if grown else self._fruitless + 1
-            self._most = max(self._most, self._partial.size)
+            grown = self._partial.size > self._largest + self._policy.min_bytes
+            self._attempts_without_progress = 0 if grown else self._attempts_without_progress + 1
+            self._largest = max(self._largest, self._partial.size)
 
     def _resumable(self) -> Origin | None:
         """Return the version of the bytes that are there, if more can be appended; delete them if not."""
@@ -165,7 +165,7 @@ class Transfer:
             self._progress.advance(size)
             self._started = True
         # Raw: where a server calls a .tgz "gzip-encoded", the file is the bytes as they lie on the server.
-        for chunk in self._watched(response.iter_raw()):
+        for chunk in self._check_rate(response.iter_raw()):
             size += len(chunk)
             if end is not None and size > end:
                 raise self._restart(f"the server sent more than the {end:,} bytes that it should")
@@ -176,7 +176,7 @@ class Transfer:
         if total is not None and size < total:
             raise TransientError(f"the server sent {size:,} of {total:,} bytes")
 
-    def _watched(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def _check_rate(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield chunks as they come; raise an error where they come too slowly or the time for the file is over."""
         since, received = time.monotonic(), 0
         for chunk in chunks:

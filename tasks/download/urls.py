@@ -17,6 +17,6 @@ def redact_url(url: str) -> str:
 
 
 def url_identity(url: str) -> str:
-    """Redact a URL for the disk; a hash of all of it keeps apart URLs that differ only in what is removed."""
+    """Redact a URL for the disk; a hash of the whole keeps URLs apart that differ in the removed parts only."""
     redacted = redact_url(url)
     return url if redacted == url else f"{redacted}#{hashlib.sha256(url.encode()).hexdigest()[:16]}"

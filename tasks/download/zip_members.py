@@ -84,7 +84,7 @@ def _read(opened: zipfile.ZipFile, member: zipfile.ZipInfo, limit: ExtractionLim
 
 
 def _check_list(archive: ArchiveFile, opened: zipfile.ZipFile, listed: list[zipfile.ZipInfo]) -> None:
-    """Reject what zipfile accepts: members that share their bytes or are not listed, and bytes after the end."""
+    """Reject members that share their bytes or are not listed, and bytes after the end: zipfile accepts them."""
     if len(listed) > limits.MAX_FILES:
         raise ArchiveRejectedError(f"it holds {len(listed):,} files and folders, and {limits.MAX_FILES:,} are the most")
     end = 0

@@ -99,7 +99,7 @@ class Worker(luigi.worker.Worker):
         return time.monotonic() - self._rerun_since < _RERUN_TIMEOUT and self.add(root)
 
     def _wait_for(self, answer: GetWorkResponse) -> None:
-        """Report what other workers run, and take over tasks in which they failed or were killed."""
+        """Report the tasks of other workers, and take over those in which they failed or were killed."""
         # luigid itself looks for lost workers once a minute.
         self._scheduler.prune()
         running = {task["task_id"]: task.get("host", "Another machine") for task in answer.running_tasks}

@@ -20,7 +20,7 @@ from tasks.shards.manifests import rename_shards
 from tasks.shards.merge_plan import Repeats, ShardFacts, plan_merges
 from tasks.shards.parquet import open_parquet, publish_shard
 from tasks.shards.schemas import SCHEMA_VERSION
-from tasks.shards.shard import MERGED, open_whole, reading
+from tasks.shards.shard import MERGED, open_intact, reading
 from tasks.shards.store import ShardStore
 from tasks.storage.files import listed, lock_folder, storage_at
 from tasks.storage.layout import DataRoot
@@ -75,7 +75,7 @@ def open_store(folder: AnyPath, rows_per_group: Mapping[str, int]) -> ShardStore
 
 
 def plan_compaction(store: ShardStore, rows_per_shard: int) -> Compacted:
-    """Compute what `run_compaction` would do, and change nothing."""
+    """Compute the result of `run_compaction`, and change nothing."""
     plan = plan_merges(store, rows_per_shard)
     before = Extent.of(plan.shards)
     shards = before.shards - sum(len(group) - 1 for group in plan.groups)
@@ -97,7 +97,7 @@ def run_compaction(store: ShardStore, rows_per_shard: int, progress: Progress) -
     Raises:
         StoreError: A shard is damaged or has other columns, or the disk is full; merged shards are kept.
     """
-    with lock_folder(store.folder), _writing(store.folder):
+    with lock_folder(store.folder), _explain_write_errors(store.folder):
         plan = plan_merges(store, rows_per_shard)
         progress.start(sum(shard.rows for group in plan.groups for shard in group), "rows")
         written = []
@@ -106,7 +106,7 @@ def run_compaction(store: ShardStore, rows_per_shard: int, progress: Progress) -
             merged = _merge(store, group, plan.repeats)
             written.append(merged)
             into.update((shard.path.name, merged.path.name) for shard in group)
-            rename_shards(store.folder / "manifests", _whereabouts(into, plan.repeats))
+            rename_shards(store.folder / "manifests", _new_shards(into, plan.repeats))
             storage_at(store.folder).remove_files([shard.path for shard in group])
             progress.advance(sum(shard.rows for shard in group))
     kept = set(plan.shards) - {shard for group in plan.groups for shard in group}
@@ -114,7 +114,7 @@ def run_compaction(store: ShardStore, rows_per_shard: int, progress: Progress) -
 
 
 @contextmanager
-def _writing(folder: AnyPath) -> Iterator[None]:
+def _explain_write_errors(folder: AnyPath) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
@@ -124,7 +124,7 @@ def _writing(folder: AnyPath) -> Iterator[None]:
         ) from exc
 
 
-def _whereabouts(into: Mapping[str, str], repeats: Repeats) -> dict[str, set[str]]:
+def _new_shards(into: Mapping[str, str], repeats: Repeats) -> dict[str, set[str]]:
     """Names of the shards that have the rows of each merged shard now: the large one, and owners of duplicates."""
     places = {name: {merged} for name, merged in into.items()}
     for shard, repeated in repeats.items():
@@ -138,24 +138,24 @@ def _merge(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> 
     # Metadata of only some of them does not hold for all rows.
     shared = frozenset.intersection(*(shard.metadata for shard in group))
     schema = store.schema.with_metadata({**dict(shared), MERGED: json.dumps(names)})
-    tables = _regroup(_kept(store, group, repeats), store.rows_per_group)
+    tables = _regroup(_rows_to_keep(store, group, repeats), store.rows_per_group)
     path = publish_shard(store.folder, tables, schema, store.rows_per_group)
     with open_parquet(path) as file:
         rows = file.metadata.num_rows
     return ShardFacts(path, rows, path.stat().st_size, tuple(names), group[0].starts[:0], shared)
 
 
-def _kept(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> Iterator[pa.Table]:
+def _rows_to_keep(store: ShardStore, group: Sequence[ShardFacts], repeats: Repeats) -> Iterator[pa.Table]:
     for shard in group:
         repeated = KeyIndex(pa.array(repeats[shard.path].keys.astype(str))) if shard.path in repeats else None
-        for table in _groups(store, shard.path):
+        for table in _row_groups(store, shard.path):
             yield table if repeated is None else table.filter(pa.array(repeated.places(table.column("sha256")) < 0))
 
 
-def _groups(store: ShardStore, shard: AnyPath) -> Iterator[pa.Table]:
+def _row_groups(store: ShardStore, shard: AnyPath) -> Iterator[pa.Table]:
     """Check all bytes of a shard, and read its row groups."""
     # A merged shard is named after its bytes, so damage would go unnoticed from here on.
-    file = open_whole(shard, store.open(shard))
+    file = open_intact(shard, store.open(shard))
     try:
         for number in range(file.num_row_groups):
             with reading(shard):

@@ -11,7 +11,7 @@ from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.storage.files import listed, publish_json, read_json, storage_at
 
 #: Seconds for which a manifest of an object store is cached: it does no harm if another process removes it meanwhile.
-_SECONDS = 5.0
+_CACHE_SECONDS = 5.0
 _read: dict[str, tuple[float, "Manifest"]] = {}
 
 
@@ -53,7 +53,7 @@ def read_manifest(path: AnyPath) -> Manifest:
         StoreError: It is damaged or of another version.
     """
     asked, manifest = _read.get(str(path), (0.0, None))
-    if manifest is None or time.monotonic() - asked > _SECONDS:
+    if manifest is None or time.monotonic() - asked > _CACHE_SECONDS:
         manifest = _read_now(path)
         if storage_at(path).reads_are_requests:
             _read[str(path)] = time.monotonic(), manifest

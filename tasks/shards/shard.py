@@ -19,8 +19,8 @@ from tasks.storage.files import storage_at
 #: Metadata of a merged shard: the names of the shards it replaces, as JSON.
 MERGED = b"merged"
 _OTHER_BYTES = "its bytes are not those that it is named after"
-#: Shards that were checked by `check_whole`: path, inode, bytes, mtime.
-_whole: set[tuple[AnyPath, int, int, int]] = set()
+#: Shards that were checked by `check_intact`: path, inode, bytes, mtime.
+_intact: set[tuple[AnyPath, int, int, int]] = set()
 
 
 class ShardGoneError(DamagedError):
@@ -86,23 +86,23 @@ def reading(shard: AnyPath) -> Iterator[None]:
         # Intact bytes are not to blame: the disk cannot be read, or memory is short. The libraries of object stores
         # raise the same error for a refused request as for damage.
         doubtful = isinstance(exc, MemoryError) or (isinstance(exc, OSError) and storage_at(shard).reads_are_requests)
-        if getattr(exc, "errno", None) is not None or (doubtful and is_whole(shard)):
+        if getattr(exc, "errno", None) is not None or (doubtful and is_intact(shard)):
             raise
         raise damaged(shard, f"{exc}") from exc
 
 
-def is_whole(shard: AnyPath) -> bool:
+def is_intact(shard: AnyPath) -> bool:
     """Whether a shard is named after its bytes."""
     with storage_at(shard).fetched(shard) as copy:
         return _is_named_after(shard, copy)
 
 
-def check_whole(shard: AnyPath) -> None:
+def check_intact(shard: AnyPath) -> None:
     """Compare a shard's bytes with its name, once per process and version of the file.
 
     The checksums of pages cover neither their headers nor the footer: of 39,968 bits of a small shard 41 could be
-    flipped and give other rows without an error. A missing shard passes: who has it open can read it, and the
-    compaction that removed it has checked it.
+    flipped and give other rows without an error. A missing shard passes: an open file stays readable, and the
+    compaction that removed the shard has checked it.
 
     Raises:
         DamagedError: The shard is not named after its bytes.
@@ -110,15 +110,15 @@ def check_whole(shard: AnyPath) -> None:
     try:
         status = shard.stat()
         found = (shard, status.st_ino, status.st_size, status.st_mtime_ns)
-        if found not in _whole and not is_whole(shard):
+        if found not in _intact and not is_intact(shard):
             raise damaged(shard, _OTHER_BYTES)
     except FileNotFoundError:
         return
-    _whole.add(found)
+    _intact.add(found)
 
 
-def make_whole(found: Opened | ShardGoneError) -> Opened | ShardGoneError:
-    """Check all bytes of a shard if it is mostly wanted; see `open_whole`.
+def verify_opened(found: Opened | ShardGoneError) -> Opened | ShardGoneError:
+    """Check all bytes of a shard if it is mostly wanted; see `open_intact`.
 
     Raises:
         DamagedError: The shard is not named after its bytes.
@@ -126,7 +126,7 @@ def make_whole(found: Opened | ShardGoneError) -> Opened | ShardGoneError:
     if isinstance(found, ShardGoneError) or not found.mostly_wanted:
         return found
     try:
-        return found._replace(file=open_whole(found.shard, found.file))
+        return found._replace(file=open_intact(found.shard, found.file))
     except ShardGoneError as exc:
         return exc
     except BaseException:
@@ -135,14 +135,14 @@ def make_whole(found: Opened | ShardGoneError) -> Opened | ShardGoneError:
 
 
 def uncompressed_bytes(found: Opened | ShardGoneError) -> int:
-    """About the number of bytes that `make_whole` fetches from an object store."""
+    """Estimate the number of bytes that `verify_opened` fetches from an object store."""
     if isinstance(found, ShardGoneError) or not found.mostly_wanted:
         return 0
     metadata = found.file.metadata
     return sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
 
 
-def open_whole(shard: AnyPath, file: pq.ParquetFile) -> pq.ParquetFile:
+def open_intact(shard: AnyPath, file: pq.ParquetFile) -> pq.ParquetFile:
     """Check all bytes of an open shard; one of an object store is fetched whole, and `file` is closed.
 
     Raises:
@@ -151,7 +151,7 @@ def open_whole(shard: AnyPath, file: pq.ParquetFile) -> pq.ParquetFile:
     """
     storage = storage_at(shard)
     if not storage.reads_are_requests:
-        check_whole(shard)
+        check_intact(shard)
         return file
     file.close(force=True)
     with reading(shard), storage.fetched(shard) as copy:

@@ -18,21 +18,21 @@ from tasks.shards.parquet import open_parquet, publish_shard
 from tasks.shards.shard import (
     Opened,
     ShardGoneError,
-    check_whole,
-    make_whole,
+    check_intact,
     merged_into,
     places_in,
     reading,
     rows_in,
     uncompressed_bytes,
+    verify_opened,
 )
 from tasks.storage.errors import DamagedError
 from tasks.storage.files import listed, storage_at, sweep
 
 #: Shards of an object store that are opened in parallel: each takes a few requests, one after the other.
-_AT_ONCE = 8
+_PARALLEL_SHARDS = 8
 #: Bytes of shards that are fetched ahead, except one larger shard: about eight shards of pictures.
-_AHEAD = 2**28
+_PREFETCH_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ShardStore:
     def search(self, wanted: pa.Array) -> "Search":
         """Find the shards that hold the wanted keys; the search can be repeated, see `Search`."""
         search = Search(self, wanted)
-        search.look()
+        search.update()
         return search
 
     def found(self, wanted: pa.Array) -> npt.NDArray[np.bool_]:
@@ -98,7 +98,7 @@ class ShardStore:
             StoreError: A shard has other columns.
         """
         missing = np.ones(len(wanted), bool)
-        for shard, file, places in self.opened(shards, KeyIndex(wanted), whole=True) if len(wanted) else ():
+        for shard, file, places in self.opened(shards, KeyIndex(wanted), verify=True) if len(wanted) else ():
             take = places >= 0
             take[take] = missing[places[take]]
             yield from rows_in(shard, file, take, columns)
@@ -116,21 +116,21 @@ class ShardStore:
         Yields:
             The metadata of a shard, and some of its rows.
         """
-        for shard, file, places in self.opened(None, KeyIndex(wanted), whole=True) if len(wanted) else ():
+        for shard, file, places in self.opened(None, KeyIndex(wanted), verify=True) if len(wanted) else ():
             for rows in rows_in(shard, file, places >= 0, None):
                 yield file.schema_arrow.metadata or {}, rows
 
-    def check(self, found: int, promised: int, what: str) -> None:
+    def check(self, found: int, promised: int, unit: str) -> None:
         """Raise DamagedError if fewer rows were found than a manifest promises; another run may have added more."""
         if found < promised:
             raise DamagedError(
                 self.folder / "manifests",
-                f"The store {self.folder} has {found:,} of {promised:,} {what}: shards are gone. "
+                f"The store {self.folder} has {found:,} of {promised:,} {unit}: shards are gone. "
                 "Delete its folder manifests; the next run makes again what is missing.",
             )
 
     def opened(
-        self, shards: Sequence[AnyPath] | None = None, index: KeyIndex | None = None, *, whole: bool = False
+        self, shards: Sequence[AnyPath] | None = None, index: KeyIndex | None = None, *, verify: bool = False
     ) -> Iterator[Opened]:
         """Open shards, in parallel on an object store, and find the places of their keys.
 
@@ -141,7 +141,7 @@ class ShardStore:
         Args:
             shards: Shards to open; None opens all.
             index: The wanted keys.
-            whole: Whether to check all bytes of shards of which half of the rows or more are wanted. For fewer rows
+            verify: Whether to check all bytes of shards of which half of the rows or more are wanted. For fewer rows
                 the check would cost far more than the rows.
 
         Raises:
@@ -153,7 +153,7 @@ class ShardStore:
         ahead = self.shards() if shards is None else list(shards)
         while ahead:
             known = len(gone)
-            for shard, found in zip(ahead, self._open_all(ahead, index, whole=whole), strict=True):
+            for shard, found in zip(ahead, self._open_all(ahead, index, verify=verify), strict=True):
                 if isinstance(found, ShardGoneError):
                     gone[shard.name] = found
                     continue
@@ -169,15 +169,19 @@ class ShardStore:
             raise gone[name]
 
     def _open_all(
-        self, shards: Sequence[AnyPath], index: KeyIndex | None, *, whole: bool
+        self, shards: Sequence[AnyPath], index: KeyIndex | None, *, verify: bool
     ) -> Iterator[Opened | ShardGoneError]:
-        look = partial(self._look, index=index)
+        open_one = partial(self._open_one, index=index)
         if not storage_at(self.folder).reads_are_requests:
-            return map(make_whole, map(look, shards)) if whole else map(look, shards)
-        looked = map_ordered(look, shards, _AT_ONCE)
-        return map_ordered(make_whole, looked, _AT_ONCE, uncompressed_bytes, _AHEAD) if whole else looked
+            return map(verify_opened, map(open_one, shards)) if verify else map(open_one, shards)
+        opened = map_ordered(open_one, shards, _PARALLEL_SHARDS)
+        return (
+            map_ordered(verify_opened, opened, _PARALLEL_SHARDS, uncompressed_bytes, _PREFETCH_BYTES)
+            if verify
+            else opened
+        )
 
-    def _look(self, shard: AnyPath, index: KeyIndex | None) -> Opened | ShardGoneError:
+    def _open_one(self, shard: AnyPath, index: KeyIndex | None) -> Opened | ShardGoneError:
         try:
             file = self.open(shard)
             try:
@@ -201,7 +205,7 @@ class ShardStore:
             schema = file.schema_arrow
         if not schema.equals(self.schema):
             file.close(force=True)
-            check_whole(shard)
+            check_intact(shard)
             raise StoreError(f"{shard} has other columns than this version writes. Move it away and run again.")
         return file
 
@@ -217,12 +221,12 @@ class Search:
         self._shards: list[AnyPath] = []
         self._holder = np.full(len(wanted), -1, np.int32)
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Search the shards that are new; raises StoreError if one is damaged or has other columns."""
-        there, looked = self._store.shards(), set(self._shards)
-        lost = looked.difference(there)
+        there, known = self._store.shards(), set(self._shards)
+        lost = known.difference(there)
         self._holder[np.isin(self._holder, [place for place, shard in enumerate(self._shards) if shard in lost])] = -1
-        new = [shard for shard in there if shard not in looked]
+        new = [shard for shard in there if shard not in known]
         for shard, _, found in self._store.opened(new, self._index):
             places = found[found >= 0]
             self._holder[places[self._holder[places] < 0]] = len(self._shards)
@@ -234,15 +238,16 @@ class Search:
         found: npt.NDArray[np.bool_] = self._holder >= 0
         return found
 
-    def shards(self, which: npt.NDArray[np.bool_] | None = None) -> list[AnyPath]:
-        """Shards that hold rows of the wanted keys, or of those of a mask, bool [N], in the order of names."""
-        holders = np.unique(self._holder if which is None else self._holder[which])
+    def shards(self) -> list[AnyPath]:
+        """Shards that hold rows of the wanted keys, in the order of names."""
+        holders = np.unique(self._holder)
         return sorted(self._shards[holder] for holder in holders[holders >= 0])
 
     def holders(self, which: npt.NDArray[np.bool_]) -> tuple[list[AnyPath], npt.NDArray[np.int64]]:
-        """Shards as of `shards`, and the place of each key's shard among them: int64, in the order of the keys.
+        """Return the shards that hold the wanted keys of a mask, bool [N], all of which must have been found.
 
-        All wanted keys of the mask, bool [N], must have been found.
+        Returns:
+            The shards in the order of names, and the place of each key's shard among them: int64, in the order of keys.
         """
         numbers = np.unique(self._holder[which]).tolist()
         numbers.sort(key=self._shards.__getitem__)

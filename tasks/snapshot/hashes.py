@@ -18,7 +18,8 @@ from tasks.snapshot.listing import PhotoFile
 from tasks.snapshot.photo_io import PIECE, photo_sha256
 from tasks.snapshot.walk import unreachable_store
 from tasks.storage.files import storage_at
-from tasks.storage.remote_listing import AT_ONCE, StoreUnreachableError
+from tasks.storage.object_store import PARALLEL_REQUESTS
+from tasks.storage.remote_listing import StoreUnreachableError
 
 #: One row a file; its hash is recalled while size and version stay the same. See `PhotoFile`.
 HASHES = pa.schema(
@@ -145,7 +146,7 @@ def _read(root: AnyPath, files: Sequence[PhotoFile], progress: Progress) -> Iter
         return
     progress.start(len(files), "photo")
     remote = storage_at(root).reads_are_requests
-    step, threads = (1, AT_ONCE) if remote else (_CHUNK, min(32, (os.cpu_count() or 1) + 4))
+    step, threads = (1, PARALLEL_REQUESTS) if remote else (_CHUNK, min(32, (os.cpu_count() or 1) + 4))
 
     def hash_chunk(chunk: Sequence[PhotoFile]) -> list[str | OSError]:
         return [_hash(root / file.path) for file in chunk]

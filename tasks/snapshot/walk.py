@@ -18,8 +18,9 @@ from tasks.snapshot import photo_rules as rules
 from tasks.snapshot.ignored import Ignored
 from tasks.snapshot.listing import Listing, PhotoFile
 from tasks.snapshot.photo_io import read_head, read_photo
+from tasks.storage.object_store import PARALLEL_REQUESTS
 from tasks.storage.protocol import StoredFile
-from tasks.storage.remote_listing import AT_ONCE, StoreUnreachableError, objects_below
+from tasks.storage.remote_listing import StoreUnreachableError, objects_below
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -61,7 +62,7 @@ def read_unclear(root: AnyPath, listing: Listing, known: Container[PhotoFile] = 
         return listing
     files, others, ignored = list(listing.files), [], deepcopy(listing.ignored)
     try:
-        reasons = map_ordered(partial(_read_object, root, known), listing.unclear, AT_ONCE)
+        reasons = map_ordered(partial(_read_object, root, known), listing.unclear, PARALLEL_REQUESTS)
         for file, reason in zip(listing.unclear, reasons, strict=True):
             if reason is None:
                 files.append(file)

@@ -11,7 +11,7 @@ class DamagedError(StoreError):
 
     Args:
         path: The file or folder.
-        sentences: What is wrong, and the remedy if nothing makes it again.
+        sentences: The fault, and the remedy if nothing makes it again.
     """
 
     def __init__(self, path: AnyPath, sentences: str) -> None:

@@ -42,17 +42,17 @@ class FileLocks:
             os.close(descriptor)
         return False
 
-    def lock_until_exit(self, path: Path, what: str) -> bool:
+    def lock_until_exit(self, path: Path, work: str) -> bool:
         waited = False
         while path not in _held:
             made = [folder for folder in path.parents if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            waited |= _wait(descriptor, f"Another process is at {what}; waiting until it has ended.")
+            waited |= _wait(descriptor, f"Another process is at {work}; waiting until it has ended.")
             # The holder before may have removed the file: then its name is another file's, or nobody's.
             if is_same_file(path, descriptor):
                 _held[path] = descriptor
-                atexit.register(_leave, path, made)
+                atexit.register(_remove_lock_file, path, made)
             else:
                 os.close(descriptor)
         return waited
@@ -97,7 +97,7 @@ def is_same_file(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _leave(path: Path, made: Sequence[Path]) -> None:
+def _remove_lock_file(path: Path, made: Sequence[Path]) -> None:
     """Remove a lock file, and the folders that were made for it if they are empty."""
     with suppress(OSError):
         path.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from tasks.paths import AnyPath, is_remote
 from tasks.progress import NullProgress, Progress
 from tasks.storage.errors import DamagedError
 from tasks.storage.local import LocalStorage
-from tasks.storage.object_store import AT_ONCE
+from tasks.storage.object_store import PARALLEL_REQUESTS
 from tasks.storage.protocol import Storage
 from tasks.storage.remote import RemoteStorage
 from tasks.storage.tempfiles import make_temporary, sweep_folder
@@ -116,7 +116,7 @@ def local(path: AnyPath) -> Path:
 
 def read_each(read: Callable[[ItemT], ReadT], items: Iterable[ItemT], root: AnyPath) -> Iterator[ReadT]:
     """Call a function that reads below a data root on each item, in threads if reads are requests; in order."""
-    return map_ordered(read, items, AT_ONCE) if storage_at(root).reads_are_requests else map(read, items)
+    return map_ordered(read, items, PARALLEL_REQUESTS) if storage_at(root).reads_are_requests else map(read, items)
 
 
 def lock_folder(folder: AnyPath) -> AbstractContextManager[None]:

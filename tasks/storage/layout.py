@@ -19,7 +19,7 @@ PlaceT = TypeVar("PlaceT", bound=AnyPath)
 class DataRoot(Generic[PathT_co]):
     """The folder of everything that the stages write, on this machine or on an object store.
 
-    The methods are for places that several stages use. What else a stage writes is in its `StageSpec`.
+    The methods are for places that several stages use. Other places are in the `StageSpec` of their stage.
     """
 
     path: PathT_co  #: The folder; it is made when something is first published.

@@ -32,10 +32,10 @@ class LeaseLocks:
     def is_locked(self, folder: "UPath") -> bool:
         return leases.is_held(folder / _LOCK)
 
-    def lock_until_exit(self, path: "UPath", what: str) -> bool:
+    def lock_until_exit(self, path: "UPath", work: str) -> bool:
         if str(path) in _leased:
             return False
-        why = f"Another process is at {what}; waiting until it has ended."
+        why = f"Another process is at {work}; waiting until it has ended."
         _leased[str(path)], waited = leases.acquire(path, why)
         return waited
 

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from upath import UPath
 
 #: Seconds between two renewals by the holder.
-RENEWED = 10.0
+RENEWAL_SECONDS = 10.0
 #: Seconds after which a lease that was not renewed may be taken over.
-EXPIRED = 60.0
+EXPIRY_SECONDS = 60.0
 #: Seconds between two looks at a lease that another process holds.
-_LOOK = 1.0
+_POLL_SECONDS = 1.0
 #: Seconds for the release at exit; a lease that cannot be released expires.
-_LAST_WORDS = 5.0
+_RELEASE_TIMEOUT = 5.0
 #: Digits of a lease's number, so many that the first one is always 0.
 _DIGITS = 10
 
@@ -41,7 +41,7 @@ class Lease:
     """A lease that this process holds until it is released, at exit at the latest; forked children ignore it."""
 
     path: "UPath"  #: Its object.
-    passed_on: bool = True  #: Whether its object stays after the release, for the next holder to count on.
+    stays: bool = True  #: Whether its object stays after the release, so that the next holder takes the next number.
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     _process: int = field(default_factory=os.getpid)
     _beat: int = 0
@@ -59,12 +59,12 @@ class Lease:
             return
         self._ended.set()
         remove_exit_hook(self.release)
-        if self._writing.acquire(timeout=_LAST_WORDS):
+        if self._writing.acquire(timeout=_RELEASE_TIMEOUT):
             with suppress(Exception):
-                if self.passed_on:
-                    object_store.put_bytes(self.path, self.body(released=True), timeout=_LAST_WORDS)
+                if self.stays:
+                    object_store.put_bytes(self.path, self.body(released=True), timeout=_RELEASE_TIMEOUT)
                 else:
-                    self.path.fs.rm_file(self.path.path, timeout=_LAST_WORDS)
+                    self.path.fs.rm_file(self.path.path, timeout=_RELEASE_TIMEOUT)
             self._writing.release()
 
     def body(self, *, released: bool) -> bytes:
@@ -81,11 +81,11 @@ class Lease:
         return json.dumps(body).encode()
 
     def _renew(self) -> None:
-        while not self._ended.wait(RENEWED):
+        while not self._ended.wait(RENEWAL_SECONDS):
             with self._writing, suppress(Exception):
                 if not self._ended.is_set():
                     self._beat += 1
-                    object_store.put_bytes(self.path, self.body(released=False), timeout=EXPIRED / 2)
+                    object_store.put_bytes(self.path, self.body(released=False), timeout=EXPIRY_SECONDS / 2)
 
 
 def acquire(place: "UPath", why: str | None) -> tuple[Lease, bool]:
@@ -102,24 +102,24 @@ def acquire(place: "UPath", why: str | None) -> tuple[Lease, bool]:
         BlockingIOError: Another process holds the lease, and `why` is None.
     """
     waited = False
-    watch = _Watch()
+    timer = _ExpiryTimer()
     while True:
         latest = max(_numbers(place), default=None)
-        told = None if latest is None else _read(place / latest)
-        if latest is None or (told is not None and (is_over(told) or watch.is_expired(told))):
-            lease = _take(place, int(latest or 0) + 1)
+        body = None if latest is None else _read(place / latest)
+        if latest is None or (body is not None and (has_ended(body) or timer.is_expired(body))):
+            lease = _create_next(place, int(latest or 0) + 1)
             if lease is not None:
                 return lease, waited
-        elif told is not None:
+        elif body is not None:
             if why is None:
                 raise BlockingIOError(f"Another process holds {place}.")
             if not waited:
                 emit("waiting", why)
             waited = True
-            time.sleep(_LOOK)
+            time.sleep(_POLL_SECONDS)
 
 
-class _Watch:
+class _ExpiryTimer:
     """Measures how long a lease has not changed; time in which the store does not answer does not count."""
 
     def __init__(self) -> None:
@@ -127,17 +127,17 @@ class _Watch:
         self._unchanged = 0.0
         self._last = time.monotonic()
 
-    def is_expired(self, told: bytes) -> bool:
+    def is_expired(self, body: bytes) -> bool:
         """Whether the bytes of a lease have been the same for too long."""
         now = time.monotonic()
-        self._unchanged = self._unchanged + min(now - self._last, 2 * _LOOK) if told == self._seen else 0.0
-        self._seen, self._last = told, now
-        return self._unchanged > EXPIRED
+        self._unchanged = self._unchanged + min(now - self._last, 2 * _POLL_SECONDS) if body == self._seen else 0.0
+        self._seen, self._last = body, now
+        return self._unchanged > EXPIRY_SECONDS
 
 
 def register(place: "UPath") -> Lease:
     """Register this process beside others until it ends, so that `others` sees it."""
-    lease = Lease(place / secrets.token_hex(8), passed_on=False)
+    lease = Lease(place / secrets.token_hex(8), stays=False)
     object_store.put_bytes(lease.path, lease.body(released=False))
     lease.keep()
     return lease
@@ -154,11 +154,11 @@ def others(place: "UPath", own: "UPath | None", now: float) -> bool:
     over = []
     for name in object_store.list_folder(place).files:
         path = place / name
-        told = None if own is not None and path.path == own.path else _read(path)
-        if told is None:
+        body = None if own is not None and path.path == own.path else _read(path)
+        if body is None:
             continue
         # A living process of this machine counts, however long the store has not heard of it.
-        if not is_over(told) and (_is_here(told) or now - modified(path) <= EXPIRED):
+        if not has_ended(body) and (_is_here(body) or now - modified(path) <= EXPIRY_SECONDS):
             return True
         over.append(path)
     object_store.remove(over)
@@ -168,8 +168,8 @@ def others(place: "UPath", own: "UPath | None", now: float) -> bool:
 def is_held(path: "UPath") -> bool:
     """Whether a process holds a lease, as far as one look tells."""
     latest = max(_numbers(path), default=None)
-    told = None if latest is None else _read(path / latest)
-    return latest is not None and told is not None and not is_over(told) and not _is_expired(path / latest)
+    body = None if latest is None else _read(path / latest)
+    return latest is not None and body is not None and not has_ended(body) and not _is_expired(path / latest)
 
 
 def clear(path: "UPath") -> None:
@@ -186,29 +186,29 @@ def modified(path: "UPath") -> float:
         return 0
 
 
-def is_over(told: bytes) -> bool:
+def has_ended(body: bytes) -> bool:
     """Whether a lease was released, or its process was one of this machine and has ended."""
     try:
-        body = json.loads(told)
-        machine, process, started = body["machine"], int(body["process"]), body["started"]
+        values = json.loads(body)
+        machine, process, started = values["machine"], int(values["process"]), values["started"]
     except (ValueError, KeyError, TypeError):
         return True
-    return bool(body["released"]) or (machine == _machine() and _started(process) != started)
+    return bool(values["released"]) or (machine == _machine() and _started(process) != started)
 
 
-def _is_here(told: bytes) -> bool:
-    return bool(_machine()) and json.loads(told)["machine"] == _machine()
+def _is_here(body: bytes) -> bool:
+    return bool(_machine()) and json.loads(body)["machine"] == _machine()
 
 
 def _is_expired(path: "UPath") -> bool:
     """Whether a lease was not renewed for too long, by this machine's clock and by the store's."""
     written = modified(path)
-    if time.time() - written <= EXPIRED:
+    if time.time() - written <= EXPIRY_SECONDS:
         return False
     now = path.with_name(f".now-{secrets.token_hex(8)}")
     try:
         object_store.put_bytes(now, b"")
-        return modified(now) - written > EXPIRED
+        return modified(now) - written > EXPIRY_SECONDS
     except PermissionError:
         # Without the right to write, the store's clock cannot be read: then the lease counts as held.
         return False
@@ -217,7 +217,7 @@ def _is_expired(path: "UPath") -> bool:
             object_store.remove([now])
 
 
-def _take(place: "UPath", number: int) -> Lease | None:
+def _create_next(place: "UPath", number: int) -> Lease | None:
     lease = Lease(place / f"{number:0{_DIGITS}}")
     if not object_store.create(lease.path, lease.body(released=False)):
         return None

@@ -27,12 +27,12 @@ class ListedSurvey(Survey):
         wholes = [folder]
         if self._apart:
             top = object_store.list_folder(folder)
-            names = [name for name in (*top.files, *top.folders) if not object_store.is_aid(name)]
+            names = [name for name in (*top.files, *top.folders) if not object_store.is_internal(name)]
             self._names[self._root].update(names)
             # Files of the top level are asked for one by one.
             self._apart |= set(top.files)
             wholes = [folder / name for name in names if name not in self._apart]
-        for found in map_ordered(_list_all, wholes, object_store.AT_ONCE):
+        for found in map_ordered(_list_all, wholes, object_store.PARALLEL_REQUESTS):
             for path, own in found:
                 self._objects[path] = own
                 above = self._root
@@ -50,7 +50,7 @@ class ListedSurvey(Survey):
     def entries(self, folder: AnyPath) -> list[AnyPath]:
         if self._is_apart(folder):
             folders, files = self._storage.list_folder(folder)
-            names = {name for name in (*folders, *files) if not object_store.is_aid(name)}
+            names = {name for name in (*folders, *files) if not object_store.is_internal(name)}
         else:
             names = self._names.get(_address(folder), set())
         return [folder / name for name in sorted(names)]
@@ -91,7 +91,7 @@ def _list_all(folder: "UPath") -> list[tuple[str, StoredFile]]:
     return [
         (f"{_address(folder)}/{found.path}", found)
         for found in objects_below(folder)
-        if not object_store.is_aid(found.path) and not found.path.endswith("/")
+        if not object_store.is_internal(found.path) and not found.path.endswith("/")
     ]
 
 

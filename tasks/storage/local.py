@@ -104,13 +104,13 @@ class LocalStorage(FileLocks):
         yield Mirror(folder)
 
     @contextmanager
-    def at_hand(self, folder: Path, pattern: str) -> Iterator[Path]:  # noqa: ARG002 (all are there)
+    def fetched_files(self, folder: Path, pattern: str) -> Iterator[Path]:  # noqa: ARG002 (all are there)
         yield folder
 
     def scratch_for(self, folder: Path) -> Path:
         return folder
 
-    def kept_here(self, folder: Path) -> Path:
+    def staging_for(self, folder: Path) -> Path:
         return folder
 
     def measure(self, path: Path) -> DiskUsage:

@@ -22,7 +22,7 @@ def fetch(path: "UPath", to: Path, found: Mapping[str, Mapping[str, Any]]) -> No
         path.fs.get_file(path.path, str(to))
         return
     targets = [str(to / name.removeprefix(f"{path.path.rstrip('/')}/")) for name in found]
-    path.fs.get(list(found), targets, batch_size=object_store.AT_ONCE)
+    path.fs.get(list(found), targets, batch_size=object_store.PARALLEL_REQUESTS)
 
 
 def local(path: "UPath") -> Path:

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from upath import UPath
 
 #: Parallel requests for many files.
-AT_ONCE = 32
+PARALLEL_REQUESTS = 32
 #: Parallel parts of a large upload, each of 50 MB in memory.
 _PARTS = 4
 #: Time limit of an upload: seconds, and bytes a second. A library may wait for ever to be allowed to send.
-_PATIENCE, _SLOWEST = 180.0, 2**18
+_TIMEOUT, _MIN_RATE = 180.0, 2**18
 #: Attempts to create an object while the store does not say whether it existed.
-_TRIES = 3
+_ATTEMPTS = 3
 #: Name of the content type in each library; a browser needs it to show a page.
-_KIND = {"s3": "ContentType", "gs": "content_type"}
+_CONTENT_TYPE = {"s3": "ContentType", "gs": "content_type"}
 #: Objects that are no files: leases, and the marks of folders.
-_AID = re.compile(r"\.(.+\.)?(lock|running|collecting|whole)")
+_INTERNAL = re.compile(r"\.(.+\.)?(lock|running|collecting|whole)")
 #: Characters that the libraries take for wildcards when they remove many names at once.
-_SIGNS = re.compile(r"[*?\[]")
+_WILDCARDS = re.compile(r"[*?\[]")
 
 
 def read_bytes(path: "UPath") -> bytes:
@@ -45,18 +45,18 @@ def read_bytes(path: "UPath") -> bytes:
 def put(temporary: Path, path: "UPath") -> None:
     """Upload a file as one step; it replaces an existing object."""
     kind = mimetypes.guess_type(path.name)[0]
-    told = {_KIND[path.protocol]: kind} if kind and path.protocol in _KIND else {}
+    options = {_CONTENT_TYPE[path.protocol]: kind} if kind and path.protocol in _CONTENT_TYPE else {}
     path.fs.put_file(
         str(temporary),
         path.path,
         max_concurrency=_PARTS,
-        timeout=_PATIENCE + temporary.stat().st_size / _SLOWEST,
-        **told,
+        timeout=_TIMEOUT + temporary.stat().st_size / _MIN_RATE,
+        **options,
     )
 
 
-def put_bytes(path: "UPath", data: bytes, timeout: float = _PATIENCE) -> None:
-    """Upload a small object, within so many seconds or not at all."""
+def put_bytes(path: "UPath", data: bytes, timeout: float = _TIMEOUT) -> None:
+    """Upload a small object, within `timeout` seconds or not at all."""
     path.fs.pipe_file(path.path, data, timeout=timeout)
 
 
@@ -67,16 +67,16 @@ def create(path: "UPath", data: bytes) -> bool:
         path: The object.
         data: Bytes that no other process writes there: an answer may be lost, and the next attempt find them.
     """
-    for attempt in range(_TRIES):
+    for attempt in range(_ATTEMPTS):
         try:
-            path.fs.pipe_file(path.path, data, mode="create", timeout=_PATIENCE)
+            path.fs.pipe_file(path.path, data, mode="create", timeout=_TIMEOUT)
         except TimeoutError:
             raise
         except OSError:
             # Stores refuse with errors of their own; some refuse two that try at once although neither has succeeded.
             with suppress(FileNotFoundError):
                 return read_bytes(path) == data
-            if attempt == _TRIES - 1:
+            if attempt == _ATTEMPTS - 1:
                 raise
         else:
             break
@@ -97,14 +97,14 @@ def list_folder(folder: "UPath") -> FolderListing:
     return names
 
 
-def is_aid(path: str) -> bool:
+def is_internal(path: str) -> bool:
     """Whether an object is no file, but a lease or the mark of a folder."""
-    return any(map(_AID.fullmatch, path.split("/")))
+    return any(map(_INTERNAL.fullmatch, path.split("/")))
 
 
 def measure(path: "UPath", found: Iterable[StoredFile]) -> DiskUsage:
     """Add up the files that were found below a folder, or measure the object if there are none."""
-    sizes = [one.size for one in found if not is_aid(one.path)]
+    sizes = [one.size for one in found if not is_internal(one.path)]
     if not sizes:
         with suppress(FileNotFoundError):
             own = path.fs.info(path.path)
@@ -119,20 +119,22 @@ def remove(paths: "Sequence[UPath]") -> None:
 
 
 def remove_names(path: "UPath", names: Sequence[str]) -> None:
-    """Remove objects of the store of a path by their names with the bucket; many are one request.
+    """Remove objects; missing ones are ignored. Many take one request.
 
-    Missing ones are ignored.
+    Args:
+        path: Any path of the same store.
+        names: Their names, each with its bucket.
 
     Raises:
         PermissionError: They may not be removed.
     """
-    at_once = [name for name in names if not _SIGNS.search(name)] if len(names) > AT_ONCE else []
+    at_once = [name for name in names if not _WILDCARDS.search(name)] if len(names) > PARALLEL_REQUESTS else []
 
     def remove_one(name: str) -> None:
         with suppress(FileNotFoundError):
             path.fs.rm_file(name)
 
-    for _ in map_ordered(remove_one, sorted({*names}.difference(at_once)), AT_ONCE):
+    for _ in map_ordered(remove_one, sorted({*names}.difference(at_once)), PARALLEL_REQUESTS):
         pass
     if at_once:
         path.fs.rm(at_once)

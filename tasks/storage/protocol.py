@@ -115,7 +115,9 @@ class Storage(Protocol[PathT_contra]):
     def survey(self, folder: PathT_contra, apart: Collection[str] = ()) -> Survey:
         """Look at a folder and everything below it; it may be missing.
 
-        Folders in it with very many files are kept apart: an object store lists them on demand, a level at a time.
+        Args:
+            folder: The folder.
+            apart: Names of folders in it with very many files: an object store lists them on demand, a level at a time.
         """
 
     def put_file(self, temporary: Path, path: PathT_contra) -> None:
@@ -146,13 +148,13 @@ class Storage(Protocol[PathT_contra]):
     def mirrored(self, folder: PathT_contra) -> AbstractContextManager[Mirror]:
         """Work on a folder without subfolders as a local one, one process at a time; it may be missing."""
 
-    def at_hand(self, folder: PathT_contra, pattern: str) -> AbstractContextManager[Path]:
+    def fetched_files(self, folder: PathT_contra, pattern: str) -> AbstractContextManager[Path]:
         """Yield a local folder with the files of a folder whose names match, to read within the block."""
 
     def scratch_for(self, folder: PathT_contra) -> Path:
         """Local folder for temporary files of a folder: the folder itself, or scratch."""
 
-    def kept_here(self, folder: PathT_contra) -> Path:
+    def staging_for(self, folder: PathT_contra) -> Path:
         """Local folder that stays between runs for files of a folder, such as partial downloads.
 
         It is the folder itself, or one in scratch, which is not swept but may vanish.
@@ -176,14 +178,14 @@ class Storage(Protocol[PathT_contra]):
     def is_locked(self, folder: PathT_contra) -> bool:
         """Whether a process holds the lock of a folder."""
 
-    def lock_until_exit(self, path: PathT_contra, what: str) -> bool:
+    def lock_until_exit(self, path: PathT_contra, work: str) -> bool:
         """Hold an exclusive lock until exit, and report once when it has to be waited for.
 
         A local lock file, for which folders are made, is removed at exit; after a crash it stays, and locks nothing.
 
         Args:
             path: The lock file.
-            what: The work, for the message.
+            work: The work that the lock protects, for the message.
 
         Returns:
             Whether another process held the lock before.

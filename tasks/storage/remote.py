@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from upath import UPath
 
 #: Bytes of a folder's files in parallel uploads, except one larger file.
-_UNDER_WAY = 2**28
+_UPLOAD_BYTES = 2**28
 
 
 class RemoteStorage(LeaseLocks):
@@ -65,7 +65,9 @@ class RemoteStorage(LeaseLocks):
         def put_one(file: Path) -> None:
             object_store.put(file, path / file.relative_to(temporary).as_posix())
 
-        for _ in map_ordered(put_one, files, object_store.AT_ONCE, lambda file: file.stat().st_size, _UNDER_WAY):
+        for _ in map_ordered(
+            put_one, files, object_store.PARALLEL_REQUESTS, lambda file: file.stat().st_size, _UPLOAD_BYTES
+        ):
             progress.advance(1)
         object_store.put_bytes(_mark(path), b"")
 
@@ -76,7 +78,7 @@ class RemoteStorage(LeaseLocks):
             # The folder is complete in neither place.
             object_store.remove([_mark(path)])
         places = [place.path + name.removeprefix(path.path) for name in names]
-        path.fs.copy(names, places, batch_size=object_store.AT_ONCE)
+        path.fs.copy(names, places, batch_size=object_store.PARALLEL_REQUESTS)
         object_store.remove_names(path, names)
 
     def discard(self, folder: "UPath") -> None:
@@ -84,7 +86,7 @@ class RemoteStorage(LeaseLocks):
         object_store.remove_names(folder, folder.fs.find(folder.path))
 
     @contextmanager
-    def at_hand(self, folder: "UPath", pattern: str) -> Iterator[Path]:
+    def fetched_files(self, folder: "UPath", pattern: str) -> Iterator[Path]:
         with scratch_folder(folder.name) as here:
             for name in fnmatch.filter(object_store.list_folder(folder).files, pattern):
                 # The writer may remove it meanwhile.
@@ -95,7 +97,7 @@ class RemoteStorage(LeaseLocks):
     def scratch_for(self, folder: "UPath") -> Path:  # noqa: ARG002 (one for all)
         return scratch()
 
-    def kept_here(self, folder: "UPath") -> Path:
+    def staging_for(self, folder: "UPath") -> Path:
         return scratch() / "kept" / fingerprint({"folder": str(folder)}) / folder.name
 
     def measure(self, path: "UPath") -> DiskUsage:
@@ -111,7 +113,7 @@ class RemoteStorage(LeaseLocks):
     def remove_unused(self, path: "UPath") -> DiskUsage:
         found = list(objects_below(path))
         # Without a lease no process has ever worked in it.
-        if any(object_store.is_aid(one.path) for one in found) and self.is_locked(path):
+        if any(object_store.is_internal(one.path) for one in found) and self.is_locked(path):
             raise in_use(path)
         usage = object_store.measure(path, found)
         if found:

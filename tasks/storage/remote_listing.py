@@ -17,14 +17,12 @@ from tasks.storage.protocol import StoredFile
 if TYPE_CHECKING:
     from upath import UPath
 
-#: Parallel requests for objects.
-AT_ONCE = object_store.AT_ONCE
 #: Errors of the libraries when a connection breaks in the middle of an object. They retry only before the first byte.
-_BROKEN_OFF = {"AioReadTimeoutError", "ClientPayloadError", "IncompleteReadError", "ResponseStreamingError"}
+_CONNECTION_ERRORS = {"AioReadTimeoutError", "ClientPayloadError", "IncompleteReadError", "ResponseStreamingError"}
 #: Seconds before each new attempt.
-_PAUSES = (0.5, 2.0, 8.0)
+_RETRY_DELAYS = (0.5, 2.0, 8.0)
 #: Refusals that are about one object: its rights, or that it is archived. Others are about the credentials.
-_OF_ONE_OBJECT = {"403", "AccessDenied", "AllAccessDisabled", "InvalidObjectState"}
+_OBJECT_ERRORS = {"403", "AccessDenied", "AllAccessDisabled", "InvalidObjectState"}
 #: Facts about an object, by their names in the libraries of the stores.
 _TAG, _VERSION = ("ETag", "etag", "md5Hash"), ("VersionId", "version_id", "generation")
 _WRITTEN = ("LastModified", "last_modified", "mtime")
@@ -85,7 +83,7 @@ def read_range(path: "UPath", start: int, count: int) -> bytes:
         PermissionError: It may not be read.
         StoreUnreachableError: The store does not answer.
     """
-    pauses = iter(_PAUSES)
+    pauses = iter(_RETRY_DELAYS)
     with _store_errors(path):
         while True:
             try:
@@ -98,7 +96,7 @@ def read_range(path: "UPath", start: int, count: int) -> bytes:
                     return b""
                 raise
             except Exception as exc:
-                pause = next(pauses, None) if type(exc).__name__ in _BROKEN_OFF else None
+                pause = next(pauses, None) if type(exc).__name__ in _CONNECTION_ERRORS else None
                 if pause is None:
                     raise
             time.sleep(pause)
@@ -143,7 +141,7 @@ def _store_errors(path: "UPath") -> Iterator[None]:
         raise
     except PermissionError as exc:
         response = getattr(exc.__cause__, "response", {})
-        if response.get("Error", {}).get("Code") in _OF_ONE_OBJECT:
+        if response.get("Error", {}).get("Code") in _OBJECT_ERRORS:
             raise
         raise _unreachable(path, exc) from None
     except Exception as exc:

@@ -72,7 +72,7 @@ def scratch_folder(name: str) -> AbstractContextManager[Path]:
 
 
 def sweep_folder(folder: Path) -> int:
-    """Remove what crashed writers left in a folder, not below it, and return how many; files being written stay."""
+    """Remove leftovers of crashed writers in a folder, not below it, and return their number."""
     removed = 0
     for path in folder.glob(TEMPORARY) if folder.is_dir() else ():
         with suppress(FileNotFoundError), locked_if_free(path) as free:

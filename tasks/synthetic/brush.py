@@ -56,7 +56,13 @@ class Brush:
             self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
     def line(self, points: Floats, width: float, colour: Floats) -> None:
-        """Draw a line of a width in units through points, shape (N, 2), in units, with a colour, shape (C,)."""
+        """Draw a line.
+
+        Args:
+            points: Points that it passes through, shape (N, 2), in units.
+            width: Its width, in units.
+            colour: Shape (3,) or (4,), 0 to 255.
+        """
         pixels = max(1, round(width * self._pose.scale))
         place = self._pose.place(points).ravel().tolist()
         self._draw.line(place, fill=fills(colour[None])[0], width=pixels, joint="curve")
@@ -85,7 +91,14 @@ def ring(outline: Floats, angles: Floats, sizes: Floats) -> Floats:
 
 
 def vary(colour: Colour, count: int, spread: float, rng: np.random.Generator) -> Floats:
-    """Draw random colours around one, shape (3,), mostly lighter or darker by `spread`: shape (count, 3)."""
+    """Draw random variants of a colour, most of them lighter or darker ones: shape (count, 3).
+
+    Args:
+        colour: The mean colour, shape (3,).
+        count: Number of variants.
+        spread: Standard deviation of the brightness.
+        rng: Source of the variation.
+    """
     light = rng.normal(0.0, spread, (count, 1)) + rng.normal(0.0, spread / 3, (count, 3))
     varied: Floats = np.asarray(colour) + light
     return varied

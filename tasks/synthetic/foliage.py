@@ -29,7 +29,7 @@ HABITS = {
 
 
 def draw_stem(draw: ImageDraw.ImageDraw, habit: Habit, head: Pose, length: float, rng: np.random.Generator) -> None:
-    """Draw a stem of a length in units from the head downwards, and its leaves."""
+    """Draw a stem from the head downwards, and its leaves; `length` is that of the stem, in units."""
     brush = Brush(draw, Pose(head.x, head.y, head.scale))
     bend = rng.normal(0, 0.12 * length)
     along = np.linspace(0, 1, 9)
@@ -60,7 +60,15 @@ def draw_leaf(draw: ImageDraw.ImageDraw, pose: Pose, habit: Habit, rng: np.rando
 def draw_blades(
     draw: ImageDraw.ImageDraw, roots: Floats, height: float, colour: Colour, rng: np.random.Generator
 ) -> None:
-    """Draw blades of grass of about a height in pixels and a colour from roots, shape (K, 2), in pixels."""
+    """Draw blades of grass.
+
+    Args:
+        draw: The picture.
+        roots: Lower ends of the blades, shape (K, 2), in pixels.
+        height: Mean height, in pixels.
+        colour: Mean colour.
+        rng: Source of the variation.
+    """
     angles, heights = rng.normal(0, 0.35, len(roots)), height * rng.uniform(0.5, 1.3, len(roots))
     blades = ring(petal(1.0, 0.07, 0.3, 0.9), angles, heights)
     Brush(draw, Pose(0, 0, 1)).shapes(blades + roots[:, None], vary(colour, len(roots), 18, rng))

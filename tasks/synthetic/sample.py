@@ -6,7 +6,6 @@ import tarfile
 from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -22,16 +21,15 @@ _FEW = 40
 _BATCH = 400
 
 
-def draw_sample(archive: Path, photos: int, progress: Progress, seed: int = 0) -> None:
+def draw_sample(archive: Path, photos: int, progress: Progress) -> None:
     """Draw the dataset into a gzipped tar: `sample/<label>/<index>.jpg`.
 
-    Photo i has the label i modulo 5 and looks the same in a sample of any size. The same arguments make the same bytes.
+    Photo i has the label i modulo 5 and looks the same in a sample of any size. The same number makes the same bytes.
 
     Args:
         archive: Path of the archive, which is published whole or not at all.
         photos: Number of photos.
         progress: Counts the photos.
-        seed: Another seed makes other photos.
 
     Raises:
         SettingError: The number of photos is below 1.
@@ -41,7 +39,7 @@ def draw_sample(archive: Path, photos: int, progress: Progress, seed: int = 0) -
     progress.start(photos, "photos")
     indices = [index for first in range(len(LABELS)) for index in range(first, photos, len(LABELS))]
     with (
-        closing(_draw(indices, seed)) as drawn,
+        closing(_draw(indices)) as drawn,
         publishing(archive) as temporary,
         temporary.open("wb") as file,
         # Neither a name nor a time goes into the header. JPEGs hardly shrink: the fastest level does.
@@ -55,13 +53,12 @@ def draw_sample(archive: Path, photos: int, progress: Progress, seed: int = 0) -
             progress.advance(1)
 
 
-def _draw(indices: list[int], seed: int) -> Generator[bytes]:
+def _draw(indices: list[int]) -> Generator[bytes]:
     """Draw photos, on all cores if there are many."""
-    draw = partial(draw_photo, seed)
     if len(indices) < _FEW:
-        yield from map(draw, indices)
+        yield from map(draw_photo, indices)
         return
     # Forking is not safe beside the threads of a process that has loaded TensorFlow.
     with ProcessPoolExecutor(available_cores(), get_context("spawn")) as pool:
         for first in range(0, len(indices), _BATCH):
-            yield from pool.map(draw, indices[first : first + _BATCH], chunksize=5)
+            yield from pool.map(draw_photo, indices[first : first + _BATCH], chunksize=5)

@@ -140,7 +140,7 @@ def _load_validation(folder: AnyPath) -> _Validation | None:
 def _newest(folder: AnyPath) -> str | None:
     """Return the name of the newest checkpoint in the training's own list; its files may be gone by now."""
     try:
-        with storage_at(folder).at_hand(folder, LIST) as here:
+        with storage_at(folder).fetched_files(folder, LIST) as here:
             state = tf.train.get_checkpoint_state(str(here))
     except ValueError:  # an empty list
         return None
@@ -149,6 +149,6 @@ def _newest(folder: AnyPath) -> str | None:
 
 
 def _read(folder: AnyPath, checkpoint: str, weights: Weights) -> tuple[Floats, ...]:
-    with storage_at(folder).at_hand(folder, f"{checkpoint}.*") as here:
+    with storage_at(folder).fetched_files(folder, f"{checkpoint}.*") as here:
         reader = tf.train.load_checkpoint(str(here / checkpoint))
         return tuple(np.asarray(reader.get_tensor(name + _VALUE)) for name in _VARIABLES[weights])

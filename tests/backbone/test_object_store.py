@@ -47,7 +47,7 @@ def test_weights_of_a_url_are_fetched_once_for_all_machines_and_stay_locked(
         folder = far_root / "backbone" / "efficientnet_lite0"
         assert first.weights == folder / f"fetched-{server.sha256[:16]}" / "mine.pth"
         assert server.sha256 in (folder / "mine.pth.sha256").read_text()
-        assert not list(storage_at(folder).kept_here(folder).glob("*.pth")), "it takes no room here"
+        assert not list(storage_at(folder).staging_for(folder).glob("*.pth")), "it takes no room here"
         asked = len(server.requests)
         other_machine(monkeypatch, tmp_path / "other")
         again = prepared(far_root, BackboneRequest("efficientnet_lite0", url, size=64))

@@ -38,7 +38,7 @@ def singular_values(folder: Path, size: int) -> Prepared:
 def draw_pictures(numbers: range, size: int) -> Pixels:
     """Draw photos and decode them: uint8 [N, size, size, 3]."""
     decode = DecodeSettings(size, size)
-    return np.stack([read_pixels(decode_photo(draw_photo(0, number), decode).image) for number in numbers])
+    return np.stack([read_pixels(decode_photo(draw_photo(number), decode).image) for number in numbers])
 
 
 def cosines(one: Vectors, other: Vectors) -> Vectors:

@@ -99,7 +99,7 @@ def test_a_flipped_bit_of_a_plain_tar_changes_no_name(tmp_path: Path, name: str)
 
 @EVERY_FORMAT
 @pytest.mark.parametrize("garbage", [b"x", b"<html>", bytes(511) + b"x", NOISE, GOOD["gz"], GOOD["tar"], GOOD["zip"]])
-def test_what_follows_the_end_is_refused(tmp_path: Path, data: bytes, garbage: bytes) -> None:
+def test_bytes_after_the_end_are_refused(tmp_path: Path, data: bytes, garbage: bytes) -> None:
     assert taken(tmp_path, data + garbage) is None
     assert taken(tmp_path, data + bytes(4096) + garbage) is None
 
@@ -152,9 +152,7 @@ WRAPPINGS: list[tuple[list[str], str]] = [
 @pytest.mark.parametrize(
     ("root", "files", "expected"), [*(("tmp_path", *case) for case in WRAPPINGS), ("far_root", *WRAPPINGS[2])]
 )
-def test_the_folder_of_the_label_folders_is_found(
-    root: str, files: list[str], expected: str, request: pytest.FixtureRequest
-) -> None:
+def test_label_folders_are_found(root: str, files: list[str], expected: str, request: pytest.FixtureRequest) -> None:
     folder: AnyPath = request.getfixturevalue(root)
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)

@@ -42,9 +42,9 @@ def test_a_file_without_certificates_is_named_and_no_matter_to_http(
     with pytest.raises(FetchError, match=f"^SSL_CERT_FILE={authorities} cannot be used: .*{cause}$"):
         environment_tls()
     connections = connections_made(monkeypatch)
-    told = refused(safe, path)
-    assert f"(SSL_CERT_FILE={authorities} cannot be used: " in told
-    assert "Set SSL_CERT_FILE to certificates in PEM format, or unset it, and run again" in told
+    error = refused(safe, path)
+    assert f"(SSL_CERT_FILE={authorities} cannot be used: " in error
+    assert "Set SSL_CERT_FILE to certificates in PEM format, or unset it, and run again" in error
     assert connections == []
     assert get(server, path).sha256 == server.sha256
 
@@ -88,25 +88,25 @@ def test_the_fault_of_a_certificate_decides_what_to_do(
     monkeypatch.setenv("SSL_CERT_FILE", file)
     exc = ssl.SSLCertVerificationError()
     exc.verify_code, exc.verify_message = code, message
-    told = certificate_error(exc, "host")
-    assert f"{told}" == f"the certificate of host cannot be verified: {message.rstrip('.')}"
-    assert remedy in told.remedy
+    error = certificate_error(exc, "host")
+    assert f"{error}" == f"the certificate of host cannot be verified: {message.rstrip('.')}"
+    assert remedy in error.remedy
 
 
 @pytest.mark.parametrize(
-    ("name", "trusted", "told"),
+    ("name", "trusted", "error"),
     [
         ("IP:127.0.0.1", False, r"self-signed certificate\). If it is .* set SSL_CERT_FILE to a file of its"),
         ("DNS:other.example", True, r"is not valid for '127\.0\.0\.1'\). Check the host of the URL and run again"),
     ],
 )
 def test_a_bad_certificate_is_shown_once(
-    name: str, trusted: bool, told: str, tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, trusted: bool, error: str, tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate = make_certificate(tmp_path, name)
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
     connections = connections_made(monkeypatch)
     with serving(FileServer(CONTENT), certificate.server) as files:
-        assert re.search(rf"the certificate of 127\.0\.0\.1 cannot be verified: .*{told}", refused(files, path))
+        assert re.search(rf"the certificate of 127\.0\.0\.1 cannot be verified: .*{error}", refused(files, path))
     assert (len(connections), files.requests) == (1, [])

@@ -11,7 +11,7 @@ from tasks.download.fetch import Expected, FetchedFile, fetch
 from tasks.errors import DownloadError, MachineError, StoreError
 from tasks.progress import NullProgress
 from tests.download.fetching import CONTENT, QUICK, beside, broken_off, exactly, get, left, put
-from tests.support.servers.file_server import FileServer, Mood
+from tests.support.servers.file_server import Fault, FileServer
 
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
@@ -89,9 +89,9 @@ def test_a_fetched_file_that_was_changed_by_hand_is_fetched_anew(server: FileSer
     assert path.read_bytes() == CONTENT
 
 
-def test_without_a_server_the_error_says_how_to_go_on_with_an_earlier_file(server: FileServer, path: Path) -> None:
+def test_without_a_server_the_error_offers_the_earlier_file(server: FileServer, path: Path) -> None:
     get(server, path)
-    server.moods = [Mood(status=404)]
+    server.faults = [Fault(status=404)]
     with pytest.raises(DownloadError, match=r"delete photos\.tgz\.json beside it"):
         get(server, path)
     beside(path, ".json").unlink()
@@ -105,7 +105,7 @@ def test_two_runs_at_once_fetch_the_file_once(server: FileServer, path: Path) ->
     assert len(server.requests) == 1
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_of_ours(server: FileServer, path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(server: FileServer, path: Path) -> None:
     path.parent.write_text("a file where the folder should be")
     with pytest.raises(MachineError, match="could not be written"):
         get(server, path)
@@ -145,7 +145,7 @@ def refuse(_: Path, url: str) -> None:
     raise DownloadError(f"{url} is no archive")
 
 
-def test_a_file_that_fails_the_check_leaves_the_one_before_and_its_state(server: FileServer, path: Path) -> None:
+def test_a_file_that_fails_the_check_leaves_the_earlier_one_and_its_state(server: FileServer, path: Path) -> None:
     get(server, path)
     before = left(path)
     server.content, server.etag = b"garbage", '"two"'
@@ -163,7 +163,7 @@ def test_neither_password_nor_token_is_shown_or_kept(
 ) -> None:
     caplog.set_level("DEBUG")
     url = server.url.replace("http://", "http://me:hunter2@") + "?token=sesame"
-    server.moods = [Mood(status=503), Mood(cut_after=70_000), Mood(status=404)]
+    server.faults = [Fault(status=503), Fault(cut_after=70_000), Fault(status=404)]
     with pytest.raises(DownloadError) as caught:
         fetch(url, path, Expected(), NullProgress(), QUICK)
     kept = [data.decode() for name, data in left(path).items() if name.endswith(".json")]

@@ -9,9 +9,8 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 import pytest
 
 from tasks.errors import DownloadError
-from tests.download.fetching import QUICK, connections_made, get, refused
-from tests.download.test_misbehaviour import SHORT, SLOW, dripping
-from tests.support.servers.file_server import FileServer, Mood
+from tests.download.fetching import QUICK, SHORT, SLOW, connections_made, dripping, get, refused
+from tests.support.servers.file_server import Fault, FileServer
 from tests.support.servers.http_server import running
 from tests.support.servers.proxy_server import ProxyServer
 
@@ -27,9 +26,7 @@ Proxied = Callable[..., ProxyServer]
     ["socks5://", "socks5h://", "socks://", "http://", "https://", ""]
     + [f"{scheme}me:hun%2Fter2@" for scheme in ("socks5://", "http://", "")],
 )
-def test_http_and_https_through_a_proxy(
-    prefix: str, trusted: FileServer, server: FileServer, path: Path, proxied: Proxied
-) -> None:
+def test_a_proxy_is_used(prefix: str, trusted: FileServer, server: FileServer, path: Path, proxied: Proxied) -> None:
     proxy = proxied(prefix, ProxyServer(LOGIN if "@" in prefix else None))
     for files in (server, trusted):
         path.unlink(missing_ok=True)
@@ -41,8 +38,8 @@ def test_http_and_https_through_a_proxy(
 
 def test_the_certificate_of_a_proxy_is_verified_even_for_http(server: FileServer, path: Path, proxied: Proxied) -> None:
     proxy = proxied("https://")
-    told = refused(server, path)
-    assert f"or of the proxy ALL_PROXY=https://{proxy.place}, cannot be verified: self-signed certificate" in told
+    error = refused(server, path)
+    assert f"or of the proxy ALL_PROXY=https://{proxy.place}, cannot be verified: self-signed certificate" in error
     assert (proxy.connections, proxy.targets) == (1, [])
 
 
@@ -53,7 +50,7 @@ def test_no_proxy_excepts_a_host(server: FileServer, path: Path, unused: str, mo
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
-def test_a_proxy_that_is_not_there_is_tried_again_and_named_without_its_password(
+def test_an_unreachable_proxy_is_retried_and_named_without_its_password(
     scheme: str,
     server: FileServer,
     path: Path,
@@ -63,11 +60,11 @@ def test_a_proxy_that_is_not_there_is_tried_again_and_named_without_its_password
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("HTTP_PROXY", f"{scheme}://me:hunter2@{unused}")
-    told = refused(server, path)
-    assert TRIED in told
-    assert f"refused, through the proxy HTTP_PROXY={scheme}://{unused}" in told
+    error = refused(server, path)
+    assert TRIED in error
+    assert f"refused, through the proxy HTTP_PROXY={scheme}://{unused}" in error
     assert f"through the proxy HTTP_PROXY={scheme}://{unused}; trying again" in caplog.text
-    assert "hunter2" not in told + caplog.text
+    assert "hunter2" not in error + caplog.text
 
 
 def test_an_error_has_a_first_cause(path: Path, unused: str) -> None:
@@ -82,23 +79,23 @@ def test_an_error_has_a_first_cause(path: Path, unused: str) -> None:
 
 @pytest.mark.parametrize("login", ["", "me:hunter2@"])
 @pytest.mark.parametrize(("kind", "source"), [("http", "server"), ("http", "safe"), ("socks5", "server")])
-def test_a_proxy_that_wants_another_login_is_asked_once_and_named(
+def test_a_proxy_that_requires_another_login_is_tried_once_and_named(
     login: str, kind: str, source: str, path: Path, proxied: Proxied, request: pytest.FixtureRequest
 ) -> None:
     files: FileServer = request.getfixturevalue(source)
     proxy = proxied(f"{kind}://{login}", ProxyServer(LOGIN))
-    told = refused(files, path)
+    error = refused(files, path)
     asks = (
         f"asks for a user and a password). Write them into ALL_PROXY, as in {kind}://user:password@{proxy.place}, and"
     )
     wanted = "does not accept its user and password). Mend ALL_PROXY and" if login else asks
-    assert f"the proxy ALL_PROXY={kind}://{proxy.place} {wanted} run again" in told
-    assert "hunter2" not in told
+    assert f"the proxy ALL_PROXY={kind}://{proxy.place} {wanted} run again" in error
+    assert "hunter2" not in error
     assert (proxy.connections, files.requests) == (1, [])
 
 
 @pytest.mark.parametrize(
-    ("kind", "answer", "told", "connections"),
+    ("kind", "answer", "error", "connections"),
     [
         ("http", b"HTTP/1.1 403 Forbidden\r\n\r\n", "refuses: 403 Forbidden). Ask whoever runs the proxy", 1),
         ("http", b"HTTP/1.1 405 No tunnels\r\n\r\n", "refuses: 405 No tunnels", 1),
@@ -110,26 +107,26 @@ def test_a_proxy_that_wants_another_login_is_asked_once_and_named(
         ("socks5", b"\5\1", "asks for a user and a password", 1),
     ],
 )
-def test_what_a_proxy_says_decides_whether_it_is_asked_again(
-    kind: str, answer: bytes, told: str, connections: int, safe: FileServer, path: Path, proxied: Proxied
+def test_the_answer_of_a_proxy_decides_on_a_retry(
+    kind: str, answer: bytes, error: str, connections: int, safe: FileServer, path: Path, proxied: Proxied
 ) -> None:
     proxy = proxied(f"{kind}://", ProxyServer(answer=answer), "HTTPS_PROXY")
-    said = refused(safe, path)
-    assert told in said
-    assert f"HTTPS_PROXY={kind}://{proxy.place}" in said
+    message = refused(safe, path)
+    assert error in message
+    assert f"HTTPS_PROXY={kind}://{proxy.place}" in message
     assert proxy.connections == connections
 
 
 def test_a_socks_proxy_without_the_server_is_tried_again(path: Path, unused: str, proxied: Proxied) -> None:
     proxy = proxied("socks5://")
-    told = refused(FileServer(b"", url=f"http://{unused}/photos.tgz"), path)
-    assert f"{TRIED}the proxy ALL_PROXY=socks5://{proxy.place} answered: Proxy Server could not connect" in told
+    error = refused(FileServer(b"", url=f"http://{unused}/photos.tgz"), path)
+    assert f"{TRIED}the proxy ALL_PROXY=socks5://{proxy.place} answered: Proxy Server could not connect" in error
     assert proxy.targets == [unused] * 3
 
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("prefix", ["http://", "https://", "socks5://"])
-def test_a_silent_proxy_keeps_nobody_waiting(prefix: str, server: FileServer, path: Path, proxied: Proxied) -> None:
+def test_a_silent_proxy_is_given_up_in_time(prefix: str, server: FileServer, path: Path, proxied: Proxied) -> None:
     proxied(prefix, ProxyServer(answer=b""))
     assert "tried 2 times" in refused(server, path, replace(QUICK, max_attempts=2, timeout=0.3))
 
@@ -143,9 +140,9 @@ def test_a_certificate_is_verified_through_a_tunnel_too(safe: FileServer, path: 
 def test_a_server_without_tls_is_asked_once(server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connections = connections_made(monkeypatch)
     server.url = server.url.replace("http:", "https:")
-    told = refused(server, path)
+    error = refused(server, path)
     assert len(connections) == 1
-    assert "there is no TLS that can be used). Check whether it should be http:// in place of https://" in told
+    assert "there is no TLS that can be used). Check whether it should be http:// in place of https://" in error
 
 
 def test_a_proxy_of_http_that_is_called_one_of_https_is_asked_once(
@@ -153,9 +150,9 @@ def test_a_proxy_of_http_that_is_called_one_of_https_is_asked_once(
 ) -> None:
     proxy = proxied("http://")
     monkeypatch.setenv("ALL_PROXY", f"https://{proxy.place}")
-    told = refused(server, path)
+    error = refused(server, path)
     assert proxy.connections == 1
-    assert f"no TLS that can be used, through the proxy ALL_PROXY=https://{proxy.place}). Check whether" in told
+    assert f"no TLS that can be used, through the proxy ALL_PROXY=https://{proxy.place}). Check whether" in error
 
 
 def test_a_handshake_that_breaks_off_is_tried_again(path: Path) -> None:
@@ -167,24 +164,22 @@ def test_a_handshake_that_breaks_off_is_tried_again(path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64])
 @pytest.mark.parametrize("through", [False, True])
-def test_a_host_that_is_no_name_is_an_error_of_ours(host: str, through: bool, path: Path, proxied: Proxied) -> None:
+def test_an_invalid_host_name_is_reported(host: str, through: bool, path: Path, proxied: Proxied) -> None:
     if through:
         proxied("socks5://", ProxyServer(answer=b"\5\0"))
     assert "could not be fetched" in refused(FileServer(b"", url=f"http://{host}/photos.tgz"), path)
 
 
 def test_a_redirect_from_https_to_http_is_refused(trusted: FileServer, server: FileServer, path: Path) -> None:
-    trusted.moods = [Mood(status=302, headers={"Location": server.url})]
+    trusted.faults = [Fault(status=302, headers={"Location": server.url})]
     assert "redirects from https to http, where anybody" in refused(trusted, path)
     assert (len(trusted.requests), server.requests) == (1, [])
 
 
-def test_a_redirect_to_https_is_followed_without_the_password(
-    trusted: FileServer, server: FileServer, path: Path
-) -> None:
+def test_a_redirect_to_https_drops_the_password(trusted: FileServer, server: FileServer, path: Path) -> None:
     server.url = server.url.replace("//", "//me:hunter2@")
-    server.moods = [Mood(status=302, headers={"Location": trusted.url})]
-    trusted.moods = [Mood(status=302, headers={"Location": "/elsewhere"})]
+    server.faults = [Fault(status=302, headers={"Location": trusted.url})]
+    trusted.faults = [Fault(status=302, headers={"Location": "/elsewhere"})]
     assert get(server, path).sha256 == trusted.sha256
     assert len(trusted.requests) == 2
     assert "Authorization" in server.requests[0]
@@ -192,6 +187,6 @@ def test_a_redirect_to_https_is_followed_without_the_password(
 
 
 def test_headers_that_drip_over_https_end_too(trusted: FileServer, path: Path) -> None:
-    trusted.moods = [dripping(b"HTTP/1.1 200 OK\r\nX-Y: ")] * 9
+    trusted.faults = [dripping(b"HTTP/1.1 200 OK\r\nX-Y: ")] * 9
     with pytest.raises(DownloadError, match=SLOW):
         get(trusted, path, policy=SHORT)

@@ -1,4 +1,4 @@
-"""Names that are not UTF-8: a Western one is guessed and told of, another is refused as a label."""
+"""Names that are not UTF-8: a Western one is guessed and reported, another is refused as a label."""
 
 import re
 import tarfile
@@ -60,14 +60,14 @@ def undecoded(raw: bytes) -> tarfile.TarInfo:
         ("роза", "cp866", "'роза' in Cyrillic (cp866)"),
     ],
 )
-def test_the_refusal_says_what_the_name_could_be(
+def test_the_refusal_lists_possible_readings_of_the_name(
     tmp_path: Path, pack: Callable[[bytes], bytes], name: str, encoding: str, says: str
 ) -> None:
     assert says in refusal(tmp_path, pack(name.encode(encoding) + b"/1.jpg"))
 
 
 @pytest.mark.parametrize(("system", "encoding"), [(0, "cp850"), (11, "cp850"), (3, "cp1252"), (0, "cp1252")])
-def test_a_guessed_label_is_told_of(tmp_path: Path, system: int, encoding: str) -> None:
+def test_a_guessed_label_is_reported(tmp_path: Path, system: int, encoding: str) -> None:
     names = ["Löwenzahn/1.jpg", "Löwenzahn/größe.jpg", "daisy/1.jpg"]
     files, notes = extracted(tmp_path, zip_of_raw([name.encode(encoding) for name in names], system))
     assert set(files) == set(names)
@@ -75,7 +75,7 @@ def test_a_guessed_label_is_told_of(tmp_path: Path, system: int, encoding: str) 
     assert "not in UTF-8: 2. Their encoding was guessed, as of 'Löwenzahn'. If that is wrong, pack" in notes[0]
 
 
-def test_files_whose_names_nobody_can_read_are_kept_apart_and_told_of(tmp_path: Path) -> None:
+def test_files_with_undecodable_names_are_kept_apart_and_reported(tmp_path: Path) -> None:
     """Only a folder's name is a label."""
     names = [name.encode("gbk") for name in ("daisy/玫瑰.jpg", "daisy/百合.jpg", "daisy/狗.jpg")]
     files, notes = extracted(tmp_path, zip_of_raw(names))

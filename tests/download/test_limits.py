@@ -54,7 +54,7 @@ def test_a_bomb_is_refused(held: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert written <= max(1_300_000, 100 * (1 << 16))
 
 
-def test_what_shrinks_a_hundredfold_is_taken_while_it_is_small(tmp_path: Path) -> None:
+def test_a_small_file_may_shrink_a_hundredfold(tmp_path: Path) -> None:
     files, _ = extracted(tmp_path, BOMBS["gz"])
     assert [len(data) for data in files.values()] == [len(ZEROS)]
 
@@ -100,9 +100,7 @@ def test_too_small_a_disk(held: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("disk", "writable"), [(Disk(12_000_000), 7_000_000), (Disk(1_000_000), 0), (Disk(10**12, 10**13), 10**12 - 10**9)]
 )
-def test_some_of_the_disk_stays_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: Disk, writable: int
-) -> None:
+def test_some_disk_space_stays_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: Disk, writable: int) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: disk)
     assert limits.writable_bytes(tmp_path) == writable
 

@@ -177,7 +177,7 @@ def test_a_hard_link_to_a_later_member_is_named(tmp_path: Path) -> None:
     assert "'x' is a hard link to '1.jpg', and no such file comes before it" in text
 
 
-def test_hard_links_are_counted_as_what_they_unpack_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hard_links_count_with_the_bytes_that_they_unpack_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SMALL", 1_000_000)
     links = [member(f"{number}.jpg", tarfile.LNKTYPE, "0.jpg") for number in range(1, 100)]
     assert "taken for a bomb" in refusal(tmp_path, gzip.compress(tar([("0.jpg", bytes(100_000)), *links])))

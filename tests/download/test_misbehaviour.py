@@ -4,9 +4,7 @@ import gzip
 import itertools
 import re
 import shutil
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,54 +14,48 @@ import pytest
 from tasks.download import limits
 from tasks.download.archives import verify
 from tasks.download.fetch import Expected
-from tasks.download.retry_policy import RetryPolicy
 from tasks.errors import DownloadError, MachineError, PipelineError
-from tests.download.fetching import CONTENT, QUICK, Disk, beside, broken_off, exactly, get, left, refused
-from tests.support.processes import TIMEOUT
-from tests.support.servers.file_server import FileServer, Mood
+from tests.download.fetching import (
+    CONTENT,
+    FOREVER,
+    LONG,
+    QUICK,
+    SHORT,
+    SLOW,
+    Disk,
+    beside,
+    broken_off,
+    dripping,
+    exactly,
+    get,
+    left,
+    refused,
+)
+from tests.support.servers.file_server import Fault, FileServer
 
-#: For a server that is waited for in vain, and for one that always answers, on a machine however busy.
-SHORT = RetryPolicy(max_attempts=2, first_delay=0.01, max_delay=0.02, timeout=0.3, max_seconds=TIMEOUT)
-LONG = replace(SHORT, timeout=60.0, min_rate=SHORT.min_bytes / 60)
-#: Errors of a server that is waited for in vain; which of the waits ends first is a matter of moments.
-SLOW = r"timed out|did not answer within 0\.3 s|sent \d+ bytes in \d+ s"
-#: Seconds for which a server goes on that never ends, so that who waits for its end fails a test and holds up no other.
-FOREVER = 100.0
 ZEROS = gzip.compress(bytes(50_000_000), 1)
 BOMB = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(ZEROS) + ZEROS
 
 
-def line(*pieces: bytes) -> Mood:
+def line(*pieces: bytes) -> Fault:
     """An answer of these bytes."""
-    return Mood(raw=lambda _: pieces)
+    return Fault(raw=lambda _: pieces)
 
 
-def dripping(start: bytes) -> Mood:
-    """An answer that goes on for ever, a byte now and then."""
-
-    def drip(released: threading.Event) -> Iterator[bytes]:
-        yield start
-        end = time.monotonic() + FOREVER
-        while time.monotonic() < end and not released.wait(0.05):
-            yield b"x"
-
-    return Mood(raw=drip)
-
-
-def endless(start: bytes, piece: bytes) -> Mood:
+def endless(start: bytes, piece: bytes) -> Fault:
     """An answer that goes on for ever, as fast as it is read."""
-    return Mood(raw=lambda _: itertools.chain([start], itertools.repeat(piece)))
+    return Fault(raw=lambda _: itertools.chain([start], itertools.repeat(piece)))
 
 
-def redirect(location: str, status: int = 302) -> Mood:
-    return Mood(status=status, headers={"Location": location})
+def redirect(location: str, status: int = 302) -> Fault:
+    return Fault(status=status, headers={"Location": location})
 
 
 OK, FOUND = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Found\r\nLocation: /\r\n"
 CHUNK = b"10000\r\n" + bytes(65_536) + b"\r\n"
 
 #: The behaviour of the server at every request, and the error that the user reads.
-MISBEHAVIOUR: dict[str, tuple[Mood, str]] = {
+MISBEHAVIOUR: dict[str, tuple[Fault, str]] = {
     "nothing at all": (line(), "disconnected"),
     "a word": (line(b"hello\r\n\r\n"), "tried 2 times"),
     "bytes": (line(bytes(range(256)) * 40), "tried 2 times"),
@@ -72,12 +64,12 @@ MISBEHAVIOUR: dict[str, tuple[Mood, str]] = {
     "a header without end": (endless(OK + b"X-Y: ", b"z" * 4096), "tried 2 times"),
     "headers that drip": (dripping(OK + b"X-Y: "), SLOW),
     "to be continued for ever": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), SLOW),
-    "silence": (Mood(raw=lambda released: iter([b""] if released.wait(5) else [])), SLOW),
-    "silence after the headers": (Mood(stall=True), SLOW),
+    "silence": (Fault(raw=lambda released: iter([b""] if released.wait(5) else [])), SLOW),
+    "silence after the headers": (Fault(stall=True), SLOW),
     "a body that drips": (dripping(OK + b"Content-Length: 204800\r\n\r\n"), SLOW),
     "a body without a length that drips": (dripping(OK + b"\r\n"), SLOW),
-    "always cut at one place": (Mood(cut_after=20_000, ignore_range=True), "tried 3 times"),
-    "cut at once": (Mood(cut_after=0), "tried 2 times"),
+    "always cut at one place": (Fault(cut_after=20_000, ignore_range=True), "tried 3 times"),
+    "cut at once": (Fault(cut_after=0), "tried 2 times"),
     "a chunked body that is cut": (line(OK + b"Transfer-Encoding: chunked\r\n\r\n", CHUNK, b"10000\r\nxx"), "tried 3"),
     "a chunk that is no number": (line(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "tried 2 times"),
     "two lengths": (line(OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef"), "tried 2 times"),
@@ -86,12 +78,12 @@ MISBEHAVIOUR: dict[str, tuple[Mood, str]] = {
     "a length beyond every disk": (line(OK + b"Content-Length: 999999999999999\r\n\r\nabc"), "500,000.0 MB, the most"),
     "an empty file": (line(OK + b"Content-Length: 0\r\n\r\n"), "an empty file"),
     "an empty body": (line(OK + b"\r\n"), "an empty file"),
-    "a web page": (Mood(pretend={"Content-Type": "text/html; charset=utf-8"}), "a web page in place of the file"),
-    "no content": (Mood(status=204), "204"),
-    "a part that nobody asked for": (Mood(status=206), "206"),
-    "not modified, asked by nobody": (Mood(status=418), "418"),
-    "too many requests": (Mood(status=429), "429 Too Many Requests"),
-    "wait for a year": (Mood(status=429, headers={"Retry-After": "31536000"}), "tried once, last: .*429"),
+    "a web page": (Fault(pretend={"Content-Type": "text/html; charset=utf-8"}), "a web page in place of the file"),
+    "no content": (Fault(status=204), "204"),
+    "a part that nobody asked for": (Fault(status=206), "206"),
+    "an odd status": (Fault(status=418), "418"),
+    "too many requests": (Fault(status=429), "429 Too Many Requests"),
+    "wait for a year": (Fault(status=429, headers={"Retry-After": "31536000"}), "tried once, last: .*429"),
     "a circle": (redirect("/photos.tgz"), "redirects more than 20 times"),
     "a redirect to a file": (redirect("file:///etc/passwd"), "redirects to file, which is no website"),
     "a redirect to ftp": (redirect("ftp://example.org/x", 301), "redirects to ftp"),
@@ -107,14 +99,14 @@ MISBEHAVIOUR: dict[str, tuple[Mood, str]] = {
 }
 
 
-@pytest.mark.parametrize(("mood", "told"), MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
-def test_nothing_bad_is_published_and_the_user_is_told(server: FileServer, path: Path, mood: Mood, told: str) -> None:
+@pytest.mark.parametrize(("fault", "error"), MISBEHAVIOUR.values(), ids=MISBEHAVIOUR)
+def test_misbehaviour_publishes_nothing_and_is_named(server: FileServer, path: Path, fault: Fault, error: str) -> None:
     get(server, path)
     before = left(path)
-    server.etag, server.moods = '"two"', [mood] * 100
+    server.etag, server.faults = '"two"', [fault] * 100
     begun = time.monotonic()
-    with pytest.raises(DownloadError, match=told) as caught:
-        get(server, path, Expected(verify=verify), SHORT if told == SLOW else LONG)
+    with pytest.raises(DownloadError, match=error) as caught:
+        get(server, path, Expected(verify=verify), SHORT if error == SLOW else LONG)
     assert time.monotonic() - begun < FOREVER / 2
     text = str(caught.value)
     assert len(text) < 900
@@ -131,44 +123,42 @@ MISFITS: list[dict[str, str | None]] = [
     {"ETag": 'W/"one"'},
     {"ETag": None},
 ]
-RANGES: dict[str, Mood] = {
-    **{str(headers)[:60]: Mood(pretend=headers) for headers in MISFITS},
-    "more than the range": Mood(pretend={"Content-Length": None}, more=b"more"),
-    "nothing follows, but it is shorter": Mood(status=416, headers={"Content-Range": "bytes */100"}),
-    "nothing follows, but it was longer": Mood(status=416, headers={"Content-Range": "bytes */70000"}),
+RANGES: dict[str, Fault] = {
+    **{str(headers)[:60]: Fault(pretend=headers) for headers in MISFITS},
+    "more than the range": Fault(pretend={"Content-Length": None}, more=b"more"),
+    "nothing follows, but it is shorter": Fault(status=416, headers={"Content-Range": "bytes */100"}),
+    "nothing follows, but it was longer": Fault(status=416, headers={"Content-Range": "bytes */70000"}),
 }
 
 
-@pytest.mark.parametrize("mood", RANGES.values(), ids=RANGES)
+@pytest.mark.parametrize("fault", RANGES.values(), ids=RANGES)
 @pytest.mark.parametrize("known", [False, True], ids=["hash unknown", "hash known"])
-def test_a_rest_that_does_not_fit_is_never_appended(server: FileServer, path: Path, mood: Mood, known: bool) -> None:
+def test_a_rest_that_does_not_fit_is_never_appended(server: FileServer, path: Path, fault: Fault, known: bool) -> None:
     """The other version's bytes differ everywhere, so that one of them in the file would be seen."""
     broken_off(server, path)
-    server.moods = [replace(mood, ignore_if_range=True)]
+    server.faults = [replace(fault, ignore_if_range=True)]
     get(server, path, exactly(server) if known else Expected())
     assert path.read_bytes() == CONTENT
     assert "Range" in server.requests[0]
     assert "Range" not in server.requests[1]
 
 
-def test_a_body_longer_than_it_says_is_cut_where_it_says(server: FileServer, path: Path) -> None:
-    server.moods = [Mood(more=b"and more")]
+def test_a_body_longer_than_its_declared_length_is_cut(server: FileServer, path: Path) -> None:
+    server.faults = [Fault(more=b"and more")]
     get(server, path)
     assert path.read_bytes() == CONTENT
 
 
 def test_a_body_without_a_length_is_no_longer_than_expected(server: FileServer, path: Path) -> None:
-    server.moods = [Mood(pretend={"Content-Length": None}, more=b"and more")] * 9
+    server.faults = [Fault(pretend={"Content-Length": None}, more=b"and more")] * 9
     with pytest.raises(DownloadError, match="sent more than the 204,800 bytes that it should"):
         get(server, path, exactly(server))
     assert left(path) == {}
 
 
 @pytest.mark.parametrize("start", [OK + b"\r\n", OK + b"Transfer-Encoding: chunked\r\n\r\n"], ids=["close", "chunks"])
-def test_an_endless_body_ends_at_the_cap(
-    server: FileServer, path: Path, start: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.moods = [endless(start, CHUNK), endless(start, CHUNK)]
+def test_an_endless_body_is_cut(server: FileServer, path: Path, start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.faults = [endless(start, CHUNK), endless(start, CHUNK)]
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(8_000_000))
     with pytest.raises(MachineError, match=r"more than the 3\.0 MB that there is room for on the disk"):
         get(server, path)
@@ -185,15 +175,13 @@ def test_a_file_that_has_no_room_is_not_begun(server: FileServer, path: Path, mo
 
 
 def test_a_server_that_hands_out_a_few_bytes_at_a_time_is_given_up(server: FileServer, path: Path) -> None:
-    server.moods = [Mood(cut_after=10)] * 1000
+    server.faults = [Fault(cut_after=10)] * 1000
     with pytest.raises(DownloadError, match="tried 4 times"):
         get(server, path, policy=replace(QUICK, max_attempts=4))
 
 
-def test_when_its_time_is_over_the_bytes_are_kept(
-    server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.moods = [Mood(cut_after=20_000)] * 1000
+def test_the_bytes_are_kept_at_the_time_limit(server: FileServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.faults = [Fault(cut_after=20_000)] * 1000
     # A clock on which each request takes as long, however busy the machine is.
     monkeypatch.setattr("tasks.download.transfer.time", SimpleNamespace(monotonic=lambda: 0.2 * len(server.requests)))
     with pytest.raises(PipelineError, match="could not be fetched"):
@@ -201,6 +189,6 @@ def test_when_its_time_is_over_the_bytes_are_kept(
     held = beside(path, ".part").stat().st_size
     assert 40_000 <= held <= 60_000
     monkeypatch.undo()
-    server.moods, server.requests = [], []
+    server.faults, server.requests = [], []
     get(server, path)
     assert server.requests[0]["Range"] == f"bytes={held}-"

@@ -15,7 +15,7 @@ from tasks.snapshot.task import TakeSnapshot
 from tasks.storage.files import is_there, listed, storage_at
 from tests.download.archive_files import download_of, take_snapshot, zipped
 from tests.support.progress import Tally
-from tests.support.servers.file_server import FileServer, Mood, serving
+from tests.support.servers.file_server import Fault, FileServer, serving
 from tests.support.servers.object_store import other_machine
 
 pytestmark = pytest.mark.usefixtures("own_machine")
@@ -34,9 +34,7 @@ def server() -> Iterator[FileServer]:
         yield files
 
 
-def test_photos_are_drawn_once_for_all_machines(
-    far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_photos_are_drawn_for_all_machines(far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = take_snapshot(far_root, "sample", FIRST)
     assert str(first.photos()).startswith(f"{far_root}/download/sample-15/")
     assert first.manifest().photos == len([photo for label in listed(first.photos()) for photo in listed(label)]) == 15
@@ -47,11 +45,9 @@ def test_photos_are_drawn_once_for_all_machines(
     assert list((tmp_path / "other").rglob("*.tgz")) == []
 
 
-def test_the_next_run_resumes_a_transfer(
-    far_root: AnyPath, server: FileServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_run_resumes_transfers(far_root: AnyPath, server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.download.fetch.fetch.__defaults__", (RetryPolicy(max_attempts=0, first_delay=0.0),))
-    server.moods = [Mood(cut_after=300)]
+    server.faults = [Fault(cut_after=300)]
     with pytest.raises(DownloadError):
         take_snapshot(far_root, server.url, FIRST)
     assert take_snapshot(far_root, server.url, FIRST).manifest().photos == 6
@@ -76,11 +72,11 @@ def test_a_changed_archive_is_fetched_again(
 
 def test_an_archive_that_is_unpacked_on_the_store_takes_no_room_here(far_root: AnyPath, server: FileServer) -> None:
     task = take_snapshot(far_root, server.url, FIRST)
-    here = storage_at(far_root).kept_here(far_root / "download" / task.dataset.name)
+    here = storage_at(far_root).staging_for(far_root / "download" / task.dataset.name)
     assert [path.name for path in here.iterdir()] == [f"{server.url.rpartition('/')[2]}.json"]
 
 
-def test_people_see_photos_being_put_there(far_root: AnyPath, server: FileServer) -> None:
+def test_progress_counts_uploaded_photos(far_root: AnyPath, server: FileServer) -> None:
     task = TakeSnapshot(context=RunContext(data_root=str(far_root)), dataset=find_dataset(server.url, 15), date=FIRST)
     progress = Tally()
     result = download_of(task).work(progress)

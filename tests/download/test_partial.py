@@ -10,11 +10,11 @@ from tasks.download.fetch import fetch
 from tests.download.fetching import ANYTHING, CONTENT, QUICK, beside, broken_off, exactly, get, left
 from tests.support.processes import TIMEOUT, running, until
 from tests.support.progress import Tally
-from tests.support.servers.file_server import FileServer, Mood
+from tests.support.servers.file_server import Fault, FileServer
 
 
 def test_a_transfer_that_broke_off_is_resumed_and_counts_every_byte_once(server: FileServer, path: Path) -> None:
-    server.moods = [Mood(cut_after=70_000)]
+    server.faults = [Fault(cut_after=70_000)]
     progress = Tally()
     assert fetch(server.url, path, ANYTHING, progress, QUICK).sha256 == server.sha256
     first, second = server.requests
@@ -24,7 +24,7 @@ def test_a_transfer_that_broke_off_is_resumed_and_counts_every_byte_once(server:
 
 
 def test_attempts_that_bring_something_new_do_not_use_up_the_patience(server: FileServer, path: Path) -> None:
-    server.moods = [Mood(cut_after=20_000) for _ in range(9)]
+    server.faults = [Fault(cut_after=20_000) for _ in range(9)]
     assert get(server, path, exactly(server)).sha256 == server.sha256
     assert len(server.requests) == 10
 
@@ -32,7 +32,7 @@ def test_attempts_that_bring_something_new_do_not_use_up_the_patience(server: Fi
 @pytest.mark.parametrize("validator", ['"one"', None], ids=["etag", "last-modified"])
 def test_another_process_goes_on_where_a_killed_one_was(server: FileServer, path: Path, validator: str | None) -> None:
     server.etag, server.last_modified = validator, "Mon, 01 Jan 2024 00:00:00 GMT"
-    server.moods = [Mood(cut_after=70_000)]
+    server.faults = [Fault(cut_after=70_000)]
     code = (
         "import sys; from pathlib import Path; from tasks.progress import NullProgress\n"
         "from tasks.download.fetch import Expected, fetch; from tasks.download.retry_policy import RetryPolicy\n"
@@ -52,7 +52,7 @@ def test_another_process_goes_on_where_a_killed_one_was(server: FileServer, path
 
 def test_a_server_that_sends_the_rest_in_pieces_is_asked_for_all_of_them(server: FileServer, path: Path) -> None:
     broken_off(server, path)
-    server.moods = [Mood(piece=50_000), Mood(piece=50_000)]
+    server.faults = [Fault(piece=50_000), Fault(piece=50_000)]
     get(server, path)
     assert path.read_bytes() == CONTENT
     assert [asked["Range"] for asked in server.requests] == ["bytes=70000-", "bytes=120000-", "bytes=170000-"]
@@ -68,15 +68,15 @@ def test_a_part_that_is_whole_is_published(server: FileServer, path: Path, known
 
 
 @pytest.mark.parametrize(
-    ("changed", "mood"),
-    [(False, Mood(ignore_range=True)), (True, Mood()), (True, Mood(ignore_if_range=True))],
+    ("changed", "fault"),
+    [(False, Fault(ignore_range=True)), (True, Fault()), (True, Fault(ignore_if_range=True))],
     ids=["Range is ignored", "another version", "If-Range is ignored"],
 )
-def test_another_version_is_read_from_the_start(server: FileServer, path: Path, changed: bool, mood: Mood) -> None:
+def test_another_version_is_read_from_the_start(server: FileServer, path: Path, changed: bool, fault: Fault) -> None:
     broken_off(server, path)
     if changed:
         server.change(CONTENT[::-1], '"two"')
-    server.moods = [mood]
+    server.faults = [fault]
     assert get(server, path).sha256 == server.sha256
     assert path.read_bytes() == server.content
 
@@ -97,7 +97,7 @@ NOTES = {
 
 
 @pytest.mark.parametrize("note", NOTES.values(), ids=NOTES)
-def test_bytes_whose_note_is_damaged_or_no_proof_are_dropped(server: FileServer, path: Path, note: str) -> None:
+def test_bytes_of_an_unknown_version_are_dropped(server: FileServer, path: Path, note: str) -> None:
     broken_off(server, path)
     beside(path, ".part").write_bytes(b"?" * 70_000)
     beside(path, ".part.json").write_text(note.replace("URL", server.url))
@@ -106,7 +106,7 @@ def test_bytes_whose_note_is_damaged_or_no_proof_are_dropped(server: FileServer,
     assert "Range" not in server.requests[0]
 
 
-def test_many_at_once_take_turns_though_each_removes_what_it_leaves_empty(path: Path) -> None:
+def test_many_threads_take_turns_though_each_removes_an_empty_part(path: Path) -> None:
     script = """
 import sys
 from concurrent.futures import ThreadPoolExecutor

@@ -12,15 +12,15 @@ from tasks.download.pinned_hash import fetch_pinned, pin_path
 from tasks.errors import DownloadError, StoreError
 from tasks.progress import NullProgress
 from tests.download.fetching import CONTENT, QUICK, left, put
-from tests.support.servers.file_server import FileServer, Mood
+from tests.support.servers.file_server import Fault, FileServer
 
 HAND_MADE = b"put there by hand"
 
 
 def get(files: FileServer, path: Path) -> tuple[FetchedFile, list[str]]:
-    """Fetch the file; returns the lines that were told too."""
-    told: list[str] = []
-    return fetch_pinned(files.url, path, NullProgress(), told.append, QUICK), told
+    """Fetch the file, and return the reported lines."""
+    lines: list[str] = []
+    return fetch_pinned(files.url, path, NullProgress(), lines.append, QUICK), lines
 
 
 def test_the_first_download_is_pinned_and_one_line_says_so_once(server: FileServer, path: Path) -> None:
@@ -64,31 +64,31 @@ def test_without_its_pin_the_new_file_is_trusted(server: FileServer, path: Path)
     get(server, path)
     server.change(b"another file", '"two"')
     pin_path(path).unlink()
-    fetched, told = get(server, path)
-    assert (fetched.sha256, len(told)) == (server.sha256, 1)
+    fetched, lines = get(server, path)
+    assert (fetched.sha256, len(lines)) == (server.sha256, 1)
     assert path.read_bytes() == b"another file"
     assert pin_path(path).read_text() == f"{server.sha256}  photos.tgz\n"
 
 
 def test_a_file_that_a_person_put_there_is_pinned_without_the_server(server: FileServer, path: Path) -> None:
     sha256 = put(path, HAND_MADE)
-    fetched, told = get(server, path)
+    fetched, lines = get(server, path)
     assert (fetched.sha256, server.requests) == (sha256, [])
-    assert sha256 in told[0]
+    assert sha256 in lines[0]
     assert pin_path(path).read_text() == f"{sha256}  photos.tgz\n"
 
 
 def test_without_a_server_a_file_that_does_not_fit_its_pin_is_named(server: FileServer, path: Path) -> None:
     pinned = get(server, path)[0].sha256
     put(path, HAND_MADE)
-    server.moods = [Mood(status=404)]
+    server.faults = [Fault(status=404)]
     with pytest.raises(DownloadError, match=rf"expected {pinned}; if it is the right one, delete .*\.sha256\.$"):
         get(server, path)
     assert path.read_bytes() == HAND_MADE
 
 
 def test_without_a_server_the_first_time_nothing_is_pinned(server: FileServer, path: Path) -> None:
-    server.moods = [Mood(status=404)]
+    server.faults = [Fault(status=404)]
     with pytest.raises(DownloadError, match=rf"without internet, put the file at {re.escape(str(path))}\.$"):
         get(server, path)
     assert left(path) == {}
@@ -97,14 +97,14 @@ def test_without_a_server_the_first_time_nothing_is_pinned(server: FileServer, p
 @pytest.mark.parametrize(
     "pin", ["", "no hash", f"{'a' * 64}  another.tgz\n", f"{'A' * 64}  photos.tgz\n", f"{'a' * 64}  photos.tgz\nmore\n"]
 )
-def test_a_damaged_pin_is_named_and_lets_nothing_in(server: FileServer, path: Path, pin: str) -> None:
+def test_a_damaged_pin_is_named_and_accepts_no_file(server: FileServer, path: Path, pin: str) -> None:
     put(pin_path(path), pin.encode())
     with pytest.raises(StoreError, match=r"photos\.tgz\.sha256 is damaged"):
         get(server, path)
     assert (server.requests, left(path)) == ([], {"photos.tgz.sha256": pin.encode()})
 
 
-def test_a_pin_that_cannot_be_read_is_an_error_of_ours(server: FileServer, path: Path) -> None:
+def test_an_unreadable_pin_is_reported(server: FileServer, path: Path) -> None:
     pin_path(path).mkdir(parents=True)
     with pytest.raises(StoreError, match=r"photos\.tgz\.sha256 cannot be read"):
         get(server, path)

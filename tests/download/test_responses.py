@@ -1,8 +1,5 @@
 """Headers that make no sense are ignored."""
 
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-
 import httpx
 import pytest
 
@@ -53,13 +50,6 @@ def test_a_pause_that_makes_no_sense_is_none(text: bytes, expected: float) -> No
     refusal = status_error(answer(429, Retry_After=text))
     assert isinstance(refusal, TransientError)
     assert refusal.delay == expected
-
-
-def test_a_pause_may_be_a_date() -> None:
-    then = datetime.now(UTC) + timedelta(hours=1)
-    refusal = status_error(answer(503, Retry_After=format_datetime(then, usegmt=True).encode()))
-    assert isinstance(refusal, TransientError)
-    assert 3590 < refusal.delay <= 3600
 
 
 def test_a_reason_is_quoted_in_part() -> None:

@@ -38,7 +38,7 @@ def of_system(number: int, path: str) -> OSError:
         (failed(DownloadError, of_system(errno.EIO, "/data")), None),
     ],
 )
-def test_only_what_is_away_is_told_as_away(exc: PipelineError, why: str | None) -> None:
+def test_only_an_unreachable_source_has_a_cause(exc: PipelineError, why: str | None) -> None:
     assert unreachable_cause(FOLDER, exc) == why
 
 
@@ -47,7 +47,7 @@ def test_only_what_is_away_is_told_as_away(exc: PipelineError, why: str | None) 
     [FetchError("the proxy ALL_PROXY=foo://bar cannot be used", "Mend or unset ALL_PROXY"), FetchError("tried once")],
     ids=str,
 )
-def test_a_run_that_may_not_go_on_without_its_url_is_told_the_remedy(cause: FetchError) -> None:
+def test_the_error_of_an_unreachable_url_has_the_remedy(cause: FetchError) -> None:
     url = Dataset("photos", "url", "https://me:hunter2@host/photos.tgz")
     result = StageResult(key="key", snapshot="key", settings={}, photos=3, new=0, reused=3)
     last = LastSnapshot(dt.date(2026, 3, 1), Manifest(stage="snapshot", run="run", seconds=1.0, **vars(result)))

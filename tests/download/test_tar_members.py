@@ -62,9 +62,7 @@ HEADERS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("data", HEADERS.values(), ids=HEADERS)
 @EVERY_COMPRESSION
-def test_endless_headers_take_little_time_and_memory(
-    tmp_path: Path, data: bytes, compress: Callable[[bytes], bytes]
-) -> None:
+def test_endless_headers_take_few_resources(tmp_path: Path, data: bytes, compress: Callable[[bytes], bytes]) -> None:
     packed = compress(data)
     begun = time.process_time()
     tracemalloc.start()
@@ -85,7 +83,7 @@ def saying_of_all(number: int) -> bytes:
     return buffer.getvalue()
 
 
-def test_what_is_said_of_all_members_does_not_pile_up(tmp_path: Path) -> None:
+def test_global_headers_do_not_accumulate(tmp_path: Path) -> None:
     """Python's tarfile keeps it, and copies all of it for each member that follows."""
     data = gzip.compress(b"".join(map(saying_of_all, range(100))) + bytes(1024))
     tracemalloc.start()

@@ -15,7 +15,7 @@ from tasks.download.task import archive_name, archive_state
 from tasks.errors import DatasetError, DownloadError, PipelineError
 from tasks.keys import KEY_LENGTH
 from tests.download.archive_files import download_of, files_below, take_snapshot, tar
-from tests.support.servers.file_server import FileServer, Mood, serving
+from tests.support.servers.file_server import Fault, FileServer, serving
 
 FIRST, SECOND, THIRD = (dt.date(2026, 3, day) for day in (1, 2, 3))
 
@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_an_archive_that_is_gone_fails_the_run_and_may_be_done_without(archive: Path, root: Path) -> None:
+def test_a_missing_archive_fails_the_run_unless_the_last_photos_may_be_used(archive: Path, root: Path) -> None:
     first = take_snapshot(root, str(archive), FIRST).manifest()
     archive.unlink()
     with pytest.raises(DatasetError, match=r"mine.tar.gz could not be reached \(No such file or directory\)"):
@@ -66,9 +66,9 @@ def test_an_archive_that_is_back_is_looked_at_again(archive: Path, root: Path) -
         assert (manifest.photos, manifest.details["unreached"]) == (6, None)
 
 
-def test_a_server_that_is_away_fails_the_run_and_may_be_done_without(server: FileServer, root: Path) -> None:
+def test_an_unreachable_server_fails_the_run_unless_the_last_photos_may_be_used(server: FileServer, root: Path) -> None:
     first = take_snapshot(root, server.url, FIRST).manifest()
-    server.moods = [Mood(status=404), Mood(status=404)]
+    server.faults = [Fault(status=404), Fault(status=404)]
     with pytest.raises(DownloadError, match=r"could not be reached .*404.*--on-missing-source use-last"):
         take_snapshot(root, server.url, SECOND)
     second = take_snapshot(root, server.url, SECOND, "use-last").manifest()
@@ -77,13 +77,13 @@ def test_a_server_that_is_away_fails_the_run_and_may_be_done_without(server: Fil
     assert take_snapshot(root, server.url, SECOND).manifest().details["unreached"] is None
 
 
-def test_a_server_that_is_away_on_the_first_date_fails_as_ever(server: FileServer, root: Path) -> None:
-    server.moods = [Mood(status=404)]
+def test_an_unreachable_server_without_earlier_photos_fails_the_run(server: FileServer, root: Path) -> None:
+    server.faults = [Fault(status=404)]
     with pytest.raises(DownloadError, match="could not be fetched"):
         take_snapshot(root, server.url, FIRST, "use-last")
 
 
-def test_a_file_that_is_no_archive_is_not_a_server_that_is_away(server: FileServer, root: Path) -> None:
+def test_a_file_that_is_no_archive_does_not_count_as_an_unreachable_server(server: FileServer, root: Path) -> None:
     take_snapshot(root, server.url, FIRST)
     server.change(b"no archive", '"two"')
     with pytest.raises(PipelineError, match="no tar"):
@@ -93,7 +93,7 @@ def test_a_file_that_is_no_archive_is_not_a_server_that_is_away(server: FileServ
 def test_passwords_and_tokens_of_a_url_are_kept_nowhere(server: FileServer, root: Path) -> None:
     url = server.url.replace("http://", "http://me:hunter2@") + "?token=s3cret"
     take_snapshot(root, url, FIRST)
-    server.moods = [Mood(status=404), Mood(status=404)]
+    server.faults = [Fault(status=404), Fault(status=404)]
     take_snapshot(root, url, SECOND, "use-last")
     with pytest.raises(DownloadError) as caught:
         take_snapshot(root, url, THIRD)
@@ -103,7 +103,7 @@ def test_passwords_and_tokens_of_a_url_are_kept_nowhere(server: FileServer, root
 
 
 @pytest.mark.parametrize("name", ["photos.tgz", "flower_photos.tgz", "Mine-2026.ZIP", "a", "manifest.json.tgz"])
-def test_a_file_is_called_as_in_its_url(name: str) -> None:
+def test_a_file_keeps_the_name_in_its_url(name: str) -> None:
     assert archive_name(f"https://host/path/{name}?token=1#part") == name
 
 
@@ -115,7 +115,7 @@ UNSAFE = [
 
 
 @pytest.mark.parametrize("name", UNSAFE)
-def test_a_name_that_could_be_one_of_ours_or_no_file_s_is_not_taken_over(name: str) -> None:
+def test_a_reserved_or_invalid_file_name_of_a_url_is_replaced(name: str) -> None:
     assert archive_name(f"https://host/path/{name}") == "archive"
 
 

@@ -40,7 +40,7 @@ def differences(settings: DecodeSettings, photo: bytes) -> Any:
 
 
 def drawn(number: int = 3, size: tuple[int, int] | None = None) -> Image.Image:
-    photo = Image.open(io.BytesIO(draw_photo(0, number)))
+    photo = Image.open(io.BytesIO(draw_photo(number)))
     return photo if size is None else photo.resize(size)
 
 
@@ -77,16 +77,16 @@ BEHIND = encoded(drawn(size=(9, 6))) + with_exif(drawn(size=(9, 6)), 6, "<")[2:]
     ids=lambda settings: f"{settings.resampling}-{settings.crop}-{settings.size}",
 )
 def test_pixels_are_those_of_the_decode_stage(settings: DecodeSettings) -> None:
-    apart = differences(settings, draw_photo(0, 3))
+    apart = differences(settings, draw_photo(3))
     assert apart.max() <= 2
     assert (apart == 0).mean() > 0.97
 
 
 def test_pixels_are_compressed_as_those_were_that_the_network_was_shown() -> None:
     settings = DecodeSettings(64, 64, "bicubic", "jpeg")
-    assert (differences(settings, draw_photo(0, 3)) == 0).mean() > 0.8
-    uncompressed = decoded(replace(settings, encoding="png"), draw_photo(0, 3))
-    assert (decoded(settings, draw_photo(0, 3)) == uncompressed).mean() < 0.5
+    assert (differences(settings, draw_photo(3)) == 0).mean() > 0.8
+    uncompressed = decoded(replace(settings, encoding="png"), draw_photo(3))
+    assert (decoded(settings, draw_photo(3)) == uncompressed).mean() < 0.5
 
 
 @pytest.mark.parametrize(

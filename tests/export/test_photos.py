@@ -115,7 +115,7 @@ def test_photos_of_other_formats_are_converted_to_png(kind: str, tmp_path: Path)
     """The export decodes the larger PNG to the picture that the pipeline decodes."""
     decode = DecodeSettings(40, 56, "bicubic", "png")
     buffer = io.BytesIO()
-    Image.open(io.BytesIO(draw_photo(0, 3))).save(buffer, kind)
+    Image.open(io.BytesIO(draw_photo(3))).save(buffer, kind)
     write([buffer.getvalue()], tmp_path)
     (png,) = convert_to_png(known([buffer.getvalue()]), tmp_path, decode, 10**8)
     assert png is not None

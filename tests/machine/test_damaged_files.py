@@ -45,7 +45,7 @@ class WriteRows(RunStageTask):
         left = [key for key, there in zip(KEYS, search.found, strict=True) if not there]
         if left:
             self.store().append(bottlenecks(left))
-            search.look()
+            search.update()
         names = tuple(shard.name for shard in search.shards())
         return StageResult("store", "beef", {}, len(KEYS), len(left), len(KEYS) - len(left), names)
 

@@ -174,4 +174,4 @@ def draw(folder: Path, photos: range, labels: int = 3) -> None:
 
 @cache
 def _drawn(number: int) -> bytes:
-    return draw_photo(0, number)
+    return draw_photo(number)

@@ -18,10 +18,9 @@ from tests.pipeline.in_process import retrain_here
 from tests.reliability.contents import contents, differences
 from tests.reliability.store_trial import StoreTrial
 from tests.reliability.trial import draw_old
-from tests.storage.processes import started
-from tests.storage.test_locks import HOLDER
+from tests.storage.processes import HOLDER, started
 from tests.support.processes import TIMEOUT, Command, background_command, until
-from tests.support.servers.gateway import Fate, Gateway, Request
+from tests.support.servers.gateway import Gateway, Outcome, Request
 from tests.support.servers.luigid import Machine, luigid
 from tests.support.servers.object_store import ObjectStore
 
@@ -142,16 +141,16 @@ def test_the_run_of_a_killed_machine_is_ended_by_another_with_the_results_of_a_r
         one, other = (Machine(name, tmp_path, scheduler.port, lease=LEASE) for name in ("one", "other"))
         with one.start(*retrain) as killed:
 
-            def fate(request: Request) -> Fate:
+            def outcome(request: Request) -> Outcome:
                 """Hold bottlenecks back until the other machine waits; then kill the first one."""
                 if killed.process.poll() is None and "bottleneck/" in request.key and "part-" in request.key:
                     if not awaited.is_set():
-                        return Fate.HELD
+                        return Outcome.HELD
                     killed.kill()
-                    return Fate.HUNG_UP
-                return Fate.PASSED
+                    return Outcome.HUNG_UP
+                return Outcome.PASSED
 
-            gateway.decide(fate)
+            gateway.decide(outcome)
             killed.says("backbone ")
             with other.start(*retrain) as heir:
                 heir.says("Another process is at the run of photos")

@@ -24,7 +24,7 @@ from tests.pipeline.command import Project, assert_error, draw
 from tests.pipeline.in_process import retrain_here, run_of
 from tests.report.parsed import Page
 from tests.snapshot.aging import recalling_new_files
-from tests.support.servers.file_server import FileServer, Mood, serving
+from tests.support.servers.file_server import Fault, FileServer, serving
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +56,7 @@ def put(path: Path, data: bytes) -> None:
 def test_a_url_is_fetched_once_asked_again_each_run_and_fetched_again_when_it_changed(
     project: Project, small: Options
 ) -> None:
-    first = FileServer(pack(project.photos), etag='"one"', moods=[Mood(cut_after=20_000)])
+    first = FileServer(pack(project.photos), etag='"one"', faults=[Fault(cut_after=20_000)])
     with serving(first) as server:
         retrain_here(project, **small, dataset=server.url, date=DATE)
         assert (project.new(DATE)["download"], project.record(DATE)["photos"]) == (19, 18)

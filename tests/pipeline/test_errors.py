@@ -17,7 +17,7 @@ from tests.pipeline.command import Project, assert_error, draw, luigi, verb_proc
 from tests.pipeline.conftest import Trained
 from tests.pipeline.in_process import run_of, start
 from tests.support.processes import Finished, run
-from tests.support.servers.file_server import FileServer, Mood, serving
+from tests.support.servers.file_server import Fault, FileServer, serving
 
 BOTH = "efficientnet_lite0+efficientnet_lite2"
 #: Run by Python before any program: the disk is full.
@@ -212,7 +212,7 @@ def test_a_download_that_fails_names_the_cause_without_passwords(
     forget_network_settings(monkeypatch)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with serving(FileServer(b"", moods=[Mood(status=404)] * 9)) as server:
+    with serving(FileServer(b"", faults=[Fault(status=404)] * 9)) as server:
         done = project.retrain_forked(dataset=url or server.url)
         assert_error(done, 53, url or server.url, *sentences)
         assert len(server.requests) == (not environment)

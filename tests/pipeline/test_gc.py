@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.command import Finished, Project, assert_error, draw, listing, verb
-from tests.storage.processes import started
-from tests.storage.test_locks import SHARER
+from tests.storage.processes import SHARER, started
 from tests.support.processes import run
 
 pytestmark = pytest.mark.slow

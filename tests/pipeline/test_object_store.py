@@ -15,7 +15,7 @@ from tests.reliability.contents import contents, differences
 from tests.reliability.kill_points import KillPoint
 from tests.reliability.store_trial import StoreTrial
 from tests.reliability.trial import survive
-from tests.support.servers.gateway import Fate, Gateway, Request
+from tests.support.servers.gateway import Gateway, Outcome, Request
 from tests.support.servers.object_store import ObjectStore
 
 pytestmark = pytest.mark.slow
@@ -87,16 +87,16 @@ def test_a_store_that_stops_in_the_middle_is_reported_and_the_next_run_goes_on(
     trial = make("stopped")
     stopped = threading.Event()
 
-    def fate(request: Request) -> Fate:
+    def outcome(request: Request) -> Outcome:
         if request.kind == "PUT" and "decode/" in request.key:
             stopped.set()
-        return Fate.HUNG_UP if stopped.is_set() else Fate.PASSED
+        return Outcome.HUNG_UP if stopped.is_set() else Outcome.PASSED
 
-    gateway.decide(fate)
+    gateway.decide(outcome)
     # One attempt at each request, in place of half a minute of them.
     done = luigi("RetrainFlowers", trial.given, {"AWS_MAX_ATTEMPTS": "1"})
     assert stopped.is_set()
     assert_error(done, 56, "The object store cannot be used")
-    gateway.decide(lambda _: Fate.PASSED)
+    gateway.decide(lambda _: Outcome.PASSED)
     assert forked("RetrainFlowers", trial.given).code == 0
     assert differences(contents(trial.fetch()), contents(trained.project.root)) == []

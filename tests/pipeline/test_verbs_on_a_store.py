@@ -9,12 +9,11 @@ import pytest
 from tasks.paths import is_remote, to_path
 from tasks.storage.files import lock_folder
 from tasks.storage.layout import DataRoot
-from tasks.storage.object_store import is_aid
+from tasks.storage.object_store import is_internal
 from tasks.storage.remote_listing import objects_below
 from tests.pipeline.command import QUICK, Finished, Project, assert_error, option_words, verb
 from tests.pipeline.conftest import Trained
-from tests.storage.processes import started
-from tests.storage.test_locks import SHARER
+from tests.storage.processes import SHARER, started
 from tests.support.fake_runs import FakeRun, make
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, forget_stores
@@ -45,7 +44,7 @@ class Both:
         files = {f"{path.relative_to(self.here)}" for path in self.here.rglob("*") if path.is_file()}
         root = to_path(self.there)
         assert is_remote(root)
-        assert {found.path for found in objects_below(root) if not is_aid(found.path)} == files
+        assert {found.path for found in objects_below(root) if not is_internal(found.path)} == files
 
     def call(self, root: str, *words: str) -> Finished:
         return verb(*[self._resolved(word).replace(ROOT, root) for word in words])

@@ -20,7 +20,7 @@ from upath import UPath
 
 from tests.reliability.kill_points import KillPoint
 from tests.reliability.trial import Trial
-from tests.support.servers.gateway import Fate, Gateway, Request
+from tests.support.servers.gateway import Gateway, Outcome, Request
 
 #: Share of requests that are refused, as a busy store does.
 REFUSED = 0.05
@@ -70,24 +70,24 @@ class _Killer:
         self._dice = random.Random(len(point.places[0]) if point else 0)  # noqa: S311 (the same ones each time)
         self.process: Popen[str] | None = None
 
-    def __call__(self, request: Request) -> Fate:
+    def __call__(self, request: Request) -> Outcome:
         if self._met:
             self._kill()
         if self._dice.random() < REFUSED:
-            return Fate.REFUSED
+            return Outcome.REFUSED
         place = place_of(request, self._trial.url)
         if place is None:
-            return Fate.PASSED
+            return Outcome.PASSED
         with (self._trial.folder / "places").open("a") as log:
             log.write(f"{time.monotonic():.3f} {place}\n")
         if self._point is None or place not in self._point.places:
-            return Fate.PASSED
+            return Outcome.PASSED
         (self._trial.folder / "met").write_text(place)
         self._met = True
         if self._point.way == "after":
-            return Fate.PASSED
+            return Outcome.PASSED
         self._kill()
-        return Fate.HUNG_UP
+        return Outcome.HUNG_UP
 
     def _kill(self) -> None:
         # The thread that waits for it may find its end at the same time.

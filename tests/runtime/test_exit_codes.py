@@ -30,11 +30,9 @@ class Fail(RunStageTask):
         return len(self.first)
 
     def manifest_path(self) -> AnyPath:
-        """Return a path in the data root."""
         return self.root.path / "fail" / f"{self.first}.json"
 
     def work(self, progress: Progress) -> StageResult:  # noqa: ARG002 (it reports none)
-        """Fail."""
         if self.first:
             raise StoreError("a damaged shard")
         while not any(self.root.path.glob("fail/seen")):
@@ -48,7 +46,6 @@ class FailTwice(luigi.WrapperTask):
     data_root: luigi.Parameter[str] = luigi.Parameter(description="The data root.")
 
     def requires(self) -> list[luigi.Task]:
-        """Return both stages."""
         context = RunContext(self.data_root)
         return [Fail(context=context, first="first"), Fail(context=context)]
 
@@ -62,9 +59,7 @@ Fail.event_handler(luigi.Event.FAILURE)(_mark_failed)
 
 
 @pytest.mark.parametrize(("workers", "level"), [("1", "ERROR"), ("2", "ERROR"), ("2", "CRITICAL"), ("1", "DEBUG")])
-def test_first_of_two_failures_decides_the_exit_code_whatever_is_logged(
-    tmp_path: Path, workers: str, level: str
-) -> None:
+def test_first_of_two_failures_decides_the_exit_code_at_any_log_level(tmp_path: Path, workers: str, level: str) -> None:
     command = (sys.executable, "-m", "tests.support.luigi_program", "--module", __name__, "FailTwice")
     done = run([*command, "--data-root", tmp_path, "--workers", workers, "--log-level", level])
     assert done.code == 55

@@ -37,7 +37,6 @@ class Linger(RunStageTask):
     stage = "linger"
 
     def manifest_path(self) -> AnyPath:
-        """Return a path in the data root."""
         return self.root.path / "linger" / "manifest.json"
 
     def work(self, progress: Progress) -> StageResult:  # noqa: ARG002 (it reports none)
@@ -121,9 +120,7 @@ def test_first_of_several_signals_decides_the_exit_code_and_the_last_event_of_js
     assert (last["event"], last["signal"], last["exit_code"]) == ("stopped", "Ctrl-C", 130)
 
 
-def test_signal_releases_the_leases_on_an_object_store(
-    object_store: ObjectStore,
-) -> None:
+def test_signal_releases_the_leases_on_an_object_store(object_store: ObjectStore) -> None:
     root = to_path(object_store.url("data"))
     with lingering(root, "sleep") as process:
         [lock] = listed(root / "place" / ".lock")

@@ -7,12 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.paths import AnyPath
-from tasks.shards.manifests import Manifest
+from tasks.shards.manifests import Manifest, read_manifest
 from tasks.shards.schemas import bottleneck_schema, describe
 from tasks.shards.store import ShardStore
 from tasks.storage.layout import manifest_path
 
 WIDTH = 3
+#: Views of a photo in `seven_shards`.
+VIEWS = 2
 MANIFEST = Manifest(
     stage="decode",
     run="2026-01-31-cafe",
@@ -73,6 +75,29 @@ def publish_manifest(store: ShardStore, snapshot: str, shards: Iterable[AnyPath]
     path = manifest_path(store.folder, snapshot)
     replace(MANIFEST, snapshot=snapshot, shards=tuple(shard.name for shard in shards)).publish(path)
     return path
+
+
+def seven_shards(folder: AnyPath) -> ShardStore:
+    """A store of seven small shards, with manifests of a snapshot that has all of them and of one that has two."""
+    store = open_store(folder)
+    shards = [store.append(bottlenecks(range(start, start + 3), VIEWS)) for start in range(0, 21, 3)]
+    publish_manifest(store, "all", shards)
+    publish_manifest(store, "two", shards[:2])
+    return store
+
+
+def named(store: ShardStore, snapshot: str) -> list[AnyPath]:
+    """The shards that a snapshot's manifest names."""
+    return [store.folder / name for name in read_manifest(manifest_path(store.folder, snapshot)).shards]
+
+
+def every_view(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Keys and views of these photos in `seven_shards`."""
+    return [(number, view) for number in numbers for view in range(VIEWS)]
+
+
+def counts(store: ShardStore) -> list[int]:
+    return sorted(pq.read_metadata(shard).num_rows for shard in store.shards())
 
 
 def flip_a_bit(shard: AnyPath, column: int) -> AnyPath:

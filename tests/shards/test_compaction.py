@@ -1,15 +1,6 @@
 """Compaction: large shards of the same rows, beside readers, whatever dies."""
 
-import itertools
-import os
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
-from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +10,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import StoreError
-from tasks.paths import AnyPath
 from tasks.progress import NullProgress
 from tasks.shards.compaction import Compacted, Extent, open_store, plan_compaction, run_compaction, store_folders
 from tasks.shards.manifests import read_manifest
@@ -27,62 +17,28 @@ from tasks.shards.schemas import REJECTED, describe
 from tasks.shards.shard import merged_into
 from tasks.shards.store import ShardStore
 from tasks.storage.layout import DataRoot, manifest_path
-from tests.shards.rows import bottlenecks, flip_a_bit, key, keys, publish_manifest, rows_at, rows_of
+from tests.shards.rows import (
+    VIEWS,
+    bottlenecks,
+    counts,
+    every_view,
+    flip_a_bit,
+    key,
+    keys,
+    named,
+    publish_manifest,
+    rows_at,
+    seven_shards,
+)
 from tests.shards.rows import open_store as open_bottlenecks
-from tests.storage.processes import MOMENT
-from tests.support.processes import TIMEOUT, until
 from tests.support.progress import Tally
 
-VIEWS = 2
 GROUPS = {"bottleneck": 4, "decode": 2}
-
-
-def compact(store: ShardStore, rows_per_shard: int, stop: int) -> None:
-    """Compact a store, and die before the n-th time that a file is renamed or removed."""
-    count = itertools.count()
-
-    def die(event: str, _: object) -> None:
-        if event in ("os.rename", "os.remove") and next(count) == stop:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(die)
-    run_compaction(store, rows_per_shard, NullProgress())
-
-
-@contextmanager
-def compacting(store: ShardStore, rows_per_shard: int, stop: int = -1) -> Iterator[ForkProcess]:
-    """Compact a store in a process of its own; see `compact`."""
-    process = get_context("fork").Process(target=compact, args=(store, rows_per_shard, stop))
-    process.start()
-    try:
-        yield process
-        process.join(TIMEOUT)
-    finally:
-        process.kill()
-    assert process.exitcode == (0 if stop < 0 else -signal.SIGKILL)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ShardStore:
-    """A store of seven small shards, with manifests of a snapshot that has all of them and of one that has two."""
-    store = open_bottlenecks(tmp_path / "store")
-    shards = [store.append(bottlenecks(range(start, start + 3), VIEWS)) for start in range(0, 21, 3)]
-    publish_manifest(store, "all", shards)
-    publish_manifest(store, "two", shards[:2])
-    return store
-
-
-def named(store: ShardStore, snapshot: str) -> list[AnyPath]:
-    """The shards that a snapshot's manifest names."""
-    return [store.folder / name for name in read_manifest(manifest_path(store.folder, snapshot)).shards]
-
-
-def rows(numbers: Sequence[int], views: int = VIEWS) -> list[tuple[int, int]]:
-    return [(number, view) for number in numbers for view in range(views)]
-
-
-def counts(store: ShardStore) -> list[int]:
-    return sorted(pq.read_metadata(shard).num_rows for shard in store.shards())
+    return seven_shards(tmp_path / "store")
 
 
 def test_small_shards_become_large_ones_of_the_same_rows(store: ShardStore) -> None:
@@ -95,12 +51,6 @@ def test_small_shards_become_large_ones_of_the_same_rows(store: ShardStore) -> N
     assert done.before[:2] == (7, 42)
     assert done.after == Extent(3, 42, sum(shard.stat().st_size for shard in store.shards()))
     assert progress == Tally(total=36, unit="rows", done=36, beginnings=1)
-
-
-def test_all_views_of_a_photo_stay_in_one_shard(store: ShardStore) -> None:
-    run_compaction(store, 10, NullProgress())
-    seen = [set(pq.read_table(shard)["sha256"].to_pylist()) for shard in store.shards()]
-    assert sum(map(len, seen)) == 21
 
 
 def test_shards_keep_row_groups_compression_checksums_and_metadata(store: ShardStore) -> None:
@@ -127,11 +77,11 @@ def test_manifests_name_the_large_shards_and_a_damaged_one_is_left_to_the_next_r
     run_compaction(store, 100, NullProgress())
     after = read_manifest(manifest_path(store.folder, "all"))
     assert after == replace(before, shards=tuple(shard.name for shard in store.shards()))
-    assert rows_at(store, range(21), named(store, "two")) == rows(range(21))
+    assert rows_at(store, range(21), named(store, "two")) == every_view(range(21))
     assert damaged.read_text() == "{"
 
 
-def test_a_plan_changes_nothing_and_says_what_is_done_until_the_store_is_compact(store: ShardStore) -> None:
+def test_a_plan_changes_nothing_and_predicts_the_compaction(store: ShardStore) -> None:
     before = store.shards()
     plan = plan_compaction(store, 18)
     assert store.shards() == before
@@ -143,7 +93,7 @@ def test_a_plan_changes_nothing_and_says_what_is_done_until_the_store_is_compact
     assert {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")} == compacted
 
 
-def test_rows_that_stand_twice_are_dropped_and_a_manifest_names_where_they_are_kept(tmp_path: Path) -> None:
+def test_duplicate_rows_are_dropped_and_a_manifest_names_the_shard_that_keeps_them(tmp_path: Path) -> None:
     store = open_bottlenecks(tmp_path)
     large = store.append(bottlenecks(range(10), VIEWS, first=1))
     twice = store.append(bottlenecks(range(8, 12), VIEWS, first=2))
@@ -153,18 +103,23 @@ def test_rows_that_stand_twice_are_dropped_and_a_manifest_names_where_they_are_k
     assert large in store.shards()
     assert counts(store) == [4, 20]
     assert large in named(store, "snap")
-    assert rows_at(store, range(8, 12), named(store, "snap")) == rows(range(8, 12))
+    assert rows_at(store, range(8, 12), named(store, "snap")) == every_view(range(8, 12))
     # A reader that read the manifest before.
-    assert rows_at(store, range(8, 12), [twice]) == rows(range(8, 12))
+    assert rows_at(store, range(8, 12), [twice]) == every_view(range(8, 12))
 
 
 @settings(max_examples=20, deadline=None)
-@given(shards=st.lists(st.sets(st.integers(0, 20), min_size=1), max_size=6), target=st.integers(1, 40))
-@example(shards=[set(range(10)), set(range(3))], target=20)
-def test_whatever_lies_where_nothing_is_lost_and_nothing_stands_twice(
-    tmp_path_factory: pytest.TempPathFactory, shards: list[set[int]], target: int
+@given(
+    shards=st.lists(st.sets(st.integers(0, 20), min_size=1), max_size=6),
+    target=st.integers(1, 40),
+    dtype=st.sampled_from(["int16", "uint8"]),
+)
+@example(shards=[set(range(10)), set(range(3))], target=20, dtype="uint8")
+@example(shards=[set(range(start, start + 3)) for start in range(0, 21, 3)], target=10, dtype="int16")
+def test_no_row_is_lost_or_duplicated_and_the_views_of_a_photo_stay_together(
+    tmp_path_factory: pytest.TempPathFactory, shards: list[set[int]], target: int, dtype: str
 ) -> None:
-    store = open_bottlenecks(tmp_path_factory.mktemp("store"))
+    store = open_bottlenecks(tmp_path_factory.mktemp("store"), dtype)
     written = [store.append(bottlenecks(sorted(own), VIEWS, first=at)) for at, own in enumerate(shards)]
     for snapshot, shard in enumerate(written):
         publish_manifest(store, f"{snapshot}", [shard])
@@ -173,13 +128,15 @@ def test_whatever_lies_where_nothing_is_lost_and_nothing_stands_twice(
     done = run_compaction(store, target, NullProgress())
     assert (planned.after.shards, planned.after.rows) == (done.after.shards, done.after.rows)
     assert sum(counts(store)) == done.after.rows == len(there) * VIEWS
-    assert rows_at(store, range(21)) == rows(there)
+    # All views of a photo are in one shard.
+    assert sum(len(set(pq.read_table(shard)["sha256"].to_pylist())) for shard in store.shards()) == len(there)
+    assert rows_at(store, range(21)) == every_view(there)
     for snapshot, own in enumerate(shards):
-        assert rows_at(store, sorted(own), named(store, f"{snapshot}")) == rows(sorted(own))
-        assert rows_at(store, sorted(own), [written[snapshot]]) == rows(sorted(own))
+        assert rows_at(store, sorted(own), named(store, f"{snapshot}")) == every_view(sorted(own))
+        assert rows_at(store, sorted(own), [written[snapshot]]) == every_view(sorted(own))
     # The first may have left small shards of what it had to write for the rows that stood twice.
     run_compaction(store, target, NullProgress())
-    assert rows_at(store, range(21)) == rows(there)
+    assert rows_at(store, range(21)) == every_view(there)
 
 
 def test_names_are_followed_through_a_second_compaction(store: ShardStore) -> None:
@@ -191,10 +148,10 @@ def test_names_are_followed_through_a_second_compaction(store: ShardStore) -> No
     (shard,) = store.shards()
     assert set(merged_into(pq.ParquetFile(shard))) == {path.name for path in (*old, *between)}
     for names in (old[:1], between[:1], old, between):
-        assert set(rows(range(3))) <= set(rows_at(store, range(24), names))
+        assert set(every_view(range(3))) <= set(rows_at(store, range(24), names))
 
 
-def test_a_shard_that_was_lost_before_is_still_missed_after(store: ShardStore) -> None:
+def test_a_shard_lost_before_a_compaction_is_still_reported(store: ShardStore) -> None:
     lost = named(store, "two")[0]
     lost.unlink()
     run_compaction(store, 100, NullProgress())
@@ -212,16 +169,7 @@ def test_a_damaged_shard_is_named_and_none_is_lost(store: ShardStore) -> None:
     assert store.shards() == before
 
 
-def test_a_reader_that_stands_in_the_middle_goes_on(store: ShardStore) -> None:
-    stream = store.rows(keys(*range(21)))
-    read = [next(stream)]
-    run_compaction(store, 100, NullProgress())
-    read += stream
-    assert rows_of(pa.concat_tables(read)) == rows(range(21))
-
-
-def test_a_store_is_found_and_opened_from_its_shards(tmp_path: Path) -> None:
-    root = DataRoot(tmp_path)
+def test_a_store_is_found_and_opened_from_its_shards(root: DataRoot[Path]) -> None:
     assert store_folders(root) == []
     rejected = ShardStore(root.rejected("b"), describe(REJECTED, "decode", "b", {"size": 1}), 2)
     rejected.append(pa.table({"sha256": [key(1)], "path": ["a"], "reason": ["b"], "message": ["c"]}))
@@ -236,72 +184,12 @@ def test_a_store_is_found_and_opened_from_its_shards(tmp_path: Path) -> None:
         assert opened.schema.metadata == known.schema.metadata
 
 
-def test_numbers_keep_their_type(tmp_path: Path) -> None:
-    store = open_bottlenecks(tmp_path, "uint8")
-    for start in range(0, 9, 3):
-        store.append(bottlenecks(range(start, start + 3), first=255))
-    before = store.read(keys(*range(9))).sort_by("sha256")
-    run_compaction(open_store(tmp_path, GROUPS), 100, NullProgress())
-    assert len(store.shards()) == 1
-    assert store.read(keys(*range(9))).sort_by("sha256").equals(before)
-
-
 def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     schema = open_bottlenecks(tmp_path).schema
     other = ShardStore(tmp_path, schema.with_metadata(schema.metadata | {b"schema_version": b"0"}), 4)
     other.append(bottlenecks([1]))
     with pytest.raises(StoreError, match=r"another version\. Move its folder away"):
         open_store(tmp_path, GROUPS)
-
-
-# Each large shard and each manifest is renamed (0, 2, 4 and 11, 13), then old shards are removed; the steps in between
-# remove a temporary name that is gone already.
-@pytest.mark.parametrize("stop", [0, 1, 2, 3, 4, 6, 8, 10, 11, 12, 13, 15, 16])
-def test_killed_before_any_step_nothing_is_lost_and_the_next_one_ends_it(store: ShardStore, stop: int) -> None:
-    known = named(store, "all")
-    with compacting(store, 30, stop):
-        pass
-    for shards in (None, known, named(store, "all")):
-        assert rows_at(store, range(21), shards) == rows(range(21))
-    assert set(rows(range(6))) <= set(rows_at(store, range(21), named(store, "two")))
-    store.sweep()
-    run_compaction(store, 30, NullProgress())
-    assert sum(counts(store)) == 42
-    assert not list(store.folder.glob(".tmp-*"))
-    for shards in (None, known, named(store, "all")):
-        assert rows_at(store, range(21), shards) == rows(range(21))
-
-
-def test_readers_beside_a_compaction_find_every_row_once(tmp_path: Path) -> None:
-    store = open_bottlenecks(tmp_path)
-    old = [store.append(bottlenecks(range(start, start + 3), VIEWS)) for start in range(0, 240, 3)]
-    publish_manifest(store, "all", old)
-    with compacting(store, 36) as process:
-
-        def reads_all_and_it_has_ended() -> bool:
-            # Asked before, so that it is read once more after the end.
-            has_ended = not process.is_alive()
-            for shards in (None, old, named(store, "all")):
-                assert rows_at(store, range(240), shards) == rows(range(240))
-            assert store.found(keys(*range(240))).all()
-            return has_ended
-
-        until(reads_all_and_it_has_ended)
-    assert len(store.shards()) == 480 // 36 + 1
-
-
-def test_a_second_compaction_waits_for_the_first(store: ShardStore) -> None:
-    class Second(NullProgress):
-        def start(self, total: int, unit: str) -> None:  # noqa: ARG002 (not reported)
-            self.done = pool.submit(run_compaction, store, 30, NullProgress())
-            with pytest.raises(TimeoutError):
-                self.done.result(MOMENT)
-
-    with ThreadPoolExecutor(1) as pool:
-        second = Second()
-        first = run_compaction(store, 30, second)
-        assert second.done.result(TIMEOUT) == Compacted(first.after, first.after)
-    assert sum(counts(store)) == 42
 
 
 def test_a_large_shard_has_the_metadata_that_all_of_the_small_ones_have(tmp_path: Path) -> None:
@@ -316,4 +204,4 @@ def test_a_large_shard_has_the_metadata_that_all_of_the_small_ones_have(tmp_path
     run_compaction(newer, 100, NullProgress())
     [shard] = store.shards()
     assert b"rules" not in pq.read_schema(shard).metadata
-    assert rows_at(store, range(9)) == rows(range(9))
+    assert rows_at(store, range(9)) == every_view(range(9))

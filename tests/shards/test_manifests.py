@@ -19,6 +19,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "store" / "manifests" / "fedcba9876543210.json"
 
 
+def without(name: str) -> Callable[[dict[str, Any]], object]:
+    return lambda values: {key: value for key, value in values.items() if key != name}
+
+
 def test_a_manifest_is_read_as_it_was_written_and_a_later_one_replaces_it(path: Path) -> None:
     for manifest in (MANIFEST, replace(MANIFEST, new=0, reused=120, shards=())):
         manifest.publish(path)
@@ -26,9 +30,9 @@ def test_a_manifest_is_read_as_it_was_written_and_a_later_one_replaces_it(path: 
         assert read_json(path)["schema_version"] == 1
 
 
-def test_a_manifest_from_before_start_up_was_told_is_read_without_it(path: Path) -> None:
+def test_a_manifest_of_an_earlier_version_has_no_start_up_times(path: Path) -> None:
     MANIFEST.publish(path)
-    publish_json(path, {name: value for name, value in read_json(path).items() if name != "startup"})
+    publish_json(path, without("startup")(read_json(path)))
     assert read_manifest(path) == replace(MANIFEST, startup={})
 
 
@@ -37,28 +41,20 @@ def test_a_missing_manifest_is_not_a_damaged_one(path: Path) -> None:
         read_manifest(path)
 
 
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (
-            lambda values: {name: value for name, value in values.items() if name != "photos"},
-            "is not a manifest of this version",
-        ),
-        (
-            lambda values: {name: value for name, value in values.items() if name != "schema_version"},
-            "is not a manifest",
-        ),
-        (lambda values: {**values, "more": 1}, "is not a manifest of this version"),
-        (lambda values: {**values, "shards": None}, "is not a manifest of this version"),
-        (lambda values: [values], "is not a manifest of this version"),
-        (lambda _: None, "is not a manifest of this version"),
-        (lambda values: {**values, "schema_version": 2}, "has schema version 2, this is 1"),
-    ],
-    ids=["no photos", "no version", "more", "no shards", "a list", "null", "later"],
-)
-def test_other_json_is_refused_with_the_remedy(
-    path: Path, change: Callable[[dict[str, Any]], object], says: str
-) -> None:
+#: Makes the JSON of the file from the values of a manifest, and the error.
+CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "no photos": (without("photos"), "is not a manifest of this version"),
+    "no version": (without("schema_version"), "is not a manifest of this version"),
+    "more": (lambda values: {**values, "more": 1}, "is not a manifest of this version"),
+    "no shards": (lambda values: {**values, "shards": None}, "is not a manifest of this version"),
+    "a list": (lambda values: [values], "is not a manifest of this version"),
+    "null": (lambda _: None, "is not a manifest of this version"),
+    "later": (lambda values: {**values, "schema_version": 2}, "has schema version 2, this is 1"),
+}
+
+
+@pytest.mark.parametrize(("change", "says"), CHANGES.values(), ids=CHANGES)
+def test_other_json_is_refused_with_a_remedy(path: Path, change: Callable[[dict[str, Any]], object], says: str) -> None:
     MANIFEST.publish(path)
     publish_json(path, change(read_json(path)))
     with pytest.raises(StoreError, match=re.escape(f"{path} {says}") + r".*\. Delete it"):

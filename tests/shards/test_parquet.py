@@ -29,7 +29,7 @@ def test_a_table_is_published_with_its_metadata_in_row_groups(tmp_path: Path) ->
     assert [file.metadata.row_group(group).num_rows for group in range(3)] == [4, 4, 2]
 
 
-def test_pictures_are_stored_as_they_are_vectors_split_by_bytes_and_all_else_compressed(tmp_path: Path) -> None:
+def test_pictures_are_stored_raw_vectors_split_by_bytes_and_other_columns_compressed(tmp_path: Path) -> None:
     picture = {"bytes": b"\xff\xd8" * 99, "path": "a.jpeg"}
     vector = pa.array([[0.5, 1.5]], pa.list_(pa.float32(), 2))
     publish_parquet(tmp_path / "table.parquet", pa.table({"key": ["a"], "image": [picture], "bottleneck": vector}))
@@ -56,7 +56,7 @@ def test_whole_numbers_are_stored_by_a_dictionary_in_no_more_bytes_than_they_hav
     assert (tmp_path / "numbers").stat().st_size < 64_000 * 1.1
 
 
-def test_flipped_bits_of_a_picture_come_to_light(tmp_path: Path) -> None:
+def test_flipped_bits_of_a_picture_are_detected(tmp_path: Path) -> None:
     path, picture = tmp_path / "table.parquet", b"one picture" + bytes(9999)
     publish_parquet(path, pa.table({"image": [picture]}))
     path.write_bytes(path.read_bytes().replace(picture, picture.replace(b"one", b"two")))

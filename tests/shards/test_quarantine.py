@@ -1,4 +1,4 @@
-"""What is damaged is set aside, and nothing says any more that it is there."""
+"""A damaged file is moved aside, and the manifests that name it are removed."""
 
 import errno
 import re
@@ -27,14 +27,14 @@ def test_a_shard_is_moved_and_the_manifests_that_name_it_are_removed(tmp_path: P
     damaged = damage(tmp_path / "part-1.parquet")
     naming = publish_manifest(tmp_path / "manifests" / "one.json", shards=("part-0.parquet", "part-1.parquet"))
     other = publish_manifest(tmp_path / "manifests" / "other.json", shards=("part-0.parquet",))
-    told = quarantine(damaged)
+    message = quarantine(damaged)
     place = tmp_path / "damaged" / "part-1.parquet"
-    assert told == f"{damaged.path} is damaged. It is now {place}, and is made again."
+    assert message == f"{damaged.path} is damaged. It is now {place}, and is made again."
     assert place.read_bytes() == b"half of"
     assert (damaged.path.exists(), naming.exists(), other.exists()) == (False, False, True)
 
 
-def test_what_is_damaged_again_is_left_with_the_advice_to_check_the_disk(tmp_path: Path) -> None:
+def test_a_file_that_is_damaged_again_stays_with_the_advice_to_check_the_disk(tmp_path: Path) -> None:
     quarantine(damage(tmp_path / "part-1.parquet"))
     again = damage(tmp_path / "part-1.parquet", b"another half")
     naming = publish_manifest(tmp_path / "manifests" / "one.json", shards=("part-1.parquet",))
@@ -46,7 +46,7 @@ def test_what_is_damaged_again_is_left_with_the_advice_to_check_the_disk(tmp_pat
     assert naming.exists()
 
 
-def test_a_shard_that_is_gone_is_made_again_where_a_manifest_names_it_and_else_by_nobody(tmp_path: Path) -> None:
+def test_a_missing_shard_is_made_again_only_if_a_manifest_names_it(tmp_path: Path) -> None:
     gone = DamagedError(tmp_path / "part-1.parquet", "It is gone.")
     naming = publish_manifest(tmp_path / "manifests" / "one.json", shards=("part-1.parquet",))
     assert quarantine(gone) == f"{gone.path} is gone, and is made again."
@@ -74,7 +74,7 @@ def test_a_manifest_that_is_wrong_without_the_file_is_removed(tmp_path: Path, fi
     assert (wrong.exists(), other.exists()) == (False, True)
 
 
-def test_a_folder_is_moved_as_a_whole_and_the_reason_told(tmp_path: Path) -> None:
+def test_a_folder_is_moved_as_a_whole_and_the_cause_reported(tmp_path: Path) -> None:
     file = damage(tmp_path / "checkpoints" / "head-5.index").path
     damaged = DamagedError(file.parent, "The checkpoint is damaged.")
     damaged.__cause__ = ValueError("CRC checksum verification failed")
@@ -83,7 +83,7 @@ def test_a_folder_is_moved_as_a_whole_and_the_reason_told(tmp_path: Path) -> Non
     assert not file.parent.exists()
 
 
-def test_what_a_broken_disk_does_not_let_be_read_stays_where_it_is(tmp_path: Path) -> None:
+def test_a_file_that_a_broken_disk_cannot_read_stays(tmp_path: Path) -> None:
     damaged = damage(tmp_path / "part-1.parquet")
     damaged.__cause__ = OSError(errno.EIO, "Input/output error")
     with pytest.raises(DamagedError) as caught:

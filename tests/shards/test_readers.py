@@ -38,11 +38,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         for view in range(2)
     ],
 }
-SCHEMAS = {
-    "decode": DECODE,
-    "rejected": REJECTED,
-    "bottleneck": bottleneck_schema(3, "uint8"),
-}
+SCHEMAS = {"decode": DECODE, "rejected": REJECTED, "bottleneck": bottleneck_schema(3, "uint8")}
 
 
 @pytest.fixture(params=SCHEMAS)
@@ -87,7 +83,7 @@ def test_a_store_opens_in_the_tools_that_people_have(store: ShardStore, stage: s
     assert in_order(READERS[reader](store)) == in_order(ROWS[stage])
 
 
-def test_every_shard_says_what_made_it_to_pyarrow_and_duckdb(store: ShardStore, stage: str) -> None:
+def test_pyarrow_and_duckdb_read_the_metadata_of_every_shard(store: ShardStore, stage: str) -> None:
     for shard in store.shards():
         metadata = pq.read_schema(shard).metadata
         assert metadata[b"schema_version"] == b"1"

@@ -20,7 +20,7 @@ from tasks.storage.files import listed, storage_at
 from tasks.storage.layout import manifest_path
 from tasks.storage.tempfiles import own_scratch
 from tests.shards.rows import bottlenecks, flip_a_bit, key, keys, open_store, publish_manifest, rows_at, rows_of
-from tests.support.servers.gateway import Fate, Gateway
+from tests.support.servers.gateway import Gateway, Outcome
 
 SHARDS, EACH = 6, 8
 ALL = range(SHARDS * EACH)
@@ -44,7 +44,7 @@ def cut_the_beginning(shard: AnyPath) -> None:
     shard.write_bytes(shard.read_bytes()[20:])
 
 
-def test_nothing_stays_open_where_reading_ends_early(store: ShardStore) -> None:
+def test_no_file_stays_open_after_an_early_end_of_reading(store: ShardStore) -> None:
     opened = []
     for _ in range(4):
         assert next(iter(store.rows(keys(*ALL)))).num_rows
@@ -56,7 +56,7 @@ def test_nothing_stays_open_where_reading_ends_early(store: ShardStore) -> None:
     assert not list(own_scratch().iterdir())
 
 
-def test_what_is_read_takes_a_few_requests_a_shard(store: ShardStore, gateway: Gateway) -> None:
+def test_reading_takes_a_few_requests_a_shard(store: ShardStore, gateway: Gateway) -> None:
     each = {"LIST": 1, "HEAD": SHARDS}
     uses: list[tuple[Callable[[], object], dict[str, int]]] = [
         (store.shards, {"LIST": 1}),
@@ -64,7 +64,7 @@ def test_what_is_read_takes_a_few_requests_a_shard(store: ShardStore, gateway: G
         (lambda: numbers_at(store, ALL), {**each, "GET": 3 * SHARDS}),
         (lambda: numbers_at(store, range(0, 48, 8)), {**each, "GET": 3 * SHARDS}),
         (lambda: numbers_at(store, [0], store.shards()[:1]), {"LIST": 1, "HEAD": 1, "GET": 3}),
-        (lambda: store.search(keys(*ALL)).look(), {**each, "LIST": 2, "GET": 2 * SHARDS}),
+        (lambda: store.search(keys(*ALL)).update(), {**each, "LIST": 2, "GET": 2 * SHARDS}),
         (lambda: store.append(bottlenecks([99])), {"PUT": 1}),
     ]
     for use, takes in uses:
@@ -91,7 +91,7 @@ def test_a_shard_that_was_merged_is_found_and_named_by_the_manifests(store: Shar
         (lambda shard: shard.write_bytes(b""), ALL),
     ],
 )
-def test_a_damaged_shard_is_told_of_and_set_aside(
+def test_a_damaged_shard_is_reported_and_quarantined(
     store: ShardStore, damage: Callable[[AnyPath], object], wanted: Sequence[int]
 ) -> None:
     shard = store.append(bottlenecks(range(EACH), first=1))
@@ -117,8 +117,8 @@ def test_a_damaged_shard_is_not_merged(store: ShardStore) -> None:
     assert not list(own_scratch().iterdir())
 
 
-def test_a_shard_that_may_not_be_read_is_not_taken_for_damaged(store: ShardStore, gateway: Gateway) -> None:
-    gateway.decide(lambda request: Fate.FORBIDDEN if request.kind == "GET" else Fate.PASSED)
+def test_a_shard_without_read_rights_does_not_count_as_damaged(store: ShardStore, gateway: Gateway) -> None:
+    gateway.decide(lambda request: Outcome.FORBIDDEN if request.kind == "GET" else Outcome.PASSED)
     for wanted in (ALL, range(0, 48, 8)):
         with (
             pytest.raises(MachineError, match=r"object store cannot be used \(.*AccessDenied"),
@@ -128,7 +128,7 @@ def test_a_shard_that_may_not_be_read_is_not_taken_for_damaged(store: ShardStore
     assert len(store.shards()) == SHARDS
 
 
-def test_a_store_that_has_too_much_to_do_is_waited_for(store: ShardStore, gateway: Gateway) -> None:
+def test_requests_to_a_busy_store_are_retried(store: ShardStore, gateway: Gateway) -> None:
     gateway.refuse(0.1)
     shard = store.append(bottlenecks([99]))
     assert numbers_at(store, [*ALL, 99]) == [*ALL, 99]

@@ -19,9 +19,7 @@ from tasks.shards.schemas import DECODE, PREDICTIONS, REJECTED, SNAPSHOT, bottle
     ],
     ids=["snapshot", "decode", "rejected", "bottleneck", "predictions"],
 )
-def test_a_schema_has_the_promised_columns_and_only_what_can_be_missing_may_be_null(
-    schema: pa.Schema, columns: str
-) -> None:
+def test_a_schema_has_the_promised_columns_and_nulls_only_where_promised(schema: pa.Schema, columns: str) -> None:
     assert " ".join(schema.names) == columns
     assert schema.field("sha256") == pa.field("sha256", pa.string(), nullable=False)
     assert [field.name for field in schema if field.nullable] == (["duplicate_of"] if schema is SNAPSHOT else [])

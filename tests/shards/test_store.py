@@ -33,7 +33,7 @@ def local_store(tmp_path: Path) -> ShardStore:
     return open_store(tmp_path / "store")
 
 
-def test_where_nothing_is_or_nothing_is_wanted_nothing_is_read(store: ShardStore) -> None:
+def test_an_empty_store_and_an_empty_search_have_no_rows(store: ShardStore) -> None:
     assert store.found(keys(1, 2)).tolist() == [False, False]
     assert store.shards() == store.search(keys(1)).shards() == list(store.rows(keys(1))) == []
     assert store.sweep() == 0
@@ -79,26 +79,27 @@ def test_keys_that_two_shards_hold_come_once_and_the_same_rows_are_one_shard(sto
     assert len(origins) == 9, "both views of a photo come from the same shard"
 
 
-def test_a_search_that_looks_again_opens_only_what_is_new(store: ShardStore) -> None:
+def test_a_repeated_search_opens_only_new_shards(store: ShardStore) -> None:
     first = store.append(bottlenecks(range(3)))
     search = store.search(keys(1, 4, 9))
     assert search.found.tolist() == [True, False, False]
     second = store.append(bottlenecks(range(3, 6)))
     cut(first)
-    search.look()
+    search.update()
     assert search.found.tolist() == [True, True, False]
     assert search.shards() == sorted([first, second])
-    assert search.shards(np.array([False, True, True])) == [second]
+    (shards, places) = search.holders(np.array([False, True, False]))
+    assert (shards, places.tolist()) == ([second], [0])
 
 
-def test_a_search_forgets_what_is_gone_and_finds_it_where_it_is_now(store: ShardStore) -> None:
+def test_a_search_forgets_removed_shards_and_finds_their_rows_in_new_ones(store: ShardStore) -> None:
     first, second = (store.append(bottlenecks(range(start, start + 3))) for start in (0, 3))
     search = store.search(keys(1, 4))
     storage_at(first).remove_files([first])
-    search.look()
+    search.update()
     assert search.found.tolist() == [False, True]
     again = store.append(bottlenecks(range(2), first=7))
-    search.look()
+    search.update()
     assert search.found.tolist() == [True, True]
     assert search.shards() == sorted([again, second])
 
@@ -120,7 +121,7 @@ def test_a_shard_that_is_gone_is_named_though_another_one_holds_a_key_of_it(stor
         list(store.rows(keys(1, 2), shards=[gone]))
 
 
-def test_a_sweep_removes_what_a_crash_left_and_no_shard(local_store: ShardStore) -> None:
+def test_a_sweep_removes_leftovers_of_a_crash_and_no_shard(local_store: ShardStore) -> None:
     shard = local_store.append(bottlenecks(range(3)))
     (local_store.folder / ".tmp-part.parquet-0123456789ab").write_bytes(b"PAR1 half of a shard")
     assert local_store.shards() == [shard]
@@ -134,7 +135,7 @@ def test_a_sweep_removes_what_a_crash_left_and_no_shard(local_store: ShardStore)
     views=st.integers(1, 3),
     wanted=st.lists(st.integers(0, 15), unique=True),
 )
-def test_whatever_lies_where_each_wanted_key_has_its_views_once(
+def test_each_wanted_key_has_its_views_once_in_any_shards(
     tmp_path_factory: pytest.TempPathFactory, shards: list[set[int]], views: int, wanted: list[int]
 ) -> None:
     store = open_store(tmp_path_factory.mktemp("store"))
@@ -181,7 +182,7 @@ def test_a_damaged_shard_is_named_with_the_remedy(
         assert caught.value.path == shard
 
 
-def test_a_shard_with_another_name_than_its_bytes_have_is_damaged_where_most_of_it_is_read(store: ShardStore) -> None:
+def test_a_shard_that_is_not_named_after_its_bytes_is_damaged_if_most_of_it_is_read(store: ShardStore) -> None:
     shard = store.append(bottlenecks(range(3)))
     storage_at(shard).move(shard, shard.with_name("part-0123456789abcdef.parquet"))
     with pytest.raises(DamagedError, match="its bytes are not those that it is named after"):
@@ -199,7 +200,7 @@ def damaged_copies(good: bytes) -> Iterator[bytes]:
             yield good[:place] + bytes([good[place] ^ bit]) + good[place + 1 :]
 
 
-def test_whatever_is_damaged_of_a_shard_no_wrong_row_is_read(local_store: ShardStore) -> None:
+def test_no_wrong_row_is_read_from_a_damaged_shard(local_store: ShardStore) -> None:
     shard = local_store.append(bottlenecks(range(10), views=2))
     good = shard.read_bytes()
     copies = [copy for copy in damaged_copies(good) if copy != good]
@@ -213,12 +214,12 @@ def test_whatever_is_damaged_of_a_shard_no_wrong_row_is_read(local_store: ShardS
     assert local_store.read(keys(*range(10))).num_rows == 20
 
 
-def test_where_little_of_a_shard_is_read_it_is_not_hashed(store: ShardStore) -> None:
+def test_a_shard_of_few_wanted_rows_is_not_hashed(store: ShardStore) -> None:
     flip_a_bit(store.append(bottlenecks(range(20))), 2)
     assert store.read(keys(19)).num_rows == 1, "the damage is in another row group"
 
 
-def test_what_is_set_aside_is_no_shard(store: ShardStore) -> None:
+def test_a_quarantined_file_is_no_shard(store: ShardStore) -> None:
     shard = store.append(bottlenecks(range(3)))
     storage_at(shard).move(shard, store.folder / "damaged" / shard.name)
     assert store.shards() == []

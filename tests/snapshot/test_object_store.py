@@ -21,7 +21,7 @@ from tasks.storage.remote_listing import StoreUnreachableError
 from tests.download.archive_files import take_snapshot as run_snapshot
 from tests.snapshot.photo_files import put
 from tests.support.progress import Tally
-from tests.support.servers.gateway import Fate, Gateway
+from tests.support.servers.gateway import Gateway, Outcome
 from tests.support.servers.object_store import ObjectStore, forget_stores
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
@@ -150,11 +150,11 @@ def test_of_a_photo_that_is_too_large_one_byte_too_many_is_read(
 
 
 def test_a_broken_read_is_tried_again(folder: AnyPath, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.storage.remote_listing._PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("tasks.storage.remote_listing._RETRY_DELAYS", (0.01, 0.01))
     again = to_path(str(folder))
-    gateway.spoil("GET", Fate.CUT_OFF, 2)
+    gateway.spoil("GET", Outcome.CUT_OFF, 2)
     assert take_snapshot(again, None, NullProgress()).photos == 6
-    gateway.decide(lambda request: Fate.CUT_OFF if request.key.endswith("0.jpg") else Fate.PASSED)
+    gateway.decide(lambda request: Outcome.CUT_OFF if request.key.endswith("0.jpg") else Outcome.PASSED)
     with pytest.raises(DatasetError, match=r"The photos at s3://.*/roses/0\.jpg cannot be read"):
         take_snapshot(again, None, NullProgress())
 

@@ -30,6 +30,7 @@ from tasks.storage.files import (
 )
 from tasks.storage.removal import measure
 from tasks.storage.survey import DiskUsage
+from tests.storage.folders import names, publish_two
 from tests.storage.processes import started
 from tests.support.processes import TIMEOUT
 
@@ -66,21 +67,8 @@ def read(path: AnyPath) -> str:
     return read_bytes(path / "inside" if is_folder(path) else path).decode()
 
 
-def names(folder: AnyPath) -> list[str]:
-    """Names in a folder, except the marks of an object store."""
-    return [path.name for path in storage_at(folder).survey(folder).entries(folder)]
-
-
 def temporaries(folder: AnyPath) -> list[str]:
     return [path.name for path in storage_at(folder).scratch_for(folder).glob(".tmp-*")]
-
-
-def publish_two(folder: AnyPath) -> None:
-    """Publish a folder of two files, one of them a level down."""
-    with publish_folder(folder) as temporary:
-        (temporary / "below").mkdir()
-        (temporary / "below" / "one").write_bytes(b"1")
-        (temporary / "two").write_bytes(b"22")
 
 
 @both
@@ -131,9 +119,7 @@ def test_a_folder_does_not_replace_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_a_killed_writer_publishes_nothing_and_its_temporary_is_swept_once_it_is_dead(
-    kind: str, folder: AnyPath
-) -> None:
+def test_a_killed_writer_publishes_nothing_and_leaves_a_temporary_to_sweep(kind: str, folder: AnyPath) -> None:
     with started(WRITER, kind, folder / "thing") as process:
         assert sweep(folder) == 0
         process.send_signal(signal.SIGKILL)
@@ -165,7 +151,7 @@ def test_sweeping_without_pause_never_takes_a_file_from_its_writer(tmp_path: Pat
     assert len(names(tmp_path)) == 60
 
 
-def test_a_sweep_leaves_everything_else_and_what_lies_below(tmp_path: Path) -> None:
+def test_a_sweep_leaves_other_files_and_subfolders(tmp_path: Path) -> None:
     publish_bytes(tmp_path / "thing", b"whole")
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / ".tmp-left").touch()
@@ -175,9 +161,7 @@ def test_a_sweep_leaves_everything_else_and_what_lies_below(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["花" * 80 + ".parquet", "a" * 255, "🌼" * 63], ids=["3 bytes", "1 byte", "4 bytes"])
-def test_the_longest_names_can_be_published_and_a_query_of_parquet_files_meets_no_temporary(
-    name: str, tmp_path: Path
-) -> None:
+def test_the_longest_names_can_be_published_and_no_parquet_query_finds_temporaries(name: str, tmp_path: Path) -> None:
     with publishing(tmp_path / name):
         assert len(names(tmp_path)) == 1
         assert list(tmp_path.glob("*.parquet")) == []
@@ -210,7 +194,7 @@ def test_json_that_other_tools_cannot_read_is_refused_and_damaged_json_named_wit
             read_json(path)
 
 
-def test_what_is_missing_is_not_found(folder: AnyPath) -> None:
+def test_a_missing_file_is_not_found(folder: AnyPath) -> None:
     for use in (read_bytes, read_json, file_sha256, lambda path: file_sha256(local(path))):
         with pytest.raises(FileNotFoundError):
             use(folder / "it.json")
@@ -243,7 +227,7 @@ def test_a_version_changes_with_a_file_and_with_any_file_of_a_folder(folder: Any
     assert set(before).isdisjoint(versions())
 
 
-def test_what_is_moved_or_removed_is_that_and_nothing_beside_it(folder: AnyPath) -> None:
+def test_only_the_named_files_are_moved_or_removed(folder: AnyPath) -> None:
     signs = "[1]*?"
     for name in (signs, "1", "plain2"):
         publish_bytes(folder / "files" / name, name.encode())

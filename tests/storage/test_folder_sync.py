@@ -6,12 +6,13 @@ import pytest
 
 from tasks.paths import AnyPath
 from tasks.storage import folder_sync
-from tasks.storage.files import listed, storage_at
+from tasks.storage.files import storage_at
+from tests.storage.folders import names
 
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_sync, "SECONDS_APART", 0.0)
+    monkeypatch.setattr(folder_sync, "UPLOAD_SECONDS", 0.0)
 
 
 def write(here: Path, **texts: str) -> list[Path]:
@@ -21,11 +22,7 @@ def write(here: Path, **texts: str) -> list[Path]:
     return [here / name for name in texts]
 
 
-def names(folder: AnyPath) -> list[str]:
-    return [path.name for path in listed(folder)]
-
-
-def test_what_is_kept_is_stored_and_what_is_gone_from_this_or_a_later_mirror_is_removed(folder: AnyPath) -> None:
+def test_a_mirror_stores_kept_files_and_removes_those_removed_from_it(folder: AnyPath) -> None:
     storage = storage_at(folder)
     with storage.mirrored(folder) as mirror:
         assert storage.has_folders == (mirror.here == folder)
@@ -44,10 +41,8 @@ def test_what_is_kept_is_stored_and_what_is_gone_from_this_or_a_later_mirror_is_
     assert (folder / "last").read_text() == "none"
 
 
-def test_what_follows_soon_waits_for_its_time_and_comes_with_the_end_at_the_latest(
-    far: AnyPath, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(folder_sync, "SECONDS_APART", 3600.0)
+def test_files_that_follow_soon_are_uploaded_at_the_end(far: AnyPath, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_sync, "UPLOAD_SECONDS", 3600.0)
     with storage_at(far).mirrored(far) as mirror:
         for number in range(3):
             mirror.settle()
@@ -68,11 +63,11 @@ def test_the_last_file_is_not_put_there_without_the_others(far: AnyPath) -> None
     assert names(far) == []
 
 
-def test_what_is_at_hand_is_what_was_asked_for_and_goes_with_the_block(far: AnyPath, tmp_path: Path) -> None:
-    with storage_at(far).at_hand(far, "*") as here:
-        assert names(here) == []
+def test_fetched_files_are_those_that_match_and_exist_during_the_block(far: AnyPath, tmp_path: Path) -> None:
+    with storage_at(far).fetched_files(far, "*") as here:
+        assert list(here.iterdir()) == []
     for name in ("head-1.data", "head-2.data", "last"):
         (far / name).write_text(name)
-    with storage_at(far).at_hand(far, "head-2.*") as here:
+    with storage_at(far).fetched_files(far, "head-2.*") as here:
         assert [path.read_text() for path in here.iterdir()] == ["head-2.data"]
     assert not list(tmp_path.rglob("head-*"))

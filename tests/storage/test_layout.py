@@ -25,7 +25,7 @@ KEY, DATASET = "0123456789abcdef", "sample-400"
         (manifest_path(ROOT.decode(KEY), "beef"), f"decode/{KEY}/manifests/beef.json"),
     ],
 )
-def test_things_lie_where_the_architecture_says(path: Path, place: str) -> None:
+def test_paths_are_those_of_the_architecture(path: Path, place: str) -> None:
     assert path.as_posix() == f"data/{place}"
 
 

@@ -1,4 +1,4 @@
-"""What a survey of a folder says: the same of an object store as of a disk, of which it asks once."""
+"""A survey of an object store equals that of a disk, and takes one listing."""
 
 from pathlib import Path
 
@@ -38,8 +38,8 @@ def there(object_store: ObjectStore) -> AnyPath:
     return root
 
 
-def told(root: AnyPath, apart: tuple[str, ...]) -> list[object]:
-    """All that a survey says, by names relative to the root."""
+def answers(root: AnyPath, apart: tuple[str, ...]) -> list[object]:
+    """All answers of a survey, by names relative to the root."""
     found = storage_at(root).survey(root, apart)
     places = [root, *(root / name for name in (*FILES, "head", "head/damaged", "photos", "photos/x", "nothing"))]
     names = [[path.name for path in found.entries(place)] for place in places]
@@ -50,30 +50,30 @@ def told(root: AnyPath, apart: tuple[str, ...]) -> list[object]:
 
 
 @pytest.mark.parametrize("apart", [(), ("photos",)], ids=["whole", "a folder apart"])
-def test_it_says_the_same_of_a_store_as_of_a_disk(here: AnyPath, there: AnyPath, apart: tuple[str, ...]) -> None:
-    assert told(there, apart) == told(here, apart)
+def test_a_survey_of_a_store_equals_that_of_a_disk(here: AnyPath, there: AnyPath, apart: tuple[str, ...]) -> None:
+    assert answers(there, apart) == answers(here, apart)
     assert storage_at(there).survey(there).measure(there) == measure(there) == measure(here) == DiskUsage(5, 42)
 
 
-def test_a_store_is_asked_once(there: AnyPath, gateway: Gateway) -> None:
+def test_a_survey_of_a_store_takes_one_listing(there: AnyPath, gateway: Gateway) -> None:
     there = to_path(str(there))
     with gateway.counting() as counted:
-        told(there, ())
+        answers(there, ())
     assert counted == {"LIST": 1}
 
 
-def test_when_a_file_was_written_is_known_without_asking_again(there: AnyPath) -> None:
+def test_the_time_of_a_write_is_in_the_listing(there: AnyPath) -> None:
     found = storage_at(there).survey(there)
     publish_bytes(there / "b.json", b"")
     assert abs(storage_at(there).survey(there).modified(there / "b.json") - found.modified(there / "a.json")) < 60
 
 
-def test_what_is_read_from_a_store_at_once_comes_in_order(there: AnyPath) -> None:
+def test_parallel_reads_come_in_order(there: AnyPath) -> None:
     paths = [there / name for name in FILES]
     assert list(read_each(lambda path: len(path.read_bytes()), paths, there)) == list(FILES.values())
 
 
-def test_a_folder_of_a_store_goes_whole_with_its_mark_whatever_its_names(there: AnyPath) -> None:
+def test_a_folder_of_a_store_is_removed_with_its_mark(there: AnyPath) -> None:
     with publish_folder(there / "photos" / "export") as folder:
         (folder / "1 [a].jpg").write_bytes(b"x")
         (folder / "1 a.jpg").write_bytes(b"x")

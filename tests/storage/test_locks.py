@@ -12,25 +12,8 @@ from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.storage import lease_locks
 from tasks.storage.files import lock_folder, storage_at
-from tests.storage.processes import MOMENT, finish, started
+from tests.storage.processes import HOLDER, MOMENT, PATH, SHARER, finish, started, waiting
 from tests.support.processes import TIMEOUT, read_line, write_line
-
-#: Begins every script: its first argument is a path.
-PATH = """
-import os, sys
-from tasks.paths import to_path
-from tasks.storage.files import lock_folder, storage_at
-
-path = to_path(sys.argv[1])
-"""
-
-HOLDER = f"""{PATH}
-waited = storage_at(path).lock_until_exit(path, "the run of flowers for today")
-again = storage_at(path).lock_until_exit(path, "the run of flowers for today")
-print("ready", flush=True)
-sys.stdin.readline()
-print(waited, again)
-"""
 
 FOLDER_HOLDER = f"""{PATH}
 with lock_folder(path):
@@ -38,17 +21,11 @@ with lock_folder(path):
     sys.stdin.readline()
 """
 
-SHARER = f"""{PATH}
-storage_at(path).lock_shared(path)
-print("ready", flush=True)
-sys.stdin.readline()
-"""
-
 #: Locks a folder, or a file until its exit, and fails if another process is inside.
 TAKER = f"""{PATH}
 from tasks.storage import leases
 
-leases._LOOK = 0.05
+leases._POLL_SECONDS = 0.05
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(5 if sys.argv[3] == "folder" else 1):
@@ -61,11 +38,6 @@ for _ in range(5 if sys.argv[3] == "folder" else 1):
             os.mkdir(sys.argv[2])
             os.rmdir(sys.argv[2])
 """
-
-
-def waiting(script: str) -> str:
-    """A script that is started before it waits, and is inside when it prints its next line."""
-    return f'print("ready", flush=True)\n{script.replace("ready", "inside")}'
 
 
 def is_inside(waiter: subprocess.Popen[str], within_s: float = TIMEOUT) -> bool:
@@ -84,11 +56,11 @@ def _released() -> Iterator[None]:
     lease_locks._leased.clear()
 
 
-def test_one_process_holds_a_run_and_the_next_one_says_that_it_waits(folder: AnyPath) -> None:
+def test_one_process_holds_a_run_and_the_next_one_reports_that_it_waits(folder: AnyPath) -> None:
     lock = folder / "runs" / "flowers" / ".2026-01-31.lock"
     with started(HOLDER, lock) as holder, started(waiting(HOLDER), lock) as waiter:
-        told = "Another process is at the run of flowers for today; waiting until it has ended.\n"
-        assert read_line(waiter) == told
+        message = "Another process is at the run of flowers for today; waiting until it has ended.\n"
+        assert read_line(waiter) == message
         assert read_line(waiter, MOMENT) == ""
         assert finish(holder) == "False False\n"
         assert read_line(waiter) == "inside\n"
@@ -97,7 +69,7 @@ def test_one_process_holds_a_run_and_the_next_one_says_that_it_waits(folder: Any
 
 
 def test_a_lock_whose_holder_was_killed_locks_nothing_and_its_file_goes_with_the_next_holder(folder: AnyPath) -> None:
-    lock = folder / "night.lock"
+    lock = folder / "run.lock"
     with started(HOLDER, lock) as holder:
         holder.send_signal(signal.SIGKILL)
         # Its parent has not looked yet that it has ended.
@@ -108,7 +80,7 @@ def test_a_lock_whose_holder_was_killed_locks_nothing_and_its_file_goes_with_the
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_of_many_that_want_it_at_once_one_is_inside(folder: AnyPath, tmp_path: Path, kind: str) -> None:
+def test_one_of_many_concurrent_processes_holds_the_lock(folder: AnyPath, tmp_path: Path, kind: str) -> None:
     with ExitStack() as stack:
         arguments = TAKER, folder / "it", tmp_path / "inside", kind
         takers = [stack.enter_context(started(*arguments)) for _ in range(3)]
@@ -120,19 +92,12 @@ def test_of_many_that_want_it_at_once_one_is_inside(folder: AnyPath, tmp_path: P
 
 def test_a_folder_made_for_a_lock_alone_goes_with_it(tmp_path: Path) -> None:
     for name in ("empty", "used"):
-        lock = tmp_path / name / "runs" / "night.lock"
+        lock = tmp_path / name / "runs" / "run.lock"
         with started(HOLDER, lock) as holder:
             if name == "used":
                 (lock.parent / "record.json").touch()
             finish(holder)
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
-
-
-def test_a_second_process_waits_until_the_first_is_dead(folder: AnyPath) -> None:
-    with started(FOLDER_HOLDER, folder) as holder, started(waiting(FOLDER_HOLDER), folder) as waiter:
-        assert not is_inside(waiter, MOMENT)
-        holder.send_signal(signal.SIGKILL)
-        assert is_inside(waiter)
 
 
 def test_another_folder_is_free_and_an_exception_lets_the_next_one_in(folder: AnyPath) -> None:
@@ -142,22 +107,25 @@ def test_another_folder_is_free_and_an_exception_lets_the_next_one_in(folder: An
         assert is_inside(waiter)
 
 
-def test_a_folder_is_locked_as_long_as_its_holder_lives_and_asking_changes_nothing(folder: AnyPath) -> None:
+def test_a_folder_is_locked_while_its_holder_lives_and_the_next_process_waits_for_its_end(folder: AnyPath) -> None:
     head = folder / "head"
     assert not storage_at(head).is_locked(head)
     assert not head.exists()
-    with started(FOLDER_HOLDER, head) as holder:
+    with started(FOLDER_HOLDER, head) as holder, started(waiting(FOLDER_HOLDER), head) as waiter:
+        assert not is_inside(waiter, MOMENT)
+        # Asking changes nothing.
         assert storage_at(head).is_locked(head)
         assert storage_at(head).is_locked(head)
         holder.send_signal(signal.SIGKILL)
-        holder.wait(TIMEOUT)
-        assert not storage_at(head).is_locked(head)
+        assert is_inside(waiter)
+    # The waiter was killed too.
+    assert not storage_at(head).is_locked(head)
     with lock_folder(head):
         assert storage_at(head).is_locked(head)
     assert not storage_at(head).is_locked(head)
 
 
-def test_runs_share_a_data_root_which_nobody_then_has_alone(folder: AnyPath) -> None:
+def test_runs_share_a_data_root_and_exclude_its_exclusive_lock(folder: AnyPath) -> None:
     with started(SHARER, folder) as one, started(SHARER, folder) as other:
         for process in (one, other):
             with pytest.raises(StoreError, match="A run is under way"), storage_at(folder).lock_root(folder):
@@ -168,7 +136,7 @@ def test_runs_share_a_data_root_which_nobody_then_has_alone(folder: AnyPath) -> 
         pass
 
 
-def test_two_do_not_have_a_data_root_alone_at_once_and_a_run_waits_for_who_has(folder: AnyPath) -> None:
+def test_one_process_at_a_time_locks_a_data_root_exclusively_and_a_run_waits_for_it(folder: AnyPath) -> None:
     with ExitStack() as rest:
         with storage_at(folder).lock_root(folder):
             with pytest.raises(StoreError, match="A run is under way"), storage_at(folder).lock_root(folder):
@@ -178,12 +146,12 @@ def test_two_do_not_have_a_data_root_alone_at_once_and_a_run_waits_for_who_has(f
         assert is_inside(process)
 
 
-def test_a_data_root_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
+def test_locking_a_missing_data_root_does_not_make_it(tmp_path: Path) -> None:
     storage_at(tmp_path).lock_shared(tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 
-def test_who_shares_a_data_root_may_have_it_alone_for_a_moment_and_shares_it_again(folder: AnyPath) -> None:
+def test_a_shared_lock_of_a_data_root_is_upgraded_and_downgraded_again(folder: AnyPath) -> None:
     script = f"""{PATH}
 storage_at(path).lock_shared(path)
 with storage_at(path).lock_root(path):

@@ -15,9 +15,9 @@ from tasks.storage.files import is_there, listed, local, publish_bytes, publish_
 from tasks.storage.removal import measure
 from tasks.storage.survey import DiskUsage
 from tasks.storage.tempfiles import scratch
-from tests.storage.test_files import names, publish_two
+from tests.storage.folders import names, publish_two
 from tests.support.processes import run
-from tests.support.servers.gateway import Fate, Gateway
+from tests.support.servers.gateway import Gateway, Outcome
 from tests.support.servers.object_store import ObjectStore
 
 FORKED = """
@@ -51,12 +51,12 @@ def watched(gateway: Gateway, far: AnyPath) -> UPath:
     return path
 
 
-def test_a_folder_is_there_once_all_of_it_is(impatient: ObjectStore, watched: UPath, gateway: Gateway) -> None:
+def test_a_folder_is_complete_once_its_mark_exists(impatient: ObjectStore, watched: UPath, gateway: Gateway) -> None:
     assert impatient
-    gateway.decide(lambda request: Fate.HUNG_UP if request.key.endswith(".whole") else Fate.PASSED)
+    gateway.decide(lambda request: Outcome.HUNG_UP if request.key.endswith(".whole") else Outcome.PASSED)
     with pytest.raises(Exception, match="Connection was closed"):
         publish_two(watched / "it")
-    gateway.decide(lambda _: Fate.PASSED)
+    gateway.decide(lambda _: Outcome.PASSED)
     assert not is_there(watched / "it")
     publish_two(watched / "it")
     assert is_there(watched / "it")
@@ -65,7 +65,7 @@ def test_a_folder_is_there_once_all_of_it_is(impatient: ObjectStore, watched: UP
     assert [(here / name).read_bytes() for name in ("below/one", "two")] == [b"1", b"22"]
 
 
-def test_what_is_fetched_is_fetched_once_for_as_long_as_it_stays_the_same(watched: UPath, gateway: Gateway) -> None:
+def test_an_unchanged_object_is_fetched_once(watched: UPath, gateway: Gateway) -> None:
     publish_json(watched / "it.json", 1)
     publish_two(watched / "folder")
     with gateway.counting() as first:
@@ -84,7 +84,7 @@ def test_workers_that_are_forked_reach_the_store_and_clear_up_after_themselves(f
     assert not list(scratch().iterdir())
 
 
-def test_of_many_who_create_an_object_at_once_one_does(far: AnyPath) -> None:
+def test_one_of_many_concurrent_creators_of_an_object_succeeds(far: AnyPath) -> None:
     assert is_remote(far)
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(lambda number: object_store.create(far, b"%d" % number), range(8)))
@@ -92,10 +92,10 @@ def test_of_many_who_create_an_object_at_once_one_does(far: AnyPath) -> None:
     assert far.read_bytes() == b"%d" % done.index(True)
 
 
-def test_who_has_created_an_object_knows_though_the_answer_was_lost(watched: UPath, gateway: Gateway) -> None:
-    gateway.spoil("PUT", Fate.ANSWER_LOST)
+def test_the_creator_of_an_object_is_known_though_the_answer_was_lost(watched: UPath, gateway: Gateway) -> None:
+    gateway.spoil("PUT", Outcome.ANSWER_LOST)
     assert object_store.create(watched / "it", b"ours")
-    gateway.spoil("PUT", Fate.ANSWER_LOST)
+    gateway.spoil("PUT", Outcome.ANSWER_LOST)
     assert not object_store.create(watched / "it", b"another")
     assert (watched / "it").read_bytes() == b"ours"
 
@@ -103,14 +103,14 @@ def test_who_has_created_an_object_knows_though_the_answer_was_lost(watched: UPa
 def test_an_answer_that_breaks_off_is_asked_for_again(watched: UPath, gateway: Gateway) -> None:
     text = "a" * 100_000
     publish_json(watched / "it.json", text)
-    for fate in (Fate.CUT_OFF, Fate.HUNG_UP, Fate.REFUSED):
-        gateway.spoil("GET", fate)
+    for outcome in (Outcome.CUT_OFF, Outcome.HUNG_UP, Outcome.REFUSED):
+        gateway.spoil("GET", outcome)
         assert read_json(watched / "it.json") == text
-    gateway.spoil("GET", Fate.CUT_OFF)
+    gateway.spoil("GET", Outcome.CUT_OFF)
     assert read_json(local(watched / "it.json")) == text
 
 
-def test_what_is_asked_for_all_the_time_takes_few_requests(watched: UPath, gateway: Gateway) -> None:
+def test_frequent_uses_take_few_requests(watched: UPath, gateway: Gateway) -> None:
     publish_json(watched / "it.json", 1)
     publish_two(watched / "folder")
     new = watched / "new"
@@ -136,14 +136,14 @@ def test_scratch_of_another_user_is_not_trusted(far: AnyPath, monkeypatch: pytes
         publish_json(far / "it.json", 1)
 
 
-def test_many_objects_are_removed_in_few_requests_and_never_in_silence(watched: UPath, gateway: Gateway) -> None:
+def test_many_objects_are_removed_in_few_requests_with_errors_reported(watched: UPath, gateway: Gateway) -> None:
     files = [watched / f"{number}" for number in range(50)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda file: publish_bytes(file, b"it"), files))
-    gateway.decide(lambda request: Fate.FORBIDDEN if request.kind in {"DELETE", "POST"} else Fate.PASSED)
+    gateway.decide(lambda request: Outcome.FORBIDDEN if request.kind in {"DELETE", "POST"} else Outcome.PASSED)
     for some in (files[:2], files):
         with pytest.raises(PermissionError):
             storage_at(watched).remove_files(some)
-    gateway.decide(lambda _: Fate.PASSED)
+    gateway.decide(lambda _: Outcome.PASSED)
     storage_at(watched).remove_files(files)
     assert names(watched) == []

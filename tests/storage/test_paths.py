@@ -18,7 +18,7 @@ from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 
 ROOT = DataRoot(Path("/data"))
-#: What there is for each dataset, backbone and fetched file.
+#: Folders of datasets, backbones and fetched files.
 FOLDERS: tuple[Callable[[str], Path], ...] = (
     *(ROOT.downloads, ROOT.snapshots, ROOT.runs, ROOT.decisions, ROOT.champion, ROOT.below),
 )
@@ -50,7 +50,7 @@ def place(name: str) -> None:
 
 
 @given(st.one_of(urls(), NAMES))
-def test_dataset_has_folders_of_its_own_below_the_data_root_or_is_an_error_of_ours(text: str) -> None:
+def test_dataset_has_folders_of_its_own_below_the_data_root_or_is_refused(text: str) -> None:
     try:
         dataset = find_dataset(text, 15)
     except PipelineError:
@@ -100,13 +100,13 @@ def test_backbone_has_a_folder_of_its_own_below_the_data_root(text: str) -> None
 
 
 @given(NAMES)
-def test_backbone_that_is_none_is_an_error_of_ours(text: str) -> None:
+def test_unknown_backbone_is_reported(text: str) -> None:
     with pytest.raises(PipelineError, match="There is no backbone"):
         find_backbone(f"no {text}")
 
 
 @given(urls())
-def test_fetched_weights_take_the_place_of_no_file_of_ours(url: str) -> None:
+def test_fetched_weights_take_no_reserved_name(url: str) -> None:
     name = fetched_name(url)
     place(name)
     assert not name.endswith((".json", ".sha256", ".part", ".lock"))
@@ -119,7 +119,7 @@ def test_fetched_weights_keep_the_plain_name_that_they_have(name: str) -> None:
 
 
 @given(NAMES)
-def test_data_root_gives_a_path_below_it_for_any_name_or_none(name: str) -> None:
+def test_data_root_gives_a_path_below_it_for_any_name_or_refuses_it(name: str) -> None:
     keyed = (ROOT.snapshot, ROOT.decode, ROOT.rejected, ROOT.bottleneck, ROOT.train, ROOT.export, ROOT.evaluate)
     for path_of in (*FOLDERS, *keyed, ROOT.report):
         try:
@@ -134,7 +134,7 @@ def test_data_root_gives_a_path_below_it_for_any_name_or_none(name: str) -> None
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.one_of(NAMES, NAMES.map("../{}".format)))
-def test_text_that_names_no_model_is_an_error_of_ours(tmp_path: Path, text: str) -> None:
+def test_text_that_names_no_model_is_reported(tmp_path: Path, text: str) -> None:
     with pytest.raises(ModelError, match="is not the key of a head"):
         find_model(text, DataRoot(tmp_path / "data"))
 

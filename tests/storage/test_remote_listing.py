@@ -1,4 +1,4 @@
-"""What is known of objects that are not ours, as each store's library tells it."""
+"""The version of an object, by the facts that each store's library returns."""
 
 import datetime as dt
 from typing import Any
@@ -17,15 +17,15 @@ STORES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_the_version_of_an_object_tells_each_write_from_the_one_before(store: str) -> None:
-    told = STORES[store]
-    before = _version(told)
-    assert _version(dict(told)) == before
-    for name, value in told.items():
+def test_the_version_of_an_object_changes_with_each_write(store: str) -> None:
+    facts = STORES[store]
+    before = _version(facts)
+    assert _version(dict(facts)) == before
+    for name, value in facts.items():
         if name.lower() != "size":
             other = value + dt.timedelta(seconds=1) if isinstance(value, dt.datetime) else f"{value}2"
-            assert _version({**told, name: other}) != before
+            assert _version({**facts, name: other}) != before
 
 
-def test_a_store_that_tells_nothing_gives_no_version() -> None:
+def test_a_store_without_such_facts_gives_no_version() -> None:
     assert _version({"size": 5}) == ""

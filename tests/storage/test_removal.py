@@ -41,7 +41,7 @@ def test_a_file_or_folder_is_measured_and_removed_and_one_that_is_gone_is_no_har
 
 
 @pytest.mark.parametrize("outside", ["..", ".", "../photos", "train/../../photos"])
-def test_what_is_not_below_the_root_is_left_alone(root: DataRoot[Path], outside: str) -> None:
+def test_a_path_outside_of_the_root_is_left_alone(root: DataRoot[Path], outside: str) -> None:
     photo = root.path.parent / "photos" / "a.jpg"
     photo.parent.mkdir()
     photo.touch()
@@ -51,7 +51,7 @@ def test_what_is_not_below_the_root_is_left_alone(root: DataRoot[Path], outside:
     assert root.train("cafe").exists()
 
 
-def test_what_is_not_below_a_root_on_an_object_store_is_left_alone(far: AnyPath, tmp_path: Path) -> None:
+def test_a_path_outside_of_a_root_on_an_object_store_is_left_alone(far: AnyPath, tmp_path: Path) -> None:
     root = filled(far)
     for outside in (far, far.parent, far.with_name("other"), tmp_path):
         with pytest.raises(StoreError, match="is not below the data root"):
@@ -60,7 +60,7 @@ def test_what_is_not_below_a_root_on_an_object_store_is_left_alone(far: AnyPath,
 
 
 @pytest.mark.parametrize("linked", ["decode", "decode/abcd"])
-def test_what_lies_behind_a_link_is_left_alone(root: DataRoot[Path], linked: str) -> None:
+def test_a_path_behind_a_link_is_left_alone(root: DataRoot[Path], linked: str) -> None:
     photo = root.path.parent / "photos" / "abcd" / "a.jpg"
     photo.parent.mkdir(parents=True)
     photo.touch()
@@ -121,7 +121,7 @@ remove(root.train("cafe"), root)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may remove everything")
-def test_a_folder_without_rights_is_told_of(root: DataRoot[Path]) -> None:
+def test_a_folder_without_rights_is_reported(root: DataRoot[Path]) -> None:
     root.below("train").chmod(0o500)
     try:
         with pytest.raises(StoreError, match="cannot be removed"):

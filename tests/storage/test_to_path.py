@@ -1,4 +1,4 @@
-"""What a text names: a file of this machine, an object of a store, or nothing that files are kept in."""
+"""A text becomes a path of this machine or of an object store, or is refused."""
 
 import pickle
 import sys
@@ -45,7 +45,7 @@ def test_address_of_an_object_store_is_a_path_on_it(text: str) -> None:
         ),
     ],
 )
-def test_any_other_scheme_and_an_address_without_a_bucket_are_refused_with_what_to_give(text: str, says: str) -> None:
+def test_any_other_scheme_and_an_address_without_a_bucket_are_refused_with_the_remedy(text: str, says: str) -> None:
     with pytest.raises(SettingError, match=says):
         to_path(text)
 
@@ -69,7 +69,7 @@ def test_credentials_in_an_address_are_refused_and_not_shown(text: str) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "library"), [("gs", "gcsfs"), ("az", "adlfs")])
-def test_library_that_is_missing_is_told_with_the_command_that_installs_it(scheme: str, library: str) -> None:
+def test_missing_library_is_reported_with_the_command_that_installs_it(scheme: str, library: str) -> None:
     pytest.importorskip("s3fs")
     script = (
         f"import sys; sys.modules[{library!r}] = None\nfrom tasks.paths import to_path\nto_path('{scheme}://b/data')"
@@ -121,7 +121,7 @@ def work():
     del knot, root
     own = to_path(sys.argv[1])
     own.write_bytes(b"child")
-    # What was forked is found to be of no use any more where its library is at work.
+    # The library finds forked connections useless only while it works.
     sync(own.fs.loop, collect)
     assert own.read_bytes() == b"child"
 

@@ -51,7 +51,7 @@ class Killer(NullProgress):
         if line.startswith(sys.argv[2]):
             os.kill(os.getpid(), signal.SIGKILL)
 
-folder_sync.SECONDS_APART = 0.0
+folder_sync.UPLOAD_SECONDS = 0.0
 folder = to_path(sys.argv[1])
 save_head(fit(folder / "checkpoints", Killer()), folder / "resumed")
 save_head(fit(None, Killer()), folder / "undisturbed")

@@ -89,9 +89,9 @@ def test_photos_that_could_not_be_decoded_are_left_out_with_one_look_into_the_st
     root: DataRoot, store: ShardStore
 ) -> None:
     manifest = fill(store, range(COUNT - 3))
-    with patch.object(Search, "look", autospec=True, side_effect=Search.look) as look:
+    with patch.object(Search, "update", autospec=True, side_effect=Search.update) as update:
         photos = load(manifest, root)
-    assert look.call_count == 1
+    assert update.call_count == 1
     assert photos.sha256 == sorted(map(key_of, range(COUNT - 3)))
     assert len(read(photos)) == len(photos.truth) == len(photos.paths) == len(photos.splits.ids) == COUNT - 3
 

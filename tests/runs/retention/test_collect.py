@@ -309,7 +309,7 @@ def test_after_a_run_a_run_that_died_on_another_machine_holds_nothing_back(
 ) -> None:
     root: DataRoot = DataRoot(far)
     make_all(root, [run(1, 1), run(2, 2)])
-    monkeypatch.setattr(leases, "EXPIRED", 0.5)
+    monkeypatch.setattr(leases, "EXPIRY_SECONDS", 0.5)
     dead = {"machine": "another", "process": 1, "started": "0", "beat": 7, "released": False}
     publish_json(root.run_lock("trees", dt.date(2026, 3, 1)) / "0000000001", dead)
     # Stores tell whole seconds.

@@ -13,8 +13,8 @@ from tests.support.servers.http_server import Server, running
 
 
 @dataclass
-class Mood:
-    """The faults of the response to one request."""
+class Fault:
+    """Deviations of the response to one request from that of a well-behaved server."""
 
     status: int | None = None  #: Status of an error in place of the file.
     headers: dict[str, str] = field(default_factory=dict)  #: Headers of the error.
@@ -37,7 +37,7 @@ class FileServer:
     content: bytes  #: The bytes of the file.
     etag: str | None = None  #: The header ETag; None leaves it out.
     last_modified: str | None = None  #: The header Last-Modified; None leaves it out.
-    moods: list[Mood] = field(default_factory=list)  #: Faults of the next responses; later ones have none.
+    faults: list[Fault] = field(default_factory=list)  #: Faults of the next responses; later ones have none.
     requests: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
     released: threading.Event = field(default_factory=threading.Event)
@@ -76,35 +76,35 @@ def serving(files: FileServer, tls: ssl.SSLContext | None = None) -> Iterator[Fi
 def _answer(handler: BaseHTTPRequestHandler, files: FileServer) -> None:
     asked = dict(handler.headers.items())
     files.requests.append(asked)
-    mood = files.moods.pop(0) if files.moods else Mood()
-    if mood.raw:
+    fault = files.faults.pop(0) if files.faults else Fault()
+    if fault.raw:
         handler.close_connection = True
         # A client that has had enough hangs up.
         with suppress(OSError):
-            for piece in mood.raw(files.released):
+            for piece in fault.raw(files.released):
                 handler.wfile.write(piece)
         return
-    status, headers, body = _response(asked, files, mood)
+    status, headers, body = _response(asked, files, fault)
     if status != 304:
         headers = {**headers, "Content-Length": str(len(body))}
     handler.send_response(status)
-    for name, value in {**headers, **mood.pretend}.items():
+    for name, value in {**headers, **fault.pretend}.items():
         if value is not None:
             handler.send_header(name, value)
     handler.end_headers()
-    if mood.stall:
+    if fault.stall:
         files.released.wait(10)
         body = b""
-    if mood.cut_after is not None or mood.stall or mood.pretend or mood.more:
-        body = body[: mood.cut_after] + mood.more
+    if fault.cut_after is not None or fault.stall or fault.pretend or fault.more:
+        body = body[: fault.cut_after] + fault.more
         handler.close_connection = True
     with suppress(OSError):
         handler.wfile.write(body)
 
 
-def _response(asked: dict[str, str], files: FileServer, mood: Mood) -> tuple[int, dict[str, str], bytes]:
-    if mood.status:
-        return mood.status, mood.headers, b"no"
+def _response(asked: dict[str, str], files: FileServer, fault: Fault) -> tuple[int, dict[str, str], bytes]:
+    if fault.status:
+        return fault.status, fault.headers, b"no"
     named = {"ETag": files.etag, "Last-Modified": files.last_modified}
     headers = {name: value for name, value in named.items() if value}
     if files.etag and asked.get("If-None-Match") == files.etag:
@@ -112,11 +112,11 @@ def _response(asked: dict[str, str], files: FileServer, mood: Mood) -> tuple[int
     if files.last_modified and asked.get("If-Modified-Since") == files.last_modified:
         return 304, headers, b""
     wanted = re.fullmatch(r"bytes=(\d+)-", asked.get("Range", ""))
-    same = asked.get("If-Range") in headers.values() or mood.ignore_if_range
-    if not wanted or mood.ignore_range or not same:
+    same = asked.get("If-Range") in headers.values() or fault.ignore_if_range
+    if not wanted or fault.ignore_range or not same:
         return 200, headers, files.content
     start, total = int(wanted[1]), len(files.content)
     if start >= total:
         return 416, {"Content-Range": f"bytes */{total}"}, b""
-    end = min(total, start + (mood.piece or total))
+    end = min(total, start + (fault.piece or total))
     return 206, headers | {"Content-Range": f"bytes {start}-{end - 1}/{total}"}, files.content[start:end]

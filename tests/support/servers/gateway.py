@@ -26,12 +26,12 @@ class Request(NamedTuple):
     key: str  #: Name of the object in its bucket; of a LIST the prefix of the names.
 
 
-class Fate(Enum):
+class Outcome(Enum):
     """Outcome of a request."""
 
     #: The store gets it, and its answer comes back.
     PASSED = auto()
-    #: It waits; its fate is decided again after a moment.
+    #: It waits; its outcome is decided again after a moment.
     HELD = auto()
     #: It never gets there; the answer is that of a busy store.
     REFUSED = auto()
@@ -55,7 +55,7 @@ class Gateway:
     def __init__(self, port: int) -> None:
         self.seen: list[Request] = []
         self._port = port
-        self._fate: Callable[[Request], Fate] = lambda _: Fate.PASSED
+        self._outcome: Callable[[Request], Outcome] = lambda _: Outcome.PASSED
         self._deciding = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), self)
 
@@ -63,19 +63,19 @@ class Gateway:
     def address(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def decide(self, fate: Callable[[Request], Fate]) -> None:
-        """Decide on the fate of each request from now on, one at a time."""
-        self._fate = fate
+    def decide(self, outcome: Callable[[Request], Outcome]) -> None:
+        """Decide on the outcome of each request from now on, one at a time."""
+        self._outcome = outcome
 
     def refuse(self, share: float, seed: int = 0) -> None:
         """Refuse a share of all requests from now on, 0 to 1."""
         dice = random.Random(seed)  # noqa: S311 (the same ones each time)
-        self.decide(lambda _: Fate.REFUSED if dice.random() < share else Fate.PASSED)
+        self.decide(lambda _: Outcome.REFUSED if dice.random() < share else Outcome.PASSED)
 
-    def spoil(self, kind: str, fate: Fate, times: int = 1) -> None:
-        """Give this fate to the next requests of a kind; all others pass."""
-        left = [fate] * times
-        self.decide(lambda request: left.pop() if left and request.kind == kind else Fate.PASSED)
+    def spoil(self, kind: str, outcome: Outcome, times: int = 1) -> None:
+        """Give this outcome to the next requests of a kind; all others pass."""
+        left = [outcome] * times
+        self.decide(lambda request: left.pop() if left and request.kind == kind else Outcome.PASSED)
 
     @contextmanager
     def counting(self) -> Iterator[Counter[str]]:
@@ -84,16 +84,16 @@ class Gateway:
         yield counted
         counted.update(request.kind for request in self.seen[before:])
 
-    def fate_of(self, request: Request) -> Fate:
-        """Record a request, and return its fate."""
+    def fate_of(self, request: Request) -> Outcome:
+        """Record a request, and return its outcome."""
         with self._deciding:
             self.seen.append(request)
-            fate = self._fate(request)
-        while fate is Fate.HELD:
+            outcome = self._outcome(request)
+        while outcome is Outcome.HELD:
             time.sleep(0.05)
             with self._deciding:
-                fate = self._fate(request)
-        return fate
+                outcome = self._outcome(request)
+        return outcome
 
     def connection(self) -> HTTPConnection:
         return HTTPConnection("127.0.0.1", self._port, timeout=60)
@@ -135,15 +135,15 @@ class _Connection(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         body = self._body()
-        fate = self.server.gateway.fate_of(self._request())
-        if fate is Fate.HUNG_UP:
+        outcome = self.server.gateway.fate_of(self._request())
+        if outcome is Outcome.HUNG_UP:
             self.close_connection = True
-        elif fate is Fate.REFUSED:
+        elif outcome is Outcome.REFUSED:
             self._refuse(503, "SlowDown", "Please reduce your request rate.")
-        elif fate is Fate.FORBIDDEN:
+        elif outcome is Outcome.FORBIDDEN:
             self._refuse(403, "AccessDenied", "Access Denied.")
         else:
-            self._pass_on(body, fate)
+            self._pass_on(body, outcome)
 
     do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = handle_any  # noqa: N815 (names of the library)
 
@@ -186,7 +186,7 @@ class _Connection(BaseHTTPRequestHandler):
             raise ConnectionResetError
         return line
 
-    def _pass_on(self, body: bytes, fate: Fate) -> None:
+    def _pass_on(self, body: bytes, outcome: Outcome) -> None:
         try:
             answer, content = self._ask(body)
         except (OSError, HTTPException):
@@ -194,14 +194,14 @@ class _Connection(BaseHTTPRequestHandler):
             self._store.close()
             self.close_connection = True
             return
-        if fate is Fate.ANSWER_LOST:
+        if outcome is Outcome.ANSWER_LOST:
             self.close_connection = True
             return
         headers = [pair for pair in answer.getheaders() if pair[0].lower() not in {*_OF_CONNECTION, "content-length"}]
         if self.command == "HEAD":
             self._answer(answer.status, [*headers, ("Content-Length", answer.getheader("Content-Length", "0"))], b"")
         else:
-            self._answer(answer.status, headers, content, cut=fate is Fate.CUT_OFF)
+            self._answer(answer.status, headers, content, cut=outcome is Outcome.CUT_OFF)
 
     def _ask(self, body: bytes) -> tuple[HTTPResponse, bytes]:
         self._store.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

@@ -57,7 +57,7 @@ from tasks.storage import leases
 host, devices, lease, *words = sys.argv[1:]
 socket.gethostname = leases._machine = lambda: host
 hardware.DEVICES = Path(devices)
-leases.EXPIRED, leases.RENEWED = float(lease), float(lease) / 6
+leases.EXPIRY_SECONDS, leases.RENEWAL_SECONDS = float(lease), float(lease) / 6
 install()
 cmdline.luigi_run(words)
 """
