@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.decode.images import decode_photo, read_pixels
-from tasks.decode.photos import open_stores
+from tasks.decode.photos import open_stores, read_pictures
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.export.classifier import find_obstacle
 from tasks.export.export import ExportInputs, export_model, temporary_files_in
 from tasks.export.formats import explain_lacking
-from tasks.export.photos import read_pictures, read_reference
+from tasks.export.photos import read_reference
 from tasks.export.runners import predict_in, run_tflite
 from tasks.export.task import ExportModel
 from tasks.export.writers import write_formats
@@ -159,7 +159,8 @@ def test_format_in_another_precision_than_the_model_predicts_like_the_pipeline_i
     if precision == "float32":
         assert formats["model-int8.tflite"]["largest_difference"] < 0.01, "it has the model's own network"
     reference = read_reference(done.trained.results, LABELS)
-    pictures = read_pictures(reference, open_stores(done.trained.root, done.model.decodes[0]).decoded)
+    images = read_pictures(open_stores(done.trained.root, done.model.decodes[0]).decoded, reference.keys)
+    pictures = [images[key] for key in reference.keys]
     predicted = predict_in(precision, done.model, pictures, NullProgress())
     exported = run_tflite((done.folder / name).read_bytes(), pictures, NullProgress())
     np.testing.assert_allclose(exported, predicted, atol=0.01)
