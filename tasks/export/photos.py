@@ -67,7 +67,12 @@ class ReferencePhotos:
 
 
 def read_reference(evaluation: AnyPath, labels: tuple[str, ...], limit: int = MAX_PHOTOS) -> ReferencePhotos:
-    """Read the test photos of an evaluation, at most `limit`; `labels`: the labels in the order of its probabilities.
+    """Read the test photos of an evaluation: of more than `limit`, those with the smallest keys.
+
+    Args:
+        evaluation: Folder of the evaluation.
+        labels: The labels in the order of its probabilities.
+        limit: Number of photos at most.
 
     Raises:
         DamagedError: The predictions are missing or damaged.
