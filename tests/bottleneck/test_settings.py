@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -25,11 +24,11 @@ def test_settings_are_read_back_from_json(own: BottleneckSettings) -> None:
     ("kind", "dtype", "step"), [("efficientnet_lite", pa.uint8(), 6**0.5 / 255), ("keras_file", pa.int16(), 1 / 256)]
 )
 def test_the_metadata_of_a_store_say_which_numbers_are_whose_and_what_1_is(
-    tmp_path: Path, kind: str, dtype: pa.DataType, step: float
+    root: DataRoot, kind: str, dtype: pa.DataType, step: float
 ) -> None:
     """Numbers of a network without a known bound take 16 bits."""
     own = replace(LITE, backbone=replace(LITE.backbone, kind=kind))
-    schema = own.store(DataRoot(tmp_path)).schema
+    schema = own.store(root).schema
     layers = json.loads(schema.metadata[b"layers"])
     assert [layer["layer"] for layer in layers] == list(LITE.backbone.layers)
     assert [layer["stop"] - layer["start"] for layer in layers] == list(LITE.backbone.widths)

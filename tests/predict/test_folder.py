@@ -32,11 +32,6 @@ def photos(trained: Trained, tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path / "data")
-
-
 def predict(
     trained: Trained, photos: AnyPath, root: DataRoot, told: Tally | None = None
 ) -> tuple[FolderCounts, pa.Table]:

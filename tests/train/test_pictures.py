@@ -22,11 +22,6 @@ EVERYTHING = np.ones(COUNT, bool)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
-    return DataRoot(tmp_path)
-
-
-@pytest.fixture
 def photos(root: DataRoot) -> LabelledPhotos:
     return coloured_photos(root, COUNT)[0]
 
