@@ -1,4 +1,4 @@
-"""A small network, and the files in which a user may have it."""
+"""A small network, the files in which a user may have it, and its bottlenecks."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,9 +8,16 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from tasks.backbone.backbones import Prepared
+from tasks.backbone.prepare import prepare_own
+from tasks.backbone.request import BackboneRequest
+from tasks.backbone.scaling import SCALINGS
+from tasks.bottleneck.tensorflow_forward import TensorFlowForward
 from tasks.runtime.tensorflow_import import freeze, keras, tf
 
 SIZE = 24
+#: Four pictures.
+PIXELS = np.random.default_rng(3).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
 SPEC = tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="pixels")
 layers = keras.layers
 
@@ -69,11 +76,35 @@ def freeze_model(model: Any, folder: Path, spec: Any = SPEC) -> tuple[Path, list
     return path, [output.name for output in frozen.outputs]
 
 
+def as_graph(model: Any, folder: Path) -> Path:
+    return freeze_model(model, folder)[0]
+
+
 def draw_graph(path: Path, build: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Path:
     """Write a graph of today from `pixels:0`, of a shape, to `bottleneck:0`."""
     with tf.Graph().as_default() as graph:
         tf.identity(build(tf.compat.v1.placeholder(tf.float32, shape, "pixels")), "bottleneck")
     return write_graph(path, graph.as_graph_def())
+
+
+def own(path: Path, scaling: str = "symmetric", **wishes: Any) -> Prepared:
+    return prepare_own(BackboneRequest(str(path), scaling=scaling, **wishes), path)
+
+
+def scaled(scaling: str = "symmetric") -> npt.NDArray[Any]:
+    return np.asarray(SCALINGS[scaling].apply(PIXELS.astype(np.float32)))
+
+
+def features(model: Any, pixels: npt.NDArray[Any], layer: str = "features") -> npt.NDArray[Any]:
+    """What the model itself makes of scaled pixels, up to a layer."""
+    return np.asarray(headless(model, layer)(pixels.astype(np.float32), training=False))
+
+
+def assert_makes(prepared: Prepared, expected: npt.NDArray[Any]) -> None:
+    """Its frozen graph makes these bottlenecks of `PIXELS`, and not the same for all photos."""
+    assert prepared.backbone.width == expected.shape[1]
+    np.testing.assert_allclose(TensorFlowForward.load(prepared)(PIXELS), expected, rtol=1e-4, atol=1e-5)
+    assert np.abs(expected - expected[0]).max() > 1e-3
 
 
 class Untouched:
