@@ -9,6 +9,7 @@ import numpy.typing as npt
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.keras_applications import prepare
 from tasks.backbone.request import BackboneRequest
+from tasks.paths import AnyPath
 from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import keras
 
@@ -40,7 +41,7 @@ def written(model: Any, file: Path) -> Path:
     return file
 
 
-def prepared(folder: Path, name: str = SMALL, weights: object = "", size: int = SIZE, **wishes: Any) -> Prepared:
+def prepared(folder: AnyPath, name: str = SMALL, weights: object = "", size: int = SIZE, **wishes: Any) -> Prepared:
     return prepare(BackboneRequest(name, str(weights), size, **wishes), folder, NullProgress())
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.backbone.keras_applications import _imagenet_weights, prepare
+from tasks.backbone.keras_applications import prepare
 from tasks.backbone.load import load_network
 from tasks.backbone.request import BackboneRequest
 from tasks.errors import BackboneError
 from tasks.paths import AnyPath
-from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import keras
 from tests.backbone.keras_models import PIXELS, SIZE, assert_close, network, prepared, see, written
 from tests.support.progress import Tally
@@ -106,14 +105,10 @@ def test_offline_is_an_error_that_says_what_to_do(
 
 @pytest.mark.usefixtures("own_machine")
 def test_imagenet_weights_come_through_keras_once_for_all_machines(
-    far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: FileServer, far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = FETCHED.partition(":")[2]
-    published = written(network(name), tmp_path / "published.h5").read_bytes()
-    with serving(FileServer(published)) as server:
-        point_keras_to(server.base, published, tmp_path / "keras", monkeypatch)
-        first = _imagenet_weights(name, far_root, NullProgress())
-        other_machine(monkeypatch, tmp_path / "other")
-        assert _imagenet_weights(name, far_root, NullProgress()) == first
-        assert len(server.requests) == 1
-    assert first.is_file()
+    first = prepared(far_root, FETCHED)
+    other_machine(monkeypatch, tmp_path / "other")
+    assert prepared(far_root, FETCHED) == first
+    assert len(server.requests) == 1
+    assert first.weights.is_file()

@@ -9,6 +9,10 @@ from tasks.predict.models import Model, read_model
 from tasks.progress import NullProgress, Progress
 from tests.predict.trained import Trained
 
+FILES = ["README.md", "labels.txt", "metrics.json", "model-int8.tflite", "model.keras", "model.tflite"]
+FILES += ["photo_layers.py", "saved_model"]
+FORMATS = {"saved_model", "model.keras", "model.tflite", "model-int8.tflite"}
+
 
 @dataclass(frozen=True)
 class Exported:
