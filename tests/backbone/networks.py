@@ -96,7 +96,7 @@ def scaled(scaling: str = "symmetric") -> npt.NDArray[Any]:
 
 
 def features(model: Any, pixels: npt.NDArray[Any], layer: str = "features") -> npt.NDArray[Any]:
-    """What the model itself makes of scaled pixels, up to a layer."""
+    """Compute the output of a layer of the model itself from scaled pixels."""
     return np.asarray(headless(model, layer)(pixels.astype(np.float32), training=False))
 
 

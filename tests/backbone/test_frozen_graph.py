@@ -134,7 +134,7 @@ def test_tensorflow_computes_convolution_offset_and_relu_in_one_go(small: Path) 
 def test_photos_have_the_bottlenecks_that_the_untouched_graph_makes_of_their_jpeg_bytes(
     small: Path, untouched: Untouched, photos: list[bytes]
 ) -> None:
-    """What is fed at `Mul:0` is what the untouched graph makes of the JPEG itself: only the rewriting differs."""
+    """The untouched graph decodes the JPEG for both, up to `Mul:0`: only the rewriting differs."""
     sample = photos[::3][:BATCH]
     expected = np.concatenate([untouched("pool_3/_reshape:0", "DecodeJpeg/contents:0", photo) for photo in sample])
     fed = np.concatenate([untouched("Mul:0", "DecodeJpeg/contents:0", photo) for photo in sample])
@@ -190,7 +190,7 @@ def test_pixels_that_a_graph_does_not_take_are_named(small: Path, tensor: str, s
         (tf.reduce_sum, "is float32 \\(\\), and no vector of fixed length"),
     ],
 )
-def test_what_is_no_vector_a_photo_is_named(
+def test_error_names_a_result_that_is_not_one_vector_a_photo(
     tmp_path: Path, build: Callable[[tf.Tensor], tf.Tensor], message: str
 ) -> None:
     path = draw_graph(tmp_path / "graph.pb", build, (1, 4, 4, 3))

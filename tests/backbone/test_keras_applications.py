@@ -60,7 +60,7 @@ def test_every_model_of_keras_is_known_and_has_a_preprocessing_of_its_own_module
         ("InceptionV3", 74, r"--image-size 74 does not go with keras:InceptionV3 .*at least 75x75"),
     ],
 )
-def test_unknown_name_and_size_below_the_least_are_errors_that_name_what_there_is(
+def test_unknown_name_and_too_small_size_are_errors_that_name_alternatives(
     tmp_path: Path, name: str, size: int, message: str
 ) -> None:
     with pytest.raises(SettingError, match=message):

@@ -1,4 +1,4 @@
-"""A `.keras` file as a backbone: what is seen in it, what must be said, and files that are no backbone."""
+"""A `.keras` file as a backbone: its input, its parameters, its training, and files that are no backbone."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Old batch-norms are folded away, and what comes out is what their formula says."""
+"""Legacy batch norms are folded, and the results are those of their formula."""
 
 from collections import Counter
 from typing import Any

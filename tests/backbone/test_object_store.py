@@ -87,7 +87,7 @@ def test_models_and_weights_of_the_user_s_may_be_on_a_store(object_store: Object
         build_model(own)
 
 
-def test_what_is_not_on_the_store_is_named(object_store: ObjectStore, tmp_path: Path) -> None:
+def test_error_names_a_model_or_weights_that_the_store_lacks(object_store: ObjectStore, tmp_path: Path) -> None:
     nowhere = object_store.url("nowhere")
     with pytest.raises(BackboneError, match=rf"no model at {nowhere}\. Give --backbone"):
         prepared(tmp_path, BackboneRequest(nowhere))

@@ -23,7 +23,7 @@ def test_settings_are_read_back_from_json(own: BottleneckSettings) -> None:
 @pytest.mark.parametrize(
     ("kind", "dtype", "step"), [("efficientnet_lite", pa.uint8(), 6**0.5 / 255), ("keras_file", pa.int16(), 1 / 256)]
 )
-def test_the_metadata_of_a_store_say_which_numbers_are_whose_and_what_1_is(
+def test_the_metadata_of_a_store_name_the_numbers_of_each_layer_and_the_size_of_a_step(
     root: DataRoot, kind: str, dtype: pa.DataType, step: float
 ) -> None:
     """Numbers of a network without a known bound take 16 bits."""

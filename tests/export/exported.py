@@ -20,7 +20,7 @@ class Exported:
 
     trained: Trained  #: The model, and what it was trained on.
     folder: Path  #: The export's folder.
-    export: Export  #: What the stage says of it.
+    export: Export  #: The outcome of the stage.
 
     @property
     def model(self) -> Model:

@@ -29,7 +29,7 @@ def test_labels_are_one_a_line_for_every_reader(tmp_path: Path) -> None:
     ("label", "shown"),
     [("rose", "rose"), ("a|b", "a\\|b"), ("<b>_x_", "\\<b\\>\\_x\\_"), ("new\nline", "new\\\\nline"), ("花", "花")],
 )
-def test_names_stay_what_they_are_in_a_table(label: str, shown: str) -> None:
+def test_names_are_escaped_in_a_table(label: str, shown: str) -> None:
     assert escape_cell(label) == shown
 
 

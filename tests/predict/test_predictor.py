@@ -1,4 +1,4 @@
-"""A model at work: the numbers of its evaluation, whatever photos it is asked of at once."""
+"""The predictor: it gives the numbers of the evaluation, for batches of any size."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The running evaluator: it measures what a checkpoint holds, and survives all that happens to checkpoints."""
+"""The running evaluator: it measures the weights of a checkpoint, and survives damaged and vanished checkpoints."""
 
 import shutil
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def newest(folder: Path, part: str) -> Path:
 
 
 @pytest.mark.parametrize(("weights", "names"), [("averages", "average_{}"), ("plain", "{}")])
-def test_the_whole_validation_split_is_measured_with_what_the_checkpoint_holds(
+def test_the_whole_validation_split_is_measured_with_the_weights_of_the_checkpoint(
     root: DataRoot[Path], folder: Path, weights: Weights, names: str
 ) -> None:
     found, lines = look_once(folder, weights)

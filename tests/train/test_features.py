@@ -60,7 +60,7 @@ def read_all(features: Features) -> Numbers:
     return features.read(np.ones(features.shape[0], bool), range(features.shape[1]))
 
 
-def test_several_backbones_stand_side_by_side_and_crops_are_further_views_whatever_shards_photos_are_in(
+def test_backbones_stand_side_by_side_and_crops_are_further_views_of_photos_in_any_shards(
     root: DataRoot,
 ) -> None:
     stores = (BOTTLENECK, STRETCHED, OTHER, replace(OTHER, backbone=replace(OTHER.backbone, crop="stretch")))

@@ -1,4 +1,4 @@
-"""Training a whole network: it learns, keeps to its time, and resumes; several devices train what one device does."""
+"""Training a whole network: it learns, keeps to its time, and resumes; several devices train the network of one."""
 
 import signal
 import subprocess
