@@ -47,6 +47,7 @@ def finetune(
 
 
 def _train(photos: LabelledPhotos, settings: FinetuneSettings, run: RunContext, context: TrainingContext) -> Network:
+    """Train a network on the training split, and score it on the validation split."""
     root, decode = run.root, settings.decode
     prepared = Prepared(settings.backbone, run.weights_of(settings.backbone.weights_sha256))
     recipe = NetworkRecipe("pretrained", settings.epochs, settings.batch_size, settings.learning_rate, settings.seed)
