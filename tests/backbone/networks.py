@@ -1,9 +1,9 @@
 """A small network, the files in which a user may have it, and its bottlenecks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from tasks.backbone.request import BackboneRequest
 from tasks.backbone.scaling import SCALINGS
 from tasks.bottleneck.tensorflow_forward import TensorFlowForward
 from tasks.runtime.tensorflow_import import freeze, keras, tf
+
+#: Computes a tensor, by its name, from the name and the value of another.
+Compute = Callable[[str, str, object], npt.NDArray[Any]]
 
 SIZE = 24
 #: Four pictures.
@@ -107,21 +110,10 @@ def assert_makes(prepared: Prepared, expected: npt.NDArray[Any]) -> None:
     assert np.abs(expected - expected[0]).max() > 1e-3
 
 
-class Untouched:
-    """A graph in a Session, as it is; to be used in a `with`."""
-
-    def __init__(self, graph: tf.compat.v1.GraphDef) -> None:
-        self._graph = tf.Graph()
-        with self._graph.as_default():
-            tf.import_graph_def(graph, name="")
-        self._session = tf.compat.v1.Session(graph=self._graph)
-
-    def __call__(self, fetched: str, fed: str, value: object) -> npt.NDArray[Any]:
-        """Compute a tensor from the value of another."""
-        return np.asarray(self._session.run(fetched, {fed: value}))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._session.close()
+@contextmanager
+def untouched_graph(graph: tf.compat.v1.GraphDef) -> Iterator[Compute]:
+    """Open a graph as it is in a Session, and yield a function that computes a tensor from the value of another."""
+    with tf.Graph().as_default() as opened:
+        tf.import_graph_def(graph, name="")
+    with closing(tf.compat.v1.Session(graph=opened)) as session:
+        yield lambda fetched, fed, value: np.asarray(session.run(fetched, {fed: value}))

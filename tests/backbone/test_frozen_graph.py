@@ -16,7 +16,7 @@ from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tests.backbone.growing_graph import SIZE
 from tests.backbone.inception import build_graph
-from tests.backbone.networks import Untouched, draw_graph, freeze_model, write_graph
+from tests.backbone.networks import Compute, draw_graph, freeze_model, untouched_graph, write_graph
 from tests.bottleneck.networks import cosines
 
 pytestmark = pytest.mark.slow
@@ -35,8 +35,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def untouched(small: Path) -> Iterator[Untouched]:
-    with Untouched(read_graph(small)) as graph:
+def untouched(small: Path) -> Iterator[Compute]:
+    with untouched_graph(read_graph(small)) as graph:
         yield graph
 
 
@@ -63,7 +63,7 @@ def bottlenecks(path: Path, bottleneck: str, pixels: Array) -> Array:
     return np.asarray(freeze(concrete(path, bottleneck, len(pixels)))(tf.constant(pixels))[0])
 
 
-def one_by_one(graph: Untouched, pixels: Array, fetched: str = "pool_3/_reshape:0") -> Array:
+def one_by_one(graph: Compute, pixels: Array, fetched: str = "pool_3/_reshape:0") -> Array:
     return np.concatenate([graph(fetched, "Mul:0", photo[None]) for photo in pixels])
 
 
@@ -80,7 +80,7 @@ def relative(got: Array, expected: Array) -> Array:
     ],
 )
 def test_a_batch_has_the_bottlenecks_and_classes_of_its_photos_one_by_one(
-    small: Path, untouched: Untouched, pixels: Array, bottleneck: str, fetched: str, width: int
+    small: Path, untouched: Compute, pixels: Array, bottleneck: str, fetched: str, width: int
 ) -> None:
     """Measured: 4.4e-6 of a bottleneck's length at most."""
     got, expected = bottlenecks(small, bottleneck, pixels), one_by_one(untouched, pixels, fetched)
@@ -98,7 +98,7 @@ def test_the_graph_of_full_size_has_the_same_bottlenecks_too(tmp_path: Path, pix
     """Measured: 3.5e-6 of a bottleneck's length at most."""
     path = write_graph(tmp_path / "graph.pb", build_graph())
     assert path.stat().st_size == pytest.approx(95.7e6, rel=1e-3)
-    with Untouched(read_graph(path)) as untouched:
+    with untouched_graph(read_graph(path)) as untouched:
         expected = one_by_one(untouched, pixels[:2])
     got = np.asarray(concrete(path, "pool_3:0", 2)(tf.constant(pixels[:2])))
     assert got.shape == (2, 2048)
@@ -106,7 +106,7 @@ def test_the_graph_of_full_size_has_the_same_bottlenecks_too(tmp_path: Path, pix
 
 
 def test_feature_maps_of_the_old_graph_are_averaged_beside_its_bottleneck(
-    small: Path, untouched: Untouched, pixels: Array
+    small: Path, untouched: Compute, pixels: Array
 ) -> None:
     tensors = ("pool_3:0", "mixed_8/join:0", "mixed_9/join:0")
     network = tf.function(frozen_network(small, "Mul:0", *tensors), autograph=False)
@@ -132,7 +132,7 @@ def test_tensorflow_computes_convolution_offset_and_relu_in_one_go(small: Path) 
 
 
 def test_photos_have_the_bottlenecks_that_the_untouched_graph_makes_of_their_jpeg_bytes(
-    small: Path, untouched: Untouched, photos: list[bytes]
+    small: Path, untouched: Compute, photos: list[bytes]
 ) -> None:
     """The untouched graph decodes the JPEG for both, up to `Mul:0`: only the rewriting differs."""
     sample = photos[::3][:BATCH]
@@ -141,7 +141,7 @@ def test_photos_have_the_bottlenecks_that_the_untouched_graph_makes_of_their_jpe
     assert relative(bottlenecks(small, "pool_3:0", fed), expected).max() < 3e-5
 
 
-def test_decoding_by_pillow_changes_a_bottleneck_by_little(untouched: Untouched, photos: list[bytes]) -> None:
+def test_decoding_by_pillow_changes_a_bottleneck_by_little(untouched: Compute, photos: list[bytes]) -> None:
     """Cosines with the untouched graph's bottleneck from the JPEG bytes, measured over every 50th photo (40).
 
     | what differs                            | mean, small | least | mean, full size | least |
