@@ -47,6 +47,8 @@ def choose_strips(path: AnyPath, tables: Tables, per_label: int, snapshot: str |
     Raises:
         StoreError: The labels are not known, or there are no pictures of the photos.
     """
+    from tasks.decode.photos import read_pictures
+
     root = data_root_of(path)
     if root is None or "sha256" not in tables.schema.names:
         raise StoreError(f"{path} holds no photos of a data root, so there is nothing to draw.")
@@ -59,7 +61,7 @@ def choose_strips(path: AnyPath, tables: Tables, per_label: int, snapshot: str |
     by_label: dict[str, list[str]] = {}
     for key in keys.filter(pa.array(store.found(keys))).to_pylist():
         by_label.setdefault(labels[key], []).append(key)
-    pictures = _read(store, [key for own in by_label.values() for key in own[:per_label]])
+    pictures = read_pictures(store, [key for own in by_label.values() for key in own[:per_label]])
     return [
         Strip(label, len(own), [pictures[key] for key in own[:per_label]]) for label, own in sorted(by_label.items())
     ]
@@ -78,14 +80,6 @@ def _pictures_of(root: DataRoot, path: AnyPath, keys: pa.Array) -> ShardStore:
     if not any(counts):
         raise StoreError(f"There are no decoded pictures of {path} in {root.path}. A run makes them.")
     return stores[counts.index(max(counts))]
-
-
-def _read(store: ShardStore, keys: Sequence[str]) -> dict[str, bytes]:
-    return {
-        key: picture["bytes"]
-        for table in store.rows(pa.array(sorted(keys), pa.string()), ["sha256", "image"])
-        for key, picture in zip(table["sha256"].to_pylist(), table["image"].to_pylist(), strict=True)
-    }
 
 
 def draw_sheet(strips: Sequence[Strip], target: Path) -> int:

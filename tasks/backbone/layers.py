@@ -23,7 +23,12 @@ def leaves(model: "keras.Model") -> Iterator[Any]:
 
 
 def layer_averages(pixels: Any, scaled: Any, network: "keras.Model") -> "keras.Model":
-    """Build the Keras model of a backbone from its input, the scaled input, and the network that takes the latter.
+    """Build the Keras model of a backbone.
+
+    Args:
+        pixels: The model's input: float32 [N, size, size, 3], RGB, 0 to 255.
+        scaled: The pixels in the range that the network takes.
+        network: From scaled pixels to the activations of its layers.
 
     Returns:
         A model from pixels, float32 [N, size, size, 3], RGB, 0 to 255, to float32 [N, D] of each layer: feature maps

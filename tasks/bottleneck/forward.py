@@ -18,23 +18,26 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Forward(Protocol):
-    """Computes bottlenecks from batches of pixels, of `batch_size` photos at most.
+    """Computes bottlenecks from batches of pixels."""
 
-    `workers` threads may call it at once, and should, to keep the machine busy.
-    """
-
-    batch_size: int
-    workers: int
+    batch_size: int  #: Photos of a batch at most.
+    workers: int  #: Threads that may call it at once, and should, to keep the machine busy.
 
     def __call__(self, pixels: Pixels) -> Vectors:
         """Pixels, uint8 [N, size, size, 3], N at most `batch_size`, to bottlenecks, float32 [N, D]."""
 
 
 def open_forward(settings: BottleneckSettings, weights: AnyPath, folder: AnyPath, progress: Progress) -> Forward:
-    """Load a backbone, of weights at a path, to compute bottlenecks; the store's folder caches the converted network.
+    """Load a backbone to compute bottlenecks.
 
     LiteRT computes int8. TensorFlow computes float32 and bfloat16 on a GPU, OpenVINO on a processor; a network that
     OpenVINO cannot compute, TensorFlow computes in float32 for either precision.
+
+    Args:
+        settings: The backbone and its precision.
+        weights: Path of its weights.
+        folder: Folder of the bottleneck store, which also caches the converted network.
+        progress: Told about imports and preparations.
 
     Raises:
         BackboneError: The weights are missing or have changed, or the precision does not go with them.
@@ -64,7 +67,10 @@ def open_forward(settings: BottleneckSettings, weights: AnyPath, folder: AnyPath
 def forward_of(function: Callable[[Any], Any], size: int, batch_size: int) -> Callable[[Pixels], Vectors]:
     """Compile a function to run in float32: by OpenVINO, or by TensorFlow as in `open_forward`.
 
-    The function is for inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to [N, K].
+    Args:
+        function: For inside a `tf.function`: pixels, float32 [N, size, size, 3], RGB, 0 to 255, to [N, K].
+        size: Height and width of the pixels.
+        batch_size: Photos of a batch at most.
 
     Returns:
         From pixels, uint8 [N, size, size, 3], N at most `batch_size`, to float32 [N, K]; threads may call it at once.

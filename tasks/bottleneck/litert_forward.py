@@ -30,9 +30,12 @@ CALIBRATION_PICTURES = 25
 
 
 class LiteRTForward:
-    """Runs a TFLite model on one photo at a time; each of the `workers` threads that may call it uses one core.
+    """Runs a TFLite model on one photo at a time; each thread that calls it uses one core.
 
-    The model takes pixels, uint8 [1, size, size, 3]. Its outputs, float32 [1, K], are concatenated.
+    Args:
+        model: The TFLite model: pixels, uint8 [1, size, size, 3], to one or more outputs, float32 [1, K], which are
+            concatenated.
+        workers: Threads that may call it at once.
     """
 
     #: Photos in a call. Each goes through the network alone, which was as fast as four at once.
@@ -84,10 +87,16 @@ def int8_network(prepared: Prepared, decode: DecodeSettings, folder: AnyPath, pr
 
 
 def quantise_network(network: Callable[[Any], Any], decode: DecodeSettings, name: str) -> bytes:
-    """Convert a network, with this name in messages, to a TFLite model that computes in int8.
+    """Convert a network to a TFLite model that computes in int8.
 
-    It is for inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to float32 [1, K], or several.
-    Each of them gets its own scale. The model takes pixels, uint8 [1, size, size, 3], to the same outputs.
+    Args:
+        network: For inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to one or more outputs,
+            float32 [1, K], each of which gets its own scale.
+        decode: Settings that decode the pictures for the calibration.
+        name: Name of the network in messages.
+
+    Returns:
+        A TFLite model from pixels, uint8 [1, size, size, 3], to the same outputs.
 
     Raises:
         BackboneError: LiteRT cannot compute the network in int8.
@@ -123,10 +132,14 @@ def _draw_calibration(decode: DecodeSettings) -> Iterator[npt.NDArray[np.float32
 def convert_to_tflite(
     function: Callable[..., Any], inputs: list[Any], configure: Callable[[Any], None] | None = None
 ) -> bytes:
-    """Convert a function for inside a `tf.function` to a TFLite model; `configure` can let the converter quantise it.
+    """Convert a function to a TFLite model.
 
-    The inputs are specifications, `tf.TensorSpec`, with every dimension fixed. The converter has no exceptions of its
-    own, and all that it raises is passed on.
+    The converter has no exceptions of its own, and all that it raises is passed on.
+
+    Args:
+        function: For inside a `tf.function`.
+        inputs: Specifications of its inputs, `tf.TensorSpec`, with every dimension fixed.
+        configure: Configures the converter, for example to quantise; None leaves its defaults.
     """
     from tasks.runtime.tensorflow_import import freeze, tf
 

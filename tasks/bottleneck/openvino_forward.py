@@ -125,9 +125,11 @@ def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) ->
 
 
 def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
-    """Convert a function for inside a `tf.function` to OpenVINO's format.
+    """Convert a function to OpenVINO's format.
 
-    It takes pixels, float32 [1, size, size, 3], RGB, 0 to 255, to [1, K].
+    Args:
+        function: For inside a `tf.function`: pixels, float32 [1, size, size, 3], RGB, 0 to 255, to [1, K].
+        size: Height and width of the pixels.
 
     Returns:
         An uncompressed ZIP file with `GRAPH` and `WEIGHTS`, in float32: pixels, uint8 [1, size, size, 3], to float32

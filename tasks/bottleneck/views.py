@@ -16,9 +16,16 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def draw_views(keys: list[str], pixels: Pixels, plain: int, distortion: Distortion | None = None) -> list[Pixels]:
-    """Draw all views of N photos from their sha256 and pictures, uint8 [N, S, S, 3]: such an array for each view.
+    """Draw all views of N photos.
 
-    One plain view is the photo alone, two add its mirror image; without a distortion, no distorted views follow.
+    Args:
+        keys: The photos' sha256, N; only distorted views need them.
+        pixels: The pictures, uint8 [N, S, S, 3].
+        plain: Plain views of each photo: 1 is the photo alone, 2 adds its mirror image.
+        distortion: How to draw the distorted views that follow; None draws none.
+
+    Returns:
+        For each view, uint8 [N, S, S, 3].
     """
     views = [pixels, _mirrored(pixels)] if plain == 2 else [pixels]
     if distortion is not None:

@@ -1,6 +1,6 @@
 """Decodes the photos that the decoded store lacks."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -70,6 +70,16 @@ def read_rejected(stores: DecodeStores, keys: pa.Array) -> pa.Table:
     """Read one row for each rejected photo; see `read_rows`. One that was too large and has a picture now has a row."""
     rows = [found.row for found in read_rows(stores.rejected, keys).values()]
     return pa.Table.from_pylist(rows, stores.rejected.schema)
+
+
+def read_pictures(decoded: ShardStore, keys: Iterable[str]) -> dict[str, bytes]:
+    """Read encoded pictures by key from a store of pictures, without those that it lacks.
+
+    Raises:
+        StoreError: A shard is damaged.
+    """
+    tables = decoded.rows(pa.array(sorted(keys), pa.string()), ["sha256", "image"])
+    return {row["sha256"]: row["image"]["bytes"] for table in tables for row in table.to_pylist()}
 
 
 def decode_photos(

@@ -39,6 +39,31 @@ def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot
     """Write the card of a model."""
     metrics = read_json(evaluation / "metrics.json")
     head, (backbone,) = isinstance(model.settings, TrainSettings), model.settings.backbones
+    text = (
+        _environment()
+        .get_template("card.md.j2")
+        .render(
+            model=model,
+            head=head,
+            views=len(model.settings.predicting_views) if isinstance(model.settings, TrainSettings) else 1,
+            backbone=backbone,
+            backbone_licence=backbone_licence(backbone),
+            dataset=dataset_of(model.snapshot, root),
+            photos=_count_photos(evaluation),
+            export=export,
+            formats={each.name: each.description for each in FORMATS},
+            escaped=any(_escape_line(label) != label for label in model.labels),
+            test=metrics["test"],
+            crossed=metrics["cross_validation"],
+            training=read_manifest(model.folder / "manifest.json"),
+            software=", ".join(f"{name} {version(name)}" for name in _SOFTWARE),
+            settings=json.dumps(asdict(model.settings), indent=2, ensure_ascii=False),
+        )
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("tasks.export", "."),
         undefined=StrictUndefined,
@@ -52,24 +77,7 @@ def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot
         recall_interval=_recall_interval,
         thousands="{:,}".format,
     )
-    text = environment.get_template("card.md.j2").render(
-        model=model,
-        head=head,
-        views=len(model.settings.predicting_views) if isinstance(model.settings, TrainSettings) else 1,
-        backbone=backbone,
-        backbone_licence=backbone_licence(backbone),
-        dataset=dataset_of(model.snapshot, root),
-        photos=_count_photos(evaluation),
-        export=export,
-        formats={each.name: each.description for each in FORMATS},
-        escaped=any(_escape_line(label) != label for label in model.labels),
-        test=metrics["test"],
-        crossed=metrics["cross_validation"],
-        training=read_manifest(model.folder / "manifest.json"),
-        software=", ".join(f"{name} {version(name)}" for name in _SOFTWARE),
-        settings=json.dumps(asdict(model.settings), indent=2, ensure_ascii=False),
-    )
-    path.write_text(text, encoding="utf-8")
+    return environment
 
 
 def _escape_line(label: str) -> str:

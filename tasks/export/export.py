@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.decode.images import MAX_PIXELS
-from tasks.decode.photos import open_stores
+from tasks.decode.photos import open_stores, read_pictures
 from tasks.export.card import CARD, write_card, write_labels
 from tasks.export.classifier import find_obstacle
 from tasks.export.formats import FORMATS, METRICS, Export
-from tasks.export.photos import ExportPhotos, convert_to_png, read_files, read_pictures, read_reference
+from tasks.export.photos import ExportPhotos, convert_to_png, read_files, read_reference
 from tasks.export.runners import check_formats
 from tasks.export.writers import write_formats
 from tasks.paths import AnyPath
@@ -118,5 +118,8 @@ def _read_photos(model: Model, inputs: ExportInputs) -> ExportPhotos:
     (decode,) = model.decodes
     convert = partial(convert_to_png, folder=inputs.photos, decode=decode, max_pixels=inputs.max_pixels)
     reference = read_reference(inputs.evaluation, model.labels)
-    pictures = read_pictures(reference, open_stores(inputs.root, decode).decoded)
-    return ExportPhotos(reference, read_files(reference, inputs.photos, convert), pictures)
+    store = open_stores(inputs.root, decode).decoded
+    pictures = read_pictures(store, reference.keys)
+    store.check(len(pictures), len(reference), "pictures")
+    files = read_files(reference, inputs.photos, convert)
+    return ExportPhotos(reference, files, [pictures[key] for key in reference.keys])

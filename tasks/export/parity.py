@@ -98,8 +98,10 @@ def find_refusal(figures: Mapping[str, Mapping[str, Any]], precision: str) -> st
     that the precision alone decides between them. The export is not at fault: it may differ from the model as the
     pipeline itself does in the export's precision, unless it is right on fewer photos.
 
-    `figures` has results of `compare` by the name of the format, and in `in_its_precision` those of the comparison with
-    the pipeline in the export's own precision; `precision` is that of the model's own predictions.
+    Args:
+        figures: Results of `compare` by the name of the format. A format of another precision than the model's can have
+            `in_its_precision` too: its comparison with the pipeline in that precision.
+        precision: Precision of the model's own predictions.
     """
     for each in FORMATS:
         own = figures.get(each.name, {"photos": 0})

@@ -22,7 +22,6 @@ from tasks.evaluate.predictions import label_indices, predictions_intact, probab
 from tasks.file_types import JPEG, PNG, image_format
 from tasks.hardware import available_cores
 from tasks.paths import AnyPath
-from tasks.shards.store import ShardStore
 from tasks.snapshot.labels import to_label
 from tasks.snapshot.photo_io import read_photo
 from tasks.storage.remote_listing import StoreUnreachableError
@@ -68,7 +67,12 @@ class ReferencePhotos:
 
 
 def read_reference(evaluation: AnyPath, labels: tuple[str, ...], limit: int = MAX_PHOTOS) -> ReferencePhotos:
-    """Read the test photos of an evaluation, at most `limit`; `labels`: the labels in the order of its probabilities.
+    """Read the test photos of an evaluation: of more than `limit`, those with the smallest keys.
+
+    Args:
+        evaluation: Folder of the evaluation.
+        labels: The labels in the order of its probabilities.
+        limit: Number of photos at most.
 
     Raises:
         DamagedError: The predictions are missing or damaged.
@@ -155,17 +159,3 @@ def convert_to_png(
     with closing(work_on_photos(work, wanted, folder, available_cores())) as batches:
         results = [decoded.result for batch in batches for decoded in batch]
     return [result.image if isinstance(result, Picture) else None for result in results]
-
-
-def read_pictures(photos: ReferencePhotos, store: ShardStore) -> list[bytes]:
-    """Read the encoded pictures of photos from the decoded store, in their order.
-
-    Raises:
-        StoreError: The store has lost some.
-    """
-    found: dict[str, bytes] = {}
-    for rows in store.rows(pa.array(photos.keys, pa.string()), ["sha256", "image"]):
-        images = rows.column("image").combine_chunks().field("bytes")
-        found.update(zip(rows.column("sha256").to_pylist(), images.to_pylist(), strict=True))
-    store.check(len(found), len(photos), "pictures")
-    return [found[key] for key in photos.keys]

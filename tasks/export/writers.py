@@ -132,8 +132,13 @@ def to_int8_tflite(network: bytes, classifier: Classifier) -> bytes:
     The head stays in float: square roots and sums of a thousand products lose too much in 8 bits. The averages of each
     layer have their own scale.
 
-    The network is a TFLite model: pixels, uint8 [1, S, S, 3], to the result of `classifier.network` as one or more
-    outputs, float32 [1, K]. A head on the last layer uses only the first one. The result gives float32 [1, C].
+    Args:
+        network: A TFLite model: pixels, uint8 [1, S, S, 3], to the result of `classifier.network` as one or more
+            outputs, float32 [1, K]. A head on the last layer uses only the first one.
+        classifier: The head and its views.
+
+    Returns:
+        A TFLite model: pixels, uint8 [1, S, S, 3], to probabilities, float32 [1, C].
     """
     backbone = MergedPart(network)
     merged = MergedModel(backbone)

@@ -70,8 +70,10 @@ class Model:
 def find_model(text: str, root: DataRoot) -> AnyPath:
     """Find the folder of a head or network, which may still be in training.
 
-    `text` is its key, its folder, or the record of a run, each of which may be on an object store; or the name of a
-    dataset, which stands for its champion. Keys and champions are those of the data root.
+    Args:
+        text: Its key, its folder, or the record of a run, the latter two also on an object store; or the name of a
+            dataset, which stands for its champion.
+        root: The data root of keys and champions.
 
     Raises:
         ModelError: There is no such model.
@@ -109,7 +111,11 @@ def _champion(dataset: str, root: DataRoot) -> str | None:
 
 
 def read_model(folder: AnyPath, weights: Mapping[str, AnyPath] | None = None) -> Model:
-    """Read the model in a folder of the train stage; `weights`: known paths of its backbones' weights, by their sha256.
+    """Read the model in a folder of the train stage.
+
+    Args:
+        folder: The folder.
+        weights: Known paths of its backbones' weights, by their sha256.
 
     Raises:
         ModelError: There is no model, or its training has not ended.

@@ -51,9 +51,14 @@ class Predictor:
         self.batch_size, self.workers, self._batch = loaded
 
     def predict_batch(self, pixels: Sequence[Pixels]) -> Floats:
-        """Predict a batch of N photos: float32 [N, C], in the order of the model's labels; each row sums to 1.
+        """Predict a batch of N photos.
 
-        For each of `decodes` there are the pictures as the decode stage makes them: uint8 [N, S, S, 3], RGB, 0 to 255.
+        Args:
+            pixels: The pictures as the decode stage makes them, for each of `decodes`: uint8 [N, S, S, 3], RGB, 0 to
+                255.
+
+        Returns:
+            float32 [N, C], in the order of the model's labels; each row sums to 1.
         """
         return self._batch(pixels)
 

@@ -97,7 +97,13 @@ def regroup(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def tabulate(results: Sequence[DecodeResult], probabilities: Floats, labels: Sequence[str]) -> pa.Table:
-    """Make a table of the columns of `PREDICTED`; photos with a picture have probabilities, float32 [N, C]."""
+    """Make a table of the columns of `PREDICTED`.
+
+    Args:
+        results: The photos, N of them with a picture.
+        probabilities: Predictions of those with a picture, in their order: float32 [N, C].
+        labels: The labels, C.
+    """
     remaining = iter(probabilities)
     return pa.Table.from_pylist([_row(each, remaining, labels) for each in results], PREDICTED)
 

@@ -1,6 +1,6 @@
 """Photos section: which photos the report shows, and their pictures."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from tasks.decode.images import Picture
 from tasks.decode.photo_file import Photo, decode_file
-from tasks.decode.photos import open_stores
+from tasks.decode.photos import open_stores, read_pictures
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.worker_pool import work_on_photos
 from tasks.errors import StoreError
@@ -136,7 +135,7 @@ def fill_gallery(
     keys = {predicted.photos.sha256[index] for index in chain(*selection)}
     shown = [*repeated.conflicts[:MAX_SHOWN], *repeated.duplicates[:MAX_SHOWN]]
     paths = {photo.sha256: photo.paths[0].path for photo in shown}
-    images = read_pictures({*keys, *paths}, decode, root)
+    images = read_pictures(open_stores(root, decode).decoded, {*keys, *paths})
     if lost := len(keys - images.keys()):
         raise StoreError(
             f"The store {root.decode(decode.key)} has lost {lost:,} of {len(keys):,} pictures for the report. "
@@ -144,16 +143,6 @@ def fill_gallery(
         )
     undecoded = {key: path for key, path in paths.items() if key not in images}
     return Gallery(predicted, {**images, **decode_pictures(undecoded, run.folder, decode)})
-
-
-def read_pictures(keys: Iterable[str], decode: DecodeSettings, root: DataRoot) -> dict[str, bytes]:
-    """Read pictures by key from the decoded store, without those that it lacks.
-
-    Raises:
-        StoreError: A shard is damaged.
-    """
-    tables = open_stores(root, decode).decoded.rows(pa.array(sorted(keys), pa.string()), ["sha256", "image"])
-    return {row["sha256"]: row["image"]["bytes"] for table in tables for row in table.to_pylist()}
 
 
 def decode_pictures(paths: Mapping[str, str], folder: AnyPath, decode: DecodeSettings) -> dict[str, bytes]:

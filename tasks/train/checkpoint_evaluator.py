@@ -34,9 +34,13 @@ _VARIABLES = {"averages": ("average_weights", "average_biases"), "plain": ("weig
 
 
 def watch_training(folder: AnyPath, weights: Weights, interval: float, tell: Callable[[str], None]) -> bool:
-    """Measure each new checkpoint of the head in a folder until its training, which may not have begun yet, has ended.
+    """Measure each new checkpoint of a head until its training has ended.
 
-    The interval between two looks is in seconds, and at least 2 at an object store. `tell` is called with each line.
+    Args:
+        folder: Folder of the head, where the training may not have begun yet.
+        weights: The weights of a checkpoint that are measured.
+        interval: Seconds between two looks; at least 2 at an object store.
+        tell: Called with each line.
 
     Returns:
         Whether the training ended; False if it was interrupted.

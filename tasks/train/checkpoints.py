@@ -57,10 +57,16 @@ def _restore(state: tf.train.Checkpoint, folder: AnyPath, checkpoint: Path) -> N
 
 
 def update_ema(averages: Sequence[tf.Variable], values: Sequence[tf.Variable], steps: tf.Tensor, decay: float) -> None:
-    """Update exponential moving averages of variables, in the same order, by one step, in place.
+    """Update exponential moving averages of variables by one step, in place.
 
-    The decay grows with the steps done, so that the start is soon forgotten: min(decay, (1 + steps) / (10 + steps)) of
+    The decay grows with the steps, so that the start is soon forgotten: min(decay, (1 + steps) / (10 + steps)) of
     https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage.
+
+    Args:
+        averages: The averages, which are changed.
+        values: The variables, in the same order.
+        steps: Number of steps done: a scalar of any numeric type.
+        decay: The decay after many steps.
     """
     steps = tf.cast(steps, tf.float32)
     keep = tf.minimum(decay, (1 + steps) / (10 + steps))

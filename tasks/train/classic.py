@@ -63,7 +63,7 @@ class TrainingData:
 def read_training_data(
     photos: EmbeddedPhotos, train: npt.NDArray[np.bool_], validation: npt.NDArray[np.bool_]
 ) -> TrainingData:
-    """Read the training and the validation photos, bool [N] each."""
+    """Read the training data, given the masks of the training and of the validation photos, bool [N] each."""
     features = photos.features
     numbers = features.read(train, features.settings.training_views, features.columns.last)
     return TrainingData(
@@ -129,7 +129,14 @@ def fit(
 ) -> Head:
     """Train a head for a fixed number of steps; every 100 steps, report its accuracy on some validation photos.
 
-    The same arguments give the same head on the same machine. The seed is that of the first weights and of the batches.
+    The same arguments give the same head on the same machine.
+
+    Args:
+        data: Training and validation data, held in memory.
+        labels: The labels in the order of their indices.
+        recipe: The recipe.
+        seed: Seed of the first weights and of the batches.
+        context: Progress, and the folder of the checkpoints.
 
     Raises:
         StoreError: The checkpoint to resume from is damaged.

@@ -48,10 +48,15 @@ class Columns:
     dtype: np.dtype[np.uint8 | np.int16]  #: Type of the numbers.
 
     def values(self, numbers: Numbers, columns: slice | Mask, *, rooted: bool) -> Floats:
-        """Compute the values that numbers, [..., d], stand for: float32 [..., d].
+        """Compute the values that stored numbers stand for.
 
-        `columns` selects these d of the D numbers of a view. Rooted values are signed square roots of averages, others
-        averages.
+        Args:
+            numbers: uint8 or int16 [..., d].
+            columns: The places of these d numbers among the D numbers of a view.
+            rooted: Whether to return signed square roots of averages; otherwise averages.
+
+        Returns:
+            float32 [..., d].
         """
         roots: Floats = numbers.astype(np.float32)
         roots *= self.steps[columns]
@@ -169,7 +174,12 @@ class Features:
             yield Block(indices, self._held[indices])
 
     def read(self, selected: Mask, views: Sequence[int], columns: slice | Mask = slice(None)) -> Numbers:
-        """Read some numbers of some views of selected photos, bool [N], that have all their bottlenecks, at once.
+        """Read numbers of photos that have all their bottlenecks into one array.
+
+        Args:
+            selected: The photos: bool [N].
+            views: Indices of the views.
+            columns: The numbers of a view.
 
         Returns:
             uint8 or int16 [n, views, columns], in the order of the photos.

@@ -9,9 +9,9 @@ from tasks.progress import Progress
 from tasks.run_context import RunContext
 from tasks.shards.manifests import Manifest
 from tasks.storage.files import lock_folder, read_json, storage_at
-from tasks.train.network import FACTS, save_network
+from tasks.train.network import FACTS, Network, save_network
 from tasks.train.network_training import train_network
-from tasks.train.photos import load_pictured
+from tasks.train.photos import LabelledPhotos, load_pictured
 from tasks.train.pictures import open_pictures
 from tasks.train.schedule import NetworkRecipe
 from tasks.train.scores import Score
@@ -34,31 +34,35 @@ def finetune(
         BackboneError: The backbone's weights are damaged, or not those of the settings.
         StoreError: The decoded store has lost pictures since, or a checkpoint is damaged.
     """
-    root, decode = context.root, settings.decode
-    photos = load_pictured(context.snapshot, decoded, decode, root)
-    prepared = Prepared(settings.backbone, context.weights_of(settings.backbone.weights_sha256))
-    folder = root.train(settings.key(context.snapshot))
-    recipe = NetworkRecipe("pretrained", settings.epochs, settings.batch_size, settings.learning_rate, settings.seed)
+    photos = load_pictured(context.snapshot, decoded, settings.decode, context.root)
+    folder = context.root.train(settings.key(context.snapshot))
     with lock_folder(folder):
         if not (folder / FACTS).is_file():
             announce(Training(settings, context.snapshot), folder)
-            surroundings = TrainingContext(progress, folder / CHECKPOINTS)
-            with open_pictures(photos, photos.of("train"), decode, root) as training:
-                network = train_network(prepared, training, photos.labels, recipe, surroundings)
-            with open_pictures(photos, photos.of("validation"), decode, root) as validation:
-                score = Score.of(network.probabilities(validation, progress), validation.labels)
-            facts = {
-                **network.facts,
-                "validation_photos": len(validation),
-                "validation_accuracy": score.accuracy,
-                "validation_log_loss": score.log_loss,
-                "snapshot": context.snapshot,
-                "decode": decode.key,
-                "settings": asdict(settings),
-                "train_photos": len(training),
-            }
-            save_network(replace(network, facts=facts), folder)
+            save_network(_train(photos, settings, context, TrainingContext(progress, folder / CHECKPOINTS)), folder)
         # Three times the network's weights each, and no longer needed.
         storage_at(folder).discard(folder / CHECKPOINTS)
         published: dict[str, Any] = read_json(folder / FACTS)
     return published
+
+
+def _train(photos: LabelledPhotos, settings: FinetuneSettings, run: RunContext, context: TrainingContext) -> Network:
+    """Train a network on the training split, and score it on the validation split."""
+    root, decode = run.root, settings.decode
+    prepared = Prepared(settings.backbone, run.weights_of(settings.backbone.weights_sha256))
+    recipe = NetworkRecipe("pretrained", settings.epochs, settings.batch_size, settings.learning_rate, settings.seed)
+    with open_pictures(photos, photos.of("train"), decode, root) as training:
+        network = train_network(prepared, training, photos.labels, recipe, context)
+    with open_pictures(photos, photos.of("validation"), decode, root) as validation:
+        score = Score.of(network.probabilities(validation, context.progress), validation.labels)
+    facts = {
+        **network.facts,
+        "validation_photos": len(validation),
+        "validation_accuracy": score.accuracy,
+        "validation_log_loss": score.log_loss,
+        "snapshot": run.snapshot,
+        "decode": decode.key,
+        "settings": asdict(settings),
+        "train_photos": len(training),
+    }
+    return replace(network, facts=facts)

@@ -39,8 +39,12 @@ def train_head(
     An `lda` head is fitted on the training and validation splits. A classic one is trained on the training split; it
     resumes from a checkpoint, and at the end reports the accuracy on the test split, as retrain.py does.
 
-    The features of the photos have the settings of the head. `statistics` is the folder that caches the statistics of
-    the photos' dataset; None caches none.
+    Args:
+        photos: The snapshot's photos; their features have the settings of the head.
+        snapshot: Key of the snapshot.
+        folder: Folder of the head and its checkpoints.
+        statistics: Folder that caches the statistics of the photos' dataset; None caches none.
+        progress: Counts the photos that are summed up, or the steps.
 
     Raises:
         StoreError: A checkpoint is damaged.

@@ -137,10 +137,16 @@ class Solution:
         return Layer(weights, biases - discriminant.mean @ weights)
 
     def left_out_scores(self, numbers: Numbers, labels: Labels) -> Doubles:
-        """Score n photos, uint8 or int16 [n, V, D], each by the layer that the others give: float64 [n, V, C].
+        """Score photos, each by the layer that all other photos give.
 
-        The layer was solved for these photos, and each label, int64 [n], has another one. Numbers are standardised by
-        mean and deviation of all photos: one photo hardly changes them.
+        Numbers are standardised by mean and deviation of all photos: one photo hardly changes them.
+
+        Args:
+            numbers: uint8 or int16 [n, V, D], all views of n of the photos that the layer was solved for.
+            labels: int64 [n], their labels, each of which has another photo too.
+
+        Returns:
+            float64 [n, V, C].
         """
         photos, views, _ = numbers.shape
         counts, rows, own = self._discriminant.counts[labels], self._discriminant.rows, np.arange(photos)

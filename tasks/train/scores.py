@@ -46,11 +46,13 @@ def log_loss(predicted: Floats, labels: npt.NDArray[np.integer[Any]]) -> float:
 
 
 def fit_temperature(scores: Floats, labels: npt.NDArray[np.int64]) -> float:
-    """Find the temperature that scores, float32 [N, V, C], are divided by for the least log loss.
-
-    The labels are int64 [N]. The scores were not trained on these photos, N at least 1.
+    """Find the temperature that scores are divided by for the least log loss.
 
     Temperature scaling: Guo et al. 2017, On calibration of modern neural networks, https://arxiv.org/abs/1706.04599.
+
+    Args:
+        scores: float32 [N, V, C], scores before the softmax of photos that the head was not trained on, N at least 1.
+        labels: int64 [N], indices of their labels.
     """
 
     def loss(logarithm: float) -> float:

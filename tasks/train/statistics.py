@@ -51,7 +51,13 @@ class Statistics:
             self.products[block] = other.products[block]
 
     def add(self, numbers: Numbers, labels: Labels, sign: int = 1) -> None:
-        """Add the rows of photos, uint8 or int16 [n, V, D], with labels, int64 [n]; a sign of -1 subtracts them."""
+        """Add the rows of photos.
+
+        Args:
+            numbers: uint8 or int16 [n, V, D].
+            labels: int64 [n], the label of each photo.
+            sign: 1 adds the rows, -1 subtracts them.
+        """
         photos, views, width = numbers.shape
         order = np.argsort(labels, kind="stable")
         self.counts[:] += sign * views * np.bincount(labels, minlength=len(self.counts))

@@ -71,7 +71,10 @@ class _Update(NamedTuple):
 def update_cache(folder: AnyPath, photos: EmbeddedPhotos, progress: Progress) -> AnyPath:
     """Compute the statistics of photos, from the cached ones where that is less work, and remove all others.
 
-    No other process may use the folder, that of a dataset's statistics, meanwhile.
+    Args:
+        folder: Folder of a dataset's statistics, which the caller has locked.
+        photos: The photos.
+        progress: Counts the photos that are added or subtracted.
 
     Returns:
         Folder of the photos' statistics, for `read_tenth`.
@@ -104,9 +107,14 @@ def update_cache(folder: AnyPath, photos: EmbeddedPhotos, progress: Progress) ->
 
 
 def read_tenth(folder: Path, tenth: int, labels: Sequence[str], total: Statistics, sign: int = 1) -> None:
-    """Add the statistics of a tenth to a total, in place; a sign of -1 subtracts them.
+    """Add the statistics of a tenth to a total, or subtract them.
 
-    `update_cache` returns the folder. The labels are those of the total, in order; the tenth has no others.
+    Args:
+        folder: Folder that `update_cache` returned.
+        tenth: Number of the tenth.
+        labels: Labels of the total, in order; the tenth has no others.
+        total: The total, which is changed.
+        sign: 1 adds the statistics, -1 subtracts them.
 
     Raises:
         DamagedError: The file is damaged.

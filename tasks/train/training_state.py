@@ -42,13 +42,13 @@ class TrainingState(Enum):
 
 
 def announce(training: Training, folder: AnyPath) -> None:
-    """Write what is trained in a folder, which must be locked."""
+    """Write the settings and the snapshot of a training into its folder, which must be locked."""
     values = {"schema_version": SCHEMA_VERSION, "snapshot": training.snapshot, "settings": asdict(training.settings)}
     publish_json(folder / ANNOUNCEMENT, values)
 
 
 def read_announced(folder: AnyPath) -> Training | None:
-    """Read what is or was trained in a folder; None where no training has begun.
+    """Read the announcement of the training in a folder; None where no training has begun.
 
     Raises:
         StoreError: The announcement is damaged or of another version.

@@ -56,7 +56,7 @@ class GrowingGraph:
         return self.node(name, "Const", dtype=tf.as_dtype(dtype), value=tensor)
 
     def see(self, name: str, activations: tf.Tensor) -> str:
-        """Remember what a node makes of the drawn pictures."""
+        """Remember the activations of a node for the drawn pictures."""
         self._activations[name] = activations
         return name
 
@@ -83,7 +83,7 @@ class GrowingGraph:
         stride: int = 1,
         padding: str = "SAME",
     ) -> str:
-        """Add a convolution, its batch-norm, and what stands between that and its ReLU."""
+        """Add a convolution, its batch-norm, a check with a control dependency, and a ReLU."""
         filters = self.filters((*kernel, self._activations[x].shape[-1], self.width(channels)))
         parameters = self.constant(f"{name}/conv2d_params", filters)
         options = {"strides": [1, stride, stride, 1], "padding": padding, "use_cudnn_on_gpu": True}

@@ -1,16 +1,26 @@
-"""A small network, and the files in which a user may have it."""
+"""A small network, the files in which a user may have it, and its bottlenecks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tasks.backbone.backbones import Prepared
+from tasks.backbone.prepare import prepare_own
+from tasks.backbone.request import BackboneRequest
+from tasks.backbone.scaling import SCALINGS
+from tasks.bottleneck.tensorflow_forward import TensorFlowForward
 from tasks.runtime.tensorflow_import import freeze, keras, tf
 
+#: Computes a tensor, by its name, from the name and the value of another.
+Compute = Callable[[str, str, object], npt.NDArray[Any]]
+
 SIZE = 24
+#: Four pictures.
+PIXELS = np.random.default_rng(3).integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
 SPEC = tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32, name="pixels")
 layers = keras.layers
 
@@ -69,6 +79,10 @@ def freeze_model(model: Any, folder: Path, spec: Any = SPEC) -> tuple[Path, list
     return path, [output.name for output in frozen.outputs]
 
 
+def as_graph(model: Any, folder: Path) -> Path:
+    return freeze_model(model, folder)[0]
+
+
 def draw_graph(path: Path, build: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Path:
     """Write a graph of today from `pixels:0`, of a shape, to `bottleneck:0`."""
     with tf.Graph().as_default() as graph:
@@ -76,21 +90,30 @@ def draw_graph(path: Path, build: Callable[[Any], Any], shape: tuple[int | None,
     return write_graph(path, graph.as_graph_def())
 
 
-class Untouched:
-    """A graph in a Session, as it is; to be used in a `with`."""
+def own(path: Path, scaling: str = "symmetric", **wishes: Any) -> Prepared:
+    return prepare_own(BackboneRequest(str(path), scaling=scaling, **wishes), path)
 
-    def __init__(self, graph: tf.compat.v1.GraphDef) -> None:
-        self._graph = tf.Graph()
-        with self._graph.as_default():
-            tf.import_graph_def(graph, name="")
-        self._session = tf.compat.v1.Session(graph=self._graph)
 
-    def __call__(self, fetched: str, fed: str, value: object) -> npt.NDArray[Any]:
-        """Compute a tensor from the value of another."""
-        return np.asarray(self._session.run(fetched, {fed: value}))
+def scaled(scaling: str = "symmetric") -> npt.NDArray[Any]:
+    return np.asarray(SCALINGS[scaling].apply(PIXELS.astype(np.float32)))
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._session.close()
+def features(model: Any, pixels: npt.NDArray[Any], layer: str = "features") -> npt.NDArray[Any]:
+    """Compute the output of a layer of the model itself from scaled pixels."""
+    return np.asarray(headless(model, layer)(pixels.astype(np.float32), training=False))
+
+
+def assert_makes(prepared: Prepared, expected: npt.NDArray[Any]) -> None:
+    """Its frozen graph makes these bottlenecks of `PIXELS`, and not the same for all photos."""
+    assert prepared.backbone.width == expected.shape[1]
+    np.testing.assert_allclose(TensorFlowForward.load(prepared)(PIXELS), expected, rtol=1e-4, atol=1e-5)
+    assert np.abs(expected - expected[0]).max() > 1e-3
+
+
+@contextmanager
+def untouched_graph(graph: tf.compat.v1.GraphDef) -> Iterator[Compute]:
+    """Open a graph as it is in a Session, and yield a function that computes a tensor from the value of another."""
+    with tf.Graph().as_default() as opened:
+        tf.import_graph_def(graph, name="")
+    with closing(tf.compat.v1.Session(graph=opened)) as session:
+        yield lambda fetched, fed, value: np.asarray(session.run(fetched, {fed: value}))

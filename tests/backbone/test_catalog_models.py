@@ -1,4 +1,4 @@
-"""The catalog's backbones: described without loading where the catalog says all, and never with what is not theirs."""
+"""The catalog's backbones: their description, their weights, and parameters that do not go with them."""
 
 import zipfile
 from dataclasses import replace
@@ -57,9 +57,7 @@ def test_size_given_replaces_the_entry_s_within_what_the_network_can_take(tmp_pa
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "inception_2015", "keras:MobileNet"])
 @pytest.mark.parametrize("change", [{"scaling": "unit"}, {"input_tensor": "x:0"}, {"bottleneck_tensor": "y:0"}])
-def test_what_is_for_models_of_the_user_s_does_not_go_with_it(
-    tmp_path: Path, name: str, change: dict[str, str]
-) -> None:
+def test_parameters_for_models_of_one_s_own_are_refused(tmp_path: Path, name: str, change: dict[str, str]) -> None:
     with pytest.raises(SettingError, match=r"are for models of your own; .* Leave them out"):
         prepare_backbone(replace(BackboneRequest(name), **change), tmp_path, Tally())  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The port of EfficientNet-Lite: the published sizes, the arithmetic of a block, and what it says of real daisies."""
+"""The port of EfficientNet-Lite: the published sizes, the arithmetic of a block, and predictions of real daisies."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,7 +122,7 @@ def test_width_is_the_nearest_multiple_of_8_that_is_not_10_percent_too_small(
 
 
 def same(x: Array, kernel: int, stride: int) -> Array:
-    """Pad as TensorFlow does: what is odd goes to the bottom and the right."""
+    """Pad as TensorFlow does: an odd row or column goes to the bottom or the right."""
     pads = [(0, 0)] * 3
     for axis in (0, 1):
         total = max((-(-x.shape[axis] // stride) - 1) * stride + kernel - x.shape[axis], 0)

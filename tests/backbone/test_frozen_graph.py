@@ -1,6 +1,5 @@
 """The graph of 2015, rewritten and in batches, against the untouched one in a Session of TensorFlow 1."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tests.backbone.growing_graph import SIZE
 from tests.backbone.inception import build_graph
-from tests.backbone.networks import Untouched, draw_graph, freeze_model, write_graph
+from tests.backbone.networks import Compute, draw_graph, freeze_model, untouched_graph, write_graph
 from tests.bottleneck.networks import cosines
 
 pytestmark = pytest.mark.slow
@@ -36,8 +35,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def untouched(small: Path) -> Iterator[Untouched]:
-    with Untouched(read_graph(small)) as graph:
+def untouched(small: Path) -> Iterator[Compute]:
+    with untouched_graph(read_graph(small)) as graph:
         yield graph
 
 
@@ -64,7 +63,7 @@ def bottlenecks(path: Path, bottleneck: str, pixels: Array) -> Array:
     return np.asarray(freeze(concrete(path, bottleneck, len(pixels)))(tf.constant(pixels))[0])
 
 
-def one_by_one(graph: Untouched, pixels: Array, fetched: str = "pool_3/_reshape:0") -> Array:
+def one_by_one(graph: Compute, pixels: Array, fetched: str = "pool_3/_reshape:0") -> Array:
     return np.concatenate([graph(fetched, "Mul:0", photo[None]) for photo in pixels])
 
 
@@ -81,7 +80,7 @@ def relative(got: Array, expected: Array) -> Array:
     ],
 )
 def test_a_batch_has_the_bottlenecks_and_classes_of_its_photos_one_by_one(
-    small: Path, untouched: Untouched, pixels: Array, bottleneck: str, fetched: str, width: int
+    small: Path, untouched: Compute, pixels: Array, bottleneck: str, fetched: str, width: int
 ) -> None:
     """Measured: 4.4e-6 of a bottleneck's length at most."""
     got, expected = bottlenecks(small, bottleneck, pixels), one_by_one(untouched, pixels, fetched)
@@ -99,7 +98,7 @@ def test_the_graph_of_full_size_has_the_same_bottlenecks_too(tmp_path: Path, pix
     """Measured: 3.5e-6 of a bottleneck's length at most."""
     path = write_graph(tmp_path / "graph.pb", build_graph())
     assert path.stat().st_size == pytest.approx(95.7e6, rel=1e-3)
-    with Untouched(read_graph(path)) as untouched:
+    with untouched_graph(read_graph(path)) as untouched:
         expected = one_by_one(untouched, pixels[:2])
     got = np.asarray(concrete(path, "pool_3:0", 2)(tf.constant(pixels[:2])))
     assert got.shape == (2, 2048)
@@ -107,7 +106,7 @@ def test_the_graph_of_full_size_has_the_same_bottlenecks_too(tmp_path: Path, pix
 
 
 def test_feature_maps_of_the_old_graph_are_averaged_beside_its_bottleneck(
-    small: Path, untouched: Untouched, pixels: Array
+    small: Path, untouched: Compute, pixels: Array
 ) -> None:
     tensors = ("pool_3:0", "mixed_8/join:0", "mixed_9/join:0")
     network = tf.function(frozen_network(small, "Mul:0", *tensors), autograph=False)
@@ -133,16 +132,16 @@ def test_tensorflow_computes_convolution_offset_and_relu_in_one_go(small: Path) 
 
 
 def test_photos_have_the_bottlenecks_that_the_untouched_graph_makes_of_their_jpeg_bytes(
-    small: Path, untouched: Untouched, photos: list[bytes]
+    small: Path, untouched: Compute, photos: list[bytes]
 ) -> None:
-    """What is fed at `Mul:0` is what the untouched graph makes of the JPEG itself: only the rewriting differs."""
+    """The untouched graph decodes the JPEG for both, up to `Mul:0`: only the rewriting differs."""
     sample = photos[::3][:BATCH]
     expected = np.concatenate([untouched("pool_3/_reshape:0", "DecodeJpeg/contents:0", photo) for photo in sample])
     fed = np.concatenate([untouched("Mul:0", "DecodeJpeg/contents:0", photo) for photo in sample])
     assert relative(bottlenecks(small, "pool_3:0", fed), expected).max() < 3e-5
 
 
-def test_decoding_by_pillow_changes_a_bottleneck_by_little(untouched: Untouched, photos: list[bytes]) -> None:
+def test_decoding_by_pillow_changes_a_bottleneck_by_little(untouched: Compute, photos: list[bytes]) -> None:
     """Cosines with the untouched graph's bottleneck from the JPEG bytes, measured over every 50th photo (40).
 
     | what differs                            | mean, small | least | mean, full size | least |
@@ -176,38 +175,6 @@ def test_a_graph_of_today_comes_out_as_it_was(tmp_path: Path, pixels: Array) -> 
     assert input_size(path, "pixels:0") == SIZE
 
 
-def custom_op() -> tf.compat.v1.GraphDef:
-    graph = tf.compat.v1.GraphDef()
-    graph.node.add(name="pixels", op="Placeholder")
-    graph.node.add(name="mine", op="OpOfMyOwn", input=["pixels"])
-    return graph
-
-
-@pytest.mark.parametrize(
-    ("write", "cause"),
-    [
-        (lambda path: path.write_bytes(b""), "is no frozen graph: it holds no nodes"),
-        (lambda path: path.write_bytes(b"no graph at all"), "is no frozen graph, or is damaged"),
-        (lambda path: path.write_text('node {\n  name: "pixels"\n}\n'), "is no frozen graph, or is damaged"),
-        (lambda path: path.write_bytes(custom_op().SerializeToString()[:-5]), "is no frozen graph, or is damaged"),
-        (lambda path: path.mkdir(), r"cannot be read \(Is a directory\)"),
-        (lambda _: None, r"cannot be read \(No such file"),
-    ],
-    ids=["empty", "no graph", "text", "cut short", "folder", "gone"],
-)
-def test_a_file_that_is_no_graph_is_named(tmp_path: Path, write: Callable[[Path], object], cause: str) -> None:
-    write(tmp_path / "graph.pb")
-    with pytest.raises(BackboneError, match=rf"graph\.pb {cause}.*Give the \.pb file of a frozen graph"):
-        frozen_network(tmp_path / "graph.pb", "Mul:0", "pool_3:0")
-
-
-def test_errors_of_tensors_name_the_file(small: Path) -> None:
-    with pytest.raises(BackboneError, match=rf"^{re.escape(str(small))}: .*'pool_4:0'; similar names are pool_3:0"):
-        frozen_network(small, "Mul:0", "pool_4:0")
-    with pytest.raises(BackboneError, match=rf"^{re.escape(str(small))}: .*'Mull:0'; similar names are Mul:0"):
-        input_size(small, "Mull:0")
-
-
 @pytest.mark.parametrize(("tensor", "size"), [("Mul:0", 64), ("DecodeJpeg:0", SIZE)])
 def test_pixels_that_a_graph_does_not_take_are_named(small: Path, tensor: str, size: int) -> None:
     network = tf.function(frozen_network(small, tensor, "pool_3:0"), autograph=False)
@@ -223,7 +190,7 @@ def test_pixels_that_a_graph_does_not_take_are_named(small: Path, tensor: str, s
         (tf.reduce_sum, "is float32 \\(\\), and no vector of fixed length"),
     ],
 )
-def test_what_is_no_vector_a_photo_is_named(
+def test_error_names_a_result_that_is_not_one_vector_a_photo(
     tmp_path: Path, build: Callable[[tf.Tensor], tf.Tensor], message: str
 ) -> None:
     path = draw_graph(tmp_path / "graph.pb", build, (1, 4, 4, 3))
@@ -243,25 +210,3 @@ def test_a_batch_norm_of_2015_whose_statistics_are_not_constants_is_named_and_th
     with pytest.raises(BackboneError, match=r"does not have: BatchNormWithGlobalNormalization \(conv/batchnorm\)"):
         modernise(graph, "Mul:0", "pool_3:0")
     assert graph.SerializeToString(deterministic=True) == before, "the graph that is given stays as it was"
-
-
-@pytest.mark.parametrize(
-    ("tensor", "size"), [("Mul:0", SIZE), ("Mul", SIZE), ("ExpandDims:0", None), ("DecodeJpeg/contents:0", None)]
-)
-def test_the_size_is_told_where_the_graph_of_2015_fixes_it(small: Path, tensor: str, size: int | None) -> None:
-    assert input_size(small, tensor) == size
-
-
-@pytest.mark.parametrize(
-    ("shape", "size"), [((None, 224, 224, 3), 224), ((None, 224, 192, 3), None), ((None, None, None, 3), None)]
-)
-def test_the_size_of_a_placeholder_is_told_where_it_is_a_square(
-    tmp_path: Path, shape: tuple[int | None, ...], size: int | None
-) -> None:
-    assert input_size(draw_graph(tmp_path / "graph.pb", tf.identity, shape), "pixels:0") == size
-
-
-def test_an_op_that_tensorflow_does_not_have_is_named_and_has_no_size(tmp_path: Path) -> None:
-    with pytest.raises(BackboneError, match=r"does not have: OpOfMyOwn \(mine\)"):
-        modernise(custom_op(), "pixels", "mine")
-    assert input_size(write_graph(tmp_path / "graph.pb", custom_op()), "mine:0") is None

@@ -59,7 +59,7 @@ def test_a_map_that_is_read_pooled_or_padded_is_taken_itself_and_once() -> None:
     assert choose_earlier_layers(pooled(layers.Concatenate()(branches), pixels), 12) == [("map", 8)]
 
 
-def test_what_a_gate_squeezes_to_one_pixel_is_no_map() -> None:
+def test_output_of_a_gate_of_one_pixel_is_no_map() -> None:
     x = pixels = keras.Input((16, 16, 3))
     x = convolved(x, 8, "map")
     gate = layers.Conv2D(8, 1, name="gate")(layers.GlobalAveragePooling2D(keepdims=True, name="squeezed")(x))

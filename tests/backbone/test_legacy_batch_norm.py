@@ -1,4 +1,4 @@
-"""Old batch-norms are folded away, and what comes out is what their formula says."""
+"""Legacy batch norms are folded, and the results are those of their formula."""
 
 from collections import Counter
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from tasks.backbone.frozen_graph import modernise
 from tasks.backbone.legacy_batch_norm import LEGACY_BATCH_NORM
 from tasks.runtime.tensorflow_import import tf
-from tests.backbone.networks import Untouched
+from tests.backbone.networks import untouched_graph
 
 Array = npt.NDArray[Any]
 
@@ -53,7 +53,7 @@ def written(kind: str, *, scaled: bool) -> tf.compat.v1.GraphDef:
 
 
 def run(graph: tf.compat.v1.GraphDef, fetched: str) -> Array:
-    with Untouched(graph) as session:
+    with untouched_graph(graph) as session:
         return session(fetched, "pixels:0", PIXELS)
 
 

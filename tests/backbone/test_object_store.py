@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tasks.backbone.backbones import Prepared
-from tasks.backbone.keras_applications import _imagenet_weights
 from tasks.backbone.load import build_model, load_network
 from tasks.backbone.request import BackboneRequest
 from tasks.backbone.task import PrepareBackbone
@@ -14,12 +13,10 @@ from tasks.catalog import find_backbone
 from tasks.errors import BackboneError, DownloadError
 from tasks.keys import file_sha256
 from tasks.paths import AnyPath, to_path
-from tasks.progress import NullProgress
 from tasks.run_context import RunContext
 from tasks.runtime.tensorflow_import import tf
 from tasks.storage.files import storage_at
 from tests.backbone.inception import build_graph, zip_graph
-from tests.backbone.test_keras_applications import FETCHED, network, point_keras_to, served_at, written
 from tests.support.servers.file_server import FileServer, serving
 from tests.support.servers.gateway import Gateway
 from tests.support.servers.object_store import ObjectStore, other_machine
@@ -42,7 +39,7 @@ def test_weights_of_a_url_are_fetched_once_for_all_machines_and_stay_locked(
     far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(FileServer(LITE0.read_bytes())) as server:
-        url = served_at(server) + "mine.pth"
+        url = server.base + "mine.pth"
         first = prepared(far_root, BackboneRequest("efficientnet_lite0", url))
         folder = far_root / "backbone" / "efficientnet_lite0"
         assert first.weights == folder / f"fetched-{server.sha256[:16]}" / "mine.pth"
@@ -74,20 +71,6 @@ def test_a_graph_is_unpacked_onto_the_store_and_fetched_once_a_process(
         assert tf.function(load)(tf.zeros((1, 299, 299, 3))).shape == (1, found.backbone.width)
 
 
-def test_imagenet_weights_come_through_keras_once_for_all_machines(
-    far_root: AnyPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = FETCHED.partition(":")[2]
-    published = written(network(name), tmp_path / "published.h5").read_bytes()
-    with serving(FileServer(published)) as server:
-        point_keras_to(served_at(server), published, tmp_path / "keras", monkeypatch)
-        first = _imagenet_weights(name, far_root, NullProgress())
-        other_machine(monkeypatch, tmp_path / "other")
-        assert _imagenet_weights(name, far_root, NullProgress()) == first
-        assert len(server.requests) == 1
-    assert first.is_file()
-
-
 def test_models_and_weights_of_the_user_s_may_be_on_a_store(object_store: ObjectStore, tmp_path: Path) -> None:
     mine = to_path(object_store.url("mine"))
     (mine / "lite.pth").write_bytes(LITE0.read_bytes())
@@ -104,7 +87,7 @@ def test_models_and_weights_of_the_user_s_may_be_on_a_store(object_store: Object
         build_model(own)
 
 
-def test_what_is_not_on_the_store_is_named(object_store: ObjectStore, tmp_path: Path) -> None:
+def test_error_names_a_model_or_weights_that_the_store_lacks(object_store: ObjectStore, tmp_path: Path) -> None:
     nowhere = object_store.url("nowhere")
     with pytest.raises(BackboneError, match=rf"no model at {nowhere}\. Give --backbone"):
         prepared(tmp_path, BackboneRequest(nowhere))

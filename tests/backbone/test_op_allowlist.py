@@ -1,4 +1,4 @@
-"""Graphs: what computes is let in, and nothing that reads, writes, runs code, prints to files or ends the process."""
+"""Ops of graphs: those that compute are allowed; those that read, write, run code or end the process are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,7 @@ def test_frozen_graph_that_reads_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_file_is_not_read_to_learn_the_shape_of_a_tensor(tmp_path: Path) -> None:
-    """TensorFlow runs what is constant when it imports a graph, to know shapes: ReadFile counts as such."""
+    """TensorFlow runs constant ops when it imports a graph, to know shapes; ReadFile of a constant path is one."""
 
     def network(photos: Any) -> Any:
         shape = tf.io.decode_raw(tf.io.read_file(str(tmp_path / "shape")), tf.int32)

@@ -1,4 +1,4 @@
-"""What a user asks for: its key, its folder's name, and whether the files that it names still look as they did."""
+"""A request for a backbone: its key, the name of its folder, and the state of the files that it names."""
 
 import os
 from collections.abc import Callable
@@ -72,5 +72,5 @@ def test_state_is_another_when_a_file_has_changed(
 
 
 @pytest.mark.parametrize("text", ["efficientnet_lite0", "keras:ResNet50", "~nobody-of-this-name/x", "x" * 300])
-def test_what_names_no_file_looks_like_nothing(text: str) -> None:
+def test_text_that_names_no_file_has_an_empty_state(text: str) -> None:
     assert BackboneRequest(text, weights=text).state() == ", "

@@ -23,7 +23,7 @@ def test_keras_modes_are_keras_own(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "black", "white"), [("raw", 0, 255), ("unit", 0, 1), ("inception", -1, 127 / 128), ("lite", -127 / 128, 1)]
 )
-def test_black_and_white_become_what_the_formula_says(name: str, black: float, white: float) -> None:
+def test_black_and_white_are_scaled_by_the_formula(name: str, black: float, white: float) -> None:
     ends = np.array([[0, 0, 0], [255, 255, 255]], np.float32)
     np.testing.assert_allclose(SCALINGS[name].apply(ends), [[black] * 3, [white] * 3], rtol=1e-6)
 

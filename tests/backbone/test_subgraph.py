@@ -1,4 +1,4 @@
-"""A network is cut out between two tensors, without what its writer needed around it."""
+"""A network is cut out between two tensors, without decoding, checks, devices and classes around it."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def names(graph: tf.compat.v1.GraphDef) -> set[str]:
     return {node.name for node in graph.node}
 
 
-def test_what_lies_before_the_input_and_behind_the_bottleneck_is_dropped(graph: tf.compat.v1.GraphDef) -> None:
+def test_nodes_before_the_input_and_behind_the_bottleneck_are_dropped(graph: tf.compat.v1.GraphDef) -> None:
     found = names(cut(graph, "conv:0", "conv_2:0"))
     blocks = {name.partition("/")[0] for name in found}
     assert blocks == {"conv", "conv_1", "conv_2"}
@@ -48,7 +48,7 @@ def test_checks_control_dependencies_and_the_writer_s_devices_are_dropped(graph:
         tf.import_graph_def(network)
 
 
-def test_what_leads_to_a_tensor_is_kept_with_it(graph: tf.compat.v1.GraphDef) -> None:
+def test_nodes_that_lead_to_a_tensor_are_kept_with_it(graph: tf.compat.v1.GraphDef) -> None:
     assert names(leading_to(graph, "ExpandDims:0")) == {
         "DecodeJpeg/contents",
         "DecodeJpeg",

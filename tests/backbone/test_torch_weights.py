@@ -47,7 +47,7 @@ def test_packaged_weights_have_torch_s_names_shapes_and_dtypes() -> None:
     assert {array.dtype for name, array in weights.items() if "num_batches" not in name} == {np.dtype(np.float32)}
 
 
-def test_packaged_classifier_is_what_lies_behind_its_length_in_the_raw_file() -> None:
+def test_packaged_classifier_is_read_as_it_lies_in_the_raw_file() -> None:
     path = packaged_weights(find_backbone("efficientnet_lite0"))
     raw = path.read_bytes()
     length = struct.pack("<q", 1000 * 1280)  # no other tensor has as many values

@@ -68,7 +68,7 @@ def test_url_given_is_fetched_once_and_its_hash_is_told_and_kept_and_another_fil
 ) -> None:
     progress = Tally()
     with serving(FileServer(b"mine" * 1000)) as server:
-        url = f"{server.url.rsplit('/', 1)[0]}/mine.h5?token=1"
+        url = f"{server.base}mine.h5?token=1"
         found = given_weights(url, tmp_path, progress)
         assert (found, found.read_bytes()) == (tmp_path / "mine.h5", b"mine" * 1000)
         asked = len(server.requests)

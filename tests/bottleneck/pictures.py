@@ -1,4 +1,4 @@
-"""Small decoded and bottleneck stores, for the tests of what comes after decoding."""
+"""Small decoded and bottleneck stores, for the tests of the stages after decoding."""
 
 import hashlib
 import io

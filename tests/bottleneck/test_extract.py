@@ -54,11 +54,6 @@ class Corners:
         return pixels[:, [0, -1], 0].reshape(len(pixels), 6).astype(np.float32)
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
-
-
 def tables(root: DataRoot[Path], *shards: Iterable[int]) -> Iterator[pa.Table]:
     """Pictures as a decoded store yields them, shard by shard."""
     store = open_stores(root, PLAIN.decode).decoded

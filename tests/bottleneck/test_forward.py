@@ -153,7 +153,7 @@ def test_engine_goes_by_the_precision_and_the_hardware(
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_tensorflow_computes_what_openvino_cannot(tmp_path: Path, precision: Precision) -> None:
+def test_tensorflow_computes_a_network_that_openvino_cannot(tmp_path: Path, precision: Precision) -> None:
     prepared, pixels = singular_values(tmp_path, 16), draw_pictures(range(4), 16)
     settings = BottleneckSettings(prepared.backbone, "png", precision, views=1)
     forward = open_forward(settings, prepared.weights, tmp_path / "store", NullProgress())

@@ -74,10 +74,10 @@ def test_missing_photos_are_embedded_on_ray_as_on_this_machine(
 
 
 def test_no_cluster_is_contacted_if_nothing_is_missing(
-    small: Prepared, settings: BottleneckSettings, tmp_path: Path
+    small: Prepared, settings: BottleneckSettings, root: DataRoot
 ) -> None:
-    inputs = EmbedInputs(DataRoot(tmp_path), settings, small.weights)
-    wanted = WantedPhotos(keys_of(range(10)), decoded(inputs.root, settings, range(10)).photos)
+    inputs = EmbedInputs(root, settings, small.weights)
+    wanted = WantedPhotos(keys_of(range(10)), decoded(root, settings, range(10)).photos)
     embed_photos(wanted, inputs, NullProgress())
     counts = embed_on_cluster(wanted, inputs, Cluster("nobody:1"), NullProgress())
     assert (counts.new, counts.reused) == (0, 10)
@@ -89,23 +89,22 @@ def test_no_cluster_is_contacted_if_nothing_is_missing(
 )
 @pytest.mark.usefixtures("gpu")
 def test_actors_have_gpus_if_and_only_if_they_use_them(
-    precision: Precision, gpus: float, message: str, small: Prepared, settings: BottleneckSettings, tmp_path: Path
+    precision: Precision, gpus: float, message: str, small: Prepared, settings: BottleneckSettings, root: DataRoot
 ) -> None:
-    inputs = EmbedInputs(DataRoot(tmp_path), replace(settings, precision=precision), small.weights)
-    wanted = WantedPhotos(keys_of(range(10)), decoded(inputs.root, settings, range(10)).photos)
+    inputs = EmbedInputs(root, replace(settings, precision=precision), small.weights)
+    wanted = WantedPhotos(keys_of(range(10)), decoded(root, settings, range(10)).photos)
     with pytest.raises(SettingError, match=message):
         embed_on_cluster(wanted, inputs, Cluster("nobody:1", gpus), NullProgress())
 
 
 def test_block_needs_the_weights_and_leaves_its_rows_once_if_it_is_done_again(
-    small: Prepared, settings: BottleneckSettings, tmp_path: Path
+    small: Prepared, settings: BottleneckSettings, root: DataRoot[Path]
 ) -> None:
-    root = DataRoot(tmp_path)
     shard = add_pictures(open_stores(root, settings.decode).decoded, range(10), settings.decode.size)
     block = pa.table({"sha256": keys_of(range(4, 10)), "shard": [shard.name] * 6})
     inputs = EmbedInputs(root, settings, small.weights)
     with pytest.raises(BackboneError, match=r"gone\.keras"):
-        embedding_job(inputs._replace(weights=tmp_path / "gone.keras")).work(block)
+        embedding_job(inputs._replace(weights=root.path / "gone.keras")).work(block)
     # The second time by another actor.
     assert [embedding_job(inputs).work(block), embedding_job(inputs).work(block)] == [6, 6]
     [written] = settings.store(root).shards()

@@ -46,11 +46,6 @@ sys.exit("tensorflow" in sys.modules)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
-    return DataRoot(tmp_path)
-
-
-@pytest.fixture
 def small(root: DataRoot, tmp_path: Path) -> EmbedInputs:
     """The bottlenecks of a small backbone of two layers."""
     prepared = tiny(tmp_path)

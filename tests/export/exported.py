@@ -9,6 +9,10 @@ from tasks.predict.models import Model, read_model
 from tasks.progress import NullProgress, Progress
 from tests.predict.trained import Trained
 
+FILES = ["README.md", "labels.txt", "metrics.json", "model-int8.tflite", "model.keras", "model.tflite"]
+FILES += ["photo_layers.py", "saved_model"]
+FORMATS = {"saved_model", "model.keras", "model.tflite", "model-int8.tflite"}
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -16,7 +20,7 @@ class Exported:
 
     trained: Trained  #: The model, and what it was trained on.
     folder: Path  #: The export's folder.
-    export: Export  #: What the stage says of it.
+    export: Export  #: The outcome of the stage.
 
     @property
     def model(self) -> Model:

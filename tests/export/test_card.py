@@ -29,7 +29,7 @@ def test_labels_are_one_a_line_for_every_reader(tmp_path: Path) -> None:
     ("label", "shown"),
     [("rose", "rose"), ("a|b", "a\\|b"), ("<b>_x_", "\\<b\\>\\_x\\_"), ("new\nline", "new\\\\nline"), ("花", "花")],
 )
-def test_names_stay_what_they_are_in_a_table(label: str, shown: str) -> None:
+def test_names_are_escaped_in_a_table(label: str, shown: str) -> None:
     assert escape_cell(label) == shown
 
 
@@ -40,8 +40,7 @@ def test_licence_is_the_catalog_s_for_its_own_weights_alone() -> None:
     assert "not known" in backbone_licence(replace(backbone, name="keras:MobileNetV2"))
 
 
-def test_dataset_is_found_by_its_snapshot(tmp_path: Path) -> None:
-    root = DataRoot(tmp_path)
+def test_dataset_is_found_by_its_snapshot(root: DataRoot[Path]) -> None:
     settings = {"name": "mine", "kind": "folder", "location": "/photos", "licence": "CC0-1.0"}
     taken = StageResult(key="abc", snapshot="abc", settings=settings, photos=3, new=3, reused=0)
     Manifest(stage="snapshot", run="test", seconds=0.0, **vars(taken)).publish(

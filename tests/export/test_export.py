@@ -14,37 +14,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.decode.images import decode_photo, read_pixels
-from tasks.decode.photos import open_stores
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.export.classifier import find_obstacle
-from tasks.export.export import ExportInputs, export_model, temporary_files_in
+from tasks.export.export import temporary_files_in
 from tasks.export.formats import explain_lacking
-from tasks.export.photos import read_pictures, read_reference
-from tasks.export.runners import predict_in, run_tflite
 from tasks.export.task import ExportModel
 from tasks.export.writers import write_formats
-from tasks.paths import to_path
 from tasks.predict.models import Model, read_model
-from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
 from tasks.run_context import RunContext
 from tasks.runtime.tensorflow_import import keras, tf
-from tasks.shards.parquet import read_parquet
-from tasks.storage.files import is_there, listed, local
 from tasks.storage.layout import DataRoot
 from tests.bottleneck.networks import singular_values
-from tests.export.exported import Exported, export
+from tests.export.exported import FILES, FORMATS, Exported, export
 from tests.export.test_classifier import add_head
-from tests.predict.trained import Trained, Way, train, train_below
-from tests.support.servers.object_store import ObjectStore
+from tests.predict.trained import Trained, Way, train
 from tests.train.tiny import LABELS
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")]
-
-FILES = ["README.md", "labels.txt", "metrics.json", "model-int8.tflite", "model.keras", "model.tflite"]
-FILES += ["photo_layers.py", "saved_model"]
-FORMATS = {"saved_model", "model.keras", "model.tflite", "model-int8.tflite"}
 
 #: Runs the code blocks of the card, and checks that they import nothing of this project.
 PLAIN = """
@@ -141,52 +128,6 @@ def test_card_tells_of_data_figures_and_licences(exported: Exported) -> None:
     assert f"| red | {' | '.join(map(str, counts))} |" in card
     assert "Weights of tiny: not known" in card
     assert f"snapshot `{exported.model.snapshot}`" in card
-
-
-@pytest.mark.parametrize(
-    ("way", "precision", "name"),
-    [(Way("int8"), "float32", "model.tflite"), (Way(None), "int8", "model-int8.tflite")],
-    ids=["head in int8", "fine-tuned network"],
-)
-def test_format_in_another_precision_than_the_model_predicts_like_the_pipeline_in_that_precision(
-    way: Way, precision: str, name: str, tmp_path: Path
-) -> None:
-    done = export(train(tmp_path, way))
-    formats = json.loads((done.folder / "metrics.json").read_text())["forms"]
-    assert set(formats) == FORMATS
-    own = {"model-int8.tflite"} if precision == "float32" else FORMATS - {"model-int8.tflite"}
-    assert [formats[each]["agreement"] for each in own] == [1.0] * len(own)
-    if precision == "float32":
-        assert formats["model-int8.tflite"]["largest_difference"] < 0.01, "it has the model's own network"
-    reference = read_reference(done.trained.results, LABELS)
-    pictures = read_pictures(reference, open_stores(done.trained.root, done.model.decodes[0]).decoded)
-    predicted = predict_in(precision, done.model, pictures, NullProgress())
-    exported = run_tflite((done.folder / name).read_bytes(), pictures, NullProgress())
-    np.testing.assert_allclose(exported, predicted, atol=0.01)
-    assert not np.allclose(predicted, reference.probabilities, rtol=1e-2, atol=0)
-
-
-def test_model_on_an_object_store_is_evaluated_and_exported_there_and_predicts_from_there(
-    object_store: ObjectStore, tmp_path: Path
-) -> None:
-    root: DataRoot = DataRoot(to_path(object_store.url("data")))
-    key, results = train_below(root, tmp_path, Way("float32"))
-    model, inputs = read_model(root.train(key)), ExportInputs(root.evaluate(results), tmp_path / "photos", root)
-    done = export_model(model, inputs, NullProgress())
-    assert [done.details()["test"][name]["agreement"] for name in sorted(FORMATS)] == [1.0] * len(FORMATS)
-    assert is_there(root.export(key))
-    assert [path.name for path in listed(root.export(key))] == FILES
-
-    rows = read_parquet(root.evaluate(results) / "predictions.parquet").to_pylist()[:5]
-    (decode,) = model.decodes
-    pixels = [read_pixels(decode_photo((inputs.photos / row["path"]).read_bytes(), decode).image) for row in rows]
-    predicted = Predictor(model, NullProgress()).predict([np.stack(pixels)])
-    np.testing.assert_allclose(predicted, [row["probabilities"] for row in rows], atol=1e-6)
-    answer = tf.saved_model.load(str(local(root.export(key)) / "saved_model")).signatures["serving_default"]
-    files = tf.constant([(inputs.photos / row["path"]).read_bytes() for row in rows])
-    assert [label.decode() for label in answer(image_bytes=files)["label"].numpy()] == [
-        row["predicted"] for row in rows
-    ]
 
 
 def export_task(trained: Trained, model: Model, photos: Path, run_id: str = "by hand") -> ExportModel:

@@ -1,4 +1,4 @@
-"""A folder's predictions: every photo has a row, and the model is asked of each photo once."""
+"""A folder's predictions: every photo has a row, and the model predicts each photo once."""
 
 import os
 import shutil
@@ -32,11 +32,6 @@ def photos(trained: Trained, tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path / "data")
-
-
 def predict(
     trained: Trained, photos: AnyPath, root: DataRoot, told: Tally | None = None
 ) -> tuple[FolderCounts, pa.Table]:
@@ -66,7 +61,7 @@ def test_only_new_photos_are_hashed_and_predicted(trained: Trained, photos: Path
     (photos / "blue" / "00.jpg").rename(photos / "moved.jpg")
     counts, table = predict(trained, photos, root, told := Tally())
     assert (counts.new, counts.reused) == (1, COUNT + 1)
-    # Hashed are the new one, the copy and the moved one; the model is asked of one photo.
+    # Hashed are the new one, the copy and the moved one; the model predicts one photo.
     assert (told.beginnings, told.total, told.done) == (2, 1, 1)
     rows = {row["path"]: row for row in table.to_pylist()}
     assert len(rows) == COUNT + 2
@@ -175,9 +170,7 @@ def test_a_photo_that_changed_unseen_has_no_prediction_once_and_is_read_again_in
     assert (again.reused, again.reasons.get("changed"), told.beginnings) == (COUNT - 1, None, 2)
 
 
-def test_what_an_earlier_version_kept_under_a_label_in_two_signs_is_said_in_one(
-    trained: Trained, photos: Path, root: DataRoot
-) -> None:
+def test_labels_of_an_earlier_version_are_normalised(trained: Trained, photos: Path, root: DataRoot) -> None:
     _, table = predict(trained, photos, root)
     old = table.set_column(2, PREDICTED.field(2), pa.array(["cafe\u0301"] * len(table)))
     rows = _assemble(table.select(["sha256", "path"]), old.select(PREDICTED.names), PREDICTED.empty_table())

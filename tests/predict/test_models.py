@@ -39,14 +39,9 @@ def add_backbone(root: DataRoot[Path], weights: Path, how: object = BOTTLENECK.b
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path / "data")
-
-
-@pytest.fixture
-def weights(tmp_path: Path, root: DataRoot[Path]) -> Path:
+def weights(root: DataRoot[Path]) -> Path:
     """Weights that a manifest of the backbone stage names."""
-    path = tmp_path / "weights.pth"
+    path = root.path / "weights.pth"
     path.touch()
     add_backbone(root, path)
     return path

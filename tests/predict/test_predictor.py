@@ -1,4 +1,4 @@
-"""A model at work: the numbers of its evaluation, whatever photos it is asked of at once."""
+"""The predictor: it gives the numbers of the evaluation, for batches of any size."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from tasks.bottleneck.views import Pixels
 from tasks.decode.images import read_pixels
-from tasks.decode.photos import open_stores
+from tasks.decode.photos import open_stores, read_pictures
 from tasks.errors import ModelError
 from tasks.predict.models import Model, read_model
 from tasks.predict.predictor import Predictor
@@ -20,12 +20,11 @@ pytestmark = pytest.mark.slow
 
 def decoded(trained: Trained, model: Model) -> list[Pixels]:
     """The pixels of all photos that were evaluated, in that order, of each way to decode."""
-    keys = trained.evaluated()["sha256"].combine_chunks()
+    keys = trained.evaluated()["sha256"].to_pylist()
     pixels = []
     for decode in model.decodes:
-        store = open_stores(trained.root, decode).decoded
-        images = {row["sha256"]: row["image"]["bytes"] for row in store.read(keys).to_pylist()}
-        pixels.append(np.stack([read_pixels(images[key]) for key in keys.to_pylist()]))
+        images = read_pictures(open_stores(trained.root, decode).decoded, keys)
+        pixels.append(np.stack([read_pixels(images[key]) for key in keys]))
     return pixels
 
 

@@ -42,7 +42,7 @@ class Trained:
     results: Path  #: Folder of its evaluation.
 
     def evaluated(self) -> pa.Table:
-        """What its evaluation said of every photo."""
+        """Read the evaluation's predictions of all photos."""
         return pq.read_table(self.results / "predictions.parquet")
 
 

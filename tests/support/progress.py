@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tasks.progress import NullProgress
+
 
 @dataclass
 class Tally:
@@ -31,3 +33,13 @@ class Tally:
     def preparing(self, what: str) -> Iterator[None]:
         yield
         self.prepared.append(what)
+
+
+class Advances(NullProgress):
+    """Progress that records each advance."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+
+    def advance(self, count: int) -> None:
+        self.counts.append(count)

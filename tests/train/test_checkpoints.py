@@ -25,7 +25,7 @@ from tasks.train.classic import STEPS_PER_VALIDATION, TrainingData
 from tasks.train.head import Head, load_head
 from tasks.train.scores import Examples
 from tasks.train.training_state import TrainingContext
-from tests.support.progress import Tally
+from tests.support.progress import Advances, Tally
 from tests.support.repository import REPOSITORY
 from tests.support.servers.object_store import ObjectStore
 from tests.train.examples import BOTTLENECK, CLASSIC, assert_same_bits, draw_examples
@@ -82,17 +82,6 @@ def test_killed_training_resumed_and_undisturbed_in_other_processes_give_the_sam
     assert_same_bits(load_head(tmp_path / "undisturbed"), here)
 
 
-class Counted(NullProgress):
-    """Notes how far each step forward went."""
-
-    def __init__(self) -> None:
-        self.steps: list[int] = []
-
-    def advance(self, count: int) -> None:
-        """Note it."""
-        self.steps.append(count)
-
-
 def test_a_training_killed_on_one_machine_resumes_on_another_from_the_store_and_gives_the_same_bits(
     object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,11 +92,11 @@ def test_a_training_killed_on_one_machine_resumes_on_another_from_the_store_and_
     assert run(folder, "Step 400:", one) == -signal.SIGKILL
     shutil.rmtree(one)
     monkeypatch.setattr(tempfile, "tempdir", str(other))
-    head = fit(folder / "checkpoints", told := Counted())
+    head = fit(folder / "checkpoints", told := Advances())
     assert_same_bits(head, fit(None))
     # The last one before it was killed may have been on its way.
-    assert told.steps[0] in {200, 300}
-    assert sum(told.steps) == STEPS
+    assert told.counts[0] in {200, 300}
+    assert sum(told.counts) == STEPS
     names = [f"head-{step}.{part}" for step in (600, 700, 750) for part in ("data-00000-of-00001", "index")]
     assert [path.name for path in listed(folder / "checkpoints")] == [LIST, *names]
     assert str(other) not in (folder / "checkpoints" / LIST).read_text()
@@ -178,8 +167,8 @@ def test_a_damaged_checkpoint_of_a_store_is_set_aside_with_its_folder_and_the_tr
     )
     assert listed(folder) == []
     assert len(listed(folder.parent / "damaged" / "checkpoints")) == 7
-    assert_same_bits(fit(folder, told := Counted()), head)
-    assert told.steps[0] == 0
+    assert_same_bits(fit(folder, told := Advances()), head)
+    assert told.counts[0] == 0
 
 
 def test_averages_soon_forget_the_start_and_then_decay_as_they_should() -> None:

@@ -105,9 +105,11 @@ def test_a_head_is_kept_on_an_object_store(object_store: ObjectStore, tmp_path: 
     assert_same_bits(train(draw_photos(), folder)[0], train(draw_photos(), tmp_path)[0])
 
 
-def test_a_classic_head_is_scored_on_the_validation_split(tmp_path: Path) -> None:
+def test_a_classic_head_is_scored_on_the_validation_split_and_ends_with_the_accuracy_on_the_test_split(
+    tmp_path: Path,
+) -> None:
     photos = draw_photos(apart=5, how=classic(learning_rate=0.1))
-    head, trained = train(photos, tmp_path)
+    head, trained = train(photos, tmp_path, progress=(told := Tally()))
     validation = photos.examples(photos.of("validation"))
     predicted, truth = head.probabilities(validation.values), validation.labels
     assert trained.photos == len(truth)
@@ -115,11 +117,6 @@ def test_a_classic_head_is_scored_on_the_validation_split(tmp_path: Path) -> Non
     assert trained.score.log_loss == pytest.approx(-np.log(predicted[np.arange(len(truth)), truth]).mean(), rel=1e-5)
     assert (trained.choice, head.rooted) == ({}, False)
     assert "choices" not in head.facts
-
-
-def test_classic_ends_with_the_accuracy_on_the_whole_test_split(tmp_path: Path) -> None:
-    photos = draw_photos(apart=5, how=classic())
-    head, _ = train(photos, tmp_path, progress=(told := Tally()))
     test = photos.of("test")
     values = (numbers_of(photos)[test, :1, :6] * photos.features.columns.steps[0]) ** 2
     accuracy = 100 * (head.probabilities(values.astype(np.float32)).argmax(axis=1) == photos.truth[test]).mean()

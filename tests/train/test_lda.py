@@ -1,4 +1,4 @@
-"""Linear discriminant analysis: scikit-learn's, where there is no shrinkage, and what shrinkage and weights do."""
+"""Linear discriminant analysis: equal to scikit-learn's without shrinkage, and the effect of shrinkage and weights."""
 
 import numpy as np
 import numpy.typing as npt

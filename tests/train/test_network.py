@@ -1,6 +1,5 @@
 """A whole network: its predictions, and the files that hold it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import scipy.special
 
 from tasks.backbone.backbones import Prepared
-from tasks.errors import SettingError, StoreError
+from tasks.errors import StoreError
 from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import keras
 from tasks.storage.layout import DataRoot
@@ -80,12 +79,6 @@ def test_layers_that_a_user_had_frozen_are_trained(tmp_path: Path) -> None:
     model.get_layer("first").trainable = False
     model.save(prepared.weights)
     assert len(build_network(tiny(tmp_path), 2, pretrained=True).trainable_variables) == 7
-
-
-def test_graph_cannot_be_trained(prepared: Prepared) -> None:
-    graph = replace(prepared, backbone=replace(prepared.backbone, kind="saved_model"))
-    with pytest.raises(SettingError, match="cannot be trained further"):
-        build_network(graph, 2, pretrained=True)
 
 
 def test_network_that_is_read_predicts_the_same_bits(

@@ -1,4 +1,4 @@
-"""Training a whole network: it learns, keeps to its time, and resumes; several devices train what one device does."""
+"""Training a whole network: it learns, keeps to its time, and resumes; several devices train the network of one."""
 
 import signal
 import subprocess
@@ -24,7 +24,7 @@ from tasks.train.photos import LabelledPhotos
 from tasks.train.pictures import Pictures, open_pictures
 from tasks.train.schedule import LEAST_STEPS, MEASURED_STEPS, NetworkRecipe
 from tasks.train.training_state import TrainingContext
-from tests.support.progress import Tally
+from tests.support.progress import Advances, Tally
 from tests.support.repository import REPOSITORY
 from tests.train import several
 from tests.train.several import train_tiny
@@ -199,15 +199,8 @@ def test_a_whole_network_learns_on_several_devices_and_is_kept_as_any_other(star
 
 
 def test_a_training_that_several_devices_began_is_resumed_by_one(two_devices: Path) -> None:
-    class FirstAdvance(NullProgress):
-        count: int | None = None
-
-        def advance(self, count: int) -> None:
-            self.count = count if self.count is None else self.count
-
-    told, checkpoints = FirstAdvance(), two_devices / "checkpoints"
+    told, checkpoints = Advances(), two_devices / "checkpoints"
     resumed = train_tiny(two_devices, several.PRETRAINED, checkpoints, told)
-    assert told.count is not None
-    assert 0 < told.count <= several.INTERRUPTED
+    assert 0 < told.counts[0] <= several.INTERRUPTED
     whole = train_tiny(two_devices, several.PRETRAINED)
     assert_close(resumed.model.get_weights(), whole.model.get_weights())

@@ -22,11 +22,6 @@ EVERYTHING = np.ones(COUNT, bool)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
-    return DataRoot(tmp_path)
-
-
-@pytest.fixture
 def photos(root: DataRoot) -> LabelledPhotos:
     return coloured_photos(root, COUNT)[0]
 
@@ -78,9 +73,7 @@ def test_fewer_photos_than_a_batch_fill_it_in_several_passes(root: DataRoot, pho
 
 
 @pytest.mark.parametrize("first", [1, 3, 4, 11])
-def test_going_on_shows_what_would_have_come_anyway_and_another_seed_something_else(
-    pictures: Pictures, first: int
-) -> None:
+def test_a_resumed_order_continues_the_first_one_and_another_seed_gives_another(pictures: Pictures, first: int) -> None:
     shown = take(pictures, 15)
     assert shown[8 * first :] == take(pictures, 15 - first, first=first)
     assert shown != take(pictures, 15, seed=1)

@@ -60,9 +60,7 @@ def test_the_largest_numbers_of_8_bits_add_up_exactly_however_many() -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 11), st.integers(0, LABELS - 1)), max_size=25), st.randoms(use_true_random=False)
 )
-def test_whatever_came_and_went_before_the_same_photos_give_the_same_bits(
-    history: list[tuple[int, int]], order: object
-) -> None:
+def test_the_same_photos_give_the_same_bits_after_any_history(history: list[tuple[int, int]], order: object) -> None:
     """A photo that comes is added, one that comes again goes, and comes again with another label."""
     numbers = rows(12, "uint8")
     present: dict[int, int] = {}

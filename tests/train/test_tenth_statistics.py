@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,8 +64,8 @@ def named(numbers: Sequence[int]) -> dict[int, str]:
 
 
 @pytest.fixture
-def dataset(tmp_path: Path) -> Dataset:
-    return Dataset(DataRoot(tmp_path))
+def dataset(root: DataRoot) -> Dataset:
+    return Dataset(root)
 
 
 @pytest.fixture

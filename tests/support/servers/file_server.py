@@ -47,6 +47,11 @@ class FileServer:
         """Hash of the content, in hex digits."""
         return hashlib.sha256(self.content).hexdigest()
 
+    @property
+    def base(self) -> str:
+        """Address of the folder of the file, with a slash at its end."""
+        return self.url.rpartition("/")[0] + "/"
+
     def change(self, content: bytes, etag: str | None) -> None:
         """Replace the file by another version."""
         self.content, self.etag = content, etag
