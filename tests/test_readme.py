@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import luigi
+import pyarrow as pa
 import pytest
 import typer
 from luigi.cmdline_parser import CmdlineParser
@@ -18,9 +19,12 @@ from luigi.cmdline_parser import CmdlineParser
 from pipeline.cli.app import app
 from pipeline.compare import CompareTraining
 from pipeline.retrain import RetrainFlowers
+from tasks.decode.photos import open_stores
 from tasks.errors import PipelineError
 from tasks.runtime.luigi_settings import DEFAULTS
-from tests.pipeline.command import LUIGI, Project
+from tests.bottleneck.pictures import key_of
+from tests.pipeline.command import LUIGI
+from tests.support.data_root import DAY, SETTINGS, draw_photos, keep, record, stage_run
 from tests.support.processes import run
 from tests.support.repository import REPOSITORY, tracked_files
 
@@ -47,12 +51,14 @@ def commands() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `data/` in it, as a run leaves it: with a rejected photo, a duplicate and mistakes."""
-    project = Project.drawn(tmp_path_factory.mktemp("readme"), 60, labels=5)
-    (project.photos / "tulips" / "broken.jpg").write_bytes(b"broken")
-    done = project.retrain_forked()
-    assert done.code == 0, done.errors
-    return project.root.parent
+    """A folder with `data/` in it, as a run leaves it: with a rejected photo and mistakes."""
+    folder = tmp_path_factory.mktemp("readme")
+    root = stage_run(folder, draw_photos()).root
+    broken = {"sha256": key_of(-1), "path": "tulips/broken.jpg", "reason": "unknown_format", "message": "no photo"}
+    rejected = open_stores(root, SETTINGS.train.decodes[0]).rejected
+    rejected.append(pa.Table.from_pylist([broken], rejected.schema))
+    keep(root, record(root, f"{DAY}"))
+    return folder
 
 
 @pytest.mark.parametrize("code", of_language("python"))
