@@ -13,10 +13,8 @@ import duckdb
 import luigi
 import pyarrow as pa
 import pytest
-import typer
 from luigi.cmdline_parser import CmdlineParser
 
-from pipeline.cli.app import app
 from pipeline.compare import CompareTraining
 from pipeline.retrain import RetrainFlowers
 from tasks.decode.photos import open_stores
@@ -24,13 +22,13 @@ from tasks.errors import PipelineError
 from tasks.runtime.luigi_settings import DEFAULTS
 from tests.bottleneck.pictures import key_of
 from tests.pipeline.command import LUIGI
+from tests.pipeline.test_cli import VERBS
 from tests.support.data_root import DAY, SETTINGS, draw_photos, keep, record, stage_run
 from tests.support.processes import run
 from tests.support.repository import REPOSITORY, tracked_files
 
 TEXTS = {path: (REPOSITORY / path).read_text() for path in tracked_files() if path.name == "README.md"}
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", "".join(TEXTS.values()), re.MULTILINE | re.DOTALL)
-VERBS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # the command of an app with verbs is a group
 PARAMETERS = "| parameter | default | meaning |"
 
 

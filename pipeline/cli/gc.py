@@ -86,7 +86,7 @@ def gc(  # noqa: PLR0913 (options of a command line)
         if as_json:
             show_json(_to_json(plan, done))
         elif done:
-            typer.echo(f"Removed {_size(done.footprint)}. What stays lacks nothing.")
+            typer.echo(f"Removed {_size(done.footprint)}. Everything that stays is complete.")
 
 
 def _collect(root: DataRoot, policy: Policy, plan: CollectionPlan) -> Collected:

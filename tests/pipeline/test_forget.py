@@ -171,5 +171,5 @@ def test_a_missing_output_is_no_error_and_unknown_ones_are(project: Project) -> 
     assert forget(project, "report", "--yes").code == 0
     assert forget(project, "report", "--yes").output.startswith("Nothing to remove")
     assert forget(project, "backbone", "--yes").code == 0
-    unknown = "What the stage decode keeps for these parameters is not known"
+    unknown = "The outputs of the stage decode for these parameters are not known"
     assert_error(forget(project, "decode", "--yes"), 1, unknown)

@@ -174,7 +174,7 @@ def test_compact_and_gc_on_a_store_leave_what_they_leave_on_a_disk(four_runs: Bo
         listed = four_runs.check("gc", "--keep-runs=1", "--dry-run", "--json", root)
     # A listing a stage, and each record and manifest once or twice; not one request a file.
     assert counted.total() < listed.count('"path"') + 60
-    assert "What stays lacks nothing." in four_runs.check("gc", "--keep-runs=1", "--yes", root)
+    assert "Everything that stays is complete." in four_runs.check("gc", "--keep-runs=1", "--yes", root)
     four_runs.check_contents()
     assert four_runs.check("gc", "--keep-runs=1", "--yes", root).startswith("Nothing to remove: 2 runs stay")
 

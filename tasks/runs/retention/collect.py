@@ -100,8 +100,8 @@ def _explain_errors(root: DataRoot) -> Iterator[None]:
         yield
     except OSError as exc:
         raise StoreError(
-            f"What is old in {root.path} cannot be removed ({exc}). Mend the rights of the data root, and try again; "
-            "whatever is removed already, nothing that is kept lacks it."
+            f"Old outputs in {root.path} cannot be removed ({exc}). Mend the rights of the data root, and try again; "
+            "everything that is kept is complete."
         ) from exc
 
 
