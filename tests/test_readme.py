@@ -61,8 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("code", of_language("python"))
 def test_each_python_example_runs_as_written(folder: Path, code: str) -> None:
-    done = run([sys.executable, "-c", code], folder=folder)
-    assert done.code == 0, done.errors
+    done = run([sys.executable, "-c", code], folder=folder).check()
     assert done.output or (folder / "photo.png").is_file()
 
 

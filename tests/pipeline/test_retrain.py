@@ -96,8 +96,7 @@ def test_a_deleted_photo_and_a_renamed_label_cost_a_new_head_only(copied: Projec
 
 
 def test_range_daily_does_the_missing_runs(same_photos: Project) -> None:
-    done = range_daily(same_photos, "2026-03-04")
-    assert done.code == 0, done.errors
+    range_daily(same_photos, "2026-03-04").check()
     for date in (NEXT, "2026-03-03"):
         assert {stage for stage, new in same_photos.new(date).items() if new} == {"report"}
 
@@ -117,10 +116,9 @@ def test_range_daily_ends_with_the_exit_code_of_the_failure(
 
 def test_photos_added_later_on_the_same_day_are_trained_on_by_the_same_command(copied: Project) -> None:
     today = f"{dt.date.today()}"
-    assert copied.retrain_forked(date=today, **LITTLE).code == 0
+    copied.retrain_forked(date=today, **LITTLE).check()
     draw(copied.photos, range(Trained.PHOTOS, Trained.PHOTOS + 3))
-    done = copied.retrain_forked(date=today, **LITTLE)
-    assert done.code == 0, done.errors
+    done = copied.retrain_forked(date=today, **LITTLE).check()
     assert f"{Trained.PHOTOS + 3} used, 3 of them new" in done.output
     assert "Nothing to do" in copied.retrain_forked(date=today, **LITTLE).output
 

@@ -128,8 +128,7 @@ def test_inspect_names_a_file_on_a_store_by_its_address(read: Both, place: str) 
 def test_a_contact_sheet_is_drawn_of_a_store_s_photos(read: Both, tmp_path: Path) -> None:
     drawn = []
     for root in (str(read.here), read.there):
-        done = read.call(root, "inspect", f"{ROOT}/bottleneck/*", "--photos", f"{tmp_path / 'sheet.png'}")
-        assert done.code == 0, done.errors
+        read.call(root, "inspect", f"{ROOT}/bottleneck/*", "--photos", f"{tmp_path / 'sheet.png'}").check()
         drawn.append((tmp_path / "sheet.png").read_bytes())
     assert drawn[0] == drawn[1]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import psutil
 
@@ -28,6 +28,11 @@ class Finished:
     code: int
     output: str
     errors: str
+
+    def check(self) -> Self:
+        """Check that the exit code is 0; returns the command."""
+        assert self.code == 0, self.errors
+        return self
 
 
 @contextmanager
