@@ -106,7 +106,7 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def call(project: Project, command: str, date: str, options: dict[str, str], *more: str) -> str:
     """Call a verb that asks about a run; returns its output."""
     given = {**run_of(project, date=date, **options).to_str_params(), "date": date}
-    kept = {name.replace("_", "-"): value for name, value in given.items() if value not in ("", "False")}
+    kept = {name: value for name, value in given.items() if value not in ("", "False")}
     return verb(command, *more, *option_words(kept)).check().output
 
 

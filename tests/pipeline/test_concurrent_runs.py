@@ -46,7 +46,7 @@ def starting(project: Project, *runs: Mapping[str, str]) -> Iterator[list[Comman
     """Start a RetrainFlowers for each of these options, in the background."""
     project.root.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as rest:
-        commands = [words("RetrainFlowers", project.options(options)) for options in runs]
+        commands = [words("RetrainFlowers", project.options(**options)) for options in runs]
         yield [rest.enter_context(background_command(command, project.root.parent)) for command in commands]
 
 
@@ -130,8 +130,7 @@ def test_the_run_of_a_killed_machine_is_ended_by_another_with_the_results_of_a_r
     """Both machines share a data root on an object store and one luigid."""
     alone = Project(tmp_path / "photos", tmp_path / "alone")
     draw_old(alone.photos, range(24))
-    hyphened = {name.replace("_", "-"): value for name, value in small.items()}
-    options = {**QUICK, **hyphened, "max-rejected": "0.5", "date": DATE}
+    options = {**QUICK, **small, "max_rejected": "0.5", "date": DATE}
     retrain_here(alone, **options)
 
     trial = StoreTrial(tmp_path / "far", alone.photos, options, object_store.url("data"), gateway)

@@ -268,7 +268,7 @@ def test_exit_code_and_event_do_not_depend_on_the_log_level(tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("redirections", [">&-", "<&- >&- 2>&-", ">/dev/full"])
 def test_a_run_without_standard_output_is_done(same_photos: Project, redirections: str) -> None:
-    command = words("RetrainFlowers", same_photos.options({"date": "2026-03-02"}))
+    command = words("RetrainFlowers", same_photos.options(date="2026-03-02"))
     assert run(["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", *command]) == Finished(0, "", "")
     assert same_photos.record("2026-03-02")["photos"] == Trained.PHOTOS
 

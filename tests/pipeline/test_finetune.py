@@ -86,7 +86,7 @@ def test_a_comparison_trains_every_way_once_and_finds_them_again_on_another_date
 ) -> None:
     project = Project.drawn(tmp_path, 45)
     given = {"backbone": small["backbone"], "scaling": "symmetric", "photos_per_label": "2", "seeds": "1"}
-    options = {name.replace("_", "-"): value for name, value in compare(project, **given).items()}
+    options = compare(project, **given)
     first = forked("CompareTraining", {**options, "date": DATE}).check()
     found = comparison(project, DATE)
     assert (found["cells"], found["cells_new"]) == (3, 3)

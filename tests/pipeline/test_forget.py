@@ -22,7 +22,7 @@ def project(same_photos: Project) -> Project:
 
 
 def words(project: Project, stage: str, *extra: str) -> list[str]:
-    return ["forget", stage, *option_words(project.options({"date": DATE})), *extra]
+    return ["forget", stage, *option_words(project.options(date=DATE)), *extra]
 
 
 def forget(project: Project, stage: str, *extra: str) -> Finished:
@@ -149,7 +149,7 @@ def test_a_stage_that_the_run_does_not_have_is_an_error_of_usage(project: Projec
 
 def test_a_download_is_forgotten_and_the_stages_after_it_stay(tmp_path: Path) -> None:
     project = Project(tmp_path / "photos", tmp_path / "data")
-    given = project.options({"dataset": "sample", "sample-photos": "15"})
+    given = project.options(dataset="sample", sample_photos="15")
     run = run_of(project, **given)
     snapshot = run.take_snapshot()
     download = snapshot.requires()

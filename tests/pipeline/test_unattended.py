@@ -167,7 +167,7 @@ def test_records_and_manifests_of_an_earlier_version_are_still_read(same_photos:
     done = same_photos.retrain_forked(date=Trained.DATE)
     assert (done.code, done.errors) == (0, "")
     assert done.output.startswith("Nothing to do")
-    status = ["status", *option_words(same_photos.options({"date": Trained.DATE}))]
+    status = ["status", *option_words(same_photos.options(date=Trained.DATE))]
     for words in (status, ["inspect", record], ["inspect", manifest]):
         told = verb(*words)
         assert (told.code, told.errors) == (0, "")

@@ -87,7 +87,7 @@ def four_runs(tmp_path: Path, object_store: ObjectStore) -> Both:
 
 
 def about(trained: Trained) -> list[str]:
-    given = {"dataset": f"{trained.project.photos}", "date": Trained.DATE, **QUICK, "data-root": ROOT}
+    given = {"dataset": f"{trained.project.photos}", "date": Trained.DATE, **QUICK, "data_root": ROOT}
     return option_words(given)
 
 
