@@ -2,7 +2,6 @@
 
 import os
 import pty
-import select
 import sys
 import termios
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import pytest
 
 from tasks import progress
 from tasks.progress import LiveLine, NullProgress, Progress
-from tests.support.processes import TIMEOUT, read_line, running, write_line
+from tests.support.processes import read_line, read_terminal, running, write_line
 
 Reported = list[tuple[str, int]]
 
@@ -193,29 +192,14 @@ def test_bytes_are_shown_in_larger_units_and_a_percentage_is_one_though_the_tota
     assert shown in capsys.readouterr().out
 
 
-def read_until(terminal: int, text: str = "") -> str:
-    """Read a terminal until a text appears, or the other side is closed."""
-    seen = b""
-    while not text or text.encode() not in seen:
-        assert select.select([terminal], [], [], TIMEOUT)[0], seen
-        try:
-            piece = os.read(terminal, 65536)
-        except OSError:  # Linux's way to say that the other side is closed
-            break
-        if not piece:
-            break
-        seen += piece
-    return seen.decode()
-
-
 def test_terminal_shows_one_live_line_and_clears_it() -> None:
     terminal, other_side = pty.openpty()
     termios.tcsetwinsize(other_side, (24, 80))
     with running([sys.executable, "-c", SCRIPT], stderr=other_side) as process:
         os.close(other_side)
-        shown = read_until(terminal, "/200")
+        shown = read_terminal(terminal, "/200")
         write_line(process, "go on")
-        shown += read_until(terminal)
+        shown += read_terminal(terminal)
         assert read_line(process) == "done\n"
     os.close(terminal)
     assert [shown.count(f"decode: preparing the {what}") for what in ("imports", "network")] == [1, 1]

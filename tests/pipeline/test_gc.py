@@ -17,16 +17,11 @@ pytestmark = pytest.mark.slow
 
 #: The verb, which kills itself before the nth rename or removal of a file or folder.
 DIE = """
-import itertools, os, signal, sys
+import sys
 from pipeline.cli.app import app
+from tests.support.processes import kill_at
 
-stop, count = int(sys.argv.pop(1)), itertools.count()
-
-def hook(event, _):
-    if event in ("os.rename", "os.remove", "os.rmdir") and next(count) == stop:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(hook)
+kill_at(int(sys.argv.pop(1)))
 app()
 """
 

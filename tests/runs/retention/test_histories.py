@@ -3,13 +3,11 @@
 import datetime as dt
 import os
 import shutil
-import signal
-import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
-from itertools import count, product
+from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -28,6 +26,7 @@ from tasks.shards.manifests import read_manifest
 from tasks.storage.layout import DataRoot, manifest_path
 from tests.bottleneck.pictures import key_of, keys_of
 from tests.support.fake_runs import STAGES, VIEWS, FakeRun, decoded, embedded, make, missing, rejected, stores
+from tests.support.processes import kill_at
 
 pytestmark = pytest.mark.slow
 
@@ -55,28 +54,6 @@ COLLECTIONS = st.tuples(
     st.none() | st.integers(0, 60),
 )
 STRANGERS = ("notes.txt", "photos/daisy/a.jpg", "train/mine.keras", "runs/flowers.bak/a", "decode/README")
-
-
-def forked(work: Callable[[], object]) -> int:
-    """Do something in a process of its own; returns how that ended."""
-    child = os.fork()
-    if not child:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    return os.waitpid(child, 0)[1]
-
-
-def kill_at(step: int) -> None:
-    """Let this process die at the so-manieth file or folder that it renames or removes."""
-    steps = count()
-
-    def hook(event: str, _: object) -> None:
-        if event in ("os.rename", "os.remove", "os.rmdir") and next(steps) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hook)
 
 
 class Histories(RuleBasedStateMachine):
@@ -168,7 +145,9 @@ class Histories(RuleBasedStateMachine):
     def _collect_and_die(self, policy: Policy, step: int) -> None:
         """A collection that is killed anywhere: what is kept is whole, and so is whatever else has a record."""
         kept, rows = self._kept(policy), self._rows()
-        forked(lambda: self._collect_until(step, policy))
+        child = get_context("fork").Process(target=self._collect_until, args=(step, policy))
+        child.start()
+        child.join()
         self._look_again()
         self._check_whole([*kept, *self.recorded.values()], rows)
 
