@@ -21,7 +21,7 @@ import sys, time
 from tasks import progress
 
 progress.TELL_INTERVAL = 0
-with progress.LiveLine("decode", lambda line, percentage: None) as line:
+with progress.LiveLine("decode") as line:
     with line.preparing("imports"):
         pass
     line.start(200, "photos")
@@ -67,7 +67,7 @@ def test_setup_and_what_is_counted_before_a_start_write_nothing(
 
 
 def test_lines_of_tell_are_written_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    with LiveLine("train", lambda *_: None) as line:
+    with LiveLine("train") as line:
         line.tell("before the start")
         line.start(2, "steps")
         line.tell("Step 100: 87.0%")
@@ -95,7 +95,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_setup_adds_up_also_where_it_fails_without_the_work_between(clock: Clock) -> None:
-    with LiveLine("bottleneck", lambda *_: None) as line:
+    with LiveLine("bottleneck") as line:
         for seconds in (2.0, 0.25):
             with suppress(ValueError), line.preparing("network"):
                 clock.wait(seconds)
@@ -107,7 +107,7 @@ def test_setup_adds_up_also_where_it_fails_without_the_work_between(clock: Clock
 
 
 def test_nested_setup_counts_once_for_the_inner_block(clock: Clock) -> None:
-    with LiveLine("bottleneck", lambda *_: None) as line, line.preparing("network"):
+    with LiveLine("bottleneck") as line, line.preparing("network"):
         clock.wait(1)
         with line.preparing("imports"):
             clock.wait(10)
@@ -151,7 +151,7 @@ def test_listener_gets_the_percentage_each_second(reported: Reported, clock: Clo
 
 
 def test_log_gets_a_plain_line_each_minute(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
-    with LiveLine("decode", lambda *_: None) as line:
+    with LiveLine("decode") as line:
         line.start(400, "photos")
         lines: list[str] = []
         for minutes in range(1, 5):

@@ -90,7 +90,7 @@ def gc(  # noqa: PLR0913 (options of a command line)
 
 
 def _collect(root: DataRoot, policy: Policy, plan: CollectionPlan) -> Collected:
-    with LiveLine("gc", lambda *_: None) as progress:
+    with LiveLine("gc") as progress:
         return collect(root, policy, progress, {piece.path for piece in plan.pieces})
 
 

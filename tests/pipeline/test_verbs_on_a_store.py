@@ -77,9 +77,8 @@ def written(same_photos: Project, object_store: ObjectStore) -> Both:
 
 
 @pytest.fixture
-def four_runs(tmp_path: Path, object_store: ObjectStore) -> Both:
+def four_runs(root: DataRoot[Path], object_store: ObjectStore) -> Both:
     """Four runs on made-up photos, a few new ones in each, of which the second made the champion."""
-    root = DataRoot(tmp_path / "data")
     for day in range(1, 5):
         photos, spoilt = frozenset(range(3 * day)), frozenset({3 * day - 1})
         make(root, FakeRun("flowers", dt.date(2026, 3, day), photos, spoilt, crowned=day == 2))
