@@ -30,7 +30,7 @@ from tests.support.processes import kill_at
 
 pytestmark = pytest.mark.slow
 
-#: More by hand, each time others: HISTORIES=1000 pytest tests/retention.
+#: More by hand, other ones each time: HISTORIES=1000 pytest -m slow tests/runs/retention.
 EXAMPLES = int(os.environ.get("HISTORIES", "0"))
 MEMORY = Path("/dev/shm")  # noqa: S108 (a folder with a random name is made in it)
 DATASETS = ("flowers", "trees")
@@ -90,7 +90,7 @@ class Histories(RuleBasedStateMachine):
         compacts: bool,
         collects: tuple[Policy, int | None],
     ) -> None:
-        """FakeRuns that come to their records or are killed, what may happen between them, and a collection."""
+        """Runs that complete or are killed, then perhaps a compaction, a crash, and a collection."""
         for run in runs:
             self._make(run)
         if again:
