@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress
@@ -53,6 +53,7 @@ COLLECTIONS = st.tuples(
     st.builds(Policy, st.integers(1, 3), st.sampled_from([None, None, ("flowers",)])),
     st.none() | st.integers(0, 60),
 )
+#: Files in the data root that no stage wrote.
 STRANGERS = ("notes.txt", "photos/daisy/a.jpg", "train/mine.keras", "runs/flowers.bak/a", "decode/README")
 
 
@@ -67,10 +68,6 @@ class Histories(RuleBasedStateMachine):
         self.recorded: dict[AnyPath, FakeRun] = {}
         self.dated: dict[tuple[str, dt.date], FakeRun] = {}
         self.champions: dict[str, FakeRun] = {}
-
-    @initialize()
-    def put_strangers(self) -> None:
-        """Files in the data root that no stage wrote."""
         for name in STRANGERS:
             path = self.root.path / name
             path.parent.mkdir(parents=True, exist_ok=True)
