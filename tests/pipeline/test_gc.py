@@ -74,8 +74,7 @@ def test_after_it_the_last_run_has_nothing_to_do_and_the_next_one_computes_nothi
     assert dates(project) == ["2026-03-03"]
     assert Path(project.root / "report" / project.record("2026-03-03")["stages"]["report"]["key"]).is_dir()
     before = listing(project.root)
-    again = project.retrain_forked(**small, date="2026-03-03")
-    assert (again.code, again.output.startswith("Nothing to do")) == (0, True)
+    assert project.retrain_forked(**small, date="2026-03-03").check().output.startswith("Nothing to do")
     assert listing(project.root) == before
     project.retrain_forked(**small, date="2026-03-04").check()
     new = project.new("2026-03-04")
