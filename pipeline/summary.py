@@ -13,7 +13,13 @@ from tasks.storage.layout import DataRoot
 
 
 def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:
-    """Summarise a run of this `--dataset` that has just ended, with the next commands; the record is at the path."""
+    """Summarise a run that has just ended, with the commands that may come next.
+
+    Args:
+        record: The record of the run.
+        path: Path of the record.
+        dataset: The value of `--dataset`.
+    """
     test, crossed = record["metrics"]["test"], record["metrics"]["cross_validation"]
     stages = record["stages"]
     new = stages.get("bottleneck", stages["decode"])["new"]
@@ -40,7 +46,7 @@ def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[st
 
 
 def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:
-    """Summarise a run that had nothing to do, by the record of the earlier run."""
+    """Summarise a run that had nothing to do, by the record of the earlier run; see `summarise`."""
     test = record["metrics"]["test"]
     return [
         f"Nothing to do: {record['dataset']['name']} was trained for {record['date']} on the same photos.",

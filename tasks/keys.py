@@ -1,4 +1,4 @@
-"""Keys: what a cached thing is called, from what went into it."""
+"""Keys of cached results, and hashes of files."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ _BLOCK = 2**20
 
 
 def fingerprint(ingredients: Mapping[str, object]) -> str:
-    """Key a thing by its ingredients.
+    """Compute the key of a result from its ingredients.
 
     Args:
         ingredients: Anything that JSON can hold; the order of keys does not matter.

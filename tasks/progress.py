@@ -89,10 +89,11 @@ class LiveLine:
 
     Args:
         stage: Name at the start of the line.
-        tell: Listener, called with the line and the percentage at the start, at most once a second, and at the end.
+        tell: Listener, called with the line and the percentage at the start, at most once a second, and at the end; by
+            default there is none.
     """
 
-    def __init__(self, stage: str, tell: Callable[[str, int], None]) -> None:
+    def __init__(self, stage: str, tell: Callable[[str, int], None] = lambda *_: None) -> None:
         self._stage, self._tell = stage, tell
         self._bar: tqdm[Any] | None = None
         self._told = self._logged = time.monotonic()

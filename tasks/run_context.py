@@ -1,4 +1,4 @@
-"""The context of a run: what all of its stages are told, as one value that each hands on to the stages it requires."""
+"""The context of a run, which each of its stages hands on to the stages that it requires."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class RunContext:
     weights: tuple[tuple[str, str], ...] = ()  #: Pairs of the sha256 of a backbone's weights and their path.
     max_rejected: float = 0.05  #: Share of photos that may be rejected before the run ends with an error, in [0, 1].
     max_megapixels: float = 100  #: Millions of pixels that a photo may have before it is rejected.
-    engine: str = "local"  #: What decodes photos and computes bottlenecks, one of `tasks.cluster.addresses.ENGINES`.
+    engine: str = "local"  #: Engine that works on photos, one of `tasks.cluster.addresses.ENGINES`.
     ray_address: str = ""  #: Address of the Ray cluster; empty starts Ray on this machine.
     gpus_per_actor: float = 0  #: GPUs of each actor on Ray that can use one.
 

@@ -9,7 +9,7 @@ SettingsT = TypeVar("SettingsT")
 
 
 def settings_from(kind: type[SettingsT], values: Mapping[str, Any]) -> SettingsT:
-    """Make settings of what `dataclasses.asdict` and JSON made of them.
+    """Restore settings from the JSON of `dataclasses.asdict`.
 
     Args:
         kind: The dataclass; its fields may be dataclasses, or one of several, and tuples.

@@ -1,4 +1,4 @@
-"""Stage specifications: what the pipeline knows of a stage beside the work that it does."""
+"""Specifications of the stages, for the command line, for estimates and for garbage collection."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ _FIELDS = {
 
 
 class Cost(StrEnum):
-    """What the time of a stage grows with."""
+    """The quantity that the time of a stage grows with."""
 
     NEW_PHOTOS = "photos that are new to it"
     ALL_PHOTOS = "all photos of the run"
@@ -52,8 +52,8 @@ class StageSpec:
     opaque: bool = False  #: Whether the outputs hold files of the user, of which there may be very many.
     #: Values of the run's parameters without which a run has no such stage.
     needs: Mapping[str, str] = field(default_factory=dict)
-    cost: Cost = Cost.FIXED  #: What the time of the stage grows with.
-    action: str = ""  #: What the stage does, such as "decode"; empty where it is no stage of `RetrainFlowers`.
+    cost: Cost = Cost.FIXED  #: The quantity that the time of the stage grows with.
+    action: str = ""  #: Verb for its work, such as "decode"; empty where it is no stage of `RetrainFlowers`.
     #: The word between the action and its photos, such as "of" in "compute bottlenecks of 4 new photos".
     preposition: str = "of"
     table: str = ""  #: Content of the stage's Parquet files.
@@ -106,7 +106,7 @@ def kind_of(name: str) -> str:
 
 
 def number_of(name: str) -> int:
-    """Which of its kind a stage is, from 1."""
+    """The number of a stage among those of its kind, from 1."""
     return int(name.partition("-")[2] or 1)
 
 

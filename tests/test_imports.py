@@ -68,8 +68,7 @@ print(json.dumps([name for name in before if before[name] != after[name]]))
 def run_script(script: str, *arguments: object) -> list[str]:
     """Run a script in a process of its own; returns the list that it prints as JSON."""
     done = run([sys.executable, "-c", f"import json\n{IMPORT}\n{script}", *arguments])
-    assert done.code == 0, done.errors
-    printed: list[str] = json.loads(done.output)
+    printed: list[str] = json.loads(done.check().output)
     return printed
 
 

@@ -2,7 +2,6 @@
 
 import os
 import pty
-import select
 import sys
 import termios
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import pytest
 
 from tasks import progress
 from tasks.progress import LiveLine, NullProgress, Progress
-from tests.support.processes import TIMEOUT, read_line, running, write_line
+from tests.support.processes import read_line, read_terminal, running, write_line
 
 Reported = list[tuple[str, int]]
 
@@ -22,7 +21,7 @@ import sys, time
 from tasks import progress
 
 progress.TELL_INTERVAL = 0
-with progress.LiveLine("decode", lambda line, percentage: None) as line:
+with progress.LiveLine("decode") as line:
     with line.preparing("imports"):
         pass
     line.start(200, "photos")
@@ -68,7 +67,7 @@ def test_setup_and_what_is_counted_before_a_start_write_nothing(
 
 
 def test_lines_of_tell_are_written_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    with LiveLine("train", lambda *_: None) as line:
+    with LiveLine("train") as line:
         line.tell("before the start")
         line.start(2, "steps")
         line.tell("Step 100: 87.0%")
@@ -96,7 +95,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_setup_adds_up_also_where_it_fails_without_the_work_between(clock: Clock) -> None:
-    with LiveLine("bottleneck", lambda *_: None) as line:
+    with LiveLine("bottleneck") as line:
         for seconds in (2.0, 0.25):
             with suppress(ValueError), line.preparing("network"):
                 clock.wait(seconds)
@@ -108,7 +107,7 @@ def test_setup_adds_up_also_where_it_fails_without_the_work_between(clock: Clock
 
 
 def test_nested_setup_counts_once_for_the_inner_block(clock: Clock) -> None:
-    with LiveLine("bottleneck", lambda *_: None) as line, line.preparing("network"):
+    with LiveLine("bottleneck") as line, line.preparing("network"):
         clock.wait(1)
         with line.preparing("imports"):
             clock.wait(10)
@@ -152,7 +151,7 @@ def test_listener_gets_the_percentage_each_second(reported: Reported, clock: Clo
 
 
 def test_log_gets_a_plain_line_each_minute(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
-    with LiveLine("decode", lambda *_: None) as line:
+    with LiveLine("decode") as line:
         line.start(400, "photos")
         lines: list[str] = []
         for minutes in range(1, 5):
@@ -193,29 +192,14 @@ def test_bytes_are_shown_in_larger_units_and_a_percentage_is_one_though_the_tota
     assert shown in capsys.readouterr().out
 
 
-def read_until(terminal: int, text: str = "") -> str:
-    """Read a terminal until a text appears, or the other side is closed."""
-    seen = b""
-    while not text or text.encode() not in seen:
-        assert select.select([terminal], [], [], TIMEOUT)[0], seen
-        try:
-            piece = os.read(terminal, 65536)
-        except OSError:  # Linux's way to say that the other side is closed
-            break
-        if not piece:
-            break
-        seen += piece
-    return seen.decode()
-
-
 def test_terminal_shows_one_live_line_and_clears_it() -> None:
     terminal, other_side = pty.openpty()
     termios.tcsetwinsize(other_side, (24, 80))
     with running([sys.executable, "-c", SCRIPT], stderr=other_side) as process:
         os.close(other_side)
-        shown = read_until(terminal, "/200")
+        shown = read_terminal(terminal, "/200")
         write_line(process, "go on")
-        shown += read_until(terminal)
+        shown += read_terminal(terminal)
         assert read_line(process) == "done\n"
     os.close(terminal)
     assert [shown.count(f"decode: preparing the {what}") for what in ("imports", "network")] == [1, 1]

@@ -11,22 +11,24 @@ from pathlib import Path
 
 import duckdb
 import luigi
+import pyarrow as pa
 import pytest
-import typer
 from luigi.cmdline_parser import CmdlineParser
 
-from pipeline.cli.app import app
 from pipeline.compare import CompareTraining
 from pipeline.retrain import RetrainFlowers
+from tasks.decode.photos import open_stores
 from tasks.errors import PipelineError
 from tasks.runtime.luigi_settings import DEFAULTS
-from tests.pipeline.command import LUIGI, Project
+from tests.bottleneck.pictures import key_of
+from tests.pipeline.command import LUIGI
+from tests.pipeline.test_cli import VERBS
+from tests.support.data_root import DAY, SETTINGS, draw_photos, keep, record, stage_run
 from tests.support.processes import run
 from tests.support.repository import REPOSITORY, tracked_files
 
 TEXTS = {path: (REPOSITORY / path).read_text() for path in tracked_files() if path.name == "README.md"}
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", "".join(TEXTS.values()), re.MULTILINE | re.DOTALL)
-VERBS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # the command of an app with verbs is a group
 PARAMETERS = "| parameter | default | meaning |"
 
 
@@ -47,18 +49,19 @@ def commands() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `data/` in it, as a run leaves it: with a rejected photo, a duplicate and mistakes."""
-    project = Project.drawn(tmp_path_factory.mktemp("readme"), 60, labels=5)
-    (project.photos / "tulips" / "broken.jpg").write_bytes(b"broken")
-    done = project.retrain_forked()
-    assert done.code == 0, done.errors
-    return project.root.parent
+    """A folder with `data/` in it, as a run leaves it: with a rejected photo and mistakes."""
+    folder = tmp_path_factory.mktemp("readme")
+    root = stage_run(folder, draw_photos()).root
+    broken = {"sha256": key_of(-1), "path": "tulips/broken.jpg", "reason": "unknown_format", "message": "no photo"}
+    rejected = open_stores(root, SETTINGS.train.decodes[0]).rejected
+    rejected.append(pa.Table.from_pylist([broken], rejected.schema))
+    keep(root, record(root, f"{DAY}"))
+    return folder
 
 
 @pytest.mark.parametrize("code", of_language("python"))
 def test_each_python_example_runs_as_written(folder: Path, code: str) -> None:
-    done = run([sys.executable, "-c", code], folder=folder)
-    assert done.code == 0, done.errors
+    done = run([sys.executable, "-c", code], folder=folder).check()
     assert done.output or (folder / "photo.png").is_file()
 
 

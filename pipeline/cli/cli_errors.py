@@ -17,11 +17,8 @@ def report_errors() -> Iterator[None]:
     """Write the message of an error that the user can correct and exit with 1; exit quietly on Ctrl-C."""
     try:
         yield
-    except PipelineError as exc:
-        typer.echo(escape_lines(str(exc)), err=True)
-        raise typer.Exit(1) from exc
     except Exception as exc:
-        error = explain_store_error(exc)
+        error = exc if isinstance(exc, PipelineError) else explain_store_error(exc)
         if error is None:
             raise
         typer.echo(escape_lines(str(error)), err=True)

@@ -57,7 +57,7 @@ def _compact(folder: AnyPath, rows: int, *, dry_run: bool) -> str:
     store = open_store(folder, {"bottleneck": bottleneck.ROWS_PER_GROUP, "decode": decode.ROWS_PER_GROUP})
     if dry_run:
         return _summary(folder, plan_compaction(store, rows))
-    with LiveLine("compact", lambda *_: None) as progress:
+    with LiveLine("compact") as progress:
         return _summary(folder, run_compaction(store, rows, progress))
 
 

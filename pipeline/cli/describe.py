@@ -40,9 +40,12 @@ class Description:
 
 
 def inspect_tables(path: AnyPath, rows: int, snapshot: str | None) -> Description:
-    """Describe a Parquet file or a store, with a sample of so many rows.
+    """Describe a Parquet file or a store.
 
-    The labels are those of the snapshot of this key; None is the newest one that names any of the photos.
+    Args:
+        path: The file, or the folder of the store.
+        rows: Number of rows in the sample.
+        snapshot: Key of the snapshot that has the labels; None is the newest one that names any of the photos.
 
     Raises:
         StoreError: A file is damaged or none of this project, or there is no such snapshot.

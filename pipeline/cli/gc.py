@@ -19,7 +19,6 @@ from tasks.runs.find import find_runs
 from tasks.runs.retention.collect import Collected, collect
 from tasks.runs.retention.garbage import CollectionPlan, Garbage, plan_collection
 from tasks.runs.retention.live_set import Policy
-from tasks.storage.layout import DataRoot
 from tasks.storage.survey import DiskUsage
 
 #: A week of nightly runs.
@@ -82,16 +81,12 @@ def gc(  # noqa: PLR0913 (options of a command line)
         if plan.pieces and not dry_run and (yes or not as_json):
             if not yes:
                 confirm_removal()
-            done = _collect(root, policy, plan)
+            with LiveLine("gc") as progress:
+                done = collect(root, policy, progress, {piece.path for piece in plan.pieces})
         if as_json:
             show_json(_to_json(plan, done))
         elif done:
-            typer.echo(f"Removed {_size(done.footprint)}. What stays lacks nothing.")
-
-
-def _collect(root: DataRoot, policy: Policy, plan: CollectionPlan) -> Collected:
-    with LiveLine("gc", lambda *_: None) as progress:
-        return collect(root, policy, progress, {piece.path for piece in plan.pieces})
+            typer.echo(f"Removed {_size(done.footprint)}. Everything that stays is complete.")
 
 
 def _show(plan: CollectionPlan) -> None:

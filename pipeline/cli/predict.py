@@ -133,7 +133,7 @@ class Sink:
     def progress(self) -> AbstractContextManager[Progress]:
         """A live line, unless it would mix with the rows."""
         apart = self.output is not None or (sys.stderr.isatty() and not self._streams_to_terminal())
-        return LiveLine("predict", lambda *_: None) if apart else nullcontext(NullProgress())
+        return LiveLine("predict") if apart else nullcontext(NullProgress())
 
     def _streams_to_terminal(self) -> bool:
         return self.format is not Format.TABLE and sys.stdout.isatty()

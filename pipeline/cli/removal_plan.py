@@ -44,8 +44,8 @@ def plan_removal(known: KnownStages, stages: Sequence[str]) -> list[Removal]:
     """
     if not known.places(stages[0]):
         raise StoreError(
-            f"What the stage {stages[0]} keeps for these parameters is not known: its key comes from a backbone and "
-            "photos that are not there. Give the --date of a run that was made, or forget an earlier stage."
+            f"The outputs of the stage {stages[0]} for these parameters are not known: its key comes from a backbone "
+            "and photos that are not there. Give the --date of a run that was made, or forget an earlier stage."
         )
     ordered = reversed(list(dict.fromkeys([*stages, RECORD.name])))
     own = [(stage, path) for stage in ordered for path in _own(known, stage)]

@@ -8,7 +8,6 @@ import io
 import tempfile
 import zipfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from tasks.progress import NullProgress
 from tasks.runtime.openvino_import import ov
 from tasks.runtime.tensorflow_import import keras
 from tests.benchmarks.measure import Output, Repeat, Table, publish, rates, run_command, time_in_turn, usable_precisions
+from tests.benchmarks.stage import call_forward
 
 #: OpenVINO's names of the precisions that it computes in.
 HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -42,12 +42,10 @@ def inception(folder: Path) -> BackboneRequest:
 
 
 def as_the_stage(prepared: Prepared, precision: Precision, folder: Path, pixels: Pixels) -> Way:
-    """Call the forward pass as the stage does: from as many threads as it takes."""
+    """Call the forward pass as the stage does, on one view."""
     settings = BottleneckSettings(prepared.backbone, "jpeg", precision, views=1)
     forward = open_forward(settings, prepared.weights, folder, NullProgress())
-    pool = ThreadPoolExecutor(forward.workers)
-    starts = range(0, len(pixels), forward.batch_size)
-    return lambda: list(pool.map(lambda start: forward(pixels[start : start + forward.batch_size]), starts))
+    return lambda: call_forward(forward, pixels, views=1)
 
 
 def by_openvino(network: bytes, hint: str, pixels: Pixels) -> Way:

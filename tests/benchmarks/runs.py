@@ -41,13 +41,12 @@ def add_photos(photos: Iterable[Path], source: Path, dataset: str | Path) -> Non
 def retrain(
     dataset: str | Path, data_root: str | Path, environment: Mapping[str, str] | None = None, /, **options: str
 ) -> Finished:
-    """Run RetrainFlowers; an underscore in an option stands for a hyphen.
+    """Run RetrainFlowers.
 
     Raises:
         SystemExit: It failed.
     """
-    given = {name.replace("_", "-"): value for name, value in options.items()}
-    done = luigi("RetrainFlowers", {"dataset": str(dataset), "data-root": str(data_root), **given}, environment)
+    done = luigi("RetrainFlowers", {"dataset": str(dataset), "data_root": str(data_root), **options}, environment)
     if done.code:
         raise SystemExit(f"RetrainFlowers on {dataset} ended with {done.code}: {done.errors}")
     return done

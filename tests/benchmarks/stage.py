@@ -62,11 +62,11 @@ def decode(source: Path, photos: int, settings: DecodeSettings, root: DataRoot) 
     return rows["sha256"].combine_chunks(), np.stack([read_pixels(image) for image in images])
 
 
-def call_forward(forward: Forward, pixels: Pixels) -> None:
-    """Run the forward pass on all views of pixels in memory, uint8 [N, S, S, 3]."""
+def call_forward(forward: Forward, pixels: Pixels, views: int = VIEWS) -> None:
+    """Run the forward pass from as many threads as it takes on pixels in memory, uint8 [N, S, S, 3], once a view."""
 
     def embed(batch: Pixels) -> None:
-        for _ in range(VIEWS):
+        for _ in range(views):
             forward(batch)
 
     starts = range(0, len(pixels), forward.batch_size)

@@ -24,7 +24,7 @@ from tests.support.repository import REPOSITORY
 LUIGI = Path(sys.executable).parent / "luigi"
 #: Options of a run of seconds: small pictures, one view of the last layer, two folds and no export.
 QUICK = {
-    "image-size": "64",
+    "image_size": "64",
     "views": "1",
     "layers": "last",
     "folds": "2",
@@ -43,7 +43,7 @@ def luigi(
     environment: Mapping[str, str] | None = None,
     folder: Path = REPOSITORY,
 ) -> Finished:
-    """Run `luigi --module pipeline TASK`, by default in the repository's root; a switch has an empty value."""
+    """Run `luigi --module pipeline TASK` with options of `words`, by default in the repository's root."""
     return run(words(task, options), {**os.environ, **(environment or {})}, folder)
 
 
@@ -65,7 +65,8 @@ def forked(task: str, options: Mapping[str, str]) -> Finished:
 
 
 def words(task: str, options: Mapping[str, str]) -> list[str]:
-    given = [word for name, value in options.items() for word in (f"--{name}", value) if word]
+    """The command line of a task; an underscore in a name stands for a hyphen, and a switch has an empty value."""
+    given = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value) if word]
     return [str(LUIGI), "--module", "pipeline", task, *given]
 
 
@@ -103,7 +104,8 @@ def verb_process(*words: object, environment: Mapping[str, str] | None = None, f
 
 
 def option_words(options: Mapping[str, str]) -> list[str]:
-    return [f"--{name}={value}" for name, value in options.items()]
+    """The same for a verb, which has no switches here."""
+    return [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
 
 
 def assert_error(done: Finished, code: int, *sentences: str) -> None:
@@ -140,17 +142,16 @@ class Project:
         return project
 
     def retrain(self, environment: Mapping[str, str] | None = None, /, **options: str) -> Finished:
-        """Run RetrainFlowers with the options of a quick run; an underscore in a name stands for a hyphen."""
-        return luigi("RetrainFlowers", self.options(options), environment)
+        """Run RetrainFlowers with the options of a quick run."""
+        return luigi("RetrainFlowers", self.options(**options), environment)
 
     def retrain_forked(self, **options: str) -> Finished:
         """Run the same in a `forked` process."""
-        return forked("RetrainFlowers", self.options(options))
+        return forked("RetrainFlowers", self.options(**options))
 
-    def options(self, options: Mapping[str, str]) -> dict[str, str]:
+    def options(self, **options: str) -> dict[str, str]:
         """All options of a quick run; those given replace others."""
-        given = {name.replace("_", "-"): value for name, value in options.items()}
-        return {"dataset": str(self.photos), "data-root": str(self.root), **QUICK, **given}
+        return {"dataset": str(self.photos), "data_root": str(self.root), **QUICK, **options}
 
     def record(self, date: str) -> dict[str, Any]:
         """The record of the only run of a date."""

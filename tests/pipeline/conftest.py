@@ -38,8 +38,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
                 shutil.rmtree(left, ignore_errors=True)
             draw(project.photos, range(Trained.PHOTOS))
             wait_until_files_are_old()
-            done = project.retrain(date=Trained.DATE)
-            assert done.code == 0, done.errors
+            done = project.retrain(date=Trained.DATE).check()
             told.write_text(json.dumps(asdict(done)))
     return Trained(project, Finished(**json.loads(told.read_text())))
 

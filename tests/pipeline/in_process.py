@@ -13,12 +13,11 @@ from tests.snapshot.aging import recalling_new_files
 
 
 def options(project: Project) -> dict[str, str]:
-    return project.options({"max-rejected": "0.5"})
+    return project.options(max_rejected="0.5")
 
 
 def run_of(project: Project, **more: str) -> RetrainFlowers:
-    given = {name.replace("-", "_"): value for name, value in {**options(project), **more}.items()}
-    run: RetrainFlowers = RetrainFlowers.from_str_params(given)
+    run: RetrainFlowers = RetrainFlowers.from_str_params({**options(project), **more})
     return run
 
 

@@ -34,8 +34,7 @@ def test_the_network_of_2015_is_fetched_once_locked_and_run_in_batches(project: 
     with serving(FileServer(archive(tmp_path / "one", seed=0))) as server:
         url = server.url.replace("photos.tgz", "inception_dec_2015.zip")
         options = {"backbone": "inception_2015", "image_size": "0", "weights": url, **LITTLE, **CLASSIC}
-        first = project.retrain_forked(**options, date=FIRST)
-        assert first.code == 0, first.errors
+        first = project.retrain_forked(**options, date=FIRST).check()
         assert f"inception_dec_2015.zip: sha256 {server.sha256} trusted on first use" in first.output
         assert "Step 200: validation accuracy" in first.output
         assert project.new(FIRST)["decode"] == PHOTOS
@@ -107,10 +106,8 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def call(project: Project, command: str, date: str, options: dict[str, str], *more: str) -> str:
     """Call a verb that asks about a run; returns its output."""
     given = {**run_of(project, date=date, **options).to_str_params(), "date": date}
-    kept = {name.replace("_", "-"): value for name, value in given.items() if value not in ("", "False")}
-    done = verb(command, *more, *option_words(kept))
-    assert done.code == 0, done.errors
-    return done.output
+    kept = {name: value for name, value in given.items() if value not in ("", "False")}
+    return verb(command, *more, *option_words(kept)).check().output
 
 
 def test_joining_computes_only_what_is_missing(joined: Project) -> None:

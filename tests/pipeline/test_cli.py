@@ -12,7 +12,7 @@ from pipeline.cli.app import app
 from pipeline.cli.tables import Coloured, Column, show_json, show_table
 from tests.pipeline.command import Project, option_words, verb
 from tests.pipeline.in_process import decode, options
-from tests.support.processes import TIMEOUT, run, running
+from tests.support.processes import TIMEOUT, read_terminal, run, running
 
 VERBS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # the command of an app with verbs is a group
 COLUMNS = [Column("stage"), Column("photos", right=True), Column("key")]
@@ -54,16 +54,10 @@ def on_a_terminal(**environment: str) -> str:
     variables = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "COLUMNS": "80", **environment}
     with running([sys.executable, "-c", SCRIPT], variables, stdout=theirs) as process:
         os.close(theirs)
-        sent = b""
-        # Linux ends a terminal that is closed on the other side with an error.
-        try:
-            while piece := os.read(ours, 65536):
-                sent += piece
-        except OSError:
-            pass
+        sent = read_terminal(ours)
         os.close(ours)
         assert process.wait(TIMEOUT) == 0
-    return sent.decode()
+    return sent
 
 
 @pytest.mark.parametrize(

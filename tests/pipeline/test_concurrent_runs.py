@@ -7,6 +7,7 @@ import threading
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def starting(project: Project, *runs: Mapping[str, str]) -> Iterator[list[Comman
     """Start a RetrainFlowers for each of these options, in the background."""
     project.root.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as rest:
-        commands = [words("RetrainFlowers", project.options(options)) for options in runs]
+        commands = [words("RetrainFlowers", project.options(**options)) for options in runs]
         yield [rest.enter_context(background_command(command, project.root.parent)) for command in commands]
 
 
@@ -129,8 +130,7 @@ def test_the_run_of_a_killed_machine_is_ended_by_another_with_the_results_of_a_r
     """Both machines share a data root on an object store and one luigid."""
     alone = Project(tmp_path / "photos", tmp_path / "alone")
     draw_old(alone.photos, range(24))
-    hyphened = {name.replace("_", "-"): value for name, value in small.items()}
-    options = {**QUICK, **hyphened, "max-rejected": "0.5", "date": DATE}
+    options = {**QUICK, **small, "max_rejected": "0.5", "date": DATE}
     retrain_here(alone, **options)
 
     trial = StoreTrial(tmp_path / "far", alone.photos, options, object_store.url("data"), gateway)
@@ -172,28 +172,26 @@ def ask(port: int, method: str, **arguments: str) -> Any:
         return json.load(answer)["response"]
 
 
-class Watcher(threading.Thread):
-    """Reads the figures of luigid's web page during a run."""
+@contextmanager
+def watching(port: int, name: str) -> Iterator[dict[str, int]]:
+    """Collect the messages of a task on luigid's web page, with their percentages, until the block ends."""
+    shown, ended = dict[str, int](), threading.Event()
 
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self._port, self._ended = port, threading.Event()
-        self.messages: dict[str, set[str]] = {}
-        self.percentages: dict[str, set[int]] = {}
+    def watch() -> None:
+        while not ended.wait(0.05):
+            for task, told in ask(port, "task_list", status="RUNNING", upstream_status="").items():
+                message = ask(port, "get_task_status_message", task_id=task)["statusMessage"]
+                percentage = ask(port, "get_task_progress_percentage", task_id=task)["progressPercentage"]
+                if message and told["name"] == name:
+                    shown[message] = percentage or 0
 
-    def run(self) -> None:
-        while not self._ended.wait(0.05):
-            for task, told in ask(self._port, "task_list", status="RUNNING", upstream_status="").items():
-                message = ask(self._port, "get_task_status_message", task_id=task)["statusMessage"]
-                percentage = ask(self._port, "get_task_progress_percentage", task_id=task)["progressPercentage"]
-                if message:
-                    self.messages.setdefault(told["name"], set()).add(message)
-                    self.percentages.setdefault(told["name"], set()).add(percentage or 0)
-
-    def end(self) -> None:
-        self._ended.set()
-        self.join(TIMEOUT)
-        assert not self.is_alive()
+    with ThreadPoolExecutor(1) as pool:
+        watched = pool.submit(watch)
+        try:
+            yield shown
+        finally:
+            ended.set()
+        watched.result()
 
 
 def test_two_workers_of_luigid_do_a_run_and_its_web_page_has_the_line_of_the_terminal(tmp_path: Path) -> None:
@@ -202,23 +200,16 @@ def test_two_workers_of_luigid_do_a_run_and_its_web_page_has_the_line_of_the_ter
     config.write_text("[core]\nlocal_scheduler=false\n")
     with luigid(tmp_path / "luigid") as scheduler:
         options = {"date": DATE, "scheduler_port": str(scheduler.port), **MUCH}
-        watcher = Watcher(scheduler.port)
-        watcher.start()
-        try:
-            done = project.retrain({"LUIGI_CONFIG_PATH": str(config)}, **options, workers="2")
-        finally:
-            # Before luigid ends, or its last question fails.
-            watcher.end()
-        assert done.code == 0, done.errors
+        with watching(scheduler.port, "ExtractBottlenecks") as shown:
+            done = project.retrain({"LUIGI_CONFIG_PATH": str(config)}, **options, workers="2").check()
         assert "Test accuracy" in done.output
         assert Path(project.record(DATE)["report"]).is_file()
         finished = ask(scheduler.port, "task_list", status="DONE", upstream_status="")
         assert {told["name"] for told in finished.values()} == set(TASKS.split())
         again = project.retrain({"LUIGI_CONFIG_PATH": str(config)}, **options)
-        assert (again.code, again.output.startswith("Nothing to do")) == (0, True)
-    seen = watcher.messages["ExtractBottlenecks"]
-    assert any("preparing" in message for message in seen)
+        assert again.check().output.startswith("Nothing to do")
+    assert any("preparing" in message for message in shown)
     # Done of total, percentage, rate and time left.
-    progress = [message for message in seen if f"/{WATCHED_PHOTOS} [" in message and "photo/s" in message]
-    assert any("<" in message for message in progress), seen
-    assert max(watcher.percentages["ExtractBottlenecks"]) > 0
+    progress = [message for message in shown if f"/{WATCHED_PHOTOS} [" in message and "photo/s" in message]
+    assert any("<" in message for message in progress), shown
+    assert max(shown.values()) > 0

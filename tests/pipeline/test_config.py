@@ -1,7 +1,6 @@
 """luigi.cfg and the defaults: every section and key reaches something, and the exit codes are the README's."""
 
 import configparser
-import io
 from pathlib import Path
 
 import luigi.cmdline
@@ -16,10 +15,14 @@ CONFIG = (Path(__file__).parent.parent.parent / "luigi.cfg").read_text(encoding=
 PACKAGES = (luigi.cmdline.__name__.partition(".")[0], pipeline.__name__, "tasks")
 
 
-def strangers(text: str) -> list[str]:
-    """Sections that no task or class of Luigi's reads, and keys that are none of their parameters."""
+def parse(text: str) -> configparser.ConfigParser:
     config = configparser.ConfigParser()
     config.read_string(text)
+    return config
+
+
+def strangers(config: configparser.ConfigParser) -> list[str]:
+    """Sections that no task or class of Luigi's reads, and keys that are none of their parameters."""
     found = []
     for section in config.sections():
         try:
@@ -34,8 +37,10 @@ def strangers(text: str) -> list[str]:
     return found
 
 
-def test_every_section_and_key_of_luigi_cfg_is_read_by_something() -> None:
-    assert strangers(CONFIG) == []
+def test_every_section_and_key_of_luigi_cfg_and_of_the_defaults_is_read_by_something() -> None:
+    defaults = configparser.ConfigParser()
+    defaults.read_dict(DEFAULTS)
+    assert strangers(parse(CONFIG)) == strangers(defaults) == []
 
 
 @pytest.mark.parametrize(
@@ -50,15 +55,7 @@ def test_every_section_and_key_of_luigi_cfg_is_read_by_something() -> None:
     ],
 )
 def test_a_misspelt_section_or_key_would_be_found(text: str, found: list[str]) -> None:
-    assert strangers(text) == found
-
-
-def test_the_defaults_are_read_by_something() -> None:
-    config = configparser.ConfigParser()
-    config.read_dict(DEFAULTS)
-    text = io.StringIO()
-    config.write(text)
-    assert strangers(text.getvalue()) == []
+    assert strangers(parse(text)) == found
 
 
 def test_the_bare_command_has_a_dataset_and_needs_no_server() -> None:

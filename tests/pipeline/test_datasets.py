@@ -150,8 +150,7 @@ def test_ignored_files_and_flawed_photos_are_named_on_the_terminal_in_the_record
     except OSError:
         pass  # a file system that takes names in UTF-8 only
     options = {**small, "date": DATE, "max_rejected": "0"}
-    done = project.retrain_forked(**options)
-    assert done.code == 0, done.errors
+    done = project.retrain_forked(**options).check()
     assert [line for line in done.output.splitlines() if line.startswith(("Ignored", "No label"))] == named
     (flaws,) = (line for line in (done.output + done.errors).splitlines() if line.startswith(FLAWS))
     assert all(name in flaws for name in ("000.jpg", "checksum.png", "sensor.png"))
@@ -231,8 +230,7 @@ def test_a_label_in_two_forms_of_unicode_and_photos_of_any_date_are_trained_on(
     (project.photos / "roses").rename(project.photos / DECOMPOSED)
     for photo, year in zip(sorted(project.photos.glob("*/*.jpg")), (1902, 1969, 2263, 2400), strict=False):
         os.utime(photo, ns=((year - 1970) * 31_556_952_000_000_000,) * 2)
-    done = project.retrain_forked(**small, date=DATE)
-    assert done.code == 0, done.errors
+    done = project.retrain_forked(**small, date=DATE).check()
     assert f"Merged label    '{COMPOSED}' is one label of 2 folders" in done.output
     record = project.record(DATE)
     details = record["stages"]["snapshot"]["details"]

@@ -15,7 +15,7 @@ from tasks.shards.parquet import publish_shard
 from tests.download.fetching import forget_network_settings
 from tests.pipeline.command import Project, assert_error, draw, luigi, verb_process, words
 from tests.pipeline.conftest import Trained
-from tests.pipeline.in_process import run_of, start
+from tests.pipeline.in_process import decode, run_of, start
 from tests.support.processes import Finished, run
 from tests.support.servers.file_server import Fault, FileServer, serving
 
@@ -35,6 +35,16 @@ AWAY = {
     "AWS_SECRET_ACCESS_KEY": "nothing",
 }
 STORE_IS_AWAY = "ERROR: The object store cannot be used (Could not connect to the endpoint URL"
+
+
+def assert_refused(project: Project, code: int, *sentences: str, **options: str) -> str:
+    """Check that a run in this process ends with an exit code and these parts of its error; returns the error."""
+    with pytest.raises(PipelineError) as refused:
+        start(run_of(project, **options))
+    error = str(refused.value)
+    assert refused.value.exit_code == code
+    assert [sentence for sentence in sentences if sentence not in error] == [], error
+    return error
 
 
 @pytest.mark.parametrize(
@@ -77,10 +87,7 @@ def test_a_setting_that_cannot_be_is_refused_before_any_work(
     tmp_path: Path, options: dict[str, str], code: int, sentence: str
 ) -> None:
     (tmp_path / "photos").mkdir()
-    with pytest.raises(PipelineError) as refused:
-        start(run_of(Project(tmp_path / "photos", tmp_path / "data"), **options))
-    assert refused.value.exit_code == code
-    assert sentence in str(refused.value)
+    assert_refused(Project(tmp_path / "photos", tmp_path / "data"), code, sentence, **options)
     assert not (tmp_path / "data").exists()
 
 
@@ -186,7 +193,7 @@ def give_a_web_page(photos: Path) -> dict[str, str]:
 def test_a_dataset_that_cannot_be_trained_on_ends_the_run_before_a_stage(
     project: Project, arrange: Callable[[Path], dict[str, str]], code: int, sentences: list[str], stage: str
 ) -> None:
-    assert_error(project.retrain_forked(**arrange(project.photos)), code, *sentences)
+    assert_refused(project, code, *sentences, **{"max_rejected": "0.05", **arrange(project.photos)})
     assert not (project.root / stage).exists()
 
 
@@ -207,17 +214,22 @@ def test_a_dataset_that_cannot_be_trained_on_ends_the_run_before_a_stage(
     ],
 )
 def test_a_download_that_fails_names_the_cause_without_passwords(
-    project: Project, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], url: str, sentences: list[str]
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    environment: dict[str, str],
+    url: str,
+    sentences: list[str],
 ) -> None:
     forget_network_settings(monkeypatch)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with serving(FileServer(b"", faults=[Fault(status=404)] * 9)) as server:
-        done = project.retrain_forked(dataset=url or server.url)
-        assert_error(done, 53, url or server.url, *sentences)
+        address = url or server.url
+        error = assert_refused(project, 53, address, *sentences, dataset=address)
         assert len(server.requests) == (not environment)
-    assert "hunter2" not in done.output + done.errors
-    assert "Make room" not in done.errors
+    assert "hunter2" not in "".join([error, *capfd.readouterr()])
+    assert "Make room" not in error
 
 
 def test_missing_weights_are_reported_before_any_work(project: Project, tmp_path: Path) -> None:
@@ -229,13 +241,13 @@ def test_missing_weights_are_reported_before_any_work(project: Project, tmp_path
     assert not project.root.exists()
 
 
-def test_a_shard_of_another_version_is_named(same_photos: Project) -> None:
-    (manifest,) = same_photos.root.glob("decode/*/manifests/*.json")
+def test_a_shard_of_another_version_is_named(project: Project) -> None:
+    decode(project)
+    (manifest,) = project.root.glob("decode/*/manifests/*.json")
     manifest.unlink()
     other = pa.table({"sha256": ["0" * 64], "picture": [b"jpeg"]})
     shard = publish_shard(manifest.parent.parent, [other], other.schema, 1)
-    done = same_photos.retrain_forked(date="2026-03-02")
-    assert_error(done, 55, f"{shard} has other columns than this version writes")
+    assert_refused(project, 55, f"{shard} has other columns than this version writes")
 
 
 def test_a_full_disk_is_reported_as_text_and_as_an_event(project: Project, tmp_path: Path) -> None:
@@ -256,7 +268,7 @@ def test_exit_code_and_event_do_not_depend_on_the_log_level(tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("redirections", [">&-", "<&- >&- 2>&-", ">/dev/full"])
 def test_a_run_without_standard_output_is_done(same_photos: Project, redirections: str) -> None:
-    command = words("RetrainFlowers", same_photos.options({"date": "2026-03-02"}))
+    command = words("RetrainFlowers", same_photos.options(date="2026-03-02"))
     assert run(["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", *command]) == Finished(0, "", "")
     assert same_photos.record("2026-03-02")["photos"] == Trained.PHOTOS
 

@@ -24,8 +24,7 @@ OPTIONS = {"train": "finetune", "batch_size": "4", "epochs": "2", "image_size": 
 def finetuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Finished]:
     """The run that fine-tunes the default backbone."""
     project = Project.drawn(tmp_path_factory.mktemp("finetune"), PHOTOS)
-    done = project.retrain_forked(**OPTIONS, date=DATE)
-    assert done.code == 0, done.errors
+    done = project.retrain_forked(**OPTIONS, date=DATE).check()
     return project, done
 
 
@@ -87,9 +86,8 @@ def test_a_comparison_trains_every_way_once_and_finds_them_again_on_another_date
 ) -> None:
     project = Project.drawn(tmp_path, 45)
     given = {"backbone": small["backbone"], "scaling": "symmetric", "photos_per_label": "2", "seeds": "1"}
-    options = {name.replace("_", "-"): value for name, value in compare(project, **given).items()}
-    first = forked("CompareTraining", {**options, "date": DATE})
-    assert first.code == 0, first.errors
+    options = compare(project, **given)
+    first = forked("CompareTraining", {**options, "date": DATE}).check()
     found = comparison(project, DATE)
     assert (found["cells"], found["cells_new"]) == (3, 3)
     ways = ["head", "scratch", "finetune"]
@@ -101,7 +99,7 @@ def test_a_comparison_trains_every_way_once_and_finds_them_again_on_another_date
     assert Path(found["report"]).is_file()
 
     assert forked("CompareTraining", {**options, "date": DATE}).output.startswith("Nothing to do")
-    assert forked("CompareTraining", {**options, "date": NEXT}).code == 0
+    forked("CompareTraining", {**options, "date": NEXT}).check()
     later = comparison(project, NEXT)
     assert (later["cells"], later["cells_new"], later["comparison"]) == (3, 0, found["comparison"])
 

@@ -22,7 +22,7 @@ def project(same_photos: Project) -> Project:
 
 
 def words(project: Project, stage: str, *extra: str) -> list[str]:
-    return ["forget", stage, *option_words(project.options({"date": DATE})), *extra]
+    return ["forget", stage, *option_words(project.options(date=DATE)), *extra]
 
 
 def forget(project: Project, stage: str, *extra: str) -> Finished:
@@ -39,14 +39,13 @@ def test_the_next_run_makes_again_what_was_forgotten_and_nothing_else(project: P
     """Also a stage in the middle, while the stages after it stayed."""
     photos = {path: path.read_bytes() for path in project.photos.rglob("*.jpg")}
     before = listing(project.root)
-    assert forget(project, "train", "--downstream", "--yes").code == 0
+    forget(project, "train", "--downstream", "--yes").check()
     gone = before - listing(project.root)
     assert {path.parts[0] for path in gone} == {"train", "evaluate", "champion", "report", "runs"}
-    assert forget(project, "decode", "--yes").code == 0
+    forget(project, "decode", "--yes").check()
     assert not any((project.root / "decode").iterdir())
     assert (folder_of(project, "bottleneck") / "manifests").is_dir()
-    again = project.retrain_forked(date=DATE)
-    assert again.code == 0, again.errors
+    project.retrain_forked(date=DATE).check()
     new = project.new(DATE)
     assert (new["backbone"], new["snapshot"], new["decode"], new["bottleneck"]) == (0, 0, Trained.PHOTOS, 0)
     assert new["train"] > 0
@@ -94,7 +93,7 @@ def test_a_snapshot_that_another_date_has_too_stays(project: Project) -> None:
     (pointer,) = (project.root / "snapshot").glob(f"*/{DATE}.json")
     shutil.copy(pointer, pointer.with_name("2026-02-28.json"))
     (table,) = (project.root / "snapshot").glob("*.parquet")
-    assert forget(project, "snapshot", "--yes").code == 0
+    forget(project, "snapshot", "--yes").check()
     assert not pointer.exists()
     assert table.exists()
 
@@ -103,16 +102,16 @@ def test_a_champion_is_refused_until_the_champion_is_forgotten(project: Project)
     head = folder_of(project, "train")
     assert_error(forget(project, "train", "--yes"), 1, f"The model {head.name} is the champion of ")
     assert (head / "manifest.json").exists()
-    assert forget(project, "champion", "--yes").code == 0
+    forget(project, "champion", "--yes").check()
     assert not list((project.root / "champion").glob("*.json"))
-    assert forget(project, "train", "--yes").code == 0
+    forget(project, "train", "--yes").check()
     assert not head.exists()
 
 
 def test_another_model_s_championship_is_not_forgotten(project: Project) -> None:
     (state,) = (project.root / "champion").glob("*.json")
     state.write_text(json.dumps({"champion": "0" * 16}))
-    assert forget(project, "train", "--downstream", "--yes").code == 0
+    forget(project, "train", "--downstream", "--yes").check()
     assert state.exists()
 
 
@@ -150,15 +149,14 @@ def test_a_stage_that_the_run_does_not_have_is_an_error_of_usage(project: Projec
 
 def test_a_download_is_forgotten_and_the_stages_after_it_stay(tmp_path: Path) -> None:
     project = Project(tmp_path / "photos", tmp_path / "data")
-    given = project.options({"dataset": "sample", "sample-photos": "15"})
+    given = project.options(dataset="sample", sample_photos="15")
     run = run_of(project, **given)
     snapshot = run.take_snapshot()
     download = snapshot.requires()
     assert download is not None
     for task in (*run.prepare_backbones(), download, snapshot):
         task.run()
-    done = verb("forget", "download", *option_words(given), "--yes")
-    assert done.code == 0, done.errors
+    verb("forget", "download", *option_words(given), "--yes").check()
     assert not any((project.root / "download").iterdir())
     assert snapshot.is_published()
     status = json.loads(verb("status", *option_words(given), "--json").output)
@@ -168,8 +166,8 @@ def test_a_download_is_forgotten_and_the_stages_after_it_stay(tmp_path: Path) ->
 
 
 def test_a_missing_output_is_no_error_and_unknown_ones_are(project: Project) -> None:
-    assert forget(project, "report", "--yes").code == 0
+    forget(project, "report", "--yes").check()
     assert forget(project, "report", "--yes").output.startswith("Nothing to remove")
-    assert forget(project, "backbone", "--yes").code == 0
-    unknown = "What the stage decode keeps for these parameters is not known"
+    forget(project, "backbone", "--yes").check()
+    unknown = "The outputs of the stage decode for these parameters are not known"
     assert_error(forget(project, "decode", "--yes"), 1, unknown)

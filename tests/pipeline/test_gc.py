@@ -16,16 +16,11 @@ pytestmark = pytest.mark.slow
 
 #: The verb, which kills itself before the nth rename or removal of a file or folder.
 DIE = """
-import itertools, os, signal, sys
+import sys
 from pipeline.cli.app import app
+from tests.support.processes import kill_at
 
-stop, count = int(sys.argv.pop(1)), itertools.count()
-
-def hook(event, _):
-    if event in ("os.rename", "os.remove", "os.rmdir") and next(count) == stop:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(hook)
+kill_at(int(sys.argv.pop(1)))
 app()
 """
 
@@ -38,8 +33,7 @@ def three(tmp_path_factory: pytest.TempPathFactory, small: dict[str, str]) -> Pr
     for day, photos in enumerate((range(24), range(24, 30), range(30, 33)), 1):
         draw(project.photos, photos)
         options = {"keep_runs": "2"} if day == 3 else {}
-        done = project.retrain_forked(**small, date=f"2026-03-0{day}", **options)
-        assert done.code == 0, done.errors
+        done = project.retrain_forked(**small, date=f"2026-03-0{day}", **options).check()
     assert "Old runs  1 removed with what only they needed" in done.output
     return project
 
@@ -75,15 +69,13 @@ def test_keep_runs_removes_older_runs_and_what_only_they_needed(three: Project) 
 def test_after_it_the_last_run_has_nothing_to_do_and_the_next_one_computes_nothing_anew(
     project: Project, small: dict[str, str]
 ) -> None:
-    done = gc(project, "--keep-runs", "1", "--yes")
-    assert done.code == 0, done.errors
+    gc(project, "--keep-runs", "1", "--yes").check()
     assert dates(project) == ["2026-03-03"]
     assert Path(project.root / "report" / project.record("2026-03-03")["stages"]["report"]["key"]).is_dir()
     before = listing(project.root)
-    again = project.retrain_forked(**small, date="2026-03-03")
-    assert (again.code, again.output.startswith("Nothing to do")) == (0, True)
+    assert project.retrain_forked(**small, date="2026-03-03").check().output.startswith("Nothing to do")
     assert listing(project.root) == before
-    assert project.retrain_forked(**small, date="2026-03-04").code == 0
+    project.retrain_forked(**small, date="2026-03-04").check()
     new = project.new("2026-03-04")
     assert [new[stage] for stage in ("backbone", "decode", "bottleneck", "train", "evaluate")] == [0] * 5
 
@@ -124,12 +116,11 @@ def test_nothing_is_removed_during_a_run_or_if_a_record_cannot_be_read(project: 
 def test_killed_anywhere_it_leaves_the_last_run_whole_and_the_next_gc_ends_it(project: Project, step: int) -> None:
     expected = Project(project.photos, project.root.parent / "other")
     shutil.copytree(project.root, expected.root)
-    assert gc(expected, "--keep-runs", "1", "--yes").code == 0
+    gc(expected, "--keep-runs", "1", "--yes").check()
     killed = run([sys.executable, "-c", DIE, step, *words(project, "--keep-runs", "1", "--yes")])
     assert killed.code == -signal.SIGKILL
     # The record is removed first, so that no run is ever half there.
     assert dates(project) == ["2026-03-03"]
     assert listing(project.root) >= listing(expected.root)
-    done = gc(project, "--keep-runs", "1", "--yes")
-    assert done.code == 0, done.errors
+    gc(project, "--keep-runs", "1", "--yes").check()
     assert listing(project.root) == listing(expected.root)

@@ -12,12 +12,6 @@ from tests.support.data_root import keep, record
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot:
-    (tmp_path / "data").mkdir()
-    return DataRoot(tmp_path / "data")
-
-
-@pytest.fixture
 def three(root: DataRoot) -> DataRoot:
     """Three runs, recorded in another order than that of their dates."""
     keep(root, record(root, "2026-11-21", champion={"verdict": "stays"}, photos=1300, head="b" * 16))

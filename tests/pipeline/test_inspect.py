@@ -46,9 +46,7 @@ def inspect(path: AnyPath, *arguments: object) -> Finished:
 
 
 def look(path: AnyPath, *arguments: object) -> dict[str, Any]:
-    done = inspect(path, "--json", *arguments)
-    assert done.code == 0, done.errors
-    told: dict[str, Any] = json.loads(done.output)
+    told: dict[str, Any] = json.loads(inspect(path, "--json", *arguments).check().output)
     return told
 
 

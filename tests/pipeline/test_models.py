@@ -29,8 +29,7 @@ LABELS = ("blue", "red")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Finished]:
     """The first run of a dataset, which exports its model."""
     project = Project.drawn(tmp_path_factory.mktemp("models"), 180)
-    done = project.retrain_forked(date=FIRST, export="all", min_accuracy="0.5")
-    assert done.code == 0, done.errors
+    done = project.retrain_forked(date=FIRST, export="all", min_accuracy="0.5").check()
     return project, done
 
 
@@ -119,10 +118,9 @@ def test_an_export_is_tested_on_photos_that_it_cannot_read_or_by_the_next_run_if
     project: Project, tmp_path: Path, exporting: dict[str, str]
 ) -> None:
     draw_two_labels(project, 40, 90, 50, format="WEBP", lossless=True)
-    assert project.retrain_forked(**{**exporting, "export": "none"}, date=FIRST).code == 0
+    project.retrain_forked(**{**exporting, "export": "none"}, date=FIRST).check()
     project.photos.rename(tmp_path / "away")
-    away = project.retrain_forked(**exporting, date=SECOND, on_missing_source="use-last")
-    assert away.code == 0, away.errors
+    away = project.retrain_forked(**exporting, date=SECOND, on_missing_source="use-last").check()
     assert "export; not tested: saved_model, model.keras, since no test photo could be read (" in away.output
     record = project.record(SECOND)
     tested = record["export"]["test"]
@@ -132,8 +130,7 @@ def test_an_export_is_tested_on_photos_that_it_cannot_read_or_by_the_next_run_if
     assert "not tested" in card.read_text()
 
     (tmp_path / "away").rename(project.photos)
-    back = project.retrain_forked(**exporting, date=THIRD)
-    assert back.code == 0, back.errors
+    back = project.retrain_forked(**exporting, date=THIRD).check()
     assert "not tested" not in back.output
     export = project.record(THIRD)["export"]
     tested = export["test"]["saved_model"]
@@ -145,8 +142,7 @@ def test_an_export_is_tested_on_photos_that_it_cannot_read_or_by_the_next_run_if
 def test_a_model_of_labels_that_are_hard_to_tell_apart_is_exported(project: Project, exporting: dict[str, str]) -> None:
     """In int8 and in float32 the model predicts other labels for many photos, neither of them better."""
     draw_two_labels(project, 300, 0, 8, format="PNG")
-    done = project.retrain_forked(**{**exporting, "precision": "int8"}, date=FIRST)
-    assert done.code == 0, done.errors
+    project.retrain_forked(**{**exporting, "precision": "int8"}, date=FIRST).check()
     export = project.record(FIRST)["export"]
     assert export["refused"] is None
     served = export["test"]["saved_model"]
@@ -185,5 +181,4 @@ def test_a_refused_export_leaves_a_report_and_a_record_and_ends_the_run_with_57_
         assert_error(project.retrain_forked(**exporting, date=date), 57, record["export"]["refused"])
         assert project.record(date)["export"] == record["export"]
         assert project.new(date)["export"] == 0, "a refused export is not made again"
-    without = project.retrain_forked(**{**exporting, "export": "none"}, date=SECOND)
-    assert without.code == 0, without.errors
+    project.retrain_forked(**{**exporting, "export": "none"}, date=SECOND).check()

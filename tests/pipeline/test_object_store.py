@@ -98,5 +98,5 @@ def test_a_store_that_stops_in_the_middle_is_reported_and_the_next_run_goes_on(
     assert stopped.is_set()
     assert_error(done, 56, "The object store cannot be used")
     gateway.decide(lambda _: Outcome.PASSED)
-    assert forked("RetrainFlowers", trial.given).code == 0
+    forked("RetrainFlowers", trial.given).check()
     assert differences(contents(trial.fetch()), contents(trained.project.root)) == []

@@ -23,11 +23,6 @@ DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path / "data")
-
-
-@pytest.fixture
 def two(root: DataRoot[Path]) -> DataRoot[Path]:
     """Two runs with reports; that of the earlier date ended last."""
     for date, ended in (("2026-11-20", "2026-11-23"), ("2026-11-22", "2026-11-22")):
@@ -97,8 +92,10 @@ def test_the_index_is_opened_instead(two: DataRoot[Path], browser: Path) -> None
     assert wait_for(browser) == two.index().as_uri()
 
 
-def test_a_data_root_that_was_moved_still_has_its_report(two: DataRoot[Path], tmp_path: Path) -> None:
-    moved = DataRoot(two.path.rename(tmp_path / "moved"))
+def test_a_data_root_that_was_moved_still_has_its_report(
+    two: DataRoot[Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    moved = DataRoot(two.path.rename(tmp_path_factory.mktemp("moved")))
     assert call(moved, "--no-browser").output == f"{report(moved, '2026-11-20')}\n"
 
 
@@ -110,7 +107,6 @@ def test_a_report_that_is_gone_is_named_with_the_remedy(two: DataRoot[Path]) -> 
 
 
 def test_without_a_run_it_says_how_to_start_one(root: DataRoot[Path]) -> None:
-    root.path.mkdir()
     assert_error(call(root), 1, "luigi --module pipeline RetrainFlowers")
 
 

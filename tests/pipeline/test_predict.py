@@ -147,8 +147,7 @@ def test_job_predicts_a_folder_has_nothing_to_do_and_then_predicts_only_a_new_ph
     assert (again.code, again.output.startswith("Nothing to do: ")) == (0, True)
     assert again.output.splitlines()[-1] == first.output.splitlines()[-1]
     draw(photos / "new.jpg", 7)
-    third = predict_folder(trained, folder=photos, workers=2)
-    assert third.code == 0, third.errors
+    third = predict_folder(trained, folder=photos, workers=2).check()
     assert third.output.split()[:5] == ["predict", "1", "new", "3", "reused"]
     assert third.output.splitlines()[-1] != first.output.splitlines()[-1]
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.hardware import find_hardware
-from tests.pipeline.command import LITTLE, QUICK, Finished, Project, assert_error, draw, luigi
+from tests.pipeline.command import LITTLE, Finished, Project, assert_error, draw, luigi
 from tests.pipeline.conftest import Trained
 from tests.pipeline.in_process import retrain_here
 
@@ -20,8 +20,7 @@ HEAVY = {"tensorflow", "keras", "openvino", "PIL", "matplotlib", "sklearn", "sci
 
 def range_daily(project: Project, stop: str, **more: object) -> Finished:
     """Run RangeDaily from the date of the first run on."""
-    quick = {name.replace("-", "_"): value for name, value in QUICK.items()}
-    given = {"dataset": str(project.photos), "data_root": str(project.root), **quick, **more}
+    given = {**project.options(), **more}
     dates = {"start": Trained.DATE, "stop": stop, "param-name": "date", "days-back": "100000"}
     return luigi("RangeDaily", {"of": "RetrainFlowers", "of-params": json.dumps(given), **dates})
 
@@ -45,7 +44,7 @@ def test_the_same_run_again_without_luigi_cfg_has_nothing_to_do_and_imports_noth
     same_photos: Project, tmp_path: Path
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in same_photos.root.rglob("*")}
-    options = same_photos.options({"date": Trained.DATE})
+    options = same_photos.options(date=Trained.DATE)
     done = luigi("RetrainFlowers", options, {"PYTHONPROFILEIMPORTTIME": "1"}, tmp_path)
     assert done.code == 0
     assert done.output.startswith("Nothing to do")
@@ -96,8 +95,7 @@ def test_a_deleted_photo_and_a_renamed_label_cost_a_new_head_only(copied: Projec
 
 
 def test_range_daily_does_the_missing_runs(same_photos: Project) -> None:
-    done = range_daily(same_photos, "2026-03-04")
-    assert done.code == 0, done.errors
+    range_daily(same_photos, "2026-03-04").check()
     for date in (NEXT, "2026-03-03"):
         assert {stage for stage, new in same_photos.new(date).items() if new} == {"report"}
 
@@ -117,10 +115,9 @@ def test_range_daily_ends_with_the_exit_code_of_the_failure(
 
 def test_photos_added_later_on_the_same_day_are_trained_on_by_the_same_command(copied: Project) -> None:
     today = f"{dt.date.today()}"
-    assert copied.retrain_forked(date=today, **LITTLE).code == 0
+    copied.retrain_forked(date=today, **LITTLE).check()
     draw(copied.photos, range(Trained.PHOTOS, Trained.PHOTOS + 3))
-    done = copied.retrain_forked(date=today, **LITTLE)
-    assert done.code == 0, done.errors
+    done = copied.retrain_forked(date=today, **LITTLE).check()
     assert f"{Trained.PHOTOS + 3} used, 3 of them new" in done.output
     assert "Nothing to do" in copied.retrain_forked(date=today, **LITTLE).output
 

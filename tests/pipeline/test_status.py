@@ -22,9 +22,7 @@ def status(project: Project, *extra: str) -> Finished:
 
 def look(project: Project, *extra: str) -> dict[str, Any]:
     """The output of `--json`, with its stages by name."""
-    done = status(project, *extra, "--json")
-    assert done.code == 0, done.errors
-    told: dict[str, Any] = json.loads(done.output)
+    told: dict[str, Any] = json.loads(status(project, *extra, "--json").check().output)
     return {**told, **{step["stage"]: step for step in told["stages"]}}
 
 

@@ -56,8 +56,7 @@ def events(done: Finished, name: str) -> list[dict[str, Any]]:
 
 
 def test_a_run_without_new_photos_computes_nothing_and_ends_well(runs: Project) -> None:
-    done = runs.retrain(date="2026-03-02", log_format="json")
-    assert done.code == 0, done.errors
+    done = runs.retrain(date="2026-03-02", log_format="json").check()
     first, second = runs.record("2026-03-01"), runs.record("2026-03-02")
     assert {stage for stage, new in runs.new("2026-03-02").items() if new} <= {"snapshot", "report"}
     same = ("snapshot", "bottleneck", "head", "evaluation", "champion", "metrics", "photos")
@@ -88,9 +87,8 @@ def test_a_run_may_use_the_last_photos_until_the_folder_is_back(runs: Project) -
     with moved(runs.photos):
         # A mount point whose disk is away.
         runs.photos.mkdir()
-        done = runs.retrain_forked(**today)
+        done = runs.retrain_forked(**today).check()
         again = runs.retrain_forked(**today, log_format="json")
-    assert done.code == 0, done.errors
     sentence = "could not be reached (it holds no photo that can be read); the photos of 2026-03-02 were used."
     assert f"Source          The folder {runs.photos} {sentence}" in done.output
     (event,) = events(again, "nothing_to_do")
@@ -100,8 +98,7 @@ def test_a_run_may_use_the_last_photos_until_the_folder_is_back(runs: Project) -
     assert record["snapshot"] == runs.record("2026-03-02")["snapshot"]
     assert sentence in Path(record["report"]).read_text()
 
-    back = runs.retrain_forked(**today)
-    assert back.code == 0, back.errors
+    runs.retrain_forked(**today).check()
     record = json.loads(Path(event["record"]).read_text())
     assert record["unreached"] is None
     assert sentence not in Path(record["report"]).read_text()
@@ -170,7 +167,7 @@ def test_records_and_manifests_of_an_earlier_version_are_still_read(same_photos:
     done = same_photos.retrain_forked(date=Trained.DATE)
     assert (done.code, done.errors) == (0, "")
     assert done.output.startswith("Nothing to do")
-    status = ["status", *option_words(same_photos.options({"date": Trained.DATE}))]
+    status = ["status", *option_words(same_photos.options(date=Trained.DATE))]
     for words in (status, ["inspect", record], ["inspect", manifest]):
         told = verb(*words)
         assert (told.code, told.errors) == (0, "")

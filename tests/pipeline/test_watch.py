@@ -57,9 +57,8 @@ def read_line(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
+def root(root: DataRoot[Path]) -> DataRoot[Path]:
     """A data root on which a head can be trained."""
-    root = DataRoot(tmp_path / "data")
     fill(root)
     return root
 

@@ -29,7 +29,7 @@ def test_runs_that_are_killed_again_and_again_give_the_results_of_an_undisturbed
     draw_old(photos, range(PHOTOS))
     options = {**QUICK, "precision": "float32", "date": "2026-01-31"}
     undisturbed = Project(photos, tmp_path / "undisturbed")
-    assert undisturbed.retrain_forked(**options).code == 0
+    undisturbed.retrain_forked(**options).check()
     told: list[str] = []
     history = survive(Trial(tmp_path / "killed", photos, options), POINTS, contents(undisturbed.root), told.append)
     assert history.faults == []

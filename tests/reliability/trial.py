@@ -72,7 +72,7 @@ class Trial:
 
     @property
     def given(self) -> dict[str, str]:
-        return {"dataset": str(self.photos), "data-root": self.address, **self.options}
+        return {"dataset": str(self.photos), "data_root": self.address, **self.options}
 
     def fetch(self) -> Path:
         """Return a local folder with the contents of the data root."""

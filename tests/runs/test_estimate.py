@@ -99,8 +99,7 @@ def test_durations_are_said_as_people_say_them(seconds: float, words: str) -> No
     assert duration(seconds) == words
 
 
-def test_the_newest_records_of_all_datasets_are_read_and_damaged_ones_left_out(tmp_path: Path) -> None:
-    root = DataRoot(tmp_path)
+def test_the_newest_records_of_all_datasets_are_read_and_damaged_ones_left_out(root: DataRoot[Path]) -> None:
     for number in range(NEWEST + 5):
         told = record(root, "2026-01-01", run=f"{number}")
         path = keep(root, told, f"dataset-{number % 2}", f"{number:08}")

@@ -15,11 +15,6 @@ DATE = "2026-11-20"
 METRICS = {"photos": 120, "accuracy": 0.9, "interval": INTERVAL}
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path)
-
-
 def read(root: DataRoot[Path], **changes: Any) -> RunRecord:
     keep(root, record(root, DATE, **changes))
     ((run,), _) = read_history(root, "flowers")

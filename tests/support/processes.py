@@ -4,12 +4,14 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import psutil
 
@@ -28,6 +30,11 @@ class Finished:
     code: int
     output: str
     errors: str
+
+    def check(self) -> Self:
+        """Check that the exit code is 0; returns the command."""
+        assert self.code == 0, self.errors
+        return self
 
 
 @contextmanager
@@ -160,6 +167,21 @@ def read_line(process: subprocess.Popen[str], seconds: float = TIMEOUT) -> str:
     return line.decode()
 
 
+def read_terminal(terminal: int, text: str = "") -> str:
+    """Read a terminal until a text appears, or the other side is closed."""
+    seen = b""
+    while not text or text.encode() not in seen:
+        assert select.select([terminal], [], [], TIMEOUT)[0], seen
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # Linux's way to say that the other side is closed
+            break
+        if not piece:
+            break
+        seen += piece
+    return seen.decode()
+
+
 def write_line(process: subprocess.Popen[str], line: str = "") -> None:
     assert process.stdin is not None
     process.stdin.write(f"{line}\n")
@@ -200,6 +222,17 @@ def background_command(
         running(words, environment, stdin=None, stdout=file, stderr=subprocess.STDOUT) as process,
     ):
         yield Command(process, output)
+
+
+def kill_at(step: int) -> None:
+    """Let this process die before the file or folder of this number that it renames or removes, from 0."""
+    steps = count()
+
+    def hook(event: str, _: object) -> None:
+        if event in ("os.rename", "os.remove", "os.rmdir") and next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
 
 
 def until(true: Callable[[], bool], seconds: float = TIMEOUT) -> None:

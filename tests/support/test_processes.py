@@ -3,13 +3,12 @@
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.support import processes
-from tests.support.processes import descendants, is_alive, read_line, run, running, session, stop
+from tests.support.processes import descendants, is_alive, read_line, running, session, stop
 
 #: Starts another process, in a session of its own or not, prints its number, and waits.
 PARENT = """
@@ -65,8 +64,3 @@ def test_a_command_that_has_just_ended_has_left_nothing() -> None:
 def test_lines_that_come_together_are_read_one_by_one() -> None:
     with running([sys.executable, "-c", r"print('one\ntwo\nthr', end='', flush=True); input()"]) as process:
         assert [read_line(process), read_line(process), read_line(process, 1.0)] == ["one\n", "two\n", "thr"]
-
-
-def test_a_command_is_run_to_its_end(tmp_path: Path) -> None:
-    script = "import sys; print(sys.argv[1]); sys.exit(len(sys.stdin.read()) or 3)"
-    assert run([sys.executable, "-c", script, tmp_path]) == processes.Finished(3, f"{tmp_path}\n", "")

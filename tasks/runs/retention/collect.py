@@ -62,7 +62,10 @@ def collect(root: DataRoot, policy: Policy, progress: Progress, shown: Collectio
 def collect_after_run(root: DataRoot, runs: int, record: AnyPath) -> None:
     """Remove older runs of a dataset when a run of it has ended, and log what was freed, or why nothing was.
 
-    So many `runs` stay, and the record of the run that has ended, whatever its date is.
+    Args:
+        root: The data root.
+        runs: How many runs of the dataset stay, the newest.
+        record: Record of the run that has ended, which stays whatever its date is.
     """
     try:
         # Workers of one program share its lock on the data root; the locks of runs tell them apart.
@@ -100,8 +103,8 @@ def _explain_errors(root: DataRoot) -> Iterator[None]:
         yield
     except OSError as exc:
         raise StoreError(
-            f"What is old in {root.path} cannot be removed ({exc}). Mend the rights of the data root, and try again; "
-            "whatever is removed already, nothing that is kept lacks it."
+            f"Old outputs in {root.path} cannot be removed ({exc}). Mend the rights of the data root, and try again; "
+            "everything that is kept is complete."
         ) from exc
 
 

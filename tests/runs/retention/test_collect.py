@@ -20,24 +20,10 @@ from tasks.storage import leases
 from tasks.storage.files import lock_folder, publish_bytes, publish_json, read_json
 from tasks.storage.layout import DataRoot, manifest_path
 from tests.storage.processes import started
+from tests.storage.test_locks import HOLDER
 from tests.support.data_root import record
 from tests.support.fake_runs import FakeRun, decoded, embedded, make, missing, rejected, stores
 from tests.support.processes import read_line
-
-#: Holds the lock of a run until it is killed.
-HOLDER = """
-import sys
-from tasks.storage.files import storage_at
-from tasks.paths import is_remote, to_path
-storage_at(to_path(sys.argv[1])).lock_until_exit(to_path(sys.argv[1]), "a run")
-print("ready", flush=True)
-sys.stdin.readline()
-"""
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> DataRoot[Path]:
-    return DataRoot(tmp_path / "data")
 
 
 @pytest.fixture
@@ -196,10 +182,12 @@ def test_what_no_stage_wrote_is_named_and_left_alone(root: DataRoot[Path], place
 
 
 @pytest.mark.parametrize("stage", ["train", "decode"])
-def test_what_lies_behind_a_link_is_left_alone(root: DataRoot[Path], stage: str) -> None:
+def test_what_lies_behind_a_link_is_left_alone(
+    root: DataRoot[Path], tmp_path_factory: pytest.TempPathFactory, stage: str
+) -> None:
     old = run(1, 1)
     make_all(root, [old, run(2, 2)])
-    elsewhere = root.path.parent / "elsewhere"
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
     (root.path / stage).rename(elsewhere)
     (root.path / stage).symlink_to(elsewhere)
     take(root)

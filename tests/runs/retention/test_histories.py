@@ -3,20 +3,18 @@
 import datetime as dt
 import os
 import shutil
-import signal
-import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
-from itertools import count, product
+from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress
@@ -28,10 +26,11 @@ from tasks.shards.manifests import read_manifest
 from tasks.storage.layout import DataRoot, manifest_path
 from tests.bottleneck.pictures import key_of, keys_of
 from tests.support.fake_runs import STAGES, VIEWS, FakeRun, decoded, embedded, make, missing, rejected, stores
+from tests.support.processes import kill_at
 
 pytestmark = pytest.mark.slow
 
-#: More by hand, each time others: HISTORIES=1000 pytest tests/retention.
+#: More by hand, other ones each time: HISTORIES=1000 pytest -m slow tests/runs/retention.
 EXAMPLES = int(os.environ.get("HISTORIES", "0"))
 MEMORY = Path("/dev/shm")  # noqa: S108 (a folder with a random name is made in it)
 DATASETS = ("flowers", "trees")
@@ -54,29 +53,8 @@ COLLECTIONS = st.tuples(
     st.builds(Policy, st.integers(1, 3), st.sampled_from([None, None, ("flowers",)])),
     st.none() | st.integers(0, 60),
 )
+#: Files in the data root that no stage wrote.
 STRANGERS = ("notes.txt", "photos/daisy/a.jpg", "train/mine.keras", "runs/flowers.bak/a", "decode/README")
-
-
-def forked(work: Callable[[], object]) -> int:
-    """Do something in a process of its own; returns how that ended."""
-    child = os.fork()
-    if not child:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    return os.waitpid(child, 0)[1]
-
-
-def kill_at(step: int) -> None:
-    """Let this process die at the so-manieth file or folder that it renames or removes."""
-    steps = count()
-
-    def hook(event: str, _: object) -> None:
-        if event in ("os.rename", "os.remove", "os.rmdir") and next(steps) == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hook)
 
 
 class Histories(RuleBasedStateMachine):
@@ -90,10 +68,6 @@ class Histories(RuleBasedStateMachine):
         self.recorded: dict[AnyPath, FakeRun] = {}
         self.dated: dict[tuple[str, dt.date], FakeRun] = {}
         self.champions: dict[str, FakeRun] = {}
-
-    @initialize()
-    def put_strangers(self) -> None:
-        """Files in the data root that no stage wrote."""
         for name in STRANGERS:
             path = self.root.path / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +87,7 @@ class Histories(RuleBasedStateMachine):
         compacts: bool,
         collects: tuple[Policy, int | None],
     ) -> None:
-        """FakeRuns that come to their records or are killed, what may happen between them, and a collection."""
+        """Runs that complete or are killed, then perhaps a compaction, a crash, and a collection."""
         for run in runs:
             self._make(run)
         if again:
@@ -168,7 +142,9 @@ class Histories(RuleBasedStateMachine):
     def _collect_and_die(self, policy: Policy, step: int) -> None:
         """A collection that is killed anywhere: what is kept is whole, and so is whatever else has a record."""
         kept, rows = self._kept(policy), self._rows()
-        forked(lambda: self._collect_until(step, policy))
+        child = get_context("fork").Process(target=self._collect_until, args=(step, policy))
+        child.start()
+        child.join()
         self._look_again()
         self._check_whole([*kept, *self.recorded.values()], rows)
 
