@@ -19,8 +19,7 @@ from tasks.shards.manifests import read_manifest
 from tasks.storage import leases
 from tasks.storage.files import lock_folder, publish_bytes, publish_json, read_json
 from tasks.storage.layout import DataRoot, manifest_path
-from tests.storage.processes import started
-from tests.storage.test_locks import HOLDER
+from tests.storage.processes import HOLDER, started
 from tests.support.data_root import record
 from tests.support.fake_runs import FakeRun, decoded, embedded, make, missing, rejected, stores
 from tests.support.processes import read_line
