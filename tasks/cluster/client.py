@@ -75,7 +75,7 @@ class ClusterConnection:
                 "in the same version as this machine: install it on all of them, and run again."
             )
         return MachineError(
-            f"The {self._cluster} is lost ({last_line(why)}). What was published is kept; run again to go on from "
+            f"The {self._cluster} is lost ({last_line(why)}). Published results are kept; run again to go on from "
             "there."
         )
 

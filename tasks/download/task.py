@@ -42,7 +42,7 @@ class FetchDataset(RunStageTask):
     dataset: SettingsParameter[Dataset] = SettingsParameter(Dataset, description="The dataset, as JSON.")
     date: luigi.DateParameter = luigi.DateParameter(description="Date of the run, on which a URL is asked again.")
     on_missing_source: ChoiceParameter = ChoiceParameter(
-        *ON_MISSING_SOURCE, default="fail", description="What to do where the photos cannot be reached."
+        *ON_MISSING_SOURCE, default="fail", description="What to do if the photos cannot be reached."
     )
 
     stage = DOWNLOAD.name

@@ -149,7 +149,7 @@ def _log_worker_crash(task: luigi.Task, message: str) -> None:
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     set_exit_code(MachineError.exit_code if killed else BUG)
     LOG.error(
-        "The process of %s %s.%s What was published is kept; run again to go on from there.",
+        "The process of %s %s.%s Published results are kept; run again to go on from there.",
         getattr(task, "stage", task.task_family),
         how,
         " If nobody did that, the system had no memory left: take a machine with more, or fewer --workers." * killed,

@@ -69,7 +69,7 @@ def explain_store_error(exc: BaseException) -> MachineError | None:
             reason = "it does not answer" if isinstance(cause, TimeoutError) else message
             return MachineError(
                 f"The object store cannot be used ({reason}). Check its address, the credentials and the network, and "
-                "run again; what was published is kept."
+                "run again; published results are kept."
             )
         if isinstance(cause, FileNotFoundError) and not any(name in f"{cause.__cause__}" for name in _NO_BUCKET):
             return None
@@ -113,7 +113,7 @@ def _explain_message(exc: Exception, actor: str, root: AnyPath) -> PipelineError
 
 def _disk_error(actor: str, path: object, reason: str, remedy: str) -> MachineError:
     return MachineError(
-        f"{actor} cannot read or write {path} ({reason}). {remedy}, and run again; what was published is kept."
+        f"{actor} cannot read or write {path} ({reason}). {remedy}, and run again; published results are kept."
     )
 
 
@@ -121,7 +121,7 @@ def _memory_error(actor: str, exc: BaseException) -> MachineError:
     message = next(iter(f"{exc}".splitlines()), type(exc).__name__)
     return MachineError(
         f"{actor} has run out of memory ({message}). End other programs, give a smaller "
-        "--batch-size, or take a machine with more; what was published is kept."
+        "--batch-size, or take a machine with more; published results are kept."
     )
 
 

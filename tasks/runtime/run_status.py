@@ -30,5 +30,5 @@ def describe_progress() -> str:
     kept = [f"the stages {', '.join(_done)}"] if _done else []
     if _stage and _rows:
         kept.append(f"{_rows:,} new rows of {_stage}")
-    what = f"Kept are {' and '.join(kept)}" if kept else "What was published before is kept"
-    return f"{where}. {what}; run the same command again to go on from there."
+    told = f"Kept are {' and '.join(kept)}" if kept else "Earlier results are kept"
+    return f"{where}. {told}; run the same command again to go on from there."

@@ -43,7 +43,7 @@ class StoreUnreachableError(MachineError):
     def __str__(self) -> str:
         return (
             f"{self.address} cannot be read ({self.why}). Check the address, the credentials and the network, and run "
-            "again; what was published is kept."
+            "again; published results are kept."
         )
 
 

@@ -81,7 +81,7 @@ def test_a_ray_that_is_killed_is_an_error_and_leaves_nothing(tmp_path: Path) -> 
         [driver] = find(started, "tasks.cluster.driver")
         driver.kill()
         assert_gone([driver])
-        with pytest.raises(MachineError, match=r"The Ray of this machine is lost \(.+\)\. What was published is kept"):
+        with pytest.raises(MachineError, match=r"The Ray of this machine is lost \(.+\)\. Published results are kept"):
             results(connection, tmp_path, Look())
     assert_gone(started)
 

@@ -135,8 +135,9 @@ def test_a_read_only_disk_is_told_of_and_left_as_it_is(done: Project, disk: Path
     subprocess.run([MOUNT, "-o", "remount,ro", str(disk)], check=True)
     ended = retrain(disk / "data", done.photos)
     assert (ended.code, ended.output) == (56, "")
-    says = f"cannot read or write {disk}/data (Read-only file system). Make it writable, and run again; what was "
-    assert ended.errors == f"ERROR: The stage backbone {says}published is kept.\n"
+    remedy = "Make it writable, and run again; published results are kept."
+    told = f"The stage backbone cannot read or write {disk}/data (Read-only file system). {remedy}"
+    assert ended.errors == f"ERROR: {told}\n"
 
 
 def test_a_root_that_this_user_may_not_enter_is_told_of(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def explain(use: Callable[[AnyPath], object], path: AnyPath, store: ObjectStore)
     assert caught.value.__cause__ is not None
     message = str(caught.value)
     assert re.fullmatch(
-        r"The object store cannot be used \(.+\)\. Check its address, the credentials .* is kept\.", message
+        r"The object store cannot be used \(.+\)\. Check its address, the credentials .* are kept\.", message
     )
     assert store.secret not in message
     return message

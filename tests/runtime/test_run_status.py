@@ -14,9 +14,9 @@ def message() -> str:
 def test_message_names_finished_stages_and_the_rows_of_the_running_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("_done", []), ("_stage", ""), ("_rows", 0)):
         monkeypatch.setattr(run_status, name, value)
-    assert message() == ". What was published before is kept"
+    assert message() == ". Earlier results are kept"
     run_status.start_stage("decode")
-    assert message() == " in the stage decode. What was published before is kept"
+    assert message() == " in the stage decode. Earlier results are kept"
     run_status.count_published(512)
     run_status.finish_stage()
     assert message() == ". Kept are the stages decode"

@@ -106,7 +106,7 @@ def test_signal_ends_the_run_with_all_its_processes_and_reports_what_is_kept(
     assert (ended.code, ended.output) == (code, "")
     # The parent of the worker does not know how much the worker published.
     where = "" if options else " in the stage linger"
-    kept = "What was published before is kept" if options else "Kept are 3 new rows of linger"
+    kept = "Earlier results are kept" if options else "Kept are 3 new rows of linger"
     assert ended.errors == f"\nStopped by {name}{where}. {kept}; run the same command again to go on from there.\n"
     assert (tmp_path / "linger" / "published").read_bytes() == b"whole"
 

@@ -150,7 +150,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def nothing_of_others_is_touched(self) -> None:
-        """Whatever happened."""
+        """Check the data root after any step."""
         assert all((self.root.path / name).read_text() == name for name in STRANGERS)
 
     def teardown(self) -> None:
@@ -223,7 +223,7 @@ class Histories(RuleBasedStateMachine):
                 assert missing(store, there) == []
 
     def _own(self, run: FakeRun) -> set[AnyPath]:
-        """What a run refers to, beside rows."""
+        """Outputs that a run refers to, beside rows."""
         root = self.root
         return {
             run.record(root),
@@ -234,7 +234,7 @@ class Histories(RuleBasedStateMachine):
         }
 
     def _made_of(self, run: FakeRun) -> set[AnyPath]:
-        """What a run shares with others of the same photos and settings."""
+        """Outputs that a run shares with others of the same photos and settings."""
         root = self.root
         return {
             root.snapshot(run.snapshot),
@@ -243,7 +243,7 @@ class Histories(RuleBasedStateMachine):
         }
 
     def _expected(self, kept: list[FakeRun]) -> set[AnyPath]:
-        """What stays at most, beside shards."""
+        """Outputs that may stay, beside shards."""
         root = self.root
         expected = set().union(*map(self._own, kept))
         for dataset, run in self.champions.items():
@@ -261,7 +261,7 @@ class Histories(RuleBasedStateMachine):
         return expected
 
     def _things(self) -> set[AnyPath]:
-        """What there is, beside shards and what others put there."""
+        """Outputs that there are, beside shards and files of others."""
         places = ("runs/*/*.json", "snapshot/*/*-*.json", "snapshot/*.parquet", "champion/*/*.json", "*/*/manifests/*")
         folders = (f"{stage}/*/" for stage in ("report", "evaluate", "train", "predict"))
         return {path for place in (*places, *folders) for path in self.root.path.glob(place)}
@@ -304,7 +304,7 @@ class Histories(RuleBasedStateMachine):
 
 
 def test_random_histories() -> None:
-    """What is kept is whole at any moment, what goes goes all, and what others put there is never touched."""
+    """Kept outputs are whole at any moment, others go as a whole, and files of others are never touched."""
     run_state_machine_as_test(
         Histories,
         settings=settings(
