@@ -42,7 +42,7 @@ class LocalStorage(FileLocks):
 
     def list_folder(self, folder: Path) -> FolderListing:
         names = FolderListing([], [])
-        with suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(folder) as entries:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
             for entry in entries:
                 (names.folders if entry.is_dir() else names.files).append(entry.name)
         return names
