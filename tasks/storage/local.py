@@ -44,7 +44,9 @@ class LocalStorage(FileLocks):
         names = FolderListing([], [])
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
             for entry in entries:
-                (names.folders if entry.is_dir() else names.files).append(entry.name)
+                # An entry raises for a circular link; a path does not, but takes a system call each time.
+                is_folder = Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
+                (names.folders if is_folder else names.files).append(entry.name)
         return names
 
     def is_folder(self, path: Path) -> bool:

@@ -215,6 +215,14 @@ def test_a_folder_is_listed_a_level_at_a_time_or_with_all_below_it(folder: AnyPa
     assert [is_folder(folder / name) for name in ("below", "two")] == [True, False]
 
 
+def test_links_are_listed_as_what_they_lead_to_and_circular_and_broken_ones_as_files(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name, target in {"link": "folder", "circle": "circle", "broken": "nowhere"}.items():
+        (tmp_path / name).symlink_to(target)
+    folders, files = storage_at(tmp_path).list_folder(tmp_path)
+    assert (sorted(folders), sorted(files)) == (["folder", "link"], ["broken", "circle"])
+
+
 def test_a_version_changes_with_a_file_and_with_any_file_of_a_folder(folder: AnyPath) -> None:
     publish_two(folder / "it")
 
