@@ -22,7 +22,18 @@ from tasks.train.settings import TrainSettings
 from tasks.train.statistics import Statistics
 from tasks.train.training_state import TrainingContext
 from tests.support.progress import Tally
-from tests.train.examples import BACKBONE, BOTTLENECK, CLASSIC, LDA, Drawn, classic, draw_examples, photos_of, settings
+from tests.train.examples import (
+    BACKBONE,
+    BOTTLENECK,
+    CLASSIC,
+    LDA,
+    Drawn,
+    assert_same_bits,
+    classic,
+    draw_examples,
+    photos_of,
+    settings,
+)
 
 LABELS = ("daisy", "roses", "tulips")
 
@@ -45,13 +56,6 @@ def cross_validate(photos: EmbeddedPhotos, folder: Path, folds: int) -> dict[str
     _, crossed = predict_photos(photos, head, heads, NullProgress())
     assert crossed is not None
     return measure_cross_validation(folds, photos.truth, crossed, photos.labels)
-
-
-def assert_same(one: Head | None, other: Head | None) -> None:
-    assert one is not None
-    assert other is not None
-    np.testing.assert_array_equal(one.weights, other.weights)
-    np.testing.assert_array_equal(one.biases, other.biases)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +99,7 @@ def test_a_fold_s_head_is_solved_for_from_all_photos_but_the_fold_s_with_what_th
     for own, found in zip(fold_tenths(folds), heads, strict=True):
         others, known = ~np.isin(photos.splits.tenths, own), Statistics.empty(2, 10)
         known.add(numbers[others], photos.truth[others])
-        assert_same(found, trainer.fit(known, choice))
+        assert_same_bits(found, trainer.fit(known, choice))
 
 
 def test_a_fold_s_classic_head_is_trained_on_neither_the_fold_nor_the_validation_split(tmp_path: Path) -> None:
@@ -105,7 +109,7 @@ def test_a_fold_s_classic_head_is_trained_on_neither_the_fold_nor_the_validation
         others, validation = ~photos.in_tenths(own), photos.of("validation")
         watched = others & validation
         data = read_training_data(photos, others & ~validation, watched if watched.any() else others)
-        assert_same(found, fit(data, photos.labels, CLASSIC, 0, TrainingContext(NullProgress())))
+        assert_same_bits(found, fit(data, photos.labels, CLASSIC, 0, TrainingContext(NullProgress())))
 
 
 def test_each_photo_is_predicted_by_the_head_and_by_that_of_its_own_fold(
@@ -146,7 +150,7 @@ def test_statistics_on_disk_give_the_same_bits(kept: bool, tmp_path: Path, monke
     monkeypatch.setattr("tasks.train.tenth_statistics.MAX_SUMMED", 0)
     read = fold_heads(photos, head, 3, tmp_path / "statistics" if kept else None, NullProgress())
     for one, other in zip(summed, read, strict=True):
-        assert_same(one, other)
+        assert_same_bits(one, other)
     assert (tmp_path / "statistics").exists() == kept
 
 

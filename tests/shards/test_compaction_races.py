@@ -1,9 +1,6 @@
 """Compactions beside readers and each other, and killed ones: no row is lost."""
 
-import itertools
-import os
 import signal
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,18 +28,12 @@ from tests.shards.rows import (
     seven_shards,
 )
 from tests.storage.processes import MOMENT
-from tests.support.processes import TIMEOUT, until
+from tests.support.processes import TIMEOUT, kill_at, until
 
 
 def compact(store: ShardStore, rows_per_shard: int, stop: int) -> None:
     """Compact a store, and die before the n-th time that a file is renamed or removed."""
-    count = itertools.count()
-
-    def die(event: str, _: object) -> None:
-        if event in ("os.rename", "os.remove") and next(count) == stop:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(die)
+    kill_at(stop)
     run_compaction(store, rows_per_shard, NullProgress())
 
 
