@@ -6,11 +6,11 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import clear_frames
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 from tasks.download.foreign_files import recognise
 from tasks.download.limits import ArchiveRejectedError, ExtractionLimit, writable_bytes
@@ -20,11 +20,7 @@ from tasks.download.tar_members import tar_members
 from tasks.download.zip_members import zip_members
 from tasks.errors import DownloadError, MachineError
 from tasks.file_types import ZIP, other_type
-from tasks.paths import AnyPath
 from tasks.progress import NullProgress, Progress
-from tasks.storage.files import storage_at
-
-PlaceT = TypeVar("PlaceT", bound=AnyPath)
 
 #: Errors of tarfile, zipfile and the decompressors for bytes that are no archive.
 _DAMAGED = (
@@ -81,29 +77,6 @@ def verify(archive: Path, url: str) -> None:
         for member in _read(archive, ExtractionLimit(), ArchiveNames(), NullProgress()):
             for _ in member.data:
                 pass
-
-
-def photos_folder(
-    folder: PlaceT, unwanted_name: Callable[[str], object], is_photo_suffix: Callable[[str], bool]
-) -> PlaceT:
-    """Find the folder that holds the label folders of an extracted archive.
-
-    Archives wrap them in one folder or more (`flower_photos/<label>/<photo>`), which may hold a licence beside them. A
-    folder is a wrapping if it is the only one that has no `unwanted_name`, holds folders, and holds no photos: the one
-    label folder of an archive is none.
-    """
-
-    def wanted(names: Iterable[str]) -> list[str]:
-        return [name for name in names if not unwanted_name(name)]
-
-    listing = storage_at(folder).list_folder(folder)
-    while len(folders := wanted(listing.folders)) == 1:
-        inner = folder / folders[0]
-        listing = storage_at(inner).list_folder(inner)
-        if not wanted(listing.folders) or any(map(is_photo_suffix, wanted(listing.files))):
-            break
-        folder = cast("PlaceT", inner)
-    return folder
 
 
 def _write(member: Member, folder: Path) -> None:

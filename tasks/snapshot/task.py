@@ -26,8 +26,8 @@ from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest, StageResult
 from tasks.shards.parquet import publish_parquet
+from tasks.snapshot.label_folders import photos_folder
 from tasks.snapshot.labels import check_labels, label_changes
-from tasks.snapshot.photo_rules import ignored_by_name, is_photo_suffix
 from tasks.snapshot.spec import SNAPSHOT
 from tasks.stage import RunStageTask
 from tasks.storage.files import is_there, listed
@@ -86,11 +86,9 @@ class TakeSnapshot(RunStageTask):
         download = self.requires()
         if download is None:
             return to_path(self.dataset.location)
-        from tasks.download.archives import photos_folder
-
         folder = download.extracted(download.manifest().key)
         # The photos of an unreachable source may be gone; then the stores hold all that is needed of them.
-        return photos_folder(folder, ignored_by_name, is_photo_suffix) if is_there(folder) else folder
+        return photos_folder(folder) if is_there(folder) else folder
 
     def work(self, progress: Progress) -> StageResult:
         """Hash new photos and publish the snapshot; if the source is unreachable, the last one may be used again."""

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.download.archives import extract, photos_folder, verify
+from tasks.download.archives import extract, verify
 from tasks.errors import DownloadError, MachineError
-from tasks.paths import AnyPath
 from tasks.progress import NullProgress
-from tasks.snapshot.photo_rules import ignored_by_name, is_photo_suffix
 from tests.download.archive_files import FILES, GOOD, extracted, files_below, member, refusal, tar
 from tests.support.progress import Tally
 
@@ -128,33 +126,3 @@ def test_an_error_names_the_archive_and_the_member(tmp_path: Path) -> None:
     text = refusal(tmp_path, tar([member("good.jpg"), member("../outside.jpg")]))
     assert f"{tmp_path}/photos.tgz was not extracted: its member '../outside.jpg' would leave" in text
     assert set(files_below(tmp_path)) == {"photos.tgz", "extracted/good.jpg"}
-
-
-#: Files of an archive, and the folder of its label folders.
-WRAPPINGS: list[tuple[list[str], str]] = [
-    (["flower_photos/daisy/1.jpg", "flower_photos/roses/2.jpg", "flower_photos/LICENSE.txt"], "flower_photos"),
-    (["daisy/1.jpg", "roses/2.jpg"], ""),
-    (["a/b/daisy/1.jpg", "a/b/roses/2.jpg"], "a/b"),
-    (["daisy/1.jpg"], ""),
-    (["flower_photos/daisy/1.jpg"], "flower_photos"),
-    (["daisy/1.jpg", "daisy/more/2.jpg"], ""),
-    (["flower_photos/daisy/1.jpg", "__MACOSX/flower_photos/x", ".hidden/x"], "flower_photos"),
-    (["flower_photos/daisy/1.jpg", "flower_photos/._cover.jpg"], "flower_photos"),
-    (["flower_photos/daisy/1.jpg", "@eaDir/daisy/1.jpg", "flower_photos/@eaDir/1.jpg"], "flower_photos"),
-    (["daisy/1.jpg", "empty.txt"], ""),
-    ([], ""),
-    # Whatever this machine's list of MIME types knows.
-    *((["daisy/more/1.txt", f"daisy/1{suffix}"], "") for suffix in (".JPEG", ".webp", ".heic", ".avif", ".tif")),
-]
-
-
-# One case is enough for an object store.
-@pytest.mark.parametrize(
-    ("root", "files", "expected"), [*(("tmp_path", *case) for case in WRAPPINGS), ("far_root", *WRAPPINGS[2])]
-)
-def test_label_folders_are_found(root: str, files: list[str], expected: str, request: pytest.FixtureRequest) -> None:
-    folder: AnyPath = request.getfixturevalue(root)
-    for file in files:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_bytes(b"")
-    assert str(photos_folder(folder, ignored_by_name, is_photo_suffix)) == f"{folder}/{expected}".rstrip("/")
