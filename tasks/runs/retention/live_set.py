@@ -56,12 +56,12 @@ class _Finder:
     def find(self) -> References:
         """See `find_live`."""
         root, there, live = self._root, self._there, self._live
+        states = _jsons(there.entries(root.below("champion")))
+        champions = {state.stem: champion for state in states if (champion := self._champion(state.stem))}
         for dataset in recorded_datasets(root):
-            self._add_runs(dataset)
-        for state in _jsons(there.entries(root.below("champion"))):
-            champion = self._champion(state.stem)
-            if champion is not None:
-                live.add_champion(root, state.stem, champion)
+            self._add_runs(dataset, champions.get(dataset))
+        for dataset, champion in champions.items():
+            live.add_champion(root, dataset, champion)
         for folder in there.entries(root.below("compare", "runs")):
             for comparison in read_each(_read_comparison, _jsons(there.entries(folder)), root.path):
                 self._add_comparison(comparison)
@@ -72,9 +72,9 @@ class _Finder:
         live.paths |= live_predictions(self._folders(root.below(PREDICT.name)), live.models, there)
         return live
 
-    def _add_runs(self, dataset: str) -> None:
+    def _add_runs(self, dataset: str, champion: Champion | None) -> None:
         root, policy, live = self._root, self._policy, self._live
-        runs, champion = self._runs(dataset), self._champion(dataset)
+        runs = self._runs(dataset)
         trained = [run for run in runs if champion and run.model == champion.model]
         # Where the record of the run that made the champion was replaced, the last run of the same model stays.
         crowning = [run for run in trained if champion and run.run == champion.run] or trained[-1:]
