@@ -7,7 +7,7 @@ not on the user's photos: the result for a photo depends only on the backbone an
 
 import queue
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,8 @@ class LiteRTForward:
     """Runs a TFLite model on one photo at a time; each thread that calls it uses one core.
 
     Args:
-        model: The TFLite model: pixels, uint8 [1, size, size, 3], to one or more outputs, float32 [1, K], which are
-            concatenated.
+        model: The TFLite model: pixels, uint8 [1, size, size, 3], of one or more inputs to one or more outputs,
+            float32 [1, K], which are concatenated.
         workers: Threads that may call it at once.
     """
 
@@ -49,19 +49,24 @@ class LiteRTForward:
                 interpreter = Interpreter(model_content=model, num_threads=1)
                 interpreter.allocate_tensors()
                 self._free.put(interpreter)
-        self._input = interpreter.get_input_details()[0]["index"]
+        self._inputs = [each["index"] for each in interpreter.get_input_details()]
         self._outputs = [output["index"] for output in interpreter.get_output_details()]
 
     def __call__(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """Run the model on pixels, uint8 [N, size, size, 3], RGB, 0 to 255: float32 [N, D]."""
+        """Run a model of one input on pixels, uint8 [N, size, size, 3], RGB, 0 to 255: float32 [N, D]."""
+        return self.run([pixels])
+
+    def run(self, pixels: Sequence[Pixels]) -> npt.NDArray[np.float32]:
+        """Run the model on the pixels of each input, uint8 [N, size, size, 3], RGB, 0 to 255: float32 [N, D]."""
         interpreter = self._free.get()
         try:
-            return np.concatenate([self._run(interpreter, photo) for photo in pixels])
+            return np.concatenate([self._run(interpreter, photo) for photo in zip(*pixels, strict=True)])
         finally:
             self._free.put(interpreter)
 
-    def _run(self, interpreter: Interpreter, photo: Pixels) -> npt.NDArray[np.float32]:
-        interpreter.set_tensor(self._input, photo[None])
+    def _run(self, interpreter: Interpreter, photo: Sequence[Pixels]) -> npt.NDArray[np.float32]:
+        for index, pixels in zip(self._inputs, photo, strict=True):
+            interpreter.set_tensor(index, pixels[None])
         interpreter.invoke()
         return np.concatenate([interpreter.get_tensor(output) for output in self._outputs], axis=1)
 

@@ -9,7 +9,12 @@ BOTTLENECK = StageSpec(
         "bottleneck/{key}/part-{shard}.parquet",
         "bottleneck/{key}/",
     ),
-    permanent=("bottleneck/{key}/int8-{any}.tflite", "bottleneck/{key}/openvino-{any}.zip"),
+    permanent=(
+        "bottleneck/{key}/int8-{any}.tflite",
+        "bottleneck/{key}/openvino-{any}.zip",
+        "bottleneck/{key}/export-{any}/",
+        "bottleneck/{key}/vectors-{any}.npz",
+    ),
     store=True,
     needs={"train": "head"},
     cost=Cost.NEW_PHOTOS,

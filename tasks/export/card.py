@@ -24,7 +24,7 @@ from tasks.storage.files import listed, read_json
 from tasks.storage.layout import DataRoot
 from tasks.train.settings import TrainSettings
 
-CARD = "README.md"
+
 #: Files read at once: on an object store, each read waits for the answer of the store.
 _READ_AT_ONCE = 16
 _SOFTWARE = ("tensorflow", "keras", "ai-edge-litert", "pillow", "numpy")

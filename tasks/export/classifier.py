@@ -1,43 +1,74 @@
 """A trained model as one TensorFlow function: from pixels to the probabilities of its labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from tasks.backbone.backbones import Prepared
 from tasks.backbone.kinds import KINDS
 from tasks.backbone.kinds.base import TrainableKind
 from tasks.backbone.load import Network, build_model, load_network
+from tasks.decode.settings import DecodeSettings
 from tasks.predict.models import Model
 from tasks.runtime.tensorflow_import import freeze, keras, tf
-from tasks.train.head import Head, load_head
+from tasks.train.head import Head
 from tasks.train.network import read_network
 from tasks.train.settings import TrainSettings
 
 
-@dataclass(frozen=True, eq=False)
-class Classifier:
-    """A trained model, ready to be exported."""
+class Branch(NamedTuple):
+    """A network on one crop of a photo."""
 
-    size: int  #: Height and width of its pixels, S.
+    pixels: int  #: Index of its pixels among the inputs of the classifier.
     #: For inside a `tf.function`: pixels, float32 [N, S, S, 3], RGB, 0 to 255, to the concatenated averages of the
     #: head's layers, [N, D]; a fine-tuned network's, to the logits, [N, C].
     network: Network
     keras_model: "keras.Model | None"  #: The same as a Keras model; None for a graph.
-    head: Head | None  #: The head; None for a fine-tuned network.
-    views: int  #: Views that it predicts from: 1 is the plain photo, 2 adds its mirror image.
+    prepared: Prepared | None  #: The backbone with the layers that the head takes; None for a fine-tuned network.
 
-    def probabilities(self, pixels: Any) -> Any:
-        """Predict photos, uint8 [N, S, S, 3], RGB, inside a `tf.function`.
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A trained model, ready to be exported. Its inputs are pixels, uint8 [N, S, S, 3], for each of `decodes`."""
+
+    decodes: tuple[DecodeSettings, ...]  #: The ways to decode a photo.
+    #: By crop, the branch of each backbone. Backbones add numbers to a view, crops add views.
+    crops: tuple[tuple[Branch, ...], ...]
+    head: Head | None  #: The head; None for a fine-tuned network.
+    views: int  #: Views of each crop that it predicts from: 1 is the plain photo, 2 adds its mirror image.
+
+    @property
+    def branches(self) -> list[Branch]:
+        """All branches, by crop."""
+        return [branch for crop in self.crops for branch in crop]
+
+    def input_names(self) -> list[str]:
+        """Names of the inputs that take pixels: `pixels`, or `pixels_1` and so on."""
+        count = len(self.decodes)
+        return ["pixels"] if count == 1 else [f"pixels_{number}" for number in range(1, count + 1)]
+
+    def input_specs(self, photos: int | None) -> list[Any]:
+        """Specifications of the inputs for so many photos; None for any number."""
+        return [
+            tf.TensorSpec((photos, decode.size, decode.size, 3), tf.uint8, name)
+            for decode, name in zip(self.decodes, self.input_names(), strict=True)
+        ]
+
+    def probabilities(self, *pixels: Any) -> Any:
+        """Predict photos inside a `tf.function`, from their pixels for each of `decodes`.
 
         Returns:
             float32 [N, C]: the mean probabilities of the views; each row sums to 1.
         """
-        plain = tf.cast(pixels, tf.float32)
-        views = tf.concat([plain, plain[:, :, ::-1]], 0) if self.views == 2 else plain
-        outputs = self.apply_head(tf.cast(self.network(views), tf.float32))
-        return tf.reduce_mean(tf.reshape(outputs, (self.views, -1, outputs.shape[-1])), 0)
+        averages = [
+            tf.concat([branch.network(self._views(pixels[branch.pixels])) for branch in crop], -1)
+            for crop in self.crops
+        ]
+        outputs = self.apply_head(tf.cast(tf.concat(averages, 0), tf.float32))
+        return tf.reduce_mean(tf.reshape(outputs, (len(self.crops) * self.views, -1, outputs.shape[-1])), 0)
 
     def apply_head(self, averages: Any) -> Any:
-        """Compute probabilities, float32 [N, C], from the result of `network` for N views, inside a `tf.function`.
+        """Compute probabilities, float32 [N, C], from the averages or logits of N views, inside a `tf.function`.
 
         Unlike the pipeline, it does not quantise the square roots.
         """
@@ -46,62 +77,64 @@ class Classifier:
         values = tf.sign(averages) * tf.sqrt(tf.abs(averages)) if self.head.rooted else averages
         return tf.nn.softmax(tf.matmul(values, self.head.weights) + self.head.biases)
 
+    def _views(self, pixels: Any) -> Any:
+        plain = tf.cast(pixels, tf.float32)
+        return tf.concat([plain, plain[:, :, ::-1]], 0) if self.views == 2 else plain
+
 
 class FrozenGraph(NamedTuple):
     """A classifier as a graph whose weights are constants."""
 
     graph: "tf.compat.v1.GraphDef"
-    pixels: str  #: Name of the tensor of the pixels, uint8 [N, S, S, 3].
+    pixels: Sequence[str]  #: Names of the tensors of the pixels, uint8 [N, S, S, 3], for each of the decodes.
     probabilities: str  #: Name of the tensor of the probabilities, float32 [N, C].
 
-    def call(self, pixels: Any) -> Any:
-        """Predict photos, inside a `tf.function`; see `Classifier.probabilities`."""
-        feed, outputs = {self.pixels: pixels}, [self.probabilities]
-        (probabilities,) = tf.graph_util.import_graph_def(self.graph, feed, outputs, name="classifier")
+    def call(self, *pixels: Any, constants: dict[str, Any] | None = None) -> Any:
+        """Predict photos, inside a `tf.function`, with tensors in place of some constants, given by their names."""
+        feed = dict(zip(self.pixels, pixels, strict=True)) | {
+            f"{name}:0": each for name, each in (constants or {}).items()
+        }
+        (probabilities,) = tf.graph_util.import_graph_def(self.graph, feed, [self.probabilities], name="classifier")
         return probabilities
 
 
 def freeze_classifier(classifier: Classifier) -> FrozenGraph:
     """Freeze a classifier into a graph."""
-    batch = tf.TensorSpec((None, classifier.size, classifier.size, 3), tf.uint8)
-    frozen = freeze(tf.function(classifier.probabilities, autograph=False).get_concrete_function(batch))
-    return FrozenGraph(frozen.graph.as_graph_def(), frozen.inputs[0].name, frozen.outputs[0].name)
+    function = tf.function(classifier.probabilities, autograph=False)
+    frozen = freeze(function.get_concrete_function(*classifier.input_specs(None)))
+    return FrozenGraph(frozen.graph.as_graph_def(), [each.name for each in frozen.inputs], frozen.outputs[0].name)
 
 
-def find_obstacle(model: Model) -> str | None:
-    """Return the reason for which a model cannot be exported; None if it can.
-
-    An export has one network and one crop of a photo.
-    """
-    settings = model.settings
-    if not isinstance(settings, TrainSettings):
-        return None
-    if len(settings.backbones) > 1:
-        names = " and ".join(backbone.name for backbone in settings.backbones)
-        return f"It predicts from {names}, and a model of several backbones is not exported yet."
-    if max(settings.predicting_views) >= settings.crops[0].all_views:
-        return "It predicts from two crops of a photo (--views 4), and such a model is not exported yet."
-    return None
-
-
-def open_classifier(model: Model) -> Classifier:
-    """Load a trained model that can be exported.
+def open_classifier(model: Model, head: Head | None) -> Classifier:
+    """Load a trained model that can be exported, with this head; None for a fine-tuned network.
 
     Raises:
         BackboneError: The backbone's weights are missing or have changed.
-        StoreError: The head or network is damaged.
+        StoreError: The network is damaged.
     """
-    (prepared,) = model.prepared
-    size = prepared.backbone.size
-    if not isinstance(model.settings, TrainSettings):
-        network = read_network(model.folder, prepared).model
-        return Classifier(size, _inference(network), network, None, 1)
-    head, views = load_head(model.folder), len(model.settings.predicting_views)
-    used = prepared if head.rooted else replace(prepared, backbone=prepared.backbone.last_layer)
+    settings = model.settings
+    if not isinstance(settings, TrainSettings):
+        network = read_network(model.folder, model.prepared[0]).model
+        return Classifier(model.decodes, ((Branch(0, _inference(network), network, None),),), None, 1)
+    loaded = [_open_backbone(prepared, rooted=settings.rooted) for prepared in model.prepared]
+    views = len(settings.predicting_views)
+    crops = settings.crops if settings.rooted else settings.crops[:1]
+    branches = tuple(
+        tuple(
+            backbone._replace(pixels=model.decodes.index(same[number].decode))
+            for same, backbone in zip(settings.by_backbone, loaded, strict=True)
+        )
+        for number in range(len(crops))
+    )
+    return Classifier(model.decodes, branches, head, views // len(crops))
+
+
+def _open_backbone(prepared: Prepared, *, rooted: bool) -> Branch:
+    used = prepared if rooted else replace(prepared, backbone=prepared.backbone.last_layer)
     if isinstance(KINDS[prepared.backbone.kind], TrainableKind):
         backbone = build_model(used)
-        return Classifier(size, _inference(backbone), backbone, head, views)
-    return Classifier(size, load_network(used), None, head, views)
+        return Branch(0, _inference(backbone), backbone, used)
+    return Branch(0, load_network(used), None, used)
 
 
 def _inference(model: "keras.Model") -> Network:

@@ -1,29 +1,41 @@
-"""Exports a model: writes it in every format, tests each format, and publishes them together."""
+"""Exports a model: fills its template with the numbers of the head, and tests the files."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from tasks.decode.images import MAX_PIXELS
-from tasks.decode.photos import open_stores, read_pictures
-from tasks.export.card import CARD, write_card, write_labels
-from tasks.export.classifier import find_obstacle
-from tasks.export.formats import FORMATS, METRICS, Export
-from tasks.export.photos import ExportPhotos, convert_to_png, read_files, read_reference
-from tasks.export.runners import check_formats
-from tasks.export.writers import write_formats
+from tasks.export.card import write_card, write_labels
+from tasks.export.formats import CARD, FORMATS, LABELS, METRICS, Export
+from tasks.export.parity import compare, find_refusal
+from tasks.export.photos import (
+    ReferencePhotos,
+    StoredPictures,
+    choose_sample,
+    convert_to_png,
+    read_files,
+    read_reference,
+)
+from tasks.export.precision_vectors import predict_in
+from tasks.export.runners import run_pixels
+from tasks.export.template import Template, open_template
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
 from tasks.progress import Progress
-from tasks.storage.files import is_there, local, publish_folder, publish_json, publishing
+from tasks.storage.files import publish_json, publishing, read_json
 from tasks.storage.layout import DataRoot
 from tasks.storage.removal import remove
 from tasks.storage.tempfiles import scratch_folder
+from tasks.train.head import Floats, load_head
+from tasks.train.settings import TrainSettings
+
+#: Photos that a file which takes pixels predicts in each test. That it has the numbers of the head is checked exactly,
+#: and the pipeline predicts all test photos in the precision of the file.
+SAMPLE = 32
+#: The last test of the formats that decode photos, beside the files of a template.
+_DECODING = "decoding.json"
 
 
 @dataclass(frozen=True)
@@ -37,89 +49,132 @@ class ExportInputs:
 
 
 def export_model(model: Model, inputs: ExportInputs, progress: Progress) -> Export:
-    """Export a model to the folder `export` beside it, and test it.
+    """Write a model in every format, test the files, and publish the model card, the labels and the figures.
 
-    If the model cannot be exported, or its export disagrees with it, only the figures are published.
+    The files themselves are written where they are wanted; see `tasks.export.files`. If they disagree with the model,
+    only the figures are published.
 
     Raises:
         BackboneError: The backbone's weights are missing or have changed.
-        StoreError: The model, its evaluation, or the decoded store is damaged.
+        StoreError: The model, its evaluation, the decoded store, or the template is damaged.
     """
-    path = inputs.root.export(model.key)
-    if obstacle := find_obstacle(model):
-        export = Export({}, {}, 0, {each.name: obstacle for each in FORMATS}, None)
-        publish_json(path / METRICS, export.metrics())
-        return export
-    photos = _read_photos(model, inputs)
-    with publish_folder(path) as folder:
-        with temporary_files_in(folder / "temporary"):
-            lacking = write_formats(model, folder, inputs.root, progress)
-            export = check_formats(model, folder, lacking, photos, progress)
-        if export.refused:
-            _clear(folder)
-            if is_there(path):
-                remove(path, inputs.root)
-        else:
-            write_labels(model.labels, folder / "labels.txt")
-            export = replace(export, files=sorted({CARD, METRICS, *(path.name for path in folder.iterdir())}))
-            write_card(model, export, inputs.evaluation, inputs.root, folder / CARD)
-        publish_json(folder / METRICS, export.metrics())
-    return export
-
-
-def retest_export(
-    model: Model, inputs: ExportInputs, published: Mapping[str, Any], progress: Progress
-) -> Export | None:
-    """Test a published export that was not fully tested, given its details in the manifest; None if it still cannot be.
-
-    Raises:
-        StoreError: The export, the evaluation of its model, or the decoded store is damaged.
-    """
-    photos, path = _read_photos(model, inputs), inputs.root.export(model.key)
-    if not photos.files.files:
-        return None
-    with scratch_folder("export") as folder, temporary_files_in(folder / "temporary"):
-        export = check_formats(model, local(path), published["lacking"], photos, progress)
+    root, path = inputs.root, inputs.root.export(model.key)
+    template = open_template(model, root, progress)
+    head = load_head(model.folder) if isinstance(model.settings, TrainSettings) else None
+    with scratch_folder("export") as folder:
+        template.write_files(head, folder)
+        export = _Test(model, inputs, template, folder, progress).run()
     if export.refused:
-        remove(path, inputs.root)
+        remove(path, root)
     else:
-        export = replace(export, files=published["files"])
-        with publishing(path / CARD) as card:
-            write_card(model, export, inputs.evaluation, inputs.root, card)
+        with publishing(path / LABELS) as file:
+            write_labels(model.labels, file)
+        with publishing(path / CARD) as file:
+            write_card(model, export, inputs.evaluation, root, file)
     publish_json(path / METRICS, export.metrics())
     return export
 
 
-def _clear(folder: Path) -> None:
-    """Empty a folder; its lock goes with the folder itself."""
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+@dataclass(frozen=True)
+class _Test:
+    """Tests the files of an export on test photos."""
 
+    model: Model
+    inputs: ExportInputs
+    template: Template
+    folder: Path  #: The folder with the files.
+    progress: Progress
 
-@contextmanager
-def temporary_files_in(folder: Path) -> Iterator[None]:
-    """Let libraries write temporary files to a folder that the next run sweeps if this one is killed.
+    def run(self) -> Export:
+        """Test each format."""
+        formats = self._pictures.formats(self._reference.keys)
+        decoding = self._find_decoding(set(formats.values())) or self._test_decoding(formats)
+        sample = choose_sample(self._reference, formats, SAMPLE)
+        pixels = [self._pictures.read(sample.keys, decode) for decode in self.model.decodes]
+        figures: dict[str, Mapping[str, Any]] = {}
+        for each in FORMATS:
+            if each.name in self.template.lacking:
+                continue
+            if each.decodes:
+                figures[each.name] = decoding["figures"][each.name]
+                continue
+            expected = replace(self._reference, probabilities=self._reference_in(each.precision))
+            probabilities = run_pixels(each, self.folder, pixels, self.progress)
+            own = compare(expected.find(sample.keys), probabilities)
+            figures[each.name] = {**compare(self._reference, expected.probabilities), "in_its_precision": own}
+        refused = find_refusal(figures, self._precision)
+        return Export(figures, decoding["left_out"], decoding["converted"], self.template.lacking, refused)
 
-    TensorFlow writes the functions that it transforms there, and would leave them in the system's own folder.
-    """
-    folder.mkdir()
-    before, tempfile.tempdir = tempfile.tempdir, str(folder)
-    try:
-        yield
-    finally:
-        tempfile.tempdir = before
-        shutil.rmtree(folder)
+    @cached_property
+    def _reference(self) -> ReferencePhotos:
+        return read_reference(self.inputs.evaluation, self.model.labels)
 
+    @cached_property
+    def _pictures(self) -> StoredPictures:
+        return StoredPictures(self.inputs.root, self.model.decodes)
 
-def _read_photos(model: Model, inputs: ExportInputs) -> ExportPhotos:
-    (decode,) = model.decodes
-    convert = partial(convert_to_png, folder=inputs.photos, decode=decode, max_pixels=inputs.max_pixels)
-    reference = read_reference(inputs.evaluation, model.labels)
-    store = open_stores(inputs.root, decode).decoded
-    pictures = read_pictures(store, reference.keys)
-    store.check(len(pictures), len(reference), "pictures")
-    files = read_files(reference, inputs.photos, convert)
-    return ExportPhotos(reference, files, [pictures[key] for key in reference.keys])
+    @property
+    def _precision(self) -> str:
+        settings = self.model.settings
+        return settings.bottlenecks[0].precision if isinstance(settings, TrainSettings) else "float32"
+
+    def _reference_in(self, precision: str) -> Floats:
+        """The pipeline's predictions of all test photos in a precision, float32 [N, C]."""
+        if precision == self._precision:
+            return self._reference.probabilities
+        if precision not in self._computed:
+            self._computed[precision] = self._predict_in(precision)
+        return self._computed[precision]
+
+    @cached_property
+    def _computed(self) -> dict[str, Floats]:
+        return {}
+
+    def _predict_in(self, precision: str) -> Floats:
+        keys = self._reference.keys
+        if isinstance(self.model.settings, TrainSettings):
+            return predict_in(precision, self.model, keys, self._pictures, self.progress)
+        from tasks.export.tensorflow_runners import predict_in_int8
+
+        return predict_in_int8(self.model, self._pictures.read(keys, self.model.decodes[0]))
+
+    def _find_decoding(self, formats: set[str]) -> dict[str, Any] | None:
+        """Read the last test of the formats that decode photos; None if it had no photo of some format of files."""
+        try:
+            known: dict[str, Any] = read_json(self.template.place / _DECODING)
+        except FileNotFoundError:
+            return None
+        return known if formats <= set(known["formats"]) else None
+
+    def _test_decoding(self, formats: Mapping[str, str]) -> dict[str, Any]:
+        """Test the formats that decode photos on the files of all test photos, and keep the result of a passed test.
+
+        Which photos they read, and how, does not depend on the numbers of a head.
+        """
+        with self.progress.preparing("imports"):
+            from tasks.export.tensorflow_runners import run_decoding
+
+        inputs, (decode, *_) = self.inputs, self.model.decodes
+        convert = partial(convert_to_png, folder=inputs.photos, decode=decode, max_pixels=inputs.max_pixels)
+        files = read_files(self._reference, inputs.photos, convert)
+        written = [each for each in FORMATS if each.decodes and each.name not in self.template.lacking]
+        read, predicted = run_decoding(written, self.folder, files.files, self.progress)
+        left_out = dict(files.left_out)
+        if len(read) < len(files.files):
+            left_out["unreadable for TensorFlow"] = len(files.files) - len(read)
+        photos = files.photos.take(read)
+        expected = replace(self._reference, probabilities=self._reference_in("float32")).find(photos.keys)
+        figures = {
+            name: {**compare(photos, own), "in_its_precision": compare(expected, own)}
+            for name, own in predicted.items()
+        }
+        tested = {
+            "model": self.model.key,
+            "formats": sorted({formats[key] for key in files.photos.keys}),
+            "left_out": left_out,
+            "converted": files.converted,
+            "figures": figures,
+        }
+        if read and not find_refusal(figures, self._precision):
+            publish_json(self.template.place / _DECODING, tested)
+        return tested

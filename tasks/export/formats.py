@@ -4,37 +4,81 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-METRICS = "metrics.json"
+CARD, LABELS, METRICS = "README.md", "labels.txt", "metrics.json"
+#: Folder of the files of a Keras model in a template; an export has them as one ZIP file.
+KERAS_FOLDER = "keras"
 
 
 class ExportFormat(NamedTuple):
     """A format of a model."""
 
-    name: str  #: Name of its file or folder.
+    name: str  #: Name in figures and, but for the SavedModel, of its file.
     description: str  #: Its input and its precision, for the model card.
     bar: float  #: Share of all photos on which it should predict the same label as the pipeline, apart from ties.
     precision: str  #: The precision of its network.
     decodes: bool  #: Whether it takes photos' files, and decodes them.
+    files: tuple[str, ...]  #: Its files and folders in an export.
+    with_head: tuple[str, ...]  #: Files of its template that may have the numbers of a head; one of them has.
 
 
 _FILES, _PIXELS = "photos' files (JPEG, PNG), computes in float32", "pixels, computes in"
-SAVED_MODEL = ExportFormat("saved_model", _FILES, 0.99, "float32", decodes=True)
-KERAS = ExportFormat("model.keras", _FILES, 0.99, "float32", decodes=True)
-TFLITE = ExportFormat("model.tflite", f"{_PIXELS} float32", 0.99, "float32", decodes=False)
-TFLITE_INT8 = ExportFormat("model-int8.tflite", f"{_PIXELS} int8, its head in float32", 0.97, "int8", decodes=False)
-FORMATS = (SAVED_MODEL, KERAS, TFLITE, TFLITE_INT8)
+SAVED_MODEL = ExportFormat(
+    "saved_model",
+    _FILES,
+    0.99,
+    "float32",
+    decodes=True,
+    files=("saved_model.pb", "variables"),
+    with_head=("saved_model.pb",),
+)
+KERAS = ExportFormat(
+    "model.keras",
+    _FILES,
+    0.99,
+    "float32",
+    decodes=True,
+    files=("model.keras", "photo_layers.py"),
+    with_head=(f"{KERAS_FOLDER}/model.weights.h5",),
+)
+TFLITE = ExportFormat(
+    "model.tflite",
+    f"{_PIXELS} float32",
+    0.99,
+    "float32",
+    decodes=False,
+    files=("model.tflite",),
+    with_head=("model.tflite",),
+)
+TFLITE_INT8 = ExportFormat(
+    "model-int8.tflite",
+    f"{_PIXELS} int8, its head in float32",
+    0.97,
+    "int8",
+    decodes=False,
+    files=("model-int8.tflite",),
+    with_head=("model-int8.tflite",),
+)
+OPENVINO = ExportFormat(
+    "model.xml",
+    f"{_PIXELS} float32 or bfloat16",
+    0.99,
+    "float32",
+    decodes=False,
+    files=("model.xml", "model.bin"),
+    with_head=("model.bin",),
+)
+FORMATS = (SAVED_MODEL, KERAS, TFLITE, TFLITE_INT8, OPENVINO)
 
 
 @dataclass(frozen=True)
 class Export:
     """The outcome of an export."""
 
-    formats: Mapping[str, Mapping[str, Any]]  #: Figures of each format by its name, from `tasks.export.parity.compare`.
+    formats: Mapping[str, Mapping[str, Any]]  #: Figures of each format by its name; see `tasks.export.parity`.
     left_out: Mapping[str, int]  #: Test photos that the formats that decode were not tested on, by reason.
     converted: int  #: Test photos that were converted to PNG for these formats.
     lacking: Mapping[str, str]  #: Reasons for missing formats, by their names.
-    refused: str | None  #: Reason for publishing no format; None if they were published.
-    files: Sequence[str] = (METRICS,)  #: Names of its files and folders.
+    refused: str | None  #: Reason for refusing all formats; None if they may be used.
 
     def metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json."""
@@ -44,7 +88,14 @@ class Export:
         """Return the details of the stage's manifest."""
         names = ("photos", "agreement", "disagreements", "accuracy")
         test = {name: {key: figures[key] for key in names} for name, figures in self.formats.items()}
-        return {"files": list(self.files), "test": test, **self._notes()}
+        return {"files": self.files(), "test": test, **self._notes()}
+
+    def files(self) -> list[str]:
+        """Return the names of the files and folders of the export."""
+        if self.refused or not self.formats:
+            return [METRICS]
+        own = (file for each in FORMATS if each.name in self.formats for file in each.files)
+        return sorted((CARD, LABELS, METRICS, *own))
 
     def _notes(self) -> dict[str, Any]:
         return {

@@ -94,13 +94,15 @@ def disagrees(format_: ExportFormat, figures: Mapping[str, Any]) -> bool:
 def find_refusal(figures: Mapping[str, Mapping[str, Any]], precision: str) -> str | None:
     """Return the reason for refusing an export: a format disagrees with the pipeline; None if none does.
 
-    If a format disagrees that computes in another precision than the model, the labels may be so hard to tell apart
-    that the precision alone decides between them. The export is not at fault: it may differ from the model as the
-    pipeline itself does in the export's precision, unless it is right on fewer photos.
+    A file must predict like the pipeline in the precision of the file. Where that is another precision than the
+    model's, the labels may be so hard to tell apart that the precision alone decides between them. The export is not at
+    fault: it may differ from the model as the pipeline itself does in the export's precision, unless it is right on
+    fewer photos.
 
     Args:
-        figures: Results of `compare` by the name of the format. A format of another precision than the model's can have
-            `in_its_precision` too: its comparison with the pipeline in that precision.
+        figures: Results of `compare` with the model by the name of the format. `in_its_precision` is the comparison of
+            the file with the pipeline in the file's precision, possibly on fewer photos; it may be missing where that
+            is the model's precision.
         precision: Precision of the model's own predictions.
     """
     for each in FORMATS:
@@ -112,22 +114,28 @@ def find_refusal(figures: Mapping[str, Mapping[str, Any]], precision: str) -> st
 
 
 def _find_fault(format_: ExportFormat, figures: Mapping[str, Any], precision: str) -> str | None:
-    in_precision = figures.get("in_its_precision")
+    own = figures.get("in_its_precision", figures)
+    if not format_.decodes and disagrees(format_, own):
+        return _disagreement(format_, own)
     if disagrees(format_, figures) and (
-        in_precision is None or disagrees(format_, in_precision) or _is_less_accurate(figures)
+        format_.precision == precision or disagrees(format_, own) or _is_less_accurate(figures)
     ):
-        return (
-            f"predicts another label than the model on {figures['disagreements']:,} of {figures['photos']:,} test "
-            f"photos, not counting {figures['ties']:,} ties: the bar is {format_.bar:.0%}, and chance explains at most "
-            f"{allowed_disagreements(figures['photos'], format_.bar):,}"
-        )
+        return _disagreement(format_, figures)
     # A format that decodes photos may differ by more: it reads no colour profiles.
-    if format_.precision == precision and not format_.decodes and figures["difference"] > _FAULT:
+    if not format_.decodes and own["difference"] > _FAULT:
         return (
-            f"predicts other probabilities than the model: they differ by {figures['difference']:.2f} in log-odds, and "
+            f"predicts other probabilities than the model: they differ by {own['difference']:.2f} in log-odds, and "
             f"rounding explains {_FAULT}"
         )
     return None
+
+
+def _disagreement(format_: ExportFormat, figures: Mapping[str, Any]) -> str:
+    return (
+        f"predicts another label than the model on {figures['disagreements']:,} of {figures['photos']:,} test "
+        f"photos, not counting {figures['ties']:,} ties: the bar is {format_.bar:.0%}, and chance explains at most "
+        f"{allowed_disagreements(figures['photos'], format_.bar):,}"
+    )
 
 
 def _is_less_accurate(figures: Mapping[str, Any]) -> bool:

@@ -1,11 +1,12 @@
 """The test photos of an export: the pipeline's predictions of them, their files and their pictures."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
+from itertools import islice, zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.bottleneck.views import Pixels
 from tasks.concurrency import map_ordered
-from tasks.decode.images import Picture
+from tasks.decode.images import Picture, read_pixels
 from tasks.decode.photo_file import MAX_BYTES, Photo, decode_file
+from tasks.decode.photos import open_stores, read_pictures
 from tasks.decode.settings import DecodeSettings
 from tasks.decode.worker_pool import work_on_photos
 from tasks.evaluate.predictions import label_indices, predictions_intact, probability_matrix, read_predictions
@@ -24,6 +27,7 @@ from tasks.hardware import available_cores
 from tasks.paths import AnyPath
 from tasks.snapshot.labels import to_label
 from tasks.snapshot.photo_io import read_photo
+from tasks.storage.layout import DataRoot
 from tasks.storage.remote_listing import StoreUnreachableError
 from tasks.train.head import Floats
 
@@ -98,12 +102,39 @@ class PhotoFiles(NamedTuple):
     converted: int  #: Number of files that were converted to PNG.
 
 
-class ExportPhotos(NamedTuple):
-    """The test photos of an export."""
+@dataclass(frozen=True)
+class StoredPictures:
+    """The pictures of photos in the decoded stores."""
 
-    reference: ReferencePhotos  #: The photos with the pipeline's predictions, N.
-    files: PhotoFiles  #: The files of those that could be read, for formats that decode.
-    pictures: list[bytes]  #: Encoded pictures of all photos, N, for formats that take pixels.
+    root: DataRoot
+    decodes: Sequence[DecodeSettings]  #: The ways in which they were decoded.
+
+    def read(self, keys: Sequence[str], decode: DecodeSettings) -> Pixels:
+        """Read the pictures of N photos: uint8 [N, S, S, 3].
+
+        Raises:
+            StoreError: The store has lost some of them, or is damaged.
+        """
+        store = open_stores(self.root, decode).decoded
+        pictures = read_pictures(store, keys)
+        store.check(len(pictures), len(keys), "pictures")
+        return np.stack([read_pixels(pictures[key]) for key in keys])
+
+    def formats(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the format and the mode of photos' files by their keys, such as `JPEG RGB`."""
+        store = open_stores(self.root, self.decodes[0]).decoded
+        tables = store.rows(pa.array(sorted(keys), pa.string()), ["sha256", "format", "mode"])
+        rows = [row for table in tables for row in table.to_pylist()]
+        return {row["sha256"]: f"{row['format']} {row['mode']}" for row in rows}
+
+
+def choose_sample(photos: ReferencePhotos, formats: Mapping[str, str], count: int) -> ReferencePhotos:
+    """Choose at most `count` photos: in turn one of each label and format of files, given by the photos' keys."""
+    groups: dict[tuple[int, str], list[int]] = {}
+    for index, (key, label) in enumerate(zip(photos.keys, photos.truth.tolist(), strict=True)):
+        groups.setdefault((label, formats.get(key, "")), []).append(index)
+    turns = (index for turn in zip_longest(*groups.values()) for index in turn if index is not None)
+    return photos.take(sorted(islice(turns, count)))
 
 
 def read_files(photos: ReferencePhotos, folder: AnyPath, convert: Convert | None = None) -> PhotoFiles:

@@ -1,8 +1,6 @@
 """Luigi task of the export stage."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.evaluate.task import EvaluateHead
@@ -13,7 +11,7 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.manifests import StageResult
 from tasks.stage import RunStageTask
-from tasks.storage.files import is_there, sweep
+from tasks.storage.files import sweep
 
 
 class ExportModel(RunStageTask):
@@ -50,30 +48,22 @@ class ExportModel(RunStageTask):
 
     def work(self, progress: Progress) -> StageResult:
         """Write the model in every format, and test each."""
-        exported = self.is_published() and is_there(self.manifest_path().parent)
-        published = self.manifest().details if exported else None
         with progress.preparing("imports"):
-            from tasks.export.export import ExportInputs, export_model, retest_export
+            from tasks.export.export import ExportInputs, export_model
             from tasks.predict.models import read_model
 
-        # A killed export leaves its temporary folder beside the final one.
+        # A killed export leaves temporary files.
         sweep(self.model())
         model = read_model(self.model(), self.context.weight_paths)
-        max_pixels = self.context.max_pixels
-        inputs = ExportInputs(self.requires().results(), self.context.photo_folder, self.root, max_pixels)
-        if published is None:
-            return self._outcome(export_model(model, inputs, progress).details(), new=True)
-        retested = retest_export(model, inputs, published, progress)
-        return self._outcome(retested.details() if retested else published, new=retested is not None)
-
-    def _outcome(self, details: Mapping[str, Any], *, new: bool) -> StageResult:
+        inputs = ExportInputs(self.requires().results(), self.context.photo_folder, self.root, self.context.max_pixels)
+        details = export_model(model, inputs, progress).details()
         photos = max((figures["photos"] for figures in details["test"].values()), default=0)
         return StageResult(
             key=self.model().name,
             snapshot=self.snapshot,
             settings=asdict(self.settings),
             photos=photos,
-            new=photos if new else 0,
-            reused=0 if new else photos,
+            new=photos,
+            reused=0,
             details=details,
         )

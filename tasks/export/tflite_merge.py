@@ -7,6 +7,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools.flatbuffer_utils import convert_object_to_bytearray
 
+#: Version of TFLite's format.
+_VERSION = 3
+
 
 class MergedPart:
     """A TFLite model of one subgraph to merge; its weights are stored once, however often it is called."""
@@ -23,15 +26,25 @@ class MergedPart:
 
 
 class MergedModel:
-    """Builds a TFLite model from parts; the inputs of the first one are those of the merged model."""
+    """Builds a TFLite model from parts."""
 
-    def __init__(self, first: MergedPart) -> None:
-        self._model = schema.ModelT(version=first.model.version, description="chain")
+    def __init__(self) -> None:
+        self._model = schema.ModelT(version=_VERSION, description="chain")
         # TFLite requires the first buffer to be empty.
         self._model.buffers, self._model.operatorCodes = [schema.BufferT()], []
         self._graph = schema.SubGraphT(name="main", tensors=[], operators=[])
         self._model.subgraphs = [self._graph]
-        self.inputs = [self._add_tensor(first, tensor) for tensor in first.graph.inputs]
+        self._inputs: list[int] = []
+
+    def add_input(self, part: MergedPart) -> int:
+        """Add an input like that of a part of one input, and return its index."""
+        self._inputs.append(self._add_tensor(part, part.graph.inputs[0]))
+        return self._inputs[-1]
+
+    def shape(self, tensor: int) -> Sequence[int]:
+        """Return the shape of a tensor."""
+        shape: Sequence[int] = self._graph.tensors[tensor].shape
+        return shape
 
     def call(self, part: MergedPart, inputs: Sequence[int]) -> list[int]:
         """Call a part with tensors of the merged model, and return the indices of its outputs."""
@@ -51,7 +64,7 @@ class MergedModel:
 
     def finish(self, outputs: Sequence[int]) -> bytes:
         """Return the TFLite model with these tensors as its outputs."""
-        self._graph.inputs = np.array(self.inputs, np.int32)
+        self._graph.inputs = np.array(self._inputs, np.int32)
         self._graph.outputs = np.array(outputs, np.int32)
         return bytes(convert_object_to_bytearray(self._model))
 
