@@ -15,7 +15,7 @@ from tasks.catalog import Dataset, backbone_names, find_backbone
 from tasks.concurrency import map_ordered
 from tasks.evaluate.metrics import wilson_interval
 from tasks.evaluate.predictions import read_predictions
-from tasks.export.formats import FORMATS, Export
+from tasks.export.formats import FORMATS, Export, input_names
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
 from tasks.shards.manifests import find_manifest, read_manifest
@@ -24,10 +24,9 @@ from tasks.storage.files import listed, read_json
 from tasks.storage.layout import DataRoot
 from tasks.train.settings import TrainSettings
 
-
 #: Files read at once: on an object store, each read waits for the answer of the store.
 _READ_AT_ONCE = 16
-_SOFTWARE = ("tensorflow", "keras", "ai-edge-litert", "pillow", "numpy")
+_SOFTWARE = ("tensorflow", "keras", "ai-edge-litert", "openvino", "pillow", "numpy")
 
 
 def write_labels(labels: tuple[str, ...], path: Path) -> None:
@@ -38,7 +37,7 @@ def write_labels(labels: tuple[str, ...], path: Path) -> None:
 def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot, path: Path) -> None:
     """Write the card of a model."""
     metrics = read_json(evaluation / "metrics.json")
-    head, (backbone,) = isinstance(model.settings, TrainSettings), model.settings.backbones
+    head, training = isinstance(model.settings, TrainSettings), read_manifest(model.folder / "manifest.json")
     text = (
         _environment()
         .get_template("card.md.j2")
@@ -46,16 +45,19 @@ def write_card(model: Model, export: Export, evaluation: AnyPath, root: DataRoot
             model=model,
             head=head,
             views=len(model.settings.predicting_views) if isinstance(model.settings, TrainSettings) else 1,
-            backbone=backbone,
-            backbone_licence=backbone_licence(backbone),
+            backbones=model.settings.backbones,
+            names=" + ".join(backbone.name for backbone in model.settings.backbones),
+            inputs=list(zip(input_names(len(model.decodes)), model.decodes, strict=True)),
+            temperature=training.details.get("temperature"),
             dataset=dataset_of(model.snapshot, root),
             photos=_count_photos(evaluation),
             export=export,
+            tested_with=export.tested_with or model.key,
             formats={each.name: each.description for each in FORMATS},
             escaped=any(_escape_line(label) != label for label in model.labels),
             test=metrics["test"],
             crossed=metrics["cross_validation"],
-            training=read_manifest(model.folder / "manifest.json"),
+            training=training,
             software=", ".join(f"{name} {version(name)}" for name in _SOFTWARE),
             settings=json.dumps(asdict(model.settings), indent=2, ensure_ascii=False),
         )
@@ -72,6 +74,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         cell=escape_cell,
+        licence=backbone_licence,
         percent=_percent,
         interval=_interval,
         recall_interval=_recall_interval,

@@ -9,6 +9,7 @@ from tasks.backbone.kinds import KINDS
 from tasks.backbone.kinds.base import TrainableKind
 from tasks.backbone.load import Network, build_model, load_network
 from tasks.decode.settings import DecodeSettings
+from tasks.export.formats import input_names
 from tasks.predict.models import Model
 from tasks.runtime.tensorflow_import import freeze, keras, tf
 from tasks.train.head import Head
@@ -42,16 +43,11 @@ class Classifier:
         """All branches, by crop."""
         return [branch for crop in self.crops for branch in crop]
 
-    def input_names(self) -> list[str]:
-        """Names of the inputs that take pixels: `pixels`, or `pixels_1` and so on."""
-        count = len(self.decodes)
-        return ["pixels"] if count == 1 else [f"pixels_{number}" for number in range(1, count + 1)]
-
     def input_specs(self, photos: int | None) -> list[Any]:
         """Specifications of the inputs for so many photos; None for any number."""
         return [
             tf.TensorSpec((photos, decode.size, decode.size, 3), tf.uint8, name)
-            for decode, name in zip(self.decodes, self.input_names(), strict=True)
+            for decode, name in zip(self.decodes, input_names(len(self.decodes)), strict=True)
         ]
 
     def probabilities(self, *pixels: Any) -> Any:

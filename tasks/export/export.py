@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from tasks.bottleneck.precision import Precision
 from tasks.decode.images import MAX_PIXELS
 from tasks.export.card import write_card, write_labels
 from tasks.export.formats import CARD, FORMATS, LABELS, METRICS, Export
@@ -18,7 +19,7 @@ from tasks.export.photos import (
     read_files,
     read_reference,
 )
-from tasks.export.precision_vectors import predict_in
+from tasks.export.precision_vectors import PrecisionPredictor
 from tasks.export.runners import run_pixels
 from tasks.export.template import Template, open_template
 from tasks.paths import AnyPath
@@ -103,7 +104,14 @@ class _Test:
             own = compare(expected.find(sample.keys), probabilities)
             figures[each.name] = {**compare(self._reference, expected.probabilities), "in_its_precision": own}
         refused = find_refusal(figures, self._precision)
-        return Export(figures, decoding["left_out"], decoding["converted"], self.template.lacking, refused)
+        return Export(
+            formats=figures,
+            left_out=decoding["left_out"],
+            converted=decoding["converted"],
+            lacking=self.template.lacking,
+            refused=refused,
+            tested_with=decoding["model"],
+        )
 
     @cached_property
     def _reference(self) -> ReferencePhotos:
@@ -133,7 +141,9 @@ class _Test:
     def _predict_in(self, precision: str) -> Floats:
         keys = self._reference.keys
         if isinstance(self.model.settings, TrainSettings):
-            return predict_in(precision, self.model, keys, self._pictures, self.progress)
+            return PrecisionPredictor(cast("Precision", precision), self.model, self._pictures, self.progress).predict(
+                keys
+            )
         from tasks.export.tensorflow_runners import predict_in_int8
 
         return predict_in_int8(self.model, self._pictures.read(keys, self.model.decodes[0]))

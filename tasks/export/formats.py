@@ -1,6 +1,6 @@
 """The formats that a model is exported in, and the outcome of an export."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -70,6 +70,11 @@ OPENVINO = ExportFormat(
 FORMATS = (SAVED_MODEL, KERAS, TFLITE, TFLITE_INT8, OPENVINO)
 
 
+def input_names(count: int) -> list[str]:
+    """Names of the inputs of files that take pixels: `pixels`, or `pixels_1` and so on."""
+    return ["pixels"] if count == 1 else [f"pixels_{number}" for number in range(1, count + 1)]
+
+
 @dataclass(frozen=True)
 class Export:
     """The outcome of an export."""
@@ -79,6 +84,7 @@ class Export:
     converted: int  #: Test photos that were converted to PNG for these formats.
     lacking: Mapping[str, str]  #: Reasons for missing formats, by their names.
     refused: str | None  #: Reason for refusing all formats; None if they may be used.
+    tested_with: str | None = None  #: Key of the model that the formats that decode were tested with.
 
     def metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json."""
@@ -103,6 +109,7 @@ class Export:
             "converted": self.converted,
             "lacking": dict(self.lacking),
             "refused": self.refused,
+            "tested_with": self.tested_with,
         }
 
 

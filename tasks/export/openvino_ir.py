@@ -12,7 +12,7 @@ from openvino import opset15 as ops
 from tasks.bottleneck.openvino_forward import GRAPH, WEIGHTS
 from tasks.errors import ModelError
 from tasks.export.classifier import Branch, Classifier
-from tasks.export.formats import OPENVINO
+from tasks.export.formats import OPENVINO, input_names
 from tasks.runtime.openvino_import import ov
 from tasks.train.head import Head
 
@@ -29,7 +29,7 @@ def write_openvino(classifier: Classifier, networks: Sequence[bytes], folder: Pa
         ModelError: OpenVINO computes a network for single photos only.
     """
     inputs = []
-    for decode, name in zip(classifier.decodes, classifier.input_names(), strict=True):
+    for decode, name in zip(classifier.decodes, input_names(len(classifier.decodes)), strict=True):
         pixels = ops.parameter([-1, decode.size, decode.size, 3], np.uint8, name=name)
         pixels.set_layout(ov.Layout("NHWC"))
         pixels.output(0).set_names({name})

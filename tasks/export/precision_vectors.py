@@ -6,7 +6,7 @@ computes only those of new test photos, and applies its head to all of them.
 
 import io
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -37,78 +37,71 @@ class _Vectors(NamedTuple):
     keys: npt.NDArray[np.str_]  #: The photos' sha256, [N].
     numbers: Numbers  #: Stored numbers of the plain views: uint8 or int16 [N, V, D].
 
+    def joined(self, others: "_Vectors") -> "_Vectors":
+        """Return these photos and others."""
+        return _Vectors(np.concatenate([self.keys, others.keys]), np.concatenate([self.numbers, others.numbers]))
+
     def find(self, keys: Sequence[str]) -> Numbers:
         """Return the numbers of some of the photos, in the order of their keys."""
         order = np.argsort(self.keys)
         return self.numbers[order[np.searchsorted(self.keys, keys, sorter=order)]]
 
 
-def predict_in(
-    precision: str, model: Model, keys: Sequence[str], pictures: StoredPictures, progress: Progress
-) -> Floats:
-    """Predict N photos with a head as the pipeline does in another precision.
+@dataclass(frozen=True)
+class PrecisionPredictor:
+    """Predicts photos with a head as the pipeline does in another precision."""
 
-    Returns:
-        float32 [N, C].
+    precision: Precision
+    model: Model  #: The model; it has a head.
+    pictures: StoredPictures  #: The pictures of the photos.
+    progress: Progress
 
-    Raises:
-        BackboneError: The backbone's weights are missing or have changed, or cannot be computed in this precision.
-        StoreError: The decoded store, or a cached network, is damaged.
-    """
-    settings = cast("TrainSettings", model.settings)
-    columns = columns_of(settings)
-    views = sum(crop.all_views for crop in settings.crops)
-    numbers = np.zeros((len(keys), views, len(columns.steps)), columns.dtype)
-    for part in parts_of(settings):
-        own = _embed(cast("Precision", precision), part.bottleneck, model, keys, pictures, progress)
-        numbers[:, part.views.start : part.views.start + own.shape[1], part.numbers] = own
-    return load_head(model.folder).probabilities(head_values(numbers, settings, columns))
+    def predict(self, keys: Sequence[str]) -> Floats:
+        """Predict N photos, given by their keys: float32 [N, C].
 
+        Raises:
+            BackboneError: The weights are missing or have changed, or cannot be computed in this precision.
+            StoreError: The decoded store, or a cached network, is damaged.
+        """
+        settings = cast("TrainSettings", self.model.settings)
+        columns = columns_of(settings)
+        views = sum(crop.all_views for crop in settings.crops)
+        numbers = np.zeros((len(keys), views, len(columns.steps)), columns.dtype)
+        for part in parts_of(settings):
+            own = self._embed(keys, part.bottleneck)
+            numbers[:, part.views.start : part.views.start + own.shape[1], part.numbers] = own
+        return load_head(self.model.folder).probabilities(head_values(numbers, settings, columns))
 
-def _embed(
-    precision: Precision,
-    bottleneck: BottleneckSettings,
-    model: Model,
-    keys: Sequence[str],
-    pictures: StoredPictures,
-    progress: Progress,
-) -> Numbers:
-    """Read the bottlenecks of photos in a precision, and compute and keep those that are missing."""
-    own = pictures.root.bottleneck(bottleneck.key)
-    file = own / f"vectors-{precision}.npz"
-    known = _read(file)
-    there = set() if known is None else set(known.keys.tolist())
-    if missing := [key for key in keys if key not in there]:
-        settings = replace(bottleneck, precision=precision)
-        folder = pictures.root.bottleneck(settings.key) if precision == "int8" else own
-        forward = open_forward(settings, model.weights_of(bottleneck.backbone), folder, progress)
-        new = _Vectors(np.array(missing), _compute(forward, settings, missing, pictures, progress))
-        known = new if known is None else _Vectors(*map(np.concatenate, zip(new, known, strict=True)))
-        _publish(file, known, keys)
-    assert known is not None
-    return known.find(keys)
+    def _embed(self, keys: Sequence[str], bottleneck: BottleneckSettings) -> Numbers:
+        """Read the bottlenecks of photos, and compute and keep those that are missing."""
+        own = self.pictures.root.bottleneck(bottleneck.key)
+        file = own / f"vectors-{self.precision}.npz"
+        known = _read(file)
+        there = set() if known is None else set(known.keys.tolist())
+        missing = [key for key in keys if key not in there]
+        if known is None or missing:
+            settings = replace(bottleneck, precision=self.precision)
+            folder = self.pictures.root.bottleneck(settings.key) if self.precision == "int8" else own
+            forward = open_forward(settings, self.model.weights_of(bottleneck.backbone), folder, self.progress)
+            new = _Vectors(np.array(missing), self._compute(missing, settings, forward))
+            known = new if known is None else known.joined(new)
+            _publish(file, known, keys)
+        return known.find(keys)
 
+    def _compute(self, keys: Sequence[str], settings: BottleneckSettings, forward: Forward) -> Numbers:
+        self.progress.start(len(keys), "photo")
 
-def _compute(
-    forward: Forward,
-    settings: BottleneckSettings,
-    keys: Sequence[str],
-    pictures: StoredPictures,
-    progress: Progress,
-) -> Numbers:
-    progress.start(len(keys), "photo")
+        def embed(batch: Sequence[str]) -> Numbers:
+            pixels = self.pictures.read(batch, settings.decode)
+            averages = np.stack([forward(view) for view in draw_views([], pixels, settings.views)], axis=1)
+            return quantise(averages, settings.quantisation, list(batch))
 
-    def embed(batch: Sequence[str]) -> Numbers:
-        pixels = pictures.read(batch, settings.decode)
-        averages = np.stack([forward(view) for view in draw_views([], pixels, settings.views)], axis=1)
-        return quantise(averages, settings.quantisation, list(batch))
-
-    batches = (keys[start : start + forward.batch_size] for start in range(0, len(keys), forward.batch_size))
-    computed = []
-    for numbers in map_ordered(embed, batches, forward.workers):
-        computed.append(numbers)
-        progress.advance(len(numbers))
-    return np.concatenate(computed)
+        batches = (keys[start : start + forward.batch_size] for start in range(0, len(keys), forward.batch_size))
+        computed = []
+        for numbers in map_ordered(embed, batches, forward.workers):
+            computed.append(numbers)
+            self.progress.advance(len(numbers))
+        return np.concatenate(computed)
 
 
 def _read(file: AnyPath) -> _Vectors | None:

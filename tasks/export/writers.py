@@ -13,7 +13,16 @@ from tasks.bottleneck.openvino_forward import convert_network, openvino_network
 from tasks.errors import BackboneError, ModelError
 from tasks.export import layers
 from tasks.export.classifier import Branch, Classifier, freeze_classifier
-from tasks.export.formats import KERAS, KERAS_FOLDER, OPENVINO, SAVED_MODEL, TFLITE, TFLITE_INT8, ExportFormat
+from tasks.export.formats import (
+    KERAS,
+    KERAS_FOLDER,
+    OPENVINO,
+    SAVED_MODEL,
+    TFLITE,
+    TFLITE_INT8,
+    ExportFormat,
+    input_names,
+)
 from tasks.export.openvino_ir import write_openvino
 from tasks.export.tflite_merge import MergedModel, MergedPart
 from tasks.predict.models import Model
@@ -130,8 +139,9 @@ def save_saved_model(classifier: Classifier, labels: tuple[str, ...], folder: Pa
     module.shared = {
         node.name: tf.Variable(tf.make_ndarray(node.attr["value"].tensor), trainable=False) for node in shared
     }
-    for node in shared:
-        nodes.remove(node)
+    kept = [node for node in nodes if node.name not in module.shared]
+    del nodes[:]
+    nodes.extend(kept)
 
     def serve(photos: Any) -> dict[str, Any]:
         pixels = [tf.cast(decoder.call(photos), tf.uint8) for decoder in decoders]
@@ -162,7 +172,7 @@ def save_keras(classifier: Classifier, labels: tuple[str, ...], folder: Path) ->
     photos = keras.Input((), dtype="string", name=INPUT)
     pixels = [
         layers.PhotoDecoder(**asdict(decode), name=f"decode_{name}")(photos)
-        for decode, name in zip(classifier.decodes, classifier.input_names(), strict=True)
+        for decode, name in zip(classifier.decodes, input_names(len(classifier.decodes)), strict=True)
     ]
     head = _keras_head(classifier.head)
     outputs = []
@@ -202,6 +212,10 @@ def _to_tflite(branch: Branch, size: int) -> bytes:
         ) from exc
 
 
+def _mirror(pixels: Any) -> Any:
+    return pixels[:, :, ::-1]
+
+
 def merge_tflite(parts: Sequence[MergedPart], classifier: Classifier) -> bytes:
     """Append the head, in float32, to the networks of the branches, each of which is run on each view.
 
@@ -220,8 +234,8 @@ def merge_tflite(parts: Sequence[MergedPart], classifier: Classifier) -> bytes:
     part_of = {branch.pixels: part for branch, part in zip(classifier.branches, parts, strict=True)}
     views = [[merged.add_input(part_of[number])] for number in range(len(classifier.decodes))]
     if classifier.views == 2:
-        for own, pixels in zip(views, classifier.input_specs(1), strict=True):
-            own += merged.call(MergedPart(convert_to_tflite(lambda plain: plain[:, :, ::-1], [pixels])), own)
+        mirrors = [MergedPart(convert_to_tflite(_mirror, [pixels])) for pixels in classifier.input_specs(1)]
+        views = [[*plain, *merged.call(mirror, plain)] for plain, mirror in zip(views, mirrors, strict=True)]
     averages: list[list[int]] = []
     first_only = classifier.head is not None and not classifier.head.rooted
     width = len(classifier.crops[0])

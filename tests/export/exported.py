@@ -5,13 +5,17 @@ from pathlib import Path
 
 from tasks.export.export import ExportInputs, export_model
 from tasks.export.formats import Export
+from tasks.export.template import Template, open_template
 from tasks.predict.models import Model, read_model
-from tasks.progress import NullProgress, Progress
+from tasks.progress import NullProgress
+from tasks.train.head import load_head
+from tasks.train.settings import TrainSettings
 from tests.predict.trained import Trained
 
-FILES = ["README.md", "labels.txt", "metrics.json", "model-int8.tflite", "model.keras", "model.tflite"]
-FILES += ["photo_layers.py", "saved_model"]
-FORMATS = {"saved_model", "model.keras", "model.tflite", "model-int8.tflite"}
+FILES = ["README.md", "labels.txt", "metrics.json", "model-int8.tflite", "model.bin", "model.keras", "model.tflite"]
+FILES += ["model.xml", "photo_layers.py", "saved_model.pb", "variables"]
+PUBLISHED = ["README.md", "labels.txt", "metrics.json"]
+FORMATS = {"saved_model", "model.keras", "model.tflite", "model-int8.tflite", "model.xml"}
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,21 @@ class Exported:
         """The model."""
         return read_model(self.trained.folder)
 
+    @property
+    def template(self) -> Template:
+        """The template of the model."""
+        return open_template(self.model, self.trained.root, NullProgress())
 
-def export(trained: Trained, progress: Progress | None = None) -> Exported:
+    def write(self, folder: Path) -> Path:
+        """Write the files into a new folder."""
+        folder.mkdir()
+        head = load_head(self.trained.folder) if isinstance(self.model.settings, TrainSettings) else None
+        self.template.write_files(head, folder)
+        return folder
+
+
+def export(trained: Trained) -> Exported:
     model = read_model(trained.folder)
     source = ExportInputs(trained.results, trained.photos, trained.root)
-    done = export_model(model, source, progress or NullProgress())
+    done = export_model(model, source, NullProgress())
     return Exported(trained, trained.root.export(model.key), done)

@@ -14,13 +14,14 @@ from tasks.backbone.prepare import prepare_own
 from tasks.backbone.request import BackboneRequest
 from tasks.bottleneck.litert_forward import LiteRTForward, int8_network
 from tasks.bottleneck.settings import BottleneckSettings
-from tasks.export.classifier import find_obstacle, freeze_classifier, open_classifier
-from tasks.export.writers import to_int8_tflite
+from tasks.export.classifier import Classifier, freeze_classifier, open_classifier
+from tasks.export.tflite_merge import MergedPart
+from tasks.export.writers import merge_tflite
 from tasks.predict.models import Model
 from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
 from tasks.runtime.tensorflow_import import keras, tf
-from tasks.train.head import Head, save_head
+from tasks.train.head import Head, load_head, save_head
 from tasks.train.network import Network, build_network, save_network
 from tasks.train.settings import ClassicRecipe, LdaRecipe, TrainSettings
 from tests.backbone.networks import SIZE, classifier, export, freeze_model, headless, save
@@ -64,9 +65,14 @@ def patches(size: int = SIZE) -> npt.NDArray[np.uint8]:
     return colours.repeat(size // 2, axis=1).repeat(size // 2, axis=2)
 
 
+def open_trained(model: Model) -> Classifier:
+    """Open the classifier of a model with its own head."""
+    return open_classifier(model, load_head(model.folder) if isinstance(model.settings, TrainSettings) else None)
+
+
 def assert_predicts_like_the_pipeline(model: Model, pixels: npt.NDArray[np.uint8]) -> None:
     """Compare the predictions; only the pipeline quantises square roots."""
-    graph = freeze_classifier(open_classifier(model))
+    graph = freeze_classifier(open_trained(model))
     expected = Predictor(model, NullProgress()).predict([pixels])
     np.testing.assert_allclose(tf.function(graph.call)(pixels), expected, atol=0.005)
     # If all were the same, any function of the pixels would pass.
@@ -88,26 +94,9 @@ def test_head_on_every_kind_of_backbone_predicts_like_the_pipeline(
     kind: str, views: int, recipe: LdaRecipe | ClassicRecipe, tmp_path: Path
 ) -> None:
     model = add_head(save_backbone(kind, tmp_path), views, tmp_path / "head", recipe)
-    assert (open_classifier(model).keras_model is not None) == (kind == "keras_file")
+    ((branch,),) = open_trained(model).crops
+    assert (branch.keras_model is not None) == (kind == "keras_file")
     assert_predicts_like_the_pipeline(model, patches())
-
-
-def test_model_of_several_backbones_or_of_two_crops_cannot_be_exported(tmp_path: Path) -> None:
-    model = add_head(save_backbone("keras_file", tmp_path), 2, tmp_path / "head")
-    settings = model.settings
-    assert isinstance(settings, TrainSettings)
-    (plain,) = settings.bottlenecks
-    other = replace(plain, backbone=replace(plain.backbone, name="other"))
-    stretched = replace(plain, backbone=replace(plain.backbone, crop="stretch"))
-
-    def obstacle(bottlenecks: tuple[BottleneckSettings, ...], recipe: LdaRecipe | ClassicRecipe = LDA) -> str | None:
-        return find_obstacle(replace(model, settings=replace(settings, bottlenecks=bottlenecks, recipe=recipe)))
-
-    assert obstacle((plain,)) is None
-    assert "It predicts from mine and other, and a model of several backbones" in str(obstacle((plain, other)))
-    assert "from two crops of a photo (--views 4)" in str(obstacle((plain, stretched)))
-    # The classic head takes one view.
-    assert obstacle((plain, stretched), CLASSIC) is None
 
 
 def test_fine_tuned_network_predicts_like_the_pipeline(tmp_path: Path) -> None:
@@ -126,7 +115,7 @@ def test_int8_network_of_several_layers_gives_the_head_the_layers_that_it_takes(
     recipe: LdaRecipe | ClassicRecipe, tmp_path: Path
 ) -> None:
     model = add_head(save_backbone("keras_file", tmp_path), 2, tmp_path / "head", recipe)
-    (prepared,), opened = model.prepared, open_classifier(model)
+    (prepared,), opened = model.prepared, open_trained(model)
     int8 = int8_network(prepared, model.decodes[0], tmp_path / "store", NullProgress())
     pixels, forward = patches(), LiteRTForward(int8, 1)
     averages = np.stack([forward(view) for view in (pixels, pixels[:, :, ::-1])][: opened.views], axis=1)
@@ -134,5 +123,6 @@ def test_int8_network_of_several_layers_gives_the_head_the_layers_that_it_takes(
     used = averages[..., : len(opened.head.weights)]
     values = np.sign(used) * np.sqrt(np.abs(used)) if opened.head.rooted else used
     expected = scipy.special.softmax(values @ opened.head.weights + opened.head.biases, axis=-1).mean(axis=1)
-    np.testing.assert_allclose(LiteRTForward(to_int8_tflite(int8, opened), 1)(pixels), expected, atol=1e-5)
+    merged = merge_tflite([MergedPart(int8)], opened)
+    np.testing.assert_allclose(LiteRTForward(merged, 1)(pixels), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.05

@@ -15,20 +15,27 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.evaluate.settings import EvaluateSettings
-from tasks.export.classifier import find_obstacle
-from tasks.export.export import temporary_files_in
-from tasks.export.formats import explain_lacking
+from tasks.export.classifier import open_classifier
+from tasks.export.formats import FORMATS as ALL
 from tasks.export.task import ExportModel
+from tasks.export.template import temporary_files_in
 from tasks.export.writers import write_formats
-from tasks.predict.models import Model, read_model
+from tasks.hardware import find_hardware
+from tasks.predict.models import Model
 from tasks.progress import NullProgress
 from tasks.run_context import RunContext
+from tasks.runtime.openvino_import import ov
 from tasks.runtime.tensorflow_import import keras, tf
+from tasks.storage.files import publish_json, read_json
 from tasks.storage.layout import DataRoot
+from tasks.storage.removal import remove
+from tasks.train.head import load_head
+from tasks.train.settings import LdaRecipe
 from tests.bottleneck.networks import singular_values
-from tests.export.exported import FILES, FORMATS, Exported, export
+from tests.export.exported import FILES, FORMATS, PUBLISHED, Exported, export
 from tests.export.test_classifier import add_head
-from tests.predict.trained import Trained, Way, train
+from tests.predict.trained import CLASSIC, Trained, Way, train
+from tests.support.repository import REPOSITORY
 from tests.train.tiny import LABELS
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")]
@@ -47,24 +54,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return export(train(tmp_path_factory.mktemp("head"), Way("float32")))
 
 
-class Killed(NullProgress):
-    """Ends the export at the first photo."""
-
-    def start(self, total: int, unit: str) -> None:  # noqa: ARG002 (the signature of Progress)
-        """Begin a part of the work."""
-        if unit == "photo":
-            raise KeyboardInterrupt
-
-
 def copied(trained: Trained, folder: Path) -> Trained:
-    """Copy the data root without exports, to change it."""
-    shutil.copytree(trained.root.path, folder / "data", ignore=shutil.ignore_patterns("export"))
+    """Copy the data root without exports and their tests, to change it."""
+    shutil.copytree(trained.root.path, folder / "data", ignore=shutil.ignore_patterns("export", "decoding.json"))
     root = replace(trained.root, path=folder / "data")
     return Trained(root, trained.photos, root.train(trained.folder.name), root.evaluate(trained.results.name))
 
 
-def test_every_format_is_written_and_predicts_like_the_pipeline(exported: Exported) -> None:
-    assert sorted(path.name for path in exported.folder.iterdir()) == FILES
+def test_every_format_is_written_and_predicts_like_the_pipeline(exported: Exported, tmp_path: Path) -> None:
+    assert sorted(path.name for path in exported.folder.iterdir()) == PUBLISHED
+    assert sorted([*PUBLISHED, *(path.name for path in exported.write(tmp_path / "files").iterdir())]) == FILES
     details = exported.export.details()
     assert details["files"] == FILES
     assert (details["left_out"], details["lacking"]) == ({}, {})
@@ -81,7 +80,9 @@ def test_every_format_is_written_and_predicts_like_the_pipeline(exported: Export
 
 
 def test_code_of_the_card_runs_without_this_project(exported: Exported, tmp_path: Path) -> None:
-    folder = shutil.copytree(exported.folder, tmp_path / "elsewhere")
+    folder = exported.write(tmp_path / "elsewhere")
+    for name in PUBLISHED:
+        shutil.copy(exported.folder / name, folder)
     (photo,) = list((exported.trained.photos / "red").glob("*.jpg"))[:1]
     shutil.copy(photo, folder / "photo.jpg")
     blocks = re.findall(r"```python\n(.+?)```", (folder / "README.md").read_text(), re.DOTALL)
@@ -98,20 +99,23 @@ def test_code_of_the_card_runs_without_this_project(exported: Exported, tmp_path
     key, rows = photo.relative_to(exported.trained.photos).as_posix(), exported.trained.evaluated().to_pylist()
     (expected,) = (row for row in rows if row["path"] == key)
     lines = [line for line in done.stdout.splitlines() if line.startswith(LABELS)]
-    assert len(lines) == 3
-    # The pixels for the TFLite model were not compressed, unlike pictures of the decoded store.
-    for line, most in zip(lines, (0.05, 0.05, 0.15), strict=True):
+    assert len(lines) == 4
+    # The pixels for the TFLite and OpenVINO models were not compressed, unlike pictures of the decoded store.
+    for line, most in zip(lines, (0.05, 0.05, 0.15, 0.15), strict=True):
         label, _, numbers = line.partition(" ")
         assert label == expected["predicted"]
         probabilities = [float(number) for number in numbers.strip("[] ").split()]
         np.testing.assert_allclose(probabilities, expected["probabilities"], atol=most)
 
 
-def test_keras_model_and_saved_model_take_image_bytes_and_return_label_and_probabilities(exported: Exported) -> None:
-    model = keras.saving.load_model(exported.folder / "model.keras", safe_mode=True)
+def test_keras_model_and_saved_model_take_image_bytes_and_return_label_and_probabilities(
+    exported: Exported, tmp_path: Path
+) -> None:
+    folder = exported.write(tmp_path / "files")
+    model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
     assert [tensor.name for tensor in model.inputs] == ["image_bytes"]
     assert set(model.output) == {"label", "probabilities"}
-    (signature,) = tf.saved_model.load(str(exported.folder / "saved_model")).signatures.items()
+    (signature,) = tf.saved_model.load(str(folder)).signatures.items()
     name, function = signature
     assert name == "serving_default", "TensorFlow Serving needs it"
     assert function.structured_input_signature[1] == {"image_bytes": tf.TensorSpec((None,), tf.string, "image_bytes")}
@@ -136,17 +140,110 @@ def export_task(trained: Trained, model: Model, photos: Path, run_id: str = "by 
     return ExportModel(context=context, settings=EvaluateSettings(model.settings, folds=0))
 
 
-def test_model_that_cannot_be_exported_has_a_reason_and_the_run_continues(tmp_path: Path) -> None:
-    trained = train(tmp_path, Way("float32", several=True))
-    model = read_model(trained.folder)
-    task = export_task(trained, model, trained.photos)
+def test_openvino_model_takes_any_number_of_photos_in_the_layout_that_its_model_server_needs(
+    exported: Exported, tmp_path: Path
+) -> None:
+    model = ov.Core().read_model(exported.write(tmp_path / "files") / "model.xml")
+    (pixels,), (probabilities,) = model.inputs, model.outputs
+    assert (pixels.get_any_name(), probabilities.get_any_name()) == ("pixels", "probabilities")
+    assert (str(pixels.partial_shape), pixels.get_element_type()) == ("[?,16,16,3]", ov.Type.u8)
+    assert str(model.get_parameters()[0].get_layout()) == "[N,H,W,C]"
+    assert str(probabilities.partial_shape) == "[?,2]"
+
+
+@pytest.mark.parametrize(
+    "way",
+    [Way("float32", several=True), Way("float32", recipe=CLASSIC), Way("bfloat16"), Way(None)],
+    ids=["two backbones and crops", "classic", "bfloat16", "fine-tuned network"],
+)
+def test_model_of_every_kind_is_exported_in_every_format(way: Way, tmp_path: Path) -> None:
+    if way.precision == "bfloat16" and not find_hardware().bfloat16:
+        pytest.skip("this processor does not compute in bfloat16")
+    done = export(train(tmp_path, way))
+    assert (done.export.refused, done.export.lacking, set(done.export.formats)) == (None, {}, FORMATS)
+    for each in ALL:
+        own = done.export.formats[each.name]["in_its_precision"]
+        assert own["agreement"] == 1.0, each.name
+        assert each.decodes or own["difference"] < 0.3, each.name
+    if way.several:
+        card = (done.folder / "README.md").read_text()
+        assert "4 views of a\nphoto: two crops, plain and mirrored" in card
+        assert '"pixels_1": ImageOps.fit(photo, (16, 16)' in " ".join(card.split())
+
+
+#: Exports a model in a process that has loaded nothing yet.
+EXPORT = """
+import sys
+from pathlib import Path
+from tasks.export.export import ExportInputs, export_model
+from tasks.predict.models import read_model
+from tasks.progress import NullProgress
+from tasks.storage.layout import DataRoot
+folder, evaluation, photos = map(Path, sys.argv[1:])
+done = export_model(read_model(folder), ExportInputs(evaluation, photos, DataRoot.above(folder)), NullProgress())
+print(done.refused, sorted({"tensorflow", "keras"} & set(sys.modules)))
+"""
+OTHER_HEAD = Way("float32", recipe=LdaRecipe(shrinkage=(10.0,), layer_weights=(1.0,)))
+
+
+def test_export_of_another_head_fills_the_template_without_loading_tensorflow(tmp_path: Path) -> None:
+    first = export(train(tmp_path, Way("float32")))
+    before = {path: path.stat().st_mtime_ns for path in first.template.folder.rglob("*")}
+    trained = train(tmp_path, OTHER_HEAD)
+    done = subprocess.run(
+        [sys.executable, "-c", EXPORT, trained.folder, trained.results, trained.photos],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "None []\n"), done.stderr
+    second = Exported(trained, trained.root.export(trained.folder.name), first.export)
+    assert trained.folder != first.trained.folder
+    assert {path: path.stat().st_mtime_ns for path in first.template.folder.rglob("*")} == before
+    folders = first.write(tmp_path / "first"), second.write(tmp_path / "second")
+    shared = "variables/variables.data-00000-of-00001"
+    assert (folders[0] / shared).samefile(folders[1] / shared)
+    for name in ("saved_model.pb", "model.tflite", "model-int8.tflite", "model.bin"):
+        one, other = (np.frombuffer((folder / name).read_bytes(), np.uint8) for folder in folders)
+        assert 0 < (one != other).sum() <= 4 * (8 + 1) * len(LABELS), name
+    photos = [path.read_bytes() for path in sorted(trained.photos.glob("*/*.jpg"))[:4]]
+    answers = [tf.saved_model.load(str(folder)).signatures["serving_default"] for folder in folders]
+    one, other = (answer(image_bytes=tf.constant(photos))["probabilities"].numpy() for answer in answers)
+    assert np.abs(one - other).max() > 1e-4
+
+
+def test_damaged_template_is_set_aside_and_written_again(exported: Exported, tmp_path: Path) -> None:
+    trained = copied(exported.trained, tmp_path)
+    task = export_task(trained, exported.model, trained.photos)
+    task.run()
+    place = replace(exported, trained=trained).template.folder
+    for path in place.rglob("variables.data*"):
+        data = bytearray(path.read_bytes())
+        data[100] ^= 1
+        path.write_bytes(data)
+    remove(trained.root.export(trained.folder.name), trained.root)
     task.run()
     assert task.complete()
-    details = task.manifest().details
-    assert (details["files"], details["test"], details["refused"]) == (["metrics.json"], {}, None)
-    assert set(details["lacking"]) == FORMATS
-    assert explain_lacking(details) == find_obstacle(model)
-    assert sorted(path.name for path in (trained.folder / "export").iterdir()) == ["manifest.json", "metrics.json"]
+    assert (place.parent / "damaged" / place.name).is_dir()
+    replace(exported, trained=trained).write(tmp_path / "files")
+
+
+def test_formats_that_decode_are_tested_again_where_photos_are_of_a_format_that_was_not_tested(
+    exported: Exported, tmp_path: Path
+) -> None:
+    trained = copied(exported.trained, tmp_path)
+    export(trained)
+    tested = replace(exported, trained=trained).template.folder / "decoding.json"
+    facts = read_json(tested)
+    assert facts["formats"] == ["JPEG RGB"]
+    publish_json(tested, {**facts, "formats": ["PNG RGB"], "model": "another"})
+    assert export(trained).export.tested_with == trained.folder.name
+    assert read_json(tested) == facts
+    publish_json(tested, {**facts, "formats": ["JPEG RGB", "PNG RGB"], "model": "another"})
+    done = export(trained)
+    assert done.export.tested_with == "another"
+    assert "were last tested with model `another`" in (done.folder / "README.md").read_text()
 
 
 def test_export_that_disagrees_publishes_only_its_figures(exported: Exported, tmp_path: Path) -> None:
@@ -161,13 +258,6 @@ def test_export_that_disagrees_publishes_only_its_figures(exported: Exported, tm
     assert re.match(r"The export saved_model predicts another label than the model on \d+ of", str(done.export.refused))
     assert [path.name for path in done.folder.iterdir()] == done.export.details()["files"] == ["metrics.json"]
     assert json.loads((done.folder / "metrics.json").read_text())["refused"] == done.export.refused
-
-
-def test_killed_export_leaves_nothing(exported: Exported, tmp_path: Path) -> None:
-    trained = copied(exported.trained, tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        export(trained, Killed())
-    assert not [path for path in trained.folder.iterdir() if "export" in path.name]
 
 
 def test_photos_that_cannot_be_read_are_left_out_and_counted(exported: Exported, tmp_path: Path) -> None:
@@ -187,9 +277,11 @@ def test_graph_that_litert_cannot_compute_is_exported_only_as_a_saved_model(tmp_
     model = add_head(backbone, 2, tmp_path / "head")
     folder = tmp_path / "export"
     folder.mkdir()
-    lacking = write_formats(model, folder, DataRoot(tmp_path / "data"), NullProgress())
-    assert [path.name for path in folder.iterdir()] == ["saved_model"]
-    assert lacking["model.keras"] == "singular is a graph, which Keras cannot hold."
+    classifier = open_classifier(model, load_head(model.folder))
+    lacking = write_formats(model, classifier, folder, DataRoot(tmp_path / "data"), NullProgress())
+    assert sorted(path.name for path in folder.iterdir()) == ["assets", "saved_model.pb", "variables"]
+    assert lacking["model.keras"] == "The backbone is a graph, which Keras cannot hold."
+    assert "OpenVINO cannot compute the network" in lacking["model.xml"]
     assert "LiteRT cannot compute the network" in lacking["model.tflite"]
     assert lacking["model-int8.tflite"] == "singular is a network that LiteRT cannot compute in int8."
 
@@ -215,17 +307,15 @@ def test_untested_export_is_kept_and_tested_by_the_next_run_that_can_read_photos
     assert row in (folder / "README.md").read_text()
     second = task("second")
     assert not second.complete()
-    written = (folder / "saved_model" / "saved_model.pb").stat().st_mtime_ns
     second.run()
     assert second.manifest().details == first.manifest().details
-    assert (second.manifest().new, second.complete()) == (0, True)
+    assert second.complete()
 
     (tmp_path / "away").rename(photos)
     third = task("third")
     third.run()
-    assert third.manifest().details == {**exported.export.details(), "files": FILES}
+    assert third.manifest().details == exported.export.details()
     assert task("fourth").complete()
-    assert (folder / "saved_model" / "saved_model.pb").stat().st_mtime_ns == written
     assert "not tested" not in (folder / "README.md").read_text()
 
 

@@ -24,10 +24,11 @@ def pictures() -> npt.NDArray[np.uint8]:
 def test_part_that_is_called_twice_computes_its_own_numbers_and_is_stored_once() -> None:
     int8 = quantise_network(network, DecodeSettings(SIZE, SIZE), "small")
     part = MergedPart(int8)
-    merged = MergedModel(part)
+    merged = MergedModel()
+    pixels = [merged.add_input(part)]
     plain = tf.TensorSpec((1, SIZE, SIZE, 3), tf.uint8)
-    mirrored = merged.call(MergedPart(convert_to_tflite(lambda pixels: pixels[:, :, ::-1], [plain])), merged.inputs)
-    vectors = [*merged.call(part, merged.inputs), *merged.call(part, mirrored)]
+    mirrored = merged.call(MergedPart(convert_to_tflite(lambda photo: photo[:, :, ::-1], [plain])), pixels)
+    vectors = [*merged.call(part, pixels), *merged.call(part, mirrored)]
     vector = tf.TensorSpec((1, 400), tf.float32)
     both = merged.call(MergedPart(convert_to_tflite(lambda *vectors: tf.concat(vectors, 1), [vector, vector])), vectors)
     joined = merged.finish(both)
