@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from pipeline.cli import compact, forget, gc, history, inspect, open_report, predict, status, watch
+from pipeline.cli import compact, export, forget, gc, history, inspect, open_report, predict, status, watch
 from tasks.errors import SettingError
 from tasks.runtime.luigi_settings import refuse_empty
 
@@ -23,6 +23,7 @@ _VERBS: dict[str, tuple[Callable[..., None], Sequence[str]]] = {
     "open": (open_report.open_report, open_report.HELP),
     "inspect": (inspect.inspect, inspect.HELP),
     "predict": (predict.predict, predict.HELP),
+    "export": (export.export, export.HELP),
     "forget": (forget.forget, forget.HELP),
     "watch": (watch.watch, watch.HELP),
     "compact": (compact.compact, compact.HELP),

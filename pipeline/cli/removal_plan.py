@@ -13,7 +13,7 @@ from tasks.paths import AnyPath
 from tasks.runs.retention.user_files import UserFiles
 from tasks.runs.stages import RECORD, spec_of
 from tasks.shards.parquet import open_parquet
-from tasks.storage.files import is_there, listed, read_each, read_json, storage_at
+from tasks.storage.files import is_folder, listed, read_each, read_json, storage_at
 from tasks.storage.layout import DataRoot
 from tasks.storage.removal import check_removable, measure
 from tasks.storage.survey import DiskUsage
@@ -88,7 +88,7 @@ def _dates(known: KnownStages, snapshot: str) -> list[str]:
 def _note(known: KnownStages, stage: str, path: AnyPath) -> str:
     """Name the other snapshots that a store has rows for, or the other requests that a backbone's folder is for."""
     if stage == "train":
-        return "with its export" if is_there(path / "export") else ""
+        return "with its export" if is_folder(path / "export") else ""
     spec = spec_of(stage)
     if spec.store:
         others = [file.stem for file in listed(path / "manifests", "*.json") if file.stem != known.snapshot]

@@ -75,6 +75,12 @@ def to_srgb(image: Image.Image, black_white: Range, profile: object) -> Image.Im
     return transform.apply(image)
 
 
+def has_other_colours(image: Image.Image) -> bool:
+    """Whether the profile or the mode of an opened image makes `to_srgb` convert its colours."""
+    profile = image.info.get("icc_profile")
+    return _transform(profile if isinstance(profile, bytes) else b"", image.mode) is not None
+
+
 def _scaled(image: Image.Image, black_white: Range) -> Image.Image:
     """Scale values to 8 bits, rounded to the nearest; NaN becomes black."""
     low, high = black_white

@@ -94,7 +94,7 @@ def _decode(data: bytes, settings: DecodeSettings, max_pixels: int) -> Picture:
     square = to_srgb(_square(ready, extent, settings), black_white, photo.info.get("icc_profile"))
     square.info.clear()  # else Pillow would store comments and profiles of the original
     # The square is turned, not the photo: it is smaller, and both give the same pixels.
-    square.getexif()[ExifTags.Base.Orientation] = orientation = _orientation(photo)
+    square.getexif()[ExifTags.Base.Orientation] = orientation = read_orientation(photo)
     ImageOps.exif_transpose(square, in_place=True)
     if orientation in _SIDEWAYS:
         width, height = height, width
@@ -165,8 +165,8 @@ def _square(photo: Image.Image, extent: tuple[float, float], settings: DecodeSet
     return photo.resize((settings.size, settings.size), Image.Resampling[settings.resampling.upper()], box)
 
 
-def _orientation(photo: Image.Image) -> int:
-    """Read the orientation of the loaded photo. Pillow has turned a TIFF, and its size, already."""
+def read_orientation(photo: Image.Image) -> int:
+    """Read the orientation of a photo, 1 to 8; 1 is upright. Pillow has turned a TIFF, and its size, already."""
     try:
         return int(photo.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - damaged metadata raises almost anything, and the pixels do not need it

@@ -9,6 +9,7 @@ from typing import Any, cast
 from tasks.bottleneck.precision import Precision
 from tasks.decode.images import MAX_PIXELS
 from tasks.export.card import write_card, write_labels
+from tasks.export.decoding_test import DecodingTest, publish_test, read_last_test
 from tasks.export.formats import CARD, FORMATS, LABELS, METRICS, Export
 from tasks.export.parity import compare, find_refusal
 from tasks.export.photos import (
@@ -17,6 +18,7 @@ from tasks.export.photos import (
     choose_sample,
     convert_to_png,
     read_files,
+    read_kinds,
     read_reference,
 )
 from tasks.export.precision_vectors import PrecisionPredictor
@@ -25,7 +27,7 @@ from tasks.export.template import Template, open_template
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
 from tasks.progress import Progress
-from tasks.storage.files import publish_json, publishing, read_json
+from tasks.storage.files import publish_json, publishing
 from tasks.storage.layout import DataRoot
 from tasks.storage.removal import remove
 from tasks.storage.tempfiles import scratch_folder
@@ -35,8 +37,6 @@ from tasks.train.settings import TrainSettings
 #: Photos that a file which takes pixels predicts in each test. That it has the numbers of the head is checked exactly,
 #: and the pipeline predicts all test photos in the precision of the file.
 SAMPLE = 32
-#: The last test of the formats that decode photos, beside the files of a template.
-_DECODING = "decoding.json"
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,15 @@ class _Test:
 
     def run(self) -> Export:
         """Test each format."""
-        formats = self._pictures.formats(self._reference.keys)
-        decoding = self._find_decoding(set(formats.values())) or self._test_decoding(formats)
-        sample = choose_sample(self._reference, formats, SAMPLE)
+        decoding = self._test_decoding()
+        sample = choose_sample(self._reference, SAMPLE)
         pixels = [self._pictures.read(sample.keys, decode) for decode in self.model.decodes]
         figures: dict[str, Mapping[str, Any]] = {}
         for each in FORMATS:
             if each.name in self.template.lacking:
                 continue
             if each.decodes:
-                figures[each.name] = decoding["figures"][each.name]
+                figures[each.name] = decoding.figures[each.name]
                 continue
             expected = replace(self._reference, probabilities=self._reference_in(each.precision))
             probabilities = run_pixels(each, self.folder, pixels, self.progress)
@@ -106,12 +105,41 @@ class _Test:
         refused = find_refusal(figures, self._precision)
         return Export(
             formats=figures,
-            left_out=decoding["left_out"],
-            converted=decoding["converted"],
+            left_out=decoding.left_out,
+            converted=decoding.converted,
             lacking=self.template.lacking,
             refused=refused,
-            tested_with=decoding["model"],
+            tested_with=decoding.model,
         )
+
+    def _test_decoding(self) -> DecodingTest:
+        """Test the formats that decode photos, if the last test does not hold for the photos of this run."""
+        place, folder = self.template.place, self.inputs.photos
+        last = read_last_test(place, self._reference, folder)
+        if last is not None:
+            return last
+        inputs, (decode, *_) = self.inputs, self.model.decodes
+        convert = partial(convert_to_png, folder=folder, decode=decode, max_pixels=inputs.max_pixels)
+        with self.progress.preparing("imports"):
+            from tasks.export.tensorflow_runners import run_decoding
+
+        files = read_files(self._reference, folder, convert)
+        formats = [each for each in FORMATS if each.decodes and each.name not in self.template.lacking]
+        read, predicted = run_decoding(formats, self.folder, files.files, self.progress)
+        photos = files.photos.take(read)
+        expected = replace(self._reference, probabilities=self._reference_in("float32")).find(photos.keys)
+        figures = {
+            name: {**compare(photos, own), "in_its_precision": compare(expected, own)}
+            for name, own in predicted.items()
+        }
+        left_out = dict(files.left_out)
+        if unreadable := len(files.files) - len(read):
+            left_out["unreadable for TensorFlow"] = unreadable
+        kinds = read_kinds(files.photos, folder)
+        test = DecodingTest(self.model.key, kinds, {}, figures, left_out, files.converted)
+        if read and not find_refusal(figures, self._precision):
+            publish_test(place, test)
+        return test
 
     @cached_property
     def _reference(self) -> ReferencePhotos:
@@ -147,44 +175,3 @@ class _Test:
         from tasks.export.tensorflow_runners import predict_in_int8
 
         return predict_in_int8(self.model, self._pictures.read(keys, self.model.decodes[0]))
-
-    def _find_decoding(self, formats: set[str]) -> dict[str, Any] | None:
-        """Read the last test of the formats that decode photos; None if it had no photo of some format of files."""
-        try:
-            known: dict[str, Any] = read_json(self.template.place / _DECODING)
-        except FileNotFoundError:
-            return None
-        return known if formats <= set(known["formats"]) else None
-
-    def _test_decoding(self, formats: Mapping[str, str]) -> dict[str, Any]:
-        """Test the formats that decode photos on the files of all test photos, and keep the result of a passed test.
-
-        Which photos they read, and how, does not depend on the numbers of a head.
-        """
-        with self.progress.preparing("imports"):
-            from tasks.export.tensorflow_runners import run_decoding
-
-        inputs, (decode, *_) = self.inputs, self.model.decodes
-        convert = partial(convert_to_png, folder=inputs.photos, decode=decode, max_pixels=inputs.max_pixels)
-        files = read_files(self._reference, inputs.photos, convert)
-        written = [each for each in FORMATS if each.decodes and each.name not in self.template.lacking]
-        read, predicted = run_decoding(written, self.folder, files.files, self.progress)
-        left_out = dict(files.left_out)
-        if len(read) < len(files.files):
-            left_out["unreadable for TensorFlow"] = len(files.files) - len(read)
-        photos = files.photos.take(read)
-        expected = replace(self._reference, probabilities=self._reference_in("float32")).find(photos.keys)
-        figures = {
-            name: {**compare(photos, own), "in_its_precision": compare(expected, own)}
-            for name, own in predicted.items()
-        }
-        tested = {
-            "model": self.model.key,
-            "formats": sorted({formats[key] for key in files.photos.keys}),
-            "left_out": left_out,
-            "converted": files.converted,
-            "figures": figures,
-        }
-        if read and not find_refusal(figures, self._precision):
-            publish_json(self.template.place / _DECODING, tested)
-        return tested

@@ -1,7 +1,8 @@
 """The test photos of an export: the pipeline's predictions of them, their files and their pictures."""
 
+import io
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from PIL import Image
 
 from tasks.bottleneck.views import Pixels
 from tasks.concurrency import map_ordered
-from tasks.decode.images import Picture, read_pixels
+from tasks.decode.colour import has_other_colours
+from tasks.decode.images import Picture, read_orientation, read_pixels
 from tasks.decode.photo_file import MAX_BYTES, Photo, decode_file
 from tasks.decode.photos import open_stores, read_pictures
 from tasks.decode.settings import DecodeSettings
@@ -120,21 +123,41 @@ class StoredPictures:
         store.check(len(pictures), len(keys), "pictures")
         return np.stack([read_pixels(pictures[key]) for key in keys])
 
-    def formats(self, keys: Sequence[str]) -> dict[str, str]:
-        """Return the format and the mode of photos' files by their keys, such as `JPEG RGB`."""
-        store = open_stores(self.root, self.decodes[0]).decoded
-        tables = store.rows(pa.array(sorted(keys), pa.string()), ["sha256", "format", "mode"])
-        rows = [row for table in tables for row in table.to_pylist()]
-        return {row["sha256"]: f"{row['format']} {row['mode']}" for row in rows}
 
-
-def choose_sample(photos: ReferencePhotos, formats: Mapping[str, str], count: int) -> ReferencePhotos:
-    """Choose at most `count` photos: in turn one of each label and format of files, given by the photos' keys."""
-    groups: dict[tuple[int, str], list[int]] = {}
-    for index, (key, label) in enumerate(zip(photos.keys, photos.truth.tolist(), strict=True)):
-        groups.setdefault((label, formats.get(key, "")), []).append(index)
-    turns = (index for turn in zip_longest(*groups.values()) for index in turn if index is not None)
+def choose_sample(photos: ReferencePhotos, count: int) -> ReferencePhotos:
+    """Choose at most `count` photos, in turn one of each label."""
+    by_label = [np.flatnonzero(photos.truth == label).tolist() for label in range(len(photos.labels))]
+    turns = (index for turn in zip_longest(*by_label) for index in turn if index is not None)
     return photos.take(sorted(islice(turns, count)))
+
+
+def read_kinds(photos: ReferencePhotos, folder: AnyPath) -> dict[str, str]:
+    """Read the kind of file of photos in a folder, by the photos' keys, without those that cannot be read."""
+    kinds = {}
+    try:
+        for key, data in zip(
+            photos.keys, map_ordered(partial(_read, folder), photos.paths, _READ_AT_ONCE), strict=True
+        ):
+            if data is not None:
+                kinds[key] = kind_of_file(data)
+    except StoreUnreachableError:
+        pass
+    return kinds
+
+
+def kind_of_file(data: bytes) -> str:
+    """Describe all of a photo's file that makes programs decode it in different ways.
+
+    Returns:
+        Format and mode, such as `JPEG RGB`, and `profile` and `turned` where colours or orientation are not the plain
+        ones.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as photo:
+            flags = {", profile": has_other_colours(photo), ", turned": read_orientation(photo) != 1}
+            return f"{photo.format} {photo.mode}" + "".join(flag for flag, is_set in flags.items() if is_set)
+    except Exception:  # noqa: BLE001 (Pillow raises almost anything on damaged files)
+        return "unreadable"
 
 
 def read_files(photos: ReferencePhotos, folder: AnyPath, convert: Convert | None = None) -> PhotoFiles:

@@ -57,10 +57,13 @@ class Template:
     hashes: Mapping[str, str]  #: The sha256 of every file, by its path in the folder.
     lacking: Mapping[str, str]  #: Reasons for missing formats, by their names.
 
-    def write_files(self, head: Head | None, folder: Path) -> None:
+    def write_files(self, head: Head | None, folder: Path, *, linked: bool = False) -> None:
         """Write an export with the numbers of a head into an empty local folder, and check every byte.
 
-        Files without holes are hard links where the file system has them.
+        Args:
+            head: The head; None for a fine-tuned network.
+            folder: The folder.
+            linked: Whether files without holes are hard links, where the file system has them. Nobody may change those.
 
         Raises:
             DamagedError: A file of the template is missing or damaged.
@@ -74,7 +77,7 @@ class Template:
                 if target.read_bytes() != filled:
                     raise OSError(f"{target} does not have the bytes that were written to it.")
             else:
-                _link(self.folder / name, target)
+                (_link if linked else shutil.copyfile)(self.folder / name, target)
         if (keras := folder / KERAS_FOLDER).is_dir():
             _zip_folder(keras, folder / KERAS.name)
 

@@ -40,7 +40,7 @@ class Exported:
         """Write the files into a new folder."""
         folder.mkdir()
         head = load_head(self.trained.folder) if isinstance(self.model.settings, TrainSettings) else None
-        self.template.write_files(head, folder)
+        self.template.write_files(head, folder, linked=True)
         return folder
 
 

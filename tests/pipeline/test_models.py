@@ -11,15 +11,14 @@ from PIL import Image, ImageCms
 from tasks.export.parity import allowed_disagreements
 from tasks.runs.records import read_history
 from tasks.storage.layout import DataRoot
-from tests.pipeline.command import Finished, Project, assert_error
+from tests.export.exported import FILES, FORMATS
+from tests.pipeline.command import Finished, Project, assert_error, verb
 
 pytestmark = pytest.mark.slow
 
 FIRST, SECOND, THIRD = "2026-03-01", "2026-03-02", "2026-03-03"
 #: One step of gradient descent, far too short: the head knows next to nothing.
 UNTRAINED = {"recipe": "classic", "steps": "1", "learning_rate": "0.00001"}
-EXPORTED = {"saved_model", "model.keras", "model.tflite", "model-int8.tflite"}
-BESIDE = {"README.md", "labels.txt", "manifest.json", "metrics.json", "photo_layers.py"}
 #: Size that the small backbone takes, so that an export decodes the same pixels as the pipeline.
 SIZE = 16
 LABELS = ("blue", "red")
@@ -50,11 +49,23 @@ def test_the_first_model_is_champion_and_is_exported(trained: tuple[Project, Fin
     assert record["champion"]["verdict"] == "first"
     assert champion(project) == record["head"]
     assert "Champion        First model of this dataset." in done.output
-    folder = DataRoot(project.root).export(record["head"])
-    assert {path.name for path in folder.iterdir()} == EXPORTED | BESIDE
-    assert f"Exported to     {folder}" in done.output
     agreement = {name: told["agreement"] for name, told in record["export"]["test"].items()}
-    assert agreement == dict.fromkeys(EXPORTED, pytest.approx(1, abs=0.1))
+    assert agreement == dict.fromkeys(FORMATS, pytest.approx(1, abs=0.1))
+
+
+def test_files_of_an_exported_model_are_written_to_a_folder_that_is_new_or_empty(
+    trained: tuple[Project, Finished], tmp_path: Path
+) -> None:
+    project, _ = trained
+    record, folder = project.record(FIRST), tmp_path / "exported"
+    done = verb("export", record["head"], folder, "--data-root", project.root).check()
+    assert sorted(path.name for path in folder.iterdir()) == FILES == record["export"]["files"]
+    assert done.output == f"{folder}: {', '.join(FILES)}\n"
+    before = (folder / "photo_layers.py").stat()
+    assert before.st_nlink == 1, "whoever edits it changes no other export"
+    assert_error(verb("export", record["head"], folder, "--data-root", project.root), 2, "is no empty folder")
+    assert (folder / "photo_layers.py").stat() == before
+    assert_error(verb("export", "0" * 16, tmp_path / "no", "--data-root", project.root), 2, "is not the key of a head")
 
 
 def test_a_worse_model_leaves_the_champion_ends_with_an_error_and_is_recorded_and_reported(
@@ -90,6 +101,8 @@ def test_a_model_below_the_least_accuracy_is_neither_exported_nor_champion_and_r
         record = project.record(THIRD)
         assert (record["champion"]["verdict"], record["export"]) == ("refused", None)
         assert not DataRoot(project.root).export(record["head"]).exists()
+        none = verb("export", record["head"], project.root / "no", "--data-root", project.root)
+        assert_error(none, 1, f"The model {record['head']} has no export: its run had --export none")
         assert champion(project) == project.record(FIRST)["head"]
 
 
