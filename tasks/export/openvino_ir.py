@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from openvino import opset15 as ops
 
 from tasks.bottleneck.openvino_forward import GRAPH, WEIGHTS
 from tasks.errors import ModelError
 from tasks.export.classifier import Branch, Classifier
 from tasks.export.formats import OPENVINO, input_names
-from tasks.runtime.openvino_import import ov
+from tasks.runtime.openvino_import import ops, ov
 from tasks.train.head import Head
 
 

@@ -162,7 +162,7 @@ def test_a_model_of_labels_that_are_hard_to_tell_apart_is_exported(project: Proj
     assert served["agreement"] < 1 - allowed_disagreements(served["photos"], 0.99) / served["photos"], (
         "nothing to refuse"
     )
-    assert "saved_model" in export["files"]
+    assert "saved_model.pb" in export["files"]
 
 
 def swapped_profile() -> bytes:
