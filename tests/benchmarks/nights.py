@@ -1,6 +1,6 @@
 """Seconds and disk of a dataset that grows every night: a cold run, then runs with some new photos each, by date.
 
-The first photos of a folder are the dataset of the cold run; each night adds the next ones, in the order of their hashes.
+The first photos of a folder, in the order of their hashes, are the dataset of the cold run; each night adds the next.
 Every run has all defaults. Disk is counted in allocated blocks, files with several names once.
 """
 
@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from tests.benchmarks.measure import FLOWERS, Output, Source, Table, publish, run_command
@@ -43,7 +44,7 @@ def main(output: Output, source: Source = FLOWERS, nights: int = 30, new: int = 
                 seconds[state].append(time.perf_counter() - started)
             used.append(disk(root))
             exports.append(read_record(root, f"{date}")["stages"]["export"]["seconds"])
-    grown = [after - before for before, after in zip(used, used[1:], strict=False)]
+    grown = [after - before for before, after in pairwise(used)]
     tables = [
         Table("From shell to exit", "s", seconds, lower_is_better=True),
         Table(
