@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
+from tasks.report import tsne
 from tasks.report.gallery import Gallery
 from tasks.report.inline_images import TILE, TILES_ACROSS, tile_pictures
+from tasks.report.results import Doubles
 from tasks.report.svg import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from tasks.storage.layout import DataRoot
 from tasks.train.features import Features
@@ -30,7 +27,6 @@ _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 _GOLDEN_ANGLE = 137.508  # degrees: however many hues there are, two that follow each other lie far apart
 _COMPONENTS = 50
 _NEIGHBOURS = 30.0
-_STEPS = 500  # twice as many move the points of 1,000 photos by little, and take another second
 
 
 class MapPoint(NamedTuple):
@@ -140,7 +136,7 @@ def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -
     return features.columns.values(numbers, taken, rooted=True)[:, 0]
 
 
-def embed_in_plane(vectors: Floats) -> tuple[npt.NDArray[np.float64], str]:
+def embed_in_plane(vectors: Floats) -> tuple[Doubles, str]:
     """Embed bottlenecks, float32 [n, D], n at least 6, in two dimensions, so that similar ones lie near each other.
 
     Returns:
@@ -148,18 +144,37 @@ def embed_in_plane(vectors: Floats) -> tuple[npt.NDArray[np.float64], str]:
     """
     if not np.ptp(vectors, axis=0).any():
         return np.full((len(vectors), 2), 0.5), "All bottlenecks of the plain view are the same."
-    components = min(_COMPONENTS, *vectors.shape)
-    pca = PCA(components, svd_solver="full", random_state=0)
-    principal = pca.fit_transform(StandardScaler().fit_transform(vectors))
+    principal = _principal_components(vectors, min(_COMPONENTS, *vectors.shape))
+    components = principal.shape[1]
     method = "Bottlenecks of the plain view, square roots standardised, then by principal components"
     if components < 3:
         positions = np.column_stack([principal, np.zeros(len(vectors))])[:, :2]
     else:
         near = min(_NEIGHBOURS, (len(vectors) - 1) / 3)
         method = f"{method} in {components} dimensions and t-SNE of {near:.0f} neighbours"
-        # Its threads spin while they wait for each other: beside other work, two take several times as long as one.
-        with threadpool_limits(1, user_api="openmp"):
-            positions = TSNE(init="pca", perplexity=near, max_iter=_STEPS, random_state=0).fit_transform(principal)
+        positions = tsne.embed(principal, near)
     low, high = positions.min(axis=0), positions.max(axis=0)
     extent = float((high - low).max()) or 1.0
     return (positions - (low + high) / 2).astype(np.float64) / extent + 0.5, f"{method}."
+
+
+def _principal_components(vectors: Floats, count: int) -> Doubles:
+    """Return the first principal components of standardised vectors.
+
+    The inner products of n vectors of many numbers have far fewer elements than the vectors: with the singular value
+    decomposition X = U S V', they are X X' = U S^2 U', and the components are U S.
+
+    Args:
+        vectors: float32 [n, D].
+        count: Number of components, at most n and D.
+
+    Returns:
+        float64 [n, count]; the value of each that is farthest from 0 is positive.
+    """
+    spread = vectors.std(axis=0)
+    standardised = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    squares, directions = np.linalg.eigh(standardised @ standardised.T)
+    principal = directions[:, : -count - 1 : -1] * np.sqrt(np.maximum(squares[: -count - 1 : -1], 0))
+    largest = np.abs(principal).argmax(axis=0)
+    principal *= np.sign(principal[largest, np.arange(count)])
+    return np.asarray(principal, np.float64)
