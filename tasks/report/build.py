@@ -1,6 +1,7 @@
 """Builds a report from the stores and the results of the stages."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from tasks.report.dataset import (
     read_changes,
 )
 from tasks.report.figures import learning_curve_figure, precision_recall_figure, reliability_figure, trend_figure
-from tasks.report.gallery import MAX_SHOWN, Gallery, Guess, ShownPhoto, fill_gallery, select_photos
+from tasks.report.gallery import MAX_SHOWN, Guess, ShownPhoto, decode_pictures, fill_gallery, select_photos
 from tasks.report.map import MAX_POINTS, BottleneckMap, draw_map
 from tasks.report.provenance import describe_provenance
 from tasks.report.reported_run import ReportedRun, read_previous_runs
@@ -102,11 +103,18 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
     progress.advance(1)
     results = measure_results(predicted)
     progress.advance(1)
+    train = run.settings.train
     # A fine-tuned network has no fixed bottlenecks.
-    train, has_map = run.settings.train, isinstance(run.settings.train, TrainSettings)
-    selection = select_photos(predicted, changes.added if changes else (), map_points=MAX_POINTS if has_map else 0)
+    map_points = MAX_POINTS if isinstance(train, TrainSettings) else 0
+    selection = select_photos(predicted, changes.added if changes else (), map_points=map_points)
     repeated = find_repeated_photos(snapshot)
     gallery = fill_gallery(predicted, selection, repeated, run, root)
+    with ThreadPoolExecutor(1) as beside:
+        # In another process, beside the map.
+        decoded = beside.submit(decode_pictures, gallery.undecoded, run.folder, train.decodes[0])
+        bottleneck_map = (
+            draw_map(gallery, selection.map_points, train, root) if isinstance(train, TrainSettings) else None
+        )
     progress.advance(1)
     runs = [*history.runs, run.to_record()]
     report = Report(
@@ -128,17 +136,17 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
         rejected=find_rejected_photos(snapshot, train.decodes, root),
         ignored=run.ignored,
         repeated=repeated,
-        repeated_images=_repeated_images(repeated, gallery),
-        map=draw_map(gallery, selection.map_points, train, root) if isinstance(train, TrainSettings) else None,
+        repeated_images=_repeated_images(repeated, {**gallery.images, **decoded.result()}),
+        map=bottleneck_map,
         exports=run.stages["export"].details if "export" in run.stages else None,
     )
     progress.advance(1)
     return report
 
 
-def _repeated_images(repeated: RepeatedPhotos, gallery: Gallery) -> dict[str, bytes]:
+def _repeated_images(repeated: RepeatedPhotos, images: Mapping[str, bytes]) -> dict[str, bytes]:
     keys = [photo.sha256 for photos in repeated for photo in photos[:MAX_SHOWN]]
-    return {key: gallery.images[key] for key in keys if key in gallery.images}
+    return {key: images[key] for key in keys if key in images}
 
 
 def _draw_figures(results: Results, runs: Sequence[RunRecord], head: AnyPath) -> Figures:

@@ -99,7 +99,8 @@ class Gallery:
     """Photos, their predictions, and the pictures of those that are shown."""
 
     predicted: PredictedPhotos  #: All photos.
-    images: Mapping[str, bytes]  #: JPEG or PNG files by key: of the selected photos, and of repeated ones.
+    images: Mapping[str, bytes]  #: JPEG or PNG files by key: of the selected photos, and of decoded repeated ones.
+    undecoded: Mapping[str, str]  #: Paths by key of repeated photos that no stage decoded, such as conflicts.
 
     def show(self, indices: Sequence[int]) -> list[ShownPhoto]:
         """Return the photos of some indices."""
@@ -123,9 +124,7 @@ class Gallery:
 def fill_gallery(
     predicted: PredictedPhotos, selection: PhotoSelection, repeated: RepeatedPhotos, run: ReportedRun, root: DataRoot
 ) -> Gallery:
-    """Read the pictures of all photos that are shown.
-
-    The pictures of conflicts, which no stage decodes, are made from their files.
+    """Read the stored pictures of all photos that are shown.
 
     Raises:
         StoreError: The decoded store has lost pictures, or a shard is damaged.
@@ -141,8 +140,7 @@ def fill_gallery(
             f"The store {root.decode(decode.key)} has lost {lost:,} of {len(keys):,} pictures for the report. "
             "Delete its folder manifests; the next run makes again what is missing."
         )
-    undecoded = {key: path for key, path in paths.items() if key not in images}
-    return Gallery(predicted, {**images, **decode_pictures(undecoded, run.folder, decode)})
+    return Gallery(predicted, images, {key: path for key, path in paths.items() if key not in images})
 
 
 def decode_pictures(paths: Mapping[str, str], folder: AnyPath, decode: DecodeSettings) -> dict[str, bytes]:

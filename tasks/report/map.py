@@ -25,7 +25,7 @@ SIDE = 640
 _MARGIN = 14
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 _GOLDEN_ANGLE = 137.508  # degrees: however many hues there are, two that follow each other lie far apart
-_COMPONENTS = 50
+_COMPONENTS, _OVERSAMPLED, _POWERS = 50, 14, 6
 _NEIGHBOURS = 30.0
 
 
@@ -38,7 +38,6 @@ class MapPoint(NamedTuple):
     split: str  #: Name of the split.
     predicted: int  #: Index of the predicted label.
     path: str  #: Path in the dataset.
-    image: bytes  #: A JPEG or PNG file.
 
     @property
     def position(self) -> tuple[int, int]:
@@ -56,11 +55,11 @@ class MapPoint(NamedTuple):
 class BottleneckMap:
     """A map of bottlenecks."""
 
-    #: The photos on the map, by label; the mistakes of each are last, so that they are drawn above the others.
-    points: Sequence[MapPoint]
+    points: Sequence[MapPoint]  #: The photos on the map, by label, the mistakes of each last.
     labels: Sequence[str]  #: All labels.
     photos: int  #: Number of photos that the points were selected from.
     method: str  #: One sentence on how the map was made.
+    sheets: Sequence[str]  #: The points' images in their order, as `tile_pictures` returns them.
 
     def colour(self, label: int) -> str:
         """Return the CSS colour of a label, given by its index."""
@@ -79,15 +78,11 @@ class BottleneckMap:
         return round(min(7.0, max(2.8, 140 / math.sqrt(max(len(self.points), 1)))), 1)
 
     def script_data(self) -> dict[str, Any]:
-        """Return the script's data as JSON can hold it.
-
-        Raises:
-            PIL.UnidentifiedImageError: The image of a point is none.
-        """
+        """Return the script's data as JSON can hold it."""
         return {
             "labels": list(self.labels),
             "points": [[*each.position, each.label, each.predicted, each.split, each.path] for each in self.points],
-            "sheets": tile_pictures([point.image for point in self.points]),
+            "sheets": list(self.sheets),
             "tile": TILE,
             "across": TILES_ACROSS,
         }
@@ -97,26 +92,29 @@ def draw_map(gallery: Gallery, indices: Sequence[int], settings: TrainSettings, 
     """Make the map of some photos of a gallery, given by their indices.
 
     Raises:
+        PIL.UnidentifiedImageError: The image of a photo is none.
         StoreError: A store has lost bottlenecks, or a shard is damaged.
     """
-    photos = gallery.predicted.photos
-    keys, splits = [photos.sha256[index] for index in indices], photos.splits.names
-    predicted = gallery.predicted.predicted
+    photos, predicted = gallery.predicted.photos, gallery.predicted.predicted
+    truth, splits = photos.truth, photos.splits.names
+    # The mistakes of a label are last, so that they are drawn above the others.
+    indices = sorted(indices, key=lambda index: (truth[index], predicted[index] != truth[index]))
+    keys = [photos.sha256[index] for index in indices]
     positions, method = embed_in_plane(read_vectors(keys, settings, root))
     points = [
         MapPoint(
             x=round(x, 4),
             y=round(y, 4),
-            label=int(photos.truth[index]),
+            label=int(truth[index]),
             split=splits[index],
             predicted=int(predicted[index]),
             path=photos.paths[index],
-            image=gallery.images[key],
         )
-        for index, key, (x, y) in zip(indices, keys, positions.tolist(), strict=True)
+        for index, (x, y) in zip(indices, positions.tolist(), strict=True)
     ]
-    points.sort(key=lambda point: (point.label, point.wrong))
-    return BottleneckMap(points, photos.labels, len(photos.sha256), method)
+    return BottleneckMap(
+        points, photos.labels, len(photos.sha256), method, tile_pictures([gallery.images[key] for key in keys])
+    )
 
 
 def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -> Floats:
@@ -161,8 +159,9 @@ def embed_in_plane(vectors: Floats) -> tuple[Doubles, str]:
 def _principal_components(vectors: Floats, count: int) -> Doubles:
     """Return the first principal components of standardised vectors.
 
-    The inner products of n vectors of many numbers have far fewer elements than the vectors: with the singular value
-    decomposition X = U S V', they are X X' = U S^2 U', and the components are U S.
+    With the singular value decomposition X = U S V', the inner products are X X' = U S^2 U', and the components U S. A
+    few products with random vectors, of which each brings the greatest singular values out more, replace the
+    decomposition (Halko et al. 2011, Finding structure with randomness, algorithm 4.4).
 
     Args:
         vectors: float32 [n, D].
@@ -173,8 +172,11 @@ def _principal_components(vectors: Floats, count: int) -> Doubles:
     """
     spread = vectors.std(axis=0)
     standardised = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    squares, directions = np.linalg.eigh(standardised @ standardised.T)
-    principal = directions[:, : -count - 1 : -1] * np.sqrt(np.maximum(squares[: -count - 1 : -1], 0))
+    products = standardised @ standardised.T
+    basis = np.random.default_rng(0).standard_normal((len(vectors), count + _OVERSAMPLED), np.float32)
+    for _ in range(_POWERS):
+        basis, _ = np.linalg.qr(products @ basis)
+    squares, turns = np.linalg.eigh(basis.T @ products @ basis)
+    principal = (basis @ turns * np.sqrt(np.maximum(squares, 0)))[:, : -count - 1 : -1]
     largest = np.abs(principal).argmax(axis=0)
-    principal *= np.sign(principal[largest, np.arange(count)])
-    return np.asarray(principal, np.float64)
+    return np.asarray(principal * np.sign(principal[largest, np.arange(count)]), np.float64)

@@ -15,7 +15,9 @@ Doubles = npt.NDArray[np.float64]
 #: In the first steps, which make groups, similarities count this many times.
 EXAGGERATION, EXAGGERATED_STEPS = 4.0, 50
 STEPS = 250
-_BLOCK = 128  # rows of a matrix, which then stay in a core's cache
+#: Rows of a matrix that are computed together. They stay in a core's cache, and their products are too small for
+#: OpenBLAS to divide among threads, which takes many times as long where other processes have the cores.
+_BLOCK = 64
 _BISECTIONS = 40
 _GAINS = 0.2, 0.8, 0.01  # growth and decay of each coordinate's rate, and the least
 
