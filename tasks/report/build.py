@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import pyarrow as pa
 
 from tasks.champion.decision import Decision
 from tasks.decode.rejections import MissingPhoto
@@ -22,7 +24,7 @@ from tasks.report.dataset import (
     read_changes,
 )
 from tasks.report.figures import learning_curve_figure, precision_recall_figure, reliability_figure, trend_figure
-from tasks.report.gallery import MAX_SHOWN, Guess, ShownPhoto, decode_pictures, fill_gallery, select_photos
+from tasks.report.gallery import MAX_SHOWN, Gallery, Guess, ShownPhoto, decode_repeated, fill_gallery, select_photos
 from tasks.report.map import MAX_POINTS, BottleneckMap, draw_map
 from tasks.report.provenance import describe_provenance
 from tasks.report.reported_run import ReportedRun, read_previous_runs
@@ -97,7 +99,20 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
         StoreError: The stores have lost results of the run, or a file is damaged.
     """
     progress.start(_PARTS, "parts")
-    snapshot, history = read_snapshot(root, run.snapshot), read_previous_runs(run, root)
+    snapshot = read_snapshot(root, run.snapshot)
+    repeated, decode = find_repeated_photos(snapshot), run.settings.train.decodes[0]
+    with ThreadPoolExecutor(1) as beside:
+        # No stage decodes conflicts. Another process does, while the report is built.
+        conflicts = beside.submit(decode_repeated, repeated.conflicts[:MAX_SHOWN], run.folder, decode)
+        report = _build(run, root, snapshot, repeated, progress)
+        return replace(report, repeated_images={**conflicts.result(), **report.repeated_images})
+
+
+def _build(
+    run: ReportedRun, root: DataRoot, snapshot: pa.Table, repeated: RepeatedPhotos, progress: Progress
+) -> Report:
+    """Build the report without pictures of conflicts, given the table of the snapshot."""
+    history = read_previous_runs(run, root)
     changes = read_changes(history.runs[-1].snapshot, snapshot, root) if history.runs else None
     predicted = read_predicted_photos(root.evaluate(run.stages["evaluate"].key))
     progress.advance(1)
@@ -107,14 +122,7 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
     # A fine-tuned network has no fixed bottlenecks.
     map_points = MAX_POINTS if isinstance(train, TrainSettings) else 0
     selection = select_photos(predicted, changes.added if changes else (), map_points=map_points)
-    repeated = find_repeated_photos(snapshot)
     gallery = fill_gallery(predicted, selection, repeated, run, root)
-    with ThreadPoolExecutor(1) as beside:
-        # In another process, beside the map.
-        decoded = beside.submit(decode_pictures, gallery.undecoded, run.folder, train.decodes[0])
-        bottleneck_map = (
-            draw_map(gallery, selection.map_points, train, root) if isinstance(train, TrainSettings) else None
-        )
     progress.advance(1)
     runs = [*history.runs, run.to_record()]
     report = Report(
@@ -136,17 +144,17 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
         rejected=find_rejected_photos(snapshot, train.decodes, root),
         ignored=run.ignored,
         repeated=repeated,
-        repeated_images=_repeated_images(repeated, {**gallery.images, **decoded.result()}),
-        map=bottleneck_map,
+        repeated_images=_repeated_images(repeated, gallery),
+        map=draw_map(gallery, selection.map_points, train, root) if isinstance(train, TrainSettings) else None,
         exports=run.stages["export"].details if "export" in run.stages else None,
     )
     progress.advance(1)
     return report
 
 
-def _repeated_images(repeated: RepeatedPhotos, images: Mapping[str, bytes]) -> dict[str, bytes]:
+def _repeated_images(repeated: RepeatedPhotos, gallery: Gallery) -> dict[str, bytes]:
     keys = [photo.sha256 for photos in repeated for photo in photos[:MAX_SHOWN]]
-    return {key: images[key] for key in keys if key in images}
+    return {key: gallery.images[key] for key in keys if key in gallery.images}
 
 
 def _draw_figures(results: Results, runs: Sequence[RunRecord], head: AnyPath) -> Figures:

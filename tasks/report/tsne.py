@@ -96,7 +96,7 @@ def gradient(similarities: Floats, positions: Floats, exaggeration: float) -> Fl
     for start in range(0, len(positions), _BLOCK):
         block = slice(start, start + _BLOCK)
         weights = np.reciprocal(rows[block] @ columns)
-        total += float(weights.sum())
+        total += float((weights @ ones).sum())  # a product is several times as fast as a sum
         attraction[block] = (weights * similarities[block]) @ with_ones
         repulsion[block] = np.square(weights, out=weights) @ with_ones
     forces = exaggeration * attraction - repulsion / (total - len(positions))
