@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from tasks.report import tsne
 from tasks.report.gallery import Gallery
@@ -100,7 +101,10 @@ def draw_map(gallery: Gallery, indices: Sequence[int], settings: TrainSettings, 
     # The mistakes of a label are last, so that they are drawn above the others.
     indices = sorted(indices, key=lambda index: (truth[index], predicted[index] != truth[index]))
     keys = [photos.sha256[index] for index in indices]
-    positions, method = embed_in_plane(read_vectors(keys, settings, root))
+    vectors = read_vectors(keys, settings, root)
+    # OpenBLAS's threads wait for each other in loops: beside other work, two take many times as long as one.
+    with threadpool_limits(1, user_api="blas"):
+        positions, method = embed_in_plane(vectors)
     points = [
         MapPoint(
             x=round(x, 4),
@@ -142,8 +146,8 @@ def embed_in_plane(vectors: Floats) -> tuple[Doubles, str]:
     """
     if not np.ptp(vectors, axis=0).any():
         return np.full((len(vectors), 2), 0.5), "All bottlenecks of the plain view are the same."
-    principal = _principal_components(vectors, min(_COMPONENTS, *vectors.shape))
-    components = principal.shape[1]
+    components = min(_COMPONENTS, *vectors.shape)
+    principal = _principal_components(vectors, components)
     method = "Bottlenecks of the plain view, square roots standardised, then by principal components"
     if components < 3:
         positions = np.column_stack([principal, np.zeros(len(vectors))])[:, :2]
@@ -177,6 +181,6 @@ def _principal_components(vectors: Floats, count: int) -> Doubles:
     for _ in range(_POWERS):
         basis, _ = np.linalg.qr(products @ basis)
     squares, turns = np.linalg.eigh(basis.T @ products @ basis)
-    principal = (basis @ turns * np.sqrt(np.maximum(squares, 0)))[:, : -count - 1 : -1]
-    largest = np.abs(principal).argmax(axis=0)
-    return np.asarray(principal * np.sign(principal[largest, np.arange(count)]), np.float64)
+    principal: Doubles = (basis @ turns * np.sqrt(np.maximum(squares, 0)))[:, : -count - 1 : -1].astype(np.float64)
+    largest = np.take_along_axis(principal, np.abs(principal).argmax(axis=0)[None], axis=0)
+    return np.copysign(1.0, largest) * principal

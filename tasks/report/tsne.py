@@ -15,9 +15,7 @@ Doubles = npt.NDArray[np.float64]
 #: In the first steps, which make groups, similarities count this many times.
 EXAGGERATION, EXAGGERATED_STEPS = 4.0, 50
 STEPS = 250
-#: Rows of a matrix that are computed together. They stay in a core's cache, and their products are too small for
-#: OpenBLAS to divide among threads, which takes many times as long where other processes have the cores.
-_BLOCK = 64
+_BLOCK = 64  # rows of a matrix that are computed together, and stay in a core's cache
 _BISECTIONS = 40
 _GAINS = 0.2, 0.8, 0.01  # growth and decay of each coordinate's rate, and the least
 
@@ -96,7 +94,7 @@ def gradient(similarities: Floats, positions: Floats, exaggeration: float) -> Fl
     for start in range(0, len(positions), _BLOCK):
         block = slice(start, start + _BLOCK)
         weights = np.reciprocal(rows[block] @ columns)
-        total += float((weights @ ones).sum())  # a product is several times as fast as a sum
+        total += float(weights.sum())
         attraction[block] = (weights * similarities[block]) @ with_ones
         repulsion[block] = np.square(weights, out=weights) @ with_ones
     forces = exaggeration * attraction - repulsion / (total - len(positions))
