@@ -14,13 +14,13 @@ from tasks.report.svg import (
     MEDIUM,
     SOFT,
     Frame,
+    Name,
     Point,
     Style,
     add,
     add_line,
-    add_name,
     add_text,
-    name_width,
+    text_width,
 )
 
 #: Rectangle of the only chart of a figure: legible on a phone, and two beside each other on a desk.
@@ -125,7 +125,7 @@ class Chart:
 
     def __init__(self, figure: Element, x: Axis, y: Axis, plane: Frame = PLANE) -> None:
         self._figure, self._x, self._y, self._plane = figure, x, y, plane
-        self._named: list[tuple[str, Style]] = []
+        self._named: list[tuple[str | Name, Style]] = []
         self._draw_axes()
 
     def point(self, x: float, y: float) -> Point:
@@ -133,10 +133,10 @@ class Chart:
         left, top, right, bottom = self._plane
         return Point(left + self._x.share(x) * (right - left), bottom - self._y.share(y) * (bottom - top))
 
-    def draw(self, x: Iterable[float], y: Iterable[float], style: Style, name: str | None = None) -> None:
-        """Draw values as a line or marks, and name them in the legend."""
+    def draw(self, x: Iterable[float], y: Iterable[float], style: Style, name: str | Name = "") -> None:
+        """Draw values as a line or marks, and name them in the legend, unless the name is empty."""
         add_line(self._figure, map(self.point, x, y), style)
-        if name is not None:
+        if name:
             self._named.append((name, style))
 
     def draw_intervals(self, x: Iterable[float], intervals: Iterable[Interval], colour: str = BLUE) -> None:
@@ -155,19 +155,19 @@ class Chart:
     def add_legend(self) -> Frame:
         """Add the legend above the chart, and return the frame of both."""
         entries, x, row = [], 0.0, 0
-        for index, (name, style) in enumerate(self._named):
-            width = _HANDLE + 6 + name_width(name, index, MEDIUM)
+        for name, style in self._named:
+            width = _HANDLE + 6 + text_width(name, MEDIUM)
             if x and x + width > self._plane.right:
                 x, row = 0.0, row + 1
-            entries.append((x, row, index, name, style))
+            entries.append((x, row, name, style))
             x += width + _GAP
-        top = self._plane.top - 8
-        for x, row_of, index, name, style in entries:
+        legend, top = add(self._figure, "g"), self._plane.top - 8
+        for x, row_of, name, style in entries:
             y = top - _ROW * (row - row_of + 0.5)
             ends = [Point(x, y), Point(x + _HANDLE, y)]
-            add_line(self._figure, ends, style._replace(mark="", opacity=1.0))
-            add_line(self._figure, [Point(x + _HANDLE / 2, y)], style._replace(width=0))
-            add_name(self._figure, name, index, Point(x + _HANDLE + 6, y), MEDIUM)
+            add_line(legend, ends, style._replace(mark="", opacity=1.0))
+            add_line(legend, [Point(x + _HANDLE / 2, y)], style._replace(width=0))
+            add_text(legend, name, Point(x + _HANDLE + 6, y), MEDIUM)
         return self.frame()._replace(top=top - _ROW * (row + 1))
 
     def frame(self) -> Frame:

@@ -22,11 +22,10 @@ from tasks.report.svg import (
     Frame,
     Point,
     add,
-    add_name,
     add_text,
-    name_width,
     new_figure,
     place,
+    show_name,
     text_width,
     to_svg,
 )
@@ -101,19 +100,20 @@ def _draw_scale(figure: Element, side: float) -> tuple[float, float]:
 def _write_names(figure: Element, labels: Sequence[str], cell: float) -> tuple[float, float]:
     """Name rows and columns; returns the room to the left of the matrix and below it."""
     step = math.ceil(_LINE_PITCH / cell)  # of many labels only every n-th has room for its name
-    size = min(MEDIUM, 0.75 * max(cell, _LINE_PITCH))
-    side, widest = cell * len(labels), max(name_width(label, index, size) for index, label in enumerate(labels))
+    size, side = min(MEDIUM, 0.75 * max(cell, _LINE_PITCH)), cell * len(labels)
+    names = [show_name(label, index) for index, label in enumerate(labels)]
+    widest = max(text_width(name, size) for name in names)
     if widest < cell - 6:
         angle, below = 0, size
     else:  # they would run into each other
         angle = -90 if cell < 29 else -45
         below = widest * math.sin(math.radians(-angle)) + size
-    for index in range(0, len(labels), step):
+    for index, name in list(enumerate(names))[::step]:
         middle = cell * (index + 0.5)
         anchor = "end" if angle else "middle"
-        add_name(figure, labels[index], index, Point(-6, middle), size, text_anchor="end")
+        add_text(figure, name, Point(-6, middle), size, text_anchor="end")
         under = Point(middle, side + 6 + (0 if angle else size / 2))
-        add_name(figure, labels[index], index, under, size, text_anchor=anchor, rotate=angle)
+        add_text(figure, name, under, size, text_anchor=anchor, rotate=angle)
     left, below = widest + 6 + 2 * LARGE, below + 6 + 2 * LARGE
     add_text(figure, "Predicted label", Point(side / 2, side + below - LARGE / 2), LARGE, text_anchor="middle")
     add_text(figure, "True label", Point(LARGE / 2 - left, side / 2), LARGE, text_anchor="middle", rotate=-90)

@@ -23,6 +23,7 @@ from tasks.report.svg import (
     add,
     new_figure,
     place,
+    show_name,
     to_svg,
 )
 from tasks.runs.records import RunRecord
@@ -36,8 +37,8 @@ _ALL_POINTS = 20_000
 _MARKED_RUNS = 60  # of more, markers and intervals would run into each other
 #: Name and style of each line.
 _CURVES: Mapping[Weights, tuple[str, Style]] = {
-    "averages": ("moving averages of weights", Style(BLUE)),
-    "plain": ("weights as they are", Style(VERMILION, dashes=_DASHES)),
+    "averages": ("moving averages of the weights", Style(BLUE)),
+    "plain": ("the weights as they are", Style(VERMILION, dashes=_DASHES)),
 }
 _LABEL_STYLES = [
     Style(colour, 2.1, dashes) for dashes in ("", _DASHES) for colour in (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
@@ -52,7 +53,7 @@ def reliability_figure(bins: Sequence[ConfidenceBin]) -> str:
     figure, photos = new_figure(), [each.photos for each in bins]
     below = PLANE._replace(top=PLANE.bottom + 24, bottom=PLANE.bottom + 120)
     confidence = share_axis("Confidence: the probability of the predicted label", high=1)
-    bars = Chart(figure, confidence, count_axis("Photos", 1.05 * max(photos), 2), below)
+    bars = Chart(figure, confidence, count_axis("Photos", 1.05 * max(photos), 3), below)
     for each in bins:
         left_top, right_bottom = bars.point(each.low, each.photos), bars.point(each.low + 1 / BINS, 0)
         place(add(figure, "rect", fill=BLUE, stroke=GROUND), Frame(*left_top, *right_bottom))
@@ -75,7 +76,7 @@ def precision_recall_figure(curves: Mapping[str, PrecisionRecall], average: Prec
     named = len(curves) <= _NAMED_LABELS
     most = max(2, min(_LINE_POINTS, _ALL_POINTS // len(curves)))
     for index, (label, curve) in enumerate(curves.items()):
-        name = label if named else None if index else "each label"
+        name = show_name(label, index) if named else "" if index else "each label"
         chart.draw(*_thin_out(curve, most), _LABEL_STYLES[index] if named else _UNNAMED, name)
     # Last, so that it is above the others.
     chart.draw(*_thin_out(average, _LINE_POINTS), _AVERAGE if named else _AVERAGE_OF_UNNAMED, "all labels together")

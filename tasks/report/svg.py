@@ -38,6 +38,13 @@ class Point(NamedTuple):
     y: float
 
 
+class Name(NamedTuple):
+    """A name from a user, as a figure shows it and whole."""
+
+    text: str
+    whole: str
+
+
 class Style(NamedTuple):
     """Style of a line with marks."""
 
@@ -94,35 +101,37 @@ def add_line(parent: Element, points: Iterable[Point], style: Style) -> None:
             add(parent, "polygon", points=" ".join(corners), fill=style.colour)
 
 
-def add_text(parent: Element, text: str, at: Point, size: float, **attributes: str | float) -> Element:
-    """Add a text whose middle is at the height of a point, or, turned by `rotate` degrees, turns about it."""
+def show_name(name: str, index: int) -> Name:
+    """Return a name from a user as a figure shows it; a long one loses its middle.
+
+    A character that cannot be shown becomes a box, and the position in its list then identifies the name.
+    """
+    shown = "".join(letter if letter.isprintable() else "□" for letter in name)
+    if shown != name:
+        shown = f"{index + 1} {shown}"
+    short = shown if len(shown) <= NAME_LENGTH else f"{shown[: NAME_LENGTH - 11]}…{shown[-10:]}"
+    return Name(short, shown)
+
+
+def add_text(parent: Element, text: str | Name, at: Point, size: float, **attributes: str | float) -> None:
+    """Add a text whose middle is at the height of a point, or, turned by `rotate` degrees, turns about it.
+
+    A tooltip shows the whole of a name.
+    """
+    shown, whole = text if isinstance(text, Name) else (text, text)
     angle = attributes.pop("rotate", 0)
     if angle:
         attributes |= {"x": 0, "y": 0, "transform": f"translate({at.x:.1f} {at.y:.1f}) rotate({angle})"}
     else:
         attributes |= {"x": at.x, "y": at.y}
-    return add(parent, "text", text, **{"dy": ".35em", "font_size": size, "fill": INK, **attributes})
+    element = add(parent, "text", shown, **{"dy": ".35em", "font_size": size, "fill": INK, **attributes})
+    if whole != shown:
+        add(element, "title", whole)
 
 
-def add_name(parent: Element, name: str, index: int, at: Point, size: float, **attributes: str | float) -> None:
-    """Add a name from a user as a text; a long one loses its middle, and a tooltip shows it whole.
-
-    A character that cannot be shown becomes a box, and the position in its list then identifies the name.
-    """
-    short, whole = _show(name, index)
-    text = add_text(parent, short, at, size, **attributes)
-    if whole != short:
-        add(text, "title", whole)
-
-
-def name_width(name: str, index: int, size: float) -> float:
-    """Estimate the width of a name as `add_name` shows it."""
-    return text_width(_show(name, index)[0], size)
-
-
-def text_width(text: str, size: float) -> float:
+def text_width(text: str | Name, size: float) -> float:
     """Estimate the width of a text."""
-    return size * sum(map(_letter_width, text))
+    return size * sum(map(_letter_width, text.text if isinstance(text, Name) else text))
 
 
 def to_svg(figure: Element, frame: Frame, label: str) -> str:
@@ -143,14 +152,6 @@ def new_figure() -> Element:
     """Return an empty figure."""
     attributes = {"font-family": "system-ui, sans-serif", "stroke-linejoin": "round"}
     return Element("svg", {"xmlns": "http://www.w3.org/2000/svg", **attributes})
-
-
-def _show(name: str, index: int) -> tuple[str, str]:
-    """Return a name as it is shown, short and whole."""
-    shown = "".join(letter if letter.isprintable() else "□" for letter in name)
-    if shown != name:
-        shown = f"{index + 1} {shown}"
-    return shown if len(shown) <= NAME_LENGTH else f"{shown[: NAME_LENGTH - 11]}…{shown[-10:]}", shown
 
 
 def _letter_width(letter: str) -> float:
