@@ -1,60 +1,56 @@
 """Figures of a comparison: accuracy against photos, and against seconds."""
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from xml.etree.ElementTree import Element
 
 from tasks.compare.settings import WAYS, Way
 from tasks.compare.table import AveragedResult
-from tasks.report.svg import BLUE, GREEN, SOFT, VERMILION, add_legend, font, format_axes, new_figure, to_svg
+from tasks.report.chart import Axis, Chart, Tick, share_axis
+from tasks.report.svg import BLUE, GREEN, SMALL, SOFT, VERMILION, Frame, Point, Style, add_text, new_figure, to_svg
 
-#: Colours, and markers for readers who do not see them.
-_STYLES: dict[Way, tuple[str, str]] = {
-    "head": (BLUE, "o"),
-    "scratch": (VERMILION, "s"),
-    "finetune": (GREEN, "^"),
+_PLANE = Frame(0, 0, 650, 370)
+#: Colours, and marks for readers who do not see them.
+_STYLES: dict[Way, Style] = {
+    "head": Style(BLUE, mark="circle", size=4),
+    "scratch": Style(VERMILION, mark="square", size=4),
+    "finetune": Style(GREEN, mark="triangle", size=4),
 }
 
 
 def photos_figure(points: Sequence[AveragedResult]) -> str:
     """Draw the accuracy of each way against its number of training photos, with its 95 % interval, as SVG."""
-    figure, axes = _draw(points, lambda point: float(point.photos), "Training photos")
-    ticks = sorted({point.photos for point in points})
-    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    return to_svg(figure, "by-photos", "Test accuracy of each way against the number of training photos.")
+    figure, counts = new_figure(), sorted({point.photos for point in points})
+    ticks = [Tick(count, f"{count:,}") for count in counts]
+    chart = _draw(figure, points, lambda point: point.photos, _log_axis("Training photos", counts, ticks))
+    return to_svg(figure, chart.add_legend(), "Test accuracy of each way against the number of training photos.")
 
 
 def seconds_figure(points: Sequence[AveragedResult]) -> str:
     """Draw the accuracy of each way against the seconds of its training, with its 95 % interval, as SVG."""
-    figure, axes = _draw(points, lambda point: point.seconds, "Seconds of training; at each mark, its training photos")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    figure, seconds = new_figure(), [point.seconds for point in points]
+    powers = range(math.floor(math.log10(min(seconds))) - 1, math.ceil(math.log10(max(seconds))) + 1)
+    ticks = [Tick(value, f"{value:,g}") for power in powers for value in (10.0**power, 3 * 10.0**power)]
+    name = "Seconds of training; at each mark, its training photos"
+    chart = _draw(figure, points, lambda point: point.seconds, _log_axis(name, seconds, ticks))
     for point in points:
-        axes.annotate(
-            f"{point.photos:,}",
-            (point.seconds, point.accuracy),
-            xytext=(4, 5),
-            textcoords="offset points",
-            fontproperties=font(7.5),
-            color=SOFT,
-        )
-    return to_svg(figure, "by-seconds", "Test accuracy of each way against the seconds of its training.")
+        at = chart.point(point.seconds, point.accuracy)
+        add_text(figure, f"{point.photos:,}", Point(at.x + 5, at.y - 9), SMALL, fill=SOFT)
+    return to_svg(figure, chart.add_legend(), "Test accuracy of each way against the seconds of its training.")
 
 
-def _draw(points: Sequence[AveragedResult], x: Callable[[AveragedResult], float], name: str) -> tuple[Figure, Axes]:
-    figure = new_figure(7.6, 4.6)
-    axes = figure.add_axes((0.09, 0.13, 0.89, 0.84))
-    line: dict[str, Any] = {"markersize": 6, "linewidth": 1.8, "elinewidth": 1, "capsize": 3}
-    for way, (colour, marker) in _STYLES.items():
+def _log_axis(name: str, values: Sequence[float], ticks: Sequence[Tick]) -> Axis:
+    """Return a logarithmic axis with room for values above 0, and those of the ticks that lie on it."""
+    room = max(1.15, (max(values) / min(values)) ** 0.04)
+    low, high = min(values) / room, max(values) * room
+    return Axis(low, high, [tick for tick in ticks if low <= tick.value <= high], name, math.log)
+
+
+def _draw(figure: Element, points: Sequence[AveragedResult], x: Callable[[AveragedResult], float], axis: Axis) -> Chart:
+    chart = Chart(figure, axis, share_axis("Test accuracy, with 95 % interval", high=1), _PLANE)
+    for way, style in _STYLES.items():
         own = [point for point in points if point.way == way]
-        bounds = [[p.accuracy - p.interval.low for p in own], [p.interval.high - p.accuracy for p in own]]
-        line |= {"color": colour, "marker": marker, "label": WAYS[way]}
-        axes.errorbar([x(point) for point in own], [point.accuracy for point in own], yerr=bounds, **line)
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_ylim(0, 1)
-    format_axes(axes, name, "Test accuracy, with 95 % interval")
-    add_legend(axes)
-    return figure, axes
+        values = [x(point) for point in own]
+        chart.draw_intervals(values, [point.interval for point in own], style.colour)
+        chart.draw(values, [point.accuracy for point in own], style, WAYS[way])
+    return chart

@@ -1,8 +1,11 @@
 """Builds a report from the stores and the results of the stages."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
+
+import pyarrow as pa
 
 from tasks.champion.decision import Decision
 from tasks.decode.rejections import MissingPhoto
@@ -21,7 +24,7 @@ from tasks.report.dataset import (
     read_changes,
 )
 from tasks.report.figures import learning_curve_figure, precision_recall_figure, reliability_figure, trend_figure
-from tasks.report.gallery import MAX_SHOWN, Gallery, Guess, ShownPhoto, fill_gallery, select_photos
+from tasks.report.gallery import MAX_SHOWN, Gallery, Guess, ShownPhoto, decode_repeated, fill_gallery, select_photos
 from tasks.report.map import MAX_POINTS, BottleneckMap, draw_map
 from tasks.report.provenance import describe_provenance
 from tasks.report.reported_run import ReportedRun, read_previous_runs
@@ -96,16 +99,29 @@ def build_report(run: ReportedRun, root: DataRoot, progress: Progress) -> Report
         StoreError: The stores have lost results of the run, or a file is damaged.
     """
     progress.start(_PARTS, "parts")
-    snapshot, history = read_snapshot(root, run.snapshot), read_previous_runs(run, root)
+    snapshot = read_snapshot(root, run.snapshot)
+    repeated, decode = find_repeated_photos(snapshot), run.settings.train.decodes[0]
+    with ThreadPoolExecutor(1) as beside:
+        # No stage decodes conflicts. Another process does, while the report is built.
+        conflicts = beside.submit(decode_repeated, repeated.conflicts[:MAX_SHOWN], run.folder, decode)
+        report = _build(run, root, snapshot, repeated, progress)
+        return replace(report, repeated_images={**conflicts.result(), **report.repeated_images})
+
+
+def _build(
+    run: ReportedRun, root: DataRoot, snapshot: pa.Table, repeated: RepeatedPhotos, progress: Progress
+) -> Report:
+    """Build the report without pictures of conflicts, given the table of the snapshot."""
+    history = read_previous_runs(run, root)
     changes = read_changes(history.runs[-1].snapshot, snapshot, root) if history.runs else None
     predicted = read_predicted_photos(root.evaluate(run.stages["evaluate"].key))
     progress.advance(1)
     results = measure_results(predicted)
     progress.advance(1)
+    train = run.settings.train
     # A fine-tuned network has no fixed bottlenecks.
-    train, has_map = run.settings.train, isinstance(run.settings.train, TrainSettings)
-    selection = select_photos(predicted, changes.added if changes else (), map_points=MAX_POINTS if has_map else 0)
-    repeated = find_repeated_photos(snapshot)
+    map_points = MAX_POINTS if isinstance(train, TrainSettings) else 0
+    selection = select_photos(predicted, changes.added if changes else (), map_points=map_points)
     gallery = fill_gallery(predicted, selection, repeated, run, root)
     progress.advance(1)
     runs = [*history.runs, run.to_record()]

@@ -2,89 +2,85 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tasks.evaluate.metrics import BINS, Interval
 from tasks.paths import AnyPath
-from tasks.report import svg
+from tasks.report.chart import PLANE, Axis, Chart, Tick, accuracy_axis, count_axis, date_axis, share_axis
 from tasks.report.results import ConfidenceBin, Doubles, PrecisionRecall
+from tasks.report.svg import (
+    BLUE,
+    GREEN,
+    GROUND,
+    INK,
+    ORANGE,
+    PURPLE,
+    SOFT,
+    VERMILION,
+    Frame,
+    Style,
+    add,
+    new_figure,
+    place,
+    show_name,
+    to_svg,
+)
 from tasks.runs.records import RunRecord
 from tasks.train.curve import WEIGHTS, Weights, curve_path, read_curve
 
+_DASHES = "8 4"
 _MARKED_POINTS = 25
 _NAMED_LABELS = 10
 _LINE_POINTS = 200
 _ALL_POINTS = 20_000
 _MARKED_RUNS = 60  # of more, markers and intervals would run into each other
-#: Name, colour and dashes of each line.
-_CURVES: Mapping[Weights, tuple[str, str, str]] = {
-    "averages": ("moving averages of the weights", svg.BLUE, "-"),
-    "plain": ("the weights as they are", svg.VERMILION, "--"),
+#: Name and style of each line.
+_CURVES: Mapping[Weights, tuple[str, Style]] = {
+    "averages": ("moving averages of the weights", Style(BLUE)),
+    "plain": ("the weights as they are", Style(VERMILION, dashes=_DASHES)),
 }
 _LABEL_STYLES = [
-    (colour, dashes)
-    for dashes in ("-", "--")
-    for colour in (svg.BLUE, svg.VERMILION, svg.GREEN, svg.PURPLE, svg.ORANGE)
+    Style(colour, 2.1, dashes) for dashes in ("", _DASHES) for colour in (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 ]
+#: The many lines of unnamed labels, and the line of their average.
+_UNNAMED, _AVERAGE_OF_UNNAMED = Style(SOFT, 0.9, opacity=0.35), Style(BLUE, 3.7)
+_AVERAGE = Style(INK, 3.2)
 
 
 def reliability_figure(bins: Sequence[ConfidenceBin]) -> str:
     """Draw accuracy against confidence, and the number of photos of each bin, as an SVG element."""
-    figure = svg.new_figure(svg.WIDTH, svg.HEIGHT + 0.6)
-    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
-    figure.subplots_adjust(0, 0, 1, 1, hspace=0.12)
-    axes.plot([0, 1], [0, 1], "--", color=svg.SOFT, linewidth=1.2, label="perfect calibration")
-    confidence, accuracy = [each.confidence for each in bins], [each.accuracy for each in bins]
-    svg.draw_intervals(axes, confidence, [each.interval for each in bins])
-    axes.plot(
-        confidence, accuracy, "o-", color=svg.BLUE, linewidth=1.8, markersize=5, label="accuracy, with 95 % interval"
-    )
-    photos = [each.photos for each in bins]
-    below.bar(
-        [each.low for each in bins], photos, 1 / BINS, align="edge", color=svg.BLUE, edgecolor=svg.GROUND, linewidth=1
-    )
-    axes.set_ylim(0, 1.02)
-    svg.format_axes(axes, "", "Accuracy")
-    svg.add_legend(axes)
-    svg.format_axes(below, "Confidence: the probability of the predicted label", "Photos")
-    below.set_xlim(0, 1)
-    below.xaxis.set_major_formatter(svg.PERCENT)
-    below.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
-    below.yaxis.set_major_locator(MaxNLocator(2, integer=True))
-    figure.align_ylabels([axes, below])
-    return svg.to_svg(
-        figure, "reliability", "Accuracy of the test split's photos against the confidence of the prediction."
-    )
+    figure, photos = new_figure(), [each.photos for each in bins]
+    below = PLANE._replace(top=PLANE.bottom + 24, bottom=PLANE.bottom + 120)
+    confidence = share_axis("Confidence: the probability of the predicted label", high=1)
+    bars = Chart(figure, confidence, count_axis("Photos", 1.05 * max(photos), 3), below)
+    for each in bins:
+        left_top, right_bottom = bars.point(each.low, each.photos), bars.point(each.low + 1 / BINS, 0)
+        place(add(figure, "rect", fill=BLUE, stroke=GROUND), Frame(*left_top, *right_bottom))
+    unnamed = Axis(0, 1, [Tick(value, "") for value, _ in confidence.ticks])
+    chart = Chart(figure, unnamed, share_axis("Accuracy"))
+    chart.draw([0, 1], [0, 1], Style(SOFT, 1.6, "6 4"), "perfect calibration")
+    values = [each.confidence for each in bins]
+    chart.draw_intervals(values, [each.interval for each in bins])
+    style = Style(BLUE, mark="circle", size=4)
+    chart.draw(values, [each.accuracy for each in bins], style, "accuracy, with 95 % interval")
+    frame = Frame(*chart.add_legend()[:3], bars.frame().bottom)
+    return to_svg(figure, frame, "Accuracy of the test split's photos against the confidence of the prediction.")
 
 
 def precision_recall_figure(curves: Mapping[str, PrecisionRecall], average: PrecisionRecall) -> str:
     """Draw precision against recall as an SVG element: up to 10 labels in styles of their own, more as thin lines."""
-    figure, axes = svg.new_axes()
+    figure = new_figure()
+    recall = share_axis("Recall: of the photos with the label, the share found", high=1.01)
+    chart = Chart(figure, recall, share_axis("Precision"))
     named = len(curves) <= _NAMED_LABELS
     most = max(2, min(_LINE_POINTS, _ALL_POINTS // len(curves)))
-    style: dict[str, Any] = {"color": svg.INK, "linewidth": 2.4} if named else {"color": svg.BLUE, "linewidth": 2.8}
-    axes.plot(*_thin_out(average, _LINE_POINTS), label="all labels together", zorder=3, **style)
-    for number, curve in enumerate(curves.values()):
-        if named:
-            colour, dashes = _LABEL_STYLES[number]
-            style = {"color": colour, "linestyle": dashes, "linewidth": 1.6, "label": f"{number}"}
-        else:
-            style = {"color": svg.SOFT, "linewidth": 0.7, "alpha": 0.35, "label": "" if number else "each label"}
-        axes.plot(*_thin_out(curve, most), **style)
-    axes.set_xlim(0, 1.01)
-    axes.set_ylim(0, 1.02)
-    axes.xaxis.set_major_formatter(svg.PERCENT)
-    svg.format_axes(axes, "Recall: of the photos with the label, the share found", "Precision")
-    _, *texts = svg.add_legend(axes).get_texts()
-    if named:
-        for number, (text, label) in enumerate(zip(texts, curves, strict=True), 1):
-            svg.write(text, label, number)
-    return svg.to_svg(figure, "precision-recall", "Precision against recall on the test split, a line a label.")
+    for index, (label, curve) in enumerate(curves.items()):
+        name = show_name(label, index) if named else "" if index else "each label"
+        chart.draw(*_thin_out(curve, most), _LABEL_STYLES[index] if named else _UNNAMED, name)
+    # Last, so that it is above the others.
+    chart.draw(*_thin_out(average, _LINE_POINTS), _AVERAGE if named else _AVERAGE_OF_UNNAMED, "all labels together")
+    return to_svg(figure, chart.add_legend(), "Precision against recall on the test split, a line a label.")
 
 
 def _thin_out(curve: PrecisionRecall, most: int) -> tuple[Doubles, Doubles]:
@@ -100,74 +96,44 @@ def learning_curve_figure(folder: AnyPath) -> str | None:
     Raises:
         StoreError: The file of a curve is damaged.
     """
-    curves = {weights: read_curve(curve_path(folder, weights)) for weights in WEIGHTS}
-    if not any(map(len, curves.values())):
+    tables = {weights: read_curve(curve_path(folder, weights)) for weights in WEIGHTS}
+    curves = {
+        weights: (table["step"].to_pylist(), table["accuracy"].to_pylist())
+        for weights, table in tables.items()
+        if len(table)
+    }
+    if not curves:
         return None
-    figure, axes = svg.new_axes()
-    for weights, curve in curves.items():
-        if not len(curve):
-            continue
-        name, colour, dashes = _CURVES[weights]
-        # Markers show a few points; they would hide a line of many.
-        marker = "o" if len(curve) <= _MARKED_POINTS else ""
-        steps, accuracies = curve["step"].to_numpy(), curve["accuracy"].to_numpy()
-        axes.plot(steps, accuracies, dashes, label=name, color=colour, linewidth=1.8, marker=marker, markersize=4)
-    svg.limit_accuracies(axes)
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
-    svg.format_axes(axes, "Training steps", "Accuracy on validation photos")
-    svg.add_legend(axes)
-    return svg.to_svg(figure, "learning", "Accuracy on the validation split against training steps.")
+    figure, last = new_figure(), max(max(steps) for steps, _ in curves.values())
+    accuracies = [accuracy for _, values in curves.values() for accuracy in values]
+    accuracy = accuracy_axis("Accuracy on validation photos", accuracies)
+    chart = Chart(figure, count_axis("Training steps", 1.03 * last), accuracy)
+    for weights, (steps, values) in curves.items():
+        name, style = _CURVES[weights]
+        # Marks show a few points; they would hide a line of many.
+        chart.draw(steps, values, style._replace(mark="circle" if len(steps) <= _MARKED_POINTS else ""), name)
+    return to_svg(figure, chart.add_legend(), "Accuracy on the validation split against training steps.")
 
 
 def trend_figure(runs: Sequence[RunRecord]) -> str:
     """Draw the accuracies of at least two runs in their order by date as an SVG element, and mark new champions."""
-    figure, axes = svg.new_axes()
-    few = len(runs) <= _MARKED_RUNS
-    _draw_test_accuracies(axes, runs, few=few)
-    crossed = [(run.date, run.cross_validated) for run in runs if run.cross_validated is not None]
+    figure, few = new_figure(), len(runs) <= _MARKED_RUNS
+    bounds = [Interval(run.low, run.high) for run in runs]
+    crossed = {run.date: run.cross_validated for run in runs if run.cross_validated is not None}
+    values = [*crossed.values(), *(end for each in bounds for end in (each.low, each.high))]
+    chart = Chart(figure, date_axis(runs[0].date, runs[-1].date), accuracy_axis("Accuracy", values))
+    (chart.draw_intervals if few else chart.draw_band)(_days(run.date for run in runs), bounds)
+    test = Style(BLUE, mark="circle" if few else "", size=3.3)
+    chart.draw(_days(run.date for run in runs), [run.accuracy for run in runs], test, "test, with 95 % interval")
     if crossed:
-        dates, values = zip(*crossed, strict=True)
-        line = "s--" if few else "--"
-        axes.plot(
-            _days(dates), values, line, color=svg.VERMILION, linewidth=1.4, markersize=3.5, label="cross-validated"
-        )
+        style = Style(VERMILION, 1.9, _DASHES, "square" if few else "", 3)
+        chart.draw(_days(crossed), crossed.values(), style, "cross-validated")
     champions = [run for run in runs if run.verdict in ("first", "new")]
     if champions:
-        days, best = _days(run.date for run in champions), [run.accuracy for run in champions]
-        (stars,) = axes.plot(days, best, "*", color=svg.ORANGE, markersize=10, label="new champion")
-        stars.set(markeredgecolor=svg.GROUND, markeredgewidth=0.8)
-    svg.limit_accuracies(axes)
-    _limit_days(axes, _days(run.date for run in runs))
-    svg.format_axes(axes, "", "Accuracy")
-    axes.xaxis.get_offset_text().set(color=svg.SOFT, fontproperties=svg.font(9))
-    svg.add_legend(axes, 3)
-    return svg.to_svg(figure, "trend", f"Test accuracy of {len(runs)} runs by date.")
+        stars = Style(ORANGE, 0, mark="star", size=4.5)
+        chart.draw(_days(run.date for run in champions), [run.accuracy for run in champions], stars, "new champion")
+    return to_svg(figure, chart.add_legend(), f"Test accuracy of {len(runs)} runs by date.")
 
 
-def _draw_test_accuracies(axes: Axes, runs: Sequence[RunRecord], *, few: bool) -> None:
-    """Draw test accuracies with their intervals, which are lines of a few runs and a band of many."""
-    days, accuracies = _days(run.date for run in runs), [run.accuracy for run in runs]
-    bounds = [Interval(run.low, run.high) for run in runs]
-    if few:
-        svg.draw_intervals(axes, days, bounds)
-    else:
-        low, high = zip(*bounds, strict=True)
-        axes.fill_between(days, low, high, color=svg.BLUE, alpha=0.18, linewidth=0)
-    line = "o-" if few else "-"
-    axes.plot(days, accuracies, line, color=svg.BLUE, linewidth=1.8, markersize=4, label="test, with 95 % interval")
-
-
-def _limit_days(axes: Axes, days: Sequence[float]) -> None:
-    """Leave at least a day on both sides, since all runs may have one date."""
-    room = max(1.0, 0.03 * (days[-1] - days[0]))
-    axes.set_xlim(days[0] - room, days[-1] + room)
-    locator = AutoDateLocator(minticks=2, maxticks=6)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-
-
-def _days(dates: Iterable[dt.date]) -> list[float]:
-    """Return dates as Matplotlib counts them."""
-    return [float(date2num(date)) for date in dates]
+def _days(dates: Iterable[dt.date]) -> list[int]:
+    return [date.toordinal() for date in dates]

@@ -17,7 +17,7 @@ from tasks.decode.worker_pool import work_on_photos
 from tasks.errors import StoreError
 from tasks.evaluate.predictions import PredictedPhotos
 from tasks.paths import AnyPath
-from tasks.report.dataset import RepeatedPhotos
+from tasks.report.dataset import RepeatedPhoto, RepeatedPhotos
 from tasks.report.reported_run import ReportedRun
 from tasks.storage.layout import DataRoot
 
@@ -123,9 +123,7 @@ class Gallery:
 def fill_gallery(
     predicted: PredictedPhotos, selection: PhotoSelection, repeated: RepeatedPhotos, run: ReportedRun, root: DataRoot
 ) -> Gallery:
-    """Read the pictures of all photos that are shown.
-
-    The pictures of conflicts, which no stage decodes, are made from their files.
+    """Read the stored pictures of all photos that are shown.
 
     Raises:
         StoreError: The decoded store has lost pictures, or a shard is damaged.
@@ -133,22 +131,18 @@ def fill_gallery(
     # Of several ways to decode, pictures are as the first backbone sees them.
     decode = run.settings.train.decodes[0]
     keys = {predicted.photos.sha256[index] for index in chain(*selection)}
-    shown = [*repeated.conflicts[:MAX_SHOWN], *repeated.duplicates[:MAX_SHOWN]]
-    paths = {photo.sha256: photo.paths[0].path for photo in shown}
-    images = read_pictures(open_stores(root, decode).decoded, {*keys, *paths})
+    shown = {photo.sha256 for photos in repeated for photo in photos[:MAX_SHOWN]}
+    images = read_pictures(open_stores(root, decode).decoded, keys | shown)
     if lost := len(keys - images.keys()):
         raise StoreError(
             f"The store {root.decode(decode.key)} has lost {lost:,} of {len(keys):,} pictures for the report. "
             "Delete its folder manifests; the next run makes again what is missing."
         )
-    undecoded = {key: path for key, path in paths.items() if key not in images}
-    return Gallery(predicted, {**images, **decode_pictures(undecoded, run.folder, decode)})
+    return Gallery(predicted, images)
 
 
-def decode_pictures(paths: Mapping[str, str], folder: AnyPath, decode: DecodeSettings) -> dict[str, bytes]:
-    """Make pictures by key from files of a dataset's folder, without those that are unreadable or changed."""
-    if not paths:
-        return {}
-    photos = [Photo(*item) for item in paths.items()]
-    results = chain.from_iterable(work_on_photos(partial(decode_file, settings=decode), photos, folder, 1))
+def decode_repeated(photos: Sequence[RepeatedPhoto], folder: AnyPath, decode: DecodeSettings) -> dict[str, bytes]:
+    """Decode repeated photos from files of a dataset's folder by key, without those that are unreadable or changed."""
+    files = [Photo(photo.sha256, photo.paths[0].path) for photo in photos]
+    results = chain.from_iterable(work_on_photos(partial(decode_file, settings=decode), files, folder, 1))
     return {each.photo.sha256: each.result.image for each in results if isinstance(each.result, Picture)}

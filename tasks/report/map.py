@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from tasks.report import tsne
 from tasks.report.gallery import Gallery
 from tasks.report.inline_images import TILE, TILES_ACROSS, tile_pictures
+from tasks.report.results import Doubles
 from tasks.report.svg import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from tasks.storage.layout import DataRoot
 from tasks.train.features import Features
@@ -28,9 +26,8 @@ SIDE = 640
 _MARGIN = 14
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 _GOLDEN_ANGLE = 137.508  # degrees: however many hues there are, two that follow each other lie far apart
-_COMPONENTS = 50
+_COMPONENTS, _OVERSAMPLED, _POWERS = 50, 14, 6
 _NEIGHBOURS = 30.0
-_STEPS = 500  # twice as many move the points of 1,000 photos by little, and take another second
 
 
 class MapPoint(NamedTuple):
@@ -42,7 +39,6 @@ class MapPoint(NamedTuple):
     split: str  #: Name of the split.
     predicted: int  #: Index of the predicted label.
     path: str  #: Path in the dataset.
-    image: bytes  #: A JPEG or PNG file.
 
     @property
     def position(self) -> tuple[int, int]:
@@ -60,11 +56,11 @@ class MapPoint(NamedTuple):
 class BottleneckMap:
     """A map of bottlenecks."""
 
-    #: The photos on the map, by label; the mistakes of each are last, so that they are drawn above the others.
-    points: Sequence[MapPoint]
+    points: Sequence[MapPoint]  #: The photos on the map, by label, the mistakes of each last.
     labels: Sequence[str]  #: All labels.
     photos: int  #: Number of photos that the points were selected from.
     method: str  #: One sentence on how the map was made.
+    sheets: Sequence[str]  #: The points' images in their order, as `tile_pictures` returns them.
 
     def colour(self, label: int) -> str:
         """Return the CSS colour of a label, given by its index."""
@@ -83,15 +79,11 @@ class BottleneckMap:
         return round(min(7.0, max(2.8, 140 / math.sqrt(max(len(self.points), 1)))), 1)
 
     def script_data(self) -> dict[str, Any]:
-        """Return the script's data as JSON can hold it.
-
-        Raises:
-            PIL.UnidentifiedImageError: The image of a point is none.
-        """
+        """Return the script's data as JSON can hold it."""
         return {
             "labels": list(self.labels),
             "points": [[*each.position, each.label, each.predicted, each.split, each.path] for each in self.points],
-            "sheets": tile_pictures([point.image for point in self.points]),
+            "sheets": list(self.sheets),
             "tile": TILE,
             "across": TILES_ACROSS,
         }
@@ -101,26 +93,32 @@ def draw_map(gallery: Gallery, indices: Sequence[int], settings: TrainSettings, 
     """Make the map of some photos of a gallery, given by their indices.
 
     Raises:
+        PIL.UnidentifiedImageError: The image of a photo is none.
         StoreError: A store has lost bottlenecks, or a shard is damaged.
     """
-    photos = gallery.predicted.photos
-    keys, splits = [photos.sha256[index] for index in indices], photos.splits.names
-    predicted = gallery.predicted.predicted
-    positions, method = embed_in_plane(read_vectors(keys, settings, root))
+    photos, predicted = gallery.predicted.photos, gallery.predicted.predicted
+    truth, splits = photos.truth, photos.splits.names
+    # The mistakes of a label are last, so that they are drawn above the others.
+    indices = sorted(indices, key=lambda index: (truth[index], predicted[index] != truth[index]))
+    keys = [photos.sha256[index] for index in indices]
+    vectors = read_vectors(keys, settings, root)
+    # OpenBLAS's threads wait for each other in loops: beside other work, two take many times as long as one.
+    with threadpool_limits(1, user_api="blas"):
+        positions, method = embed_in_plane(vectors)
     points = [
         MapPoint(
             x=round(x, 4),
             y=round(y, 4),
-            label=int(photos.truth[index]),
+            label=int(truth[index]),
             split=splits[index],
             predicted=int(predicted[index]),
             path=photos.paths[index],
-            image=gallery.images[key],
         )
-        for index, key, (x, y) in zip(indices, keys, positions.tolist(), strict=True)
+        for index, (x, y) in zip(indices, positions.tolist(), strict=True)
     ]
-    points.sort(key=lambda point: (point.label, point.wrong))
-    return BottleneckMap(points, photos.labels, len(photos.sha256), method)
+    return BottleneckMap(
+        points, photos.labels, len(photos.sha256), method, tile_pictures([gallery.images[key] for key in keys])
+    )
 
 
 def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -> Floats:
@@ -140,7 +138,7 @@ def read_vectors(keys: Sequence[str], settings: TrainSettings, root: DataRoot) -
     return features.columns.values(numbers, taken, rooted=True)[:, 0]
 
 
-def embed_in_plane(vectors: Floats) -> tuple[npt.NDArray[np.float64], str]:
+def embed_in_plane(vectors: Floats) -> tuple[Doubles, str]:
     """Embed bottlenecks, float32 [n, D], n at least 6, in two dimensions, so that similar ones lie near each other.
 
     Returns:
@@ -149,17 +147,40 @@ def embed_in_plane(vectors: Floats) -> tuple[npt.NDArray[np.float64], str]:
     if not np.ptp(vectors, axis=0).any():
         return np.full((len(vectors), 2), 0.5), "All bottlenecks of the plain view are the same."
     components = min(_COMPONENTS, *vectors.shape)
-    pca = PCA(components, svd_solver="full", random_state=0)
-    principal = pca.fit_transform(StandardScaler().fit_transform(vectors))
+    principal = _principal_components(vectors, components)
     method = "Bottlenecks of the plain view, square roots standardised, then by principal components"
     if components < 3:
         positions = np.column_stack([principal, np.zeros(len(vectors))])[:, :2]
     else:
         near = min(_NEIGHBOURS, (len(vectors) - 1) / 3)
         method = f"{method} in {components} dimensions and t-SNE of {near:.0f} neighbours"
-        # Its threads spin while they wait for each other: beside other work, two take several times as long as one.
-        with threadpool_limits(1, user_api="openmp"):
-            positions = TSNE(init="pca", perplexity=near, max_iter=_STEPS, random_state=0).fit_transform(principal)
+        positions = tsne.embed(principal, near)
     low, high = positions.min(axis=0), positions.max(axis=0)
     extent = float((high - low).max()) or 1.0
     return (positions - (low + high) / 2).astype(np.float64) / extent + 0.5, f"{method}."
+
+
+def _principal_components(vectors: Floats, count: int) -> Doubles:
+    """Return the first principal components of standardised vectors.
+
+    With the singular value decomposition X = U S V', the inner products are X X' = U S^2 U', and the components U S. A
+    few products with random vectors, of which each brings the greatest singular values out more, replace the
+    decomposition (Halko et al. 2011, Finding structure with randomness, algorithm 4.4).
+
+    Args:
+        vectors: float32 [n, D].
+        count: Number of components, at most n and D.
+
+    Returns:
+        float64 [n, count]; the value of each that is farthest from 0 is positive.
+    """
+    spread = vectors.std(axis=0)
+    standardised = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    products = standardised @ standardised.T
+    basis = np.random.default_rng(0).standard_normal((len(vectors), count + _OVERSAMPLED), np.float32)
+    for _ in range(_POWERS):
+        basis, _ = np.linalg.qr(products @ basis)
+    squares, turns = np.linalg.eigh(basis.T @ products @ basis)
+    principal: Doubles = (basis @ turns * np.sqrt(np.maximum(squares, 0)))[:, : -count - 1 : -1].astype(np.float64)
+    largest = np.take_along_axis(principal, np.abs(principal).argmax(axis=0)[None], axis=0)
+    return np.copysign(1.0, largest) * principal

@@ -13,7 +13,7 @@ from tasks.report.reported_run import ReportedRun
 from tasks.train.settings import ClassicRecipe, FinetuneSettings, LdaRecipe, TrainSettings
 
 _CROPS: Mapping[Crop, str] = {"centre": "square from the centre", "stretch": "squeezed into a square"}
-PACKAGES = ("tensorflow", "keras", "openvino", "scipy", "scikit-learn", "numpy", "pillow", "pyarrow", "luigi")
+PACKAGES = ("tensorflow", "keras", "openvino", "scipy", "numpy", "pillow", "pyarrow", "luigi")
 
 
 def describe_provenance(run: ReportedRun) -> dict[str, dict[str, str]]:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve
 
 from tasks.evaluate.metrics import BINS, Interval, Metrics, bin_confidence, measure, wilson_interval
 from tasks.evaluate.predictions import PredictedPhotos
@@ -67,12 +66,14 @@ def precision_recall(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> P
         truth: bool [N], whether each photo has the label; at least one has.
         scores: float32 [N], higher for photos that are more likely to have it.
     """
-    precision, recall, _ = precision_recall_curve(truth, scores)
-    # Reversed, from the highest threshold to the lowest, without scikit-learn's last point at a recall of 0.
-    precision, recall = precision[-2::-1], recall[-2::-1]
+    order = np.argsort(-scores, kind="stable")
+    # A threshold finds all photos of the same score together: the last of each.
+    last = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    found = np.cumsum(truth[order])[last]
+    precision, recall = found / (last + 1), found / found[-1]
     steps = np.diff(recall, prepend=0.0)
-    found = steps > 0
-    return PrecisionRecall(recall[found], precision[found], float((steps * precision).sum()))
+    rising = steps > 0
+    return PrecisionRecall(recall[rising], precision[rising], float((steps * precision).sum()))
 
 
 def confidence_bins(truth: NDArray[np.integer[Any]], probabilities: NDArray[np.float32]) -> list[ConfidenceBin]:

@@ -19,7 +19,7 @@ from tasks.stage import RunStageTask
 from tasks.storage.files import publish_bytes
 
 #: Raised when the same run gives another report.
-CODE_VERSION = 4
+CODE_VERSION = 5
 
 
 class WriteReport(RunStageTask):
@@ -103,6 +103,9 @@ class WriteReport(RunStageTask):
             from tasks.report.build import build_report
             from tasks.report.page import render_report
             from tasks.report.reported_run import ReportedRun
+            from tasks.report.templates import load_templates
+        with progress.preparing("templates"):
+            load_templates()
 
         folder = self.manifest_path().parent
         run = ReportedRun(

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
@@ -23,8 +24,9 @@ _NO_BREAK_SPACE = "\u00a0"
 _MINUS = "\u2212"
 
 
+@cache
 def page_environment(package: str = "tasks.report") -> Environment:
-    """Return an environment with the templates of a package and of this one, and the filters of all pages."""
+    """Return the environment with the templates of a package and of this one, and the filters of all pages."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package, "."), PackageLoader("tasks.report", ".")]),
         autoescape=True,
@@ -44,6 +46,13 @@ def page_environment(package: str = "tasks.report") -> Environment:
         "picture": embed_picture,
     }
     return environment
+
+
+def load_templates() -> None:
+    """Compile the templates of this package, which stay in its environment."""
+    environment = page_environment()
+    for name in environment.list_templates(extensions=["j2"]):
+        environment.get_template(name)
 
 
 def _points(difference: float) -> str:

@@ -40,7 +40,7 @@ def test_table_opens_in_duckdb_and_names_its_stage(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["accuracy-by-photos.svg", "accuracy-by-seconds.svg"])
 def test_each_figure_has_a_line_of_each_way_s_colour_and_names_it(folder: Path, name: str) -> None:
     svg = (folder / name).read_text()
-    lines = [path.get("stroke") for path in read(svg).iter(f"{NAMESPACE}path") if path.get("stroke-width") == "1.8"]
+    lines = [line.get("stroke") for line in read(svg).iter(f"{NAMESPACE}polyline")]
     # Each once as the line, and once in the legend.
     assert Counter(lines) == dict.fromkeys((BLUE, VERMILION, GREEN), 2)
     assert set(texts(svg)) >= set(WAYS.values())

@@ -30,7 +30,7 @@ from tests.decode.deadly import (
     stop,
 )
 from tests.decode.drawing import encode, png, smooth, write_photo
-from tests.support.processes import descendants
+from tests.support.processes import descendants, run
 
 
 def numbered(count: int) -> list[Photo]:
@@ -155,3 +155,16 @@ def test_a_worker_that_is_killed_while_it_waits_costs_no_photo() -> None:
     worker.kill()
     results += [result for batch in batches for result in batch]
     assert [result.photo for result in results] == photos
+
+
+def test_a_process_does_not_run_the_program_of_its_parent_again(tmp_path: Path) -> None:
+    """Multiprocessing imports the main module in each spawned process, and Luigi's takes as long as a few photos."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from tasks.decode.worker_process import WorkerProcess\n"
+        "print('begins')\n"
+        "process = WorkerProcess(len)\n"
+        "print(*process.map(['abc']))\n"
+        "process.close()\n"
+    )
+    assert run([sys.executable, str(program)]).output.split() == ["begins", "3"]

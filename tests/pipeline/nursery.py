@@ -19,10 +19,9 @@ HEAVY = (
     "tasks.runtime.tensorflow_import",
     "ai_edge_litert.interpreter",
     "jinja2",
-    "matplotlib.backends.backend_svg",
     "PIL.ImageCms",
     "pyarrow.dataset",
-    "sklearn.manifold",
+    "scipy.special",
 )
 #: A command that takes longer is ended.
 SECONDS = 600

@@ -27,7 +27,7 @@ import sys
 from pipeline.cli.app import app
 if sys.argv[1:]:
     app(sys.argv[1:], standalone_mode=False)
-print("imported", *sorted({"tensorflow", "keras", "sklearn", "matplotlib"} & set(sys.modules)))
+print("imported", *sorted({"tensorflow", "keras"} & set(sys.modules)))
 """
 
 

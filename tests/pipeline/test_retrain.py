@@ -15,7 +15,7 @@ from tests.pipeline.in_process import retrain_here
 
 NEXT = "2026-03-02"
 #: Modules that a run with nothing to do must not import.
-HEAVY = {"tensorflow", "keras", "openvino", "PIL", "matplotlib", "sklearn", "scipy", "httpx"}
+HEAVY = {"tensorflow", "keras", "openvino", "PIL", "scipy", "httpx"}
 
 
 def range_daily(project: Project, stop: str, **more: object) -> Finished:

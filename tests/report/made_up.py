@@ -17,6 +17,7 @@ from tasks.report.build import Figures, Report
 from tasks.report.confusion import confusion_figure
 from tasks.report.dataset import LabelChange, LabelCount, PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
 from tasks.report.gallery import Guess, ShownPhoto
+from tasks.report.inline_images import tile_pictures
 from tasks.report.map import BottleneckMap, MapPoint
 from tasks.report.results import PrecisionRecall, Results
 from tasks.runs.records import RunRecord
@@ -89,6 +90,7 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
         key=lambda point: (point.label, point.wrong),
     )
     guesses = [_guess(number, labels) for number in range(8)]
+    sheets = tile_pictures([draw_photo(number % 40, 64) for number in range(map_points)])
     return Report(
         runs=[*runs[:-1], replace(runs[-1], dataset=f"flowers {EVIL}")],
         backbone="efficientnet_lite0",
@@ -129,7 +131,7 @@ def make_up_report(root: Path, labels: Sequence[str] = LABELS, map_points: int =
             [RepeatedPhoto("d", [PhotoPath("daisy/d.jpg", "daisy"), PhotoPath("daisy/e.jpg", "daisy")])],
         ),
         repeated_images={"c": draw_photo(300)},
-        map=BottleneckMap(points, labels, 2 * map_points, "Made up."),
+        map=BottleneckMap(points, labels, 2 * map_points, "Made up.", sheets),
         exports={"test": {"saved_model": {"agreement": 1.0}, "model-int8.tflite": {"agreement": 0.9817}}},
     )
 
@@ -184,7 +186,7 @@ def _point(number: int, labels: Sequence[str], generator: np.random.Generator) -
     x, y = np.clip(0.5 + 0.35 * np.array([np.cos(angle), np.sin(angle)]) + generator.normal(0, 0.06, 2), 0, 1)
     predicted = (label + 1) % len(labels) if number % 17 == 0 else label
     path = f"{labels[label]}/{number}.jpg"
-    return MapPoint(float(x), float(y), label, "train", predicted, path, draw_photo(number % 40, 64))
+    return MapPoint(float(x), float(y), label, "train", predicted, path)
 
 
 def _figure(name: str) -> str:

@@ -23,16 +23,20 @@ def titles(svg: str) -> list[str]:
 
 
 def lines(svg: str, colour: str) -> list[list[tuple[float, float]]]:
-    """The lines of a colour that have several points, as points from the upper left; not those of a legend."""
-    paths = [element for element in read(svg).iter(f"{NAMESPACE}path") if element.get("stroke") == colour]
-    found = [points(element.attrib["d"]) for element in paths if element.get("clip-path")]
-    return [line for line in found if len(line) > 1]
+    """The lines of a colour, as points from the upper left; not those of the legend, which is a group."""
+    drawn = [line for line in read(svg).findall(f"{NAMESPACE}polyline") if line.get("stroke") == colour]
+    return [points(line) for line in drawn]
 
 
-def points(path: str) -> list[tuple[float, float]]:
-    """The points of a path that is made of straight lines."""
-    numbers = [float(word) for word in path.split() if word not in "MLz"]
-    return list(zip(numbers[::2], numbers[1::2], strict=True))
+def points(line: Element) -> list[tuple[float, float]]:
+    """The points of a line."""
+    pairs = (pair.split(",") for pair in line.attrib["points"].split())
+    return [(float(x), float(y)) for x, y in pairs]
+
+
+def intervals(svg: str) -> int:
+    """Number of intervals that are drawn as vertical lines."""
+    return sum(path.attrib["d"].count("M") for path in read(svg).iter(f"{NAMESPACE}path") if path.get("opacity"))
 
 
 def size(svg: str) -> tuple[float, float]:

@@ -14,8 +14,9 @@ from tasks.errors import StoreError
 from tasks.keys import file_sha256
 from tasks.progress import NullProgress
 from tasks.report.build import Report, _repeated_images, build_report
-from tasks.report.dataset import LabelChange, RepeatedPhoto, RepeatedPhotos
-from tasks.report.gallery import MAX_SAMPLES, MAX_SHOWN, SAMPLES_PER_LABEL, Gallery, decode_pictures
+from tasks.report.dataset import LabelChange, PhotoPath, RepeatedPhoto, RepeatedPhotos
+from tasks.report.gallery import MAX_SAMPLES, MAX_SHOWN, SAMPLES_PER_LABEL, Gallery, decode_repeated
+from tasks.report.inline_images import tile_pictures
 from tasks.train.settings import FinetuneSettings
 from tests.bottleneck.pictures import draw, encode, key_of
 from tests.report.made_up import keep_previous
@@ -110,6 +111,17 @@ def test_a_duplicate_has_its_picture_and_a_conflict_whose_file_is_gone_has_none(
     assert report.repeated_images == {key_of(1): encode(draw(1, 8))}
 
 
+def test_a_conflict_has_the_picture_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "photos" / "daisy").mkdir(parents=True)
+    file = tmp_path / "photos" / "daisy" / "both.png"
+    file.write_bytes(encode(draw(1, 8)))
+    key = file_sha256(file)
+    conflicts = [snapshot_row(900, f"{label}/both.png", conflict=True) for label in ("daisy", "roses")]
+    staged = stage_run(tmp_path, draw_photos((10, 10, 10)), extra=[{**row, "sha256": key} for row in conflicts])
+    report = build_report(replace(staged.run, folder=tmp_path / "photos"), staged.root, NullProgress())
+    assert report.repeated_images.keys() == {key}
+
+
 def test_only_the_first_photos_with_several_paths_have_a_picture(staged: StagedRun) -> None:
     photos = [RepeatedPhoto(key_of(number), []) for number in range(MAX_SHOWN + 1)]
     gallery = Gallery(staged.predicted, {each.sha256: b"" for each in photos[1:]})
@@ -146,7 +158,7 @@ def test_each_point_of_the_map_is_its_photo(staged: StagedRun, report: Report) -
         index = photos.paths.index(point.path)
         assert (point.label, point.predicted) == (photos.truth[index], predicted[index])
         assert point.split == photos.splits.names[index]
-        assert point.image == picture_at(point.path)
+    assert report.map.sheets == tile_pictures([picture_at(point.path) for point in report.map.points])
 
 
 def test_many_labels_have_fewer_samples_each_and_many_fills_one_note(tmp_path: Path) -> None:
@@ -211,6 +223,7 @@ def test_pictures_are_made_from_files_but_not_from_missing_changed_or_damaged_on
         (tmp_path / "daisy" / name).write_bytes(content)
     keys = {name: file_sha256(tmp_path / "daisy" / name) for name in ("good", "damaged")}
     paths = {key: f"daisy/{name}" for name, key in keys.items()} | {key_of(2): "daisy/changed", key_of(3): "daisy/gone"}
-    images = decode_pictures(paths, tmp_path, DecodeSettings(8, 8, encoding="png"))
+    photos = [RepeatedPhoto(key, [PhotoPath(path, "daisy")]) for key, path in paths.items()]
+    images = decode_repeated(photos, tmp_path, DecodeSettings(8, 8, encoding="png"))
     assert images.keys() == {keys["good"]}
     assert (read_pixels(images[keys["good"]]) == draw(1, 8)).all()

@@ -16,7 +16,7 @@ from tasks.report.svg import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 from tasks.runs.records import RunRecord
 from tasks.train.curve import CurvePoint, Weights, add_point, curve_path
 from tests.report.made_up import make_up_run
-from tests.report.svg import NAMESPACE, lines, read, texts
+from tests.report.svg import NAMESPACE, intervals, lines, read, texts
 from tests.support.data_root import draw_probabilities
 from tests.train.examples import settings
 
@@ -31,9 +31,12 @@ def curve(*precision: float) -> PrecisionRecall:
 def test_each_bin_of_confidence_is_a_point_with_an_interval_and_a_bar() -> None:
     bins = confidence_bins(np.random.default_rng(1).integers(0, 3, 500), draw_probabilities(500, 3))
     svg = reliability_figure(bins)
-    drawn = lines(svg, BLUE)
-    bars = [path for path in read(svg).iter(f"{NAMESPACE}path") if path.get("fill") == BLUE and path.get("clip-path")]
-    assert len(max(drawn, key=len)) == sum(len(line) == 2 for line in drawn) == len(bars) == len(bins)
+    (line,) = lines(svg, BLUE)
+    bars = [float(bar.attrib["height"]) for bar in read(svg).iter(f"{NAMESPACE}rect")]
+    assert len(line) == intervals(svg) == len(bars) == len(bins)
+    # The height of a bar is proportional to its photos.
+    heights = np.array(bars) / [each.photos for each in bins]
+    np.testing.assert_allclose(heights, heights.mean(), rtol=0.02)
     assert "perfect calibration" in texts(reliability_figure(bins[:1]))
 
 
@@ -42,9 +45,9 @@ def test_up_to_ten_labels_have_a_style_and_a_name_each() -> None:
     svg = precision_recall_figure(curves, curve(1, 0.5))
     assert set(curves) <= set(texts(svg))
     styles = [
-        (path.get("stroke"), path.get("stroke-dasharray"))
-        for path in read(svg).iter(f"{NAMESPACE}path")
-        if path.get("clip-path") and path.get("stroke-width") == "1.6"
+        (line.get("stroke"), line.get("stroke-dasharray"))
+        for line in read(svg).findall(f"{NAMESPACE}polyline")
+        if line.get("stroke") != INK
     ]
     assert len(set(styles)) == len(styles) == 10
     assert {colour for colour, _ in styles} == {BLUE, VERMILION, GREEN, PURPLE, ORANGE}
@@ -113,10 +116,11 @@ def runs(count: int) -> list[RunRecord]:
 
 
 def test_a_line_goes_through_the_accuracies_and_each_has_its_interval() -> None:
-    drawn = lines(trend_figure(runs(5)), BLUE)
-    assert sorted(map(len, drawn)) == [2] * 5 + [5]
-    heights = [y for _, y in max(drawn, key=len)]
+    svg = trend_figure(runs(5))
+    (line,) = lines(svg, BLUE)
+    heights = [y for _, y in line]
     assert heights == sorted(heights, reverse=True)
+    assert len(line) == intervals(svg) == 5
 
 
 @pytest.mark.parametrize("count", [2, 61, 1000])
@@ -134,7 +138,7 @@ def test_new_champions_are_marked_and_named() -> None:
     svg = trend_figure([replace(five[0], verdict="first"), *five[1:3], replace(five[3], verdict="new"), five[4]])
     assert "new champion" in texts(svg)
     # One of the stars is in the legend.
-    assert sum(use.get("fill") == ORANGE and "x" in use.attrib for use in read(svg).iter(f"{NAMESPACE}use")) == 3
+    assert sum(star.get("fill") == ORANGE for star in read(svg).iter(f"{NAMESPACE}polygon")) == 3
 
 
 def test_cross_validated_accuracies_are_a_line_of_their_own() -> None:

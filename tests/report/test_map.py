@@ -10,7 +10,6 @@ from tasks.evaluate.predictions import PredictedPhotos
 from tasks.report.gallery import select_photos
 from tasks.report.map import BottleneckMap, MapPoint, embed_in_plane, read_vectors
 from tests.bottleneck.pictures import key_of, numbers_of
-from tests.report.made_up import draw_photo
 from tests.support.data_root import LABELS, draw_photos, draw_probabilities, stage_run
 from tests.train.examples import BOTTLENECK, classic, settings
 
@@ -72,11 +71,11 @@ def test_few_photos_and_narrow_bottlenecks_have_positions_and_alike_ones_the_mid
 
 
 def point(x: float, y: float, label: int, predicted: int, path: str = "a.jpg") -> MapPoint:
-    return MapPoint(x, y, label, "test", predicted, path, draw_photo(0, 64))
+    return MapPoint(x, y, label, "test", predicted, path)
 
 
 def view(*points: MapPoint, labels: tuple[str, ...] = LABELS) -> BottleneckMap:
-    return BottleneckMap(points, labels, 2 * len(points), "Made up.")
+    return BottleneckMap(points, labels, 2 * len(points), "Made up.", ["data:"])
 
 
 def test_points_are_placed_inside_the_map_also_for_the_script() -> None:

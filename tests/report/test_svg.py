@@ -1,53 +1,51 @@
-"""Figures as SVG: in the page's colours, whatever users call things, and safe to put side by side in one page."""
+"""Elements of figures: in the page's colours, whatever users call things, and safe to put side by side in one page."""
 
 import re
-import sys
 
 import pytest
 
-from tasks.report.svg import BLUE, GROUND, INK, NAME_LENGTH, SOFT, font, format_axes, new_figure, to_svg, write
-from tests.report.svg import read, size, texts, titles
-from tests.support.processes import run
+from tasks.report.svg import (
+    BLUE,
+    GROUND,
+    NAME_LENGTH,
+    Frame,
+    Point,
+    Style,
+    add_line,
+    add_text,
+    new_figure,
+    show_name,
+    text_width,
+    to_svg,
+)
+from tests.report.svg import lines, read, size, texts, titles
 
 
-def draw(label: str = "daisy", name: str = "one") -> str:
+def draw(label: str = "daisy") -> str:
     """Draw a line and a name."""
-    figure = new_figure(3, 2)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.plot([0, 1, 2], [0.1, 0.7, 0.3], color=BLUE)
-    axes.plot([0, 1, 2], [0.2, 0.8, 0.4], "o", color=INK, markeredgecolor=GROUND)
-    write(axes.text(0.5, 0.5, "", fontproperties=font(9), color=INK), label, 7)
-    format_axes(axes, "Steps", "Accuracy")
-    return to_svg(figure, name, 'What "it" shows & tells')
+    figure = new_figure()
+    add_line(figure, [Point(0, 10), Point(100, 70)], Style(BLUE, mark="circle"))
+    add_line(figure, [Point(0, 20), Point(100, 80.16)], Style(GROUND, mark="star", dashes="2 2"))
+    add_text(figure, show_name(label, 6), Point(50, 50), 12)
+    return to_svg(figure, Frame(-10, 0, 190, 100), 'What "it" shows & tells')
 
 
 def test_a_figure_has_the_page_s_colours_no_style_that_its_policy_forbids_and_says_what_it_shows() -> None:
     svg = draw()
-    assert set(re.findall(r"var\(--(\w+), #[0-9a-f]{6}\)", svg)) == {"ink", "soft", "grid", "ground"}
-    assert not any(colour in svg for colour in (INK, SOFT, GROUND))
+    assert set(re.findall(r"var\(--(\w+), #[0-9a-f]{6}\)", svg)) == {"ink", "ground"}
     drawn = read(svg)
-    assert not [each for each in drawn.iter() if each.tag.endswith("}style") or "style" in each.attrib]
+    assert not [each for each in drawn.iter() if each.tag.endswith("}style") or {"style", "id"} & set(each.attrib)]
     assert (drawn.get("role"), drawn.get("aria-label")) == ("img", 'What "it" shows & tells')
-    assert [float(number) for number in drawn.attrib["viewBox"].split()][2:] == pytest.approx(
-        [length * 0.75 for length in size(svg)], abs=1
-    )
+    left, top, *lengths = map(float, drawn.attrib["viewBox"].split())
+    assert left < -10
+    assert top < 0
+    assert (*lengths,) == size(svg)
+    assert lengths[0] > 200
 
 
-@pytest.mark.parametrize("label", [INK, "0.123456 m", "1 #ffffff;fill: red"])
-def test_a_label_that_looks_like_a_colour_or_a_number_keeps_it(label: str) -> None:
-    assert label in texts(draw(label))
-
-
-def test_ids_of_two_figures_differ_each_is_used_and_the_same_figure_is_the_same_text() -> None:
-    ids = {}
-    for name in ("one", "two"):
-        svg = draw(name=name)
-        assert svg == draw(name=name)
-        ids[name] = {element.attrib["id"] for element in read(svg).iter() if "id" in element.attrib}
-        used = set(re.findall(r'href="#([^"]+)"', svg)) | set(re.findall(r"url\(#([^)]+)\)", svg))
-        assert ids[name] == used
-        assert used
-    assert ids["one"].isdisjoint(ids["two"])
+def test_a_line_goes_through_its_points_and_the_same_figure_is_the_same_text() -> None:
+    assert lines(draw(), GROUND) == [[(0, 20), (100, 80.2)]]
+    assert draw() == draw()
 
 
 @pytest.mark.parametrize(
@@ -62,6 +60,7 @@ def test_ids_of_two_figures_differ_each_is_used_and_the_same_figure_is_the_same_
         "e\u0301",
         "_a",
         r"\frac",
+        "1 #ffffff;fill: red",
     ],
 )
 def test_any_label_is_written_as_it_is_without_a_warning(label: str) -> None:
@@ -82,17 +81,7 @@ def test_a_long_name_loses_its_middle_and_the_pointer_shows_it_whole() -> None:
     assert titles(draw("a" * NAME_LENGTH)) == []
 
 
-def test_wide_letters_get_the_room_that_they_need() -> None:
-    figures = {}
-    for label in ("雏" * 20, "n" * 20):
-        figure = new_figure(1, 1)
-        write(figure.text(0, 0, "", fontproperties=font(9)), label, 1)
-        figures[label] = size(to_svg(figure, "one", ""))[0]
-    wide, narrow = figures.values()
-    assert wide > 1.4 * narrow
-
-
-def test_drawing_leaves_pyplot_alone() -> None:
-    """Pyplot would choose a backend for the whole process and keep every figure."""
-    code = "import sys\nfrom tests.report.test_svg import draw\ndraw()\nsys.exit('matplotlib.pyplot' in sys.modules)"
-    assert run([sys.executable, "-c", code]).code == 0
+def test_wide_letters_get_the_room_that_they_need_and_marks_on_letters_none() -> None:
+    assert text_width("雏" * 20, 10) > 1.4 * text_width("n" * 20, 10)
+    assert text_width("e\u0301", 10) == text_width("e", 10)
+    assert text_width(show_name("n" * 300, 0), 10) < text_width("n" * 30, 10)
