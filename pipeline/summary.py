@@ -22,6 +22,7 @@ def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[st
     """
     return [
         "",
+        f"Dataset         {record['dataset']['name']}, {record['date']}",
         *figures(record),
         f"Run record      {path}",
         f"{'Head   ' if record['head'] else 'Network'}         {_root(record).train(_model(record))}",
@@ -36,7 +37,6 @@ def figures(record: Mapping[str, Any]) -> list[str]:
     test, crossed = record["metrics"]["test"], record["metrics"]["cross_validation"]
     new, conflicts = new_photos(record), record["stages"]["snapshot"]["details"]["conflicts"]
     return [
-        f"Dataset         {record['dataset']['name']}, {record['date']}",
         f"Photos          {record['photos']:,} used, {new:,} of them new; {record['rejected']:,} rejected"
         + (f"; {conflicts:,} left out because they have two labels" if conflicts else ""),
         *_labels(record),

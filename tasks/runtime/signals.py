@@ -68,17 +68,23 @@ def _end_on_signal(reader: int, errors: int) -> None:
     set_failure(failure)
     # Each write below blocks where the reader of a pipe has stopped reading.
     with _exit_after(_STOP_TIMEOUT, code):
-        # Processes that the workers started end with them.
-        for worker in active_children():
-            worker.kill()
+        _kill_workers()
         with suppress(OSError):
             os.write(errors, f"\n{failure.message}\n".encode())
         emit("stopped", None, signal=name, exit_code=code)
     with _exit_after(_REPORT_TIMEOUT + _STOP_TIMEOUT, code):
         report_end((), failure, _REPORT_TIMEOUT)
     with _exit_after(_STOP_TIMEOUT, code):
+        # Luigi may have started others meanwhile.
+        _kill_workers()
         run_exit_hooks(on_signal=True)
         exit_now(code)
+
+
+def _kill_workers() -> None:
+    """Kill all workers; processes that they started end with them."""
+    for worker in active_children():
+        worker.kill()
 
 
 @contextmanager
