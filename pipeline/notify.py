@@ -22,7 +22,7 @@ from tasks.download.urls import redact_url
 from tasks.errors import PipelineError
 from tasks.events import escape_lines
 from tasks.runs.records import read_record
-from tasks.runtime.exit_codes import Failure
+from tasks.runtime.exit_codes import RunFailure
 
 _LOG = logging.getLogger("luigi-interface")
 #: Fields of a run's last event that are sent; others may be long lists.
@@ -43,7 +43,7 @@ class _Notification(NamedTuple):
     describe: Callable[[], Mapping[str, Any] | None]  #: Returns the JSON; None if there is nothing to notify of.
 
 
-def send_notifications(words: Sequence[str], failure: Failure | None, seconds: float) -> None:
+def send_notifications(words: Sequence[str], failure: RunFailure | None, seconds: float) -> None:
     """Notify of the end of each run of the program, or of a failure before any run had begun.
 
     It raises nothing, and logs one warning if something could not be sent.
@@ -121,7 +121,7 @@ def _post(url: str, content: Mapping[str, Any], seconds: float) -> None:
         raise FetchError(f"{exc}" or type(exc).__name__) from exc
 
 
-def _describe(run: BaseTask, failure: Failure | None) -> Mapping[str, Any] | None:
+def _describe(run: BaseTask, failure: RunFailure | None) -> Mapping[str, Any] | None:
     """The notification of a run; None if it had nothing to do."""
     record = None
     with suppress(OSError, PipelineError):
@@ -144,11 +144,11 @@ def _describe(run: BaseTask, failure: Failure | None) -> Mapping[str, Any] | Non
     }
 
 
-def _failure_of(run: BaseTask, record: Mapping[str, Any] | None, failure: Failure | None) -> Failure | None:
+def _failure_of(run: BaseTask, record: Mapping[str, Any] | None, failure: RunFailure | None) -> RunFailure | None:
     """The failure of a run, by its own record if there is one and the first failure in the program."""
     if record is not None:
         if error := run.rejection(record):
-            return Failure(error.exit_code, str(error), run.run_id)
+            return RunFailure(error.exit_code, str(error), run.run_id)
         return failure if failure and failure.run == run.run_id else None
     # RangeDaily has many runs, of which another program may have done this one.
     if failure and failure.run not in (None, run.run_id) and run.complete():
@@ -156,14 +156,14 @@ def _failure_of(run: BaseTask, record: Mapping[str, Any] | None, failure: Failur
     return failure
 
 
-def _outcome(subject: str, failure: Failure | None, lines: Sequence[str]) -> dict[str, Any]:
+def _outcome(subject: str, failure: RunFailure | None, lines: Sequence[str]) -> dict[str, Any]:
     if failure is None:
         told, values = [f"{subject} is done."], {"event": "run_done", "exit_code": 0, "error": None}
     else:
         code = "" if failure.exit_code is None else f" with exit code {failure.exit_code}"
         told = [f"{subject} failed{code}.", failure.message]
         values = {"event": "run_failed", "exit_code": failure.exit_code, "error": failure.message}
-    text = escape_lines("\n".join([*told, *filter(None, lines)])).translate(_BRACKETS)[:_MAX_TEXT]
+    text = escape_lines("\n".join(filter(None, [*told, *lines]))).translate(_BRACKETS)[:_MAX_TEXT]
     return {"text": text, **values}
 
 
@@ -173,7 +173,7 @@ def _dataset_name(run: BaseTask) -> str:
     return redact_url(run.dataset)
 
 
-def _without_run(words: Sequence[str], failure: Failure) -> list[_Notification]:
+def _without_run(words: Sequence[str], failure: RunFailure) -> list[_Notification]:
     """The notification of a command that failed before its run had begun, for example by an invalid parameter."""
     with CmdlineParser.global_instance(list(words)) as parser:
         given = parser.known_args

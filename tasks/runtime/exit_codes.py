@@ -22,7 +22,7 @@ _first_failure = mmap.mmap(-1, 16 * 1024)
 _done = False
 
 
-class Failure(NamedTuple):
+class RunFailure(NamedTuple):
     """A failure of Luigi's program or of one of its tasks."""
 
     exit_code: int | None  #: Exit code of the program; None where Luigi chooses it.
@@ -37,7 +37,7 @@ def install() -> None:
     atexit.register(_exit_with_code)
 
 
-def set_failure(failure: Failure) -> None:
+def set_failure(failure: RunFailure) -> None:
     """Set the program's failure and exit code, unless an earlier one has: later failures follow from the first one."""
     if not _first_failure[0]:
         _first_failure[0] = failure.exit_code or 0
@@ -45,14 +45,14 @@ def set_failure(failure: Failure) -> None:
         _first_failure[1 : 1 + len(values)] = values
 
 
-def first_failure() -> Failure | None:
+def first_failure() -> RunFailure | None:
     """Return the first failure in any process; its message is cut, and empty where two processes failed at once."""
     if not _first_failure[0]:
         return None
     try:
-        return Failure(_first_failure[0], *json.loads(_first_failure[1:].rstrip(b"\0")))
+        return RunFailure(_first_failure[0], *json.loads(_first_failure[1:].rstrip(b"\0")))
     except ValueError:
-        return Failure(_first_failure[0], "")
+        return RunFailure(_first_failure[0], "")
 
 
 def is_stopped() -> bool:

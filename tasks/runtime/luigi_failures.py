@@ -20,7 +20,7 @@ from luigi.setup_logging import InterfaceLogging
 from tasks import errors
 from tasks.errors import BUG, MachineError, PipelineError, SettingError
 from tasks.events import emit, escape_lines, set_format
-from tasks.runtime.exit_codes import Failure, first_failure, is_done, is_stopped, set_failure
+from tasks.runtime.exit_codes import RunFailure, first_failure, is_done, is_stopped, set_failure
 from tasks.runtime.luigi_settings import check_luigi_parameters, refuse_empty
 from tasks.runtime.os_errors import exception_chain, explain_store_error
 from tasks.runtime.run_end import report_end
@@ -89,7 +89,7 @@ def report_planning_error(text: str) -> bool:
 
 def _report(error: BaseException, run: str | None = None) -> None:
     code = error.exit_code if isinstance(error, PipelineError) else BUG
-    set_failure(Failure(code, str(error), run))
+    set_failure(RunFailure(code, str(error), run))
     emit("error", None, kind=type(error).__name__, exit_code=code, message=str(error))
 
 
@@ -110,11 +110,11 @@ def _run_program(*arguments: Any, **keywords: Any) -> LuigiRunResult:
     return result
 
 
-def _unreported_failure(result: LuigiRunResult) -> Failure | None:
+def _unreported_failure(result: LuigiRunResult) -> RunFailure | None:
     """Return a failure that Luigi alone knows, such as a task that it did not start; None if there is none."""
     if is_done() or result.status in (LuigiStatusCode.SUCCESS, LuigiStatusCode.SUCCESS_WITH_RETRY):
         return None
-    return Failure(None, f"Luigi reports that {result.status.value[1]}. Its log names the cause.")
+    return RunFailure(None, f"Luigi reports that {result.status.value[1]}. Its log names the cause.")
 
 
 def _create_task(parser: CmdlineParser) -> luigi.Task:
@@ -166,5 +166,5 @@ def _log_worker_crash(task: luigi.Task, message: str) -> None:
         + " If nobody did that, the system had no memory left: take a machine with more, or fewer --workers." * killed
         + " Published results are kept; run again to go on from there."
     )
-    set_failure(Failure(MachineError.exit_code if killed else BUG, text, getattr(task, "run_id", None)))
+    set_failure(RunFailure(MachineError.exit_code if killed else BUG, text, getattr(task, "run_id", None)))
     LOG.error("%s", text)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from tasks.runtime.exit_codes import Failure
+from tasks.runtime.exit_codes import RunFailure
 
 #: Called with the words of the command, the failure if there was one, and how many seconds it may take.
-EndListener = Callable[[Sequence[str], Failure | None, float], object]
+EndListener = Callable[[Sequence[str], RunFailure | None, float], object]
 _listener: EndListener | None = None
 
 
@@ -18,7 +18,7 @@ def on_end(listener: EndListener) -> None:
     _listener = listener
 
 
-def report_end(words: Sequence[str], failure: Failure | None, seconds: float = 10.0) -> None:
+def report_end(words: Sequence[str], failure: RunFailure | None, seconds: float = 10.0) -> None:
     """Call the listener."""
     if _listener:
         _listener(words, failure, seconds)

@@ -15,7 +15,7 @@ from types import FrameType
 from tasks.errors import BUG
 from tasks.events import emit
 from tasks.runtime import run_status
-from tasks.runtime.exit_codes import Failure, exit_now, set_failure
+from tasks.runtime.exit_codes import RunFailure, exit_now, set_failure
 from tasks.runtime.exit_hooks import run_exit_hooks
 from tasks.runtime.run_end import report_end
 
@@ -64,7 +64,7 @@ def _end_on_signal(reader: int, errors: int) -> None:
     while number not in _NAMES:
         number = os.read(reader, 1)[0]
     name, code = _NAMES[signal.Signals(number)], 128 + number  # the exit code of shells
-    failure = Failure(code, f"Stopped by {name}{run_status.describe_progress()}")
+    failure = RunFailure(code, f"Stopped by {name}{run_status.describe_progress()}")
     set_failure(failure)
     # Each write below blocks where the reader of a pipe has stopped reading.
     with _exit_after(_STOP_TIMEOUT, code):

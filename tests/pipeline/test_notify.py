@@ -1,31 +1,25 @@
-"""`--notify`: one POST for each run that ends or fails, in time, and nobody learns the URL."""
+"""`--notify`: one POST for each run that ends or fails, and nobody learns the URL."""
 
 import json
-import logging
-import os
 import re
 import signal
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import psutil
 import pytest
 
-from pipeline import notify
-from pipeline.base_task import BaseTask
-from pipeline.notify import send_notifications
-from pipeline.retrain import RetrainFlowers
-from tasks.runtime.exit_codes import Failure
 from tests.download.fetching import forget_network_settings
-from tests.pipeline.command import LITTLE, Finished, Project, forked, luigi, verb_process, words
+from tests.pipeline.command import LITTLE, Project, forked, luigi, verb_process, words
 from tests.pipeline.conftest import Trained
-from tests.pipeline.in_process import run_of
-from tests.support.processes import TIMEOUT, background_command, running, stop, until
-from tests.support.servers.webhook import SECRET, Answer, Webhook, dripping, never, status, webhook
+from tests.pipeline.notifying import assert_secret, readme_blocks
+from tests.support.processes import background_command, read_line, running, stop
+from tests.support.servers.luigid import luigid
+from tests.support.servers.webhook import SECRET, Webhook, webhook
 
 NEXT = "2026-03-02"
 #: Run by Python before any program: writing reports fails.
@@ -48,12 +42,13 @@ def hook() -> Iterator[Webhook]:
         yield hook
 
 
-def assert_secret(done: Finished, *folders: Path) -> None:
-    """Check that neither the output of a command nor any file below these folders holds the secret."""
-    assert SECRET not in done.output + done.errors
-    for folder in folders:
-        found = [path for path in folder.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
-        assert found == []
+def assert_like(example: Any, value: Any) -> None:
+    """Check that a value has the keys of an example, in its order, and its types."""
+    assert type(value) is type(example)
+    if isinstance(example, dict):
+        assert list(value) == list(example)
+        for name in example:
+            assert_like(example[name], value[name])
 
 
 @pytest.mark.parametrize("level", ["WARNING", "DEBUG"])
@@ -76,7 +71,10 @@ def test_a_run_that_ends_notifies_once_and_one_with_nothing_to_do_does_not(
     same = ("run", "elapsed", "snapshot", "head", "network", "photos", "rejected", "metrics", "report")
     assert {name: post[name] for name in same} == {name: record[name] for name in same}
     assert (post["verdict"], post["new"]) == (record["champion"]["verdict"], 0)
-    assert not any(isinstance(value, list) for value in post.values())
+    (example,) = map(json.loads, readme_blocks("json"))
+    assert_like(example, post)
+    heads = [line.split()[0] for line in example["text"].splitlines()]
+    assert [line.split()[0] for line in post["text"].splitlines()] == heads
     assert ("DEBUG" in done.errors) == (level == "DEBUG")
     assert_secret(done, same_photos.root)
 
@@ -177,23 +175,24 @@ def test_a_rejected_model_notifies_with_its_figures(same_photos: Project, hook: 
 def test_a_run_that_a_signal_stops_notifies_once(
     project: Project, hook: Webhook, workers: str, number: signal.Signals, code: int
 ) -> None:
-    command = words("RetrainFlowers", project.options(notify=hook.url, workers=workers))
-    with running(command, {**os.environ, "PYTHONUNBUFFERED": "1"}, stderr=-1) as process:
-        until(lambda: any(project.root.glob("decode/*/manifests/*.json")))
+    command = words("RetrainFlowers", project.options(notify=hook.url, workers=workers, log_format="json"))
+    with running(command, stderr=PIPE) as process:
+        while '"stage_started", "stage": "decode"' not in (line := read_line(process)):
+            assert line
         ended = stop(process, number, whole_group=number == signal.SIGINT)
     (post,) = hook.posts
     assert ended.code == post["exit_code"] == code
     assert post["error"].startswith("Stopped by ")
-    assert f"\n{post['error']}\n" in ended.errors
-    assert "was ended by" not in ended.errors
+    assert ended.errors == f"\n{post['error']}\n"
     assert_secret(ended, project.root)
 
 
 @pytest.mark.slow
 def test_a_worker_process_that_is_killed_is_notified_of(project: Project, tmp_path: Path, hook: Webhook) -> None:
-    command = words("RetrainFlowers", project.options(notify=hook.url, workers="2"))
+    command = words("RetrainFlowers", project.options(notify=hook.url, workers="2", log_format="json"))
     with background_command(command, tmp_path) as run:
-        until(lambda: any(project.root.glob("decode/*/manifests/*.json")))
+        # The worker is busy with imports for seconds.
+        run.says('"stage_started", "stage": "bottleneck"')
         for worker in psutil.Process(run.process.pid).children():
             worker.kill()
         assert run.end() == 56
@@ -202,136 +201,18 @@ def test_a_worker_process_that_is_killed_is_notified_of(project: Project, tmp_pa
     assert "was ended by SIGKILL" in post["error"]
 
 
-def test_a_webhook_that_is_away_costs_a_warning_that_names_its_host(same_photos: Project) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}/{SECRET}"
-        done = same_photos.retrain_forked(date=NEXT, notify=url).check()
-    (line,) = [line for line in done.errors.splitlines() if "--notify" in line]
-    assert line == (
-        "WARNING: 127.0.0.1 was not notified of the end of the run ([Errno 111] Connection refused). Check --notify "
-        "and the network; the run itself is not affected."
-    )
-    assert_secret(done, same_photos.root)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("answer", [never, dripping])
-def test_a_webhook_that_never_answers_delays_the_run_by_ten_seconds(same_photos: Project, answer: Answer) -> None:
-    with webhook(answer) as hook:
-        started = time.monotonic()
-        done = same_photos.retrain(date=NEXT, notify=hook.url).check()
-        seconds = time.monotonic() - started
+def test_a_central_scheduler_does_not_get_the_url(tmp_path: Path, hook: Webhook) -> None:
+    with luigid(tmp_path / "luigid") as scheduler:
+        (tmp_path / "luigi.cfg").write_text("[core]\nlocal_scheduler=false\n")
+        options = {"dataset": "nope", "notify": hook.url, "scheduler-port": f"{scheduler.port}"}
+        assert luigi("RetrainFlowers", options, folder=tmp_path).code == 52
+        query = urlencode({"data": json.dumps({"status": "FAILED", "upstream_status": ""})})
+        with urlopen(f"http://127.0.0.1:{scheduler.port}/api/task_list?{query}") as answer:
+            listed = answer.read().decode()
     assert len(hook.posts) == 1
-    assert "(it took longer than 10 s)" in done.errors
-    # The run itself takes some seconds.
-    assert seconds - same_photos.record(NEXT)["elapsed"] < 10 + 5
-
-
-# In this process, with less time.
-
-
-@pytest.fixture
-def run(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Iterator[RetrainFlowers]:
-    """A run that has begun and is not recorded."""
-    run = run_of(trained.project, date=NEXT, notify="http://127.0.0.1:1/")
-    runs: dict[str, BaseTask] = {run.run_id: run}
-    monkeypatch.setattr(notify, "notifying_runs", runs)
-    monkeypatch.setattr(notify, "_reported", False)
-    levels = {name: logging.getLogger(name).level for name in ("httpx", "httpcore")}
-    yield run
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-
-
-def notified(run: RetrainFlowers, url: str, failure: Failure | None, seconds: float = TIMEOUT) -> None:
-    notify.notifying_runs[run.run_id] = run.clone(notify=url)
-    send_notifications((), failure, seconds)
-
-
-FAILED = Failure(30, "A <!channel> failed.\x1b[0m", None)
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (status("500 Internal Server Error"), "it answered 500"),
-        (status("404 Not Found"), "it answered 404"),
-        (status("302 Found", f"Location: /services/{SECRET}\r\n"), "it answered 302"),
-        (lambda _: [f"POST /services/{SECRET} what?\r\n\r\n".encode()], "it does not answer as an HTTP server does"),
-        (lambda _: [], "it does not answer as an HTTP server does"),
-    ],
-)
-def test_a_webhook_that_does_not_accept_costs_one_warning_and_no_second_request(
-    run: RetrainFlowers, caplog: pytest.LogCaptureFixture, answer: Answer, reason: str
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    logging.getLogger("httpcore").setLevel(logging.DEBUG)
-    with webhook(answer) as hook:
-        notified(run, hook.url, FAILED)
-        assert len(hook.posts) == 1
-    (message,) = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
-    assert message.startswith(f"127.0.0.1 was not notified of the end of the run ({reason}). Check")
-    assert SECRET not in caplog.text
-
-
-@pytest.mark.parametrize("answer", [never, dripping])
-def test_a_webhook_that_never_ends_its_answer_is_left_behind(
-    run: RetrainFlowers, caplog: pytest.LogCaptureFixture, answer: Answer
-) -> None:
-    with webhook(answer) as hook:
-        notified(run, hook.url, FAILED, 0.5)
-    assert "(it took longer than 0.5 s)" in caplog.text
-
-
-def test_a_name_server_that_never_answers_is_left_behind(
-    run: RetrainFlowers, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    released = threading.Event()
-
-    def resolve(*_: Any, **__: Any) -> Any:
-        released.wait(TIMEOUT)
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    notified(run, f"https://chat.example.org/{SECRET}", FAILED, 0.5)
-    assert "chat.example.org was not notified of the end of the run (it took longer than 0.5 s)" in caplog.text
-    released.set()
-    for thread in threading.enumerate():
-        if thread.name == "notify":
-            thread.join(TIMEOUT)
-    assert SECRET not in caplog.text
-
-
-def test_a_proxy_and_certificates_are_those_of_downloads(
-    run: RetrainFlowers, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/authorities.pem")
-    notified(run, f"https://127.0.0.1:1/{SECRET}", FAILED)
-    assert "(SSL_CERT_FILE=/nowhere/authorities.pem cannot be used: No such file or directory)" in caplog.text
-
-
-def test_a_text_has_no_commands_of_chat_services_and_no_control_characters(run: RetrainFlowers) -> None:
-    with webhook() as hook:
-        notified(run, hook.url, FAILED)
-    (post,) = hook.posts
-    assert post["text"].endswith("\nA [!channel] failed.\\x1b[0m")
-    assert post["error"] == FAILED.message
-
-
-def test_the_end_of_a_program_is_reported_once(run: RetrainFlowers) -> None:
-    with webhook() as hook:
-        notified(run, hook.url, FAILED)
-        notified(run, hook.url, FAILED)
-    assert len(hook.posts) == 1
-
-
-def test_a_run_that_another_program_did_is_not_notified_of(run: RetrainFlowers, trained: Trained) -> None:
-    done = run_of(trained.project, date=Trained.DATE)
-    with webhook() as hook:
-        notified(done, hook.url, None)
-    assert hook.posts == []
-    assert run.run_id != done.run_id
+    assert '"dataset": "nope"' in listed
+    assert SECRET not in listed
 
 
 @pytest.mark.parametrize("task", ["RetrainFlowers", "CompareTraining"])
