@@ -2,7 +2,6 @@
 
 import datetime as dt
 import secrets
-import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -50,9 +49,6 @@ class BaseTask(BackboneParameters):
             SettingError: One of them is invalid, or several contradict each other.
         """
         refuse_empty_settings(self)
-        if self.notify:
-            # Luigi's e-mails quote the command line.
-            sys.argv[:] = [word.replace(self.notify, "…") for word in sys.argv]
         # Where the machine's clock is in local time, a command may give the date of Greenwich, which is ahead.
         latest = max(dt.date.today(), dt.datetime.now(dt.UTC).date())
         if self.date > latest and not self.allow_future_date:

@@ -185,6 +185,8 @@ def _without_run(words: Sequence[str], failure: RunFailure) -> list[_Notificatio
             str(parameters[name].normalize(getattr(given, name, None) or parameters[name].task_value(family, name)))
             for name in ("notify", "dataset")
         )
-    dataset = redact_url(dataset)
-    content = {**_outcome(f"{family} of {dataset}", failure, ()), "task": family, "dataset": dataset}
+    # RangeDaily gives its runs parameters that are not read here.
+    dataset = "" if given.root_task != family else redact_url(dataset)
+    subject = f"{family} of {dataset}" if dataset else family
+    content = {**_outcome(subject, failure, ()), "task": family, "dataset": dataset or None}
     return [_Notification(url, lambda: content)] if url else []

@@ -21,7 +21,7 @@ from tasks import errors
 from tasks.errors import BUG, MachineError, PipelineError, SettingError
 from tasks.events import emit, escape_lines, set_format
 from tasks.runtime.exit_codes import RunFailure, first_failure, is_done, is_stopped, set_failure
-from tasks.runtime.luigi_settings import check_luigi_parameters, refuse_empty
+from tasks.runtime.luigi_settings import check_luigi_parameters, hide_private_values, refuse_empty
 from tasks.runtime.os_errors import exception_chain, explain_store_error
 from tasks.runtime.run_end import report_end
 
@@ -89,7 +89,7 @@ def report_planning_error(text: str) -> bool:
 
 def _report(error: BaseException, run: str | None = None) -> None:
     code = error.exit_code if isinstance(error, PipelineError) else BUG
-    set_failure(RunFailure(code, str(error), run))
+    set_failure(RunFailure(code, _without_credentials(str(error)), run))
     emit("error", None, kind=type(error).__name__, exit_code=code, message=str(error))
 
 
@@ -122,6 +122,7 @@ def _create_task(parser: CmdlineParser) -> luigi.Task:
     if getattr(parser.known_args, "log_format", None) == "json":
         set_format("json")
     check_luigi_parameters()
+    hide_private_values(parser)
     # Luigi does so later, and logs an error in the task's parameters at the level of luigi.cfg.
     InterfaceLogging.setup(luigi.interface.core())
     task: luigi.Task = _create_luigi_task(parser)

@@ -80,6 +80,21 @@ def test_neither_exit_code_nor_notification_depends_on_settings_of_mail(
     assert ("has been truncated" in text) == line.startswith("traceback")
 
 
+def test_a_range_of_dates_that_cannot_be_planned_is_mailed_without_the_url_of_notify(
+    tmp_path: Path, mail: Mailbox
+) -> None:
+    dates = {"start": "2026-03-01", "stop": "2026-03-02", "param-name": "date", "days-back": "100000"}
+    with webhook() as hook:
+        options = {"of": "RetrainFlowers", "of-params": '{"max_rejected": 7}', "RetrainFlowers-notify": hook.url}
+        assert luigi("RangeDaily", {**dates, **options}, folder=tmp_path).code == 51
+    (message,) = mail.messages
+    text = text_of(message)
+    assert "--RetrainFlowers-notify …" in text
+    assert "--max-rejected is 7" in text
+    assert SECRET not in text
+    assert len(hook.posts) == 1
+
+
 @pytest.mark.parametrize(("line", "messages"), [("", 0), ("force_send=true", 1)])
 def test_nothing_is_mailed_from_a_terminal_unless_it_is_forced(
     tmp_path: Path, mail: Mailbox, line: str, messages: int

@@ -153,6 +153,7 @@ def test_range_daily_notifies_of_each_run_and_of_a_failure_before_any(
     refused = luigi("RangeDaily", {**given, "of-params": json.dumps({"folds": 1})}, folder=tmp_path)
     assert (refused.code, len(hook.posts)) == (51, 3)
     assert hook.posts[2]["error"] == "--folds is 1; it takes 2 to 10, or 0 for no cross-validation."
+    assert hook.posts[2]["text"].startswith("RetrainFlowers failed with exit code 51.\n")
 
 
 @pytest.mark.slow
