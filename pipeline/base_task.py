@@ -31,6 +31,8 @@ from tasks.storage.cleanup import sweep_root
 
 #: Tells one start of the program from another; a worker's children inherit it.
 _START = secrets.token_hex(4)
+#: Runs with work to do that have `--notify`, by run id; `pipeline.notify` reports their end.
+notifying_runs: dict[str, "BaseTask"] = {}
 
 
 class BaseTask(BackboneParameters):
@@ -89,6 +91,8 @@ class BaseTask(BackboneParameters):
     def requires(self) -> list[luigi.Task]:
         """Nothing; Luigi calls this before any work, in the process that all workers are forked from."""
         events.set_format(self.log_format)
+        if self.notify:
+            notifying_runs[self.run_id] = self
         # The first stage reports a data root that this user may not enter.
         with self.explain_errors(), suppress(OSError):
             # Luigi calls this again before each stage; then the lock is held already, and nothing is left to sweep.
@@ -182,6 +186,14 @@ class BaseTask(BackboneParameters):
     @abstractmethod
     def summary(self, record: Mapping[str, Any], *, is_new: bool) -> list[str]:
         """The last lines on the terminal, by the record of this run or of the one that left it nothing to do."""
+
+    def figures(self, record: Mapping[str, Any]) -> list[str]:
+        """Those of the last lines on the terminal that are also sent to `--notify`."""
+        return self.summary(record, is_new=True)
+
+    def rejection(self, record: Mapping[str, Any]) -> PipelineError | None:  # noqa: ARG002 (subclasses read it)
+        """The error of a run that is recorded, and whose result is not good enough."""
+        return None
 
     def event_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of the run's last event, for programs."""

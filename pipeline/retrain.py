@@ -8,7 +8,15 @@ from typing import Any
 import luigi
 
 from pipeline.model_task import ModelTask
-from pipeline.summary import is_worse, not_good_enough, refused_export, summarise, summarise_nothing
+from pipeline.summary import (
+    figures,
+    is_worse,
+    new_photos,
+    not_good_enough,
+    refused_export,
+    summarise,
+    summarise_nothing,
+)
 from tasks.backbone.backbones import Prepared
 from tasks.download.source_fallback import describe_fallback
 from tasks.errors import ModelError, ModelRejectedError, PipelineError
@@ -157,14 +165,20 @@ class RetrainFlowers(ModelTask):
             ModelError: The export is refused.
             ModelRejectedError: The model is worse than the champion, or below the accuracy that was asked for.
         """
-        record = read_record(self.record_path()) or {}
+        if error := self.rejection(read_record(self.record_path()) or {}):
+            self.print_summary()
+            raise error
+
+    def rejection(self, record: Mapping[str, Any]) -> PipelineError | None:
+        """The error of a recorded run whose model is not good enough, or whose export disagrees with its model."""
         decision, refused = record["champion"], refused_export(record)
         if decision["verdict"] == "refused" or is_worse(decision):
-            self.print_summary()
-            raise ModelRejectedError(" ".join(filter(None, (not_good_enough(decision), refused))))
-        if refused:
-            self.print_summary()
-            raise ModelError(refused)
+            return ModelRejectedError(" ".join(filter(None, (not_good_enough(decision), refused))))
+        return ModelError(refused) if refused else None
+
+    def figures(self, record: Mapping[str, Any]) -> list[str]:
+        """The photos, the accuracy, the decision on the champion, the time and the report."""
+        return figures(record)
 
     def summary(self, record: Mapping[str, Any], *, is_new: bool) -> list[str]:
         """The figures of the run, or that there was nothing to do."""
@@ -173,7 +187,7 @@ class RetrainFlowers(ModelTask):
     def event_fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The photos, the model and its figures."""
         names = ("head", "network", "photos", "rejected", "metrics", "report")
-        own = {name: record[name] for name in names}
+        own = {**{name: record[name] for name in names}, "new": new_photos(record)}
         return {**super().event_fields(record), **own, "verdict": record.get("champion", {}).get("verdict")}
 
 

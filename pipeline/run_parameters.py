@@ -8,7 +8,7 @@ import luigi
 from tasks.catalog import SAMPLE, Dataset, find_dataset
 from tasks.cluster.addresses import ENGINES, Cluster, find_cluster
 from tasks.download.source_fallback import ON_MISSING_SOURCE, last_known_dataset
-from tasks.parameters import ChoiceParameter, DayParameter, FolderParameter, NumberParameter
+from tasks.parameters import ChoiceParameter, DayParameter, FolderParameter, NumberParameter, SecretUrlParameter
 from tasks.paths import to_path
 from tasks.storage.layout import DataRoot
 
@@ -84,6 +84,10 @@ class RunParameters(luigi.Task):
         default="text",
         significant=False,
         description="Format of standard output: text for people, or json with one object a line for programs.",
+    )
+    notify: SecretUrlParameter = SecretUrlParameter(
+        description="URL that gets one POST of JSON when the run has ended or failed, such as an incoming webhook of a "
+        "chat service. It is stored nowhere. Give it in luigi.cfg: other users can see a command line.",
     )
 
     def cluster(self) -> Cluster | None:

@@ -20,13 +20,23 @@ def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[st
         path: Path of the record.
         dataset: The value of `--dataset`.
     """
-    test, crossed = record["metrics"]["test"], record["metrics"]["cross_validation"]
-    stages = record["stages"]
-    new = stages.get("bottleneck", stages["decode"])["new"]
-    conflicts = stages["snapshot"]["details"]["conflicts"]
     return [
         "",
         f"Dataset         {record['dataset']['name']}, {record['date']}",
+        *figures(record),
+        f"Run record      {path}",
+        f"{'Head   ' if record['head'] else 'Network'}         {_root(record).train(_model(record))}",
+        *_export(record),
+        "",
+        *_next(dataset),
+    ]
+
+
+def figures(record: Mapping[str, Any]) -> list[str]:
+    """The figures of a run that has just ended, and its report."""
+    test, crossed = record["metrics"]["test"], record["metrics"]["cross_validation"]
+    new, conflicts = new_photos(record), record["stages"]["snapshot"]["details"]["conflicts"]
+    return [
         f"Photos          {record['photos']:,} used, {new:,} of them new; {record['rejected']:,} rejected"
         + (f"; {conflicts:,} left out because they have two labels" if conflicts else ""),
         *_labels(record),
@@ -37,12 +47,13 @@ def summarise(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[st
         f"Champion        {record['champion']['reason']}",
         f"Time            {record['elapsed']:.0f} s, {record['startup']['seconds']:.0f} s of them starting up",
         f"Report          {record['report']}",
-        f"Run record      {path}",
-        f"{'Head   ' if record['head'] else 'Network'}         {_root(record).train(_model(record))}",
-        *_export(record),
-        "",
-        *_next(dataset),
     ]
+
+
+def new_photos(record: Mapping[str, Any]) -> int:
+    """Number of photos that no run had seen before."""
+    stages = record["stages"]
+    return int(stages.get("bottleneck", stages["decode"])["new"])
 
 
 def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) -> list[str]:

@@ -5,8 +5,10 @@ import datetime as dt
 import json
 import math
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import luigi
+from luigi.parameter import ParameterVisibility
 
 from tasks.errors import SettingError
 from tasks.paths import to_path
@@ -146,6 +148,28 @@ class FolderParameter(luigi.Parameter[str]):
         except SettingError as exc:
             raise SettingError(f"{_option(self)}: {exc}") from exc
         return x
+
+
+class SecretUrlParameter(luigi.Parameter[str]):
+    """A URL of http or https that only this process knows: Luigi hands it to no scheduler and writes it nowhere."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(default="", significant=False, visibility=ParameterVisibility.PRIVATE, **keywords)
+
+    def normalize(self, x: str) -> str:
+        """Check the URL; raises `SettingError`, whose message and traceback do not quote it, for another text."""
+        if x and not _is_web_address(x):
+            raise SettingError(f"{_option(self)} is no URL of the form https://host/path. Correct it.")
+        return x
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and text.isprintable() and " " not in text
 
 
 class DayParameter(luigi.DateParameter):

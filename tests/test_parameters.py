@@ -16,6 +16,7 @@ from tasks.parameters import (
     DayParameter,
     NumberParameter,
     NumbersParameter,
+    SecretUrlParameter,
     SettingsParameter,
     SizesParameter,
 )
@@ -157,3 +158,26 @@ def test_every_parameter_survives_a_round_trip_through_text(**values: Any) -> No
     again = Settings.from_str_params(task.to_str_params())
     assert {name: getattr(again, name) for name in values} == values
     assert again.task_id == task.task_id
+
+
+class Secret(luigi.Task):
+    """A task with a secret."""
+
+    url: SecretUrlParameter = SecretUrlParameter()
+
+
+def test_a_secret_url_is_neither_in_the_text_nor_in_the_id_nor_in_the_parameters_of_a_task() -> None:
+    task = Secret(url="https://me:T0K3N@host:8443/T0K3N?key=T0K3N")
+    assert task.url.count("T0K3N") == 3
+    assert "T0K3N" not in f"{task} {task.task_id} {task.to_str_params()}"
+    assert task == Secret()
+
+
+@pytest.mark.parametrize(
+    "url", ["T0K3N", "ftp://T0K3N", "https://", "http://host:T0K3N", "http://[T0K3N", "http://T0 K3N"]
+)
+def test_another_secret_is_refused_without_a_quotation(url: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        Secret(url=url)
+    assert str(refused.value) == "--url is no URL of the form https://host/path. Correct it."
+    assert refused.value.__cause__ is refused.value.__context__ is None

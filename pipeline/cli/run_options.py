@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import luigi
 import typer
 from luigi.cmdline_parser import CmdlineParser
+from luigi.parameter import ParameterVisibility
 
 from pipeline.retrain import RetrainFlowers
 from tasks.errors import PipelineError
@@ -54,8 +55,11 @@ def _option(name: str, parameter: luigi.Parameter[Any]) -> inspect.Parameter:
 def _default(parameter: luigi.Parameter[Any]) -> str | bool:
     """The default value, as on a command line: from luigi.cfg, else from the source.
 
-    Empty where there is neither, or where luigi.cfg has an invalid one: Luigi refuses it when it makes the task.
+    Empty where there is neither, or where luigi.cfg has an invalid one: Luigi refuses it when it makes the task. Empty
+    also for a secret, which `--help` would show.
     """
+    if parameter.visibility is ParameterVisibility.PRIVATE:
+        return ""
     name = parameter._attribute_name  # noqa: SLF001 (Luigi has no public name for it)
     try:
         value = parameter.task_value("RetrainFlowers", name)

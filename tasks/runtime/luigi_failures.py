@@ -13,15 +13,17 @@ from typing import Any
 import luigi
 import luigi.interface
 from luigi.cmdline_parser import CmdlineParser
+from luigi.execution_summary import LuigiRunResult, LuigiStatusCode
 from luigi.rpc import RPCError
 from luigi.setup_logging import InterfaceLogging
 
 from tasks import errors
 from tasks.errors import BUG, MachineError, PipelineError, SettingError
 from tasks.events import emit, escape_lines, set_format
-from tasks.runtime.exit_codes import set_exit_code
-from tasks.runtime.luigi_settings import check_luigi_parameters, refuse_empty
+from tasks.runtime.exit_codes import RunFailure, first_failure, is_done, is_stopped, set_failure
+from tasks.runtime.luigi_settings import check_luigi_parameters, hide_private_values, refuse_empty
 from tasks.runtime.os_errors import exception_chain, explain_store_error
+from tasks.runtime.run_end import report_end
 
 LOG = logging.getLogger("luigi-interface")
 _RETRY = "Failed connecting to remote scheduler"
@@ -85,24 +87,34 @@ def report_planning_error(text: str) -> bool:
     return True
 
 
-def _report(error: BaseException) -> None:
+def _report(error: BaseException, run: str | None = None) -> None:
     code = error.exit_code if isinstance(error, PipelineError) else BUG
-    set_exit_code(code)
+    set_failure(RunFailure(code, _without_credentials(str(error)), run))
     emit("error", None, kind=type(error).__name__, exit_code=code, message=str(error))
 
 
-def _run_program(*arguments: Any, **keywords: Any) -> Any:
+def _run_program(*arguments: Any, **keywords: Any) -> LuigiRunResult:
     """Run Luigi's program; raises errors outside of tasks, such as a wrong parameter, with a message for the user."""
+    words = arguments[0] if arguments else ()
     try:
-        if arguments:
-            refuse_empty(arguments[0])
-        return _run_luigi(*arguments, **keywords)
+        refuse_empty(words)
+        result: LuigiRunResult = _run_luigi(*arguments, **keywords)
     except Exception as exc:
         error = _explain(exc)
         _report(error)
+        report_end(words, first_failure())
         if error is exc:
             raise
         raise error from exc
+    report_end(words, first_failure() or _unreported_failure(result))
+    return result
+
+
+def _unreported_failure(result: LuigiRunResult) -> RunFailure | None:
+    """Return a failure that Luigi alone knows, such as a task that it did not start; None if there is none."""
+    if is_done() or result.status in (LuigiStatusCode.SUCCESS, LuigiStatusCode.SUCCESS_WITH_RETRY):
+        return None
+    return RunFailure(None, f"Luigi reports that {result.status.value[1]}. Its log names the cause.")
 
 
 def _create_task(parser: CmdlineParser) -> luigi.Task:
@@ -110,6 +122,7 @@ def _create_task(parser: CmdlineParser) -> luigi.Task:
     if getattr(parser.known_args, "log_format", None) == "json":
         set_format("json")
     check_luigi_parameters()
+    hide_private_values(parser)
     # Luigi does so later, and logs an error in the task's parameters at the level of luigi.cfg.
     InterfaceLogging.setup(luigi.interface.core())
     task: luigi.Task = _create_luigi_task(parser)
@@ -138,19 +151,21 @@ def _without_credentials(text: str) -> str:
     return re.sub(r"//[^/@\s]*@", "//", text)
 
 
-def _report_task_failure(_: luigi.Task, error: BaseException) -> None:
-    _report(explain_store_error(error) or error)
+def _report_task_failure(task: luigi.Task, error: BaseException) -> None:
+    _report(explain_store_error(error) or error, getattr(task, "run_id", None))
 
 
 def _log_worker_crash(task: luigi.Task, message: str) -> None:
-    """Log a worker process that crashed; Luigi itself only counts its task as failed."""
+    """Log a worker process that crashed, unless a signal stopped them all; Luigi only counts its task as failed."""
+    if is_stopped():
+        return
     code = int(message.rpartition(" ")[2])
     killed = code == -signal.SIGKILL
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    set_exit_code(MachineError.exit_code if killed else BUG)
-    LOG.error(
-        "The process of %s %s.%s Published results are kept; run again to go on from there.",
-        getattr(task, "stage", task.task_family),
-        how,
-        " If nobody did that, the system had no memory left: take a machine with more, or fewer --workers." * killed,
+    text = (
+        f"The process of {getattr(task, 'stage', task.task_family)} {how}."
+        + " If nobody did that, the system had no memory left: take a machine with more, or fewer --workers." * killed
+        + " Published results are kept; run again to go on from there."
     )
+    set_failure(RunFailure(MachineError.exit_code if killed else BUG, text, getattr(task, "run_id", None)))
+    LOG.error("%s", text)

@@ -14,6 +14,9 @@ import luigi.configuration
 import luigi.interface
 import luigi.retcodes
 import luigi.worker
+from luigi.cmdline_parser import CmdlineParser
+from luigi.parameter import ParameterVisibility
+from luigi.task_register import Register
 
 from tasks.errors import SettingError
 
@@ -106,6 +109,15 @@ def refuse_empty_settings(task: luigi.Task) -> None:
     for name, _ in task.get_params():
         if config.get(section, name, "unset") == "":
             raise SettingError(f"{name} in [{section}] of luigi.cfg is empty. Give it a value, or remove the line.")
+
+
+def hide_private_values(parser: CmdlineParser) -> None:
+    """Remove the values of private parameters from `sys.argv`, which Luigi's e-mails quote."""
+    for task, _, name, parameter in Register.get_all_params():
+        if parameter.visibility is ParameterVisibility.PRIVATE:
+            for option in (name, f"{task}_{name}"):
+                if value := getattr(parser.known_args, option, None):
+                    sys.argv[:] = [word.replace(value, "…") for word in sys.argv]
 
 
 def _read_config() -> luigi.configuration.LuigiConfigParser:

@@ -7,18 +7,22 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import active_children, parent_process
 from types import FrameType
 
 from tasks.errors import BUG
 from tasks.events import emit
 from tasks.runtime import run_status
-from tasks.runtime.exit_codes import exit_now
+from tasks.runtime.exit_codes import RunFailure, exit_now, set_failure
 from tasks.runtime.exit_hooks import run_exit_hooks
+from tasks.runtime.run_end import report_end
 
-#: Seconds for the report and the exit hooks, after which the process ends in any case.
+#: Seconds for the message, and again for the exit hooks, after which the process ends in any case.
 _STOP_TIMEOUT = 2.0
+#: Seconds for whoever is told of the end; a system that shuts down waits for longer.
+_REPORT_TIMEOUT = 5.0
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 #: The process that already ends with its parent; a fork of it does not.
 _following = 0
@@ -60,16 +64,36 @@ def _end_on_signal(reader: int, errors: int) -> None:
     while number not in _NAMES:
         number = os.read(reader, 1)[0]
     name, code = _NAMES[signal.Signals(number)], 128 + number  # the exit code of shells
+    failure = RunFailure(code, f"Stopped by {name}{run_status.describe_progress()}")
+    set_failure(failure)
     # Each write below blocks where the reader of a pipe has stopped reading.
-    threading.Timer(_STOP_TIMEOUT, os._exit, (code,)).start()
-    # Processes that the workers started end with them.
+    with _exit_after(_STOP_TIMEOUT, code):
+        _kill_workers()
+        with suppress(OSError):
+            os.write(errors, f"\n{failure.message}\n".encode())
+        emit("stopped", None, signal=name, exit_code=code)
+    with _exit_after(_REPORT_TIMEOUT + _STOP_TIMEOUT, code):
+        report_end((), failure, _REPORT_TIMEOUT)
+    with _exit_after(_STOP_TIMEOUT, code):
+        # Luigi may have started others meanwhile.
+        _kill_workers()
+        run_exit_hooks(on_signal=True)
+        exit_now(code)
+
+
+def _kill_workers() -> None:
+    """Kill all workers; processes that they started end with them."""
     for worker in active_children():
         worker.kill()
-    with suppress(OSError):
-        os.write(errors, f"\nStopped by {name}{run_status.describe_progress()}\n".encode())
-    emit("stopped", None, signal=name, exit_code=code)
-    run_exit_hooks(on_signal=True)
-    exit_now(code)
+
+
+@contextmanager
+def _exit_after(seconds: float, code: int) -> Iterator[None]:
+    """End the process if the block takes longer."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.start()
+    yield
+    timer.cancel()
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tasks.errors import DatasetError, SettingError
 from tasks.runtime import luigi_failures
+from tasks.runtime.exit_codes import RunFailure
 from tasks.runtime.luigi_failures import LOG, PlainErrors, report_planning_error
 from tests.pipeline.command import luigi
 
@@ -67,15 +68,15 @@ def test_other_records_are_logged_by_luigi() -> None:
 def test_planning_error_is_reported_by_the_last_message_in_its_traceback(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, level: str
 ) -> None:
-    codes: list[int] = []
-    monkeypatch.setattr(luigi_failures, "set_exit_code", codes.append)
+    failures: list[RunFailure] = []
+    monkeypatch.setattr(luigi_failures, "set_failure", failures.append)
     error = raised(SettingError("--folds is 1.\nIt takes 2."), raised(DatasetError("The cause.")))
     text = "".join(traceback.format_exception(error))
     LOG.setLevel(level)
     assert report_planning_error(text)
     assert caplog.messages[0] == "--folds is 1.\nIt takes 2."
     assert [message.rstrip() for message in caplog.messages[1:]] == [text.rstrip()] * (level == "DEBUG")
-    assert codes == [51]
+    assert failures == [RunFailure(51, "--folds is 1.\nIt takes 2.")]
 
 
 def test_planning_error_that_is_a_bug_is_left_to_luigi() -> None:
