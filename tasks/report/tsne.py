@@ -94,8 +94,8 @@ def gradient(similarities: Floats, positions: Floats, exaggeration: float) -> Fl
     total = 0.0
     for start in range(0, len(positions), _BLOCK):
         block = slice(start, start + _BLOCK)
-        weights = 1 / np.maximum(rows[block] @ columns, 1)  # less than 1 by rounding alone
-        total += float(weights.sum())
+        weights = np.reciprocal(rows[block] @ columns)
+        total += float((weights @ ones).sum())  # the product is several times as fast as a sum of all
         attraction[block] = (weights * similarities[block]) @ with_ones
         repulsion[block] = np.square(weights, out=weights) @ with_ones
     forces = exaggeration * attraction - repulsion / (total - len(positions))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE, trustworthiness
+from threadpoolctl import threadpool_limits
 
 from tasks.report.tsne import embed, gradient, joint_similarities
 
@@ -70,7 +71,9 @@ def test_the_gradient_is_the_slope_of_the_divergence() -> None:
 def test_a_map_keeps_neighbours_as_scikit_learn_s_does(photos: int) -> None:
     vectors, near = groups(photos), min(30.0, (photos - 1) / 3)
     ours = embed(vectors, near)
-    theirs = TSNE(init="pca", perplexity=near, random_state=0).fit_transform(vectors)
+    # Its threads wait for each other in loops, which takes long beside other tests.
+    with threadpool_limits(1):
+        theirs = TSNE(init="pca", perplexity=near, random_state=0).fit_transform(vectors)
     kept, expected = (trustworthiness(vectors, each, n_neighbors=min(12, photos // 2 - 1)) for each in (ours, theirs))
     assert kept > expected - 0.01
     similarities = joint_similarities(vectors, near).astype(float)
