@@ -174,8 +174,9 @@ def _principal_components(vectors: Floats, count: int) -> Doubles:
     Returns:
         float64 [n, count]; the value of each that is farthest from 0 is positive.
     """
-    spread = vectors.std(axis=0)
-    standardised = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    # The deviation of values that are all the same is not always 0, by rounding.
+    spread = np.where(np.ptp(vectors, axis=0) > 0, vectors.std(axis=0), 1)
+    standardised = (vectors - vectors.mean(axis=0)) / spread
     products = standardised @ standardised.T
     basis = np.random.default_rng(0).standard_normal((len(vectors), count + _OVERSAMPLED), np.float32)
     for _ in range(_POWERS):

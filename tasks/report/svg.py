@@ -116,9 +116,11 @@ def show_name(name: str, index: int) -> Name:
 def add_text(parent: Element, text: str | Name, at: Point, size: float, **attributes: str | float) -> None:
     """Add a text whose middle is at the height of a point, or, turned by `rotate` degrees, turns about it.
 
-    A tooltip shows the whole of a name.
+    A tooltip shows the whole of a name. An empty text adds nothing.
     """
     shown, whole = text if isinstance(text, Name) else (text, text)
+    if not shown:
+        return
     angle = attributes.pop("rotate", 0)
     if angle:
         attributes |= {"x": 0, "y": 0, "transform": f"translate({at.x:.1f} {at.y:.1f}) rotate({angle})"}

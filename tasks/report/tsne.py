@@ -17,6 +17,7 @@ EXAGGERATION, EXAGGERATED_STEPS = 4.0, 50
 STEPS = 250
 _BLOCK = 64  # rows of a matrix that are computed together, and stay in a core's cache
 _BISECTIONS = 40
+_LEAST_DISTANCE = 1e-200  # of vectors that are the same
 _GAINS = 0.2, 0.8, 0.01  # growth and decay of each coordinate's rate, and the least
 
 
@@ -55,12 +56,12 @@ def joint_similarities(vectors: Doubles, perplexity: float) -> Floats:
     count, squares = len(vectors), (vectors**2).sum(axis=1)
     distances = squares[:, None] + squares - 2 * vectors @ vectors.T
     np.fill_diagonal(distances, np.inf)
-    nearest = np.argpartition(distances, min(count - 2, int(3 * perplexity)), axis=1)[:, : int(3 * perplexity) + 1]
-    nearest = nearest[:, : count - 1]
+    near = min(count - 1, int(3 * perplexity) + 1)
+    nearest = np.argpartition(distances, near - 1, axis=1)[:, :near]
     distances = np.take_along_axis(distances, nearest, axis=1)
     distances -= distances.min(axis=1, keepdims=True)
     low, high = np.zeros((count, 1)), np.full((count, 1), np.inf)
-    precision = 1 / np.maximum(distances.mean(axis=1, keepdims=True), np.finfo(float).tiny)
+    precision = 1 / np.maximum(distances.mean(axis=1, keepdims=True), _LEAST_DISTANCE)
     for _ in range(_BISECTIONS):
         kernel = np.exp(-precision * distances)
         total = kernel.sum(axis=1, keepdims=True)
@@ -94,7 +95,7 @@ def gradient(similarities: Floats, positions: Floats, exaggeration: float) -> Fl
     for start in range(0, len(positions), _BLOCK):
         block = slice(start, start + _BLOCK)
         weights = np.reciprocal(rows[block] @ columns)
-        total += float(weights.sum())
+        total += float((weights @ ones).sum())  # the product is several times as fast as a sum of all
         attraction[block] = (weights * similarities[block]) @ with_ones
         repulsion[block] = np.square(weights, out=weights) @ with_ones
     forces = exaggeration * attraction - repulsion / (total - len(positions))

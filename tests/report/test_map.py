@@ -8,7 +8,7 @@ import pytest
 from tasks.errors import StoreError
 from tasks.evaluate.predictions import PredictedPhotos
 from tasks.report.gallery import select_photos
-from tasks.report.map import BottleneckMap, MapPoint, embed_in_plane, read_vectors
+from tasks.report.map import BottleneckMap, MapPoint, _principal_components, embed_in_plane, read_vectors
 from tests.bottleneck.pictures import key_of, numbers_of
 from tests.support.data_root import LABELS, draw_photos, draw_probabilities, stage_run
 from tests.train.examples import BOTTLENECK, classic, settings
@@ -60,6 +60,24 @@ def test_a_value_that_is_large_in_all_photos_does_not_decide() -> None:
     vectors = np.random.default_rng(2).random((60, 2)).astype(np.float32)
     large = vectors * np.array([10_000, 1], np.float32)
     np.testing.assert_allclose(embed_in_plane(vectors)[0], embed_in_plane(large)[0], atol=1e-3)
+
+
+def test_a_value_that_is_the_same_in_all_photos_does_not_count() -> None:
+    vectors, constant = np.random.default_rng(2).random((60, 20)).astype(np.float32), np.full((60, 1), 0.3, np.float32)
+    assert constant.std(axis=0) > 0  # by rounding
+    beside = _principal_components(np.hstack([vectors, constant]), 5)
+    np.testing.assert_allclose(beside, _principal_components(vectors, 5), atol=1e-3)
+
+
+def test_the_components_are_those_of_a_singular_value_decomposition() -> None:
+    generator = np.random.default_rng(4)
+    vectors = (generator.normal(size=(200, 300)) + 5 * generator.normal(size=(200, 1))).astype(np.float32)
+    standardised = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
+    left, values, _ = np.linalg.svd(standardised, full_matrices=False)
+    components = _principal_components(vectors, 3)
+    np.testing.assert_allclose(np.abs(components[:, 0]), np.abs(left[:, 0] * values[0]), rtol=1e-3, atol=0.01)
+    assert (np.take_along_axis(components, np.abs(components).argmax(axis=0)[None], 0) > 0).all()
+    assert np.linalg.norm(components, axis=0) == pytest.approx(values[:3], rel=0.02)
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (6, 2), (40, 1)])
