@@ -16,6 +16,7 @@ from tasks.parameters import ChoiceParameter, NumberParameter
 from tasks.report.task import WriteReport
 from tasks.runs.record_writer import publish_record
 from tasks.runs.records import read_record
+from tasks.serving.task import ServeChampion
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage import StageTask
@@ -35,6 +36,19 @@ class RetrainFlowers(ModelTask):
         "none",
         default="all",
         description="Export the model for other programs, as a SavedModel, for Keras and for LiteRT, or do not.",
+    )
+    label_gate: ChoiceParameter = ChoiceParameter(
+        "true",
+        "false",
+        default="true",
+        description="Do not make a model champion that is significantly worse on a label, or compare all photos alone.",
+    )
+    keep_versions: NumberParameter[int] = NumberParameter(
+        int,
+        1,
+        default=3,
+        significant=False,
+        description="Champions to keep for model servers, the current one among them.",
     )
     keep_runs: NumberParameter[int] = NumberParameter(
         int,
@@ -78,7 +92,7 @@ class RetrainFlowers(ModelTask):
         yield snapshot
         stages = self.stage_tasks(prepared)
         # One by one: a stage whose output was removed runs again, although later stages are complete.
-        for name in [name for name in stages if name not in ("export", "champion", "report")]:
+        for name in [name for name in stages if name not in ("export", "champion", "serving", "report")]:
             yield stages[name]
         # A model below --min-accuracy is not exported.
         if self.refuses(stages["evaluate"].manifest()):
@@ -111,10 +125,14 @@ class RetrainFlowers(ModelTask):
             dataset=self.source().name,
             date=self.date,
             min_accuracy=self.min_accuracy,
+            label_gate=self.label_gate == "true",
             export=export and self.export == "all",
             parameters={**self.parameters(), **_without_source(snapshot.manifest())},
             record=str(self.record_path()),
             ignored=json.dumps(IgnoredSummary.from_details(snapshot.manifest().details).details(), sort_keys=True),
+        )
+        serving = ServeChampion(
+            context=report.context, dataset=report.dataset, date=self.date, keep_versions=self.keep_versions
         )
         download, train = snapshot.requires(), report.evaluation().requires()
         stages: list[StageTask] = [
@@ -125,6 +143,7 @@ class RetrainFlowers(ModelTask):
             train,
             report.evaluation(),
             *report.requires(),
+            serving,
             report,
         ]
         return {stage.name: stage for stage in stages}
@@ -161,7 +180,7 @@ class RetrainFlowers(ModelTask):
         decision, refused = record["champion"], refused_export(record)
         if decision["verdict"] == "refused" or is_worse(decision):
             self.print_summary()
-            raise ModelRejectedError(" ".join(filter(None, (not_good_enough(decision), refused))))
+            raise ModelRejectedError(" ".join(filter(None, (not_good_enough(record), refused))))
         if refused:
             self.print_summary()
             raise ModelError(refused)

@@ -17,7 +17,7 @@ from tasks.shards.manifests import StageResult
 from tasks.stage import RunStageTask
 
 #: Raised when the same models give another decision.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 
 class ChooseChampion(RunStageTask):
@@ -36,6 +36,10 @@ class ChooseChampion(RunStageTask):
         float, 0, 1, default=0, description="Test accuracy below which a model never becomes champion."
     )
 
+    label_gate: luigi.BoolParameter = luigi.BoolParameter(
+        default=True, description="Whether a model that is worse on a label never becomes champion."
+    )
+
     stage = CHAMPION.name
     on_gpus = True
 
@@ -50,6 +54,7 @@ class ChooseChampion(RunStageTask):
                 "dataset": self.dataset,
                 "evaluation": self.settings.key(self.snapshot),
                 "min_accuracy": self.min_accuracy,
+                "label_gate": self.label_gate,
                 "code_version": CODE_VERSION,
             }
         )
@@ -81,14 +86,21 @@ class ChooseChampion(RunStageTask):
             snapshot=self.snapshot,
             evaluation=evaluation.key,
             test=test,
-            new=Candidate(train.key(self.snapshot), self.date, test["accuracy"], self.min_accuracy),
+            new=Candidate(
+                train.key(self.snapshot), self.date, test["accuracy"], self.min_accuracy, label_gate=self.label_gate
+            ),
         )
         inputs = ChampionInputs(self.root, self.context.photo_folder, self.context.weight_paths)
         decision, predicted, recalled = decide(case, inputs, progress)
         return StageResult(
             key=self.key(),
             snapshot=self.snapshot,
-            settings={"dataset": self.dataset, "min_accuracy": self.min_accuracy, **asdict(self.settings)},
+            settings={
+                "dataset": self.dataset,
+                "min_accuracy": self.min_accuracy,
+                "label_gate": self.label_gate,
+                **asdict(self.settings),
+            },
             photos=predicted + recalled,
             new=predicted,
             reused=recalled,
