@@ -98,9 +98,7 @@ def find_evaluated(key: str, order: Promotion, dataset: str, root: DataRoot) -> 
         if former.model == key:
             return replace(former, since=today, cause=order, decided="")
     for decision in _decisions(dataset, root):
-        if decision.details.get("model") != key:
-            continue
-        evaluation = find_manifest(root.evaluate(_evaluation_key(decision)) / "manifest.json")
+        evaluation = _evaluation(decision, root) if decision.details.get("model") == key else None
         if evaluation is None:
             continue
         return Champion(
@@ -126,10 +124,14 @@ def _decisions(dataset: str, root: DataRoot) -> list[Manifest]:
     return [manifest for manifest in read_each(find_manifest, paths, root.path) if manifest is not None]
 
 
-def _evaluation_key(decision: Manifest) -> str:
-    """Key of the evaluation that a decision is on."""
-    own = {field.name: decision.settings[field.name] for field in fields(EvaluateSettings)}
-    return settings_from(EvaluateSettings, own).key(decision.snapshot)
+def _evaluation(decision: Manifest, root: DataRoot) -> Manifest | None:
+    """The manifest of the evaluation that a decision is on; None if it is gone or of an earlier version."""
+    try:
+        own = {field.name: decision.settings[field.name] for field in fields(EvaluateSettings)}
+        key = settings_from(EvaluateSettings, own).key(decision.snapshot)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return find_manifest(root.evaluate(key) / "manifest.json")
 
 
 def check_complete(champion: Champion, root: DataRoot) -> None:

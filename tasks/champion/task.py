@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import luigi
 
-from tasks.champion.champion_file import read_champion
+from tasks.champion.champion_file import Champion, read_champion
 from tasks.champion.spec import CHAMPION
 from tasks.errors import StoreError
 from tasks.evaluate.settings import EvaluateSettings
@@ -64,11 +64,14 @@ class ChooseChampion(RunStageTask):
         return self.root.decisions(self.dataset) / f"{self.key()}.json"
 
     def complete(self) -> bool:
-        """Whether the decision was made by this run, or its champion is still champion."""
+        """Whether the decision was made by this run, or its champion is still champion, and pinned if it was."""
         if not self.is_published():
             return False
-        manifest = self.manifest()
-        return manifest.run == self.run_id or manifest.details.get("champion") == self._champion()
+        manifest, champion = self.manifest(), self._champion()
+        if manifest.run == self.run_id:
+            return True
+        is_unpinned = manifest.details.get("kept_by") == "pin" and not (champion and champion.pinned)
+        return manifest.details.get("champion") == (champion.model if champion else None) and not is_unpinned
 
     def work(self, progress: Progress) -> StageResult:
         """Decide, and publish the champion if it is another one than before."""
@@ -107,10 +110,9 @@ class ChooseChampion(RunStageTask):
             details=decision.to_json(),
         )
 
-    def _champion(self) -> str | None:
-        """Return the key of the present champion; None if there is none or its file is damaged."""
+    def _champion(self) -> Champion | None:
+        """Return the present champion; None if there is none or its file is damaged."""
         try:
-            champion = read_champion(self.root.champion(self.dataset))
+            return read_champion(self.root.champion(self.dataset))
         except StoreError:
             return None
-        return champion.model if champion else None

@@ -9,7 +9,6 @@ from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.storage.files import (
     is_there,
-    listed,
     lock_folder,
     publish_folder,
     publish_json,
@@ -105,7 +104,8 @@ def served_versions(root: DataRoot, dataset: str) -> list[ServedVersion]:
 
 
 def _numbers(folder: AnyPath) -> list[int]:
-    names = [path.name for path in listed(folder)]
+    # Some object stores list folders of which all files were removed.
+    names = {file.path.partition("/")[0] for file in storage_at(folder).files_below(folder)}
     return sorted(int(name) for name in names if name.isascii() and name.isdecimal() and name == str(int(name)))
 
 

@@ -1,0 +1,69 @@
+"""Champions with an export, made without a network."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from tasks.paths import AnyPath
+from tasks.storage.files import listed, publish_bytes, read_bytes, storage_at
+from tasks.storage.layout import DataRoot
+from tests.bottleneck.pictures import manifest_of
+from tests.champion.test_task import GOOD, prepare
+from tests.support.data_root import DATASET, DAY, keep, record
+
+#: Files of an export that older versions keep, and others.
+LASTING = (
+    "saved_model/saved_model.pb",
+    "saved_model/variables/variables.index",
+    "labels.txt",
+    "README.md",
+    "metrics.json",
+)
+BIG = ("model.keras", "model.tflite", "model-int8.tflite", "model.bin", "model.xml")
+
+
+def keep_export(root: DataRoot, model: str) -> None:
+    """Keep an export as the export stage does; each file holds its name and its model."""
+    folder = root.export(model)
+    for name in (*LASTING, *BIG):
+        publish_bytes(folder / name, f"{name} of {model}".encode())
+    files = ["saved_model", *LASTING[2:], *BIG]
+    replace(manifest_of("export", 0, []), key=model, details={"files": files}).publish(folder / "manifest.json")
+
+
+def crown(root: DataRoot[Path], seed: int, *, export: bool = True) -> str:
+    """Let a run make a head of a seed the champion; returns its key."""
+    task = prepare(root, seed, GOOD, run=f"run-{seed}")
+    model = task.settings.train.key("snap")
+    if export:
+        keep_export(root, model)
+    task.run()
+    keep(root, record(root, f"{DAY}", head=model, run=task.run_id))
+    return model
+
+
+def numbers(root: DataRoot) -> list[int]:
+    """The numbers that a model server finds, and all of which it could load."""
+    found = [path for path in listed(root.serving(DATASET)) if path.name.isdecimal() and names_in(path)]
+    assert all((path / "saved_model.pb").exists() for path in found)
+    return sorted(int(path.name) for path in found)
+
+
+def model_of(version: AnyPath) -> str:
+    """The model of a version, all of whose files are of it and are those of a complete one."""
+    model = str(json.loads(read_bytes(version / "version.json"))["model"])
+    for name in LASTING:
+        assert read_bytes(version / name.removeprefix("saved_model/")).decode() == f"{name} of {model}"
+    return model
+
+
+def served(root: DataRoot) -> str:
+    """The model that model servers and readers of `current` get, which must be complete."""
+    name = root.storage.read_pointer(root.serving(DATASET) / "current")
+    assert name is not None
+    assert int(name) in numbers(root)
+    return model_of(root.serving(DATASET) / name)
+
+
+def names_in(version: AnyPath) -> set[str]:
+    return {file.path for file in storage_at(version).files_below(version)}
