@@ -155,7 +155,7 @@ def _show(root: DataRoot, dataset: str, now: Champion) -> None:
     show_table(dataset, _COLUMNS, rows)
     current = current_version(root, dataset)
     if current is None:
-        typer.echo("Model servers: no version, since no champion had an export.")
+        typer.echo("Model servers: no version yet.")
     elif current.model == now.model:
         typer.echo(f"Model servers: {root.serving(dataset) / str(current.number)}")
     else:

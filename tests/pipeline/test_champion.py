@@ -43,7 +43,7 @@ def test_it_shows_the_champion_and_its_predecessors(root: DataRoot[Path], two: t
     assert rows(done) == [
         [f"{DAY}", new, "75.0%", "(30.0-95.0)", "4", "run", "-", "champion"],
         [f"{DAY}", old, "75.0%", "(30.0-95.0)", "4", "run", "-", "predecessor"],
-        "Model servers: no version, since no champion had an export.".split(),
+        ["Model", "servers:", "no", "version", "yet."],
     ]
     assert (champion(root, "--json").check().errors, numbers(root)) == ("", [])
 
