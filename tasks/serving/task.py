@@ -1,12 +1,15 @@
 """Luigi task of the serving stage."""
 
+from typing import Any
+
 import luigi
 
+from tasks.errors import StoreError
 from tasks.parameters import NumberParameter
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.serving.spec import SERVING
-from tasks.serving.versions import current_version, is_served, serve_champion
+from tasks.serving.versions import ServingState, serve_champion, served_state
 from tasks.shards.manifests import StageResult
 from tasks.stage import RunStageTask
 
@@ -30,29 +33,36 @@ class ServeChampion(RunStageTask):
         return self.root.serving(self.dataset) / "manifest.json"
 
     def complete(self) -> bool:
-        """Whether this run has published the champion, or the manifest names the version of the present one."""
+        """Whether this run has published the champion, or nothing is due and the manifest tells the present state."""
         if not self.is_published():
             return False
         manifest = self.manifest()
         if manifest.run == self.run_id:
             return True
-        current = current_version(self.root, self.dataset)
-        is_told = manifest.details["version"] == (current.number if current else None)
-        return is_told and is_served(self.root, self.dataset)
+        try:
+            state = served_state(self.root, self.dataset)
+        except StoreError:
+            return False
+        return not state.due and manifest.details == _details(state)
 
     def work(self, progress: Progress) -> StageResult:
         """Publish the champion if it is not the newest version."""
-        version, published, champion, obstacle = serve_champion(self.root, self.dataset, self.keep_versions, progress)
+        state = serve_champion(self.root, self.dataset, self.keep_versions, progress)
         return StageResult(
-            key=champion or "",
+            key=state.champion or "",
             snapshot=self.snapshot,
             settings={"dataset": self.dataset},
             photos=0,
-            new=int(published),
-            reused=int(bool(version) and not published),
-            details={
-                "version": version.number if version else None,
-                "model": version.model if version else None,
-                "obstacle": obstacle,
-            },
+            new=int(state.published),
+            reused=int(bool(state.version) and not state.published),
+            details=_details(state),
         )
+
+
+def _details(state: ServingState) -> dict[str, Any]:
+    version = state.version
+    return {
+        "version": version.number if version else None,
+        "model": version.model if version else None,
+        "obstacle": state.obstacle,
+    }

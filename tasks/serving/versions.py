@@ -34,12 +34,13 @@ class ServedVersion(NamedTuple):
 
 
 class ServingState(NamedTuple):
-    """Outcome of publishing the champion."""
+    """The current version of a dataset, beside its champion."""
 
     version: ServedVersion | None  #: The current version; None if there is none.
-    published: bool  #: Whether it is new.
     champion: str | None  #: Key of the champion; None if there is none.
-    obstacle: str  #: Reason why the current version is not the champion; empty if it is.
+    obstacle: str = ""  #: Reason why the current version is not the champion; empty if it is, or is to be.
+    due: bool = False  #: Whether the champion is still to be published.
+    published: bool = False  #: Whether the version was published by the call that returns this.
 
 
 def current_version(root: DataRoot, dataset: str) -> ServedVersion | None:
@@ -48,16 +49,22 @@ def current_version(root: DataRoot, dataset: str) -> ServedVersion | None:
     return _read_version(root.serving(dataset) / name) if name else None
 
 
-def is_served(root: DataRoot, dataset: str) -> bool:
-    """Whether the newest version is the champion and the current one, as far as there is a champion with an export."""
-    try:
-        champion = read_champion(root.champion(dataset))
-    except StoreError:
-        return False
-    if champion is None or not is_exported(champion.model, root):
-        return True
-    versions, current = served_versions(root, dataset), current_version(root, dataset)
-    return bool(versions) and current == versions[-1] and current.model == champion.model
+def served_state(root: DataRoot, dataset: str) -> ServingState:
+    """The current version of a dataset, and whether its champion is to be published.
+
+    Raises:
+        StoreError: The file that names the champion is damaged.
+    """
+    champion, current = read_champion(root.champion(dataset)), current_version(root, dataset)
+    if champion is None:
+        return ServingState(current, None, "the dataset has no champion")
+    newest = served_versions(root, dataset)[-1:]
+    if newest and newest[0].model == champion.model:
+        # Servers load the newest version, whatever `current` points to.
+        return ServingState(current, champion.model, due=current != newest[0])
+    if is_exported(champion.model, root):
+        return ServingState(current, champion.model, due=True)
+    return ServingState(current, champion.model, f"the champion {champion.model} has no export")
 
 
 def serve_champion(root: DataRoot, dataset: str, keep: int, progress: Progress) -> ServingState:
@@ -78,21 +85,12 @@ def serve_champion(root: DataRoot, dataset: str, keep: int, progress: Progress) 
     folder = root.serving(dataset)
     with lock_folder(folder):
         sweep(folder)
-        champion, current = read_champion(root.champion(dataset)), current_version(root, dataset)
-        if champion is None:
-            return ServingState(current, published=False, champion=None, obstacle="the dataset has no champion")
-        versions = served_versions(root, dataset)
-        is_new = not versions or versions[-1].model != champion.model
-        if is_new:
-            newest = _publish(champion.model, root, folder, progress)
-            if newest is None:
-                obstacle = f"the champion {champion.model} has no export"
-                return ServingState(current, published=False, champion=champion.model, obstacle=obstacle)
-            versions.append(newest)
-        if current != versions[-1]:
-            root.storage.put_pointer(folder / CURRENT, str(versions[-1].number))
-        _trim(versions, keep, root, folder)
-        return ServingState(versions[-1], published=is_new, champion=champion.model, obstacle="")
+        state = served_state(root, dataset)
+        if state.champion is not None and state.due:
+            state = _publish(state.champion, root, dataset, progress)
+        if not state.obstacle:
+            _trim(served_versions(root, dataset), keep, root, folder)
+        return state
 
 
 def served_versions(root: DataRoot, dataset: str) -> list[ServedVersion]:
@@ -117,17 +115,19 @@ def _read_version(folder: AnyPath) -> ServedVersion | None:
         return None
 
 
-def _publish(model: str, root: DataRoot, folder: AnyPath, progress: Progress) -> ServedVersion | None:
-    """Publish a model under the next number; None if it has no export."""
-    if not is_exported(model, root):
-        return None
+def _publish(model: str, root: DataRoot, dataset: str, progress: Progress) -> ServingState:
+    """Publish a model under the next number, unless the newest version has it, and point `current` to it."""
+    folder, versions = root.serving(dataset), served_versions(root, dataset)
+    is_new = not versions or versions[-1].model != model
     # Not the number of an upload that was killed: a server may have tried it, and given it up.
-    number = max(_numbers(folder), default=0) + 1
-    with publish_folder(folder / str(number), progress, last=_SAVED_MODEL) as version:
-        if not write_export(model, root, version):
-            raise StoreError(f"The export of {model} was removed while it was published. Run again.")
-        publish_json(version / VERSION, {"model": model})
-    return ServedVersion(number, model)
+    number = max(_numbers(folder), default=0) + 1 if is_new else versions[-1].number
+    if is_new:
+        with publish_folder(folder / str(number), progress, last=_SAVED_MODEL) as version:
+            if not write_export(model, root, version):
+                raise StoreError(f"The export of {model} was removed while it was published. Run again.")
+            publish_json(version / VERSION, {"model": model})
+    root.storage.put_pointer(folder / CURRENT, str(number))
+    return ServingState(ServedVersion(number, model), model, published=is_new)
 
 
 def _trim(versions: list[ServedVersion], keep: int, root: DataRoot, folder: AnyPath) -> None:

@@ -135,14 +135,15 @@ def test_a_model_of_which_a_part_is_gone_cannot_become_champion(root: DataRoot[P
 
 def test_an_order_waits_for_a_run_that_decides(root: DataRoot[Path]) -> None:
     publish_champion(root.champion(DATASET), DATASET, SECOND)
+    after = roll_back(SECOND)
     with ThreadPoolExecutor(1) as pool:
         with lock_folder(root.decisions(DATASET)):
-            waiting = pool.submit(publish_order, root, DATASET, SECOND, roll_back(SECOND))
+            waiting = pool.submit(publish_order, root, DATASET, SECOND, after)
             with pytest.raises(TooLateError):
                 waiting.result(0.3)
             assert read_champion(root.champion(DATASET)) == SECOND
         assert waiting.result(60) > 0.2
-    assert read_champion(root.champion(DATASET)) == roll_back(SECOND)
+    assert read_champion(root.champion(DATASET)) == after
 
 
 def test_an_order_on_a_champion_that_is_no_longer_champion_is_refused(root: DataRoot[Path]) -> None:

@@ -63,6 +63,22 @@ def test_a_version_that_a_person_published_is_told_by_the_next_run(crowned: Data
     assert (later.manifest().details["version"], later.manifest().new, later.manifest().reused) == (3, 0, 1)
 
 
+def test_a_champion_without_an_export_is_told_though_the_version_stays(crowned: DataRoot[Path]) -> None:
+    task(crowned).run()
+    publish_champion(crowned.champion(DATASET), DATASET, first_champion(OTHER))
+    later = task(crowned, "later")
+    assert not later.complete()
+    later.run()
+    obstacle = f"the champion {OTHER} has no export"
+    assert later.manifest().details == {"version": 1, "model": MODEL, "obstacle": obstacle}
+
+
+def test_a_damaged_file_of_the_champion_is_not_done(crowned: DataRoot[Path]) -> None:
+    task(crowned).run()
+    crowned.champion(DATASET).write_text("{")
+    assert not task(crowned, "later").complete()
+
+
 def test_a_champion_without_an_export_is_told_and_done(crowned: DataRoot[Path]) -> None:
     publish_champion(crowned.champion(DATASET), DATASET, first_champion(OTHER))
     task(crowned).run()

@@ -16,8 +16,8 @@ from tasks.serving.versions import (
     ServedVersion,
     ServingState,
     current_version,
-    is_served,
     serve_champion,
+    served_state,
     served_versions,
 )
 from tasks.storage.files import lock_folder, publish_bytes
@@ -29,6 +29,10 @@ from tests.support.servers.object_store import ObjectStore
 
 def serve(root: DataRoot, keep: int = 3) -> ServingState:
     return serve_champion(root, DATASET, keep, NullProgress())
+
+
+def is_served(root: DataRoot) -> bool:
+    return not served_state(root, DATASET).due
 
 
 def choose(root: DataRoot, model: str, *, export: bool = True) -> None:
@@ -51,11 +55,11 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> DataRoot:
 def test_a_champion_appears_under_the_next_number_with_the_saved_model_at_the_top(anywhere: DataRoot) -> None:
     for number, model in enumerate(("a" * 16, "b" * 16), 1):
         choose(anywhere, model)
-        assert not is_served(anywhere, DATASET)
+        assert not is_served(anywhere)
         version = ServedVersion(number, model)
-        assert serve(anywhere) == ServingState(version, published=True, champion=model, obstacle="")
+        assert serve(anywhere) == ServingState(version, model, published=True)
         assert current_version(anywhere, DATASET) == version
-        assert is_served(anywhere, DATASET)
+        assert is_served(anywhere)
         assert served(anywhere) == model
         names = {name.removeprefix("saved_model/") for name in (*LASTING, *BIG)}
         assert names_in(anywhere.serving(DATASET) / str(number)) == {*names, "version.json"}
@@ -65,7 +69,7 @@ def test_a_champion_appears_under_the_next_number_with_the_saved_model_at_the_to
 def test_nothing_happens_if_the_newest_version_is_the_champion(anywhere: DataRoot) -> None:
     choose(anywhere, "a" * 16)
     serve(anywhere)
-    assert serve(anywhere) == ServingState(ServedVersion(1, "a" * 16), published=False, champion="a" * 16, obstacle="")
+    assert serve(anywhere) == ServingState(ServedVersion(1, "a" * 16), "a" * 16)
     assert numbers(anywhere) == [1]
 
 
@@ -101,27 +105,27 @@ def test_a_champion_without_an_export_leaves_the_version_before(anywhere: DataRo
     choose(anywhere, "a" * 16)
     serve(anywhere)
     choose(anywhere, "b" * 16, export=False)
-    assert is_served(anywhere, DATASET), "there is nothing to do"
+    assert is_served(anywhere), "there is nothing to do"
     obstacle = f"the champion {'b' * 16} has no export"
     before = ServedVersion(1, "a" * 16)
-    assert serve(anywhere) == ServingState(before, published=False, champion="b" * 16, obstacle=obstacle)
+    assert serve(anywhere) == ServingState(before, "b" * 16, obstacle)
     assert served(anywhere) == "a" * 16
     keep_export(anywhere, "b" * 16)
-    assert not is_served(anywhere, DATASET)
+    assert not is_served(anywhere)
     assert serve(anywhere).version == ServedVersion(2, "b" * 16)
 
 
 def test_without_a_champion_there_is_no_version(root: DataRoot[Path]) -> None:
-    assert is_served(root, DATASET)
-    assert serve(root) == ServingState(None, published=False, champion=None, obstacle="the dataset has no champion")
+    assert is_served(root)
+    assert serve(root) == ServingState(None, None, "the dataset has no champion")
     assert numbers(root) == []
 
 
 def test_a_damaged_file_of_the_champion_is_refused(root: DataRoot[Path]) -> None:
     publish_bytes(root.champion(DATASET), b"{")
-    assert not is_served(root, DATASET)
-    with pytest.raises(StoreError, match=r"flowers\.json"):
-        serve(root)
+    for look in (is_served, serve):
+        with pytest.raises(StoreError, match=r"flowers\.json"):
+            look(root)
 
 
 def test_files_are_links_to_those_of_the_export_and_current_is_a_relative_link(root: DataRoot[Path]) -> None:
@@ -153,8 +157,8 @@ def test_a_version_that_was_published_before_a_kill_becomes_current(root: DataRo
     choose(root, "b" * 16)
     serve(root)
     root.storage.put_pointer(root.serving(DATASET) / "current", "1")
-    assert not is_served(root, DATASET)
-    assert serve(root) == ServingState(ServedVersion(2, "b" * 16), published=False, champion="b" * 16, obstacle="")
+    assert not is_served(root)
+    assert serve(root) == ServingState(ServedVersion(2, "b" * 16), "b" * 16)
     assert served(root) == "b" * 16
 
 
@@ -165,7 +169,7 @@ def test_a_version_newer_than_current_that_is_not_the_champion_is_followed_by_an
         serve(root)
     root.storage.put_pointer(root.serving(DATASET) / "current", "1")
     choose(root, "a" * 16)
-    assert not is_served(root, DATASET)
+    assert not is_served(root)
     assert serve(root).version == ServedVersion(3, "a" * 16)
 
 
