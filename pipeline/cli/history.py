@@ -9,6 +9,7 @@ from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.tables import Coloured, Column, show_json, show_table
 from tasks.champion.champion_file import ChampionOrder, read_champion
+from tasks.errors import StoreError
 from tasks.runs.find import find_runs
 from tasks.runs.records import RunRecord, read_history
 from tasks.storage.files import listed, read_each
@@ -99,7 +100,12 @@ def _list_datasets(root: DataRoot, names: Sequence[str], *, as_json: bool) -> No
 
 
 def _read_orders(root: DataRoot, dataset: str) -> Sequence[ChampionOrder]:
-    champion = read_champion(root.champion(dataset))
+    """Read the orders of persons; where their file is damaged, write the error on standard error."""
+    try:
+        champion = read_champion(root.champion(dataset))
+    except StoreError as exc:
+        typer.echo(str(exc), err=True)
+        return ()
     return champion.orders if champion else ()
 
 

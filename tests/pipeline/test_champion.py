@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 
 from tasks.champion.champion_file import read_champion
-from tasks.storage.files import lock_folder
+from tasks.paths import to_path
+from tasks.storage.files import lock_folder, read_bytes
 from tasks.storage.layout import DataRoot
 from tests.champion.test_task import GOOD, prepare
 from tests.pipeline.command import Finished, assert_error, verb
 from tests.serving.exports import crown, numbers, served
 from tests.support.data_root import DATASET, DAY
 from tests.support.processes import TIMEOUT, read_line, read_terminal, running
+from tests.support.servers.object_store import ObjectStore
 
 
 @pytest.fixture
@@ -193,3 +195,15 @@ def test_as_many_versions_stay_as_asked_for(root: DataRoot[Path], two: tuple[str
     assert numbers(root) == [4, 5]
     champion(root, "--promote", two[1], "--yes").check()
     assert numbers(root) == [4, 5, 6]
+
+
+@pytest.mark.usefixtures("own_machine")
+def test_on_an_object_store_an_order_does_the_same(object_store: ObjectStore) -> None:
+    root: DataRoot = DataRoot(to_path(object_store.url("data")))
+    old, new = crown(root, 0), crown(root, 1)
+    done = verb("champion", DATASET, "--data-root", root.path, "--rollback", "--yes").check()
+    assert served(root) == old
+    assert read_bytes(root.serving(DATASET) / "current") == b"1"
+    assert f"Rolled back, restored only by --promote: {new}" in done.output
+    verb("champion", DATASET, "--data-root", root.path, "--promote", new, "--yes").check()
+    assert (served(root), numbers(root)) == (new, [1, 2])

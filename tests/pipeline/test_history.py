@@ -140,3 +140,11 @@ def test_orders_about_the_champion_stand_between_the_runs(three: DataRoot) -> No
     assert [lines[1][1:], lines[3][1:]] == [pin, pin]
     assert dates(history(three, "--limit", 1)) == ["2026-11-22"]
     assert len(json.loads(history(three, "--json").output)) == 3
+
+
+def test_runs_are_listed_although_the_file_of_the_champion_is_damaged(three: DataRoot[Path]) -> None:
+    three.champion(DATASET).parent.mkdir()
+    three.champion(DATASET).write_text("{")
+    done = history(three)
+    assert len(dates(done)) == 3
+    assert "flowers.json is damaged" in done.errors

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 from tasks.paths import AnyPath
 from tasks.storage.files import listed, publish_bytes, read_bytes, storage_at
@@ -31,7 +30,7 @@ def keep_export(root: DataRoot, model: str) -> None:
     replace(manifest_of("export", 0, []), key=model, details={"files": files}).publish(folder / "manifest.json")
 
 
-def crown(root: DataRoot[Path], seed: int, *, export: bool = True) -> str:
+def crown(root: DataRoot, seed: int, *, export: bool = True) -> str:
     """Let a run make a head of a seed the champion; returns its key."""
     task = prepare(root, seed, GOOD, run=f"run-{seed}")
     model = task.settings.train.key("snap")
