@@ -24,6 +24,7 @@ from tasks.parameters import ChoiceParameter, NumberParameter
 from tasks.report.task import WriteReport
 from tasks.runs.record_writer import publish_record
 from tasks.runs.records import read_record
+from tasks.serving.task import ServeChampion
 from tasks.shards.manifests import Manifest
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage import StageTask
@@ -43,6 +44,19 @@ class RetrainFlowers(ModelTask):
         "none",
         default="all",
         description="Export the model for other programs, as a SavedModel, for Keras and for LiteRT, or do not.",
+    )
+    label_gate: ChoiceParameter = ChoiceParameter(
+        "true",
+        "false",
+        default="true",
+        description="Do not make a model champion that is significantly worse on a label, or compare all photos alone.",
+    )
+    keep_versions: NumberParameter[int] = NumberParameter(
+        int,
+        1,
+        default=3,
+        significant=False,
+        description="Champions to keep for model servers, the current one among them.",
     )
     keep_runs: NumberParameter[int] = NumberParameter(
         int,
@@ -86,7 +100,7 @@ class RetrainFlowers(ModelTask):
         yield snapshot
         stages = self.stage_tasks(prepared)
         # One by one: a stage whose output was removed runs again, although later stages are complete.
-        for name in [name for name in stages if name not in ("export", "champion", "report")]:
+        for name in [name for name in stages if name not in ("export", "champion", "serving", "report")]:
             yield stages[name]
         # A model below --min-accuracy is not exported.
         if self.refuses(stages["evaluate"].manifest()):
@@ -119,10 +133,14 @@ class RetrainFlowers(ModelTask):
             dataset=self.source().name,
             date=self.date,
             min_accuracy=self.min_accuracy,
+            label_gate=self.label_gate == "true",
             export=export and self.export == "all",
             parameters={**self.parameters(), **_without_source(snapshot.manifest())},
             record=str(self.record_path()),
             ignored=json.dumps(IgnoredSummary.from_details(snapshot.manifest().details).details(), sort_keys=True),
+        )
+        serving = ServeChampion(
+            context=report.context, dataset=report.dataset, date=self.date, keep_versions=self.keep_versions
         )
         download, train = snapshot.requires(), report.evaluation().requires()
         stages: list[StageTask] = [
@@ -133,6 +151,7 @@ class RetrainFlowers(ModelTask):
             train,
             report.evaluation(),
             *report.requires(),
+            serving,
             report,
         ]
         return {stage.name: stage for stage in stages}
@@ -173,7 +192,7 @@ class RetrainFlowers(ModelTask):
         """The error of a recorded run whose model is not good enough, or whose export disagrees with its model."""
         decision, refused = record["champion"], refused_export(record)
         if decision["verdict"] == "refused" or is_worse(decision):
-            return ModelRejectedError(" ".join(filter(None, (not_good_enough(decision), refused))))
+            return ModelRejectedError(" ".join(filter(None, (not_good_enough(record), refused))))
         return ModelError(refused) if refused else None
 
     def figures(self, record: Mapping[str, Any]) -> list[str]:

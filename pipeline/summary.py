@@ -45,6 +45,7 @@ def figures(record: Mapping[str, Any]) -> list[str]:
         f"Test accuracy   {_share(test)} on {test['photos']:,} photos",
         *([f"Cross-validated {_share(crossed)} over all photos, {crossed['folds']} folds"] if crossed else []),
         f"Champion        {record['champion']['reason']}",
+        *_serving(record),
         f"Time            {record['elapsed']:.0f} s, {record['startup']['seconds']:.0f} s of them starting up",
         f"Report          {record['report']}",
     ]
@@ -73,22 +74,23 @@ def summarise_nothing(record: Mapping[str, Any], path: AnyPath, dataset: str) ->
 
 
 def is_worse(decision: Mapping[str, Any]) -> bool:
-    """Whether the decision finds a model worse than the champion by more than the interval.
+    """Whether the decision finds a model worse than the champion, over all photos or on a label.
 
-    A model that is not worse may stay behind too: one for an earlier date.
+    A model that is not worse may stay behind too: one for an earlier date, or while the champion is pinned.
     """
-    comparison = decision["comparison"]
-    return decision["verdict"] == "stays" and comparison is not None and comparison["interval"]["high"] < 0
+    return decision["kept_by"] in ("accuracy", "label")
 
 
-def not_good_enough(decision: Mapping[str, Any]) -> str:
-    """The error of a run whose model is not good enough, by the decision: the reason and the remedy."""
+def not_good_enough(record: Mapping[str, Any]) -> str:
+    """The error of a run whose model is not good enough: the reason and the remedy."""
+    decision, dataset = record["champion"], record["dataset"]["name"]
     if decision["verdict"] == "refused":
         return f"{decision['reason']} Look at the mistakes in the report, or lower --min-accuracy."
+    gate = " --label-gate false compares all photos alone." if decision["kept_by"] == "label" else ""
     return (
         f"{decision['reason']} The record and the report of this run are written: look at its mistakes and at the new "
-        "photos. To let the next model become champion in any case, forget the champion, with the parameters of its "
-        f"run: python -m pipeline forget champion --date {decision['since']}."
+        "photos. To make the model champion in any case: python -m pipeline champion "
+        f"{dataset} --promote {decision['model']}.{gate}"
     )
 
 
@@ -99,16 +101,26 @@ def refused_export(record: Mapping[str, Any]) -> str | None:
 
 
 def _export(record: Mapping[str, Any]) -> list[str]:
-    """The folder of the export, and the files that were not tested."""
+    """The outcome of the export, if it is worth a line, and the command that writes the files of a model not served."""
     if not record["export"]:
         return []
     if refused_export(record):
         return ["Export          refused, nothing was exported"]
     if lacking := explain_lacking(record["export"]):
         return [f"Export          none. {lacking}"]
-    untested = explain_untested(record["export"])
-    told = f"{_root(record).export(_model(record))}{f'; {untested}' if untested else ''}"
-    return [f"Exported to     {told}"]
+    is_served = record["stages"]["serving"]["details"]["model"] == _model(record)
+    files = "" if is_served else f"python -m pipeline export {_model(record)} FOLDER"
+    told = "; ".join(filter(None, (files, explain_untested(record["export"]))))
+    return [f"Export          {told}"] if told else []
+
+
+def _serving(record: Mapping[str, Any]) -> list[str]:
+    """The version of the champion for model servers, and why it is not the champion."""
+    details = record["stages"]["serving"]["details"]
+    number, obstacle = details["version"], details["obstacle"]
+    if not obstacle:
+        return [f"Served from     {_root(record).serving(record['dataset']['name']) / str(number)}"]
+    return [f"Served          {f'version {number} as before' if number else 'nothing'}: {obstacle}"]
 
 
 def _labels(record: Mapping[str, Any]) -> list[str]:

@@ -44,7 +44,9 @@ def test_no_public_class_name_stands_twice() -> None:
 
 
 def test_all_stages_are_checked() -> None:
-    stages = "download snapshot decode backbone bottleneck train predict evaluate export champion report compare"
+    stages = (
+        "download snapshot decode backbone bottleneck train predict evaluate export champion serving report compare"
+    )
     assert {"storage", "shards", *stages.split()} <= {path.parts[1] for path in SOURCES}
 
 

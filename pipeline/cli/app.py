@@ -5,7 +5,19 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from pipeline.cli import compact, export, forget, gc, history, inspect, open_report, predict, status, watch
+from pipeline.cli import (
+    champion,
+    compact,
+    export,
+    forget,
+    gc,
+    history,
+    inspect,
+    open_report,
+    predict,
+    status,
+    watch,
+)
 from tasks.errors import SettingError
 from tasks.runtime.luigi_settings import refuse_empty
 
@@ -20,6 +32,7 @@ app = typer.Typer(
 _VERBS: dict[str, tuple[Callable[..., None], Sequence[str]]] = {
     "status": (status.status, status.HELP),
     "history": (history.history, history.HELP),
+    "champion": (champion.champion, champion.HELP),
     "open": (open_report.open_report, open_report.HELP),
     "inspect": (inspect.inspect, inspect.HELP),
     "predict": (predict.predict, predict.HELP),

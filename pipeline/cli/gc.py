@@ -30,8 +30,9 @@ HELP = (
     "different parameters count each. They stay whole: record, report, model, export, evaluation, snapshot, and "
     "the rows of all their photos, so that the same command has nothing to do and the next run computes nothing "
     "anew. With --dataset, only older runs of these datasets are removed.",
-    "The champion of each dataset stays too, with the run that made it, and so do comparisons with their snapshots "
-    "and pictures, backbones with their weights, archives, and a newest run that ended before its record. "
+    "The champion of each dataset stays too, with the run that made it, the models of its last predecessors, and its "
+    "versions for model servers. So do comparisons with their snapshots and pictures, backbones with their weights, "
+    "archives, and a newest run that ended before its record. "
     "Predictions are removed with the model that made them.",
     "The garbage is listed first, and you are asked. Your own photos, archives, models and weights are never "
     "touched, nor are files behind a link or files that this project did not write: these are named. "

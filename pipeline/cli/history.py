@@ -8,6 +8,8 @@ import typer
 from pipeline.cli.cli_errors import report_errors
 from pipeline.cli.data_root import DEFAULT, DataRootOption, open_root
 from pipeline.cli.tables import Coloured, Column, show_json, show_table
+from tasks.champion.champion_file import ChampionOrder, read_champion
+from tasks.errors import StoreError
 from tasks.runs.find import find_runs
 from tasks.runs.records import RunRecord, read_history
 from tasks.storage.files import listed, read_each
@@ -19,7 +21,8 @@ HELP = (
     "where there are several, the datasets are.",
     "New are photos that no run had seen before. Accuracy is that on the test split, with its 95 % interval; "
     "cross-val. is the cross-validated one, over all photos. Champion says whether the model was it after its run; "
-    "s are seconds from the program's start to the end of the run.",
+    "s are seconds from the program's start to the end of the run. Orders of python -m pipeline champion have lines "
+    "of their own, which --json leaves to that verb.",
     "The exit code is 0, or 1 where a record is damaged: it is named on standard error, and the others are listed.",
     "Examples:",
     "  python -m pipeline history flower_photos",
@@ -69,7 +72,7 @@ def history(
         if as_json:
             show_json([_to_json(run) for run in runs])
         elif runs:
-            show_table(found[0], _RUNS, [_row(run) for run in runs])
+            show_table(found[0], _RUNS, _rows(runs, _read_orders(root, found[0])))
     raise typer.Exit(0 if good else 1)
 
 
@@ -94,6 +97,27 @@ def _list_datasets(root: DataRoot, names: Sequence[str], *, as_json: bool) -> No
         show_json([dict(zip(("dataset", "runs", "newest"), row, strict=True)) for row in rows])
     else:
         show_table("Datasets that have runs; name one of them", _DATASETS, rows)
+
+
+def _read_orders(root: DataRoot, dataset: str) -> Sequence[ChampionOrder]:
+    """Read the orders of persons; where their file is damaged, write the error on standard error."""
+    try:
+        champion = read_champion(root.champion(dataset))
+    except StoreError as exc:
+        typer.echo(str(exc), err=True)
+        return ()
+    return champion.orders if champion else ()
+
+
+def _rows(runs: Sequence[RunRecord], orders: Sequence[ChampionOrder]) -> list[list[object]]:
+    """The rows of runs and of the orders since the first of them, by time."""
+    timed = [((run.date, run.finished), _row(run)) for run in runs]
+    timed += [
+        ((order.time.date(), order.time), [order.time.date(), *[None] * 4, order.order, None, order.model])
+        for order in orders
+        if order.time.date() >= runs[0].date
+    ]
+    return [row for _, row in sorted(timed, key=lambda each: each[0])]
 
 
 def _row(run: RunRecord) -> list[object]:

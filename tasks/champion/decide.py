@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tasks.champion.champion_file import Champion, publish_champion, read_champion
 from tasks.champion.champion_predictions import ChampionGoneError, ChampionInputs
 from tasks.champion.decision import Comparison, Decision
-from tasks.champion.mcnemar import compare_hits
+from tasks.champion.mcnemar import compare_hits, compare_labels
 from tasks.champion.paired_results import pair_results
 from tasks.champion.policy import Candidate, choose
 from tasks.errors import StoreError
@@ -73,7 +73,7 @@ def decide(case: DecisionInputs, inputs: ChampionInputs, progress: Progress) -> 
 
 def _champion_after(decision: Decision, champion: Champion | None, case: DecisionInputs) -> Champion | None:
     if decision.verdict in ("first", "new"):
-        return Champion(
+        new = Champion(
             model=decision.model,
             since=decision.since or case.new.date,
             evaluation=case.evaluation,
@@ -83,6 +83,7 @@ def _champion_after(decision: Decision, champion: Champion | None, case: Decisio
             decided=case.key,
             decision=decision,
         )
+        return champion.succeeded_by(new) if champion else new
     if champion is not None and decision.verdict == "same":
         # Its older evaluation may be gone by now.
         return replace(champion, evaluation=case.evaluation)
@@ -104,4 +105,7 @@ class _Comparator:
             self._progress.tell(str(exc.__cause__))
             raise
         self.predicted, self.recalled = results.predicted, len(results.new) - results.predicted
-        return compare_hits(results.new, results.champion, results.left_out) if len(results.new) else None
+        if not len(results.new):
+            return None
+        labels = compare_labels(results.new, results.champion, results.labels)
+        return replace(compare_hits(results.new, results.champion, results.left_out), labels=labels)

@@ -3,10 +3,16 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tasks.errors import StoreError
 from tasks.runs.records import VERDICTS, Verdict
+
+#: Reason for which a champion stays: the new model is worse, over all photos or on a label; its run is for an earlier
+#: date; or a person pinned the champion, or rolled back from the new model.
+KeptBy = Literal["accuracy", "label", "date", "pin", "rollback"]
+#: Level of the tests by label: of new models that are as good as the champion, at most this share fails on any label.
+LABEL_LEVEL = 0.05
 
 
 class Bounds(NamedTuple):
@@ -15,6 +21,22 @@ class Bounds(NamedTuple):
     low: float
     high: float
     confidence: float
+
+
+class LabelComparison(NamedTuple):
+    """Results of a new model and the champion on the same photos of a label."""
+
+    label: str
+    photos: int  #: Number of compared photos of the label.
+    new_right: int  #: Photos that the new model predicts rightly.
+    champion_right: int  #: Photos that the champion predicts rightly.
+    #: Probability that a model as good as the champion does as badly or worse, corrected for the number of labels.
+    p_value: float
+
+    @property
+    def worse(self) -> bool:
+        """Whether the new model is worse on the label."""
+        return self.p_value <= LABEL_LEVEL
 
 
 @dataclass(frozen=True)
@@ -29,6 +51,7 @@ class Comparison:
     neither: int  #: Photos that neither predicts rightly.
     interval: Bounds  #: Confidence interval of `difference`.
     p_value: float  #: Probability that two models of one accuracy differ as much as this, or more.
+    labels: tuple[LabelComparison, ...] = ()  #: The labels with enough photos for a test.
 
     @property
     def photos(self) -> int:
@@ -60,17 +83,26 @@ class Comparison:
         """Whether the new model is better: the interval lies above 0."""
         return self.interval.low > 0
 
+    @property
+    def worse_labels(self) -> list[LabelComparison]:
+        """The labels on which the new model is worse."""
+        return [label for label in self.labels if label.worse]
+
     def to_json(self) -> dict[str, Any]:
         """Return plain Python values."""
         derived = ("photos", "difference", "new_accuracy", "champion_accuracy")
         values = {**vars(self), **{name: getattr(self, name) for name in derived}}
-        return {**values, "interval": self.interval._asdict()}
+        labels = [{**label._asdict(), "worse": label.worse} for label in self.labels]
+        return {**values, "interval": self.interval._asdict(), "labels": labels}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Comparison":
         """Return the comparison that `to_json` gave these values of."""
         counts = {name: int(values[name]) for name in ("left_out", "both", "only_new", "only_champion", "neither")}
-        return cls(**counts, interval=Bounds(**values["interval"]), p_value=values["p_value"])
+        # Decisions of an earlier version of this project lack the labels.
+        found = values.get("labels", ())
+        labels = tuple(LabelComparison(*(label[name] for name in LabelComparison._fields)) for label in found)
+        return cls(**counts, interval=Bounds(**values["interval"]), p_value=values["p_value"], labels=labels)
 
 
 @dataclass(frozen=True)
@@ -84,6 +116,7 @@ class Decision:
     since: dt.date | None  #: Date since which the champion after the decision has been champion; None if there is none.
     reason: str  #: The reason, in one sentence.
     comparison: Comparison | None  #: Comparison of the new model with the champion; None if there was none.
+    kept_by: KeptBy | None = None  #: Reason for which the champion stays, with the verdict `stays`; None with others.
 
     def to_json(self) -> dict[str, Any]:
         """Return plain Python values: the details of the manifest, and `champion` in a run record."""
@@ -108,6 +141,8 @@ class Decision:
                 **{name: values[name] for name in ("verdict", "model", "champion", "former", "reason")},
                 since=dt.date.fromisoformat(since) if since else None,
                 comparison=Comparison.from_json(comparison) if comparison else None,
+                # Decisions of an earlier version of this project lack it.
+                kept_by=values.get("kept_by"),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise StoreError(

@@ -13,7 +13,7 @@ from tasks.champion.champion_predictions import (
     open_champion,
     predict_with_champion,
 )
-from tasks.champion.mcnemar import Hits
+from tasks.champion.mcnemar import Hits, Labels
 from tasks.evaluate.predictions import read_predictions
 from tasks.paths import AnyPath
 from tasks.progress import Progress
@@ -26,6 +26,7 @@ class PairedResults(NamedTuple):
 
     new: Hits  #: Hits of the new model: bool [N].
     champion: Hits  #: Hits of the champion on the same photos: bool [N].
+    labels: Labels  #: Labels of the photos: str [N].
     predicted: int  #: Number of the N that the champion predicted for this comparison.
     #: Photos of the test split that are not among the N: the champion was trained on them, has no picture of them, or
     #: cannot predict them.
@@ -59,6 +60,7 @@ def pair_results(evaluation: str, champion: Champion, inputs: ChampionInputs, pr
     return PairedResults(
         new=pc.equal(compared["predicted"], compared["label"]).to_numpy(),
         champion=pc.equal(labels, compared["label"]).to_numpy(),
+        labels=compared["label"].to_numpy(),
         predicted=len(predicted),
         left_out=test.num_rows - compared.num_rows,
     )

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import luigi
 
-from tasks.champion.champion_file import read_champion
+from tasks.champion.champion_file import Champion, read_champion
 from tasks.champion.spec import CHAMPION
 from tasks.errors import StoreError
 from tasks.evaluate.settings import EvaluateSettings
@@ -17,7 +17,7 @@ from tasks.shards.manifests import StageResult
 from tasks.stage import RunStageTask
 
 #: Raised when the same models give another decision.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 
 class ChooseChampion(RunStageTask):
@@ -36,6 +36,10 @@ class ChooseChampion(RunStageTask):
         float, 0, 1, default=0, description="Test accuracy below which a model never becomes champion."
     )
 
+    label_gate: luigi.BoolParameter = luigi.BoolParameter(
+        default=True, description="Whether a model that is worse on a label never becomes champion."
+    )
+
     stage = CHAMPION.name
     on_gpus = True
 
@@ -50,6 +54,7 @@ class ChooseChampion(RunStageTask):
                 "dataset": self.dataset,
                 "evaluation": self.settings.key(self.snapshot),
                 "min_accuracy": self.min_accuracy,
+                "label_gate": self.label_gate,
                 "code_version": CODE_VERSION,
             }
         )
@@ -59,11 +64,14 @@ class ChooseChampion(RunStageTask):
         return self.root.decisions(self.dataset) / f"{self.key()}.json"
 
     def complete(self) -> bool:
-        """Whether the decision was made by this run, or its champion is still champion."""
+        """Whether the decision was made by this run, or its champion is still champion, and pinned if it was."""
         if not self.is_published():
             return False
-        manifest = self.manifest()
-        return manifest.run == self.run_id or manifest.details.get("champion") == self._champion()
+        manifest, champion = self.manifest(), self._champion()
+        if manifest.run == self.run_id:
+            return True
+        is_unpinned = manifest.details.get("kept_by") == "pin" and not (champion and champion.pinned)
+        return manifest.details.get("champion") == (champion.model if champion else None) and not is_unpinned
 
     def work(self, progress: Progress) -> StageResult:
         """Decide, and publish the champion if it is another one than before."""
@@ -81,24 +89,30 @@ class ChooseChampion(RunStageTask):
             snapshot=self.snapshot,
             evaluation=evaluation.key,
             test=test,
-            new=Candidate(train.key(self.snapshot), self.date, test["accuracy"], self.min_accuracy),
+            new=Candidate(
+                train.key(self.snapshot), self.date, test["accuracy"], self.min_accuracy, label_gate=self.label_gate
+            ),
         )
         inputs = ChampionInputs(self.root, self.context.photo_folder, self.context.weight_paths)
         decision, predicted, recalled = decide(case, inputs, progress)
         return StageResult(
             key=self.key(),
             snapshot=self.snapshot,
-            settings={"dataset": self.dataset, "min_accuracy": self.min_accuracy, **asdict(self.settings)},
+            settings={
+                "dataset": self.dataset,
+                "min_accuracy": self.min_accuracy,
+                "label_gate": self.label_gate,
+                **asdict(self.settings),
+            },
             photos=predicted + recalled,
             new=predicted,
             reused=recalled,
             details=decision.to_json(),
         )
 
-    def _champion(self) -> str | None:
-        """Return the key of the present champion; None if there is none or its file is damaged."""
+    def _champion(self) -> Champion | None:
+        """Return the present champion; None if there is none or its file is damaged."""
         try:
-            champion = read_champion(self.root.champion(self.dataset))
+            return read_champion(self.root.champion(self.dataset))
         except StoreError:
             return None
-        return champion.model if champion else None

@@ -110,6 +110,7 @@ class _Test:
             lacking=self.template.lacking,
             refused=refused,
             tested_with=decoding.model,
+            template=str(self.template.place).removeprefix(f"{self.inputs.root.path}/"),
         )
 
     def _test_decoding(self) -> DecodingTest:

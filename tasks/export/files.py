@@ -3,22 +3,22 @@
 from pathlib import Path
 
 from tasks.export.formats import CARD, LABELS, METRICS
-from tasks.export.template import open_template
+from tasks.export.template import Template, open_template, read_template
 from tasks.predict.models import read_model
 from tasks.progress import NullProgress, Progress
-from tasks.shards.manifests import find_manifest
-from tasks.storage.files import read_bytes
+from tasks.shards.manifests import find_manifest, read_manifest
+from tasks.storage.files import is_there, read_bytes
 from tasks.storage.layout import DataRoot
 from tasks.train.head import load_head
-from tasks.train.settings import TrainSettings
 
+_MANIFEST = "manifest.json"
 #: Endings of the files that hold a whole network and a head, so that no two models share them.
-_WHOLE_NETWORKS = (".keras", ".tflite", ".bin", ".xml")
+_WHOLE_NETWORKS = (".keras", ".tflite", ".bin")
 
 
 def is_exported(key: str, root: DataRoot) -> bool:
     """Whether a model has an export: it was asked for, is possible, and was not refused."""
-    manifest = find_manifest(root.export(key) / "manifest.json")
+    manifest = find_manifest(root.export(key) / _MANIFEST)
     return manifest is not None and bool(manifest.details["test"]) and not manifest.details.get("refused")
 
 
@@ -49,9 +49,16 @@ def write_export(
     """
     if not is_exported(key, root):
         return False
-    model = read_model(root.train(key))
-    head = load_head(model.folder) if isinstance(model.settings, TrainSettings) else None
-    open_template(model, root, progress or NullProgress()).write_files(head, folder, linked=linked)
+    template = _open_template(key, root, progress or NullProgress())
+    template.write_files(load_head(root.train(key)) if template.holes else None, folder, linked=linked)
     for name in (CARD, LABELS, METRICS):
         (folder / name).write_bytes(read_bytes(root.export(key) / name))
     return True
+
+
+def _open_template(key: str, root: DataRoot, progress: Progress) -> Template:
+    place = read_manifest(root.export(key) / _MANIFEST).details.get("template")
+    if place and is_there(path := root.below(*place.split("/"))):
+        return read_template(path)
+    # It was removed, or an earlier version of this project exported the model.
+    return open_template(read_model(root.train(key)), root, progress)

@@ -85,6 +85,7 @@ class Export:
     lacking: Mapping[str, str]  #: Reasons for missing formats, by their names.
     refused: str | None  #: Reason for refusing all formats; None if they may be used.
     tested_with: str | None = None  #: Key of the model that the formats that decode were tested with.
+    template: str = ""  #: Folder of the template, relative to the data root.
 
     def metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json."""
@@ -94,7 +95,7 @@ class Export:
         """Return the details of the stage's manifest."""
         names = ("photos", "agreement", "disagreements", "accuracy")
         test = {name: {key: figures[key] for key in names} for name, figures in self.formats.items()}
-        return {"files": self.files(), "test": test, **self._notes()}
+        return {"files": self.files(), "template": self.template, "test": test, **self._notes()}
 
     def files(self) -> list[str]:
         """Return the names of the files and folders of the export."""

@@ -122,6 +122,11 @@ def open_template(model: Model, root: DataRoot, progress: Progress) -> Template:
             _write_template(model, folder, root, progress)
         if isinstance(model.settings, TrainSettings):
             _remove_old_templates(place.parent, root)
+    return read_template(place)
+
+
+def read_template(place: AnyPath) -> Template:
+    """Read the template in a folder."""
     facts = read_json(place / _FACTS)
     holes = {name: [Hole(**hole) for hole in own] for name, own in facts["holes"].items()}
     return Template(place, local(place), holes, facts["sha256"], facts["lacking"])

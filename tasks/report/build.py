@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tasks.champion.champion_file import read_champion
 from tasks.champion.decision import Decision
 from tasks.decode.rejections import MissingPhoto
 from tasks.decode.repair import tell_flawed
@@ -38,6 +39,7 @@ from tasks.train.settings import TrainSettings
 
 _PARTS = 4
 _NOTED_FILLS = 10
+_NOTED_ORDERS = 3
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,10 @@ def _build(
         added=gallery.show(selection.added),
         results=results,
         counts=count_photos(predicted.photos),
-        notes=_notes(run, predicted.photos.splits.filled, history, changes_known=changes is not None),
+        notes=[
+            *_notes(run, predicted.photos.splits.filled, history, changes_known=changes is not None),
+            *_orders(run, root),
+        ],
         figures=_draw_figures(results, runs, root.train(run.stages["train"].key)),
         samples=gallery.show(selection.samples),
         mistakes=gallery.show_guesses(selection.mistakes),
@@ -165,6 +170,13 @@ def _draw_figures(results: Results, runs: Sequence[RunRecord], head: AnyPath) ->
         learning_curve=learning_curve_figure(head),
         trend=trend_figure(runs) if len(runs) > 1 else None,
     )
+
+
+def _orders(run: ReportedRun, root: DataRoot) -> list[str]:
+    """The last orders of persons about the champion, until the date of the run."""
+    champion = read_champion(root.champion(run.dataset))
+    orders = [order for order in champion.orders if order.time.date() <= run.date] if champion else []
+    return [str(order) for order in orders[-_NOTED_ORDERS:]]
 
 
 def _notes(run: ReportedRun, fills: Sequence[Fill], history: RunHistory, *, changes_known: bool) -> list[str]:

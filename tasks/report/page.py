@@ -1,6 +1,8 @@
 """Renders the report of a run: one HTML file with style, script and pictures inside."""
 
-from tasks.champion.decision import Decision
+from collections.abc import Mapping
+
+from tasks.champion.decision import Decision, KeptBy
 from tasks.report.build import Report
 from tasks.report.inline_images import side_for
 from tasks.report.map import SIDE
@@ -12,6 +14,15 @@ LISTED = 100
 #: Runs of the dataset at most, the last ones.
 LISTED_RUNS = 30
 
+_KEPT_BY: Mapping[KeptBy, tuple[str, str]] = {
+    "accuracy": ("bad", "No: worse than the champion, which stays."),
+    "label": ("bad", "No: worse than the champion on a label. The champion stays."),
+    "date": ("careful", "Not better than the champion of a later date, which stays."),
+    "pin": ("careful", "The champion is pinned, and stays."),
+    "rollback": ("careful", "A person rolled back from this model. The champion stays."),
+}
+#: Labels of the comparison with the champion at most, the worst ones.
+_LISTED_LABELS = 5
 _HEADED_LABELS = 40  # of more, samples have their label below them in place of a heading
 
 
@@ -35,6 +46,7 @@ def render_report(report: Report) -> str:
         runs=list(zip(newest, links, strict=True)),
         side=side_for(_count_pictures(report)),
         listed=LISTED,
+        listed_labels=_LISTED_LABELS,
     )
 
 
@@ -47,7 +59,7 @@ def headline_of(decision: Decision) -> tuple[str, str]:
         if better
         else ("good", "Not worse than the champion, whose place it takes."),
         "same": ("careful", "The same model as the champion."),
-        "stays": ("bad", "No: worse than the champion, which stays."),
+        "stays": _KEPT_BY[decision.kept_by or "accuracy"],
         "refused": ("bad", "Refused: below the accuracy that was asked for."),
     }[decision.verdict]
 

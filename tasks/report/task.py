@@ -37,6 +37,9 @@ class WriteReport(RunStageTask):
     min_accuracy: NumberParameter[float] = NumberParameter(
         float, 0, 1, default=0, description="Least test accuracy of a champion."
     )
+    label_gate: luigi.BoolParameter = luigi.BoolParameter(
+        default=True, description="Whether a model that is worse on a label never becomes champion."
+    )
     export: luigi.BoolParameter = luigi.BoolParameter(default=True, description="Whether the model is exported.")
     parameters: luigi.DictParameter = luigi.DictParameter(description="Every parameter of the run, as text.")
     ignored: luigi.Parameter[str] = luigi.Parameter(
@@ -58,6 +61,7 @@ class WriteReport(RunStageTask):
             dataset=self.dataset,
             date=self.date,
             min_accuracy=self.min_accuracy,
+            label_gate=self.label_gate,
         )
 
     def requires(self) -> list[ExportModel | ChooseChampion]:

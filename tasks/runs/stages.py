@@ -10,6 +10,7 @@ from tasks.evaluate.spec import EVALUATE
 from tasks.export.spec import EXPORT
 from tasks.predict.spec import PREDICT
 from tasks.report.spec import REPORT
+from tasks.serving.spec import SERVING
 from tasks.snapshot.spec import SNAPSHOT
 from tasks.stage_spec import StageSpec, kind_of
 from tasks.train.spec import STATISTICS, TRAIN
@@ -33,6 +34,7 @@ REGISTRY = (
     EVALUATE,
     EXPORT,
     CHAMPION,
+    SERVING,
     REPORT,
     PREDICT,
     COMPARE,

@@ -50,16 +50,17 @@ def temporary_file(path: AnyPath) -> AbstractContextManager[Path]:
 
 
 @contextmanager
-def publish_folder(path: AnyPath, progress: Progress | None = None) -> Iterator[Path]:
+def publish_folder(path: AnyPath, progress: Progress | None = None, last: str = "") -> Iterator[Path]:
     """Fill a folder under a temporary name and publish it when the block ends without an exception.
 
     The block gets an empty local folder. If another run was faster, its folder stays and the new one is dropped; on an
     object store the new files replace the others, and the folder counts once all are uploaded: `is_there` tells.
+    Programs that ask for a file instead are given that file `last`.
     """
     storage = storage_at(path)
     with make_temporary(storage.scratch_for(path.parent) / path.name, folder=True) as temporary:
         yield temporary
-        storage.put_folder(temporary, path, progress or NullProgress())
+        storage.put_folder(temporary, path, progress or NullProgress(), last)
 
 
 def publish_bytes(path: AnyPath, data: bytes) -> None:

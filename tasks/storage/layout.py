@@ -95,6 +95,10 @@ class DataRoot(Generic[PathT_co]):
         """Folder of the decisions on a dataset's champion, one manifest a decision."""
         return self.below("champion", dataset)
 
+    def serving(self, dataset: str) -> PathT_co:
+        """Folder of the champions of a dataset for model servers, one folder a version."""
+        return self.below("serving", dataset)
+
     def report(self, key: str) -> PathT_co:
         """Folder of a run's report."""
         return self.below("report", key)

@@ -70,7 +70,7 @@ class LocalStorage(FileLocks):
         temporary.replace(path)
         flush(path.parent)
 
-    def put_folder(self, temporary: Path, path: Path, progress: Progress) -> None:  # noqa: ARG002 (one step)
+    def put_folder(self, temporary: Path, path: Path, progress: Progress, last: str) -> None:  # noqa: ARG002 (one step)
         for written in (*temporary.rglob("*"), temporary):
             flush(written)
         try:
@@ -79,6 +79,19 @@ class LocalStorage(FileLocks):
             if not path.is_dir():
                 raise
         flush(path.parent)
+
+    def put_pointer(self, path: Path, name: str) -> None:
+        while True:
+            temporary = temporary_name(path)
+            temporary.symlink_to(name)
+            # A sweep may have removed it: nothing locks a link.
+            with suppress(FileNotFoundError):
+                temporary.replace(path)
+                break
+        flush(path.parent)
+
+    def read_pointer(self, path: Path) -> str | None:
+        return str(path.readlink()) if path.is_symlink() else None
 
     def remove_files(self, paths: Sequence[Path]) -> None:
         for path in paths:

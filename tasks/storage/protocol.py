@@ -123,8 +123,14 @@ class Storage(Protocol[PathT_contra]):
     def put_file(self, temporary: Path, path: PathT_contra) -> None:
         """Publish a local temporary file as one step; it replaces an existing file."""
 
-    def put_folder(self, temporary: Path, path: PathT_contra, progress: Progress) -> None:
+    def put_folder(self, temporary: Path, path: PathT_contra, progress: Progress, last: str) -> None:
         """Publish a local temporary folder; see `tasks.storage.files.publish_folder`."""
+
+    def put_pointer(self, path: PathT_contra, name: str) -> None:
+        """Point a path at a neighbour of this name, as one step: a relative link, or an object that holds the name."""
+
+    def read_pointer(self, path: PathT_contra) -> str | None:
+        """Read the name that `put_pointer` gave a path; None where there is none."""
 
     def remove_files(self, paths: Sequence[PathT_contra]) -> None:
         """Remove files; missing ones are ignored."""

@@ -58,8 +58,9 @@ class RemoteStorage(LeaseLocks):
     def survey(self, folder: "UPath", apart: Collection[str] = ()) -> ListedSurvey:
         return ListedSurvey(self, folder, apart)
 
-    def put_folder(self, temporary: Path, path: "UPath", progress: Progress) -> None:
-        files = sorted(file for file in temporary.rglob("*") if file.is_file())
+    def put_folder(self, temporary: Path, path: "UPath", progress: Progress, last: str) -> None:
+        final = temporary / last
+        files = sorted(file for file in temporary.rglob("*") if file.is_file() and file != final)
         progress.start(len(files), "files")
 
         def put_one(file: Path) -> None:
@@ -69,7 +70,18 @@ class RemoteStorage(LeaseLocks):
             put_one, files, object_store.PARALLEL_REQUESTS, lambda file: file.stat().st_size, _UPLOAD_BYTES
         ):
             progress.advance(1)
+        if last:
+            put_one(final)
         object_store.put_bytes(_mark(path), b"")
+
+    def put_pointer(self, path: "UPath", name: str) -> None:
+        object_store.put_bytes(path, name.encode())
+
+    def read_pointer(self, path: "UPath") -> str | None:
+        try:
+            return object_store.read_bytes(path).decode()
+        except FileNotFoundError:
+            return None
 
     def move(self, path: "UPath", place: "UPath") -> None:
         # `mv` would copy the folder too, which is no object.

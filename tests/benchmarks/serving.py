@@ -30,26 +30,53 @@ from tasks.export.photos import ReferencePhotos, read_files, read_reference
 from tasks.predict.models import Model, read_model
 from tasks.predict.predictor import Predictor
 from tasks.progress import NullProgress
+from tasks.serving.versions import CURRENT, current_version
 from tasks.storage.layout import DataRoot
 from tasks.train.head import Floats
 from tests.benchmarks.measure import Output, Repeat, Table, publish, rates, run_command, time_in_turn
 
-#: The whole server: TensorFlow and Python's own library.
+#: The whole server: TensorFlow and Python's own library. It loads the largest number in a folder, and then looks for a
+#: larger one ten times a second, as TensorFlow Serving does. GET tells its loads.
 SERVER = """
-import base64, json, sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import base64, json, os, sys, threading, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import tensorflow as tf
 
-predict = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+folder, served, loads, failed = sys.argv[1], (0, None), [], []
+
+def load_largest():
+    global served
+    number = max(int(name) for name in os.listdir(folder) if name.isdecimal())
+    if number <= served[0]:
+        return
+    try:
+        served = number, tf.saved_model.load(os.path.join(folder, str(number)))
+        loads.append(number)
+    except Exception as exc:
+        failed.append(f"{number}: {exc}")
+
+def poll():
+    while True:
+        time.sleep(0.1)
+        load_largest()
 
 class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer({"version": served[0], "loads": loads, "failed": failed})
+
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         photos = [base64.b64decode(instance["image_bytes"]["b64"]) for instance in request["instances"]]
-        answer = predict(image_bytes=tf.constant(photos))
+        number, model = served
+        answer = model.signatures["serving_default"](image_bytes=tf.constant(photos))
         labels, probabilities = answer["label"].numpy().tolist(), answer["probabilities"].numpy().tolist()
-        predictions = [{"label": a.decode(), "probabilities": b} for a, b in zip(labels, probabilities)]
-        body = json.dumps({"predictions": predictions}).encode()
+        predictions = [
+            {"label": a.decode(), "probabilities": b, "version": number} for a, b in zip(labels, probabilities)
+        ]
+        self.answer({"predictions": predictions})
+
+    def answer(self, value):
+        body = json.dumps(value).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -58,18 +85,20 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-server = HTTPServer(("127.0.0.1", 0), Handler)
+load_largest()
+server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 own = sorted({name.partition(".")[0] for name in sys.modules} & {"pipeline", "tasks", "tests"})
 print(json.dumps({"port": server.server_port, "own": own}), flush=True)
+threading.Thread(target=poll, daemon=True).start()
 server.serve_forever()
 """
 
 
 @contextmanager
-def serving(model: Path) -> Iterator[str]:
-    """Serve a SavedModel from a folder without anything of this project; yields the URL."""
+def serving(versions: Path) -> Iterator[str]:
+    """Serve the newest of a folder's versions without anything of this project; yields the URL."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", SERVER, str(model.absolute())]
+        command = [sys.executable, "-c", SERVER, str(versions.absolute())]
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
         try:
@@ -93,13 +122,12 @@ def ask(url: str, files: Sequence[bytes], batch: int) -> list[dict[str, Any]]:
     return found
 
 
-def newest_export(root: DataRoot[Path]) -> Path:
-    """Return the folder of the model that was exported last."""
-    # An export that was refused has only a manifest.
-    exports = sorted(root.path.glob("train/*/export/saved_model"), key=lambda path: path.stat().st_mtime)
-    if not exports:
-        raise SystemExit(f"There is no export in {root.path}. Run RetrainFlowers first.")
-    return exports[-1].parent.parent
+def served_dataset(root: DataRoot[Path]) -> str:
+    """Return the dataset whose champion was published last for model servers."""
+    pointers = sorted(root.path.glob(f"serving/*/{CURRENT}"), key=lambda path: path.lstat().st_mtime)
+    if not pointers:
+        raise SystemExit(f"There is no version of a champion in {root.path}. Run RetrainFlowers first.")
+    return pointers[-1].parent.name
 
 
 def read_photos(model: Model, root: DataRoot, dataset: Path, count: int) -> tuple[ReferencePhotos, list[bytes]]:
@@ -119,17 +147,20 @@ def predict(predictor: Predictor, files: Sequence[bytes]) -> Floats:
 
 def main(
     output: Output,
-    data_root: Annotated[Path, typer.Option(help="Data root with an exported model.")],
+    data_root: Annotated[Path, typer.Option(help="Data root with a champion that was exported.")],
     repeat: Repeat = 5,
     photos: Annotated[Path | None, typer.Option(help="Folder of the photos if the dataset is no folder.")] = None,
 ) -> None:
     """Send 50 photos, ten a request, to the server."""
     root = DataRoot(data_root)
-    model = read_model(newest_export(root))
+    dataset = served_dataset(root)
+    version = current_version(root, dataset)
+    assert version is not None
+    model = read_model(root.train(version.model))
     known, files = read_photos(model, root, photos or Path(dataset_of(model.snapshot, root).location), count=50)
     predictor = Predictor(model, NullProgress())
     started = time.perf_counter()
-    with serving(root.export(model.key) / "saved_model") as url:
+    with serving(root.serving(dataset)) as url:
         startup = time.perf_counter() - started
         answers = ask(url, files, 10)
         ways = {

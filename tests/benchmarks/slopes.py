@@ -34,7 +34,7 @@ _LOOKS = (2 * 2 + 3) / 3
 #: Queries of every run, and how often it makes them.
 _QUERIES = {"walk": 1, "snapshot": 1, "decode": 1, "holding": 2, "predictions": 1}
 #: Stages that more machines share, and stages whose cost of many photos is a query's.
-_PARALLEL, _LAST = ("decode", "bottleneck"), ("champion", "report")
+_PARALLEL, _LAST = ("decode", "bottleneck"), ("champion", "serving", "report")
 #: Photos from which on an export takes no longer: a tenth of them are all that it predicts.
 _MOST_EXPORTED = 10 * MAX_PHOTOS
 

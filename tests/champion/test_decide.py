@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.champion.champion_file import Champion, publish_champion, read_champion
+from tasks.champion.champion_file import Champion, ChampionOrder, publish_champion, read_champion
 from tasks.champion.decide import DecisionInputs, decide
 from tasks.champion.decision import Decision
 from tasks.paths import to_path
@@ -55,7 +55,8 @@ def test_a_model_that_takes_the_place_is_kept_with_all_that_the_next_comparison_
 ) -> None:
     decision, predicted, recalled = decide(case("new", date=LATER), inputs(root), NullProgress())
     assert (decision.verdict, decision.former, predicted, recalled) == ("new", old, 0, 20)
-    assert champion(root) == Champion("new", LATER, "now", "snap", "run", TEST, "key", decision)
+    former = (first_champion(old),)
+    assert champion(root) == Champion("new", LATER, "now", "snap", "run", TEST, "key", decision, former=former)
 
 
 def test_on_an_object_store_the_champion_is_kept_too_and_compared_with_what_it_said(object_store: ObjectStore) -> None:
@@ -160,3 +161,28 @@ def test_a_second_decision_on_a_dataset_waits_for_the_first(root: DataRoot[Path]
                 waiting.result(0.3)
             assert not root.champion(DATASET).exists()
         assert waiting.result(10).verdict == "first"
+
+
+@pytest.mark.usefixtures("old")
+def test_a_model_that_is_worse_on_a_label_leaves_the_champion_and_the_decision_has_the_figures(
+    root: DataRoot[Path],
+) -> None:
+    better = dict.fromkeys(range(20, 40), ("roses", "roses", "test"))
+    predict_as(root, "before", {**ALIKE, **dict.fromkeys(range(20, 40), ("roses", "daisy", "test"))})
+    predict_as(root, "now", {**ALIKE, **dict.fromkeys(range(7), ("daisy", "roses", "test")), **better})
+    decision = made(root, case("new", date=LATER))
+    assert (decision.verdict, decision.kept_by) == ("stays", "label")
+    assert decision.comparison is not None
+    assert decision.comparison.better
+    assert [(label.label, label.new_right, label.champion_right) for label in decision.comparison.worse_labels] == [
+        ("daisy", 13, 20)
+    ]
+
+
+def test_a_new_champion_keeps_the_orders_of_persons_and_what_was_rolled_back(root: DataRoot[Path], old: str) -> None:
+    order = ChampionOrder(dt.datetime(2026, 11, 24, tzinfo=dt.UTC), "rollback", old, "bad")
+    publish_champion(root.champion(DATASET), DATASET, replace(champion(root), rolled_back=("bad",), orders=(order,)))
+    assert made(root, case("bad", date=LATER)).kept_by == "rollback"
+    assert made(root, case("new", "another key", date=LATER)).verdict == "new"
+    now = champion(root)
+    assert (now.rolled_back, now.orders, [former.model for former in now.former]) == (("bad",), (order,), [old])

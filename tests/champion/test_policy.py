@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tasks.champion.champion_file import Champion
 from tasks.champion.champion_predictions import ChampionGoneError
-from tasks.champion.decision import Comparison, Decision
+from tasks.champion.decision import Comparison, Decision, KeptBy, LabelComparison
 from tasks.champion.mcnemar import compare_hits
 from tasks.champion.policy import Candidate, choose
 from tests.support.data_root import DAY, first_champion
@@ -26,6 +27,14 @@ def compared(only_new: int, only_champion: int) -> Compare:
 
 
 BETTER, ALIKE, WORSE = compared(20, 2), compared(3, 5), compared(2, 20)
+
+
+def on_labels(compare: Compare, *p_values: float) -> Compare:
+    """A comparison whose labels have these p-values."""
+    labels = tuple(LabelComparison(f"label {at}", 30, 11, 22, p_value) for at, p_value in enumerate(p_values))
+    found = compare(OLD)
+    assert found is not None
+    return lambda _: replace(found, labels=labels)
 
 
 def no_photo(_: Champion) -> None:
@@ -92,3 +101,58 @@ def test_nothing_is_compared_for_a_first_a_same_or_a_refused_model(
     decision = choose(new, champion, never)
     assert outcome(decision) == expected
     assert ("test accuracy of 80.0% is below the 90.0% asked for" in decision.reason) == (expected[0] == "refused")
+
+
+@pytest.mark.parametrize("compare", [BETTER, ALIKE])
+def test_a_model_that_is_worse_on_a_label_stays_behind_even_if_it_is_better_over_all_photos(compare: Compare) -> None:
+    worse = on_labels(compare, 0.004, 0.3)
+    decision = choose(Candidate("new", LATER, 0.8, 0.5), OLD, worse)
+    assert (*outcome(decision), decision.kept_by) == ("stays", "old", "old", DAY, "label")
+    assert "worse beyond chance on the label 'label 0' (11 of 30 right in place of 22, p = 0.004)." in decision.reason
+    assert decision.comparison == worse(OLD)
+    ungated = choose(Candidate("new", LATER, 0.8, 0.5, label_gate=False), OLD, worse)
+    assert (ungated.verdict, ungated.kept_by) == ("new", None)
+
+
+def test_labels_on_which_a_model_is_no_worse_beyond_chance_do_not_count() -> None:
+    assert choose(Candidate("new", LATER, 0.8, 0.5), OLD, on_labels(ALIKE, 0.06, 1.0)).verdict == "new"
+
+
+def test_a_reason_names_a_few_of_many_labels() -> None:
+    reason = choose(Candidate("new", LATER, 0.8, 0.5), OLD, on_labels(ALIKE, *[0.001] * 9)).reason
+    assert "'label 4'" in reason
+    assert "and 4 more" in reason
+
+
+@pytest.mark.parametrize(
+    ("compare", "date", "kept_by"),
+    [(WORSE, LATER, "accuracy"), (on_labels(WORSE, 0.001), LATER, "accuracy"), (ALIKE, EARLIER, "date")],
+)
+def test_a_champion_that_stays_says_why(compare: Compare, date: dt.date, kept_by: KeptBy) -> None:
+    assert choose(Candidate("new", date, 0.8, 0.5), OLD, compare).kept_by == kept_by
+
+
+@pytest.mark.parametrize("compare", [BETTER, WORSE, no_photo, gone])
+@pytest.mark.parametrize(
+    ("champion", "kept_by", "words"),
+    [
+        (
+            replace(OLD, pinned=DAY),
+            "pin",
+            "it has been pinned since 2026-11-24, until python -m pipeline champion --unpin",
+        ),
+        (replace(OLD, rolled_back=("new",)), "rollback", "a person rolled back from the new model"),
+    ],
+)
+def test_the_order_of_a_person_stands_whatever_the_comparison_says(
+    compare: Compare, champion: Champion, kept_by: KeptBy, words: str
+) -> None:
+    decision = choose(Candidate("new", LATER, 0.8, 0.5), champion, compare)
+    assert (*outcome(decision), decision.kept_by) == ("stays", "old", "old", DAY, kept_by)
+    assert decision.comparison == (None if compare is gone else compare(OLD))
+    assert words in decision.reason
+
+
+def test_another_model_than_that_which_was_rolled_back_competes() -> None:
+    champion = replace(OLD, rolled_back=("another",))
+    assert choose(Candidate("new", LATER, 0.8, 0.5), champion, ALIKE).verdict == "new"

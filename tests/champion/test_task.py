@@ -34,7 +34,7 @@ print(sorted({"tensorflow", "keras", "ai_edge_litert"} & set(sys.modules)))
 
 
 def prepare(
-    root: DataRoot[Path],
+    root: DataRoot,
     seed: int,
     predictions: Predictions,
     *,

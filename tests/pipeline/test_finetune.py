@@ -31,7 +31,16 @@ def finetuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Finish
 def test_a_network_is_trained_on_pictures_and_evaluated_as_a_head_is(finetuned: tuple[Project, Finished]) -> None:
     project, done = finetuned
     record = project.record(DATE)
-    assert list(record["stages"]) == ["backbone", "snapshot", "decode", "train", "evaluate", "champion", "report"]
+    assert list(record["stages"]) == [
+        "backbone",
+        "snapshot",
+        "decode",
+        "train",
+        "evaluate",
+        "champion",
+        "serving",
+        "report",
+    ]
     assert (record["bottleneck"], record["head"], record["network"]) == (None, None, record["stages"]["train"]["key"])
     assert (record["photos"], record["stages"]["decode"]["new"]) == (PHOTOS, PHOTOS)
     assert record["metrics"]["cross_validation"] is None

@@ -41,7 +41,7 @@ def test_the_next_run_makes_again_what_was_forgotten_and_nothing_else(project: P
     before = listing(project.root)
     forget(project, "train", "--downstream", "--yes").check()
     gone = before - listing(project.root)
-    assert {path.parts[0] for path in gone} == {"train", "evaluate", "champion", "report", "runs"}
+    assert {path.parts[0] for path in gone} == {"train", "evaluate", "champion", "serving", "report", "runs"}
     forget(project, "decode", "--yes").check()
     assert not any((project.root / "decode").iterdir())
     assert (folder_of(project, "bottleneck") / "manifests").is_dir()
@@ -59,7 +59,7 @@ def test_a_dry_run_lists_and_removes_nothing(project: Project) -> None:
     done = forget(project, "bottleneck", "--downstream", "--dry-run")
     assert done.code == 0
     stages = [line.split()[0] for line in done.output.splitlines()[2:]]
-    assert stages == ["record", "report", "champion", "champion", "evaluate", "train", "bottleneck"]
+    assert stages == ["record", "report", "serving", "champion", "champion", "evaluate", "train", "bottleneck"]
     assert str(folder_of(project, "bottleneck")) in done.output
     assert listing(project.root) == before
 

@@ -1,14 +1,17 @@
 """`python -m pipeline history`: the runs of a dataset, from their records."""
 
+import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks.catalog import find_dataset
+from tasks.champion.champion_file import ChampionOrder, publish_champion
 from tasks.storage.layout import DataRoot
 from tests.pipeline.command import Finished, verb
-from tests.support.data_root import keep, record
+from tests.support.data_root import DATASET, first_champion, keep, record
 
 
 @pytest.fixture
@@ -125,3 +128,23 @@ def test_without_any_run_it_says_how_to_start_one(root: DataRoot) -> None:
     done = history(root)
     assert (done.code, done.output) == (1, "")
     assert "luigi --module pipeline RetrainFlowers" in done.errors
+
+
+def test_orders_about_the_champion_stand_between_the_runs(three: DataRoot) -> None:
+    times = [dt.datetime(2026, 11, day, 15, tzinfo=dt.UTC) for day in (19, 20, 21)]
+    orders = [ChampionOrder(time, "pin", "a" * 16, "b" * 16) for time in times]
+    publish_champion(three.champion(DATASET), DATASET, replace(first_champion("a" * 16), orders=tuple(orders)))
+    lines = [line.split() for line in history(three).output.splitlines()[2:]]
+    pin = ["-", "-", "-", "-", "pin", "-", "a" * 16]
+    assert [line[0] for line in lines] == [f"2026-11-{day}" for day in (20, 20, 21, 21, 22)]
+    assert [lines[1][1:], lines[3][1:]] == [pin, pin]
+    assert dates(history(three, "--limit", 1)) == ["2026-11-22"]
+    assert len(json.loads(history(three, "--json").output)) == 3
+
+
+def test_runs_are_listed_although_the_file_of_the_champion_is_damaged(three: DataRoot[Path]) -> None:
+    three.champion(DATASET).parent.mkdir()
+    three.champion(DATASET).write_text("{")
+    done = history(three)
+    assert len(dates(done)) == 3
+    assert "flowers.json is damaged" in done.errors

@@ -1,6 +1,8 @@
 """Models of a run: the champion, worse ones, ones that are not good enough, and their exports."""
 
+import datetime as dt
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +45,22 @@ def champion(project: Project) -> str:
     return str(json.loads(path.read_text())["champion"])
 
 
+def served(project: Project) -> Path:
+    """The current version for model servers."""
+    (current,) = project.root.glob("serving/*/current")
+    return current.parent / current.readlink()
+
+
 def test_the_first_model_is_champion_and_is_exported(trained: tuple[Project, Finished]) -> None:
     project, done = trained
     record = project.record(FIRST)
     assert record["champion"]["verdict"] == "first"
     assert champion(project) == record["head"]
     assert "Champion        First model of this dataset." in done.output
+    version = served(project)
+    assert f"Served from     {version}" in done.output
+    assert sorted(path.name for path in version.iterdir()) == sorted([*FILES, "version.json"])
+    assert json.loads((version / "version.json").read_text())["model"] == record["head"]
     agreement = {name: told["agreement"] for name, told in record["export"]["test"].items()}
     assert agreement == dict.fromkeys(FORMATS, pytest.approx(1, abs=0.1))
 
@@ -76,13 +88,13 @@ def test_a_worse_model_leaves_the_champion_ends_with_an_error_and_is_recorded_an
     assert champion(project) == project.record(FIRST)["head"]
     # TensorFlow may write lines of its own.
     (sentence,) = (line for line in worse.errors.splitlines() if "stays" in line)
-    assert "python -m pipeline forget champion" in sentence
     record = project.record(SECOND)
+    dataset, model = record["dataset"]["name"], record["head"]
+    assert f"python -m pipeline champion {dataset} --promote {model}" in sentence
     assert record["champion"]["verdict"] == "stays"
     assert record["champion"]["comparison"]["interval"]["high"] < 0
     assert Path(record["report"]).is_file()
     assert f"Report          {record['report']}" in worse.output
-    (dataset,) = (path.name for path in project.root.glob("runs/*"))
     assert [run.verdict for run in read_history(DataRoot(project.root), dataset).runs] == ["first", "stays"]
 
     again = project.retrain_forked(date=SECOND, **UNTRAINED)
@@ -104,6 +116,33 @@ def test_a_model_below_the_least_accuracy_is_neither_exported_nor_champion_and_r
         none = verb("export", record["head"], project.root / "no", "--data-root", project.root)
         assert_error(none, 1, f"The model {record['head']} has no export: its run had --export none")
         assert champion(project) == project.record(FIRST)["head"]
+
+
+@pytest.mark.usefixtures("worse")
+def test_a_person_and_runs_choose_the_champion_in_turn(trained: tuple[Project, Finished], tmp_path: Path) -> None:
+    shutil.copytree(trained[0].root, tmp_path / "data", symlinks=True)
+    project = Project(trained[0].photos, tmp_path / "data")
+    first, second = (project.record(date)["head"] for date in (FIRST, SECOND))
+    dataset = project.record(FIRST)["dataset"]["name"]
+
+    def order(*words: str) -> str:
+        return verb("champion", dataset, "--data-root", project.root, "--yes", *words).check().output
+
+    assert f"version 1 is {first}, until a run or --promote {second} publishes" in order("--promote", second)
+    # Since the promotion, an earlier date would be late.
+    today = {"date": f"{dt.date.today()}", "label_gate": "false", "export": "all"}
+    done = project.retrain_forked(**today).check()
+    assert f"The new model takes the place of {second}" in done.output
+    assert champion(project) == first
+    assert f"Served from     {served(project)}" in done.output
+    assert served(project).name == "1", "the newest version is the champion again"
+    order("--rollback")
+    assert champion(project) == second
+    held = project.retrain_forked(**today, max_rejected="0.04").check()
+    assert "a person rolled back from the new model, which only python -m pipeline champion --promote" in held.output
+    assert f"Served          version 1 as before: the champion {second} has no export" in held.output
+    (report,) = (line.split()[1] for line in held.output.splitlines() if line.startswith("Report "))
+    assert f"A person rolled the champion back from {first} to {second}" in Path(report).read_text()
 
 
 @pytest.fixture
@@ -181,6 +220,7 @@ def test_a_refused_export_leaves_a_report_and_a_record_and_ends_the_run_with_57_
     first = project.retrain_forked(**exporting, date=FIRST)
     assert_error(first, 57, "The export saved_model predicts another label than the model on ", remedy)
     assert "Export          refused, nothing was exported" in first.output
+    assert "Served          nothing: the champion" in first.output
     record = project.record(FIRST)
     assert record["export"]["refused"] in first.errors
     assert record["champion"]["verdict"] == "first"

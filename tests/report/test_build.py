@@ -1,5 +1,6 @@
 """A report's content: the right pictures, the worst mistakes first, and the photos that were left out of training."""
 
+import datetime as dt
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.champion.champion_file import ChampionOrder, publish_champion
 from tasks.decode.images import read_pixels
 from tasks.decode.photos import open_stores
 from tasks.decode.settings import DecodeSettings
@@ -22,11 +24,13 @@ from tests.bottleneck.pictures import draw, encode, key_of
 from tests.report.made_up import keep_previous
 from tests.support.data_root import (
     COUNTS,
+    DATASET,
     DAY,
     LABELS,
     SETTINGS,
     StagedRun,
     draw_photos,
+    first_champion,
     publish_snapshot,
     snapshot_row,
     snapshot_rows,
@@ -227,3 +231,13 @@ def test_pictures_are_made_from_files_but_not_from_missing_changed_or_damaged_on
     images = decode_repeated(photos, tmp_path, DecodeSettings(8, 8, encoding="png"))
     assert images.keys() == {keys["good"]}
     assert (read_pixels(images[keys["good"]]) == draw(1, 8)).all()
+
+
+def test_the_last_orders_about_the_champion_until_the_date_of_the_run_are_noted(tmp_path: Path) -> None:
+    staged = stage_run(tmp_path, draw_photos())
+    time = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
+    orders = [ChampionOrder(time + dt.timedelta(days), "pin", f"model {days}", None) for days in (-3, -2, -1, 0, 1)]
+    champion = replace(first_champion("model"), orders=tuple(orders))
+    publish_champion(staged.root.champion(DATASET), DATASET, champion)
+    notes = [note for note in build(staged).notes if note.startswith("A person")]
+    assert notes == [f"A person pinned model {days} on {DAY + dt.timedelta(days)}." for days in (-2, -1, 0)]

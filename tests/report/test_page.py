@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.champion.decision import Bounds, Comparison
+from tasks.champion.decision import Bounds, Comparison, KeptBy, LabelComparison
 from tasks.decode.rejections import MissingPhoto
 from tasks.report.build import Report
 from tasks.report.dataset import PhotoPath, RepeatedPhoto, RepeatedPhotos, SnapshotChanges
@@ -112,7 +112,7 @@ def test_a_first_run_says_what_there_is_and_has_no_empty_parts(first: Page) -> N
         ("new", (-0.01, 0.05), "good", "Not worse"),
         ("new", None, "good", "Not worse"),
         ("same", None, "careful", "same model"),
-        ("stays", (-0.05, -0.01), "bad", "No: worse"),
+        ("stays", (-0.05, -0.01), "bad", "No: worse than the champion, which stays"),
         ("refused", None, "bad", "Refused: below"),
     ],
 )
@@ -124,6 +124,33 @@ def test_every_verdict_has_its_words(
     assert found[0] == tone
     assert words in found[1]
     assert set(VERDICT_WORDS) == {*VERDICTS, None}, "words for tables"
+
+
+@pytest.mark.parametrize(
+    ("kept_by", "tone", "words"),
+    [
+        ("accuracy", "bad", "No: worse than the champion, which stays."),
+        ("label", "bad", "worse than the champion on a label"),
+        ("date", "careful", "the champion of a later date"),
+        ("pin", "careful", "The champion is pinned"),
+        ("rollback", "careful", "A person rolled back from this model"),
+    ],
+)
+def test_every_reason_for_which_a_champion_stays_has_its_words(kept_by: KeptBy, tone: str, words: str) -> None:
+    found = headline_of(replace(DECISION, verdict="stays", kept_by=kept_by))
+    assert found[0] == tone
+    assert words in found[1]
+
+
+def test_the_labels_that_were_compared_are_shown_the_worst_first(report: Report) -> None:
+    assert report.decision.comparison is not None
+    labels = [LabelComparison(f"label {at}", 40, 20 + at, 31, 0.01 * (6 - at)) for at in range(6)]
+    labels.append(LabelComparison(EVIL, 30, 30, 29, 1.0))
+    comparison = replace(report.decision.comparison, labels=tuple(labels))
+    text = text_of(replace(report, decision=replace(report.decision, comparison=comparison)))
+    assert "Label label 5: 25 of 40 photos right in place of 31, p = 0.01, worse Label label 4: 24 of 40" in text
+    assert "Label label 1: 21 of 40 photos right in place of 31, p = 0.05, worse" in text
+    assert "Label label 0" not in text
 
 
 @pytest.mark.parametrize("name", ["page", "first"])

@@ -97,10 +97,13 @@ def test_labels_that_came_and_went_and_a_source_that_was_away_are_told_apart_fro
 
 def test_a_snapshot_that_an_earlier_version_took_has_no_labels_that_came_and_went(path: Path) -> None:
     first = STAGES["champion"]
-    decided = {**STAGES, "champion": replace(first, details={**first.details, "reason": "The model is the first."})}
-    record = publish(path, decided)
+    decided = replace(first, details={**first.details, "reason": "The model is the first."})
+    served = replace(first, stage="serving", details={"version": None, "obstacle": "the champion has no export"})
+    record = publish(path, {**STAGES, "champion": decided, "serving": served})
     assert (record["labels"], record["unreached"]) == ({"new": [], "gone": []}, None)
-    assert "Labels" not in "\n".join(summarise(record, path, "photos"))
+    lines = summarise(record, path, "photos")
+    assert "Labels" not in "\n".join(lines)
+    assert "Served          nothing: the champion has no export" in lines
 
 
 def test_passwords_and_tokens_of_urls_are_not_kept(path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tasks.champion.spec import CHAMPION
 from tasks.download.spec import DOWNLOAD
 from tasks.runs.stages import RECORD, REGISTRY, RUN_STAGES, spec_of
+from tasks.serving.spec import SERVING
 from tasks.snapshot.spec import SNAPSHOT
 from tasks.stage_spec import StageSpec
 from tasks.storage.layout import DataRoot
@@ -52,6 +53,7 @@ def test_a_dataset_and_a_date_fill_the_paths_that_the_stages_use() -> None:
     downloads = ROOT.downloads(DATASET)
     assert DOWNLOAD.paths(ROOT, dataset=DATASET, date=DATE, key=KEY) == [downloads / f"{DATE}.json", downloads / KEY]
     assert CHAMPION.paths(ROOT, permanent=True, dataset=DATASET) == [ROOT.champion(DATASET)]
+    assert SERVING.paths(ROOT, permanent=True, dataset=DATASET) == [ROOT.serving(DATASET)]
     assert CHAMPION.paths(ROOT, dataset=DATASET, key=KEY) == [ROOT.decisions(DATASET) / f"{KEY}.json"]
     assert RECORD.paths(ROOT, dataset=DATASET, date=DATE, parameters="0123abcd") == [
         ROOT.runs(DATASET) / f"{DATE}-0123abcd.json"

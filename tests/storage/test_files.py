@@ -13,7 +13,7 @@ import pytest
 
 from tasks.errors import StoreError
 from tasks.keys import file_sha256
-from tasks.paths import AnyPath
+from tasks.paths import AnyPath, to_path
 from tasks.storage.files import (
     is_folder,
     is_there,
@@ -33,6 +33,8 @@ from tasks.storage.survey import DiskUsage
 from tests.storage.folders import names, publish_two
 from tests.storage.processes import started
 from tests.support.processes import TIMEOUT
+from tests.support.servers.gateway import Gateway
+from tests.support.servers.object_store import ObjectStore
 
 Verb = Callable[[AnyPath], AbstractContextManager[Path]]
 
@@ -252,3 +254,36 @@ def test_only_the_named_files_are_moved_or_removed(folder: AnyPath) -> None:
         storage_at(folder).discard(folder / "damaged" / signs)
     assert measure(folder / "damaged") == DiskUsage(0, 0)
     assert measure(folder / "files") == DiskUsage(2, len("1plain2"))
+
+
+def test_a_pointer_names_a_neighbour_and_is_replaced_as_one_step(folder: AnyPath) -> None:
+    storage, path = storage_at(folder), folder / "current"
+    assert storage.read_pointer(path) is None
+    for name in ("one", "two"):
+        publish_bytes(folder / name / "file", name.encode())
+        storage.put_pointer(path, name)
+        assert storage.read_pointer(path) == name
+    assert names(folder) == ["current", "one", "two"]
+    if storage.has_folders:
+        assert read_bytes(path / "file") == b"two"
+    else:
+        assert read_bytes(path) == b"two"
+
+
+def test_a_pointer_that_a_crashed_writer_left_is_swept(tmp_path: Path) -> None:
+    for target in ("folder", "missing"):
+        (tmp_path / f".tmp-{target}-0123456789ab").symlink_to(target)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    assert sweep(tmp_path) == 2
+    assert names(tmp_path) == ["folder"]
+    assert names(tmp_path / "folder") == ["file"]
+
+
+def test_the_last_file_of_a_folder_appears_after_all_others(gateway: Gateway, object_store: ObjectStore) -> None:
+    with publish_folder(to_path(object_store.url("last")), last="b") as temporary:
+        for name in "abc":
+            (temporary / name).write_text(name)
+    puts = [request.key.rpartition("/")[2] for request in gateway.seen if request.kind == "PUT"]
+    assert {*puts[:2]} == {"a", "c"}
+    assert puts[2:] == ["b", ".last.whole"]

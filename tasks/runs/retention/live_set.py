@@ -36,9 +36,9 @@ class Policy:
 def find_live(root: DataRoot, policy: Policy, there: Survey) -> References:
     """Find the outputs that stay, and the files that the user gave.
 
-    A run stays with all that its record names. The champion of a dataset stays with the run that made it. Comparisons
-    stay with their snapshots and pictures. The newest run of a dataset stays as far as it got, where it ended with an
-    error or was killed before its record.
+    A run stays with all that its record names. The champion of a dataset stays with the run that made it, and the
+    models of its predecessors with their evaluations. Comparisons stay with their snapshots and pictures. The newest
+    run of a dataset stays as far as it got, where it ended with an error or was killed before its record.
 
     Raises:
         StoreError: A record or a champion's file cannot be read, so that its references are not known.
@@ -61,7 +61,9 @@ class _Finder:
         for dataset in recorded_datasets(root):
             self._add_runs(dataset, champions.get(dataset))
         for dataset, champion in champions.items():
-            live.add_champion(root, dataset, champion)
+            # A rollback makes a predecessor champion.
+            for each in (champion, *champion.former):
+                live.add_champion(root, dataset, each)
         for folder in there.entries(root.below("compare", "runs")):
             for comparison in read_each(_read_comparison, _jsons(there.entries(folder)), root.path):
                 self._add_comparison(comparison)

@@ -80,10 +80,11 @@ class References:
                 self.paths.update(spec_of(name).paths(root, **taken._asdict(), key=stage.key))
 
     def add_champion(self, root: DataRoot, dataset: str, champion: Champion) -> None:
-        """Keep the champion of a dataset."""
+        """Keep the champion of a dataset, or one of its predecessors."""
         self.add_model(root, champion.model)
         self.paths.update(EVALUATE.paths(root, key=champion.evaluation))
-        self.paths.update(CHAMPION.paths(root, dataset=dataset, key=champion.decided))
+        if champion.decided:
+            self.paths.update(CHAMPION.paths(root, dataset=dataset, key=champion.decided))
         self.paths.update(SNAPSHOT.paths(root, snapshot=champion.snapshot))
 
     def add_origin(self, record: RecordHeader) -> None:

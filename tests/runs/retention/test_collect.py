@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tasks.champion.champion_file import publish_champion, read_champion
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.progress import NullProgress
@@ -96,6 +97,35 @@ def test_photos_that_the_champion_was_asked_of_stay(root: DataRoot[Path], *, joi
     for store in stores(root, crowned):
         assert missing(store, [1, 2, 3]) == []
         assert not manifest_path(store.folder, run(2, 2, 3).snapshot).exists()
+
+
+def test_models_that_the_champion_can_be_rolled_back_to_stay_with_their_evaluations(root: DataRoot[Path]) -> None:
+    runs = [run(day, day, crowned=day == 3) for day in (1, 2, 3, 4)]
+    make_all(root, runs)
+    champion = read_champion(root.champion("flowers"))
+    assert champion is not None
+    former = replace(
+        champion,
+        model=runs[0].key("train"),
+        evaluation=runs[0].key("evaluate"),
+        snapshot=runs[0].snapshot,
+        decided=runs[0].key("champion"),
+    )
+    publish_champion(root.champion("flowers"), "flowers", replace(champion, former=(former,)))
+    take(root)
+    assert [each for each in runs if stays(root, each)] == runs[2:]
+    assert root.train(runs[0].key("train")).exists()
+    assert root.evaluate(runs[0].key("evaluate")).exists()
+    assert not root.train(runs[1].key("train")).exists()
+
+
+def test_versions_for_model_servers_stay(root: DataRoot[Path]) -> None:
+    make_all(root, [run(1, 1), run(2, 2)])
+    publish_bytes(root.serving("flowers") / "1" / "saved_model.pb", b"model")
+    root.storage.put_pointer(root.serving("flowers") / "current", "1")
+    take(root)
+    assert (root.serving("flowers") / "current" / "saved_model.pb").read_bytes() == b"model"
+    assert not [left for left in plan_collection(root, Policy(1)).left if "serving" in str(left.path)]
 
 
 def test_statistics_of_a_dataset_go_with_its_last_run(root: DataRoot[Path]) -> None:

@@ -1,0 +1,27 @@
+"""The last lines of a run: what its verdict and its champion mean for the reader."""
+
+import pytest
+
+from pipeline.summary import is_worse, not_good_enough
+
+
+@pytest.mark.parametrize(
+    ("kept_by", "worse"),
+    [("accuracy", True), ("label", True), ("date", False), ("pin", False), ("rollback", False), (None, False)],
+)
+def test_only_a_model_that_is_worse_ends_the_run_with_an_error(kept_by: str | None, *, worse: bool) -> None:
+    assert is_worse({"verdict": "stays" if kept_by else "new", "kept_by": kept_by}) == worse
+
+
+@pytest.mark.parametrize(("kept_by", "gate"), [("accuracy", False), ("label", True)])
+def test_the_error_of_a_worse_model_names_the_orders_that_make_it_champion(kept_by: str, *, gate: bool) -> None:
+    decision = {"verdict": "stays", "kept_by": kept_by, "model": "m", "reason": "The champion stays: roses are worse."}
+    told = not_good_enough({"champion": decision, "dataset": {"name": "flowers"}})
+    assert told.startswith("The champion stays: roses are worse. ")
+    assert "python -m pipeline champion flowers --promote m." in told
+    assert ("--label-gate false" in told) == gate
+
+
+def test_the_error_of_a_refused_model_names_the_least_accuracy() -> None:
+    decision = {"verdict": "refused", "kept_by": None, "reason": "The new model is refused."}
+    assert "lower --min-accuracy" in not_good_enough({"champion": decision, "dataset": {"name": "flowers"}})
