@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
+from scipy.special import bdtr, betaincinv
 
 from tasks.champion.decision import Bounds, Comparison
 from tasks.evaluate.metrics import CONFIDENCE
@@ -29,9 +29,14 @@ def compare_hits(new: Hits, champion: Hits, left_out: int = 0) -> Comparison:
     low = high = 0.0
     p_value = 1.0
     if discordant:
-        test = binomtest(only_new, discordant)
-        bounds, p_value = test.proportion_ci(CONFIDENCE, method="exact"), float(test.pvalue)
-        low, high = (discordant / len(new) * (2 * float(bound) - 1) for bound in (bounds.low, bounds.high))
+        # SciPy's `binomtest` does the same, but the import of `scipy.stats` takes 0.4 s of every run.
+        p_value = min(1.0, 2 * float(bdtr(min(only_new, only_champion), discordant, 0.5)))
+        tail = (1 - CONFIDENCE) / 2
+        bounds = (
+            betaincinv(only_new, only_champion + 1, tail) if only_new else 0.0,
+            betaincinv(only_new + 1, only_champion, 1 - tail) if only_champion else 1.0,
+        )
+        low, high = (discordant / len(new) * (2 * float(bound) - 1) for bound in bounds)
     return Comparison(
         left_out=left_out,
         both=int((new & champion).sum()),
