@@ -38,7 +38,11 @@ def build_graph(backbone: Backbone, weights: Path) -> Any:
     pixels = ops.parameter((1, backbone.size, backbone.size, 3), np.uint8)
     maps = network.maps(int(backbone.model), _scaled(pixels, backbone.scaling))
     averages = [ops.reduce_mean(maps[layer], np.array([2, 3]), keep_dims=False) for layer in backbone.layers]
-    return ov.Model([ops.concat(averages, 1)], [pixels])
+    model = ov.Model([ops.concat(averages, 1)], [pixels])
+    folding = ov.passes.Manager()
+    folding.register_pass(ov.passes.ConstantFolding())
+    folding.run_passes(model)
+    return model
 
 
 def _scaled(pixels: Any, scaling: str) -> Any:
@@ -79,17 +83,20 @@ class _Network:
 
     def _convolve(self, x: Any, name: str, shape: tuple[int, int, int, int], *, stride: int = 1) -> Any:
         """Convolve by a kernel of this shape, [out, in, height, width], and normalise."""
-        kernel = self._read(f"{name}_conv", shape)
+        (kernel,) = self._read(f"{name}_conv", shape)
         gamma, beta, mean, variance = self._read(f"{name}_norm", shape[:1])
-        # OpenVINO folds TensorFlow's operations to the same numbers, but for the last bit of one in a thousand.
-        root = (variance + np.float32(BATCH_NORM_EPSILON)).astype(np.float64) ** -0.5
-        scale = gamma * root.astype(np.float32)
-        kernel = kernel[0] * scale.reshape(-1, 1, 1, 1)
-        is_depthwise = shape[1] < x.shape[1]
-        convolve = ops.group_convolution if is_depthwise else ops.convolution
-        kernel = kernel[:, None] if is_depthwise else kernel
-        y = convolve(x, kernel, [stride, stride], [0, 0], [0, 0], [1, 1], auto_pad="same_upper")
-        return ops.add(y, (beta - mean * scale).reshape(1, -1, 1, 1))
+        # As operations, which OpenVINO folds to the same bits as those of TensorFlow.
+        root = ops.power(ops.add(variance, np.float32(BATCH_NORM_EPSILON)), np.float32(-0.5))
+        scale = ops.multiply(root, gamma)
+        bias = ops.subtract(beta, ops.multiply(mean, scale))
+        places = np.array([-1, 1, 1, 1])
+        scaled = ops.multiply(kernel, ops.reshape(scale, places, special_zero=False))
+        if shape[1] < x.shape[1]:
+            scaled, convolve = ops.unsqueeze(scaled, np.array(1)), ops.group_convolution
+        else:
+            convolve = ops.convolution
+        y = convolve(x, scaled, [stride, stride], [0, 0], [0, 0], [1, 1], auto_pad="same_upper")
+        return ops.add(y, ops.reshape(bias, np.array([1, -1, 1, 1]), special_zero=False))
 
     def _read(self, layer: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         """Read the tensors of a layer, all of which have this shape, as one array."""

@@ -1,8 +1,6 @@
-"""EfficientNet-Lite as OpenVINO's graph: it computes what the Keras model does, and refuses other weights."""
+"""EfficientNet-Lite as OpenVINO's graph: the same bits as from TensorFlow, and other weights are refused."""
 
-import io
 import sys
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 
 from tasks.backbone.backbones import Prepared
 from tasks.backbone.efficientnet_lite_graph import build_graph
-from tasks.bottleneck.openvino_forward import GRAPH, OpenVinoForward, convert_network, openvino_network
+from tasks.bottleneck.openvino_forward import OpenVinoForward, convert_network, openvino_network
 from tasks.errors import BackboneError
 from tasks.progress import NullProgress
 from tests.bottleneck.networks import lite
@@ -32,7 +30,7 @@ assert "tensorflow" not in sys.modules
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_the_graph_computes_what_the_keras_model_does(precision: str, tmp_path: Path) -> None:
+def test_the_graph_computes_the_same_bits_as_the_converted_keras_model(precision: str, tmp_path: Path) -> None:
     from tasks.backbone.load import load_network  # noqa: PLC0415 (takes seconds)
 
     prepared = lite(SIZE)
@@ -40,9 +38,7 @@ def test_the_graph_computes_what_the_keras_model_does(precision: str, tmp_path: 
     networks = openvino_network(prepared, tmp_path, NullProgress()), convert_network(load_network(prepared), SIZE)
     found, expected = (OpenVinoForward(network, precision)(pixels) for network in networks)  # type: ignore[arg-type]
     assert found.shape == (8, prepared.backbone.width)
-    np.testing.assert_allclose(found, expected, atol=1e-5 if precision == "float32" else 0.02)
-    kinds = [_operations(network) for network in networks]
-    assert kinds[0] - {"Multiply"} == kinds[1]
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_the_graph_is_built_and_cached_without_tensorflow(tmp_path: Path) -> None:
@@ -63,8 +59,3 @@ def test_a_file_that_changed_since_the_run_began_is_refused(tmp_path: Path) -> N
     weights.write_bytes(b"none")
     with pytest.raises(BackboneError, match="has changed since the run began"):
         openvino_network(Prepared(lite(SIZE).backbone, weights), tmp_path, NullProgress())
-
-
-def _operations(network: bytes) -> set[str]:
-    with zipfile.ZipFile(io.BytesIO(network)) as archive:
-        return {line.split('type="')[1].split('"')[0] for line in archive.read(GRAPH).decode().split("<layer ")[1:]}
