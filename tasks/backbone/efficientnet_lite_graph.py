@@ -22,7 +22,7 @@ from tasks.backbone.kinds.efficientnet_lite import (
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.torch_weights import read_torch_weights
 from tasks.errors import BackboneError
-from tasks.runtime.openvino_import import ov
+from tasks.runtime.openvino_import import ov, passes
 
 ops = ov.opset13
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -39,8 +39,8 @@ def build_graph(backbone: Backbone, weights: Path) -> Any:
     maps = network.maps(int(backbone.model), _scaled(pixels, backbone.scaling))
     averages = [ops.reduce_mean(maps[layer], np.array([2, 3]), keep_dims=False) for layer in backbone.layers]
     model = ov.Model([ops.concat(averages, 1)], [pixels])
-    folding = ov.passes.Manager()
-    folding.register_pass(ov.passes.ConstantFolding())
+    folding = passes.Manager()
+    folding.register_pass(passes.ConstantFolding())
     folding.run_passes(model)
     return model
 

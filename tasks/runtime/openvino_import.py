@@ -1,6 +1,6 @@
 """Imports OpenVINO without its telemetry.
 
-Import `ov` from here, the only module that imports the package, and import this module only where a network runs.
+Import `ov` and `passes` from here, the only module that imports the package, and import this module only where a network runs.
 OpenVINO sends an event on import and on each conversion, and stores an identity in `~/intel`, by the package
 openvino_telemetry. This module hides that package from `sys.modules`; OpenVINO then uses a stub that does nothing.
 """
@@ -11,5 +11,6 @@ import sys
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 import openvino as ov  # noqa: E402 (after its telemetry is hidden)
+from openvino import passes  # noqa: E402 (as above)
 
-__all__ = ["ov"]
+__all__ = ["ov", "passes"]

@@ -115,4 +115,5 @@ class EfficientNetLiteKind(TrainableKind):
     def build_graph(self, backbone: Backbone, weights: Path) -> Any:
         from tasks.backbone.efficientnet_lite_graph import build_graph
 
-        return build_graph(backbone, weights)
+        # The graph scales each channel for itself, and this scaling exchanges them.
+        return None if backbone.scaling == "caffe" else build_graph(backbone, weights)
