@@ -1,6 +1,7 @@
 """Imports OpenVINO without its telemetry.
 
-Import `ov` and `passes` from here, the only module that imports the package, and import this module only where a network runs.
+Import `ov` and `passes` from here, the only module that imports the package, and import this module only where a
+network runs or is built.
 OpenVINO sends an event on import and on each conversion, and stores an identity in `~/intel`, by the package
 openvino_telemetry. This module hides that package from `sys.modules`; OpenVINO then uses a stub that does nothing.
 """
