@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.processes import run
 from tests.support.repository import REPOSITORY, tracked_files
 
-HEAVY = {"PIL", "httpx", "keras", "openvino", "scipy", "tensorflow"}
+HEAVY = {"PIL", "httpx", "keras", "numpy", "openvino", "pyarrow", "scipy", "tensorflow"}
 LUIGI_MODULES = {"task.py", "stage.py", "parameters.py", "luigi_worker.py", "luigi_failures.py", "luigi_settings.py"}
 SOURCES, PIPELINE = (
     sorted(path.relative_to(REPOSITORY) for path in (REPOSITORY / folder).rglob("*.py"))

@@ -13,7 +13,8 @@ from pipeline.cli.photo_labels import data_root_of, read_labels
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.runs.stages import spec_of
-from tasks.shards.schemas import DECODE, SCHEMA_VERSION
+from tasks.shards.manifests import SCHEMA_VERSION
+from tasks.shards.schemas import DECODE
 from tasks.storage.files import read_json, storage_at
 from tasks.storage.removal import measure
 

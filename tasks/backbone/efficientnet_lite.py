@@ -14,7 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.backbone.backbones import Backbone
-from tasks.backbone.kinds.efficientnet_lite import BOTTLENECK_WIDTH, STEM_WIDTH, LiteBlock, lite_blocks
+from tasks.backbone.kinds.efficientnet_lite import (
+    BATCH_NORM_EPSILON,
+    BOTTLENECK_WIDTH,
+    STEM_WIDTH,
+    LiteBlock,
+    lite_blocks,
+    torch_names,
+)
 from tasks.backbone.layers import layer_averages
 from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.torch_weights import read_torch_weights
@@ -23,7 +30,6 @@ from tasks.runtime.tensorflow_import import keras
 
 layers = keras.layers
 
-BATCH_NORM_EPSILON = 1e-3
 CLASSES = 1000
 
 
@@ -94,7 +100,7 @@ def load_weights(model: keras.Model, tensors: Mapping[str, npt.NDArray[Any]]) ->
     for layer in model.layers:
         if not layer.weights:
             continue
-        names = _torch_names(layer.name)
+        names = torch_names(layer.name)
         try:
             values = [_to_keras(tensors[name], layer) for name in names]
             layer.set_weights(values)
@@ -103,19 +109,6 @@ def load_weights(model: keras.Model, tensors: Mapping[str, npt.NDArray[Any]]) ->
                 f"The weights do not fit {model.name}: layer {layer.name} ({', '.join(names)}) is missing or has "
                 "another shape. Give the file of that very network."
             ) from exc
-
-
-def _torch_names(layer: str) -> list[str]:
-    """Name the tensors of a Keras layer, in the order of its weights."""
-    if layer == "classes":
-        return ["_fc.weight", "_fc.bias"]
-    part, kind = layer.rsplit("_", 1)
-    block, _, role = part.partition("_")
-    prefix = f"_blocks.{block.removeprefix('block')}." if role else ""
-    if kind == "conv":
-        return [f"{prefix}_{role}_conv.weight" if role else f"_conv_{block}.weight"]
-    norm = {"stem": 0, "head": 1, "expand": 0, "depthwise": 1, "project": 2}[role or block]
-    return [f"{prefix}_bn{norm}.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
 
 
 def _to_keras(tensor: npt.NDArray[Any], layer: Any) -> npt.NDArray[Any]:

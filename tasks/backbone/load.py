@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +10,11 @@ from tasks.backbone.backbones import Prepared
 from tasks.backbone.kinds import KINDS, check_trainable
 from tasks.backbone.kinds.base import LayerNetwork
 from tasks.backbone.model_file_errors import UNREADABLE, first_line
-from tasks.backbone.weights import weights_sha256
+from tasks.backbone.weights import checked_weights
 from tasks.errors import BackboneError
 from tasks.runtime.tensorflow_import import keras, tf
-from tasks.storage.files import local
 
 Network = Callable[[Any], Any]
-_cached_sha256 = cache(weights_sha256)
 
 
 def load_network(prepared: Prepared, *, bfloat16: bool = False) -> Network:
@@ -40,7 +36,7 @@ def load_network(prepared: Prepared, *, bfloat16: bool = False) -> Network:
 def load_layers(prepared: Prepared, *, bfloat16: bool = False) -> LayerNetwork:
     """Load a backbone as `load_network` does, with the averages of each layer, float32 [N, D], separate."""
     backbone = prepared.backbone
-    return KINDS[backbone.kind].load_layers(backbone, _checked_weights(prepared), bfloat16=bfloat16)
+    return KINDS[backbone.kind].load_layers(backbone, checked_weights(prepared), bfloat16=bfloat16)
 
 
 def build_model(prepared: Prepared, *, pretrained: bool = True) -> "keras.Model":
@@ -55,7 +51,7 @@ def build_model(prepared: Prepared, *, pretrained: bool = True) -> "keras.Model"
         BackboneError: The weights have changed, are damaged, or are of another network.
     """
     kind = check_trainable(prepared.backbone)
-    model = kind.build_layers(prepared.backbone, _checked_weights(prepared), pretrained=pretrained)
+    model = kind.build_layers(prepared.backbone, checked_weights(prepared), pretrained=pretrained)
     averages = model.outputs
     joined = keras.layers.Concatenate()(averages) if len(averages) > 1 else averages[0]
     return keras.Model(model.input, joined, name=model.name)
@@ -86,20 +82,3 @@ def measure_width(prepared: Prepared) -> Prepared:
                 "--scaling."
             )
     return replace(prepared, backbone=replace(backbone, widths=tuple(vectors.shape[1] for vectors in averages)))
-
-
-def _checked_weights(prepared: Prepared) -> Path:
-    """Return the weights on this machine, fetched if they are on an object store."""
-    weights = prepared.weights
-    try:
-        here = local(weights)
-        # A fetched file does not change until this process ends.
-        found = weights_sha256(here) if here == weights else _cached_sha256(here)
-    except FileNotFoundError:
-        here, found = Path(), "no file"
-    if found != prepared.backbone.weights_sha256:
-        raise BackboneError(
-            f"{weights} has changed since the run began: its sha256 is {found}, not "
-            f"{prepared.backbone.weights_sha256}. Start the run again."
-        )
-    return here

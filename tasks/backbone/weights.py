@@ -4,14 +4,16 @@ import hashlib
 import importlib.util
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 
+from tasks.backbone.backbones import Prepared
 from tasks.catalog import BackboneEntry, given_path, is_url
 from tasks.errors import BackboneError
 from tasks.keys import KEY_LENGTH, file_sha256
 from tasks.paths import AnyPath, is_remote_text
 from tasks.progress import Progress
-from tasks.storage.files import is_there, publish_folder, storage_at
+from tasks.storage.files import is_there, local, publish_folder, storage_at
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}\.(pth|pt|h5|keras|pb|zip|tgz|tar|gz|bz2|xz)", re.ASCII)
 
@@ -23,6 +25,30 @@ def weights_sha256(path: Path) -> str:
     files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
     listed = "".join(f"{file_sha256(file)}  {name}\n" for name, file in files)
     return hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()
+
+
+_cached_sha256 = cache(weights_sha256)
+
+
+def checked_weights(prepared: Prepared) -> Path:
+    """Return the weights on this machine, fetched if they are on an object store.
+
+    Raises:
+        BackboneError: They are missing, or have changed since the run began.
+    """
+    weights = prepared.weights
+    try:
+        here = local(weights)
+        # A fetched file does not change until this process ends.
+        found = weights_sha256(here) if here == weights else _cached_sha256(here)
+    except FileNotFoundError:
+        here, found = Path(), "no file"
+    if found != prepared.backbone.weights_sha256:
+        raise BackboneError(
+            f"{weights} has changed since the run began: its sha256 is {found}, not "
+            f"{prepared.backbone.weights_sha256}. Start the run again."
+        )
+    return here
 
 
 def packaged_weights(entry: BackboneEntry) -> Path:

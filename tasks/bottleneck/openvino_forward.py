@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.backbone.backbones import Prepared
+from tasks.backbone.kinds import KINDS
+from tasks.backbone.weights import checked_weights
 from tasks.bottleneck.network_cache import cached_network
 from tasks.bottleneck.views import Pixels
 from tasks.errors import BackboneError
@@ -103,7 +105,9 @@ class OpenVinoForward:
 
 
 def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) -> bytes:
-    """Convert a backbone with `convert_network`, or read the result that a folder caches, `openvino-<hash>.zip`.
+    """Build a backbone as OpenVINO's graph, or read the result that a folder caches, `openvino-<hash>.zip`.
+
+    A kind that builds no such graph is converted with `convert_network`.
 
     Raises:
         ConversionError: OpenVINO cannot compute it.
@@ -112,6 +116,9 @@ def openvino_network(prepared: Prepared, folder: AnyPath, progress: Progress) ->
     """
 
     def convert_backbone() -> bytes:
+        graph = KINDS[prepared.backbone.kind].build_graph(prepared.backbone, checked_weights(prepared))
+        if graph is not None:
+            return _save_model(graph)
         with progress.preparing("imports"):
             from tasks.backbone.load import load_network
             from tasks.runtime.tensorflow_import import keras
@@ -147,15 +154,13 @@ def convert_network(function: Callable[[Any], Any], size: int) -> bytes:
     pixels = tf.TensorSpec((1, size, size, 3), tf.uint8, "pixels")
     graph = tf.function(of_bytes, autograph=False, input_signature=[pixels])
     graph.get_concrete_function()  # errors of the network itself are raised here, before those of the converter
-    with _restored_root_logger(), capture_stderr(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+    with _restored_root_logger(), capture_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             model = ov.convert_model(graph)
         except Exception as exc:  # the converter has many exceptions
             raise ConversionError(f"OpenVINO cannot compute the network ({first_line(exc)}).") from exc
-        _number_operations(model)
-        ov.save_model(model, Path(folder) / GRAPH, compress_to_fp16=False)
-        return _zip_model(Path(folder))
+        return _save_model(model)
 
 
 @contextmanager
@@ -178,10 +183,13 @@ def _number_operations(model: Any) -> None:
             output.get_tensor().set_names(set())
 
 
-def _zip_model(folder: Path) -> bytes:
+def _save_model(model: Any) -> bytes:
+    """Save a model as the file that `convert_network` returns."""
+    _number_operations(model)
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(buffer, "w") as archive:
+        ov.save_model(model, Path(folder) / GRAPH, compress_to_fp16=False)
         for name in (GRAPH, WEIGHTS):
             # ZipInfo has no current time, so that the same network is the same bytes.
-            archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
+            archive.writestr(zipfile.ZipInfo(name), (Path(folder) / name).read_bytes())
     return buffer.getvalue()

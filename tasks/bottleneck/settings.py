@@ -1,17 +1,22 @@
-"""Settings of the bottleneck stage."""
+"""Settings of the bottleneck stage.
+
+A run with nothing to do computes their keys, so that numpy and Arrow are imported inside functions.
+"""
 
 import json
 from dataclasses import asdict, dataclass
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from tasks.backbone.backbones import Backbone
 from tasks.bottleneck.precision import Precision
-from tasks.bottleneck.quantisation import Quantisation, quantisation_of
 from tasks.decode.settings import DecodeSettings, Encoding
 from tasks.keys import fingerprint
-from tasks.shards.schemas import bottleneck_schema, describe
-from tasks.shards.store import ShardStore
 from tasks.storage.layout import DataRoot
+
+if TYPE_CHECKING:
+    from tasks.bottleneck.quantisation import Quantisation
+    from tasks.shards.store import ShardStore
 
 #: Increased when the vectors of a picture change.
 CODE_VERSION = 4
@@ -58,8 +63,10 @@ class BottleneckSettings:
         return self.views + (self.distortion.views if self.distortion else 0)
 
     @property
-    def quantisation(self) -> Quantisation:
+    def quantisation(self) -> "Quantisation":
         """How its numbers are stored."""
+        from tasks.bottleneck.quantisation import quantisation_of
+
         return quantisation_of(self.backbone)
 
     @property
@@ -67,11 +74,14 @@ class BottleneckSettings:
         """Key of the bottleneck store."""
         return fingerprint({**asdict(self), "decode": self.decode.key, "code_version": CODE_VERSION})
 
-    def store(self, root: DataRoot) -> ShardStore:
+    def store(self, root: DataRoot) -> "ShardStore":
         """The store of the bottlenecks with these settings.
 
         Its metadata describes the numbers: `layers` has the name of each layer and its slice, `step` the size of 1.
         """
+        from tasks.shards.schemas import bottleneck_schema, describe
+        from tasks.shards.store import ShardStore
+
         dtype, step = self.quantisation
         described = describe(bottleneck_schema(self.backbone.width, dtype), "bottleneck", self.key, asdict(self))
         ends = list(accumulate(self.backbone.widths))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tasks.champion.decision import Decision
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
-from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.shards.manifests import SCHEMA_VERSION
 from tasks.storage.files import publish_json, read_json
 
 #: Number of predecessors that a champion can be rolled back to; garbage collection keeps their models.

@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, binomtest
+from scipy.special import bdtr, betaincinv
 
 from tasks.champion.decision import LABEL_LEVEL, Bounds, Comparison, LabelComparison
 from tasks.evaluate.metrics import CONFIDENCE
@@ -33,9 +33,14 @@ def compare_hits(new: Hits, champion: Hits, left_out: int = 0) -> Comparison:
     low = high = 0.0
     p_value = 1.0
     if discordant:
-        test = binomtest(only_new, discordant)
-        bounds, p_value = test.proportion_ci(CONFIDENCE, method="exact"), float(test.pvalue)
-        low, high = (discordant / len(new) * (2 * float(bound) - 1) for bound in (bounds.low, bounds.high))
+        # SciPy's `binomtest` does the same, but the import of `scipy.stats` takes 0.4 s of every run.
+        p_value = min(1.0, 2 * float(bdtr(min(only_new, only_champion), discordant, 0.5)))
+        tail = (1 - CONFIDENCE) / 2
+        bounds = (
+            betaincinv(only_new, only_champion + 1, tail) if only_new else 0.0,
+            betaincinv(only_new + 1, only_champion, 1 - tail) if only_champion else 1.0,
+        )
+        low, high = (discordant / len(new) * (2 * float(bound) - 1) for bound in bounds)
     return Comparison(
         left_out=left_out,
         both=int((new & champion).sum()),
@@ -64,7 +69,7 @@ def compare_labels(new: Hits, champion: Hits, labels: Labels) -> tuple[LabelComp
     only_new = count(new & ~champion)
     discordant = only_new + count(champion & ~new)
     (tested,) = np.nonzero(_enough(discordant))
-    p_values = _correct(binom.cdf(only_new[tested], discordant[tested], 0.5))
+    p_values = _correct(bdtr(only_new[tested], discordant[tested], 0.5))
     return tuple(
         LabelComparison(str(names[at]), int(photos[at]), int(new_right[at]), int(champion_right[at]), float(p_value))
         for at, p_value in zip(tested, p_values, strict=True)

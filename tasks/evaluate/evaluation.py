@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from tasks.backbone.backbones import Prepared
-from tasks.evaluate.cross_validation import fold_heads, predict_photos
+from tasks.evaluate.cross_validation import cross_predict
 from tasks.evaluate.metrics import measure, measure_cross_validation
 from tasks.evaluate.predictions import PredictedPhotos, publish_predictions
 from tasks.evaluate.settings import EvaluateSettings
@@ -16,7 +16,7 @@ from tasks.shards.manifests import Manifest
 from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 from tasks.train.head import load_head
-from tasks.train.photos import load_photos, load_pictured
+from tasks.train.photos import load_photos, load_pictured, take_photos
 from tasks.train.settings import FinetuneSettings, TrainSettings
 
 
@@ -58,10 +58,9 @@ def _predict_with_head(
     snapshot: str, settings: EvaluateSettings, source: TrainedOn, root: DataRoot, progress: Progress
 ) -> tuple[PredictedPhotos, dict[str, Any] | None]:
     train, folds = cast("TrainSettings", settings.train), settings.folds
-    photos = load_photos(snapshot, source.manifests, train, root)
-    head = load_head(root.train(train.key(snapshot)))
-    heads = fold_heads(photos, head, folds, source.statistics, progress) if folds else ()
-    probabilities, crossed = predict_photos(photos, head, heads, progress)
+    key = train.key(snapshot)
+    photos = take_photos(key) or load_photos(snapshot, source.manifests, train, root)
+    probabilities, crossed = cross_predict(photos, load_head(root.train(key)), folds, source.statistics, progress)
     cross_validation = (
         None if crossed is None else measure_cross_validation(folds, photos.truth, crossed, photos.labels)
     )

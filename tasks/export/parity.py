@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrc
 
 from tasks.evaluate.metrics import measure
 from tasks.export.formats import FORMATS, TFLITE_INT8, ExportFormat
@@ -82,7 +82,7 @@ def allowed_disagreements(photos: int, bar: float) -> int:
     Test photos are a sample. If an export disagrees on the share 1 - bar of all photos, a sample of N has more
     disagreements than this quantile of the binomial distribution in at most one of twenty cases. One is always allowed.
     """
-    return max(1, int(binom.ppf(_CONFIDENCE, photos, 1 - bar)))
+    return max(1, int(np.argmax(bdtr(np.arange(photos + 1), photos, 1 - bar) >= _CONFIDENCE)))
 
 
 def disagrees(format_: ExportFormat, figures: Mapping[str, Any]) -> bool:
@@ -141,7 +141,7 @@ def _disagreement(format_: ExportFormat, figures: Mapping[str, Any]) -> str:
 def _is_less_accurate(figures: Mapping[str, Any]) -> bool:
     """Whether an export is right on fewer photos than chance explains: McNemar's exact test, one-sided."""
     lost, won = figures["lost"], figures["won"]
-    return bool(binom.sf(lost - 1, lost + won, 0.5) < 1 - _WORSE)
+    return bool(bdtrc(lost - 1, lost + won, 0.5) < 1 - _WORSE)
 
 
 def _remedy(format_: ExportFormat, precision: str) -> str:

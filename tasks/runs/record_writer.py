@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 from tasks.catalog import Dataset
 from tasks.download.source_fallback import shown_location
 from tasks.paths import AnyPath
-from tasks.shards.manifests import Manifest
-from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.shards.manifests import SCHEMA_VERSION, Manifest
 from tasks.snapshot.ignored import IgnoredSummary
 from tasks.stage_spec import of_kind
 from tasks.storage.files import publish_json

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from tasks.errors import SettingError, StoreError
 from tasks.paths import AnyPath, to_path
-from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.shards.manifests import SCHEMA_VERSION
 from tasks.storage.files import listed, read_each, read_json
 from tasks.storage.layout import DataRoot
 

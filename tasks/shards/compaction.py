@@ -16,10 +16,9 @@ from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.shards.key_index import KeyIndex
-from tasks.shards.manifests import rename_shards
+from tasks.shards.manifests import SCHEMA_VERSION, rename_shards
 from tasks.shards.merge_plan import Repeats, ShardFacts, plan_merges
 from tasks.shards.parquet import open_parquet, publish_shard
-from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.shards.shard import MERGED, open_intact, reading
 from tasks.shards.store import ShardStore
 from tasks.storage.files import listed, lock_folder, storage_at

@@ -7,8 +7,10 @@ from typing import Any
 
 from tasks.errors import StoreError
 from tasks.paths import AnyPath
-from tasks.shards.schemas import SCHEMA_VERSION
 from tasks.storage.files import listed, publish_json, read_json, storage_at
+
+#: Version of the format of all files.
+SCHEMA_VERSION = 1
 
 #: Seconds for which a manifest of an object store is cached: it does no harm if another process removes it meanwhile.
 _CACHE_SECONDS = 5.0

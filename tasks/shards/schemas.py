@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+from tasks.shards.manifests import SCHEMA_VERSION
 
 
 def _schema(nullable: Collection[str] = (), **columns: pa.DataType) -> pa.Schema:

@@ -80,7 +80,7 @@ class ShardStore:
     def rows(
         self, wanted: pa.Array, columns: Sequence[str] | None = None, shards: Sequence[AnyPath] | None = None
     ) -> Iterator[pa.Table]:
-        """Stream the rows of the wanted keys, a row group at a time, until all are found.
+        """Stream the rows of the wanted keys, at most a row group at a time, until all are found.
 
         Args:
             wanted: Keys, each once.

@@ -25,7 +25,6 @@ from tasks.parameters import ChoiceParameter, NumberParameter, SettingsParameter
 from tasks.paths import AnyPath, to_path
 from tasks.progress import Progress
 from tasks.shards.manifests import Manifest, StageResult
-from tasks.shards.parquet import publish_parquet
 from tasks.snapshot.label_folders import photos_folder
 from tasks.snapshot.labels import check_labels, label_changes
 from tasks.snapshot.spec import SNAPSHOT
@@ -125,6 +124,7 @@ class TakeSnapshot(RunStageTask):
 
     def _publish(self, snapshot: "Snapshot", last: LastSnapshot | None) -> StageResult:
         """Check and publish a snapshot."""
+        from tasks.shards.parquet import publish_parquet
         from tasks.snapshot.photos import read_snapshot
         from tasks.snapshot.shrink_guard import check_shrink
 

@@ -11,7 +11,7 @@ from tasks.snapshot.splits import SPLIT_TENTHS
 from tasks.storage.files import lock_folder
 from tasks.train.head import Head, save_head
 from tasks.train.lda_training import LdaTrainer, read_left_out
-from tasks.train.photos import EmbeddedPhotos
+from tasks.train.photos import EmbeddedPhotos, keep_photos
 from tasks.train.scores import Score
 from tasks.train.settings import ClassicRecipe, LdaRecipe
 from tasks.train.tenth_statistics import tenth_statistics
@@ -63,6 +63,7 @@ def train_head(
             "settings": asdict(settings),
         }
         save_head(replace(head, facts=facts), folder)
+    keep_photos(settings.key(snapshot), photos)
     return trained
 
 

@@ -7,7 +7,8 @@ around its mean with that covariance.
 
 The same factorisation gives the scores of a photo by the layer that all other photos give: leaving a photo out changes
 the covariance by its own few rows (Woodbury's identity, https://en.wikipedia.org/wiki/Woodbury_matrix_identity), so
-that predicting each photo by a layer that never saw it takes no further solution.
+that predicting each photo by a layer that never saw it takes no further solution. The same holds for a fold of photos
+that are left out together.
 """
 
 from dataclasses import dataclass
@@ -175,6 +176,45 @@ class Solution:
         scores += (self._left_out_prior(labels, views) - 0.5 * norms)[:, :, None]
         by_view: Doubles = scores.transpose(0, 2, 1)
         return by_view
+
+    def left_out_fold_scores(self, numbers: Numbers, labels: Labels) -> Doubles:
+        """Score the photos of a fold by the layer that all photos outside the fold give.
+
+        As in `left_out_scores`, numbers are standardised by mean and deviation of all photos, and the shrinkage of that
+        layer is that of the solution times the number of all rows over the number of those outside the fold.
+
+        Args:
+            numbers: uint8 or int16 [n, V, D], all views of n of the photos that the layer was solved for, not of all.
+            labels: int64 [n], their labels.
+
+        Returns:
+            float64 [n, V, C]; minus infinity for a label that has no photo outside the fold.
+        """
+        discriminant, views = self._discriminant, numbers.shape[1]
+        residuals = self._whiten(self._residuals(numbers, labels).reshape(len(labels) * views, -1))
+        # Whether each of the fold's M rows has a label: [M, C].
+        own = np.eye(len(discriminant.counts))[np.repeat(labels, views)]
+        outside = discriminant.counts - own.sum(axis=0)
+        present = outside > 0
+        # Products, by the inverse covariance, of residuals and means with each other: [M, M], [C, M] and [C, C].
+        gram = (residuals @ residuals.T).astype(np.float64)
+        to_means = (self._whitened_means @ residuals.T).astype(np.float64)
+        means = (self._whitened_means @ self._whitened_means.T).astype(np.float64)
+        # Without the fold, the mean of a label moves by these shares of its residuals. The residuals of a label whose
+        # photos are all in the fold add up to zero, and nothing is left to move.
+        moves = np.where(present, own / np.maximum(outside, 1), 0.0)
+        moved = to_means - moves.T @ gram
+        kept = np.where(present, own / discriminant.counts, 0.0)
+        # Woodbury's identity: how the fold's rows change products by the inverse covariance.
+        inner = discriminant.rows * (np.eye(len(own)) - kept @ own.T) - gram
+        changed = np.linalg.solve(inner, moved.T)
+        to_residuals = own @ to_means + gram
+        products = own @ means + to_means.T - to_residuals @ moves + to_residuals @ changed
+        norms = means.diagonal() - np.einsum("mc,cm->c", moves, to_means + moved)
+        norms = norms + np.einsum("cm,mc->c", moved, changed)
+        prior = present / present.sum() if discriminant.uniform_prior else outside / outside.sum()
+        scores: Doubles = outside.sum() / discriminant.rows * (products - 0.5 * norms) + _log(prior)
+        return scores.reshape(len(labels), views, -1)
 
     def _residuals(self, numbers: Numbers, labels: Labels) -> Matrix:
         """Subtract the mean of their label from the rows of photos, standardised and weighted: float32 [n, V, d]."""

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from tasks.bottleneck.quantisation import Numbers
+from tasks.bottleneck.quantisation import Floats, Numbers
 from tasks.train.features import Columns, columns_of
 from tasks.train.head import Head, probabilities
 from tasks.train.lda import Discriminant, Layer, Matrix, Solution
@@ -38,7 +38,7 @@ class LeftOutScore:
 
 
 class LeftOutPhotos(NamedTuple):
-    """Photos that are left out one at a time."""
+    """Photos that are left out, one at a time or all at once."""
 
     numbers: Numbers  #: uint8 or int16 [n, V, D], all their views.
     labels: Labels  #: int64 [n], indices into the list of labels.
@@ -128,6 +128,18 @@ class LdaTrainer:
         """Fit a head with the chosen parameters."""
         solution = self._solve(self._discriminant(statistics), choice.shrinkage, choice.layer_weight)
         return self._head(solution.layer, choice.temperature)
+
+    def solve_for_folds(self, statistics: Statistics, choice: LeftOutScore, folds: int) -> Solution:
+        """Solve on the statistics of all photos for predicting each fold by all others with the chosen parameters.
+
+        Folds of the same size thus have exactly the chosen shrinkage.
+        """
+        return self._solve(self._discriminant(statistics), choice.shrinkage * (folds - 1) / folds, choice.layer_weight)
+
+    def predict_fold(self, solution: Solution, fold: LeftOutPhotos, temperature: float) -> Floats:
+        """Predict photos of a fold with the solution of `solve_for_folds`: float32 [n, C]."""
+        scores = solution.left_out_fold_scores(fold.numbers, fold.labels)[:, list(self.views)]
+        return probabilities((scores / temperature).astype(np.float32))
 
     def _discriminant(self, statistics: Statistics) -> Discriminant:
         return Discriminant(statistics, uniform_prior=self.recipe.class_weights)

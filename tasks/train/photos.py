@@ -1,7 +1,7 @@
 """Photos that a model is trained and tested on: labels and splits, and their bottlenecks or pictures."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,10 @@ from tasks.shards.manifests import Manifest
 from tasks.snapshot.photos import read_snapshot, usable
 from tasks.snapshot.splits import SPLITS, Splits, assign_splits
 from tasks.storage.layout import DataRoot
-from tasks.train.features import Features, read_values
+from tasks.train.features import MOST_HELD, Features, read_values
 from tasks.train.scores import Examples
 from tasks.train.settings import TrainSettings
+from tasks.train.statistics import Statistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,8 @@ class EmbeddedPhotos(LabelledPhotos):
     """Photos with their bottlenecks."""
 
     features: Features  #: The bottlenecks.
+    #: Statistics of the last tenths that were summed up in memory, by these tenths; see `TenthStatistics`.
+    summed: dict[frozenset[int], Statistics] = field(default_factory=dict)
 
     def in_tenths(self, tenths: Iterable[int]) -> npt.NDArray[np.bool_]:
         """Select the photos of some tenths: bool [N]."""
@@ -48,6 +51,22 @@ class EmbeddedPhotos(LabelledPhotos):
     def examples(self, selected: npt.NDArray[np.bool_]) -> Examples:
         """Read the head's inputs and the labels of selected photos, bool [N]."""
         return Examples(read_values(self.features, selected), self.truth[selected])
+
+
+#: The photos of the head that this process trained last, by its key.
+_trained: dict[str, EmbeddedPhotos] = {}
+
+
+def keep_photos(head: str, photos: EmbeddedPhotos) -> None:
+    """Keep the photos of a trained head for its evaluation in the same process, unless they exceed `MOST_HELD`."""
+    _trained.clear()
+    if photos.features.nbytes <= MOST_HELD:
+        _trained[head] = photos
+
+
+def take_photos(head: str) -> EmbeddedPhotos | None:
+    """Take the photos that `keep_photos` kept for a head; None if there are none. They are kept no longer."""
+    return _trained.pop(head, None)
 
 
 def load_photos(

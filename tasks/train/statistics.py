@@ -61,7 +61,7 @@ class Statistics:
         photos, views, width = numbers.shape
         order = np.argsort(labels, kind="stable")
         self.counts[:] += sign * views * np.bincount(labels, minlength=len(self.counts))
-        step = max(1, _EXACT_ROWS // views)
+        step, change = max(1, _EXACT_ROWS // views), np.add if sign > 0 else np.subtract
         for start in range(0, photos, step):
             chosen = order[start : start + step]
             rows = centre(numbers[chosen].reshape(-1, width))
@@ -69,7 +69,7 @@ class Statistics:
             self.sums[present] += sign * np.add.reduceat(rows, firsts * views, axis=0)
             for lower, columns in lower_blocks(width, _BLOCK_COLUMNS):
                 # Transposed, so that it lies in memory as the products do.
-                self.products[lower, columns] += sign * (rows[:, columns].T @ rows[:, lower]).T
+                change(products := self.products[lower, columns], (rows[:, columns].T @ rows[:, lower]).T, out=products)
 
     def check(self) -> None:
         """Check that every sum is exact.

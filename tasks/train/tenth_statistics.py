@@ -30,10 +30,20 @@ class TenthStatistics:
     progress: Progress  #: Counts the photos that are summed up.
 
     def union(self, tenths: Iterable[int]) -> Statistics:
-        """Return the statistics of some tenths together."""
-        total = Statistics.empty(len(self.photos.labels), self.photos.features.shape[2])
-        self.add(tenths, total)
+        """Return the statistics of some tenths together.
+
+        Statistics that are summed up in memory are valid until the next call, which adds to them where it asks for the
+        same tenths and others.
+        """
+        wanted = frozenset(tenths)
+        done, total = next(iter(self.photos.summed.items()), (wanted, None))
+        self.photos.summed.clear()
+        if total is None or not done <= wanted:
+            done, total = frozenset(), Statistics.empty(len(self.photos.labels), self.photos.features.shape[2])
+        self.add(wanted - done, total)
         total.check()
+        if self.cache is None:
+            self.photos.summed[wanted] = total
         return total
 
     def add(self, tenths: Iterable[int], total: Statistics, sign: int = 1) -> None:

@@ -7,7 +7,7 @@ from tasks.errors import StoreError
 from tasks.paths import AnyPath
 from tasks.progress import Progress
 from tasks.settings import settings_from
-from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.shards.manifests import SCHEMA_VERSION
 from tasks.storage.files import listed, publish_json, read_json, storage_at
 from tasks.train.settings import FinetuneSettings, TrainSettings
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from tasks.evaluate.cross_validation import fold_heads, predict_photos
+from tasks.evaluate.cross_validation import cross_predict
 from tasks.evaluate.evaluation import TrainedOn, evaluate
 from tasks.evaluate.settings import EvaluateSettings
 from tasks.paths import to_path
@@ -56,11 +56,9 @@ def time_parts(root: DataRoot, manifest: Manifest, settings: TrainSettings) -> d
     train_head(photos, SNAPSHOT_KEY, folder, statistics, NullProgress())
     times.append(time.perf_counter())
     head = load_head(folder)
-    heads = fold_heads(photos, head, FOLDS, statistics, NullProgress())
+    cross_predict(photos, head, FOLDS, statistics, NullProgress())
     times.append(time.perf_counter())
-    predict_photos(photos, head, heads, NullProgress())
-    times.append(time.perf_counter())
-    parts = ("load", "train", "folds", "predict")
+    parts = ("load", "train", "evaluate")
     return {part: end - start for part, start, end in zip(parts, times, times[1:], strict=False)}
 
 

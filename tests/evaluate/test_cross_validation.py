@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import DatasetError
-from tasks.evaluate.cross_validation import fold_heads, predict_photos
+from tasks.evaluate.cross_validation import cross_predict, fold_heads, predict_photos
 from tasks.evaluate.metrics import measure_cross_validation
 from tasks.progress import NullProgress
 from tasks.snapshot.splits import TENTHS, fold_tenths
@@ -17,7 +17,7 @@ from tasks.train.features import read_values
 from tasks.train.head import Head, load_head
 from tasks.train.head_training import train_head
 from tasks.train.lda_training import LdaTrainer, LeftOutScore
-from tasks.train.photos import EmbeddedPhotos
+from tasks.train.photos import EmbeddedPhotos, take_photos
 from tasks.train.settings import TrainSettings
 from tasks.train.statistics import Statistics
 from tasks.train.training_state import TrainingContext
@@ -52,8 +52,7 @@ def train(photos: EmbeddedPhotos, folder: Path) -> Head:
 
 def cross_validate(photos: EmbeddedPhotos, folder: Path, folds: int) -> dict[str, Any]:
     head = train(photos, folder)
-    heads = fold_heads(photos, head, folds, None, NullProgress())
-    _, crossed = predict_photos(photos, head, heads, NullProgress())
+    _, crossed = cross_predict(photos, head, folds, None, NullProgress())
     assert crossed is not None
     return measure_cross_validation(folds, photos.truth, crossed, photos.labels)
 
@@ -181,3 +180,39 @@ def test_photos_that_all_fell_into_one_fold_are_too_few(tmp_path: Path) -> None:
     alike = replace(photos, splits=replace(photos.splits, tenths=np.full(6, 4, np.int8)))
     with pytest.raises(DatasetError, match="6 photos are too few for a cross-validation in 5 folds"):
         fold_heads(alike, head, 5, None, NullProgress())
+
+
+@pytest.mark.parametrize("folds", [3, 10])
+def test_small_folds_are_predicted_as_by_heads_of_their_own_though_none_is_solved_for(
+    folds: int, tmp_path: Path
+) -> None:
+    wide = replace(BOTTLENECK, backbone=replace(BACKBONE, layers=("bottleneck",), widths=(600,)))
+    photos = photos_of(
+        draw_examples((110, 90), width=600, apart=0.4), LABELS[:2], settings(bottlenecks=(wide,), shrinkage=(1.0,))
+    )
+    head = train(photos, tmp_path)
+    predicted, crossed = cross_predict(photos, head, folds, None, progress := Tally())
+    assert crossed is not None
+    assert (progress.total, progress.unit, progress.done) == (200, "photo", 200)
+    heads = fold_heads(photos, head, folds, None, NullProgress())
+    alone, expected = predict_photos(photos, head, heads, NullProgress())
+    assert expected is not None
+    np.testing.assert_array_equal(predicted, alone)
+    # Mean and deviation of all photos stay, where a head of the others has its own.
+    assert np.abs(crossed - expected).max() < 0.1
+    assert np.abs(crossed - predicted).max() > 0.3
+    assert (crossed.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.97
+
+
+def test_an_evaluation_takes_the_photos_and_statistics_of_the_training_before_it_and_gives_the_same(
+    tmp_path: Path,
+) -> None:
+    photos = drawn_photos()
+    head = train(photos, tmp_path)
+    assert list(photos.summed) == [frozenset(range(9))]
+    kept = take_photos(photos.features.settings.key(""))
+    assert kept is photos
+    assert take_photos(photos.features.settings.key("")) is None
+    known, anew = (cross_predict(each, head, 3, None, NullProgress()) for each in (photos, drawn_photos()))
+    for found, expected in zip(known, anew, strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -1,6 +1,5 @@
 """Files of an exported model, written elsewhere."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tests.serving.exports import BIG, LASTING, keep_export
 from tests.support.servers.object_store import ObjectStore
 
 MODEL = "a" * 16
-NAMES = {name.removeprefix("saved_model/"): name for name in (*LASTING, *BIG)}
+NAMES = (*LASTING, *BIG)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -28,12 +27,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "folder"
 
 
-def test_all_files_are_written_with_those_of_the_saved_model_at_the_top(root: DataRoot[Path], folder: Path) -> None:
+@pytest.mark.parametrize("linked", [False, True])
+def test_all_files_are_written_with_those_of_the_saved_model_at_the_top(
+    root: DataRoot[Path], folder: Path, *, linked: bool
+) -> None:
     keep_export(root, MODEL)
     assert is_exported(MODEL, root)
-    assert write_export(MODEL, root, folder)
-    assert contents(folder) == {name: f"{own} of {MODEL}" for name, own in NAMES.items()}
-    assert (folder / "labels.txt").samefile(root.export(MODEL) / "labels.txt")
+    assert write_export(MODEL, root, folder, linked=linked)
+    assert contents(folder) == {name: f"{name} of {MODEL}" for name in NAMES}
+    assert (folder / "saved_model.pb").stat().st_nlink == 1 + linked
 
 
 def test_files_are_copied_where_they_cannot_be_linked(
@@ -42,11 +44,11 @@ def test_files_are_copied_where_they_cannot_be_linked(
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
-    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
     keep_export(root, MODEL)
-    assert write_export(MODEL, root, folder)
-    assert contents(folder) == {name: f"{own} of {MODEL}" for name, own in NAMES.items()}
-    assert not (folder / "labels.txt").samefile(root.export(MODEL) / "labels.txt")
+    assert write_export(MODEL, root, folder, linked=True)
+    assert contents(folder) == {name: f"{name} of {MODEL}" for name in NAMES}
+    assert (folder / "saved_model.pb").stat().st_nlink == 1
 
 
 @pytest.mark.usefixtures("own_machine")
@@ -54,13 +56,13 @@ def test_files_of_an_object_store_are_fetched(object_store: ObjectStore, folder:
     root: DataRoot = DataRoot(to_path(object_store.url("data")))
     keep_export(root, MODEL)
     assert write_export(MODEL, root, folder)
-    assert contents(folder) == {name: f"{own} of {MODEL}" for name, own in NAMES.items()}
+    assert contents(folder) == {name: f"{name} of {MODEL}" for name in NAMES}
 
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_a_model_without_an_export_writes_nothing(root: DataRoot[Path], folder: Path, *, refused: bool) -> None:
     if refused:
-        details = {"files": ["metrics.json"], "refused": "They disagree."}
+        details = {"test": {"saved_model": {"agreement": 0.5}}, "refused": "They disagree."}
         replace(manifest_of("export", 0, []), details=details).publish(root.export(MODEL) / "manifest.json")
     assert not is_exported(MODEL, root)
     assert not write_export(MODEL, root, folder)

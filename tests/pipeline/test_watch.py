@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.shards.manifests import SCHEMA_VERSION
 from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 from tasks.train.settings import FinetuneSettings, TrainSettings

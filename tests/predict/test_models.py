@@ -11,8 +11,7 @@ import pytest
 from tasks.backbone.backbones import Prepared
 from tasks.errors import ModelError, StoreError
 from tasks.predict.models import find_model, read_model
-from tasks.shards.manifests import Manifest, StageResult
-from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.shards.manifests import SCHEMA_VERSION, Manifest, StageResult
 from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 from tasks.train.settings import FinetuneSettings, TrainSettings

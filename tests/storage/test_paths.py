@@ -13,7 +13,7 @@ from tasks.backbone.weights import fetched_name
 from tasks.catalog import find_backbone, find_dataset
 from tasks.errors import ModelError, PipelineError, StoreError
 from tasks.predict.models import find_model
-from tasks.shards.schemas import SCHEMA_VERSION
+from tasks.shards.manifests import SCHEMA_VERSION
 from tasks.storage.files import publish_json
 from tasks.storage.layout import DataRoot
 

@@ -105,3 +105,34 @@ def test_scores_of_photos_left_out_are_those_of_layers_that_never_saw_them(
         layer = solve(others, 0.5, weights, labels=3, uniform=uniform)
         # Mean and deviation of all photos stay, where the layer of the others has its own.
         np.testing.assert_allclose(log_odds(found[place]), log_odds(scores(layer, alone)), atol=0.05)
+
+
+@pytest.mark.parametrize("uniform", [False, True])
+@pytest.mark.parametrize("weights", [ONES, np.array([1.0] * 6 + [0.5, 0.5, 0.0, 0.0])])
+@pytest.mark.parametrize("whole_label", [False, True])
+def test_scores_of_a_fold_left_out_are_the_naive_formula_on_the_rows_outside_it(
+    weights: npt.NDArray[np.float64], *, uniform: bool, whole_label: bool
+) -> None:
+    drawn = draw_examples((60, 50, 40), apart=0.3)
+    inside = np.arange(len(drawn.labels)) % 5 == 2
+    inside[drawn.labels == 2] |= whole_label
+    outside = np.repeat(~inside, 2)
+    shrinkage, share = 0.5, outside.mean()
+    solution = Discriminant(statistics_of(drawn, 3), uniform_prior=uniform).solve(shrinkage * share, weights)
+    found = solution.left_out_fold_scores(drawn.numbers[inside], drawn.labels[inside])
+    assert found.shape == (inside.sum(), 2, 3)
+
+    rows, truth = rows_of(drawn), np.repeat(drawn.labels, 2)
+    standard = ((rows - rows.mean(axis=0)) / rows.std(axis=0) * weights)[:, weights > 0]
+    known = range(2 if whole_label else 3)
+    means = np.stack([standard[outside & (truth == label)].mean(axis=0) for label in known])
+    residuals = standard[outside] - means[truth[outside]]
+    covariance = residuals.T @ residuals / len(residuals) + shrinkage * np.eye(residuals.shape[1])
+    inverse = np.linalg.inv(covariance)
+    prior = np.bincount(truth[outside], minlength=3) / len(residuals)
+    prior = (prior > 0) / len(known) if uniform else prior
+    expected = standard[~outside] @ inverse @ means.T - 0.5 * np.diag(means @ inverse @ means.T) + np.log(prior[known])
+    np.testing.assert_allclose(
+        log_odds(found.reshape(len(expected), 3)[:, known]), log_odds(expected), rtol=1e-4, atol=1e-3
+    )
+    assert np.isneginf(found[..., 2]).all() == whole_label

@@ -73,6 +73,18 @@ class BackboneKind(ABC):
             BackboneError: The weights are damaged, or of another network.
         """
 
+    def build_graph(self, backbone: Backbone, weights: Path) -> Any:
+        """Build a model as OpenVINO's graph without TensorFlow.
+
+        Returns:
+            The `ov.Model` from pixels, uint8 [1, size, size, 3], RGB, to the averages of all layers, float32 [1, D];
+            None for a kind whose models only TensorFlow loads.
+
+        Raises:
+            BackboneError: The weights are damaged, or of another network.
+        """
+        return None
+
 
 class UserModelKind(BackboneKind):
     """A kind of backbone that users bring as files or folders of their own."""

@@ -17,6 +17,7 @@ from tasks.progress import Progress
 MIN_SIZE = 32
 STEM_WIDTH = 32
 BOTTLENECK_WIDTH = 1280
+BATCH_NORM_EPSILON = 1e-3
 
 
 class LiteBlock(NamedTuple):
@@ -76,6 +77,19 @@ def bottleneck_layers(variant: int) -> tuple[tuple[str, int], ...]:
     return (("bottleneck", BOTTLENECK_WIDTH), *widths)
 
 
+def torch_names(layer: str) -> list[str]:
+    """Name the tensors of a PyTorch file for a layer, by its name in `tasks.backbone.efficientnet_lite`."""
+    if layer == "classes":
+        return ["_fc.weight", "_fc.bias"]
+    part, kind = layer.rsplit("_", 1)
+    block, _, role = part.partition("_")
+    prefix = f"_blocks.{block.removeprefix('block')}." if role else ""
+    if kind == "conv":
+        return [f"{prefix}_{role}_conv.weight" if role else f"_conv_{block}.weight"]
+    norm = {"stem": 0, "head": 1, "expand": 0, "depthwise": 1, "project": 2}[role or block]
+    return [f"{prefix}_bn{norm}.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
+
+
 class EfficientNetLiteKind(TrainableKind):
     """EfficientNet-Lite 0, 1 and 2."""
 
@@ -97,3 +111,9 @@ class EfficientNetLiteKind(TrainableKind):
         from tasks.backbone.efficientnet_lite import build_layers
 
         return build_layers(backbone, weights if pretrained else None)
+
+    def build_graph(self, backbone: Backbone, weights: Path) -> Any:
+        from tasks.backbone.efficientnet_lite_graph import build_graph
+
+        # The graph scales each channel for itself, and this scaling exchanges them.
+        return None if backbone.scaling == "caffe" else build_graph(backbone, weights)

@@ -5,7 +5,6 @@ from pathlib import Path
 from tasks.backbone.backbones import Backbone, Prepared
 from tasks.backbone.kinds.base import InputFormat, LayerNetwork, UserModelKind, describe_entry
 from tasks.backbone.request import BackboneRequest
-from tasks.backbone.scaling import SCALINGS
 from tasks.backbone.weights import given_weights
 from tasks.catalog import BackboneEntry, find_backbone
 from tasks.errors import BackboneError, SettingError
@@ -45,6 +44,7 @@ class FrozenGraphKind(UserModelKind):
 
     def load_layers(self, backbone: Backbone, weights: Path, *, bfloat16: bool) -> LayerNetwork:
         from tasks.backbone.frozen_graph import frozen_network
+        from tasks.backbone.scaling import SCALINGS
 
         network = frozen_network(weights, backbone.input_tensor, *backbone.layers)
         return lambda pixels: network(SCALINGS[backbone.scaling].apply(pixels))
