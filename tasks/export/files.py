@@ -1,15 +1,16 @@
 """The files of an exported model, as other programs get them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.export.formats import CARD, LABELS, METRICS
-from tasks.export.template import Template, open_template, read_template
-from tasks.predict.models import read_model
 from tasks.progress import NullProgress, Progress
 from tasks.shards.manifests import find_manifest, read_manifest
 from tasks.storage.files import is_there, read_bytes
 from tasks.storage.layout import DataRoot
-from tasks.train.head import load_head
+
+if TYPE_CHECKING:
+    from tasks.export.template import Template
 
 _MANIFEST = "manifest.json"
 #: Endings of the files that hold a whole network and a head, so that no two models share them.
@@ -49,6 +50,8 @@ def write_export(
     """
     if not is_exported(key, root):
         return False
+    from tasks.train.head import load_head
+
     template = _open_template(key, root, progress or NullProgress())
     template.write_files(load_head(root.train(key)) if template.holes else None, folder, linked=linked)
     for name in (CARD, LABELS, METRICS):
@@ -56,7 +59,10 @@ def write_export(
     return True
 
 
-def _open_template(key: str, root: DataRoot, progress: Progress) -> Template:
+def _open_template(key: str, root: DataRoot, progress: Progress) -> "Template":
+    from tasks.export.template import open_template, read_template
+    from tasks.predict.models import read_model
+
     place = read_manifest(root.export(key) / _MANIFEST).details.get("template")
     if place and is_there(path := root.below(*place.split("/"))):
         return read_template(path)
