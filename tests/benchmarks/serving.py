@@ -1,9 +1,9 @@
 """Photos a second through a server that knows TensorFlow only, and the agreement of its answers with the pipeline.
 
-Takes the newest export of a data root. A plain process that imports nothing of this project loads its SavedModel, and
-answers POSTs in the REST format of TensorFlow Serving (photos as base64 in JSON). It gets the first photos of the test
-split, and its answers are compared with the predictions of the pipeline's own evaluation. Both rates are from photos'
-files to probabilities.
+Takes the champion that was published last for model servers. A plain process that imports nothing of this project loads
+it, and answers POSTs in the REST format of TensorFlow Serving (photos as base64 in JSON). It gets the first photos of
+the test split, and its answers are compared with the predictions of the pipeline's own evaluation. Both rates are from
+photos' files to probabilities.
 """
 
 import base64
