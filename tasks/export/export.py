@@ -1,6 +1,6 @@
 """Exports a model: fills its template with the numbers of the head, and tests the files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from tasks.bottleneck.precision import Precision
 from tasks.decode.images import MAX_PIXELS
 from tasks.export.card import write_card, write_labels
 from tasks.export.decoding_test import DecodingTest, publish_test, read_last_test
-from tasks.export.formats import CARD, FORMATS, LABELS, METRICS, Export
+from tasks.export.formats import CARD, FORMATS, LABELS, METRICS, OPENVINO, Export, ExportFormat
 from tasks.export.parity import compare, find_refusal
 from tasks.export.photos import (
     ReferencePhotos,
@@ -24,6 +24,7 @@ from tasks.export.photos import (
 from tasks.export.precision_vectors import PrecisionPredictor
 from tasks.export.runners import run_pixels
 from tasks.export.template import Template, open_template
+from tasks.hardware import find_hardware
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
 from tasks.progress import Progress
@@ -36,7 +37,7 @@ from tasks.train.settings import TrainSettings
 
 #: Photos that a file which takes pixels predicts in each test. That it has the numbers of the head is checked exactly,
 #: and the pipeline predicts all test photos in the precision of the file.
-SAMPLE = 32
+SAMPLE = 24
 
 
 @dataclass(frozen=True)
@@ -89,19 +90,20 @@ class _Test:
     def run(self) -> Export:
         """Test each format."""
         decoding = self._test_decoding()
-        sample = choose_sample(self._reference, SAMPLE)
+        written = [each for each in FORMATS if each.name not in self.template.lacking]
+        expected = {each: self._reference_in(self._precision_of(each)) for each in written if not each.decodes}
+        common = set(self._reference.keys).intersection(*(each.keys for each in expected.values()))
+        sample = choose_sample(self._reference.select(common), SAMPLE)
         pixels = [self._pictures.read(sample.keys, decode) for decode in self.model.decodes]
         figures: dict[str, Mapping[str, Any]] = {}
-        for each in FORMATS:
-            if each.name in self.template.lacking:
-                continue
+        for each in written:
             if each.decodes:
                 figures[each.name] = decoding.figures[each.name]
                 continue
-            expected = replace(self._reference, probabilities=self._reference_in(each.precision))
-            probabilities = run_pixels(each, self.folder, pixels, self.progress)
-            own = compare(expected.find(sample.keys), probabilities)
-            figures[each.name] = {**compare(self._reference, expected.probabilities), "in_its_precision": own}
+            is_bfloat16 = self._precision_of(each) == "bfloat16"
+            probabilities = run_pixels(each, self.folder, pixels, bfloat16=is_bfloat16)
+            own = compare(expected[each].find(sample.keys), probabilities)
+            figures[each.name] = {**self._compare_with_model(expected[each]), "in_its_precision": own}
         refused = find_refusal(figures, self._precision)
         return Export(
             formats=figures,
@@ -127,12 +129,12 @@ class _Test:
         files = read_files(self._reference, folder, convert)
         formats = [each for each in FORMATS if each.decodes and each.name not in self.template.lacking]
         read, predicted = run_decoding(formats, self.folder, files.files, self.progress)
-        photos = files.photos.take(read)
-        expected = replace(self._reference, probabilities=self._reference_in("float32")).find(photos.keys)
-        figures = {
-            name: {**compare(photos, own), "in_its_precision": compare(expected, own)}
-            for name, own in predicted.items()
-        }
+        photos, expected = files.photos.take(read), self._reference_in("float32")
+        figures = {}
+        for name, probabilities in predicted.items():
+            own = replace(photos, probabilities=probabilities).select(set(expected.keys))
+            in_precision = compare(expected.find(own.keys), own.probabilities)
+            figures[name] = {**compare(photos, probabilities), "in_its_precision": in_precision}
         left_out = dict(files.left_out)
         if unreadable := len(files.files) - len(read):
             left_out["unreadable for TensorFlow"] = unreadable
@@ -155,24 +157,32 @@ class _Test:
         settings = self.model.settings
         return settings.bottlenecks[0].precision if isinstance(settings, TrainSettings) else "float32"
 
-    def _reference_in(self, precision: str) -> Floats:
-        """The pipeline's predictions of all test photos in a precision, float32 [N, C]."""
+    def _precision_of(self, format_: ExportFormat) -> str:
+        """The precision in which a file is run; OpenVINO computes in bfloat16 where the processor has it."""
+        is_bfloat16 = format_ is OPENVINO and self._precision == "bfloat16" and find_hardware().bfloat16
+        return "bfloat16" if is_bfloat16 else format_.precision
+
+    def _compare_with_model(self, photos: ReferencePhotos) -> dict[str, Any]:
+        return compare(self._reference.find(photos.keys), photos.probabilities)
+
+    def _reference_in(self, precision: str) -> ReferencePhotos:
+        """Test photos with the pipeline's predictions in a precision."""
         if precision == self._precision:
-            return self._reference.probabilities
+            return self._reference
         if precision not in self._computed:
-            self._computed[precision] = self._predict_in(precision)
+            keys, probabilities = self._predict_in(precision)
+            self._computed[precision] = replace(self._reference.find(keys), probabilities=probabilities)
         return self._computed[precision]
 
     @cached_property
-    def _computed(self) -> dict[str, Floats]:
+    def _computed(self) -> dict[str, ReferencePhotos]:
         return {}
 
-    def _predict_in(self, precision: str) -> Floats:
+    def _predict_in(self, precision: str) -> tuple[Sequence[str], Floats]:
         keys = self._reference.keys
         if isinstance(self.model.settings, TrainSettings):
-            return PrecisionPredictor(cast("Precision", precision), self.model, self._pictures, self.progress).predict(
-                keys
-            )
+            predictor = PrecisionPredictor(cast("Precision", precision), self.model, self._pictures, self.progress)
+            return predictor.predict(keys)
         from tasks.export.tensorflow_runners import predict_in_int8
 
-        return predict_in_int8(self.model, self._pictures.read(keys, self.model.decodes[0]))
+        return keys, predict_in_int8(self.model, self._pictures.read(keys, self.model.decodes[0]))

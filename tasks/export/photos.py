@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -66,6 +66,10 @@ class ReferencePhotos:
             truth=self.truth[list(indices)],
             probabilities=self.probabilities[list(indices)],
         )
+
+    def select(self, keys: Container[str]) -> "ReferencePhotos":
+        """Return the photos whose keys are among these, in their own order."""
+        return self.take([index for index, key in enumerate(self.keys) if key in keys])
 
     def find(self, keys: Sequence[str]) -> "ReferencePhotos":
         """Return the photos with these keys, in their order."""

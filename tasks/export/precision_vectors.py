@@ -1,7 +1,7 @@
 """Predictions of a head in the precision of an exported file, by the pipeline itself.
 
 The bottlenecks of test photos in another precision than the head's are kept beside the head's own bottlenecks. A run
-computes only those of new test photos, and applies its head to all of them.
+applies its head to all of them. New test photos are left out until they are worth loading the networks.
 """
 
 import io
@@ -29,6 +29,8 @@ from tasks.train.settings import TrainSettings
 
 #: Photos whose vectors stay, those of the last runs first.
 _KEPT_PHOTOS = 1000
+#: Share of the photos that may lack vectors before they are computed.
+_MOST_LACKING = 0.05
 
 
 class _Vectors(NamedTuple):
@@ -56,8 +58,11 @@ class PrecisionPredictor:
     pictures: StoredPictures  #: The pictures of the photos.
     progress: Progress
 
-    def predict(self, keys: Sequence[str]) -> Floats:
-        """Predict N photos, given by their keys: float32 [N, C].
+    def predict(self, keys: Sequence[str]) -> tuple[list[str], Floats]:
+        """Predict photos, given by their keys, but for a few whose vectors are not known yet.
+
+        Returns:
+            The keys of the n photos that it predicted, in their order, and float32 [n, C].
 
         Raises:
             BackboneError: The weights are missing or have changed, or cannot be computed in this precision.
@@ -66,27 +71,30 @@ class PrecisionPredictor:
         settings = cast("TrainSettings", self.model.settings)
         columns = columns_of(settings)
         views = sum(crop.all_views for crop in settings.crops)
-        numbers = np.zeros((len(keys), views, len(columns.steps)), columns.dtype)
-        for part in parts_of(settings):
-            own = self._embed(keys, part.bottleneck)
+        vectors = [self._embed(keys, part.bottleneck) for part in parts_of(settings)]
+        known = set.intersection(*(set(own.keys.tolist()) for own in vectors))
+        found = [key for key in keys if key in known]
+        numbers = np.zeros((len(found), views, len(columns.steps)), columns.dtype)
+        for part, kept in zip(parts_of(settings), vectors, strict=True):
+            own = kept.find(found)
             numbers[:, part.views.start : part.views.start + own.shape[1], part.numbers] = own
-        return load_head(self.model.folder).probabilities(head_values(numbers, settings, columns))
+        return found, load_head(self.model.folder).probabilities(head_values(numbers, settings, columns))
 
-    def _embed(self, keys: Sequence[str], bottleneck: BottleneckSettings) -> Numbers:
-        """Read the bottlenecks of photos, and compute and keep those that are missing."""
+    def _embed(self, keys: Sequence[str], bottleneck: BottleneckSettings) -> _Vectors:
+        """Read the bottlenecks of photos, and compute and keep missing ones if they are more than a few."""
         own = self.pictures.root.bottleneck(bottleneck.key)
         file = own / f"vectors-{self.precision}.npz"
         known = _read(file)
         there = set() if known is None else set(known.keys.tolist())
         missing = [key for key in keys if key not in there]
-        if known is None or missing:
+        if known is None or len(missing) > _MOST_LACKING * len(keys):
             settings = replace(bottleneck, precision=self.precision)
             folder = self.pictures.root.bottleneck(settings.key) if self.precision == "int8" else own
             forward = open_forward(settings, self.model.weights_of(bottleneck.backbone), folder, self.progress)
             new = _Vectors(np.array(missing), self._compute(missing, settings, forward))
             known = new if known is None else known.joined(new)
             _publish(file, known, keys)
-        return known.find(keys)
+        return known
 
     def _compute(self, keys: Sequence[str], settings: BottleneckSettings, forward: Forward) -> Numbers:
         self.progress.start(len(keys), "photo")

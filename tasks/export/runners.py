@@ -10,7 +10,6 @@ from tasks.bottleneck.views import Pixels
 from tasks.concurrency import map_ordered
 from tasks.export.formats import OPENVINO, ExportFormat
 from tasks.hardware import available_cores
-from tasks.progress import Progress
 from tasks.runtime.openvino_import import ov
 from tasks.train.head import Floats
 
@@ -18,26 +17,25 @@ from tasks.train.head import Floats
 BATCH_SIZE = 16
 
 
-def run_pixels(format_: ExportFormat, folder: Path, pixels: Sequence[Pixels], progress: Progress) -> Floats:
+def run_pixels(format_: ExportFormat, folder: Path, pixels: Sequence[Pixels], *, bfloat16: bool = False) -> Floats:
     """Predict N photos, at least one, with a file that takes pixels.
 
     Args:
         format_: The format of the file.
         folder: The folder of the export.
         pixels: For each input, uint8 [N, S, S, 3].
-        progress: Told about the photos.
+        bfloat16: Whether OpenVINO computes in bfloat16, otherwise in float32.
 
     Returns:
         float32 [N, C].
     """
-    predict, workers = _open_openvino(folder) if format_ is OPENVINO else _open_tflite(folder / format_.name)
+    if format_ is OPENVINO:
+        predict, workers = _open_openvino(folder, "bf16" if bfloat16 else "f32")
+    else:
+        predict, workers = _open_tflite(folder / format_.name)
     starts = range(0, len(pixels[0]), BATCH_SIZE)
     batches = ([own[start : start + BATCH_SIZE] for own in pixels] for start in starts)
-    predicted: list[Floats] = []
-    for probabilities in map_ordered(predict, batches, workers):
-        predicted.append(probabilities)
-        progress.advance(len(probabilities))
-    return np.concatenate(predicted)
+    return np.concatenate(list(map_ordered(predict, batches, workers)))
 
 
 def _open_tflite(file: Path) -> tuple[Callable[[Sequence[Pixels]], Floats], int]:
@@ -45,12 +43,12 @@ def _open_tflite(file: Path) -> tuple[Callable[[Sequence[Pixels]], Floats], int]
     return forward.run, forward.workers
 
 
-def _open_openvino(folder: Path) -> tuple[Callable[[Sequence[Pixels]], Floats], int]:
+def _open_openvino(folder: Path, precision: str) -> tuple[Callable[[Sequence[Pixels]], Floats], int]:
     core = ov.Core()
     model = core.read_model(folder / OPENVINO.name)
     # One photo at a time: OpenVINO computes a model of a fixed shape several times as fast as one of any.
     model.reshape({each: [1, *each.partial_shape[1:]] for each in model.inputs})
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": available_cores()}
+    settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": available_cores()}
     compiled = core.compile_model(model, "CPU", {**settings, "ENABLE_CPU_PINNING": False})
 
     def predict(batch: Sequence[Pixels]) -> Floats:

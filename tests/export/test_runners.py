@@ -25,7 +25,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:__array__ imp
 def predict_in(precision: Precision, done: Exported, keys: list[str]) -> Floats:
     pictures = StoredPictures(done.trained.root, done.model.decodes)
     if done.trained.folder.joinpath("head.json").exists():
-        return PrecisionPredictor(precision, done.model, pictures, NullProgress()).predict(keys)
+        found, probabilities = PrecisionPredictor(precision, done.model, pictures, NullProgress()).predict(keys)
+        assert found == keys
+        return probabilities
     return predict_in_int8(done.model, pictures.read(keys, done.model.decodes[0]))
 
 
@@ -49,7 +51,7 @@ def test_format_in_another_precision_than_the_model_predicts_like_the_pipeline_i
     predicted = predict_in(precision, done, keys)
     pixels = StoredPictures(done.trained.root, done.model.decodes).read(keys, done.model.decodes[0])
     (format_,) = (each for each in ALL if each.name == name)
-    exported = run_pixels(format_, done.write(tmp_path / "files"), [pixels], NullProgress())
+    exported = run_pixels(format_, done.write(tmp_path / "files"), [pixels])
     np.testing.assert_allclose(exported, predicted, atol=0.01)
     assert not np.allclose(predicted, reference.probabilities, rtol=1e-2, atol=0)
     # A second call reads the vectors that the first one kept, in any order of the photos.
