@@ -173,7 +173,7 @@ def test_an_export_is_tested_on_photos_that_it_cannot_read_or_by_the_next_run_if
     project.retrain_forked(**{**exporting, "export": "none"}, date=FIRST).check()
     project.photos.rename(tmp_path / "away")
     away = project.retrain_forked(**exporting, date=SECOND, on_missing_source="use-last").check()
-    assert "export; not tested: saved_model, model.keras, since no test photo could be read (" in away.output
+    assert "Export          not tested: saved_model, model.keras, since no test photo could be read (" in away.output
     record = project.record(SECOND)
     tested = record["export"]["test"]
     assert (tested["saved_model"]["photos"], tested["model.tflite"]["agreement"]) == (0, 1.0)
