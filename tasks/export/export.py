@@ -13,6 +13,7 @@ from tasks.export.decoding_test import DecodingTest, publish_test, read_last_tes
 from tasks.export.formats import CARD, FORMATS, LABELS, METRICS, OPENVINO, Export, ExportFormat
 from tasks.export.parity import compare, find_refusal
 from tasks.export.photos import (
+    Convert,
     ReferencePhotos,
     StoredPictures,
     choose_sample,
@@ -121,12 +122,10 @@ class _Test:
         last = read_last_test(place, self._reference, folder)
         if last is not None:
             return last
-        inputs, (decode, *_) = self.inputs, self.model.decodes
-        convert = partial(convert_to_png, folder=folder, decode=decode, max_pixels=inputs.max_pixels)
         with self.progress.preparing("imports"):
             from tasks.export.tensorflow_runners import run_decoding
 
-        files = read_files(self._reference, folder, convert)
+        files = read_files(self._reference, folder, self._converter())
         formats = [each for each in FORMATS if each.decodes and each.name not in self.template.lacking]
         read, predicted = run_decoding(formats, self.folder, files.files, self.progress)
         photos, expected = files.photos.take(read), self._reference_in("float32")
@@ -143,6 +142,17 @@ class _Test:
         if read and not find_refusal(figures, self._precision):
             publish_test(place, test)
         return test
+
+    def _converter(self) -> Convert | None:
+        """The conversion of photos that are neither JPEG nor PNG; None for a model of several crops.
+
+        It keeps the part of a photo that one crop needs, in twice its largest size.
+        """
+        decodes = self.model.decodes
+        if len({decode.crop for decode in decodes}) > 1:
+            return None
+        largest = max(decodes, key=lambda decode: max(decode.size, decode.resize))
+        return partial(convert_to_png, folder=self.inputs.photos, decode=largest, max_pixels=self.inputs.max_pixels)
 
     @cached_property
     def _reference(self) -> ReferencePhotos:
