@@ -10,7 +10,7 @@ from tasks.bottleneck.precision import Precision
 from tasks.decode.images import MAX_PIXELS
 from tasks.export.card import write_card, write_labels
 from tasks.export.decoding_test import DecodingTest, publish_test, read_last_test
-from tasks.export.formats import CARD, FORMATS, LABELS, METRICS, OPENVINO, Export, ExportFormat
+from tasks.export.formats import CARD, FORMATS, LABELS, METRICS, Export
 from tasks.export.parity import compare, find_refusal
 from tasks.export.photos import (
     Convert,
@@ -25,7 +25,6 @@ from tasks.export.photos import (
 from tasks.export.precision_vectors import PrecisionPredictor
 from tasks.export.runners import run_pixels
 from tasks.export.template import Template, open_template
-from tasks.hardware import find_hardware
 from tasks.paths import AnyPath
 from tasks.predict.models import Model
 from tasks.progress import Progress
@@ -92,7 +91,7 @@ class _Test:
         """Test each format."""
         decoding = self._test_decoding()
         written = [each for each in FORMATS if each.name not in self.template.lacking]
-        expected = {each: self._reference_in(self._precision_of(each)) for each in written if not each.decodes}
+        expected = {each: self._reference_in(each.precision) for each in written if not each.decodes}
         common = set(self._reference.keys).intersection(*(each.keys for each in expected.values()))
         sample = choose_sample(self._reference.select(common), SAMPLE)
         pixels = [self._pictures.read(sample.keys, decode) for decode in self.model.decodes]
@@ -101,9 +100,7 @@ class _Test:
             if each.decodes:
                 figures[each.name] = decoding.figures[each.name]
                 continue
-            is_bfloat16 = self._precision_of(each) == "bfloat16"
-            probabilities = run_pixels(each, self.folder, pixels, bfloat16=is_bfloat16)
-            own = compare(expected[each].find(sample.keys), probabilities)
+            own = compare(expected[each].find(sample.keys), run_pixels(each, self.folder, pixels))
             figures[each.name] = {**self._compare_with_model(expected[each]), "in_its_precision": own}
         refused = find_refusal(figures, self._precision)
         return Export(
@@ -166,11 +163,6 @@ class _Test:
     def _precision(self) -> str:
         settings = self.model.settings
         return settings.bottlenecks[0].precision if isinstance(settings, TrainSettings) else "float32"
-
-    def _precision_of(self, format_: ExportFormat) -> str:
-        """The precision in which a file is run; OpenVINO computes in bfloat16 where the processor has it."""
-        is_bfloat16 = format_ is OPENVINO and self._precision == "bfloat16" and find_hardware().bfloat16
-        return "bfloat16" if is_bfloat16 else format_.precision
 
     def _compare_with_model(self, photos: ReferencePhotos) -> dict[str, Any]:
         return compare(self._reference.find(photos.keys), photos.probabilities)
