@@ -18,55 +18,16 @@ class ExportFormat(NamedTuple):
     precision: str  #: The precision of its network.
     decodes: bool  #: Whether it takes photos' files, and decodes them.
     files: tuple[str, ...]  #: Its files and folders in an export.
-    with_head: tuple[str, ...]  #: Files of its template that may have the numbers of a head; one of them has.
 
 
 _FILES, _PIXELS = "photos' files (JPEG, PNG), computes in float32", "pixels, computes in"
-SAVED_MODEL = ExportFormat(
-    "saved_model",
-    _FILES,
-    0.99,
-    "float32",
-    decodes=True,
-    files=("saved_model.pb", "variables"),
-    with_head=("saved_model.pb",),
-)
-KERAS = ExportFormat(
-    "model.keras",
-    _FILES,
-    0.99,
-    "float32",
-    decodes=True,
-    files=("model.keras", "photo_layers.py"),
-    with_head=(f"{KERAS_FOLDER}/model.weights.h5",),
-)
-TFLITE = ExportFormat(
-    "model.tflite",
-    f"{_PIXELS} float32",
-    0.99,
-    "float32",
-    decodes=False,
-    files=("model.tflite",),
-    with_head=("model.tflite",),
-)
-TFLITE_INT8 = ExportFormat(
-    "model-int8.tflite",
-    f"{_PIXELS} int8, its head in float32",
-    0.97,
-    "int8",
-    decodes=False,
-    files=("model-int8.tflite",),
-    with_head=("model-int8.tflite",),
-)
-OPENVINO = ExportFormat(
-    "model.xml",
-    f"{_PIXELS} float32 or bfloat16",
-    0.99,
-    "float32",
-    decodes=False,
-    files=("model.xml", "model.bin"),
-    with_head=("model.bin",),
-)
+SAVED_MODEL = ExportFormat("saved_model", _FILES, 0.99, "float32", decodes=True, files=("saved_model.pb", "variables"))
+KERAS = ExportFormat("model.keras", _FILES, 0.99, "float32", decodes=True, files=("model.keras", "photo_layers.py"))
+TFLITE = ExportFormat("model.tflite", f"{_PIXELS} float32", 0.99, "float32", decodes=False, files=("model.tflite",))
+_INT8 = "model-int8.tflite"
+TFLITE_INT8 = ExportFormat(_INT8, f"{_PIXELS} int8, its head in float32", 0.97, "int8", decodes=False, files=(_INT8,))
+_IR = ("model.xml", "model.bin")
+OPENVINO = ExportFormat(_IR[0], f"{_PIXELS} float32 or bfloat16", 0.99, "float32", decodes=False, files=_IR)
 FORMATS = (SAVED_MODEL, KERAS, TFLITE, TFLITE_INT8, OPENVINO)
 
 
