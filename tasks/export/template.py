@@ -76,8 +76,10 @@ class Template:
                 target.write_bytes(filled := fill_holes(data, self.holes[name], head))
                 if target.read_bytes() != filled:
                     raise OSError(f"{target} does not have the bytes that were written to it.")
+            elif linked:
+                _link(self.folder / name, target)
             else:
-                (_link if linked else shutil.copyfile)(self.folder / name, target)
+                target.write_bytes(data)
         if (keras := folder / KERAS_FOLDER).is_dir():
             _zip_folder(keras, folder / KERAS.name)
 

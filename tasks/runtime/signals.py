@@ -21,7 +21,7 @@ from tasks.runtime.run_end import report_end
 
 #: Seconds for the message, and again for the exit hooks, after which the process ends in any case.
 _STOP_TIMEOUT = 2.0
-#: Seconds for whoever is told of the end; a system that shuts down waits for longer.
+#: Time limit in seconds for the listeners of the program's end; a system that shuts down waits longer.
 _REPORT_TIMEOUT = 5.0
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 #: The process that already ends with its parent; a fork of it does not.
