@@ -146,14 +146,13 @@ def convert_to_tflite(
         inputs: Specifications of its inputs, `tf.TensorSpec`, with every dimension fixed.
         configure: Configures the converter, for example to quantise; None leaves its defaults.
     """
-    from tasks.runtime.tensorflow_import import freeze, tf
+    from tasks.runtime.tensorflow_import import tf
 
-    # Frozen first: the converter does not see the weights of a network otherwise.
-    frozen = freeze(tf.function(function, autograph=False).get_concrete_function(*inputs))
+    traced = tf.function(function, autograph=False).get_concrete_function(*inputs)
     # Both the converter and the libraries below it log much; errors are raised.
     with capture_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([traced])
         if configure is not None:
             configure(converter)
         converted: bytes = converter.convert()

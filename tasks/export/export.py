@@ -124,7 +124,7 @@ class _Test:
 
         files = read_files(self._reference, folder, self._converter())
         formats = [each for each in FORMATS if each.decodes and each.name not in self.template.lacking]
-        read, predicted = run_decoding(formats, self.folder, files.files, self.progress)
+        read, predicted = run_decoding(formats, self.folder, files.files, len(self.model.labels), self.progress)
         photos, expected = files.photos.take(read), self._reference_in("float32")
         figures = {}
         for name, probabilities in predicted.items():

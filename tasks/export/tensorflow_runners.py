@@ -1,7 +1,8 @@
 """Predicts photos with the exported files that decode them, as their users do. Importing it loads TensorFlow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +19,12 @@ from tasks.progress import Progress
 from tasks.runtime.tensorflow_import import keras, tf
 from tasks.train.head import Floats, softmax
 
+#: From photos' bytes, a string tensor [N], to tensors by name, among them `probabilities`, float32 [N, C].
+Predict = Callable[[Any], Mapping[str, Any]]
+
 
 def run_decoding(
-    formats: Sequence[ExportFormat], folder: Path, files: Sequence[bytes], progress: Progress
+    formats: Sequence[ExportFormat], folder: Path, files: Sequence[bytes], labels: int, progress: Progress
 ) -> tuple[list[int], dict[str, Floats]]:
     """Run the SavedModel of an export, and the Keras model if it is among the formats, on the bytes of N photos.
 
@@ -28,29 +32,42 @@ def run_decoding(
         Indices of the n photos that the SavedModel could read, and the probabilities of each format, float32 [n, C].
     """
     progress.start(len(formats) * len(files), "photo")
-    read, probabilities = run_saved_model(folder, files, progress)
-    predicted = {SAVED_MODEL.name: probabilities}
-    if KERAS in formats:
-        data = [files[index] for index in read]
-        predicted[KERAS.name] = run_keras(folder / KERAS.name, data, progress) if data else probabilities
+    read = list(range(len(files)))
+    predicted = {}
+    for format_, open_ in ((SAVED_MODEL, _open_saved_model), (KERAS, _open_keras)):
+        if format_ in formats:
+            read, predicted[format_.name] = _run(open_(folder), read, files, labels, progress)
     return read, predicted
 
 
-def run_saved_model(folder: Path, files: Sequence[bytes], progress: Progress) -> tuple[list[int], Floats]:
-    """Run a SavedModel on the bytes of N photos.
+def _open_saved_model(folder: Path) -> Predict:
+    model = tf.saved_model.load(str(folder))
+    return lambda photos: model.signatures["serving_default"](**{INPUT: photos})
+
+
+def _open_keras(folder: Path) -> Predict:
+    # `tasks.export.writers` has imported the model's own layers, which registers them.
+    model = keras.saving.load_model(folder / KERAS.name, safe_mode=True)
+    # The model's `predict` computes the same, and on 2 cores waits for 1 to 5 s in some processes.
+    predict: Predict = tf.function(model, [tf.TensorSpec((None,), tf.string)], autograph=False)
+    return predict
+
+
+def _run(
+    predict: Predict, indices: Sequence[int], files: Sequence[bytes], labels: int, progress: Progress
+) -> tuple[list[int], Floats]:
+    """Predict those of N photos that TensorFlow can read.
 
     Returns:
-        Indices of the n photos that it could read, and their probabilities, float32 [n, C].
+        Their indices, and their probabilities, float32 [n, C].
     """
-    model = tf.saved_model.load(str(folder))
-    predict = model.signatures["serving_default"]
     read: list[int] = []
-    probabilities: list[Floats] = []
-    waiting = [list(range(start, min(start + BATCH_SIZE, len(files)))) for start in range(0, len(files), BATCH_SIZE)]
+    probabilities: list[Floats] = [np.empty((0, labels), np.float32)]
+    waiting = [list(indices[start : start + BATCH_SIZE]) for start in range(0, len(indices), BATCH_SIZE)]
     while waiting:
         batch = waiting.pop(0)
         try:
-            answer = predict(**{INPUT: tf.constant([files[index] for index in batch])})
+            answer = predict(tf.constant([files[index] for index in batch]))
         except tf.errors.InvalidArgumentError:
             # TensorFlow cannot read some photo of the batch: each is tried alone.
             if len(batch) > 1:
@@ -60,18 +77,7 @@ def run_saved_model(folder: Path, files: Sequence[bytes], progress: Progress) ->
             read += batch
             probabilities.append(answer["probabilities"].numpy())
         progress.advance(len(batch))
-    width = predict.structured_outputs["probabilities"].shape[-1]
-    return read, np.concatenate([np.empty((0, width), np.float32), *probabilities])
-
-
-def run_keras(file: Path, files: Sequence[bytes], progress: Progress) -> Floats:
-    """Run a Keras model on the bytes of N photos, at least one: float32 [N, C]."""
-    # `tasks.export.writers` has imported the model's own layers, which registers them.
-    model = keras.saving.load_model(file, safe_mode=True)
-    listener = keras.callbacks.LambdaCallback(on_predict_batch_end=lambda *_, **__: progress.advance(BATCH_SIZE))
-    answer = model.predict(tf.constant(files), batch_size=BATCH_SIZE, verbose=0, callbacks=[listener])
-    probabilities: Floats = answer["probabilities"]
-    return probabilities
+    return read, np.concatenate(probabilities)
 
 
 def predict_in_int8(model: Model, pixels: Pixels) -> Floats:
