@@ -19,7 +19,6 @@ from tasks.export.photos import (
     choose_sample,
     convert_to_png,
     read_files,
-    read_kinds,
     read_reference,
 )
 from tasks.export.precision_vectors import PrecisionPredictor
@@ -32,7 +31,7 @@ from tasks.storage.files import publish_json, publishing
 from tasks.storage.layout import DataRoot
 from tasks.storage.removal import remove
 from tasks.storage.tempfiles import scratch_folder
-from tasks.train.head import Floats, load_head
+from tasks.train.head import Floats
 from tasks.train.settings import TrainSettings
 
 #: Photos that a file which takes pixels predicts in each test. That it has the numbers of the head is checked exactly,
@@ -62,9 +61,8 @@ def export_model(model: Model, inputs: ExportInputs, progress: Progress) -> Expo
     """
     root, path = inputs.root, inputs.root.export(model.key)
     template = open_template(model, root, progress)
-    head = load_head(model.folder) if isinstance(model.settings, TrainSettings) else None
     with scratch_folder("export") as folder:
-        template.write_files(head, folder)
+        template.write_files(template.load_head(model.folder), folder)
         export = _Test(model, inputs, template, folder, progress).run()
     if export.refused:
         remove(path, root)
@@ -134,8 +132,7 @@ class _Test:
         left_out = dict(files.left_out)
         if unreadable := len(files.files) - len(read):
             left_out["unreadable for TensorFlow"] = unreadable
-        kinds = read_kinds(files.photos, folder)
-        test = DecodingTest(self.model.key, kinds, {}, figures, left_out, files.converted)
+        test = DecodingTest(self.model.key, files.kinds, {}, figures, left_out, files.converted)
         if read and not find_refusal(figures, self._precision):
             publish_test(place, test)
         return test

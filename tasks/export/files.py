@@ -50,10 +50,8 @@ def write_export(
     """
     if not is_exported(key, root):
         return False
-    from tasks.train.head import load_head
-
     template = _open_template(key, root, progress or NullProgress())
-    template.write_files(load_head(root.train(key)) if template.holes else None, folder, linked=linked)
+    template.write_files(template.load_head(root.train(key)), folder, linked=linked)
     for name in (CARD, LABELS, METRICS):
         (folder / name).write_bytes(read_bytes(root.export(key) / name))
     return True

@@ -105,6 +105,7 @@ class PhotoFiles(NamedTuple):
 
     photos: ReferencePhotos  #: The photos that could be read, N.
     files: list[bytes]  #: Their bytes, JPEG or PNG, N.
+    kinds: dict[str, str]  #: Kinds of their own files, by their keys; see `kind_of_file`.
     left_out: dict[str, int]  #: Number of photos that were left out, by reason.
     converted: int  #: Number of files that were converted to PNG.
 
@@ -171,14 +172,18 @@ def read_files(photos: ReferencePhotos, folder: AnyPath, convert: Convert | None
     """
     found: dict[int, bytes] = {}
     left_out = Counter[str]()
+    kinds: dict[str, str] = {}
     others: list[int] = []
     try:
         for index, data in enumerate(map_ordered(partial(_read, folder), photos.paths, _READ_AT_ONCE)):
             if data is None:
                 left_out["gone"] += 1
-            elif sha256(data).hexdigest() != photos.keys[index]:
+                continue
+            if sha256(data).hexdigest() != photos.keys[index]:
                 left_out["changed"] += 1
-            elif image_format(data) in _READABLE:
+                continue
+            kinds[photos.keys[index]] = kind_of_file(data)
+            if image_format(data) in _READABLE:
                 found[index] = data
             else:
                 others.append(index)
@@ -189,8 +194,9 @@ def read_files(photos: ReferencePhotos, folder: AnyPath, convert: Convert | None
     found |= {index: file for index, file in zip(others, converted, strict=True) if file is not None}
     left_out["neither JPEG nor PNG"] = converted.count(None)
     indices = sorted(found)
-    files = [found[index] for index in indices]
-    return PhotoFiles(photos.take(indices), files, dict(+left_out), len(others) - converted.count(None))
+    known, files = photos.take(indices), [found[index] for index in indices]
+    own_kinds = {key: kinds[key] for key in known.keys}
+    return PhotoFiles(known, files, own_kinds, dict(+left_out), len(others) - converted.count(None))
 
 
 def _read(folder: AnyPath, path: str) -> bytes | None:

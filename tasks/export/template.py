@@ -57,6 +57,10 @@ class Template:
     hashes: Mapping[str, str]  #: The sha256 of every file, by its path in the folder.
     lacking: Mapping[str, str]  #: Reasons for missing formats, by their names.
 
+    def load_head(self, model: AnyPath) -> Head | None:
+        """Load the head in the folder of a model; None for a fine-tuned network."""
+        return load_head(model) if self.holes else None
+
     def write_files(self, head: Head | None, folder: Path, *, linked: bool = False) -> None:
         """Write an export with the numbers of a head into an empty local folder, and check every byte.
 

@@ -49,7 +49,7 @@ def test_files_that_are_gone_or_changed_are_left_out_and_those_of_other_formats_
     write(contents, tmp_path)
     (tmp_path / "0.jpg").unlink()
     (tmp_path / "1.jpg").write_bytes(contents[2])
-    photos, files, left_out, converted = read_files(known(contents), tmp_path)
+    photos, files, _, left_out, converted = read_files(known(contents), tmp_path)
     assert (photos.paths, files) == (["2.jpg"], [contents[2]])
     assert photos.probabilities.tolist() == [[4, 5]]
     assert (left_out, converted) == ({"gone": 1, "changed": 1, "neither JPEG nor PNG": 3}, 0)
@@ -59,10 +59,12 @@ def test_files_that_are_gone_or_changed_are_left_out_and_those_of_other_formats_
         asked.extend(photos.paths)
         return [b"a PNG", None, b"another"]
 
-    photos, files, left_out, converted = read_files(known(contents), tmp_path, convert)
+    photos, files, kinds, left_out, converted = read_files(known(contents), tmp_path, convert)
     assert asked == ["3.jpg", "4.jpg", "5.jpg"]
     assert photos.paths == ["2.jpg", "3.jpg", "5.jpg"]
     assert files == [contents[2], b"a PNG", b"another"]
+    assert list(kinds) == list(photos.keys)
+    assert list(kinds.values()) == ["PNG RGB", "unreadable", "unreadable"]
     assert (left_out["neither JPEG nor PNG"], converted) == (1, 2)
 
 
@@ -78,7 +80,7 @@ def test_photos_of_an_object_store_that_cannot_be_had_are_left_out(
         return path.read_bytes()[:limit]
 
     monkeypatch.setattr(read, "read_photo", refuse)
-    photos, _, left_out, _ = read_files(known(contents), tmp_path)
+    photos, _, _, left_out, _ = read_files(known(contents), tmp_path)
     assert photos.paths == ["0.jpg"]
     assert left_out == {"out of reach": 2}
 
