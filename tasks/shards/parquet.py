@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.keys import KEY_LENGTH, stream_sha256
+from tasks.keys import KEY_LENGTH, file_sha256
 from tasks.paths import AnyPath
 from tasks.storage.files import publishing, read_bytes, storage_at, temporary_file
 
@@ -66,15 +66,14 @@ def publish_shard(folder: AnyPath, tables: Iterable[pa.Table], schema: pa.Schema
     """
     with temporary_file(folder / "part.parquet") as temporary:
         write_parquet(temporary, tables, schema, rows_per_group)
-        with temporary.open("rb") as file:
-            shard = folder / shard_name(file)
+        shard = folder / shard_name(temporary)
         storage_at(shard).put_file(temporary, shard)
         return shard
 
 
-def shard_name(file: BinaryIO) -> str:
-    """Name a shard after its bytes, which are read from here to the end."""
-    return f"part-{stream_sha256(file)[:KEY_LENGTH]}.parquet"
+def shard_name(path: AnyPath) -> str:
+    """Name a shard after the bytes of a file."""
+    return f"part-{file_sha256(path)[:KEY_LENGTH]}.parquet"
 
 
 def _options(schema: pa.Schema) -> dict[str, Any]:
