@@ -71,6 +71,18 @@ def publish_shard(folder: AnyPath, tables: Iterable[pa.Table], schema: pa.Schema
         return shard
 
 
+def regroup(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+    """Split and join tables so that each has `size` rows; the last one may have fewer, and none is empty."""
+    waiting: pa.Table | None = None
+    for table in tables:
+        waiting = table if waiting is None else pa.concat_tables([waiting, table])
+        while waiting.num_rows >= size:
+            yield waiting.slice(0, size)
+            waiting = waiting.slice(size)
+    if waiting is not None and waiting.num_rows:
+        yield waiting
+
+
 def shard_name(path: AnyPath) -> str:
     """Name a shard after the bytes of a file."""
     return f"part-{file_sha256(path)[:KEY_LENGTH]}.parquet"
