@@ -161,8 +161,8 @@ class Storage(Protocol[PathT_contra]):
     def is_in_use(self, path: PathT_contra) -> bool:
         """Whether a process has locked a folder, or writes a file in it."""
 
-    def remove_unused(self, path: PathT_contra) -> DiskUsage:
-        """Remove a file or folder as one step, and return its size; raises StoreError if a process works in it."""
+    def remove_unused(self, path: PathT_contra) -> None:
+        """Remove a file or folder as one step; raises StoreError if a process works in it."""
 
     def lock_folder(self, folder: PathT_contra) -> AbstractContextManager[None]:
         """Hold the exclusive lock of a folder during the block; report once when it has to be waited for."""
