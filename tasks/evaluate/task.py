@@ -16,9 +16,7 @@ from tasks.train.task import FinetuneNetwork, TrainHead
 class EvaluateHead(RunStageTask):
     """Measures a head or a fine-tuned network on the test split, and the recipe of a head by cross-validation."""
 
-    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
-        EvaluateSettings, description="Settings, as JSON."
-    )
+    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(EvaluateSettings)
 
     stage = EVALUATE.name
     on_gpus = True

@@ -29,9 +29,7 @@ class WriteReport(RunStageTask):
     both are complete.
     """
 
-    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(
-        EvaluateSettings, description="Settings, as JSON."
-    )
+    settings: SettingsParameter[EvaluateSettings] = SettingsParameter(EvaluateSettings)
     dataset: luigi.Parameter[str] = luigi.Parameter(description="Name of the dataset.")
     date: luigi.DateParameter = luigi.DateParameter(description="Date of the run.")
     min_accuracy: NumberParameter[float] = NumberParameter(
