@@ -96,8 +96,9 @@ class WriteReport(RunStageTask):
 
     def before(self) -> dict[str, Manifest]:
         """Return the manifests of the preceding stages by name, in the order of the stages."""
-        tasks = [self.evaluation(), *self.requires()]
-        return {**self.evaluation().before(), **{task.name: task.manifest() for task in tasks}}
+        evaluation = self.evaluation()
+        train = evaluation.requires()
+        return {task.name: task.manifest() for task in (*train.before(), train, evaluation, *self.requires())}
 
     def work(self, progress: Progress) -> StageResult:
         """Build the report, and publish its page and the confusion matrix."""
